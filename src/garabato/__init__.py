@@ -1,0 +1,1 @@
+"""Find out what a hand-drawn sketch shows, and find sketches like it."""
