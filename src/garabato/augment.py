@@ -1,0 +1,95 @@
+"""Augmentation: other ways a person might have drawn the same thing.
+
+It acts on strokes, before they become pixels, so lines stay crisp whatever is done to them. Each
+drawing gets its own random numbers from its own key: what becomes of it depends on neither the
+batch it is in nor the number of threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import ByteArray, DrawingBatch
+from garabato.errors import InputError
+from garabato.render import RenderSpec, rasterise, with_strokes
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentSpec:
+    """How much drawings are varied in training. All zeros: not at all.
+
+    Probabilities: `flip` of mirroring left to right; `partial` of keeping only the first part of
+    the ink (a share drawn evenly from `partial_least`..1); `drop_stroke` of leaving out a stroke
+    (each on its own; the longest stays). Sizes: `rotate_degrees`, `shear` and `stretch` (log of
+    the aspect ratio) are standard deviations; `wobble` is the amplitude of a smooth random
+    deformation and `stroke_shift` the standard deviation of moving each stroke on its own, both in
+    shares of the drawing's longer side; `line_width` is the standard deviation of the log of the
+    line width; `shrink` the most that a drawing is made smaller (share of its size), after which
+    it is put anywhere it fits.
+    """
+
+    flip: float = 0.5
+    partial: float = 0.15
+    partial_least: float = 0.3
+    drop_stroke: float = 0.05
+    rotate_degrees: float = 8.0
+    shear: float = 0.10
+    stretch: float = 0.12
+    wobble: float = 0.02
+    stroke_shift: float = 0.01
+    line_width: float = 0.15
+    shrink: float = 0.15
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "partial", "partial_least", "drop_stroke", "shrink"):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise InputError(f"augmentation {name} is between 0 and 1, not {value}")
+
+    @classmethod
+    def none(cls) -> AugmentSpec:
+        """Drawings as they are."""
+        return cls(*[0.0] * 2, 1.0, *[0.0] * 8)
+
+
+def render_augmented(
+    batch: DrawingBatch,
+    spec: RenderSpec,
+    augment: AugmentSpec,
+    keys: npt.NDArray[np.uint32],
+) -> ByteArray:
+    """Drawings, each varied by its own `keys` (N,) uint32 -> (N, S, S) uint8, ink 255.
+
+    The same key gives the same image. Runs on one core and releases the GIL.
+    """
+    if spec.style != "smooth":
+        raise InputError("only the 'smooth' style can be augmented; train the 'seed' style as it is")
+    from garabato._augment import vary_strokes
+
+    batch = with_strokes(batch)
+    placed, stroke_starts, drawing_starts, line_widths_px = vary_strokes(
+        np.ascontiguousarray(batch.points, np.float32),
+        batch.stroke_starts,
+        batch.drawing_starts,
+        keys,
+        spec.size_px,
+        spec.line_px,
+        spec.margin * spec.size_px,
+        augment.flip,
+        augment.partial,
+        augment.partial_least,
+        augment.drop_stroke,
+        np.radians(augment.rotate_degrees),
+        augment.shear,
+        augment.stretch,
+        augment.wobble,
+        augment.stroke_shift,
+        augment.line_width,
+        augment.shrink,
+    )
+    return rasterise(
+        placed, stroke_starts, drawing_starts, line_widths_px, size_px=spec.size_px
+    )
