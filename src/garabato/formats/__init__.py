@@ -1,0 +1,112 @@
+"""File formats: `read_drawings` recognises them by content, `write_drawings` by suffix."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from os import PathLike, fspath
+from pathlib import Path
+from typing import BinaryIO
+
+from garabato.drawing import Drawing, DrawingBatch
+from garabato.errors import FormatError, InputError, storage_errors
+from garabato.formats import bitmap, ndjson, simplified
+from garabato.formats.recognise import recognise
+from garabato.formats.report import ReadReport
+from garabato.formats.stream import Input, open_input
+
+__all__ = ["ReadReport", "read_batches", "read_drawings", "write_drawings"]
+
+_log = logging.getLogger(__name__)
+
+
+def read_drawings(
+    path: str | PathLike[str], *, strict: bool = False, report: ReadReport | None = None
+) -> Iterator[Drawing]:
+    """The drawings of a file, one by one; see `read_batches`."""
+    for batch in read_batches(path, strict=strict, report=report):
+        yield from batch
+
+
+def read_batches(
+    path: str | PathLike[str], *, strict: bool = False, report: ReadReport | None = None
+) -> Iterator[DrawingBatch]:
+    """The drawings of a file in batches of bounded size, in the file's order.
+
+    Recognises the format by content, plain or gzip; "-" is stdin. What cannot be read is passed
+    over and counted in `report` (without one, it is logged as a warning); with `strict` the first
+    such place raises. Raises FormatError, too, for a file that cannot be opened, is empty, is of
+    no known format or has no readable drawing at all.
+    """
+    own_report = ReadReport() if report is None else report
+    n_read, n_unreadable = own_report.n_read, own_report.n_unreadable
+    first_problem: FormatError | None = None
+
+    def reject(error: FormatError) -> None:
+        nonlocal first_problem
+        first_problem = first_problem or error
+        if strict:
+            raise error
+        own_report.add(error)
+
+    with open_input(path) as source:
+        for batch in _READERS[recognise(source)](source, reject):
+            own_report.n_read += len(batch)
+            yield batch
+        if own_report.n_read == n_read:
+            if first_problem is None:
+                raise source.error("there is no drawing in the file")
+            n = own_report.n_unreadable - n_unreadable
+            raise FormatError(
+                f"{first_problem.problem} (none of the file's drawings can be read; {n} tried)",
+                path=first_problem.path,
+                place=first_problem.place,
+            )
+    if report is None:
+        for line in own_report.lines():
+            _log.warning("%s", line)
+
+
+def write_drawings(path: str | PathLike[str], drawings: Iterable[Drawing]) -> int:
+    """Write drawings in the format the suffix names, whole or not at all; returns how many.
+
+    Raises InputError for a suffix nobody writes, StorageError where the disk refuses.
+    """
+    target = Path(path)
+    suffix = target.suffix.lower()
+    if suffix not in _WRITERS:
+        known = ", ".join(sorted(_WRITERS))
+        raise InputError(f"cannot write {fspath(path)}: the suffix is none of {known}")
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
+    with storage_errors(path):
+        try:
+            with open(unfinished, "wb") as file:
+                n_written = _WRITERS[suffix](file, drawings)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, target)
+        except BaseException:
+            unfinished.unlink(missing_ok=True)
+            raise
+    return n_written
+
+
+def _write_lines(file: BinaryIO, drawings: Iterable[Drawing]) -> int:
+    n_written = 0
+    for drawing in drawings:
+        file.write(simplified.format_line(drawing))
+        n_written += 1
+    return n_written
+
+
+_Reader = Callable[[Input, ndjson.Reject], Iterator[DrawingBatch]]
+
+_READERS: dict[str, _Reader] = {
+    "ndjson": ndjson.read,
+    "npy": lambda source, reject: bitmap.read(source),
+}
+
+_WRITERS: dict[str, Callable[[BinaryIO, Iterable[Drawing]], int]] = {
+    ".ndjson": _write_lines,
+}

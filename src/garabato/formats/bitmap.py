@@ -1,0 +1,55 @@
+"""Google's 28x28 bitmaps: a NumPy `.npy` file, uint8, N x 784 or N x 28 x 28, ink 255."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import DrawingBatch
+from garabato.formats.stream import Input
+
+MAGIC = b"\x93NUMPY"
+SIDE_PX = 28
+BATCH = 4096
+_EXPECTED = f"N x {SIDE_PX * SIDE_PX} or N x {SIDE_PX} x {SIDE_PX} uint8 was expected"
+
+
+def read(source: Input) -> Iterator[DrawingBatch]:
+    """Batches of bitmaps; their key_ids are invented from file and row ("cat-17").
+
+    A plain file is memory-mapped, so only the batch in hand is in memory.
+    """
+    rows = _open(source)
+    for first in range(0, len(rows), BATCH):
+        bitmaps = np.array(rows[first : first + BATCH])
+        yield _batch(bitmaps.reshape(-1, SIDE_PX, SIDE_PX), source.stem, first)
+
+
+def _batch(bitmaps: npt.NDArray[np.uint8], stem: str, first: int) -> DrawingBatch:
+    n = len(bitmaps)
+    return DrawingBatch(
+        points=np.zeros((0, 2), np.float32),
+        stroke_starts=np.zeros(1, np.int64),
+        drawing_starts=np.zeros(n + 1, np.int64),
+        key_ids=[f"{stem}-{row}" for row in range(first, first + n)],
+        bitmaps=bitmaps,
+    )
+
+
+def _open(source: Input) -> npt.NDArray[np.uint8]:
+    try:
+        if source.path is not None:
+            rows = np.load(source.path, mmap_mode="r", allow_pickle=False)
+        else:
+            rows = np.load(io.BytesIO(source.read_whole()), allow_pickle=False)
+    except (ValueError, EOFError, OSError, SyntaxError, MemoryError) as error:
+        raise source.error(f"a truncated or damaged .npy file ({error}); {_EXPECTED}") from error
+    is_flat = rows.ndim == 2 and rows.shape[1] == SIDE_PX * SIDE_PX
+    is_square = rows.ndim == 3 and rows.shape[1:] == (SIDE_PX, SIDE_PX)
+    if rows.dtype != np.uint8 or not (is_flat or is_square):
+        shape = " x ".join(map(str, rows.shape)) or "a single value"
+        raise source.error(f"the array is {shape} {rows.dtype}; {_EXPECTED}")
+    return rows  # type: ignore[no-any-return]

@@ -1,0 +1,26 @@
+"""Which format a file has, by its first bytes."""
+
+from __future__ import annotations
+
+from garabato.formats import bitmap
+from garabato.formats.stream import Input
+
+
+def recognise(source: Input) -> str:
+    """The format's name ("ndjson", "npy"); FormatError where it is none garabato reads.
+
+    Anything that looks like text is taken for ndjson, whose reader tells line by line what is
+    wrong with it.
+    """
+    if source.head.startswith(bitmap.MAGIC):
+        return "npy"
+    if _is_text(source.head) or source.name.endswith((".ndjson", ".ndjson.gz")):
+        return "ndjson"
+    raise source.error(
+        "this is no format garabato reads; ndjson (one JSON object a line) or .npy (28 x 28 "
+        "bitmaps) was expected"
+    )
+
+
+def _is_text(head: bytes) -> bool:
+    return not any(byte < 32 and byte not in b"\t\n\r" for byte in head)

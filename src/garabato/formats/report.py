@@ -1,0 +1,68 @@
+"""What a reader could not read: counted, with the first places of each kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from garabato.errors import FormatError
+
+#: Places kept of each kind; more are only counted.
+MAX_PLACES = 10
+#: Kinds kept; a file of a million different faults must not fill the memory.
+MAX_KINDS = 100
+OTHER = "other problems"
+
+
+@dataclass(slots=True)
+class Problem:
+    """One kind of fault: how often it was met, and the first ten places."""
+
+    n: int = 0
+    places: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class ReadReport:
+    """How many drawings were read, how many places were unreadable, and why.
+
+    Hand one to any reader; it adds up over many files. `problems` maps a kind of fault (the
+    `problem` of the FormatErrors) to its count and its first ten places ("cat.ndjson, line 12").
+    """
+
+    n_read: int = 0
+    n_unreadable: int = 0
+    problems: dict[str, Problem] = field(default_factory=dict)
+
+    def add(self, error: FormatError) -> None:
+        """Count one unreadable place."""
+        self.n_unreadable += 1
+        kind = error.problem
+        if kind not in self.problems and len(self.problems) >= MAX_KINDS:
+            kind = OTHER
+        problem = self.problems.setdefault(kind, Problem())
+        problem.n += 1
+        if len(problem.places) < MAX_PLACES:
+            where = ", ".join(part for part in (error.path, error.place) if part)
+            problem.places.append(where or "unknown place")
+
+    def lines(self) -> list[str]:
+        """The report for people: nothing where all was read."""
+        lines = []
+        for kind, problem in self.problems.items():
+            lines.append(f"{problem.n:,} unreadable: {kind}")
+            lines += [f"  {place}" for place in problem.places]
+            if problem.n > len(problem.places):
+                lines.append(f"  ... and {problem.n - len(problem.places):,} more")
+        return lines
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON takes it: n_read, n_unreadable, problems (kind -> n, places)."""
+        return {
+            "n_read": self.n_read,
+            "n_unreadable": self.n_unreadable,
+            "problems": {
+                kind: {"n": problem.n, "places": list(problem.places)}
+                for kind, problem in self.problems.items()
+            },
+        }

@@ -1,0 +1,178 @@
+"""Opening what drawings are read from: a file, a gzipped file or stdin, as one bounded stream."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import zlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from os import PathLike, fspath
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from garabato.errors import FormatError
+
+GZIP_MAGIC = b"\x1f\x8b"
+#: Bytes looked at to recognise a format.
+N_PEEKED = 4096
+#: Expansion beyond which a gzip stream is taken for a bomb, once it gave MIN_BOMB_BYTES. Deflate
+#: ends at 1032; drawings as text are at 3 to 10.
+MAX_EXPANSION = 200
+MIN_BOMB_BYTES = 64 * 2**20
+#: The most a format that must be held as a whole may weigh when it cannot be memory-mapped.
+MAX_WHOLE_BYTES = 2**30
+
+
+class Readable(Protocol):
+    """The one thing asked of a stream; b"" is its end."""
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to `size` bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A stream of bytes to be read once, its first bytes, and its name for messages.
+
+    `path` is set where the bytes are an uncompressed file on disk, which may be memory-mapped.
+    `stem` names invented key_ids.
+    """
+
+    name: str
+    stem: str
+    stream: Readable
+    head: bytes
+    path: Path | None
+
+    def error(self, problem: str, place: str | None = None) -> FormatError:
+        """A FormatError at `place` of this input."""
+        return FormatError(problem, path=self.name, place=place)
+
+    def read(self, size: int) -> bytes:
+        """Exactly `size` bytes, fewer only at the end; a broken stream raises FormatError."""
+        with _stream_errors(self.name):
+            return _read_fully(self.stream, size)
+
+    def read_whole(self, max_bytes: int = MAX_WHOLE_BYTES) -> bytes:
+        """All bytes; FormatError where they are more than `max_bytes`."""
+        data = self.read(max_bytes + 1)
+        if len(data) > max_bytes:
+            raise self.error(f"bigger than the {max_bytes // 2**20} MiB this format may have")
+        return data
+
+
+@contextmanager
+def open_input(path: str | PathLike[str]) -> Iterator[Input]:
+    """Open a file ("-" is stdin), expanding gzip. Raises FormatError for all that prevents it."""
+    with ExitStack() as stack:
+        name = fspath(path)
+        file: Path | None = None
+        stream: Readable
+        if name == "-":
+            name, stem, stream = "<stdin>", "stdin", sys.stdin.buffer
+        else:
+            file = Path(name)
+            stem = plain_stem(file)
+            stream = stack.enter_context(_open_file(name))
+        with _stream_errors(name):
+            head = _read_fully(stream, N_PEEKED)
+            stream = _Prefixed(head, stream)
+            if head.startswith(GZIP_MAGIC):
+                stream = _BoundedGzip(stream)
+                head = _read_fully(stream, N_PEEKED)
+                stream, file = _Prefixed(head, stream), None
+        if not head:
+            raise FormatError("the file is empty; a file with drawings was expected", path=name)
+        yield Input(name, stem, stream, head, file)
+
+
+def plain_stem(path: Path) -> str:
+    """The file's name without its suffix, nor ".gz" before that: "cat" for "cat.ndjson.gz"."""
+    return path.with_suffix("").stem if path.suffix == ".gz" else path.stem
+
+
+def _open_file(path: str) -> BinaryIO:
+    try:
+        return open(path, "rb", buffering=2**20)
+    except FileNotFoundError:
+        problem = "there is no such file"
+    except IsADirectoryError:
+        problem = "this is a folder, a file with drawings was expected"
+    except PermissionError:
+        problem = "permission denied; make the file readable (chmod u+r)"
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        problem = f"cannot be opened ({error})"
+    raise FormatError(problem, path=path)
+
+
+def _read_fully(stream: Readable, size: int) -> bytes:
+    parts = []
+    while size > 0 and (part := stream.read(size)):
+        parts.append(part)
+        size -= len(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+@contextmanager
+def _stream_errors(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        problem = f"damaged gzip stream ({error}); fetch the file again"
+        raise FormatError(problem, path=name) from error
+    except _BombError:
+        raise FormatError(
+            f"the gzip stream grows more than {MAX_EXPANSION} times when expanded; "
+            "expand it yourself if you trust it",
+            path=name,
+        ) from None
+    except OSError as error:
+        raise FormatError(f"cannot be read ({error.strerror or error})", path=name) from error
+
+
+class _BombError(Exception):
+    pass
+
+
+class _Prefixed:
+    """A stream with the bytes already read from it put back."""
+
+    def __init__(self, prefix: bytes, stream: Readable) -> None:
+        self._prefix = prefix
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        if not self._prefix:
+            return self._stream.read(size)
+        part = self._prefix[:size] if size >= 0 else self._prefix
+        self._prefix = self._prefix[len(part) :]
+        return part
+
+
+class _BoundedGzip:
+    """The expanded bytes of a gzip stream, which refuses to grow without end."""
+
+    def __init__(self, compressed: Readable) -> None:
+        self._compressed = _Counted(compressed)
+        self._expanded = gzip.GzipFile(fileobj=self._compressed, mode="rb")  # type: ignore[arg-type]
+        self._n_expanded = 0
+
+    def read(self, size: int = -1) -> bytes:
+        part = self._expanded.read1(size)
+        self._n_expanded += len(part)
+        if self._n_expanded > max(MIN_BOMB_BYTES, MAX_EXPANSION * self._compressed.n_read):
+            raise _BombError
+        return part
+
+
+class _Counted:
+    def __init__(self, stream: Readable) -> None:
+        self._stream = stream
+        self.n_read = 0
+
+    def read(self, size: int = -1) -> bytes:
+        part = self._stream.read(size)
+        self.n_read += len(part)
+        return part
