@@ -1,0 +1,40 @@
+"""The face all networks share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+class Model(nn.Module):
+    """Images (N, 1, S, S) float32, ink 1.0 -> logits (N, C) and embeddings (N, D).
+
+    Built by `create_model`. `forward_features` gives the embedding, `forward_head` turns it into
+    logits. `mean_image` (S, S) is subtracted from the input where it isn't zero (the seed's way).
+    """
+
+    name: str
+    options: dict[str, Any]
+    mean_image: Tensor
+
+    def __init__(self, *, n_categories: int, image_size_px: int, embedding_dim: int) -> None:
+        super().__init__()
+        self.n_categories = n_categories
+        self.image_size_px = image_size_px
+        self.embedding_dim = embedding_dim
+        self.register_buffer("mean_image", torch.zeros(image_size_px, image_size_px))
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """(N, 1, S, S) -> embeddings (N, D)."""
+        raise NotImplementedError
+
+    def forward_head(self, embeddings: Tensor) -> Tensor:
+        """Embeddings (N, D) -> logits (N, C)."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 1, S, S) -> logits (N, C), embeddings (N, D)."""
+        embeddings = self.forward_features(images - self.mean_image)
+        return self.forward_head(embeddings), embeddings

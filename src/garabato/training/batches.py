@@ -1,0 +1,84 @@
+"""Training batches: which drawings, in which order, varied how: all functions of seed and step."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from garabato.augment import AugmentSpec, render_augmented
+from garabato.drawing import ByteArray, DrawingBatch, IntArray
+from garabato.render import RenderSpec, render_batch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """`images` (B, S, S) uint8, ink 255; `labels` (B,) int64."""
+
+    images: ByteArray
+    labels: IntArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingBatches:
+    """Shuffled, augmented batches of `drawings` (strokes) with `labels` (N,) int64.
+
+    Every epoch has its own order, in which every drawing comes once but for a rest smaller than a
+    batch. `worker` of `n_workers` takes its part of each batch (training on several devices).
+    """
+
+    drawings: DrawingBatch
+    labels: IntArray
+    batch_size: int
+    augment: AugmentSpec
+    render: RenderSpec
+    seed: int
+    worker: int = 0
+    n_workers: int = 1
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches an epoch; at least one, however few the drawings."""
+        return max(1, len(self.labels) // self.batch_size)
+
+    def at(self, step: int, *, size_px: int) -> Batch:
+        """The batch of a step, rendered at `size_px`."""
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order, keys = self._epoch(epoch)
+        rows = order[position * self.batch_size : (position + 1) * self.batch_size]
+        rows = rows[self.worker :: self.n_workers]
+        spec = replace(self.render, size_px=size_px)
+        drawings = self.drawings.take(rows)
+        if self.augment == AugmentSpec.none():
+            images = render_batch(drawings, spec)
+        else:
+            images = render_augmented(drawings, spec, self.augment, keys[rows])
+        return Batch(images, self.labels[rows])
+
+    def _epoch(self, epoch: int) -> tuple[IntArray, npt.NDArray[np.uint32]]:
+        random = np.random.default_rng([self.seed, epoch])
+        order = random.permutation(len(self.labels))
+        keys = random.integers(0, 2**32, len(self.labels), dtype=np.uint32)
+        return order, keys
+
+
+def prefetch(
+    make: Callable[[int], Batch], first_step: int, *, n_threads: int
+) -> Iterator[tuple[int, Batch]]:
+    """(step, make(step)) for first_step, first_step + 1, ... for ever, prepared ahead in threads."""
+    with ThreadPoolExecutor(n_threads, thread_name_prefix="render") as pool:
+        waiting: deque[tuple[int, Future[Batch]]] = deque()
+        step = first_step
+        try:
+            while True:
+                while len(waiting) <= n_threads:
+                    waiting.append((step, pool.submit(make, step)))
+                    step += 1
+                ready_step, future = waiting.popleft()
+                yield ready_step, future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,132 @@
+"""Every knob of training, in one commented place; presets are TOML files beside this module."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from garabato.augment import AugmentSpec
+from garabato.errors import TrainingError
+from garabato.render import RenderSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """What to train, on what images, for how long and how."""
+
+    # The network, and what it is built with beyond the number of categories and the image size.
+    model: str = "skfast"
+    model_options: dict[str, Any] = field(default_factory=dict)
+
+    # The images. `render.size_px` is the size the encoder works at in the end.
+    render: RenderSpec = RenderSpec()
+    augment: AugmentSpec = AugmentSpec()
+    # The seed's way: subtract the mean training image.
+    subtract_mean: bool = False
+    # Progressive resizing, for speed: (up to this share of the training, at this image size).
+    # After the last entry: `render.size_px`.
+    sizes: tuple[tuple[float, int], ...] = ()
+
+    # How long: a number of epochs or, where `minutes` is given, that much time on this machine.
+    epochs: int = 30
+    minutes: float | None = None
+    batch_size: int = 128
+
+    # AdamW (Loshchilov & Hutter 2019); with weight decay 0 it is Adam. Batch norms, biases and the
+    # logit scale don't decay.
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.05
+    # "cosine": from a linear warm-up (share of the training) down to zero; "constant": as it says.
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: float = 0.05
+    label_smoothing: float = 0.1
+    # The encoder gets an exponential moving average of the weights; 0 keeps the last weights.
+    ema_decay: float = 0.998
+
+    # A share of the training drawings kept out and scored after each epoch, to choose recipes by.
+    validation: float = 0.0
+
+    seed: int = 0
+    device: str = "auto"
+    # "auto" is bfloat16 where the device computes with it, else float32.
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+
+    def __post_init__(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 2), ("learning_rate", 0)):
+            if getattr(self, name) < least:
+                raise TrainingError(f"{name} is at least {least}, not {getattr(self, name)}")
+        if self.minutes is not None and self.minutes <= 0:
+            raise TrainingError(f"minutes is more than 0, not {self.minutes}")
+        if not 0 <= self.validation < 1:
+            raise TrainingError(f"validation is a share in [0, 1), not {self.validation}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for TOML; what is None is left out."""
+        plain = dataclasses.asdict(self)
+        plain["sizes"] = [list(pair) for pair in self.sizes]
+        return {name: value for name, value in plain.items() if value is not None}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any], *, origin: str = "configuration") -> TrainConfig:
+        """The config `to_dict` gave; raises TrainingError naming `origin` and the unknown field."""
+        values = dict(values)
+        try:
+            if "render" in values:
+                values["render"] = RenderSpec(**values["render"])
+            if "augment" in values:
+                values["augment"] = AugmentSpec(**values["augment"])
+            values["sizes"] = tuple((float(a), int(b)) for a, b in values.get("sizes", ()))
+            return cls(**values)
+        except (TypeError, ValueError) as error:
+            raise TrainingError(f"{origin}: {error}") from None
+
+
+def preset_names() -> list[str]:
+    """The presets that ship, sorted."""
+    folder = resources.files("garabato.training") / "presets"
+    return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name[-5:] == ".toml")
+
+
+def load_preset(name: str) -> TrainConfig:
+    """A preset by its name, or a TOML file by its path."""
+    if name.endswith(".toml"):
+        return read_config(Path(name))
+    if name not in preset_names():
+        raise TrainingError(
+            f"unknown preset {name!r}; there are {', '.join(preset_names())}, or give a .toml file"
+        )
+    text = (resources.files("garabato.training") / "presets" / f"{name}.toml").read_text()
+    return TrainConfig.from_dict(tomllib.loads(text), origin=f"preset {name}")
+
+
+def read_config(path: Path) -> TrainConfig:
+    """The configuration in a TOML file."""
+    try:
+        return TrainConfig.from_dict(tomllib.loads(path.read_text()), origin=str(path))
+    except OSError as error:
+        raise TrainingError(f"cannot read {path}: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise TrainingError(f"{path} is not TOML: {error}") from None
+
+
+def write_toml(config: TrainConfig) -> str:
+    """The configuration as TOML text that `read_config` reads back."""
+    tables = {k: v for k, v in config.to_dict().items() if isinstance(v, dict)}
+    lines = [f"{k} = {_toml(v)}" for k, v in config.to_dict().items() if k not in tables]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(f"{k} = {_toml(v)}" for k, v in table.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    return repr(value)
