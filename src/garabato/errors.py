@@ -94,6 +94,7 @@ class MissingExtraError(GarabatoError, ImportError):
 _STORAGE_FIXES = {
     errno.ENOSPC: "the disk is full; free some space or write to another disk",
     errno.EDQUOT: "the disk quota is used up; free some space or write to another disk",
+    errno.EFBIG: "the file grows beyond what is allowed here; raise the limit or write elsewhere",
     errno.EROFS: "the file system is read-only; write somewhere else",
     errno.EACCES: "permission denied; write somewhere else or change the folder's permissions",
     errno.EPERM: "not permitted; write somewhere else or change the folder's permissions",

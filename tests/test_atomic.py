@@ -1,0 +1,52 @@
+"""What is written is whole or not there."""
+
+import os
+
+import pytest
+
+from garabato.atomic import replacing, write_bytes
+from garabato.errors import StorageError
+
+
+def test_a_file_written_whole_replaces_the_old_one(tmp_path):
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    write_bytes(target, b"new")
+    assert target.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def half_written(target, error):
+    with replacing(target) as temporary:
+        temporary.write_bytes(b"half")
+        raise error
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_no_leftovers(tmp_path):
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        half_written(target, KeyboardInterrupt())
+    assert target.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_a_full_disk_is_a_storage_error_that_names_the_file(tmp_path):
+    def fill(target):
+        with replacing(target) as temporary:
+            temporary.symlink_to("/dev/full")
+            temporary.write_bytes(b"more")
+
+    with pytest.raises(StorageError, match=r"a\.bin: the disk is full; free some space"):
+        fill(tmp_path / "a.bin")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_missing_folder_is_a_storage_error_that_names_it(tmp_path):
+    with pytest.raises(StorageError, match=r"there is no folder .*nowhere; create it"):
+        write_bytes(tmp_path / "nowhere" / "a.bin", b"new")
+
+
+def test_a_folder_in_the_way_is_a_storage_error(tmp_path):
+    with pytest.raises(StorageError, match="a folder stands there; give a file name"):
+        write_bytes(tmp_path, b"new")
