@@ -1,0 +1,31 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from sketches import SKETCH_CATEGORIES, write_source
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def quickdraw() -> Path:
+    """The folder of real drawings (simplified/, raw/, numpy_bitmap/); skips where it is not."""
+    given = os.environ.get("GARABATO_QUICKDRAW")
+    folder = Path(given) if given else ROOT.parent / "shared" / "quickdraw"
+    if not (folder / "simplified").is_dir():
+        pytest.skip(
+            f"no real drawings at {folder}: set GARABATO_QUICKDRAW to a folder that holds "
+            "simplified/<category>.ndjson, raw/ and numpy_bitmap/"
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sketch_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder like Google's `simplified`: ten categories of forty sketches. Read only."""
+    folder = tmp_path_factory.mktemp("sketches")
+    return write_source(folder, SKETCH_CATEGORIES[:10], per_category=40, seed=0)
