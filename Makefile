@@ -1,0 +1,47 @@
+# make demo [SOURCE=DIR]   everything once: real drawings -> trained network -> results -> search
+# make test                lint, types, tests
+# make bench               the quick benchmarks (bench-all: the slow ones too) [SOURCE=DIR]
+# make docs                write docs/cli.md and docs/results.md anew
+# make setup               only the virtual environment (the others do it first)
+# make clean               remove what the others made, but not .venv
+#
+# PYTHON=/path/to/python picks the interpreter, TORCH_INDEX_URL=... an index of CPU builds of PyTorch.
+
+SHELL := /bin/bash
+PYTHON ?=
+TORCH_INDEX_URL ?=
+SOURCE ?=
+export PYTHON TORCH_INDEX_URL
+
+BIN := .venv/bin
+BENCH_SOURCE = $(or $(SOURCE),../shared/quickdraw/simplified)
+
+.PHONY: setup demo test bench bench-all docs clean
+
+setup: .venv/ready
+
+.venv/ready: pyproject.toml tools/setup.sh
+	@tools/setup.sh
+
+demo: setup
+	@$(BIN)/garabato demo --out demo $(if $(SOURCE),--source "$(SOURCE)")
+
+test: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+bench: setup
+	@$(BIN)/python benchmarks/run.py --source "$(BENCH_SOURCE)"
+
+bench-all: setup
+	@$(BIN)/python benchmarks/run.py --all --source "$(BENCH_SOURCE)"
+
+docs: setup
+	$(BIN)/python tools/write_cli_docs.py
+	$(BIN)/python tools/write_results.py
+
+clean:
+	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find src tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +
