@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Iterator
 from os import PathLike, fspath
 from pathlib import Path
-from typing import BinaryIO
 
+from garabato.atomic import replacing
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.errors import FormatError, InputError, storage_errors
-from garabato.formats import bitmap, ndjson, simplified
+from garabato.errors import FormatError, InputError
+from garabato.formats import bitmap, ndjson
 from garabato.formats.recognise import recognise
 from garabato.formats.report import ReadReport
-from garabato.formats.stream import Input, open_input
+from garabato.formats.stream import Input, Writable, open_input
 
 __all__ = ["ReadReport", "read_batches", "read_drawings", "write_drawings"]
 
@@ -78,26 +77,8 @@ def write_drawings(path: str | PathLike[str], drawings: Iterable[Drawing]) -> in
     if suffix not in _WRITERS:
         known = ", ".join(sorted(_WRITERS))
         raise InputError(f"cannot write {fspath(path)}: the suffix is none of {known}")
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
-    with storage_errors(path):
-        try:
-            with open(unfinished, "wb") as file:
-                n_written = _WRITERS[suffix](file, drawings)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, target)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
-    return n_written
-
-
-def _write_lines(file: BinaryIO, drawings: Iterable[Drawing]) -> int:
-    n_written = 0
-    for drawing in drawings:
-        file.write(simplified.format_line(drawing))
-        n_written += 1
-    return n_written
+    with replacing(target) as unfinished, open(unfinished, "wb") as file:
+        return _WRITERS[suffix](file, drawings)
 
 
 _Reader = Callable[[Input, ndjson.Reject], Iterator[DrawingBatch]]
@@ -107,6 +88,6 @@ _READERS: dict[str, _Reader] = {
     "npy": lambda source, reject: bitmap.read(source),
 }
 
-_WRITERS: dict[str, Callable[[BinaryIO, Iterable[Drawing]], int]] = {
-    ".ndjson": _write_lines,
+_WRITERS: dict[str, Callable[[Writable, Iterable[Drawing]], int]] = {
+    ".ndjson": ndjson.write,
 }

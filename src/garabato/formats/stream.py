@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, cast
 
 from garabato.errors import FormatError
 
@@ -30,6 +30,13 @@ class Readable(Protocol):
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes."""
+
+
+class Writable(Protocol):
+    """What writers need of a file."""
+
+    def write(self, data: bytes, /) -> int:
+        """Write all of `data`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +163,7 @@ class _BoundedGzip:
 
     def __init__(self, compressed: Readable) -> None:
         self._compressed = _Counted(compressed)
-        self._expanded = gzip.GzipFile(fileobj=self._compressed, mode="rb")  # type: ignore[arg-type]
+        self._expanded = gzip.GzipFile(fileobj=cast(BinaryIO, self._compressed))
         self._n_expanded = 0
 
     def read(self, size: int = -1) -> bytes:

@@ -1,0 +1,307 @@
+"""Simplified ndjson to columns, compiled: no Python object is made for a point or a stroke.
+
+The scanner understands only what Google's files hold: plain keys in any order, ASCII strings
+without escapes, strokes of two equally long rows of whole numbers. A line that is anything else,
+right or wrong, is left to `simplified.parse_line`, which has the last word on what is valid.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from garabato.drawing import MAX_POINTS, DrawingBatch
+
+#: Columns of the text spans.
+WORD, COUNTRY, TIMESTAMP, KEY_ID = range(4)
+_RECOGNIZED, _DRAWING = 4, 5
+_RECOGNIZED_VALUES = (False, True, None)
+
+#: The shortest text of a point ("1,1," over both rows) and of a stroke ("[[],[]],").
+_BYTES_PER_POINT, _BYTES_PER_STROKE = 4, 8
+
+_MAX_DIGITS = 7  # below 2^24: float32 holds it exactly, and Drawing takes it
+
+_SPACE, _TAB, _RETURN, _NEWLINE = (np.uint8(ord(c)) for c in " \t\r\n")
+_QUOTE, _BACKSLASH, _COMMA, _COLON = (np.uint8(ord(c)) for c in '"\\,:')
+_OPEN, _CLOSE, _OPEN_OBJECT, _CLOSE_OBJECT = (np.uint8(ord(c)) for c in "[]{}")
+_ZERO, _NINE = np.uint8(ord("0")), np.uint8(ord("9"))
+
+_KEYS = tuple(
+    np.frombuffer(key, np.uint8)
+    for key in (b"word", b"countrycode", b"timestamp", b"key_id", b"recognized", b"drawing")
+)
+_TRUE = np.frombuffer(b"true", np.uint8)
+_FALSE = np.frombuffer(b"false", np.uint8)
+
+
+#: A line the scanner left to others: its number in the block (from 0), its first byte, the byte
+#: behind its last (its line end), and how many drawings of the batch come before it.
+OtherLine = tuple[int, int, int, int]
+
+
+class BlockParser:
+    """Parses one block after another into the same scratch memory; not for many threads."""
+
+    def __init__(self, max_line_bytes: int) -> None:
+        self._max_line_bytes = max_line_bytes
+        self._grow(n_bytes=0, n_lines=0)
+
+    def parse(self, block: bytes) -> tuple[DrawingBatch, list[OtherLine]]:
+        """Parse lines of ndjson, each closed by a line end, the last one too.
+
+        Returns the drawings understood and the lines that were not, blank lines aside; lines
+        longer than `max_line_bytes` are not.
+        """
+        data = np.frombuffer(block, np.uint8)
+        line_ends = np.flatnonzero(data == _NEWLINE)
+        if len(data) > self._n_bytes or len(line_ends) > self._n_lines:
+            self._grow(n_bytes=len(data), n_lines=len(line_ends))
+        points, stroke_starts = self._points, self._stroke_starts
+        drawing_starts, spans, recognized = self._drawing_starts, self._spans, self._recognized
+        n_drawings, n_others = _scan_block(
+            data, line_ends, points, stroke_starts, drawing_starts, spans, recognized,
+            self._other_lines, self._max_line_bytes,
+        )  # fmt: skip
+        n_strokes = drawing_starts[n_drawings]
+        texts = _texts(block, spans[:n_drawings])
+        batch = DrawingBatch(
+            points=points[: stroke_starts[n_strokes]].copy(),
+            stroke_starts=stroke_starts[: n_strokes + 1].copy(),
+            drawing_starts=drawing_starts[: n_drawings + 1].copy(),
+            key_ids=texts[KEY_ID],
+            categories=texts[WORD],
+            countries=texts[COUNTRY],
+            timestamps=texts[TIMESTAMP],
+            recognized=[_RECOGNIZED_VALUES[value] for value in recognized[:n_drawings].tolist()],
+        )
+        return batch, [tuple(line) for line in self._other_lines[:n_others].tolist()]
+
+    def _grow(self, *, n_bytes: int, n_lines: int) -> None:
+        self._n_bytes, self._n_lines = n_bytes, n_lines
+        self._points = np.empty((n_bytes // _BYTES_PER_POINT + 1, 2), np.float32)
+        self._stroke_starts = np.empty(n_bytes // _BYTES_PER_STROKE + 2, np.int64)
+        self._drawing_starts = np.empty(n_lines + 1, np.int64)
+        self._spans = np.empty((n_lines, 4, 2), np.int64)
+        self._recognized = np.empty(n_lines, np.int8)
+        self._other_lines = np.empty((n_lines, 4), np.int64)
+
+
+def _texts(block: bytes, spans: npt.NDArray[np.int64]) -> list[list[str | None]]:
+    """The strings at `spans` (N, 4, 2), a column each; categories and countries interned."""
+    text = block.decode("latin-1")  # one byte, one character: the spans hold ASCII
+    columns: list[list[str | None]] = []
+    for column in range(4):
+        firsts, lasts = spans[:, column, 0].tolist(), spans[:, column, 1].tolist()
+        values = [
+            text[first:last] if first >= 0 else None
+            for first, last in zip(firsts, lasts, strict=True)
+        ]
+        if column in (WORD, COUNTRY):
+            known: dict[str | None, str | None] = {}
+            values = [known.setdefault(value, value) for value in values]
+        columns.append(values)
+    return columns
+
+
+@njit(cache=True, nogil=True)
+def _scan_block(  # type: ignore[no-untyped-def]
+    data, line_ends, points, stroke_starts, drawing_starts, spans, recognized, other_lines,
+    max_line_bytes,
+):  # fmt: skip
+    """Fill the columns; returns the numbers of drawings and of lines left to others."""
+    n_drawings = 0
+    n_others = 0
+    drawing_starts[0] = 0
+    stroke_starts[0] = 0
+    at = 0
+    for line in range(len(line_ends)):
+        end = line_ends[line]
+        first = _skip_blank(data, at)
+        if first < end:
+            n_strokes = -1
+            if end - at <= max_line_bytes:
+                n_strokes = _scan_line(
+                    data, first, end, points, stroke_starts, drawing_starts[n_drawings],
+                    spans[n_drawings], recognized[n_drawings : n_drawings + 1],
+                )  # fmt: skip
+            if n_strokes >= 0:
+                n_drawings += 1
+                drawing_starts[n_drawings] = n_strokes
+            else:
+                other_lines[n_others, 0] = line
+                other_lines[n_others, 1] = at
+                other_lines[n_others, 2] = end
+                other_lines[n_others, 3] = n_drawings
+                n_others += 1
+        at = end + 1
+    return n_drawings, n_others
+
+
+# Below, no place is compared with the line's end: the line end itself, which is no blank, no
+# digit and no part of any token, stops every loop and fails every comparison.
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _skip_blank(data, at):  # type: ignore[no-untyped-def]
+    while data[at] == _SPACE or data[at] == _TAB or data[at] == _RETURN:
+        at += 1
+    return at
+
+
+@njit(cache=True, nogil=True)
+def _starts_with(data, at, text):  # type: ignore[no-untyped-def]
+    for i in range(len(text)):  # noqa: SIM110 - numba has no generators
+        if data[at + i] != text[i]:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True)
+def _string_end(data, at):  # type: ignore[no-untyped-def]
+    """Where the quote stands that closes a plain ASCII string begun before `at`, or -1."""
+    while True:
+        byte = data[at]
+        if byte == _QUOTE:
+            return at
+        if byte < 32 or byte > 126 or byte == _BACKSLASH:
+            return -1
+        at += 1
+
+
+@njit(cache=True, nogil=True)
+def _which_key(data, at, end):  # type: ignore[no-untyped-def]
+    """The number of the known key data[at:end] is, or -1."""
+    n = end - at
+    if n == 4 and _starts_with(data, at, _KEYS[0]):
+        return 0
+    if n == 11 and _starts_with(data, at, _KEYS[1]):
+        return 1
+    if n == 9 and _starts_with(data, at, _KEYS[2]):
+        return 2
+    if n == 6 and _starts_with(data, at, _KEYS[3]):
+        return 3
+    if n == 10 and _starts_with(data, at, _KEYS[4]):
+        return 4
+    if n == 7 and _starts_with(data, at, _KEYS[5]):
+        return 5
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _scan_line(  # type: ignore[no-untyped-def]
+    data, at, end, points, stroke_starts, n_strokes, spans, recognized
+):
+    """One line; returns the number of strokes with its own, or -1 where it is not understood."""
+    spans[:] = -1
+    recognized[0] = 2
+    seen = 0
+    if data[at] != _OPEN_OBJECT:
+        return -1
+    while True:
+        at = _skip_blank(data, at + 1)
+        if data[at] != _QUOTE:
+            return -1
+        key_end = _string_end(data, at + 1)
+        if key_end < 0:
+            return -1
+        key = _which_key(data, at + 1, key_end)
+        if key < 0 or (seen >> key) & 1:
+            return -1
+        seen |= 1 << key
+        at = _skip_blank(data, key_end + 1)
+        if data[at] != _COLON:
+            return -1
+        at = _skip_blank(data, at + 1)
+        if key == _DRAWING:
+            at, n_strokes = _scan_drawing(data, at, points, stroke_starts, n_strokes)
+            if at < 0:
+                return -1
+        elif key == _RECOGNIZED:
+            if _starts_with(data, at, _TRUE):
+                recognized[0] = 1
+                at += 4
+            elif _starts_with(data, at, _FALSE):
+                recognized[0] = 0
+                at += 5
+            else:
+                return -1
+        else:
+            if data[at] != _QUOTE:
+                return -1
+            value_end = _string_end(data, at + 1)
+            if value_end < 0:
+                return -1
+            spans[key, 0] = at + 1
+            spans[key, 1] = value_end
+            at = value_end + 1
+        at = _skip_blank(data, at)
+        if data[at] != _COMMA:
+            break
+    if data[at] != _CLOSE_OBJECT or not (seen >> _DRAWING) & 1:
+        return -1
+    return n_strokes if _skip_blank(data, at + 1) == end else -1
+
+
+@njit(cache=True, nogil=True)
+def _scan_drawing(data, at, points, stroke_starts, n_strokes):  # type: ignore[no-untyped-def]
+    """The strokes from `at`; returns the place behind them (or -1) and the number of strokes."""
+    first_point = stroke_starts[n_strokes]
+    if data[at] != _OPEN:
+        return -1, n_strokes
+    at = _skip_blank(data, at + 1)
+    if data[at] == _CLOSE:
+        return at + 1, n_strokes
+    while True:
+        n_points = stroke_starts[n_strokes]
+        if data[at] != _OPEN:
+            return -1, n_strokes
+        at, n_xs = _scan_row(data, _skip_blank(data, at + 1), points[n_points:, 0])
+        if at < 0:
+            return -1, n_strokes
+        at = _skip_blank(data, at)
+        if data[at] != _COMMA:
+            return -1, n_strokes
+        at, n_ys = _scan_row(data, _skip_blank(data, at + 1), points[n_points:, 1])
+        if at < 0 or n_xs != n_ys or n_points + n_xs - first_point > MAX_POINTS:
+            return -1, n_strokes
+        at = _skip_blank(data, at)
+        if data[at] != _CLOSE:
+            return -1, n_strokes
+        if n_xs > 0:  # strokes without points are dropped, as Drawing does
+            n_strokes += 1
+            stroke_starts[n_strokes] = n_points + n_xs
+        at = _skip_blank(data, at + 1)
+        if data[at] == _CLOSE:
+            return at + 1, n_strokes
+        if data[at] != _COMMA:
+            return -1, n_strokes
+        at = _skip_blank(data, at + 1)
+
+
+@njit(cache=True, nogil=True)
+def _scan_row(data, at, values):  # type: ignore[no-untyped-def]
+    """A flat list of whole numbers into `values`; the place behind it (or -1), and how many."""
+    if data[at] != _OPEN:
+        return -1, 0
+    at = _skip_blank(data, at + 1)
+    if data[at] == _CLOSE:
+        return at + 1, 0
+    n = 0
+    while n < len(values):
+        first = at
+        value = 0
+        while _ZERO <= data[at] <= _NINE:
+            value = 10 * value + (data[at] - _ZERO)
+            at += 1
+        n_digits = at - first
+        if n_digits == 0 or n_digits > _MAX_DIGITS or (n_digits > 1 and data[first] == _ZERO):
+            return -1, 0
+        values[n] = value
+        n += 1
+        at = _skip_blank(data, at)
+        if data[at] != _COMMA:
+            return (at + 1, n) if data[at] == _CLOSE else (-1, 0)
+        at = _skip_blank(data, at + 1)
+    return -1, 0
