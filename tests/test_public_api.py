@@ -1,0 +1,76 @@
+"""What `import garabato` promises."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import garabato
+
+HEAVY = ("torch", "numba", "pyarrow", "lancedb", "cv2", "matplotlib", "rich", "numpy")
+
+
+def modules_after(code: str) -> set[str]:
+    """Top-level modules that a fresh interpreter has loaded after running `code`."""
+    shown = "import sys\nprint('\\n', *{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{shown}"], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("name", garabato.__all__)
+def test_every_public_name_resolves(name: str) -> None:
+    assert getattr(garabato, name) is not None
+
+
+def test_public_names_are_listed_in_order_and_in_dir() -> None:
+    assert garabato.__all__ == sorted(garabato.__all__)
+    assert set(garabato.__all__) <= set(dir(garabato))
+
+
+def test_type_checkers_see_the_names_where_they_really_are() -> None:
+    tree = ast.parse(Path(garabato.__file__).read_text())
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {
+        alias.name: node.module
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert seen == {name: f"garabato.{room}" for name, room in garabato._ROOM_OF.items()}
+    assert {*seen, "__version__"} == set(garabato.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        garabato.nonsense  # noqa: B018
+
+
+def test_importing_garabato_loads_nothing_heavy() -> None:
+    assert not modules_after("import garabato") & set(HEAVY)
+
+
+def test_the_help_of_the_command_line_loads_nothing_heavy() -> None:
+    code = (
+        "from garabato.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as stop:\n    assert stop.code == 0"
+    )
+    loaded = modules_after(code)
+    assert "click" in loaded
+    assert not loaded & set(HEAVY)
+
+
+def test_reading_and_rendering_drawings_never_loads_torch() -> None:
+    code = (
+        "import garabato\n"
+        "drawing = garabato.Drawing([[[0, 9], [0, 9]]])\n"
+        "batch = garabato.DrawingBatch.from_drawings([drawing])\n"
+        "assert garabato.render_batch(batch, garabato.RenderSpec()).any()\n"
+        "garabato.read_drawings, garabato.open_source"
+    )
+    assert "torch" not in modules_after(code)
