@@ -1,8 +1,11 @@
-"""Files that are never half-written: a kill leaves the old file or the new one."""
+"""Files and folders that are never half-written: a kill leaves the old one or the new one."""
 
 from __future__ import annotations
 
+import fcntl
+import glob
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from os import PathLike
@@ -40,6 +43,56 @@ def write_bytes(path: str | PathLike[str], content: bytes) -> None:
     """Write a whole file, or leave what was there. Raises StorageError."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+@contextmanager
+def replacing_folder(path: str | PathLike[str]) -> Iterator[Path]:
+    """Yield a new, empty folder beside `path` to fill; it becomes `path` when the block ends.
+
+    Where the block raises, the folder is removed and `path` stays as it was. What a killed
+    process left behind is put back or removed by the next call for the same `path`. A folder at
+    `path` is replaced with all it holds: look into it first. Raises StorageError.
+    """
+    target = Path(os.path.abspath(path))
+    retired = target.with_name(f".{target.name}.old")
+    with storage_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _clean_up_after_the_killed(target, retired)
+        temporary = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
+        temporary.mkdir()
+        lock = os.open(temporary, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # held while we live: the folder is no leftover
+            yield temporary
+            sync(temporary)
+            if target.exists():
+                os.replace(target, retired)
+            os.replace(temporary, target)
+            sync(target.parent)
+            shutil.rmtree(retired, ignore_errors=True)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+        finally:
+            os.close(lock)
+
+
+def _clean_up_after_the_killed(target: Path, retired: Path) -> None:
+    if retired.exists():
+        if target.exists():
+            shutil.rmtree(retired)
+        else:
+            os.replace(retired, target)
+    for leftover in target.parent.glob(f".{glob.escape(target.name)}.*.unfinished"):
+        lock = os.open(leftover, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue  # its maker lives and works on it
+        else:
+            shutil.rmtree(leftover)
+        finally:
+            os.close(lock)
 
 
 def sync(path: Path) -> None:

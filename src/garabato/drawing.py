@@ -84,9 +84,7 @@ class Drawing:
             object.__setattr__(self, name, value)
 
     @classmethod
-    def from_points(
-        cls, points: FloatArray, stroke_starts: IntArray, **known: Any
-    ) -> Drawing:
+    def from_points(cls, points: FloatArray, stroke_starts: IntArray, **known: Any) -> Drawing:
         """A drawing over ready arrays (shapes as the attributes'), which are trusted."""
         drawing = cls(**known)
         object.__setattr__(drawing, "points", points)
@@ -189,9 +187,7 @@ class Drawing:
         ink = np.cumsum(steps)
         if ink[-1] == 0:
             n_kept = max(1, round(fraction * (len(starts) - 1)))
-            return Drawing.from_points(
-                points[: starts[n_kept]], starts[: n_kept + 1], **self.known
-            )
+            return Drawing.from_points(points[: starts[n_kept]], starts[: n_kept + 1], **self.known)
         target = fraction * ink[-1]
         last = int(np.searchsorted(ink, target))  # the point at or beyond the cut; ink[0] == 0
         share = (target - ink[last - 1]) / (ink[last] - ink[last - 1])
@@ -280,9 +276,7 @@ class DrawingBatch:
             return Drawing(bitmap=self.bitmaps[i], **known)
         first, last = self.drawing_starts[i], self.drawing_starts[i + 1]
         starts = self.stroke_starts[first : last + 1]
-        return Drawing.from_points(
-            self.points[starts[0] : starts[-1]], starts - starts[0], **known
-        )
+        return Drawing.from_points(self.points[starts[0] : starts[-1]], starts - starts[0], **known)
 
     def take(self, rows: IntArray) -> DrawingBatch:
         """The drawings at `rows` (n,) in that order, copied."""
@@ -301,6 +295,31 @@ class DrawingBatch:
             bitmaps=None if self.bitmaps is None else self.bitmaps[rows],
             **columns,
         )
+
+    def on_grid(self) -> DrawingBatch:
+        """All drawings as `Drawing.on_grid` gives them: whole numbers 0..255."""
+        n_points = (
+            self.stroke_starts[self.drawing_starts[1:]]
+            - self.stroke_starts[self.drawing_starts[:-1]]
+        )
+        inked = n_points > 0
+        if not inked.any():
+            return self
+        firsts = self.stroke_starts[self.drawing_starts[:-1]][inked]
+        low = np.minimum.reduceat(self.points, firsts, axis=0)
+        high = np.maximum.reduceat(self.points, firsts, axis=0)
+        whole = np.logical_and.reduceat((np.rint(self.points) == self.points).all(axis=1), firsts)
+        ready = whole & (low >= 0).all(axis=1) & (high <= GRID).all(axis=1)
+        if ready.all():
+            return self
+        extent = (high - low).max(axis=1)
+        with np.errstate(divide="ignore"):
+            scale = np.where(extent > 0, GRID / extent.astype(np.float64), 1.0)
+        low[ready], scale[ready] = 0.0, 1.0
+        n = n_points[inked]
+        moved = self.points - np.repeat(low, n, axis=0)
+        moved *= np.repeat(scale.astype(np.float32), n)[:, None]
+        return replace(self, points=np.rint(moved))
 
     def replace(self, **columns: Any) -> DrawingBatch:
         """The same batch with some columns replaced."""

@@ -107,7 +107,7 @@ def draw_sheet(rows: Sequence[Sequence[Cell]], *, title: str = "", cell_px: int 
         max((edge + _text_width(text, size, bold) for text, size, bold, _ in heading), default=0),
     )
     page: ByteArray = np.empty((y - gap * bool(rows) + edge, width + edge, 3), np.uint8)
-    page[:] = PAPER
+    page[:] = np.tile(np.array(PAPER, np.uint8), (page.shape[1], 1))
     y = edge
     for text, size_px, bold, step in heading:
         _write(page, text, edge, y, size_px, INK if bold else FAINT, bold=bold)
@@ -127,12 +127,17 @@ def save_png(image: ByteArray, path: str | PathLike[str]) -> None:
 
     Raises StorageError for a full disk or a read-only folder.
     """
+    write_bytes(path, encode_png(image))
+
+
+def encode_png(image: ByteArray) -> bytes:
+    """The PNG file of an (H, W) grey or (H, W, 3) RGB uint8 image."""
     if image.ndim == 3:
-        image = np.ascontiguousarray(image[..., ::-1])
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR).astype(np.uint8, copy=False)
     # Line art is flat: without row filters the file is smaller and written three times as fast.
     options = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
     _, encoded = cv2.imencode(".png", image, options)
-    write_bytes(path, encoded.tobytes())
+    return encoded.tobytes()
 
 
 def _draw_cell(cell: Cell, size_px: int) -> ByteArray:
@@ -143,8 +148,10 @@ def _draw_cell(cell: Cell, size_px: int) -> ByteArray:
     else:
         large = np.zeros((side, side), np.uint8)
         _draw_strokes(large, cell.drawing)
-        ink = cv2.resize(large, (size_px, size_px), interpolation=cv2.INTER_AREA).astype(np.uint8)
-    picture = _MIXED[ink]
+        ink = cv2.resize(large, (size_px, size_px), interpolation=cv2.INTER_AREA).astype(
+            np.uint8, copy=False
+        )
+    picture = np.take(_MIXED, ink, axis=0)
     edge_px = 1 if cell.frame is None else max(2, size_px // 40)
     colour = HAIRLINE if cell.frame is None else FRAMES[cell.frame]
     for strip in (
@@ -209,7 +216,7 @@ def _badge(frame: str, size_px: int) -> tuple[ByteArray, FloatArray]:
     cv2.polylines(picture, lines, False, CELL, max(1, side // 8), cv2.LINE_AA, _SHIFT)
     disc = np.zeros((side, side), np.uint8)
     cv2.circle(disc, (side // 2, side // 2), side // 2, (255,), -1, cv2.LINE_AA)
-    small = cv2.resize(picture, (n, n), interpolation=cv2.INTER_AREA).astype(np.uint8)
+    small = cv2.resize(picture, (n, n), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     cover = cv2.resize(disc, (n, n), interpolation=cv2.INTER_AREA)[..., None] / np.float32(255)
     return small, cover.astype(np.float32)
 

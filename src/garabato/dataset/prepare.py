@@ -1,0 +1,147 @@
+"""From a source of drawings to a data set: choose, sample, split, write."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from garabato.atomic import replacing_folder
+from garabato.dataset.choose import Categories, choose_categories
+from garabato.dataset.sample import Candidates, first_candidates
+from garabato.dataset.sheets import write_sheets
+from garabato.dataset.split import RESERVE, Sizes, Split, split_categories
+from garabato.dataset.store import SHEETS, Dataset, check_replaceable, write_manifest, write_split
+from garabato.errors import InputError, SourceError
+from garabato.formats import ReadReport
+from garabato.sources import Source, open_source
+
+_log = logging.getLogger(__name__)
+
+#: `progress(stage, done, total)`; the unit is categories.
+Progress = Callable[[str, int, int | None], None]
+
+
+def prepare(
+    source: str | PathLike[str] | Source,
+    out: str | PathLike[str],
+    *,
+    categories: Categories = 100,
+    n_train: int = 1000,
+    n_test: int = 50,
+    seed: int = 0,
+    recognized_only: bool = False,
+    allow_short: bool = False,
+    strict: bool = False,
+    sheets: bool = True,
+    report: ReadReport | None = None,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Choose categories, sample and split their drawings, and write the data set `out`.
+
+    `categories`: so many at random by `seed`, "all", or names. Of each, `n_train` drawings to
+    train with and `n_test` to test with, at random by seed; no drawing (by key_id, or by identical
+    strokes on the grid) is on both sides, also of two categories. Too few in a category is a
+    SourceError that lists them, or with `allow_short` what there is, in the same proportion.
+    The same seed and source give the same bytes; adding categories changes nothing in the others,
+    but for drawings that these too test with. Drawings are held in memory, about 200 bytes each.
+
+    What cannot be read is passed over and counted in `report` and dataset.json (without a
+    `report`, it is logged as a warning); `strict` stops at the first with FormatError. A data set
+    at `out` is replaced when the new one is complete. Raises CategoryError for unknown names,
+    DatasetError where `out` holds something else, StorageError for a full disk or a read-only
+    folder.
+    """
+    if n_train < 1 or n_test < 0:
+        raise InputError(f"n_train is 1 or more and n_test 0 or more, not {n_train} and {n_test}")
+    if isinstance(source, str | PathLike):
+        source = open_source(source)
+    out = Path(out)
+    check_replaceable(out)
+    files = source.categories()
+    names = choose_categories(list(files), categories, seed=seed)
+    sizes = Sizes(n_train, n_test, allow_short)
+    own_report = ReadReport() if report is None else report
+
+    def read(name: str, n_kept: int, into: ReadReport) -> Candidates:
+        batches = source.read(name, strict=strict, report=into)
+        return first_candidates(batches, name, n_kept, seed=seed, recognized_only=recognized_only)
+
+    with replacing_folder(out) as folder:
+        candidates = {}
+        for done, name in enumerate(names):
+            if progress:
+                progress("read", done, len(names))
+            candidates[name] = read(name, sizes.total + RESERVE, own_report)
+        if progress:
+            progress("read", len(names), len(names))
+        _refuse_mixed_kinds(candidates)
+        splits = split_categories(
+            candidates, sizes, read_more=lambda name, n: read(name, n, ReadReport())
+        )
+        known = {
+            "source": _describe_files({name: files[name] for name in names}),
+            "seed": seed,
+            "n_train": n_train,
+            "n_test": n_test,
+            "recognized_only": recognized_only,
+            "allow_short": allow_short,
+            "categories": names,
+            "counts": {name: _counts(splits[name], candidates[name]) for name in names},
+            "unreadable": _describe_unreadable(own_report, files),
+        }
+        _write(folder, splits, known)
+        if sheets:
+            write_sheets(folder / SHEETS, splits, progress=progress)
+    if report is None:
+        for line in own_report.lines():
+            _log.warning("%s", line)
+    return Dataset.open(out)
+
+
+def _write(folder: Path, splits: Mapping[str, Split], known: Mapping[str, Any]) -> None:
+    written = {
+        "train": write_split(folder, "train", (split.train for split in splits.values())),
+        "test": write_split(folder, "test", (split.test for split in splits.values())),
+    }
+    schema = next(iter(splits.values())).train.schema
+    write_manifest(folder, schema, written, known)
+
+
+def _refuse_mixed_kinds(candidates: Mapping[str, Candidates]) -> None:
+    kinds: dict[str, str] = {}
+    for name, found in candidates.items():
+        if found.digests:
+            kinds.setdefault(found.kind, name)
+    if len(kinds) > 1:
+        said = ", ".join(f"{name} is {kind}" for kind, name in kinds.items())
+        raise SourceError(f"one data set holds one kind of drawing: {said}; choose one kind")
+
+
+def _counts(split: Split, found: Candidates) -> dict[str, int]:
+    return {"train": split.train.num_rows, "test": split.test.num_rows, **found.counts}
+
+
+def _describe_files(files: Mapping[str, list[Path]]) -> dict[str, Any]:
+    """Folder and file names and sizes: what was read, without where this machine keeps it."""
+    folders = sorted({file.parent.name for paths in files.values() for file in paths})
+    return {
+        "folder": ", ".join(folders),
+        "files": [
+            {"name": file.name, "category": name, "bytes": file.stat().st_size}
+            for name, paths in files.items()
+            for file in paths
+        ],
+    }
+
+
+def _describe_unreadable(report: ReadReport, files: Mapping[str, list[Path]]) -> dict[str, Any]:
+    """The report with file names in place of paths."""
+    folders = {f"{file.parent}/" for paths in files.values() for file in paths}
+    document = report.to_dict()
+    for problem in document["problems"].values():
+        for folder in folders:
+            problem["places"] = [place.removeprefix(folder) for place in problem["places"]]
+    return document

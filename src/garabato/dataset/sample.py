@@ -1,0 +1,181 @@
+"""A category's drawings in random order, without repeats, in bounded memory.
+
+The order is that of a keyed hash of the drawings themselves, so it depends on the seed, the
+category and the drawings, and on nothing else: not on the other categories, nor on the order of
+the lines or the kind of file they came in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from garabato.dataset.columns import bitmap_shape, to_table
+from garabato.drawing import DrawingBatch
+from garabato.errors import SourceError
+
+_Digests = npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The drawings of one category that come first in its random order.
+
+    `table` (see `columns.to_table`) has them in that order, on the grid, each but once and with a
+    key_id; `digests` are those of what they show. `n_distinct` is how many there were in all;
+    `counts` says what became of those that were read: read, empty, unrecognized, repeated.
+    """
+
+    table: pa.Table
+    digests: list[bytes]
+    n_distinct: int
+    counts: dict[str, int]
+
+    @property
+    def kind(self) -> str:
+        """ "strokes", or the size of the bitmaps."""
+        return _kind(bitmap_shape(self.table.schema))
+
+
+def first_candidates(
+    batches: Iterable[DrawingBatch],
+    category: str,
+    n_kept: int,
+    *,
+    seed: int,
+    recognized_only: bool = False,
+) -> Candidates:
+    """Read a category to its end and keep the first `n_kept` drawings of its random order.
+
+    Left out are drawings without ink, those repeated (strokes or bitmap identical on the grid, or
+    a key_id met before) and, with `recognized_only`, those not marked as recognized. Raises
+    SourceError where strokes and bitmaps, or bitmaps of several sizes, are mixed.
+    """
+    order_key = hashlib.blake2b(f"{seed}/{category}".encode(), digest_size=32).digest()
+    counts: Counter[str] = Counter(read=0, empty=0, unrecognized=0, repeated=0)
+    seen: set[bytes | str] = set()
+    kept: list[_Part] = []
+    kinds: set[str] = set()
+    n_distinct = 0
+    for batch in batches:
+        kinds.add(_kind(None if batch.bitmaps is None else batch.bitmaps.shape[1:]))
+        if len(kinds) > 1:
+            raise SourceError(
+                f"{category!r} is there as {' and as '.join(sorted(kinds))}; keep the files of "
+                "one kind in the folder"
+            )
+        part = _distinct_part(batch.on_grid(), order_key, seen, counts, recognized_only)
+        n_distinct += len(part.order)
+        kept.append(part)
+        if sum(len(part.order) for part in kept) > 4 * n_kept + len(batch):
+            kept = [_first(kept, n_kept)]
+    chosen = _first(kept, n_kept)
+    drawings = chosen.drawings.replace(categories=[category] * len(chosen.order))
+    table = to_table(_with_key_ids(drawings, chosen.digests))
+    return Candidates(table, chosen.digests, n_distinct, dict(counts))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some distinct drawings with their digests and their places in the order (n,) uint64."""
+
+    drawings: DrawingBatch
+    digests: list[bytes]
+    order: _Digests
+
+
+def _distinct_part(
+    batch: DrawingBatch,
+    order_key: bytes,
+    seen: set[bytes | str],
+    counts: Counter[str],
+    recognized_only: bool,
+) -> _Part:
+    rows: list[int] = []
+    digests: list[bytes] = []
+    inked = has_ink(batch)
+    for row, digest in enumerate(digests_of(batch)):
+        key_id = batch.key_ids[row]
+        if not inked[row]:
+            counts["empty"] += 1
+        elif recognized_only and not batch.recognized[row]:
+            counts["unrecognized"] += 1
+        elif digest in seen or key_id in seen:
+            counts["repeated"] += 1
+        else:
+            seen.add(digest)
+            if key_id:
+                seen.add(key_id)
+            rows.append(row)
+            digests.append(digest)
+    counts["read"] += len(batch)
+    order = [hashlib.blake2b(digest, digest_size=8, key=order_key).digest() for digest in digests]
+    places = np.frombuffer(b"".join(order), ">u8").astype(np.uint64)
+    return _Part(batch.take(np.array(rows, np.int64)), digests, places)
+
+
+def _kind(bitmap_shape: tuple[int, ...] | None) -> str:
+    if bitmap_shape is None:
+        return "strokes"
+    height, width = bitmap_shape
+    return f"{width}x{height} bitmaps"
+
+
+def _first(parts: list[_Part], n_kept: int) -> _Part:
+    """The `n_kept` drawings that come first in the order, in that order."""
+    if not parts:
+        return _Part(DrawingBatch.from_drawings([]), [], np.zeros(0, np.uint64))
+    order = np.concatenate([part.order for part in parts])
+    rows = np.argsort(order, kind="stable")[:n_kept]
+    digests = [digest for part in parts for digest in part.digests]
+    drawings = DrawingBatch.concatenate([part.drawings for part in parts])
+    return _Part(drawings.take(rows), [digests[row] for row in rows], order[rows])
+
+
+def has_ink(batch: DrawingBatch) -> npt.NDArray[np.bool_]:
+    """(N,) bool: which drawings have a point or an inked pixel."""
+    if batch.bitmaps is not None:
+        return np.array([bitmap.any() for bitmap in batch.bitmaps], np.bool_)
+    starts = batch.stroke_starts[batch.drawing_starts]
+    return np.diff(starts) > 0
+
+
+def digests_of(batch: DrawingBatch) -> list[bytes]:
+    """16 bytes a drawing of a batch on the grid: the same for the same strokes or bitmap."""
+    if batch.bitmaps is not None:
+        pixels = memoryview(batch.bitmaps.tobytes())
+        size = batch.bitmaps[0].size if len(batch) else 0
+        return [
+            hashlib.blake2b(pixels[i * size : (i + 1) * size], digest_size=16).digest()
+            for i in range(len(batch))
+        ]
+    # A drawing is the number of its strokes, their lengths (4 bytes each), then its points.
+    points = memoryview(batch.points.astype(np.uint8).tobytes())
+    lengths = memoryview(np.diff(batch.stroke_starts).astype("<u4").tobytes())
+    first_strokes = batch.drawing_starts.tolist()
+    first_points = batch.stroke_starts[batch.drawing_starts].tolist()
+    digests = []
+    for i in range(len(batch)):
+        a, b = first_strokes[i], first_strokes[i + 1]
+        content = hashlib.blake2b(b"%d strokes:" % (b - a), digest_size=16)
+        content.update(lengths[4 * a : 4 * b])
+        content.update(points[2 * first_points[i] : 2 * first_points[i + 1]])
+        digests.append(content.digest())
+    return digests
+
+
+def _with_key_ids(drawings: DrawingBatch, digests: list[bytes]) -> DrawingBatch:
+    """Drawings without a key_id get one made from what they show and their category."""
+    key_ids: list[str | None] = [
+        key_id or hashlib.blake2b(digest + str(category).encode(), digest_size=8).hexdigest()
+        for key_id, digest, category in zip(
+            drawings.key_ids, digests, drawings.categories, strict=True
+        )
+    ]
+    return replace(drawings, key_ids=key_ids)
