@@ -1,0 +1,100 @@
+"""Simplified ndjson -> images, on one core: garabato beside the way of the seed project.
+
+The seed's way: json.loads a line, cv2.line a segment (3 px, black on a white 256x256 canvas),
+cv2.resize by area to 128x128. Ours: read_batches, then render_batch to 64x64. Both run in this
+process, in turn, over the same bytes, on one and the same core.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import frame
+
+REPEATS = 5
+N_FILES = 40
+
+
+def run(context: frame.Context) -> list[frame.Row]:
+    """Drawings a second of either way and their ratio, repeat by repeat."""
+    import cv2
+    import numba
+
+    cv2.setNumThreads(1)
+    numba.set_num_threads(1)
+    affinity = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else None
+    if affinity:
+        os.sched_setaffinity(0, {max(affinity)})
+    try:
+        files = sorted(context.source.glob("*.ndjson"))
+        files = files[:: max(1, len(files) // N_FILES)]
+        our_way(files[0]), seed_way(files[0])  # compile the kernels, warm the caches
+        ours, theirs, ratios = [], [], []
+        for _ in range(REPEATS):
+            their_rate, our_rate = rate(seed_way, files), rate(our_way, files)
+            theirs.append(their_rate)
+            ours.append(our_rate)
+            ratios.append(our_rate / their_rate)
+    finally:
+        if affinity:
+            os.sched_setaffinity(0, affinity)
+    unit = "drawings/s"
+    return [
+        frame.Row("ndjson -> 64x64 images, one core", unit, ours),
+        frame.Row("the same by the seed's way", unit, theirs, note="json.loads, cv2.line, resize"),
+        frame.Row(
+            "garabato over the seed's way",
+            "times",
+            ratios,
+            reach=3,
+            at_least=True,
+            note="issue of the formats asks for 6",
+        ),
+    ]
+
+
+def rate(way, files: list[Path]) -> float:
+    """Drawings a second of `way` over all files."""
+    started = time.perf_counter()
+    n = sum(way(path) for path in files)
+    return n / (time.perf_counter() - started)
+
+
+def our_way(path: Path) -> int:
+    """The number of drawings read and rendered."""
+    from garabato.formats import read_batches
+    from garabato.render import RenderSpec, render_batch
+
+    spec = RenderSpec(size_px=64)
+    return sum(len(render_batch(batch, spec)) for batch in read_batches(path))
+
+
+def seed_way(path: Path) -> int:
+    """The number of drawings read and rendered."""
+    import cv2
+    import numpy as np
+
+    images = []
+    with open(path) as lines:
+        for line in lines:
+            canvas = np.full((256, 256), 255, np.uint8)
+            for stroke in json.loads(line)["drawing"]:
+                xs, ys = stroke[0], stroke[1]
+                for i in range(len(xs) - 1):
+                    cv2.line(canvas, (xs[i], ys[i]), (xs[i + 1], ys[i + 1]), 0, 3)
+            images.append(cv2.resize(canvas, (128, 128), interpolation=cv2.INTER_AREA))
+    return len(images)
+
+
+BENCHMARK = frame.Benchmark(
+    "parse_render",
+    f"every drawing of {N_FILES} of the source's simplified ndjson files",
+    "the seed's way, in turn, in the same process on the same core",
+    run,
+)
+
+if __name__ == "__main__":
+    frame.main(BENCHMARK)

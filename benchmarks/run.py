@@ -1,0 +1,19 @@
+"""Run the quick benchmarks, or with --all every one, and print one table."""
+
+from __future__ import annotations
+
+import evaluate_memory
+import frame
+import parse_render
+import prepare
+import s100
+import startup
+
+if __name__ == "__main__":
+    frame.main(
+        startup.BENCHMARK,
+        parse_render.BENCHMARK,
+        prepare.BENCHMARK,
+        evaluate_memory.BENCHMARK,
+        s100.BENCHMARK,
+    )
