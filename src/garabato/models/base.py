@@ -12,19 +12,28 @@ class Model(nn.Module):
     """Images (N, 1, S, S) float32, ink 1.0 -> logits (N, C) and embeddings (N, D).
 
     Built by `create_model`. `forward_features` gives the embedding, `forward_head` turns it into
-    logits. `mean_image` (S, S) is subtracted from the input where it isn't zero (the seed's way).
+    logits. Where `mean_image` (S, S) isn't None it is subtracted from the input (the seed's way);
+    training fills it in.
     """
 
     name: str
     options: dict[str, Any]
-    mean_image: Tensor
+    mean_image: Tensor | None
 
-    def __init__(self, *, n_categories: int, image_size_px: int, embedding_dim: int) -> None:
+    def __init__(
+        self,
+        *,
+        n_categories: int,
+        image_size_px: int,
+        embedding_dim: int,
+        subtract_mean: bool = False,
+    ) -> None:
         super().__init__()
         self.n_categories = n_categories
         self.image_size_px = image_size_px
         self.embedding_dim = embedding_dim
-        self.register_buffer("mean_image", torch.zeros(image_size_px, image_size_px))
+        mean_image = torch.zeros(image_size_px, image_size_px) if subtract_mean else None
+        self.register_buffer("mean_image", mean_image)
 
     def forward_features(self, images: Tensor) -> Tensor:
         """(N, 1, S, S) -> embeddings (N, D)."""
@@ -36,5 +45,7 @@ class Model(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 1, S, S) -> logits (N, C), embeddings (N, D)."""
-        embeddings = self.forward_features(images - self.mean_image)
+        if self.mean_image is not None:
+            images = images - self.mean_image
+        embeddings = self.forward_features(images)
         return self.forward_head(embeddings), embeddings

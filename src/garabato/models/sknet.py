@@ -15,7 +15,10 @@ class SkNet(Model):
 
     def __init__(self, *, n_categories: int, image_size_px: int = 128) -> None:
         super().__init__(
-            n_categories=n_categories, image_size_px=image_size_px, embedding_dim=1024
+            n_categories=n_categories,
+            image_size_px=image_size_px,
+            embedding_dim=1024,
+            subtract_mean=True,
         )
         layers: list[nn.Module] = []
         n_in, side = 1, image_size_px

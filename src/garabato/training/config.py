@@ -25,8 +25,6 @@ class TrainConfig:
     # The images. `render.size_px` is the size the encoder works at in the end.
     render: RenderSpec = RenderSpec()
     augment: AugmentSpec = AugmentSpec()
-    # The seed's way: subtract the mean training image.
-    subtract_mean: bool = False
     # Progressive resizing, for speed: (up to this share of the training, at this image size).
     # After the last entry: `render.size_px`.
     sizes: tuple[tuple[float, int], ...] = ()

@@ -1,0 +1,8 @@
+"""Training: from a prepared dataset to an encoder file."""
+
+from __future__ import annotations
+
+from garabato.training.config import TrainConfig, load_preset, preset_names
+from garabato.training.loop import RunResult, train
+
+__all__ = ["RunResult", "TrainConfig", "load_preset", "preset_names", "train"]
