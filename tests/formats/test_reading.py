@@ -1,0 +1,287 @@
+"""read_drawings and write_drawings: what a stranger gives them, and what they answer."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import logging
+import os
+import random
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sketches import make_drawings
+
+from garabato.drawing import Drawing
+from garabato.errors import FormatError, InputError, StorageError
+from garabato.formats import ReadReport, ndjson, read_batches, read_drawings, write_drawings
+from garabato.formats import stream as streams
+
+GOOD = '{"word":"cat","key_id":"1","drawing":[[[0,255],[0,9]]]}'
+
+
+def _file(folder: Path, *lines: str, name: str = "cat.ndjson") -> Path:
+    path = folder / name
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def _problem(path: Path | str) -> FormatError:
+    with pytest.raises(FormatError) as caught:
+        list(read_drawings(path))
+    return caught.value
+
+
+def test_drawings_come_with_all_that_is_known_of_them(tmp_path):
+    known = {"countrycode": "DE", "timestamp": "2017-01-28 00:32:43.75704 UTC", "recognized": True}
+    line = json.dumps({"word": "cat", "key_id": 53, "drawing": [[[1, 2], [3, 4]]], **known})
+    (drawing,) = read_drawings(_file(tmp_path, line))
+    assert drawing.to_lists() == [[[1, 2], [3, 4]]]
+    assert drawing.known == {
+        "key_id": "53",
+        "category": "cat",
+        "country": "DE",
+        "recognized": True,
+        "timestamp": known["timestamp"],
+    }
+
+
+def test_all_keys_but_the_drawing_may_be_missing_or_null(tmp_path):
+    nulls = '{"word":null,"key_id":null,"recognized":null,"drawing":[[[7],[8]]]}'
+    for drawing in read_drawings(_file(tmp_path, '{"drawing":[[[7],[8]]]}', nulls)):
+        assert set(drawing.known.values()) == {None}
+        assert drawing.to_lists() == [[[7], [8]]]
+
+
+def test_raw_lines_are_simplified_on_reading(tmp_path):
+    t = [0, 10, 20]
+    raw = {"drawing": [[[100.5, 610.5, 610.5], [50.0, 50.0, 305.0], t]]}
+    timed = {"drawing": [[[0, 51, 102], [0, 0, 0], t]]}
+    drawings = list(read_drawings(_file(tmp_path, json.dumps(raw), json.dumps(timed))))
+    assert drawings[0].to_lists() == [[[0, 255, 255], [0, 0, 128]]]
+    assert drawings[1].to_lists() == [[[0, 255], [0, 0]]]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem", "place"),
+    [
+        ("{nope", r"broken JSON \(", "line 2, column 2"),
+        ("garbage", r"broken JSON \(", "line 2, column 1"),
+        ('{"drawing":[[[1,2],[3]]]}', "unequal numbers of xs and ys", "line 2, stroke 1"),
+        ('{"drawing":[[[1],[1]],[[NaN],[3]]]}', "NaN and Infinity are not JSON", "line 2, col"),
+        ('{"drawing":[[[1],[-Infinity]]]}', "NaN and Infinity are not JSON", "line 2, col"),
+        ('{"drawing":[[[1e999],[1]]]}', "NaN or infinite|broken JSON", "line 2"),
+        ('{"drawing":[[[1],[1]],[[3e7],[1]]]}', r"beyond 2\^24", "line 2, stroke 2"),
+        ('{"drawing":[[[99999999999999999999],[1]]]}', r"beyond 2\^24", "line 2, stroke 1"),
+        ('{"word":"cat"}', 'the key "drawing" is missing', "line 2"),
+        ('{"drawing":7}', '"drawing" is not a list of strokes', "line 2"),
+        ('{"drawing":null}', '"drawing" is not a list of strokes', "line 2"),
+        ('{"drawing":[[1,2],[3,4]]}', "is not a pair", "line 2, stroke 1"),
+        ('{"drawing":[{"x":1}]}', "is not a pair", "line 2, stroke 1"),
+        ('{"drawing":[[[1]]]}', "is not a pair", "line 2, stroke 1"),
+        ('{"drawing":[[["1"],[1]]]}', "coordinates that are not numbers", "line 2, stroke 1"),
+        ('{"drawing":[[[true],[1]]]}', "coordinates that are not numbers", "line 2, stroke 1"),
+        ('{"drawing":[[[null],[1]]]}', "coordinates that are not numbers", "line 2, stroke 1"),
+        ('{"drawing":[],"word":7}', '"word" is not a string', "line 2"),
+        ('{"drawing":[],"countrycode":[]}', '"countrycode" is not a string', "line 2"),
+        ('{"drawing":[],"timestamp":1}', '"timestamp" is not a string', "line 2"),
+        ('{"drawing":[],"key_id":1.5}', '"key_id" is neither a string nor', "line 2"),
+        ('{"drawing":[],"recognized":"yes"}', '"recognized" is neither true nor', "line 2"),
+        ("[[[1],[1]]]", "a JSON object was expected", "line 2"),
+        ("[" * 100_000, "broken JSON", "line 2"),
+    ],
+)  # fmt: skip
+def test_one_bad_line_is_named_and_the_good_ones_are_read(tmp_path, line, problem, place):
+    path = _file(tmp_path, GOOD, line, GOOD)
+    report = ReadReport()
+    assert len(list(read_drawings(path, report=report))) == 2
+    assert (report.n_read, report.n_unreadable) == (2, 1)
+    ((kind, counted),) = report.problems.items()
+    assert counted.places[0].startswith(f"{path}, {place}")
+
+    drawings = read_drawings(path, strict=True)
+    assert next(drawings).category == "cat"
+    with pytest.raises(FormatError, match=problem) as caught:
+        next(drawings)
+    assert caught.value.problem == kind
+    assert str(path) in str(caught.value)
+
+
+def test_kinds_of_problems_have_no_numbers_of_their_own(tmp_path):
+    lines = [f'{{"drawing":[[{list(range(n))},[0]]]}}' for n in range(2, 30)]
+    report = ReadReport()
+    list(read_drawings(_file(tmp_path, GOOD, *lines), report=report))
+    assert [problem.n for problem in report.problems.values()] == [28]
+
+
+def test_one_point_strokes_and_empty_drawings_are_drawings(tmp_path):
+    path = _file(tmp_path, '{"drawing":[[[7],[8]]]}', '{"drawing":[]}', '{"drawing":[[[],[]]]}')
+    assert [d.to_lists() for d in read_drawings(path)] == [[[[7], [8]]], [], []]
+
+
+def test_blank_lines_line_ends_of_windows_and_a_byte_order_mark_are_no_faults(tmp_path):
+    path = tmp_path / "cat.ndjson"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode() + b"\r\n\r\n  \n" + GOOD.encode())
+    assert len(list(read_drawings(path, strict=True))) == 2
+
+
+def test_without_a_report_the_unreadable_lines_are_logged(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING, "garabato"):
+        list(read_drawings(_file(tmp_path, GOOD, "garbage")))
+    assert "1 unreadable: broken JSON" in caplog.text
+    assert "cat.ndjson, line 2" in caplog.text
+
+
+def test_a_file_without_one_readable_line_is_an_error_that_names_the_first(tmp_path):
+    error = _problem(_file(tmp_path, "garbage", "more of it"))
+    assert error.place == "line 1, column 1"
+    assert "none of the file's drawings can be read; 2 tried" in str(error)
+
+
+def test_an_empty_file_is_an_error(tmp_path):
+    path = tmp_path / "cat.ndjson"
+    path.touch()
+    assert "the file is empty" in str(_problem(path))
+    path.write_bytes(gzip.compress(b""))
+    assert "the file is empty" in str(_problem(path))
+    path.write_bytes(b"\n \n")
+    assert "there is no drawing in the file" in str(_problem(path))
+
+
+def test_what_cannot_be_opened_is_named(tmp_path):
+    assert "there is no such file" in str(_problem(tmp_path / "none.ndjson"))
+    assert "this is a folder" in str(_problem(tmp_path))
+    assert "cannot be opened" in str(_problem("a\0b"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_says_so(tmp_path):
+    path = _file(tmp_path, GOOD)
+    path.chmod(0)
+    assert "permission denied" in str(_problem(path))
+
+
+def test_a_refused_permission_says_how_to_give_it(tmp_path, monkeypatch):
+    path = _file(tmp_path, GOOD)
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("builtins.open", refuse)
+    with pytest.raises(FormatError, match=r"permission denied; make the file readable"):
+        list(read_drawings(path))
+
+
+def test_binary_junk_is_of_no_known_format(tmp_path):
+    path = tmp_path / "junk"
+    path.write_bytes(random.Random(0).randbytes(10_000))
+    assert "this is no format garabato reads" in str(_problem(path))
+
+
+def test_binary_junk_between_lines_is_passed_over(tmp_path):
+    path = tmp_path / "cat.ndjson"
+    junk = random.Random(1).randbytes(100_000)
+    path.write_bytes(junk + b"\n" + GOOD.encode() + b"\n" + junk + b"\n" + GOOD.encode())
+    report = ReadReport()
+    assert len(list(read_drawings(path, report=report))) == 2
+    assert report.n_unreadable > 2
+
+
+def test_gzip_is_read_whatever_its_name(tmp_path):
+    path = tmp_path / "cat.ndjson"
+    path.write_bytes(gzip.compress((GOOD + "\n").encode() * 3000))
+    assert sum(map(len, read_batches(path))) == 3000
+
+
+def test_a_truncated_gzip_gives_what_came_before_and_then_says_so(tmp_path):
+    path = tmp_path / "cat.ndjson.gz"
+    rng = random.Random(2)
+    lines = [GOOD.replace('"1"', f'"{rng.random()}"') for _ in range(20_000)]
+    path.write_bytes(gzip.compress("\n".join(lines).encode())[:-5000])
+    batches = read_batches(path)
+    assert len(next(batches)) > 1000
+    with pytest.raises(FormatError, match="damaged gzip stream"):
+        list(batches)
+
+
+def test_a_gzip_bomb_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(streams, "MIN_BOMB_BYTES", 2**20)
+    path = tmp_path / "cat.ndjson.gz"
+    path.write_bytes(gzip.compress(b" " * 2**25))
+    assert "grows more than 200 times" in str(_problem(path))
+
+
+def test_a_line_without_end_is_refused_unread_and_the_next_ones_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(ndjson, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(ndjson, "BLOCK_BYTES", 300)
+    path = _file(tmp_path, GOOD, '{"word":"' + "x" * 5000 + '"}', GOOD, "", "nope")
+    report = ReadReport()
+    assert len(list(read_drawings(path, report=report))) == 2
+    places = [problem.places for problem in report.problems.values()]
+    assert [p[0].split(", ")[1] for p in places] == ["line 2", "line 5"]
+
+
+def test_stdin_is_read_as_a_file_is(monkeypatch):
+    class Stdin:
+        buffer = io.BufferedReader(io.BytesIO(gzip.compress(GOOD.encode())))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(sys, "stdin", Stdin)
+    (drawing,) = read_drawings("-")
+    assert drawing.category == "cat"
+
+
+def test_memory_is_bounded_by_the_block_not_by_the_file(tmp_path):
+    path = tmp_path / "cat.ndjson"
+    line = '{"drawing":[[' + ",".join([str(list(range(100)))] * 2) + "]]}\n"
+    path.write_text(line * 10_000)
+    largest = max(batch.points.nbytes for batch in read_batches(path))
+    assert largest < ndjson.BLOCK_BYTES * 4
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    drawings = make_drawings(["circle", "house"], 20, seed=1)
+    path = tmp_path / "out.ndjson"
+    assert write_drawings(path, drawings) == 40
+    for drawing, back in zip(drawings, read_drawings(path, strict=True), strict=True):
+        assert back.to_lists() == drawing.to_lists()
+        assert back.known == drawing.known
+
+
+def test_drawings_in_other_units_are_written_on_googles_grid(tmp_path):
+    path = tmp_path / "out.ndjson"
+    write_drawings(path, [Drawing([[[-10.0, 10.0], [0.0, 5.0]]])])
+    (back,) = read_drawings(path)
+    assert back.to_lists() == [[[0, 255], [0, 64]]]
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path):
+    path = _file(tmp_path, GOOD)
+
+    def interrupted():
+        yield from make_drawings(["circle"], 3, seed=0)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_drawings(path, interrupted())
+    assert path.read_text() == GOOD + "\n"
+    assert os.listdir(tmp_path) == [path.name]
+
+
+def test_a_suffix_nobody_writes_is_refused_with_those_that_are(tmp_path):
+    with pytest.raises(InputError, match=r"the suffix is none of .*\.ndjson"):
+        write_drawings(tmp_path / "out.docx", [])
+    with pytest.raises(StorageError, match="no folder"):
+        write_drawings(tmp_path / "none" / "out.ndjson", [])
+
+
+def test_reading_real_files_finds_no_fault(quickdraw):
+    report = ReadReport()
+    for name in ("simplified/cat.ndjson", "simplified/The Mona Lisa.ndjson", "raw/cat.ndjson"):
+        drawings = list(read_drawings(quickdraw / name, strict=True, report=report))
+        assert all(d.category == Path(name).stem for d in drawings)
+        assert all(d.points.max() <= 255 and d.points.min() >= 0 for d in drawings)
+        assert all(np.array_equal(d.points, np.rint(d.points)) for d in drawings)
+    assert report.n_unreadable == 0

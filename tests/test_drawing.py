@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from garabato.drawing import MAX_POINTS, Drawing, DrawingBatch
+from garabato.errors import DrawingError, InputError
+
+CORNER = [[[0, 100, 100], [0, 0, 50]], [[10], [20]]]
+
+
+def test_strokes_become_points_and_starts():
+    drawing = Drawing(CORNER, key_id="7", category="cat")
+    assert drawing.points.dtype == np.float32
+    assert drawing.points.tolist() == [[0, 0], [100, 0], [100, 50], [10, 20]]
+    assert drawing.stroke_starts.tolist() == [0, 3, 4]
+    assert [s.tolist() for s in drawing.strokes] == [[[0, 100, 100], [0, 0, 50]], [[10], [20]]]
+    assert drawing.to_lists() == CORNER
+
+
+def test_times_are_ignored_and_strokes_without_points_dropped():
+    assert Drawing([[[1, 2], [3, 4], [0, 9]], [[], []]]).to_lists() == [[[1, 2], [3, 4]]]
+
+
+@pytest.mark.parametrize(
+    ("strokes", "problem"),
+    [
+        ([[[1, 2], [3]]], "stroke 1 has 2 xs but 1 ys"),
+        ([[[1], [1]], [[1]]], r"stroke 2 is not a pair \(xs, ys\)"),
+        ([[[float("nan")], [1]]], "stroke 1 has a coordinate that is NaN or infinite"),
+        ([[[1], [float("inf")]]], "stroke 1 has a coordinate that is NaN or infinite"),
+        ([[[2.0**25], [1]]], r"stroke 1 has a coordinate beyond 2\^24"),
+        ([[["a"], [1]]], "stroke 1 has coordinates that are not numbers"),
+        ([[[[1]], [[1]]]], "stroke 1 is not a pair of flat lists"),
+        ([[range(MAX_POINTS + 1), range(MAX_POINTS + 1)]], "more than 200,000 points"),
+    ],
+)
+def test_what_is_no_drawing_is_refused_by_name(strokes, problem):
+    with pytest.raises(DrawingError, match=problem):
+        Drawing(strokes)
+
+
+def test_a_drawing_error_is_an_input_error_and_a_value_error():
+    with pytest.raises(InputError):
+        Drawing([[[1], []]])
+    with pytest.raises(ValueError, match="xs"):
+        Drawing([[[1], []]])
+
+
+def test_a_bitmap_is_a_drawing_of_its_own_kind():
+    drawing = Drawing(bitmap=np.zeros((28, 28), np.uint8))
+    assert drawing.is_empty
+    assert not Drawing(bitmap=np.full((2, 2), 9, np.uint8)).is_empty
+    with pytest.raises(DrawingError, match=r"\(H, W\) uint8 array, this one is \(28,\) float64"):
+        Drawing(bitmap=np.zeros(28))  # type: ignore[arg-type]
+    with pytest.raises(DrawingError, match="not both"):
+        Drawing(CORNER, bitmap=np.zeros((2, 2), np.uint8))
+
+
+def test_normalising_aligns_to_the_top_left_and_keeps_the_aspect():
+    drawing = Drawing([[[10, 30], [5, 15]]]).normalised()
+    assert drawing.to_lists() == [[[0, 255], [0, 127.5]]]
+
+
+def test_a_dot_is_moved_not_scaled():
+    assert Drawing([[[70], [80]]]).normalised().to_lists() == [[[0], [0]]]
+    assert Drawing().normalised().is_empty
+
+
+def test_drawings_on_the_grid_stay_the_very_same():
+    drawing = Drawing(CORNER)
+    assert drawing.on_grid() is drawing
+    far = Drawing([[[-100, 410], [0, 0]]], key_id="k").on_grid()
+    assert far.to_lists() == [[[0, 255], [0, 0]]]
+    assert far.key_id == "k"
+
+
+def test_replacing_what_is_known_keeps_strokes_and_the_rest():
+    drawing = Drawing(CORNER, key_id="7", country="DE").replace(category="cat")
+    assert (drawing.key_id, drawing.country, drawing.category) == ("7", "DE", "cat")
+    assert drawing.to_lists() == CORNER
+
+
+def test_the_first_part_is_cut_where_the_ink_runs_out():
+    # 100 px right, then 100 px down: half of the ink ends in the corner
+    drawing = Drawing([[[0, 100, 100], [0, 0, 100]]])
+    assert drawing.first_part(0.5).to_lists() == [[[0, 100], [0, 0]]]
+    assert drawing.first_part(0.25).to_lists() == [[[0, 50], [0, 0]]]
+    assert drawing.first_part(1) is drawing
+
+
+def test_the_first_part_of_dots_is_some_of_the_dots():
+    dots = Drawing([[[i], [i]] for i in range(4)])
+    assert len(dots.first_part(0.5).strokes) == 2
+    with pytest.raises(DrawingError, match=r"\(0, 1\]"):
+        dots.first_part(0)
+
+
+_stroke = st.lists(st.tuples(st.integers(0, 255), st.integers(0, 255)), min_size=1, max_size=6)
+_strokes = st.lists(_stroke.map(lambda ps: [[p[0] for p in ps], [p[1] for p in ps]]), max_size=5)
+_drawings = st.lists(st.builds(Drawing, _strokes, key_id=st.text("0123456789")), max_size=6)
+
+
+def _ink(drawing: Drawing) -> float:
+    return float(sum(np.hypot(*np.diff(s, axis=1)).sum() for s in drawing.strokes))
+
+
+@settings(max_examples=200, deadline=None)
+@given(_strokes, st.floats(0.01, 1))
+def test_the_first_part_has_its_share_of_the_ink(strokes, fraction):
+    drawing = Drawing(strokes)
+    part = drawing.first_part(fraction)
+    assert _ink(part) == pytest.approx(fraction * _ink(drawing), rel=1e-3, abs=1e-2)
+    assert part.stroke_starts[-1] == len(part.points)
+
+
+@settings(max_examples=100, deadline=None)
+@given(_strokes)
+def test_the_grid_is_reached_in_one_step(strokes):
+    once = Drawing([[np.array(x) * 7.7 - 20, np.array(y) * 7.7] for x, y in strokes]).on_grid()
+    assert once.on_grid() is once
+
+
+@settings(max_examples=100, deadline=None)
+@given(_drawings)
+def test_a_batch_gives_back_its_drawings(drawings):
+    batch = DrawingBatch.from_drawings(drawings)
+    assert len(batch) == len(drawings)
+    for drawing, back in zip(drawings, batch, strict=True):
+        assert back.to_lists() == drawing.to_lists()
+        assert back.known == drawing.known
+
+
+@settings(max_examples=100, deadline=None)
+@given(_drawings, st.data())
+def test_taking_rows_of_a_batch_is_taking_its_drawings(drawings, data):
+    batch = DrawingBatch.from_drawings(drawings)
+    if not drawings:
+        return
+    rows = data.draw(st.lists(st.integers(0, len(drawings) - 1), max_size=8))
+    taken = batch.take(np.array(rows, np.int64))
+    assert [d.to_lists() for d in taken] == [drawings[i].to_lists() for i in rows]
+    assert taken.key_ids == [drawings[i].key_id for i in rows]
+
+
+@settings(max_examples=100, deadline=None)
+@given(_drawings, st.integers(0, 6))
+def test_a_batch_cut_in_two_and_joined_is_the_batch(drawings, cut):
+    batch = DrawingBatch.from_drawings(drawings)
+    joined = DrawingBatch.concatenate([batch[:cut], batch[cut:]])
+    np.testing.assert_array_equal(joined.points, batch.points)
+    np.testing.assert_array_equal(joined.stroke_starts, batch.stroke_starts)
+    np.testing.assert_array_equal(joined.drawing_starts, batch.drawing_starts)
+    assert joined.key_ids == batch.key_ids
+
+
+def test_strokes_and_bitmaps_do_not_mix_in_a_batch():
+    strokes = Drawing(CORNER)
+    bitmap = Drawing(bitmap=np.zeros((28, 28), np.uint8))
+    with pytest.raises(DrawingError, match="split the drawings by kind"):
+        DrawingBatch.from_drawings([strokes, bitmap])
+    with pytest.raises(DrawingError, match="split the drawings by kind"):
+        DrawingBatch.concatenate(
+            [DrawingBatch.from_drawings([strokes]), DrawingBatch.from_drawings([bitmap])]
+        )
+
+
+def test_bitmaps_stay_beside_what_is_known_of_them():
+    images = np.arange(3 * 4, dtype=np.uint8).reshape(3, 2, 2)
+    batch = DrawingBatch.from_drawings(
+        [Drawing(bitmap=image, key_id=str(i)) for i, image in enumerate(images)]
+    )
+    taken = batch[1:]
+    assert taken.bitmaps is not None
+    np.testing.assert_array_equal(taken.bitmaps, images[1:])
+    assert taken[1].key_id == "2"
+    assert taken[-1].bitmap is not None
+    with pytest.raises(IndexError):
+        taken[2]

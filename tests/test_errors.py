@@ -1,0 +1,68 @@
+"""The exception tree, and what its texts promise."""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import re
+
+import pytest
+
+from garabato import errors
+from garabato.errors import FormatError, GarabatoError, MissingExtraError, StorageError
+
+
+def _classes() -> dict[str, type]:
+    return {name: c for name, c in inspect.getmembers(errors, inspect.isclass)}
+
+
+def test_the_tree_at_the_top_of_the_file_is_the_real_one():
+    drawn = {}
+    parents: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        if found := re.match(r"([│├└─ ]*)(\w+Error)\b", line):
+            depth = len(found[1]) // 4
+            parents[depth:] = [found[2]]
+            drawn[found[2]] = parents[depth - 1] if depth else "Exception"
+    real = {
+        name: c.__mro__[1].__name__
+        for name, c in _classes().items()
+        if issubclass(c, GarabatoError)
+    }
+    assert drawn == real
+
+
+def test_all_errors_can_be_caught_as_one():
+    own = [c for c in _classes().values() if c.__module__ == errors.__name__]
+    assert all(issubclass(c, GarabatoError) for c in own)
+    assert issubclass(errors.InputError, ValueError)
+    assert issubclass(StorageError, OSError)
+
+
+def test_a_format_error_names_file_place_and_problem():
+    error = FormatError("broken JSON", path="cat.ndjson", place="line 12")
+    assert str(error) == "cat.ndjson, line 12: broken JSON"
+    assert (error.path, error.place, error.problem) == ("cat.ndjson", "line 12", "broken JSON")
+    assert str(FormatError("broken JSON")) == "broken JSON"
+
+
+def test_a_missing_extra_says_the_command_that_installs_it():
+    assert "pip install 'garabato[milvus]'" in str(
+        MissingExtraError("the Milvus gallery", "milvus")
+    )
+
+
+@pytest.mark.parametrize(
+    ("number", "fix"), [(errno.ENOSPC, "disk is full"), (errno.EROFS, "read-only")]
+)
+def test_a_disk_that_refuses_becomes_a_storage_error_that_names_the_file(number, fix):
+    with (
+        pytest.raises(StorageError, match=f"out.ndjson.*{fix}"),
+        errors.storage_errors("out.ndjson"),
+    ):
+        raise OSError(number, "no")
+
+
+def test_other_system_errors_pass_as_they_are():
+    with pytest.raises(ChildProcessError), errors.storage_errors("x"):
+        raise ChildProcessError(errno.ECHILD, "no")
