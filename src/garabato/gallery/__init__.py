@@ -1,0 +1,28 @@
+"""Galleries: sets of drawings you can ask "what looks like this?"."""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+
+from garabato.errors import GalleryError
+from garabato.gallery.base import Added, Embedder, Gallery, GalleryInfo, Hit, Stored
+
+__all__ = ["Added", "Embedder", "Gallery", "GalleryInfo", "Hit", "Stored", "open_gallery"]
+
+
+def open_gallery(
+    uri: str | PathLike[str], *, encoder: Embedder | None = None, must_exist: bool = False
+) -> Gallery:
+    """Open the gallery at `uri`, a folder.
+
+    Where there is none yet it is made, filled by `encoder` from then on; without an encoder, or
+    with `must_exist`, that is a GalleryError. Raises EncoderMismatchError, which says how to
+    re-index, where another encoder filled it. Without an encoder a gallery can be searched by
+    embeddings only, and added to only with embeddings.
+    """
+    uri = fspath(uri)
+    if "://" in uri:
+        raise GalleryError(f"{uri}: a gallery is a folder on this machine")
+    from garabato.gallery.lance import LanceGallery
+
+    return LanceGallery.open(uri, encoder=encoder, must_exist=must_exist)

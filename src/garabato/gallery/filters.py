@@ -1,0 +1,130 @@
+"""Filters on what is known of drawings: `where={"category": ["cat"], "recognized": True}`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from garabato.errors import InputError
+
+#: What people hand in: a field of FIELDS -> what it must be.
+Where = Mapping[str, Any]
+
+FIELDS = ("category", "country", "recognized", "timestamp", "tags", "key_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """A checked `where`: drawings pass that meet all the fields that are set.
+
+    `categories`, `countries`, `key_ids`: one of them; `tags`: at least one of them; `recognized`:
+    is it; `after` (inclusive) and `before` (exclusive): bounds of the timestamp, compared as text,
+    which is the order of time for Google's "2017-03-29 00:29:12.12345 UTC". A drawing of which a
+    field is not known doesn't pass a condition on that field.
+    """
+
+    categories: tuple[str, ...] | None = None
+    countries: tuple[str, ...] | None = None
+    key_ids: tuple[str, ...] | None = None
+    tags: tuple[str, ...] | None = None
+    recognized: bool | None = None
+    after: str | None = None
+    before: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """True where every drawing passes."""
+        return self == _EVERYTHING
+
+
+_EVERYTHING = Filter()
+
+
+def parse_where(where: Where | None) -> Filter:
+    """Check `where`. Raises InputError that names the field and what it takes.
+
+    category, country, key_id and tags take a string or a list of strings, recognized True or
+    False, timestamp a mapping with "after" and/or "before".
+    """
+    if not where:
+        return _EVERYTHING
+    if not isinstance(where, Mapping):
+        raise InputError(
+            f"where is a mapping as {{'category': ['cat']}}, not {type(where).__name__}"
+        )
+    for field in where:
+        if field not in FIELDS:
+            nearest = difflib.get_close_matches(str(field), FIELDS, n=1)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            raise InputError(
+                f"drawings cannot be filtered by {field!r}, only by {', '.join(FIELDS)}{hint}"
+            )
+    recognized = where.get("recognized")
+    if recognized is not None and not isinstance(recognized, bool):
+        raise InputError(f"where: recognized is true or false, not {recognized!r}")
+    after, before = _parse_timestamp(where.get("timestamp"))
+    return Filter(
+        categories=_parse_strings("category", where.get("category")),
+        countries=_parse_strings("country", where.get("country")),
+        key_ids=_parse_strings("key_id", where.get("key_id")),
+        tags=_parse_strings("tags", where.get("tags")),
+        recognized=recognized,
+        after=after,
+        before=before,
+    )
+
+
+def _parse_strings(field: str, value: Any) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return (value,)
+    strings = list(value) if isinstance(value, Sequence | set | frozenset) else [value]
+    if not all(isinstance(string, str) for string in strings):
+        raise InputError(f"where: {field} is a string or a list of strings, not {value!r}")
+    return tuple(sorted(set(strings)))
+
+
+def _parse_timestamp(value: Any) -> tuple[str | None, str | None]:
+    if value is None:
+        return None, None
+    if (
+        not isinstance(value, Mapping)
+        or not value
+        or not set(value) <= {"after", "before"}
+        or not all(isinstance(bound, str) for bound in value.values())
+    ):
+        raise InputError(
+            "where: timestamp is {'after': '2017-03-01', 'before': '2017-04-01'} or one of "
+            f"the two, not {value!r}"
+        )
+    return value.get("after"), value.get("before")
+
+
+def to_sql(condition: Filter) -> str | None:
+    """The filter as an SQL condition on a Lance table; None where every drawing passes."""
+    terms = []
+    for column, values in (
+        ("category", condition.categories),
+        ("country", condition.countries),
+        ("key_id", condition.key_ids),
+    ):
+        if values is not None:
+            terms.append(f"{column} IN ({', '.join(map(quote, values))})" if values else "false")
+    if condition.tags is not None:
+        listed = ", ".join(map(quote, condition.tags))
+        terms.append(f"array_has_any(tags, [{listed}])" if condition.tags else "false")
+    if condition.recognized is not None:
+        terms.append(f"recognized = {str(condition.recognized).lower()}")
+    if condition.after is not None:
+        terms.append(f"timestamp >= {quote(condition.after)}")
+    if condition.before is not None:
+        terms.append(f"timestamp < {quote(condition.before)}")
+    return " AND ".join(terms) or None
+
+
+def quote(text: str) -> str:
+    """`text` as an SQL string."""
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,438 @@
+"""What every gallery does, whatever the engine: one suite, run on all of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pixel_encoder import PixelEncoder
+from sketches import SKETCH_CATEGORIES, make_drawings, sketch
+
+from garabato.drawing import Drawing, DrawingBatch
+from garabato.errors import EncoderMismatchError, GalleryError, InputError
+from garabato.formats import read_drawings
+from garabato.gallery import open_gallery
+
+
+@pytest.fixture(params=["lance"])
+def uri(request, tmp_path) -> str:
+    """A place where a gallery of each engine can be made."""
+    return str(tmp_path / "my.gallery")
+
+
+@pytest.fixture
+def gallery(uri, encoder):
+    return open_gallery(uri, encoder=encoder)
+
+
+def nearest_by_hand(encoder, drawings, query, k):
+    """(key_ids, cosines) by a full sort in float64."""
+    embeddings = encoder.embed(drawings).astype(np.float64)
+    scores = embeddings @ encoder.embed(query)[0].astype(np.float64)
+    order = np.argsort(-scores, kind="stable")[:k]
+    return [drawings[i].key_id for i in order], scores[order]
+
+
+def test_a_new_gallery_is_empty_and_finds_nothing(gallery, drawings):
+    assert len(gallery) == 0
+    assert gallery.search(drawings[0], k=5) == []
+    assert gallery.search(drawings[0], k=5) == []
+    assert gallery.info().n_drawings == 0
+
+
+def test_what_was_added_is_found_at_once_with_all_that_is_known_of_it(gallery, drawings):
+    added = gallery.add(drawings[:50], tags=["first", "round"])
+    assert (added.n_new, added.n_replaced, added.n_empty) == (50, 0, 0)
+    assert len(gallery) == 50
+    for _ in range(2):
+        hit = gallery.search(drawings[17], k=1)[0]
+        assert hit.score == pytest.approx(1.0, abs=1e-3)
+        assert hit.drawing.known == drawings[17].known
+        assert (hit.key_id, hit.category) == (drawings[17].key_id, drawings[17].category)
+        assert (hit.country, hit.recognized) == (drawings[17].country, drawings[17].recognized)
+        assert hit.timestamp == drawings[17].timestamp
+        assert hit.tags == ("first", "round")
+        assert hit.drawing.to_lists() == drawings[17].to_lists()
+
+
+def test_hits_are_the_nearest_by_cosine_best_first(gallery, encoder, drawings):
+    gallery.add(drawings)
+    for query in make_drawings(SKETCH_CATEGORIES[:10], per_category=1, seed=99):
+        _, scores = nearest_by_hand(encoder, drawings, query, 12)
+        hits = gallery.search(query, k=12)
+        assert [hit.score for hit in hits] == pytest.approx(list(scores), abs=1e-3)
+        assert [hit.score for hit in hits] == sorted((h.score for h in hits), reverse=True)
+        assert len({hit.key_id for hit in hits}) == 12
+
+
+def test_a_search_by_embedding_is_a_search_by_drawing(gallery, encoder, drawings):
+    gallery.add(drawings)
+    embedding = encoder.embed(drawings[3])[0]
+    by_drawing = [(hit.key_id, hit.score) for hit in gallery.search(drawings[3], k=8)]
+    by_embedding = [(hit.key_id, hit.score) for hit in gallery.search(7 * embedding, k=8)]
+    assert [key for key, _ in by_drawing] == [key for key, _ in by_embedding]
+    scores = [score for _, score in by_embedding]
+    assert [score for _, score in by_drawing] == pytest.approx(scores, abs=1e-3)
+
+
+def test_more_hits_than_drawings_gives_all_drawings(gallery, drawings):
+    gallery.add(drawings[:7])
+    for _ in range(2):
+        assert len(gallery.search(drawings[0], k=100)) == 7
+
+
+@pytest.mark.parametrize(
+    ("where", "passes"),
+    [
+        ({"category": "circle"}, lambda d: d.category == "circle"),
+        ({"category": ["circle", "star"]}, lambda d: d.category in ("circle", "star")),
+        ({"country": ["JP"]}, lambda d: d.country == "JP"),
+        ({"recognized": True}, lambda d: d.recognized is True),
+        ({"recognized": False}, lambda d: d.recognized is False),
+        (
+            {"category": ["star", "house"], "country": "DE", "recognized": True},
+            lambda d: d.category in ("star", "house") and d.country == "DE" and d.recognized,
+        ),
+        (
+            {"timestamp": {"after": "2017-03-10", "before": "2017-03-20"}},
+            lambda d: "2017-03-10" <= d.timestamp < "2017-03-20",
+        ),
+        ({"timestamp": {"after": "2017-03-25"}}, lambda d: d.timestamp >= "2017-03-25"),
+        ({"tags": ["even"]}, lambda d: int(d.key_id) % 2 == 0),
+        ({"tags": ["even", "odd"]}, lambda d: True),
+        ({"tags": "neither"}, lambda d: False),
+        ({"category": []}, lambda d: False),
+        ({"category": "no such"}, lambda d: False),
+        ({}, lambda d: True),
+    ],
+)
+def test_a_filter_is_applied_before_ranking_so_k_hits_come_whenever_k_exist(
+    gallery, encoder, drawings, where, passes
+):
+    for parity, tag in enumerate(("even", "odd")):
+        gallery.add([d for d in drawings if int(d.key_id) % 2 == parity], tags=[tag])
+    passing = [drawing for drawing in drawings if passes(drawing)]
+    # the query is of a category that most filters exclude: post-filtering would find too few
+    query = sketch("cloud", 12345)
+    _, scores = nearest_by_hand(encoder, passing, query, 6) if passing else ([], [])
+    for _ in range(2):
+        hits = gallery.search(query, k=6, where=where)
+        assert len(hits) == min(6, len(passing))
+        assert {hit.key_id for hit in hits} <= {drawing.key_id for drawing in passing}
+        assert [hit.score for hit in hits] == pytest.approx(list(scores), abs=1e-3)
+
+
+def test_drawings_of_which_a_field_is_not_known_do_not_pass_a_filter_on_it(gallery, drawings):
+    unknown = drawings[0].replace(country=None, recognized=None, timestamp=None, category=None)
+    gallery.add([unknown])
+    for _ in range(2):
+        for where in ({"country": "DE"}, {"recognized": False}, {"timestamp": {"before": "3"}}):
+            assert gallery.search(drawings[0], where=where) == []
+        hit = gallery.search(drawings[0])[0]
+        assert hit.to_dict().keys() == {"key_id", "category", "score", "drawing"}
+
+
+def test_adding_a_key_id_again_replaces_its_drawing(gallery, drawings):
+    gallery.add(drawings[:10])
+    gallery.search(drawings[0])
+    other = drawings[150].replace(key_id=drawings[4].key_id)
+    added = gallery.add([other])
+    assert (added.n_new, added.n_replaced) == (0, 1)
+    assert len(gallery) == 10
+    for _ in range(2):
+        assert gallery.search(drawings[150], k=1)[0].key_id == drawings[4].key_id
+        hits = gallery.search(drawings[4], k=10)
+        assert len({hit.key_id for hit in hits}) == 10
+        assert hits[0].score < 0.999
+
+
+def test_of_two_drawings_with_one_key_id_in_one_add_the_last_counts(gallery, drawings):
+    gallery.add([drawings[0].replace(key_id="same"), drawings[100].replace(key_id="same")])
+    assert len(gallery) == 1
+    assert gallery.get(["same"])[0].to_lists() == drawings[100].to_lists()
+
+
+def test_a_drawing_without_key_id_gets_one_from_its_strokes(gallery, drawings):
+    nameless = [drawing.replace(key_id=None) for drawing in drawings[:3]]
+    gallery.add(nameless)
+    gallery.add(nameless)
+    assert len(gallery) == 3
+    assert gallery.search(nameless[1], k=1)[0].key_id.startswith("content-")
+
+
+def test_drawings_without_ink_are_left_out_and_counted(gallery, drawings):
+    added = gallery.add([drawings[0], Drawing([], key_id="empty"), drawings[1]])
+    assert (added.n_new, added.n_empty) == (2, 1)
+    assert gallery.missing(["empty", drawings[0].key_id]) == ["empty"]
+    assert gallery.add([Drawing([])]).n_empty == 1
+    assert gallery.add([]).n_new == 0
+
+
+def test_a_batch_and_a_generator_can_be_added(gallery, drawings):
+    gallery.add(DrawingBatch.from_drawings(drawings[:30]))
+    gallery.add(drawing for drawing in drawings[30:60])
+    assert len(gallery) == 60
+    assert gallery.search(drawings[45], k=1)[0].key_id == drawings[45].key_id
+
+
+def test_ready_embeddings_spare_the_encoder(uri, encoder, drawings):
+    open_gallery(uri, encoder=encoder)
+    without_encoder = open_gallery(uri)
+    batch = [drawings[5], Drawing([], key_id="empty"), drawings[6]]
+    embeddings = np.stack(
+        [3 * encoder.embed(d)[0] for d in (drawings[5], drawings[5], drawings[6])]
+    )
+    without_encoder.add(batch, embeddings=embeddings)
+    hit = without_encoder.search(encoder.embed(drawings[6])[0], k=1)[0]
+    assert hit.key_id == drawings[6].key_id
+    assert hit.score == pytest.approx(1.0, abs=1e-3)
+
+
+def test_bitmaps_are_stored_beside_strokes_and_come_back_as_they_were(gallery, drawings):
+    pixels = np.zeros((28, 28), np.uint8)
+    pixels[5:20, 10] = 255
+    pixels[5, 10:22] = 128
+    other = np.zeros((32, 40), np.uint8)
+    other[3:30, 7:9] = 200
+    gallery.add(
+        [
+            Drawing(bitmap=pixels, key_id="b1", category="line"),
+            drawings[0],
+            Drawing(bitmap=other, key_id="b2"),
+        ]
+    )
+    assert len(gallery) == 3
+    hit = gallery.search(Drawing(bitmap=pixels), k=1)[0]
+    assert hit.key_id == "b1"
+    np.testing.assert_array_equal(hit.drawing.bitmap, pixels)
+    np.testing.assert_array_equal(gallery.get(["b2"])[0].bitmap, other)
+
+
+def test_drawings_off_the_grid_are_stored_on_it_with_their_shape(gallery):
+    gallery.add([Drawing([([-1000.5, 4000, 1499.5], [7, 7, 2507])], key_id="raw")])
+    assert gallery.get(["raw"])[0].to_lists() == [[[0, 255, 127], [0, 0, 127]]]
+
+
+def test_deleting_by_key_id_takes_them_out_of_the_next_search(gallery, drawings):
+    gallery.add(drawings)
+    for n in range(3):
+        found = [hit.key_id for hit in gallery.search(drawings[50], k=3)]
+        assert gallery.delete(found) == 3
+        assert not set(found) & {hit.key_id for hit in gallery.search(drawings[50], k=10)}
+        assert len(gallery) == len(drawings) - 3 * (n + 1)
+    assert gallery.delete(["no such", "neither"]) == 0
+    assert gallery.delete([]) == 0
+
+
+def test_deleting_by_filter_says_how_many_it_took(gallery, drawings):
+    gallery.add(drawings)
+    gallery.search(drawings[0])
+    assert gallery.delete(where={"category": ["circle", "star"]}) == 40
+    assert len(gallery) == 160
+    assert {hit.category for hit in gallery.search(drawings[0], k=160)} == (
+        {drawing.category for drawing in drawings} - {"circle", "star"}
+    )
+
+
+def test_deleting_everything_by_an_empty_filter_is_refused(gallery, drawings):
+    gallery.add(drawings[:5])
+    for arguments in ({}, {"where": {}}, {"key_ids": ["a"], "where": {"category": "circle"}}):
+        with pytest.raises(InputError):
+            gallery.delete(**arguments)
+    assert len(gallery) == 5
+
+
+def test_get_and_missing_keep_the_order_asked_for(gallery, drawings):
+    gallery.add(drawings[:20])
+    keys = [drawings[7].key_id, "not there", drawings[2].key_id]
+    assert [drawing.key_id for drawing in gallery.get(keys)] == [keys[0], keys[2]]
+    assert gallery.missing(keys) == ["not there"]
+    assert gallery.missing([]) == []
+
+
+def test_key_ids_and_categories_may_hold_any_text(gallery, drawings):
+    odd = ["it's", 'say "so"', "' OR true --", "🦊", "a\\b", "%_"]
+    gallery.add([drawings[i].replace(key_id=key, category=key) for i, key in enumerate(odd)])
+    assert gallery.missing(odd) == []
+    for key in odd:
+        for _ in range(2):
+            assert [h.key_id for h in gallery.search(drawings[0], where={"category": key})] == [key]
+    assert gallery.delete(odd[2:3]) == 1
+    assert len(gallery) == len(odd) - 1
+
+
+def test_scan_gives_every_drawing_once_with_its_embedding(gallery, encoder, drawings):
+    gallery.add(drawings)
+    gallery.delete([drawings[0].key_id])
+    pieces = list(gallery.scan())
+    keys = [key for piece in pieces for key in piece.drawings.key_ids]
+    assert sorted(keys) == sorted(drawing.key_id for drawing in drawings[1:])
+    by_key = dict(zip(keys, np.concatenate([p.embeddings for p in pieces]), strict=True))
+    expected = encoder.embed(drawings[1:])
+    got = np.stack([by_key[drawing.key_id] for drawing in drawings[1:]])
+    np.testing.assert_allclose(got, expected, atol=2e-3)
+    circles = [k for p in gallery.scan(where={"category": "circle"}) for k in p.drawings.key_ids]
+    assert len(circles) == 19
+
+
+def test_what_is_exported_reads_back_as_what_was_added(gallery, drawings, tmp_path):
+    gallery.add(drawings)
+    assert gallery.export(tmp_path / "all.ndjson") == len(drawings)
+    back = {drawing.key_id: drawing for drawing in read_drawings(tmp_path / "all.ndjson")}
+    assert len(back) == len(drawings)
+    for drawing in drawings:
+        assert back[drawing.key_id].known == drawing.known
+        assert back[drawing.key_id].to_lists() == drawing.to_lists()
+    assert gallery.export(tmp_path / "by category", where={"recognized": True}) == sum(
+        bool(drawing.recognized) for drawing in drawings
+    )
+    names = {file.stem for file in (tmp_path / "by category").iterdir()}
+    assert names == {drawing.category for drawing in drawings}
+
+
+def test_compacting_changes_nothing_that_can_be_seen(gallery, drawings):
+    for first in range(0, 60, 5):
+        gallery.add(drawings[first : first + 5])
+    gallery.delete([drawings[3].key_id])
+    before = [(hit.key_id, hit.score) for hit in gallery.search(drawings[0], k=30)]
+    gallery.compact()
+    after = [(hit.key_id, hit.score) for hit in gallery.search(drawings[0], k=30)]
+    assert [key for key, _ in after] == [key for key, _ in before]
+    assert [score for _, score in after] == pytest.approx([s for _, s in before], abs=1e-3)
+    assert len(gallery) == 59
+
+
+def test_a_gallery_opened_again_holds_what_was_added(uri, encoder, drawings):
+    open_gallery(uri, encoder=encoder).add(drawings[:30])
+    again = open_gallery(uri, encoder=encoder)
+    assert len(again) == 30
+    assert again.search(drawings[8], k=1)[0].key_id == drawings[8].key_id
+
+
+def test_one_open_gallery_sees_what_another_writes(uri, encoder, drawings):
+    writer, reader = open_gallery(uri, encoder=encoder), open_gallery(uri, encoder=encoder)
+    for n in range(1, 6):
+        writer.add([drawings[n]])
+        assert len(reader) == n
+        assert reader.search(drawings[n], k=1)[0].key_id == drawings[n].key_id
+    writer.delete([drawings[1].key_id])
+    assert drawings[1].key_id not in {hit.key_id for hit in reader.search(drawings[1], k=9)}
+    writer.compact()
+    assert len(reader.search(drawings[1], k=9)) == 4
+
+
+def test_info_says_what_is_there_and_who_filled_it(gallery, encoder, drawings, uri):
+    gallery.add(drawings)
+    document = gallery.info().to_dict()
+    assert document["n_drawings"] == 200
+    assert document["uri"] == uri
+    assert document["format_version"] == 1
+    assert document["encoder"] == {
+        "fingerprint": encoder.fingerprint,
+        "model": "pixels",
+        "embedding_dim": 64,
+        "render_spec": encoder.spec.to_dict(),
+    }
+    assert document["exact"] is True
+    assert "exact" in document["mode"]
+
+
+def test_another_encoder_is_refused_with_the_commands_that_index_again(uri, encoder, drawings):
+    open_gallery(uri, encoder=encoder).add(drawings[:3])
+    other = PixelEncoder(line_width=0.2)
+    with pytest.raises(EncoderMismatchError) as caught:
+        open_gallery(uri, encoder=other)
+    message = str(caught.value)
+    assert encoder.fingerprint in message
+    assert other.fingerprint in message
+    assert f"garabato gallery export --gallery {uri} " in message
+    assert "garabato index --model" in message
+
+
+def test_without_an_encoder_there_is_no_new_gallery(uri):
+    with pytest.raises(GalleryError, match="garabato index"):
+        open_gallery(uri)
+
+
+def test_a_gallery_that_must_exist_is_not_made(uri, encoder):
+    with pytest.raises(GalleryError, match="there is no gallery at"):
+        open_gallery(uri, encoder=encoder, must_exist=True)
+    with pytest.raises(GalleryError, match="there is no gallery at"):
+        open_gallery(uri, encoder=encoder, must_exist=True)
+
+
+def test_without_an_encoder_drawings_cannot_be_embedded(uri, encoder, drawings):
+    open_gallery(uri, encoder=encoder).add(drawings[:3])
+    blind = open_gallery(uri)
+    with pytest.raises(GalleryError, match="encoder="):
+        blind.search(drawings[0])
+    with pytest.raises(GalleryError, match="encoder="):
+        blind.add(drawings[:1])
+    assert len(blind.search(encoder.embed(drawings[0])[0])) == 3
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ({"categroy": "cat"}, "did you mean 'category'"),
+        ({"category": 3}, "category is a string or a list of strings"),
+        ({"recognized": "yes"}, "recognized is true or false"),
+        ({"timestamp": "2017"}, "timestamp is"),
+        (["cat"], "where is a mapping"),
+    ],
+)
+def test_a_filter_that_is_none_says_what_it_should_be(gallery, drawings, where, told):
+    with pytest.raises(InputError, match=told):
+        gallery.search(drawings[0], where=where)
+
+
+def test_queries_that_cannot_be_answered_say_why(gallery, drawings):
+    gallery.add(drawings[:3])
+    with pytest.raises(InputError, match="no ink"):
+        gallery.search(Drawing([]))
+    with pytest.raises(InputError, match=r"\(N, 64\)"):
+        gallery.search(np.ones(63, np.float32))
+    for broken in (np.zeros(64, np.float32), np.full(64, np.nan, np.float32)):
+        with pytest.raises(InputError, match="zero, NaN"):
+            gallery.search(broken)
+    for k in (0, -1, 2.5, 100_001):
+        with pytest.raises(InputError, match="k is a number"):
+            gallery.search(drawings[0], k=k)
+
+
+@pytest.mark.parametrize("n_embeddings", [2, 4])
+def test_embeddings_that_do_not_match_the_drawings_are_refused(
+    gallery, encoder, drawings, n_embeddings
+):
+    with pytest.raises(InputError, match=f"{n_embeddings} embeddings"):
+        gallery.add(drawings[:3], embeddings=encoder.embed(drawings[:n_embeddings]))
+    assert len(gallery) == 0
+
+
+@settings(max_examples=10, deadline=None)
+@given(data=st.data())
+def test_any_sequence_of_changes_leaves_what_a_dictionary_would(data, tmp_path_factory):
+    encoder = PixelEncoder()
+    pool = make_drawings(SKETCH_CATEGORIES[:4], per_category=6, seed=3)
+    gallery = open_gallery(str(tmp_path_factory.mktemp("changes") / "g"), encoder=encoder)
+    held: dict[str, Drawing] = {}
+    numbers = st.lists(st.integers(0, len(pool) - 1), max_size=8)
+    for _ in range(data.draw(st.integers(1, 6))):
+        change = data.draw(st.sampled_from(["add", "delete", "search", "compact"]))
+        chosen = [pool[i] for i in data.draw(numbers)]
+        if change == "add":
+            chosen = [d.replace(key_id=f"k{i % 5}") for i, d in enumerate(chosen)]
+            gallery.add(chosen)
+            held.update({d.key_id: d for d in chosen})
+        elif change == "delete":
+            keys = [f"k{i % 5}" for i in range(len(chosen))]
+            assert gallery.delete(keys) == len(held.keys() & set(keys))
+            held = {key: d for key, d in held.items() if key not in keys}
+        elif change == "compact":
+            gallery.compact()
+        hits = gallery.search(pool[0], k=50)
+        assert {hit.key_id: hit.drawing.to_lists() for hit in hits} == {
+            key: drawing.to_lists() for key, drawing in held.items()
+        }
+        assert len(gallery) == len(held)
