@@ -1,0 +1,105 @@
+"""What holds for every command: lazy import, errors, exit statuses."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import garabato
+from garabato.cli import COMMANDS, main
+from garabato.cli.console import print_json, progress
+
+ENDINGS = """
+import click
+from garabato.errors import FormatError
+
+@click.command()
+@click.argument("ending")
+def command(ending):
+    if ending == "garabato":
+        raise FormatError("not JSON", path="cat.ndjson", place="line 7")
+    if ending == "interrupt":
+        raise KeyboardInterrupt
+    click.echo(ending)
+"""
+
+
+@pytest.fixture
+def ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """A runner where `garabato ends HOW` is a command in a module of its own."""
+    (tmp_path / "command_that_ends.py").write_text(ENDINGS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setitem(COMMANDS, "ends", ("command_that_ends", "End somehow."))
+    return CliRunner()
+
+
+def test_an_error_of_garabato_is_one_line_on_stderr_and_status_1(ends: CliRunner) -> None:
+    result = ends.invoke(main, ["ends", "garabato"])
+    assert result.exit_code == 1
+    assert result.stderr == "error: cat.ndjson, line 7: not JSON\n"
+    assert result.stdout == ""
+
+
+def test_an_interruption_is_status_130(ends: CliRunner) -> None:
+    result = ends.invoke(main, ["ends", "interrupt"])
+    assert result.exit_code == 130
+    assert "interrupted" in result.stderr
+
+
+def test_a_command_that_ends_well_is_status_0(ends: CliRunner) -> None:
+    result = ends.invoke(main, ["ends", "well"])
+    assert (result.exit_code, result.stdout) == (0, "well\n")
+
+
+def test_an_unknown_command_or_option_is_status_2(ends: CliRunner) -> None:
+    assert ends.invoke(main, ["fly"]).exit_code == 2
+    assert ends.invoke(main, ["ends", "well", "--loudly"]).exit_code == 2
+
+
+def test_help_lists_every_command_with_its_line() -> None:
+    shown = CliRunner().invoke(main, ["--help"]).stdout
+    for name, (_, text) in COMMANDS.items():
+        (line,) = [line for line in shown.splitlines() if line.split()[:1] == [name]]
+        assert text in line
+
+
+def test_the_version_is_the_package_s() -> None:
+    result = CliRunner().invoke(main, ["--version"], prog_name="garabato")
+    assert result.stdout == f"garabato {garabato.__version__}\n"
+
+
+def test_the_installed_command_starts() -> None:
+    script = Path(sys.executable).parent / "garabato"
+    done = subprocess.run([script, "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("Usage: garabato")
+
+
+def test_json_keeps_letters_and_refuses_what_json_lacks() -> None:
+    @click.command()
+    def show() -> None:
+        print_json({"category": "piñata", "score": 0.5})
+
+    assert json.loads(CliRunner().invoke(show).stdout) == {"category": "piñata", "score": 0.5}
+    assert "piñata" in CliRunner().invoke(show).stdout
+    with pytest.raises(ValueError, match="JSON compliant"):
+        print_json(float("nan"))
+
+
+def test_progress_goes_to_stderr_a_line_a_stage(capfd: pytest.CaptureFixture[str]) -> None:
+    with progress("drawings") as report:
+        report("read", 0, None)
+        report("read", 3, 3)
+        report("draw", 5, 10)
+    shown = capfd.readouterr()
+    assert shown.out == ""
+    read, draw = [line for line in shown.err.splitlines() if line.strip()]
+    assert "read" in read
+    assert "3/3" in read
+    assert "draw" in draw
+    assert "5/10" in draw

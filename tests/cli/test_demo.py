@@ -1,0 +1,91 @@
+"""The demo, small: sketches, seconds of training, everything else for real."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import pytest
+from click.testing import CliRunner, Result
+
+from garabato.cli import main
+
+
+def run_demo(source: Path, out: Path, *more: str) -> Result:
+    size = ["--categories", "4", "--minutes", "0.05"]
+    return CliRunner().invoke(
+        main, ["demo", "--source", str(source), "--out", str(out), *size, *more]
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(sketch_source: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """A finished demo: its folder, and what it said."""
+    out = tmp_path_factory.mktemp("demo") / "demo"
+    result = run_demo(sketch_source, out)
+    assert result.exit_code == 0, result.output
+    return out, result
+
+
+def test_the_demo_ends_with_its_results_beside_the_published_ones(
+    finished: tuple[Path, Result],
+) -> None:
+    out, result = finished
+    found = json.loads((out / "results.json").read_text())
+    assert "73.3 %" in result.stdout
+    assert f"{100 * found['top1']:.1f} %" in result.stdout
+    assert found["top1"] > 0.5  # four easy categories, chance is 0.25
+    assert 0.25 < found["map"] <= 1
+    assert found["n_categories"] == 4
+    assert found["seconds"] >= found["train_seconds"] > 0
+
+
+def test_the_demo_names_files_that_are_there(finished: tuple[Path, Result]) -> None:
+    out, result = finished
+    named = [word for word in result.stdout.split() if word.startswith(str(out))]
+    assert len(named) >= 5
+    for path in named:
+        assert Path(path).exists(), path
+    picture = cv2.imread(str(out / "search" / "hits.png"))
+    assert picture.shape[1] > 500
+    assert (out / "report" / "report.html").stat().st_size > 1000
+
+
+def test_what_the_demo_says_to_type_next_works(finished: tuple[Path, Result]) -> None:
+    out, result = finished
+    typed = [line.split()[1:] for line in result.stdout.splitlines() if "  garabato " in line]
+    assert len(typed) == 3
+    for arguments in typed:
+        with CliRunner().isolated_filesystem(temp_dir=out.parent):
+            again = CliRunner().invoke(main, arguments)
+        assert again.exit_code == 0, again.output
+
+
+def test_a_finished_demo_is_shown_again_without_work(
+    finished: tuple[Path, Result], sketch_source: Path
+) -> None:
+    out, first = finished
+    before = (out / "run" / "encoder.safetensors").stat()
+    again = run_demo(sketch_source, out)
+    assert again.exit_code == 0
+    assert again.stderr.count("done before") == 5
+    assert again.stdout == first.stdout
+    assert (out / "run" / "encoder.safetensors").stat().st_mtime_ns == before.st_mtime_ns
+
+
+def test_without_a_source_the_demo_says_what_to_give(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, ["demo"])
+    assert result.exit_code == 2
+    assert "make demo SOURCE=DIR" in result.stderr
+    assert not (tmp_path / "demo").exists()
+
+
+def test_a_source_without_drawings_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    result = run_demo(tmp_path / "empty", tmp_path / "demo")
+    assert result.exit_code == 1
+    assert str(tmp_path / "empty") in result.stderr
