@@ -13,7 +13,7 @@ from garabato.errors import FormatError, GarabatoError, MissingExtraError, Stora
 
 
 def _classes() -> dict[str, type]:
-    return {name: c for name, c in inspect.getmembers(errors, inspect.isclass)}
+    return dict(inspect.getmembers(errors, inspect.isclass))
 
 
 def test_the_tree_at_the_top_of_the_file_is_the_real_one():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,12 +23,12 @@ def _simplify(strokes, spacing_px=1.0, epsilon_px=2.0):
     points, starts = resample_and_simplify(
         drawing.points, drawing.stroke_starts, spacing_px=spacing_px, epsilon_px=epsilon_px
     )
-    return [points[a:b].tolist() for a, b in zip(starts[:-1], starts[1:], strict=True)]
+    return [points[a:b].tolist() for a, b in pairwise(starts)]
 
 
 def _plain_resample(stroke: list[Point], spacing: float) -> list[Point]:
     """Samples at 0, spacing, 2 * spacing, ... of the length, and the end."""
-    lengths = [math.dist(a, b) for a, b in zip(stroke[:-1], stroke[1:], strict=True)]
+    lengths = [math.dist(a, b) for a, b in pairwise(stroke)]
     samples = []
     for k in range(int(sum(lengths) / spacing + 1e-9) + 1):
         rest = k * spacing
