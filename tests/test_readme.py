@@ -1,0 +1,84 @@
+"""What README tells people to type works, on sketches and with seconds of training."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sketches import SKETCH_CATEGORIES, write_source
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+
+#: The recipes' sizes -> sizes for a test.
+SMALLER = {
+    "--categories 100": "--categories 4",
+    "--train 200": "--train 24",
+    "--test 25": "--test 6",
+    "--minutes 10": "--minutes 0.05",
+}
+
+
+def recipes(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where the shell recipes have been run, beside a folder `simplified`."""
+    desk = tmp_path_factory.mktemp("desk")
+    write_source(desk / "simplified", SKETCH_CATEGORIES[:6], per_category=40, seed=3)
+    for recipe in recipes("bash"):
+        for size, small in SMALLER.items():
+            assert size in README, f"{size} is no longer in README: bring SMALLER up to date"
+            recipe = recipe.replace(size, small)
+        run(["bash", "-euo", "pipefail", "-c", recipe], desk)
+    return desk
+
+
+def run(command: list[str], folder: Path) -> str:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PATH": path, "OMP_NUM_THREADS": "2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command[-1]}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_shell_recipes_leave_what_they_say(desk: Path) -> None:
+    for made in ("data/dataset.json", "run/encoder.safetensors", "report/report.html", "hits.png"):
+        assert (desk / made).is_file(), made
+    assert (desk / "my.gallery").is_dir()
+
+
+@pytest.mark.parametrize("number", range(len(recipes("python"))))
+def test_a_python_recipe_runs_and_prints(desk: Path, number: int) -> None:
+    assert run([sys.executable, "-c", recipes("python")[number]], desk).strip()
+
+
+def test_there_are_recipes_for_both() -> None:
+    assert len(recipes("bash")) >= 1
+    assert len(recipes("python")) >= 2
+
+
+def test_every_file_that_readme_links_to_is_there() -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+    assert links
+    assert not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_make_test_and_make_demo_are_what_the_makefile_has() -> None:
+    assert shutil.which("make"), "make is needed for the two commands"
+    for target in re.findall(r"make ([a-z-]+)", README):
+        done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=False)
+        assert done.returncode == 0, f"make {target}"
