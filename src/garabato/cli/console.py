@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich.console import Console
@@ -21,9 +21,6 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
-
-if TYPE_CHECKING:
-    from garabato.training.loop import Progress as TrainProgress
 
 #: For everything that is not the result itself. Text is printed as it is: no markup, no wrapping.
 stderr = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -61,32 +58,6 @@ def progress(unit: str = "drawings") -> Iterator[ReportProgress]:
             if stage not in tasks:
                 tasks[stage] = bars.add_task(stage, total=total)
             bars.update(tasks[stage], completed=done, total=total)
-
-        yield report
-
-
-@contextmanager
-def training_progress() -> Iterator[Callable[[TrainProgress], None]]:
-    """A bar for a training on stderr: loss, accuracy, drawings a second, time to go.
-
-    Yields what `garabato.train` takes as `on_progress`.
-    """
-    columns = (
-        TextColumn("train"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %  {task.description}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-    )
-    with Progress(*columns, console=stderr) as bars:
-        task = bars.add_task("getting ready", total=1.0)
-
-        def report(now: TrainProgress) -> None:
-            figures = (
-                f"epoch {now.epoch}  loss {now.loss:.3f}  accuracy {100 * now.accuracy:.1f} %  "
-                f"{now.drawings_per_second:,.0f} drawings/s"
-            )
-            bars.update(task, completed=now.share_done, description=figures)
 
         yield report
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import numpy as np
 
 import garabato
 from garabato.atomic import write_bytes
-from garabato.cli.console import progress, stderr, training_progress
+from garabato.cli.console import progress, stderr
 from garabato.cli.stages import Stages
+from garabato.cli.train import training_progress
 from garabato.sheets import Cell, draw_sheet, save_png
 
 N_TRAIN, N_TEST = 200, 25
@@ -103,8 +104,10 @@ class Demo:
         }
 
     def _train(self, resumes: bool) -> dict[str, Any]:
-        config = garabato.TrainConfig(
-            model="skfast", minutes=self.settings.minutes, seed=self.settings.seed
+        config = replace(
+            garabato.load_preset("skfast"),
+            minutes=self.settings.minutes,
+            seed=self.settings.seed,
         )
         resumes = resumes and (self.run_folder / "checkpoint.pt").exists()
         with training_progress() as show:
