@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from garabato.atomic import replacing, write_bytes
+from garabato.atomic import replacing, replacing_folder, write_bytes
 from garabato.errors import StorageError
 
 
@@ -50,3 +50,55 @@ def test_a_missing_folder_is_a_storage_error_that_names_it(tmp_path):
 def test_a_folder_in_the_way_is_a_storage_error(tmp_path):
     with pytest.raises(StorageError, match="a folder stands there; give a file name"):
         write_bytes(tmp_path, b"new")
+
+
+def fill(target, *, error=None):
+    with replacing_folder(target) as folder:
+        (folder / "new").write_text("new")
+        if error:
+            raise error
+
+
+def test_a_folder_filled_whole_replaces_the_old_one(tmp_path):
+    target = tmp_path / "a"
+    target.mkdir()
+    (target / "old").write_text("old")
+    fill(target)
+    assert os.listdir(target) == ["new"]
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_an_interrupted_folder_leaves_the_old_one_and_no_leftovers(tmp_path):
+    target = tmp_path / "a"
+    target.mkdir()
+    (target / "old").write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        fill(target, error=KeyboardInterrupt())
+    assert os.listdir(target) == ["old"]
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_an_old_folder_that_a_kill_left_moved_aside_is_put_back(tmp_path):
+    target = tmp_path / "a"
+    (tmp_path / ".a.old").mkdir()
+    (tmp_path / ".a.old" / "old").write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        fill(target, error=KeyboardInterrupt())
+    assert os.listdir(target) == ["old"]
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_an_old_folder_that_a_kill_left_beside_the_new_one_is_removed(tmp_path):
+    fill(tmp_path / "a")
+    (tmp_path / ".a.old").mkdir()
+    fill(tmp_path / "a")
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_leftovers_of_other_folders_are_not_touched(tmp_path):
+    for name in (".b.1.unfinished", ".ab.1.unfinished", ".a[1].1.unfinished"):
+        (tmp_path / name).mkdir()
+    fill(tmp_path / "a")
+    assert len(os.listdir(tmp_path)) == 4
+    fill(tmp_path / "a[1]")
+    assert ".a[1].1.unfinished" not in os.listdir(tmp_path)

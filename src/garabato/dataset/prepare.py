@@ -14,7 +14,7 @@ from garabato.dataset.sample import Candidates, first_candidates
 from garabato.dataset.sheets import write_sheets
 from garabato.dataset.split import RESERVE, Sizes, Split, split_categories
 from garabato.dataset.store import SHEETS, Dataset, check_replaceable, write_manifest, write_split
-from garabato.errors import InputError, SourceError
+from garabato.errors import InputError, SourceError, storage_errors
 from garabato.formats import ReadReport
 from garabato.sources import Source, open_source
 
@@ -59,7 +59,8 @@ def prepare(
     if isinstance(source, str | PathLike):
         source = open_source(source)
     out = Path(out)
-    check_replaceable(out)
+    with storage_errors(out):
+        check_replaceable(out)
     files = source.categories()
     names = choose_categories(list(files), categories, seed=seed)
     sizes = Sizes(n_train, n_test, allow_short)

@@ -1,0 +1,88 @@
+"""garabato prepare, as typed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+from sketches import write_source
+
+from garabato.cli import main
+from garabato.dataset import Dataset
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["prepare", *map(str, arguments)])
+
+
+def test_it_writes_a_data_set_and_says_what_to_look_at(sketch_source, tmp_path):
+    out = tmp_path / "data"
+    done = run(
+        *("--source", sketch_source, "--out", out),
+        *("--categories", 4, "--train", 30, "--test", 10),
+    )
+    assert done.exit_code == 0, done.output
+    assert done.stdout == (
+        f"{out}: 4 categories, 120 drawings to train with, 40 to test with\n"
+        f"look at {out}/sheets/_all.png\n"
+    )
+    assert len(Dataset.open(out).split("train")) == 120
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [("star,house", ["house", "star"]), (" house , star,", ["house", "star"]), ("all", None)],
+)
+def test_categories_are_a_list_or_all(sketch_source, tmp_path, given, expected):
+    out = tmp_path / "data"
+    sizes = ("--train", 5, "--test", 2, "--no-sheets", "--json")
+    done = run("--source", sketch_source, "--out", out, "--categories", given, *sizes)
+    manifest = json.loads(done.stdout)
+    assert manifest == Dataset.open(out).manifest
+    assert manifest["categories"] == expected or len(manifest["categories"]) == 10
+    assert not (out / "sheets").exists()
+
+
+def test_unreadable_lines_are_told_on_stderr(tmp_path):
+    source = write_source(tmp_path / "source", ["star"], 12, seed=0)
+    with open(source / "star.ndjson", "a") as file:
+        file.write("[not json]\n")
+    sizes = ("--categories", "all", "--train", 5, "--test", 2)
+    done = run("--source", source, "--out", tmp_path / "data", *sizes)
+    assert done.exit_code == 0
+    assert "1 unreadable" in done.stderr
+    assert "star.ndjson, line 13" in done.stderr
+    strict = run("--source", source, "--out", tmp_path / "strict", *sizes, "--strict")
+    assert strict.exit_code == 1
+    assert "star.ndjson, line 13" in strict.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--categories", "hause"], "error: the source has no category 'hause'; did you mean"),
+        (["--categories", "11"], "error: 11 categories are wanted, but the source has 10"),
+        (["--categories", "2"], "2 of 2 categories have fewer than 1,050 usable drawings"),
+        (["--train", "0"], "error: n_train is 1 or more"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_status_1(sketch_source, tmp_path, options, message):
+    done = run("--source", sketch_source, "--out", tmp_path / "data", *options)
+    assert done.exit_code == 1
+    assert message in done.stderr.replace("\n", " ")
+    assert not (tmp_path / "data").exists()
+
+
+def test_short_categories_are_taken_where_allowed(sketch_source, tmp_path):
+    out = tmp_path / "data"
+    done = run("--source", sketch_source, "--out", out, "--categories", 2, "--allow-short")
+    assert done.exit_code == 0
+    # 40 * 50 / 1050 = 1.9
+    assert Dataset.open(out).counts.popitem()[1] == {"train": 38, "test": 2}
+
+
+def test_a_source_that_is_not_there_is_told(tmp_path):
+    done = run("--source", tmp_path / "nowhere", "--out", tmp_path / "data")
+    assert done.exit_code == 1
+    assert f"{tmp_path / 'nowhere'} does not exist" in done.stderr.replace("\n", "")

@@ -1,0 +1,56 @@
+"""Choosing categories."""
+
+from __future__ import annotations
+
+import pytest
+
+from garabato.categories import CATEGORIES
+from garabato.dataset.choose import choose_categories
+from garabato.errors import CategoryError, InputError
+
+
+def test_a_number_is_drawn_by_seed_and_sorted():
+    chosen = choose_categories(CATEGORIES, 100, seed=0)
+    assert len(set(chosen)) == 100
+    assert chosen == sorted(chosen)
+    assert chosen == choose_categories(list(reversed(CATEGORIES)), 100, seed=0)
+    assert chosen != choose_categories(CATEGORIES, 100, seed=1)
+
+
+def test_fewer_categories_of_a_seed_are_among_the_more():
+    assert set(choose_categories(CATEGORIES, 10, seed=3)) < set(
+        choose_categories(CATEGORIES, 50, seed=3)
+    )
+
+
+def test_every_category_is_as_likely_to_be_chosen():
+    draws = [choose_categories(CATEGORIES[:10], 5, seed=seed) for seed in range(400)]
+    times = [sum(name in chosen for chosen in draws) for name in CATEGORIES[:10]]
+    # Binomial(400, 1/2): 10 is the standard deviation.
+    assert min(times) > 150
+    assert max(times) < 250
+
+
+def test_all_and_named_categories_are_sorted_and_each_there_once():
+    assert choose_categories(["b", "a"], "all", seed=0) == ["a", "b"]
+    assert choose_categories(["c", "b", "a"], ["c", "a", "c"], seed=0) == ["a", "c"]
+
+
+def test_unknown_names_are_all_told_with_the_nearest_known():
+    with pytest.raises(CategoryError, match=r"'catt'; did you mean 'cat'\?.*'xyzzy'"):
+        choose_categories(["cat", "dog"], ["catt", "xyzzy", "dog"], seed=0)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        (3, "3 categories are wanted, but the source has 2; ask for fewer, or for all"),
+        (0, "1 or more, not 0"),
+        (-1, "1 or more, not -1"),
+        ([], "no category was named"),
+        ("cat", "a number, 'all' or a list of names, not 'cat'"),
+    ],
+)
+def test_a_choice_that_cannot_be_made_says_why(wanted, message):
+    with pytest.raises(InputError, match=message):
+        choose_categories(["cat", "dog"], wanted, seed=0)

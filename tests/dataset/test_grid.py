@@ -1,0 +1,34 @@
+"""Bringing a whole batch onto the grid at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from garabato.drawing import Drawing, DrawingBatch
+
+coordinates = st.one_of(
+    st.integers(0, 255).map(float),
+    st.floats(-5000, 5000, allow_nan=False, width=32),
+)
+strokes = st.lists(st.tuples(coordinates, coordinates), max_size=6).map(
+    lambda points: [[x for x, _ in points], [y for _, y in points]]
+)
+drawings = st.lists(st.lists(strokes, max_size=4).map(Drawing), max_size=6)
+
+
+@settings(max_examples=200, deadline=None)
+@given(drawings)
+def test_a_batch_goes_onto_the_grid_as_each_of_its_drawings_does(given_drawings):
+    batch = DrawingBatch.from_drawings(given_drawings).on_grid()
+    assert len(batch) == len(given_drawings)
+    for found, drawing in zip(batch, given_drawings, strict=True):
+        np.testing.assert_array_equal(found.points, drawing.on_grid().points)
+        np.testing.assert_array_equal(found.stroke_starts, drawing.stroke_starts)
+    assert np.array_equal(batch.points, batch.points.astype(np.uint8))
+
+
+def test_a_batch_on_the_grid_already_is_returned_as_it_is():
+    batch = DrawingBatch.from_drawings([Drawing([[[0, 255], [3, 4]]]), Drawing([])])
+    assert batch.on_grid() is batch

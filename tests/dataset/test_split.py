@@ -1,0 +1,120 @@
+"""Which drawings are for training and which for testing."""
+
+from __future__ import annotations
+
+import pytest
+from sketches import make_drawings
+
+from garabato.dataset.sample import first_candidates
+from garabato.dataset.split import Sizes, split_categories
+from garabato.drawing import DrawingBatch
+from garabato.errors import SourceError
+
+
+class Pools:
+    """Categories with their drawings; splits some of them."""
+
+    def __init__(self, **drawings):
+        self.drawings = drawings
+        self.re_read = []
+
+    def read(self, name, n_kept):
+        batch = DrawingBatch.from_drawings(self.drawings[name])
+        return first_candidates([batch], name, n_kept, seed=0)
+
+    def read_more(self, name, n_kept):
+        self.re_read.append(name)
+        return self.read(name, n_kept)
+
+    def split(self, names, sizes, n_kept=1000):
+        found = {name: self.read(name, n_kept) for name in names}
+        splits = split_categories(found, sizes, read_more=self.read_more)
+        return {
+            name: (split.train["key_id"].to_pylist(), split.test["key_id"].to_pylist())
+            for name, split in splits.items()
+        }
+
+
+STARS = make_drawings(["star"], 40, seed=0)
+HOUSES = make_drawings(["house"], 40, seed=0)
+LINES = make_drawings(["line"], 3, seed=0)
+
+
+def test_sizes_shrink_in_proportion_and_keep_a_drawing_on_each_side():
+    sizes = Sizes(1000, 50)
+    assert sizes.of(1050) == sizes
+    assert sizes.of(9999) == sizes
+    # 241 * 50 / 1050 = 11.5
+    assert (sizes.of(241).n_train, sizes.of(241).n_test) == (230, 11)
+    assert (sizes.of(3).n_train, sizes.of(3).n_test) == (2, 1)
+    assert (sizes.of(1).n_train, sizes.of(1).n_test) == (1, 0)
+    assert (sizes.of(0).n_train, sizes.of(0).n_test) == (0, 0)
+    assert (Sizes(10, 0).of(4).n_train, Sizes(10, 0).of(4).n_test) == (4, 0)
+
+
+def test_a_category_is_split_into_as_many_as_wanted_and_none_twice():
+    splits = Pools(star=STARS).split(["star"], Sizes(20, 5))
+    train, test = splits["star"]
+    assert (len(train), len(test)) == (20, 5)
+    assert len({*train, *test}) == 25
+
+
+def test_other_categories_change_nothing():
+    pools = Pools(star=STARS, house=HOUSES)
+    alone = pools.split(["star"], Sizes(20, 5))
+    together = pools.split(["house", "star"], Sizes(20, 5))
+    assert together["star"] == alone["star"]
+
+
+def test_a_drawing_that_one_category_tests_with_no_other_trains_with():
+    pools = Pools(star=STARS)
+    _, test = pools.split(["star"], Sizes(20, 5))["star"]
+    by_key = {drawing.key_id: drawing for drawing in STARS}
+    # Houses that are the very stars tested with, under other key_ids, and one by its key_id.
+    twins = [by_key[key].replace(key_id=f"twin {key}") for key in test]
+    namesake = HOUSES[0].replace(key_id=test[0])
+    pools.drawings["house"] = [*twins, namesake, *HOUSES[1:]]
+    splits = pools.split(["house", "star"], Sizes(30, 2))
+    house_train, house_test = splits["house"]
+    assert len(house_train) == 30
+    assert splits["star"][1] == test[:2]
+    tested = set(splits["star"][1])
+    assert not {f"twin {key}" for key in tested} & set(house_train)
+    assert not tested & set(house_train)
+    # and the other way round: houses tested with are not among the stars trained with
+    assert not {key.removeprefix("twin ") for key in house_test} & set(splits["star"][0])
+
+
+def test_where_the_reserve_does_not_last_the_category_is_read_again():
+    pools = Pools(star=STARS, house=HOUSES)
+    pools.drawings["copies"] = [d.replace(key_id=f"c{d.key_id}") for d in STARS]
+    splits = pools.split(["copies", "star"], Sizes(10, 10), n_kept=20)
+    assert pools.re_read
+    tested = {key.removeprefix("c") for _, test in splits.values() for key in test}
+    trained = {key.removeprefix("c") for train, _ in splits.values() for key in train}
+    assert all(len(train) == 10 and len(test) == 10 for train, test in splits.values())
+    assert not tested & trained
+
+
+def test_all_short_categories_are_told_with_their_counts_and_the_fix():
+    pools = Pools(star=STARS, house=HOUSES[:30], line=LINES)
+    with pytest.raises(SourceError) as caught:
+        pools.split(["house", "line", "star"], Sizes(30, 10))
+    assert str(caught.value) == (
+        "2 of 3 categories have fewer than 40 usable drawings (30 to train with and 10 to test "
+        "with): house has 30, line has 3. Ask for fewer (all would do with 2 and 1), leave these "
+        "out, or allow short categories (--allow-short)"
+    )
+
+
+def test_short_categories_give_what_there_is_in_the_same_proportion_where_allowed():
+    pools = Pools(house=HOUSES[:20], star=STARS)
+    splits = pools.split(["house", "star"], Sizes(30, 10, allow_short=True))
+    assert [len(part) for part in splits["house"]] == [15, 5]
+    assert [len(part) for part in splits["star"]] == [30, 10]
+
+
+def test_a_category_with_one_drawing_is_never_enough():
+    pools = Pools(house=HOUSES[:1], star=STARS)
+    with pytest.raises(SourceError, match="house has 1: not even one drawing a split"):
+        pools.split(["house", "star"], Sizes(30, 10, allow_short=True))
