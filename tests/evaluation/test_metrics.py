@@ -207,7 +207,7 @@ def test_figures_stay_within_zero_and_one_and_recall_grows_with_k(seed: int, k: 
 
 def test_lists_the_nearest_items_best_first_and_not_the_query_itself() -> None:
     points = on_circle(0, 10, 40, 90)
-    rows, scores = metrics.nearest(points, k=2)
+    rows, scores = metrics.nearest(points, points, k=2, left_out=np.arange(4))
     assert rows.tolist() == [[1, 2], [0, 2], [1, 0], [2, 1]]
     assert scores[0] == pytest.approx(np.cos(np.deg2rad([10, 40])), abs=1e-6)
 
@@ -219,8 +219,11 @@ def test_nearest_items_of_equal_score_come_in_the_order_of_their_rows() -> None:
 
 
 def test_nearest_gives_all_there_is_where_k_is_more() -> None:
-    rows, _ = metrics.nearest(on_circle(0, 10, 30), k=10)
+    points = on_circle(0, 10, 30)
+    rows, _ = metrics.nearest(points, points, k=10, left_out=np.arange(3))
     assert rows.tolist() == [[1, 2], [0, 2], [1, 0]]
+    rows, scores = metrics.nearest(points[:1], points[:1], left_out=np.arange(1))
+    assert rows.shape == scores.shape == (1, 0)
 
 
 def test_embeddings_that_are_not_normalised_are_refused() -> None:
@@ -294,6 +297,33 @@ def test_confusions_are_counted_and_paired_in_both_directions() -> None:
     assert confusion.tolist() == [[1, 2, 0], [1, 1, 0], [1, 0, 2]]
     assert metrics.most_confused_pairs(confusion) == [(0, 1), (0, 2)]
     assert metrics.most_confused_pairs(confusion, n=1) == [(0, 1)]
+
+
+def test_calibration_worked_out_by_hand() -> None:
+    # five bins; 0.2 and 0.15 fall into the first, 0.7 and 0.75 into the fourth, 1.0 into the last
+    confidence = np.array([0.2, 0.15, 0.7, 0.75, 1.0])
+    right = np.array([False, True, True, True, False])
+    found = metrics.calibration(confidence, right, n_bins=5)
+    assert found.n.tolist() == [2, 0, 0, 2, 1]
+    assert found.confidence[[0, 3, 4]] == pytest.approx([0.175, 0.725, 1.0])
+    assert found.accuracy[[0, 3, 4]] == pytest.approx([0.5, 1.0, 0.0])
+    assert np.isnan(found.accuracy[1])
+    assert found.error == pytest.approx((2 * 0.325 + 2 * 0.275 + 1 * 1.0) / 5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=seeds)
+def test_answers_as_often_right_as_they_say_are_calibrated(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    confidence = rng.random(20_000).astype(np.float32)
+    right = rng.random(20_000) < confidence
+    assert metrics.calibration(confidence, right).error < 0.03
+    assert metrics.calibration(confidence, ~right).error > 0.2
+
+
+def test_no_answers_have_no_calibration_error() -> None:
+    nothing = np.zeros(0)
+    assert np.isnan(metrics.calibration(nothing, nothing > 0).error)
 
 
 def test_the_noise_of_a_mean_is_1_96_standard_errors() -> None:

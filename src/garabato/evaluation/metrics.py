@@ -154,27 +154,27 @@ def mean_average_precision(
 
 def nearest(
     query_embeddings: FloatArray,
-    gallery_embeddings: FloatArray | None = None,
+    gallery_embeddings: FloatArray,
     *,
     k: int = 10,
+    left_out: IntArray | None = None,
     chunk: int = 256,
 ) -> tuple[IntArray, FloatArray]:
     """The k items nearest to each query by cosine: rows (Q, k) int64 and scores (Q, k), best first.
 
-    Without a gallery the queries are searched among each other, each left out of its own hits.
-    Items of equal score come in the order of their rows. Shapes as in `ranking_metrics`.
+    `left_out` (Q,) is a row for each query that is no hit: its own, where it is in the gallery.
+    Items of equal score come in the order of their rows. k is cut to what there is.
     """
-    alone = gallery_embeddings is None
-    gallery = query_embeddings if gallery_embeddings is None else gallery_embeddings
-    k = min(k, len(gallery) - alone)
+    k = min(k, len(gallery_embeddings) - (left_out is not None))
     rows = np.zeros((len(query_embeddings), k), np.int64)
     best = np.zeros((len(query_embeddings), k), np.float32)
-    for first, scores in _similarities(query_embeddings, gallery, chunk):
+    if k == 0:
+        return rows, best
+    for first, scores in _similarities(query_embeddings, gallery_embeddings, chunk):
         for i, row in enumerate(scores, start=first):
-            if alone:
-                row[i] = -np.inf
-            kth = np.partition(row, len(row) - k)[len(row) - k] if k else np.inf
-            near = np.flatnonzero(row >= kth)
+            if left_out is not None:
+                row[left_out[i]] = -np.inf
+            near = np.flatnonzero(row >= np.partition(row, len(row) - k)[len(row) - k])
             rows[i] = near[np.argsort(-row[near], kind="stable")][:k]
             best[i] = row[rows[i]]
     return rows, best
@@ -225,6 +225,38 @@ def most_confused_pairs(confusion: IntArray, n: int = 10) -> list[tuple[int, int
     order = np.argsort(-mistakes, axis=None, kind="stable")[:n]
     pairs = np.stack(np.unravel_index(order, mistakes.shape), axis=1)
     return [(int(a), int(b)) for a, b in pairs if mistakes[a, b] > 0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Calibration:
+    """How far probabilities can be believed, over bins of equal width of the answer's probability.
+
+    `n` (B,) int64 answers a bin; `confidence` and `accuracy` (B,) float64: mean probability and
+    share of right answers, NaN in an empty bin. `error` is the expected calibration error: the
+    gap between the two, averaged over the answers (Naeini et al. 2015; Guo et al. 2017).
+    """
+
+    n: IntArray
+    confidence: DoubleArray
+    accuracy: DoubleArray
+    error: float
+
+
+def calibration(
+    confidence: npt.NDArray[np.floating], right: npt.NDArray[np.bool_], *, n_bins: int = 15
+) -> Calibration:
+    """Compare the probability of each answer, (N,) in 0..1, with whether it was right, (N,).
+
+    A bin holds its upper edge, not its lower one (0 belongs to the first).
+    """
+    which = np.clip(np.ceil(confidence.astype(np.float64) * n_bins).astype(np.int64) - 1, 0, None)
+    n = np.bincount(which, minlength=n_bins)
+    per_bin = np.where(n > 0, n, np.nan)
+    mean_confidence = np.bincount(which, confidence, minlength=n_bins) / per_bin
+    accuracy = np.bincount(which, right, minlength=n_bins) / per_bin
+    gaps = np.abs(mean_confidence - accuracy)
+    error = float(np.nansum(gaps * n) / n.sum()) if len(which) else float("nan")
+    return Calibration(n.astype(np.int64), mean_confidence, accuracy, error)
 
 
 def half_width(values: npt.NDArray[np.generic]) -> float:

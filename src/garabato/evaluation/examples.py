@@ -1,0 +1,93 @@
+"""Which drawings a report shows: queries with what was found, and mistakes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from garabato.drawing import Drawing
+from garabato.evaluation import metrics
+from garabato.evaluation.evaluate import Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A drawing found for a query."""
+
+    drawing: Drawing
+    category: str
+    score: float
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRow:
+    """A query and the drawings nearest to it, best first."""
+
+    query: Drawing
+    category: str
+    hits: list[Found]
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """Drawings of the category `right` that were taken for `answer`: how many, and some of them."""
+
+    right: str
+    answer: str
+    n: int
+    drawings: list[Drawing]
+
+
+def query_rows(evaluation: Evaluation, n_rows: int, *, k: int, seed: int = 0) -> list[QueryRow]:
+    """Test drawings of `n_rows` random categories, and the k nearest to each.
+
+    Searched in the gallery where there is one, else among the other test drawings.
+    """
+    test, gallery = evaluation.test, evaluation.gallery or evaluation.test
+    order = np.random.default_rng(seed).permutation(len(test.labels))
+    one_of_each = {int(test.labels[i]): int(i) for i in order}
+    chosen = np.array(list(one_of_each.values())[:n_rows], np.int64)
+    found, scores = metrics.nearest(
+        test.embeddings[chosen],
+        gallery.embeddings,
+        k=k,
+        left_out=chosen if gallery is test else None,
+    )
+    names = evaluation.categories
+    return [
+        QueryRow(
+            test.drawings[int(i)],
+            names[test.labels[i]],
+            [
+                Found(
+                    gallery.drawings[int(row)],
+                    names[gallery.labels[row]],
+                    float(score),
+                    bool(gallery.labels[row] == test.labels[i]),
+                )
+                for row, score in zip(rows, row_scores, strict=True)
+            ],
+        )
+        for i, rows, row_scores in zip(chosen, found, scores, strict=True)
+    ]
+
+
+def confused_pairs(
+    evaluation: Evaluation, n_pairs: int, *, n_drawings: int
+) -> list[tuple[Mistake, Mistake]]:
+    """The most confused pairs, each in both directions, the surest mistakes first."""
+    confusion = evaluation.confusion
+    pairs = metrics.most_confused_pairs(confusion, n_pairs)
+    return [
+        (_mistake(evaluation, a, b, n_drawings), _mistake(evaluation, b, a, n_drawings))
+        for a, b in pairs
+    ]
+
+
+def _mistake(evaluation: Evaluation, right: int, answer: int, n_drawings: int) -> Mistake:
+    test, names = evaluation.test, evaluation.categories
+    rows = np.flatnonzero((test.labels == right) & (test.answers == answer))
+    surest = rows[np.argsort(-test.confidence[rows], kind="stable")][:n_drawings]
+    return Mistake(names[right], names[answer], len(rows), [test.drawings[int(i)] for i in surest])

@@ -1,0 +1,229 @@
+"""The plots of a report, each drawn for a light and for a dark page."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import IntArray
+from garabato.evaluation.metrics import Calibration
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Colours of a page and of what is drawn on it; `first` and `second` tell two series apart."""
+
+    page: str
+    ink: str
+    faint: str
+    grid: str
+    first: str
+    second: str
+    heat: tuple[str, ...]
+
+
+LIGHT = Theme(
+    page="#ffffff",
+    ink="#1f2328",
+    faint="#656d76",
+    grid="#e4e7eb",
+    first="#2458c5",
+    second="#c2571a",
+    heat=("#ffffff", "#c9d9f5", "#7da3e6", "#2458c5", "#0b1f4d"),
+)
+DARK = Theme(
+    page="#16181c",
+    ink="#e6e8eb",
+    faint="#9aa3ad",
+    grid="#2c3138",
+    first="#7fa8ff",
+    second="#f0a060",
+    heat=("#16181c", "#22345c", "#365fae", "#7fa8ff", "#f2f6ff"),
+)
+THEMES = {"light": LIGHT, "dark": DARK}
+
+#: Side of a cell of the confusion matrix in px: as large as fits, never too small to read.
+_CELL_PX = (10, 30)
+_MATRIX_PX = 1200
+_DPI = 100
+
+
+def plot_learning(records: Sequence[Mapping[str, Any]], theme: Theme) -> bytes:
+    """Loss, accuracy and learning rate over the steps of a training, from its metrics: PNG."""
+    steps = [r for r in records if r["kind"] == "step"] or [
+        r for r in records if r["kind"] == "epoch"
+    ]
+    validated = [r for r in records if r.get("validation_top1") is not None]
+    with _figure(theme, 11, 3.4, n_columns=3) as (figure, (loss, accuracy, rate)):
+        xs = [r["step"] for r in steps]
+        loss.plot(xs, [r["loss"] for r in steps], color=theme.first, lw=1.6)
+        _label(loss, "training loss", "step", theme)
+        accuracy.plot(xs, [100 * r["accuracy"] for r in steps], color=theme.first, lw=1.6)
+        if validated:
+            accuracy.plot(
+                [r["step"] for r in validated],
+                [100 * r["validation_top1"] for r in validated],
+                color=theme.second,
+                lw=1.6,
+                marker="o",
+                ms=3,
+            )
+            accuracy.legend(
+                ["training, augmented", "validation"], frameon=False, labelcolor=theme.ink
+            )
+        _label(accuracy, "top-1 while training, %", "step", theme)
+        rate.plot(xs, [r["learning_rate"] for r in steps], color=theme.first, lw=1.6)
+        _label(rate, "learning rate", "step", theme)
+        for axes in (loss, accuracy, rate):
+            axes.set_ylim(bottom=0)
+        return _png(figure)
+
+
+def plot_unfinished(top1_by_percent: Mapping[int, float | None], theme: Theme) -> bytes:
+    """Top-1 accuracy over the part of the ink that is on the paper: PNG."""
+    known = {p: 100 * top1 for p, top1 in top1_by_percent.items() if top1 is not None}
+    with _figure(theme, 5.2, 3.6) as (figure, (axes,)):
+        axes.plot(list(known), list(known.values()), color=theme.first, lw=2, marker="o", ms=6)
+        for percent, top1 in known.items():
+            axes.annotate(
+                f"{top1:.1f}",
+                (percent, top1),
+                xytext=(0, 8),
+                textcoords="offset points",
+                ha="center",
+                color=theme.ink,
+            )
+        axes.set_xticks(list(known))
+        axes.set_ylim(0, 108)
+        axes.set_xlim(min(known) - 8, max(known) + 8)
+        _label(axes, "top-1, %", "ink on the paper, %", theme)
+        return _png(figure)
+
+
+def plot_reliability(calibration: Calibration, theme: Theme) -> bytes:
+    """How often answers given with a probability are right, and how many there are: PNG."""
+    n_bins = len(calibration.n)
+    edges = np.linspace(0, 100, n_bins + 1)
+    with _figure(theme, 5.2, 3.6) as (figure, (axes,)):
+        share = 100 * calibration.n / max(calibration.n.sum(), 1)
+        axes.bar(edges[:-1], share, 100 / n_bins * 0.86, align="edge", color=theme.grid)
+        axes.plot([0, 100], [0, 100], color=theme.faint, lw=1, ls=(0, (4, 3)))
+        axes.plot(
+            100 * calibration.confidence,
+            100 * calibration.accuracy,
+            color=theme.first,
+            lw=2,
+            marker="o",
+            ms=5,
+        )
+        axes.set_xlim(0, 100)
+        axes.set_ylim(0, 100)
+        axes.text(
+            3,
+            93,
+            "line: right answers, %\nbars: share of all answers, %",
+            color=theme.faint,
+            va="top",
+            fontsize=8,
+        )
+        _label(axes, "right answers, %", "probability given by the encoder, %", theme)
+        return _png(figure)
+
+
+def plot_confusion(
+    shares: npt.NDArray[np.float64], names: Sequence[str], order: IntArray, theme: Theme
+) -> bytes:
+    """Shares of the answers (K, K), 0..1, row = right category, drawn in `order`: PNG."""
+    from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+
+    n = len(order)
+    percent = 100 * shares[np.ix_(order, order)]
+    cell_px = float(np.clip(_MATRIX_PX / n, *_CELL_PX))
+    font_px = min(0.95 * cell_px, 13)
+    longest = max(len(names[i]) for i in order)
+    labels_in = (0.62 * font_px * longest + 24) / _DPI
+    side_in = max(cell_px * n / _DPI, 2.5)
+    width, height = side_in + labels_in + 0.9, side_in + labels_in + 0.5
+    with _figure(theme, width, height, layout=None) as (figure, (axes,)):
+        axes.set_position((labels_in / width, 0.3 / height, side_in / width, side_in / height))
+        colours = LinearSegmentedColormap.from_list("heat", theme.heat)
+        picture = axes.imshow(
+            percent, cmap=colours, norm=PowerNorm(0.5, 0, 100), interpolation="nearest"
+        )
+        ticks = [names[i] for i in order]
+        size_pt = font_px * 72 / _DPI
+        axes.set_xticks(range(n), ticks, rotation=90, fontsize=size_pt)
+        axes.set_yticks(range(n), ticks, fontsize=size_pt)
+        axes.tick_params(length=0, pad=3, labelcolor=theme.ink)
+        axes.xaxis.tick_top()
+        for side in axes.spines.values():
+            side.set(visible=True, color=theme.grid)
+        axes.grid(False)
+        axes.set_xlabel("answer", color=theme.faint)
+        bar_axes = figure.add_axes(
+            (
+                (labels_in + side_in + 0.2) / width,
+                (0.3 + side_in - min(side_in, 3)) / height,
+                0.14 / width,
+                min(side_in, 3) / height,
+            )
+        )
+        bar = figure.colorbar(picture, cax=bar_axes, ticks=[0, 1, 5, 10, 25, 50, 75, 100])
+        bar.ax.set_title("% of row", fontsize=8, color=theme.faint)
+        bar.ax.tick_params(labelsize=8, labelcolor=theme.ink, color=theme.grid)
+        bar.outline.set_visible(False)
+        return _png(figure)
+
+
+@contextmanager
+def _figure(
+    theme: Theme,
+    width_in: float,
+    height_in: float,
+    *,
+    n_columns: int = 1,
+    layout: Any = "constrained",
+) -> Iterator[tuple[Figure, list[Axes]]]:
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    style: dict[Any, Any] = {
+        "font.size": 9.5,
+        "font.family": "sans-serif",
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.edgecolor": theme.faint,
+        "axes.facecolor": theme.page,
+        "figure.facecolor": theme.page,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "grid.color": theme.grid,
+        "xtick.color": theme.faint,
+        "ytick.color": theme.faint,
+    }
+    with matplotlib.rc_context(style):
+        figure = Figure(figsize=(width_in, height_in), dpi=_DPI, layout=layout)
+        FigureCanvasAgg(figure)
+        yield figure, list(np.atleast_1d(figure.subplots(1, n_columns)))
+
+
+def _label(axes: Axes, title: str, x: str, theme: Theme) -> None:
+    axes.set_title(title, loc="left", color=theme.ink, fontsize=10)
+    axes.set_xlabel(x, color=theme.faint)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+    return buffer.getvalue()
