@@ -8,6 +8,7 @@ The table's metadata says which encoder filled it.
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -21,7 +22,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
-from garabato.errors import GalleryError, InputError
+from garabato.errors import GalleryError, InputError, StorageError, storage_errors
 from garabato.gallery.base import (
     FORMAT_VERSION,
     Added,
@@ -45,8 +46,10 @@ from garabato.gallery.lance_folder import (
     lance_errors,
     writing,
 )
-from garabato.gallery.packing import content_key_id, of_one_kind, pack_batch, unpack
+from garabato.gallery.packing import of_one_kind, pack_batch, unpack, with_key_ids
 from garabato.gallery.resident import COLUMNS, Resident, load, refresh
+
+_log = logging.getLogger(__name__)
 
 #: Drawings stored in one transaction.
 TRANSACTION = 16_384
@@ -249,9 +252,7 @@ class LanceGallery:
             merge = self._table.merge_insert("key_id")
             merge = merge.when_matched_update_all().when_not_matched_insert_all()
             result = merge.execute(rows)
-            pieces = self._table.stats()["fragment_stats"]["num_small_fragments"]
-            if pieces > MAX_SMALL_PIECES:
-                self._optimize(KEEP_VERSIONS_S)
+        self._keep_tidy()
         return Added(result.num_inserted_rows, result.num_updated_rows, n_empty)
 
     def _embed(self, batch: DrawingBatch) -> FloatArray:
@@ -259,12 +260,24 @@ class LanceGallery:
             raise GalleryError("adding drawings needs the encoder: open_gallery(uri, encoder=...)")
         return normalised_rows(self._encoder.embed(batch), self._filled_by)
 
+    def _keep_tidy(self) -> None:
+        """Merge small pieces when many have piled up; what was added stays added if that fails."""
+        try:
+            with lance_errors(self.uri):
+                pieces = self._table.stats()["fragment_stats"]["num_small_fragments"]
+                if pieces > MAX_SMALL_PIECES:
+                    with writing(self._folder):
+                        self._optimize(KEEP_VERSIONS_S)
+        except (GalleryError, StorageError) as error:
+            _log.warning("%s could not be compacted: %s", self.uri, error)
+
     def _optimize(self, keep_versions_s: float) -> None:
         from datetime import timedelta
 
         # The write lock is held, so what a killed writer left behind belongs to nobody.
         self._table.optimize(
-            cleanup_older_than=timedelta(seconds=keep_versions_s), delete_unverified=True
+            cleanup_older_than=timedelta(seconds=max(keep_versions_s, 0.001)),
+            delete_unverified=True,
         )
 
     def _search_on_disk(
@@ -326,10 +339,13 @@ def _create(uri: str, filled_by: FilledBy) -> Any:
         metadata={"garabato": json.dumps(document)},
     )
     folder = Path(uri)
-    with lance_errors(uri):
-        folder.mkdir(parents=True, exist_ok=True)
-        with writing(folder):
-            return connect(folder).create_table(TABLE, schema=schema, exist_ok=True)
+    try:
+        with storage_errors(uri):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make the folder {uri}: {error.strerror}") from error
+    with lance_errors(uri), writing(folder):
+        return connect(folder).create_table(TABLE, schema=schema, exist_ok=True)
 
 
 def _read_metadata(uri: str, table: Any) -> FilledBy:
@@ -353,21 +369,16 @@ def _read_metadata(uri: str, table: Any) -> FilledBy:
 def _to_rows(
     batch: DrawingBatch, embeddings: FloatArray, tags: tuple[str, ...], schema: pa.Schema
 ) -> pa.Table:
-    packed = pack_batch(batch)
-    key_ids = [
-        content_key_id(strokes.as_py()) if key_id is None else key_id
-        for key_id, strokes in zip(batch.key_ids, packed, strict=True)
-    ]
     vectors = pa.array(embeddings.astype(np.float16).reshape(-1))
     return pa.table(
         [
-            pa.array(key_ids, pa.string()),
+            pa.array(with_key_ids(batch).key_ids, pa.string()),
             pa.array(batch.categories, pa.string()),
             pa.array(batch.countries, pa.string()),
             pa.array(batch.recognized, pa.bool_()),
             pa.array(batch.timestamps, pa.string()),
             pa.array([tags] * len(batch), pa.list_(pa.string())),
-            packed,
+            pack_batch(batch),
             pa.FixedSizeListArray.from_arrays(vectors, embeddings.shape[1]),
         ],
         schema=schema,

@@ -89,6 +89,18 @@ def content_key_id(packed: bytes) -> str:
     return "content-" + hashlib.blake2b(packed, digest_size=12).hexdigest()
 
 
+def with_key_ids(batch: DrawingBatch) -> DrawingBatch:
+    """The same batch where drawings without a key_id have the one of their content."""
+    if None not in batch.key_ids:
+        return batch
+    return batch.replace(
+        key_ids=[
+            content_key_id(packed.as_py()) if key_id is None else key_id
+            for key_id, packed in zip(batch.key_ids, pack_batch(batch), strict=True)
+        ]
+    )
+
+
 def of_one_kind(drawings: Sequence[Drawing]) -> list[IntArray]:
     """The places of drawings that can share a batch: those with strokes, bitmaps of each size."""
     kinds: dict[tuple[int, ...] | None, list[int]] = {}

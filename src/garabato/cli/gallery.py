@@ -1,0 +1,138 @@
+"""garabato gallery info, delete, compact, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from garabato.cli.console import print_json, stdout
+from garabato.cli.search import split_names
+
+_gallery = click.option("--gallery", "uri", required=True, metavar="URI", help="The gallery.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+
+
+@click.group()
+def command() -> None:
+    """Look after a gallery.
+
+    \b
+    Example: garabato gallery info --gallery my.gallery
+    """
+
+
+@command.command()
+@_gallery
+@_json
+def info(uri: str, as_json: bool) -> None:
+    """What a gallery holds and how it searches.
+
+    \b
+    Example: garabato gallery info --gallery my.gallery
+    """
+    from garabato.gallery import open_gallery
+
+    document = open_gallery(uri, must_exist=True).info().to_dict()
+    if as_json:
+        print_json(document)
+        return
+    encoder = document.pop("encoder")
+    document["encoder"] = f"{encoder['fingerprint']} ({encoder['model']})"
+    document["embedding_dim"] = encoder["embedding_dim"]
+    width = max(map(len, document))
+    for name, value in document.items():
+        shown = f"{value:,}" if isinstance(value, int | float) and value is not True else value
+        stdout.print(f"{name:<{width}}  {shown}")
+
+
+@command.command()
+@_gallery
+@click.option("--key-id", callback=split_names, metavar="ID[,ID]", help="Delete these drawings.")
+@click.option("--category", callback=split_names, metavar="C[,C]", help="Delete drawings of these.")
+@click.option(
+    "--country", callback=split_names, metavar="CC[,CC]", help="Delete drawings from these."
+)
+@_json
+def delete(
+    uri: str,
+    key_id: list[str] | None,
+    category: list[str] | None,
+    country: list[str] | None,
+    as_json: bool,
+) -> None:
+    """Delete drawings by key_id, category or country; all that is given must be met.
+
+    \b
+    Example: garabato gallery delete --gallery my.gallery --category "The Mona Lisa"
+    """
+    where = _where(key_id=key_id, category=category, country=country)
+    if not where:
+        raise click.UsageError("give --key-id, --category or --country: what to delete")
+
+    from garabato.gallery import open_gallery
+
+    gallery = open_gallery(uri, must_exist=True)
+    n_deleted = gallery.delete(where=where)
+    if as_json:
+        print_json({"gallery": uri, "n_deleted": n_deleted, "n_drawings": len(gallery)})
+    else:
+        stdout.print(f"{uri}: {n_deleted:,} drawings deleted, {len(gallery):,} left")
+
+
+@command.command()
+@_gallery
+@_json
+def compact(uri: str, as_json: bool) -> None:
+    """Merge small pieces and give up what was deleted or replaced more than ten minutes ago.
+
+    \b
+    Example: garabato gallery compact --gallery my.gallery
+    """
+    from garabato.gallery import open_gallery
+
+    gallery = open_gallery(uri, must_exist=True)
+    before = gallery.info().bytes_on_disk
+    gallery.compact()
+    after = gallery.info().bytes_on_disk
+    if as_json:
+        print_json({"gallery": uri, "bytes_before": before, "bytes_after": after})
+    elif before is None or after is None:
+        stdout.print(f"{uri}: compacted")
+    else:
+        stdout.print(f"{uri}: {before / 2**20:,.1f} MiB before, {after / 2**20:,.1f} MiB now")
+
+
+@command.command()
+@_gallery
+@click.option("--category", callback=split_names, metavar="C[,C]", help="Only drawings of these.")
+@click.option(
+    "--country", callback=split_names, metavar="CC[,CC]", help="Only drawings from these."
+)
+@_json
+@click.argument("out", type=click.Path(path_type=Path))
+def export(
+    uri: str,
+    category: list[str] | None,
+    country: list[str] | None,
+    as_json: bool,
+    out: Path,
+) -> None:
+    """Write the drawings to OUT: one file where it ends in .ndjson, else a file a category.
+
+    \b
+    Example: garabato gallery export --gallery my.gallery drawings
+    """
+    from garabato.gallery import open_gallery
+
+    gallery = open_gallery(uri, must_exist=True)
+    n_written = gallery.export(out, where=_where(category=category, country=country))
+    if as_json:
+        print_json({"gallery": uri, "out": str(out), "n_drawings": n_written})
+    else:
+        stdout.print(f"{out}: {n_written:,} drawings")
+
+
+def _where(**conditions: list[str] | None) -> dict[str, Any]:
+    return {field: values for field, values in conditions.items() if values}

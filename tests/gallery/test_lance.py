@@ -1,0 +1,315 @@
+"""What only the gallery in a folder does: survive kills, damage, full disks and other processes."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+import pytest
+from sketches import SKETCH_CATEGORIES, make_drawings
+
+from garabato.errors import GalleryError, StorageError
+from garabato.gallery import lance, open_gallery
+
+TESTS = Path(__file__).resolve().parent.parent
+
+
+def start(code: str, *arguments: str, **options) -> subprocess.Popen[str]:
+    """A process that runs `code` with the generator and the pixel encoder at hand."""
+    path = os.pathsep.join([str(TESTS), *sys.path])
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+WRITER = """
+import sys
+from pixel_encoder import PixelEncoder
+from sketches import SKETCH_CATEGORIES, make_drawings
+from garabato.gallery import open_gallery
+gallery = open_gallery(sys.argv[1], encoder=PixelEncoder())
+seed = int(sys.argv[2])
+while True:
+    # 60 new drawings, tagged with their number of transaction, and 20 that are replaced
+    new = make_drawings(SKETCH_CATEGORIES[:6], 10, seed=seed)
+    old = [d.replace(key_id=f"replaced-{i}") for i, d in enumerate(new[:20])]
+    gallery.add(new + old, tags=[str(seed)])
+    print(seed, flush=True)
+    if seed % 5 == 4:
+        gallery.delete(where={"tags": [str(seed - 2)], "category": "circle"})
+        gallery.compact(keep_versions_s=0)
+    seed += 1
+"""
+
+
+def test_a_kill_at_any_moment_leaves_what_was_acknowledged_and_nothing_half_written(
+    tmp_path, encoder
+):
+    uri = str(tmp_path / "g")
+    rng = random.Random(5)
+    acknowledged, next_seed = -1, 0
+    for _ in range(10):
+        process = start(WRITER, uri, str(next_seed))
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, process.stderr.read()
+        time.sleep(rng.uniform(0, 0.4))
+        process.kill()
+        rest = process.communicate()[0]
+        acknowledged = int([line, *rest.split()][-1])
+
+        gallery = open_gallery(uri, encoder=encoder)
+        by_tag: dict[str, int] = {}
+        n_scanned = 0
+        for piece in gallery.scan():
+            assert np.isfinite(piece.embeddings).all()
+            n_scanned += len(piece.drawings)
+            for key, (tag,) in zip(piece.drawings.key_ids, piece.tags, strict=True):
+                if not key.startswith("replaced"):
+                    by_tag[tag] = by_tag.get(tag, 0) + 1
+        assert n_scanned == len(gallery) == gallery.info().n_drawings
+        # every transaction is there whole (less the circles that a later one deleted) or not at all
+        assert set(by_tag.values()) <= {50, 60}
+        assert set(range(acknowledged + 1)) <= set(map(int, by_tag))
+        assert max(map(int, by_tag)) <= acknowledged + 1
+        newest = max(map(int, by_tag))
+        replaced = gallery.get([f"replaced-{i}" for i in range(20)])
+        expected = make_drawings(SKETCH_CATEGORIES[:6], 10, seed=newest)[:20]
+        assert [d.to_lists() for d in replaced] == [d.to_lists() for d in expected]
+        next_seed = newest + 1
+
+
+ADDER = """
+import sys
+from pixel_encoder import PixelEncoder
+from sketches import SKETCH_CATEGORIES, make_drawings
+from garabato.gallery import open_gallery
+gallery = open_gallery(sys.argv[1], encoder=PixelEncoder())
+sys.stdin.readline()
+drawings = make_drawings(SKETCH_CATEGORIES[:4], 25, seed=int(sys.argv[2]))
+for first in range(0, 100, 10):
+    gallery.add(drawings[first : first + 10], tags=[sys.argv[3]])
+"""
+
+
+def test_writers_at_the_same_time_lose_and_double_nothing(tmp_path, encoder):
+    uri = str(tmp_path / "g")
+    # two writers with the same drawings, one with others, one that makes the gallery as well
+    writers = [
+        start(ADDER, uri, seed, name, stdin=subprocess.PIPE) for seed, name in ("0a", "0b", "1c")
+    ]
+    for writer in writers:
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+    for writer in writers:
+        _, errors = writer.communicate(timeout=120)
+        assert writer.returncode == 0, errors
+    gallery = open_gallery(uri, encoder=encoder)
+    keys = [key for piece in gallery.scan() for key in piece.drawings.key_ids]
+    assert len(keys) == len(set(keys)) == len(gallery) == 200
+
+
+READER = """
+import sys, time
+from pixel_encoder import PixelEncoder
+from sketches import SKETCH_CATEGORIES, sketch
+from garabato.gallery import open_gallery
+encoder = PixelEncoder()
+gallery = open_gallery(sys.argv[1], encoder=encoder)
+query = encoder.embed(sketch("circle", 1))[0]
+n = 0
+print("ready", flush=True)
+while n < 1000:
+    hits = gallery.search(query, k=1000)
+    # ten drawings a transaction, all or none; a reader never goes back
+    assert len(hits) % 10 == 0 and len(hits) >= n, (len(hits), n)
+    assert len({hit.key_id for hit in hits}) == len(hits)
+    n = len(hits)
+    if hits and "last" in hits[0].tags:
+        break
+print(n)
+"""
+
+
+def test_readers_see_whole_transactions_while_another_process_writes(tmp_path, encoder):
+    uri = str(tmp_path / "g")
+    gallery = open_gallery(uri, encoder=encoder)
+    readers = [start(READER, uri) for _ in range(2)]
+    for reader in readers:
+        assert reader.stdout.readline() == "ready\n", reader.stderr.read()
+    drawings = make_drawings(["circle"], 200, seed=0)
+    for first in range(0, 200, 10):
+        gallery.add(drawings[first : first + 10])
+        if first == 100:
+            gallery.compact()
+    gallery.add(drawings, tags=["last"])
+    for reader in readers:
+        output, errors = reader.communicate(timeout=60)
+        assert reader.returncode == 0, errors
+        assert output == "200\n"
+
+
+def test_what_is_held_in_memory_is_kept_up_with_every_change(tmp_path, encoder, drawings):
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    rng = random.Random(1)
+    held = {}
+    for _ in range(40):
+        chosen = rng.sample(drawings, rng.randint(1, 60))
+        if rng.random() < 0.6:
+            gallery.add(chosen)
+            held.update({d.key_id: d for d in chosen})
+        else:
+            gallery.delete([d.key_id for d in chosen])
+            held = {k: d for k, d in held.items() if k not in {c.key_id for c in chosen}}
+        if rng.random() < 0.2:
+            gallery.compact()
+        in_memory = [(h.key_id, h.score) for h in gallery.search(drawings[0], k=300)]
+        fresh = open_gallery(gallery.uri, encoder=encoder).search(drawings[0], k=300)
+        assert sorted(k for k, _ in in_memory) == sorted(held)
+        assert [s for _, s in in_memory] == pytest.approx([h.score for h in fresh], abs=1e-3)
+
+
+def test_info_says_when_the_gallery_is_held_in_memory(tmp_path, encoder, drawings):
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    gallery.add(drawings)
+    assert "from disk for the first query" in gallery.info().mode
+    gallery.warm()
+    assert "in memory (int8 and float16)" in gallery.info().mode
+
+
+def test_small_pieces_are_merged_before_they_pile_up(tmp_path, encoder, drawings, monkeypatch):
+    monkeypatch.setattr(lance, "MAX_SMALL_PIECES", 5)
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    for drawing in drawings[:30]:
+        gallery.add([drawing])
+    n_pieces = gallery._table.stats()["fragment_stats"]["num_fragments"]
+    assert n_pieces <= 6
+    assert len(gallery) == 30
+
+
+def test_compacting_gives_the_space_of_replaced_drawings_back(tmp_path, encoder, drawings):
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    gallery.add(drawings)
+    once = gallery.info().bytes_on_disk
+    for _ in range(10):
+        gallery.add(drawings)
+    assert gallery.info().bytes_on_disk > 5 * once
+    gallery.compact(keep_versions_s=0)
+    assert gallery.info().bytes_on_disk < 1.5 * once
+    assert len(gallery.search(drawings[0], k=200)) == 200
+
+
+@pytest.mark.parametrize("content", ["file", "folder"])
+def test_what_is_no_gallery_is_refused_and_left_alone(tmp_path, encoder, content):
+    place = tmp_path / "mine"
+    if content == "file":
+        place.write_text("precious")
+    else:
+        place.mkdir()
+        (place / "cat.ndjson").write_text("precious")
+    for given in (encoder, None):
+        with pytest.raises(GalleryError, match=r"is a file|holds cat\.ndjson"):
+            open_gallery(str(place), encoder=given)
+    assert sorted(p.name for p in tmp_path.rglob("*")) == (
+        ["mine"] if content == "file" else ["cat.ndjson", "mine"]
+    )
+
+
+def test_an_empty_folder_becomes_a_gallery(tmp_path, encoder, drawings):
+    gallery = open_gallery(str(tmp_path), encoder=encoder)
+    gallery.add(drawings[:2])
+    assert len(open_gallery(tmp_path)) == 2
+
+
+def test_a_lance_table_that_is_not_ours_is_refused(tmp_path, encoder):
+    lancedb.connect(tmp_path / "g").create_table("drawings", pa.table({"a": [1]}))
+    with pytest.raises(GalleryError, match="not garabato's"):
+        open_gallery(str(tmp_path / "g"), encoder=encoder)
+
+
+def test_a_gallery_of_a_newer_format_says_to_upgrade(tmp_path, encoder, monkeypatch):
+    monkeypatch.setattr(lance, "FORMAT_VERSION", 99)
+    open_gallery(str(tmp_path / "g"), encoder=encoder)
+    monkeypatch.undo()
+    with pytest.raises(GalleryError, match=r"format 99.*pip install --upgrade garabato"):
+        open_gallery(str(tmp_path / "g"), encoder=encoder)
+
+
+def test_an_unknown_scheme_says_what_a_gallery_is(encoder):
+    with pytest.raises(GalleryError, match="a gallery is a folder"):
+        open_gallery("ftp://somewhere/else", encoder=encoder)
+
+
+@pytest.mark.parametrize("damage", ["truncate", "empty", "delete", "scramble"])
+@pytest.mark.parametrize("part", ["data", "_versions"])
+def test_a_damaged_gallery_says_so(tmp_path, encoder, drawings, damage, part):
+    uri = str(tmp_path / "g")
+    open_gallery(uri, encoder=encoder).add(drawings)
+    for file in (tmp_path / "g" / "drawings.lance" / part).iterdir():
+        content = file.read_bytes()
+        if damage == "truncate":
+            file.write_bytes(content[: len(content) // 2])
+        elif damage == "empty":
+            file.write_bytes(b"")
+        elif damage == "delete":
+            file.unlink()
+        else:
+            file.write_bytes(random.Random(0).randbytes(len(content)))
+    with pytest.raises(GalleryError, match=r"damaged"):
+        open_gallery(uri, encoder=encoder).search(drawings[0])
+
+
+def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path, encoder, drawings):
+    if os.geteuid() == 0:
+        parent = Path("/proc/self")  # refuses new folders to root, too
+    else:
+        parent = tmp_path
+        tmp_path.chmod(0o500)
+    with pytest.raises(StorageError, match=r"write somewhere else|cannot make"):
+        open_gallery(str(parent / "g"), encoder=encoder)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 3 MiB; needs the right to mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = shutil.which("mount")
+    options = ["-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)]
+    if mount is None or subprocess.run([mount, *options], capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here (needs root)")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_is_a_storage_error_and_leaves_the_old_state(small_disk, encoder, drawings):
+    uri = str(small_disk / "g")
+    gallery = open_gallery(uri, encoder=encoder)
+    gallery.add(drawings)
+    n_batches = 0
+
+    def fill():
+        nonlocal n_batches
+        for seed in range(100, 1100):
+            gallery.add(make_drawings(SKETCH_CATEGORIES[:10], 50, seed=seed))
+            n_batches += 1
+
+    with pytest.raises(StorageError, match="the disk is full"):
+        fill()
+    for opened in (gallery, open_gallery(uri, encoder=encoder)):
+        n_drawings = sum(len(piece.drawings) for piece in opened.scan())
+        assert n_drawings == len(opened) == 200 + 500 * n_batches
+        assert opened.search(drawings[0], k=1)[0].key_id == drawings[0].key_id
