@@ -20,7 +20,10 @@ from garabato.dataset.columns import bitmap_shape, to_table
 from garabato.drawing import DrawingBatch
 from garabato.errors import SourceError
 
-_Digests = npt.NDArray[np.uint64]
+#: Why drawings are left out.
+_LEFT_OUT = ("empty", "unrecognized", "repeated")
+
+_Numbers = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +61,11 @@ def first_candidates(
     SourceError where strokes and bitmaps, or bitmaps of several sizes, are mixed.
     """
     order_key = hashlib.blake2b(f"{seed}/{category}".encode(), digest_size=32).digest()
-    counts: Counter[str] = Counter(read=0, empty=0, unrecognized=0, repeated=0)
-    seen: set[bytes | str] = set()
+    counts: Counter[str] = Counter(dict.fromkeys(("read", *_LEFT_OUT), 0))
+    seen = _Seen(), _Seen()
     kept: list[_Part] = []
     kinds: set[str] = set()
-    n_distinct = 0
+    cutoff = np.uint64(2**64 - 1)
     for batch in batches:
         kinds.add(_kind(None if batch.bitmaps is None else batch.bitmaps.shape[1:]))
         if len(kinds) > 1:
@@ -70,13 +73,21 @@ def first_candidates(
                 f"{category!r} is there as {' and as '.join(sorted(kinds))}; keep the files of "
                 "one kind in the folder"
             )
-        part = _distinct_part(batch.on_grid(), order_key, seen, counts, recognized_only)
-        n_distinct += len(part.order)
+        part = _distinct_part(
+            batch.on_grid(),
+            order_key,
+            seen,
+            counts,
+            recognized_only=recognized_only,
+            cutoff=cutoff,
+        )
         kept.append(part)
-        if sum(len(part.order) for part in kept) > 4 * n_kept + len(batch):
+        if sum(len(part.order) for part in kept) > 4 * n_kept:
             kept = [_first(kept, n_kept)]
+            cutoff = kept[0].order[-1]
     chosen = _first(kept, n_kept)
     drawings = chosen.drawings.replace(categories=[category] * len(chosen.order))
+    n_distinct = counts["read"] - sum(counts[why] for why in _LEFT_OUT)
     table = to_table(_with_key_ids(drawings, chosen.digests))
     return Candidates(table, chosen.digests, n_distinct, dict(counts))
 
@@ -87,37 +98,63 @@ class _Part:
 
     drawings: DrawingBatch
     digests: list[bytes]
-    order: _Digests
+    order: _Numbers
+
+
+class _Seen:
+    """What was met so far, as 64 bits each: a category of a million fits in 8 MB."""
+
+    def __init__(self) -> None:
+        self._sorted: _Numbers = np.zeros(0, np.uint64)
+
+    def add(self, numbers: _Numbers) -> npt.NDArray[np.bool_]:
+        """(n,) bool: which of `numbers` (n,) were met for the first time; all are remembered."""
+        unique, first_places = np.unique(numbers, return_index=True)
+        places = np.searchsorted(self._sorted, unique)
+        is_new = places == len(self._sorted)
+        is_new[~is_new] = self._sorted[places[~is_new]] != unique[~is_new]
+        self._sorted = np.insert(self._sorted, places[is_new], unique[is_new])
+        is_first = np.zeros(len(numbers), np.bool_)
+        is_first[first_places[is_new]] = True
+        return is_first
 
 
 def _distinct_part(
     batch: DrawingBatch,
     order_key: bytes,
-    seen: set[bytes | str],
+    seen: tuple[_Seen, _Seen],
     counts: Counter[str],
+    *,
     recognized_only: bool,
+    cutoff: np.uint64,
 ) -> _Part:
-    rows: list[int] = []
-    digests: list[bytes] = []
-    inked = has_ink(batch)
-    for row, digest in enumerate(digests_of(batch)):
-        key_id = batch.key_ids[row]
-        if not inked[row]:
-            counts["empty"] += 1
-        elif recognized_only and not batch.recognized[row]:
-            counts["unrecognized"] += 1
-        elif digest in seen or key_id in seen:
-            counts["repeated"] += 1
-        else:
-            seen.add(digest)
-            if key_id:
-                seen.add(key_id)
-            rows.append(row)
-            digests.append(digest)
+    """The usable drawings of a batch not met before whose place in the order is below `cutoff`."""
+    usable = has_ink(batch)
     counts["read"] += len(batch)
-    order = [hashlib.blake2b(digest, digest_size=8, key=order_key).digest() for digest in digests]
-    places = np.frombuffer(b"".join(order), ">u8").astype(np.uint64)
-    return _Part(batch.take(np.array(rows, np.int64)), digests, places)
+    counts["empty"] += len(batch) - int(usable.sum())
+    if recognized_only:
+        recognized = np.array([value is True for value in batch.recognized], np.bool_)
+        counts["unrecognized"] += int((usable & ~recognized).sum())
+        usable &= recognized
+    batch = batch.take(np.flatnonzero(usable)) if not usable.all() else batch
+    digests = digests_of(batch)
+    seen_digests, seen_key_ids = seen
+    is_first = seen_digests.add(_numbers([digest[:8] for digest in digests]))
+    named = np.array([bool(key_id) for key_id in batch.key_ids], np.bool_)
+    hashes = [_hash64(key_id.encode()) for key_id in batch.key_ids if key_id]
+    is_first[named] &= seen_key_ids.add(_numbers(hashes))
+    counts["repeated"] += len(batch) - int(is_first.sum())
+    order = _numbers([_hash64(digest, order_key) for digest in digests])
+    rows = np.flatnonzero(is_first & (order < cutoff))
+    return _Part(batch.take(rows), [digests[row] for row in rows], order[rows])
+
+
+def _hash64(content: bytes, key: bytes = b"") -> bytes:
+    return hashlib.blake2b(content, digest_size=8, key=key).digest()
+
+
+def _numbers(hashes: list[bytes]) -> _Numbers:
+    return np.frombuffer(b"".join(hashes), ">u8").astype(np.uint64)
 
 
 def _kind(bitmap_shape: tuple[int, ...] | None) -> str:
