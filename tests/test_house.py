@@ -36,22 +36,18 @@ ROOMS = (
     "gallery",
     "cli",
 )
-#: Compiled kernels belong to the room that they were split from.
-KERNELS = {
-    "_simplify": "drawing",
-    "_raster": "render",
-    "_augment": "augment",
-    "_thin": "trace",
-    "_walk": "trace",
-}
+#: Compiled kernels are `_name.py`: functions on arrays, that know the drawing's types at most.
+KERNELS_MAY_IMPORT = {"errors", "drawing", "_"}
 #: Imported before anything can be trained, or by programs that only convert drawings.
 WITHOUT_TORCH = ("drawing", "formats", "sources", "render", "sheets", "evaluation.metrics", "cli")
 
 
 def room_of(module: str) -> str:
-    """`garabato.formats.ndjson` -> `formats`."""
-    name = module.split(".")[1]
-    return KERNELS.get(name, name)
+    """`garabato.formats.ndjson` -> `formats`; `_` for kernels, wherever they are."""
+    names = module.split(".")[1:]
+    if names[0] == "__main__":
+        return "cli"
+    return "_" if names[-1].startswith("_") else names[0]
 
 
 def source_files() -> list[Path]:
@@ -86,23 +82,27 @@ def imported_modules(path: Path) -> Iterator[str]:
                 )
 
 
+def imported_rooms(path: Path) -> list[str]:
+    return [module for module in imported_modules(path) if module != "garabato"]
+
+
 @pytest.mark.parametrize("path", source_files(), ids=lambda p: str(p.relative_to(SOURCE)))
 def test_a_module_imports_only_rooms_above_its_own(path: Path) -> None:
     room = room_of(module_name(path))
-    assert room in ROOMS, f"give the new room {room!r} its place in ROOMS"
-    if room == "cli":
-        return  # the door: the public API, tested below
-    below = ROOMS[ROOMS.index(room) + 1 :]
-    wrong = [m for m in imported_modules(path) if m != "garabato" and room_of(m) in below]
+    assert room in (*ROOMS, "_"), f"give the new room {room!r} its place in ROOMS"
+    may_import = KERNELS_MAY_IMPORT if room == "_" else {*ROOMS[: ROOMS.index(room) + 1], "_"}
+    wrong = [m for m in imported_rooms(path) if room_of(m) not in may_import]
     assert not wrong, f"{room} is above {wrong}"
 
 
-@pytest.mark.parametrize("path", source_files(), ids=lambda p: str(p.relative_to(SOURCE)))
-def test_only_the_command_line_uses_the_public_face(path: Path) -> None:
-    imports = set(imported_modules(path))
-    if room_of(module_name(path)) == "cli":
-        return
-    assert "garabato" not in imports, "a room imports the rooms that it needs, not the package"
+def test_only_the_command_line_uses_the_public_face() -> None:
+    users = [path for path in source_files() if "garabato" in imported_modules(path)]
+    assert {room_of(module_name(path)) for path in users} <= {"cli"}
+
+
+def test_the_command_line_calls_no_kernels() -> None:
+    for path in (SOURCE / "cli").glob("*.py"):
+        assert "_" not in {room_of(module) for module in imported_rooms(path)}, path
 
 
 @pytest.mark.parametrize("room", WITHOUT_TORCH)

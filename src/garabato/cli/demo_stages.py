@@ -127,7 +127,7 @@ class Demo:
     def _evaluate(self, resumes: bool) -> dict[str, Any]:
         with progress() as show:
             evaluation = garabato.evaluate(self._encoder, self._dataset, progress=show)
-            garabato.write_report(evaluation, self.report)
+            garabato.write_report(evaluation, self.report, run=self.run_folder)
         document = evaluation.to_dict()
         kept = ("top1", "top5", "loss", "train_top1", "map", "map_gallery", "precision_at_10")
         return {name: document[name] for name in kept} | {"noise": document["noise"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from garabato.cli.console import stdout
@@ -13,14 +14,14 @@ from garabato.evaluation.published import SEED_RESULTS
 
 def print_summary(demo: Demo, found: dict[str, Any]) -> None:
     """The results beside the seed's, where the pictures are, what to type next."""
-    stdout.print(_results_table(found))
     noise = found["noise"]
+    stdout.print(_results_table(found))
     stdout.print(
-        f"Another {found['n_test']:,} test drawings would change top-1 by about "
-        f"{100 * noise['top1']:.1f} points and the mAP by about {noise['map']:.2f}. "
-        f"Everything took {found['seconds'] / 60:.1f} minutes.\n"
-        "The published mAP is by Euclidean distance between deep features, garabato's by the "
-        "cosine between embeddings;\nboth rank each test drawing against all others.\n"
+        "drawings: categories x training drawings of each; train, test: top-1 accuracy;\n"
+        "mAP: each test drawing ranked against all others. Published by Euclidean distance\n"
+        "between deep features, garabato's by the cosine between embeddings.\n"
+        f"Noise of {found['n_test']:,} test drawings: top-1 +- {100 * noise['top1']:.1f} points, "
+        f"mAP +- {noise['map']:.2f}. All in {found['seconds'] / 60:.1f} minutes.\n"
     )
     run, gallery = demo.run_folder, demo.gallery
     stdout.print(
@@ -37,17 +38,21 @@ def print_summary(demo: Demo, found: dict[str, Any]) -> None:
 
 
 def _results_table(found: dict[str, Any]) -> Table:
-    table = Table(title="Results, beside those published by the project this one grew from")
-    for name in ("network", "training drawings", "batch x steps", "trained in"):
-        table.add_column(name, justify="left" if name == "network" else "right")
-    for name in ("loss", "train top-1", "test top-1", "mAP"):
-        table.add_column(name, justify="right")
+    """Within 80 columns."""
+    table = Table(
+        title="garabato beside the published results of the project it grew from",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    table.add_column("network, steps", no_wrap=True)
+    for name in ("drawings", "trained in", "loss", "train", "test", "mAP"):
+        table.add_column(name, justify="right", no_wrap=True)
     for row in SEED_RESULTS:
         table.add_row(
-            f"{row.model} (published)",
+            f"{row.model} {row.steps:,}",
             "100 x 1,000",
-            f"{row.batch_size} x {row.steps:,}",
-            f"{row.minutes // 60} h {row.minutes % 60} min, GPU",
+            f"{row.minutes // 60} h {row.minutes % 60:02d} GPU",
             f"{row.loss:.2f}",
             f"{100 * row.train_top1:.1f} %",
             f"{100 * row.test_top1:.1f} %",
@@ -55,10 +60,9 @@ def _results_table(found: dict[str, Any]) -> Table:
         )
     table.add_section()
     table.add_row(
-        "skfast (garabato, here)",
+        f"skfast {found['steps']:,}",
         f"{found['n_categories']} x {found['n_train'] / found['n_categories']:,.0f}",
-        f"{found['batch_size']} x {found['steps']:,}",
-        f"{found['train_seconds'] / 60:.1f} min, {found['device']}",
+        f"{found['train_seconds'] / 60:.1f} min {found['device']}",
         f"{found['loss']:.2f}",
         f"{100 * found['train_top1']:.1f} %",
         f"{100 * found['top1']:.1f} %",
