@@ -10,10 +10,10 @@ from pathlib import Path
 from garabato.atomic import replacing
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError, InputError
-from garabato.formats import bitmap, ndjson
+from garabato.formats import binary, bitmap, ndjson
 from garabato.formats.recognise import recognise
 from garabato.formats.report import ReadReport
-from garabato.formats.stream import Input, Writable, open_input
+from garabato.formats.stream import Input, Reject, Writable, open_input
 
 __all__ = ["ReadReport", "read_batches", "read_drawings", "write_drawings"]
 
@@ -81,13 +81,15 @@ def write_drawings(path: str | PathLike[str], drawings: Iterable[Drawing]) -> in
         return _WRITERS[suffix](file, drawings)
 
 
-_Reader = Callable[[Input, ndjson.Reject], Iterator[DrawingBatch]]
+_Reader = Callable[[Input, Reject], Iterator[DrawingBatch]]
 
 _READERS: dict[str, _Reader] = {
+    "bin": binary.read,
     "ndjson": ndjson.read,
     "npy": lambda source, reject: bitmap.read(source),
 }
 
 _WRITERS: dict[str, Callable[[Writable, Iterable[Drawing]], int]] = {
+    ".bin": binary.write,
     ".ndjson": ndjson.write,
 }

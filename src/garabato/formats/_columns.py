@@ -21,12 +21,14 @@ _RECOGNIZED_VALUES = (False, True, None)
 #: The shortest text of a point ("1,1," over both rows) and of a stroke ("[[],[]],").
 _BYTES_PER_POINT, _BYTES_PER_STROKE = 4, 8
 
-_MAX_DIGITS = 7  # below 2^24: float32 holds it exactly, and Drawing takes it
+_MAX_DIGITS = np.uintp(7)  # below 2^24: float32 holds it exactly, and Drawing takes it
 
 _SPACE, _TAB, _RETURN, _NEWLINE = (np.uint8(ord(c)) for c in " \t\r\n")
 _QUOTE, _BACKSLASH, _COMMA, _COLON = (np.uint8(ord(c)) for c in '"\\,:')
 _OPEN, _CLOSE, _OPEN_OBJECT, _CLOSE_OBJECT = (np.uint8(ord(c)) for c in "[]{}")
-_ZERO, _NINE = np.uint8(ord("0")), np.uint8(ord("9"))
+_ZERO = np.uint8(ord("0"))
+_DIGIT_0, _N_DIGITS = np.uint32(ord("0")), np.uint32(10)
+_U0, _U1 = np.uintp(0), np.uintp(1)
 
 _KEYS = tuple(
     np.frombuffer(key, np.uint8)
@@ -65,14 +67,14 @@ class BlockParser:
             self._other_lines, self._max_line_bytes,
         )  # fmt: skip
         n_strokes = drawing_starts[n_drawings]
-        texts = _texts(block, spans[:n_drawings])
+        texts = [_texts(data, spans[:n_drawings, column]) for column in range(4)]
         batch = DrawingBatch(
             points=points[: stroke_starts[n_strokes]].copy(),
             stroke_starts=stroke_starts[: n_strokes + 1].copy(),
             drawing_starts=drawing_starts[: n_drawings + 1].copy(),
             key_ids=texts[KEY_ID],
-            categories=texts[WORD],
-            countries=texts[COUNTRY],
+            categories=_interned(texts[WORD]),
+            countries=_interned(texts[COUNTRY]),
             timestamps=texts[TIMESTAMP],
             recognized=[_RECOGNIZED_VALUES[value] for value in recognized[:n_drawings].tolist()],
         )
@@ -88,21 +90,37 @@ class BlockParser:
         self._other_lines = np.empty((n_lines, 4), np.int64)
 
 
-def _texts(block: bytes, spans: npt.NDArray[np.int64]) -> list[list[str | None]]:
-    """The strings at `spans` (N, 4, 2), a column each; categories and countries interned."""
-    text = block.decode("latin-1")  # one byte, one character: the spans hold ASCII
-    columns: list[list[str | None]] = []
-    for column in range(4):
-        firsts, lasts = spans[:, column, 0].tolist(), spans[:, column, 1].tolist()
-        values = [
-            text[first:last] if first >= 0 else None
-            for first, last in zip(firsts, lasts, strict=True)
-        ]
-        if column in (WORD, COUNTRY):
-            known: dict[str | None, str | None] = {}
-            values = [known.setdefault(value, value) for value in values]
-        columns.append(values)
-    return columns
+def _texts(data: npt.NDArray[np.uint8], spans: npt.NDArray[np.int64]) -> list[str | None]:
+    """The strings at `spans` (N, 2), None where there is none."""
+    lines = _copy_spans(data, spans).tobytes().decode("ascii")
+    texts: list[str | None] = lines.split("\n")[:-1]
+    for row in np.flatnonzero(spans[:, 0] < 0).tolist():
+        texts[row] = None
+    return texts
+
+
+def _interned(texts: list[str | None]) -> list[str | None]:
+    """The same, equal ones being one object."""
+    known: dict[str | None, str | None] = {}
+    return list(map(known.setdefault, texts, texts))
+
+
+@njit(cache=True, nogil=True)
+def _copy_spans(data, spans):  # type: ignore[no-untyped-def]
+    """The bytes of all spans, a line each."""
+    n_bytes = len(spans)
+    for row in range(len(spans)):
+        n_bytes += spans[row, 1] - spans[row, 0]
+    lines = np.empty(n_bytes, np.uint8)
+    n = _U0
+    for row in range(len(spans)):
+        first = np.uintp(spans[row, 0])
+        for i in range(spans[row, 1] - spans[row, 0]):
+            lines[n] = data[first + np.uintp(i)]
+            n += _U1
+        lines[n] = _NEWLINE
+        n += _U1
+    return lines
 
 
 @njit(cache=True, nogil=True)
@@ -115,13 +133,13 @@ def _scan_block(  # type: ignore[no-untyped-def]
     n_others = 0
     drawing_starts[0] = 0
     stroke_starts[0] = 0
-    at = 0
+    at = _U0
     for line in range(len(line_ends)):
-        end = line_ends[line]
+        end = np.uintp(line_ends[line])
         first = _skip_blank(data, at)
         if first < end:
             n_strokes = -1
-            if end - at <= max_line_bytes:
+            if np.int64(end - at) <= max_line_bytes:
                 n_strokes = _scan_line(
                     data, first, end, points, stroke_starts, drawing_starts[n_drawings],
                     spans[n_drawings], recognized[n_drawings : n_drawings + 1],
@@ -131,43 +149,44 @@ def _scan_block(  # type: ignore[no-untyped-def]
                 drawing_starts[n_drawings] = n_strokes
             else:
                 other_lines[n_others, 0] = line
-                other_lines[n_others, 1] = at
-                other_lines[n_others, 2] = end
+                other_lines[n_others, 1] = np.int64(at)
+                other_lines[n_others, 2] = np.int64(end)
                 other_lines[n_others, 3] = n_drawings
                 n_others += 1
-        at = end + 1
+        at = end + _U1
     return n_drawings, n_others
 
 
 # Below, no place is compared with the line's end: the line end itself, which is no blank, no
-# digit and no part of any token, stops every loop and fails every comparison.
+# digit and no part of any token, stops every loop and fails every comparison. Places are unsigned,
+# so that numba need not look whether an index counts from the end; 0 stands for "not understood".
 
 
 @njit(cache=True, nogil=True, inline="always")
 def _skip_blank(data, at):  # type: ignore[no-untyped-def]
     while data[at] == _SPACE or data[at] == _TAB or data[at] == _RETURN:
-        at += 1
+        at += _U1
     return at
 
 
 @njit(cache=True, nogil=True)
 def _starts_with(data, at, text):  # type: ignore[no-untyped-def]
     for i in range(len(text)):  # noqa: SIM110 - numba has no generators
-        if data[at + i] != text[i]:
+        if data[at + np.uintp(i)] != text[i]:
             return False
     return True
 
 
 @njit(cache=True, nogil=True)
 def _string_end(data, at):  # type: ignore[no-untyped-def]
-    """Where the quote stands that closes a plain ASCII string begun before `at`, or -1."""
+    """Where the quote stands that closes a plain ASCII string begun before `at`, or 0."""
     while True:
         byte = data[at]
         if byte == _QUOTE:
             return at
         if byte < 32 or byte > 126 or byte == _BACKSLASH:
-            return -1
-        at += 1
+            return _U0
+        at += _U1
 
 
 @njit(cache=True, nogil=True)
@@ -200,108 +219,112 @@ def _scan_line(  # type: ignore[no-untyped-def]
     if data[at] != _OPEN_OBJECT:
         return -1
     while True:
-        at = _skip_blank(data, at + 1)
+        at = _skip_blank(data, at + _U1)
         if data[at] != _QUOTE:
             return -1
-        key_end = _string_end(data, at + 1)
-        if key_end < 0:
+        key_end = _string_end(data, at + _U1)
+        if key_end == _U0:
             return -1
-        key = _which_key(data, at + 1, key_end)
+        key = _which_key(data, at + _U1, key_end)
         if key < 0 or (seen >> key) & 1:
             return -1
         seen |= 1 << key
-        at = _skip_blank(data, key_end + 1)
+        at = _skip_blank(data, key_end + _U1)
         if data[at] != _COLON:
             return -1
-        at = _skip_blank(data, at + 1)
+        at = _skip_blank(data, at + _U1)
         if key == _DRAWING:
             at, n_strokes = _scan_drawing(data, at, points, stroke_starts, n_strokes)
-            if at < 0:
+            if at == _U0:
                 return -1
         elif key == _RECOGNIZED:
             if _starts_with(data, at, _TRUE):
                 recognized[0] = 1
-                at += 4
+                at += np.uintp(len(_TRUE))
             elif _starts_with(data, at, _FALSE):
                 recognized[0] = 0
-                at += 5
+                at += np.uintp(len(_FALSE))
             else:
                 return -1
         else:
             if data[at] != _QUOTE:
                 return -1
-            value_end = _string_end(data, at + 1)
-            if value_end < 0:
+            value_end = _string_end(data, at + _U1)
+            if value_end == _U0:
                 return -1
-            spans[key, 0] = at + 1
-            spans[key, 1] = value_end
-            at = value_end + 1
+            spans[key, 0] = np.int64(at + _U1)
+            spans[key, 1] = np.int64(value_end)
+            at = value_end + _U1
         at = _skip_blank(data, at)
         if data[at] != _COMMA:
             break
     if data[at] != _CLOSE_OBJECT or not (seen >> _DRAWING) & 1:
         return -1
-    return n_strokes if _skip_blank(data, at + 1) == end else -1
+    return n_strokes if _skip_blank(data, at + _U1) == end else -1
 
 
 @njit(cache=True, nogil=True)
 def _scan_drawing(data, at, points, stroke_starts, n_strokes):  # type: ignore[no-untyped-def]
-    """The strokes from `at`; returns the place behind them (or -1) and the number of strokes."""
+    """The strokes from `at`; returns the place behind them (or 0) and the number of strokes."""
     first_point = stroke_starts[n_strokes]
     if data[at] != _OPEN:
-        return -1, n_strokes
-    at = _skip_blank(data, at + 1)
+        return _U0, n_strokes
+    at = _skip_blank(data, at + _U1)
     if data[at] == _CLOSE:
-        return at + 1, n_strokes
+        return at + _U1, n_strokes
     while True:
         n_points = stroke_starts[n_strokes]
         if data[at] != _OPEN:
-            return -1, n_strokes
-        at, n_xs = _scan_row(data, _skip_blank(data, at + 1), points[n_points:, 0])
-        if at < 0:
-            return -1, n_strokes
+            return _U0, n_strokes
+        at, n_xs = _scan_row(data, _skip_blank(data, at + _U1), points[n_points:, 0])
+        if at == _U0:
+            return _U0, n_strokes
         at = _skip_blank(data, at)
         if data[at] != _COMMA:
-            return -1, n_strokes
-        at, n_ys = _scan_row(data, _skip_blank(data, at + 1), points[n_points:, 1])
-        if at < 0 or n_xs != n_ys or n_points + n_xs - first_point > MAX_POINTS:
-            return -1, n_strokes
+            return _U0, n_strokes
+        at, n_ys = _scan_row(data, _skip_blank(data, at + _U1), points[n_points:, 1])
+        if at == _U0 or n_xs != n_ys or n_points + n_xs - first_point > MAX_POINTS:
+            return _U0, n_strokes
         at = _skip_blank(data, at)
         if data[at] != _CLOSE:
-            return -1, n_strokes
+            return _U0, n_strokes
         if n_xs > 0:  # strokes without points are dropped, as Drawing does
             n_strokes += 1
             stroke_starts[n_strokes] = n_points + n_xs
-        at = _skip_blank(data, at + 1)
+        at = _skip_blank(data, at + _U1)
         if data[at] == _CLOSE:
-            return at + 1, n_strokes
+            return at + _U1, n_strokes
         if data[at] != _COMMA:
-            return -1, n_strokes
-        at = _skip_blank(data, at + 1)
+            return _U0, n_strokes
+        at = _skip_blank(data, at + _U1)
 
 
 @njit(cache=True, nogil=True)
 def _scan_row(data, at, values):  # type: ignore[no-untyped-def]
-    """A flat list of whole numbers into `values`; the place behind it (or -1), and how many."""
+    """A flat list of whole numbers into `values`; the place behind it (or 0), and how many."""
     if data[at] != _OPEN:
-        return -1, 0
-    at = _skip_blank(data, at + 1)
+        return _U0, 0
+    at = _skip_blank(data, at + _U1)
     if data[at] == _CLOSE:
-        return at + 1, 0
-    n = 0
-    while n < len(values):
+        return at + _U1, 0
+    n = _U0
+    while n < np.uintp(len(values)):
         first = at
-        value = 0
-        while _ZERO <= data[at] <= _NINE:
-            value = 10 * value + (data[at] - _ZERO)
-            at += 1
+        value = np.uint32(0)
+        digit = np.uint32(data[at]) - _DIGIT_0
+        while digit < _N_DIGITS:  # unsigned: all other bytes are far above
+            value = value * _N_DIGITS + digit
+            at += _U1
+            digit = np.uint32(data[at]) - _DIGIT_0
         n_digits = at - first
-        if n_digits == 0 or n_digits > _MAX_DIGITS or (n_digits > 1 and data[first] == _ZERO):
-            return -1, 0
+        if n_digits == _U0 or n_digits > _MAX_DIGITS:
+            return _U0, 0
+        if n_digits > _U1 and data[first] == _ZERO:
+            return _U0, 0
         values[n] = value
-        n += 1
+        n += _U1
         at = _skip_blank(data, at)
         if data[at] != _COMMA:
-            return (at + 1, n) if data[at] == _CLOSE else (-1, 0)
-        at = _skip_blank(data, at + 1)
-    return -1, 0
+            return (at + _U1, np.int64(n)) if data[at] == _CLOSE else (_U0, 0)
+        at = _skip_blank(data, at + _U1)
+    return _U0, 0

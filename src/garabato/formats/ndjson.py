@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError
 from garabato.formats.simplified import format_line, parse_line
-from garabato.formats.stream import Input, Writable
+from garabato.formats.stream import Input, Reject, Writable
 
 #: Longer lines are refused unread: 200,000 points weigh some 2 MB as text.
 MAX_LINE_BYTES = 8 * 2**20
-#: About a thousand drawings, which stay in the processor's cache while they are parsed.
-BLOCK_BYTES = 512 * 2**10
+#: Some hundreds of drawings, which stay in the processor's cache while they are parsed.
+BLOCK_BYTES = 256 * 2**10
 #: Less text than this is not worth the second it takes to load the compiled scanner.
 SMALL_BYTES = 64 * 2**10
 _SCANNER = "garabato.formats._columns"
 _BOM = b"\xef\xbb\xbf"
-
-#: Takes what cannot be read: raises (strict) or counts.
-Reject = Callable[[FormatError], None]
 
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:

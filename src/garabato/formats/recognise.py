@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from garabato.formats import bitmap
+from garabato.formats import binary, bitmap
 from garabato.formats.stream import Input
 
 
@@ -16,6 +16,8 @@ def recognise(source: Input) -> str:
         return "npy"
     if _is_text(source.head) or source.name.endswith((".ndjson", ".ndjson.gz")):
         return "ndjson"
+    if binary.looks_like(source.head) or source.name.endswith((".bin", ".bin.gz")):
+        return "bin"
     raise source.error(
         "this is no format garabato reads; ndjson (one JSON object a line) or .npy (28 x 28 "
         "bitmaps) was expected"

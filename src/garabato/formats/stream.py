@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import sys
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from os import PathLike, fspath
@@ -23,6 +23,10 @@ MAX_EXPANSION = 200
 MIN_BOMB_BYTES = 64 * 2**20
 #: The most a format that must be held as a whole may weigh when it cannot be memory-mapped.
 MAX_WHOLE_BYTES = 2**30
+
+
+#: Takes what cannot be read: raises (strict) or counts.
+Reject = Callable[[FormatError], None]
 
 
 class Readable(Protocol):
