@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from garabato.cli.console import stderr
@@ -23,7 +24,8 @@ class Query:
     @property
     def name(self) -> str:
         """For people."""
-        return f"{'stdin' if self.file == '-' else self.file}, drawing {self.number}"
+        file = "stdin" if self.file == "-" else Path(self.file).name
+        return f"{file}, drawing {self.number}"
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it; key_id and category only where they are known."""

@@ -9,10 +9,10 @@ import numpy as np
 
 from garabato.drawing import DrawingBatch
 from garabato.gallery.base import Embedder, Gallery
-from garabato.gallery.packing import with_key_ids
+from garabato.gallery.packing import has_ink, with_key_ids
 
 #: Drawings stored at a time: what a kill costs at most.
-PIECE = 4_096
+PIECE = 2_048
 #: Drawings embedded between two reports of progress.
 STEP = 512
 
@@ -40,7 +40,9 @@ def fill(
     """
     n_new = n_there = n_empty = 0
     for piece in _pieces(batches):
-        piece = with_key_ids(piece)
+        inked = has_ink(piece)
+        n_empty += len(piece) - int(inked.sum())
+        piece = with_key_ids(piece.take(np.flatnonzero(inked)))
         missing = set(gallery.missing([key for key in piece.key_ids if key is not None]))
         rows = np.array([i for i, key in enumerate(piece.key_ids) if key in missing], np.int64)
         n_there += len(piece) - len(rows)
@@ -52,8 +54,7 @@ def fill(
         if embedded:
             added = gallery.add(piece.take(rows), embeddings=np.concatenate(embedded))
             n_new += added.n_new + added.n_replaced
-            n_empty += added.n_empty
-            n_there += len(rows) - added.n_new - added.n_replaced - added.n_empty
+            n_there += len(rows) - added.n_new - added.n_replaced
         if progress is not None:
             progress(n_new + n_there + n_empty)
     return Filled(n_new, n_there, n_empty)

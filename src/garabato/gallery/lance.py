@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
@@ -46,7 +45,7 @@ from garabato.gallery.lance_folder import (
     lance_errors,
     writing,
 )
-from garabato.gallery.packing import of_one_kind, pack_batch, unpack, with_key_ids
+from garabato.gallery.packing import has_ink, of_one_kind, pack_batch, unpack, with_key_ids
 from garabato.gallery.resident import COLUMNS, Resident, load, refresh
 
 _log = logging.getLogger(__name__)
@@ -238,7 +237,7 @@ class LanceGallery:
         n_empty = 0
         tables = []
         for batch, places in parts:
-            inked = np.flatnonzero(_has_ink(batch))
+            inked = np.flatnonzero(has_ink(batch))
             n_empty += len(batch) - len(inked)
             if len(inked) < len(batch):
                 batch, places = batch.take(inked), places[inked]
@@ -406,13 +405,6 @@ def _chunks(
             (DrawingBatch.from_drawings([chunk[i] for i in places]), places)
             for places in of_one_kind(chunk)
         ]
-
-
-def _has_ink(batch: DrawingBatch) -> npt.NDArray[np.bool_]:
-    """(N,) bool."""
-    if batch.bitmaps is not None:
-        return np.asarray(batch.bitmaps.any(axis=(1, 2)), bool)
-    return np.diff(batch.stroke_starts[batch.drawing_starts]) > 0
 
 
 def _drawing(row: dict[str, Any]) -> Drawing:

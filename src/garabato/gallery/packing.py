@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from garabato.drawing import Drawing, DrawingBatch, IntArray
@@ -99,6 +100,13 @@ def with_key_ids(batch: DrawingBatch) -> DrawingBatch:
             for key_id, packed in zip(batch.key_ids, pack_batch(batch), strict=True)
         ]
     )
+
+
+def has_ink(batch: DrawingBatch) -> npt.NDArray[np.bool_]:
+    """(N,) bool: whether there is a point or an inked pixel."""
+    if batch.bitmaps is not None:
+        return np.asarray(batch.bitmaps.any(axis=(1, 2)), bool)
+    return np.asarray(np.diff(batch.stroke_starts[batch.drawing_starts]) > 0, bool)
 
 
 def of_one_kind(drawings: Sequence[Drawing]) -> list[IntArray]:

@@ -1,0 +1,318 @@
+"""garabato index, search, classify and gallery, as typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from sketches import SKETCH_CATEGORIES, make_drawings, simplified_line, sketch, write_source
+
+from garabato.cli import main
+from garabato.dataset import prepare
+from garabato.encoder import Encoder
+from garabato.formats import read_drawings
+from garabato.gallery import open_gallery
+from garabato.models import create_model
+from garabato.render import RenderSpec
+
+
+def run(*arguments, stdin=None):
+    return CliRunner().invoke(main, list(map(str, arguments)), input=stdin)
+
+
+def read_json(done):
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A file with an untrained network: its embeddings are poor, but they are embeddings."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "encoder.safetensors"
+    categories = SKETCH_CATEGORIES[:10]
+    network = create_model("skfast", n_categories=len(categories), image_size_px=32)
+    Encoder(network, spec=RenderSpec(size_px=32), categories=categories).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def filled(model, sketch_source, tmp_path_factory):
+    """A gallery of the 400 sketches. Read only."""
+    uri = tmp_path_factory.mktemp("filled") / "my.gallery"
+    done = run("index", "--model", model, "--source", sketch_source, "--gallery", uri)
+    assert done.exit_code == 0, done.output
+    assert done.stdout == f"{uri}: 400 drawings (400 new, 0 were there, 0 without ink left out)\n"
+    return uri
+
+
+@pytest.fixture
+def query(tmp_path):
+    path = tmp_path / "query.ndjson"
+    path.write_text(simplified_line(sketch("star", 0)) + "\n")
+    return path
+
+
+def test_indexing_again_passes_over_what_is_there(model, sketch_source, tmp_path):
+    uri = tmp_path / "g"
+    extra = write_source(tmp_path / "more", ["spiral"], per_category=5, seed=0)
+    (extra / "circle.ndjson").write_text((sketch_source / "circle.ndjson").read_text())
+    first = run(*("index", "--model", model, "--source", sketch_source, "--gallery", uri, "--json"))
+    again = run("index", "--model", model, "--source", extra, "--gallery", uri, "--json")
+    assert read_json(first)["n_new"] == 400
+    document = read_json(again)
+    assert {key: document[key] for key in ("n_drawings", "n_new", "n_there", "n_empty")} == {
+        "n_drawings": 405,
+        "n_new": 5,
+        "n_there": 40,
+        "n_empty": 0,
+    }
+
+
+def test_a_data_set_is_indexed_whole_or_by_split(model, sketch_source, tmp_path):
+    prepare(sketch_source, tmp_path / "data", categories=3, n_train=20, n_test=5, sheets=False)
+    arguments = ("index", "--model", model, "--data", tmp_path / "data", "--json", "--gallery")
+    assert read_json(run(*arguments, tmp_path / "a"))["n_drawings"] == 75
+    assert read_json(run(*arguments, tmp_path / "b", "--split", "test"))["n_drawings"] == 15
+
+
+def test_unreadable_lines_are_told_and_counted(model, tmp_path):
+    source = write_source(tmp_path / "s", ["circle"], per_category=4, seed=0)
+    with open(source / "circle.ndjson", "a") as file:
+        file.write('{"drawing": [[[1, 2], [3]]]}\n{"drawing": []}\n')
+    arguments = ("index", "--model", model, "--source", source, "--gallery", tmp_path / "g")
+    done = run(*arguments, "--json")
+    document = read_json(done)
+    assert (document["n_new"], document["unreadable"], document["n_empty"]) == (4, 1, 1)
+    assert "circle.ndjson, line 5" in done.stderr
+    strict = run(*arguments, "--strict")
+    assert strict.exit_code == 1
+    assert "line 5" in strict.stderr
+
+
+def test_search_prints_hits_as_the_design_says(model, filled, query):
+    document = read_json(
+        run("search", "--model", model, "--gallery", filled, query, "-k", 7, "--json")
+    )
+    assert document.keys() == {"hits", "took_ms"}
+    assert len(document["hits"]) == 7
+    best = document["hits"][0]
+    star = sketch("star", 0)
+    assert (best["key_id"], best["category"]) == (star.key_id, "star")
+    assert best["score"] == pytest.approx(1, abs=1e-3)
+    assert best["drawing"] == star.to_lists()
+    assert (best["country"], best["recognized"]) == (star.country, star.recognized)
+    scores = [hit["score"] for hit in document["hits"]]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_search_takes_filters_and_stdin(model, filled):
+    done = run(
+        *("search", "--model", model, "--gallery", filled, "-", "--json", "-k", 100),
+        *("--category", "circle, house", "--country", "DE"),
+        stdin=simplified_line(sketch("star", 0)),
+    )
+    hits = read_json(done)["hits"]
+    held = make_drawings(["circle", "house"], 40, seed=0)
+    assert {hit["key_id"] for hit in hits} == {d.key_id for d in held if d.country == "DE"}
+
+
+def test_search_of_several_drawings_answers_each(model, filled, tmp_path):
+    path = tmp_path / "two.ndjson"
+    lines = [simplified_line(sketch(name, 1)) for name in ("star", "house")]
+    path.write_text("\n".join(lines))
+    document = read_json(run("search", "--model", model, "--gallery", filled, path, "--json"))
+    assert [answer["hits"][0]["category"] for answer in document["queries"]] == ["star", "house"]
+    assert [answer["query"]["number"] for answer in document["queries"]] == [1, 2]
+
+
+def test_search_prints_a_table_and_draws_a_picture(model, filled, query, tmp_path):
+    picture = tmp_path / "hits.png"
+    done = run(
+        *("search", "--model", model, "--gallery", filled, query, "-k", 3, "--picture", picture)
+    )
+    assert done.exit_code == 0, done.output
+    assert "1.000" in done.stdout
+    assert sketch("star", 0).key_id in done.stdout
+    assert f"look at {picture}" in done.stdout
+    image = cv2.imread(str(picture))
+    assert image.shape[1] > 4 * 112
+    assert len(np.unique(image)) > 10
+
+
+def test_a_category_nobody_drew_suggests_the_nearest(model, filled, query):
+    done = run("search", "--model", model, "--gallery", filled, query, "--category", "circel")
+    assert done.exit_code == 0
+    assert "did you mean 'circle'?" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["search", "info", "delete", "compact", "export"])
+def test_a_gallery_that_is_not_there_is_not_made(command, query, tmp_path):
+    uri = tmp_path / "nothing"
+    arguments = {
+        "search": ("search", query),
+        "info": ("gallery", "info"),
+        "delete": ("gallery", "delete", "--key-id", "1"),
+        "compact": ("gallery", "compact"),
+        "export": ("gallery", "export", tmp_path / "out"),
+    }[command]
+    done = run(*arguments, "--gallery", uri)
+    assert done.exit_code == 1
+    assert done.stderr.startswith(f"error: there is no gallery at {uri}; fill one: garabato index")
+    assert not uri.exists()
+
+
+def test_another_encoder_is_refused_with_the_way_out(filled, query, tmp_path):
+    torch.manual_seed(1)
+    other = tmp_path / "other.safetensors"
+    network = create_model("skfast", n_categories=2, image_size_px=32)
+    Encoder(network, spec=RenderSpec(size_px=32), categories=["a", "b"]).save(other)
+    done = run("search", "--model", other, "--gallery", filled, query)
+    assert done.exit_code == 1
+    assert f"garabato gallery export --gallery {filled}" in done.stderr
+    assert f"garabato index --model MODEL --source {filled}.drawings" in done.stderr
+
+
+def test_the_way_out_of_another_encoder_works(model, filled, tmp_path):
+    drawings = tmp_path / "drawings"
+    assert read_json(run("gallery", "export", "--gallery", filled, drawings, "--json")) == {
+        "gallery": str(filled),
+        "out": str(drawings),
+        "n_drawings": 400,
+    }
+    again = run(
+        *("index", "--model", model, "--source", drawings, "--gallery", tmp_path / "new", "--json")
+    )
+    assert read_json(again)["n_drawings"] == 400
+
+
+def test_an_empty_drawing_is_no_query(model, filled):
+    done = run("search", "--gallery", filled, "--model", model, "-", stdin='{"drawing": []}')
+    assert done.exit_code == 1
+    assert "stdin, drawing 1: no ink" in done.stderr
+
+
+def test_classify_prints_predictions_of_every_drawing(model, query, tmp_path):
+    two = tmp_path / "two.ndjson"
+    two.write_text("\n".join(simplified_line(sketch("house", n)) for n in range(2)))
+    document = read_json(run("classify", "--model", model, query, two, "-k", 3, "--json"))
+    assert [q["file"] for q in document["queries"]] == [str(query), str(two), str(two)]
+    for answer in document["queries"]:
+        probabilities = [p["probability"] for p in answer["predictions"]]
+        assert len(probabilities) == 3
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert {p["category"] for p in answer["predictions"]} <= set(SKETCH_CATEGORIES[:10])
+    everything = run("classify", "--model", model, query, "-k", 10, "--json")
+    (answer,) = read_json(everything)["queries"]
+    assert sum(p["probability"] for p in answer["predictions"]) == pytest.approx(1, abs=1e-4)
+
+
+def test_classify_prints_a_table(model, query):
+    done = run("classify", "--model", model, query, "-k", 2)
+    assert done.exit_code == 0, done.output
+    assert f"{query.name}, drawing 1" in done.stdout
+    assert done.stdout.count("%") == 2
+
+
+@pytest.mark.parametrize("arguments", [("--json",), ()])
+def test_info_delete_and_compact_say_what_they_did(model, sketch_source, tmp_path, arguments):
+    uri = tmp_path / "g"
+    run("index", "--model", model, "--source", sketch_source, "--gallery", uri)
+    info = run("gallery", "info", "--gallery", uri, *arguments)
+    delete = run("gallery", "delete", "--gallery", uri, "--category", "star,house", *arguments)
+    compact = run("gallery", "compact", "--gallery", uri, *arguments)
+    if arguments:
+        assert read_json(info)["n_drawings"] == 400
+        assert read_json(delete) == {"gallery": str(uri), "n_deleted": 80, "n_drawings": 320}
+        assert read_json(compact)["bytes_after"] > 0
+    else:
+        assert "n_drawings         400" in info.stdout
+        assert "exact" in info.stdout
+        assert delete.stdout == f"{uri}: 80 drawings deleted, 320 left\n"
+        assert "MiB" in compact.stdout
+    assert len(open_gallery(uri)) == 320
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("index", "--gallery", "g"),
+        ("index", "--gallery", "g", "--data", "d", "--source", "s"),
+        ("index", "--gallery", "g", "--source", "s", "--split", "test"),
+        ("gallery", "delete", "--gallery", "g"),
+        ("classify",),
+        ("classify", "q", "-k", 0),
+        ("search", "q"),
+    ],
+)
+def test_wrong_use_is_told_with_status_two(arguments):
+    assert run(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("index",),
+        ("search",),
+        ("classify",),
+        ("gallery",),
+        *(("gallery", name) for name in ("info", "delete", "compact", "export")),
+    ],
+)
+def test_every_help_has_an_example(arguments):
+    done = run(*arguments, "--help")
+    assert done.exit_code == 0
+    assert f"Example: garabato {arguments[0]}" in done.stdout
+
+
+def test_an_interrupted_index_goes_on_where_it_stopped(model, tmp_path):
+    # so many that the process is in the middle of them when it is interrupted
+    source = write_source(tmp_path / "s", SKETCH_CATEGORIES[:10], per_category=260, seed=0)
+    uri = tmp_path / "g"
+    arguments = ["index", "--model", str(model), "--source", str(source), "--gallery", str(uri)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "garabato", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    while process.poll() is None:
+        versions = uri / "drawings.lance" / "_versions"
+        if versions.is_dir() and len(list(versions.glob("*.manifest"))) > 1:
+            break
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "the same command goes on" in errors
+    n_stored = len(open_gallery(uri))
+    assert 0 < n_stored < 2_600
+    document = read_json(run(*arguments, "--json"))
+    assert document["n_there"] == n_stored
+    assert document["n_drawings"] == 2_600
+
+
+def test_real_drawings_are_found_among_their_own(model, quickdraw, tmp_path):
+    source = tmp_path / "real"
+    source.mkdir()
+    for name in ("cat", "bus"):
+        lines = (quickdraw / "simplified" / f"{name}.ndjson").read_text().splitlines()[:100]
+        (source / f"{name}.ndjson").write_text("\n".join(lines))
+    uri = tmp_path / "g"
+    run("index", "--model", model, "--source", source, "--gallery", uri)
+    for drawing in list(read_drawings(source / "cat.ndjson"))[:5]:
+        done = run(
+            *("search", "--model", model, "--gallery", uri, "-", "--json", "-k", 1),
+            stdin=simplified_line(drawing),
+        )
+        assert read_json(done)["hits"][0]["key_id"] == drawing.key_id
