@@ -2,6 +2,7 @@
 # make test                lint, types, tests
 # make bench               the quick benchmarks (bench-all: the slow ones too) [SOURCE=DIR]
 # make docs                write docs/cli.md and docs/results.md anew
+# make pictures            copy the last demo's pictures to docs/pictures/
 # make setup               only the virtual environment (the others do it first)
 # make clean               remove what the others made, but not .venv
 #
@@ -16,7 +17,7 @@ export PYTHON TORCH_INDEX_URL
 BIN := .venv/bin
 BENCH_SOURCE = $(or $(SOURCE),../shared/quickdraw/simplified)
 
-.PHONY: setup demo test bench bench-all docs clean
+.PHONY: setup demo test bench bench-all docs pictures clean
 
 setup: .venv/ready
 
@@ -40,7 +41,13 @@ bench-all: setup
 
 docs: setup
 	$(BIN)/python tools/write_cli_docs.py
-	$(BIN)/python tools/write_results.py
+	$(if $(wildcard benchmarks/results/*.json),$(BIN)/python tools/write_results.py)
+
+# Pictures for README, from the demo that was run last.
+pictures:
+	mkdir -p docs/pictures
+	cp demo/search/hits.png docs/pictures/hits.png
+	cp demo/data/sheets/_all.png docs/pictures/drawings.png
 
 clean:
 	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -87,8 +87,8 @@ def machine() -> dict[str, Any]:
     }
 
 
-def measure(benchmark: Benchmark, source: Path) -> dict[str, Any]:
-    """Run a benchmark, keep its result file, return what it holds."""
+def measure(benchmark: Benchmark, source: Path, results: Path) -> dict[str, Any]:
+    """Run a benchmark, keep its result file in `results`, return what it holds."""
     before = machine()
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="garabato-bench-") as work:
@@ -112,10 +112,10 @@ def measure(benchmark: Benchmark, source: Path) -> dict[str, Any]:
             for row in rows
         ],
     }
-    RESULTS.mkdir(exist_ok=True)
-    unfinished = RESULTS / f".{benchmark.name}.json"
+    results.mkdir(exist_ok=True)
+    unfinished = results / f".{benchmark.name}.json"
     unfinished.write_text(json.dumps(result, indent=1) + "\n")
-    unfinished.replace(RESULTS / f"{benchmark.name}.json")
+    unfinished.replace(results / f"{benchmark.name}.json")
     return result
 
 
@@ -156,6 +156,7 @@ def main(*benchmarks: Benchmark) -> None:
     """The command line of a benchmark script, or of several together."""
     parser = argparse.ArgumentParser(description=" ".join(b.name for b in benchmarks))
     parser.add_argument("--source", type=Path, default=DEFAULT_SOURCE)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where to keep them")
     parser.add_argument("--all", action="store_true", help="the slow ones too")
     given = parser.parse_args()
     if not any(given.source.glob("*.ndjson")):
@@ -167,6 +168,6 @@ def main(*benchmarks: Benchmark) -> None:
     results = []
     for benchmark in chosen:
         print(f"{benchmark.name}: {benchmark.data} ...", file=sys.stderr, flush=True)
-        results.append(measure(benchmark, given.source.resolve()))
+        results.append(measure(benchmark, given.source.resolve(), given.results))
     show(results)
-    print(f"kept in {RESULTS.relative_to(ROOT)}/", file=sys.stderr)
+    print(f"kept in {given.results}", file=sys.stderr)

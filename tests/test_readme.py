@@ -61,9 +61,13 @@ def test_the_shell_recipes_leave_what_they_say(desk: Path) -> None:
     assert (desk / "my.gallery").is_dir()
 
 
-@pytest.mark.parametrize("number", range(len(recipes("python"))))
-def test_a_python_recipe_runs_and_prints(desk: Path, number: int) -> None:
-    assert run([sys.executable, "-c", recipes("python")[number]], desk).strip()
+def test_the_python_recipes_run_and_print(desk: Path) -> None:
+    recipe_in_its_own_names = "exec(compile({!r}, 'README.md', 'exec'), {{}})\nprint('--')\n"
+    code = "".join(recipe_in_its_own_names.format(recipe) for recipe in recipes("python"))
+    *printed, rest = run([sys.executable, "-c", code], desk).split("--\n")
+    assert rest == ""
+    assert len(printed) == len(recipes("python"))
+    assert all(text.strip() for text in printed)
 
 
 def test_there_are_recipes_for_both() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -10,6 +12,8 @@ import click
 from garabato.cli import COMMANDS, main
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "cli.md"
+#: A bar within a cell of a Markdown table.
+BAR = "\\|"
 HEAD = """# Command line
 
 Written by `make docs` from the help of the commands; `garabato COMMAND --help` says the same.
@@ -20,27 +24,73 @@ Written by `make docs` from the help of the commands; `garabato COMMAND --help` 
 
 
 def reference() -> str:
-    """The whole page."""
+    """The whole page. Laid out here and not by click, whose layout changes between versions."""
     rows = [f"| [{n}](#garabato-{n}) | {text} |\n" for n, (_, text) in COMMANDS.items()]
     context = click.Context(main, info_name="garabato")
     sections = [
         section
         for name in COMMANDS
-        for section in sections_of(main.get_command(context, name), name, context)
+        for section in sections_of(main.get_command(context, name), f"garabato {name}")
     ]
     return HEAD + "".join(rows) + "\n" + "\n".join(sections)
 
 
-def sections_of(command: click.Command | None, name: str, parent: click.Context) -> list[str]:
-    """The section of a command, and those of its subcommands."""
+def sections_of(command: click.Command | None, name: str) -> Iterator[str]:
+    """The section of a command, then those of its subcommands."""
     assert command is not None, name
-    context = click.Context(command, info_name=name, parent=parent, terminal_width=96)
-    text = "\n".join(line.rstrip() for line in command.get_help(context).splitlines())
-    sections = [f"## {context.command_path}\n\n```\n{text}\n```\n"]
+    is_group = isinstance(command, click.Group)
+    arguments = [p for p in command.params if isinstance(p, click.Argument)]
+    options = [p for p in command.params if isinstance(p, click.Option)]
+    usage = [name, "COMMAND ..." if is_group else "[OPTIONS]", *map(argument, arguments)]
+    lines = [f"## {name}\n", f"`{' '.join(usage)}`\n", prose(command.help or "") + "\n"]
+    if options:
+        lines += ["| option | what it is |", "| --- | --- |", *map(option, options), ""]
+    yield "\n".join(lines)
     if isinstance(command, click.Group):
+        context = click.Context(command, info_name=name)
         for sub in command.list_commands(context):
-            sections += sections_of(command.get_command(context, sub), sub, context)
-    return sections
+            yield from sections_of(command.get_command(context, sub), f"{name} {sub}")
+
+
+def prose(text: str) -> str:
+    """The help as Markdown: paragraphs on one line each, those marked as they are as code."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(
+        f"```\n{paragraph.removeprefix(chr(8)).strip()}\n```"
+        if paragraph.startswith("\b")
+        else " ".join(paragraph.split())
+        for paragraph in paragraphs
+    )
+
+
+def argument(param: click.Argument) -> str:
+    """An argument as the usage line has it."""
+    name = param.metavar or (param.name or "").upper()
+    name = name if param.required else f"[{name}]"
+    return f"{name}..." if param.nargs == -1 else name
+
+
+def option(param: click.Option) -> str:
+    """One row of the table."""
+    names = ", ".join([*param.opts, *param.secondary_opts])
+    if not param.is_flag:
+        names += f" {param.metavar or type_name(param.type)}"
+    notes = [param.help or ""]
+    if param.required:
+        notes.append("Required.")
+    elif param.show_default and not param.is_flag:
+        notes.append(f"Default: {param.default}.")
+    cells = (f"`{names}`", " ".join(note for note in notes if note))
+    cells = tuple(cell.replace("|", BAR) for cell in cells)
+    return f"| {cells[0]} | {cells[1].replace('<', '&lt;')} |"
+
+
+def type_name(kind: click.ParamType) -> str:
+    """What stands for a value of this type."""
+    if isinstance(kind, click.Choice):
+        return "|".join(map(str, kind.choices))
+    ranges = {click.IntRange: click.INT, click.FloatRange: click.FLOAT}
+    return ranges.get(type(kind), kind).name.upper()
 
 
 if __name__ == "__main__":

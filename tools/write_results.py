@@ -21,9 +21,9 @@ its repeats, with the smallest and the largest; "reach" is what was asked for.
 """
 
 
-def page() -> str:
-    """The whole page."""
-    results = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+def page(folder: Path) -> str:
+    """The whole page, from the result files in `folder`."""
+    results = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json"))]
     parts = [HEAD]
     by_name = {result["name"]: result for result in results}
     if "s100" in by_name:
@@ -90,7 +90,8 @@ def text(value: float, row: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    if not any(RESULTS.glob("*.json")):
+    folder, target = (Path(sys.argv[1]), Path(sys.argv[2])) if sys.argv[1:] else (RESULTS, TARGET)
+    if not any(folder.glob("*.json")):
         sys.exit("there are no results yet; run: make bench")
-    TARGET.parent.mkdir(exist_ok=True)
-    TARGET.write_text(page())
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(page(folder))

@@ -37,7 +37,13 @@ DEFAULT_SOURCE = Path("../shared/quickdraw/simplified")
     show_default=True,
     help="Time to train.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Another seed: other categories, other drawings.",
+)
 def command(source: Path | None, out: Path, categories: int, minutes: float, seed: int) -> None:
     """Everything once, end to end: prepare drawings, train a network, measure it, fill a gallery,
     and search it for drawings that the network never saw.
