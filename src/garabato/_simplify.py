@@ -33,6 +33,15 @@ def resample_and_simplify(
     )
 
 
+def simplify(
+    points: FloatArray, stroke_starts: IntArray, *, epsilon_px: float
+) -> tuple[FloatArray, IntArray]:
+    """Ramer-Douglas-Peucker of each stroke, from its points as they are; shapes as above."""
+    return _decimate_strokes(  # type: ignore[no-any-return]
+        np.ascontiguousarray(points, np.float32), stroke_starts, float(epsilon_px)
+    )
+
+
 @njit(cache=True, nogil=True)
 def _length(points, first, last):  # type: ignore[no-untyped-def]
     total = 0.0
@@ -139,6 +148,31 @@ def _simplify_strokes(points, stroke_starts, spacing, epsilon):  # type: ignore[
                 if kept[i]:
                     out[n_out, 0] = samples[i, 0]
                     out[n_out, 1] = samples[i, 1]
+                    n_out += 1
+        out_starts[s + 1] = n_out
+    return out[:n_out].copy(), out_starts
+
+
+@njit(cache=True, nogil=True)
+def _decimate_strokes(points, stroke_starts, epsilon):  # type: ignore[no-untyped-def]
+    longest = 0
+    for s in range(len(stroke_starts) - 1):
+        longest = max(longest, stroke_starts[s + 1] - stroke_starts[s])
+    samples = np.empty((longest, 2), np.float64)
+    kept = np.empty(longest, np.bool_)
+    stack = np.empty((longest + 2, 2), np.int64)
+    out = np.empty_like(points)
+    out_starts = np.zeros_like(stroke_starts)
+    n_out = 0
+    for s in range(len(stroke_starts) - 1):
+        first = stroke_starts[s]
+        n = stroke_starts[s + 1] - first
+        if n > 0:
+            samples[:n] = points[first : first + n]
+            _mark_kept(samples, n, epsilon, kept, stack)
+            for i in range(n):
+                if kept[i]:
+                    out[n_out] = points[first + i]
                     n_out += 1
         out_starts[s + 1] = n_out
     return out[:n_out].copy(), out_starts

@@ -1,0 +1,309 @@
+"""Compiled kernels of tracing, 3: skeletons one pixel wide -> graphs.
+
+Clusters of pixels with three or more neighbours are nodes, the chains of pixels between them
+branches. Spurs of the thinning are pruned, nodes that it tore apart at a crossing joined again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+#: A branch whose ink sticks out of that around its node by less than this many depths is a spur.
+_SPUR = 0.5
+#: Nodes nearer than this many depths are one crossing.
+_CROSSING = 1.5
+#: Strokes on their own, shorter than this many pen radii, are dots; thinner than _DIRT, no ink.
+_DOT, _DIRT = 1.1, 0.5
+
+#: What chains are: `_walk` knows these numbers too.
+_BRANCH, _RING, _SINGLE, _DROPPED = 0, 1, 2, 3
+_FREE = -1  # where a branch ends at no node
+_ROUNDS_OF_PRUNING = 3
+
+
+@njit(cache=True, nogil=True)
+def graphs(pixels, depths, starts, strides, sizes, places, radii):  # type: ignore[no-untyped-def]
+    """Skeletons (as `_thin.skeletons` gives them) -> (points, chain_starts, kinds, ends, nodes,
+    through, first_chains, first_nodes).
+
+    `points` (P, 2) float32 are the chains' in px of the bitmaps, chain c's from `chain_starts[c]`.
+    `kinds` (C,): 0 a branch, 1 a closed ring, 2 a dot. `ends` (C, 2) are the nodes at the ends of
+    branches, or -1. `nodes` (M, 2) float32 in px; `through` (M,): lines go through that very
+    point. Bitmap i's chains and nodes begin at `first_chains[i]` and `first_nodes[i]`. `sizes`
+    (N,) are the numbers of pixels of the working images.
+    """
+    n_bitmaps, most = len(strides), len(pixels)
+    points = np.empty((most, 2), np.float32)
+    chain_starts = np.zeros(most + 1, np.int64)
+    kinds = np.empty(most, np.uint8)
+    all_ends = np.empty((most, 2), np.int64)
+    nodes = np.empty((most, 2), np.float32)
+    through = np.empty(most, np.bool_)
+    first_chains = np.zeros(n_bitmaps + 1, np.int64)
+    first_nodes = np.zeros(n_bitmaps + 1, np.int64)
+    n, n_chains, n_nodes = 0, 0, 0
+    for i in range(n_bitmaps):
+        stride, (left, top, scale) = strides[i], places[i]
+        chosen = slice(starts[i], starts[i + 1])
+        chain, parts, kind, ends, spots, root = _graph(
+            pixels[chosen], depths[chosen], stride, sizes[i], radii[i]
+        )
+        number = np.empty(len(spots), np.int64)  # of the nodes that stay
+        members = np.zeros(len(spots), np.int64)
+        for node in range(len(spots)):
+            members[root[node]] += 1
+        for node in range(len(spots)):
+            if root[node] == node:
+                nodes[n_nodes, 0] = left + spots[node, 0] / scale
+                nodes[n_nodes, 1] = top + spots[node, 1] / scale
+                through[n_nodes] = members[node] == 1
+                number[node] = n_nodes
+                n_nodes += 1
+        for c in range(len(kind)):
+            if kind[c] == _DROPPED:
+                continue
+            for j in range(parts[c], parts[c + 1]):
+                points[n, 0] = left + (chain[j] % stride + 0.5) / scale
+                points[n, 1] = top + (chain[j] // stride + 0.5) / scale
+                n += 1
+            for end in range(2):
+                node = ends[c, end]
+                all_ends[n_chains, end] = number[root[node]] if node >= 0 else _FREE
+            kinds[n_chains] = kind[c]
+            n_chains += 1
+            chain_starts[n_chains] = n
+        first_chains[i + 1], first_nodes[i + 1] = n_chains, n_nodes
+    return (
+        points[:n].copy(),
+        chain_starts[: n_chains + 1].copy(),
+        kinds[:n_chains].copy(),
+        all_ends[:n_chains].copy(),
+        nodes[:n_nodes].copy(),
+        through[:n_nodes].copy(),
+        first_chains,
+        first_nodes,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _graph(pixels, depths, stride, size, radius):  # type: ignore[no-untyped-def]
+    """One skeleton -> (chain pixels, chain starts, kinds, ends, nodes, the root of each node)."""
+    degree = _degrees(pixels, size, stride)
+    node_of, spots = _find_nodes(pixels, depths, degree, stride)
+    chain, chain_depths, starts, ends, n_branches = _find_chains(
+        pixels, depths, degree, node_of, stride
+    )
+    kinds = np.full(len(ends), _BRANCH, np.uint8)
+    kinds[n_branches:] = _RING
+    lengths = _lengths(chain, starts, ends, spots, stride)
+    _find_dots(chain_depths, starts, ends, lengths, kinds, radius)
+    if len(spots) == 0 and (kinds == _DROPPED).all():
+        kinds[:] = _SINGLE  # dirt is all there is
+    _prune(chain_depths, starts, ends, lengths, spots, kinds)
+    return chain, starts, kinds, ends, spots, _merge_nodes(ends, lengths, spots, kinds)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _steps(stride):  # type: ignore[no-untyped-def]
+    """To the eight neighbours, the four nearest first."""
+    return (1, stride, -1, -stride, stride + 1, stride - 1, -stride - 1, -stride + 1)
+
+
+@njit(cache=True, nogil=True)
+def _degrees(pixels, size, stride):  # type: ignore[no-untyped-def]
+    """By pixel of the working image: 0 off the skeleton, else 1 + the number of neighbours."""
+    degree = np.zeros(size, np.uint8)
+    degree[pixels] = 1
+    for p in pixels:
+        for step in _steps(stride):
+            degree[p] += degree[p + step] > 0
+    return degree
+
+
+@njit(cache=True, nogil=True)
+def _find_nodes(pixels, depths, degree, stride):  # type: ignore[no-untyped-def]
+    """(the node at each pixel or _FREE; x, y and depth of the ink of each node)."""
+    node_of = np.full(len(degree), _FREE, np.int32)
+    stack = np.empty(len(pixels), np.int64)
+    n = 0
+    for seed in pixels:
+        if degree[seed] <= 3 or node_of[seed] >= 0:
+            continue
+        node_of[seed] = n
+        stack[0] = seed
+        n_open = 1
+        while n_open > 0:
+            n_open -= 1
+            p = stack[n_open]
+            for step in _steps(stride):
+                if degree[p + step] > 3 and node_of[p + step] < 0:
+                    node_of[p + step] = n
+                    stack[n_open] = p + step
+                    n_open += 1
+        n += 1
+    spots = np.zeros((n, 3), np.float64)
+    counts = np.zeros(n, np.int64)
+    for i in range(len(pixels)):
+        node = node_of[pixels[i]]
+        if node >= 0:
+            spots[node, 0] += pixels[i] % stride + 0.5
+            spots[node, 1] += pixels[i] // stride + 0.5
+            spots[node, 2] = max(spots[node, 2], depths[i])
+            counts[node] += 1
+    for node in range(n):
+        spots[node, 0] /= counts[node]
+        spots[node, 1] /= counts[node]
+    return node_of, spots
+
+
+@njit(cache=True, nogil=True)
+def _find_chains(pixels, depths, degree, node_of, stride):  # type: ignore[no-untyped-def]
+    """All branches, then the rings that touch no node.
+
+    Returns (pixels of all chains, their depths, where each chain starts, the nodes at its two
+    ends, how many chains are branches).
+    """
+    chain = np.empty(len(pixels), np.int64)
+    chain_depths = np.empty(len(pixels), np.float32)
+    index_of = np.full(len(degree), -1, np.int32)  # of chain pixels not yet walked
+    for i in range(len(pixels)):
+        if degree[pixels[i]] <= 3:
+            index_of[pixels[i]] = i
+    starts = np.zeros(len(pixels) + 1, np.int64)
+    ends = np.full((len(pixels), 2), _FREE, np.int32)
+    n, n_chains, n_branches = 0, 0, 0
+    for rings in (False, True):
+        for seed in pixels:
+            if index_of[seed] < 0:
+                continue
+            n_onward = 0
+            for step in _steps(stride):
+                n_onward += index_of[seed + step] >= 0
+            if n_onward > 1 and not rings:
+                continue
+            p = seed
+            while p >= 0:
+                chain[n], chain_depths[n] = p, depths[index_of[p]]
+                n += 1
+                index_of[p] = -1
+                onward = -1
+                for step in _steps(stride):
+                    if index_of[p + step] >= 0:
+                        onward = p + step
+                        break
+                p = onward
+            if not rings:
+                _find_ends(chain[starts[n_chains] : n], degree, node_of, stride, ends[n_chains])
+            n_chains += 1
+            starts[n_chains] = n
+        if not rings:
+            n_branches = n_chains
+    return chain, chain_depths, starts[: n_chains + 1].copy(), ends[:n_chains].copy(), n_branches
+
+
+@njit(cache=True, nogil=True)
+def _find_ends(branch, degree, node_of, stride, ends):  # type: ignore[no-untyped-def]
+    """Write the nodes beside the first and the last pixel of a branch; one pixel may have both."""
+    n_found = 0
+    for step in _steps(stride):
+        node = node_of[branch[0] + step]
+        if node >= 0 and n_found < 2:
+            ends[n_found] = node
+            n_found += 1
+    if len(branch) > 1:
+        ends[1] = _FREE
+        for step in _steps(stride):
+            node = node_of[branch[-1] + step]
+            if node >= 0:
+                ends[1] = node
+
+
+@njit(cache=True, nogil=True)
+def _lengths(chain, starts, ends, spots, stride):  # type: ignore[no-untyped-def]
+    """Length of each chain, from node to node."""
+    lengths = np.zeros(len(ends), np.float64)
+    for b in range(len(ends)):
+        for i in range(starts[b] + 1, starts[b + 1]):
+            step = abs(chain[i] - chain[i - 1])
+            lengths[b] += 1.0 if step == 1 or step == stride else 1.41421356
+        for end in range(2):
+            node = ends[b, end]
+            if node >= 0:
+                p = chain[starts[b]] if end == 0 else chain[starts[b + 1] - 1]
+                dx, dy = p % stride + 0.5 - spots[node, 0], p // stride + 0.5 - spots[node, 1]
+                lengths[b] += np.hypot(dx, dy)
+    return lengths
+
+
+@njit(cache=True, nogil=True)
+def _find_dots(depths, starts, ends, lengths, kinds, radius):  # type: ignore[no-untyped-def]
+    """Mark dots, and drop those much thinner than the pen."""
+    for c in range(len(kinds)):
+        alone = kinds[c] == _BRANCH and ends[c, 0] < 0 and ends[c, 1] < 0
+        if alone and lengths[c] <= _DOT * radius:
+            thin = depths[starts[c] : starts[c + 1]].max() < _DIRT * radius
+            kinds[c] = _DROPPED if thin else _SINGLE
+
+
+@njit(cache=True, nogil=True)
+def _prune(depths, starts, ends, lengths, spots, kinds):  # type: ignore[no-untyped-def]
+    """Drop spurs, and spurs of spurs: all that lies within the ink around a node anyway."""
+    degree = np.zeros(len(spots), np.int64)
+    for both in ends:
+        for node in both:
+            if node >= 0:
+                degree[node] += 1
+    for _ in range(_ROUNDS_OF_PRUNING):
+        spurs = np.zeros(len(kinds), np.bool_)
+        for c in range(len(kinds)):
+            u, v = ends[c]
+            u_free = u < 0 or degree[u] == 1
+            v_free = v < 0 or degree[v] == 1
+            if kinds[c] == _BRANCH and u_free != v_free:
+                around = spots[v if u_free else u, 2]
+                tip = depths[starts[c]] if u_free else depths[starts[c + 1] - 1]
+                spurs[c] = lengths[c] + tip - around <= _SPUR * around
+        for c in range(len(kinds)):
+            if spurs[c]:
+                kinds[c] = _DROPPED
+                for node in ends[c]:
+                    if node >= 0:
+                        degree[node] -= 1
+
+
+@njit(cache=True, nogil=True)
+def _merge_nodes(ends, lengths, spots, kinds):  # type: ignore[no-untyped-def]
+    """Drop the short branches between nodes; move the nodes that become one to the middle.
+
+    Returns the node that each has become part of.
+    """
+    parent = np.arange(len(spots))
+    for c in range(len(kinds)):
+        u, v = ends[c]
+        if kinds[c] != _BRANCH or u < 0 or v < 0:
+            continue
+        near = lengths[c] <= _CROSSING * max(spots[u, 2], spots[v, 2])
+        u, v = _root(parent, u), _root(parent, v)
+        if near and u != v:
+            parent[v] = u
+            kinds[c] = _DROPPED
+    counts = np.zeros(len(spots), np.int64)
+    sums = np.zeros((len(spots), 2), np.float64)
+    root = np.empty(len(spots), np.int64)
+    for node in range(len(spots)):
+        root[node] = _root(parent, node)
+        counts[root[node]] += 1
+        sums[root[node]] += spots[node, :2]
+    for node in range(len(spots)):
+        if root[node] == node:
+            spots[node, :2] = sums[node] / counts[node]
+    return root
+
+
+@njit(cache=True, nogil=True)
+def _root(parent, node):  # type: ignore[no-untyped-def]
+    while parent[node] != node:
+        parent[node] = parent[parent[node]]
+        node = parent[node]
+    return node

@@ -1,0 +1,244 @@
+"""Compiled kernels of tracing, 2: ink -> skeletons one pixel wide."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from garabato.drawing import ByteArray
+
+#: Chamfer distances: a step to the side and one across, in units (Borgefors 1986).
+_UNITS, _ACROSS = 5, 7
+#: A pen is never thicker than this share of the drawing's longer side, or than that share of the
+#: bitmap's if it is more. What is thicker is a filled area, outlined with a pen of its own.
+_THICKEST_PEN, _THICKEST_DOT, _OUTLINING_PEN = 0.22, 0.11, 0.04
+#: Areas deeper than _FILLED pen radii are hollowed, and an outline one pen wide stays.
+_FILLED, _OUTLINE = 1.9, 1.7
+
+
+@njit(cache=True, nogil=True)
+def skeletons(ink, starts, strides, sides):  # type: ignore[no-untyped-def]
+    """Working images (as `_ink.inks` gives them) -> (pixels, depths, starts, radii).
+
+    `pixels` (K,) int64 are the skeletons' pixels, row * stride + column; image i's begin at
+    `starts[i]`. `depths` (K,) float32 are their distances to the edge of the ink, `radii` (N,)
+    half the line widths, both in working px. `sides` (N,) are the longer sides of the bitmaps in
+    working px. Overwrites `ink`.
+    """
+    pixels = np.empty(1024, np.int64)
+    depths = np.empty(1024, np.float32)
+    pixel_starts = np.zeros(len(strides) + 1, np.int64)
+    radii = np.full(len(strides), 0.5)
+    n = 0
+    for i in range(len(strides)):
+        image = ink[starts[i] : starts[i + 1]]
+        inked = _inked_pixels(image)
+        if len(inked) > 0:
+            distance = _distances(image, inked, strides[i])
+            radii[i] = _pen_radius(distance, inked, strides[i], sides[i])
+            if _hollow(image, distance, inked, strides[i], radii[i]):
+                inked = _inked_pixels(image)
+                distance = _distances(image, inked, strides[i])
+            skeleton = _thin(image, distance, inked, strides[i])
+            if n + len(skeleton) > len(pixels):
+                pixels = np.concatenate((pixels, np.empty(n + len(skeleton), np.int64)))
+                depths = np.concatenate((depths, np.empty(n + len(skeleton), np.float32)))
+            for p in skeleton:
+                pixels[n], depths[n] = p, distance[p] / _UNITS
+                n += 1
+        pixel_starts[i + 1] = n
+    return pixels[:n].copy(), depths[:n].copy(), pixel_starts, radii
+
+
+@njit(cache=True, nogil=True)
+def _inked_pixels(ink):  # type: ignore[no-untyped-def]
+    """Indices of the inked pixels, in raster order."""
+    pixels = np.empty(int(ink.sum()), np.int64)
+    n = 0
+    for p in range(len(ink)):
+        if ink[p]:
+            pixels[n] = p
+            n += 1
+    return pixels
+
+
+@njit(cache=True, nogil=True)
+def _distances(ink, pixels, stride):  # type: ignore[no-untyped-def]
+    """Chamfer distance to the nearest empty pixel, in _UNITS; 0 off the ink."""
+    distance = np.zeros(len(ink), np.int32)
+    for p in pixels:
+        if ink[p]:
+            straight = min(distance[p - 1], distance[p - stride]) + _UNITS
+            slanted = min(distance[p - stride - 1], distance[p - stride + 1]) + _ACROSS
+            distance[p] = min(straight, slanted)
+    for p in pixels[::-1]:
+        if ink[p]:
+            straight = min(distance[p + 1], distance[p + stride]) + _UNITS
+            slanted = min(distance[p + stride - 1], distance[p + stride + 1]) + _ACROSS
+            distance[p] = min(distance[p], straight, slanted)
+    return distance
+
+
+@njit(cache=True, nogil=True)
+def _pen_radius(distance, pixels, stride, side):  # type: ignore[no-untyped-def]
+    """Half the line width in working px: the median of the distance along its ridges."""
+    counts = np.zeros(distance.max() + 1, np.int64)
+    n = 0
+    left, right = stride, 0
+    for p in pixels:
+        column = p % stride
+        left, right = min(left, column), max(right, column)
+        d = distance[p]
+        if (
+            d >= distance[p - 1]
+            and d >= distance[p + 1]
+            and d >= distance[p - stride]
+            and d >= distance[p + stride]
+            and d >= distance[p - stride - 1]
+            and d >= distance[p - stride + 1]
+            and d >= distance[p + stride - 1]
+            and d >= distance[p + stride + 1]
+        ):
+            counts[d] += 1
+            n += 1
+    seen, median = 0, 0
+    while seen + counts[median] <= n // 2:
+        seen += counts[median]
+        median += 1
+    extent = max(right - left, pixels[-1] // stride - pixels[0] // stride) + 1
+    width = 2 * median / _UNITS - 0.5
+    if width > max(_THICKEST_PEN * extent, _THICKEST_DOT * side):
+        width = _OUTLINING_PEN * extent
+    return 0.5 * max(1.0, width)
+
+
+@njit(cache=True, nogil=True)
+def _hollow(ink, distance, pixels, stride, radius):  # type: ignore[no-untyped-def]
+    """Empty filled areas but for an outline one pen wide; returns whether there were any."""
+    deep = int(_FILLED * radius * _UNITS) + _UNITS
+    kept = int(_OUTLINE * radius * _UNITS) + 1
+    stack = np.empty(len(pixels), np.int64)
+    found = False
+    for seed in pixels:
+        if distance[seed] < deep or not ink[seed]:
+            continue
+        found = True
+        ink[seed] = 0
+        stack[0] = seed
+        depth = 1
+        while depth > 0:
+            depth -= 1
+            p = stack[depth]
+            for q in (p - 1, p + 1, p - stride, p + stride):
+                if ink[q] and distance[q] > kept:
+                    ink[q] = 0
+                    stack[depth] = q
+                    depth += 1
+    return found
+
+
+def _guo_hall() -> ByteArray:
+    """Guo and Hall 1989, A1: by sub-iteration and the eight neighbours, whether a pixel goes."""
+    table = np.zeros((2, 256), np.uint8)
+    for code in range(256):
+        n, ne, e, se, s, sw, w, nw = ((code >> bit) & 1 for bit in range(8))
+        crossings = (
+            (1 - n & (ne | e)) + (1 - e & (se | s)) + (1 - s & (sw | w)) + (1 - w & (nw | n))
+        )
+        pairs = min(
+            (nw | n) + (ne | e) + (se | s) + (sw | w), (n | ne) + (e | se) + (s | sw) + (w | nw)
+        )
+        if crossings == 1 and 2 <= pairs <= 3:
+            table[0, code] = 1 - ((s | sw | 1 - nw) & w)
+            table[1, code] = 1 - ((n | ne | 1 - se) & e)
+    return table
+
+
+_GOES = _guo_hall()
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _neighbours(image, p, stride):  # type: ignore[no-untyped-def]
+    """The eight neighbours of a pixel as bits, clockwise from the one above."""
+    return (
+        image[p - stride]
+        | image[p - stride + 1] << 1
+        | image[p + 1] << 2
+        | image[p + stride + 1] << 3
+        | image[p + stride] << 4
+        | image[p + stride - 1] << 5
+        | image[p - 1] << 6
+        | image[p - stride - 1] << 7
+    )
+
+
+@njit(cache=True, nogil=True)
+def _thin(ink, distance, pixels, stride):  # type: ignore[no-untyped-def]
+    """Thin `ink` in place to lines one pixel wide; returns the pixels that stay, in raster order.
+
+    Guo-Hall sub-iterations that reach one pixel deeper each round, so that the lines stay in the
+    middle whatever their direction, and each pixel is looked at a few times only.
+    """
+    order = _by_distance(distance, pixels)
+    active = np.empty(len(pixels), np.int64)
+    going = np.empty(len(pixels), np.int64)
+    n_active, n_seen = 0, 0
+    reach = _UNITS
+    changed = True
+    while changed or n_seen < len(order):
+        reach += _UNITS
+        while n_seen < len(order) and distance[order[n_seen]] < reach:
+            active[n_active] = order[n_seen]
+            n_active += 1
+            n_seen += 1
+        changed = False
+        for half in range(2):
+            n_going = 0
+            for i in range(n_active):
+                if _GOES[half, _neighbours(ink, active[i], stride)]:
+                    going[n_going] = active[i]
+                    n_going += 1
+            for i in range(n_going):
+                ink[going[i]] = 0
+            if n_going:
+                changed = True
+                n_kept = 0
+                for i in range(n_active):
+                    if ink[active[i]]:
+                        active[n_kept] = active[i]
+                        n_kept += 1
+                n_active = n_kept
+    n_kept = 0
+    for p in pixels:
+        if ink[p]:
+            if _is_corner(_neighbours(ink, p, stride)):
+                ink[p] = 0
+            else:
+                active[n_kept] = p
+                n_kept += 1
+    return active[:n_kept].copy()
+
+
+@njit(cache=True, nogil=True)
+def _by_distance(distance, pixels):  # type: ignore[no-untyped-def]
+    """The pixels sorted by distance (a counting sort, so raster order among equals)."""
+    starts = np.zeros(distance.max() + 2, np.int64)
+    for p in pixels:
+        starts[distance[p] + 1] += 1
+    starts = np.cumsum(starts)
+    order = np.empty(len(pixels), np.int64)
+    for p in pixels:
+        order[starts[distance[p]]] = p
+        starts[distance[p]] += 1
+    return order
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _is_corner(code):  # type: ignore[no-untyped-def]
+    """The inner corner of a stair, which Guo-Hall leaves: its two neighbours touch without it."""
+    for turn in (0, 2, 4, 6):
+        beside = 1 << turn | 1 << ((turn + 2) & 7)
+        between = 1 << ((turn + 1) & 7)
+        if code & beside == beside and code & ~(beside | between) == 0:
+            return True
+    return False

@@ -1,0 +1,158 @@
+"""Compiled kernels of tracing, 4: graphs -> polylines.
+
+Branches that run straight through a node become one stroke. A branch c has two half-edges:
+`2 * c` is c seen from its first point, `2 * c + 1` from its last.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+#: Branches go on through a node where they turn by less than 60 degrees (cosine between them).
+_STRAIGHT = -0.5
+#: At nodes with more branches than this all of them end (noise; pairing is quadratic).
+_BUSY = 12
+#: The direction of a branch is seen over this many pen radii, and two points, from its node.
+_AHEAD = 2.5
+#: Points are averaged over this many pen radii to both sides, and at most this many points.
+_SMOOTHING, _SMOOTHING_POINTS = 0.5, 8
+
+_BRANCH, _RING, _SINGLE = 0, 1, 2  # the kinds of chains, as `_graph` has them
+
+
+@njit(cache=True, nogil=True)
+def polylines(points, chain_starts, kinds, ends, nodes, through, first_chains, first_nodes, radii):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Graphs (as `_graph.graphs` gives them) -> points (P, 2), stroke_starts, drawing_starts.
+
+    The points are in px of the bitmaps, about as far apart as pixels of the working images.
+    `radii` (N,): half the line width of each drawing, in those pixels.
+    """
+    edges, edge_starts = _edges_of_nodes(ends, len(nodes))
+    partner = np.full(2 * len(kinds), -1, np.int64)
+    for i in range(len(radii)):
+        ahead = int(_AHEAD * radii[i]) + 2
+        for node in range(first_nodes[i], first_nodes[i + 1]):
+            around = edges[edge_starts[node] : edge_starts[node + 1]]
+            if 2 <= len(around) <= _BUSY:
+                _pair(points, chain_starts, nodes[node], around, ahead, partner)
+    out = np.empty((len(points) + 3 * len(kinds) + len(nodes), 2), np.float32)
+    stroke_starts = np.zeros(len(kinds) + len(nodes) + 1, np.int64)
+    drawing_starts = np.zeros(len(radii) + 1, np.int64)
+    scratch = np.empty_like(out)
+    walked = np.zeros(len(kinds), np.bool_)
+    n, n_strokes = 0, 0
+    for i in range(len(radii)):
+        reach = max(1, min(_SMOOTHING_POINTS, int(_SMOOTHING * radii[i])))
+        for closed in (False, True):  # what no free end leads to goes round in a circle
+            for edge in range(2 * first_chains[i], 2 * first_chains[i + 1]):
+                if (
+                    walked[edge // 2]
+                    or (kinds[edge // 2] == _BRANCH and partner[edge] >= 0) != closed
+                ):
+                    continue
+                last = _walk(
+                    edge, points, chain_starts, kinds, ends, nodes, through, partner, walked, out, n
+                )
+                _smooth(out[n:last], reach, scratch)
+                n = last
+                n_strokes += 1
+                stroke_starts[n_strokes] = n
+        for node in range(first_nodes[i], first_nodes[i + 1]):
+            if edge_starts[node] == edge_starts[node + 1]:  # its branches were all spurs: a dot
+                out[n] = nodes[node]
+                n += 1
+                n_strokes += 1
+                stroke_starts[n_strokes] = n
+        drawing_starts[i + 1] = n_strokes
+    return out[:n].copy(), stroke_starts[: n_strokes + 1].copy(), drawing_starts
+
+
+@njit(cache=True, nogil=True)
+def _edges_of_nodes(ends, n_nodes):  # type: ignore[no-untyped-def]
+    """(half-edges by node, where those of each node start)."""
+    starts = np.zeros(n_nodes + 1, np.int64)
+    for node in ends.flat:
+        if node >= 0:
+            starts[node + 1] += 1
+    starts = np.cumsum(starts)
+    filled = starts.copy()
+    edges = np.empty(starts[-1], np.int64)
+    for c in range(len(ends)):
+        for end in range(2):
+            node = ends[c, end]
+            if node >= 0:
+                edges[filled[node]] = 2 * c + end
+                filled[node] += 1
+    return edges, starts
+
+
+@njit(cache=True, nogil=True)
+def _pair(points, chain_starts, node, around, ahead, partner):  # type: ignore[no-untyped-def]
+    """Make half-edges around a node partners that go on from each other, straightest first."""
+    ways = np.empty((len(around), 2), np.float32)
+    for i in range(len(around)):
+        first, last = chain_starts[around[i] // 2], chain_starts[around[i] // 2 + 1] - 1
+        steps = min(ahead, last - first)
+        near, far = (first, first + steps) if around[i] % 2 == 0 else (last, last - steps)
+        ways[i] = points[far] - (points[near] if steps > 2 else node)
+        ways[i] /= max(np.float32(1e-9), np.hypot(ways[i, 0], ways[i, 1]))
+    while True:
+        best, best_i, best_j = (2.0 if len(around) == 2 else _STRAIGHT), -1, -1
+        for i in range(len(around)):
+            for j in range(i):
+                if partner[around[i]] < 0 and partner[around[j]] < 0:
+                    cosine = ways[i, 0] * ways[j, 0] + ways[i, 1] * ways[j, 1]
+                    if cosine < best:
+                        best, best_i, best_j = cosine, i, j
+        if best_i < 0:
+            break
+        partner[around[best_i]] = around[best_j]
+        partner[around[best_j]] = around[best_i]
+
+
+@njit(cache=True, nogil=True)
+def _walk(edge, points, chain_starts, kinds, ends, nodes, through, partner, walked, out, n):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Write the stroke that begins at a half-edge to `out` from row n on; returns the row after."""
+    first = n
+    kind = kinds[edge // 2]
+    if ends[edge // 2, edge % 2] >= 0:
+        out[n] = nodes[ends[edge // 2, edge % 2]]
+        n += 1
+    while edge >= 0 and not walked[edge // 2]:
+        chain = edge // 2
+        walked[chain] = True
+        start, n_points = chain_starts[chain], chain_starts[chain + 1] - chain_starts[chain]
+        for i in range(n_points):
+            out[n] = points[start + (i if edge % 2 == 0 else n_points - 1 - i)]
+            n += 1
+        node = ends[chain, 1 - edge % 2]
+        edge = partner[edge ^ 1]
+        ends_here = edge < 0 or walked[edge // 2]
+        if node >= 0 and (ends_here or through[node]):
+            out[n] = nodes[node]
+            n += 1
+    if kind == _RING:
+        out[n] = out[first]
+        n += 1
+    elif kind == _SINGLE:
+        out[first] = 0.5 * (out[first] + out[n - 1])
+        n = first + 1
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _smooth(stroke, reach, scratch):  # type: ignore[no-untyped-def]
+    """Mean of 2 * reach + 1 points, fewer near the ends, which stay; closed lines go round."""
+    n = len(stroke)
+    closed = n > 2 * reach + 1
+    closed = closed and stroke[0, 0] == stroke[-1, 0] and stroke[0, 1] == stroke[-1, 1]
+    for i in range(n):
+        around = reach if closed else min(reach, i, n - 1 - i)
+        x, y = 0.0, 0.0
+        for j in range(i - around, i + around + 1):
+            at = j % (n - 1) if closed else j
+            x += stroke[at, 0]
+            y += stroke[at, 1]
+        scratch[i, 0], scratch[i, 1] = x / (2 * around + 1), y / (2 * around + 1)
+    stroke[:] = scratch[:n]

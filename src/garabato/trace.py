@@ -1,0 +1,97 @@
+"""Bitmaps -> strokes, so that drawings that exist only as pictures are drawn like all others.
+
+A bitmap's ink is thinned to centre lines, which become polylines: line width, position and size of
+the picture play no part any more, and rendering, augmentation and search know one kind of drawing.
+Filled areas become outlines, isolated dots strokes of one point.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from garabato._graph import graphs
+from garabato._ink import inks
+from garabato._simplify import simplify
+from garabato._thin import skeletons
+from garabato._walk import polylines
+from garabato.drawing import GRID, ByteArray, DrawingBatch, FloatArray, IntArray
+from garabato.errors import DrawingError
+
+#: Ramer-Douglas-Peucker's tolerance over the longer side of the drawing (Google's is 2 / 255).
+_TOLERANCE = 0.005
+#: Bitmaps are traced in portions of this many px, which bounds the memory for what is between.
+_PORTION_PX = 2**20
+
+
+def trace_bitmap(bitmap: ByteArray) -> tuple[FloatArray, IntArray]:
+    """Centre lines of the ink of `bitmap` (H, W) uint8, ink 255.
+
+    Returns (points (P, 2) float32 in px of the bitmap, whose first pixel reaches from (0, 0) to
+    (1, 1); stroke_starts (S + 1,) int64). A bitmap without ink has no strokes, any other at least
+    one. Raises DrawingError where `bitmap` is of another shape or type.
+    """
+    bitmap = np.asarray(bitmap)
+    if bitmap.ndim != 2 or bitmap.dtype != np.uint8:
+        raise DrawingError(
+            f"a bitmap is an (H, W) uint8 array, this one is {bitmap.shape} {bitmap.dtype}"
+        )
+    points, starts, _ = _trace(bitmap[None])
+    if len(points) == 0:
+        return points, starts
+    extent = float(np.ptp(points, axis=0).max())
+    return simplify(points, starts, epsilon_px=_TOLERANCE * extent)
+
+
+def trace_batch(batch: DrawingBatch) -> DrawingBatch:
+    """The drawings of `batch` as strokes on the 0..255 frame (as `Drawing.normalised`).
+
+    What is known of them is kept. A batch that has strokes is returned as it is. Runs on one core
+    and releases the GIL, so threads may share the work.
+    """
+    bitmaps = batch.bitmaps
+    if bitmaps is None:
+        return batch
+    n_portion = max(1, _PORTION_PX // max(1, bitmaps.shape[1] * bitmaps.shape[2]))
+    portions = []
+    for first in range(0, len(batch), n_portion):
+        points, stroke_starts, drawing_starts = _trace(bitmaps[first : first + n_portion])
+        _normalise(points, stroke_starts[drawing_starts])
+        points, stroke_starts = simplify(points, stroke_starts, epsilon_px=_TOLERANCE * GRID)
+        _normalise(points, stroke_starts[drawing_starts])  # the simpler lines may be smaller
+        portions.append(
+            DrawingBatch(points=points, stroke_starts=stroke_starts, drawing_starts=drawing_starts)
+        )
+    traced = DrawingBatch.concatenate(portions)
+    return batch.replace(
+        points=traced.points,
+        stroke_starts=traced.stroke_starts,
+        drawing_starts=traced.drawing_starts,
+        bitmaps=None,
+    )
+
+
+def _trace(bitmaps: ByteArray) -> tuple[FloatArray, IntArray, IntArray]:
+    """(N, H, W) -> points in px of the bitmaps, stroke_starts, drawing_starts."""
+    ink, ink_starts, strides, places = inks(np.ascontiguousarray(bitmaps))
+    sides = max(bitmaps.shape[1:]) * places[:, 2]
+    pixels, depths, starts, radii = skeletons(ink, ink_starts, strides, sides)
+    chains, chain_starts, kinds, ends, nodes, through, first_chains, first_nodes = graphs(
+        pixels, depths, starts, strides, np.diff(ink_starts), places, radii
+    )
+    return polylines(  # type: ignore[no-any-return]
+        chains, chain_starts, kinds, ends, nodes, through, first_chains, first_nodes, radii
+    )
+
+
+def _normalise(points: FloatArray, starts: IntArray) -> None:
+    """Move drawings, points[starts[i]:starts[i + 1]], to the top left; scale to GRID. In place."""
+    n_points = np.diff(starts)
+    inked = n_points > 0  # reduceat knows no empty ranges
+    if not inked.any():
+        return
+    first, n_points = starts[:-1][inked], n_points[inked]
+    low = np.minimum.reduceat(points, first)
+    extent = (np.maximum.reduceat(points, first) - low).max(axis=1)
+    scale = np.divide(GRID, extent, out=np.ones_like(extent), where=extent > 0)
+    points -= np.repeat(low, n_points, axis=0)
+    points *= np.repeat(scale, n_points)[:, None]
