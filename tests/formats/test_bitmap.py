@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import contextlib
 import gzip
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from garabato.errors import FormatError
 from garabato.formats import bitmap, read_batches, read_drawings
@@ -87,6 +90,17 @@ def test_a_header_that_promises_too_much_is_refused_not_allocated(tmp_path):
         path.write_bytes(data)
         with pytest.raises(FormatError, match=r"truncated or damaged \.npy file"):
             list(read_drawings(path))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 127), st.integers(0, 255), st.booleans())
+def test_a_mutated_header_is_read_or_refused(tmp_path_factory, at, value, compress):
+    path = _save(tmp_path_factory.mktemp("mutated"), _images(3))
+    data = bytearray(path.read_bytes())
+    data[at] = value
+    path.write_bytes(gzip.compress(data) if compress else data)
+    with contextlib.suppress(FormatError):
+        assert {d.bitmap.shape for d in read_drawings(path)} == {(28, 28)}
 
 
 def test_an_array_without_rows_holds_no_drawing(tmp_path):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import DrawingBatch
+from garabato.errors import FormatError
 from garabato.formats.stream import Input
 
 MAGIC = b"\x93NUMPY"
@@ -41,11 +43,15 @@ def _batch(bitmaps: npt.NDArray[np.uint8], stem: str, first: int) -> DrawingBatc
 
 def _open(source: Input) -> npt.NDArray[np.uint8]:
     try:
-        if source.path is not None:
-            rows = np.load(source.path, mmap_mode="r", allow_pickle=False)
-        else:
-            rows = np.load(io.BytesIO(source.read_whole()), allow_pickle=False)
-    except (ValueError, EOFError, OSError, SyntaxError, MemoryError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if source.path is not None:
+                rows = np.load(source.path, mmap_mode="r", allow_pickle=False)
+            else:
+                rows = np.load(io.BytesIO(source.read_whole()), allow_pickle=False)
+    except FormatError:
+        raise
+    except Exception as error:  # NumPy lets out whatever reading a header as Python raises
         raise source.error(f"a truncated or damaged .npy file ({error}); {_EXPECTED}") from error
     is_flat = rows.ndim == 2 and rows.shape[1] == SIDE_PX * SIDE_PX
     is_square = rows.ndim == 3 and rows.shape[1:] == (SIDE_PX, SIDE_PX)

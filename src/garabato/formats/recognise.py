@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from garabato.formats import binary, bitmap
+from garabato.formats import binary, bitmap, stroke3
 from garabato.formats.stream import Input
 
 
@@ -14,6 +14,8 @@ def recognise(source: Input) -> str:
     """
     if source.head.startswith(bitmap.MAGIC):
         return "npy"
+    if source.head.startswith(stroke3.MAGIC):
+        return "npz"
     if _is_text(source.head) or source.name.endswith((".ndjson", ".ndjson.gz")):
         return "ndjson"
     if binary.looks_like(source.head) or source.name.endswith((".bin", ".bin.gz")):

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import io
+import pickle
+import struct
+import warnings
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sketches import make_drawings
+
+from garabato.drawing import Drawing
+from garabato.errors import FormatError, InputError
+from garabato.formats import ReadReport, read_batches, read_drawings, stroke3, write_drawings
+
+#: Two strokes by hand: (10, 10) to (40, 10), then a dot at (40, 50).
+ROWS = np.array([[10, 10, 0], [30, 0, 1], [0, 40, 1]], np.int16)
+
+
+def _objects(*items: object) -> np.ndarray:
+    array = np.empty(len(items), object)
+    array[:] = items
+    return array
+
+
+def _save(folder: Path, **parts: np.ndarray) -> Path:
+    path = folder / "cat.npz"
+    np.savez_compressed(path, **parts)
+    return path
+
+
+def _archive(folder: Path, **members: bytes) -> Path:
+    path = folder / "cat.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(f"{name}.npy", data)
+    return path
+
+
+def _npy_header(descr: str, shape: tuple[int, ...]) -> bytes:
+    stream = io.BytesIO()
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(stream, header)
+    return stream.getvalue()
+
+
+def test_moves_become_points_from_the_top_left(tmp_path):
+    drawings = list(read_drawings(_save(tmp_path, train=_objects(ROWS, ROWS[1:]))))
+    assert drawings[0].to_lists() == [[[0, 30], [0, 0]], [[30], [40]]]
+    assert drawings[1].to_lists() == [[[0], [0]], [[0], [40]]]
+    assert [d.key_id for d in drawings] == ["cat-train-0", "cat-train-1"]
+
+
+def test_the_parts_are_read_in_order_and_a_last_stroke_without_end_is_closed(tmp_path):
+    path = _save(tmp_path, test=_objects(ROWS), train=_objects(ROWS[:1]), valid=_objects(ROWS))
+    drawings = list(read_drawings(path, strict=True))
+    assert [d.key_id for d in drawings] == ["cat-train-0", "cat-valid-0", "cat-test-0"]
+    assert drawings[0].to_lists() == [[[0], [0]]]
+
+
+def test_drawings_of_one_length_saved_as_one_array_of_numbers_are_read(tmp_path):
+    (drawing,) = read_drawings(_save(tmp_path, train=ROWS[None]))
+    assert drawing.to_lists() == [[[0, 30], [0, 0]], [[30], [40]]]
+
+
+def test_what_is_written_is_read_back_and_numpy_reads_it_too(tmp_path):
+    drawings = make_drawings(["circle", "house"], 10, seed=0)
+    path = tmp_path / "out.npz"
+    assert write_drawings(path, drawings) == 20
+    assert [d.to_lists() for d in read_drawings(path, strict=True)] == [
+        d.to_lists() for d in drawings
+    ]
+    loaded = np.load(path, allow_pickle=True)
+    assert sorted(loaded.files) == ["test", "train", "valid"]
+    assert loaded["train"][0].dtype == np.int16
+    np.testing.assert_array_equal(
+        np.cumsum(loaded["train"][0][:, :2], axis=0), drawings[0].points.astype(int)
+    )
+
+
+def _pickled_as_by_python_2() -> bytes:
+    """A pickle of protocol 2 with byte strings, as cPickle wrote them."""
+    data = ROWS.tobytes()
+    inner = (
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntU\x01btR(I1\n"
+        b"(I3\nI3\ntcnumpy\ndtype\n(U\x02i2I0\nI1\ntR(I3\nU\x01<NNNI-1\nI-1\nI0\ntbI00\n"
+        b"U" + bytes([len(data)]) + data + b"tb"
+    )
+    return (
+        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I0\ntU\x01btR(I1\n"
+        b"(I1\ntcnumpy\ndtype\n(U\x02O8I0\nI1\ntR(I3\nU\x01|NNNI-1\nI-1\nI63\ntbI00\n"
+        b"(l" + inner + b"atb."
+    )
+
+
+def test_files_saved_by_python_2_are_read(tmp_path):
+    header = _npy_header("|O", (1,))
+    (drawing,) = read_drawings(_archive(tmp_path, train=header + _pickled_as_by_python_2()))
+    assert drawing.to_lists() == [[[0, 30], [0, 0]], [[30], [40]]]
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
+def test_pickles_of_all_old_protocols_are_read(tmp_path, protocol):
+    data = _npy_header("|O", (2,)) + pickle.dumps(_objects(ROWS, ROWS), protocol)
+    assert len(list(read_drawings(_archive(tmp_path, train=data), strict=True))) == 2
+
+
+def test_big_endian_and_fortran_arrays_are_understood(tmp_path):
+    path = _save(tmp_path, train=_objects(ROWS.astype(">i2"), np.asfortranarray(ROWS)))
+    first, second = read_drawings(path, strict=True)
+    assert first.to_lists() == second.to_lists() == [[[0, 30], [0, 0]], [[30], [40]]]
+
+
+class _Evil:
+    def __init__(self, call: object, *args: object) -> None:
+        self.call, self.args = call, args
+
+    def __reduce__(self):
+        return self.call, self.args
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+@pytest.mark.parametrize("name", ["os.system", "builtins.eval", "numpy.load"])
+def test_a_pickle_that_asks_for_code_is_refused_and_runs_nothing(tmp_path, protocol, name):
+    import builtins
+    import os
+
+    mark = tmp_path / "ran"
+    call = {"os.system": os.system, "builtins.eval": builtins.eval, "numpy.load": np.load}[name]
+    data = pickle.dumps(_Evil(call, f"open({str(mark)!r}, 'w')"), protocol)
+    path = _archive(tmp_path, train=_npy_header("|O", (1,)) + data)
+    with pytest.raises(FormatError, match=r"train: the pickle asks for .*, which is no array"):
+        list(read_drawings(path, strict=True))
+    assert not mark.exists()
+
+
+def test_a_few_bytes_cannot_claim_gigabytes(tmp_path):
+    greedy_memo = b"\x80\x02Nr\xff\xff\xff\xff."
+    greedy_bytes = b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"x."
+    for data in (greedy_memo, greedy_bytes):
+        path = _archive(tmp_path, train=_npy_header("|O", (1,)) + data)
+        with pytest.raises(FormatError, match="the pickle"):
+            list(read_drawings(path, strict=True))
+
+
+def test_unfit_drawings_are_counted_and_the_others_read(tmp_path):
+    path = _save(
+        tmp_path,
+        train=_objects(
+            ROWS,
+            "a string",
+            ROWS[:, :2],
+            np.array([[np.nan, 0, 1]]),
+            np.array([[1e300, 0, 1], [-1e300, 0, 1]]),
+            np.array([[1j, 0, 1]]),
+            np.zeros((0, 3), np.int16),
+        ),
+    )
+    report = ReadReport()
+    drawings = list(read_drawings(path, report=report))
+    assert [d.is_empty for d in drawings] == [False, True]
+    assert [p.places[0].split(", ", 1)[1] for p in report.problems.values()] == [
+        "train, drawing 1",
+        "train, drawing 2",
+        "train, drawing 3",
+        "train, drawing 4",
+    ]
+    assert report.n_unreadable == 5
+    with pytest.raises(FormatError, match=r"train, drawing 1: the item is no array of numbers"):
+        list(read_drawings(path, strict=True))
+
+
+def test_a_part_that_cannot_be_read_does_not_hide_the_others(tmp_path):
+    good = io.BytesIO()
+    np.save(good, _objects(ROWS), allow_pickle=True)
+    path = _archive(tmp_path, train=b"junk", test=good.getvalue())
+    report = ReadReport()
+    assert len(list(read_drawings(path, report=report))) == 1
+    assert report.n_unreadable == 1
+
+
+def test_another_archive_is_refused_with_what_it_holds(tmp_path):
+    path = _archive(tmp_path, letter=b"", song=b"")
+    with pytest.raises(FormatError, match=r"the archive holds letter\.npy, song\.npy; a sketch"):
+        list(read_drawings(path))
+
+
+def test_an_array_that_unfolds_too_far_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(stroke3, "MAX_PART_BYTES", 1000)
+    path = _save(tmp_path, train=_objects(np.zeros((10_000, 3), np.int16)))
+    with pytest.raises(FormatError, match="unfolds to more than"):
+        list(read_drawings(path, strict=True))
+
+
+def test_one_array_named_a_million_times_comes_in_bounded_batches(tmp_path, monkeypatch):
+    monkeypatch.setattr(stroke3, "BATCH_POINTS", 100)
+    one = np.zeros((30, 3), np.int16)
+    batches = list(read_batches(_save(tmp_path, train=_objects(*[one] * 50))))
+    assert sum(map(len, batches)) == 50
+    assert max(len(batch.points) for batch in batches) <= 130
+
+
+def test_truncated_archives_say_so(tmp_path):
+    path = _save(tmp_path, train=_objects(ROWS, ROWS))
+    data = path.read_bytes()
+    for n_kept in (4, 30, len(data) // 2, len(data) - 1):
+        path.write_bytes(data[:n_kept])
+        with pytest.raises(FormatError, match=r"truncated or damaged \.npz file"):
+            list(read_drawings(path, strict=True))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_mutated_archives_are_read_or_refused(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("mutated")
+    array = io.BytesIO()
+    np.save(array, _objects(ROWS, ROWS), allow_pickle=True)
+    mutated = bytearray(array.getvalue())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(mutated) - 1))
+        mutated[at] = data.draw(st.integers(0, 255))
+    path = _archive(folder, train=bytes(mutated))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            drawings = list(read_drawings(path, report=ReadReport()))
+    except FormatError:
+        return
+    for drawing in drawings:
+        assert np.isfinite(drawing.points).all()
+        assert drawing.stroke_starts[-1] == len(drawing.points)
+
+
+def test_what_has_no_strokes_is_not_written(tmp_path):
+    with pytest.raises(InputError, match="has no strokes"):
+        write_drawings(tmp_path / "out.npz", [Drawing(bitmap=np.zeros((2, 2), np.uint8))])
