@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from garabato.categories import CATEGORIES
-    from garabato.dataset import Dataset, prepare
+    from garabato.dataset import Dataset, export_tfrecord, prepare
     from garabato.drawing import Drawing, DrawingBatch
     from garabato.encoder import Encoder, Prediction, load_encoder
     from garabato.errors import (
@@ -65,6 +65,7 @@ __all__ = [
     "TrainingError",
     "__version__",
     "evaluate",
+    "export_tfrecord",
     "load_encoder",
     "load_preset",
     "open_gallery",
@@ -80,7 +81,7 @@ __all__ = [
 #: Room -> what it gives to the public.
 _ROOMS = {
     "categories": ("CATEGORIES",),
-    "dataset": ("Dataset", "prepare"),
+    "dataset": ("Dataset", "export_tfrecord", "prepare"),
     "drawing": ("Drawing", "DrawingBatch"),
     "encoder": ("Encoder", "Prediction", "load_encoder"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),

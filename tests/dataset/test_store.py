@@ -12,7 +12,7 @@ from sketches import make_drawings
 
 from garabato.dataset import Dataset, prepare
 from garabato.dataset.columns import to_table
-from garabato.dataset.store import ROW_GROUP, write_split
+from garabato.dataset.parquet import ROW_GROUP, read_split, write_split
 from garabato.drawing import DrawingBatch
 from garabato.errors import DatasetError
 
@@ -55,7 +55,7 @@ def test_a_truncated_file_is_told_with_its_sizes(data):
 
 def test_a_missing_file_is_told(data):
     (data / "test.parquet").unlink()
-    with pytest.raises(DatasetError, match=r"test\.parquet is missing; prepare the data set again"):
+    with pytest.raises(DatasetError, match=r"test\.parquet is missing; make the data set again"):
         Dataset.open(data)
 
 
@@ -71,16 +71,18 @@ def test_a_damaged_file_fails_its_checksum(data):
 def test_a_file_that_is_no_parquet_cannot_be_read(data):
     file = data / "train.parquet"
     file.write_bytes(b"x" * file.stat().st_size)
-    with pytest.raises(DatasetError, match=r"train\.parquet cannot be read; prepare"):
+    with pytest.raises(DatasetError, match=r"train\.parquet cannot be read; make"):
         Dataset.open(data).split("train")
 
 
 def test_a_file_of_another_data_set_is_noticed(data):
     shutil.copy(data / "test.parquet", data / "train.parquet")
     about = json.loads((data / "dataset.json").read_text())["splits"]
-    about["train"]["bytes"] = about["test"]["bytes"]
+    about["train"]["files"][0]["bytes"] = about["test"]["files"][0]["bytes"]
     change_manifest(data, splits=about)
-    with pytest.raises(DatasetError, match=r"holds 15 drawings, dataset\.json says 30"):
+    with pytest.raises(
+        DatasetError, match=r"the train split of .* holds 15 drawings, dataset\.json says 30"
+    ):
         Dataset.open(data).split("train")
 
 
@@ -113,10 +115,9 @@ def test_a_large_split_is_written_in_several_row_groups_and_read_back_in_order(t
     rows = np.random.default_rng(0).integers(0, 200, 2 * ROW_GROUP + 5)
     tables = [to_table(few.take(part)) for part in np.array_split(rows, 7)]
     written = write_split(tmp_path, "train", tables)
-    assert written.n_drawings == len(rows)
+    assert written["n_drawings"] == len(rows)
     groups = pa.parquet.read_metadata(tmp_path / "train.parquet").num_row_groups
     assert groups > 1
-    manifest = {"splits": {"train": {"file": written.file, "n_drawings": len(rows)}}}
-    found = Dataset(tmp_path, manifest).split("train")
+    found = read_split([tmp_path / "train.parquet"])
     assert found.key_ids == few.take(rows).key_ids
     np.testing.assert_array_equal(found.points, few.take(rows).points)

@@ -18,6 +18,7 @@ COMMANDS = {
     "index": ("garabato.cli.index", "Fill a gallery with drawings and their embeddings."),
     "search": ("garabato.cli.search", "Find the drawings most like one."),
     "gallery": ("garabato.cli.gallery", "Look after a gallery: info, delete, compact, export."),
+    "export": ("garabato.cli.export", "Write data sets for other programs: TFRecord."),
     "demo": ("garabato.cli.demo", "Everything once, end to end, on 100 categories."),
 }
 

@@ -10,10 +10,13 @@ from typing import Any
 
 from garabato.atomic import replacing_folder
 from garabato.dataset.choose import Categories, choose_categories
+from garabato.dataset.columns import bitmap_shape
+from garabato.dataset.manifest import check_replaceable, write_manifest
+from garabato.dataset.parquet import write_split
 from garabato.dataset.sample import Candidates, first_candidates
-from garabato.dataset.sheets import write_sheets
+from garabato.dataset.sheets import SHEETS, write_sheets
 from garabato.dataset.split import RESERVE, Sizes, Split, split_categories
-from garabato.dataset.store import SHEETS, Dataset, check_replaceable, write_manifest, write_split
+from garabato.dataset.store import Dataset
 from garabato.errors import InputError, SourceError, storage_errors
 from garabato.formats import ReadReport
 from garabato.sources import Source, open_source
@@ -92,6 +95,7 @@ def prepare(
             "categories": names,
             "counts": {name: _counts(splits[name], candidates[name]) for name in names},
             "unreadable": _describe_unreadable(own_report, files),
+            "also": [SHEETS] if sheets else [],
         }
         _write(folder, splits, known)
         if sheets:
@@ -103,12 +107,15 @@ def prepare(
 
 
 def _write(folder: Path, splits: Mapping[str, Split], known: Mapping[str, Any]) -> None:
+    shape = bitmap_shape(next(iter(splits.values())).train.schema)
+    kind: dict[str, Any] = {"storage": "parquet", "kind": "strokes"}
+    if shape is not None:
+        kind = {"storage": "parquet", "kind": "bitmaps", "bitmap_shape_px": list(shape)}
     written = {
         "train": write_split(folder, "train", (split.train for split in splits.values())),
         "test": write_split(folder, "test", (split.test for split in splits.values())),
     }
-    schema = next(iter(splits.values())).train.schema
-    write_manifest(folder, schema, written, known)
+    write_manifest(folder, {**kind, **known, "splits": written})
 
 
 def _refuse_mixed_kinds(candidates: Mapping[str, Candidates]) -> None:

@@ -10,6 +10,7 @@ from garabato.dataset.columns import from_table
 from garabato.dataset.split import Split
 from garabato.sheets import Cell, draw_sheet, encode_png
 
+SHEETS = "sheets"
 COLUMNS = 12
 ROWS = 5
 ALL = "_all.png"

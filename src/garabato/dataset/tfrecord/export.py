@@ -1,0 +1,149 @@
+"""Write a data set as TFRecords: rendered images for TensorFlow, and the strokes they came from."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from garabato.atomic import replacing_folder, sync
+from garabato.dataset.manifest import (
+    SPLITS,
+    check_replaceable,
+    describe_split,
+    write_manifest,
+)
+from garabato.dataset.store import Dataset
+from garabato.dataset.tfrecord.example import encode_example
+from garabato.dataset.tfrecord.framing import write_record
+from garabato.dataset.tfrecord.records import (
+    BITMAP_FEATURES,
+    FEATURES,
+    STROKE_FEATURES,
+    iter_png,
+    to_features,
+)
+from garabato.drawing import DrawingBatch, IntArray
+from garabato.errors import InputError, storage_errors
+from garabato.render import RenderSpec, render_batch
+from garabato.sheets import encode_png
+
+MEAN_IMAGE = "mean_image"
+_CHUNK = 1024
+
+#: `progress(stage, done, total)`; the unit is drawings.
+Progress = Callable[[str, int, int | None], None]
+
+
+def export_tfrecord(
+    dataset: Dataset,
+    out: str | PathLike[str],
+    *,
+    spec: RenderSpec | None = None,
+    n_shards: int = 1,
+    progress: Progress | None = None,
+) -> Dataset:
+    """Write `dataset` to the folder `out` as TFRecords of tf.train.Example.
+
+    `train.tfrecords` and `test.tfrecords`, or with more than one shard
+    `train-00000-of-00004.tfrecords` and so on, their records in an order shuffled by the seed of
+    the data set; `mean_image.npy` (S, S) float32, the mean of the training images, and as a
+    picture; and dataset.json, which tells the features, the categories and how images were
+    rendered (`spec`, by default 64x64). `Dataset.open` reads the folder back with the drawings as
+    they were. What stands at `out` is replaced if it is a data set. Raises InputError for more
+    shards than drawings, DatasetError where `out` holds something else, StorageError.
+    """
+    spec = spec or RenderSpec()
+    out = Path(out)
+    with storage_errors(out):
+        check_replaceable(out)
+    sizes = [dataset.manifest["splits"][name]["n_drawings"] for name in SPLITS]
+    if not 1 <= n_shards <= max(1, *sizes):
+        raise InputError(f"the number of shards is 1 to {max(sizes)}, not {n_shards}")
+    with replacing_folder(out) as folder:
+        means = {}
+        splits = {}
+        for name in SPLITS:
+            files = _shard_names(folder, name, n_shards)
+            writer = _SplitWriter(dataset, name, spec, progress)
+            splits[name] = writer.write(files)
+            means[name] = writer.mean_image()
+        _write_mean_image(folder, means["train"])
+        features = BITMAP_FEATURES if dataset.manifest["kind"] == "bitmaps" else STROKE_FEATURES
+        known: dict[str, Any] = {
+            **dataset.manifest,
+            "storage": "tfrecord",
+            "image": {"size_px": spec.size_px, "rendered": spec.to_dict()},
+            "features": {**FEATURES, **features},
+            "also": [f"{MEAN_IMAGE}.npy", f"{MEAN_IMAGE}.png"],
+            "splits": splits,
+        }
+        for written_anew in ("format", "format_version", "garabato"):
+            del known[written_anew]
+        write_manifest(folder, known)
+    return Dataset.open(out)
+
+
+class _SplitWriter:
+    """Writes the records of one split, and sums up its images."""
+
+    def __init__(
+        self, dataset: Dataset, name: str, spec: RenderSpec, progress: Progress | None
+    ) -> None:
+        self._drawings = dataset.split(name)
+        self._labels = dataset.labels(name)
+        self._seed = int(dataset.manifest["seed"])
+        self._name = name
+        self._spec = spec
+        self._progress = progress
+        self._sum: npt.NDArray[np.uint64] = np.zeros((spec.size_px, spec.size_px), np.uint64)
+        self._n_done = 0
+
+    def write(self, files: list[Path]) -> dict[str, Any]:
+        """Write the shards; returns the split as dataset.json holds it."""
+        rows = np.random.default_rng(abs(self._seed)).permutation(len(self._drawings))
+        for file, part in zip(files, np.array_split(rows, len(files)), strict=True):
+            with open(file, "wb") as opened:
+                for record in self._records(part):
+                    write_record(opened, record)
+            sync(file)
+        return describe_split(files, len(self._drawings))
+
+    def mean_image(self) -> npt.NDArray[np.float32]:
+        """(S, S) float32: the mean of the images written, 0 where there are none."""
+        return (self._sum / max(1, self._n_done)).astype(np.float32)
+
+    def _records(self, rows: IntArray) -> Iterator[bytes]:
+        for first in range(0, len(rows), _CHUNK):
+            chunk = rows[first : first + _CHUNK]
+            yield from self._encode(chunk, self._drawings.take(chunk))
+            self._n_done += len(chunk)
+            if self._progress:
+                self._progress(self._name, self._n_done, len(self._drawings))
+
+    def _encode(self, rows: IntArray, drawings: DrawingBatch) -> Iterator[bytes]:
+        images = render_batch(drawings, self._spec)
+        self._sum += images.sum(axis=0, dtype=np.uint64)
+        for row, drawing, png in zip(rows, drawings, iter_png(images), strict=True):
+            label = int(self._labels[row])
+            yield encode_example(to_features(drawing, label=label, row=int(row), png=png))
+
+
+def _shard_names(folder: Path, split: str, n_shards: int) -> list[Path]:
+    if n_shards == 1:
+        return [folder / f"{split}.tfrecords"]
+    return [
+        folder / f"{split}-{shard:05d}-of-{n_shards:05d}.tfrecords" for shard in range(n_shards)
+    ]
+
+
+def _write_mean_image(folder: Path, mean: npt.NDArray[np.float32]) -> None:
+    content = io.BytesIO()
+    np.save(content, mean)
+    (folder / f"{MEAN_IMAGE}.npy").write_bytes(content.getvalue())
+    (folder / f"{MEAN_IMAGE}.png").write_bytes(encode_png(np.rint(mean).astype(np.uint8)))
