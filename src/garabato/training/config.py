@@ -62,6 +62,14 @@ class TrainConfig:
         if not 0 <= self.validation < 1:
             raise TrainingError(f"validation is a share in [0, 1), not {self.validation}")
 
+    def at_size(self, size_px: int) -> TrainConfig:
+        """The same recipe for another image size; the steps of progressive resizing go along."""
+        share = size_px / self.render.size_px
+        sizes = tuple((until, max(16, 8 * round(size * share / 8))) for until, size in self.sizes)
+        return dataclasses.replace(
+            self, render=dataclasses.replace(self.render, size_px=size_px), sizes=sizes
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for TOML; what is None is left out."""
         plain = dataclasses.asdict(self)

@@ -1,0 +1,5 @@
+"""`python -m garabato` is the command `garabato`."""
+
+from garabato.cli import main
+
+main()

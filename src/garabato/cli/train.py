@@ -1,0 +1,117 @@
+"""`garabato train`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from garabato.cli.console import stderr
+
+if TYPE_CHECKING:
+    from garabato.training import TrainConfig
+    from garabato.training.loop import Progress as TrainingProgress
+
+
+@click.command("train")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="A prepared data set.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The run's folder.")
+@click.option("--model", help="skfast (default), sknet or skresnet: each with its own preset.")
+@click.option("--preset", help="A preset's name or a TOML file of settings.")
+@click.option("--image-size", type=int, help="Side of the images, in px.")
+@click.option("--epochs", type=click.IntRange(min=1), help="Times each drawing is seen.")
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Fit the schedule into this time.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--resume", is_flag=True, help="Go on with the stopped run in --out.")
+def command(
+    data: Path,
+    out: Path,
+    model: str | None,
+    preset: str | None,
+    image_size: int | None,
+    epochs: int | None,
+    minutes: float | None,
+    device: str,
+    seed: int,
+    resume: bool,
+) -> None:
+    """Train a network on a data set.
+
+    The folder --out gets the encoder, the settings, the metrics and a checkpoint. Ctrl-C stops
+    cleanly; --resume goes on, with the settings the run was started with.
+
+    \b
+    Example: garabato train --data data --out runs/first --minutes 10
+    """
+    from garabato.training import train
+
+    if epochs and minutes:
+        raise click.UsageError("give --epochs or --minutes, not both")
+    config = _config(model, preset, image_size, epochs, minutes, device, seed)
+    with training_progress() as on_progress:
+        result = train(data, out, config=config, resume=resume, on_progress=on_progress)
+    if result.interrupted:
+        stderr.print(
+            f"stopped after {result.steps:,} steps; go on with: "
+            f"garabato train --data {data} --out {out} --resume"
+        )
+        raise SystemExit(130)
+    stderr.print(f"trained {result.steps:,} steps in {result.elapsed_s / 60:.1f} min")
+    click.echo(result.run / "encoder.safetensors")
+
+
+def _config(
+    model: str | None,
+    preset: str | None,
+    image_size_px: int | None,
+    epochs: int | None,
+    minutes: float | None,
+    device: str,
+    seed: int,
+) -> TrainConfig:
+    """The preset, with what was asked for on the command line put in its place."""
+    from dataclasses import replace
+
+    from garabato.training import load_preset
+
+    config = load_preset(preset or model or "skfast")
+    if model:
+        config = replace(config, model=model)
+    if image_size_px:
+        config = config.at_size(image_size_px)
+    if epochs:
+        config = replace(config, epochs=epochs)
+    return replace(config, minutes=minutes, device=device, seed=seed)
+
+
+@contextmanager
+def training_progress() -> Iterator[Callable[[TrainingProgress], None]]:
+    """A progress bar on stderr with loss, accuracy, rate and time to go."""
+    columns = (
+        TextColumn("training"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}% {task.description}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr) as bar:
+        task = bar.add_task("", total=1.0)
+
+        def show(progress: TrainingProgress) -> None:
+            bar.update(
+                task,
+                completed=progress.share_done,
+                description=f"epoch {progress.epoch} · loss {progress.loss:.3f} · accuracy "
+                f"{progress.accuracy:.3f} · {progress.drawings_per_second:,.0f} drawings/s",
+            )
+
+        yield show

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from garabato.errors import InputError
+from garabato.models import create_model, model_names, register_model
+from garabato.models.blocks import MaxPoolSame
+
+
+@pytest.fixture(params=model_names())
+def model(request):
+    torch.manual_seed(0)
+    return create_model(request.param, n_categories=7, image_size_px=32)
+
+
+def test_every_model_gives_finite_logits_and_embeddings_of_its_shape(model):
+    model.eval()
+    with torch.no_grad():
+        logits, embeddings = model(torch.rand(3, 1, 32, 32))
+    assert logits.shape == (3, 7)
+    assert embeddings.shape == (3, model.embedding_dim)
+    assert torch.isfinite(logits).all()
+    assert torch.isfinite(embeddings).all()
+
+
+def test_every_parameter_of_every_model_gets_a_gradient(model):
+    logits, _ = model(torch.rand(8, 1, 32, 32))
+    torch.nn.functional.cross_entropy(logits, torch.arange(8) % 7).backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+
+
+@pytest.mark.parametrize("name", model_names())
+@pytest.mark.parametrize("size_px", [28, 33, 48])
+def test_every_model_takes_any_input_size(name, size_px):
+    model = create_model(name, n_categories=3, image_size_px=size_px).eval()
+    with torch.no_grad():
+        logits, _ = model(torch.rand(2, 1, size_px, size_px))
+    assert logits.shape == (2, 3)
+
+
+def test_logits_are_what_the_head_makes_of_the_embeddings(model):
+    model.eval()
+    with torch.no_grad():
+        logits, embeddings = model(torch.rand(2, 1, 32, 32))
+        torch.testing.assert_close(model.forward_head(embeddings), logits)
+
+
+def test_the_embeddings_of_skfast_have_length_one():
+    model = create_model("skfast", n_categories=5, image_size_px=64).eval()
+    with torch.no_grad():
+        _, embeddings = model(torch.rand(4, 1, 64, 64))
+    assert embeddings.shape == (4, 128)
+    torch.testing.assert_close(embeddings.norm(dim=1), torch.ones(4))
+
+
+def n_parameters(name: str, size_px: int) -> int:
+    model = create_model(name, n_categories=100, image_size_px=size_px)
+    return sum(p.numel() for p in model.parameters())
+
+
+def conv(n_in: int, n_out: int) -> int:
+    return 9 * n_in * n_out + n_out + 2 * n_out  # weights, bias, batch norm's scale and shift
+
+
+def test_sknet_has_the_parameters_of_the_published_table():
+    convs = (
+        conv(1, 64)
+        + conv(64, 64)
+        + conv(64, 128)
+        + conv(128, 128)
+        + conv(128, 128)
+        + conv(128, 128)
+        + conv(128, 256)
+        + conv(256, 256)
+    )
+    # Four poolings: 128 -> 8.
+    dense = 8 * 8 * 256 * 1024 + 1024 + 1024 * 100 + 100
+    assert convs + dense == 18_322_468
+    assert n_parameters("sknet", 128) == convs + dense
+
+
+def test_skresnet_has_the_parameters_of_the_published_table():
+    convs = (
+        conv(1, 64)
+        + conv(64, 64)
+        + 4 * conv(64, 64)
+        + conv(64, 128)
+        + 4 * conv(128, 128)
+        + conv(128, 256)
+        + 4 * conv(256, 256)
+        + conv(256, 256)
+    )
+    dense = 8 * 8 * 256 * 1024 + 1024 + 1024 * 100 + 100
+    assert n_parameters("skresnet", 128) == convs + dense
+
+
+def test_the_pooling_pads_as_tensorflow_does():
+    image = torch.arange(16.0).reshape(1, 1, 4, 4)
+    # Even side, "same": windows start at 0 and 2, the last is cut by the edge.
+    assert MaxPoolSame()(image).tolist() == [[[[10.0, 11.0], [14.0, 15.0]]]]
+    image = torch.arange(9.0).reshape(1, 1, 3, 3)
+    # Odd side: one row of padding on each side, windows centred on 0 and 2.
+    assert MaxPoolSame()(image).tolist() == [[[[4.0, 5.0], [7.0, 8.0]]]]
+
+
+def test_the_mean_image_is_subtracted_by_the_models_of_the_seed():
+    model = create_model("sknet", n_categories=3, image_size_px=32).eval()
+    images = torch.rand(2, 1, 32, 32)
+    with torch.no_grad():
+        plain, _ = model(images)
+        model.mean_image.fill_(0.25)
+        shifted, _ = model(images + 0.25)
+    torch.testing.assert_close(plain, shifted, atol=1e-4, rtol=1e-4)
+
+
+def test_an_unknown_model_is_refused_with_the_names_there_are():
+    with pytest.raises(InputError, match="skfast, sknet, skresnet"):
+        create_model("resnet", n_categories=3, image_size_px=32)
+
+
+def test_a_name_is_registered_once():
+    with pytest.raises(InputError, match="already"):
+        register_model("skfast", lambda **options: None)

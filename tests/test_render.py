@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sketches import SKETCH_CATEGORIES, make_drawings
+
+from garabato.drawing import Drawing, DrawingBatch
+from garabato.errors import InputError
+from garabato.render import RenderSpec, rasterise, render, render_batch
+
+LINE = Drawing([([0, 100], [0, 0])])
+
+
+def ink_box(image):
+    rows, columns = np.nonzero(image)
+    return rows.min(), rows.max(), columns.min(), columns.max()
+
+
+def test_a_horizontal_line_is_as_wide_as_the_spec_says_and_in_the_middle():
+    image = render(LINE, RenderSpec(32, line_width=4 / 32, margin=0.0))
+    assert image.dtype == np.uint8
+    # 4 px wide around the middle row boundary 16, from edge to edge less the round caps.
+    assert image[:, 16].tolist() == [0] * 14 + [255] * 4 + [0] * 14
+    assert ink_box(image) == (14, 17, 0, 31)
+
+
+def test_a_line_between_pixels_is_anti_aliased():
+    points = np.array([[2, 4.25], [14, 4.25]], np.float32)
+    starts = np.array([0, 2]), np.array([0, 1])
+    image = rasterise(points, *starts, np.array([1.0], np.float32), size_px=16)[0]
+    # Centres of rows 3, 4, 5 lie 0.75, 0.25 and 1.25 px off the line: 1 - distance is covered.
+    assert image[3:6, 8].tolist() == [64, 191, 0]
+
+
+def test_a_dot_is_a_disc():
+    image = render(Drawing([([7], [3])]), RenderSpec(32, line_width=0.25))
+    assert image[16, 16] == 255
+    assert image.sum() / 255 == pytest.approx(np.pi * 16, rel=0.02)
+
+
+def test_the_aspect_is_kept_and_the_drawing_is_centred():
+    image = render(Drawing([([0, 200, 200, 0, 0], [0, 0, 50, 50, 0])]), RenderSpec(64))
+    top, bottom, left, right = ink_box(image)
+    assert top + bottom == 63
+    assert left + right == 63
+    inner = (right - left) - RenderSpec(64).line_px
+    assert (bottom - top) - RenderSpec(64).line_px == pytest.approx(inner / 4, abs=1.5)
+
+
+@given(scale=st.sampled_from([0.25, 2.0, 64.0]), shift=st.sampled_from([-512.0, 0.0, 1024.0]))
+@settings(max_examples=9, deadline=None)
+def test_where_and_how_large_a_drawing_was_drawn_changes_nothing(scale, shift):
+    drawing = make_drawings(["star"], 1, seed=3)[0]
+    moved = Drawing([stroke * scale + shift for stroke in drawing.strokes])
+    difference = render(moved, RenderSpec()).astype(int) - render(drawing, RenderSpec())
+    assert abs(difference).max() <= 2
+
+
+def test_the_margin_stays_free():
+    spec = RenderSpec(64, margin=0.125)
+    for image in render_batch(DrawingBatch.from_drawings(make_drawings(["house"], 5, 0)), spec):
+        top, bottom, left, right = ink_box(image)
+        assert min(top, left) >= 8
+        assert max(bottom, right) <= 55
+
+
+def test_a_batch_gives_what_each_drawing_gives_alone():
+    drawings = make_drawings(SKETCH_CATEGORIES, 2, seed=1)
+    images = render_batch(DrawingBatch.from_drawings(drawings), RenderSpec(48))
+    assert images.shape == (len(drawings), 48, 48)
+    for drawing, image in zip(drawings, images, strict=True):
+        np.testing.assert_array_equal(render(drawing, RenderSpec(48)), image)
+
+
+def test_a_drawing_without_ink_is_an_empty_image():
+    assert not render(Drawing([]), RenderSpec()).any()
+
+
+def test_the_seed_style_is_what_the_seed_drew():
+    cv2 = pytest.importorskip("cv2")
+    drawing = make_drawings(["ladder"], 1, seed=0)[0]
+    canvas = np.full((256, 256), 255, np.uint8)
+    for xs, ys in drawing.strokes:
+        for i in range(len(xs) - 1):
+            start, end = (int(xs[i]), int(ys[i])), (int(xs[i + 1]), int(ys[i + 1]))
+            cv2.line(canvas, start, end, 0, 3)
+    expected = 255 - cv2.resize(canvas, (128, 128), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(render(drawing, RenderSpec.seed()), expected)
+
+
+def test_real_drawings_rendered_both_ways_show_the_same_ink(quickdraw):
+    from garabato.formats import read_drawings
+
+    path = quickdraw / "simplified" / "bus.ndjson"
+    drawing = next(iter(read_drawings(path)))
+    smooth = render(drawing, RenderSpec(128, line_width=3 / 256, margin=0.0)) > 0
+    seed = render(drawing, RenderSpec.seed(128)) > 0
+    assert 0.5 < smooth.sum() / seed.sum() < 2
+
+
+def test_a_spec_survives_the_way_through_json_and_refuses_what_it_does_not_know():
+    spec = RenderSpec(48, line_width=0.05)
+    assert RenderSpec.from_dict(spec.to_dict()) == spec
+    assert spec.fingerprint != RenderSpec(48).fingerprint
+    with pytest.raises(InputError, match="colour"):
+        RenderSpec.from_dict({"colour": "red"})
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"size_px": 4}, {"line_width": 0.0}, {"margin": 0.5}, {"style": "oil"}]
+)
+def test_a_spec_that_cannot_be_drawn_is_refused(wrong):
+    with pytest.raises(InputError, match=next(iter(wrong))):
+        RenderSpec(**wrong)

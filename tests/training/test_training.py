@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+import garabato
+from garabato.augment import AugmentSpec
+from garabato.dataset import prepare
+from garabato.encoder import FILE_NAME
+from garabato.errors import TrainingError
+from garabato.render import RenderSpec
+from garabato.training import TrainConfig, load_preset, preset_names, train
+from garabato.training.config import read_config, write_toml
+from garabato.training.schedule import image_size_px, learning_rate
+
+SMALL = TrainConfig(
+    model_options={"widths": [8, 16], "depths": [1, 1], "embedding_dim": 16},
+    render=RenderSpec(24),
+    epochs=3,
+    batch_size=32,
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(sketch_source, tmp_path_factory):
+    out = tmp_path_factory.mktemp("training") / "data"
+    return prepare(sketch_source, out, categories="all", n_train=30, n_test=10, seed=0)
+
+
+def state(run):
+    from safetensors.torch import load_file
+
+    return load_file(run / FILE_NAME)
+
+
+def assert_same_weights(run, other):
+    first, second = state(run), state(other)
+    assert first.keys() == second.keys()
+    for name in first:
+        assert torch.equal(first[name], second[name]), name
+
+
+def test_a_trained_encoder_knows_the_sketches_it_never_saw(dataset, tmp_path):
+    result = train(dataset, tmp_path / "run", config=garabato_config(epochs=15))
+    probabilities = result.encoder.predict(dataset.split("test")).probabilities
+    assert (probabilities.argmax(1) == dataset.labels("test")).mean() > 0.6
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    epochs = [line for line in lines if line["kind"] == "epoch"]
+    assert [line["epoch"] for line in epochs] == list(range(1, 16))
+    assert epochs[-1]["loss"] < epochs[0]["loss"]
+
+
+def garabato_config(**changes):
+    from dataclasses import replace
+
+    return replace(SMALL, **changes)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(dataset, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        train(dataset, tmp_path / name, config=garabato_config(epochs=1, seed=seed))
+    assert_same_weights(tmp_path / "a", tmp_path / "b")
+    assert not torch.equal(
+        state(tmp_path / "a")["directions"], state(tmp_path / "c")["directions"]
+    )
+
+
+@pytest.mark.parametrize("stop_at", [4, 9, 13])
+def test_a_stopped_run_goes_on_to_the_same_weights(dataset, tmp_path, stop_at):
+    config = garabato_config(sizes=((0.5, 16),))
+    train(dataset, tmp_path / "whole", config=config)
+
+    def stop(progress):
+        if progress.step == stop_at:
+            signal.raise_signal(signal.SIGINT)
+
+    stopped = train(dataset, tmp_path / "stopped", config=config, on_progress=stop)
+    assert stopped.interrupted
+    assert stopped.steps == stop_at
+    assert not (tmp_path / "stopped" / FILE_NAME).exists()
+    done = train(dataset, tmp_path / "stopped", resume=True)
+    assert not done.interrupted
+    assert_same_weights(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_ctrl_c_on_the_command_line_says_how_to_go_on(dataset, tmp_path):
+    run = tmp_path / "run"
+    arguments = ["train", "--data", str(dataset.path), "--out", str(run), "--epochs", "1000"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "garabato", *arguments, "--image-size", "16"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"COLUMNS": "300"},
+    )
+    timer = threading.Timer(120, process.kill)
+    timer.start()
+    metrics = run / "metrics.jsonl"
+    while process.poll() is None and not (metrics.exists() and metrics.stat().st_size):
+        threading.Event().wait(0.1)
+    process.send_signal(signal.SIGINT)
+    stderr = process.communicate()[1]
+    timer.cancel()
+    assert process.returncode == 130, stderr
+    assert "--resume" in stderr
+    assert (run / "checkpoint.pt").is_file()
+
+
+def test_a_time_budget_ends_the_training_with_the_whole_schedule(dataset, tmp_path):
+    seen = []
+    train(
+        dataset,
+        tmp_path / "run",
+        config=garabato_config(minutes=0.05),
+        on_progress=lambda progress: seen.append(progress.share_done),
+    )
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    lines = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["learning_rate"] < 0.1 * SMALL.learning_rate
+
+
+def test_the_seed_networks_train_on_their_mean_image(dataset, tmp_path):
+    from dataclasses import replace
+
+    config = replace(load_preset("sknet"), epochs=1, batch_size=100).at_size(16)
+    result = train(dataset, tmp_path / "run", config=config)
+    mean = state(tmp_path / "run")["mean_image"]
+    assert mean.shape == (16, 16)
+    assert 0 < mean.mean() < 0.5
+    assert result.encoder.spec == RenderSpec.seed(16)
+
+
+def test_a_validation_part_is_kept_out_and_scored(dataset, tmp_path):
+    result = train(dataset, tmp_path / "run", config=garabato_config(epochs=2, validation=0.2))
+    assert 0 <= result.validation_top1 <= 1
+
+
+def test_a_folder_with_a_training_is_not_overwritten(dataset, tmp_path):
+    train(dataset, tmp_path / "run", config=garabato_config(epochs=1))
+    with pytest.raises(TrainingError, match="--resume"):
+        train(dataset, tmp_path / "run", config=garabato_config(epochs=1))
+
+
+def test_nothing_to_resume_is_said(dataset, tmp_path):
+    with pytest.raises(TrainingError, match="nothing to resume"):
+        train(dataset, tmp_path / "run", resume=True)
+
+
+def test_a_damaged_checkpoint_is_said(dataset, tmp_path):
+    train(dataset, tmp_path / "run", config=garabato_config(epochs=1))
+    checkpoint = tmp_path / "run" / "checkpoint.pt"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(TrainingError, match="damaged"):
+        train(dataset, tmp_path / "run", resume=True)
+
+
+def test_a_run_is_not_resumed_on_other_categories(dataset, sketch_source, tmp_path):
+    train(dataset, tmp_path / "run", config=garabato_config(epochs=1))
+    other = prepare(sketch_source, tmp_path / "other", categories=5, n_train=30, n_test=10, seed=0)
+    with pytest.raises(TrainingError, match="categories"):
+        train(other, tmp_path / "run", resume=True)
+
+
+def test_every_preset_loads_and_survives_the_way_through_toml(tmp_path):
+    assert {"skfast", "sknet", "skresnet"} <= set(preset_names())
+    for name in preset_names():
+        config = load_preset(name)
+        path = tmp_path / f"{name}.toml"
+        path.write_text(write_toml(config))
+        assert read_config(path) == config
+
+
+def test_an_unknown_setting_is_named_with_its_file(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("learning_speed = 3\n")
+    with pytest.raises(TrainingError, match=r"mine\.toml.*learning_speed"):
+        load_preset(str(path))
+
+
+def test_an_unknown_preset_is_answered_with_the_ones_there_are():
+    with pytest.raises(TrainingError, match="skfast"):
+        load_preset("fastest")
+
+
+def test_the_learning_rate_warms_up_and_comes_down():
+    config = TrainConfig(learning_rate=1.0, warmup=0.1)
+    rates = [learning_rate(config, progress) for progress in np.linspace(0, 1, 101)]
+    assert rates[0] == pytest.approx(0.02)
+    assert rates[10] == pytest.approx(1.0)
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[100] < 0.01
+    constant = TrainConfig(learning_rate=1.0, schedule="constant")
+    assert learning_rate(constant, 0.0) == learning_rate(constant, 0.99) == 1.0
+
+
+def test_images_grow_in_the_course_of_the_training():
+    config = TrainConfig(sizes=((0.5, 32), (0.8, 48)))
+    sizes = [image_size_px(config, progress) for progress in (0.0, 0.49, 0.5, 0.79, 0.8, 1.0)]
+    assert sizes == [32, 32, 48, 48, 64, 64]
+    assert TrainConfig(sizes=((0.5, 32),)).at_size(32).sizes == ((0.5, 16),)
+
+
+def test_augmentation_does_not_depend_on_the_number_of_threads(dataset):
+    from garabato.training.batches import TrainingBatches, prefetch
+
+    batches = TrainingBatches(
+        dataset.split("train"), dataset.labels("train"), 16, AugmentSpec(), RenderSpec(16), 0
+    )
+
+    def first_three(n_threads):
+        ready = prefetch(lambda step: batches.at(step, size_px=16), 0, n_threads=n_threads)
+        return [next(ready)[1].images for _ in range(3)]
+
+    for one, many in zip(first_three(1), first_three(4), strict=True):
+        np.testing.assert_array_equal(one, many)
+
+
+def test_an_epoch_shows_every_drawing_once(dataset):
+    from garabato.training.batches import TrainingBatches
+
+    labels = np.arange(300)
+    batches = TrainingBatches(
+        dataset.split("train"), labels, 30, AugmentSpec.none(), RenderSpec(16), 0
+    )
+    assert batches.steps_per_epoch == 10
+    seen = np.concatenate([batches.at(step, size_px=16).labels for step in range(10)])
+    assert sorted(seen) == list(range(300))
+    again = np.concatenate([batches.at(step, size_px=16).labels for step in range(10, 20)])
+    assert list(seen) != list(again)
+
+
+def test_an_impossible_device_is_refused(dataset, tmp_path):
+    with pytest.raises(TrainingError, match="device"):
+        train(dataset, tmp_path / "run", config=garabato_config(device="gpu9"))
+
+
+def test_the_public_name_is_this_function():
+    assert garabato.train is train
