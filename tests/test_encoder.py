@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from sketches import make_drawings
+
+from garabato.drawing import Drawing, DrawingBatch
+from garabato.encoder import Encoder, load_encoder
+from garabato.errors import EncoderError, InputError
+from garabato.models import create_model
+from garabato.render import RenderSpec
+
+CATEGORIES = ["cat", "dog", "house", "sun"]
+DRAWINGS = make_drawings(["star", "house"], 5, seed=0)
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    torch.manual_seed(0)
+    options = {"widths": [8, 16], "depths": [1, 1], "embedding_dim": 16}
+    model = create_model("skfast", n_categories=4, image_size_px=24, **options)
+    return Encoder(model, spec=RenderSpec(24), categories=CATEGORIES)
+
+
+def test_embeddings_have_length_one(encoder):
+    embeddings = encoder.embed(DRAWINGS)
+    assert embeddings.shape == (10, 16)
+    assert embeddings.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, rtol=1e-5)
+
+
+def test_the_size_of_the_batches_changes_nothing(encoder):
+    whole = encoder.predict(DRAWINGS)
+    for batch_size in (1, 3):
+        parts = encoder.predict(DRAWINGS, batch_size=batch_size)
+        np.testing.assert_allclose(parts.embeddings, whole.embeddings, atol=1e-5)
+        np.testing.assert_allclose(parts.probabilities, whole.probabilities, atol=1e-5)
+
+
+def test_one_drawing_gives_a_list_and_several_a_list_of_lists(encoder):
+    one = encoder.classify(DRAWINGS[0], k=2)
+    several = encoder.classify(DRAWINGS[:1], k=2)
+    assert [p.category for p in several[0]] == [p.category for p in one]
+    assert len(one) == 2
+    assert one[0].probability >= one[1].probability
+    everything = encoder.classify(DRAWINGS[0], k=99)
+    assert sorted(p.category for p in everything) == CATEGORIES
+    assert sum(p.probability for p in everything) == pytest.approx(1, abs=1e-5)
+
+
+def test_strokes_and_bitmaps_go_together(encoder):
+    bitmap = np.zeros((28, 28), np.uint8)
+    bitmap[5:20, 10:12] = 255
+    mixed = [DRAWINGS[0], Drawing(bitmap=bitmap), DRAWINGS[1]]
+    embeddings = encoder.embed(mixed)
+    np.testing.assert_allclose(embeddings[[0, 2]], encoder.embed(DRAWINGS[:2]), atol=1e-5)
+
+
+def test_no_drawings_give_no_embeddings(encoder):
+    assert encoder.embed([]).shape == (0, 16)
+    assert encoder.classify(DrawingBatch.from_drawings([])) == []
+
+
+def test_a_drawing_without_ink_still_gets_finite_numbers(encoder):
+    output = encoder.predict(Drawing([]))
+    assert np.isfinite(output.embeddings).all()
+    assert np.isfinite(output.probabilities).all()
+
+
+def test_less_than_one_category_is_refused(encoder):
+    with pytest.raises(InputError, match="k is at least 1"):
+        encoder.classify(DRAWINGS[0], k=0)
+
+
+def test_an_encoder_comes_back_from_its_file_as_it_was(encoder, tmp_path):
+    encoder.save(tmp_path / "encoder.safetensors")
+    for path in (tmp_path, tmp_path / "encoder.safetensors"):
+        loaded = load_encoder(path)
+        assert loaded.categories == CATEGORIES
+        assert loaded.spec == encoder.spec
+        assert loaded.fingerprint == encoder.fingerprint
+        np.testing.assert_array_equal(loaded.embed(DRAWINGS), encoder.embed(DRAWINGS))
+
+
+def test_the_fingerprint_changes_with_the_weights_and_with_the_images(encoder, tmp_path):
+    encoder.save(tmp_path / "encoder.safetensors")
+    other = load_encoder(tmp_path)
+    with torch.no_grad():
+        other._model.directions[0, 0] += 1
+    assert other.fingerprint != encoder.fingerprint
+    thick = Encoder(
+        encoder._model, spec=RenderSpec(24, line_width=0.1), categories=CATEGORIES
+    )
+    assert thick.fingerprint != encoder.fingerprint
+
+
+@pytest.mark.parametrize("kept", [0, 4, 100, 5000])
+def test_a_truncated_encoder_is_said(encoder, tmp_path, kept):
+    path = tmp_path / "cut.safetensors"
+    encoder.save(path)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(EncoderError, match=r"cut\.safetensors is truncated"):
+        load_encoder(path)
+
+
+def test_another_projects_safetensors_file_is_said(tmp_path):
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(3)}, path)
+    with pytest.raises(EncoderError, match="not an encoder of garabato"):
+        load_encoder(path)
+
+
+def test_a_file_of_a_later_version_is_said(encoder, tmp_path):
+    path = tmp_path / "later.safetensors"
+    encoder.save(path)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b'\\"version\\": 1', b'\\"version\\": 7'))
+    with pytest.raises(EncoderError, match="format version 7"):
+        load_encoder(path)
+
+
+def test_no_file_and_an_unfinished_run_say_what_to_do(tmp_path):
+    with pytest.raises(EncoderError, match="garabato train"):
+        load_encoder(tmp_path / "nowhere.safetensors")
+    with pytest.raises(EncoderError, match="--resume"):
+        load_encoder(tmp_path)
