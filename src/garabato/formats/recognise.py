@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import codecs
+
 from garabato.formats import binary, bitmap, stroke3
 from garabato.formats.stream import Input
 
@@ -16,6 +18,8 @@ def recognise(source: Input) -> str:
         return "npy"
     if source.head.startswith(stroke3.MAGIC):
         return "npz"
+    if _is_markup(source.head):
+        return "svg"
     if _is_text(source.head) or source.name.endswith((".ndjson", ".ndjson.gz")):
         return "ndjson"
     if binary.looks_like(source.head) or source.name.endswith((".bin", ".bin.gz")):
@@ -28,3 +32,9 @@ def recognise(source: Input) -> str:
 
 def _is_text(head: bytes) -> bool:
     return not any(byte < 32 and byte not in b"\t\n\r" for byte in head)
+
+
+def _is_markup(head: bytes) -> bool:
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return b"<" in head
+    return head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<")
