@@ -46,7 +46,8 @@ def test_flipping_always_is_a_mirror():
 def test_half_of_the_ink_is_half_of_a_line():
     line = DrawingBatch.from_drawings([Drawing([([0, 40, 100], [0, 0, 0]), ([50], [90])])])
     half = only(partial=1.0, partial_least=0.5)
-    varied = render_augmented(line.take(np.zeros(50, np.int64)), SPEC, half, np.arange(50, dtype="u4"))
+    fifty = line.take(np.zeros(50, np.int64))
+    varied = render_augmented(fifty, SPEC, half, np.arange(50, dtype="u4"))
     # What is left is a horizontal line again, without the dot below: it fills the width.
     assert (varied[:, : SPEC.size_px // 2 - 3].sum(axis=(1, 2)) == 0).all()
 

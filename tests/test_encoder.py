@@ -90,9 +90,7 @@ def test_the_fingerprint_changes_with_the_weights_and_with_the_images(encoder, t
     with torch.no_grad():
         other._model.directions[0, 0] += 1
     assert other.fingerprint != encoder.fingerprint
-    thick = Encoder(
-        encoder._model, spec=RenderSpec(24, line_width=0.1), categories=CATEGORIES
-    )
+    thick = Encoder(encoder._model, spec=RenderSpec(24, line_width=0.1), categories=CATEGORIES)
     assert thick.fingerprint != encoder.fingerprint
 
 

@@ -15,7 +15,7 @@ from garabato.drawing import FloatArray, IntArray
 _N_WAVES = 3
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def vary_strokes(
     points: FloatArray,
     stroke_starts: IntArray,
@@ -36,7 +36,7 @@ def vary_strokes(
     line_width: float,
     shrink: float,
 ) -> Any:
-    """Vary and place every drawing -> (points in px, stroke_starts, drawing_starts, line widths)."""
+    """Vary and place every drawing -> points in px, stroke_starts, drawing_starts, widths."""
     n_drawings = len(drawing_starts) - 1
     out = np.empty_like(points)
     out_strokes = np.zeros_like(stroke_starts)
@@ -96,7 +96,7 @@ def vary_strokes(
     return out[:n_points], out_strokes[: n_strokes + 1], out_drawings, line_widths
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _keep_ink(
     points: FloatArray,
     stroke_starts: IntArray,
@@ -116,9 +116,7 @@ def _keep_ink(
     for s in range(stroke_from, stroke_to):
         length = 0.0
         for p in range(stroke_starts[s] + 1, stroke_starts[s + 1]):
-            length += math.hypot(
-                points[p, 0] - points[p - 1, 0], points[p, 1] - points[p - 1, 1]
-            )
+            length += math.hypot(points[p, 0] - points[p - 1, 0], points[p, 1] - points[p - 1, 1])
         ink += length
         if length > longest_ink:
             longest, longest_ink = s, length
@@ -149,7 +147,7 @@ def _keep_ink(
     return n_points, n_strokes
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _fit_to_unit(drawing: FloatArray) -> tuple[float, float]:
     """Centre on the origin, longer side 1 (unless it is a dot); returns width and height."""
     x_low = x_high = drawing[0, 0]
@@ -167,7 +165,7 @@ def _fit_to_unit(drawing: FloatArray) -> tuple[float, float]:
     return (x_high - x_low) * scale, (y_high - y_low) * scale
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True)
 def _wobble(drawing: FloatArray, amplitude: float) -> None:
     """Move points by a few random plane waves: a smooth deformation of the whole drawing."""
     if amplitude == 0:

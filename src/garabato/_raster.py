@@ -9,8 +9,11 @@ from numba import njit
 
 from garabato.drawing import ByteArray, FloatArray, IntArray
 
+#: Pixels of a row that are computed together, without branches: four were fastest.
+_LANES = 4
 
-@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+
+@njit(cache=True, nogil=True, fastmath=True)
 def fit_to_box(
     points: FloatArray,
     stroke_starts: IntArray,
@@ -43,7 +46,7 @@ def fit_to_box(
     return placed
 
 
-@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=True)
 def draw_polylines(
     points: FloatArray,
     stroke_starts: IntArray,
@@ -52,54 +55,66 @@ def draw_polylines(
     images: ByteArray,
 ) -> None:
     """Draw into `images` (N, S, S): ink 255, anti-aliased, round caps, overlaps by maximum."""
+    size = images.shape[1]
+    # Coverage 0..1 of the drawing in hand; wider than the image, so that lanes may run over.
+    page = np.zeros((size, size + _LANES), np.float32)
     for i in range(len(drawing_starts) - 1):
-        image = images[i]
+        page[:] = 0
         radius = line_widths_px[i] * np.float32(0.5)
         for s in range(drawing_starts[i], drawing_starts[i + 1]):
             first, last = stroke_starts[s], stroke_starts[s + 1]
             if last - first == 1:
                 x, y = points[first, 0], points[first, 1]
-                _draw_segment(image, x, y, x, y, radius)
+                _draw_segment(page, x, y, x, y, radius)
             for p in range(first, last - 1):
                 _draw_segment(
-                    image,
+                    page,
                     points[p, 0],
                     points[p, 1],
                     points[p + 1, 0],
                     points[p + 1, 1],
                     radius,
                 )
+        for row in range(size):
+            for column in range(size):
+                images[i, row, column] = np.uint8(
+                    page[row, column] * np.float32(255.0) + np.float32(0.5)
+                )
 
 
-@njit(cache=True, nogil=True, fastmath=True, inline="always")  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _draw_segment(
-    image: ByteArray, x0: float, y0: float, x1: float, y1: float, radius: float
+    page: FloatArray, x0: float, y0: float, x1: float, y1: float, radius: float
 ) -> None:
-    """Coverage of a pixel = how far its centre lies inside the capsule, clipped to one pixel."""
-    size = image.shape[0]
-    half = np.float32(0.5)
+    """Coverage of a pixel = how far its centre lies inside the capsule, clipped to one pixel.
+
+    `_LANES` neighbours in a row are computed at once, without branches.
+    """
+    zero, half, one = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+    size = page.shape[0]
     reach = radius + half
     dx, dy = x1 - x0, y1 - y0
-    squared_length = dx * dx + dy * dy
-    inverse = np.float32(1.0) / squared_length if squared_length > 0 else np.float32(0.0)
-    y_first = max(0, int(math.floor(min(y0, y1) - reach)))
-    y_last = min(size - 1, int(math.floor(max(y0, y1) + reach)))
+    length = math.sqrt(dx * dx + dy * dy)
+    ux, uy = (dx / length, dy / length) if length > zero else (one, zero)
+    y_first = max(0, int(min(y0, y1) - reach))
+    y_last = min(size - 1, int(max(y0, y1) + reach))
     x_left, x_right = min(x0, x1) - reach, max(x0, x1) + reach
-    steep = abs(dy) > np.float32(1e-3)
-    band = reach * math.sqrt(squared_length) / abs(dy) if steep else np.float32(0.0)
+    steep = abs(uy) > np.float32(1e-3)
+    band = reach / abs(uy) if steep else zero
+    slope = dx / dy if steep else zero
     for row in range(y_first, y_last + 1):
-        y = row + half
+        py = np.float32(row) + half - y0
         left, right = x_left, x_right
         if steep:  # only where the row crosses the band around the line
-            centre = x0 + (y - y0) * dx / dy
+            centre = x0 + py * slope
             left, right = max(left, centre - band), min(right, centre + band)
-        for column in range(max(0, int(left - half)), min(size - 1, int(right)) + 1):
-            px, py = column + half - x0, y - y0
-            along = min(np.float32(1.0), max(np.float32(0.0), (px * dx + py * dy) * inverse))
-            ex, ey = px - along * dx, py - along * dy
-            squared = ex * ex + ey * ey
-            if squared < reach * reach:
-                depth = min(np.float32(1.0), reach - math.sqrt(squared))
-                ink = np.uint8(depth * np.float32(255.0) + half)
-                if ink > image[row, column]:
-                    image[row, column] = ink
+        for first in range(max(0, int(left + half)), min(size - 1, int(right)) + 1, _LANES):
+            px = np.float32(first) + half - x0
+            along = px * ux + py * uy
+            across = px * uy - py * ux
+            for lane in range(_LANES):
+                t = along + np.float32(lane) * ux
+                beyond = t - min(max(t, zero), length)
+                beside = across + np.float32(lane) * uy
+                depth = min(reach - math.sqrt(beyond * beyond + beside * beside), one)
+                page[row, first + lane] = max(page[row, first + lane], depth)

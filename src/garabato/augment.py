@@ -52,7 +52,19 @@ class AugmentSpec:
     @classmethod
     def none(cls) -> AugmentSpec:
         """Drawings as they are."""
-        return cls(*[0.0] * 2, 1.0, *[0.0] * 8)
+        return cls(
+            flip=0.0,
+            partial=0.0,
+            partial_least=1.0,
+            drop_stroke=0.0,
+            rotate_degrees=0.0,
+            shear=0.0,
+            stretch=0.0,
+            wobble=0.0,
+            stroke_shift=0.0,
+            line_width=0.0,
+            shrink=0.0,
+        )
 
 
 def render_augmented(
@@ -66,7 +78,7 @@ def render_augmented(
     The same key gives the same image. Runs on one core and releases the GIL.
     """
     if spec.style != "smooth":
-        raise InputError("only the 'smooth' style can be augmented; train the 'seed' style as it is")
+        raise InputError("only the 'smooth' style can be augmented; train 'seed' as it is")
     from garabato._augment import vary_strokes
 
     batch = with_strokes(batch)
@@ -90,6 +102,4 @@ def render_augmented(
         augment.line_width,
         augment.shrink,
     )
-    return rasterise(
-        placed, stroke_starts, drawing_starts, line_widths_px, size_px=spec.size_px
-    )
+    return rasterise(placed, stroke_starts, drawing_starts, line_widths_px, size_px=spec.size_px)

@@ -71,17 +71,17 @@ class Encoder:
         self.temperature = temperature
         self.notes = notes or {}
         self.device = torch.device(device)
-        self._model = model.to(self.device, memory_format=torch.channels_last).eval()
+        self._model = model.to(self.device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     @property
     def model_name(self) -> str:
         """The network's name in the registry."""
-        return self._model.name
+        return str(self._model.name)
 
     @property
     def embedding_dim(self) -> int:
         """Length of an embedding."""
-        return self._model.embedding_dim
+        return int(self._model.embedding_dim)
 
     @property
     def n_parameters(self) -> int:
@@ -181,9 +181,7 @@ class Encoder:
             logits, embeddings = self._model(scaled)
             probabilities = torch.softmax(logits.float() / self.temperature, dim=1)
             lengths = embeddings.float().norm(dim=1, keepdim=True).clamp_min(1e-12)
-            return Output(
-                probabilities.cpu().numpy(), (embeddings.float() / lengths).cpu().numpy()
-            )
+            return Output(probabilities.cpu().numpy(), (embeddings.float() / lengths).cpu().numpy())
 
 
 def load_encoder(

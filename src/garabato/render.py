@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -81,7 +82,8 @@ class RenderSpec:
 
 def render(drawing: Drawing, spec: RenderSpec) -> ByteArray:
     """One drawing -> (S, S) uint8, ink 255."""
-    return render_batch(DrawingBatch.from_drawings([drawing]), spec)[0]
+    image: ByteArray = render_batch(DrawingBatch.from_drawings([drawing]), spec)[0]
+    return image
 
 
 def render_batch(batch: DrawingBatch, spec: RenderSpec) -> ByteArray:
@@ -113,13 +115,14 @@ def place(batch: DrawingBatch, spec: RenderSpec) -> FloatArray:
     from garabato._raster import fit_to_box
 
     inset_px = spec.margin * spec.size_px + spec.line_px / 2
-    return fit_to_box(
+    placed: FloatArray = fit_to_box(
         np.ascontiguousarray(batch.points, np.float32),
         batch.stroke_starts,
         batch.drawing_starts,
-        np.float32(spec.size_px),
-        np.float32(inset_px),
+        spec.size_px,
+        inset_px,
     )
+    return placed
 
 
 def rasterise(
@@ -146,7 +149,7 @@ def _render_as_the_seed(batch: DrawingBatch, spec: RenderSpec) -> ByteArray:
         canvas: npt.NDArray[Any] = np.full((_SEED_CANVAS_PX, _SEED_CANVAS_PX), 255, np.uint8)
         for xs, ys in drawing.on_grid().strokes:
             xys = np.stack([xs, ys], axis=1).astype(int).tolist()
-            for start, end in zip(xys[:-1], xys[1:], strict=True):
+            for start, end in pairwise(xys):
                 cv2.line(canvas, start, end, 0, _SEED_LINE_PX)
         small = cv2.resize(canvas, (spec.size_px, spec.size_px), interpolation=cv2.INTER_AREA)
         image[:] = 255 - small

@@ -41,11 +41,24 @@ def test_every_model_takes_any_input_size(name, size_px):
     assert logits.shape == (2, 3)
 
 
-def test_logits_are_what_the_head_makes_of_the_embeddings(model):
+def test_logits_and_embeddings_are_made_of_the_features(model):
     model.eval()
+    images = torch.rand(2, 1, 32, 32)
     with torch.no_grad():
-        logits, embeddings = model(torch.rand(2, 1, 32, 32))
-        torch.testing.assert_close(model.forward_head(embeddings), logits)
+        logits, embeddings = model(images)
+        features = model.forward_features(images)
+        torch.testing.assert_close(model.forward_head(features), logits)
+        torch.testing.assert_close(model.forward_embedding(features, logits), embeddings)
+
+
+def test_the_embedding_of_skfast_is_drawn_towards_the_likely_categories():
+    model = create_model("skfast", n_categories=2, image_size_px=32, embedding_dim=2, focus=1.0)
+    with torch.no_grad():
+        model.directions.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+    features, logits = torch.tensor([[0.6, 0.8]]), torch.tensor([[-50.0, 50.0]])
+    # (0.6, 0.8) + 1 x (0, 1) = (0.6, 1.8), of length sqrt(3.6).
+    expected = torch.tensor([[0.6, 1.8]]) / 3.6**0.5
+    torch.testing.assert_close(model.forward_embedding(features, logits), expected)
 
 
 def test_the_embeddings_of_skfast_have_length_one():

@@ -68,9 +68,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(dataset, t
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         train(dataset, tmp_path / name, config=garabato_config(epochs=1, seed=seed))
     assert_same_weights(tmp_path / "a", tmp_path / "b")
-    assert not torch.equal(
-        state(tmp_path / "a")["directions"], state(tmp_path / "c")["directions"]
-    )
+    assert not torch.equal(state(tmp_path / "a")["directions"], state(tmp_path / "c")["directions"])
 
 
 @pytest.mark.parametrize("stop_at", [4, 9, 13])

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 class Model(nn.Module):
     """Images (N, 1, S, S) float32, ink 1.0 -> logits (N, C) and embeddings (N, D).
 
-    Built by `create_model`. `forward_features` gives the embedding, `forward_head` turns it into
-    logits. Where `mean_image` (S, S) isn't None it is subtracted from the input (the seed's way);
-    training fills it in.
+    Built by `create_model`. `forward_features` gives features (N, D), `forward_head` turns them
+    into logits, `forward_embedding` into what drawings are compared by. Where `mean_image` (S, S)
+    isn't None it is subtracted from the input (the seed's way); training fills it in.
     """
 
     name: str
@@ -36,16 +36,21 @@ class Model(nn.Module):
         self.register_buffer("mean_image", mean_image)
 
     def forward_features(self, images: Tensor) -> Tensor:
-        """(N, 1, S, S) -> embeddings (N, D)."""
+        """(N, 1, S, S) -> features (N, D)."""
         raise NotImplementedError
 
-    def forward_head(self, embeddings: Tensor) -> Tensor:
-        """Embeddings (N, D) -> logits (N, C)."""
+    def forward_head(self, features: Tensor) -> Tensor:
+        """Features (N, D) -> logits (N, C)."""
         raise NotImplementedError
+
+    def forward_embedding(self, features: Tensor, logits: Tensor) -> Tensor:
+        """Features (N, D), logits (N, C) -> embeddings (N, D); here the features themselves."""
+        return features
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 1, S, S) -> logits (N, C), embeddings (N, D)."""
         if self.mean_image is not None:
             images = images - self.mean_image
-        embeddings = self.forward_features(images)
-        return self.forward_head(embeddings), embeddings
+        features = self.forward_features(images)
+        logits = self.forward_head(features)
+        return logits, self.forward_embedding(features, logits)

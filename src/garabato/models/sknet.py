@@ -36,6 +36,6 @@ class SkNet(Model):
         features: Tensor = self.deep_feature(self.stages(images))
         return features
 
-    def forward_head(self, embeddings: Tensor) -> Tensor:
-        logits: Tensor = self.head(embeddings)
+    def forward_head(self, features: Tensor) -> Tensor:
+        logits: Tensor = self.head(features)
         return logits

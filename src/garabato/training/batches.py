@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -68,8 +68,8 @@ class TrainingBatches:
 
 def prefetch(
     make: Callable[[int], Batch], first_step: int, *, n_threads: int
-) -> Iterator[tuple[int, Batch]]:
-    """(step, make(step)) for first_step, first_step + 1, ... for ever, prepared ahead in threads."""
+) -> Generator[tuple[int, Batch]]:
+    """(step, make(step)) for first_step, first_step + 1, ... without end, prepared in threads."""
     with ThreadPoolExecutor(n_threads, thread_name_prefix="render") as pool:
         waiting: deque[tuple[int, Future[Batch]]] = deque()
         step = first_step

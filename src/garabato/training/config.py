@@ -23,8 +23,8 @@ class TrainConfig:
     model_options: dict[str, Any] = field(default_factory=dict)
 
     # The images. `render.size_px` is the size the encoder works at in the end.
-    render: RenderSpec = RenderSpec()
-    augment: AugmentSpec = AugmentSpec()
+    render: RenderSpec = field(default_factory=RenderSpec)
+    augment: AugmentSpec = field(default_factory=AugmentSpec)
     # Progressive resizing, for speed: (up to this share of the training, at this image size).
     # After the last entry: `render.size_px`.
     sizes: tuple[tuple[float, int], ...] = ()

@@ -127,7 +127,7 @@ class _Trainer:
         )
         if model.mean_image is not None:
             model.mean_image.copy_(_mean_image(drawings, config))
-        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.model = model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = _optimizer(self.model, config)
         self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.step, self.elapsed_s = 0, 0.0
@@ -239,9 +239,7 @@ class _Trainer:
         targets = torch.from_numpy(labels).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             logits, _ = self.model(inputs)
-        loss = F.cross_entropy(
-            logits.float(), targets, label_smoothing=self.config.label_smoothing
-        )
+        loss = F.cross_entropy(logits.float(), targets, label_smoothing=self.config.label_smoothing)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -333,9 +331,8 @@ def chooses_bfloat16(config: TrainConfig, device: torch.device) -> bool:
     if config.precision != "auto":
         return config.precision == "bfloat16"
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
-    cpu = torch.backends.cpu.get_cpu_capability()
-    return device.type == "cpu" and "AVX512" in cpu and bool(torch.cpu._is_avx512_bf16_supported())
+        return bool(torch.cuda.is_bf16_supported())
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def _optimizer(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
