@@ -8,6 +8,10 @@ from pathlib import Path
 import pytest
 from sketches import SKETCH_CATEGORIES, write_source
 
+# Networks in tests are tiny, and two threads that wait for each other on a busy machine are many
+# times slower than one. Set before PyTorch is imported, and passed on to commands that tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
