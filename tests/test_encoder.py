@@ -94,6 +94,13 @@ def test_the_fingerprint_changes_with_the_weights_and_with_the_images(encoder, t
     assert thick.fingerprint != encoder.fingerprint
 
 
+def test_the_file_holds_weights_in_half_precision(tmp_path):
+    model = create_model("skfast", n_categories=345, image_size_px=64)
+    encoder = Encoder(model, spec=RenderSpec(), categories=[str(i) for i in range(345)])
+    encoder.save(tmp_path / "encoder.safetensors")
+    assert (tmp_path / "encoder.safetensors").stat().st_size < 2.2 * encoder.n_parameters
+
+
 @pytest.mark.parametrize("kept", [0, 4, 100, 5000])
 def test_a_truncated_encoder_is_said(encoder, tmp_path, kept):
     path = tmp_path / "cut.safetensors"

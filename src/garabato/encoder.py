@@ -53,7 +53,8 @@ class Encoder:
     """Turns drawings into categories and embeddings. Made by `load_encoder` or by training.
 
     `categories` are the names of the network's outputs, in order; `spec` says how drawings become
-    its images; `temperature` divides the logits before they become probabilities.
+    its images; `temperature` divides the logits before they become probabilities. Weight matrices
+    are rounded to half precision, as the file holds them, which halves it.
     """
 
     def __init__(
@@ -71,6 +72,9 @@ class Encoder:
         self.temperature = temperature
         self.notes = notes or {}
         self.device = torch.device(device)
+        for tensor in model.state_dict().values():
+            if _is_stored_in_half(tensor):
+                tensor.copy_(tensor.half())
         self._model = model.to(self.device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
 
     @property
@@ -154,7 +158,7 @@ class Encoder:
             "notes": self.notes,
         }
         state = {
-            name: tensor.detach().cpu().contiguous()
+            name: (tensor.half() if _is_stored_in_half(tensor) else tensor).cpu().contiguous()
             for name, tensor in self._model.state_dict().items()
         }
         write_bytes(path, save(state, {FORMAT: json.dumps(header, ensure_ascii=False)}))
@@ -209,6 +213,11 @@ def load_encoder(
             "train one with: garabato train"
         )
     return _build(json.loads(header_text), state, file, device)
+
+
+def _is_stored_in_half(tensor: torch.Tensor) -> bool:
+    """Weights of convolutions and linear layers; norms and their statistics keep full precision."""
+    return tensor.is_floating_point() and tensor.ndim >= 2
 
 
 def _encoder_file(path: str | PathLike[str] | None) -> Path:

@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
 
 from garabato.atomic import write_bytes
 from garabato.dataset import Dataset
-from garabato.drawing import DrawingBatch, IntArray
+from garabato.drawing import ByteArray, IntArray
 from garabato.encoder import FILE_NAME, Encoder
 from garabato.errors import TrainingError, storage_errors
 from garabato.models import Model, create_model
-from garabato.render import render_batch, with_strokes
 from garabato.training.batches import TrainingBatches, prefetch
 from garabato.training.checkpoint import Checkpoint, MetricsLog, load_checkpoint, save_checkpoint
 from garabato.training.config import TrainConfig, write_toml
+from garabato.training.data import mean_image, split_off_validation
+from garabato.training.device import choose_device, chooses_bfloat16
+from garabato.training.interrupt import catching_interrupt
 from garabato.training.schedule import image_size_px, learning_rate
 
 CHECKPOINT_NAME = "checkpoint.pt"
@@ -109,7 +106,7 @@ class _Trainer:
         self.on_progress = on_progress
         self.device = choose_device(config.device)
         self.autocast = chooses_bfloat16(config, self.device)
-        drawings, labels, self.held_out = _split_off_validation(dataset, config)
+        drawings, labels, self.held_out = split_off_validation(dataset, config)
         self.batches = TrainingBatches(
             drawings,
             labels,
@@ -126,7 +123,7 @@ class _Trainer:
             **config.model_options,
         )
         if model.mean_image is not None:
-            model.mean_image.copy_(_mean_image(drawings, config))
+            model.mean_image.copy_(mean_image(drawings, config))
         self.model = model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = _optimizer(self.model, config)
         self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
@@ -148,7 +145,7 @@ class _Trainer:
 
     def run_to_end(self) -> RunResult:
         validation_top1 = None
-        with _catching_interrupt() as interrupted:
+        with catching_interrupt() as interrupted:
             for outcome in self._steps():
                 end_of_epoch = self.step % self.batches.steps_per_epoch == 0
                 done = self.share_done >= 1
@@ -227,7 +224,7 @@ class _Trainer:
             yield outcome
         batches.close()
 
-    def _train_on(self, images: np.ndarray[Any, Any], labels: IntArray) -> tuple[float, int]:
+    def _train_on(self, images: ByteArray, labels: IntArray) -> tuple[float, int]:
         """One step: (B, S, S) uint8, (B,) -> loss and the number of right answers."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # dropout, if there is any
         rate = learning_rate(self.config, self.share_done)
@@ -314,27 +311,6 @@ class _RunningMean:
         self.rate += share * (rate - self.rate)
 
 
-def choose_device(name: str) -> torch.device:
-    """The device of a name; "auto" is CUDA where there is one. Raises TrainingError."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise TrainingError(f"device {name!r} cannot be used here: {error}") from None
-    return device
-
-
-def chooses_bfloat16(config: TrainConfig, device: torch.device) -> bool:
-    """Whether to compute in bfloat16: as configured, or where the device has it in hardware."""
-    if config.precision != "auto":
-        return config.precision == "bfloat16"
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
-
-
 def _optimizer(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
     decaying = [p for p in model.parameters() if p.ndim >= 2]
     others = [p for p in model.parameters() if p.ndim < 2]
@@ -346,47 +322,3 @@ def _optimizer(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
         lr=config.learning_rate,
         fused=True,
     )
-
-
-def _split_off_validation(
-    dataset: Dataset, config: TrainConfig
-) -> tuple[DrawingBatch, IntArray, tuple[DrawingBatch, IntArray] | None]:
-    """Training drawings and labels, and what is kept out of them for validation."""
-    drawings, labels = with_strokes(dataset.split("train")), dataset.labels("train")
-    if len(labels) < 2:
-        raise TrainingError(f"{dataset.path} holds {len(labels)} training drawings; prepare more")
-    if config.validation == 0:
-        return drawings, labels, None
-    order = np.random.default_rng([config.seed, 1]).permutation(len(labels))
-    n_kept_out = max(1, round(config.validation * len(labels)))
-    kept_out, kept = np.sort(order[:n_kept_out]), np.sort(order[n_kept_out:])
-    return drawings.take(kept), labels[kept], (drawings.take(kept_out), labels[kept_out])
-
-
-def _mean_image(drawings: DrawingBatch, config: TrainConfig) -> Tensor:
-    """Mean of the training images as they are without augmentation, (S, S) float32 in 0..1."""
-    spec = replace(config.render)
-    total = np.zeros((spec.size_px, spec.size_px), np.float64)
-    for start in range(0, len(drawings), 1024):
-        images = render_batch(drawings[start : start + 1024], spec)
-        total += images.sum(axis=0, dtype=np.float64)
-    return torch.from_numpy(total / (255 * len(drawings))).float()
-
-
-@contextmanager
-def _catching_interrupt() -> Iterator[threading.Event]:
-    """Ctrl-C sets the event; the step in hand is finished first. A second Ctrl-C stops at once."""
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def on_signal(number: int, frame: Any) -> None:
-        event.set()
-        signal.signal(signal.SIGINT, previous)
-
-    previous = signal.signal(signal.SIGINT, on_signal)
-    try:
-        yield event
-    finally:
-        signal.signal(signal.SIGINT, previous)
