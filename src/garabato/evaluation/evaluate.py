@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sized
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from garabato.drawing import DrawingBatch, IntArray
+from garabato.drawing import DrawingBatch
 from garabato.errors import InputError, SourceError
 from garabato.evaluation import metrics
 from garabato.evaluation.answers import (
@@ -20,6 +16,7 @@ from garabato.evaluation.answers import (
     collect_answers,
     top1_of_unfinished,
 )
+from garabato.evaluation.result import PRECISION_AT, Evaluation
 from garabato.formats.report import ReadReport
 
 if TYPE_CHECKING:
@@ -30,147 +27,8 @@ if TYPE_CHECKING:
 #: `progress(stage, done, total)`.
 ReportProgress = Callable[[str, int, int | None], None]
 
-#: The k of precision@k.
-PRECISION_AT = 10
-
-NOTHING = np.zeros(0)
-
 #: Parts of the ink, in percent, after which drawings are classified.
 INK_PERCENTS = (25, 50, 75, 100)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Evaluation:
-    """What an evaluation found; `to_dict` is the document that `evaluate --json` prints.
-
-    `categories` are the encoder's, then those it doesn't know; labels are places in it. `test`
-    are the drawings measured, `gallery` those they were also searched in (None with a source).
-    `against_test` ranks the test drawings against each other, `against_gallery` in the gallery;
-    None where there is nothing to rank. `train_top1`, `train_top5` are shares of the training
-    drawings; `partial_top1` maps shares of the ink, in percent, to top-1.
-    """
-
-    model: dict[str, Any]
-    data: dict[str, Any]
-    categories: list[str]
-    n_known: int
-    test: Answers
-    gallery: Answers | None
-    against_test: metrics.RankingMetrics | None
-    against_gallery: metrics.RankingMetrics | None
-    train_top1: float | None
-    train_top5: float | None
-    partial_top1: dict[int, float | None]
-    calibration: metrics.Calibration
-    unreadable: ReadReport
-    seconds: float
-
-    @property
-    def confusion(self) -> IntArray:
-        """(K, K) int64 over the encoder's K categories: row = right, column = answer."""
-        known = self.test.classified
-        return metrics.confusion_matrix(
-            self.test.labels[known], self.test.answers[known], self.n_known
-        )
-
-    @property
-    def unknown_categories(self) -> dict[str, int]:
-        """Categories the encoder doesn't know, with the number of their test drawings."""
-        counts = np.bincount(self.test.labels, minlength=len(self.categories))
-        return {self.categories[c]: int(counts[c]) for c in range(self.n_known, len(counts))}
-
-    def noise(self) -> dict[str, float | None]:
-        """Half widths of the 95 % intervals: what other test drawings would change."""
-        places = self.test.place[self.test.classified]
-        rankings, gallery = self.against_test, self.against_gallery
-        measured = {
-            "top1": places <= 1,
-            "top5": places <= 5,
-            "loss": self.test.loss,
-            "map": rankings.average_precision if rankings else NOTHING,
-            "map_gallery": gallery.average_precision if gallery else NOTHING,
-            "precision_at_10": NOTHING
-            if rankings is None or rankings.k < PRECISION_AT
-            else rankings.precision_at_k,
-        }
-        return {name: _number(metrics.half_width(values)) for name, values in measured.items()}
-
-    def notes(self) -> list[str]:
-        """What to know before believing the figures, a sentence each."""
-        return list(_notes(self))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON. Shares are 0..1; what could not be measured is None."""
-        test, rankings, gallery = self.test, self.against_test, self.against_gallery
-        losses = test.loss[test.classified]
-        return {
-            "top1": test.top_k(1),
-            "top5": test.top_k(5),
-            "loss": float(losses.mean()) if len(losses) else None,
-            "train_top1": self.train_top1,
-            "train_top5": self.train_top5,
-            "n_drawings": len(test.labels),
-            "n_classified": int(test.classified.sum()),
-            "n_categories": len(np.unique(test.labels)),
-            "map": _number(rankings.mean_average_precision) if rankings else None,
-            "map_gallery": _number(gallery.mean_average_precision) if gallery else None,
-            "precision_at_10": _precision_at_10(rankings),
-            "precision_at_10_gallery": _precision_at_10(gallery),
-            "n_gallery": None if self.gallery is None else len(self.gallery.labels),
-            "n_queries_without_relevant": 0 if rankings is None else rankings.n_without_relevant,
-            "partial_top1": {str(percent): top1 for percent, top1 in self.partial_top1.items()},
-            "ece": _number(self.calibration.error),
-            "noise": self.noise(),
-            "unknown_categories": self.unknown_categories,
-            "unreadable": self.unreadable.n_unreadable,
-            "model": self.model,
-            "data": self.data,
-            "notes": self.notes(),
-            "seconds": self.seconds,
-            "most_confused": self.most_confused(),
-            "per_category": self.per_category(),
-        }
-
-    def most_confused(self, n: int = 10) -> list[dict[str, Any]]:
-        """The pairs of categories taken for one another most often."""
-        confusion = self.confusion
-        return [
-            {
-                "categories": [self.categories[a], self.categories[b]],
-                "n_first_as_second": int(confusion[a, b]),
-                "n_second_as_first": int(confusion[b, a]),
-            }
-            for a, b in metrics.most_confused_pairs(confusion, n)
-        ]
-
-    def per_category(self) -> dict[str, dict[str, Any]]:
-        """Category of the test drawings -> its figures.
-
-        `precision` is the share of right ones among the answers with this name, `taken_for` the
-        most frequent wrong answer; None where the encoder doesn't know the category.
-        """
-        confusion = self.confusion
-        table = {}
-        for c in np.unique(self.test.labels):
-            rows = np.flatnonzero(self.test.labels == c)
-            places = self.test.place[rows]
-            known = c < self.n_known
-            figures: dict[str, Any] = {
-                "n_drawings": len(rows),
-                "top1": float((places == 1).mean()) if known else None,
-                "top5": float((places <= 5).mean()) if known else None,
-                "precision": _share(confusion[c, c], confusion[:, c].sum()) if known else None,
-                "map": _mean_over(self.against_test, rows),
-                "map_gallery": _mean_over(self.against_gallery, rows),
-                "taken_for": self._taken_for(confusion, c) if known else None,
-            }
-            table[self.categories[c]] = figures
-        return table
-
-    def _taken_for(self, confusion: IntArray, c: int) -> str | None:
-        mistakes = confusion[c].copy()
-        mistakes[c] = 0
-        return self.categories[int(mistakes.argmax())] if mistakes.any() else None
 
 
 def evaluate(
@@ -295,54 +153,6 @@ def _describe(encoder: Encoder) -> dict[str, Any]:
         "embedding_dim": encoder.embedding_dim,
         "image_size_px": encoder.spec.size_px,
     }
-
-
-def _notes(evaluation: Evaluation) -> Iterator[str]:
-    unknown = evaluation.unknown_categories
-    if unknown:
-        n = sum(unknown.values())
-        yield (
-            f"{n:,} drawings of {len(unknown)} categories that the encoder doesn't know "
-            "count for retrieval only."
-        )
-    rankings = evaluation.against_test
-    if rankings is None:
-        yield "There is one drawing only, so nothing to rank it against."
-    elif rankings.k < PRECISION_AT:
-        yield f"Fewer than {PRECISION_AT + 1} drawings: precision@{PRECISION_AT} means nothing."
-    elif rankings.n_without_relevant:
-        yield (
-            f"{rankings.n_without_relevant:,} drawings are the only ones of their category and "
-            "no queries of the test-against-test mAP."
-        )
-    if rankings is not None and 0 < np.median(rankings.n_relevant) < PRECISION_AT <= rankings.k:
-        yield (
-            f"Most queries have fewer than {PRECISION_AT} drawings to find, so precision@"
-            f"{PRECISION_AT} cannot reach 1."
-        )
-    if evaluation.unreadable.n_unreadable:
-        yield f"{evaluation.unreadable.n_unreadable:,} places in the files could not be read."
-
-
-def _precision_at_10(rankings: metrics.RankingMetrics | None) -> float | None:
-    if rankings is None or rankings.k < PRECISION_AT:
-        return None
-    return _number(rankings.mean_precision_at_k)
-
-
-def _mean_over(rankings: metrics.RankingMetrics | None, rows: IntArray) -> float | None:
-    if rankings is None or not rankings.n_relevant[rows].any():
-        return None
-    return float(np.nanmean(rankings.average_precision[rows]))
-
-
-def _share(part: int, whole: int) -> float | None:
-    return float(part / whole) if whole else None
-
-
-def _number(value: float | None) -> float | None:
-    """JSON has no NaN."""
-    return None if value is None or math.isnan(value) else float(value)
 
 
 def _name_of(data: Dataset | Source) -> str:

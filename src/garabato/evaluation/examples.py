@@ -8,7 +8,8 @@ import numpy as np
 
 from garabato.drawing import Drawing
 from garabato.evaluation import metrics
-from garabato.evaluation.evaluate import Evaluation
+from garabato.evaluation.result import Evaluation
+from garabato.evaluation.similarity import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def query_rows(evaluation: Evaluation, n_rows: int, *, k: int, seed: int = 0) ->
     order = np.random.default_rng(seed).permutation(len(test.labels))
     one_of_each = {int(test.labels[i]): int(i) for i in order}
     chosen = np.array(list(one_of_each.values())[:n_rows], np.int64)
-    found, scores = metrics.nearest(
+    found, scores = nearest(
         test.embeddings[chosen],
         gallery.embeddings,
         k=k,

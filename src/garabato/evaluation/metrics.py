@@ -10,29 +10,18 @@ a tied category counts as ranked before the right one.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from garabato.drawing import FloatArray, IntArray
 from garabato.errors import InputError
+from garabato.evaluation.similarity import check_embeddings, similarities
 
-FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
-
-#: Coordinates are rounded to multiples of 2^-26 (finer than float32 resolves a typical one), so
-#: that a product of two unit vectors in float64 is exact whatever the order of its terms: equal
-#: embeddings tie exactly, and no figure depends on chunks, positions, threads, BLAS or machine.
-_GRID = 2.0**26
-
-#: Gallery rows multiplied at once.
-_TILE = 8192
-
-#: Embeddings whose length is further from 1 than this are refused.
-_LENGTH_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,9 +87,9 @@ def ranking_metrics(
         if (gallery_embeddings is None) != (gallery_labels is None):
             raise InputError("a gallery is embeddings and labels; one of them is missing")
         gallery_embeddings, gallery_labels = query_embeddings, query_labels
-    _check_embeddings(query_embeddings, query_labels, "query")
+    check_embeddings(query_embeddings, query_labels, "query")
     if not alone:
-        _check_embeddings(gallery_embeddings, gallery_labels, "gallery")
+        check_embeddings(gallery_embeddings, gallery_labels, "gallery")
         if gallery_embeddings.shape[1] != query_embeddings.shape[1]:
             raise InputError(
                 f"the queries have {query_embeddings.shape[1]} dimensions, "
@@ -128,7 +117,7 @@ def ranking_metrics(
             figures[:, query] = _figures_of_one_ranking(np.sort(relevant), scores, k)
 
     with ThreadPoolExecutor(_n_cores()) as threads:
-        for first, scores in _similarities(query_embeddings, gallery_embeddings, chunk):
+        for first, scores in similarities(query_embeddings, gallery_embeddings, chunk):
             queries = range(first, first + len(scores))
             for _ in threads.map(rank, queries, scores):
                 pass
@@ -150,34 +139,6 @@ def mean_average_precision(
         query_embeddings, query_labels, gallery_embeddings, gallery_labels, k=1, chunk=chunk
     )
     return metrics.mean_average_precision
-
-
-def nearest(
-    query_embeddings: FloatArray,
-    gallery_embeddings: FloatArray,
-    *,
-    k: int = 10,
-    left_out: IntArray | None = None,
-    chunk: int = 256,
-) -> tuple[IntArray, FloatArray]:
-    """The k items nearest to each query by cosine: rows (Q, k) int64 and scores (Q, k), best first.
-
-    `left_out` (Q,) is a row for each query that is no hit: its own, where it is in the gallery.
-    Items of equal score come in the order of their rows. k is cut to what there is.
-    """
-    k = min(k, len(gallery_embeddings) - (left_out is not None))
-    rows = np.zeros((len(query_embeddings), k), np.int64)
-    best = np.zeros((len(query_embeddings), k), np.float32)
-    if k == 0:
-        return rows, best
-    for first, scores in _similarities(query_embeddings, gallery_embeddings, chunk):
-        for i, row in enumerate(scores, start=first):
-            if left_out is not None:
-                row[left_out[i]] = -np.inf
-            near = np.flatnonzero(row >= np.partition(row, len(row) - k)[len(row) - k])
-            rows[i] = near[np.argsort(-row[near], kind="stable")][:k]
-            best[i] = row[rows[i]]
-    return rows, best
 
 
 def rank_of_label(scores: npt.NDArray[np.floating], labels: IntArray) -> IntArray:
@@ -284,47 +245,6 @@ def _figures_of_one_ranking(
     among_first = np.clip((k - n_above) / (n_down_to - n_above), 0.0, 1.0).sum()
     average_precision = float((n_relevant_down_to / n_down_to).mean())
     return average_precision, float(among_first / k), float(among_first / n_relevant)
-
-
-def _similarities(
-    queries: FloatArray, gallery: FloatArray, chunk: int
-) -> Iterator[tuple[int, FloatArray]]:
-    """Inner products, `chunk` queries at a time: (first query, scores (q, G) to be used up)."""
-    chunk = max(1, min(chunk, len(queries)))
-    scores = np.empty((chunk, len(gallery)), np.float32)
-    tile = np.empty((min(_TILE, len(gallery)), gallery.shape[1]))
-    product = np.empty(chunk * len(tile))
-    for first in range(0, len(queries), chunk):
-        block = np.rint(queries[first : first + chunk].astype(np.float64) * _GRID)
-        for left in range(0, len(gallery), _TILE):
-            part = gallery[left : left + _TILE]
-            on_grid = np.multiply(part, _GRID, out=tile[: len(part)])
-            np.rint(on_grid, out=on_grid)
-            exact = product[: len(block) * len(part)].reshape(len(block), len(part))
-            np.matmul(block, on_grid.T, out=exact)
-            np.multiply(
-                exact,
-                _GRID**-2,
-                out=scores[: len(block), left : left + _TILE],
-                casting="same_kind",
-            )
-        yield first, scores[: len(block)]
-
-
-def _check_embeddings(embeddings: FloatArray, labels: IntArray, name: str) -> None:
-    if embeddings.ndim != 2 or len(embeddings) != len(labels):
-        raise InputError(
-            f"{name} embeddings are (N, D) with N labels, "
-            f"not {embeddings.shape} with {len(labels)} labels"
-        )
-    for first in range(0, len(embeddings), _TILE):
-        lengths = np.linalg.norm(embeddings[first : first + _TILE], axis=1)
-        wrong = np.flatnonzero(~(np.abs(lengths - 1) <= _LENGTH_TOLERANCE))
-        if len(wrong):
-            raise InputError(
-                f"{name} embedding {first + wrong[0]} has length {lengths[wrong[0]]:.4g}, not 1; "
-                "embeddings are compared by cosine and must be L2-normalised"
-            )
 
 
 def _members_by_label(labels: IntArray) -> dict[int, IntArray]:

@@ -55,6 +55,8 @@ THEMES = {"light": LIGHT, "dark": DARK}
 #: Side of a cell of the confusion matrix in px: as large as fits, never too small to read.
 _CELL_PX = (10, 30)
 _MATRIX_PX = 1200
+#: With more categories than this, names stand on all sides of the matrix.
+_LARGE = 60
 _DPI = 100
 
 
@@ -151,11 +153,17 @@ def plot_confusion(
     cell_px = float(np.clip(_MATRIX_PX / n, *_CELL_PX))
     font_px = min(0.95 * cell_px, 13)
     longest = max(len(names[i]) for i in order)
-    labels_in = (0.62 * font_px * longest + 24) / _DPI
+    labels_in = (0.55 * font_px * longest + 20) / _DPI
+    on_both_sides = n > _LARGE
+    right_in = labels_in if on_both_sides else 0.2
     side_in = max(cell_px * n / _DPI, 2.5)
-    width, height = side_in + labels_in + 0.9, side_in + labels_in + 0.5
+    bottom_in = labels_in if on_both_sides else 0.2
+    width = labels_in + side_in + right_in + 0.7
+    height = labels_in + side_in + bottom_in + 0.1
     with _figure(theme, width, height, layout=None) as (figure, (axes,)):
-        axes.set_position((labels_in / width, 0.3 / height, side_in / width, side_in / height))
+        axes.set_position(
+            (labels_in / width, bottom_in / height, side_in / width, side_in / height)
+        )
         colours = LinearSegmentedColormap.from_list("heat", theme.heat)
         picture = axes.imshow(
             percent, cmap=colours, norm=PowerNorm(0.5, 0, 100), interpolation="nearest"
@@ -164,18 +172,36 @@ def plot_confusion(
         size_pt = font_px * 72 / _DPI
         axes.set_xticks(range(n), ticks, rotation=90, fontsize=size_pt)
         axes.set_yticks(range(n), ticks, fontsize=size_pt)
-        axes.tick_params(length=0, pad=3, labelcolor=theme.ink)
-        axes.xaxis.tick_top()
+        axes.tick_params(
+            length=0,
+            pad=3,
+            labelcolor=theme.ink,
+            labeltop=True,
+            labelbottom=on_both_sides,
+            labelright=on_both_sides,
+        )
         for side in axes.spines.values():
             side.set(visible=True, color=theme.grid)
         axes.grid(False)
-        axes.set_xlabel("answer", color=theme.faint)
+        if on_both_sides:  # lines to follow from a name to a cell
+            for place in range(10, n, 10):
+                axes.axhline(place - 0.5, color=theme.grid, lw=0.5)
+                axes.axvline(place - 0.5, color=theme.grid, lw=0.5)
+        figure.text(
+            0.1 / width,
+            1 - 0.1 / height,
+            "row: right category\ncolumn: answer",
+            color=theme.faint,
+            fontsize=8,
+            va="top",
+        )
+        bar_in = min(side_in, 3)
         bar_axes = figure.add_axes(
             (
-                (labels_in + side_in + 0.2) / width,
-                (0.3 + side_in - min(side_in, 3)) / height,
+                (labels_in + side_in + right_in) / width,
+                (bottom_in + side_in - bar_in) / height,
                 0.14 / width,
-                min(side_in, 3) / height,
+                bar_in / height,
             )
         )
         bar = figure.colorbar(picture, cax=bar_axes, ticks=[0, 1, 5, 10, 25, 50, 75, 100])

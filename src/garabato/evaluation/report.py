@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 from garabato.atomic import write_bytes
 from garabato.drawing import IntArray
-from garabato.errors import storage_errors
+from garabato.errors import InputError, storage_errors
 from garabato.evaluation import examples, plots
-from garabato.evaluation.evaluate import Evaluation
 from garabato.evaluation.ordering import order_by_similarity, similarity_of_categories
 from garabato.evaluation.published import SEED_RESULTS
+from garabato.evaluation.result import Evaluation
 from garabato.evaluation.run_record import RunRecord, read_run
 from garabato.evaluation.svg import drawing_svg
 
@@ -45,11 +45,13 @@ def write_report(
     Holds evaluation.json, report.html (self-contained), nearest.png, confusion_matrix.png,
     learning_curves.png (where `run`, the folder of the training, holds its metrics),
     unfinished.png and reliability.png. Each file is written whole or not at all.
-    Raises StorageError.
+    Raises InputError where `folder` is a file, StorageError where it cannot be written.
     """
     from garabato.sheets import draw_sheet, save_png
 
     folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"a report is a folder, but {folder} is a file; choose another name")
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     document = evaluation.to_dict()
@@ -113,7 +115,7 @@ def _what_was_searched(evaluation: Evaluation) -> str:
     if evaluation.gallery is None:
         return f"the {N_HITS} nearest of the {len(evaluation.test.labels) - 1:,} others"
     n, split = len(evaluation.gallery.labels), evaluation.data["gallery_split"]
-    return f"the {N_HITS} nearest of the {n:,} of the {split} split"
+    return f"the {N_HITS} nearest of {n:,} in the {split} split"
 
 
 def _cells(rows: list[examples.QueryRow]) -> list[list[Cell]]:

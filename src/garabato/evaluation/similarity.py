@@ -1,0 +1,95 @@
+"""Cosine similarities of many embeddings with many others, in bounded memory, exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from garabato.drawing import FloatArray, IntArray
+from garabato.errors import InputError
+
+#: Coordinates are rounded to multiples of 2^-26 (finer than float32 resolves a typical one), so
+#: that a product of two unit vectors in float64 is exact whatever the order of its terms: equal
+#: embeddings tie exactly, and no figure depends on chunks, positions, threads, BLAS or machine.
+_GRID = 2.0**26
+
+#: Gallery rows multiplied at once.
+_TILE = 8192
+
+#: Embeddings whose length is further from 1 than this are refused.
+_LENGTH_TOLERANCE = 1e-3
+
+
+def similarities(
+    queries: FloatArray, gallery: FloatArray, chunk: int
+) -> Iterator[tuple[int, FloatArray]]:
+    """Cosines of all queries (Q, D) with all of a gallery (G, D), `chunk` queries at a time.
+
+    Yields the number of the first query and the scores (q, G) float32 of q of them, each rounded
+    once from its exact value. The scores may be changed; the next chunk overwrites them.
+    """
+    chunk = max(1, min(chunk, len(queries)))
+    scores = np.empty((chunk, len(gallery)), np.float32)
+    tile = np.empty((min(_TILE, len(gallery)), gallery.shape[1]))
+    product = np.empty(chunk * len(tile))
+    for first in range(0, len(queries), chunk):
+        block = np.rint(queries[first : first + chunk].astype(np.float64) * _GRID)
+        for left in range(0, len(gallery), _TILE):
+            part = gallery[left : left + _TILE]
+            on_grid = np.multiply(part, _GRID, out=tile[: len(part)])
+            np.rint(on_grid, out=on_grid)
+            exact = product[: len(block) * len(part)].reshape(len(block), len(part))
+            np.matmul(block, on_grid.T, out=exact)
+            np.multiply(
+                exact,
+                _GRID**-2,
+                out=scores[: len(block), left : left + _TILE],
+                casting="same_kind",
+            )
+        yield first, scores[: len(block)]
+
+
+def nearest(
+    query_embeddings: FloatArray,
+    gallery_embeddings: FloatArray,
+    *,
+    k: int = 10,
+    left_out: IntArray | None = None,
+    chunk: int = 256,
+) -> tuple[IntArray, FloatArray]:
+    """The k items nearest to each query by cosine: rows (Q, k) int64 and scores (Q, k), best first.
+
+    `left_out` (Q,) is a row for each query that is no hit: its own, where it is in the gallery.
+    Items of equal score come in the order of their rows. k is cut to what there is.
+    """
+    k = min(k, len(gallery_embeddings) - (left_out is not None))
+    rows = np.zeros((len(query_embeddings), k), np.int64)
+    best = np.zeros((len(query_embeddings), k), np.float32)
+    if k == 0:
+        return rows, best
+    for first, scores in similarities(query_embeddings, gallery_embeddings, chunk):
+        for i, row in enumerate(scores, start=first):
+            if left_out is not None:
+                row[left_out[i]] = -np.inf
+            near = np.flatnonzero(row >= np.partition(row, len(row) - k)[len(row) - k])
+            rows[i] = near[np.argsort(-row[near], kind="stable")][:k]
+            best[i] = row[rows[i]]
+    return rows, best
+
+
+def check_embeddings(embeddings: FloatArray, labels: IntArray, name: str) -> None:
+    """Raise InputError, calling them `name`, unless they are (N, D), of length 1, with N labels."""
+    if embeddings.ndim != 2 or len(embeddings) != len(labels):
+        raise InputError(
+            f"{name} embeddings are (N, D) with N labels, "
+            f"not {embeddings.shape} with {len(labels)} labels"
+        )
+    for first in range(0, len(embeddings), _TILE):
+        lengths = np.linalg.norm(embeddings[first : first + _TILE], axis=1)
+        wrong = np.flatnonzero(~(np.abs(lengths - 1) <= _LENGTH_TOLERANCE))
+        if len(wrong):
+            raise InputError(
+                f"{name} embedding {first + wrong[0]} has length {lengths[wrong[0]]:.4g}, not 1; "
+                "embeddings are compared by cosine and must be L2-normalised"
+            )
