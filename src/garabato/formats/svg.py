@@ -24,7 +24,7 @@ from garabato.formats.stream import Input, Writable
 
 MAX_BYTES = 16 * 2**20
 #: Elements looked at, those that `use` repeats counted each time.
-MAX_ELEMENTS = 100_000
+MAX_ELEMENTS = 20_000
 MAX_DEPTH = 256
 _SHAPES = {"path", "polyline", "polygon", "line", "rect", "circle", "ellipse"}
 _GROUPS = {"svg", "g", "a", "switch", "use", "symbol"}
@@ -233,7 +233,7 @@ class _Walk:
 
 
 def _shift(element: Element, whole: Size) -> Matrix:
-    matrix = np.eye(3)
+    matrix: Matrix = np.eye(3)
     matrix[:2, 2] = length(element.get("x"), whole[0]), length(element.get("y"), whole[1])
     return matrix
 
@@ -249,11 +249,12 @@ def _placed(element: Element, place: _Place) -> _Place | None:
         value = style.get(key) or element.get(key, "").strip().lower()
         return inherited if value in ("", "inherit", "currentcolor") else value.replace(" ", "")
 
+    moved = element.get("transform")
     if painted("display", "") == "none" or painted("opacity", "") in ("0", "0.0", "0%"):
         return None
     return replace(
         place,
-        matrix=place.matrix @ transform(element.get("transform")),
+        matrix=place.matrix @ transform(moved) if moved else place.matrix,
         fill=painted("fill", place.fill),
         stroke=painted("stroke", place.stroke),
         is_visible=painted("visibility", "visible" if place.is_visible else "hidden") == "visible",

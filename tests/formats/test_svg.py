@@ -1,0 +1,271 @@
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sketches import make_drawings
+
+from garabato.drawing import Drawing
+from garabato.errors import FormatError, InputError
+from garabato.formats import read_drawings, svg, write_drawings
+
+NAMESPACE = 'xmlns="http://www.w3.org/2000/svg"'
+
+
+def _file(folder: Path, body: str, attributes: str = NAMESPACE) -> Path:
+    path = folder / "cat.svg"
+    path.write_text(f"<svg {attributes}>{body}</svg>", encoding="utf-8")
+    return path
+
+
+def _strokes(folder: Path, body: str, attributes: str = NAMESPACE) -> list[list[list[float]]]:
+    (drawing,) = read_drawings(_file(folder, body, attributes), strict=True)
+    return drawing.to_lists()
+
+
+def _problem(path: Path) -> str:
+    with pytest.raises(FormatError) as caught:
+        list(read_drawings(path))
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+def test_lines_on_googles_grid_stay_as_they_are(tmp_path):
+    body = '<path d="M0 0L9 3L255 7" fill="none" stroke="black"/><path d="M4 5h0"/>'
+    assert _strokes(tmp_path, body) == [[[0, 9, 255], [0, 3, 7]], [[4, 4], [5, 5]]]
+
+
+def test_others_are_simplified_to_the_grid(tmp_path):
+    body = '<polyline points="1000,1000 1255,1000 1510,1000 1510,1510" fill="none" stroke="red"/>'
+    assert _strokes(tmp_path, body) == [[[0, 255, 255], [0, 0, 255]]]
+
+
+@pytest.mark.parametrize(
+    ("shape", "strokes"),
+    [
+        ('<line x1="1" y1="2" x2="3" y2="4" stroke="black"/>', [[[1, 3], [2, 4]]]),
+        ('<rect x="1" y="2" width="10" height="20"/>', [[[1, 11, 11, 1, 1], [2, 2, 22, 22, 2]]]),
+        ('<polygon points="0,0 9,0 9,9"/>', [[[0, 9, 9, 0], [0, 0, 9, 0]]]),
+        ('<polyline points="0,0 9,0 9,9"/>', [[[0, 9, 9], [0, 0, 9]]]),
+    ],
+)
+def test_basic_shapes(tmp_path, shape, strokes):
+    assert _strokes(tmp_path, shape) == strokes
+
+
+def test_circles_and_ellipses_are_round(tmp_path):
+    (xs, ys), = _strokes(tmp_path, '<ellipse cx="500" cy="90" rx="400" ry="200"/>')  # fmt: skip
+    distances = np.hypot((np.array(xs) - 127.5) / 127.5, (np.array(ys) - 63.75) / 63.75)
+    np.testing.assert_allclose(distances, 1, atol=0.03)
+    assert (xs[0], ys[0]) == (xs[-1], ys[-1])
+    assert len(xs) > 10
+
+
+def test_a_rounded_rectangle_has_round_corners_within_its_sides(tmp_path):
+    (xs, ys), = _strokes(tmp_path, '<rect width="255" height="255" rx="60"/>')  # fmt: skip
+    assert (min(xs), max(xs), min(ys), max(ys)) == (0, 255, 0, 255)
+    corners = [
+        (x, y) for x, y in zip(xs, ys, strict=True) if min(x, 255 - x) < 60 > min(y, 255 - y)
+    ]
+    assert corners
+    for x, y in corners:
+        assert np.hypot(60 - min(x, 255 - x), 60 - min(y, 255 - y)) == pytest.approx(60, abs=2.5)
+
+
+def test_transforms_are_applied_from_the_outside_in(tmp_path):
+    body = '<g transform="translate(10 20)"><line transform="scale(2)" x2="5" y2="5"/></g>'
+    with_stroke = body.replace("<line", '<line stroke="black"')
+    assert _strokes(tmp_path, with_stroke) == [[[10, 20], [20, 30]]]
+
+
+def test_a_box_that_distorts_distorts(tmp_path):
+    attributes = f'{NAMESPACE} viewBox="0 0 10 10" width="200" height="100"'
+    line = '<line x2="10" y2="10" stroke="black"/>'
+    assert _strokes(tmp_path, line, attributes) == [[[0, 10], [0, 10]]]
+    attributes += ' preserveAspectRatio="none"'
+    assert _strokes(tmp_path, line, attributes) == [[[0, 20], [0, 10]]]
+
+
+def test_inner_documents_have_their_own_box(tmp_path):
+    body = (
+        '<svg x="50" y="60" width="100" height="100" viewBox="0 0 10 10">'
+        '<line x2="100%" y2="5" stroke="black"/></svg>'
+    )
+    assert _strokes(tmp_path, body) == [[[50, 150], [60, 110]]]
+
+
+def test_use_repeats_what_it_points_to(tmp_path):
+    body = (
+        '<defs><path id="a" d="M0 0h9"/></defs>'
+        '<symbol id="s"><path d="M0 0v9"/></symbol>'
+        '<g stroke="black"><use href="#a" x="5" y="6"/>'
+        '<use xmlns:x="http://www.w3.org/1999/xlink" x:href="#s" transform="translate(1 2)"/></g>'
+    )
+    assert _strokes(tmp_path, body) == [[[5, 14], [6, 6]], [[1, 1], [2, 11]]]
+
+
+@pytest.mark.parametrize(
+    "invisible",
+    [
+        '<rect width="100%" height="100%" fill="white"/>',
+        '<rect width="9" height="9" style="fill: #FFFFFF; stroke: none"/>',
+        '<rect width="9" height="9" fill="none"/>',
+        '<g display="none"><rect width="9" height="9"/></g>',
+        '<rect width="9" height="9" style="display:none"/>',
+        '<g visibility="hidden"><rect width="9" height="9"/></g>',
+        '<rect width="9" height="9" opacity="0"/>',
+        '<defs><rect width="9" height="9"/></defs>',
+        '<clipPath><rect width="9" height="9"/></clipPath>',
+        "<text>hello</text>",
+        '<image href="http://example.org/a.png" width="9" height="9"/>',
+        "<!-- <path d='M0 0h9'/> -->",
+        '<rect width="0" height="9"/>',
+        '<circle r="0"/>',
+        '<use href="#nowhere"/>',
+        '<use href="http://example.org/a.svg#b"/>',
+    ],
+)
+def test_what_is_not_seen_is_not_drawn(tmp_path, invisible):
+    line = '<line x2="9" y2="5" stroke="black"/>'
+    assert _strokes(tmp_path, invisible + line) == [[[0, 9], [0, 5]]]
+    assert "the document has no lines" in _problem(_file(tmp_path, invisible))
+
+
+def test_white_lines_are_lines(tmp_path):
+    body = '<rect width="99" height="99" fill="black"/><path d="M1 1h9" stroke="white"/>'
+    assert len(_strokes(tmp_path, body)) == 2
+
+
+def test_documents_are_recognised_whatever_their_name_and_encoding(tmp_path):
+    text = f'<?xml version="1.0" encoding="utf-16"?><svg {NAMESPACE}><path d="M0 0h9"/></svg>'
+    path = tmp_path / "picture"
+    for data in (
+        text.encode("utf-16"),
+        b"\xef\xbb\xbf  \n<!-- hi --><svg><path d='M0 0h9'/></svg>",
+        gzip.compress(b"<svg><path d='M0 0h9'/></svg>"),
+    ):
+        path.write_bytes(data)
+        (drawing,) = read_drawings(path, strict=True)
+        assert drawing.to_lists() == [[[0, 9], [0, 0]]]
+
+
+def test_a_document_type_is_harmless(tmp_path):
+    doctype = (
+        '<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" '
+        '"http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">'
+    )
+    path = tmp_path / "cat.svg"
+    path.write_text(f"{doctype}<svg><path d='M0 0h9'/></svg>")
+    assert len(list(read_drawings(path))) == 1
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        '<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;&a;&a;">',
+        '<!ENTITY a SYSTEM "file:///etc/passwd">',
+        '<!ENTITY % a SYSTEM "http://example.org/a.dtd"> %a;',
+    ],
+)
+def test_entities_are_refused(tmp_path, declared):
+    path = tmp_path / "cat.svg"
+    path.write_text(f"<!DOCTYPE svg [{declared}]><svg><path d='M0 0h9'/></svg>")
+    assert "declares entities or external parts" in _problem(path)
+
+
+def test_broken_xml_is_told_with_its_place(tmp_path):
+    path = tmp_path / "cat.svg"
+    path.write_text("<svg>\n<path></svg>")
+    assert "line 2, column 9: broken XML (mismatched tag)" in _problem(path)
+    path.write_text("<?xml version='1.0' encoding='klingon'?><svg/>")
+    assert "broken XML (" in _problem(path)
+
+
+def test_other_documents_are_named(tmp_path):
+    path = tmp_path / "cat.svg"
+    path.write_text("<html><body/></html>")
+    assert "the document is <html>; <svg> was expected" in _problem(path)
+
+
+def test_use_that_multiplies_without_end_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(svg, "MAX_ELEMENTS", 1000)
+    levels = '<path id="u0" d="M0 0h9"/>' + "".join(
+        f'<g id="u{i + 1}">{f"""<use href="#u{i}"/>""" * 10}</g>' for i in range(9)
+    )
+    assert "more than 1,000 elements" in _problem(_file(tmp_path, levels))
+    endless = '<g id="a"><use href="#a"/><use href="#a"/></g>'
+    assert "more than 1,000 elements" in _problem(_file(tmp_path, endless))
+
+
+def test_use_that_contains_itself_ends(tmp_path):
+    body = '<g id="a"><use href="#a"/></g><path d="M0 0h9"/>'
+    assert _strokes(tmp_path, body) == [[[0, 9], [0, 0]]]
+
+
+def test_too_many_elements_points_levels_and_bytes_are_refused(tmp_path, monkeypatch):
+    assert "more than 20,000 elements" in _problem(_file(tmp_path, "<g/>" * 20_001))
+    assert "inside each other" in _problem(_file(tmp_path, "<g>" * 300 + "</g>" * 300))
+    monkeypatch.setattr(svg, "MAX_POINTS", 2000)
+    assert "more than 2,000 points" in _problem(_file(tmp_path, f'<path d="M0 0{"h1" * 2000}"/>'))
+    monkeypatch.setattr(svg, "MAX_BYTES", 100)
+    assert "bigger than the" in _problem(_file(tmp_path, " " * 100))
+
+
+def test_absurd_numbers_are_refused(tmp_path):
+    assert "beyond 2^24" in _problem(_file(tmp_path, '<path d="M0 0h1e30"/>'))
+    assert "NaN or infinite" in _problem(_file(tmp_path, '<path d="M0 0h1e999"/>'))
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    path = tmp_path / "out.svg"
+    for drawing in [*make_drawings(["circle", "house", "star"], 3, seed=0), Drawing([[[7], [8]]])]:
+        assert write_drawings(path, [drawing]) == 1
+        (back,) = read_drawings(path, strict=True)
+        expected = [[xs * 2, ys * 2] if len(xs) == 1 else [xs, ys] for xs, ys in drawing.to_lists()]
+        assert back.to_lists() == expected
+
+
+def test_a_document_is_one_drawing(tmp_path):
+    path = tmp_path / "out.svg"
+    with pytest.raises(InputError, match="one drawing, not 2; write one file each"):
+        write_drawings(path, make_drawings(["circle"], 2, seed=0))
+    with pytest.raises(InputError, match="strokes, not bitmaps"):
+        write_drawings(path, [Drawing(bitmap=np.zeros((2, 2), np.uint8))])
+    assert not path.exists()
+
+
+_BODY = (
+    '<svg viewBox="0 0 9 9" width="50%">'
+    '<g id="a" transform="rotate(10)" style="fill:none;stroke:#123">'
+    '<path d="M0 0c1 2 3 4 5 6a1 2 3 0 1 4 5z"/><rect x="1" width="5" height="6" rx="1"/>'
+    '<circle r="3"/><use href="#b" x="3"/></g><line id="b" x2="9"/><polygon points="0,0 9,9 1,0"/>'
+    "</svg>"
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_mutated_documents_are_read_or_refused(tmp_path_factory, data):
+    mutated = bytearray(_BODY.encode())
+    for _ in range(data.draw(st.integers(1, 6))):
+        at = data.draw(st.integers(0, len(mutated) - 1))
+        piece = data.draw(
+            st.sampled_from(
+                [b"<", b">", b'"', b"1e99", b"-", b"%", b"nan", b"\0", b"\xff", b"0", b""]
+            )
+        )
+        mutated[at : at + data.draw(st.integers(0, 3))] = piece
+    path = tmp_path_factory.mktemp("mutated") / "cat.svg"
+    path.write_bytes(b"<svg>" + bytes(mutated[5:]))
+    try:
+        drawings = list(read_drawings(path))
+    except FormatError:
+        return
+    for drawing in drawings:
+        assert np.isfinite(drawing.points).all()
+        assert drawing.points.min() >= 0
+        assert drawing.points.max() <= 255

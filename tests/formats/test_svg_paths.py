@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from garabato.formats._svg_geometry import length, numbers, transform, view_box
+from garabato.formats._svg_paths import TooManyPointsError, flatten
+
+
+def _points(data: str) -> list[list[tuple[float, float]]]:
+    return [
+        [(round(p.real, 9), round(p.imag, 9)) for p in polyline] for polyline in flatten(data, 9999)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("M10 20 30 40", [[(10, 20), (30, 40)]]),
+        ("m10-20l.5.5-1e1,2", [[(10, -20), (10.5, -19.5), (0.5, -17.5)]]),
+        ("M1 2H5V9h-1v-1", [[(1, 2), (5, 2), (5, 9), (4, 9), (4, 8)]]),
+        ("M0 0L4 0 4 3Z", [[(0, 0), (4, 0), (4, 3), (0, 0)]]),
+        ("M0 0H4V3Zl1 1", [[(0, 0), (4, 0), (4, 3), (0, 0)], [(0, 0), (1, 1)]]),
+        ("M1 1h2zm5 5h1", [[(1, 1), (3, 1), (1, 1)], [(6, 6), (7, 6)]]),
+        ("M7 8h0", [[(7, 8), (7, 8)]]),
+        ("M7 8Z", [[(7, 8), (7, 8)]]),
+        ("M7 8", []),
+        ("M1 1M2 2M3 3h1", [[(3, 3), (4, 3)]]),
+        ("", []),
+        ("L1 2 3 4", []),
+        ("hello", []),
+        ("M0 0 L1 1 oops L2 2", [[(0, 0), (1, 1)]]),
+        ("M0 0 L1 1 L2", [[(0, 0), (1, 1)]]),
+        ("M0 0 1 1Z 5 5", [[(0, 0), (1, 1), (0, 0)]]),
+        ("  M 0,0 , 3 , 4\n\t", [[(0, 0), (3, 4)]]),
+    ],
+)
+def test_straight_commands(data, expected):
+    assert _points(data) == expected
+
+
+def test_a_cubic_goes_through_the_points_of_its_formula():
+    (curve,) = flatten("M0 0C0 100 100 100 100 0", 99)
+    middle = curve[len(curve) // 2]
+    assert middle == pytest.approx(50 + 75j)
+    assert curve[-1] == 100 + 0j
+    relative = flatten("m0 0c0 100 100 100 100 0", 99)
+    np.testing.assert_allclose(relative[0], curve)
+
+
+def test_a_quadratic_is_the_cubic_of_the_same_curve():
+    (quadratic,) = flatten("M0 0Q50 90 100 0", 99)
+    (cubic,) = flatten(f"M0 0C{100 / 3} 60 {200 / 3} 60 100 0", 99)
+    np.testing.assert_allclose(quadratic, cubic, atol=1e-9)
+
+
+def test_smooth_commands_mirror_the_last_handle_of_their_kind():
+    assert flatten("M0 0C0 9 9 9 9 0S18-9 18 0", 99) == flatten(
+        "M0 0C0 9 9 9 9 0C9-9 18-9 18 0", 99
+    )
+    assert flatten("M0 0Q5 9 9 0T18 0", 99) == flatten("M0 0Q5 9 9 0Q13-9 18 0", 99)
+    # after another command the handle is the current point
+    assert flatten("M0 0L9 0S18-9 18 0", 99) == flatten("M0 0L9 0C9 0 18-9 18 0", 99)
+    assert flatten("M0 0C0 9 9 9 9 0T18 0", 99) == flatten("M0 0C0 9 9 9 9 0Q9 0 18 0", 99)
+
+
+@pytest.mark.parametrize(
+    ("flags", "centre"),
+    [("0 0", (10, 0)), ("0 1", (0, 10)), ("1 0", (0, 10)), ("1 1", (10, 0))],
+)
+def test_the_four_arcs_between_two_points(flags, centre):
+    (arc,) = flatten(f"M0 0A10 10 0 {flags} 10 10", 99)
+    distances = [abs(p - complex(*centre)) for p in arc]
+    np.testing.assert_allclose(distances, 10)
+    turn = np.angle(np.array(arc[1:]) - complex(*centre)) - np.angle(
+        np.array(arc[:-1]) - complex(*centre)
+    )
+    turn = (turn + math.pi) % (2 * math.pi) - math.pi
+    clockwise = flags[2] == "1"  # y points down: growing angles
+    assert (turn > 0).all() == clockwise
+    assert abs(turn.sum()) == pytest.approx(1.5 * math.pi if flags[0] == "1" else 0.5 * math.pi)
+    assert arc[-1] == 10 + 10j
+
+
+def test_arc_flags_need_no_separator():
+    assert flatten("M0 0a10 10 0 0110 10", 99) == flatten("M0 0a10 10 0 0 1 10 10", 99)
+    assert flatten("M0 0a10 10 0 01.5.5 10 10 0 1 1 3 3", 999) == flatten(
+        "M0 0a10 10 0 0 1 .5 .5a10 10 0 1 1 3 3", 999
+    )
+
+
+def test_a_rotated_ellipse_is_followed():
+    (arc,) = flatten("M20 0A20 10 90 0 1 -20 0", 99)
+    # rotated by 90 degrees the half axes swap; 10 is too small to reach: scaled up to 20 and 40
+    xs, ys = np.real(arc), np.imag(arc)
+    np.testing.assert_allclose((xs / 20) ** 2 + (ys / 40) ** 2, 1)
+    assert abs(ys).max() == pytest.approx(40)
+
+
+def test_arcs_without_radius_are_lines():
+    assert _points("M0 0A0 10 0 0 1 5 5") == [[(0, 0), (5, 5)]]
+    assert _points("M0 0A10 10 0 0 1 0 0") == [[(0, 0), (0, 0)]]
+
+
+def test_too_many_points_are_refused_before_they_are_made():
+    with pytest.raises(TooManyPointsError):
+        flatten("M0 0" + "h1" * 100, 50)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text("MmZzLlHhVvCcSsQqTtAa0123456789.-+eE, x", max_size=60))
+def test_any_text_gives_polylines_of_numbers(data):
+    try:
+        for polyline in flatten(data, 2000):
+            assert len(polyline) > 1
+            assert all(isinstance(p, complex) for p in polyline)
+    except TooManyPointsError:
+        pass
+
+
+def test_lengths_have_units_and_percentages():
+    assert length("12", 100) == 12
+    assert length(" 1in ", 100) == 96
+    assert length("25.4mm", 0) == pytest.approx(96)
+    assert length("72pt", 0) == 96
+    assert length("50%", 80) == 40
+    assert length("-1.5e1px", 0) == -15
+    assert length(None, 100, 7) == 7
+    assert length("1furlong", 100, 7) == 7
+
+
+def test_numbers_stop_at_the_first_thing_that_is_none():
+    assert numbers("1,2 -3-.5e1x 6") == [1, 2, -3, -5]
+
+
+@pytest.mark.parametrize(
+    ("text", "point", "moved"),
+    [
+        ("translate(10)", (1, 2), (11, 2)),
+        ("translate(10,20)", (1, 2), (11, 22)),
+        ("scale(2)", (1, 2), (2, 4)),
+        ("scale(2 3)", (1, 2), (2, 6)),
+        ("rotate(90)", (1, 0), (0, 1)),
+        ("rotate(90 1 1)", (2, 1), (1, 2)),
+        ("skewX(45)", (0, 2), (2, 2)),
+        ("skewY(45)", (2, 0), (2, 2)),
+        ("matrix(1 2 3 4 5 6)", (1, 1), (9, 12)),
+        ("translate(10 0) scale(2)", (1, 1), (12, 2)),
+        ("matrix(1 2)", (1, 1), (1, 1)),
+        ("nonsense(3) scale()", (1, 1), (1, 1)),
+        (None, (1, 1), (1, 1)),
+    ],
+)
+def test_transforms(text, point, moved):
+    np.testing.assert_allclose((transform(text) @ [*point, 1])[:2], moved, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "point", "placed"),
+    [
+        ({"viewBox": "0 0 10 10", "width": "100", "height": "100"}, (1, 2), (10, 20)),
+        ({"viewBox": "5 5 10 10", "width": "100", "height": "100"}, (5, 5), (0, 0)),
+        ({"viewBox": "0 0 10 10", "width": "200", "height": "100"}, (0, 0), (50, 0)),
+        ({"viewBox": "0 0 10 10", "width": "200", "height": "100",
+          "preserveAspectRatio": "xMinYMid"}, (0, 0), (0, 0)),
+        ({"viewBox": "0 0 10 10", "width": "200", "height": "100",
+          "preserveAspectRatio": "xMaxYMax meet"}, (0, 0), (100, 0)),
+        ({"viewBox": "0 0 10 10", "width": "200", "height": "100",
+          "preserveAspectRatio": "xMidYMid slice"}, (0, 0), (0, -50)),
+        ({"viewBox": "0 0 10 10", "width": "200", "height": "100",
+          "preserveAspectRatio": "none"}, (1, 1), (20, 10)),
+        ({"viewBox": "0 0 10", "width": "200"}, (1, 1), (1, 1)),
+        ({}, (3, 4), (3, 4)),
+    ],
+)  # fmt: skip
+def test_view_boxes(attributes, point, placed):
+    matrix, _ = view_box(attributes, (300, 150))
+    np.testing.assert_allclose((matrix @ [*point, 1])[:2], placed, atol=1e-9)
