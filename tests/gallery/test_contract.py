@@ -12,12 +12,16 @@ from sketches import SKETCH_CATEGORIES, make_drawings, sketch
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import EncoderMismatchError, GalleryError, InputError
 from garabato.formats import read_drawings
-from garabato.gallery import open_gallery
+from garabato.gallery import lance, lance_index, open_gallery
 
 
-@pytest.fixture(params=["lance"])
-def uri(request, tmp_path) -> str:
+@pytest.fixture(params=["lance", "lance, indexed"])
+def uri(request, tmp_path, monkeypatch) -> str:
     """A place where a gallery of each engine can be made."""
+    if request.param == "lance, indexed":
+        # large galleries in small: beyond 20 drawings an index on disk, of which all is probed
+        monkeypatch.setattr(lance, "EXACT_UP_TO", 20)
+        monkeypatch.setattr(lance_index, "SCAN_PASSING", 10)
     return str(tmp_path / "my.gallery")
 
 
@@ -334,8 +338,8 @@ def test_info_says_what_is_there_and_who_filled_it(gallery, encoder, drawings, u
         "embedding_dim": 64,
         "render_spec": encoder.spec.to_dict(),
     }
-    assert document["exact"] is True
-    assert "exact" in document["mode"]
+    assert document["exact"] is (lance.EXACT_UP_TO > 200)
+    assert ("exact" if document["exact"] else "approximate") in document["mode"]
 
 
 def test_another_encoder_is_refused_with_the_commands_that_index_again(uri, encoder, drawings):

@@ -1,0 +1,198 @@
+"""Searching a Lance table on disk: exactly, or by an approximate index that is kept up.
+
+The index is IVF with int8 codes: embeddings in about sqrt(n) cells, a query looks at those nearest
+to it and scores the best of what it found again as stored. Rows that are not indexed yet are
+scanned, so they are found at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from garabato.drawing import FloatArray
+from garabato.errors import InputError
+from garabato.gallery.filters import Filter, to_sql
+from garabato.gallery.resident import COLUMNS
+
+#: A filter that so few rows pass is answered by scanning these, which is exact.
+SCAN_PASSING = 20_000
+#: Rows not indexed yet, as a share of all, beyond which they are added to the index.
+MAX_UNINDEXED = 0.1
+#: Growth since the index was built beyond which its cells have become too few.
+MAX_GROWTH = 4
+_METADATA = "garabato.index"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """How the index was made and is searched.
+
+    `n_cells` it has, `n_probes` of them are looked at, `refine` times k rows are scored as stored;
+    `recall` is what `tune` measured with these (None: not measured).
+    """
+
+    n_rows: int
+    n_cells: int
+    n_probes: int
+    refine: int = 3
+    recall: float | None = None
+
+    @classmethod
+    def for_rows(cls, n_rows: int) -> IndexSettings:
+        """For a table of this size, erring towards recall."""
+        n_cells = max(1, min(round(math.sqrt(n_rows)), 8_192))
+        return cls(n_rows, n_cells, n_probes=min(n_cells, max(20, n_cells // 20)))
+
+
+def read_settings(table: Any) -> IndexSettings | None:
+    """The settings of the table's index; None where it has none."""
+    written = (table.schema.field("embedding").metadata or {}).get(_METADATA.encode())
+    return None if written is None else IndexSettings(**json.loads(written))
+
+
+def write_settings(table: Any, settings: IndexSettings) -> None:
+    """Keep the settings with the table, where every process finds them."""
+    text = json.dumps(asdict(settings))
+    table.update_field_metadata({"path": "embedding", "metadata": {_METADATA: text}})
+
+
+def n_indexed(table: Any) -> int:
+    """Rows that are in the index."""
+    name = _name(table)
+    return 0 if name is None else int(table.index_stats(name).num_indexed_rows)
+
+
+def needs_index(table: Any) -> bool:
+    """Whether there is no index yet, or it has fallen behind the table."""
+    n_rows = table.count_rows()
+    return is_outgrown(table) or n_rows - n_indexed(table) > MAX_UNINDEXED * n_rows
+
+
+def build_index(table: Any) -> None:
+    """Make the index, or make it anew, for the table as it is now. The write lock must be held."""
+    from lancedb.index import BTree, IvfSq
+
+    settings = IndexSettings.for_rows(table.count_rows())
+    table.create_index(
+        "embedding", config=IvfSq(distance_type="cosine", num_partitions=settings.n_cells)
+    )
+    table.create_index("key_id", config=BTree())
+    write_settings(table, settings)
+
+
+def is_outgrown(table: Any) -> bool:
+    """Whether adding the new rows to the index is not enough: it must be made anew."""
+    settings = read_settings(table)
+    if settings is None or _name(table) is None:
+        return True
+    return bool(table.count_rows() > MAX_GROWTH * settings.n_rows)
+
+
+def search_on_disk(
+    table: Any,
+    embedding: FloatArray,
+    k: int,
+    condition: Filter,
+    *,
+    settings: IndexSettings | None,
+) -> tuple[pa.Table, FloatArray]:
+    """The k nearest rows that pass (COLUMNS), best first, and their cosine similarities.
+
+    Without `settings` all rows are scanned, with them the index is used.
+    """
+    query = table.search(embedding.astype(np.float16), vector_column_name="embedding")
+    query = query.distance_type("cosine").limit(k).select([*COLUMNS, "_distance"])
+    sql = to_sql(condition)
+    n_passing = math.inf
+    if sql is not None:
+        query = query.where(sql, prefilter=True)
+        if settings is not None:
+            n_passing = table.count_rows(sql)
+    if settings is None or n_passing <= SCAN_PASSING:
+        query = query.bypass_vector_index()
+    else:
+        # Cells hold fewer rows that pass: look at as many more as the filter is narrow.
+        share = min(1.0, n_passing / settings.n_rows)
+        n_probes = min(settings.n_cells, math.ceil(settings.n_probes / math.sqrt(share)))
+        query = query.minimum_nprobes(n_probes).maximum_nprobes(0).refine_factor(settings.refine)
+    rows = query.to_arrow()
+    scores = 1 - rows["_distance"].to_numpy()
+    return rows, scores.astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """One setting measured: recall@10 against exact search, and median time of a query."""
+
+    n_probes: int
+    refine: int
+    recall: float
+    p50_ms: float
+
+
+def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> list[Tuned]:
+    """Find the cheapest setting that reaches a recall@10 and keep it with the table.
+
+    Queries are embeddings of the table drawn at random by `seed`, each left out of its own
+    answer; the truth is a scan of all rows. Returns what was measured, the last one kept. Raises
+    InputError for a recall that cannot be reached.
+    """
+    settings = read_settings(table)
+    assert settings is not None
+    n_rows = table.count_rows()
+    rng = np.random.default_rng(seed)
+    offsets = np.sort(rng.choice(n_rows, min(n_queries, n_rows), replace=False)).tolist()
+    stored = table.take_offsets(offsets).select(["embedding"]).to_arrow()["embedding"]
+    queries = np.array(stored.to_pylist(), np.float32)
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    everything = Filter()
+    truth = [_scores(table, query, everything, None) for query in queries]
+    measured: list[Tuned] = []
+    n_probes = 1
+    while True:
+        tried = IndexSettings(settings.n_rows, settings.n_cells, n_probes, settings.refine)
+        times_ms, found = [], []
+        for query in queries:
+            started = time.perf_counter()
+            found.append(_scores(table, query, everything, tried))
+            times_ms.append(1000 * (time.perf_counter() - started))
+        reached = float(np.mean([_recall(a, b) for a, b in zip(found, truth, strict=True)]))
+        measured.append(Tuned(n_probes, tried.refine, reached, float(np.median(times_ms))))
+        if reached >= recall:
+            kept = IndexSettings(
+                settings.n_rows, settings.n_cells, n_probes, settings.refine, round(reached, 4)
+            )
+            write_settings(table, kept)
+            return measured
+        if n_probes == settings.n_cells:
+            raise InputError(
+                f"a recall of {recall} is not reached with all {n_probes} cells: {reached:.4f}"
+            )
+        n_probes = min(2 * n_probes, settings.n_cells)
+
+
+def _scores(
+    table: Any, query: FloatArray, condition: Filter, settings: IndexSettings | None
+) -> FloatArray:
+    """Scores of the ten nearest but the query itself, which is the first."""
+    return search_on_disk(table, query, 11, condition, settings=settings)[1][1:]
+
+
+def _recall(found: FloatArray, true: FloatArray) -> float:
+    """Share of true neighbours found; by score, so that one of two equal ones is as good."""
+    if len(true) == 0:
+        return 1.0
+    return float((found >= true.min() - 1e-6).sum()) / len(true)
+
+
+def _name(table: Any) -> str | None:
+    """The name of the index on the embeddings."""
+    names = [index.name for index in table.list_indices() if index.columns == ["embedding"]]
+    return names[0] if names else None

@@ -1,0 +1,145 @@
+"""The table of a Lance gallery: its columns, its metadata, and drawings to rows and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.errors import GalleryError, StorageError, storage_errors
+from garabato.gallery.base import FORMAT_VERSION, FilledBy, Stored
+from garabato.gallery.filters import quote
+from garabato.gallery.lance_folder import TABLE, connect, lance_errors, writing
+from garabato.gallery.packing import of_one_kind, pack_batch, unpack, with_key_ids
+from garabato.gallery.resident import COLUMNS
+
+#: Drawings stored in one transaction.
+TRANSACTION = 16_384
+_KEYS_PER_CONDITION = 1_000
+_KNOWN = ("key_id", "category", "country", "recognized", "timestamp")
+
+
+def create_table(uri: str, filled_by: FilledBy) -> Any:
+    """Make the folder and an empty table in it; of two processes that do, both get the one made."""
+    document = {"format_version": FORMAT_VERSION, "encoder": asdict(filled_by)}
+    schema = pa.schema(
+        [
+            pa.field("key_id", pa.string(), nullable=False),
+            pa.field("category", pa.string()),
+            pa.field("country", pa.string()),
+            pa.field("recognized", pa.bool_()),
+            pa.field("timestamp", pa.string()),
+            pa.field("tags", pa.list_(pa.string())),
+            pa.field("strokes", pa.binary()),
+            pa.field("embedding", pa.list_(pa.float16(), filled_by.embedding_dim)),
+        ],
+        metadata={"garabato": json.dumps(document)},
+    )
+    folder = Path(uri)
+    try:
+        with storage_errors(uri):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make the folder {uri}: {error.strerror}") from error
+    with lance_errors(uri), writing(folder):
+        return connect(folder).create_table(TABLE, schema=schema, exist_ok=True)
+
+
+def read_metadata(uri: str, table: Any) -> FilledBy:
+    """The encoder that filled the gallery. Raises GalleryError for another format."""
+    written = (table.schema.metadata or {}).get(b"garabato", b"")
+    try:
+        document = json.loads(written)
+        version = int(document["format_version"])
+    except (TypeError, ValueError, KeyError):
+        raise GalleryError(
+            f"{uri} holds a Lance table that is not garabato's; give a new folder"
+        ) from None
+    if version > FORMAT_VERSION:
+        raise GalleryError(
+            f"{uri} is of gallery format {version}, this garabato reads up to {FORMAT_VERSION}: "
+            "pip install --upgrade garabato"
+        )
+    return FilledBy(**document["encoder"])
+
+
+def to_rows(
+    batch: DrawingBatch, embeddings: FloatArray, tags: tuple[str, ...], schema: pa.Schema
+) -> pa.Table:
+    """Drawings, all with ink, and their embeddings (N, D) as rows."""
+    vectors = pa.array(embeddings.astype(np.float16).reshape(-1))
+    return pa.table(
+        [
+            pa.array(with_key_ids(batch).key_ids, pa.string()),
+            pa.array(batch.categories, pa.string()),
+            pa.array(batch.countries, pa.string()),
+            pa.array(batch.recognized, pa.bool_()),
+            pa.array(batch.timestamps, pa.string()),
+            pa.array([tags] * len(batch), pa.list_(pa.string())),
+            pack_batch(batch),
+            pa.FixedSizeListArray.from_arrays(vectors, embeddings.shape[1]),
+        ],
+        schema=schema,
+    )
+
+
+def last_of_each(rows: pa.Table) -> pa.Table:
+    """Of the rows with one key_id only the last, which is what upserting one by one would leave."""
+    last = {key_id: i for i, key_id in enumerate(rows["key_id"].to_pylist())}
+    return rows if len(last) == len(rows) else rows.take(pa.array(sorted(last.values())))
+
+
+def chunks(
+    drawings: Iterable[Drawing] | DrawingBatch,
+) -> Iterator[list[tuple[DrawingBatch, IntArray]]]:
+    """A transaction's drawings as batches (strokes and bitmaps apart) with their places in it."""
+    if isinstance(drawings, DrawingBatch):
+        for first in range(0, len(drawings), TRANSACTION):
+            batch = drawings[first : first + TRANSACTION]
+            yield [(batch, np.arange(len(batch)))]
+        return
+    iterator = iter([drawings] if isinstance(drawings, Drawing) else drawings)
+    while chunk := list(islice(iterator, TRANSACTION)):
+        yield [
+            (DrawingBatch.from_drawings([chunk[i] for i in places]), places)
+            for places in of_one_kind(chunk)
+        ]
+
+
+def to_drawing(row: dict[str, Any]) -> Drawing:
+    """The drawing of a row with COLUMNS."""
+    return unpack(row["strokes"], **{name: row[name] for name in _KNOWN})
+
+
+def parts_of(key_ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The key_ids in parts that a condition can name."""
+    return (
+        key_ids[first : first + _KEYS_PER_CONDITION]
+        for first in range(0, len(key_ids), _KEYS_PER_CONDITION)
+    )
+
+
+def is_one_of(key_ids: Sequence[str]) -> str:
+    """The SQL condition."""
+    return f"key_id IN ({', '.join(map(quote, key_ids))})"
+
+
+def to_stored(rows: pa.RecordBatch, dim: int) -> Iterator[Stored]:
+    """Rows with COLUMNS and embedding, as the contract gives them: strokes and bitmaps apart."""
+    drawings = [to_drawing(row) for row in rows.select(list(COLUMNS)).to_pylist()]
+    embeddings = rows["embedding"].flatten().to_numpy().reshape(-1, dim).astype(np.float32)
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    tags = [tuple(listed or ()) for listed in rows["tags"].to_pylist()]
+    for places in of_one_kind(drawings):
+        yield Stored(
+            DrawingBatch.from_drawings([drawings[i] for i in places]),
+            embeddings[places],
+            [tags[i] for i in places],
+        )

@@ -1,0 +1,154 @@
+"""More than nearest, on a real gallery with embeddings set by hand in the plane."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from sketches import sketch
+
+from garabato.drawing import Drawing
+from garabato.errors import InputError
+from garabato.gallery import Hit, open_gallery
+from garabato.gallery.explore import (
+    Pair,
+    diverse,
+    duplicates,
+    grouped,
+    more_like,
+    odd_ones,
+    vote,
+)
+from garabato.render import RenderSpec
+
+
+class DegreesEncoder:
+    """2-d embeddings: a drawing whose key_id ends in @30 points 30 degrees up."""
+
+    model_name, fingerprint, embedding_dim, spec = "degrees", "degrees", 2, RenderSpec()
+
+    def embed(self, drawings) -> np.ndarray:
+        drawings = [drawings] if isinstance(drawings, Drawing) else drawings
+        angles = [math.radians(float(d.key_id.rpartition("@")[2])) for d in drawings]
+        return np.array([[math.cos(a), math.sin(a)] for a in angles], np.float32)
+
+
+def at(degrees: float, category: str | None = "circle", name: str = "") -> Drawing:
+    return sketch("circle", 0).replace(key_id=f"{name}@{degrees}", category=category)
+
+
+@pytest.fixture
+def plane(tmp_path):
+    """Fills a gallery with drawings at given degrees."""
+
+    def fill(drawings):
+        gallery = open_gallery(str(tmp_path / "g"), encoder=DegreesEncoder())
+        gallery.add(drawings)
+        return gallery
+
+    return fill
+
+
+def keys(hits) -> list[str]:
+    return [hit.key_id for hit in hits]
+
+
+def test_more_like_several_looks_between_them_and_leaves_them_out(plane):
+    gallery = plane([at(d) for d in (0, 18, 40, 62, 80, 120)])
+    hits = more_like(gallery, DegreesEncoder(), [at(0), at(80)], k=3)
+    assert keys(hits) == ["@40", "@18", "@62"] or keys(hits) == ["@40", "@62", "@18"]
+    assert hits[0].score == pytest.approx(1, abs=1e-3)
+
+
+def test_less_like_pushes_away(plane):
+    gallery = plane([at(d) for d in (-30, -10, 10, 30)])
+    encoder = DegreesEncoder()
+    # from 0 degrees, less 0.5 * 90 degrees: the direction is -26.57 degrees
+    assert keys(more_like(gallery, encoder, [at(0)], [at(90)], k=2)) == ["@-30", "@-10"]
+    assert keys(more_like(gallery, encoder, [at(0)], [at(-90)], k=2)) == ["@30", "@10"]
+    with pytest.raises(InputError, match="at least one drawing"):
+        more_like(gallery, encoder, [], [at(0)])
+
+
+def test_diverse_hits_are_not_all_alike(plane):
+    gallery = plane([at(d) for d in (1, 2, 3, -40, 60)])
+    encoder = DegreesEncoder()
+    assert keys(diverse(gallery, encoder, at(0), k=3, variety=0)) == ["@1", "@2", "@3"]
+    # after @1: @-40 gains .5 cos 40 - .5 cos 41 = .006, @60 .5 (cos 60 - cos 59) = -.008,
+    # @2 .5 (.9994 - .9998) = -.0002; then @60 has cos 59 = .515 to @1, @2 has .9998
+    assert keys(diverse(gallery, encoder, at(0), k=2, variety=0.5)) == ["@1", "@-40"]
+    assert keys(diverse(gallery, encoder, at(0), k=3, variety=0.8))[1:] == ["@60", "@-40"]
+    assert len(diverse(gallery, encoder, at(0), k=9)) == 5
+    with pytest.raises(InputError, match="variety"):
+        diverse(gallery, encoder, at(0), variety=2)
+
+
+def hit(category, score) -> Hit:
+    return Hit(f"{category}{score}", category, score, sketch("circle", 0))
+
+
+def test_groups_come_in_the_order_of_their_best_hit():
+    hits = [hit("cat", 0.9), hit("dog", 0.8), hit("cat", 0.7), hit("cat", 0.6), hit(None, 0.5)]
+    groups = grouped(hits, per_category=2)
+    assert {name: [h.score for h in group] for name, group in groups.items()} == {
+        "cat": [0.9, 0.7],
+        "dog": [0.8],
+        None: [0.5],
+    }
+    assert list(groups) == ["cat", "dog", None]
+
+
+def test_a_vote_weighs_nearness():
+    hits = [hit("cat", 0.9), hit("dog", 0.8), hit("dog", 0.8), hit(None, 0.8)]
+    votes = vote(hits, sharpness=10)
+    # cat: 1; dog: 2 * exp(-1) = 0.7358
+    assert [v.category for v in votes] == ["cat", "dog"]
+    assert [v.share for v in votes] == pytest.approx([1 / 1.735759, 0.735759 / 1.735759], rel=1e-5)
+    flat = vote(hits, sharpness=0)
+    assert [(v.category, v.share) for v in flat] == [
+        ("dog", pytest.approx(2 / 3)),
+        ("cat", pytest.approx(1 / 3)),
+    ]
+    assert vote([]) == []
+
+
+def test_duplicates_are_the_pairs_that_are_nearly_one(plane):
+    gallery = plane([at(0, name="a"), at(0, name="b"), at(2), at(30), at(31)])
+    pairs = duplicates(gallery, above=math.cos(math.radians(1.5)))
+    assert [(pair.key_id, pair.other_key_id) for pair in pairs] == [
+        ("a@0", "b@0"),
+        ("@30", "@31"),
+    ]
+    assert isinstance(pairs[0], Pair)
+    assert pairs[0].score == pytest.approx(1, abs=1e-3)
+
+
+def test_a_drawing_among_another_category_is_odd(plane):
+    cats = [at(d, "cat") for d in (0, 1, 2, 3)]
+    dogs = [at(d, "dog") for d in (90, 91, 92, 93)]
+    gallery = plane([*cats, *dogs, at(91.5, "cat", "wrong"), at(0.5, None), at(92.5, None)])
+    (odd,) = odd_ones(gallery, k=3)
+    assert (odd.key_id, odd.category, odd.looks_like) == ("wrong@91.5", "cat", "dog")
+    assert odd.agreement == 0
+    assert odd_ones(gallery, k=3, where={"category": "cat"}) == []
+
+
+def test_blocks_do_not_change_what_is_found(plane, monkeypatch):
+    rng = np.random.default_rng(0)
+    drawings = [at(round(d, 3), str(rng.choice(["a", "b"]))) for d in rng.uniform(0, 90, 60)]
+    gallery = plane(drawings)
+    seen = []
+    whole = (duplicates(gallery, above=0.9999), odd_ones(gallery, k=5))
+    monkeypatch.setattr("garabato.gallery.explore._BLOCK", 7)
+    parts = (
+        duplicates(gallery, above=0.9999, progress=lambda done, n: seen.append((done, n))),
+        odd_ones(gallery, k=5),
+    )
+    assert whole[0]
+    assert whole[1]
+    assert [(p.key_id, p.other_key_id) for p in parts[0]] == [
+        (p.key_id, p.other_key_id) for p in whole[0]
+    ]
+    assert parts[1] == whole[1]
+    assert seen[-1] == (60, 60)

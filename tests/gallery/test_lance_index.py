@@ -1,0 +1,122 @@
+"""The approximate index of large galleries, made small: from 1,000 drawings on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sketches import sketch
+
+from garabato.drawing import DrawingBatch
+from garabato.errors import InputError
+from garabato.gallery import lance, lance_index, open_gallery
+
+N, DIM = 4_000, 64
+
+
+@pytest.fixture(scope="module")
+def embeddings() -> np.ndarray:
+    """(N, DIM) in forty clusters, as trained embeddings lie."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(40, DIM))
+    rows = centres[rng.integers(0, 40, N)] + 0.6 * rng.normal(size=(N, DIM))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def batch() -> DrawingBatch:
+    """N drawings: the strokes are the same, the key_ids their numbers, one in forty is a star."""
+    drawing = sketch("circle", 0)
+    return DrawingBatch.from_drawings(
+        drawing.replace(key_id=str(i), category="star" if i % 40 == 0 else "circle")
+        for i in range(N)
+    )
+
+
+@pytest.fixture
+def gallery(tmp_path, encoder, batch, embeddings, monkeypatch):
+    monkeypatch.setattr(lance, "EXACT_UP_TO", 1_000)
+    monkeypatch.setattr(lance_index, "SCAN_PASSING", 50)
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    gallery.add(batch, embeddings=embeddings)
+    return gallery
+
+
+def recall(gallery, embeddings, queries, k=10, where=None, passing=None) -> float:
+    passing = np.arange(len(embeddings)) if passing is None else passing
+    found = 0
+    for query in queries:
+        true = set(passing[np.argsort(-(embeddings[passing] @ query))[:k]].tolist())
+        hits = gallery.search(query, k=k, where=where)
+        assert len(hits) == k
+        found += len(true & {int(hit.key_id) for hit in hits})
+    return found / (k * len(queries))
+
+
+def near(embeddings, n, seed=1):
+    """Queries near some of the embeddings."""
+    rng = np.random.default_rng(seed)
+    queries = embeddings[rng.choice(N, n)] + 0.02 * rng.normal(size=(n, DIM))
+    return (queries / np.linalg.norm(queries, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_a_large_gallery_makes_its_index_by_itself(gallery):
+    info = gallery.info()
+    assert info.exact is False
+    assert info.n_indexed == N
+    assert "approximate index" in info.mode
+
+
+def test_the_nearest_are_found_with_and_without_a_filter(gallery, embeddings):
+    queries = near(embeddings, 20)
+    assert recall(gallery, embeddings, queries) >= 0.97
+    stars = np.arange(0, N, 40)
+    for where, passing in (
+        ({"category": "star"}, stars),
+        ({"key_id": [str(i) for i in range(0, N, 400)]}, np.arange(0, N, 400)),
+    ):
+        assert recall(gallery, embeddings, queries, where=where, passing=passing) >= 0.97
+
+
+def test_new_drawings_are_found_before_they_are_indexed(gallery, batch, embeddings):
+    fresh = near(embeddings, 5, seed=3)
+    gallery.add(batch[:5].replace(key_ids=[f"new-{i}" for i in range(5)]), embeddings=fresh)
+    assert gallery.info().n_indexed == N
+    for i, query in enumerate(fresh):
+        assert gallery.search(query, k=1)[0].key_id == f"new-{i}"
+    gallery.delete(["new-0"])
+    assert gallery.search(fresh[0], k=1)[0].key_id != "new-0"
+
+
+def test_the_index_catches_up_when_many_are_new_and_is_remade_when_outgrown(
+    gallery, batch, embeddings
+):
+    before = lance_index.read_settings(gallery._table)
+    names = [f"more-{i}" for i in range(600)]
+    gallery.add(batch[:600].replace(key_ids=names), embeddings=embeddings[:600])
+    assert gallery.info().n_indexed == N + 600
+    assert lance_index.read_settings(gallery._table) == before
+    for copy in range(4):
+        names = [f"copy-{copy}-{i}" for i in range(N)]
+        gallery.add(batch.replace(key_ids=names), embeddings=embeddings)
+    after = lance_index.read_settings(gallery._table)
+    assert after.n_cells > before.n_cells
+    assert gallery.info().n_indexed == len(gallery) == 5 * N + 600
+
+
+def test_tuning_measures_recall_and_keeps_the_cheapest_setting_that_reaches_it(gallery, embeddings):
+    measured = gallery.tune(recall=0.9, n_queries=30)
+    assert [tried.n_probes for tried in measured] == [2**i for i in range(len(measured))]
+    assert all(tried.recall < 0.9 for tried in measured[:-1])
+    assert measured[-1].recall >= 0.9
+    kept = lance_index.read_settings(gallery._table)
+    assert kept.n_probes == measured[-1].n_probes
+    assert recall(gallery, embeddings, near(embeddings, 30, seed=9)) >= 0.85
+    assert f"recall@10 {measured[-1].recall:.3f}" in open_gallery(gallery.uri).info().mode
+
+
+def test_tuning_an_exact_gallery_has_nothing_to_do(tmp_path, encoder, drawings):
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    gallery.add(drawings)
+    assert gallery.tune() == []
+    with pytest.raises(InputError, match=r"\(0, 1\]"):
+        gallery.tune(recall=1.5)
