@@ -19,6 +19,8 @@ from garabato.errors import DrawingError
 
 #: Ramer-Douglas-Peucker's tolerance over the longer side of the drawing (Google's is 2 / 255).
 _TOLERANCE = 0.005
+#: A smaller bitmap may be filled by one dot.
+_SMALLEST_SIDE_PX = 16
 #: Bitmaps are traced in portions of this many px, which bounds the memory for what is between.
 _PORTION_PX = 2**20
 
@@ -73,7 +75,7 @@ def trace_batch(batch: DrawingBatch) -> DrawingBatch:
 def _trace(bitmaps: ByteArray) -> tuple[FloatArray, IntArray, IntArray]:
     """(N, H, W) -> points in px of the bitmaps, stroke_starts, drawing_starts."""
     ink, ink_starts, strides, places = inks(np.ascontiguousarray(bitmaps))
-    sides = max(bitmaps.shape[1:]) * places[:, 2]
+    sides = max(*bitmaps.shape[1:], _SMALLEST_SIDE_PX) * places[:, 2]
     pixels, depths, starts, radii = skeletons(ink, ink_starts, strides, sides)
     chains, chain_starts, kinds, ends, nodes, through, first_chains, first_nodes = graphs(
         pixels, depths, starts, strides, np.diff(ink_starts), places, radii
