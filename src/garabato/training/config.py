@@ -45,7 +45,8 @@ class TrainConfig:
     # The encoder gets an exponential moving average of the weights; 0 keeps the last weights.
     ema_decay: float = 0.998
 
-    # A share of the training drawings kept out and scored after each epoch, to choose recipes by.
+    # A share of the training drawings kept out: scored after each epoch, to choose recipes by, and
+    # in the end used to calibrate the probabilities.
     validation: float = 0.0
 
     seed: int = 0

@@ -19,6 +19,7 @@ from garabato.encoder import FILE_NAME, Encoder
 from garabato.errors import TrainingError, storage_errors
 from garabato.models import Model, create_model
 from garabato.training.batches import TrainingBatches, prefetch
+from garabato.training.calibration import fit_temperature
 from garabato.training.checkpoint import Checkpoint, MetricsLog, load_checkpoint, save_checkpoint
 from garabato.training.config import TrainConfig, write_toml
 from garabato.training.data import mean_image, split_off_validation
@@ -158,12 +159,19 @@ class _Trainer:
         self._save_checkpoint()
         if self.share_done < 1:
             return RunResult(self.run, None, self.step, self.elapsed_s, interrupted=True)
-        if self.held_out is not None:
-            validation_top1 = self._validate()
-            self.log.write(
-                "validation", step=self.step, seconds=self.elapsed_s, top1=validation_top1
-            )
         encoder = self._encoder()
+        if self.held_out is not None:
+            drawings, labels = self.held_out
+            probabilities = encoder.predict(drawings).probabilities
+            validation_top1 = float((probabilities.argmax(1) == labels).mean())
+            encoder.temperature = fit_temperature(probabilities, labels)
+            self.log.write(
+                "validation",
+                step=self.step,
+                seconds=self.elapsed_s,
+                top1=validation_top1,
+                temperature=encoder.temperature,
+            )
         encoder.save(self.run / FILE_NAME)
         return RunResult(
             self.run,
