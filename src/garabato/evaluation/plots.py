@@ -6,6 +6,7 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,7 +89,23 @@ def plot_learning(records: Sequence[Mapping[str, Any]], theme: Theme) -> bytes:
         _label(rate, "learning rate", "step", theme)
         for axes in (loss, accuracy, rate):
             axes.set_ylim(bottom=0)
+            _mark_image_sizes(axes, steps, theme)
         return _png(figure)
+
+
+def _mark_image_sizes(axes: Axes, steps: Sequence[Mapping[str, Any]], theme: Theme) -> None:
+    """Where progressive resizing goes on to larger images, curves jump: say so."""
+    for before, after in pairwise(steps):
+        size_px = after.get("image_size_px")
+        if size_px != before.get("image_size_px"):
+            axes.axvline(after["step"], color=theme.faint, lw=1, ls=(0, (1, 3)))
+            axes.annotate(
+                f" {size_px} px",
+                (after["step"], 0.03),
+                xycoords=("data", "axes fraction"),
+                fontsize=7.5,
+                color=theme.faint,
+            )
 
 
 def plot_unfinished(top1_by_percent: Mapping[int, float | None], theme: Theme) -> bytes:
