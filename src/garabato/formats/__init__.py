@@ -10,7 +10,7 @@ from pathlib import Path
 from garabato.atomic import replacing
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError, InputError
-from garabato.formats import binary, bitmap, ndjson, stroke3, svg
+from garabato.formats import binary, bitmap, ndjson, picture, stroke3, svg
 from garabato.formats.recognise import recognise
 from garabato.formats.report import ReadReport
 from garabato.formats.stream import Input, Reject, Writable, open_input
@@ -88,12 +88,14 @@ _READERS: dict[str, _Reader] = {
     "ndjson": ndjson.read,
     "npy": lambda source, reject: bitmap.read(source),
     "npz": stroke3.read,
+    "picture": lambda source, reject: picture.read(source),
     "svg": lambda source, reject: svg.read(source),
 }
 
 _WRITERS: dict[str, Callable[[Writable, Iterable[Drawing]], int]] = {
     ".bin": binary.write,
     ".ndjson": ndjson.write,
+    ".npy": bitmap.write,
     ".npz": stroke3.write,
     ".svg": svg.write,
 }

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import IO, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from garabato.drawing import DrawingBatch
-from garabato.errors import FormatError
-from garabato.formats.stream import Input
+from garabato.drawing import Drawing, DrawingBatch
+from garabato.errors import FormatError, InputError
+from garabato.formats.stream import Input, Writable
 
 MAGIC = b"\x93NUMPY"
 SIDE_PX = 28
@@ -28,6 +29,24 @@ def read(source: Input) -> Iterator[DrawingBatch]:
     for first in range(0, len(rows), BATCH):
         bitmaps = np.array(rows[first : first + BATCH])
         yield _batch(bitmaps.reshape(-1, SIDE_PX, SIDE_PX), source.stem, first)
+
+
+def write(file: Writable, drawings: Iterable[Drawing]) -> int:
+    """Write bitmaps of 28x28 as Google does (N, 784); returns how many.
+
+    They are held in memory until the last is there. Raises InputError for any other drawing.
+    """
+    rows = []
+    for drawing in drawings:
+        if drawing.bitmap is None or drawing.bitmap.shape != (SIDE_PX, SIDE_PX):
+            raise InputError(
+                f"drawing {drawing.key_id}: a .npy file holds bitmaps of {SIDE_PX}x{SIDE_PX}; "
+                "write strokes as ndjson"
+            )
+        rows.append(drawing.bitmap.reshape(-1))
+    array = np.array(rows, np.uint8).reshape(-1, SIDE_PX * SIDE_PX)
+    np.save(cast(IO[bytes], file), array, allow_pickle=False)
+    return len(rows)
 
 
 def _batch(bitmaps: npt.NDArray[np.uint8], stem: str, first: int) -> DrawingBatch:

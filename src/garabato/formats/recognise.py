@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import codecs
 
-from garabato.formats import binary, bitmap, stroke3
+from garabato.formats import binary, bitmap, picture, stroke3
 from garabato.formats.stream import Input
 
 
 def recognise(source: Input) -> str:
-    """The format's name ("ndjson", "npy"); FormatError where it is none garabato reads.
+    """The format's name, a key of `formats`' readers; FormatError where garabato reads it not.
 
     Anything that looks like text is taken for ndjson, whose reader tells line by line what is
-    wrong with it.
+    wrong with it. Only formats without a mark of their own may be told by suffix.
     """
     if source.head.startswith(bitmap.MAGIC):
         return "npy"
     if source.head.startswith(stroke3.MAGIC):
         return "npz"
+    if picture.looks_like(source.head):
+        return "picture"
     if _is_markup(source.head):
         return "svg"
     if _is_text(source.head) or source.name.endswith((".ndjson", ".ndjson.gz")):
@@ -25,8 +27,8 @@ def recognise(source: Input) -> str:
     if binary.looks_like(source.head) or source.name.endswith((".bin", ".bin.gz")):
         return "bin"
     raise source.error(
-        "this is no format garabato reads; ndjson (one JSON object a line) or .npy (28 x 28 "
-        "bitmaps) was expected"
+        "this is no format garabato reads: ndjson (one JSON object a line), .bin, .npy (28 x 28 "
+        "bitmaps), .npz (sketch-rnn), SVG, PNG, JPEG or WebP, plain or gzip"
     )
 
 

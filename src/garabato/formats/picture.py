@@ -1,0 +1,88 @@
+"""PNG, JPEG and WebP: a drawing made by a program, scanned, or photographed on paper.
+
+What is read is a bitmap of the ink alone (see `formats._picture_ink`), which tracing turns into
+strokes like any other bitmap.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import ByteArray, Drawing, DrawingBatch
+from garabato.errors import FormatError
+from garabato.formats.stream import Input
+
+MAX_BYTES = 64 * 2**20
+#: Bigger pictures are refused by what their header says, before a pixel is decoded.
+MAX_PIXELS = 64 * 10**6
+#: JPEG files are decoded at the smallest scale that leaves this many px on the longer side.
+_DECODED_PX = 2048
+
+
+def looks_like(head: bytes) -> bool:
+    """True where `head`, the first bytes of a file, begins a PNG, JPEG or WebP file."""
+    is_webp = head[:4] == b"RIFF" and head[8:12] == b"WEBP"
+    return is_webp or head.startswith((b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"))
+
+
+def read(source: Input) -> Iterator[DrawingBatch]:
+    """One batch of the one drawing a picture shows: (H, W) uint8, ink 255, cut to the ink.
+
+    Raises FormatError where the file is damaged or too big, or no ink stands out.
+    """
+    from garabato.formats._picture_ink import find_ink
+
+    colours, alpha = _decode(source)
+    bitmap = find_ink(colours, alpha)
+    if bitmap is None:
+        raise source.error(
+            "the picture is blank: no ink stands out from its background; "
+            "a drawing or a photo of one was expected"
+        )
+    yield DrawingBatch.from_drawings([Drawing(bitmap=bitmap)])
+
+
+def _decode(source: Input) -> tuple[ByteArray, ByteArray | None]:
+    """Colours (H, W, 3) uint8, as seen upright, and alpha (H, W) uint8 or None."""
+    from PIL import Image, ImageOps
+
+    data = source.read_whole(MAX_BYTES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what is odd but readable
+        try:
+            with Image.open(io.BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as picture:
+                width, height = picture.size
+                if width * height > MAX_PIXELS:
+                    raise source.error(
+                        f"the picture has more than {MAX_PIXELS / 1e6:g} million pixels; "
+                        "reduce it first",
+                        f"{width} x {height} pixels",
+                    )
+                picture.draft(None, (_DECODED_PX, _DECODED_PX))
+                return _as_arrays(ImageOps.exif_transpose(picture))
+        except FormatError:
+            raise
+        except Exception as error:  # decoders let out whatever a damaged file makes them raise
+            text = str(error) or type(error).__name__
+            if isinstance(error, Image.DecompressionBombError):
+                text = f"more than {MAX_PIXELS / 1e6:g} million pixels"
+            raise source.error(f"a truncated or damaged picture ({text})") from error
+
+
+def _as_arrays(picture: object) -> tuple[ByteArray, ByteArray | None]:
+    from PIL import Image
+
+    assert isinstance(picture, Image.Image)
+    if picture.mode.startswith(("I", "F")):  # more than 8 bits: stretched over what is used
+        values: npt.NDArray[np.float64] = np.nan_to_num(np.asarray(picture, np.float64))
+        low, high = values.min(), values.max()
+        grey = ((values - low) * (255 / (high - low) if high > low else 1)).astype(np.uint8)
+        return np.repeat(grey[:, :, None], 3, axis=2), None
+    has_alpha = "A" in picture.getbands() or "transparency" in picture.info
+    pixels = np.asarray(picture.convert("RGBA" if has_alpha else "RGB"))
+    return pixels[:, :, :3], pixels[:, :, 3] if has_alpha else None
