@@ -29,30 +29,3 @@ class MaxPoolSame(nn.Module):
         top, left = height % 2, width % 2
         padded = F.pad(images, (left, 1, top, 1), value=float("-inf"))
         return F.max_pool2d(padded, 3, stride=2)
-
-
-class SeedResidual(nn.Module):
-    """The seed's residual block: two conv-norm-ReLU; the input is added and passed on as it is."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.convs = nn.Sequential(
-            ConvNormAct(width, width, bias=True), ConvNormAct(width, width, bias=True)
-        )
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> the same shape."""
-        convolved: Tensor = self.convs(images)
-        return convolved + images
-
-
-class SeedHead(nn.Module):
-    """Fully connected 1024 + ReLU, the seed's deep feature."""
-
-    def __init__(self, n_in: int, embedding_dim: int = 1024) -> None:
-        super().__init__()
-        self.linear = nn.Linear(n_in, embedding_dim)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, 1024)."""
-        return F.relu(self.linear(images.flatten(1)))
