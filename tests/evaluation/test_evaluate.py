@@ -163,6 +163,19 @@ def test_a_source_of_unknown_categories_alone_is_measured_by_retrieval(
     assert found["most_confused"] == []
 
 
+def test_a_data_set_of_unknown_categories_is_searched_among_itself_and_in_its_gallery(
+    prototypes: PrototypeEncoder, tmp_path: Path
+) -> None:
+    write_source(tmp_path / "s", SKETCH_CATEGORIES[12:], per_category=10, seed=1)
+    dataset = prepare(tmp_path / "s", tmp_path / "data", categories="all", n_train=6, n_test=4)
+    found = evaluate(prototypes, dataset).to_dict()
+    assert found["top1"] is None
+    assert found["train_top1"] is None
+    assert found["unknown_categories"] == dict.fromkeys(sorted(SKETCH_CATEGORIES[12:]), 4)
+    assert 0 < found["map"] <= 1
+    assert 0 < found["map_gallery"] <= 1
+
+
 def test_unreadable_lines_are_counted_and_named(
     prototypes: PrototypeEncoder, tmp_path: Path
 ) -> None:
