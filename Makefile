@@ -2,7 +2,7 @@
 # make test                lint, types, tests
 # make bench               the quick benchmarks (bench-all: the slow ones too) [SOURCE=DIR]
 # make docs                write docs/cli.md and docs/results.md anew
-# make pictures            copy the last demo's pictures to docs/pictures/
+# make pictures [DEMO=DIR] copy a finished demo's pictures to docs/pictures/
 # make setup               only the virtual environment (the others do it first)
 # make clean               remove what the others made, but not .venv
 #
@@ -12,6 +12,7 @@ SHELL := /bin/bash
 PYTHON ?=
 TORCH_INDEX_URL ?=
 SOURCE ?=
+DEMO ?= demo
 export PYTHON TORCH_INDEX_URL
 
 BIN := .venv/bin
@@ -43,11 +44,11 @@ docs: setup
 	$(BIN)/python tools/write_cli_docs.py
 	$(if $(wildcard benchmarks/results/*.json),$(BIN)/python tools/write_results.py)
 
-# Pictures for README, from the demo that was run last.
+# Pictures for README, from the folder of a finished demo.
 pictures:
 	mkdir -p docs/pictures
-	cp demo/search/hits.png docs/pictures/hits.png
-	cp demo/data/sheets/_all.png docs/pictures/drawings.png
+	cp $(DEMO)/search/hits.png docs/pictures/hits.png
+	cp $(DEMO)/data/sheets/_all.png docs/pictures/drawings.png
 
 clean:
 	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

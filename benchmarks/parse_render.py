@@ -51,7 +51,7 @@ def run(context: frame.Context) -> list[frame.Row]:
             ratios,
             reach=3,
             at_least=True,
-            note="issue of the formats asks for 6",
+            note="the goal is 6",
         ),
     ]
 

@@ -18,7 +18,7 @@ def run(context: frame.Context) -> list[frame.Row]:
         command = [frame.GARABATO, "prepare", "--source", context.source, "--out", out]
         sizes = ["--categories", "100", "--train", "200", "--test", "25", "--allow-short"]
         started = time.perf_counter()
-        subprocess.run([*command, *sizes], check=True, stderr=subprocess.DEVNULL)
+        subprocess.run([*command, *sizes], check=True, capture_output=True)
         samples.append(time.perf_counter() - started)
     return [frame.Row("prepare 100 categories x (200 + 25)", "s", samples, reach=15)]
 
