@@ -6,6 +6,7 @@ import evaluate_memory
 import frame
 import parse_render
 import prepare
+import prepare_memory
 import s100
 import startup
 
@@ -14,6 +15,7 @@ if __name__ == "__main__":
         startup.BENCHMARK,
         parse_render.BENCHMARK,
         prepare.BENCHMARK,
+        prepare_memory.BENCHMARK,
         evaluate_memory.BENCHMARK,
         s100.BENCHMARK,
     )
