@@ -292,7 +292,7 @@ def test_an_interrupted_index_goes_on_where_it_stopped(model, tmp_path):
             break
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors
     assert "the same command goes on" in errors
     n_stored = len(open_gallery(uri))

