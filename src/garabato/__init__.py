@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from garabato.categories import CATEGORIES
-    from garabato.dataset import Dataset, export_tfrecord, prepare
+    from garabato.dataset import (
+        Dataset,
+        Inspection,
+        export_tfrecord,
+        inspect,
+        prepare,
+        write_inspection,
+    )
     from garabato.drawing import Drawing, DrawingBatch
     from garabato.encoder import Encoder, Prediction, load_encoder
     from garabato.errors import (
@@ -55,6 +62,7 @@ __all__ = [
     "GarabatoError",
     "Hit",
     "InputError",
+    "Inspection",
     "MissingExtraError",
     "Prediction",
     "ReadReport",
@@ -66,6 +74,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "export_tfrecord",
+    "inspect",
     "load_encoder",
     "load_preset",
     "open_gallery",
@@ -75,13 +84,21 @@ __all__ = [
     "render_batch",
     "train",
     "write_drawings",
+    "write_inspection",
     "write_report",
 ]
 
 #: Room -> what it gives to the public.
 _ROOMS = {
     "categories": ("CATEGORIES",),
-    "dataset": ("Dataset", "export_tfrecord", "prepare"),
+    "dataset": (
+        "Dataset",
+        "Inspection",
+        "export_tfrecord",
+        "inspect",
+        "prepare",
+        "write_inspection",
+    ),
     "drawing": ("Drawing", "DrawingBatch"),
     "encoder": ("Encoder", "Prediction", "load_encoder"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),

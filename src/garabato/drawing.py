@@ -296,30 +296,37 @@ class DrawingBatch:
             **columns,
         )
 
-    def on_grid(self) -> DrawingBatch:
-        """All drawings as `Drawing.on_grid` gives them: whole numbers 0..255."""
-        n_points = (
-            self.stroke_starts[self.drawing_starts[1:]]
-            - self.stroke_starts[self.drawing_starts[:-1]]
-        )
-        inked = n_points > 0
-        if not inked.any():
+    def normalised(self) -> DrawingBatch:
+        """All drawings as `Drawing.normalised` gives them: at the top left, longer side 255."""
+        firsts, n_points = self._inked()
+        if len(firsts) == 0:
             return self
-        firsts = self.stroke_starts[self.drawing_starts[:-1]][inked]
         low = np.minimum.reduceat(self.points, firsts, axis=0)
-        high = np.maximum.reduceat(self.points, firsts, axis=0)
-        whole = np.logical_and.reduceat((np.rint(self.points) == self.points).all(axis=1), firsts)
-        ready = whole & (low >= 0).all(axis=1) & (high <= GRID).all(axis=1)
-        if ready.all():
-            return self
-        extent = (high - low).max(axis=1)
+        extent = (np.maximum.reduceat(self.points, firsts, axis=0) - low).max(axis=1)
         with np.errstate(divide="ignore"):
             scale = np.where(extent > 0, GRID / extent.astype(np.float64), 1.0)
-        low[ready], scale[ready] = 0.0, 1.0
-        n = n_points[inked]
-        moved = self.points - np.repeat(low, n, axis=0)
-        moved *= np.repeat(scale.astype(np.float32), n)[:, None]
-        return replace(self, points=np.rint(moved))
+        moved = self.points - np.repeat(low, n_points, axis=0)
+        moved *= np.repeat(scale.astype(np.float32), n_points)[:, None]
+        return replace(self, points=moved)
+
+    def on_grid(self) -> DrawingBatch:
+        """All drawings as `Drawing.on_grid` gives them: whole numbers 0..255."""
+        firsts, n_points = self._inked()
+        if len(firsts) == 0:
+            return self
+        fits = (self.points >= 0) & (self.points <= GRID) & (np.rint(self.points) == self.points)
+        ready = np.logical_and.reduceat(fits.all(axis=1), firsts)
+        if ready.all():
+            return self
+        moved = np.rint(self.normalised().points)
+        stays = np.repeat(ready, n_points)[:, None]
+        return replace(self, points=np.where(stays, self.points, moved))
+
+    def _inked(self) -> tuple[IntArray, IntArray]:
+        """The first point of each drawing that has any, and how many it has."""
+        starts = self.stroke_starts[self.drawing_starts]
+        n_points = np.diff(starts)
+        return starts[:-1][n_points > 0], n_points[n_points > 0]
 
     def replace(self, **columns: Any) -> DrawingBatch:
         """The same batch with some columns replaced."""

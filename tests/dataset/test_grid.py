@@ -29,6 +29,14 @@ def test_a_batch_goes_onto_the_grid_as_each_of_its_drawings_does(given_drawings)
     assert np.array_equal(batch.points, batch.points.astype(np.uint8))
 
 
+@settings(max_examples=100, deadline=None)
+@given(drawings)
+def test_a_batch_is_normalised_as_each_of_its_drawings_is(given_drawings):
+    batch = DrawingBatch.from_drawings(given_drawings).normalised()
+    for found, drawing in zip(batch, given_drawings, strict=True):
+        np.testing.assert_array_equal(found.points, drawing.normalised().points)
+
+
 def test_a_batch_on_the_grid_already_is_returned_as_it_is():
     batch = DrawingBatch.from_drawings([Drawing([[[0, 255], [3, 4]]]), Drawing([])])
     assert batch.on_grid() is batch

@@ -12,6 +12,7 @@ from garabato.errors import GarabatoError
 #: Command -> (its module, one line of help). `garabato --help` reads only this table.
 COMMANDS = {
     "prepare": ("garabato.cli.prepare", "Choose drawings from a source; write a data set."),
+    "inspect": ("garabato.cli.inspect", "Count what is in a data set or a source of drawings."),
     "train": ("garabato.cli.train", "Train a network on a data set."),
     "evaluate": ("garabato.cli.evaluate", "Measure an encoder on drawings; write a report."),
     "classify": ("garabato.cli.classify", "Say what drawings show."),

@@ -30,7 +30,8 @@ def tfrecord(data: Path, out: Path, shards: int, image_size: int, as_json: bool)
     \b
     Example: garabato export tfrecord --data data --out records --shards 4
     """
-    from garabato import Dataset, RenderSpec, export_tfrecord
+    from garabato.dataset import Dataset, export_tfrecord
+    from garabato.render import RenderSpec
 
     with progress("drawings") as show:
         exported = export_tfrecord(

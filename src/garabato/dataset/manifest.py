@@ -49,8 +49,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{_AGAIN}, or install the garabato that wrote it "
             f"({manifest.get('garabato', 'unknown')})"
         )
-    missing = {"storage", "kind", "categories", "counts", "splits"} - set(manifest)
-    if missing or set(manifest["splits"]) != set(SPLITS):
+    if {"storage", "kind", "categories", "counts", "splits"} - set(manifest):
         raise DatasetError(f"{folder / MANIFEST} is incomplete; {_AGAIN}")
     return manifest
 
@@ -102,8 +101,12 @@ def check_replaceable(folder: Path) -> None:
 
 
 def _files(folder: Path, manifest: Mapping[str, Any]) -> list[tuple[Path, dict[str, Any]]]:
-    splits = manifest.get("splits", {}).values()
-    return [(folder / about["name"], about) for split in splits for about in split["files"]]
+    """Every file of the splits, and what is said about it: name, bytes, sha256."""
+    try:
+        described = [about for name in SPLITS for about in manifest["splits"][name]["files"]]
+        return [(folder / str(about["name"]), about) for about in described]
+    except (KeyError, TypeError):
+        raise DatasetError(f"{folder / MANIFEST} is incomplete; {_AGAIN}") from None
 
 
 def _load(folder: Path) -> dict[str, Any]:

@@ -1,0 +1,110 @@
+"""garabato inspect."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from garabato.cli.console import print_json, progress, stderr, stdout
+
+if TYPE_CHECKING:
+    from garabato.dataset.inspection import Groups, Inspection, Spread
+
+MAX_COUNTRIES = 10
+
+
+@click.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--html", type=click.Path(path_type=Path), help="Write a page with pictures, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def command(target: Path, html: Path | None, as_json: bool) -> None:
+    """Count what is in TARGET, a data set or a folder of drawings.
+
+    Drawings by category, country and whether the game recognized them; strokes and points;
+    identical and nearly identical drawings, across categories and splits too; empty ones and dots.
+
+    \b
+    Example: garabato inspect data --html inspect.html
+    """
+    from garabato.dataset import inspect, write_inspection
+    from garabato.formats import ReadReport
+
+    report = ReadReport()
+    with progress("categories") as show:
+        found = inspect(target, report=report, progress=show)
+    for line in report.lines():
+        stderr.print(line, markup=False, soft_wrap=True)
+    if html is not None:
+        write_inspection(found, html)
+    if as_json:
+        print_json(found.to_dict())
+        return
+    _print_summary(found)
+    _print_categories(found)
+    if html is not None:
+        stdout.print(f"\nlook at {html}", markup=False, soft_wrap=True)
+
+
+def _print_summary(found: Inspection) -> None:
+    countries = [f"{country} {n:,}" for country, n in found.countries.items()]
+    if len(countries) > MAX_COUNTRIES:
+        countries[MAX_COUNTRIES:] = [f"and {len(countries) - MAX_COUNTRIES} more"]
+    lines = {
+        f"{found.kind}": f"{found.name}",
+        "drawings": f"{found.n_drawings:,} in {len(found.categories):,} categories",
+        "recognized": ", ".join(f"{answer} {n:,}" for answer, n in found.recognized.items()),
+        "countries": ", ".join(countries) or "unknown",
+        "strokes": _spread(found.strokes),
+        "points": _spread(found.points),
+        "identical": _groups(found.repeated, found.kind),
+        "near copies": _groups(found.near, found.kind),
+        "empty": f"{len(found.empty):,}, and {len(found.dots):,} with only dots in one place",
+        "key_ids": f"{found.repeated_key_ids:,} used more than once",
+        "unreadable": f"{found.unreadable['n_unreadable']:,}",
+    }
+    for label, text in lines.items():
+        stdout.print(f"{label:<12} {text}", markup=False, soft_wrap=True)
+
+
+def _print_categories(found: Inspection) -> None:
+    from rich.table import Table
+
+    columns = ("drawings", "recog.", "strokes", "points", "empty", "dots", "same", "near")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("category", no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right")
+    for category in found.categories:
+        known = category.recognized + category.unrecognized
+        table.add_row(
+            category.name,
+            f"{category.n:,}",
+            f"{category.recognized / known:.0%}" if known else "?",
+            f"{category.median_strokes:g}",
+            f"{category.median_points:g}",
+            *(f"{n:,}" for n in (category.empty, category.dots, category.repeated, category.near)),
+        )
+    stdout.print()
+    stdout.print(table)
+
+
+def _spread(spread: Spread | None) -> str:
+    if spread is None:
+        return "unknown: these are bitmaps"
+    return (
+        f"median {spread.median:g}, mean {spread.mean:.1f}, 90 % between {spread.p05:g} and "
+        f"{spread.p95:g}, at most {spread.largest:,}"
+    )
+
+
+def _groups(groups: Groups, kind: str) -> str:
+    if not groups.n_groups:
+        return "none"
+    splits = f" and {groups.across_splits:,} across splits" if kind == "data set" else ""
+    return (
+        f"{groups.n_drawings:,} drawings in {groups.n_groups:,} group"
+        f"{'s' if groups.n_groups != 1 else ''}, {groups.across_categories:,} of them across "
+        f"categories{splits}"
+    )

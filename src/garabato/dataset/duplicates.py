@@ -1,0 +1,81 @@
+"""Drawings that are there more than once, exactly or nearly."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import DrawingBatch, FloatArray, IntArray
+
+#: How far a point of one near-duplicate may be from the same point of the other, both scaled to
+#: 255: whole numbers at half the size are up to 2 off, and a little more may happen.
+TOLERANCE = 3.0
+
+
+def equal_groups(values: Iterable[Hashable]) -> list[IntArray]:
+    """The places (n,) int64 of equal values, for every value that is there more than once."""
+    places: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for place, value in enumerate(values):
+        places[value].append(place)
+    return [np.array(found, np.int64) for found in places.values() if len(found) > 1]
+
+
+def near_groups(batch: DrawingBatch, *, tolerance: float = TOLERANCE) -> list[IntArray]:
+    """Groups of drawings (rows, (n,) int64) with the same strokes up to place and scale.
+
+    The strokes are as many, each of as many points; with every drawing moved to the top left and
+    scaled to 255, no coordinate is more than `tolerance` from that of one of the group. Drawings
+    without extent (empty, dots) are in no group; no drawing is in two.
+    """
+    scaled = batch.normalised()
+    lengths = np.diff(scaled.stroke_starts)
+    starts = scaled.stroke_starts[scaled.drawing_starts]
+    rows = np.flatnonzero(extents(scaled) > 0)
+    signatures = (
+        lengths[scaled.drawing_starts[row] : scaled.drawing_starts[row + 1]].tobytes()
+        for row in rows
+    )
+    groups: list[IntArray] = []
+    for alike in equal_groups(signatures):
+        members = rows[alike]
+        n_points = starts[members[0] + 1] - starts[members[0]]
+        points = scaled.points[starts[members][:, None] + np.arange(n_points)]
+        close = _balls(points.reshape(len(members), -1), tolerance)
+        groups += [members[places] for places in close]
+    return groups
+
+
+def _balls(vectors: FloatArray, radius: float) -> list[IntArray]:
+    """Rows of (n, d) within `radius`, in every coordinate, of a first one; each taken once."""
+    widest = int(vectors.std(axis=0).argmax())
+    order = np.argsort(vectors[:, widest], kind="stable")
+    sorted_vectors = vectors[order]
+    values = sorted_vectors[:, widest]
+    ends = np.searchsorted(values, values + np.float32(radius), side="right")
+    free: npt.NDArray[np.bool_] = np.ones(len(order), np.bool_)
+    groups = []
+    for first, end in enumerate(ends):
+        if not free[first]:
+            continue
+        window = np.arange(first, end)[free[first:end]]
+        close = (np.abs(sorted_vectors[window] - sorted_vectors[first]) <= radius).all(axis=1)
+        free[window[close]] = False
+        if close.sum() > 1:
+            groups.append(np.sort(order[window[close]]))
+    return groups
+
+
+def extents(batch: DrawingBatch) -> FloatArray:
+    """(N,) float32: the longer side of every drawing, 0 for dots and empty ones."""
+    n_points = np.diff(batch.stroke_starts[batch.drawing_starts])
+    extent = np.zeros(len(batch), np.float32)
+    inked = n_points > 0
+    if inked.any():
+        firsts = batch.stroke_starts[batch.drawing_starts[:-1]][inked]
+        low = np.minimum.reduceat(batch.points, firsts, axis=0)
+        high = np.maximum.reduceat(batch.points, firsts, axis=0)
+        extent[inked] = (high - low).max(axis=1)
+    return extent

@@ -1,0 +1,49 @@
+"""garabato inspect, as typed."""
+
+from __future__ import annotations
+
+import json
+
+from click.testing import CliRunner
+from sketches import write_source
+
+from garabato.cli import main
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, ["inspect", *map(str, arguments)])
+
+
+def test_it_prints_the_counts_and_writes_the_page(sketch_source, tmp_path):
+    page = tmp_path / "page.html"
+    done = run(sketch_source, "--html", page)
+    assert done.exit_code == 0, done.output
+    assert "drawings     400 in 10 categories" in done.stdout
+    assert "identical    none" in done.stdout
+    assert f"look at {page}" in done.stdout
+    row = next(line for line in done.stdout.splitlines() if line.startswith("smiley face"))
+    assert row.split()[2] == "40"
+    assert "<!doctype html>" in page.read_text()
+
+
+def test_json_is_one_document(sketch_source):
+    done = run(sketch_source, "--json")
+    document = json.loads(done.stdout)
+    assert document["n_drawings"] == 400
+    assert document["categories"]["star"]["n"] == 40
+
+
+def test_unreadable_lines_are_told_on_stderr(tmp_path):
+    source = write_source(tmp_path / "source", ["star"], 3, seed=0)
+    with open(source / "star.ndjson", "a") as file:
+        file.write("nonsense\n")
+    done = run(source)
+    assert done.exit_code == 0
+    assert "star.ndjson, line 4" in done.stderr
+    assert "unreadable   1" in done.stdout
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path):
+    done = run(tmp_path / "nowhere")
+    assert done.exit_code == 1
+    assert "does not exist" in done.stderr
