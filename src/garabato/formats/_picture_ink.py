@@ -18,17 +18,21 @@ Image = npt.NDArray[np.float32]  # (H, W) or (H, W, 3), 0..1
 _PAGE_PX, _INK_PX = 1024, 512
 #: The light on the paper is measured on a page of this size, through a window wider than any pen.
 _LIGHT_PX, _WINDOW_PX = 256, 33
-#: A picture is flat where this share of it has one colour, give or take a little (of 1).
-_FLAT_SHARE, _FLAT_TOLERANCE = 0.5, 0.03
+#: A picture is flat where this share of it has one colour, give or take so much (of 255).
+_FLAT_SHARE, _FLAT_TOLERANCE = 0.5, 8
 #: Less contrast than this (of 1) is no ink; nor is what does not stand out this far from the
 #: paper's grain, in standard deviations.
 _LEAST_CONTRAST, _GRAIN = 0.07, 4.0
 #: Ink is connected to what has at least half the full contrast, and has itself a quarter.
 _SURE, _POSSIBLE = 0.5, 0.25
+#: Paper is this many times lighter than a table, and at least this share of the photo.
+_TABLE_CONTRAST, _LEAST_SHEET = 1.4, 0.1
+#: What touches the photo's edge is no ink if a line this long (of the longer side) does not.
+_LEAST_DRAWING = 0.1
 
 
 def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | None:
-    """The ink of a picture, cut out: (h, w) uint8, ink 255, h and w at most 516.
+    """The ink of a picture, cut out: (h, w) uint8, ink 255, h and w at most 512.
 
     `colours` (H, W, 3) uint8, `alpha` (H, W) uint8. None where nothing stands out.
     """
@@ -37,13 +41,16 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
     if _is_light_on_dark(page):
         picture, page = 1 - picture, 1 - page
     light, is_flat = _light(page)
-    ink = _ink(_darkness(page, light), is_flat)
+    darkness = _darkness(page, _resized(light, page))
+    sheet = np.ones((1, 1), np.float32) if is_flat else _sheet(light, darkness)
+    ink = _ink(darkness * _resized(sheet, page), is_flat)
     if ink is None:
         return None
     rows, columns = _inked_part(ink, picture.shape[:2])
-    light = cv2.resize(light, (picture.shape[1], picture.shape[0]))[rows, columns]
     part = _reduced(picture[rows, columns], _INK_PX)
-    closer = _ink(_darkness(part, cv2.resize(light, (part.shape[1], part.shape[0]))), is_flat)
+    light, sheet = (_cut(whole, rows, columns, picture) for whole in (light, sheet))
+    darkness = _darkness(part, _resized(light, part)) * _resized(sheet, part)
+    closer = _ink(darkness, is_flat)
     if closer is None:
         return None
     rows, columns = _inked_part(closer, closer.shape, margin=0)
@@ -52,15 +59,15 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
 
 def _opaque(colours: ByteArray, alpha: ByteArray | None) -> Image:
     """Colours 0..1, what is transparent laid on a ground that the rest stands out from."""
-    picture = colours.astype(np.float32) / 255
+    picture = colours.astype(np.float32) / np.float32(255)
     if alpha is None or alpha.min() > 250:
         return picture
-    seen = alpha.astype(np.float32)[:, :, None] / 255
+    seen = alpha.astype(np.float32)[:, :, None] / np.float32(255)
     if seen.mean() > 0.5:  # a card with ink on it: its holes become card
         ground = np.median(picture[alpha > 127], axis=0).astype(np.float32)
     else:  # ink on nothing: whatever its colour, it is what is seen
         picture, ground = np.zeros_like(picture), np.ones(3, np.float32)
-    return picture * seen + ground * (1 - seen)
+    return np.asarray(picture * seen + ground * (1 - seen), np.float32)
 
 
 def _reduced(picture: Image, longest_px: int) -> Image:
@@ -72,9 +79,25 @@ def _reduced(picture: Image, longest_px: int) -> Image:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
+def _resized(light: Image, picture: Image) -> Image:
+    """`light` in the size of `picture`."""
+    size = picture.shape[1], picture.shape[0]
+    return np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _cut(light: Image, rows: slice, columns: slice, picture: Image) -> Image:
+    """The part of `light`, of any size, that lies on picture[rows, columns], generously."""
+    parts = []
+    for axis, part in enumerate((rows, columns)):
+        factor = light.shape[axis] / picture.shape[axis]
+        first = int(part.start * factor)
+        parts.append(slice(first, max(first + 1, int(np.ceil(part.stop * factor)))))
+    return light[parts[0], parts[1]]
+
+
 def _is_light_on_dark(page: Image) -> bool:
     """Which way the few pixels that differ most from their surroundings differ."""
-    grey = _reduced(cv2.cvtColor(page, cv2.COLOR_RGB2GRAY), _LIGHT_PX * 2)
+    grey = _reduced(np.asarray(cv2.cvtColor(page, cv2.COLOR_RGB2GRAY), np.float32), 2 * _LIGHT_PX)
     around = cv2.medianBlur(np.rint(grey * 255).astype(np.uint8), 2 * _WINDOW_PX - 1)
     difference = grey - around.astype(np.float32) / 255
     return bool((difference**3).mean() > 0)
@@ -83,59 +106,116 @@ def _is_light_on_dark(page: Image) -> bool:
 def _light(page: Image) -> tuple[Image, bool]:
     """The page without its ink, in any size, and whether it is a single colour."""
     levels = np.rint(page * 255).astype(np.uint8)
-    ground = np.array([np.bincount(levels[:, :, c].ravel()).argmax() for c in range(3)]) / 255
-    near = (np.abs(page - ground) <= _FLAT_TOLERANCE).all(axis=2)
-    if near.mean() >= _FLAT_SHARE:
-        return np.tile(ground.astype(np.float32), (1, 1, 1)), True
+    ground = np.array([np.bincount(levels[:, :, c].ravel()).argmax() for c in range(3)], np.int16)
+    away = [np.abs(levels[:, :, c] - ground[c]) for c in range(3)]
+    if (np.maximum(np.maximum(*away[:2]), away[2]) <= _FLAT_TOLERANCE).mean() >= _FLAT_SHARE:
+        return (ground / 255).astype(np.float32)[None, None], True
     small = cv2.medianBlur(_reduced(page, _LIGHT_PX), 3)
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_WINDOW_PX, _WINDOW_PX))
     closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, window, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(cv2.GaussianBlur(closed, (0, 0), _WINDOW_PX / 6), np.float32), False
 
 
+def _sheet(light: Image, darkness: Image) -> Image:
+    """1 on the paper, 0 on the table around it; 1 everywhere where there is no such table.
+
+    A table is darker than the sheet and has a grain, or things on it, that would pass for ink; a
+    shadow on the paper has not.
+    """
+    grey = light.mean(axis=2)
+    bright = grey > _otsu(grey)
+    everywhere = np.ones(grey.shape, np.float32)
+    if bright.all() or grey[bright].mean() < _TABLE_CONTRAST * grey[~bright].mean():
+        return everywhere
+    n, labels, stats, _ = cv2.connectedComponentsWithStats(bright.astype(np.uint8))
+    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    corners = cv2.findNonZero((labels == largest).astype(np.uint8))
+    sheet = np.zeros(grey.shape, np.uint8)
+    cv2.fillConvexPoly(sheet, cv2.convexHull(corners), 1)
+    outside = 1 - sheet
+    sheet = cv2.erode(sheet, np.ones((5, 5), np.uint8), borderValue=1)
+    dark = cv2.resize(darkness, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_NEAREST)
+    is_marked = dark > 2 * _LEAST_CONTRAST
+    if sheet.mean() < _LEAST_SHEET or not outside.any():
+        return everywhere
+    if is_marked[outside > 0].mean() < 2 * is_marked[sheet > 0].mean():
+        return everywhere
+    return sheet.astype(np.float32)
+
+
 def _darkness(page: Image, light: Image) -> Image:
     """How much less of the light than the paper each pixel gives back, 0..1; colours count too."""
-    light = cv2.resize(light, (page.shape[1], page.shape[0]))
-    given_back = page / np.maximum(light, 0.05)
-    darkness = 1 - (given_back.min(axis=2) + given_back.mean(axis=2)) / 2
-    return np.clip(darkness, 0, 1)
+    red, green, blue = np.moveaxis(page / np.maximum(light, 0.05), 2, 0)
+    least = np.minimum(np.minimum(red, green), blue)
+    darkness = 1 - (least + (red + green + blue) / 3) / 2
+    return np.asarray(np.clip(darkness, 0, 1), np.float32)
 
 
 def _ink(darkness: Image, is_flat: bool) -> Image | None:
     """How much ink each pixel has, 0..1; None where there is none."""
     if not is_flat:
-        darkness = cv2.GaussianBlur(darkness, (0, 0), 0.8)
-    paper = np.median(darkness)
-    grain = 1.4826 * float(np.median(np.abs(darkness - paper)))
+        darkness = np.asarray(cv2.GaussianBlur(darkness, (0, 0), 0.8), np.float32)
+    some = darkness[::2, ::2]
+    paper = np.median(some)
+    grain = 1.4826 * float(np.median(np.abs(some - paper)))
     darkness = darkness - paper
-    standing_out = darkness[darkness > max(_LEAST_CONTRAST, _GRAIN * grain)]
+    floor = max(_LEAST_CONTRAST, _GRAIN * grain)
+    standing_out = darkness[darkness > floor]
     if len(standing_out) == 0:
         return None
-    full = float(np.quantile(standing_out, 0.9))
-    possible = max(_POSSIBLE * full, _GRAIN * grain)
-    mask = _connected(darkness > possible, darkness > max(_SURE * full, possible), is_flat)
+    split = _otsu(standing_out)
+    full = float(np.median(standing_out[standing_out >= split]))
+    possible, sure = max(_POSSIBLE * full, floor), max(_SURE * full, split, floor)
+    if not is_flat:
+        possible = max(possible, _of_rules(darkness, possible, sure))
+    mask = _connected(darkness > possible, darkness > sure, is_flat)
     if not mask.any():
         return None
     around = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     least = 0.0 if is_flat else possible / 2
-    return np.where(around, np.clip((darkness - least) / (full - least), 0, 1), 0).astype(
-        np.float32
-    )
+    ink = np.clip((darkness - least) / (full - least), 0, 1)
+    return np.where(around, ink, 0).astype(np.float32)
+
+
+def _otsu(values: Image) -> float:
+    """Otsu's threshold between the two kinds of values, in 0..1."""
+    levels = np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
+    return float(cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[0]) / 255
+
+
+def _of_rules(darkness: Image, possible: float, sure: float) -> float:
+    """How dark what is printed on the paper is: rules, squares, smudges far from any sure ink.
+
+    Paler parts of the ink lie beside sure ones; where much lies elsewhere, it is none.
+    """
+    inked = darkness > sure
+    near = cv2.dilate(inked.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    elsewhere = darkness[(darkness > possible) & ~near]
+    if len(elsewhere) < np.count_nonzero(inked) * 0.5:
+        return 0.0
+    return min(float(np.quantile(elsewhere, 0.98)), 0.9 * sure)
 
 
 def _connected(
     possible: npt.NDArray[np.bool_], sure: npt.NDArray[np.bool_], is_flat: bool
 ) -> npt.NDArray[np.bool_]:
-    """The connected parts of `possible` that are `sure` somewhere, in photos without specks."""
+    """The connected parts of `possible` that are `sure` somewhere.
+
+    In photos without specks, nor what reaches in from beyond the paper.
+    """
     n, labels, stats, _ = cv2.connectedComponentsWithStats(possible.astype(np.uint8))
-    kept = np.zeros(n, bool)
-    kept[np.unique(labels[sure])] = True
-    kept[0] = False
+    n_sure = np.bincount(labels[sure], minlength=n)
+    n_sure[0] = 0
+    kept = n_sure > 0
     if not is_flat and kept.any():
-        areas = stats[:, cv2.CC_STAT_AREA]
+        at_edge = np.zeros(n, bool)
+        for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+            at_edge[edge] = True
+        if n_sure[~at_edge].max() >= _LEAST_DRAWING * max(labels.shape):
+            kept &= ~at_edge
         depth = cv2.distanceTransform(kept[labels].astype(np.uint8), cv2.DIST_L2, 3)
         pen = 2 * float(np.quantile(depth[depth > 0], 0.9))
-        kept &= areas >= max(4.0, 0.4 * pen**2)
+        kept &= stats[:, cv2.CC_STAT_AREA] >= max(4.0, 0.4 * pen**2)
     return np.asarray(kept[labels])
 
 
