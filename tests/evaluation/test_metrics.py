@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score, log_loss, top_k_accuracy_score
 
 from garabato.errors import InputError
-from garabato.evaluation import metrics
+from garabato.evaluation import metrics, similarity
 from garabato.evaluation.similarity import nearest
 
 FloatArray = npt.NDArray[np.float32]
@@ -255,6 +255,20 @@ def test_labels_that_do_not_match_the_embeddings_are_refused() -> None:
 def test_k_beyond_the_ranking_is_refused() -> None:
     with pytest.raises(InputError, match="k is between 1 and the 2 items of a ranking, not 3"):
         metrics.ranking_metrics(on_circle(0, 10, 20), labels(1, 1, 1), k=3)
+
+
+def test_the_memory_for_scores_is_bounded_whatever_the_gallery(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(similarity, "_MAX_SCORE_BYTES", 4 * 100 * 7)
+    points, which = random_set(0, 100)
+    chunks = [len(scores) for _, scores in similarity.similarities(points, points)]
+    assert chunks == [7] * 14 + [2]
+    few = metrics.ranking_metrics(points, which)
+    monkeypatch.undo()
+    np.testing.assert_array_equal(
+        few.average_precision, metrics.ranking_metrics(points, which).average_precision
+    )
 
 
 def test_progress_is_told_how_many_queries_are_done() -> None:

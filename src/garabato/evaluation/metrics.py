@@ -70,15 +70,16 @@ def ranking_metrics(
     gallery_labels: IntArray | None = None,
     *,
     k: int = 10,
-    chunk: int = 256,
+    chunk: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> RankingMetrics:
     """Rank the whole gallery by cosine for each query; an item is relevant if its label is equal.
 
     Embeddings are (Q, D) and (G, D) float32, L2-normalised; labels (Q,) and (G,) integers.
     Without a gallery the queries are ranked against each other, each left out of its own ranking.
-    `chunk` queries are ranked at once, which takes 4 * chunk * G bytes and changes no figure;
-    a gallery may be memory-mapped. `progress` is told the number of queries done.
+    `chunk` queries are ranked at once, which takes 4 * chunk * G bytes (by default at most 1 GiB)
+    and changes no figure; a gallery may be memory-mapped. `progress` is told the number of queries
+    done.
     Raises InputError for shapes that don't match, lengths that aren't 1, NaN, or k beyond the
     ranking.
     """
@@ -132,7 +133,7 @@ def mean_average_precision(
     gallery_embeddings: FloatArray | None = None,
     gallery_labels: IntArray | None = None,
     *,
-    chunk: int = 256,
+    chunk: int | None = None,
 ) -> float:
     """mAP of full rankings by cosine, as in `ranking_metrics`; NaN where nothing is relevant."""
     metrics = ranking_metrics(

@@ -17,18 +17,25 @@ _GRID = 2.0**26
 #: Gallery rows multiplied at once.
 _TILE = 8192
 
+#: Queries compared at once, where the caller doesn't say, and the memory for their scores.
+_MAX_CHUNK = 256
+_MAX_SCORE_BYTES = 2**30
+
 #: Embeddings whose length is further from 1 than this are refused.
 _LENGTH_TOLERANCE = 1e-3
 
 
 def similarities(
-    queries: FloatArray, gallery: FloatArray, chunk: int
+    queries: FloatArray, gallery: FloatArray, chunk: int | None = None
 ) -> Iterator[tuple[int, FloatArray]]:
     """Cosines of all queries (Q, D) with all of a gallery (G, D), `chunk` queries at a time.
 
+    By default as many as 1 GiB of scores allows, at most 256.
     Yields the number of the first query and the scores (q, G) float32 of q of them, each rounded
     once from its exact value. The scores may be changed; the next chunk overwrites them.
     """
+    if chunk is None:
+        chunk = min(_MAX_CHUNK, _MAX_SCORE_BYTES // (4 * max(len(gallery), 1)))
     chunk = max(1, min(chunk, len(queries)))
     scores = np.empty((chunk, len(gallery)), np.float32)
     tile = np.empty((min(_TILE, len(gallery)), gallery.shape[1]))
@@ -56,7 +63,6 @@ def nearest(
     *,
     k: int = 10,
     left_out: IntArray | None = None,
-    chunk: int = 256,
 ) -> tuple[IntArray, FloatArray]:
     """The k items nearest to each query by cosine: rows (Q, k) int64 and scores (Q, k), best first.
 
@@ -68,7 +74,7 @@ def nearest(
     best = np.zeros((len(query_embeddings), k), np.float32)
     if k == 0:
         return rows, best
-    for first, scores in similarities(query_embeddings, gallery_embeddings, chunk):
+    for first, scores in similarities(query_embeddings, gallery_embeddings):
         for i, row in enumerate(scores, start=first):
             if left_out is not None:
                 row[left_out[i]] = -np.inf
