@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from garabato.drawing import ByteArray, IntArray
 from garabato.encoder import FILE_NAME, Encoder
 from garabato.errors import TrainingError, storage_errors
 from garabato.models import Model, create_model
+from garabato.render import RenderSpec
 from garabato.training.batches import TrainingBatches, prefetch
 from garabato.training.calibration import fit_temperature
 from garabato.training.checkpoint import Checkpoint, MetricsLog, load_checkpoint, save_checkpoint
@@ -159,7 +160,7 @@ class _Trainer:
         self._save_checkpoint()
         if self.share_done < 1:
             return RunResult(self.run, None, self.step, self.elapsed_s, interrupted=True)
-        encoder = self._encoder()
+        encoder = self._encoder(self.config.render)
         if self.held_out is not None:
             drawings, labels = self.held_out
             probabilities = encoder.predict(drawings).probabilities
@@ -269,7 +270,7 @@ class _Trainer:
         total = self.config.epochs * self.batches.steps_per_epoch
         return image_size_px(self.config, step / total)
 
-    def _encoder(self) -> Encoder:
+    def _encoder(self, spec: RenderSpec) -> Encoder:
         """The averaged network as an encoder."""
         model = create_model(
             self.config.model,
@@ -278,15 +279,14 @@ class _Trainer:
             **self.config.model_options,
         )
         model.load_state_dict(self.average)
-        return Encoder(
-            model, spec=self.config.render, categories=self.categories, device=self.device
-        )
+        return Encoder(model, spec=spec, categories=self.categories, device=self.device)
 
     def _validate(self) -> float:
-        """Top-1 accuracy on the training drawings kept out."""
+        """Top-1 accuracy on the training drawings kept out, at the size trained on now."""
         assert self.held_out is not None
         drawings, labels = self.held_out
-        probabilities = self._encoder().predict(drawings).probabilities
+        spec = replace(self.config.render, size_px=self._size_at(self.step))
+        probabilities = self._encoder(spec).predict(drawings).probabilities
         return float((probabilities.argmax(1) == labels).mean())
 
     def _save_checkpoint(self) -> None:
