@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from garabato.formats import ReadReport, read_drawings, write_drawings
     from garabato.gallery import Hit, open_gallery
     from garabato.render import RenderSpec, render_batch
-    from garabato.sources import open_source
+    from garabato.sources import download, open_source
     from garabato.training import TrainConfig, load_preset, train
 
     __version__: str
@@ -72,6 +72,7 @@ __all__ = [
     "TrainConfig",
     "TrainingError",
     "__version__",
+    "download",
     "evaluate",
     "export_tfrecord",
     "inspect",
@@ -106,7 +107,7 @@ _ROOMS = {
     "formats": ("ReadReport", "read_drawings", "write_drawings"),
     "gallery": ("Hit", "open_gallery"),
     "render": ("RenderSpec", "render_batch"),
-    "sources": ("open_source",),
+    "sources": ("download", "open_source"),
     "training": ("TrainConfig", "load_preset", "train"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

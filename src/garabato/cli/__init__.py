@@ -11,6 +11,7 @@ from garabato.errors import GarabatoError
 
 #: Command -> (its module, one line of help). `garabato --help` reads only this table.
 COMMANDS = {
+    "download": ("garabato.cli.download", "Fetch drawings from Google's public bucket."),
     "prepare": ("garabato.cli.prepare", "Choose drawings from a source; write a data set."),
     "inspect": ("garabato.cli.inspect", "Count what is in a data set or a source of drawings."),
     "train": ("garabato.cli.train", "Train a network on a data set."),

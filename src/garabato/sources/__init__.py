@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from os import PathLike
+from os import PathLike, fspath
+from pathlib import Path
 
 from garabato.sources.base import Source
+from garabato.sources.bucket import Download, download
 from garabato.sources.folder import FolderSource
+from garabato.sources.starter import STARTER, StarterSource
 
-__all__ = ["FolderSource", "Source", "open_source"]
+__all__ = ["Download", "FolderSource", "Source", "StarterSource", "download", "open_source"]
 
 
 def open_source(path: str | PathLike[str]) -> Source:
-    """The source at `path`: a folder of files with drawings. Raises SourceError."""
+    """The source at `path`: a folder of files with drawings, or "starter", the starter set.
+
+    A folder named `starter` comes before the set of that name. Raises SourceError.
+    """
+    if fspath(path) == STARTER and not Path(path).exists():
+        return StarterSource()
     return FolderSource(path)

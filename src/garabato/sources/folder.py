@@ -12,8 +12,8 @@ from garabato.errors import CategoryError, FormatError, SourceError
 from garabato.formats import ReadReport, read_batches
 from garabato.formats.stream import plain_stem
 
-SUFFIXES = (".ndjson", ".npy")
-_EXPECTED = "files as cat.ndjson or cat.npy, named after their category, were expected"
+SUFFIXES = (".ndjson", ".npy", ".bin")
+_EXPECTED = "files as cat.ndjson, cat.npy or cat.bin, named after their category, were expected"
 
 
 class FolderSource:
