@@ -208,6 +208,14 @@ def test_an_old_data_set_is_replaced_whole(sketch_source, tmp_path):
     assert os.listdir(tmp_path) == ["data"]
 
 
+def test_a_data_set_of_another_version_is_replaced_too(sketch_source, tmp_path):
+    out = tmp_path / "data"
+    prepare(sketch_source, out, categories=1, n_train=5, n_test=2)
+    (out / "dataset.json").write_text('{"format": "garabato dataset", "format_version": 99}')
+    prepare(sketch_source, out, categories=1, n_train=5, n_test=2)
+    assert len(Dataset.open(out).split("train")) == 5
+
+
 def test_an_empty_folder_is_filled_and_missing_parents_are_made(sketch_source, tmp_path):
     (tmp_path / "empty").mkdir()
     for out in (tmp_path / "empty", tmp_path / "a" / "b" / "data"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +18,11 @@ FORMAT_VERSION = 1
 MANIFEST = "dataset.json"
 SPLITS = ("train", "test")
 
+#: The names that a data set's folder holds, in any version of the format.
+_OURS = re.compile(
+    r"dataset\.json|sheets|mean_image\.(npy|png)"
+    r"|(train|test)(-\d{5}-of-\d{5})?\.(parquet|tfrecords)"
+)
 _AGAIN = "make the data set again"
 
 
@@ -91,9 +97,7 @@ def check_replaceable(folder: Path) -> None:
     manifest = _load(folder) if MANIFEST in held else {}
     if manifest.get("format") != FORMAT:
         raise DatasetError(f"{folder} is not a garabato data set and is not replaced; {fix}")
-    ours = {MANIFEST, *manifest.get("also", [])}
-    ours.update(file.name for file, _ in _files(folder, manifest))
-    if others := sorted(held - ours):
+    if others := sorted(name for name in held if not _OURS.fullmatch(name)):
         raise DatasetError(
             f"{folder} holds {', '.join(others)}, which garabato did not write; "
             "move that away or give another folder"

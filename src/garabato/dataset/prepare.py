@@ -95,7 +95,6 @@ def prepare(
             "categories": names,
             "counts": {name: _counts(splits[name], candidates[name]) for name in names},
             "unreadable": _describe_unreadable(own_report, files),
-            "also": [SHEETS] if sheets else [],
         }
         _write(folder, splits, known)
         if sheets:

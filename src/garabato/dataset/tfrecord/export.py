@@ -80,7 +80,6 @@ def export_tfrecord(
             "storage": "tfrecord",
             "image": {"size_px": spec.size_px, "rendered": spec.to_dict()},
             "features": {**FEATURES, **features},
-            "also": [f"{MEAN_IMAGE}.npy", f"{MEAN_IMAGE}.png"],
             "splits": splits,
         }
         for written_anew in ("format", "format_version", "garabato"):
