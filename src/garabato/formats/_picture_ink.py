@@ -6,6 +6,8 @@ closely as the picture allows.
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -18,13 +20,16 @@ Image = npt.NDArray[np.float32]  # (H, W) or (H, W, 3), 0..1
 _PAGE_PX, _INK_PX = 1024, 512
 #: The light on the paper is measured on a page of this size, through a window wider than any pen.
 _LIGHT_PX, _WINDOW_PX = 256, 33
-#: A picture is flat where this share of it has one colour, give or take so much (of 255).
-_FLAT_SHARE, _FLAT_TOLERANCE = 0.5, 8
+#: A picture is flat where this share of it, and of its edges, has one colour, give or take so much
+#: (of 255), and where it has no grain but less than this (of 1).
+_FLAT_SHARE, _FLAT_TOLERANCE, _FLAT_GRAIN = 0.5, 8, 0.01
 #: Less contrast than this (of 1) is no ink; nor is what does not stand out this far from the
 #: paper's grain, in standard deviations.
-_LEAST_CONTRAST, _GRAIN = 0.07, 4.0
+_LEAST_CONTRAST, _GRAIN = 0.07, 5.0
 #: Ink is connected to what has at least half the full contrast, and has itself a quarter.
 _SURE, _POSSIBLE = 0.5, 0.25
+#: Rules on the paper reach its edges at least so often.
+_N_RULE_ENDS = 6
 #: Paper is this many times lighter than a table, and at least this share of the photo.
 _TABLE_CONTRAST, _LEAST_SHEET = 1.4, 0.1
 #: What touches the photo's edge is no ink if a line this long (of the longer side) does not.
@@ -108,7 +113,8 @@ def _light(page: Image) -> tuple[Image, bool]:
     levels = np.rint(page * 255).astype(np.uint8)
     ground = np.array([np.bincount(levels[:, :, c].ravel()).argmax() for c in range(3)], np.int16)
     away = [np.abs(levels[:, :, c] - ground[c]) for c in range(3)]
-    if (np.maximum(np.maximum(*away[:2]), away[2]) <= _FLAT_TOLERANCE).mean() >= _FLAT_SHARE:
+    near = np.maximum(np.maximum(*away[:2]), away[2]) <= _FLAT_TOLERANCE
+    if near.mean() >= _FLAT_SHARE and np.concatenate(_edges(near)).mean() >= _FLAT_SHARE:
         return (ground / 255).astype(np.float32)[None, None], True
     small = cv2.medianBlur(_reduced(page, _LIGHT_PX), 3)
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_WINDOW_PX, _WINDOW_PX))
@@ -127,7 +133,7 @@ def _sheet(light: Image, darkness: Image) -> Image:
     everywhere = np.ones(grey.shape, np.float32)
     if bright.all() or grey[bright].mean() < _TABLE_CONTRAST * grey[~bright].mean():
         return everywhere
-    n, labels, stats, _ = cv2.connectedComponentsWithStats(bright.astype(np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(bright.astype(np.uint8))
     largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
     corners = cv2.findNonZero((labels == largest).astype(np.uint8))
     sheet = np.zeros(grey.shape, np.uint8)
@@ -144,30 +150,29 @@ def _sheet(light: Image, darkness: Image) -> Image:
 
 
 def _darkness(page: Image, light: Image) -> Image:
-    """How much less of the light than the paper each pixel gives back, 0..1; colours count too."""
+    """How much less of the light than the paper each pixel gives back, up to 1; colours count too."""
     red, green, blue = np.moveaxis(page / np.maximum(light, 0.05), 2, 0)
     least = np.minimum(np.minimum(red, green), blue)
     darkness = 1 - (least + (red + green + blue) / 3) / 2
-    return np.asarray(np.clip(darkness, 0, 1), np.float32)
+    return np.asarray(darkness, np.float32)  # below 0 for the lighter grains of the paper
 
 
 def _ink(darkness: Image, is_flat: bool) -> Image | None:
     """How much ink each pixel has, 0..1; None where there is none."""
+    is_flat = is_flat and _grain(darkness) < _FLAT_GRAIN
     if not is_flat:
         darkness = np.asarray(cv2.GaussianBlur(darkness, (0, 0), 0.8), np.float32)
-    some = darkness[::2, ::2]
-    paper = np.median(some)
-    grain = 1.4826 * float(np.median(np.abs(some - paper)))
-    darkness = darkness - paper
-    floor = max(_LEAST_CONTRAST, _GRAIN * grain)
+    darkness = darkness - np.median(darkness[::2, ::2])
+    floor = max(_LEAST_CONTRAST, _GRAIN * _grain(darkness))
     standing_out = darkness[darkness > floor]
     if len(standing_out) == 0:
         return None
     split = _otsu(standing_out)
     full = float(np.median(standing_out[standing_out >= split]))
-    possible, sure = max(_POSSIBLE * full, floor), max(_SURE * full, split, floor)
-    if not is_flat:
-        possible = max(possible, _of_rules(darkness, possible, sure))
+    possible, sure = max(_POSSIBLE * full, floor), max(_SURE * full, floor)
+    printed = _printed(darkness, possible, max(sure, split), is_flat)
+    if printed:
+        possible, sure = max(possible, printed), max(sure, split)
     mask = _connected(darkness > possible, darkness > sure, is_flat)
     if not mask.any():
         return None
@@ -177,23 +182,39 @@ def _ink(darkness: Image, is_flat: bool) -> Image | None:
     return np.where(around, ink, 0).astype(np.float32)
 
 
+def _grain(darkness: Image) -> float:
+    """The standard deviation of the paper's grain, its ink set aside."""
+    some = darkness[::2, ::2]
+    return 1.4826 * float(np.median(np.abs(some - np.median(some))))
+
+
+def _edges(page: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+    return page[0], page[-1], page[:, 0], page[:, -1]
+
+
 def _otsu(values: Image) -> float:
     """Otsu's threshold between the two kinds of values, in 0..1."""
     levels = np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
     return float(cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[0]) / 255
 
 
-def _of_rules(darkness: Image, possible: float, sure: float) -> float:
-    """How dark what is printed on the paper is: rules, squares, smudges far from any sure ink.
+def _printed(darkness: Image, possible: float, sure: float, is_flat: bool) -> float:
+    """How dark what is printed on the paper is: rules, squares, smudges; 0.0 where nothing is.
 
-    Paler parts of the ink lie beside sure ones; where much lies elsewhere, it is none.
+    Paler parts of the ink lie beside sure ones; where much that is pale lies elsewhere, it is none
+    of the drawing, unless the picture is flat: there it must reach the edges, as rules do.
     """
     inked = darkness > sure
     near = cv2.dilate(inked.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
-    elsewhere = darkness[(darkness > possible) & ~near]
-    if len(elsewhere) < np.count_nonzero(inked) * 0.5:
+    elsewhere = (darkness > possible) & ~near
+    if np.count_nonzero(elsewhere) < np.count_nonzero(inked) * 0.5:
         return 0.0
-    return min(float(np.quantile(elsewhere, 0.98)), 0.9 * sure)
+    n_at_edges = sum(
+        np.count_nonzero(np.diff(edge.astype(np.int8)) > 0) for edge in _edges(elsewhere)
+    )
+    if is_flat and n_at_edges < _N_RULE_ENDS:
+        return 0.0
+    return min(float(np.quantile(darkness[elsewhere], 0.98)), 0.9 * sure)
 
 
 def _connected(
@@ -209,9 +230,9 @@ def _connected(
     kept = n_sure > 0
     if not is_flat and kept.any():
         at_edge = np.zeros(n, bool)
-        for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        for edge in _edges(labels):
             at_edge[edge] = True
-        if n_sure[~at_edge].max() >= _LEAST_DRAWING * max(labels.shape):
+        if n_sure[~at_edge].max(initial=0) >= _LEAST_DRAWING * max(labels.shape):
             kept &= ~at_edge
         depth = cv2.distanceTransform(kept[labels].astype(np.uint8), cv2.DIST_L2, 3)
         pen = 2 * float(np.quantile(depth[depth > 0], 0.9))
@@ -221,7 +242,7 @@ def _connected(
 
 def _inked_part(ink: Image, shape: tuple[int, ...], margin: float = 0.05) -> tuple[slice, slice]:
     """Rows and columns, in a picture of `shape`, of the ink found in a reduced one."""
-    inked = ink > 0
+    inked = ink > 0.02
     found = []
     for axis in (1, 0):
         where = np.flatnonzero(inked.any(axis=axis))

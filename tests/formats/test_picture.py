@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import gzip
+import io
+import random
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from sketches import sketch
+
+from garabato.errors import FormatError
+from garabato.formats import picture, read_drawings
+
+Grey = npt.NDArray[np.float32]  # (H, W), 0..1
+
+WIDTH, HEIGHT = 640, 480
+
+
+def _ink(
+    category: str = "house", *, box: int = 300, at: tuple[int, int] = (120, 90), pen: int = 6
+) -> Grey:
+    """How much ink each pixel of a page has, edges smooth."""
+    page = np.zeros((4 * HEIGHT, 4 * WIDTH), np.uint8)
+    for stroke in sketch(category, 0).strokes:
+        points = (stroke.T * (box / 255) + at) * 4
+        cv2.polylines(page, [np.rint(points).astype(np.int32)], False, 255, 4 * pen)
+    return cv2.resize(page, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+
+
+def _save(folder: Path, page: npt.NDArray[np.floating], suffix: str = "png", **how: object) -> Path:
+    path = folder / f"cat.{suffix}"
+    Image.fromarray(np.clip(np.rint(page * 255), 0, 255).astype(np.uint8)).save(path, **how)
+    return path
+
+
+def _read(path: Path) -> npt.NDArray[np.uint8]:
+    (drawing,) = read_drawings(path)
+    assert drawing.bitmap is not None
+    return drawing.bitmap
+
+
+def _assert_is_the_ink(found: npt.NDArray[np.uint8], truth: Grey, within_px: int = 3) -> None:
+    """Both have ink at the same places of their boxes, give or take some px of 200."""
+    boxes = []
+    for ink in (found.astype(np.float32) / 255, truth):
+        mask = ink > 0.4
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        cut = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
+        boxes.append(cv2.resize(cut, (200, 200), interpolation=cv2.INTER_NEAREST))
+    near = [cv2.dilate(box, np.ones((2 * within_px + 1,) * 2, np.uint8)) for box in boxes]
+    assert (boxes[0] <= near[1]).mean() > 0.998
+    assert (boxes[1] <= near[0]).mean() > 0.998
+
+
+@pytest.fixture(scope="module")
+def noise() -> Grey:
+    return np.random.default_rng(0).standard_normal((HEIGHT, WIDTH)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("suffix", "how"), [("png", {}), ("jpg", {"quality": 30}), ("webp", {})])
+def test_dark_ink_on_white_is_found_in_all_formats(tmp_path, suffix, how):
+    ink = _ink()
+    _assert_is_the_ink(_read(_save(tmp_path, 1 - ink, suffix, **how)), ink)
+
+
+def test_the_format_is_told_by_content(tmp_path):
+    ink = _ink()
+    path = _save(tmp_path, 1 - ink)
+    named = path.rename(tmp_path / "holiday.txt")
+    _assert_is_the_ink(_read(named), ink)
+    named.write_bytes(gzip.compress(named.read_bytes()))
+    _assert_is_the_ink(_read(named), ink)
+
+
+def test_light_ink_on_dark_is_found(tmp_path):
+    ink = _ink()
+    _assert_is_the_ink(_read(_save(tmp_path, ink * 0.8 + 0.1)), ink)
+
+
+@pytest.mark.parametrize("colour", [(1, 0.85, 0), (0.2, 0.4, 1), (0.9, 0.3, 0.3)])
+def test_coloured_ink_is_found(tmp_path, colour):
+    ink = _ink()[:, :, None]
+    _assert_is_the_ink(_read(_save(tmp_path, 1 - ink * (1 - np.array(colour)))), ink[:, :, 0])
+
+
+@pytest.mark.parametrize("pen", [1, 3, 24])
+def test_thin_and_thick_pens_are_found(tmp_path, pen):
+    ink = _ink(pen=pen)
+    _assert_is_the_ink(_read(_save(tmp_path, 1 - ink)), ink)
+
+
+def test_a_small_drawing_on_a_large_page_is_looked_at_closely(tmp_path):
+    page = np.ones((1500, 2000), np.float32)
+    ink = _ink()
+    page[900 : 900 + HEIGHT, 300 : 300 + WIDTH] = 1 - ink
+    found = _read(_save(tmp_path, page))
+    assert 280 < max(found.shape) < 330  # as drawn: a box of 300 px and the pen
+    _assert_is_the_ink(found, ink)
+
+
+def test_ink_is_cut_out_and_bounded(tmp_path):
+    found = _read(_save(tmp_path, np.kron(1 - _ink("circle"), np.ones((2, 2)))))
+    assert max(found.shape) <= 512
+    assert found.dtype == np.uint8
+    assert found.max() == 255
+    assert all(edge.any() for edge in (found[0], found[-1], found[:, 0], found[:, -1]))
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_ink_on_nothing_is_what_is_seen(tmp_path, value):
+    ink = _ink()
+    picture = np.full((HEIGHT, WIDTH, 4), value, np.float32)
+    picture[:, :, 3] = ink
+    _assert_is_the_ink(_read(_save(tmp_path, picture)), ink)
+
+
+def test_a_card_with_transparent_corners_is_a_card(tmp_path):
+    ink = _ink()
+    card = np.zeros((HEIGHT, WIDTH, 4), np.float32)
+    card[:, :, :3] = (0.9 - 0.8 * ink)[:, :, None]
+    card[:, :, 3] = cv2.rectangle(np.zeros((HEIGHT, WIDTH)), (30, 30), (610, 450), 1, -1)
+    card[:, :, :3] *= card[:, :, 3:]
+    _assert_is_the_ink(_read(_save(tmp_path, card)), ink)
+
+
+def test_a_photo_with_uneven_light_and_grain_is_read(tmp_path, noise):
+    ink = cv2.GaussianBlur(_ink(), (0, 0), 0.8)
+    light = 0.5 + 0.4 * np.linspace(0, 1, WIDTH, dtype=np.float32)[None, :]
+    light = light * np.where(np.arange(HEIGHT) > 250, 0.7, 1)[:, None]  # a shadow
+    page = cv2.GaussianBlur(light, (0, 0), 5) * (1 - 0.7 * ink) + 0.02 * noise
+    _assert_is_the_ink(_read(_save(tmp_path, page, "jpg", quality=75)), ink)
+
+
+def test_rules_on_the_paper_are_no_ink(tmp_path, noise):
+    ink = _ink()
+    rules = np.where(np.arange(HEIGHT) % 25 < 2, 0.3, 0.0)[:, None]
+    page = (0.9 - rules) * (1 - 0.8 * ink) + 0.01 * noise
+    _assert_is_the_ink(_read(_save(tmp_path, page)), ink)
+
+
+def test_the_table_around_a_sheet_is_no_ink(tmp_path, noise):
+    ink = _ink(box=220, at=(200, 120))
+    sheet = cv2.fillConvexPoly(
+        np.zeros((HEIGHT, WIDTH), np.float32),
+        np.array([[100, 60], [560, 50], [580, 420], [90, 430]]), 1.0,
+    )  # fmt: skip
+    table = 0.35 + 0.08 * cv2.GaussianBlur(noise, (0, 0), 2) * 5
+    page = np.where(sheet > 0, 0.9 * (1 - 0.8 * ink), table) + 0.01 * noise
+    _assert_is_the_ink(_read(_save(tmp_path, page)), ink)
+
+
+def test_a_photo_is_read_upright(tmp_path):
+    ink = _ink()
+    turned = Image.fromarray(np.rint((1 - ink) * 255).astype(np.uint8)).rotate(90, expand=True)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # "turn by 90 degrees clockwise to see it upright"
+    path = tmp_path / "cat.jpg"
+    turned.save(path, exif=exif, quality=90)
+    _assert_is_the_ink(_read(path), ink)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "I;16"])
+def test_all_kinds_of_pixels_are_read(tmp_path, mode):
+    ink = _ink()
+    image = Image.fromarray(np.rint((1 - ink) * 255).astype(np.uint8))
+    if mode == "I;16":
+        image = Image.fromarray(np.rint((1 - ink) * 65535).astype(np.uint16))
+    else:
+        image = image.convert(mode)
+    path = tmp_path / "cat.png"
+    image.save(path)
+    _assert_is_the_ink(_read(path), ink)
+
+
+@pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
+def test_a_blank_picture_says_that_no_ink_was_found(tmp_path, value, noise):
+    for page in (np.full((HEIGHT, WIDTH), value), np.clip(value + 0.02 * noise, 0, 1)):
+        with pytest.raises(FormatError, match=r"cat\.png: the picture is blank: no ink stands out"):
+            list(read_drawings(_save(tmp_path, page)))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 300), (2, 2), (300, 3)])
+def test_tiny_pictures_are_read_or_blank(tmp_path, size):
+    page = np.ones(size)
+    page[:, : max(1, size[1] // 9)] = 0
+    path = _save(tmp_path, page)
+    try:
+        assert _read(path).any()
+    except FormatError as error:
+        assert "blank" in error.problem  # noqa: PT017 - either is right
+
+
+def _png(width: int, height: int) -> bytes:
+    """A PNG that claims a size and has hardly a pixel."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(b"\0" * 100))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("size", [(9000, 9000), (40_000, 40_000), (2**31 - 1, 2**31 - 1)])
+def test_gigapixels_are_refused_by_the_header(tmp_path, size):
+    path = tmp_path / "cat.png"
+    path.write_bytes(_png(*size))
+    with pytest.raises(FormatError, match="more than 64 million pixels"):
+        list(read_drawings(path))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_a_truncated_picture_says_so(tmp_path, suffix):
+    path = _save(tmp_path, 1 - _ink(), suffix)
+    data = path.read_bytes()
+    for n_kept in (12, 40, len(data) // 2):
+        path.write_bytes(data[:n_kept])
+        with pytest.raises(FormatError, match=r"a truncated or damaged picture"):
+            list(read_drawings(path))
+
+
+def test_a_heavy_file_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(picture, "MAX_BYTES", 100)
+    with pytest.raises(FormatError, match="bigger than the"):
+        list(read_drawings(_save(tmp_path, 1 - _ink())))
+
+
+def _small(suffix: str) -> bytes:
+    stream = io.BytesIO()
+    page = cv2.resize(1 - _ink(), (64, 48), interpolation=cv2.INTER_AREA)
+    Image.fromarray((page * 255).astype(np.uint8)).save(stream, {"jpg": "jpeg"}.get(suffix, suffix))
+    return stream.getvalue()
+
+
+_SMALL = {suffix: _small(suffix) for suffix in ("png", "jpg", "webp")}
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(sorted(_SMALL)), st.integers(1, 6), st.randoms(use_true_random=False))
+def test_mutated_pictures_are_read_or_refused(
+    tmp_path_factory, suffix: str, n_changes: int, chance: random.Random
+):
+    mutated = bytearray(_SMALL[suffix])
+    for _ in range(n_changes):
+        mutated[chance.randrange(12, len(mutated))] = chance.randrange(256)
+    path = tmp_path_factory.mktemp("mutated") / f"cat.{suffix}"
+    path.write_bytes(mutated)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            drawings = list(read_drawings(path))
+        except FormatError:
+            return
+    assert all(d.bitmap is not None and d.bitmap.any() for d in drawings)
