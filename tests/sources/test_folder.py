@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import gzip
+import logging
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sketches import make_drawings
+from PIL import Image
+from sketches import make_drawings, sketch
 
+from garabato.drawing import Drawing
 from garabato.errors import CategoryError, FormatError, SourceError
 from garabato.formats import ReadReport, write_drawings
 from garabato.sources import open_source
+from garabato.sources.folder import category_of
 
 
 def test_the_categories_are_the_names_of_the_files(sketch_source):
@@ -33,8 +38,6 @@ def test_a_misspelt_category_gets_the_nearest_suggested(sketch_source):
 
 
 def test_gzipped_files_belong_to_their_category(tmp_path):
-    import gzip
-
     write_drawings(tmp_path / "star.ndjson", make_drawings(["star"], 2, seed=0))
     data = (tmp_path / "star.ndjson").read_bytes()
     (tmp_path / "house.ndjson.gz").write_bytes(gzip.compress(data))
@@ -66,6 +69,91 @@ def test_a_file_that_cannot_be_read_is_counted_and_the_others_go_on(tmp_path):
     assert "the file is empty" in report.lines()[0]
     with pytest.raises(FormatError, match="the file is empty"):
         list(open_source(tmp_path).read("star", strict=True))
+
+
+def test_without_a_report_what_cannot_be_read_is_logged(tmp_path, caplog):
+    (tmp_path / "cat.ndjson").write_bytes(b"")
+    with caplog.at_level(logging.WARNING, "garabato"):
+        assert list(open_source(tmp_path).read("cat")) == []
+    assert "1 unreadable: the file is empty" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "category"),
+    [
+        ("cat.ndjson", "cat"),
+        ("The Eiffel Tower.bin", "The Eiffel Tower"),
+        ("full_simplified_t-shirt.ndjson.gz", "t-shirt"),
+        ("full_numpy_bitmap_alarm clock.npy", "alarm clock"),
+        ("sketchrnn_cat.npz", "cat"),
+        ("cat.full.npz", "cat"),
+    ],
+)
+def test_files_named_as_google_names_its_downloads_belong_to_their_category(name, category):
+    assert category_of(Path(name)) == category
+
+
+def test_all_formats_with_many_drawings_are_found(tmp_path):
+    drawings = make_drawings(["star"], 3, seed=0)
+    for name in ("a.ndjson", "b.bin", "c.npz"):
+        write_drawings(tmp_path / name, drawings)
+    write_drawings(tmp_path / "d.npy", [Drawing(bitmap=np.ones((28, 28), np.uint8))])
+    (tmp_path / ".hidden.ndjson").write_text("not looked at")
+    source = open_source(tmp_path)
+    assert list(source.categories()) == ["a", "b", "c", "d"]
+    assert [sum(map(len, source.read(name, strict=True))) for name in "abcd"] == [3, 3, 3, 1]
+
+
+def _picture(path: Path, category: str, seed: int) -> None:
+    from garabato.drawing import DrawingBatch
+    from garabato.render import RenderSpec, render_batch
+
+    path.parent.mkdir(exist_ok=True)
+    drawing = sketch(category, seed)
+    if path.suffix == ".svg":
+        write_drawings(path, [drawing])
+    else:
+        spec = RenderSpec(size_px=90 + seed)
+        (image,) = render_batch(DrawingBatch.from_drawings([drawing]), spec)
+        Image.fromarray(255 - image).save(path)
+
+
+def test_folders_of_pictures_are_categories_and_come_as_strokes(tmp_path):
+    for number, name in enumerate(["1.png", "2.JPG", "3.svg", "4.webp"]):
+        _picture(tmp_path / "star" / name, "star", number)
+    _picture(tmp_path / "house" / "1.png", "house", 0)
+    (tmp_path / "star" / "notes.txt").write_text("hello")
+    source = open_source(tmp_path)
+    assert [(name, len(files)) for name, files in source.categories().items()] == [
+        ("house", 1),
+        ("star", 4),
+    ]
+    (batch,) = source.read("star", strict=True)
+    assert batch.bitmaps is None
+    assert batch.key_ids == ["star/1.png", "star/2.JPG", "star/3.svg", "star/4.webp"]
+    assert set(batch.categories) == {"star"}
+    assert all(not drawing.is_empty for drawing in batch)
+
+
+def test_pictures_in_the_folder_itself_are_of_its_category(tmp_path):
+    _picture(tmp_path / "star" / "1.png", "star", 0)
+    source = open_source(tmp_path / "star")
+    assert list(source.categories()) == ["star"]
+    assert [len(batch) for batch in source.read("star")] == [1]
+
+
+def test_pictures_beside_drawing_files_are_not_taken_for_drawings(tmp_path):
+    write_drawings(tmp_path / "star.ndjson", make_drawings(["star"], 2, seed=0))
+    _picture(tmp_path / "sheets" / "star.png", "star", 0)
+    assert list(open_source(tmp_path).categories()) == ["star"]
+
+
+def test_a_damaged_picture_is_counted_and_the_others_read(tmp_path):
+    _picture(tmp_path / "star" / "1.png", "star", 0)
+    (tmp_path / "star" / "2.png").write_bytes((tmp_path / "star" / "1.png").read_bytes()[:50])
+    report = ReadReport()
+    assert [len(batch) for batch in open_source(tmp_path).read("star", report=report)] == [1]
+    assert (report.n_read, report.n_unreadable) == (1, 1)
 
 
 def test_unreadable_lines_are_counted_once(tmp_path):

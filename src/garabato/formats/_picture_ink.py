@@ -150,7 +150,7 @@ def _sheet(light: Image, darkness: Image) -> Image:
 
 
 def _darkness(page: Image, light: Image) -> Image:
-    """How much less of the light than the paper each pixel gives back, up to 1; colours count too."""
+    """How much less of the light than the paper each pixel gives back; colours count too."""
     red, green, blue = np.moveaxis(page / np.maximum(light, 0.05), 2, 0)
     least = np.minimum(np.minimum(red, green), blue)
     darkness = 1 - (least + (red + green + blue) / 3) / 2

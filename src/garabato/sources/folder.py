@@ -1,7 +1,8 @@
-"""A folder of drawing files, one category a file, named as Google names them."""
+"""A folder of drawings: files named as Google names them, or folders of pictures."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -12,14 +13,30 @@ from garabato.errors import CategoryError, FormatError, SourceError
 from garabato.formats import ReadReport, read_batches
 from garabato.formats.stream import plain_stem
 
-SUFFIXES = (".ndjson", ".npy", ".bin")
-_EXPECTED = "files as cat.ndjson, cat.npy or cat.bin, named after their category, were expected"
+#: Files with many drawings of one category, plain or with ".gz" behind.
+SUFFIXES = (".ndjson", ".npy", ".bin", ".npz")
+#: Files with one drawing.
+PICTURE_SUFFIXES = (".svg", ".png", ".jpg", ".jpeg", ".webp")
+#: What Google's downloads are named with besides the category ("full_simplified_cat.ndjson").
+_PREFIXES = (
+    "full_simplified_", "full_raw_", "full_binary_", "full_numpy_bitmap_", "sketchrnn_",
+)  # fmt: skip
+_EXPECTED = (
+    "files as cat.ndjson, cat.bin, cat.npy or cat.npz, named after their category, "
+    "or folders of pictures as cat/1.png were expected"
+)
+_PICTURES_A_BATCH = 256
+
+_log = logging.getLogger(__name__)
 
 
 class FolderSource:
-    """The drawings of a folder; a file's name without suffix is the category of its drawings.
+    """The drawings of a folder, by category.
 
-    Raises SourceError where `path` is no folder, or one without drawings.
+    A file's name without suffix is the category of its drawings, whatever they say themselves.
+    Where there are no such files, pictures belong to the category their folder is named after;
+    they come traced into strokes, with "cat/1.png" as key_id. Raises SourceError where `path` is
+    no folder, or one without drawings.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
@@ -35,49 +52,97 @@ class FolderSource:
     ) -> Iterator[DrawingBatch]:
         """The drawings of one category in batches, in the order of its files.
 
-        A file that cannot be read at all is passed over and counted in `report`, as a line is;
-        with `strict` it raises. Raises CategoryError for a category the folder has not.
+        A file that cannot be read at all is passed over and counted in `report`, as a line is
+        (without a report it is logged); with `strict` it raises. Raises CategoryError for a
+        category the folder has not.
         """
         if category not in self._files:
             nearest = nearest_category(category, self._files)
             hint = f"; did you mean {nearest!r}?" if nearest else ""
             raise CategoryError(f"{self.path} has no category {category!r}{hint}")
+        told = ReadReport() if report is None else report
+        pictures: list[DrawingBatch] = []
         for file in self._files[category]:
-            yield from self._read_file(file, category, strict, report or ReadReport())
-
-    def _read_file(
-        self, file: Path, category: str, strict: bool, report: ReadReport
-    ) -> Iterator[DrawingBatch]:
-        before = report.n_unreadable
-        try:
-            for batch in read_batches(file, strict=strict, report=report):
-                yield batch.replace(categories=[category] * len(batch))
-        except FormatError as error:
-            if strict:
-                raise
-            if report.n_unreadable == before:  # not already told line by line
-                report.add(error)
+            for batch in _read_file(file, strict, told):
+                named = batch.replace(categories=[category] * len(batch))
+                if not _is_picture(file):
+                    yield named
+                    continue
+                pictures.append(_as_strokes(named, f"{category}/{file.name}"))
+                if len(pictures) == _PICTURES_A_BATCH:
+                    yield DrawingBatch.concatenate(pictures)
+                    pictures = []
+        if pictures:
+            yield DrawingBatch.concatenate(pictures)
+        if report is None:
+            for line in told.lines():
+                _log.warning("%s", line)
 
     def _find(self) -> dict[str, list[Path]]:
         if not self.path.is_dir():
             what = "is not a folder" if self.path.exists() else "does not exist"
             raise SourceError(f"{self.path} {what}; a folder with {_EXPECTED}")
-        found: dict[str, list[Path]] = {}
         try:
-            for file in sorted(self.path.iterdir()):
-                if file.name.removesuffix(".gz").endswith(SUFFIXES) and file.is_file():
-                    found.setdefault(plain_stem(file), []).append(file)
-        except PermissionError:
-            raise SourceError(f"{self.path} cannot be listed: permission denied") from None
+            files = _visible(self.path)
+            found = _by_category(files) or _pictures_by_category(self.path, files)
+        except PermissionError as error:
+            raise SourceError(f"{error.filename} cannot be listed: permission denied") from None
         if not found:
-            raise SourceError(f"{self.path} holds no drawings; {_EXPECTED}{self._subfolders()}")
+            hint = ""
+            if folders := [f.name for f in files if f.is_dir() and _by_category(_visible(f))]:
+                hint = f"; its folders {', '.join(folders)} hold some: give one of them"
+            raise SourceError(f"{self.path} holds no drawings; {_EXPECTED}{hint}")
         return dict(sorted(found.items()))
 
-    def _subfolders(self) -> str:
-        """A hint at the folders below that hold drawings."""
-        names = sorted(
-            folder.name
-            for folder in self.path.iterdir()
-            if folder.is_dir() and any(f.name.endswith(SUFFIXES) for f in folder.iterdir())
-        )
-        return f"; its folders {', '.join(names)} hold some: give one of them" if names else ""
+
+def category_of(file: Path) -> str:
+    """The category a file is named after: "cat" for "full_simplified_cat.ndjson.gz"."""
+    name = plain_stem(file).removesuffix(".full")
+    for prefix in _PREFIXES:
+        name = name.removeprefix(prefix)
+    return name
+
+
+def _read_file(file: Path, strict: bool, report: ReadReport) -> Iterator[DrawingBatch]:
+    before = report.n_unreadable
+    try:
+        yield from read_batches(file, strict=strict, report=report)
+    except FormatError as error:
+        if strict:
+            raise
+        if report.n_unreadable == before:  # not already told line by line
+            report.add(error)
+
+
+def _as_strokes(batch: DrawingBatch, key_id: str) -> DrawingBatch:
+    """Traced, as pictures are of all sizes and a category's drawings of one kind."""
+    if batch.bitmaps is not None:
+        from garabato.trace import trace_batch
+
+        batch = trace_batch(batch)
+    return batch.replace(key_ids=[key_id])
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if not file.name.startswith("."))
+
+
+def _by_category(files: list[Path]) -> dict[str, list[Path]]:
+    found: dict[str, list[Path]] = {}
+    for file in files:
+        if file.name.lower().removesuffix(".gz").endswith(SUFFIXES) and file.is_file():
+            found.setdefault(category_of(file), []).append(file)
+    return found
+
+
+def _pictures_by_category(path: Path, files: list[Path]) -> dict[str, list[Path]]:
+    found = {}
+    for folder in [path, *(file for file in files if file.is_dir())]:
+        inside = files if folder is path else _visible(folder)
+        if pictures := [file for file in inside if _is_picture(file) and file.is_file()]:
+            found[folder.resolve().name] = pictures
+    return found
+
+
+def _is_picture(file: Path) -> bool:
+    return file.suffix.lower() in PICTURE_SUFFIXES
