@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from sketches import SKETCH_CATEGORIES, write_source
+from bucket_server import BucketServer, serving, simplified_file
+from sketches import SKETCH_CATEGORIES, make_drawings, write_source
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -33,20 +34,25 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder where the shell recipes have been run, beside a folder `simplified`."""
     desk = tmp_path_factory.mktemp("desk")
     write_source(desk / "simplified", SKETCH_CATEGORIES[:6], per_category=40, seed=3)
-    for recipe in recipes("bash"):
-        for size, small in SMALLER.items():
-            assert size in README, f"{size} is no longer in README: bring SMALLER up to date"
-            recipe = recipe.replace(size, small)
-        run(["bash", "-euo", "pipefail", "-c", recipe], desk)
+    with serving(BucketServer()) as bucket:
+        for name, shown in (("cat", "circle"), ("dog", "star")):
+            content = simplified_file(make_drawings([shown], 20, seed=0))
+            bucket.add(f"/full/simplified/{name}.ndjson", content)
+        for recipe in recipes("bash"):
+            for size, small in SMALLER.items():
+                assert size in README, f"{size} is no longer in README: bring SMALLER up to date"
+                recipe = recipe.replace(size, small)
+            shell = ["bash", "-euo", "pipefail", "-c", recipe]
+            run(shell, desk, GARABATO_BUCKET=bucket.url)
     return desk
 
 
-def run(command: list[str], folder: Path) -> str:
+def run(command: list[str], folder: Path, **variables: str) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, "PATH": path, **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -58,6 +64,7 @@ def run(command: list[str], folder: Path) -> str:
 def test_the_shell_recipes_leave_what_they_say(desk: Path) -> None:
     for made in ("data/dataset.json", "run/encoder.safetensors", "report/report.html", "hits.png"):
         assert (desk / made).is_file(), made
+    assert len((desk / "drawings" / "dog.ndjson").read_text().splitlines()) == 20
     assert (desk / "my.gallery").is_dir()
 
 

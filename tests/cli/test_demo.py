@@ -7,9 +7,13 @@ from pathlib import Path
 
 import cv2
 import pytest
+from bucket_server import BucketServer, serving, simplified_file
 from click.testing import CliRunner, Result
+from sketches import make_drawings
 
+from garabato.categories import CATEGORIES
 from garabato.cli import main
+from garabato.dataset.choose import choose_categories
 
 
 def run_demo(source: Path, out: Path, *more: str) -> Result:
@@ -76,14 +80,25 @@ def test_a_finished_demo_is_shown_again_without_work(
     assert (out / "run" / "encoder.safetensors").stat().st_mtime_ns == before.st_mtime_ns
 
 
-def test_without_a_source_the_demo_says_what_to_give(
+def test_a_demo_on_drawings_of_the_bucket_fetches_them_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
-    result = CliRunner().invoke(main, ["demo"])
-    assert result.exit_code == 2
-    assert "make demo SOURCE=DIR" in result.stderr
-    assert not (tmp_path / "demo").exists()
+    chosen = choose_categories(CATEGORIES, 2, seed=0)
+    with serving(BucketServer()) as bucket:
+        for name, shown in zip(chosen, ("circle", "star"), strict=True):
+            drawings = make_drawings([shown], 80, seed=0)
+            bucket.add(f"/full/simplified/{name}.ndjson", simplified_file(drawings))
+        bucket.add("/full/simplified/cat.ndjson", b"{}")
+        monkeypatch.setenv("GARABATO_BUCKET", bucket.url)
+        monkeypatch.chdir(tmp_path)
+        small = ["--categories", "2", "--minutes", "0.02"]
+        result = CliRunner().invoke(main, ["demo", "--out", "demo", *small])
+    assert result.exit_code == 0, result.output
+    assert "a random sample from Google's bucket, as none were given" in result.stderr
+    assert json.loads(Path("demo/data/dataset.json").read_text())["categories"] == chosen
+    again = CliRunner().invoke(main, ["demo", "--out", "demo", *small])  # the bucket is gone
+    assert again.exit_code == 0, again.output
+    assert again.stderr.count("done before") == 6
 
 
 def test_a_source_without_drawings_is_an_error_that_names_it(tmp_path: Path) -> None:

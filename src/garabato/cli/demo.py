@@ -6,15 +6,15 @@ from pathlib import Path
 
 import click
 
-#: Beside a clone of the repository; used where no source is given and it is there.
-DEFAULT_SOURCE = Path("../shared/quickdraw/simplified")
+from garabato.cli.demo_source import DEFAULT_SOURCE, choose_source
 
 
 @click.command()
 @click.option(
     "--source",
     type=click.Path(path_type=Path),
-    help=f"Folder of <category>.ndjson files.  [default: {DEFAULT_SOURCE}, where it exists]",
+    help=f"Folder of <category>.ndjson files.  [default: the first there is of {DEFAULT_SOURCE}, "
+    "Google's bucket, the starter set]",
 )
 @click.option(
     "--out",
@@ -56,19 +56,6 @@ def command(source: Path | None, out: Path, categories: int, minutes: float, see
     from garabato.cli.demo_stages import Demo, DemoSettings
     from garabato.cli.demo_summary import print_summary
 
-    settings = DemoSettings(_choose_source(source), categories, minutes, seed)
-    demo = Demo(out, settings)
+    chosen = choose_source(source, out / "drawings")
+    demo = Demo(out, DemoSettings(chosen, categories, minutes, seed))
     print_summary(demo, demo.run())
-
-
-def _choose_source(given: Path | None) -> Path:
-    if given is not None:
-        return given
-    if DEFAULT_SOURCE.is_dir():
-        return DEFAULT_SOURCE
-    raise click.UsageError(
-        f"no drawings: there is no {DEFAULT_SOURCE} here, so say where drawings are, a folder of "
-        "Google's simplified <category>.ndjson files:\n"
-        "  make demo SOURCE=DIR\n"
-        "  garabato demo --source DIR"
-    )

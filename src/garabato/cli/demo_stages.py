@@ -14,11 +14,16 @@ import numpy as np
 import garabato
 from garabato.atomic import write_bytes
 from garabato.cli.console import progress, stderr
+from garabato.cli.demo_source import DemoSource
 from garabato.cli.stages import Stages
 from garabato.cli.train import training_progress
+from garabato.dataset.choose import choose_categories
+from garabato.render import with_strokes
 from garabato.sheets import Cell, draw_sheet, save_png
 
 N_TRAIN, N_TEST = 200, 25
+#: Fetched of each category; a few may turn out to be the same drawing.
+N_FETCHED = N_TRAIN + N_TEST + 25
 #: Test drawings that are searched for, and hits shown of each.
 N_QUERIES, N_HITS = 6, 10
 
@@ -27,7 +32,7 @@ N_QUERIES, N_HITS = 6, 10
 class DemoSettings:
     """What a demo is made from."""
 
-    source: Path
+    source: DemoSource
     n_categories: int
     minutes: float
     seed: int
@@ -47,13 +52,13 @@ class Demo:
         self.hits = self.search / "hits.png"
         self.results = out / "results.json"
         self.stages = Stages(out, on_reuse=_say_reused)
-        stderr.print(f"drawings from {settings.source}; everything goes to {out}")
+        stderr.print(f"drawings: {settings.source.said}\neverything goes to {out}")
 
     def run(self) -> dict[str, Any]:
         """Do what is not done yet; return what results.json holds."""
         settings = self.settings
         chosen = {
-            "source": str(settings.source.resolve()),
+            "source": str(settings.source.place.resolve()),
             "categories": settings.n_categories,
             "train": N_TRAIN,
             "test": N_TEST,
@@ -61,7 +66,11 @@ class Demo:
         }
         schedule = {"minutes": settings.minutes, "seed": settings.seed}
         shown = {"queries": N_QUERIES, "hits": N_HITS}
-        found = (
+        fetched: dict[str, Any] = {}
+        if settings.source.is_fetched:
+            wanted = {"categories": settings.n_categories, "seed": settings.seed, "each": N_FETCHED}
+            fetched = self.stages.run("fetch", settings.source.place, wanted, self._fetch)
+        found = fetched | (
             self.stages.run("prepare", self.data, chosen, self._prepare)
             | self.stages.run("train", self.run_folder, schedule, self._train)
             | self.stages.run("evaluate", self.report, {}, self._evaluate)
@@ -81,11 +90,23 @@ class Demo:
     def _encoder(self) -> garabato.Encoder:
         return garabato.load_encoder(self.run_folder)
 
+    def _fetch(self, resumes: bool) -> dict[str, Any]:
+        n, seed = self.settings.n_categories, self.settings.seed
+        with progress("drawings") as show:
+            done = garabato.download(
+                self.settings.source.place,
+                choose_categories(garabato.CATEGORIES, n, seed=seed),
+                per_category=N_FETCHED,
+                seed=seed,
+                progress=show,
+            )
+        return {"fetched_bytes": done.fetched_bytes}
+
     def _prepare(self, resumes: bool) -> dict[str, Any]:
         unreadable = garabato.ReadReport()
         with progress("categories") as show:
             dataset = garabato.prepare(
-                self.settings.source,
+                self.settings.source.place,
                 self.data,
                 categories=self.settings.n_categories,
                 n_train=N_TRAIN,
@@ -147,7 +168,8 @@ class Demo:
         test = self._dataset.split("test")
         order = np.random.default_rng(self.settings.seed).permutation(len(test))
         of_category = {test.categories[row]: int(row) for row in order}
-        chosen = [test[row] for row in list(of_category.values())[:N_QUERIES]]
+        rows_of_queries = np.array(list(of_category.values())[:N_QUERIES])
+        chosen = list(with_strokes(test.take(rows_of_queries)))  # bitmaps too are written as such
         gallery = garabato.open_gallery(self.gallery, encoder=self._encoder)
         rows = []
         for query in chosen:

@@ -26,7 +26,12 @@ def parse_categories(
 
 
 @click.command()
-@click.option("--source", required=True, type=click.Path(path_type=Path), help="Folder to read.")
+@click.option(
+    "--source",
+    required=True,
+    type=click.Path(path_type=Path),
+    help='Folder to read, or "starter", the starter set (by npm).',
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option(
     "--categories",

@@ -130,7 +130,7 @@ class Web:
         while at < end:
             try:
                 with self._request("GET", file.url, _range_headers(file, at, end)) as response:
-                    _check_range(file, response, at)
+                    _check_range(file, response, at, end)
                     for block in response.stream(_BLOCK_BYTES, decode_content=False):
                         block = block[: end - at]
                         at += len(block)
@@ -281,10 +281,12 @@ def _retry_after_s(response: urllib3.BaseHTTPResponse) -> float | None:
         return None
 
 
-def _check_range(file: RemoteFile, response: urllib3.BaseHTTPResponse, first: int) -> None:
-    """What is sent must begin at byte `first` of the file that was looked up."""
+def _check_range(
+    file: RemoteFile, response: urllib3.BaseHTTPResponse, first: int, end: int
+) -> None:
+    """What is sent must be the bytes from `first` of the file that was looked up."""
     if response.status == 200:
-        if first > 0:
+        if "Range" in _range_headers(file, first, end):
             raise NoRangesError(f"{file.url}: the server sends whole files only")
         starts, total = "0", response.headers.get("Content-Length", "")
     else:
