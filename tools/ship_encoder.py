@@ -89,15 +89,15 @@ A training by the clock comes out a little different each time.
 | expected calibration error | {evaluation["ece"]:.3f} |
 | top-1 with a part of the ink | {partial} |
 
-On the {100 * 0.03:.0f} % of the training drawings kept out for calibration: top-1
-{100 * last["top1"]:.1f} %; temperature {encoder.temperature:.3f}. All scores are of drawings from the
-sample, with as many of a category as the sample has.
+On the part of the training drawings that was kept out for calibration: top-1
+{100 * last["top1"]:.1f} %; temperature {encoder.temperature:.3f}. All scores are of drawings from
+the sample, with as many of a category as the sample has.
 
 ## What it can't do
 
 - It knows {len(encoder.categories)} categories and gives every drawing one of them.
-- Players of the game drew in some 20 seconds with a mouse or a finger: careful drawings, writing and
-  photographs are not what it learned.
+- Players of the game drew in some 20 seconds with a mouse or a finger: careful drawings, writing
+  and photographs are not what it learned.
 - Some categories overlap (cup, mug, coffee cup; pond, river, ocean), and so do its answers.
 
 ## By category, worst first
