@@ -6,6 +6,7 @@ Source: https://github.com/googlecreativelab/quickdraw-dataset (README, "Preproc
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 from numba import njit
 
 from garabato.drawing import FloatArray, IntArray
@@ -33,12 +34,12 @@ def resample_and_simplify(
     )
 
 
-def simplify(
-    points: FloatArray, stroke_starts: IntArray, *, epsilon_px: float
-) -> tuple[FloatArray, IntArray]:
-    """Ramer-Douglas-Peucker of each stroke, from its points as they are; shapes as above."""
-    return _decimate_strokes(  # type: ignore[no-any-return]
-        np.ascontiguousarray(points, np.float32), stroke_starts, float(epsilon_px)
+def corners(
+    points: FloatArray, stroke_starts: IntArray, epsilons_px: FloatArray
+) -> npt.NDArray[np.bool_]:
+    """Which points (P,) of each stroke Ramer-Douglas-Peucker keeps; `epsilons_px` (S,) float32."""
+    return _mark_corners(  # type: ignore[no-any-return]
+        np.ascontiguousarray(points, np.float32), stroke_starts, epsilons_px
     )
 
 
@@ -154,25 +155,17 @@ def _simplify_strokes(points, stroke_starts, spacing, epsilon):  # type: ignore[
 
 
 @njit(cache=True, nogil=True)
-def _decimate_strokes(points, stroke_starts, epsilon):  # type: ignore[no-untyped-def]
-    longest = 0
-    for s in range(len(stroke_starts) - 1):
+def _mark_corners(points, stroke_starts, epsilons):  # type: ignore[no-untyped-def]
+    longest = 1
+    for s in range(len(epsilons)):
         longest = max(longest, stroke_starts[s + 1] - stroke_starts[s])
     samples = np.empty((longest, 2), np.float64)
-    kept = np.empty(longest, np.bool_)
     stack = np.empty((longest + 2, 2), np.int64)
-    out = np.empty_like(points)
-    out_starts = np.zeros_like(stroke_starts)
-    n_out = 0
-    for s in range(len(stroke_starts) - 1):
+    kept = np.empty(len(points), np.bool_)
+    for s in range(len(epsilons)):
         first = stroke_starts[s]
         n = stroke_starts[s + 1] - first
         if n > 0:
             samples[:n] = points[first : first + n]
-            _mark_kept(samples, n, epsilon, kept, stack)
-            for i in range(n):
-                if kept[i]:
-                    out[n_out] = points[first + i]
-                    n_out += 1
-        out_starts[s + 1] = n_out
-    return out[:n_out].copy(), out_starts
+            _mark_kept(samples, n, epsilons[s], kept[first : first + n], stack)
+    return kept

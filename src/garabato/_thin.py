@@ -12,8 +12,11 @@ _UNITS, _ACROSS = 5, 7
 #: A pen is never thicker than this share of the drawing's longer side, or than that share of the
 #: bitmap's if it is more. What is thicker is a filled area, outlined with a pen of its own.
 _THICKEST_PEN, _THICKEST_DOT, _OUTLINING_PEN = 0.22, 0.11, 0.04
-#: Areas deeper than _FILLED pen radii are hollowed, and an outline one pen wide stays.
+#: Areas deeper than _FILLED pen radii are hollowed, and an outline _OUTLINE radii deep stays.
 _FILLED, _OUTLINE = 1.9, 1.7
+#: In areas up to _SCRIBBLED radii deep, lines that ran together, more lines stay, _APART radii
+#: apart; deeper ones are shapes that were filled.
+_SCRIBBLED, _APART = 8.0, 2.5
 
 
 @njit(cache=True, nogil=True)
@@ -114,26 +117,36 @@ def _pen_radius(distance, pixels, stride, side):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _hollow(ink, distance, pixels, stride, radius):  # type: ignore[no-untyped-def]
-    """Empty filled areas but for an outline one pen wide; returns whether there were any."""
+    """Leave nothing but lines of filled areas, around their middle; returns whether there were any.
+
+    Lines are laid at equal distances from the edge, with gaps two px wide between them.
+    """
     deep = int(_FILLED * radius * _UNITS) + _UNITS
-    kept = int(_OUTLINE * radius * _UNITS) + 1
-    stack = np.empty(len(pixels), np.int64)
+    outline = int(_OUTLINE * radius * _UNITS) + 1
+    apart = max(4 * _UNITS, int(_APART * radius * _UNITS))
+    area = np.empty(len(pixels), np.int64)
+    seen = np.zeros(len(ink), np.bool_)
     found = False
     for seed in pixels:
-        if distance[seed] < deep or not ink[seed]:
+        if distance[seed] < deep or seen[seed]:
             continue
         found = True
-        ink[seed] = 0
-        stack[0] = seed
-        depth = 1
-        while depth > 0:
-            depth -= 1
-            p = stack[depth]
+        seen[seed] = True
+        area[0] = seed
+        n, n_done, deepest = 1, 0, 0
+        while n_done < n:
+            p = area[n_done]
+            n_done += 1
+            deepest = max(deepest, distance[p])
             for q in (p - 1, p + 1, p - stride, p + stride):
-                if ink[q] and distance[q] > kept:
-                    ink[q] = 0
-                    stack[depth] = q
-                    depth += 1
+                if not seen[q] and distance[q] > outline:
+                    seen[q] = True
+                    area[n] = q
+                    n += 1
+        is_scribble = deepest <= _SCRIBBLED * radius * _UNITS
+        for p in area[:n]:
+            if not is_scribble or (distance[p] - outline) % apart < 2 * _UNITS:
+                ink[p] = 0
     return found
 
 

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from garabato._fit import fit_lines
 from garabato._graph import graphs
 from garabato._ink import inks
-from garabato._simplify import simplify
+from garabato._simplify import corners
 from garabato._thin import skeletons
 from garabato._walk import polylines
 from garabato.drawing import GRID, ByteArray, DrawingBatch, FloatArray, IntArray
 from garabato.errors import DrawingError
 
-#: Ramer-Douglas-Peucker's tolerance over the longer side of the drawing (Google's is 2 / 255).
-_TOLERANCE = 0.005
+#: Ramer-Douglas-Peucker's tolerance: a share of the drawing's longer side (Google's is 2 / 255),
+#: and at least so many px of the bitmap.
+_TOLERANCE, _TOLERANCE_PX = 0.008, 0.35
 #: A smaller bitmap may be filled by one dot.
 _SMALLEST_SIDE_PX = 16
 #: Bitmaps are traced in portions of this many px, which bounds the memory for what is between.
@@ -38,10 +40,7 @@ def trace_bitmap(bitmap: ByteArray) -> tuple[FloatArray, IntArray]:
             f"a bitmap is an (H, W) uint8 array, this one is {bitmap.shape} {bitmap.dtype}"
         )
     points, starts, _ = _trace(bitmap[None])
-    if len(points) == 0:
-        return points, starts
-    extent = float(np.ptp(points, axis=0).max())
-    return simplify(points, starts, epsilon_px=_TOLERANCE * extent)
+    return points, starts
 
 
 def trace_batch(batch: DrawingBatch) -> DrawingBatch:
@@ -58,8 +57,6 @@ def trace_batch(batch: DrawingBatch) -> DrawingBatch:
     for first in range(0, len(batch), n_portion):
         points, stroke_starts, drawing_starts = _trace(bitmaps[first : first + n_portion])
         _normalise(points, stroke_starts[drawing_starts])
-        points, stroke_starts = simplify(points, stroke_starts, epsilon_px=_TOLERANCE * GRID)
-        _normalise(points, stroke_starts[drawing_starts])  # the simpler lines may be smaller
         portions.append(
             DrawingBatch(points=points, stroke_starts=stroke_starts, drawing_starts=drawing_starts)
         )
@@ -80,20 +77,37 @@ def _trace(bitmaps: ByteArray) -> tuple[FloatArray, IntArray, IntArray]:
     chains, chain_starts, kinds, ends, nodes, through, first_chains, first_nodes = graphs(
         pixels, depths, starts, strides, np.diff(ink_starts), places, radii
     )
-    return polylines(  # type: ignore[no-any-return]
+    points, stroke_starts, drawing_starts = polylines(
         chains, chain_starts, kinds, ends, nodes, through, first_chains, first_nodes, radii
     )
+    n_strokes = np.diff(drawing_starts)
+    extents = _extents(points, stroke_starts[drawing_starts])
+    epsilons = np.maximum(_TOLERANCE * extents, _TOLERANCE_PX).astype(np.float32)
+    is_corner = corners(points, stroke_starts, np.repeat(epsilons, n_strokes))
+    radii_px = np.repeat(radii / places[:, 2], n_strokes)
+    points, stroke_starts = fit_lines(points, is_corner, stroke_starts, radii_px)
+    return points, stroke_starts, drawing_starts
+
+
+def _extents(points: FloatArray, starts: IntArray) -> FloatArray:
+    """The longer sides (N,) of drawings, points[starts[i]:starts[i + 1]]; 0 of those without."""
+    extents = np.zeros(len(starts) - 1, np.float32)
+    inked = np.diff(starts) > 0  # reduceat knows no empty ranges
+    if inked.any():
+        first = starts[:-1][inked]
+        highest, lowest = np.maximum.reduceat(points, first), np.minimum.reduceat(points, first)
+        extents[inked] = (highest - lowest).max(axis=1)
+    return extents
 
 
 def _normalise(points: FloatArray, starts: IntArray) -> None:
     """Move drawings, points[starts[i]:starts[i + 1]], to the top left; scale to GRID. In place."""
+    extents = _extents(points, starts)
     n_points = np.diff(starts)
-    inked = n_points > 0  # reduceat knows no empty ranges
+    inked = n_points > 0
     if not inked.any():
         return
-    first, n_points = starts[:-1][inked], n_points[inked]
-    low = np.minimum.reduceat(points, first)
-    extent = (np.maximum.reduceat(points, first) - low).max(axis=1)
-    scale = np.divide(GRID, extent, out=np.ones_like(extent), where=extent > 0)
-    points -= np.repeat(low, n_points, axis=0)
-    points *= np.repeat(scale, n_points)[:, None]
+    lowest = np.minimum.reduceat(points, starts[:-1][inked])
+    scales = np.divide(GRID, extents, out=np.ones_like(extents), where=extents > 0)
+    points -= np.repeat(lowest, n_points[inked], axis=0)
+    points *= np.repeat(scales, n_points)[:, None]
