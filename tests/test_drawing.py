@@ -128,9 +128,12 @@ def test_the_grid_is_reached_in_one_step(strokes):
 def test_a_batch_gives_back_its_drawings(drawings):
     batch = DrawingBatch.from_drawings(drawings)
     assert len(batch) == len(drawings)
-    for drawing, back in zip(drawings, batch, strict=True):
-        assert back.to_lists() == drawing.to_lists()
-        assert back.known == drawing.known
+    for i, (drawing, back) in enumerate(zip(drawings, batch, strict=True)):
+        for one in (back, batch[i]):
+            assert one.to_lists() == drawing.to_lists()
+            assert one.known == drawing.known
+            assert one.bitmap is None
+            assert one.stroke_starts.dtype == np.int64
 
 
 @settings(max_examples=100, deadline=None)

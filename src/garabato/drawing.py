@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any, overload
 
 import numpy as np
@@ -95,7 +96,7 @@ class Drawing:
     def strokes(self) -> list[FloatArray]:
         """One (2, n) float32 view a stroke: the xs, then the ys."""
         starts = self.stroke_starts
-        return [self.points[a:b].T for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        return [self.points[a:b].T for a, b in pairwise(starts)]
 
     @property
     def is_empty(self) -> bool:
@@ -128,10 +129,7 @@ class Drawing:
         whole = bool((rounded == self.points).all())
         values = rounded.astype(np.int64) if whole else self.points
         starts = self.stroke_starts
-        return [
-            [values[a:b, 0].tolist(), values[a:b, 1].tolist()]
-            for a, b in zip(starts[:-1], starts[1:], strict=True)
-        ]
+        return [[values[a:b, 0].tolist(), values[a:b, 1].tolist()] for a, b in pairwise(starts)]
 
     def normalised(self) -> Drawing:
         """Aligned to the top left, scaled so that the longer side is 255 (aspect kept).
@@ -147,7 +145,7 @@ class Drawing:
         return Drawing.from_points(points, self.stroke_starts, **self.known)
 
     def on_grid(self) -> Drawing:
-        """As stored: whole numbers 0..255. Drawings already on the grid are returned as they are."""
+        """As stored: whole numbers 0..255. Drawings already on the grid are returned as is."""
         points = self.points
         if len(points) == 0:
             return self
@@ -258,7 +256,28 @@ class DrawingBatch:
         return len(self.drawing_starts) - 1
 
     def __iter__(self) -> Iterator[Drawing]:
-        return (self[i] for i in range(len(self)))
+        if self.bitmaps is not None:
+            return (self[i] for i in range(len(self)))
+        return self._iter_strokes()
+
+    def _iter_strokes(self) -> Iterator[Drawing]:
+        """`self[i]` for all i; their starts are made all at once, which is many times faster."""
+        n = len(self)
+        n_starts = np.diff(self.drawing_starts) + 1  # each has its own, closed one
+        rows = np.arange(self.drawing_starts[-1] + n) - np.repeat(np.arange(n), n_starts)
+        first_points = self.stroke_starts[self.drawing_starts]
+        starts = self.stroke_starts[rows] - np.repeat(first_points[:-1], n_starts)
+        cuts = (self.drawing_starts + np.arange(n + 1)).tolist()
+        known = [getattr(self, column) for column in _KNOWN_COLUMNS]
+        points, point_cuts = self.points, first_points.tolist()
+        for i, values in enumerate(zip(*known, strict=True)):
+            drawing = object.__new__(Drawing)
+            _set_points(drawing, points[point_cuts[i] : point_cuts[i + 1]])
+            _set_stroke_starts(drawing, starts[cuts[i] : cuts[i + 1]])
+            for set_value, value in zip(_set_known, values, strict=True):
+                set_value(drawing, value)
+            _set_bitmap(drawing, None)
+            yield drawing
 
     @overload
     def __getitem__(self, which: int) -> Drawing: ...
@@ -369,6 +388,12 @@ _KNOWN = {
     "timestamp": "timestamps",
 }
 _KNOWN_COLUMNS = tuple(_KNOWN.values())
+
+# Setters of the frozen class's slots, for drawings made by the million.
+_set_points, _set_stroke_starts, _set_bitmap = (
+    getattr(Drawing, name).__set__ for name in ("points", "stroke_starts", "bitmap")
+)
+_set_known = [getattr(Drawing, name).__set__ for name in _KNOWN]
 
 
 def _ranges(starts: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
