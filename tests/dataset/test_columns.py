@@ -39,7 +39,7 @@ def assert_same(found: DrawingBatch, expected: DrawingBatch) -> None:
         assert getattr(found, name) == getattr(expected, name)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.lists(known_drawings(), max_size=6), st.integers(0, 6), st.integers(0, 6))
 def test_strokes_come_back_as_they_were_also_of_slices_and_chunks(drawings, first, last):
     batch = DrawingBatch.from_drawings(drawings)

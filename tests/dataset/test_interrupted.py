@@ -20,11 +20,13 @@ from garabato.dataset import Dataset, prepare
 
 #: Prepares a data set; stops for ever, saying so, when `stop_at` is reached.
 PREPARE = """
-import sys, time
+import signal, sys, time
 from garabato.dataset import prepare
 from garabato.errors import GarabatoError
 
 source, out, stop_at = sys.argv[1:]
+# Ctrl-C works here also where the tests run in the background, whose processes ignore it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def progress(stage, done, total):
     if f"{stage} {done}" == stop_at:
@@ -51,8 +53,11 @@ def start(source: Path, out: Path, stop_at: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str], number: signal.Signals) -> str:
-    process.send_signal(number)
-    said, _ = process.communicate(timeout=60)
+    try:
+        process.send_signal(number)
+        said, _ = process.communicate(timeout=300)
+    finally:
+        process.kill()
     return said
 
 
