@@ -17,6 +17,9 @@ _BUSY = 12
 _AHEAD = 2.5
 #: Points are averaged over this many pen radii to both sides, and at most this many points.
 _SMOOTHING, _SMOOTHING_POINTS = 0.5, 8
+#: Where a stroke goes on past other branches, points within this many pen radii are left out: the
+#: others have pulled them aside.
+_PASSING = 1.0
 
 _BRANCH, _RING, _SINGLE = 0, 1, 2  # the kinds of chains, as `_graph` has them
 
@@ -31,11 +34,13 @@ def polylines(points, chain_starts, kinds, ends, nodes, through, first_chains, f
     edges, edge_starts = _edges_of_nodes(ends, len(nodes))
     partner = np.full(2 * len(kinds), -1, np.int64)
     for i in range(len(radii)):
-        ahead = int(_AHEAD * radii[i]) + 2
+        ahead, left_out = int(_AHEAD * radii[i]) + 2, int(_PASSING * radii[i])
         for node in range(first_nodes[i], first_nodes[i + 1]):
             around = edges[edge_starts[node] : edge_starts[node + 1]]
             if 2 <= len(around) <= _BUSY:
                 _pair(points, chain_starts, nodes[node], around, ahead, partner)
+            if len(around) > 2:
+                _move_onto_line(points, chain_starts, nodes[node], around, left_out, partner)
     out = np.empty((len(points) + 3 * len(kinds) + len(nodes), 2), np.float32)
     stroke_starts = np.zeros(len(kinds) + len(nodes) + 1, np.int64)
     drawing_starts = np.zeros(len(radii) + 1, np.int64)
@@ -44,6 +49,7 @@ def polylines(points, chain_starts, kinds, ends, nodes, through, first_chains, f
     n, n_strokes = 0, 0
     for i in range(len(radii)):
         reach = max(1, min(_SMOOTHING_POINTS, int(_SMOOTHING * radii[i])))
+        left_out = int(_PASSING * radii[i])
         for closed in (False, True):  # what no free end leads to goes round in a circle
             for edge in range(2 * first_chains[i], 2 * first_chains[i + 1]):
                 if (
@@ -52,8 +58,9 @@ def polylines(points, chain_starts, kinds, ends, nodes, through, first_chains, f
                 ):
                     continue
                 last = _walk(
-                    edge, points, chain_starts, kinds, ends, nodes, through, partner, walked, out, n
-                )
+                    edge, points, chain_starts, kinds, ends, nodes, through, edge_starts, partner,
+                    left_out, walked, out, n,
+                )  # fmt: skip
                 _smooth(out[n:last], reach, scratch)
                 n = last
                 n_strokes += 1
@@ -112,24 +119,50 @@ def _pair(points, chain_starts, node, around, ahead, partner):  # type: ignore[n
 
 
 @njit(cache=True, nogil=True)
-def _walk(edge, points, chain_starts, kinds, ends, nodes, through, partner, walked, out, n):  # type: ignore[no-untyped-def]  # fmt: skip
+def _move_onto_line(points, chain_starts, node, around, left_out, partner):  # type: ignore[no-untyped-def]
+    """Move a node to where the first line that passes it will run, so that others end there."""
+    for edge in around:
+        if partner[edge] >= 0:
+            a = points[_passing_point(chain_starts, edge, left_out)]
+            b = points[_passing_point(chain_starts, partner[edge], left_out)]
+            way = b - a
+            along = ((node - a) * way).sum() / max(np.float32(1e-9), (way * way).sum())
+            node[:] = a + min(np.float32(1), max(np.float32(0), along)) * way
+            return
+
+
+@njit(cache=True, nogil=True)
+def _passing_point(chain_starts, edge, left_out):  # type: ignore[no-untyped-def]
+    """The first point of a half-edge that is not left out where its stroke passes its node."""
+    first, last = chain_starts[edge // 2], chain_starts[edge // 2 + 1] - 1
+    spare = min(left_out, (last - first) // 3)
+    return first + spare if edge % 2 == 0 else last - spare
+
+
+@njit(cache=True, nogil=True)
+def _walk(edge, points, chain_starts, kinds, ends, nodes, through, edge_starts, partner, left_out, walked, out, n):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
     """Write the stroke that begins at a half-edge to `out` from row n on; returns the row after."""
     first = n
     kind = kinds[edge // 2]
     if ends[edge // 2, edge % 2] >= 0:
         out[n] = nodes[ends[edge // 2, edge % 2]]
         n += 1
+    passing = False
     while edge >= 0 and not walked[edge // 2]:
-        chain = edge // 2
+        chain, is_forward = edge // 2, edge % 2 == 0
         walked[chain] = True
-        start, n_points = chain_starts[chain], chain_starts[chain + 1] - chain_starts[chain]
-        for i in range(n_points):
-            out[n] = points[start + (i if edge % 2 == 0 else n_points - 1 - i)]
-            n += 1
+        start, last = chain_starts[chain], chain_starts[chain + 1] - 1
+        spare = min(left_out, (last - start) // 3)
+        low = spare if passing else 0
         node = ends[chain, 1 - edge % 2]
         edge = partner[edge ^ 1]
-        ends_here = edge < 0 or walked[edge // 2]
-        if node >= 0 and (ends_here or through[node]):
+        goes_on = edge >= 0 and not walked[edge // 2]
+        passing = goes_on and edge_starts[node + 1] - edge_starts[node] > 2
+        high = last - start - (spare if passing else 0)
+        for i in range(low, high + 1):
+            out[n] = points[start + i if is_forward else last - i]
+            n += 1
+        if node >= 0 and (not goes_on or (through[node] and not passing)):
             out[n] = nodes[node]
             n += 1
     if kind == _RING:
