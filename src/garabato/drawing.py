@@ -7,7 +7,7 @@ Parquet stores and the renderer reads, so that millions of drawings never become
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, overload
 
@@ -202,17 +202,17 @@ class DrawingBatch:
 
     `points` (P, 2) float32, `stroke_starts` (S + 1,) int64 rows of `points`, `drawing_starts`
     (N + 1,) int64 rows of `stroke_starts`. `bitmaps` (N, H, W) uint8, ink 255, for drawings that
-    exist only as pictures (their strokes are empty). The known columns are lists of length N.
+    exist only as pictures (their strokes are empty). The known columns have length N.
     """
 
     points: FloatArray
     stroke_starts: IntArray
     drawing_starts: IntArray
-    key_ids: list[str | None] = field(default_factory=list)
-    categories: list[str | None] = field(default_factory=list)
-    countries: list[str | None] = field(default_factory=list)
-    recognized: list[bool | None] = field(default_factory=list)
-    timestamps: list[str | None] = field(default_factory=list)
+    key_ids: Sequence[str | None] = ()
+    categories: Sequence[str | None] = ()
+    countries: Sequence[str | None] = ()
+    recognized: Sequence[bool | None] = ()
+    timestamps: Sequence[str | None] = ()
     bitmaps: ByteArray | None = None
 
     def __post_init__(self) -> None:

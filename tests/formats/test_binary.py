@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,14 @@ from sketches import make_drawings
 
 from garabato.drawing import Drawing
 from garabato.errors import FormatError, InputError
-from garabato.formats import ReadReport, _records, binary, read_drawings, write_drawings
+from garabato.formats import (
+    ReadReport,
+    _records,
+    binary,
+    read_batches,
+    read_drawings,
+    write_drawings,
+)
 
 #: Made by hand after the published layout: one dot and one line.
 RECORD = (
@@ -99,6 +107,23 @@ def test_what_is_not_known_stays_not_known(tmp_path):
     first, second = read_drawings(path)
     assert set(first.known.values()) == {None}
     assert second.recognized is not None
+
+
+def test_texts_of_a_batch_are_a_sequence_like_any_other(tmp_path):
+    path = tmp_path / "out.bin"
+    drawings = [Drawing([[[1], [2]]]), *make_drawings(["line", "star"], 2, seed=0)]
+    write_drawings(path, drawings)
+    (batch,) = read_batches(path)
+    texts = [drawing.key_id for drawing in drawings]
+    assert batch.key_ids == texts
+    assert batch.key_ids != texts[1:]
+    assert (list(batch.key_ids), batch.key_ids[1:3], batch.key_ids[-1], len(batch.key_ids)) == (
+        texts, texts[1:3], texts[-1], 5,
+    )  # fmt: skip
+    assert [None in batch.key_ids, texts[1] in batch.key_ids] == [True, True]
+    assert repr(batch.key_ids) == repr(texts)
+    assert pa.array(batch.key_ids, pa.string()).to_pylist() == texts
+    assert batch.take(np.array([2, 0])).key_ids == [texts[2], None]
 
 
 def test_strokes_without_points_are_dropped(tmp_path):

@@ -10,9 +10,9 @@ bytes; recognized: -1) and reads it back as not known.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -91,10 +91,10 @@ def _batch(block: npt.NDArray[np.uint8], found: Scan) -> DrawingBatch:
         points=points,
         stroke_starts=stroke_starts,
         drawing_starts=drawing_starts,
-        key_ids=_known(_records.number_texts(header.key_ids), header.key_ids != 0),
+        key_ids=_Texts(header.key_ids, _records.number_texts),
         countries=list(map(_COUNTRIES.__getitem__, header.countries.tolist())),
-        recognized=_known((header.recognized == 1).tolist(), header.recognized >= 0),
-        timestamps=_known(_records.timestamp_texts(header.seconds), header.seconds != 0),
+        recognized=_truths(header.recognized),
+        timestamps=_Texts(header.seconds, _records.timestamp_texts),
     )
 
 
@@ -110,9 +110,47 @@ class _Countries(dict[int, str | None]):
 _COUNTRIES = _Countries()
 
 
-def _known(values: list[Any], is_known: npt.NDArray[np.bool_]) -> list[Any]:
-    """`values` with None where nothing is known."""
-    for row in np.flatnonzero(~is_known).tolist():
+class _Texts(Sequence[str | None]):
+    """Numbers as texts, 0 as None; the texts are made when one is first looked at."""
+
+    def __init__(
+        self, numbers: npt.NDArray[Any], to_texts: Callable[[npt.NDArray[Any]], list[str]]
+    ) -> None:
+        self._numbers = numbers
+        self._to_texts = to_texts
+        self._made: list[str | None] | None = None
+
+    @property
+    def _texts(self) -> list[str | None]:
+        if self._made is None:
+            self._made = [*self._to_texts(self._numbers)]
+            for row in np.flatnonzero(self._numbers == 0).tolist():
+                self._made[row] = None
+        return self._made
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, which: int) -> str | None: ...
+    @overload
+    def __getitem__(self, which: slice) -> list[str | None]: ...
+    def __getitem__(self, which: int | slice) -> str | list[str | None] | None:
+        return self._texts[which]
+
+    def __iter__(self) -> Iterator[str | None]:
+        return iter(self._texts)
+
+    def __eq__(self, other: object) -> bool:
+        return self._texts == (list(other) if isinstance(other, Sequence) else other)
+
+    def __repr__(self) -> str:
+        return repr(self._texts)
+
+
+def _truths(recognized: npt.NDArray[np.int8]) -> list[bool | None]:
+    values: list[bool | None] = (recognized == 1).tolist()
+    for row in np.flatnonzero(recognized < 0).tolist():
         values[row] = None
     return values
 
