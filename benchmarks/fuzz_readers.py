@@ -37,8 +37,8 @@ WORDS = {
     "raw": b"1e999 -1e-9 0.5 NaN null [] [[0.5,1],[2,3],[4,5]] -0.0 1.7e308",
     "bin": b"\x00 \xff\xff \x01\x00 \xff\xff\xff\xff DE \x80",
     "npy": b"\x93NUMPY '|O' '<f8' (3,784) (784,3) True 99999999999 {'descr' \x00 } ,",
-    "npz": b"PK\x03\x04 PK\x05\x06 cos\nsystem\n (lp0 . R b \x80\x02 r\xff\xff\xff\xff numpy ndarray "
-    b"i2 i8",
+    "npz": b"PK\x03\x04 PK\x05\x06 cos\nsystem\n (lp0 . R b \x80\x02 r\xff\xff\xff\xff "
+    b"numpy ndarray i2 i8",
     "svg": b"< > </ /> \" ' & &lt; <g> </g> <path d=\" M0,0 a1,1,0,0,1 1e9 1e999 nan % - "
     b'<use href="#a"/> id="a" transform="scale(1e30)" viewBox="0_0_0_0" \x00 \xff <!DOCTYPE '
     b"<!ENTITY rotate(1e99) matrix(1,2,3) C Q T S Z z",

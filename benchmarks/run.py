@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import evaluate_memory
 import frame
+import fuzz_readers
+import parse
 import parse_render
 import prepare
 import prepare_memory
@@ -13,9 +15,11 @@ import startup
 if __name__ == "__main__":
     frame.main(
         startup.BENCHMARK,
+        parse.BENCHMARK,
         parse_render.BENCHMARK,
         prepare.BENCHMARK,
         prepare_memory.BENCHMARK,
         evaluate_memory.BENCHMARK,
         s100.BENCHMARK,
+        fuzz_readers.BENCHMARK,
     )

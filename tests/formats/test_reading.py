@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sketches import make_drawings
 
 from garabato.drawing import Drawing
@@ -212,6 +214,25 @@ def test_a_gzip_bomb_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "cat.ndjson.gz"
     path.write_bytes(gzip.compress(b" " * 2**25))
     assert "grows more than 200 times" in str(_problem(path))
+
+
+_ZIPPED = gzip.compress("\n".join([GOOD.replace("cat", f"c{i}") for i in range(40)]).encode())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(_ZIPPED) - 1), st.integers(0, 255)), max_size=4))
+def test_damaged_gzip_streams_are_read_or_refused(tmp_path_factory, changes):
+    damaged = bytearray(_ZIPPED)
+    for at, value in changes:
+        damaged[at] = value
+    path = tmp_path_factory.mktemp("damaged") / "cat.ndjson.gz"
+    path.write_bytes(damaged)
+    try:
+        drawings = list(read_drawings(path, report=ReadReport()))
+    except FormatError as error:
+        assert error.path == str(path)  # noqa: PT017 - either is right
+    else:
+        assert 0 < len(drawings) <= 40
 
 
 def test_a_line_without_end_is_refused_unread_and_the_next_ones_are_read(tmp_path, monkeypatch):
