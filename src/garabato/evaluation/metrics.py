@@ -240,10 +240,12 @@ def _figures_of_one_ranking(
     """AP, precision@k and recall@k, from the scores of relevant and of all items, both sorted."""
     n, n_relevant = len(ranked), len(relevant)
     n_down_to = n - np.searchsorted(ranked, relevant, side="left")
-    n_above = n - np.searchsorted(ranked, relevant, side="right")
     n_relevant_down_to = n_relevant - np.searchsorted(relevant, relevant, side="left")
     # each relevant item's chance to be among the first k: 0 or 1, unless the k-th place is tied
-    among_first = np.clip((k - n_above) / (n_down_to - n_above), 0.0, 1.0).sum()
+    candidates = slice(int(np.searchsorted(relevant, ranked[n - k])), None)
+    n_above = n - np.searchsorted(ranked, relevant[candidates], side="right")
+    n_tied = n_down_to[candidates] - n_above
+    among_first = np.minimum((k - n_above) / n_tied, 1.0).sum()
     average_precision = float((n_relevant_down_to / n_down_to).mean())
     return average_precision, float(among_first / k), float(among_first / n_relevant)
 

@@ -15,7 +15,7 @@ from garabato.errors import InputError
 _GRID = 2.0**26
 
 #: Gallery rows multiplied at once.
-_TILE = 8192
+_TILE = 4096
 
 #: Queries compared at once, where the caller doesn't say, and the memory for their scores.
 _MAX_CHUNK = 256
@@ -41,19 +41,14 @@ def similarities(
     tile = np.empty((min(_TILE, len(gallery)), gallery.shape[1]))
     product = np.empty(chunk * len(tile))
     for first in range(0, len(queries), chunk):
-        block = np.rint(queries[first : first + chunk].astype(np.float64) * _GRID)
+        block = np.rint(queries[first : first + chunk].astype(np.float64) * _GRID) / _GRID**2
         for left in range(0, len(gallery), _TILE):
             part = gallery[left : left + _TILE]
             on_grid = np.multiply(part, _GRID, out=tile[: len(part)])
             np.rint(on_grid, out=on_grid)
             exact = product[: len(block) * len(part)].reshape(len(block), len(part))
             np.matmul(block, on_grid.T, out=exact)
-            np.multiply(
-                exact,
-                _GRID**-2,
-                out=scores[: len(block), left : left + _TILE],
-                casting="same_kind",
-            )
+            scores[: len(block), left : left + _TILE] = exact
         yield first, scores[: len(block)]
 
 
