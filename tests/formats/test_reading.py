@@ -203,10 +203,26 @@ def test_a_truncated_gzip_gives_what_came_before_and_then_says_so(tmp_path):
     rng = random.Random(2)
     lines = [GOOD.replace('"1"', f'"{rng.random()}"') for _ in range(20_000)]
     path.write_bytes(gzip.compress("\n".join(lines).encode())[:-5000])
-    batches = read_batches(path)
+    report = ReadReport()
+    n_read = sum(map(len, read_batches(path, report=report)))
+    assert 15_000 < n_read < 20_000
+    assert "damaged gzip stream" in "".join(report.lines())
+    batches = read_batches(path, strict=True)
     assert len(next(batches)) > 1000
     with pytest.raises(FormatError, match="damaged gzip stream"):
         list(batches)
+
+
+def test_a_small_truncated_gzip_gives_what_it_has_too(tmp_path):
+    path = tmp_path / "cat.ndjson.gz"
+    lines = [GOOD.replace("255", str(i)) for i in range(50)]
+    path.write_bytes(gzip.compress("\n".join(lines).encode())[:-9])
+    report = ReadReport()
+    assert len(list(read_drawings(path, report=report))) > 40
+    assert report.n_unreadable > 0
+    svg = tmp_path / "cat.svg"
+    svg.write_bytes(gzip.compress(b"<svg><path d='M0 0h9'/></svg>" + b" " * 99)[:-4])
+    assert "damaged gzip stream" in str(_problem(svg))
 
 
 def test_a_gzip_bomb_is_refused(tmp_path, monkeypatch):

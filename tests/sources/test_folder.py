@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from sketches import make_drawings, sketch
+from sketches import make_drawings, sketch, write_source
 
 from garabato.drawing import Drawing
 from garabato.errors import CategoryError, FormatError, SourceError
@@ -50,9 +50,12 @@ def test_a_folder_without_drawings_is_named_with_what_was_expected(tmp_path):
         open_source(tmp_path)
 
 
-def test_a_folder_above_the_right_one_points_to_it(sketch_source):
-    with pytest.raises(SourceError, match=f"its folders .*{sketch_source.name}.* hold some"):
-        open_source(sketch_source.parent)
+def test_a_folder_above_the_right_one_points_to_it(tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "1.png").touch()
+    write_source(tmp_path / "simplified", ["star"], per_category=1, seed=0)
+    with pytest.raises(SourceError, match="its folders simplified hold some: give one of them"):
+        open_source(tmp_path)
 
 
 def test_what_is_no_folder_is_named(tmp_path):

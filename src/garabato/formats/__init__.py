@@ -38,33 +38,43 @@ def read_batches(
     such place raises. Raises FormatError, too, for a file that cannot be opened, is empty, is of
     no known format or has no readable drawing at all.
     """
-    own_report = ReadReport() if report is None else report
-    n_read, n_unreadable = own_report.n_read, own_report.n_unreadable
+    told = ReadReport() if report is None else report
     first_problem: FormatError | None = None
+    n_read = n_rejected = 0
 
     def reject(error: FormatError) -> None:
-        nonlocal first_problem
-        first_problem = first_problem or error
+        nonlocal first_problem, n_rejected
         if strict:
             raise error
-        own_report.add(error)
+        told.add(error)
+        first_problem = first_problem or error
+        n_rejected += 1
 
     with open_input(path) as source:
-        for batch in _READERS[recognise(source)](source, reject):
-            own_report.n_read += len(batch)
-            yield batch
-        if own_report.n_read == n_read:
-            if first_problem is None:
-                raise source.error("there is no drawing in the file")
-            n = own_report.n_unreadable - n_unreadable
-            raise FormatError(
-                f"{first_problem.problem} (none of the file's drawings can be read; {n} tried)",
-                path=first_problem.path,
-                place=first_problem.place,
-            )
+        try:
+            for batch in _READERS[recognise(source)](source, reject):
+                n_read += len(batch)
+                told.n_read += len(batch)
+                yield batch
+        except FormatError as error:  # the rest of the file cannot be read
+            if strict or n_read == 0:
+                raise
+            told.add(error)
+        if n_read == 0:
+            raise _nothing_read(source, first_problem, n_rejected)
     if report is None:
-        for line in own_report.lines():
+        for line in told.lines():
             _log.warning("%s", line)
+
+
+def _nothing_read(source: Input, first: FormatError | None, n_rejected: int) -> FormatError:
+    if first is None:
+        return source.error("there is no drawing in the file")
+    return FormatError(
+        f"{first.problem} (none of the file's drawings can be read; {n_rejected:,} tried)",
+        path=first.path,
+        place=first.place,
+    )
 
 
 def write_drawings(path: str | PathLike[str], drawings: Iterable[Drawing]) -> int:

@@ -29,6 +29,9 @@ MAX_WHOLE_BYTES = 2**30
 Reject = Callable[[FormatError], None]
 
 
+_DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
+
+
 class Readable(Protocol):
     """The one thing asked of a stream; b"" is its end."""
 
@@ -69,6 +72,7 @@ class Input:
     def read_whole(self, max_bytes: int = MAX_WHOLE_BYTES) -> bytes:
         """All bytes; FormatError where they are more than `max_bytes`."""
         data = self.read(max_bytes + 1)
+        self.read(1)  # raises where damage ended the first read early
         if len(data) > max_bytes:
             raise self.error(f"bigger than the {max_bytes // 2**20} MiB this format may have")
         return data
@@ -120,9 +124,13 @@ def _open_file(path: str) -> BinaryIO:
 
 def _read_fully(stream: Readable, size: int) -> bytes:
     parts = []
-    while size > 0 and (part := stream.read(size)):
-        parts.append(part)
-        size -= len(part)
+    try:
+        while size > 0 and (part := stream.read(size)):
+            parts.append(part)
+            size -= len(part)
+    except _DAMAGE:
+        if not parts:  # else what came before the damage first; the next read meets it again
+            raise
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
@@ -130,7 +138,7 @@ def _read_fully(stream: Readable, size: int) -> bytes:
 def _stream_errors(name: str) -> Iterator[None]:
     try:
         yield
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+    except _DAMAGE as error:
         problem = f"damaged gzip stream ({error}); fetch the file again"
         raise FormatError(problem, path=name) from error
     except _BombError:
@@ -169,9 +177,16 @@ class _BoundedGzip:
         self._compressed = _Counted(compressed)
         self._expanded = gzip.GzipFile(fileobj=cast(BinaryIO, self._compressed))
         self._n_expanded = 0
+        self._damage: Exception | None = None
 
     def read(self, size: int = -1) -> bytes:
-        part = self._expanded.read1(size)
+        if self._damage is not None:
+            raise self._damage
+        try:
+            part = self._expanded.read1(size)
+        except Exception as error:
+            self._damage = error
+            raise
         self._n_expanded += len(part)
         if self._n_expanded > max(MIN_BOMB_BYTES, MAX_EXPANSION * self._compressed.n_read):
             raise _BombError

@@ -84,14 +84,16 @@ class FolderSource:
             raise SourceError(f"{self.path} {what}; a folder with {_EXPECTED}")
         try:
             files = _visible(self.path)
-            found = _by_category(files) or _pictures_by_category(self.path, files)
+            folders = [file for file in files if file.is_dir()]
+            found = _by_category(files)
+            fuller = [f.name for f in folders if not found and _by_category(_visible(f))]
+            if not (found or fuller):
+                found = _pictures_by_category([self.path, *folders])
         except PermissionError as error:
             raise SourceError(f"{error.filename} cannot be listed: permission denied") from None
         if not found:
-            hint = ""
-            if folders := [f.name for f in files if f.is_dir() and _by_category(_visible(f))]:
-                hint = f"; its folders {', '.join(folders)} hold some: give one of them"
-            raise SourceError(f"{self.path} holds no drawings; {_EXPECTED}{hint}")
+            hint = f"; its folders {', '.join(fuller)} hold some: give one of them"
+            raise SourceError(f"{self.path} holds no drawings; {_EXPECTED}{hint if fuller else ''}")
         return dict(sorted(found.items()))
 
 
@@ -135,11 +137,10 @@ def _by_category(files: list[Path]) -> dict[str, list[Path]]:
     return found
 
 
-def _pictures_by_category(path: Path, files: list[Path]) -> dict[str, list[Path]]:
+def _pictures_by_category(folders: list[Path]) -> dict[str, list[Path]]:
     found = {}
-    for folder in [path, *(file for file in files if file.is_dir())]:
-        inside = files if folder is path else _visible(folder)
-        if pictures := [file for file in inside if _is_picture(file) and file.is_file()]:
+    for folder in folders:
+        if pictures := [f for f in _visible(folder) if _is_picture(f) and f.is_file()]:
             found[folder.resolve().name] = pictures
     return found
 
