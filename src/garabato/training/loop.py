@@ -213,7 +213,7 @@ class _Trainer:
                 "drawings_per_second": running.rate,
                 "seconds": self.elapsed_s,
             }
-            if self.step % _LOG_EVERY_STEPS == 0:
+            if self.step % _LOG_EVERY_STEPS == 0 or self.share_done >= 1:
                 self.log.write("step", **outcome)
             if self.on_progress:
                 self.on_progress(
