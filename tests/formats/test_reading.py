@@ -261,6 +261,19 @@ def test_a_line_without_end_is_refused_unread_and_the_next_ones_are_read(tmp_pat
     assert [p[0].split(", ")[1] for p in places] == ["line 2", "line 5"]
 
 
+@pytest.mark.parametrize(
+    ("n_points", "problem"),
+    [(200_001, "more than 200,000 points"), (10_000_000, "the line is longer than 8 MiB")],
+)
+def test_endless_strokes_are_refused_and_the_next_line_is_read(tmp_path, n_points, problem):
+    row = "[" + "0," * (n_points - 1) + "0]"
+    path = _file(tmp_path, f'{{"drawing":[[{row},{row}]]}}', GOOD)
+    report = ReadReport()
+    assert len(list(read_drawings(path, report=report))) == 1
+    assert problem in report.lines()[0]
+    assert report.lines()[1].strip() == f"{path}, line 1"
+
+
 def test_stdin_is_read_as_a_file_is(monkeypatch):
     class Stdin:
         buffer = io.BufferedReader(io.BytesIO(gzip.compress(GOOD.encode())))  # type: ignore[arg-type]
