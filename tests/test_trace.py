@@ -64,8 +64,8 @@ def assert_well_formed(bitmap: Bitmap) -> None:
     assert (len(starts) > 1) == bool(bitmap.any())
     assert np.isfinite(points).all()
     height, width = bitmap.shape
-    assert (points >= -1).all()
-    assert (points <= [width + 1, height + 1]).all()
+    assert (points >= 0).all()
+    assert (points <= [width, height]).all()
 
 
 # what becomes of shapes made by hand

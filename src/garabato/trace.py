@@ -86,6 +86,7 @@ def _trace(bitmaps: ByteArray) -> tuple[FloatArray, IntArray, IntArray]:
     is_corner = corners(points, stroke_starts, np.repeat(epsilons, n_strokes))
     radii_px = np.repeat(radii / places[:, 2], n_strokes)
     points, stroke_starts = fit_lines(points, is_corner, stroke_starts, radii_px)
+    np.clip(points, 0, bitmaps.shape[:0:-1], out=points)
     return points, stroke_starts, drawing_starts
 
 
