@@ -1,0 +1,29 @@
+"""What a drawing is: strokes, and what is known of them.
+
+`Drawing` is one drawing; `DrawingBatch` holds many in flat columns, which is what parsers fill,
+Parquet stores and the renderer reads, so that millions of drawings never become Python lists.
+"""
+
+from garabato.drawing.arrays import (
+    GRID,
+    MAX_COORDINATE,
+    MAX_POINTS,
+    SIMPLIFY_EPSILON,
+    ByteArray,
+    FloatArray,
+    IntArray,
+)
+from garabato.drawing.batch import DrawingBatch
+from garabato.drawing.drawing import Drawing
+
+__all__ = [
+    "GRID",
+    "MAX_COORDINATE",
+    "MAX_POINTS",
+    "SIMPLIFY_EPSILON",
+    "ByteArray",
+    "Drawing",
+    "DrawingBatch",
+    "FloatArray",
+    "IntArray",
+]

@@ -1,0 +1,56 @@
+"""The arrays a drawing is kept in, their limits, and what people give as strokes -> arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from garabato.errors import DrawingError
+
+FloatArray = npt.NDArray[np.float32]
+IntArray = npt.NDArray[np.int64]
+ByteArray = npt.NDArray[np.uint8]
+
+#: Coordinates beyond this are refused: float32 holds whole numbers exactly up to here.
+MAX_COORDINATE = 2.0**24
+#: A drawing with more points than this is refused (real ones have some 50, raw ones some 500).
+MAX_POINTS = 200_000
+
+#: Google's published recipe ends with coordinates 0..255 and Ramer-Douglas-Peucker at 2.0.
+GRID = 255.0
+SIMPLIFY_EPSILON = 2.0
+
+
+def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray]:
+    """Strokes as given by people -> (points, stroke_starts); strokes without points are dropped."""
+    columns: list[npt.NDArray[np.float64]] = []
+    n_points = 0
+    for number, stroke in enumerate(strokes, start=1):
+        if len(stroke) < 2:
+            raise DrawingError(f"stroke {number} is not a pair (xs, ys)")
+        try:
+            xs = np.asarray(stroke[0], np.float64)
+            ys = np.asarray(stroke[1], np.float64)
+        except (TypeError, ValueError):
+            raise DrawingError(f"stroke {number} has coordinates that are not numbers") from None
+        if xs.ndim != 1 or ys.ndim != 1:
+            raise DrawingError(f"stroke {number} is not a pair of flat lists (xs, ys)")
+        if len(xs) != len(ys):
+            raise DrawingError(f"stroke {number} has {len(xs)} xs but {len(ys)} ys")
+        n_points += len(xs)
+        if n_points > MAX_POINTS:
+            raise DrawingError(f"the drawing has more than {MAX_POINTS:,} points")
+        column = np.stack([xs, ys], axis=1)
+        if not np.isfinite(column).all():
+            raise DrawingError(f"stroke {number} has a coordinate that is NaN or infinite")
+        if len(column) and np.abs(column).max() > MAX_COORDINATE:
+            raise DrawingError(f"stroke {number} has a coordinate beyond 2^24")
+        if len(column):
+            columns.append(column)
+    starts = np.cumsum([0] + [len(column) for column in columns]).astype(np.int64)
+    if not columns:
+        return np.zeros((0, 2), np.float32), starts
+    return np.concatenate(columns).astype(np.float32), starts

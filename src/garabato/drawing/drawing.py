@@ -1,0 +1,186 @@
+"""One drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from garabato.drawing.arrays import (
+    GRID,
+    SIMPLIFY_EPSILON,
+    ByteArray,
+    FloatArray,
+    IntArray,
+    pack_strokes,
+)
+from garabato.errors import DrawingError
+
+
+@dataclass(frozen=True, slots=True, eq=False, init=False)
+class Drawing:
+    """One drawing: strokes (or, where strokes are lost, a bitmap), and what is known of it.
+
+    `strokes` is a sequence of `(xs, ys)` pairs in any units, y pointing down; anything beyond the
+    second element of a stroke (the times of Google's raw format) is ignored.
+    `bitmap` is an `(H, W)` uint8 image, ink 255, for drawings that exist only as pictures.
+
+    Attributes: `points` (P, 2) float32; `stroke_starts` (S + 1,) int64, the rows of `points` where
+    strokes begin, closed by P. Raises DrawingError, naming the stroke, for unequal lengths, NaN or
+    infinity, coordinates beyond 2^24 or more than 200,000 points. Drawings compare by identity.
+    """
+
+    points: FloatArray
+    stroke_starts: IntArray
+    key_id: str | None
+    category: str | None
+    country: str | None
+    recognized: bool | None
+    timestamp: str | None
+    bitmap: ByteArray | None
+
+    def __init__(
+        self,
+        strokes: Iterable[Sequence[Any]] = (),
+        *,
+        key_id: str | None = None,
+        category: str | None = None,
+        country: str | None = None,
+        recognized: bool | None = None,
+        timestamp: str | None = None,
+        bitmap: ByteArray | None = None,
+    ) -> None:
+        points, starts = pack_strokes(strokes)
+        if bitmap is not None:
+            bitmap = np.asarray(bitmap)
+            if bitmap.ndim != 2 or bitmap.dtype != np.uint8:
+                raise DrawingError(
+                    f"a bitmap is an (H, W) uint8 array, this one is {bitmap.shape} {bitmap.dtype}"
+                )
+            if len(points):
+                raise DrawingError("a drawing has strokes or a bitmap, not both")
+        for name, value in (
+            ("points", points),
+            ("stroke_starts", starts),
+            ("key_id", None if key_id is None else str(key_id)),
+            ("category", category),
+            ("country", country),
+            ("recognized", recognized),
+            ("timestamp", timestamp),
+            ("bitmap", bitmap),
+        ):
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_points(cls, points: FloatArray, stroke_starts: IntArray, **known: Any) -> Drawing:
+        """A drawing over ready arrays (shapes as the attributes'), which are trusted."""
+        drawing = cls(**known)
+        object.__setattr__(drawing, "points", points)
+        object.__setattr__(drawing, "stroke_starts", stroke_starts)
+        return drawing
+
+    @property
+    def strokes(self) -> list[FloatArray]:
+        """One (2, n) float32 view a stroke: the xs, then the ys."""
+        starts = self.stroke_starts
+        return [self.points[a:b].T for a, b in pairwise(starts)]
+
+    @property
+    def is_empty(self) -> bool:
+        """True where there is neither a point nor an inked pixel."""
+        if self.bitmap is not None:
+            return not self.bitmap.any()
+        return len(self.points) == 0
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """key_id, category, country, recognized and timestamp, as keyword arguments."""
+        return {
+            "key_id": self.key_id,
+            "category": self.category,
+            "country": self.country,
+            "recognized": self.recognized,
+            "timestamp": self.timestamp,
+        }
+
+    def replace(self, **known: Any) -> Drawing:
+        """The same strokes or bitmap, with other things known of it."""
+        merged = self.known | known
+        if self.bitmap is not None:
+            return Drawing(bitmap=self.bitmap, **merged)
+        return Drawing.from_points(self.points, self.stroke_starts, **merged)
+
+    def to_lists(self) -> list[list[list[float]]]:
+        """Strokes as JSON takes them: `[[[x, ...], [y, ...]], ...]`, whole numbers as ints."""
+        rounded = np.rint(self.points)
+        whole = bool((rounded == self.points).all())
+        values = rounded.astype(np.int64) if whole else self.points
+        starts = self.stroke_starts
+        return [[values[a:b, 0].tolist(), values[a:b, 1].tolist()] for a, b in pairwise(starts)]
+
+    def normalised(self) -> Drawing:
+        """Aligned to the top left, scaled so that the longer side is 255 (aspect kept).
+
+        A drawing of no extent (dots in one place) is moved, not scaled.
+        """
+        if len(self.points) == 0:
+            return self
+        low = self.points.min(axis=0)
+        extent = float((self.points.max(axis=0) - low).max())
+        scale = GRID / extent if extent > 0 else 1.0
+        points = ((self.points - low) * np.float32(scale)).astype(np.float32)
+        return Drawing.from_points(points, self.stroke_starts, **self.known)
+
+    def on_grid(self) -> Drawing:
+        """As stored: whole numbers 0..255. Drawings already on the grid are returned as is."""
+        points = self.points
+        if len(points) == 0:
+            return self
+        if points.min() >= 0 and points.max() <= GRID and (np.rint(points) == points).all():
+            return self
+        moved = self.normalised()
+        return Drawing.from_points(np.rint(moved.points), moved.stroke_starts, **self.known)
+
+    def simplified(self, epsilon: float = SIMPLIFY_EPSILON) -> Drawing:
+        """Google's published recipe for the simplified files, from raw device coordinates.
+
+        Align to the top left, scale to 255, resample at 1 px, Ramer-Douglas-Peucker with
+        `epsilon` (px), round to whole numbers.
+        """
+        from garabato._simplify import resample_and_simplify
+
+        moved = self.normalised()
+        points, starts = resample_and_simplify(
+            moved.points, moved.stroke_starts, spacing_px=1.0, epsilon_px=epsilon
+        )
+        return Drawing.from_points(np.rint(points), starts, **self.known)
+
+    def first_part(self, fraction: float) -> Drawing:
+        """What had been drawn when `fraction` (0..1] of the ink was on the paper.
+
+        Ink is measured by length; the stroke under the pen is cut where the ink runs out. A
+        drawing of dots only keeps that fraction of its dots.
+        """
+        if not 0 < fraction <= 1:
+            raise DrawingError(f"the part of a drawing to keep is in (0, 1], not {fraction}")
+        points, starts = self.points, self.stroke_starts
+        if fraction == 1 or len(points) == 0:
+            return self
+        steps = np.zeros(len(points), np.float64)
+        steps[1:] = np.hypot(*np.diff(points.astype(np.float64), axis=0).T)
+        steps[starts[:-1]] = 0.0
+        ink = np.cumsum(steps)
+        if ink[-1] == 0:
+            n_kept = max(1, round(fraction * (len(starts) - 1)))
+            return Drawing.from_points(points[: starts[n_kept]], starts[: n_kept + 1], **self.known)
+        target = fraction * ink[-1]
+        last = int(np.searchsorted(ink, target))  # the point at or beyond the cut; ink[0] == 0
+        share = (target - ink[last - 1]) / (ink[last] - ink[last - 1])
+        cut = points[last - 1] + np.float32(share) * (points[last] - points[last - 1])
+        kept = np.concatenate([points[:last], cut[None]]).astype(np.float32)
+        n_strokes = int(np.searchsorted(starts, last, side="right"))
+        new_starts = np.append(starts[:n_strokes], len(kept))
+        return Drawing.from_points(kept, new_starts, **self.known)
