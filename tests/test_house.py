@@ -34,6 +34,7 @@ ROOMS = (
     "training",
     "evaluation",
     "gallery",
+    "service",
     "cli",
 )
 #: Compiled kernels are `_name.py`: functions on arrays, that know the drawing's types at most.

@@ -50,5 +50,5 @@ if ! is_usable .venv/bin/python || ! .venv/bin/python -m pip --version >/dev/nul
 fi
 echo "Installing garabato and its dependencies into .venv (minutes on a new machine) ..." >&2
 install_torch
-.venv/bin/python -m pip install -qq --editable '.[dev]'
+.venv/bin/python -m pip install -qq --editable '.[dev,serve,map]'
 touch .venv/ready

@@ -19,7 +19,8 @@ COMMANDS = {
     "classify": ("garabato.cli.classify", "Say what drawings show."),
     "index": ("garabato.cli.index", "Fill a gallery with drawings and their embeddings."),
     "search": ("garabato.cli.search", "Find the drawings most like one."),
-    "gallery": ("garabato.cli.gallery", "Look after a gallery: info, delete, compact, export."),
+    "gallery": ("garabato.cli.gallery", "Look after a gallery: info, tune, duplicates, delete ..."),
+    "serve": ("garabato.cli.serve", "Serve the page and the HTTP API."),
     "export": ("garabato.cli.export", "Write data sets for other programs: TFRecord."),
     "demo": ("garabato.cli.demo", "Everything once, end to end, on 100 categories."),
 }

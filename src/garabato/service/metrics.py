@@ -1,0 +1,54 @@
+"""What Prometheus reads at /metrics."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
+
+
+class Metrics:
+    """The counters of one service."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        self.requests = Counter(
+            "garabato_requests_total",
+            "Requests answered.",
+            ["route", "method", "status"],
+            registry=self._registry,
+        )
+        self.request_seconds = Histogram(
+            "garabato_request_seconds",
+            "From the first byte of a request to the last of its answer.",
+            ["route"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.in_flight = self._gauge("requests_in_flight", "Requests being answered.")
+        self.waiting = self._gauge("queries_waiting", "Drawings waiting for the encoder.")
+        self.ready = self._gauge("ready", "1 once queries are answered at full speed.")
+        self.drawings = self._gauge("gallery_drawings", "Drawings in the gallery, as last counted.")
+        self.hidden = self._gauge("hidden_drawings", "Drawings that are hidden.")
+        self.batch_size = Histogram(
+            "garabato_batch_size",
+            "Drawings encoded together.",
+            buckets=(1, 2, 4, 8, 16, 32, 64),
+            registry=self._registry,
+        )
+        self.encode_seconds = self._seconds("encode_seconds", "Time a batch is encoded.")
+        self.search_seconds = self._seconds("search_seconds", "Time the gallery takes to search.")
+
+    def text(self) -> bytes:
+        """In Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"garabato_{name}", text, registry=self._registry)
+
+    def _seconds(self, name: str, text: str) -> Histogram:
+        return Histogram(f"garabato_{name}", text, buckets=_SECONDS, registry=self._registry)

@@ -1,0 +1,128 @@
+"""Errors as RFC 9457 problem documents that name the field."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from garabato.errors import GalleryError, InputError, StorageError
+
+MEDIA_TYPE = "application/problem+json"
+_log = logging.getLogger("garabato.service")
+
+
+class ProblemError(Exception):
+    """An answer that is an error. `errors` name fields: `{"field": "where.tags", "detail": ...}`.
+
+    `more` are members added to the document (progress, for instance).
+    """
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        more: Mapping[str, Any] | None = None,
+        retry_after_s: int | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.errors = list(errors)
+        self.more = dict(more or {})
+        self.headers = dict(headers or {})
+        if retry_after_s is not None:
+            self.headers["retry-after"] = str(retry_after_s)
+
+    @classmethod
+    def of_field(cls, field: str, detail: str, status: int = 422) -> ProblemError:
+        """What is wrong with one field of a request."""
+        return cls(status, f"{field}: {detail}", errors=[{"field": field, "detail": detail}])
+
+    def to_response(self) -> Response:
+        """The problem document."""
+        document: dict[str, Any] = {
+            "type": "about:blank",
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.errors:
+            document["errors"] = self.errors
+        document |= {name: value for name, value in self.more.items() if name not in document}
+        content = orjson.dumps(document, default=str)
+        return Response(content, self.status, self.headers, MEDIA_TYPE)
+
+
+def of_validation(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
+    """What pydantic found wrong, field by field (the first twenty)."""
+    listed = [{"field": _field(error["loc"]), "detail": str(error["msg"])} for error in errors[:20]]
+    first = listed[0]
+    is_no_json = errors[0].get("type") == "json_invalid"
+    text = first["detail"] if first["field"] == "body" else f"{first['field']}: {first['detail']}"
+    return ProblemError(400 if is_no_json else 422, text, errors=listed)
+
+
+def install(app: FastAPI) -> None:
+    """Make every error of `app` a problem document."""
+
+    async def on_problem(request: Request, error: Exception) -> Response:
+        assert isinstance(error, ProblemError)
+        return error.to_response()
+
+    async def on_validation(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError | ValidationError)
+        return of_validation(error.errors()).to_response()
+
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        detail = str(error.detail)
+        if error.status_code == 404:
+            detail = f"there is nothing at {request.url.path[:200]}"
+        elif error.status_code == 405:
+            detail = f"{request.url.path[:200]} does not take {request.method}"
+        return ProblemError(error.status_code, detail, headers=error.headers).to_response()
+
+    async def on_input(request: Request, error: Exception) -> Response:
+        return ProblemError(422, str(error)).to_response()
+
+    async def on_storage(request: Request, error: Exception) -> Response:
+        _log.error("storage: %s", error)
+        return ProblemError(
+            507, "the server cannot store anything now; its operator was told"
+        ).to_response()
+
+    async def on_gallery(request: Request, error: Exception) -> Response:
+        _log.error("gallery: %s", error)
+        problem = ProblemError(
+            503, "the gallery cannot be used now; the operator's log says why", retry_after_s=10
+        )
+        return problem.to_response()
+
+    async def on_gone(request: Request, error: Exception) -> Response:
+        return ProblemError(400, "the request ended before it was complete").to_response()
+
+    app.add_exception_handler(ProblemError, on_problem)
+    app.add_exception_handler(RequestValidationError, on_validation)
+    app.add_exception_handler(ValidationError, on_validation)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(InputError, on_input)
+    app.add_exception_handler(StorageError, on_storage)
+    app.add_exception_handler(GalleryError, on_gallery)
+    app.add_exception_handler(ClientDisconnect, on_gone)
+
+
+def _field(location: Sequence[Any]) -> str:
+    names = [str(part) for part in location if part not in ("body", "query", "path")]
+    return ".".join(names) or "body"

@@ -1,0 +1,76 @@
+"""Hiding drawings that should not be shown, and bringing them back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from garabato.service.bodies import read_json
+from garabato.service.documents import drawing_document
+from garabato.service.problems import ProblemError
+from garabato.service.routes.drawings import WRITE, KeyIdInPath
+from garabato.service.routes.shared import ANY, ServiceOf, answer, problems
+from garabato.service.schemas import HiddenList, Hide
+
+router = APIRouter(prefix="/v1", tags=["hiding"])
+_HIDE_BODY = {
+    "requestBody": {
+        "required": False,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Hide"}}},
+    }
+}
+
+
+@router.post(
+    "/drawings/{key_id}/hide",
+    status_code=204,
+    responses=problems(400, 404, 413, 415, 422, *WRITE),
+    openapi_extra=_HIDE_BODY,
+)
+async def hide(key_id: KeyIdInPath, request: Request, service: ServiceOf) -> Response:
+    """Take a drawing out of all results, from now on, until it is restored."""
+    service.access.check_write(request, visitors=service.settings.visitors_may_hide)
+    hidden = service.hidden
+    given = await read_json(request, Hide, may_be_empty=True)
+
+    def do() -> None:
+        if key_id not in hidden.key_ids:
+            service.stored_one(key_id)
+            hidden.hide(key_id, given.reason)
+            service.metrics.hidden.set(len(hidden.key_ids))
+
+    await service.writing(do)
+    return Response(status_code=204)
+
+
+@router.post("/drawings/{key_id}/restore", status_code=204, responses=problems(404, 422, *WRITE))
+async def restore(key_id: KeyIdInPath, request: Request, service: ServiceOf) -> Response:
+    """Show a hidden drawing again. For the operator."""
+    service.access.check_write(request)
+    hidden = service.hidden
+    if not await service.writing(hidden.restore, key_id):
+        raise ProblemError(404, f"the drawing {key_id!r} is not hidden")
+    service.metrics.hidden.set(len(hidden.key_ids))
+    return Response(status_code=204)
+
+
+@router.get("/hidden", response_model=HiddenList, responses=problems(401, *ANY))
+async def list_hidden(request: Request, service: ServiceOf) -> Response:
+    """All hidden drawings, the last hidden first. For the operator."""
+    service.access.check_operator(request)
+
+    def list_them() -> list[dict[str, Any]]:
+        hidden = list(service.hidden.all().values())[::-1]
+        drawings = {d.key_id: d for d in service.gallery.get([h.key_id for h in hidden])}
+        listed = []
+        for entry in hidden:
+            document: dict[str, Any] = {"key_id": entry.key_id, "hidden_at": entry.hidden_at}
+            if entry.reason is not None:
+                document["reason"] = entry.reason
+            if entry.key_id in drawings:
+                document |= drawing_document(drawings[entry.key_id])
+            listed.append(document)
+        return listed
+
+    return answer({"hidden": await service.searching(list_them)})

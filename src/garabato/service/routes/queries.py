@@ -1,0 +1,118 @@
+"""POST /v1/classify and /v1/search."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+from pydantic import ValidationError
+
+from garabato.drawing import Drawing
+from garabato.service.bodies import media_type, read_form, read_json, to_drawing
+from garabato.service.documents import hit_document, prediction_documents
+from garabato.service.problems import ProblemError, of_validation
+from garabato.service.routes.shared import ANY, ServiceOf, answer, body_of, problems
+from garabato.service.schemas import Classified, Classify, Found, Search
+from garabato.service.service import Service
+from garabato.service.uploads import first_drawing
+
+router = APIRouter(tags=["queries"])
+_PROBLEMS = problems(400, 413, 415, 422, *ANY)
+#: Stands for the drawing of an upload while the form's other fields are checked.
+_ANY_STROKES = [[[0.0], [0.0]]]
+
+
+@router.post(
+    "/v1/classify",
+    response_model=Classified,
+    responses=_PROBLEMS,
+    openapi_extra=body_of("Classify", "k"),
+)
+async def classify(request: Request, service: ServiceOf) -> Response:
+    """Say what a drawing shows. As JSON, or as a form with a `file` in any format garabato reads,
+    of which the first drawing counts."""
+    started = time.perf_counter()
+    asked: Classify
+    uploaded: Drawing | None = None
+    if media_type(request) == "multipart/form-data":
+        uploaded, fields = await _uploaded(request, service)
+        asked = _checked(Classify, {"drawing": _ANY_STROKES, **fields})
+        drawing = uploaded
+    else:
+        asked = await read_json(request, Classify)
+        drawing = to_drawing(asked.drawing, service.settings)
+    encoder = service.encoder
+    encoded = await service.batcher.encode(drawing)
+    document = prediction_documents(encoder, encoded, asked.k)
+    return _answer(document, started, uploaded)
+
+
+@router.post(
+    "/v1/search",
+    response_model=Found,
+    responses=_PROBLEMS | problems(404),
+    openapi_extra=body_of("Search", "k", "predictions", "where"),
+)
+async def search(request: Request, service: ServiceOf) -> Response:
+    """Find the stored drawings most like one, which is given as strokes, as a file or by the
+    key_id of a stored one (itself left out of its hits)."""
+    started = time.perf_counter()
+    uploaded: Drawing | None = None
+    gallery_is_there = service.gallery  # before anything is read
+    assert gallery_is_there is not None
+    if media_type(request) == "multipart/form-data":
+        uploaded, fields = await _uploaded(request, service)
+        asked = _checked(Search, {"drawing": _ANY_STROKES, **fields})
+        drawing = uploaded
+    else:
+        asked = await read_json(request, Search)
+        if (asked.drawing is None) == (asked.key_id is None):
+            raise ProblemError.of_field("drawing", "give drawing or key_id, one of the two")
+        if asked.drawing is not None:
+            drawing = to_drawing(asked.drawing, service.settings)
+        else:
+            assert asked.key_id is not None
+            drawing = await service.searching(service.stored_one, asked.key_id)
+    encoded = await service.batcher.encode(drawing)
+    where = None if asked.where is None else asked.where.model_dump(exclude_none=True)
+
+    def find() -> list[dict[str, Any]]:
+        hits = service.search(encoded.embedding, asked.k, where, but=asked.key_id)
+        return [hit_document(hit) for hit in hits]
+
+    document: dict[str, Any] = {"hits": await service.searching(find)}
+    if asked.predictions is not None:
+        document |= prediction_documents(service.encoder, encoded, asked.predictions)
+    return _answer(document, started, uploaded)
+
+
+def _answer(document: dict[str, Any], started: float, uploaded: Drawing | None) -> Response:
+    document["took_ms"] = round(1000 * (time.perf_counter() - started), 2)
+    if uploaded is not None:
+        document["drawing"] = uploaded.to_lists()
+    return answer(document)
+
+
+async def _uploaded(request: Request, service: Service) -> tuple[Drawing, dict[str, Any]]:
+    """The drawing of a form's file, and the form's other fields: JSON values, as in a body."""
+    upload, fields = await read_form(request)
+    values = {}
+    for name, text in fields.items():
+        try:
+            values[name] = orjson.loads(text)
+        except ValueError:
+            raise ProblemError.of_field(
+                name, f"is JSON, as 5 or {{...}}, not {text[:50]!r}"
+            ) from None
+    if "drawing" in values or "key_id" in values:
+        raise ProblemError.of_field("file", "give one query: a file, a drawing or a key_id")
+    return await service.slowly(first_drawing, upload.content, service.settings), values
+
+
+def _checked(model: Any, values: dict[str, Any]) -> Any:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise of_validation(error.errors(include_url=False, include_input=False)) from None

@@ -1,0 +1,171 @@
+"""The service itself: the encoder, the gallery and what is kept beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from garabato.drawing import Drawing, FloatArray
+from garabato.encoder import Encoder
+from garabato.gallery import Gallery, Hit
+from garabato.service.access import Access
+from garabato.service.batching import Batcher
+from garabato.service.census import Census
+from garabato.service.hidden import HiddenDrawings
+from garabato.service.metrics import Metrics
+from garabato.service.portraits import Portraits
+from garabato.service.problems import ProblemError
+from garabato.service.progress import Progress
+from garabato.service.settings import Settings
+from garabato.service.sketch_map import SketchMap
+from garabato.sources.starter import cache_folder
+
+T = TypeVar("T")
+
+#: Threads that search and write JSON; searching gives up Python's lock most of the time.
+N_SEARCH_THREADS = 4
+
+
+class Service:
+    """What all routes share. `encoder` and `gallery` come when they are loaded (see `boot`)."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self.access = Access(settings)
+        self.progress = Progress("loading the encoder")
+        self.census = Census()
+        self.counting = Progress("counting the gallery")
+        self._recounting = threading.Lock()
+        self._encoder: Encoder | None = None
+        self._gallery: Gallery | None = None
+        self._hidden: HiddenDrawings | None = None
+        self.batcher = Batcher(
+            lambda: self.encoder,
+            self.metrics,
+            batch_size=settings.batch_size,
+            window_ms=settings.batch_window_ms,
+            max_waiting=settings.max_waiting,
+        )
+        self._searching = ThreadPoolExecutor(N_SEARCH_THREADS, thread_name_prefix="garabato-search")
+        self._writing = ThreadPoolExecutor(1, thread_name_prefix="garabato-write")
+        self._slow = ThreadPoolExecutor(2, thread_name_prefix="garabato-slow")
+        self.portraits = Portraits(self)
+        self.sketch_map = SketchMap(self)
+
+    def set_encoder(self, encoder: Encoder) -> None:
+        """From now on drawings can be classified."""
+        self._encoder = encoder
+
+    def set_gallery(self, gallery: Gallery) -> None:
+        """From now on drawings can be found."""
+        self._hidden = HiddenDrawings(state_folder(gallery.uri) / "hidden.json")
+        self._gallery = gallery
+
+    @property
+    def encoder(self) -> Encoder:
+        """Raises ProblemError 503 until it is loaded."""
+        if self._encoder is None:
+            raise self.progress.stage.to_problem()
+        return self._encoder
+
+    @property
+    def gallery(self) -> Gallery:
+        """Raises ProblemError 503 until it is open, and filled where it is the starter gallery."""
+        if self._gallery is None:
+            raise self.progress.stage.to_problem()
+        return self._gallery
+
+    @property
+    def hidden(self) -> HiddenDrawings:
+        """The drawings that are not shown."""
+        if self._hidden is None:
+            raise self.progress.stage.to_problem()
+        return self._hidden
+
+    @property
+    def counted(self) -> Census:
+        """The census. Raises ProblemError 503 until it was taken once."""
+        if not self.counting.is_ready:
+            raise self.counting.stage.to_problem()
+        return self.census
+
+    def recount_if_needed(self) -> None:
+        """Count the gallery again, in the background, where another process changed it."""
+        if self.counting.is_ready and not self._recounting.locked():
+            self._slow.submit(self._recount)
+
+    def _recount(self) -> None:
+        if self._recounting.acquire(blocking=False):
+            try:
+                if self.census.is_outdated(self.gallery):
+                    self.census.count(self.gallery)
+            finally:
+                self._recounting.release()
+
+    async def searching(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Do quick reading work off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._searching, work, *arguments)
+
+    async def writing(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Do work that changes something, one after the other, off the event loop."""
+        return await asyncio.get_running_loop().run_in_executor(self._writing, work, *arguments)
+
+    async def slowly(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Do work of seconds where it holds up nobody else."""
+        return await asyncio.get_running_loop().run_in_executor(self._slow, work, *arguments)
+
+    def search(
+        self, embedding: FloatArray, k: int, where: Mapping[str, Any] | None, but: str | None = None
+    ) -> list[Hit]:
+        """The k nearest that are not hidden, nor `but`. Blocks."""
+        started = time.perf_counter()
+        hidden = self.hidden.key_ids
+        if but is not None:
+            hidden = hidden | {but}
+        n_asked = k + min(len(hidden), k)
+        while True:
+            found = self.gallery.search(embedding, n_asked, where=where)
+            shown = [hit for hit in found if hit.key_id not in hidden]
+            if len(shown) >= k or len(found) < n_asked:
+                break
+            n_asked *= 2
+        self.metrics.search_seconds.observe(time.perf_counter() - started)
+        return shown[:k]
+
+    def stored(self, key_ids: Sequence[str]) -> list[Drawing]:
+        """The drawings with these key_ids that are there and not hidden. Blocks."""
+        hidden = self.hidden.key_ids
+        return self.gallery.get([key_id for key_id in key_ids if key_id not in hidden])
+
+    def stored_one(self, key_id: str) -> Drawing:
+        """One drawing; ProblemError 404 where it is not there or hidden. Blocks."""
+        found = self.stored([key_id])
+        if not found:
+            raise ProblemError(404, f"there is no drawing with the key_id {key_id!r}")
+        return found[0]
+
+    def shut_down(self) -> None:
+        """Wait for what is being written; drop the rest."""
+        self.progress.stop()
+        self.counting.stop()
+        self.sketch_map.stop()
+        self._writing.shutdown(wait=True)
+        for threads in (self._searching, self._slow):
+            threads.shutdown(wait=False, cancel_futures=True)
+
+
+def state_folder(uri: str) -> Path:
+    """Where a service keeps what belongs to a gallery: beside its folder, or for a gallery on a
+    server in the user's cache folder."""
+    if "://" in uri:
+        digest = hashlib.sha256(uri.encode()).hexdigest()[:16]
+        return cache_folder() / "service" / digest
+    path = Path(uri).absolute()
+    return path.with_name(path.name + ".service")

@@ -1,0 +1,106 @@
+"""What a service can be told: by options of `garabato serve` and by GARABATO_* variables."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from garabato.errors import InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One service. Every field but the first can be set by the variable GARABATO_<FIELD>.
+
+    `gallery` None is the starter gallery, made on first use. Writes need `token` wherever one is
+    set, and are refused without one unless the service is bound to this machine only.
+    """
+
+    gallery: str | None = None
+    model: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8000
+    token: str | None = None
+    #: Whether people without the token may hide a drawing (report it); an operator restores it.
+    visitors_may_hide: bool = False
+    writes_per_minute: int = 120
+    max_body_bytes: int = 8 * 2**20
+    max_pixels: int = 16_000_000
+    max_strokes: int = 2_000
+    max_points: int = 20_000
+    #: Queries that may wait for the encoder; one more is told to come back.
+    max_waiting: int = 256
+    #: Queries encoded together, and how long a busy service waits for more of them.
+    batch_size: int = 32
+    batch_window_ms: float = 2.0
+    #: Threads a batch is encoded with; 0 is one a core.
+    threads: int = 0
+    #: Time to read a request and to begin its answer.
+    request_timeout_s: float = 30.0
+    #: Time to take the answer.
+    send_timeout_s: float = 120.0
+    #: Time a connection may be silent, before its first request and between two.
+    idle_timeout_s: float = 20.0
+    max_connections: int = 20_000
+
+    @classmethod
+    def from_environment(
+        cls, given: Mapping[str, Any], environment: Mapping[str, str] = os.environ
+    ) -> Settings:
+        """`given` (fields that are not None count), then GARABATO_* variables, then defaults.
+
+        Raises InputError that names the variable and what it takes.
+        """
+        values = {name: value for name, value in given.items() if value is not None}
+        for field in fields(cls):
+            variable = f"GARABATO_{field.name.upper()}"
+            if field.name not in values and environment.get(variable):
+                values[field.name] = _parse(variable, environment[variable], str(field.type))
+        settings = cls(**values)
+        settings.check()
+        return settings
+
+    def check(self) -> None:
+        """Raise InputError for a value that makes no sense."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, int | float) and value < 0:
+                raise InputError(f"{field.name} is 0 or more, not {value}")
+        for name in ("max_waiting", "batch_size", "max_body_bytes", "max_strokes", "max_points"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is 1 or more, not {getattr(self, name)}")
+        if self.token is not None and len(self.token) < 8:
+            raise InputError("the token has 8 characters or more; make one: openssl rand -hex 16")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether only programs on this machine can reach the service."""
+        return is_loopback(self.host)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address (without port) means this machine."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+def _parse(variable: str, text: str, kind: str) -> Any:
+    try:
+        if kind == "bool":
+            if text.lower() not in _TRUE | _FALSE:
+                raise ValueError
+            return text.lower() in _TRUE
+        return {"int": int, "float": float}.get(kind, str)(text)
+    except ValueError:
+        words = {"bool": "true or false", "int": "a whole number", "float": "a number"}
+        raise InputError(f"{variable} is {words[kind]}, not {text!r}") from None

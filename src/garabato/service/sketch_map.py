@@ -1,0 +1,135 @@
+"""The map of the gallery: made once in the background, kept beside the gallery."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from garabato.errors import MissingExtraError
+from garabato.gallery.projection import Projection, check_extra, project
+from garabato.service.problems import ProblemError
+from garabato.service.progress import Progress, StoppedError
+
+if TYPE_CHECKING:
+    from garabato.service.routes.page import Asset
+    from garabato.service.service import Service
+
+_log = logging.getLogger("garabato.service")
+FILE = "map.parquet"
+#: A map is made anew at the next start where more than this share of its drawings changed.
+_MAX_CHANGED = 0.1
+
+
+class SketchMap:
+    """The map of one service's gallery."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._progress = Progress("making the map")
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._projection: Projection | None = None
+        self._sent: tuple[Any, Asset] | None = None
+
+    def asset(self) -> Asset:
+        """The answer of GET /v1/map, zipped. Blocks for a moment.
+
+        Raises ProblemError: 503 with the progress until there is a map, 501 that names what to
+        install.
+        """
+        from garabato.service.routes.page import make_asset
+
+        census, hidden = self._service.counted, self._service.hidden.key_ids
+        projection = self._made()
+        state = (census.version, hidden)
+        with self._lock:
+            if self._sent is None or self._sent[0] != state:
+                document = _document(projection, census.entries, hidden)
+                asset = make_asset(orjson.dumps(document), "application/json")
+                self._sent = (state, asset)
+            return self._sent[1]
+
+    def stop(self) -> None:
+        """Make no map any more."""
+        self._progress.stop()
+
+    def _made(self) -> Projection:
+        with self._lock:
+            if self._projection is None and self._thread is None:
+                try:
+                    check_extra()
+                except MissingExtraError as error:
+                    raise ProblemError(501, str(error)) from None
+                self._thread = threading.Thread(target=self._make, name="garabato-map", daemon=True)
+                self._thread.start()
+        if self._projection is None:
+            raise self._progress.stage.to_problem()
+        return self._projection
+
+    def _make(self) -> None:
+        from garabato.service.service import state_folder
+
+        gallery = self._service.gallery
+        file = state_folder(gallery.uri) / FILE
+        try:
+            kept = _kept(file)
+            if kept is not None:
+                self._projection = kept
+                self._progress.finish()
+                if _share_changed(kept.key_ids, self._service.census.entries) <= _MAX_CHANGED:
+                    return
+            made = project(gallery, progress=self._progress.report)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            made.save(file)
+            with self._lock:
+                self._projection, self._sent = made, None
+            self._progress.finish()
+            _log.info("map made", extra={"n_drawings": len(made.key_ids)})
+        except StoppedError:
+            return
+        except Exception as error:
+            _log.exception("the map cannot be made")
+            self._progress.fail(f"the map cannot be made: {error}")
+
+
+def _kept(file: Path) -> Projection | None:
+    if not file.is_file():
+        return None
+    try:
+        return Projection.load(file)
+    except Exception as error:
+        _log.warning("%s", error)
+        return None
+
+
+def _share_changed(key_ids: Sequence[str], entries: dict[str, Any]) -> float:
+    on_map = set(key_ids)
+    return len(on_map ^ entries.keys()) / max(1, len(entries))
+
+
+def _document(
+    projection: Projection, entries: dict[str, Any], hidden: frozenset[str]
+) -> dict[str, Any]:
+    """The columns of the drawings that are there and not hidden."""
+    shown = [
+        i
+        for i, key_id in enumerate(projection.key_ids)
+        if key_id in entries and key_id not in hidden
+    ]
+    key_ids = [projection.key_ids[i] for i in shown]
+    names = [entries[key_id].category or "" for key_id in key_ids]
+    categories = sorted(set(names))
+    number_of = {name: number for number, name in enumerate(categories)}
+    return {
+        "n": len(shown),
+        "categories": categories,
+        "category": [number_of[name] for name in names],
+        "x": projection.x[shown].tolist(),
+        "y": projection.y[shown].tolist(),
+        "key_id": key_ids,
+    }
