@@ -11,15 +11,8 @@ from sketches import sketch
 from garabato.drawing import Drawing
 from garabato.errors import InputError
 from garabato.gallery import Hit, open_gallery
-from garabato.gallery.explore import (
-    Pair,
-    diverse,
-    duplicates,
-    grouped,
-    more_like,
-    odd_ones,
-    vote,
-)
+from garabato.gallery.audit import Pair, duplicates, odd_ones
+from garabato.gallery.explore import by_category, diverse, grouped, more_like, vote
 from garabato.render import RenderSpec
 
 
@@ -84,6 +77,30 @@ def test_diverse_hits_are_not_all_alike(plane):
         diverse(gallery, encoder, at(0), variety=2)
 
 
+def test_what_was_given_is_no_diverse_hit(plane):
+    gallery = plane([at(d) for d in (0, 1, 2, 50)])
+    hits = diverse(gallery, DegreesEncoder(), at(0), k=4, variety=0, leave_out={"@0", "@2"})
+    assert keys(hits) == ["@1", "@50"]
+
+
+def test_the_nearest_categories_come_with_their_best_hits(plane):
+    crowd = [at(1 + i / 100, "cat", f"c{i}") for i in range(60)]
+    gallery = plane([*crowd, *(at(d, "dog") for d in (20, 21, 22)), at(40, "pig"), at(70, None)])
+    found = by_category(gallery, at(0), 3, per_category=2)
+    assert {name: keys(hits) for name, hits in found.items()} == {
+        "cat": ["c0@1.0", "c1@1.01"],
+        "dog": ["@20", "@21"],
+        "pig": ["@40"],
+    }
+    assert list(found) == ["cat", "dog", "pig"]
+    assert list(by_category(gallery, at(0), 9, per_category=1)) == ["cat", "dog", "pig", None]
+    found = by_category(gallery, at(0), 1, per_category=1, leave_out={"c0@1.0"})
+    assert keys(found["cat"]) == ["c1@1.01"]
+    assert by_category(gallery, at(0), 2, where={"category": "no such"}) == {}
+    with pytest.raises(InputError, match="per_category"):
+        by_category(gallery, at(0), 2, per_category=0)
+
+
 def hit(category, score) -> Hit:
     return Hit(f"{category}{score}", category, score, sketch("circle", 0))
 
@@ -131,6 +148,8 @@ def test_a_drawing_among_another_category_is_odd(plane):
     (odd,) = odd_ones(gallery, k=3)
     assert (odd.key_id, odd.category, odd.looks_like) == ("wrong@91.5", "cat", "dog")
     assert odd.agreement == 0
+    assert odd.neighbours[0] in ("@91", "@92")
+    assert set(odd.neighbours) <= {"@90", "@91", "@92", "@93"}
     assert odd_ones(gallery, k=3, where={"category": "cat"}) == []
 
 
@@ -140,7 +159,8 @@ def test_blocks_do_not_change_what_is_found(plane, monkeypatch):
     gallery = plane(drawings)
     seen = []
     whole = (duplicates(gallery, above=0.9999), odd_ones(gallery, k=5))
-    monkeypatch.setattr("garabato.gallery.explore._BLOCK", 7)
+    monkeypatch.setattr("garabato.gallery.audit._ROWS", 7)
+    monkeypatch.setattr("garabato.gallery.audit._COLUMNS", 11)
     parts = (
         duplicates(gallery, above=0.9999, progress=lambda done, n: seen.append((done, n))),
         odd_ones(gallery, k=5),
@@ -150,5 +170,6 @@ def test_blocks_do_not_change_what_is_found(plane, monkeypatch):
     assert [(p.key_id, p.other_key_id) for p in parts[0]] == [
         (p.key_id, p.other_key_id) for p in whole[0]
     ]
-    assert parts[1] == whole[1]
+    judged = [[(o.key_id, o.looks_like, o.agreement) for o in odd] for _, odd in (whole, parts)]
+    assert judged[0] == judged[1]
     assert seen[-1] == (60, 60)

@@ -1,4 +1,4 @@
-"""garabato gallery info, delete, compact, export."""
+"""garabato gallery: info, delete, compact and export here, others in `gallery_*.py`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
+from garabato.cli import gallery_audit, gallery_tune
 from garabato.cli.console import print_json, stdout
-from garabato.cli.search import split_names
+from garabato.cli.where import split_names, where_options
 
 _gallery = click.option("--gallery", "uri", required=True, metavar="URI", help="The gallery.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
@@ -49,27 +50,19 @@ def info(uri: str, as_json: bool) -> None:
 
 @command.command()
 @_gallery
-@click.option("--key-id", callback=split_names, metavar="ID[,ID]", help="Delete these drawings.")
-@click.option("--category", callback=split_names, metavar="C[,C]", help="Delete drawings of these.")
-@click.option(
-    "--country", callback=split_names, metavar="CC[,CC]", help="Delete drawings from these."
-)
+@click.option("--key-id", callback=split_names, metavar="ID[,ID]", help="Only these.")
+@where_options
 @_json
-def delete(
-    uri: str,
-    key_id: list[str] | None,
-    category: list[str] | None,
-    country: list[str] | None,
-    as_json: bool,
-) -> None:
-    """Delete drawings by key_id, category or country; all that is given must be met.
+def delete(uri: str, key_id: list[str] | None, where: dict[str, Any], as_json: bool) -> None:
+    """Delete drawings by key_id, category, country, tag and so on; all that is given must be met.
 
     \b
     Example: garabato gallery delete --gallery my.gallery --category "The Mona Lisa"
     """
-    where = _where(key_id=key_id, category=category, country=country)
+    if key_id:
+        where["key_id"] = key_id
     if not where:
-        raise click.UsageError("give --key-id, --category or --country: what to delete")
+        raise click.UsageError("give --key-id, --category, --tag ...: what to delete")
 
     from garabato.gallery import open_gallery
 
@@ -106,33 +99,28 @@ def compact(uri: str, as_json: bool) -> None:
 
 @command.command()
 @_gallery
-@click.option("--category", callback=split_names, metavar="C[,C]", help="Only drawings of these.")
-@click.option(
-    "--country", callback=split_names, metavar="CC[,CC]", help="Only drawings from these."
-)
+@where_options
 @_json
 @click.argument("out", type=click.Path(path_type=Path))
-def export(
-    uri: str,
-    category: list[str] | None,
-    country: list[str] | None,
-    as_json: bool,
-    out: Path,
-) -> None:
+def export(uri: str, where: dict[str, Any], as_json: bool, out: Path) -> None:
     """Write the drawings to OUT: one file where it ends in .ndjson, else a file a category.
+
+    An OUT that ends in .parquet gets the embeddings and tags as well.
 
     \b
     Example: garabato gallery export --gallery my.gallery drawings
+    Example: garabato gallery export --gallery my.gallery --tag mine mine.parquet
     """
     from garabato.gallery import open_gallery
 
     gallery = open_gallery(uri, must_exist=True)
-    n_written = gallery.export(out, where=_where(category=category, country=country))
+    n_written = gallery.export(out, where=where)
     if as_json:
         print_json({"gallery": uri, "out": str(out), "n_drawings": n_written})
     else:
         stdout.print(f"{out}: {n_written:,} drawings")
 
 
-def _where(**conditions: list[str] | None) -> dict[str, Any]:
-    return {field: values for field, values in conditions.items() if values}
+command.add_command(gallery_tune.tune)
+command.add_command(gallery_audit.duplicates)
+command.add_command(gallery_audit.odd)

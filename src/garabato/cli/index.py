@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from garabato.cli.console import print_json, progress, stderr, stdout
+from garabato.cli.where import split_names
 
 if TYPE_CHECKING:
     from garabato.drawing import DrawingBatch
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 @click.option("--split", type=click.Choice(["train", "test"]), help="Only this split of --data.")
 @click.option("--source", type=click.Path(path_type=Path), help="Folder with files of drawings.")
 @click.option("--gallery", "uri", required=True, metavar="URI", help="Gallery to fill.")
+@click.option(
+    "--tag",
+    "tags",
+    callback=split_names,
+    metavar="T[,T]",
+    help="Tags for the new drawings, to filter by.",
+)
 @click.option("--strict", is_flag=True, help="Stop at the first unreadable line.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def command(
@@ -30,6 +38,7 @@ def command(
     split: str | None,
     source: Path | None,
     uri: str,
+    tags: list[str] | None,
     strict: bool,
     as_json: bool,
 ) -> None:
@@ -40,6 +49,7 @@ def command(
 
     \b
     Example: garabato index --data data --gallery my.gallery
+    Example: garabato index --source mine --gallery my.gallery --tag mine,2026
     """
     if (data is None) == (source is None):
         raise click.UsageError("give --data or --source, one of the two")
@@ -62,6 +72,7 @@ def command(
                 gallery,
                 encoder,
                 reading.batches(),
+                tags=tags or (),
                 progress=lambda n_done: show("index", n_done, max(n_done, reading.n_expected)),
             )
     except KeyboardInterrupt:

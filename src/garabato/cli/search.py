@@ -9,30 +9,31 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from garabato.cli.console import print_json, stderr, stdout
-from garabato.cli.queries import Query, read_queries
+from garabato.cli.queries import read_queries
+from garabato.cli.search_answers import Answer, Asked, draw, print_table
+from garabato.cli.where import where_options
 
 if TYPE_CHECKING:
-    from garabato.gallery import Hit
-
-#: Queries on a picture; more rows than a screen or two nobody looks at.
-MAX_PICTURE_ROWS = 50
-
-
-def split_names(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
-    """Names with commas between them, as options take them."""
-    if value is None:
-        return None
-    return [name.strip() for name in value.split(",") if name.strip()]
+    from garabato.gallery import Embedder, Gallery
 
 
 @click.command()
 @click.option("--gallery", "uri", required=True, metavar="URI", help="Gallery to search.")
 @click.option("--model", type=click.Path(path_type=Path), help="Encoder file or run folder.")
-@click.option("-k", "k", default=10, show_default=True, help="Hits a query.")
-@click.option("--category", callback=split_names, metavar="C[,C]", help="Only drawings of these.")
+@click.option("-k", "k", default=10, show_default=True, help="Hits a query, or categories.")
 @click.option(
-    "--country", callback=split_names, metavar="CC[,CC]", help="Only drawings from these."
+    "--like", multiple=True, metavar="FILE", help="Drawings the hits should be like, too."
 )
+@click.option("--unlike", multiple=True, metavar="FILE", help="Drawings they should be unlike.")
+@click.option("--diverse", is_flag=True, help="Hits that are not all alike.")
+@click.option(
+    "--by-category",
+    "per_category",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="The best N hits of each of the -k nearest categories.",
+)
+@where_options
 @click.option("--picture", type=click.Path(path_type=Path), help="Draw the hits into this PNG.")
 @click.option("--json", "as_json", is_flag=True, help="Print the hits as JSON.")
 @click.argument("query")
@@ -40,89 +41,89 @@ def command(
     uri: str,
     model: Path | None,
     k: int,
-    category: list[str] | None,
-    country: list[str] | None,
+    like: tuple[str, ...],
+    unlike: tuple[str, ...],
+    diverse: bool,
+    per_category: int | None,
+    where: dict[str, Any],
     picture: Path | None,
     as_json: bool,
     query: str,
 ) -> None:
     """Find the drawings most like those in QUERY, a file with one or more drawings or - for stdin.
 
+    With --like or --unlike all drawings given make one question: more like those in QUERY and
+    --like, less like those of --unlike; they themselves are no hits.
+
     \b
     Example: garabato search --gallery my.gallery query.ndjson -k 10 --picture hits.png
+    Example: garabato search --gallery my.gallery cat.ndjson --unlike dog.ndjson --diverse
     """
+    if diverse and per_category is not None:
+        raise click.UsageError("--diverse or --by-category, one of the two")
+
     from garabato.gallery import open_gallery
 
-    where: dict[str, Any] = {}
-    if category:
-        where["category"] = category
-    if country:
-        where["country"] = country
     open_gallery(uri, must_exist=True)  # before PyTorch is loaded: a wrong name is told at once
-    queries = read_queries([query])
+    questions = _questions(query, like, unlike)
 
     from garabato.encoder import load_encoder
 
-    gallery = open_gallery(uri, encoder=load_encoder(model), must_exist=True)
-    answers: list[tuple[Query, list[Hit], float]] = []
-    for asked in queries:
+    encoder = load_encoder(model)
+    gallery = open_gallery(uri, encoder=encoder, must_exist=True)
+    answers = []
+    for asked in questions:
         started = time.perf_counter()
-        hits = gallery.search(asked.drawing, k=k, where=where)
-        answers.append((asked, hits, 1000 * (time.perf_counter() - started)))
+        groups = _find(gallery, encoder, asked, k, diverse, per_category, where)
+        answers.append(Answer(asked, groups, 1000 * (time.perf_counter() - started)))
     if picture is not None:
-        _draw(answers, uri, picture)
+        draw(answers, uri, picture)
     if as_json:
-        documents = [
-            {"hits": [hit.to_dict() for hit in hits], "took_ms": round(took_ms, 2)}
-            for _, hits, took_ms in answers
-        ]
-        if len(documents) > 1:
-            for (asked, _, _), document in zip(answers, documents, strict=True):
-                document["query"] = asked.to_dict()
+        documents = [answer.to_dict(with_query=len(answers) > 1) for answer in answers]
         print_json(documents[0] if len(documents) == 1 else {"queries": documents})
     else:
-        for asked, hits, _ in answers:
-            _print_table(asked, hits)
+        for answer in answers:
+            print_table(answer)
         if picture is not None:
             stdout.print(f"look at {picture}")
-    if category and not any(hits for _, hits, _ in answers):
-        _explain_nothing(category)
+    if "category" in where and not any(answer.hits for answer in answers):
+        _explain_nothing(where["category"])
 
 
-def _print_table(asked: Query, hits: list[Hit]) -> None:
-    from rich.table import Table
-
-    shows = f" ({asked.drawing.category})" if asked.drawing.category else ""
-    table = Table(title=f"most like {asked.name}{shows}", title_justify="left")
-    table.add_column("", justify="right")
-    for name in ("score", "category", "country", "key_id"):
-        table.add_column(name, justify="right" if name == "score" else "left")
-    for rank, hit in enumerate(hits, start=1):
-        country = hit.country or ""
-        row = (str(rank), f"{hit.score:.3f}", hit.category or "", country, hit.key_id)
-        table.add_row(*row)
-    stdout.print(table)
+def _questions(query: str, like: tuple[str, ...], unlike: tuple[str, ...]) -> list[Asked]:
+    """One question a drawing of QUERY, or with `like` or `unlike` one of all drawings."""
+    queries = read_queries([query])
+    if not like and not unlike:
+        return [Asked((one,)) for one in queries]
+    more = [*queries, *(read_queries(like) if like else ())]
+    return [Asked(tuple(more), tuple(read_queries(unlike) if unlike else ()))]
 
 
-def _draw(answers: list[tuple[Query, list[Hit], float]], uri: str, picture: Path) -> None:
-    from garabato.sheets import Cell, draw_sheet, save_png
+def _find(
+    gallery: Gallery,
+    encoder: Embedder,
+    asked: Asked,
+    k: int,
+    diverse: bool,
+    per_category: int | None,
+    where: dict[str, Any],
+) -> Any:
+    """The hits, as a list, or by category where `per_category` is given."""
+    from garabato.gallery import explore
 
-    rows = []
-    for asked, hits, _ in answers[:MAX_PICTURE_ROWS]:
-        category = asked.drawing.category
-        row = [Cell(asked.drawing, category or "query", "query")]
-        for hit in hits:
-            caption = f"{hit.category or 'unknown'} {hit.score:.2f}"
-            if category is None:
-                row.append(Cell(hit.drawing, caption))
-            else:
-                is_right = hit.category == category
-                row.append(Cell(hit.drawing, caption, "right" if is_right else "wrong"))
-        rows.append(row)
-    title = f"Most like it in {uri}\nleft: the query; the number is the cosine similarity"
-    save_png(draw_sheet(rows, title=title, cell_px=112), picture)
-    if len(answers) > MAX_PICTURE_ROWS:
-        stderr.print(f"the picture shows the first {MAX_PICTURE_ROWS} of {len(answers)} queries")
+    more, less = ([one.drawing for one in some] for some in (asked.more, asked.less))
+    combined = len(more) + len(less) > 1
+    question = explore.direction(encoder, more, less) if combined else more[0]
+    given = {drawing.key_id for drawing in (*more, *less)} if combined else set()
+    if per_category is not None:
+        return explore.by_category(
+            gallery, question, k, per_category=per_category, where=where, leave_out=given
+        )
+    if diverse:
+        return explore.diverse(gallery, encoder, question, k, where=where, leave_out=given)
+    if combined:
+        return explore.more_like(gallery, encoder, more, less, k, where=where)
+    return gallery.search(question, k=k, where=where)
 
 
 def _explain_nothing(names: list[str]) -> None:

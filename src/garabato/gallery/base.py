@@ -20,6 +20,8 @@ from garabato.render import RenderSpec
 
 #: The version of what a gallery stores and how; a reader refuses newer ones.
 FORMAT_VERSION = 1
+#: Hits a search gives at most.
+MAX_K = 100_000
 
 
 class Embedder(Protocol):
@@ -227,7 +229,7 @@ class Gallery(Protocol):
         """Everything stored (or what passes `where`), piece by piece, from one consistent state."""
 
     def export(self, path: str | PathLike[str], *, where: Where | None = None) -> int:
-        """Write the drawings as ndjson: one file, or a folder with one file a category."""
+        """Write the drawings: an .ndjson or a .parquet file, or a folder with a file a category."""
 
     def info(self) -> GalleryInfo:
         """What is stored and how it is searched."""
@@ -266,6 +268,6 @@ def normalised_rows(embeddings: FloatArray, filled_by: FilledBy) -> FloatArray:
 
 def check_k(k: int) -> int:
     """k as given, or InputError."""
-    if not isinstance(k, int | np.integer) or not 1 <= k <= 100_000:
-        raise InputError(f"k is a number of hits between 1 and 100,000, not {k!r}")
+    if not isinstance(k, int | np.integer) or not 1 <= k <= MAX_K:
+        raise InputError(f"k is a number of hits between 1 and {MAX_K:,}, not {k!r}")
     return int(k)

@@ -1,4 +1,4 @@
-"""More than nearest: likeness to several drawings, variety, votes, duplicates and odd ones out.
+"""More than nearest: likeness to several drawings, variety, groups, votes.
 
 All of it works on any gallery, through the contract of `garabato.gallery.base`.
 """
@@ -6,22 +6,37 @@ All of it works on any gallery, through the contract of `garabato.gallery.base`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from garabato.drawing import Drawing, FloatArray
 from garabato.errors import InputError
-from garabato.gallery.base import Embedder, Gallery, Hit, check_k
+from garabato.gallery.base import MAX_K, Embedder, Gallery, Hit, Query, check_k
 from garabato.gallery.filters import Where
 
 #: How much "less like these" weighs against "more like these" (Rocchio's usual 0.75 : 0.25 is
 #: for words; embeddings of one length take a stronger push).
 LESS_WEIGHT = 0.5
-_BLOCK = 2_048
+#: Hits looked at for groups, at most, a drawing asked for.
+_DEEPEST = 256
 
-Progress = Callable[[int, int], None]
+
+def direction(
+    encoder: Embedder, more: Sequence[Drawing], less: Sequence[Drawing] = ()
+) -> FloatArray:
+    """The embedding (D,) to search with for drawings like all of `more` and unlike `less`.
+
+    The mean of the embeddings of `more` less LESS_WEIGHT times that of `less` (Rocchio's
+    feedback, 1971).
+    """
+    if not more:
+        raise InputError("give at least one drawing that the hits should be like")
+    towards = np.asarray(encoder.embed(list(more)), np.float32).mean(axis=0)
+    if less:
+        towards = towards - LESS_WEIGHT * np.asarray(encoder.embed(list(less))).mean(axis=0)
+    return np.asarray(towards, np.float32)
 
 
 def more_like(
@@ -33,40 +48,37 @@ def more_like(
     *,
     where: Where | None = None,
 ) -> list[Hit]:
-    """The `k` drawings most like all of `more` and unlike `less` (Rocchio's feedback, 1971).
+    """The `k` drawings most like all of `more` and unlike `less`, by their `direction`.
 
-    Searches for the mean of the embeddings of `more` less LESS_WEIGHT times that of `less`; scores
-    are cosine similarities with that direction. Drawings of the gallery that were given (by
+    Scores are cosine similarities with that direction. Drawings of the gallery that were given (by
     key_id) are left out.
     """
-    if not more:
-        raise InputError("give at least one drawing that the hits should be like")
-    direction = np.asarray(encoder.embed(list(more))).mean(axis=0)
-    if less:
-        direction = direction - LESS_WEIGHT * np.asarray(encoder.embed(list(less))).mean(axis=0)
     given = {drawing.key_id for drawing in (*more, *less)}
-    hits = gallery.search(direction, k=check_k(k) + len(given), where=where)
+    hits = gallery.search(direction(encoder, more, less), k=check_k(k) + len(given), where=where)
     return [hit for hit in hits if hit.key_id not in given][:k]
 
 
 def diverse(
     gallery: Gallery,
     encoder: Embedder,
-    query: Drawing,
+    query: Query,
     k: int = 10,
     *,
     variety: float = 0.5,
     where: Where | None = None,
+    leave_out: Collection[str | None] = (),
 ) -> list[Hit]:
     """`k` drawings like `query` that are not all alike: maximal marginal relevance.
 
     Each next hit has the best of (1 - variety) * likeness to the query - variety * likeness to
     the hit already chosen that it is most like, among the 10 * k nearest (Carbonell and Goldstein,
-    1998). variety 0 is a plain search; scores stay the likeness to the query.
+    1998). variety 0 is a plain search; scores stay the likeness to the query. The key_ids in
+    `leave_out` are no hits.
     """
     if not 0 <= variety <= 1:
         raise InputError(f"variety is in [0, 1], not {variety}")
-    hits = gallery.search(query, k=10 * check_k(k), where=where)
+    hits = gallery.search(query, k=10 * check_k(k) + len(leave_out), where=where)
+    hits = [hit for hit in hits if hit.key_id not in leave_out]
     if not hits:
         return []
     embeddings = np.asarray(encoder.embed([hit.drawing for hit in hits]), np.float32)
@@ -94,6 +106,36 @@ def grouped(hits: Sequence[Hit], *, per_category: int = 3) -> dict[str | None, l
     return groups
 
 
+def by_category(
+    gallery: Gallery,
+    query: Query,
+    k: int = 10,
+    *,
+    per_category: int = 3,
+    where: Where | None = None,
+    leave_out: Collection[str | None] = (),
+) -> dict[str | None, list[Hit]]:
+    """The `k` categories with the drawings most like `query`, and the best hits of each.
+
+    Looks deeper until there are `k` categories of `per_category` hits each, or it has seen
+    everything that passes, or 256 drawings for every one asked for: a category that is rare near
+    the query may then show fewer. Best category first; `leave_out` as in `diverse`.
+    """
+    if not isinstance(per_category, int) or per_category < 1:
+        raise InputError(f"per_category is at least 1, not {per_category!r}")
+    depth = 4 * check_k(k) * per_category + len(leave_out)
+    deepest = min(MAX_K, _DEEPEST * k * per_category)
+    while True:
+        depth = min(depth, deepest)
+        hits = gallery.search(query, k=depth, where=where)
+        kept = [hit for hit in hits if hit.key_id not in leave_out]
+        groups = dict(list(grouped(kept, per_category=per_category).items())[:k])
+        n_full = sum(len(group) == per_category for group in groups.values())
+        if n_full == k or len(hits) < depth or depth == deepest:
+            return groups
+        depth *= 4
+
+
 @dataclass(frozen=True, slots=True)
 class Vote:
     """A category and its share (0..1) of the votes of the nearest drawings."""
@@ -114,104 +156,3 @@ def vote(hits: Sequence[Hit], *, sharpness: float = 10.0) -> list[Vote]:
             weights[hit.category] += np.exp(sharpness * (hit.score - hits[0].score))
     total = sum(weights.values())
     return [Vote(category, float(weight / total)) for category, weight in weights.most_common()]
-
-
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """Two drawings of a gallery and how alike they are (cosine similarity)."""
-
-    key_id: str
-    other_key_id: str
-    score: float
-
-
-def duplicates(
-    gallery: Gallery,
-    *,
-    above: float = 0.995,
-    where: Where | None = None,
-    progress: Progress | None = None,
-) -> list[Pair]:
-    """All pairs of drawings whose cosine similarity is at least `above`, most alike first.
-
-    Compares all with all: N^2 / 2 dot products, in blocks of bounded memory.
-    """
-    key_ids, _, embeddings = _everything(gallery, where)
-    pairs = []
-    for first, rows in _blocks(embeddings, progress):
-        likeness = rows @ embeddings[first:].T
-        here, there = np.nonzero(likeness >= above)
-        for i, j in zip(here.tolist(), there.tolist(), strict=True):
-            if j > i:
-                one, other = sorted((key_ids[first + i], key_ids[first + j]))
-                pairs.append(Pair(one, other, min(1.0, float(likeness[i, j]))))
-    return sorted(pairs, key=lambda pair: (-pair.score, pair.key_id, pair.other_key_id))
-
-
-@dataclass(frozen=True, slots=True)
-class OddOne:
-    """A drawing whose nearest neighbours are of another category: mislabelled, perhaps.
-
-    `agreement` is the share of its neighbours that have its category, `looks_like` the category
-    most of them have.
-    """
-
-    key_id: str
-    category: str
-    looks_like: str
-    agreement: float
-
-
-def odd_ones(
-    gallery: Gallery,
-    *,
-    k: int = 10,
-    where: Where | None = None,
-    progress: Progress | None = None,
-) -> list[OddOne]:
-    """Drawings whose `k` nearest neighbours mostly have one other category, oddest first.
-
-    Drawings without a category neither vote nor are judged. Compares all with all, in blocks.
-    """
-    key_ids, categories, embeddings = _everything(gallery, where)
-    labelled = [i for i, category in enumerate(categories) if category is not None]
-    embeddings = embeddings[labelled]
-    names, labels = np.unique([str(categories[i]) for i in labelled], return_inverse=True)
-    n_neighbours = min(k, len(labelled) - 1)
-    if n_neighbours < 1:
-        return []
-    odd = []
-    for first, rows in _blocks(embeddings, progress):
-        likeness = rows @ embeddings.T
-        likeness[np.arange(len(rows)), first + np.arange(len(rows))] = -np.inf
-        nearest = np.argpartition(-likeness, n_neighbours - 1, axis=1)[:, :n_neighbours]
-        for i, neighbours in enumerate(labels[nearest]):
-            votes = np.bincount(neighbours, minlength=len(names))
-            own, top = int(labels[first + i]), int(votes.argmax())
-            if top != own and votes[top] > n_neighbours / 2:
-                key_id = key_ids[labelled[first + i]]
-                agreement = float(votes[own] / n_neighbours)
-                odd.append((-votes[top], OddOne(key_id, names[own], names[top], agreement)))
-    return [one for _, one in sorted(odd, key=lambda item: (item[0], item[1].key_id))]
-
-
-def _everything(
-    gallery: Gallery, where: Where | None
-) -> tuple[list[str], list[str | None], FloatArray]:
-    """key_ids, categories and embeddings (N, D) of all drawings that pass."""
-    key_ids: list[str] = []
-    categories: list[str | None] = []
-    embeddings = [np.zeros((0, gallery.info().encoder.embedding_dim), np.float32)]
-    for piece in gallery.scan(where=where):
-        key_ids += [str(key_id) for key_id in piece.drawings.key_ids]
-        categories += piece.drawings.categories
-        embeddings.append(piece.embeddings)
-    return key_ids, categories, np.concatenate(embeddings)
-
-
-def _blocks(embeddings: FloatArray, progress: Progress | None) -> Iterator[tuple[int, FloatArray]]:
-    for first in range(0, len(embeddings), _BLOCK):
-        rows = embeddings[first : first + _BLOCK]
-        yield first, rows
-        if progress is not None:
-            progress(first + len(rows), len(embeddings))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,12 +31,13 @@ def fill(
     encoder: Embedder,
     batches: Iterable[DrawingBatch],
     *,
+    tags: Sequence[str] = (),
     progress: Callable[[int], None] | None = None,
 ) -> Filled:
     """Embed and store the drawings of `batches`, leaving out key_ids that are there already.
 
-    So the same call goes on where an interrupted one stopped. `progress(n_done)` is called a few
-    times a second. Raises what `Gallery.add` does.
+    So the same call goes on where an interrupted one stopped. New drawings get `tags`.
+    `progress(n_done)` is called a few times a second. Raises what `Gallery.add` does.
     """
     n_new = n_there = n_empty = 0
     for piece in _pieces(batches):
@@ -52,7 +53,7 @@ def fill(
             if progress is not None:
                 progress(n_new + n_there + n_empty + min(first + STEP, len(rows)))
         if embedded:
-            added = gallery.add(piece.take(rows), embeddings=np.concatenate(embedded))
+            added = gallery.add(piece.take(rows), embeddings=np.concatenate(embedded), tags=tags)
             n_new += added.n_new + added.n_replaced
             n_there += len(rows) - added.n_new - added.n_replaced
         if progress is not None:

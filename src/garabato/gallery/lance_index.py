@@ -136,6 +136,10 @@ class Tuned:
     recall: float
     p50_ms: float
 
+    def to_dict(self) -> dict[str, float]:
+        """As JSON takes it."""
+        return asdict(self)
+
 
 def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> list[Tuned]:
     """Find the cheapest setting that reaches a recall@10 and keep it with the table.

@@ -1,0 +1,202 @@
+"""garabato gallery tune, duplicates, odd, export to Parquet, and tags, as typed."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from click.testing import CliRunner
+from sketches import SKETCH_CATEGORIES, make_drawings, simplified_line, sketch, write_source
+
+from garabato.cli import main
+from garabato.encoder import Encoder
+from garabato.gallery import lance, open_gallery
+from garabato.models import create_model
+from garabato.render import RenderSpec
+
+
+def run(*arguments, stdin=None):
+    return CliRunner().invoke(main, list(map(str, arguments)), input=stdin)
+
+
+def read_json(done):
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A file with an untrained network: its embeddings are poor, but they are embeddings."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("model") / "encoder.safetensors"
+    categories = SKETCH_CATEGORIES[:10]
+    network = create_model("skfast", n_categories=len(categories), image_size_px=32)
+    Encoder(network, spec=RenderSpec(size_px=32), categories=categories).save(path)
+    return path
+
+
+@pytest.fixture
+def planted(tmp_path, encoder):
+    """A gallery with one drawing twice and one under the wrong category."""
+    gallery = open_gallery(tmp_path / "g", encoder=encoder)
+    drawings = make_drawings(["circle", "star", "ladder"], per_category=30, seed=1)
+    drawings.append(drawings[5].replace(key_id="twin"))
+    drawings.append(sketch("ladder", 999).replace(key_id="wrong", category="circle"))
+    gallery.add(drawings)
+    return gallery, drawings
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    from pixel_encoder import PixelEncoder
+
+    return PixelEncoder()
+
+
+def test_duplicates_are_listed_and_drawn(planted, tmp_path):
+    gallery, drawings = planted
+    picture = tmp_path / "pairs.png"
+    arguments = ("gallery", "duplicates", "--gallery", gallery.uri, "--above", 0.9999)
+    document = read_json(run(*arguments, "--picture", picture, "--json"))
+    assert document["n_pairs"] == 1
+    (pair,) = document["pairs"]
+    assert {pair["key_id"], pair["other_key_id"]} == {"twin", drawings[5].key_id}
+    assert pair["score"] == pytest.approx(1, abs=1e-3)
+    image = cv2.imread(str(picture))
+    assert image.shape[1] > 2 * 112
+    assert len(np.unique(image)) > 10
+    done = run(*arguments)
+    assert "twin" in done.stdout
+    assert "1 pairs are alike by 0.9999 or more" in done.stdout
+    nothing = run(*arguments, "--category", "star", "--picture", picture)
+    assert "0 pairs" in nothing.stdout
+    assert f"look at {picture}" in nothing.stdout
+
+
+def test_only_so_many_are_shown_but_all_are_counted(planted):
+    gallery, _ = planted
+    arguments = ("gallery", "duplicates", "--gallery", gallery.uri, "--above", -1, "-n", 3)
+    document = read_json(run(*arguments, "--json"))
+    assert len(document["pairs"]) == 3
+    assert document["n_pairs"] == 92 * 91 / 2
+
+
+def test_odd_ones_are_listed_and_drawn_with_their_neighbours(planted, tmp_path):
+    gallery, _ = planted
+    picture = tmp_path / "odd.png"
+    arguments = ("gallery", "odd", "--gallery", gallery.uri, "-k", 8)
+    document = read_json(run(*arguments, "--picture", picture, "--json"))
+    oddest = document["odd"][0]
+    assert (oddest["key_id"], oddest["category"], oddest["looks_like"]) == (
+        "wrong",
+        "circle",
+        "ladder",
+    )
+    assert oddest["agreement"] == 0
+    assert len(oddest["neighbours"]) == 8
+    assert document["n_odd"] == len(document["odd"])
+    image = cv2.imread(str(picture))
+    assert image.shape[1] > 7 * 112
+    done = run(*arguments)
+    assert "0% of its neighbours are circle, most ladder: wrong" in done.stdout
+
+
+def test_tuning_says_what_it_tried_and_kept(tmp_path, encoder, monkeypatch):
+    monkeypatch.setattr(lance, "EXACT_UP_TO", 100)
+    gallery = open_gallery(tmp_path / "g", encoder=encoder)
+    gallery.add(make_drawings(SKETCH_CATEGORIES[:10], per_category=60, seed=1))
+    arguments = ("gallery", "tune", "--gallery", gallery.uri, "--recall", 0.95, "--queries", 20)
+    document = read_json(run(*arguments, "--json"))
+    assert document["exact"] is False
+    assert document["tried"][-1]["recall"] >= 0.95
+    assert f"recall@10 {document['tried'][-1]['recall']:.3f}" in document["mode"]
+    done = run(*arguments)
+    assert done.stdout.splitlines()[-1].startswith(f"{gallery.uri}: approximate index")
+    assert run(*arguments[:4], "--recall", 2).exit_code == 1
+
+
+def test_tuning_an_exact_gallery_says_that_it_is(planted):
+    gallery, _ = planted
+    document = read_json(run("gallery", "tune", "--gallery", gallery.uri, "--json"))
+    assert (document["exact"], document["tried"]) == (True, [])
+    assert "exact scan" in run("gallery", "tune", "--gallery", gallery.uri).stdout
+
+
+def test_a_parquet_export_holds_embeddings_and_tags(tmp_path, encoder):
+    gallery = open_gallery(tmp_path / "g", encoder=encoder)
+    drawings = make_drawings(["circle", "star"], per_category=5, seed=1)
+    gallery.add(drawings[:7], tags=["a", "b"])
+    unknown = drawings[7].replace(category=None, country=None, recognized=None, timestamp=None)
+    gallery.add([unknown])
+    out = tmp_path / "all.parquet"
+    done = run("gallery", "export", "--gallery", gallery.uri, out, "--json")
+    assert read_json(done)["n_drawings"] == 8
+    rows = {row["key_id"]: row for row in pq.read_table(out).to_pylist()}
+    assert len(rows) == 8
+    for drawing, embedding in zip(drawings[:7], encoder.embed(drawings[:7]), strict=True):
+        row = rows[drawing.key_id]
+        assert [[stroke["x"], stroke["y"]] for stroke in row["strokes"]] == drawing.to_lists()
+        assert (row["category"], row["country"]) == (drawing.category, drawing.country)
+        assert (row["recognized"], row["timestamp"]) == (drawing.recognized, drawing.timestamp)
+        assert row["tags"] == ["a", "b"]
+        np.testing.assert_allclose(row["embedding"], embedding, atol=2e-3)
+    assert rows[unknown.key_id]["category"] is None
+    assert rows[unknown.key_id]["tags"] == []
+    done = run("gallery", "export", "--gallery", gallery.uri, out, "--tag", "none such", "--json")
+    assert read_json(done)["n_drawings"] == 0
+    assert pq.read_table(out).num_rows == 0
+
+
+def test_tags_given_when_indexing_are_filters_afterwards(model, tmp_path):
+    uri = tmp_path / "g"
+    for name, tag in (("circle", "round,first"), ("star", "pointed")):
+        source = write_source(tmp_path / name, [name], per_category=6, seed=0)
+        arguments = ("index", "--model", model, "--source", source, "--gallery", uri)
+        assert read_json(run(*arguments, "--tag", tag, "--json"))["n_new"] == 6
+    query = tmp_path / "query.ndjson"
+    query.write_text(simplified_line(sketch("circle", 5)))
+    search = ("search", "--model", model, "--gallery", uri, query, "--json", "-k", 50, "--tag")
+    hits = read_json(run(*search, "first"))["hits"]
+    assert [hit["tags"] for hit in hits] == [["round", "first"]] * 6
+    assert len(read_json(run(*search, "pointed,round"))["hits"]) == 12
+    delete = ("gallery", "delete", "--gallery", uri, "--json", "--tag", "pointed")
+    assert read_json(run(*delete)) == {"gallery": str(uri), "n_deleted": 6, "n_drawings": 6}
+
+
+def test_deleting_by_time_and_recognition(tmp_path, encoder):
+    gallery = open_gallery(tmp_path / "g", encoder=encoder)
+    drawings = make_drawings(["circle", "star"], per_category=30, seed=1)
+    gallery.add(drawings)
+    passing = [d for d in drawings if d.recognized and "2017-03-10" <= d.timestamp < "2017-03-20"]
+    assert 0 < len(passing) < 60
+    delete = ("gallery", "delete", "--gallery", gallery.uri, "--json", "--recognized")
+    bounds = ("--after", "2017-03-10", "--before", "2017-03-20")
+    assert read_json(run(*delete, *bounds))["n_deleted"] == len(passing)
+
+
+@pytest.mark.parametrize("command", ["tune", "duplicates", "odd"])
+def test_help_has_an_example_and_a_missing_gallery_is_told(command, tmp_path):
+    assert f"Example: garabato gallery {command}" in run("gallery", command, "--help").stdout
+    done = run("gallery", command, "--gallery", tmp_path / "none")
+    assert done.exit_code == 1
+    assert "there is no gallery at" in done.stderr
+
+
+def test_groups_and_filters_agree_with_a_plain_search(tmp_path, model):
+    source = write_source(tmp_path / "s", SKETCH_CATEGORIES[:6], per_category=12, seed=0)
+    uri = tmp_path / "g"
+    run("index", "--model", model, "--source", source, "--gallery", uri)
+    query = tmp_path / "query.ndjson"
+    query.write_text(simplified_line(sketch("circle", 7)))
+    search = ("search", "--model", model, "--gallery", uri, query, "--json")
+    everything = read_json(run(*search, "-k", 72))["hits"]
+    document = read_json(run(*search, "-k", 4, "--by-category", 2))
+    order = list(dict.fromkeys(hit["category"] for hit in everything))[:4]
+    assert [group["category"] for group in document["groups"]] == order
+    for group in document["groups"]:
+        best = [hit["key_id"] for hit in everything if hit["category"] == group["category"]]
+        assert [hit["key_id"] for hit in group["hits"]] == best[:2]
