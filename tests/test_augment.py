@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from sketches import SKETCH_CATEGORIES, make_drawings
@@ -83,3 +84,41 @@ def test_the_seed_style_is_not_augmented():
 def test_a_probability_beyond_one_is_refused():
     with pytest.raises(InputError, match="flip"):
         AugmentSpec(flip=1.5)
+
+
+def test_as_a_picture_a_drawing_keeps_its_look_and_loses_its_order():
+    spec = RenderSpec(48, order=True)
+    seen = render_augmented(BATCH, spec, only(picture=1.0), KEYS)
+    drawn = render_augmented(BATCH, spec, AugmentSpec.none(), KEYS)
+    assert drawn[..., 1:].any(axis=(1, 2)).all()
+    assert not seen[..., 1:].any()
+    # Nearly all ink lies within 3 px of where it was.
+    near = np.stack([cv2.dilate(image, np.ones((7, 7))) for image in drawn[..., 0]])
+    assert (seen[..., 0][near < 128] > 128).sum() < 0.02 * (seen[..., 0] > 128).sum()
+
+
+def test_some_drawings_are_seen_as_pictures_the_others_unchanged():
+    spec = RenderSpec(48, order=True)
+    many = BATCH.take(np.arange(2000) % len(BATCH))
+    keys = np.arange(2000, dtype=np.uint32) * 977
+    seen = render_augmented(many, spec, only(picture=0.2), keys)
+    is_picture = ~seen[..., 1].any(axis=(1, 2))
+    assert 0.15 < is_picture.mean() < 0.25
+    drawn = render_augmented(many, spec, AugmentSpec.none(), keys)
+    np.testing.assert_array_equal(seen[~is_picture], drawn[~is_picture])
+
+
+def test_other_orders_of_the_strokes_change_the_order_alone():
+    spec = RenderSpec(48, order=True)
+    many = BATCH.take(np.arange(200) % len(BATCH))
+    keys = np.arange(200, dtype=np.uint32)
+    varied = render_augmented(many, spec, only(reorder=1.0), keys)
+    drawn = render_augmented(many, spec, AugmentSpec.none(), keys)
+    assert abs(varied[..., 0].astype(int) - drawn[..., 0]).max() <= 2
+    assert (varied[..., 1:] != drawn[..., 1:]).any(axis=(1, 2, 3)).mean() > 0.5
+
+
+def test_traced_strokes_have_no_order():
+    spec = RenderSpec(48, order=True)
+    traced = render_augmented(BATCH, spec, AugmentSpec(), KEYS, has_order=False)
+    assert not traced[..., 1:].any()

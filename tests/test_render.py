@@ -29,7 +29,8 @@ def test_a_horizontal_line_is_as_wide_as_the_spec_says_and_in_the_middle():
 def test_a_line_between_pixels_is_anti_aliased():
     points = np.array([[2, 4.25], [14, 4.25]], np.float32)
     starts = np.array([0, 2]), np.array([0, 1])
-    image = rasterise(points, *starts, np.array([1.0], np.float32), size_px=16)[0]
+    widths_px, has_order = np.array([1.0], np.float32), np.array([True])
+    image = rasterise(points, *starts, widths_px, has_order, spec=RenderSpec(size_px=16))[0]
     # Centres of rows 3, 4, 5 lie 0.75, 0.25 and 1.25 px off the line: 1 - distance is covered.
     assert image[3:6, 8].tolist() == [64, 191, 0]
 
@@ -114,3 +115,33 @@ def test_a_spec_survives_the_way_through_json_and_refuses_what_it_does_not_know(
 def test_a_spec_that_cannot_be_drawn_is_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         RenderSpec(**wrong)
+
+
+def test_the_order_of_strokes_fills_two_more_channels():
+    batch = DrawingBatch.from_drawings(
+        [Drawing([[[0, 255], [20, 20]], [[0, 255], [200, 200]], [[255, 0], [240, 240]]])]
+    )
+    ink = render_batch(batch, RenderSpec(size_px=32, line_width=0.1))[0]
+    image = render_batch(batch, RenderSpec(size_px=32, line_width=0.1, order=True))[0]
+    assert image.shape == (32, 32, 3)
+    np.testing.assert_array_equal(image[..., 0], ink)
+    first, second, third = (np.flatnonzero(ink[:, 16] == 255)[i] for i in (0, 3, -1))
+    # 1, then 0.15 + 0.85 x 0.8 and 0.15 + 0.85 x 0.64
+    assert [image[row, 16, 1] for row in (first, second, third)] == [255, 212, 177]
+    along = image[[first, third], :, 2].astype(int)  # 1 at the pen's start, 0.2 at its end
+    assert along[0, 4] > along[0, 16] > along[0, 27] > 0
+    assert along[1, 4] < along[1, 16] < along[1, 27]
+
+
+def test_pictures_show_no_order():
+    bitmap = np.zeros((28, 28), np.uint8)
+    bitmap[5:20, 10] = 255
+    image = render(Drawing(bitmap=bitmap), RenderSpec(size_px=32, order=True))
+    assert image[..., 0].any()
+    assert not image[..., 1:].any()
+
+
+def test_a_spec_without_order_keeps_the_fingerprint_it_had():
+    assert "order" not in RenderSpec().to_dict()
+    assert RenderSpec().fingerprint != RenderSpec(order=True).fingerprint
+    assert RenderSpec.from_dict(RenderSpec(order=True).to_dict()) == RenderSpec(order=True)

@@ -178,3 +178,31 @@ def _wobble(drawing: FloatArray, amplitude: float) -> None:
             wave = math.sin(kx * drawing[p, 0] + ky * drawing[p, 1] + phase)
             drawing[p, 0] += ax * wave
             drawing[p, 1] += ay * wave
+
+
+@njit(cache=True, nogil=True)
+def reordered(
+    points: FloatArray,
+    stroke_starts: IntArray,
+    drawing_starts: IntArray,
+    rows: IntArray,
+    keys: npt.NDArray[np.uint32],
+) -> Any:
+    """Strokes of the drawings `rows` in a random order, each from a random end.
+
+    -> points and stroke_starts of all.
+    """
+    out, out_starts = points.copy(), stroke_starts.copy()
+    for i in rows:
+        np.random.seed(keys[i])
+        first = drawing_starts[i]
+        order = np.random.permutation(drawing_starts[i + 1] - first)
+        n_points = stroke_starts[first]
+        for rank in range(len(order)):
+            start, end = stroke_starts[first + order[rank]], stroke_starts[first + order[rank] + 1]
+            turned = np.random.random() < 0.5
+            for p in range(end - start):
+                out[n_points + p] = points[end - 1 - p] if turned else points[start + p]
+            n_points += end - start
+            out_starts[first + rank + 1] = n_points
+    return out, out_starts

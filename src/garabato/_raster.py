@@ -7,10 +7,15 @@ import math
 import numpy as np
 from numba import njit
 
-from garabato.drawing import ByteArray, FloatArray, IntArray
+from garabato.drawing import BoolArray, ByteArray, FloatArray, IntArray
 
 #: Pixels of a row that are computed together, without branches: four were fastest.
 _LANES = 4
+#: Second channel: the first stroke is 1, each next one nearer to the last rank by this factor.
+_RANK_FADES = np.float32(0.8)
+_LAST_RANK = np.float32(0.15)
+#: Third channel: a stroke starts at 1 and ends here.
+_STROKE_END = np.float32(0.2)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -52,45 +57,73 @@ def draw_polylines(
     stroke_starts: IntArray,
     drawing_starts: IntArray,
     line_widths_px: FloatArray,
+    has_order: BoolArray,
     images: ByteArray,
 ) -> None:
-    """Draw into `images` (N, S, S): ink 255, anti-aliased, round caps, overlaps by maximum."""
-    size = images.shape[1]
-    # Coverage 0..1 of the drawing in hand; wider than the image, so that lanes may run over.
-    page = np.zeros((size, size + _LANES), np.float32)
+    """Draw into `images` (N, S, S, 1 or 3): anti-aliased, round caps, overlaps by maximum.
+
+    The channels are `render.RenderSpec`'s; of drawings without `has_order` only the ink is drawn.
+    """
+    size, n_channels = images.shape[1], images.shape[3]
+    # The drawing in hand, 0..1; wider than the image, so that lanes may run over.
+    pages = np.zeros((n_channels, size, size + _LANES), np.float32)
     for i in range(len(drawing_starts) - 1):
-        page[:] = 0
+        pages[:] = 0
         radius = line_widths_px[i] * np.float32(0.5)
+        in_order = n_channels > 1 and has_order[i]
+        rank_shade = np.float32(1.0)
         for s in range(drawing_starts[i], drawing_starts[i + 1]):
             first, last = stroke_starts[s], stroke_starts[s + 1]
+            rank = _LAST_RANK + (1 - _LAST_RANK) * rank_shade
+            rank_shade *= _RANK_FADES
+            ink = np.float32(0.0)
+            if in_order:
+                for p in range(first, last - 1):
+                    ink += _distance(points, p)
+            fade = (1 - _STROKE_END) / ink if ink > 0 else np.float32(0.0)
+            shade = np.float32(1.0)
             if last - first == 1:
                 x, y = points[first, 0], points[first, 1]
-                _draw_segment(page, x, y, x, y, radius)
+                _draw_segment(pages, x, y, x, y, radius, in_order, rank, shade, fade)
             for p in range(first, last - 1):
-                _draw_segment(
-                    page,
-                    points[p, 0],
-                    points[p, 1],
-                    points[p + 1, 0],
-                    points[p + 1, 1],
-                    radius,
-                )
+                x0, y0, x1, y1 = points[p, 0], points[p, 1], points[p + 1, 0], points[p + 1, 1]
+                _draw_segment(pages, x0, y0, x1, y1, radius, in_order, rank, shade, fade)
+                shade -= fade * _distance(points, p)
         for row in range(size):
             for column in range(size):
-                images[i, row, column] = np.uint8(
-                    page[row, column] * np.float32(255.0) + np.float32(0.5)
-                )
+                for channel in range(n_channels):
+                    images[i, row, column, channel] = np.uint8(
+                        pages[channel, row, column] * np.float32(255.0) + np.float32(0.5)
+                    )
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def _distance(points: FloatArray, p: int) -> float:
+    """From point `p` to the next."""
+    dx, dy = points[p + 1, 0] - points[p, 0], points[p + 1, 1] - points[p, 1]
+    return np.float32(math.sqrt(dx * dx + dy * dy))
 
 
 @njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _draw_segment(
-    page: FloatArray, x0: float, y0: float, x1: float, y1: float, radius: float
+    pages: FloatArray,
+    x0: float,
+    y0: float,
+    x1: float,
+    y1: float,
+    radius: float,
+    in_order: bool,
+    rank: float,
+    shade: float,
+    fade: float,
 ) -> None:
     """Coverage of a pixel = how far its centre lies inside the capsule, clipped to one pixel.
 
-    `_LANES` neighbours in a row are computed at once, without branches.
+    `in_order`, the second channel gets `rank`, the third `shade` at the segment's start, less
+    `fade` per px along it. `_LANES` neighbours in a row are computed at once, without branches.
     """
     zero, half, one = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+    page = pages[0]
     size = page.shape[0]
     reach = radius + half
     dx, dy = x1 - x0, y1 - y0
@@ -114,7 +147,13 @@ def _draw_segment(
             across = px * uy - py * ux
             for lane in range(_LANES):
                 t = along + np.float32(lane) * ux
-                beyond = t - min(max(t, zero), length)
+                on_line = min(max(t, zero), length)
+                beyond = t - on_line
                 beside = across + np.float32(lane) * uy
                 depth = min(reach - math.sqrt(beyond * beyond + beside * beside), one)
-                page[row, first + lane] = max(page[row, first + lane], depth)
+                column = first + lane
+                page[row, column] = max(page[row, column], depth)
+                if in_order:
+                    pages[1, row, column] = max(pages[1, row, column], depth * rank)
+                    now = shade - fade * on_line
+                    pages[2, row, column] = max(pages[2, row, column], depth * now)

@@ -14,7 +14,10 @@ import numpy.typing as npt
 
 from garabato.drawing import ByteArray, DrawingBatch
 from garabato.errors import InputError
-from garabato.render import RenderSpec, rasterise, with_strokes
+from garabato.render import RenderSpec, rasterise, render_batch, with_strokes
+
+#: As Google draws its 28x28 bitmaps: ink 23.5 px wide, of a line 1.47 px thick.
+_SMALL_PICTURE = RenderSpec(size_px=28, line_width=1.47 / 28, margin=1.5 / 28)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,10 @@ class AugmentSpec:
     shares of the drawing's longer side; `line_width` is the standard deviation of the log of the
     line width; `shrink` the most that a drawing is made smaller (share of its size), after which
     it is put anywhere it fits.
+
+    Two more probabilities: `picture` of seeing only what is left of the drawing in a small bitmap
+    (28x28, as Google's), traced; `reorder` of its strokes being drawn in another order, each from
+    either end.
     """
 
     flip: float = 0.5
@@ -42,9 +49,19 @@ class AugmentSpec:
     stroke_shift: float = 0.01
     line_width: float = 0.15
     shrink: float = 0.15
+    picture: float = 0.1
+    reorder: float = 0.05
 
     def __post_init__(self) -> None:
-        for name in ("flip", "partial", "partial_least", "drop_stroke", "shrink"):
+        for name in (
+            "flip",
+            "partial",
+            "partial_least",
+            "drop_stroke",
+            "shrink",
+            "picture",
+            "reorder",
+        ):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise InputError(f"augmentation {name} is between 0 and 1, not {value}")
@@ -64,6 +81,8 @@ class AugmentSpec:
             stroke_shift=0.0,
             line_width=0.0,
             shrink=0.0,
+            picture=0.0,
+            reorder=0.0,
         )
 
 
@@ -72,16 +91,29 @@ def render_augmented(
     spec: RenderSpec,
     augment: AugmentSpec,
     keys: npt.NDArray[np.uint32],
+    *,
+    has_order: bool = True,
 ) -> ByteArray:
-    """Drawings, each varied by its own `keys` (N,) uint32 -> (N, S, S) uint8, ink 255.
+    """Drawings, each varied by its own `keys` (N,) uint32 -> (N, *spec.image_shape) uint8.
 
-    The same key gives the same image. Runs on one core and releases the GIL.
+    The same key gives the same image. `has_order`: the order of the strokes means something;
+    bitmaps and what was traced from them have none. Runs on one core and releases the GIL.
     """
     if spec.style != "smooth":
         raise InputError("only the 'smooth' style can be augmented; train 'seed' as it is")
-    from garabato._augment import vary_strokes
+    from garabato._augment import reordered, vary_strokes
 
+    has_order = has_order and batch.bitmaps is None
     batch = with_strokes(batch)
+    is_picture = np.zeros(len(batch), np.bool_)
+    if has_order:
+        is_picture = _shares(keys, 1) < augment.picture
+        batch = _as_pictures(batch, is_picture)
+        rows = np.flatnonzero(_shares(keys, 2) < augment.reorder)
+        points, stroke_starts = reordered(
+            batch.points, batch.stroke_starts, batch.drawing_starts, rows, keys
+        )
+        batch = batch.replace(points=points, stroke_starts=stroke_starts)
     placed, stroke_starts, drawing_starts, line_widths_px = vary_strokes(
         np.ascontiguousarray(batch.points, np.float32),
         batch.stroke_starts,
@@ -102,4 +134,29 @@ def render_augmented(
         augment.line_width,
         augment.shrink,
     )
-    return rasterise(placed, stroke_starts, drawing_starts, line_widths_px, size_px=spec.size_px)
+    return rasterise(
+        placed,
+        stroke_starts,
+        drawing_starts,
+        line_widths_px,
+        has_order & ~is_picture,
+        spec=spec,
+    )
+
+
+def _shares(keys: npt.NDArray[np.uint32], purpose: int) -> npt.NDArray[np.float64]:
+    """A number in 0..1 from each key, another one for each purpose (Knuth's hash)."""
+    mixed = (keys + np.uint32(purpose)) * np.uint32(2_654_435_761)
+    return (mixed >> np.uint32(8)) / 2.0**24
+
+
+def _as_pictures(batch: DrawingBatch, is_picture: npt.NDArray[np.bool_]) -> DrawingBatch:
+    """The drawings where `is_picture` drawn small and traced, among the others as they are."""
+    rows = np.flatnonzero(is_picture)
+    if len(rows) == 0:
+        return batch
+    seen = batch.take(rows)
+    seen = with_strokes(seen.replace(bitmaps=render_batch(seen, _SMALL_PICTURE)))
+    others = np.flatnonzero(~is_picture)
+    together = DrawingBatch.concatenate([batch.take(others), seen])
+    return together.take(np.argsort(np.concatenate([others, rows])))

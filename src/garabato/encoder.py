@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -24,7 +24,7 @@ from safetensors.torch import save
 from garabato.atomic import write_bytes
 from garabato.drawing import ByteArray, Drawing, DrawingBatch, FloatArray
 from garabato.errors import EncoderError, InputError
-from garabato.models import Model, create_model
+from garabato.models import Model, as_input, create_model
 from garabato.render import RenderSpec, render_batch
 
 FORMAT = "garabato.encoder"
@@ -53,8 +53,11 @@ class Encoder:
     """Turns drawings into categories and embeddings. Made by `load_encoder` or by training.
 
     `categories` are the names of the network's outputs, in order; `spec` says how drawings become
-    its images; `temperature` divides the logits before they become probabilities. Weight matrices
-    are rounded to half precision, as the file holds them, which halves it.
+    its images; `temperature` divides the logits before they become probabilities. Answers less
+    probable than `unsure_below` count as unsure; those above it were right as often as
+    `unsure_precision` says (0..1) on drawings kept out of training. Both are None where training
+    kept none out. Weight matrices are rounded to half precision, as the file holds them, which
+    halves it.
     """
 
     def __init__(
@@ -64,12 +67,16 @@ class Encoder:
         spec: RenderSpec,
         categories: Iterable[str],
         temperature: float = 1.0,
+        unsure_below: float | None = None,
+        unsure_precision: float | None = None,
         notes: dict[str, Any] | None = None,
         device: str | torch.device = "cpu",
     ) -> None:
         self.spec = spec
         self.categories = list(categories)
         self.temperature = temperature
+        self.unsure_below = unsure_below
+        self.unsure_precision = unsure_precision
         self.notes = notes or {}
         self.device = torch.device(device)
         for tensor in model.state_dict().values():
@@ -145,6 +152,15 @@ class Encoder:
         ]
         return answers[0] if isinstance(drawings, Drawing) else answers
 
+    def is_unsure(self, predictions: Sequence[Prediction]) -> bool:
+        """Whether the best of one drawing's predictions is too improbable to be relied on.
+
+        Never, where the encoder holds no threshold (`unsure_below` is None).
+        """
+        if not predictions:
+            raise InputError("there are no predictions to be sure of; ask classify with k >= 1")
+        return self.unsure_below is not None and predictions[0].probability < self.unsure_below
+
     def save(self, path: str | PathLike[str]) -> None:
         """Write the encoder to one file, atomically. Raises StorageError."""
         header = {
@@ -155,6 +171,8 @@ class Encoder:
             "render": self.spec.to_dict(),
             "categories": self.categories,
             "temperature": self.temperature,
+            "unsure_below": self.unsure_below,
+            "unsure_precision": self.unsure_precision,
             "notes": self.notes,
         }
         state = {
@@ -181,8 +199,8 @@ class Encoder:
 
     def _forward(self, images: ByteArray) -> Output:
         with torch.inference_mode():
-            scaled = torch.from_numpy(images).to(self.device)[:, None].float() / 255  # (B, 1, S, S)
-            logits, embeddings = self._model(scaled)
+            inputs = as_input(images, self.device)  # (B, K, S, S)
+            logits, embeddings = self._model(inputs)
             probabilities = torch.softmax(logits.float() / self.temperature, dim=1)
             lengths = embeddings.float().norm(dim=1, keepdim=True).clamp_min(1e-12)
             return Output(probabilities.cpu().numpy(), (embeddings.float() / lengths).cpu().numpy())
@@ -269,6 +287,8 @@ def _build(
         spec=spec,
         categories=header["categories"],
         temperature=header.get("temperature", 1.0),
+        unsure_below=header.get("unsure_below"),
+        unsure_precision=header.get("unsure_precision"),
         notes=header.get("notes"),
         device=device,
     )

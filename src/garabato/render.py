@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from garabato.drawing import ByteArray, Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.drawing import BoolArray, ByteArray, Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import InputError
 
 Style = Literal["smooth", "seed"]
@@ -34,12 +34,17 @@ class RenderSpec:
     `margin` (a fraction of the side) free all around; lines are anti-aliased with round caps.
     With style "seed" it is drawn as the class project did: a 3 px line on 256x256 at the
     coordinates as they are, reduced by area; `line_width` and `margin` then play no part.
+
+    With `order` an image has three channels: the ink; the ink shaded by which stroke it belongs to
+    (the first darkest); the ink shaded along each stroke, from where the pen was put down. The
+    last two are empty for drawings of which only a picture is known.
     """
 
     size_px: int = 64
     line_width: float = 0.028
     margin: float = 0.02
     style: Style = "smooth"
+    order: bool = False
 
     def __post_init__(self) -> None:
         if not 8 <= self.size_px <= 1024:
@@ -50,6 +55,8 @@ class RenderSpec:
             raise InputError(f"margin is a fraction in [0, 0.5), not {self.margin}")
         if self.style not in ("smooth", "seed"):
             raise InputError(f"style is 'smooth' or 'seed', not {self.style!r}")
+        if self.order and self.style == "seed":
+            raise InputError("the seed's images show no order of strokes; use style 'smooth'")
 
     @classmethod
     def seed(cls, size_px: int = 128) -> RenderSpec:
@@ -62,14 +69,27 @@ class RenderSpec:
         return self.line_width * self.size_px
 
     @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(S, S), or (S, S, 3) with `order`."""
+        return (self.size_px, self.size_px, 3) if self.order else (self.size_px, self.size_px)
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of an image: 3 with `order`, else 1."""
+        return 3 if self.order else 1
+
+    @property
     def fingerprint(self) -> str:
         """Sixteen hex digits that change with anything that changes the pixels."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        return asdict(self)
+        """Plain values, for JSON; `order` only where it is on, as specs had none at first."""
+        values = asdict(self)
+        if not self.order:
+            del values["order"]
+        return values
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RenderSpec:
@@ -81,23 +101,25 @@ class RenderSpec:
 
 
 def render(drawing: Drawing, spec: RenderSpec) -> ByteArray:
-    """One drawing -> (S, S) uint8, ink 255."""
+    """One drawing -> (S, S) uint8, ink 255; (S, S, 3) with `spec.order`."""
     image: ByteArray = render_batch(DrawingBatch.from_drawings([drawing]), spec)[0]
     return image
 
 
 def render_batch(batch: DrawingBatch, spec: RenderSpec) -> ByteArray:
-    """Drawings -> (N, S, S) uint8, ink 255. Drawings without ink give empty images.
+    """Drawings -> (N, S, S) uint8, ink 255; (N, S, S, 3) with `spec.order`.
 
-    Runs on one core and releases the GIL, so threads may share the work.
+    Drawings without ink give empty images. Runs on one core and releases the GIL, so threads may
+    share the work.
     """
+    has_order = np.full(len(batch), batch.bitmaps is None)
     batch = with_strokes(batch)
     if spec.style == "seed":
         return _render_as_the_seed(batch, spec)
     placed = place(batch, spec)
     line_widths_px = np.full(len(batch), spec.line_px, np.float32)
     return rasterise(
-        placed, batch.stroke_starts, batch.drawing_starts, line_widths_px, size_px=spec.size_px
+        placed, batch.stroke_starts, batch.drawing_starts, line_widths_px, has_order, spec=spec
     )
 
 
@@ -130,15 +152,21 @@ def rasterise(
     stroke_starts: IntArray,
     drawing_starts: IntArray,
     line_widths_px: FloatArray,
+    has_order: BoolArray,
     *,
-    size_px: int,
+    spec: RenderSpec,
 ) -> ByteArray:
-    """Polylines given in px (P, 2), one line width a drawing (N,) -> (N, S, S) uint8, ink 255."""
+    """Polylines given in px (P, 2) -> images of `spec.size_px` with `spec.n_channels`.
+
+    `line_widths_px` (N,): one a drawing; `has_order` (N,): whether the order of its strokes means
+    something.
+    """
     from garabato._raster import draw_polylines
 
-    images = np.zeros((len(drawing_starts) - 1, size_px, size_px), np.uint8)
-    draw_polylines(points_px, stroke_starts, drawing_starts, line_widths_px, images)
-    return images
+    n_drawings = len(drawing_starts) - 1
+    images = np.empty((n_drawings, spec.size_px, spec.size_px, spec.n_channels), np.uint8)
+    draw_polylines(points_px, stroke_starts, drawing_starts, line_widths_px, has_order, images)
+    return images.reshape(n_drawings, *spec.image_shape)
 
 
 def _render_as_the_seed(batch: DrawingBatch, spec: RenderSpec) -> ByteArray:

@@ -19,6 +19,7 @@ from garabato.errors import TrainingError
 from garabato.render import RenderSpec
 from garabato.training import TrainConfig, load_preset, preset_names, train
 from garabato.training.config import read_config, write_toml
+from garabato.training.data import split_off_validation
 from garabato.training.schedule import image_size_px, learning_rate
 
 SMALL = TrainConfig(
@@ -139,6 +140,25 @@ def test_the_seed_networks_train_on_their_mean_image(dataset, tmp_path):
 def test_a_validation_part_is_kept_out_and_scored(dataset, tmp_path):
     result = train(dataset, tmp_path / "run", config=garabato_config(epochs=2, validation=0.2))
     assert 0 <= result.validation_top1 <= 1
+    lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert lines[-1]["kind"] == "validation"
+    assert lines[-1]["unsure_below"] == result.encoder.unsure_below > 0
+
+
+def test_the_threshold_reaches_its_precision_on_the_part_it_was_chosen_by(dataset, tmp_path):
+    config = garabato_config(epochs=15, validation=0.3, unsure_precision=0.8)
+    train(dataset, tmp_path / "run", config=config)
+    encoder = garabato.load_encoder(tmp_path / "run")
+    assert encoder.unsure_precision == 0.8
+    drawings, labels = split_off_validation(dataset, config)[2]
+    answers = encoder.classify(drawings)
+    right = [
+        p[0].category == encoder.categories[label]
+        for p, label in zip(answers, labels, strict=True)
+        if not encoder.is_unsure(p)
+    ]
+    assert 0 < len(right) < len(labels)
+    assert np.mean(right) >= 0.8 - 1 / len(right)  # one answer may stand on the threshold
 
 
 def test_a_folder_with_a_training_is_not_overwritten(dataset, tmp_path):
@@ -210,7 +230,7 @@ def test_augmentation_does_not_depend_on_the_number_of_threads(dataset):
     from garabato.training.batches import TrainingBatches, prefetch
 
     batches = TrainingBatches(
-        dataset.split("train"), dataset.labels("train"), 16, AugmentSpec(), RenderSpec(16), 0
+        dataset.split("train"), True, dataset.labels("train"), 16, AugmentSpec(), RenderSpec(16), 0
     )
 
     def first_three(n_threads):
@@ -226,7 +246,7 @@ def test_an_epoch_shows_every_drawing_once(dataset):
 
     labels = np.arange(300)
     batches = TrainingBatches(
-        dataset.split("train"), labels, 30, AugmentSpec.none(), RenderSpec(16), 0
+        dataset.split("train"), True, labels, 30, AugmentSpec.none(), RenderSpec(16), 0
     )
     assert batches.steps_per_epoch == 10
     seen = np.concatenate([batches.at(step, size_px=16).labels for step in range(10)])

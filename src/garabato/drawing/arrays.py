@@ -13,6 +13,7 @@ from garabato.errors import DrawingError
 FloatArray = npt.NDArray[np.float32]
 IntArray = npt.NDArray[np.int64]
 ByteArray = npt.NDArray[np.uint8]
+BoolArray = npt.NDArray[np.bool_]
 
 #: Coordinates beyond this are refused: float32 holds whole numbers exactly up to here.
 MAX_COORDINATE = 2.0**24

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from garabato.errors import InputError
-from garabato.models.base import Model
+from garabato.models.base import Model, as_input
 from garabato.models.skfast import SkFast
 from garabato.models.sknet import SkNet
 from garabato.models.skresnet import SkResNet
@@ -22,7 +22,10 @@ def register_model(name: str, builder: Callable[..., Model]) -> None:
 
 
 def create_model(name: str, *, n_categories: int, image_size_px: int, **options: Any) -> Model:
-    """A new network with random weights, for (N, 1, image_size_px, image_size_px) images."""
+    """A new network with random weights, for (N, n_channels, image_size_px, image_size_px) images.
+
+    `n_channels` is an option of every network, 1 if not given.
+    """
     if name not in _BUILDERS:
         raise InputError(f"unknown model {name!r}; there are {', '.join(model_names())}")
     model = _BUILDERS[name](n_categories=n_categories, image_size_px=image_size_px, **options)
@@ -39,4 +42,4 @@ register_model("skfast", SkFast)
 register_model("sknet", SkNet)
 register_model("skresnet", SkResNet)
 
-__all__ = ["Model", "create_model", "model_names", "register_model"]
+__all__ = ["Model", "as_input", "create_model", "model_names", "register_model"]

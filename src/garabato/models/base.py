@@ -7,9 +7,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from garabato.drawing import ByteArray
+
+
+def as_input(images: ByteArray, device: torch.device) -> Tensor:
+    """Rendered images (N, S, S) or (N, S, S, K) uint8 -> (N, K, S, S) float32 in 0..1."""
+    tensor = torch.from_numpy(images).to(device)
+    tensor = tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2)
+    return tensor.float().contiguous(memory_format=torch.channels_last) / 255
+
 
 class Model(nn.Module):
-    """Images (N, 1, S, S) float32, ink 1.0 -> logits (N, C) and embeddings (N, D).
+    """Images (N, K, S, S) float32, ink 1.0 -> logits (N, C) and embeddings (N, D).
 
     Built by `create_model`. `forward_features` gives features (N, D), `forward_head` turns them
     into logits, `forward_embedding` into what drawings are compared by. Where `mean_image` (S, S)
@@ -36,7 +45,7 @@ class Model(nn.Module):
         self.register_buffer("mean_image", mean_image)
 
     def forward_features(self, images: Tensor) -> Tensor:
-        """(N, 1, S, S) -> features (N, D)."""
+        """(N, K, S, S) -> features (N, D)."""
         raise NotImplementedError
 
     def forward_head(self, features: Tensor) -> Tensor:
@@ -48,7 +57,7 @@ class Model(nn.Module):
         return features
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, 1, S, S) -> logits (N, C), embeddings (N, D)."""
+        """(N, K, S, S) -> logits (N, C), embeddings (N, D)."""
         if self.mean_image is not None:
             images = images - self.mean_image
         features = self.forward_features(images)

@@ -30,6 +30,7 @@ class SkFast(Model):
         *,
         n_categories: int,
         image_size_px: int = 64,
+        n_channels: int = 1,
         widths: Sequence[int] = (32, 64, 128, 256),
         depths: Sequence[int] = (1, 1, 2, 2),
         embedding_dim: int = 128,
@@ -38,7 +39,7 @@ class SkFast(Model):
         super().__init__(
             n_categories=n_categories, image_size_px=image_size_px, embedding_dim=embedding_dim
         )
-        self.stem = ConvNormAct(1, widths[0], 5, stride=2)
+        self.stem = ConvNormAct(n_channels, widths[0], 5, stride=2)
         stages: list[nn.Module] = []
         n_in = widths[0]
         for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):

@@ -13,9 +13,9 @@ _STAGES = ((64, 64), (128, 128), (128, 128), (256, 256))
 class SkNet(SeedNetwork):
     """Four stages of two 3x3 convolutions and a pooling."""
 
-    def __init__(self, *, n_categories: int, image_size_px: int = 128) -> None:
+    def __init__(self, *, n_categories: int, image_size_px: int = 128, n_channels: int = 1) -> None:
         layers: list[nn.Module] = []
-        n_in = 1
+        n_in = n_channels
         for widths in _STAGES:
             for width in widths:
                 layers.append(ConvNormAct(n_in, width, bias=True))

@@ -11,8 +11,11 @@ from garabato.models.seed import SeedNetwork
 class SkResNet(SeedNetwork):
     """Convolutions and poolings with two residual blocks between."""
 
-    def __init__(self, *, n_categories: int, image_size_px: int = 128) -> None:
-        layers: list[nn.Module] = [ConvNormAct(1, 64, bias=True), ConvNormAct(64, 64, bias=True)]
+    def __init__(self, *, n_categories: int, image_size_px: int = 128, n_channels: int = 1) -> None:
+        layers: list[nn.Module] = [
+            ConvNormAct(n_channels, 64, bias=True),
+            ConvNormAct(64, 64, bias=True),
+        ]
         for width, wider in ((64, 128), (128, 256), (256, 256)):
             layers += [
                 MaxPoolSame(),

@@ -17,7 +17,7 @@ from garabato.render import RenderSpec, render_batch
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """`images` (B, S, S) uint8, ink 255; `labels` (B,) int64."""
+    """`images` (B, *RenderSpec.image_shape) uint8, ink 255; `labels` (B,) int64."""
 
     images: ByteArray
     labels: IntArray
@@ -27,11 +27,13 @@ class Batch:
 class TrainingBatches:
     """Shuffled, augmented batches of `drawings` (strokes) with `labels` (N,) int64.
 
-    Every epoch has its own order, in which every drawing comes once but for a rest smaller than a
-    batch. `worker` of `n_workers` takes its part of each batch (training on several devices).
+    `has_order`: the strokes were drawn in this order, not traced from pictures. Every epoch has its
+    own order of drawings, in which every one comes once but for a rest smaller than a batch.
+    `worker` of `n_workers` takes its part of each batch (training on several devices).
     """
 
     drawings: DrawingBatch
+    has_order: bool
     labels: IntArray
     batch_size: int
     augment: AugmentSpec
@@ -53,10 +55,12 @@ class TrainingBatches:
         rows = rows[self.worker :: self.n_workers]
         spec = replace(self.render, size_px=size_px)
         drawings = self.drawings.take(rows)
-        if self.augment == AugmentSpec.none():
+        if spec.style == "seed" and self.augment == AugmentSpec.none():
             images = render_batch(drawings, spec)
         else:
-            images = render_augmented(drawings, spec, self.augment, keys[rows])
+            images = render_augmented(
+                drawings, spec, self.augment, keys[rows], has_order=self.has_order
+            )
         return Batch(images, self.labels[rows])
 
     def _epoch(self, epoch: int) -> tuple[IntArray, npt.NDArray[np.uint32]]:

@@ -1,8 +1,9 @@
-"""Temperature scaling: probabilities that are as often right as they say."""
+"""Probabilities that are as often right as they say, and when to say "unsure"."""
 
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from garabato.drawing import FloatArray, IntArray
 
@@ -33,3 +34,30 @@ def fit_temperature(probabilities: FloatArray, labels: IntArray) -> float:
         else:
             low = left
     return float(np.exp((low + high) / 2))
+
+
+def at_temperature(
+    probabilities: npt.NDArray[np.floating], temperature: float
+) -> npt.NDArray[np.float64]:
+    """Probabilities (N, C) at temperature 1 as they are at another one."""
+    logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-30)) / temperature
+    powers = np.exp(logs - logs.max(axis=1, keepdims=True))
+    scaled: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return scaled
+
+
+def threshold_for_precision(
+    confidence: npt.NDArray[np.floating], right: npt.NDArray[np.bool_], precision: float
+) -> float:
+    """The lowest probability from which on answers are right as often as `precision` (0..1).
+
+    `confidence` (N,) in 0..1 is the probability of each answer, `right` (N,) whether it was right.
+    Answers of equal probability stay together. Where not even the surest are right often enough
+    (or there are none), a number just above 1: no answer reaches it.
+    """
+    order = np.argsort(-confidence, kind="stable")
+    descending = confidence[order]
+    precisions = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
+    is_last_of_ties = np.append(descending[1:] != descending[:-1], True)[: len(order)]
+    enough = np.flatnonzero(is_last_of_ties & (precisions >= precision))
+    return float(descending[enough[-1]]) if len(enough) else float(np.nextafter(1.0, 2.0))

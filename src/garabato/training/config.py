@@ -48,6 +48,9 @@ class TrainConfig:
     # A share of the training drawings kept out: scored after each epoch, to choose recipes by, and
     # in the end used to calibrate the probabilities.
     validation: float = 0.0
+    # The encoder calls an answer unsure below the probability from which on answers on that part
+    # are right this often.
+    unsure_precision: float = 0.9
 
     seed: int = 0
     device: str = "auto"
@@ -62,6 +65,10 @@ class TrainConfig:
             raise TrainingError(f"minutes is more than 0, not {self.minutes}")
         if not 0 <= self.validation < 1:
             raise TrainingError(f"validation is a share in [0, 1), not {self.validation}")
+        if not 0 < self.unsure_precision <= 1:
+            raise TrainingError(
+                f"unsure_precision is a share in (0, 1], not {self.unsure_precision}"
+            )
 
     def at_size(self, size_px: int) -> TrainConfig:
         """The same recipe for another image size; the steps of progressive resizing go along."""

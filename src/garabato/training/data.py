@@ -9,7 +9,7 @@ from torch import Tensor
 from garabato.dataset import Dataset
 from garabato.drawing import DrawingBatch, IntArray
 from garabato.errors import TrainingError
-from garabato.render import render_batch, with_strokes
+from garabato.render import render_batch
 from garabato.training.config import TrainConfig
 
 
@@ -17,7 +17,7 @@ def split_off_validation(
     dataset: Dataset, config: TrainConfig
 ) -> tuple[DrawingBatch, IntArray, tuple[DrawingBatch, IntArray] | None]:
     """Training drawings and labels, and what is kept out of them for validation."""
-    drawings, labels = with_strokes(dataset.split("train")), dataset.labels("train")
+    drawings, labels = dataset.split("train"), dataset.labels("train")
     if len(labels) < 2:
         raise TrainingError(f"{dataset.path} holds {len(labels)} training drawings; prepare more")
     if config.validation == 0:

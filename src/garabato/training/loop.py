@@ -17,10 +17,14 @@ from garabato.dataset import Dataset
 from garabato.drawing import ByteArray, IntArray
 from garabato.encoder import FILE_NAME, Encoder
 from garabato.errors import TrainingError, storage_errors
-from garabato.models import Model, create_model
-from garabato.render import RenderSpec
+from garabato.models import Model, as_input, create_model
+from garabato.render import RenderSpec, with_strokes
 from garabato.training.batches import TrainingBatches, prefetch
-from garabato.training.calibration import fit_temperature
+from garabato.training.calibration import (
+    at_temperature,
+    fit_temperature,
+    threshold_for_precision,
+)
 from garabato.training.checkpoint import Checkpoint, MetricsLog, load_checkpoint, save_checkpoint
 from garabato.training.config import TrainConfig, write_toml
 from garabato.training.data import mean_image, split_off_validation
@@ -110,7 +114,8 @@ class _Trainer:
         self.autocast = chooses_bfloat16(config, self.device)
         drawings, labels, self.held_out = split_off_validation(dataset, config)
         self.batches = TrainingBatches(
-            drawings,
+            with_strokes(drawings),
+            drawings.bitmaps is None,
             labels,
             min(config.batch_size, len(labels)),
             config.augment,
@@ -118,12 +123,7 @@ class _Trainer:
             config.seed,
         )
         torch.manual_seed(config.seed)
-        model = create_model(
-            config.model,
-            n_categories=len(self.categories),
-            image_size_px=config.render.size_px,
-            **config.model_options,
-        )
+        model = self._new_model()
         if model.mean_image is not None:
             model.mean_image.copy_(mean_image(drawings, config))
         self.model = model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -164,14 +164,21 @@ class _Trainer:
         if self.held_out is not None:
             drawings, labels = self.held_out
             probabilities = encoder.predict(drawings).probabilities
-            validation_top1 = float((probabilities.argmax(1) == labels).mean())
+            right = probabilities.argmax(1) == labels
+            validation_top1 = float(right.mean())
             encoder.temperature = fit_temperature(probabilities, labels)
+            confidence = at_temperature(probabilities, encoder.temperature).max(axis=1)
+            encoder.unsure_precision = self.config.unsure_precision
+            encoder.unsure_below = threshold_for_precision(
+                confidence, right, encoder.unsure_precision
+            )
             self.log.write(
                 "validation",
                 step=self.step,
                 seconds=self.elapsed_s,
                 top1=validation_top1,
                 temperature=encoder.temperature,
+                unsure_below=encoder.unsure_below,
             )
         encoder.save(self.run / FILE_NAME)
         return RunResult(
@@ -234,14 +241,13 @@ class _Trainer:
         batches.close()
 
     def _train_on(self, images: ByteArray, labels: IntArray) -> tuple[float, int]:
-        """One step: (B, S, S) uint8, (B,) -> loss and the number of right answers."""
+        """One step: (B, *image_shape) uint8, (B,) -> loss and the number of right answers."""
         torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # dropout, if there is any
         rate = learning_rate(self.config, self.share_done)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.model.train()
-        inputs = torch.from_numpy(images).to(self.device)[:, None].float() / 255  # (B, 1, S, S)
-        inputs = inputs.contiguous(memory_format=torch.channels_last)
+        inputs = as_input(images, self.device)  # (B, K, S, S)
         targets = torch.from_numpy(labels).to(self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             logits, _ = self.model(inputs)
@@ -270,14 +276,20 @@ class _Trainer:
         total = self.config.epochs * self.batches.steps_per_epoch
         return image_size_px(self.config, step / total)
 
-    def _encoder(self, spec: RenderSpec) -> Encoder:
-        """The averaged network as an encoder."""
-        model = create_model(
+    def _new_model(self) -> Model:
+        options = dict(self.config.model_options)
+        if self.config.render.n_channels > 1:
+            options["n_channels"] = self.config.render.n_channels
+        return create_model(
             self.config.model,
             n_categories=len(self.categories),
             image_size_px=self.config.render.size_px,
-            **self.config.model_options,
+            **options,
         )
+
+    def _encoder(self, spec: RenderSpec) -> Encoder:
+        """The averaged network as an encoder."""
+        model = self._new_model()
         model.load_state_dict(self.average)
         return Encoder(model, spec=spec, categories=self.categories, device=self.device)
 
