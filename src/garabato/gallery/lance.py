@@ -14,11 +14,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.errors import GalleryError, InputError, StorageError
+from garabato.gallery.adding import Transaction, transactions
 from garabato.gallery.base import (
     FORMAT_VERSION,
     Added,
@@ -30,7 +30,6 @@ from garabato.gallery.base import (
     Stored,
     as_embedding,
     check_k,
-    normalised_rows,
 )
 from garabato.gallery.exporting import export_drawings
 from garabato.gallery.filters import Where, parse_where, to_sql
@@ -53,7 +52,6 @@ from garabato.gallery.lance_index import (
     tune,
 )
 from garabato.gallery.lance_table import (
-    chunks,
     create_table,
     is_one_of,
     last_of_each,
@@ -63,7 +61,6 @@ from garabato.gallery.lance_table import (
     to_rows,
     to_stored,
 )
-from garabato.gallery.packing import has_ink
 from garabato.gallery.resident import COLUMNS, Resident, load, refresh
 
 _log = logging.getLogger(__name__)
@@ -114,19 +111,9 @@ class LanceGallery:
         embeddings: FloatArray | None = None,
         tags: Sequence[str] = (),
     ) -> Added:
-        if embeddings is not None:
-            drawings = drawings if isinstance(drawings, DrawingBatch) else list(drawings)
-            if len(drawings) != len(embeddings):
-                raise InputError(
-                    f"{len(embeddings)} embeddings were given for {len(drawings)} drawings"
-                )
-            embeddings = normalised_rows(embeddings, self._filled_by)
         added = Added()
-        n_seen = 0
-        for chunk in chunks(drawings):
-            parts = [(batch, places + n_seen) for batch, places in chunk]
-            n_seen += sum(len(batch) for batch, _ in parts)
-            added += self._add_chunk(parts, embeddings, tuple(tags))
+        for transaction in transactions(drawings, embeddings, self._encoder, self._filled_by):
+            added += self._store(transaction, tuple(tags))
         return added
 
     def search(self, query: Query, k: int = 10, *, where: Where | None = None) -> list[Hit]:
@@ -260,37 +247,18 @@ class LanceGallery:
         with lance_errors(self.uri):
             return int(self._table.count_rows())
 
-    def _add_chunk(
-        self,
-        parts: list[tuple[DrawingBatch, IntArray]],
-        embeddings: FloatArray | None,
-        tags: tuple[str, ...],
-    ) -> Added:
-        """Store one transaction's drawings; the places (n,) are their rows of `embeddings`."""
-        n_empty = 0
-        tables = []
-        for batch, places in parts:
-            inked = np.flatnonzero(has_ink(batch))
-            n_empty += len(batch) - len(inked)
-            if len(inked) < len(batch):
-                batch, places = batch.take(inked), places[inked]
-            if len(batch):
-                vectors = self._embed(batch) if embeddings is None else embeddings[places]
-                tables.append(to_rows(batch, vectors, tags, self._table.schema))
-        if not tables:
-            return Added(n_empty=n_empty)
+    def _store(self, transaction: Transaction, tags: tuple[str, ...]) -> Added:
+        if not transaction.batches:
+            return Added(n_empty=transaction.n_empty)
+        schema = self._table.schema
+        tables = [to_rows(batch, vectors, tags, schema) for batch, vectors in transaction.batches]
         rows = last_of_each(pa.concat_tables(tables))
         with lance_errors(self.uri), writing(self._folder):
             merge = self._table.merge_insert("key_id")
             merge = merge.when_matched_update_all().when_not_matched_insert_all()
             result = merge.execute(rows)
         self._keep_tidy()
-        return Added(result.num_inserted_rows, result.num_updated_rows, n_empty)
-
-    def _embed(self, batch: DrawingBatch) -> FloatArray:
-        if self._encoder is None:
-            raise GalleryError("adding drawings needs the encoder: open_gallery(uri, encoder=...)")
-        return normalised_rows(self._encoder.embed(batch), self._filled_by)
+        return Added(result.num_inserted_rows, result.num_updated_rows, transaction.n_empty)
 
     def _keep_tidy(self) -> None:
         """Merge small pieces when many have piled up; what was added stays added if that fails."""

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.errors import GalleryError, StorageError, storage_errors
 from garabato.gallery.base import FORMAT_VERSION, FilledBy, Stored
 from garabato.gallery.filters import quote
 from garabato.gallery.lance_folder import TABLE, connect, lance_errors, writing
-from garabato.gallery.packing import of_one_kind, pack_batch, unpack, with_key_ids
+from garabato.gallery.packing import of_one_kind, pack_batch, unpack
 from garabato.gallery.resident import COLUMNS
 
-#: Drawings stored in one transaction.
-TRANSACTION = 16_384
 _KEYS_PER_CONDITION = 1_000
 _KNOWN = ("key_id", "category", "country", "recognized", "timestamp")
 
@@ -73,11 +70,11 @@ def read_metadata(uri: str, table: Any) -> FilledBy:
 def to_rows(
     batch: DrawingBatch, embeddings: FloatArray, tags: tuple[str, ...], schema: pa.Schema
 ) -> pa.Table:
-    """Drawings, all with ink, and their embeddings (N, D) as rows."""
+    """Drawings, all with ink and a key_id, and their embeddings (N, D) as rows."""
     vectors = pa.array(embeddings.astype(np.float16).reshape(-1))
     return pa.table(
         [
-            pa.array(with_key_ids(batch).key_ids, pa.string()),
+            pa.array(batch.key_ids, pa.string()),
             pa.array(batch.categories, pa.string()),
             pa.array(batch.countries, pa.string()),
             pa.array(batch.recognized, pa.bool_()),
@@ -94,23 +91,6 @@ def last_of_each(rows: pa.Table) -> pa.Table:
     """Of the rows with one key_id only the last, which is what upserting one by one would leave."""
     last = {key_id: i for i, key_id in enumerate(rows["key_id"].to_pylist())}
     return rows if len(last) == len(rows) else rows.take(pa.array(sorted(last.values())))
-
-
-def chunks(
-    drawings: Iterable[Drawing] | DrawingBatch,
-) -> Iterator[list[tuple[DrawingBatch, IntArray]]]:
-    """A transaction's drawings as batches (strokes and bitmaps apart) with their places in it."""
-    if isinstance(drawings, DrawingBatch):
-        for first in range(0, len(drawings), TRANSACTION):
-            batch = drawings[first : first + TRANSACTION]
-            yield [(batch, np.arange(len(batch)))]
-        return
-    iterator = iter([drawings] if isinstance(drawings, Drawing) else drawings)
-    while chunk := list(islice(iterator, TRANSACTION)):
-        yield [
-            (DrawingBatch.from_drawings([chunk[i] for i in places]), places)
-            for places in of_one_kind(chunk)
-        ]
 
 
 def to_drawing(row: dict[str, Any]) -> Drawing:

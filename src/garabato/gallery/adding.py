@@ -1,0 +1,84 @@
+"""What every engine does before it stores drawings: pieces, ink, key_ids, embeddings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+
+from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.errors import GalleryError, InputError
+from garabato.gallery.base import Embedder, FilledBy, normalised_rows
+from garabato.gallery.packing import has_ink, of_one_kind, with_key_ids
+
+#: Drawings stored in one transaction.
+TRANSACTION = 16_384
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Transaction:
+    """Drawings to store together: batches (strokes and bitmaps apart) that all have ink and a
+    key_id, the embeddings (n, D) of each, and how many had no ink and were left out."""
+
+    batches: list[tuple[DrawingBatch, FloatArray]]
+    n_empty: int
+
+
+def transactions(
+    drawings: Iterable[Drawing] | DrawingBatch,
+    embeddings: FloatArray | None,
+    encoder: Embedder | None,
+    filled_by: FilledBy,
+) -> Iterator[Transaction]:
+    """The drawings in transactions, in order, embedded where `embeddings` (N, D) is None.
+
+    Raises InputError for embeddings that don't fit, GalleryError where there is no encoder.
+    """
+    if embeddings is not None:
+        drawings = drawings if isinstance(drawings, DrawingBatch) else list(drawings)
+        if len(drawings) != len(embeddings):
+            raise InputError(
+                f"{len(embeddings)} embeddings were given for {len(drawings)} drawings"
+            )
+        embeddings = normalised_rows(embeddings, filled_by)
+    first = 0
+    for batches in _in_pieces(drawings):
+        n_empty = n_seen = 0
+        embedded = []
+        for batch, places in batches:
+            n_seen += len(batch)
+            inked = np.flatnonzero(has_ink(batch))
+            n_empty += len(batch) - len(inked)
+            if len(inked) < len(batch):
+                batch, places = batch.take(inked), places[inked]
+            if len(batch) and embeddings is None:
+                embedded.append((with_key_ids(batch), _embed(batch, encoder, filled_by)))
+            elif len(batch) and embeddings is not None:
+                embedded.append((with_key_ids(batch), embeddings[first + places]))
+        first += n_seen
+        yield Transaction(embedded, n_empty)
+
+
+def _in_pieces(
+    drawings: Iterable[Drawing] | DrawingBatch,
+) -> Iterator[list[tuple[DrawingBatch, IntArray]]]:
+    """A transaction's drawings as batches (strokes and bitmaps apart) with their places in it."""
+    if isinstance(drawings, DrawingBatch):
+        for first in range(0, len(drawings), TRANSACTION):
+            batch = drawings[first : first + TRANSACTION]
+            yield [(batch, np.arange(len(batch)))]
+        return
+    iterator = iter([drawings] if isinstance(drawings, Drawing) else drawings)
+    while piece := list(islice(iterator, TRANSACTION)):
+        yield [
+            (DrawingBatch.from_drawings([piece[i] for i in places]), places)
+            for places in of_one_kind(piece)
+        ]
+
+
+def _embed(batch: DrawingBatch, encoder: Embedder | None, filled_by: FilledBy) -> FloatArray:
+    if encoder is None:
+        raise GalleryError("adding drawings needs the encoder: open_gallery(uri, encoder=...)")
+    return normalised_rows(encoder.embed(batch), filled_by)
