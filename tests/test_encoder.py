@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from sketches import make_drawings
 
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.encoder import Encoder, load_encoder
+from garabato.encoder import Encoder, Prediction, load_encoder
 from garabato.errors import EncoderError, InputError
 from garabato.models import create_model
 from garabato.render import RenderSpec
@@ -131,3 +134,33 @@ def test_no_file_and_an_unfinished_run_say_what_to_do(tmp_path):
         load_encoder(tmp_path / "nowhere.safetensors")
     with pytest.raises(EncoderError, match="--resume"):
         load_encoder(tmp_path)
+
+
+def test_an_answer_below_the_threshold_is_unsure(encoder, tmp_path):
+    assert not encoder.is_unsure([Prediction("cat", 0.01)])  # holds no threshold
+    sure = Encoder(
+        encoder._model,
+        spec=encoder.spec,
+        categories=CATEGORIES,
+        unsure_below=0.6,
+        unsure_precision=0.9,
+    )
+    sure.save(tmp_path / "encoder.safetensors")
+    loaded = load_encoder(tmp_path)
+    assert (loaded.unsure_below, loaded.unsure_precision) == (0.6, 0.9)
+    assert loaded.is_unsure([Prediction("cat", 0.59), Prediction("dog", 0.4)])
+    assert not loaded.is_unsure([Prediction("cat", 0.6)])
+    with pytest.raises(InputError, match="no predictions"):
+        loaded.is_unsure([])
+
+
+def test_an_encoder_written_before_there_were_thresholds_is_read(encoder, tmp_path):
+    encoder.save(tmp_path / "new.safetensors")
+    with safe_open(tmp_path / "new.safetensors", framework="pt") as reader:
+        header = json.loads(reader.metadata()["garabato.encoder"])
+        state = {name: reader.get_tensor(name) for name in reader.keys()}  # noqa: SIM118
+    del header["unsure_below"], header["unsure_precision"]
+    save_file(state, tmp_path / "old.safetensors", {"garabato.encoder": json.dumps(header)})
+    old = load_encoder(tmp_path / "old.safetensors")
+    assert old.unsure_below is None
+    assert not old.is_unsure(old.classify(DRAWINGS[0]))

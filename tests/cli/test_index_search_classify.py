@@ -18,7 +18,7 @@ from sketches import SKETCH_CATEGORIES, make_drawings, simplified_line, sketch, 
 
 from garabato.cli import main
 from garabato.dataset import prepare
-from garabato.encoder import Encoder
+from garabato.encoder import Encoder, load_encoder
 from garabato.formats import read_drawings
 from garabato.gallery import open_gallery
 from garabato.models import create_model
@@ -214,6 +214,16 @@ def test_classify_prints_predictions_of_every_drawing(model, query, tmp_path):
     everything = run("classify", "--model", model, query, "-k", 10, "--json")
     (answer,) = read_json(everything)["queries"]
     assert sum(p["probability"] for p in answer["predictions"]) == pytest.approx(1, abs=1e-4)
+
+
+def test_classify_says_of_what_it_is_unsure(model, query, tmp_path):
+    hesitant = load_encoder(model)
+    hesitant.unsure_below, hesitant.unsure_precision = 0.999, 0.9
+    hesitant.save(tmp_path / "hesitant.safetensors")
+    for file, unsure in ((model, False), (tmp_path / "hesitant.safetensors", True)):
+        (answer,) = read_json(run("classify", "--model", file, query, "--json"))["queries"]
+        assert answer["unsure"] is unsure
+        assert ("unsure" in run("classify", "--model", file, query).stdout) is unsure
 
 
 def test_classify_prints_a_table(model, query):

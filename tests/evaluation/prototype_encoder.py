@@ -16,6 +16,8 @@ class PrototypeEncoder:
     model_name = "prototypes"
     embedding_dim = 64
     fingerprint = "0123456789abcdef"
+    unsure_below = 0.6
+    unsure_precision = 0.9
 
     def __init__(self, drawings: DrawingBatch, sharpness: float = 12.0) -> None:
         self.spec = RenderSpec(size_px=8, line_width=0.1)

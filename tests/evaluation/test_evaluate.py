@@ -296,3 +296,25 @@ def test_real_drawings_are_measured(quickdraw: Path, tmp_path: Path) -> None:
     found = evaluate(PrototypeEncoder(dataset.split("train")), dataset).to_dict()
     assert found["top1"] > 0.5  # a quarter by chance
     assert found["map"] > 0.4
+
+
+def test_an_encoder_that_can_be_unsure_is_measured_on_what_it_answers(
+    sketch_evaluation: Evaluation,
+) -> None:
+    test = sketch_evaluation.test
+    sure = test.confidence >= 0.6
+    assert 0 < sure.sum() < len(sure)
+    assert sketch_evaluation.to_dict()["unsure"] == {
+        "below": 0.6,
+        "chosen_for": 0.9,
+        "coverage": sure.mean(),
+        "precision": (test.place[sure] == 1).mean(),
+    }
+
+
+def test_an_encoder_without_a_threshold_has_no_figures_for_it(
+    sketch_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = PrototypeEncoder(sketch_dataset.split("train"))
+    monkeypatch.setattr(encoder, "unsure_below", None)
+    assert evaluate(encoder, sketch_dataset).to_dict()["unsure"] is None

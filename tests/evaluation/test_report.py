@@ -96,6 +96,7 @@ def test_a_report_holds_a_page_a_document_and_pictures(report: Path) -> None:
         "nearest.png",
         "reliability.png",
         "report.html",
+        "sureness.png",
         "unfinished.png",
     ]
     for picture in report.glob("*.png"):
@@ -137,6 +138,8 @@ def test_the_page_shows_the_figures_and_every_section(
         assert name in text
     assert "74.5 %" in text  # the best of the published results
     assert "128 × 120" in text
+    for share in ("coverage", "precision"):
+        assert f"{100 * found['unsure'][share]:.1f} %" in text
     assert page.headings == [
         "prototypes on 80 drawings of 10 categories",
         "What it finds",
@@ -144,6 +147,7 @@ def test_the_page_shows_the_figures_and_every_section(
         "How it learned",
         "Half-finished drawings",
         "Can its probabilities be believed?",
+        "Does it know when it doesn't know?",
         "Most confused",
         "Confusion matrix",
         "Every category",

@@ -146,7 +146,7 @@ def test_a_validation_part_is_kept_out_and_scored(dataset, tmp_path):
 
 
 def test_the_threshold_reaches_its_precision_on_the_part_it_was_chosen_by(dataset, tmp_path):
-    config = garabato_config(epochs=15, validation=0.3, unsure_precision=0.8)
+    config = garabato_config(epochs=30, validation=0.3, unsure_precision=0.8)
     train(dataset, tmp_path / "run", config=config)
     encoder = garabato.load_encoder(tmp_path / "run")
     assert encoder.unsure_precision == 0.8

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 def command(model: Path | None, k: int, as_json: bool, query: tuple[str, ...]) -> None:
     """Say what the drawings in QUERY show: files with one or more drawings, or - for stdin.
 
+    "unsure" marks a drawing whose best answer is too improbable to be relied on: less so than the
+    threshold that the encoder's training chose.
+
     \b
     Example: garabato classify --model run query.ndjson -k 3
     """
@@ -42,25 +45,27 @@ def command(model: Path | None, k: int, as_json: bool, query: tuple[str, ...]) -
                         "predictions": [
                             {"category": p.category, "probability": round(p.probability, 6)}
                             for p in predictions
-                        ]
+                        ],
+                        "unsure": encoder.is_unsure(predictions),
                     }
                     for asked, predictions in zip(queries, answers, strict=True)
                 ]
             }
         )
         return
-    _print_table(queries, answers)
+    unsure = [encoder.is_unsure(predictions) for predictions in answers]
+    _print_table(queries, answers, unsure)
 
 
-def _print_table(queries: list[Query], answers: list[list[Prediction]]) -> None:
+def _print_table(queries: list[Query], answers: list[list[Prediction]], unsure: list[bool]) -> None:
     from rich.table import Table
 
     table = Table()
     for name in ("drawing", "category", "probability"):
         table.add_column(name, justify="right" if name == "probability" else "left")
-    for asked, predictions in zip(queries, answers, strict=True):
+    for asked, predictions, is_unsure in zip(queries, answers, unsure, strict=True):
         for rank, prediction in enumerate(predictions):
-            name = asked.name if rank == 0 else ""
+            name = asked.name + (" (unsure)" if is_unsure else "") if rank == 0 else ""
             last = rank == len(predictions) - 1
             row = (name, prediction.category, f"{prediction.probability:.1%}")
             table.add_row(*row, end_section=last)

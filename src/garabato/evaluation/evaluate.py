@@ -17,6 +17,7 @@ from garabato.evaluation.answers import (
     top1_of_unfinished,
 )
 from garabato.evaluation.result import PRECISION_AT, Evaluation
+from garabato.evaluation.sureness import Sureness, sureness
 from garabato.formats.report import ReadReport
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def evaluate(
         calibration=metrics.calibration(
             test.confidence[test.classified], test.place[test.classified] == 1
         ),
+        sureness=_sureness(encoder, test),
         unreadable=unreadable,
         seconds=round(time.perf_counter() - started, 3),
     )
@@ -143,6 +145,19 @@ def _top1_by_ink(
         for percent in INK_PERCENTS[:-1]
     }
     return found | {100: test.top_k(1)}
+
+
+def _sureness(encoder: Encoder, test: Answers) -> Sureness | None:
+    """None where the encoder holds no threshold, or knows no category of the test drawings."""
+    known = test.classified
+    if encoder.unsure_below is None or encoder.unsure_precision is None or not known.any():
+        return None
+    return sureness(
+        test.confidence[known],
+        test.place[known] == 1,
+        below=encoder.unsure_below,
+        chosen_for=encoder.unsure_precision,
+    )
 
 
 def _describe(encoder: Encoder) -> dict[str, Any]:

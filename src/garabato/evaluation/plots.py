@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from garabato.drawing import IntArray
 from garabato.evaluation.metrics import Calibration
+from garabato.evaluation.sureness import Sureness
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -156,6 +157,37 @@ def plot_reliability(calibration: Calibration, theme: Theme) -> bytes:
             fontsize=8,
         )
         _label(axes, "right answers, %", "probability given by the encoder, %", theme)
+        return _png(figure)
+
+
+def plot_sureness(
+    coverage: npt.NDArray[np.float64],
+    precision: npt.NDArray[np.float64],
+    chosen: Sureness | None,
+    theme: Theme,
+) -> bytes:
+    """Share of right answers over the share of drawings answered, (M,) each in 0..1: PNG.
+
+    The point of the encoder's own threshold is marked, where it has one.
+    """
+    with _figure(theme, 5.2, 3.6) as (figure, (axes,)):
+        axes.plot(100 * coverage, 100 * precision, color=theme.first, lw=2)
+        if chosen is not None and chosen.precision is not None:
+            at = (100 * chosen.coverage, 100 * chosen.precision)
+            axes.axhline(100 * chosen.chosen_for, color=theme.faint, lw=1, ls=(0, (4, 3)))
+            axes.plot(*at, color=theme.second, marker="o", ms=8)
+            axes.annotate(
+                f"{at[1]:.1f} % right of\n{at[0]:.1f} % answered",
+                at,
+                xytext=(-8, -10),
+                textcoords="offset points",
+                ha="right",
+                va="top",
+                color=theme.ink,
+            )
+        axes.set_xlim(0, 102)
+        axes.set_ylim(0, 104)
+        _label(axes, "right answers, %", "drawings answered, the surest first, %", theme)
         return _png(figure)
 
 

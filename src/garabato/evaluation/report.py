@@ -22,6 +22,7 @@ from garabato.evaluation.ordering import order_by_similarity, similarity_of_cate
 from garabato.evaluation.published import SEED_RESULTS
 from garabato.evaluation.result import Evaluation
 from garabato.evaluation.run_record import RunRecord, read_run
+from garabato.evaluation.sureness import precision_by_coverage
 from garabato.evaluation.svg import drawing_svg
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def write_report(
 
     Holds evaluation.json, report.html (self-contained), nearest.png, confusion_matrix.png,
     learning_curves.png (where `run`, the folder of the training, holds its metrics),
-    unfinished.png and reliability.png. Each file is written whole or not at all.
+    unfinished.png, reliability.png and sureness.png. Each file is written whole or not at all.
     Raises InputError where `folder` is a file, StorageError where it cannot be written.
     """
     from garabato.sheets import draw_sheet, save_png
@@ -80,9 +81,20 @@ def _plots(evaluation: Evaluation, record: RunRecord | None) -> dict[str, Plot]:
     if evaluation.test.classified.any():
         found["confusion_matrix"] = partial(plots.plot_confusion, *_confusion(evaluation))
         found["reliability"] = partial(plots.plot_reliability, evaluation.calibration)
+        found["sureness"] = partial(
+            plots.plot_sureness, *_answered(evaluation), evaluation.sureness
+        )
         if None not in evaluation.partial_top1.values():
             found["unfinished"] = partial(plots.plot_unfinished, evaluation.partial_top1)
     return found
+
+
+def _answered(
+    evaluation: Evaluation,
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    test = evaluation.test
+    known = test.classified
+    return precision_by_coverage(test.confidence[known], test.place[known] == 1)
 
 
 def _confusion(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from garabato.drawing import IntArray
 from garabato.evaluation import metrics
 from garabato.evaluation.answers import Answers
+from garabato.evaluation.sureness import Sureness
 from garabato.formats.report import ReadReport
 
 #: The k of precision@k.
@@ -28,7 +29,8 @@ class Evaluation:
     are the drawings measured, `gallery` those they were also searched in (None with a source).
     `against_test` ranks the test drawings against each other, `against_gallery` in the gallery;
     None where there is nothing to rank. `train_top1`, `train_top5` are shares of the training
-    drawings; `partial_top1` maps shares of the ink, in percent, to top-1.
+    drawings; `partial_top1` maps shares of the ink, in percent, to top-1. `sureness` is None where
+    the encoder never says that it is unsure.
     """
 
     model: dict[str, Any]
@@ -43,6 +45,7 @@ class Evaluation:
     train_top5: float | None
     partial_top1: dict[int, float | None]
     calibration: metrics.Calibration
+    sureness: Sureness | None
     unreadable: ReadReport
     seconds: float
 
@@ -105,6 +108,7 @@ class Evaluation:
             "n_queries_without_relevant": 0 if rankings is None else rankings.n_without_relevant,
             "partial_top1": {str(percent): top1 for percent, top1 in self.partial_top1.items()},
             "ece": _number(self.calibration.error),
+            "unsure": None if self.sureness is None else asdict(self.sureness),
             "noise": self.noise(),
             "unknown_categories": self.unknown_categories,
             "unreadable": self.unreadable.n_unreadable,
