@@ -1,0 +1,137 @@
+"""garabato search with several drawings, variety and groups; kNN votes beside classify."""
+
+from __future__ import annotations
+
+import json
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from sketches import SKETCH_CATEGORIES, simplified_line, sketch, write_source
+
+from garabato.cli import main
+from garabato.encoder import Encoder, load_encoder
+from garabato.formats import read_drawings
+from garabato.gallery import open_gallery
+from garabato.gallery.explore import vote
+from garabato.models import create_model
+from garabato.render import RenderSpec
+
+
+def run(*arguments, stdin=None):
+    return CliRunner().invoke(main, list(map(str, arguments)), input=stdin)
+
+
+def read_json(done):
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """(model file, gallery of ten categories of forty sketches). Read only."""
+    folder = tmp_path_factory.mktemp("filled")
+    torch.manual_seed(0)
+    categories = SKETCH_CATEGORIES[:10]
+    network = create_model("skfast", n_categories=len(categories), image_size_px=32)
+    Encoder(network, spec=RenderSpec(size_px=32), categories=categories).save(folder / "model")
+    source = write_source(folder / "source", categories, per_category=40, seed=0)
+    arguments = ("--model", folder / "model", "--source", source, "--gallery", folder / "g")
+    assert run("index", *arguments).exit_code == 0
+    return folder / "model", folder / "g"
+
+
+@pytest.fixture
+def ask(tmp_path, filled):
+    """Run search with files of sketches: ask("star 0", "--unlike", "house 3")."""
+    model, uri = filled
+
+    def file_of(text):
+        name, _, number = text.rpartition(" ")
+        path = tmp_path / f"{name}-{number}.ndjson"
+        path.write_text(simplified_line(sketch(name, int(number))))
+        return path
+
+    def search(*arguments):
+        given = [file_of(a) if str(a).rpartition(" ")[1] else a for a in arguments]
+        return run("search", "--model", model, "--gallery", uri, *given)
+
+    return search
+
+
+def test_several_drawings_make_one_question_and_are_no_hits_themselves(ask, filled):
+    document = read_json(
+        ask("star 0", "--like", "star 1", "--unlike", "house 2", "-k", 5, "--json")
+    )
+    assert len(document["hits"]) == 5
+    given = {sketch("star", 0).key_id, sketch("star", 1).key_id, sketch("house", 2).key_id}
+    assert not given & {hit["key_id"] for hit in document["hits"]}
+    assert [one["category"] for one in document["query"]["like"]] == ["star", "star"]
+    assert [one["category"] for one in document["query"]["unlike"]] == ["house"]
+    model, uri = filled
+    encoder = load_encoder(model)
+    embeddings = encoder.embed([sketch("star", 0), sketch("star", 1), sketch("house", 2)])
+    towards = embeddings[:2].mean(axis=0) - 0.5 * embeddings[2]
+    expected = [h.key_id for h in open_gallery(uri).search(towards, k=8) if h.key_id not in given]
+    assert [hit["key_id"] for hit in document["hits"]] == expected[:5]
+
+
+def test_what_is_unlike_is_pushed_down(ask):
+    plain = read_json(ask("star 0", "-k", 400, "--json"))["hits"]
+    pushed = read_json(ask("star 0", "--unlike", "circle 7", "-k", 400, "--json"))["hits"]
+
+    def mean_place(hits):
+        return np.mean([i for i, hit in enumerate(hits) if hit["category"] == "circle"])
+
+    assert mean_place(pushed) > mean_place(plain)
+
+
+def test_diverse_hits_are_others_than_the_nearest(ask):
+    nearest = [hit["key_id"] for hit in read_json(ask("star 0", "-k", 8, "--json"))["hits"]]
+    document = read_json(ask("star 0", "-k", 8, "--diverse", "--json"))
+    diverse = [hit["key_id"] for hit in document["hits"]]
+    assert len(diverse) == 8
+    assert diverse[0] == nearest[0]
+    assert set(diverse) != set(nearest)
+    combined = ask("star 0", "--unlike", "house 2", "-k", 8, "--diverse", "--json")
+    assert sketch("star", 0).key_id not in {hit["key_id"] for hit in read_json(combined)["hits"]}
+
+
+def test_groups_are_shown_and_drawn(ask, tmp_path):
+    picture = tmp_path / "groups.png"
+    done = ask("star 0", "-k", 3, "--by-category", 2, "--picture", picture)
+    assert done.exit_code == 0, done.output
+    assert "star" in done.stdout
+    assert cv2.imread(str(picture)).shape[0] > 3 * 112
+    assert ask("star 0", "--diverse", "--by-category", 2).exit_code == 2
+
+
+def test_a_question_of_several_is_drawn_with_all_it_was_made_of(ask, tmp_path):
+    picture = tmp_path / "combined.png"
+    done = ask("star 0", "--like", "star 1", "--unlike", "house 2", "-k", 2, "--picture", picture)
+    assert done.exit_code == 0, done.output
+    assert "star-0.ndjson, drawing 1 + star-1.ndjson, drawing 1 - house-2.ndjson" in done.stdout
+    assert cv2.imread(str(picture)).shape[1] > 5 * 112
+
+
+def test_the_nearest_drawings_vote_beside_the_classifier(filled, tmp_path):
+    model, uri = filled
+    path = tmp_path / "two.ndjson"
+    path.write_text("\n".join(simplified_line(sketch(name, 0)) for name in ("star", "house")))
+    arguments = ("classify", "--model", model, path, "-k", 3)
+    document = read_json(run(*arguments, "--gallery", uri, "--json"))
+    gallery = open_gallery(uri, encoder=load_encoder(model))
+    for answer, drawing in zip(document["queries"], read_drawings(path), strict=True):
+        votes = answer["votes"]
+        expected = vote(gallery.search(drawing, k=20))[:3]
+        assert [v["category"] for v in votes] == [v.category for v in expected]
+        assert [v["share"] for v in votes] == pytest.approx([v.share for v in expected], abs=1e-3)
+        guess = answer["predictions"][0]["category"]
+        assert answer["agrees"] is (guess == votes[0]["category"])
+    assert "votes" not in read_json(run(*arguments, "--json"))["queries"][0]
+    table = run(*arguments, "--gallery", uri).stdout
+    assert "gallery's vote" in table
+    missing = run(*arguments, "--gallery", tmp_path / "none")
+    assert "there is no gallery at" in missing.stderr
