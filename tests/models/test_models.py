@@ -41,6 +41,32 @@ def test_every_model_takes_any_input_size(name, size_px):
     assert logits.shape == (2, 3)
 
 
+@pytest.mark.parametrize("name", model_names())
+def test_every_model_takes_images_of_several_channels(name):
+    model = create_model(name, n_categories=3, image_size_px=32, n_channels=3)
+    logits, _ = model(torch.rand(4, 3, 32, 32))
+    logits.sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", model_names())
+def test_with_mirror_an_image_and_its_mirror_image_get_the_same_answer(name):
+    torch.manual_seed(1)
+    one_sided = create_model(name, n_categories=3, image_size_px=32).eval()
+    model = create_model(name, n_categories=3, image_size_px=32, mirror=True).eval()
+    model.load_state_dict(one_sided.state_dict())
+    images = torch.rand(2, 1, 32, 32)
+    with torch.no_grad():
+        logits, embeddings = model(images)
+        mirrored_logits, mirrored_embeddings = model(images.flip(3))
+        torch.testing.assert_close(logits, mirrored_logits)
+        torch.testing.assert_close(embeddings, mirrored_embeddings)
+        each = (one_sided(images)[0] + one_sided(images.flip(3))[0]) / 2
+        torch.testing.assert_close(logits, each)
+    model.train()
+    assert model(images)[0].shape == (2, 3)
+
+
 def test_logits_and_embeddings_are_made_of_the_features(model):
     model.eval()
     images = torch.rand(2, 1, 32, 32)

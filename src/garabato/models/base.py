@@ -22,7 +22,9 @@ class Model(nn.Module):
 
     Built by `create_model`. `forward_features` gives features (N, D), `forward_head` turns them
     into logits, `forward_embedding` into what drawings are compared by. Where `mean_image` (S, S)
-    isn't None it is subtracted from the input (the seed's way); training fills it in.
+    isn't None it is subtracted from the input (the seed's way); training fills it in. With
+    `mirror` an image is answered, outside of training, by the mean of what the network makes of it
+    and of its mirror image: better answers at twice the cost.
     """
 
     name: str
@@ -36,8 +38,10 @@ class Model(nn.Module):
         image_size_px: int,
         embedding_dim: int,
         subtract_mean: bool = False,
+        mirror: bool = False,
     ) -> None:
         super().__init__()
+        self.mirror = mirror
         self.n_categories = n_categories
         self.image_size_px = image_size_px
         self.embedding_dim = embedding_dim
@@ -60,6 +64,17 @@ class Model(nn.Module):
         """(N, K, S, S) -> logits (N, C), embeddings (N, D)."""
         if self.mean_image is not None:
             images = images - self.mean_image
+        mirrored = self.mirror and not self.training
+        if mirrored:
+            images = torch.cat([images, images.flip(3)])  # (2 N, K, S, S)
         features = self.forward_features(images)
         logits = self.forward_head(features)
+        if mirrored:
+            features, logits = _mean_of_halves(features), _mean_of_halves(logits)
         return logits, self.forward_embedding(features, logits)
+
+
+def _mean_of_halves(values: Tensor) -> Tensor:
+    """(2 N, D) -> (N, D)."""
+    one, other = values.chunk(2)
+    return (one + other) / 2

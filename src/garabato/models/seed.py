@@ -16,12 +16,15 @@ _LAST_WIDTH = 256
 class SeedNetwork(Model):
     """`stages` -> fully connected 1024 + ReLU, the deep feature -> dropout, keep 0.75 -> logits."""
 
-    def __init__(self, stages: nn.Sequential, *, n_categories: int, image_size_px: int) -> None:
+    def __init__(
+        self, stages: nn.Sequential, *, n_categories: int, image_size_px: int, mirror: bool
+    ) -> None:
         super().__init__(
             n_categories=n_categories,
             image_size_px=image_size_px,
             embedding_dim=_DEEP_FEATURE_DIM,
             subtract_mean=True,
+            mirror=mirror,
         )
         side = -(-image_size_px // 2**_N_POOLINGS)
         self.stages = stages

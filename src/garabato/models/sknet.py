@@ -13,7 +13,14 @@ _STAGES = ((64, 64), (128, 128), (128, 128), (256, 256))
 class SkNet(SeedNetwork):
     """Four stages of two 3x3 convolutions and a pooling."""
 
-    def __init__(self, *, n_categories: int, image_size_px: int = 128, n_channels: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        n_categories: int,
+        image_size_px: int = 128,
+        n_channels: int = 1,
+        mirror: bool = False,
+    ) -> None:
         layers: list[nn.Module] = []
         n_in = n_channels
         for widths in _STAGES:
@@ -22,5 +29,8 @@ class SkNet(SeedNetwork):
                 n_in = width
             layers.append(MaxPoolSame())
         super().__init__(
-            nn.Sequential(*layers), n_categories=n_categories, image_size_px=image_size_px
+            nn.Sequential(*layers),
+            n_categories=n_categories,
+            image_size_px=image_size_px,
+            mirror=mirror,
         )

@@ -11,7 +11,14 @@ from garabato.models.seed import SeedNetwork
 class SkResNet(SeedNetwork):
     """Convolutions and poolings with two residual blocks between."""
 
-    def __init__(self, *, n_categories: int, image_size_px: int = 128, n_channels: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        n_categories: int,
+        image_size_px: int = 128,
+        n_channels: int = 1,
+        mirror: bool = False,
+    ) -> None:
         layers: list[nn.Module] = [
             ConvNormAct(n_channels, 64, bias=True),
             ConvNormAct(64, 64, bias=True),
@@ -25,7 +32,10 @@ class SkResNet(SeedNetwork):
             ]
         layers.append(MaxPoolSame())
         super().__init__(
-            nn.Sequential(*layers), n_categories=n_categories, image_size_px=image_size_px
+            nn.Sequential(*layers),
+            n_categories=n_categories,
+            image_size_px=image_size_px,
+            mirror=mirror,
         )
 
 

@@ -1,0 +1,166 @@
+"""The recipe's ablations: one change at a time, each a short training, scored on drawings kept out.
+
+Every arm trains the preset skfast in a short form (48 px, 10 epochs) on 90 % of S100's training
+drawings and is scored on the other 10 %, so the test part is never looked at. An arm takes some
+four minutes of one core. Arms that are finished are not run again; `make docs` writes their table
+into docs/recipe.md.
+
+    python benchmarks/recipe.py [--arms preset,no-order] [--seeds 0,1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import frame
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from garabato.augment import AugmentSpec
+from garabato.dataset import Dataset, prepare
+from garabato.drawing import Drawing, DrawingBatch
+from garabato.evaluation.metrics import mean_average_precision, top_k_accuracy
+from garabato.render import RenderSpec, render_batch
+from garabato.sources import open_source
+from garabato.training import TrainConfig, load_preset, train
+from garabato.training.data import split_off_validation
+
+FOLDER = frame.ROOT / "runs" / "recipe"
+RESULTS = frame.RESULTS / "recipe"
+COLUMNS = ("top1", "top5", "map", "half_ink", "bitmap", "reordered", "minutes")
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One change to the recipe: fields of TrainConfig, or of its parts by their names."""
+
+    what: str
+    changes: dict[str, Any] = field(default_factory=dict)
+
+
+MILD = asdict(load_preset("shipped").augment)
+ARMS = {
+    "preset": Arm("the preset skfast"),
+    "no-order": Arm("images without the order of strokes", {"render": {"order": False}}),
+    "no-pictures": Arm(
+        "no drawing seen as a picture, none reordered",
+        {"augment": {"picture": 0.0, "reorder": 0.0}},
+    ),
+    "no-augment": Arm("no augmentation at all", {"augment": asdict(AugmentSpec.none())}),
+    "mild": Arm("augmentation as mild as the shipped encoder's", {"augment": MILD}),
+    "partial": Arm(
+        "35 % half-finished drawings, from 20 % of the ink",
+        {"augment": {"partial": 0.35, "partial_least": 0.2}},
+    ),
+    "no-ema": Arm("the last weights, not their average", {"ema_decay": 0.0}),
+    "no-smoothing": Arm("no label smoothing", {"label_smoothing": 0.0}),
+    "rate-2": Arm("learning rate 0.002", {"learning_rate": 0.002}),
+    "rate-8": Arm("learning rate 0.008", {"learning_rate": 0.008}),
+    "one-size": Arm("48 px from the start", {"sizes": ()}),
+    "deeper": Arm("a third block in the last stage", {"model_options": {"depths": [1, 1, 2, 3]}}),
+    "wider": Arm("half as wide again", {"model_options": {"widths": [48, 96, 192, 384]}}),
+    "tiny": Arm("half as wide", {"model_options": {"widths": [16, 32, 64, 128]}}),
+    "no-focus": Arm("embedding = features", {"model_options": {"focus": 0.0}}),
+}
+
+
+def main() -> None:
+    """Run the arms that were not run yet, then show all."""
+    parser = argparse.ArgumentParser(description="ablations of the training recipe")
+    parser.add_argument("--source", type=Path, default=frame.DEFAULT_SOURCE)
+    parser.add_argument("--arms", default=",".join(ARMS))
+    parser.add_argument("--seeds", default="0")
+    given = parser.parse_args()
+    unknown = set(given.arms.split(",")) - set(ARMS)
+    if unknown:
+        sys.exit(f"unknown arms {', '.join(sorted(unknown))}; there are {', '.join(ARMS)}")
+    dataset = s100(given.source)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    for seed in map(int, given.seeds.split(",")):
+        for name in given.arms.split(","):
+            target = RESULTS / f"{name}-seed{seed}.json"
+            if target.exists():
+                continue
+            print(f"{name}, seed {seed}: {ARMS[name].what} ...", file=sys.stderr, flush=True)
+            result = {"arm": name, "what": ARMS[name].what, "seed": seed} | scores(
+                dataset, config(ARMS[name], seed), FOLDER / f"{name}-seed{seed}"
+            )
+            target.write_text(json.dumps(result, indent=1) + "\n")
+    table = Table("arm", "what", "seed", *COLUMNS)
+    for path in sorted(RESULTS.glob("*.json")):
+        found = json.loads(path.read_text())
+        figures = [f"{found[column]:.3f}" for column in COLUMNS]
+        table.add_row(found["arm"], found["what"], str(found["seed"]), *figures)
+    Console(width=140).print(table)
+
+
+def s100(source: Path) -> Dataset:
+    """S100 of seed 0, prepared once."""
+    if not (FOLDER / "data").exists():
+        prepare(open_source(source), FOLDER / "data", categories=100, n_train=200, n_test=25)
+    return Dataset.open(FOLDER / "data")
+
+
+def config(arm: Arm, seed: int) -> TrainConfig:
+    """The preset in its short form, with the arm's changes."""
+    preset = load_preset("skfast")
+    short = replace(
+        preset,
+        epochs=10,
+        sizes=((0.6, 32),),
+        validation=0.1,
+        seed=seed,
+        render=replace(preset.render, size_px=48),
+    )
+    changes = {
+        name: replace(getattr(short, name), **change) if name in ("render", "augment") else change
+        for name, change in arm.changes.items()
+    }
+    return replace(short, **changes)
+
+
+def scores(dataset: Dataset, recipe: TrainConfig, run: Path) -> dict[str, Any]:
+    """Train, and score on the drawings kept out: as they are and made harder."""
+    shutil.rmtree(run, ignore_errors=True)
+    result = train(dataset, run, config=recipe)
+    assert result.encoder is not None
+    kept_out = split_off_validation(dataset, recipe)[2]
+    assert kept_out is not None
+    drawings, labels = kept_out
+    output = result.encoder.predict(drawings)
+    measured = {
+        "top1": top_k_accuracy(output.probabilities, labels, k=1),
+        "top5": top_k_accuracy(output.probabilities, labels, k=5),
+        "map": mean_average_precision(output.embeddings, labels),
+    }
+    for name, variant in harder(drawings):
+        measured[name] = top_k_accuracy(result.encoder.predict(variant).probabilities, labels, k=1)
+    return {k: float(v) for k, v in measured.items()} | {
+        "minutes": result.elapsed_s / 60,
+        "machine": frame.machine(),
+    }
+
+
+def harder(drawings: DrawingBatch) -> Iterator[tuple[str, DrawingBatch]]:
+    """Half of the ink; a 28x28 bitmap; strokes in another order, each from either end."""
+    yield "half_ink", DrawingBatch.from_drawings([d.first_part(0.5) for d in drawings])
+    small = render_batch(drawings, RenderSpec(size_px=28, line_width=1.47 / 28, margin=1.5 / 28))
+    yield "bitmap", drawings.replace(bitmaps=small)
+    rng = np.random.default_rng(0)
+    shuffled = []
+    for drawing in drawings:
+        order = rng.permutation(len(drawing.strokes))
+        shuffled.append(Drawing([drawing.strokes[i][:, :: rng.choice([-1, 1])] for i in order]))
+    yield "reordered", DrawingBatch.from_drawings(shuffled)
+
+
+if __name__ == "__main__":
+    main()
