@@ -68,6 +68,10 @@ ARMS = {
     "deeper": Arm("a third block in the last stage", {"model_options": {"depths": [1, 1, 2, 3]}}),
     "wider": Arm("half as wide again", {"model_options": {"widths": [48, 96, 192, 384]}}),
     "tiny": Arm("half as wide", {"model_options": {"widths": [16, 32, 64, 128]}}),
+    "one-sided": Arm(
+        "answers by the drawing alone, not by its mirror image too",
+        {"model_options": {"mirror": False}},
+    ),
     "no-focus": Arm("embedding = features", {"model_options": {"focus": 0.0}}),
 }
 
@@ -120,10 +124,11 @@ def config(arm: Arm, seed: int) -> TrainConfig:
         seed=seed,
         render=replace(preset.render, size_px=48),
     )
-    changes = {
-        name: replace(getattr(short, name), **change) if name in ("render", "augment") else change
-        for name, change in arm.changes.items()
-    }
+    changes = dict(arm.changes)
+    for part in {"render", "augment"} & set(changes):
+        changes[part] = replace(getattr(short, part), **changes[part])
+    if "model_options" in changes:
+        changes["model_options"] = short.model_options | changes["model_options"]
     return replace(short, **changes)
 
 
