@@ -1,0 +1,54 @@
+// The page of a category: typical drawings, odd ones, what it is confused with.
+
+import {category} from "./api.js";
+import {byId, element} from "./dom.js";
+import {searchFrom} from "./draw.js";
+import {Row} from "./guess.js";
+import {Hits} from "./hits.js";
+import {drawings} from "./words.js";
+
+let wanted = null;
+
+export async function enterCategory(name, ready) {
+  wanted = name;
+  const view = byId("category");
+  document.title = `${name}: garabato`;
+  const title = element("h1", {id: "category-title"}, name);
+  const size = element("p", {class: "quiet"}, "Looking through the drawings …");
+  view.replaceChildren(element("header", {}, title, size));
+  await ready;
+  try {
+    const about = await category(name);
+    if (wanted !== name) return;
+    size.textContent = `${drawings(about.n_drawings)} in this gallery.`;
+    view.append(
+      grid("Typical", "What most people mean, one for each way to draw it.", about.typical),
+      grid("Odd", "Nobody else draws it like this.", about.odd),
+      confusions(about),
+    );
+  } catch (error) {
+    if (wanted === name) size.textContent = error.message;
+  }
+  const links = [element("a", {class: "deed", href: "#/"}, "Draw one"), element("a", {class: "deed", href: "#/explore"}, "All categories")];
+  view.append(element("p", {class: "back"}, ...links));
+}
+
+function grid(title, note, hits) {
+  const list = element("ul", {class: "hits"});
+  new Hits(list, searchFrom).show(hits);
+  return block(title, note, hits.length ? list : null);
+}
+
+function confusions({category: name, confused_with: others}) {
+  const list = element("ul", {class: "bars"});
+  for (const {category: other, share} of others) new Row(list).show({category: other, probability: share});
+  const note = others.length
+    ? `What a ${name} is taken for, by the share of its drawings.`
+    : "With nothing: it is always recognised.";
+  return block("Confused with", note, others.length ? list : null);
+}
+
+function block(title, note, content) {
+  const head = element("div", {}, element("h2", {}, title), element("p", {class: "quiet"}, note));
+  return element("section", {class: "block"}, head, content);
+}

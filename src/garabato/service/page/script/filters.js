@@ -1,0 +1,90 @@
+// Which drawings may be found: of these categories, from these countries.
+
+import {element, icon} from "./dom.js";
+import {toast} from "./notices.js";
+import {country} from "./words.js";
+
+export class Filters extends EventTarget {
+  #chosen = {category: [], country: []};
+  #known = {category: [], country: []};
+  #chips = element("span", {class: "filters"});
+  #category = element("input", {
+    type: "text",
+    list: "category-names",
+    placeholder: "any category",
+    "aria-label": "Only these categories",
+    autocapitalize: "none",
+    autocomplete: "off",
+  });
+  #country = element("select", {"aria-label": "Only these countries"});
+
+  constructor(place) {
+    super();
+    place.append(this.#chips, this.#category, this.#country);
+    this.#category.addEventListener("change", () => this.#takeCategory());
+    this.#category.addEventListener("input", ({inputType}) => {
+      // chosen from the list rather than typed
+      if (inputType === "insertReplacementText" || inputType === undefined) this.#takeCategory();
+    });
+    this.#country.addEventListener("change", () => this.#choose("country", this.#country.value));
+    this.#country.hidden = true;
+  }
+
+  /** As a search takes it: {category: [...], country: [...]}, or undefined where all may be found. */
+  get where() {
+    const where = Object.fromEntries(Object.entries(this.#chosen).filter(([, names]) => names.length));
+    return Object.keys(where).length ? where : undefined;
+  }
+
+  know({categories, countries}) {
+    this.#known.category = categories.map(({category}) => category);
+    this.#known.country = countries;
+    this.#country.hidden = countries.length === 0;
+    const names = countries.map((code) => [country(code), code]).sort(([a], [b]) => a.localeCompare(b));
+    this.#country.replaceChildren(
+      element("option", {value: ""}, "any country"),
+      ...names.map(([name, code]) => element("option", {value: code}, name)),
+    );
+  }
+
+  clear() {
+    this.#chosen = {category: [], country: []};
+    this.#changed();
+  }
+
+  #takeCategory() {
+    const typed = this.#category.value.trim().toLowerCase();
+    if (!typed) return;
+    const known = this.#known.category;
+    const name =
+      known.find((one) => one.toLowerCase() === typed) ?? known.find((one) => one.toLowerCase().startsWith(typed));
+    this.#category.value = "";
+    if (name) this.#choose("category", name);
+    else toast(`There is no category “${typed}” in this gallery.`);
+  }
+
+  #choose(kind, name) {
+    if (!name || this.#chosen[kind].includes(name)) return;
+    this.#chosen[kind].push(name);
+    this.#changed();
+  }
+
+  #drop(kind, name) {
+    this.#chosen[kind] = this.#chosen[kind].filter((one) => one !== name);
+    this.#changed();
+    this.#category.focus();
+  }
+
+  #changed() {
+    this.#country.value = "";
+    const chips = Object.entries(this.#chosen).flatMap(([kind, names]) =>
+      names.map((name) => {
+        const shown = kind === "country" ? country(name) : name;
+        const attributes = {type: "button", class: "chip", "aria-label": `No longer only ${shown}`};
+        return element("button", {...attributes, onclick: () => this.#drop(kind, name)}, shown, icon("close"));
+      }),
+    );
+    this.#chips.replaceChildren(...chips);
+    this.dispatchEvent(new Event("change"));
+  }
+}

@@ -1,0 +1,78 @@
+// What the drawing looks like: the best guess in large letters, five guesses with their shares.
+
+import {element, svg} from "./dom.js";
+import {categoryLink} from "./routes.js";
+import {percent} from "./words.js";
+
+/** An underline as a hand in a hurry makes it. */
+const UNDERLINE = "M1 7C18 3 42 5 60 4S93 2 99 5C80 6 40 7 22 11";
+
+export class Guess {
+  #section;
+  #says = element("p", {class: "says"});
+  #link = element("a", {});
+  #name;
+  #bars = element("ol", {class: "bars", "aria-label": "How probable each category is"});
+  #rows = [];
+  #shown = null;
+
+  constructor(section) {
+    this.#section = section;
+    const line = svg(
+      "svg",
+      {viewBox: "0 0 100 12", preserveAspectRatio: "none", "aria-hidden": "true"},
+      svg("path", {d: UNDERLINE, pathLength: 1}),
+    );
+    this.#name = element("p", {class: "name"}, this.#link, line);
+    section.append(element("div", {}, this.#says, this.#name), this.#bars);
+    section.hidden = true;
+  }
+
+  /** Show predictions [{category, probability}, ...], best first; `unsure` says so. */
+  show(predictions, unsure) {
+    const [best] = predictions;
+    this.#section.hidden = false;
+    this.#section.classList.toggle("unsure", unsure);
+    this.#says.textContent = unsure ? "Not sure yet. Perhaps" : "Looks like";
+    this.#link.textContent = best.category;
+    this.#link.href = categoryLink(best.category);
+    if (this.#shown !== best.category && !unsure) this.#underlineAnew();
+    this.#shown = unsure ? null : best.category;
+    predictions.forEach((prediction, i) => this.#row(i).show(prediction));
+    this.#rows.forEach((row, i) => (row.item.hidden = i >= predictions.length));
+  }
+
+  hide() {
+    this.#section.hidden = true;
+    this.#shown = null;
+  }
+
+  #underlineAnew() {
+    this.#name.classList.remove("new");
+    requestAnimationFrame(() => this.#name.classList.add("new"));
+  }
+
+  #row(i) {
+    return (this.#rows[i] ??= new Row(this.#bars));
+  }
+}
+
+/** A line of the bars: name, hatched bar, percent. Also used by the page of a category. */
+export class Row {
+  #link = element("a", {});
+  #bar = element("div", {class: "hatched"});
+  #share = element("span", {class: "share"});
+
+  constructor(list) {
+    const track = element("div", {class: "track", "aria-hidden": "true"}, this.#bar);
+    this.item = element("li", {}, this.#link, track, this.#share);
+    list.append(this.item);
+  }
+
+  show({category, probability}) {
+    this.#link.textContent = category;
+    this.#link.href = categoryLink(category);
+    this.#bar.style.width = `${100 * probability}%`;
+    this.#share.textContent = percent(probability);
+  }
+}

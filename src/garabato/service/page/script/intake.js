@@ -1,0 +1,54 @@
+// Files as queries: dropped anywhere on the page, pasted, or opened.
+
+import {strokesOf} from "./api.js";
+import {trouble} from "./notices.js";
+
+/** Pasted text may be an SVG or ndjson. */
+const LOOKS_LIKE_A_DRAWING = /^\s*[<{[]/;
+
+/** `take(lists)` gets the strokes of what is dropped, pasted or chosen in `input`. */
+export function takeFiles(input, take) {
+  const receive = async (file) => {
+    if (!file) return;
+    try {
+      take(await strokesOf(file));
+      trouble(null);
+    } catch (error) {
+      trouble(error.message);
+    }
+  };
+  input.addEventListener("change", async () => {
+    await receive(input.files[0]);
+    input.value = "";
+  });
+  addEventListener("paste", (event) => {
+    if (event.target.matches("input, textarea")) return;
+    const file = contentOf(event.clipboardData);
+    if (!file) return;
+    event.preventDefault();
+    receive(file);
+  });
+  addEventListener("dragover", (event) => {
+    if (!event.dataTransfer.types.includes("Files")) return;
+    event.preventDefault();
+    document.body.classList.add("dropping");
+  });
+  addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) document.body.classList.remove("dropping");
+  });
+  addEventListener("drop", (event) => {
+    document.body.classList.remove("dropping");
+    const file = contentOf(event.dataTransfer);
+    if (!file) return;
+    event.preventDefault();
+    receive(file);
+  });
+}
+
+function contentOf(transfer) {
+  if (transfer.files.length) return transfer.files[0];
+  const text = transfer.getData("text/plain");
+  if (!LOOKS_LIKE_A_DRAWING.test(text)) return null;
+  const [name, type] = text.trimStart().startsWith("<") ? ["pasted.svg", "image/svg+xml"] : ["pasted.ndjson", ""];
+  return new File([text], name, {type});
+}

@@ -1,0 +1,67 @@
+// The empty sheet invites: a pencil draws something, lets it stand, and draws something else.
+
+import {element, motionIsWelcome, svg} from "./dom.js";
+
+const EVERY_MS = 5200;
+/** Lines of a few things everybody can draw, on 200 x 160. */
+const DOODLES = [
+  [
+    "M62 70C50 30 56 18 61 17 66 20 76 34 82 44 92 40 108 40 118 44 124 32 136 19 140 18 145 22 147 42 139 70 147 98 130 124 101 125 70 126 53 98 62 70",
+    "M84 78C84 72 90 72 90 78S84 85 84 78",
+    "M112 78C112 72 118 72 118 78S112 85 112 78",
+    "M97 94C100 92 104 92 106 94L101 100zM101 100C100 110 92 111 88 107M101 100C103 110 111 111 115 106",
+    "M72 94 36 88M72 100 38 104M130 94 166 87M130 100 164 104",
+  ],
+  [
+    "M44 128C42 112 44 96 43 84L158 83C157 98 159 114 157 128z",
+    "M32 86 100 30 170 85",
+    "M88 127C88 116 87 108 88 100L112 100C113 108 112 118 112 127",
+    "M58 96 75 96 75 112 58 112zM126 96 143 96 143 112 126 112z",
+    "M132 54C132 46 131 40 132 34L146 34C147 44 146 56 147 65",
+  ],
+  [
+    "M28 84C48 48 104 44 138 80 146 70 158 60 172 56 166 72 166 96 173 112 158 106 146 98 138 88 104 122 50 120 28 84",
+    "M52 76C52 71 57 71 57 76S52 81 52 76",
+    "M72 60C80 74 80 96 72 109",
+    "M24 62C20 56 27 52 29 58S27 66 24 62M34 42C30 36 38 32 40 38S37 46 34 42",
+  ],
+];
+
+export class Invitation {
+  #box;
+  #drawing = svg("svg", {viewBox: "0 0 200 160", "aria-hidden": "true"});
+  #next = 0;
+  #timer = 0;
+
+  constructor(box) {
+    this.#box = box;
+    const hint = element("small", {}, "with mouse, finger or pen; or drop a picture here");
+    box.append(this.#drawing, element("p", {}, "Draw something", hint));
+  }
+
+  show(wanted) {
+    this.#box.classList.toggle("gone", !wanted);
+    clearInterval(this.#timer);
+    this.#timer = 0;
+    if (!wanted) return;
+    this.#doodle();
+    if (motionIsWelcome()) this.#timer = setInterval(() => this.#doodle(), EVERY_MS);
+  }
+
+  #doodle() {
+    const lines = DOODLES[this.#next++ % DOODLES.length];
+    const paths = lines.map((d) => svg("path", {class: "ghost", d, pathLength: 1}));
+    this.#drawing.replaceChildren(...paths);
+    if (!motionIsWelcome()) return;
+    paths.forEach((path, i) =>
+      path.animate(
+        [
+          {strokeDasharray: "1 1", strokeDashoffset: 1, opacity: 0},
+          {opacity: 0.8, offset: 0.02},
+          {strokeDasharray: "1 1", strokeDashoffset: 0, opacity: 0.8},
+        ],
+        {duration: i ? 450 : 1300, delay: i && 900 + 420 * i, fill: "backwards", easing: "ease-in-out"},
+      ),
+    );
+  }
+}

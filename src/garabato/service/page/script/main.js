@@ -1,0 +1,29 @@
+// Start: set up the views, follow the address, wait for the gallery.
+
+import {categories} from "./api.js";
+import {enterCategory} from "./category.js";
+import {byId, element} from "./dom.js";
+import {drawingIsReady, enterDrawing, setUpDrawing} from "./draw.js";
+import {enterExplore} from "./explore.js";
+import {trouble} from "./notices.js";
+import {enterOperator} from "./operator.js";
+import {untilReady} from "./readiness.js";
+import {follow} from "./routes.js";
+
+setUpDrawing();
+const ready = untilReady();
+follow({
+  draw: enterDrawing,
+  explore: () => enterExplore(ready),
+  category: ({argument}) => enterCategory(argument, ready),
+  operator: enterOperator,
+});
+await ready;
+try {
+  const known = await categories();
+  const names = known.categories.map(({category}) => element("option", {value: category}));
+  byId("category-names").replaceChildren(...names);
+  drawingIsReady(known);
+} catch (error) {
+  trouble(error.message);
+}

@@ -1,0 +1,79 @@
+// The drawings of the map by place: which are in a window, which is nearest.
+
+const CELLS = 256;
+/** The service's coordinates are 0..65535. */
+const GRID = 65535;
+
+export class Places {
+  #order; // rows, sorted by cell
+  #starts; // (CELLS * CELLS + 1), where in #order a cell begins
+
+  constructor({x, y, category, categories, key_id}) {
+    this.n = x.length;
+    this.x = Float32Array.from(x, (value) => value / GRID);
+    this.y = Float32Array.from(y, (value) => value / GRID);
+    this.category = Uint16Array.from(category);
+    this.categories = categories;
+    this.keyIds = key_id;
+    this.#sortIntoCells();
+    this.centres = this.#medians();
+  }
+
+  /** Rows in the window, up to `limit` of them. */
+  within(left, top, right, bottom, limit = Infinity) {
+    const rows = [];
+    for (let row = cellOf(top); row <= cellOf(bottom); row++) {
+      for (let column = cellOf(left); column <= cellOf(right); column++) {
+        const cell = row * CELLS + column;
+        for (let i = this.#starts[cell]; i < this.#starts[cell + 1]; i++) {
+          const one = this.#order[i];
+          const [x, y] = [this.x[one], this.y[one]];
+          if (x < left || x > right || y < top || y > bottom) continue;
+          rows.push(one);
+          if (rows.length >= limit) return rows;
+        }
+      }
+    }
+    return rows;
+  }
+
+  /** The row nearest to (x, y), no farther than `reach`; -1 where there is none. */
+  nearest(x, y, reach) {
+    let [best, least] = [-1, reach * reach];
+    for (const one of this.within(x - reach, y - reach, x + reach, y + reach)) {
+      const distance = (this.x[one] - x) ** 2 + (this.y[one] - y) ** 2;
+      if (distance < least) [best, least] = [one, distance];
+    }
+    return best;
+  }
+
+  /** The row of a key_id, -1 where the map has it not. */
+  rowOf(keyId) {
+    this.rows ??= new Map(this.keyIds.map((one, row) => [one, row]));
+    return this.rows.get(keyId) ?? -1;
+  }
+
+  #sortIntoCells() {
+    const cells = Uint16Array.from(this.x, (x, i) => cellOf(this.y[i]) * CELLS + cellOf(x));
+    this.#starts = new Uint32Array(CELLS * CELLS + 1);
+    for (const cell of cells) this.#starts[cell + 1]++;
+    for (let cell = 0; cell < CELLS * CELLS; cell++) this.#starts[cell + 1] += this.#starts[cell];
+    const next = this.#starts.slice();
+    this.#order = new Uint32Array(this.n);
+    cells.forEach((cell, i) => (this.#order[next[cell]++] = i));
+  }
+
+  /** By category {x, y, n}: the median of its drawings' places. */
+  #medians() {
+    const members = this.categories.map(() => []);
+    this.category.forEach((category, i) => members[category].push(i));
+    const median = (values) => values.sort((a, b) => a - b)[values.length >> 1] ?? 0.5;
+    return members.map((rows) => ({
+      x: median(rows.map((i) => this.x[i])),
+      y: median(rows.map((i) => this.y[i])),
+      n: rows.length,
+    }));
+  }
+}
+
+const cellOf = (value) => Math.min(CELLS - 1, Math.max(0, Math.floor(value * CELLS)));

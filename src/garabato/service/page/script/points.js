@@ -1,0 +1,74 @@
+// A hundred thousand points in a few milliseconds: written into an image by hand, because a
+// canvas takes ten times longer to fill as many rectangles.
+
+/** How much of its colour a point of a category that is not asked for keeps. */
+const DIMMED = 0.16;
+
+export class Points {
+  #context;
+  #image = null;
+  #pixels = null;
+
+  constructor(canvas) {
+    this.#context = canvas.getContext("2d", {alpha: false});
+  }
+
+  /** Paint the places as seen by `camera`, on `paper`; `only` (a category's row) dims the others. */
+  paint(places, camera, {colours, paper, only = -1, ratio}) {
+    const [width, height] = [Math.round(camera.width * ratio), Math.round(camera.height * ratio)];
+    this.#fit(width, height);
+    const background = packed(paper);
+    const pixels = this.#pixels.fill(background);
+    const stamp = stampOf(radiusOf(camera, places.n) * ratio, width);
+    const inks = colours.map((colour, i) =>
+      packed(only < 0 || only === i ? colour : mixed(colour, paper, DIMMED)),
+    );
+    const scale = camera.scale * ratio;
+    const left = width / 2 - camera.x * scale;
+    const top = height / 2 - camera.y * scale;
+    const {x: xs, y: ys, category} = places;
+    const edge = stamp.reach;
+    for (let i = 0; i < xs.length; i++) {
+      const x = Math.round(xs[i] * scale + left);
+      const y = Math.round(ys[i] * scale + top);
+      if (x < edge || y < edge || x >= width - edge || y >= height - edge) continue;
+      const at = y * width + x;
+      const ink = inks[category[i]];
+      for (const offset of stamp.full) pixels[at + offset] = ink;
+      for (const offset of stamp.half) pixels[at + offset] = halfway(pixels[at + offset], ink);
+    }
+    this.#context.putImageData(this.#image, 0, 0);
+  }
+
+  #fit(width, height) {
+    const {canvas} = this.#context;
+    if (canvas.width === width && canvas.height === height && this.#image) return;
+    [canvas.width, canvas.height] = [width, height];
+    this.#image = this.#context.createImageData(width, height);
+    this.#pixels = new Uint32Array(this.#image.data.buffer);
+  }
+}
+
+/** Points grow as one comes nearer, and are small where there are many. */
+function radiusOf(camera, n) {
+  const spacing = camera.scale / Math.sqrt(n || 1);
+  return Math.min(7, Math.max(0.55, 0.16 * spacing));
+}
+
+/** Offsets of the pixels that a disc covers fully or about half, in an image of this width. */
+function stampOf(radius, width) {
+  const reach = Math.ceil(radius);
+  const [full, half] = [[], []];
+  for (let dy = -reach; dy <= reach; dy++) {
+    for (let dx = -reach; dx <= reach; dx++) {
+      const distance = Math.hypot(dx, dy);
+      if (distance <= radius - 0.35) full.push(dy * width + dx);
+      else if (distance <= radius + 0.35) half.push(dy * width + dx);
+    }
+  }
+  return {reach, full, half};
+}
+
+const mixed = (colour, paper, share) => colour.map((value, i) => share * value + (1 - share) * paper[i]);
+const packed = ([r, g, b]) => ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
+const halfway = (a, b) => ((((a ^ b) & 0xfefefe) >>> 1) + (a & b)) | 0xff000000;

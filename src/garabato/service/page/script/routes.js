@@ -1,0 +1,38 @@
+// Views by the fragment of the address: #/explore, #/category/cat, #d=... (a shared drawing).
+
+const VIEWS = ["draw", "explore", "category", "operator"];
+
+export const categoryLink = (name) => `#/category/${encodeURIComponent(name)}`;
+
+/** {view, argument} of a fragment; whatever is unknown is the sheet. */
+export function route(fragment = location.hash) {
+  if (fragment.startsWith("#d=")) return {view: "draw", shared: fragment.slice(3)};
+  const [, view, argument] = /^#\/([a-z]*)\/?(.*)$/.exec(fragment) ?? [];
+  if (!VIEWS.includes(view)) return {view: "draw"};
+  try {
+    return {view, argument: decodeURIComponent(argument)};
+  } catch {
+    return {view, argument};
+  }
+}
+
+/** Show the view that the address names, now and whenever it changes: `enter[view](route)`. */
+export function follow(enter) {
+  const show = () => {
+    const there = route();
+    for (const view of VIEWS) {
+      document.getElementById(view).hidden = view !== there.view;
+      for (const link of document.querySelectorAll(`[data-view="${view}"]`)) {
+        if (view === there.view) link.setAttribute("aria-current", "page");
+        else link.removeAttribute("aria-current");
+      }
+    }
+    enter[there.view](there);
+  };
+  addEventListener("hashchange", () => {
+    show();
+    if (route().view !== "draw") document.getElementById("main").focus({preventScroll: true});
+    scrollTo(0, 0);
+  });
+  show();
+}

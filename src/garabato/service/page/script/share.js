@@ -1,0 +1,84 @@
+// A drawing as a piece of an address, and back: differences between points, as variable-length
+// bytes, base64url. Some 200 characters for a usual drawing.
+
+import {SIDE} from "./sketch.js";
+
+const VERSION = 1;
+/** More than anyone draws; an address with more is not one of ours. */
+const MAX_BYTES = 200_000;
+
+export function encode(lists) {
+  const bytes = [VERSION];
+  let [x, y] = [0, 0];
+  for (const [xs, ys] of lists) {
+    unsigned(bytes, xs.length);
+    xs.forEach((_, i) => {
+      const [nextX, nextY] = [Math.round(xs[i]), Math.round(ys[i])];
+      signed(bytes, nextX - x);
+      signed(bytes, nextY - y);
+      [x, y] = [nextX, nextY];
+    });
+  }
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** The strokes in a fragment, or null where it holds none. */
+export function decode(text) {
+  let bytes;
+  try {
+    bytes = atob(text.replaceAll("-", "+").replaceAll("_", "/"));
+  } catch {
+    return null;
+  }
+  if (bytes.charCodeAt(0) !== VERSION || bytes.length > MAX_BYTES) return null;
+  const reader = new Reader(bytes);
+  const lists = [];
+  let [x, y] = [0, 0];
+  while (!reader.atEnd) {
+    const n = reader.unsigned();
+    if (n < 1 || n > bytes.length) return null;
+    const [xs, ys] = [[], []];
+    for (let i = 0; i < n; i++) {
+      xs.push((x += reader.signed()));
+      ys.push((y += reader.signed()));
+    }
+    if (![...xs, ...ys].every((value) => value >= 0 && value <= SIDE)) return null;
+    lists.push([xs, ys]);
+  }
+  return lists.length ? lists : null;
+}
+
+function unsigned(bytes, value) {
+  for (; value > 127; value >>>= 7) bytes.push((value & 127) | 128);
+  bytes.push(value);
+}
+
+const signed = (bytes, value) => unsigned(bytes, value < 0 ? -2 * value - 1 : 2 * value);
+
+class Reader {
+  #bytes;
+  #at = 1;
+  constructor(bytes) {
+    this.#bytes = bytes;
+  }
+  get atEnd() {
+    return this.#at >= this.#bytes.length;
+  }
+  /** NaN where the bytes break off, which no check lets pass. */
+  unsigned() {
+    let value = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = this.#bytes.charCodeAt(this.#at++);
+      if (Number.isNaN(byte)) return NaN;
+      value |= (byte & 127) << shift;
+      if (byte < 128) return value;
+    }
+    return NaN;
+  }
+  signed() {
+    const value = this.unsigned();
+    return value % 2 ? -(value + 1) / 2 : value / 2;
+  }
+}

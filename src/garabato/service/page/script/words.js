@@ -1,0 +1,21 @@
+// Numbers and names as people read them.
+
+const COUNTRIES = new Intl.DisplayNames(["en"], {type: "region", fallback: "code"});
+
+export const count = (n) => n.toLocaleString("en");
+
+export function percent(share) {
+  const value = 100 * share;
+  if (value < 0.5) return "<1 %";
+  return value > 99.5 && value < 100 ? ">99 %" : `${Math.round(value)} %`;
+}
+
+export function country(code) {
+  try {
+    return COUNTRIES.of(code);
+  } catch {
+    return code; // not every code in the data is a country
+  }
+}
+
+export const drawings = (n) => (n === 1 ? "1 drawing" : `${count(n)} drawings`);
