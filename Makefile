@@ -1,7 +1,7 @@
 # make demo [SOURCE=DIR]   everything once: real drawings -> trained network -> results -> search
 # make test                lint, types, tests
 # make bench               the quick benchmarks (bench-all: the slow ones too) [SOURCE=DIR]
-# make docs                write docs/cli.md and docs/results.md anew
+# make docs                write docs/cli.md, docs/results.md and docs/recipe.md anew
 # make pictures [DEMO=DIR] copy a finished demo's pictures to docs/pictures/
 # make setup               only the virtual environment (the others do it first)
 # make clean               remove what the others made, but not .venv
@@ -43,6 +43,7 @@ bench-all: setup
 docs: setup
 	$(BIN)/python tools/write_cli_docs.py
 	$(if $(wildcard benchmarks/results/*.json),$(BIN)/python tools/write_results.py)
+	$(if $(wildcard benchmarks/results/recipe/*.json),$(BIN)/python tools/write_recipe.py)
 
 # Pictures for README, from the folder of a finished demo.
 pictures:

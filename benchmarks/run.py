@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import b32
 import evaluate_memory
 import frame
 import fuzz_readers
@@ -10,6 +11,7 @@ import parse_render
 import prepare
 import prepare_memory
 import s100
+import s345
 import startup
 
 if __name__ == "__main__":
@@ -21,5 +23,7 @@ if __name__ == "__main__":
         prepare_memory.BENCHMARK,
         evaluate_memory.BENCHMARK,
         s100.BENCHMARK,
+        s345.BENCHMARK,
+        b32.BENCHMARK,
         fuzz_readers.BENCHMARK,
     )

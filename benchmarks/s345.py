@@ -1,0 +1,38 @@
+"""S345: all categories, 200 training and 25 test drawings each, the shipped encoder's recipe."""
+
+from __future__ import annotations
+
+import frame
+from standard_sets import measured
+
+MINUTES = 60
+
+
+def run(context: frame.Context) -> list[frame.Row]:
+    """The rows that were asked for."""
+    prepare = ["--categories", "all", "--train", "200", "--test", "25", "--allow-short"]
+    train = ["--preset", "shipped", "--minutes", str(MINUTES)]
+    found = measured("s345", context.source, [*prepare, "--seed", "0"], train)
+    half = found["partial_top1"]["50"]
+    beside = "doodleNet, 50,000 drawings a category: 73.0 / 93.5 %"
+    return [
+        frame.Row("S345 test top-1", "%", [found["top1"]], 0.72, at_least=True, note=beside),
+        frame.Row("S345 test top-5", "%", [found["top5"]], 0.91, at_least=True),
+        frame.Row("S345 mAP, test against test", "", [found["map"]], 0.52, at_least=True),
+        frame.Row("S345 mAP, test against the training gallery", "", [found["map_gallery"]]),
+        frame.Row("S345 top-1 at 50 % of the ink", "%", [half], 0.45, at_least=True),
+        frame.Row("S345 expected calibration error", "", [found["ece"]], 0.03),
+        frame.Row("S345 training", "min", [found["minutes"]]),
+    ]
+
+
+BENCHMARK = frame.Benchmark(
+    "s345",
+    "345 categories x (200 training + 25 test) drawings, seed 0; preset shipped",
+    "",
+    run,
+    quick=False,
+)
+
+if __name__ == "__main__":
+    frame.main(BENCHMARK)

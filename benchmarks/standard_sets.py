@@ -1,0 +1,39 @@
+"""S345 and B32: prepared, trained and evaluated through the command line, each kept in runs/.
+
+What is finished is not done again, so that long trainings can be interrupted; remove the folder to
+measure anew.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import frame
+
+RUNS = frame.ROOT / "runs"
+
+
+def measured(name: str, source: Path, prepare: list[str], train: list[str]) -> dict[str, Any]:
+    """What `evaluate` says of a training, with the `minutes` it took."""
+    folder = RUNS / name
+    data, run, report = folder / "data", folder / "run", folder / "report"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not data.exists():
+        garabato("prepare", "--source", source, "--out", data, *prepare)
+    if not (run / "encoder.safetensors").exists():
+        resume = ["--resume"] if (run / "checkpoint.pt").exists() else train
+        garabato("train", "--data", data, "--out", run, *resume)
+    if not (report / "evaluation.json").exists():
+        garabato("evaluate", "--model", run, "--data", data, "--report", report)
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    minutes = json.loads(lines[-1])["seconds"] / 60
+    found: dict[str, Any] = json.loads((report / "evaluation.json").read_text())
+    return found | {"minutes": minutes}
+
+
+def garabato(*arguments: object) -> None:
+    """Run a command; what it prints is for the terminal."""
+    subprocess.run([frame.GARABATO, *map(str, arguments)], check=True)

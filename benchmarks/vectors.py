@@ -1,0 +1,114 @@
+"""Drawings with embeddings for the benchmarks of galleries: real ones, and larger sets from them.
+
+Real: every drawing of the source, embedded by the encoder that ships. Larger sets: row r takes
+the strokes and the category of real drawing r mod N, and as embedding a point between it and one
+of its 16 nearest of its category, plus noise: normalise((1 - a) x + a y + 0.1 z), a uniform in
+[0, 0.7], z normal of expected length 1. Seeded by r, so that any part can be made alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from garabato.drawing import DrawingBatch
+
+CHUNK = 16_384
+_NEIGHBOURS = 16
+RECIPE = (
+    "between a real drawing's embedding x and that of one of its 16 nearest of its category, y: "
+    "(1 - a) x + a y + 0.1 z, a uniform in [0, 0.7], z normal of length about 1, normalised"
+)
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """Real drawings and their embeddings (N, D) float32, L2-normalised, by category."""
+
+    batch: DrawingBatch
+    embeddings: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    def chunks(self, n: int, first: int = 0) -> Iterator[tuple[DrawingBatch, np.ndarray]]:
+        """Rows first to first + n of the set without end: the real ones, then made ones."""
+        for start in range(first, first + n, CHUNK):
+            rows = np.arange(start, min(start + CHUNK, first + n))
+            yield self.drawings(rows), self.vectors(rows)
+
+    def drawings(self, rows: np.ndarray) -> DrawingBatch:
+        """The drawings of these rows; their key_ids are the rows' numbers."""
+        batch = self.batch.take(rows % len(self))
+        return batch.replace(key_ids=[f"{row:016d}" for row in rows.tolist()])
+
+    def vectors(self, rows: np.ndarray) -> np.ndarray:
+        """Their embeddings (n, D) float32; rows of one chunk are made together."""
+        made = np.empty((len(rows), self.embeddings.shape[1]), np.float32)
+        real = rows < len(self)
+        made[real] = self.embeddings[rows[real]]
+        for chunk in np.unique(rows[~real] // CHUNK):
+            mine = ~real & (rows // CHUNK == chunk)
+            made[mine] = self._made(int(chunk))[rows[mine] % CHUNK]
+        return made
+
+    def _made(self, chunk: int) -> np.ndarray:
+        rng = np.random.default_rng([7, chunk])
+        rows = (chunk * CHUNK + np.arange(CHUNK)) % len(self)
+        partners = self.neighbours()[rows, rng.integers(0, _NEIGHBOURS, CHUNK)]
+        share = rng.uniform(0, 0.7, (CHUNK, 1)).astype(np.float32)
+        dim = self.embeddings.shape[1]
+        noise = rng.standard_normal((CHUNK, dim), np.float32) * np.float32(0.1 / np.sqrt(dim))
+        made = (1 - share) * self.embeddings[rows] + share * self.embeddings[partners] + noise
+        return made / np.linalg.norm(made, axis=1, keepdims=True)
+
+    def neighbours(self) -> np.ndarray:
+        """(N, 16) int32: the nearest of the same category to each."""
+        if not hasattr(self, "_neighbours"):
+            found = np.empty((len(self), _NEIGHBOURS), np.int32)
+            categories = np.array(self.batch.categories)
+            for name in np.unique(categories):
+                rows = np.flatnonzero(categories == name)
+                likeness = self.embeddings[rows] @ self.embeddings[rows].T
+                np.fill_diagonal(likeness, -2)
+                nearest = np.argpartition(-likeness, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
+                found[rows] = rows[nearest]
+            object.__setattr__(self, "_neighbours", found)
+        return self._neighbours  # type: ignore[attr-defined, no-any-return]
+
+
+def load(source: Path) -> Drawings:
+    """All drawings of the source, embedded: minutes the first time, kept for the next."""
+    import garabato
+    from garabato.formats import read_batches
+
+    files = sorted(source.glob("*.ndjson"))
+    batch = DrawingBatch.concatenate([b for file in files for b in read_batches(file)])
+    encoder = garabato.load_encoder()
+    sizes = "".join(f"{file.name} {file.stat().st_size}\n" for file in files)
+    name = hashlib.sha256((encoder.fingerprint + sizes).encode()).hexdigest()[:16]
+    kept = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "garabato" / "bench"
+    path = kept / f"embeddings-{name}.npy"
+    if not path.exists():
+        print(f"embedding {len(batch):,} drawings, kept in {path}", file=sys.stderr, flush=True)
+        embeddings = encoder.embed(batch)
+        kept.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=kept, suffix=".npy", delete=False) as file:
+            np.save(file, embeddings)
+        Path(file.name).replace(path)
+    return Drawings(batch, np.load(path))
+
+
+def queries(drawings: Drawings, n: int, seed: int = 1) -> np.ndarray:
+    """(n, D) float32: made as the larger sets are, but in none of them."""
+    rng = np.random.default_rng(seed)
+    far = 2**40 // CHUNK * CHUNK  # a place no set reaches
+    rows = far + rng.choice(CHUNK * 8, n, replace=False)
+    return drawings.vectors(rows)
