@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from garabato.encoder import Encoder
 from garabato.errors import InputError
 from garabato.models import create_model, model_names, register_model
 from garabato.models.blocks import MaxPoolSame
+from garabato.training import load_preset
 
 
 @pytest.fixture(params=model_names())
@@ -163,3 +165,12 @@ def test_an_unknown_model_is_refused_with_the_names_there_are():
 def test_a_name_is_registered_once():
     with pytest.raises(InputError, match="already"):
         register_model("skfast", lambda **options: None)
+
+
+def test_the_tiny_preset_makes_an_encoder_of_less_than_1_mb(tmp_path):
+    config = load_preset("tiny")
+    options = config.model_options | {"n_channels": config.render.n_channels}
+    model = create_model(config.model, n_categories=345, image_size_px=64, **options)
+    path = tmp_path / "encoder.safetensors"
+    Encoder(model, spec=config.render, categories=[str(i) for i in range(345)]).save(path)
+    assert 0.5e6 < path.stat().st_size < 1e6
