@@ -6,7 +6,9 @@ Made by UMAP (McInnes and others, 2018) on cosine distances. Needs the extra `ma
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,10 @@ _N_NEIGHBOURS = 15
 #: Fewer drawings than this have no neighbourhoods to keep; they are laid out by their two
 #: strongest directions.
 _MIN_FOR_UMAP = 50
+
+
+#: `progress(stage, done, total)`.
+Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,17 +66,11 @@ def check_extra() -> None:
         raise MissingExtraError("the map of a gallery", "map")
 
 
-def project(
-    gallery: Gallery,
-    *,
-    seed: int = 0,
-    n_threads: int = 1,
-    progress: Callable[[str, int, int], None] | None = None,
-) -> Projection:
-    """Project all drawings of `gallery`; minutes for 100,000. Raises MissingExtraError.
+def project(gallery: Gallery, *, seed: int = 0, progress: Progress | None = None) -> Projection:
+    """Project all drawings of `gallery`; minutes for 100,000, on one core.
 
-    The same gallery and seed give the same map. `progress(stage, done, total)`; what it raises
-    ends the work.
+    The same gallery and seed give the same map. `progress(stage, done, total)` is called now and
+    then. Raises MissingExtraError.
     """
     check_extra()
     key_ids: list[str] = []
@@ -78,7 +78,7 @@ def project(
     total = len(gallery)
     for piece in gallery.scan():
         key_ids += [str(key_id) for key_id in piece.drawings.key_ids]
-        pieces.append(piece.embeddings.copy())
+        pieces.append(piece.embeddings)
         if progress is not None:
             progress("reading the gallery", len(key_ids), max(total, len(key_ids)))
     embeddings = np.concatenate(pieces)
@@ -89,11 +89,11 @@ def project(
     return Projection(key_ids, *_on_map(places))
 
 
-def _umap(
-    embeddings: FloatArray, seed: int, progress: Callable[[str, int, int], None] | None
-) -> FloatArray:
+def _umap(embeddings: FloatArray, seed: int, progress: Progress | None) -> FloatArray:
     import umap
 
+    if progress is not None:
+        progress("finding neighbours", 0, len(embeddings))
     model = umap.UMAP(
         n_neighbors=_N_NEIGHBOURS,
         metric="cosine",
@@ -101,9 +101,26 @@ def _umap(
         init="pca",
         low_memory=True,
         n_jobs=1,
+        verbose=progress is not None,
+        tqdm_kwds={"file": _Epochs(progress), "bar_format": "{n} {total}\n", "mininterval": 0.5},
     )
-    places: FloatArray = model.fit_transform(embeddings)
+    with redirect_stdout(StringIO()):  # what else it says
+        places: FloatArray = model.fit_transform(embeddings)
     return places
+
+
+class _Epochs(StringIO):
+    """What UMAP's progress bar writes to: "EPOCH TOTAL" lines, told to `progress`."""
+
+    def __init__(self, progress: Progress | None) -> None:
+        super().__init__()
+        self._progress = progress
+
+    def write(self, text: str) -> int:
+        numbers = [int(word) for word in text.split() if word.isdigit()]
+        if self._progress is not None and len(numbers) == 2:
+            self._progress("laying out the map", *numbers)
+        return len(text)
 
 
 def _strongest_directions(embeddings: FloatArray) -> FloatArray:

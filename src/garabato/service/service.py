@@ -92,8 +92,9 @@ class Service:
     @property
     def counted(self) -> Census:
         """The census. Raises ProblemError 503 until it was taken once."""
-        if not self.counting.is_ready:
-            raise self.counting.stage.to_problem()
+        for progress in (self.progress, self.counting):
+            if not progress.is_ready:
+                raise progress.stage.to_problem()
         return self.census
 
     def recount_if_needed(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from garabato.errors import MissingExtraError
-from garabato.gallery.projection import Projection, check_extra, project
+from garabato.gallery.projection import Projection, check_extra
+from garabato.service import make_map
 from garabato.service.problems import ProblemError
-from garabato.service.progress import Progress, StoppedError
+from garabato.service.progress import Progress
 
 if TYPE_CHECKING:
     from garabato.service.routes.page import Asset
@@ -33,6 +36,8 @@ class SketchMap:
         self._progress = Progress("making the map")
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._process: subprocess.Popen[str] | None = None
+        self._stopped = False
         self._projection: Projection | None = None
         self._sent: tuple[Any, Asset] | None = None
 
@@ -56,45 +61,66 @@ class SketchMap:
 
     def stop(self) -> None:
         """Make no map any more."""
-        self._progress.stop()
+        self._stopped = True
+        if self._process is not None:
+            self._process.terminate()
 
     def _made(self) -> Projection:
         with self._lock:
-            if self._projection is None and self._thread is None:
-                try:
-                    check_extra()
-                except MissingExtraError as error:
-                    raise ProblemError(501, str(error)) from None
-                self._thread = threading.Thread(target=self._make, name="garabato-map", daemon=True)
-                self._thread.start()
+            if self._thread is None:
+                self._begin()
         if self._projection is None:
             raise self._progress.stage.to_problem()
         return self._projection
 
-    def _make(self) -> None:
+    def _begin(self) -> None:
+        """Take the map that is kept, and make one where there is none or much has changed."""
+        self._projection = _kept(self._file)
+        if self._projection is not None:
+            entries = self._service.census.entries
+            if _share_changed(self._projection.key_ids, entries) <= _MAX_CHANGED:
+                self._thread = threading.current_thread()  # nothing is left to be done
+                return
+        try:
+            check_extra()
+        except MissingExtraError as error:
+            if self._projection is None:
+                raise ProblemError(501, str(error)) from None
+        self._thread = threading.Thread(target=self._make, name="garabato-map", daemon=True)
+        self._thread.start()
+
+    @property
+    def _file(self) -> Path:
         from garabato.service.service import state_folder
 
-        gallery = self._service.gallery
-        file = state_folder(gallery.uri) / FILE
+        return state_folder(self._service.gallery.uri) / FILE
+
+    def _make(self) -> None:
         try:
-            kept = _kept(file)
-            if kept is not None:
-                self._projection = kept
-                self._progress.finish()
-                if _share_changed(kept.key_ids, self._service.census.entries) <= _MAX_CHANGED:
-                    return
-            made = project(gallery, progress=self._progress.report)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            made.save(file)
-            with self._lock:
-                self._projection, self._sent = made, None
-            self._progress.finish()
-            _log.info("map made", extra={"n_drawings": len(made.key_ids)})
-        except StoppedError:
-            return
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._run()
+            made = Projection.load(self._file)
         except Exception as error:
-            _log.exception("the map cannot be made")
-            self._progress.fail(f"the map cannot be made: {error}")
+            if not self._stopped:
+                _log.exception("the map cannot be made")
+                self._progress.fail(f"the map cannot be made: {error}")
+            return
+        with self._lock:
+            self._projection, self._sent = made, None
+        _log.info("map made", extra={"n_drawings": len(made.key_ids)})
+
+    def _run(self) -> None:
+        """Make the map in a process of its own and tell how far it is."""
+        command = [sys.executable, "-m", make_map.__name__, self._service.gallery.uri]
+        with subprocess.Popen(
+            [*command, str(self._file)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+        ) as self._process:
+            assert self._process.stdout is not None
+            for line in self._process.stdout:
+                stage, done, total = line.split("\t")
+                self._progress.report(stage, int(done), int(total))
+        if self._process.returncode:
+            raise ChildProcessError("its process failed; the log says why")
 
 
 def _kept(file: Path) -> Projection | None:

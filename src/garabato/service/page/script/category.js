@@ -39,12 +39,12 @@ function grid(title, note, hits) {
   return block(title, note, hits.length ? list : null);
 }
 
-function confusions({category: name, confused_with: others}) {
+function confusions({confused_with: others}) {
   const list = element("ul", {class: "bars"});
   for (const {category: other, share} of others) new Row(list).show({category: other, probability: share});
   const note = others.length
-    ? `What a ${name} is taken for, by the share of its drawings.`
-    : "With nothing: it is always recognised.";
+    ? "What else looks like it: the share of each among the nearest drawings of other categories."
+    : "With nothing: all that is near it is of its kind.";
   return block("Confused with", note, others.length ? list : null);
 }
 

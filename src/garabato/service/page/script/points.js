@@ -10,7 +10,7 @@ export class Points {
   #pixels = null;
 
   constructor(canvas) {
-    this.#context = canvas.getContext("2d", {alpha: false});
+    this.#context = canvas.getContext("2d");
   }
 
   /** Paint the places as seen by `camera`, on `paper`; `only` (a category's row) dims the others. */

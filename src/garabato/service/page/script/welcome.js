@@ -11,7 +11,7 @@ export class Welcome {
   #section;
   #names = [];
   #idea = element("strong", {});
-  #prompt = element("p", {class: "prompt", hidden: true}, element("span", {}, "No idea? Draw a"), this.#idea);
+  #prompt = element("p", {class: "prompt", hidden: true}, element("span", {}, "No idea? Try"), this.#idea);
   #size = element("p", {class: "lede"});
   #shelf = element("ul", {class: "hits"});
   #shelfTitle = element("h3", {hidden: true}, "Or start from somebody else’s");
