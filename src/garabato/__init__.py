@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from garabato.categories import CATEGORIES
+    from garabato.client import Client
     from garabato.dataset import (
         Dataset,
         Inspection,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
         GarabatoError,
         InputError,
         MissingExtraError,
+        ServiceError,
         SourceError,
         StorageError,
         TrainingError,
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CATEGORIES",
     "CategoryError",
+    "Client",
     "Dataset",
     "DatasetError",
     "Drawing",
@@ -67,6 +70,7 @@ __all__ = [
     "Prediction",
     "ReadReport",
     "RenderSpec",
+    "ServiceError",
     "SourceError",
     "StorageError",
     "TrainConfig",
@@ -92,6 +96,7 @@ __all__ = [
 #: Room -> what it gives to the public.
 _ROOMS = {
     "categories": ("CATEGORIES",),
+    "client": ("Client",),
     "dataset": (
         "Dataset",
         "Inspection",

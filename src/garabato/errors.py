@@ -11,6 +11,7 @@ GarabatoError
 ├── EncoderError            an encoder file that is truncated, not ours or of another version
 ├── GalleryError            a gallery that cannot be opened, read or written
 │   └── EncoderMismatchError   a gallery filled by another encoder
+├── ServiceError            a service that answers with an error, or not at all
 ├── StorageError            the disk is full, the folder is read-only
 └── MissingExtraError       an optional dependency is absent; says the command that installs it
 """
@@ -18,9 +19,10 @@ GarabatoError
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike, fspath
+from typing import Any
 
 
 class GarabatoError(Exception):
@@ -78,6 +80,20 @@ class GalleryError(GarabatoError):
 
 class EncoderMismatchError(GalleryError):
     """A gallery was filled by another encoder than the one in hand."""
+
+
+class ServiceError(GarabatoError):
+    """A service answered with an error, or not at all.
+
+    `status` is the HTTP status (None where there was no answer), `problem` its RFC 9457 document.
+    """
+
+    def __init__(
+        self, text: str, *, status: int | None = None, problem: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(text)
+        self.status = status
+        self.problem = dict(problem or {})
 
 
 class StorageError(GarabatoError, OSError):
