@@ -91,9 +91,11 @@ def test_the_fingerprint_changes_with_the_weights_and_with_the_images(encoder, t
     encoder.save(tmp_path / "encoder.safetensors")
     other = load_encoder(tmp_path)
     with torch.no_grad():
-        other._model.directions[0, 0] += 1
+        other.engine.model.directions[0, 0] += 1
     assert other.fingerprint != encoder.fingerprint
-    thick = Encoder(encoder._model, spec=RenderSpec(24, line_width=0.1), categories=CATEGORIES)
+    thick = Encoder(
+        encoder.engine.model, spec=RenderSpec(24, line_width=0.1), categories=CATEGORIES
+    )
     assert thick.fingerprint != encoder.fingerprint
 
 
@@ -139,7 +141,7 @@ def test_no_file_and_an_unfinished_run_say_what_to_do(tmp_path):
 def test_an_answer_below_the_threshold_is_unsure(encoder, tmp_path):
     assert not encoder.is_unsure([Prediction("cat", 0.01)])  # holds no threshold
     sure = Encoder(
-        encoder._model,
+        encoder.engine.model,
         spec=encoder.spec,
         categories=CATEGORIES,
         unsure_below=0.6,

@@ -30,17 +30,29 @@ ROOMS = (
     "dataset",
     "augment",
     "models",
+    "engines",
     "encoder",
     "training",
     "evaluation",
     "gallery",
+    "client",
     "service",
     "cli",
 )
 #: Compiled kernels are `_name.py`: functions on arrays, that know the drawing's types at most.
 KERNELS_MAY_IMPORT = {"errors", "drawing", "_"}
 #: Imported before anything can be trained, or by programs that only convert drawings.
-WITHOUT_TORCH = ("drawing", "formats", "sources", "render", "sheets", "evaluation.metrics", "cli")
+WITHOUT_TORCH = (
+    "drawing",
+    "formats",
+    "sources",
+    "render",
+    "sheets",
+    "engines",
+    "encoder",
+    "evaluation.metrics",
+    "cli",
+)
 
 
 def room_of(module: str) -> str:

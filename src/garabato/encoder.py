@@ -1,36 +1,41 @@
 """Encoder: what a finished training leaves behind, in one file.
 
 The file is safetensors: the weights, and as metadata the network's name, the RenderSpec and the
-categories. Whoever has it turns drawings into categories and embeddings as its training did.
+categories. Whoever has it turns drawings into categories and embeddings as its training did. Its
+ONNX form (`garabato export onnx`) holds the same, and does the same without PyTorch.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
 from os import PathLike
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from garabato.atomic import write_bytes
 from garabato.drawing import ByteArray, Drawing, DrawingBatch, FloatArray
+from garabato.engines import Engine
 from garabato.errors import EncoderError, InputError
-from garabato.models import Model, as_input, create_model
 from garabato.render import RenderSpec, render_batch
+
+if TYPE_CHECKING:  # PyTorch is imported only where an encoder runs by it
+    import torch
+
+    from garabato.engines.pytorch import Precision, TorchEngine
+    from garabato.models import Model
 
 FORMAT = "garabato.encoder"
 FORMAT_VERSION = 1
 #: The file's name within a run's folder.
 FILE_NAME = "encoder.safetensors"
+#: What files in ONNX form are called.
+ONNX_SUFFIX = ".onnx"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +61,13 @@ class Encoder:
     its images; `temperature` divides the logits before they become probabilities. Answers less
     probable than `unsure_below` count as unsure; those above it were right as often as
     `unsure_precision` says (0..1) on drawings kept out of training. Both are None where training
-    kept none out. Weight matrices are rounded to half precision, as the file holds them, which
-    halves it.
+    kept none out. A network of PyTorch has its weight matrices rounded to half precision, as the
+    file holds them; `device` and `precision` are for it (see `load_encoder`).
     """
 
     def __init__(
         self,
-        model: Model,
+        model: Model | Engine,
         *,
         spec: RenderSpec,
         categories: Iterable[str],
@@ -71,6 +76,7 @@ class Encoder:
         unsure_precision: float | None = None,
         notes: dict[str, Any] | None = None,
         device: str | torch.device = "cpu",
+        precision: Precision = "auto",
     ) -> None:
         self.spec = spec
         self.categories = list(categories)
@@ -78,35 +84,36 @@ class Encoder:
         self.unsure_below = unsure_below
         self.unsure_precision = unsure_precision
         self.notes = notes or {}
-        self.device = torch.device(device)
-        for tensor in model.state_dict().values():
-            if _is_stored_in_half(tensor):
-                tensor.copy_(tensor.half())
-        self._model = model.to(self.device).to(memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        if not isinstance(model, Engine):
+            from garabato.engines.pytorch import TorchEngine
+
+            model = TorchEngine(model, device=device, precision=precision)
+        self.engine = model
 
     @property
     def model_name(self) -> str:
         """The network's name in the registry."""
-        return str(self._model.name)
+        return self.engine.model_name
 
     @property
     def embedding_dim(self) -> int:
         """Length of an embedding."""
-        return int(self._model.embedding_dim)
+        return self.engine.embedding_dim
 
     @property
     def n_parameters(self) -> int:
         """Number of weights of the network."""
-        return sum(p.numel() for p in self._model.parameters())
+        return self.engine.n_parameters
+
+    @property
+    def device(self) -> str:
+        """Where it runs: "cpu", "cuda:0"."""
+        return self.engine.device
 
     @cached_property
     def fingerprint(self) -> str:
         """Sixteen hex digits that change with anything that changes an embedding."""
-        digest = hashlib.sha256(self.spec.fingerprint.encode())
-        for name, tensor in sorted(self._model.state_dict().items()):
-            digest.update(name.encode())
-            digest.update(tensor.cpu().contiguous().numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return self.engine.fingerprint(self.spec)
 
     def predict(
         self, drawings: Drawing | Iterable[Drawing] | DrawingBatch, *, batch_size: int = 256
@@ -161,13 +168,12 @@ class Encoder:
             raise InputError("there are no predictions to be sure of; ask classify with k >= 1")
         return self.unsure_below is not None and predictions[0].probability < self.unsure_below
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the encoder to one file, atomically. Raises StorageError."""
-        header = {
+    def description(self) -> dict[str, Any]:
+        """All that files hold beside the weights and the network's options, for JSON."""
+        return {
             "format": FORMAT,
             "version": FORMAT_VERSION,
-            "model": self._model.name,
-            "options": self._model.options,
+            "model": self.model_name,
             "render": self.spec.to_dict(),
             "categories": self.categories,
             "temperature": self.temperature,
@@ -175,11 +181,29 @@ class Encoder:
             "unsure_precision": self.unsure_precision,
             "notes": self.notes,
         }
-        state = {
-            name: (tensor.half() if _is_stored_in_half(tensor) else tensor).cpu().contiguous()
-            for name, tensor in self._model.state_dict().items()
-        }
-        write_bytes(path, save(state, {FORMAT: json.dumps(header, ensure_ascii=False)}))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the encoder to one file, atomically. Raises StorageError.
+
+        One in ONNX form cannot be saved again: raises EncoderError.
+        """
+        from safetensors.torch import save
+
+        network = self.as_pytorch()
+        header = self.description() | {"options": network.model.options}
+        text = json.dumps(header, ensure_ascii=False)
+        write_bytes(path, save(network.stored_weights(), {FORMAT: text}))
+
+    def as_pytorch(self) -> TorchEngine:
+        """The engine, which must be PyTorch's: raises EncoderError for an encoder in ONNX form."""
+        from garabato.engines.pytorch import TorchEngine
+
+        if not isinstance(self.engine, TorchEngine):
+            raise EncoderError(
+                "an encoder in ONNX form only answers; to save or export, load the .safetensors "
+                "file it was made from"
+            )
+        return self.engine
 
     def _images(
         self, drawings: Drawing | Iterable[Drawing] | DrawingBatch, batch_size: int
@@ -198,44 +222,43 @@ class Encoder:
             yield render_batch(drawings[start : start + batch_size], self.spec)
 
     def _forward(self, images: ByteArray) -> Output:
-        with torch.inference_mode():
-            inputs = as_input(images, self.device)  # (B, K, S, S)
-            logits, embeddings = self._model(inputs)
-            probabilities = torch.softmax(logits.float() / self.temperature, dim=1)
-            lengths = embeddings.float().norm(dim=1, keepdim=True).clamp_min(1e-12)
-            return Output(probabilities.cpu().numpy(), (embeddings.float() / lengths).cpu().numpy())
+        logits, embeddings = self.engine.run(images)
+        scaled = logits / np.float32(self.temperature)
+        exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        lengths = np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+        return Output(
+            exponentials / exponentials.sum(axis=1, keepdims=True),
+            (embeddings / lengths).astype(np.float32, copy=False),
+        )
 
 
 def load_encoder(
-    path: str | PathLike[str] | None = None, *, device: str | torch.device = "cpu"
+    path: str | PathLike[str] | None = None,
+    *,
+    device: str | torch.device = "cpu",
+    precision: Precision = "auto",
 ) -> Encoder:
-    """The encoder in a `.safetensors` file or in a run's folder; without `path` the one that ships.
+    """The encoder in a file or in a run's folder; without `path` the one that ships.
+
+    A `.safetensors` file is run by PyTorch on `device`, a `.onnx` file by ONNX Runtime on the CPU.
+    With `precision` "auto", PyTorch computes long batches in bfloat16 where the CPU has it in
+    hardware, twice as fast; embeddings then differ in the fourth digit (docs/export.md). With
+    "float32" it never does.
 
     Raises EncoderError, saying what to do, where there is no file, it is truncated or not ours.
     """
     file = _encoder_file(path)
-    try:
-        with safe_open(file, framework="pt") as reader:
-            header_text = (reader.metadata() or {}).get(FORMAT)
-            state = {name: reader.get_tensor(name) for name in reader.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise EncoderError(
-            f"{file} is truncated or not an encoder of garabato ({error}); "
-            "train one with: garabato train"
-        ) from None
-    except OSError as error:
-        raise EncoderError(f"cannot read {file}: {error}") from None
-    if header_text is None:
-        raise EncoderError(
-            f"{file} is a safetensors file but not an encoder of garabato; "
-            "train one with: garabato train"
-        )
-    return _build(json.loads(header_text), state, file, device)
+    if file.suffix == ONNX_SUFFIX:
+        from garabato.engines.onnx import OnnxEngine
 
+        engine = OnnxEngine(file, metadata_key=FORMAT)
+        return _build(engine.header, file, lambda _spec: engine)
+    from garabato.engines.weights_file import read_weights_file
 
-def _is_stored_in_half(tensor: torch.Tensor) -> bool:
-    """Weights of convolutions and linear layers; norms and their statistics keep full precision."""
-    return tensor.is_floating_point() and tensor.ndim >= 2
+    header, build_engine = read_weights_file(
+        file, metadata_key=FORMAT, device=device, precision=precision
+    )
+    return _build(header, file, build_engine)
 
 
 def _encoder_file(path: str | PathLike[str] | None) -> Path:
@@ -261,10 +284,7 @@ def _encoder_file(path: str | PathLike[str] | None) -> Path:
 
 
 def _build(
-    header: dict[str, Any],
-    state: dict[str, torch.Tensor],
-    file: Path,
-    device: str | torch.device,
+    header: dict[str, Any], file: Path, build_engine: Callable[[RenderSpec], Engine]
 ) -> Encoder:
     if header.get("version") != FORMAT_VERSION:
         raise EncoderError(
@@ -273,22 +293,14 @@ def _build(
         )
     try:
         spec = RenderSpec.from_dict(header["render"])
-        model = create_model(
-            header["model"],
-            n_categories=len(header["categories"]),
-            image_size_px=spec.size_px,
-            **header["options"],
+        return Encoder(
+            build_engine(spec),
+            spec=spec,
+            categories=header["categories"],
+            temperature=header.get("temperature", 1.0),
+            unsure_below=header.get("unsure_below"),
+            unsure_precision=header.get("unsure_precision"),
+            notes=header.get("notes"),
         )
-        model.load_state_dict(state)
     except (KeyError, TypeError, RuntimeError, InputError) as error:
         raise EncoderError(f"{file} is damaged: {error}") from None
-    return Encoder(
-        model,
-        spec=spec,
-        categories=header["categories"],
-        temperature=header.get("temperature", 1.0),
-        unsure_below=header.get("unsure_below"),
-        unsure_precision=header.get("unsure_precision"),
-        notes=header.get("notes"),
-        device=device,
-    )

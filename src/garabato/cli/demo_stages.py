@@ -142,7 +142,9 @@ class Demo:
             "steps": result.steps,
             "batch_size": min(config.batch_size, len(self._dataset.labels("train"))),
             "train_seconds": result.elapsed_s,
-            "device": "GPU" if result.encoder and result.encoder.device.type == "cuda" else "CPU",
+            "device": "GPU"
+            if result.encoder and result.encoder.device.startswith("cuda")
+            else "CPU",
         }
 
     def _evaluate(self, resumes: bool) -> dict[str, Any]:
