@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from milvus_server import TOKEN, MilvusServer
 from sketches import SKETCH_CATEGORIES, write_source
 
 # Networks in tests are tiny, and two threads that wait for each other on a busy machine are many
@@ -33,3 +36,18 @@ def sketch_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like Google's `simplified`: ten categories of forty sketches. Read only."""
     folder = tmp_path_factory.mktemp("sketches")
     return write_source(folder, SKETCH_CATEGORIES[:10], per_category=40, seed=0)
+
+
+@pytest.fixture(scope="session")
+def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
+    """A Milvus server, its token in the environment; skips where the `milvus` wheel is not."""
+    for module, package in (("pymilvus", "garabato[milvus]"), ("milvus", "milvus==2.3.5")):
+        pytest.importorskip(module, reason=f"no Milvus server here: pip install '{package}'")
+    folder = tmp_path_factory.mktemp("milvus")
+    server = MilvusServer(folder)
+    server.start()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GARABATO_MILVUS_TOKEN", TOKEN)
+        yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)

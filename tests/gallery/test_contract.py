@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pixel_encoder import PixelEncoder
 from sketches import SKETCH_CATEGORIES, make_drawings, sketch
@@ -15,10 +15,17 @@ from garabato.formats import read_drawings
 from garabato.gallery import lance, lance_index, open_gallery
 
 
-@pytest.fixture(params=["lance", "lance, indexed"])
-def uri(request, tmp_path, monkeypatch) -> str:
+@pytest.fixture(params=["lance", "lance, indexed", "milvus"])
+def engine(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def uri(engine, request, tmp_path, monkeypatch) -> str:
     """A place where a gallery of each engine can be made."""
-    if request.param == "lance, indexed":
+    if engine == "milvus":
+        return request.getfixturevalue("milvus_uri")
+    if engine == "lance, indexed":
         # large galleries in small: beyond 20 drawings an index on disk, of which all is probed
         monkeypatch.setattr(lance, "EXACT_UP_TO", 20)
         monkeypatch.setattr(lance_index, "SCAN_PASSING", 10)
@@ -326,7 +333,7 @@ def test_one_open_gallery_sees_what_another_writes(uri, encoder, drawings):
     assert len(reader.search(drawings[1], k=9)) == 4
 
 
-def test_info_says_what_is_there_and_who_filled_it(gallery, encoder, drawings, uri):
+def test_info_says_what_is_there_and_who_filled_it(gallery, encoder, drawings, uri, engine):
     gallery.add(drawings)
     document = gallery.info().to_dict()
     assert document["n_drawings"] == 200
@@ -338,7 +345,7 @@ def test_info_says_what_is_there_and_who_filled_it(gallery, encoder, drawings, u
         "embedding_dim": 64,
         "render_spec": encoder.spec.to_dict(),
     }
-    assert document["exact"] is (lance.EXACT_UP_TO > 200)
+    assert document["exact"] is (engine == "lance")
     assert ("exact" if document["exact"] else "approximate") in document["mode"]
 
 
@@ -414,12 +421,13 @@ def test_embeddings_that_do_not_match_the_drawings_are_refused(
     assert len(gallery) == 0
 
 
-@settings(max_examples=10, deadline=None)
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(data=st.data())
-def test_any_sequence_of_changes_leaves_what_a_dictionary_would(data, tmp_path_factory):
-    encoder = PixelEncoder()
+def test_any_sequence_of_changes_leaves_what_a_dictionary_would(data, gallery):
     pool = make_drawings(SKETCH_CATEGORIES[:4], per_category=6, seed=3)
-    gallery = open_gallery(str(tmp_path_factory.mktemp("changes") / "g"), encoder=encoder)
+    gallery.delete([f"k{i}" for i in range(5)])
     held: dict[str, Drawing] = {}
     numbers = st.lists(st.integers(0, len(pool) - 1), max_size=8)
     for _ in range(data.draw(st.integers(1, 6))):

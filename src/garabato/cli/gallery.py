@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from garabato.cli import gallery_audit, gallery_tune
+from garabato.cli import gallery_audit, gallery_copy, gallery_tune
 from garabato.cli.console import print_json, stdout
 from garabato.cli.where import split_names, where_options
 
@@ -121,6 +121,7 @@ def export(uri: str, where: dict[str, Any], as_json: bool, out: Path) -> None:
         stdout.print(f"{out}: {n_written:,} drawings")
 
 
+command.add_command(gallery_copy.copy)
 command.add_command(gallery_tune.tune)
 command.add_command(gallery_audit.duplicates)
 command.add_command(gallery_audit.odd)

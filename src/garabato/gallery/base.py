@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 import numpy as np
 
@@ -126,13 +127,19 @@ class FilledBy:
         """Raise EncoderMismatchError, saying how to re-index, where `encoder` is another one."""
         if encoder.fingerprint == self.fingerprint:
             return
+        drawings, new = f"{uri}.drawings", f"{uri}.new"
+        if "://" in uri:
+            server = urlsplit(uri)
+            collection = server.path.strip("/") or "garabato"
+            drawings = f"{collection}.drawings"
+            new = f"{server.scheme}://{server.netloc}/{collection}_new"
         raise EncoderMismatchError(
             f"{uri} was filled by encoder {self.fingerprint} ({self.model_name}, "
             f"{self.embedding_dim}-d), this one is {encoder.fingerprint} ({encoder.model_name}, "
             f"{encoder.embedding_dim}-d): their embeddings cannot be compared. Use that encoder "
             "(--model), or index the gallery's drawings again with this one:\n"
-            f"  garabato gallery export --gallery {uri} {uri}.drawings\n"
-            f"  garabato index --model MODEL --source {uri}.drawings --gallery {uri}.new"
+            f"  garabato gallery export --gallery {uri} {drawings}\n"
+            f"  garabato index --model MODEL --source {drawings} --gallery {new}"
         )
 
 

@@ -1,0 +1,58 @@
+"""garabato gallery copy."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from garabato.cli.console import print_json, progress, stderr, stdout
+
+
+@click.command()
+@click.argument("source", metavar="SRC")
+@click.argument("target", metavar="DST")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def copy(source: str, target: str, as_json: bool) -> None:
+    """Copy the gallery SRC to DST, made where there is none; each a folder or on a Milvus server.
+
+    Embeddings and tags come along; nothing is embedded again. Drawings that are in DST already are
+    passed over, so the same command goes on where an interrupted one stopped.
+
+    \b
+    Example: garabato gallery copy my.gallery http://localhost:19530/drawings
+    """
+    from garabato.errors import InputError
+    from garabato.gallery import open_gallery
+    from garabato.gallery.copying import copy as copy_gallery
+    from garabato.gallery.copying import open_copy
+
+    if source == target:
+        raise InputError(f"SRC and DST are the same gallery, {source}")
+    started = time.perf_counter()
+    gallery = open_gallery(source, must_exist=True)
+    made = open_copy(gallery, target)
+    n_drawings = len(gallery)
+    try:
+        with progress() as show:
+            copied = copy_gallery(
+                gallery, made, progress=lambda n_done: show("copy", n_done, n_drawings)
+            )
+    except KeyboardInterrupt:
+        stderr.print(f"{len(made):,} drawings are in {target}; the same command goes on from there")
+        raise
+    document = {
+        "source": source,
+        "target": target,
+        "n_copied": copied.n_copied,
+        "n_there": copied.n_there,
+        "n_drawings": len(made),
+        "seconds": round(time.perf_counter() - started, 2),
+    }
+    if as_json:
+        print_json(document)
+        return
+    stdout.print(
+        f"{target}: {document['n_drawings']:,} drawings ({copied.n_copied:,} copied, "
+        f"{copied.n_there:,} were there)"
+    )

@@ -1,0 +1,102 @@
+"""Moving a gallery to another place or engine, embeddings and all; nothing is embedded again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.errors import GalleryError
+from garabato.gallery import open_gallery
+from garabato.gallery.base import FilledBy, Gallery, Stored
+from garabato.render import RenderSpec
+
+#: Drawings stored at a time: what a kill costs at most.
+PIECE = 8_192
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """Drawings copied, and those that were there already."""
+
+    n_copied: int = 0
+    n_there: int = 0
+
+
+def open_copy(source: Gallery, uri: str, *, token: str | None = None) -> Gallery:
+    """Open the gallery at `uri` for what `source` holds, made where there is none.
+
+    Raises EncoderMismatchError where another encoder filled it.
+    """
+    return open_gallery(uri, encoder=_FillerOf(source.info().encoder), token=token)
+
+
+def copy(
+    source: Gallery, target: Gallery, *, progress: Callable[[int], None] | None = None
+) -> Copied:
+    """Store the drawings of `source`, their embeddings and tags in `target`.
+
+    Drawings whose key_id is there already are passed over, so the same call goes on where an
+    interrupted one stopped; what is in `target` only stays. `progress(n_done)` is called after
+    each piece. Raises what `Gallery.add` does.
+    """
+    n_copied = n_there = 0
+    for piece in _pieces(source.scan()):
+        keys = [str(key_id) for key_id in piece.drawings.key_ids]
+        missing = set(target.missing(keys))
+        rows = [i for i, key_id in enumerate(keys) if key_id in missing]
+        n_there += len(keys) - len(rows)
+        for tags, alike in _by_tags(piece.tags, rows):
+            drawings, embeddings = piece.drawings.take(alike), piece.embeddings[alike]
+            added = target.add(drawings, embeddings=embeddings, tags=tags)
+            n_copied += added.n_new
+            n_there += added.n_replaced
+        if progress is not None:
+            progress(n_copied + n_there)
+    return Copied(n_copied, n_there)
+
+
+def _pieces(scanned: Iterable[Stored]) -> Iterator[Stored]:
+    """The same rows in pieces of about PIECE, strokes and bitmaps of each size apart."""
+    held: dict[tuple[int, ...] | None, list[Stored]] = {}
+    for stored in scanned:
+        bitmaps = stored.drawings.bitmaps
+        alike = held.setdefault(None if bitmaps is None else bitmaps.shape[1:], [])
+        alike.append(stored)
+        if sum(len(one.drawings) for one in alike) >= PIECE:
+            yield _joined(alike)
+            alike.clear()
+    yield from (_joined(alike) for alike in held.values() if alike)
+
+
+def _joined(pieces: Sequence[Stored]) -> Stored:
+    return Stored(
+        DrawingBatch.concatenate([piece.drawings for piece in pieces]),
+        np.concatenate([piece.embeddings for piece in pieces]),
+        [tags for piece in pieces for tags in piece.tags],
+    )
+
+
+def _by_tags(
+    tags: Sequence[tuple[str, ...]], rows: Iterable[int]
+) -> Iterator[tuple[tuple[str, ...], IntArray]]:
+    """The rows that have the same tags, as `add` takes them."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for row in rows:
+        groups.setdefault(tags[row], []).append(row)
+    return ((of_group, np.array(alike, np.int64)) for of_group, alike in groups.items())
+
+
+class _FillerOf:
+    """What a new gallery remembers of an encoder, without its weights: it cannot embed."""
+
+    def __init__(self, filled_by: FilledBy) -> None:
+        self.fingerprint = filled_by.fingerprint
+        self.embedding_dim = filled_by.embedding_dim
+        self.model_name = filled_by.model_name
+        self.spec = RenderSpec.from_dict(filled_by.render_spec)
+
+    def embed(self, drawings: Drawing | Sequence[Drawing] | DrawingBatch) -> FloatArray:
+        raise GalleryError("a copy takes embeddings from its source")

@@ -1,0 +1,193 @@
+"""The server of a Milvus gallery: its address, the connection, patience with it, its errors."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+from garabato.errors import GalleryError, InputError, MissingExtraError
+
+SCHEMES = ("http", "https", "milvus")
+#: Where no token is given; so that none stands in a shell's history.
+TOKEN_VARIABLE = "GARABATO_MILVUS_TOKEN"
+DEFAULT_COLLECTION = "garabato"
+DEFAULT_PORT = 19530
+
+#: How long a call is tried again while the server is away or not ready.
+PATIENCE_S = 120.0
+#: How long the first connection may take.
+CONNECT_S = 15.0
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 3.0
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+# What a server says that is starting, moving segments or loading: it passes by itself.
+_NOT_READY = re.compile(
+    r"not ready|unavailable|not available|not loaded|not fully loaded|no available|not serving"
+    r"|node not (found|match)|offline|shard leaders|recovering"
+    r"|connection (refused|reset)|broken pipe|initializing|abnormal|context canceled",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a new collection is laid out and searched; the query of its address sets them.
+
+    `shards` share the writing and the scanning among a cluster's nodes; `m` and `ef_construction`
+    are those of the HNSW graph; `ef` is how many candidates a search keeps, at least k.
+    """
+
+    shards: int = 1
+    m: int = 16
+    ef_construction: int = 200
+    ef: int = 200
+
+
+_BOUNDS = {
+    "shards": (1, 16),
+    "m": (4, 64),
+    "ef_construction": (8, 512),
+    "ef": (1, 32_768),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a gallery on a server is: the server (`http(s)://host:port`), the collection in it."""
+
+    server: str
+    collection: str
+    settings: Settings
+
+
+def parse_address(uri: str) -> Address:
+    """`http(s)://host:19530[/collection][?ef=400]`, `milvus://` is `http://`. Raises InputError."""
+    parts = urlsplit(uri)
+    example = f"http://localhost:{DEFAULT_PORT}/{DEFAULT_COLLECTION}"
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise InputError(f"{uri}: {error}; a gallery on a server is {example}") from None
+    if parts.scheme not in SCHEMES or not host:
+        raise InputError(f"{uri}: a gallery is a folder, or on a Milvus server as {example}")
+    if parts.username is not None:
+        raise InputError(
+            "user names and passwords don't belong in an address, which is printed and logged; "
+            f"set {TOKEN_VARIABLE}=user:password, or open_gallery(uri, token=...)"
+        )
+    collection = parts.path.strip("/") or DEFAULT_COLLECTION
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,254}", collection):
+        raise InputError(
+            f"{uri}: the name of a collection is made of letters, digits and _, not {collection!r}"
+        )
+    scheme = "https" if parts.scheme == "https" else "http"
+    shown_host = f"[{host}]" if ":" in host else host
+    server = f"{scheme}://{shown_host}:{port or (443 if scheme == 'https' else DEFAULT_PORT)}"
+    return Address(server, collection, _parse_settings(uri, parts.query))
+
+
+def _parse_settings(uri: str, query: str) -> Settings:
+    given: dict[str, int] = {}
+    names = [field.name for field in fields(Settings)]
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name not in names:
+            raise InputError(f"{uri}: {name!r} is no setting; there are {', '.join(names)}")
+        low, high = _BOUNDS[name]
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise InputError(f"{uri}: {name} is a whole number from {low} to {high:,}")
+        given[name] = int(text)
+    return Settings(**given)
+
+
+class Server:
+    """A connection to a Milvus server that is made again when it breaks.
+
+    Every call is tried again, with growing pauses, while the server is away or not ready, for up
+    to PATIENCE_S; so all that is called must have the same effect once and twice. Safe to share
+    among threads.
+    """
+
+    def __init__(self, address: Address, uri: str, token: str | None) -> None:
+        try:
+            from pymilvus import MilvusClient
+        except ImportError:
+            raise MissingExtraError("a gallery on a Milvus server", "milvus") from None
+        # It logs what it also raises, with stack traces; here errors are raised once, in words.
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+        self._uri = uri
+        self._collection = address.collection
+        token = token or os.environ.get(TOKEN_VARIABLE) or ""
+        try:
+            self._client = MilvusClient(uri=address.server, token=token, timeout=CONNECT_S)
+        except Exception as error:
+            raise self._explained(error, CONNECT_S) from error
+
+    def call(self, method: str, **arguments: Any) -> Any:
+        """Call a method of pymilvus' client on the gallery's collection."""
+        return self.apply(
+            lambda client, timeout_s: getattr(client, method)(
+                collection_name=self._collection, timeout=timeout_s, **arguments
+            )
+        )
+
+    def apply(self, action: Callable[[Any, float], _T]) -> _T:
+        """`action(client, timeout_s)`, again and again while the server is away or not ready."""
+        started = time.monotonic()
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            left_s = PATIENCE_S - (time.monotonic() - started)
+            try:
+                return action(self._client, max(left_s, 1.0))
+            except Exception as error:
+                if not _passes_by(error) or left_s <= pause_s:
+                    raise self._explained(error, PATIENCE_S) from error
+                _log.info("%s: %s; trying again", self._uri, _message(error))
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+    def _explained(self, error: Exception, tried_s: float) -> GalleryError:
+        message = _message(error)
+        if re.search(r"auth check failure|unauthenticated|invalid token", message, re.IGNORECASE):
+            return GalleryError(
+                f"{self._uri}: the server refuses the token; set {TOKEN_VARIABLE}=user:password, "
+                "or open_gallery(uri, token=...)"
+            )
+        if _is_away(error) or _passes_by(error):
+            return GalleryError(
+                f"{self._uri}: no answer from the Milvus server, tried for {tried_s:.0f} s "
+                f"({message}). Is it running, is the address right, does it want https://? The "
+                "same command again goes on where this one stopped"
+            )
+        return GalleryError(f"{self._uri}: the Milvus server says: {message}")
+
+
+def _is_away(error: Exception) -> bool:
+    """Whether no connection could be made, or it broke."""
+    code = getattr(error, "code", None)
+    code = code() if callable(code) else code
+    name = getattr(code, "name", "")
+    return name in ("UNAVAILABLE", "UNKNOWN", "DEADLINE_EXCEEDED", "CANCELLED") or bool(
+        re.search(r"fail connecting|server unavailable|retry timeout", _message(error), re.I)
+    )
+
+
+def _passes_by(error: Exception) -> bool:
+    """Whether the same call may do later."""
+    if _is_away(error) or getattr(error, "retriable", False):
+        return True
+    return not getattr(error, "is_input_error", False) and bool(_NOT_READY.search(_message(error)))
+
+
+def _message(error: Exception) -> str:
+    details = getattr(error, "details", None)
+    text = details() if callable(details) else getattr(error, "message", None)
+    line = (str(text or error).strip() or type(error).__name__).split("\n")[0]
+    return line if len(line) <= 300 else line[:297] + "..."
