@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(dataset, t
     assert not torch.equal(state(tmp_path / "a")["directions"], state(tmp_path / "c")["directions"])
 
 
-@pytest.mark.parametrize("stop_at", [4, 9, 13])
+@pytest.mark.parametrize("stop_at", [3, 8, 12])
 def test_a_stopped_run_goes_on_to_the_same_weights(dataset, tmp_path, stop_at):
     config = garabato_config(sizes=((0.5, 16),))
     train(dataset, tmp_path / "whole", config=config)
@@ -83,7 +84,7 @@ def test_a_stopped_run_goes_on_to_the_same_weights(dataset, tmp_path, stop_at):
 
     stopped = train(dataset, tmp_path / "stopped", config=config, on_progress=stop)
     assert stopped.interrupted
-    assert stopped.steps == stop_at
+    assert stopped.steps == stop_at + 1  # the step in hand was finished
     assert not (tmp_path / "stopped" / FILE_NAME).exists()
     done = train(dataset, tmp_path / "stopped", resume=True)
     assert not done.interrupted
@@ -234,7 +235,7 @@ def test_augmentation_does_not_depend_on_the_number_of_threads(dataset):
     )
 
     def first_three(n_threads):
-        ready = prefetch(lambda step: batches.at(step, size_px=16), 0, n_threads=n_threads)
+        ready = prefetch(lambda step: partial(batches.at, step, size_px=16), 0, n_threads=n_threads)
         return [next(ready)[1].images for _ in range(3)]
 
     for one, many in zip(first_three(1), first_three(4), strict=True):

@@ -14,7 +14,7 @@ from garabato.cli.console import stderr
 
 if TYPE_CHECKING:
     from garabato.training import TrainConfig
-    from garabato.training.loop import Progress as TrainingProgress
+    from garabato.training.progress import Progress as TrainingProgress
 
 
 @click.command("train")
@@ -49,16 +49,21 @@ def command(
     The folder --out gets the encoder, the settings, the metrics and a checkpoint. Ctrl-C stops
     cleanly; --resume goes on, with the settings the run was started with.
 
+    On several devices, start it with torchrun; every device takes its part of each batch.
+
     \b
     Example: garabato train --data data --out runs/first --minutes 10
+             torchrun --nproc-per-node 4 -m garabato train --data data --out runs/first
     """
-    from garabato.training import train
+    from garabato.training import is_first_worker, train
 
     if epochs and minutes:
         raise click.UsageError("give --epochs or --minutes, not both")
     config = _config(model, preset, image_size, epochs, minutes, device, seed)
-    with training_progress() as on_progress:
+    with training_progress(shown=is_first_worker()) as on_progress:
         result = train(data, out, config=config, resume=resume, on_progress=on_progress)
+    if not is_first_worker():
+        return
     if result.interrupted:
         stderr.print(
             f"stopped after {result.steps:,} steps; go on with: "
@@ -94,7 +99,7 @@ def _config(
 
 
 @contextmanager
-def training_progress() -> Iterator[Callable[[TrainingProgress], None]]:
+def training_progress(*, shown: bool = True) -> Iterator[Callable[[TrainingProgress], None]]:
     """A progress bar on stderr with loss, accuracy, rate and time to go."""
     columns = (
         TextColumn("training"),
@@ -103,7 +108,7 @@ def training_progress() -> Iterator[Callable[[TrainingProgress], None]]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=stderr) as bar:
+    with Progress(*columns, console=stderr, disable=not shown) as bar:
         task = bar.add_task("", total=1.0)
 
         def show(progress: TrainingProgress) -> None:

@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from garabato.training.config import TrainConfig, load_preset, preset_names
 from garabato.training.loop import RunResult, train
+from garabato.training.workers import is_first_worker
 
-__all__ = ["RunResult", "TrainConfig", "load_preset", "preset_names", "train"]
+__all__ = ["RunResult", "TrainConfig", "is_first_worker", "load_preset", "preset_names", "train"]

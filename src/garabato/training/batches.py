@@ -71,16 +71,19 @@ class TrainingBatches:
 
 
 def prefetch(
-    make: Callable[[int], Batch], first_step: int, *, n_threads: int
+    plan: Callable[[int], Callable[[], Batch]], first_step: int, *, n_threads: int
 ) -> Generator[tuple[int, Batch]]:
-    """(step, make(step)) for first_step, first_step + 1, ... without end, prepared in threads."""
+    """(step, its batch) for first_step, first_step + 1, ... without end, prepared in threads.
+
+    `plan(step)`, called in the caller's thread, gives what to call in another one.
+    """
     with ThreadPoolExecutor(n_threads, thread_name_prefix="render") as pool:
         waiting: deque[tuple[int, Future[Batch]]] = deque()
         step = first_step
         try:
             while True:
                 while len(waiting) <= n_threads:
-                    waiting.append((step, pool.submit(make, step)))
+                    waiting.append((step, pool.submit(plan(step))))
                     step += 1
                 ready_step, future = waiting.popleft()
                 yield ready_step, future.result()

@@ -10,8 +10,12 @@ from typing import Any
 
 
 @contextmanager
-def catching_interrupt() -> Iterator[threading.Event]:
-    """Ctrl-C sets the event; the step in hand is finished first. A second Ctrl-C stops at once."""
+def catching_interrupt(*, repeated: bool = False) -> Iterator[threading.Event]:
+    """Ctrl-C sets the event; the step in hand is finished first. A second Ctrl-C stops at once.
+
+    With `repeated` it doesn't: torchrun passes on a Ctrl-C that its workers have had already, and
+    stops those itself that don't end.
+    """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
@@ -19,7 +23,8 @@ def catching_interrupt() -> Iterator[threading.Event]:
 
     def on_signal(number: int, frame: Any) -> None:
         event.set()
-        signal.signal(signal.SIGINT, previous)
+        if not repeated:
+            signal.signal(signal.SIGINT, previous)
 
     previous = signal.signal(signal.SIGINT, on_signal)
     try:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
+from threading import Event
 from typing import Any
-
-import torch
-import torch.nn.functional as F  # noqa: N812
 
 from garabato.atomic import write_bytes
 from garabato.dataset import Dataset
-from garabato.drawing import ByteArray, IntArray
 from garabato.encoder import FILE_NAME, Encoder
 from garabato.errors import TrainingError, storage_errors
-from garabato.models import Model, as_input, create_model
-from garabato.render import RenderSpec, with_strokes
+from garabato.render import with_strokes
 from garabato.training.batches import TrainingBatches, prefetch
 from garabato.training.calibration import (
     at_temperature,
@@ -27,10 +26,12 @@ from garabato.training.calibration import (
 )
 from garabato.training.checkpoint import Checkpoint, MetricsLog, load_checkpoint, save_checkpoint
 from garabato.training.config import TrainConfig, write_toml
-from garabato.training.data import mean_image, split_off_validation
-from garabato.training.device import choose_device, chooses_bfloat16
+from garabato.training.data import split_off_validation
 from garabato.training.interrupt import catching_interrupt
+from garabato.training.learner import Learner
+from garabato.training.progress import Progress, RunningMean
 from garabato.training.schedule import image_size_px, learning_rate
+from garabato.training.workers import Workers, joined_workers
 
 CHECKPOINT_NAME = "checkpoint.pt"
 METRICS_NAME = "metrics.jsonl"
@@ -41,21 +42,11 @@ _LOG_EVERY_STEPS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How a training stands, for whoever shows it."""
-
-    share_done: float
-    step: int
-    epoch: int
-    loss: float
-    accuracy: float
-    drawings_per_second: float
-    elapsed_s: float
-
-
-@dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a training came to. `interrupted`: stopped by Ctrl-C, to go on with `resume`."""
+    """What a training came to. `interrupted`: stopped by Ctrl-C, to go on with `resume`.
+
+    The encoder is None where the training was interrupted, and on all workers but the first.
+    """
 
     run: Path
     encoder: Encoder | None
@@ -78,7 +69,9 @@ def train(
     `run` holds `encoder.safetensors` at the end, `config.toml`, `metrics.jsonl` and the last
     checkpoint. With `resume` a stopped run goes on where it was, with its own configuration; on a
     CPU the weights come out the same as without the stop (runs by `minutes` excepted, as they
-    depend on the clock). Ctrl-C writes a checkpoint and returns. Raises TrainingError.
+    depend on the clock). Ctrl-C writes a checkpoint and returns. Under torchrun every worker calls
+    this with the same arguments: each takes its part of every batch, and only the first writes and
+    reports progress. Raises TrainingError.
     """
     run = Path(run)
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
@@ -91,13 +84,14 @@ def train(
         raise TrainingError(
             f"{run} holds a training already; go on with --resume or choose another folder"
         )
-    with storage_errors(run):
-        run.mkdir(parents=True, exist_ok=True)
-    trainer = _Trainer(dataset, run, config, checkpoint, on_progress)
-    return trainer.run_to_end()
+    with joined_workers(config) as workers:
+        if workers.is_first:
+            with storage_errors(run):
+                run.mkdir(parents=True, exist_ok=True)
+        return _Training(dataset, run, config, checkpoint, workers, on_progress).run_to_end()
 
 
-class _Trainer:
+class _Training:
     """State of one training."""
 
     def __init__(
@@ -106,12 +100,11 @@ class _Trainer:
         run: Path,
         config: TrainConfig,
         checkpoint: Checkpoint | None,
+        workers: Workers,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self.run, self.config, self.categories = run, config, dataset.categories
-        self.on_progress = on_progress
-        self.device = choose_device(config.device)
-        self.autocast = chooses_bfloat16(config, self.device)
+        self.workers, self.on_progress = workers, on_progress
         drawings, labels, self.held_out = split_off_validation(dataset, config)
         self.batches = TrainingBatches(
             with_strokes(drawings),
@@ -121,22 +114,22 @@ class _Trainer:
             config.augment,
             config.render,
             config.seed,
+            worker=workers.place,
+            n_workers=workers.n,
         )
-        torch.manual_seed(config.seed)
-        model = self._new_model()
-        if model.mean_image is not None:
-            model.mean_image.copy_(mean_image(drawings, config))
-        self.model = model.to(self.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.optimizer = _optimizer(self.model, config)
-        self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
+        if self.batches.batch_size < workers.n:
+            raise TrainingError(
+                f"a batch of {self.batches.batch_size} has no drawing for each of {workers.n} "
+                "workers; start fewer or make the batch larger"
+            )
+        self.learner = Learner(config, dataset.categories, drawings, workers)
         self.step, self.elapsed_s = 0, 0.0
         if checkpoint is not None:
-            self.model.load_state_dict(checkpoint.model)
-            self.optimizer.load_state_dict(checkpoint.optimizer)
-            self.average = {n: v.to(self.device) for n, v in checkpoint.average.items()}
+            self.learner.restore(checkpoint)
             self.step, self.elapsed_s = checkpoint.step, checkpoint.elapsed_s
-        self.log = MetricsLog(run / METRICS_NAME, keep_until_step=self.step)
-        write_bytes(run / CONFIG_NAME, write_toml(config).encode())
+        if workers.is_first:
+            self.log = MetricsLog(run / METRICS_NAME, keep_until_step=self.step)
+            write_bytes(run / CONFIG_NAME, write_toml(config).encode())
 
     @property
     def share_done(self) -> float:
@@ -146,80 +139,80 @@ class _Trainer:
         return self.step / (self.config.epochs * self.batches.steps_per_epoch)
 
     def run_to_end(self) -> RunResult:
-        validation_top1 = None
-        with catching_interrupt() as interrupted:
-            for outcome in self._steps():
-                end_of_epoch = self.step % self.batches.steps_per_epoch == 0
-                done = self.share_done >= 1
-                if end_of_epoch and self.held_out is not None and not done:
-                    self.log.write("epoch", **outcome, validation_top1=self._validate())
-                elif end_of_epoch:
-                    self.log.write("epoch", **outcome)
-                if interrupted.is_set():
-                    break
-        self._save_checkpoint()
-        if self.share_done < 1:
-            return RunResult(self.run, None, self.step, self.elapsed_s, interrupted=True)
-        encoder = self._encoder(self.config.render)
-        if self.held_out is not None:
-            drawings, labels = self.held_out
-            probabilities = encoder.predict(drawings).probabilities
-            right = probabilities.argmax(1) == labels
-            validation_top1 = float(right.mean())
-            encoder.temperature = fit_temperature(probabilities, labels)
-            confidence = at_temperature(probabilities, encoder.temperature).max(axis=1)
-            encoder.unsure_precision = self.config.unsure_precision
-            encoder.unsure_below = threshold_for_precision(
-                confidence, right, encoder.unsure_precision
-            )
-            self.log.write(
-                "validation",
-                step=self.step,
-                seconds=self.elapsed_s,
-                top1=validation_top1,
-                temperature=encoder.temperature,
-                unsure_below=encoder.unsure_below,
-            )
-        encoder.save(self.run / FILE_NAME)
-        return RunResult(
-            self.run,
-            encoder,
-            self.step,
-            self.elapsed_s,
-            interrupted=False,
-            validation_top1=validation_top1,
-        )
-
-    def _steps(self) -> Iterator[dict[str, Any]]:
-        """Train step after step, yielding what each came to, until all is done."""
-        running = _RunningMean()
+        """Train until all is done or Ctrl-C is typed; the first worker writes what came of it."""
         last_checkpoint_s = self.elapsed_s
-        # The size of a step's images is settled when it is prepared, a few steps ahead.
+        with catching_interrupt(repeated=self.workers.n > 1) as interrupted:
+            for outcome in self._steps(interrupted):
+                if not self.workers.is_first:
+                    continue
+                if self.step % self.batches.steps_per_epoch == 0:
+                    validates = self.held_out is not None and self.share_done < 1
+                    validated = {"validation_top1": self._validate()} if validates else {}
+                    self.log.write("epoch", **outcome, **validated)
+                if self.elapsed_s - last_checkpoint_s > _CHECKPOINT_EVERY_S:
+                    self._save_checkpoint()
+                    last_checkpoint_s = self.elapsed_s
+            if self.workers.is_first:
+                self._save_checkpoint()
+        encoder, validation_top1 = None, None
+        unfinished = self.share_done < 1
+        if self.workers.is_first and not unfinished:
+            encoder = self.learner.encoder(self.config.render)
+            validation_top1 = self._calibrate(encoder)
+            encoder.save(self.run / FILE_NAME)
+        return RunResult(self.run, encoder, self.step, self.elapsed_s, unfinished, validation_top1)
+
+    def _steps(self, interrupted: Event) -> Iterator[dict[str, Any]]:
+        """Train step after step, yielding what each came to, until all is done or interrupted."""
+        running = RunningMean()
+        batch_size = self.batches.batch_size
+        # The size of a step's images is settled when its turn to be prepared comes, a few steps
+        # ahead, by what all workers have agreed on until then.
         batches = prefetch(
-            lambda step: self.batches.at(step, size_px=self._size_at(step)),
+            lambda step: partial(self.batches.at, step, size_px=self._size_at(step)),
             self.step,
             n_threads=2,
         )
-        started = time.perf_counter()
-        for _, batch in batches:
-            if self.share_done >= 1:
-                break
-            loss, n_right = self._train_on(batch.images, batch.labels)
-            self.step += 1
-            now = time.perf_counter()
-            self.elapsed_s += now - started
-            running.add(loss, n_right / len(batch.labels), len(batch.labels) / (now - started))
-            started = now
-            outcome = {
-                "step": self.step,
-                "epoch": self.step // self.batches.steps_per_epoch,
-                "loss": running.loss,
-                "accuracy": running.accuracy,
-                "learning_rate": learning_rate(self.config, self.share_done),
-                "image_size_px": batch.images.shape[1],
-                "drawings_per_second": running.rate,
-                "seconds": self.elapsed_s,
-            }
+        with closing(batches):
+            started = time.perf_counter()
+            for _, batch in batches:
+                if self.share_done >= 1:
+                    break
+                rate = learning_rate(self.config, self.share_done)
+                loss, n_right = self.learner.learn(
+                    batch, step=self.step, learning_rate=rate, batch_size=batch_size
+                )
+                now = time.perf_counter()
+                # One exchange a step: what came of it, the first worker's clock, any one's Ctrl-C.
+                took_s = now - started if self.workers.is_first else 0.0
+                loss, all_right, took_s, n_interrupted = self.workers.sum(
+                    [loss, n_right, took_s, interrupted.is_set()]
+                )
+                started = now
+                self.step += 1
+                self.elapsed_s += took_s
+                if not math.isfinite(loss):
+                    raise TrainingError(
+                        f"the loss became {loss} at step {self.step}; lower learning_rate"
+                    )
+                running.add(loss / batch_size, all_right / batch_size, batch_size / took_s)
+                yield self._report(running, image_size_px=batch.images.shape[1])
+                if n_interrupted:
+                    break
+
+    def _report(self, running: RunningMean, *, image_size_px: int) -> dict[str, Any]:
+        """Log the step now and then, show it; what it came to, on average over the last ones."""
+        outcome = {
+            "step": self.step,
+            "epoch": self.step // self.batches.steps_per_epoch,
+            "loss": running.loss,
+            "accuracy": running.accuracy,
+            "learning_rate": learning_rate(self.config, self.share_done),
+            "image_size_px": image_size_px,
+            "drawings_per_second": running.rate,
+            "seconds": self.elapsed_s,
+        }
+        if self.workers.is_first:
             if self.step % _LOG_EVERY_STEPS == 0 or self.share_done >= 1:
                 self.log.write("step", **outcome)
             if self.on_progress:
@@ -227,48 +220,14 @@ class _Trainer:
                     Progress(
                         self.share_done,
                         self.step,
-                        outcome["epoch"],
+                        self.step // self.batches.steps_per_epoch,
                         running.loss,
                         running.accuracy,
                         running.rate,
                         self.elapsed_s,
                     )
                 )
-            if self.elapsed_s - last_checkpoint_s > _CHECKPOINT_EVERY_S:
-                self._save_checkpoint()
-                last_checkpoint_s = self.elapsed_s
-            yield outcome
-        batches.close()
-
-    def _train_on(self, images: ByteArray, labels: IntArray) -> tuple[float, int]:
-        """One step: (B, *image_shape) uint8, (B,) -> loss and the number of right answers."""
-        torch.manual_seed(self.config.seed * 1_000_003 + self.step)  # dropout, if there is any
-        rate = learning_rate(self.config, self.share_done)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.model.train()
-        inputs = as_input(images, self.device)  # (B, K, S, S)
-        targets = torch.from_numpy(labels).to(self.device)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
-            logits, _ = self.model(inputs)
-        loss = F.cross_entropy(logits.float(), targets, label_smoothing=self.config.label_smoothing)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        self._update_average()
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"the loss became {loss.item()} at step {self.step}; lower learning_rate"
-            )
-        return loss.item(), int((logits.argmax(1) == targets).sum())
-
-    def _update_average(self) -> None:
-        decay = min(self.config.ema_decay, (1 + self.step) / (10 + self.step))
-        for name, value in self.model.state_dict().items():
-            if decay > 0 and value.is_floating_point():
-                self.average[name].lerp_(value, 1 - decay)
-            else:
-                self.average[name].copy_(value)
+        return outcome
 
     def _size_at(self, step: int) -> int:
         if self.config.minutes is not None:
@@ -276,30 +235,34 @@ class _Trainer:
         total = self.config.epochs * self.batches.steps_per_epoch
         return image_size_px(self.config, step / total)
 
-    def _new_model(self) -> Model:
-        options = dict(self.config.model_options)
-        if self.config.render.n_channels > 1:
-            options["n_channels"] = self.config.render.n_channels
-        return create_model(
-            self.config.model,
-            n_categories=len(self.categories),
-            image_size_px=self.config.render.size_px,
-            **options,
-        )
-
-    def _encoder(self, spec: RenderSpec) -> Encoder:
-        """The averaged network as an encoder."""
-        model = self._new_model()
-        model.load_state_dict(self.average)
-        return Encoder(model, spec=spec, categories=self.categories, device=self.device)
-
     def _validate(self) -> float:
         """Top-1 accuracy on the training drawings kept out, at the size trained on now."""
         assert self.held_out is not None
         drawings, labels = self.held_out
         spec = replace(self.config.render, size_px=self._size_at(self.step))
-        probabilities = self._encoder(spec).predict(drawings).probabilities
+        probabilities = self.learner.encoder(spec).predict(drawings).probabilities
         return float((probabilities.argmax(1) == labels).mean())
+
+    def _calibrate(self, encoder: Encoder) -> float | None:
+        """Fit temperature and threshold to the drawings kept out, if any; top-1 on them."""
+        if self.held_out is None:
+            return None
+        drawings, labels = self.held_out
+        probabilities = encoder.predict(drawings).probabilities
+        right = probabilities.argmax(1) == labels
+        encoder.temperature = fit_temperature(probabilities, labels)
+        confidence = at_temperature(probabilities, encoder.temperature).max(axis=1)
+        encoder.unsure_precision = self.config.unsure_precision
+        encoder.unsure_below = threshold_for_precision(confidence, right, encoder.unsure_precision)
+        self.log.write(
+            "validation",
+            step=self.step,
+            seconds=self.elapsed_s,
+            top1=float(right.mean()),
+            temperature=encoder.temperature,
+            unsure_below=encoder.unsure_below,
+        )
+        return float(right.mean())
 
     def _save_checkpoint(self) -> None:
         save_checkpoint(
@@ -309,36 +272,8 @@ class _Trainer:
                 categories=self.categories,
                 step=self.step,
                 elapsed_s=self.elapsed_s,
-                model=self.model.state_dict(),
-                optimizer=self.optimizer.state_dict(),
-                average=self.average,
+                model=self.learner.model.state_dict(),
+                optimizer=self.learner.optimizer.state_dict(),
+                average=self.learner.average,
             ),
         )
-
-
-class _RunningMean:
-    """Means over about the last fifty steps."""
-
-    def __init__(self) -> None:
-        self.n = 0
-        self.loss = self.accuracy = self.rate = 0.0
-
-    def add(self, loss: float, accuracy: float, rate: float) -> None:
-        self.n += 1
-        share = 1 / min(self.n, 50)
-        self.loss += share * (loss - self.loss)
-        self.accuracy += share * (accuracy - self.accuracy)
-        self.rate += share * (rate - self.rate)
-
-
-def _optimizer(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
-    decaying = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
-    return torch.optim.AdamW(
-        [
-            {"params": decaying, "weight_decay": config.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ],
-        lr=config.learning_rate,
-        fused=True,
-    )

@@ -1,0 +1,112 @@
+"""The network while it learns: one step, the average of its weights, the encoder it would make."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from garabato.drawing import DrawingBatch
+from garabato.encoder import Encoder
+from garabato.models import Model, as_input, create_model
+from garabato.render import RenderSpec
+from garabato.training.batches import Batch
+from garabato.training.checkpoint import Checkpoint
+from garabato.training.config import TrainConfig
+from garabato.training.data import mean_image
+from garabato.training.device import chooses_bfloat16
+from garabato.training.workers import Workers
+
+
+class Learner:
+    """A network, its optimiser and the moving average of its weights.
+
+    `drawings` are the training drawings, for the networks that subtract their mean. Every worker
+    has a learner, and all of them hold the same weights after every step.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        categories: list[str],
+        drawings: DrawingBatch,
+        workers: Workers,
+    ) -> None:
+        self.config, self.categories, self.workers = config, categories, workers
+        self.autocast = chooses_bfloat16(config, workers.device)
+        torch.manual_seed(config.seed)
+        model = self._new_model()
+        if model.mean_image is not None:
+            model.mean_image.copy_(mean_image(drawings, config))
+        self.model = model.to(workers.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.shared = workers.share(self.model)
+        self.optimizer = _optimizer(self.model, config)
+        self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from where a checkpoint was written."""
+        self.model.load_state_dict(checkpoint.model)
+        self.optimizer.load_state_dict(checkpoint.optimizer)
+        self.average = {n: v.to(self.workers.device) for n, v in checkpoint.average.items()}
+
+    def learn(
+        self, batch: Batch, *, step: int, learning_rate: float, batch_size: int
+    ) -> tuple[float, int]:
+        """One step on this worker's part of a batch of `batch_size` drawings.
+
+        Returns the loss summed over the part's drawings, and how many of them were answered right.
+        """
+        # For dropout, if there is any: other parts of the batch lose other features.
+        torch.manual_seed(self.config.seed * 1_000_003 + step + (self.workers.place << 40))
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.model.train()
+        inputs = as_input(batch.images, self.workers.device)  # (B, K, S, S)
+        targets = torch.from_numpy(batch.labels).to(self.workers.device)
+        with torch.autocast(self.workers.device.type, torch.bfloat16, enabled=self.autocast):
+            logits, _ = self.shared(inputs)
+        loss = F.cross_entropy(logits.float(), targets, label_smoothing=self.config.label_smoothing)
+        # Gradients are averaged over workers whose parts may differ by one drawing.
+        share = len(targets) * self.workers.n / batch_size
+        self.optimizer.zero_grad(set_to_none=True)
+        (loss * share).backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self._update_average(step)
+        return loss.item() * len(targets), int((logits.argmax(1) == targets).sum())
+
+    def encoder(self, spec: RenderSpec) -> Encoder:
+        """The averaged network as an encoder of drawings rendered by `spec`."""
+        model = self._new_model()
+        model.load_state_dict(self.average)
+        return Encoder(model, spec=spec, categories=self.categories, device=self.workers.device)
+
+    def _update_average(self, step: int) -> None:
+        decay = min(self.config.ema_decay, (1 + step) / (10 + step))
+        for name, value in self.model.state_dict().items():
+            if decay > 0 and value.is_floating_point():
+                self.average[name].lerp_(value, 1 - decay)
+            else:
+                self.average[name].copy_(value)
+
+    def _new_model(self) -> Model:
+        options = dict(self.config.model_options)
+        if self.config.render.n_channels > 1:
+            options["n_channels"] = self.config.render.n_channels
+        return create_model(
+            self.config.model,
+            n_categories=len(self.categories),
+            image_size_px=self.config.render.size_px,
+            **options,
+        )
+
+
+def _optimizer(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
+    decaying = [p for p in model.parameters() if p.ndim >= 2]
+    others = [p for p in model.parameters() if p.ndim < 2]
+    return torch.optim.AdamW(
+        [
+            {"params": decaying, "weight_decay": config.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=config.learning_rate,
+        fused=True,
+    )
