@@ -39,6 +39,7 @@ CONFIG_NAME = "config.toml"
 #: A checkpoint is written this often, and at the end and at an interruption.
 _CHECKPOINT_EVERY_S = 60.0
 _LOG_EVERY_STEPS = 20
+_LEAST_TO_CALIBRATE = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,16 +245,20 @@ class _Training:
         return float((probabilities.argmax(1) == labels).mean())
 
     def _calibrate(self, encoder: Encoder) -> float | None:
-        """Fit temperature and threshold to the drawings kept out, if any; top-1 on them."""
+        """Fit temperature and threshold to the drawings kept out, if any; top-1 on them.
+
+        Where these are fewer than `_LEAST_TO_CALIBRATE` the probabilities stay as they are.
+        """
         if self.held_out is None:
             return None
         drawings, labels = self.held_out
         probabilities = encoder.predict(drawings).probabilities
         right = probabilities.argmax(1) == labels
-        encoder.temperature = fit_temperature(probabilities, labels)
-        confidence = at_temperature(probabilities, encoder.temperature).max(axis=1)
-        encoder.unsure_precision = self.config.unsure_precision
-        encoder.unsure_below = threshold_for_precision(confidence, right, encoder.unsure_precision)
+        if len(labels) >= _LEAST_TO_CALIBRATE:
+            encoder.temperature = fit_temperature(probabilities, labels)
+            confidence = at_temperature(probabilities, encoder.temperature).max(axis=1)
+            precision = encoder.unsure_precision = self.config.unsure_precision
+            encoder.unsure_below = threshold_for_precision(confidence, right, precision)
         self.log.write(
             "validation",
             step=self.step,
