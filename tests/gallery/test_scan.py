@@ -102,7 +102,7 @@ def test_rows_kept_and_joined_are_searched_as_if_made_so():
     stored = clustered(400, 32, seed=3)
     kept = np.arange(400) % 3 > 0
     more = clustered(100, 32, seed=4)
-    vectors = ResidentVectors(stored).keep(kept).joined(ResidentVectors(more))
+    vectors = ResidentVectors(stored).keep(kept).joined(more)
     whole = ResidentVectors(np.concatenate([stored[kept], more]))
     query = more[5].astype(np.float32) / np.linalg.norm(more[5].astype(np.float32))
     np.testing.assert_array_equal(vectors.nearest(query, 30)[0], whole.nearest(query, 30)[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -51,10 +52,12 @@ def _passing(resident: Resident, condition: Filter) -> IntArray:
     for column, values in (
         ("category", condition.categories),
         ("country", condition.countries),
-        ("key_id", condition.key_ids),
     ):
         if values is not None:
-            mask &= _true(pc.is_in(rows[column], value_set=pa.array(values, pa.string())))
+            mask &= _is_one_of(rows[column], values)
+    if condition.key_ids is not None:
+        wanted = pa.array(condition.key_ids, pa.string())
+        mask &= _true(pc.is_in(rows["key_id"], value_set=wanted))
     if condition.tags is not None:
         listed = rows["tags"].combine_chunks()
         wanted = pc.is_in(pc.list_flatten(listed), value_set=pa.array(condition.tags, pa.string()))
@@ -70,6 +73,24 @@ def _passing(resident: Resident, condition: Filter) -> IntArray:
     return np.flatnonzero(mask)
 
 
+def _is_one_of(column: pa.ChunkedArray, values: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """(N,) bool for a column of dictionaries: one look into a table a row, and no text compared."""
+    if column.num_chunks == 0:
+        return np.zeros(0, bool)
+    names = column.chunk(0).dictionary.to_pylist()  # the same in all chunks
+    wanted = np.array([*(name in set(values) for name in names), False])
+    indices = [_indices(chunk, len(names)) for chunk in column.chunks]
+    passing: npt.NDArray[np.bool_] = wanted[np.concatenate(indices)]
+    return passing
+
+
+def _indices(chunk: pa.DictionaryArray, null: int) -> npt.NDArray[np.int32]:
+    indices = chunk.indices
+    if indices.null_count:
+        indices = indices.fill_null(null)
+    return np.asarray(indices.to_numpy(zero_copy_only=False), np.int32)
+
+
 def _true(values: Any) -> npt.NDArray[np.bool_]:
     """An Arrow array of booleans as numpy's, null as False."""
     return np.asarray(pc.fill_null(values, False), bool)
@@ -77,8 +98,8 @@ def _true(values: Any) -> npt.NDArray[np.bool_]:
 
 def load(table: Any, version: int) -> Resident:
     """Read all rows of a Lance table."""
-    row_ids, rows, vectors = _read(table, None)
-    return Resident(version, row_ids, rows, vectors)
+    row_ids, rows, stored = _read(table, None)
+    return Resident(version, row_ids, rows, ResidentVectors(stored))
 
 
 def refresh(resident: Resident, table: Any, version: int) -> Resident:
@@ -98,10 +119,10 @@ def refresh(resident: Resident, table: Any, version: int) -> Resident:
         row_ids, vectors = row_ids[kept], vectors.keep(kept)
         rows = rows.filter(pa.array(kept))
     if len(new):
-        more_ids, more_rows, more_vectors = _read(table, np.unique(new >> np.uint64(32)).tolist())
+        more_ids, more_rows, more_stored = _read(table, np.unique(new >> np.uint64(32)).tolist())
         fresh = np.isin(more_ids, new, assume_unique=True)
         row_ids = np.concatenate([row_ids, more_ids[fresh]])
-        vectors = vectors.joined(more_vectors.keep(fresh))
+        vectors = vectors.joined(more_stored[fresh])
         rows = pa.concat_tables([rows, more_rows.filter(pa.array(fresh))], promote_options="none")
         rows = rows.unify_dictionaries()
         if rows["key_id"].num_chunks > 64:
@@ -111,7 +132,8 @@ def refresh(resident: Resident, table: Any, version: int) -> Resident:
 
 def _read(
     table: Any, fragments: list[int] | None
-) -> tuple[npt.NDArray[np.uint64], pa.Table, ResidentVectors]:
+) -> tuple[npt.NDArray[np.uint64], pa.Table, npt.NDArray[np.float16]]:
+    """row ids (N,), rows and embeddings (N, D), in the order of the ids."""
     query = table.search().with_row_id(True).select([*COLUMNS, "embedding", "_rowid"])
     if fragments is not None:
         query = query.fragment_ids(fragments)
@@ -120,7 +142,7 @@ def _read(
     dim = schema.field("embedding").type.list_size
     if not batches:
         rows = pa.schema([schema.field(name) for name in COLUMNS]).empty_table()
-        return np.zeros(0, np.uint64), _compact(rows), ResidentVectors(np.zeros((0, dim), "f2"))
+        return np.zeros(0, np.uint64), _compact(rows), np.zeros((0, dim), np.float16)
     read = pa.Table.from_batches(batches)
     stored = read["embedding"].combine_chunks().flatten().to_numpy().reshape(-1, dim)
     row_ids = read["_rowid"].to_numpy()
@@ -128,7 +150,7 @@ def _read(
     rows = read.select(COLUMNS)
     if (np.diff(order) != 1).any():
         row_ids, stored, rows = row_ids[order], stored[order], rows.take(pa.array(order))
-    return row_ids, _compact(rows), ResidentVectors(np.ascontiguousarray(stored))
+    return row_ids, _compact(rows), np.ascontiguousarray(stored)
 
 
 def _compact(rows: pa.Table) -> pa.Table:

@@ -1,16 +1,20 @@
-"""The exact nearest of many embeddings held in memory, found by looking at all of them.
+"""The exact nearest of many embeddings held in memory, found by looking at a quarter of each.
 
-Embeddings are held twice: as int8 (a quarter of the bytes of float32, and what a core reads is
-what a scan costs) and as stored (float16). A query is compared with all int8 rows; how far such a
-score can be off is known for each row (Cauchy-Schwarz on what rounding took away), so the rows
-that could be among the k nearest are known for certain, and only these are scored as stored. The
-answer is that of an exact scan; a test holds it against one.
+Embeddings are turned onto their principal axes, so that their first dimensions (the head) hold
+most of what tells them apart, and rounded to int8. A query is compared with all heads; how much
+the rest of a row can add to such a score is known (Cauchy-Schwarz: the length of its tail times
+that of the query's), and so is how far rounding can be off. So the rows that could be among the k
+nearest are known for certain: less than one in a hundred of trained embeddings. These are scored
+by all dimensions, and those still in question as stored (float16). The answer is that of an exact
+scan; a test holds it against one.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -21,9 +25,39 @@ from garabato.drawing import FloatArray, IntArray
 
 #: Rows a thread should have at least: below, starting threads costs more than it saves.
 ROWS_PER_THREAD = 250_000
+#: The share of the embeddings' energy that heads hold, and what their length is a multiple of.
+HEAD_SHARE, HEAD_STEP = 0.6, 16
+#: Rows from which the axes are learned, at most.
+_SAMPLE = 65_536
 _CODE_MAX = 127
 # Codes reach 127 and queries 4,000: a sum of 4,096 such products stays below 2^31.
 _QUERY_MAX = 4_000
+#: Rounding of float32, which every bound allows for.
+_SLACK = 1e-5
+#: Rows converted at a time.
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True, eq=False)
+class Axes:
+    """The principal axes (D, D) of embeddings, strongest first; `n_head` of them make a head."""
+
+    matrix: FloatArray
+    n_head: int
+    n_learned_from: int
+
+    @classmethod
+    def of(cls, stored: npt.NDArray[np.float16]) -> Axes:
+        """Learned from embeddings (N, D)."""
+        n, dim = stored.shape
+        if n == 0:
+            return cls(np.eye(dim, dtype=np.float32), dim, 0)
+        sample = stored[:: max(1, -(-n // _SAMPLE))].astype(np.float64)
+        energies, matrix = np.linalg.eigh(sample.T @ sample)
+        share = np.cumsum(energies[::-1]) / max(energies.sum(), 1e-12)
+        needed = 1 + int(np.searchsorted(share, HEAD_SHARE))
+        n_head = min(dim, -(-needed // HEAD_STEP) * HEAD_STEP)
+        return cls(np.ascontiguousarray(matrix[:, ::-1], np.float32), n_head, n)
 
 
 class ResidentVectors:
@@ -33,17 +67,28 @@ class ResidentVectors:
     length. Immutable; `keep` and `joined` make new ones.
     """
 
-    def __init__(self, stored: npt.NDArray[np.float16]) -> None:
-        exact = stored.astype(np.float32)
-        lengths = np.linalg.norm(exact, axis=1)
+    def __init__(self, stored: npt.NDArray[np.float16], axes: Axes | None = None) -> None:
+        self.axes = Axes.of(stored) if axes is None else axes
+        n, n_head = len(stored), self.axes.n_head
         self.stored = stored
-        self.inverse_lengths = (1 / np.maximum(lengths, 1e-12)).astype(np.float32)
-        exact *= self.inverse_lengths[:, None]
-        self.scales = (np.abs(exact).max(axis=1, initial=0) / _CODE_MAX).astype(np.float32)
-        steps = exact / np.maximum(self.scales, 1e-12)[:, None]
-        self.codes = np.rint(steps).astype(np.int8)
-        exact -= self.codes * self.scales[:, None]
-        self.rounding = np.linalg.norm(exact, axis=1).astype(np.float32)
+        self.inverse_lengths = np.empty(n, np.float32)
+        self.heads = np.empty((n, n_head), np.int8)
+        self.tails = np.empty((n, stored.shape[1] - n_head), np.int8)
+        self.head_scales = np.empty(n, np.float32)
+        self.tail_scales = np.empty(n, np.float32)
+        self.tail_lengths = np.empty(n, np.float32)
+        self.head_rounding = self.tail_rounding = 0.0
+        for first in range(0, n, _CHUNK):
+            part = slice(first, first + _CHUNK)
+            exact = stored[part].astype(np.float32)
+            self.inverse_lengths[part] = 1 / np.maximum(np.linalg.norm(exact, axis=1), 1e-12)
+            turned = (exact @ self.axes.matrix) * self.inverse_lengths[part][:, None]
+            head, tail = turned[:, :n_head], turned[:, n_head:]
+            self.tail_lengths[part] = np.linalg.norm(tail, axis=1)
+            off = _round(head, self.heads[part], self.head_scales[part])
+            self.head_rounding = max(self.head_rounding, off)
+            off = _round(tail, self.tails[part], self.tail_scales[part])
+            self.tail_rounding = max(self.tail_rounding, off)
 
     def __len__(self) -> int:
         return len(self.stored)
@@ -55,13 +100,20 @@ class ResidentVectors:
 
     def keep(self, rows: npt.NDArray[np.bool_]) -> ResidentVectors:
         """Those where `rows` (N,) is true."""
-        return _made_of({name: getattr(self, name)[rows] for name in _ARRAYS})
+        return self._made_of({name: getattr(self, name)[rows] for name in _ARRAYS})
 
-    def joined(self, other: ResidentVectors) -> ResidentVectors:
-        """These, then the other's."""
-        return _made_of(
+    def joined(self, stored: npt.NDArray[np.float16]) -> ResidentVectors:
+        """These, then others (n, D); the axes are learned anew once there are twice as many."""
+        n = len(self) + len(stored)
+        if n > 2 * self.axes.n_learned_from and self.axes.n_learned_from < _SAMPLE:
+            return ResidentVectors(np.concatenate([self.stored, stored]))
+        other = ResidentVectors(stored, self.axes)
+        made = self._made_of(
             {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _ARRAYS}
         )
+        made.head_rounding = max(self.head_rounding, other.head_rounding)
+        made.tail_rounding = max(self.tail_rounding, other.tail_rounding)
+        return made
 
     def nearest(
         self, query: FloatArray, k: int, rows: IntArray | None = None
@@ -73,54 +125,122 @@ class ResidentVectors:
         n = len(self) if rows is None else len(rows)
         if n == 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        scale = float(np.abs(query).max()) / _QUERY_MAX
-        steps = np.rint(query / scale).astype(np.int16)
-        scores = self._approximate(steps, scale, rows)
-        candidates = np.arange(n)
-        if k < n:
-            of_rows = self.rounding if rows is None else self.rounding[rows]
-            of_query = float(np.linalg.norm(query - steps * np.float32(scale)))
-            # Scores are off by at most this; the last term is float32's own rounding.
-            off = float(of_rows.max()) + of_query * (1 + float(of_rows.max())) + 1e-5
-            kth = np.partition(scores, n - k)[n - k]
-            candidates = np.flatnonzero(scores >= kth - 2 * off)
-        found = candidates if rows is None else rows[candidates]
+        found = self._candidates(_Asked(self, query), k, rows, n)
         exact = (self.stored[found].astype(np.float32) @ query) * self.inverse_lengths[found]
         best = np.lexsort((found, -exact))[:k]
         return found[best].astype(np.int64), exact[best]
 
-    def _approximate(
-        self, steps: npt.NDArray[np.int16], scale: float, rows: IntArray | None
-    ) -> FloatArray:
-        from garabato.gallery._scan import scan_all, scan_some
+    def _candidates(self, asked: _Asked, k: int, rows: IntArray | None, n: int) -> IntArray:
+        """All rows that could be among the k nearest, and few others."""
+        if k >= n:
+            return np.arange(n) if rows is None else rows
+        scores, bounds = self._bound_blocks(asked, rows, n)
+        # The best by their heads, scored by all dimensions: so good the k-th is at least.
+        n_first = min(len(scores), 2 * k)
+        first = np.argpartition(-scores, n_first - 1)[:n_first]
+        _, better = self._score_blocks(asked, np.sort(first), rows, -np.inf)
+        least = _kth_best(better, k) - asked.off
+        promising = np.flatnonzero(bounds >= least - asked.head_off)
+        found, better = self._score_blocks(asked, promising, rows, least - asked.head_off)
+        least = _kth_best(better, k) - 2 * asked.off
+        return found[better >= least]
 
-        n = len(self) if rows is None else len(rows)
-        scores: FloatArray = np.empty(n, np.float32)
+    def _bound_blocks(
+        self, asked: _Asked, rows: IntArray | None, n: int
+    ) -> tuple[FloatArray, FloatArray]:
+        from garabato.gallery._scan import BLOCK, bound_blocks, bound_blocks_of
 
-        def scan(first: int, last: int) -> None:
+        n_blocks = -(-n // BLOCK)
+        scores, bounds = np.empty(n_blocks, np.float32), np.empty(n_blocks, np.float32)
+
+        def bound(first: int, last: int) -> None:
+            part = slice(first * BLOCK, last * BLOCK)
+            out = (scores[first:last], bounds[first:last])
+            known = (self.heads, self.head_scales, self.tail_lengths)
             if rows is None:
-                part = slice(first, last)
-                scan_all(self.codes[part], steps, self.scales[part], scores[part])
+                bound_blocks(*(array[part] for array in known), *asked.head, *out)
             else:
-                scan_some(self.codes, rows[first:last], steps, self.scales, scores[first:last])
+                bound_blocks_of(rows[part], *known, *asked.head, *out)
 
-        n_parts = min(_n_threads(), max(1, n // ROWS_PER_THREAD))
-        ends = np.linspace(0, n, n_parts + 1).astype(int)
-        if n_parts == 1:
-            scan(0, n)
-        else:
-            list(_threads().map(scan, ends[:-1], ends[1:]))
-        scores *= np.float32(scale)
-        return scores
+        _in_threads(bound, n_blocks, ROWS_PER_THREAD // BLOCK)
+        return scores, bounds
+
+    def _score_blocks(
+        self, asked: _Asked, blocks: IntArray, rows: IntArray | None, least: float
+    ) -> tuple[IntArray, FloatArray]:
+        """Rows in `blocks` whose bound is at least `least`, and their scores by int8."""
+        from garabato.gallery._scan import BLOCK, score_blocks
+
+        parts: dict[int, tuple[IntArray, FloatArray]] = {}
+
+        def score(first: int, last: int) -> None:
+            found = np.empty((last - first) * BLOCK, np.int64)
+            scores = np.empty((last - first) * BLOCK, np.float32)
+            n_found = score_blocks(
+                blocks[first:last],
+                np.zeros(0, np.int64) if rows is None else rows,
+                *(self.heads, self.tails, self.head_scales, self.tail_scales, self.tail_lengths),
+                *(asked.steps, asked.unit, asked.weight, np.float32(least), found, scores),
+            )
+            parts[first] = found[:n_found], scores[:n_found]
+
+        _in_threads(score, len(blocks), ROWS_PER_THREAD // BLOCK)
+        found, scores = zip(*(parts[first] for first in sorted(parts)), strict=True)
+        return np.concatenate(found), np.concatenate(scores)
+
+    def _made_of(self, arrays: dict[str, Any]) -> ResidentVectors:
+        made = object.__new__(ResidentVectors)
+        made.__dict__.update(self.__dict__ | arrays)
+        return made
 
 
-_ARRAYS = ("stored", "inverse_lengths", "scales", "codes", "rounding")
+class _Asked:
+    """A query (D,) turned and rounded, and how far off the scores by it can be."""
+
+    def __init__(self, vectors: ResidentVectors, query: FloatArray) -> None:
+        turned = query @ vectors.axes.matrix
+        n_head = vectors.axes.n_head
+        self.unit = np.float32(float(np.abs(turned).max()) / _QUERY_MAX)
+        self.steps = np.rint(turned / self.unit).astype(np.int16)
+        self.weight = np.float32(np.linalg.norm(turned[n_head:]))
+        self.head = (self.steps, self.unit, self.weight)
+        of_query = float(np.linalg.norm(turned - self.steps * self.unit))
+        #: Scores by all dimensions are off by at most this,
+        self.off = _off(vectors.head_rounding + vectors.tail_rounding, of_query)
+        #: bounds too low by at most this.
+        self.head_off = _off(vectors.head_rounding, of_query)
 
 
-def _made_of(arrays: dict[str, Any]) -> ResidentVectors:
-    made = object.__new__(ResidentVectors)
-    made.__dict__.update(arrays)
-    return made
+_ARRAYS = (
+    *("stored", "inverse_lengths", "heads", "tails"),
+    *("head_scales", "tail_scales", "tail_lengths"),
+)
+
+
+def _off(of_rows: float, of_query: float) -> float:
+    """How far a score can be off where a row and the query (of length 1) are off by these."""
+    return of_rows + of_query * (1 + of_rows) + _SLACK
+
+
+def _round(exact: FloatArray, codes: npt.NDArray[np.int8], scales: FloatArray) -> float:
+    """Round rows to int8 codes times a scale, in place; the length of the most it took away."""
+    scales[:] = np.abs(exact).max(axis=1, initial=0) / _CODE_MAX
+    codes[:] = np.rint(exact / np.maximum(scales, 1e-12)[:, None])
+    return float(np.linalg.norm(exact - codes * scales[:, None], axis=1).max(initial=0))
+
+
+def _kth_best(scores: FloatArray, k: int) -> float:
+    return float(np.partition(scores, len(scores) - k)[len(scores) - k])
+
+
+def _in_threads(work: Callable[[int, int], None], n: int, least: int) -> None:
+    """Call work(first, last) for parts of range(n), in threads where each has `least` to do."""
+    n_parts = min(_n_threads(), max(1, n // max(1, least)))
+    if n_parts == 1:
+        work(0, n)
+    else:
+        ends = np.linspace(0, n, n_parts + 1).astype(int).tolist()
+        list(_threads().map(work, ends[:-1], ends[1:]))
 
 
 def _n_threads() -> int:
