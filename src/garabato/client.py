@@ -121,12 +121,12 @@ class Client:
         self, path: str, query: Drawing | str | PathLike[str], options: dict[str, Any]
     ) -> dict[str, Any]:
         if isinstance(query, Drawing) and query.bitmap is None:
-            return self._send("POST", path, {"drawing": query.to_lists(), **options})
+            return dict(self._send("POST", path, {"drawing": query.to_lists(), **options}))
         if isinstance(query, Drawing):
             raise ServiceError("a drawing that is a bitmap is sent as a file: give its path")
         fields: dict[str, Any] = {name: orjson.dumps(value) for name, value in options.items()}
         fields["file"] = ("query", Path(query).read_bytes(), "application/octet-stream")
-        return self._send("POST", path, fields=fields)
+        return dict(self._send("POST", path, fields=fields))
 
     def _send(
         self,

@@ -54,9 +54,11 @@ def command(
     """
     from garabato.errors import MissingExtraError
     from garabato.gallery import open_gallery
+    from garabato.service.threads import set_thread_counts
 
     if gallery is not None:
         open_gallery(gallery, must_exist=True)  # a wrong name is told at once
+    set_thread_counts()
     try:
         from garabato.service.app import create_app
         from garabato.service.server import run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import time
 from collections import OrderedDict
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fastapi import Request
 
@@ -30,8 +30,8 @@ class Access:
         has its own name resolve to 127.0.0.1, or a proxy put before it, must not.
         """
         if self._settings.token is None and self._settings.is_local:
-            host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
-            if not is_loopback(host):
+            host = _urlsplit(f"//{request.headers.get('host', '')}").hostname
+            if not is_loopback(host or ""):
                 raise ProblemError(
                     403,
                     "this service was started for this machine only; set GARABATO_TOKEN to serve "
@@ -90,5 +90,13 @@ def _check_origin(request: Request) -> None:
     origin = request.headers.get("origin")
     if origin is None:
         return
-    if urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
+    if _urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
         raise ProblemError(403, "changes are taken from this service's own page only")
+
+
+def _urlsplit(url: str) -> SplitResult:
+    """The parts of a URL; of one that is none, nothing."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")

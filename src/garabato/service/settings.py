@@ -36,8 +36,6 @@ class Settings:
     #: Queries encoded together, and how long a busy service waits for more of them.
     batch_size: int = 32
     batch_window_ms: float = 2.0
-    #: Threads a batch is encoded with; 0 is one a core.
-    threads: int = 0
     #: Time to read a request and to begin its answer.
     request_timeout_s: float = 30.0
     #: Time to take the answer.

@@ -1,0 +1,236 @@
+"""Every mistake of a request is a problem document that names the field."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from running import Answer, Running
+
+from garabato.service.settings import Settings
+
+LINE = [[[0, 9], [0, 9]]]
+
+
+@pytest.fixture(scope="module")
+def strict(gallery_uri: str) -> Iterator[Running]:
+    """A service with low limits."""
+    limits = {"max_body_bytes": 20_000, "max_strokes": 5, "max_points": 50, "max_pixels": 10_000}
+    with Running(Settings(gallery=gallery_uri, **limits)) as running:
+        running.wait_until("/readyz")
+        yield running
+
+
+def problem(answer: Answer, status: int) -> dict[str, Any]:
+    assert answer.status == status, answer.body
+    assert answer.headers["content-type"] == "application/problem+json"
+    document = answer.json
+    assert document["status"] == status
+    assert {"type", "title", "detail"} <= set(document)
+    return document
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "text"),
+    [
+        ({"k": 3}, "drawing", "Field required"),
+        ({"drawing": []}, "drawing", "at least 1"),
+        ({"drawing": [[]]}, "drawing.0", "at least 2"),
+        ({"drawing": [[[1], [2]], [[1]]]}, "drawing.1", "at least 2"),
+        ({"drawing": [[[], []]]}, "drawing.0.0", "at least 1"),
+        ({"drawing": [[[1, 2], [3]]]}, "drawing", "stroke 1 has 2 xs but 1 ys"),
+        ({"drawing": [[["1"], [2]]]}, "drawing.0.0.0", "number"),
+        ({"drawing": [[[True], [2]]]}, "drawing.0.0.0", "number"),
+        ({"drawing": [[[1e9], [2]]]}, "drawing.0.0.0", "less than or equal"),
+        ({"drawing": {"x": 1}}, "drawing", "list"),
+        ({"drawing": "cat"}, "drawing", "list"),
+        ({"drawing": LINE, "k": 0}, "k", "greater than or equal to 1"),
+        ({"drawing": LINE, "k": 1e9}, "k", ""),
+        ({"drawing": LINE, "k": "3"}, "k", "integer"),
+        ({"drawing": LINE, "colour": 3}, "colour", "not permitted"),
+    ],
+)
+def test_a_wrong_field_of_classify_is_named(
+    service: Running, body: Any, field: str, text: str
+) -> None:
+    document = problem(service.post("/v1/classify", body), 422)
+    assert document["errors"][0]["field"] == field
+    assert text in document["errors"][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"k": 3}, "drawing"),
+        ({"drawing": LINE, "key_id": "5"}, "drawing"),
+        ({"drawing": LINE, "where": {"categry": ["cat"]}}, "where.categry"),
+        ({"drawing": LINE, "where": {"category": "cat"}}, "where.category"),
+        ({"drawing": LINE, "where": {"recognized": "yes"}}, "where.recognized"),
+        ({"drawing": LINE, "where": {"tags": []}}, "where.tags"),
+        ({"drawing": LINE, "predictions": -1}, "predictions"),
+        ({"key_id": ""}, "key_id"),
+    ],
+)
+def test_a_wrong_field_of_search_is_named(service: Running, body: Any, field: str) -> None:
+    assert problem(service.post("/v1/search", body), 422)["errors"][0]["field"] == field
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[", b"null", b"3", b'{"drawing": NaN}', b"\xff\xfe"])
+def test_a_body_that_is_no_object_of_json_is_told(service: Running, body: bytes) -> None:
+    headers = {"content-type": "application/json"}
+    answer = service.ask("POST", "/v1/classify", body=body, headers=headers)
+    assert answer.status in (400, 422)
+    problem(answer, answer.status)
+
+
+def test_a_body_of_another_type_is_told(service: Running) -> None:
+    answer = service.ask("POST", "/v1/classify", body=b"a=1", headers={"content-type": "text/csv"})
+    assert "application/json" in problem(answer, 415)["detail"]
+
+
+def test_deeply_nested_json_is_refused(service: Running) -> None:
+    body = b'{"drawing":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    headers = {"content-type": "application/json"}
+    problem(service.ask("POST", "/v1/classify", body=body, headers=headers), 400)
+
+
+def test_unknown_places_and_methods_are_problems(service: Running) -> None:
+    problem(service.get("/v1/nothing"), 404)
+    problem(service.get("/v1/classify"), 405)
+    problem(service.get("/v1/drawings/nothing"), 404)
+    problem(service.post("/v1/search", {"key_id": "nothing"}), 404)
+    problem(service.get("/v1/categories/nothing"), 404)
+    assert problem(service.get("/v1/drawings?limit=0"), 422)["errors"][0]["field"] == "limit"
+
+
+def test_too_many_strokes_points_and_bytes_are_refused(strict: Running) -> None:
+    many = {"drawing": LINE * 6}
+    assert "5 strokes" in problem(strict.post("/v1/classify", many), 422)["detail"]
+    long = {"drawing": [[[1.0] * 51, [1.0] * 51]]}
+    assert "50 points" in problem(strict.post("/v1/classify", long), 422)["detail"]
+    huge = {"drawing": [[[1.0] * 9_000, [1.0] * 9_000]]}
+    assert "20,000 bytes" in problem(strict.post("/v1/classify", huge), 413)["detail"]
+
+
+def test_a_body_that_does_not_say_how_long_it_is_is_cut_off(strict: Running) -> None:
+    def endless() -> Iterator[bytes]:
+        for _ in range(1_000):
+            yield b" " * 1_000
+
+    headers = {"content-type": "application/json", "transfer-encoding": "chunked"}
+    answer = strict.ask("POST", "/v1/classify", body=endless(), headers=headers)
+    problem(answer, 413)
+
+
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(strict: Running) -> None:
+    packed = io.BytesIO()
+    Image.fromarray(np.full((2_000, 2_000), 255, np.uint8)).save(packed, "png")
+    assert len(packed.getvalue()) < 20_000
+    answer = strict.ask("POST", "/v1/classify", fields={"file": ("a.png", packed.getvalue())})
+    assert problem(answer, 413)["errors"][0]["field"] == "file"
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [
+        (b"", 422),
+        (b"\x00\x01\x02", 415),
+        (b"hello", 422),
+        (b"<svg", 422),
+        (b"\x89PNG\r\n\x1a\n", 422),
+        (b"\x1f\x8b\x08\x00", 422),
+        (b'{"drawing": []}', 422),
+        (b"#!/bin/sh\nrm -rf /", 422),
+    ],
+)
+def test_a_file_without_a_drawing_is_told(service: Running, content: bytes, status: int) -> None:
+    answer = service.ask("POST", "/v1/search", fields={"file": ("cat.ndjson", content)})
+    assert problem(answer, status)["errors"][0]["field"] == "file"
+    assert "/tmp" not in answer.body.decode(), "names of our files are nobody's business"
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"k": "3"}, "file"),
+        ({"file": ("a", b'{"drawing": [[[1, 2], [3, 4]]]}'), "k": "three"}, "k"),
+        ({"file": ("a", b'{"drawing": [[[1, 2], [3, 4]]]}'), "k": "0"}, "k"),
+        ({"file": ("a", b'{"drawing": [[[1, 2], [3, 4]]]}'), "where": '{"x": 1}'}, "where.x"),
+        ({"file": ("a", b'{"drawing": [[[1, 2], [3, 4]]]}'), "drawing": "[]"}, "file"),
+    ],
+)
+def test_a_wrong_field_of_a_form_is_named(service: Running, fields: Any, field: str) -> None:
+    answer = service.ask("POST", "/v1/search", fields=fields)
+    assert problem(answer, 422)["errors"][0]["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"x"),
+        ("multipart/form-data; boundary=b", b""),
+        ("multipart/form-data; boundary=b", b"--b\r\n"),
+        ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data\r\n\r\nx"),
+        ("multipart/form-data; boundary=b", b"--b\r\n\r\n\r\n--b--\r\n"),
+        ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data; name=file"),
+        ("multipart/form-data; boundary=b", b"\x00" * 1_000),
+        ("multipart/form-data; boundary=" + "b" * 500, b"--b"),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="file"; filename="\xff"\r\n\r\nx\r\n'
+            b"--b--",
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="k"\r\n\r\n1\r\n' * 100 + b"--b--\r\n",
+        ),
+    ],
+)
+def test_malformed_forms_are_problems(service: Running, kind: str, body: bytes) -> None:
+    answer = service.ask("POST", "/v1/classify", body=body, headers={"content-type": kind})
+    assert 400 <= answer.status < 500, answer.body
+    problem(answer, answer.status)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../settings.py",
+        "/static/..%2f..%2fsettings.py",
+        "/static/%2e%2e/app.py",
+        "/static//etc/passwd",
+        "/static/%00",
+        "/static/script/..",
+        "/..%2f..%2fetc/passwd",
+    ],
+)
+def test_no_path_reaches_the_file_system(service: Running, path: str) -> None:
+    import http.client
+
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=30)
+    connection.request("GET", path)  # as it is: urllib3 would tidy it up
+    answer = connection.getresponse()
+    assert answer.status == 404
+    assert json.loads(answer.read())["status"] == 404
+    connection.close()
+
+
+def test_the_disk_full_is_told_without_details(
+    make_gallery: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from garabato.errors import StorageError
+
+    with Running(Settings(gallery=make_gallery())) as running:
+        running.wait_until("/readyz")
+
+        def refuse(*_: object, **__: object) -> None:
+            raise StorageError("cannot write /secret/place: the disk is full")
+
+        monkeypatch.setattr(running.service.gallery, "add", refuse)
+        answer = running.post("/v1/drawings", {"drawing": LINE})
+        assert "/secret" not in json.dumps(problem(answer, 507))

@@ -1,0 +1,83 @@
+"""Categories, their pages and the map over HTTP."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+from running import Running
+
+from garabato.drawing import Drawing
+from garabato.service.settings import Settings
+
+
+def test_categories_are_those_of_the_gallery(service: Running, drawings: list[Drawing]) -> None:
+    answer = service.get("/v1/categories").json
+    counts = {entry["category"]: entry["n_drawings"] for entry in answer["categories"]}
+    assert counts == Counter(drawing.category for drawing in drawings)
+    assert answer["countries"] == sorted({drawing.country for drawing in drawings})
+    assert len(answer["known"]) == 345
+
+
+def test_a_category_page_shows_drawings_of_the_category(
+    service: Running, drawings: list[Drawing]
+) -> None:
+    category = drawings[0].category
+    page = service.get(f"/v1/categories/{category}").json
+    own = {drawing.key_id for drawing in drawings if drawing.category == category}
+    assert page["n_drawings"] == len(own)
+    assert page["typical"]
+    assert {document["key_id"] for document in page["typical"] + page["odd"]} <= own
+    assert category not in {entry["category"] for entry in page["confused_with"]}
+    assert sum(entry["share"] for entry in page["confused_with"]) <= 1.001
+
+
+def test_the_map_is_made_once_and_kept(
+    make_gallery: Callable[[], str], drawings: list[Drawing]
+) -> None:
+    pytest.importorskip("umap")
+    uri = make_gallery()
+    with Running(Settings(gallery=uri)) as running:
+        running.wait_until("/readyz")
+        running.wait_until("/v1/categories")
+        first = running.get("/v1/map")
+        assert first.status == 503
+        assert "stage" in first.json
+        made = running.wait_until("/v1/map", timeout_s=600)
+        document = made.json
+        key_ids = {drawing.key_id: drawing.category for drawing in drawings}
+        assert document["n"] == len(key_ids)
+        assert set(document["key_id"]) == set(key_ids)
+        for name in ("category", "x", "y", "key_id"):
+            assert len(document[name]) == document["n"]
+        named = [document["categories"][i] for i in document["category"]]
+        assert named == [key_ids[key_id] for key_id in document["key_id"]]
+        assert min(document["x"] + document["y"]) >= 0
+        assert max(document["x"] + document["y"]) <= 65_535
+        again = running.get("/v1/map", headers={"if-none-match": made.headers["etag"]})
+        assert again.status == 304
+        zipped = running.get("/v1/map", headers={"accept-encoding": "gzip"}, decode_content=False)
+        assert json.loads(gzip.decompress(zipped.body)) == document
+        gone = document["key_id"][0]
+        assert running.post(f"/v1/drawings/{gone}/hide", {}).status == 204
+        assert gone not in running.get("/v1/map").json["key_id"]
+    with Running(Settings(gallery=uri)) as running:
+        running.wait_until("/readyz")
+        running.wait_until("/v1/categories")
+        assert running.get("/v1/map").status == 200, "it was kept"
+
+
+def test_without_the_extra_the_map_says_what_to_install(
+    make_gallery: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with Running(Settings(gallery=make_gallery())) as running:
+        running.wait_until("/readyz")
+        running.wait_until("/v1/categories")
+        answer = running.get("/v1/map")
+        assert answer.status == 501
+        assert "pip install 'garabato[map]'" in answer.json["detail"]

@@ -1,0 +1,69 @@
+"""garabato.Client against a real service."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from running import Running
+from sketches import sketch
+
+import garabato
+from garabato.drawing import Drawing
+from garabato.formats import write_drawings
+
+
+@pytest.fixture(scope="module")
+def client(service: Running) -> garabato.Client:
+    return garabato.Client(service.url)
+
+
+def test_it_classifies_and_searches_drawings_and_files(
+    client: garabato.Client, drawings: list[Drawing], tmp_path: Path
+) -> None:
+    query = drawings[3]
+    file = tmp_path / "query.ndjson"
+    write_drawings(file, [query])
+    assert client.classify(file, k=2) == client.classify(query, k=2)
+    (hit,) = client.search(query, k=1)
+    assert (hit.key_id, hit.category, hit.country) == (query.key_id, query.category, query.country)
+    assert hit.drawing.to_lists() == query.to_lists()
+    assert client.search(file, k=1)[0].key_id == query.key_id
+    where = {"category": [drawings[-1].category]}
+    assert {hit.category for hit in client.search(query, where=where)} == set(where["category"])
+    assert query.key_id not in {hit.key_id for hit in client.search_like(query.key_id, k=5)}
+
+
+def test_it_stores_lists_hides_and_deletes(
+    client: garabato.Client, drawings: list[Drawing]
+) -> None:
+    new = sketch("lollipop", 9)
+    (key_id,) = client.add([new], tags=["mine"])
+    assert client.get(key_id).to_lists() == new.to_lists()
+    assert client.categories()["lollipop"] == 1
+    assert [d.key_id for d in client.drawings(category="lollipop")] == [key_id]
+    assert len(list(client.drawings())) == len(drawings) + 1
+    client.hide(key_id, "a test")
+    with pytest.raises(garabato.ServiceError, match="there is no drawing") as missing:
+        client.get(key_id)
+    assert missing.value.status == 404
+    client.restore(key_id)
+    client.delete(key_id)
+
+
+def test_errors_are_the_servers_words(client: garabato.Client) -> None:
+    with pytest.raises(garabato.ServiceError, match=r"k: .*greater") as wrong:
+        client.classify(Drawing([[[0, 1], [0, 1]]]), k=0)
+    assert wrong.value.problem["errors"][0]["field"] == "k"
+
+
+def test_no_answer_is_told_with_the_address() -> None:
+    with pytest.raises(garabato.ServiceError, match=r"no answer from http://127\.0\.0\.1:9"):
+        garabato.Client("http://127.0.0.1:9", timeout_s=1).categories()
+
+
+def test_the_client_loads_no_torch() -> None:
+    code = "import sys, garabato; garabato.Client('http://x'); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

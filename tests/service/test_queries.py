@@ -1,0 +1,132 @@
+"""Asking what a drawing is and what is like it."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from running import Running
+
+from garabato.drawing import Drawing, DrawingBatch
+from garabato.encoder import Encoder
+from garabato.formats import write_drawings
+from garabato.gallery import open_gallery
+from garabato.render import RenderSpec, render_batch
+
+
+def test_classify_says_what_the_encoder_says(
+    service: Running, shipped_encoder: Encoder, drawings: list[Drawing]
+) -> None:
+    answer = service.post("/v1/classify", {"drawing": drawings[0].to_lists(), "k": 3})
+    assert answer.status == 200
+    expected = shipped_encoder.classify(drawings[0], k=3)
+    assert [p["category"] for p in answer.json["predictions"]] == [p.category for p in expected]
+    for given, wanted in zip(answer.json["predictions"], expected, strict=True):
+        assert given["probability"] == pytest.approx(wanted.probability, abs=1e-4)
+    threshold = shipped_encoder.unsure_below or 0.5
+    assert answer.json["unsure"] is (expected[0].probability < threshold)
+    assert answer.json["took_ms"] > 0
+
+
+def test_search_finds_what_the_gallery_finds(
+    service: Running, shipped_encoder: Encoder, gallery_uri: str, drawings: list[Drawing]
+) -> None:
+    query = drawings[5].replace(key_id=None)
+    hits = service.post("/v1/search", {"drawing": query.to_lists(), "k": 7}).json["hits"]
+    expected = open_gallery(gallery_uri, encoder=shipped_encoder).search(query, k=7)
+    assert [hit["key_id"] for hit in hits] == [hit.key_id for hit in expected]
+    assert hits[0]["key_id"] == drawings[5].key_id
+    assert hits[0]["score"] == pytest.approx(1.0, abs=1e-3)
+    assert hits[0]["drawing"] == drawings[5].to_lists()
+    assert hits[0]["country"] == drawings[5].country
+
+
+def test_one_request_searches_and_classifies(service: Running, drawings: list[Drawing]) -> None:
+    body = {"drawing": drawings[0].to_lists(), "k": 1, "predictions": 2}
+    answer = service.post("/v1/search", body).json
+    alone = service.post("/v1/classify", {"drawing": body["drawing"], "k": 2}).json
+    assert answer["predictions"] == [
+        {"category": p["category"], "probability": pytest.approx(p["probability"], abs=1e-4)}
+        for p in alone["predictions"]
+    ]
+    assert answer["unsure"] == alone["unsure"]
+
+
+def test_a_stored_drawing_is_a_query_and_no_hit_of_its_own(
+    service: Running, drawings: list[Drawing]
+) -> None:
+    hits = service.post("/v1/search", {"key_id": drawings[0].key_id, "k": 100}).json["hits"]
+    assert len(hits) == len(drawings) - 1
+    assert drawings[0].key_id not in {hit["key_id"] for hit in hits}
+
+
+def test_filters_hold_for_every_hit(service: Running, drawings: list[Drawing]) -> None:
+    where = {"category": [drawings[0].category], "recognized": True}
+    body = {"drawing": drawings[-1].to_lists(), "k": 100, "where": where}
+    hits = service.post("/v1/search", body).json["hits"]
+    wanted = {d.key_id for d in drawings if d.category == drawings[0].category and d.recognized}
+    assert {hit["key_id"] for hit in hits} == wanted
+
+
+@pytest.mark.parametrize("suffix", [".ndjson", ".svg", ".bin", ".npz", ".png", ".jpg", ".npy"])
+def test_a_file_of_any_format_is_a_query(
+    service: Running, drawings: list[Drawing], tmp_path: Path, suffix: str
+) -> None:
+    content = file_with(drawings[0], tmp_path, suffix)
+    fields = {"file": ("../../etc/passwd", content), "k": "3"}
+    answer = service.ask("POST", "/v1/search", fields=fields)
+    assert answer.status == 200, answer.body
+    assert len(answer.json["hits"]) == 3
+    assert answer.json["drawing"], "what was understood as strokes"
+    again = service.post("/v1/search", {"drawing": answer.json["drawing"], "k": 3}).json
+    assert [hit["key_id"] for hit in again["hits"]] == [h["key_id"] for h in answer.json["hits"]]
+    if suffix in (".ndjson", ".svg", ".bin"):  # strokes, not pixels: the drawing itself
+        assert answer.json["hits"][0]["key_id"] == drawings[0].key_id
+
+
+def test_the_form_takes_the_other_fields_as_json(
+    service: Running, drawings: list[Drawing], tmp_path: Path
+) -> None:
+    where = {"category": [drawings[0].category]}
+    fields = {
+        "file": ("q", file_with(drawings[-1], tmp_path, ".ndjson")),
+        "where": json.dumps(where),
+        "predictions": "1",
+    }
+    answer = service.ask("POST", "/v1/search", fields=fields).json
+    assert {hit["category"] for hit in answer["hits"]} == {drawings[0].category}
+    assert len(answer["predictions"]) == 1
+
+
+def test_many_at_once_get_what_they_get_alone(service: Running, drawings: list[Drawing]) -> None:
+    bodies = [{"drawing": d.to_lists(), "k": 3} for d in drawings[:24]]
+    alone = [service.post("/v1/search", body).json["hits"] for body in bodies]
+    with ThreadPoolExecutor(24) as threads:
+        together = list(threads.map(lambda body: service.post("/v1/search", body).json, bodies))
+    for one, other in zip(alone, together, strict=True):
+        assert one[0]["key_id"] == other["hits"][0]["key_id"]
+        assert [h["score"] for h in one] == pytest.approx(
+            [h["score"] for h in other["hits"]], abs=1e-3
+        )
+    text = service.get("/metrics").body.decode()
+    (count,) = [x for x in text.splitlines() if x.startswith("garabato_batch_size_count")]
+    (total,) = [x for x in text.splitlines() if x.startswith("garabato_batch_size_sum")]
+    assert float(total.split()[1]) > float(count.split()[1]), "no two were ever encoded together"
+
+
+def file_with(drawing: Drawing, folder: Path, suffix: str) -> bytes:
+    """The bytes of a file of that format which holds the drawing."""
+    file = folder / f"drawing{suffix}"
+    spec = RenderSpec(size_px=28 if suffix == ".npy" else 200, line_width=0.05)
+    image = render_batch(DrawingBatch.from_drawings([drawing]), spec)[0]
+    if suffix in (".png", ".jpg"):
+        Image.fromarray(255 - image).save(file)
+    elif suffix == ".npy":
+        np.save(file, image.reshape(1, -1))
+    else:
+        write_drawings(file, [drawing])
+    return file.read_bytes()

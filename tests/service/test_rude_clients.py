@@ -1,0 +1,109 @@
+"""Clients that are slow, go away or never speak hold up nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from running import Running
+
+from garabato.service.settings import Settings
+
+QUERY = json.dumps({"drawing": [[[0, 9, 30], [0, 9, 7]]], "k": 3}).encode()
+HEAD = (
+    b"POST /v1/search HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+    b"content-length: %d\r\n\r\n" % len(QUERY)
+)
+
+
+@pytest.fixture(scope="module")
+def hasty(gallery_uri: str) -> Iterator[Running]:
+    """A service that waits for nobody for long."""
+    settings = Settings(gallery=gallery_uri, idle_timeout_s=2.0, request_timeout_s=8.0)
+    with Running(settings) as running:
+        running.wait_until("/readyz")
+        yield running
+
+
+def connect(running: Running) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", running.port), timeout=60)
+
+
+def read_all(connection: socket.socket) -> bytes:
+    parts = []
+    with contextlib.suppress(ConnectionResetError):
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b"".join(parts)
+
+
+def test_a_connection_that_says_nothing_is_closed(hasty: Running) -> None:
+    with connect(hasty) as connection:
+        assert read_all(connection) == b""
+
+
+def test_a_head_that_comes_drop_by_drop_is_closed(hasty: Running) -> None:
+    with connect(hasty) as connection:
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            for byte in HEAD:
+                connection.sendall(bytes([byte]))
+                time.sleep(0.1)
+        with contextlib.suppress(ConnectionResetError):
+            assert read_all(connection) == b""
+
+
+def test_a_body_that_does_not_come_is_answered_408(hasty: Running) -> None:
+    with connect(hasty) as connection:
+        connection.sendall(HEAD + QUERY[:10])
+        answer = read_all(connection)
+        assert answer.startswith(b"HTTP/1.1 408 ")
+        assert b"application/problem+json" in answer
+
+
+def test_many_clients_that_go_away_in_mid_request_leave_nothing_behind(hasty: Running) -> None:
+    for n in range(60):
+        with connect(hasty) as connection:
+            connection.sendall((HEAD + QUERY)[: 20 * n])
+    for _ in range(20):  # after the request, before the answer
+        with connect(hasty) as connection:
+            connection.sendall(HEAD + QUERY)
+    deadline = time.monotonic() + 60
+    while hasty.service.metrics.in_flight._value.get() > 0:
+        assert time.monotonic() < deadline, "requests of clients that are gone are still in flight"
+        time.sleep(0.1)
+    assert hasty.ask("POST", "/v1/search", json.loads(QUERY)).status == 200
+
+
+def test_hundreds_of_idle_connections_do_not_hold_up_a_query(gallery_uri: str) -> None:
+    with Running(Settings(gallery=gallery_uri, idle_timeout_s=60.0)) as running:
+        running.wait_until("/readyz")
+        with contextlib.ExitStack() as stack:
+            for _ in range(300):
+                stack.enter_context(connect(running))
+            assert running.ask("POST", "/v1/search", json.loads(QUERY)).status == 200
+
+
+def test_more_queries_than_may_wait_are_told_to_come_back(gallery_uri: str) -> None:
+    with Running(Settings(gallery=gallery_uri, max_waiting=1, batch_size=1)) as running:
+        running.wait_until("/readyz")
+
+        async def ask_many() -> list[bytes]:
+            async def ask() -> bytes:
+                reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+                writer.write(HEAD.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n") + QUERY)
+                answer = await reader.read()
+                writer.close()
+                return answer
+
+            return await asyncio.gather(*(ask() for _ in range(40)))
+
+        answers = asyncio.run(ask_many())
+        refused = [answer for answer in answers if answer.startswith(b"HTTP/1.1 503 ")]
+        assert len(refused) + sum(a.startswith(b"HTTP/1.1 200 ") for a in answers) == 40
+        assert refused, "all forty were taken"
+        assert all(b"retry-after: 1" in answer for answer in refused)

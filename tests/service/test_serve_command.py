@@ -1,0 +1,60 @@
+"""`garabato serve` as people start it: one line to open, JSON logs, a graceful end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import urllib3
+from click.testing import CliRunner
+from test_survives_kill import start, wait_until_ready
+
+from garabato.cli import main
+
+
+def test_it_serves_logs_json_and_ends_gracefully(
+    make_gallery: Callable[[], str], tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = start(make_gallery(), port, tmp_path / "log")
+    try:
+        wait_until_ready(port, process)
+        body = json.dumps({"drawing": [[[0, 9], [0, 9]]]})
+        answer = urllib3.request(
+            "POST",
+            f"http://127.0.0.1:{port}/v1/search",
+            body=body,
+            headers={"content-type": "application/json"},
+        )
+        assert answer.status == 200
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(60) in (0, -signal.SIGTERM)
+    finally:
+        process.kill()
+        process.wait()
+    first, *lines = (tmp_path / "log").read_text().splitlines()
+    assert f"http://127.0.0.1:{port}/" in first
+    records = [json.loads(line) for line in lines]
+    (searched,) = [record for record in records if record.get("route") == "/v1/search"]
+    assert (searched["status"], searched["method"]) == (200, "POST")
+    assert {"time", "level", "took_ms", "bytes_out", "client"} <= set(searched)
+    assert records[-1]["message"].startswith("Finished server process")
+
+
+def test_a_wrong_gallery_is_told_before_anything_starts(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["serve", "--gallery", str(tmp_path / "none")])
+    assert done.exit_code == 1
+    assert "there is no gallery" in done.output
+
+
+def test_a_wrong_variable_is_named(gallery_uri: str) -> None:
+    given = {"GARABATO_MAX_POINTS": "many"}
+    done = CliRunner().invoke(main, ["serve", "--gallery", gallery_uri], env=given)
+    assert done.exit_code == 1
+    assert "GARABATO_MAX_POINTS is a whole number, not 'many'" in done.output

@@ -1,0 +1,66 @@
+"""What a service can be told."""
+
+from __future__ import annotations
+
+import pytest
+
+from garabato.errors import InputError
+from garabato.service.settings import Settings, is_loopback
+
+
+def test_options_come_before_variables_and_these_before_defaults() -> None:
+    variables = {"GARABATO_PORT": "9000", "GARABATO_HOST": "::1", "GARABATO_TOKEN": "", "PATH": "x"}
+    settings = Settings.from_environment({"port": 7000, "host": None}, variables)
+    assert (settings.port, settings.host, settings.token) == (7000, "::1", None)
+    assert settings.max_points == Settings().max_points
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [
+        ("VISITORS_MAY_HIDE", "true", True),
+        ("VISITORS_MAY_HIDE", "0", False),
+        ("BATCH_WINDOW_MS", "1.5", 1.5),
+        ("MAX_BODY_BYTES", "1000", 1000),
+        ("GALLERY", "http://milvus:19530/drawings", "http://milvus:19530/drawings"),
+    ],
+)
+def test_variables_are_read_as_what_they_set(variable: str, text: str, value: object) -> None:
+    settings = Settings.from_environment({}, {f"GARABATO_{variable}": text})
+    assert getattr(settings, variable.lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("PORT", "eighty"),
+        ("PORT", "-1"),
+        ("VISITORS_MAY_HIDE", "perhaps"),
+        ("BATCH_SIZE", "0"),
+        ("TOKEN", "short"),
+        ("IDLE_TIMEOUT_S", "soon"),
+    ],
+)
+def test_a_variable_that_makes_no_sense_is_named(variable: str, text: str) -> None:
+    with pytest.raises(InputError, match=f"(?i){variable}"):
+        Settings.from_environment({}, {f"GARABATO_{variable}": text})
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("127.9.9.9", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("localhost", True),
+        ("localhost.", True),
+        ("0.0.0.0", False),
+        ("::", False),
+        ("10.0.0.1", False),
+        ("localhost.evil.example", False),
+        ("", False),
+    ],
+)
+def test_only_addresses_of_this_machine_are_loopback(host: str, expected: bool) -> None:
+    assert is_loopback(host) is expected

@@ -1,0 +1,103 @@
+"""Storing, listing and deleting drawings over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from running import Running
+from sketches import sketch
+
+from garabato.drawing import Drawing
+from garabato.encoder import Encoder
+from garabato.gallery import open_gallery
+from garabato.service import census
+from garabato.service.settings import Settings
+
+
+def test_what_is_added_is_found_at_once_and_gone_when_deleted(service: Running) -> None:
+    new = sketch("lollipop", 1).to_lists()
+    added = service.post("/v1/drawings", {"drawing": new, "category": "lollipop", "tags": ["mine"]})
+    assert added.status == 201
+    (key_id,) = added.json["key_ids"]
+    hit = service.post("/v1/search", {"drawing": new, "k": 1}).json["hits"][0]
+    assert (hit["key_id"], hit["category"], hit["tags"]) == (key_id, "lollipop", ["mine"])
+    assert service.get(f"/v1/drawings/{key_id}").json["drawing"] == new
+    counts = service.get("/v1/categories").json["categories"]
+    assert {"category": "lollipop", "n_drawings": 1} in counts
+    tagged = {"drawing": new, "where": {"tags": ["mine"]}}
+    assert len(service.post("/v1/search", tagged).json["hits"]) == 1
+
+    assert service.ask("DELETE", f"/v1/drawings/{key_id}").status == 204
+    assert service.get(f"/v1/drawings/{key_id}").status == 404
+    assert service.ask("DELETE", f"/v1/drawings/{key_id}").status == 404
+    assert service.post("/v1/search", tagged).json["hits"] == []
+    assert "lollipop" not in str(service.get("/v1/categories").json["categories"])
+
+
+def test_the_same_strokes_are_stored_once(service: Running) -> None:
+    body = {"drawing": [[[0, 500, 1000.5], [0, 700, 20]]], "category": "line"}
+    first = service.post("/v1/drawings", body).json["key_ids"]
+    assert service.post("/v1/drawings", body).json["key_ids"] == first
+    assert service.ask("DELETE", f"/v1/drawings/{first[0]}").status == 204
+
+
+def test_a_list_is_stored_with_what_belongs_to_each(service: Running) -> None:
+    new = [sketch("stairs", n).to_lists() for n in range(3)]
+    listed = [
+        {"drawing": new[0], "category": "stairs"},
+        {"drawing": new[1], "category": "zigzag", "tags": ["a"]},
+        {"drawing": new[2]},
+    ]
+    key_ids = service.post("/v1/drawings", {"drawings": listed}).json["key_ids"]
+    stored = [service.get(f"/v1/drawings/{key_id}").json for key_id in key_ids]
+    assert [document["drawing"] for document in stored] == new
+    assert [document["category"] for document in stored] == ["stairs", "zigzag", None]
+    for key_id in key_ids:
+        service.ask("DELETE", f"/v1/drawings/{key_id}")
+
+
+def test_pages_together_are_all_drawings_that_pass(
+    service: Running, drawings: list[Drawing]
+) -> None:
+    category = drawings[0].category
+    seen: list[str] = []
+    after = ""
+    while True:
+        page = service.get(f"/v1/drawings?category={category}&limit=5{after}").json
+        assert len(page["drawings"]) <= 5
+        seen += [document["key_id"] for document in page["drawings"]]
+        if page["next"] is None:
+            break
+        after = f"&after={page['next']}"
+    assert seen == sorted(d.key_id for d in drawings if d.category == category)
+    of_country = service.get("/v1/drawings?country=DE&limit=500").json["drawings"]
+    assert {d["key_id"] for d in of_country} == {d.key_id for d in drawings if d.country == "DE"}
+
+
+def test_what_another_process_writes_is_found(
+    make_gallery: Callable[[], str], shipped_encoder: Encoder, monkeypatch
+) -> None:
+    monkeypatch.setattr(census, "RECOUNT_AFTER_S", 0.0)
+    uri = make_gallery()
+    new = sketch("hourglass", 4)
+    with Running(Settings(gallery=uri)) as running:
+        running.wait_until("/readyz")
+        running.wait_until("/v1/categories")
+        open_gallery(uri, encoder=shipped_encoder).add([new])
+        query = {"drawing": new.to_lists(), "k": 1}
+        assert running.post("/v1/search", query).json["hits"][0]["key_id"] == new.key_id
+        running.wait_until("/v1/categories/hourglass")
+
+
+def test_all_that_was_stored_is_there_after_a_restart(
+    make_gallery: Callable[[], str], tmp_path: Path
+) -> None:
+    uri = make_gallery()
+    new = sketch("envelope", 4).to_lists()
+    with Running(Settings(gallery=uri)) as running:
+        running.wait_until("/readyz")
+        (key_id,) = running.post("/v1/drawings", {"drawing": new}).json["key_ids"]
+    with Running(Settings(gallery=uri)) as running:
+        running.wait_until("/readyz")
+        assert running.get(f"/v1/drawings/{key_id}").json["drawing"] == new

@@ -1,0 +1,90 @@
+"""kill -9 while drawings are being stored: everything acknowledged is there afterwards."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import urllib3
+from sketches import sketch
+
+from garabato.gallery import open_gallery
+
+N_WRITERS = 4
+ACKNOWLEDGED_BEFORE_KILL = 12
+
+
+def test_everything_acknowledged_is_there_after_kill_9(
+    make_gallery: Callable[[], str], tmp_path: Path
+) -> None:
+    uri = make_gallery()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    acknowledged: dict[str, list] = {}
+    process = start(uri, port, tmp_path / "log")
+    try:
+        wait_until_ready(port, process)
+        numbers = itertools.count()
+
+        def write() -> None:
+            pool = urllib3.PoolManager(retries=False, timeout=60)
+            while True:
+                drawing = sketch("zigzag", next(numbers)).to_lists()
+                body = json.dumps({"drawing": drawing, "category": "zigzag"})
+                headers = {"content-type": "application/json"}
+                try:
+                    url = f"http://127.0.0.1:{port}/v1/drawings"
+                    answer = pool.request("POST", url, body=body, headers=headers)
+                except urllib3.exceptions.HTTPError:
+                    return
+                assert answer.status == 201, answer.data
+                acknowledged[json.loads(answer.data)["key_ids"][0]] = drawing
+
+        writers = [threading.Thread(target=write) for _ in range(N_WRITERS)]
+        for writer in writers:
+            writer.start()
+        deadline = time.monotonic() + 120
+        while len(acknowledged) < ACKNOWLEDGED_BEFORE_KILL:
+            assert time.monotonic() < deadline, "writing is too slow"
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+        for writer in writers:
+            writer.join(60)
+    finally:
+        process.kill()
+        process.wait()
+    assert len(acknowledged) >= ACKNOWLEDGED_BEFORE_KILL
+    gallery = open_gallery(uri, must_exist=True)
+    stored = {drawing.key_id: drawing.to_lists() for drawing in gallery.get(list(acknowledged))}
+    assert stored == acknowledged
+
+
+def start(uri: str, port: int, log: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "garabato", "serve", "--gallery", uri, "--port", str(port)]
+    environment = os.environ | {"GARABATO_WRITES_PER_MINUTE": "1000000"}
+    with open(log, "wb") as file:
+        return subprocess.Popen(command, env=environment, stderr=file)
+
+
+def wait_until_ready(port: int, process: subprocess.Popen) -> None:
+    pool = urllib3.PoolManager(retries=False, timeout=10)
+    deadline = time.monotonic() + 180
+    while True:
+        assert process.poll() is None, "the service ended"
+        assert time.monotonic() < deadline, "the service is not ready"
+        try:
+            if pool.request("GET", f"http://127.0.0.1:{port}/readyz").status == 200:
+                return
+        except urllib3.exceptions.HTTPError:
+            pass
+        time.sleep(0.1)
