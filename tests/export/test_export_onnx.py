@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from networks import CATEGORIES, KINDS, make_encoder
+from sketches import SKETCH_CATEGORIES, make_drawings
+
+from garabato.drawing import DrawingBatch
+from garabato.encoder import Encoder, load_encoder
+from garabato.engines.onnx import OnnxEngine
+from garabato.errors import EncoderError, EncoderMismatchError
+from garabato.export import export_onnx
+from garabato.gallery import open_gallery
+from garabato.render import render_batch
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+SKETCHES = DrawingBatch.from_drawings(make_drawings(SKETCH_CATEGORIES[:10], 4, seed=1))
+
+
+def assert_same_answers(one: Encoder, other: Encoder, drawings: DrawingBatch) -> None:
+    """Within 1e-4: logits, probabilities, embeddings of length 1."""
+    images = render_batch(drawings, one.spec)
+    for a, b in zip(one.engine.run(images), other.engine.run(images), strict=True):
+        scale = np.linalg.norm(a, axis=1, keepdims=True) if a.shape[1] != len(one.categories) else 1
+        np.testing.assert_allclose(a / scale, b, atol=1e-4)
+    expected, found = one.predict(drawings), other.predict(drawings)
+    np.testing.assert_allclose(found.embeddings, expected.embeddings, atol=1e-4)
+    np.testing.assert_allclose(found.probabilities, expected.probabilities, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Encoder, Path]:
+    """A small encoder and its ONNX form."""
+    encoder = make_encoder("skfast")
+    path = tmp_path_factory.mktemp("onnx") / "encoder.onnx"
+    export_onnx(encoder, path)
+    return encoder, path
+
+
+@pytest.mark.parametrize(("name", "style"), KINDS)
+def test_every_model_answers_in_onnx_form_as_by_pytorch(name, style, tmp_path):
+    encoder = make_encoder(name, style)
+    export_onnx(encoder, tmp_path / "encoder.onnx")
+    loaded = load_encoder(tmp_path / "encoder.onnx")
+    assert isinstance(loaded.engine, OnnxEngine)
+    assert_same_answers(encoder, loaded, SKETCHES)
+
+
+def test_the_encoder_that_ships_answers_the_same_on_real_drawings(quickdraw, tmp_path):
+    from garabato.formats import read_drawings
+
+    files = sorted((quickdraw / "simplified").glob("*.ndjson"))[::15]
+    drawings = [next(iter(read_drawings(file))) for file in files]
+    encoder = load_encoder(precision="float32")
+    export_onnx(encoder, tmp_path / "encoder.onnx")
+    assert_same_answers(
+        encoder, load_encoder(tmp_path / "encoder.onnx"), DrawingBatch.from_drawings(drawings)
+    )
+
+
+def test_one_drawing_and_many_go_through_the_same_file(exported):
+    loaded = load_encoder(exported[1])
+    together = loaded.embed(SKETCHES)
+    alone = np.concatenate([loaded.embed(drawing) for drawing in SKETCHES])
+    np.testing.assert_allclose(alone, together, atol=1e-5)
+
+
+def test_the_file_carries_all_an_encoder_knows(exported):
+    encoder, path = exported
+    loaded = load_encoder(path)
+    assert loaded.description() == encoder.description()
+    assert loaded.spec == encoder.spec
+    assert loaded.categories == CATEGORIES
+    assert (loaded.temperature, loaded.unsure_below, loaded.unsure_precision) == (1.3, 0.4, 0.9)
+    assert loaded.fingerprint == encoder.fingerprint
+    assert loaded.embedding_dim == encoder.embedding_dim
+    assert loaded.n_parameters == encoder.n_parameters
+    assert loaded.device == "cpu"
+
+
+def test_other_programs_find_the_metadata_as_json(exported):
+    model = onnx.load(exported[1])
+    onnx.checker.check_model(model)
+    (entry,) = [e for e in model.metadata_props if e.key == "garabato.encoder"]
+    header = json.loads(entry.value)
+    assert header["categories"] == CATEGORIES
+    assert header["render"]["size_px"] == 32
+    assert [i.name for i in model.graph.input] == ["images"]
+    assert [o.name for o in model.graph.output] == ["logits", "embeddings"]
+
+
+def test_weights_are_kept_in_half_precision(exported):
+    encoder, path = exported
+    assert path.stat().st_size < 2.2 * encoder.n_parameters + 20_000
+
+
+def test_a_gallery_takes_the_onnx_form_of_the_encoder_that_filled_it(exported, tmp_path):
+    encoder, path = exported
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    gallery.add(SKETCHES)
+    reopened = open_gallery(str(tmp_path / "g"), encoder=load_encoder(path))
+    hits = reopened.search(SKETCHES[7], k=1)
+    assert hits[0].score == pytest.approx(1, abs=1e-4)
+    other = make_encoder("skfast", "order")
+    with pytest.raises(EncoderMismatchError):
+        open_gallery(str(tmp_path / "g"), encoder=other)
+
+
+def test_an_encoder_in_onnx_form_is_not_saved_or_exported_again(exported, tmp_path):
+    loaded = load_encoder(exported[1])
+    with pytest.raises(EncoderError, match=r"load the \.safetensors file"):
+        loaded.save(tmp_path / "encoder.safetensors")
+    with pytest.raises(EncoderError, match=r"load the \.safetensors file"):
+        export_onnx(loaded, tmp_path / "again.onnx")
+
+
+@pytest.mark.parametrize("kept", [0, 4, 1000, 20_000])
+def test_a_truncated_file_is_said(exported, tmp_path, kept):
+    path = tmp_path / "cut.onnx"
+    path.write_bytes(exported[1].read_bytes()[:kept])
+    with pytest.raises(EncoderError, match=r"cut\.onnx is .*garabato export onnx"):
+        load_encoder(path)
+
+
+def test_another_projects_onnx_file_is_said(exported, tmp_path):
+    model = onnx.load(exported[1])
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "other.onnx")
+    with pytest.raises(EncoderError, match="not an encoder of garabato"):
+        load_encoder(tmp_path / "other.onnx")
