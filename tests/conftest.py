@@ -49,5 +49,5 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GARABATO_MILVUS_TOKEN", TOKEN)
         yield server
-    server.stop()
+    server.kill()
     shutil.rmtree(folder, ignore_errors=True)

@@ -52,13 +52,10 @@ class MilvusServer:
         self._wait_until_healthy()
 
     def kill(self) -> None:
-        """As a power cut would: no goodbye, nothing written out."""
+        """No goodbye, nothing written out."""
         self._server.server_proc.kill()
         self._server.server_proc.wait()
-
-    def stop(self) -> None:
-        if self._server is not None:
-            self._server.stop()
+        self._server.stop()
 
     def _write_etcd_config(self, port: int, peer_port: int) -> Path:
         client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer_port}"

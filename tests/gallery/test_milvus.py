@@ -279,7 +279,6 @@ def test_a_server_killed_and_started_again_keeps_what_it_acknowledged_and_the_fi
     filling.start()
     some_are_in.wait()
     milvus.kill()
-    milvus.stop()
     milvus.start()
     relay.target_port = milvus.port
     filling.join()

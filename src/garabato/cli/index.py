@@ -30,6 +30,13 @@ if TYPE_CHECKING:
     metavar="T[,T]",
     help="Tags for the new drawings, to filter by.",
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    help="Embed on this machine, or on a Ray cluster (RAY_ADDRESS).",
+)
 @click.option("--strict", is_flag=True, help="Stop at the first unreadable line.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def command(
@@ -39,6 +46,7 @@ def command(
     source: Path | None,
     uri: str,
     tags: list[str] | None,
+    engine: str,
     strict: bool,
     as_json: bool,
 ) -> None:
@@ -50,6 +58,7 @@ def command(
     \b
     Example: garabato index --data data --gallery my.gallery
     Example: garabato index --source mine --gallery my.gallery --tag mine,2026
+    Example: garabato index --data data --gallery http://localhost:19530/drawings --engine ray
     """
     if (data is None) == (source is None):
         raise click.UsageError("give --data or --source, one of the two")
@@ -59,7 +68,8 @@ def command(
     from garabato.encoder import load_encoder
     from garabato.formats import ReadReport
     from garabato.gallery import open_gallery
-    from garabato.gallery.filling import fill
+    from garabato.gallery.filling import OneThread, fill
+    from garabato.gallery.ray_workers import RayWorkers
 
     started = time.perf_counter()
     report = ReadReport()
@@ -74,6 +84,7 @@ def command(
                 reading.batches(),
                 tags=tags or (),
                 progress=lambda n_done: show("index", n_done, max(n_done, reading.n_expected)),
+                workers=RayWorkers if engine == "ray" else OneThread,
             )
     except KeyboardInterrupt:
         stderr.print(f"{len(gallery):,} drawings are stored; the same command goes on from there")

@@ -155,7 +155,9 @@ class Server:
 
     def _explained(self, error: Exception, tried_s: float) -> GalleryError:
         message = _message(error)
-        if re.search(r"auth check failure|unauthenticated|invalid token", message, re.IGNORECASE):
+        # "Cannot connect" is what pymilvus makes of a refusal, too; the cause tells which it was.
+        reasons = f"{message} {_message(error.__cause__)}" if error.__cause__ else message
+        if re.search(r"auth check failure|unauthenticated|invalid token", reasons, re.IGNORECASE):
             return GalleryError(
                 f"{self._uri}: the server refuses the token; set {TOKEN_VARIABLE}=user:password, "
                 "or open_gallery(uri, token=...)"
@@ -186,7 +188,7 @@ def _passes_by(error: Exception) -> bool:
     return not getattr(error, "is_input_error", False) and bool(_NOT_READY.search(_message(error)))
 
 
-def _message(error: Exception) -> str:
+def _message(error: BaseException) -> str:
     details = getattr(error, "details", None)
     text = details() if callable(details) else getattr(error, "message", None)
     line = (str(text or error).strip() or type(error).__name__).split("\n")[0]
