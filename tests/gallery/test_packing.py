@@ -41,6 +41,15 @@ def test_a_slice_of_a_batch_packs_as_the_drawings_it_holds():
     assert pack_batch(batch[4:9]).to_pylist() == whole[4:9]
 
 
+def test_few_drawings_off_the_grid_or_with_long_strokes_keep_their_places():
+    usual = make_drawings(SKETCH_CATEGORIES[:3], 3, seed=1)
+    long = Drawing([([i % 256 for i in range(300)], [0] * 299 + [255])])
+    many = Drawing([([i % 256], [i % 251]) for i in range(260)])
+    drawings = [long, *usual[:4], Drawing([([-7.5, 900], [3, 4])]), many, *usual[4:], long]
+    packed = pack_batch(DrawingBatch.from_drawings(drawings)).to_pylist()
+    assert packed == [pack(drawing) for drawing in drawings]
+
+
 @pytest.mark.parametrize("n", [255, 256, 65_536])
 def test_counts_of_any_width_come_back(n):
     rng = np.random.default_rng(0)

@@ -26,16 +26,40 @@ _BITMAP = 0
 
 def pack_batch(batch: DrawingBatch) -> pa.Array:
     """A binary array with one packed drawing a row."""
+    if batch.bitmaps is not None:
+        return pa.array([pack(drawing) for drawing in batch], pa.binary())
+    narrow = _is_narrow(batch)
+    if narrow.all():
+        return _pack_narrow(batch)
+    # The few that take wider counts or lie off the grid one by one, then all in their order.
+    wide = [pack(drawing) for drawing in batch.take(np.flatnonzero(~narrow))]
+    packed = [_pack_narrow(batch.take(np.flatnonzero(narrow))), pa.array(wide, pa.binary())]
+    places = np.argsort(np.argsort(~narrow, kind="stable"), kind="stable")
+    return pa.concat_arrays(packed).take(pa.array(places))
+
+
+def _is_narrow(batch: DrawingBatch) -> npt.NDArray[np.bool_]:
+    """(N,) bool: drawings on the grid whose counts all fit a byte."""
+    points, strokes = batch.points, batch.drawing_starts
+    off_grid = ((points < 0) | (points > 255) | (np.rint(points) != points)).any(axis=1)
+    is_long = np.diff(batch.stroke_starts) > 255
+    narrow: npt.NDArray[np.bool_] = (
+        (np.diff(strokes) <= 255)
+        & (np.diff(_before(off_grid)[batch.stroke_starts[strokes]]) == 0)
+        & (np.diff(_before(is_long)[strokes]) == 0)
+    )
+    return narrow
+
+
+def _before(mask: npt.NDArray[np.bool_]) -> IntArray:
+    """(n + 1,): how many of `mask` (n,) are true before each place, and in all."""
+    return np.concatenate([[0], np.cumsum(mask)])
+
+
+def _pack_narrow(batch: DrawingBatch) -> pa.Array:
+    """The same for drawings that are all narrow, all at once."""
     starts = batch.stroke_starts
     n_strokes = np.diff(batch.drawing_starts)
-    narrow = (
-        batch.bitmaps is None
-        and n_strokes.max(initial=0) <= 255
-        and np.diff(starts).max(initial=0) <= 255
-        and _is_on_grid(batch)
-    )
-    if not narrow:
-        return pa.array([pack(drawing) for drawing in batch], pa.binary())
     first, last = starts[batch.drawing_starts[0]], starts[batch.drawing_starts[-1]]
     n_points = np.diff(starts[batch.drawing_starts])
     ends = np.cumsum(2 + n_strokes + 2 * n_points)
@@ -116,14 +140,6 @@ def of_one_kind(drawings: Sequence[Drawing]) -> list[IntArray]:
         kind = None if drawing.bitmap is None else drawing.bitmap.shape
         kinds.setdefault(kind, []).append(place)
     return [np.array(places, np.int64) for places in kinds.values()]
-
-
-def _is_on_grid(batch: DrawingBatch) -> bool:
-    points = batch.points
-    return bool(
-        len(points) == 0
-        or (points.min() >= 0 and points.max() <= 255 and (np.rint(points) == points).all())
-    )
 
 
 def _places(firsts: IntArray, counts: IntArray) -> IntArray:
