@@ -63,7 +63,8 @@ def _boot(service: Service, choose_source: ChooseSource) -> None:
 
 
 def _load_encoder(service: Service) -> None:
-    encoder = load_encoder(service.settings.model)
+    # Exact: the same drawing gets the same answer whatever it is encoded together with.
+    encoder = load_encoder(service.settings.model, precision="float32")
     for n in (1, service.settings.batch_size, 1):  # compiles the renderer, allocates
         encoder.predict([_ANYTHING] * n)
     service.set_encoder(encoder)

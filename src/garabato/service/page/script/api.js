@@ -48,7 +48,8 @@ export const hidden = async () => (await ask("v1/hidden")).hidden;
 export const restore = (keyId) =>
   ask(`v1/drawings/${encodeURIComponent(keyId)}/restore`, {method: "POST"});
 
-/** {categories: [{category, n_drawings}], countries: [..]}; asked for once. */
+/** {categories: [{category, n_drawings}], countries: [..], known: [..]}, the last being the
+ * categories that the encoder knows; asked for once. */
 export const categories = once(() => ask("v1/categories"));
 export const category = (name) => ask(`v1/categories/${encodeURIComponent(name)}`);
 

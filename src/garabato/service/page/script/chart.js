@@ -21,7 +21,7 @@ export class Chart extends EventTarget {
   #found = [];
   #only = -1;
 
-  /** Says "point" with detail {row, left, top} (row -1: nothing there) and "choose" likewise. */
+  /** Says "point" with detail {row, left, top} (row -1: nothing there), "choose" likewise, "leave". */
   constructor(below, over) {
     super();
     this.#below = below;
@@ -32,6 +32,7 @@ export class Chart extends EventTarget {
     steer(over, this.camera, {
       moved: () => this.refresh(),
       pointed: (left, top) => this.#say("point", left, top),
+      left: () => this.dispatchEvent(new Event("leave")),
       chosen: (left, top) => this.#say("choose", left, top),
     });
   }

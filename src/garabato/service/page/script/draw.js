@@ -105,6 +105,7 @@ function changed(finished) {
     return;
   }
   if (!isReady) return;
+  byId("found").setAttribute("aria-busy", "true");
   const drawing = sketch.lists();
   const body = {drawing, k: N_HITS, where: filters.where, predictions: N_PREDICTIONS};
   if (finished) live.now({body, finishedMs: performance.now()});
@@ -122,6 +123,7 @@ function deliver(answer, {body, finishedMs}) {
     ? `${answer.hits.length} drawings, found in ${Math.max(1, Math.round(answer.took_ms))} ms.`
     : "Nothing in the gallery passes these filters.";
   if (finishedMs === undefined) return;
+  byId("found").setAttribute("aria-busy", "false");
   const {category, probability} = answer.predictions[0];
   speak(`${answer.unsure ? "Not sure yet, perhaps" : "Looks like"} ${category}, ${percent(probability)}`);
   // the frame after this one's callbacks is on the screen when a task queued in it runs

@@ -1,6 +1,6 @@
 // Explore: the map of the gallery with its list of categories.
 
-import {map} from "./api.js";
+import {categories, map} from "./api.js";
 import {Chart} from "./chart.js";
 import {byId, element, svg} from "./dom.js";
 import {searchFrom} from "./draw.js";
@@ -28,7 +28,7 @@ class Explore {
   #list = element("ul", {tabindex: "-1"});
   #chart;
   #places = null;
-  #dots = [];
+  #dots = new Map();
 
   constructor(section, ready) {
     const below = element("canvas", {"aria-hidden": "true"});
@@ -67,6 +67,7 @@ class Explore {
   async #load(ready) {
     await ready;
     try {
+      if (!this.#dots.size) this.#listCategories(await categories());
       this.#places = new Places(await map());
     } catch (error) {
       this.#waits.lastChild.textContent = error.message;
@@ -76,38 +77,37 @@ class Explore {
     }
     this.#waits.hidden = true;
     this.#size.textContent = `${drawings(this.#places.n)}: what looks alike lies together. Come near enough, and points become drawings.`;
-    this.#listCategories();
     this.#chart.show(this.#places);
     this.enter();
   }
 
-  #listCategories() {
-    const {categories, centres} = this.#places;
-    const items = categories.map((name, i) => {
-      const dot = svg("circle", {cx: 5, cy: 5, r: 5});
-      this.#dots[i] = dot;
-      const only = (row) => () => this.#chart.only(row);
+  #listCategories({categories: known}) {
+    const items = known.map(({category: name, n_drawings: n}) => {
+      const dot = svg("circle", {cx: 5, cy: 5, r: 5, fill: "none"});
+      this.#dots.set(name, dot);
+      const only = () => this.#places && this.#chart.only(this.#places.categories.indexOf(name));
+      const all = () => this.#chart.only(-1);
       const link = element(
         "a",
-        {href: categoryLink(name), onpointerenter: only(i), onpointerleave: only(-1), onfocus: only(i), onblur: only(-1)},
+        {href: categoryLink(name), onpointerenter: only, onpointerleave: all, onfocus: only, onblur: all},
         svg("svg", {viewBox: "0 0 10 10", "aria-hidden": "true"}, dot),
         element("span", {}, name),
-        element("span", {}, count(centres[i].n)),
+        element("span", {}, count(n)),
       );
-      return element("li", {}, link);
+      return element("li", {"data-name": name.toLowerCase()}, link);
     });
     this.#list.replaceChildren(...items);
   }
 
   #colour() {
-    this.#dots.forEach((dot, i) => dot.setAttribute("fill", `rgb(${this.#chart.colours[i]})`));
+    this.#places.categories.forEach((name, i) => {
+      this.#dots.get(name)?.setAttribute("fill", `rgb(${this.#chart.colours[i]})`);
+    });
   }
 
   #filter() {
     const typed = this.#search.value.trim().toLowerCase();
-    [...this.#list.children].forEach((item, i) => {
-      item.hidden = !this.#places.categories[i].toLowerCase().includes(typed);
-    });
+    for (const item of this.#list.children) item.hidden = !item.dataset.name.includes(typed);
   }
 
   #zoom(factor) {

@@ -21,8 +21,8 @@ follow({
 await ready;
 try {
   const known = await categories();
-  const names = known.categories.map(({category}) => element("option", {value: category}));
-  byId("category-names").replaceChildren(...names);
+  const names = new Set([...known.categories.map(({category}) => category), ...known.known]);
+  byId("category-names").append(...[...names].map((value) => element("option", {value})));
   drawingIsReady(known);
 } catch (error) {
   trouble(error.message);

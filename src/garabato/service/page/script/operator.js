@@ -30,6 +30,8 @@ function tokenForm() {
   const form = element(
     "form",
     {class: "token"},
+    // for password managers, which want to know whose token it is
+    element("input", {type: "text", value: "operator", autocomplete: "username", hidden: true}),
     element("label", {class: "field"}, element("span", {}, "Token, kept until this tab is closed"), input),
     element("button", {class: "deed"}, "Use it"),
   );

@@ -24,6 +24,9 @@ export class Peek {
     chart.addEventListener("point", ({detail}) => {
       if (!this.#isChosen || detail.left === null) this.#show(detail, false);
     });
+    chart.addEventListener("leave", () => {
+      if (!this.#isChosen) this.#show({row: -1}, false);
+    });
     chart.addEventListener("choose", ({detail}) => this.#show(detail, true));
   }
 

@@ -52,7 +52,7 @@ export class Sketch extends EventTarget {
 
   end() {
     if (!this.#open) return;
-    this.#open.lists = simplify(this.#open.xs, this.#open.ys, TOLERANCE);
+    this.#open.lists = simplified(this.#open);
     this.#open = null;
     this.#say(true);
   }
@@ -85,7 +85,7 @@ export class Sketch extends EventTarget {
 
   /** The drawing as the service takes it: [[x, ...], [y, ...]] a stroke, simplified. */
   lists() {
-    return this.strokes.map(({xs, ys, lists}) => lists ?? simplify(xs, ys, TOLERANCE));
+    return this.strokes.map((stroke) => stroke.lists ?? simplified(stroke));
   }
 
   #remember(strokes) {
@@ -99,6 +99,7 @@ export class Sketch extends EventTarget {
   }
 }
 
+const simplified = ({xs, ys}) => simplify(xs, ys, TOLERANCE).map((values) => values.map(Math.round));
 const onSheet = (value) => Math.round(Math.min(SIDE, Math.max(0, value)) * 4) / 4;
 
 /** A drawing in any units, moved and scaled to the middle of the sheet. */
@@ -115,6 +116,7 @@ export function fitted(lists) {
 
 /** The box around a drawing: {left, top, width, height}. */
 export function extent(lists) {
+  if (!lists.length) return {left: 0, top: 0, width: 0, height: 0};
   const box = {left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity};
   for (const [xs, ys] of lists) {
     for (const x of xs) [box.left, box.right] = [Math.min(box.left, x), Math.max(box.right, x)];

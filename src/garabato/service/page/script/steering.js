@@ -5,8 +5,9 @@ const SLOP_PX = 6;
 const KEY_STEP_PX = 60;
 const ARROWS = {ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1]};
 
-/** Calls `moved()`, `pointed(left, top)` (null, null when it leaves) and `chosen(left, top)`. */
-export function steer(surface, camera, {moved, pointed, chosen}) {
+/** Calls `moved()`, `pointed(x, y)` (null, null: at nothing any more), `left()` when the pointer is
+ * elsewhere, and `chosen(x, y)`. */
+export function steer(surface, camera, {moved, pointed, left, chosen}) {
   const fingers = new Map();
   let travelled = 0;
 
@@ -47,7 +48,7 @@ export function steer(surface, camera, {moved, pointed, chosen}) {
       if (ending === "pointerup" && travelled < SLOP_PX) chosen(...at);
     });
   }
-  surface.addEventListener("pointerleave", () => pointed(null, null));
+  surface.addEventListener("pointerleave", left);
 
   surface.addEventListener(
     "wheel",
