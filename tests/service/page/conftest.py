@@ -1,0 +1,163 @@
+"""The page in a real browser, served by the real service over a gallery of sketches."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.error import URLError
+
+import numpy as np
+import pytest
+from pens import until
+from sketches import make_drawings
+
+import garabato
+from garabato.gallery.projection import Projection
+from garabato.service.service import state_folder
+
+playwright_api = pytest.importorskip(
+    "playwright.sync_api", reason="the page is tested with: pip install playwright"
+)
+
+#: Sketches of these are recognised by the encoder that ships.
+CATEGORIES = ("triangle", "zigzag", "star", "house", "ladder", "stairs", "envelope", "hourglass")
+PER_CATEGORY = 12
+#: Each category has its own corner of the map, where its drawings stand in a row.
+CORNER_PX, STEP_PX = 16_000, 900
+#: A busy machine takes its time to load PyTorch.
+START_S = 180
+TIMEOUT_MS = 45_000
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+
+
+class PageServer:
+    """`garabato serve` in a process of its own, on one port for all its lives."""
+
+    def __init__(self, gallery: Path, log: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}/"
+        self._gallery = gallery
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        garabato_command = Path(sys.executable).parent / "garabato"
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    str(garabato_command), "serve", "--gallery", str(self._gallery),
+                    "--port", str(self.port),
+                ],
+                stdout=log,
+                stderr=log,
+                env={k: v for k, v in os.environ.items() if not k.startswith("GARABATO_")},
+            )  # fmt: skip
+        deadline = time.monotonic() + START_S
+        while not self._is_ready():
+            assert self._process.poll() is None, self._log.read_text()
+            assert time.monotonic() < deadline, f"not ready in {START_S} s\n{self._log.read_text()}"
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(60)
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}readyz", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (URLError, OSError):
+            return False
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
+    """A server over 96 sketches of eight categories, with a map where each has its corner."""
+    folder = tmp_path_factory.mktemp("page")
+    drawings = make_drawings(CATEGORIES, PER_CATEGORY, seed=3)
+    gallery = garabato.open_gallery(folder / "sketches.gallery", encoder=garabato.load_encoder())
+    gallery.add(drawings)
+    numbers = np.arange(len(drawings))
+    corner, step = numbers // PER_CATEGORY, numbers % PER_CATEGORY
+    Projection(
+        [str(drawing.key_id) for drawing in drawings],
+        (corner % 4 * CORNER_PX + 2_000 + step * STEP_PX).astype(np.uint16),
+        (corner // 4 * 2 * CORNER_PX + 12_000).astype(np.uint16),
+    ).save(_made(state_folder(gallery.uri)) / "map.parquet")
+    server = PageServer(folder / "sketches.gallery", folder / "server.log")
+    server.start()
+    yield server
+    server.stop()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[playwright_api.Browser]:
+    """Chromium: the one of GARABATO_CHROMIUM, of the system, or Playwright's own."""
+    found = os.environ.get("GARABATO_CHROMIUM") or next(
+        filter(None, map(shutil.which, BROWSERS)), None
+    )
+    playwright_api.expect.set_options(timeout=TIMEOUT_MS)
+    with playwright_api.sync_playwright() as playwright:
+        if found is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.skip(
+                "no Chromium: apt-get install chromium, or playwright install chromium, "
+                "or set GARABATO_CHROMIUM to one"
+            )
+        browser = playwright.chromium.launch(executable_path=found)
+        yield browser
+        browser.close()
+
+
+NewPage = Callable[..., "playwright_api.Page"]
+
+
+@pytest.fixture
+def new_page(browser: playwright_api.Browser, server: PageServer) -> Iterator[NewPage]:
+    """Opens pages, each in a browser profile of its own; nothing may be said on the console."""
+    said: list[str] = []
+    contexts = []
+
+    def listen(message: playwright_api.ConsoleMessage) -> None:
+        if "willReadFrequently" not in message.text:  # the tests read the canvas, not the page
+            said.append(f"{message.type}: {message.text}")
+
+    def watch(page: playwright_api.Page) -> None:
+        page.on("console", listen)
+        page.on("pageerror", lambda error: said.append(str(error)))
+
+    def open_page(fragment: str = "", **options: object) -> playwright_api.Page:
+        context = browser.new_context(**{"reduced_motion": "reduce", **options})
+        context.set_default_timeout(TIMEOUT_MS)
+        context.on("page", watch)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(server.url + fragment)
+        until(page, "document.getElementById('category-names').options.length > 0")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert said == []
+
+
+@pytest.fixture
+def page(new_page: NewPage) -> playwright_api.Page:
+    """The page as it opens."""
+    return new_page()

@@ -1,0 +1,256 @@
+"""Draw on the page, and it says what it is and finds the like."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from pens import draw, guess, hits, key_ids, places, touch, until, wait_for_hits
+from PIL import Image, ImageDraw
+from playwright.sync_api import expect
+from sketches import sketch
+
+STAR, STAIRS = sketch("star", 900), sketch("stairs", 901)
+
+
+def test_a_drawing_made_with_the_mouse_gets_its_category_and_hits(page):
+    draw(page, STAR)
+    wait_for_hits(page)
+    assert guess(page) == "star"
+    assert len(hits(page)) == 24
+    assert hits(page)[:8] == ["star"] * 8
+    first = page.locator("#guess .bars li").first.inner_text().split("\n")
+    assert first[0] == "star"
+    assert int(first[-1].strip("><% ")) > 90
+    assert page.locator("#hits .hit").first.locator("svg path").count() >= 1
+
+
+def test_results_come_while_the_pen_is_still_down(page):
+    (stroke,) = places(page, STAR)
+    page.mouse.move(*stroke[0])
+    page.mouse.down()
+    for point in stroke[1:]:
+        page.mouse.move(*point)
+    expect(page.locator("#guess .name a")).to_have_text("star")
+    expect(page.locator("#hits .hit")).to_have_count(24)
+    page.mouse.up()
+
+
+def test_a_finger_draws_too(new_page):
+    page = new_page(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844})
+    touch(page, STAIRS)
+    wait_for_hits(page)
+    assert guess(page) == "stairs"
+    assert page.evaluate("scrollY") == 0  # drawing does not scroll
+
+
+def test_a_pen_that_presses_draws_broader(page):
+    ink = """(pressures) => {
+      const canvas = document.getElementById("sheet");
+      const at = (type, x, pressure) => canvas.dispatchEvent(new PointerEvent(type, {
+        pointerId: 1, pointerType: "pen", button: 0, clientX: x, clientY: canvas.getBoundingClientRect().top + 90,
+        pressure, bubbles: true}));
+      canvas.setPointerCapture = () => {};
+      const {left} = canvas.getBoundingClientRect();
+      at("pointerdown", left + 50, pressures); at("pointermove", left + 250, pressures); at("pointerup", left + 250, 0);
+      return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
+        const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        document.getElementById("undo").click();
+        done(data.filter((value, i) => i % 4 === 3 && value > 128).length);
+      })));
+    }"""
+    assert page.evaluate(ink, 0.9) > 1.5 * page.evaluate(ink, 0.2)
+
+
+def test_undo_redo_and_clear(page):
+    house = sketch("house", 905)
+    draw(page, house)
+    wait_for_hits(page)
+    whole = guess(page)
+    assert whole == "house"
+    for _ in house.strokes:
+        page.locator("#undo").click()
+    expect(page.locator("#invitation")).not_to_have_class("gone")
+    expect(page.locator("#undo")).to_be_disabled()
+    for _ in house.strokes:
+        page.keyboard.press("Control+Shift+Z")
+    wait_for_hits(page)
+    assert guess(page) == whole
+    page.locator("#clear").click()
+    expect(page.locator("#found")).to_be_hidden()
+    page.locator("#undo").click()  # clearing can be undone
+    wait_for_hits(page)
+    assert guess(page) == whole
+
+
+def test_replay_draws_the_drawing_again(new_page):
+    page = new_page(reduced_motion="no-preference")
+    draw(page, STAR)
+    wait_for_hits(page)
+    inked = """() => { const c = document.getElementById("sheet");
+        return c.getContext("2d").getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v).length }"""
+    whole = page.evaluate(inked)
+    page.locator("#replay").click()
+    until(page, f"({inked})() < {whole} * 0.8")
+    until(page, f"({inked})() === {whole}")
+
+
+def test_an_honest_not_sure_yet(page):
+    draw(page, sketch("lollipop", 900))  # which could be many things
+    wait_for_hits(page)
+    assert page.locator("#guess .says").inner_text() == "Not sure yet. Perhaps"
+    shares = page.locator("#guess .bars .share").all_inner_texts()
+    assert int(shares[0].strip("><% ")) < 50
+    page.locator("#clear").click()
+    draw(page, STAR)
+    expect(page.locator("#guess .says")).to_have_text("Looks like")
+
+
+def test_the_answer_to_an_older_question_is_not_shown(page):
+    held = []
+
+    def hold_the_first(route):
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/v1/search", hold_the_first)
+    draw(page, STAR)
+    until(page, "document.getElementById('clear').disabled === false")
+    page.locator("#clear").click()
+    draw(page, STAIRS)
+    expect(page.locator("#guess .name a")).to_have_text("stairs")
+    held[0].continue_()
+    page.unroute_all(behavior="wait")
+    page.wait_for_timeout(300)
+    assert guess(page) == "stairs"
+
+
+def test_choosing_a_hit_searches_from_it(page):
+    draw(page, STAR)
+    wait_for_hits(page)
+    chosen = key_ids(page)[3]
+    page.locator("#hits .hit .look").nth(3).click()
+    until(page, f"document.querySelector('#hits .hit').dataset.key === '{chosen}'")
+    page.locator("#undo").click()  # and back to the drawing of one's own
+    until(page, f"document.querySelector('#hits .hit').dataset.key !== '{chosen}'")
+
+
+def test_a_hit_draws_itself_while_pointed_at_unless_motion_is_unwelcome(new_page):
+    for motion, animated in (("no-preference", True), ("reduce", False)):
+        page = new_page(reduced_motion=motion)
+        draw(page, STAIRS)
+        wait_for_hits(page)
+        page.locator("#hits .hit .look").first.hover()
+        running = "document.querySelector('#hits .hit svg').getAnimations({subtree: true}).length"
+        assert (page.evaluate(running) > 0) == animated
+
+
+def test_filters_leave_only_what_passes(page):
+    draw(page, STAR)
+    wait_for_hits(page)
+    page.locator("#filters input").fill("zigzag")
+    page.locator("#filters input").press("Enter")
+    until(page, "document.querySelector('#hits .about a').textContent === 'zigzag'")
+    assert set(hits(page)) == {"zigzag"}
+    page.locator("#filters select").select_option("DE")
+    until(page, "document.querySelectorAll('#hits .hit').length < 12")
+    titles = [look.get_attribute("title") for look in page.locator("#hits .look").all()]
+    assert titles
+    assert all("Germany" in title for title in titles)
+    page.get_by_role("button", name="No longer only zigzag").click()
+    page.get_by_role("button", name="No longer only Germany").click()
+    until(page, "document.querySelector('#hits .about a').textContent === 'star'")
+
+
+def picture_of(drawing, kind: str) -> bytes:
+    image = Image.new("L", (300, 300), 255)
+    pen = ImageDraw.Draw(image)
+    for stroke in drawing.normalised().strokes:
+        pen.line([(20 + x, 20 + y) for x, y in stroke.T.tolist()], fill=0, width=5, joint="curve")
+    file = io.BytesIO()
+    image.save(file, kind)
+    return file.getvalue()
+
+
+def svg_of(drawing) -> bytes:
+    lines = "".join(
+        f'<polyline points="{" ".join(f"{x:.0f},{y:.0f}" for x, y in stroke.T.tolist())}" fill="none" stroke="black"/>'
+        for stroke in drawing.normalised().strokes
+    )
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 255 255">{lines}</svg>'.encode()
+
+
+def ndjson_of(drawing) -> bytes:
+    from sketches import simplified_line
+
+    return simplified_line(drawing).encode() + b"\n"
+
+
+FILES = {
+    "star.png": ("image/png", picture_of(STAR, "PNG")),
+    "star.jpg": ("image/jpeg", picture_of(STAR, "JPEG")),
+    "star.svg": ("image/svg+xml", svg_of(STAR)),
+    "star.ndjson": ("", ndjson_of(STAR)),
+}
+#: Dispatches an event with a file in it: ("paste" or "drop", name, type, bytes).
+HAND_OVER = """([event, name, type, bytes]) => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([new Uint8Array(bytes)], name, {type}));
+  const given = event === "paste" ? {clipboardData: transfer} : {dataTransfer: transfer};
+  const kind = event === "paste" ? ClipboardEvent : DragEvent;
+  document.body.dispatchEvent(new kind(event, {...given, bubbles: true, cancelable: true}));
+}"""
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("event", ["paste", "drop"])
+def test_a_picture_is_a_query_when_it_is_pasted_or_dropped(page, event, name):
+    kind, content = FILES[name]
+    page.evaluate(HAND_OVER, [event, name, kind, list(content)])
+    wait_for_hits(page)
+    assert guess(page) == "star"
+
+
+def test_svg_code_is_pasted_as_a_drawing(page):
+    page.evaluate(
+        """(code) => {
+          const clipboardData = new DataTransfer();
+          clipboardData.setData("text/plain", code);
+          document.body.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true}));
+        }""",
+        svg_of(STAIRS).decode(),
+    )
+    wait_for_hits(page)
+    assert guess(page) == "stairs"
+
+
+def test_a_file_is_opened_with_the_button(page):
+    with page.expect_file_chooser() as chooser:
+        page.locator("#open").click()
+    chooser.value.set_files(
+        {"name": "star.png", "mimeType": "image/png", "buffer": FILES["star.png"][1]}
+    )
+    wait_for_hits(page)
+    assert guess(page) == "star"
+
+
+def test_a_shared_address_opens_with_the_drawing(new_page):
+    page = new_page()
+    draw(page, STAIRS)
+    wait_for_hits(page)
+    page.locator("#share").click()
+    until(page, "location.hash.startsWith('#d=')")
+    assert "the link is" in page.locator("#toasts").inner_text().lower()
+    fragment = page.evaluate("location.hash")
+    assert len(fragment) < 1000
+    friend = new_page(fragment)
+    wait_for_hits(friend)
+    assert guess(friend) == "stairs"
+    assert key_ids(friend) == key_ids(page)
+
+
+def test_a_damaged_address_says_so(new_page):
+    page = new_page("#d=AQUAAAAA")
+    assert "incomplete" in page.locator("#trouble").inner_text()

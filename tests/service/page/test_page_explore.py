@@ -1,0 +1,111 @@
+"""Explore: the map of the gallery and the pages of its categories."""
+
+from __future__ import annotations
+
+from pens import draw, key_ids, until, wait_for_hits
+from playwright.sync_api import expect
+from sketches import sketch
+
+#: Colours on the map that are not its paper.
+N_COLOURS = """() => {
+  const canvas = document.querySelector("#explore canvas");
+  const pixels = new Uint32Array(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer);
+  return new Set(pixels).size;
+}"""
+
+
+def open_map(page) -> None:
+    page.get_by_role("link", name="Explore").click()
+    expect(page.locator(".chart .waits")).to_be_hidden()
+    until(page, f"({N_COLOURS})() > 4")
+
+
+def place_of(page, key_id: str) -> tuple[float, float]:
+    """Where a drawing is on the screen, seeing the whole map."""
+    x, y = page.evaluate(
+        """async (id) => {
+          const map = await (await fetch("v1/map")).json();
+          const row = map.key_id.indexOf(id);
+          return [map.x[row] / 65535, map.y[row] / 65535];
+        }""",
+        key_id,
+    )
+    box = page.locator(".chart .over").bounding_box()
+    scale = 0.92 * min(box["width"], box["height"])
+    return (
+        box["x"] + box["width"] / 2 + (x - 0.5) * scale,
+        box["y"] + box["height"] / 2 + (y - 0.5) * scale,
+    )
+
+
+def some_key_id(page, category: str) -> str:
+    return page.evaluate(
+        "(name) => fetch(`v1/drawings?category=${name}&limit=1`).then((a) => a.json())"
+        ".then(({drawings}) => drawings[0].key_id)",
+        category,
+    )
+
+
+def test_the_map_shows_every_category_in_its_colour(page):
+    open_map(page)
+    assert page.evaluate(N_COLOURS) >= 8 + 1
+    assert "96 drawings" in page.locator(".explore-head").inner_text()
+    names = page.locator(".index li a span:first-of-type").all_inner_texts()
+    assert "star" in names
+    fills = {dot.get_attribute("fill") for dot in page.locator(".index circle").all()}
+    assert len(fills) == len(names) == 8
+
+
+def test_pointing_at_the_map_shows_the_drawing_and_choosing_searches_from_it(page):
+    open_map(page)
+    zigzag = some_key_id(page, "zigzag")
+    page.mouse.move(*place_of(page, zigzag))
+    expect(page.locator(".peek")).to_contain_text("zigzag")
+    expect(page.locator(".peek svg path").first).to_be_attached()
+    page.mouse.down()
+    page.mouse.up()
+    page.get_by_role("button", name="Search from it").click()
+    wait_for_hits(page)
+    assert key_ids(page)[0] == zigzag
+
+
+def test_near_enough_points_become_drawings(page):
+    open_map(page)
+    with page.expect_request("**/v1/drawings/*"):
+        page.mouse.move(*place_of(page, some_key_id(page, "house")))
+        for _ in range(6):
+            page.mouse.wheel(0, -200)
+    before = page.evaluate(N_COLOURS)
+    page.locator(".chart .over").focus()
+    for _ in range(12):
+        page.keyboard.press("-")
+    until(page, f"({N_COLOURS})() !== {before}")
+
+
+def test_a_search_marks_its_neighbours_on_the_map(page):
+    open_map(page)
+    rings = """() => {
+      const canvas = document.querySelector(".chart .over");
+      const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      let n = 0;  // pixels in red pencil
+      for (let i = 0; i < data.length; i += 4) if (data[i] > 160 && data[i + 1] < 70 && data[i + 3] > 200) n++;
+      return n;
+    }"""
+    assert page.evaluate(rings) == 0
+    page.get_by_role("link", name="Draw", exact=True).click()
+    draw(page, sketch("star", 920))
+    wait_for_hits(page)
+    page.get_by_role("link", name="Explore").click()
+    until(page, f"({rings})() > 200")
+
+
+def test_the_page_of_a_category_has_typical_odd_and_confused(page):
+    page.goto(page.url + "#/category/star")
+    view = page.locator("#category")
+    expect(view.get_by_role("heading", name="star")).to_be_visible()
+    for title in ("Typical", "Odd", "Confused with"):
+        expect(view.get_by_role("heading", name=title)).to_be_visible()
+    assert view.locator(".hit").count() > 4
+    view.locator(".hit .look").first.click()
+    wait_for_hits(page)
+    expect(page.locator("#guess .name a")).to_have_text("star")

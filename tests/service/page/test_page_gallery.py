@@ -1,0 +1,104 @@
+"""Add to the gallery, find it again, remove it, hide what should not be seen."""
+
+from __future__ import annotations
+
+from pens import draw, key_ids, until, wait_for_hits
+from playwright.sync_api import expect
+from sketches import sketch
+
+STAR, STAIRS = sketch("star", 910), sketch("stairs", 911)
+
+
+def add(page, category: str) -> str:
+    """Add what is on the sheet as `category`; its key_id."""
+    page.locator("#add").click()
+    page.locator("dialog input[name=category]").fill(category)
+    page.locator("dialog").get_by_role("button", name="Add it").click()
+    expect(page.locator("dialog")).to_have_count(0)
+    return key_ids(page, "#mine")[0]
+
+
+def remove(page, key_id: str) -> None:
+    page.locator(f"#mine [data-key='{key_id}'] .act").click()
+    expect(page.locator(f"[data-key='{key_id}']")).to_have_count(0)
+
+
+def test_what_is_added_is_found_at_once_and_gone_when_removed(page):
+    draw(page, STAR)
+    wait_for_hits(page)
+    key_id = add(page, "my star")
+    expect(page.locator("#hits .hit").first).to_have_attribute("data-key", key_id)
+    assert page.locator("#hits .hit .about a").first.inner_text() == "my star"
+    remove(page, key_id)
+    wait_for_hits(page)
+    assert key_id not in key_ids(page)
+    expect(page.locator("#mine")).to_be_hidden()
+
+
+def test_the_category_is_completed_from_all_that_are_known(page):
+    draw(page, STAR)
+    wait_for_hits(page)
+    page.locator("#add").click()
+    field = page.locator("dialog input[name=category]")
+    assert field.input_value() == "star"  # the guess is offered
+    names = page.locator(f"#{field.get_attribute('list')} option")
+    assert names.count() >= 345
+    page.keyboard.press("Escape")
+    expect(page.locator("dialog")).to_have_count(0)
+
+
+def test_what_was_added_is_found_after_the_server_starts_again(new_page, server):
+    page = new_page()
+    draw(page, STAIRS)
+    wait_for_hits(page)
+    key_id = add(page, "my stairs")
+    server.stop()
+    server.start()
+    page.reload()
+    until(page, "document.getElementById('category-names').options.length > 0")
+    assert key_ids(page, "#mine") == [key_id]
+    draw(page, STAIRS)
+    wait_for_hits(page)
+    assert key_ids(page)[0] == key_id
+    remove(page, key_id)
+
+
+def test_two_tabs_agree_on_what_was_added(new_page):
+    first = new_page()
+    second = first.context.new_page()
+    second.goto(first.url)
+    until(second, "document.getElementById('category-names').options.length > 0")
+    draw(first, STAR)
+    draw(second, STAIRS)
+    wait_for_hits(first)
+    wait_for_hits(second)
+    key_id = add(first, "of the first tab")
+    expect(second.locator(f"#mine [data-key='{key_id}']")).to_have_count(1)
+    assert second.locator("#guess .name a").inner_text() == "stairs"  # each has its own drawing
+    remove(second, key_id)
+    expect(first.locator(f"[data-key='{key_id}']")).to_have_count(0)
+
+
+def test_a_hidden_drawing_leaves_all_results_and_an_operator_restores_it(new_page):
+    page = new_page()
+    draw(page, STAR)
+    wait_for_hits(page)
+    bad = key_ids(page)[0]
+    page.locator(f"#hits [data-key='{bad}']").hover()
+    page.locator(f"#hits [data-key='{bad}'] .act").click()
+    page.get_by_label("Not what it says").check()
+    page.get_by_role("button", name="Hide it").click()
+    expect(page.locator(f"[data-key='{bad}']")).to_have_count(0)
+    other = new_page()
+    draw(other, STAR)
+    wait_for_hits(other)
+    assert bad not in key_ids(other)
+    other.get_by_role("link", name="Hidden drawings").click()
+    card = other.locator(f"#operator [data-key='{bad}']")
+    expect(card).to_contain_text("star: Not what it says")
+    card.get_by_role("button", name="Restore this star").click()
+    expect(card).to_have_count(0)
+    page.locator("#undo").click()
+    page.locator("#redo").click()
+    wait_for_hits(page)
+    assert key_ids(page)[0] == bad
