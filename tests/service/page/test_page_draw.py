@@ -47,12 +47,13 @@ def test_a_finger_draws_too(new_page):
 def test_a_pen_that_presses_draws_broader(page):
     ink = """(pressures) => {
       const canvas = document.getElementById("sheet");
+      const {left, top} = canvas.getBoundingClientRect();
       const at = (type, x, pressure) => canvas.dispatchEvent(new PointerEvent(type, {
-        pointerId: 1, pointerType: "pen", button: 0, clientX: x, clientY: canvas.getBoundingClientRect().top + 90,
-        pressure, bubbles: true}));
+        pointerId: 1, pointerType: "pen", clientX: left + x, clientY: top + 90, pressure}));
       canvas.setPointerCapture = () => {};
-      const {left} = canvas.getBoundingClientRect();
-      at("pointerdown", left + 50, pressures); at("pointermove", left + 250, pressures); at("pointerup", left + 250, 0);
+      at("pointerdown", 50, pressures);
+      at("pointermove", 250, pressures);
+      at("pointerup", 250, 0);
       return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => {
         const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
         document.getElementById("undo").click();
@@ -87,8 +88,12 @@ def test_replay_draws_the_drawing_again(new_page):
     page = new_page(reduced_motion="no-preference")
     draw(page, STAR)
     wait_for_hits(page)
-    inked = """() => { const c = document.getElementById("sheet");
-        return c.getContext("2d").getImageData(0, 0, c.width, c.height).data.filter((v, i) => i % 4 === 3 && v).length }"""
+    inked = """() => {
+      const {width, height} = document.getElementById("sheet");
+      const context = document.getElementById("sheet").getContext("2d");
+      const {data} = context.getImageData(0, 0, width, height);
+      return data.filter((value, i) => i % 4 === 3 && value).length;
+    }"""
     whole = page.evaluate(inked)
     page.locator("#replay").click()
     until(page, f"({inked})() < {whole} * 0.8")
@@ -175,11 +180,12 @@ def picture_of(drawing, kind: str) -> bytes:
 
 
 def svg_of(drawing) -> bytes:
-    lines = "".join(
-        f'<polyline points="{" ".join(f"{x:.0f},{y:.0f}" for x, y in stroke.T.tolist())}" fill="none" stroke="black"/>'
+    lines = [
+        " ".join(f"{x:.0f},{y:.0f}" for x, y in stroke.T.tolist())
         for stroke in drawing.normalised().strokes
-    )
-    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 255 255">{lines}</svg>'.encode()
+    ]
+    shapes = "".join(f'<polyline points="{line}" fill="none" stroke="black"/>' for line in lines)
+    return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 255 255">{shapes}</svg>'.encode()
 
 
 def ndjson_of(drawing) -> bytes:

@@ -9,8 +9,8 @@ from sketches import sketch
 #: Colours on the map that are not its paper.
 N_COLOURS = """() => {
   const canvas = document.querySelector("#explore canvas");
-  const pixels = new Uint32Array(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer);
-  return new Set(pixels).size;
+  const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+  return new Set(new Uint32Array(data.buffer)).size;
 }"""
 
 
@@ -88,7 +88,9 @@ def test_a_search_marks_its_neighbours_on_the_map(page):
       const canvas = document.querySelector(".chart .over");
       const {data} = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
       let n = 0;  // pixels in red pencil
-      for (let i = 0; i < data.length; i += 4) if (data[i] > 160 && data[i + 1] < 70 && data[i + 3] > 200) n++;
+      for (let i = 0; i < data.length; i += 4) {
+        n += data[i] > 160 && data[i + 1] < 70 && data[i + 3] > 200;
+      }
       return n;
     }"""
     assert page.evaluate(rings) == 0
