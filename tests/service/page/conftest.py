@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from urllib.error import URLError
 
 import numpy as np
 import pytest
+from page_server import PageServer
 from pens import until
 from sketches import make_drawings
 
@@ -32,53 +26,8 @@ CATEGORIES = ("triangle", "zigzag", "star", "house", "ladder", "stairs", "envelo
 PER_CATEGORY = 12
 #: Each category has its own corner of the map, where its drawings stand in a row.
 CORNER_PX, STEP_PX = 16_000, 900
-#: A busy machine takes its time to load PyTorch.
-START_S = 180
 TIMEOUT_MS = 45_000
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-
-
-class PageServer:
-    """`garabato serve` in a process of its own, on one port for all its lives."""
-
-    def __init__(self, gallery: Path, log: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}/"
-        self._gallery = gallery
-        self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        garabato_command = Path(sys.executable).parent / "garabato"
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    str(garabato_command), "serve", "--gallery", str(self._gallery),
-                    "--port", str(self.port),
-                ],
-                stdout=log,
-                stderr=log,
-                env={k: v for k, v in os.environ.items() if not k.startswith("GARABATO_")},
-            )  # fmt: skip
-        deadline = time.monotonic() + START_S
-        while not self._is_ready():
-            assert self._process.poll() is None, self._log.read_text()
-            assert time.monotonic() < deadline, f"not ready in {START_S} s\n{self._log.read_text()}"
-            time.sleep(0.1)
-
-    def stop(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(60)
-
-    def _is_ready(self) -> bool:
-        try:
-            with urllib.request.urlopen(f"{self.url}readyz", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (URLError, OSError):
-            return False
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
         (corner % 4 * CORNER_PX + 2_000 + step * STEP_PX).astype(np.uint16),
         (corner // 4 * 2 * CORNER_PX + 12_000).astype(np.uint16),
     ).save(_made(state_folder(gallery.uri)) / "map.parquet")
-    server = PageServer(folder / "sketches.gallery", folder / "server.log")
+    server = PageServer(["--gallery", str(folder / "sketches.gallery")], folder / "server.log")
     server.start()
     yield server
     server.stop()

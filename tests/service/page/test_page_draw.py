@@ -84,8 +84,7 @@ def test_undo_redo_and_clear(page):
     assert guess(page) == whole
 
 
-def test_replay_draws_the_drawing_again(new_page):
-    page = new_page(reduced_motion="no-preference")
+def test_replay_draws_the_drawing_again(page):
     draw(page, STAR)
     wait_for_hits(page)
     inked = """() => {

@@ -2,7 +2,7 @@
 
 import {can, search} from "./api.js";
 import {askToAdd} from "./adding.js";
-import {byId} from "./dom.js";
+import {byId, motionIsWelcome} from "./dom.js";
 import {Filters} from "./filters.js";
 import {found} from "./found.js";
 import {Guess} from "./guess.js";
@@ -86,7 +86,7 @@ export function searchFrom(hit) {
 function putOnSheet(lists) {
   location.hash = "#/";
   sketch.replace(fitted(lists));
-  byId("sheet").scrollIntoView({block: "nearest", behavior: "smooth"});
+  byId("sheet").scrollIntoView({block: "nearest", behavior: motionIsWelcome() ? "smooth" : "auto"});
 }
 
 function changed(finished) {

@@ -6,7 +6,7 @@ import {askToHide, onHidden} from "./hiding.js";
 import {isMine, removeMine} from "./mine.js";
 import {animate, picture, stop} from "./picture.js";
 import {categoryLink} from "./routes.js";
-import {country, percent} from "./words.js";
+import {country} from "./words.js";
 
 export class Hits {
   #list;
@@ -74,7 +74,7 @@ export class Hits {
 
 function about(hit) {
   const parts = [hit.category ?? "no category"];
-  if (hit.score != null) parts.push(`${percent(hit.score)} alike`);
+  if (hit.score != null) parts.push(`likeness ${hit.score.toFixed(2)}`);
   if (hit.country) parts.push(country(hit.country));
   return parts.join(", ");
 }

@@ -1,6 +1,6 @@
 // Start: set up the views, follow the address, wait for the gallery.
 
-import {categories} from "./api.js";
+import {can, categories} from "./api.js";
 import {enterCategory} from "./category.js";
 import {byId, element} from "./dom.js";
 import {drawingIsReady, enterDrawing, setUpDrawing} from "./draw.js";
@@ -10,6 +10,7 @@ import {enterOperator} from "./operator.js";
 import {untilReady} from "./readiness.js";
 import {follow} from "./routes.js";
 
+for (const link of document.querySelectorAll("[data-view=operator]")) link.hidden = !can.hide;
 setUpDrawing();
 const ready = untilReady();
 follow({

@@ -10,22 +10,17 @@ const MAX_KEPT = 120;
 const listeners = new Set();
 
 /** [{key_id, category, drawing}], the latest first. */
-export function mine() {
-  try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? [];
-  } catch {
-    return [];
-  }
-}
+let mine = read();
 
-export const isMine = (keyId) => mine().some((one) => one.key_id === keyId);
+export const isMine = (keyId) => mine.some((one) => one.key_id === keyId);
 
+/** `listener(mine)` is called now and after every change. */
 export function onMine(listener) {
   listeners.add(listener);
-  listener(mine());
+  listener(mine);
 }
 
-export const remember = (one) => keep([one, ...mine()].slice(0, MAX_KEPT));
+export const remember = (one) => keep([one, ...read()].slice(0, MAX_KEPT));
 
 /** Take a drawing that was added here out of the gallery. */
 export async function removeMine(keyId) {
@@ -37,7 +32,7 @@ export async function removeMine(keyId) {
       return;
     }
   }
-  keep(mine().filter((one) => one.key_id !== keyId));
+  keep(read().filter((one) => one.key_id !== keyId));
   isGone(keyId);
   toast("Removed from the gallery.");
 }
@@ -47,8 +42,17 @@ function keep(list) {
   tell();
 }
 
+function read() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY)) ?? [];
+  } catch {
+    return [];
+  }
+}
+
 function tell() {
-  for (const listener of listeners) listener(mine());
+  mine = read();
+  for (const listener of listeners) listener(mine);
 }
 
 addEventListener("storage", (event) => {

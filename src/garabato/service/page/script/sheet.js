@@ -1,6 +1,5 @@
 // The sheet: shows a sketch on a canvas in the device's pixels and takes mouse, finger and pen.
 
-import {motionIsWelcome} from "./dom.js";
 import {lineOf} from "./line.js";
 import {SIDE} from "./sketch.js";
 
@@ -45,7 +44,7 @@ export class Sheet {
 
   /** Draw the drawing once more, as it was drawn. */
   replay() {
-    if (this.#sketch.isEmpty || !motionIsWelcome()) return;
+    if (this.#sketch.isEmpty) return;
     this.#replayed = {startedMs: performance.now(), length: 0};
     this.refresh();
   }

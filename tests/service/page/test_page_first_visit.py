@@ -1,0 +1,33 @@
+"""The first visit: nothing is there yet but an invitation to draw, and then the gallery comes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from page_server import START_S, PageServer
+from pens import draw, guess, wait_for_hits
+from playwright.sync_api import Browser, expect
+from sketches import sketch, write_source
+
+
+def test_one_can_draw_while_the_starter_gallery_is_being_made(
+    browser: Browser, tmp_path: Path
+) -> None:
+    source = write_source(tmp_path / "simplified", ("star", "stairs"), per_category=30, seed=0)
+    options = ["--source", str(source)]
+    server = PageServer(options, tmp_path / "log", XDG_CACHE_HOME=str(tmp_path / "cache"))
+    server.start(wait_for=503)
+    try:
+        page = browser.new_page()
+        page.set_default_timeout(1000 * START_S)
+        page.goto(server.url)
+        expect(page.locator("#readiness")).to_be_visible()
+        expect(page.locator("#invitation")).to_contain_text("Draw something")
+        draw(page, sketch("star", 940))
+        expect(page.locator("#clear")).to_be_enabled()
+        wait_for_hits(page)  # nobody has to draw again once it is ready
+        expect(page.locator("#readiness")).to_be_hidden()
+        assert guess(page) == "star"
+        page.close()
+    finally:
+        server.stop()
