@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from garabato.evaluation import Evaluation, evaluate, write_report
+    from garabato.export import ExportedPage, export_onnx, export_web
     from garabato.formats import ReadReport, read_drawings, write_drawings
     from garabato.gallery import Hit, open_gallery
     from garabato.render import RenderSpec, render_batch
@@ -60,6 +61,7 @@ __all__ = [
     "EncoderError",
     "EncoderMismatchError",
     "Evaluation",
+    "ExportedPage",
     "FormatError",
     "GalleryError",
     "GarabatoError",
@@ -78,7 +80,9 @@ __all__ = [
     "__version__",
     "download",
     "evaluate",
+    "export_onnx",
     "export_tfrecord",
+    "export_web",
     "inspect",
     "load_encoder",
     "load_preset",
@@ -109,6 +113,7 @@ _ROOMS = {
     "encoder": ("Encoder", "Prediction", "load_encoder"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
     "evaluation": ("Evaluation", "evaluate", "write_report"),
+    "export": ("ExportedPage", "export_onnx", "export_web"),
     "formats": ("ReadReport", "read_drawings", "write_drawings"),
     "gallery": ("Hit", "open_gallery"),
     "render": ("RenderSpec", "render_batch"),

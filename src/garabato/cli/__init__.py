@@ -21,7 +21,7 @@ COMMANDS = {
     "search": ("garabato.cli.search", "Find the drawings most like one."),
     "gallery": ("garabato.cli.gallery", "Look after a gallery: info, tune, duplicates, delete ..."),
     "serve": ("garabato.cli.serve", "Serve the page and the HTTP API."),
-    "export": ("garabato.cli.export", "Write data sets for other programs: TFRecord."),
+    "export": ("garabato.cli.export", "Write data sets, encoders, pages: TFRecord, ONNX, web."),
     "demo": ("garabato.cli.demo", "Everything once, end to end, on 100 categories."),
 }
 

@@ -50,3 +50,66 @@ def tfrecord(data: Path, out: Path, shards: int, image_size: int, as_json: bool)
         text = f"{name}: {split['n_drawings']:,} drawings, {n_bytes / 1e6:,.1f} MB in {files}"
         stdout.print(text, markup=False, soft_wrap=True)
     stdout.print(f"what is in them: {out}/dataset.json", markup=False, soft_wrap=True)
+
+
+@command.command()
+@click.option("--model", metavar="FILE", help="Encoder or run.  [default: the one that ships]")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def onnx(model: str | None, out: Path, as_json: bool) -> None:
+    """Write an encoder in ONNX form, for programs without PyTorch.
+
+    Given as --model, the file answers as the encoder does, by ONNX Runtime, and searches the
+    galleries that encoder filled. docs/export.md tells other programs how to use it.
+
+    \b
+    Example: garabato export onnx --out encoder.onnx
+    """
+    from garabato import export_onnx, load_encoder
+    from garabato.encoder import ONNX_SUFFIX
+
+    if out.suffix != ONNX_SUFFIX:
+        raise click.BadParameter(f"name it *{ONNX_SUFFIX}, by which it is known: {out}")
+    encoder = load_encoder(model)
+    export_onnx(encoder, out)
+    n_bytes = out.stat().st_size
+    if as_json:
+        print_json({"file": str(out), "bytes": n_bytes, "fingerprint": encoder.fingerprint})
+        return
+    text = f"{out}: {encoder.model_name}, {len(encoder.categories)} categories"
+    stdout.print(f"{text}, {n_bytes / 1e6:.1f} MB", markup=False, soft_wrap=True)
+
+
+@command.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--gallery", metavar="URI", help="Drawings to find.  [default: the starter set]")
+@click.option("--model", metavar="FILE", help="Encoder or run.  [default: the one that ships]")
+@click.option("--per-category", default=12, show_default=True, help="Drawings of each category.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def web(
+    folder: Path, gallery: str | None, model: str | None, per_category: int, as_json: bool
+) -> None:
+    """Write the page that `garabato serve` shows as files that need no server.
+
+    Drawings are named and found in the browser. DIR can be put on any static web host; to look at
+    it here: python -m http.server --directory DIR
+
+    \b
+    Example: garabato export web page --gallery my.gallery
+    """
+    from garabato import export_web, load_encoder, open_gallery
+
+    encoder = load_encoder(model)
+    drawings = None
+    if gallery is not None:
+        drawings = open_gallery(gallery, encoder=encoder, must_exist=True)
+    with progress("steps") as show:
+        page = export_web(
+            encoder, folder, gallery=drawings, per_category=per_category, progress=show
+        )
+    if as_json:
+        print_json({"folder": str(folder), "n_drawings": page.n_drawings, "files": page.files})
+        return
+    n_bytes = sum(page.files.values())
+    text = f"{folder}: {page.n_drawings:,} drawings, {n_bytes / 1e6:.1f} MB in {len(page.files)}"
+    stdout.print(f"{text} files", markup=False, soft_wrap=True)

@@ -81,7 +81,7 @@ def _exported(encoder: Encoder) -> onnx.ModelProto:
         torch.onnx.export(
             Face(copy.deepcopy(encoder.as_pytorch().model).cpu()).eval(),
             (torch.zeros((2, *encoder.spec.image_shape), dtype=torch.uint8),),
-            written,
+            written,  # type: ignore[arg-type]  # this exporter takes a stream, too
             dynamo=False,
             opset_version=_OPSET,
             input_names=names[:1],

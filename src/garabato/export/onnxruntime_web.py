@@ -1,0 +1,48 @@
+"""ONNX Runtime for browsers: two files of the npm package onnxruntime-web, fetched once.
+
+Of its many builds the smallest: WebAssembly with SIMD, without GPU back ends. The package is MIT.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from pathlib import Path
+
+from garabato.atomic import replacing_folder
+from garabato.errors import SourceError
+from garabato.sources.npm import fetch_package
+from garabato.sources.starter import cache_folder
+
+PACKAGE = "onnxruntime-web@1.30.0"
+#: SHA-512 of the package's archive, as registries publish it.
+INTEGRITY = (
+    "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8p"
+    "ZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+)
+#: What the page calls a file -> what the package calls it.
+FILES = {
+    "onnxruntime.mjs": "package/dist/ort.wasm.bundle.min.mjs",
+    "onnxruntime.wasm": "package/dist/ort-wasm-simd-threaded.wasm",
+}
+
+
+def onnxruntime_web() -> Path:
+    """The folder in the user's cache with FILES; fetched where it is not there yet (34 MB).
+
+    Raises SourceError.
+    """
+    folder = cache_folder() / PACKAGE.replace("@", "-")
+    if all((folder / name).is_file() for name in FILES):
+        return folder
+    archive = fetch_package(PACKAGE, INTEGRITY, what="ONNX Runtime for browsers")
+    with replacing_folder(folder) as unfinished:
+        try:
+            with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as package:
+                for name, member in FILES.items():
+                    content = package.extractfile(member)
+                    assert content is not None, f"{member} is no file"
+                    (unfinished / name).write_bytes(content.read())
+        except (tarfile.TarError, KeyError, AssertionError, OSError, EOFError) as error:
+            raise SourceError(f"{PACKAGE} does not hold what it should ({error})") from error
+    return folder

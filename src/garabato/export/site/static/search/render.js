@@ -1,0 +1,109 @@
+// Strokes -> images, with exactly the pixels of garabato's own renderer (render.py, _raster.py):
+// each step is rounded to float32 where those do, and operations come in the same order.
+
+const f32 = Math.fround;
+const [HALF, EDGE] = [0.5, f32(1e-3)];
+/** Second channel: the first stroke is 1, each next one nearer to the last rank by this factor. */
+const RANK_FADES = f32(0.8);
+const LAST_RANK = f32(0.15);
+/** Third channel: a stroke starts at 1 and ends here. */
+const STROKE_END = f32(0.2);
+
+/**
+ * The image (S * S * channels) Uint8Array of a drawing, a list of strokes [[x, ...], [y, ...]].
+ * `spec`: {size_px, line_width, margin, order}, as an encoder holds it.
+ */
+export function render(drawing, spec) {
+  const size = spec.size_px;
+  const nChannels = spec.order ? 3 : 1;
+  const pages = Array.from({length: nChannels}, () => new Float32Array(size * size));
+  const strokes = place(drawing, spec);
+  const radius = f32(f32(spec.line_width * size) * HALF);
+  let rankShade = 1;
+  for (const {xs, ys} of strokes) {
+    const shades = {rank: LAST_RANK + (1 - LAST_RANK) * rankShade, start: 1, fade: 0};
+    rankShade = f32(rankShade * RANK_FADES);
+    let ink = 0;
+    for (let p = 0; p + 1 < xs.length; p++) ink = f32(ink + distance(xs, ys, p));
+    if (ink > 0) shades.fade = (1 - STROKE_END) / ink;
+    if (xs.length === 1) drawSegment(pages, size, xs[0], ys[0], xs[0], ys[0], radius, shades);
+    for (let p = 0; p + 1 < xs.length; p++) {
+      drawSegment(pages, size, xs[p], ys[p], xs[p + 1], ys[p + 1], radius, shades);
+      shades.start -= shades.fade * distance(xs, ys, p);
+    }
+  }
+  const image = new Uint8Array(size * size * nChannels);
+  pages.forEach((page, channel) =>
+    page.forEach((value, i) => (image[i * nChannels + channel] = f32(f32(value * 255) + HALF))),
+  );
+  return image;
+}
+
+/** Points in px of the image: scaled (aspect kept) into the box inside the margin, centred. */
+function place(drawing, {size_px: size, line_width: lineWidth, margin}) {
+  const strokes = drawing.map(([xs, ys]) => ({xs: Float32Array.from(xs), ys: Float32Array.from(ys)}));
+  let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
+  for (const {xs, ys} of strokes) {
+    for (const x of xs) [left, right] = [Math.min(left, x), Math.max(right, x)];
+    for (const y of ys) [top, bottom] = [Math.min(top, y), Math.max(bottom, y)];
+  }
+  const inset = margin * size + (lineWidth * size) / 2;
+  const extent = Math.max(f32(right - left), f32(bottom - top));
+  const scale = extent > 0 ? (size - 2 * inset) / extent : 1;
+  const xShift = (size - f32(left + right) * scale) / 2;
+  const yShift = (size - f32(top + bottom) * scale) / 2;
+  for (const {xs, ys} of strokes) {
+    xs.forEach((x, p) => (xs[p] = x * scale + xShift));
+    ys.forEach((y, p) => (ys[p] = y * scale + yShift));
+  }
+  return strokes;
+}
+
+/** From point `p` to the next. */
+function distance(xs, ys, p) {
+  return length(f32(xs[p + 1] - xs[p]), f32(ys[p + 1] - ys[p]));
+}
+
+function length(dx, dy) {
+  return f32(Math.sqrt(f32(f32(dx * dx) + f32(dy * dy))));
+}
+
+/** A pixel's coverage: how far its centre lies inside the capsule, clipped to one pixel. */
+function drawSegment(pages, size, x0, y0, x1, y1, radius, shades) {
+  const reach = f32(radius + HALF);
+  const [dx, dy] = [f32(x1 - x0), f32(y1 - y0)];
+  const long = length(dx, dy);
+  const [ux, uy] = long > 0 ? [f32(dx / long), f32(dy / long)] : [1, 0];
+  const yFirst = Math.max(0, Math.trunc(f32(Math.min(y0, y1) - reach)));
+  const yLast = Math.min(size - 1, Math.trunc(f32(Math.max(y0, y1) + reach)));
+  const [xLeft, xRight] = [f32(Math.min(x0, x1) - reach), f32(Math.max(x0, x1) + reach)];
+  const steep = Math.abs(uy) > EDGE;
+  const band = steep ? f32(reach / Math.abs(uy)) : 0;
+  const slope = steep ? f32(dx / dy) : 0;
+  for (let row = yFirst; row <= yLast; row++) {
+    const py = f32(f32(row + HALF) - y0);
+    let [left, right] = [xLeft, xRight];
+    if (steep) {
+      const centre = f32(x0 + f32(py * slope));
+      [left, right] = [Math.max(left, f32(centre - band)), Math.min(right, f32(centre + band))];
+    }
+    const last = Math.min(size - 1, Math.trunc(right));
+    // Four pixels from each `first`, as the renderer does it: the last of them may lie beyond.
+    for (let first = Math.max(0, Math.trunc(f32(left + HALF))); first <= last; first += 4) {
+      const px = f32(f32(first + HALF) - x0);
+      const along = f32(f32(px * ux) + f32(py * uy));
+      const across = f32(f32(px * uy) - f32(py * ux));
+      for (let lane = 0; lane < 4 && first + lane < size; lane++) {
+        const t = f32(along + f32(lane * ux));
+        const onLine = Math.min(Math.max(t, 0), long);
+        const beside = f32(across + f32(lane * uy));
+        const depth = Math.min(f32(reach - length(f32(t - onLine), beside)), 1);
+        const i = row * size + first + lane;
+        if (depth > pages[0][i]) pages[0][i] = depth;
+        if (pages.length === 1) continue;
+        pages[1][i] = Math.max(pages[1][i], depth * shades.rank);
+        pages[2][i] = Math.max(pages[2][i], depth * (shades.start - shades.fade * onLine));
+      }
+    }
+  }
+}
