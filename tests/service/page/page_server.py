@@ -30,7 +30,7 @@ class PageServer:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, wait_for: int = 200) -> None:
-        """Start, and wait until /readyz answers `wait_for`."""
+        """Start, and wait until /readyz answers `wait_for` (200: and the gallery is counted)."""
         garabato_command = Path(sys.executable).parent / "garabato"
         mine = {k: v for k, v in os.environ.items() if not k.startswith("GARABATO_")}
         with self._log.open("ab") as log:
@@ -41,7 +41,9 @@ class PageServer:
                 env=mine | self._variables,
             )
         deadline = time.monotonic() + START_S
-        while self._answers() != wait_for:
+        while self._answers("readyz") != wait_for or (
+            wait_for == 200 and self._answers("v1/categories") != 200
+        ):
             assert self._process.poll() is None, self._log.read_text()
             assert time.monotonic() < deadline, f"not ready in {START_S} s\n{self._log.read_text()}"
             time.sleep(0.1)
@@ -51,9 +53,9 @@ class PageServer:
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(60)
 
-    def _answers(self) -> int:
+    def _answers(self, path: str) -> int:
         try:
-            with urllib.request.urlopen(f"{self.url}readyz", timeout=5) as answer:
+            with urllib.request.urlopen(f"{self.url}{path}", timeout=5) as answer:
                 return int(answer.status)
         except HTTPError as error:
             return error.code

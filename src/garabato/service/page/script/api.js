@@ -39,6 +39,9 @@ export async function add(drawing, category) {
 }
 
 export const drawing = (keyId, signal) => ask(`v1/drawings/${encodeURIComponent(keyId)}`, {signal});
+/** A few drawings of a category, any, as hits are. */
+export const some = async (name, n) =>
+  (await ask(`v1/drawings?category=${encodeURIComponent(name)}&limit=${n}`)).drawings;
 export const remove = (keyId) => ask(`v1/drawings/${encodeURIComponent(keyId)}`, {method: "DELETE"});
 
 /** Take a drawing out of all results until an operator restores it. */

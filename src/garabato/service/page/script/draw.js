@@ -62,11 +62,15 @@ export function setUpDrawing() {
 }
 
 /** Questions will be answered from now on. */
-export function drawingIsReady(known) {
+export function drawingIsReady() {
   isReady = true;
+  changed(true);
+}
+
+/** Offer the gallery's categories and countries: as filters, and something to draw. */
+export function offer(known) {
   filters.know(known);
   welcome.know(known);
-  changed(true);
 }
 
 /** The view is shown; with a shared drawing in the address that one. */

@@ -3,12 +3,14 @@
 import {can, categories} from "./api.js";
 import {enterCategory} from "./category.js";
 import {byId, element} from "./dom.js";
-import {drawingIsReady, enterDrawing, setUpDrawing} from "./draw.js";
+import {drawingIsReady, enterDrawing, offer, setUpDrawing} from "./draw.js";
 import {enterExplore} from "./explore.js";
 import {trouble} from "./notices.js";
 import {enterOperator} from "./operator.js";
 import {untilReady} from "./readiness.js";
 import {follow} from "./routes.js";
+
+const RETRY_MS = 1500;
 
 for (const link of document.querySelectorAll("[data-view=operator]")) link.hidden = !can.hide;
 setUpDrawing();
@@ -20,11 +22,20 @@ follow({
   operator: enterOperator,
 });
 await ready;
-try {
-  const known = await categories();
-  const names = new Set([...known.categories.map(({category}) => category), ...known.known]);
-  byId("category-names").append(...[...names].map((value) => element("option", {value})));
-  drawingIsReady(known);
-} catch (error) {
-  trouble(error.message);
+drawingIsReady();
+const known = await whenCounted();
+const names = new Set([...known.categories.map(({category}) => category), ...known.known]);
+byId("category-names").append(...[...names].map((value) => element("option", {value})));
+offer(known);
+
+/** What the gallery holds: known some time after the first answers where it is large. */
+async function whenCounted() {
+  for (;;) {
+    try {
+      return await categories();
+    } catch (error) {
+      if (error.status !== 503) trouble(error.message);
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
 }

@@ -1,11 +1,13 @@
 // Beside an empty sheet: what happens here, something to draw, and drawings to start from.
 
-import {category} from "./api.js";
+import {some} from "./api.js";
 import {element} from "./dom.js";
 import {Hits} from "./hits.js";
 import {drawings} from "./words.js";
 
 const N_SHELF = 6;
+/** So many of a category are asked for, to take one at random. */
+const N_CHOICE = 8;
 
 export class Welcome {
   #section;
@@ -54,10 +56,10 @@ export class Welcome {
   async #fillShelf() {
     const chosen = new Set();
     while (chosen.size < Math.min(N_SHELF, this.#names.length)) chosen.add(any(this.#names));
-    const answers = await Promise.allSettled([...chosen].map((name) => category(name)));
-    const first = answers.flatMap(({value}) => value?.typical.slice(0, 1) ?? []);
-    this.#hits.show(first);
-    this.#shelfTitle.hidden = !first.length;
+    const answers = await Promise.allSettled([...chosen].map((name) => some(name, N_CHOICE)));
+    const shown = answers.flatMap(({value}) => (value?.length ? [any(value)] : []));
+    this.#hits.show(shown);
+    this.#shelfTitle.hidden = !shown.length;
   }
 }
 
