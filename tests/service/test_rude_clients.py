@@ -65,6 +65,21 @@ def test_a_body_that_does_not_come_is_answered_408(hasty: Running) -> None:
         assert b"application/problem+json" in answer
 
 
+def test_an_answer_that_takes_too_long_is_given_up(
+    gallery_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Running(Settings(gallery=gallery_uri, request_timeout_s=3.0)) as running:
+        running.wait_until("/readyz")
+
+        async def never(drawing: object) -> None:
+            await asyncio.sleep(3_600)
+
+        monkeypatch.setattr(running.service.batcher, "encode", never)
+        answer = running.ask("POST", "/v1/search", json.loads(QUERY))
+        assert answer.status == 503
+        assert "took too long" in answer.json["detail"]
+
+
 def test_many_clients_that_go_away_in_mid_request_leave_nothing_behind(hasty: Running) -> None:
     for n in range(60):
         with connect(hasty) as connection:

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -58,3 +60,13 @@ def test_a_wrong_variable_is_named(gallery_uri: str) -> None:
     done = CliRunner().invoke(main, ["serve", "--gallery", gallery_uri], env=given)
     assert done.exit_code == 1
     assert "GARABATO_MAX_POINTS is a whole number, not 'many'" in done.output
+
+
+def test_a_missing_extra_says_what_to_install(gallery_uri: str) -> None:
+    code = (
+        "import sys; sys.modules['fastapi'] = None; from garabato.cli import main; "
+        f"main(['serve', '--gallery', {gallery_uri!r}])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "pip install 'garabato[serve]'" in done.stderr

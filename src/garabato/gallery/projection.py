@@ -26,7 +26,7 @@ SIDE = 65_535
 _N_NEIGHBOURS = 15
 #: Fewer drawings than this have no neighbourhoods to keep; they are laid out by their two
 #: strongest directions.
-_MIN_FOR_UMAP = 50
+_MIN_FOR_UMAP = 100
 
 
 #: `progress(stage, done, total)`.
