@@ -98,6 +98,22 @@ def test_thin_and_thick_pens_are_found(tmp_path, pen):
     _assert_is_the_ink(_read(_save(tmp_path, 1 - ink)), ink)
 
 
+@pytest.mark.parametrize("category", ["spiral", "ladder", "envelope", "stairs"])
+@pytest.mark.parametrize("light_on_dark", [False, True])
+def test_ink_that_covers_most_of_what_it_surrounds_is_found(tmp_path, category, light_on_dark):
+    ink = _ink(category, pen=40)
+    _assert_is_the_ink(_read(_save(tmp_path, ink if light_on_dark else 1 - ink)), ink)
+
+
+@pytest.mark.parametrize(("paper", "pen"), [(1.0, 0.0), (0.0, 1.0), (0.9, 0.4)])
+def test_ink_that_covers_most_of_the_picture_is_found(tmp_path, paper, pen):
+    ink = np.zeros((HEIGHT, WIDTH), np.float32)
+    ink[20:460, 30:610] = 1
+    ink[200:230, 100:500] = 0
+    assert ink.mean() > 0.7
+    _assert_is_the_ink(_read(_save(tmp_path, paper + (pen - paper) * ink)), ink)
+
+
 def test_a_small_drawing_on_a_large_page_is_looked_at_closely(tmp_path):
     page = np.ones((1500, 2000), np.float32)
     ink = _ink()
@@ -186,6 +202,16 @@ def test_a_blank_picture_says_that_no_ink_was_found(tmp_path, value, noise):
     for page in (np.full((HEIGHT, WIDTH), value), np.clip(value + 0.02 * noise, 0, 1)):
         with pytest.raises(FormatError, match=r"cat\.png: the picture is blank: no ink stands out"):
             list(read_drawings(_save(tmp_path, page)))
+
+
+@pytest.mark.parametrize("grain", [0.0, 0.02, 0.04])
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_blank_paper_in_uneven_light_is_blank(tmp_path, grain, suffix, noise):
+    ys, xs = np.mgrid[0:HEIGHT, 0:WIDTH] / WIDTH
+    light = 0.5 + 0.3 * xs + 0.15 * np.exp(-((xs - 0.6) ** 2 + (ys - 0.3) ** 2) / 0.1)
+    how = {"quality": 30} if suffix == "jpg" else {}
+    with pytest.raises(FormatError, match="the picture is blank"):
+        list(read_drawings(_save(tmp_path, light * (1 + grain * noise), suffix, **how)))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (2, 2), (300, 3)])

@@ -16,16 +16,21 @@ from garabato.drawing import ByteArray
 
 Image = npt.NDArray[np.float32]  # (H, W) or (H, W, 3), 0..1
 
+#: How bright red, green and blue are, as OpenCV has it (ITU-R BT.601).
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 #: Longer sides, in px: of the page looked at first, and of the bitmap that is given.
 _PAGE_PX, _INK_PX = 1024, 512
 #: The light on the paper is measured on a page of this size, through a window wider than any pen.
 _LIGHT_PX, _WINDOW_PX = 256, 33
 #: A picture is flat where this share of it, and of its edges, has one colour, give or take so much
-#: (of 255), and where it has no grain but less than this (of 1).
-_FLAT_SHARE, _FLAT_TOLERANCE, _FLAT_GRAIN = 0.5, 8, 0.01
+#: (of 255), and where it has no grain but less than this (of 1). Where ink covers more of it, that
+#: has one colour too, and both together this share.
+_FLAT_SHARE, _FLAT_TOLERANCE, _FLAT_GRAIN, _TWO_TONES_SHARE = 0.5, 8, 0.01, 0.8
 #: Less contrast than this (of 1) is no ink; nor is what does not stand out this far from the
 #: paper's grain, in standard deviations.
 _LEAST_CONTRAST, _GRAIN = 0.07, 5.0
+#: What is this much darker than paper is neither a shadow's edge nor grain.
+_SURELY_INK = 0.25
 #: Ink is connected to what has at least half the full contrast, and has itself a quarter.
 _SURE, _POSSIBLE = 0.5, 0.25
 #: Rules on the paper reach its edges at least so often.
@@ -43,19 +48,26 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
     """
     picture = _opaque(colours, alpha)
     page = _reduced(picture, _PAGE_PX)
-    if _is_light_on_dark(page):
-        picture, page = 1 - picture, 1 - page
-    light, is_flat = _light(page)
+    ground = _ground(page)
+    if _is_light_on_dark(page, ground):
+        picture, page, ground = 1 - picture, 1 - page, None if ground is None else 1 - ground
+    is_flat = ground is not None
+    light = _light(page) if ground is None else ground[None, None]
     darkness = _darkness(page, _resized(light, page))
     sheet = np.ones((1, 1), np.float32) if is_flat else _sheet(light, darkness)
-    ink = _ink(darkness * _resized(sheet, page), is_flat)
+    on_page = _resized(sheet, page)
+    level = _median(_darkness(light, light) if is_flat else darkness[on_page > 0.5])
+    ink = _ink(darkness - level, on_page, is_flat)
     if ink is None:
         return None
     rows, columns = _inked_part(ink, picture.shape[:2])
     part = _reduced(picture[rows, columns], _INK_PX)
     light, sheet = (_cut(whole, rows, columns, picture) for whole in (light, sheet))
-    darkness = _darkness(part, _resized(light, part)) * _resized(sheet, part)
-    closer = _ink(darkness, is_flat)
+    darkness, on_part = _darkness(part, _resized(light, part)), _resized(sheet, part)
+    if not is_flat:
+        around = _median(darkness[on_part > 0.5])
+        level = around if around - level < _SURELY_INK else level  # more ink than paper: no guide
+    closer = _ink(darkness - level, on_part, is_flat)
     if closer is None:
         return None
     rows, columns = _inked_part(closer, closer.shape, margin=0)
@@ -100,26 +112,48 @@ def _cut(light: Image, rows: slice, columns: slice, picture: Image) -> Image:
     return light[parts[0], parts[1]]
 
 
-def _is_light_on_dark(page: Image) -> bool:
-    """Which way the few pixels that differ most from their surroundings differ."""
-    grey = _reduced(np.asarray(cv2.cvtColor(page, cv2.COLOR_RGB2GRAY), np.float32), 2 * _LIGHT_PX)
+def _ground(page: Image) -> npt.NDArray[np.float32] | None:
+    """The colour (3,) of a page that is one around its ink; None where it has shades."""
+    levels = np.rint(page * 255).astype(np.uint8)
+    ground = _most_frequent(np.concatenate(_edges(levels)))
+    is_ground = _is_near(levels, ground)
+    if np.concatenate(_edges(is_ground)).mean() < _FLAT_SHARE:
+        return None
+    if is_ground.mean() < _FLAT_SHARE:
+        is_ink = _is_near(levels, _most_frequent(levels[~is_ground]))
+        if is_ground.mean() + is_ink.mean() < _TWO_TONES_SHARE:
+            return None
+    return (ground / 255).astype(np.float32)
+
+
+def _most_frequent(levels: ByteArray) -> npt.NDArray[np.int16]:
+    """The most frequent level of each channel of `levels` (..., 3)."""
+    return np.array([np.bincount(levels[..., c].ravel()).argmax() for c in range(3)], np.int16)
+
+
+def _is_near(levels: ByteArray, colour: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
+    away = [np.abs(levels[..., c] - colour[c]) for c in range(3)]
+    return np.asarray(np.maximum(np.maximum(*away[:2]), away[2]) <= _FLAT_TOLERANCE)
+
+
+def _is_light_on_dark(page: Image, ground: npt.NDArray[np.float32] | None) -> bool:
+    """Which way the pixels that differ most from the paper differ; without a `ground`, from what
+    is around them."""
+    grey = np.asarray(cv2.cvtColor(page, cv2.COLOR_RGB2GRAY), np.float32)
+    if ground is not None:
+        return bool(((grey - ground @ _LUMA) ** 3).mean() > 0)
+    grey = _reduced(grey, 2 * _LIGHT_PX)
     around = cv2.medianBlur(np.rint(grey * 255).astype(np.uint8), 2 * _WINDOW_PX - 1)
     difference = grey - around.astype(np.float32) / 255
     return bool((difference**3).mean() > 0)
 
 
-def _light(page: Image) -> tuple[Image, bool]:
-    """The page without its ink, in any size, and whether it is a single colour."""
-    levels = np.rint(page * 255).astype(np.uint8)
-    ground = np.array([np.bincount(levels[:, :, c].ravel()).argmax() for c in range(3)], np.int16)
-    away = [np.abs(levels[:, :, c] - ground[c]) for c in range(3)]
-    near = np.maximum(np.maximum(*away[:2]), away[2]) <= _FLAT_TOLERANCE
-    if near.mean() >= _FLAT_SHARE and np.concatenate(_edges(near)).mean() >= _FLAT_SHARE:
-        return (ground / 255).astype(np.float32)[None, None], True
+def _light(page: Image) -> Image:
+    """A page of many shades without its ink, reduced."""
     small = cv2.medianBlur(_reduced(page, _LIGHT_PX), 3)
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_WINDOW_PX, _WINDOW_PX))
     closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, window, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.GaussianBlur(closed, (0, 0), _WINDOW_PX / 6), np.float32), False
+    return np.asarray(cv2.GaussianBlur(closed, (0, 0), _WINDOW_PX / 6), np.float32)
 
 
 def _sheet(light: Image, darkness: Image) -> Image:
@@ -157,13 +191,15 @@ def _darkness(page: Image, light: Image) -> Image:
     return np.asarray(darkness, np.float32)  # below 0 for the lighter grains of the paper
 
 
-def _ink(darkness: Image, is_flat: bool) -> Image | None:
-    """How much ink each pixel has, 0..1; None where there is none."""
-    is_flat = is_flat and _grain(darkness) < _FLAT_GRAIN
+def _ink(darkness: Image, sheet: Image, is_flat: bool) -> Image | None:
+    """How much ink each pixel has, 0..1; None where there is none. Paper's `darkness` is 0."""
+    grain = _grain(darkness[sheet > 0.5])
+    is_flat = is_flat and grain < _FLAT_GRAIN
     if not is_flat:
         darkness = np.asarray(cv2.GaussianBlur(darkness, (0, 0), 0.8), np.float32)
-    darkness = darkness - np.median(darkness[::2, ::2])
-    floor = max(_LEAST_CONTRAST, _GRAIN * _grain(darkness))
+        grain = _grain(darkness[sheet > 0.5])
+    darkness = darkness * sheet
+    floor = max(_LEAST_CONTRAST, _GRAIN * grain)
     standing_out = darkness[darkness > floor]
     if len(standing_out) == 0:
         return None
@@ -182,10 +218,13 @@ def _ink(darkness: Image, is_flat: bool) -> Image | None:
     return np.where(around, ink, 0).astype(np.float32)
 
 
+def _median(darkness: Image) -> np.float32:
+    return np.float32(np.median(darkness.ravel()[::3])) if darkness.size else np.float32(0)
+
+
 def _grain(darkness: Image) -> float:
     """The standard deviation of the paper's grain, its ink set aside."""
-    some = darkness[::2, ::2]
-    return 1.4826 * float(np.median(np.abs(some - np.median(some))))
+    return 1.4826 * float(_median(np.abs(darkness[darkness < _SURELY_INK])))
 
 
 def _edges(page: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
