@@ -35,7 +35,7 @@ def fuzz(port: int) -> int:
         f"http://127.0.0.1:{port}/v1/openapi.json",
         "--checks", "not_a_server_error,content_type_conformance,response_schema_conformance",
         "--max-examples", str(N_EXAMPLES), "--seed", "0", "--exclude-path", "/v1/map",
-        "--exclude-path", "/readyz", "--suppress-health-check", "all", "--no-color",
+        "--exclude-path", "/readyz", "--suppress-health-check", "all", "--request-timeout", "60", "--no-color",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -21,7 +21,7 @@ class Access:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def check_name(self, request: Request) -> None:
         """Refuse names that are not this machine's where it alone is trusted.
@@ -66,15 +66,15 @@ class Access:
         self._count(request.client.host if request.client else "")
 
     def _count(self, client: str) -> None:
-        """A bucket of tokens a client: it fills by the minute's limit, and a write takes one."""
+        """A bucket a client, which fills by the minute's limit; a change takes one out."""
         limit = float(self._settings.writes_per_minute)
         now = time.monotonic()
-        left, then = self._tokens.pop(client, (limit, now))
+        left, then = self._buckets.pop(client, (limit, now))
         left = min(limit, left + (now - then) * limit / 60)
         allowed = left >= 1
-        self._tokens[client] = (left - 1 if allowed else left, now)
-        if len(self._tokens) > _MAX_CLIENTS:
-            self._tokens.popitem(last=False)
+        self._buckets[client] = (left - 1 if allowed else left, now)
+        if len(self._buckets) > _MAX_CLIENTS:
+            self._buckets.popitem(last=False)
         if not allowed:
             wait_s = 60 if limit == 0 else int((1 - left) * 60 / limit) + 1
             raise ProblemError(

@@ -8,7 +8,7 @@ from typing import TypeVar
 from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from garabato.drawing import Drawing
@@ -45,11 +45,11 @@ async def read_form(request: Request) -> tuple[Upload, dict[str, str]]:
     """The field `file` of a multipart body, and its other fields. Raises ProblemError."""
     try:
         form = await request.form(max_files=1, max_fields=_MAX_FIELDS, max_part_size=2**16)
-    except MultiPartException as error:
-        raise ProblemError(400, f"malformed multipart body: {error.message}") from None
+    except HTTPException as error:
+        raise ProblemError(400, f"malformed multipart body: {error.detail}") from None
     except (ClientDisconnect, ProblemError):
         raise
-    except Exception as error:  # what else parsers find wrong: Starlette makes it an HTTP 400
+    except Exception as error:  # what parsers stumble over is the client's fault
         raise ProblemError(400, f"malformed multipart body: {error}") from None
     try:
         file = form.get("file")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from garabato.drawing import MAX_COORDINATE
 
@@ -37,6 +38,8 @@ Strokes = Annotated[
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS)]
 KeyId = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
+#: None where a field is not given; what is documented is that it may be left out.
+Unset = SkipJsonSchema[None]
 Names = Annotated[list[Name], Field(min_length=1, max_length=500)]
 
 
@@ -56,29 +59,30 @@ class Classify(_Request):
 class Where(_Request):
     """What hits must be; each field that is given must hold."""
 
-    category: Names | None = None
-    country: Names | None = None
-    recognized: bool | None = None
-    tags: Names | None = None
+    category: Names | Unset = None
+    country: Names | Unset = None
+    recognized: bool | Unset = None
+    tags: Names | Unset = None
 
 
 class Search(_Request):
     """A drawing, or the key_id of a stored one, to find the like of."""
 
-    drawing: Strokes | None = None
-    key_id: KeyId | None = None
+    drawing: Strokes | Unset = None
+    key_id: KeyId | Unset = None
     k: Annotated[int, Field(ge=1, le=MAX_K, description="Hits wanted.")] = 10
-    where: Where | None = None
+    where: Where | Unset = None
     predictions: Annotated[
-        int | None, Field(ge=1, le=MAX_K, description="Classify, too, and give so many.")
+        int | Unset, Field(ge=1, le=MAX_K, description="Classify, too, and give so many.")
     ] = None
 
     model_config = ConfigDict(
         json_schema_extra={
+            "oneOf": [{"required": ["drawing"]}, {"required": ["key_id"]}],
             "examples": [
                 {"drawing": _FACE, "k": 5, "where": {"category": ["smiley face"]}},
                 {"key_id": "5152802093400064", "k": 5},
-            ]
+            ],
         }
     )
 
@@ -87,22 +91,25 @@ class NewDrawing(_Request):
     """A drawing to store."""
 
     drawing: Strokes
-    category: Name | None = None
-    tags: Names | None = None
+    category: Name | Unset = None
+    tags: Names | Unset = None
 
 
 class Add(_Request):
     """One drawing to store, or a list of them."""
 
-    drawing: Strokes | None = None
-    category: Name | None = None
-    tags: Names | None = None
+    drawing: Strokes | Unset = None
+    category: Name | Unset = None
+    tags: Names | Unset = None
     drawings: Annotated[
-        list[NewDrawing] | None, Field(min_length=1, max_length=MAX_DRAWINGS_AT_ONCE)
+        list[NewDrawing] | Unset, Field(min_length=1, max_length=MAX_DRAWINGS_AT_ONCE)
     ] = None
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"drawing": _FACE, "category": "smiley face"}]}
+        json_schema_extra={
+            "oneOf": [{"required": ["drawing"]}, {"required": ["drawings"], "maxProperties": 1}],
+            "examples": [{"drawing": _FACE, "category": "smiley face"}],
+        }
     )
 
 

@@ -35,7 +35,7 @@ class SketchMap:
         self._service = service
         self._progress = Progress("making the map")
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._has_begun = False
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
         self._projection: Projection | None = None
@@ -67,8 +67,9 @@ class SketchMap:
 
     def _made(self) -> Projection:
         with self._lock:
-            if self._thread is None:
+            if not self._has_begun:
                 self._begin()
+                self._has_begun = True
         if self._projection is None:
             raise self._progress.stage.to_problem()
         return self._projection
@@ -79,15 +80,14 @@ class SketchMap:
         if self._projection is not None:
             entries = self._service.census.entries
             if _share_changed(self._projection.key_ids, entries) <= _MAX_CHANGED:
-                self._thread = threading.current_thread()  # nothing is left to be done
                 return
         try:
             check_extra()
         except MissingExtraError as error:
             if self._projection is None:
                 raise ProblemError(501, str(error)) from None
-        self._thread = threading.Thread(target=self._make, name="garabato-map", daemon=True)
-        self._thread.start()
+            return  # an old one is better than none
+        threading.Thread(target=self._make, name="garabato-map", daemon=True).start()
 
     @property
     def _file(self) -> Path:

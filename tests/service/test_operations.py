@@ -1,0 +1,52 @@
+"""What those who look after a service ask it."""
+
+from __future__ import annotations
+
+from running import Running
+
+
+def samples(service: Running) -> dict[str, float]:
+    """`name{labels}` -> value of all that /metrics says."""
+    answer = service.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    lines = [line for line in answer.body.decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
+
+def test_it_is_alive_and_ready(service: Running) -> None:
+    assert service.get("/healthz").json == {"status": "ok"}
+    assert service.get("/readyz").json == {"status": "ready"}
+
+
+def test_requests_are_counted_by_route_and_status(service: Running) -> None:
+    name = 'garabato_requests_total{method="POST",route="/v1/classify",status="%d"}'
+    before = samples(service)
+    service.post("/v1/classify", {"drawing": [[[0, 1], [0, 1]]]})
+    service.post("/v1/classify", {})
+    after = samples(service)
+    for status in (200, 422):
+        assert after[name % status] == before.get(name % status, 0) + 1
+    assert after["garabato_ready"] == 1
+    assert after["garabato_gallery_drawings"] == 72
+
+
+def test_made_up_paths_and_methods_make_no_new_series(service: Running) -> None:
+    service.get("/one/nobody/knows")
+    series = set(samples(service))
+    for n in range(5):
+        service.get(f"/nothing/{n}")
+        service.get(f"/v1/drawings/nothing{n}")
+        service.ask(f"METHOD{n}", "/nothing")
+    new = set(samples(service)) - series
+    assert not [name for name in new if "nothing" in name or "METHOD" in name]
+
+
+def test_the_openapi_document_has_examples_of_every_body(service: Running) -> None:
+    document = service.get("/v1/openapi.json").json
+    assert document["openapi"].startswith("3.1")
+    schemas = document["components"]["schemas"]
+    for name in ("Classify", "Search", "Add", "Hide", "Classified", "Found"):
+        assert schemas[name]["examples"], name
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            assert operation.get("description"), f"{method} {path} says nothing"
