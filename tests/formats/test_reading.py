@@ -320,9 +320,23 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == [path.name]
 
 
+@pytest.mark.parametrize("suffix", [".ndjson", ".bin", ".svg"])
+def test_gz_behind_the_suffix_gzips_what_is_written(tmp_path, suffix):
+    drawings = make_drawings(["star"], 1, seed=0)
+    plain, gzipped = tmp_path / f"star{suffix}", tmp_path / f"star{suffix}.gz"
+    assert write_drawings(plain, drawings) == write_drawings(gzipped, drawings) == 1
+    assert gzip.decompress(gzipped.read_bytes()) == plain.read_bytes()
+    (expected,), (read,) = read_drawings(plain), read_drawings(gzipped)
+    assert read.to_lists() == expected.to_lists()
+
+
 def test_a_suffix_nobody_writes_is_refused_with_those_that_are(tmp_path):
     with pytest.raises(InputError, match=r"the suffix is none of .*\.ndjson"):
         write_drawings(tmp_path / "out.docx", [])
+    with pytest.raises(
+        InputError, match=r"the suffix is none of \.bin\.gz, \.ndjson\.gz, \.npy\.gz"
+    ):
+        write_drawings(tmp_path / "out.npz.gz", [])
     with pytest.raises(StorageError, match="no folder"):
         write_drawings(tmp_path / "none" / "out.ndjson", [])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from os import PathLike, fspath
@@ -80,15 +81,23 @@ def _nothing_read(source: Input, first: FormatError | None, n_rejected: int) -> 
 def write_drawings(path: str | PathLike[str], drawings: Iterable[Drawing]) -> int:
     """Write drawings in the format the suffix names, whole or not at all; returns how many.
 
-    Raises InputError for a suffix nobody writes, StorageError where the disk refuses.
+    A `.gz` behind the suffix gzips them. Raises InputError for a suffix nobody writes, StorageError
+    where the disk refuses.
     """
     target = Path(path)
-    suffix = target.suffix.lower()
-    if suffix not in _WRITERS:
-        known = ", ".join(sorted(_WRITERS))
+    is_gzipped = target.suffix.lower() == ".gz"
+    suffix = (target.with_suffix("") if is_gzipped else target).suffix.lower()
+    writable = _WRITERS.keys() - {".npz"} if is_gzipped else _WRITERS.keys()  # a zip already
+    if suffix not in writable:
+        known = ", ".join(f"{known}.gz" if is_gzipped else known for known in sorted(writable))
         raise InputError(f"cannot write {fspath(path)}: the suffix is none of {known}")
+    write = _WRITERS[suffix]
     with replacing(target) as unfinished, open(unfinished, "wb") as file:
-        return _WRITERS[suffix](file, drawings)
+        if not is_gzipped:
+            return write(file, drawings)
+        # without a name or a time in it: the same drawings give the same bytes
+        with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as gzipped:
+            return write(gzipped, drawings)
 
 
 _Reader = Callable[[Input, Reject], Iterator[DrawingBatch]]
