@@ -120,10 +120,9 @@ class LanceGallery:
         k, condition = check_k(k), parse_where(where)
         embedding = as_embedding(query, self._encoder, self._filled_by)
         with lance_errors(self.uri):
-            n_searches, self._n_searches = self._n_searches, self._n_searches + 1
-            # Holding all in memory pays from the second query on; a first one is often the last.
-            if (n_searches or self._resident) and not self._is_large():
-                rows, scores = self._up_to_date().search(embedding, k, condition)
+            held = self._held()
+            if held is not None:
+                rows, scores = held.search(embedding, k, condition)
             else:
                 settings = read_settings(self._table) if self._is_large() else None
                 rows, scores = search_on_disk(
@@ -271,6 +270,17 @@ class LanceGallery:
                         self._optimize(KEEP_VERSIONS_S)
         except (GalleryError, StorageError) as error:
             _log.warning("%s could not be compacted: %s", self.uri, error)
+
+    def _held(self) -> Resident | None:
+        """The rows in memory, of the newest version; None where the disk is to be searched."""
+        held = self._resident
+        if held is not None and held.version == self._table.version:
+            return held
+        n_searches, self._n_searches = self._n_searches, self._n_searches + 1
+        # Holding all in memory pays from the second query on; a first one is often the last.
+        if self._is_large() or (held is None and n_searches == 0):
+            return None
+        return self._up_to_date()
 
     def _is_large(self) -> bool:
         """Whether scanning all embeddings takes too long; then none are held in memory."""

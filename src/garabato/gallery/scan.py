@@ -32,7 +32,7 @@ _SAMPLE = 65_536
 _CODE_MAX = 127
 # Codes reach 127 and queries 4,000: a sum of 4,096 such products stays below 2^31.
 _QUERY_MAX = 4_000
-#: Rounding of float32, which every bound allows for.
+#: What float32 rounds, at most.
 _SLACK = 1e-5
 #: Rows converted at a time.
 _CHUNK = 65_536
@@ -77,7 +77,8 @@ class ResidentVectors:
         self.head_scales = np.empty(n, np.float32)
         self.tail_scales = np.empty(n, np.float32)
         self.tail_lengths = np.empty(n, np.float32)
-        self.head_rounding = self.tail_rounding = 0.0
+        self.rounding = np.empty(n, np.float32)
+        self.head_rounding = 0.0
         for first in range(0, n, _CHUNK):
             part = slice(first, first + _CHUNK)
             exact = stored[part].astype(np.float32)
@@ -85,10 +86,10 @@ class ResidentVectors:
             turned = (exact @ self.axes.matrix) * self.inverse_lengths[part][:, None]
             head, tail = turned[:, :n_head], turned[:, n_head:]
             self.tail_lengths[part] = np.linalg.norm(tail, axis=1)
-            off = _round(head, self.heads[part], self.head_scales[part])
-            self.head_rounding = max(self.head_rounding, off)
-            off = _round(tail, self.tails[part], self.tail_scales[part])
-            self.tail_rounding = max(self.tail_rounding, off)
+            of_heads = _round(head, self.heads[part], self.head_scales[part])
+            of_tails = _round(tail, self.tails[part], self.tail_scales[part])
+            self.rounding[part] = np.hypot(of_heads, of_tails)
+            self.head_rounding = max(self.head_rounding, float(of_heads.max()))
 
     def __len__(self) -> int:
         return len(self.stored)
@@ -112,7 +113,6 @@ class ResidentVectors:
             {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _ARRAYS}
         )
         made.head_rounding = max(self.head_rounding, other.head_rounding)
-        made.tail_rounding = max(self.tail_rounding, other.tail_rounding)
         return made
 
     def nearest(
@@ -138,12 +138,12 @@ class ResidentVectors:
         # The best by their heads, scored by all dimensions: so good the k-th is at least.
         n_first = min(len(scores), 2 * k)
         first = np.argpartition(-scores, n_first - 1)[:n_first]
-        _, better = self._score_blocks(asked, np.sort(first), rows, -np.inf)
-        least = _kth_best(better, k) - asked.off
+        found, better = self._score_blocks(asked, np.sort(first), rows, -np.inf)
+        least = _kth_best(better - asked.off(self.rounding[found]), k)
         promising = np.flatnonzero(bounds >= least - asked.head_off)
         found, better = self._score_blocks(asked, promising, rows, least - asked.head_off)
-        least = _kth_best(better, k) - 2 * asked.off
-        return found[better >= least]
+        off = asked.off(self.rounding[found])
+        return found[better + off >= _kth_best(better - off, k)]
 
     def _bound_blocks(
         self, asked: _Asked, rows: IntArray | None, n: int
@@ -204,29 +204,30 @@ class _Asked:
         self.steps = np.rint(turned / self.unit).astype(np.int16)
         self.weight = np.float32(np.linalg.norm(turned[n_head:]))
         self.head = (self.steps, self.unit, self.weight)
-        of_query = float(np.linalg.norm(turned - self.steps * self.unit))
-        #: Scores by all dimensions are off by at most this,
-        self.off = _off(vectors.head_rounding + vectors.tail_rounding, of_query)
-        #: bounds too low by at most this.
-        self.head_off = _off(vectors.head_rounding, of_query)
+        self._rounding = float(np.linalg.norm(turned - self.steps * self.unit))
+        #: Bounds are too low by at most this.
+        self.head_off = float(self.off(np.float32(vectors.head_rounding)))
+
+    def off(self, of_rows: Any) -> Any:
+        """How far scores can be off where the rows themselves (of length 1) are off by `of_rows`.
+
+        By Cauchy-Schwarz; the last term is float32's own rounding.
+        """
+        return of_rows + self._rounding * (1 + of_rows) + _SLACK
 
 
 _ARRAYS = (
     *("stored", "inverse_lengths", "heads", "tails"),
-    *("head_scales", "tail_scales", "tail_lengths"),
+    *("head_scales", "tail_scales", "tail_lengths", "rounding"),
 )
 
 
-def _off(of_rows: float, of_query: float) -> float:
-    """How far a score can be off where a row and the query (of length 1) are off by these."""
-    return of_rows + of_query * (1 + of_rows) + _SLACK
-
-
-def _round(exact: FloatArray, codes: npt.NDArray[np.int8], scales: FloatArray) -> float:
-    """Round rows to int8 codes times a scale, in place; the length of the most it took away."""
+def _round(exact: FloatArray, codes: npt.NDArray[np.int8], scales: FloatArray) -> FloatArray:
+    """Round rows to int8 codes times a scale, in place; the length of what that took away."""
     scales[:] = np.abs(exact).max(axis=1, initial=0) / _CODE_MAX
     codes[:] = np.rint(exact / np.maximum(scales, 1e-12)[:, None])
-    return float(np.linalg.norm(exact - codes * scales[:, None], axis=1).max(initial=0))
+    lengths: FloatArray = np.linalg.norm(exact - codes * scales[:, None], axis=1)
+    return lengths
 
 
 def _kth_best(scores: FloatArray, k: int) -> float:
