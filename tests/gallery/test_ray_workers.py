@@ -50,9 +50,12 @@ def cluster():
     from ray.cluster_utils import Cluster
 
     machine = {"num_cpus": 1, "object_store_memory": 100 * 2**20, "include_dashboard": False}
-    cluster = Cluster(initialize_head=True, head_node_args=machine)
-    cluster.add_node(num_cpus=1, object_store_memory=100 * 2**20)
     with pytest.MonkeyPatch.context() as patch:
+        # workers are nice to all others by default; on a busy machine they would never finish
+        patch.setenv("RAY_worker_niceness", "0")
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        cluster = Cluster(initialize_head=True, head_node_args=machine)
+        cluster.add_node(num_cpus=1, object_store_memory=100 * 2**20)
         patch.setenv("RAY_ADDRESS", cluster.address)
         yield cluster
     cluster.shutdown()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 from collections.abc import Callable
 from functools import lru_cache
 from types import TracebackType
@@ -44,8 +45,7 @@ class RayWorkers:
 
     def __enter__(self) -> Self:
         if not self._ray.is_initialized():
-            self._ray.init(log_to_driver=False, logging_level=logging.ERROR)
-            self._is_ours = True
+            self._connect()
         # In a list, so that a task gets the reference and loads the encoder once a process.
         self._held = [self._put_encoder()]
         self._embed = self._ray.remote(num_cpus=1, max_retries=-1)(_embed)
@@ -60,6 +60,18 @@ class RayWorkers:
         if self._is_ours:
             self._ray.shutdown()
 
+    def _connect(self) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            self._ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        except Exception as error:
+            address = os.environ.get("RAY_ADDRESS", "this machine")
+            raise GalleryError(
+                f"no Ray cluster at {address}: {_last_line(error)}. Start one (ray start --head) "
+                "and set RAY_ADDRESS, or leave --engine ray out"
+            ) from error
+        self._is_ours = True
+
     def _put_encoder(self) -> Any:
         try:
             return self._ray.put(self._encoder)
@@ -73,12 +85,15 @@ class RayWorkers:
         try:
             embedded: FloatArray = self._ray.get(embedding)
         except self._ray.exceptions.RayError as error:
-            reason = str(error).strip().split("\n")[-1]
             raise GalleryError(
-                f"embedding failed on the Ray cluster: {reason}. The same command goes on where "
-                "this one stopped"
+                f"embedding failed on the Ray cluster: {_last_line(error)}. The same command goes "
+                "on where this one stopped"
             ) from error
         return embedded
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).split("\n")[-1]
 
 
 def _embed(held: list[Any], batch: DrawingBatch) -> FloatArray:
