@@ -12,6 +12,8 @@ import prepare
 import prepare_memory
 import s100
 import s345
+import serve_load
+import serve_rude
 import startup
 
 if __name__ == "__main__":
@@ -26,4 +28,6 @@ if __name__ == "__main__":
         s345.BENCHMARK,
         b32.BENCHMARK,
         fuzz_readers.BENCHMARK,
+        serve_load.BENCHMARK,
+        serve_rude.BENCHMARK,
     )

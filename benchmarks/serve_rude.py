@@ -106,10 +106,12 @@ def run(context: frame.Context) -> list[frame.Row]:
     with serving.running(uri, context.work / "log", **settings) as server:
         n_fuzz = fuzz(server.port)
         before = server.memory_mib()
-        n_broken = asyncio.run(all_broken(server.port))
-        n_idle, took_ms, meanwhile = asyncio.run(idle(server, request))
-        time.sleep(IDLE_TIMEOUT_S + 5)
-        after = server.memory_mib()
+        after = []
+        for _ in range(2):
+            n_broken = asyncio.run(all_broken(server.port))
+            n_idle, took_ms, meanwhile = asyncio.run(idle(server, request))
+            time.sleep(IDLE_TIMEOUT_S + 5)
+            after.append(server.memory_mib())
         with urlopen(f"http://127.0.0.1:{server.port}/readyz") as answer:
             is_ready = json.load(answer)["status"] == "ready"
     return [
@@ -118,7 +120,8 @@ def run(context: frame.Context) -> list[frame.Row]:
         frame.Row("idle connections that stood", "", [float(n_idle)], reach=N_IDLE, at_least=True),
         frame.Row("a query meanwhile", "ms", [took_ms]),
         frame.Row("memory meanwhile", "MiB", [meanwhile]),
-        frame.Row("memory afterwards, more than before", "MiB", [after - before], reach=50),
+        frame.Row("memory afterwards, more than before", "MiB", [after[0] - before], reach=100),
+        frame.Row("and more, when done again", "MiB", [after[1] - after[0]], reach=20),
         frame.Row("ready afterwards", "", [float(is_ready)], reach=1, at_least=True),
     ]
 
