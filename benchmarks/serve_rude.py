@@ -13,6 +13,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -35,7 +36,8 @@ def fuzz(port: int) -> int:
         f"http://127.0.0.1:{port}/v1/openapi.json",
         "--checks", "not_a_server_error,content_type_conformance,response_schema_conformance",
         "--max-examples", str(N_EXAMPLES), "--seed", "0", "--exclude-path", "/v1/map",
-        "--exclude-path", "/readyz", "--suppress-health-check", "all", "--request-timeout", "60", "--no-color",
+        "--exclude-path", "/readyz", "--suppress-health-check", "all",
+        "--request-timeout", "60", "--no-color",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -100,7 +102,8 @@ def run(context: frame.Context) -> list[frame.Row]:
     """Everything on one server, one after the other."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, N_IDLE + 1_000)), hard))
-    uri = serving.gallery_of(context)
+    uri = str(context.work / "to_be_spoilt.gallery")  # the fuzzer stores, hides and deletes
+    shutil.copytree(serving.gallery_of(context), uri)
     request = serving.queries(context, 1)[0]
     settings = {"writes_per_minute": 10**9, "idle_timeout_s": IDLE_TIMEOUT_S}
     with serving.running(uri, context.work / "log", **settings) as server:
