@@ -1,4 +1,4 @@
-"""Simplified ndjson to columns, compiled: no Python object is made for a point or a stroke.
+"""Compiled kernels of simplified ndjson: a block of lines -> flat columns.
 
 The scanner understands only what Google's files hold: plain keys in any order, ASCII strings
 without escapes, strokes of two equally long rows of whole numbers. A line that is anything else,
@@ -8,22 +8,17 @@ right or wrong, is left to `simplified.parse_line`, which has the last word on w
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
-from garabato.drawing import MAX_POINTS, DrawingBatch
+from garabato.drawing import MAX_POINTS
 
 #: Columns of the text spans.
 WORD, COUNTRY, TIMESTAMP, KEY_ID = range(4)
 _RECOGNIZED, _DRAWING = 4, 5
-_RECOGNIZED_VALUES = (False, True, None)
-
-#: The shortest text of a point ("1,1," over both rows) and of a stroke ("[[],[]],").
-_BYTES_PER_POINT, _BYTES_PER_STROKE = 4, 8
 
 _MAX_DIGITS = np.uintp(7)  # below 2^24: float32 holds it exactly, and Drawing takes it
 
-_SPACE, _TAB, _RETURN, _NEWLINE = (np.uint8(ord(c)) for c in " \t\r\n")
+_SPACE, _TAB, _RETURN, NEWLINE = (np.uint8(ord(c)) for c in " \t\r\n")
 _QUOTE, _BACKSLASH, _COMMA, _COLON = (np.uint8(ord(c)) for c in '"\\,:')
 _OPEN, _CLOSE, _OPEN_OBJECT, _CLOSE_OBJECT = (np.uint8(ord(c)) for c in "[]{}")
 _ZERO = np.uint8(ord("0"))
@@ -38,75 +33,8 @@ _TRUE = np.frombuffer(b"true", np.uint8)
 _FALSE = np.frombuffer(b"false", np.uint8)
 
 
-#: A line the scanner left to others: its number in the block (from 0), its first byte, the byte
-#: behind its last (its line end), and how many drawings of the batch come before it.
-OtherLine = tuple[int, int, int, int]
-
-
-class BlockParser:
-    """Parses one block after another into the same scratch memory; not for many threads."""
-
-    def __init__(self, max_line_bytes: int) -> None:
-        self._max_line_bytes = max_line_bytes
-        self._grow(n_bytes=0, n_lines=0)
-
-    def parse(self, block: bytes) -> tuple[DrawingBatch, list[OtherLine]]:
-        """Parse lines of ndjson, each closed by a line end, the last one too.
-
-        Returns the drawings understood and the lines that were not, blank lines aside; lines
-        longer than `max_line_bytes` are not.
-        """
-        data = np.frombuffer(block, np.uint8)
-        line_ends = np.flatnonzero(data == _NEWLINE)
-        if len(data) > self._n_bytes or len(line_ends) > self._n_lines:
-            self._grow(n_bytes=len(data), n_lines=len(line_ends))
-        points, stroke_starts = self._points, self._stroke_starts
-        drawing_starts, spans, recognized = self._drawing_starts, self._spans, self._recognized
-        n_drawings, n_others = _scan_block(
-            data, line_ends, points, stroke_starts, drawing_starts, spans, recognized,
-            self._other_lines, self._max_line_bytes,
-        )  # fmt: skip
-        n_strokes = drawing_starts[n_drawings]
-        texts = [_texts(data, spans[:n_drawings, column]) for column in range(4)]
-        batch = DrawingBatch(
-            points=points[: stroke_starts[n_strokes]].copy(),
-            stroke_starts=stroke_starts[: n_strokes + 1].copy(),
-            drawing_starts=drawing_starts[: n_drawings + 1].copy(),
-            key_ids=texts[KEY_ID],
-            categories=_interned(texts[WORD]),
-            countries=_interned(texts[COUNTRY]),
-            timestamps=texts[TIMESTAMP],
-            recognized=[_RECOGNIZED_VALUES[value] for value in recognized[:n_drawings].tolist()],
-        )
-        return batch, [tuple(line) for line in self._other_lines[:n_others].tolist()]
-
-    def _grow(self, *, n_bytes: int, n_lines: int) -> None:
-        self._n_bytes, self._n_lines = n_bytes, n_lines
-        self._points = np.empty((n_bytes // _BYTES_PER_POINT + 1, 2), np.float32)
-        self._stroke_starts = np.empty(n_bytes // _BYTES_PER_STROKE + 2, np.int64)
-        self._drawing_starts = np.empty(n_lines + 1, np.int64)
-        self._spans = np.empty((n_lines, 4, 2), np.int64)
-        self._recognized = np.empty(n_lines, np.int8)
-        self._other_lines = np.empty((n_lines, 4), np.int64)
-
-
-def _texts(data: npt.NDArray[np.uint8], spans: npt.NDArray[np.int64]) -> list[str | None]:
-    """The strings at `spans` (N, 2), None where there is none."""
-    lines = _copy_spans(data, spans).tobytes().decode("ascii")
-    texts: list[str | None] = lines.split("\n")[:-1]
-    for row in np.flatnonzero(spans[:, 0] < 0).tolist():
-        texts[row] = None
-    return texts
-
-
-def _interned(texts: list[str | None]) -> list[str | None]:
-    """The same, equal ones being one object."""
-    known: dict[str | None, str | None] = {}
-    return list(map(known.setdefault, texts, texts))
-
-
 @njit(cache=True, nogil=True)
-def _copy_spans(data, spans):  # type: ignore[no-untyped-def]
+def copy_spans(data, spans):  # type: ignore[no-untyped-def]
     """The bytes of all spans, a line each."""
     n_bytes = len(spans)
     for row in range(len(spans)):
@@ -118,13 +46,13 @@ def _copy_spans(data, spans):  # type: ignore[no-untyped-def]
         for i in range(spans[row, 1] - spans[row, 0]):
             lines[n] = data[first + np.uintp(i)]
             n += _U1
-        lines[n] = _NEWLINE
+        lines[n] = NEWLINE
         n += _U1
     return lines
 
 
 @njit(cache=True, nogil=True)
-def _scan_block(  # type: ignore[no-untyped-def]
+def scan_block(  # type: ignore[no-untyped-def]
     data, line_ends, points, stroke_starts, drawing_starts, spans, recognized, other_lines,
     max_line_bytes,
 ):  # fmt: skip

@@ -16,7 +16,7 @@ MAX_LINE_BYTES = 8 * 2**20
 BLOCK_BYTES = 256 * 2**10
 #: Less text than this is not worth the second it takes to load the compiled scanner.
 SMALL_BYTES = 64 * 2**10
-_SCANNER = "garabato.formats._columns"
+_SCANNER = "garabato.formats._blocks"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -29,7 +29,7 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     parser = None
     for first_line, block in _iter_blocks(source, reject):
         if parser is None and (len(block) > SMALL_BYTES or _SCANNER in sys.modules):
-            from garabato.formats._columns import BlockParser
+            from garabato.formats._blocks import BlockParser
 
             parser = BlockParser(MAX_LINE_BYTES)
         if parser is None:

@@ -20,7 +20,8 @@ from garabato.sources.sampling import FromStart, Sample, sample_file
 from garabato.sources.whole import fetch_whole, part_path
 
 if TYPE_CHECKING:
-    from garabato.sources.web import RemoteFile, Web
+    from garabato.sources.answers import RemoteFile
+    from garabato.sources.web import Web
 
 Kind = Literal["simplified", "raw", "bin", "npy"]
 #: `progress(stage, done, total)`.
@@ -81,7 +82,7 @@ class Fetching:
 
         Raises CategoryError, SourceError or StorageError when all that can be done is done.
         """
-        from garabato.sources.web import UnreachableError
+        from garabato.sources.answers import UnreachableError
 
         settings: dict[str, Any] = {"per_category": self.per_category}
         if self.per_category is not None:
@@ -107,7 +108,7 @@ class Fetching:
 
     def _each(self, names: Iterable[str], work: Callable[[str], Any]) -> dict[str, Any]:
         """name -> `work(name)`, in threads. Where one cannot be had the others go on."""
-        from garabato.sources.web import NotFoundError, StoppedError, UnreachableError
+        from garabato.sources.answers import NotFoundError, StoppedError, UnreachableError
 
         results: dict[str, Any] = {}
 
@@ -138,7 +139,7 @@ class Fetching:
         return self.web.look_up(url_of(self.web.base_url, self.kind, name))
 
     def _fetch(self, name: str, file: RemoteFile) -> None:
-        from garabato.sources.web import ChangedError
+        from garabato.sources.answers import ChangedError
 
         for version in range(1, _MAX_VERSIONS + 1):
             try:
@@ -167,7 +168,7 @@ class Fetching:
         )  # fmt: skip
 
     def _fetch_sample(self, name: str, file: RemoteFile, n: int) -> None:
-        from garabato.sources.web import NoRangesError
+        from garabato.sources.answers import NoRangesError
 
         def read(first: int, end: int) -> bytes:
             data = self.web.read(file, first, min(end, file.size_bytes))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import random
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -12,26 +11,24 @@ from typing import Self, TypeVar
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    InvalidHeader,
-    NameResolutionError,
-    NewConnectionError,
-    ProxyError,
-    ReadTimeoutError,
-    SSLError,
-)
+from urllib3.exceptions import HTTPError
 from urllib3.util import Retry, Timeout, parse_url
 
-from garabato.errors import SourceError
+from garabato.sources.answers import (
+    RemoteFile,
+    StoppedError,
+    TransientError,
+    UnreachableError,
+    check_range,
+    check_status,
+    describe,
+    range_headers,
+    reason_of,
+)
 
-#: What may go away by waiting: timeouts, too many requests, a server that is down for a moment.
-_TRANSIENT = {408, 429, 500, 502, 503, 504}
 _BLOCK_BYTES = 64 * 2**10
 #: Tries before a server has answered at all: without a network nobody wants to wait long.
 _FIRST_CONTACT_ATTEMPTS = 2
-_RETRY_AFTER = Retry(total=0)
 _T = TypeVar("_T")
 
 
@@ -49,45 +46,6 @@ class Patience:
     max_delay_s: float = 30.0
     max_retry_after_s: float = 120.0
     timeout_s: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteFile:
-    """A file as the server describes it; hashes and etag where it tells them."""
-
-    url: str
-    size_bytes: int
-    etag: str | None
-    md5: bytes | None
-    crc32c: bytes | None
-
-
-class NotFoundError(SourceError):
-    """There is no such file on the server."""
-
-
-class ChangedError(SourceError):
-    """The file on the server is no longer the one that was looked up."""
-
-
-class NoRangesError(SourceError):
-    """The server sends whole files only."""
-
-
-class UnreachableError(SourceError):
-    """The server cannot be reached, or went on failing for longer than patience lasts."""
-
-
-class StoppedError(SourceError):
-    """`Web.stop` was called."""
-
-
-class _TransientError(Exception):
-    """Something that is tried again, after `retry_after_s` where the server named a time."""
-
-    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after_s = retry_after_s
 
 
 class Web:
@@ -113,7 +71,7 @@ class Web:
         def ask() -> RemoteFile:
             with self._request("HEAD", url, {}) as response:
                 response.read()  # nothing, but the connection is free again then
-                return _describe(url, response)
+                return describe(url, response)
 
         return self._patiently(ask)
 
@@ -129,8 +87,8 @@ class Web:
         failures = 0
         while at < end:
             try:
-                with self._request("GET", file.url, _range_headers(file, at, end)) as response:
-                    _check_range(file, response, at, end)
+                with self._request("GET", file.url, range_headers(file, at, end)) as response:
+                    check_range(file, response, at, end)
                     for block in response.stream(_BLOCK_BYTES, decode_content=False):
                         block = block[: end - at]
                         at += len(block)
@@ -140,10 +98,10 @@ class Web:
                             break
                         self._check_stopped()
                 if at < end:
-                    raise _TransientError(
+                    raise TransientError(
                         f"the connection ended at byte {at:,} of {file.size_bytes:,}"
                     )
-            except _TransientError as failure:
+            except TransientError as failure:
                 failures += 1
                 self._wait(failures, failure)
 
@@ -169,11 +127,11 @@ class Web:
         while True:
             try:
                 return ask()
-            except _TransientError as failure:
+            except TransientError as failure:
                 failures += 1
                 self._wait(failures, failure)
 
-    def _wait(self, failures: int, failure: _TransientError) -> None:
+    def _wait(self, failures: int, failure: TransientError) -> None:
         """Wait before the next try, or raise UnreachableError where it was the last."""
         patience = self._patience
         limit = patience.attempts
@@ -210,11 +168,11 @@ class Web:
             )
             self._open.add(response)
             self.answered = True
-            _check_status(url, response)
+            check_status(url, response)
             yield response
         except HTTPError as error:
             self._check_stopped()
-            raise _TransientError(_reason(self.base_url, error)) from error
+            raise TransientError(reason_of(self.base_url, error)) from error
         finally:
             if response is not None:
                 self._open.discard(response)
@@ -234,85 +192,3 @@ def _pool(base_url: str, patience: Patience, n_connections: int) -> urllib3.Pool
     return urllib3.PoolManager(
         maxsize=n_connections, timeout=timeout, retries=redirects_only, headers=headers
     )
-
-
-def _describe(url: str, response: urllib3.BaseHTTPResponse) -> RemoteFile:
-    length = response.headers.get("Content-Length", "")
-    if not length.isdecimal():
-        raise SourceError(f"{url}: the server does not say how long the file is")
-    hashes: dict[str, bytes] = {}
-    for entry in response.headers.get("x-goog-hash", "").split(","):
-        name, _, value = entry.strip().partition("=")
-        with suppress(ValueError):
-            hashes[name] = base64.b64decode(value, validate=True)
-    etag = response.headers.get("ETag")
-    if etag is not None and etag.startswith("W/"):  # may stand for other bytes: not to resume by
-        etag = None
-    return RemoteFile(url, int(length), etag, hashes.get("md5"), hashes.get("crc32c"))
-
-
-def _range_headers(file: RemoteFile, first: int, end: int) -> dict[str, str]:
-    headers = {}
-    if file.etag is not None:
-        headers["If-Match"] = file.etag
-    if (first, end) != (0, file.size_bytes):
-        headers["Range"] = f"bytes={first}-{end - 1}"
-    return headers
-
-
-def _check_status(url: str, response: urllib3.BaseHTTPResponse) -> None:
-    status = response.status
-    if status in (200, 206):
-        return
-    answer = f"{url}: the server answers {status} {response.reason or ''}".rstrip()
-    if status in _TRANSIENT:
-        raise _TransientError(answer, _retry_after_s(response))
-    if status in (403, 404, 410):
-        raise NotFoundError(answer)
-    if status in (412, 416):
-        raise ChangedError(f"{url}: the file changed on the server meanwhile")
-    raise SourceError(answer)
-
-
-def _retry_after_s(response: urllib3.BaseHTTPResponse) -> float | None:
-    try:
-        return _RETRY_AFTER.get_retry_after(response)
-    except InvalidHeader:
-        return None
-
-
-def _check_range(
-    file: RemoteFile, response: urllib3.BaseHTTPResponse, first: int, end: int
-) -> None:
-    """What is sent must be the bytes from `first` of the file that was looked up."""
-    if response.status == 200:
-        if "Range" in _range_headers(file, first, end):
-            raise NoRangesError(f"{file.url}: the server sends whole files only")
-        starts, total = "0", response.headers.get("Content-Length", "")
-    else:
-        span, _, total = response.headers.get("Content-Range", "").partition("/")
-        starts = span.removeprefix("bytes").strip().partition("-")[0]
-    if starts != str(first) or total != str(file.size_bytes):
-        raise ChangedError(
-            f"{file.url}: byte {first} of {file.size_bytes} was asked for, but the server sent "
-            f"byte {starts or '?'} of {total or '?'}"
-        )
-
-
-def _reason(base_url: str, error: HTTPError) -> str:
-    """What is wrong, in words, without addresses in memory."""
-    host = parse_url(base_url).netloc
-    error = getattr(error, "reason", None) or error  # MaxRetryError: what it wraps
-    if isinstance(error, ProxyError):
-        return f"the proxy to {host} does not answer"
-    if isinstance(error, NameResolutionError):
-        return f"{host} cannot be found (name not resolved)"
-    if isinstance(error, NewConnectionError):  # before the next: it is one, though no timeout
-        return f"{host} cannot be connected to"
-    if isinstance(error, ConnectTimeoutError):
-        return f"{host} does not answer (connection timed out)"
-    if isinstance(error, SSLError):
-        return f"{host} shows no certificate that is trusted here ({error})"
-    if isinstance(error, ReadTimeoutError):
-        return f"{host} went silent"
-    return f"{host} dropped the connection"

@@ -13,7 +13,8 @@ from garabato.atomic import sync
 from garabato.errors import SourceError, storage_errors
 
 if TYPE_CHECKING:
-    from garabato.sources.web import RemoteFile, Web
+    from garabato.sources.answers import RemoteFile
+    from garabato.sources.web import Web
 
 #: Times a file is fetched from its start: what arrives may be wrong, or a server not resume.
 _MAX_STARTS = 3
@@ -38,7 +39,7 @@ def fetch_whole(
     Length and the server's MD5 or CRC32C are checked before anything stands at `target`.
     Raises SourceError for what is not what the server says, StorageError, and what Web raises.
     """
-    from garabato.sources.web import NoRangesError
+    from garabato.sources.answers import NoRangesError
 
     part = part_path(target)
     if file.etag is None:
