@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ def model_card(
     partial = " · ".join(
         f"{share} %: {100 * top1:.1f} %" for share, top1 in evaluation["partial_top1"].items()
     )
+    promised = f"{100 * (encoder.unsure_precision or 0):.0f} %"
+    minutes = tomllib.loads(config)["minutes"]
     ranked = sorted(evaluation["per_category"].items(), key=lambda item: item[1]["top1"])
     categories = "\n".join(
         f"| {name} | {found['n_drawings']} | {100 * found['top1']:.0f} |" for name, found in ranked
@@ -63,12 +66,13 @@ recognised. The drawings measured below were never trained on, but come from the
 
 ```
 garabato prepare --source SAMPLE --out runs/all --categories all --train 600 --test 6 --allow-short
-garabato train --data runs/all --out runs/shipped --preset shipped --minutes 40
+garabato train --data runs/all --out runs/shipped --preset shipped --minutes {minutes:g}
 garabato evaluate --model runs/shipped --data runs/all --report runs/shipped-report
 python tools/ship_encoder.py --run runs/shipped --report runs/shipped-report
 ```
 
-One run, seed 0, {last["seconds"] / 60:.0f} minutes on two shared CPU cores, {last["step"]:,} steps.
+One run, seed 0, {last["step"]:,} steps in {last["seconds"] / 60:.0f} minutes on one CPU core
+(OMP_NUM_THREADS=1) of a machine that did other work beside it.
 A training by the clock comes out a little different each time.
 
 <details><summary>All settings</summary>
@@ -90,8 +94,9 @@ A training by the clock comes out a little different each time.
 | top-1 with a part of the ink | {partial} |
 
 On the part of the training drawings that was kept out for calibration: top-1
-{100 * last["top1"]:.1f} %; temperature {encoder.temperature:.3f}. All scores are of drawings from
-the sample, with as many of a category as the sample has.
+{100 * last["top1"]:.1f} %; temperature {encoder.temperature:.3f}. Answers with a probability below
+{encoder.unsure_below:.3f} are called unsure: those above it were right {promised} of the time on
+that part. All scores are of drawings from the sample, with as many of a category as it has.
 
 ## What it can't do
 
