@@ -7,7 +7,7 @@ import {token} from "./token.js";
 export const can = {add: true, hide: true, openFiles: true};
 
 /** Something the server (or the way to it) refused, in words for people. */
-export class Problem extends Error {
+class Problem extends Error {
   constructor(message, status = 0) {
     super(message);
     this.status = status;

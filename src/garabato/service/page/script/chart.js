@@ -7,7 +7,9 @@ import {steer} from "./steering.js";
 import {Points} from "./points.js";
 
 /** With no more than this many in view they are drawn, not dotted. */
-const MAX_DRAWN = 90;
+const MAX_DRAWN = 140;
+/** A name stands so far above the middle of its category, which it would hide. */
+const NAME_ABOVE_PX = 15;
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
 export class Chart extends EventTarget {
@@ -156,7 +158,8 @@ export class Chart extends EventTarget {
     if (this.#only >= 0) order.unshift(this.#only);
     for (const i of order) {
       if (!centres[i].n) continue;
-      const [x, y] = this.camera.toScreen(centres[i].x, centres[i].y);
+      const [x, below] = this.camera.toScreen(centres[i].x, centres[i].y);
+      const y = below - NAME_ABOVE_PX;
       if (x < 0 || y < 0 || x > this.camera.width || y > this.camera.height) continue;
       const half = context.measureText(categories[i]).width / 2 + 12;
       if (taken.some((box) => Math.abs(box.x - x) < box.half + half && Math.abs(box.y - y) < 30)) continue;

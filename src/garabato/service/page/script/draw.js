@@ -32,7 +32,7 @@ const guess = new Guess(byId("guess"));
 const hits = new Hits(byId("hits"), searchFrom);
 const invitation = new Invitation(byId("invitation"));
 const welcome = new Welcome(byId("welcome"), searchFrom);
-const live = new Live((query, signal) => search(query.body, signal), deliver, (error) => trouble(error.message));
+const live = new Live((query, signal) => search(query.body, signal), deliver, fail);
 let isReady = false;
 let best = null;
 
@@ -116,13 +116,12 @@ function changed(finished) {
   else live.soon({body});
 }
 
-function deliver(answer, {body, finishedMs}) {
+function deliver(answer, {finishedMs}) {
   trouble(null);
   best = answer.unsure ? null : answer.predictions[0].category;
   guess.show(answer.predictions, answer.unsure);
   hits.show(answer.hits);
   found.hits = answer.hits;
-  found.drawing = body.drawing;
   byId("found-note").textContent = answer.hits.length
     ? `${answer.hits.length} drawings, found in ${Math.max(1, Math.round(answer.took_ms))} ms.`
     : "Nothing in the gallery passes these filters.";
@@ -132,6 +131,11 @@ function deliver(answer, {body, finishedMs}) {
   speak(`${answer.unsure ? "Not sure yet, perhaps" : "Looks like"} ${category}, ${percent(probability)}`);
   // the frame after this one's callbacks is on the screen when a task queued in it runs
   requestAnimationFrame(() => setTimeout(() => performance.measure(PAINTED, {start: finishedMs})));
+}
+
+function fail(error) {
+  byId("found").setAttribute("aria-busy", "false");
+  trouble(error.message);
 }
 
 async function share() {

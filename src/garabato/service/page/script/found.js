@@ -1,3 +1,3 @@
-// The last answer, for views that show where in the gallery it is.
+// The hits of the last answer, for views that show where in the gallery they are.
 
-export const found = {hits: [], drawing: null};
+export const found = {hits: []};

@@ -35,7 +35,13 @@ export class Points {
       const at = y * width + x;
       const ink = inks[category[i]];
       for (const offset of stamp.full) pixels[at + offset] = ink;
+      for (const offset of stamp.most) {
+        pixels[at + offset] = halfway(halfway(pixels[at + offset], ink), ink);
+      }
       for (const offset of stamp.half) pixels[at + offset] = halfway(pixels[at + offset], ink);
+      for (const offset of stamp.some) {
+        pixels[at + offset] = halfway(halfway(pixels[at + offset], ink), pixels[at + offset]);
+      }
     }
     this.#context.putImageData(this.#image, 0, 0);
   }
@@ -55,18 +61,18 @@ function radiusOf(camera, n) {
   return Math.min(7, Math.max(0.55, 0.16 * spacing));
 }
 
-/** Offsets of the pixels that a disc covers fully or about half, in an image of this width. */
+/** Offsets of the pixels that a disc covers fully, most, half or some of, in an image of this width. */
 function stampOf(radius, width) {
   const reach = Math.ceil(radius);
-  const [full, half] = [[], []];
+  const stamp = {reach, full: [], most: [], half: [], some: []};
   for (let dy = -reach; dy <= reach; dy++) {
     for (let dx = -reach; dx <= reach; dx++) {
-      const distance = Math.hypot(dx, dy);
-      if (distance <= radius - 0.35) full.push(dy * width + dx);
-      else if (distance <= radius + 0.35) half.push(dy * width + dx);
+      const covered = radius + 0.5 - Math.hypot(dx, dy);
+      const kind = ["none", "some", "half", "most", "full"][Math.round(4 * Math.min(1, covered))];
+      stamp[kind]?.push(dy * width + dx);
     }
   }
-  return {reach, full, half};
+  return stamp;
 }
 
 const mixed = (colour, paper, share) => colour.map((value, i) => share * value + (1 - share) * paper[i]);

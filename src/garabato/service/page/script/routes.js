@@ -5,7 +5,7 @@ const VIEWS = ["draw", "explore", "category", "operator"];
 export const categoryLink = (name) => `#/category/${encodeURIComponent(name)}`;
 
 /** {view, argument} of a fragment; whatever is unknown is the sheet. */
-export function route(fragment = location.hash) {
+function route(fragment = location.hash) {
   if (fragment.startsWith("#d=")) return {view: "draw", shared: fragment.slice(3)};
   const [, view, argument] = /^#\/([a-z]*)\/?(.*)$/.exec(fragment) ?? [];
   if (!VIEWS.includes(view)) return {view: "draw"};
