@@ -5,7 +5,7 @@
 export const can = {add: false, hide: false, openFiles: false};
 
 /** Something that cannot be answered, in words for people. */
-export class Problem extends Error {
+class Problem extends Error {
   constructor(message, status = 0) {
     super(message);
     this.status = status;
@@ -46,6 +46,8 @@ export async function search(query, signal) {
 }
 
 export const drawing = (keyId) => ask("drawing", keyId);
+/** A few drawings of a category, any, as hits are. */
+export const some = (name, n) => ask("some", {name, n});
 export const categories = once(() => ask("categories"));
 export const category = (name) => ask("category", name);
 

@@ -50,6 +50,14 @@ export class Gallery {
     return found.slice(0, k).map(({row, score}) => ({...this.drawing(row), score: round(score)}));
   }
 
+  /** The first `n` drawings of a category. */
+  some(category, n) {
+    const passes = this.#filter({category: [category]});
+    const found = [];
+    for (let row = 0; row < this.n && found.length < n; row++) if (passes(row)) found.push(this.drawing(row));
+    return found;
+  }
+
   /** {categories: [{category, n_drawings}], countries}. */
   count() {
     const counts = new Array(this.#about.categories.length).fill(0);

@@ -3,7 +3,7 @@
 import {Encoder} from "./encoder.js";
 import {Gallery} from "./gallery.js";
 
-const answers = {search, drawing, categories, category, map};
+const answers = {search, drawing, some, categories, category, map};
 
 const loaded = load();
 loaded.then(
@@ -46,6 +46,10 @@ function drawing({gallery}, keyId) {
   const row = gallery.rowOf(keyId);
   if (row < 0) throw refusal(404, `there is no drawing with the key_id ${keyId}`);
   return gallery.drawing(row);
+}
+
+function some({gallery}, {name, n}) {
+  return gallery.some(name, n);
 }
 
 function categories({about, gallery}) {

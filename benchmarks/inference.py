@@ -1,0 +1,162 @@
+"""Inference on one core: images -> categories and embeddings, one drawing and 256, by each engine.
+
+Times are those of the processor, which on one core are those of the clock, but for what else the
+machine has to do. Beside the speed of each engine stands what it changes: how often its best
+category is that of the network as trained, and how far embeddings turn (1 - cosine, the mean).
+
+    python benchmarks/inference.py [--source DIR]
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # before PyTorch and ONNX Runtime are imported
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import frame
+import numpy as np
+import torch
+
+from garabato.drawing import ByteArray, DrawingBatch, FloatArray
+from garabato.encoder import FORMAT, Encoder, load_encoder
+from garabato.engines.onnx import OnnxEngine
+from garabato.export import export_onnx
+from garabato.formats import read_drawings
+from garabato.models import as_input
+from garabato.render import render_batch
+
+N_LONG = 256
+REACH_MS, REACH_PER_S = 8, 1500
+PER_CATEGORY, PER_CATEGORY_FOR_RANGES = 4, 1
+_CPU = torch.device("cpu")
+
+Run = Callable[[ByteArray], tuple[FloatArray, FloatArray]]
+
+
+def timed(work: Callable[[], object], *, repeats: int) -> list[float]:
+    """Processor seconds of each of `repeats` runs, after two that don't count."""
+    samples = []
+    for number in range(repeats + 2):
+        start = time.process_time()
+        work()
+        samples.append(time.process_time() - start)
+        if number < 2:
+            samples.clear()
+    return samples
+
+
+def as_trained(encoder: Encoder) -> Run:
+    """PyTorch without anything done to the network."""
+    model = encoder.as_pytorch().model
+
+    def run(images: ByteArray) -> tuple[FloatArray, FloatArray]:
+        with torch.inference_mode():
+            logits, embeddings = model(as_input(images, _CPU))
+        return logits.numpy(), embeddings.numpy()
+
+    return run
+
+
+def in_eight_bits(exported: Path, images: ByteArray) -> Run:
+    """ONNX Runtime with weights and maps of convolutions as 8-bit numbers.
+
+    Their ranges are those seen with `images`.
+    """
+    import onnxruntime
+    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
+
+    class Images(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.rest: Iterator[Any] = (images[i : i + 32] for i in range(0, len(images), 32))
+
+        def get_next(self) -> dict[str, Any] | None:
+            piece = next(self.rest, None)
+            return None if piece is None else {"images": piece}
+
+    folded, quantized = exported.with_suffix(".folded.onnx"), exported.with_suffix(".int8.onnx")
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(folded)
+    onnxruntime.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
+    quantize_static(
+        folded,
+        quantized,
+        Images(),
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        op_types_to_quantize=["Conv", "Add", "AveragePool", "Relu"],
+    )
+    return OnnxEngine(quantized, metadata_key=FORMAT).run
+
+
+def answers(run: Run, images: ByteArray) -> tuple[np.ndarray, FloatArray]:
+    """Best categories (N,), embeddings (N, D) of length 1; 64 at a time."""
+    outputs = [run(images[i : i + 64]) for i in range(0, len(images), 64)]
+    logits, embeddings = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
+    return logits.argmax(axis=1), embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+
+
+def run(context: frame.Context) -> list[frame.Row]:
+    """Milliseconds of one drawing, drawings a second of 256, and what each engine changes."""
+    torch.set_num_threads(1)
+    encoder, quick = load_encoder(precision="float32"), load_encoder()
+    drawings, known = [], []
+    for file in sorted(context.source.glob("*.ndjson")):
+        few = list(itertools.islice(read_drawings(file), PER_CATEGORY + PER_CATEGORY_FOR_RANGES))
+        drawings += few[:PER_CATEGORY]
+        known += few[PER_CATEGORY:]
+    batch = DrawingBatch.from_drawings(drawings)
+    images = render_batch(batch, encoder.spec)
+    exported = context.work / "encoder.onnx"
+    export_onnx(encoder, exported)
+    ranges = render_batch(DrawingBatch.from_drawings(known), encoder.spec)
+    engines: dict[str, Run] = {
+        "PyTorch, as trained": as_trained(encoder),
+        "PyTorch, norms folded": encoder.engine.run,
+        "PyTorch, the default: long batches in bfloat16": quick.engine.run,
+        "ONNX Runtime": load_encoder(exported).engine.run,
+        "ONNX Runtime, 8 bits": in_eight_bits(exported, ranges),
+    }
+    rows = []
+    best, embeddings = answers(engines["PyTorch, as trained"], images)
+    for name, engine in engines.items():
+        one = [1000 * s for s in timed(lambda e=engine: e(images[:1]), repeats=200)]  # type: ignore[misc]
+        long = [N_LONG / s for s in timed(lambda e=engine: e(images[:N_LONG]), repeats=9)]  # type: ignore[misc]
+        note = f"median of {len(one)}"
+        rows.append(frame.Row(f"{name}: one drawing", "ms", thinned(one), REACH_MS, note=note))
+        rows.append(frame.Row(f"{name}: {N_LONG}", "drawings/s", long, REACH_PER_S, at_least=True))
+        if engine is engines["PyTorch, as trained"]:
+            continue
+        other_best, other = answers(engine, images)
+        same, turned = np.mean(other_best == best), np.mean(1 - (other * embeddings).sum(axis=1))
+        rows.append(frame.Row(f"{name}: same best category", "%", [float(same)]))
+        rows.append(frame.Row(f"{name}: embeddings turn by", "", [max(0.0, float(turned))]))
+    some = batch[:N_LONG]
+    whole = [N_LONG / s for s in timed(lambda: quick.predict(some), repeats=9)]
+    rows.append(frame.Row(f"Encoder.predict of {N_LONG}, with rendering", "drawings/s", whole))
+    return rows
+
+
+def thinned(samples: list[float]) -> list[float]:
+    """Nine of the samples at even distances by size: their median is that of all."""
+    ordered = sorted(samples)
+    return [ordered[round(i * (len(ordered) - 1) / 8)] for i in range(9)]
+
+
+BENCHMARK = frame.Benchmark(
+    "inference",
+    "the encoder that ships on drawings of 345 categories, one core",
+    "engines side by side; changes against the network as trained",
+    run,
+    quick=False,
+)
+
+if __name__ == "__main__":
+    frame.main(BENCHMARK)

@@ -1,0 +1,271 @@
+"""The page without a server, in a real browser, from a plain static file server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sketches import make_drawings
+
+from garabato import Encoder, export_web, load_encoder, open_gallery
+from garabato.drawing import Drawing
+from garabato.errors import InputError, SourceError
+from garabato.gallery import Gallery
+from garabato.render import RenderSpec
+
+playwright_api = pytest.importorskip(
+    "playwright.sync_api", reason="exported pages are tested with: pip install playwright"
+)
+pytest.importorskip("onnxruntime")
+pytest.importorskip("umap")
+
+CATEGORIES = ("triangle", "house", "ladder", "envelope")
+#: Fewer than fifty drawings in all, so that the map takes no time.
+PER_CATEGORY = 12
+N_HITS = 10
+TIMEOUT_MS = 60_000
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+ASK = """
+async (drawings) => {
+  const api = await import("./static/script/api.js");
+  while (!(await api.readiness()).ready);
+  const answers = [];
+  for (const drawing of drawings) answers.push(await api.search({drawing, k: 10, predictions: 3}));
+  return answers;
+}
+"""
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Encoder:
+    return load_encoder(precision="float32")
+
+
+@pytest.fixture(scope="module")
+def gallery(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Gallery:
+    gallery = open_gallery(tmp_path_factory.mktemp("web") / "gallery", encoder=encoder)
+    drawings = make_drawings(CATEGORIES, PER_CATEGORY, seed=3)
+    gallery.add([drawing.replace(country="PE") for drawing in drawings[:6]] + drawings[6:])
+    return gallery
+
+
+@pytest.fixture(scope="module")
+def folder(encoder: Encoder, gallery: Gallery, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page") / "site"
+    try:
+        export_web(encoder, folder, gallery=gallery)
+    except SourceError as error:
+        pytest.skip(f"ONNX Runtime for browsers is out of reach: {error}")
+    return folder
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, *arguments: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def address(folder: Path) -> Iterator[str]:
+    handler = partial(_Quiet, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    found = os.environ.get("GARABATO_CHROMIUM") or next(
+        filter(None, map(shutil.which, BROWSERS)), None
+    )
+    with playwright_api.sync_playwright() as playwright:
+        if found is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.skip("no Chromium: apt-get install chromium, or playwright install chromium")
+        with contextlib.closing(playwright.chromium.launch(executable_path=found)) as browser:
+            yield browser
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Any]:
+    """The page, ready for questions; it must not complain nor ask anyone else."""
+    page = browser.new_page()
+    page.set_default_timeout(TIMEOUT_MS)
+    complaints: list[str] = []
+    page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(address)
+    playwright_api.expect(page.locator("#readiness")).to_be_hidden(timeout=TIMEOUT_MS)
+    yield page
+    page.close()
+    assert not complaints
+    assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+
+
+def draw(page: Any, drawing: Drawing) -> None:
+    """With the mouse, in the middle of the sheet."""
+    box = page.locator("#sheet").bounding_box()
+    for xs, ys in drawing.normalised().strokes:
+        places = [
+            (
+                box["x"] + box["width"] * (0.15 + 0.7 * x / 255),
+                box["y"] + box["height"] * (0.15 + 0.7 * y / 255),
+            )
+            for x, y in zip(xs.tolist(), ys.tolist(), strict=True)
+        ]
+        page.mouse.move(*places[0])
+        page.mouse.down()
+        for place in places[1:]:
+            page.mouse.move(*place)
+        page.mouse.up()
+
+
+def test_the_browser_answers_as_garabato_does(page, encoder, gallery):
+    drawings = make_drawings((*CATEGORIES, "star", "zigzag"), 10, seed=8)
+    drawings += [Drawing([[[3], [4]]]), Drawing([[[-2.5, 1.25], [1e4, 3]]])]
+    answers = page.evaluate(ASK, [drawing.to_lists() for drawing in drawings])
+    output = encoder.predict(drawings)
+    for row, (drawing, answer) in enumerate(zip(drawings, answers, strict=True)):
+        (expected, *_), (found, *_) = encoder.classify(drawing, 3), answer["predictions"]
+        assert found["category"] == expected.category
+        assert found["probability"] == pytest.approx(expected.probability, abs=1e-4)
+        assert answer["unsure"] == (expected.probability < (encoder.unsure_below or 0.5))
+        hits = gallery.search(output.embeddings[row], len(gallery))
+        score_of = {hit.key_id: hit.score for hit in hits}
+        for mine, theirs in zip(answer["hits"], hits[:N_HITS], strict=True):
+            # The same drawing, or one as like it but for the fourth digit.
+            assert score_of[mine["key_id"]] == pytest.approx(theirs.score, abs=1e-4)
+            assert mine["score"] == pytest.approx(score_of[mine["key_id"]], abs=1e-4)
+
+
+def test_hits_bring_what_is_known_of_them(page, gallery):
+    query = make_drawings(["triangle"], 1, seed=8)[0]
+    (answer,) = page.evaluate(ASK, [query.to_lists()])
+    known = {hit.key_id: hit for hit in gallery.search(query, len(gallery))}
+    for hit in answer["hits"]:
+        theirs = known[hit["key_id"]].to_dict()
+        drawing = known[hit["key_id"]].drawing.on_grid().to_lists()
+        del theirs["timestamp"]  # which no page shows
+        assert hit == theirs | {"score": hit["score"], "drawing": drawing}
+
+
+def test_one_draws_and_sees_what_it_is_and_what_is_like_it(page):
+    draw(page, make_drawings(["house"], 1, seed=21)[0])
+    expect = playwright_api.expect
+    expect(page.locator("#hits .hit")).to_have_count(24, timeout=TIMEOUT_MS)
+    expect(page.locator("#hits .hit").first).to_contain_text("house")
+    for deed in ("#add", "#open"):
+        expect(page.locator(deed)).to_be_hidden()
+
+
+def test_hits_can_be_of_one_category_or_country(page):
+    found = page.evaluate(
+        """async (drawing) => {
+          const {search} = await import("./static/script/api.js");
+          const of = async (where) => (await search({drawing, k: 50, where})).hits;
+          return [await of({category: ["ladder", "nothing"]}), await of({country: ["PE"]})];
+        }""",
+        make_drawings(["house"], 1, seed=21)[0].to_lists(),
+    )
+    assert [hit["category"] for hit in found[0]] == ["ladder"] * PER_CATEGORY
+    assert [hit["country"] for hit in found[1]] == ["PE"] * 6
+
+
+def test_a_category_has_its_page(page, address):
+    page.goto(f"{address}#/category/ladder")
+    playwright_api.expect(page.locator("#category")).to_contain_text(
+        f"{PER_CATEGORY} drawings", timeout=TIMEOUT_MS
+    )
+    assert page.locator("#category .hit").count() >= 1
+
+
+def test_the_map_has_every_drawing(page):
+    found = page.evaluate(
+        """async () => {
+          const {map, drawing, some, categories} = await import("./static/script/api.js");
+          const places = await map();
+          const one = await drawing(places.key_id[5]);
+          return {places, one, known: await categories(), some: await some(one.category, 3)};
+        }"""
+    )
+    places = found["places"]
+    assert places["n"] == len(set(places["key_id"])) == len(CATEGORIES) * PER_CATEGORY
+    assert max(places["x"]) <= 65_535
+    assert len(places["x"]) == len(places["y"]) == places["n"]
+    name = places["categories"][places["category"][5]]
+    assert found["one"]["category"] == name
+    assert [one["category"] for one in found["some"]] == [name] * 3
+    assert found["known"]["categories"][0] == {"category": "envelope", "n_drawings": PER_CATEGORY}
+
+
+def test_a_drawing_that_is_not_there_and_a_missing_file_are_said(page, folder):
+    said = page.evaluate(
+        """async () => {
+          const {drawing, category, add} = await import("./static/script/api.js");
+          const problems = [drawing("nobody's"), category("nothing"), add([], "cat")];
+          const settled = await Promise.allSettled(problems);
+          return settled.map(({reason}) => reason.message);
+        }"""
+    )
+    assert "nobody's" in said[0]
+    assert "nothing" in said[1]
+    assert "no server" in said[2]
+
+
+def test_it_offers_the_page_all_that_the_way_to_the_server_does():
+    package = resources.files("garabato")
+    exported = re.compile(r"^export (?:const|class|async function|function) (\w+)", re.MULTILINE)
+    offered, wanted = (
+        set(exported.findall((package / path).read_text()))
+        for path in ("export/site/static/script/api.js", "service/page/script/api.js")
+    )
+    assert offered == wanted
+
+
+def test_a_folder_with_other_things_is_left_alone(encoder, gallery, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(InputError, match="holds other things"):
+        export_web(encoder, tmp_path, gallery=gallery)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_page_is_replaced_by_a_newer_one(encoder, gallery, folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "site")
+    page = export_web(encoder, tmp_path / "site", gallery=gallery, per_category=2)
+    assert page.n_drawings == 2 * len(CATEGORIES)
+    kept = json.loads((tmp_path / "site/static/search/gallery.json").read_bytes())
+    assert len(kept["key_id"]) == page.n_drawings
+    sizes = (tmp_path / "site/static/search/embeddings.bin").stat().st_size
+    assert sizes == 2 * encoder.embedding_dim * page.n_drawings
+    assert page.files["index.html"] == (tmp_path / "site/index.html").stat().st_size
+
+
+def test_an_encoder_of_the_seeds_images_is_refused(tmp_path, gallery):
+    from networks import make_encoder
+
+    assert make_encoder("sknet", "seed").spec == RenderSpec.seed(32)
+    with pytest.raises(InputError, match="style 'smooth'"):
+        export_web(make_encoder("sknet", "seed"), tmp_path / "site", gallery=gallery)
+
+
+def test_embeddings_keep_the_order_of_hits(encoder, gallery, folder):
+    whole = np.fromfile(folder / "static/search/embeddings.bin", "<i2")
+    keys = json.loads((folder / "static/search/gallery.json").read_bytes())["key_id"]
+    rows = whole.reshape(len(keys), -1) / 32767
+    embeddings = {
+        k: e for s in gallery.scan() for k, e in zip(s.drawings.key_ids, s.embeddings, strict=True)
+    }
+    np.testing.assert_allclose(rows, [embeddings[k] for k in keys], atol=2e-5)
