@@ -19,6 +19,7 @@ from garabato.drawing import Drawing
 from garabato.errors import GalleryError, InputError, MissingExtraError
 from garabato.gallery import milvus, milvus_rows, milvus_server, open_gallery
 from garabato.gallery.filters import parse_where
+from garabato.gallery.milvus_index import describe_index
 from garabato.gallery.milvus_server import Settings, parse_address
 
 
@@ -221,15 +222,23 @@ def test_more_hits_than_milvus_gives_are_found_by_reading_all(
     assert {hit.key_id for hit in hits[:50]} <= {key for key, _ in expected}
 
 
-def test_compacting_puts_everything_into_the_index(milvus_uri, encoder):
+def test_compacting_indexes_everything_and_drops_what_was_replaced(milvus_uri, encoder):
     rng = np.random.default_rng(1)
     drawings = make_drawings(SKETCH_CATEGORIES[:2], per_category=600, seed=5)
+    embeddings = rng.normal(size=(1200, 64)).astype(np.float32)
     gallery = open_gallery(milvus_uri, encoder=encoder)
-    gallery.add(drawings, embeddings=rng.normal(size=(1200, 64)).astype(np.float32))
+    gallery.add(drawings, embeddings=embeddings)
+    gallery.add(drawings[:600], embeddings=embeddings[:600])
     gallery.compact()
-    assert gallery.info().n_indexed == 1200
-    hits = gallery.search(rng.normal(size=64), k=5, where={"category": SKETCH_CATEGORIES[0]})
-    assert len(hits) == 5
+    index = describe_index(gallery._server)
+    assert index.n_rows == index.n_indexed == gallery.info().n_indexed == 1200
+    normalised = embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
+    for query in rng.normal(size=(5, 64)).astype(np.float32):
+        nearest = np.argsort(-(normalised @ query))[:10]
+        found = [hit.key_id for hit in gallery.search(query, k=10)]
+        assert found == [drawings[i].key_id for i in nearest]
+    hits = gallery.search(embeddings[0], k=5, where={"category": SKETCH_CATEGORIES[0]})
+    assert [hit.category for hit in hits] == 5 * [SKETCH_CATEGORIES[0]]
 
 
 @pytest.mark.parametrize("direction", ["sent", "received"])

@@ -8,11 +8,9 @@ sent again when a connection breaks (see `milvus_server`).
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from os import PathLike
-from typing import Any
 
 import numpy as np
 
@@ -33,6 +31,7 @@ from garabato.gallery.base import (
 )
 from garabato.gallery.exporting import export_drawings
 from garabato.gallery.filters import Where, parse_where
+from garabato.gallery.milvus_index import compact, describe_index, make_searchable
 from garabato.gallery.milvus_rows import (
     COLUMNS,
     Row,
@@ -54,7 +53,6 @@ MOST_HITS = 16_384
 PAGE = 1_024
 #: Bytes sent at a time, about; the server takes 64 MiB.
 _REQUEST = 2**24
-_COMPACTION_S = 3_600.0
 
 
 class MilvusGallery:
@@ -76,8 +74,8 @@ class MilvusGallery:
         self._filled_by = read_metadata(uri, description)
         if encoder is not None:
             self._filled_by.check(encoder, uri)
-        _make_searchable(server, address)
-        self._index: dict[str, Any] = server.call("describe_index", index_name="embedding")
+        make_searchable(server, address)
+        self._index = describe_index(server)
 
     @classmethod
     def open(
@@ -186,7 +184,7 @@ class MilvusGallery:
         return export_drawings(self.scan(where=where), path)
 
     def info(self) -> GalleryInfo:
-        index = self._server.call("describe_index", index_name="embedding")
+        index = describe_index(self._server)
         n_drawings = len(self)
         return GalleryInfo(
             uri=self.uri,
@@ -194,25 +192,18 @@ class MilvusGallery:
             format_version=FORMAT_VERSION,
             n_drawings=n_drawings,
             encoder=self._filled_by,
-            mode=f"approximate index on the server ({self._index_in_words()}); newest rows scanned",
+            mode=f"approximate index on the server ({index.in_words(self._settings)}); "
+            "newest rows scanned",
             exact=False,
             # Milvus counts deleted rows as well, until they are compacted away.
-            n_indexed=min(n_drawings, int(index.get("indexed_rows", 0))),
+            n_indexed=min(n_drawings, index.n_indexed),
             bytes_on_disk=None,
         )
 
     def compact(self) -> None:
-        """Have the server write out what is new, merge small segments and index what isn't yet."""
-        self._server.call("flush")
-        job = self._server.call("compact")
-        deadline = time.monotonic() + _COMPACTION_S
-        while not self._is_compacted(job):
-            if time.monotonic() > deadline:
-                raise GalleryError(
-                    f"{self.uri}: the server is still compacting after {_COMPACTION_S / 60:.0f} "
-                    "minutes; it goes on by itself"
-                )
-            time.sleep(0.1)
+        """Have the server write out what is new, index it, merge small segments and drop what was
+        deleted or replaced: in an HNSW graph that costs recall as long as it is there."""
+        compact(self._server, self.uri)
 
     def __len__(self) -> int:
         return self._count("")
@@ -231,14 +222,13 @@ class MilvusGallery:
     def _search_index(
         self, embedding: FloatArray, k: int, expression: str
     ) -> list[tuple[Row, float]]:
-        settings = {"ef": max(k, self._settings.ef)} if self._is_graph() else {}
         (hits,) = self._server.call(
             "search",
             data=[embedding],
             filter=expression,
             limit=k,
             output_fields=list(COLUMNS),
-            search_params={"params": settings},
+            search_params={"params": self._index.search_parameters(k, self._settings)},
             consistency_level="Strong",
         )
         return [(hit["entity"], float(hit["distance"])) for hit in hits]
@@ -283,52 +273,6 @@ class MilvusGallery:
             **limits,
         )
         return list(found)
-
-    def _is_graph(self) -> bool:
-        return self._index.get("index_type") == "HNSW"
-
-    def _index_in_words(self) -> str:
-        if not self._is_graph():
-            return str(self._index.get("index_type"))
-        m, ef_construction = self._index["M"], self._index["efConstruction"]
-        return f"HNSW, M {m}, efConstruction {ef_construction}, ef {self._settings.ef}"
-
-    def _is_compacted(self, job: int) -> bool:
-        state = self._server.apply(
-            lambda client, timeout_s: client.get_compaction_state(job, timeout=timeout_s)
-        )
-        if state != "Completed":
-            return False
-        index = self._server.call("describe_index", index_name="embedding")
-        return int(index.get("pending_index_rows", 0)) == 0
-
-
-def _make_searchable(server: Server, address: Address) -> None:
-    """Make the index and have the collection loaded, whoever was interrupted before doing so."""
-    from pymilvus.client.types import LoadState
-
-    if server.call("get_load_state")["state"] == LoadState.Loaded:
-        return
-    if "embedding" not in server.call("list_indexes"):
-        settings = address.settings
-        server.apply(
-            lambda client, timeout_s: client.create_index(
-                address.collection, _index_parameters(client, settings), timeout=timeout_s
-            )
-        )
-    server.call("load_collection")
-
-
-def _index_parameters(client: Any, settings: Any) -> Any:
-    parameters = client.prepare_index_params()
-    parameters.add_index(
-        "embedding",
-        index_type="HNSW",
-        index_name="embedding",
-        metric_type="COSINE",
-        params={"M": settings.m, "efConstruction": settings.ef_construction},
-    )
-    return parameters
 
 
 def _parts(key_ids: Sequence[str]) -> Iterator[list[str]]:

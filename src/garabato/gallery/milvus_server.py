@@ -46,9 +46,9 @@ class Settings:
     """
 
     shards: int = 1
-    m: int = 16
-    ef_construction: int = 200
-    ef: int = 200
+    m: int = 32
+    ef_construction: int = 400
+    ef: int = 400
 
 
 _BOUNDS = {
