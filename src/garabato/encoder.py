@@ -8,7 +8,7 @@ ONNX form (`garabato export onnx`) holds the same, and does the same without PyT
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import resources
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from garabato.atomic import write_bytes
+from garabato.codes import BinaryCoder
 from garabato.drawing import ByteArray, Drawing, DrawingBatch, FloatArray
 from garabato.engines import Engine
 from garabato.errors import EncoderError, InputError
@@ -61,8 +62,9 @@ class Encoder:
     its images; `temperature` divides the logits before they become probabilities. Answers less
     probable than `unsure_below` count as unsure; those above it were right as often as
     `unsure_precision` says (0..1) on drawings kept out of training. Both are None where training
-    kept none out. A network of PyTorch has its weight matrices rounded to half precision, as the
-    file holds them; `device` and `precision` are for it (see `load_encoder`).
+    kept none out. `coders` make binary codes, by their number of bits. A network of PyTorch has
+    its weight matrices rounded to half precision, as the file holds them; `device` and `precision`
+    are for it (see `load_encoder`).
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Encoder:
         temperature: float = 1.0,
         unsure_below: float | None = None,
         unsure_precision: float | None = None,
+        coders: Mapping[int, BinaryCoder] | None = None,
         notes: dict[str, Any] | None = None,
         device: str | torch.device = "cpu",
         precision: Precision = "auto",
@@ -83,6 +86,7 @@ class Encoder:
         self.temperature = temperature
         self.unsure_below = unsure_below
         self.unsure_precision = unsure_precision
+        self.coders = dict(coders or {})
         self.notes = notes or {}
         if not isinstance(model, Engine):
             from garabato.engines.pytorch import TorchEngine
@@ -139,6 +143,25 @@ class Encoder:
         """Embeddings (N, D) float32, L2-normalised: their dot products are cosine similarities."""
         return self.predict(drawings, batch_size=batch_size).embeddings
 
+    def codes(
+        self,
+        drawings: Drawing | Iterable[Drawing] | DrawingBatch,
+        n_bits: int = 128,
+        *,
+        batch_size: int = 256,
+    ) -> ByteArray:
+        """Binary codes (N, n_bits / 8) uint8: the fewer bits differ, the more alike the drawings.
+
+        Raises EncoderError where the encoder has no codes of that length.
+        """
+        if n_bits not in self.coders:
+            there_are = ", ".join(map(str, sorted(self.coders))) or "none"
+            raise EncoderError(
+                f"this encoder has no codes of {n_bits} bits (it has: {there_are}); "
+                "encoders trained by this version of garabato have 64 and 128"
+            )
+        return self.coders[n_bits].encode(self.embed(drawings, batch_size=batch_size))
+
     @overload
     def classify(self, drawings: Drawing, k: int = 5) -> list[Prediction]: ...
     @overload
@@ -179,6 +202,7 @@ class Encoder:
             "temperature": self.temperature,
             "unsure_below": self.unsure_below,
             "unsure_precision": self.unsure_precision,
+            "codes": {str(n_bits): coder.to_dict() for n_bits, coder in self.coders.items()},
             "notes": self.notes,
         }
 
@@ -300,6 +324,10 @@ def _build(
             temperature=header.get("temperature", 1.0),
             unsure_below=header.get("unsure_below"),
             unsure_precision=header.get("unsure_precision"),
+            coders={
+                int(n_bits): BinaryCoder.from_dict(plain)
+                for n_bits, plain in header.get("codes", {}).items()
+            },
             notes=header.get("notes"),
         )
     except (KeyError, TypeError, RuntimeError, InputError) as error:

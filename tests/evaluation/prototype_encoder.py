@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from garabato.codes import BinaryCoder
 from garabato.drawing import DrawingBatch
 from garabato.render import RenderSpec, render_batch
 
@@ -22,6 +23,7 @@ class PrototypeEncoder:
     def __init__(self, drawings: DrawingBatch, sharpness: float = 12.0) -> None:
         self.spec = RenderSpec(size_px=8, line_width=0.1)
         self.sharpness = sharpness
+        self.coders = {64: BinaryCoder(np.eye(64, dtype=np.float32), np.zeros(64, np.float32))}
         embeddings, names = self._embed(drawings), np.array(drawings.categories)
         self.categories = sorted(set(names.tolist()))
         means = np.stack([embeddings[names == name].mean(axis=0) for name in self.categories])

@@ -14,6 +14,7 @@ from garabato.drawing import DrawingBatch
 from garabato.errors import FormatError, InputError, SourceError
 from garabato.evaluation import Evaluation, evaluate
 from garabato.evaluation.answers import DrawingList
+from garabato.evaluation.metrics import mean_average_precision
 from garabato.sources import open_source
 
 
@@ -141,6 +142,11 @@ def test_unknown_categories_of_a_source_count_for_retrieval_only(
     assert found["per_category"][unknown[0]]["top1"] is None
     assert 0 < found["per_category"][unknown[0]]["map"] <= 1
     assert any("20 drawings of 2 categories that the encoder doesn't" in n for n in found["notes"])
+    assert found["n_unseen_categories"] == 2
+    unseen = tmp_path / "unseen"
+    write_source(unseen, unknown, per_category=10, seed=7)
+    among_themselves = evaluate(prototypes, open_source(unseen)).to_dict()["map"]
+    assert found["map_unseen"] == pytest.approx(among_themselves)
     only_known = tmp_path / "known"
     write_source(only_known, known, per_category=10, seed=7)
     alone = evaluate(prototypes, open_source(only_known)).to_dict()
@@ -160,6 +166,8 @@ def test_a_source_of_unknown_categories_alone_is_measured_by_retrieval(
         assert found[figure] is None, figure
     assert set(found["partial_top1"].values()) == {None}
     assert 0 < found["map"] <= 1
+    assert found["map_unseen"] == pytest.approx(found["map"])
+    assert found["n_unseen_categories"] == 3
     assert found["most_confused"] == []
 
 
@@ -318,3 +326,13 @@ def test_an_encoder_without_a_threshold_has_no_figures_for_it(
     encoder = PrototypeEncoder(sketch_dataset.split("train"))
     monkeypatch.setattr(encoder, "unsure_below", None)
     assert evaluate(encoder, sketch_dataset).to_dict()["unsure"] is None
+
+
+def test_retrieval_by_the_codes_that_the_encoder_has_is_measured(
+    sketch_evaluation: Evaluation,
+) -> None:
+    found = sketch_evaluation.to_dict()
+    assert found["map_128_bit"] is None
+    signs = np.where(sketch_evaluation.test.embeddings > 0, 0.125, -0.125).astype(np.float32)
+    expected = mean_average_precision(signs, sketch_evaluation.test.labels)
+    assert found["map_64_bit"] == pytest.approx(expected)

@@ -16,7 +16,7 @@ import garabato
 from garabato.augment import AugmentSpec
 from garabato.dataset import prepare
 from garabato.encoder import FILE_NAME
-from garabato.errors import TrainingError
+from garabato.errors import EncoderError, TrainingError
 from garabato.render import RenderSpec
 from garabato.training import TrainConfig, load_preset, preset_names, train
 from garabato.training.config import read_config, write_toml
@@ -167,6 +167,18 @@ def test_the_threshold_reaches_its_precision_on_the_part_it_was_chosen_by(datase
     ]
     assert 0 < len(right) < len(labels)
     assert np.mean(right) >= 0.8 - 1 / len(right)  # one answer may stand on the threshold
+
+
+def test_a_trained_encoder_gives_binary_codes_before_and_after_its_file(dataset, tmp_path):
+    result = train(dataset, tmp_path / "run", config=garabato_config(epochs=1))
+    loaded = garabato.load_encoder(tmp_path / "run")
+    drawings = dataset.split("test")
+    for n_bits in (64, 128):
+        codes = result.encoder.codes(drawings, n_bits)
+        assert codes.shape == (100, n_bits // 8)
+        np.testing.assert_array_equal(loaded.codes(drawings, n_bits), codes)
+    with pytest.raises(EncoderError, match=r"no codes of 32 bits .*64, 128"):
+        loaded.codes(drawings, 32)
 
 
 def test_a_folder_with_a_training_is_not_overwritten(dataset, tmp_path):

@@ -129,6 +129,9 @@ def _print_summary(found: dict[str, Any]) -> None:
         ("loss", found["loss"], noise["loss"]),
         ("mAP, test against test", found["map"], noise["map"]),
         ("mAP, in the gallery", found["map_gallery"], noise["map_gallery"]),
+        ("mAP, unseen categories", found["map_unseen"], None),
+        ("mAP by 128-bit codes", found["map_128_bit"], None),
+        ("mAP by 64-bit codes", found["map_64_bit"], None),
         ("calibration error", found["ece"], None),
     ):
         if value is not None:

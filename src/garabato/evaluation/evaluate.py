@@ -16,6 +16,7 @@ from garabato.evaluation.answers import (
     collect_answers,
     top1_of_unfinished,
 )
+from garabato.evaluation.hamming import mean_average_precision_of_codes
 from garabato.evaluation.result import PRECISION_AT, Evaluation
 from garabato.evaluation.sureness import Sureness, sureness
 from garabato.formats.report import ReadReport
@@ -98,6 +99,8 @@ def evaluate(
             test.confidence[test.classified], test.place[test.classified] == 1
         ),
         sureness=_sureness(encoder, test),
+        code_maps=_maps_of_codes(encoder, test),
+        map_unseen=_map_of_unseen(test),
         unreadable=unreadable,
         seconds=round(time.perf_counter() - started, 3),
     )
@@ -145,6 +148,22 @@ def _top1_by_ink(
         for percent in INK_PERCENTS[:-1]
     }
     return found | {100: test.top_k(1)}
+
+
+def _maps_of_codes(encoder: Encoder, test: Answers) -> dict[int, float]:
+    """Number of bits -> mAP, test against test, for the binary codes that the encoder has."""
+    return {
+        n_bits: mean_average_precision_of_codes(coder.encode(test.embeddings), test.labels)
+        for n_bits, coder in sorted(encoder.coders.items())
+    }
+
+
+def _map_of_unseen(test: Answers) -> float | None:
+    """mAP of the drawings of unknown categories among each other; None where there are none."""
+    unseen = ~test.classified
+    if unseen.sum() < 2:
+        return None
+    return metrics.mean_average_precision(test.embeddings[unseen], test.labels[unseen])
 
 
 def _sureness(encoder: Encoder, test: Answers) -> Sureness | None:

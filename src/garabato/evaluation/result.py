@@ -30,7 +30,9 @@ class Evaluation:
     `against_test` ranks the test drawings against each other, `against_gallery` in the gallery;
     None where there is nothing to rank. `train_top1`, `train_top5` are shares of the training
     drawings; `partial_top1` maps shares of the ink, in percent, to top-1. `sureness` is None where
-    the encoder never says that it is unsure.
+    the encoder never says that it is unsure. `code_maps` maps the bits of a binary code to the mAP,
+    test against test, that it reaches. `map_unseen` is the mAP of the drawings whose categories the
+    encoder doesn't know, among each other.
     """
 
     model: dict[str, Any]
@@ -46,6 +48,8 @@ class Evaluation:
     partial_top1: dict[int, float | None]
     calibration: metrics.Calibration
     sureness: Sureness | None
+    code_maps: dict[int, float]
+    map_unseen: float | None
     unreadable: ReadReport
     seconds: float
 
@@ -102,6 +106,10 @@ class Evaluation:
             "n_categories": len(np.unique(test.labels)),
             "map": _number(rankings.mean_average_precision) if rankings else None,
             "map_gallery": _number(gallery.mean_average_precision) if gallery else None,
+            "map_unseen": _number(self.map_unseen),
+            "n_unseen_categories": len(self.unknown_categories),
+            "map_128_bit": _number(self.code_maps.get(128)),
+            "map_64_bit": _number(self.code_maps.get(64)),
             "precision_at_10": _precision_at_10(rankings),
             "precision_at_10_gallery": _precision_at_10(gallery),
             "n_gallery": None if self.gallery is None else len(self.gallery.labels),

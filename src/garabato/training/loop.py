@@ -13,7 +13,10 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import numpy as np
+
 from garabato.atomic import write_bytes
+from garabato.codes import CODE_BITS
 from garabato.dataset import Dataset
 from garabato.encoder import FILE_NAME, Encoder
 from garabato.errors import TrainingError, storage_errors
@@ -27,6 +30,7 @@ from garabato.training.calibration import (
 from garabato.training.checkpoint import Checkpoint, MetricsLog, load_checkpoint, save_checkpoint
 from garabato.training.config import TrainConfig, write_toml
 from garabato.training.data import split_off_validation
+from garabato.training.fit_codes import fit_coder
 from garabato.training.interrupt import catching_interrupt
 from garabato.training.learner import Learner
 from garabato.training.progress import Progress, RunningMean
@@ -39,6 +43,8 @@ CONFIG_NAME = "config.toml"
 #: A checkpoint is written this often, and at the end and at an interruption.
 _CHECKPOINT_EVERY_S = 60.0
 _LOG_EVERY_STEPS = 20
+#: Drawings that binary codes are learned on.
+_MOST_FOR_CODES = 10_000
 _LEAST_TO_CALIBRATE = 50
 
 
@@ -160,6 +166,7 @@ class _Training:
         if self.workers.is_first and not unfinished:
             encoder = self.learner.encoder(self.config.render)
             validation_top1 = self._calibrate(encoder)
+            self._fit_codes(encoder)
             encoder.save(self.run / FILE_NAME)
         return RunResult(self.run, encoder, self.step, self.elapsed_s, unfinished, validation_top1)
 
@@ -268,6 +275,13 @@ class _Training:
             unsure_below=encoder.unsure_below,
         )
         return float(right.mean())
+
+    def _fit_codes(self, encoder: Encoder) -> None:
+        """Teach it binary codes, on some of the training drawings."""
+        seed = self.config.seed
+        order = np.random.default_rng([seed, 2]).permutation(len(self.batches.labels))
+        embeddings = encoder.embed(self.batches.drawings.take(order[:_MOST_FOR_CODES]))
+        encoder.coders = {n: fit_coder(embeddings, n, seed=seed) for n in CODE_BITS}
 
     def _save_checkpoint(self) -> None:
         save_checkpoint(
