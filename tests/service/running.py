@@ -72,7 +72,7 @@ class Running:
     def post(self, path: str, body: Any = None, **options: Any) -> Answer:
         return self.ask("POST", path, body, **options)
 
-    def wait_until(self, path: str, status: int = 200, timeout_s: float = 60.0) -> Answer:
+    def wait_until(self, path: str, status: int = 200, timeout_s: float = 240.0) -> Answer:
         """Ask until the answer has `status`."""
         deadline = time.monotonic() + timeout_s
         while True:
