@@ -43,6 +43,7 @@ bench-all: setup
 docs: setup
 	$(BIN)/python tools/write_cli_docs.py
 	$(if $(wildcard benchmarks/results/*.json),$(BIN)/python tools/write_results.py)
+	$(BIN)/python tools/write_gallery_pages.py
 	$(if $(wildcard benchmarks/results/recipe/*.json),$(BIN)/python tools/write_recipe.py)
 
 # Pictures for README, from the folder of a finished demo.

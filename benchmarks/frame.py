@@ -60,13 +60,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """One script: `quick` ones run with `make bench`, all with `make bench-all`."""
+    """One script: `quick` ones run with `make bench`, all with `make bench-all`.
+
+    `command`: what to type after `python benchmarks/` where that is not `<name>.py`.
+    """
 
     name: str
     data: str
     compared_with: str
     run: Callable[[Context], list[Row]]
     quick: bool = True
+    command: str = ""
 
 
 def machine() -> dict[str, Any]:
@@ -95,6 +99,7 @@ def measure(benchmark: Benchmark, source: Path, results: Path) -> dict[str, Any]
         rows = benchmark.run(Context(source, Path(work)))
     result = {
         "name": benchmark.name,
+        "command": benchmark.command or f"{benchmark.name}.py",
         "data": benchmark.data,
         "compared_with": benchmark.compared_with,
         "when": datetime.now(UTC).isoformat(timespec="seconds"),

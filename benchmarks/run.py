@@ -6,6 +6,10 @@ import b32
 import evaluate_memory
 import frame
 import fuzz_readers
+import gallery_kills
+import gallery_readers
+import gallery_search
+import inference
 import parse
 import parse_render
 import prepare
@@ -28,6 +32,11 @@ if __name__ == "__main__":
         s345.BENCHMARK,
         b32.BENCHMARK,
         fuzz_readers.BENCHMARK,
+        inference.BENCHMARK,
+        gallery_kills.BENCHMARK,
+        gallery_readers.BENCHMARK,
+        gallery_search.benchmark(),
+        gallery_search.benchmark(1_000_000),
         serve_load.BENCHMARK,
         serve_rude.BENCHMARK,
     )

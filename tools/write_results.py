@@ -60,9 +60,10 @@ def beside_the_seed(s100: dict[str, Any]) -> str:
 def section(result: dict[str, Any]) -> str:
     """One benchmark: how to run it, on what, and its rows."""
     about = result["machine"]
+    command = result.get("command") or f"{result['name']}.py"
     lines = [
         f"## {result['name']}\n",
-        f"`python benchmarks/{result['name']}.py`, {result['when'][:10]}, on {about['cpu']}, "
+        f"`python benchmarks/{command}`, {result['when'][:10]}, on {about['cpu']}, "
         f"{about['cores']} cores, {about['system']}, Python {about['python']} (load before: "
         f"{about['load_before']:.1f}). Data: {result['data']}."
         + (f" Compared with: {result['compared_with']}." if result["compared_with"] else "")

@@ -42,6 +42,7 @@ def info(uri: str, as_json: bool) -> None:
     encoder = document.pop("encoder")
     document["encoder"] = f"{encoder['fingerprint']} ({encoder['model']})"
     document["embedding_dim"] = encoder["embedding_dim"]
+    document = {name: value for name, value in document.items() if value is not None}
     width = max(map(len, document))
     for name, value in document.items():
         shown = f"{value:,}" if isinstance(value, int | float) and value is not True else value

@@ -149,7 +149,7 @@ class GalleryInfo:
 
     `mode` says in words how the next query is answered; `exact` whether it gives the true nearest;
     `n_indexed` how many drawings are in an approximate index (0 where there is none);
-    `bytes_on_disk` is None where the engine doesn't tell.
+    `bytes_on_disk` is None where the engine doesn't tell, `bytes_in_memory` where nothing is held.
     """
 
     uri: str
@@ -161,6 +161,7 @@ class GalleryInfo:
     exact: bool
     n_indexed: int
     bytes_on_disk: int | None
+    bytes_in_memory: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it."""
@@ -185,6 +186,7 @@ class GalleryInfo:
             "n_indexed": self.n_indexed,
             "bytes_on_disk": self.bytes_on_disk,
             "bytes_per_drawing": per_drawing,
+            "bytes_in_memory": self.bytes_in_memory,
         }
 
 

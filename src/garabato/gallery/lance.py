@@ -62,11 +62,13 @@ from garabato.gallery.lance_table import (
     to_stored,
 )
 from garabato.gallery.resident import COLUMNS, Resident, load, refresh
+from garabato.gallery.scan import scannable_rows
 
 _log = logging.getLogger(__name__)
 
-#: Up to here all embeddings are scanned, which is exact; beyond, an approximate index is used.
-EXACT_UP_TO = 1_000_000
+#: Up to here all embeddings are held in memory and scanned, which is exact; beyond, an approximate
+#: index on disk is used. Eight million on two cores and 20 GB.
+EXACT_UP_TO = scannable_rows()
 #: Small pieces (one a transaction) that `add` lets pile up before it merges them.
 MAX_SMALL_PIECES = 64
 #: Versions older than this are given up when compacting; younger ones may still be being read.
@@ -216,6 +218,7 @@ class LanceGallery:
             exact=exact,
             n_indexed=0 if exact else n_indexed(self._table),
             bytes_on_disk=bytes_on_disk(self._folder),
+            bytes_in_memory=None if held is None or not exact else held.nbytes,
         )
 
     def compact(self, *, keep_versions_s: float = KEEP_VERSIONS_S) -> None:

@@ -23,6 +23,9 @@ import numpy.typing as npt
 
 from garabato.drawing import FloatArray, IntArray
 
+#: Rows a core looks at in some fifteen milliseconds, bytes a row takes with what is held beside it
+#: (`garabato.gallery.resident`), and the share of the machine's memory a gallery may take.
+ROWS_PER_CORE, BYTES_PER_ROW, MEMORY_SHARE = 4_000_000, 600, 0.25
 #: Rows a thread should have at least: below, starting threads costs more than it saves.
 ROWS_PER_THREAD = 250_000
 #: The share of the embeddings' energy that heads hold, and what their length is a multiple of.
@@ -58,6 +61,15 @@ class Axes:
         needed = 1 + int(np.searchsorted(share, HEAD_SHARE))
         n_head = min(dim, -(-needed // HEAD_STEP) * HEAD_STEP)
         return cls(np.ascontiguousarray(matrix[:, ::-1], np.float32), n_head, n)
+
+
+def scannable_rows() -> int:
+    """How many rows this machine can hold and look at in a time that nobody waits for."""
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):  # not told here
+        memory = 8 * 2**30
+    return min(ROWS_PER_CORE * _n_threads(), int(MEMORY_SHARE * memory / BYTES_PER_ROW))
 
 
 class ResidentVectors:
@@ -245,7 +257,7 @@ def _in_threads(work: Callable[[int, int], None], n: int, least: int) -> None:
 
 
 def _n_threads() -> int:
-    return min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)
+    return min(32, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)
 
 
 @cache

@@ -1,0 +1,378 @@
+"""Search, add and size of a gallery on disk, beside plain faiss and LanceDB used naively.
+
+`python benchmarks/gallery_search.py` takes the real drawings; `--size 1000000` and `--size
+10000000` sets made from them (see vectors.py), with a results file of their own. faiss is asked
+for where it is installed: pip install faiss-cpu.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import frame
+import numpy as np
+import vectors
+
+N_QUERIES = 300
+K = 10
+#: Share of drawings that the filters of the filtered queries keep.
+KEPT = 0.01
+#: Two scores that differ by less are the same once embeddings are stored as float16.
+SAME = 1e-4
+
+#: Of each size (None: the real drawings): recall@10, p50 in ms, p99 in ms to be reached.
+GOALS: dict[int | None, tuple[float, float | None, float | None]] = {
+    None: (1.0, 3, 8),
+    1_000_000: (0.98, 5, 15),
+    10_000_000: (0.95, 20, None),
+}
+
+
+def run(context: frame.Context, size: int | None) -> list[frame.Row]:
+    """All rows for one size; None: the real drawings."""
+    drawings = vectors.load(context.source)
+    n, goals = size or len(drawings), GOALS.get(size, (0.95, None, None))
+    queries = vectors.queries(drawings, N_QUERIES)
+    filters = [_keeping(drawings, seed) for seed in range(N_QUERIES)]
+    truth = Truth(drawings, queries, filters)
+    say(f"adding {n:,}")
+    uri = context.work / "g"
+    rows = [*_fill(uri, drawings, n, truth, goals[0])]
+    asked = context.work / "asked.json"
+    asked.write_text(json.dumps({"filters": filters}))
+    np.save(context.work / "queries.npy", queries)
+    say("searching")
+    rows += _searched(context.work, n, truth, goals)
+    say("adding 1,000")
+    rows += _add_a_few(uri, drawings, n)
+    rows += _naive_lancedb(context.work / "naive", drawings, n, queries, truth)
+    rows += _faiss(drawings, n, queries, truth)
+    return rows
+
+
+class Truth:
+    """The ten best scores of every query, with and without its filter, by comparing with all."""
+
+    def __init__(
+        self, drawings: vectors.Drawings, queries: np.ndarray, filters: list[list[str]]
+    ) -> None:
+        self.queries = queries
+        self.drawings = drawings
+        self._scores = np.full((2, len(queries), K), -2, np.float32)
+        self._rows = np.full((2, len(queries), K), -1, np.int64)
+        names = {name: i for i, name in enumerate(sorted(set(map(str, drawings.batch.categories))))}
+        self._labels = np.array([names[str(c)] for c in drawings.batch.categories])
+        self._passes = np.zeros((len(queries), len(names)), bool)
+        for passes, kept in zip(self._passes, filters, strict=True):
+            passes[[names[name] for name in kept]] = True
+
+    def look_at(self, embeddings: np.ndarray, first: int) -> None:
+        """Take rows `first` on into account."""
+        rows = np.arange(first, first + len(embeddings))
+        scores = self.queries @ embeddings.T
+        self._keep_best(0, scores, rows)
+        passes = self._passes[:, self._labels[rows % len(self._labels)]]
+        self._keep_best(1, np.where(passes, scores, -2), rows)
+
+    def _keep_best(self, which: int, scores: np.ndarray, rows: np.ndarray) -> None:
+        best = np.argpartition(-scores, min(K, scores.shape[1]) - 1, axis=1)[:, :K]
+        both = np.concatenate([self._scores[which], np.take_along_axis(scores, best, 1)], axis=1)
+        places = np.concatenate([self._rows[which], rows[best]], axis=1)
+        kept = np.argsort(-both, axis=1, kind="stable")[:, :K]
+        self._scores[which] = np.take_along_axis(both, kept, 1)
+        self._rows[which] = np.take_along_axis(places, kept, 1)
+
+    def recall(self, found: list[list[int]], *, filtered: bool = False) -> float:
+        """Share of the ten best found; one that scores the same as a true one is as good."""
+        n_right = 0
+        for query, rows, best in zip(self.queries, found, self._scores[int(filtered)], strict=True):
+            scores = self.drawings.vectors(np.array(rows, np.int64)) @ query
+            n_right += int((scores >= best[-1] - SAME).sum())
+        return n_right / (K * len(found))
+
+    def recall_by_key(self, found: list[list[int]]) -> float:
+        """Share of the very rows found."""
+        pairs = zip(found, self._rows[0].tolist(), strict=True)
+        return sum(len(set(rows) & set(true)) for rows, true in pairs) / (K * len(found))
+
+
+def _keeping(drawings: vectors.Drawings, seed: int) -> list[str]:
+    """Categories, at random, that together hold KEPT of the drawings or a little more."""
+    names, counts = np.unique(np.array(drawings.batch.categories, str), return_counts=True)
+    order = np.random.default_rng(seed).permutation(len(names))
+    enough = np.searchsorted(np.cumsum(counts[order]), KEPT * len(drawings)) + 1
+    return [str(name) for name in names[order[:enough]]]
+
+
+def _fill(
+    uri: Path, drawings: vectors.Drawings, n: int, truth: Truth, recall: float
+) -> Iterator[frame.Row]:
+    from garabato.gallery import open_gallery
+
+    yield frame.Row("drawings", "", [n])
+    yield _embedding_rate(drawings)
+    gallery = open_gallery(uri, encoder=encoder())
+    seconds = []
+    for number, (batch, embeddings) in enumerate(drawings.chunks(n)):
+        started = time.perf_counter()
+        gallery.add(batch, embeddings=embeddings)
+        seconds.append(time.perf_counter() - started)
+        truth.look_at(embeddings, number * vectors.CHUNK)
+        if number % 10 == 9:
+            say(f"  {len(gallery):,}: {n_rate(number + 1, seconds):,.0f} drawings/s")
+    assert len(gallery) == n
+    yield frame.Row(
+        "bulk add with ready embeddings", "drawings/s", [n / sum(seconds)], 20_000, True,
+        "durable: every transaction of 16,384 is flushed to the disk",
+    )  # fmt: skip
+    started = time.perf_counter()
+    gallery.compact(keep_versions_s=0)
+    took = "and an index built" if not gallery.info().exact else "search is exact, no index"
+    yield frame.Row("compact", "s", [time.perf_counter() - started], note=took)
+    size = gallery.info().to_dict()["bytes_per_drawing"]
+    note = "strokes, embedding, what is known, index"
+    yield frame.Row("on disk", "bytes/drawing", [size], 800, note=note)
+    if not gallery.info().exact:
+        started = time.perf_counter()
+        gallery.tune(recall=recall)
+        yield frame.Row("tune", "s", [time.perf_counter() - started])
+
+
+def _embedding_rate(drawings: vectors.Drawings) -> frame.Row:
+    """How fast drawings become embeddings, on one core."""
+    import torch
+
+    import garabato
+
+    some = drawings.batch.take(np.arange(0, len(drawings), max(1, len(drawings) // 2_000)))
+    ours = garabato.load_encoder()
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    rates = []
+    for _ in range(3):
+        started = time.process_time()
+        ours.embed(some)
+        rates.append(len(some) / (time.process_time() - started))
+    torch.set_num_threads(n_threads)
+    return frame.Row("embedding, one core", "drawings/s", rates, note="rendering included")
+
+
+def n_rate(n_chunks: int, seconds: list[float]) -> float:
+    """Drawings a second so far."""
+    return n_chunks * vectors.CHUNK / sum(seconds)
+
+
+def _searched(
+    work: Path, n: int, truth: Truth, goals: tuple[float, float | None, float | None]
+) -> list[frame.Row]:
+    """Search in a process of its own, whose memory is then that of searching."""
+    command = [sys.executable, __file__, "--search", str(work)]
+    subprocess.run(command, check=True)
+    seen = json.loads((work / "seen.json").read_text())
+    recall_goal, p50_goal, p99_goal = goals
+    plain, filtered = seen["plain"], seen["filtered"]
+    held = seen["held_bytes"] / n
+    ratio = float(np.median(filtered["times_ms"]) / np.median(plain["times_ms"]))
+    return [
+        frame.Row("a search, k = 10, median", "ms", plain["times_ms"], p50_goal, note=seen["mode"]),
+        frame.Row(
+            "a search, 99 of 100", "ms", [float(np.quantile(plain["times_ms"], 0.99))], p99_goal
+        ),
+        frame.Row(
+            "recall@10", "", [truth.recall(plain["found"])], recall_goal, True,
+            f"as good as the true ten, to {SAME} of the score, which float16 takes away",
+        ),
+        frame.Row("recall@10, the very same drawings", "", [truth.recall_by_key(plain["found"])]),
+        frame.Row(
+            "a search among 1 %, median", "ms", filtered["times_ms"],
+            note="other categories each time",
+        ),
+        frame.Row("the same over a search of all", "times", [ratio], 2),
+        frame.Row(
+            "recall@10 among 1 %", "", [truth.recall(filtered["found"], filtered=True)], 0.98, True
+        ),
+        *([frame.Row("bytes held in memory", "bytes/drawing", [held])] if held else []),
+        frame.Row("opening and loading", "s", [seen["warm_s"]], note="once a process"),
+        frame.Row(
+            "memory to search", "GiB", [seen["peak_gib"]], 6 if n >= 10**7 else None,
+            note="peak of the process, libraries included",
+        ),
+    ]  # fmt: skip
+
+
+def search(work: Path) -> None:
+    """What the process of its own does: writes seen.json."""
+    import resource
+
+    from garabato.gallery import open_gallery
+
+    queries = np.load(work / "queries.npy")
+    filters = json.loads((work / "asked.json").read_text())["filters"]
+    started = time.perf_counter()
+    gallery: Any = open_gallery(work / "g")
+    gallery.warm()
+    seen: dict[str, Any] = {"warm_s": time.perf_counter() - started}
+    for name, wheres in (("plain", [None] * len(queries)), ("filtered", filters)):
+        times_ms, found = [], []
+        for query in queries[:20]:
+            gallery.search(query, k=K)
+        for query, where in zip(queries, wheres, strict=True):
+            started = time.perf_counter()
+            hits = gallery.search(query, k=K, where=where and {"category": where})
+            times_ms.append(1000 * (time.perf_counter() - started))
+            found.append([int(hit.key_id) for hit in hits])
+        seen[name] = {"times_ms": times_ms, "found": found}
+    seen["mode"] = gallery.info().mode
+    seen["held_bytes"] = gallery.info().bytes_in_memory or 0
+    seen["peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    (work / "seen.json").write_text(json.dumps(seen))
+
+
+def _add_a_few(uri: Path, drawings: vectors.Drawings, n: int) -> Iterator[frame.Row]:
+    from garabato.gallery import open_gallery
+
+    gallery: Any = open_gallery(uri, encoder=encoder())
+    gallery.warm()
+    seconds = []
+    for repeat in range(5):
+        rows = np.arange(n + 1_000 * repeat, n + 1_000 * (repeat + 1))
+        batch, embeddings = drawings.drawings(rows), drawings.vectors(rows)
+        started = time.perf_counter()
+        gallery.add(batch, embeddings=embeddings)
+        (hit,) = gallery.search(embeddings[-1], k=1)
+        seconds.append(time.perf_counter() - started)
+        assert hit.score > 1 - SAME
+    yield frame.Row(
+        f"add 1,000 to {n:,}, durable and found", "s", seconds, 2,
+        note="from the call to the first hit, in a process that holds all in memory",
+    )  # fmt: skip
+
+
+def _naive_lancedb(
+    folder: Path, drawings: vectors.Drawings, n: int, queries: np.ndarray, truth: Truth
+) -> Iterator[frame.Row]:
+    """LanceDB as its first page shows it; from a million rows on with its default index."""
+    import lancedb
+    import pyarrow as pa
+
+    say("LanceDB, used naively")
+    table = None
+    for batch, embeddings in drawings.chunks(n):
+        flat = pa.array(embeddings.reshape(-1))
+        rows = pa.table(
+            {
+                "key_id": batch.key_ids,
+                "category": batch.categories,
+                "vector": pa.FixedSizeListArray.from_arrays(flat, embeddings.shape[1]),
+            }
+        )
+        if table is None:
+            table = lancedb.connect(folder).create_table("drawings", rows)
+        else:
+            table.add(rows)
+    assert table is not None
+    how = "no index"
+    if n >= 10**6:
+        started = time.perf_counter()
+        table.create_index("vector", index_type="IVF_PQ", metric="cosine")
+        how = f"its default index, IVF_PQ, built in {time.perf_counter() - started:.0f} s"
+    times_ms, found = [], []
+    for query in queries:
+        started = time.perf_counter()
+        rows = (
+            table.search(query)
+            .distance_type("cosine")
+            .limit(K)
+            .select(["key_id", "_distance"])
+            .to_arrow()
+        )
+        times_ms.append(1000 * (time.perf_counter() - started))
+        found.append([int(key) for key in rows["key_id"].to_pylist()])
+    yield frame.Row("LanceDB used naively, median", "ms", times_ms, note=f"float32, {how}")
+    yield frame.Row("LanceDB used naively, recall@10", "", [truth.recall(found)])
+
+
+def _faiss(
+    drawings: vectors.Drawings, n: int, queries: np.ndarray, truth: Truth
+) -> Iterator[frame.Row]:
+    """faiss by itself: embeddings only, in memory, nothing durable, no filters."""
+    if importlib.util.find_spec("faiss") is None:
+        say("faiss is not installed, left out")
+        return
+    import faiss
+
+    kinds = [] if n > 2 * 10**6 else ["Flat"]
+    if n >= 10**6:
+        kinds.append("IVF1024,Flat" if n < 10**7 else "IVF4096,SQ8")
+    for kind in kinds:
+        say(f"faiss {kind}")
+        index = faiss.index_factory(queries.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
+        started = time.perf_counter()
+        if not index.is_trained:
+            n_train = min(n, 40 * 4_096)
+            index.train(np.concatenate([part for _, part in drawings.chunks(n_train)]))
+        build_s = time.perf_counter() - started
+        for _, embeddings in drawings.chunks(n):
+            started = time.perf_counter()
+            index.add(embeddings)
+            build_s += time.perf_counter() - started
+        if kind != "Flat":
+            faiss.extract_index_ivf(index).nprobe = 16
+        times_ms, found = [], []
+        for query in queries:
+            started = time.perf_counter()
+            _, rows = index.search(query[None], K)
+            times_ms.append(1000 * (time.perf_counter() - started))
+            found.append(rows[0].tolist())
+        note = f"built in {build_s:.1f} s" + ("" if kind == "Flat" else ", 16 cells probed")
+        yield frame.Row(f"faiss {kind}, median", "ms", times_ms, note=note)
+        yield frame.Row(f"faiss {kind}, recall@10", "", [truth.recall(found)])
+
+
+def encoder() -> Any:
+    """Stands for the encoder that ships, whose embeddings are given."""
+    from gallery_readers import WideFiller
+
+    return WideFiller()
+
+
+def say(text: str) -> None:
+    """Tell how far it is."""
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+def benchmark(size: int | None = None) -> frame.Benchmark:
+    """Of the real drawings, or of a set of `size` made from them."""
+    name, command = "gallery_search", "gallery_search.py"
+    data = "every drawing of the source, embedded by the encoder that ships"
+    if size is not None:
+        name, command = f"{name}_{size}", f"{command} --size {size}"
+        data = f"{size:,} drawings: those of the source, then made ones, {vectors.RECIPE}"
+    return frame.Benchmark(
+        name,
+        f"{data}; {N_QUERIES} queries, made likewise, one at a time",
+        "faiss and LanceDB by themselves",
+        partial(run, size=size),
+        quick=False,
+        command=command,
+    )
+
+
+if __name__ == "__main__":
+    if "--search" in sys.argv:
+        search(Path(sys.argv[-1]))
+    else:
+        given: int | None = None
+        if "--size" in sys.argv:
+            place = sys.argv.index("--size")
+            given = int(sys.argv[place + 1])
+            del sys.argv[place : place + 2]
+        frame.main(benchmark(given))
