@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import ssl
 import subprocess
 import sys
 import threading
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,6 +55,12 @@ def test_an_address_names_a_server_and_a_collection(uri, server, collection):
 def test_the_query_of_an_address_sets_the_index():
     address = parse_address("http://h/c?shards=4&m=32&ef_construction=400&ef=300")
     assert address.settings == Settings(shards=4, m=32, ef_construction=400, ef=300)
+
+
+def test_the_settings_and_their_defaults_stand_in_the_docs():
+    docs = (Path(__file__).parents[2] / "docs" / "galleries.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \| (\d+) \|", docs, flags=re.MULTILINE)
+    assert {name: int(default) for name, default in listed} == asdict(Settings())
 
 
 @pytest.mark.parametrize(
