@@ -116,9 +116,9 @@ def one_machine(million: Measured, ten_million: Result | None) -> str:
             "## On one machine\n",
             f"From `{million.command}`, measured on {million.cores} cores ({million.cpu}). A "
             f"gallery is held in memory where {MEMORY_SHARE:.0%} of the machine's takes it and its "
-            f"cores scan it fast enough ({ROWS_PER_CORE:,} drawings a core): {N:,} want {CORES} cores "
-            f"and {_gib(N * held / MEMORY_SHARE)}. Elsewhere they are searched by an index on "
-            "disk.\n",
+            f"cores scan it fast enough ({ROWS_PER_CORE:,} drawings a core): {N:,} want {CORES} "
+            f"cores and {_gib(N * held / MEMORY_SHARE)}. Elsewhere they are searched by an index "
+            "on disk.\n",
             "| what | fifty million | computed from |",
             "| --- | ---: | --- |",
             *(f"| {what} | {value} | {how} |" for what, value, how in rows),
