@@ -9,13 +9,11 @@ category is that of the network as trained, and how far embeddings turn (1 - cos
 
 from __future__ import annotations
 
-import os
-
-os.environ["OMP_NUM_THREADS"] = "1"  # before PyTorch and ONNX Runtime are imported
-
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +35,19 @@ PER_CATEGORY, PER_CATEGORY_FOR_RANGES = 4, 1
 _CPU = torch.device("cpu")
 
 Run = Callable[[ByteArray], tuple[FloatArray, FloatArray]]
+
+
+@contextmanager
+def one_core() -> Iterator[None]:
+    """PyTorch, and encoders in ONNX form loaded meanwhile, use one thread."""
+    threads, variable = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
+    torch.set_num_threads(1)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    yield
+    torch.set_num_threads(threads)
+    del os.environ["OMP_NUM_THREADS"]
+    if variable is not None:
+        os.environ["OMP_NUM_THREADS"] = variable
 
 
 def timed(work: Callable[[], object], *, repeats: int) -> list[float]:
@@ -103,9 +114,9 @@ def answers(run: Run, images: ByteArray) -> tuple[np.ndarray, FloatArray]:
     return logits.argmax(axis=1), embeddings / np.linalg.norm(embeddings, axis=1, keepdims=True)
 
 
+@one_core()
 def run(context: frame.Context) -> list[frame.Row]:
     """Milliseconds of one drawing, drawings a second of 256, and what each engine changes."""
-    torch.set_num_threads(1)
     encoder, quick = load_encoder(precision="float32"), load_encoder()
     drawings, known = [], []
     for file in sorted(context.source.glob("*.ndjson")):

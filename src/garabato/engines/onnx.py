@@ -31,7 +31,7 @@ class OnnxEngine:
             raise MissingExtraError("an encoder in ONNX form", "onnx") from None
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # what is wrong is raised too
-        options.intra_op_num_threads = int(os.environ.get("OMP_NUM_THREADS", "0"))
+        options.intra_op_num_threads = _n_threads()
         try:
             content = file.read_bytes()
         except OSError as error:
@@ -80,6 +80,12 @@ class OnnxEngine:
         ]
         logits, embeddings = zip(*outputs, strict=True)
         return np.concatenate(logits), np.concatenate(embeddings)
+
+
+def _n_threads() -> int:
+    """0: as many as there are cores."""
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(given) if given.isdigit() else 0
 
 
 def _first_line(error: Exception) -> str:

@@ -17,9 +17,12 @@ from garabato.gallery.portrait import portray
 from garabato.gallery.projection import Progress, project
 from garabato.trace import trace_batch
 
-#: Embeddings are stored as 16-bit whole numbers: their components times this. Eight bits would
-#: move scores by a thousandth, and with them the order of hits.
+#: Embeddings are stored as 16-bit whole numbers, each so that its largest component becomes this
+#: one; readers bring them back to length 1. Eight bits would move scores by a thousandth, and with
+#: them the order of hits.
 _WHOLE = 32767
+#: Typical and odd drawings of a category that are shown, of the few that there are.
+_N_SHOWN = 4
 #: Categories a category is confused with that are named.
 _N_CONFUSED = 8
 
@@ -70,7 +73,8 @@ class Shelf:
             "recognized": [drawing.recognized for drawing in self.drawings],
         }
         (folder / "gallery.json").write_bytes(orjson.dumps(columns))
-        whole = np.rint(self.embeddings * _WHOLE).astype("<i2")
+        largest = np.abs(self.embeddings).max(axis=1, keepdims=True)
+        whole = np.rint(self.embeddings / largest * _WHOLE).astype("<i2")
         (folder / "embeddings.bin").write_bytes(whole.tobytes())
         strokes = b"".join(pack_strokes(drawing) for drawing in self.drawings)
         (folder / "strokes.bin").write_bytes(strokes)
@@ -86,7 +90,7 @@ class Shelf:
         categories = _names(drawing.category for drawing in self.drawings)
         for category, number in categories.items():
             progress("looking at categories", number + 1, len(categories))
-            portrait = portray(gallery, category)
+            portrait = portray(gallery, category, n_typical=_N_SHOWN, n_odd=_N_SHOWN)
             confused = list(portrait.confused_with.items())[:_N_CONFUSED]
             portraits[category] = {
                 "n_drawings": portrait.n_drawings,

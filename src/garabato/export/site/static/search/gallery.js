@@ -2,24 +2,26 @@
 
 import {round} from "./encoder.js";
 
-/** Embeddings are stored as whole numbers: their components times this. */
-const WHOLE = 32767;
-
 export class Gallery {
   #about;
   #dim;
   #embeddings;
+  #lengths;
   #strokes;
   #rows;
 
   /**
-   * `about`: columns of gallery.json; `embeddings`: Int16Array (N * dim); `strokes`: Uint8Array, for
-   * each drawing its number of strokes, for each of these its number of points and their steps.
+   * `about`: columns of gallery.json; `embeddings`: Int16Array (N * dim), rows of any length;
+   * `strokes`: Uint8Array, for each drawing its number of strokes, for each of these its number of
+   * points and their steps.
    */
   constructor(about, dim, embeddings, strokes) {
     this.#about = about;
     this.#dim = dim;
     this.#embeddings = embeddings;
+    this.#lengths = Float64Array.from(about.key_id, (_, row) =>
+      Math.hypot(...embeddings.subarray(row * dim, (row + 1) * dim)),
+    );
     this.#strokes = read(strokes, about.key_id.length);
     this.#rows = new Map(about.key_id.map((keyId, row) => [keyId, row]));
   }
@@ -77,7 +79,7 @@ export class Gallery {
   #score(row, embedding) {
     let sum = 0;
     for (let i = 0, at = row * this.#dim; i < this.#dim; i++) sum += this.#embeddings[at + i] * embedding[i];
-    return sum / WHOLE;
+    return sum / this.#lengths[row];
   }
 
   #nameOf(kind, row) {

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from networks import make_encoder
+from sketches import make_drawings
+
+from garabato import write_drawings
+from garabato.cli import main
+
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "encoder.safetensors"
+    make_encoder("skfast").save(path)
+    return path
+
+
+def run(*arguments: object, exit_code: int = 0) -> str:
+    done = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    assert done.exit_code == exit_code, done.output
+    return done.output
+
+
+def test_an_exported_encoder_classifies_as_the_one_it_was_made_from(model, tmp_path):
+    out, query = tmp_path / "encoder.onnx", tmp_path / "query.ndjson"
+    write_drawings(query, make_drawings(["star"], 3, seed=4))
+    said = json.loads(run("export", "onnx", "--model", model, "--out", out, "--json"))
+    assert said["bytes"] == out.stat().st_size
+    answers = [
+        json.loads(run("classify", "--model", path, query, "--json")) for path in (model, out)
+    ]
+    for one, other in zip(*(answer["queries"] for answer in answers), strict=True):
+        names = [[p["category"] for p in each["predictions"]] for each in (one, other)]
+        assert names[0] == names[1]
+    assert "skfast, 5 categories" in run("export", "onnx", "--model", model, "--out", out)
+
+
+def test_a_name_by_which_the_file_would_not_be_known_is_refused(model, tmp_path):
+    said = run("export", "onnx", "--model", model, "--out", tmp_path / "encoder.bin", exit_code=2)
+    assert "*.onnx" in said
+
+
+def test_a_page_goes_to_a_folder_of_its_own(model, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    said = run("export", "web", tmp_path, "--model", model, exit_code=1)
+    assert "holds other things" in said
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
