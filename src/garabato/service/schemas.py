@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.json_schema import SkipJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from garabato.drawing import MAX_COORDINATE
 
@@ -38,13 +39,25 @@ Strokes = Annotated[
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS)]
 KeyId = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
-#: None where a field is not given; what is documented is that it may be left out.
-Unset = SkipJsonSchema[None]
 Names = Annotated[list[Name], Field(min_length=1, max_length=500)]
 
 
 class _Request(BaseModel):
+    """Fields that may be left out are None then; documented is that they may be left out."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        for prop in handler.resolve_ref_schema(schema).get("properties", {}).values():
+            kinds = [kind for kind in prop.get("anyOf", []) if kind.get("type") != "null"]
+            if len(kinds) == 1:
+                del prop["anyOf"], prop["default"]
+                prop |= kinds[0]
+        return schema
 
 
 class Classify(_Request):
@@ -59,21 +72,21 @@ class Classify(_Request):
 class Where(_Request):
     """What hits must be; each field that is given must hold."""
 
-    category: Names | Unset = None
-    country: Names | Unset = None
-    recognized: bool | Unset = None
-    tags: Names | Unset = None
+    category: Names | None = None
+    country: Names | None = None
+    recognized: bool | None = None
+    tags: Names | None = None
 
 
 class Search(_Request):
     """A drawing, or the key_id of a stored one, to find the like of."""
 
-    drawing: Strokes | Unset = None
-    key_id: KeyId | Unset = None
+    drawing: Strokes | None = None
+    key_id: KeyId | None = None
     k: Annotated[int, Field(ge=1, le=MAX_K, description="Hits wanted.")] = 10
-    where: Where | Unset = None
+    where: Where | None = None
     predictions: Annotated[
-        int | Unset, Field(ge=1, le=MAX_K, description="Classify, too, and give so many.")
+        int | None, Field(ge=1, le=MAX_K, description="Classify, too, and give so many.")
     ] = None
 
     model_config = ConfigDict(
@@ -91,18 +104,18 @@ class NewDrawing(_Request):
     """A drawing to store."""
 
     drawing: Strokes
-    category: Name | Unset = None
-    tags: Names | Unset = None
+    category: Name | None = None
+    tags: Names | None = None
 
 
 class Add(_Request):
     """One drawing to store, or a list of them."""
 
-    drawing: Strokes | Unset = None
-    category: Name | Unset = None
-    tags: Names | Unset = None
+    drawing: Strokes | None = None
+    category: Name | None = None
+    tags: Names | None = None
     drawings: Annotated[
-        list[NewDrawing] | Unset, Field(min_length=1, max_length=MAX_DRAWINGS_AT_ONCE)
+        list[NewDrawing] | None, Field(min_length=1, max_length=MAX_DRAWINGS_AT_ONCE)
     ] = None
 
     model_config = ConfigDict(
