@@ -18,7 +18,7 @@ import numpy as np
 import serving
 from playwright.sync_api import Page, Route, sync_playwright
 
-N_DRAWINGS, N_ON_MAP, N_FRAMES = 60, 100_000, 90
+N_DRAWINGS, N_ON_MAP, N_FRAMES = 30, 100_000, 90
 #: Points a second that a mouse gives.
 POINT_MS = 8
 MEASURE = "stroke finished to results painted"
