@@ -35,6 +35,7 @@ ROOMS = (
     "encoder",
     "training",
     "evaluation",
+    "reproduce",
     "gallery",
     "export",
     "client",

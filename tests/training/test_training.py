@@ -181,6 +181,13 @@ def test_a_trained_encoder_gives_binary_codes_before_and_after_its_file(dataset,
         loaded.codes(drawings, 32)
 
 
+def test_a_number_of_steps_ends_the_training_within_an_epoch(dataset, tmp_path):
+    result = train(dataset, tmp_path / "run", config=garabato_config(steps=13))
+    assert result.steps == 13
+    with pytest.raises(TrainingError, match="steps is at least 1 and goes without minutes"):
+        garabato_config(steps=13, minutes=1.0)
+
+
 def test_a_folder_with_a_training_is_not_overwritten(dataset, tmp_path):
     train(dataset, tmp_path / "run", config=garabato_config(epochs=1))
     with pytest.raises(TrainingError, match="--resume"):

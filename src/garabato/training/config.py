@@ -29,8 +29,9 @@ class TrainConfig:
     # After the last entry: `render.size_px`.
     sizes: tuple[tuple[float, int], ...] = ()
 
-    # How long: a number of epochs or, where `minutes` is given, that much time on this machine.
+    # How long: a number of epochs; or so many `steps`; or that much time on this machine.
     epochs: int = 30
+    steps: int | None = None
     minutes: float | None = None
     batch_size: int = 128
 
@@ -61,6 +62,11 @@ class TrainConfig:
         for name, least in (("epochs", 1), ("batch_size", 2), ("learning_rate", 0)):
             if getattr(self, name) < least:
                 raise TrainingError(f"{name} is at least {least}, not {getattr(self, name)}")
+        if self.steps is not None and (self.steps < 1 or self.minutes is not None):
+            raise TrainingError(
+                f"steps is at least 1 and goes without minutes, not {self.steps} "
+                f"with {self.minutes} minutes"
+            )
         if self.minutes is not None and self.minutes <= 0:
             raise TrainingError(f"minutes is more than 0, not {self.minutes}")
         if not 0 <= self.validation < 1:

@@ -139,11 +139,15 @@ class _Training:
             write_bytes(run / CONFIG_NAME, write_toml(config).encode())
 
     @property
+    def _n_steps(self) -> int:
+        return self.config.steps or self.config.epochs * self.batches.steps_per_epoch
+
+    @property
     def share_done(self) -> float:
         """How far the training is, 0..1: by the clock where it has a time budget, else by steps."""
         if self.config.minutes is not None:
             return min(1.0, self.elapsed_s / (60 * self.config.minutes))
-        return self.step / (self.config.epochs * self.batches.steps_per_epoch)
+        return self.step / self._n_steps
 
     def run_to_end(self) -> RunResult:
         """Train until all is done or Ctrl-C is typed; the first worker writes what came of it."""
@@ -240,8 +244,7 @@ class _Training:
     def _size_at(self, step: int) -> int:
         if self.config.minutes is not None:
             return image_size_px(self.config, self.share_done)
-        total = self.config.epochs * self.batches.steps_per_epoch
-        return image_size_px(self.config, step / total)
+        return image_size_px(self.config, step / self._n_steps)
 
     def _validate(self) -> float:
         """Top-1 accuracy on the training drawings kept out, at the size trained on now."""

@@ -1,0 +1,101 @@
+"""Unseen categories: how well an encoder retrieves what it was never told about.
+
+300 categories drawn by seed 0 are trained on; the other 45 of Quick, Draw!'s 345 are searched
+among each other. Kept in runs/unseen: a training that is finished is not done again.
+
+    python benchmarks/unseen.py [--preset skfast] [--minutes 20]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import frame
+
+from garabato.dataset.choose import choose_categories
+from garabato.sources import open_source
+
+N_SEEN, SEED = 300, 0
+N_TRAIN, N_TEST = 200, 25
+FOLDER = frame.ROOT / "runs" / "unseen"
+
+
+def run(
+    context: frame.Context, *, folder: Path, n_seen: int, preset: str, minutes: float
+) -> list[frame.Row]:
+    """Prepare both parts, train on one, measure on both."""
+    names = list(open_source(context.source).categories())
+    seen = choose_categories(names, n_seen, seed=SEED)
+    unseen = sorted(set(names) - set(seen))
+    for part, categories, n_train in (("seen", seen, N_TRAIN), ("unseen", unseen, 1)):
+        if not (folder / part).exists():
+            sizes = ["--train", n_train, "--test", N_TEST, "--seed", SEED, "--allow-short"]
+            where = ["--source", context.source, "--out", folder / part]
+            garabato("prepare", *where, "--categories", ",".join(categories), *sizes)
+    trained = folder / f"run-{preset}-{minutes:g}"
+    if not (trained / "encoder.safetensors").exists():
+        resume = ["--resume"] if (trained / "checkpoint.pt").exists() else []
+        how = ["--preset", preset, "--minutes", minutes, "--seed", SEED, *resume]
+        garabato("train", "--data", folder / "seen", "--out", trained, *how)
+    found = {
+        part: json.loads(
+            garabato("evaluate", "--model", trained, "--data", folder / part, *more, "--json")
+        )
+        for part, more in (("seen", ()), ("unseen", ("--gallery-split", "none")))
+    }
+    n_unseen = found["unseen"]["n_unseen_categories"]
+    return [
+        frame.Row(
+            f"mAP of {n_unseen} unseen categories, test against test",
+            "",
+            [found["unseen"]["map_unseen"]],
+            note=f"{found['unseen']['n_drawings']:,} drawings: {', '.join(unseen[:6])} ...",
+        ),
+        frame.Row(f"mAP of the {len(seen)} seen ones", "", [found["seen"]["map"]]),
+        frame.Row("top-1 of these", "%", [found["seen"]["top1"]]),
+        frame.Row("128-bit codes, unseen", "", [found["unseen"]["map_128_bit"]]),
+        frame.Row("training", "min", [minutes]),
+    ]
+
+
+def garabato(*arguments: object) -> str:
+    """Run a command; its stdout."""
+    command = [str(frame.GARABATO), *map(str, arguments)]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--source", type=Path, default=frame.DEFAULT_SOURCE)
+    parser.add_argument("--results", type=Path, default=frame.RESULTS)
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="for data and trainings")
+    parser.add_argument("--preset", default="skfast")
+    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--seen", type=int, default=N_SEEN, help="categories trained on")
+    given = parser.parse_args()
+    if not any(given.source.glob("*.ndjson")):
+        sys.exit(f"no drawings in {given.source}: give a folder of ndjson files with --source")
+    how = partial(
+        run, folder=given.folder, n_seen=given.seen, preset=given.preset, minutes=given.minutes
+    )
+    benchmark = frame.Benchmark(
+        "unseen",
+        f"{given.seen} categories x {N_TRAIN} to train, the others x {N_TEST} to search among; "
+        f"preset {given.preset}, seed {SEED}",
+        "the categories that were trained on",
+        how,
+        quick=False,
+    )
+    frame.show([frame.measure(benchmark, given.source.resolve(), given.results)])
+
+
+if __name__ == "__main__":
+    main()
