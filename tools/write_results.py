@@ -9,6 +9,7 @@ from statistics import mean
 from typing import Any
 
 from garabato.evaluation.published import SEED_RESULTS
+from garabato.reproduce import as_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
@@ -29,6 +30,7 @@ def page(folder: Path) -> str:
     by_name = {result["name"]: result for result in results}
     if "s100" in by_name:
         parts.append(beside_the_seed(by_name["s100"]))
+    parts += [reproduced(path) for path in sorted(folder.glob("reproduce/*.json"))]
     parts += [section(result) for result in results]
     return "\n".join(parts)
 
@@ -55,6 +57,12 @@ def beside_the_seed(s100: dict[str, Any]) -> str:
         f"| **{ours['S100 mAP, test against test']:.3f}** |"
     )
     return "\n".join(lines) + "\n"
+
+
+def reproduced(path: Path) -> str:
+    """The seed's two tables, published beside measured, from `garabato reproduce`."""
+    tables = as_markdown(json.loads(path.read_text()))
+    return f"## The seed's tables again: {path.stem}\n\n`garabato reproduce` measured {tables}"
 
 
 def section(result: dict[str, Any]) -> str:
