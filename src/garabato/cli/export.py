@@ -65,8 +65,8 @@ def onnx(model: str | None, out: Path, as_json: bool) -> None:
     \b
     Example: garabato export onnx --out encoder.onnx
     """
-    from garabato import export_onnx, load_encoder
-    from garabato.encoder import ONNX_SUFFIX
+    from garabato.encoder import ONNX_SUFFIX, load_encoder
+    from garabato.export import export_onnx
 
     if out.suffix != ONNX_SUFFIX:
         raise click.BadParameter(f"name it *{ONNX_SUFFIX}, by which it is known: {out}")
@@ -97,7 +97,9 @@ def web(
     \b
     Example: garabato export web page --gallery my.gallery
     """
-    from garabato import export_web, load_encoder, open_gallery
+    from garabato.encoder import load_encoder
+    from garabato.export import export_web
+    from garabato.gallery import open_gallery
 
     encoder = load_encoder(model)
     drawings = None
