@@ -286,7 +286,7 @@ def test_every_help_has_an_example(arguments):
 
 def test_an_interrupted_index_goes_on_where_it_stopped(model, tmp_path):
     # so many that the process is in the middle of them when it is interrupted
-    source = write_source(tmp_path / "s", SKETCH_CATEGORIES[:10], per_category=260, seed=0)
+    source = write_source(tmp_path / "s", SKETCH_CATEGORIES[:10], per_category=620, seed=0)
     uri = tmp_path / "g"
     arguments = ["index", "--model", str(model), "--source", str(source), "--gallery", str(uri)]
     process = subprocess.Popen(
@@ -306,10 +306,10 @@ def test_an_interrupted_index_goes_on_where_it_stopped(model, tmp_path):
     assert process.returncode == 130, errors
     assert "the same command goes on" in errors
     n_stored = len(open_gallery(uri))
-    assert 0 < n_stored < 2_600
+    assert 0 < n_stored < 6_200
     document = read_json(run(*arguments, "--json"))
     assert document["n_there"] == n_stored
-    assert document["n_drawings"] == 2_600
+    assert document["n_drawings"] == 6_200
 
 
 def test_real_drawings_are_found_among_their_own(model, quickdraw, tmp_path):
