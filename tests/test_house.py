@@ -111,13 +111,14 @@ def test_a_module_imports_only_rooms_above_its_own(path: Path) -> None:
     assert not wrong, f"{room} is above {wrong}"
 
 
-def test_only_the_command_line_uses_the_public_face() -> None:
+def test_only_the_command_line_and_the_service_use_the_public_face() -> None:
     users = [path for path in source_files() if "garabato" in imported_modules(path)]
-    assert {room_of(module_name(path)) for path in users} <= {"cli"}
+    assert {room_of(module_name(path)) for path in users} <= {"cli", "service"}
 
 
-def test_the_command_line_calls_no_kernels() -> None:
-    for path in (SOURCE / "cli").glob("*.py"):
+@pytest.mark.parametrize("room", ["cli", "service"])
+def test_the_command_line_and_the_service_call_no_kernels(room: str) -> None:
+    for path in (SOURCE / room).rglob("*.py"):
         assert "_" not in {room_of(module) for module in imported_rooms(path)}, path
 
 
