@@ -9,9 +9,9 @@ the same change; `info` must agree with the scan, and a search must find what is
 from __future__ import annotations
 
 import multiprocessing
+import os
 import random
 import time
-import warnings
 from collections import Counter
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -21,8 +21,8 @@ from typing import Any
 import frame
 import numpy as np
 
-# The process that forks does nothing else, which is what LanceDB asks for.
-warnings.filterwarnings("ignore", message="lancedb fork support")
+# The process that forks does nothing else, which is what LanceDB warns to see to.
+os.environ.setdefault("PYTHONWARNINGS", "ignore:lancedb fork support is experimental")
 
 N_KILLS = 200
 DIM = 32

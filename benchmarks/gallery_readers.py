@@ -9,9 +9,9 @@ these the writer adds, deletes and compacts.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import time
 import traceback
-import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,8 @@ import frame
 import numpy as np
 from gallery_kills import Filler
 
-# The process that forks does nothing else, which is what LanceDB asks for.
-warnings.filterwarnings("ignore", message="lancedb fork support")
+# The process that forks does nothing else, which is what LanceDB warns to see to.
+os.environ.setdefault("PYTHONWARNINGS", "ignore:lancedb fork support is experimental")
 
 N_READERS = 8
 SECONDS = 120

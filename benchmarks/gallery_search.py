@@ -2,7 +2,7 @@
 
 `python benchmarks/gallery_search.py` takes the real drawings; `--size 1000000` and `--size
 10000000` sets made from them (see vectors.py), with a results file of their own. faiss is asked
-for where it is installed: pip install faiss-cpu.
+where it is installed: pip install 'garabato[bench]'.
 """
 
 from __future__ import annotations
@@ -305,7 +305,7 @@ def _faiss(
 ) -> Iterator[frame.Row]:
     """faiss by itself: embeddings only, in memory, nothing durable, no filters."""
     if importlib.util.find_spec("faiss") is None:
-        say("faiss is not installed, left out")
+        say("faiss is left out; it comes with: pip install 'garabato[bench]'")
         return
     import faiss
 

@@ -38,7 +38,7 @@ _QUERY_MAX = 4_000
 #: What float32 rounds, at most.
 _SLACK = 1e-5
 #: Rows converted at a time.
-_CHUNK = 65_536
+_CHUNK = 8_192
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,7 +155,8 @@ class ResidentVectors:
         promising = np.flatnonzero(bounds >= least - asked.head_off)
         found, better = self._score_blocks(asked, promising, rows, least - asked.head_off)
         off = asked.off(self.rounding[found])
-        return found[better + off >= _kth_best(better - off, k)]
+        candidates: IntArray = found[better + off >= _kth_best(better - off, k)]
+        return candidates
 
     def _bound_blocks(
         self, asked: _Asked, rows: IntArray | None, n: int
@@ -167,12 +168,15 @@ class ResidentVectors:
 
         def bound(first: int, last: int) -> None:
             part = slice(first * BLOCK, last * BLOCK)
+            steps, unit, weight = asked.steps, asked.unit, asked.weight
             out = (scores[first:last], bounds[first:last])
-            known = (self.heads, self.head_scales, self.tail_lengths)
             if rows is None:
-                bound_blocks(*(array[part] for array in known), *asked.head, *out)
+                scales, lengths = self.head_scales[part], self.tail_lengths[part]
+                bound_blocks(self.heads[part], scales, lengths, steps, unit, weight, *out)
             else:
-                bound_blocks_of(rows[part], *known, *asked.head, *out)
+                scales, lengths = self.head_scales, self.tail_lengths
+                some = rows[part]
+                bound_blocks_of(some, self.heads, scales, lengths, steps, unit, weight, *out)
 
         _in_threads(bound, n_blocks, ROWS_PER_THREAD // BLOCK)
         return scores, bounds
@@ -215,7 +219,6 @@ class _Asked:
         self.unit = np.float32(float(np.abs(turned).max()) / _QUERY_MAX)
         self.steps = np.rint(turned / self.unit).astype(np.int16)
         self.weight = np.float32(np.linalg.norm(turned[n_head:]))
-        self.head = (self.steps, self.unit, self.weight)
         self._rounding = float(np.linalg.norm(turned - self.steps * self.unit))
         #: Bounds are too low by at most this.
         self.head_off = float(self.off(np.float32(vectors.head_rounding)))
