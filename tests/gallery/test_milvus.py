@@ -235,7 +235,8 @@ def test_compacting_indexes_everything_and_drops_what_was_replaced(milvus_uri, e
     rng = np.random.default_rng(1)
     drawings = make_drawings(SKETCH_CATEGORIES[:2], per_category=600, seed=5)
     embeddings = rng.normal(size=(1200, 64)).astype(np.float32)
-    gallery = open_gallery(milvus_uri, encoder=encoder)
+    # a graph that is quickly made: Milvus builds it with the lowest priority
+    gallery = open_gallery(f"{milvus_uri}?m=8&ef_construction=32&ef=1200", encoder=encoder)
     gallery.add(drawings, embeddings=embeddings)
     gallery.add(drawings[:600], embeddings=embeddings[:600])
     gallery.compact()
