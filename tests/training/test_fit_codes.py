@@ -35,6 +35,16 @@ def test_learned_codes_are_better_than_random_ones() -> None:
     assert mean_average_precision_of_codes(learned, LABELS[:400]) > at_random + 0.02
 
 
+def test_what_all_embeddings_have_in_common_uses_up_no_bits() -> None:
+    together = np.full(24, 6.0, np.float32) / np.sqrt(24, dtype=np.float32)
+    near, near_test = ((e + together) / 7 for e in (TRAIN, TEST))
+    near, near_test = (e / np.linalg.norm(e, axis=1, keepdims=True) for e in (near, near_test))
+    assert (near_test @ near_test.T).min() > 0.9
+    codes = fit_coder(near, 128, seed=0).encode(near_test)
+    whole = mean_average_precision(near_test, LABELS[:400])
+    assert mean_average_precision_of_codes(codes, LABELS[:400]) > whole - 0.1
+
+
 def test_the_same_seed_gives_the_same_codes() -> None:
     first, again = (fit_coder(TRAIN[:200], 64, seed=3).encode(TEST) for _ in range(2))
     np.testing.assert_array_equal(first, again)

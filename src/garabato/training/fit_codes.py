@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812
 
 from garabato.codes import BinaryCoder
 from garabato.drawing import FloatArray
@@ -20,15 +20,16 @@ def fit_coder(embeddings: FloatArray, n_bits: int, *, seed: int) -> BinaryCoder:
 
     Makes the mean product of two codes' bits (as -1 and 1) equal to the cosine of their
     embeddings, in the mean of squares over random pairs: the aim of binary reconstructive
-    embeddings (Kulis & Darrell 2009), reached by gradients through soft bits. Labels are not used.
+    embeddings (Kulis & Darrell 2009), reached by gradients through soft bits. What all embeddings
+    have in common is taken off first, so that it uses up no bits. Labels are not used.
     """
     generator = torch.Generator().manual_seed(seed)
     n, dim = embeddings.shape
-    given = torch.from_numpy(np.ascontiguousarray(embeddings))
+    mean = embeddings.mean(axis=0)
+    given = F.normalize(torch.from_numpy(embeddings - mean), dim=1)
     # Coordinates of an embedding are about 1 / sqrt(D), those of its projection about 1.
     weights = _directions(dim, n_bits, generator).mul_(dim**0.5).requires_grad_()
-    offsets = torch.zeros(n_bits, requires_grad=True)
-    optimizer = torch.optim.Adam([weights, offsets])
+    optimizer = torch.optim.Adam([weights])
     size = min(_BATCH, n)
     n_steps = _PASSES * (n // size)
     others = ~torch.eye(size, dtype=torch.bool)
@@ -38,13 +39,15 @@ def fit_coder(embeddings: FloatArray, n_bits: int, *, seed: int) -> BinaryCoder:
             group["lr"] = _LEARNING_RATE * dim**0.5 * (1 - progress)
         batch = given[torch.randperm(n, generator=generator)[:size]]
         sharpness = _SHARPNESS[0] + progress * (_SHARPNESS[1] - _SHARPNESS[0])
-        bits = torch.tanh(sharpness * (batch @ weights + offsets))  # (size, n_bits)
+        bits = torch.tanh(sharpness * (batch @ weights))  # (size, n_bits)
         gaps = bits @ bits.T / n_bits - batch @ batch.T
         loss = gaps[others].square().mean()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-    return BinaryCoder(_as_stored(weights), _as_stored(offsets))
+    # In the precision that files keep, so that an encoder read back gives the same codes.
+    stored = weights.detach().half().float().numpy()
+    return BinaryCoder(stored, -(mean @ stored))
 
 
 def _directions(dim: int, n_bits: int, generator: torch.Generator) -> torch.Tensor:
@@ -54,8 +57,3 @@ def _directions(dim: int, n_bits: int, generator: torch.Generator) -> torch.Tens
         for _ in range(-(-n_bits // dim))
     ]
     return torch.cat(groups, dim=1)[:, :n_bits].contiguous()
-
-
-def _as_stored(values: torch.Tensor) -> FloatArray:
-    """In the precision that files keep, so that an encoder read back gives the same codes."""
-    return values.detach().half().float().numpy()
