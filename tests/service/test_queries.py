@@ -82,8 +82,10 @@ def test_a_file_of_any_format_is_a_query(
     assert answer.status == 200, answer.body
     assert len(answer.json["hits"]) == 3
     assert answer.json["drawing"], "what was understood as strokes"
-    again = service.post("/v1/search", {"drawing": answer.json["drawing"], "k": 3}).json
-    assert [hit["key_id"] for hit in again["hits"]] == [h["key_id"] for h in answer.json["hits"]]
+    if suffix not in (".png", ".jpg", ".npy"):  # a picture doesn't show the order of its strokes
+        again = service.post("/v1/search", {"drawing": answer.json["drawing"], "k": 3}).json
+        found = [hit["key_id"] for hit in answer.json["hits"]]
+        assert [hit["key_id"] for hit in again["hits"]] == found
     if suffix in (".ndjson", ".svg", ".bin"):  # strokes, not pixels: the drawing itself
         assert answer.json["hits"][0]["key_id"] == drawings[0].key_id
 

@@ -19,7 +19,6 @@ from garabato.sources import open_source
 from garabato.sources.base import Source
 from garabato.sources.bucket import download
 from garabato.sources.starter import cache_folder
-from garabato.trace import trace_batch
 
 #: Drawings of each category.
 N_PER_CATEGORY = 30
@@ -81,13 +80,13 @@ def _fetch(encoder: Encoder, folder: Path, progress: Progress) -> None:
 
 
 def _some_of_each(source: Source) -> Iterator[DrawingBatch]:
-    """The first drawings of each category that Google's network recognised, as strokes."""
+    """The first drawings of each category that Google's network recognised."""
     for category in source.categories():
         n_left = N_PER_CATEGORY
         for batch in source.read(category, report=ReadReport()):
             recognized = [i for i, known in enumerate(batch.recognized) if known is not False]
             batch = batch.take(np.array(recognized[:n_left], np.int64))
-            yield trace_batch(batch)
+            yield batch
             n_left -= len(batch)
             if n_left <= 0:
                 break

@@ -16,7 +16,7 @@ from garabato.service.settings import Settings
 
 
 def first_drawing(content: bytes, settings: Settings) -> Drawing:
-    """The first drawing of a file of any format garabato reads, as strokes. Blocks.
+    """The first drawing of a file of any format garabato reads; a picture's is a bitmap. Blocks.
 
     Raises ProblemError 415 for no such format, 422 for a file without a readable drawing or beyond
     the limits.
@@ -34,14 +34,14 @@ def first_drawing(content: bytes, settings: Settings) -> Drawing:
             status = 415 if "no format garabato reads" in error.problem else 422
             place = f" ({error.place})" if error.place else ""
             raise ProblemError.of_field("file", error.problem + place, status) from None
-    drawing = as_strokes(drawing)
-    if drawing.is_empty:
+    strokes = as_strokes(drawing)
+    if strokes.is_empty:
         raise ProblemError.of_field("file", "the first drawing in it has no ink")
-    if len(drawing.stroke_starts) - 1 > settings.max_strokes:
+    if len(strokes.stroke_starts) - 1 > settings.max_strokes:
         raise ProblemError.of_field(
             "file", f"more than {settings.max_strokes:,} strokes in a drawing"
         )
-    if len(drawing.points) > settings.max_points:
+    if len(strokes.points) > settings.max_points:
         raise ProblemError.of_field(
             "file", f"more than {settings.max_points:,} points in a drawing"
         )

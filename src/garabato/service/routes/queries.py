@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from garabato.drawing import Drawing
 from garabato.service.bodies import media_type, read_form, read_json, to_drawing
-from garabato.service.documents import hit_document, prediction_documents
+from garabato.service.documents import as_strokes, hit_document, prediction_documents
 from garabato.service.problems import ProblemError, of_validation
 from garabato.service.routes.shared import ANY, ServiceOf, answer, body_of, problems
 from garabato.service.schemas import Classified, Classify, Found, Search
@@ -91,7 +91,7 @@ async def search(request: Request, service: ServiceOf) -> Response:
 def _answer(document: dict[str, Any], started: float, uploaded: Drawing | None) -> Response:
     document["took_ms"] = round(1000 * (time.perf_counter() - started), 2)
     if uploaded is not None:
-        document["drawing"] = uploaded.to_lists()
+        document["drawing"] = as_strokes(uploaded).to_lists()
     return answer(document)
 
 
