@@ -35,7 +35,8 @@ def filled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("filled")
     torch.manual_seed(0)
     categories = SKETCH_CATEGORIES[:10]
-    network = create_model("skfast", n_categories=len(categories), image_size_px=32)
+    # Of a network that has learned nothing only the features mean something.
+    network = create_model("skfast", n_categories=len(categories), image_size_px=32, focus=0.0)
     Encoder(network, spec=RenderSpec(size_px=32), categories=categories).save(folder / "model")
     source = write_source(folder / "source", categories, per_category=40, seed=0)
     arguments = ("--model", folder / "model", "--source", source, "--gallery", folder / "g")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import socket
 import threading
 import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import urllib3
 import uvicorn
@@ -17,6 +20,8 @@ from garabato.service.app import create_app
 from garabato.service.server import config
 from garabato.service.service import Service
 from garabato.service.settings import Settings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -82,3 +87,9 @@ class Running:
                     return answer
             assert time.monotonic() < deadline, f"{path} does not answer {status}"
             time.sleep(0.05)
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """What `work` gives, in a thread of its own: a browser's driver keeps a loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
