@@ -282,7 +282,7 @@ def _naive_lancedb(
     how = "no index"
     if n >= 10**6:
         started = time.perf_counter()
-        table.create_index("vector", index_type="IVF_PQ", metric="cosine")
+        table.create_index(metric="cosine", vector_column_name="vector", index_type="IVF_PQ")
         how = f"its default index, IVF_PQ, built in {time.perf_counter() - started:.0f} s"
     times_ms, found = [], []
     for query in queries:
