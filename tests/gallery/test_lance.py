@@ -15,7 +15,7 @@ import pytest
 from sketches import SKETCH_CATEGORIES, make_drawings
 
 from garabato.errors import GalleryError, InputError, StorageError
-from garabato.gallery import lance, lance_table, open_gallery
+from garabato.gallery import base, lance, open_gallery
 
 TESTS = Path(__file__).resolve().parent.parent
 
@@ -182,7 +182,7 @@ def test_a_lance_table_that_is_not_ours_is_refused(tmp_path, encoder):
 
 
 def test_a_gallery_of_a_newer_format_says_to_upgrade(tmp_path, encoder, monkeypatch):
-    monkeypatch.setattr(lance_table, "FORMAT_VERSION", 99)
+    monkeypatch.setattr(base, "FORMAT_VERSION", 99)
     open_gallery(str(tmp_path / "g"), encoder=encoder)
     monkeypatch.undo()
     with pytest.raises(GalleryError, match=r"format 99.*pip install --upgrade garabato"):

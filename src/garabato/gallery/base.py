@@ -7,7 +7,7 @@ of contract tests runs on all of them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from os import PathLike
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -123,6 +123,25 @@ class FilledBy:
             encoder.spec.to_dict(),
         )
 
+    @classmethod
+    def from_document(cls, document: Any, uri: str) -> FilledBy:
+        """What `to_document` gave, as the gallery at `uri` keeps it.
+
+        Raises GalleryError for a newer format; KeyError, TypeError or ValueError for what is not
+        garabato's, which each engine tells of in its own words.
+        """
+        version = int(document["format_version"])
+        if version > FORMAT_VERSION:
+            raise GalleryError(
+                f"{uri} is of gallery format {version}, this garabato reads up to "
+                f"{FORMAT_VERSION}: pip install --upgrade garabato"
+            )
+        return cls(**document["encoder"])
+
+    def to_document(self) -> dict[str, Any]:
+        """Plain values, for JSON, with the version of the gallery's format."""
+        return {"format_version": FORMAT_VERSION, "encoder": asdict(self)}
+
     def check(self, encoder: Embedder, uri: str) -> None:
         """Raise EncoderMismatchError, saying how to re-index, where `encoder` is another one."""
         if encoder.fingerprint == self.fingerprint:
@@ -141,6 +160,13 @@ class FilledBy:
             f"  garabato gallery export --gallery {uri} {drawings}\n"
             f"  garabato index --model MODEL --source {drawings} --gallery {new}"
         )
+
+
+def no_gallery_at(uri: str) -> GalleryError:
+    """The error for an address without a gallery, which says how to fill one."""
+    return GalleryError(
+        f"there is no gallery at {uri}; fill one: garabato index --source DIR --gallery {uri}"
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ from garabato.gallery.base import (
     Stored,
     as_embedding,
     check_k,
+    no_gallery_at,
 )
 from garabato.gallery.exporting import export_drawings
 from garabato.gallery.filters import Where, parse_where, to_sql
@@ -98,10 +99,7 @@ class LanceGallery:
         folder = Path(uri)
         if not is_gallery(folder):
             if encoder is None or must_exist:
-                raise GalleryError(
-                    f"there is no gallery at {uri}; fill one: "
-                    f"garabato index --source DIR --gallery {uri}"
-                )
+                raise no_gallery_at(uri)
             return cls(uri, create_table(uri, FilledBy.of(encoder)), encoder)
         with lance_errors(uri):
             return cls(uri, connect(folder).open_table(TABLE), encoder)

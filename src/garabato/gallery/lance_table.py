@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pyarrow as pa
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.errors import GalleryError, StorageError, storage_errors
-from garabato.gallery.base import FORMAT_VERSION, FilledBy, Stored
+from garabato.gallery.base import FilledBy, Stored
 from garabato.gallery.filters import quote
 from garabato.gallery.lance_folder import TABLE, connect, lance_errors, writing
 from garabato.gallery.packing import of_one_kind, pack_batch, unpack
@@ -25,7 +24,6 @@ _KNOWN = ("key_id", "category", "country", "recognized", "timestamp")
 
 def create_table(uri: str, filled_by: FilledBy) -> Any:
     """Make the folder and an empty table in it; of two processes that do, both get the one made."""
-    document = {"format_version": FORMAT_VERSION, "encoder": asdict(filled_by)}
     schema = pa.schema(
         [
             pa.field("key_id", pa.string(), nullable=False),
@@ -37,7 +35,7 @@ def create_table(uri: str, filled_by: FilledBy) -> Any:
             pa.field("strokes", pa.binary()),
             pa.field("embedding", pa.list_(pa.float16(), filled_by.embedding_dim)),
         ],
-        metadata={"garabato": json.dumps(document)},
+        metadata={"garabato": json.dumps(filled_by.to_document())},
     )
     folder = Path(uri)
     try:
@@ -53,18 +51,11 @@ def read_metadata(uri: str, table: Any) -> FilledBy:
     """The encoder that filled the gallery. Raises GalleryError for another format."""
     written = (table.schema.metadata or {}).get(b"garabato", b"")
     try:
-        document = json.loads(written)
-        version = int(document["format_version"])
+        return FilledBy.from_document(json.loads(written), uri)
     except (TypeError, ValueError, KeyError):
         raise GalleryError(
             f"{uri} holds a Lance table that is not garabato's; give a new folder"
         ) from None
-    if version > FORMAT_VERSION:
-        raise GalleryError(
-            f"{uri} is of gallery format {version}, this garabato reads up to {FORMAT_VERSION}: "
-            "pip install --upgrade garabato"
-        )
-    return FilledBy(**document["encoder"])
 
 
 def to_rows(

@@ -15,7 +15,7 @@ from os import PathLike
 import numpy as np
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray
-from garabato.errors import GalleryError, InputError
+from garabato.errors import InputError
 from garabato.gallery.adding import Transaction, transactions
 from garabato.gallery.base import (
     FORMAT_VERSION,
@@ -28,6 +28,7 @@ from garabato.gallery.base import (
     Stored,
     as_embedding,
     check_k,
+    no_gallery_at,
 )
 from garabato.gallery.exporting import export_drawings
 from garabato.gallery.filters import Where, parse_where
@@ -94,10 +95,7 @@ class MilvusGallery:
         server = Server(address, uri, token)
         if not server.call("has_collection"):
             if encoder is None or must_exist:
-                raise GalleryError(
-                    f"there is no gallery at {uri}; fill one: "
-                    f"garabato index --source DIR --gallery {uri}"
-                )
+                raise no_gallery_at(uri)
             filled_by = FilledBy.of(encoder)
             server.apply(
                 lambda client, timeout_s: client.create_collection(

@@ -10,14 +10,13 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.errors import GalleryError, InputError
-from garabato.gallery.base import FORMAT_VERSION, FilledBy, Stored
+from garabato.gallery.base import FilledBy, Stored
 from garabato.gallery.filters import Filter
 from garabato.gallery.packing import of_one_kind, pack_batch, unpack
 
@@ -40,9 +39,7 @@ def to_schema(client: Any, filled_by: FilledBy) -> Any:
     """The schema of a new collection; its description says which encoder fills it."""
     from pymilvus import DataType
 
-    document = {
-        "garabato": {"format_version": FORMAT_VERSION, "encoder": asdict(filled_by)},
-    }
+    document = {"garabato": filled_by.to_document()}
     schema = client.create_schema(
         auto_id=False, enable_dynamic_field=False, description=json.dumps(document)
     )
@@ -66,18 +63,11 @@ def to_schema(client: Any, filled_by: FilledBy) -> Any:
 def read_metadata(uri: str, description: str) -> FilledBy:
     """The encoder that filled the gallery. Raises GalleryError for another format."""
     try:
-        document = json.loads(description)["garabato"]
-        version = int(document["format_version"])
+        return FilledBy.from_document(json.loads(description)["garabato"], uri)
     except (TypeError, ValueError, KeyError):
         raise GalleryError(
             f"{uri} is a collection that is not garabato's; name another one"
         ) from None
-    if version > FORMAT_VERSION:
-        raise GalleryError(
-            f"{uri} is of gallery format {version}, this garabato reads up to {FORMAT_VERSION}: "
-            "pip install --upgrade garabato"
-        )
-    return FilledBy(**document["encoder"])
 
 
 def to_rows(batch: DrawingBatch, embeddings: FloatArray, tags: tuple[str, ...]) -> list[Row]:
