@@ -131,7 +131,7 @@ class Killer:
         self.tally = Tally()
         self._rng = random.Random(seed)
         self._n_adds = 0
-        self._lasts = dict.fromkeys(KINDS, 0.2)
+        self._lasts: dict[str, float] = {}
         self._processes = multiprocessing.get_context("forkserver")
         self._processes.set_forkserver_preload(["lancedb", "garabato.gallery.lance", __name__])
 
@@ -141,7 +141,7 @@ class Killer:
         process = self._processes.Process(target=work, args=(self.uri, theirs), daemon=True)
         process.start()
         theirs.close()
-        for undisturbed in ("add", self._rng.choice(KINDS)):
+        for undisturbed in ("add", kind):  # which tells how long this kind lasts
             number = self._choose(undisturbed)
             ours.send((undisturbed, number))
             began = self._expect(ours, "begin")
@@ -151,7 +151,7 @@ class Killer:
         number = self._choose(kind)
         ours.send((kind, number))
         began = self._expect(ours, "begin")
-        time.sleep(self._rng.uniform(0, 1.2 * self._lasts[kind]))
+        time.sleep(self._rng.uniform(0, self._lasts[kind]))
         process.kill()
         process.join()
         was_done = self._was_done(ours)
@@ -171,7 +171,7 @@ class Killer:
         return self._rng.choice(there) if kind == "delete" and there else -1
 
     def _learn(self, kind: str, seconds: float) -> None:
-        self._lasts[kind] = 0.5 * self._lasts[kind] + 0.5 * seconds
+        self._lasts[kind] = 0.5 * self._lasts.get(kind, seconds) + 0.5 * seconds
 
     @staticmethod
     def _expect(pipe: Connection, word: str) -> float:

@@ -92,7 +92,9 @@ def test_as_a_picture_a_drawing_keeps_its_look_and_loses_its_order():
     drawn = render_augmented(BATCH, spec, AugmentSpec.none(), KEYS)
     assert drawn[..., 1:].any(axis=(1, 2)).all()
     assert not seen[..., 1:].any()
-    # Nearly all ink lies within 3 px of where it was.
+    # Half have lost nothing else; of the others nearly all ink lies within 3 px of where it was.
+    same = (seen[..., 0] == drawn[..., 0]).all(axis=(1, 2))
+    assert 0.2 < same.mean() < 0.8
     near = np.stack([cv2.dilate(image, np.ones((7, 7))) for image in drawn[..., 0]])
     assert (seen[..., 0][near < 128] > 128).sum() < 0.02 * (seen[..., 0] > 128).sum()
 

@@ -33,9 +33,9 @@ class AugmentSpec:
     line width; `shrink` the most that a drawing is made smaller (share of its size), after which
     it is put anywhere it fits.
 
-    Two more probabilities: `picture` of seeing only what is left of the drawing in a small bitmap
-    (28x28, as Google's), traced; `reorder` of its strokes being drawn in another order, each from
-    either end.
+    Two more probabilities: `picture` of seeing the drawing without its order, as in a picture; half
+    of these see only what is left of it in a small one (28x28, as Google's), traced; `reorder` of
+    its strokes being drawn in another order, each from either end.
     """
 
     flip: float = 0.5
@@ -107,8 +107,9 @@ def render_augmented(
     batch = with_strokes(batch)
     is_picture = np.zeros(len(batch), np.bool_)
     if has_order:
-        is_picture = _shares(keys, 1) < augment.picture
-        batch = _as_pictures(batch, is_picture)
+        shares = _shares(keys, 1)
+        is_picture = shares < augment.picture
+        batch = _as_small_pictures(batch, shares < augment.picture / 2)
         rows = np.flatnonzero(_shares(keys, 2) < augment.reorder)
         points, stroke_starts = reordered(
             batch.points, batch.stroke_starts, batch.drawing_starts, rows, keys
@@ -150,13 +151,13 @@ def _shares(keys: npt.NDArray[np.uint32], purpose: int) -> npt.NDArray[np.float6
     return (mixed >> np.uint32(8)) / 2.0**24
 
 
-def _as_pictures(batch: DrawingBatch, is_picture: npt.NDArray[np.bool_]) -> DrawingBatch:
-    """The drawings where `is_picture` drawn small and traced, among the others as they are."""
-    rows = np.flatnonzero(is_picture)
+def _as_small_pictures(batch: DrawingBatch, is_small: npt.NDArray[np.bool_]) -> DrawingBatch:
+    """The drawings where `is_small` drawn small and traced, among the others as they are."""
+    rows = np.flatnonzero(is_small)
     if len(rows) == 0:
         return batch
     seen = batch.take(rows)
     seen = with_strokes(seen.replace(bitmaps=render_batch(seen, _SMALL_PICTURE)))
-    others = np.flatnonzero(~is_picture)
+    others = np.flatnonzero(~is_small)
     together = DrawingBatch.concatenate([batch.take(others), seen])
     return together.take(np.argsort(np.concatenate([others, rows])))
