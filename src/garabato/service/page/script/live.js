@@ -1,5 +1,8 @@
 // Questions while the pen moves: one under way at a time, the latest kept, stale answers dropped.
 
+/** Between an answer and the next question, so that a finished stroke mostly finds the server idle. */
+const PAUSE_MS = 60;
+
 export class Live {
   #ask;
   #deliver;
@@ -18,9 +21,9 @@ export class Live {
   }
 
   /** The pen is still moving: ask soon, and not while another question is under way. */
-  soon(query, delayMs = 60) {
+  soon(query) {
     this.#waiting = query;
-    if (!this.#underWay) this.#timer ||= setTimeout(() => this.#send(), delayMs);
+    if (!this.#underWay) this.#timer ||= setTimeout(() => this.#send(), PAUSE_MS);
   }
 
   /** The stroke is finished: ask now; an answer to anything older is no longer wanted. */
@@ -57,6 +60,6 @@ export class Live {
     }
     if (this.#underWay !== control) return;
     this.#underWay = null;
-    if (this.#waiting) this.#send();
+    if (this.#waiting) this.soon(this.#waiting);
   }
 }
