@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
-from click.testing import CliRunner
 from sketches import SKETCH_CATEGORIES, make_drawings, simplified_line, sketch, write_source
+from typed import read_json, run
 
-from garabato.cli import main
-from garabato.encoder import Encoder
 from garabato.gallery import lance, open_gallery
-from garabato.models import create_model
-from garabato.render import RenderSpec
-
-
-def run(*arguments, stdin=None):
-    return CliRunner().invoke(main, list(map(str, arguments)), input=stdin)
-
-
-def read_json(done):
-    assert done.exit_code == 0, done.output
-    return json.loads(done.stdout)
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A file with an untrained network: its embeddings are poor, but they are embeddings."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("model") / "encoder.safetensors"
-    categories = SKETCH_CATEGORIES[:10]
-    network = create_model("skfast", n_categories=len(categories), image_size_px=32)
-    Encoder(network, spec=RenderSpec(size_px=32), categories=categories).save(path)
-    return path
 
 
 @pytest.fixture

@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
-import json
-
 import cv2
 import numpy as np
 import pytest
-import torch
-from click.testing import CliRunner
-from sketches import SKETCH_CATEGORIES, simplified_line, sketch, write_source
+from sketches import simplified_line, sketch
+from typed import read_json, run
 
-from garabato.cli import main
-from garabato.encoder import Encoder, load_encoder
+from garabato.encoder import load_encoder
 from garabato.formats import read_drawings
 from garabato.gallery import open_gallery
 from garabato.gallery.explore import vote
-from garabato.models import create_model
-from garabato.render import RenderSpec
-
-
-def run(*arguments, stdin=None):
-    return CliRunner().invoke(main, list(map(str, arguments)), input=stdin)
-
-
-def read_json(done):
-    assert done.exit_code == 0, done.output
-    return json.loads(done.stdout)
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory):
+def filled(model, sketch_source, tmp_path_factory):
     """(model file, gallery of ten categories of forty sketches). Read only."""
-    folder = tmp_path_factory.mktemp("filled")
-    torch.manual_seed(0)
-    categories = SKETCH_CATEGORIES[:10]
-    # Of a network that has learned nothing only the features mean something.
-    network = create_model("skfast", n_categories=len(categories), image_size_px=32, focus=0.0)
-    Encoder(network, spec=RenderSpec(size_px=32), categories=categories).save(folder / "model")
-    source = write_source(folder / "source", categories, per_category=40, seed=0)
-    arguments = ("--model", folder / "model", "--source", source, "--gallery", folder / "g")
-    assert run("index", *arguments).exit_code == 0
-    return folder / "model", folder / "g"
+    uri = tmp_path_factory.mktemp("filled") / "g"
+    done = run("index", "--model", model, "--source", sketch_source, "--gallery", uri)
+    assert done.exit_code == 0, done.output
+    return model, uri
 
 
 @pytest.fixture
