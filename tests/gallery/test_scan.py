@@ -108,3 +108,21 @@ def test_rows_kept_and_joined_are_searched_as_if_made_so():
     np.testing.assert_array_equal(vectors.nearest(query, 30)[0], whole.nearest(query, 30)[0])
     assert len(vectors) == len(whole)
     assert vectors.nbytes == whole.nbytes
+
+
+def test_rows_joined_again_and_again_leave_what_they_joined_as_it_was():
+    pieces = [clustered(n, 32, seed=n) for n in (400, 30, 20, 25)]
+    base = ResidentVectors(pieces[0])
+    once = base.joined(pieces[1])
+    twice, otherwise = once.joined(pieces[2]), once.joined(pieces[3])
+    for vectors, parts in (
+        (base, pieces[:1]),
+        (once, pieces[:2]),
+        (twice, pieces[:3]),
+        (otherwise, [*pieces[:2], pieces[3]]),
+    ):
+        stored = np.concatenate(parts)
+        np.testing.assert_array_equal(vectors.stored, stored)
+        query = stored[-1].astype(np.float32) / np.linalg.norm(stored[-1].astype(np.float32))
+        found = ResidentVectors(stored).nearest(query, 10)[0]
+        np.testing.assert_array_equal(vectors.nearest(query, 10)[0], found)

@@ -119,7 +119,7 @@ def refresh(resident: Resident, table: Any, version: int) -> Resident:
         row_ids, vectors = row_ids[kept], vectors.keep(kept)
         rows = rows.filter(pa.array(kept))
     if len(new):
-        more_ids, more_rows, more_stored = _read(table, np.unique(new >> np.uint64(32)).tolist())
+        more_ids, more_rows, more_stored = _read(table, f"_rowid >= {new[0]}")
         fresh = np.isin(more_ids, new, assume_unique=True)
         row_ids = np.concatenate([row_ids, more_ids[fresh]])
         vectors = vectors.joined(more_stored[fresh])
@@ -131,12 +131,12 @@ def refresh(resident: Resident, table: Any, version: int) -> Resident:
 
 
 def _read(
-    table: Any, fragments: list[int] | None
+    table: Any, condition: str | None
 ) -> tuple[npt.NDArray[np.uint64], pa.Table, npt.NDArray[np.float16]]:
     """row ids (N,), rows and embeddings (N, D), in the order of the ids."""
     query = table.search().with_row_id(True).select([*COLUMNS, "embedding", "_rowid"])
-    if fragments is not None:
-        query = query.fragment_ids(fragments)
+    if condition is not None:
+        query = query.where(condition)
     batches = list(query.to_batches())
     schema = table.schema
     dim = schema.field("embedding").type.list_size

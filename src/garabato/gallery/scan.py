@@ -29,7 +29,7 @@ ROWS_PER_CORE, BYTES_PER_ROW, MEMORY_SHARE = 4_000_000, 600, 0.25
 #: Rows a thread should have at least: below, starting threads costs more than it saves.
 ROWS_PER_THREAD = 250_000
 #: The share of the embeddings' energy that heads hold, and what their length is a multiple of.
-HEAD_SHARE, HEAD_STEP = 0.6, 16
+HEAD_SHARE, HEAD_STEP = 0.5, 16
 #: Rows from which the axes are learned, at most.
 _SAMPLE = 65_536
 _CODE_MAX = 127
@@ -79,6 +79,8 @@ class ResidentVectors:
     length. Immutable; `keep` and `joined` make new ones.
     """
 
+    _room: _Room | None = None
+
     def __init__(self, stored: npt.NDArray[np.float16], axes: Axes | None = None) -> None:
         self.axes = Axes.of(stored) if axes is None else axes
         n, n_head = len(stored), self.axes.n_head
@@ -121,9 +123,11 @@ class ResidentVectors:
         if n > 2 * self.axes.n_learned_from and self.axes.n_learned_from < _SAMPLE:
             return ResidentVectors(np.concatenate([self.stored, stored]))
         other = ResidentVectors(stored, self.axes)
-        made = self._made_of(
-            {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _ARRAYS}
-        )
+        room = self._room
+        if room is None or not room.fits(len(self), n):
+            room = _Room(self, n + n // 2)
+        made = self._made_of(room.put(other, n))
+        made._room = room
         made.head_rounding = max(self.head_rounding, other.head_rounding)
         return made
 
@@ -207,7 +211,31 @@ class ResidentVectors:
     def _made_of(self, arrays: dict[str, Any]) -> ResidentVectors:
         made = object.__new__(ResidentVectors)
         made.__dict__.update(self.__dict__ | arrays)
+        made._room = None
         return made
+
+
+class _Room:
+    """Arrays with space at their ends, so that adding a few rows doesn't copy a million."""
+
+    def __init__(self, vectors: ResidentVectors, n: int) -> None:
+        self._n_taken = len(vectors)
+        self._arrays: dict[str, Any] = {}
+        for name in _ARRAYS:
+            array = getattr(vectors, name)
+            self._arrays[name] = np.empty((n, *array.shape[1:]), array.dtype)
+            self._arrays[name][: len(array)] = array
+
+    def fits(self, n_before: int, n: int) -> bool:
+        """Whether the rows behind the first `n_before` are nobody's yet, and there are enough."""
+        return self._n_taken == n_before and n <= len(self._arrays["stored"])
+
+    def put(self, vectors: ResidentVectors, n: int) -> dict[str, Any]:
+        """All arrays, `n` rows long, ending with these."""
+        for name in _ARRAYS:
+            self._arrays[name][self._n_taken : n] = getattr(vectors, name)
+        self._n_taken = n
+        return {name: array[:n] for name, array in self._arrays.items()}
 
 
 class _Asked:
