@@ -9,13 +9,17 @@ RUN /venv/bin/pip install --no-cache-dir ${TORCH_INDEX_URL:+--index-url "$TORCH_
     'torch>=2.6,<2.14'
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src src
-RUN /venv/bin/pip install --no-cache-dir '.[serve,map,milvus]'
+# ONNX Runtime answers: PyTorch writes the encoder in its form here and stays behind.
+RUN /venv/bin/pip install --no-cache-dir '.[serve,map,milvus,onnx]' \
+    && /venv/bin/garabato export onnx --out /venv/encoder.onnx \
+    && /venv/bin/pip uninstall --yes torch
 
 FROM python:3.12-slim
 RUN useradd --create-home --home-dir /data --uid 10001 garabato
 COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH \
     GARABATO_HOST=0.0.0.0 \
+    GARABATO_MODEL=/venv/encoder.onnx \
     XDG_CACHE_HOME=/data/cache \
     NUMBA_CACHE_DIR=/data/cache/numba \
     MALLOC_ARENA_MAX=2 \

@@ -277,7 +277,13 @@ def load_encoder(
 
         engine = OnnxEngine(file, metadata_key=FORMAT)
         return _build(engine.header, file, lambda _spec: engine)
-    from garabato.engines.weights_file import read_weights_file
+    try:
+        from garabato.engines.weights_file import read_weights_file
+    except ModuleNotFoundError as error:
+        raise EncoderError(
+            f"{file} is run by PyTorch, which cannot be imported ({error}): pip install torch; "
+            "or, where it is installed, write the encoder for ONNX Runtime: garabato export onnx"
+        ) from None
 
     header, build_engine = read_weights_file(
         file, metadata_key=FORMAT, device=device, precision=precision

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +135,33 @@ def test_another_projects_onnx_file_is_said(exported, tmp_path):
     onnx.save(model, tmp_path / "other.onnx")
     with pytest.raises(EncoderError, match="not an encoder of garabato"):
         load_encoder(tmp_path / "other.onnx")
+
+
+def without_pytorch(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """`garabato ARGUMENTS` where PyTorch is not installed."""
+    code = "import sys; sys.modules['torch'] = None; from garabato.cli import main; main()"
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def test_answers_need_no_pytorch_and_other_files_say_that_they_do(
+    exported, sketch_source, tmp_path
+):
+    encoder, path = exported
+    gallery = tmp_path / "g"
+    done = without_pytorch(
+        *("index", "--model", path, "--source", sketch_source, "--gallery", gallery)
+    )
+    assert done.returncode == 0, done.stderr
+    query = tmp_path / "query.svg"
+    query.write_text('<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0L9 9L9 0"/></svg>')
+    done = without_pytorch("search", query, "--model", path, "--gallery", gallery, "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["hits"]) == 10
+    encoder.save(tmp_path / "encoder.safetensors")
+    done = without_pytorch("classify", query, "--model", tmp_path / "encoder.safetensors")
+    assert done.returncode == 1
+    assert "pip install torch" in done.stderr
+    assert "garabato export onnx" in done.stderr
+    imported = "import sys; sys.modules['torch'] = None; import garabato.service.app"
+    subprocess.run([sys.executable, "-c", imported], check=True)
