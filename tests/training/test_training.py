@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from sketches import write_source
 
 import garabato
 from garabato.augment import AugmentSpec
@@ -289,3 +291,31 @@ def test_an_impossible_device_is_refused(dataset, tmp_path):
 
 def test_the_public_name_is_this_function():
     assert garabato.train is train
+
+
+def test_a_training_starts_from_an_encoders_weights_by_the_names_of_categories(
+    dataset, sketch_source, tmp_path
+):
+    first = train(dataset, tmp_path / "first", config=SMALL).encoder
+    known = dataset.categories
+    others = prepare(
+        write_source(tmp_path / "source", [*known[3:6], "spiral"], per_category=20, seed=0),
+        tmp_path / "others",
+        categories="all",
+        n_train=15,
+        n_test=5,
+    )
+    config = replace(SMALL, start_from=str(tmp_path / "first"), learning_rate=0.0, epochs=1)
+    second = train(others, tmp_path / "second", config=config).encoder
+    before, after = state(tmp_path / "first"), state(tmp_path / "second")
+    assert second.categories == others.categories != first.categories
+    for i, name in enumerate(second.categories):
+        if name in known:
+            row = before["directions"][known.index(name)]
+            assert torch.equal(after["directions"][i], row)
+    for name in before:
+        if name != "directions" and "running" not in name and "num_batches" not in name:
+            assert torch.equal(after[name], before[name]), name
+    wider = replace(config, model_options=SMALL.model_options | {"widths": [8, 32]})
+    with pytest.raises(TrainingError, match=r"is \(16, .*not \(32, .*the preset"):
+        train(others, tmp_path / "third", config=wider)

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The run's folder.")
 @click.option("--model", help="skfast (default), sknet or skresnet: each with its own preset.")
 @click.option("--preset", help="A preset's name or a TOML file of settings.")
+@click.option(
+    "--start-from",
+    metavar="ENCODER",
+    help="An encoder's file, a run or `shipped`: the weights to start with.",
+)
 @click.option("--image-size", type=int, help="Side of the images, in px.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Times each drawing is seen.")
 @click.option(
@@ -37,6 +42,7 @@ def command(
     out: Path,
     model: str | None,
     preset: str | None,
+    start_from: str | None,
     image_size: int | None,
     epochs: int | None,
     minutes: float | None,
@@ -55,11 +61,15 @@ def command(
     Example: garabato train --data data --out runs/first --minutes 10
              torchrun --nproc-per-node 4 -m garabato train --data data --out runs/first
     """
+    from dataclasses import replace
+
     from garabato.training import is_first_worker, train
 
     if epochs and minutes:
         raise click.UsageError("give --epochs or --minutes, not both")
     config = _config(model, preset, image_size, epochs, minutes, device, seed)
+    if start_from:
+        config = replace(config, start_from=start_from)
     with training_progress(shown=is_first_worker()) as on_progress:
         result = train(data, out, config=config, resume=resume, on_progress=on_progress)
     if not is_first_worker():

@@ -22,6 +22,10 @@ class TrainConfig:
     model: str = "skfast"
     model_options: dict[str, Any] = field(default_factory=dict)
 
+    # An encoder's file or a run's folder, to start with its weights and not with random ones;
+    # "shipped": the encoder that ships.
+    start_from: str | None = None
+
     # The images. `render.size_px` is the size the encoder works at in the end.
     render: RenderSpec = field(default_factory=RenderSpec)
     augment: AugmentSpec = field(default_factory=AugmentSpec)

@@ -7,6 +7,7 @@ import torch.nn.functional as F  # noqa: N812
 
 from garabato.drawing import DrawingBatch
 from garabato.encoder import Encoder
+from garabato.errors import TrainingError
 from garabato.models import Model, as_input, create_model
 from garabato.render import RenderSpec
 from garabato.training.batches import Batch
@@ -48,6 +49,37 @@ class Learner:
         self.optimizer.load_state_dict(checkpoint.optimizer)
         self.average = {n: v.to(self.workers.device) for n, v in checkpoint.average.items()}
 
+    def start_from(self, encoder: Encoder) -> None:
+        """Take the weights of a trained encoder of the same network, at any image size.
+
+        What belongs to a category goes to the category of that name; one that the encoder doesn't
+        know starts anew. Raises TrainingError where the networks differ.
+        """
+        given = encoder.as_pytorch().model.state_dict()
+        taken = dict(self.model.state_dict())
+        of_categories = _shapes(self._new_model(1)).items() - _shapes(self._new_model(2)).items()
+        by_category = {name for name, _ in of_categories}
+        places = {name: i for i, name in enumerate(encoder.categories)}
+        pairs = [(i, places[n]) for i, n in enumerate(self.categories) if n in places]
+        ours, theirs = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).T
+        for name, value in taken.items():
+            if name == "mean_image":
+                continue
+            found = given.get(name)
+            is_rows = name in by_category
+            if found is None or found.shape[is_rows:] != value.shape[is_rows:]:
+                raise TrainingError(
+                    f"the encoder to start from ({encoder.model_name}) is of another form than the "
+                    f"network to train ({self.config.model}): {name} is "
+                    f"{'absent' if found is None else tuple(found.shape)}, not "
+                    f"{tuple(value.shape)}; train with the preset it was trained with"
+                )
+            if is_rows:
+                value[ours] = found[theirs].to(value)
+            else:
+                value.copy_(found)
+        self.average = {name: value.clone() for name, value in taken.items()}
+
     def learn(
         self, batch: Batch, *, step: int, learning_rate: float, batch_size: int
     ) -> tuple[float, int]:
@@ -87,16 +119,20 @@ class Learner:
             else:
                 self.average[name].copy_(value)
 
-    def _new_model(self) -> Model:
+    def _new_model(self, n_categories: int | None = None) -> Model:
         options = dict(self.config.model_options)
         if self.config.render.n_channels > 1:
             options["n_channels"] = self.config.render.n_channels
         return create_model(
             self.config.model,
-            n_categories=len(self.categories),
+            n_categories=n_categories or len(self.categories),
             image_size_px=self.config.render.size_px,
             **options,
         )
+
+
+def _shapes(model: Model) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in model.state_dict().items()}
 
 
 def _optimizer(model: Model, config: TrainConfig) -> torch.optim.Optimizer:

@@ -18,7 +18,7 @@ import numpy as np
 from garabato.atomic import write_bytes
 from garabato.codes import CODE_BITS
 from garabato.dataset import Dataset
-from garabato.encoder import FILE_NAME, Encoder
+from garabato.encoder import FILE_NAME, Encoder, load_encoder
 from garabato.errors import TrainingError, storage_errors
 from garabato.render import with_strokes
 from garabato.training.batches import TrainingBatches, prefetch
@@ -134,6 +134,9 @@ class _Training:
         if checkpoint is not None:
             self.learner.restore(checkpoint)
             self.step, self.elapsed_s = checkpoint.step, checkpoint.elapsed_s
+        elif config.start_from is not None:
+            given = None if config.start_from == "shipped" else config.start_from
+            self.learner.start_from(load_encoder(given))
         if workers.is_first:
             self.log = MetricsLog(run / METRICS_NAME, keep_until_step=self.step)
             write_bytes(run / CONFIG_NAME, write_toml(config).encode())
