@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from garabato.cli.categories_option import categories_option
 from garabato.cli.console import print_json, progress, stderr, stdout
-from garabato.cli.prepare import parse_categories
 
 if TYPE_CHECKING:
     from garabato.sources import Download
@@ -17,14 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
-@click.option(
-    "--categories",
-    callback=parse_categories,
-    metavar="100|all|cat,dog",
-    default="100",
-    show_default=True,
-    help="How many at random, all, or names with commas between them.",
-)
+@categories_option
 @click.option(
     "--per-category",
     type=click.IntRange(1),

@@ -7,22 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from garabato.cli.categories_option import categories_option
 from garabato.cli.console import print_json, progress, stderr, stdout
 
 if TYPE_CHECKING:
     from garabato.dataset import Dataset
-
-
-def parse_categories(
-    _context: click.Context, _option: click.Parameter, text: str
-) -> int | Literal["all"] | list[str]:
-    """A number of categories, "all", or names with commas between them."""
-    if text == "all":
-        return "all"
-    try:
-        return int(text)
-    except ValueError:
-        return [name.strip() for name in text.split(",") if name.strip()]
 
 
 @click.command()
@@ -33,14 +22,7 @@ def parse_categories(
     help='Folder to read, or "starter", the starter set (by npm).',
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
-@click.option(
-    "--categories",
-    callback=parse_categories,
-    metavar="100|all|cat,dog",
-    default="100",
-    show_default=True,
-    help="How many at random, all, or names with commas between them.",
-)
+@categories_option
 @click.option("--train", default=1000, show_default=True, help="Training drawings a category.")
 @click.option("--test", default=50, show_default=True, help="Test drawings a category.")
 @click.option("--seed", default=0, show_default=True, help="Another seed, another choice.")

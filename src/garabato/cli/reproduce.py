@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 import click
 
+from garabato.cli.categories_option import categories_option
 from garabato.cli.console import print_json, stderr, stdout
-from garabato.cli.prepare import parse_categories
 
 
 @click.command()
@@ -31,13 +31,7 @@ from garabato.cli.prepare import parse_categories
     type=click.FloatRange(min=0, min_open=True),
     help="For the five trainings together.  [default: 50 at small scale, no limit at full scale]",
 )
-@click.option(
-    "--categories",
-    callback=parse_categories,
-    default="100",
-    show_default=True,
-    help="A number, all, or names.",
-)
+@categories_option
 @click.option("--train", "n_train", type=click.IntRange(min=1), help="Training drawings of each.")
 @click.option("--test", "n_test", type=click.IntRange(min=1), help="Test drawings of each.")
 @click.option("--image-size", type=click.IntRange(min=16), help="Side of the images, in px.")

@@ -178,7 +178,7 @@ def _spread(numbers: IntArray, n_bins: int, bin_width: int) -> Spread | None:
     if len(numbers) == 0:
         return None
     bins = np.minimum((numbers - 1) // bin_width, n_bins - 1)
-    p05, median, p95 = np.percentile(numbers, (5, 50, 95))
+    p05, median, p95 = np.percentile(numbers, (5, 50, 95), method="inverted_cdf")
     return Spread(
         mean=float(numbers.mean()),
         median=float(median),
