@@ -1,6 +1,6 @@
-"""S100: what `garabato demo` reaches on 100 random categories, for three seeds, and in four minutes.
+"""S100: what `garabato demo` reaches on 100 random categories: three seeds, and four minutes.
 
-The demos are kept in runs/s100: one that is finished is not trained again, so that the forty minutes
+The demos are kept in runs/s100: one that is finished is not trained again, so that forty minutes
 can be interrupted. Remove the folder to measure anew.
 """
 
