@@ -6,6 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from milvus_server import TOKEN, MilvusServer
@@ -15,6 +16,7 @@ from sketches import SKETCH_CATEGORIES, write_source
 # times slower than one. Set before PyTorch is imported, and passed on to commands that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -36,6 +38,29 @@ def sketch_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like Google's `simplified`: ten categories of forty sketches. Read only."""
     folder = tmp_path_factory.mktemp("sketches")
     return write_source(folder, SKETCH_CATEGORIES[:10], per_category=40, seed=0)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium: the one of GARABATO_CHROMIUM, of the system, or Playwright's own; else skips.
+
+    A module's own, since its driver keeps an event loop in this thread until it ends.
+    """
+    playwright_api = pytest.importorskip(
+        "playwright.sync_api", reason="pages are tested with: pip install playwright"
+    )
+    found = os.environ.get("GARABATO_CHROMIUM") or next(
+        filter(None, map(shutil.which, BROWSERS)), None
+    )
+    with playwright_api.sync_playwright() as playwright:
+        if found is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.skip(
+                "no Chromium: apt-get install chromium, or playwright install chromium, "
+                "or set GARABATO_CHROMIUM to one"
+            )
+        browser = playwright.chromium.launch(executable_path=found)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import re
 import shutil
 import threading
@@ -36,7 +34,6 @@ CATEGORIES = ("triangle", "house", "ladder", "envelope")
 PER_CATEGORY = 12
 N_HITS = 10
 TIMEOUT_MS = 60_000
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 ASK = """
 async (drawings) => {
   const api = await import("./static/script/api.js");
@@ -83,18 +80,6 @@ def address(folder: Path) -> Iterator[str]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    found = os.environ.get("GARABATO_CHROMIUM") or next(
-        filter(None, map(shutil.which, BROWSERS)), None
-    )
-    with playwright_api.sync_playwright() as playwright:
-        if found is None and not Path(playwright.chromium.executable_path).exists():
-            pytest.skip("no Chromium: apt-get install chromium, or playwright install chromium")
-        with contextlib.closing(playwright.chromium.launch(executable_path=found)) as browser:
-            yield browser
 
 
 @pytest.fixture

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import socket
 import threading
 import time
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import urllib3
 import uvicorn
@@ -20,8 +17,6 @@ from garabato.service.app import create_app
 from garabato.service.server import config
 from garabato.service.service import Service
 from garabato.service.settings import Settings
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -87,9 +82,3 @@ class Running:
                     return answer
             assert time.monotonic() < deadline, f"{path} does not answer {status}"
             time.sleep(0.05)
-
-
-def run_async(work: Coroutine[Any, Any, T]) -> T:
-    """What `work` gives, in a thread of its own: a browser's driver keeps a loop in this one."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()

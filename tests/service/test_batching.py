@@ -6,7 +6,6 @@ import asyncio
 
 import numpy as np
 import pytest
-from running import run_async
 from sketches import sketch
 
 from garabato.drawing import Drawing
@@ -48,7 +47,7 @@ def run(batcher: Batcher, drawings: list[Drawing]) -> list[Encoded | BaseExcepti
         await batcher.stop()
         return answers
 
-    return run_async(ask())
+    return asyncio.run(ask())
 
 
 def test_everybody_gets_the_answer_to_their_own_drawing() -> None:
@@ -85,7 +84,7 @@ def test_who_went_away_is_not_encoded() -> None:
         await batcher.encode(sketch("line", 2))
         await batcher.stop()
 
-    run_async(ask())
+    asyncio.run(ask())
     assert sum(encoder.batches) == 1
 
 

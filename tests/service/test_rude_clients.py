@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from running import Running, run_async
+from running import Running
 
 from garabato.service.settings import Settings
 
@@ -117,7 +117,7 @@ def test_more_queries_than_may_wait_are_told_to_come_back(gallery_uri: str) -> N
 
             return await asyncio.gather(*(ask() for _ in range(40)))
 
-        answers = run_async(ask_many())
+        answers = asyncio.run(ask_many())
         refused = [answer for answer in answers if answer.startswith(b"HTTP/1.1 503 ")]
         assert len(refused) + sum(a.startswith(b"HTTP/1.1 200 ") for a in answers) == 40
         assert refused, "all forty were taken"

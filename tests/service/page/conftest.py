@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,7 +25,7 @@ PER_CATEGORY = 12
 #: Each category has its own corner of the map, where its drawings stand in a row.
 CORNER_PX, STEP_PX = 16_000, 900
 TIMEOUT_MS = 45_000
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+playwright_api.expect.set_options(timeout=TIMEOUT_MS)
 
 
 @pytest.fixture(scope="session")
@@ -53,24 +51,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
 def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[playwright_api.Browser]:
-    """Chromium: the one of GARABATO_CHROMIUM, of the system, or Playwright's own."""
-    found = os.environ.get("GARABATO_CHROMIUM") or next(
-        filter(None, map(shutil.which, BROWSERS)), None
-    )
-    playwright_api.expect.set_options(timeout=TIMEOUT_MS)
-    with playwright_api.sync_playwright() as playwright:
-        if found is None and not Path(playwright.chromium.executable_path).exists():
-            pytest.skip(
-                "no Chromium: apt-get install chromium, or playwright install chromium, "
-                "or set GARABATO_CHROMIUM to one"
-            )
-        browser = playwright.chromium.launch(executable_path=found)
-        yield browser
-        browser.close()
 
 
 NewPage = Callable[..., "playwright_api.Page"]
