@@ -3,7 +3,8 @@
     garabato evaluate --model runs/shipped --data runs/all --report runs/shipped-report
     python tools/ship_encoder.py --run runs/shipped --report runs/shipped-report
 
-Every figure of the card comes from the run's and the report's files.
+The run it started from, if any, is told of in the card too. Every figure of the card comes from
+the runs' and the report's files.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,24 +30,57 @@ def main() -> None:
     arguments = parser.parse_args()
     encoder = load_encoder(arguments.run)
     evaluation = json.loads((arguments.report / "evaluation.json").read_text())
-    config = (arguments.run / "config.toml").read_text()
-    lines = (arguments.run / "metrics.jsonl").read_text().splitlines()
-    last = json.loads(lines[-1])
+    runs = _trainings(arguments.run)
     PRETRAINED.mkdir(exist_ok=True)
     write_bytes(PRETRAINED / FILE_NAME, (arguments.run / FILE_NAME).read_bytes())
-    card = model_card(encoder, evaluation, config, last)
+    card = model_card(encoder, evaluation, runs, arguments.report)
     write_bytes(PRETRAINED / "MODEL_CARD.md", card.encode())
 
 
+@dataclass(frozen=True)
+class Training:
+    """A run: its settings as TOML, and the last line of its metrics."""
+
+    run: Path
+    config: str
+    last: dict[str, Any]
+
+    def told(self) -> str:
+        """What it was and took, in a line."""
+        return f"{self.last['step']:,} steps in {self.last['seconds'] / 60:.0f} minutes"
+
+    def command(self, settings: str) -> str:
+        """What was typed, with a preset's name or a file of settings."""
+        minutes = tomllib.loads(self.config)["minutes"]
+        where = f"--data runs/all --out {self.run}"
+        return f"garabato train {where} --preset {settings} --minutes {minutes:g}"
+
+
+def _trainings(run: Path) -> list[Training]:
+    """The run, after those it started from."""
+    config = (run / "config.toml").read_text()
+    lines = (run / "metrics.jsonl").read_text().splitlines()
+    earlier = tomllib.loads(config).get("start_from")
+    before = [] if earlier is None else _trainings(Path(earlier))
+    return [*before, Training(run, config, json.loads(lines[-1]))]
+
+
 def model_card(
-    encoder: Encoder, evaluation: dict[str, Any], config: str, last: dict[str, Any]
+    encoder: Encoder, evaluation: dict[str, Any], trainings: list[Training], report: Path
 ) -> str:
-    """The card as Markdown; `last` is the last line of the run's metrics."""
+    """The card as Markdown; `trainings` in their order, each starting from the one before."""
+    last = trainings[-1].last
+    run = trainings[-1].run
+    files = [f"training{i + 1}.toml" for i in range(len(trainings))]
+    commands = "\n".join(t.command(file) for t, file in zip(trainings, files, strict=True))
+    told = ", then ".join(training.told() for training in trainings)
+    settings = "\n".join(
+        f"{file}:\n\n```toml\n{t.config}```\n" for t, file in zip(trainings, files, strict=True)
+    )
     partial = " · ".join(
         f"{share} %: {100 * top1:.1f} %" for share, top1 in evaluation["partial_top1"].items()
     )
     promised = f"{100 * (encoder.unsure_precision or 0):.0f} %"
-    minutes = tomllib.loads(config)["minutes"]
     ranked = sorted(evaluation["per_category"].items(), key=lambda item: item[1]["top1"])
     categories = "\n".join(
         f"| {name} | {found['n_drawings']} | {100 * found['top1']:.0f} |" for name, found in ranked
@@ -66,20 +101,18 @@ recognised. The drawings measured below were never trained on, but come from the
 
 ```
 garabato prepare --source SAMPLE --out runs/all --categories all --train 600 --test 6 --allow-short
-garabato train --data runs/all --out runs/shipped --preset shipped --minutes {minutes:g}
-garabato evaluate --model runs/shipped --data runs/all --report runs/shipped-report
-python tools/ship_encoder.py --run runs/shipped --report runs/shipped-report
+{commands}
+garabato evaluate --model {run} --data runs/all --report {report}
+python tools/ship_encoder.py --run {run} --report {report}
 ```
 
-One run, seed 0, {last["step"]:,} steps in {last["seconds"] / 60:.0f} minutes on one CPU core
-(OMP_NUM_THREADS=1) of a machine that did other work beside it.
-A training by the clock comes out a little different each time.
+Seed 0, {told}, on one CPU core (OMP_NUM_THREADS=1) of a machine that did other work beside it; the
+last training has the settings of the preset `shipped`. A training by the clock comes out a little
+different each time.
 
 <details><summary>All settings</summary>
 
-```toml
-{config}```
-
+{settings}
 </details>
 
 ## Scores
