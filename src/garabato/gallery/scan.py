@@ -29,7 +29,7 @@ ROWS_PER_CORE, BYTES_PER_ROW, MEMORY_SHARE = 4_000_000, 600, 0.25
 #: Rows a thread should have at least: below, starting threads costs more than it saves.
 ROWS_PER_THREAD = 250_000
 #: The share of the embeddings' energy that heads hold, and what their length is a multiple of.
-HEAD_SHARE, HEAD_STEP = 0.5, 16
+HEAD_SHARE, HEAD_STEP = 0.6, 32
 #: Rows from which the axes are learned, at most.
 _SAMPLE = 65_536
 _CODE_MAX = 127
