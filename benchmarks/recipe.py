@@ -24,11 +24,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from garabato.augment import AugmentSpec
+from garabato.augment import SMALL_PICTURE, AugmentSpec
 from garabato.dataset import Dataset, prepare
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.evaluation.metrics import mean_average_precision, top_k_accuracy
-from garabato.render import RenderSpec, render_batch
+from garabato.render import render_batch
 from garabato.sources import open_source
 from garabato.training import TrainConfig, load_preset, train
 from garabato.training.data import split_off_validation
@@ -115,14 +115,12 @@ def s100(source: Path) -> Dataset:
 
 def config(arm: Arm, seed: int) -> TrainConfig:
     """The preset in its short form, with the arm's changes."""
-    preset = load_preset("skfast")
     short = replace(
-        preset,
+        load_preset("skfast"),
         epochs=10,
         sizes=((0.6, 32),),
         validation=0.1,
         seed=seed,
-        render=replace(preset.render, size_px=48),
     )
     changes = dict(arm.changes)
     for part in {"render", "augment"} & set(changes):
@@ -157,8 +155,7 @@ def scores(dataset: Dataset, recipe: TrainConfig, run: Path) -> dict[str, Any]:
 def harder(drawings: DrawingBatch) -> Iterator[tuple[str, DrawingBatch]]:
     """Half of the ink; a 28x28 bitmap; strokes in another order, each from either end."""
     yield "half_ink", DrawingBatch.from_drawings([d.first_part(0.5) for d in drawings])
-    small = render_batch(drawings, RenderSpec(size_px=28, line_width=1.47 / 28, margin=1.5 / 28))
-    yield "bitmap", drawings.replace(bitmaps=small)
+    yield "bitmap", drawings.replace(bitmaps=render_batch(drawings, SMALL_PICTURE))
     rng = np.random.default_rng(0)
     shuffled = []
     for drawing in drawings:

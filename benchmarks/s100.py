@@ -7,14 +7,13 @@ can be interrupted. Remove the folder to measure anew.
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import frame
+from standard_sets import RUNS, garabato
 
 SEEDS = (0, 1, 2)
-FOLDER = Path(__file__).resolve().parent.parent / "runs" / "s100"
 
 
 def run(context: frame.Context) -> list[frame.Row]:
@@ -64,9 +63,8 @@ def run(context: frame.Context) -> list[frame.Row]:
 
 
 def _demo(source: Path, name: str, seed: int, *, minutes: int) -> dict[str, Any]:
-    out = FOLDER / name
-    command = [frame.GARABATO, "demo", "--source", source, "--out", out]
-    subprocess.run([*command, "--seed", str(seed), "--minutes", str(minutes)], check=True)
+    out = RUNS / "s100" / name
+    garabato("demo", "--source", source, "--out", out, "--seed", seed, "--minutes", minutes)
     found: dict[str, Any] = json.loads((out / "results.json").read_text())
     return found
 

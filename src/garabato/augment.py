@@ -17,7 +17,7 @@ from garabato.errors import InputError
 from garabato.render import RenderSpec, rasterise, render_batch, with_strokes
 
 #: As Google draws its 28x28 bitmaps: ink 23.5 px wide, of a line 1.47 px thick.
-_SMALL_PICTURE = RenderSpec(size_px=28, line_width=1.47 / 28, margin=1.5 / 28)
+SMALL_PICTURE = RenderSpec(size_px=28, line_width=1.47 / 28, margin=1.5 / 28)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def _as_small_pictures(batch: DrawingBatch, is_small: npt.NDArray[np.bool_]) -> 
     if len(rows) == 0:
         return batch
     seen = batch.take(rows)
-    seen = with_strokes(seen.replace(bitmaps=render_batch(seen, _SMALL_PICTURE)))
+    seen = with_strokes(seen.replace(bitmaps=render_batch(seen, SMALL_PICTURE)))
     others = np.flatnonzero(~is_small)
     together = DrawingBatch.concatenate([batch.take(others), seen])
     return together.take(np.argsort(np.concatenate([others, rows])))

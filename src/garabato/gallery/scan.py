@@ -1,4 +1,4 @@
-"""The exact nearest of many embeddings held in memory, found by looking at a quarter of each.
+"""The exact nearest of many embeddings held in memory, found by looking at the first part of each.
 
 Embeddings are turned onto their principal axes, so that their first dimensions (the head) hold
 most of what tells them apart, and rounded to int8. A query is compared with all heads; how much
@@ -126,8 +126,7 @@ class ResidentVectors:
         room = self._room
         if room is None or not room.fits(len(self), n):
             room = _Room(self, n + n // 2)
-        made = self._made_of(room.put(other, n))
-        made._room = room
+        made = self._made_of(room.put(other, n), room)
         made.head_rounding = max(self.head_rounding, other.head_rounding)
         return made
 
@@ -208,10 +207,10 @@ class ResidentVectors:
         found, scores = zip(*(parts[first] for first in sorted(parts)), strict=True)
         return np.concatenate(found), np.concatenate(scores)
 
-    def _made_of(self, arrays: dict[str, Any]) -> ResidentVectors:
+    def _made_of(self, arrays: dict[str, Any], room: _Room | None = None) -> ResidentVectors:
         made = object.__new__(ResidentVectors)
         made.__dict__.update(self.__dict__ | arrays)
-        made._room = None
+        made._room = room
         return made
 
 
