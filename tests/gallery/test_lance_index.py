@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 from sketches import sketch
@@ -120,3 +122,34 @@ def test_tuning_an_exact_gallery_has_nothing_to_do(tmp_path, encoder, drawings):
     assert gallery.tune() == []
     with pytest.raises(InputError, match=r"\(0, 1\]"):
         gallery.tune(recall=1.5)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_with_key_ids_indexed_every_change_leaves_what_it_should(
+    tmp_path, encoder, drawings, monkeypatch, seed
+):
+    monkeypatch.setattr(lance_index, "KEYS_INDEXED_FROM", 1)
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    gallery.add(drawings[:50])
+    gallery.compact(keep_versions_s=0)
+    assert [index.columns for index in gallery._table.list_indices()] == [["key_id"]]
+    held = {d.key_id: d.category for d in drawings[:50]}
+    rng = random.Random(seed)
+    for _ in range(30):
+        chosen = [
+            d.replace(category=rng.choice("abc")) for d in rng.sample(drawings, rng.randint(1, 60))
+        ]
+        keys = [d.key_id for d in chosen]
+        n_there = sum(key in held for key in keys)
+        change = rng.random()
+        if change < 0.6:
+            added = gallery.add(chosen)
+            assert (added.n_new, added.n_replaced) == (len(chosen) - n_there, n_there)
+            held |= {d.key_id: d.category for d in chosen}
+        elif change < 0.8:
+            assert gallery.delete(keys) == n_there
+            held = {key: category for key, category in held.items() if key not in keys}
+        else:
+            gallery.compact(keep_versions_s=0)
+        stored = [(d.key_id, d.category) for part in gallery.scan() for d in part.drawings]
+        assert sorted(stored) == sorted(held.items())

@@ -45,6 +45,7 @@ from garabato.gallery.lance_folder import (
 from garabato.gallery.lance_index import (
     Tuned,
     build_index,
+    index_keys,
     is_outgrown,
     n_indexed,
     needs_index,
@@ -308,6 +309,7 @@ class LanceGallery:
             cleanup_older_than=timedelta(seconds=max(keep_versions_s, 0.001)),
             delete_unverified=True,
         )
+        index_keys(self._table)
         if self._is_large() and is_outgrown(self._table):
             build_index(self._table)
 
