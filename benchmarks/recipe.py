@@ -55,10 +55,20 @@ ARMS = {
         {"augment": {"picture": 0.0, "reorder": 0.0}},
     ),
     "no-augment": Arm("no augmentation at all", {"augment": asdict(AugmentSpec.none())}),
-    "mild": Arm("augmentation as mild as the shipped encoder's", {"augment": MILD}),
+    "pictures": Arm(
+        "every drawing seen as a picture, half of them 28x28", {"augment": {"picture": 1.0}}
+    ),
+    "mild": Arm(
+        "the shipped encoder's augmentation: milder, 40 % half-finished drawings",
+        {"augment": MILD},
+    ),
     "partial": Arm(
         "35 % half-finished drawings, from 20 % of the ink",
         {"augment": {"partial": 0.35, "partial_least": 0.2}},
+    ),
+    "all-partial": Arm(
+        "every drawing half-finished, from 20 % of the ink",
+        {"augment": {"partial": 1.0, "partial_least": 0.2}},
     ),
     "no-ema": Arm("the last weights, not their average", {"ema_decay": 0.0}),
     "no-smoothing": Arm("no label smoothing", {"label_smoothing": 0.0}),
