@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import lancedb
@@ -121,6 +122,18 @@ def test_what_is_held_in_memory_is_kept_up_with_every_change(tmp_path, encoder, 
         fresh = open_gallery(gallery.uri, encoder=encoder).search(drawings[0], k=300)
         assert sorted(k for k, _ in in_memory) == sorted(held)
         assert [s for _, s in in_memory] == pytest.approx([h.score for h in fresh], abs=1e-3)
+
+
+def test_what_was_held_of_an_older_version_is_given_up(tmp_path, encoder, drawings):
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    gallery.add(drawings)
+    gallery.warm()
+    category = drawings[0].category
+    gallery.search(drawings[0], where={"category": category})
+    held = weakref.ref(gallery._resident)
+    gallery.delete([drawings[1].key_id])
+    gallery.search(drawings[0], where={"category": category})
+    assert held() is None
 
 
 def test_info_says_when_the_gallery_is_held_in_memory(tmp_path, encoder, drawings):

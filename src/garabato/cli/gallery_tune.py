@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 def tune(uri: str, recall: float, queries: int, as_json: bool) -> None:
     """Measure recall against exact search on the gallery's own drawings and set it to reach it.
 
-    The fastest setting that finds --recall of the true ten nearest is kept with the gallery. Where
-    search is exact there is nothing to set.
+    The fewest cells that give --recall of the true ten nearest are kept with the gallery, and
+    measured anew when its index is made anew. Where search is exact there is nothing to set.
 
     \b
     Example: garabato gallery tune --gallery my.gallery --recall 0.98

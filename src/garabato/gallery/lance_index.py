@@ -1,8 +1,8 @@
 """Searching a Lance table on disk: exactly, or by an approximate index that is kept up.
 
-The index is IVF with int8 codes: embeddings in about sqrt(n) cells, a query looks at those nearest
-to it and scores the best of what it found again as stored. Rows that are not indexed yet are
-scanned, so they are found at once.
+The index is IVF with int8 codes: embeddings in about sqrt(n) / 4 cells, a query looks at those
+nearest to it and scores the best of what it found again as stored. Rows that are not indexed yet
+are scanned, so they are found at once.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -37,7 +37,7 @@ class IndexSettings:
     """How the index was made and is searched.
 
     `n_cells` it has, `n_probes` of them are looked at, `refine` times k rows are scored as stored;
-    `recall` is what `tune` measured with these (None: not measured).
+    `recall` is what `tune` measured with these (None: not measured) when `goal` was asked for.
     """
 
     n_rows: int
@@ -45,11 +45,15 @@ class IndexSettings:
     n_probes: int
     refine: int = 3
     recall: float | None = None
+    goal: float | None = None
 
     @classmethod
     def for_rows(cls, n_rows: int) -> IndexSettings:
-        """For a table of this size, erring towards recall."""
-        n_cells = max(1, min(round(math.sqrt(n_rows)), 8_192))
+        """For a table of this size, erring towards recall.
+
+        Building takes n_rows * n_cells steps, so there are fewer cells than the usual sqrt(n).
+        """
+        n_cells = max(1, round(math.sqrt(n_rows) / 4))
         return cls(n_rows, n_cells, n_probes=min(n_cells, max(20, n_cells // 20)))
 
 
@@ -78,14 +82,23 @@ def needs_index(table: Any) -> bool:
 
 
 def build_index(table: Any) -> None:
-    """Make the index, or make it anew, for the table as it is now. The write lock must be held."""
-    from lancedb.index import IvfSq
+    """Make the index, or make it anew, for the table as it is now. The write lock must be held.
 
+    What filters look at gets an index too. A recall that was asked of `tune` is reached again.
+    """
+    from lancedb.index import Bitmap, IvfSq, LabelList
+
+    before = read_settings(table)
     settings = IndexSettings.for_rows(table.count_rows())
     table.create_index(
         "embedding", config=IvfSq(distance_type="cosine", num_partitions=settings.n_cells)
     )
+    for column in ("category", "country", "recognized"):
+        table.create_index(column, config=Bitmap())
+    table.create_index("tags", config=LabelList())
     write_settings(table, settings)
+    if before is not None and before.goal is not None:
+        tune(table, recall=before.goal)
 
 
 def index_keys(table: Any) -> None:
@@ -155,11 +168,11 @@ class Tuned:
 
 
 def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> list[Tuned]:
-    """Find the cheapest setting that reaches a recall@10 and keep it with the table.
+    """Find the fewest cells to look at that reach a recall@10 and keep the setting with the table.
 
     Queries are embeddings of the table drawn at random by `seed`, each left out of its own
-    answer; the truth is a scan of all rows. Returns what was measured, the last one kept. Raises
-    InputError for a recall that cannot be reached.
+    answer; the truth is a scan of all rows. Returns what was measured, the one that was kept last.
+    Raises InputError for a recall that cannot be reached.
     """
     settings = read_settings(table)
     assert settings is not None
@@ -169,37 +182,48 @@ def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> l
     stored = table.take_offsets(offsets).select(["embedding"]).to_arrow()["embedding"]
     queries = np.array(stored.to_pylist(), np.float32)
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    everything = Filter()
-    truth = [_scores(table, query, everything, None) for query in queries]
-    measured: list[Tuned] = []
-    n_probes = 1
-    while True:
-        tried = IndexSettings(settings.n_rows, settings.n_cells, n_probes, settings.refine)
-        times_ms, found = [], []
-        for query in queries:
-            started = time.perf_counter()
-            found.append(_scores(table, query, everything, tried))
-            times_ms.append(1000 * (time.perf_counter() - started))
-        reached = float(np.mean([_recall(a, b) for a, b in zip(found, truth, strict=True)]))
-        measured.append(Tuned(n_probes, tried.refine, reached, float(np.median(times_ms))))
-        if reached >= recall:
-            kept = IndexSettings(
-                settings.n_rows, settings.n_cells, n_probes, settings.refine, round(reached, 4)
-            )
-            write_settings(table, kept)
-            return measured
+    truth = [_scores(table, query, None) for query in queries]
+    measured: dict[int, Tuned] = {}
+    too_few, n_probes = 0, 1
+    while True:  # twice as many each time until they are enough, then between the last two
+        tried = replace(settings, n_probes=n_probes)
+        measured[n_probes] = _measure(table, queries, truth, tried)
+        if measured[n_probes].recall >= recall:
+            break
         if n_probes == settings.n_cells:
             raise InputError(
-                f"a recall of {recall} is not reached with all {n_probes} cells: {reached:.4f}"
+                f"a recall of {recall} is not reached with all {n_probes} cells: "
+                f"{measured[n_probes].recall:.4f}"
             )
-        n_probes = min(2 * n_probes, settings.n_cells)
+        too_few, n_probes = n_probes, min(2 * n_probes, settings.n_cells)
+    while n_probes - too_few > 1:
+        middle = (too_few + n_probes) // 2
+        measured[middle] = _measure(table, queries, truth, replace(settings, n_probes=middle))
+        if measured[middle].recall >= recall:
+            n_probes = middle
+        else:
+            too_few = middle
+    best = measured.pop(n_probes)
+    kept = replace(settings, n_probes=n_probes, recall=round(best.recall, 4), goal=recall)
+    write_settings(table, kept)
+    return [*measured.values(), best]
 
 
-def _scores(
-    table: Any, query: FloatArray, condition: Filter, settings: IndexSettings | None
-) -> FloatArray:
+def _measure(
+    table: Any, queries: FloatArray, truth: list[FloatArray], tried: IndexSettings
+) -> Tuned:
+    times_ms, recalls = [], []
+    for query, true in zip(queries, truth, strict=True):
+        started = time.perf_counter()
+        found = _scores(table, query, tried)
+        times_ms.append(1000 * (time.perf_counter() - started))
+        recalls.append(_recall(found, true))
+    return Tuned(tried.n_probes, tried.refine, float(np.mean(recalls)), float(np.median(times_ms)))
+
+
+def _scores(table: Any, query: FloatArray, settings: IndexSettings | None) -> FloatArray:
     """Scores of the ten nearest but the query itself, which is the first."""
-    return search_on_disk(table, query, 11, condition, settings=settings)[1][1:]
+    return search_on_disk(table, query, 11, Filter(), settings=settings)[1][1:]
 
 
 def _recall(found: FloatArray, true: FloatArray) -> float:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,12 @@ class Resident:
     row_ids: npt.NDArray[np.uint64]
     rows: pa.Table
     vectors: ResidentVectors
+    #: The rows that pass a filter, in order; remembered for those asked last, as long as these are.
+    passing: Callable[[Filter], IntArray] = field(init=False)
+
+    def __post_init__(self) -> None:
+        remembered = lru_cache(maxsize=16)(partial(_passing, self.rows))
+        object.__setattr__(self, "passing", remembered)
 
     @property
     def nbytes(self) -> int:
@@ -40,14 +46,8 @@ class Resident:
         found, scores = self.vectors.nearest(query, k, rows)
         return self.rows.take(pa.array(found)), scores
 
-    def passing(self, condition: Filter) -> IntArray:
-        """The rows that pass, in order; remembered for the filters asked last."""
-        return _passing(self, condition)
 
-
-@lru_cache(maxsize=16)
-def _passing(resident: Resident, condition: Filter) -> IntArray:
-    rows = resident.rows
+def _passing(rows: pa.Table, condition: Filter) -> IntArray:
     mask = np.ones(rows.num_rows, bool)
     for column, values in (
         ("category", condition.categories),
