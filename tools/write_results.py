@@ -62,7 +62,7 @@ def beside_the_seed(s100: dict[str, Any]) -> str:
 def reproduced(path: Path) -> str:
     """The seed's two tables, published beside measured, from `garabato reproduce`."""
     tables = as_markdown(json.loads(path.read_text()))
-    return f"## The seed's tables again: {path.stem}\n\n`garabato reproduce` measured {tables}"
+    return f"## The seed's tables again: {path.stem}\n\n{tables}"
 
 
 def section(result: dict[str, Any]) -> str:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import shlex
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -27,14 +31,16 @@ from garabato.training.loop import CHECKPOINT_NAME
 from garabato.training.progress import Progress
 
 _CHUNK = 256
+#: Part of the minutes that each network trains beforehand, to see how fast it is here.
+_TRYOUT = 0.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReproduceSettings:
     """What is trained on, and for how long.
 
-    `minutes` is the time for all five trainings, divided among them as the seed's were; None:
-    the seed's own numbers of steps.
+    `minutes` is the time for all five trainings together: each does the same share of the steps
+    that the seed's did. None: all of them.
     """
 
     image_size_px: int
@@ -84,21 +90,30 @@ def reproduce(
         )
     else:
         dataset = Dataset.open(data)
+    share = _share_of_steps(dataset, out, settings, device)
+    if share is None:
+        return None
     rows = []
     for number, published in enumerate(SEED_RESULTS, start=1):
         if on_start is not None:
             on_start(published)
         folder = out / f"{number}-{published.model.lower()}"
-        measured = _measure(dataset, folder, _config(published, settings, device), on_progress)
+        config = _config(published, settings, device)
+        config = replace(config, steps=max(1, round(share * published.steps)))
+        measured = _measure(dataset, folder, config, on_progress)
         if measured is None:
             return None
         rows.append({"published": asdict(published), "measured": measured})
+    machines = dict.fromkeys(row["measured"]["machine"] for row in rows)
     document = {
+        "command": _command(source, out, settings, device),
+        "machine": ", then ".join(machines),
         "source": Path(source).name,
         "n_categories": len(dataset.categories),
         "n_train": len(dataset.labels("train")),
         "n_test": len(dataset.labels("test")),
         "settings": asdict(settings),
+        "share_of_steps": share,
         "rows": rows,
     }
     write_bytes(out / "reproduce.json", (json.dumps(document, indent=1) + "\n").encode())
@@ -111,9 +126,12 @@ def as_markdown(document: dict[str, Any]) -> str:
     size_px = document["settings"]["image_size_px"]
     return "\n".join(
         [
+            f"`{document['command']}` on {document['machine']}:",
+            "",
             f"{document['n_categories']} categories of {document['source']}, "
             f"{document['n_train']:,} training and {document['n_test']:,} test drawings, images of "
-            f"{size_px} px; published: 100 categories, 100,000 and 5,000, 128 px.",
+            f"{size_px} px, {document['share_of_steps']:.1%} of the published steps; "
+            "published: 100 categories, 100,000 and 5,000, 128 px.",
             "",
             "| network, batch | steps | time, min | loss | train top-1 | test top-1 |",
             "| --- | ---: | ---: | ---: | ---: | ---: |",
@@ -145,11 +163,35 @@ def _lines(document: dict[str, Any], columns: tuple[str, ...]) -> Iterator[str]:
 
 def _config(published: PublishedResult, settings: ReproduceSettings, device: str) -> TrainConfig:
     config = load_preset(published.model.lower()).at_size(settings.image_size_px)
-    config = replace(config, batch_size=published.batch_size, seed=settings.seed, device=device)
+    config = replace(config, batch_size=published.batch_size, steps=published.steps)
+    return replace(config, seed=settings.seed, device=device)
+
+
+def _share_of_steps(
+    dataset: Dataset, out: Path, settings: ReproduceSettings, device: str
+) -> float | None:
+    """How much of the published steps fits the minutes on this machine; None after a Ctrl-C."""
     if settings.minutes is None:
-        return replace(config, steps=published.steps)
-    share = published.minutes / sum(row.minutes for row in SEED_RESULTS)
-    return replace(config, minutes=settings.minutes * share)
+        return 1.0
+    kept = out / "share.json"
+    if kept.is_file():
+        return float(json.loads(kept.read_text()))
+    minutes_a_step: dict[tuple[str, int], float] = {}
+    for published in SEED_RESULTS:
+        network = (published.model, published.batch_size)
+        if network in minutes_a_step:
+            continue
+        config = _config(published, settings, device)
+        config = replace(config, steps=None, minutes=_TRYOUT * settings.minutes)
+        with tempfile.TemporaryDirectory(prefix="garabato-reproduce-") as folder:
+            result = train(dataset, folder, config=config)
+        if result.interrupted:
+            return None
+        minutes_a_step[network] = result.elapsed_s / 60 / result.steps
+    needed = sum(row.steps * minutes_a_step[row.model, row.batch_size] for row in SEED_RESULTS)
+    share = min(1.0, settings.minutes / needed)
+    write_bytes(kept, json.dumps(share).encode())
+    return share
 
 
 def _measure(
@@ -182,6 +224,7 @@ def _measure(
         "test_top1": test_top1,
         "map": mean_average_precision_by_distance(features, dataset.labels("test")),
         "measuring_seconds": round(time.perf_counter() - started, 1),
+        "machine": _machine(_device_of(config.device)),
     }
     write_bytes(kept, json.dumps(found).encode())
     return found
@@ -204,6 +247,42 @@ def _device_of(name: str) -> str:
     from garabato.training.device import choose_device
 
     return str(choose_device(name))
+
+
+def _machine(device: str) -> str:
+    """What the minutes depend on: the card, or the processor and its cores."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        named = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        name = named[0].partition(":")[2].strip() if named else name
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{name}, {cores} cores"
+
+
+def _command(
+    source: str | PathLike[str], out: Path, settings: ReproduceSettings, device: str
+) -> str:
+    """The command that measures the same, every setting written out."""
+    chosen = settings.categories
+    options = {
+        "source": source,
+        "out": out,
+        "scale": "full" if settings.minutes is None else "small",
+        "minutes": settings.minutes,
+        "categories": chosen if isinstance(chosen, int | str) else ",".join(chosen),
+        "train": settings.n_train,
+        "test": settings.n_test,
+        "image-size": settings.image_size_px,
+        "seed": settings.seed,
+        "device": device,
+    }
+    given = [(name, str(value)) for name, value in options.items() if value is not None]
+    return shlex.join(["garabato", "reproduce", *(w for n, v in given for w in (f"--{n}", v))])
 
 
 def _keep_settings(out: Path, source: str | PathLike[str], settings: ReproduceSettings) -> None:
