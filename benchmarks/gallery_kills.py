@@ -87,9 +87,9 @@ def change(gallery: Any, kind: str, number: int) -> None:
 
 def work(uri: str, commands: Connection) -> None:
     """The process that is killed: does what it is told, and tells when it begins and is done."""
-    from garabato.gallery import lance, open_gallery
+    from garabato.gallery import lance, lance_index, open_gallery
 
-    lance.EXACT_UP_TO = EXACT_UP_TO
+    lance.EXACT_UP_TO = lance_index.KEYS_INDEXED_FROM = EXACT_UP_TO
     gallery = open_gallery(uri, encoder=Filler())
     while True:
         kind, number = commands.recv()
@@ -281,7 +281,7 @@ def run(context: frame.Context) -> list[frame.Row]:
 BENCHMARK = frame.Benchmark(
     "gallery_kills",
     f"a gallery of up to 4,000 drawings, {DIM}-d embeddings, changed by {N_NEW + N_REPLACING} "
-    f"drawings at a time; from {EXACT_UP_TO} drawings on it has an index",
+    f"drawings at a time; from {EXACT_UP_TO} drawings on it has its indexes",
     "",
     run,
     quick=False,

@@ -72,6 +72,27 @@ def test_fifty_million_is_computed_from_a_million(tmp_path):
     ten = {**MEASURED, "drawings": 10_000_000, "compact": 720}
     _, page = pages(tmp_path, result("gallery_search_10000000", ten))
     assert "| building the index on disk | 60 min |" in page
+    assert "Not measured yet: `python benchmarks/gallery_milvus.py`" in page
+
+
+def test_the_cluster_is_computed_from_a_milvus_server(tmp_path):
+    server = {
+        "drawings": 100_000,
+        "bulk add with ready embeddings": 5_000,
+        "compact": 50,
+        "a search, k = 10, median": 4,
+        "a search, 99 of 100": 9,
+        "recall@10": 0.99,
+    }
+    million = result("gallery_search_1000000", MEASURED)
+    _, page = pages(tmp_path, million, result("gallery_milvus", server))
+    for line in (
+        "| memory: embeddings, float32 | 24 GiB | 128 x 4 bytes a drawing |",
+        "| writing by 4 processes | 42 min |",  # 5e7 / 5,000 / 4 s
+        "| building the graphs, 32 cores | 26 min |",  # 5e7 / (1e5 / 50 / 2) / 32 s
+        "| a search, 32 cores | 4 ms |",  # 24 segments, each a core's
+    ):
+        assert line in page
 
 
 def test_what_was_not_measured_says_how_to(tmp_path):

@@ -32,7 +32,7 @@ promised, and how it is kept:
 - A full disk, a quota and lost permission are a `StorageError` that says what to do, and leave the
   last version as it was (tested in `tests/gallery/` with a disk of 3 MiB, a limit on the size of
   files and a user who may not write).
-- Versions are kept for ten minutes after they were replaced, for readers in the middle of one.
+- Versions are kept until they are ten minutes old, for readers in the middle of one.
 
 Twenty of the kills and a few seconds of readers beside a writer run with every `make test`.
 """
@@ -46,6 +46,9 @@ million drawings.
 
 N = 50_000_000
 CORES = 16
+#: The cluster that is computed: cores of its query and index nodes, processes that fill it.
+CLUSTER_CORES, CLUSTER_WRITERS = 32, 4
+SEGMENT_MIB = 1_024
 
 
 def reliability(results: dict[str, Result]) -> str:
@@ -68,14 +71,16 @@ def fifty_million(results: dict[str, Result]) -> str:
             FIFTY_MILLION,
             one_machine(Measured(million), ten_million),
             CLUSTER,
-            cluster_table(million),
+            cluster_settings(),
+            cluster_table(million, results.get("gallery_milvus")),
         ]
     )
 
 
 def one_machine(million: Measured, ten_million: Result | None) -> str:
     """Disk, memory, build time and latency of a gallery in a folder."""
-    disk, writing = million["on disk"], million["bulk add with ready embeddings"]
+    disk, largest = million["on disk"], Measured(ten_million) if ten_million else million
+    writing = largest["bulk add with ready embeddings"]
     embedding, held = million["embedding, one core"], million["bytes held in memory"]
     p50 = million["a search, k = 10, median"]
     loading = million["opening and loading"]
@@ -90,7 +95,7 @@ def one_machine(million: Measured, ten_million: Result | None) -> str:
         (
             "writing, embeddings ready",
             _minutes(N / writing),
-            f"{writing:,.0f} drawings a second; one process writes",
+            f"{writing:,.0f} drawings a second up to {largest.n:,}; one process writes",
         ),
         (
             "memory of a process that holds all, search exact",
@@ -155,18 +160,9 @@ settings are set where the collection is made, in the gallery's address:
 """
 
 
-def cluster_table(million: Result) -> str:
-    """The settings to use, and the memory they take."""
+def cluster_settings() -> str:
+    """The settings to use."""
     ours = Settings()
-    dim = 128
-    graph = 2 * ours.m * 4
-    strokes = Measured(million)["on disk"] - 2 * dim
-    rows = [
-        ("embeddings, float32", N * 4 * dim, f"{dim} x 4 bytes a drawing"),
-        (f"graph, M = {ours.m}", N * graph, f"2 x {ours.m} links of 4 bytes at its lowest level"),
-        ("both, with a quarter to spare", 1.25 * N * (4 * dim + graph), "Milvus loads both"),
-        ("strokes and what is known", N * strokes, "the folder's bytes a drawing less embeddings"),
-    ]
     return "\n".join(
         [
             "- `http://HOST:19530/COLLECTION?shards=4`: two shards or more for every machine that "
@@ -174,14 +170,79 @@ def cluster_table(million: Result) -> str:
             f"- `m={ours.m}&ef_construction={ours.ef_construction}`, the graph (HNSW) as it is by "
             f"default; `m=16` takes half the links' memory and some recall;",
             f"- `ef={ours.ef}` when searching: more is slower and finds more;",
-            "- segments of 1 GiB (`dataCoord.segment.maxSize: 1024` in milvus.yaml), so that a "
-            "query node has few graphs to ask.\n",
-            "| memory of all query nodes together | fifty million | computed from |",
-            "| --- | ---: | --- |",
-            *(f"| {what} | {_gib(size)} | {how} |" for what, size, how in rows),
-            "",
+            f"- segments of {SEGMENT_MIB:,} MiB (`dataCoord.segment.maxSize: {SEGMENT_MIB}` in "
+            "milvus.yaml), so that a query node has few graphs to ask.\n",
         ]
     )
+
+
+def cluster_table(million: Result, milvus: Result | None) -> str:
+    """What the nodes of a cluster need together, and how long things take."""
+    ours = Settings()
+    dim = 128
+    graph = 2 * ours.m * 4
+    of_strokes = Measured(million)["on disk"] - 2 * dim
+    a_drawing = 4 * dim + of_strokes
+    rows = [
+        ("memory: embeddings, float32", _gib(N * 4 * dim), f"{dim} x 4 bytes a drawing"),
+        (
+            f"memory: graph, M = {ours.m}",
+            _gib(N * graph),
+            f"2 x {ours.m} links of 4 bytes at its lowest level",
+        ),
+        (
+            "memory: both, with a quarter to spare",
+            _gib(1.25 * N * (4 * dim + graph)),
+            "Milvus loads both",
+        ),
+        (
+            "memory: strokes and what is known",
+            _gib(N * of_strokes),
+            "the folder's bytes a drawing less embeddings",
+        ),
+        (
+            "disk (object storage), one copy",
+            _gib(N * (a_drawing + 4 * dim + graph)),
+            "embeddings and what is known as written, and the index with its own embeddings",
+        ),
+    ]
+    if milvus is not None:
+        rows += _timed(Measured(milvus), N * 4 * dim / (SEGMENT_MIB * 2**20))
+    return "\n".join(
+        [
+            "| all nodes together | fifty million | computed from |",
+            "| --- | ---: | --- |",
+            *(f"| {what} | {value} | {how} |" for what, value, how in rows),
+            "",
+            *([] if milvus is not None else [_not_run("gallery_milvus", "gallery_milvus.py")]),
+        ]
+    )
+
+
+def _timed(milvus: Measured, n_segments: float) -> list[tuple[str, str, str]]:
+    """Rows on time, by `gallery_milvus.py`: one process fills a server on the same machine."""
+    rate, index_s = milvus["bulk add with ready embeddings"], milvus["compact"]
+    p50, p99 = milvus["a search, k = 10, median"], milvus["a search, 99 of 100"]
+    per_core = milvus.n / index_s / milvus.cores
+    return [
+        (
+            f"writing by {CLUSTER_WRITERS} processes",
+            _minutes(N / rate / CLUSTER_WRITERS),
+            f"{rate:,.0f} drawings a second and process, on a machine shared with the server; "
+            "proportional while proxies and shards keep up",
+        ),
+        (
+            f"building the graphs, {CLUSTER_CORES} cores",
+            _minutes(N / per_core / CLUSTER_CORES),
+            f"{index_s:,.0f} s for {milvus.n:,} on {milvus.cores} cores; segments are built apart",
+        ),
+        (
+            f"a search, {CLUSTER_CORES} cores",
+            f"{p50 * max(1, n_segments / CLUSTER_CORES):.0f} ms",
+            f"{p50:.1f} ms (99 of 100: {p99:.1f} ms) for {milvus.n:,}, recall@10 "
+            f"{milvus['recall@10']:.3f}; {n_segments:.0f} segments, each asked by one core",
+        ),
+    ]
 
 
 class Measured:

@@ -1,0 +1,110 @@
+"""A gallery on a Milvus server: filling, indexing and searching it.
+
+The server is one started from the `milvus` wheel on this machine, which it shares with the
+benchmark: pip install 'garabato[dev]'. Give another one's address with --server.
+
+    python benchmarks/gallery_milvus.py [--server http://host:19530]
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import frame
+import numpy as np
+import vectors
+from gallery_search import N_QUERIES, K, Truth, encoder, say
+
+sys.path.insert(0, str(frame.ROOT / "tests"))
+
+COLLECTION = "garabato_benchmark"
+
+
+def run(context: frame.Context, server: str | None) -> list[frame.Row]:
+    """Fill a collection with the real drawings, have it indexed, search it one by one."""
+    drawings = vectors.load(context.source)
+    queries = vectors.queries(drawings, N_QUERIES)
+    truth = Truth(drawings, queries, [[] for _ in range(N_QUERIES)])
+    with a_server(context, server) as address:
+        return list(measured(f"{address}/{COLLECTION}", drawings, truth))
+
+
+@contextmanager
+def a_server(context: frame.Context, given: str | None) -> Iterator[str]:
+    """The address of the server given, or of one that runs as long as this takes."""
+    if given is not None:
+        yield given.rstrip("/")
+        return
+    from milvus_server import TOKEN, MilvusServer
+
+    say("starting Milvus")
+    server = MilvusServer(context.work)
+    server.start()
+    os.environ["GARABATO_MILVUS_TOKEN"] = TOKEN
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.kill()
+
+
+def measured(uri: str, drawings: vectors.Drawings, truth: Truth) -> Iterator[frame.Row]:
+    """All rows."""
+    from garabato.gallery import open_gallery
+
+    n = len(drawings)
+    yield frame.Row("drawings", "", [n])
+    gallery = open_gallery(uri, encoder=encoder())
+    if len(gallery):
+        sys.exit(f"{uri} holds drawings already: remove that collection first")
+    say(f"adding {n:,}")
+    seconds = 0.0
+    for number, (batch, embeddings) in enumerate(drawings.chunks(n)):
+        started = time.perf_counter()
+        gallery.add(batch, embeddings=embeddings)
+        seconds += time.perf_counter() - started
+        truth.look_at(embeddings, number * vectors.CHUNK)
+    yield frame.Row("bulk add with ready embeddings", "drawings/s", [n / seconds])
+    say("indexing")
+    started = time.perf_counter()
+    gallery.compact()
+    took_s = time.perf_counter() - started
+    yield frame.Row("compact", "s", [took_s], note="written out, indexed, segments merged")
+    say("searching")
+    times_ms, found = [], []
+    for query in truth.queries[:20]:
+        gallery.search(query, k=K)
+    for query in truth.queries:
+        started = time.perf_counter()
+        hits = gallery.search(query, k=K)
+        times_ms.append(1000 * (time.perf_counter() - started))
+        found.append([int(hit.key_id) for hit in hits])
+    yield frame.Row("a search, k = 10, median", "ms", times_ms, note=gallery.info().mode)
+    yield frame.Row("a search, 99 of 100", "ms", [float(np.quantile(times_ms, 0.99))])
+    yield frame.Row("recall@10", "", [truth.recall(found)])
+
+
+def benchmark(server: str | None = None) -> frame.Benchmark:
+    """On a server of its own, or on one that is there."""
+    where = "a server of its own on this machine" if server is None else "a server that was there"
+    return frame.Benchmark(
+        "gallery_milvus",
+        "every drawing of the source, embedded by the encoder that ships; "
+        f"{N_QUERIES} queries, one at a time; Milvus: {where}",
+        "",
+        partial(run, server=server),
+        quick=False,
+    )
+
+
+if __name__ == "__main__":
+    given: str | None = None
+    if "--server" in sys.argv:
+        place = sys.argv.index("--server")
+        given = sys.argv[place + 1]
+        del sys.argv[place : place + 2]
+    frame.main(benchmark(given))
