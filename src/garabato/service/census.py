@@ -6,7 +6,7 @@ import bisect
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
 from garabato.gallery import Gallery
@@ -37,27 +37,22 @@ class Census:
     #: Grows with every change.
     version: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    #: While it is being counted, what this service changed: key_id -> its entry, None if deleted.
+    _meanwhile: dict[str, Entry | None] | None = None
     _sorted: tuple[int, list[str]] = (-1, [])
 
     def count(self, gallery: Gallery, progress: Progress | None = None) -> None:
         """Read the whole gallery; this census is replaced when it is done. Blocks."""
-        n_before = len(gallery)
-        found: dict[str, Entry] = {}
-        known: dict[Entry, Entry] = {}  # one object for all drawings that share it
-        for piece in gallery.scan():
-            batch = piece.drawings
-            for key_id, category, country in zip(
-                batch.key_ids, batch.categories, batch.countries, strict=True
-            ):
-                entry = Entry(category, country)
-                found[str(key_id)] = known.setdefault(entry, entry)
-            if progress is not None:
-                progress.report("counting the gallery", len(found), max(n_before, len(found)))
         with self._lock:
+            self._meanwhile = {}
+        found = _read(gallery, progress)
+        with self._lock:
+            _apply(self._meanwhile, found)
             self.entries = found
-            self.n_in_gallery = len(gallery)
+            self.n_in_gallery = len(found)
             self.counted_at = time.monotonic()
             self.version += 1
+            self._meanwhile = None
 
     def is_outdated(self, gallery: Gallery) -> bool:
         """Whether somebody else changed the gallery, and it is time to count again."""
@@ -66,17 +61,11 @@ class Census:
 
     def added(self, drawings: Iterable[tuple[str, Entry]]) -> None:
         """This service stored these."""
-        with self._lock:
-            entries = dict(self.entries)
-            entries.update(drawings)
-            self._change_to(entries)
+        self._change(dict(drawings))
 
     def deleted(self, key_id: str) -> None:
         """This service deleted it."""
-        with self._lock:
-            entries = dict(self.entries)
-            entries.pop(key_id, None)
-            self._change_to(entries)
+        self._change({key_id: None})
 
     def categories(self, hidden: Set[str]) -> dict[str, int]:
         """Drawings of each category that are not hidden, by name."""
@@ -122,7 +111,37 @@ class Census:
                 self._sorted = (self.version, sorted(self.entries))
             return self.entries, self._sorted[1]
 
-    def _change_to(self, entries: dict[str, Entry]) -> None:
-        self.n_in_gallery += len(entries) - len(self.entries)
-        self.entries = entries
-        self.version += 1
+    def _change(self, changes: Mapping[str, Entry | None]) -> None:
+        with self._lock:
+            entries = dict(self.entries)
+            _apply(changes, entries)
+            self.n_in_gallery += len(entries) - len(self.entries)
+            self.entries = entries
+            self.version += 1
+            if self._meanwhile is not None:
+                self._meanwhile.update(changes)
+
+
+def _read(gallery: Gallery, progress: Progress | None) -> dict[str, Entry]:
+    n_expected = len(gallery)
+    found: dict[str, Entry] = {}
+    known: dict[Entry, Entry] = {}  # one object for all drawings that share it
+    for piece in gallery.scan():
+        batch = piece.drawings
+        for key_id, category, country in zip(
+            batch.key_ids, batch.categories, batch.countries, strict=True
+        ):
+            entry = Entry(category, country)
+            found[str(key_id)] = known.setdefault(entry, entry)
+        if progress is not None:
+            progress.report("counting the gallery", len(found), max(n_expected, len(found)))
+    return found
+
+
+def _apply(changes: Mapping[str, Entry | None], entries: dict[str, Entry]) -> None:
+    """Make changes, of which None deletes."""
+    for key_id, entry in changes.items():
+        if entry is None:
+            entries.pop(key_id, None)
+        else:
+            entries[key_id] = entry
