@@ -271,7 +271,7 @@ def load_encoder(
 
     Raises EncoderError, saying what to do, where there is no file, it is truncated or not ours.
     """
-    file = _encoder_file(path)
+    file = encoder_file(path)
     if file.suffix == ONNX_SUFFIX:
         from garabato.engines.onnx import OnnxEngine
 
@@ -291,7 +291,11 @@ def load_encoder(
     return _build(header, file, build_engine)
 
 
-def _encoder_file(path: str | PathLike[str] | None) -> Path:
+def encoder_file(path: str | PathLike[str] | None) -> Path:
+    """The file that `load_encoder` reads for a path: itself, a run's, or the one that ships.
+
+    Raises EncoderError, saying what to do, where there is none.
+    """
     if path is None:
         file = Path(str(resources.files("garabato") / "pretrained" / FILE_NAME))
         if not file.is_file():

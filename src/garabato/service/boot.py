@@ -8,8 +8,8 @@ import threading
 import numpy as np
 
 from garabato.drawing import Drawing
-from garabato.encoder import load_encoder
 from garabato.gallery import Gallery, open_gallery
+from garabato.service.fast_encoder import load_fast_encoder
 from garabato.service.problems import ProblemError
 from garabato.service.progress import StoppedError
 from garabato.service.service import Service
@@ -63,8 +63,7 @@ def _boot(service: Service, choose_source: ChooseSource) -> None:
 
 
 def _load_encoder(service: Service) -> None:
-    # Exact: the same drawing gets the same answer whatever it is encoded together with.
-    encoder = load_encoder(service.settings.model, precision="float32")
+    encoder = load_fast_encoder(service.settings.model)
     for n in (1, service.settings.batch_size, 1):  # compiles the renderer, allocates
         encoder.predict([_ANYTHING] * n)
     service.set_encoder(encoder)

@@ -1,0 +1,65 @@
+"""The service runs its encoder by ONNX Runtime, written in that form once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sketches import sketch
+
+from garabato.encoder import load_encoder
+from garabato.engines.onnx import OnnxEngine
+from garabato.engines.pytorch import TorchEngine
+from garabato.service import fast_encoder
+from garabato.service.fast_encoder import load_fast_encoder
+
+pytest.importorskip("onnxruntime", reason="no ONNX Runtime here: pip install 'garabato[onnx]'")
+
+DRAWINGS = [sketch("circle", 0), sketch("star", 1)]
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path / "garabato" / "encoders"
+
+
+def test_the_answers_are_those_of_pytorch(cache):
+    fast, slow = load_fast_encoder(), load_encoder(precision="float32")
+    assert isinstance(fast.engine, OnnxEngine)
+    assert fast.fingerprint == slow.fingerprint
+    a, b = fast.predict(DRAWINGS), slow.predict(DRAWINGS)
+    np.testing.assert_allclose(a.probabilities, b.probabilities, atol=1e-4)
+    np.testing.assert_allclose(a.embeddings, b.embeddings, atol=1e-4)
+
+
+def test_from_the_second_time_on_pytorch_is_not_imported(cache):
+    load_fast_encoder()
+    code = (
+        "import sys; from garabato.service.fast_encoder import load_fast_encoder; "
+        "load_fast_encoder(); print('torch' in sys.modules)"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert answer.stdout.strip() == b"False"
+
+
+def test_a_damaged_form_is_written_anew(cache):
+    load_fast_encoder()
+    (kept,) = cache.iterdir()
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[:1000])
+    load_fast_encoder()
+    assert kept.read_bytes() == whole
+
+
+def test_pytorch_runs_it_where_the_cache_cannot_be_written_or_packages_are_missing(
+    tmp_path, monkeypatch
+):
+    (tmp_path / "garabato").write_text("no folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert isinstance(load_fast_encoder().engine, TorchEngine)
+    monkeypatch.setattr(fast_encoder, "_has", lambda package: package != "onnxruntime")
+    assert isinstance(load_fast_encoder().engine, TorchEngine)
