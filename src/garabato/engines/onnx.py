@@ -20,8 +20,9 @@ _PIECE = 32
 class OnnxEngine:
     """Runs the network in `file`; `header` is what the file says about it (None: not ours).
 
-    Uses as many threads as OMP_NUM_THREADS says, or as there are cores. Raises EncoderError where
-    the file is damaged and MissingExtraError where ONNX Runtime is not installed.
+    Uses as many threads as OMP_NUM_THREADS says, or as there are cores, which don't spin where
+    OMP_WAIT_POLICY is PASSIVE. Raises EncoderError where the file is damaged and
+    MissingExtraError where ONNX Runtime is not installed.
     """
 
     def __init__(self, file: Path, *, metadata_key: str) -> None:
@@ -32,6 +33,8 @@ class OnnxEngine:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3  # what is wrong is raised too
         options.intra_op_num_threads = _n_threads()
+        if os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE":
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             content = file.read_bytes()
         except OSError as error:
