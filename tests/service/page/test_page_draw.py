@@ -86,6 +86,53 @@ def test_undo_redo_and_clear(page):
     assert guess(page) == whole
 
 
+def test_a_stroke_taken_back_with_the_button_down_stays_away(page):
+    (stroke,) = places(page, STAR)
+    draw(page, STAIRS)
+    wait_for_hits(page)
+    page.mouse.move(*stroke[0])
+    page.mouse.down()
+    page.mouse.move(*stroke[1])
+    page.keyboard.press("Control+Z")
+    for point in stroke[2:]:
+        page.mouse.move(*point)
+    page.mouse.up()
+    wait_for_hits(page)
+    assert guess(page) == "stairs"
+    page.locator("#undo").click()
+    expect(page.locator("#undo")).to_be_disabled()
+    draw(page, STAIRS)  # the mouse draws as before
+    wait_for_hits(page)
+    assert guess(page) == "stairs"
+
+
+def test_a_stroke_taken_back_lifts_the_keyboards_pen(page):
+    page.locator("#sheet").focus()
+    for key in ("Space", "Shift+ArrowRight", "Control+Z", "Shift+ArrowDown", "Shift+ArrowDown"):
+        page.keyboard.press(key)
+    expect(page.locator("#spoken")).to_have_text("Pen up")
+    expect(page.locator("#invitation")).not_to_have_class("gone")
+    for key in ("Space", "Shift+ArrowDown", "Space"):  # down and up again, not up and down
+        page.keyboard.press(key)
+    expect(page.locator("#spoken")).to_have_text("Pen up")
+    page.locator("#undo").click()
+    expect(page.locator("#undo")).to_be_disabled()
+
+
+def test_a_picture_pasted_in_mid_stroke_takes_the_sheet(page):
+    stroke = places(page, STAIRS)[0]
+    page.mouse.move(*stroke[0])
+    page.mouse.down()
+    page.mouse.move(*stroke[1])
+    page.evaluate(HAND_OVER, ["paste", "star.svg", "image/svg+xml", list(svg_of(STAR))])
+    expect(page.locator("#guess .name a")).to_have_text("star")
+    for point in stroke[2:]:
+        page.mouse.move(*point)
+    page.mouse.up()
+    wait_for_hits(page)
+    assert guess(page) == "star"
+
+
 def test_replay_draws_the_drawing_again(page):
     draw(page, STAR)
     wait_for_hits(page)

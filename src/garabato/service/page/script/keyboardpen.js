@@ -21,6 +21,12 @@ export function drawWithKeys(canvas, sketch, sheet, say) {
     sheet.refresh();
   });
 
+  sketch.addEventListener("change", () => {
+    if (!sheet.cursor?.down || sketch.isOpen) return;
+    sheet.cursor.down = false; // its stroke was taken back, or another drawing came
+    say("Pen up");
+  });
+
   function cursor() {
     sheet.cursor ??= {x: SIDE / 2, y: SIDE / 2, down: false};
     return sheet.cursor;
@@ -41,8 +47,8 @@ export function drawWithKeys(canvas, sketch, sheet, say) {
       lift();
       say("Pen up");
     } else {
-      pen.down = true;
       sketch.begin(pen.x, pen.y, null);
+      pen.down = true;
       say("Pen down");
     }
   }

@@ -18,6 +18,10 @@ export class Sketch extends EventTarget {
   #future = [];
   #open = null;
 
+  /** Whether a stroke is begun and not ended; undo and drawings from elsewhere end it, too. */
+  get isOpen() {
+    return this.#open !== null;
+  }
   get isEmpty() {
     return this.strokes.length === 0;
   }
@@ -36,8 +40,10 @@ export class Sketch extends EventTarget {
     this.#say(false);
   }
 
-  /** One more point of the open stroke; call `moved` when a bunch of them is in. */
+  /** One more point of the open stroke, if one is open still; call `moved` when a bunch of them is
+   * in. */
   extend(x, y, pressure) {
+    if (!this.isOpen) return;
     const {xs, ys, pressures} = this.#open;
     const [atX, atY] = [onSheet(x), onSheet(y)];
     if (xs.at(-1) === atX && ys.at(-1) === atY) return;
@@ -47,13 +53,12 @@ export class Sketch extends EventTarget {
   }
 
   moved() {
-    this.#say(false);
+    if (this.isOpen) this.#say(false);
   }
 
   end() {
-    if (!this.#open) return;
-    this.#open.lists = simplified(this.#open);
-    this.#open = null;
+    if (!this.isOpen) return;
+    this.#close();
     this.#say(true);
   }
 
@@ -78,7 +83,7 @@ export class Sketch extends EventTarget {
 
   /** Put another drawing on the sheet, in its units; undo brings back the old one. */
   replace(lists) {
-    this.#open = null;
+    if (this.isOpen) this.#close();
     this.#remember(lists.map(([xs, ys]) => ({xs, ys, pressures: [], lists: [xs, ys]})));
     this.#say(true);
   }
@@ -86,6 +91,11 @@ export class Sketch extends EventTarget {
   /** The drawing as the service takes it: [[x, ...], [y, ...]] a stroke, simplified. */
   lists() {
     return this.strokes.map((stroke) => stroke.lists ?? simplified(stroke));
+  }
+
+  #close() {
+    this.#open.lists = simplified(this.#open);
+    this.#open = null;
   }
 
   #remember(strokes) {
