@@ -101,6 +101,23 @@ def test_a_search_marks_its_neighbours_on_the_map(page):
     until(page, f"({rings})() > 200")
 
 
+def test_a_late_failure_leaves_no_trace_on_another_categorys_page(page):
+    page.evaluate("""() => {
+      const ask = fetch;
+      window.fetch = (path, options) => path.endsWith("/house")
+        ? new Promise((_, refuse) => (window.failLate = () => refuse(new TypeError("away"))))
+        : ask(path, options);
+    }""")
+    for name in ("house", "star"):
+        page.evaluate("(name) => { location.hash = `#/category/${name}` }", name)
+        expect(page.get_by_role("heading", name=name)).to_be_visible()
+    expect(page.locator("#category .back")).to_have_count(1)
+    page.evaluate("failLate()")
+    page.wait_for_timeout(200)
+    assert page.locator("#category .back").count() == 1
+    assert "drawings in this gallery" in page.locator("#category header").inner_text()
+
+
 def test_the_page_of_a_category_has_typical_odd_and_confused(page):
     page.goto(page.url + "#/category/star")
     view = page.locator("#category")

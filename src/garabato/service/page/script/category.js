@@ -7,10 +7,10 @@ import {Row} from "./guess.js";
 import {Hits} from "./hits.js";
 import {drawings} from "./words.js";
 
-let wanted = null;
+let visits = 0;
 
 export async function enterCategory(name, ready) {
-  wanted = name;
+  const visit = ++visits;
   const view = byId("category");
   document.title = `${name}: garabato`;
   const title = element("h1", {id: "category-title"}, name);
@@ -19,7 +19,7 @@ export async function enterCategory(name, ready) {
   await ready;
   try {
     const about = await category(name);
-    if (wanted !== name) return;
+    if (visit !== visits) return;
     size.textContent = `${drawings(about.n_drawings)} in this gallery.`;
     view.append(
       grid("Typical", "What most people mean, one for each way to draw it.", about.typical),
@@ -27,7 +27,8 @@ export async function enterCategory(name, ready) {
       confusions(about),
     );
   } catch (error) {
-    if (wanted === name) size.textContent = error.message;
+    if (visit !== visits) return;
+    size.textContent = error.message;
   }
   const links = [element("a", {class: "deed", href: "#/"}, "Draw one"), element("a", {class: "deed", href: "#/explore"}, "All categories")];
   view.append(element("p", {class: "back"}, ...links));
