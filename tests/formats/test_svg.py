@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import gzip
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -217,7 +219,58 @@ def test_too_many_elements_points_levels_and_bytes_are_refused(tmp_path, monkeyp
 
 def test_absurd_numbers_are_refused(tmp_path):
     assert "beyond 2^24" in _problem(_file(tmp_path, '<path d="M0 0h1e30"/>'))
+    far = '<path d="M0 0L1e308 1e308" transform="matrix(1e9 0 1e9 1e9 0 0)"/>'
+    assert "NaN or infinite" in _problem(_file(tmp_path, far))
     assert "NaN or infinite" in _problem(_file(tmp_path, '<path d="M0 0h1e999"/>'))
+    near = '<path d="M0 0h1e-40"/>'
+    assert "a number is too large or too small (overflow" in _problem(_file(tmp_path, near))
+
+
+@pytest.mark.parametrize(
+    "transform", ["skewX(1e999)", "skewY(-1e999)", "rotate(1e999)", "rotate(1e999 1 2)"]
+)
+def test_a_turn_by_an_infinite_angle_is_no_turn(tmp_path, transform):
+    line = f'<line x2="9" y2="5" stroke="black" transform="{transform}"/>'
+    assert _strokes(tmp_path, line) == [[[0, 9], [0, 5]]]
+
+
+_MEGABYTE = 2**20
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        'transform="' + "scale(" * (_MEGABYTE // 6) + '"',
+        'transform="' + "scale(1" * (_MEGABYTE // 7) + '"',
+        'transform="scale' + " " * _MEGABYTE + '"',
+        'width="' + "1" * _MEGABYTE + '!"',
+        'width="1' + " " * _MEGABYTE + '!"',
+        'width="1e' + "1" * _MEGABYTE + '!"',
+    ],
+    ids=lambda attributes: attributes[:20],
+)
+def test_a_megabyte_of_nonsense_in_an_attribute_is_passed_over_at_once(tmp_path, attributes):
+    path = _file(tmp_path, f'<svg {attributes}><path d="M1 2h9"/></svg>')
+    code = (
+        "import sys; from garabato.formats import *; print(len(list(read_drawings(sys.argv[1]))))"
+    )
+    command = [sys.executable, "-c", code, str(path)]
+    # It takes a second; what looks at it again and again takes hours.
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=120, check=True)
+    assert done.stdout == "1\n"
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [f'transform="{"scale(1)" * 99}"', f'd="M0 0{" " * 999}"', f'style="{" " * 999}"'],
+)
+def test_attributes_are_not_looked_at_again_and_again(tmp_path, monkeypatch, attribute):
+    monkeypatch.setattr(svg, "MAX_CHARACTERS", 100_000)
+    uses = '<use href="#a"/>' * 999
+    body = f'<path id="a" {attribute}/>{uses}<path d="M0 0h9"/>'
+    assert "of attributes, with what is repeated" in _problem(_file(tmp_path, body))
+    body = f'<symbol id="a" {attribute}/>{uses}<path d="M0 0h9"/>'
+    assert "of attributes, with what is repeated" in _problem(_file(tmp_path, body))
 
 
 def test_what_is_written_is_read_back(tmp_path):

@@ -106,6 +106,17 @@ def test_arcs_without_radius_are_lines():
     assert _points("M0 0A10 10 0 0 1 0 0") == [[(0, 0), (0, 0)]]
 
 
+@pytest.mark.parametrize("radius", ["1e13", "1e155", "1e200", "1e308"])
+@pytest.mark.parametrize("flags", ["0 0", "0 1", "1 0", "1 1"])
+def test_arcs_of_circles_beyond_measure_are_lines(radius, flags):
+    assert _points(f"M0 0A{radius} {radius} 0 {flags} 1 1") == [[(0, 0), (1, 1)]]
+
+
+def test_an_arc_that_is_nearly_its_whole_circle_is_round():
+    (arc,) = flatten("M0 0A100 100 0 1 1 0 1e-6", 99)
+    np.testing.assert_allclose(np.abs(np.array(arc) - 100), 100)
+
+
 def test_too_many_points_are_refused_before_they_are_made():
     with pytest.raises(TooManyPointsError):
         flatten("M0 0" + "h1" * 100, 50)
@@ -131,6 +142,9 @@ def test_lengths_have_units_and_percentages():
     assert length("-1.5e1px", 0) == -15
     assert length(None, 100, 7) == 7
     assert length("1furlong", 100, 7) == 7
+    assert length(" 2. \n", 100, 7) == 2
+    assert length("1 2", 100, 7) == 7
+    assert length("1 %", 50, 7) == 0.5
 
 
 def test_numbers_stop_at_the_first_thing_that_is_none():
@@ -152,6 +166,10 @@ def test_numbers_stop_at_the_first_thing_that_is_none():
         ("translate(10 0) scale(2)", (1, 1), (12, 2)),
         ("matrix(1 2)", (1, 1), (1, 1)),
         ("nonsense(3) scale()", (1, 1), (1, 1)),
+        ("skewX(1e999)", (1, 2), (1, 2)),
+        ("skewY(-1e999)", (1, 2), (1, 2)),
+        ("rotate(1e999)", (1, 2), (1, 2)),
+        ("scale(scale(2)", (1, 2), (2, 4)),
         (None, (1, 1), (1, 1)),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,17 +14,19 @@ from garabato.formats._svg_paths import numbers
 Matrix = npt.NDArray[np.float64]  # (3, 3), columns x, y, 1
 Size = tuple[float, float]
 
-_LENGTH = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*([a-z]*|%)\s*$")
+# Each run of digits, blanks or arguments can end at one place only: a text that does not fit is
+# given up after one look at it, however long it is.
+_LENGTH = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?)\s*([a-z]*|%)")
 _UNITS_PX = {
     "": 1.0, "px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 9.6 / 2.54, "pt": 96 / 72, "pc": 16.0,
     "em": 16.0, "rem": 16.0, "ex": 8.0,
 }  # fmt: skip
-_TRANSFORM = re.compile(r"(matrix|translate|scale|rotate|skewX|skewY)\s*\(([^)]*)\)")
+_TRANSFORM = re.compile(r"(matrix|translate|scale|rotate|skewX|skewY)\s*\(([^()]*)\)")
 
 
 def length(text: str | None, whole: float, default: float = 0.0) -> float:
     """A length in px; percentages are of `whole`; `default` where it is missing or no length."""
-    match = _LENGTH.match(text or "")
+    match = _LENGTH.fullmatch((text or "").strip())
     if match is None:
         return default
     value, unit = float(match[1]), match[2]
@@ -35,40 +37,37 @@ def length(text: str | None, whole: float, default: float = 0.0) -> float:
 
 def transform(text: str | None) -> Matrix:
     """The matrix of a `transform` attribute; what is not understood is passed over."""
-    matrix = np.eye(3)
-    for name, arguments in _TRANSFORM.findall(text or ""):
-        values = numbers(arguments)
+    a, b, c, d, e, f = 1.0, 0.0, 0.0, 1.0, 0.0, 0.0
+    for match in _TRANSFORM.finditer(text or ""):
+        name, values = match[1], numbers(match[2])
         if values or name == "matrix":
-            matrix = matrix @ _one_transform(name, values)
-    return matrix
-
-
-def _one_transform(name: str, values: list[float]) -> Matrix:
-    if name == "matrix":
-        if len(values) != 6:
-            return np.eye(3)
-        a, b, c, d, e, f = values
-    elif name == "translate":
-        a, b, c, d, e, f = 1, 0, 0, 1, values[0], values[1] if len(values) > 1 else 0
-    elif name == "scale":
-        a, b, c, d, e, f = values[0], 0, 0, values[1] if len(values) > 1 else values[0], 0, 0
-    elif name == "rotate":
-        return _rotation(values)
-    else:
-        slope = math.tan(math.radians(math.fmod(values[0], 360)))
-        b, c = (0.0, slope) if name == "skewX" else (slope, 0.0)
-        a, d, e, f = 1, 1, 0, 0
+            g, h, i, j, k, m = _one_transform(name, values)
+            e, f = a * k + c * m + e, b * k + d * m + f
+            a, b, c, d = a * g + c * h, b * g + d * h, a * i + c * j, b * i + d * j
     return np.array([[a, c, e], [b, d, f], [0, 0, 1]], np.float64)
 
 
-def _rotation(values: list[float]) -> Matrix:
-    angle = math.radians(math.fmod(values[0], 360)) if math.isfinite(values[0]) else 0.0
-    cos, sin = math.cos(angle), math.sin(angle)
-    x, y = values[1:3] if len(values) >= 3 else (0.0, 0.0)
-    turn = np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]])
-    there, back = np.eye(3), np.eye(3)
-    there[:2, 2], back[:2, 2] = (x, y), (-x, -y)
-    return np.asarray(there @ turn @ back)
+def _one_transform(name: str, values: list[float]) -> Sequence[float]:
+    """The numbers that SVG's `matrix` would take for it."""
+    if name == "matrix":
+        return values if len(values) == 6 else (1, 0, 0, 1, 0, 0)
+    first, second = values[0], values[1] if len(values) > 1 else None
+    if name == "translate":
+        return 1, 0, 0, 1, first, second or 0
+    if name == "scale":
+        return first, 0, 0, first if second is None else second, 0, 0
+    angle = _radians(first)
+    if name == "rotate":
+        cos, sin = math.cos(angle), math.sin(angle)
+        x, y = values[1:3] if len(values) >= 3 else (0.0, 0.0)
+        return cos, sin, -sin, cos, x - cos * x + sin * y, y - sin * x - cos * y
+    slope = math.tan(angle)
+    return (1, 0, slope, 1, 0, 0) if name == "skewX" else (1, slope, 0, 1, 0, 0)
+
+
+def _radians(degrees: float) -> float:
+    """Less than a turn; 0 for an angle that is none."""
+    return math.radians(math.fmod(degrees, 360)) if math.isfinite(degrees) else 0.0
 
 
 def view_box(attributes: Mapping[str, str], outside: Size) -> tuple[Matrix, Size]:

@@ -14,6 +14,8 @@ import numpy as np
 
 #: Pieces a Bezier curve, and half a circle, become.
 _N_PIECES = 16
+#: Arcs whose ends are closer than this, in radii, are lines: floats hold no more of their circle.
+_LEAST_CHORD = 1e-12
 
 _BLANK = re.compile(r"[\s,]*")
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
@@ -203,11 +205,11 @@ def _arc(
     half = (start - end) / 2 / turn
     x, y = half.real / rx, half.imag / ry
     distance = math.hypot(x, y)
+    if not _LEAST_CHORD < distance < math.inf:
+        return [end]
     if distance > 1:  # radii too small to reach: enlarge them until they do
         rx, ry, x, y = rx * distance, ry * distance, x / distance, y / distance
         distance = 1.0
-    if not 0 < distance < math.inf:
-        return [end]
     off = math.sqrt(max(0.0, 1 / distance**2 - 1)) * (1 if large == sweep else -1)
     centre = complex(off * -y, off * x)
     first, last = cmath.phase(complex(x, y) - centre), cmath.phase(-complex(x, y) - centre)

@@ -25,6 +25,8 @@ from garabato.formats.stream import Input, Writable
 MAX_BYTES = 16 * 2**20
 #: Elements looked at, those that `use` repeats counted each time.
 MAX_ELEMENTS = 20_000
+#: Characters of attributes looked at, counted in the same way.
+MAX_CHARACTERS = 16 * 2**20
 MAX_DEPTH = 256
 _SHAPES = {"path", "polyline", "polygon", "line", "rect", "circle", "ellipse"}
 _GROUPS = {"svg", "g", "a", "switch", "use", "symbol"}
@@ -47,18 +49,24 @@ def read(source: Input) -> Iterator[DrawingBatch]:
         raise source.error(f"the document is <{_local_name(root)}>; <svg> was expected")
     walk = _Walk(root)
     try:
-        strokes = walk.strokes()
-        drawing = Drawing(strokes)
+        with np.errstate(all="ignore"):
+            drawing = Drawing(walk.strokes())
+        with np.errstate(over="raise", invalid="raise"):
+            if drawing.on_grid() is not drawing:
+                drawing = drawing.simplified()
     except TooManyPointsError:
         raise source.error(f"the drawing has more than {MAX_POINTS:,} points") from None
     except DrawingError as error:
         raise source.error(str(error)) from None
     except _TooManyElementsError:
-        raise source.error(f"the document has more than {MAX_ELEMENTS:,} elements") from None
+        raise source.error(
+            f"the document has more than {MAX_ELEMENTS:,} elements, or more than "
+            f"{MAX_CHARACTERS // 2**20} MiB of attributes, with what is repeated"
+        ) from None
+    except (ArithmeticError, ValueError) as error:
+        raise source.error(f"a number is too large or too small ({error})") from error
     if drawing.is_empty:
         raise source.error("the document has no lines: no visible path, line or other shape")
-    if drawing.on_grid() is not drawing:
-        drawing = drawing.simplified()
     yield DrawingBatch.from_drawings([drawing])
 
 
@@ -165,6 +173,7 @@ class _Walk:
     def __init__(self, root: Element) -> None:
         self.root = root
         self.n_elements_left = MAX_ELEMENTS
+        self.n_characters_left = MAX_CHARACTERS
         self.n_points_left = MAX_POINTS
         self._by_id: dict[str, Element] | None = None
 
@@ -172,23 +181,28 @@ class _Walk:
         """All lines, in user units of the outermost element."""
         found: list[Stroke] = []
         places = [(self.root, _Place(np.eye(3), _DEFAULT_SIZE))]
-        with np.errstate(all="ignore"):
-            while places:
-                element, place = places.pop()
-                self.n_elements_left -= 1
-                if self.n_elements_left < 0:
-                    raise _TooManyElementsError
-                name = _local_name(element)
-                if name not in _SHAPES and name not in _GROUPS:
-                    continue
-                inside = _placed(element, place)
-                if inside is None:
-                    continue
-                if name in _SHAPES:
-                    found += self._shape(name, element, inside)
-                else:
-                    places += self._children(name, element, inside)
+        while places:
+            element, place = places.pop()
+            self.n_elements_left -= 1
+            if self.n_elements_left < 0:
+                raise _TooManyElementsError
+            name = _local_name(element)
+            if name not in _SHAPES and name not in _GROUPS:
+                continue
+            inside = self._enter(element, place)
+            if inside is None:
+                continue
+            if name in _SHAPES:
+                found += self._shape(name, element, inside)
+            else:
+                places += self._children(name, element, inside)
         return found
+
+    def _enter(self, element: Element, place: _Place) -> _Place | None:
+        self.n_characters_left -= sum(map(len, element.attrib.values()))
+        if self.n_characters_left < 0:
+            raise _TooManyElementsError
+        return _placed(element, place)
 
     def _shape(self, name: str, element: Element, place: _Place) -> list[Stroke]:
         has_stroke = place.stroke not in ("none", "transparent")
@@ -219,7 +233,7 @@ class _Walk:
                 return []
             place = replace(place, matrix=place.matrix @ _shift(element, place.whole))
             if _local_name(target) == "symbol":
-                inside = _placed(target, place)
+                inside = self._enter(target, place)
                 return [] if inside is None else [(child, inside) for child in reversed(target)]
             return [(target, place)]
         return [(child, place) for child in reversed(element)]
