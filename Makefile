@@ -1,6 +1,8 @@
 # make demo [SOURCE=DIR]   everything once: real drawings -> trained network -> results -> search
 # make test                lint, types, tests
-# make bench               the quick benchmarks (bench-all: the slow ones too) [SOURCE=DIR]
+# make bench               the quick benchmarks (bench-all: the slow ones too, but not the recipe's
+#                          ablations and ten million drawings) [SOURCE=DIR]
+# make check-tensorflow    real TensorFlow reads an export of TFRecords, in its own environment
 # make docs                write docs/cli.md, docs/results.md and docs/recipe.md anew
 # make pictures [DEMO=DIR] copy a finished demo's pictures to docs/pictures/
 # make setup               only the virtual environment (the others do it first)
@@ -18,7 +20,7 @@ export PYTHON TORCH_INDEX_URL
 BIN := .venv/bin
 BENCH_SOURCE = $(or $(SOURCE),../shared/quickdraw/simplified)
 
-.PHONY: setup demo test bench bench-all docs pictures clean
+.PHONY: setup demo test bench bench-all check-tensorflow docs pictures clean
 
 setup: .venv/ready
 
@@ -39,6 +41,14 @@ bench: setup
 
 bench-all: setup
 	@$(BIN)/python benchmarks/run.py --all --source "$(BENCH_SOURCE)"
+
+check-tensorflow: setup .venv-tensorflow/ready
+	$(BIN)/pytest tests/dataset/tfrecord/test_with_tensorflow.py
+
+.venv-tensorflow/ready: | setup
+	$(BIN)/python -m venv --clear .venv-tensorflow
+	.venv-tensorflow/bin/pip install -qq tensorflow-cpu
+	touch $@
 
 docs: setup
 	$(BIN)/python tools/write_cli_docs.py

@@ -1,4 +1,8 @@
-"""Run the quick benchmarks, or with --all every one, and print one table."""
+"""Run the quick benchmarks, or with --all the slow ones too, and print one table.
+
+Two are left to be run alone, because they take a day: `recipe.py` (the ablations) and
+`gallery_search.py --size 10000000`.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +14,10 @@ import gallery_kills
 import gallery_readers
 import gallery_search
 import inference
+import page_latency
 import parse
 import parse_render
+import picture_agreement
 import prepare
 import prepare_memory
 import s100
@@ -19,6 +25,8 @@ import s345
 import serve_load
 import serve_rude
 import startup
+import unseen
+import web_export
 
 if __name__ == "__main__":
     frame.main(
@@ -31,6 +39,8 @@ if __name__ == "__main__":
         s100.BENCHMARK,
         s345.BENCHMARK,
         b32.BENCHMARK,
+        unseen.benchmark(),
+        picture_agreement.benchmark(),
         fuzz_readers.BENCHMARK,
         inference.BENCHMARK,
         gallery_kills.BENCHMARK,
@@ -39,4 +49,6 @@ if __name__ == "__main__":
         gallery_search.benchmark(1_000_000),
         serve_load.BENCHMARK,
         serve_rude.BENCHMARK,
+        page_latency.BENCHMARK,
+        web_export.BENCHMARK,
     )

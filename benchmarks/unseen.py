@@ -22,6 +22,7 @@ from garabato.sources import open_source
 
 N_SEEN, SEED = 300, 0
 N_TRAIN, N_TEST = 200, 25
+PRESET, MINUTES = "skfast", 20
 FOLDER = frame.ROOT / "runs" / "unseen"
 
 
@@ -63,6 +64,27 @@ def run(
     ]
 
 
+def benchmark(
+    folder: Path = FOLDER, n_seen: int = N_SEEN, preset: str = PRESET, minutes: float = MINUTES
+) -> frame.Benchmark:
+    """What is measured, on so many categories, with a preset and a time."""
+    chosen = (
+        ("--preset", preset, PRESET),
+        ("--minutes", f"{minutes:g}", f"{MINUTES:g}"),
+        ("--seen", n_seen, N_SEEN),
+    )
+    options = [f" {option} {value}" for option, value, usual in chosen if value != usual]
+    return frame.Benchmark(
+        "unseen",
+        f"{n_seen} categories x {N_TRAIN} to train, the others x {N_TEST} to search among; "
+        f"preset {preset}, seed {SEED}",
+        "the categories that were trained on",
+        partial(run, folder=folder, n_seen=n_seen, preset=preset, minutes=minutes),
+        quick=False,
+        command="unseen.py" + "".join(options),
+    )
+
+
 def garabato(*arguments: object) -> str:
     """Run a command; its stdout."""
     command = [str(frame.GARABATO), *map(str, arguments)]
@@ -77,24 +99,14 @@ def main() -> None:
     parser.add_argument("--source", type=Path, default=frame.DEFAULT_SOURCE)
     parser.add_argument("--results", type=Path, default=frame.RESULTS)
     parser.add_argument("--folder", type=Path, default=FOLDER, help="for data and trainings")
-    parser.add_argument("--preset", default="skfast")
-    parser.add_argument("--minutes", type=float, default=20)
+    parser.add_argument("--preset", default=PRESET)
+    parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--seen", type=int, default=N_SEEN, help="categories trained on")
     given = parser.parse_args()
     if not any(given.source.glob("*.ndjson")):
         sys.exit(f"no drawings in {given.source}: give a folder of ndjson files with --source")
-    how = partial(
-        run, folder=given.folder, n_seen=given.seen, preset=given.preset, minutes=given.minutes
-    )
-    benchmark = frame.Benchmark(
-        "unseen",
-        f"{given.seen} categories x {N_TRAIN} to train, the others x {N_TEST} to search among; "
-        f"preset {given.preset}, seed {SEED}",
-        "the categories that were trained on",
-        how,
-        quick=False,
-    )
-    frame.show([frame.measure(benchmark, given.source.resolve(), given.results)])
+    asked = benchmark(given.folder, given.seen, given.preset, given.minutes)
+    frame.show([frame.measure(asked, given.source.resolve(), given.results)])
 
 
 if __name__ == "__main__":

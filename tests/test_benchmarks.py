@@ -44,6 +44,18 @@ def test_a_benchmark_prints_a_table_with_what_it_should_reach(results: tuple[Pat
     assert ">= 3 times" in results[1]
 
 
+def test_one_command_runs_every_benchmark() -> None:
+    scripts = [path for path in (ROOT / "benchmarks").glob("*.py") if path.name != "frame.py"]
+    benchmarks = {path.stem for path in scripts if "frame.Benchmark(" in path.read_text()}
+    assert len(benchmarks) > 15
+    together = (ROOT / "benchmarks" / "run.py").read_text()
+    assert {
+        name
+        for name in benchmarks
+        if f"{name}.BENCHMARK," not in together and f"{name}.benchmark(" not in together
+    } == set()
+
+
 def test_the_results_page_has_every_figure(results: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = results
     run("tools/write_results.py", folder, tmp_path / "results.md")

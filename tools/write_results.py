@@ -18,8 +18,9 @@ TARGET = ROOT / "docs" / "results.md"
 HEAD = """# Measured results
 
 Written by `make docs` from `benchmarks/results/*.json`, which `make bench` (the quick ones) and
-`make bench-all` (every one) leave behind; nothing here is typed by hand. A figure is the median of
-its repeats, with the smallest and the largest; "reach" is what was asked for.
+`make bench-all` (the slow ones too, but not ten million drawings) leave behind, or the command that
+stands with each; nothing here is typed by hand. A figure is the median of its repeats, with the
+smallest and the largest; "reach" is what was asked for.
 """
 
 
