@@ -15,7 +15,14 @@ from sketches import make_drawings
 
 from garabato.drawing import Drawing
 from garabato.errors import FormatError, InputError
-from garabato.formats import ReadReport, read_batches, read_drawings, stroke3, write_drawings
+from garabato.formats import (
+    ReadReport,
+    _pickled,
+    read_batches,
+    read_drawings,
+    stroke3,
+    write_drawings,
+)
 
 #: Two strokes by hand: (10, 10) to (40, 10), then a dot at (40, 50).
 ROWS = np.array([[10, 10, 0], [30, 0, 1], [0, 40, 1]], np.int16)
@@ -141,7 +148,8 @@ def test_a_pickle_that_asks_for_code_is_refused_and_runs_nothing(tmp_path, proto
 def test_a_few_bytes_cannot_claim_gigabytes(tmp_path):
     greedy_memo = b"\x80\x02Nr\xff\xff\xff\xff."
     greedy_bytes = b"\x80\x04\x8e" + struct.pack("<Q", 2**40) + b"x."
-    for data in (greedy_memo, greedy_bytes):
+    greedy_buffer = b"\x80\x05\x96" + struct.pack("<Q", 2**40) + b"x."
+    for data in (greedy_memo, greedy_bytes, greedy_buffer):
         path = _archive(tmp_path, train=_npy_header("|O", (1,)) + data)
         with pytest.raises(FormatError, match="the pickle"):
             list(read_drawings(path, strict=True))
@@ -193,6 +201,79 @@ def test_an_array_that_unfolds_too_far_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(stroke3, "MAX_PART_BYTES", 1000)
     path = _save(tmp_path, train=_objects(np.zeros((10_000, 3), np.int16)))
     with pytest.raises(FormatError, match="unfolds to more than"):
+        list(read_drawings(path, strict=True))
+
+
+def test_a_small_archive_does_not_unfold_to_much(tmp_path, monkeypatch):
+    monkeypatch.setattr(stroke3, "MIN_BOMB_BYTES", 10_000)
+    path = _save(tmp_path, train=np.zeros((10_000, 30, 3), np.int16))
+    assert path.stat().st_size < 10_000
+    with pytest.raises(FormatError, match=r"train: the array unfolds to more than 0 MiB"):
+        list(read_drawings(path, strict=True))
+
+
+def test_what_an_archive_says_of_an_entry_does_not_let_it_unfold_further(tmp_path, monkeypatch):
+    monkeypatch.setattr(stroke3, "MIN_BOMB_BYTES", 10_000)
+    path = _save(tmp_path, train=np.zeros((30_000, 30, 3), np.int16))
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"PK\x01\x02")
+    data[entry + 20 : entry + 24] = struct.pack("<I", 2**31)  # its size, compressed
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match=r"train: the array unfolds to more than \d MiB"):
+        list(read_drawings(path, strict=True))
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2, 93])
+def test_compressions_that_numpy_never_writes_are_refused(tmp_path, method):
+    path = _save(tmp_path, train=_objects(ROWS))
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"PK\x01\x02")
+    data[entry + 10 : entry + 12] = struct.pack("<H", method)
+    path.write_bytes(data)
+    with pytest.raises(FormatError, match=rf"train: .* that NumPy has not \({method}\)"):
+        list(read_drawings(path, strict=True))
+
+
+@pytest.mark.parametrize("opcode", [b"]", b"(", b")", b"N"])
+def test_a_pickle_of_a_million_little_things_is_refused(tmp_path, monkeypatch, opcode):
+    monkeypatch.setattr(_pickled, "MAX_OPCODES", 1000)
+    path = _archive(tmp_path, train=_npy_header("|O", (1,)) + b"\x80\x02" + opcode * 2000 + b".")
+    with pytest.raises(FormatError, match=r"train: the pickle has more than 1,000 opcodes"):
+        list(read_drawings(path, strict=True))
+
+
+@pytest.mark.parametrize("opcode", [b"\x8f", b"}", b"2"])
+def test_a_pickle_of_other_things_than_arrays_take_is_refused(tmp_path, opcode):
+    path = _archive(tmp_path, train=_npy_header("|O", (1,)) + b"\x80\x04N" + opcode + b".")
+    with pytest.raises(FormatError, match=r"train: the pickle holds something else than arrays"):
+        list(read_drawings(path, strict=True))
+
+
+def test_a_text_encoded_again_and_again_is_refused(tmp_path):
+    text = b"X" + struct.pack("<I", 1000) + b"a" * 1000 + b"q\x01"
+    encode = b"c_codecs\nencode\nq\x00"
+    data = b"\x80\x02" + encode + text + b"h\x00h\x01\x85R" * 9 + b"."
+    path = _archive(tmp_path, train=_npy_header("|O", (1,)) + data)
+    with pytest.raises(FormatError, match=r"train: the pickle unfolds to more than it holds"):
+        list(read_drawings(path, strict=True))
+
+
+def test_one_array_named_too_often_is_read_up_to_a_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(_pickled, "MAX_NUMBERS_BYTES", 3 * ROWS.nbytes)
+    report = ReadReport()
+    drawings = list(read_drawings(_save(tmp_path, train=_objects(*[ROWS] * 9)), report=report))
+    assert len(drawings) == 3
+    assert report.lines()[0] == "1 unreadable: the arrays unfold to more than 0 MiB"
+
+
+def test_a_text_in_place_of_bytes_is_no_array(tmp_path):
+    pickled = _pickled_as_by_python_2()
+    content = b"U" + bytes([ROWS.nbytes]) + ROWS.tobytes()
+    assert content in pickled
+    text = ("\u4e00" * ROWS.nbytes).encode()
+    pickled = pickled.replace(content, b"X" + struct.pack("<I", len(text)) + text)
+    path = _archive(tmp_path, train=_npy_header("|O", (1,)) + pickled)
+    with pytest.raises(FormatError, match=r"train, drawing 0: the item is no array of numbers"):
         list(read_drawings(path, strict=True))
 
 

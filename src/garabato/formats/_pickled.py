@@ -2,20 +2,38 @@
 
 sketch-rnn's files hold arrays of arrays, which NumPy can only keep pickled. Here the few names such
 pickles use lead to harmless stand-ins that take notes; any other name is refused. The pure Python
-unpickler is used because the compiled one lets a few bytes claim gigabytes for its memo.
+unpickler is used because the compiled one lets a few bytes claim gigabytes for its memo. What a
+pickle may do is counted, as every byte of it may make an object of a hundred.
 """
 
 from __future__ import annotations
 
-import io
 import pickle
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 Numbers = npt.NDArray[np.number[Any]]
 
+#: Opcodes a pickle may have. A drawing takes 23 to 34, Google's largest category has 340,000.
+MAX_OPCODES = 12 * 10**6
+#: Bytes of numbers handed out; an array named several times counts each time.
+MAX_NUMBERS_BYTES = 512 * 2**20
+#: All that arrays of arrays were ever pickled with, and other texts and numbers. None of these
+#: reserves more than the pickle holds.
+_OPCODES = {
+    pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.MARK, pickle.GLOBAL, pickle.STACK_GLOBAL,
+    pickle.REDUCE, pickle.BUILD, pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.INT,
+    pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.LONG, pickle.LONG1, pickle.FLOAT,
+    pickle.BINFLOAT, pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING, pickle.UNICODE,
+    pickle.BINUNICODE, pickle.SHORT_BINUNICODE, pickle.BINUNICODE8, pickle.BINBYTES,
+    pickle.SHORT_BINBYTES, pickle.BINBYTES8, pickle.LIST, pickle.EMPTY_LIST, pickle.APPEND,
+    pickle.APPENDS, pickle.TUPLE, pickle.EMPTY_TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3,
+    pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE, pickle.GET, pickle.BINGET,
+    pickle.LONG_BINGET,
+}  # fmt: skip
 _DTYPES = {"i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}
 
 
@@ -23,25 +41,39 @@ class PickleError(Exception):
     """What was in the pickle instead of an array of arrays of numbers."""
 
 
-def load_arrays(data: bytes) -> list[Numbers | PickleError]:
+def load_arrays(file: BinaryIO, n_bytes: int) -> Iterator[Numbers | PickleError]:
     """The arrays of numbers a pickled array of objects (N,) holds; unfit ones as their fault.
 
-    Raises PickleError where the pickle holds anything else.
+    The pickle is `file` from where it stands, `n_bytes` long. Raises PickleError where it holds
+    anything else, before the first array.
     """
     try:
-        loaded = _Unpickler(io.BytesIO(data), encoding="latin1").load()
+        loaded = _Unpickler(file, n_bytes).load()
     except PickleError:
         raise
     except Exception as error:  # a damaged pickle may raise whatever there is
         raise PickleError(f"the pickle is damaged ({error or type(error).__name__})") from error
     if not isinstance(loaded, _Array) or not isinstance(loaded.content, list):
         raise PickleError("the pickle holds no array of arrays")
-    return [_numbers(item) for item in loaded.content]
+    return _iter_numbers(loaded.content)
+
+
+def _iter_numbers(items: list[Any]) -> Iterator[Numbers | PickleError]:
+    n_bytes_left = MAX_NUMBERS_BYTES
+    for item in items:
+        content = item.content if isinstance(item, _Array) else None
+        n_bytes_left -= len(content) if isinstance(content, bytes | str) else 0
+        if n_bytes_left < 0:
+            yield PickleError(f"the arrays unfold to more than {MAX_NUMBERS_BYTES // 2**20} MiB")
+            return
+        yield _numbers(item)
 
 
 def _numbers(item: Any) -> Numbers | PickleError:
     try:
         return _checked_numbers(item)
+    except UnicodeEncodeError:
+        return PickleError("the item is no array of numbers")
     except PickleError as error:
         return error
 
@@ -91,22 +123,52 @@ def _reconstruct(*_: Any) -> _Array:
     return _Array()
 
 
-def _encode(text: str, _: str = "latin1") -> bytes:
-    return text.encode("latin1")
-
-
 _STAND_INS = {
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _Dtype,
     ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
     ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
-    ("_codecs", "encode"): _encode,
 }
+
+_Load = Callable[[Any], None]  # of an unpickler
+
+
+def _counted(load: _Load) -> _Load:
+    def counted(unpickler: Any) -> None:
+        unpickler.n_opcodes_left -= 1
+        if unpickler.n_opcodes_left < 0:
+            raise PickleError(f"the pickle has more than {MAX_OPCODES:,} opcodes")
+        load(unpickler)
+
+    return counted
+
+
+def _refuse(_: Any) -> None:
+    raise PickleError("the pickle holds something else than arrays")
 
 
 class _Unpickler(pickle._Unpickler):
+    dispatch: ClassVar[dict[int, _Load]] = {
+        code: _counted(load) if bytes([code]) in _OPCODES else _refuse
+        for code, load in pickle._Unpickler.dispatch.items()
+    }
+
+    def __init__(self, file: BinaryIO, n_bytes: int) -> None:
+        super().__init__(file, encoding="latin1")
+        self.n_opcodes_left = MAX_OPCODES
+        self._n_characters_left = n_bytes
+
     def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("_codecs", "encode"):
+            return self._encode
         found = _STAND_INS.get((module, name))
         if found is None:
             raise PickleError(f"the pickle asks for {module}.{name}, which is no array")
         return found
+
+    def _encode(self, text: str, _: str = "latin1") -> bytes:
+        """Each text in the pickle is encoded once at most: all together are no longer than it."""
+        self._n_characters_left -= len(text)
+        if self._n_characters_left < 0:
+            raise PickleError("the pickle unfolds to more than it holds")
+        return text.encode("latin1")

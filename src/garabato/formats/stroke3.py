@@ -20,12 +20,14 @@ import numpy.typing as npt
 from garabato.drawing import MAX_COORDINATE, MAX_POINTS, Drawing, DrawingBatch
 from garabato.errors import DrawingError, FormatError, InputError
 from garabato.formats._pickled import PickleError, load_arrays
-from garabato.formats.stream import Input, Reject, Writable
+from garabato.formats.stream import MAX_EXPANSION, MIN_BOMB_BYTES, Input, Reject, Writable
 
 MAGIC = b"PK\x03\x04"
 PARTS = ("train", "valid", "test")
-#: Google's biggest file has 75,000 drawings and unfolds to 30 MB.
+#: Google's biggest file has 75,000 drawings and unfolds to 30 MB, all of a category to 150 MB.
 MAX_PART_BYTES = 512 * 2**20
+#: NumPy writes no other kinds; what would expand them may take any memory and raise anything.
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 BATCH = 4096
 BATCH_POINTS = 10**6
 _EXPECTED = "a sketch-rnn file with arrays train, valid and test was expected"
@@ -74,9 +76,19 @@ def write(file: Writable, drawings: Iterable[Drawing]) -> int:
 def _load_part(
     source: Input, archive: zipfile.ZipFile, part: str
 ) -> Iterable[Numbers | PickleError]:
+    about = archive.getinfo(f"{part}.npy")
+    if about.compress_type not in _COMPRESSIONS:
+        raise source.error(
+            f"the array is compressed in a way that NumPy has not ({about.compress_type}); "
+            "save the file with numpy.savez_compressed",
+            part,
+        )
+    # An entry may claim any size; it is not bigger than the archive.
+    n_compressed = min(about.compress_size, archive.start_dir)
+    most = min(MAX_PART_BYTES, max(MIN_BOMB_BYTES, MAX_EXPANSION * n_compressed))
     try:
-        with archive.open(f"{part}.npy") as member:
-            data = member.read(MAX_PART_BYTES + 1)
+        with archive.open(about) as member:
+            data = member.read(most + 1)
     except (
         zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError,
         NotImplementedError,
@@ -84,10 +96,8 @@ def _load_part(
         raise source.error(
             f"a truncated or damaged .npz file ({error}); {_EXPECTED}", part
         ) from error
-    if len(data) > MAX_PART_BYTES:
-        raise source.error(
-            f"the array unfolds to more than {MAX_PART_BYTES // 2**20} MiB; {_EXPECTED}", part
-        )
+    if len(data) > most:
+        raise source.error(f"the array unfolds to more than {most // 2**20} MiB; {_EXPECTED}", part)
     try:
         return _load_array(data)
     except PickleError as error:
@@ -109,7 +119,7 @@ def _load_array(data: bytes) -> Iterable[Numbers | PickleError]:
         warnings.simplefilter("ignore")  # files of Python 2 are read, slowly or not
         _, _, dtype = read_header(stream)
         if dtype.hasobject:
-            return load_arrays(data[stream.tell() :])
+            return load_arrays(stream, len(data) - stream.tell())
         stream.seek(0)
         numbers = np.lib.format.read_array(stream, allow_pickle=False)
     if numbers.ndim != 3:
