@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -76,3 +77,18 @@ def milvus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MilvusServer]:
         yield server
     server.kill()
     shutil.rmtree(folder, ignore_errors=True)
+
+
+_numbers = itertools.count()
+
+
+@pytest.fixture
+def milvus_uri(milvus: MilvusServer) -> Iterator[str]:
+    """An address on a Milvus server where there is no gallery yet."""
+    from pymilvus import MilvusClient
+
+    collection = f"test_{next(_numbers)}"
+    yield f"http://127.0.0.1:{milvus.port}/{collection}"
+    client = MilvusClient(f"http://127.0.0.1:{milvus.port}", token=TOKEN)
+    if client.has_collection(collection):
+        client.drop_collection(collection)

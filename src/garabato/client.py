@@ -5,7 +5,9 @@ Loads no PyTorch: programs that only ask a server start fast.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,14 +16,16 @@ from urllib.parse import quote
 import orjson
 import urllib3
 
-from garabato.drawing import Drawing
+from garabato.drawing import Drawing, DrawingBatch
 from garabato.encoder import Prediction
-from garabato.errors import ServiceError
+from garabato.errors import InputError, ServiceError
 from garabato.gallery import Hit
+from garabato.gallery.filters import Where, parse_where
+from garabato.render import with_strokes
 
 #: Times a request is sent again where the server is busy (503 with Retry-After) or not there.
 _N_RETRIES = 3
-#: Drawings asked for at a time by `drawings`.
+#: Drawings sent or asked for in one request.
 _PAGE = 200
 
 
@@ -54,32 +58,31 @@ class Client:
         query: Drawing | str | PathLike[str],
         k: int = 10,
         *,
-        where: Mapping[str, Any] | None = None,
+        where: Where | None = None,
     ) -> list[Hit]:
-        """The `k` stored drawings most like a drawing, or like the first one in a file."""
-        options: dict[str, Any] = {"k": k} | ({"where": dict(where)} if where else {})
+        """The `k` stored drawings most like a drawing, or like the first one in a file.
+
+        `where` is as in `Gallery.search`: {"category": ["cat"], "recognized": True}, ...
+        """
+        options: dict[str, Any] = {"k": k, **_filter(where)}
         return [_hit(hit) for hit in self._ask("/v1/search", query, options)["hits"]]
 
-    def search_like(
-        self, key_id: str, k: int = 10, *, where: Mapping[str, Any] | None = None
-    ) -> list[Hit]:
+    def search_like(self, key_id: str, k: int = 10, *, where: Where | None = None) -> list[Hit]:
         """The `k` stored drawings most like a stored one."""
-        body: dict[str, Any] = {"key_id": key_id, "k": k} | (
-            {"where": dict(where)} if where else {}
-        )
+        body: dict[str, Any] = {"key_id": key_id, "k": k, **_filter(where)}
         return [_hit(hit) for hit in self._send("POST", "/v1/search", body)["hits"]]
 
-    def add(self, drawings: Sequence[Drawing], *, tags: Sequence[str] = ()) -> list[str]:
-        """Store drawings (strokes and category); their key_ids, once they are durable."""
-        bodies = []
-        for drawing in drawings:
-            body: dict[str, Any] = {"drawing": drawing.to_lists()}
-            if drawing.category is not None:
-                body["category"] = drawing.category
-            if tags:
-                body["tags"] = list(tags)
-            bodies.append(body)
-        key_ids: list[str] = self._send("POST", "/v1/drawings", {"drawings": bodies})["key_ids"]
+    def add(self, drawings: Iterable[Drawing], *, tags: Sequence[str] = ()) -> list[str]:
+        """Store drawings and what is known of them; their key_ids, once they are durable.
+
+        One whose key_id is there already replaces it; one without gets one made from its strokes.
+        Of a bitmap the strokes traced from it are stored.
+        """
+        key_ids: list[str] = []
+        coming = iter(drawings)
+        while piece := list(islice(coming, _PAGE)):
+            bodies = [_new(drawing, tags) for drawing in piece]
+            key_ids += self._send("POST", "/v1/drawings", {"drawings": bodies})["key_ids"]
         return key_ids
 
     def get(self, key_id: str) -> Drawing:
@@ -100,9 +103,19 @@ class Client:
                 return
             asked["after"] = page["next"]
 
-    def delete(self, key_id: str) -> None:
-        """Delete a stored drawing for good."""
-        self._send("DELETE", _path(key_id))
+    def delete(
+        self, key_ids: str | Iterable[str] | None = None, *, where: Where | None = None
+    ) -> int:
+        """Delete drawings for good, by key_id or by filter; how many there were."""
+        if (key_ids is None) == (not where):
+            raise InputError("say which drawings to delete: key_ids, or where with a condition")
+        if key_ids is None:
+            return int(self._send("POST", "/v1/drawings/delete", _filter(where))["n_deleted"])
+        n_deleted = 0
+        coming = iter([key_ids] if isinstance(key_ids, str) else key_ids)
+        while piece := list(islice(coming, _PAGE)):
+            n_deleted += self._send("POST", "/v1/drawings/delete", {"key_ids": piece})["n_deleted"]
+        return n_deleted
 
     def hide(self, key_id: str, reason: str | None = None) -> None:
         """Take a drawing out of all results until an operator restores it."""
@@ -122,10 +135,9 @@ class Client:
     ) -> dict[str, Any]:
         if isinstance(query, Drawing) and query.bitmap is None:
             return dict(self._send("POST", path, {"drawing": query.to_lists(), **options}))
-        if isinstance(query, Drawing):
-            raise ServiceError("a drawing that is a bitmap is sent as a file: give its path")
+        content = _picture(query) if isinstance(query, Drawing) else Path(query).read_bytes()
         fields: dict[str, Any] = {name: orjson.dumps(value) for name, value in options.items()}
-        fields["file"] = ("query", Path(query).read_bytes(), "application/octet-stream")
+        fields["file"] = ("query", content, "application/octet-stream")
         return dict(self._send("POST", path, fields=fields))
 
     def _send(
@@ -154,6 +166,39 @@ class Client:
 
 def _path(key_id: str) -> str:
     return f"/v1/drawings/{quote(key_id, safe='')}"
+
+
+def _filter(where: Where | None) -> dict[str, Any]:
+    """The member of a body that says `where`; none where everything passes. Raises InputError."""
+    passing = parse_where(where)
+    span = {"after": passing.after, "before": passing.before}
+    conditions = {
+        "category": passing.categories,
+        "country": passing.countries,
+        "key_id": passing.key_ids,
+        "tags": passing.tags,
+        "recognized": passing.recognized,
+        "timestamp": {end: time for end, time in span.items() if time is not None} or None,
+    }
+    given = {name: value for name, value in conditions.items() if value is not None}
+    return {"where": given} if given else {}
+
+
+def _new(drawing: Drawing, tags: Sequence[str]) -> dict[str, Any]:
+    """A drawing to store, as JSON takes it; what is not known of it is left out."""
+    strokes = with_strokes(DrawingBatch.from_drawings([drawing]))[0].to_lists()
+    known = {name: value for name, value in drawing.known.items() if value is not None}
+    return {"drawing": strokes, **known} | ({"tags": list(tags)} if tags else {})
+
+
+def _picture(drawing: Drawing) -> bytes:
+    """A bitmap as a PNG file, black on white."""
+    from PIL import Image
+
+    assert drawing.bitmap is not None
+    file = io.BytesIO()
+    Image.fromarray(255 - drawing.bitmap).save(file, "PNG")
+    return file.getvalue()
 
 
 def _error(status: int, body: bytes) -> ServiceError:

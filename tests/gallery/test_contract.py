@@ -2,22 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
+from http_gallery import NO_HTTP_FORM, HttpGallery
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pixel_encoder import PixelEncoder
+from running import Running
 from sketches import SKETCH_CATEGORIES, make_drawings, sketch
 
+from garabato.client import Client
 from garabato.drawing import Drawing, DrawingBatch
+from garabato.encoder import load_encoder
 from garabato.errors import EncoderMismatchError, GalleryError, InputError
 from garabato.formats import read_drawings
 from garabato.gallery import lance, lance_index, open_gallery
+from garabato.service.settings import Settings
 
 
-@pytest.fixture(params=["lance", "lance, indexed", "milvus"])
+@pytest.fixture(params=["lance", "lance, indexed", "milvus", "http"])
 def engine(request) -> str:
+    if request.param == "http" and request.function.__name__ in NO_HTTP_FORM:
+        pytest.skip(f"no form in HTTP: {NO_HTTP_FORM[request.function.__name__]}")
     return request.param
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory) -> Iterator[Running]:
+    """A service of a Lance gallery."""
+    uri = str(tmp_path_factory.mktemp("served") / "my.gallery")
+    open_gallery(uri, encoder=load_encoder())
+    with Running(Settings(gallery=uri, writes_per_minute=1_000_000)) as running:
+        running.wait_until("/readyz")
+        running.wait_until("/v1/categories")
+        yield running
+
+
+@pytest.fixture
+def encoder(engine, encoder, request):
+    """The encoder that fills the gallery; the service's own is the one that ships."""
+    return request.getfixturevalue("served").service.encoder if engine == "http" else encoder
 
 
 @pytest.fixture
@@ -25,6 +51,10 @@ def uri(engine, request, tmp_path, monkeypatch) -> str:
     """A place where a gallery of each engine can be made."""
     if engine == "milvus":
         return request.getfixturevalue("milvus_uri")
+    if engine == "http":
+        client = Client(request.getfixturevalue("served").url)
+        client.delete([drawing.key_id for drawing in client.drawings()])
+        return request.getfixturevalue("served").url
     if engine == "lance, indexed":
         # large galleries in small: beyond 20 drawings an index on disk, of which all is probed
         monkeypatch.setattr(lance, "EXACT_UP_TO", 20)
@@ -33,8 +63,16 @@ def uri(engine, request, tmp_path, monkeypatch) -> str:
 
 
 @pytest.fixture
-def gallery(uri, encoder):
-    return open_gallery(uri, encoder=encoder)
+def opened(engine, uri, encoder):
+    """Opens the gallery, once more each time."""
+    if engine == "http":
+        return lambda: HttpGallery(uri)
+    return lambda: open_gallery(uri, encoder=encoder)
+
+
+@pytest.fixture
+def gallery(opened):
+    return opened()
 
 
 def nearest_by_hand(encoder, drawings, query, k):
@@ -49,7 +87,6 @@ def test_a_new_gallery_is_empty_and_finds_nothing(gallery, drawings):
     assert len(gallery) == 0
     assert gallery.search(drawings[0], k=5) == []
     assert gallery.search(drawings[0], k=5) == []
-    assert gallery.info().n_drawings == 0
 
 
 def test_what_was_added_is_found_at_once_with_all_that_is_known_of_it(gallery, drawings):
@@ -314,26 +351,28 @@ def test_compacting_changes_nothing_that_can_be_seen(gallery, drawings):
     assert len(gallery) == 59
 
 
-def test_a_gallery_opened_again_holds_what_was_added(uri, encoder, drawings):
-    open_gallery(uri, encoder=encoder).add(drawings[:30])
-    again = open_gallery(uri, encoder=encoder)
+def test_a_gallery_opened_again_holds_what_was_added(opened, drawings):
+    opened().add(drawings[:30])
+    again = opened()
     assert len(again) == 30
     assert again.search(drawings[8], k=1)[0].key_id == drawings[8].key_id
 
 
-def test_one_open_gallery_sees_what_another_writes(uri, encoder, drawings):
-    writer, reader = open_gallery(uri, encoder=encoder), open_gallery(uri, encoder=encoder)
+def test_one_open_gallery_sees_what_another_writes(opened, engine, drawings):
+    writer, reader = opened(), opened()
     for n in range(1, 6):
         writer.add([drawings[n]])
         assert len(reader) == n
         assert reader.search(drawings[n], k=1)[0].key_id == drawings[n].key_id
     writer.delete([drawings[1].key_id])
     assert drawings[1].key_id not in {hit.key_id for hit in reader.search(drawings[1], k=9)}
-    writer.compact()
+    if engine != "http":  # compacting is done where the gallery is
+        writer.compact()
     assert len(reader.search(drawings[1], k=9)) == 4
 
 
 def test_info_says_what_is_there_and_who_filled_it(gallery, encoder, drawings, uri, engine):
+    assert gallery.info().n_drawings == 0
     gallery.add(drawings)
     document = gallery.info().to_dict()
     assert document["n_drawings"] == 200
@@ -424,7 +463,7 @@ def test_embeddings_that_do_not_match_the_drawings_are_refused(
 def test_any_sequence_of_changes_leaves_what_a_dictionary_would(gallery, engine):
     pool = make_drawings(SKETCH_CATEGORIES[:4], per_category=6, seed=3)
     changes = ["add", "delete", "search", "compact"]
-    if engine == "milvus":  # seconds each; a test of its own compacts
+    if engine in ("milvus", "http"):  # takes Milvus seconds; a test of its own compacts
         changes.remove("compact")
     numbers = st.lists(st.integers(0, len(pool) - 1), max_size=8)
 

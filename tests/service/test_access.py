@@ -25,6 +25,7 @@ def guarded(gallery_uri: str) -> Iterator[Running]:
     ("method", "path"),
     [
         ("POST", "/v1/drawings"),
+        ("POST", "/v1/drawings/delete"),
         ("DELETE", "/v1/drawings/x"),
         ("POST", "/v1/drawings/x/hide"),
         ("POST", "/v1/drawings/x/restore"),

@@ -71,13 +71,57 @@ def test_a_wrong_field_of_classify_is_named(
         ({"drawing": LINE, "where": {"categry": ["cat"]}}, "where.categry"),
         ({"drawing": LINE, "where": {"category": "cat"}}, "where.category"),
         ({"drawing": LINE, "where": {"recognized": "yes"}}, "where.recognized"),
-        ({"drawing": LINE, "where": {"tags": []}}, "where.tags"),
+        ({"drawing": LINE, "where": {"timestamp": "2017"}}, "where.timestamp"),
+        ({"drawing": LINE, "where": {"timestamp": {}}}, "where.timestamp"),
+        ({"drawing": LINE, "where": {"timestamp": {"since": "2017"}}}, "where.timestamp.since"),
+        ({"drawing": LINE, "where": {"key_id": ["5"] * 501}}, "where.key_id"),
         ({"drawing": LINE, "predictions": -1}, "predictions"),
         ({"key_id": ""}, "key_id"),
     ],
 )
 def test_a_wrong_field_of_search_is_named(service: Running, body: Any, field: str) -> None:
     assert problem(service.post("/v1/search", body), 422)["errors"][0]["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"category": "line"}, "drawing"),
+        ({"drawings": []}, "drawings"),
+        ({"drawings": [{"drawing": LINE}, {"drawing": []}]}, "drawings.1.drawing"),
+        ({"drawings": [{"drawing": [[[1, 2], [3]]]}]}, "drawings.0.drawing"),
+        ({"drawings": [{"drawing": LINE}], "key_id": "5"}, "key_id"),
+        ({"drawings": [{"drawing": LINE}], "tags": ["a"]}, "tags"),
+        ({"drawing": LINE, "key_id": ""}, "key_id"),
+        ({"drawing": LINE, "key_id": "a/b"}, "key_id"),
+        ({"drawing": LINE, "key_id": ".."}, "key_id"),
+        ({"drawing": LINE, "key_id": 5}, "key_id"),
+        ({"drawing": LINE, "country": 5}, "country"),
+        ({"drawing": LINE, "recognized": "yes"}, "recognized"),
+        ({"drawing": LINE, "timestamp": ""}, "timestamp"),
+    ],
+)
+def test_a_wrong_field_of_a_new_drawing_is_named(service: Running, body: Any, field: str) -> None:
+    assert problem(service.post("/v1/drawings", body), 422)["errors"][0]["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "key_ids"),
+        ({"key_ids": ["5"], "where": {"category": ["cat"]}}, "key_ids"),
+        ({"key_ids": "5"}, "key_ids"),
+        ({"key_ids": ["5"] * 501}, "key_ids"),
+        ({"where": {}}, "where"),
+        ({"where": {"category": None}}, "where"),
+    ],
+)
+def test_a_wrong_field_of_delete_is_named_and_nothing_is_deleted(
+    service: Running, body: Any, field: str
+) -> None:
+    before = service.get("/v1/drawings?limit=500").json
+    assert problem(service.post("/v1/drawings/delete", body), 422)["errors"][0]["field"] == field
+    assert service.get("/v1/drawings?limit=500").json == before
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[", b"null", b"3", b'{"drawing": NaN}', b"\xff\xfe"])

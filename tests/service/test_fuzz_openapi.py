@@ -23,6 +23,7 @@ OPERATIONS = (
     "POST /v1/classify",
     "POST /v1/search",
     "POST /v1/drawings",
+    "POST /v1/drawings/delete",
     "GET /v1/drawings",
     "GET /v1/drawings/{key_id}",
     "DELETE /v1/drawings/{key_id}",

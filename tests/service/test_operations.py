@@ -45,7 +45,7 @@ def test_the_openapi_document_has_examples_of_every_body(service: Running) -> No
     document = service.get("/v1/openapi.json").json
     assert document["openapi"].startswith("3.1")
     schemas = document["components"]["schemas"]
-    for name in ("Classify", "Search", "Add", "Hide", "Classified", "Found"):
+    for name in ("Classify", "Search", "Add", "Delete", "Hide", "Where", "Classified", "Found"):
         assert schemas[name]["examples"], name
     for path, operations in document["paths"].items():
         for method, operation in operations.items():

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from running import Running
 from sketches import sketch
@@ -51,6 +52,54 @@ def test_it_stores_lists_hides_and_deletes(
     assert missing.value.status == 404
     client.restore(key_id)
     client.delete(key_id)
+
+
+def test_what_it_adds_keeps_all_that_is_known_of_it(client: garabato.Client) -> None:
+    new = [
+        sketch("lollipop", n).replace(
+            key_id=f"mine {n}", country="IS", recognized=n == 1, timestamp=f"2017-03-0{n} 10:00:00"
+        )
+        for n in (1, 2, 3)
+    ]
+    assert client.add(iter(new), tags=["kept"]) == ["mine 1", "mine 2", "mine 3"]
+    stored = list(client.drawings(country="IS"))
+    assert [drawing.known for drawing in stored] == [drawing.known for drawing in new]
+    assert [drawing.to_lists() for drawing in stored] == [drawing.to_lists() for drawing in new]
+    (hit,) = client.search(
+        new[0], where={"timestamp": {"after": "2017-03-02", "before": "2017-03-03"}, "tags": "kept"}
+    )
+    assert (hit.key_id, hit.timestamp, hit.tags) == ("mine 2", new[1].timestamp, ("kept",))
+    assert client.delete(where={"country": "IS", "recognized": False}) == 2
+    assert client.delete(["mine 1", "mine 2"]) == 1
+    assert client.delete("mine 1") == 0
+
+
+def test_more_drawings_than_one_request_takes_are_sent_in_several(client: garabato.Client) -> None:
+    many = (sketch("zigzag", n).replace(key_id=f"z{n:03}") for n in range(501))
+    key_ids = client.add(many, tags=["many"])
+    assert key_ids == [f"z{n:03}" for n in range(501)]
+    assert client.delete(key_ids[:500]) == 500
+    assert client.delete(key_ids) == 1
+
+
+def test_a_bitmap_is_a_query_and_is_stored_as_strokes(client: garabato.Client) -> None:
+    bitmap = np.zeros((32, 40), np.uint8)
+    bitmap[3:30, 7:9] = 200
+    bitmap[28:30, 7:36] = 200
+    corner = Drawing(bitmap=bitmap, key_id="corner", category="corner")
+    assert client.add([corner]) == ["corner"]
+    assert client.get("corner").bitmap is None
+    hit = client.search(corner, k=1)[0]
+    assert (hit.key_id, hit.category) == ("corner", "corner")
+    assert hit.score > 0.9
+    assert client.classify(corner, k=1)[0].category == "square"
+    assert client.delete("corner") == 1
+
+
+def test_it_says_what_to_delete_before_it_asks(client: garabato.Client) -> None:
+    for given in ({}, {"where": {}}, {"key_ids": ["5"], "where": {"category": "cat"}}):
+        with pytest.raises(garabato.InputError, match="which drawings to delete"):
+            client.delete(**given)
 
 
 def test_errors_are_the_servers_words(client: garabato.Client) -> None:

@@ -42,6 +42,46 @@ def test_the_same_strokes_are_stored_once(service: Running) -> None:
     assert service.ask("DELETE", f"/v1/drawings/{first[0]}").status == 204
 
 
+def test_a_drawing_with_a_key_id_that_is_there_replaces_it(service: Running) -> None:
+    first, second = (sketch("envelope", n).to_lists() for n in (1, 2))
+    body = {"key_id": "mine", "category": "envelope", "country": "IS", "tags": ["old"]}
+    assert service.post("/v1/drawings", body | {"drawing": first}).json == {"key_ids": ["mine"]}
+    twice = [
+        {"drawing": second, "key_id": "mine", "tags": ["new"]},
+        {"drawing": first, "key_id": "other", "tags": ["new"]},
+        {"drawing": first, "key_id": "mine", "tags": ["old"]},
+        {"drawing": second, "key_id": "mine", "country": "FO", "tags": ["new"]},
+    ]
+    added = service.post("/v1/drawings", {"drawings": twice})
+    assert added.json == {"key_ids": ["mine", "other", "mine", "mine"]}
+    stored = service.get("/v1/drawings/mine").json
+    assert (stored["drawing"], stored["category"], stored["country"]) == (second, None, "FO")
+    query = {"drawing": second, "where": {"tags": ["old"], "key_id": ["mine", "other"]}}
+    assert service.post("/v1/search", query).json["hits"] == []
+    listed = service.get("/v1/drawings?country=FO").json["drawings"]
+    assert [document["key_id"] for document in listed] == ["mine"]
+    assert "IS" not in service.get("/v1/categories").json["countries"]
+    gone = service.post("/v1/drawings/delete", {"key_ids": ["mine", "other", "nobody"]})
+    assert gone.json == {"n_deleted": 2}
+
+
+def test_deleting_by_filter_takes_what_passes_out_of_everything(service: Running) -> None:
+    listed = [
+        {"drawing": sketch("stairs", n).to_lists(), "category": "stairs", "timestamp": f"2030-0{n}"}
+        for n in range(1, 6)
+    ]
+    key_ids = service.post("/v1/drawings", {"drawings": listed}).json["key_ids"]
+    where = {"timestamp": {"after": "2030-02", "before": "2030-05"}}
+    assert service.post("/v1/drawings/delete", {"where": where}).json == {"n_deleted": 3}
+    left = service.get("/v1/drawings?category=stairs").json["drawings"]
+    assert {document["key_id"] for document in left} == {key_ids[0], key_ids[4]}
+    counts = service.get("/v1/categories").json["categories"]
+    assert {"category": "stairs", "n_drawings": 2} in counts
+    assert service.post("/v1/drawings/delete", {"where": where}).json == {"n_deleted": 0}
+    rest = {"where": {"category": ["stairs"]}}
+    assert service.post("/v1/drawings/delete", rest).json == {"n_deleted": 2}
+
+
 def test_a_list_is_stored_with_what_belongs_to_each(service: Running) -> None:
     new = [sketch("stairs", n).to_lists() for n in range(3)]
     listed = [

@@ -19,7 +19,7 @@ from garabato.service.settings import Settings
 from garabato.service.starter import ChooseSource
 
 #: Schemas of bodies that routes read themselves.
-_BODIES = (schemas.Classify, schemas.Search, schemas.Add, schemas.Hide)
+_BODIES = (schemas.Classify, schemas.Search, schemas.Add, schemas.Delete, schemas.Hide)
 
 
 def create_app(settings: Settings, choose_source: ChooseSource) -> FastAPI:

@@ -1,10 +1,10 @@
-"""What requests and answers look like; the OpenAPI document is made from these."""
+"""What requests look like; the OpenAPI document is made from these and from `answers`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -18,13 +18,12 @@ _FACE: list[Any] = [
     [[170, 172], [100, 102]],
     [[70, 128, 185], [165, 195, 165]],
 ]
-_HIT: dict[str, Any] = {
-    "key_id": "5152802093400064",
-    "category": "smiley face",
-    "score": 0.93,
-    "country": "DE",
+_WHERE: dict[str, Any] = {
+    "category": ["smiley face", "face"],
+    "country": ["DE", "FR"],
     "recognized": True,
-    "drawing": [[[12, 90, 160], [200, 230, 200]]],
+    "timestamp": {"after": "2017-03-01", "before": "2017-04-01"},
+    "tags": ["mine"],
 }
 
 Coordinate = Annotated[float, Field(ge=-MAX_COORDINATE, le=MAX_COORDINATE, allow_inf_nan=False)]
@@ -39,7 +38,23 @@ Strokes = Annotated[
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS)]
 KeyId = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
-Names = Annotated[list[Name], Field(min_length=1, max_length=500)]
+Names = Annotated[list[Name], Field(max_length=500)]
+KeyIds = Annotated[list[KeyId], Field(max_length=MAX_DRAWINGS_AT_ONCE)]
+NewKeyId = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        # it stands in addresses: no slash, and no dots that mean a folder there
+        pattern=r"^[^./\x00-\x1f\x7f][^/\x00-\x1f\x7f]*$",
+        description="A stored drawing with this key_id is replaced; without one it is made from "
+        "the strokes.",
+        examples=["my-drawing-1"],
+    ),
+]
+Timestamp = Annotated[
+    str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS, examples=["2017-03-29 00:29:12"])
+]
 
 
 class _Request(BaseModel):
@@ -69,13 +84,36 @@ class Classify(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"drawing": _FACE, "k": 3}]})
 
 
-class Where(_Request):
-    """What hits must be; each field that is given must hold."""
+class Span(_Request):
+    """A span of time. Timestamps are compared as text, which is the order of time where all are
+    written alike."""
 
-    category: Names | None = None
-    country: Names | None = None
+    after: Annotated[Timestamp | None, Field(description="This time or later.")] = None
+    before: Annotated[Timestamp | None, Field(description="Earlier than this.")] = None
+
+    model_config = ConfigDict(
+        json_schema_extra={"minProperties": 1, "examples": [{"after": "2017-03-01"}]}
+    )
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Span:
+        if self.after is None and self.before is None:
+            raise ValueError("give after, before or both")
+        return self
+
+
+class Where(_Request):
+    """What drawings must be; each field that is given must hold. A drawing of which a field is
+    not known does not pass a condition on it."""
+
+    category: Annotated[Names | None, Field(description="One of these.")] = None
+    country: Annotated[Names | None, Field(description="One of these.")] = None
     recognized: bool | None = None
-    tags: Names | None = None
+    timestamp: Span | None = None
+    tags: Annotated[Names | None, Field(description="At least one of these.")] = None
+    key_id: Annotated[KeyIds | None, Field(description="One of these.")] = None
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_WHERE]})
 
 
 class Search(_Request):
@@ -93,27 +131,32 @@ class Search(_Request):
         json_schema_extra={
             "oneOf": [{"required": ["drawing"]}, {"required": ["key_id"]}],
             "examples": [
-                {"drawing": _FACE, "k": 5, "where": {"category": ["smiley face"]}},
+                {"drawing": _FACE, "k": 5, "where": _WHERE},
                 {"key_id": "5152802093400064", "k": 5},
             ],
         }
     )
 
 
-class NewDrawing(_Request):
-    """A drawing to store."""
-
-    drawing: Strokes
+class _Known(_Request):
+    key_id: NewKeyId | None = None
     category: Name | None = None
+    country: Name | None = None
+    recognized: bool | None = None
+    timestamp: Timestamp | None = None
     tags: Names | None = None
 
 
-class Add(_Request):
+class NewDrawing(_Known):
+    """A drawing to store, and what is known of it."""
+
+    drawing: Strokes
+
+
+class Add(_Known):
     """One drawing to store, or a list of them."""
 
     drawing: Strokes | None = None
-    category: Name | None = None
-    tags: Names | None = None
     drawings: Annotated[
         list[NewDrawing] | None, Field(min_length=1, max_length=MAX_DRAWINGS_AT_ONCE)
     ] = None
@@ -121,7 +164,36 @@ class Add(_Request):
     model_config = ConfigDict(
         json_schema_extra={
             "oneOf": [{"required": ["drawing"]}, {"required": ["drawings"], "maxProperties": 1}],
-            "examples": [{"drawing": _FACE, "category": "smiley face"}],
+            "examples": [
+                {"drawing": _FACE, "category": "smiley face"},
+                {
+                    "drawings": [
+                        {
+                            "drawing": _FACE,
+                            "key_id": "my-drawing-1",
+                            "category": "smiley face",
+                            "country": "DE",
+                            "recognized": True,
+                            "timestamp": "2017-03-29 00:29:12",
+                            "tags": ["mine"],
+                        }
+                    ]
+                },
+            ],
+        }
+    )
+
+
+class Delete(_Request):
+    """Which drawings to delete: these, or all that pass a filter."""
+
+    key_ids: KeyIds | None = None
+    where: Where | None = None
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": ["key_ids"]}, {"required": ["where"]}],
+            "examples": [{"key_ids": ["my-drawing-1"]}, {"where": {"tags": ["mine"]}}],
         }
     )
 
@@ -132,166 +204,3 @@ class Hide(_Request):
     reason: Annotated[str | None, Field(max_length=500)] = None
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "inappropriate"}]})
-
-
-class Prediction(BaseModel):
-    """A category and how probable it is."""
-
-    category: str
-    probability: float
-
-
-class Classified(BaseModel):
-    """What a drawing shows."""
-
-    predictions: list[Prediction]
-    unsure: bool
-    took_ms: float
-    drawing: list[Any] | None = None
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "predictions": [{"category": "smiley face", "probability": 0.97}],
-                    "unsure": False,
-                    "took_ms": 8.1,
-                }
-            ]
-        }
-    )
-
-
-class StoredDrawing(BaseModel):
-    """A drawing and what is known of it."""
-
-    key_id: str
-    category: str | None
-    country: str | None = None
-    recognized: bool | None = None
-    timestamp: str | None = None
-    tags: list[str] | None = None
-    drawing: list[Any]
-
-
-class Hit(StoredDrawing):
-    """A drawing found; `score` is the cosine similarity with the query."""
-
-    score: float
-
-
-class Found(BaseModel):
-    """Hits, best first."""
-
-    hits: list[Hit]
-    predictions: list[Prediction] | None = None
-    unsure: bool | None = None
-    took_ms: float
-    drawing: list[Any] | None = None
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"hits": [_HIT], "took_ms": 12.5}]})
-
-
-class Added(BaseModel):
-    """The key_ids of what is stored now, in the order of the request."""
-
-    key_ids: list[str]
-
-
-class Page(BaseModel):
-    """Drawings in the order of their key_ids; `next` is the `after` of the next page, or null."""
-
-    drawings: list[StoredDrawing]
-    next: str | None
-
-
-class CategoryCount(BaseModel):
-    """A category of the gallery."""
-
-    category: str
-    n_drawings: int
-
-
-class Categories(BaseModel):
-    """What is in the gallery, and which categories the encoder knows."""
-
-    categories: list[CategoryCount]
-    countries: list[str]
-    known: list[str]
-
-
-class Confusion(BaseModel):
-    """A category and its share of the neighbours that are of another category."""
-
-    category: str
-    share: float
-
-
-class CategoryPage(BaseModel):
-    """A category: its typical drawings, its odd ones, what it is confused with."""
-
-    category: str
-    n_drawings: int
-    typical: list[StoredDrawing]
-    odd: list[StoredDrawing]
-    confused_with: list[Confusion]
-
-
-class Map(BaseModel):
-    """Where drawings lie on the map; columns of one length `n`. x and y are 0..65535."""
-
-    n: int
-    categories: list[str]
-    category: list[int]
-    x: list[int]
-    y: list[int]
-    key_id: list[str]
-
-
-class HiddenDrawing(BaseModel):
-    """A hidden drawing, and when and why it was hidden."""
-
-    key_id: str
-    hidden_at: str
-    reason: str | None = None
-    category: str | None = None
-    drawing: list[Any] | None = None
-
-
-class HiddenList(BaseModel):
-    """All hidden drawings, the last hidden first."""
-
-    hidden: list[HiddenDrawing]
-
-
-class Ready(BaseModel):
-    """How far the service is; `done` and `total` where it is building something."""
-
-    status: str
-    done: int | None = None
-    total: int | None = None
-
-
-class ProblemDocument(BaseModel):
-    """RFC 9457. `errors` name the fields of the request that are wrong."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    errors: list[dict[str, str]] | None = None
-
-    model_config = ConfigDict(
-        extra="allow",
-        json_schema_extra={
-            "examples": [
-                {
-                    "type": "about:blank",
-                    "title": "Unprocessable Content",
-                    "status": 422,
-                    "detail": "drawing: stroke 2 has 3 xs but 2 ys",
-                    "errors": [{"field": "drawing", "detail": "stroke 2 has 3 xs but 2 ys"}],
-                }
-            ]
-        },
-    )

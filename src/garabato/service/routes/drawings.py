@@ -8,12 +8,13 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.gallery.packing import with_key_ids
+from garabato.service.answers import Added, Deleted, Page, StoredDrawing
 from garabato.service.bodies import read_json, to_drawing
 from garabato.service.census import Entry
 from garabato.service.documents import drawing_document
 from garabato.service.problems import ProblemError
 from garabato.service.routes.shared import ANY, ServiceOf, answer, body_of, problems
-from garabato.service.schemas import Add, Added, KeyId, Name, NewDrawing, Page, StoredDrawing
+from garabato.service.schemas import Add, Delete, KeyId, Name, NewDrawing, Strokes
 from garabato.service.service import Service
 
 router = APIRouter(prefix="/v1/drawings", tags=["drawings"])
@@ -30,7 +31,8 @@ WRITE = (401, 403, 429, 507, *ANY)
 )
 async def add(request: Request, service: ServiceOf) -> Response:
     """Store one drawing, or a list of them under `drawings`. The answer comes when they are
-    durable and will be found. The same strokes are stored once: their key_id is made from them."""
+    durable and will be found. A drawing whose key_id is there already is replaced; without a
+    key_id the same strokes are stored once: it is made from them."""
     service.access.check_write(request)
     gallery = service.gallery
     given = await read_json(request, Add)
@@ -38,16 +40,53 @@ async def add(request: Request, service: ServiceOf) -> Response:
 
     def store() -> list[str]:
         batch = with_key_ids(DrawingBatch.from_drawings(drawings).on_grid())
-        for tag_set in dict.fromkeys(tags):
-            rows = [i for i, own in enumerate(tags) if own == tag_set]
-            gallery.add([batch[i] for i in rows], tags=tag_set)
         key_ids = [str(key_id) for key_id in batch.key_ids]
-        entries = [Entry(category, None) for category in batch.categories]
-        service.census.added(zip(key_ids, entries, strict=True))
+        last = {key_id: i for i, key_id in enumerate(key_ids)}  # of two with one key_id
+        by_tags: dict[tuple[str, ...], list[Drawing]] = {}
+        for i in last.values():
+            by_tags.setdefault(tags[i], []).append(batch[i])
+        for own, tagged in by_tags.items():
+            gallery.add(tagged, tags=own)
+        known = ((k, Entry(batch.categories[i], batch.countries[i])) for k, i in last.items())
+        service.census.added(known)
         service.metrics.drawings.set(service.census.n_in_gallery)
         return key_ids
 
     return answer({"key_ids": await service.writing(store)}, 201)
+
+
+@router.post(
+    "/delete",
+    response_model=Deleted,
+    responses=problems(400, 413, 415, 422, *WRITE),
+    openapi_extra=body_of("Delete"),
+)
+async def delete_several(request: Request, service: ServiceOf) -> Response:
+    """Delete drawings for good: those with the `key_ids` given, or all that pass `where`. Says how
+    many there were."""
+    service.access.check_write(request)
+    gallery = service.gallery
+    given = await read_json(request, Delete)
+    if (given.key_ids is None) == (given.where is None):
+        raise ProblemError.of_field("key_ids", "give key_ids or where, one of the two")
+    where = None if given.where is None else given.where.model_dump(exclude_none=True)
+    if where == {}:
+        raise ProblemError.of_field("where", "an empty filter would delete every drawing")
+
+    def remove() -> int:
+        if where is None:
+            gone = given.key_ids or []
+            n_deleted = gallery.delete(gone)
+        else:
+            found = gallery.scan(where=where)
+            gone = [str(key_id) for piece in found for key_id in piece.drawings.key_ids]
+            n_deleted = gallery.delete(where=where)
+        for key_id in gone:
+            service.census.deleted(key_id)
+        service.metrics.drawings.set(service.census.n_in_gallery)
+        return n_deleted
+
+    return answer({"n_deleted": await service.writing(remove)})
 
 
 @router.get("", response_model=Page, responses=problems(422, *ANY))
@@ -101,17 +140,22 @@ def _drawings(given: Add, service: Service) -> tuple[list[Drawing], list[tuple[s
     """What is to be stored, and the tags of each. Raises ProblemError that names the field."""
     if (given.drawing is None) == (given.drawings is None):
         raise ProblemError.of_field("drawing", "give drawing or drawings, one of the two")
-    if given.drawings is None:
-        assert given.drawing is not None
-        named = [
-            ("drawing", NewDrawing(drawing=given.drawing, category=given.category, tags=given.tags))
-        ]
-    elif given.category is not None or given.tags is not None:
-        raise ProblemError.of_field("category", "category and tags stand in each of drawings")
-    else:
-        named = [(f"drawings.{i}.drawing", new) for i, new in enumerate(given.drawings)]
+    named: list[tuple[str, Strokes, Add | NewDrawing]] = []
+    if given.drawing is not None:
+        named.append(("drawing", given.drawing, given))
+    for i, new in enumerate(given.drawings or ()):
+        named.append((f"drawings.{i}.drawing", new.drawing, new))
+    if given.drawing is None:
+        for field in given.model_dump(exclude={"drawings"}, exclude_none=True):
+            raise ProblemError.of_field(field, "beside drawings it stands in each of them")
     drawings = [
-        to_drawing(new.drawing, service.settings, field).replace(category=new.category)
-        for field, new in named
+        to_drawing(strokes, service.settings, field).replace(
+            key_id=new.key_id,
+            category=new.category,
+            country=new.country,
+            recognized=new.recognized,
+            timestamp=new.timestamp,
+        )
+        for field, strokes, new in named
     ]
-    return drawings, [tuple(new.tags or ()) for _, new in named]
+    return drawings, [tuple(new.tags or ()) for _, _, new in named]

@@ -6,12 +6,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from garabato.service.answers import HiddenList
 from garabato.service.bodies import read_json
 from garabato.service.documents import drawing_document
 from garabato.service.problems import ProblemError
 from garabato.service.routes.drawings import WRITE, KeyIdInPath
 from garabato.service.routes.shared import ANY, ServiceOf, answer, problems
-from garabato.service.schemas import HiddenList, Hide
+from garabato.service.schemas import Hide
 
 router = APIRouter(prefix="/v1", tags=["hiding"])
 _HIDE_BODY = {

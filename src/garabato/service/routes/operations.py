@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
+from garabato.service.answers import Ready
 from garabato.service.routes.shared import ServiceOf, answer
-from garabato.service.schemas import Ready
 
 router = APIRouter(tags=["operations"])
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Depends, Request, Response
 
-from garabato.service.schemas import ProblemDocument
+from garabato.service.answers import ProblemDocument
 from garabato.service.service import Service
 
 
