@@ -86,6 +86,14 @@ def test_a_file_of_another_data_set_is_noticed(data):
         Dataset.open(data).split("train")
 
 
+def test_a_drawing_of_a_category_that_is_not_listed_is_named(data):
+    listed = json.loads((data / "dataset.json").read_text())["categories"]
+    change_manifest(data, categories=[*listed[:2], "zebra"])
+    message = rf"drawing 10 of the test split of .* category '{listed[2]}', which dataset\.json"
+    with pytest.raises(DatasetError, match=message):
+        Dataset.open(data).labels("test")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -82,6 +82,12 @@ class Dataset:
         categories = self._storage.read_categories(self._files(name))
         self._check_count(name, len(categories))
         place = {category: number for number, category in enumerate(self.categories)}
+        for row, category in enumerate(categories):
+            if category not in place:
+                raise DatasetError(
+                    f"drawing {row} of the {name} split of {self.path} is of the category "
+                    f"{category!r}, which {MANIFEST} does not list; make the data set again"
+                )
         return np.array([place[category] for category in categories], np.int64)
 
     def verify(self) -> None:

@@ -176,6 +176,7 @@ def test_a_truncated_file_names_the_byte_where_its_last_record_begins(damaged):
         ({"x": [1, 2]}, "'x' is missing or not bytes"),
         ({"x": b"123456789"}, "'x', 'y' and 'stroke_lengths' do not fit together"),
         ({"stroke_lengths": []}, "do not fit together"),
+        ({"category": None}, "'category' is missing"),
         ({"category": b"\xff"}, "'category' is not UTF-8"),
         ({"country": [7]}, "'country' is not bytes"),
         ({"bitmap": b"1234", "bitmap_shape": [2, 3]}, "'bitmap' is not of its shape"),
@@ -184,7 +185,9 @@ def test_a_truncated_file_names_the_byte_where_its_last_record_begins(damaged):
 def test_a_record_that_garabato_did_not_write_is_named(damaged, change, message):
     dataset, file = damaged
     records = list(read_records(file))
-    records[3] = encode_example(decode_example(records[3]) | change)
+    changed = decode_example(records[3]) | change
+    kept = {name: value for name, value in changed.items() if value is not None}
+    records[3] = encode_example(kept)
     with open(file, "wb") as opened:
         for record in records:
             write_record(opened, record)

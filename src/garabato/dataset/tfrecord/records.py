@@ -55,6 +55,8 @@ def to_features(drawing: Drawing, *, label: int, row: int, png: bytes) -> dict[s
 
 def from_features(features: dict[str, Value]) -> tuple[int, Drawing]:
     """(row, drawing). Raises FormatError, naming the feature, for what `to_features` can't give."""
+    if "category" not in features:
+        raise FormatError("the feature 'category' is missing")
     known: dict[str, Any] = {
         name: _text(features, name)
         for name in ("category", "key_id", "country", "timestamp")
