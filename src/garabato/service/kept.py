@@ -1,0 +1,81 @@
+"""Lists by key_id that a service keeps on disk, beside its gallery."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import orjson
+
+from garabato.atomic import write_bytes
+from garabato.errors import GalleryError
+
+E = TypeVar("E")
+
+
+class KeptList(Generic[E]):
+    """key_id -> dataclass in a JSON file; what was changed is on disk when a change returns.
+
+    Other processes' changes to the file are seen, too. Raises GalleryError, which says what the
+    file `lists`, for one that is not such a list.
+    """
+
+    def __init__(self, file: Path, entry_type: type[E], lists: str) -> None:
+        self._file = file
+        self._entry_type = entry_type
+        self._lists = lists
+        self._lock = threading.Lock()
+        self._stamp: tuple[int, int] | None = None
+        self._entries: dict[str, E] = {}
+        self._read()
+
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """Those that are listed now."""
+        return frozenset(self.all())
+
+    def all(self) -> dict[str, E]:
+        """key_id -> what is known of it, in the order they came. Not to be changed."""
+        if self._stamp_on_disk() != self._stamp:
+            with self._lock:
+                self._read()
+        return self._entries
+
+    def remove(self, key_id: str) -> bool:
+        """Take one off the list; False where it was not on it."""
+        with self._lock:
+            self._read()
+            if key_id not in self._entries:
+                return False
+            self._write({k: entry for k, entry in self._entries.items() if k != key_id})
+            return True
+
+    def _read(self) -> None:
+        stamp = self._stamp_on_disk()
+        if stamp == self._stamp:
+            return
+        try:
+            listed = orjson.loads(self._file.read_bytes()) if stamp else []
+            self._entries = {entry["key_id"]: self._entry_type(**entry) for entry in listed}
+        except (ValueError, TypeError, KeyError) as error:
+            raise GalleryError(
+                f"{self._file} is damaged ({error}); it lists {self._lists}. Bring it back from a "
+                "backup, or remove it to begin a new list"
+            ) from None
+        self._stamp = stamp
+
+    def _write(self, entries: dict[str, E]) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        listed: list[Any] = [asdict(entry) for entry in entries.values()]  # type: ignore[call-overload]
+        write_bytes(self._file, orjson.dumps(listed, option=orjson.OPT_INDENT_2))
+        self._entries = entries
+        self._stamp = self._stamp_on_disk()
+
+    def _stamp_on_disk(self) -> tuple[int, int] | None:
+        try:
+            status = self._file.stat()
+        except FileNotFoundError:
+            return None
+        return (status.st_mtime_ns, status.st_ino)
