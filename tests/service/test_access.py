@@ -30,6 +30,8 @@ def guarded(gallery_uri: str) -> Iterator[Running]:
         ("POST", "/v1/drawings/x/hide"),
         ("POST", "/v1/drawings/x/restore"),
         ("GET", "/v1/hidden"),
+        ("DELETE", "/v1/drawings/x/report"),
+        ("GET", "/v1/reported"),
     ],
 )
 @pytest.mark.parametrize("given", [None, "Bearer wrong", "Basic 0123456789abcdef", TOKEN])

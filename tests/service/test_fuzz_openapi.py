@@ -30,11 +30,16 @@ OPERATIONS = (
     "POST /v1/drawings/{key_id}/hide",
     "POST /v1/drawings/{key_id}/restore",
     "GET /v1/hidden",
+    "POST /v1/drawings/{key_id}/report",
+    "DELETE /v1/drawings/{key_id}/report",
+    "GET /v1/reported",
     "GET /v1/categories",
     "GET /v1/categories/{category}",
 )
 NOT_FUZZED = {
     "GET /v1/map": "answers 503 until the map is made",
+    "GET /v1/map/state": "takes nothing",
+    "GET /v1/state": "takes nothing",
     "GET /healthz": "takes nothing",
     "GET /readyz": "takes nothing",
     "GET /metrics": "takes nothing",

@@ -58,6 +58,14 @@ class Access:
                 403, "nothing can be changed here: the operator has set no GARABATO_TOKEN"
             )
 
+    def rights(self, request: Request) -> dict[str, bool]:
+        """What this client may do: `change` anything, `hide` drawings."""
+        try:
+            self.check_operator(request)
+        except ProblemError:
+            return {"change": False, "hide": self._settings.visitors_may_hide}
+        return {"change": True, "hide": True}
+
     def check_write(self, request: Request, *, visitors: bool = False) -> None:
         """Let pass who may change something now. Raises ProblemError 401, 403 or 429."""
         _check_origin(request)

@@ -13,7 +13,16 @@ from fastapi.openapi.utils import get_openapi
 import garabato
 from garabato.service import boot, problems, schemas
 from garabato.service.guard import Guard
-from garabato.service.routes import drawings, explore, hiding, operations, page, queries
+from garabato.service.routes import (
+    drawings,
+    explore,
+    hiding,
+    operations,
+    page,
+    queries,
+    reporting,
+    state,
+)
 from garabato.service.service import Service
 from garabato.service.settings import Settings
 from garabato.service.starter import ChooseSource
@@ -46,7 +55,7 @@ def create_app(settings: Settings, choose_source: ChooseSource) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
-    for router in (queries, drawings, hiding, explore, operations):
+    for router in (queries, drawings, hiding, reporting, explore, state, operations):
         app.include_router(router.router)
     app.include_router(page.make_router())
     problems.install(app)

@@ -46,6 +46,7 @@ def _boot(service: Service, choose_source: ChooseSource) -> None:
         _warm(gallery)
         service.set_gallery(gallery)
         service.metrics.hidden.set(len(service.hidden.key_ids))
+        service.metrics.reported.set(len(service.reports.key_ids))
         service.progress.finish()
         service.metrics.ready.set(1)
         _log.info("ready", extra={"gallery": gallery.uri, "n_drawings": len(gallery)})

@@ -34,6 +34,7 @@ class Metrics:
         self.ready = self._gauge("ready", "1 once queries are answered at full speed.")
         self.drawings = self._gauge("gallery_drawings", "Drawings in the gallery, as last counted.")
         self.hidden = self._gauge("hidden_drawings", "Drawings that are hidden.")
+        self.reported = self._gauge("reported_drawings", "Drawings an operator should look at.")
         self.batch_size = Histogram(
             "garabato_batch_size",
             "Drawings encoded together.",

@@ -22,6 +22,7 @@ from garabato.service.metrics import Metrics
 from garabato.service.portraits import Portraits
 from garabato.service.problems import ProblemError
 from garabato.service.progress import Progress
+from garabato.service.reports import Reports
 from garabato.service.settings import Settings
 from garabato.service.sketch_map import SketchMap
 from garabato.sources.starter import cache_folder
@@ -46,6 +47,7 @@ class Service:
         self._encoder: Encoder | None = None
         self._gallery: Gallery | None = None
         self._hidden: HiddenDrawings | None = None
+        self._reports: Reports | None = None
         self.batcher = Batcher(
             lambda: self.encoder,
             self.metrics,
@@ -65,7 +67,9 @@ class Service:
 
     def set_gallery(self, gallery: Gallery) -> None:
         """From now on drawings can be found."""
-        self._hidden = HiddenDrawings(state_folder(gallery.uri) / "hidden.json")
+        kept = state_folder(gallery.uri)
+        self._hidden = HiddenDrawings(kept / "hidden.json")
+        self._reports = Reports(kept / "reported.json")
         self._gallery = gallery
 
     @property
@@ -88,6 +92,13 @@ class Service:
         if self._hidden is None:
             raise self.progress.stage.to_problem()
         return self._hidden
+
+    @property
+    def reports(self) -> Reports:
+        """The drawings an operator should look at."""
+        if self._reports is None:
+            raise self.progress.stage.to_problem()
+        return self._reports
 
     @property
     def counted(self) -> Census:

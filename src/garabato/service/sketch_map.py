@@ -16,7 +16,7 @@ from garabato.errors import MissingExtraError
 from garabato.gallery.projection import Projection, check_extra
 from garabato.service import make_map
 from garabato.service.problems import ProblemError
-from garabato.service.progress import Progress
+from garabato.service.progress import READY, Progress, Stage
 
 if TYPE_CHECKING:
     from garabato.service.routes.page import Asset
@@ -58,6 +58,16 @@ class SketchMap:
                 asset = make_asset(orjson.dumps(document), "application/json")
                 self._sent = (state, asset)
             return self._sent[1]
+
+    def stage(self) -> Stage:
+        """How far the map is; it is begun where it was not. Blocks for a moment."""
+        try:
+            _ = self._service.counted
+            self._made()
+        except ProblemError as problem:
+            done, total = (problem.more.get(name) for name in ("done", "total"))
+            return Stage(problem.detail, done, total)
+        return READY
 
     def stop(self) -> None:
         """Make no map any more."""

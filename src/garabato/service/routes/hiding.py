@@ -15,7 +15,7 @@ from garabato.service.routes.shared import ANY, ServiceOf, answer, problems
 from garabato.service.schemas import Hide
 
 router = APIRouter(prefix="/v1", tags=["hiding"])
-_HIDE_BODY = {
+HIDE_BODY = {
     "requestBody": {
         "required": False,
         "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Hide"}}},
@@ -27,7 +27,7 @@ _HIDE_BODY = {
     "/drawings/{key_id}/hide",
     status_code=204,
     responses=problems(400, 404, 413, 415, 422, *WRITE),
-    openapi_extra=_HIDE_BODY,
+    openapi_extra=HIDE_BODY,
 )
 async def hide(key_id: KeyIdInPath, request: Request, service: ServiceOf) -> Response:
     """Take a drawing out of all results, from now on, until it is restored."""
@@ -40,6 +40,8 @@ async def hide(key_id: KeyIdInPath, request: Request, service: ServiceOf) -> Res
             service.stored_one(key_id)
             hidden.hide(key_id, given.reason)
             service.metrics.hidden.set(len(hidden.key_ids))
+            if service.reports.remove(key_id):
+                service.metrics.reported.set(len(service.reports.key_ids))
 
     await service.writing(do)
     return Response(status_code=204)

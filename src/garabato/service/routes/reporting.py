@@ -1,0 +1,91 @@
+"""Reporting drawings to the operator, which anybody may."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from garabato.service.bodies import read_json
+from garabato.service.documents import drawing_document
+from garabato.service.problems import ProblemError
+from garabato.service.routes.drawings import WRITE, KeyIdInPath
+from garabato.service.routes.hiding import HIDE_BODY
+from garabato.service.routes.shared import ANY, ServiceOf, answer, problems
+from garabato.service.schemas import Hide
+
+router = APIRouter(prefix="/v1", tags=["hiding"])
+
+
+class ReportedDrawing(BaseModel):
+    """A reported drawing: how often, when last, and the last reason given."""
+
+    key_id: str
+    n_reports: int
+    reported_at: str
+    reason: str | None = None
+    category: str | None = None
+    drawing: list[Any] | None = None
+
+
+class ReportedList(BaseModel):
+    """All reported drawings that are not hidden, those reported most often first."""
+
+    reported: list[ReportedDrawing]
+
+
+@router.post(
+    "/drawings/{key_id}/report",
+    status_code=204,
+    responses=problems(400, 404, 413, 415, 422, *WRITE),
+    openapi_extra=HIDE_BODY,
+)
+async def report(key_id: KeyIdInPath, request: Request, service: ServiceOf) -> Response:
+    """Tell the operator that a drawing should not be shown. It is shown until the operator hides
+    it. Needs no token."""
+    service.access.check_write(request, visitors=True)
+    reports = service.reports
+    given = await read_json(request, Hide, may_be_empty=True)
+
+    def do() -> None:
+        service.stored_one(key_id)
+        reports.report(key_id, given.reason)
+        service.metrics.reported.set(len(reports.key_ids))
+
+    await service.writing(do)
+    return Response(status_code=204)
+
+
+@router.delete("/drawings/{key_id}/report", status_code=204, responses=problems(404, 422, *WRITE))
+async def forget(key_id: KeyIdInPath, request: Request, service: ServiceOf) -> Response:
+    """Forget what was reported of a drawing, which stays as it is. For the operator."""
+    service.access.check_write(request)
+    reports = service.reports
+    if not await service.writing(reports.remove, key_id):
+        raise ProblemError(404, f"the drawing {key_id!r} is not reported")
+    service.metrics.reported.set(len(reports.key_ids))
+    return Response(status_code=204)
+
+
+@router.get("/reported", response_model=ReportedList, responses=problems(401, *ANY))
+async def list_reported(request: Request, service: ServiceOf) -> Response:
+    """All reported drawings that are not hidden, those reported most often first. For the
+    operator."""
+    service.access.check_operator(request)
+
+    def list_them() -> list[dict[str, Any]]:
+        hidden = service.hidden.key_ids
+        reported = [one for one in service.reports.all().values() if one.key_id not in hidden]
+        reported.sort(key=lambda one: -one.n_reports)
+        drawings = {d.key_id: d for d in service.gallery.get([one.key_id for one in reported])}
+        listed = []
+        for one in reported:
+            document = {k: v for k, v in asdict(one).items() if v is not None}
+            if one.key_id in drawings:
+                document |= drawing_document(drawings[one.key_id])
+            listed.append(document)
+        return listed
+
+    return answer({"reported": await service.searching(list_them)})

@@ -1,0 +1,54 @@
+"""/v1/state and /v1/map/state: for the page, which asks again and again, always 200."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel
+
+from garabato.service.progress import READY
+from garabato.service.routes.shared import ANY, ServiceOf, answer, problems
+
+router = APIRouter(prefix="/v1", tags=["operations"])
+
+
+class Progressing(BaseModel):
+    """How far something is; `done` and `total` where something is being built."""
+
+    ready: bool
+    status: str
+    done: int | None = None
+    total: int | None = None
+
+
+class May(BaseModel):
+    """What the one who asks may do: `change` is storing, deleting, and what operators do."""
+
+    change: bool
+    hide: bool
+
+
+class State(Progressing):
+    """`ready`: queries are answered. `counted`: what the gallery holds is known, too."""
+
+    counted: bool
+    may: May
+
+
+@router.get("/state", response_model=State, responses=problems(*ANY))
+async def state(request: Request, service: ServiceOf) -> Response:
+    """How far the service is, and what you may do here (with the token you give, if any)."""
+    ready, counted = service.progress, service.counting
+    stage = counted.stage if ready.is_ready else ready.stage
+    document = stage.to_dict() | {
+        "ready": ready.is_ready,
+        "counted": ready.is_ready and counted.is_ready,
+        "may": service.access.rights(request),
+    }
+    return answer(document)
+
+
+@router.get("/map/state", response_model=Progressing, responses=problems(*ANY))
+async def map_state(service: ServiceOf) -> Response:
+    """How far the map is, which is begun when it is asked about first."""
+    stage = await service.slowly(service.sketch_map.stage)
+    return answer(stage.to_dict() | {"ready": stage is READY})

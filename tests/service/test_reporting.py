@@ -1,0 +1,74 @@
+"""Visitors report drawings, which stay until an operator has looked at them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from running import Running
+
+from garabato.drawing import Drawing
+from garabato.service import reports
+from garabato.service.problems import ProblemError
+from garabato.service.reports import Reports
+from garabato.service.settings import Settings
+
+TOKEN = "0123456789abcdef"
+OPERATOR = {"headers": {"authorization": f"Bearer {TOKEN}"}}
+
+
+@pytest.fixture
+def public(make_gallery: Callable[[], str]) -> Iterator[Running]:
+    """A service for others, with a token."""
+    settings = Settings(gallery=make_gallery(), host="0.0.0.0", token=TOKEN, writes_per_minute=7)
+    with Running(settings) as running:
+        running.wait_until("/readyz")
+        yield running
+
+
+def test_a_report_is_counted_and_hides_nothing_until_the_operator_does(
+    public: Running, drawings: list[Drawing]
+) -> None:
+    bad, other = str(drawings[0].key_id), str(drawings[1].key_id)
+    assert public.post(f"/v1/drawings/{other}/report").status == 204, "without a body"
+    assert public.post(f"/v1/drawings/{bad}/report", {"reason": "rude"}).status == 204
+    assert public.post(f"/v1/drawings/{bad}/report", {}).status == 204
+    assert public.get(f"/v1/drawings/{bad}").status == 200
+    assert public.get("/v1/reported").status == 401
+    first, second = public.get("/v1/reported", **OPERATOR).json["reported"]
+    assert (first["key_id"], first["n_reports"], first["reason"]) == (bad, 2, "rude")
+    assert first["drawing"] == drawings[0].to_lists()
+    assert (second["key_id"], second["n_reports"]) == (other, 1)
+    assert b"garabato_reported_drawings 2.0" in public.get("/metrics").body
+    assert public.ask("DELETE", f"/v1/drawings/{other}/report").status == 401
+    assert public.ask("DELETE", f"/v1/drawings/{other}/report", **OPERATOR).status == 204
+    assert public.post(f"/v1/drawings/{bad}/hide", {}, **OPERATOR).status == 204
+    assert public.get("/v1/reported", **OPERATOR).json["reported"] == [], "both are settled"
+    assert public.get(f"/v1/drawings/{bad}").status == 404
+
+
+def test_reports_are_limited_as_all_changes_are(public: Running, drawings: list[Drawing]) -> None:
+    path = f"/v1/drawings/{drawings[0].key_id}/report"
+    answers = [public.post(path).status for _ in range(8)]
+    assert answers == [204] * 7 + [429]
+
+
+def test_only_what_is_there_can_be_reported(service: Running) -> None:
+    assert service.post("/v1/drawings/nonsense/report", {}).status == 404
+    assert service.ask("DELETE", "/v1/drawings/nonsense/report").status == 404
+
+
+def test_reports_stay_over_a_restart_and_are_not_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reports, "MAX_REPORTED", 2)
+    file = tmp_path / "reported.json"
+    for key_id in ("a", "b", "a"):
+        Reports(file).report(key_id, None)
+    kept = Reports(file)
+    assert [one.n_reports for one in kept.all().values()] == [2, 1]
+    with pytest.raises(ProblemError, match="try again later"):
+        kept.report("c", None)
+    kept.report("b", "why")
+    assert kept.all()["b"].reason == "why"

@@ -1,0 +1,89 @@
+"""What the page asks again and again: how far things are, and what one may do; always 200."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from running import Running
+
+from garabato.service.settings import Settings
+
+TOKEN = "0123456789abcdef"
+
+
+def test_a_service_that_gets_ready_tells_its_state_with_200(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    class NothingThereError(Exception):
+        message = "no drawings: none were given"
+
+    def choose(fetched: Path) -> object:
+        raise NothingThereError
+
+    with Running(Settings(), choose) as running:
+        state = running.wait_until("/v1/state").json
+        assert (state["ready"], state["counted"]) == (False, False)
+        while state["status"] == "loading the encoder":
+            state = running.wait_until("/v1/state").json
+        assert state["status"] == "no drawings: none were given"
+        assert running.get("/readyz").status == 503
+        on_map = running.get("/v1/map/state")
+        assert (on_map.status, on_map.json["ready"]) == (200, False)
+
+
+def test_ready_and_counted_are_told(service: Running) -> None:
+    assert service.get("/v1/state").json == {
+        "status": "ready",
+        "ready": True,
+        "counted": True,
+        "may": {"change": True, "hide": True},
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "given", "may"),
+    [
+        ({"token": TOKEN}, None, {"change": False, "hide": False}),
+        ({"token": TOKEN}, TOKEN, {"change": True, "hide": True}),
+        ({"token": TOKEN}, "wrong", {"change": False, "hide": False}),
+        ({"token": TOKEN, "visitors_may_hide": True}, None, {"change": False, "hide": True}),
+        ({"host": "0.0.0.0"}, None, {"change": False, "hide": False}),
+        ({}, None, {"change": True, "hide": True}),
+    ],
+)
+def test_what_one_may_do_is_told(
+    gallery_uri: str, more: dict[str, object], given: str | None, may: dict[str, bool]
+) -> None:
+    headers = {} if given is None else {"authorization": f"Bearer {given}"}
+    with Running(Settings(gallery=gallery_uri, **more)) as running:
+        assert running.wait_until("/healthz").status == 200
+        assert running.get("/v1/state", headers=headers).json["may"] == may
+
+
+def test_the_state_of_the_map_says_what_is_missing(
+    make_gallery: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with Running(Settings(gallery=make_gallery())) as running:
+        running.wait_until("/v1/categories")
+        answer = running.get("/v1/map/state")
+        assert answer.status == 200
+        assert not answer.json["ready"]
+        assert "pip install 'garabato[map]'" in answer.json["status"]
+
+
+def test_asking_for_the_state_of_the_map_has_it_made(make_gallery: Callable[[], str]) -> None:
+    pytest.importorskip("umap")
+    with Running(Settings(gallery=make_gallery())) as running:
+        running.wait_until("/v1/categories")
+        state = running.get("/v1/map/state").json
+        assert not state["ready"]
+        while not state["ready"]:
+            state = running.get("/v1/map/state").json
+            assert "cannot be made" not in state["status"]
+        assert running.get("/v1/map").status == 200
