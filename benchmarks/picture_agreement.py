@@ -209,7 +209,7 @@ def run(
         seen = [read_back(kind.write(drawing, context.work, rng)) for drawing in drawings]
         found = answers(encoder, seen)
         share = float((found == truth).mean()) / as_strokes
-        same = f"the answer of the strokes: {(found == from_strokes).mean():.1%}"
+        same = f"the answer of the strokes: {100 * (found == from_strokes).mean():.1f} %"
         note = f"{kind.note}; {same}" if kind.note else same
         rows.append(frame.Row(kind.name, "%", [share], kind.reach, at_least=True, note=note))
         shown.append(seen[:12])

@@ -11,6 +11,7 @@ import evaluate_memory
 import frame
 import fuzz_readers
 import gallery_kills
+import gallery_milvus
 import gallery_readers
 import gallery_search
 import inference
@@ -51,4 +52,5 @@ if __name__ == "__main__":
         serve_rude.BENCHMARK,
         page_latency.BENCHMARK,
         web_export.BENCHMARK,
+        gallery_milvus.benchmark(None),
     )
