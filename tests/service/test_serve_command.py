@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +48,48 @@ def test_it_serves_logs_json_and_ends_gracefully(
     assert (searched["status"], searched["method"]) == (200, "POST")
     assert {"time", "level", "took_ms", "bytes_out", "client"} <= set(searched)
     assert records[-1]["message"].startswith("Finished server process")
+
+
+def test_a_request_under_way_is_answered_before_it_ends(
+    make_gallery: Callable[[], str], tmp_path: Path
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = start(make_gallery(), port, tmp_path / "log")
+    try:
+        wait_until_ready(port, process)
+        body = json.dumps({"drawing": [[[0, 9, 30], [0, 9, 7]]], "key_id": "late"}).encode()
+        head = (
+            "POST /v1/drawings HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(body)}\r\nexpect: 100-continue\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as under_way:
+            under_way.sendall(head.encode())
+            assert under_way.recv(65_536).startswith(b"HTTP/1.1 100 ")  # it waits for the body
+            os.kill(process.pid, signal.SIGTERM)
+            wait_until_refused(port)
+            assert process.poll() is None, "it ended before the request was there"
+            under_way.sendall(body)
+            answer = b"".join(iter(lambda: under_way.recv(65_536), b""))
+        assert answer.startswith(b"HTTP/1.1 201 "), answer
+        assert answer.endswith(b'{"key_ids":["late"]}')
+        assert process.wait(60) in (0, -signal.SIGTERM)
+    finally:
+        process.kill()
+        process.wait()
+    assert '"message":"Finished server process' in (tmp_path / "log").read_text()
+
+
+def wait_until_refused(port: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
+        except ConnectionRefusedError:
+            return
+        time.sleep(0.02)
+    raise AssertionError("it still takes connections after SIGTERM")
 
 
 def test_a_wrong_gallery_is_told_before_anything_starts(tmp_path: Path) -> None:
