@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from page_server import START_S, PageServer
-from pens import draw, guess, wait_for_hits
+from pens import draw, guess, until, wait_for_hits
 from playwright.sync_api import Browser, expect
 from sketches import sketch, write_source
 
 
-def test_one_can_draw_while_the_starter_gallery_is_being_made(
+def test_one_can_draw_and_explore_while_the_starter_gallery_is_being_made(
     browser: Browser, tmp_path: Path
 ) -> None:
     source = write_source(tmp_path / "simplified", ("star", "stairs"), per_category=30, seed=0)
@@ -18,16 +18,25 @@ def test_one_can_draw_while_the_starter_gallery_is_being_made(
     server = PageServer(options, tmp_path / "log", XDG_CACHE_HOME=str(tmp_path / "cache"))
     server.start(wait_for=503)
     try:
-        page = browser.new_page()
-        page.set_default_timeout(1000 * START_S)
+        said: list[str] = []
+        page, explorer = browser.new_page(), browser.new_page()
+        for one in (page, explorer):
+            one.set_default_timeout(1000 * START_S)
+            one.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+            one.on("pageerror", lambda error: said.append(str(error)))
         page.goto(server.url)
         expect(page.locator("#readiness")).to_be_visible()
+        explorer.goto(f"{server.url}#/explore")
         expect(page.locator("#invitation")).to_contain_text("Draw something")
         draw(page, sketch("star", 940))
         expect(page.locator("#clear")).to_be_enabled()
         wait_for_hits(page)  # nobody has to draw again once it is ready
         expect(page.locator("#readiness")).to_be_hidden()
         assert guess(page) == "star"
+        until(page, "document.getElementById('category-names').options.length > 0")
+        expect(explorer.locator(".chart .waits")).to_be_hidden(timeout=1000 * START_S)
+        assert said == []
         page.close()
+        explorer.close()
     finally:
         server.stop()

@@ -3,8 +3,15 @@
 
 import {token} from "./token.js";
 
-/** What this page can do besides searching. */
-export const can = {add: true, hide: true, openFiles: true};
+/** What may be done here besides searching; what the server decides is false until it has said so. */
+export const can = {change: false, hide: false, report: true, openFiles: true};
+const listeners = new Set();
+
+/** `listener()` is called now and whenever `can` is another. */
+export function onCan(listener) {
+  listeners.add(listener);
+  listener();
+}
 
 /** Something the server (or the way to it) refused, in words for people. */
 class Problem extends Error {
@@ -14,12 +21,14 @@ class Problem extends Error {
   }
 }
 
-/** {ready} or {ready: false, done, total}: how far the gallery is. */
+/** {ready, counted, status, done, total}: how far the gallery is, and what it holds; sets `can`. */
 export async function readiness() {
-  const answer = await reach("readyz");
-  if (answer.ok) return {ready: true};
-  if (answer.status !== 503) throw await problemOf(answer);
-  return {ready: false, ...(await answer.json().catch(() => ({})))};
+  const {may, ...state} = await ask("v1/state");
+  if (may.change !== can.change || may.hide !== can.hide) {
+    Object.assign(can, may);
+    for (const listener of listeners) listener();
+  }
+  return state;
 }
 
 /** query: {drawing, k, where, predictions} -> {hits, predictions, unsure, took_ms}. */
@@ -47,6 +56,13 @@ export const remove = (keyId) => ask(`v1/drawings/${encodeURIComponent(keyId)}`,
 /** Take a drawing out of all results until an operator restores it. */
 export const hide = (keyId, reason) =>
   ask(`v1/drawings/${encodeURIComponent(keyId)}/hide`, {method: "POST", body: {reason}});
+/** Tell the operator of a drawing, which stays until they hide it. */
+export const report = (keyId, reason) =>
+  ask(`v1/drawings/${encodeURIComponent(keyId)}/report`, {method: "POST", body: {reason}});
+export const reported = async () => (await ask("v1/reported")).reported;
+/** Forget what was reported of a drawing. */
+export const forget = (keyId) =>
+  ask(`v1/drawings/${encodeURIComponent(keyId)}/report`, {method: "DELETE"});
 export const hidden = async () => (await ask("v1/hidden")).hidden;
 export const restore = (keyId) =>
   ask(`v1/drawings/${encodeURIComponent(keyId)}/restore`, {method: "POST"});
@@ -56,7 +72,9 @@ export const restore = (keyId) =>
 export const categories = once(() => ask("v1/categories"));
 export const category = (name) => ask(`v1/categories/${encodeURIComponent(name)}`);
 
-/** {n, categories, category, x, y, key_id}; a Problem of status 503 while it is computed. */
+/** {ready, status}: how far the map is, which is computed when it is asked about first. */
+export const mapState = () => ask("v1/map/state");
+/** {n, categories, category, x, y, key_id}; once it is ready. */
 export const map = once(() => ask("v1/map"));
 
 function once(load) {

@@ -9,14 +9,14 @@ import {drawings} from "./words.js";
 
 let visits = 0;
 
-export async function enterCategory(name, ready) {
+export async function enterCategory(name, counted) {
   const visit = ++visits;
   const view = byId("category");
   document.title = `${name}: garabato`;
   const title = element("h1", {id: "category-title"}, name);
   const size = element("p", {class: "quiet"}, "Looking through the drawings …");
   view.replaceChildren(element("header", {}, title, size));
-  await ready;
+  await counted;
   try {
     const about = await category(name);
     if (visit !== visits) return;

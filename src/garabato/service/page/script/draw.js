@@ -1,6 +1,6 @@
 // The view where one draws: the sheet, what it looks like, the drawings most like it.
 
-import {can, search} from "./api.js";
+import {can, onCan, search} from "./api.js";
 import {askToAdd} from "./adding.js";
 import {byId, motionIsWelcome} from "./dom.js";
 import {Filters} from "./filters.js";
@@ -46,7 +46,7 @@ export function setUpDrawing() {
   byId("replay").addEventListener("click", () => sheet.replay());
   byId("share").addEventListener("click", share);
   byId("add").addEventListener("click", () => askToAdd(sketch.lists(), best));
-  byId("add").hidden = !can.add;
+  onCan(() => (byId("add").hidden = !can.change));
   byId("open").hidden = !can.openFiles;
   byId("open").addEventListener("click", () => byId("file").click());
   if (can.openFiles) takeFiles(byId("file"), putOnSheet);

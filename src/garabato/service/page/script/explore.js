@@ -1,6 +1,6 @@
 // Explore: the map of the gallery with its list of categories.
 
-import {categories, map} from "./api.js";
+import {categories, map, mapState} from "./api.js";
 import {Chart} from "./chart.js";
 import {byId, element, svg} from "./dom.js";
 import {searchFrom} from "./draw.js";
@@ -15,9 +15,9 @@ const RETRY_MS = 3000;
 let view = null;
 
 /** Show the map; made with the first visit. */
-export async function enterExplore(ready) {
+export async function enterExplore(counted) {
   document.title = "Explore: garabato";
-  view ??= new Explore(byId("explore"), ready);
+  view ??= new Explore(byId("explore"), counted);
   view.enter();
 }
 
@@ -30,7 +30,7 @@ class Explore {
   #places = null;
   #dots = new Map();
 
-  constructor(section, ready) {
+  constructor(section, counted) {
     const below = element("canvas", {"aria-hidden": "true"});
     const over = element("canvas", {
       class: "over",
@@ -56,7 +56,7 @@ class Explore {
     new Peek(box, this.#chart, searchFrom);
     this.#search.addEventListener("input", () => this.#filter());
     this.#chart.addEventListener("colours", () => this.#colour());
-    this.#load(ready);
+    this.#load(counted);
   }
 
   enter() {
@@ -64,15 +64,19 @@ class Explore {
     if (this.#places) this.#chart.highlight(found.hits.map((hit) => hit.key_id));
   }
 
-  async #load(ready) {
-    await ready;
+  async #load(counted) {
+    await counted;
     try {
       if (!this.#dots.size) this.#listCategories(await categories());
-      this.#places = new Places(await map());
+      const {ready, status} = await mapState();
+      if (ready) this.#places = new Places(await map());
+      else this.#waits.lastChild.textContent = status;
     } catch (error) {
       this.#waits.lastChild.textContent = error.message;
+    }
+    if (!this.#places) {
       // it is being computed, or the server is away: either way, later
-      setTimeout(() => this.#load(ready), RETRY_MS);
+      setTimeout(() => this.#load(counted), RETRY_MS);
       return;
     }
     this.#waits.hidden = true;

@@ -1,6 +1,6 @@
 // A grid of drawings, each drawn as a vector, drawing itself while it is pointed at.
 
-import {can} from "./api.js";
+import {can, onCan} from "./api.js";
 import {element, icon} from "./dom.js";
 import {askToHide, onHidden} from "./hiding.js";
 import {isMine, removeMine} from "./mine.js";
@@ -12,12 +12,18 @@ export class Hits {
   #list;
   #pick;
   #cards = new Map();
+  #shown = [];
 
   /** `pick(hit)` is called for the one that is chosen. */
   constructor(list, pick) {
     this.#list = list;
     this.#pick = pick;
     onHidden((keyId) => this.drop(keyId));
+    onCan(() => {
+      const shown = this.#shown;
+      this.show([]);
+      this.show(shown);
+    });
   }
 
   /** Show these and no others, in this order; those that stay are not made anew. */
@@ -29,11 +35,13 @@ export class Hits {
       if (this.#list.children[i] !== card) this.#list.insertBefore(card, this.#list.children[i] ?? null);
     });
     this.#cards = cards;
+    this.#shown = hits;
   }
 
   drop(keyId) {
     this.#cards.get(keyId)?.remove();
     this.#cards.delete(keyId);
+    this.#shown = this.#shown.filter((hit) => hit.key_id !== keyId);
   }
 
   #card(hit) {
@@ -61,11 +69,11 @@ export class Hits {
     return element("li", {class: isMine(hit.key_id) ? "hit yours" : "hit", "data-key": hit.key_id}, look, line);
   }
 
-  /** What may be done with it: remove what is one's own, hide anything else. */
+  /** What may be done with it: remove what is one's own, hide or report anything else. */
   #act(hit, name) {
     const mine = isMine(hit.key_id);
-    if (!(mine ? can.add : can.hide)) return null;
-    const label = mine ? `Remove this ${name}, which you added` : `Hide or report this ${name}`;
+    if (!(mine ? can.change : can.hide || can.report)) return null;
+    const label = mine ? `Remove this ${name}, which you added` : `${can.hide ? "Hide" : "Report"} this ${name}`;
     const onclick = () => (mine ? removeMine(hit.key_id) : askToHide(hit));
     const attributes = {type: "button", class: "act", "aria-label": label, title: label, onclick};
     return element("button", attributes, icon(mine ? "close" : "hide"));

@@ -7,34 +7,35 @@ import {drawingIsReady, enterDrawing, offer, setUpDrawing} from "./draw.js";
 import {enterExplore} from "./explore.js";
 import {trouble} from "./notices.js";
 import {enterOperator} from "./operator.js";
-import {untilReady} from "./readiness.js";
+import {gettingReady} from "./readiness.js";
 import {follow} from "./routes.js";
 
 const RETRY_MS = 1500;
 
-for (const link of document.querySelectorAll("[data-view=operator]")) link.hidden = !can.hide;
+for (const link of document.querySelectorAll("[data-view=operator]")) link.hidden = !can.report;
 setUpDrawing();
-const ready = untilReady();
+const {ready, counted} = gettingReady();
 follow({
   draw: enterDrawing,
-  explore: () => enterExplore(ready),
-  category: ({argument}) => enterCategory(argument, ready),
-  operator: enterOperator,
+  explore: () => enterExplore(counted),
+  category: ({argument}) => enterCategory(argument, counted),
+  operator: () => enterOperator(ready),
 });
 await ready;
 drawingIsReady();
-const known = await whenCounted();
+await counted;
+const known = await whatThereIs();
 const names = new Set([...known.categories.map(({category}) => category), ...known.known]);
 byId("category-names").append(...[...names].map((value) => element("option", {value})));
 offer(known);
 
-/** What the gallery holds: known some time after the first answers where it is large. */
-async function whenCounted() {
+/** What the gallery holds; asked for until it is told. */
+async function whatThereIs() {
   for (;;) {
     try {
       return await categories();
     } catch (error) {
-      if (error.status !== 503) trouble(error.message);
+      trouble(error.message);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }

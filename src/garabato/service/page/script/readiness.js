@@ -1,4 +1,4 @@
-// While the gallery is being filled: how far it is, and the promise of it being ready.
+// While the gallery is being filled: how far it is, and the promises of it being ready.
 
 import {readiness} from "./api.js";
 import {byId, element} from "./dom.js";
@@ -6,17 +6,22 @@ import {count} from "./words.js";
 
 const EVERY_MS = 700;
 
-/** Resolves once questions are answered; until then shows how far things are. */
-export async function untilReady() {
+/** {ready, counted}: promises of questions being answered, and of it being known what the gallery
+ * holds, which takes longer where it is large. Shows how far things are. */
+export function gettingReady() {
   const box = byId("readiness");
   const bar = new Progress(box);
-  for (;;) {
-    const state = await readiness().catch((error) => ({ready: false, status: error.message}));
-    box.hidden = state.ready;
-    if (state.ready) return;
-    bar.show(state);
-    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+  let state = {};
+  async function until(what) {
+    while (!state[what]) {
+      state = await readiness().catch((error) => ({ready: false, status: error.message}));
+      box.hidden = state.ready;
+      if (!state.ready) bar.show(state);
+      if (!state[what]) await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    }
   }
+  const ready = until("ready");
+  return {ready, counted: ready.then(() => until("counted"))};
 }
 
 class Progress {

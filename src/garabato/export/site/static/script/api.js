@@ -1,8 +1,9 @@
 // The page without a server: the same functions as with one, answered by a worker beside the page.
 // A drawing is a list of strokes, each [[x, ...], [y, ...]].
 
-/** What this page can do besides searching. */
-export const can = {add: false, hide: false, openFiles: false};
+/** What may be done here besides searching: nothing, ever. */
+export const can = {change: false, hide: false, report: false, openFiles: false};
+export const onCan = (listener) => listener();
 
 /** Something that cannot be answered, in words for people. */
 class Problem extends Error {
@@ -30,11 +31,11 @@ worker.addEventListener("error", ({message}) => {
   waiting.clear();
 });
 
-/** {ready}: whether the recogniser and the gallery are here. */
+/** {ready, counted}: whether the recogniser and the gallery are here. */
 export async function readiness() {
   const soon = new Promise((resolve) => setTimeout(resolve, 100));
   await Promise.race([loaded, soon]);
-  return isReady ? {ready: true} : {ready: false, status: "The recogniser and the gallery are on their way."};
+  return {ready: isReady, counted: isReady, status: "The recogniser and the gallery are on their way."};
 }
 
 /** query: {drawing, k, where, predictions} -> {hits, predictions, unsure, took_ms}. */
@@ -51,15 +52,19 @@ export const some = (name, n) => ask("some", {name, n});
 export const categories = once(() => ask("categories"));
 export const category = (name) => ask("category", name);
 
+export const mapState = async () => ({ready: true});
 /** {n, categories, category, x, y, key_id}. */
 export const map = once(() => ask("map"));
 
 export const hidden = async () => [];
+export const reported = async () => [];
 export const strokesOf = refuse;
 export const add = refuse;
 export const remove = refuse;
 export const hide = refuse;
 export const restore = refuse;
+export const report = refuse;
+export const forget = refuse;
 
 async function refuse() {
   throw new Problem("This page has no server, so it only finds and names.");
