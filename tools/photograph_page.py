@@ -1,4 +1,4 @@
-"""Take README's pictures of the page: a drawing made with the mouse, by day and by night.
+"""Take README's pictures of the page: by day, by night, and on a phone with a finger.
 
     garabato serve --gallery my.gallery &
     python tools/photograph_page.py --source simplified
@@ -14,16 +14,27 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Mouse, Page, sync_playwright
 
 PICTURES = Path(__file__).resolve().parent.parent / "docs" / "pictures"
-#: Picture -> (colour scheme, category, line of its file).
-SHOTS = {"page.png": ("light", "owl", 4), "page_dark.png": ("dark", "snail", 37)}
-SIZE = {"width": 1240, "height": 780}
+DESK = {"viewport": {"width": 1240, "height": 780}}
+PHONE = {
+    "viewport": {"width": 390, "height": 844},
+    "device_scale_factor": 2,
+    "is_mobile": True,
+    "has_touch": True,
+}
+#: Picture -> (what it is seen on, colour scheme, category, line of its file).
+SHOTS: dict[str, tuple[dict[str, Any], str, str, int]] = {
+    "page.png": (DESK, "light", "owl", 4),
+    "page_dark.png": (DESK, "dark", "snail", 37),
+    "page_phone.png": (PHONE, "light", "flower", 0),
+}
 
 
 def main() -> None:
@@ -35,13 +46,15 @@ def main() -> None:
     browser_file = os.environ.get("GARABATO_CHROMIUM") or shutil.which("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_file)
-        for name, (scheme, category, line) in SHOTS.items():
+        for name, (device, scheme, category, line) in SHOTS.items():
             lines = (given.source / f"{category}.ndjson").read_text().splitlines()
-            page = browser.new_context(color_scheme=scheme, viewport=SIZE).new_page()
+            page = browser.new_context(color_scheme=scheme, **device).new_page()
             page.goto(given.url)
             page.wait_for_selector("#welcome .hit")
-            draw(page, json.loads(lines[line])["drawing"])
-            page.mouse.move(5, 5)
+            hand = Finger(page) if device is PHONE else page.mouse
+            draw(page, hand, json.loads(lines[line])["drawing"])
+            if device is DESK:
+                page.mouse.move(5, 5)
             page.wait_for_selector("#found[aria-busy=false] .hit")
             page.wait_for_timeout(2_000)  # lines that are still being drawn
             picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
@@ -53,7 +66,36 @@ def main() -> None:
         browser.close()
 
 
-def draw(page: Page, strokes: list[list[list[int]]]) -> None:
+class Finger:
+    """Moves as Playwright's mouse does; touches as the browser's own driver makes them."""
+
+    def __init__(self, page: Page) -> None:
+        self._session = page.context.new_cdp_session(page)
+        self._at: tuple[float, float] | None = None
+        self._is_down = False
+
+    def move(self, x: float, y: float) -> None:
+        """Be there; drawing, where it is down."""
+        self._at = (x, y)
+        if self._is_down:
+            self._touch("touchMove")
+
+    def down(self) -> None:
+        """Touch the sheet."""
+        self._is_down = True
+        self._touch("touchStart")
+
+    def up(self) -> None:
+        """Leave it."""
+        self._is_down, self._at = False, None
+        self._touch("touchEnd")
+
+    def _touch(self, kind: str) -> None:
+        points = [] if self._at is None else [{"x": self._at[0], "y": self._at[1]}]
+        self._session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+
+def draw(page: Page, hand: Mouse | Finger, strokes: list[list[list[int]]]) -> None:
     """Draw in the middle of the sheet, round as a hand does."""
     box = page.locator("#sheet").bounding_box()
     assert box is not None
@@ -63,11 +105,11 @@ def draw(page: Page, strokes: list[list[list[int]]]) -> None:
     middle = np.array([box["x"] + box["width"] / 2, box["y"] + box["height"] / 2])
     for stroke in points:
         places = (rounded(stroke) - (low + high) / 2) * scale + middle
-        page.mouse.move(*places[0])
-        page.mouse.down()
+        hand.move(*places[0].tolist())
+        hand.down()
         for place in places[1:]:
-            page.mouse.move(*place)
-        page.mouse.up()
+            hand.move(*place.tolist())
+        hand.up()
 
 
 def rounded(points: npt.NDArray[np.float64], n: int = 6) -> npt.NDArray[np.float64]:
