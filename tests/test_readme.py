@@ -13,6 +13,11 @@ import pytest
 from bucket_server import BucketServer, serving, simplified_file
 from sketches import SKETCH_CATEGORIES, make_drawings, write_source
 
+from garabato.categories import CATEGORIES
+from garabato.encoder import FILE_NAME, Encoder
+from garabato.models import create_model
+from garabato.training import load_preset
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 
@@ -86,6 +91,21 @@ def test_every_file_that_readme_links_to_is_there() -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
     assert links
     assert not [link for link in links if not (ROOT / link).exists()]
+
+
+def test_the_sizes_that_the_docs_give_are_those_of_the_networks(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "training.md").read_text()
+    told = re.findall(r"^\| `(\w+)` \|.*\| ([\d,]+) \| ([\d.]+) MB \|$", text, flags=re.MULTILINE)
+    assert [preset for preset, _, _ in told] == ["tiny", "skfast", "large"]
+    for preset, weights, megabytes in told:
+        config = load_preset(preset)
+        options = config.model_options | {"n_channels": config.render.n_channels}
+        size_px = config.render.size_px
+        model = create_model(config.model, n_categories=345, image_size_px=size_px, **options)
+        encoder = Encoder(model, spec=config.render, categories=list(CATEGORIES))
+        encoder.save(tmp_path / FILE_NAME)
+        assert f"{encoder.n_parameters:,}" == weights
+        assert f"{(tmp_path / FILE_NAME).stat().st_size / 1e6:.1f}" == megabytes
 
 
 def test_make_test_and_make_demo_are_what_the_makefile_has() -> None:
