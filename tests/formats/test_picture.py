@@ -4,6 +4,8 @@ import gzip
 import io
 import random
 import struct
+import subprocess
+import sys
 import warnings
 import zlib
 from pathlib import Path
@@ -248,6 +250,34 @@ def test_gigapixels_are_refused_by_the_header(tmp_path, size):
     path.write_bytes(_png(*size))
     with pytest.raises(FormatError, match="more than 64 million pixels"):
         list(read_drawings(path))
+
+
+_MEASURED = """
+import resource, sys
+from garabato.formats import read_drawings
+
+(drawing,) = read_drawings(sys.argv[1])
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB, but on macOS bytes
+print(peak // 1024 // (1024 if sys.platform == "darwin" else 1), *drawing.bitmap.shape)
+"""
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "I;16"])
+def test_a_picture_of_60_million_pixels_is_held_once(tmp_path, mode):
+    path = tmp_path / "cat.png"
+    page = np.full((6000, 10_000), 60_000 if mode == "I;16" else 230, np.uint16)
+    cv2.polylines(page, [np.array([[500, 500], [9500, 500], [9500, 5500]])], False, 40, 80)
+    if mode == "RGBA":
+        page = np.repeat(page.astype(np.uint8)[:, :, None], 4, axis=2)
+        page[:, :, 3] = 255
+        page[:100, :100, 3] = 0
+    Image.fromarray(page).save(path, compress_level=1)
+    assert path.stat().st_size < 2**21
+    command = [sys.executable, "-c", _MEASURED, str(path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    peak_mib, height, width = map(int, done.stdout.split())
+    assert peak_mib < 800
+    assert width / height == pytest.approx(9080 / 5080, rel=0.01)
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])

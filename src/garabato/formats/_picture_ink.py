@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import ByteArray
-
-Image = npt.NDArray[np.float32]  # (H, W) or (H, W, 3), 0..1
+from garabato.formats._picture_pixels import Image, Picture, reduced
 
 #: How bright red, green and blue are, as OpenCV has it (ITU-R BT.601).
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -46,11 +45,12 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
 
     `colours` (H, W, 3) uint8, `alpha` (H, W) uint8. None where nothing stands out.
     """
-    picture = _opaque(colours, alpha)
-    page = _reduced(picture, _PAGE_PX)
+    picture = Picture(colours, alpha)
+    page = picture.reduced(_PAGE_PX)
     ground = _ground(page)
     if _is_light_on_dark(page, ground):
-        picture, page, ground = 1 - picture, 1 - page, None if ground is None else 1 - ground
+        picture.is_negative = True
+        page, ground = 1 - page, None if ground is None else 1 - ground
     is_flat = ground is not None
     light = _light(page) if ground is None else ground[None, None]
     darkness = _darkness(page, _resized(light, page))
@@ -60,9 +60,9 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
     ink = _ink(darkness - level, on_page, is_flat)
     if ink is None:
         return None
-    rows, columns = _inked_part(ink, picture.shape[:2])
-    part = _reduced(picture[rows, columns], _INK_PX)
-    light, sheet = (_cut(whole, rows, columns, picture) for whole in (light, sheet))
+    rows, columns = _inked_part(ink, picture.shape)
+    part = picture.reduced(_INK_PX, rows, columns)
+    light, sheet = (_cut(whole, rows, columns, picture.shape) for whole in (light, sheet))
     darkness, on_part = _darkness(part, _resized(light, part)), _resized(sheet, part)
     if not is_flat:
         around = _median(darkness[on_part > 0.5])
@@ -74,39 +74,17 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
     return np.ascontiguousarray(np.rint(closer[rows, columns] * 255).astype(np.uint8))
 
 
-def _opaque(colours: ByteArray, alpha: ByteArray | None) -> Image:
-    """Colours 0..1, what is transparent laid on a ground that the rest stands out from."""
-    picture = colours.astype(np.float32) / np.float32(255)
-    if alpha is None or alpha.min() > 250:
-        return picture
-    seen = alpha.astype(np.float32)[:, :, None] / np.float32(255)
-    if seen.mean() > 0.5:  # a card with ink on it: its holes become card
-        ground = np.median(picture[alpha > 127], axis=0).astype(np.float32)
-    else:  # ink on nothing: whatever its colour, it is what is seen
-        picture, ground = np.zeros_like(picture), np.ones(3, np.float32)
-    return np.asarray(picture * seen + ground * (1 - seen), np.float32)
-
-
-def _reduced(picture: Image, longest_px: int) -> Image:
-    height, width = picture.shape[:2]
-    factor = longest_px / max(height, width)
-    if factor >= 1:
-        return picture
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
-
-
 def _resized(light: Image, picture: Image) -> Image:
     """`light` in the size of `picture`."""
     size = picture.shape[1], picture.shape[0]
     return np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _cut(light: Image, rows: slice, columns: slice, picture: Image) -> Image:
-    """The part of `light`, of any size, that lies on picture[rows, columns], generously."""
+def _cut(light: Image, rows: slice, columns: slice, shape: tuple[int, ...]) -> Image:
+    """The part of `light` that lies on [rows, columns] of a picture of `shape`, generously."""
     parts = []
     for axis, part in enumerate((rows, columns)):
-        factor = light.shape[axis] / picture.shape[axis]
+        factor = light.shape[axis] / shape[axis]
         first = int(part.start * factor)
         parts.append(slice(first, max(first + 1, int(np.ceil(part.stop * factor)))))
     return light[parts[0], parts[1]]
@@ -142,7 +120,7 @@ def _is_light_on_dark(page: Image, ground: npt.NDArray[np.float32] | None) -> bo
     grey = np.asarray(cv2.cvtColor(page, cv2.COLOR_RGB2GRAY), np.float32)
     if ground is not None:
         return bool(((grey - ground @ _LUMA) ** 3).mean() > 0)
-    grey = _reduced(grey, 2 * _LIGHT_PX)
+    grey = reduced(grey, 2 * _LIGHT_PX)
     around = cv2.medianBlur(np.rint(grey * 255).astype(np.uint8), 2 * _WINDOW_PX - 1)
     difference = grey - around.astype(np.float32) / 255
     return bool((difference**3).mean() > 0)
@@ -150,7 +128,7 @@ def _is_light_on_dark(page: Image, ground: npt.NDArray[np.float32] | None) -> bo
 
 def _light(page: Image) -> Image:
     """A page of many shades without its ink, reduced."""
-    small = cv2.medianBlur(_reduced(page, _LIGHT_PX), 3)
+    small = cv2.medianBlur(reduced(page, _LIGHT_PX), 3)
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_WINDOW_PX, _WINDOW_PX))
     closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, window, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(cv2.GaussianBlur(closed, (0, 0), _WINDOW_PX / 6), np.float32)

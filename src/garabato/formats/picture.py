@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
 
 from garabato.drawing import ByteArray, Drawing, DrawingBatch
 from garabato.errors import FormatError
@@ -22,6 +21,8 @@ MAX_BYTES = 64 * 2**20
 MAX_PIXELS = 64 * 10**6
 #: JPEG files are decoded at the smallest scale that leaves this many px on the longer side.
 _DECODED_PX = 2048
+#: Rows converted at a time: a picture of 64 million pixels is to be held once, not four times.
+_STRIP_ROWS = 256
 
 
 def looks_like(head: bytes) -> bool:
@@ -64,7 +65,8 @@ def _decode(source: Input) -> tuple[ByteArray, ByteArray | None]:
                         f"{width} x {height} pixels",
                     )
                 picture.draft(None, (_DECODED_PX, _DECODED_PX))
-                return _as_arrays(ImageOps.exif_transpose(picture))
+                ImageOps.exif_transpose(picture, in_place=True)
+                return _as_arrays(picture)
         except FormatError:
             raise
         except Exception as error:  # decoders let out whatever a damaged file makes them raise
@@ -78,11 +80,19 @@ def _as_arrays(picture: object) -> tuple[ByteArray, ByteArray | None]:
     from PIL import Image
 
     assert isinstance(picture, Image.Image)
-    if picture.mode.startswith(("I", "F")):  # more than 8 bits: stretched over what is used
-        values: npt.NDArray[np.float64] = np.nan_to_num(np.asarray(picture, np.float64))
-        low, high = values.min(), values.max()
-        grey = ((values - low) * (255 / (high - low) if high > low else 1)).astype(np.uint8)
-        return np.repeat(grey[:, :, None], 3, axis=2), None
+    width, height = picture.size
+    strips = [slice(top, top + _STRIP_ROWS) for top in range(0, height, _STRIP_ROWS)]
+    if picture.mode.startswith("I"):  # more than 8 bits: stretched over what is used
+        values = np.asarray(picture)
+        low, high = float(values.min()), float(values.max())
+        grey = np.empty((height, width), np.uint8)
+        for rows in strips:
+            grey[rows] = (values[rows] - low) * (255 / (high - low) if high > low else 1)
+        return np.broadcast_to(grey[:, :, None], (height, width, 3)), None
     has_alpha = "A" in picture.getbands() or "transparency" in picture.info
-    pixels = np.asarray(picture.convert("RGBA" if has_alpha else "RGB"))
+    mode = "RGBA" if has_alpha else "RGB"
+    pixels = np.empty((height, width, len(mode)), np.uint8)
+    for rows in strips:
+        strip = picture.crop((0, rows.start, width, min(rows.stop, height)))
+        pixels[rows] = np.asarray(strip.convert(mode))
     return pixels[:, :, :3], pixels[:, :, 3] if has_alpha else None

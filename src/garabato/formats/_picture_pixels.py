@@ -1,0 +1,81 @@
+"""A picture's colours as numbers, the part that is looked at, as closely as is asked.
+
+The picture itself stays bytes: as numbers a large one would fill a gigabyte, several times over.
+"""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import ByteArray
+
+Image = npt.NDArray[np.float32]  # (H, W) or (H, W, 3), 0..1
+
+#: Parts of more pixels are reduced, by a whole factor, while they become numbers.
+MAX_PIXELS = 16 * 10**6
+_TILE_PX = 512
+_EVERYTHING = slice(None)
+
+
+class Picture:
+    """Colours 0..1, what is transparent laid on a ground that the rest stands out from.
+
+    `is_negative` turns light and dark around.
+    """
+
+    def __init__(self, colours: ByteArray, alpha: ByteArray | None) -> None:
+        self.shape = colours.shape[:2]
+        self.is_negative = False
+        self._colours = colours
+        self._alpha = None if alpha is None or alpha.min() > 250 else alpha
+        self._ground: npt.NDArray[np.float32] | None = None
+        if self._alpha is not None and self._alpha.mean() > 127.5:
+            # a card with ink on it: its holes become card
+            seen = self._alpha > 127
+            ground = [np.median(colours[:, :, channel][seen]) for channel in range(3)]
+            self._ground = np.array(ground, np.float32) / np.float32(255)
+
+    def reduced(
+        self, longest_px: int, rows: slice = _EVERYTHING, columns: slice = _EVERYTHING
+    ) -> Image:
+        """(H, W, 3): the part at [rows, columns], its longer side `longest_px` at most."""
+        colours = self._colours[rows, columns]
+        alpha = None if self._alpha is None else self._alpha[rows, columns]
+        height, width = colours.shape[:2]
+        factor = max(1, math.ceil(math.sqrt(height * width / MAX_PIXELS)))
+        part = np.empty((math.ceil(height / factor), math.ceil(width / factor), 3), np.float32)
+        for top in range(0, len(part), _TILE_PX):
+            for left in range(0, part.shape[1], _TILE_PX):
+                there = part[top : top + _TILE_PX, left : left + _TILE_PX]
+                ys = slice(factor * top, factor * (top + _TILE_PX))
+                xs = slice(factor * left, factor * (left + _TILE_PX))
+                tile = self._opaque(colours[ys, xs], None if alpha is None else alpha[ys, xs])
+                if factor > 1:
+                    size = there.shape[1], there.shape[0]
+                    tile = np.asarray(cv2.resize(tile, size, interpolation=cv2.INTER_AREA))
+                there[:] = tile
+        return reduced(part, longest_px)
+
+    def _opaque(self, colours: ByteArray, alpha: ByteArray | None) -> Image:
+        picture = colours.astype(np.float32) / np.float32(255)
+        if alpha is not None:
+            seen = alpha.astype(np.float32)[:, :, None] / np.float32(255)
+            ground = self._ground
+            if ground is None:  # ink on nothing: whatever its colour, it is what is seen
+                picture, ground = np.zeros_like(picture), np.ones(3, np.float32)
+            picture = picture * seen + ground * (1 - seen)
+        return np.asarray(1 - picture if self.is_negative else picture, np.float32)
+
+
+def reduced(picture: Image, longest_px: int) -> Image:
+    """The same, the longer side `longest_px` at most."""
+    height, width = picture.shape[:2]
+    factor = longest_px / max(height, width)
+    if factor >= 1:
+        return picture
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
