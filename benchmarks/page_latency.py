@@ -112,6 +112,7 @@ def run(context: frame.Context) -> list[frame.Row]:
         browser = playwright.chromium.launch(executable_path=found)
         page = browser.new_page(viewport={"width": 1280, "height": 860})
         page.add_init_script(NOTE_ENDS)
+        page.route("**/v1/map/state", lambda route: route.fulfill(json={"ready": True}))
         page.route("**/v1/map", a_map)
         page.goto(f"http://127.0.0.1:{server.port}/")
         page.wait_for_selector("#welcome .hit")

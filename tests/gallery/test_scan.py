@@ -56,7 +56,8 @@ def test_the_scan_of_some_rows_finds_the_nearest_among_them(n_passing):
     rows = np.sort(rng.choice(5_000, n_passing, replace=False))
     query = stored[0].astype(np.float32)
     query /= np.linalg.norm(query)
-    found, scores = ResidentVectors(stored).nearest(query, 10, rows)
+    vectors = ResidentVectors(stored)
+    found, scores = vectors.nearest(query, 10, vectors.some(rows))
     assert set(found) <= set(rows)
     true = by_full_sort(stored, query.astype(np.float64), min(10, n_passing), rows)
     np.testing.assert_allclose(scores, true, atol=1e-6)
@@ -82,7 +83,7 @@ def test_several_threads_find_what_one_does(monkeypatch):
     query = stored[7].astype(np.float32)
     query /= np.linalg.norm(query)
     vectors = ResidentVectors(stored)
-    rows = np.arange(0, 3_000, 2)
+    rows = vectors.some(np.arange(0, 3_000, 2))
     alone = [vectors.nearest(query, 20), vectors.nearest(query, 20, rows)]
     monkeypatch.setattr(scan, "ROWS_PER_THREAD", 100)
     together = [vectors.nearest(query, 20), vectors.nearest(query, 20, rows)]
@@ -122,7 +123,7 @@ def test_rows_joined_again_and_again_leave_what_they_joined_as_it_was():
         (otherwise, [*pieces[:2], pieces[3]]),
     ):
         stored = np.concatenate(parts)
-        np.testing.assert_array_equal(vectors.stored, stored)
+        np.testing.assert_array_equal(vectors.as_given(), stored)
         query = stored[-1].astype(np.float32) / np.linalg.norm(stored[-1].astype(np.float32))
         found = ResidentVectors(stored).nearest(query, 10)[0]
         np.testing.assert_array_equal(vectors.nearest(query, 10)[0], found)

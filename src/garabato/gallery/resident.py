@@ -12,9 +12,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from garabato.drawing import FloatArray, IntArray
+from garabato.drawing import FloatArray
 from garabato.gallery.filters import Filter
-from garabato.gallery.scan import ResidentVectors
+from garabato.gallery.scan import ResidentVectors, Some
 
 #: What is held beside the embeddings.
 COLUMNS = ("key_id", "category", "country", "recognized", "timestamp", "tags", "strokes")
@@ -28,11 +28,11 @@ class Resident:
     row_ids: npt.NDArray[np.uint64]
     rows: pa.Table
     vectors: ResidentVectors
-    #: The rows that pass a filter, in order; remembered for those asked last, as long as these are.
-    passing: Callable[[Filter], IntArray] = field(init=False)
+    #: The rows that pass a filter; remembered for those asked last, as long as these are held.
+    passing: Callable[[Filter], Some] = field(init=False)
 
     def __post_init__(self) -> None:
-        remembered = lru_cache(maxsize=16)(partial(_passing, self.rows))
+        remembered = lru_cache(maxsize=16)(partial(_passing, self.rows, self.vectors))
         object.__setattr__(self, "passing", remembered)
 
     @property
@@ -42,12 +42,12 @@ class Resident:
 
     def search(self, query: FloatArray, k: int, condition: Filter) -> tuple[pa.Table, FloatArray]:
         """The k nearest rows that pass (COLUMNS), best first, and their cosine similarities."""
-        rows = None if condition.is_empty else self.passing(condition)
-        found, scores = self.vectors.nearest(query, k, rows)
+        some = None if condition.is_empty else self.passing(condition)
+        found, scores = self.vectors.nearest(query, k, some)
         return self.rows.take(pa.array(found)), scores
 
 
-def _passing(rows: pa.Table, condition: Filter) -> IntArray:
+def _passing(rows: pa.Table, vectors: ResidentVectors, condition: Filter) -> Some:
     mask = np.ones(rows.num_rows, bool)
     for column, values in (
         ("category", condition.categories),
@@ -70,7 +70,7 @@ def _passing(rows: pa.Table, condition: Filter) -> IntArray:
         mask &= _true(pc.greater_equal(rows["timestamp"], condition.after))
     if condition.before is not None:
         mask &= _true(pc.less(rows["timestamp"], condition.before))
-    return np.flatnonzero(mask)
+    return vectors.some(np.flatnonzero(mask))
 
 
 def _is_one_of(column: pa.ChunkedArray, values: Sequence[str]) -> npt.NDArray[np.bool_]:

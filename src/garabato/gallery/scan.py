@@ -1,12 +1,11 @@
-"""The exact nearest of many embeddings held in memory, found by looking at the first part of each.
+"""The exact nearest of many embeddings held in memory, found by looking at few of them.
 
-Embeddings are turned onto their principal axes, so that their first dimensions (the head) hold
-most of what tells them apart, and rounded to int8. A query is compared with all heads; how much
-the rest of a row can add to such a score is known (Cauchy-Schwarz: the length of its tail times
-that of the query's), and so is how far rounding can be off. So the rows that could be among the k
-nearest are known for certain: less than one in a hundred of trained embeddings. These are scored
-by all dimensions, and those still in question as stored (float16). The answer is that of an exact
-scan; a test holds it against one.
+Rows lie in blocks of such as are alike (`garabato.gallery.cells`), and most blocks cannot hold any
+of the k nearest. In the others, embeddings are turned onto their principal axes, so that their
+first dimensions (the head) hold most of what tells them apart, and rounded to int8. How much the
+rest of a row can add to a score by its head is known (Cauchy-Schwarz: the length of its tail times
+that of the query's), and so is how far rounding can be off. What is still in question is scored as
+stored (float16). The answer is that of an exact scan; a test holds it against one.
 """
 
 from __future__ import annotations
@@ -22,9 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import FloatArray, IntArray
+from garabato.gallery.cells import BLOCK, Blocks, Cells, angles
 
-#: Rows a core looks at in some fifteen milliseconds, bytes a row takes with what is held beside it
-#: (`garabato.gallery.resident`), and the share of the machine's memory a gallery may take.
+#: Rows a core looks at in some twenty milliseconds where no block can be left out, bytes a row
+#: takes with what is held beside it (`garabato.gallery.resident`), and the share of the machine's
+#: memory a gallery may take.
 ROWS_PER_CORE, BYTES_PER_ROW, MEMORY_SHARE = 4_000_000, 600, 0.25
 #: Rows a thread should have at least: below, starting threads costs more than it saves.
 ROWS_PER_THREAD = 250_000
@@ -35,10 +36,14 @@ _SAMPLE = 65_536
 _CODE_MAX = 127
 # Codes reach 127 and queries 4,000: a sum of 4,096 such products stays below 2^31.
 _QUERY_MAX = 4_000
+#: Blocks looked at first, at least.
+_FIRST = 64
 #: What float32 rounds, at most.
 _SLACK = 1e-5
 #: Rows converted at a time.
 _CHUNK = 8_192
+#: Stands for the places of all rows.
+_EVERY: IntArray = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +78,9 @@ def scannable_rows() -> int:
 
 
 class ResidentVectors:
-    """Embeddings (N, D), D at most 4,096, stored as float16, ready to be scanned.
+    """Embeddings (N, D), D at most 4,096, stored as float16, arranged to be searched.
+
+    All arrays are in the order of places: `rows` (N,) int32 says which row lies at each.
 
     Scores are cosine similarities: rows are compared by direction, whatever rounding did to their
     length. Immutable; `keep` and `joined` make new ones.
@@ -81,10 +88,20 @@ class ResidentVectors:
 
     _room: _Room | None = None
 
-    def __init__(self, stored: npt.NDArray[np.float16], axes: Axes | None = None) -> None:
+    def __init__(
+        self,
+        stored: npt.NDArray[np.float16],
+        axes: Axes | None = None,
+        cells: Cells | None = None,
+    ) -> None:
         self.axes = Axes.of(stored) if axes is None else axes
+        self.cells = Cells.of(stored) if cells is None else cells
         n, n_head = len(stored), self.axes.n_head
-        self.stored = stored
+        of_rows, to_centres = self.cells.place(stored)
+        order = np.lexsort((to_centres, of_rows))
+        self.blocks = Blocks.of(of_rows[order], to_centres[order])
+        self.rows = order.astype(np.int32)
+        self.stored = stored[order]
         self.inverse_lengths = np.empty(n, np.float32)
         self.heads = np.empty((n, n_head), np.int8)
         self.tails = np.empty((n, stored.shape[1] - n_head), np.int8)
@@ -95,7 +112,7 @@ class ResidentVectors:
         self.head_rounding = 0.0
         for first in range(0, n, _CHUNK):
             part = slice(first, first + _CHUNK)
-            exact = stored[part].astype(np.float32)
+            exact = self.stored[part].astype(np.float32)
             self.inverse_lengths[part] = 1 / np.maximum(np.linalg.norm(exact, axis=1), 1e-12)
             turned = (exact @ self.axes.matrix) * self.inverse_lengths[part][:, None]
             head, tail = turned[:, :n_head], turned[:, n_head:]
@@ -115,80 +132,76 @@ class ResidentVectors:
 
     def keep(self, rows: npt.NDArray[np.bool_]) -> ResidentVectors:
         """Those where `rows` (N,) is true."""
-        return self._made_of({name: getattr(self, name)[rows] for name in _ARRAYS})
+        places = np.flatnonzero(rows[self.rows])
+        made = self._made_of({name: getattr(self, name)[places] for name in _ARRAYS})
+        made.rows = (np.cumsum(rows) - 1)[made.rows].astype(np.int32)
+        made.blocks = self.blocks.some(places)
+        return made
 
     def joined(self, stored: npt.NDArray[np.float16]) -> ResidentVectors:
-        """These, then others (n, D); the axes are learned anew once there are twice as many."""
+        """These, then others (n, D); all is arranged anew once there are twice as many."""
         n = len(self) + len(stored)
-        if n > 2 * self.axes.n_learned_from and self.axes.n_learned_from < _SAMPLE:
-            return ResidentVectors(np.concatenate([self.stored, stored]))
-        other = ResidentVectors(stored, self.axes)
+        if n > 2 * self.axes.n_learned_from:
+            return ResidentVectors(np.concatenate([self.as_given(), stored]))
+        other = ResidentVectors(stored, self.axes, self.cells)
+        other.rows += np.int32(len(self))
         room = self._room
         if room is None or not room.fits(len(self), n):
             room = _Room(self, n + n // 2)
         made = self._made_of(room.put(other, n), room)
         made.head_rounding = max(self.head_rounding, other.head_rounding)
+        made.blocks = self.blocks.joined(other.blocks)
         return made
 
+    def as_given(self) -> npt.NDArray[np.float16]:
+        """The embeddings (N, D) in the order of their rows."""
+        given = np.empty_like(self.stored)
+        given[self.rows] = self.stored
+        return given
+
+    def some(self, rows: IntArray) -> Some:
+        """Some rows, to search among these alone."""
+        wanted = np.zeros(len(self), bool)
+        wanted[rows] = True
+        places = np.flatnonzero(wanted[self.rows])
+        return Some(places, self.blocks.some(places))
+
     def nearest(
-        self, query: FloatArray, k: int, rows: IntArray | None = None
+        self, query: FloatArray, k: int, some: Some | None = None
     ) -> tuple[IntArray, FloatArray]:
-        """The k nearest rows (of `rows` only, where given) and their cosine similarities.
+        """The k nearest rows (among `some` only, where given) and their cosine similarities.
 
         `query` (D,) float32 of length 1. Best first; equal ones in the order of their rows.
         """
-        n = len(self) if rows is None else len(rows)
-        if n == 0:
+        places, blocks = (_EVERY, self.blocks) if some is None else (some.places, some.blocks)
+        if len(blocks) == 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        found = self._candidates(_Asked(self, query), k, rows, n)
+        found = self._candidates(_Asked(self, query), k, places, blocks)
         exact = (self.stored[found].astype(np.float32) @ query) * self.inverse_lengths[found]
-        best = np.lexsort((found, -exact))[:k]
-        return found[best].astype(np.int64), exact[best]
+        rows = self.rows[found]
+        best = np.lexsort((rows, -exact))[:k]
+        return rows[best].astype(np.int64), exact[best]
 
-    def _candidates(self, asked: _Asked, k: int, rows: IntArray | None, n: int) -> IntArray:
-        """All rows that could be among the k nearest, and few others."""
+    def _candidates(self, asked: _Asked, k: int, places: IntArray, blocks: Blocks) -> IntArray:
+        """The places of all rows that could be among the k nearest, and few others."""
+        n = int(blocks.starts[-1])
         if k >= n:
-            return np.arange(n) if rows is None else rows
-        scores, bounds = self._bound_blocks(asked, rows, n)
-        # The best by their heads, scored by all dimensions: so good the k-th is at least.
-        n_first = min(len(scores), 2 * k)
-        first = np.argpartition(-scores, n_first - 1)[:n_first]
-        found, better = self._score_blocks(asked, np.sort(first), rows, -np.inf)
+            return places if len(places) else np.arange(n)
+        # Where the best are likely, scored by all dimensions: so good the k-th is at least.
+        first = blocks.likely(asked.to_centres, max(_FIRST, 2 * k))
+        found, better = self._score_blocks(asked, first, places, blocks, -np.inf)
         least = _kth_best(better - asked.off(self.rounding[found]), k)
-        promising = np.flatnonzero(bounds >= least - asked.head_off)
-        found, better = self._score_blocks(asked, promising, rows, least - asked.head_off)
+        promising = blocks.promising(asked.to_centres, least - _SLACK)
+        found, better = self._score_blocks(asked, promising, places, blocks, least - asked.head_off)
         off = asked.off(self.rounding[found])
         candidates: IntArray = found[better + off >= _kth_best(better - off, k)]
         return candidates
 
-    def _bound_blocks(
-        self, asked: _Asked, rows: IntArray | None, n: int
-    ) -> tuple[FloatArray, FloatArray]:
-        from garabato.gallery._scan import BLOCK, bound_blocks, bound_blocks_of
-
-        n_blocks = -(-n // BLOCK)
-        scores, bounds = np.empty(n_blocks, np.float32), np.empty(n_blocks, np.float32)
-
-        def bound(first: int, last: int) -> None:
-            part = slice(first * BLOCK, last * BLOCK)
-            steps, unit, weight = asked.steps, asked.unit, asked.weight
-            out = (scores[first:last], bounds[first:last])
-            if rows is None:
-                scales, lengths = self.head_scales[part], self.tail_lengths[part]
-                bound_blocks(self.heads[part], scales, lengths, steps, unit, weight, *out)
-            else:
-                scales, lengths = self.head_scales, self.tail_lengths
-                some = rows[part]
-                bound_blocks_of(some, self.heads, scales, lengths, steps, unit, weight, *out)
-
-        _in_threads(bound, n_blocks, ROWS_PER_THREAD // BLOCK)
-        return scores, bounds
-
     def _score_blocks(
-        self, asked: _Asked, blocks: IntArray, rows: IntArray | None, least: float
+        self, asked: _Asked, chosen: IntArray, places: IntArray, blocks: Blocks, least: float
     ) -> tuple[IntArray, FloatArray]:
-        """Rows in `blocks` whose bound is at least `least`, and their scores by int8."""
-        from garabato.gallery._scan import BLOCK, score_blocks
+        """Rows in the `chosen` of `blocks` that can reach `least`, and their scores by int8."""
+        from garabato.gallery._scan import score_blocks
 
         parts: dict[int, tuple[IntArray, FloatArray]] = {}
 
@@ -196,14 +209,13 @@ class ResidentVectors:
             found = np.empty((last - first) * BLOCK, np.int64)
             scores = np.empty((last - first) * BLOCK, np.float32)
             n_found = score_blocks(
-                blocks[first:last],
-                np.zeros(0, np.int64) if rows is None else rows,
+                *(chosen[first:last], blocks.starts, places),
                 *(self.heads, self.tails, self.head_scales, self.tail_scales, self.tail_lengths),
                 *(asked.steps, asked.unit, asked.weight, np.float32(least), found, scores),
             )
             parts[first] = found[:n_found], scores[:n_found]
 
-        _in_threads(score, len(blocks), ROWS_PER_THREAD // BLOCK)
+        _in_threads(score, len(chosen), ROWS_PER_THREAD // BLOCK)
         found, scores = zip(*(parts[first] for first in sorted(parts)), strict=True)
         return np.concatenate(found), np.concatenate(scores)
 
@@ -212,6 +224,14 @@ class ResidentVectors:
         made.__dict__.update(self.__dict__ | arrays)
         made._room = room
         return made
+
+
+@dataclass(frozen=True, eq=False)
+class Some:
+    """Some of the rows: their places, sorted, and the blocks that hold them."""
+
+    places: IntArray
+    blocks: Blocks
 
 
 class _Room:
@@ -247,7 +267,9 @@ class _Asked:
         self.steps = np.rint(turned / self.unit).astype(np.int16)
         self.weight = np.float32(np.linalg.norm(turned[n_head:]))
         self._rounding = float(np.linalg.norm(turned - self.steps * self.unit))
-        #: Bounds are too low by at most this.
+        #: Its angles to the cells' centres (C,).
+        self.to_centres = angles(vectors.cells.centres @ query)
+        #: Bounds by heads are too low by at most this.
         self.head_off = float(self.off(np.float32(vectors.head_rounding)))
 
     def off(self, of_rows: Any) -> Any:
@@ -259,7 +281,7 @@ class _Asked:
 
 
 _ARRAYS = (
-    *("stored", "inverse_lengths", "heads", "tails"),
+    *("rows", "stored", "inverse_lengths", "heads", "tails"),
     *("head_scales", "tail_scales", "tail_lengths", "rounding"),
 )
 

@@ -1,0 +1,135 @@
+"""Which rows can be near a query, known without looking at them.
+
+Embeddings fall into cells, each around a centre; a row's angle to its centre is known. A query
+whose angle to the centre is larger or smaller by d is at least d away from the row (the triangle
+inequality on the sphere). Rows lie sorted by cell and angle, and in blocks of such as are alike,
+so that a look at each block's least and largest angle tells which blocks matter: of trained
+embeddings one in a hundred at most.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import FloatArray, IntArray
+
+#: Rows in a block, at most.
+BLOCK = 32
+#: Cells at most, and rows that each is learned from.
+_MOST, _LEARNED_FROM = 1_024, 40
+_ROUNDS = 6
+#: What float32 can be off in an angle: near 0, cosines tell little about it.
+ANGLE_SLACK = 2e-3
+#: Rows looked at together.
+_CHUNK = 8_192
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """Their centres (C, D) float32, of length 1."""
+
+    centres: FloatArray
+
+    @classmethod
+    def of(cls, stored: npt.NDArray[np.float16]) -> Cells:
+        """About sqrt(N), learned from embeddings (N, D) by k-means on the sphere."""
+        n, dim = stored.shape
+        n_cells = min(_MOST, max(1, round(n**0.5)))
+        if n == 0:
+            return cls(np.eye(1, dim, dtype=np.float32))
+        rng = np.random.default_rng(0)
+        sample = rng.choice(n, min(n, _LEARNED_FROM * n_cells), replace=False)
+        rows = unit_rows(stored[np.sort(sample)])
+        centres = rows[rng.choice(len(rows), n_cells, replace=False)]
+        for _ in range(_ROUNDS):
+            nearest = np.argmax(rows @ centres.T, axis=1)
+            order = np.argsort(nearest, kind="stable")
+            taken, first = np.unique(nearest[order], return_index=True)
+            centres[taken] = unit_rows(np.add.reduceat(rows[order], first))
+        return cls(centres)
+
+    def place(self, stored: npt.NDArray[np.float16]) -> tuple[IntArray, FloatArray]:
+        """Of embeddings (N, D): the cells (N,) int64 and the angles (N,) to their centres."""
+        cells = np.empty(len(stored), np.int64)
+        cosines = np.empty(len(stored), np.float32)
+        for first in range(0, len(stored), _CHUNK):
+            part = slice(first, first + _CHUNK)
+            near = unit_rows(stored[part]) @ self.centres.T
+            cells[part] = near.argmax(axis=1)
+            cosines[part] = near.max(axis=1)
+        return cells, angles(cosines)
+
+
+@dataclass(frozen=True, eq=False)
+class Blocks:
+    """Places `starts[i]` to `starts[i + 1]` of sorted rows lie in one of `cells` (B,), at angles
+    from `low` to `high` (B,) float32 off its centre."""
+
+    starts: IntArray
+    cells: IntArray
+    low: FloatArray
+    high: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.cells)
+
+    @classmethod
+    def of(cls, cells: IntArray, angles: FloatArray) -> Blocks:
+        """Of rows (N,) that are sorted by cell and angle."""
+        n = len(cells)
+        is_first = np.ones(n, bool)
+        is_first[1:] = cells[1:] != cells[:-1]
+        firsts = np.flatnonzero(is_first)
+        within = np.arange(n) - np.repeat(firsts, np.diff(np.append(firsts, n)))
+        starts = np.flatnonzero(within % BLOCK == 0)
+        ends = np.append(starts[1:], n) if n else starts
+        return cls(
+            np.append(starts, n), cells[starts], angles[starts], angles[np.maximum(ends - 1, 0)]
+        )
+
+    def joined(self, other: Blocks) -> Blocks:
+        """These, then others whose places come behind."""
+        return Blocks(
+            np.concatenate([self.starts, other.starts[1:] + self.starts[-1]]),
+            np.concatenate([self.cells, other.cells]),
+            np.concatenate([self.low, other.low]),
+            np.concatenate([self.high, other.high]),
+        )
+
+    def some(self, places: IntArray) -> Blocks:
+        """Those that hold one of `places` (n,), which are sorted: their `starts` count in it."""
+        starts = np.searchsorted(places, self.starts)
+        held = np.diff(starts) > 0
+        kept = np.append(starts[:-1][held], len(places))
+        return Blocks(kept, self.cells[held], self.low[held], self.high[held])
+
+    def promising(self, to_centres: FloatArray, least: float) -> IntArray:
+        """The blocks in which a score can reach `least`, for a query at these angles (C,)."""
+        off = to_centres[self.cells]
+        gap = np.maximum(self.low - off, off - self.high)
+        reach = np.float32(np.arccos(min(1.0, max(-1.0, least))) + ANGLE_SLACK)
+        return np.flatnonzero(gap <= reach)
+
+    def likely(self, to_centres: FloatArray, n: int) -> IntArray:
+        """The `n` blocks that the nearest are most likely in, sorted."""
+        # A row lies at its angle in any direction: the mean over all of them.
+        expected = np.cos(to_centres)[self.cells] * (1 - self.low * self.high / 2)
+        if n >= len(self):
+            return np.arange(len(self))
+        return np.sort(np.argpartition(-expected, n - 1)[:n])
+
+
+def angles(cosines: FloatArray) -> FloatArray:
+    """The angles of cosines that rounding may have taken beyond 1."""
+    turned: FloatArray = np.arccos(np.clip(cosines, -1, 1))
+    return turned
+
+
+def unit_rows(rows: npt.NDArray[np.floating]) -> FloatArray:
+    """Rows (n, D) as float32, of length 1."""
+    exact = rows.astype(np.float32)
+    exact /= np.maximum(np.linalg.norm(exact, axis=1, keepdims=True), 1e-12)
+    return exact
