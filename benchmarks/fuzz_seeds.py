@@ -1,0 +1,101 @@
+"""Undamaged files of every format read, small ones: what fuzz_readers damages."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+from collections.abc import Iterator
+
+import frame
+import numpy as np
+
+from garabato.dataset.tfrecord.example import encode_example
+from garabato.dataset.tfrecord.framing import write_record
+from garabato.dataset.tfrecord.records import to_features
+from garabato.drawing import Drawing
+
+N_SEEDS = 12
+
+
+def make_seeds(context: frame.Context) -> Iterator[tuple[str, list[bytes]]]:
+    """Undamaged files of each format."""
+    from PIL import Image
+
+    from garabato.formats import read_drawings, write_drawings
+    from garabato.render import RenderSpec, render
+
+    files = sorted(context.source.glob("*.ndjson"))[:: max(1, 345 // N_SEEDS)]
+    drawings = [next(read_drawings(file)) for file in files]
+
+    def written(suffix: str, several: bool) -> list[bytes]:
+        path = context.work / f"seed.{suffix}"
+        contents = []
+        for i, drawing in enumerate(drawings):
+            write_drawings(path, drawings[i : i + 3] if several else [drawing])
+            contents.append(path.read_bytes())
+        return contents
+
+    def pictures(kind: str) -> list[bytes]:
+        contents = []
+        for drawing in drawings[:6]:
+            stream = io.BytesIO()
+            Image.fromarray(255 - render(drawing, RenderSpec(size_px=48))).save(stream, kind)
+            contents.append(stream.getvalue())
+        return contents
+
+    yield "ndjson", written("ndjson", several=True)
+    yield "raw", [raw_line(drawing.strokes) for drawing in drawings]
+    yield "bin", written("bin", several=True)
+    bitmaps = io.BytesIO()
+    np.save(bitmaps, np.zeros((2, 784), np.uint8) + 9)
+    yield "npy", [bitmaps.getvalue()]
+    yield "npz", written("npz", several=True) + [stored_npz(data) for data in written("npz", True)]
+    yield "svg", written("svg", several=False) + SVGS
+    yield "png", pictures("PNG")
+    yield "jpg", pictures("JPEG")
+    yield "webp", pictures("WEBP")
+    dots = Drawing(bitmap=np.eye(9, dtype=np.uint8) * 255, category="cat")
+    records = [example(drawing) for drawing in (*drawings, dots)]
+    yield "example", records
+    yield "tfrecord", [framed(*records[i : i + 3]) for i in range(len(drawings) - 2)]
+    yield "gz", [gzip.compress(data) for data in written("ndjson", True) + written("bin", True)]
+
+
+def raw_line(strokes: list[np.ndarray]) -> bytes:
+    """A drawing as raw ndjson: a device's coordinates, and times."""
+    raw = [
+        [(xs * 1.7 + 20.25).tolist(), (ys * 1.7 + 31.5).tolist(), list(range(len(xs)))]
+        for xs, ys in strokes
+    ]
+    return json.dumps({"word": "cat", "key_id": "7", "drawing": raw}).encode() + b"\n"
+
+
+def example(drawing: Drawing) -> bytes:
+    """A drawing as the tf.train.Example that an export writes; the picture is short for one."""
+    return encode_example(to_features(drawing.on_grid(), label=3, row=7, png=b"\x89PNG"))
+
+
+def framed(*records: bytes) -> bytes:
+    """A TFRecord file of these records, its checksums right."""
+    stream = io.BytesIO()
+    for record in records:
+        write_record(stream, record)
+    return stream.getvalue()
+
+
+def stored_npz(data: bytes) -> bytes:
+    """The same archive without compression, so that mutations reach the pickle."""
+    stream = io.BytesIO()
+    parts = np.load(io.BytesIO(data), allow_pickle=True)
+    np.savez(stream, **parts)
+    return stream.getvalue()
+
+
+SVGS = [
+    b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 99 99" width="50%">'
+    b'<g id="a" transform="rotate(10 5 5) skewX(3)" style="fill:none;stroke:#123">'
+    b'<path d="M1 1c1 2 3 4 5 6s3 3 9 9q1 2 3 4t9 9a1 2 3 0 1 4 5zl3 3"/><circle r="3" cx="9%"/>'
+    b'<rect x="1" y="2" width="5mm" height="6" rx="1"/></g><use href="#a" x="3"/>'
+    b'<polygon points="0,0 9,9 1,0"/><svg viewBox="0 0 1 1"><ellipse rx="1" ry="2"/></svg></svg>',
+]
