@@ -127,3 +127,29 @@ def test_rows_joined_again_and_again_leave_what_they_joined_as_it_was():
         query = stored[-1].astype(np.float32) / np.linalg.norm(stored[-1].astype(np.float32))
         found = ResidentVectors(stored).nearest(query, 10)[0]
         np.testing.assert_array_equal(vectors.nearest(query, 10)[0], found)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 2**31)), max_size=12), st.booleans())
+def test_after_any_changes_the_nearest_are_those_of_the_rows_that_are_left(changes, tight):
+    spread = 0.01 if tight else 1.0
+    stored = clustered(300, 24, seed=0, spread=spread)
+    vectors = ResidentVectors(stored)
+    for adds, seed in changes:
+        rng = np.random.default_rng(seed)
+        if adds:
+            more = clustered(int(rng.integers(1, 120)), 24, seed=seed, spread=spread)
+            stored, vectors = np.concatenate([stored, more]), vectors.joined(more)
+        else:
+            kept = rng.random(len(stored)) < 0.8
+            kept[0] = True
+            stored, vectors = stored[kept], vectors.keep(kept)
+    np.testing.assert_array_equal(vectors.as_given(), stored)
+    query = stored[-1].astype(np.float32) / np.linalg.norm(stored[-1].astype(np.float32))
+    some = np.arange(0, len(stored), 3)
+    for rows in (None, some):
+        among = None if rows is None else vectors.some(rows)
+        n = min(10, len(stored) if rows is None else len(rows))
+        _, scores = vectors.nearest(query, 10, among)
+        true = by_full_sort(stored, query.astype(np.float64), n, rows)
+        np.testing.assert_allclose(scores, true, atol=1e-6)
