@@ -47,7 +47,7 @@ def test_what_is_added_and_deleted_while_counting_is_counted(
         gallery.add([new])
         census.added([(str(new.key_id), Entry("spiral", None))])
         gallery.delete([gone])
-        census.deleted(gone)
+        census.deleted([gone])
 
     interrupted(add_and_delete)
     census.count(gallery)

@@ -63,9 +63,9 @@ class Census:
         """This service stored these."""
         self._change(dict(drawings))
 
-    def deleted(self, key_id: str) -> None:
-        """This service deleted it."""
-        self._change({key_id: None})
+    def deleted(self, key_ids: Iterable[str]) -> None:
+        """This service deleted these."""
+        self._change(dict.fromkeys(key_ids))
 
     def categories(self, hidden: Set[str]) -> dict[str, int]:
         """Drawings of each category that are not hidden, by name."""

@@ -81,8 +81,7 @@ async def delete_several(request: Request, service: ServiceOf) -> Response:
             found = gallery.scan(where=where)
             gone = [str(key_id) for piece in found for key_id in piece.drawings.key_ids]
             n_deleted = gallery.delete(where=where)
-        for key_id in gone:
-            service.census.deleted(key_id)
+        service.census.deleted(gone)
         service.metrics.drawings.set(service.census.n_in_gallery)
         return n_deleted
 
@@ -129,7 +128,7 @@ async def delete(key_id: KeyIdInPath, request: Request, service: ServiceOf) -> R
     def remove() -> None:
         if not service.gallery.delete([key_id]):
             raise ProblemError(404, f"there is no drawing with the key_id {key_id!r}")
-        service.census.deleted(key_id)
+        service.census.deleted([key_id])
         service.metrics.drawings.set(service.census.n_in_gallery)
 
     await service.writing(remove)
