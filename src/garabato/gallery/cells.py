@@ -99,12 +99,18 @@ class Blocks:
             np.concatenate([self.high, other.high]),
         )
 
-    def some(self, places: IntArray) -> Blocks:
+    def some(self, places: npt.NDArray[np.integer]) -> Blocks:
         """Those that hold one of `places` (n,), which are sorted: their `starts` count in it."""
-        starts = np.searchsorted(places, self.starts)
-        held = np.diff(starts) > 0
-        kept = np.append(starts[:-1][held], len(places))
-        return Blocks(kept, self.cells[held], self.low[held], self.high[held])
+        if len(places) > len(self):
+            starts = np.searchsorted(places, self.starts)
+            held = np.flatnonzero(np.diff(starts))
+            starts = starts[held]
+        else:
+            held, starts = np.unique(
+                np.searchsorted(self.starts, places, "right") - 1, return_index=True
+            )
+        starts = np.append(starts, len(places))
+        return Blocks(starts, self.cells[held], self.low[held], self.high[held])
 
     def promising(self, to_centres: FloatArray, least: float) -> IntArray:
         """The blocks in which a score can reach `least`, for a query at these angles (C,)."""

@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -43,7 +43,7 @@ _SLACK = 1e-5
 #: Rows converted at a time.
 _CHUNK = 8_192
 #: Stands for the places of all rows.
-_EVERY: IntArray = np.zeros(0, np.int64)
+_EVERY = np.zeros(0, np.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,11 +159,16 @@ class ResidentVectors:
         given[self.rows] = self.stored
         return given
 
-    def some(self, rows: IntArray) -> Some:
-        """Some rows, to search among these alone."""
-        wanted = np.zeros(len(self), bool)
-        wanted[rows] = True
-        places = np.flatnonzero(wanted[self.rows])
+    @cached_property
+    def _places(self) -> npt.NDArray[np.int32]:
+        """(N,): where each row lies."""
+        places = np.empty_like(self.rows)
+        places[self.rows] = np.arange(len(self), dtype=np.int32)
+        return places
+
+    def some(self, rows: npt.NDArray[np.bool_]) -> Some:
+        """Those where `rows` (N,) is true, to search among them alone."""
+        places = np.sort(self._places[np.flatnonzero(rows)])
         return Some(places, self.blocks.some(places))
 
     def nearest(
@@ -182,7 +187,9 @@ class ResidentVectors:
         best = np.lexsort((rows, -exact))[:k]
         return rows[best].astype(np.int64), exact[best]
 
-    def _candidates(self, asked: _Asked, k: int, places: IntArray, blocks: Blocks) -> IntArray:
+    def _candidates(
+        self, asked: _Asked, k: int, places: npt.NDArray[np.integer], blocks: Blocks
+    ) -> npt.NDArray[np.integer]:
         """The places of all rows that could be among the k nearest, and few others."""
         n = int(blocks.starts[-1])
         if k >= n:
@@ -198,7 +205,12 @@ class ResidentVectors:
         return candidates
 
     def _score_blocks(
-        self, asked: _Asked, chosen: IntArray, places: IntArray, blocks: Blocks, least: float
+        self,
+        asked: _Asked,
+        chosen: IntArray,
+        places: npt.NDArray[np.integer],
+        blocks: Blocks,
+        least: float,
     ) -> tuple[IntArray, FloatArray]:
         """Rows in the `chosen` of `blocks` that can reach `least`, and their scores by int8."""
         from garabato.gallery._scan import score_blocks
@@ -222,6 +234,7 @@ class ResidentVectors:
     def _made_of(self, arrays: dict[str, Any], room: _Room | None = None) -> ResidentVectors:
         made = object.__new__(ResidentVectors)
         made.__dict__.update(self.__dict__ | arrays)
+        made.__dict__.pop("_places", None)
         made._room = room
         return made
 
@@ -230,7 +243,7 @@ class ResidentVectors:
 class Some:
     """Some of the rows: their places, sorted, and the blocks that hold them."""
 
-    places: IntArray
+    places: npt.NDArray[np.integer]
     blocks: Blocks
 
 
