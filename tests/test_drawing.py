@@ -67,6 +67,7 @@ def test_normalising_aligns_to_the_top_left_and_keeps_the_aspect():
 def test_a_dot_is_moved_not_scaled():
     assert Drawing([[[70], [80]]]).normalised().to_lists() == [[[0], [0]]]
     assert Drawing().normalised().is_empty
+    assert Drawing([[[0, 1e-40], [0, 1e-38]]]).normalised().to_lists() == [[[0, 0], [0, 0]]]
 
 
 def test_drawings_on_the_grid_stay_the_very_same():

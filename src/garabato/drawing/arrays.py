@@ -17,6 +17,8 @@ BoolArray = npt.NDArray[np.bool_]
 
 #: Coordinates beyond this are refused: float32 holds whole numbers exactly up to here.
 MAX_COORDINATE = 2.0**24
+#: Coordinates nearer to 0 count as 0: scaled to 255, float32 could not hold what lies so close.
+LEAST_COORDINATE = 2.0**-60
 #: A drawing with more points than this is refused (real ones have some 50, raw ones some 500).
 MAX_POINTS = 200_000
 
@@ -50,6 +52,7 @@ def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray
         if len(column) and np.abs(column).max() > MAX_COORDINATE:
             raise DrawingError(f"stroke {number} has a coordinate beyond 2^24")
         if len(column):
+            column[np.abs(column) < LEAST_COORDINATE] = 0
             columns.append(column)
     starts = np.cumsum([0] + [len(column) for column in columns]).astype(np.int64)
     if not columns:
