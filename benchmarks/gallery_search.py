@@ -1,8 +1,9 @@
 """Search, add and size of a gallery on disk, beside plain faiss and LanceDB used naively.
 
 `python benchmarks/gallery_search.py` takes the real drawings; `--size 1000000` and `--size
-10000000` sets made from them (see vectors.py), with a results file of their own. faiss is asked
-where it is installed: pip install 'garabato[bench]'.
+10000000` sets made from them (see vectors.py), with a results file of their own; `--gallery FOLDER`
+keeps the gallery, and searches it as it is where there is one already. faiss is asked where it is
+installed: pip install 'garabato[bench]'.
 """
 
 from __future__ import annotations
@@ -36,16 +37,26 @@ GOALS: dict[int | None, tuple[float, float | None, float | None]] = {
 }
 
 
-def run(context: frame.Context, size: int | None) -> list[frame.Row]:
-    """All rows for one size; None: the real drawings."""
+def run(context: frame.Context, size: int | None, kept: Path | None) -> list[frame.Row]:
+    """All rows for one size; None: the real drawings. `kept`: a gallery filled before, or to be."""
     drawings = vectors.load(context.source)
     n, goals = size or len(drawings), GOALS.get(size, (0.95, None, None))
     queries = vectors.queries(drawings, N_QUERIES)
     filters = [_keeping(drawings, seed) for seed in range(N_QUERIES)]
     truth = Truth(drawings, queries, filters)
-    say(f"adding {n:,}")
     uri = context.work / "g"
-    rows = [*_fill(uri, drawings, n, truth, goals[0])]
+    is_filled = kept is not None and kept.exists()
+    if kept is not None:
+        kept.mkdir(parents=True, exist_ok=True)
+        uri.symlink_to(kept.resolve())
+    if is_filled:
+        say(f"looking at {n:,}")
+        for number, (_, embeddings) in enumerate(drawings.chunks(n)):
+            truth.look_at(embeddings, number * vectors.CHUNK)
+        rows = [frame.Row("drawings", "", [n], note="added in an earlier run")]
+    else:
+        say(f"adding {n:,}")
+        rows = [*_fill(uri, drawings, n, truth, goals[0])]
     asked = context.work / "asked.json"
     asked.write_text(json.dumps({"filters": filters}))
     np.save(context.work / "queries.npy", queries)
@@ -250,6 +261,7 @@ def _add_a_few(uri: Path, drawings: vectors.Drawings, n: int) -> Iterator[frame.
         (hit,) = gallery.search(embeddings[-1], k=1)
         seconds.append(time.perf_counter() - started)
         assert hit.score > 1 - SAME
+        gallery.delete(batch.key_ids)  # a gallery that is kept stays as it is
     yield frame.Row(
         f"add 1,000 to {n:,}, durable and found", "s", seconds, 2,
         note="from the call to the first hit, in a process that holds all in memory",
@@ -349,8 +361,8 @@ def say(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
-def benchmark(size: int | None = None) -> frame.Benchmark:
-    """Of the real drawings, or of a set of `size` made from them."""
+def benchmark(size: int | None = None, kept: Path | None = None) -> frame.Benchmark:
+    """Of the real drawings, or of a set of `size` made from them, in a gallery that is `kept`."""
     name, command = "gallery_search", "gallery_search.py"
     data = "every drawing of the source, embedded by the encoder that ships"
     if size is not None:
@@ -360,7 +372,7 @@ def benchmark(size: int | None = None) -> frame.Benchmark:
         name,
         f"{data}; {N_QUERIES} queries, made likewise, one at a time",
         "faiss and LanceDB by themselves",
-        partial(run, size=size),
+        partial(run, size=size, kept=kept),
         quick=False,
         command=command,
     )
@@ -370,9 +382,11 @@ if __name__ == "__main__":
     if "--search" in sys.argv:
         search(Path(sys.argv[-1]))
     else:
-        given: int | None = None
-        if "--size" in sys.argv:
-            place = sys.argv.index("--size")
-            given = int(sys.argv[place + 1])
+        given: dict[str, str] = {}
+        for option in {"--size", "--gallery"} & set(sys.argv):
+            place = sys.argv.index(option)
+            given[option] = sys.argv[place + 1]
             del sys.argv[place : place + 2]
-        frame.main(benchmark(given))
+        size = int(given["--size"]) if "--size" in given else None
+        kept = Path(given["--gallery"]) if "--gallery" in given else None
+        frame.main(benchmark(size, kept))
