@@ -222,8 +222,10 @@ def test_absurd_numbers_are_refused(tmp_path):
     far = '<path d="M0 0L1e308 1e308" transform="matrix(1e9 0 1e9 1e9 0 0)"/>'
     assert "NaN or infinite" in _problem(_file(tmp_path, far))
     assert "NaN or infinite" in _problem(_file(tmp_path, '<path d="M0 0h1e999"/>'))
-    near = '<path d="M0 0h1e-40"/>'
-    assert "a number is too large or too small (overflow" in _problem(_file(tmp_path, near))
+
+
+def test_points_that_are_one_to_float32_are_a_dot(tmp_path):
+    assert _strokes(tmp_path, '<path d="M0 0h1e-40"/>') == [[[0, 0], [0, 0]]]
 
 
 @pytest.mark.parametrize(
