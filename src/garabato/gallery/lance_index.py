@@ -22,7 +22,10 @@ from garabato.gallery.filters import Filter, to_sql
 from garabato.gallery.resident import COLUMNS
 
 #: A filter that so few rows pass is answered by scanning these, which is exact.
-SCAN_PASSING = 20_000
+SCAN_PASSING = 250_000
+#: Cells that a filtered search should find open, at least: where a filter is of categories, whole
+#: cells are shut.
+LEAST_OPEN = 8
 #: Rows not indexed yet, as a share of all, beyond which they are added to the index.
 MAX_UNINDEXED = 0.1
 #: Growth since the index was built beyond which its cells have become too few.
@@ -144,9 +147,10 @@ def search_on_disk(
     if settings is None or n_passing <= SCAN_PASSING:
         query = query.bypass_vector_index()
     else:
-        # Cells hold fewer rows that pass: look at as many more as the filter is narrow.
-        share = min(1.0, n_passing / settings.n_rows)
-        n_probes = min(settings.n_cells, math.ceil(settings.n_probes / math.sqrt(share)))
+        n_probes = settings.n_probes
+        if sql is not None:
+            share = min(1.0, n_passing / settings.n_rows)
+            n_probes = min(settings.n_cells, math.ceil(max(n_probes, LEAST_OPEN) / share))
         query = query.minimum_nprobes(n_probes).maximum_nprobes(0).refine_factor(settings.refine)
     rows = query.to_arrow()
     scores = 1 - rows["_distance"].to_numpy()
