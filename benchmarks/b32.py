@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import frame
-from standard_sets import measured
+from standard_sets import codes_and_sureness, measured
 
 MINUTES = 15
 
@@ -14,18 +14,11 @@ def run(context: frame.Context) -> list[frame.Row]:
     prepare = ["--categories", "all", "--train", "1000", "--test", "50", "--seed", "0"]
     train = ["--preset", "skfast", "--minutes", str(MINUTES)]
     found = measured("b32", source, prepare, train)
-    unsure, lost = found["unsure"], found["map"] - found["map_128_bit"]
-    promised = (
-        f"the probability was chosen for {100 * unsure['chosen_for']:.0f} % on drawings kept out"
-    )
     return [
         frame.Row("B32 test top-1", "%", [found["top1"]], 0.93, at_least=True),
         frame.Row("B32 mAP, test against test", "", [found["map"]], 0.88, at_least=True),
         frame.Row("B32 mAP, test against the training gallery", "", [found["map_gallery"]]),
-        frame.Row("B32 mAP lost by 128-bit codes", "", [lost], 0.03),
-        frame.Row("B32 expected calibration error", "", [found["ece"]], 0.03),
-        frame.Row("B32 answered, not unsure", "%", [unsure["coverage"]]),
-        frame.Row("B32 right of the answered", "%", [unsure["precision"]], note=promised),
+        *codes_and_sureness("B32", [found]),
         frame.Row("B32 training", "min", [found["minutes"]]),
     ]
 

@@ -23,6 +23,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from garabato.machine import n_cores, processor
+
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
 DEFAULT_SOURCE = ROOT.parent / "shared" / "quickdraw" / "simplified"
@@ -75,16 +77,10 @@ class Benchmark:
 
 def machine() -> dict[str, Any]:
     """What the figures depend on."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        named = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = named[0].partition(":")[2].strip() if named else model
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
-        "cpu": model,
-        "cores": cores,
+        "cpu": processor(),
+        "cores": n_cores(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "load_before": load,

@@ -18,7 +18,7 @@ from functools import partial
 import frame
 import numpy as np
 import vectors
-from gallery_search import N_QUERIES, K, Truth, encoder, say
+from gallery_search import N_QUERIES, Truth, encoder, say, timed_searches
 
 sys.path.insert(0, str(frame.ROOT / "tests"))
 
@@ -75,14 +75,7 @@ def measured(uri: str, drawings: vectors.Drawings, truth: Truth) -> Iterator[fra
     took_s = time.perf_counter() - started
     yield frame.Row("compact", "s", [took_s], note="written out, indexed, segments merged")
     say("searching")
-    times_ms, found = [], []
-    for query in truth.queries[:20]:
-        gallery.search(query, k=K)
-    for query in truth.queries:
-        started = time.perf_counter()
-        hits = gallery.search(query, k=K)
-        times_ms.append(1000 * (time.perf_counter() - started))
-        found.append([int(hit.key_id) for hit in hits])
+    times_ms, found = timed_searches(gallery, truth.queries, [None] * len(truth.queries))
     yield frame.Row("a search, k = 10, median", "ms", times_ms, note=gallery.info().mode)
     yield frame.Row("a search, 99 of 100", "ms", [float(np.quantile(times_ms, 0.99))])
     yield frame.Row("recall@10", "", [truth.recall(found)])

@@ -13,7 +13,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -232,19 +232,27 @@ def search(work: Path) -> None:
     gallery.warm()
     seen: dict[str, Any] = {"warm_s": time.perf_counter() - started}
     for name, wheres in (("plain", [None] * len(queries)), ("filtered", filters)):
-        times_ms, found = [], []
-        for query in queries[:20]:
-            gallery.search(query, k=K)
-        for query, where in zip(queries, wheres, strict=True):
-            started = time.perf_counter()
-            hits = gallery.search(query, k=K, where=where and {"category": where})
-            times_ms.append(1000 * (time.perf_counter() - started))
-            found.append([int(hit.key_id) for hit in hits])
+        times_ms, found = timed_searches(gallery, queries, wheres)
         seen[name] = {"times_ms": times_ms, "found": found}
     seen["mode"] = gallery.info().mode
     seen["held_bytes"] = gallery.info().bytes_in_memory or 0
     seen["peak_gib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     (work / "seen.json").write_text(json.dumps(seen))
+
+
+def timed_searches(
+    gallery: Any, queries: np.ndarray, wheres: Sequence[list[str] | None]
+) -> tuple[list[float], list[list[int]]]:
+    """Each query's time and the keys it found, among the categories of its filter (None: all)."""
+    for query in queries[:20]:
+        gallery.search(query, k=K)
+    times_ms, found = [], []
+    for query, where in zip(queries, wheres, strict=True):
+        started = time.perf_counter()
+        hits = gallery.search(query, k=K, where=where and {"category": where})
+        times_ms.append(1000 * (time.perf_counter() - started))
+        found.append([int(hit.key_id) for hit in hits])
+    return times_ms, found
 
 
 def _add_a_few(uri: Path, drawings: vectors.Drawings, n: int) -> Iterator[frame.Row]:

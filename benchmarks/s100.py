@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import frame
-from standard_sets import RUNS, garabato
+from standard_sets import RUNS, codes_and_sureness, garabato
 
 SEEDS = (0, 1, 2)
 
@@ -24,9 +24,6 @@ def run(context: frame.Context) -> list[frame.Row]:
     def over_seeds(name: str, per: float = 1) -> list[float]:
         return [result[name] / per for result in results]
 
-    lost = [result["map"] - result["map_128_bit"] for result in results]
-    unsure = [result["unsure"] for result in results]
-    wanted = f"{100 * unsure[0]['chosen_for']:.0f} %"
     return [
         frame.Row(
             "S100 test top-1",
@@ -52,15 +49,7 @@ def run(context: frame.Context) -> list[frame.Row]:
             reach=0.78,
             at_least=True,
         ),
-        frame.Row("S100 mAP lost by 128-bit codes", "", lost, reach=0.03),
-        frame.Row("S100 expected calibration error", "", over_seeds("ece"), reach=0.03),
-        frame.Row("S100 answered, not unsure", "%", [one["coverage"] for one in unsure]),
-        frame.Row(
-            "S100 right of the answered",
-            "%",
-            [one["precision"] for one in unsure],
-            note=f"the probability was chosen for {wanted} on drawings kept out",
-        ),
+        *codes_and_sureness("S100", results),
         frame.Row("S100 training", "min", over_seeds("train_seconds", 60), reach=10.2),
         frame.Row("S100 whole demo", "min", over_seeds("seconds", 60), reach=15),
         frame.Row(

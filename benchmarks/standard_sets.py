@@ -34,6 +34,33 @@ def measured(name: str, source: Path, prepare: list[str], train: list[str]) -> d
     return found | {"minutes": minutes}
 
 
+def codes_and_sureness(name: str, evaluations: list[dict[str, Any]]) -> list[frame.Row]:
+    """What the binary codes lose and how far the probabilities can be trusted, a sample each."""
+    unsure = [found["unsure"] for found in evaluations]
+    return [
+        frame.Row(
+            f"{name} mAP lost by 128-bit codes",
+            "",
+            [found["map"] - found["map_128_bit"] for found in evaluations],
+            reach=0.03,
+        ),
+        frame.Row(
+            f"{name} expected calibration error",
+            "",
+            [found["ece"] for found in evaluations],
+            reach=0.03,
+        ),
+        frame.Row(f"{name} answered, not unsure", "%", [one["coverage"] for one in unsure]),
+        frame.Row(
+            f"{name} right of the answered",
+            "%",
+            [one["precision"] for one in unsure],
+            note=f"the probability was chosen for {100 * unsure[0]['chosen_for']:.0f} % on "
+            "drawings kept out",
+        ),
+    ]
+
+
 def garabato(*arguments: object) -> None:
     """Run a command; what it prints is for the terminal."""
     subprocess.run([frame.GARABATO, *map(str, arguments)], check=True)

@@ -20,6 +20,7 @@ SOURCE = ROOT / "src" / "garabato"
 ROOMS = (
     "errors",
     "atomic",
+    "machine",
     "drawing",
     "categories",
     "trace",

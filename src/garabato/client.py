@@ -5,7 +5,6 @@ Loads no PyTorch: programs that only ask a server start fast.
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from os import PathLike
@@ -193,12 +192,10 @@ def _new(drawing: Drawing, tags: Sequence[str]) -> dict[str, Any]:
 
 def _picture(drawing: Drawing) -> bytes:
     """A bitmap as a PNG file, black on white."""
-    from PIL import Image
+    from garabato.sheets import encode_png
 
     assert drawing.bitmap is not None
-    file = io.BytesIO()
-    Image.fromarray(255 - drawing.bitmap).save(file, "PNG")
-    return file.getvalue()
+    return encode_png(255 - drawing.bitmap)
 
 
 def _error(status: int, body: bytes) -> ServiceError:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import shlex
 import tempfile
 import time
@@ -25,6 +23,7 @@ from garabato.errors import InputError, storage_errors
 from garabato.evaluation.euclidean import mean_average_precision_by_distance
 from garabato.evaluation.published import SEED_RESULTS, PublishedResult
 from garabato.evaluation.run_record import read_run
+from garabato.machine import n_cores, processor
 from garabato.render import render_batch
 from garabato.training import TrainConfig, load_preset, train
 from garabato.training.loop import CHECKPOINT_NAME
@@ -255,13 +254,7 @@ def _machine(device: str) -> str:
         import torch
 
         return torch.cuda.get_device_name(device)
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        named = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        name = named[0].partition(":")[2].strip() if named else name
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores"
+    return f"{processor()}, {n_cores()} cores"
 
 
 def _command(

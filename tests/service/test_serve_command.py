@@ -14,7 +14,7 @@ from pathlib import Path
 
 import urllib3
 from click.testing import CliRunner
-from test_survives_kill import start, wait_until_ready
+from test_survives_kill import serving
 
 from garabato.cli import main
 
@@ -22,12 +22,7 @@ from garabato.cli import main
 def test_it_serves_logs_json_and_ends_gracefully(
     make_gallery: Callable[[], str], tmp_path: Path
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = start(make_gallery(), port, tmp_path / "log")
-    try:
-        wait_until_ready(port, process)
+    with serving(make_gallery(), tmp_path / "log") as (process, port):
         body = json.dumps({"drawing": [[[0, 9], [0, 9]]]})
         answer = urllib3.request(
             "POST",
@@ -38,9 +33,6 @@ def test_it_serves_logs_json_and_ends_gracefully(
         assert answer.status == 200
         os.kill(process.pid, signal.SIGTERM)
         assert process.wait(60) in (0, -signal.SIGTERM)
-    finally:
-        process.kill()
-        process.wait()
     first, *lines = (tmp_path / "log").read_text().splitlines()
     assert f"http://127.0.0.1:{port}/" in first
     records = [json.loads(line) for line in lines]
@@ -53,12 +45,7 @@ def test_it_serves_logs_json_and_ends_gracefully(
 def test_a_request_under_way_is_answered_before_it_ends(
     make_gallery: Callable[[], str], tmp_path: Path
 ) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    process = start(make_gallery(), port, tmp_path / "log")
-    try:
-        wait_until_ready(port, process)
+    with serving(make_gallery(), tmp_path / "log") as (process, port):
         body = json.dumps({"drawing": [[[0, 9, 30], [0, 9, 7]]], "key_id": "late"}).encode()
         head = (
             "POST /v1/drawings HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
@@ -75,9 +62,6 @@ def test_a_request_under_way_is_answered_before_it_ends(
         assert answer.startswith(b"HTTP/1.1 201 "), answer
         assert answer.endswith(b'{"key_ids":["late"]}')
         assert process.wait(60) in (0, -signal.SIGTERM)
-    finally:
-        process.kill()
-        process.wait()
     assert '"message":"Finished server process' in (tmp_path / "log").read_text()
 
 

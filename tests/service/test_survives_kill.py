@@ -11,7 +11,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import urllib3
@@ -27,13 +28,8 @@ def test_everything_acknowledged_is_there_after_kill_9(
     make_gallery: Callable[[], str], tmp_path: Path
 ) -> None:
     uri = make_gallery()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     acknowledged: dict[str, list] = {}
-    process = start(uri, port, tmp_path / "log")
-    try:
-        wait_until_ready(port, process)
+    with serving(uri, tmp_path / "log") as (process, port):
         numbers = itertools.count()
 
         def write() -> None:
@@ -60,20 +56,28 @@ def test_everything_acknowledged_is_there_after_kill_9(
         os.kill(process.pid, signal.SIGKILL)
         for writer in writers:
             writer.join(60)
-    finally:
-        process.kill()
-        process.wait()
     assert len(acknowledged) >= ACKNOWLEDGED_BEFORE_KILL
     gallery = open_gallery(uri, must_exist=True)
     stored = {drawing.key_id: drawing.to_lists() for drawing in gallery.get(list(acknowledged))}
     assert stored == acknowledged
 
 
-def start(uri: str, port: int, log: Path) -> subprocess.Popen:
+@contextmanager
+def serving(uri: str, log: Path) -> Iterator[tuple[subprocess.Popen, int]]:
+    """A service of its own that is ready, and its port; killed in the end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     command = [sys.executable, "-m", "garabato", "serve", "--gallery", uri, "--port", str(port)]
     environment = os.environ | {"GARABATO_WRITES_PER_MINUTE": "1000000"}
     with open(log, "wb") as file:
-        return subprocess.Popen(command, env=environment, stderr=file)
+        process = subprocess.Popen(command, env=environment, stderr=file)
+    try:
+        wait_until_ready(port, process)
+        yield process, port
+    finally:
+        process.kill()
+        process.wait()
 
 
 def wait_until_ready(port: int, process: subprocess.Popen) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from garabato.drawing import ByteArray, IntArray
 from garabato.errors import InputError
 from garabato.evaluation._hamming import count_by_distance
+from garabato.machine import n_cores
 
 
 def mean_average_precision_of_codes(
@@ -52,7 +52,7 @@ def mean_average_precision_of_codes(
         n_relevant = counts[1].sum()
         return float((counts[1][found] * precision).sum() / n_relevant) if n_relevant else np.nan
 
-    with ThreadPoolExecutor(_n_cores()) as threads:
+    with ThreadPoolExecutor(n_cores()) as threads:
         found = np.fromiter(threads.map(average_precision, range(len(queries))), np.float64)
     known = found[~np.isnan(found)]
     return float(known.mean()) if len(known) else float("nan")
@@ -68,9 +68,3 @@ def _as_words(codes: ByteArray, labels: IntArray, name: str) -> npt.NDArray[np.u
     if len(codes) != len(labels):
         raise InputError(f"there are {len(codes)} {name} codes but {len(labels)} labels")
     return np.ascontiguousarray(codes).view(np.uint64)
-
-
-def _n_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

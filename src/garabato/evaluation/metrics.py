@@ -9,7 +9,6 @@ a tied category counts as ranked before the right one.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from garabato.drawing import FloatArray, IntArray
 from garabato.errors import InputError
 from garabato.evaluation.similarity import check_embeddings, similarities
+from garabato.machine import n_cores
 
 DoubleArray = npt.NDArray[np.float64]
 
@@ -117,7 +117,7 @@ def ranking_metrics(
             scores.sort()
             figures[:, query] = _figures_of_one_ranking(np.sort(relevant), scores, k)
 
-    with ThreadPoolExecutor(_n_cores()) as threads:
+    with ThreadPoolExecutor(n_cores()) as threads:
         for first, scores in similarities(query_embeddings, gallery_embeddings, chunk):
             queries = range(first, first + len(scores))
             for _ in threads.map(rank, queries, scores):
@@ -260,9 +260,3 @@ def _members_by_label(labels: IntArray) -> dict[int, IntArray]:
 def _mean_of_known(values: DoubleArray) -> float:
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")
-
-
-def _n_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

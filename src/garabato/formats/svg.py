@@ -51,7 +51,6 @@ def read(source: Input) -> Iterator[DrawingBatch]:
     try:
         with np.errstate(all="ignore"):
             drawing = Drawing(walk.strokes())
-        with np.errstate(over="raise", invalid="raise"):
             if drawing.on_grid() is not drawing:
                 drawing = drawing.simplified()
     except TooManyPointsError:

@@ -152,12 +152,49 @@ class HiddenList(BaseModel):
     hidden: list[HiddenDrawing]
 
 
+class ReportedDrawing(BaseModel):
+    """A reported drawing: how often, when last, and the last reason given."""
+
+    key_id: str
+    n_reports: int
+    reported_at: str
+    reason: str | None = None
+    category: str | None = None
+    drawing: list[Any] | None = None
+
+
+class ReportedList(BaseModel):
+    """All reported drawings that are not hidden, those reported most often first."""
+
+    reported: list[ReportedDrawing]
+
+
 class Ready(BaseModel):
     """How far the service is; `done` and `total` where it is building something."""
 
     status: str
     done: int | None = None
     total: int | None = None
+
+
+class Progressing(Ready):
+    """The same of the service or of the map; `ready`: it is there."""
+
+    ready: bool
+
+
+class May(BaseModel):
+    """What the one who asks may do: `change` is storing, deleting, and what operators do."""
+
+    change: bool
+    hide: bool
+
+
+class State(Progressing):
+    """`ready`: queries are answered. `counted`: what the gallery holds is known, too."""
+
+    counted: bool
+    may: May
 
 
 class ProblemDocument(BaseModel):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -9,10 +11,13 @@ from fastapi import APIRouter, Request, Response
 from garabato.service.answers import HiddenList
 from garabato.service.bodies import read_json
 from garabato.service.documents import drawing_document
+from garabato.service.hidden import Hidden
 from garabato.service.problems import ProblemError
+from garabato.service.reports import Reported
 from garabato.service.routes.drawings import WRITE, KeyIdInPath
 from garabato.service.routes.shared import ANY, ServiceOf, answer, problems
 from garabato.service.schemas import Hide
+from garabato.service.service import Service
 
 router = APIRouter(prefix="/v1", tags=["hiding"])
 HIDE_BODY = {
@@ -64,16 +69,18 @@ async def list_hidden(request: Request, service: ServiceOf) -> Response:
     service.access.check_operator(request)
 
     def list_them() -> list[dict[str, Any]]:
-        hidden = list(service.hidden.all().values())[::-1]
-        drawings = {d.key_id: d for d in service.gallery.get([h.key_id for h in hidden])}
-        listed = []
-        for entry in hidden:
-            document: dict[str, Any] = {"key_id": entry.key_id, "hidden_at": entry.hidden_at}
-            if entry.reason is not None:
-                document["reason"] = entry.reason
-            if entry.key_id in drawings:
-                document |= drawing_document(drawings[entry.key_id])
-            listed.append(document)
-        return listed
+        return with_drawings(service, list(service.hidden.all().values())[::-1])
 
     return answer({"hidden": await service.searching(list_them)})
+
+
+def with_drawings(service: Service, entries: Sequence[Hidden | Reported]) -> list[dict[str, Any]]:
+    """Each entry's fields that say something, and its drawing where it is still stored."""
+    drawings = {d.key_id: d for d in service.gallery.get([entry.key_id for entry in entries])}
+    documents = []
+    for entry in entries:
+        document = {name: value for name, value in asdict(entry).items() if value is not None}
+        if entry.key_id in drawings:
+            document |= drawing_document(drawings[entry.key_id])
+        documents.append(document)
+    return documents

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
 
+from garabato.service.answers import ReportedList
 from garabato.service.bodies import read_json
-from garabato.service.documents import drawing_document
 from garabato.service.problems import ProblemError
 from garabato.service.routes.drawings import WRITE, KeyIdInPath
-from garabato.service.routes.hiding import HIDE_BODY
+from garabato.service.routes.hiding import HIDE_BODY, with_drawings
 from garabato.service.routes.shared import ANY, ServiceOf, answer, problems
 from garabato.service.schemas import Hide
 
 router = APIRouter(prefix="/v1", tags=["hiding"])
-
-
-class ReportedDrawing(BaseModel):
-    """A reported drawing: how often, when last, and the last reason given."""
-
-    key_id: str
-    n_reports: int
-    reported_at: str
-    reason: str | None = None
-    category: str | None = None
-    drawing: list[Any] | None = None
-
-
-class ReportedList(BaseModel):
-    """All reported drawings that are not hidden, those reported most often first."""
-
-    reported: list[ReportedDrawing]
 
 
 @router.post(
@@ -79,13 +60,6 @@ async def list_reported(request: Request, service: ServiceOf) -> Response:
         hidden = service.hidden.key_ids
         reported = [one for one in service.reports.all().values() if one.key_id not in hidden]
         reported.sort(key=lambda one: -one.n_reports)
-        drawings = {d.key_id: d for d in service.gallery.get([one.key_id for one in reported])}
-        listed = []
-        for one in reported:
-            document = {k: v for k, v in asdict(one).items() if v is not None}
-            if one.key_id in drawings:
-                document |= drawing_document(drawings[one.key_id])
-            listed.append(document)
-        return listed
+        return with_drawings(service, reported)
 
     return answer({"reported": await service.searching(list_them)})

@@ -3,35 +3,12 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from pydantic import BaseModel
 
+from garabato.service.answers import Progressing, State
 from garabato.service.progress import READY
 from garabato.service.routes.shared import ANY, ServiceOf, answer, problems
 
 router = APIRouter(prefix="/v1", tags=["operations"])
-
-
-class Progressing(BaseModel):
-    """How far something is; `done` and `total` where something is being built."""
-
-    ready: bool
-    status: str
-    done: int | None = None
-    total: int | None = None
-
-
-class May(BaseModel):
-    """What the one who asks may do: `change` is storing, deleting, and what operators do."""
-
-    change: bool
-    hide: bool
-
-
-class State(Progressing):
-    """`ready`: queries are answered. `counted`: what the gallery holds is known, too."""
-
-    counted: bool
-    may: May
 
 
 @router.get("/state", response_model=State, responses=problems(*ANY))
