@@ -83,6 +83,14 @@ ARMS = {
         {"model_options": {"mirror": False}},
     ),
     "no-focus": Arm("embedding = features", {"model_options": {"focus": 0.0}}),
+    "arcface": Arm("loss: ArcFace", {"loss": "arcface"}),
+    "supcon": Arm("loss: softmax and SupCon, on the embeddings", {"loss": "supcon"}),
+    "proxy-anchor": Arm("loss: proxy-anchor", {"loss": "proxy-anchor"}),
+    "mixup": Arm("mixup, Beta(0.2, 0.2)", {"mixup": 0.2}),
+    "taught": Arm(
+        "taught by three networks: the arms preset, mild and wider",
+        {"teachers": ("preset", "mild", "wider"), "label_smoothing": 0.0},
+    ),
 }
 
 
@@ -135,6 +143,10 @@ def config(arm: Arm, seed: int) -> TrainConfig:
     changes = dict(arm.changes)
     for part in {"render", "augment"} & set(changes):
         changes[part] = replace(getattr(short, part), **changes[part])
+    if "teachers" in changes:  # arms of the same seed, trained on the same drawings before
+        changes["teachers"] = tuple(
+            str(FOLDER / f"{teacher}-seed{seed}") for teacher in changes["teachers"]
+        )
     if "model_options" in changes:
         changes["model_options"] = short.model_options | changes["model_options"]
     return replace(short, **changes)

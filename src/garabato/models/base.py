@@ -48,6 +48,11 @@ class Model(nn.Module):
         mean_image = torch.zeros(image_size_px, image_size_px) if subtract_mean else None
         self.register_buffer("mean_image", mean_image)
 
+    @property
+    def logit_scale(self) -> Tensor | None:
+        """What the logits are cosines times of (a scalar); None where they aren't cosines."""
+        return None
+
     def forward_features(self, images: Tensor) -> Tensor:
         """(N, K, S, S) -> features (N, D)."""
         raise NotImplementedError

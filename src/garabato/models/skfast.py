@@ -62,6 +62,10 @@ class SkFast(Model):
         self.log_scale = nn.Parameter(torch.tensor(16.0).log())
         self.focus = focus
 
+    @property
+    def logit_scale(self) -> Tensor:
+        return self.log_scale.exp()
+
     def forward_features(self, images: Tensor) -> Tensor:
         maps: Tensor = self.stages(self.stem(images))  # (N, W, S / 16, S / 16)
         pooled = maps.mean(dim=(2, 3)) + maps.amax(dim=(2, 3))  # (N, W)
@@ -69,7 +73,7 @@ class SkFast(Model):
 
     def forward_head(self, features: Tensor) -> Tensor:
         cosines = F.linear(features, F.normalize(self.directions, dim=1))  # (N, C)
-        return cosines * self.log_scale.exp()
+        return cosines * self.logit_scale
 
     def forward_embedding(self, features: Tensor, logits: Tensor) -> Tensor:
         expected = (_SHARPEN * logits).softmax(dim=1) @ F.normalize(

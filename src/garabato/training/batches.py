@@ -11,16 +11,21 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.augment import AugmentSpec, render_augmented
-from garabato.drawing import ByteArray, DrawingBatch, IntArray
+from garabato.drawing import ByteArray, DrawingBatch, FloatArray, IntArray
 from garabato.render import RenderSpec, render_batch
+from garabato.training.teachers import Teachers
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """`images` (B, *RenderSpec.image_shape) uint8, ink 255; `labels` (B,) int64."""
+    """`images` (B, *RenderSpec.image_shape) uint8, ink 255; `labels` (B,) int64.
+
+    `taught`: the teachers' probabilities (B, C) float32, where there are teachers.
+    """
 
     images: ByteArray
     labels: IntArray
+    taught: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +46,7 @@ class TrainingBatches:
     seed: int
     worker: int = 0
     n_workers: int = 1
+    teachers: Teachers | None = None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -53,15 +59,20 @@ class TrainingBatches:
         order, keys = self._epoch(epoch)
         rows = order[position * self.batch_size : (position + 1) * self.batch_size]
         rows = rows[self.worker :: self.n_workers]
-        spec = replace(self.render, size_px=size_px)
         drawings = self.drawings.take(rows)
-        if spec.style == "seed" and self.augment == AugmentSpec.none():
-            images = render_batch(drawings, spec)
-        else:
-            images = render_augmented(
+
+        def render(spec: RenderSpec) -> ByteArray:
+            if spec.style == "seed" and self.augment == AugmentSpec.none():
+                return render_batch(drawings, spec)
+            return render_augmented(
                 drawings, spec, self.augment, keys[rows], has_order=self.has_order
             )
-        return Batch(images, self.labels[rows])
+
+        return Batch(
+            render(replace(self.render, size_px=size_px)),
+            self.labels[rows],
+            self.teachers.answers(render) if self.teachers else None,
+        )
 
     def _epoch(self, epoch: int) -> tuple[IntArray, npt.NDArray[np.uint32]]:
         random = np.random.default_rng([self.seed, epoch])

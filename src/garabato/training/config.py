@@ -7,11 +7,12 @@ import tomllib
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from garabato.augment import AugmentSpec
 from garabato.errors import TrainingError
 from garabato.render import RenderSpec
+from garabato.training.losses import LossName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,15 @@ class TrainConfig:
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: float = 0.05
     label_smoothing: float = 0.1
+    # "softmax"; or one that shapes distances: see losses.py.
+    loss: LossName = "softmax"
+    # Images are blended in pairs, and so are their labels, by a share from Beta(mixup, mixup)
+    # (Zhang et al. 2018); 0: not at all. With "softmax" only, as are teachers.
+    mixup: float = 0.0
+    # Encoders' files or runs' folders (or "shipped") whose mean answer to each image is learned
+    # beside the labels, and the share that it has in what is learned.
+    teachers: tuple[str, ...] = ()
+    teaching: float = 0.7
     # The encoder gets an exponential moving average of the weights; 0 keeps the last weights.
     ema_decay: float = 0.998
 
@@ -75,6 +85,18 @@ class TrainConfig:
             raise TrainingError(f"minutes is more than 0, not {self.minutes}")
         if not 0 <= self.validation < 1:
             raise TrainingError(f"validation is a share in [0, 1), not {self.validation}")
+        if self.loss not in get_args(LossName):
+            raise TrainingError(
+                f"unknown loss {self.loss!r}; there are {', '.join(get_args(LossName))}"
+            )
+        if self.loss != "softmax" and (self.mixup > 0 or self.teachers):
+            raise TrainingError(
+                f'mixup and teachers go with loss = "softmax" only, not with {self.loss!r}'
+            )
+        if self.mixup < 0:
+            raise TrainingError(f"mixup is at least 0, not {self.mixup}")
+        if not 0 <= self.teaching <= 1:
+            raise TrainingError(f"teaching is a share in [0, 1], not {self.teaching}")
         if not 0 < self.unsure_precision <= 1:
             raise TrainingError(
                 f"unsure_precision is a share in (0, 1], not {self.unsure_precision}"
@@ -92,6 +114,7 @@ class TrainConfig:
         """Plain values, for TOML; what is None is left out."""
         plain = dataclasses.asdict(self)
         plain["sizes"] = [list(pair) for pair in self.sizes]
+        plain["teachers"] = list(self.teachers)
         return {name: value for name, value in plain.items() if value is not None}
 
     @classmethod
@@ -104,6 +127,7 @@ class TrainConfig:
             if "augment" in values:
                 values["augment"] = AugmentSpec(**values["augment"])
             values["sizes"] = tuple((float(a), int(b)) for a, b in values.get("sizes", ()))
+            values["teachers"] = tuple(values.get("teachers", ()))
             return cls(**values)
         except (TypeError, ValueError) as error:
             raise TrainingError(f"{origin}: {error}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
 
 from garabato.drawing import DrawingBatch
 from garabato.encoder import Encoder
@@ -15,6 +16,7 @@ from garabato.training.checkpoint import Checkpoint
 from garabato.training.config import TrainConfig
 from garabato.training.data import mean_image
 from garabato.training.device import chooses_bfloat16
+from garabato.training.losses import OF_COSINES, metric_loss
 from garabato.training.workers import Workers
 
 
@@ -38,6 +40,11 @@ class Learner:
         model = self._new_model()
         if model.mean_image is not None:
             model.mean_image.copy_(mean_image(drawings, config))
+        if config.loss in OF_COSINES and model.logit_scale is None:
+            raise TrainingError(
+                f"loss {config.loss!r} needs a network whose logits are cosines (skfast), "
+                f"not {config.model}"
+            )
         self.model = model.to(workers.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.shared = workers.share(self.model)
         self.optimizer = _optimizer(self.model, config)
@@ -93,23 +100,50 @@ class Learner:
             group["lr"] = learning_rate
         self.model.train()
         inputs = as_input(batch.images, self.workers.device)  # (B, K, S, S)
-        targets = torch.from_numpy(batch.labels).to(self.workers.device)
+        labels = torch.from_numpy(batch.labels).to(self.workers.device)
+        inputs, targets = self._mixed(inputs, self._targets(labels, batch))
         with torch.autocast(self.workers.device.type, torch.bfloat16, enabled=self.autocast):
-            logits, _ = self.shared(inputs)
-        loss = F.cross_entropy(logits.float(), targets, label_smoothing=self.config.label_smoothing)
+            logits, embeddings = self.shared(inputs)
+        if self.config.loss == "softmax":
+            loss = F.cross_entropy(
+                logits.float(), targets, label_smoothing=self.config.label_smoothing
+            )
+        else:
+            loss = metric_loss(self.config.loss)(
+                logits.float(), embeddings.float(), labels, self.model.logit_scale
+            )
         # Gradients are averaged over workers whose parts may differ by one drawing.
-        share = len(targets) * self.workers.n / batch_size
+        share = len(labels) * self.workers.n / batch_size
         self.optimizer.zero_grad(set_to_none=True)
         (loss * share).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self._update_average(step)
-        return loss.item() * len(targets), int((logits.argmax(1) == targets).sum())
+        return loss.item() * len(labels), int((logits.argmax(1) == labels).sum())
 
     def encoder(self, spec: RenderSpec) -> Encoder:
         """The averaged network as an encoder of drawings rendered by `spec`."""
         model = self._new_model()
         model.load_state_dict(self.average)
         return Encoder(model, spec=spec, categories=self.categories, device=self.workers.device)
+
+    def _targets(self, labels: Tensor, batch: Batch) -> Tensor:
+        """What to answer: labels (B,), or probabilities (B, C) where these are blended."""
+        if batch.taught is None and self.config.mixup == 0:
+            return labels
+        targets = F.one_hot(labels, len(self.categories)).float()  # (B, C)
+        if batch.taught is not None:
+            taught = torch.from_numpy(batch.taught).to(targets)
+            targets = targets.lerp(taught, self.config.teaching)
+        return targets
+
+    def _mixed(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """Each image and target blended with another one's, by one share for the batch."""
+        if self.config.mixup == 0:
+            return inputs, targets
+        share = torch.distributions.Beta(self.config.mixup, self.config.mixup).sample().item()
+        share = min(share, 1 - share)  # a drawing's own label keeps the larger part
+        other = torch.randperm(len(inputs)).to(inputs.device)
+        return inputs.lerp(inputs[other], share), targets.lerp(targets[other], share)
 
     def _update_average(self, step: int) -> None:
         decay = min(self.config.ema_decay, (1 + step) / (10 + step))

@@ -35,6 +35,7 @@ from garabato.training.interrupt import catching_interrupt
 from garabato.training.learner import Learner
 from garabato.training.progress import Progress, RunningMean
 from garabato.training.schedule import image_size_px, learning_rate
+from garabato.training.teachers import Teachers
 from garabato.training.workers import Workers, joined_workers
 
 CHECKPOINT_NAME = "checkpoint.pt"
@@ -123,6 +124,9 @@ class _Training:
             config.seed,
             worker=workers.place,
             n_workers=workers.n,
+            teachers=Teachers(config, dataset.categories, workers.device)
+            if config.teachers
+            else None,
         )
         if self.batches.batch_size < workers.n:
             raise TrainingError(

@@ -1,0 +1,115 @@
+"""What a network is asked to answer: labels, teachers' answers, blends of drawings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from networks import CATEGORIES, make_encoder
+from test_training import SMALL
+
+from garabato.augment import AugmentSpec
+from garabato.dataset import prepare
+from garabato.drawing import Drawing, DrawingBatch
+from garabato.errors import EncoderError, TrainingError
+from garabato.render import render_batch
+from garabato.training import TrainConfig, train
+from garabato.training.device import choose_device
+from garabato.training.teachers import Teachers
+
+CPU = choose_device("cpu")
+DRAWINGS = DrawingBatch.from_drawings(
+    [Drawing([[[0, 255], [0, 255]]]), Drawing([[[0, 90, 0], [0, 90, 200]]])]
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(sketch_source, tmp_path_factory):
+    out = tmp_path_factory.mktemp("targets") / "data"
+    return prepare(sketch_source, out, categories="all", n_train=30, n_test=10, seed=0)
+
+
+def test_teachers_answer_the_mean_of_theirs_in_the_order_asked_for(tmp_path) -> None:
+    first, second = make_encoder("skfast"), make_encoder("skfast", "order")
+    for name, encoder in (("first", first), ("second", second)):
+        encoder.save(tmp_path / f"{name}.safetensors")
+    paths = tuple(str(tmp_path / f"{name}.safetensors") for name in ("first", "second"))
+    asked = CATEGORIES[::-1][:3]
+    teachers = Teachers(TrainConfig(teachers=paths), asked, CPU)
+    seen = []
+
+    def render(spec):
+        seen.append(spec)
+        return render_batch(DRAWINGS, spec)
+
+    answers = teachers.answers(render)
+    assert seen == [first.spec, second.spec]  # each is shown drawings its own way
+    expected = np.zeros((2, 3))
+    for encoder in (first, second):
+        logits, _ = encoder.engine.run(render_batch(DRAWINGS, encoder.spec))
+        shares = np.exp(logits[:, [4, 3, 2]])
+        expected += shares / shares.sum(1, keepdims=True) / 2
+    assert answers == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_pupil_taught_wholly_learns_the_teachers_answers_not_the_labels(
+    dataset, tmp_path
+) -> None:
+    """The teacher calls each category by the next one's name; its pupil is told the right ones."""
+    shifted = replace(SMALL, epochs=30, label_smoothing=0.0)
+    teacher = train(dataset, tmp_path / "teacher", config=shifted).encoder
+    teacher.categories = teacher.categories[1:] + teacher.categories[:1]
+    teacher.save(tmp_path / "wrong.safetensors")
+    config = replace(shifted, teachers=(str(tmp_path / "wrong.safetensors"),), teaching=1.0)
+    pupil = train(dataset, tmp_path / "pupil", config=config).encoder
+    drawings, labels = dataset.split("test"), dataset.labels("test")
+    answers = pupil.predict(drawings).probabilities.argmax(1)
+    assert (answers == labels).mean() < 0.3
+    assert (answers == (labels + 1) % len(dataset.categories)).mean() > 0.6
+
+
+def test_a_teacher_that_cannot_teach_is_named(tmp_path) -> None:
+    make_encoder("skfast").save(tmp_path / "t.safetensors")
+    make_encoder("sknet", "seed").save(tmp_path / "s.safetensors")
+    config = TrainConfig(teachers=(str(tmp_path / "t.safetensors"),))
+    with pytest.raises(TrainingError, match=r"t\.safetensors doesn't know 'ant' .nor 0 other"):
+        Teachers(config, [*CATEGORIES, "ant"], CPU)
+    config = TrainConfig(teachers=(str(tmp_path / "s.safetensors"),))
+    with pytest.raises(TrainingError, match="cannot be varied; train without augmentation"):
+        Teachers(config, CATEGORIES, CPU)
+    with pytest.raises(EncoderError, match="there is no encoder at"):
+        Teachers(TrainConfig(teachers=(str(tmp_path / "none"),)), CATEGORIES, CPU)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"loss": "arcface"}, {"loss": "proxy-anchor"}, {"loss": "supcon"}, {"mixup": 0.4}],
+    ids=str,
+)
+def test_sketches_are_learned_by_every_loss_and_by_blends(dataset, tmp_path, changes) -> None:
+    config = replace(SMALL, epochs=30, **changes)
+    encoder = train(dataset, tmp_path / "run", config=config).encoder
+    probabilities = encoder.predict(dataset.split("test")).probabilities
+    assert (probabilities.argmax(1) == dataset.labels("test")).mean() > 0.3  # chance: 0.1
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"loss": "hinge"}, "unknown loss 'hinge'; there are softmax, arcface"),
+        ({"loss": "arcface", "mixup": 0.2}, "go with loss = \"softmax\" only, not with 'arcface'"),
+        ({"loss": "supcon", "teachers": ("shipped",)}, "not with 'supcon'"),
+        ({"mixup": -1.0}, "mixup is at least 0, not -1"),
+        ({"teaching": 1.5}, r"teaching is a share in \[0, 1\], not 1.5"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(changes, says) -> None:
+    with pytest.raises(TrainingError, match=says):
+        TrainConfig(**changes)
+
+
+def test_a_loss_of_cosines_needs_a_network_of_cosines(dataset, tmp_path) -> None:
+    config = TrainConfig(model="sknet", loss="arcface", augment=AugmentSpec.none(), steps=1)
+    with pytest.raises(TrainingError, match=r"logits are cosines \(skfast\), not sknet"):
+        train(dataset, tmp_path / "run", config=config)
