@@ -22,7 +22,8 @@ from garabato.gallery import Hit
 from garabato.gallery.filters import Where, parse_where
 from garabato.render import with_strokes
 
-#: Times a request is sent again where the server is busy (503 with Retry-After) or not there.
+#: Times a request is sent again where the server is busy (503) or was asked for too many changes
+#: (429), which both say how long to wait, or isn't there.
 _N_RETRIES = 3
 #: Drawings sent or asked for in one request.
 _PAGE = 200
@@ -41,7 +42,7 @@ class Client:
         retry = urllib3.Retry(
             _N_RETRIES,
             backoff_factor=0.2,
-            status_forcelist=[503],
+            status_forcelist=[429, 503],
             allowed_methods=None,  # every request may be repeated: none does more the second time
             raise_on_status=False,
         )

@@ -104,6 +104,13 @@ def test_the_own_page_may_change_things(service: Running) -> None:
     service.ask("DELETE", f"/v1/drawings/{added.json['key_ids'][0]}")
 
 
+def test_a_service_can_be_told_to_take_no_changes(gallery_uri: str) -> None:
+    with Running(Settings(gallery=gallery_uri, writes_per_minute=0)) as running:
+        running.wait_until("/readyz")
+        answer = running.ask("DELETE", "/v1/drawings/none")
+        assert (answer.status, answer.json["detail"]) == (403, "this service takes no changes")
+
+
 def test_too_many_changes_are_told_when_to_go_on(gallery_uri: str) -> None:
     with Running(Settings(gallery=gallery_uri, writes_per_minute=3)) as running:
         running.wait_until("/readyz")

@@ -14,6 +14,7 @@ from sketches import sketch
 import garabato
 from garabato.drawing import Drawing
 from garabato.formats import write_drawings
+from garabato.service.settings import Settings
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +95,29 @@ def test_a_bitmap_is_a_query_and_is_stored_as_strokes(client: garabato.Client) -
     assert hit.score > 0.9
     assert client.classify(corner, k=1)[0].category == "square"
     assert client.delete("corner") == 1
+
+
+def test_it_waits_where_it_changes_too_much(gallery_uri: str) -> None:
+    with Running(Settings(gallery=gallery_uri, writes_per_minute=60)) as running:
+        running.wait_until("/readyz")
+        asked = iter(lambda: running.ask("DELETE", "/v1/drawings/none").status, 429)
+        assert set(asked) == {404}
+        assert garabato.Client(running.url).delete("none") == 0
+
+
+def test_drawings_whose_key_ids_hold_slashes_are_reached(
+    client: garabato.Client, gallery_uri: str
+) -> None:
+    key_ids = ["mine/cat 1.png", "mine/cat/report"]
+    drawings = [sketch("zigzag", n).replace(key_id=key) for n, key in enumerate(key_ids)]
+    garabato.open_gallery(gallery_uri, encoder=garabato.load_encoder()).add(drawings)
+    for key_id, drawing in zip(key_ids, drawings, strict=True):
+        assert client.get(key_id).to_lists() == drawing.to_lists()
+        client.hide(key_id)
+        with pytest.raises(garabato.ServiceError, match="there is no drawing"):
+            client.get(key_id)
+        client.restore(key_id)
+        assert client.delete(key_id) == 1
 
 
 def test_it_says_what_to_delete_before_it_asks(client: garabato.Client) -> None:

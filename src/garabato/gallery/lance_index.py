@@ -1,6 +1,6 @@
 """Searching a Lance table on disk: exactly, or by an approximate index that is kept up.
 
-The index is IVF with int8 codes: embeddings in about sqrt(n) / 4 cells, a query looks at those
+The index is IVF with int8 codes: embeddings in about sqrt(n) / 5 cells, a query looks at those
 nearest to it and scores the best of what it found again as stored. Rows that are not indexed yet
 are scanned, so they are found at once.
 """
@@ -56,7 +56,7 @@ class IndexSettings:
 
         Building takes n_rows * n_cells steps, so there are fewer cells than the usual sqrt(n).
         """
-        n_cells = max(1, round(math.sqrt(n_rows) / 4))
+        n_cells = max(1, round(math.sqrt(n_rows) / 5))
         return cls(n_rows, n_cells, n_probes=min(n_cells, max(20, n_cells // 20)))
 
 
@@ -93,9 +93,15 @@ def build_index(table: Any) -> None:
 
     before = read_settings(table)
     settings = IndexSettings.for_rows(table.count_rows())
-    table.create_index(
-        "embedding", config=IvfSq(distance_type="cosine", num_partitions=settings.n_cells)
+    # Cells found from fewer drawings in fewer rounds than Lance's own (256 a cell, 50) serve as
+    # well, and their finding would take as long as everything else.
+    config = IvfSq(
+        distance_type="cosine",
+        num_partitions=settings.n_cells,
+        sample_rate=64,
+        max_iterations=20,
     )
+    table.create_index("embedding", config=config)
     for column in ("category", "country", "recognized"):
         table.create_index(column, config=Bitmap())
     table.create_index("tags", config=LabelList())

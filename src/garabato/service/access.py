@@ -84,7 +84,9 @@ class Access:
         if len(self._buckets) > _MAX_CLIENTS:
             self._buckets.popitem(last=False)
         if not allowed:
-            wait_s = 60 if limit == 0 else int((1 - left) * 60 / limit) + 1
+            if limit == 0:
+                raise ProblemError(403, "this service takes no changes")
+            wait_s = int((1 - left) * 60 / limit) + 1
             raise ProblemError(
                 429,
                 f"more than {self._settings.writes_per_minute} changes in a minute; try again in "

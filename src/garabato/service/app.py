@@ -55,7 +55,8 @@ def create_app(settings: Settings, choose_source: ChooseSource) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
-    for router in (queries, drawings, hiding, reporting, explore, state, operations):
+    # key_ids may hold slashes, so the addresses below a drawing's own come before it
+    for router in (queries, hiding, reporting, drawings, explore, state, operations):
         app.include_router(router.router)
     app.include_router(page.make_router())
     problems.install(app)

@@ -114,13 +114,13 @@ async def list_drawings(
     return answer(await service.searching(list_them))
 
 
-@router.get("/{key_id}", response_model=StoredDrawing, responses=problems(404, 422, *ANY))
+@router.get("/{key_id:path}", response_model=StoredDrawing, responses=problems(404, 422, *ANY))
 async def get_drawing(key_id: KeyIdInPath, service: ServiceOf) -> Response:
     """One drawing."""
     return answer(drawing_document(await service.searching(service.stored_one, key_id)))
 
 
-@router.delete("/{key_id}", status_code=204, responses=problems(404, 422, *WRITE))
+@router.delete("/{key_id:path}", status_code=204, responses=problems(404, 422, *WRITE))
 async def delete(key_id: KeyIdInPath, request: Request, service: ServiceOf) -> Response:
     """Delete a drawing for good."""
     service.access.check_write(request)
