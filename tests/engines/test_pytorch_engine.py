@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -93,3 +96,35 @@ def test_it_is_an_engine():
     assert isinstance(engine, TorchEngine)
     assert isinstance(engine, Engine)
     assert engine.device == "cpu"
+
+
+def test_a_network_made_ready_disturbs_none_that_runs_in_another_thread() -> None:
+    """torch.fx replaces methods of all networks while it traces one."""
+    encoder = make_encoder("skfast")
+    expected = encoder.embed(DRAWINGS)
+    stop = threading.Event()
+
+    def run() -> int:
+        n_runs = 0
+        while not stop.is_set():
+            assert np.array_equal(encoder.embed(DRAWINGS), expected)
+            n_runs += 1
+        return n_runs
+
+    with ThreadPoolExecutor(3) as threads:
+        running = [threads.submit(run) for _ in range(3)]
+        try:
+            for _ in range(20):
+                assert np.array_equal(make_encoder("skfast").embed(DRAWINGS), expected)
+        finally:
+            stop.set()
+    assert all(one.result() > 0 for one in running)
+
+
+def test_several_threads_may_ask_a_new_encoder_first() -> None:
+    expected = make_encoder("skfast").embed(DRAWINGS)
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(5):
+            encoder = make_encoder("skfast")
+            answers = threads.map(lambda _, asked=encoder: asked.embed(DRAWINGS), range(4))
+            assert all(np.array_equal(answer, expected) for answer in answers)

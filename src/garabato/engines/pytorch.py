@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cached_property
@@ -19,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.fx import GraphModule, symbolic_trace
+from torch.fx import GraphModule, Tracer
 from torch.fx.proxy import TraceError
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
@@ -106,7 +107,7 @@ class TorchEngine:
         """The network without batch normalisations: the layers before them do their work."""
         network: nn.Module = copy.deepcopy(self.model)
         with suppress(TraceError):  # a network whose path depends on its input runs as it is
-            network = _fold_norms(symbolic_trace(network))
+            network = _fold_norms(_traced(network))
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
     @cached_property
@@ -124,6 +125,37 @@ class TorchEngine:
 def is_stored_in_half(tensor: Tensor) -> bool:
     """Weights of convolutions and linear layers; norms and their statistics keep full precision."""
     return tensor.is_floating_point() and tensor.ndim >= 2
+
+
+_TRACING = threading.Lock()
+
+
+class _Tracer(Tracer):
+    """torch.fx's, which leaves alone the networks that other threads run while it traces.
+
+    Tracing replaces methods of `nn.Module` itself, for all threads, so only one may trace.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._thread = threading.get_ident()
+
+    def call_module(self, m: nn.Module, forward: Any, args: Any, kwargs: Any) -> Any:
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
+        return super().call_module(m, forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, Any]) -> Any:
+        if threading.get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
+
+
+def _traced(network: nn.Module) -> GraphModule:
+    """The network as a graph of its layers. Raises TraceError where it has none."""
+    with _TRACING:
+        tracer = _Tracer()
+        return GraphModule(network, tracer.trace(network))
 
 
 def _fold_norms(network: GraphModule) -> GraphModule:
