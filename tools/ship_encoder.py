@@ -119,9 +119,9 @@ garabato evaluate --model {run} --data runs/all --report {report}
 python tools/ship_encoder.py --run {run} --report {report}{more}
 ```
 
-Seed 0, {told}, on one CPU core (OMP_NUM_THREADS=1) of a machine that did other work beside it; the
-last training has the settings of the preset `shipped`. A training by the clock comes out a little
-different each time.
+Seed 0, {told}, on one CPU core (OMP_NUM_THREADS=1) of a machine that did other work beside it. Each
+training starts with the weights of the one before.{_taught(trainings[-1])} A training by the clock
+comes out a little different each time.
 
 <details><summary>All settings</summary>
 
@@ -157,6 +157,15 @@ on.
 
 {_by_category(evaluation, s345)}
 """
+
+
+def _taught(last: Training) -> str:
+    """Who taught the network in the last training beside the labels, if anybody did."""
+    teachers = tomllib.loads(last.config).get("teachers", [])
+    if not teachers:
+        return ""
+    named = " and ".join(f"`{teacher}`" for teacher in teachers)
+    return f" In the last one\nit learned the answers of {named}, too, which took a second core."
 
 
 def _about(s345: dict[str, Any] | None) -> str:

@@ -11,6 +11,7 @@ from sketches import sketch
 from garabato.drawing import DrawingBatch
 from garabato.errors import InputError
 from garabato.gallery import lance, lance_index, open_gallery
+from garabato.gallery.filling import fill
 
 N, DIM = 4_000, 64
 
@@ -96,11 +97,13 @@ def test_the_index_catches_up_when_many_are_new_and_is_remade_when_outgrown(
     before = lance_index.read_settings(gallery._table)
     names = [f"more-{i}" for i in range(600)]
     gallery.add(batch[:600].replace(key_ids=names), embeddings=embeddings[:600])
+    gallery.settle()
     assert gallery.info().n_indexed == N + 600
     assert lance_index.read_settings(gallery._table) == before
     for copy in range(4):
         names = [f"copy-{copy}-{i}" for i in range(N)]
         gallery.add(batch.replace(key_ids=names), embeddings=embeddings)
+    gallery.settle()
     after = lance_index.read_settings(gallery._table)
     assert after.n_cells > before.n_cells
     assert after.recall >= after.goal == 0.9
@@ -155,3 +158,17 @@ def test_with_key_ids_indexed_every_change_leaves_what_it_should(
             gallery.compact(keep_versions_s=0)
         stored = [(d.key_id, d.category) for part in gallery.scan() for d in part.drawings]
         assert sorted(stored) == sorted(held.items())
+
+
+def test_indexing_rests_while_much_is_added_and_filling_ends_with_it(
+    gallery, batch, embeddings, encoder, monkeypatch
+):
+    monkeypatch.setattr(lance, "REST", 1e9)  # times what a look at the gallery takes
+    gallery.settle()
+    for copy in range(2):
+        names = [f"copy-{copy}-{i}" for i in range(N)]
+        gallery.add(batch.replace(key_ids=names), embeddings=embeddings)
+    assert gallery.info().n_indexed == N
+    few = batch[:5].replace(key_ids=[f"few-{i}" for i in range(5)])
+    assert fill(gallery, encoder, [few]).n_new == 5
+    assert gallery.info().n_indexed == len(gallery) == 3 * N + 5

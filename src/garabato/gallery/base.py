@@ -269,6 +269,9 @@ class Gallery(Protocol):
     def info(self) -> GalleryInfo:
         """What is stored and how it is searched."""
 
+    def settle(self) -> None:
+        """Do now what `add` has put off so as not to hold up the next ones: for after the last."""
+
     def compact(self) -> None:
         """Merge small pieces, bring indices up to date and give space back."""
 

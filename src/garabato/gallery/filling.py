@@ -104,6 +104,7 @@ def fill(
                 filling.store()
         while filling.sent:
             filling.store()
+    gallery.settle()
     return Filled(filling.n_new, filling.n_there, filling.n_empty)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
 from pathlib import Path
@@ -73,6 +74,9 @@ _log = logging.getLogger(__name__)
 EXACT_UP_TO = scannable_rows()
 #: Small pieces (one a transaction) that `add` lets pile up before it merges them.
 MAX_SMALL_PIECES = 64
+#: Merging and indexing that took t seconds is not done again for so many times t, however much is
+#: added meanwhile.
+REST = 2.0
 #: Versions older than this are given up when compacting; younger ones may still be being read.
 KEEP_VERSIONS_S = 600.0
 
@@ -88,6 +92,7 @@ class LanceGallery:
         self._filled_by = read_metadata(uri, table)
         self._resident: Resident | None = None
         self._n_searches = 0
+        self._tidy_from_s = 0.0
         self._refreshing = threading.Lock()
         if encoder is not None:
             self._filled_by.check(encoder, uri)
@@ -220,6 +225,24 @@ class LanceGallery:
             bytes_in_memory=None if held is None or not exact else held.nbytes,
         )
 
+    def settle(self) -> None:
+        """Merge small pieces if many have piled up, and index drawings if many are not.
+
+        `add` does so now and then. What was added stays added if it fails.
+        """
+        started_s = time.monotonic()
+        try:
+            with lance_errors(self.uri):
+                pieces = self._table.stats()["fragment_stats"]["num_small_fragments"]
+                behind = self._is_large() and needs_index(self._table)
+                if pieces > MAX_SMALL_PIECES or behind:
+                    with writing(self._folder):
+                        self._optimize(KEEP_VERSIONS_S)
+        except (GalleryError, StorageError) as error:
+            _log.warning("%s could not be compacted: %s", self.uri, error)
+        ended_s = time.monotonic()
+        self._tidy_from_s = ended_s + REST * (ended_s - started_s)
+
     def compact(self, *, keep_versions_s: float = KEEP_VERSIONS_S) -> None:
         """Merge small pieces and give up the space of versions older than `keep_versions_s`.
 
@@ -258,20 +281,9 @@ class LanceGallery:
             merge = self._table.merge_insert("key_id")
             merge = merge.when_matched_update_all().when_not_matched_insert_all()
             result = merge.execute(rows)
-        self._keep_tidy()
+        if time.monotonic() >= self._tidy_from_s:
+            self.settle()
         return Added(result.num_inserted_rows, result.num_updated_rows, transaction.n_empty)
-
-    def _keep_tidy(self) -> None:
-        """Merge small pieces when many have piled up; what was added stays added if that fails."""
-        try:
-            with lance_errors(self.uri):
-                pieces = self._table.stats()["fragment_stats"]["num_small_fragments"]
-                behind = self._is_large() and needs_index(self._table)
-                if pieces > MAX_SMALL_PIECES or behind:
-                    with writing(self._folder):
-                        self._optimize(KEEP_VERSIONS_S)
-        except (GalleryError, StorageError) as error:
-            _log.warning("%s could not be compacted: %s", self.uri, error)
 
     def _held(self) -> Resident | None:
         """The rows in memory, of the newest version; None where the disk is to be searched."""

@@ -1,6 +1,6 @@
 """Searching a Lance table on disk: exactly, or by an approximate index that is kept up.
 
-The index is IVF with int8 codes: embeddings in about sqrt(n) / 5 cells, a query looks at those
+The index is IVF with int8 codes: embeddings in cells of a few thousand, a query looks at those
 nearest to it and scores the best of what it found again as stored. Rows that are not indexed yet
 are scanned, so they are found at once.
 """
@@ -54,9 +54,11 @@ class IndexSettings:
     def for_rows(cls, n_rows: int) -> IndexSettings:
         """For a table of this size, erring towards recall.
 
-        Building takes n_rows * n_cells steps, so there are fewer cells than the usual sqrt(n).
+        Building takes n_rows * n_cells steps, so there are fewer cells than the usual sqrt(n). But
+        Lance splits those that outgrow 4 x 8,192 drawings, a hundred at a time, which takes it
+        longer than building all anew.
         """
-        n_cells = max(1, round(math.sqrt(n_rows) / 5))
+        n_cells = max(1, round(max(math.sqrt(n_rows) / 4, n_rows / 8_192)))
         return cls(n_rows, n_cells, n_probes=min(n_cells, max(20, n_cells // 20)))
 
 

@@ -198,6 +198,9 @@ class MilvusGallery:
             bytes_on_disk=None,
         )
 
+    def settle(self) -> None:
+        """Nothing: the server indexes by itself."""
+
     def compact(self) -> None:
         """Have the server write out what is new, index it, merge small segments and drop what was
         deleted or replaced: in an HNSW graph that costs recall as long as it is there."""
