@@ -93,8 +93,8 @@ def one_machine(million: Measured, ten_million: Result | None) -> str:
         (
             "writing, embeddings ready",
             _minutes(N / writing),
-            f"{writing:,.0f} drawings a second up to {million.n:,}; one process writes, and what is "
-            "searched in memory has no index",
+            f"{writing:,.0f} drawings a second up to {million.n:,}; one process writes, and what "
+            "is searched in memory has no index",
         ),
         (
             "memory of a process that holds all, search exact",
@@ -142,8 +142,9 @@ def _on_disk(ten: Measured) -> list[tuple[str, str, str]]:
             (
                 "writing with an index on disk",
                 f"{_minutes(took_s * times)} to {_minutes(took_s * times**2)}",
-                f"{took_s:,.0f} s for {ten.n:,} on {ten.cores} cores, the last compaction included: "
-                "at least proportional, at most as the square, since cells grow with the drawings",
+                f"{took_s:,.0f} s for {ten.n:,} on {ten.cores} cores, the last compaction "
+                "included: at least proportional, at most as the square, since cells grow with "
+                "the drawings",
             )
         )
     return [
