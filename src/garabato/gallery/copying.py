@@ -55,6 +55,7 @@ def copy(
             n_there += added.n_replaced
         if progress is not None:
             progress(n_copied + n_there)
+    target.settle()
     return Copied(n_copied, n_there)
 
 
