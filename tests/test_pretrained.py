@@ -71,9 +71,9 @@ def _evaluation(per_category, *, n_drawings, top1, half):
     }
 
 
-def _card(*more):
+def _card(*more, settings="minutes = 1\n"):
     last = {"step": 10, "seconds": 60, "top1": 0.7}
-    training = Training(Path("runs/x"), "minutes = 1\n", last)
+    training = Training(Path("runs/x"), settings, last)
     evaluation = _evaluation(SHIPPED, n_drawings=6, top1=0.75, half=0.33)
     return model_card(garabato.load_encoder(), evaluation, [training], Path("report"), *more)
 
@@ -125,3 +125,9 @@ def test_pictures_of_real_drawings_get_the_answers_of_their_strokes(quickdraw, t
         traced = [with_strokes(DrawingBatch.from_drawings([drawing]))[0] for drawing in drawings]
         answers = encoder.predict(traced).probabilities.argmax(axis=1)
         assert (answers == from_strokes).mean() > 0.7, name
+
+
+def test_the_card_tells_who_taught_it():
+    assert "learned the answers of" not in _card()
+    card = _card(settings='minutes = 1\nteachers = ["runs/a", "runs/b"]\n')
+    assert "learned the answers of `runs/a` and `runs/b`" in card

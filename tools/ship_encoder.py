@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--report", type=Path, required=True)
     parser.add_argument("--s345", type=Path, help="evaluation.json of the same recipe on S345")
+    parser.add_argument("--remark", default="", help="a sentence on how it was trained")
     arguments = parser.parse_args()
     encoder = load_encoder(arguments.run)
     evaluation = json.loads((arguments.report / "evaluation.json").read_text())
@@ -41,7 +42,7 @@ def main() -> None:
     PRETRAINED.mkdir(exist_ok=True)
     write_bytes(PRETRAINED / FILE_NAME, (arguments.run / FILE_NAME).read_bytes())
     s345 = None if arguments.s345 is None else json.loads(arguments.s345.read_text())
-    card = model_card(encoder, evaluation, runs, arguments.report, s345)
+    card = model_card(encoder, evaluation, runs, arguments.report, s345, arguments.remark)
     write_bytes(PRETRAINED / "MODEL_CARD.md", card.encode())
 
 
@@ -79,6 +80,7 @@ def model_card(
     trainings: list[Training],
     report: Path,
     s345: dict[str, Any] | None = None,
+    remark: str = "",
 ) -> str:
     """The card as Markdown; `trainings` in their order, each starting from the one before.
 
@@ -121,7 +123,7 @@ python tools/ship_encoder.py --run {run} --report {report}{more}
 
 Seed 0, {told}, on one CPU core (OMP_NUM_THREADS=1) of a machine that did other work beside it. Each
 training starts with the weights of the one before.{_taught(trainings[-1])} A training by the clock
-comes out a little different each time.
+comes out a little different each time. {remark}
 
 <details><summary>All settings</summary>
 
