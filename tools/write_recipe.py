@@ -25,7 +25,12 @@ accuracy is about one point, so that differences below two points between single
 
 "half the ink": top-1 when only the first half of each drawing's ink is there; "bitmap": as Google's
 28x28 bitmaps; "other order": the strokes in a random order, each from a random end. Minutes are of
-one core that other work shared, so they say little.
+one core that other work shared, so they say little (`wider` was stopped for an hour).
+
+Two arms are bounds, not recipes: `pictures` sees no drawing in its order, so that only its column
+"bitmap" means something, and `all-partial` shows what half a drawing can give when nothing else is
+learned. `no-augment` has an edge on whole drawings in so short a training; whether it keeps it in a
+longer one was not tried, and pictures and half drawings it doesn't know.
 """
 
 COLUMNS = {

@@ -28,7 +28,7 @@ def test_a_service_that_gets_ready_tells_its_state_with_200(
     with Running(Settings(), choose) as running:
         state = running.wait_until("/v1/state").json
         assert (state["ready"], state["counted"]) == (False, False)
-        while state["status"] == "loading the encoder":
+        while state["status"] in ("loading the encoder", "building gallery"):
             state = running.wait_until("/v1/state").json
         assert state["status"] == "no drawings: none were given"
         assert running.get("/readyz").status == 503
