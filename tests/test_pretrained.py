@@ -89,7 +89,7 @@ def test_a_model_card_says_how_sure_its_scores_are_and_what_half_the_ink_gives()
 
 def test_a_model_card_takes_the_scores_by_category_of_the_larger_test():
     card = _card(_evaluation(ON_S345, n_drawings=8_625, top1=0.76, half=0.41))
-    assert "| | this encoder | its recipe on S345 |" in card
+    assert "| | this encoder | preset `shipped` on S345 |" in card
     assert "| drawings it never saw | 6 | 8,625 |" in card
     assert "right for 33 % of\n  6 drawings (S345: 41 % of 8,625)" in card
     assert "| top-1 with 50 % of the ink | 33.0 % | 41.0 % |" in card

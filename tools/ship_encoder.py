@@ -5,7 +5,7 @@
         --s345 runs/s345/report/evaluation.json
 
 The run it started from, if any, is told of in the card too. Every figure of the card comes from
-the runs' and the reports' files, but doodleNet's. `--s345` gives what the same recipe reached on
+the runs' and the reports' files, but doodleNet's. `--s345` gives what the preset `shipped` reached on
 S345 (`benchmarks/s345.py`), whose test part is large enough for single categories.
 """
 
@@ -33,7 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--report", type=Path, required=True)
-    parser.add_argument("--s345", type=Path, help="evaluation.json of the same recipe on S345")
+    parser.add_argument("--s345", type=Path, help="evaluation.json of the preset `shipped` on S345")
     parser.add_argument("--remark", default="", help="a sentence on how it was trained")
     arguments = parser.parse_args()
     encoder = load_encoder(arguments.run)
@@ -84,7 +84,7 @@ def model_card(
 ) -> str:
     """The card as Markdown; `trainings` in their order, each starting from the one before.
 
-    With the evaluation `s345` of the same recipe on S345, scores by category are that one's.
+    With the evaluation `s345` of the preset `shipped` on S345, scores by category are that one's.
     """
     more = "" if s345 is None else " --s345 runs/s345/report/evaluation.json"
     last = trainings[-1].last
@@ -181,8 +181,10 @@ def _about(s345: dict[str, Any] | None) -> str:
 
 
 def _scores(evaluation: dict[str, Any], s345: dict[str, Any] | None) -> str:
-    """The encoder's scores, beside those of the same recipe on S345."""
-    columns = {"this encoder": evaluation} | ({} if s345 is None else {"its recipe on S345": s345})
+    """The encoder's scores, beside those of the preset `shipped` on S345."""
+    columns = {"this encoder": evaluation} | (
+        {} if s345 is None else {"preset `shipped` on S345": s345}
+    )
     rows = {
         "drawings it never saw": "{n_drawings:,}",
         "top-1": "{top1:.1%} ± {top1_error:.1%}",
@@ -218,8 +220,8 @@ def _by_category(evaluation: dict[str, Any], s345: dict[str, Any] | None) -> str
         about = "With so few test drawings of a category these are no more than hints."
     else:
         about = (
-            f"Of the same recipe on S345, where it learned from 200 of each category, on "
-            f"{s345['n_drawings']:,} test drawings: with 25 of a category, a score has a standard "
+            "Of a training with the preset `shipped` on S345, where it learned from 200 of each "
+            f"category, on {s345['n_drawings']:,} test drawings: with 25 of a category, a score has a standard "
             "error of some nine points."
         )
     found = (s345 or evaluation)["per_category"]
