@@ -5,8 +5,8 @@
         --s345 runs/s345/report/evaluation.json
 
 The run it started from, if any, is told of in the card too. Every figure of the card comes from
-the runs' and the reports' files, but doodleNet's. `--s345` gives what the preset `shipped` reached on
-S345 (`benchmarks/s345.py`), whose test part is large enough for single categories.
+the runs' and the reports' files, but doodleNet's. `--s345` gives what the preset `shipped` reached
+on S345 (`benchmarks/s345.py`), whose test part is large enough for single categories.
 """
 
 from __future__ import annotations
@@ -221,8 +221,8 @@ def _by_category(evaluation: dict[str, Any], s345: dict[str, Any] | None) -> str
     else:
         about = (
             "Of a training with the preset `shipped` on S345, where it learned from 200 of each "
-            f"category, on {s345['n_drawings']:,} test drawings: with 25 of a category, a score has a standard "
-            "error of some nine points."
+            f"category, on {s345['n_drawings']:,} test drawings: with 25 of a category, a score has "
+            "a standard error of some nine points."
         )
     found = (s345 or evaluation)["per_category"]
     ranked = sorted(found.items(), key=lambda item: item[1]["top1"])
