@@ -106,9 +106,9 @@ class Blocks:
             held = np.flatnonzero(np.diff(starts))
             starts = starts[held]
         else:
-            held, starts = np.unique(
-                np.searchsorted(self.starts, places, "right") - 1, return_index=True
-            )
+            holding = np.searchsorted(self.starts, places, "right") - 1
+            starts = np.flatnonzero(np.diff(holding, prepend=-1))
+            held = holding[starts]
         starts = np.append(starts, len(places))
         return Blocks(starts, self.cells[held], self.low[held], self.high[held])
 

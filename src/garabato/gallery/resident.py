@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from garabato.drawing import FloatArray
 from garabato.gallery.filters import Filter
+from garabato.gallery.passing import LISTED, Passing
 from garabato.gallery.scan import ResidentVectors, Some
 
 #: What is held beside the embeddings.
@@ -32,7 +32,7 @@ class Resident:
     passing: Callable[[Filter], Some] = field(init=False)
 
     def __post_init__(self) -> None:
-        remembered = lru_cache(maxsize=16)(partial(_passing, self.rows, self.vectors))
+        remembered = lru_cache(maxsize=16)(Passing(self.rows, self.vectors))
         object.__setattr__(self, "passing", remembered)
 
     @property
@@ -45,56 +45,6 @@ class Resident:
         some = None if condition.is_empty else self.passing(condition)
         found, scores = self.vectors.nearest(query, k, some)
         return self.rows.take(pa.array(found)), scores
-
-
-def _passing(rows: pa.Table, vectors: ResidentVectors, condition: Filter) -> Some:
-    mask = np.ones(rows.num_rows, bool)
-    for column, values in (
-        ("category", condition.categories),
-        ("country", condition.countries),
-    ):
-        if values is not None:
-            mask &= _is_one_of(rows[column], values)
-    if condition.key_ids is not None:
-        wanted = pa.array(condition.key_ids, pa.string())
-        mask &= _true(pc.is_in(rows["key_id"], value_set=wanted))
-    if condition.tags is not None:
-        listed = rows["tags"].combine_chunks()
-        wanted = pc.is_in(pc.list_flatten(listed), value_set=pa.array(condition.tags, pa.string()))
-        has_one = np.zeros(rows.num_rows, bool)
-        has_one[pc.list_parent_indices(listed).to_numpy()[_true(wanted)]] = True
-        mask &= has_one
-    if condition.recognized is not None:
-        mask &= _true(pc.equal(rows["recognized"], condition.recognized))
-    if condition.after is not None:
-        mask &= _true(pc.greater_equal(rows["timestamp"], condition.after))
-    if condition.before is not None:
-        mask &= _true(pc.less(rows["timestamp"], condition.before))
-    return vectors.some(mask)
-
-
-def _is_one_of(column: pa.ChunkedArray, values: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """(N,) bool for a column of dictionaries: one look into a table a row, and no text compared."""
-    if column.num_chunks == 0:
-        return np.zeros(0, bool)
-    names = column.chunk(0).dictionary.to_pylist()  # the same in all chunks
-    wanted = np.array([*(name in set(values) for name in names), False])
-    # "clip" spares a look at every index for one that is out of range; there is none
-    return np.concatenate(
-        [np.take(wanted, _indices(chunk, len(names)), mode="clip") for chunk in column.chunks]
-    )
-
-
-def _indices(chunk: pa.DictionaryArray, null: int) -> npt.NDArray[np.int32]:
-    indices = chunk.indices
-    if indices.null_count:
-        indices = indices.fill_null(null)
-    return np.asarray(indices.to_numpy(zero_copy_only=False), np.int32)
-
-
-def _true(values: Any) -> npt.NDArray[np.bool_]:
-    """An Arrow array of booleans as numpy's, null as False."""
-    return np.asarray(pc.fill_null(values, False), bool)
 
 
 def load(table: Any, version: int) -> Resident:
@@ -157,7 +107,7 @@ def _read(
 def _compact(rows: pa.Table) -> pa.Table:
     """Names that repeat as dictionaries, all in one chunk."""
     rows = rows.replace_schema_metadata(None).combine_chunks()
-    for name in ("category", "country"):
+    for name in LISTED:
         i = rows.schema.get_field_index(name)
         rows = rows.set_column(i, name, rows[name].combine_chunks().dictionary_encode())
     return rows

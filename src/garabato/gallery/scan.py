@@ -14,7 +14,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -159,16 +159,8 @@ class ResidentVectors:
         given[self.rows] = self.stored
         return given
 
-    @cached_property
-    def _places(self) -> npt.NDArray[np.int32]:
-        """(N,): where each row lies."""
-        places = np.empty_like(self.rows)
-        places[self.rows] = np.arange(len(self), dtype=np.int32)
-        return places
-
-    def some(self, rows: npt.NDArray[np.bool_]) -> Some:
-        """Those where `rows` (N,) is true, to search among them alone."""
-        places = np.sort(self._places[np.flatnonzero(rows)])
+    def some(self, places: npt.NDArray[np.integer]) -> Some:
+        """The rows at these places, which are sorted, to search among them alone."""
         return Some(places, self.blocks.some(places))
 
     def nearest(
@@ -234,7 +226,6 @@ class ResidentVectors:
     def _made_of(self, arrays: dict[str, Any], room: _Room | None = None) -> ResidentVectors:
         made = object.__new__(ResidentVectors)
         made.__dict__.update(self.__dict__ | arrays)
-        made.__dict__.pop("_places", None)
         made._room = room
         return made
 
