@@ -23,11 +23,14 @@ import frame
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from torch import Tensor
 
 from garabato.augment import SMALL_PICTURE, AugmentSpec
 from garabato.dataset import Dataset, prepare
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.evaluation.metrics import mean_average_precision, top_k_accuracy
+from garabato.models import register_model
+from garabato.models.skfast import SkFast
 from garabato.render import render_batch
 from garabato.sources import open_source
 from garabato.training import TrainConfig, load_preset, train
@@ -45,6 +48,25 @@ class Arm:
     what: str
     changes: dict[str, Any] = field(default_factory=dict)
 
+
+class MeanPooled(SkFast):
+    """skfast without the maximum in its pooling."""
+
+    @staticmethod
+    def pool(maps: Tensor) -> Tensor:
+        return maps.mean(dim=(2, 3))
+
+
+class MaxPooled(SkFast):
+    """skfast without the mean in its pooling."""
+
+    @staticmethod
+    def pool(maps: Tensor) -> Tensor:
+        return maps.amax(dim=(2, 3))
+
+
+register_model("skfast-mean", MeanPooled)
+register_model("skfast-max", MaxPooled)
 
 MILD = asdict(load_preset("shipped").augment)
 ARMS = {
@@ -74,8 +96,14 @@ ARMS = {
     "no-smoothing": Arm("no label smoothing", {"label_smoothing": 0.0}),
     "rate-2": Arm("learning rate 0.002", {"learning_rate": 0.002}),
     "rate-8": Arm("learning rate 0.008", {"learning_rate": 0.008}),
+    "float32": Arm("float32 in place of bfloat16", {"precision": "float32"}),
+    "longer": Arm("20 epochs", {"epochs": 20}),
+    "size-32": Arm("32 px all along", {"sizes": (), "render": {"size_px": 32}}),
+    "size-64": Arm("48 px, then 64 px", {"sizes": ((0.6, 48),), "render": {"size_px": 64}}),
     "one-size": Arm("48 px from the start", {"sizes": ()}),
     "deeper": Arm("a third block in the last stage", {"model_options": {"depths": [1, 1, 2, 3]}}),
+    "mean-pooling": Arm("features pooled by their mean only", {"model": "skfast-mean"}),
+    "max-pooling": Arm("features pooled by their maximum only", {"model": "skfast-max"}),
     "wider": Arm("half as wide again", {"model_options": {"widths": [48, 96, 192, 384]}}),
     "tiny": Arm("half as wide", {"model_options": {"widths": [16, 32, 64, 128]}}),
     "one-sided": Arm(

@@ -68,8 +68,13 @@ class SkFast(Model):
 
     def forward_features(self, images: Tensor) -> Tensor:
         maps: Tensor = self.stages(self.stem(images))  # (N, W, S / 16, S / 16)
-        pooled = maps.mean(dim=(2, 3)) + maps.amax(dim=(2, 3))  # (N, W)
+        pooled = self.pool(maps)  # (N, W)
         return F.normalize(self.norm(self.project(pooled)).float(), dim=1)  # (N, D)
+
+    @staticmethod
+    def pool(maps: Tensor) -> Tensor:
+        """(N, W, h, w) -> (N, W)."""
+        return maps.mean(dim=(2, 3)) + maps.amax(dim=(2, 3))
 
     def forward_head(self, features: Tensor) -> Tensor:
         cosines = F.linear(features, F.normalize(self.directions, dim=1))  # (N, C)
