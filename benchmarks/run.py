@@ -26,6 +26,7 @@ import s345
 import serve_load
 import serve_rude
 import startup
+import train_step
 import unseen
 import web_export
 
@@ -42,6 +43,7 @@ if __name__ == "__main__":
         b32.BENCHMARK,
         unseen.benchmark(),
         picture_agreement.benchmark(),
+        train_step.BENCHMARK,
         fuzz_readers.BENCHMARK,
         inference.BENCHMARK,
         gallery_kills.BENCHMARK,

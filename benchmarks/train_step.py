@@ -1,0 +1,112 @@
+"""One training step of skfast on one core: as garabato takes it, and by the ways it might be taken.
+
+A step is of 128 images of 48 px: forward, backward, AdamW. Rates are by the processor's time, so
+that other work on the machine disturbs them little.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import frame
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from garabato.models import create_model
+from garabato.render import RenderSpec
+
+BATCH, SIZE_PX, N_CATEGORIES = 128, 48, 100
+STEPS, REPEATS = 5, 9
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How a step is taken."""
+
+    what: str
+    bfloat16: bool = True
+    channels_last: bool = True
+    compiled: bool = False
+
+
+OURS = Way("bfloat16, channels last: garabato's")
+WAYS = (
+    OURS,
+    Way("the same by torch.compile", compiled=True),
+    Way("bfloat16, channels first", channels_last=False),
+    Way("float32, channels last", bfloat16=False),
+    Way("float32, channels first", bfloat16=False, channels_last=False),
+)
+
+
+def run(context: frame.Context) -> list[frame.Row]:
+    """All ways take turns, so that a busy minute of the machine hits them all."""
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    steps, first_s = {}, {}
+    for way in WAYS:
+        steps[way] = stepper(way)
+        started = time.perf_counter()
+        steps[way]()
+        first_s[way] = time.perf_counter() - started
+        steps[way]()
+    rates: dict[Way, list[float]] = {way: [] for way in WAYS}
+    for _ in range(REPEATS):
+        for way in WAYS:
+            started = time.process_time()
+            for _ in range(STEPS):
+                steps[way]()
+            rates[way].append(BATCH * STEPS / (time.process_time() - started))
+    torch.set_num_threads(n_threads)
+    return [
+        frame.Row(
+            way.what,
+            "drawings/s",
+            rates[way],
+            note=f"its first step takes {first_s[way]:.0f} s" if way.compiled else "",
+        )
+        for way in WAYS
+    ]
+
+
+def stepper(way: Way) -> Callable[[], None]:
+    """A function that trains for one step."""
+    torch.manual_seed(0)
+    layout = torch.channels_last if way.channels_last else torch.contiguous_format
+    n_channels = RenderSpec(size_px=SIZE_PX, order=True).n_channels
+    network = create_model(
+        "skfast", n_categories=N_CATEGORIES, image_size_px=SIZE_PX, n_channels=n_channels
+    )
+    network = network.to(memory_format=layout).train()  # type: ignore[call-overload]
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
+    images = torch.rand(BATCH, n_channels, SIZE_PX, SIZE_PX).contiguous(memory_format=layout)
+    labels = torch.randint(0, N_CATEGORIES, (BATCH,))
+
+    def loss() -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16, enabled=way.bfloat16):
+            logits = network.forward_head(network.forward_features(images))
+        return F.cross_entropy(logits.float(), labels)
+
+    taken = torch.compile(loss) if way.compiled else loss
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        taken().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+    return step
+
+
+BENCHMARK = frame.Benchmark(
+    "train_step",
+    f"{BATCH} random images of {SIZE_PX} px a step, {N_CATEGORIES} categories, one core",
+    "the other ways to take the same step",
+    run,
+    quick=False,
+)
+
+if __name__ == "__main__":
+    frame.main(BENCHMARK)
