@@ -12,14 +12,15 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
-from sketches import write_source
+from sketches import SKETCH_CATEGORIES, make_drawings, write_source
 
 import garabato
 from garabato.augment import AugmentSpec
 from garabato.dataset import prepare
+from garabato.drawing import DrawingBatch
 from garabato.encoder import FILE_NAME
 from garabato.errors import EncoderError, TrainingError
-from garabato.render import RenderSpec
+from garabato.render import RenderSpec, render_batch
 from garabato.training import TrainConfig, load_preset, preset_names, train
 from garabato.training.config import read_config, write_toml
 from garabato.training.data import split_off_validation
@@ -181,6 +182,20 @@ def test_a_trained_encoder_gives_binary_codes_before_and_after_its_file(dataset,
         np.testing.assert_array_equal(loaded.codes(drawings, n_bits), codes)
     with pytest.raises(EncoderError, match=r"no codes of 32 bits .*64, 128"):
         loaded.codes(drawings, 32)
+
+
+def test_codes_are_learned_on_bitmaps_as_the_network_sees_them(tmp_path):
+    source = tmp_path / "bitmaps"
+    source.mkdir()
+    for category in SKETCH_CATEGORIES[:2]:
+        sketches = DrawingBatch.from_drawings(make_drawings([category], 20, seed=0))
+        np.save(source / f"{category}.npy", render_batch(sketches, RenderSpec(28)).reshape(20, -1))
+    dataset = prepare(source, tmp_path / "data", categories="all", n_train=16, n_test=4)
+    config = garabato_config(steps=2, render=RenderSpec(24, order=True))
+    encoder = train(dataset, tmp_path / "run", config=config).encoder
+    mean = encoder.embed(dataset.split("train")).mean(axis=0)
+    coder = encoder.coders[64]
+    np.testing.assert_allclose(coder.offsets, -(mean @ coder.weights), atol=1e-3)
 
 
 def test_a_number_of_steps_ends_the_training_within_an_epoch(dataset, tmp_path):

@@ -113,10 +113,10 @@ class _Training:
     ) -> None:
         self.run, self.config, self.categories = run, config, dataset.categories
         self.workers, self.on_progress = workers, on_progress
-        drawings, labels, self.held_out = split_off_validation(dataset, config)
+        self.drawings, labels, self.held_out = split_off_validation(dataset, config)
         self.batches = TrainingBatches(
-            with_strokes(drawings),
-            drawings.bitmaps is None,
+            with_strokes(self.drawings),
+            self.drawings.bitmaps is None,
             labels,
             min(config.batch_size, len(labels)),
             config.augment,
@@ -133,7 +133,7 @@ class _Training:
                 f"a batch of {self.batches.batch_size} has no drawing for each of {workers.n} "
                 "workers; start fewer or make the batch larger"
             )
-        self.learner = Learner(config, dataset.categories, drawings, workers)
+        self.learner = Learner(config, dataset.categories, self.drawings, workers)
         self.step, self.elapsed_s = 0, 0.0
         if checkpoint is not None:
             self.learner.restore(checkpoint)
@@ -287,10 +287,13 @@ class _Training:
         return float(right.mean())
 
     def _fit_codes(self, encoder: Encoder) -> None:
-        """Teach it binary codes, on some of the training drawings."""
+        """Teach it binary codes, on some of the training drawings.
+
+        Bitmaps stay bitmaps, as in use: traced ones would be drawn with an order of strokes.
+        """
         seed = self.config.seed
-        order = np.random.default_rng([seed, 2]).permutation(len(self.batches.labels))
-        embeddings = encoder.embed(self.batches.drawings.take(order[:_MOST_FOR_CODES]))
+        order = np.random.default_rng([seed, 2]).permutation(len(self.drawings))
+        embeddings = encoder.embed(self.drawings.take(order[:_MOST_FOR_CODES]))
         encoder.coders = {n: fit_coder(embeddings, n, seed=seed) for n in CODE_BITS}
 
     def _save_checkpoint(self) -> None:
