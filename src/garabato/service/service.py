@@ -8,12 +8,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from garabato.drawing import Drawing, FloatArray
 from garabato.encoder import Encoder
 from garabato.gallery import Gallery, Hit
+from garabato.gallery.milvus_server import parse_address
 from garabato.service.access import Access
 from garabato.service.batching import Batcher
 from garabato.service.census import Census
@@ -175,9 +177,22 @@ class Service:
 
 def state_folder(uri: str) -> Path:
     """Where a service keeps what belongs to a gallery: beside its folder, or for a gallery on a
-    server in the user's cache folder."""
+    server in the user's cache folder, whichever way its address is written.
+
+    It was named after the address as written; such a folder is moved.
+    """
     if "://" in uri:
-        digest = hashlib.sha256(uri.encode()).hexdigest()[:16]
-        return cache_folder() / "service" / digest
+        address = parse_address(uri)
+        folder = _in_cache(f"{address.server}/{address.collection}")
+        before = _in_cache(uri)
+        if before.is_dir() and not folder.exists():
+            with suppress(FileNotFoundError):  # another service was faster
+                before.rename(folder)
+        return folder
     path = Path(uri).absolute()
     return path.with_name(path.name + ".service")
+
+
+def _in_cache(address: str) -> Path:
+    digest = hashlib.sha256(address.encode()).hexdigest()[:16]
+    return cache_folder() / "service" / digest
