@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 
@@ -85,6 +86,23 @@ def test_changes_by_another_process_are_seen(tmp_path: Path) -> None:
     assert other.restore("a")
     assert not one.restore("a")
     assert [hidden.reason for hidden in one.all().values()] == ["why"]
+
+
+def hide_thirty(file: Path, prefix: str) -> None:
+    drawings = HiddenDrawings(file)
+    for n in range(30):
+        drawings.hide(f"{prefix}{n}", None)
+
+
+def test_processes_that_hide_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "state" / "hidden.json"
+    processes = multiprocessing.get_context("forkserver")
+    hiding = [processes.Process(target=hide_thirty, args=(file, prefix)) for prefix in "ab"]
+    for process in hiding:
+        process.start()
+    for process in hiding:
+        process.join()
+    assert HiddenDrawings(file).key_ids == {f"{prefix}{n}" for prefix in "ab" for n in range(30)}
 
 
 @pytest.mark.parametrize("content", [b"{", b"[1]", b'[{"key": "a"}]', b"\xff"])

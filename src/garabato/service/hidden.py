@@ -29,8 +29,7 @@ class HiddenDrawings(KeptList[Hidden]):
 
     def hide(self, key_id: str, reason: str | None) -> None:
         """Hide a drawing; one that is hidden stays as it is."""
-        with self._lock:
-            self._read()
+        with self._changing():
             if key_id not in self._entries:
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 self._write(self._entries | {key_id: Hidden(key_id, now, reason)})

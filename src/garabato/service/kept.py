@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import orjson
+from filelock import FileLock
 
 from garabato.atomic import write_bytes
-from garabato.errors import GalleryError
+from garabato.errors import GalleryError, storage_errors
 
 E = TypeVar("E")
 
@@ -18,8 +21,8 @@ E = TypeVar("E")
 class KeptList(Generic[E]):
     """key_id -> dataclass in a JSON file; what was changed is on disk when a change returns.
 
-    Other processes' changes to the file are seen, too. Raises GalleryError, which says what the
-    file `lists`, for one that is not such a list.
+    Several processes may change the file: each sees the others' changes and loses none. Raises
+    GalleryError, which says what the file `lists`, for one that is not such a list.
     """
 
     def __init__(self, file: Path, entry_type: type[E], lists: str) -> None:
@@ -27,7 +30,7 @@ class KeptList(Generic[E]):
         self._entry_type = entry_type
         self._lists = lists
         self._lock = threading.Lock()
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: tuple[int, int, int] | None = None
         self._entries: dict[str, E] = {}
         self._read()
 
@@ -45,12 +48,20 @@ class KeptList(Generic[E]):
 
     def remove(self, key_id: str) -> bool:
         """Take one off the list; False where it was not on it."""
-        with self._lock:
-            self._read()
+        with self._changing():
             if key_id not in self._entries:
                 return False
             self._write({k: entry for k, entry in self._entries.items() if k != key_id})
             return True
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Let nobody else, here or in another process, change the list as it now is on disk."""
+        with storage_errors(self._file):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._file.with_suffix(".lock")), self._lock:
+                self._read()
+                yield
 
     def _read(self) -> None:
         stamp = self._stamp_on_disk()
@@ -67,15 +78,15 @@ class KeptList(Generic[E]):
         self._stamp = stamp
 
     def _write(self, entries: dict[str, E]) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
         listed: list[Any] = [asdict(entry) for entry in entries.values()]  # type: ignore[call-overload]
         write_bytes(self._file, orjson.dumps(listed, option=orjson.OPT_INDENT_2))
         self._entries = entries
         self._stamp = self._stamp_on_disk()
 
-    def _stamp_on_disk(self) -> tuple[int, int] | None:
+    def _stamp_on_disk(self) -> tuple[int, int, int] | None:
         try:
             status = self._file.stat()
         except FileNotFoundError:
             return None
-        return (status.st_mtime_ns, status.st_ino)
+        # of files that replace each other quickly, every other one may have the same time and inode
+        return (status.st_mtime_ns, status.st_ino, status.st_size)

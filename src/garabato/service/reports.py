@@ -31,8 +31,7 @@ class Reports(KeptList[Reported]):
 
     def report(self, key_id: str, reason: str | None) -> None:
         """Count one more report. Raises ProblemError 503 where too many drawings wait already."""
-        with self._lock:
-            self._read()
+        with self._changing():
             before = self._entries.get(key_id)
             if before is None and len(self._entries) >= MAX_REPORTED:
                 raise ProblemError(
