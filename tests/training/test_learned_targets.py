@@ -104,7 +104,7 @@ def test_sketches_are_learned_by_every_loss_and_by_blends(dataset, tmp_path, cha
         ({"teaching": 1.5}, r"teaching is a share in \[0, 1\], not 1.5"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(changes, says) -> None:
+def test_targets_that_make_no_sense_are_refused(changes, says) -> None:
     with pytest.raises(TrainingError, match=says):
         TrainConfig(**changes)
 

@@ -141,6 +141,12 @@ def test_the_seed_networks_train_on_their_mean_image(dataset, tmp_path):
     assert result.encoder.spec == RenderSpec.seed(16)
 
 
+def test_the_seed_networks_dont_train_on_images_that_grow(dataset, tmp_path):
+    config = replace(load_preset("sknet").at_size(24), sizes=((0.5, 16),))
+    with pytest.raises(TrainingError, match="sknet takes images of one size only"):
+        train(dataset, tmp_path / "run", config=config)
+
+
 def test_a_validation_part_is_kept_out_and_scored(dataset, tmp_path):
     result = train(dataset, tmp_path / "run", config=garabato_config(epochs=2, validation=0.2))
     assert 0 <= result.validation_top1 <= 1
@@ -320,7 +326,7 @@ def test_a_training_starts_from_an_encoders_weights_by_the_names_of_categories(
         n_train=15,
         n_test=5,
     )
-    config = replace(SMALL, start_from=str(tmp_path / "first"), learning_rate=0.0, epochs=1)
+    config = replace(SMALL, start_from=tmp_path / "first", learning_rate=1e-30, epochs=1)
     second = train(others, tmp_path / "second", config=config).encoder
     before, after = state(tmp_path / "first"), state(tmp_path / "second")
     assert second.categories == others.categories != first.categories

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import os
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
+from itertools import pairwise
+from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -25,13 +30,13 @@ class TrainConfig:
 
     # An encoder's file or a run's folder, to start with its weights and not with random ones;
     # "shipped": the encoder that ships.
-    start_from: str | None = None
+    start_from: str | PathLike[str] | None = None
 
     # The images. `render.size_px` is the size the encoder works at in the end.
     render: RenderSpec = field(default_factory=RenderSpec)
     augment: AugmentSpec = field(default_factory=AugmentSpec)
     # Progressive resizing, for speed: (up to this share of the training, at this image size).
-    # After the last entry: `render.size_px`.
+    # After the last entry: `render.size_px`. Not for the seed's networks, which know one size only.
     sizes: tuple[tuple[float, int], ...] = ()
 
     # How long: a number of epochs; or so many `steps`; or that much time on this machine.
@@ -55,7 +60,7 @@ class TrainConfig:
     mixup: float = 0.0
     # Encoders' files or runs' folders (or "shipped") whose mean answer to each image is learned
     # beside the labels, and the share that it has in what is learned.
-    teachers: tuple[str, ...] = ()
+    teachers: Sequence[str | PathLike[str]] = ()
     teaching: float = 0.7
     # The encoder gets an exponential moving average of the weights; 0 keeps the last weights.
     ema_decay: float = 0.998
@@ -73,18 +78,31 @@ class TrainConfig:
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
 
     def __post_init__(self) -> None:
-        for name, least in (("epochs", 1), ("batch_size", 2), ("learning_rate", 0)):
-            if getattr(self, name) < least:
+        if isinstance(self.teachers, str | PathLike):
+            raise TrainingError(f"teachers is a list, also of a single one: [{self.teachers!r}]")
+        # Plain values, which go through TOML and checkpoints.
+        object.__setattr__(self, "teachers", tuple(os.fspath(path) for path in self.teachers))
+        if self.start_from is not None:
+            object.__setattr__(self, "start_from", os.fspath(self.start_from))
+        object.__setattr__(self, "sizes", tuple((float(a), int(b)) for a, b in self.sizes))
+
+        # Comparisons are written so that NaN fails them.
+        for name, least in (("epochs", 1), ("batch_size", 2), ("mixup", 0)):
+            if not getattr(self, name) >= least:
                 raise TrainingError(f"{name} is at least {least}, not {getattr(self, name)}")
+        for name in ("warmup", "label_smoothing", "ema_decay", "validation"):
+            if not 0 <= getattr(self, name) < 1:
+                raise TrainingError(f"{name} is a share in [0, 1), not {getattr(self, name)}")
+        if not 0 < self.learning_rate < math.inf:
+            raise TrainingError(f"learning_rate is more than 0, not {self.learning_rate}")
+        self._check_sizes()
         if self.steps is not None and (self.steps < 1 or self.minutes is not None):
             raise TrainingError(
                 f"steps is at least 1 and goes without minutes, not {self.steps} "
                 f"with {self.minutes} minutes"
             )
-        if self.minutes is not None and self.minutes <= 0:
+        if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise TrainingError(f"minutes is more than 0, not {self.minutes}")
-        if not 0 <= self.validation < 1:
-            raise TrainingError(f"validation is a share in [0, 1), not {self.validation}")
         if self.loss not in get_args(LossName):
             raise TrainingError(
                 f"unknown loss {self.loss!r}; there are {', '.join(get_args(LossName))}"
@@ -93,14 +111,21 @@ class TrainConfig:
             raise TrainingError(
                 f'mixup and teachers go with loss = "softmax" only, not with {self.loss!r}'
             )
-        if self.mixup < 0:
-            raise TrainingError(f"mixup is at least 0, not {self.mixup}")
         if not 0 <= self.teaching <= 1:
             raise TrainingError(f"teaching is a share in [0, 1], not {self.teaching}")
         if not 0 < self.unsure_precision <= 1:
             raise TrainingError(
                 f"unsure_precision is a share in (0, 1], not {self.unsure_precision}"
             )
+
+    def _check_sizes(self) -> None:
+        shares = [0.0, *(until for until, _ in self.sizes), 1.0]
+        if not all(earlier < later for earlier, later in pairwise(shares)):
+            raise TrainingError(
+                f"sizes has shares in (0, 1), each more than the last: {self.sizes}"
+            )
+        if not all(16 <= size_px <= 1024 for _, size_px in self.sizes):
+            raise TrainingError(f"sizes has images of 16 to 1024 px, not {self.sizes}")
 
     def at_size(self, size_px: int) -> TrainConfig:
         """The same recipe for another image size; the steps of progressive resizing go along."""
@@ -126,8 +151,6 @@ class TrainConfig:
                 values["render"] = RenderSpec(**values["render"])
             if "augment" in values:
                 values["augment"] = AugmentSpec(**values["augment"])
-            values["sizes"] = tuple((float(a), int(b)) for a, b in values.get("sizes", ()))
-            values["teachers"] = tuple(values.get("teachers", ()))
             return cls(**values)
         except (TypeError, ValueError) as error:
             raise TrainingError(f"{origin}: {error}") from None

@@ -39,6 +39,10 @@ class Learner:
         torch.manual_seed(config.seed)
         model = self._new_model()
         if model.mean_image is not None:
+            if config.sizes:
+                raise TrainingError(
+                    f"{config.model} takes images of one size only; train it without sizes"
+                )
             model.mean_image.copy_(mean_image(drawings, config))
         if config.loss in OF_COSINES and model.logit_scale is None:
             raise TrainingError(
