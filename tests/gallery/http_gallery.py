@@ -20,6 +20,10 @@ NO_HTTP_FORM = {
     "test_ready_embeddings_spare_the_encoder": _INSIDE,
     "test_embeddings_that_do_not_match_the_drawings_are_refused": _INSIDE,
     "test_scan_gives_every_drawing_once_with_its_embedding": _INSIDE,
+    "test_the_last_counts_among_strokes_and_bitmaps_too": (
+        "drawings are strokes there: test_python_client.py"
+    ),
+    "test_a_tag_in_place_of_a_list_is_one_tag": ("a body has a list there: test_bad_requests.py"),
     "test_bitmaps_are_stored_beside_strokes_and_come_back_as_they_were": (
         "drawings are strokes there: test_python_client.py"
     ),

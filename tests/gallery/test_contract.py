@@ -201,6 +201,24 @@ def test_of_two_drawings_with_one_key_id_in_one_add_the_last_counts(gallery, dra
     assert gallery.get(["same"])[0].to_lists() == drawings[100].to_lists()
 
 
+def test_the_last_counts_among_strokes_and_bitmaps_too(gallery, drawings):
+    bitmap = Drawing(bitmap=np.eye(28, dtype=np.uint8) * 255, key_id="same", category="line")
+    first, last = (drawings[i].replace(key_id="same") for i in (0, 100))
+    gallery.add([drawings[1].replace(key_id="other"), first, bitmap, last])
+    assert gallery.get(["same"])[0].to_lists() == last.to_lists()
+    gallery.add([first, last, bitmap])
+    assert gallery.get(["same"])[0].bitmap is not None
+    assert len(gallery) == 2
+
+
+def test_a_tag_in_place_of_a_list_is_one_tag(gallery, drawings):
+    gallery.add(drawings[:2], tags="mine")
+    gallery.add(drawings[2:4], tags=["other"])
+    hits = gallery.search(drawings[3], k=10, where={"tags": "mine"})
+    assert {hit.key_id for hit in hits} == {d.key_id for d in drawings[:2]}
+    assert hits[0].tags == ("mine",)
+
+
 def test_a_drawing_without_key_id_gets_one_from_its_strokes(gallery, drawings):
     nameless = [drawing.replace(key_id=None) for drawing in drawings[:3]]
     gallery.add(nameless)

@@ -12,6 +12,7 @@ from garabato.drawing import Drawing
 from garabato.errors import InputError
 from garabato.gallery import Hit, open_gallery
 from garabato.gallery.audit import Pair, duplicates, odd_ones
+from garabato.gallery.base import MAX_K
 from garabato.gallery.explore import by_category, diverse, grouped, more_like, vote
 from garabato.render import RenderSpec
 
@@ -139,6 +140,18 @@ def test_duplicates_are_the_pairs_that_are_nearly_one(plane):
     ]
     assert isinstance(pairs[0], Pair)
     assert pairs[0].score == pytest.approx(1, abs=1e-3)
+
+
+def test_the_same_embedding_twice_is_a_pair_above_one(plane):
+    gallery = plane([at(degrees, name=name) for degrees in range(1, 90) for name in "ab"])
+    assert len(duplicates(gallery, above=1.0)) >= 89
+
+
+def test_as_many_as_a_search_may_give_can_be_asked_for_like_several(plane):
+    gallery = plane([at(0), at(10), at(20)])
+    encoder = DegreesEncoder()
+    assert keys(more_like(gallery, encoder, [at(0)], k=MAX_K)) == ["@10", "@20"]
+    assert len(diverse(gallery, encoder, at(0), k=MAX_K)) == 3
 
 
 def test_a_drawing_among_another_category_is_odd(plane):

@@ -13,9 +13,10 @@ from pathlib import Path
 import lancedb
 import pyarrow as pa
 import pytest
+from pixel_encoder import PixelEncoder
 from sketches import SKETCH_CATEGORIES, make_drawings
 
-from garabato.errors import GalleryError, InputError, StorageError
+from garabato.errors import EncoderMismatchError, GalleryError, InputError, StorageError
 from garabato.gallery import base, lance, open_gallery
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -267,3 +268,57 @@ def test_a_full_disk_is_a_storage_error_and_leaves_the_old_state(small_disk, enc
         n_drawings = sum(len(piece.drawings) for piece in opened.scan())
         assert n_drawings == len(opened) == 200 + 500 * n_batches
         assert opened.search(drawings[0], k=1)[0].key_id == drawings[0].key_id
+
+
+def test_a_gallery_made_anew_in_the_same_place_is_noticed(tmp_path, encoder):
+    uri = str(tmp_path / "g")
+    before, after = (
+        make_drawings(SKETCH_CATEGORIES[:2], 20, seed=1)[:20],
+        make_drawings(SKETCH_CATEGORIES[:2], 20, seed=2),
+    )
+    held = open_gallery(uri, encoder=encoder)
+    held.add(before)
+    held.warm()
+    shutil.rmtree(uri)
+    open_gallery(uri, encoder=encoder).add(
+        [d.replace(key_id=f"new {d.key_id}") for d in after[:20]]
+    )
+    assert {hit.key_id.split()[0] for hit in held.search(before[0], k=30)} == {"new"}
+    shutil.rmtree(uri)
+    open_gallery(uri, encoder=PixelEncoder(0.3)).add(after)
+    with pytest.raises(EncoderMismatchError):
+        held.search(before[0], k=3)
+    with pytest.raises(EncoderMismatchError):
+        held.add(after)
+    shutil.rmtree(uri)
+    for use in (lambda: held.search(before[0], k=3), lambda: held.add(after)):
+        with pytest.raises(GalleryError):
+            use()
+
+
+def test_after_additions_the_held_rows_are_in_one_piece(tmp_path, encoder):
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    drawings = make_drawings(SKETCH_CATEGORIES[:2], 20, seed=1)
+    for first in range(0, 40, 10):
+        gallery.add(drawings[first : first + 10])
+        gallery.warm()
+        # Arrow copies all pieces of a column together to take a few rows of it
+        assert gallery._resident.rows["strokes"].num_chunks == 1
+
+
+def test_text_that_is_none_and_other_kinds_of_values_are_refused_by_name(tmp_path, encoder):
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    one = make_drawings(SKETCH_CATEGORIES[:1], 1, seed=1)[0]
+    for wrong, named in (
+        ({"category": 3}, "category"),
+        ({"timestamp": 3}, "timestamp"),
+        ({"recognized": "yes"}, "recognized"),
+        ({"category": "\ud800"}, "surrogates"),
+    ):
+        with pytest.raises(InputError, match=named):
+            gallery.add([one.replace(**wrong)])
+    with pytest.raises(InputError, match="category"):
+        gallery.search(one, where={"category": "\ud800"})
+    with pytest.raises(InputError, match="surrogates"):
+        gallery.get(["\ud800"])
+    assert len(gallery) == 0

@@ -110,6 +110,21 @@ def test_the_index_catches_up_when_many_are_new_and_is_remade_when_outgrown(
     assert gallery.info().n_indexed == len(gallery) == 5 * N + 600
 
 
+def test_an_index_made_anew_that_cannot_reach_its_recall_looks_at_all_cells(
+    gallery, batch, embeddings, monkeypatch
+):
+    gallery.tune(recall=0.9)
+    monkeypatch.setattr(lance_index, "_recall", lambda found, true: 0.5)
+    for copy in range(4):
+        names = [f"copy-{copy}-{i}" for i in range(N)]
+        gallery.add(batch.replace(key_ids=names), embeddings=embeddings)
+    gallery.settle()
+    settings = lance_index.read_settings(gallery._table)
+    assert settings.n_probes == settings.n_cells
+    assert settings.goal == 0.9
+    assert len(gallery) == 5 * N
+
+
 def test_tuning_measures_recall_and_keeps_the_fewest_cells_that_reach_it(gallery, embeddings):
     measured = gallery.tune(recall=0.9, n_queries=30)
     n_probes = measured[-1].n_probes

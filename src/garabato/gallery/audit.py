@@ -18,6 +18,9 @@ from garabato.gallery.filters import Where
 #: Rows and columns of a tile: 64 MiB of similarities.
 _ROWS, _COLUMNS = 1_024, 16_384
 
+#: What float32 can take from the cosine of two equal embeddings.
+_ROUNDING = 1e-6
+
 #: `progress(n_done, n)`: drawings compared with all others.
 Progress = Callable[[int, int], None]
 
@@ -45,7 +48,7 @@ def duplicates(
     pairs = []
     for top, rows in _row_blocks(embeddings, progress):
         for left, likeness in _tiles(rows, embeddings, first=top):
-            here, there = np.nonzero(likeness >= above)
+            here, there = np.nonzero(likeness >= above - _ROUNDING)
             for i, j in zip(here.tolist(), there.tolist(), strict=True):
                 if left + j > top + i:
                     one, other = sorted((key_ids[top + i], key_ids[left + j]))

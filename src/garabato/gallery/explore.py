@@ -54,7 +54,9 @@ def more_like(
     key_id) are left out.
     """
     given = {drawing.key_id for drawing in (*more, *less)}
-    hits = gallery.search(direction(encoder, more, less), k=check_k(k) + len(given), where=where)
+    hits = gallery.search(
+        direction(encoder, more, less), k=min(MAX_K, check_k(k) + len(given)), where=where
+    )
     return [hit for hit in hits if hit.key_id not in given][:k]
 
 
@@ -77,7 +79,7 @@ def diverse(
     """
     if not 0 <= variety <= 1:
         raise InputError(f"variety is in [0, 1], not {variety}")
-    hits = gallery.search(query, k=10 * check_k(k) + len(leave_out), where=where)
+    hits = gallery.search(query, k=min(MAX_K, 10 * check_k(k) + len(leave_out)), where=where)
     hits = [hit for hit in hits if hit.key_id not in leave_out]
     if not hits:
         return []

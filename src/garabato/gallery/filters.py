@@ -84,6 +84,10 @@ def _parse_strings(field: str, value: Any) -> tuple[str, ...] | None:
     strings = list(value) if isinstance(value, Sequence | set | frozenset) else [value]
     if not all(isinstance(string, str) for string in strings):
         raise InputError(f"where: {field} is a string or a list of strings, not {value!r}")
+    try:
+        "".join(strings).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"where: {field} is text, not {value!r}") from None
     return tuple(sorted(set(strings)))
 
 

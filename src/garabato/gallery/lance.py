@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.errors import GalleryError, InputError, StorageError
-from garabato.gallery.adding import Transaction, transactions
+from garabato.gallery.adding import Transaction, as_tags, transactions
 from garabato.gallery.base import (
     FORMAT_VERSION,
     Added,
@@ -41,6 +41,7 @@ from garabato.gallery.lance_folder import (
     connect,
     is_gallery,
     lance_errors,
+    stamp,
     writing,
 )
 from garabato.gallery.lance_index import (
@@ -57,8 +58,8 @@ from garabato.gallery.lance_index import (
 from garabato.gallery.lance_table import (
     create_table,
     is_one_of,
-    last_of_each,
     parts_of,
+    read_id,
     read_metadata,
     to_drawing,
     to_rows,
@@ -90,6 +91,8 @@ class LanceGallery:
         self._table = table
         self._encoder = encoder
         self._filled_by = read_metadata(uri, table)
+        self._id = read_id(table)
+        self._stamp = stamp(self._folder)
         self._resident: Resident | None = None
         self._n_searches = 0
         self._tidy_from_s = 0.0
@@ -119,13 +122,14 @@ class LanceGallery:
     ) -> Added:
         added = Added()
         for transaction in transactions(drawings, embeddings, self._encoder, self._filled_by):
-            added += self._store(transaction, tuple(tags))
+            added += self._store(transaction, as_tags(tags))
         return added
 
     def search(self, query: Query, k: int = 10, *, where: Where | None = None) -> list[Hit]:
         k, condition = check_k(k), parse_where(where)
         embedding = as_embedding(query, self._encoder, self._filled_by)
         with lance_errors(self.uri):
+            self._notice_new_table()
             held = self._held()
             if held is not None:
                 rows, scores = held.search(embedding, k, condition)
@@ -167,6 +171,7 @@ class LanceGallery:
             conditions = [condition]
         n_deleted = 0
         with lance_errors(self.uri), writing(self._folder):
+            self._notice_new_table()
             for condition in conditions:
                 n_deleted += self._table.delete(condition).num_deleted_rows
         return n_deleted
@@ -274,16 +279,40 @@ class LanceGallery:
     def _store(self, transaction: Transaction, tags: tuple[str, ...]) -> Added:
         if not transaction.batches:
             return Added(n_empty=transaction.n_empty)
-        schema = self._table.schema
-        tables = [to_rows(batch, vectors, tags, schema) for batch, vectors in transaction.batches]
-        rows = last_of_each(pa.concat_tables(tables))
+        with lance_errors(self.uri):
+            schema = self._table.schema
+            rows = pa.concat_tables(
+                to_rows(batch, vectors, tags, schema) for batch, vectors in transaction.batches
+            )
         with lance_errors(self.uri), writing(self._folder):
+            self._notice_new_table()
             merge = self._table.merge_insert("key_id")
             merge = merge.when_matched_update_all().when_not_matched_insert_all()
             result = merge.execute(rows)
         if time.monotonic() >= self._tidy_from_s:
             self.settle()
         return Added(result.num_inserted_rows, result.num_updated_rows, transaction.n_empty)
+
+    def _notice_new_table(self) -> None:
+        """Take up the table that somebody made anew in this place, if so.
+
+        Raises EncoderMismatchError where it was filled by another encoder.
+        """
+        seen = stamp(self._folder)
+        if seen is None:
+            raise no_gallery_at(self.uri)
+        if seen == self._stamp:
+            return
+        with self._refreshing:
+            table = connect(self._folder).open_table(TABLE)
+            new_id = read_id(table)
+            if new_id != self._id:
+                filled_by = read_metadata(self.uri, table)
+                if self._encoder is not None:
+                    filled_by.check(self._encoder, self.uri)
+                self._table, self._filled_by, self._resident = table, filled_by, None
+                self._id = new_id
+            self._stamp = seen
 
     def _held(self) -> Resident | None:
         """The rows in memory, of the newest version; None where the disk is to be searched."""

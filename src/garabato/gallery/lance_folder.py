@@ -12,7 +12,13 @@ from typing import Any
 from filelock import FileLock
 
 from garabato.atomic import sync
-from garabato.errors import GalleryError, GarabatoError, StorageError, storage_errors
+from garabato.errors import (
+    GalleryError,
+    GarabatoError,
+    InputError,
+    StorageError,
+    storage_errors,
+)
 
 TABLE = "drawings"
 LOCK = "writer.lock"
@@ -46,11 +52,16 @@ def is_gallery(folder: Path) -> bool:
 
 @contextmanager
 def lance_errors(folder: str) -> Iterator[None]:
-    """Turn what Lance raises (and its panics) into GalleryError, or StorageError for the disk's."""
+    """Turn what Lance raises (and its panics) into GalleryError, or StorageError for the disk's,
+    or InputError for text that is none (half of a surrogate pair)."""
     try:
         yield
     except (GarabatoError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{error.object[:80]!r} is not text that can be kept: {error.reason}"
+        ) from None
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
@@ -112,6 +123,15 @@ def _files(folder: Path) -> dict[str, tuple[int, int]]:
                 continue
             found[path] = (status.st_size, status.st_mtime_ns)
     return found
+
+
+def stamp(folder: Path) -> tuple[int, int] | None:
+    """Changes at the latest when another table is made in the folder; None where there is none."""
+    try:
+        status = os.stat(folder / _TABLE_FOLDER)
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_ctime_ns
 
 
 def bytes_on_disk(folder: Path) -> int:

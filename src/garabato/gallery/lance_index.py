@@ -109,7 +109,10 @@ def build_index(table: Any) -> None:
     table.create_index("tags", config=LabelList())
     write_settings(table, settings)
     if before is not None and before.goal is not None:
-        tune(table, recall=before.goal)
+        try:
+            tune(table, recall=before.goal)
+        except InputError:  # not even by all cells; what is added is no worse for it
+            write_settings(table, replace(settings, n_probes=settings.n_cells, goal=before.goal))
 
 
 def index_keys(table: Any) -> None:
@@ -157,7 +160,7 @@ def search_on_disk(
     else:
         n_probes = settings.n_probes
         if sql is not None:
-            share = min(1.0, n_passing / settings.n_rows)
+            share = min(1.0, n_passing / table.count_rows())
             n_probes = min(settings.n_cells, math.ceil(max(n_probes, LEAST_OPEN) / share))
         query = query.minimum_nprobes(n_probes).maximum_nprobes(0).refine_factor(settings.refine)
     rows = query.to_arrow()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,15 @@ import numpy as np
 import pyarrow as pa
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray
-from garabato.errors import GalleryError, StorageError, storage_errors
+from garabato.errors import GalleryError, InputError, StorageError, storage_errors
 from garabato.gallery.base import FilledBy, Stored
 from garabato.gallery.filters import quote
-from garabato.gallery.lance_folder import TABLE, connect, lance_errors, writing
+from garabato.gallery.lance_folder import TABLE, connect, is_gallery, lance_errors, writing
 from garabato.gallery.packing import of_one_kind, pack_batch, unpack
 from garabato.gallery.resident import COLUMNS
 
 _KEYS_PER_CONDITION = 1_000
+_ID = "garabato.id"
 _KNOWN = ("key_id", "category", "country", "recognized", "timestamp")
 
 
@@ -35,7 +37,10 @@ def create_table(uri: str, filled_by: FilledBy) -> Any:
             pa.field("strokes", pa.binary()),
             pa.field("embedding", pa.list_(pa.float16(), filled_by.embedding_dim)),
         ],
-        metadata={"garabato": json.dumps(filled_by.to_document())},
+        metadata={
+            "garabato": json.dumps(filled_by.to_document()),
+            _ID: secrets.token_hex(8),
+        },
     )
     folder = Path(uri)
     try:
@@ -44,7 +49,9 @@ def create_table(uri: str, filled_by: FilledBy) -> Any:
     except OSError as error:
         raise StorageError(f"cannot make the folder {uri}: {error.strerror}") from error
     with lance_errors(uri), writing(folder):
-        return connect(folder).create_table(TABLE, schema=schema, exist_ok=True)
+        if is_gallery(folder):  # made by another process meanwhile
+            return connect(folder).open_table(TABLE)
+        return connect(folder).create_table(TABLE, schema=schema)
 
 
 def read_metadata(uri: str, table: Any) -> FilledBy:
@@ -58,18 +65,27 @@ def read_metadata(uri: str, table: Any) -> FilledBy:
         ) from None
 
 
+def read_id(table: Any) -> str | None:
+    """What tells a table from one made anew in its place; None for one of before there were ids."""
+    found = (table.schema.metadata or {}).get(_ID.encode())
+    return None if found is None else str(found, "ascii")
+
+
 def to_rows(
     batch: DrawingBatch, embeddings: FloatArray, tags: tuple[str, ...], schema: pa.Schema
 ) -> pa.Table:
-    """Drawings, all with ink and a key_id, and their embeddings (N, D) as rows."""
+    """Drawings, all with ink and a key_id, and their embeddings (N, D) as rows.
+
+    Raises InputError for what is known of them and is of another kind than its column.
+    """
     vectors = pa.array(embeddings.astype(np.float16).reshape(-1))
     return pa.table(
         [
             pa.array(batch.key_ids, pa.string()),
-            pa.array(batch.categories, pa.string()),
-            pa.array(batch.countries, pa.string()),
-            pa.array(batch.recognized, pa.bool_()),
-            pa.array(batch.timestamps, pa.string()),
+            _column("category", batch.categories, pa.string()),
+            _column("country", batch.countries, pa.string()),
+            _column("recognized", batch.recognized, pa.bool_()),
+            _column("timestamp", batch.timestamps, pa.string()),
             pa.array([tags] * len(batch), pa.list_(pa.string())),
             pack_batch(batch),
             pa.FixedSizeListArray.from_arrays(vectors, embeddings.shape[1]),
@@ -78,10 +94,11 @@ def to_rows(
     )
 
 
-def last_of_each(rows: pa.Table) -> pa.Table:
-    """Of the rows with one key_id only the last, which is what upserting one by one would leave."""
-    last = {key_id: i for i, key_id in enumerate(rows["key_id"].to_pylist())}
-    return rows if len(last) == len(rows) else rows.take(pa.array(sorted(last.values())))
+def _column(name: str, values: Any, kind: pa.DataType) -> pa.Array:
+    try:
+        return pa.array(values, kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise InputError(f"a drawing's {name} cannot be stored: {error}") from None
 
 
 def to_drawing(row: dict[str, Any]) -> Drawing:

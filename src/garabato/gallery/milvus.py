@@ -16,7 +16,7 @@ import numpy as np
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.errors import InputError
-from garabato.gallery.adding import Transaction, transactions
+from garabato.gallery.adding import Transaction, as_tags, transactions
 from garabato.gallery.base import (
     FORMAT_VERSION,
     Added,
@@ -117,7 +117,7 @@ class MilvusGallery:
     ) -> Added:
         added = Added()
         for transaction in transactions(drawings, embeddings, self._encoder, self._filled_by):
-            added += self._store(transaction, tuple(tags))
+            added += self._store(transaction, as_tags(tags))
         return added
 
     def search(self, query: Query, k: int = 10, *, where: Where | None = None) -> list[Hit]:
@@ -210,13 +210,13 @@ class MilvusGallery:
         return self._count("")
 
     def _store(self, transaction: Transaction, tags: tuple[str, ...]) -> Added:
-        rows = {
-            row["key_id"]: row
+        rows = [
+            row
             for batch, embeddings in transaction.batches
             for row in to_rows(batch, embeddings, tags)
-        }
-        n_replaced = len(self._there(list(rows)))
-        for part in _requests(rows.values()):
+        ]
+        n_replaced = len(self._there([row["key_id"] for row in rows]))
+        for part in _requests(rows):
             self._server.call("upsert", data=part)
         return Added(len(rows) - n_replaced, n_replaced, transaction.n_empty)
 

@@ -75,9 +75,8 @@ def refresh(resident: Resident, table: Any, version: int) -> Resident:
         row_ids = np.concatenate([row_ids, more_ids[fresh]])
         vectors = vectors.joined(more_stored[fresh])
         rows = pa.concat_tables([rows, more_rows.filter(pa.array(fresh))], promote_options="none")
-        rows = rows.unify_dictionaries()
-        if rows["key_id"].num_chunks > 64:
-            rows = rows.combine_chunks()
+        # In one chunk: to take a few rows of several, Arrow would first copy all of them together.
+        rows = rows.unify_dictionaries().combine_chunks()
     return Resident(version, row_ids, rows, vectors)
 
 
