@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from networks import CATEGORIES, make_encoder
+from sketches import SKETCH_CATEGORIES, write_source
 from test_training import SMALL
 
 from garabato.augment import AugmentSpec
@@ -15,6 +17,7 @@ from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import EncoderError, TrainingError
 from garabato.render import render_batch
 from garabato.training import TrainConfig, train
+from garabato.training.config import read_config
 from garabato.training.device import choose_device
 from garabato.training.teachers import Teachers
 
@@ -67,6 +70,36 @@ def test_a_pupil_taught_wholly_learns_the_teachers_answers_not_the_labels(
     answers = pupil.predict(drawings).probabilities.argmax(1)
     assert (answers == labels).mean() < 0.3
     assert (answers == (labels + 1) % len(dataset.categories)).mean() > 0.6
+
+
+def test_a_taught_run_goes_on_from_another_working_directory(tmp_path, monkeypatch) -> None:
+    known = make_encoder("skfast")
+    known.categories = SKETCH_CATEGORIES[: len(known.categories)]
+    few = prepare(
+        write_source(tmp_path / "source", known.categories, per_category=20, seed=0),
+        tmp_path / "data",
+        categories="all",
+        n_train=16,
+        n_test=4,
+    )
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    known.save("teacher.safetensors")
+    config = replace(SMALL, teachers=("teacher.safetensors",))
+
+    def stop(progress):
+        if progress.step == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    assert train(few, tmp_path / "run", config=config, on_progress=stop).interrupted
+    monkeypatch.chdir(tmp_path)
+    assert not train(few, tmp_path / "run", resume=True).interrupted
+    # What people read and model cards print knows nothing of this machine's folders.
+    assert read_config(tmp_path / "run" / "config.toml") == config
+
+
+def test_the_teacher_that_ships_is_no_path() -> None:
+    assert TrainConfig(teachers=("shipped",)).with_absolute_teachers().teachers == ("shipped",)
 
 
 def test_a_teacher_that_cannot_teach_is_named(tmp_path) -> None:

@@ -135,6 +135,11 @@ class TrainConfig:
             self, render=dataclasses.replace(self.render, size_px=size_px), sizes=sizes
         )
 
+    def with_absolute_teachers(self) -> TrainConfig:
+        """The same recipe, whose teachers are found from any working directory."""
+        found = (name if name == "shipped" else os.path.abspath(name) for name in self.teachers)
+        return dataclasses.replace(self, teachers=tuple(found))
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for TOML; what is None is left out."""
         plain = dataclasses.asdict(self)

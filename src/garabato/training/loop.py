@@ -111,7 +111,10 @@ class _Training:
         workers: Workers,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
-        self.run, self.config, self.categories = run, config, dataset.categories
+        # The settings as given stay in config.toml, which goes into model cards; the checkpoint's
+        # are for a resumption from anywhere.
+        self.config = config.with_absolute_teachers()
+        self.run, self.dataset = run, dataset
         self.workers, self.on_progress = workers, on_progress
         self.drawings, labels, self.held_out = split_off_validation(dataset, config)
         self.batches = TrainingBatches(
@@ -143,7 +146,8 @@ class _Training:
             self.learner.start_from(load_encoder(given))
         if workers.is_first:
             self.log = MetricsLog(run / METRICS_NAME, keep_until_step=self.step)
-            write_bytes(run / CONFIG_NAME, write_toml(config).encode())
+            if checkpoint is None:
+                write_bytes(run / CONFIG_NAME, write_toml(config).encode())
 
     @property
     def _n_steps(self) -> int:
@@ -301,7 +305,7 @@ class _Training:
             self.run / CHECKPOINT_NAME,
             Checkpoint(
                 config=self.config,
-                categories=self.categories,
+                categories=self.dataset.categories,
                 step=self.step,
                 elapsed_s=self.elapsed_s,
                 model=self.learner.model.state_dict(),
