@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 from running import Running
+from sketches import sketch
 
 from garabato.drawing import Drawing
 from garabato.service.settings import Settings
@@ -34,6 +35,15 @@ def test_a_category_page_shows_drawings_of_the_category(
     assert {document["key_id"] for document in page["typical"] + page["odd"]} <= own
     assert category not in {entry["category"] for entry in page["confused_with"]}
     assert sum(entry["share"] for entry in page["confused_with"]) <= 1.001
+
+
+@pytest.mark.parametrize("written", ["candy/lollipop", "candy%2Flollipop"])
+def test_a_category_whose_name_holds_a_slash_has_a_page(service: Running, written: str) -> None:
+    body = {"drawing": sketch("lollipop", 1).to_lists(), "category": "candy/lollipop"}
+    (key_id,) = service.post("/v1/drawings", body).json["key_ids"]
+    page = service.get(f"/v1/categories/{written}").json
+    assert (page["category"], page["typical"][0]["key_id"]) == ("candy/lollipop", key_id)
+    assert service.ask("DELETE", f"/v1/drawings/{key_id}").status == 204
 
 
 def test_the_map_is_made_once_and_kept(
