@@ -72,7 +72,7 @@ class Guard:
         except ProblemError as problem:
             await watched.answer(problem)
         except ClientDisconnect:
-            watched.went_away = True
+            pass  # nobody to answer; recorded as 499
         except TimeoutError:
             await watched.answer(_too_late(watched))
 
@@ -123,7 +123,6 @@ class _Watched:
         self.n_sent = 0
         self.is_read = scope["method"] in ("GET", "HEAD")
         self.status = 0
-        self.went_away = False
 
     def check_announced_size(self) -> None:
         """Refuse a body that says itself that it is too big. Raises ProblemError 413."""
