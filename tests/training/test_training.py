@@ -155,6 +155,16 @@ def test_a_validation_part_is_kept_out_and_scored(dataset, tmp_path):
     assert lines[-1]["unsure_below"] == result.encoder.unsure_below > 0
 
 
+@pytest.mark.parametrize("validation", [0.996, 0.999], ids=["one left", "none left"])
+def test_a_validation_part_that_leaves_nothing_to_train_on_is_refused(
+    dataset, tmp_path, validation
+):
+    with pytest.raises(
+        TrainingError, match=rf"validation {validation} keeps .* of 300 .* lower it"
+    ):
+        train(dataset, tmp_path / "run", config=garabato_config(validation=validation))
+
+
 def test_a_handful_of_drawings_kept_out_calibrates_nothing(dataset, tmp_path):
     result = train(dataset, tmp_path / "run", config=garabato_config(epochs=1, validation=0.02))
     assert result.validation_top1 is not None

@@ -16,7 +16,10 @@ from garabato.training.config import TrainConfig
 def split_off_validation(
     dataset: Dataset, config: TrainConfig
 ) -> tuple[DrawingBatch, IntArray, tuple[DrawingBatch, IntArray] | None]:
-    """Training drawings and labels, and what is kept out of them for validation."""
+    """Training drawings and labels, and what is kept out of them for validation.
+
+    Raises TrainingError where fewer than two are left to train on.
+    """
     drawings, labels = dataset.split("train"), dataset.labels("train")
     if len(labels) < 2:
         raise TrainingError(f"{dataset.path} holds {len(labels)} training drawings; prepare more")
@@ -24,6 +27,11 @@ def split_off_validation(
         return drawings, labels, None
     order = np.random.default_rng([config.seed, 1]).permutation(len(labels))
     n_kept_out = max(1, round(config.validation * len(labels)))
+    if len(labels) - n_kept_out < 2:
+        raise TrainingError(
+            f"validation {config.validation} keeps {n_kept_out} of {len(labels)} training drawings "
+            "out; at least two must be left: lower it or prepare more"
+        )
     kept_out, kept = np.sort(order[:n_kept_out]), np.sort(order[n_kept_out:])
     return drawings.take(kept), labels[kept], (drawings.take(kept_out), labels[kept_out])
 
