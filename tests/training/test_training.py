@@ -240,6 +240,15 @@ def test_a_damaged_checkpoint_is_said(dataset, tmp_path):
         train(dataset, tmp_path / "run", resume=True)
 
 
+def test_a_checkpoint_of_a_later_version_is_said(dataset, tmp_path):
+    train(dataset, tmp_path / "run", config=garabato_config(steps=1))
+    checkpoint = tmp_path / "run" / "checkpoint.pt"
+    plain = torch.load(checkpoint, weights_only=True)
+    torch.save(plain | {"version": 99, "of_tomorrow": 1}, checkpoint)
+    with pytest.raises(TrainingError, match="format version 99"):
+        train(dataset, tmp_path / "run", resume=True)
+
+
 def test_a_run_is_not_resumed_on_other_categories(dataset, sketch_source, tmp_path):
     train(dataset, tmp_path / "run", config=garabato_config(epochs=1))
     other = prepare(sketch_source, tmp_path / "other", categories=5, n_train=30, n_test=10, seed=0)

@@ -47,12 +47,14 @@ def load_checkpoint(path: Path, categories: list[str]) -> Checkpoint:
         # weights_only: tensors and plain values, no code from the file is run.
         plain = torch.load(path, map_location="cpu", weights_only=True)
         version = plain.pop("version")
+        if version != FORMAT_VERSION:
+            raise TrainingError(
+                f"{path} has format version {version}; train again into a new folder"
+            )
         config = TrainConfig.from_dict(plain.pop("config"), origin=str(path))
         checkpoint = Checkpoint(config=config, **plain)
     except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
         raise TrainingError(f"{path} is damaged ({error}); train again into a new folder") from None
-    if version != FORMAT_VERSION:
-        raise TrainingError(f"{path} has format version {version}; train again into a new folder")
     if checkpoint.categories != categories:
         raise TrainingError(
             f"{path} was trained on {len(checkpoint.categories)} categories, the dataset has "
