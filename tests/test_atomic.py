@@ -31,6 +31,36 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_leftovers(tmp_path):
     assert os.listdir(tmp_path) == ["a.bin"]
 
 
+@pytest.fixture
+def one_pid(monkeypatch):
+    """Writers as in containers that share a folder: each is process 7."""
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+
+
+@pytest.mark.usefixtures("one_pid")
+def test_writers_of_one_file_that_share_a_pid_do_not_disturb_each_other(tmp_path):
+    target = tmp_path / "a.bin"
+    with replacing(target) as temporary:
+        temporary.write_bytes(b"first")
+        write_bytes(target, b"second")
+        assert target.read_bytes() == b"second"
+    assert target.read_bytes() == b"first"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_a_file_is_flushed_before_it_gets_its_name_and_its_folder_after(tmp_path, monkeypatch):
+    flushed = []
+
+    def note(descriptor):
+        flushed.append((os.readlink(f"/proc/self/fd/{descriptor}"), os.listdir(tmp_path)))
+
+    monkeypatch.setattr(os, "fsync", note)
+    write_bytes(tmp_path / "a.bin", b"new")
+    (temporary, before), last = flushed
+    assert before == [os.path.basename(temporary)]
+    assert last == (str(tmp_path), ["a.bin"])
+
+
 def test_a_full_disk_is_a_storage_error_that_names_the_file(tmp_path):
     def fill(target):
         with replacing(target) as temporary:
@@ -75,6 +105,17 @@ def test_an_interrupted_folder_leaves_the_old_one_and_no_leftovers(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         fill(target, error=KeyboardInterrupt())
     assert os.listdir(target) == ["old"]
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.usefixtures("one_pid")
+def test_fillers_of_one_folder_that_share_a_pid_do_not_disturb_each_other(tmp_path):
+    target = tmp_path / "a"
+    with replacing_folder(target) as folder:
+        (folder / "mine").write_text("mine")
+        fill(target)
+        assert os.listdir(target) == ["new"]
+    assert os.listdir(target) == ["mine"]
     assert os.listdir(tmp_path) == ["a"]
 
 

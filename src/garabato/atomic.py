@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import glob
 import os
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,16 +19,16 @@ from garabato.errors import StorageError, storage_errors
 def replacing(path: str | PathLike[str]) -> Iterator[Path]:
     """Yield a temporary name beside `path` to write to; it becomes `path` when the block ends.
 
-    The temporary file is flushed to the disk before it is renamed; where the block raises it is
-    removed and `path` stays as it was. Raises StorageError for a full disk, a read-only folder, one
-    that does not exist or a folder that stands where the file should go.
+    The temporary file is flushed to the disk before it is renamed, and its folder after; where the
+    block raises it is removed and `path` stays as it was. Raises StorageError for a full disk, a
+    read-only folder, one that does not exist or a folder that stands where the file should go.
     """
     target = Path(path)
     if not target.parent.is_dir():
         raise StorageError(f"cannot write {target}: there is no folder {target.parent}; create it")
     if target.is_dir():
         raise StorageError(f"cannot write {target}: a folder stands there; give a file name")
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    temporary = _beside(target, "tmp")
     try:
         with storage_errors(target):
             yield temporary
@@ -37,6 +38,8 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink()
         raise
+    with suppress(OSError):  # some file systems flush no folders; what is in the file is safe
+        sync(target.parent)
 
 
 def write_bytes(path: str | PathLike[str], content: bytes) -> None:
@@ -58,7 +61,7 @@ def replacing_folder(path: str | PathLike[str]) -> Iterator[Path]:
     with storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         _clean_up_after_the_killed(target, retired)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
+        temporary = _beside(target, "unfinished")
         temporary.mkdir()
         lock = os.open(temporary, os.O_RDONLY)
         try:
@@ -75,6 +78,11 @@ def replacing_folder(path: str | PathLike[str]) -> Iterator[Path]:
             raise
         finally:
             os.close(lock)
+
+
+def _beside(target: Path, suffix: str) -> Path:
+    """A new hidden name. Not the process's number: containers that share a folder share those."""
+    return target.with_name(f".{target.name}.{secrets.token_hex(4)}.{suffix}")
 
 
 def _clean_up_after_the_killed(target: Path, retired: Path) -> None:
