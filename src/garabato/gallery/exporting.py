@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 import re
-import shutil
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
@@ -13,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from garabato.atomic import replacing, sync
+from garabato.atomic import replacing, replacing_folder, sync
 from garabato.dataset.columns import STROKES, to_table
-from garabato.errors import StorageError, storage_errors
+from garabato.errors import StorageError
 from garabato.formats.simplified import format_line
 from garabato.gallery.base import Stored
 from garabato.render import with_strokes
@@ -24,6 +23,8 @@ from garabato.render import with_strokes
 NO_CATEGORY = "uncategorised"
 #: Drawings a row group of Parquet: some 20 MB, most of it embeddings.
 ROW_GROUP = 2**15
+#: Bytes of a file's name that are its category's; file systems take 255 in all.
+_NAME_BYTES = 200
 
 _COLUMNS = pa.schema(
     [
@@ -44,6 +45,7 @@ def export_drawings(pieces: Iterable[Stored], path: str | PathLike[str]) -> int:
 
     A name that ends in `.ndjson` becomes one file. Any other becomes a folder with one
     `<category>.ndjson` a category, which `garabato index --source` takes; it must not exist yet.
+    A category no file can be named after gives its file a similar name with a hash in it.
     One that ends in `.parquet` becomes one file with the embeddings and tags as well, its strokes
     as in a prepared data set: list<struct<x: list<uint8>, y: list<uint8>>>.
     Bitmaps are written as the strokes traced from them.
@@ -96,34 +98,37 @@ def _to_columns(piece: Stored) -> pa.Table:
 
 
 def _export_folder(pieces: Iterable[Stored], target: Path) -> int:
+    _refuse_existing(target)
+    n_written = 0
+    with replacing_folder(target) as unfinished:
+        for piece in pieces:
+            lines: dict[str, list[bytes]] = {}
+            for drawing in with_strokes(piece.drawings):
+                name = _file_name(drawing.category)
+                lines.setdefault(name, []).append(format_line(drawing))
+            for name, of_category in lines.items():
+                with open(unfinished / name, "ab") as file:
+                    file.writelines(of_category)
+            n_written += len(piece.drawings)
+        for written in unfinished.iterdir():
+            sync(written)
+        _refuse_existing(target)  # made by another meanwhile: it would be replaced
+    return n_written
+
+
+def _refuse_existing(target: Path) -> None:
     if target.exists():
         raise StorageError(
             f"cannot write {target}: it exists; give a new folder, or a .ndjson or .parquet file"
         )
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    n_written = 0
-    with storage_errors(target):
-        try:
-            unfinished.mkdir(parents=True)
-            for piece in pieces:
-                lines: dict[str, list[bytes]] = {}
-                for drawing in with_strokes(piece.drawings):
-                    name = _file_name(drawing.category)
-                    lines.setdefault(name, []).append(format_line(drawing))
-                for name, of_category in lines.items():
-                    with open(unfinished / name, "ab") as file:
-                        file.writelines(of_category)
-                n_written += len(piece.drawings)
-            for written in unfinished.iterdir():
-                sync(written)
-            sync(unfinished)
-            unfinished.rename(target)
-        except BaseException:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise
-    return n_written
 
 
 def _file_name(category: str | None) -> str:
-    """A category may hold what a file name may not."""
-    return re.sub(r'[/\\:*?"<>|\x00-\x1f]|^\.', "_", category or NO_CATEGORY) + ".ndjson"
+    """The category where a file may be named so; else what is left of it, and a hash that keeps it
+    apart from others of which the same is left."""
+    name = category or NO_CATEGORY
+    allowed = re.sub(r'[/\\:*?"<>|\x00-\x1f]|^\.', "_", name)
+    left = allowed.encode()[:_NAME_BYTES].decode(errors="ignore")
+    if left != name:
+        left += f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{left}.ndjson"
