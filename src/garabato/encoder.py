@@ -340,5 +340,5 @@ def _build(
             },
             notes=header.get("notes"),
         )
-    except (KeyError, TypeError, RuntimeError, InputError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise EncoderError(f"{file} is damaged: {error}") from None

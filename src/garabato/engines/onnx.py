@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from garabato.drawing import ByteArray, FloatArray
+from garabato.engines.header import parse_header
 from garabato.errors import EncoderError, MissingExtraError
 from garabato.render import RenderSpec
 
@@ -54,7 +53,7 @@ class OnnxEngine:
                 f"{file} is an ONNX file but not an encoder of garabato; "
                 "write one with: garabato export onnx"
             )
-        self.header: dict[str, Any] = json.loads(text)
+        self.header = parse_header(text, file)
 
     @property
     def model_name(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
+from garabato.engines.header import parse_header
 from garabato.engines.pytorch import Precision, TorchEngine
 from garabato.errors import EncoderError
 from garabato.models import create_model
@@ -40,7 +40,7 @@ def read_weights_file(
             f"{file} is a safetensors file but not an encoder of garabato; "
             "train one with: garabato train"
         )
-    header: dict[str, Any] = json.loads(header_text)
+    header = parse_header(header_text, file)
 
     def build_engine(spec: RenderSpec) -> TorchEngine:
         model = create_model(
