@@ -256,6 +256,25 @@ def test_a_run_is_not_resumed_on_other_categories(dataset, sketch_source, tmp_pa
         train(other, tmp_path / "run", resume=True)
 
 
+def test_a_run_is_not_resumed_on_other_drawings(dataset, sketch_source, tmp_path):
+    train(dataset, tmp_path / "run", config=garabato_config(steps=1))
+    sizes = {"categories": "all", "n_train": 30, "n_test": 10}
+    other = prepare(sketch_source, tmp_path / "other", **sizes, seed=1)
+    with pytest.raises(TrainingError, match=r"trained on other drawings than .*other holds"):
+        train(other, tmp_path / "run", resume=True)
+    again = prepare(sketch_source, tmp_path / "again", **sizes, seed=0)
+    train(again, tmp_path / "run", resume=True)
+
+
+def test_a_run_of_before_checkpoints_knew_their_drawings_goes_on(dataset, tmp_path):
+    train(dataset, tmp_path / "run", config=garabato_config(steps=1))
+    checkpoint = tmp_path / "run" / "checkpoint.pt"
+    plain = torch.load(checkpoint, weights_only=True)
+    del plain["training_files"]
+    torch.save(plain | {"version": 1}, checkpoint)
+    assert train(dataset, tmp_path / "run", resume=True).steps == 1
+
+
 def test_every_preset_loads_and_survives_the_way_through_toml(tmp_path):
     assert {"skfast", "sknet", "skresnet"} <= set(preset_names())
     for name in preset_names():

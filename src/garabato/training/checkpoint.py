@@ -12,15 +12,20 @@ from typing import Any
 import torch
 
 from garabato.atomic import write_bytes
+from garabato.dataset import Dataset
 from garabato.errors import TrainingError, storage_errors
 from garabato.training.config import TrainConfig
 
-FORMAT_VERSION = 1
+#: 1 doesn't say on which drawings it was trained.
+FORMAT_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything that isn't a function of the configuration and the step."""
+    """Everything that isn't a function of the configuration and the step.
+
+    `training_files`: what `training_files` gave for the data set; None in format version 1.
+    """
 
     config: TrainConfig
     categories: list[str]
@@ -29,6 +34,12 @@ class Checkpoint:
     model: dict[str, Any]
     optimizer: dict[str, Any]
     average: dict[str, Any]
+    training_files: list[str] | None = None
+
+
+def training_files(dataset: Dataset) -> list[str]:
+    """Checksums of the files that hold the training drawings, as dataset.json has them."""
+    return [about["sha256"] for about in dataset.manifest["splits"]["train"]["files"]]
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -39,15 +50,15 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     write_bytes(path, content.getvalue())
 
 
-def load_checkpoint(path: Path, categories: list[str]) -> Checkpoint:
-    """Read the checkpoint of a run on a dataset with `categories`. Raises TrainingError."""
+def load_checkpoint(path: Path, dataset: Dataset) -> Checkpoint:
+    """Read the checkpoint of a run on `dataset`. Raises TrainingError."""
     if not path.is_file():
         raise TrainingError(f"there is nothing to resume: {path} doesn't exist")
     try:
         # weights_only: tensors and plain values, no code from the file is run.
         plain = torch.load(path, map_location="cpu", weights_only=True)
         version = plain.pop("version")
-        if version != FORMAT_VERSION:
+        if version not in (1, FORMAT_VERSION):
             raise TrainingError(
                 f"{path} has format version {version}; train again into a new folder"
             )
@@ -55,10 +66,15 @@ def load_checkpoint(path: Path, categories: list[str]) -> Checkpoint:
         checkpoint = Checkpoint(config=config, **plain)
     except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
         raise TrainingError(f"{path} is damaged ({error}); train again into a new folder") from None
-    if checkpoint.categories != categories:
+    if checkpoint.categories != dataset.categories:
         raise TrainingError(
             f"{path} was trained on {len(checkpoint.categories)} categories, the dataset has "
-            f"{len(categories)} or others; give the dataset it was started with"
+            f"{len(dataset.categories)} or others; give the dataset it was started with"
+        )
+    if checkpoint.training_files not in (None, training_files(dataset)):
+        raise TrainingError(
+            f"{path} was trained on other drawings than {dataset.path} holds; "
+            "give the dataset it was started with"
         )
     return checkpoint
 

@@ -27,7 +27,13 @@ from garabato.training.calibration import (
     fit_temperature,
     threshold_for_precision,
 )
-from garabato.training.checkpoint import Checkpoint, MetricsLog, load_checkpoint, save_checkpoint
+from garabato.training.checkpoint import (
+    Checkpoint,
+    MetricsLog,
+    load_checkpoint,
+    save_checkpoint,
+    training_files,
+)
 from garabato.training.config import TrainConfig, write_toml
 from garabato.training.data import split_off_validation
 from garabato.training.fit_codes import fit_coder
@@ -86,7 +92,7 @@ def train(
     config = config or TrainConfig()
     checkpoint = None
     if resume:
-        checkpoint = load_checkpoint(run / CHECKPOINT_NAME, dataset.categories)
+        checkpoint = load_checkpoint(run / CHECKPOINT_NAME, dataset)
         config = checkpoint.config
     elif (run / CHECKPOINT_NAME).exists() or (run / FILE_NAME).exists():
         raise TrainingError(
@@ -311,5 +317,6 @@ class _Training:
                 model=self.learner.model.state_dict(),
                 optimizer=self.learner.optimizer.state_dict(),
                 average=self.learner.average,
+                training_files=training_files(self.dataset),
             ),
         )
