@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -141,3 +142,15 @@ def test_all_that_was_stored_is_there_after_a_restart(
     with Running(Settings(gallery=uri)) as running:
         running.wait_until("/readyz")
         assert running.get(f"/v1/drawings/{key_id}").json["drawing"] == new
+
+
+def test_adding_to_a_gallery_whose_folder_was_deleted_is_a_problem_not_a_crash(
+    make_gallery: Callable[[], str],
+) -> None:
+    uri = make_gallery()
+    with Running(Settings(gallery=uri)) as running:
+        running.wait_until("/readyz")
+        shutil.rmtree(uri)
+        answer = running.post("/v1/drawings", {"drawing": sketch("stairs", 1).to_lists()})
+        assert answer.status == 503
+        assert "the gallery cannot be used now" in answer.json["detail"]
