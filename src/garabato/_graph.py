@@ -194,7 +194,7 @@ def _find_chains(pixels, depths, degree, node_of, stride):  # type: ignore[no-un
                         break
                 p = onward
             if not rings:
-                _find_ends(chain[starts[n_chains] : n], degree, node_of, stride, ends[n_chains])
+                _find_ends(chain[starts[n_chains] : n], node_of, stride, ends[n_chains])
             n_chains += 1
             starts[n_chains] = n
         if not rings:
@@ -203,7 +203,7 @@ def _find_chains(pixels, depths, degree, node_of, stride):  # type: ignore[no-un
 
 
 @njit(cache=True, nogil=True)
-def _find_ends(branch, degree, node_of, stride, ends):  # type: ignore[no-untyped-def]
+def _find_ends(branch, node_of, stride, ends):  # type: ignore[no-untyped-def]
     """Write the nodes beside the first and the last pixel of a branch; one pixel may have both."""
     n_found = 0
     for step in _steps(stride):

@@ -34,7 +34,6 @@ _PLACES: dict[Kind, tuple[str, str]] = {
     "bin": ("full/binary", ".bin"),
     "npy": ("full/numpy_bitmap", ".npy"),
 }
-KINDS: tuple[Kind, ...] = tuple(_PLACES)
 #: Bytes of a line, which sizes the pieces that are fetched.
 _LINE_BYTES = {"simplified": 700, "raw": 6000}
 #: Times a file is begun anew because it changed on the server.
