@@ -156,21 +156,15 @@ def test_another_encoder_is_refused_with_the_way_out(filled, query, tmp_path):
     Encoder(network, spec=RenderSpec(size_px=32), categories=["a", "b"]).save(other)
     done = run("search", "--model", other, "--gallery", filled, query)
     assert done.exit_code == 1
-    assert f"garabato gallery export --gallery {filled}" in done.stderr
-    assert f"garabato index --model MODEL --source {filled}.drawings" in done.stderr
+    assert f"garabato gallery copy {filled} {filled}.new --model MODEL" in done.stderr
 
 
-def test_the_way_out_of_another_encoder_works(model, filled, tmp_path):
-    drawings = tmp_path / "drawings"
-    assert read_json(run("gallery", "export", "--gallery", filled, drawings, "--json")) == {
-        "gallery": str(filled),
-        "out": str(drawings),
-        "n_drawings": 400,
-    }
-    again = run(
-        *("index", "--model", model, "--source", drawings, "--gallery", tmp_path / "new", "--json")
-    )
-    assert read_json(again)["n_drawings"] == 400
+def test_the_way_out_of_another_encoder_works(model, filled, query, tmp_path):
+    new = tmp_path / "new"
+    copied = read_json(run("gallery", "copy", filled, new, "--model", model, "--json"))
+    assert (copied["n_copied"], copied["n_drawings"]) == (400, 400)
+    found = run("search", "--model", model, "--gallery", new, query, "--json")
+    assert len(read_json(found)["queries"][0]["hits"]) == 10
 
 
 def test_an_empty_drawing_is_no_query(model, filled):

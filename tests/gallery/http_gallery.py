@@ -30,6 +30,9 @@ NO_HTTP_FORM = {
     "test_drawings_without_ink_are_left_out_and_counted": (
         "they are refused there: test_bad_requests.py"
     ),
+    "test_a_query_that_is_no_drawing_is_told_with_how_to_read_one": (
+        "a client reads files: test_python_client.py"
+    ),
     "test_queries_that_cannot_be_answered_say_why": (
         "the service says it in its words: test_bad_requests.py"
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -175,7 +176,7 @@ def test_drawings_of_which_a_field_is_not_known_do_not_pass_a_filter_on_it(galle
     unknown = drawings[0].replace(country=None, recognized=None, timestamp=None, category=None)
     gallery.add([unknown])
     for _ in range(2):
-        for where in ({"country": "DE"}, {"recognized": False}, {"timestamp": {"before": "3"}}):
+        for where in ({"country": "DE"}, {"recognized": False}, {"timestamp": {"before": "2030"}}):
             assert gallery.search(drawings[0], where=where) == []
         hit = gallery.search(drawings[0])[0]
         assert hit.to_dict().keys() == {"key_id", "category", "score", "drawing"}
@@ -414,8 +415,8 @@ def test_another_encoder_is_refused_with_the_commands_that_index_again(uri, enco
     message = str(caught.value)
     assert encoder.fingerprint in message
     assert other.fingerprint in message
-    assert f"garabato gallery export --gallery {uri} " in message
-    assert "garabato index --model" in message
+    assert f"garabato gallery copy {uri} " in message
+    assert message.endswith(" --model MODEL")
 
 
 def test_without_an_encoder_there_is_no_new_gallery(uri):
@@ -447,12 +448,35 @@ def test_without_an_encoder_drawings_cannot_be_embedded(uri, encoder, drawings):
         ({"category": 3}, "category is a string or a list of strings"),
         ({"recognized": "yes"}, "recognized is true or false"),
         ({"timestamp": "2017"}, "timestamp is"),
+        ({"timestamp": {"after": "yesterday"}}, "as 2017, 2017-03, .*, not 'yesterday'"),
+        ({"timestamp": {"before": "2017-13-45"}}, "not '2017-13-45'"),
+        ({"timestamp": {"before": "2017-02-29"}}, "not '2017-02-29'"),
+        ({"timestamp": {"after": "2017-03-29 00:61"}}, "not '2017-03-29 00:61'"),
+        ({"timestamp": {"after": "2017-03-29 yesterday"}}, "yesterday"),
         (["cat"], "where is a mapping"),
     ],
 )
 def test_a_filter_that_is_none_says_what_it_should_be(gallery, drawings, where, told):
     with pytest.raises(InputError, match=told):
         gallery.search(drawings[0], where=where)
+
+
+@pytest.mark.parametrize(
+    "after", ["2017", "2017-03", "2017-03-29", "2017-03-29 00:29:12.12345 UTC", "2017-03-29T00:29"]
+)
+def test_a_time_may_be_given_as_exactly_as_it_is_known(gallery, drawings, after):
+    at, long_ago = "2017-03-29 00:29:12.12345 UTC", "2016-12-31 23:59:59.9 UTC"
+    gallery.add([drawings[0].replace(timestamp=at), drawings[1].replace(timestamp=long_ago)])
+    hits = gallery.search(drawings[1], where={"timestamp": {"after": after}})
+    assert [hit.key_id for hit in hits] == [drawings[0].key_id]
+    assert gallery.delete(where={"timestamp": {"before": after}}) == 1
+
+
+def test_a_query_that_is_no_drawing_is_told_with_how_to_read_one(gallery, drawings):
+    gallery.add(drawings[:3])
+    for query in ("mine/star.svg", Path("mine/star.svg"), drawings[:2]):
+        with pytest.raises(InputError, match=r"a Drawing or an embedding \(64,\).*read_drawings"):
+            gallery.search(query, k=1)
 
 
 def test_queries_that_cannot_be_answered_say_why(gallery, drawings):

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from pixel_encoder import PixelEncoder
 
 from garabato.drawing import Drawing
 from garabato.errors import EncoderMismatchError
@@ -106,13 +107,25 @@ def test_a_copy_that_was_killed_goes_on_where_it_stopped(places, encoder, drawin
 
 
 def test_a_gallery_of_another_encoder_takes_no_copy(tmp_path, encoder, drawings):
-    from pixel_encoder import PixelEncoder
-
     source = open_gallery(tmp_path / "one", encoder=encoder)
     source.add(drawings[:3])
     open_gallery(tmp_path / "two", encoder=PixelEncoder(line_width=0.2))
     with pytest.raises(EncoderMismatchError):
         copying.open_copy(source, str(tmp_path / "two"))
+
+
+def test_a_copy_for_another_encoder_keeps_all_but_the_embeddings(tmp_path, encoder, drawings):
+    source = open_gallery(tmp_path / "one", encoder=encoder)
+    source.add([d.replace(category="a/b") for d in drawings[:5]], tags=["mine"])
+    source.add([drawings[5].replace(category=None)])
+    other = PixelEncoder(line_width=0.2)
+    copied = copying.copy(source, copying.open_copy(source, str(tmp_path / "two"), encoder=other))
+    assert copied.n_copied == 6
+    target = open_gallery(tmp_path / "two", encoder=other)
+    assert contents(target) == contents(source)
+    held = {drawing.key_id: drawing for drawing in drawings[:6]}
+    for key_id, embedding in embeddings(target).items():
+        np.testing.assert_allclose(embedding, other.embed([held[key_id]])[0], atol=1e-3)
 
 
 def test_a_gallery_is_not_copied_onto_itself(tmp_path, encoder):

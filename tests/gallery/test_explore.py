@@ -142,6 +142,13 @@ def test_duplicates_are_the_pairs_that_are_nearly_one(plane):
     assert pairs[0].score == pytest.approx(1, abs=1e-3)
 
 
+def test_drawings_that_only_the_encoder_takes_for_one_are_no_pair(plane):
+    one, other = at(0, name="a"), sketch("square", 3).replace(key_id="b@0", category="circle")
+    moved = Drawing([(3 * xs + 50, 3 * ys) for xs, ys in one.strokes], key_id="c@0")
+    pairs = duplicates(plane([one, other, moved]))
+    assert [(pair.key_id, pair.other_key_id) for pair in pairs] == [("a@0", "c@0")]
+
+
 def test_the_same_embedding_twice_is_a_pair_above_one(plane):
     gallery = plane([at(degrees, name=name) for degrees in range(1, 90) for name in "ab"])
     assert len(duplicates(gallery, above=1.0)) >= 89

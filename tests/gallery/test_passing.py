@@ -91,7 +91,12 @@ rows_of_galleries = st.lists(
             "country": listed(COUNTRIES),
             "recognized": st.none() | st.booleans(),
             "timestamp": st.sampled_from(
-                [None, {"after": "2017-02"}, {"before": "2017-03"}, {"after": "1", "before": "3"}]
+                [
+                    None,
+                    {"after": "2017-02"},
+                    {"before": "2017-03"},
+                    {"after": "2017", "before": "2018"},
+                ]
             ),
             "tags": st.none() | st.sampled_from(["a", "b", "c"]),
             "key_id": st.none() | st.just(["0", "1", "2", "nobody"]),

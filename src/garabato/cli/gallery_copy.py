@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import click
 
@@ -12,16 +13,22 @@ from garabato.cli.console import print_json, progress, stderr, stdout
 @click.command()
 @click.argument("source", metavar="SRC")
 @click.argument("target", metavar="DST")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="Embed anew by this encoder: its file or a run's folder.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
-def copy(source: str, target: str, as_json: bool) -> None:
+def copy(source: str, target: str, model: Path | None, as_json: bool) -> None:
     """Copy the gallery SRC to DST, made where there is none; each a folder or on a Milvus server.
 
-    Embeddings and tags come along; nothing is embedded again. Drawings that are in DST already are
-    passed over, so the same command goes on where an interrupted one stopped.
+    Embeddings and tags come along; with --model DST is for another encoder. Drawings that are in
+    DST already are passed over, so the same command goes on where an interrupted one stopped.
 
     \b
     Example: garabato gallery copy my.gallery http://localhost:19530/drawings
     """
+    from garabato.encoder import load_encoder
     from garabato.errors import InputError
     from garabato.gallery import open_gallery
     from garabato.gallery.copying import copy as copy_gallery
@@ -31,7 +38,7 @@ def copy(source: str, target: str, as_json: bool) -> None:
         raise InputError(f"SRC and DST are the same gallery, {source}")
     started = time.perf_counter()
     gallery = open_gallery(source, must_exist=True)
-    made = open_copy(gallery, target)
+    made = open_copy(gallery, target, encoder=None if model is None else load_encoder(model))
     n_drawings = len(gallery)
     try:
         with progress() as show:

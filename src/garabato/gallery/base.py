@@ -146,19 +146,17 @@ class FilledBy:
         """Raise EncoderMismatchError, saying how to re-index, where `encoder` is another one."""
         if encoder.fingerprint == self.fingerprint:
             return
-        drawings, new = f"{uri}.drawings", f"{uri}.new"
+        new = f"{uri}.new"
         if "://" in uri:
             server = urlsplit(uri)
             collection = server.path.strip("/") or "garabato"
-            drawings = f"{collection}.drawings"
             new = f"{server.scheme}://{server.netloc}/{collection}_new"
         raise EncoderMismatchError(
             f"{uri} was filled by encoder {self.fingerprint} ({self.model_name}, "
             f"{self.embedding_dim}-d), this one is {encoder.fingerprint} ({encoder.model_name}, "
             f"{encoder.embedding_dim}-d): their embeddings cannot be compared. Use that encoder "
-            "(--model), or index the gallery's drawings again with this one:\n"
-            f"  garabato gallery export --gallery {uri} {drawings}\n"
-            f"  garabato index --model MODEL --source {drawings} --gallery {new}"
+            "(--model), or copy the gallery for this one, its drawings embedded anew:\n"
+            f"  garabato gallery copy {uri} {new} --model MODEL"
         )
 
 
@@ -288,7 +286,14 @@ def as_embedding(query: Query, encoder: Embedder | None, filled_by: FilledBy) ->
         if query.is_empty:
             raise InputError("the query has no ink: nothing looks like nothing")
         return normalised_rows(encoder.embed(query), filled_by).reshape(-1)
-    return normalised_rows(np.reshape(query, (1, -1)), filled_by).reshape(-1)
+    try:
+        row = np.asarray(query, np.float32).reshape(1, -1)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"a query is a Drawing or an embedding ({filled_by.embedding_dim},), not a "
+            f"{type(query).__name__}; garabato.read_drawings gives the drawings of a file"
+        ) from None
+    return normalised_rows(row, filled_by).reshape(-1)
 
 
 def normalised_rows(embeddings: FloatArray, filled_by: FilledBy) -> FloatArray:

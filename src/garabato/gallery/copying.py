@@ -1,4 +1,4 @@
-"""Moving a gallery to another place or engine, embeddings and all; nothing is embedded again."""
+"""Moving a gallery to another place or engine, embeddings and all, or to another encoder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import GalleryError
 from garabato.gallery import open_gallery
-from garabato.gallery.base import FilledBy, Gallery, Stored
+from garabato.gallery.base import Embedder, FilledBy, Gallery, Stored
 from garabato.render import RenderSpec
 
 #: Drawings stored at a time: what a kill costs at most.
@@ -25,31 +25,38 @@ class Copied:
     n_there: int = 0
 
 
-def open_copy(source: Gallery, uri: str, *, token: str | None = None) -> Gallery:
+def open_copy(
+    source: Gallery, uri: str, *, encoder: Embedder | None = None, token: str | None = None
+) -> Gallery:
     """Open the gallery at `uri` for what `source` holds, made where there is none.
 
-    Raises EncoderMismatchError where another encoder filled it.
+    With `encoder` the drawings will be embedded anew. Raises EncoderMismatchError where another
+    encoder filled the gallery.
     """
-    return open_gallery(uri, encoder=_FillerOf(source.info().encoder), token=token)
+    return open_gallery(uri, encoder=encoder or _FillerOf(source.info().encoder), token=token)
 
 
 def copy(
     source: Gallery, target: Gallery, *, progress: Callable[[int], None] | None = None
 ) -> Copied:
-    """Store the drawings of `source`, their embeddings and tags in `target`.
+    """Store the drawings of `source` and their tags in `target`, as `open_copy` opened it.
+
+    Embeddings come along where one encoder filled both.
 
     Drawings whose key_id is there already are passed over, so the same call goes on where an
     interrupted one stopped; what is in `target` only stays. `progress(n_done)` is called after
     each piece. Raises what `Gallery.add` does.
     """
     n_copied = n_there = 0
+    is_same_encoder = source.info().encoder.fingerprint == target.info().encoder.fingerprint
     for piece in _pieces(source.scan()):
         keys = [str(key_id) for key_id in piece.drawings.key_ids]
         missing = set(target.missing(keys))
         rows = [i for i, key_id in enumerate(keys) if key_id in missing]
         n_there += len(keys) - len(rows)
         for tags, alike in _by_tags(piece.tags, rows):
-            drawings, embeddings = piece.drawings.take(alike), piece.embeddings[alike]
+            drawings = piece.drawings.take(alike)
+            embeddings = piece.embeddings[alike] if is_same_encoder else None
             added = target.add(drawings, embeddings=embeddings, tags=tags)
             n_copied += added.n_new
             n_there += added.n_replaced
