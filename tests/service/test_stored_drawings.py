@@ -36,6 +36,19 @@ def test_what_is_added_is_found_at_once_and_gone_when_deleted(service: Running) 
     assert "lollipop" not in str(service.get("/v1/categories").json["categories"])
 
 
+def test_a_drawing_is_given_with_its_tags_wherever_it_is_given(service: Running) -> None:
+    tagged = {"drawing": sketch("stairs", 8).to_lists(), "key_id": "t1", "tags": ["mine", "new"]}
+    plain = {"drawing": sketch("stairs", 9).to_lists(), "key_id": "t2"}
+    both = [document | {"category": "tagged"} for document in (tagged, plain)]
+    service.post("/v1/drawings", {"drawings": both})
+    assert [service.get(f"/v1/drawings/{key_id}").json for key_id in ("t1", "t2")] == both
+    assert service.get("/v1/drawings?category=tagged").json["drawings"] == both
+    page = service.get("/v1/categories/tagged").json
+    assert sorted(page["typical"], key=lambda document: document["key_id"]) == both
+    gone = service.post("/v1/drawings/delete", {"key_ids": ["t1", "t2"]})
+    assert gone.json == {"n_deleted": 2}
+
+
 def test_the_same_strokes_are_stored_once(service: Running) -> None:
     body = {"drawing": [[[0, 500, 1000.5], [0, 700, 20]]], "category": "line"}
     first = service.post("/v1/drawings", body).json["key_ids"]

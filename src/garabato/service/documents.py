@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,13 +30,15 @@ def hit_document(hit: Hit) -> dict[str, Any]:
     return replace(hit, drawing=as_strokes(hit.drawing)).to_dict()
 
 
-def drawing_document(drawing: Drawing) -> dict[str, Any]:
+def drawing_document(drawing: Drawing, tags: Sequence[str] = ()) -> dict[str, Any]:
     """A stored drawing; what is not known of it is left out."""
     known = {
         name: value
         for name, value in drawing.known.items()
         if value is not None or name == "category"
     }
+    if tags:
+        known["tags"] = list(tags)
     return known | {"drawing": as_strokes(drawing).to_lists()}
 
 

@@ -48,8 +48,8 @@ class Portraits:
         page = {
             "category": category,
             "n_drawings": portrait.n_drawings,
-            "typical": _documents(portrait.typical),
-            "odd": _documents(portrait.odd),
+            "typical": self._documents(portrait.typical),
+            "odd": self._documents(portrait.odd),
             "confused_with": [
                 {"category": name, "share": round(share, 4)} for name, share in confused
             ],
@@ -60,6 +60,6 @@ class Portraits:
                 self._kept.popitem(last=False)
         return page
 
-
-def _documents(drawings: list[Drawing]) -> list[dict[str, Any]]:
-    return [drawing_document(drawing) for drawing in drawings]
+    def _documents(self, drawings: list[Drawing]) -> list[dict[str, Any]]:
+        stored = self._service.stored([str(drawing.key_id) for drawing in drawings])
+        return [drawing_document(*one) for one in stored]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from garabato.drawing import Drawing, FloatArray
 from garabato.encoder import Encoder
@@ -33,6 +33,13 @@ T = TypeVar("T")
 
 #: Threads that search and write JSON; searching gives up Python's lock most of the time.
 N_SEARCH_THREADS = 4
+
+
+class TaggedDrawing(NamedTuple):
+    """A stored drawing and its tags."""
+
+    drawing: Drawing
+    tags: tuple[str, ...]
 
 
 class Service:
@@ -153,12 +160,19 @@ class Service:
         self.metrics.search_seconds.observe(time.perf_counter() - started)
         return shown[:k]
 
-    def stored(self, key_ids: Sequence[str]) -> list[Drawing]:
-        """The drawings with these key_ids that are there and not hidden. Blocks."""
+    def stored(self, key_ids: Sequence[str]) -> list[TaggedDrawing]:
+        """The drawings with these key_ids that are there and not hidden, in that order. Blocks."""
         hidden = self.hidden.key_ids
-        return self.gallery.get([key_id for key_id in key_ids if key_id not in hidden])
+        shown = [key_id for key_id in key_ids if key_id not in hidden]
+        found = {
+            str(drawing.key_id): TaggedDrawing(drawing, tags)
+            # not `get`, whose drawings come without their tags
+            for piece in self.gallery.scan(where={"key_id": shown})
+            for drawing, tags in zip(piece.drawings, piece.tags, strict=True)
+        }
+        return [found[key_id] for key_id in shown if key_id in found]
 
-    def stored_one(self, key_id: str) -> Drawing:
+    def stored_one(self, key_id: str) -> TaggedDrawing:
         """One drawing; ProblemError 404 where it is not there or hidden. Blocks."""
         found = self.stored([key_id])
         if not found:

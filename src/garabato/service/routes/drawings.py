@@ -107,7 +107,7 @@ async def list_drawings(
         )  # fmt: skip
         shown = key_ids[:limit]
         return {
-            "drawings": [drawing_document(drawing) for drawing in service.stored(shown)],
+            "drawings": [drawing_document(*stored) for stored in service.stored(shown)],
             "next": shown[-1] if len(key_ids) > limit else None,
         }
 
@@ -117,7 +117,7 @@ async def list_drawings(
 @router.get("/{key_id:path}", response_model=StoredDrawing, responses=problems(404, 422, *ANY))
 async def get_drawing(key_id: KeyIdInPath, service: ServiceOf) -> Response:
     """One drawing."""
-    return answer(drawing_document(await service.searching(service.stored_one, key_id)))
+    return answer(drawing_document(*await service.searching(service.stored_one, key_id)))
 
 
 @router.delete("/{key_id:path}", status_code=204, responses=problems(404, 422, *WRITE))

@@ -75,7 +75,7 @@ async def search(request: Request, service: ServiceOf) -> Response:
             drawing = to_drawing(asked.drawing, service.settings)
         else:
             assert asked.key_id is not None
-            drawing = await service.searching(service.stored_one, asked.key_id)
+            drawing, _ = await service.searching(service.stored_one, asked.key_id)
     encoded = await service.batcher.encode(drawing)
     where = None if asked.where is None else asked.where.model_dump(exclude_none=True)
 
