@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 import urllib3
 from click.testing import CliRunner
 from test_survives_kill import serving
@@ -87,6 +88,13 @@ def test_a_wrong_variable_is_named(gallery_uri: str) -> None:
     done = CliRunner().invoke(main, ["serve", "--gallery", gallery_uri], env=given)
     assert done.exit_code == 1
     assert "GARABATO_MAX_POINTS is a whole number, not 'many'" in done.output
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_a_port_that_cannot_be_is_refused(gallery_uri: str, port: int) -> None:
+    done = CliRunner().invoke(main, ["serve", "--gallery", gallery_uri, "--port", str(port)])
+    assert done.exit_code == 2
+    assert "0<=x<=65535" in done.output
 
 
 def test_a_missing_extra_says_what_to_install(gallery_uri: str) -> None:

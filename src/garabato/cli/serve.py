@@ -30,7 +30,13 @@ from garabato.cli.demo_source import DemoSource, choose_source
     help="Folder with drawings for the starter gallery.  [default: what the demo takes]",
 )
 @click.option("--host", envvar="GARABATO_HOST", default="127.0.0.1", show_default=True)
-@click.option("--port", envvar="GARABATO_PORT", default=8000, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    envvar="GARABATO_PORT",
+    default=8000,
+    show_default=True,
+)
 @click.option(
     "--token",
     envvar="GARABATO_TOKEN",
