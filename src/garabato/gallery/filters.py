@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from garabato.errors import InputError
@@ -104,7 +106,34 @@ def _parse_timestamp(value: Any) -> tuple[str | None, str | None]:
             "where: timestamp is {'after': '2017-03-01', 'before': '2017-04-01'} or one of "
             f"the two, not {value!r}"
         )
-    return value.get("after"), value.get("before")
+    after, before = (
+        None if bound is None else _parse_time(bound)
+        for bound in (value.get("after"), value.get("before"))
+    )
+    return after, before
+
+
+#: A year, or more of "2017-03-29 00:29:12.12345 UTC", from the left.
+_TIME = re.compile(
+    r"(\d{4}(?:-\d\d(?:-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?)?)?)(?: UTC)?", re.ASCII
+)
+_FIRST_MOMENT = "0000-01-01 00:00:00"
+
+
+def _parse_time(text: str) -> str:
+    """A time as timestamps are written, so that comparing text compares times."""
+    written = _TIME.fullmatch(text)
+    try:
+        if written is None:
+            raise ValueError
+        moment = written[1][: len(_FIRST_MOMENT)]
+        datetime.fromisoformat(moment + _FIRST_MOMENT[len(moment) :])  # month 13, 30 February
+    except ValueError:
+        raise InputError(
+            "where: timestamp is compared with a time as 2017, 2017-03, 2017-03-29 or "
+            f"2017-03-29 00:29:12, not {text!r}"
+        ) from None
+    return text.replace("T", " ", 1) if "T" in written[1] else text
 
 
 def to_sql(condition: Filter) -> str | None:
