@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -70,6 +71,28 @@ def test_a_drawing_without_ink_still_gets_finite_numbers(encoder):
     output = encoder.predict(Drawing([]))
     assert np.isfinite(output.embeddings).all()
     assert np.isfinite(output.probabilities).all()
+
+
+def test_a_drawing_without_ink_shows_nothing(encoder):
+    for empty in (Drawing([]), Drawing(bitmap=np.zeros((28, 28), np.uint8))):
+        with pytest.raises(InputError, match="no ink"):
+            encoder.classify(empty)
+    assert len(encoder.classify([DRAWINGS[0], Drawing([])])) == 2
+
+
+@pytest.mark.parametrize(
+    ("given", "kind"),
+    [
+        ("mine/star.svg", "str"),
+        (Path("mine/star.svg"), "PosixPath"),
+        ([DRAWINGS[0], "mine/star.svg"], "str"),
+        (DRAWINGS[0].to_lists(), "list"),
+    ],
+)
+def test_what_is_no_drawing_is_told_with_how_to_read_one(encoder, given, kind):
+    for ask in (encoder.classify, encoder.embed, encoder.predict):
+        with pytest.raises(InputError, match=f"not a {kind}; garabato.read_drawings"):
+            ask(given)
 
 
 def test_less_than_one_category_is_refused(encoder):

@@ -171,9 +171,15 @@ class Encoder:
     def classify(
         self, drawings: Drawing | Iterable[Drawing] | DrawingBatch, k: int = 5
     ) -> list[Prediction] | list[list[Prediction]]:
-        """The `k` most probable categories, best first; of several drawings a list of lists."""
+        """The `k` most probable categories, best first; of several drawings a list of lists.
+
+        Raises InputError for one drawing without ink; among several it doesn't hold up the others,
+        and its answer means nothing (see `predict`).
+        """
         if k < 1:
             raise InputError(f"k is at least 1, not {k}")
+        if isinstance(drawings, Drawing) and drawings.is_empty:
+            raise InputError("the drawing has no ink: nothing to recognise")
         probabilities = self.predict(drawings).probabilities
         best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
         answers = [
@@ -235,7 +241,7 @@ class Encoder:
         if isinstance(drawings, Drawing):
             drawings = [drawings]
         if not isinstance(drawings, DrawingBatch):
-            drawings = list(drawings)
+            drawings = _listed(drawings)
             kinds = {None if d.bitmap is None else d.bitmap.shape for d in drawings}
             if len(kinds) > 1:  # strokes and bitmaps of several sizes: one by one
                 for drawing in drawings:
@@ -254,6 +260,20 @@ class Encoder:
             exponentials / exponentials.sum(axis=1, keepdims=True),
             (embeddings / lengths).astype(np.float32, copy=False),
         )
+
+
+def _listed(drawings: Iterable[Drawing]) -> list[Drawing]:
+    """All of them, or InputError for what is no drawings: a file's name for one."""
+    wrong: object = drawings
+    if isinstance(drawings, Iterable) and not isinstance(drawings, str):
+        listed = list(drawings)
+        wrong = next((one for one in listed if not isinstance(one, Drawing)), None)
+        if wrong is None:
+            return listed
+    raise InputError(
+        f"an encoder takes a Drawing, several of them or a DrawingBatch, not a "
+        f"{type(wrong).__name__}; garabato.read_drawings gives the drawings of a file"
+    )
 
 
 def load_encoder(
