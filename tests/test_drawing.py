@@ -183,3 +183,11 @@ def test_bitmaps_stay_beside_what_is_known_of_them():
     assert taken[-1].bitmap is not None
     with pytest.raises(IndexError):
         taken[2]
+
+
+def test_a_drawing_is_shown_in_one_short_line():
+    drawing = Drawing([[range(50), range(50)], [[1], [2]]], key_id="5", category="cat")
+    assert repr(drawing) == "Drawing(key_id='5', category='cat', 2 strokes, 51 points)"
+    assert repr(Drawing([[[1], [2]]])) == "Drawing(1 stroke, 1 point)"
+    picture = Drawing(bitmap=np.zeros((28, 30), np.uint8), recognized=False)
+    assert repr(picture) == "Drawing(recognized=False, bitmap of 28 x 30 px)"

@@ -189,3 +189,8 @@ def test_an_encoder_written_before_there_were_thresholds_is_read(encoder, tmp_pa
     old = load_encoder(tmp_path / "old.safetensors")
     assert old.unsure_below is None
     assert not old.is_unsure(old.classify(DRAWINGS[0]))
+
+
+def test_an_encoder_is_shown_in_one_short_line(encoder):
+    shown = f"Encoder(skfast, 4 categories, 24 px, fingerprint {encoder.fingerprint})"
+    assert repr(encoder) == shown

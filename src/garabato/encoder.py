@@ -94,6 +94,12 @@ class Encoder:
             model = TorchEngine(model, device=device, precision=precision)
         self.engine = model
 
+    def __repr__(self) -> str:
+        return (
+            f"Encoder({self.model_name}, {len(self.categories)} categories, "
+            f"{self.spec.size_px} px, fingerprint {self.fingerprint})"
+        )
+
     @property
     def model_name(self) -> str:
         """The network's name in the registry."""

@@ -30,6 +30,7 @@ NO_HTTP_FORM = {
     "test_drawings_without_ink_are_left_out_and_counted": (
         "they are refused there: test_bad_requests.py"
     ),
+    "test_galleries_and_hits_are_shown_in_one_short_line": _INSIDE,
     "test_a_query_that_is_no_drawing_is_told_with_how_to_read_one": (
         "a client reads files: test_python_client.py"
     ),

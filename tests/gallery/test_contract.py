@@ -472,6 +472,13 @@ def test_a_time_may_be_given_as_exactly_as_it_is_known(gallery, drawings, after)
     assert gallery.delete(where={"timestamp": {"before": after}}) == 1
 
 
+def test_galleries_and_hits_are_shown_in_one_short_line(gallery, drawings):
+    gallery.add(drawings[:3])
+    assert repr(gallery).endswith(f"Gallery({gallery.uri!r})")
+    (hit,) = gallery.search(drawings[1], k=1)
+    assert repr(hit) == f"Hit({hit.key_id!r}, {hit.category!r}, score=1.00)"
+
+
 def test_a_query_that_is_no_drawing_is_told_with_how_to_read_one(gallery, drawings):
     gallery.add(drawings[:3])
     for query in ("mine/star.svg", Path("mine/star.svg"), drawings[:2]):

@@ -74,6 +74,15 @@ class Drawing:
         ):
             object.__setattr__(self, name, value)
 
+    def __repr__(self) -> str:
+        known = [f"{name}={value!r}" for name, value in self.known.items() if value is not None]
+        if self.bitmap is not None:
+            ink = ["bitmap of {} x {} px".format(*self.bitmap.shape)]
+        else:
+            sizes = (("stroke", len(self.stroke_starts) - 1), ("point", len(self.points)))
+            ink = [f"{n} {name}" if n == 1 else f"{n} {name}s" for name, n in sizes]
+        return f"Drawing({', '.join([*known, *ink])})"
+
     @classmethod
     def from_points(cls, points: FloatArray, stroke_starts: IntArray, **known: Any) -> Drawing:
         """A drawing over ready arrays (shapes as the attributes'), which are trusted."""

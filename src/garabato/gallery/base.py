@@ -61,6 +61,9 @@ class Hit:
     timestamp: str | None = None
     tags: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return f"Hit({self.key_id!r}, {self.category!r}, score={self.score:.2f})"
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON takes it; country, recognized, timestamp and tags only where they are known."""
         document: dict[str, Any] = {

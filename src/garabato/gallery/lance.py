@@ -100,6 +100,9 @@ class LanceGallery:
         if encoder is not None:
             self._filled_by.check(encoder, uri)
 
+    def __repr__(self) -> str:
+        return f"LanceGallery({self.uri!r})"
+
     @classmethod
     def open(
         cls, uri: str, *, encoder: Embedder | None = None, must_exist: bool = False

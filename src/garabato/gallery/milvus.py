@@ -78,6 +78,9 @@ class MilvusGallery:
         make_searchable(server, address)
         self._index = describe_index(server)
 
+    def __repr__(self) -> str:
+        return f"MilvusGallery({self.uri!r})"
+
     @classmethod
     def open(
         cls,
