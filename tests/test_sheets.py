@@ -78,6 +78,23 @@ def test_queries_stand_apart_from_what_was_found():
     assert apart.shape[1] == plain.shape[1] + 16
 
 
+def test_cells_that_belong_together_touch_and_stand_apart_from_the_next():
+    page = draw_sheet([[Cell(CROSS)] * 4], cell_px=48, together=2)
+    paper = (page == PAPER).all(axis=(0, 2))
+    left, inside = 16, 2 * 48
+    assert not paper[left : left + inside].any()
+    assert paper[left + inside : left + inside + 16].all()
+    assert not paper[left + inside + 16 : left + 2 * inside + 16].any()
+
+
+def test_small_captions_hold_more():
+    def page(caption):
+        return draw_sheet([[Cell(CROSS, caption)]], cell_px=144, caption_px=13)
+
+    assert page("5152802093400064").shape == page("5").shape
+    assert (page("5152802093400064") != page("5152802093400065")).any()  # its end is there
+
+
 def test_captions_make_room_for_at_most_two_lines_and_never_leave_their_cell():
     def height(caption):
         return draw_sheet([[Cell(CROSS, caption)]], cell_px=96).shape[0]

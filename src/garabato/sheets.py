@@ -79,19 +79,32 @@ def contact_sheet(
     save_png(draw_sheet(rows, title=title, cell_px=cell_px), path)
 
 
-def draw_sheet(rows: Sequence[Sequence[Cell]], *, title: str = "", cell_px: int = 96) -> ByteArray:
+def draw_sheet(
+    rows: Sequence[Sequence[Cell]],
+    *,
+    title: str = "",
+    cell_px: int = 96,
+    caption_px: int | None = None,
+    together: int = 1,
+) -> ByteArray:
     """Draw rows of cells on one page: (H, W, 3) uint8, RGB.
 
     Rows may differ in length. The first line of `title` is set large, further lines small and
-    grey. Where every row begins with a query, the queries stand apart from what was found.
+    grey. Where every row begins with a query, the queries stand apart from what was found. Of
+    each row so many cells as `together` says touch and stand apart from the next. `caption_px` is
+    the captions' size, by default an eighth of the cell's.
     """
     gap, edge = max(6, cell_px // 12), max(16, cell_px // 4)
     n_columns = max((len(row) for row in rows), default=0)
     queries_first = bool(rows) and all(row and row[0].frame == "query" for row in rows)
     apart = edge if queries_first and n_columns > 1 else 0
-    lefts = [edge + i * (cell_px + gap) + (apart if i else 0) for i in range(n_columns)]
+    between = gap if together == 1 else edge
+    lefts = [
+        edge + i * cell_px + i // together * between + (apart if i else 0) for i in range(n_columns)
+    ]
 
-    title_px, caption_px = max(18, cell_px // 4), max(10, cell_px // 8)
+    title_px = max(18, cell_px // 4)
+    caption_px = caption_px or max(10, cell_px // 8)
     heading = _lay_out_title(title, title_px)
     captions = [[_wrap(cell.caption, cell_px, caption_px) for cell in row] for row in rows]
     caption_step = round(1.3 * caption_px)

@@ -12,6 +12,7 @@ from garabato.encoder import load_encoder
 from garabato.formats import read_drawings
 from garabato.gallery import open_gallery
 from garabato.gallery.explore import vote
+from garabato.sheets import FRAMES
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +116,34 @@ def test_the_nearest_drawings_vote_beside_the_classifier(filled, tmp_path):
     assert "gallery's vote" in table
     missing = run(*arguments, "--gallery", tmp_path / "none")
     assert "there is no gallery at" in missing.stderr
+
+
+def test_a_filter_that_nothing_passes_is_told_in_place_of_a_table(ask):
+    done = ask("star 0", "--category", "circel", "--tag", "none")
+    assert done.exit_code == 0
+    assert done.stdout == ""
+    assert "passes the filter" in done.stderr
+    assert "did you mean 'circle'?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("category", "filters", "judged"),
+    [
+        ("star", [], True),
+        ("my own", [], False),
+        ("star", ["--category", "house"], False),
+        ("star", ["--category", "house,star"], True),
+        ("star", ["--tag", "none such"], False),
+    ],
+)
+def test_hits_are_marked_right_or_wrong_only_where_some_could_be_right(
+    filled, tmp_path, category, filters, judged
+):
+    model, uri = filled
+    query, picture = tmp_path / "query.ndjson", tmp_path / "hits.png"
+    query.write_text(simplified_line(sketch("star", 0).replace(category=category)))
+    arguments = ("--by-category", 2, "-k", 4, "--picture", picture, query, *filters)
+    assert run("search", "--model", model, "--gallery", uri, *arguments).exit_code == 0
+    page = cv2.cvtColor(cv2.imread(str(picture)), cv2.COLOR_BGR2RGB)
+    marks = [(page == FRAMES[frame]).all(axis=-1).any() for frame in ("right", "wrong")]
+    assert any(marks) is judged

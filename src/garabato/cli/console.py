@@ -36,6 +36,12 @@ def print_json(document: Any) -> None:
     click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
 
 
+def counted(n: int, noun: str) -> str:
+    """ "1 drawing", "2,000 drawings", "3 categories"."""
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{n:,} {noun if n == 1 else plural}"
+
+
 @contextmanager
 def progress(unit: str = "drawings") -> Iterator[ReportProgress]:
     """A progress bar a stage on stderr, with the rate in `unit` a second and the time to go.

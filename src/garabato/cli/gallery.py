@@ -8,8 +8,8 @@ from typing import Any
 import click
 
 from garabato.cli import gallery_audit, gallery_copy, gallery_tune
-from garabato.cli.console import print_json, stdout
-from garabato.cli.where import split_names, where_options
+from garabato.cli.console import counted, print_json, stdout
+from garabato.cli.where import split_names, tell_unknown, where_options
 
 _gallery = click.option("--gallery", "uri", required=True, metavar="URI", help="The gallery.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
@@ -72,7 +72,9 @@ def delete(uri: str, key_id: list[str] | None, where: dict[str, Any], as_json: b
     if as_json:
         print_json({"gallery": uri, "n_deleted": n_deleted, "n_drawings": len(gallery)})
     else:
-        stdout.print(f"{uri}: {n_deleted:,} drawings deleted, {len(gallery):,} left")
+        stdout.print(f"{uri}: {counted(n_deleted, 'drawing')} deleted, {len(gallery):,} left")
+    if n_deleted == 0:
+        tell_unknown(where)
 
 
 @command.command()
@@ -119,7 +121,7 @@ def export(uri: str, where: dict[str, Any], as_json: bool, out: Path) -> None:
     if as_json:
         print_json({"gallery": uri, "out": str(out), "n_drawings": n_written})
     else:
-        stdout.print(f"{out}: {n_written:,} drawings")
+        stdout.print(f"{out}: {counted(n_written, 'drawing')}")
 
 
 command.add_command(gallery_copy.copy)

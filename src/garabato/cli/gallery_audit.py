@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from garabato.cli.console import print_json, progress, stderr, stdout
+from garabato.cli.console import counted, print_json, progress, stderr, stdout
 from garabato.cli.where import where_options
 
 if TYPE_CHECKING:
@@ -60,15 +60,18 @@ def duplicates(
     with progress() as show:
         pairs = duplicates(gallery, above=above, where=where, progress=_stage(show, "compare"))
     shown = pairs[:n_shown]
+    drawings = _by_key(gallery, [key for pair in shown for key in (pair.key_id, pair.other_key_id)])
     if picture is not None:
-        _draw_pairs(gallery, shown, uri, picture)
+        _draw_pairs(drawings, shown, uri, picture)
     if as_json:
         listed = [asdict(pair) for pair in shown]
         print_json({"gallery": uri, "above": above, "n_pairs": len(pairs), "pairs": listed})
         return
     for pair in shown:
-        stdout.print(f"{pair.score:.4f}  {pair.key_id}  {pair.other_key_id}")
-    stdout.print(f"{uri}: {len(pairs):,} pairs are alike by {above} or more")
+        named = (_named(key, drawings.get(key)) for key in (pair.key_id, pair.other_key_id))
+        stdout.print(f"{pair.score:.4f}  {'  '.join(named)}")
+    are = "is" if len(pairs) == 1 else "are"
+    stdout.print(f"{uri}: {counted(len(pairs), 'pair')} {are} alike by {above} or more")
     _tell_picture(picture)
 
 
@@ -112,7 +115,8 @@ def odd(
             f"{one.agreement:>4.0%} of its neighbours are {one.category}, most "
             f"{one.looks_like}: {one.key_id}"
         )
-    stdout.print(f"{uri}: {len(found):,} drawings sit among another category")
+    sit = "sits" if len(found) == 1 else "sit"
+    stdout.print(f"{uri}: {counted(len(found), 'drawing')} {sit} among another category")
     _tell_picture(picture)
 
 
@@ -125,20 +129,24 @@ def _tell_picture(picture: Path | None) -> None:
         stdout.print(f"look at {picture}")
 
 
-def _draw_pairs(gallery: Gallery, pairs: list[Pair], uri: str, picture: Path) -> None:
+def _named(key_id: str, drawing: Drawing | None) -> str:
+    """A drawing in a line of text; None: it was deleted meanwhile."""
+    return key_id if drawing is None else f"{key_id} ({drawing.category or 'unknown'})"
+
+
+def _draw_pairs(drawings: dict[str, Drawing], pairs: list[Pair], uri: str, picture: Path) -> None:
     from garabato.sheets import Cell, draw_sheet, save_png
 
-    pairs = pairs[: 3 * MAX_PICTURE_ROWS]
-    drawings = _by_key(gallery, [key for pair in pairs for key in (pair.key_id, pair.other_key_id)])
     cells = [
-        Cell(drawings[key], f"{drawings[key].category or 'unknown'} {pair.score:.4f}")
-        for pair in pairs
+        Cell(drawings[key], f"{key}\n{pair.score:.4f} {drawings[key].category or 'unknown'}")
+        for pair in pairs[: 3 * MAX_PICTURE_ROWS]
         if pair.key_id in drawings and pair.other_key_id in drawings  # not deleted meanwhile
         for key in (pair.key_id, pair.other_key_id)
     ]
     rows = [cells[first : first + 6] for first in range(0, len(cells), 6)]
-    title = f"Nearly the same in {uri}\npairs side by side, three a row; the number is the score"
-    save_png(draw_sheet(rows, title=title, cell_px=112), picture)
+    title = f"Nearly the same in {uri}\ndrawings that touch are a pair; the number is the score"
+    # so small that a key_id of Google's fits below its drawing
+    save_png(draw_sheet(rows, title=title, cell_px=144, caption_px=13, together=2), picture)
 
 
 def _draw_odd(gallery: Gallery, found: list[OddOne], uri: str, picture: Path) -> None:

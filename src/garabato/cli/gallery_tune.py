@@ -42,7 +42,8 @@ def tune(uri: str, recall: float, queries: int, as_json: bool) -> None:
         print_json({"gallery": uri, "exact": info.exact, "mode": info.mode, "tried": tried})
         return
     _print_tried(measured)
-    stdout.print(f"{uri}: {info.mode}")
+    nothing = "there is nothing to tune: " if info.exact else ""
+    stdout.print(f"{uri}: {nothing}{info.mode}")
 
 
 def _print_tried(measured: list[Tuned]) -> None:

@@ -11,7 +11,7 @@ import click
 from garabato.cli.console import print_json, stderr, stdout
 from garabato.cli.queries import read_queries
 from garabato.cli.search_answers import Answer, Asked, draw, print_table
-from garabato.cli.where import where_options
+from garabato.cli.where import tell_unknown, where_options
 
 if TYPE_CHECKING:
     from garabato.gallery import Embedder, Gallery
@@ -77,7 +77,7 @@ def command(
         groups = _find(gallery, encoder, asked, k, diverse, per_category, where)
         answers.append(Answer(asked, groups, 1000 * (time.perf_counter() - started)))
     if picture is not None:
-        draw(answers, uri, picture)
+        draw(answers, gallery, where, picture)
     if as_json:
         documents = [answer.to_dict(with_query=len(answers) > 1) for answer in answers]
         print_json(documents[0] if len(documents) == 1 else {"queries": documents})
@@ -86,8 +86,9 @@ def command(
             print_table(answer)
         if picture is not None:
             stdout.print(f"look at {picture}")
-    if "category" in where and not any(answer.hits for answer in answers):
-        _explain_nothing(where["category"])
+    if not any(answer.hits for answer in answers):
+        stderr.print(f"no drawing in {uri} passes the filter" if where else f"nothing in {uri}")
+        tell_unknown(where)
 
 
 def _questions(query: str, like: tuple[str, ...], unlike: tuple[str, ...]) -> list[Asked]:
@@ -124,13 +125,3 @@ def _find(
     if combined:
         return explore.more_like(gallery, encoder, more, less, k, where=where)
     return gallery.search(question, k=k, where=where)
-
-
-def _explain_nothing(names: list[str]) -> None:
-    from garabato.categories import CATEGORIES, nearest_category
-
-    for name in names:
-        if name not in CATEGORIES:
-            nearest = nearest_category(name, CATEGORIES)
-            hint = f"; did you mean {nearest!r}?" if nearest else ""
-            stderr.print(f"no drawing found of category {name!r}{hint}")

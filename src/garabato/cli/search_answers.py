@@ -10,7 +10,7 @@ from garabato.cli.console import stderr, stdout
 from garabato.cli.queries import Query
 
 if TYPE_CHECKING:
-    from garabato.gallery import Hit
+    from garabato.gallery import Gallery, Hit
     from garabato.sheets import Cell
 
 #: Queries on a picture; more rows than a screen or two nobody looks at.
@@ -85,9 +85,11 @@ class Answer:
 
 
 def print_table(answer: Answer) -> None:
-    """The hits as a table on stdout, a line between groups."""
+    """The hits as a table on stdout, a line between groups; nothing where there are none."""
     from rich.table import Table
 
+    if not answer.hits:
+        return
     asked = answer.asked
     shows = f" ({asked.category})" if asked.category else ""
     table = Table(title=f"most like {asked.name}{shows}", title_justify="left")
@@ -105,20 +107,31 @@ def print_table(answer: Answer) -> None:
     stdout.print(table)
 
 
-def draw(answers: list[Answer], uri: str, picture: Path) -> None:
-    """The queries and their hits as a PNG, one row a query, or a row a group."""
+def draw(answers: list[Answer], gallery: Gallery, where: dict[str, Any], picture: Path) -> None:
+    """The queries and their hits as a PNG, one row a query, or a row a group.
+
+    Hits are marked as right or wrong where some drawing that passes `where` could be right.
+    """
     from garabato.sheets import draw_sheet, save_png
 
-    rows = [row for answer in answers for row in _rows(answer)]
+    categories = {answer.asked.category: answer.asked.more[0].drawing for answer in answers}
+    there = {
+        category
+        for category, drawing in categories.items()
+        if category is not None
+        and category in where.get("category", [category])
+        and gallery.search(drawing, k=1, where=where | {"category": [category]})
+    }
+    rows = [row for answer in answers for row in _rows(answer, answer.asked.category in there)]
     combined = any(answer.asked.is_combined for answer in answers)
     left = "the drawings it should be like (and unlike)" if combined else "the query"
-    title = f"Most like it in {uri}\nleft: {left}; the number is the cosine similarity"
+    title = f"Most like it in {gallery.uri}\nleft: {left}; the number is the cosine similarity"
     save_png(draw_sheet(rows[:MAX_PICTURE_ROWS], title=title, cell_px=112), picture)
     if len(rows) > MAX_PICTURE_ROWS:
         stderr.print(f"the picture shows the first {MAX_PICTURE_ROWS} of {len(rows)} rows")
 
 
-def _rows(answer: Answer) -> list[list[Cell]]:
+def _rows(answer: Answer, can_be_right: bool) -> list[list[Cell]]:
     from garabato.sheets import Cell
 
     asked = answer.asked
@@ -130,7 +143,7 @@ def _rows(answer: Answer) -> list[list[Cell]]:
         cells = []
         for hit in group:
             caption = f"{hit.category or 'unknown'} {hit.score:.2f}"
-            if asked.category is None or asked.less:
+            if not can_be_right or asked.less:
                 cells.append(Cell(hit.drawing, caption))
             else:
                 is_right = hit.category == asked.category

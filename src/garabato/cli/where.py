@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from garabato.cli.console import stderr
+
 
 def split_names(ctx: click.Context, param: click.Parameter, value: str | None) -> list[str] | None:
     """Names with commas between them, as options take them."""
@@ -47,6 +49,17 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(_OPTIONS):
         with_where = option(with_where)
     return with_where
+
+
+def tell_unknown(where: dict[str, Any]) -> None:
+    """Say which categories of a filter that nothing passed nobody knows, and which are near."""
+    from garabato.categories import CATEGORIES, nearest_category
+
+    for name in where.get("category", ()):
+        if name not in CATEGORIES:
+            nearest = nearest_category(name)
+            hint = f"; did you mean {nearest!r}?" if nearest else ""
+            stderr.print(f"no drawing found of category {name!r}{hint}")
 
 
 _OPTIONS = (
