@@ -38,6 +38,8 @@ class Client:
 
     def __init__(self, url: str, *, token: str | None = None, timeout_s: float = 30.0) -> None:
         self._url = url.rstrip("/")
+        if not self._url.startswith(("http://", "https://")):
+            raise InputError(f"{url!r} is no address of a service; write http://{self._url}")
         self._headers = {} if token is None else {"authorization": f"Bearer {token}"}
         retry = urllib3.Retry(
             _N_RETRIES,

@@ -115,6 +115,7 @@ def test_the_training_split_is_measured_without_a_gallery(data: Path, run: Path)
         (("--data", "{data}", "--source", "{data}"), 2, "--data or with --source"),
         (("--source", "{data}", "--gallery-split", "train"), 2, "a source has no splits"),
         (("--data", "{data}/nowhere"), 1, "holds no data set"),
+        (("--data", "{data}", "--report", "{data}"), 1, "not empty and holds no report"),
         (("--source", "{data}/nowhere"), 1, "does not exist"),
         (("--data", "{data}", "--gallery-split", "test"), 1, "the gallery would be the queries"),
     ],

@@ -5,6 +5,7 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -208,6 +209,15 @@ def test_a_report_in_place_of_a_file_is_refused(
     assert (tmp_path / "report").read_text() == "mine"
 
 
+def test_a_report_is_not_scattered_among_other_files(
+    sketch_evaluation: Evaluation, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match="not empty and holds no report"):
+        write_report(sketch_evaluation, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.tex"]
+
+
 def test_a_second_report_replaces_the_first_and_leaves_nothing_over(
     sketch_evaluation: Evaluation, tmp_path: Path
 ) -> None:
@@ -286,6 +296,19 @@ def test_a_confusion_matrix_of_all_345_categories_has_room_for_every_name() -> N
     png = plot_confusion(np.eye(n), names, np.arange(n), THEMES["light"])
     height, width = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE).shape
     assert min(height, width) >= 10 * n
+
+
+def test_the_ends_of_epochs_and_the_last_validation_are_points_of_the_curves() -> None:
+    def record(kind: str, step: int, **more: float) -> dict[str, Any]:
+        loss = {"loss": 2 - step / 20, "accuracy": step / 40, "learning_rate": 0.001}
+        return {"kind": kind, "step": step, **loss, **more}
+
+    steps = [record("step", 20)]
+    epochs = [record("epoch", 7, validation_top1=0.2), record("epoch", 14)]
+    end = [{"kind": "validation", "step": 28, "top1": 0.6}]
+    several = (steps, steps + epochs[1:], steps + epochs, steps + epochs + end)
+    drawn = [plot_learning(records, THEMES["light"]) for records in several]
+    assert len(set(drawn)) == 4
 
 
 def test_learning_curves_are_drawn_from_epochs_where_there_are_no_steps(run_folder: Path) -> None:

@@ -22,6 +22,11 @@ def client(service: Running) -> garabato.Client:
     return garabato.Client(service.url)
 
 
+def test_an_address_without_its_scheme_is_told_with_it() -> None:
+    with pytest.raises(garabato.InputError, match=r"write http://localhost:8765$"):
+        garabato.Client("localhost:8765/")
+
+
 def test_it_classifies_and_searches_drawings_and_files(
     client: garabato.Client, drawings: list[Drawing], tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from garabato.cli.console import print_json, progress, stderr, stdout
+from garabato.cli.console import counted, print_json, progress, stderr, stdout
 
 if TYPE_CHECKING:
     from garabato.dataset import Dataset
@@ -64,8 +64,11 @@ def command(
     """
     from garabato.encoder import load_encoder
     from garabato.evaluation import evaluate, write_report
+    from garabato.evaluation.report import check_folder
 
     drawings = _open(data, source, gallery_split)
+    if report is not None:
+        check_folder(report)  # before the work, not after it
     encoder = load_encoder(model, device=device)
     with progress() as show:
         evaluation = evaluate(
@@ -113,7 +116,8 @@ def _gallery_split(split: str, given: str | None) -> str | None:
 def _print_summary(found: dict[str, Any]) -> None:
     noise = found["noise"]
     stdout.print(
-        f"{found['n_drawings']:,} drawings of {found['n_categories']:,} categories, "
+        f"{counted(found['n_drawings'], 'drawing')} of "
+        f"{counted(found['n_categories'], 'category')}, "
         f"{found['seconds']:.1f} s"
     )
     for name, value, width in (

@@ -10,11 +10,22 @@ from typing import TYPE_CHECKING
 import click
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from garabato.cli.console import stderr
+from garabato.cli.console import counted, stderr
 
 if TYPE_CHECKING:
     from garabato.training import TrainConfig
     from garabato.training.progress import Progress as TrainingProgress
+
+
+def _check_device(ctx: click.Context, param: click.Parameter, name: str) -> str:
+    """A name that PyTorch knows: it names sixteen kinds where it does not, most of them rare."""
+    import torch
+
+    try:
+        torch.device("cpu" if name == "auto" else name)
+    except RuntimeError:
+        raise click.BadParameter(f"{name!r} is none of auto, cpu, cuda, cuda:1 ...") from None
+    return name
 
 
 @click.command("train")
@@ -34,7 +45,13 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0, min_open=True),
     help="Fit the schedule into this time.",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
+@click.option(
+    "--device",
+    default="auto",
+    show_default=True,
+    callback=_check_device,
+    help="auto, cpu, cuda, cuda:1 ...",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--resume", is_flag=True, help="Go on with the stopped run in --out.")
 def command(
@@ -80,7 +97,7 @@ def command(
             f"garabato train --data {data} --out {out} --resume"
         )
         raise SystemExit(130)
-    stderr.print(f"trained {result.steps:,} steps in {result.elapsed_s / 60:.1f} min")
+    stderr.print(f"trained {counted(result.steps, 'step')} in {result.elapsed_s / 60:.1f} min")
     click.echo(result.run / "encoder.safetensors")
 
 
@@ -96,8 +113,13 @@ def _config(
     """The preset, with what was asked for on the command line put in its place."""
     from dataclasses import replace
 
+    from garabato.models import model_names
     from garabato.training import load_preset
 
+    if model is not None and model not in model_names():
+        raise click.BadParameter(
+            f"{model!r} is none of {', '.join(model_names())}", param_hint="--model"
+        )
     config = load_preset(preset or model or "skfast")
     if model:
         config = replace(config, model=model)

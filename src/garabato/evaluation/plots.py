@@ -64,10 +64,14 @@ _DPI = 100
 
 def plot_learning(records: Sequence[Mapping[str, Any]], theme: Theme) -> bytes:
     """Loss, accuracy and learning rate over the steps of a training, from its metrics: PNG."""
-    steps = [r for r in records if r["kind"] == "step"] or [
-        r for r in records if r["kind"] == "epoch"
-    ]
-    validated = [r for r in records if r.get("validation_top1") is not None]
+    # a short run reports few steps: the ends of its epochs are points of the curves, too
+    steps = [r for r in records if r["kind"] in ("step", "epoch")]
+    validated = {
+        r["step"]: 100 * r[name]
+        for kind, name in (("epoch", "validation_top1"), ("validation", "top1"))
+        for r in records
+        if r["kind"] == kind and r.get(name) is not None
+    }
     with _figure(theme, 11, 3.4, n_columns=3) as (figure, (loss, accuracy, rate)):
         xs = [r["step"] for r in steps]
         loss.plot(xs, [r["loss"] for r in steps], color=theme.first, lw=1.6)
@@ -75,21 +79,26 @@ def plot_learning(records: Sequence[Mapping[str, Any]], theme: Theme) -> bytes:
         accuracy.plot(xs, [100 * r["accuracy"] for r in steps], color=theme.first, lw=1.6)
         if validated:
             accuracy.plot(
-                [r["step"] for r in validated],
-                [100 * r["validation_top1"] for r in validated],
+                list(validated),
+                list(validated.values()),
                 color=theme.second,
                 lw=1.6,
                 marker="o",
                 ms=3,
             )
-            accuracy.legend(
-                ["training, augmented", "validation"], frameon=False, labelcolor=theme.ink
+            figure.legend(
+                accuracy.lines,
+                ["training, augmented", "validation"],
+                loc="outside lower center",  # below the axes: within, it lies on some curve
+                ncols=2,
+                frameon=False,
+                labelcolor=theme.ink,
             )
         _label(accuracy, "top-1 while training, %", "step", theme)
         rate.plot(xs, [r["learning_rate"] for r in steps], color=theme.first, lw=1.6)
         _label(rate, "learning rate", "step", theme)
         for axes in (loss, accuracy, rate):
-            axes.set_ylim(bottom=0)
+            axes.set_ylim(0, 1.06 * axes.dataLim.y1 or 1)  # room above the highest point
             _mark_image_sizes(axes, steps, theme)
         return _png(figure)
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 N_QUERIES, N_HITS = 12, 10
 N_PAIRS, N_MISTAKES = 10, 4
 
+_DOCUMENT = "evaluation.json"
+
 #: Name of a picture -> what draws it for a theme.
 Plot = Callable[[plots.Theme], bytes]
 
@@ -46,13 +48,13 @@ def write_report(
     Holds evaluation.json, report.html (self-contained), nearest.png, confusion_matrix.png,
     learning_curves.png (where `run`, the folder of the training, holds its metrics),
     unfinished.png, reliability.png and sureness.png. Each file is written whole or not at all.
-    Raises InputError where `folder` is a file, StorageError where it cannot be written.
+    Raises InputError where `folder` is a file or holds other things than an earlier report,
+    StorageError where it cannot be written.
     """
     from garabato.sheets import draw_sheet, save_png
 
     folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"a report is a folder, but {folder} is a file; choose another name")
+    check_folder(folder)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     document = evaluation.to_dict()
@@ -64,13 +66,21 @@ def write_report(
         for name, draw in drawn.items()
     }
     page = _page(evaluation, document, rows, pictures, record)
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
+    write_bytes(folder / _DOCUMENT, text.encode())  # first: by it the folder is known as a report's
     for name, by_theme in pictures.items():
         write_bytes(folder / f"{name}.png", by_theme["light"])
     save_png(draw_sheet(_cells(rows), title=_rows_title(evaluation)), folder / "nearest.png")
-    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
-    write_bytes(folder / "evaluation.json", text.encode())
     write_bytes(folder / "report.html", page.encode())
     return folder / "report.html"
+
+
+def check_folder(folder: Path) -> None:
+    """Raise InputError where a report in `folder` would come among other things."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"a report is a folder, but {folder} is a file; choose another name")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / _DOCUMENT).is_file():
+        raise InputError(f"{folder} is not empty and holds no report; choose another folder")
 
 
 def _plots(evaluation: Evaluation, record: RunRecord | None) -> dict[str, Plot]:
