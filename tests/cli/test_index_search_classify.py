@@ -164,7 +164,7 @@ def test_the_way_out_of_another_encoder_works(model, filled, query, tmp_path):
     copied = read_json(run("gallery", "copy", filled, new, "--model", model, "--json"))
     assert (copied["n_copied"], copied["n_drawings"]) == (400, 400)
     found = run("search", "--model", model, "--gallery", new, query, "--json")
-    assert len(read_json(found)["queries"][0]["hits"]) == 10
+    assert len(read_json(found)["hits"]) == 10
 
 
 def test_an_empty_drawing_is_no_query(model, filled):
