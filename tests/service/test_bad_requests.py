@@ -152,6 +152,31 @@ def test_unknown_places_and_methods_are_problems(service: Running) -> None:
     assert problem(service.get("/v1/drawings?limit=0"), 422)["errors"][0]["field"] == "limit"
 
 
+@pytest.mark.parametrize(
+    ("address", "field"),
+    [
+        ("/v1/drawings?category=cat&tag=mine", "tag"),
+        ("/v1/drawings/5?key_id=6", "key_id"),
+        ("/v1/categories?country=DE", "country"),
+        ("/v1/categories/cat?limit=5", "limit"),
+        ("/v1/hidden?limit=5", "limit"),
+        ("/v1/reported?limit=5", "limit"),
+        ("/v1/state?since=5", "since"),
+        ("/v1/map?category=cat", "category"),
+    ],
+)
+def test_parameters_that_are_not_taken_are_refused(
+    service: Running, address: str, field: str
+) -> None:
+    document = problem(service.get(address), 422)
+    assert document["errors"][0]["field"] == field
+
+
+def test_probes_and_files_of_the_page_may_be_asked_with_any_parameters(service: Running) -> None:
+    for address in ("/?utm=5", "/static/icon.svg?v=2", "/healthz?t=5", "/readyz?t=5"):
+        assert service.get(address).status == 200
+
+
 def test_too_many_strokes_points_and_bytes_are_refused(strict: Running) -> None:
     many = {"drawing": LINE * 6}
     assert "5 strokes" in problem(strict.post("/v1/classify", many), 422)["detail"]

@@ -129,6 +129,28 @@ def test_pages_together_are_all_drawings_that_pass(
     assert {d["key_id"] for d in of_country} == {d.key_id for d in drawings if d.country == "DE"}
 
 
+def test_lists_are_filtered_by_tags_of_which_one_is_enough(
+    make_gallery: Callable[[], str], shipped_encoder: Encoder
+) -> None:
+    uri = make_gallery()
+    before = sketch("stairs", 5).replace(key_id="before")
+    open_gallery(uri, encoder=shipped_encoder).add([before], tags=["a", "b"])
+    with Running(Settings(gallery=uri)) as running:
+        running.wait_until("/readyz")
+        running.wait_until("/v1/categories")
+        new = {"drawing": sketch("stairs", 6).to_lists(), "key_id": "new", "tags": ["c"]}
+        running.post("/v1/drawings", new)
+
+        def listed(query: str) -> list[str]:
+            found = running.get(f"/v1/drawings?{query}").json["drawings"]
+            return [document["key_id"] for document in found]
+
+        assert listed("tags=b") == ["before"]
+        assert listed("tags=a&tags=c") == ["before", "new"]
+        assert listed("tags=c&category=stairs") == []
+        assert listed("tags=nobody") == []
+
+
 def test_what_another_process_writes_is_found(
     make_gallery: Callable[[], str], shipped_encoder: Encoder, monkeypatch
 ) -> None:

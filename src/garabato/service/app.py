@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 import garabato
@@ -23,6 +23,7 @@ from garabato.service.routes import (
     reporting,
     state,
 )
+from garabato.service.routes.shared import only_known_parameters
 from garabato.service.service import Service
 from garabato.service.settings import Settings
 from garabato.service.starter import ChooseSource
@@ -56,8 +57,9 @@ def create_app(settings: Settings, choose_source: ChooseSource) -> FastAPI:
     )
     app.state.service = service
     # key_ids may hold slashes, so the addresses below a drawing's own come before it
-    for router in (queries, hiding, reporting, drawings, explore, state, operations):
-        app.include_router(router.router)
+    for router in (queries, hiding, reporting, drawings, explore, state):
+        app.include_router(router.router, dependencies=[Depends(only_known_parameters)])
+    app.include_router(operations.router)
     app.include_router(page.make_router())
     problems.install(app)
     app.add_middleware(Guard, service=service)

@@ -1,4 +1,4 @@
-"""What is in the gallery: every key_id with its category and country, and how many of each."""
+"""What is in the gallery: every key_id with what lists are filtered by, and how many of each."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ class Entry:
 
     category: str | None
     country: str | None
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -86,10 +87,12 @@ class Census:
         *,
         category: str | None,
         country: str | None,
+        tags: Set[str] | None,
         after: str | None,
         limit: int,
     ) -> list[str]:
-        """Up to `limit` key_ids, sorted, after `after`, that pass and are not hidden."""
+        """Up to `limit` key_ids, sorted, after `after`, that pass and are not hidden; of `tags`
+        one is enough."""
         entries, key_ids = self._in_order()
         found: list[str] = []
         first = 0 if after is None else bisect.bisect_right(key_ids, after)
@@ -98,6 +101,7 @@ class Census:
             if (
                 (category is None or entry.category == category)
                 and (country is None or entry.country == country)
+                and (tags is None or not tags.isdisjoint(entry.tags))
                 and key_id not in hidden
             ):
                 found.append(key_id)
@@ -128,10 +132,10 @@ def _read(gallery: Gallery, progress: Progress | None) -> dict[str, Entry]:
     known: dict[Entry, Entry] = {}  # one object for all drawings that share it
     for piece in gallery.scan():
         batch = piece.drawings
-        for key_id, category, country in zip(
-            batch.key_ids, batch.categories, batch.countries, strict=True
+        for key_id, category, country, tags in zip(
+            batch.key_ids, batch.categories, batch.countries, piece.tags, strict=True
         ):
-            entry = Entry(category, country)
+            entry = Entry(category, country, tags)
             found[str(key_id)] = known.setdefault(entry, entry)
         if progress is not None:
             progress.report("counting the gallery", len(found), max(n_expected, len(found)))

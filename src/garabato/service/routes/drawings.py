@@ -14,7 +14,7 @@ from garabato.service.census import Entry
 from garabato.service.documents import drawing_document
 from garabato.service.problems import ProblemError
 from garabato.service.routes.shared import ANY, ServiceOf, answer, body_of, problems
-from garabato.service.schemas import Add, Delete, KeyId, Name, NewDrawing, Strokes
+from garabato.service.schemas import Add, Delete, KeyId, Name, Names, NewDrawing, Strokes
 from garabato.service.service import Service
 
 router = APIRouter(prefix="/v1/drawings", tags=["drawings"])
@@ -26,7 +26,7 @@ WRITE = (401, 403, 429, 507, *ANY)
     "",
     status_code=201,
     response_model=Added,
-    responses=problems(400, 413, 415, 422, *WRITE),
+    responses=problems(400, 413, 415, *WRITE),
     openapi_extra=body_of("Add"),
 )
 async def add(request: Request, service: ServiceOf) -> Response:
@@ -47,7 +47,9 @@ async def add(request: Request, service: ServiceOf) -> Response:
             by_tags.setdefault(tags[i], []).append(batch[i])
         for own, tagged in by_tags.items():
             gallery.add(tagged, tags=own)
-        known = ((k, Entry(batch.categories[i], batch.countries[i])) for k, i in last.items())
+        known = (
+            (k, Entry(batch.categories[i], batch.countries[i], tags[i])) for k, i in last.items()
+        )
         service.census.added(known)
         service.metrics.drawings.set(service.census.n_in_gallery)
         return key_ids
@@ -58,7 +60,7 @@ async def add(request: Request, service: ServiceOf) -> Response:
 @router.post(
     "/delete",
     response_model=Deleted,
-    responses=problems(400, 413, 415, 422, *WRITE),
+    responses=problems(400, 413, 415, *WRITE),
     openapi_extra=body_of("Delete"),
 )
 async def delete_several(request: Request, service: ServiceOf) -> Response:
@@ -88,11 +90,14 @@ async def delete_several(request: Request, service: ServiceOf) -> Response:
     return answer({"n_deleted": await service.writing(remove)})
 
 
-@router.get("", response_model=Page, responses=problems(422, *ANY))
+@router.get("", response_model=Page, responses=problems(*ANY))
 async def list_drawings(
     service: ServiceOf,
     category: Annotated[Name | None, Query(description="Only of this category.")] = None,
     country: Annotated[Name | None, Query(description="Only from this country.")] = None,
+    tags: Annotated[
+        Names | None, Query(description="Only with one of these; may be given several times.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=500, description="The most to give.")] = 50,
     after: Annotated[KeyId | None, Query(description="`next` of the page before.")] = None,
 ) -> Response:
@@ -103,7 +108,8 @@ async def list_drawings(
     def list_them() -> dict[str, Any]:
         key_ids = census.page(
             service.hidden.key_ids,
-            category=category, country=country, after=after, limit=limit + 1,
+            category=category, country=country, tags=None if tags is None else set(tags),
+            after=after, limit=limit + 1,
         )  # fmt: skip
         shown = key_ids[:limit]
         return {
@@ -114,13 +120,13 @@ async def list_drawings(
     return answer(await service.searching(list_them))
 
 
-@router.get("/{key_id:path}", response_model=StoredDrawing, responses=problems(404, 422, *ANY))
+@router.get("/{key_id:path}", response_model=StoredDrawing, responses=problems(404, *ANY))
 async def get_drawing(key_id: KeyIdInPath, service: ServiceOf) -> Response:
     """One drawing."""
     return answer(drawing_document(*await service.searching(service.stored_one, key_id)))
 
 
-@router.delete("/{key_id:path}", status_code=204, responses=problems(404, 422, *WRITE))
+@router.delete("/{key_id:path}", status_code=204, responses=problems(404, *WRITE))
 async def delete(key_id: KeyIdInPath, request: Request, service: ServiceOf) -> Response:
     """Delete a drawing for good."""
     service.access.check_write(request)

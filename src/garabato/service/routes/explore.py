@@ -33,7 +33,7 @@ async def categories(service: ServiceOf) -> Response:
 
 
 @router.get(
-    "/categories/{category:path}", response_model=CategoryPage, responses=problems(404, 422, *ANY)
+    "/categories/{category:path}", response_model=CategoryPage, responses=problems(404, *ANY)
 )
 async def category_page(
     category: Annotated[Name, Path(description="The category's name.")], service: ServiceOf

@@ -31,7 +31,7 @@ HIDE_BODY = {
 @router.post(
     "/drawings/{key_id:path}/hide",
     status_code=204,
-    responses=problems(400, 404, 413, 415, 422, *WRITE),
+    responses=problems(400, 404, 413, 415, *WRITE),
     openapi_extra=HIDE_BODY,
 )
 async def hide(key_id: KeyIdInPath, request: Request, service: ServiceOf) -> Response:
@@ -52,9 +52,7 @@ async def hide(key_id: KeyIdInPath, request: Request, service: ServiceOf) -> Res
     return Response(status_code=204)
 
 
-@router.post(
-    "/drawings/{key_id:path}/restore", status_code=204, responses=problems(404, 422, *WRITE)
-)
+@router.post("/drawings/{key_id:path}/restore", status_code=204, responses=problems(404, *WRITE))
 async def restore(key_id: KeyIdInPath, request: Request, service: ServiceOf) -> Response:
     """Show a hidden drawing again. For the operator."""
     service.access.check_write(request)

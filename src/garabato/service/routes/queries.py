@@ -20,7 +20,7 @@ from garabato.service.service import Service
 from garabato.service.uploads import first_drawing
 
 router = APIRouter(tags=["queries"])
-_PROBLEMS = problems(400, 413, 415, 422, *ANY)
+_PROBLEMS = problems(400, 413, 415, *ANY)
 #: Stands for the drawing of an upload while the form's other fields are checked.
 _ANY_STROKES = [[[0.0], [0.0]]]
 

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/v1", tags=["hiding"])
 @router.post(
     "/drawings/{key_id:path}/report",
     status_code=204,
-    responses=problems(400, 404, 413, 415, 422, *WRITE),
+    responses=problems(400, 404, 413, 415, *WRITE),
     openapi_extra=HIDE_BODY,
 )
 async def report(key_id: KeyIdInPath, request: Request, service: ServiceOf) -> Response:
@@ -39,9 +39,7 @@ async def report(key_id: KeyIdInPath, request: Request, service: ServiceOf) -> R
     return Response(status_code=204)
 
 
-@router.delete(
-    "/drawings/{key_id:path}/report", status_code=204, responses=problems(404, 422, *WRITE)
-)
+@router.delete("/drawings/{key_id:path}/report", status_code=204, responses=problems(404, *WRITE))
 async def forget(key_id: KeyIdInPath, request: Request, service: ServiceOf) -> Response:
     """Forget what was reported of a drawing, which stays as it is. For the operator."""
     service.access.check_write(request)

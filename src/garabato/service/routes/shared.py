@@ -8,6 +8,7 @@ import orjson
 from fastapi import Depends, Request, Response
 
 from garabato.service.answers import ProblemDocument
+from garabato.service.problems import ProblemError
 from garabato.service.service import Service
 
 
@@ -24,6 +25,16 @@ def answer(document: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(document), status, media_type="application/json")
 
 
+def only_known_parameters(request: Request) -> None:
+    """Refuse parameters that the route does not take: ignored, a misspelt filter would pass
+    everything. Raises ProblemError that names the first."""
+    taken = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    for name in request.query_params:
+        if name not in taken:
+            takes = f"it takes {', '.join(taken)}" if taken else "it takes none"
+            raise ProblemError.of_field(name[:100], f"no parameter of this address; {takes}")
+
+
 _TEXTS = {
     400: "The body is malformed.",
     401: "The token is missing or wrong.",
@@ -32,7 +43,7 @@ _TEXTS = {
     408: "The request took too long to arrive.",
     413: "The body is too big.",
     415: "The body's type is not taken.",
-    422: "A field is wrong; `errors` name it.",
+    422: "A field or a parameter is wrong; `errors` name it.",
     429: "Too many changes; Retry-After says when to try again.",
     501: "Not installed; the detail says what to install.",
     503: "Not ready, or too many queries wait; Retry-After says when to try again.",
@@ -47,7 +58,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 #: What any route may answer.
-ANY = (403, 408, 503)
+ANY = (403, 408, 422, 503)
 
 
 def body_of(model: str, *fields: str) -> dict[str, Any]:
