@@ -93,8 +93,6 @@ def test_a_wrong_field_of_search_is_named(service: Running, body: Any, field: st
         ({"drawings": [{"drawing": LINE}], "key_id": "5"}, "key_id"),
         ({"drawings": [{"drawing": LINE}], "tags": ["a"]}, "tags"),
         ({"drawing": LINE, "key_id": ""}, "key_id"),
-        ({"drawing": LINE, "key_id": "a/b"}, "key_id"),
-        ({"drawing": LINE, "key_id": ".."}, "key_id"),
         ({"drawing": LINE, "key_id": 5}, "key_id"),
         ({"drawing": LINE, "country": 5}, "country"),
         ({"drawing": LINE, "recognized": "yes"}, "recognized"),
@@ -103,6 +101,26 @@ def test_a_wrong_field_of_search_is_named(service: Running, body: Any, field: st
 )
 def test_a_wrong_field_of_a_new_drawing_is_named(service: Running, body: Any, field: str) -> None:
     assert problem(service.post("/v1/drawings", body), 422)["errors"][0]["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("key_id", "words"),
+    [
+        ("..", "between slashes"),
+        ("a/../b", "between slashes"),
+        ("/a", "between slashes"),
+        ("a/", "between slashes"),
+        ("a/report", "may not end in /report"),
+        ("a\nb", "control characters are not taken"),
+    ],
+)
+def test_what_is_wrong_with_a_new_key_id_is_told_in_words(
+    service: Running, key_id: str, words: str
+) -> None:
+    document = problem(service.post("/v1/drawings", {"drawing": LINE, "key_id": key_id}), 422)
+    (error,) = document["errors"]
+    assert error["field"] == "key_id"
+    assert words in error["detail"]
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,16 @@ def test_what_it_adds_keeps_all_that_is_known_of_it(client: garabato.Client) -> 
     assert client.delete("mine 1") == 0
 
 
+def test_key_ids_may_be_paths_of_files(client: garabato.Client) -> None:
+    for key_id in ("star/1.svg", ".hidden/a b", "report", "a/hide"):
+        new = sketch("lollipop", 4).replace(key_id=key_id)
+        assert client.add([new]) == [key_id]
+        assert client.get(key_id).key_id == key_id
+        client.hide(key_id)
+        client.restore(key_id)
+        assert client.delete(key_id) == 1
+
+
 def test_more_drawings_than_one_request_takes_are_sent_in_several(client: garabato.Client) -> None:
     many = (sketch("zigzag", n).replace(key_id=f"z{n:03}") for n in range(501))
     key_ids = client.add(many, tags=["many"])

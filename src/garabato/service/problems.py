@@ -67,7 +67,7 @@ class ProblemError(Exception):
 
 def of_validation(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
     """What pydantic found wrong, field by field (the first twenty)."""
-    listed = [{"field": _field(error["loc"]), "detail": str(error["msg"])} for error in errors[:20]]
+    listed = [{"field": _field(error["loc"]), "detail": _words(error)} for error in errors[:20]]
     first = listed[0]
     is_no_json = errors[0].get("type") == "json_invalid"
     text = first["detail"] if first["field"] == "body" else f"{first['field']}: {first['detail']}"
@@ -121,6 +121,12 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(StorageError, on_storage)
     app.add_exception_handler(GalleryError, on_gallery)
     app.add_exception_handler(ClientDisconnect, on_gone)
+
+
+def _words(error: Mapping[str, Any]) -> str:
+    if error["type"] == "string_pattern_mismatch":  # the one pattern in `schemas`
+        return "control characters are not taken"
+    return str(error["msg"])
 
 
 def _field(location: Sequence[Any]) -> str:

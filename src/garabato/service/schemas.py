@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticCustomError
 
 from garabato.drawing import MAX_COORDINATE
 
@@ -40,15 +47,28 @@ Name = Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS)]
 KeyId = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
 Names = Annotated[list[Name], Field(max_length=500)]
 KeyIds = Annotated[list[KeyId], Field(max_length=MAX_DRAWINGS_AT_ONCE)]
+
+
+def _stands_in_addresses(key_id: str) -> str:
+    parts = key_id.split("/")
+    if not {"", ".", ".."}.isdisjoint(parts):
+        raise PydanticCustomError(
+            "key_id", "no part between slashes may be empty, . or .., which addresses leave out"
+        )
+    if len(parts) > 1 and parts[-1] == "report":
+        raise PydanticCustomError(
+            "key_id", "it may not end in /report, the address of what was reported of a drawing"
+        )
+    return key_id
+
+
 NewKeyId = Annotated[
-    str,
+    KeyId,
+    AfterValidator(_stands_in_addresses),
     Field(
-        min_length=1,
-        max_length=200,
-        # it stands in addresses: no slash, and no dots that mean a folder there
-        pattern=r"^[^./\x00-\x1f\x7f][^/\x00-\x1f\x7f]*$",
         description="A stored drawing with this key_id is replaced; without one it is made from "
-        "the strokes.",
+        "the strokes. Slashes may stand between its parts, none of which is `.` or `..` and the "
+        "last of which is not `report`.",
         examples=["my-drawing-1"],
     ),
 ]
