@@ -18,7 +18,7 @@ import {decode, encode} from "./share.js";
 import {Sheet} from "./sheet.js";
 import {fitted, Sketch} from "./sketch.js";
 import {Welcome} from "./welcome.js";
-import {percent} from "./words.js";
+import {drawings, percent} from "./words.js";
 
 const N_HITS = 24;
 const N_PREDICTIONS = 5;
@@ -123,7 +123,7 @@ function deliver(answer, {finishedMs}) {
   hits.show(answer.hits);
   found.hits = answer.hits;
   byId("found-note").textContent = answer.hits.length
-    ? `${answer.hits.length} drawings, found in ${Math.max(1, Math.round(answer.took_ms))} ms.`
+    ? `${drawings(answer.hits.length)}, found in ${Math.max(1, Math.round(answer.took_ms))} ms.`
     : "Nothing in the gallery passes these filters.";
   if (finishedMs === undefined) return;
   byId("found").setAttribute("aria-busy", "false");
