@@ -46,6 +46,10 @@ def state(run):
     return load_file(run / FILE_NAME)
 
 
+def read_lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
 def assert_same_weights(run, other):
     first, second = state(run), state(other)
     assert first.keys() == second.keys()
@@ -378,3 +382,13 @@ def test_a_training_starts_from_an_encoders_weights_by_the_names_of_categories(
     wider = replace(config, model_options=SMALL.model_options | {"widths": [8, 32]})
     with pytest.raises(TrainingError, match=r"is \(16, .*not \(32, .*the preset"):
         train(others, tmp_path / "third", config=wider)
+
+
+def test_an_encoder_of_a_few_steps_answers_as_it_learned_to(dataset, tmp_path):
+    """Averaged statistics of batch norms would still be mostly those a network starts with."""
+    run = tmp_path / "run"
+    encoder = train(dataset, run, config=replace(SMALL, epochs=4, learning_rate=0.01)).encoder
+    learned = read_lines(run / "metrics.jsonl")[-1]["accuracy"]
+    drawings, labels = dataset.split("train"), dataset.labels("train")
+    right = encoder.predict(drawings).probabilities.argmax(1) == labels
+    assert right.mean() > 0.8 * learned > 2 / len(dataset.categories)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+from torch.optim.swa_utils import update_bn
 
 from garabato.drawing import DrawingBatch
 from garabato.encoder import Encoder
@@ -129,6 +132,17 @@ class Learner:
         model = self._new_model()
         model.load_state_dict(self.average)
         return Encoder(model, spec=spec, categories=self.categories, device=self.workers.device)
+
+    def measure_norms(self, batches: Iterable[Batch]) -> None:
+        """Give the averaged network the statistics of its own maps over some batches.
+
+        The average of statistics lags behind that of the weights: an encoder of a few dozen steps
+        answers at random with it (Izmailov et al. 2018 do so for the same reason).
+        """
+        model = self._new_model().to(self.workers.device)
+        model.load_state_dict(self.average)
+        update_bn((as_input(batch.images, self.workers.device) for batch in batches), model)
+        self.average = model.state_dict()
 
     def _targets(self, labels: Tensor, batch: Batch) -> Tensor:
         """What to answer: labels (B,), or probabilities (B, C) where these are blended."""

@@ -21,7 +21,7 @@ from garabato.dataset import Dataset
 from garabato.encoder import FILE_NAME, Encoder, load_encoder
 from garabato.errors import TrainingError, storage_errors
 from garabato.render import with_strokes
-from garabato.training.batches import TrainingBatches, prefetch
+from garabato.training.batches import Batch, TrainingBatches, prefetch
 from garabato.training.calibration import (
     at_temperature,
     fit_temperature,
@@ -52,6 +52,8 @@ _CHECKPOINT_EVERY_S = 60.0
 _LOG_EVERY_STEPS = 20
 #: Drawings that binary codes are learned on.
 _MOST_FOR_CODES = 10_000
+#: Drawings over which the statistics of batch norms are taken in the end, about.
+_FOR_NORMS = 4_096
 _LEAST_TO_CALIBRATE = 50
 
 
@@ -185,6 +187,7 @@ class _Training:
         encoder, validation_top1 = None, None
         unfinished = self.share_done < 1
         if self.workers.is_first and not unfinished:
+            self.learner.measure_norms(self._some_batches())
             encoder = self.learner.encoder(self.config.render)
             validation_top1 = self._calibrate(encoder)
             self._fit_codes(encoder)
@@ -295,6 +298,12 @@ class _Training:
             unsure_below=encoder.unsure_below,
         )
         return float(right.mean())
+
+    def _some_batches(self) -> Iterator[Batch]:
+        """The batches that would come next, as one process would have them."""
+        batches = replace(self.batches, worker=0, n_workers=1, teachers=None)
+        for ahead in range(-(-_FOR_NORMS // batches.batch_size)):
+            yield batches.at(self.step + ahead, size_px=self.config.render.size_px)
 
     def _fit_codes(self, encoder: Encoder) -> None:
         """Teach it binary codes, on some of the training drawings.
