@@ -145,10 +145,77 @@ def test_pictures_in_the_folder_itself_are_of_its_category(tmp_path):
     assert [len(batch) for batch in source.read("star")] == [1]
 
 
-def test_pictures_beside_drawing_files_are_not_taken_for_drawings(tmp_path):
+def test_pictures_beside_drawing_files_belong_to_their_folder(tmp_path):
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    write_drawings(mine / "house.ndjson", make_drawings(["house"], 2, seed=0))
+    for name in ("face.png", "star.svg", "star/1.png"):
+        _picture(mine / name, "star", 0)
+    source = open_source(mine)
+    assert source.categories() == {
+        "house": [mine / "house.ndjson"],
+        "mine": [mine / "face.png", mine / "star.svg"],
+        "star": [mine / "star" / "1.png"],
+    }
+    read = {name: next(source.read(name, strict=True)) for name in source.categories()}
+    assert read["mine"].key_ids == ["mine/face.png", "mine/star.svg"]
+    assert [len(batch) for batch in read.values()] == [2, 2, 1]
+
+
+def test_a_category_may_have_files_with_many_drawings_and_pictures(tmp_path):
     write_drawings(tmp_path / "star.ndjson", make_drawings(["star"], 2, seed=0))
-    _picture(tmp_path / "sheets" / "star.png", "star", 0)
+    _picture(tmp_path / "star" / "1.png", "star", 3)
+    source = open_source(tmp_path)
+    assert list(source.categories()) == ["star"]
+    assert [len(batch) for batch in source.read("star", strict=True)] == [2, 1]
+
+
+def test_drawing_files_deeper_down_are_not_passed_over_in_silence(tmp_path, caplog):
+    write_drawings(tmp_path / "star.ndjson", make_drawings(["star"], 2, seed=0))
+    write_source(tmp_path / "raw", ["house"], per_category=1, seed=0)
     assert list(open_source(tmp_path).categories()) == ["star"]
+    assert "in its folders raw are passed over" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "category", "key_id"),
+    [
+        ("star.ndjson", "star", None),
+        ("star.bin", "star", None),
+        ("1.svg", "star", "star/1.svg"),
+        ("1.png", "star", "star/1.png"),
+    ],
+)
+def test_a_file_is_a_source_of_its_own(tmp_path, name, category, key_id):
+    file = tmp_path / "star" / name
+    file.parent.mkdir()
+    write_drawings(file.parent / "house.ndjson", make_drawings(["house"], 3, seed=0))
+    if name.startswith("star"):
+        write_drawings(file, make_drawings(["star"], 1, seed=0))
+    else:
+        _picture(file, "star", 0)
+    source = open_source(file)
+    assert source.categories() == {category: [file]}
+    (batch,) = source.read(category, strict=True)
+    assert (len(batch), batch.categories) == (1, [category])
+    assert key_id in (None, *batch.key_ids)
+
+
+def test_a_file_of_another_kind_is_no_source(tmp_path):
+    (tmp_path / "notes.txt").write_text("hello")
+    with pytest.raises(SourceError, match=r"notes\.txt is no file of drawings; files as cat"):
+        open_source(tmp_path / "notes.txt")
+
+
+@pytest.mark.parametrize(
+    ("held", "fix"),
+    [("drawings.lance", "garabato gallery info --gallery {0}$"), ("dataset.json", "as --data$")],
+)
+def test_a_gallery_or_a_data_set_is_no_source(tmp_path, held, fix):
+    (tmp_path / held).mkdir()
+    _picture(tmp_path / "sheets" / "star.png", "star", 0)
+    with pytest.raises(SourceError, match=fix.format(tmp_path)):
+        open_source(tmp_path)
 
 
 def test_a_damaged_picture_is_counted_and_the_others_read(tmp_path):

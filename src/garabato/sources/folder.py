@@ -1,4 +1,4 @@
-"""A folder of drawings: files named as Google names them, or folders of pictures."""
+"""A folder of drawings: files named as Google names them, and folders of pictures."""
 
 from __future__ import annotations
 
@@ -25,18 +25,24 @@ _EXPECTED = (
     "files as cat.ndjson, cat.bin, cat.npy or cat.npz, named after their category, "
     "or folders of pictures as cat/1.png were expected"
 )
+#: What the folders of others hold that are easily taken for a source, and what to do with them.
+_OTHERS = {
+    "dataset.json": "{0} is a data set, not a source; give it as --data",
+    "drawings.lance": "{0} is a gallery, not a source; what is in it tells: "
+    "garabato gallery info --gallery {0}",
+}
 _PICTURES_A_BATCH = 256
 
 _log = logging.getLogger(__name__)
 
 
 class FolderSource:
-    """The drawings of a folder, by category.
+    """The drawings of a folder, by category; or those of one file.
 
     A file's name without suffix is the category of its drawings, whatever they say themselves.
-    Where there are no such files, pictures belong to the category their folder is named after;
-    they come traced into strokes, with "cat/1.png" as key_id. Raises SourceError where `path` is
-    no folder, or one without drawings.
+    Pictures belong to the category their folder is named after, which is the folder itself or one
+    in it; they come traced into strokes, with "cat/1.png" as key_id. Raises SourceError where
+    `path` is neither, or holds no drawings.
     """
 
     def __init__(self, path: str | PathLike[str]) -> None:
@@ -79,26 +85,49 @@ class FolderSource:
                 _log.warning("%s", line)
 
     def _find(self) -> dict[str, list[Path]]:
+        if not self.path.exists():
+            raise SourceError(f"{self.path} does not exist; a folder with {_EXPECTED}")
         if not self.path.is_dir():
-            what = "is not a folder" if self.path.exists() else "does not exist"
-            raise SourceError(f"{self.path} {what}; a folder with {_EXPECTED}")
+            if found := _by_category([self.path]):
+                return found
+            raise SourceError(f"{self.path} is no file of drawings; {_EXPECTED}")
         try:
             files = _visible(self.path)
-            folders = [file for file in files if file.is_dir()]
-            found = _by_category(files)
-            fuller = [f.name for f in folders if not found and _by_category(_visible(f))]
-            if not (found or fuller):
-                found = _pictures_by_category([self.path, *folders])
         except PermissionError as error:
             raise SourceError(f"{error.filename} cannot be listed: permission denied") from None
+        for file in files:
+            if what := _OTHERS.get(file.name):
+                raise SourceError(what.format(self.path))
+        inside = [held for folder in files if folder.is_dir() for held in self._list(folder)]
+        fuller = sorted({file.parent.name for file in inside if _holds_many(file)})
+        if fuller and not any(map(_holds_many, files)):
+            hint = f"its folders {', '.join(fuller)} hold some: give one of them"
+            raise SourceError(f"{self.path} holds no drawings; {_EXPECTED}; {hint}")
+        if fuller:
+            _log.warning(
+                "%s: the files with many drawings in its folders %s are passed over; "
+                "give these folders by themselves",
+                self.path,
+                ", ".join(fuller),
+            )
+        found = _by_category([*files, *filter(_is_picture, inside)])
         if not found:
-            hint = f"; its folders {', '.join(fuller)} hold some: give one of them"
-            raise SourceError(f"{self.path} holds no drawings; {_EXPECTED}{hint if fuller else ''}")
+            raise SourceError(f"{self.path} holds no drawings; {_EXPECTED}")
         return dict(sorted(found.items()))
+
+    def _list(self, folder: Path) -> list[Path]:
+        """What is in a folder of this one; nothing, which is logged, where nobody may look."""
+        try:
+            return _visible(folder)
+        except PermissionError:
+            _log.warning("%s is passed over: permission denied", folder)
+            return []
 
 
 def category_of(file: Path) -> str:
-    """The category a file is named after: "cat" for "full_simplified_cat.ndjson.gz"."""
+    """The category of a file's drawings: "cat" for "full_simplified_cat.ndjson.gz", "cat/1.png"."""
+    if _is_picture(file):
+        return file.parent.resolve().name
     name = plain_stem(file).removesuffix(".full")
     for prefix in _PREFIXES:
         name = name.removeprefix(prefix)
@@ -132,17 +161,13 @@ def _visible(folder: Path) -> list[Path]:
 def _by_category(files: list[Path]) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for file in files:
-        if file.name.lower().removesuffix(".gz").endswith(SUFFIXES) and file.is_file():
+        if _holds_many(file) or (_is_picture(file) and file.is_file()):
             found.setdefault(category_of(file), []).append(file)
     return found
 
 
-def _pictures_by_category(folders: list[Path]) -> dict[str, list[Path]]:
-    found = {}
-    for folder in folders:
-        if pictures := [f for f in _visible(folder) if _is_picture(f) and f.is_file()]:
-            found[folder.resolve().name] = pictures
-    return found
+def _holds_many(file: Path) -> bool:
+    return file.name.lower().removesuffix(".gz").endswith(SUFFIXES) and file.is_file()
 
 
 def _is_picture(file: Path) -> bool:
