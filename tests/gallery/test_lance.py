@@ -155,6 +155,18 @@ def test_small_pieces_are_merged_before_they_pile_up(tmp_path, encoder, drawings
     assert len(gallery) == 30
 
 
+def test_old_versions_are_given_up_before_they_pile_up(tmp_path, encoder, drawings, monkeypatch):
+    monkeypatch.setattr(lance, "KEEP_VERSIONS_S", 0.01)
+    monkeypatch.setattr(lance, "MAX_OLD_VERSIONS", 5)
+    monkeypatch.setattr(lance, "REST", 0.0)
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    gallery.add(drawings)
+    for drawing in drawings[:30]:
+        assert gallery.delete(drawing.key_id) == 1
+    assert len(list((tmp_path / "g" / "drawings.lance" / "_versions").iterdir())) <= 10
+    assert len(gallery.search(drawings[0], k=200)) == 170
+
+
 def test_compacting_gives_the_space_of_replaced_drawings_back(tmp_path, encoder, drawings):
     gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
     gallery.add(drawings)

@@ -41,6 +41,7 @@ from garabato.gallery.lance_folder import (
     connect,
     is_gallery,
     lance_errors,
+    n_old_versions,
     stamp,
     writing,
 )
@@ -73,8 +74,10 @@ _log = logging.getLogger(__name__)
 #: Up to here all embeddings are held in memory and scanned, which is exact; beyond, an approximate
 #: index on disk is used. Eight million on two cores and 20 GB.
 EXACT_UP_TO = scannable_rows()
-#: Small pieces (one a transaction) that `add` lets pile up before it merges them.
+#: Small pieces (one a transaction) that are let pile up before they are merged.
 MAX_SMALL_PIECES = 64
+#: Versions (one a change) past their time that are let pile up before they are given up.
+MAX_OLD_VERSIONS = 256
 #: Merging and indexing that took t seconds is not done again for so many times t, however much is
 #: added meanwhile.
 REST = 2.0
@@ -177,6 +180,7 @@ class LanceGallery:
             self._notice_new_table()
             for condition in conditions:
                 n_deleted += self._table.delete(condition).num_deleted_rows
+        self._settle_now_and_then()
         return n_deleted
 
     def get(self, key_ids: Sequence[str]) -> list[Drawing]:
@@ -234,16 +238,18 @@ class LanceGallery:
         )
 
     def settle(self) -> None:
-        """Merge small pieces if many have piled up, and index drawings if many are not.
+        """Merge small pieces and give up old versions if many have piled up, and index drawings
+        if many are not.
 
-        `add` does so now and then. What was added stays added if it fails.
+        `add` and `delete` do so now and then. What they changed stays changed if it fails.
         """
         started_s = time.monotonic()
         try:
             with lance_errors(self.uri):
                 pieces = self._table.stats()["fragment_stats"]["num_small_fragments"]
                 behind = self._is_large() and needs_index(self._table)
-                if pieces > MAX_SMALL_PIECES or behind:
+                old = n_old_versions(self._folder, KEEP_VERSIONS_S)
+                if pieces > MAX_SMALL_PIECES or old > MAX_OLD_VERSIONS or behind:
                     with writing(self._folder):
                         self._optimize(KEEP_VERSIONS_S)
         except (GalleryError, StorageError) as error:
@@ -292,9 +298,12 @@ class LanceGallery:
             merge = self._table.merge_insert("key_id")
             merge = merge.when_matched_update_all().when_not_matched_insert_all()
             result = merge.execute(rows)
+        self._settle_now_and_then()
+        return Added(result.num_inserted_rows, result.num_updated_rows, transaction.n_empty)
+
+    def _settle_now_and_then(self) -> None:
         if time.monotonic() >= self._tidy_from_s:
             self.settle()
-        return Added(result.num_inserted_rows, result.num_updated_rows, transaction.n_empty)
 
     def _notice_new_table(self) -> None:
         """Take up the table that somebody made anew in this place, if so.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -132,6 +133,13 @@ def stamp(folder: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_ino, status.st_ctime_ns
+
+
+def n_old_versions(folder: Path, keep_s: float) -> int:
+    """How many versions of the table were written more than `keep_s` seconds ago."""
+    oldest_ns = time.time_ns() - int(keep_s * 1e9)
+    versions = _files(folder / _TABLE_FOLDER / "_versions").values()
+    return sum(written_ns < oldest_ns for _, written_ns in versions)
 
 
 def bytes_on_disk(folder: Path) -> int:
