@@ -336,7 +336,7 @@ def encoder_file(path: str | PathLike[str] | None) -> Path:
         if not file.is_file():
             raise EncoderError(
                 f"there is no {FILE_NAME} in {path}; finish the training with: "
-                f"garabato train --out {path} --resume"
+                f"garabato train --data DATA --out {path} --resume"
             )
     if not file.is_file():
         raise EncoderError(f"there is no encoder at {path}; train one with: garabato train")

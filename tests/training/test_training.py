@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -98,7 +99,8 @@ def test_a_stopped_run_goes_on_to_the_same_weights(dataset, tmp_path, stop_at):
     assert_same_weights(tmp_path / "whole", tmp_path / "stopped")
 
 
-def test_ctrl_c_on_the_command_line_says_how_to_go_on(dataset, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_on_the_command_line_says_how_to_go_on(dataset, tmp_path, number):
     run = tmp_path / "run"
     arguments = ["train", "--data", str(dataset.path), "--out", str(run), "--epochs", "1000"]
     process = subprocess.Popen(
@@ -112,11 +114,12 @@ def test_ctrl_c_on_the_command_line_says_how_to_go_on(dataset, tmp_path):
     metrics = run / "metrics.jsonl"
     while process.poll() is None and not (metrics.exists() and metrics.stat().st_size):
         threading.Event().wait(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     stderr = process.communicate()[1]
     timer.cancel()
     assert process.returncode == 130, stderr
     assert "--resume" in stderr
+    assert re.search(r"^training +\d+% epoch 1 · loss \d", stderr, re.MULTILINE)
     assert (run / "checkpoint.pt").is_file()
 
 

@@ -69,8 +69,8 @@ def command(
 ) -> None:
     """Train a network on a data set.
 
-    The folder --out gets the encoder, the settings, the metrics and a checkpoint. Ctrl-C stops
-    cleanly; --resume goes on, with the settings the run was started with.
+    The folder --out gets the encoder, the settings, the metrics and a checkpoint. Ctrl-C or
+    SIGTERM stops cleanly; --resume goes on, with the settings the run was started with.
 
     On several devices, start it with torchrun; every device takes its part of each batch.
 
@@ -132,7 +132,10 @@ def _config(
 
 @contextmanager
 def training_progress(*, shown: bool = True) -> Iterator[Callable[[TrainingProgress], None]]:
-    """A progress bar on stderr with loss, accuracy, rate and time to go."""
+    """A bar on stderr with loss, accuracy, rate and time to go; in a log file, a line an epoch."""
+    if not stderr.is_terminal:
+        yield _line_an_epoch() if shown else (lambda progress: None)
+        return
     columns = (
         TextColumn("training"),
         BarColumn(),
@@ -144,11 +147,25 @@ def training_progress(*, shown: bool = True) -> Iterator[Callable[[TrainingProgr
         task = bar.add_task("", total=1.0)
 
         def show(progress: TrainingProgress) -> None:
-            bar.update(
-                task,
-                completed=progress.share_done,
-                description=f"epoch {progress.epoch} · loss {progress.loss:.3f} · accuracy "
-                f"{progress.accuracy:.3f} · {progress.drawings_per_second:,.0f} drawings/s",
-            )
+            bar.update(task, completed=progress.share_done, description=_in_words(progress))
 
         yield show
+
+
+def _line_an_epoch() -> Callable[[TrainingProgress], None]:
+    seen = 0
+
+    def show(progress: TrainingProgress) -> None:
+        nonlocal seen
+        if progress.epoch > seen or progress.share_done >= 1:
+            seen = progress.epoch
+            stderr.print(f"training {progress.share_done:4.0%} {_in_words(progress)}")
+
+    return show
+
+
+def _in_words(progress: TrainingProgress) -> str:
+    return (
+        f"epoch {progress.epoch} · loss {progress.loss:.3f} · accuracy "
+        f"{progress.accuracy:.3f} · {progress.drawings_per_second:,.0f} drawings/s"
+    )

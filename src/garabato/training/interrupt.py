@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish, not an accident."""
+"""Ctrl-C as a wish, not an accident; so is the SIGTERM of a cluster that wants its machine back."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
@@ -24,10 +26,14 @@ def catching_interrupt(*, repeated: bool = False) -> Iterator[threading.Event]:
     def on_signal(number: int, frame: Any) -> None:
         event.set()
         if not repeated:
-            signal.signal(signal.SIGINT, previous)
+            restore()
 
-    previous = signal.signal(signal.SIGINT, on_signal)
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+    previous = {number: signal.signal(number, on_signal) for number in _SIGNALS}
     try:
         yield event
     finally:
-        signal.signal(signal.SIGINT, previous)
+        restore()
