@@ -177,6 +177,17 @@ def test_drawing_files_deeper_down_are_not_passed_over_in_silence(tmp_path, capl
     assert "in its folders raw are passed over" in caplog.text
 
 
+def test_drawings_that_say_another_category_than_their_file_are_told_of_once(tmp_path, caplog):
+    write_drawings(tmp_path / "mine.ndjson", make_drawings(["star", "house"], 3, seed=0))
+    write_drawings(tmp_path / "star.ndjson", make_drawings(["star"], 3, seed=0))
+    source = open_source(tmp_path)
+    for _ in range(2):
+        for name in source.categories():
+            assert {c for batch in source.read(name) for c in batch.categories} == {name}
+    (told,) = caplog.messages
+    assert "mine.ndjson: 6 of its drawings say that they show 'house', 'star'" in told
+
+
 @pytest.mark.parametrize(
     ("name", "category", "key_id"),
     [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from os import PathLike
 from pathlib import Path
 
@@ -48,6 +49,7 @@ class FolderSource:
     def __init__(self, path: str | PathLike[str]) -> None:
         self.path = Path(path)
         self._files = self._find()
+        self._warned: set[Path] = set()
 
     def categories(self) -> dict[str, list[Path]]:
         """Category -> its files, sorted."""
@@ -69,7 +71,9 @@ class FolderSource:
         told = ReadReport() if report is None else report
         pictures: list[DrawingBatch] = []
         for file in self._files[category]:
+            others: Counter[str] = Counter()
             for batch in _read_file(file, strict, told):
+                others.update(name for name in batch.categories if name not in (None, category))
                 named = batch.replace(categories=[category] * len(batch))
                 if not _is_picture(file):
                     yield named
@@ -78,11 +82,27 @@ class FolderSource:
                 if len(pictures) == _PICTURES_A_BATCH:
                     yield DrawingBatch.concatenate(pictures)
                     pictures = []
+            self._warn_of_others(file, category, others)
         if pictures:
             yield DrawingBatch.concatenate(pictures)
         if report is None:
             for line in told.lines():
                 _log.warning("%s", line)
+
+    def _warn_of_others(self, file: Path, category: str, others: Mapping[str, int]) -> None:
+        """Say once a file that its drawings say they are something else."""
+        if not others or file in self._warned:
+            return
+        self._warned.add(file)
+        names = ", ".join(map(repr, sorted(others)[:3])) + (", ..." if len(others) > 3 else "")
+        _log.warning(
+            "%s: %s of its drawings say that they show %s; all are taken for %r, as the file is "
+            "named. A file for each category was expected",
+            file,
+            f"{sum(others.values()):,}",
+            names,
+            category,
+        )
 
     def _find(self) -> dict[str, list[Path]]:
         if not self.path.exists():
