@@ -31,6 +31,8 @@ from garabato.training.config import read_config, write_toml
         ({"sizes": ((0.0, 32),)}, r"shares in \(0, 1\)"),
         ({"sizes": ((1.0, 32),)}, r"shares in \(0, 1\)"),
         ({"sizes": ((0.6, 32), (0.5, 48))}, "each more than the last"),
+        ({"schedule": "linear"}, "unknown schedule 'linear'; there are cosine, constant"),
+        ({"precision": "half"}, "unknown precision 'half'; there are auto, bfloat16, float32"),
         ({"teachers": "runs/large"}, r"teachers is a list, also of a single one: \['runs/large'\]"),
         ({"teachers": Path("runs/large")}, "teachers is a list"),
     ],

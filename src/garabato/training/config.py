@@ -19,6 +19,9 @@ from garabato.errors import TrainingError
 from garabato.render import RenderSpec
 from garabato.training.losses import LossName
 
+Schedule = Literal["cosine", "constant"]
+Precision = Literal["auto", "bfloat16", "float32"]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
@@ -50,7 +53,7 @@ class TrainConfig:
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     # "cosine": from a linear warm-up (share of the training) down to zero; "constant": as it says.
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Schedule = "cosine"
     warmup: float = 0.05
     label_smoothing: float = 0.1
     # "softmax"; or one that shapes distances: see losses.py.
@@ -75,7 +78,7 @@ class TrainConfig:
     seed: int = 0
     device: str = "auto"
     # "auto" is bfloat16 where the device computes with it, else float32.
-    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    precision: Precision = "auto"
 
     def __post_init__(self) -> None:
         if isinstance(self.teachers, str | PathLike):
@@ -103,10 +106,13 @@ class TrainConfig:
             )
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise TrainingError(f"minutes is more than 0, not {self.minutes}")
-        if self.loss not in get_args(LossName):
-            raise TrainingError(
-                f"unknown loss {self.loss!r}; there are {', '.join(get_args(LossName))}"
-            )
+        for name, known in (
+            ("loss", get_args(LossName)),
+            ("schedule", get_args(Schedule)),
+            ("precision", get_args(Precision)),
+        ):
+            if (given := getattr(self, name)) not in known:
+                raise TrainingError(f"unknown {name} {given!r}; there are {', '.join(known)}")
         if self.loss != "softmax" and (self.mixup > 0 or self.teachers):
             raise TrainingError(
                 f'mixup and teachers go with loss = "softmax" only, not with {self.loss!r}'
