@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from garabato.cli.categories_option import categories_option
-from garabato.cli.console import print_json, progress, stderr, stdout
+from garabato.cli.console import counted, print_json, progress, stderr, stdout
 
 if TYPE_CHECKING:
     from garabato.sources import Download
@@ -98,8 +98,8 @@ def _warn(done: Download, per_category: int) -> None:
 
 def _summary(done: Download) -> str:
     before = f", {done.n_done_before} of them before" if done.n_done_before else ""
-    drawings = "whole files" if done.n_drawings is None else f"{done.n_drawings:,} drawings"
+    drawings = "whole files" if done.n_drawings is None else counted(done.n_drawings, "drawing")
     return (
-        f"{done.path}: {done.n_categories} categories{before}, {drawings}, "
+        f"{done.path}: {counted(done.n_categories, 'category')}{before}, {drawings}, "
         f"{done.fetched_bytes / 1e6:,.1f} MB fetched"
     )

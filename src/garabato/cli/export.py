@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from garabato.cli.console import print_json, progress, stdout
+from garabato.cli.console import counted, print_json, progress, stdout
 
 
 @click.group()
@@ -46,9 +46,9 @@ def tfrecord(data: Path, out: Path, shards: int, image_size: int, as_json: bool)
         return
     for name, split in exported.manifest["splits"].items():
         n_bytes = sum(file["bytes"] for file in split["files"])
-        files = f"{len(split['files'])} file" + ("s" if len(split["files"]) > 1 else "")
-        text = f"{name}: {split['n_drawings']:,} drawings, {n_bytes / 1e6:,.1f} MB in {files}"
-        stdout.print(text, markup=False, soft_wrap=True)
+        what = counted(split["n_drawings"], "drawing")
+        files = counted(len(split["files"]), "file")
+        stdout.print(f"{name}: {what}, {n_bytes / 1e6:,.1f} MB in {files}")
     stdout.print(f"what is in them: {out}/dataset.json", markup=False, soft_wrap=True)
 
 
@@ -113,5 +113,6 @@ def web(
         print_json({"folder": str(folder), "n_drawings": page.n_drawings, "files": page.files})
         return
     n_bytes = sum(page.files.values())
-    text = f"{folder}: {page.n_drawings:,} drawings, {n_bytes / 1e6:.1f} MB in {len(page.files)}"
-    stdout.print(f"{text} files", markup=False, soft_wrap=True)
+    what = counted(page.n_drawings, "drawing")
+    files = counted(len(page.files), "file")
+    stdout.print(f"{folder}: {what}, {n_bytes / 1e6:.1f} MB in {files}")

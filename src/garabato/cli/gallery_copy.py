@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from garabato.cli.console import print_json, progress, stderr, stdout
+from garabato.cli.console import counted, print_json, progress, stderr, stdout
 
 
 @click.command()
@@ -48,18 +48,19 @@ def copy(source: str, target: str, model: Path | None, as_json: bool) -> None:
     except KeyboardInterrupt:
         stderr.print(f"{len(made):,} drawings are in {target}; the same command goes on from there")
         raise
+    n_drawings = len(made)
     document = {
         "source": source,
         "target": target,
         "n_copied": copied.n_copied,
         "n_there": copied.n_there,
-        "n_drawings": len(made),
+        "n_drawings": n_drawings,
         "seconds": round(time.perf_counter() - started, 2),
     }
     if as_json:
         print_json(document)
         return
     stdout.print(
-        f"{target}: {document['n_drawings']:,} drawings ({copied.n_copied:,} copied, "
+        f"{target}: {counted(n_drawings, 'drawing')} ({copied.n_copied:,} copied, "
         f"{copied.n_there:,} were there)"
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from garabato.cli.console import print_json, progress, stderr, stdout
+from garabato.cli.console import counted, print_json, progress, stderr, stdout
 from garabato.cli.where import split_names
 
 if TYPE_CHECKING:
@@ -91,9 +91,10 @@ def command(
         raise
     for line in report.lines():
         stderr.print(line)
+    n_drawings = len(gallery)
     document = {
         "gallery": uri,
-        "n_drawings": len(gallery),
+        "n_drawings": n_drawings,
         "n_new": filled.n_new,
         "n_there": filled.n_there,
         "n_empty": filled.n_empty,
@@ -104,7 +105,7 @@ def command(
         print_json(document)
         return
     stdout.print(
-        f"{uri}: {document['n_drawings']:,} drawings ({filled.n_new:,} new, "
+        f"{uri}: {counted(n_drawings, 'drawing')} ({filled.n_new:,} new, "
         f"{filled.n_there:,} were there, {filled.n_empty:,} without ink left out)"
     )
 

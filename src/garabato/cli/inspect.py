@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from garabato.cli.console import print_json, progress, stderr, stdout
+from garabato.cli.console import counted, print_json, progress, stderr, stdout
 
 if TYPE_CHECKING:
     from garabato.dataset.inspection import Groups, Inspection, Spread
@@ -53,7 +53,7 @@ def _print_summary(found: Inspection) -> None:
         countries[MAX_COUNTRIES:] = [f"and {len(countries) - MAX_COUNTRIES} more"]
     lines = {
         f"{found.kind}": f"{found.name}",
-        "drawings": f"{found.n_drawings:,} in {len(found.categories):,} categories",
+        "drawings": f"{found.n_drawings:,} in {counted(len(found.categories), 'category')}",
         "recognized": ", ".join(f"{answer} {n:,}" for answer, n in found.recognized.items()),
         "countries": ", ".join(countries) or "unknown",
         "strokes": _spread(found.strokes),
@@ -104,7 +104,6 @@ def _groups(groups: Groups, kind: str) -> str:
         return "none"
     splits = f" and {groups.across_splits:,} across splits" if kind == "data set" else ""
     return (
-        f"{groups.n_drawings:,} drawings in {groups.n_groups:,} group"
-        f"{'s' if groups.n_groups != 1 else ''}, {groups.across_categories:,} of them across "
-        f"categories{splits}"
+        f"{groups.n_drawings:,} drawings in {counted(groups.n_groups, 'group')}, "
+        f"{groups.across_categories:,} of them across categories{splits}"
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from garabato.cli.categories_option import categories_option
-from garabato.cli.console import print_json, progress, stderr, stdout
+from garabato.cli.console import counted, print_json, progress, stderr, stdout
 
 if TYPE_CHECKING:
     from garabato.dataset import Dataset
@@ -82,8 +82,8 @@ def _print_summary(dataset: Dataset) -> None:
     splits = dataset.manifest["splits"]
     n_train, n_test = (splits[name]["n_drawings"] for name in ("train", "test"))
     stdout.print(
-        f"{dataset.path}: {len(dataset.categories)} categories, {n_train:,} drawings to train "
-        f"with, {n_test:,} to test with",
+        f"{dataset.path}: {counted(len(dataset.categories), 'category')}, "
+        f"{counted(n_train, 'drawing')} to train with, {n_test:,} to test with",
         markup=False,
         soft_wrap=True,
     )
