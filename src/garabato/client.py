@@ -92,18 +92,29 @@ class Client:
         return _drawing(self._send("GET", _path(key_id)))
 
     def drawings(
-        self, *, category: str | None = None, country: str | None = None
+        self,
+        *,
+        category: str | None = None,
+        country: str | None = None,
+        tags: str | Iterable[str] | None = None,
     ) -> Iterator[Drawing]:
-        """All stored drawings (that pass), in the order of their key_ids, fetched page by page."""
+        """All stored drawings (that pass), in the order of their key_ids, fetched page by page.
+
+        `tags`: with at least one of these.
+        """
+        tags = [tags] if isinstance(tags, str) else None if tags is None else list(tags)
+        if tags == []:
+            return
+        asked = [("limit", str(_PAGE)), *(("tags", tag) for tag in tags or ())]
         given = {"category": category, "country": country}
-        asked: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-        asked["limit"] = _PAGE
+        asked += [(name, value) for name, value in given.items() if value is not None]
+        after: list[tuple[str, str]] = []
         while True:
-            page = self._send("GET", "/v1/drawings", fields=asked)
+            page = self._send("GET", "/v1/drawings", fields=asked + after)
             yield from map(_drawing, page["drawings"])
             if page["next"] is None:
                 return
-            asked["after"] = page["next"]
+            after = [("after", page["next"])]
 
     def delete(
         self, key_ids: str | Iterable[str] | None = None, *, where: Where | None = None
@@ -148,7 +159,7 @@ class Client:
         path: str,
         body: Any = None,
         *,
-        fields: dict[str, Any] | None = None,
+        fields: Mapping[str, Any] | Sequence[tuple[str, str]] | None = None,
     ) -> Any:
         sent: dict[str, Any] = {"headers": dict(self._headers)}
         if body is not None:

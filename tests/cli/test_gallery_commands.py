@@ -40,6 +40,7 @@ def test_duplicates_are_listed_and_drawn(planted, tmp_path):
     (pair,) = document["pairs"]
     assert {pair["key_id"], pair["other_key_id"]} == {"twin", drawings[5].key_id}
     assert pair["score"] == pytest.approx(1, abs=1e-3)
+    assert pair["category"] == pair["other_category"] == "circle"
     image = cv2.imread(str(picture))
     assert image.shape[1] > 2 * 112
     assert len(np.unique(image)) > 10

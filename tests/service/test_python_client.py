@@ -69,6 +69,8 @@ def test_what_it_adds_keeps_all_that_is_known_of_it(client: garabato.Client) -> 
     ]
     assert client.add(iter(new), tags=["kept"]) == ["mine 1", "mine 2", "mine 3"]
     stored = list(client.drawings(country="IS"))
+    assert [d.key_id for d in client.drawings(tags="kept")] == ["mine 1", "mine 2", "mine 3"]
+    assert list(client.drawings(tags=["other", "more"])) == list(client.drawings(tags=[])) == []
     assert [drawing.known for drawing in stored] == [drawing.known for drawing in new]
     assert [drawing.to_lists() for drawing in stored] == [drawing.to_lists() for drawing in new]
     (hit,) = client.search(

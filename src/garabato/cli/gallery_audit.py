@@ -64,7 +64,14 @@ def duplicates(
     if picture is not None:
         _draw_pairs(drawings, shown, uri, picture)
     if as_json:
-        listed = [asdict(pair) for pair in shown]
+        listed = [
+            asdict(pair)
+            | {
+                "category": _category(drawings, pair.key_id),
+                "other_category": _category(drawings, pair.other_key_id),
+            }
+            for pair in shown
+        ]
         print_json({"gallery": uri, "above": above, "n_pairs": len(pairs), "pairs": listed})
         return
     for pair in shown:
@@ -127,6 +134,10 @@ def _stage(show: Any, name: str) -> Callable[[int, int], None]:
 def _tell_picture(picture: Path | None) -> None:
     if picture is not None:
         stdout.print(f"look at {picture}")
+
+
+def _category(drawings: dict[str, Drawing], key_id: str) -> str | None:
+    return drawings[key_id].category if key_id in drawings else None
 
 
 def _named(key_id: str, drawing: Drawing | None) -> str:
