@@ -68,6 +68,7 @@ def draw_polylines(
     The channels are `render.RenderSpec`'s; of drawings without `has_order` only the ink is drawn.
     """
     size, n_channels = images.shape[1], images.shape[3]
+    rows = images.reshape(len(images), size, size * n_channels)
     # The drawing in hand, 0..1; wider than the image, so that lanes may run over.
     pages = np.zeros((n_channels, size, size + _LANES), np.float32)
     for i in range(len(drawing_starts) - 1):
@@ -91,13 +92,23 @@ def draw_polylines(
             for p in range(first, last - 1):
                 x0, y0, x1, y1 = points[p, 0], points[p, 1], points[p + 1, 0], points[p + 1, 1]
                 _draw_segment(pages, x0, y0, x1, y1, radius, in_order, rank, shade, fade)
-                shade -= fade * _distance(points, p)
-        for row in range(size):
-            for column in range(size):
-                for channel in range(n_channels):
-                    images[i, row, column, channel] = np.uint8(
-                        pages[channel, row, column] * np.float32(255.0) + np.float32(0.5)
-                    )
+                if in_order:
+                    shade -= fade * _distance(points, p)
+        if n_channels == 1:
+            for row in range(size):
+                for column in range(size):
+                    rows[i, row, column] = _as_byte(pages[0, row, column])
+        else:
+            for row in range(size):
+                for column in range(size):
+                    rows[i, row, 3 * column] = _as_byte(pages[0, row, column])
+                    rows[i, row, 3 * column + 1] = _as_byte(pages[1, row, column])
+                    rows[i, row, 3 * column + 2] = _as_byte(pages[2, row, column])
+
+
+@njit(cache=True, nogil=True, fastmath=_FASTMATH)
+def _as_byte(depth: float) -> int:
+    return np.uint8(depth * np.float32(255.0) + np.float32(0.5))
 
 
 @njit(cache=True, nogil=True, fastmath=_FASTMATH)
