@@ -31,7 +31,7 @@ from garabato.render import RenderSpec
 #: "auto" is "bfloat16" where that pays, else "float32".
 Precision = Literal["auto", "float32"]
 #: Images that go through the network together on a CPU: their maps stay in its cache.
-_PIECE = 64
+_PIECE = 32
 #: In fewer images than these (a query is one) bfloat16 saves little, so they stay exact.
 _LEAST_FOR_BFLOAT16 = 16
 
