@@ -219,7 +219,8 @@ def test_what_an_archive_says_of_an_entry_does_not_let_it_unfold_further(tmp_pat
     entry = data.index(b"PK\x01\x02")
     data[entry + 20 : entry + 24] = struct.pack("<I", 2**31)  # its size, compressed
     path.write_bytes(data)
-    with pytest.raises(FormatError, match=r"train: the array unfolds to more than \d MiB"):
+    # Pythons since the beginning of 2024 refuse it themselves.
+    with pytest.raises(FormatError, match=r"train: .*(unfolds to more than \d MiB|zip bomb)"):
         list(read_drawings(path, strict=True))
 
 
