@@ -140,10 +140,12 @@ def run(context: frame.Context) -> list[frame.Row]:
     best, embeddings = answers(engines["PyTorch, as trained"], images)
     for name, engine in engines.items():
         one = [1000 * s for s in timed(lambda e=engine: e(images[:1]), repeats=200)]  # type: ignore[misc]
-        long = [N_LONG / s for s in timed(lambda e=engine: e(images[as_long]), repeats=9)]  # type: ignore[misc]
+        long = [N_LONG / s for s in timed(lambda e=engine: e(images[as_long]), repeats=40)]  # type: ignore[misc]
         note = f"median of {len(one)}"
         rows.append(frame.Row(f"{name}: one drawing", "ms", thinned(one), REACH_MS, note=note))
-        rows.append(frame.Row(f"{name}: {N_LONG}", "drawings/s", long, REACH_PER_S, at_least=True))
+        rows.append(
+            frame.Row(f"{name}: {N_LONG}", "drawings/s", thinned(long), REACH_PER_S, at_least=True)
+        )
         if engine is engines["PyTorch, as trained"]:
             continue
         other_best, other = answers(engine, images)
@@ -151,8 +153,10 @@ def run(context: frame.Context) -> list[frame.Row]:
         rows.append(frame.Row(f"{name}: same best category", "%", [float(same)]))
         rows.append(frame.Row(f"{name}: embeddings turn by", "", [max(0.0, float(turned))]))
     some = batch.take(as_long)
-    whole = [N_LONG / s for s in timed(lambda: quick.predict(some), repeats=9)]
-    rows.append(frame.Row(f"Encoder.predict of {N_LONG}, with rendering", "drawings/s", whole))
+    whole = [N_LONG / s for s in timed(lambda: quick.predict(some), repeats=40)]
+    rows.append(
+        frame.Row(f"Encoder.predict of {N_LONG}, with rendering", "drawings/s", thinned(whole))
+    )
     return rows
 
 
