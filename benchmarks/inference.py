@@ -131,7 +131,7 @@ def run(context: frame.Context) -> list[frame.Row]:
     ranges = render_batch(DrawingBatch.from_drawings(known), encoder.spec)
     engines: dict[str, Run] = {
         "PyTorch, as trained": as_trained(encoder),
-        "PyTorch, norms folded": encoder.engine.run,
+        "PyTorch, in float32": encoder.engine.run,
         "PyTorch, the default: long batches in bfloat16": quick.engine.run,
         "ONNX Runtime": load_encoder(exported).engine.run,
         "ONNX Runtime, 8 bits": in_eight_bits(exported, ranges),

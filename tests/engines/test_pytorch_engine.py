@@ -33,7 +33,7 @@ def test_a_network_made_fast_answers_as_it_did(name, style):
 
 @pytest.mark.parametrize("name", model_names())
 def test_no_batch_normalisation_is_left(name):
-    folded = make_encoder(name).engine._folded
+    folded = make_encoder(name).engine._exact
     assert not [m for m in folded.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
 
 
