@@ -11,7 +11,7 @@ from networks import make_encoder
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from garabato.engines.fast_network import made_fast
+from garabato.engines.fast_network import convolutions_fuse, made_fast
 
 
 class Network(nn.Module):
@@ -174,9 +174,7 @@ def test_a_network_made_fast_answers_as_it_did(
     torch.testing.assert_close(quick.float(), expected, atol=0.1, rtol=0.05)
 
 
-@pytest.mark.skipif(
-    not torch.backends.cpu.get_cpu_capability().startswith("AVX"), reason="not on this processor"
-)
+@pytest.mark.skipif(not convolutions_fuse(torch.float32), reason="not on this processor")
 def test_skfast_has_neither_sums_nor_relus_of_maps_left() -> None:
     fast = made_fast(make_encoder("skfast").engine.model, torch.float32)
     assert isinstance(fast, GraphModule)

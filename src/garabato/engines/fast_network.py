@@ -30,7 +30,7 @@ def made_fast(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     on_cpu = all(tensor.device.type == "cpu" for tensor in network.state_dict().values())
     with suppress(TraceError):
         fast = _fold_norms(_traced(fast))
-        if on_cpu and torch.backends.cpu.get_cpu_capability().startswith("AVX"):
+        if on_cpu and convolutions_fuse(dtype):
             fast = _fuse_convolutions(fast, dtype)
     if dtype != torch.float32:
         for module in fast.modules():
@@ -39,6 +39,15 @@ def made_fast(network: nn.Module, dtype: torch.dtype) -> nn.Module:
             elif isinstance(module, nn.Linear):
                 module.register_forward_pre_hook(_to_dtype_of_weight)
     return fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+
+
+def convolutions_fuse(dtype: torch.dtype) -> bool:
+    """Whether this processor and this PyTorch have the operations."""
+    return (
+        torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        and torch.backends.cpu.get_cpu_capability().startswith("AVX")
+        and (dtype != torch.bfloat16 or torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    )
 
 
 _TRACING = threading.Lock()
