@@ -3,7 +3,7 @@
 # make bench               the quick benchmarks (bench-all: the slow ones too, but not the recipe's
 #                          ablations and ten million drawings) [SOURCE=DIR]
 # make check-tensorflow    real TensorFlow reads an export of TFRecords, in its own environment
-# make docs                write docs/cli.md, docs/results.md and docs/recipe.md anew
+# make docs                write anew what is generated in docs/: commands, results, recipe, galleries
 # make pictures [DEMO=DIR] copy a finished demo's pictures to docs/pictures/
 # make setup               only the virtual environment (the others do it first)
 # make clean               remove what the others made, but not .venv

@@ -81,7 +81,7 @@ ARMS = {
         "every drawing seen as a picture, half of them 28x28", {"augment": {"picture": 1.0}}
     ),
     "mild": Arm(
-        "the shipped encoder's augmentation: milder, 40 % half-finished drawings",
+        "the preset shipped's augmentation: milder, 40 % half-finished drawings",
         {"augment": MILD},
     ),
     "partial": Arm(
@@ -105,7 +105,10 @@ ARMS = {
     "mean-pooling": Arm("features pooled by their mean only", {"model": "skfast-mean"}),
     "max-pooling": Arm("features pooled by their maximum only", {"model": "skfast-max"}),
     "wider": Arm("half as wide again", {"model_options": {"widths": [48, 96, 192, 384]}}),
-    "tiny": Arm("half as wide", {"model_options": {"widths": [16, 32, 64, 128]}}),
+    "tiny": Arm(
+        "half as wide (the preset tiny is shallower, too)",
+        {"model_options": {"widths": [16, 32, 64, 128]}},
+    ),
     "one-sided": Arm(
         "answers by the drawing alone, not by its mirror image too",
         {"model_options": {"mirror": False}},

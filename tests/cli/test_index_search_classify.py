@@ -56,6 +56,18 @@ def test_indexing_again_passes_over_what_is_there(model, sketch_source, tmp_path
     }
 
 
+def test_the_environment_names_the_model(model, filled, query, tmp_path, monkeypatch):
+    """As in the image, where nothing else runs the encoder that ships."""
+    told = run("classify", "--model", model, "--json", query)
+    monkeypatch.setenv("GARABATO_MODEL", str(model))
+    assert read_json(run("classify", "--json", query)) == read_json(told)
+    assert read_json(run("search", "--gallery", filled, "--json", query))
+    source = write_source(tmp_path / "s", ["circle"], per_category=4, seed=0)
+    done = run("index", "--source", source, "--gallery", tmp_path / "g", "--json")
+    assert read_json(done)["n_drawings"] == 4
+    assert len(open_gallery(tmp_path / "g", encoder=load_encoder(model))) == 4
+
+
 def test_a_data_set_is_indexed_whole_or_by_split(model, sketch_source, tmp_path):
     prepare(sketch_source, tmp_path / "data", categories=3, n_train=20, n_test=5, sheets=False)
     arguments = ("index", "--model", model, "--data", tmp_path / "data", "--json", "--gallery")

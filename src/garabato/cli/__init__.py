@@ -22,7 +22,7 @@ COMMANDS = {
     "gallery": ("garabato.cli.gallery", "Look after a gallery: info, tune, duplicates, delete ..."),
     "serve": ("garabato.cli.serve", "Serve the page and the HTTP API."),
     "export": ("garabato.cli.export", "Write data sets, encoders, pages: TFRecord, ONNX, web."),
-    "reproduce": ("garabato.cli.reproduce", "Train the seed project's five configurations again."),
+    "reproduce": ("garabato.cli.reproduce", "Train the class project's five configurations again."),
     "demo": ("garabato.cli.demo", "Everything once, end to end, on 100 categories."),
 }
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from garabato.cli.console import print_json, stdout
+from garabato.cli.model_option import model_option
 from garabato.cli.queries import Query, read_queries
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ VOTERS = 20
 
 
 @click.command()
-@click.option("--model", type=click.Path(path_type=Path), help="Encoder file or run folder.")
+@model_option
 @click.option("-k", "k", default=5, show_default=True, help="Categories a drawing.")
 @click.option("--gallery", "uri", metavar="URI", help="Ask the nearest drawings in it, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the predictions as JSON.")

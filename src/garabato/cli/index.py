@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from garabato.cli.console import counted, print_json, progress, stderr, stdout
+from garabato.cli.model_option import model_option
 from garabato.cli.where import split_names
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.option("--model", type=click.Path(path_type=Path), help="Encoder file or run folder.")
+@model_option
 @click.option("--data", type=click.Path(path_type=Path), help="Data set that `prepare` wrote.")
 @click.option("--split", type=click.Choice(["train", "test"]), help="Only this split of --data.")
 @click.option("--source", type=click.Path(path_type=Path), help="Folder with files of drawings.")

@@ -51,7 +51,7 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Train the seed project's five configurations; print its two tables beside what came out.
+    """Train the class project's five configurations; print its two tables beside what came out.
 
     What is finished in --out is not done again: after an interruption, type it again.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from garabato.cli.console import print_json, stderr, stdout
+from garabato.cli.model_option import model_option
 from garabato.cli.queries import read_queries
 from garabato.cli.search_answers import Answer, Asked, draw, print_table
 from garabato.cli.where import tell_unknown, where_options
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--gallery", "uri", required=True, metavar="URI", help="Gallery to search.")
-@click.option("--model", type=click.Path(path_type=Path), help="Encoder file or run folder.")
+@model_option
 @click.option("-k", "k", default=10, show_default=True, help="Hits a query, or categories.")
 @click.option(
     "--like", multiple=True, metavar="FILE", help="Drawings the hits should be like, too."

@@ -1,0 +1,14 @@
+"""The option --model of the commands that use a gallery or answer a query."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+model_option = click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    envvar="GARABATO_MODEL",
+    help="Encoder file or run folder.  [default: $GARABATO_MODEL, else the encoder that ships]",
+)
