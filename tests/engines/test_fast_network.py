@@ -37,6 +37,20 @@ class Sum(Network):
 
 class SumWithoutEnd(Network):
     def forward(self, maps: Tensor) -> Tensor:
+        return self.first(maps) + self.second(maps)
+
+
+class SumOfThree(Network):
+    def __init__(self) -> None:
+        super().__init__()
+        self.third = nn.Conv2d(8, 8, 5, padding=2)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.first(maps) + self.second(maps) + self.third(maps)
+
+
+class ConvolvedTwice(Network):
+    def forward(self, maps: Tensor) -> Tensor:
         return self.second(self.first(maps)) + self.first(maps)
 
 
@@ -144,6 +158,96 @@ class Grouped(Network):
         return F.relu(self.norm(self.first(maps)) + self.second(maps))
 
 
+class NormOfRows(Network):
+    """Linear layers act on the last dimension, norms on the second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = nn.Linear(9, 8)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.norm(self.rows(self.second(maps)))
+
+
+class ReadWeights(Network):
+    """Somebody else reads a layer's weights."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        maps = self.norm(self.first(maps)) + F.conv2d(maps, self.first.weight, padding=1)
+        return self.second(maps.to(self.second.weight.dtype)) * self.second.weight.norm()
+
+
+class Hooked(Network):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first.register_forward_hook(lambda _layer, _inputs, maps: maps * 2)
+        self.norm.register_forward_pre_hook(lambda _layer, inputs: (inputs[0] + 1,))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.norm(self.first(maps))
+
+
+class WithKeywords(Network):
+    def forward(self, maps: Tensor) -> Tensor:
+        return F.relu(input=self.norm(input=self.same(input=self.first(input=maps))))
+
+
+class OfShapes(Network):
+    """Python asks for sizes, which a graph has not."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        maps = self.norm(self.first(maps))
+        return maps + torch.zeros(len(maps), *[1 for _ in range(maps.shape[1])][:1], 1, 1)
+
+
+class Remembers(Network):
+    """Keeps a tensor from its first run."""
+
+    ones: Tensor | None = None
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if self.ones is None:
+            self.ones = torch.ones_like(maps[:1])
+        maps = self.norm(self.first(maps)) + self.ones
+        return maps * 2 if maps.sum() > 0 else maps
+
+
+class Parametrised(Network):
+    def __init__(self) -> None:
+        super().__init__()
+        nn.utils.parametrizations.weight_norm(self.first)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return F.relu(self.norm(self.first(maps)))
+
+
+class NormOfBatch(Network):
+    """No statistics are kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batch_norm = nn.BatchNorm2d(8, track_running_stats=False)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.batch_norm(self.first(maps))
+
+
+class OtherLayers(Network):
+    """Layers that take float32 only, and parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.prelu, self.up = nn.PReLU(8), nn.ConvTranspose2d(8, 8, 2)
+        self.pool, self.cube = nn.AvgPool2d(2), nn.Conv3d(1, 2, 1)
+        self.table = nn.Parameter(torch.randn(8, 3))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        maps = self.first(self.up(self.prelu(self.first(maps))))
+        pooled = self.pool(maps)
+        cubes = self.cube(pooled[:, None]).mean(dim=(1, 3, 4))
+        return (self.second(pooled).mean(dim=(2, 3)) + cubes) @ self.table
+
+
 class Headed(Network):
     def forward(self, maps: Tensor) -> Tensor:
         pooled = F.relu(self.first(maps)).mean(dim=(2, 3))
@@ -172,6 +276,26 @@ def test_a_network_made_fast_answers_as_it_did(
     torch.testing.assert_close(maps, before, atol=0, rtol=0)  # the input stays as it is
     quick = made_fast(network, torch.bfloat16)(maps)
     torch.testing.assert_close(quick.float(), expected, atol=0.1, rtol=0.05)
+
+
+@pytest.mark.skipif(not convolutions_fuse(torch.float32), reason="not on this processor")
+def test_a_relu_of_all_places_is_fused_in_each() -> None:
+    class Block(Network):
+        def __init__(self) -> None:
+            super().__init__()
+            self.third, self.relu = nn.Conv2d(8, 8, 1), nn.ReLU(inplace=True)
+
+        def forward(self, maps: Tensor) -> Tensor:
+            maps = self.relu(self.norm(self.first(maps)))
+            return self.relu(self.other_norm(self.second(self.relu(self.third(maps)))) + maps)
+
+    network = Block().eval()
+    fast = made_fast(network, torch.float32)
+    ran = [node.target for node in fast.graph.nodes if node.op != "call_method"]
+    assert ran == ["maps", "first", "third", "second", "output"]
+    maps = torch.randn(2, 8, 9, 9)
+    with torch.inference_mode():
+        torch.testing.assert_close(fast(maps), network(maps))
 
 
 @pytest.mark.skipif(not convolutions_fuse(torch.float32), reason="not on this processor")

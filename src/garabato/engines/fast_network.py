@@ -1,6 +1,6 @@
 """A trained network made fast for a CPU, with the same answers.
 
-Batch normalisation is folded into the layer before it, maps are kept channels-last, and
+Batch normalisation is folded into the convolution before it, maps are kept channels-last, and
 convolutions do what follows them, sums and ReLU, while their results are in the cache. Those are
 operations of oneDNN that PyTorch keeps for its own compiler, so they are used where that compiler
 would: on x86.
@@ -12,33 +12,30 @@ import copy
 import operator
 import threading
 from collections import Counter
-from contextlib import suppress
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.fx import GraphModule, Node, Tracer
-from torch.fx.proxy import TraceError
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def made_fast(network: nn.Module, dtype: torch.dtype) -> nn.Module:
-    """A copy of `network` (float32, not in training) that convolves in `dtype`; a network whose
-    path depends on its input keeps its layers. The rest stays in float32."""
-    fast: nn.Module = copy.deepcopy(network)
+    """A copy of `network` (float32, not in training) that convolves in `dtype` where it can, and
+    does the rest in float32. A network that torch.fx can't trace keeps its layers."""
     on_cpu = all(tensor.device.type == "cpu" for tensor in network.state_dict().values())
-    with suppress(TraceError):
-        fast = _fold_norms(_traced(fast))
+    fast: nn.Module
+    try:
+        fast = _fold_norms(_traced(copy.deepcopy(network)))
         if on_cpu and convolutions_fuse(dtype):
             fast = _fuse_convolutions(fast, dtype)
-    if dtype != torch.float32:
-        for module in fast.modules():
-            if isinstance(module, nn.Conv2d):
-                module.to(dtype).register_forward_pre_hook(_to_dtype_of_weight)
-            elif isinstance(module, nn.Linear):
-                module.register_forward_pre_hook(_to_dtype_of_weight)
-    return fast.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    except Exception:  # tracing runs the network's own code, which may raise anything
+        fast = copy.deepcopy(network)
+    for module in fast.modules():
+        if isinstance(module, nn.Conv2d):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return fast
 
 
 def convolutions_fuse(dtype: torch.dtype) -> bool:
@@ -75,19 +72,30 @@ class _Tracer(Tracer):
 
 
 def _traced(network: nn.Module) -> GraphModule:
-    """The network as a graph of its layers. Raises TraceError where it has none."""
+    """The network as a graph of its layers. Raises what a network raises that has none."""
     with _TRACING:
         tracer = _Tracer()
         return GraphModule(network, tracer.trace(network))
 
 
+#: Layers that several nodes may run: they hold nothing.
+_STATELESS = (nn.Identity, nn.ReLU, nn.AvgPool2d)
+
+
 def _layers(network: GraphModule) -> dict[Any, nn.Module]:
-    """The layer that each node of the graph runs; layers that several nodes run are left out."""
-    n_calls = Counter(node.target for node in network.graph.nodes)
+    """The layers that may be replaced, by their nodes of the graph: each is run by that node alone,
+    with maps alone; nobody reads its weights or listens to it."""
+    nodes = network.graph.nodes
+    n_uses = Counter(
+        node.target.rpartition(".")[0] if node.op == "get_attr" else node.target for node in nodes
+    )
+    run = {node: network.get_submodule(node.target) for node in nodes if node.op == "call_module"}
     return {
-        node: network.get_submodule(node.target)
-        for node in network.graph.nodes
-        if node.op == "call_module" and n_calls[node.target] == 1
+        node: layer
+        for node, layer in run.items()
+        if (n_uses[node.target] == 1 or isinstance(layer, _STATELESS))
+        and (len(node.args) == 1 and not node.kwargs)
+        and not (layer._forward_hooks or layer._forward_pre_hooks)
     }
 
 
@@ -99,23 +107,21 @@ def _finished(network: GraphModule) -> GraphModule:
 
 
 def _fold_norms(network: GraphModule) -> GraphModule:
-    """Fold each batch normalisation into the convolution or linear layer that feeds only it."""
+    """Fold each batch normalisation into the convolution that feeds only it."""
     layers = _layers(network)
     for node, norm in layers.items():
-        if not isinstance(norm, nn.modules.batchnorm._BatchNorm):
-            continue
         before = node.args[0]
-        layer = layers.get(before) if len(before.users) == 1 else None
-        if isinstance(layer, nn.Conv2d):
-            folded: nn.Module = fuse_conv_bn_eval(layer, norm)
-        elif isinstance(layer, nn.Linear):
-            folded = fuse_linear_bn_eval(layer, norm)
-        else:
-            continue
-        layers[before] = folded
-        network.set_submodule(before.target, folded)
-        node.replace_all_uses_with(before)
-        network.graph.erase_node(node)
+        convolution = layers.get(before)
+        if (
+            isinstance(norm, nn.BatchNorm2d)
+            and norm.running_mean is not None
+            and type(convolution) is nn.Conv2d
+            and len(before.users) == 1
+        ):
+            layers[before] = fuse_conv_bn_eval(convolution, norm)
+            network.set_submodule(before.target, layers[before])
+            node.replace_all_uses_with(before)
+            network.graph.erase_node(node)
     return _finished(network)
 
 
@@ -127,10 +133,7 @@ class _Convolution(nn.Module):
 
     def __init__(self, layer: nn.Conv2d, dtype: torch.dtype) -> None:
         super().__init__()
-        self._kernel, self._n_out = layer.kernel_size, layer.out_channels
-        self._padding, self._stride = [int(side) for side in layer.padding], list(layer.stride)
-        self._dilation = list(layer.dilation)
-        sizes = (self._padding, self._stride, self._dilation, layer.groups)
+        sizes = (list(layer.padding), list(layer.stride), list(layer.dilation), layer.groups)
         weight = torch.ops.mkldnn._reorder_convolution_weight(
             layer.weight.detach().to(dtype), *sizes
         )
@@ -141,35 +144,21 @@ class _Convolution(nn.Module):
     def forward(self, maps: Tensor, onto: Tensor | None = None) -> Tensor:
         """(N, C, H, W) -> (N, n_out, ...) of the layer's dtype."""
         maps = maps.to(self._dtype, memory_format=torch.channels_last)
-        last = "relu" if self.rectifies else "none"
-        fused: Tensor
         if onto is None:
-            fused = torch.ops.mkldnn._convolution_pointwise(maps, *self._layer, last, [], "")
-        elif tuple(onto.shape) == self._shape(maps):
-            fused = torch.ops.mkldnn._convolution_pointwise_.binary(
-                onto, maps, *self._layer, "add", 1.0, last, [], ""
+            return self._convolve(maps, "relu" if self.rectifies else "none")
+        try:
+            result: Tensor = torch.ops.mkldnn._convolution_pointwise_.binary(
+                *(onto, maps, *self._layer, "add", 1.0),
+                *("relu" if self.rectifies else None, [], ""),
             )
-        else:  # the sum broadcasts one of them
-            fused = onto + torch.ops.mkldnn._convolution_pointwise(
-                maps, *self._layer, "none", [], ""
-            )
-            fused = fused.relu() if self.rectifies else fused
-        return fused
+        except RuntimeError:  # the sum broadcasts one of them, which oneDNN doesn't
+            result = onto + self._convolve(maps, "none")
+            result = result.relu() if self.rectifies else result
+        return result
 
-    def _shape(self, maps: Tensor) -> tuple[int, ...]:
-        """Of the result, by the formula in torch.nn.Conv2d's documentation."""
-        sides = (
-            (side + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
-            for side, padding, dilation, kernel, stride in zip(
-                maps.shape[2:],
-                self._padding,
-                self._dilation,
-                self._kernel,
-                self._stride,
-                strict=True,
-            )
-        )
-        return (len(maps), self._n_out, *sides)
+    def _convolve(self, maps: Tensor, last: str) -> Tensor:
+        result: Tensor = torch.ops.mkldnn._convolution_pointwise(maps, *self._layer, last, [], "")
+        return result
 
 
 def _fuse_convolutions(network: GraphModule, dtype: torch.dtype) -> GraphModule:
@@ -180,7 +169,7 @@ def _fuse_convolutions(network: GraphModule, dtype: torch.dtype) -> GraphModule:
             node.replace_all_uses_with(node.args[0])
             graph.erase_node(node)
         elif (
-            isinstance(layer, nn.Conv2d)
+            type(layer) is nn.Conv2d
             and layer.padding_mode == "zeros"
             and not isinstance(layer.padding, str)
         ):
@@ -200,6 +189,9 @@ def _fuse_convolutions(network: GraphModule, dtype: torch.dtype) -> GraphModule:
                 convolution.rectifies = True
                 node.replace_all_uses_with(node.args[0])
                 graph.erase_node(node)
+    for node in list(graph.nodes):
+        if isinstance(layers.get(node), _Convolution):
+            _give_float32(node, layers)
     return _finished(network)
 
 
@@ -222,5 +214,19 @@ def _may_be_summed(
     )
 
 
-def _to_dtype_of_weight(layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor]:
-    return (inputs[0].to(layer.weight.dtype),)
+def _give_float32(convolution: Any, layers: dict[Any, nn.Module]) -> None:
+    """Whoever reads a convolution's maps gets float32, but other convolutions, and poolings that
+    only these read."""
+
+    def takes_any(user: Any) -> bool:
+        layer = layers.get(user)
+        return isinstance(layer, _Convolution) or (
+            isinstance(layer, nn.AvgPool2d) and all(map(takes_any, user.users))
+        )
+
+    others = [user for user in convolution.users if not takes_any(user)]
+    if others:
+        with convolution.graph.inserting_after(convolution):
+            exact = convolution.graph.call_method("float", (convolution,))
+        for user in others:
+            user.replace_input_with(convolution, exact)
