@@ -13,6 +13,10 @@ from torch.fx import GraphModule
 
 from garabato.engines.fast_network import convolutions_fuse, made_fast
 
+where_they_fuse = pytest.mark.skipif(
+    not convolutions_fuse(torch.float32), reason="PyTorch has fused convolutions on x86 only"
+)
+
 
 class Network(nn.Module):
     """(N, 8, 9, 9) -> (N, ...); every kind has the layers of all."""
@@ -278,7 +282,7 @@ def test_a_network_made_fast_answers_as_it_did(
     torch.testing.assert_close(quick.float(), expected, atol=0.1, rtol=0.05)
 
 
-@pytest.mark.skipif(not convolutions_fuse(torch.float32), reason="not on this processor")
+@where_they_fuse
 def test_a_relu_of_all_places_is_fused_in_each() -> None:
     class Block(Network):
         def __init__(self) -> None:
@@ -298,7 +302,7 @@ def test_a_relu_of_all_places_is_fused_in_each() -> None:
         torch.testing.assert_close(fast(maps), network(maps))
 
 
-@pytest.mark.skipif(not convolutions_fuse(torch.float32), reason="not on this processor")
+@where_they_fuse
 def test_skfast_has_neither_sums_nor_relus_of_maps_left() -> None:
     fast = made_fast(make_encoder("skfast").engine.model, torch.float32)
     assert isinstance(fast, GraphModule)

@@ -219,8 +219,10 @@ def test_what_an_archive_says_of_an_entry_does_not_let_it_unfold_further(tmp_pat
     entry = data.index(b"PK\x01\x02")
     data[entry + 20 : entry + 24] = struct.pack("<I", 2**31)  # its size, compressed
     path.write_bytes(data)
-    # Pythons since the beginning of 2024 refuse it themselves.
-    with pytest.raises(FormatError, match=r"train: .*(unfolds to more than \d MiB|zip bomb)"):
+    # Pythons that know where an entry ends (since 2024) refuse it themselves.
+    python_refuses = "_end_offset" in zipfile.ZipInfo.__slots__
+    told = ".*zip bomb" if python_refuses else r"the array unfolds to more than \d MiB"
+    with pytest.raises(FormatError, match=f"train: {told}"):
         list(read_drawings(path, strict=True))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -26,7 +25,7 @@ VOTERS = 20
 @click.option("--json", "as_json", is_flag=True, help="Print the predictions as JSON.")
 @click.argument("query", nargs=-1, required=True)
 def command(
-    model: Path | None, k: int, uri: str | None, as_json: bool, query: tuple[str, ...]
+    model: str | None, k: int, uri: str | None, as_json: bool, query: tuple[str, ...]
 ) -> None:
     """Say what the drawings in QUERY show: files with one or more drawings, or - for stdin.
 

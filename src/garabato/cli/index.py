@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 @click.option("--strict", is_flag=True, help="Stop at the first unreadable line.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def command(
-    model: Path | None,
+    model: str | None,
     data: Path | None,
     split: str | None,
     source: Path | None,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 model_option = click.option(
     "--model",
-    type=click.Path(path_type=Path),
+    metavar="FILE",
     envvar="GARABATO_MODEL",
     help="Encoder file or run folder.  [default: $GARABATO_MODEL, else the encoder that ships]",
 )

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 @click.argument("query")
 def command(
     uri: str,
-    model: Path | None,
+    model: str | None,
     k: int,
     like: tuple[str, ...],
     unlike: tuple[str, ...],

@@ -8,6 +8,7 @@ import click
 
 from garabato.cli.console import stderr
 from garabato.cli.demo_source import DemoSource, choose_source
+from garabato.cli.model_option import model_option
 
 
 @click.command()
@@ -17,12 +18,7 @@ from garabato.cli.demo_source import DemoSource, choose_source
     envvar="GARABATO_GALLERY",
     help="Gallery to serve.  [default: the starter gallery, made on first use]",
 )
-@click.option(
-    "--model",
-    metavar="FILE",
-    envvar="GARABATO_MODEL",
-    help="Encoder file or run folder.  [default: the encoder that ships]",
-)
+@model_option
 @click.option(
     "--source",
     type=click.Path(path_type=Path),

@@ -27,9 +27,13 @@ def made_fast(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     on_cpu = all(tensor.device.type == "cpu" for tensor in network.state_dict().values())
     fast: nn.Module
     try:
-        fast = _fold_norms(_traced(copy.deepcopy(network)))
+        fast = traced = _traced(copy.deepcopy(network))
+        _fold_norms(traced)
         if on_cpu and convolutions_fuse(dtype):
-            fast = _fuse_convolutions(fast, dtype)
+            _fuse_convolutions(traced, dtype)
+        traced.graph.lint()
+        traced.delete_all_unused_submodules()
+        traced.recompile()
     except Exception:  # tracing runs the network's own code, which may raise anything
         fast = copy.deepcopy(network)
     for module in fast.modules():
@@ -99,14 +103,7 @@ def _layers(network: GraphModule) -> dict[Any, nn.Module]:
     }
 
 
-def _finished(network: GraphModule) -> GraphModule:
-    network.graph.lint()
-    network.delete_all_unused_submodules()
-    network.recompile()
-    return network
-
-
-def _fold_norms(network: GraphModule) -> GraphModule:
+def _fold_norms(network: GraphModule) -> None:
     """Fold each batch normalisation into the convolution that feeds only it."""
     layers = _layers(network)
     for node, norm in layers.items():
@@ -122,7 +119,6 @@ def _fold_norms(network: GraphModule) -> GraphModule:
             network.set_submodule(before.target, layers[before])
             node.replace_all_uses_with(before)
             network.graph.erase_node(node)
-    return _finished(network)
 
 
 class _Convolution(nn.Module):
@@ -161,7 +157,7 @@ class _Convolution(nn.Module):
         return result
 
 
-def _fuse_convolutions(network: GraphModule, dtype: torch.dtype) -> GraphModule:
+def _fuse_convolutions(network: GraphModule, dtype: torch.dtype) -> None:
     """Let convolutions do the sums and ReLUs that follow them."""
     graph = network.graph
     for node, layer in _layers(network).items():
@@ -192,7 +188,6 @@ def _fuse_convolutions(network: GraphModule, dtype: torch.dtype) -> GraphModule:
     for node in list(graph.nodes):
         if isinstance(layers.get(node), _Convolution):
             _give_float32(node, layers)
-    return _finished(network)
 
 
 def _may_be_summed(
