@@ -69,7 +69,7 @@ def strokes_of(number: int) -> list[list[list[int]]]:
 def change(gallery: Any, kind: str, number: int) -> None:
     """One change; `number` is the add's, or that of the add whose drawings are deleted."""
     from garabato.drawing import Drawing
-    from garabato.gallery import lance_index
+    from garabato.gallery.lance import index as lance_index
 
     if kind == "add":
         drawing = Drawing(strokes_of(number), category="any")
@@ -87,7 +87,9 @@ def change(gallery: Any, kind: str, number: int) -> None:
 
 def work(uri: str, commands: Connection) -> None:
     """The process that is killed: does what it is told, and tells when it begins and is done."""
-    from garabato.gallery import lance, lance_index, open_gallery
+    from garabato.gallery import open_gallery
+    from garabato.gallery.lance import gallery as lance
+    from garabato.gallery.lance import index as lance_index
 
     lance.EXACT_UP_TO = lance_index.KEYS_INDEXED_FROM = EXACT_UP_TO
     gallery = open_gallery(uri, encoder=Filler())
@@ -133,7 +135,9 @@ class Killer:
         self._n_adds = 0
         self._lasts: dict[str, float] = {}
         self._processes = multiprocessing.get_context("forkserver")
-        self._processes.set_forkserver_preload(["lancedb", "garabato.gallery.lance", __name__])
+        self._processes.set_forkserver_preload(
+            ["lancedb", "garabato.gallery.lance.gallery", __name__]
+        )
 
     def kill_once(self, kind: str) -> None:
         """Two changes that are let finish, one of `kind` that is killed, then the check."""
@@ -188,7 +192,8 @@ class Killer:
             return False
 
     def _check(self, possible: list[State], where: str) -> None:
-        from garabato.gallery import lance, open_gallery
+        from garabato.gallery import open_gallery
+        from garabato.gallery.lance import gallery as lance
 
         lance.EXACT_UP_TO = EXACT_UP_TO
         started = time.perf_counter()

@@ -133,7 +133,7 @@ def read_while_writing(folder: Path, n_readers: int, seconds: float) -> tuple[Se
     names = [f"base-{i}" for i in range(N_DRAWINGS)]
     gallery.add(drawings(names), embeddings=others(N_DRAWINGS, seed=0))
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["lancedb", "garabato.gallery.lance", __name__])
+    processes.set_forkserver_preload(["lancedb", "garabato.gallery.lance.gallery", __name__])
     acknowledged, stop, ready = processes.Value("q", 0), processes.Event(), processes.Semaphore(0)
     of_readers, of_writer = processes.SimpleQueue(), processes.SimpleQueue()
     arguments = (uri, acknowledged, stop, ready, of_readers)

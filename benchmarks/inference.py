@@ -23,7 +23,7 @@ import torch
 
 from garabato.drawing import ByteArray, DrawingBatch, FloatArray
 from garabato.encoder import FORMAT, Encoder, load_encoder
-from garabato.engines.onnx import OnnxEngine
+from garabato.encoder.onnx_runtime import OnnxEngine
 from garabato.export import export_onnx
 from garabato.formats import read_drawings
 from garabato.models import as_input

@@ -25,13 +25,13 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor
 
-from garabato.augment import SMALL_PICTURE, AugmentSpec
 from garabato.dataset import Dataset, prepare
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.evaluation.metrics import mean_average_precision, top_k_accuracy
 from garabato.models import register_model
 from garabato.models.skfast import SkFast
 from garabato.render import render_batch
+from garabato.render.augment import SMALL_PICTURE, AugmentSpec
 from garabato.sources import open_source
 from garabato.training import TrainConfig, load_preset, train
 from garabato.training.data import split_off_validation

@@ -17,7 +17,7 @@ import frame
 
 import garabato
 from garabato.cli.console import progress
-from garabato.gallery.filling import fill
+from garabato.ingest.bulk_load import fill
 
 #: Names a gallery to be used instead of one filled from the source, which takes minutes.
 GALLERY_VARIABLE = "GARABATO_BENCH_GALLERY"

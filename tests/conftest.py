@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 from milvus_server import TOKEN, MilvusServer
-from sketches import SKETCH_CATEGORIES, write_source
+from pixel_encoder import PixelEncoder
+from sketches import SKETCH_CATEGORIES, make_drawings, write_source
+
+from garabato.drawing import Drawing
 
 # Networks in tests are tiny, and two threads that wait for each other on a busy machine are many
 # times slower than one. Set before PyTorch is imported, and passed on to commands that tests start.
@@ -39,6 +42,18 @@ def sketch_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder like Google's `simplified`: ten categories of forty sketches. Read only."""
     folder = tmp_path_factory.mktemp("sketches")
     return write_source(folder, SKETCH_CATEGORIES[:10], per_category=40, seed=0)
+
+
+@pytest.fixture(scope="session")
+def encoder() -> PixelEncoder:
+    """An encoder without a network: the pixels are the embedding."""
+    return PixelEncoder()
+
+
+@pytest.fixture(scope="session")
+def drawings() -> list[Drawing]:
+    """Ten categories of twenty sketches, all with their own key_id."""
+    return make_drawings(SKETCH_CATEGORIES[:10], per_category=20, seed=7)
 
 
 @pytest.fixture(scope="module")

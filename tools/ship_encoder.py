@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from garabato.atomic import write_bytes
 from garabato.encoder import FILE_NAME, Encoder, load_encoder
+from garabato.host.atomic import write_bytes
 
 #: doodleNet's top-1 and top-5 on drawings held back by who set it as the bar for this encoder.
 DOODLENET = 0.730, 0.935

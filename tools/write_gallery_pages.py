@@ -12,8 +12,8 @@ from typing import Any
 
 from write_results import RESULTS, ROOT, section
 
-from garabato.gallery.milvus_server import Settings
-from garabato.gallery.scan import MEMORY_SHARE, ROWS_PER_CORE
+from garabato.gallery.lance.memory_search import MEMORY_SHARE, ROWS_PER_CORE
+from garabato.gallery.milvus.server import Settings
 
 DOCS = ROOT / "docs"
 Result = dict[str, Any]

@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Any
 
 from garabato.evaluation.published import SEED_RESULTS
-from garabato.reproduce import as_markdown
+from garabato.training.reproduce import as_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"

@@ -12,14 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from garabato.categories import CATEGORIES
     from garabato.client import Client
-    from garabato.dataset import (
-        Dataset,
-        Inspection,
-        export_tfrecord,
-        inspect,
-        prepare,
-        write_inspection,
-    )
+    from garabato.dataset import Dataset, export_tfrecord, prepare
     from garabato.drawing import Drawing, DrawingBatch
     from garabato.encoder import Encoder, Prediction, load_encoder
     from garabato.errors import (
@@ -42,6 +35,7 @@ if TYPE_CHECKING:
     from garabato.export import ExportedPage, export_onnx, export_web
     from garabato.formats import ReadReport, read_drawings, write_drawings
     from garabato.gallery import Hit, open_gallery
+    from garabato.inspection import Inspection, inspect, write_inspection
     from garabato.render import RenderSpec, render_batch
     from garabato.sources import download, open_source
     from garabato.training import TrainConfig, load_preset, train
@@ -101,14 +95,7 @@ __all__ = [
 _ROOMS = {
     "categories": ("CATEGORIES",),
     "client": ("Client",),
-    "dataset": (
-        "Dataset",
-        "Inspection",
-        "export_tfrecord",
-        "inspect",
-        "prepare",
-        "write_inspection",
-    ),
+    "dataset": ("Dataset", "export_tfrecord", "prepare"),
     "drawing": ("Drawing", "DrawingBatch"),
     "encoder": ("Encoder", "Prediction", "load_encoder"),
     "errors": tuple(name for name in __all__ if name.endswith("Error")),
@@ -116,6 +103,7 @@ _ROOMS = {
     "export": ("ExportedPage", "export_onnx", "export_web"),
     "formats": ("ReadReport", "read_drawings", "write_drawings"),
     "gallery": ("Hit", "open_gallery"),
+    "inspection": ("Inspection", "inspect", "write_inspection"),
     "render": ("RenderSpec", "render_batch"),
     "sources": ("download", "open_source"),
     "training": ("TrainConfig", "load_preset", "train"),

@@ -206,7 +206,7 @@ def _new(drawing: Drawing, tags: Sequence[str]) -> dict[str, Any]:
 
 def _picture(drawing: Drawing) -> bytes:
     """A bitmap as a PNG file, black on white."""
-    from garabato.sheets import encode_png
+    from garabato.render.contact_sheets import encode_png
 
     assert drawing.bitmap is not None
     return encode_png(255 - drawing.bitmap)

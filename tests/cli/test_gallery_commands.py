@@ -9,8 +9,9 @@ import pytest
 from sketches import SKETCH_CATEGORIES, make_drawings, simplified_line, sketch, write_source
 from typed import read_json, run
 
-from garabato.gallery import lance, open_gallery
-from garabato.gallery.audit import duplicates
+from garabato.analysis.audit import duplicates
+from garabato.gallery import open_gallery
+from garabato.gallery.lance import gallery as lance
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from garabato.encoder import load_encoder
 from garabato.formats import read_drawings
 from garabato.gallery import open_gallery
 from garabato.gallery.explore import vote
-from garabato.sheets import FRAMES
+from garabato.render.contact_sheets import FRAMES
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from garabato.dataset import prepare
-from garabato.sheets import Cell, draw_sheet
+from garabato.render.contact_sheets import Cell, draw_sheet
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from garabato.codes import BinaryCoder
 from garabato.drawing import DrawingBatch
+from garabato.encoder.binary_codes import BinaryCoder
 from garabato.render import RenderSpec, render_batch
 
 

@@ -20,8 +20,8 @@ from garabato.evaluation import Evaluation, evaluate, write_report
 from garabato.evaluation.examples import confused_pairs, query_rows
 from garabato.evaluation.plots import THEMES, plot_confusion, plot_learning
 from garabato.evaluation.published import SEED_RESULTS
-from garabato.evaluation.run_record import read_run
-from garabato.evaluation.svg import drawing_svg
+from garabato.evaluation.training_log import read_run
+from garabato.render.inline_svg import drawing_svg
 from garabato.sources import open_source
 
 VOID = {"meta", "img", "source", "br", "link", "input", "hr"}

@@ -12,7 +12,7 @@ from sketches import SKETCH_CATEGORIES, make_drawings
 
 from garabato.drawing import DrawingBatch
 from garabato.encoder import Encoder, load_encoder
-from garabato.engines.onnx import OnnxEngine
+from garabato.encoder.onnx_runtime import OnnxEngine
 from garabato.errors import EncoderError, EncoderMismatchError
 from garabato.export import export_onnx
 from garabato.gallery import open_gallery

@@ -15,14 +15,8 @@ from sketches import make_drawings
 
 from garabato.drawing import Drawing
 from garabato.errors import FormatError, InputError
-from garabato.formats import (
-    ReadReport,
-    _records,
-    binary,
-    read_batches,
-    read_drawings,
-    write_drawings,
-)
+from garabato.formats import ReadReport, binary, read_batches, read_drawings, write_drawings
+from garabato.formats.binary import _records
 
 #: Made by hand after the published layout: one dot and one line.
 RECORD = (

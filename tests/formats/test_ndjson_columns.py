@@ -13,7 +13,7 @@ from sketches import SKETCH_CATEGORIES, make_drawings, simplified_line
 
 from garabato.drawing import DrawingBatch
 from garabato.formats import ReadReport, ndjson
-from garabato.formats._blocks import BlockParser
+from garabato.formats.ndjson._blocks import BlockParser
 from garabato.formats.stream import Input
 
 

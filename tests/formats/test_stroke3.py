@@ -15,14 +15,8 @@ from sketches import make_drawings
 
 from garabato.drawing import Drawing
 from garabato.errors import FormatError, InputError
-from garabato.formats import (
-    ReadReport,
-    _pickled,
-    read_batches,
-    read_drawings,
-    stroke3,
-    write_drawings,
-)
+from garabato.formats import ReadReport, read_batches, read_drawings, stroke3, write_drawings
+from garabato.formats.stroke3 import _pickled
 
 #: Two strokes by hand: (10, 10) to (40, 10), then a dot at (40, 50).
 ROWS = np.array([[10, 10, 0], [30, 0, 1], [0, 40, 1]], np.int16)

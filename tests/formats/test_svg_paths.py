@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from garabato.formats._svg_geometry import length, numbers, transform, view_box
-from garabato.formats._svg_paths import TooManyPointsError, flatten
+from garabato.formats.svg._geometry import length, numbers, transform, view_box
+from garabato.formats.svg._paths import TooManyPointsError, flatten
 
 
 def _points(data: str) -> list[list[tuple[float, float]]]:

@@ -19,7 +19,9 @@ from garabato.drawing import Drawing, DrawingBatch
 from garabato.encoder import load_encoder
 from garabato.errors import EncoderMismatchError, GalleryError, InputError
 from garabato.formats import read_drawings
-from garabato.gallery import lance, lance_index, open_gallery
+from garabato.gallery import open_gallery
+from garabato.gallery.lance import gallery as lance
+from garabato.gallery.lance import index as lance_index
 from garabato.service.settings import Settings
 
 

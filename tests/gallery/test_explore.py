@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from sketches import sketch
 
+from garabato.analysis.audit import Pair, duplicates, odd_ones
 from garabato.drawing import Drawing
 from garabato.errors import InputError
 from garabato.gallery import Hit, open_gallery
-from garabato.gallery.audit import Pair, duplicates, odd_ones
 from garabato.gallery.base import MAX_K
 from garabato.gallery.explore import by_category, diverse, grouped, more_like, vote
 from garabato.render import RenderSpec
@@ -179,8 +179,8 @@ def test_blocks_do_not_change_what_is_found(plane, monkeypatch):
     gallery = plane(drawings)
     seen = []
     whole = (duplicates(gallery, above=0.9999), odd_ones(gallery, k=5))
-    monkeypatch.setattr("garabato.gallery.audit._ROWS", 7)
-    monkeypatch.setattr("garabato.gallery.audit._COLUMNS", 11)
+    monkeypatch.setattr("garabato.analysis.audit._ROWS", 7)
+    monkeypatch.setattr("garabato.analysis.audit._COLUMNS", 11)
     parts = (
         duplicates(gallery, above=0.9999, progress=lambda done, n: seen.append((done, n))),
         odd_ones(gallery, k=5),

@@ -16,7 +16,8 @@ import pytest
 from sketches import SKETCH_CATEGORIES, make_drawings
 
 from garabato.errors import StorageError
-from garabato.gallery import adding, open_gallery
+from garabato.gallery import batching as adding
+from garabato.gallery import open_gallery
 
 BENCHMARKS = Path(__file__).resolve().parent.parent.parent / "benchmarks"
 
@@ -33,7 +34,7 @@ def _scripts(monkeypatch):
 def test_kills_lose_nothing_acknowledged_and_leave_nothing_half_written(tmp_path, monkeypatch):
     import gallery_kills
 
-    from garabato.gallery import lance
+    from garabato.gallery.lance import gallery as lance
 
     monkeypatch.setattr(lance, "EXACT_UP_TO", lance.EXACT_UP_TO)  # what the check sets is put back
     tally = gallery_kills.kill_often(tmp_path, 20, seed=1)
@@ -45,7 +46,7 @@ def test_kills_lose_nothing_acknowledged_and_leave_nothing_half_written(tmp_path
 def test_the_check_after_a_kill_sees_what_was_lost_or_torn(tmp_path, monkeypatch):
     import gallery_kills
 
-    from garabato.gallery import lance
+    from garabato.gallery.lance import gallery as lance
 
     monkeypatch.setattr(lance, "EXACT_UP_TO", lance.EXACT_UP_TO)
     killer = gallery_kills.Killer(tmp_path, seed=0)

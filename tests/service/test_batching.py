@@ -10,9 +10,9 @@ from sketches import sketch
 
 from garabato.drawing import Drawing
 from garabato.encoder import Output
-from garabato.service.batching import Batcher, Encoded
+from garabato.service.http.problems import ProblemError
+from garabato.service.jobs.batching import Batcher, Encoded
 from garabato.service.metrics import Metrics
-from garabato.service.problems import ProblemError
 
 
 class Counting:

@@ -10,7 +10,7 @@ from sketches import make_drawings
 
 from garabato.drawing import Drawing
 from garabato.gallery import Gallery, open_gallery
-from garabato.service.census import Census, Entry
+from garabato.service.state.census import Census, Entry
 
 
 @pytest.fixture
@@ -60,13 +60,13 @@ def test_what_is_added_and_deleted_while_counting_is_counted(
 def test_what_another_process_adds_while_counting_is_counted_anew(
     gallery: Gallery, interrupted: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("garabato.service.census.RECOUNT_AFTER_S", -1.0)
+    monkeypatch.setattr("garabato.service.state.census.RECOUNT_AFTER_S", -1.0)
     census = Census()
     interrupted(lambda: gallery.add(make_drawings(["spiral"], 1, seed=77)))
     census.count(gallery)
     assert census.is_outdated(gallery)
     monkeypatch.undo()
-    monkeypatch.setattr("garabato.service.census.RECOUNT_AFTER_S", -1.0)
+    monkeypatch.setattr("garabato.service.state.census.RECOUNT_AFTER_S", -1.0)
     census.count(gallery)
     assert census.categories(frozenset())["spiral"] == 1
     assert not census.is_outdated(gallery)

@@ -8,8 +8,8 @@ import pytest
 from garabato.drawing import Drawing
 from garabato.encoder import Encoder
 from garabato.gallery import Hit
-from garabato.service.batching import Encoded
-from garabato.service.documents import drawing_document, hit_document, prediction_documents
+from garabato.service.http.serializers import drawing_document, hit_document, prediction_documents
+from garabato.service.jobs.batching import Encoded
 
 
 @pytest.mark.parametrize(

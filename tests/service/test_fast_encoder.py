@@ -11,8 +11,8 @@ import pytest
 from sketches import sketch
 
 from garabato.encoder import load_encoder
-from garabato.engines.onnx import OnnxEngine
-from garabato.engines.pytorch import TorchEngine
+from garabato.encoder.onnx_runtime import OnnxEngine
+from garabato.encoder.torch_runtime import TorchEngine
 from garabato.service import fast_encoder
 from garabato.service.fast_encoder import load_fast_encoder
 

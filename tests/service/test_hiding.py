@@ -11,8 +11,8 @@ from running import Running
 
 from garabato.drawing import Drawing
 from garabato.errors import GalleryError
-from garabato.service.hidden import HiddenDrawings
 from garabato.service.settings import Settings
+from garabato.service.state.hidden import HiddenDrawings
 
 
 def everywhere(running: Running, drawing: Drawing) -> set[str]:

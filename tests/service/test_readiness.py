@@ -12,9 +12,9 @@ from running import Running
 from sketches import SKETCH_CATEGORIES, write_source
 
 from garabato.drawing import Drawing
-from garabato.service import starter
+from garabato.service.jobs import starter_gallery as starter
+from garabato.service.jobs.starter_gallery import N_PER_CATEGORY
 from garabato.service.settings import Settings
-from garabato.service.starter import N_PER_CATEGORY
 
 
 @dataclass(frozen=True)

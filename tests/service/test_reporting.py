@@ -9,10 +9,10 @@ import pytest
 from running import Running
 
 from garabato.drawing import Drawing
-from garabato.service import reports
-from garabato.service.problems import ProblemError
-from garabato.service.reports import Reports
+from garabato.service.http.problems import ProblemError
 from garabato.service.settings import Settings
+from garabato.service.state import reports
+from garabato.service.state.reports import Reports
 
 TOKEN = "0123456789abcdef"
 OPERATOR = {"headers": {"authorization": f"Bearer {TOKEN}"}}

@@ -12,8 +12,8 @@ from sketches import sketch
 from garabato.drawing import Drawing
 from garabato.encoder import Encoder
 from garabato.gallery import open_gallery
-from garabato.service import census
 from garabato.service.settings import Settings
+from garabato.service.state import census
 
 
 def test_what_is_added_is_found_at_once_and_gone_when_deleted(service: Running) -> None:

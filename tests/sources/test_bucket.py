@@ -21,8 +21,8 @@ from sketches import make_drawings, sketch
 from garabato.errors import CategoryError, InputError, SourceError
 from garabato.formats import read_drawings
 from garabato.sources import Download, download, open_source
-from garabato.sources.bucket import why_unreachable
-from garabato.sources.web import Patience
+from garabato.sources.google_bucket.bucket import why_unreachable
+from garabato.sources.google_bucket.http import Patience
 
 QUICK = Patience(attempts=4, first_delay_s=0.01, max_delay_s=0.02, timeout_s=2.0)
 CIRCLE = "/full/simplified/circle.ndjson"

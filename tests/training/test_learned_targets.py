@@ -11,11 +11,11 @@ from networks import CATEGORIES, make_encoder
 from sketches import SKETCH_CATEGORIES, write_source
 from test_training import SMALL
 
-from garabato.augment import AugmentSpec
 from garabato.dataset import prepare
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import EncoderError, TrainingError
 from garabato.render import render_batch
+from garabato.render.augment import AugmentSpec
 from garabato.training import TrainConfig, train
 from garabato.training.config import read_config
 from garabato.training.device import choose_device

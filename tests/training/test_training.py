@@ -16,12 +16,12 @@ import torch
 from sketches import SKETCH_CATEGORIES, make_drawings, write_source
 
 import garabato
-from garabato.augment import AugmentSpec
 from garabato.dataset import prepare
 from garabato.drawing import DrawingBatch
 from garabato.encoder import FILE_NAME
 from garabato.errors import EncoderError, TrainingError
 from garabato.render import RenderSpec, render_batch
+from garabato.render.augment import AugmentSpec
 from garabato.training import TrainConfig, load_preset, preset_names, train
 from garabato.training.config import read_config, write_toml
 from garabato.training.data import split_off_validation

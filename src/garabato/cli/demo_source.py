@@ -34,8 +34,8 @@ def choose_source(given: Path | None, fetched: Path) -> DemoSource:
     if DEFAULT_SOURCE.is_dir():
         return DemoSource(DEFAULT_SOURCE, f"{DEFAULT_SOURCE}, as none were given")
 
-    from garabato.sources.bucket import why_unreachable
-    from garabato.sources.download_record import RECORD
+    from garabato.sources.google_bucket.bucket import why_unreachable
+    from garabato.sources.google_bucket.download_record import RECORD
     from garabato.sources.starter import STARTER
 
     why = f"as none were given and there is no {DEFAULT_SOURCE}"

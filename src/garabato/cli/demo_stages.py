@@ -12,14 +12,14 @@ import click
 import numpy as np
 
 import garabato
-from garabato.atomic import write_bytes
 from garabato.cli.console import progress, stderr
 from garabato.cli.demo_source import DemoSource
 from garabato.cli.stages import Stages
 from garabato.cli.train import training_progress
 from garabato.dataset.choose import choose_categories
+from garabato.host.atomic import write_bytes
 from garabato.render import with_strokes
-from garabato.sheets import Cell, draw_sheet, save_png
+from garabato.render.contact_sheets import Cell, draw_sheet, save_png
 
 N_TRAIN, N_TEST = 200, 25
 #: Fetched of each category; a few may turn out to be the same drawing.

@@ -12,7 +12,7 @@ from garabato.cli.console import counted, print_json, progress, stderr, stdout
 
 if TYPE_CHECKING:
     from garabato.sources import Download
-    from garabato.sources.fetching import Kind
+    from garabato.sources.google_bucket.fetching import Kind
 
 
 @click.command()

@@ -13,9 +13,9 @@ from garabato.cli.console import counted, print_json, progress, stderr, stdout
 from garabato.cli.where import where_options
 
 if TYPE_CHECKING:
+    from garabato.analysis.audit import OddOne, Pair
     from garabato.drawing import Drawing
     from garabato.gallery import Gallery
-    from garabato.gallery.audit import OddOne, Pair
 
 #: Rows of a picture, and neighbours beside an odd drawing.
 MAX_PICTURE_ROWS = 50
@@ -53,8 +53,8 @@ def duplicates(
     \b
     Example: garabato gallery duplicates --gallery my.gallery --picture duplicates.png
     """
+    from garabato.analysis.audit import duplicates
     from garabato.gallery import open_gallery
-    from garabato.gallery.audit import duplicates
 
     gallery = open_gallery(uri, must_exist=True)
     with progress() as show:
@@ -104,8 +104,8 @@ def odd(
     \b
     Example: garabato gallery odd --gallery my.gallery --picture odd.png
     """
+    from garabato.analysis.audit import odd_ones
     from garabato.gallery import open_gallery
-    from garabato.gallery.audit import odd_ones
 
     gallery = open_gallery(uri, must_exist=True)
     with progress() as show:
@@ -146,7 +146,7 @@ def _named(key_id: str, drawing: Drawing | None) -> str:
 
 
 def _draw_pairs(drawings: dict[str, Drawing], pairs: list[Pair], uri: str, picture: Path) -> None:
-    from garabato.sheets import Cell, draw_sheet, save_png
+    from garabato.render.contact_sheets import Cell, draw_sheet, save_png
 
     cells = [
         Cell(drawings[key], f"{key}\n{pair.score:.4f} {drawings[key].category or 'unknown'}")
@@ -161,7 +161,7 @@ def _draw_pairs(drawings: dict[str, Drawing], pairs: list[Pair], uri: str, pictu
 
 
 def _draw_odd(gallery: Gallery, found: list[OddOne], uri: str, picture: Path) -> None:
-    from garabato.sheets import Cell, draw_sheet, save_png
+    from garabato.render.contact_sheets import Cell, draw_sheet, save_png
 
     if len(found) > MAX_PICTURE_ROWS:
         stderr.print(f"the picture shows the first {MAX_PICTURE_ROWS} of {len(found)}")

@@ -31,8 +31,8 @@ def copy(source: str, target: str, model: Path | None, as_json: bool) -> None:
     from garabato.encoder import load_encoder
     from garabato.errors import InputError
     from garabato.gallery import open_gallery
-    from garabato.gallery.copying import copy as copy_gallery
-    from garabato.gallery.copying import open_copy
+    from garabato.ingest.copy import copy as copy_gallery
+    from garabato.ingest.copy import open_copy
 
     if source == target:
         raise InputError(f"SRC and DST are the same gallery, {source}")

@@ -9,7 +9,7 @@ import click
 from garabato.cli.console import print_json, stdout
 
 if TYPE_CHECKING:
-    from garabato.gallery.lance_index import Tuned
+    from garabato.gallery.lance.index import Tuned
 
 
 @click.command()
@@ -30,7 +30,7 @@ def tune(uri: str, recall: float, queries: int, as_json: bool) -> None:
     """
     from garabato.errors import InputError
     from garabato.gallery import open_gallery
-    from garabato.gallery.lance import LanceGallery
+    from garabato.gallery.lance.gallery import LanceGallery
 
     gallery = open_gallery(uri, must_exist=True)
     if not isinstance(gallery, LanceGallery):

@@ -69,8 +69,8 @@ def command(
     from garabato.encoder import load_encoder
     from garabato.formats import ReadReport
     from garabato.gallery import open_gallery
-    from garabato.gallery.filling import OneThread, fill
-    from garabato.gallery.ray_workers import RayWorkers
+    from garabato.ingest.bulk_load import OneThread, fill
+    from garabato.ingest.ray_cluster import RayWorkers
 
     started = time.perf_counter()
     report = ReadReport()

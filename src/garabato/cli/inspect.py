@@ -10,7 +10,7 @@ import click
 from garabato.cli.console import counted, print_json, progress, stderr, stdout
 
 if TYPE_CHECKING:
-    from garabato.dataset.inspection import Groups, Inspection, Spread
+    from garabato.inspection.result import Groups, Inspection, Spread
 
 MAX_COUNTRIES = 10
 
@@ -28,8 +28,8 @@ def command(target: Path, html: Path | None, as_json: bool) -> None:
     \b
     Example: garabato inspect data --html inspect.html
     """
-    from garabato.dataset import inspect, write_inspection
     from garabato.formats import ReadReport
+    from garabato.inspection import inspect, write_inspection
 
     report = ReadReport()
     with progress("categories") as show:

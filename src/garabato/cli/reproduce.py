@@ -62,7 +62,7 @@ def command(
     from dataclasses import replace
 
     from garabato.cli.train import training_progress
-    from garabato.reproduce import SCALES, as_markdown, reproduce
+    from garabato.training.reproduce import SCALES, as_markdown, reproduce
 
     changes: dict[str, Any] = {
         "minutes": minutes,

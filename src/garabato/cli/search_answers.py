@@ -11,7 +11,7 @@ from garabato.cli.queries import Query
 
 if TYPE_CHECKING:
     from garabato.gallery import Gallery, Hit
-    from garabato.sheets import Cell
+    from garabato.render.contact_sheets import Cell
 
 #: Queries on a picture; more rows than a screen or two nobody looks at.
 MAX_PICTURE_ROWS = 50
@@ -112,7 +112,7 @@ def draw(answers: list[Answer], gallery: Gallery, where: dict[str, Any], picture
 
     Hits are marked as right or wrong where some drawing that passes `where` could be right.
     """
-    from garabato.sheets import draw_sheet, save_png
+    from garabato.render.contact_sheets import draw_sheet, save_png
 
     categories = {answer.asked.category: answer.asked.more[0].drawing for answer in answers}
     there = {
@@ -132,7 +132,7 @@ def draw(answers: list[Answer], gallery: Gallery, where: dict[str, Any], picture
 
 
 def _rows(answer: Answer, can_be_right: bool) -> list[list[Cell]]:
-    from garabato.sheets import Cell
+    from garabato.render.contact_sheets import Cell
 
     asked = answer.asked
     row = [Cell(one.drawing, one.drawing.category or "query", "query") for one in asked.more]

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from garabato.atomic import write_bytes
 from garabato.errors import InputError, storage_errors
+from garabato.host.atomic import write_bytes
 
 #: A stage's work: told whether it goes on after an interruption, returns what it found (JSON).
 Work = Callable[[bool], dict[str, Any]]

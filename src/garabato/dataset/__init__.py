@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from garabato.dataset.inspect import inspect
-from garabato.dataset.inspect_page import write_inspection
-from garabato.dataset.inspection import Inspection
 from garabato.dataset.prepare import prepare
 from garabato.dataset.store import Dataset
 from garabato.dataset.tfrecord.export import export_tfrecord
 
-__all__ = [
-    "Dataset",
-    "Inspection",
-    "export_tfrecord",
-    "inspect",
-    "prepare",
-    "write_inspection",
-]
+__all__ = ["Dataset", "export_tfrecord", "prepare"]

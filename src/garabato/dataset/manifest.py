@@ -10,8 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from garabato.atomic import sync
 from garabato.errors import DatasetError
+from garabato.host.atomic import sync
 
 FORMAT = "garabato dataset"
 FORMAT_VERSION = 1

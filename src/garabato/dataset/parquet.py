@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from garabato.atomic import sync
 from garabato.dataset.columns import from_table, with_split
 from garabato.dataset.manifest import describe_split
 from garabato.drawing import DrawingBatch
 from garabato.errors import DatasetError
+from garabato.host.atomic import sync
 
 #: Some 3 MB on disk: large enough to compress well, small enough to read a part.
 ROW_GROUP = 2**15

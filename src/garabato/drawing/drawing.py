@@ -159,7 +159,7 @@ class Drawing:
         Align to the top left, scale to 255, resample at 1 px, Ramer-Douglas-Peucker with
         `epsilon` (px), round to whole numbers.
         """
-        from garabato._simplify import resample_and_simplify
+        from garabato.drawing._simplify import resample_and_simplify
 
         moved = self.normalised()
         points, starts = resample_and_simplify(

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 from garabato.drawing import DrawingBatch
 from garabato.errors import InputError, SourceError
 from garabato.evaluation import metrics
-from garabato.evaluation.answers import (
+from garabato.evaluation.hamming import mean_average_precision_of_codes
+from garabato.evaluation.predictions import (
     Answers,
     DrawingList,
     collect_answers,
     top1_of_unfinished,
 )
-from garabato.evaluation.hamming import mean_average_precision_of_codes
 from garabato.evaluation.result import PRECISION_AT, Evaluation
-from garabato.evaluation.sureness import Sureness, sureness
-from garabato.formats.report import ReadReport
+from garabato.evaluation.selective_accuracy import Sureness, sureness
+from garabato.formats.read_report import ReadReport
 
 if TYPE_CHECKING:
     from garabato.dataset import Dataset

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from garabato.drawing import ByteArray, IntArray
 from garabato.errors import InputError
 from garabato.evaluation._hamming import count_by_distance
-from garabato.machine import n_cores
+from garabato.host.machine import n_cores
 
 
 def mean_average_precision_of_codes(

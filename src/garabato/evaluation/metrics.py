@@ -19,7 +19,7 @@ import numpy.typing as npt
 from garabato.drawing import FloatArray, IntArray
 from garabato.errors import InputError
 from garabato.evaluation.similarity import check_embeddings, similarities
-from garabato.machine import n_cores
+from garabato.host.machine import n_cores
 
 DoubleArray = npt.NDArray[np.float64]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from garabato.drawing import IntArray
 from garabato.evaluation.metrics import Calibration
-from garabato.evaluation.sureness import Sureness
+from garabato.evaluation.selective_accuracy import Sureness
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

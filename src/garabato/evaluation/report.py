@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from garabato.atomic import write_bytes
 from garabato.drawing import IntArray
 from garabato.errors import InputError, storage_errors
 from garabato.evaluation import examples, plots
-from garabato.evaluation.ordering import order_by_similarity, similarity_of_categories
 from garabato.evaluation.published import SEED_RESULTS
 from garabato.evaluation.result import Evaluation
-from garabato.evaluation.run_record import RunRecord, read_run
-from garabato.evaluation.sureness import precision_by_coverage
-from garabato.evaluation.svg import drawing_svg
+from garabato.evaluation.selective_accuracy import precision_by_coverage
+from garabato.evaluation.seriation import order_by_similarity, similarity_of_categories
+from garabato.evaluation.training_log import RunRecord, read_run
+from garabato.host.atomic import write_bytes
+from garabato.render.inline_svg import drawing_svg
 
 if TYPE_CHECKING:
-    from garabato.sheets import Cell
+    from garabato.render.contact_sheets import Cell
 
 N_QUERIES, N_HITS = 12, 10
 N_PAIRS, N_MISTAKES = 10, 4
@@ -51,7 +51,7 @@ def write_report(
     Raises InputError where `folder` is a file or holds other things than an earlier report,
     StorageError where it cannot be written.
     """
-    from garabato.sheets import draw_sheet, save_png
+    from garabato.render.contact_sheets import draw_sheet, save_png
 
     folder = Path(folder)
     check_folder(folder)
@@ -141,7 +141,7 @@ def _what_was_searched(evaluation: Evaluation) -> str:
 
 
 def _cells(rows: list[examples.QueryRow]) -> list[list[Cell]]:
-    from garabato.sheets import Cell
+    from garabato.render.contact_sheets import Cell
 
     return [
         [

@@ -11,9 +11,9 @@ import numpy as np
 
 from garabato.drawing import IntArray
 from garabato.evaluation import metrics
-from garabato.evaluation.answers import Answers
-from garabato.evaluation.sureness import Sureness
-from garabato.formats.report import ReadReport
+from garabato.evaluation.predictions import Answers
+from garabato.evaluation.selective_accuracy import Sureness
+from garabato.formats.read_report import ReadReport
 
 #: The k of precision@k.
 PRECISION_AT = 10

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from garabato.atomic import write_bytes
 from garabato.encoder import FORMAT, Encoder
 from garabato.errors import MissingExtraError
+from garabato.host.atomic import write_bytes
 
 if TYPE_CHECKING:
     import onnx

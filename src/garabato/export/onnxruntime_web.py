@@ -9,8 +9,8 @@ import io
 import tarfile
 from pathlib import Path
 
-from garabato.atomic import replacing_folder
 from garabato.errors import SourceError
+from garabato.host.atomic import replacing_folder
 from garabato.sources.npm import fetch_package
 from garabato.sources.starter import cache_folder
 

@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from garabato.atomic import replacing_folder
+from garabato.analysis.map import Progress, check_extra
 from garabato.encoder import Encoder
 from garabato.errors import InputError
 from garabato.export.onnx import export_onnx
 from garabato.export.onnxruntime_web import FILES, onnxruntime_web
-from garabato.export.shelf import Shelf
+from garabato.export.web_gallery import Shelf
 from garabato.formats import ReadReport
 from garabato.gallery import Gallery, open_gallery
-from garabato.gallery.projection import Progress, check_extra
+from garabato.host.atomic import replacing_folder
 from garabato.sources import open_source
 from garabato.sources.starter import STARTER
 

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Iterator
 from os import PathLike, fspath
 from pathlib import Path
 
-from garabato.atomic import replacing
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError, InputError
 from garabato.formats import binary, bitmap, ndjson, picture, stroke3, svg
-from garabato.formats.recognise import recognise
-from garabato.formats.report import ReadReport
+from garabato.formats.detect import recognise
+from garabato.formats.read_report import ReadReport
 from garabato.formats.stream import Input, Reject, Writable, open_input
+from garabato.host.atomic import replacing
 
 __all__ = ["ReadReport", "read_batches", "read_drawings", "write_drawings"]
 

@@ -27,11 +27,11 @@ def open_gallery(
     """
     uri = fspath(uri)
     if "://" in uri:
-        from garabato.gallery.milvus import MilvusGallery
+        from garabato.gallery.milvus.gallery import MilvusGallery
 
         return MilvusGallery.open(uri, encoder=encoder, must_exist=must_exist, token=token)
     if token is not None:
         raise InputError(f"{uri} is a folder; a token is for a gallery on a server")
-    from garabato.gallery.lance import LanceGallery
+    from garabato.gallery.lance.gallery import LanceGallery
 
     return LanceGallery.open(uri, encoder=encoder, must_exist=must_exist)

@@ -7,9 +7,9 @@ from typing import Any
 
 from garabato.errors import InputError
 from garabato.models.base import Model, as_input
+from garabato.models.reference.sknet import SkNet
+from garabato.models.reference.skresnet import SkResNet
 from garabato.models.skfast import SkFast
-from garabato.models.sknet import SkNet
-from garabato.models.skresnet import SkResNet
 
 _BUILDERS: dict[str, Callable[..., Model]] = {}
 

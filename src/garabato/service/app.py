@@ -11,8 +11,11 @@ from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 
 import garabato
-from garabato.service import boot, problems, schemas
-from garabato.service.guard import Guard
+from garabato.service.http import problems
+from garabato.service.http import requests as schemas
+from garabato.service.http.middleware import Guard
+from garabato.service.jobs import startup as boot
+from garabato.service.jobs.starter_gallery import ChooseSource
 from garabato.service.routes import (
     drawings,
     explore,
@@ -26,7 +29,6 @@ from garabato.service.routes import (
 from garabato.service.routes.shared import only_known_parameters
 from garabato.service.service import Service
 from garabato.service.settings import Settings
-from garabato.service.starter import ChooseSource
 
 #: Schemas of bodies that routes read themselves.
 _BODIES = (schemas.Classify, schemas.Search, schemas.Add, schemas.Delete, schemas.Hide)

@@ -15,18 +15,18 @@ from typing import Any, NamedTuple, TypeVar
 from garabato.drawing import Drawing, FloatArray
 from garabato.encoder import Encoder
 from garabato.gallery import Gallery, Hit
-from garabato.gallery.milvus_server import parse_address
-from garabato.service.access import Access
-from garabato.service.batching import Batcher
-from garabato.service.census import Census
-from garabato.service.hidden import HiddenDrawings
+from garabato.gallery.milvus.server import parse_address
+from garabato.service.http.access import Access
+from garabato.service.http.problems import ProblemError
+from garabato.service.jobs.batching import Batcher
+from garabato.service.jobs.category_pages import Portraits
+from garabato.service.jobs.map import SketchMap
 from garabato.service.metrics import Metrics
-from garabato.service.portraits import Portraits
-from garabato.service.problems import ProblemError
-from garabato.service.progress import Progress
-from garabato.service.reports import Reports
 from garabato.service.settings import Settings
-from garabato.service.sketch_map import SketchMap
+from garabato.service.state.census import Census
+from garabato.service.state.hidden import HiddenDrawings
+from garabato.service.state.progress import Progress
+from garabato.service.state.reports import Reports
 from garabato.sources.starter import cache_folder
 
 T = TypeVar("T")

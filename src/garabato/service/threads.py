@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from garabato.machine import n_cores
+from garabato.host.machine import n_cores
 
 
 def set_thread_counts() -> None:

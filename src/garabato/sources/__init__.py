@@ -6,8 +6,8 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from garabato.sources.base import Source
-from garabato.sources.bucket import Download, download
 from garabato.sources.folder import FolderSource
+from garabato.sources.google_bucket.bucket import Download, download
 from garabato.sources.starter import STARTER, StarterSource
 
 __all__ = ["Download", "FolderSource", "Source", "StarterSource", "download", "open_source"]

@@ -168,7 +168,7 @@ def _read_file(file: Path, strict: bool, report: ReadReport) -> Iterator[Drawing
 def _as_strokes(batch: DrawingBatch, key_id: str) -> DrawingBatch:
     """Traced, as pictures are of all sizes and a category's drawings of one kind."""
     if batch.bitmaps is not None:
-        from garabato.trace import trace_batch
+        from garabato.tracing.trace import trace_batch
 
         batch = trace_batch(batch)
     return batch.replace(key_ids=[key_id])

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from garabato.atomic import replacing_folder
 from garabato.categories import CATEGORIES
 from garabato.drawing import ByteArray, DrawingBatch
 from garabato.errors import SourceError
 from garabato.formats import ReadReport
+from garabato.host.atomic import replacing_folder
 from garabato.sources.folder import FolderSource
 from garabato.sources.npm import fetch_package
 

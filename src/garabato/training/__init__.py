@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from garabato.training.config import TrainConfig, load_preset, preset_names
+from garabato.training.distributed import is_first_worker
 from garabato.training.loop import RunResult, train
-from garabato.training.workers import is_first_worker
 
 __all__ = ["RunResult", "TrainConfig", "is_first_worker", "load_preset", "preset_names", "train"]

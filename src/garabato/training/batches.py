@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from garabato.augment import AugmentSpec, render_augmented
 from garabato.drawing import ByteArray, DrawingBatch, FloatArray, IntArray
 from garabato.render import RenderSpec, render_batch
+from garabato.render.augment import AugmentSpec, render_augmented
 from garabato.training.teachers import Teachers
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from garabato.atomic import write_bytes
 from garabato.dataset import Dataset
 from garabato.errors import TrainingError, storage_errors
+from garabato.host.atomic import write_bytes
 from garabato.training.config import TrainConfig
 
 #: 1 doesn't say on which drawings it was trained.

@@ -14,9 +14,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from garabato.augment import AugmentSpec
 from garabato.errors import TrainingError
 from garabato.render import RenderSpec
+from garabato.render.augment import AugmentSpec
 from garabato.training.losses import LossName
 
 Schedule = Literal["cosine", "constant"]

@@ -19,8 +19,8 @@ from garabato.training.checkpoint import Checkpoint
 from garabato.training.config import TrainConfig
 from garabato.training.data import mean_image
 from garabato.training.device import chooses_bfloat16
+from garabato.training.distributed import Workers
 from garabato.training.losses import OF_COSINES, metric_loss
-from garabato.training.workers import Workers
 
 
 class Learner:

@@ -15,18 +15,18 @@ from typing import Any
 
 import numpy as np
 
-from garabato.atomic import write_bytes
-from garabato.codes import CODE_BITS
 from garabato.dataset import Dataset
 from garabato.encoder import FILE_NAME, Encoder, load_encoder
-from garabato.errors import TrainingError, storage_errors
-from garabato.render import with_strokes
-from garabato.training.batches import Batch, TrainingBatches, prefetch
-from garabato.training.calibration import (
+from garabato.encoder.binary_codes import CODE_BITS
+from garabato.encoder.calibration import (
     at_temperature,
     fit_temperature,
     threshold_for_precision,
 )
+from garabato.errors import TrainingError, storage_errors
+from garabato.host.atomic import write_bytes
+from garabato.render import with_strokes
+from garabato.training.batches import Batch, TrainingBatches, prefetch
 from garabato.training.checkpoint import (
     Checkpoint,
     MetricsLog,
@@ -36,13 +36,13 @@ from garabato.training.checkpoint import (
 )
 from garabato.training.config import TrainConfig, write_toml
 from garabato.training.data import split_off_validation
-from garabato.training.fit_codes import fit_coder
+from garabato.training.distributed import Workers, joined_workers
+from garabato.training.hash_codes import fit_coder
 from garabato.training.interrupt import catching_interrupt
 from garabato.training.learner import Learner
 from garabato.training.progress import Progress, RunningMean
 from garabato.training.schedule import image_size_px, learning_rate
 from garabato.training.teachers import Teachers
-from garabato.training.workers import Workers, joined_workers
 
 CHECKPOINT_NAME = "checkpoint.pt"
 METRICS_NAME = "metrics.jsonl"

@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from garabato.augment import AugmentSpec
 from garabato.drawing import ByteArray, FloatArray
 from garabato.encoder import Encoder, load_encoder
 from garabato.errors import TrainingError
 from garabato.render import RenderSpec
+from garabato.render.augment import AugmentSpec
 from garabato.training.config import TrainConfig
 
 

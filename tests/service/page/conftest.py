@@ -12,7 +12,7 @@ from pens import until
 from sketches import make_drawings
 
 import garabato
-from garabato.gallery.projection import Projection
+from garabato.analysis.map import Projection
 from garabato.service.service import state_folder
 
 playwright_api = pytest.importorskip(

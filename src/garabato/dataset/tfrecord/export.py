@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from garabato.atomic import replacing_folder, sync
 from garabato.dataset.manifest import (
     SPLITS,
     check_replaceable,
@@ -30,8 +29,9 @@ from garabato.dataset.tfrecord.records import (
 )
 from garabato.drawing import DrawingBatch, IntArray
 from garabato.errors import InputError, storage_errors
+from garabato.host.atomic import replacing_folder, sync
 from garabato.render import RenderSpec, render_batch
-from garabato.sheets import encode_png
+from garabato.render.contact_sheets import encode_png
 
 MEAN_IMAGE = "mean_image"
 _CHUNK = 1024

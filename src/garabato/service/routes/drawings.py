@@ -7,15 +7,15 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request, Response
 
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.gallery.packing import with_key_ids
-from garabato.service.answers import Added, Deleted, Page, StoredDrawing
-from garabato.service.bodies import read_json, to_drawing
-from garabato.service.census import Entry
-from garabato.service.documents import drawing_document
-from garabato.service.problems import ProblemError
+from garabato.gallery.stroke_codec import with_key_ids
+from garabato.service.http.parsing import read_json, to_drawing
+from garabato.service.http.problems import ProblemError
+from garabato.service.http.requests import Add, Delete, KeyId, Name, Names, NewDrawing, Strokes
+from garabato.service.http.responses import Added, Deleted, Page, StoredDrawing
+from garabato.service.http.serializers import drawing_document
 from garabato.service.routes.shared import ANY, ServiceOf, answer, body_of, problems
-from garabato.service.schemas import Add, Delete, KeyId, Name, Names, NewDrawing, Strokes
 from garabato.service.service import Service
+from garabato.service.state.census import Entry
 
 router = APIRouter(prefix="/v1/drawings", tags=["drawings"])
 KeyIdInPath = Annotated[KeyId, Path(description="The drawing's key_id.")]

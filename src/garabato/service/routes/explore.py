@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from garabato.service.answers import Categories, CategoryPage, Map
-from garabato.service.problems import ProblemError
+from garabato.service.http.problems import ProblemError
+from garabato.service.http.requests import Name
+from garabato.service.http.responses import Categories, CategoryPage, Map
 from garabato.service.routes.shared import ANY, ServiceOf, answer, problems
-from garabato.service.schemas import Name
 
 router = APIRouter(prefix="/v1", tags=["explore"])
 

@@ -8,16 +8,16 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from garabato.service.answers import HiddenList
-from garabato.service.bodies import read_json
-from garabato.service.documents import drawing_document
-from garabato.service.hidden import Hidden
-from garabato.service.problems import ProblemError
-from garabato.service.reports import Reported
+from garabato.service.http.parsing import read_json
+from garabato.service.http.problems import ProblemError
+from garabato.service.http.requests import Hide
+from garabato.service.http.responses import HiddenList
+from garabato.service.http.serializers import drawing_document
 from garabato.service.routes.drawings import WRITE, KeyIdInPath
 from garabato.service.routes.shared import ANY, ServiceOf, answer, problems
-from garabato.service.schemas import Hide
 from garabato.service.service import Service
+from garabato.service.state.hidden import Hidden
+from garabato.service.state.reports import Reported
 
 router = APIRouter(prefix="/v1", tags=["hiding"])
 HIDE_BODY = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from garabato.service.answers import Ready
+from garabato.service.http.responses import Ready
 from garabato.service.routes.shared import ServiceOf, answer
 
 router = APIRouter(tags=["operations"])

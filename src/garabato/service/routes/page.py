@@ -10,7 +10,7 @@ from importlib.resources.abc import Traversable
 
 from fastapi import APIRouter, Request, Response
 
-from garabato.service.problems import ProblemError
+from garabato.service.http.problems import ProblemError
 
 _TYPES = {
     "css": "text/css; charset=utf-8",

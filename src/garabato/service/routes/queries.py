@@ -10,14 +10,14 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from garabato.drawing import Drawing
-from garabato.service.answers import Classified, Found
-from garabato.service.bodies import media_type, read_form, read_json, to_drawing
-from garabato.service.documents import as_strokes, hit_document, prediction_documents
-from garabato.service.problems import ProblemError, of_validation
+from garabato.service.http.parsing import media_type, read_form, read_json, to_drawing
+from garabato.service.http.problems import ProblemError, of_validation
+from garabato.service.http.requests import Classify, Search
+from garabato.service.http.responses import Classified, Found
+from garabato.service.http.serializers import as_strokes, hit_document, prediction_documents
+from garabato.service.http.uploads import first_drawing
 from garabato.service.routes.shared import ANY, ServiceOf, answer, body_of, problems
-from garabato.service.schemas import Classify, Search
 from garabato.service.service import Service
-from garabato.service.uploads import first_drawing
 
 router = APIRouter(tags=["queries"])
 _PROBLEMS = problems(400, 413, 415, *ANY)

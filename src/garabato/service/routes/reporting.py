@@ -6,13 +6,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from garabato.service.answers import ReportedList
-from garabato.service.bodies import read_json
-from garabato.service.problems import ProblemError
+from garabato.service.http.parsing import read_json
+from garabato.service.http.problems import ProblemError
+from garabato.service.http.requests import Hide
+from garabato.service.http.responses import ReportedList
 from garabato.service.routes.drawings import WRITE, KeyIdInPath
 from garabato.service.routes.hiding import HIDE_BODY, with_drawings
 from garabato.service.routes.shared import ANY, ServiceOf, answer, problems
-from garabato.service.schemas import Hide
 
 router = APIRouter(prefix="/v1", tags=["hiding"])
 

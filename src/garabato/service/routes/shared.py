@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Depends, Request, Response
 
-from garabato.service.answers import ProblemDocument
-from garabato.service.problems import ProblemError
+from garabato.service.http.problems import ProblemError
+from garabato.service.http.responses import ProblemDocument
 from garabato.service.service import Service
 
 

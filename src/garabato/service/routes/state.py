@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
 
-from garabato.service.answers import Progressing, State
-from garabato.service.progress import READY
+from garabato.service.http.responses import Progressing, State
 from garabato.service.routes.shared import ANY, ServiceOf, answer, problems
+from garabato.service.state.progress import READY
 
 router = APIRouter(prefix="/v1", tags=["operations"])
 

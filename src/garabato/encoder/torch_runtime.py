@@ -1,0 +1,110 @@
+"""A network run by PyTorch, on a CPU or a GPU.
+
+On a CPU it is made fast first, long batches are cut into pieces that fit the cache, and pieces of
+many images go through the convolutions in bfloat16 where the CPU has it in hardware. Measured by
+benchmarks/inference.py, with what bfloat16 changes: next to nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from garabato.drawing import ByteArray, FloatArray
+from garabato.encoder.fast_network import made_fast
+from garabato.models import Model, as_input
+from garabato.render import RenderSpec
+
+#: "auto" is "bfloat16" where that pays, else "float32".
+Precision = Literal["auto", "float32"]
+#: Images that go through the network together on a CPU: their maps stay in its cache.
+_PIECE = 32
+#: In fewer images than these (a query is one) bfloat16 saves little, so they stay exact.
+_LEAST_FOR_BFLOAT16 = 16
+
+
+class TorchEngine:
+    """Runs `model` on `device`. Its weight matrices are rounded to half precision, in place."""
+
+    def __init__(
+        self, model: Model, *, device: str | torch.device = "cpu", precision: Precision = "auto"
+    ) -> None:
+        for tensor in model.state_dict().values():
+            if is_stored_in_half(tensor):
+                tensor.copy_(tensor.half())
+        self._device = torch.device(device)
+        self.model: Model = model.to(self._device).eval()
+        self._uses_bfloat16 = (
+            precision == "auto"
+            and self._device.type == "cpu"
+            and bool(torch.cpu._is_avx512_bf16_supported())
+        )
+
+    @property
+    def model_name(self) -> str:
+        return str(self.model.name)
+
+    @property
+    def embedding_dim(self) -> int:
+        return int(self.model.embedding_dim)
+
+    @property
+    def n_parameters(self) -> int:
+        return sum(p.numel() for p in self.model.parameters())
+
+    @property
+    def device(self) -> str:
+        return str(self._device)
+
+    def fingerprint(self, spec: RenderSpec) -> str:
+        digest = hashlib.sha256(spec.fingerprint.encode())
+        if self.model.options:
+            digest.update(json.dumps(self.model.options, sort_keys=True).encode())
+        for name, tensor in sorted(self.model.state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def stored_weights(self) -> dict[str, Tensor]:
+        """Name -> tensor as files hold it: weight matrices in half precision, which halves them."""
+        return {
+            name: (tensor.half() if is_stored_in_half(tensor) else tensor).cpu().contiguous()
+            for name, tensor in self.model.state_dict().items()
+        }
+
+    def run(self, images: ByteArray) -> tuple[FloatArray, FloatArray]:
+        with torch.inference_mode():
+            outputs = [self._run_piece(piece) for piece in self._pieces(images)]
+        logits, embeddings = zip(*outputs, strict=True)
+        return np.concatenate(logits), np.concatenate(embeddings)
+
+    def _pieces(self, images: ByteArray) -> Iterator[ByteArray]:
+        n_piece = _PIECE if self._device.type == "cpu" else len(images)
+        for start in range(0, len(images), n_piece):
+            yield images[start : start + n_piece]
+
+    def _run_piece(self, images: ByteArray) -> tuple[FloatArray, FloatArray]:
+        is_long = len(images) >= _LEAST_FOR_BFLOAT16
+        network = self._in_bfloat16 if self._uses_bfloat16 and is_long else self._exact
+        logits, embeddings = network(as_input(images, self._device))
+        return logits.float().cpu().numpy(), embeddings.float().cpu().numpy()
+
+    @cached_property
+    def _exact(self) -> nn.Module:
+        return made_fast(self.model, torch.float32)
+
+    @cached_property
+    def _in_bfloat16(self) -> nn.Module:
+        return made_fast(self.model, torch.bfloat16)
+
+
+def is_stored_in_half(tensor: Tensor) -> bool:
+    """Weights of convolutions and linear layers; norms and their statistics keep full precision."""
+    return tensor.is_floating_point() and tensor.ndim >= 2

@@ -1,0 +1,273 @@
+"""Finding the ink in a picture: dark on light or light on dark, flat or photographed.
+
+Two looks: at the whole page, small, to see its light and where the ink is; then at that part as
+closely as the picture allows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import ByteArray
+from garabato.formats.picture._pixels import Image, Picture, reduced
+
+#: How bright red, green and blue are, as OpenCV has it (ITU-R BT.601).
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+#: Longer sides, in px: of the page looked at first, and of the bitmap that is given.
+_PAGE_PX, _INK_PX = 1024, 512
+#: The light on the paper is measured on a page of this size, through a window wider than any pen.
+_LIGHT_PX, _WINDOW_PX = 256, 33
+#: A picture is flat where this share of it, and of its edges, has one colour, give or take so much
+#: (of 255), and where it has no grain but less than this (of 1). Where ink covers more of it, that
+#: has one colour too, and both together this share.
+_FLAT_SHARE, _FLAT_TOLERANCE, _FLAT_GRAIN, _TWO_TONES_SHARE = 0.5, 8, 0.01, 0.8
+#: Less contrast than this (of 1) is no ink; nor is what does not stand out this far from the
+#: paper's grain, in standard deviations.
+_LEAST_CONTRAST, _GRAIN = 0.07, 5.0
+#: What is this much darker than paper is neither a shadow's edge nor grain.
+_SURELY_INK = 0.25
+#: Ink is connected to what has at least half the full contrast, and has itself a quarter.
+_SURE, _POSSIBLE = 0.5, 0.25
+#: Rules on the paper reach its edges at least so often.
+_N_RULE_ENDS = 6
+#: Paper is this many times lighter than a table, and at least this share of the photo.
+_TABLE_CONTRAST, _LEAST_SHEET = 1.4, 0.1
+#: What touches the photo's edge is no ink if a line this long (of the longer side) does not.
+_LEAST_DRAWING = 0.1
+
+
+def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | None:
+    """The ink of a picture, cut out: (h, w) uint8, ink 255, h and w at most 512.
+
+    `colours` (H, W, 3) uint8, `alpha` (H, W) uint8. None where nothing stands out.
+    """
+    picture = Picture(colours, alpha)
+    page = picture.reduced(_PAGE_PX)
+    ground = _ground(page)
+    if _is_light_on_dark(page, ground):
+        picture.is_negative = True
+        page, ground = 1 - page, None if ground is None else 1 - ground
+    is_flat = ground is not None
+    light = _light(page) if ground is None else ground[None, None]
+    darkness = _darkness(page, _resized(light, page))
+    sheet = np.ones((1, 1), np.float32) if is_flat else _sheet(light, darkness)
+    on_page = _resized(sheet, page)
+    level = _median(_darkness(light, light) if is_flat else darkness[on_page > 0.5])
+    ink = _ink(darkness - level, on_page, is_flat)
+    if ink is None:
+        return None
+    rows, columns = _inked_part(ink, picture.shape)
+    part = picture.reduced(_INK_PX, rows, columns)
+    light, sheet = (_cut(whole, rows, columns, picture.shape) for whole in (light, sheet))
+    darkness, on_part = _darkness(part, _resized(light, part)), _resized(sheet, part)
+    if not is_flat:
+        around = _median(darkness[on_part > 0.5])
+        level = around if around - level < _SURELY_INK else level  # more ink than paper: no guide
+    closer = _ink(darkness - level, on_part, is_flat)
+    if closer is None:
+        return None
+    rows, columns = _inked_part(closer, closer.shape, margin=0)
+    return np.ascontiguousarray(np.rint(closer[rows, columns] * 255).astype(np.uint8))
+
+
+def _resized(light: Image, picture: Image) -> Image:
+    """`light` in the size of `picture`."""
+    size = picture.shape[1], picture.shape[0]
+    return np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _cut(light: Image, rows: slice, columns: slice, shape: tuple[int, ...]) -> Image:
+    """The part of `light` that lies on [rows, columns] of a picture of `shape`, generously."""
+    parts = []
+    for axis, part in enumerate((rows, columns)):
+        factor = light.shape[axis] / shape[axis]
+        first = int(part.start * factor)
+        parts.append(slice(first, max(first + 1, int(np.ceil(part.stop * factor)))))
+    return light[parts[0], parts[1]]
+
+
+def _ground(page: Image) -> npt.NDArray[np.float32] | None:
+    """The colour (3,) of a page that is one around its ink; None where it has shades."""
+    levels = np.rint(page * 255).astype(np.uint8)
+    ground = _most_frequent(np.concatenate(_edges(levels)))
+    is_ground = _is_near(levels, ground)
+    if np.concatenate(_edges(is_ground)).mean() < _FLAT_SHARE:
+        return None
+    if is_ground.mean() < _FLAT_SHARE:
+        is_ink = _is_near(levels, _most_frequent(levels[~is_ground]))
+        if is_ground.mean() + is_ink.mean() < _TWO_TONES_SHARE:
+            return None
+    return (ground / 255).astype(np.float32)
+
+
+def _most_frequent(levels: ByteArray) -> npt.NDArray[np.int16]:
+    """The most frequent level of each channel of `levels` (..., 3)."""
+    return np.array([np.bincount(levels[..., c].ravel()).argmax() for c in range(3)], np.int16)
+
+
+def _is_near(levels: ByteArray, colour: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
+    away = [np.abs(levels[..., c] - colour[c]) for c in range(3)]
+    return np.asarray(np.maximum(np.maximum(*away[:2]), away[2]) <= _FLAT_TOLERANCE)
+
+
+def _is_light_on_dark(page: Image, ground: npt.NDArray[np.float32] | None) -> bool:
+    """Which way the pixels that differ most from the paper differ; without a `ground`, from what
+    is around them."""
+    grey = np.asarray(cv2.cvtColor(page, cv2.COLOR_RGB2GRAY), np.float32)
+    if ground is not None:
+        return bool(((grey - ground @ _LUMA) ** 3).mean() > 0)
+    grey = reduced(grey, 2 * _LIGHT_PX)
+    around = cv2.medianBlur(np.rint(grey * 255).astype(np.uint8), 2 * _WINDOW_PX - 1)
+    difference = grey - around.astype(np.float32) / 255
+    return bool((difference**3).mean() > 0)
+
+
+def _light(page: Image) -> Image:
+    """A page of many shades without its ink, reduced."""
+    small = cv2.medianBlur(reduced(page, _LIGHT_PX), 3)
+    window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_WINDOW_PX, _WINDOW_PX))
+    closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, window, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.GaussianBlur(closed, (0, 0), _WINDOW_PX / 6), np.float32)
+
+
+def _sheet(light: Image, darkness: Image) -> Image:
+    """1 on the paper, 0 on the table around it; 1 everywhere where there is no such table.
+
+    A table is darker than the sheet and has a grain, or things on it, that would pass for ink; a
+    shadow on the paper has not.
+    """
+    grey = light.mean(axis=2)
+    bright = grey > _otsu(grey)
+    everywhere = np.ones(grey.shape, np.float32)
+    if bright.all() or grey[bright].mean() < _TABLE_CONTRAST * grey[~bright].mean():
+        return everywhere
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(bright.astype(np.uint8))
+    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    corners = cv2.findNonZero((labels == largest).astype(np.uint8))
+    sheet = np.zeros(grey.shape, np.uint8)
+    cv2.fillConvexPoly(sheet, cv2.convexHull(corners), 1)
+    outside = 1 - sheet
+    sheet = cv2.erode(sheet, np.ones((5, 5), np.uint8), borderValue=1)
+    dark = cv2.resize(darkness, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_NEAREST)
+    is_marked = dark > 2 * _LEAST_CONTRAST
+    if sheet.mean() < _LEAST_SHEET or not outside.any():
+        return everywhere
+    if is_marked[outside > 0].mean() < 2 * is_marked[sheet > 0].mean():
+        return everywhere
+    return sheet.astype(np.float32)
+
+
+def _darkness(page: Image, light: Image) -> Image:
+    """How much less of the light than the paper each pixel gives back; colours count too."""
+    red, green, blue = np.moveaxis(page / np.maximum(light, 0.05), 2, 0)
+    least = np.minimum(np.minimum(red, green), blue)
+    darkness = 1 - (least + (red + green + blue) / 3) / 2
+    return np.asarray(darkness, np.float32)  # below 0 for the lighter grains of the paper
+
+
+def _ink(darkness: Image, sheet: Image, is_flat: bool) -> Image | None:
+    """How much ink each pixel has, 0..1; None where there is none. Paper's `darkness` is 0."""
+    grain = _grain(darkness[sheet > 0.5])
+    is_flat = is_flat and grain < _FLAT_GRAIN
+    if not is_flat:
+        darkness = np.asarray(cv2.GaussianBlur(darkness, (0, 0), 0.8), np.float32)
+        grain = _grain(darkness[sheet > 0.5])
+    darkness = darkness * sheet
+    floor = max(_LEAST_CONTRAST, _GRAIN * grain)
+    standing_out = darkness[darkness > floor]
+    if len(standing_out) == 0:
+        return None
+    split = _otsu(standing_out)
+    full = float(np.median(standing_out[standing_out >= split]))
+    possible, sure = max(_POSSIBLE * full, floor), max(_SURE * full, floor)
+    printed = _printed(darkness, possible, max(sure, split), is_flat)
+    if printed:
+        possible, sure = max(possible, printed), max(sure, split)
+    mask = _connected(darkness > possible, darkness > sure, is_flat)
+    if not mask.any():
+        return None
+    around = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    least = 0.0 if is_flat else possible / 2
+    ink = np.clip((darkness - least) / (full - least), 0, 1)
+    return np.where(around, ink, 0).astype(np.float32)
+
+
+def _median(darkness: Image) -> np.float32:
+    return np.float32(np.median(darkness.ravel()[::3])) if darkness.size else np.float32(0)
+
+
+def _grain(darkness: Image) -> float:
+    """The standard deviation of the paper's grain, its ink set aside."""
+    return 1.4826 * float(_median(np.abs(darkness[darkness < _SURELY_INK])))
+
+
+def _edges(page: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+    return page[0], page[-1], page[:, 0], page[:, -1]
+
+
+def _otsu(values: Image) -> float:
+    """Otsu's threshold between the two kinds of values, in 0..1."""
+    levels = np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
+    return float(cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[0]) / 255
+
+
+def _printed(darkness: Image, possible: float, sure: float, is_flat: bool) -> float:
+    """How dark what is printed on the paper is: rules, squares, smudges; 0.0 where nothing is.
+
+    Paler parts of the ink lie beside sure ones; where much that is pale lies elsewhere, it is none
+    of the drawing, unless the picture is flat: there it must reach the edges, as rules do.
+    """
+    inked = darkness > sure
+    near = cv2.dilate(inked.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    elsewhere = (darkness > possible) & ~near
+    if np.count_nonzero(elsewhere) < np.count_nonzero(inked) * 0.5:
+        return 0.0
+    n_at_edges = sum(
+        np.count_nonzero(np.diff(edge.astype(np.int8)) > 0) for edge in _edges(elsewhere)
+    )
+    if is_flat and n_at_edges < _N_RULE_ENDS:
+        return 0.0
+    return min(float(np.quantile(darkness[elsewhere], 0.98)), 0.9 * sure)
+
+
+def _connected(
+    possible: npt.NDArray[np.bool_], sure: npt.NDArray[np.bool_], is_flat: bool
+) -> npt.NDArray[np.bool_]:
+    """The connected parts of `possible` that are `sure` somewhere.
+
+    In photos without specks, nor what reaches in from beyond the paper.
+    """
+    n, labels, stats, _ = cv2.connectedComponentsWithStats(possible.astype(np.uint8))
+    n_sure = np.bincount(labels[sure], minlength=n)
+    n_sure[0] = 0
+    kept = n_sure > 0
+    if not is_flat and kept.any():
+        at_edge = np.zeros(n, bool)
+        for edge in _edges(labels):
+            at_edge[edge] = True
+        if n_sure[~at_edge].max(initial=0) >= _LEAST_DRAWING * max(labels.shape):
+            kept &= ~at_edge
+        depth = cv2.distanceTransform(kept[labels].astype(np.uint8), cv2.DIST_L2, 3)
+        pen = 2 * float(np.quantile(depth[depth > 0], 0.9))
+        kept &= stats[:, cv2.CC_STAT_AREA] >= max(4.0, 0.4 * pen**2)
+    return np.asarray(kept[labels])
+
+
+def _inked_part(ink: Image, shape: tuple[int, ...], margin: float = 0.05) -> tuple[slice, slice]:
+    """Rows and columns, in a picture of `shape`, of the ink found in a reduced one."""
+    inked = ink > 0.02
+    found = []
+    for axis in (1, 0):
+        where = np.flatnonzero(inked.any(axis=axis))
+        factor = shape[1 - axis] / inked.shape[1 - axis]
+        found.append((where[0] * factor, (where[-1] + 1) * factor))
+    spare = margin * max(last - first for first, last in found) + (2 if margin else 0)
+    rows, columns = (
+        slice(max(0, int(first - spare)), min(size, int(np.ceil(last + spare))))
+        for (first, last), size in zip(found, shape, strict=True)
+    )
+    return rows, columns

@@ -1,0 +1,134 @@
+"""Writing what a gallery holds: ndjson as any reader of Google's files takes, or Parquet."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from garabato.dataset.columns import STROKES, to_table
+from garabato.errors import StorageError
+from garabato.formats.ndjson.simplified import format_line
+from garabato.gallery.base import Stored
+from garabato.host.atomic import replacing, replacing_folder, sync
+from garabato.render import with_strokes
+
+#: The file of drawings without a category.
+NO_CATEGORY = "uncategorised"
+#: Drawings a row group of Parquet: some 20 MB, most of it embeddings.
+ROW_GROUP = 2**15
+#: Bytes of a file's name that are its category's; file systems take 255 in all.
+_NAME_BYTES = 200
+
+_COLUMNS = pa.schema(
+    [
+        pa.field("key_id", pa.string(), nullable=False),
+        pa.field("category", pa.string()),
+        pa.field("country", pa.string()),
+        pa.field("recognized", pa.bool_()),
+        pa.field("timestamp", pa.string()),
+        pa.field("tags", pa.list_(pa.string()), nullable=False),
+        pa.field("strokes", STROKES, nullable=False),
+        pa.field("embedding", pa.list_(pa.float32()), nullable=False),
+    ]
+)
+
+
+def export_drawings(pieces: Iterable[Stored], path: str | PathLike[str]) -> int:
+    """Write the drawings to `path`, whole or not at all; return how many.
+
+    A name that ends in `.ndjson` becomes one file. Any other becomes a folder with one
+    `<category>.ndjson` a category, which `garabato index --source` takes; it must not exist yet.
+    A category no file can be named after gives its file a similar name with a hash in it.
+    One that ends in `.parquet` becomes one file with the embeddings and tags as well, its strokes
+    as in a prepared data set: list<struct<x: list<uint8>, y: list<uint8>>>.
+    Bitmaps are written as the strokes traced from them.
+    """
+    target = Path(path)
+    if target.suffix == ".parquet":
+        with replacing(target) as temporary:
+            return _write_parquet(pieces, temporary)
+    if target.suffix == ".ndjson":
+        with replacing(target) as temporary, open(temporary, "wb") as file:
+            n_written = 0
+            for piece in pieces:
+                file.writelines(map(format_line, with_strokes(piece.drawings)))
+                n_written += len(piece.drawings)
+        return n_written
+    return _export_folder(pieces, target)
+
+
+def _write_parquet(pieces: Iterable[Stored], target: Path) -> int:
+    n_written = 0
+    with pq.ParquetWriter(target, _COLUMNS, compression="zstd") as writer:
+        waiting: list[pa.Table] = []
+        for piece in pieces:
+            waiting.append(_to_columns(piece))
+            n_written += len(piece.drawings)
+            if sum(table.num_rows for table in waiting) >= ROW_GROUP:
+                writer.write_table(pa.concat_tables(waiting), row_group_size=ROW_GROUP)
+                waiting = []
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting), row_group_size=ROW_GROUP)
+    return n_written
+
+
+def _to_columns(piece: Stored) -> pa.Table:
+    batch = with_strokes(piece.drawings)
+    n, dim = piece.embeddings.shape
+    columns: dict[str, Any] = {
+        "key_id": batch.key_ids,
+        "category": batch.categories,
+        "country": batch.countries,
+        "recognized": batch.recognized,
+        "timestamp": batch.timestamps,
+        "tags": [list(tags) for tags in piece.tags],
+        "strokes": to_table(batch)["strokes"].combine_chunks(),
+        "embedding": pa.ListArray.from_arrays(
+            pa.array(range(0, (n + 1) * dim, dim), pa.int32()), piece.embeddings.reshape(-1)
+        ),
+    }
+    return pa.table(columns, schema=_COLUMNS)
+
+
+def _export_folder(pieces: Iterable[Stored], target: Path) -> int:
+    _refuse_existing(target)
+    n_written = 0
+    with replacing_folder(target) as unfinished:
+        for piece in pieces:
+            lines: dict[str, list[bytes]] = {}
+            for drawing in with_strokes(piece.drawings):
+                name = _file_name(drawing.category)
+                lines.setdefault(name, []).append(format_line(drawing))
+            for name, of_category in lines.items():
+                with open(unfinished / name, "ab") as file:
+                    file.writelines(of_category)
+            n_written += len(piece.drawings)
+        for written in unfinished.iterdir():
+            sync(written)
+        _refuse_existing(target)  # made by another meanwhile: it would be replaced
+    return n_written
+
+
+def _refuse_existing(target: Path) -> None:
+    if target.exists():
+        raise StorageError(
+            f"cannot write {target}: it exists; give a new folder, or a .ndjson or .parquet file"
+        )
+
+
+def _file_name(category: str | None) -> str:
+    """The category where a file may be named so; else what is left of it, and a hash that keeps it
+    apart from others of which the same is left."""
+    name = category or NO_CATEGORY
+    allowed = re.sub(r'[/\\:*?"<>|\x00-\x1f]|^\.', "_", name)
+    left = allowed.encode()[:_NAME_BYTES].decode(errors="ignore")
+    if left != name:
+        left += f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{left}.ndjson"

@@ -1,0 +1,254 @@
+"""Searching a Lance table on disk: exactly, or by an approximate index that is kept up.
+
+The index is IVF with int8 codes: embeddings in cells of a few thousand, a query looks at those
+nearest to it and scores the best of what it found again as stored. Rows that are not indexed yet
+are scanned, so they are found at once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from garabato.drawing import FloatArray
+from garabato.errors import InputError
+from garabato.gallery.filters import Filter, to_sql
+from garabato.gallery.lance.memory_table import COLUMNS
+
+#: A filter that so few rows pass is answered by scanning these, which is exact.
+SCAN_PASSING = 250_000
+#: Cells that a filtered search should find open, at least: where a filter is of categories, whole
+#: cells are shut.
+LEAST_OPEN = 8
+#: Rows not indexed yet, as a share of all, beyond which they are added to the index.
+MAX_UNINDEXED = 0.1
+#: Growth since the index was built beyond which its cells have become too few.
+MAX_GROWTH = 4
+#: Rows from which key_ids have an index: reading some 100,000 takes 20 ms.
+KEYS_INDEXED_FROM = 100_000
+_METADATA = "garabato.index"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexSettings:
+    """How the index was made and is searched.
+
+    `n_cells` it has, `n_probes` of them are looked at, `refine` times k rows are scored as stored;
+    `recall` is what `tune` measured with these (None: not measured) when `goal` was asked for.
+    """
+
+    n_rows: int
+    n_cells: int
+    n_probes: int
+    refine: int = 3
+    recall: float | None = None
+    goal: float | None = None
+
+    @classmethod
+    def for_rows(cls, n_rows: int) -> IndexSettings:
+        """For a table of this size, erring towards recall.
+
+        Building takes n_rows * n_cells steps, so there are fewer cells than the usual sqrt(n). But
+        Lance splits those that outgrow 4 x 8,192 drawings, a hundred at a time, which takes it
+        longer than building all anew.
+        """
+        n_cells = max(1, round(max(math.sqrt(n_rows) / 4, n_rows / 8_192)))
+        return cls(n_rows, n_cells, n_probes=min(n_cells, max(20, n_cells // 20)))
+
+
+def read_settings(table: Any) -> IndexSettings | None:
+    """The settings of the table's index; None where it has none."""
+    written = (table.schema.field("embedding").metadata or {}).get(_METADATA.encode())
+    return None if written is None else IndexSettings(**json.loads(written))
+
+
+def write_settings(table: Any, settings: IndexSettings) -> None:
+    """Keep the settings with the table, where every process finds them."""
+    text = json.dumps(asdict(settings))
+    table.update_field_metadata({"path": "embedding", "metadata": {_METADATA: text}})
+
+
+def n_indexed(table: Any) -> int:
+    """Rows that are in the index."""
+    name = _name(table)
+    return 0 if name is None else int(table.index_stats(name).num_indexed_rows)
+
+
+def needs_index(table: Any) -> bool:
+    """Whether there is no index yet, or it has fallen behind the table."""
+    n_rows = table.count_rows()
+    return is_outgrown(table) or n_rows - n_indexed(table) > MAX_UNINDEXED * n_rows
+
+
+def build_index(table: Any) -> None:
+    """Make the index, or make it anew, for the table as it is now. The write lock must be held.
+
+    What filters look at gets an index too. A recall that was asked of `tune` is reached again.
+    """
+    from lancedb.index import Bitmap, IvfSq, LabelList
+
+    before = read_settings(table)
+    settings = IndexSettings.for_rows(table.count_rows())
+    # Cells found from fewer drawings in fewer rounds than Lance's own (256 a cell, 50) serve as
+    # well, and their finding would take as long as everything else.
+    config = IvfSq(
+        distance_type="cosine",
+        num_partitions=settings.n_cells,
+        sample_rate=64,
+        max_iterations=20,
+    )
+    table.create_index("embedding", config=config)
+    for column in ("category", "country", "recognized"):
+        table.create_index(column, config=Bitmap())
+    table.create_index("tags", config=LabelList())
+    write_settings(table, settings)
+    if before is not None and before.goal is not None:
+        try:
+            tune(table, recall=before.goal)
+        except InputError:  # not even by all cells; what is added is no worse for it
+            write_settings(table, replace(settings, n_probes=settings.n_cells, goal=before.goal))
+
+
+def index_keys(table: Any) -> None:
+    """Make an index of key_ids where the table has none and is large enough for it to pay.
+
+    Adding looks for key_ids that are there already, and without it reads them all. The write lock
+    must be held.
+    """
+    from lancedb.index import BTree
+
+    if table.count_rows() >= KEYS_INDEXED_FROM and _name(table, "key_id") is None:
+        table.create_index("key_id", config=BTree())
+
+
+def is_outgrown(table: Any) -> bool:
+    """Whether adding the new rows to the index is not enough: it must be made anew."""
+    settings = read_settings(table)
+    if settings is None or _name(table) is None:
+        return True
+    return bool(table.count_rows() > MAX_GROWTH * settings.n_rows)
+
+
+def search_on_disk(
+    table: Any,
+    embedding: FloatArray,
+    k: int,
+    condition: Filter,
+    *,
+    settings: IndexSettings | None,
+) -> tuple[pa.Table, FloatArray]:
+    """The k nearest rows that pass (COLUMNS), best first, and their cosine similarities.
+
+    Without `settings` all rows are scanned, with them the index is used.
+    """
+    query = table.search(embedding.astype(np.float16), vector_column_name="embedding")
+    query = query.distance_type("cosine").limit(k).select([*COLUMNS, "_distance"])
+    sql = to_sql(condition)
+    n_passing = math.inf
+    if sql is not None:
+        query = query.where(sql, prefilter=True)
+        if settings is not None:
+            n_passing = table.count_rows(sql)
+    if settings is None or n_passing <= SCAN_PASSING:
+        query = query.bypass_vector_index()
+    else:
+        n_probes = settings.n_probes
+        if sql is not None:
+            share = min(1.0, n_passing / table.count_rows())
+            n_probes = min(settings.n_cells, math.ceil(max(n_probes, LEAST_OPEN) / share))
+        query = query.minimum_nprobes(n_probes).maximum_nprobes(0).refine_factor(settings.refine)
+    rows = query.to_arrow()
+    scores = 1 - rows["_distance"].to_numpy()
+    return rows, scores.astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """One setting measured: recall@10 against exact search, and median time of a query."""
+
+    n_probes: int
+    refine: int
+    recall: float
+    p50_ms: float
+
+    def to_dict(self) -> dict[str, float]:
+        """As JSON takes it."""
+        return asdict(self)
+
+
+def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> list[Tuned]:
+    """Find the fewest cells to look at that reach a recall@10 and keep the setting with the table.
+
+    Queries are embeddings of the table drawn at random by `seed`, each left out of its own
+    answer; the truth is a scan of all rows. Returns what was measured, the one that was kept last.
+    Raises InputError for a recall that cannot be reached.
+    """
+    settings = read_settings(table)
+    assert settings is not None
+    n_rows = table.count_rows()
+    rng = np.random.default_rng(seed)
+    offsets = np.sort(rng.choice(n_rows, min(n_queries, n_rows), replace=False)).tolist()
+    stored = table.take_offsets(offsets).select(["embedding"]).to_arrow()["embedding"]
+    queries = np.array(stored.to_pylist(), np.float32)
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    truth = [_scores(table, query, None) for query in queries]
+    measured: dict[int, Tuned] = {}
+    too_few, n_probes = 0, 1
+    while True:  # twice as many each time until they are enough, then between the last two
+        tried = replace(settings, n_probes=n_probes)
+        measured[n_probes] = _measure(table, queries, truth, tried)
+        if measured[n_probes].recall >= recall:
+            break
+        if n_probes == settings.n_cells:
+            raise InputError(
+                f"a recall of {recall} is not reached with all {n_probes} cells: "
+                f"{measured[n_probes].recall:.4f}"
+            )
+        too_few, n_probes = n_probes, min(2 * n_probes, settings.n_cells)
+    while n_probes - too_few > 1:
+        middle = (too_few + n_probes) // 2
+        measured[middle] = _measure(table, queries, truth, replace(settings, n_probes=middle))
+        if measured[middle].recall >= recall:
+            n_probes = middle
+        else:
+            too_few = middle
+    best = measured.pop(n_probes)
+    kept = replace(settings, n_probes=n_probes, recall=round(best.recall, 4), goal=recall)
+    write_settings(table, kept)
+    return [*measured.values(), best]
+
+
+def _measure(
+    table: Any, queries: FloatArray, truth: list[FloatArray], tried: IndexSettings
+) -> Tuned:
+    times_ms, recalls = [], []
+    for query, true in zip(queries, truth, strict=True):
+        started = time.perf_counter()
+        found = _scores(table, query, tried)
+        times_ms.append(1000 * (time.perf_counter() - started))
+        recalls.append(_recall(found, true))
+    return Tuned(tried.n_probes, tried.refine, float(np.mean(recalls)), float(np.median(times_ms)))
+
+
+def _scores(table: Any, query: FloatArray, settings: IndexSettings | None) -> FloatArray:
+    """Scores of the ten nearest but the query itself, which is the first."""
+    return search_on_disk(table, query, 11, Filter(), settings=settings)[1][1:]
+
+
+def _recall(found: FloatArray, true: FloatArray) -> float:
+    """Share of true neighbours found; by score, so that one of two equal ones is as good."""
+    if len(true) == 0:
+        return 1.0
+    return float((found >= true.min() - 1e-6).sum()) / len(true)
+
+
+def _name(table: Any, column: str = "embedding") -> str | None:
+    """The name of the index on a column."""
+    names = [index.name for index in table.list_indices() if index.columns == [column]]
+    return names[0] if names else None

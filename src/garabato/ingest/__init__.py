@@ -1,0 +1,1 @@
+"""Filling galleries: bulk load, copy, and embedding on a Ray cluster."""

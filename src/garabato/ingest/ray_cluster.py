@@ -1,0 +1,108 @@
+"""Embedding on all machines of a Ray cluster, for galleries of tens of millions."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from types import TracebackType
+from typing import Any, Self
+
+from garabato.drawing import DrawingBatch, FloatArray
+from garabato.errors import GalleryError, InputError, MissingExtraError
+from garabato.gallery.base import Embedder
+from garabato.ingest.bulk_load import PIECE, STEP
+
+
+class RayWorkers:
+    """Embeds as tasks of a Ray cluster, one core each; see `garabato.ingest.bulk_load.Workers`.
+
+    Uses the cluster this process is connected to, else that of the environment's RAY_ADDRESS, else
+    one started on this machine for as long as it is needed. A task whose machine is lost is done
+    again on another. Every machine needs this version of garabato.
+    """
+
+    def __init__(self, encoder: Embedder) -> None:
+        try:
+            import ray
+        except ImportError:
+            raise MissingExtraError("--engine ray", "ray") from None
+        self._ray: Any = ray
+        self._encoder = encoder
+        self._is_ours = False
+
+    @property
+    def n_pieces_ahead(self) -> int:
+        """Twice the steps that can be done at once, so that no core waits for the next."""
+        n_cores = int(self._ray.cluster_resources().get("CPU", 1))
+        return max(1, math.ceil(2 * n_cores * STEP / PIECE))
+
+    def submit(self, batch: DrawingBatch) -> Callable[[], FloatArray]:
+        embedding = self._embed.remote(self._held, batch)
+        return lambda: self._await(embedding)
+
+    def __enter__(self) -> Self:
+        if not self._ray.is_initialized():
+            self._connect()
+        # In a list, so that a task gets the reference and loads the encoder once a process.
+        self._held = [self._put_encoder()]
+        self._embed = self._ray.remote(num_cpus=1, max_retries=-1)(_embed)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._is_ours:
+            self._ray.shutdown()
+
+    def _connect(self) -> None:
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            self._ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        except Exception as error:
+            address = os.environ.get("RAY_ADDRESS", "this machine")
+            raise GalleryError(
+                f"no Ray cluster at {address}: {_last_line(error)}. Start one (ray start --head) "
+                "and set RAY_ADDRESS, or leave --engine ray out"
+            ) from error
+        self._is_ours = True
+
+    def _put_encoder(self) -> Any:
+        try:
+            return self._ray.put(self._encoder)
+        except (TypeError, AttributeError, ValueError) as error:
+            raise InputError(
+                f"this encoder cannot be sent to other machines ({error}); give the .safetensors "
+                "file it was made from"
+            ) from error
+
+    def _await(self, embedding: Any) -> FloatArray:
+        try:
+            embedded: FloatArray = self._ray.get(embedding)
+        except self._ray.exceptions.RayError as error:
+            raise GalleryError(
+                f"embedding failed on the Ray cluster: {_last_line(error)}. The same command goes "
+                "on where this one stopped"
+            ) from error
+        return embedded
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).split("\n")[-1]
+
+
+def _embed(held: list[Any], batch: DrawingBatch) -> FloatArray:
+    return _encoder_of_this_process(held[0]).embed(batch)
+
+
+@lru_cache(maxsize=1)
+def _encoder_of_this_process(reference: Any) -> Embedder:
+    import ray
+
+    encoder: Embedder = ray.get(reference)
+    return encoder

@@ -1,0 +1,9 @@
+"""What is in a data set or a folder of drawings."""
+
+from __future__ import annotations
+
+from garabato.inspection.inspect import inspect
+from garabato.inspection.page import write_inspection
+from garabato.inspection.result import Inspection
+
+__all__ = ["Inspection", "inspect", "write_inspection"]

@@ -1,0 +1,1 @@
+"""The two networks of the reference project, skNet and skResNet."""

@@ -1,0 +1,163 @@
+"""Augmentation: other ways a person might have drawn the same thing.
+
+It acts on strokes, before they become pixels, so lines stay crisp whatever is done to them. Each
+drawing gets its own random numbers from its own key: what becomes of it depends on neither the
+batch it is in nor the number of threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import ByteArray, DrawingBatch
+from garabato.errors import InputError
+from garabato.render import RenderSpec, rasterise, render_batch, with_strokes
+
+#: As Google draws its 28x28 bitmaps: ink 23.5 px wide, of a line 1.47 px thick.
+SMALL_PICTURE = RenderSpec(size_px=28, line_width=1.47 / 28, margin=1.5 / 28)
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentSpec:
+    """How much drawings are varied in training. All zeros: not at all.
+
+    Probabilities: `flip` of mirroring left to right; `partial` of keeping only the first part of
+    the ink (a share drawn evenly from `partial_least`..1); `drop_stroke` of leaving out a stroke
+    (each on its own; the longest stays). Sizes: `rotate_degrees`, `shear` and `stretch` (log of
+    the aspect ratio) are standard deviations; `wobble` is the amplitude of a smooth random
+    deformation and `stroke_shift` the standard deviation of moving each stroke on its own, both in
+    shares of the drawing's longer side; `line_width` is the standard deviation of the log of the
+    line width; `shrink` the most that a drawing is made smaller (share of its size), after which
+    it is put anywhere it fits.
+
+    Two more probabilities: `picture` of seeing the drawing without its order, as in a picture; half
+    of these see only what is left of it in a small one (28x28, as Google's), traced; `reorder` of
+    its strokes being drawn in another order, each from either end.
+    """
+
+    flip: float = 0.5
+    partial: float = 0.15
+    partial_least: float = 0.3
+    drop_stroke: float = 0.05
+    rotate_degrees: float = 8.0
+    shear: float = 0.10
+    stretch: float = 0.12
+    wobble: float = 0.02
+    stroke_shift: float = 0.01
+    line_width: float = 0.15
+    shrink: float = 0.15
+    picture: float = 0.1
+    reorder: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name in (
+            "flip",
+            "partial",
+            "partial_least",
+            "drop_stroke",
+            "shrink",
+            "picture",
+            "reorder",
+        ):
+            value = getattr(self, name)
+            if not 0 <= value <= 1:
+                raise InputError(f"augmentation {name} is between 0 and 1, not {value}")
+
+    @classmethod
+    def none(cls) -> AugmentSpec:
+        """Drawings as they are."""
+        return cls(
+            flip=0.0,
+            partial=0.0,
+            partial_least=1.0,
+            drop_stroke=0.0,
+            rotate_degrees=0.0,
+            shear=0.0,
+            stretch=0.0,
+            wobble=0.0,
+            stroke_shift=0.0,
+            line_width=0.0,
+            shrink=0.0,
+            picture=0.0,
+            reorder=0.0,
+        )
+
+
+def render_augmented(
+    batch: DrawingBatch,
+    spec: RenderSpec,
+    augment: AugmentSpec,
+    keys: npt.NDArray[np.uint32],
+    *,
+    has_order: bool = True,
+) -> ByteArray:
+    """Drawings, each varied by its own `keys` (N,) uint32 -> (N, *spec.image_shape) uint8.
+
+    The same key gives the same image. `has_order`: the order of the strokes means something;
+    bitmaps and what was traced from them have none. Runs on one core and releases the GIL.
+    """
+    if spec.style != "smooth":
+        raise InputError("only the 'smooth' style can be augmented; train 'seed' as it is")
+    from garabato.render._augment import reordered, vary_strokes
+
+    has_order = has_order and batch.bitmaps is None
+    batch = with_strokes(batch)
+    is_picture = np.zeros(len(batch), np.bool_)
+    if has_order:
+        shares = _shares(keys, 1)
+        is_picture = shares < augment.picture
+        batch = _as_small_pictures(batch, shares < augment.picture / 2)
+        rows = np.flatnonzero(_shares(keys, 2) < augment.reorder)
+        points, stroke_starts = reordered(
+            batch.points, batch.stroke_starts, batch.drawing_starts, rows, keys
+        )
+        batch = batch.replace(points=points, stroke_starts=stroke_starts)
+    placed, stroke_starts, drawing_starts, line_widths_px = vary_strokes(
+        np.ascontiguousarray(batch.points, np.float32),
+        batch.stroke_starts,
+        batch.drawing_starts,
+        keys,
+        spec.size_px,
+        spec.line_px,
+        spec.margin * spec.size_px,
+        augment.flip,
+        augment.partial,
+        augment.partial_least,
+        augment.drop_stroke,
+        np.radians(augment.rotate_degrees),
+        augment.shear,
+        augment.stretch,
+        augment.wobble,
+        augment.stroke_shift,
+        augment.line_width,
+        augment.shrink,
+    )
+    return rasterise(
+        placed,
+        stroke_starts,
+        drawing_starts,
+        line_widths_px,
+        has_order & ~is_picture,
+        spec=spec,
+    )
+
+
+def _shares(keys: npt.NDArray[np.uint32], purpose: int) -> npt.NDArray[np.float64]:
+    """A number in 0..1 from each key, another one for each purpose (Knuth's hash)."""
+    mixed = (keys + np.uint32(purpose)) * np.uint32(2_654_435_761)
+    return (mixed >> np.uint32(8)) / 2.0**24
+
+
+def _as_small_pictures(batch: DrawingBatch, is_small: npt.NDArray[np.bool_]) -> DrawingBatch:
+    """The drawings where `is_small` drawn small and traced, among the others as they are."""
+    rows = np.flatnonzero(is_small)
+    if len(rows) == 0:
+        return batch
+    seen = batch.take(rows)
+    seen = with_strokes(seen.replace(bitmaps=render_batch(seen, SMALL_PICTURE)))
+    others = np.flatnonzero(~is_small)
+    together = DrawingBatch.concatenate([batch.take(others), seen])
+    return together.take(np.argsort(np.concatenate([others, rows])))

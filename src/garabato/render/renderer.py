@@ -1,0 +1,184 @@
+"""Strokes -> images: the only place where strokes become pixels.
+
+Training, indexing and queries all come through here, so a network never sees a drawing drawn in
+another way than it learned. Drawings that exist only as bitmaps are traced into strokes first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import BoolArray, ByteArray, Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.errors import InputError
+
+Style = Literal["smooth", "seed"]
+
+#: The canvas and pen of the seed's images, in px.
+_SEED_CANVAS_PX = 256
+_SEED_LINE_PX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class RenderSpec:
+    """How a drawing becomes an image; saved with every encoder.
+
+    `size_px` is the side of the square image. With style "smooth" the drawing is scaled (aspect
+    kept) and centred so that its ink, `line_width` wide (a fraction of the image side), leaves
+    `margin` (a fraction of the side) free all around; lines are anti-aliased with round caps.
+    With style "seed" it is drawn as the class project did: a 3 px line on 256x256 at the
+    coordinates as they are, reduced by area; `line_width` and `margin` then play no part.
+
+    With `order` an image has three channels: the ink; the ink shaded by which stroke it belongs to
+    (the first darkest); the ink shaded along each stroke, from where the pen was put down. The
+    last two are empty for drawings of which only a picture is known.
+    """
+
+    size_px: int = 64
+    line_width: float = 0.028
+    margin: float = 0.02
+    style: Style = "smooth"
+    order: bool = False
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.size_px <= 1024:
+            raise InputError(f"size_px is between 8 and 1024, not {self.size_px}")
+        if not 0 < self.line_width <= 0.5:
+            raise InputError(f"line_width is a fraction in (0, 0.5], not {self.line_width}")
+        if not 0 <= self.margin < 0.5:
+            raise InputError(f"margin is a fraction in [0, 0.5), not {self.margin}")
+        if self.style not in ("smooth", "seed"):
+            raise InputError(f"style is 'smooth' or 'seed', not {self.style!r}")
+        if self.order and self.style == "seed":
+            raise InputError("the seed's images show no order of strokes; use style 'smooth'")
+
+    @classmethod
+    def seed(cls, size_px: int = 128) -> RenderSpec:
+        """As the seed drew: 3 px on 256, reduced by area."""
+        return cls(size_px=size_px, style="seed")
+
+    @property
+    def line_px(self) -> float:
+        """Line width in px of the image."""
+        return self.line_width * self.size_px
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(S, S), or (S, S, 3) with `order`."""
+        return (self.size_px, self.size_px, 3) if self.order else (self.size_px, self.size_px)
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of an image: 3 with `order`, else 1."""
+        return 3 if self.order else 1
+
+    @property
+    def fingerprint(self) -> str:
+        """Sixteen hex digits that change with anything that changes the pixels."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; `order` only where it is on, as specs had none at first."""
+        values = asdict(self)
+        if not self.order:
+            del values["order"]
+        return values
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> RenderSpec:
+        """The spec `to_dict` gave; raises InputError for fields it doesn't know."""
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise InputError(f"not a render spec: {error}") from None
+
+
+def render(drawing: Drawing, spec: RenderSpec) -> ByteArray:
+    """One drawing -> (S, S) uint8, ink 255; (S, S, 3) with `spec.order`."""
+    image: ByteArray = render_batch(DrawingBatch.from_drawings([drawing]), spec)[0]
+    return image
+
+
+def render_batch(batch: DrawingBatch, spec: RenderSpec) -> ByteArray:
+    """Drawings -> (N, S, S) uint8, ink 255; (N, S, S, 3) with `spec.order`.
+
+    Drawings without ink give empty images. Runs on one core and releases the GIL, so threads may
+    share the work.
+    """
+    has_order = np.full(len(batch), batch.bitmaps is None)
+    batch = with_strokes(batch)
+    if spec.style == "seed":
+        return _render_as_the_seed(batch, spec)
+    placed = place(batch, spec)
+    line_widths_px = np.full(len(batch), spec.line_px, np.float32)
+    return rasterise(
+        placed, batch.stroke_starts, batch.drawing_starts, line_widths_px, has_order, spec=spec
+    )
+
+
+def with_strokes(batch: DrawingBatch) -> DrawingBatch:
+    """The batch itself, or its bitmaps traced into strokes."""
+    if batch.bitmaps is None:
+        return batch
+    from garabato.tracing.trace import trace_batch
+
+    return trace_batch(batch)
+
+
+def place(batch: DrawingBatch, spec: RenderSpec) -> FloatArray:
+    """Points of all drawings in px of the image: scaled to fit, centred; (P, 2) float32."""
+    from garabato.render._raster import fit_to_box
+
+    inset_px = spec.margin * spec.size_px + spec.line_px / 2
+    placed: FloatArray = fit_to_box(
+        np.ascontiguousarray(batch.points, np.float32),
+        batch.stroke_starts,
+        batch.drawing_starts,
+        spec.size_px,
+        inset_px,
+    )
+    return placed
+
+
+def rasterise(
+    points_px: FloatArray,
+    stroke_starts: IntArray,
+    drawing_starts: IntArray,
+    line_widths_px: FloatArray,
+    has_order: BoolArray,
+    *,
+    spec: RenderSpec,
+) -> ByteArray:
+    """Polylines given in px (P, 2) -> images of `spec.size_px` with `spec.n_channels`.
+
+    `line_widths_px` (N,): one a drawing; `has_order` (N,): whether the order of its strokes means
+    something.
+    """
+    from garabato.render._raster import draw_polylines
+
+    n_drawings = len(drawing_starts) - 1
+    images = np.empty((n_drawings, spec.size_px, spec.size_px, spec.n_channels), np.uint8)
+    draw_polylines(points_px, stroke_starts, drawing_starts, line_widths_px, has_order, images)
+    return images.reshape(n_drawings, *spec.image_shape)
+
+
+def _render_as_the_seed(batch: DrawingBatch, spec: RenderSpec) -> ByteArray:
+    import cv2
+
+    images = np.zeros((len(batch), spec.size_px, spec.size_px), np.uint8)
+    for image, drawing in zip(images, batch, strict=True):
+        canvas: npt.NDArray[Any] = np.full((_SEED_CANVAS_PX, _SEED_CANVAS_PX), 255, np.uint8)
+        for xs, ys in drawing.on_grid().strokes:
+            xys = np.stack([xs, ys], axis=1).astype(int).tolist()
+            for start, end in pairwise(xys):
+                cv2.line(canvas, start, end, 0, _SEED_LINE_PX)
+        small = cv2.resize(canvas, (spec.size_px, spec.size_px), interpolation=cv2.INTER_AREA)
+        image[:] = 255 - small
+    return images

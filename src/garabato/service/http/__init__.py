@@ -1,0 +1,1 @@
+"""Requests, responses, middleware and errors of the HTTP API."""

@@ -1,0 +1,112 @@
+"""Who may change something, and how often."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections import OrderedDict
+from urllib.parse import SplitResult, urlsplit
+
+from fastapi import Request
+
+from garabato.service.http.problems import ProblemError
+from garabato.service.settings import Settings, is_loopback
+
+#: Clients remembered by the rate limit; the one not seen for longest is forgotten first.
+_MAX_CLIENTS = 10_000
+
+
+class Access:
+    """Checks requests that change something."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def check_name(self, request: Request) -> None:
+        """Refuse names that are not this machine's where it alone is trusted.
+
+        A service bound to loopback without a token trusts who reaches it; a page of the web that
+        has its own name resolve to 127.0.0.1, or a proxy put before it, must not.
+        """
+        if self._settings.token is None and self._settings.is_local:
+            host = _urlsplit(f"//{request.headers.get('host', '')}").hostname
+            if not is_loopback(host or ""):
+                raise ProblemError(
+                    403,
+                    "this service was started for this machine only; set GARABATO_TOKEN to serve "
+                    "it under other names",
+                )
+
+    def check_operator(self, request: Request) -> None:
+        """Let pass who has the token, or who needs none. Raises ProblemError 401 or 403."""
+        token = self._settings.token
+        if token is not None:
+            given = request.headers.get("authorization", "")
+            kind, _, value = given.partition(" ")
+            if kind.lower() == "bearer" and hmac.compare_digest(
+                value.strip().encode(), token.encode()
+            ):
+                return
+            raise ProblemError(
+                401,
+                "this needs the token: Authorization: Bearer TOKEN",
+                headers={"www-authenticate": "Bearer"},
+            )
+        if not self._settings.is_local:
+            raise ProblemError(
+                403, "nothing can be changed here: the operator has set no GARABATO_TOKEN"
+            )
+
+    def rights(self, request: Request) -> dict[str, bool]:
+        """What this client may do: `change` anything, `hide` drawings."""
+        try:
+            self.check_operator(request)
+        except ProblemError:
+            return {"change": False, "hide": self._settings.visitors_may_hide}
+        return {"change": True, "hide": True}
+
+    def check_write(self, request: Request, *, visitors: bool = False) -> None:
+        """Let pass who may change something now. Raises ProblemError 401, 403 or 429."""
+        _check_origin(request)
+        if not visitors:
+            self.check_operator(request)
+        self._count(request.client.host if request.client else "")
+
+    def _count(self, client: str) -> None:
+        """A bucket a client, which fills by the minute's limit; a change takes one out."""
+        limit = float(self._settings.writes_per_minute)
+        now = time.monotonic()
+        left, then = self._buckets.pop(client, (limit, now))
+        left = min(limit, left + (now - then) * limit / 60)
+        allowed = left >= 1
+        self._buckets[client] = (left - 1 if allowed else left, now)
+        if len(self._buckets) > _MAX_CLIENTS:
+            self._buckets.popitem(last=False)
+        if not allowed:
+            if limit == 0:
+                raise ProblemError(403, "this service takes no changes")
+            wait_s = int((1 - left) * 60 / limit) + 1
+            raise ProblemError(
+                429,
+                f"more than {self._settings.writes_per_minute} changes in a minute; try again in "
+                f"{wait_s} s",
+                retry_after_s=wait_s,
+            )
+
+
+def _check_origin(request: Request) -> None:
+    """Refuse changes that another site's page sends from a visitor's browser."""
+    origin = request.headers.get("origin")
+    if origin is None:
+        return
+    if _urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
+        raise ProblemError(403, "changes are taken from this service's own page only")
+
+
+def _urlsplit(url: str) -> SplitResult:
+    """The parts of a URL; of one that is none, nothing."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return urlsplit("")

@@ -1,0 +1,170 @@
+"""What stands before every route: limits of size and time, headers, one line of log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from garabato.service.http.problems import ProblemError
+from garabato.service.service import Service
+
+_log = logging.getLogger("garabato.requests")
+
+#: Nothing but this service's own files runs, and nobody frames them.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' blob: data:",
+        "connect-src 'self'",
+        "font-src 'self'",
+        "manifest-src 'self'",
+        "worker-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+class Guard:
+    """ASGI middleware around the whole application."""
+
+    def __init__(self, app: ASGIApp, service: Service) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        watched = _Watched(scope, receive, send, self._service)
+        metrics = self._service.metrics
+        metrics.in_flight.inc()
+        try:
+            await self._answer(scope, watched)
+        finally:
+            metrics.in_flight.dec()
+            self._record(scope, watched)
+
+    async def _answer(self, scope: Scope, watched: _Watched) -> None:
+        settings = self._service.settings
+        try:
+            async with asyncio.timeout(settings.request_timeout_s) as timeout:
+                watched.timeout = timeout
+                self._service.access.check_name(Request(scope))
+                watched.check_announced_size()
+                await self._app(scope, watched.receive, watched.send)
+        except ProblemError as problem:
+            await watched.answer(problem)
+        except ClientDisconnect:
+            pass  # nobody to answer; recorded as 499
+        except TimeoutError:
+            await watched.answer(_too_late(watched))
+
+    def _record(self, scope: Scope, watched: _Watched) -> None:
+        route = getattr(scope.get("route"), "path", "other")
+        seconds = time.perf_counter() - watched.started
+        status = watched.status or 499  # as nginx writes it: the client went away first
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._service.metrics.requests.labels(route, method, str(status)).inc()
+        self._service.metrics.request_seconds.labels(route).observe(seconds)
+        client = scope.get("client")
+        _log.log(
+            logging.ERROR if status >= 500 and status not in (501, 503) else logging.INFO,
+            "request",
+            extra={
+                "method": scope["method"],
+                "route": route,
+                "status": status,
+                "took_ms": round(1000 * seconds, 1),
+                "bytes_in": watched.n_received,
+                "bytes_out": watched.n_sent,
+                "client": client[0] if client else None,
+            },
+        )
+
+
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+
+
+def _too_late(watched: _Watched) -> ProblemError:
+    if watched.is_read:
+        return ProblemError(503, "the answer took too long; try again later", retry_after_s=5)
+    return ProblemError(408, "the request took too long to arrive")
+
+
+class _Watched:
+    """One request and its answer as they pass."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, service: Service) -> None:
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._max_bytes = service.settings.max_body_bytes
+        self._send_timeout_s = service.settings.send_timeout_s
+        self.started = time.perf_counter()
+        self.timeout: asyncio.Timeout | None = None
+        self.n_received = 0
+        self.n_sent = 0
+        self.is_read = scope["method"] in ("GET", "HEAD")
+        self.status = 0
+
+    def check_announced_size(self) -> None:
+        """Refuse a body that says itself that it is too big. Raises ProblemError 413."""
+        for name, value in self._scope["headers"]:
+            if name == b"content-length" and (not value.isdigit() or int(value) > self._max_bytes):
+                raise self._too_big()
+
+    async def receive(self) -> Message:
+        """The next part of the request. Raises ProblemError 413."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self.n_received += len(message.get("body", b""))
+            if self.n_received > self._max_bytes:
+                raise self._too_big()
+            self.is_read = self.is_read or not message.get("more_body", False)
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass on a part of the answer."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+            if "cache-control" not in headers:
+                headers["cache-control"] = "no-store"
+            if self.timeout is not None:
+                now = asyncio.get_running_loop().time()
+                self.timeout.reschedule(now + self._send_timeout_s)
+        else:
+            self.n_sent += len(message.get("body", b""))
+        await self._send(message)
+
+    async def answer(self, problem: ProblemError) -> None:
+        """Answer with a problem, where no answer has begun; else break off what has."""
+        if self.status:
+            raise ConnectionAbortedError("the answer was not taken in time")
+        self.timeout = None
+        response = problem.to_response()
+        if not self.is_read:  # what is left of the request will not be read
+            response.headers["connection"] = "close"
+        await response(self._scope, self.receive, self.send)
+
+    def _too_big(self) -> ProblemError:
+        return ProblemError(413, f"the body is more than {self._max_bytes:,} bytes")

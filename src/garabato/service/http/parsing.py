@@ -1,0 +1,81 @@
+"""Reading what a request asks: JSON, or a form with a file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+
+from garabato.drawing import Drawing
+from garabato.errors import DrawingError
+from garabato.service.http.problems import ProblemError, of_validation
+from garabato.service.settings import Settings
+
+M = TypeVar("M", bound=BaseModel)
+_MAX_FIELDS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """The bytes of an uploaded file. Its name is not looked at."""
+
+    content: bytes
+
+
+async def read_json(request: Request, model: type[M], *, may_be_empty: bool = False) -> M:
+    """The body as `model`. Raises ProblemError that names the field."""
+    kind = media_type(request)
+    body = await request.body()
+    if may_be_empty and not body:
+        body = b"{}"
+    elif kind != "application/json" and not kind.endswith("+json"):
+        raise ProblemError(415, f"the body is application/json, not {kind[:100] or 'of no type'}")
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise of_validation(error.errors(include_url=False, include_input=False)) from None
+
+
+async def read_form(request: Request) -> tuple[Upload, dict[str, str]]:
+    """The field `file` of a multipart body, and its other fields. Raises ProblemError."""
+    try:
+        form = await request.form(max_files=1, max_fields=_MAX_FIELDS, max_part_size=2**16)
+    except HTTPException as error:
+        raise ProblemError(400, f"malformed multipart body: {error.detail}") from None
+    except (ClientDisconnect, ProblemError):
+        raise
+    except Exception as error:  # what parsers stumble over is the client's fault
+        raise ProblemError(400, f"malformed multipart body: {error}") from None
+    try:
+        file = form.get("file")
+        if not isinstance(file, UploadFile):
+            raise ProblemError.of_field("file", "a file is expected in this field of the form")
+        content = await file.read()
+        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+        return Upload(content), fields
+    finally:
+        await form.close()
+
+
+def media_type(request: Request) -> str:
+    """The body's media type, lower case, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def to_drawing(
+    strokes: list[list[list[float]]], settings: Settings, field: str = "drawing"
+) -> Drawing:
+    """Strokes as a drawing within the limits. Raises ProblemError naming field and stroke."""
+    if len(strokes) > settings.max_strokes:
+        raise ProblemError.of_field(field, f"more than {settings.max_strokes:,} strokes")
+    if sum(len(stroke[0]) for stroke in strokes) > settings.max_points:
+        raise ProblemError.of_field(field, f"more than {settings.max_points:,} points")
+    try:
+        return Drawing(strokes)
+    except DrawingError as error:
+        raise ProblemError.of_field(field, str(error)) from None

@@ -1,0 +1,1 @@
+"""Work a service does beside requests: startup, category pages, the map."""

@@ -1,0 +1,127 @@
+"""Micro-batching: drawings of concurrent requests go through the network together.
+
+Encoding runs in one thread of its own, off the event loop. While a batch is in it, the next one
+gathers; so the busier the service, the bigger the batches, and a lone query never waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from garabato.drawing import Drawing, FloatArray
+from garabato.encoder import Encoder
+from garabato.service.http.problems import ProblemError
+from garabato.service.metrics import Metrics
+
+_log = logging.getLogger("garabato.service")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """What the encoder says of one drawing: probabilities (C,), embedding (D,) of length 1."""
+
+    probabilities: FloatArray
+    embedding: FloatArray
+
+
+class Batcher:
+    """Encodes one drawing a call, many of them at a time. Belongs to one event loop.
+
+    More than `max_waiting` at once get a 503 problem. Where others are being encoded, a batch
+    waits up to `window_ms` to fill.
+    """
+
+    def __init__(
+        self,
+        encoder: Callable[[], Encoder],
+        metrics: Metrics,
+        *,
+        batch_size: int,
+        window_ms: float,
+        max_waiting: int,
+    ) -> None:
+        self._encoder = encoder
+        self._metrics = metrics
+        self._batch_size = batch_size
+        self._window_s = window_ms / 1000
+        self._max_waiting = max_waiting
+        self._waiting: deque[tuple[Drawing, asyncio.Future[Encoded]]] = deque()
+        self._arrived = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="garabato-encode")
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to encode what arrives."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Encode no more."""
+        if self._task is not None:
+            self._task.cancel()
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def encode(self, drawing: Drawing) -> Encoded:
+        """Encode one drawing, with ink. Raises ProblemError 503 where too many wait."""
+        if len(self._waiting) >= self._max_waiting:
+            raise ProblemError(503, "too many queries wait; try again in a second", retry_after_s=1)
+        future: asyncio.Future[Encoded] = asyncio.get_running_loop().create_future()
+        self._waiting.append((drawing, future))
+        self._metrics.waiting.set(len(self._waiting))
+        self._arrived.set()
+        return await future
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        was_busy = False
+        while True:
+            await self._arrived.wait()
+            if was_busy and len(self._waiting) < self._batch_size:
+                await asyncio.sleep(self._window_s)
+            batch = self._take()
+            if batch:
+                drawings = [drawing for drawing, _ in batch]
+                answers = await loop.run_in_executor(self._thread, self._encode, drawings)
+                for (_, future), answer in zip(batch, answers, strict=True):
+                    if future.done():  # its request is over: a timeout, a client that went away
+                        continue
+                    if isinstance(answer, Encoded):
+                        future.set_result(answer)
+                    else:
+                        future.set_exception(answer)
+            was_busy = len(batch) > 1 or bool(self._waiting)
+            if not self._waiting:
+                self._arrived.clear()
+
+    def _take(self) -> list[tuple[Drawing, asyncio.Future[Encoded]]]:
+        batch: list[tuple[Drawing, asyncio.Future[Encoded]]] = []
+        while self._waiting and len(batch) < self._batch_size:
+            drawing, future = self._waiting.popleft()
+            if not future.done():
+                batch.append((drawing, future))
+        self._metrics.waiting.set(len(self._waiting))
+        return batch
+
+    def _encode(self, drawings: Sequence[Drawing]) -> list[Encoded | Exception]:
+        """In the thread. Where a batch fails each drawing is tried alone: one may be to blame."""
+        started = time.perf_counter()
+        try:
+            output = self._encoder().predict(drawings)
+        except Exception as error:
+            if len(drawings) > 1:
+                return [answer for drawing in drawings for answer in self._encode([drawing])]
+            _log.exception("a drawing could not be encoded")
+            return [error]
+        self._metrics.batch_size.observe(len(drawings))
+        self._metrics.encode_seconds.observe(time.perf_counter() - started)
+        return [
+            Encoded(probabilities, embedding)
+            for probabilities, embedding in zip(
+                output.probabilities, output.embeddings, strict=True
+            )
+        ]

@@ -1,0 +1,1 @@
+"""Pictures -> strokes: ink, thinning, graph, walk, fit, in this order."""

@@ -1,0 +1,292 @@
+"""The seed's two tables again: its five configurations trained and measured as it did."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from garabato.dataset import Dataset, prepare
+from garabato.dataset.choose import Categories
+from garabato.drawing import DrawingBatch, FloatArray
+from garabato.encoder import FILE_NAME, Encoder, load_encoder
+from garabato.errors import InputError, storage_errors
+from garabato.evaluation.euclidean import mean_average_precision_by_distance
+from garabato.evaluation.published import SEED_RESULTS, PublishedResult
+from garabato.evaluation.training_log import read_run
+from garabato.host.atomic import write_bytes
+from garabato.host.machine import n_cores, processor
+from garabato.render import render_batch
+from garabato.training import TrainConfig, load_preset, train
+from garabato.training.loop import CHECKPOINT_NAME
+from garabato.training.progress import Progress
+
+_CHUNK = 256
+#: Part of the minutes that each network trains beforehand, to see how fast it is here.
+_TRYOUT = 0.005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReproduceSettings:
+    """What is trained on, and for how long.
+
+    `minutes` is the time for all five trainings together: each does the same share of the steps
+    that the seed's did. None: all of them.
+    """
+
+    image_size_px: int
+    n_train: int
+    n_test: int
+    minutes: float | None
+    categories: Categories = 100
+    seed: int = 0
+
+
+#: "full" is the seed's own size; "small" fits two CPU cores in an hour.
+SCALES: dict[str, ReproduceSettings] = {
+    "full": ReproduceSettings(image_size_px=128, n_train=1000, n_test=50, minutes=None),
+    "small": ReproduceSettings(image_size_px=32, n_train=200, n_test=25, minutes=50),
+}
+Scale = Literal["small", "full"]
+
+
+def reproduce(
+    source: str | PathLike[str],
+    out: str | PathLike[str],
+    *,
+    settings: ReproduceSettings,
+    device: str = "auto",
+    on_start: Callable[[PublishedResult], None] | None = None,
+    on_progress: Callable[[Progress], None] | None = None,
+) -> dict[str, Any] | None:
+    """Train and measure the five; the document that `out`/reproduce.json holds, too.
+
+    Classification as the seed measured it (dropout off), retrieval by the Euclidean distance
+    between deep features, each test drawing against all others. What is finished in `out` is not
+    done again; None after a Ctrl-C, to go on with the same call. Raises InputError where `out` was
+    begun with other settings.
+    """
+    out = Path(out)
+    _keep_settings(out, source, settings)
+    data = out / "data"
+    if not data.exists():
+        dataset = prepare(
+            source,
+            data,
+            categories=settings.categories,
+            n_train=settings.n_train,
+            n_test=settings.n_test,
+            seed=settings.seed,
+            allow_short=settings.minutes is not None,
+        )
+    else:
+        dataset = Dataset.open(data)
+    share = _share_of_steps(dataset, out, settings, device)
+    if share is None:
+        return None
+    rows = []
+    for number, published in enumerate(SEED_RESULTS, start=1):
+        if on_start is not None:
+            on_start(published)
+        folder = out / f"{number}-{published.model.lower()}"
+        config = _config(published, settings, device)
+        config = replace(config, steps=max(1, round(share * published.steps)))
+        measured = _measure(dataset, folder, config, on_progress)
+        if measured is None:
+            return None
+        rows.append({"published": asdict(published), "measured": measured})
+    machines = dict.fromkeys(row["measured"]["machine"] for row in rows)
+    document = {
+        "command": _command(source, out, settings, device),
+        "machine": ", then ".join(machines),
+        "source": Path(source).name,
+        "n_categories": len(dataset.categories),
+        "n_train": len(dataset.labels("train")),
+        "n_test": len(dataset.labels("test")),
+        "settings": asdict(settings),
+        "share_of_steps": share,
+        "rows": rows,
+    }
+    write_bytes(out / "reproduce.json", (json.dumps(document, indent=1) + "\n").encode())
+    write_bytes(out / "reproduce.md", as_markdown(document).encode())
+    return document
+
+
+def as_markdown(document: dict[str, Any]) -> str:
+    """The two tables, published beside measured."""
+    size_px = document["settings"]["image_size_px"]
+    return "\n".join(
+        [
+            f"`{document['command']}` on {document['machine']}:",
+            "",
+            f"{document['n_categories']} categories of {document['source']}, "
+            f"{document['n_train']:,} training and {document['n_test']:,} test drawings, images of "
+            f"{size_px} px, {document['share_of_steps']:.1%} of the published steps; "
+            "published: 100 categories, 100,000 and 5,000, 128 px.",
+            "",
+            "| network, batch | steps | time, min | loss | train top-1 | test top-1 |",
+            "| --- | ---: | ---: | ---: | ---: | ---: |",
+            *_lines(document, ("steps", "minutes", "loss", "train_top1", "test_top1")),
+            "",
+            "| network, batch | mAP, Euclidean distance of deep features |",
+            "| --- | ---: |",
+            *_lines(document, ("map",)),
+            "",
+        ]
+    )
+
+
+def _lines(document: dict[str, Any], columns: tuple[str, ...]) -> Iterator[str]:
+    formats = {
+        "steps": "{:,}",
+        "minutes": "{:.1f}",
+        "loss": "{:.3f}",
+        "train_top1": "{:.1%}",
+        "test_top1": "{:.1%}",
+        "map": "{:.3f}",
+    }
+    for row in document["rows"]:
+        for kind in ("published", "measured"):
+            cells = [formats[name].format(row[kind][name]) for name in columns]
+            name = f"{row['published']['model']}, {row['published']['batch_size']}, {kind}"
+            yield f"| {' | '.join([name, *cells])} |"
+
+
+def _config(published: PublishedResult, settings: ReproduceSettings, device: str) -> TrainConfig:
+    config = load_preset(published.model.lower()).at_size(settings.image_size_px)
+    config = replace(config, batch_size=published.batch_size, steps=published.steps)
+    return replace(config, seed=settings.seed, device=device)
+
+
+def _share_of_steps(
+    dataset: Dataset, out: Path, settings: ReproduceSettings, device: str
+) -> float | None:
+    """How much of the published steps fits the minutes on this machine; None after a Ctrl-C."""
+    if settings.minutes is None:
+        return 1.0
+    kept = out / "share.json"
+    if kept.is_file():
+        return float(json.loads(kept.read_text()))
+    minutes_a_step: dict[tuple[str, int], float] = {}
+    for published in SEED_RESULTS:
+        network = (published.model, published.batch_size)
+        if network in minutes_a_step:
+            continue
+        config = _config(published, settings, device)
+        config = replace(config, steps=None, minutes=_TRYOUT * settings.minutes)
+        with tempfile.TemporaryDirectory(prefix="garabato-reproduce-") as folder:
+            result = train(dataset, folder, config=config)
+        if result.interrupted:
+            return None
+        minutes_a_step[network] = result.elapsed_s / 60 / result.steps
+    needed = sum(row.steps * minutes_a_step[row.model, row.batch_size] for row in SEED_RESULTS)
+    share = min(1.0, settings.minutes / needed)
+    write_bytes(kept, json.dumps(share).encode())
+    return share
+
+
+def _measure(
+    dataset: Dataset,
+    folder: Path,
+    config: TrainConfig,
+    on_progress: Callable[[Progress], None] | None,
+) -> dict[str, Any] | None:
+    """Train one configuration, or go on with it, and measure it; None after a Ctrl-C."""
+    kept = folder / "measured.json"
+    if kept.is_file():
+        found: dict[str, Any] = json.loads(kept.read_text())
+        return found
+    if not (folder / FILE_NAME).is_file():
+        resumes = (folder / CHECKPOINT_NAME).is_file()
+        result = train(dataset, folder, config=config, resume=resumes, on_progress=on_progress)
+        if result.interrupted:
+            return None
+    encoder = load_encoder(folder, device=_device_of(config.device))
+    record = read_run(folder)
+    assert record is not None
+    started = time.perf_counter()
+    test_top1, features = _answer(encoder, dataset.split("test"), dataset.labels("test"))
+    train_top1, _ = _answer(encoder, dataset.split("train"), dataset.labels("train"))
+    found = {
+        "steps": record.steps,
+        "minutes": record.minutes,
+        "loss": record.metrics[-1]["loss"],
+        "train_top1": train_top1,
+        "test_top1": test_top1,
+        "map": mean_average_precision_by_distance(features, dataset.labels("test")),
+        "measuring_seconds": round(time.perf_counter() - started, 1),
+        "machine": _machine(_device_of(config.device)),
+    }
+    write_bytes(kept, json.dumps(found).encode())
+    return found
+
+
+def _answer(
+    encoder: Encoder, drawings: DrawingBatch, labels: np.ndarray[Any, Any]
+) -> tuple[float, FloatArray]:
+    """Top-1, and the deep features as they are, of any length: (N, 1024) float32."""
+    n_right, features = 0, []
+    for start in range(0, len(drawings), _CHUNK):
+        images = render_batch(drawings[start : start + _CHUNK], encoder.spec)
+        logits, deep = encoder.engine.run(images)
+        n_right += int((logits.argmax(axis=1) == labels[start : start + _CHUNK]).sum())
+        features.append(deep)
+    return n_right / len(labels), np.concatenate(features)
+
+
+def _device_of(name: str) -> str:
+    from garabato.training.device import choose_device
+
+    return str(choose_device(name))
+
+
+def _machine(device: str) -> str:
+    """What the minutes depend on: the card, or the processor and its cores."""
+    if device.startswith("cuda"):
+        import torch
+
+        return torch.cuda.get_device_name(device)
+    return f"{processor()}, {n_cores()} cores"
+
+
+def _command(
+    source: str | PathLike[str], out: Path, settings: ReproduceSettings, device: str
+) -> str:
+    """The command that measures the same, every setting written out."""
+    chosen = settings.categories
+    options = {
+        "source": source,
+        "out": out,
+        "scale": "full" if settings.minutes is None else "small",
+        "minutes": settings.minutes,
+        "categories": chosen if isinstance(chosen, int | str) else ",".join(chosen),
+        "train": settings.n_train,
+        "test": settings.n_test,
+        "image-size": settings.image_size_px,
+        "seed": settings.seed,
+        "device": device,
+    }
+    given = [(name, str(value)) for name, value in options.items() if value is not None]
+    return shlex.join(["garabato", "reproduce", *(w for n, v in given for w in (f"--{n}", v))])
+
+
+def _keep_settings(out: Path, source: str | PathLike[str], settings: ReproduceSettings) -> None:
+    wanted = json.dumps({"source": str(Path(source).resolve()), **asdict(settings)}, indent=1)
+    kept = out / "settings.json"
+    if kept.is_file():
+        if kept.read_text() != wanted:
+            raise InputError(
+                f"{out} was begun with other settings (see {kept}); choose another folder"
+            )
+        return
+    with storage_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    write_bytes(kept, wanted.encode())

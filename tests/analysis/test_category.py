@@ -1,0 +1,70 @@
+"""What a category looks like in a gallery."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pixel_encoder import PixelEncoder
+
+from garabato.analysis.category import medoids, portray
+from garabato.drawing import Drawing
+from garabato.errors import InputError
+from garabato.gallery import open_gallery
+from garabato.gallery.base import Gallery
+
+
+def on_circle(*degrees: float) -> np.ndarray:
+    angles = np.radians(degrees)
+    return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+
+
+def test_medoids_are_the_middles_of_groups_larger_ones_first() -> None:
+    embeddings = on_circle(178, 0, 180, 5, 182, -5, 90, 175, 185)
+    #                      ~180: rows 0 2 4 7 8; ~0: rows 1 3 5; 90: row 6
+    assert medoids(embeddings, 3).tolist() == [2, 1, 6]
+
+
+def test_there_are_no_more_medoids_than_drawings() -> None:
+    assert sorted(medoids(on_circle(10, 20), 5).tolist()) == [0, 1]
+    assert medoids(on_circle(10, 10, 10), 2).tolist() == [0]
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Gallery:
+    """Cats at 0 degrees, one of them among the dogs at 90; pigs at 180, one cat among them."""
+    gallery = open_gallery(tmp_path / "g", encoder=PixelEncoder())
+    places = {f"cat{n}": n / 10 for n in range(12)} | {"lost": 90.0, "stray": 180.0}
+    places |= {f"dog{n}": 90 + (n + 1) / 10 for n in range(14)}
+    places |= {f"pig{n}": 180 + (n + 1) / 10 for n in range(12)}
+    names = {"lost": "cat", "stray": "cat"}
+    drawings = [
+        Drawing([[[0, 1], [0, n]]], key_id=key_id, category=names.get(key_id, key_id[:3]))
+        for n, key_id in enumerate(places)
+    ]
+    embeddings = np.zeros((len(places), 64), np.float32)
+    embeddings[:, :2] = on_circle(*places.values())
+    gallery.add(drawings, embeddings=embeddings)
+    return gallery
+
+
+def test_a_portrait_shows_the_typical_the_odd_and_the_confused(gallery: Gallery) -> None:
+    portrait = portray(gallery, "cat", n_typical=1)
+    assert portrait.n_drawings == 14
+    assert portrait.typical[0].key_id in {f"cat{n}" for n in range(12)}
+    assert {drawing.key_id for drawing in portrait.odd} == {"lost", "stray"}
+    assert portrait.confused_with == {"dog": 0.5, "pig": 0.5}
+
+
+def test_drawings_that_are_not_to_be_shown_play_no_part(gallery: Gallery) -> None:
+    portrait = portray(gallery, "cat", but={"stray"})
+    assert portrait.n_drawings == 13
+    shown = {drawing.key_id for drawing in portrait.typical + portrait.odd}
+    assert "stray" not in shown
+    assert portrait.confused_with == {"dog": 1.0}
+
+
+def test_a_category_that_is_not_there_is_an_error(gallery: Gallery) -> None:
+    with pytest.raises(InputError, match="no drawing of 'cow'"):
+        portray(gallery, "cow")

@@ -1,0 +1,337 @@
+"""What only the gallery in a folder does: survive kills, damage, full disks and other processes."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+import weakref
+from pathlib import Path
+
+import lancedb
+import pyarrow as pa
+import pytest
+from pixel_encoder import PixelEncoder
+from sketches import SKETCH_CATEGORIES, make_drawings
+
+from garabato.errors import EncoderMismatchError, GalleryError, InputError, StorageError
+from garabato.gallery import base, open_gallery
+from garabato.gallery.lance import gallery as lance
+
+TESTS = Path(__file__).resolve().parents[2]
+
+
+def start(code: str, *arguments: str, **options) -> subprocess.Popen[str]:
+    """A process that runs `code` with the generator and the pixel encoder at hand."""
+    path = os.pathsep.join([str(TESTS), *sys.path])
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments],
+        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+ADDER = """
+import sys
+from pixel_encoder import PixelEncoder
+from sketches import SKETCH_CATEGORIES, make_drawings
+from garabato.gallery import open_gallery
+gallery = open_gallery(sys.argv[1], encoder=PixelEncoder())
+sys.stdin.readline()
+drawings = make_drawings(SKETCH_CATEGORIES[:4], 25, seed=int(sys.argv[2]))
+for first in range(0, 100, 10):
+    gallery.add(drawings[first : first + 10], tags=[sys.argv[3]])
+"""
+
+
+def test_writers_at_the_same_time_lose_and_double_nothing(tmp_path, encoder):
+    uri = str(tmp_path / "g")
+    # two writers with the same drawings, one with others, one that makes the gallery as well
+    writers = [
+        start(ADDER, uri, seed, name, stdin=subprocess.PIPE) for seed, name in ("0a", "0b", "1c")
+    ]
+    for writer in writers:
+        writer.stdin.write("\n")
+        writer.stdin.flush()
+    for writer in writers:
+        _, errors = writer.communicate(timeout=300)
+        assert writer.returncode == 0, errors
+    gallery = open_gallery(uri, encoder=encoder)
+    keys = [key for piece in gallery.scan() for key in piece.drawings.key_ids]
+    assert len(keys) == len(set(keys)) == len(gallery) == 200
+
+
+READER = """
+import sys, time
+from pixel_encoder import PixelEncoder
+from sketches import SKETCH_CATEGORIES, sketch
+from garabato.gallery import open_gallery
+encoder = PixelEncoder()
+gallery = open_gallery(sys.argv[1], encoder=encoder)
+query = encoder.embed(sketch("circle", 1))[0]
+n = 0
+print("ready", flush=True)
+while n < 1000:
+    hits = gallery.search(query, k=1000)
+    # ten drawings a transaction, all or none; a reader never goes back
+    assert len(hits) % 10 == 0 and len(hits) >= n, (len(hits), n)
+    assert len({hit.key_id for hit in hits}) == len(hits)
+    n = len(hits)
+    if hits and "last" in hits[0].tags:
+        break
+print(n)
+"""
+
+
+def test_readers_see_whole_transactions_while_another_process_writes(tmp_path, encoder):
+    uri = str(tmp_path / "g")
+    gallery = open_gallery(uri, encoder=encoder)
+    readers = [start(READER, uri) for _ in range(2)]
+    for reader in readers:
+        assert reader.stdout.readline() == "ready\n", reader.stderr.read()
+    drawings = make_drawings(["circle"], 200, seed=0)
+    for first in range(0, 200, 10):
+        gallery.add(drawings[first : first + 10])
+        if first == 100:
+            gallery.compact()
+    gallery.add(drawings, tags=["last"])
+    for reader in readers:
+        output, errors = reader.communicate(timeout=300)
+        assert reader.returncode == 0, errors
+        assert output == "200\n"
+
+
+def test_what_is_held_in_memory_is_kept_up_with_every_change(tmp_path, encoder, drawings):
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    rng = random.Random(1)
+    held = {}
+    for _ in range(40):
+        chosen = rng.sample(drawings, rng.randint(1, 60))
+        if rng.random() < 0.6:
+            gallery.add(chosen)
+            held.update({d.key_id: d for d in chosen})
+        else:
+            gallery.delete([d.key_id for d in chosen])
+            held = {k: d for k, d in held.items() if k not in {c.key_id for c in chosen}}
+        if rng.random() < 0.2:
+            gallery.compact()
+        in_memory = [(h.key_id, h.score) for h in gallery.search(drawings[0], k=300)]
+        fresh = open_gallery(gallery.uri, encoder=encoder).search(drawings[0], k=300)
+        assert sorted(k for k, _ in in_memory) == sorted(held)
+        assert [s for _, s in in_memory] == pytest.approx([h.score for h in fresh], abs=1e-3)
+
+
+def test_what_was_held_of_an_older_version_is_given_up(tmp_path, encoder, drawings):
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    gallery.add(drawings)
+    gallery.warm()
+    category = drawings[0].category
+    gallery.search(drawings[0], where={"category": category})
+    held = weakref.ref(gallery._resident)
+    gallery.delete([drawings[1].key_id])
+    gallery.search(drawings[0], where={"category": category})
+    assert held() is None
+
+
+def test_info_says_when_the_gallery_is_held_in_memory(tmp_path, encoder, drawings):
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    gallery.add(drawings)
+    assert "from disk for the first query" in gallery.info().mode
+    gallery.warm()
+    assert "in memory (int8 and float16)" in gallery.info().mode
+
+
+def test_small_pieces_are_merged_before_they_pile_up(tmp_path, encoder, drawings, monkeypatch):
+    monkeypatch.setattr(lance, "MAX_SMALL_PIECES", 5)
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    for drawing in drawings[:30]:
+        gallery.add([drawing])
+    n_pieces = gallery._table.stats()["fragment_stats"]["num_fragments"]
+    assert n_pieces <= 6
+    assert len(gallery) == 30
+
+
+def test_old_versions_are_given_up_before_they_pile_up(tmp_path, encoder, drawings, monkeypatch):
+    monkeypatch.setattr(lance, "KEEP_VERSIONS_S", 0.01)
+    monkeypatch.setattr(lance, "MAX_OLD_VERSIONS", 5)
+    monkeypatch.setattr(lance, "REST", 0.0)
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    gallery.add(drawings)
+    for drawing in drawings[:30]:
+        assert gallery.delete(drawing.key_id) == 1
+    assert len(list((tmp_path / "g" / "drawings.lance" / "_versions").iterdir())) <= 10
+    assert len(gallery.search(drawings[0], k=200)) == 170
+
+
+def test_compacting_gives_the_space_of_replaced_drawings_back(tmp_path, encoder, drawings):
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    gallery.add(drawings)
+    once = gallery.info().bytes_on_disk
+    for _ in range(10):
+        gallery.add(drawings)
+    assert gallery.info().bytes_on_disk > 5 * once
+    gallery.compact(keep_versions_s=0)
+    assert gallery.info().bytes_on_disk < 1.5 * once
+    assert len(gallery.search(drawings[0], k=200)) == 200
+
+
+@pytest.mark.parametrize("content", ["file", "folder"])
+def test_what_is_no_gallery_is_refused_and_left_alone(tmp_path, encoder, content):
+    place = tmp_path / "mine"
+    if content == "file":
+        place.write_text("precious")
+    else:
+        place.mkdir()
+        (place / "cat.ndjson").write_text("precious")
+    for given in (encoder, None):
+        with pytest.raises(GalleryError, match=r"is a file|holds cat\.ndjson"):
+            open_gallery(str(place), encoder=given)
+    assert sorted(p.name for p in tmp_path.rglob("*")) == (
+        ["mine"] if content == "file" else ["cat.ndjson", "mine"]
+    )
+
+
+def test_an_empty_folder_becomes_a_gallery(tmp_path, encoder, drawings):
+    gallery = open_gallery(str(tmp_path), encoder=encoder)
+    gallery.add(drawings[:2])
+    assert len(open_gallery(tmp_path)) == 2
+
+
+def test_a_lance_table_that_is_not_ours_is_refused(tmp_path, encoder):
+    lancedb.connect(tmp_path / "g").create_table("drawings", pa.table({"a": [1]}))
+    with pytest.raises(GalleryError, match="not garabato's"):
+        open_gallery(str(tmp_path / "g"), encoder=encoder)
+
+
+def test_a_gallery_of_a_newer_format_says_to_upgrade(tmp_path, encoder, monkeypatch):
+    monkeypatch.setattr(base, "FORMAT_VERSION", 99)
+    open_gallery(str(tmp_path / "g"), encoder=encoder)
+    monkeypatch.undo()
+    with pytest.raises(GalleryError, match=r"format 99.*pip install --upgrade garabato"):
+        open_gallery(str(tmp_path / "g"), encoder=encoder)
+
+
+def test_an_unknown_scheme_says_what_a_gallery_is(encoder):
+    with pytest.raises(InputError, match="a gallery is a folder"):
+        open_gallery("ftp://somewhere/else", encoder=encoder)
+
+
+@pytest.mark.parametrize("damage", ["truncate", "empty", "delete", "scramble"])
+@pytest.mark.parametrize("part", ["data", "_versions"])
+def test_a_damaged_gallery_says_so(tmp_path, encoder, drawings, damage, part):
+    uri = str(tmp_path / "g")
+    open_gallery(uri, encoder=encoder).add(drawings)
+    for file in (tmp_path / "g" / "drawings.lance" / part).iterdir():
+        content = file.read_bytes()
+        if damage == "truncate":
+            file.write_bytes(content[: len(content) // 2])
+        elif damage == "empty":
+            file.write_bytes(b"")
+        elif damage == "delete":
+            file.unlink()
+        else:
+            file.write_bytes(random.Random(0).randbytes(len(content)))
+    with pytest.raises(GalleryError, match=r"damaged"):
+        open_gallery(uri, encoder=encoder).search(drawings[0])
+
+
+def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path, encoder, drawings):
+    if os.geteuid() == 0:
+        parent = Path("/proc/self")  # refuses new folders to root, too
+    else:
+        parent = tmp_path
+        tmp_path.chmod(0o500)
+    with pytest.raises(StorageError, match=r"write somewhere else|cannot make"):
+        open_gallery(str(parent / "g"), encoder=encoder)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 3 MiB; needs the right to mount one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = shutil.which("mount")
+    options = ["-t", "tmpfs", "-o", "size=3m", "tmpfs", str(place)]
+    if mount is None or subprocess.run([mount, *options], capture_output=True).returncode:
+        pytest.skip("a small file system cannot be mounted here (needs root)")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def test_a_full_disk_is_a_storage_error_and_leaves_the_old_state(small_disk, encoder, drawings):
+    uri = str(small_disk / "g")
+    gallery = open_gallery(uri, encoder=encoder)
+    gallery.add(drawings)
+    n_batches = 0
+
+    def fill():
+        nonlocal n_batches
+        for seed in range(100, 1100):
+            gallery.add(make_drawings(SKETCH_CATEGORIES[:10], 50, seed=seed))
+            n_batches += 1
+
+    with pytest.raises(StorageError, match="the disk is full"):
+        fill()
+    for opened in (gallery, open_gallery(uri, encoder=encoder)):
+        n_drawings = sum(len(piece.drawings) for piece in opened.scan())
+        assert n_drawings == len(opened) == 200 + 500 * n_batches
+        assert opened.search(drawings[0], k=1)[0].key_id == drawings[0].key_id
+
+
+def test_a_gallery_made_anew_in_the_same_place_is_noticed(tmp_path, encoder):
+    uri = str(tmp_path / "g")
+    before, after = (
+        make_drawings(SKETCH_CATEGORIES[:2], 20, seed=1)[:20],
+        make_drawings(SKETCH_CATEGORIES[:2], 20, seed=2),
+    )
+    held = open_gallery(uri, encoder=encoder)
+    held.add(before)
+    held.warm()
+    shutil.rmtree(uri)
+    open_gallery(uri, encoder=encoder).add(
+        [d.replace(key_id=f"new {d.key_id}") for d in after[:20]]
+    )
+    assert {hit.key_id.split()[0] for hit in held.search(before[0], k=30)} == {"new"}
+    shutil.rmtree(uri)
+    open_gallery(uri, encoder=PixelEncoder(0.3)).add(after)
+    with pytest.raises(EncoderMismatchError):
+        held.search(before[0], k=3)
+    with pytest.raises(EncoderMismatchError):
+        held.add(after)
+    shutil.rmtree(uri)
+    for use in (lambda: held.search(before[0], k=3), lambda: held.add(after)):
+        with pytest.raises(GalleryError):
+            use()
+
+
+def test_after_additions_the_held_rows_are_in_one_piece(tmp_path, encoder):
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    drawings = make_drawings(SKETCH_CATEGORIES[:2], 20, seed=1)
+    for first in range(0, 40, 10):
+        gallery.add(drawings[first : first + 10])
+        gallery.warm()
+        # Arrow copies all pieces of a column together to take a few rows of it
+        assert gallery._resident.rows["strokes"].num_chunks == 1
+
+
+def test_text_that_is_none_and_other_kinds_of_values_are_refused_by_name(tmp_path, encoder):
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    one = make_drawings(SKETCH_CATEGORIES[:1], 1, seed=1)[0]
+    for wrong, named in (
+        ({"category": 3}, "category"),
+        ({"timestamp": 3}, "timestamp"),
+        ({"recognized": "yes"}, "recognized"),
+        ({"category": "\ud800"}, "surrogates"),
+    ):
+        with pytest.raises(InputError, match=named):
+            gallery.add([one.replace(**wrong)])
+    with pytest.raises(InputError, match="category"):
+        gallery.search(one, where={"category": "\ud800"})
+    with pytest.raises(InputError, match="surrogates"):
+        gallery.get(["\ud800"])
+    assert len(gallery) == 0

@@ -1,0 +1,191 @@
+"""The approximate index of large galleries, made small: from 1,000 drawings on."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+from sketches import sketch
+
+from garabato.drawing import DrawingBatch
+from garabato.errors import InputError
+from garabato.gallery import open_gallery
+from garabato.gallery.lance import gallery as lance
+from garabato.gallery.lance import index as lance_index
+from garabato.ingest.bulk_load import fill
+
+N, DIM = 4_000, 64
+
+
+@pytest.fixture(scope="module")
+def embeddings() -> np.ndarray:
+    """(N, DIM) in forty clusters, as trained embeddings lie."""
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(40, DIM))
+    rows = centres[rng.integers(0, 40, N)] + 0.6 * rng.normal(size=(N, DIM))
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def batch() -> DrawingBatch:
+    """N drawings: the strokes are the same, the key_ids their numbers, one in forty is a star."""
+    drawing = sketch("circle", 0)
+    return DrawingBatch.from_drawings(
+        drawing.replace(key_id=str(i), category="star" if i % 40 == 0 else "circle")
+        for i in range(N)
+    )
+
+
+@pytest.fixture
+def gallery(tmp_path, encoder, batch, embeddings, monkeypatch):
+    monkeypatch.setattr(lance, "EXACT_UP_TO", 1_000)
+    monkeypatch.setattr(lance_index, "SCAN_PASSING", 50)
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    gallery.add(batch, embeddings=embeddings)
+    return gallery
+
+
+def recall(gallery, embeddings, queries, k=10, where=None, passing=None) -> float:
+    passing = np.arange(len(embeddings)) if passing is None else passing
+    found = 0
+    for query in queries:
+        true = set(passing[np.argsort(-(embeddings[passing] @ query))[:k]].tolist())
+        hits = gallery.search(query, k=k, where=where)
+        assert len(hits) == k
+        found += len(true & {int(hit.key_id) for hit in hits})
+    return found / (k * len(queries))
+
+
+def near(embeddings, n, seed=1):
+    """Queries near some of the embeddings."""
+    rng = np.random.default_rng(seed)
+    queries = embeddings[rng.choice(N, n)] + 0.02 * rng.normal(size=(n, DIM))
+    return (queries / np.linalg.norm(queries, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_a_large_gallery_makes_its_index_by_itself(gallery):
+    info = gallery.info()
+    assert info.exact is False
+    assert info.n_indexed == N
+    assert "approximate index" in info.mode
+
+
+def test_the_nearest_are_found_with_and_without_a_filter(gallery, embeddings):
+    queries = near(embeddings, 20)
+    assert recall(gallery, embeddings, queries) >= 0.97
+    stars = np.arange(0, N, 40)
+    for where, passing in (
+        ({"category": "star"}, stars),
+        ({"key_id": [str(i) for i in range(0, N, 400)]}, np.arange(0, N, 400)),
+    ):
+        assert recall(gallery, embeddings, queries, where=where, passing=passing) >= 0.97
+
+
+def test_new_drawings_are_found_before_they_are_indexed(gallery, batch, embeddings):
+    fresh = near(embeddings, 5, seed=3)
+    gallery.add(batch[:5].replace(key_ids=[f"new-{i}" for i in range(5)]), embeddings=fresh)
+    assert gallery.info().n_indexed == N
+    for i, query in enumerate(fresh):
+        assert gallery.search(query, k=1)[0].key_id == f"new-{i}"
+    gallery.delete(["new-0"])
+    assert gallery.search(fresh[0], k=1)[0].key_id != "new-0"
+
+
+def test_the_index_catches_up_when_many_are_new_and_is_remade_when_outgrown(
+    gallery, batch, embeddings
+):
+    gallery.tune(recall=0.9)
+    before = lance_index.read_settings(gallery._table)
+    names = [f"more-{i}" for i in range(600)]
+    gallery.add(batch[:600].replace(key_ids=names), embeddings=embeddings[:600])
+    gallery.settle()
+    assert gallery.info().n_indexed == N + 600
+    assert lance_index.read_settings(gallery._table) == before
+    for copy in range(4):
+        names = [f"copy-{copy}-{i}" for i in range(N)]
+        gallery.add(batch.replace(key_ids=names), embeddings=embeddings)
+    gallery.settle()
+    after = lance_index.read_settings(gallery._table)
+    assert after.n_cells > before.n_cells
+    assert after.recall >= after.goal == 0.9
+    assert gallery.info().n_indexed == len(gallery) == 5 * N + 600
+
+
+def test_an_index_made_anew_that_cannot_reach_its_recall_looks_at_all_cells(
+    gallery, batch, embeddings, monkeypatch
+):
+    gallery.tune(recall=0.9)
+    monkeypatch.setattr(lance_index, "_recall", lambda found, true: 0.5)
+    for copy in range(4):
+        names = [f"copy-{copy}-{i}" for i in range(N)]
+        gallery.add(batch.replace(key_ids=names), embeddings=embeddings)
+    gallery.settle()
+    settings = lance_index.read_settings(gallery._table)
+    assert settings.n_probes == settings.n_cells
+    assert settings.goal == 0.9
+    assert len(gallery) == 5 * N
+
+
+def test_tuning_measures_recall_and_keeps_the_fewest_cells_that_reach_it(gallery, embeddings):
+    measured = gallery.tune(recall=0.9, n_queries=30)
+    n_probes = measured[-1].n_probes
+    assert {tried.n_probes for tried in measured} >= {1, n_probes - 1, n_probes} - {0}
+    assert all((tried.recall >= 0.9) == (tried.n_probes >= n_probes) for tried in measured)
+    kept = lance_index.read_settings(gallery._table)
+    assert kept.n_probes == measured[-1].n_probes
+    assert recall(gallery, embeddings, near(embeddings, 30, seed=9)) >= 0.85
+    assert f"recall@10 {measured[-1].recall:.3f}" in open_gallery(gallery.uri).info().mode
+
+
+def test_tuning_an_exact_gallery_has_nothing_to_do(tmp_path, encoder, drawings):
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    gallery.add(drawings)
+    assert gallery.tune() == []
+    with pytest.raises(InputError, match=r"\(0, 1\]"):
+        gallery.tune(recall=1.5)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_with_key_ids_indexed_every_change_leaves_what_it_should(
+    tmp_path, encoder, drawings, monkeypatch, seed
+):
+    monkeypatch.setattr(lance_index, "KEYS_INDEXED_FROM", 1)
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    gallery.add(drawings[:50])
+    gallery.compact(keep_versions_s=0)
+    assert [index.columns for index in gallery._table.list_indices()] == [["key_id"]]
+    held = {d.key_id: d.category for d in drawings[:50]}
+    rng = random.Random(seed)
+    for _ in range(30):
+        chosen = [
+            d.replace(category=rng.choice("abc")) for d in rng.sample(drawings, rng.randint(1, 60))
+        ]
+        keys = [d.key_id for d in chosen]
+        n_there = sum(key in held for key in keys)
+        change = rng.random()
+        if change < 0.6:
+            added = gallery.add(chosen)
+            assert (added.n_new, added.n_replaced) == (len(chosen) - n_there, n_there)
+            held |= {d.key_id: d.category for d in chosen}
+        elif change < 0.8:
+            assert gallery.delete(keys) == n_there
+            held = {key: category for key, category in held.items() if key not in keys}
+        else:
+            gallery.compact(keep_versions_s=0)
+        stored = [(d.key_id, d.category) for part in gallery.scan() for d in part.drawings]
+        assert sorted(stored) == sorted(held.items())
+
+
+def test_indexing_rests_while_much_is_added_and_filling_ends_with_it(
+    gallery, batch, embeddings, encoder, monkeypatch
+):
+    monkeypatch.setattr(lance, "REST", 1e9)  # times what a look at the gallery takes
+    gallery.settle()
+    for copy in range(2):
+        names = [f"copy-{copy}-{i}" for i in range(N)]
+        gallery.add(batch.replace(key_ids=names), embeddings=embeddings)
+    assert gallery.info().n_indexed == N
+    few = batch[:5].replace(key_ids=[f"few-{i}" for i in range(5)])
+    assert fill(gallery, encoder, [few]).n_new == 5
+    assert gallery.info().n_indexed == len(gallery) == 3 * N + 5

@@ -1,0 +1,87 @@
+"""Writing what a gallery holds into a folder, one file a category."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sketches import sketch
+
+from garabato.drawing import DrawingBatch
+from garabato.errors import StorageError
+from garabato.formats import read_drawings
+from garabato.gallery.base import Stored
+from garabato.gallery.export import export_drawings
+
+
+def piece(*categories: str) -> Stored:
+    """A drawing of each category."""
+    drawings = [
+        sketch("zigzag", number).replace(category=category)
+        for number, category in enumerate(categories)
+    ]
+    n = len(drawings)
+    return Stored(DrawingBatch.from_drawings(drawings), np.zeros((n, 2), np.float32), [()] * n)
+
+
+def categories_by_file(folder: Path) -> dict[str, set[str | None]]:
+    """File -> what its lines say they are."""
+    return {
+        file.name: {drawing.category for drawing in read_drawings(file)}
+        for file in folder.iterdir()
+    }
+
+
+def test_categories_of_which_the_same_is_left_in_a_file_name_have_their_own_files(tmp_path):
+    categories = ["a/b", "a:b", "a_b"]
+    assert export_drawings([piece(*categories), piece(*categories)], tmp_path / "out") == 6
+    found = categories_by_file(tmp_path / "out")
+    assert found.pop("a_b.ndjson") == {"a_b"}
+    assert sorted(map(list, found.values())) == [["a/b"], ["a:b"]]
+    assert all(name.startswith("a_b-") for name in found)
+
+
+def test_categories_too_long_for_a_file_name_have_their_own_files(tmp_path):
+    categories = ["猫" * 90, "猫" * 91, "ee" + "猫" * 90]  # cut between and within characters
+    export_drawings([piece(*categories)], tmp_path / "out")
+    found = categories_by_file(tmp_path / "out")
+    assert sorted(map(list, found.values())) == sorted([category] for category in categories)
+
+
+def die_while_exporting(target: Path) -> None:
+    def pieces() -> Iterator[Stored]:
+        yield piece("cat")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    export_drawings(pieces(), target)
+
+
+def test_what_a_killed_export_left_behind_goes_with_the_next(tmp_path):
+    target = tmp_path / "out"
+    dying = multiprocessing.get_context("forkserver").Process(
+        target=die_while_exporting, args=(target,)
+    )
+    dying.start()
+    dying.join()
+    assert len(os.listdir(tmp_path)) == 1
+    assert export_drawings([piece("cat")], target) == 1
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_a_folder_that_appears_while_exporting_is_not_replaced(tmp_path):
+    target = tmp_path / "out"
+
+    def pieces() -> Iterator[Stored]:
+        yield piece("cat")
+        target.mkdir()
+        (target / "mine").touch()
+
+    with pytest.raises(StorageError, match="it exists; give a new folder"):
+        export_drawings(pieces(), target)
+    assert os.listdir(target) == ["mine"]
+    assert os.listdir(tmp_path) == ["out"]

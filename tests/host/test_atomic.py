@@ -1,0 +1,145 @@
+"""What is written is whole or not there."""
+
+import os
+
+import pytest
+
+from garabato.errors import StorageError
+from garabato.host.atomic import replacing, replacing_folder, write_bytes
+
+
+def test_a_file_written_whole_replaces_the_old_one(tmp_path):
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    write_bytes(target, b"new")
+    assert target.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def half_written(target, error):
+    with replacing(target) as temporary:
+        temporary.write_bytes(b"half")
+        raise error
+
+
+def test_an_interrupted_write_leaves_the_old_file_and_no_leftovers(tmp_path):
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt):
+        half_written(target, KeyboardInterrupt())
+    assert target.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+@pytest.fixture
+def one_pid(monkeypatch):
+    """Writers as in containers that share a folder: each is process 7."""
+    monkeypatch.setattr(os, "getpid", lambda: 7)
+
+
+@pytest.mark.usefixtures("one_pid")
+def test_writers_of_one_file_that_share_a_pid_do_not_disturb_each_other(tmp_path):
+    target = tmp_path / "a.bin"
+    with replacing(target) as temporary:
+        temporary.write_bytes(b"first")
+        write_bytes(target, b"second")
+        assert target.read_bytes() == b"second"
+    assert target.read_bytes() == b"first"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_a_file_is_flushed_before_it_gets_its_name_and_its_folder_after(tmp_path, monkeypatch):
+    flushed = []
+
+    def note(descriptor):
+        flushed.append((os.readlink(f"/proc/self/fd/{descriptor}"), os.listdir(tmp_path)))
+
+    monkeypatch.setattr(os, "fsync", note)
+    write_bytes(tmp_path / "a.bin", b"new")
+    (temporary, before), last = flushed
+    assert before == [os.path.basename(temporary)]
+    assert last == (str(tmp_path), ["a.bin"])
+
+
+def test_a_full_disk_is_a_storage_error_that_names_the_file(tmp_path):
+    def fill(target):
+        with replacing(target) as temporary:
+            temporary.symlink_to("/dev/full")
+            temporary.write_bytes(b"more")
+
+    with pytest.raises(StorageError, match=r"a\.bin: the disk is full; free some space"):
+        fill(tmp_path / "a.bin")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_missing_folder_is_a_storage_error_that_names_it(tmp_path):
+    with pytest.raises(StorageError, match=r"there is no folder .*nowhere; create it"):
+        write_bytes(tmp_path / "nowhere" / "a.bin", b"new")
+
+
+def test_a_folder_in_the_way_is_a_storage_error(tmp_path):
+    with pytest.raises(StorageError, match="a folder stands there; give a file name"):
+        write_bytes(tmp_path, b"new")
+
+
+def fill(target, *, error=None):
+    with replacing_folder(target) as folder:
+        (folder / "new").write_text("new")
+        if error:
+            raise error
+
+
+def test_a_folder_filled_whole_replaces_the_old_one(tmp_path):
+    target = tmp_path / "a"
+    target.mkdir()
+    (target / "old").write_text("old")
+    fill(target)
+    assert os.listdir(target) == ["new"]
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_an_interrupted_folder_leaves_the_old_one_and_no_leftovers(tmp_path):
+    target = tmp_path / "a"
+    target.mkdir()
+    (target / "old").write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        fill(target, error=KeyboardInterrupt())
+    assert os.listdir(target) == ["old"]
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.usefixtures("one_pid")
+def test_fillers_of_one_folder_that_share_a_pid_do_not_disturb_each_other(tmp_path):
+    target = tmp_path / "a"
+    with replacing_folder(target) as folder:
+        (folder / "mine").write_text("mine")
+        fill(target)
+        assert os.listdir(target) == ["new"]
+    assert os.listdir(target) == ["mine"]
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_an_old_folder_that_a_kill_left_moved_aside_is_put_back(tmp_path):
+    target = tmp_path / "a"
+    (tmp_path / ".a.old").mkdir()
+    (tmp_path / ".a.old" / "old").write_text("old")
+    with pytest.raises(KeyboardInterrupt):
+        fill(target, error=KeyboardInterrupt())
+    assert os.listdir(target) == ["old"]
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_an_old_folder_that_a_kill_left_beside_the_new_one_is_removed(tmp_path):
+    fill(tmp_path / "a")
+    (tmp_path / ".a.old").mkdir()
+    fill(tmp_path / "a")
+    assert os.listdir(tmp_path) == ["a"]
+
+
+def test_leftovers_of_other_folders_are_not_touched(tmp_path):
+    for name in (".b.1.unfinished", ".ab.1.unfinished", ".a[1].1.unfinished"):
+        (tmp_path / name).mkdir()
+    fill(tmp_path / "a")
+    assert len(os.listdir(tmp_path)) == 4
+    fill(tmp_path / "a[1]")
+    assert ".a[1].1.unfinished" not in os.listdir(tmp_path)

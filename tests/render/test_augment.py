@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from sketches import SKETCH_CATEGORIES, make_drawings
+
+from garabato.drawing import Drawing, DrawingBatch
+from garabato.errors import InputError
+from garabato.render import RenderSpec, render_batch
+from garabato.render.augment import AugmentSpec, render_augmented
+
+SPEC = RenderSpec(48)
+BATCH = DrawingBatch.from_drawings(make_drawings(SKETCH_CATEGORIES, 3, seed=0))
+KEYS = np.arange(len(BATCH), dtype=np.uint32)
+
+
+def only(**sizes: float) -> AugmentSpec:
+    from dataclasses import replace
+
+    return replace(AugmentSpec.none(), **sizes)
+
+
+def test_no_augmentation_draws_as_the_renderer_does():
+    varied = render_augmented(BATCH, SPEC, AugmentSpec.none(), KEYS).astype(int)
+    assert abs(varied - render_batch(BATCH, SPEC)).max() <= 2
+
+
+def test_the_same_key_gives_the_same_image_in_any_batch():
+    together = render_augmented(BATCH, SPEC, AugmentSpec(), KEYS)
+    for row in (0, 7, len(BATCH) - 1):
+        alone = render_augmented(BATCH[row : row + 1], SPEC, AugmentSpec(), KEYS[row : row + 1])
+        np.testing.assert_array_equal(alone[0], together[row])
+
+
+def test_other_keys_give_other_images():
+    first = render_augmented(BATCH, SPEC, AugmentSpec(), KEYS)
+    second = render_augmented(BATCH, SPEC, AugmentSpec(), KEYS + 1000)
+    assert (first != second).any(axis=(1, 2)).mean() > 0.95
+
+
+def test_flipping_always_is_a_mirror():
+    varied = render_augmented(BATCH, SPEC, only(flip=1.0), KEYS).astype(int)
+    assert abs(varied - render_batch(BATCH, SPEC)[:, :, ::-1]).max() <= 2
+
+
+def test_half_of_the_ink_is_half_of_a_line():
+    line = DrawingBatch.from_drawings([Drawing([([0, 40, 100], [0, 0, 0]), ([50], [90])])])
+    half = only(partial=1.0, partial_least=0.5)
+    fifty = line.take(np.zeros(50, np.int64))
+    varied = render_augmented(fifty, SPEC, half, np.arange(50, dtype="u4"))
+    # What is left is a horizontal line again, without the dot below: it fills the width.
+    assert (varied[:, : SPEC.size_px // 2 - 3].sum(axis=(1, 2)) == 0).all()
+
+
+def test_the_longest_stroke_is_never_dropped():
+    drawing = Drawing([([0, 100], [0, 0]), ([0, 10], [50, 50]), ([5], [70])])
+    batch = DrawingBatch.from_drawings([drawing] * 20)
+    varied = render_augmented(batch, SPEC, only(drop_stroke=1.0), np.arange(20, dtype="u4"))
+    alone = render_batch(DrawingBatch.from_drawings([Drawing([([0, 100], [0, 0])])]), SPEC)
+    assert abs(varied.astype(int) - alone).max() <= 2
+
+
+def test_no_ink_leaves_the_image_however_strong_the_augmentation():
+    strong = AugmentSpec(rotate_degrees=40, shear=0.5, stretch=0.5, wobble=0.1, shrink=0.5)
+    varied = render_augmented(BATCH, RenderSpec(48, margin=0.1), strong, KEYS)
+    assert varied.any(axis=(1, 2)).all()
+    assert not varied[:, :4].any()
+    assert not varied[:, :, -4:].any()
+
+
+def test_drawings_without_ink_stay_empty():
+    batch = DrawingBatch.from_drawings([Drawing([]), *make_drawings(["star"], 1, 0)])
+    varied = render_augmented(batch, SPEC, AugmentSpec(), np.arange(2, dtype="u4"))
+    assert not varied[0].any()
+    assert varied[1].any()
+
+
+def test_the_seed_style_is_not_augmented():
+    with pytest.raises(InputError, match="smooth"):
+        render_augmented(BATCH, RenderSpec.seed(), AugmentSpec(), KEYS)
+
+
+def test_a_probability_beyond_one_is_refused():
+    with pytest.raises(InputError, match="flip"):
+        AugmentSpec(flip=1.5)
+
+
+def test_as_a_picture_a_drawing_keeps_its_look_and_loses_its_order():
+    spec = RenderSpec(48, order=True)
+    seen = render_augmented(BATCH, spec, only(picture=1.0), KEYS)
+    drawn = render_augmented(BATCH, spec, AugmentSpec.none(), KEYS)
+    assert drawn[..., 1:].any(axis=(1, 2)).all()
+    assert not seen[..., 1:].any()
+    # Half have lost nothing else; of the others nearly all ink lies within 3 px of where it was.
+    same = (seen[..., 0] == drawn[..., 0]).all(axis=(1, 2))
+    assert 0.2 < same.mean() < 0.8
+    near = np.stack([cv2.dilate(image, np.ones((7, 7))) for image in drawn[..., 0]])
+    assert (seen[..., 0][near < 128] > 128).sum() < 0.02 * (seen[..., 0] > 128).sum()
+
+
+def test_some_drawings_are_seen_as_pictures_the_others_unchanged():
+    spec = RenderSpec(48, order=True)
+    many = BATCH.take(np.arange(2000) % len(BATCH))
+    keys = np.arange(2000, dtype=np.uint32) * 977
+    seen = render_augmented(many, spec, only(picture=0.2), keys)
+    is_picture = ~seen[..., 1].any(axis=(1, 2))
+    assert 0.15 < is_picture.mean() < 0.25
+    drawn = render_augmented(many, spec, AugmentSpec.none(), keys)
+    np.testing.assert_array_equal(seen[~is_picture], drawn[~is_picture])
+
+
+def test_other_orders_of_the_strokes_change_the_order_alone():
+    spec = RenderSpec(48, order=True)
+    many = BATCH.take(np.arange(200) % len(BATCH))
+    keys = np.arange(200, dtype=np.uint32)
+    varied = render_augmented(many, spec, only(reorder=1.0), keys)
+    drawn = render_augmented(many, spec, AugmentSpec.none(), keys)
+    assert abs(varied[..., 0].astype(int) - drawn[..., 0]).max() <= 2
+    assert (varied[..., 1:] != drawn[..., 1:]).any(axis=(1, 2, 3)).mean() > 0.5
+
+
+def test_traced_strokes_have_no_order():
+    spec = RenderSpec(48, order=True)
+    traced = render_augmented(BATCH, spec, AugmentSpec(), KEYS, has_order=False)
+    assert not traced[..., 1:].any()

@@ -1,0 +1,173 @@
+"""The order of the rooms: arrows point one way."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+from garabato.cli import COMMANDS, main
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "garabato"
+
+#: From top to bottom: a room may import those before it (and itself), never those after it.
+ROOMS = (
+    "errors",
+    "host",
+    "drawing",
+    "categories",
+    "tracing",
+    "render",
+    "formats",
+    "sources",
+    "dataset",
+    "inspection",
+    "models",
+    "encoder",
+    "evaluation",
+    "training",
+    "gallery",
+    "ingest",
+    "analysis",
+    "export",
+    "client",
+    "service",
+    "cli",
+)
+#: Compiled kernels are `_name.py`: functions on arrays, that know the drawing's types at most.
+KERNELS_MAY_IMPORT = {"errors", "drawing", "_"}
+#: Imported before anything can be trained, or by programs that only convert drawings.
+WITHOUT_TORCH = (
+    "drawing",
+    "formats",
+    "sources",
+    "render",
+    "encoder",
+    "evaluation.metrics",
+    "cli",
+)
+
+
+def room_of(module: str) -> str:
+    """`garabato.formats.ndjson` -> `formats`; `_` for kernels, wherever they are."""
+    names = module.split(".")[1:]
+    if names[0] == "__main__":
+        return "cli"
+    return "_" if names[-1].startswith("_") else names[0]
+
+
+def source_files() -> list[Path]:
+    return sorted(p for p in SOURCE.rglob("*.py") if p != SOURCE / "__init__.py")
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    """Modules of garabato that a file imports, wherever in it, but not for type checking only."""
+    tree = ast.parse(path.read_text())
+    for_types_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.startswith("garabato"))
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute here"
+            if node.module and node.module.startswith("garabato"):
+                yield from (
+                    f"garabato.{a.name}" if node.module == "garabato" else node.module
+                    for a in node.names
+                )
+
+
+def imported_rooms(path: Path) -> list[str]:
+    return [module for module in imported_modules(path) if module != "garabato"]
+
+
+@pytest.mark.parametrize("path", source_files(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_a_module_imports_only_rooms_above_its_own(path: Path) -> None:
+    room = room_of(module_name(path))
+    assert room in (*ROOMS, "_"), f"give the new room {room!r} its place in ROOMS"
+    may_import = KERNELS_MAY_IMPORT if room == "_" else {*ROOMS[: ROOMS.index(room) + 1], "_"}
+    wrong = [m for m in imported_rooms(path) if room_of(m) not in may_import]
+    assert not wrong, f"{room} is above {wrong}"
+
+
+def test_only_the_command_line_and_the_service_use_the_public_face() -> None:
+    users = [path for path in source_files() if "garabato" in imported_modules(path)]
+    assert {room_of(module_name(path)) for path in users} <= {"cli", "service"}
+
+
+@pytest.mark.parametrize("room", ["cli", "service"])
+def test_the_command_line_and_the_service_call_no_kernels(room: str) -> None:
+    for path in (SOURCE / room).rglob("*.py"):
+        assert "_" not in {room_of(module) for module in imported_rooms(path)}, path
+
+
+@pytest.mark.parametrize("room", WITHOUT_TORCH)
+def test_a_room_loads_without_torch(room: str) -> None:
+    code = f"import sys, garabato.{room}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def commands() -> list[tuple[str, click.Command]]:
+    """Every command and subcommand: ("gallery info", its command)."""
+    found: list[tuple[str, click.Command]] = []
+
+    def walk(name: str, command: click.Command) -> None:
+        if not isinstance(command, click.Group):
+            found.append((name, command))
+            return
+        context = click.Context(command)
+        for sub in command.list_commands(context):
+            inner = command.get_command(context, sub)
+            assert inner is not None
+            walk(f"{name} {sub}".strip(), inner)
+
+    walk("", main)
+    return found
+
+
+def test_every_listed_command_has_a_module() -> None:
+    for module, _ in COMMANDS.values():
+        assert (SOURCE.parent / (module.replace(".", "/") + ".py")).exists(), module
+
+
+def test_every_command_module_is_listed() -> None:
+    files = {p.stem for p in (SOURCE / "cli").glob("*.py")} - {"__init__", "console"}
+    listed = {module.rpartition(".")[2] for module, _ in COMMANDS.values()}
+    assert listed <= files
+    for name in files - listed:
+        assert "command =" not in (SOURCE / "cli" / f"{name}.py").read_text(), name
+
+
+def test_every_command_shows_an_example_and_stands_in_the_docs() -> None:
+    reference = (ROOT / "docs" / "cli.md").read_text()
+    for name, command in commands():
+        assert "Example:" in (command.help or ""), f"garabato {name} --help has no example"
+        assert f"garabato {name}" in (command.help or ""), f"the example of {name} is not of it"
+        assert f"## garabato {name}" in reference, f"garabato {name} is not in docs/cli.md"
+
+
+def test_the_reference_of_the_command_line_is_up_to_date() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "write_cli_docs.py"), "--check"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

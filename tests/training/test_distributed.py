@@ -1,0 +1,175 @@
+"""Two processes of torchrun, talking by gloo on this machine's CPU, train as one does."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from garabato.dataset import Dataset, prepare
+from garabato.encoder import FILE_NAME
+from garabato.errors import TrainingError
+from garabato.render import RenderSpec
+from garabato.training import TrainConfig, train
+from garabato.training.config import write_toml
+from garabato.training.device import choose_device
+from garabato.training.distributed import Workers
+from garabato.training.loop import _Training
+from garabato.training.shared_norm import share_batch_norms
+
+#: 31 drawings a batch: the workers' parts are never equal.
+CONFIG = TrainConfig(
+    model_options={"widths": [8, 16], "depths": [1, 1], "embedding_dim": 16},
+    render=RenderSpec(24),
+    epochs=3,
+    batch_size=31,
+    validation=0.1,
+    precision="float32",
+    device="cpu",
+)
+
+
+@pytest.fixture(scope="module")
+def dataset(sketch_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    out = tmp_path_factory.mktemp("workers") / "data"
+    return prepare(sketch_source, out, categories="all", n_train=30, n_test=10, sheets=False)
+
+
+def start(dataset: Dataset, run: Path, config: TrainConfig, *options: str) -> subprocess.Popen[str]:
+    preset = run.with_suffix(".toml")
+    preset.write_text(write_toml(config))
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command = ["-m", "garabato", "train", "--data", str(dataset.path), "--out", str(run)]
+    return subprocess.Popen(
+        [sys.executable, *launch, *command, "--preset", str(preset), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )
+
+
+def read_metrics(run: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def together(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """The run of two workers, and what they printed on stdout."""
+    run = tmp_path_factory.mktemp("together") / "run"
+    stdout, stderr = (process := start(dataset, run, CONFIG)).communicate(timeout=300)
+    assert process.returncode == 0, stderr
+    return run, stdout
+
+
+def test_two_workers_have_the_loss_curve_of_one(
+    dataset: Dataset, together: tuple[Path, str], tmp_path: Path
+) -> None:
+    train(dataset, tmp_path / "alone", config=CONFIG)
+    alone, shared = read_metrics(tmp_path / "alone"), read_metrics(together[0])
+    assert [r["kind"] for r in shared] == [r["kind"] for r in alone]
+    for one, two in zip(alone[:-1], shared[:-1], strict=True):
+        assert two["step"] == one["step"]
+        assert two["learning_rate"] == one["learning_rate"]
+        assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
+        assert two["accuracy"] == pytest.approx(one["accuracy"], abs=0.002)
+    assert alone[0]["loss"] - alone[-2]["loss"] > 0.05  # they have learned something
+
+
+def test_two_workers_come_to_the_weights_and_statistics_of_one(
+    dataset: Dataset, together: tuple[Path, str], tmp_path: Path
+) -> None:
+    train(dataset, tmp_path / "alone", config=CONFIG)
+    alone, shared = load_file(tmp_path / "alone" / FILE_NAME), load_file(together[0] / FILE_NAME)
+    assert alone.keys() == shared.keys()
+    for name in alone:
+        difference = (alone[name].double() - shared[name].double()).norm()
+        # Adam makes steps of gradients that are nothing but rounding, too.
+        assert difference < 0.01 * alone[name].double().norm() + CONFIG.learning_rate, name
+
+
+def test_only_the_first_worker_writes_and_prints(together: tuple[Path, str]) -> None:
+    run, stdout = together
+    assert stdout == f"{run / FILE_NAME}\n"
+    assert sorted(p.name for p in run.iterdir()) == [
+        "checkpoint.pt",
+        "config.toml",
+        FILE_NAME,
+        "metrics.jsonl",
+    ]
+    steps = [r["step"] for r in read_metrics(run) if r["kind"] == "epoch"]
+    assert steps == sorted(set(steps))
+
+
+def test_workers_stop_together_at_ctrl_c_and_go_on(dataset: Dataset, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    process = start(dataset, run, replace(CONFIG, epochs=100_000))
+    timer = threading.Timer(200, process.kill)
+    timer.start()
+    metrics = run / "metrics.jsonl"
+    while process.poll() is None and not (metrics.exists() and metrics.stat().st_size):
+        threading.Event().wait(0.1)
+    process.send_signal(signal.SIGINT)
+    stderr = process.communicate()[1]
+    timer.cancel()
+    assert "--resume" in stderr
+    assert stderr.count("stopped after") == 1
+    checkpoint = torch.load(run / "checkpoint.pt", weights_only=True)
+    assert 0 < checkpoint["step"] < 100_000
+    # One process may go on where two were.
+    checkpoint["config"]["epochs"] = checkpoint["step"] // 8 + 1
+    torch.save(checkpoint, run / "checkpoint.pt")
+    result = train(dataset, run, resume=True)
+    assert result.steps > checkpoint["step"]
+    assert result.encoder is not None
+
+
+def test_more_workers_than_drawings_in_a_batch_are_refused(
+    dataset: Dataset, tmp_path: Path
+) -> None:
+    workers = Workers(0, 40, choose_device("cpu"))
+    with pytest.raises(TrainingError, match="31 has no drawing for each of 40 workers"):
+        _Training(dataset, tmp_path, CONFIG, None, workers, None)
+
+
+def test_one_worker_sums_alone_and_keeps_its_network_as_it_is() -> None:
+    worker = Workers(0, 1, choose_device("cpu"))
+    model = nn.Sequential(nn.BatchNorm2d(3))
+    assert worker.sum([1.5, 2]) == [1.5, 2]
+    assert worker.share(model) is model
+    assert worker.is_first
+
+
+def test_a_shared_batch_norm_measured_by_one_worker_is_the_ordinary_one(tmp_path: Path) -> None:
+    torch.distributed.init_process_group(
+        "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
+    )
+    try:
+        results = []
+        for shares in (False, True):
+            torch.manual_seed(0)
+            model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU())
+            model = share_batch_norms(model) if shares else model
+            images = torch.randn(6, 1, 8, 8) * 3 + 100
+            out = model(images)
+            (out**2).sum().backward()
+            gradients = [p.grad.clone() for p in model.parameters()]
+            model.eval()
+            results.append([out, model(images), *gradients, *model.state_dict().values()])
+    finally:
+        torch.distributed.destroy_process_group()
+    for ordinary, shared in zip(*results, strict=True):
+        np.testing.assert_allclose(
+            ordinary.detach().numpy(), shared.detach().numpy(), rtol=2e-3, atol=2e-3
+        )

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from garabato.evaluation.hamming import mean_average_precision_of_codes
+from garabato.evaluation.metrics import mean_average_precision
+from garabato.training.hash_codes import fit_coder
+
+
+def embeddings_of(labels: np.ndarray, seed: int) -> np.ndarray:
+    """Points around one direction a label, (N, 24), of length 1."""
+    directions = np.random.default_rng(7).normal(size=(labels.max() + 1, 24))
+    points = directions[labels] + np.random.default_rng(seed).normal(size=(len(labels), 24)) * 0.8
+    return (points / np.linalg.norm(points, axis=1, keepdims=True)).astype(np.float32)
+
+
+LABELS = np.arange(2000) % 20
+TRAIN, TEST = embeddings_of(LABELS, 0), embeddings_of(LABELS[:400], 1)
+
+
+@pytest.mark.parametrize(("n_bits", "loss"), [(128, 0.08), (64, 0.15)])
+def test_codes_retrieve_nearly_as_well_as_what_they_stand_for(n_bits: int, loss: float) -> None:
+    codes = fit_coder(TRAIN, n_bits, seed=0).encode(TEST)
+    assert codes.shape == (400, n_bits // 8)
+    whole = mean_average_precision(TEST, LABELS[:400])
+    assert 0.5 < whole < 0.99
+    assert whole - loss < mean_average_precision_of_codes(codes, LABELS[:400]) < whole + 0.02
+
+
+def test_learned_codes_are_better_than_random_ones() -> None:
+    random = TEST @ np.random.default_rng(0).normal(size=(24, 64)).astype(np.float32)
+    learned = fit_coder(TRAIN, 64, seed=0).encode(TEST)
+    at_random = mean_average_precision_of_codes(np.packbits(random > 0, axis=1), LABELS[:400])
+    assert mean_average_precision_of_codes(learned, LABELS[:400]) > at_random + 0.02
+
+
+def test_what_all_embeddings_have_in_common_uses_up_no_bits() -> None:
+    together = np.full(24, 6.0, np.float32) / np.sqrt(24, dtype=np.float32)
+    near, near_test = ((e + together) / 7 for e in (TRAIN, TEST))
+    near, near_test = (e / np.linalg.norm(e, axis=1, keepdims=True) for e in (near, near_test))
+    assert (near_test @ near_test.T).min() > 0.9
+    codes = fit_coder(near, 128, seed=0).encode(near_test)
+    whole = mean_average_precision(near_test, LABELS[:400])
+    assert mean_average_precision_of_codes(codes, LABELS[:400]) > whole - 0.1
+
+
+def test_the_same_seed_gives_the_same_codes() -> None:
+    first, again = (fit_coder(TRAIN[:200], 64, seed=3).encode(TEST) for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+
+
+def test_two_embeddings_are_enough_to_learn_from() -> None:
+    assert fit_coder(TRAIN[:2], 64, seed=0).encode(TEST).shape == (400, 8)
