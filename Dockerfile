@@ -7,7 +7,7 @@ WORKDIR /src
 # on PyTorch's site) to download less: --build-arg TORCH_INDEX_URL=URL
 ARG TORCH_INDEX_URL=
 RUN pip install --no-cache-dir ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} \
-    'torch>=2.6,<2.14'
+    'torch>=2.6,<3'
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src src
 RUN pip install --no-cache-dir '.[onnx]' && garabato export onnx --out /encoder.onnx

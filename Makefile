@@ -1,26 +1,29 @@
-# make demo [SOURCE=DIR]   everything once: real drawings -> trained network -> results -> search
-# make test                lint, types, tests
-# make bench               the quick benchmarks (bench-all: the slow ones too, but not the recipe's
-#                          ablations and ten million drawings) [SOURCE=DIR]
-# make check-tensorflow    real TensorFlow reads an export of TFRecords, in its own environment
-# make docs                write anew what is generated in docs/: commands, results, recipe, galleries
+# make demo [SOURCE=DIR]   everything once: drawings -> trained network -> results -> search
+# make test                lint, types and the quick tests (about five minutes on two cores)
+# make test-all            the slow tests too: kills, servers, clusters, browsers, fuzzing
+# make bench SOURCE=DIR    the quick benchmarks (bench-all: the slow ones too, except the recipe's
+#                          ablations and ten million drawings)
+# make check-tensorflow    let TensorFlow itself, in an environment of its own, read a TFRecord export
+# make docs                regenerate what is generated in docs/: commands, results, recipe, galleries
 # make pictures [DEMO=DIR] copy a finished demo's pictures to docs/pictures/
-# make setup               only the virtual environment (the others do it first)
-# make clean               remove what the others made, but not .venv
+# make setup               only the virtual environment (the other targets create it first)
+# make clean               remove what the other targets created, except .venv
 #
-# PYTHON=/path/to/python picks the interpreter, TORCH_INDEX_URL=... an index of CPU builds of PyTorch.
+# SOURCE is a folder of Google's simplified <category>.ndjson files, for example from
+# `garabato download --out DIR --categories all`; its default is the variable GARABATO_SOURCE.
+# PYTHON=/path/to/python chooses the interpreter, TORCH_INDEX_URL=... an index of CPU builds of PyTorch.
 
 SHELL := /bin/bash
 PYTHON ?=
 TORCH_INDEX_URL ?=
-SOURCE ?=
+SOURCE ?= $(GARABATO_SOURCE)
 DEMO ?= demo
 export PYTHON TORCH_INDEX_URL
 
 BIN := .venv/bin
-BENCH_SOURCE = $(or $(SOURCE),../shared/quickdraw/simplified)
+PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: setup demo test bench bench-all check-tensorflow docs pictures clean
+.PHONY: setup demo lint test test-all bench bench-all need-source check-tensorflow docs pictures clean
 
 setup: .venv/ready
 
@@ -30,17 +33,26 @@ setup: .venv/ready
 demo: setup
 	@$(BIN)/garabato demo --out demo $(if $(SOURCE),--source "$(SOURCE)")
 
-test: setup
+lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
-bench: setup
-	@$(BIN)/python benchmarks/run.py --source "$(BENCH_SOURCE)"
+test: lint
+	$(PYTEST) -m "not slow"
 
-bench-all: setup
-	@$(BIN)/python benchmarks/run.py --all --source "$(BENCH_SOURCE)"
+test-all: lint
+	$(PYTEST)
+
+bench: setup need-source
+	@$(BIN)/python benchmarks/run.py --source "$(SOURCE)"
+
+bench-all: setup need-source
+	@$(BIN)/python benchmarks/run.py --all --source "$(SOURCE)"
+
+need-source:
+	$(if $(SOURCE),,$(error say where the drawings are: make bench SOURCE=DIR))
+	@true
 
 check-tensorflow: setup .venv-tensorflow/ready
 	$(BIN)/pytest tests/dataset/tfrecord/test_with_tensorflow.py
@@ -56,7 +68,7 @@ docs: setup
 	$(BIN)/python tools/write_gallery_pages.py
 	$(if $(wildcard benchmarks/results/recipe/*.json),$(BIN)/python tools/write_recipe.py)
 
-# Pictures for README, from the folder of a finished demo.
+# The README's pictures, from the folder of a finished demo.
 pictures:
 	mkdir -p docs/pictures
 	cp $(DEMO)/search/hits.png docs/pictures/hits.png
