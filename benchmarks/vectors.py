@@ -9,7 +9,6 @@ of its 16 nearest of its category, plus noise: normalise((1 - a) x + a y + 0.1 z
 from __future__ import annotations
 
 import hashlib
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from garabato.drawing import DrawingBatch
+from garabato.host.cache import cache_folder
 
 CHUNK = 16_384
 _NEIGHBOURS = 16
@@ -94,7 +94,7 @@ def load(source: Path) -> Drawings:
     encoder = garabato.load_encoder()
     sizes = "".join(f"{file.name} {file.stat().st_size}\n" for file in files)
     name = hashlib.sha256((encoder.fingerprint + sizes).encode()).hexdigest()[:16]
-    kept = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "garabato" / "bench"
+    kept = cache_folder() / "bench"
     path = kept / f"embeddings-{name}.npy"
     if not path.exists():
         print(f"embedding {len(batch):,} drawings, kept in {path}", file=sys.stderr, flush=True)

@@ -40,8 +40,8 @@ ROOMS = (
     "service",
     "cli",
 )
-#: Compiled kernels are `_name.py`: functions on arrays, that know the drawing's types at most.
-KERNELS_MAY_IMPORT = {"errors", "drawing", "_"}
+#: Compiled kernels are `_name.py`: functions on arrays; they know no more than the drawing's types.
+KERNELS_MAY_IMPORT = {"errors", "host", "drawing", "_"}
 #: Imported before anything can be trained, or by programs that only convert drawings.
 WITHOUT_TORCH = (
     "drawing",

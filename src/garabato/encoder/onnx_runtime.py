@@ -10,6 +10,7 @@ import numpy as np
 from garabato.drawing import ByteArray, FloatArray
 from garabato.encoder.header import parse_header
 from garabato.errors import EncoderError, MissingExtraError
+from garabato.host.machine import n_cores
 from garabato.render import RenderSpec
 
 #: Images that go through the network together: their maps stay in the CPU's cache.
@@ -85,9 +86,8 @@ class OnnxEngine:
 
 
 def _n_threads() -> int:
-    """0: as many as there are cores."""
     given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return int(given) if given.isdigit() else 0
+    return int(given) if given.isdigit() else n_cores()
 
 
 def _first_line(error: Exception) -> str:

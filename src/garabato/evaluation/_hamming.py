@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from garabato.host.kernels import kernel
 
-@nb.njit(nogil=True, cache=True)
+
+@kernel
 def count_by_distance(query, gallery, labels, label, left_out, n_all, n_relevant):  # type: ignore[no-untyped-def]
     """Count the items at every distance from one code, and the relevant ones among them.
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from garabato.errors import SourceError
 from garabato.host.atomic import replacing_folder
+from garabato.host.cache import cache_folder
 from garabato.sources.npm import fetch_package
-from garabato.sources.starter import cache_folder
 
 PACKAGE = "onnxruntime-web@1.30.0"
 #: SHA-512 of the package's archive, as registries publish it.

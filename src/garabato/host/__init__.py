@@ -1,1 +1,1 @@
-"""Files, cores and memory of the machine garabato runs on."""
+"""The machine garabato runs on: files, folders, cores, memory, compiled code."""

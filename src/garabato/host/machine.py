@@ -1,24 +1,109 @@
-"""What this machine is: measured times depend on it, and so does how many threads are worth it."""
+"""How many cores and how much memory this process may use."""
 
 from __future__ import annotations
 
+import math
 import os
 import platform
-from pathlib import Path
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path, PurePosixPath
+
+#: Assumed where the system does not say.
+_DEFAULT_MEMORY_BYTES = 8 * 2**30
+_ROOT = Path("/")
 
 
 def n_cores() -> int:
-    """Cores this process may use."""
+    """Cores this process may use: those it is bound to, within the CPU quota of its cgroup.
+
+    A quota of 1.5 cores counts as 2.
+    """
+    quota = _cpu_quota(_ROOT)
+    return _n_bound_cores() if quota is None else min(_n_bound_cores(), quota)
+
+
+@cache
+def memory_bytes() -> int:
+    """Memory this process may use: the machine's, or less if its cgroup sets a limit."""
+    try:
+        installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError, AttributeError):
+        installed = _DEFAULT_MEMORY_BYTES
+    limit = _memory_limit(_ROOT)
+    return installed if limit is None else min(installed, limit)
+
+
+def processor() -> str:
+    """The name of the processor."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if "model name" in line:
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def limit_native_threads(*, spin: bool = True) -> None:
+    """Make PyTorch and ONNX Runtime use `n_cores()` threads unless OMP_NUM_THREADS is set.
+
+    They see the cores of the machine but not the CPU quota of a container. Without `spin` idle
+    threads sleep, which leaves the cores to other work. Call it before either is imported.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", str(n_cores()))
+    if not spin:
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+def _n_bound_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def processor() -> str:
-    """Its processor's name."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        named = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        name = named[0].partition(":")[2].strip() if named else name
-    return name
+@cache
+def _cpu_quota(root: Path) -> int | None:
+    """The smallest CPU quota that applies, in whole cores; None without one."""
+    cores = []
+    for file in _cgroup_files(root, v2="cpu.max", v1=("cpu", "cpu.cfs_quota_us")):
+        quota, _, period = _read(file).partition(" ")
+        if not period:
+            period = _read(file.with_name("cpu.cfs_period_us"))
+        if quota.isdecimal() and period.isdecimal() and int(period) > 0:  # "max" and -1: no quota
+            cores.append(max(1, math.ceil(int(quota) / int(period))))
+    return min(cores, default=None)
+
+
+def _memory_limit(root: Path) -> int | None:
+    """The smallest memory limit that applies; None without one."""
+    files = _cgroup_files(root, v2="memory.max", v1=("memory", "memory.limit_in_bytes"))
+    limits = [int(text) for text in map(_read, files) if text.isdecimal()]
+    return min(limits, default=None)
+
+
+def _cgroup_files(root: Path, *, v2: str, v1: tuple[str, str]) -> Iterator[Path]:
+    """Where limits of this process may be written: its cgroup and every cgroup above.
+
+    Source: https://docs.kernel.org/admin-guide/cgroup-v2.html and cgroup-v1/.
+    """
+    mount = root / "sys/fs/cgroup"
+    controller, name = v1
+    for line in _read(root / "proc/self/cgroup").splitlines():
+        _, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if controllers == "":
+            top, file = mount, v2
+        elif controller in controllers.split(","):
+            top, file = mount / controller, name
+        else:
+            continue
+        group = PurePosixPath(path.lstrip("/"))
+        for folder in (group, *group.parents):
+            yield top / folder / file
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""

@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from garabato.drawing import FloatArray, IntArray
+from garabato.host.kernels import kernel
 
 #: Smooth deformation: a sum of this many plane waves.
 _N_WAVES = 3
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def vary_strokes(
     points: FloatArray,
     stroke_starts: IntArray,
@@ -96,7 +96,7 @@ def vary_strokes(
     return out[:n_points], out_strokes[: n_strokes + 1], out_drawings, line_widths
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _keep_ink(
     points: FloatArray,
     stroke_starts: IntArray,
@@ -147,7 +147,7 @@ def _keep_ink(
     return n_points, n_strokes
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fit_to_unit(drawing: FloatArray) -> tuple[float, float]:
     """Centre on the origin, longer side 1 (unless it is a dot); returns width and height."""
     x_low = x_high = drawing[0, 0]
@@ -165,7 +165,7 @@ def _fit_to_unit(drawing: FloatArray) -> tuple[float, float]:
     return (x_high - x_low) * scale, (y_high - y_low) * scale
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _wobble(drawing: FloatArray, amplitude: float) -> None:
     """Move points by a few random plane waves: a smooth deformation of the whole drawing."""
     if amplitude == 0:
@@ -180,7 +180,7 @@ def _wobble(drawing: FloatArray, amplitude: float) -> None:
             drawing[p, 1] += ay * wave
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def reordered(
     points: FloatArray,
     stroke_starts: IntArray,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
 from garabato.drawing import BoolArray, ByteArray, FloatArray, IntArray
+from garabato.host.kernels import kernel
 
 #: What compilers may assume of numbers here. Not that they may fuse or reorder operations: so the
 #: same strokes give the same pixels on every CPU, and in the JavaScript of exported pages.
@@ -21,7 +21,7 @@ _LAST_RANK = np.float32(0.15)
 _STROKE_END = np.float32(0.2)
 
 
-@njit(cache=True, nogil=True, fastmath=_FASTMATH)
+@kernel(fastmath=_FASTMATH)
 def fit_to_box(
     points: FloatArray,
     stroke_starts: IntArray,
@@ -54,7 +54,7 @@ def fit_to_box(
     return placed
 
 
-@njit(cache=True, nogil=True, fastmath=_FASTMATH)
+@kernel(fastmath=_FASTMATH)
 def draw_polylines(
     points: FloatArray,
     stroke_starts: IntArray,
@@ -106,19 +106,19 @@ def draw_polylines(
                     rows[i, row, 3 * column + 2] = _as_byte(pages[2, row, column])
 
 
-@njit(cache=True, nogil=True, fastmath=_FASTMATH)
+@kernel(fastmath=_FASTMATH)
 def _as_byte(depth: float) -> int:
     return np.uint8(depth * np.float32(255.0) + np.float32(0.5))
 
 
-@njit(cache=True, nogil=True, fastmath=_FASTMATH)
+@kernel(fastmath=_FASTMATH)
 def _distance(points: FloatArray, p: int) -> float:
     """From point `p` to the next."""
     dx, dy = points[p + 1, 0] - points[p, 0], points[p + 1, 1] - points[p, 1]
     return np.float32(math.sqrt(dx * dx + dy * dy))
 
 
-@njit(cache=True, nogil=True, fastmath=_FASTMATH, error_model="numpy")
+@kernel(fastmath=_FASTMATH, error_model="numpy")
 def _draw_segment(
     pages: FloatArray,
     x0: float,

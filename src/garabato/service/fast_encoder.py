@@ -11,7 +11,7 @@ from pathlib import Path
 import garabato
 from garabato.encoder import Encoder, encoder_file, load_encoder
 from garabato.errors import EncoderError, StorageError
-from garabato.sources.starter import cache_folder
+from garabato.host.cache import cache_folder
 
 _log = logging.getLogger("garabato.service")
 

@@ -16,6 +16,7 @@ from garabato.drawing import Drawing, FloatArray
 from garabato.encoder import Encoder
 from garabato.gallery import Gallery, Hit
 from garabato.gallery.milvus.server import parse_address
+from garabato.host.cache import cache_folder
 from garabato.service.http.access import Access
 from garabato.service.http.problems import ProblemError
 from garabato.service.jobs.batching import Batcher
@@ -27,7 +28,6 @@ from garabato.service.state.census import Census
 from garabato.service.state.hidden import HiddenDrawings
 from garabato.service.state.progress import Progress
 from garabato.service.state.reports import Reports
-from garabato.sources.starter import cache_folder
 
 T = TypeVar("T")
 

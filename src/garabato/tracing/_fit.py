@@ -7,7 +7,8 @@ where the straight lines meet that fit best between them.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from garabato.host.kernels import kernel
 
 #: Points within this many pen radii of a corner don't count for its lines; a corner is moved by at
 #: most _MOVED pen radii.
@@ -16,7 +17,7 @@ _SPARED, _MOVED = 1.0, 1.5
 _TURN = 0.25
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fit_lines(points, is_corner, stroke_starts, radii):  # type: ignore[no-untyped-def]
     """Strokes of dense points (P, 2) float32 -> (corners (Q, 2) float32, where strokes start).
 
@@ -57,7 +58,7 @@ def fit_lines(points, is_corner, stroke_starts, radii):  # type: ignore[no-untyp
     return out, out_starts
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fit(points, first, last, spared, line):  # type: ignore[no-untyped-def]
     """Write the line with the least squared distances from points[first:last + 1]."""
     skipped = 0  # at either end
@@ -86,7 +87,7 @@ def _fit(points, first, last, spared, line):  # type: ignore[no-untyped-def]
     line[0], line[1], line[2], line[3] = x, y, np.cos(angle), np.sin(angle)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _corner(x, y, before, after, most):  # type: ignore[no-untyped-def]
     """Where two lines meet, or else the nearest point to them, if it is within `most` of (x, y)."""
     turn = before[2] * after[3] - before[3] * after[2]

@@ -7,7 +7,8 @@ branches. Spurs of the thinning are pruned, nodes that it tore apart at a crossi
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from garabato.host.kernels import kernel
 
 #: A branch whose ink sticks out of that around its node by less than this many depths is a spur.
 _SPUR = 0.5
@@ -22,7 +23,7 @@ _FREE = -1  # where a branch ends at no node
 _ROUNDS_OF_PRUNING = 3
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def graphs(pixels, depths, starts, strides, sizes, places, radii):  # type: ignore[no-untyped-def]
     """Skeletons (as `_thin.skeletons` gives them) -> (points, chain_starts, kinds, ends, nodes,
     through, first_chains, first_nodes).
@@ -86,7 +87,7 @@ def graphs(pixels, depths, starts, strides, sizes, places, radii):  # type: igno
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _graph(pixels, depths, stride, size, radius):  # type: ignore[no-untyped-def]
     """One skeleton -> (chain pixels, chain starts, kinds, ends, nodes, the root of each node)."""
     degree = _degrees(pixels, size, stride)
@@ -104,13 +105,13 @@ def _graph(pixels, depths, stride, size, radius):  # type: ignore[no-untyped-def
     return chain, starts, kinds, ends, spots, _merge_nodes(ends, lengths, spots, kinds)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _steps(stride):  # type: ignore[no-untyped-def]
     """To the eight neighbours, the four nearest first."""
     return (1, stride, -1, -stride, stride + 1, stride - 1, -stride - 1, -stride + 1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _degrees(pixels, size, stride):  # type: ignore[no-untyped-def]
     """By pixel of the working image: 0 off the skeleton, else 1 + the number of neighbours."""
     degree = np.zeros(size, np.uint8)
@@ -121,7 +122,7 @@ def _degrees(pixels, size, stride):  # type: ignore[no-untyped-def]
     return degree
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find_nodes(pixels, depths, degree, stride):  # type: ignore[no-untyped-def]
     """(the node at each pixel or _FREE; x, y and depth of the ink of each node)."""
     node_of = np.full(len(degree), _FREE, np.int32)
@@ -157,7 +158,7 @@ def _find_nodes(pixels, depths, degree, stride):  # type: ignore[no-untyped-def]
     return node_of, spots
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find_chains(pixels, depths, degree, node_of, stride):  # type: ignore[no-untyped-def]
     """All branches, then the rings that touch no node.
 
@@ -202,7 +203,7 @@ def _find_chains(pixels, depths, degree, node_of, stride):  # type: ignore[no-un
     return chain, chain_depths, starts[: n_chains + 1].copy(), ends[:n_chains].copy(), n_branches
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find_ends(branch, node_of, stride, ends):  # type: ignore[no-untyped-def]
     """Write the nodes beside the first and the last pixel of a branch; one pixel may have both."""
     n_found = 0
@@ -219,7 +220,7 @@ def _find_ends(branch, node_of, stride, ends):  # type: ignore[no-untyped-def]
                 ends[1] = node
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lengths(chain, starts, ends, spots, stride):  # type: ignore[no-untyped-def]
     """Length of each chain, from node to node."""
     lengths = np.zeros(len(ends), np.float64)
@@ -236,7 +237,7 @@ def _lengths(chain, starts, ends, spots, stride):  # type: ignore[no-untyped-def
     return lengths
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _find_dots(depths, starts, ends, lengths, kinds, radius):  # type: ignore[no-untyped-def]
     """Mark dots, and drop those much thinner than the pen."""
     for c in range(len(kinds)):
@@ -246,7 +247,7 @@ def _find_dots(depths, starts, ends, lengths, kinds, radius):  # type: ignore[no
             kinds[c] = _DROPPED if thin else _SINGLE
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _prune(depths, starts, ends, lengths, spots, kinds):  # type: ignore[no-untyped-def]
     """Drop spurs, and spurs of spurs: all that lies within the ink around a node anyway."""
     degree = np.zeros(len(spots), np.int64)
@@ -272,7 +273,7 @@ def _prune(depths, starts, ends, lengths, spots, kinds):  # type: ignore[no-unty
                         degree[node] -= 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _merge_nodes(ends, lengths, spots, kinds):  # type: ignore[no-untyped-def]
     """Drop the short branches between nodes; move the nodes that become one to the middle.
 
@@ -301,7 +302,7 @@ def _merge_nodes(ends, lengths, spots, kinds):  # type: ignore[no-untyped-def]
     return root
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _root(parent, node):  # type: ignore[no-untyped-def]
     while parent[node] != node:
         parent[node] = parent[parent[node]]

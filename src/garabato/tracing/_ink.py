@@ -8,7 +8,8 @@ for many bitmaps on, and know no Python objects, so that threads can run them si
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from garabato.host.kernels import kernel
 
 #: Empty pixels around a working image, so that neighbours need no bounds check.
 _BORDER = 2
@@ -23,7 +24,7 @@ _FAINT, _BOLD, _GREY, _BLACK = (0.58, 0.48), (0.86, 0.86), (0.92, 0.86), (0.97, 
 _SOLID = 0.92
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def inks(bitmaps):  # type: ignore[no-untyped-def]
     """(N, H, W) uint8, ink 255 -> (ink, starts, strides, places).
 
@@ -49,7 +50,7 @@ def inks(bitmaps):  # type: ignore[no-untyped-def]
     return ink[:n].copy(), starts, strides, places
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ink_of(bitmap):  # type: ignore[no-untyped-def]
     """(working image, left and top in px of the bitmap of what is within its border, factor)."""
     level = _ink_level(bitmap)
@@ -76,7 +77,7 @@ def _ink_of(bitmap):  # type: ignore[no-untyped-def]
     return ink, left, top, 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ink_level(bitmap):  # type: ignore[no-untyped-def]
     """Half of how dark ink is on average, the dark counting more (sum v^2 / sum v)."""
     total, squares = np.int64(0), np.int64(0)
@@ -88,7 +89,7 @@ def _ink_level(bitmap):  # type: ignore[no-untyped-def]
     return 0.5 * squares / total if total > 0 else 127.5
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _enlarged(bitmap, top, left, height, width, factor, level):  # type: ignore[no-untyped-def]
     """Sharpened, enlarged (Catmull-Rom) and thresholded: a window, which may stick out.
 
@@ -141,7 +142,7 @@ def _enlarged(bitmap, top, left, height, width, factor, level):  # type: ignore[
     return ink
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sharpened(bitmap, top, left, height, width, share):  # type: ignore[no-untyped-def]
     """(v - share * blurred v) / (1 - share) with the binomial 3x3 blur; areas keep their values."""
     padded = np.zeros((height + 6, width + 6), np.float32)
@@ -170,7 +171,7 @@ def _sharpened(bitmap, top, left, height, width, share):  # type: ignore[no-unty
     return sharp
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cubic(factor):  # type: ignore[no-untyped-def]
     """Catmull-Rom: by phase the weights of four pixels, and the first of them."""
     weights = np.empty((factor, 4), np.float32)

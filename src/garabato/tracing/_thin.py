@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from garabato.drawing import ByteArray
+from garabato.host.kernels import kernel
 
 #: Chamfer distances: a step to the side and one across, in units (Borgefors 1986).
 _UNITS, _ACROSS = 5, 7
@@ -19,7 +19,7 @@ _FILLED, _OUTLINE = 1.9, 1.7
 _SCRIBBLED, _APART = 8.0, 2.5
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def skeletons(ink, starts, strides, sides):  # type: ignore[no-untyped-def]
     """Working images (as `_ink.inks` gives them) -> (pixels, depths, starts, radii).
 
@@ -53,7 +53,7 @@ def skeletons(ink, starts, strides, sides):  # type: ignore[no-untyped-def]
     return pixels[:n].copy(), depths[:n].copy(), pixel_starts, radii
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _inked_pixels(ink):  # type: ignore[no-untyped-def]
     """Indices of the inked pixels, in raster order."""
     pixels = np.empty(int(ink.sum()), np.int64)
@@ -65,7 +65,7 @@ def _inked_pixels(ink):  # type: ignore[no-untyped-def]
     return pixels
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _distances(ink, pixels, stride):  # type: ignore[no-untyped-def]
     """Chamfer distance to the nearest empty pixel, in _UNITS; 0 off the ink."""
     distance = np.zeros(len(ink), np.int32)
@@ -82,7 +82,7 @@ def _distances(ink, pixels, stride):  # type: ignore[no-untyped-def]
     return distance
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pen_radius(distance, pixels, stride, side):  # type: ignore[no-untyped-def]
     """Half the line width in working px: the median of the distance along its ridges."""
     counts = np.zeros(distance.max() + 1, np.int64)
@@ -115,7 +115,7 @@ def _pen_radius(distance, pixels, stride, side):  # type: ignore[no-untyped-def]
     return 0.5 * max(1.0, width)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hollow(ink, distance, pixels, stride, radius):  # type: ignore[no-untyped-def]
     """Leave nothing but lines of filled areas, around their middle; returns whether there were any.
 
@@ -170,7 +170,7 @@ def _guo_hall() -> ByteArray:
 _GOES = _guo_hall()
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _neighbours(image, p, stride):  # type: ignore[no-untyped-def]
     """The eight neighbours of a pixel as bits, clockwise from the one above."""
     return (
@@ -185,7 +185,7 @@ def _neighbours(image, p, stride):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _thin(ink, distance, pixels, stride):  # type: ignore[no-untyped-def]
     """Thin `ink` in place to lines one pixel wide; returns the pixels that stay, in raster order.
 
@@ -232,7 +232,7 @@ def _thin(ink, distance, pixels, stride):  # type: ignore[no-untyped-def]
     return active[:n_kept].copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _by_distance(distance, pixels):  # type: ignore[no-untyped-def]
     """The pixels sorted by distance (a counting sort, so raster order among equals)."""
     starts = np.zeros(distance.max() + 2, np.int64)
@@ -246,7 +246,7 @@ def _by_distance(distance, pixels):  # type: ignore[no-untyped-def]
     return order
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _is_corner(code):  # type: ignore[no-untyped-def]
     """The inner corner of a stair, which Guo-Hall leaves: its two neighbours touch without it."""
     for turn in (0, 2, 4, 6):

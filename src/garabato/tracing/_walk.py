@@ -7,7 +7,8 @@ Branches that run straight through a node become one stroke. A branch c has two 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from garabato.host.kernels import kernel
 
 #: Branches go on through a node where they turn by less than 60 degrees (cosine between them).
 _STRAIGHT = -0.5
@@ -24,7 +25,7 @@ _PASSING = 1.0
 _BRANCH, _RING, _SINGLE = 0, 1, 2  # the kinds of chains, as `_graph` has them
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def polylines(points, chain_starts, kinds, ends, nodes, through, first_chains, first_nodes, radii):  # type: ignore[no-untyped-def]  # fmt: skip
     """Graphs (as `_graph.graphs` gives them) -> points (P, 2), stroke_starts, drawing_starts.
 
@@ -75,7 +76,7 @@ def polylines(points, chain_starts, kinds, ends, nodes, through, first_chains, f
     return out[:n].copy(), stroke_starts[: n_strokes + 1].copy(), drawing_starts
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _edges_of_nodes(ends, n_nodes):  # type: ignore[no-untyped-def]
     """(half-edges by node, where those of each node start)."""
     starts = np.zeros(n_nodes + 1, np.int64)
@@ -94,7 +95,7 @@ def _edges_of_nodes(ends, n_nodes):  # type: ignore[no-untyped-def]
     return edges, starts
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pair(points, chain_starts, node, around, ahead, partner):  # type: ignore[no-untyped-def]
     """Make half-edges around a node partners that go on from each other, straightest first."""
     ways = np.empty((len(around), 2), np.float32)
@@ -118,7 +119,7 @@ def _pair(points, chain_starts, node, around, ahead, partner):  # type: ignore[n
         partner[around[best_j]] = around[best_i]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _move_onto_line(points, chain_starts, node, around, left_out, partner):  # type: ignore[no-untyped-def]
     """Move a node to where the first line that passes it will run, so that others end there."""
     for edge in around:
@@ -131,7 +132,7 @@ def _move_onto_line(points, chain_starts, node, around, left_out, partner):  # t
             return
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _passing_point(chain_starts, edge, left_out):  # type: ignore[no-untyped-def]
     """The first point of a half-edge that is not left out where its stroke passes its node."""
     first, last = chain_starts[edge // 2], chain_starts[edge // 2 + 1] - 1
@@ -139,7 +140,7 @@ def _passing_point(chain_starts, edge, left_out):  # type: ignore[no-untyped-def
     return first + spare if edge % 2 == 0 else last - spare
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _walk(edge, points, chain_starts, kinds, ends, nodes, through, edge_starts, partner, left_out, walked, out, n):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
     """Write the stroke that begins at a half-edge to `out` from row n on; returns the row after."""
     first = n
@@ -174,7 +175,7 @@ def _walk(edge, points, chain_starts, kinds, ends, nodes, through, edge_starts, 
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _smooth(stroke, reach, scratch):  # type: ignore[no-untyped-def]
     """Mean of 2 * reach + 1 points, fewer near the ends, which stay; closed lines go round."""
     n = len(stroke)

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from garabato.drawing import MAX_POINTS, FloatArray, IntArray
+from garabato.host.kernels import kernel
 
 #: Why the scanner stopped.
 COMPLETE, NEEDS_MORE, TOO_MANY_POINTS, BAD_COUNTRY, BAD_RECOGNIZED = range(5)
@@ -82,17 +82,17 @@ def _texts(lines: npt.NDArray[np.uint8]) -> list[str]:
     return lines.tobytes().decode("ascii").split("\n")[:-1]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _two_bytes(data, at):  # type: ignore[no-untyped-def]
     return np.int64(data[at]) | (np.int64(data[at + 1]) << 8)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_country_byte(byte):  # type: ignore[no-untyped-def]
     return byte == 0 or 32 <= byte <= 126
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _scan_records(data):  # type: ignore[no-untyped-def]
     n_bytes = len(data)
     firsts = np.empty(n_bytes // HEADER_BYTES + 2, np.int64)
@@ -142,7 +142,7 @@ def _scan_records(data):  # type: ignore[no-untyped-def]
     return firsts[: n_records + 1].copy(), n_strokes, n_points, why, fault
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_headers(data, firsts, key_ids, countries, recognized, seconds):  # type: ignore[no-untyped-def]
     for record in range(len(firsts) - 1):
         at = firsts[record]
@@ -155,7 +155,7 @@ def _fill_headers(data, firsts, key_ids, countries, recognized, seconds):  # typ
         seconds[record] = _two_bytes(data, at + 11) | (_two_bytes(data, at + 13) << 16)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _fill_strokes(data, firsts, points, stroke_starts, drawing_starts):  # type: ignore[no-untyped-def]
     # unsigned, so that numba need not look whether an index counts from the end
     n_points = _U0
@@ -178,7 +178,7 @@ def _fill_strokes(data, firsts, points, stroke_starts, drawing_starts):  # type:
         drawing_starts[record + 1] = np.int64(n_strokes)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _write_numbers(numbers):  # type: ignore[no-untyped-def]
     """Their digits, a line each."""
     lines = np.empty(21 * len(numbers), np.uint8)
@@ -200,14 +200,14 @@ def _write_numbers(numbers):  # type: ignore[no-untyped-def]
     return lines[:n]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _write_digits(line, at, n_digits, value):  # type: ignore[no-untyped-def]
     for i in range(n_digits):
         line[at + n_digits - 1 - i] = 48 + value % 10
         value //= 10
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _write_timestamps(seconds):  # type: ignore[no-untyped-def]
     """A line each; the calendar is Howard Hinnant's `civil_from_days`."""
     lines = np.empty((len(seconds), len(_TIMESTAMP)), np.uint8)

@@ -8,9 +8,9 @@ right or wrong, is left to `simplified.parse_line`, which has the last word on w
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from garabato.drawing import MAX_POINTS
+from garabato.host.kernels import kernel
 
 #: Columns of the text spans.
 WORD, COUNTRY, TIMESTAMP, KEY_ID = range(4)
@@ -33,7 +33,7 @@ _TRUE = np.frombuffer(b"true", np.uint8)
 _FALSE = np.frombuffer(b"false", np.uint8)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def copy_spans(data, spans):  # type: ignore[no-untyped-def]
     """The bytes of all spans, a line each."""
     n_bytes = len(spans)
@@ -51,7 +51,7 @@ def copy_spans(data, spans):  # type: ignore[no-untyped-def]
     return lines
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def scan_block(  # type: ignore[no-untyped-def]
     data, line_ends, points, stroke_starts, drawing_starts, spans, recognized, other_lines,
     max_line_bytes,
@@ -90,14 +90,14 @@ def scan_block(  # type: ignore[no-untyped-def]
 # so that numba need not look whether an index counts from the end; 0 stands for "not understood".
 
 
-@njit(cache=True, nogil=True, inline="always")
+@kernel(inline="always")
 def _skip_blank(data, at):  # type: ignore[no-untyped-def]
     while data[at] == _SPACE or data[at] == _TAB or data[at] == _RETURN:
         at += _U1
     return at
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _starts_with(data, at, text):  # type: ignore[no-untyped-def]
     for i in range(len(text)):  # noqa: SIM110 - numba has no generators
         if data[at + np.uintp(i)] != text[i]:
@@ -105,7 +105,7 @@ def _starts_with(data, at, text):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _string_end(data, at):  # type: ignore[no-untyped-def]
     """Where the quote stands that closes a plain ASCII string begun before `at`, or 0."""
     while True:
@@ -117,7 +117,7 @@ def _string_end(data, at):  # type: ignore[no-untyped-def]
         at += _U1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _which_key(data, at, end):  # type: ignore[no-untyped-def]
     """The number of the known key data[at:end] is, or -1."""
     n = end - at
@@ -136,7 +136,7 @@ def _which_key(data, at, end):  # type: ignore[no-untyped-def]
     return -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _scan_line(  # type: ignore[no-untyped-def]
     data, at, end, points, stroke_starts, n_strokes, spans, recognized
 ):
@@ -191,7 +191,7 @@ def _scan_line(  # type: ignore[no-untyped-def]
     return n_strokes if _skip_blank(data, at + _U1) == end else -1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _scan_drawing(data, at, points, stroke_starts, n_strokes):  # type: ignore[no-untyped-def]
     """The strokes from `at`; returns the place behind them (or 0) and the number of strokes."""
     first_point = stroke_starts[n_strokes]
@@ -227,7 +227,7 @@ def _scan_drawing(data, at, points, stroke_starts, n_strokes):  # type: ignore[n
         at = _skip_blank(data, at + _U1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _scan_row(data, at, values):  # type: ignore[no-untyped-def]
     """A flat list of whole numbers into `values`; the place behind it (or 0), and how many."""
     if data[at] != _OPEN:

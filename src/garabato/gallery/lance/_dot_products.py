@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
 
+from garabato.host.kernels import kernel
 
-@nb.njit(nogil=True, cache=True, fastmath=True)
+
+@kernel(fastmath=True)
 def score_blocks(  # type: ignore[no-untyped-def]
     blocks,
     starts,

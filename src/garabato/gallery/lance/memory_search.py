@@ -10,7 +10,6 @@ the query's), and so is how far rounding can be off. What is still in question i
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ import numpy.typing as npt
 
 from garabato.drawing import FloatArray, IntArray
 from garabato.gallery.lance.clusters import BLOCK, Blocks, Cells, angles
+from garabato.host.machine import memory_bytes, n_cores
 
 #: Rows a core looks at in some twenty milliseconds where no block can be left out, bytes a row
 #: takes with what is held beside it (see `memory_table`), and the share of the machine's
@@ -70,11 +70,7 @@ class Axes:
 
 def scannable_rows() -> int:
     """How many rows this machine can hold and look at in a time that nobody waits for."""
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (ValueError, OSError):  # not told here
-        memory = 8 * 2**30
-    return min(ROWS_PER_CORE * _n_threads(), int(MEMORY_SHARE * memory / BYTES_PER_ROW))
+    return min(ROWS_PER_CORE * _n_threads(), int(MEMORY_SHARE * memory_bytes() / BYTES_PER_ROW))
 
 
 class ResidentVectors:
@@ -313,7 +309,7 @@ def _in_threads(work: Callable[[int, int], None], n: int, least: int) -> None:
 
 
 def _n_threads() -> int:
-    return min(32, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 4)
+    return min(32, n_cores())
 
 
 @cache

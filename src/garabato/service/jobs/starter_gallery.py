@@ -13,12 +13,12 @@ from garabato.encoder import Encoder
 from garabato.formats import ReadReport
 from garabato.gallery import Gallery, open_gallery
 from garabato.host.atomic import write_bytes
+from garabato.host.cache import cache_folder
 from garabato.ingest.bulk_load import fill
 from garabato.service.state.progress import Progress
 from garabato.sources import open_source
 from garabato.sources.base import Source
 from garabato.sources.google_bucket.bucket import download
-from garabato.sources.starter import cache_folder
 
 #: Drawings of each category.
 N_PER_CATEGORY = 30
