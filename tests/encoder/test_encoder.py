@@ -162,7 +162,8 @@ def test_no_file_and_an_unfinished_run_say_what_to_do(tmp_path):
 
 
 def test_an_answer_below_the_threshold_is_unsure(encoder, tmp_path):
-    assert not encoder.is_unsure([Prediction("cat", 0.01)])  # holds no threshold
+    assert encoder.is_unsure([Prediction("cat", 0.49)])  # the default threshold
+    assert not encoder.is_unsure([Prediction("cat", 0.5)])
     sure = Encoder(
         encoder.engine.model,
         spec=encoder.spec,
@@ -187,8 +188,8 @@ def test_an_encoder_written_before_there_were_thresholds_is_read(encoder, tmp_pa
     del header["unsure_below"], header["unsure_precision"]
     save_file(state, tmp_path / "old.safetensors", {"garabato.encoder": json.dumps(header)})
     old = load_encoder(tmp_path / "old.safetensors")
-    assert old.unsure_below is None
-    assert not old.is_unsure(old.classify(DRAWINGS[0]))
+    assert (old.unsure_below, old.unsure_precision) == (0.5, None)
+    assert old.is_unsure([Prediction("cat", 0.49)])
 
 
 def test_an_encoder_is_shown_in_one_short_line(encoder):

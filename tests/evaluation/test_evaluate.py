@@ -320,12 +320,18 @@ def test_an_encoder_that_can_be_unsure_is_measured_on_what_it_answers(
     }
 
 
-def test_an_encoder_without_a_threshold_has_no_figures_for_it(
+def test_the_default_threshold_is_measured_too_and_was_chosen_for_no_precision(
     sketch_dataset: Dataset, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encoder = PrototypeEncoder(sketch_dataset.split("train"))
-    monkeypatch.setattr(encoder, "unsure_below", None)
-    assert evaluate(encoder, sketch_dataset).to_dict()["unsure"] is None
+    monkeypatch.setattr(encoder, "unsure_below", 0.5)
+    monkeypatch.setattr(encoder, "unsure_precision", None)
+    found = evaluate(encoder, sketch_dataset)
+    answered = found.test.confidence >= 0.5
+    assert 0 < answered.sum() < len(answered)
+    unsure = found.to_dict()["unsure"]
+    assert (unsure["below"], unsure["chosen_for"]) == (0.5, None)
+    assert unsure["coverage"] == answered.mean()
 
 
 def test_retrieval_by_the_codes_that_the_encoder_has_is_measured(

@@ -176,7 +176,7 @@ def test_a_handful_of_drawings_kept_out_calibrates_nothing(dataset, tmp_path):
     result = train(dataset, tmp_path / "run", config=garabato_config(epochs=1, validation=0.02))
     assert result.validation_top1 is not None
     assert result.encoder.temperature == 1.0
-    assert result.encoder.unsure_below is None
+    assert (result.encoder.unsure_below, result.encoder.unsure_precision) == (0.5, None)
 
 
 def test_the_threshold_reaches_its_precision_on_the_part_it_was_chosen_by(dataset, tmp_path):

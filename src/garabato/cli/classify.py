@@ -29,8 +29,8 @@ def command(
 ) -> None:
     """Say what the drawings in QUERY show: files with one or more drawings, or - for stdin.
 
-    "unsure" marks a drawing whose best answer is too improbable to be relied on: less so than the
-    threshold that the encoder's training chose.
+    Drawings whose best prediction is less probable than the encoder's threshold are marked
+    "unsure". Training chooses the threshold; without one it is 0.5.
 
     With --gallery the 20 most similar drawings there give a second opinion: each votes for its
     category, the nearer the more.

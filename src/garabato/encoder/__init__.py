@@ -1,6 +1,7 @@
 """Encoders: drawings -> categories and embeddings, by PyTorch or ONNX Runtime."""
 
 from garabato.encoder.encoder import (
+    DEFAULT_UNSURE_BELOW,
     FILE_NAME,
     FORMAT,
     ONNX_SUFFIX,
@@ -12,6 +13,7 @@ from garabato.encoder.encoder import (
 )
 
 __all__ = [
+    "DEFAULT_UNSURE_BELOW",
     "FILE_NAME",
     "FORMAT",
     "ONNX_SUFFIX",

@@ -37,6 +37,8 @@ FORMAT_VERSION = 1
 FILE_NAME = "encoder.safetensors"
 #: What files in ONNX form are called.
 ONNX_SUFFIX = ".onnx"
+#: `Encoder.unsure_below` of an encoder whose training chose no threshold.
+DEFAULT_UNSURE_BELOW = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +61,13 @@ class Encoder:
     """Turns drawings into categories and embeddings. Made by `load_encoder` or by training.
 
     `categories` are the names of the network's outputs, in order; `spec` says how drawings become
-    its images; `temperature` divides the logits before they become probabilities. Answers less
-    probable than `unsure_below` count as unsure; those above it were right as often as
-    `unsure_precision` says (0..1) on drawings kept out of training. Both are None where training
-    kept none out. `coders` make binary codes, by their number of bits. A network of PyTorch has
-    its weight matrices rounded to half precision, as the file holds them; `device` and `precision`
-    are for it (see `load_encoder`).
+    its images; `temperature` divides the logits before they become probabilities. Predictions less
+    probable than `unsure_below` are unsure (see `is_unsure`). Where training chose that threshold
+    on drawings kept out, the predictions above it were right as often as `unsure_precision` says
+    (0..1); otherwise the threshold is `DEFAULT_UNSURE_BELOW` and `unsure_precision` is None.
+    `coders` make binary codes, by their number of bits. A network of PyTorch has its weight
+    matrices rounded to half precision, as the file holds them; `device` and `precision` are for
+    it (see `load_encoder`).
     """
 
     def __init__(
@@ -84,7 +87,7 @@ class Encoder:
         self.spec = spec
         self.categories = list(categories)
         self.temperature = temperature
-        self.unsure_below = unsure_below
+        self.unsure_below = DEFAULT_UNSURE_BELOW if unsure_below is None else unsure_below
         self.unsure_precision = unsure_precision
         self.coders = dict(coders or {})
         self.notes = notes or {}
@@ -195,13 +198,13 @@ class Encoder:
         return answers[0] if isinstance(drawings, Drawing) else answers
 
     def is_unsure(self, predictions: Sequence[Prediction]) -> bool:
-        """Whether the best of one drawing's predictions is too improbable to be relied on.
+        """Whether the best of one drawing's predictions is less probable than `unsure_below`.
 
-        Never, where the encoder holds no threshold (`unsure_below` is None).
+        The command line, the HTTP API and the page mark the same predictions as unsure.
         """
         if not predictions:
             raise InputError("there are no predictions to be sure of; ask classify with k >= 1")
-        return self.unsure_below is not None and predictions[0].probability < self.unsure_below
+        return predictions[0].probability < self.unsure_below
 
     def description(self) -> dict[str, Any]:
         """All that files hold beside the weights and the network's options, for JSON."""

@@ -167,9 +167,9 @@ def _map_of_unseen(test: Answers) -> float | None:
 
 
 def _sureness(encoder: Encoder, test: Answers) -> Sureness | None:
-    """None where the encoder holds no threshold, or knows no category of the test drawings."""
+    """None where the encoder knows no category of the test drawings."""
     known = test.classified
-    if encoder.unsure_below is None or encoder.unsure_precision is None or not known.any():
+    if not known.any():
         return None
     return sureness(
         test.confidence[known],

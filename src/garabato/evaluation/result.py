@@ -30,9 +30,9 @@ class Evaluation:
     `against_test` ranks the test drawings against each other, `against_gallery` in the gallery;
     None where there is nothing to rank. `train_top1`, `train_top5` are shares of the training
     drawings; `partial_top1` maps shares of the ink, in percent, to top-1. `sureness` is None where
-    the encoder never says that it is unsure. `code_maps` maps the bits of a binary code to the mAP,
-    test against test, that it reaches. `map_unseen` is the mAP of the drawings whose categories the
-    encoder doesn't know, among each other.
+    the encoder knows no category of the test drawings. `code_maps` maps the bits of a binary code
+    to the mAP, test against test, that it reaches. `map_unseen` is the mAP of the drawings whose
+    categories the encoder doesn't know, among each other.
     """
 
     model: dict[str, Any]

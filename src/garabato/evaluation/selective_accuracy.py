@@ -10,15 +10,16 @@ import numpy.typing as npt
 
 @dataclass(frozen=True, slots=True)
 class Sureness:
-    """The answers of an encoder that says "unsure" below a probability.
+    """The predictions of an encoder that are not marked unsure.
 
-    `below` is that probability and `chosen_for` the precision (0..1) that it was chosen for, on
-    drawings kept out of training. Measured on other drawings: `coverage`, the share of them that
-    got an answer, and `precision`, the share of right ones among those answers (None without any).
+    `below` is the probability below which they are unsure, and `chosen_for` the precision (0..1)
+    that training chose it for (None: the default threshold). Measured on test drawings:
+    `coverage`, the share that is not unsure, and `precision`, the share of these that is right
+    (None where all are unsure).
     """
 
     below: float
-    chosen_for: float
+    chosen_for: float | None
     coverage: float
     precision: float | None
 
@@ -28,7 +29,7 @@ def sureness(
     right: npt.NDArray[np.bool_],
     *,
     below: float,
-    chosen_for: float,
+    chosen_for: float | None,
 ) -> Sureness:
     """From the probability of each answer, (N,) in 0..1, N >= 1, and whether it was right, (N,)."""
     sure = confidence.astype(np.float64) >= below  # as `Encoder.is_unsure` compares

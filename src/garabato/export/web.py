@@ -33,8 +33,6 @@ from garabato.sources.starter import STARTER
 PER_CATEGORY = 12
 #: By this a folder is known as one that was written here.
 _MARK = "static/search/encoder.json"
-#: Below this probability an encoder that holds no threshold of its own is not sure (the service's).
-_SURE_FROM = 0.5
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:
@@ -102,7 +100,7 @@ def export_web(
             "categories": encoder.categories,
             "embedding_dim": encoder.embedding_dim,
             "temperature": encoder.temperature,
-            "unsure_below": _SURE_FROM if encoder.unsure_below is None else encoder.unsure_below,
+            "unsure_below": encoder.unsure_below,
         }
         (search / "encoder.json").write_bytes(orjson.dumps(about))
         shelf.write(search)
