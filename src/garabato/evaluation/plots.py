@@ -183,7 +183,8 @@ def plot_sureness(
         axes.plot(100 * coverage, 100 * precision, color=theme.first, lw=2)
         if chosen is not None and chosen.precision is not None:
             at = (100 * chosen.coverage, 100 * chosen.precision)
-            axes.axhline(100 * chosen.chosen_for, color=theme.faint, lw=1, ls=(0, (4, 3)))
+            if chosen.chosen_for is not None:
+                axes.axhline(100 * chosen.chosen_for, color=theme.faint, lw=1, ls=(0, (4, 3)))
             axes.plot(*at, color=theme.second, marker="o", ms=8)
             axes.annotate(
                 f"{at[1]:.1f} % right of\n{at[0]:.1f} % answered",
