@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +61,9 @@ def test_pytorch_runs_it_where_the_cache_cannot_be_written_or_packages_are_missi
     tmp_path, monkeypatch
 ):
     (tmp_path / "garabato").write_text("no folder")
+    (tmp_path / f"garabato-{os.getuid()}").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert isinstance(load_fast_encoder().engine, TorchEngine)
     monkeypatch.setattr(fast_encoder, "_has", lambda package: package != "onnxruntime")
     assert isinstance(load_fast_encoder().engine, TorchEngine)

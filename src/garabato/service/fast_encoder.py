@@ -26,7 +26,11 @@ def load_fast_encoder(path: str | PathLike[str] | None = None) -> Encoder:
     file = encoder_file(path)
     if file.suffix != ".safetensors" or not _has("onnxruntime"):
         return load_encoder(file, precision="float32")
-    cached = _cached_form(file)
+    try:
+        cached = _cached_form(file)
+    except StorageError as error:
+        _log.warning("PyTorch runs the encoder: its ONNX form could not be kept: %s", error)
+        return load_encoder(file, precision="float32")
     if cached.is_file():
         try:
             return load_encoder(cached)
