@@ -133,11 +133,11 @@ def check(path: Path, kind: str) -> bool:
         if error.path != str(path):
             raise ValueError(f"the error doesn't name the file: {error}") from error
         is_of_all = kind not in LINES_AND_RECORDS or error.problem.startswith(WHOLE)
-        if error.place is None and not is_of_all:
+        if error.position is None and not is_of_all:
             raise ValueError(f"the error doesn't name the place: {error}") from error
         return False
     for name, problem in report.problems.items():
-        for place in problem.places:
+        for place in problem.positions:
             is_of_all = place == str(path) and name.startswith(WHOLE)
             if not is_of_all and not place.startswith(f"{path}, "):
                 raise ValueError(f"the report doesn't name the place: {place}")

@@ -39,10 +39,10 @@ def test_all_errors_can_be_caught_as_one():
     assert issubclass(StorageError, OSError)
 
 
-def test_a_format_error_names_file_place_and_problem():
-    error = FormatError("broken JSON", path="cat.ndjson", place="line 12")
+def test_a_format_error_names_file_position_and_problem():
+    error = FormatError("broken JSON", path="cat.ndjson", position="line 12")
     assert str(error) == "cat.ndjson, line 12: broken JSON"
-    assert (error.path, error.place, error.problem) == ("cat.ndjson", "line 12", "broken JSON")
+    assert (error.path, error.position, error.problem) == ("cat.ndjson", "line 12", "broken JSON")
     assert str(FormatError("broken JSON")) == "broken JSON"
 
 

@@ -3,7 +3,7 @@
 GarabatoError
 ├── InputError              what was given is not what was expected (also a ValueError)
 │   ├── DrawingError        strokes or bitmaps that are not a drawing
-│   ├── FormatError         a file that cannot be read; carries path and place
+│   ├── FormatError         a file that cannot be read; carries path and position
 │   └── CategoryError       a category name nobody knows; suggests the nearest
 ├── SourceError             a place drawings come from: empty, unreachable, too few
 ├── DatasetError            a prepared dataset that is missing, half-written or of another version
@@ -38,19 +38,19 @@ class DrawingError(InputError):
 
 
 class FormatError(InputError):
-    """A file, or one place in it, that cannot be read.
+    """A file, or one position in it, that cannot be read.
 
-    `path` is the file, `place` the line or byte ("line 12", "byte 4096") or None, `problem` a
-    short text that is the same for all places with the same fault (reports count by it).
+    `path` is the file, `position` the line or byte ("line 12", "byte 4096") or None, `problem` a
+    short text that is the same for all positions with the same fault (reports count by it).
     """
 
     def __init__(
-        self, problem: str, *, path: str | PathLike[str] | None = None, place: str | None = None
+        self, problem: str, *, path: str | PathLike[str] | None = None, position: str | None = None
     ) -> None:
         self.problem = problem
         self.path = None if path is None else fspath(path)
-        self.place = place
-        where = ", ".join(part for part in (self.path, place) if part)
+        self.position = position
+        where = ", ".join(part for part in (self.path, position) if part)
         super().__init__(f"{where}: {problem}" if where else problem)
 
 

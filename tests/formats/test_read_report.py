@@ -12,8 +12,8 @@ def test_a_clean_report_says_nothing():
 def test_the_first_ten_of_each_kind_are_named_then_only_counted():
     report = ReadReport()
     for line in range(1, 1236):
-        report.add(FormatError("broken JSON", path="cat.ndjson", place=f"line {line}"))
-    report.add(FormatError("too long", path="dog.ndjson", place="line 3"))
+        report.add(FormatError("broken JSON", path="cat.ndjson", position=f"line {line}"))
+    report.add(FormatError("too long", path="dog.ndjson", position="line 3"))
     assert report.n_unreadable == 1236
     assert report.lines() == [
         "1,235 unreadable: broken JSON",

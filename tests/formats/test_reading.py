@@ -102,7 +102,7 @@ def test_one_bad_line_is_named_and_the_good_ones_are_read(tmp_path, line, proble
     assert len(list(read_drawings(path, report=report))) == 2
     assert (report.n_read, report.n_unreadable) == (2, 1)
     ((kind, counted),) = report.problems.items()
-    assert counted.places[0].startswith(f"{path}, {place}")
+    assert counted.positions[0].startswith(f"{path}, {place}")
 
     drawings = read_drawings(path, strict=True)
     assert next(drawings).category == "cat"
@@ -139,7 +139,7 @@ def test_without_a_report_the_unreadable_lines_are_logged(tmp_path, caplog):
 
 def test_a_file_without_one_readable_line_is_an_error_that_names_the_first(tmp_path):
     error = _problem(_file(tmp_path, "garbage", "more of it"))
-    assert error.place == "line 1, column 1"
+    assert error.position == "line 1, column 1"
     assert "none of the file's drawings can be read; 2 tried" in str(error)
 
 
@@ -257,7 +257,7 @@ def test_a_line_without_end_is_refused_unread_and_the_next_ones_are_read(tmp_pat
     path = _file(tmp_path, GOOD, '{"word":"' + "x" * 5000 + '"}', GOOD, "", "nope")
     report = ReadReport()
     assert len(list(read_drawings(path, report=report))) == 2
-    places = [problem.places for problem in report.problems.values()]
+    places = [problem.positions for problem in report.problems.values()]
     assert [p[0].split(", ")[1] for p in places] == ["line 2", "line 5"]
 
 

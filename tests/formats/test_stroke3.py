@@ -165,7 +165,7 @@ def test_unfit_drawings_are_counted_and_the_others_read(tmp_path):
     report = ReadReport()
     drawings = list(read_drawings(path, report=report))
     assert [d.is_empty for d in drawings] == [False, True]
-    assert [p.places[0].split(", ", 1)[1] for p in report.problems.values()] == [
+    assert [p.positions[0].split(", ", 1)[1] for p in report.problems.values()] == [
         "train, drawing 1",
         "train, drawing 2",
         "train, drawing 3",

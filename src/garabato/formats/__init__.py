@@ -36,7 +36,7 @@ def read_batches(
 
     Recognises the format by content, plain or gzip; "-" is stdin. What cannot be read is passed
     over and counted in `report` (without one, it is logged as a warning); with `strict` the first
-    such place raises. Raises FormatError, too, for a file that cannot be opened, is empty, is of
+    such position raises. Raises FormatError, too, for a file that cannot be opened, is empty, is of
     no known format or has no readable drawing at all.
     """
     told = ReadReport() if report is None else report
@@ -74,7 +74,7 @@ def _nothing_read(source: Input, first: FormatError | None, n_rejected: int) -> 
     return FormatError(
         f"{first.problem} (none of the file's drawings can be read; {n_rejected:,} tried)",
         path=first.path,
-        place=first.place,
+        position=first.position,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a reader could not read: counted, with the first places of each kind."""
+"""What a reader could not read: counted, with the first positions of each kind."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 
 from garabato.errors import FormatError
 
-#: Places kept of each kind; more are only counted.
-MAX_PLACES = 10
+#: Positions kept of each kind; more are only counted.
+MAX_POSITIONS = 10
 #: Kinds kept; a file of a million different faults must not fill the memory.
 MAX_KINDS = 100
 OTHER = "other problems"
@@ -16,18 +16,18 @@ OTHER = "other problems"
 
 @dataclass(slots=True)
 class Problem:
-    """One kind of fault: how often it was met, and the first ten places."""
+    """One kind of fault: how often it was met, and the first ten positions."""
 
     n: int = 0
-    places: list[str] = field(default_factory=list)
+    positions: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class ReadReport:
-    """How many drawings were read, how many places were unreadable, and why.
+    """How many drawings were read, how many positions were unreadable, and why.
 
     Hand one to any reader; it adds up over many files. `problems` maps a kind of fault (the
-    `problem` of the FormatErrors) to its count and its first ten places ("cat.ndjson, line 12").
+    `problem` of the FormatErrors) to its count and its first ten positions ("cat.ndjson, line 12").
     """
 
     n_read: int = 0
@@ -35,25 +35,25 @@ class ReadReport:
     problems: dict[str, Problem] = field(default_factory=dict)
 
     def add(self, error: FormatError) -> None:
-        """Count one unreadable place."""
+        """Count one unreadable position."""
         self.n_unreadable += 1
         kind = error.problem
         if kind not in self.problems and len(self.problems) >= MAX_KINDS:
             kind = OTHER
         problem = self.problems.setdefault(kind, Problem())
         problem.n += 1
-        if len(problem.places) < MAX_PLACES:
-            where = ", ".join(part for part in (error.path, error.place) if part)
-            problem.places.append(where or "unknown place")
+        if len(problem.positions) < MAX_POSITIONS:
+            where = ", ".join(part for part in (error.path, error.position) if part)
+            problem.positions.append(where or "unknown position")
 
     def lines(self) -> list[str]:
         """The report for people: nothing where all was read."""
         lines = []
         for kind, problem in self.problems.items():
             lines.append(f"{problem.n:,} unreadable: {kind}")
-            lines += [f"  {place}" for place in problem.places]
-            if problem.n > len(problem.places):
-                lines.append(f"  ... and {problem.n - len(problem.places):,} more")
+            lines += [f"  {position}" for position in problem.positions]
+            if problem.n > len(problem.positions):
+                lines.append(f"  ... and {problem.n - len(problem.positions):,} more")
         return lines
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class ReadReport:
             "n_read": self.n_read,
             "n_unreadable": self.n_unreadable,
             "problems": {
-                kind: {"n": problem.n, "places": list(problem.places)}
+                kind: {"n": problem.n, "places": list(problem.positions)}
                 for kind, problem in self.problems.items()
             },
         }

@@ -60,9 +60,9 @@ class Input:
     head: bytes
     path: Path | None
 
-    def error(self, problem: str, place: str | None = None) -> FormatError:
-        """A FormatError at `place` of this input."""
-        return FormatError(problem, path=self.name, place=place)
+    def error(self, problem: str, position: str | None = None) -> FormatError:
+        """A FormatError at `position` of this input."""
+        return FormatError(problem, path=self.name, position=position)
 
     def read(self, size: int) -> bytes:
         """Exactly `size` bytes, fewer only at the end; a broken stream raises FormatError."""

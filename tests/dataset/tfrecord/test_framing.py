@@ -40,7 +40,7 @@ def test_every_flipped_byte_is_noticed_and_the_record_named(tmp_path):
         (tmp_path / "a").write_bytes(damaged)
         with pytest.raises(FormatError) as caught:
             list(read_records(tmp_path / "a"))
-        assert caught.value.place == f"byte {0 if position < second else second}"
+        assert caught.value.position == f"byte {0 if position < second else second}"
 
 
 def test_every_truncation_but_between_records_is_noticed(tmp_path):

@@ -43,7 +43,7 @@ def _read_file(file: Path) -> Iterator[tuple[int, Drawing]]:
             number += 1
             yield from_features(decode_example(content))
     except FormatError as error:
-        where = "" if error.place else f"{file}, record {number}: "
+        where = "" if error.position else f"{file}, record {number}: "
         raise DatasetError(f"{where}{error}; export the data set again") from error
     except OSError as error:
         raise DatasetError(f"{file} cannot be read; export the data set again") from error

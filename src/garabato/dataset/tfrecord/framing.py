@@ -36,34 +36,34 @@ def read_records(path: str | PathLike[str]) -> Iterator[bytes]:
     Raises FormatError naming the byte where a record is truncated or damaged.
     """
     with open(path, "rb") as file:
-        position = 0
+        start = 0
         while head := file.read(_HEAD.size):
-            place = f"byte {position}"
+            position = f"byte {start}"
             if len(head) < _HEAD.size:
-                raise FormatError("the file ends within a record", path=path, place=place)
+                raise FormatError("the file ends within a record", path=path, position=position)
             length, crc = _HEAD.unpack(head)
             if _masked_crc(head[:8]) != crc:
                 raise FormatError(
                     "no TFRecord begins here (the checksum of its length is wrong)",
                     path=path,
-                    place=place,
+                    position=position,
                 )
             if length > MAX_RECORD_BYTES:
                 raise FormatError(
                     f"the record is longer than {MAX_RECORD_BYTES // 2**20} MiB",
                     path=path,
-                    place=place,
+                    position=position,
                 )
             content = file.read(length)
             tail = file.read(_TAIL.size)
             if len(content) < length or len(tail) < _TAIL.size:
-                raise FormatError("the file ends within a record", path=path, place=place)
+                raise FormatError("the file ends within a record", path=path, position=position)
             if _TAIL.unpack(tail)[0] != _masked_crc(content):
                 raise FormatError(
-                    "the record is damaged (its checksum is wrong)", path=path, place=place
+                    "the record is damaged (its checksum is wrong)", path=path, position=position
                 )
             yield content
-            position += _HEAD.size + length + _TAIL.size
+            start += _HEAD.size + length + _TAIL.size
 
 
 def _masked_crc(content: bytes) -> int:

@@ -22,17 +22,17 @@ def parse_line(line: bytes, *, path: str, line_number: int) -> Drawing:
 
     Raises FormatError naming `path`, the line and, where it is one, the stroke.
     """
-    place = f"line {line_number}"
+    position = f"line {line_number}"
     try:
         known = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         problem, column = _json_problem(line, error)
-        raise FormatError(problem, path=path, place=f"{place}, column {column}") from None
+        raise FormatError(problem, path=path, position=f"{position}, column {column}") from None
     try:
         return _parse_object(known)
     except _LineError as error:
-        where = place if error.stroke is None else f"{place}, stroke {error.stroke}"
-        raise FormatError(error.problem, path=path, place=where) from None
+        where = position if error.stroke is None else f"{position}, stroke {error.stroke}"
+        raise FormatError(error.problem, path=path, position=where) from None
 
 
 def format_line(drawing: Drawing) -> bytes:

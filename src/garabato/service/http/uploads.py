@@ -32,8 +32,8 @@ def first_drawing(content: bytes, settings: Settings) -> Drawing:
             drawing = next(iter(read_drawings(file.name, report=ReadReport())))
         except FormatError as error:
             status = 415 if "no format garabato reads" in error.problem else 422
-            place = f" ({error.place})" if error.place else ""
-            raise ProblemError.of_field("file", error.problem + place, status) from None
+            position = f" ({error.position})" if error.position else ""
+            raise ProblemError.of_field("file", error.problem + position, status) from None
     strokes = as_strokes(drawing)
     if strokes.is_empty:
         raise ProblemError.of_field("file", "the first drawing in it has no ink")
