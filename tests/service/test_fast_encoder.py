@@ -15,8 +15,8 @@ from sketches import sketch
 from garabato.encoder import load_encoder
 from garabato.encoder.onnx_runtime import OnnxEngine
 from garabato.encoder.torch_runtime import TorchEngine
-from garabato.service import fast_encoder
-from garabato.service.fast_encoder import load_fast_encoder
+from garabato.service.jobs import startup
+from garabato.service.jobs.startup import load_fast_encoder
 
 pytest.importorskip("onnxruntime", reason="no ONNX Runtime here: pip install 'garabato[onnx]'")
 
@@ -41,7 +41,7 @@ def test_the_answers_are_those_of_pytorch(cache):
 def test_from_the_second_time_on_pytorch_is_not_imported(cache):
     load_fast_encoder()
     code = (
-        "import sys; from garabato.service.fast_encoder import load_fast_encoder; "
+        "import sys; from garabato.service.jobs.startup import load_fast_encoder; "
         "load_fast_encoder(); print('torch' in sys.modules)"
     )
     answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
@@ -65,5 +65,5 @@ def test_pytorch_runs_it_where_the_cache_cannot_be_written_or_packages_are_missi
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     assert isinstance(load_fast_encoder().engine, TorchEngine)
-    monkeypatch.setattr(fast_encoder, "_has", lambda package: package != "onnxruntime")
+    monkeypatch.setattr(startup, "_is_installed", lambda package: package != "onnxruntime")
     assert isinstance(load_fast_encoder().engine, TorchEngine)

@@ -12,8 +12,8 @@ from running import Running
 from sketches import SKETCH_CATEGORIES, write_source
 
 from garabato.drawing import Drawing
-from garabato.service.jobs import starter_gallery as starter
-from garabato.service.jobs.starter_gallery import N_PER_CATEGORY
+from garabato.service.jobs import startup
+from garabato.service.jobs.startup import N_PER_CATEGORY
 from garabato.service.settings import Settings
 
 
@@ -46,8 +46,8 @@ def test_the_starter_gallery_is_made_while_drawings_are_classified_already(
 
         return fill(*given, progress=tell, **more)
 
-    fill = starter.fill
-    monkeypatch.setattr(starter, "fill", fill_when_told)
+    fill = startup.fill
+    monkeypatch.setattr(startup, "fill", fill_when_told)
     query = {"drawing": drawings[0].to_lists()}
     with Running(Settings(), lambda fetched: Chosen(source)) as running:
         assert running.get("/healthz").status == 200

@@ -1,36 +1,39 @@
-"""Running the application with uvicorn."""
+"""Runs the service with uvicorn: connections, timeouts, threads and logs."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
+import sys
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from garabato.service.logs import log_config
 from garabato.service.settings import Settings
 
-#: Time requests under way have to be finished when the service is told to stop.
+#: Time that requests under way get to finish after SIGTERM.
 SHUTDOWN_S = 10
 
 
 def run(app: FastAPI, settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C; requests under way are finished."""
+    """Serve `app` until SIGTERM or Ctrl-C; requests under way are finished."""
     _raise_file_limit(settings.max_connections)
     uvicorn.Server(config(app, settings)).run()
 
 
 def config(app: FastAPI, settings: Settings) -> uvicorn.Config:
-    """How uvicorn is set up."""
+    """uvicorn's configuration."""
     return uvicorn.Config(
         app,
         host=settings.host,
         port=settings.port,
-        http=_impatient(settings.idle_timeout_s),
+        http=_head_timeout_protocol(settings.idle_timeout_s),
         ws="none",
         lifespan="on",
         access_log=False,
@@ -43,46 +46,50 @@ def config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     )
 
 
-def _impatient(idle_timeout_s: float) -> type[HttpToolsProtocol]:
-    """uvicorn's protocol, which also closes connections whose request's head does not arrive."""
+def _head_timeout_protocol(timeout_s: float) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol, which also closes connections whose request head does not arrive in time.
 
-    class Impatient(HttpToolsProtocol):
+    uvicorn has no setting for that: `timeout_keep_alive` starts only after the first response. A
+    subclass is the only way in; tests/service/test_rude_clients.py fails if its hooks change.
+    """
+
+    class HeadTimeoutProtocol(HttpToolsProtocol):
         _head_timer: asyncio.TimerHandle | None = None
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
-            self._expect_head()
+            self._start_timer()
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
-            self._expect_head()
+            self._start_timer()
 
         def on_headers_complete(self) -> None:
-            self._forget()
+            self._stop_timer()
             super().on_headers_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._forget()
+            self._stop_timer()
             super().connection_lost(exc)
 
-        def _expect_head(self) -> None:
-            self._forget()
-            self._head_timer = self.loop.call_later(idle_timeout_s, self._give_up)
+        def _start_timer(self) -> None:
+            self._stop_timer()
+            self._head_timer = self.loop.call_later(timeout_s, self._close)
 
-        def _forget(self) -> None:
+        def _stop_timer(self) -> None:
             if self._head_timer is not None:
                 self._head_timer.cancel()
                 self._head_timer = None
 
-        def _give_up(self) -> None:
+        def _close(self) -> None:
             if not self.transport.is_closing():
                 self.transport.close()
 
-    return Impatient
+    return HeadTimeoutProtocol
 
 
 def _raise_file_limit(n_connections: int) -> None:
-    """Each connection is a file."""
+    """Allow `n_connections` sockets and some files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = n_connections + 1_000
     if hard != resource.RLIM_INFINITY:
@@ -90,3 +97,57 @@ def _raise_file_limit(n_connections: int) -> None:
     if soft < wanted:
         with suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def log_config() -> dict[str, Any]:
+    """Logs on stderr, for `logging.config.dictConfig`: JSON lines, or plain lines on a terminal."""
+    formatter = TextFormatter if sys.stderr.isatty() else JsonFormatter
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"lines": {"()": formatter}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "lines",
+                "stream": "ext://sys.stderr",
+            }
+        },
+        "root": {"handlers": ["stderr"], "level": "WARNING"},
+        "loggers": {"garabato": {"level": "INFO"}, "uvicorn": {"level": "INFO"}},
+    }
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a record: time (UTC), level, logger, message, and the fields of `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        document: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        document |= _extra(record)
+        if record.exc_info:
+            document["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(document, default=str).decode()
+
+
+class TextFormatter(logging.Formatter):
+    """Time, message, and the fields of `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line."""
+        time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
+        extra = " ".join(f"{name}={value}" for name, value in _extra(record).items())
+        line = f"{time} {record.getMessage()} {extra}".rstrip()
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+_STANDARD_FIELDS = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
+
+
+def _extra(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _STANDARD_FIELDS}

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+from fastapi import Depends, Request
 
 from garabato.drawing import Drawing, FloatArray
 from garabato.encoder import Encoder
 from garabato.gallery import Gallery, Hit
-from garabato.gallery.milvus.server import parse_address
-from garabato.host.cache import cache_folder
 from garabato.service.http.access import Access
 from garabato.service.http.problems import ProblemError
 from garabato.service.jobs.batching import Batcher
-from garabato.service.jobs.category_pages import Portraits
-from garabato.service.jobs.map import SketchMap
 from garabato.service.metrics import Metrics
 from garabato.service.settings import Settings
 from garabato.service.state.census import Census
 from garabato.service.state.hidden import HiddenDrawings
+from garabato.service.state.key_id_lists import state_folder
 from garabato.service.state.progress import Progress
 from garabato.service.state.reports import Reports
 
@@ -43,7 +39,7 @@ class TaggedDrawing(NamedTuple):
 
 
 class Service:
-    """What all routes share. `encoder` and `gallery` come when they are loaded (see `boot`)."""
+    """State that all routes share. `jobs.startup` sets `encoder` and `gallery` when loaded."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -67,8 +63,6 @@ class Service:
         self._searching = ThreadPoolExecutor(N_SEARCH_THREADS, thread_name_prefix="garabato-search")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="garabato-write")
         self._slow = ThreadPoolExecutor(2, thread_name_prefix="garabato-slow")
-        self.portraits = Portraits(self)
-        self.sketch_map = SketchMap(self)
 
     def set_encoder(self, encoder: Encoder) -> None:
         """From now on drawings can be classified."""
@@ -183,30 +177,15 @@ class Service:
         """Wait for what is being written; drop the rest."""
         self.progress.stop()
         self.counting.stop()
-        self.sketch_map.stop()
         self._writing.shutdown(wait=True)
         for threads in (self._searching, self._slow):
             threads.shutdown(wait=False, cancel_futures=True)
 
 
-def state_folder(uri: str) -> Path:
-    """Where a service keeps what belongs to a gallery: beside its folder, or for a gallery on a
-    server in the user's cache folder, whichever way its address is written.
-
-    It was named after the address as written; such a folder is moved.
-    """
-    if "://" in uri:
-        address = parse_address(uri)
-        folder = _in_cache(f"{address.server}/{address.collection}")
-        before = _in_cache(uri)
-        if before.is_dir() and not folder.exists():
-            with suppress(FileNotFoundError):  # another service was faster
-                before.rename(folder)
-        return folder
-    path = Path(uri).absolute()
-    return path.with_name(path.name + ".service")
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
 
 
-def _in_cache(address: str) -> Path:
-    digest = hashlib.sha256(address.encode()).hexdigest()[:16]
-    return cache_folder() / "service" / digest
+#: Parameter of a route that takes the service.
+CurrentService = Annotated[Service, Depends(_service)]

@@ -10,8 +10,10 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from garabato.service.http.access import Access
 from garabato.service.http.problems import ProblemError
-from garabato.service.service import Service
+from garabato.service.metrics import Metrics
+from garabato.service.settings import Settings
 
 _log = logging.getLogger("garabato.requests")
 
@@ -41,48 +43,50 @@ _HEADERS = {
 }
 
 
-class Guard:
+class Middleware:
     """ASGI middleware around the whole application."""
 
-    def __init__(self, app: ASGIApp, service: Service) -> None:
+    def __init__(
+        self, app: ASGIApp, *, settings: Settings, access: Access, metrics: Metrics
+    ) -> None:
         self._app = app
-        self._service = service
+        self._settings = settings
+        self._access = access
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        watched = _Watched(scope, receive, send, self._service)
-        metrics = self._service.metrics
-        metrics.in_flight.inc()
+        exchange = _Exchange(scope, receive, send, self._settings)
+        self._metrics.in_flight.inc()
         try:
-            await self._answer(scope, watched)
+            await self._answer(scope, exchange)
         finally:
-            metrics.in_flight.dec()
-            self._record(scope, watched)
+            self._metrics.in_flight.dec()
+            self._record(scope, exchange)
 
-    async def _answer(self, scope: Scope, watched: _Watched) -> None:
-        settings = self._service.settings
+    async def _answer(self, scope: Scope, exchange: _Exchange) -> None:
         try:
-            async with asyncio.timeout(settings.request_timeout_s) as timeout:
-                watched.timeout = timeout
-                self._service.access.check_name(Request(scope))
-                watched.check_announced_size()
-                await self._app(scope, watched.receive, watched.send)
+            async with asyncio.timeout(self._settings.request_timeout_s) as timeout:
+                exchange.timeout = timeout
+                self._access.check_name(Request(scope))
+                exchange.check_announced_size()
+                await self._app(scope, exchange.receive, exchange.send)
         except ProblemError as problem:
-            await watched.answer(problem)
+            await exchange.answer(problem)
         except ClientDisconnect:
             pass  # nobody to answer; recorded as 499
         except TimeoutError:
-            await watched.answer(_too_late(watched))
+            await exchange.answer(_too_late(exchange))
 
-    def _record(self, scope: Scope, watched: _Watched) -> None:
+    def _record(self, scope: Scope, exchange: _Exchange) -> None:
         route = getattr(scope.get("route"), "path", "other")
-        seconds = time.perf_counter() - watched.started
-        status = watched.status or 499  # as nginx writes it: the client went away first
+        seconds = time.perf_counter() - exchange.started
+        status = exchange.status or 499  # as nginx writes it: the client went away first
         method = scope["method"] if scope["method"] in _METHODS else "other"
-        self._service.metrics.requests.labels(route, method, str(status)).inc()
-        self._service.metrics.request_seconds.labels(route).observe(seconds)
+        self._metrics.requests.labels(route, method, str(status)).inc()
+        self._metrics.request_seconds.labels(route).observe(seconds)
         client = scope.get("client")
         _log.log(
             logging.ERROR if status >= 500 and status not in (501, 503) else logging.INFO,
@@ -92,8 +96,8 @@ class Guard:
                 "route": route,
                 "status": status,
                 "took_ms": round(1000 * seconds, 1),
-                "bytes_in": watched.n_received,
-                "bytes_out": watched.n_sent,
+                "bytes_in": exchange.n_received,
+                "bytes_out": exchange.n_sent,
                 "client": client[0] if client else None,
             },
         )
@@ -102,21 +106,21 @@ class Guard:
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
-def _too_late(watched: _Watched) -> ProblemError:
-    if watched.is_read:
+def _too_late(exchange: _Exchange) -> ProblemError:
+    if exchange.is_read:
         return ProblemError(503, "the answer took too long; try again later", retry_after_s=5)
     return ProblemError(408, "the request took too long to arrive")
 
 
-class _Watched:
+class _Exchange:
     """One request and its answer as they pass."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, service: Service) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings) -> None:
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._max_bytes = service.settings.max_body_bytes
-        self._send_timeout_s = service.settings.send_timeout_s
+        self._max_bytes = settings.max_body_bytes
+        self._send_timeout_s = settings.send_timeout_s
         self.started = time.perf_counter()
         self.timeout: asyncio.Timeout | None = None
         self.n_received = 0

@@ -1,19 +1,24 @@
-"""Reading what a request asks: JSON, or a form with a file."""
+"""Parses requests: JSON bodies, forms with a file, query parameters."""
 
 from __future__ import annotations
 
+import io
+import tempfile
 from dataclasses import dataclass
 from typing import TypeVar
 
 from fastapi import Request
+from PIL import Image
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from garabato.drawing import Drawing
-from garabato.errors import DrawingError
+from garabato.errors import DrawingError, FormatError
+from garabato.formats import ReadReport, read_drawings
 from garabato.service.http.problems import ProblemError, of_validation
+from garabato.service.http.serializers import as_strokes
 from garabato.service.settings import Settings
 
 M = TypeVar("M", bound=BaseModel)
@@ -79,3 +84,59 @@ def to_drawing(
         return Drawing(strokes)
     except DrawingError as error:
         raise ProblemError.of_field(field, str(error)) from None
+
+
+def first_drawing(content: bytes, settings: Settings) -> Drawing:
+    """The first drawing in a file of any format garabato reads; a picture gives a bitmap. Blocks.
+
+    Raises ProblemError 415 for an unknown format, 422 for a file without a readable drawing or
+    with one beyond the limits.
+    """
+    if not content:
+        raise ProblemError.of_field("file", "the file is empty")
+    _check_pixels(content, settings.max_pixels)
+    # Readers take files. The name the client gave plays no part.
+    with tempfile.NamedTemporaryFile(prefix="garabato-upload-") as file:
+        file.write(content)
+        file.flush()
+        try:
+            drawing = next(iter(read_drawings(file.name, report=ReadReport())))
+        except FormatError as error:
+            status = 415 if "no format garabato reads" in error.problem else 422
+            position = f" ({error.position})" if error.position else ""
+            raise ProblemError.of_field("file", error.problem + position, status) from None
+    strokes = as_strokes(drawing)
+    if strokes.is_empty:
+        raise ProblemError.of_field("file", "the first drawing in it has no ink")
+    if len(strokes.stroke_starts) - 1 > settings.max_strokes:
+        raise ProblemError.of_field(
+            "file", f"more than {settings.max_strokes:,} strokes in a drawing"
+        )
+    if len(strokes.points) > settings.max_points:
+        raise ProblemError.of_field(
+            "file", f"more than {settings.max_points:,} points in a drawing"
+        )
+    return drawing
+
+
+def _check_pixels(content: bytes, max_pixels: int) -> None:
+    """Refuse pictures of too many pixels before any of them is decoded."""
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            n_pixels = picture.width * picture.height
+    except Exception:  # not a picture, or a damaged one: the readers say what is wrong
+        return
+    if n_pixels > max_pixels:
+        raise ProblemError.of_field(
+            "file", f"the picture has more than {max_pixels / 1e6:g} million pixels", 413
+        )
+
+
+def refuse_unknown_parameters(request: Request) -> None:
+    """Refuse query parameters that the route does not take: a misspelt filter that is ignored
+    would let everything pass. Raises ProblemError that names the first."""
+    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    for name in request.query_params:
+        if name not in known:
+            takes = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise ProblemError.of_field(name[:100], f"unknown parameter; {takes}")

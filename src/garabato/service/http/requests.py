@@ -1,9 +1,10 @@
-"""What requests look like; the OpenAPI document is made from these and from `answers`."""
+"""Request bodies. The OpenAPI document is made from these models and those of `responses`."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
+from fastapi import Path
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -45,6 +46,7 @@ Strokes = Annotated[
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 Name = Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS)]
 KeyId = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
+KeyIdInPath = Annotated[KeyId, Path(description="The drawing's key_id.")]
 Names = Annotated[list[Name], Field(max_length=500)]
 KeyIds = Annotated[list[KeyId], Field(max_length=MAX_DRAWINGS_AT_ONCE)]
 
@@ -224,3 +226,24 @@ class Hide(_Request):
     reason: Annotated[str | None, Field(max_length=500)] = None
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "inappropriate"}]})
+
+
+#: Bodies that routes parse themselves, for the OpenAPI document.
+BODIES: tuple[type[BaseModel], ...] = (Classify, Search, Add, Delete, Hide)
+
+
+def body_of(model: str, *form_fields: str, is_required: bool = True) -> dict[str, Any]:
+    """`openapi_extra` of a route that takes JSON (`model` is one of BODIES) or, with
+    `form_fields`, also a form with a file."""
+    content: dict[str, Any] = {
+        "application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}
+    }
+    if form_fields:
+        properties: dict[str, Any] = {
+            "file": {"type": "string", "contentMediaType": "application/octet-stream"},
+            **{name: {"type": "string"} for name in form_fields},
+        }
+        content["multipart/form-data"] = {
+            "schema": {"type": "object", "required": ["file"], "properties": properties}
+        }
+    return {"requestBody": {"required": is_required, "content": content}}

@@ -1,4 +1,4 @@
-"""What answers look like; the OpenAPI document is made from these and from `schemas`."""
+"""Response bodies. The OpenAPI document is made from these models and those of `requests`."""
 
 from __future__ import annotations
 

@@ -1,37 +1,73 @@
-"""Drawings, hits and predictions as the answers' JSON."""
+"""Drawings, hits and predictions as JSON, and the responses that carry them."""
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import orjson
+from fastapi import Request, Response
 
-from garabato.drawing import Drawing, DrawingBatch
+from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.encoder import Encoder, Prediction
 from garabato.gallery import Hit
-from garabato.service.jobs.batching import Encoded
 from garabato.tracing.trace import trace_batch
 
-#: Below this probability an encoder that holds no threshold of its own is not sure.
-_SURE_FROM = 0.5
+
+def json_response(document: Any, status: int = 200) -> Response:
+    """`document` as a JSON response."""
+    return Response(orjson.dumps(document), status, media_type="application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class CachedContent:
+    """Content that many clients get: compressed once, with an ETag."""
+
+    content: bytes
+    gzipped: bytes
+    media_type: str
+    etag: str
+
+    @classmethod
+    def of(cls, content: bytes, media_type: str) -> CachedContent:
+        """Compress `content` and compute its ETag."""
+        etag = f'"{hashlib.sha256(content).hexdigest()[:20]}"'
+        return cls(content, gzip.compress(content, 6, mtime=0), media_type, etag)
+
+    def to_response(self, request: Request) -> Response:
+        """The content, or 304 if the client already has it."""
+        headers = {
+            "etag": self.etag,
+            "cache-control": "no-cache",  # the client asks each time whether it changed
+            "vary": "accept-encoding",
+        }
+        cached = request.headers.get("if-none-match", "")
+        if self.etag in [tag.strip().removeprefix("W/") for tag in cached.split(",")]:
+            return Response(status_code=304, headers=headers)
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            headers["content-encoding"] = "gzip"
+            return Response(self.gzipped, headers=headers, media_type=self.media_type)
+        return Response(self.content, headers=headers, media_type=self.media_type)
 
 
 def as_strokes(drawing: Drawing) -> Drawing:
-    """The drawing as strokes, which a bitmap is traced to."""
+    """The drawing as strokes; a bitmap is traced."""
     if drawing.bitmap is None:
         return drawing
     return trace_batch(DrawingBatch.from_drawings([drawing]))[0]
 
 
 def hit_document(hit: Hit) -> dict[str, Any]:
-    """A hit; what is not known of it is left out."""
+    """A hit as JSON, without the fields that are not known."""
     return replace(hit, drawing=as_strokes(hit.drawing)).to_dict()
 
 
 def drawing_document(drawing: Drawing, tags: Sequence[str] = ()) -> dict[str, Any]:
-    """A stored drawing; what is not known of it is left out."""
+    """A stored drawing as JSON, without the fields that are not known."""
     known = {
         name: value
         for name, value in drawing.known.items()
@@ -42,20 +78,13 @@ def drawing_document(drawing: Drawing, tags: Sequence[str] = ()) -> dict[str, An
     return known | {"drawing": as_strokes(drawing).to_lists()}
 
 
-def prediction_documents(encoder: Encoder, encoded: Encoded, k: int) -> dict[str, Any]:
-    """`predictions` (the k most probable, best first) and `unsure`."""
-    probabilities = encoded.probabilities
+def prediction_documents(encoder: Encoder, probabilities: FloatArray, k: int) -> dict[str, Any]:
+    """`predictions` (the `k` most probable, best first) and `unsure`, from probabilities (C,)."""
     best = np.argsort(-probabilities, kind="stable")[:k]
     predictions = [Prediction(encoder.categories[c], float(probabilities[c])) for c in best]
     return {
         "predictions": [
             {"category": p.category, "probability": round(p.probability, 6)} for p in predictions
         ],
-        "unsure": _is_unsure(encoder, predictions),
+        "unsure": encoder.is_unsure(predictions),
     }
-
-
-def _is_unsure(encoder: Encoder, predictions: list[Prediction]) -> bool:
-    if encoder.unsure_below is None:  # it was trained without drawings to measure it on
-        return predictions[0].probability < _SURE_FROM
-    return encoder.is_unsure(predictions)

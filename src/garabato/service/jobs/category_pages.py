@@ -1,45 +1,43 @@
-"""Category pages, made when they are first asked for and kept while nothing changes."""
+"""Category pages: computed when first requested, cached until the gallery changes."""
 
 from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from garabato.analysis.category import portray
 from garabato.drawing import Drawing
 from garabato.errors import InputError
 from garabato.service.http.problems import ProblemError
 from garabato.service.http.serializers import drawing_document
+from garabato.service.service import Service
 
-if TYPE_CHECKING:
-    from garabato.service.service import Service
-
-#: Pages kept; one takes some 20 kB.
-_MAX_KEPT = 500
-#: Categories it is confused with that are named.
+#: Pages kept in memory; a page takes about 20 kB.
+_MAX_CACHED = 500
+#: Categories listed under `confused_with`.
 _N_CONFUSED = 8
 
 
-class Portraits:
+class CategoryPages:
     """The category pages of one service."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._kept: OrderedDict[str, tuple[Any, dict[str, Any]]] = OrderedDict()
+        self._cached: OrderedDict[str, tuple[Any, dict[str, Any]]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def of(self, category: str) -> dict[str, Any]:
-        """The page of a category, as JSON takes it. Blocks, the first time for a second or two.
+    def page(self, category: str) -> dict[str, Any]:
+        """The page of a category, as JSON. Blocks, the first time for a second or two.
 
-        Raises ProblemError 404 where all its drawings are gone or hidden.
+        Raises ProblemError 404 if all its drawings are gone or hidden.
         """
         hidden = self._service.hidden.key_ids
-        state = (self._service.census.version, hidden)
+        version = (self._service.census.version, hidden)
         with self._lock:
-            kept = self._kept.get(category)
-        if kept is not None and kept[0] == state:
-            return kept[1]
+            cached = self._cached.get(category)
+        if cached is not None and cached[0] == version:
+            return cached[1]
         try:
             portrait = portray(self._service.gallery, category, but=hidden)
         except InputError:
@@ -55,9 +53,9 @@ class Portraits:
             ],
         }
         with self._lock:
-            self._kept[category] = (state, page)
-            if len(self._kept) > _MAX_KEPT:
-                self._kept.popitem(last=False)
+            self._cached[category] = (version, page)
+            if len(self._cached) > _MAX_CACHED:
+                self._cached.popitem(last=False)
         return page
 
     def _documents(self, drawings: list[Drawing]) -> list[dict[str, Any]]:

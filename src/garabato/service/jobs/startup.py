@@ -1,46 +1,69 @@
-"""Getting ready: load the encoder, open or build the gallery, warm both, count. In a thread."""
+"""Startup, in a thread: load the encoder, open or build the gallery, warm both up, count."""
 
 from __future__ import annotations
 
+import hashlib
+import importlib.util
 import logging
 import threading
+from collections.abc import Callable, Iterator
+from os import PathLike
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
-from garabato.drawing import Drawing
+import garabato
+from garabato.drawing import Drawing, DrawingBatch
+from garabato.encoder import Encoder, encoder_file, load_encoder
+from garabato.errors import EncoderError, StorageError
+from garabato.formats import ReadReport
 from garabato.gallery import Gallery, open_gallery
-from garabato.service.fast_encoder import load_fast_encoder
+from garabato.host.atomic import write_bytes
+from garabato.host.cache import cache_folder
+from garabato.ingest.bulk_load import fill
 from garabato.service.http.problems import ProblemError
-from garabato.service.jobs.starter_gallery import ChooseSource, build_starter_gallery
 from garabato.service.service import Service
-from garabato.service.state.progress import StoppedError
+from garabato.service.state.progress import Progress, StoppedError
+from garabato.sources import open_source
+from garabato.sources.base import Source
+from garabato.sources.google_bucket.bucket import download
 
 _log = logging.getLogger("garabato.service")
-_ANYTHING = Drawing([[[0, 255, 120], [0, 40, 255]]])
+#: Drawings of each category in the starter gallery.
+N_PER_CATEGORY = 30
+_COMPLETE = "starter-complete"
+_BUILDING = "building gallery"
+_ANY_DRAWING = Drawing([[[0, 255, 120], [0, 40, 255]]])
+
+
+class ChosenSource(Protocol):
+    """Where drawings come from; with `is_fetched` the folder to download them into first."""
+
+    @property
+    def place(self) -> Path: ...
+    @property
+    def is_fetched(self) -> bool: ...
+    @property
+    def said(self) -> str: ...
+
+
+#: Takes the folder that downloaded drawings go to.
+ChooseSource = Callable[[Path], ChosenSource]
 
 
 def start(service: Service, choose_source: ChooseSource) -> threading.Thread:
-    """Begin; `service.progress` tells how far it is."""
+    """Start in the background; `service.progress` tells how far it is."""
     thread = threading.Thread(
-        target=_boot, args=(service, choose_source), name="garabato-boot", daemon=True
+        target=_start, args=(service, choose_source), name="garabato-startup", daemon=True
     )
     thread.start()
     return thread
 
 
-def count(service: Service) -> None:
-    """Take the census. Blocks."""
+def _start(service: Service, choose_source: ChooseSource) -> None:
     try:
-        service.census.count(service.gallery, service.counting)
-    except StoppedError:
-        return
-    service.metrics.drawings.set(service.census.n_in_gallery)
-    service.counting.finish()
-
-
-def _boot(service: Service, choose_source: ChooseSource) -> None:
-    try:
-        _load_encoder(service)
+        _prepare_encoder(service)
         gallery = _open_gallery(service, choose_source)
         service.progress.report("warming up")
         _warm(gallery)
@@ -50,36 +73,139 @@ def _boot(service: Service, choose_source: ChooseSource) -> None:
         service.progress.finish()
         service.metrics.ready.set(1)
         _log.info("ready", extra={"gallery": gallery.uri, "n_drawings": len(gallery)})
-        count(service)
+        _count(service)
     except StoppedError:
         _log.info("stopped before it was ready")
     except ProblemError as problem:
         service.progress.fail(problem.detail)
     except Exception as error:
-        _log.exception("cannot get ready")
+        _log.exception("cannot start")
         text = getattr(error, "message", None) or str(error) or type(error).__name__
         for progress in (service.progress, service.counting):
             if not progress.is_ready:
                 progress.fail(str(text))
 
 
-def _load_encoder(service: Service) -> None:
+def _prepare_encoder(service: Service) -> None:
     encoder = load_fast_encoder(service.settings.model)
     for n in (1, service.settings.batch_size, 1):  # compiles the renderer, allocates
-        encoder.predict([_ANYTHING] * n)
+        encoder.predict([_ANY_DRAWING] * n)
     service.set_encoder(encoder)
+
+
+def load_fast_encoder(path: str | PathLike[str] | None = None) -> Encoder:
+    """As `load_encoder`, in float32, so that a response doesn't depend on what it is batched with.
+
+    A `.safetensors` file is exported to ONNX on first use, which needs PyTorch, and cached; from
+    then on PyTorch is not even imported. If the packages for that are missing
+    (pip install 'garabato[onnx]') or the cache is not writable, PyTorch runs the encoder.
+    """
+    file = encoder_file(path)
+    if file.suffix != ".safetensors" or not _is_installed("onnxruntime"):
+        return load_encoder(file, precision="float32")
+    try:
+        cached = _cached_onnx(file)
+    except StorageError as error:
+        _log.warning("PyTorch runs the encoder: cannot cache its ONNX form: %s", error)
+        return load_encoder(file, precision="float32")
+    if cached.is_file():
+        try:
+            return load_encoder(cached)
+        except EncoderError as error:
+            _log.warning("exporting the encoder to ONNX again: %s", error)
+    encoder = load_encoder(file, precision="float32")
+    if not _is_installed("onnx"):
+        return encoder
+    from garabato.export.onnx import export_onnx
+
+    try:
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        export_onnx(encoder, cached)
+    except (OSError, StorageError) as error:
+        _log.warning("PyTorch runs the encoder: cannot cache its ONNX form: %s", error)
+        return encoder
+    return load_encoder(cached)
+
+
+def _cached_onnx(file: Path) -> Path:
+    """The cached ONNX form of a file with this content, exported by this version."""
+    try:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()[:32]
+    except OSError as error:
+        raise EncoderError(f"cannot read {file}: {error}") from None
+    return cache_folder() / "encoders" / f"{digest}-{garabato.__version__}.onnx"
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def _open_gallery(service: Service, choose_source: ChooseSource) -> Gallery:
     encoder = service.encoder
     if service.settings.gallery is None:
-        return build_starter_gallery(encoder, choose_source, service.progress)
+        return _starter_gallery(encoder, choose_source, service.progress)
     service.progress.report("opening the gallery")
     return open_gallery(service.settings.gallery, encoder=encoder, must_exist=True)
 
 
+def _starter_gallery(encoder: Encoder, choose_source: ChooseSource, progress: Progress) -> Gallery:
+    """The encoder's starter gallery in the user's cache folder, built or completed if needed."""
+    folder = cache_folder() / "galleries"
+    uri = folder / f"starter-{encoder.fingerprint}"
+    complete = folder / f"{uri.name}.service" / _COMPLETE
+    if not complete.is_file():
+        progress.report(_BUILDING)
+        chosen = choose_source(cache_folder() / "starter-drawings")
+        if chosen.is_fetched:
+            _download(encoder, chosen.place, progress)
+        source = open_source(chosen.place)
+        gallery = open_gallery(uri, encoder=encoder)
+        total = len(source.categories()) * N_PER_CATEGORY
+        fill(
+            gallery,
+            encoder,
+            _some_of_each(source),
+            progress=lambda done: progress.report(_BUILDING, min(done, total), total),
+        )
+        complete.parent.mkdir(parents=True, exist_ok=True)
+        write_bytes(complete, f"{chosen.said}\n".encode())
+    return open_gallery(uri, encoder=encoder, must_exist=True)
+
+
+def _download(encoder: Encoder, folder: Path, progress: Progress) -> None:
+    download(
+        folder,
+        encoder.categories,
+        per_category=N_PER_CATEGORY,
+        progress=lambda stage, done, total: progress.report("downloading drawings", done, total),
+    )
+
+
+def _some_of_each(source: Source) -> Iterator[DrawingBatch]:
+    """The first drawings of each category that Google's network did not fail to recognise."""
+    for category in source.categories():
+        n_left = N_PER_CATEGORY
+        for batch in source.read(category, report=ReadReport()):
+            recognized = [i for i, known in enumerate(batch.recognized) if known is not False]
+            batch = batch.take(np.array(recognized[:n_left], np.int64))
+            yield batch
+            n_left -= len(batch)
+            if n_left <= 0:
+                break
+
+
 def _warm(gallery: Gallery) -> None:
-    """Galleries hold in memory what they search from the second query on."""
+    """Load what searches need into memory, which galleries do by their second query."""
     query = np.ones(gallery.info().encoder.embedding_dim, np.float32)
     for _ in range(3):
         gallery.search(query, 1)
+
+
+def _count(service: Service) -> None:
+    """Take the census. Blocks."""
+    try:
+        service.census.count(service.gallery, service.counting)
+    except StoppedError:
+        return
+    service.metrics.drawings.set(service.census.n_in_gallery)
+    service.counting.finish()

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.gallery.stroke_codec import with_key_ids
 from garabato.service.http.parsing import read_json, to_drawing
-from garabato.service.http.problems import ProblemError
-from garabato.service.http.requests import Add, Delete, KeyId, Name, Names, NewDrawing, Strokes
+from garabato.service.http.problems import ANY, WRITE, ProblemError, problems
+from garabato.service.http.requests import (
+    Add,
+    Delete,
+    KeyId,
+    KeyIdInPath,
+    Name,
+    Names,
+    NewDrawing,
+    Strokes,
+    body_of,
+)
 from garabato.service.http.responses import Added, Deleted, Page, StoredDrawing
-from garabato.service.http.serializers import drawing_document
-from garabato.service.routes.shared import ANY, ServiceOf, answer, body_of, problems
-from garabato.service.service import Service
+from garabato.service.http.serializers import drawing_document, json_response
+from garabato.service.service import CurrentService, Service
 from garabato.service.state.census import Entry
 
 router = APIRouter(prefix="/v1/drawings", tags=["drawings"])
-KeyIdInPath = Annotated[KeyId, Path(description="The drawing's key_id.")]
-WRITE = (401, 403, 429, 507, *ANY)
 
 
 @router.post(
@@ -29,7 +36,7 @@ WRITE = (401, 403, 429, 507, *ANY)
     responses=problems(400, 413, 415, *WRITE),
     openapi_extra=body_of("Add"),
 )
-async def add(request: Request, service: ServiceOf) -> Response:
+async def add(request: Request, service: CurrentService) -> Response:
     """Store one drawing, or a list of them under `drawings`. The answer comes when they are
     durable and will be found. A drawing whose key_id is there already is replaced; without a
     key_id the same strokes are stored once: it is made from them."""
@@ -54,7 +61,7 @@ async def add(request: Request, service: ServiceOf) -> Response:
         service.metrics.drawings.set(service.census.n_in_gallery)
         return key_ids
 
-    return answer({"key_ids": await service.writing(store)}, 201)
+    return json_response({"key_ids": await service.writing(store)}, 201)
 
 
 @router.post(
@@ -63,7 +70,7 @@ async def add(request: Request, service: ServiceOf) -> Response:
     responses=problems(400, 413, 415, *WRITE),
     openapi_extra=body_of("Delete"),
 )
-async def delete_several(request: Request, service: ServiceOf) -> Response:
+async def delete_several(request: Request, service: CurrentService) -> Response:
     """Delete drawings for good: those with the `key_ids` given, or all that pass `where`. Says how
     many there were."""
     service.access.check_write(request)
@@ -87,12 +94,12 @@ async def delete_several(request: Request, service: ServiceOf) -> Response:
         service.metrics.drawings.set(service.census.n_in_gallery)
         return n_deleted
 
-    return answer({"n_deleted": await service.writing(remove)})
+    return json_response({"n_deleted": await service.writing(remove)})
 
 
 @router.get("", response_model=Page, responses=problems(*ANY))
 async def list_drawings(
-    service: ServiceOf,
+    service: CurrentService,
     category: Annotated[Name | None, Query(description="Only of this category.")] = None,
     country: Annotated[Name | None, Query(description="Only from this country.")] = None,
     tags: Annotated[
@@ -117,17 +124,17 @@ async def list_drawings(
             "next": shown[-1] if len(key_ids) > limit else None,
         }
 
-    return answer(await service.searching(list_them))
+    return json_response(await service.searching(list_them))
 
 
 @router.get("/{key_id:path}", response_model=StoredDrawing, responses=problems(404, *ANY))
-async def get_drawing(key_id: KeyIdInPath, service: ServiceOf) -> Response:
+async def get_drawing(key_id: KeyIdInPath, service: CurrentService) -> Response:
     """One drawing."""
-    return answer(drawing_document(*await service.searching(service.stored_one, key_id)))
+    return json_response(drawing_document(*await service.searching(service.stored_one, key_id)))
 
 
 @router.delete("/{key_id:path}", status_code=204, responses=problems(404, *WRITE))
-async def delete(key_id: KeyIdInPath, request: Request, service: ServiceOf) -> Response:
+async def delete(key_id: KeyIdInPath, request: Request, service: CurrentService) -> Response:
     """Delete a drawing for good."""
     service.access.check_write(request)
 

@@ -6,16 +6,20 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from garabato.service.http.problems import ProblemError
+from garabato.service.http.problems import ANY, ProblemError, problems
 from garabato.service.http.requests import Name
-from garabato.service.http.responses import Categories, CategoryPage, Map
-from garabato.service.routes.shared import ANY, ServiceOf, answer, problems
+from garabato.service.http.responses import Categories, CategoryPage, Map, Progressing
+from garabato.service.http.serializers import json_response
+from garabato.service.jobs.category_pages import CategoryPages
+from garabato.service.jobs.gallery_map import GalleryMap
+from garabato.service.service import CurrentService
+from garabato.service.state.progress import READY
 
 router = APIRouter(prefix="/v1", tags=["explore"])
 
 
 @router.get("/categories", response_model=Categories, responses=problems(*ANY))
-async def categories(service: ServiceOf) -> Response:
+async def categories(service: CurrentService) -> Response:
     """The gallery's categories with how many drawings each has, its countries, and the categories
     the encoder knows."""
     service.recount_if_needed()
@@ -29,25 +33,40 @@ async def categories(service: ServiceOf) -> Response:
             "known": service.encoder.categories,
         }
 
-    return answer(await service.searching(list_them))
+    return json_response(await service.searching(list_them))
 
 
 @router.get(
     "/categories/{category:path}", response_model=CategoryPage, responses=problems(404, *ANY)
 )
 async def category_page(
-    category: Annotated[Name, Path(description="The category's name.")], service: ServiceOf
+    category: Annotated[Name, Path(description="The category's name.")],
+    request: Request,
+    service: CurrentService,
 ) -> Response:
     """A category: its typical drawings, its odd ones, what it is confused with."""
     service.recount_if_needed()
     if category not in service.counted.categories(frozenset()):
         raise ProblemError(404, f"the gallery has no drawing of {category!r}")
-    return answer(await service.slowly(service.portraits.of, category))
+    pages: CategoryPages = request.app.state.category_pages
+    return json_response(await service.slowly(pages.page, category))
 
 
 @router.get("/map", response_model=Map, responses=problems(501, *ANY))
-async def sketch_map(request: Request, service: ServiceOf) -> Response:
-    """Where each drawing of the gallery lies on a map on which like drawings are near each other.
-    It is made once, which takes minutes; until then, 503 tells how far it is."""
-    asset = await service.slowly(service.sketch_map.asset)
-    return asset.answer(request)
+async def gallery_map(request: Request, service: CurrentService) -> Response:
+    """Where each drawing lies on a map of the gallery, on which similar drawings are close
+    together. Making the map takes minutes; until it is there, 503 tells the progress."""
+    content = await service.slowly(_map(request).content)
+    return content.to_response(request)
+
+
+@router.get("/map/state", response_model=Progressing, responses=problems(*ANY))
+async def map_state(request: Request, service: CurrentService) -> Response:
+    """How far the map is; the first such request starts making it. Always 200."""
+    stage = await service.slowly(_map(request).stage)
+    return json_response(stage.to_dict() | {"ready": stage is READY})
+
+
+def _map(request: Request) -> GalleryMap:
+    made: GalleryMap = request.app.state.gallery_map
+    return made

@@ -1,29 +1,46 @@
-"""/healthz, /readyz and /metrics."""
+"""/healthz, /readyz, /metrics and /v1/state: how the service is doing."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
-from garabato.service.http.responses import Ready
-from garabato.service.routes.shared import ServiceOf, answer
+from garabato.service.http.problems import ANY, problems
+from garabato.service.http.responses import Ready, State
+from garabato.service.http.serializers import json_response
+from garabato.service.service import CurrentService
 
-router = APIRouter(tags=["operations"])
+probes = APIRouter(tags=["operations"])
+router = APIRouter(prefix="/v1", tags=["operations"])
 
 
-@router.get("/healthz", response_model=Ready)
+@probes.get("/healthz", response_model=Ready)
 async def healthz() -> Response:
     """200 as long as the service runs."""
-    return answer({"status": "ok"})
+    return json_response({"status": "ok"})
 
 
-@router.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
-async def readyz(service: ServiceOf) -> Response:
-    """200 once queries are answered at full speed; before, 503 and how far it is."""
+@probes.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
+async def readyz(service: CurrentService) -> Response:
+    """200 once queries are answered at full speed; until then 503 with the progress."""
     is_ready = service.progress.is_ready
-    return answer(service.progress.stage.to_dict(), 200 if is_ready else 503)
+    return json_response(service.progress.stage.to_dict(), 200 if is_ready else 503)
 
 
-@router.get("/metrics", response_class=Response)
-async def metrics(service: ServiceOf) -> Response:
-    """For Prometheus."""
+@probes.get("/metrics", response_class=Response)
+async def metrics(service: CurrentService) -> Response:
+    """Metrics in Prometheus' text format."""
     return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+@router.get("/state", response_model=State, responses=problems(*ANY))
+async def state(request: Request, service: CurrentService) -> Response:
+    """How far the service is with starting, and what you may do with the token you send, if any.
+    Always 200."""
+    ready, counted = service.progress, service.counting
+    stage = counted.stage if ready.is_ready else ready.stage
+    document = stage.to_dict() | {
+        "ready": ready.is_ready,
+        "counted": ready.is_ready and counted.is_ready,
+        "may": service.access.rights(request),
+    }
+    return json_response(document)

@@ -10,14 +10,23 @@ from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
 from garabato.drawing import Drawing
-from garabato.service.http.parsing import media_type, read_form, read_json, to_drawing
-from garabato.service.http.problems import ProblemError, of_validation
-from garabato.service.http.requests import Classify, Search
+from garabato.service.http.parsing import (
+    first_drawing,
+    media_type,
+    read_form,
+    read_json,
+    to_drawing,
+)
+from garabato.service.http.problems import ANY, ProblemError, of_validation, problems
+from garabato.service.http.requests import Classify, Search, body_of
 from garabato.service.http.responses import Classified, Found
-from garabato.service.http.serializers import as_strokes, hit_document, prediction_documents
-from garabato.service.http.uploads import first_drawing
-from garabato.service.routes.shared import ANY, ServiceOf, answer, body_of, problems
-from garabato.service.service import Service
+from garabato.service.http.serializers import (
+    as_strokes,
+    hit_document,
+    json_response,
+    prediction_documents,
+)
+from garabato.service.service import CurrentService, Service
 
 router = APIRouter(tags=["queries"])
 _PROBLEMS = problems(400, 413, 415, *ANY)
@@ -31,7 +40,7 @@ _ANY_STROKES = [[[0.0], [0.0]]]
     responses=_PROBLEMS,
     openapi_extra=body_of("Classify", "k"),
 )
-async def classify(request: Request, service: ServiceOf) -> Response:
+async def classify(request: Request, service: CurrentService) -> Response:
     """Say what a drawing shows. As JSON, or as a form with a `file` in any format garabato reads,
     of which the first drawing counts."""
     started = time.perf_counter()
@@ -46,7 +55,7 @@ async def classify(request: Request, service: ServiceOf) -> Response:
         drawing = to_drawing(asked.drawing, service.settings)
     encoder = service.encoder
     encoded = await service.batcher.encode(drawing)
-    document = prediction_documents(encoder, encoded, asked.k)
+    document = prediction_documents(encoder, encoded.probabilities, asked.k)
     return _answer(document, started, uploaded)
 
 
@@ -56,7 +65,7 @@ async def classify(request: Request, service: ServiceOf) -> Response:
     responses=_PROBLEMS | problems(404),
     openapi_extra=body_of("Search", "k", "predictions", "where"),
 )
-async def search(request: Request, service: ServiceOf) -> Response:
+async def search(request: Request, service: CurrentService) -> Response:
     """Find the stored drawings most like one, which is given as strokes, as a file or by the
     key_id of a stored one (itself left out of its hits)."""
     started = time.perf_counter()
@@ -85,7 +94,7 @@ async def search(request: Request, service: ServiceOf) -> Response:
 
     document: dict[str, Any] = {"hits": await service.searching(find)}
     if asked.predictions is not None:
-        document |= prediction_documents(service.encoder, encoded, asked.predictions)
+        document |= prediction_documents(service.encoder, encoded.probabilities, asked.predictions)
     return _answer(document, started, uploaded)
 
 
@@ -93,7 +102,7 @@ def _answer(document: dict[str, Any], started: float, uploaded: Drawing | None) 
     document["took_ms"] = round(1000 * (time.perf_counter() - started), 2)
     if uploaded is not None:
         document["drawing"] = as_strokes(uploaded).to_lists()
-    return answer(document)
+    return json_response(document)
 
 
 async def _uploaded(request: Request, service: Service) -> tuple[Drawing, dict[str, Any]]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -13,7 +14,9 @@ import orjson
 from filelock import FileLock
 
 from garabato.errors import GalleryError, storage_errors
+from garabato.gallery.milvus.server import parse_address
 from garabato.host.atomic import write_bytes
+from garabato.host.cache import cache_folder
 
 E = TypeVar("E")
 
@@ -90,3 +93,26 @@ class KeptList(Generic[E]):
             return None
         # of files that replace each other quickly, every other one may have the same time and inode
         return (status.st_mtime_ns, status.st_ino, status.st_size)
+
+
+def state_folder(uri: str) -> Path:
+    """Where a service keeps what belongs to a gallery: beside its folder, or for a gallery on a
+    server in the user's cache folder, whichever way its address is written.
+
+    It was named after the address as written; such a folder is moved.
+    """
+    if "://" in uri:
+        address = parse_address(uri)
+        folder = _in_cache(f"{address.server}/{address.collection}")
+        before = _in_cache(uri)
+        if before.is_dir() and not folder.exists():
+            with suppress(FileNotFoundError):  # another service was faster
+                before.rename(folder)
+        return folder
+    path = Path(uri).absolute()
+    return path.with_name(path.name + ".service")
+
+
+def _in_cache(address: str) -> Path:
+    digest = hashlib.sha256(address.encode()).hexdigest()[:16]
+    return cache_folder() / "service" / digest

@@ -1,34 +1,41 @@
-"""The map of the gallery: made once in the background, kept beside the gallery."""
+"""The map of the gallery: made once in the background and kept beside the gallery.
+
+A process of its own makes it (`python -m garabato.service.jobs.gallery_map URI FILE`), so that the
+service stays responsive, its memory small, and the work can be stopped at any time. That process
+reports its progress on stdout, one line a step: stage, done and total, separated by tabs.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-from garabato.analysis.map import Projection, check_extra
+from garabato.analysis.map import Projection, check_extra, project
 from garabato.errors import MissingExtraError
+from garabato.gallery import open_gallery
 from garabato.service.http.problems import ProblemError
-from garabato.service.jobs import make_map
+from garabato.service.http.serializers import CachedContent
+from garabato.service.service import Service
+from garabato.service.state.key_id_lists import state_folder
 from garabato.service.state.progress import READY, Progress, Stage
-
-if TYPE_CHECKING:
-    from garabato.service.routes.page import Asset
-    from garabato.service.service import Service
 
 _log = logging.getLogger("garabato.service")
 FILE = "map.parquet"
-#: A map is made anew at the next start where more than this share of its drawings changed.
+#: If more than this share of the drawings changed, the next start makes the map again.
 _MAX_CHANGED = 0.1
+#: The process that makes the map gives way to others.
+_NICENESS = 10
 
 
-class SketchMap:
+class GalleryMap:
     """The map of one service's gallery."""
 
     def __init__(self, service: Service) -> None:
@@ -39,28 +46,25 @@ class SketchMap:
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
         self._projection: Projection | None = None
-        self._sent: tuple[Any, Asset] | None = None
+        self._cached: tuple[Any, CachedContent] | None = None
 
-    def asset(self) -> Asset:
-        """The answer of GET /v1/map, zipped. Blocks for a moment.
+    def content(self) -> CachedContent:
+        """The response to GET /v1/map. Blocks for a moment.
 
-        Raises ProblemError: 503 with the progress until there is a map, 501 that names what to
-        install.
+        Raises ProblemError: 503 with the progress until the map is there, 501 with what to install.
         """
-        from garabato.service.routes.page import make_asset
-
         census, hidden = self._service.counted, self._service.hidden.key_ids
         projection = self._made()
-        state = (census.version, hidden)
+        version = (census.version, hidden)
         with self._lock:
-            if self._sent is None or self._sent[0] != state:
+            if self._cached is None or self._cached[0] != version:
                 document = _document(projection, census.entries, hidden)
-                asset = make_asset(orjson.dumps(document), "application/json")
-                self._sent = (state, asset)
-            return self._sent[1]
+                content = CachedContent.of(orjson.dumps(document), "application/json")
+                self._cached = (version, content)
+            return self._cached[1]
 
     def stage(self) -> Stage:
-        """How far the map is; it is begun where it was not. Blocks for a moment."""
+        """How far the map is; the first call starts making it. Blocks for a moment."""
         try:
             _ = self._service.counted
             self._made()
@@ -70,7 +74,7 @@ class SketchMap:
         return READY
 
     def stop(self) -> None:
-        """Make no map any more."""
+        """Stop making the map."""
         self._stopped = True
         if self._process is not None:
             self._process.terminate()
@@ -85,8 +89,8 @@ class SketchMap:
         return self._projection
 
     def _begin(self) -> None:
-        """Take the map that is kept, and make one where there is none or much has changed."""
-        self._projection = _kept(self._file)
+        """Load the stored map; start making one if there is none or much has changed."""
+        self._projection = _load(self._file)
         if self._projection is not None:
             entries = self._service.census.entries
             if _share_changed(self._projection.key_ids, entries) <= _MAX_CHANGED:
@@ -96,34 +100,31 @@ class SketchMap:
         except MissingExtraError as error:
             if self._projection is None:
                 raise ProblemError(501, str(error)) from None
-            return  # an old one is better than none
+            return  # an outdated map is better than none
         threading.Thread(target=self._make, name="garabato-map", daemon=True).start()
 
     @property
     def _file(self) -> Path:
-        from garabato.service.service import state_folder
-
         return state_folder(self._service.gallery.uri) / FILE
 
     def _make(self) -> None:
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            self._run()
+            self._run_process()
             made = Projection.load(self._file)
         except Exception as error:
             if not self._stopped:
-                _log.exception("the map cannot be made")
-                self._progress.fail(f"the map cannot be made: {error}")
+                _log.exception("cannot make the map")
+                self._progress.fail(f"cannot make the map: {error}")
             return
         with self._lock:
-            self._projection, self._sent = made, None
+            self._projection, self._cached = made, None
         _log.info("map made", extra={"n_drawings": len(made.key_ids)})
 
-    def _run(self) -> None:
-        """Make the map in a process of its own and tell how far it is."""
-        command = [sys.executable, "-m", make_map.__name__, self._service.gallery.uri]
+    def _run_process(self) -> None:
+        command = [sys.executable, "-m", __name__, self._service.gallery.uri, str(self._file)]
         with subprocess.Popen(
-            [*command, str(self._file)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+            command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
         ) as self._process:
             assert self._process.stdout is not None
             for line in self._process.stdout:
@@ -133,7 +134,7 @@ class SketchMap:
             raise ChildProcessError("its process failed; the log says why")
 
 
-def _kept(file: Path) -> Projection | None:
+def _load(file: Path) -> Projection | None:
     if not file.is_file():
         return None
     try:
@@ -151,7 +152,7 @@ def _share_changed(key_ids: Sequence[str], entries: dict[str, Any]) -> float:
 def _document(
     projection: Projection, entries: dict[str, Any], hidden: frozenset[str]
 ) -> dict[str, Any]:
-    """The columns of the drawings that are there and not hidden."""
+    """The columns of the drawings that are stored and not hidden."""
     shown = [
         i
         for i, key_id in enumerate(projection.key_ids)
@@ -169,3 +170,18 @@ def _document(
         "y": projection.y[shown].tolist(),
         "key_id": key_ids,
     }
+
+
+def _main(uri: str, file: str) -> None:
+    """Project the gallery at `uri` and write the map to `file`."""
+    os.nice(_NICENESS)
+    gallery = open_gallery(uri, must_exist=True)
+
+    def tell(stage: str, done: int, total: int) -> None:
+        print(f"{stage}\t{done}\t{total}", flush=True)
+
+    project(gallery, progress=tell).save(Path(file))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:3])

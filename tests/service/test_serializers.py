@@ -9,25 +9,23 @@ from garabato.drawing import Drawing
 from garabato.encoder import Encoder
 from garabato.gallery import Hit
 from garabato.service.http.serializers import drawing_document, hit_document, prediction_documents
-from garabato.service.jobs.batching import Encoded
 
 
 @pytest.mark.parametrize(
     ("threshold", "probability", "unsure"),
-    [(None, 0.49, True), (None, 0.51, False), (0.7, 0.69, True), (0.3, 0.31, False)],
+    [(0.7, 0.69, True), (0.7, 0.71, False), (0.3, 0.29, True), (0.3, 0.31, False)],
 )
 def test_the_encoders_own_threshold_says_what_is_unsure(
     shipped_encoder: Encoder,
     monkeypatch: pytest.MonkeyPatch,
-    threshold: float | None,
+    threshold: float,
     probability: float,
     unsure: bool,
 ) -> None:
     monkeypatch.setattr(shipped_encoder, "unsure_below", threshold)
     probabilities = np.full(345, (1 - probability) / 344, np.float32)
     probabilities[7] = probability
-    encoded = Encoded(probabilities, np.ones(8, np.float32))
-    document = prediction_documents(shipped_encoder, encoded, 3)
+    document = prediction_documents(shipped_encoder, probabilities, 3)
     assert document["unsure"] is unsure
     assert document["predictions"][0]["category"] == shipped_encoder.categories[7]
     assert len(document["predictions"]) == 3

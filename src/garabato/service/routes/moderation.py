@@ -1,0 +1,122 @@
+"""Hiding drawings that should not be shown, and reporting them to the operator."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+
+from garabato.service.http.parsing import read_json
+from garabato.service.http.problems import ANY, WRITE, ProblemError, problems
+from garabato.service.http.requests import Hide, KeyIdInPath, body_of
+from garabato.service.http.responses import HiddenList, ReportedList
+from garabato.service.http.serializers import drawing_document, json_response
+from garabato.service.service import CurrentService, Service
+from garabato.service.state.hidden import Hidden
+from garabato.service.state.reports import Reported
+
+router = APIRouter(prefix="/v1", tags=["moderation"])
+_BODY = body_of("Hide", is_required=False)
+_PROBLEMS = problems(400, 404, 413, 415, *WRITE)
+
+
+@router.post(
+    "/drawings/{key_id:path}/hide", status_code=204, responses=_PROBLEMS, openapi_extra=_BODY
+)
+async def hide(key_id: KeyIdInPath, request: Request, service: CurrentService) -> Response:
+    """Leave a drawing out of all results until it is restored."""
+    service.access.check_write(request, visitors=service.settings.visitors_may_hide)
+    hidden = service.hidden
+    given = await read_json(request, Hide, may_be_empty=True)
+
+    def do() -> None:
+        if key_id not in hidden.key_ids:
+            service.stored_one(key_id)
+            hidden.hide(key_id, given.reason)
+            service.metrics.hidden.set(len(hidden.key_ids))
+            if service.reports.remove(key_id):
+                service.metrics.reported.set(len(service.reports.key_ids))
+
+    await service.writing(do)
+    return Response(status_code=204)
+
+
+@router.post("/drawings/{key_id:path}/restore", status_code=204, responses=problems(404, *WRITE))
+async def restore(key_id: KeyIdInPath, request: Request, service: CurrentService) -> Response:
+    """Show a hidden drawing again. For the operator."""
+    service.access.check_write(request)
+    hidden = service.hidden
+    if not await service.writing(hidden.restore, key_id):
+        raise ProblemError(404, f"the drawing {key_id!r} is not hidden")
+    service.metrics.hidden.set(len(hidden.key_ids))
+    return Response(status_code=204)
+
+
+@router.get("/hidden", response_model=HiddenList, responses=problems(401, *ANY))
+async def list_hidden(request: Request, service: CurrentService) -> Response:
+    """All hidden drawings, the last hidden first. For the operator."""
+    service.access.check_operator(request)
+
+    def list_them() -> list[dict[str, Any]]:
+        return _with_drawings(service, list(service.hidden.all().values())[::-1])
+
+    return json_response({"hidden": await service.searching(list_them)})
+
+
+@router.post(
+    "/drawings/{key_id:path}/report", status_code=204, responses=_PROBLEMS, openapi_extra=_BODY
+)
+async def report(key_id: KeyIdInPath, request: Request, service: CurrentService) -> Response:
+    """Tell the operator that a drawing should not be shown. It stays visible until the operator
+    hides it. Needs no token."""
+    service.access.check_write(request, visitors=True)
+    reports = service.reports
+    given = await read_json(request, Hide, may_be_empty=True)
+
+    def do() -> None:
+        service.stored_one(key_id)
+        reports.report(key_id, given.reason)
+        service.metrics.reported.set(len(reports.key_ids))
+
+    await service.writing(do)
+    return Response(status_code=204)
+
+
+@router.delete("/drawings/{key_id:path}/report", status_code=204, responses=problems(404, *WRITE))
+async def dismiss(key_id: KeyIdInPath, request: Request, service: CurrentService) -> Response:
+    """Dismiss the reports of a drawing, which stays visible. For the operator."""
+    service.access.check_write(request)
+    reports = service.reports
+    if not await service.writing(reports.remove, key_id):
+        raise ProblemError(404, f"the drawing {key_id!r} is not reported")
+    service.metrics.reported.set(len(reports.key_ids))
+    return Response(status_code=204)
+
+
+@router.get("/reported", response_model=ReportedList, responses=problems(401, *ANY))
+async def list_reported(request: Request, service: CurrentService) -> Response:
+    """All reported drawings that are not hidden, those reported most often first. For the
+    operator."""
+    service.access.check_operator(request)
+
+    def list_them() -> list[dict[str, Any]]:
+        hidden = service.hidden.key_ids
+        reported = [one for one in service.reports.all().values() if one.key_id not in hidden]
+        reported.sort(key=lambda one: -one.n_reports)
+        return _with_drawings(service, reported)
+
+    return json_response({"reported": await service.searching(list_them)})
+
+
+def _with_drawings(service: Service, entries: Sequence[Hidden | Reported]) -> list[dict[str, Any]]:
+    """Each entry's fields that are known, with its drawing if it is still stored."""
+    drawings = {d.key_id: d for d in service.gallery.get([entry.key_id for entry in entries])}
+    documents = []
+    for entry in entries:
+        document = {name: value for name, value in asdict(entry).items() if value is not None}
+        if entry.key_id in drawings:
+            document |= drawing_document(drawings[entry.key_id])
+        documents.append(document)
+    return documents
