@@ -11,9 +11,9 @@ import pytest
 from sketches import make_drawings
 
 from garabato.dataset import Dataset, prepare
-from garabato.dataset.columns import to_table
 from garabato.dataset.parquet import ROW_GROUP, read_split, write_split
 from garabato.drawing import DrawingBatch
+from garabato.drawing.arrow import to_table
 from garabato.errors import DatasetError
 
 

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from garabato.dataset.columns import from_table
 from garabato.dataset.split import Split
+from garabato.drawing.arrow import from_table
 from garabato.render.contact_sheets import Cell, draw_sheet, encode_png
 
 SHEETS = "sheets"

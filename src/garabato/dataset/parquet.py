@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from garabato.dataset.columns import from_table, with_split
 from garabato.dataset.manifest import describe_split
 from garabato.drawing import DrawingBatch
+from garabato.drawing.arrow import from_table, with_split
 from garabato.errors import DatasetError
 from garabato.host.atomic import sync
 
@@ -20,7 +20,7 @@ ROW_GROUP = 2**15
 
 
 def write_split(folder: Path, name: str, tables: Iterable[pa.Table]) -> dict[str, Any]:
-    """Write tables (as `columns.to_table` makes, one a category) to `<name>.parquet`.
+    """Write tables (as `drawing.arrow.to_table` makes, one a category) to `<name>.parquet`.
 
     The file is flushed to the disk; returns the split as dataset.json holds it.
     """

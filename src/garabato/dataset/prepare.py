@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from garabato.dataset.choose import Categories, choose_categories
-from garabato.dataset.columns import bitmap_shape
 from garabato.dataset.contact_sheets import SHEETS, write_sheets
 from garabato.dataset.manifest import check_replaceable, write_manifest
 from garabato.dataset.parquet import write_split
 from garabato.dataset.sample import Candidates, first_candidates
 from garabato.dataset.split import RESERVE, Sizes, Split, split_categories
 from garabato.dataset.store import Dataset
+from garabato.drawing.arrow import bitmap_shape
 from garabato.errors import InputError, SourceError, storage_errors
 from garabato.formats import ReadReport
 from garabato.host.atomic import replacing_folder

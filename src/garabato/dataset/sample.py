@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from garabato.dataset.columns import bitmap_shape, to_table
 from garabato.drawing import DrawingBatch
+from garabato.drawing.arrow import bitmap_shape, to_table
 from garabato.errors import SourceError
 
 #: Why drawings are left out.
@@ -30,9 +30,9 @@ _Numbers = npt.NDArray[np.uint64]
 class Candidates:
     """The drawings of one category that come first in its random order.
 
-    `table` (see `columns.to_table`) has them in that order, on the grid, each but once and with a
-    key_id; `digests` are those of what they show. `n_distinct` is how many there were in all;
-    `counts` says what became of those that were read: read, empty, unrecognized, repeated.
+    `table` (see `drawing.arrow.to_table`) holds them in that order, on the grid, without repeats
+    and each with a key_id; `digests` are their content hashes. `n_distinct` counts all distinct
+    drawings; `counts` says how many were read, empty, unrecognized and repeated.
     """
 
     table: pa.Table

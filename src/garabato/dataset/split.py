@@ -17,7 +17,7 @@ RESERVE = 64
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The drawings of one category, chosen: two tables as `columns.to_table` makes."""
+    """The drawings of one category, chosen: two tables as `drawing.arrow.to_table` makes."""
 
     train: pa.Table
     test: pa.Table

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from garabato.dataset.columns import STROKES, to_table
+from garabato.drawing.arrow import STROKES, to_table
 from garabato.errors import StorageError
 from garabato.formats.ndjson.simplified import format_line
 from garabato.gallery.base import Stored

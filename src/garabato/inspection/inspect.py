@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from garabato.dataset.columns import from_table, to_table
 from garabato.dataset.manifest import MANIFEST, SPLITS
 from garabato.dataset.sample import digests_of, has_ink
 from garabato.dataset.store import Dataset
 from garabato.drawing import DrawingBatch, IntArray
+from garabato.drawing.arrow import from_table, to_table
 from garabato.errors import SourceError
 from garabato.formats import ReadReport
 from garabato.inspection.duplicates import equal_groups, extents, near_groups

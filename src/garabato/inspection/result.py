@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from garabato.dataset.columns import from_table
 from garabato.drawing import DrawingBatch, IntArray
+from garabato.drawing.arrow import from_table
 
 
 @dataclass(frozen=True, slots=True)

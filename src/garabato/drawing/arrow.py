@@ -1,4 +1,4 @@
-"""DrawingBatch <-> the Arrow columns of a prepared data set, buffer by buffer."""
+"""DrawingBatch <-> Arrow tables, as prepared data sets and galleries store them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from garabato.drawing import ByteArray, DrawingBatch, IntArray
+from garabato.drawing.arrays import ByteArray, IntArray
+from garabato.drawing.batch import DrawingBatch
 
 _LINE = pa.list_(pa.field("item", pa.uint8(), nullable=False))
 _STROKE = pa.struct([pa.field("x", _LINE, nullable=False), pa.field("y", _LINE, nullable=False)])

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sketches import make_drawings
 
-from garabato.dataset.columns import bitmap_shape, from_table, to_table, with_split
 from garabato.drawing import Drawing, DrawingBatch
+from garabato.drawing.arrow import bitmap_shape, from_table, to_table, with_split
 
 values = st.integers(0, 255)
 strokes = st.lists(st.tuples(values, values), min_size=1, max_size=5).map(
