@@ -13,7 +13,7 @@ CATEGORIES = ["cat", "dog", "house", "sun", "tree"]
 SPECS = {
     "smooth": RenderSpec(32),
     "order": RenderSpec(32, order=True),
-    "seed": RenderSpec.seed(32),
+    "reference": RenderSpec.reference(32),
 }
 #: Every model on the images it knows.
 KINDS = [

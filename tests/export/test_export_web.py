@@ -241,9 +241,9 @@ def test_a_page_is_replaced_by_a_newer_one(encoder, gallery, folder, tmp_path):
 def test_an_encoder_of_the_seeds_images_is_refused(tmp_path, gallery):
     from networks import make_encoder
 
-    assert make_encoder("sknet", "seed").spec == RenderSpec.seed(32)
+    assert make_encoder("sknet", "reference").spec == RenderSpec.reference(32)
     with pytest.raises(InputError, match="style 'smooth'"):
-        export_web(make_encoder("sknet", "seed"), tmp_path / "site", gallery=gallery)
+        export_web(make_encoder("sknet", "reference"), tmp_path / "site", gallery=gallery)
 
 
 def test_embeddings_are_kept_to_the_fifth_digit(gallery, folder):

@@ -76,9 +76,9 @@ def test_drawings_without_ink_stay_empty():
     assert varied[1].any()
 
 
-def test_the_seed_style_is_not_augmented():
+def test_the_reference_style_cannot_be_augmented():
     with pytest.raises(InputError, match="smooth"):
-        render_augmented(BATCH, RenderSpec.seed(), AugmentSpec(), KEYS)
+        render_augmented(BATCH, RenderSpec.reference(), AugmentSpec(), KEYS)
 
 
 def test_a_probability_beyond_one_is_refused():

@@ -79,7 +79,7 @@ def test_a_drawing_without_ink_is_an_empty_image():
     assert not render(Drawing([]), RenderSpec()).any()
 
 
-def test_the_seed_style_is_what_the_seed_drew():
+def test_the_reference_style_draws_as_the_reference_project_did():
     cv2 = pytest.importorskip("cv2")
     drawing = make_drawings(["ladder"], 1, seed=0)[0]
     canvas = np.full((256, 256), 255, np.uint8)
@@ -88,7 +88,7 @@ def test_the_seed_style_is_what_the_seed_drew():
             start, end = (int(xs[i]), int(ys[i])), (int(xs[i + 1]), int(ys[i + 1]))
             cv2.line(canvas, start, end, 0, 3)
     expected = 255 - cv2.resize(canvas, (128, 128), interpolation=cv2.INTER_AREA)
-    np.testing.assert_array_equal(render(drawing, RenderSpec.seed()), expected)
+    np.testing.assert_array_equal(render(drawing, RenderSpec.reference()), expected)
 
 
 def test_real_drawings_rendered_both_ways_show_the_same_ink(quickdraw):
@@ -97,8 +97,8 @@ def test_real_drawings_rendered_both_ways_show_the_same_ink(quickdraw):
     path = quickdraw / "simplified" / "bus.ndjson"
     drawing = next(iter(read_drawings(path)))
     smooth = render(drawing, RenderSpec(128, line_width=3 / 256, margin=0.0)) > 0
-    seed = render(drawing, RenderSpec.seed(128)) > 0
-    assert 0.5 < smooth.sum() / seed.sum() < 2
+    reference = render(drawing, RenderSpec.reference(128)) > 0
+    assert 0.5 < smooth.sum() / reference.sum() < 2
 
 
 def test_a_spec_survives_the_way_through_json_and_refuses_what_it_does_not_know():
@@ -145,3 +145,23 @@ def test_a_spec_without_order_keeps_the_fingerprint_it_had():
     assert "order" not in RenderSpec().to_dict()
     assert RenderSpec().fingerprint != RenderSpec(order=True).fingerprint
     assert RenderSpec.from_dict(RenderSpec(order=True).to_dict()) == RenderSpec(order=True)
+
+
+@pytest.mark.parametrize(
+    ("spec", "fingerprint"),
+    [
+        (RenderSpec(), "278c4ac318c5bcf8"),
+        (RenderSpec(order=True), "d142481f4c4534f5"),
+        (RenderSpec.reference(), "f0f69247f9cf9ba6"),
+        (RenderSpec.reference(32), "54c096e0ab972698"),
+    ],
+)
+def test_fingerprints_stay_as_they_are_stored_in_encoders_and_galleries(spec, fingerprint):
+    assert spec.fingerprint == fingerprint
+
+
+def test_files_spell_the_reference_style_seed_forever():
+    assert RenderSpec.reference().to_dict()["style"] == "seed"
+    assert RenderSpec.from_dict(RenderSpec.reference().to_dict()) == RenderSpec.reference()
+    assert RenderSpec(style="seed").style == "reference"
+    assert RenderSpec.from_dict({"style": "reference"}).style == "reference"

@@ -104,7 +104,7 @@ def test_the_teacher_that_ships_is_no_path() -> None:
 
 def test_a_teacher_that_cannot_teach_is_named(tmp_path) -> None:
     make_encoder("skfast").save(tmp_path / "t.safetensors")
-    make_encoder("sknet", "seed").save(tmp_path / "s.safetensors")
+    make_encoder("sknet", "reference").save(tmp_path / "s.safetensors")
     config = TrainConfig(teachers=(str(tmp_path / "t.safetensors"),))
     with pytest.raises(TrainingError, match=r"t\.safetensors doesn't know 'ant' .nor 0 other"):
         Teachers(config, [*CATEGORIES, "ant"], CPU)

@@ -145,7 +145,7 @@ def test_the_seed_networks_train_on_their_mean_image(dataset, tmp_path):
     mean = state(tmp_path / "run")["mean_image"]
     assert mean.shape == (16, 16)
     assert 0 < mean.mean() < 0.5
-    assert result.encoder.spec == RenderSpec.seed(16)
+    assert result.encoder.spec == RenderSpec.reference(16)
 
 
 def test_the_seed_networks_dont_train_on_images_that_grow(dataset, tmp_path):

@@ -63,7 +63,8 @@ def export_web(
     anything else is an InputError. `progress(stage, done, total)` is called now and then.
 
     Raises MissingExtraError without the extra `web`, SourceError where npm is needed and does not
-    deliver, InputError for images of style "seed", which the page cannot draw, and StorageError.
+    deliver, InputError for images of style "reference", which the page cannot draw, and
+    StorageError.
     """
     target = Path(folder)
     if target.exists() and not (target / _MARK).is_file() and any(target.iterdir()):

@@ -100,7 +100,7 @@ def render_augmented(
     bitmaps and what was traced from them have none. Runs on one core and releases the GIL.
     """
     if spec.style != "smooth":
-        raise InputError("only the 'smooth' style can be augmented; train 'seed' as it is")
+        raise InputError(f"style {spec.style!r} cannot be augmented; use style 'smooth'")
     from garabato.render._augment import reordered, vary_strokes
 
     has_order = has_order and batch.bitmaps is None

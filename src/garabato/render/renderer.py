@@ -13,16 +13,17 @@ from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from garabato.drawing import BoolArray, ByteArray, Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import InputError
 
-Style = Literal["smooth", "seed"]
+Style = Literal["smooth", "reference"]
 
-#: The canvas and pen of the seed's images, in px.
-_SEED_CANVAS_PX = 256
-_SEED_LINE_PX = 3
+#: How encoder files, galleries and old configurations spell the style "reference".
+_STORED_REFERENCE = "seed"
+#: The canvas and pen of the reference project's images, in px.
+_REFERENCE_CANVAS_PX = 256
+_REFERENCE_LINE_PX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,9 @@ class RenderSpec:
     `size_px` is the side of the square image. With style "smooth" the drawing is scaled (aspect
     kept) and centred so that its ink, `line_width` wide (a fraction of the image side), leaves
     `margin` (a fraction of the side) free all around; lines are anti-aliased with round caps.
-    With style "seed" it is drawn as the class project did: a 3 px line on 256x256 at the
-    coordinates as they are, reduced by area; `line_width` and `margin` then play no part.
+    With style "reference" it is drawn as the reference project did: a 3 px line on 256x256 at the
+    coordinates as they are, reduced by area; `line_width` and `margin` are ignored. Files spell
+    this style "seed", which is accepted here too.
 
     With `order` an image has three channels: the ink; the ink shaded by which stroke it belongs to
     (the first darkest); the ink shaded along each stroke, from where the pen was put down. The
@@ -47,21 +49,23 @@ class RenderSpec:
     order: bool = False
 
     def __post_init__(self) -> None:
+        if self.style == _STORED_REFERENCE:
+            object.__setattr__(self, "style", "reference")
         if not 8 <= self.size_px <= 1024:
             raise InputError(f"size_px is between 8 and 1024, not {self.size_px}")
         if not 0 < self.line_width <= 0.5:
             raise InputError(f"line_width is a fraction in (0, 0.5], not {self.line_width}")
         if not 0 <= self.margin < 0.5:
             raise InputError(f"margin is a fraction in [0, 0.5), not {self.margin}")
-        if self.style not in ("smooth", "seed"):
-            raise InputError(f"style is 'smooth' or 'seed', not {self.style!r}")
-        if self.order and self.style == "seed":
-            raise InputError("the seed's images show no order of strokes; use style 'smooth'")
+        if self.style not in ("smooth", "reference"):
+            raise InputError(f"style is 'smooth' or 'reference', not {self.style!r}")
+        if self.order and self.style == "reference":
+            raise InputError("style 'reference' cannot show the stroke order; use style 'smooth'")
 
     @classmethod
-    def seed(cls, size_px: int = 128) -> RenderSpec:
-        """As the seed drew: 3 px on 256, reduced by area."""
-        return cls(size_px=size_px, style="seed")
+    def reference(cls, size_px: int = 128) -> RenderSpec:
+        """Images as the reference project drew them: 3 px lines on 256x256, reduced by area."""
+        return cls(size_px=size_px, style="reference")
 
     @property
     def line_px(self) -> float:
@@ -87,6 +91,8 @@ class RenderSpec:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; `order` only where it is on, as specs had none at first."""
         values = asdict(self)
+        if self.style == "reference":
+            values["style"] = _STORED_REFERENCE
         if not self.order:
             del values["order"]
         return values
@@ -114,8 +120,8 @@ def render_batch(batch: DrawingBatch, spec: RenderSpec) -> ByteArray:
     """
     has_order = np.full(len(batch), batch.bitmaps is None)
     batch = with_strokes(batch)
-    if spec.style == "seed":
-        return _render_as_the_seed(batch, spec)
+    if spec.style == "reference":
+        return _render_as_reference(batch, spec)
     placed = place(batch, spec)
     line_widths_px = np.full(len(batch), spec.line_px, np.float32)
     return rasterise(
@@ -169,16 +175,16 @@ def rasterise(
     return images.reshape(n_drawings, *spec.image_shape)
 
 
-def _render_as_the_seed(batch: DrawingBatch, spec: RenderSpec) -> ByteArray:
+def _render_as_reference(batch: DrawingBatch, spec: RenderSpec) -> ByteArray:
     import cv2
 
     images = np.zeros((len(batch), spec.size_px, spec.size_px), np.uint8)
     for image, drawing in zip(images, batch, strict=True):
-        canvas: npt.NDArray[Any] = np.full((_SEED_CANVAS_PX, _SEED_CANVAS_PX), 255, np.uint8)
+        canvas = np.full((_REFERENCE_CANVAS_PX,) * 2, 255, np.uint8)
         for xs, ys in drawing.on_grid().strokes:
             xys = np.stack([xs, ys], axis=1).astype(int).tolist()
             for start, end in pairwise(xys):
-                cv2.line(canvas, start, end, 0, _SEED_LINE_PX)
+                cv2.line(canvas, start, end, 0, _REFERENCE_LINE_PX)
         small = cv2.resize(canvas, (spec.size_px, spec.size_px), interpolation=cv2.INTER_AREA)
         image[:] = 255 - small
     return images

@@ -62,7 +62,7 @@ class TrainingBatches:
         drawings = self.drawings.take(rows)
 
         def render(spec: RenderSpec) -> ByteArray:
-            if spec.style == "seed" and self.augment == AugmentSpec.none():
+            if spec.style == "reference" and self.augment == AugmentSpec.none():
                 return render_batch(drawings, spec)
             return render_augmented(
                 drawings, spec, self.augment, keys[rows], has_order=self.has_order
