@@ -200,7 +200,7 @@ def _filter(where: Where | None) -> dict[str, Any]:
 def _new(drawing: Drawing, tags: Sequence[str]) -> dict[str, Any]:
     """A drawing to store, as JSON takes it; what is not known of it is left out."""
     strokes = with_strokes(DrawingBatch.from_drawings([drawing]))[0].to_lists()
-    known = {name: value for name, value in drawing.known.items() if value is not None}
+    known = {name: value for name, value in drawing.metadata.items() if value is not None}
     return {"drawing": strokes, **known} | ({"tags": list(tags)} if tags else {})
 
 

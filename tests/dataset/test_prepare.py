@@ -51,7 +51,7 @@ def test_every_category_has_its_drawings_in_both_splits_with_all_that_is_known(f
         for drawing, label in zip(batch, labels, strict=True):
             assert drawing.category == five.categories[label]
             original = originals[drawing.key_id]
-            assert drawing.known == original.known
+            assert drawing.metadata == original.metadata
             assert drawing.to_lists() == original.to_lists()
             seen.add(drawing.key_id)
     assert len(seen) == 200

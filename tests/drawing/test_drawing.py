@@ -132,7 +132,7 @@ def test_a_batch_gives_back_its_drawings(drawings):
     for i, (drawing, back) in enumerate(zip(drawings, batch, strict=True)):
         for one in (back, batch[i]):
             assert one.to_lists() == drawing.to_lists()
-            assert one.known == drawing.known
+            assert one.metadata == drawing.metadata
             assert one.bitmap is None
             assert one.stroke_starts.dtype == np.int64
 

@@ -61,7 +61,7 @@ def _file(folder: Path, data: bytes) -> Path:
 def test_a_record_made_by_hand_is_read(tmp_path):
     (drawing,) = read_drawings(_file(tmp_path, RECORD), strict=True)
     assert drawing.to_lists() == [[[7], [8]], [[0, 128, 255], [9, 9, 10]]]
-    assert drawing.known == {
+    assert drawing.metadata == {
         "key_id": "5356982158491648",
         "category": None,
         "country": "DE",
@@ -99,7 +99,7 @@ def test_what_is_not_known_stays_not_known(tmp_path):
     path = tmp_path / "out.bin"
     write_drawings(path, [Drawing([[[1], [2]]]), *make_drawings(["line"], 1, seed=0)])
     first, second = read_drawings(path)
-    assert set(first.known.values()) == {None}
+    assert set(first.metadata.values()) == {None}
     assert second.recognized is not None
 
 

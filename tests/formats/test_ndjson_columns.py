@@ -62,7 +62,7 @@ def test_the_scanner_understands_lines_as_google_writes_them() -> None:
     assert others == []
     assert len(batch) == len(_LINES)
     first = make_drawings(SKETCH_CATEGORIES[:1], 1, seed=0)[0]
-    assert batch[0].known == first.known
+    assert batch[0].metadata == first.metadata
     assert batch[0].to_lists() == first.to_lists()
 
 

@@ -42,7 +42,7 @@ def test_drawings_come_with_all_that_is_known_of_them(tmp_path):
     line = json.dumps({"word": "cat", "key_id": 53, "drawing": [[[1, 2], [3, 4]]], **known})
     (drawing,) = read_drawings(_file(tmp_path, line))
     assert drawing.to_lists() == [[[1, 2], [3, 4]]]
-    assert drawing.known == {
+    assert drawing.metadata == {
         "key_id": "53",
         "category": "cat",
         "country": "DE",
@@ -54,7 +54,7 @@ def test_drawings_come_with_all_that_is_known_of_them(tmp_path):
 def test_all_keys_but_the_drawing_may_be_missing_or_null(tmp_path):
     nulls = '{"word":null,"key_id":null,"recognized":null,"drawing":[[[7],[8]]]}'
     for drawing in read_drawings(_file(tmp_path, '{"drawing":[[[7],[8]]]}', nulls)):
-        assert set(drawing.known.values()) == {None}
+        assert set(drawing.metadata.values()) == {None}
         assert drawing.to_lists() == [[[7], [8]]]
 
 
@@ -297,7 +297,7 @@ def test_what_is_written_is_read_back(tmp_path):
     assert write_drawings(path, drawings) == 40
     for drawing, back in zip(drawings, read_drawings(path, strict=True), strict=True):
         assert back.to_lists() == drawing.to_lists()
-        assert back.known == drawing.known
+        assert back.metadata == drawing.metadata
 
 
 def test_drawings_in_other_units_are_written_on_googles_grid(tmp_path):

@@ -99,7 +99,7 @@ def test_what_was_added_is_found_at_once_with_all_that_is_known_of_it(gallery, d
     for _ in range(2):
         hit = gallery.search(drawings[17], k=1)[0]
         assert hit.score == pytest.approx(1.0, abs=1e-3)
-        assert hit.drawing.known == drawings[17].known
+        assert hit.drawing.metadata == drawings[17].metadata
         assert (hit.key_id, hit.category) == (drawings[17].key_id, drawings[17].category)
         assert (hit.country, hit.recognized) == (drawings[17].country, drawings[17].recognized)
         assert hit.timestamp == drawings[17].timestamp
@@ -351,7 +351,7 @@ def test_what_is_exported_reads_back_as_what_was_added(gallery, drawings, tmp_pa
     back = {drawing.key_id: drawing for drawing in read_drawings(tmp_path / "all.ndjson")}
     assert len(back) == len(drawings)
     for drawing in drawings:
-        assert back[drawing.key_id].known == drawing.known
+        assert back[drawing.key_id].metadata == drawing.metadata
         assert back[drawing.key_id].to_lists() == drawing.to_lists()
     assert gallery.export(tmp_path / "by category", where={"recognized": True}) == sum(
         bool(drawing.recognized) for drawing in drawings

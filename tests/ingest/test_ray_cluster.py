@@ -86,7 +86,7 @@ def index(*arguments: str) -> dict:
 def contents(uri) -> tuple[list, np.ndarray]:
     pieces = list(open_gallery(uri).scan())
     known = [
-        (d.known, d.to_lists(), tags)
+        (d.metadata, d.to_lists(), tags)
         for p in pieces
         for d, tags in zip(p.drawings, p.tags, strict=True)
     ]

@@ -33,7 +33,7 @@ class DrawingBatch:
     bitmaps: ByteArray | None = None
 
     def __post_init__(self) -> None:
-        for name in _KNOWN_COLUMNS:
+        for name in _METADATA_COLUMNS:
             if not getattr(self, name):
                 object.__setattr__(self, name, [None] * len(self))
 
@@ -85,13 +85,13 @@ class DrawingBatch:
         first_points = self.stroke_starts[self.drawing_starts]
         starts = self.stroke_starts[rows] - np.repeat(first_points[:-1], n_starts)
         cuts = (self.drawing_starts + np.arange(n + 1)).tolist()
-        known = [getattr(self, column) for column in _KNOWN_COLUMNS]
+        metadata = [getattr(self, column) for column in _METADATA_COLUMNS]
         points, point_cuts = self.points, first_points.tolist()
-        for i, values in enumerate(zip(*known, strict=True)):
+        for i, values in enumerate(zip(*metadata, strict=True)):
             drawing = object.__new__(Drawing)
             _set_points(drawing, points[point_cuts[i] : point_cuts[i + 1]])
             _set_stroke_starts(drawing, starts[cuts[i] : cuts[i + 1]])
-            for set_value, value in zip(_set_known, values, strict=True):
+            for set_value, value in zip(_set_metadata, values, strict=True):
                 set_value(drawing, value)
             _set_bitmap(drawing, None)
             yield drawing
@@ -107,12 +107,14 @@ class DrawingBatch:
 
     def _one(self, i: int) -> Drawing:
         i = range(len(self))[i]
-        known = {name: getattr(self, column)[i] for name, column in _KNOWN.items()}
+        metadata = {name: getattr(self, column)[i] for name, column in _METADATA.items()}
         if self.bitmaps is not None:
-            return Drawing(bitmap=self.bitmaps[i], **known)
+            return Drawing(bitmap=self.bitmaps[i], **metadata)
         first, last = self.drawing_starts[i], self.drawing_starts[i + 1]
         starts = self.stroke_starts[first : last + 1]
-        return Drawing.from_points(self.points[starts[0] : starts[-1]], starts - starts[0], **known)
+        return Drawing.from_points(
+            self.points[starts[0] : starts[-1]], starts - starts[0], **metadata
+        )
 
     def take(self, rows: IntArray) -> DrawingBatch:
         """The drawings at `rows` (n,) in that order, copied."""
@@ -121,7 +123,7 @@ class DrawingBatch:
         point_rows, stroke_starts = _ranges(self.stroke_starts, stroke_rows)
         columns = {
             name: [values[i] for i in rows]
-            for name in _KNOWN_COLUMNS
+            for name in _METADATA_COLUMNS
             for values in (getattr(self, name),)
         }
         return DrawingBatch(
@@ -191,26 +193,26 @@ class DrawingBatch:
             bitmaps=np.concatenate(bitmaps) if bitmaps else None,
             **{
                 name: [value for b in batches for value in getattr(b, name)]
-                for name in _KNOWN_COLUMNS
+                for name in _METADATA_COLUMNS
             },
         )
 
 
 #: Drawing's attribute -> DrawingBatch's column.
-_KNOWN = {
+_METADATA = {
     "key_id": "key_ids",
     "category": "categories",
     "country": "countries",
     "recognized": "recognized",
     "timestamp": "timestamps",
 }
-_KNOWN_COLUMNS = tuple(_KNOWN.values())
+_METADATA_COLUMNS = tuple(_METADATA.values())
 
 # Setters of the frozen class's slots, for drawings made by the million.
 _set_points, _set_stroke_starts, _set_bitmap = (
     getattr(Drawing, name).__set__ for name in ("points", "stroke_starts", "bitmap")
 )
-_set_known = [getattr(Drawing, name).__set__ for name in _KNOWN]
+_set_metadata = [getattr(Drawing, name).__set__ for name in _METADATA]
 
 
 def _ranges(starts: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:

@@ -75,18 +75,20 @@ class Drawing:
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        known = [f"{name}={value!r}" for name, value in self.known.items() if value is not None]
+        metadata = [
+            f"{name}={value!r}" for name, value in self.metadata.items() if value is not None
+        ]
         if self.bitmap is not None:
             ink = ["bitmap of {} x {} px".format(*self.bitmap.shape)]
         else:
             sizes = (("stroke", len(self.stroke_starts) - 1), ("point", len(self.points)))
             ink = [f"{n} {name}" if n == 1 else f"{n} {name}s" for name, n in sizes]
-        return f"Drawing({', '.join([*known, *ink])})"
+        return f"Drawing({', '.join([*metadata, *ink])})"
 
     @classmethod
-    def from_points(cls, points: FloatArray, stroke_starts: IntArray, **known: Any) -> Drawing:
+    def from_points(cls, points: FloatArray, stroke_starts: IntArray, **metadata: Any) -> Drawing:
         """A drawing over ready arrays (shapes as the attributes'), which are trusted."""
-        drawing = cls(**known)
+        drawing = cls(**metadata)
         object.__setattr__(drawing, "points", points)
         object.__setattr__(drawing, "stroke_starts", stroke_starts)
         return drawing
@@ -105,7 +107,7 @@ class Drawing:
         return len(self.points) == 0
 
     @property
-    def known(self) -> dict[str, Any]:
+    def metadata(self) -> dict[str, Any]:
         """key_id, category, country, recognized and timestamp, as keyword arguments."""
         return {
             "key_id": self.key_id,
@@ -115,9 +117,9 @@ class Drawing:
             "timestamp": self.timestamp,
         }
 
-    def replace(self, **known: Any) -> Drawing:
+    def replace(self, **metadata: Any) -> Drawing:
         """The same strokes or bitmap, with other things known of it."""
-        merged = self.known | known
+        merged = self.metadata | metadata
         if self.bitmap is not None:
             return Drawing(bitmap=self.bitmap, **merged)
         return Drawing.from_points(self.points, self.stroke_starts, **merged)
@@ -141,7 +143,7 @@ class Drawing:
         extent = float((self.points.max(axis=0) - low).max())
         scale = GRID / extent if extent > 0 else 1.0
         points = ((self.points - low) * np.float32(scale)).astype(np.float32)
-        return Drawing.from_points(points, self.stroke_starts, **self.known)
+        return Drawing.from_points(points, self.stroke_starts, **self.metadata)
 
     def on_grid(self) -> Drawing:
         """As stored: whole numbers 0..255. Drawings already on the grid are returned as is."""
@@ -151,7 +153,7 @@ class Drawing:
         if points.min() >= 0 and points.max() <= GRID and (np.rint(points) == points).all():
             return self
         moved = self.normalised()
-        return Drawing.from_points(np.rint(moved.points), moved.stroke_starts, **self.known)
+        return Drawing.from_points(np.rint(moved.points), moved.stroke_starts, **self.metadata)
 
     def simplified(self, epsilon: float = SIMPLIFY_EPSILON) -> Drawing:
         """Google's published recipe for the simplified files, from raw device coordinates.
@@ -165,7 +167,7 @@ class Drawing:
         points, starts = resample_and_simplify(
             moved.points, moved.stroke_starts, spacing_px=1.0, epsilon_px=epsilon
         )
-        return Drawing.from_points(np.rint(points), starts, **self.known)
+        return Drawing.from_points(np.rint(points), starts, **self.metadata)
 
     def first_part(self, fraction: float) -> Drawing:
         """What had been drawn when `fraction` (0..1] of the ink was on the paper.
@@ -184,7 +186,9 @@ class Drawing:
         ink = np.cumsum(steps)
         if ink[-1] == 0:
             n_kept = max(1, round(fraction * (len(starts) - 1)))
-            return Drawing.from_points(points[: starts[n_kept]], starts[: n_kept + 1], **self.known)
+            return Drawing.from_points(
+                points[: starts[n_kept]], starts[: n_kept + 1], **self.metadata
+            )
         target = fraction * ink[-1]
         last = int(np.searchsorted(ink, target))  # the point at or beyond the cut; ink[0] == 0
         share = (target - ink[last - 1]) / (ink[last] - ink[last - 1])
@@ -192,4 +196,4 @@ class Drawing:
         kept = np.concatenate([points[:last], cut[None]]).astype(np.float32)
         n_strokes = int(np.searchsorted(starts, last, side="right"))
         new_starts = np.append(starts[:n_strokes], len(kept))
-        return Drawing.from_points(kept, new_starts, **self.known)
+        return Drawing.from_points(kept, new_starts, **self.metadata)

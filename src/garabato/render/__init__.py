@@ -3,7 +3,6 @@
 from garabato.render.renderer import (
     RenderSpec,
     Style,
-    place,
     rasterise,
     render,
     render_batch,
@@ -13,7 +12,6 @@ from garabato.render.renderer import (
 __all__ = [
     "RenderSpec",
     "Style",
-    "place",
     "rasterise",
     "render",
     "render_batch",

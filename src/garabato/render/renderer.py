@@ -122,10 +122,10 @@ def render_batch(batch: DrawingBatch, spec: RenderSpec) -> ByteArray:
     batch = with_strokes(batch)
     if spec.style == "reference":
         return _render_as_reference(batch, spec)
-    placed = place(batch, spec)
+    points_px = fit_to_image(batch, spec)
     line_widths_px = np.full(len(batch), spec.line_px, np.float32)
     return rasterise(
-        placed, batch.stroke_starts, batch.drawing_starts, line_widths_px, has_order, spec=spec
+        points_px, batch.stroke_starts, batch.drawing_starts, line_widths_px, has_order, spec=spec
     )
 
 
@@ -138,19 +138,19 @@ def with_strokes(batch: DrawingBatch) -> DrawingBatch:
     return trace_batch(batch)
 
 
-def place(batch: DrawingBatch, spec: RenderSpec) -> FloatArray:
-    """Points of all drawings in px of the image: scaled to fit, centred; (P, 2) float32."""
+def fit_to_image(batch: DrawingBatch, spec: RenderSpec) -> FloatArray:
+    """The points in px of the image (P, 2) float32: each drawing scaled to fit and centred."""
     from garabato.render._raster import fit_to_box
 
     inset_px = spec.margin * spec.size_px + spec.line_px / 2
-    placed: FloatArray = fit_to_box(
+    points_px: FloatArray = fit_to_box(
         np.ascontiguousarray(batch.points, np.float32),
         batch.stroke_starts,
         batch.drawing_starts,
         spec.size_px,
         inset_px,
     )
-    return placed
+    return points_px
 
 
 def rasterise(

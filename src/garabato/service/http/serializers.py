@@ -70,7 +70,7 @@ def drawing_document(drawing: Drawing, tags: Sequence[str] = ()) -> dict[str, An
     """A stored drawing as JSON, without the fields that are not known."""
     known = {
         name: value
-        for name, value in drawing.known.items()
+        for name, value in drawing.metadata.items()
         if value is not None or name == "category"
     }
     if tags:
