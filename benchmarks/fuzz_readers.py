@@ -37,7 +37,7 @@ SHARES = {
 LINES_AND_RECORDS = ("ndjson", "raw", "bin")
 #: What is said of a file of lines or records as a whole, without a place in it.
 WHOLE = (
-    "there is no drawing in the file", "the file is empty", "this is no format garabato reads",
+    "there is no drawing in the file", "the file is empty", "unknown file format",
     "damaged gzip stream", "a truncated or damaged",
 )  # fmt: skip
 WORDS = {

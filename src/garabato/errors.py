@@ -4,6 +4,7 @@ GarabatoError
 ├── InputError              what was given is not what was expected (also a ValueError)
 │   ├── DrawingError        strokes or bitmaps that are not a drawing
 │   ├── FormatError         a file that cannot be read; carries path and position
+│   │   └── UnknownFormatError    a file whose format garabato does not read
 │   └── CategoryError       a category name nobody knows; suggests the nearest
 ├── SourceError             a place drawings come from: empty, unreachable, too few
 ├── DatasetError            a prepared dataset that is missing, half-written or of another version
@@ -52,6 +53,10 @@ class FormatError(InputError):
         self.position = position
         where = ", ".join(part for part in (self.path, position) if part)
         super().__init__(f"{where}: {problem}" if where else problem)
+
+
+class UnknownFormatError(FormatError):
+    """A file whose format garabato does not read."""
 
 
 class CategoryError(InputError):

@@ -15,8 +15,9 @@ from sketches import make_drawings
 
 from garabato.drawing import Drawing
 from garabato.errors import FormatError, InputError
-from garabato.formats import ReadReport, binary, read_batches, read_drawings, write_drawings
+from garabato.formats import ReadReport, read_batches, read_drawings, write_drawings
 from garabato.formats.binary import _records
+from garabato.formats.binary import format as binary_format
 
 #: Made by hand after the published layout: one dot and one line.
 RECORD = (
@@ -88,7 +89,7 @@ def test_where_blocks_are_cut_changes_nothing(tmp_path, monkeypatch, block_bytes
     drawings = make_drawings(["circle", "star", "line"], 20, seed=2)
     path = tmp_path / "out.bin"
     write_drawings(path, drawings)
-    monkeypatch.setattr(binary, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(binary_format, "BLOCK_BYTES", block_bytes)
     back = list(read_drawings(path, strict=True))
     assert [d.to_lists() for d in back] == [d.to_lists() for d in drawings]
     assert [d.key_id for d in back] == [d.key_id for d in drawings]

@@ -15,8 +15,9 @@ from sketches import make_drawings
 
 from garabato.drawing import Drawing
 from garabato.errors import FormatError, InputError
-from garabato.formats import ReadReport, read_batches, read_drawings, stroke3, write_drawings
+from garabato.formats import ReadReport, read_batches, read_drawings, write_drawings
 from garabato.formats.stroke3 import _pickled
+from garabato.formats.stroke3 import format as stroke3_format
 
 #: Two strokes by hand: (10, 10) to (40, 10), then a dot at (40, 50).
 ROWS = np.array([[10, 10, 0], [30, 0, 1], [0, 40, 1]], np.int16)
@@ -192,14 +193,14 @@ def test_another_archive_is_refused_with_what_it_holds(tmp_path):
 
 
 def test_an_array_that_unfolds_too_far_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(stroke3, "MAX_PART_BYTES", 1000)
+    monkeypatch.setattr(stroke3_format, "MAX_PART_BYTES", 1000)
     path = _save(tmp_path, train=_objects(np.zeros((10_000, 3), np.int16)))
     with pytest.raises(FormatError, match="unfolds to more than"):
         list(read_drawings(path, strict=True))
 
 
 def test_a_small_archive_does_not_unfold_to_much(tmp_path, monkeypatch):
-    monkeypatch.setattr(stroke3, "MIN_BOMB_BYTES", 10_000)
+    monkeypatch.setattr(stroke3_format, "MIN_BOMB_BYTES", 10_000)
     path = _save(tmp_path, train=np.zeros((10_000, 30, 3), np.int16))
     assert path.stat().st_size < 10_000
     with pytest.raises(FormatError, match=r"train: the array unfolds to more than 0 MiB"):
@@ -207,7 +208,7 @@ def test_a_small_archive_does_not_unfold_to_much(tmp_path, monkeypatch):
 
 
 def test_what_an_archive_says_of_an_entry_does_not_let_it_unfold_further(tmp_path, monkeypatch):
-    monkeypatch.setattr(stroke3, "MIN_BOMB_BYTES", 10_000)
+    monkeypatch.setattr(stroke3_format, "MIN_BOMB_BYTES", 10_000)
     path = _save(tmp_path, train=np.zeros((30_000, 30, 3), np.int16))
     data = bytearray(path.read_bytes())
     entry = data.index(b"PK\x01\x02")
@@ -275,7 +276,7 @@ def test_a_text_in_place_of_bytes_is_no_array(tmp_path):
 
 
 def test_one_array_named_a_million_times_comes_in_bounded_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr(stroke3, "BATCH_POINTS", 100)
+    monkeypatch.setattr(stroke3_format, "BATCH_POINTS", 100)
     one = np.zeros((30, 3), np.int16)
     batches = list(read_batches(_save(tmp_path, train=_objects(*[one] * 50))))
     assert sum(map(len, batches)) == 50

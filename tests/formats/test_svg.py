@@ -189,8 +189,8 @@ def test_broken_xml_is_told_with_its_place(tmp_path):
 
 def test_other_documents_are_named(tmp_path):
     path = tmp_path / "cat.svg"
-    path.write_text("<html><body/></html>")
-    assert "the document is <html>; <svg> was expected" in _problem(path)
+    path.write_text("<math><mi/></math>")
+    assert "the document is <math>; <svg> was expected" in _problem(path)
 
 
 def test_use_that_multiplies_without_end_is_stopped(tmp_path, monkeypatch):

@@ -1,42 +1,82 @@
-"""Which format a file has, by its first bytes."""
+"""Which format a file has, by its first bytes. A new format is added to one of the tables here."""
 
 from __future__ import annotations
 
-import codecs
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
-from garabato.formats import binary, bitmap, picture, stroke3
-from garabato.formats.stream import Input
+from garabato.drawing import DrawingBatch
+from garabato.errors import UnknownFormatError
+from garabato.formats import binary, bitmap, ndjson, picture, stroke3, svg
+from garabato.formats.other_files import describe_other_file
+from garabato.formats.stream import Input, Reject
 
 
-def recognise(source: Input) -> str:
-    """The format's name, a key of `formats`' readers; FormatError where garabato reads it not.
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How to recognise a file of one format, and how to read it.
 
-    Anything that looks like text is taken for ndjson, whose reader tells line by line what is
-    wrong with it. Only formats without a mark of their own may be told by suffix.
+    `name` is for error messages. `matches` decides by the first bytes (`Input.head`); only formats
+    without a signature may look at the file's name. `read` yields batches, passes unreadable
+    drawings to `Reject`, and raises FormatError if the rest of the file cannot be read.
     """
-    if source.head.startswith(bitmap.MAGIC):
-        return "npy"
-    if source.head.startswith(stroke3.MAGIC):
-        return "npz"
-    if picture.looks_like(source.head):
-        return "picture"
-    if _is_markup(source.head):
-        return "svg"
-    if _is_text(source.head) or source.name.endswith((".ndjson", ".ndjson.gz")):
-        return "ndjson"
-    if binary.looks_like(source.head) or source.name.endswith((".bin", ".bin.gz")):
-        return "bin"
-    raise source.error(
-        "this is no format garabato reads: ndjson (one JSON object a line), .bin, .npy (28 x 28 "
-        "bitmaps), .npz (sketch-rnn), SVG, PNG, JPEG or WebP, plain or gzip"
-    )
+
+    name: str
+    matches: Callable[[Input], bool]
+    read: Callable[[Input, Reject], Iterator[DrawingBatch]]
 
 
-def _is_text(head: bytes) -> bool:
-    return not any(byte < 32 and byte not in b"\t\n\r" for byte in head)
+def detect(source: Input) -> Format:
+    """Return the file's format.
+
+    Raises UnknownFormatError if garabato does not read it; a file of a known kind is named (a web
+    page, a PDF).
+    """
+    found = _first_match(source, WITH_SIGNATURE)
+    if found is None:
+        problem = describe_other_file(source.head)
+        if problem is not None:
+            raise UnknownFormatError(problem, path=source.name)
+        found = _first_match(source, BY_APPEARANCE)
+    if found is None:
+        names = ", ".join(known.name for known in (*WITH_SIGNATURE, *BY_APPEARANCE))
+        raise UnknownFormatError(
+            f"unknown file format; garabato reads {names}, plain or gzip", path=source.name
+        )
+    return found
 
 
-def _is_markup(head: bytes) -> bool:
-    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return b"<" in head
-    return head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<")
+def _first_match(source: Input, formats: tuple[Format, ...]) -> Format | None:
+    return next((known for known in formats if known.matches(source)), None)
+
+
+def _is_ndjson(source: Input) -> bool:
+    """True for any text: the reader reports line by line what is wrong with it."""
+    is_text = not any(byte < 32 and byte not in b"\t\n\r" for byte in source.head)
+    return is_text or source.name.endswith((".ndjson", ".ndjson.gz"))
+
+
+def _is_binary(source: Input) -> bool:
+    return binary.looks_like(source.head) or source.name.endswith((".bin", ".bin.gz"))
+
+
+#: Formats that are certain from their first bytes.
+WITH_SIGNATURE = (
+    Format(
+        ".npy (28 x 28 bitmaps)",
+        lambda source: source.head.startswith(bitmap.MAGIC),
+        lambda source, _: bitmap.read(source),
+    ),
+    Format(".npz (sketch-rnn)", lambda source: source.head.startswith(stroke3.MAGIC), stroke3.read),
+    Format(
+        "PNG, JPEG, WebP",
+        lambda source: picture.looks_like(source.head),
+        lambda source, _: picture.read(source),
+    ),
+)
+#: Formats that are tried only after files of other kinds are ruled out.
+BY_APPEARANCE = (
+    Format("SVG", lambda source: svg.looks_like(source.head), lambda source, _: svg.read(source)),
+    Format("ndjson (one JSON object a line)", _is_ndjson, ndjson.read),
+    Format(".bin (Quick, Draw! binary)", _is_binary, binary.read),
+)

@@ -8,6 +8,7 @@ https://www.w3.org/TR/SVG11/.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -36,6 +37,13 @@ _HREFS = ("href", "{http://www.w3.org/1999/xlink}href")
 _DEFAULT_SIZE: Size = (300.0, 150.0)
 
 Stroke = list[npt.NDArray[np.float64]]  # [xs, ys]
+
+
+def looks_like(head: bytes) -> bool:
+    """True if `head`, the first bytes of a file, begins an XML document."""
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return b"<" in head
+    return head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<")
 
 
 def read(source: Input) -> Iterator[DrawingBatch]:

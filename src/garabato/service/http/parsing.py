@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from garabato.drawing import Drawing
-from garabato.errors import DrawingError, FormatError
+from garabato.errors import DrawingError, FormatError, UnknownFormatError
 from garabato.formats import ReadReport, read_drawings
 from garabato.service.http.problems import ProblemError, of_validation
 from garabato.service.http.serializers import as_strokes
@@ -102,7 +102,7 @@ def first_drawing(content: bytes, settings: Settings) -> Drawing:
         try:
             drawing = next(iter(read_drawings(file.name, report=ReadReport())))
         except FormatError as error:
-            status = 415 if "no format garabato reads" in error.problem else 422
+            status = 415 if isinstance(error, UnknownFormatError) else 422
             position = f" ({error.position})" if error.position else ""
             raise ProblemError.of_field("file", error.problem + position, status) from None
     strokes = as_strokes(drawing)

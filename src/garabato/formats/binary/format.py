@@ -1,0 +1,229 @@
+"""Google's binary format (`.bin`): records without separators, little-endian, unaligned.
+
+key_id uint64, country 2 bytes, recognized int8, timestamp uint32 (seconds since 1970), number of
+strokes uint16; each stroke: number of points uint16, its xs uint8 each, its ys uint8 each.
+Source: https://github.com/googlecreativelab/quickdraw-dataset (README and
+examples/binary_file_parser.py). Where something is not known garabato writes 0 (country: two NUL
+bytes; recognized: -1) and reads it back as not known.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import Drawing, DrawingBatch
+from garabato.errors import FormatError, InputError
+from garabato.formats.stream import Input, Reject, Writable
+
+if TYPE_CHECKING:
+    from garabato.formats.binary._records import Scan
+
+#: About a thousand drawings; bigger blocks leave the processor's cache.
+BLOCK_BYTES = 128 * 2**10
+_HEADER = struct.Struct("<Q2sbIH")
+_COUNT = struct.Struct("<H")
+_MAX_COUNT = 2**16 - 1
+_TIME = "%Y-%m-%d %H:%M:%S"
+
+
+def looks_like(head: bytes) -> bool:
+    """True where `head`, the first bytes of a file, can be the beginning of a record."""
+    if len(head) < _HEADER.size + _COUNT.size:
+        return False
+    _, country, recognized, _, n_strokes = _HEADER.unpack_from(head)
+    (n_points,) = _COUNT.unpack_from(head, _HEADER.size)
+    known = country.isalpha() and country.isupper()
+    return (known or country == b"\0\0") and recognized in (-1, 0, 1) and n_strokes * n_points > 0
+
+
+def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+    """Batches of drawings. As records have no separators, the first damage ends the reading."""
+    from garabato.formats.binary import _records
+
+    offset = 0
+    data = source.read(BLOCK_BYTES)
+    while data:
+        block = np.frombuffer(data, np.uint8)
+        found = _records.scan(block)
+        used = int(found.firsts[-1])
+        if used:
+            yield _batch(block, found)
+        if found.why not in (_records.COMPLETE, _records.NEEDS_MORE):
+            reject(_damage(source, offset + found.fault, offset + used, found.why))
+            return
+        more = source.read(BLOCK_BYTES)
+        if found.why == _records.NEEDS_MORE and not more:
+            reject(
+                source.error(
+                    "the file ends inside a drawing; fetch it again",
+                    f"byte {offset + len(data)} (the drawing begins at byte {offset + used})",
+                )
+            )
+            return
+        offset += used
+        data = data[used:] + more
+
+
+def write(file: Writable, drawings: Iterable[Drawing]) -> int:
+    """Write drawings, on the grid of 0..255; returns how many.
+
+    Raises InputError for a key_id that is no whole number and for what uint16 cannot count.
+    """
+    n_written = 0
+    for drawing in drawings:
+        file.write(_record(drawing.on_grid()))
+        n_written += 1
+    return n_written
+
+
+def _batch(block: npt.NDArray[np.uint8], found: Scan) -> DrawingBatch:
+    from garabato.formats.binary import _records
+
+    points, stroke_starts, drawing_starts = _records.strokes(block, found)
+    header = _records.headers(block, found)
+    return DrawingBatch(
+        points=points,
+        stroke_starts=stroke_starts,
+        drawing_starts=drawing_starts,
+        key_ids=_Texts(header.key_ids, _records.number_texts),
+        countries=list(map(_COUNTRIES.__getitem__, header.countries.tolist())),
+        recognized=_truths(header.recognized),
+        timestamps=_Texts(header.seconds, _records.timestamp_texts),
+    )
+
+
+class _Countries(dict[int, str | None]):
+    """The two bytes of a country, as one little-endian number -> its code; filled on demand."""
+
+    def __missing__(self, number: int) -> str | None:
+        code = number.to_bytes(2, "little").rstrip(b"\0").decode("ascii") or None
+        self[number] = code
+        return code
+
+
+_COUNTRIES = _Countries()
+
+
+class _Texts(Sequence[str | None]):
+    """Numbers as texts, 0 as None; the texts are made when one is first looked at."""
+
+    def __init__(
+        self, numbers: npt.NDArray[Any], to_texts: Callable[[npt.NDArray[Any]], list[str]]
+    ) -> None:
+        self._numbers = numbers
+        self._to_texts = to_texts
+        self._made: list[str | None] | None = None
+
+    @property
+    def _texts(self) -> list[str | None]:
+        if self._made is None:
+            self._made = [*self._to_texts(self._numbers)]
+            for row in np.flatnonzero(self._numbers == 0).tolist():
+                self._made[row] = None
+        return self._made
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    @overload
+    def __getitem__(self, which: int) -> str | None: ...
+    @overload
+    def __getitem__(self, which: slice) -> list[str | None]: ...
+    def __getitem__(self, which: int | slice) -> str | list[str | None] | None:
+        return self._texts[which]
+
+    def __iter__(self) -> Iterator[str | None]:
+        return iter(self._texts)
+
+    def __eq__(self, other: object) -> bool:
+        return self._texts == (list(other) if isinstance(other, Sequence) else other)
+
+    def __repr__(self) -> str:
+        return repr(self._texts)
+
+
+def _truths(recognized: npt.NDArray[np.int8]) -> list[bool | None]:
+    values: list[bool | None] = (recognized == 1).tolist()
+    for row in np.flatnonzero(recognized < 0).tolist():
+        values[row] = None
+    return values
+
+
+def _damage(source: Input, fault: int, first: int, why: int) -> FormatError:
+    from garabato.formats.binary import _records
+
+    problem = {
+        _records.TOO_MANY_POINTS: "the drawing has more than 200,000 points",
+        _records.BAD_COUNTRY: "the country code is not two ASCII characters",
+        _records.BAD_RECOGNIZED: '"recognized" is neither 0 nor 1',
+    }[why]
+    return source.error(
+        f"{problem}; the file is damaged from here or no .bin file",
+        f"byte {fault} (the drawing begins at byte {first})",
+    )
+
+
+def _record(drawing: Drawing) -> bytes:
+    if drawing.bitmap is not None:
+        raise InputError(f"drawing {drawing.key_id}: a .bin file holds strokes, not bitmaps")
+    strokes = drawing.strokes
+    if len(strokes) > _MAX_COUNT or any(stroke.shape[1] > _MAX_COUNT for stroke in strokes):
+        raise InputError(
+            f"drawing {drawing.key_id}: a .bin file counts up to {_MAX_COUNT:,} strokes and as "
+            "many points a stroke; write ndjson"
+        )
+    recognized = -1 if drawing.recognized is None else int(drawing.recognized)
+    parts = [
+        _HEADER.pack(
+            _key_number(drawing.key_id),
+            _country_bytes(drawing.country),
+            recognized,
+            _seconds(drawing.timestamp),
+            len(strokes),
+        )
+    ]
+    for stroke in strokes:
+        parts += [_COUNT.pack(stroke.shape[1]), stroke.astype(np.uint8).tobytes()]
+    return b"".join(parts)
+
+
+def _key_number(key_id: str | None) -> int:
+    if key_id is None:
+        return 0
+    is_whole = key_id.isascii() and key_id.isdigit() and len(key_id) <= 20
+    if not (is_whole and 0 < int(key_id) < 2**64):
+        raise InputError(
+            f"key_id {key_id!r}: a .bin file holds only whole numbers from 1 to 2^64 - 1; "
+            "write ndjson or change the key_ids"
+        )
+    return int(key_id)
+
+
+def _country_bytes(country: str | None) -> bytes:
+    code = (country or "\0\0").encode()
+    if len(code) != 2 or not code.isascii():
+        raise InputError(f"country {country!r}: a .bin file holds only codes of two letters")
+    return code
+
+
+def _seconds(timestamp: str | None) -> int:
+    """Whole seconds since 1970 of "2017-01-28 00:32:43.75704 UTC"; 0 where there is none."""
+    if timestamp is None:
+        return 0
+    whole = timestamp.removesuffix(" UTC").partition(".")[0]
+    try:
+        seconds = int(datetime.strptime(whole, _TIME).replace(tzinfo=UTC).timestamp())
+    except ValueError:
+        seconds = -1
+    if not 0 <= seconds < 2**32:
+        raise InputError(
+            f'timestamp {timestamp!r}: a .bin file holds times as "2017-01-28 00:32:43 UTC", '
+            "from 1970 to 2106"
+        )
+    return seconds

@@ -1,0 +1,107 @@
+"""Reading drawings from files of any format, and writing them."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from os import PathLike, fspath
+from pathlib import Path
+
+from garabato.drawing import Drawing, DrawingBatch
+from garabato.errors import FormatError, InputError
+from garabato.formats import binary, bitmap, ndjson, stroke3, svg
+from garabato.formats.detect import detect
+from garabato.formats.read_report import ReadReport
+from garabato.formats.stream import Input, Writable, open_input
+from garabato.host.atomic import replacing
+
+_log = logging.getLogger(__name__)
+
+
+def read_drawings(
+    path: str | PathLike[str], *, strict: bool = False, report: ReadReport | None = None
+) -> Iterator[Drawing]:
+    """Yield the drawings of a file one by one; see `read_batches`."""
+    for batch in read_batches(path, strict=strict, report=report):
+        yield from batch
+
+
+def read_batches(
+    path: str | PathLike[str], *, strict: bool = False, report: ReadReport | None = None
+) -> Iterator[DrawingBatch]:
+    """Yield the drawings of a file in batches of bounded size, in file order.
+
+    The format is detected from the content, which may be gzipped; "-" reads stdin. Unreadable
+    drawings are skipped and counted in `report` (or logged as a warning if there is no report).
+    With `strict`, the first one raises. FormatError is also raised if the file cannot be opened,
+    is empty, has no known format or holds no readable drawing at all.
+    """
+    counts = ReadReport() if report is None else report
+    first_problem: FormatError | None = None
+    n_read = n_rejected = 0
+
+    def reject(error: FormatError) -> None:
+        nonlocal first_problem, n_rejected
+        if strict:
+            raise error
+        counts.add(error)
+        first_problem = first_problem or error
+        n_rejected += 1
+
+    with open_input(path) as source:
+        try:
+            for batch in detect(source).read(source, reject):
+                n_read += len(batch)
+                counts.n_read += len(batch)
+                yield batch
+        except FormatError as error:  # the rest of the file cannot be read
+            if strict or n_read == 0:
+                raise
+            counts.add(error)
+        if n_read == 0:
+            raise _nothing_read(source, first_problem, n_rejected)
+    if report is None:
+        for line in counts.lines():
+            _log.warning("%s", line)
+
+
+def _nothing_read(source: Input, first: FormatError | None, n_rejected: int) -> FormatError:
+    if first is None:
+        return source.error("there is no drawing in the file")
+    return FormatError(
+        f"{first.problem} (none of the file's drawings can be read; {n_rejected:,} tried)",
+        path=first.path,
+        position=first.position,
+    )
+
+
+def write_drawings(path: str | PathLike[str], drawings: Iterable[Drawing]) -> int:
+    """Write drawings in the format of the file's suffix; return how many were written.
+
+    An additional `.gz` suffix compresses the file. The file appears whole or not at all. Raises
+    InputError for an unknown suffix and StorageError if the disk refuses.
+    """
+    target = Path(path)
+    is_gzipped = target.suffix.lower() == ".gz"
+    suffix = (target.with_suffix("") if is_gzipped else target).suffix.lower()
+    writable = _WRITERS.keys() - {".npz"} if is_gzipped else _WRITERS.keys()  # .npz is compressed
+    if suffix not in writable:
+        known = ", ".join(f"{known}.gz" if is_gzipped else known for known in sorted(writable))
+        raise InputError(f"cannot write {fspath(path)}: the suffix must be one of {known}")
+    write = _WRITERS[suffix]
+    with replacing(target) as unfinished, open(unfinished, "wb") as file:
+        if not is_gzipped:
+            return write(file, drawings)
+        # No name and no time in the header: the same drawings give the same bytes.
+        with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as gzipped:
+            return write(gzipped, drawings)
+
+
+_WRITERS: dict[str, Callable[[Writable, Iterable[Drawing]], int]] = {
+    ".bin": binary.write,
+    ".ndjson": ndjson.write,
+    ".npy": bitmap.write,
+    ".npz": stroke3.write,
+    ".svg": svg.write,
+}
