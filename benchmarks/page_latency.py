@@ -57,8 +57,8 @@ def drawings(context: frame.Context, n: int) -> Iterator[list[Any]]:
 
 
 def draw(page: Page, strokes: list[Any]) -> None:
-    """Draw on the sheet as a hand with a mouse does."""
-    box = page.locator("#sheet").bounding_box()
+    """Draw on the pad as a hand with a mouse does."""
+    box = page.locator("#pad").bounding_box()
     assert box is not None
     scale = 0.8 * box["width"] / 255
     for xs, ys in strokes:
@@ -121,7 +121,7 @@ def run(context: frame.Context) -> list[frame.Row]:
             page.locator("#clear").click()
         took = waits(page)
         page.evaluate("location.hash = '#/explore'")
-        page.wait_for_selector(".chart .waits", state="hidden", timeout=60_000)
+        page.wait_for_selector(".chart .progress", state="hidden", timeout=60_000)
         page.wait_for_timeout(500)
         frames = page.evaluate(PAN, N_FRAMES)
         browser.close()

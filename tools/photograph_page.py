@@ -81,7 +81,7 @@ class Finger:
             self._touch("touchMove")
 
     def down(self) -> None:
-        """Touch the sheet."""
+        """Touch the pad."""
         self._is_down = True
         self._touch("touchStart")
 
@@ -96,8 +96,8 @@ class Finger:
 
 
 def draw(page: Page, hand: Mouse | Finger, strokes: list[list[list[int]]]) -> None:
-    """Draw in the middle of the sheet, round as a hand does."""
-    box = page.locator("#sheet").bounding_box()
+    """Draw in the middle of the pad, round as a hand does."""
+    box = page.locator("#pad").bounding_box()
     assert box is not None
     points = [np.array(stroke, float).T for stroke in strokes]
     low, high = np.concatenate(points).min(axis=0), np.concatenate(points).max(axis=0)

@@ -49,5 +49,5 @@ def test_a_name_by_which_the_file_would_not_be_known_is_refused(model, tmp_path)
 def test_a_page_goes_to_a_folder_of_its_own(model, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     said = run("export", "web", tmp_path, "--model", model, exit_code=1)
-    assert "holds other things" in said
+    assert "is not empty and was not written" in said
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

@@ -101,8 +101,8 @@ def page(browser: Any, address: str) -> Iterator[Any]:
 
 
 def draw(page: Any, drawing: Drawing) -> None:
-    """With the mouse, in the middle of the sheet."""
-    box = page.locator("#sheet").bounding_box()
+    """With the mouse, in the middle of the pad."""
+    box = page.locator("#pad").bounding_box()
     for xs, ys in drawing.normalised().strokes:
         places = [
             (
@@ -152,8 +152,8 @@ def test_one_draws_and_sees_what_it_is_and_what_is_like_it(page):
     expect = playwright_api.expect
     expect(page.locator("#hits .hit")).to_have_count(24, timeout=TIMEOUT_MS)
     expect(page.locator("#hits .hit").first).to_contain_text("house")
-    for deed in ("#add", "#open"):
-        expect(page.locator(deed)).to_be_hidden()
+    for action in ("#add", "#open"):
+        expect(page.locator(action)).to_be_hidden()
 
 
 def test_hits_can_be_of_one_category_or_country(page):
@@ -180,10 +180,10 @@ def test_a_category_has_its_page(page, address):
 def test_the_map_has_every_drawing(page):
     found = page.evaluate(
         """async () => {
-          const {map, drawing, some, categories} = await import("./static/script/api.js");
+          const {map, drawing, sample, categories} = await import("./static/script/api.js");
           const places = await map();
           const one = await drawing(places.key_id[5]);
-          return {places, one, known: await categories(), some: await some(one.category, 3)};
+          return {places, one, known: await categories(), some: await sample(one.category, 3)};
         }"""
     )
     places = found["places"]
@@ -222,7 +222,7 @@ def test_it_offers_the_page_all_that_the_way_to_the_server_does():
 
 def test_a_folder_with_other_things_is_left_alone(encoder, gallery, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(InputError, match="holds other things"):
+    with pytest.raises(InputError, match="is not empty and was not written"):
         export_web(encoder, tmp_path, gallery=gallery)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 

@@ -1,4 +1,4 @@
-"""What garabato made, for places where it isn't: encoders in ONNX form, pages without a server."""
+"""Exports: encoders as ONNX files, galleries as static web pages."""
 
 from garabato.export.onnx import export_onnx
 from garabato.export.web import ExportedPage, export_web

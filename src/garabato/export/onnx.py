@@ -1,12 +1,11 @@
-"""Encoders in ONNX form, for programs without PyTorch: ONNX Runtime, browsers, other languages.
+"""Encoders as ONNX files, for programs without PyTorch: ONNX Runtime, browsers, other languages.
 
-The network takes images as garabato's renderer makes them (uint8) and gives `logits` and
-`embeddings` of length 1, for any number of drawings at once. What else an encoder knows (render
-spec, categories, temperature, threshold, fingerprint) stands in the file's metadata as JSON, under
-the key "garabato.encoder".
+The network takes rendered images (uint8) and returns `logits` and L2-normalised `embeddings` for
+any number of drawings. The rest of the encoder (render spec, categories, temperature, threshold,
+fingerprint) is JSON in the file's metadata, under the key "garabato.encoder".
 
-Weight matrices are kept in half precision, as in the encoder's own file, each with a cast to
-float32 after it, which runtimes do once when they load the file: the same numbers in half the size.
+Weights are stored in half precision, as in the encoder's own file, with a cast to float32 that
+runtimes apply once on loading: the same numbers in half the size.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ from garabato.host.atomic import write_bytes
 if TYPE_CHECKING:
     import onnx
 
-#: Operators' version: what ONNX Runtime and browsers have known since 2022.
+#: The opset that ONNX Runtime and browsers have supported since 2022.
 _OPSET = 18
-#: Arrays smaller than these are not worth a cast.
-_LEAST_FOR_HALF = 1024
+#: Smaller arrays are not worth a cast.
+_MIN_SIZE_FOR_HALF = 1024
 
 
 def export_onnx(encoder: Encoder, path: str | PathLike[str]) -> None:
-    """Write the ONNX form of `encoder` to one file, atomically; `load_encoder` reads it.
+    """Write `encoder` as one ONNX file, atomically; `load_encoder` reads it.
 
-    Its answers are those of PyTorch in float32, within 1e-4. Raises MissingExtraError without the
-    packages for it, EncoderError where `encoder` is in ONNX form already, StorageError.
+    Predictions and embeddings agree with PyTorch in float32 within 1e-4. Raises MissingExtraError
+    without the extra `onnx`, EncoderError if `encoder` is an ONNX file already, and StorageError.
     """
     model = _exported(encoder)
     _keep_in_half(model)
@@ -52,7 +51,7 @@ def export_onnx(encoder: Encoder, path: str | PathLike[str]) -> None:
 
 
 def _exported(encoder: Encoder) -> onnx.ModelProto:
-    """The network with everything as the encoder holds it: norms apart, weights in float32."""
+    """The network with float32 weights and separate batch norms."""
     try:
         import onnx
     except ImportError:
@@ -60,8 +59,8 @@ def _exported(encoder: Encoder) -> onnx.ModelProto:
     import torch
     import torch.nn.functional as F  # noqa: N812
 
-    class Face(torch.nn.Module):
-        """Images as rendered -> logits, embeddings of length 1."""
+    class ImagesToOutputs(torch.nn.Module):
+        """Rendered images -> logits and L2-normalised embeddings."""
 
         def __init__(self, model: torch.nn.Module) -> None:
             super().__init__()
@@ -75,34 +74,34 @@ def _exported(encoder: Encoder) -> onnx.ModelProto:
     written = io.BytesIO()
     names = ["images", "logits", "embeddings"]
     with warnings.catch_warnings():
-        # This exporter is the older of PyTorch's two. The newer one takes six times as long, needs
-        # one more package and writes a graph that takes more work to load.
+        # PyTorch's newer exporter takes six times as long, needs another package and writes a
+        # graph that is slower to load.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            Face(copy.deepcopy(encoder.as_pytorch().model).cpu()).eval(),
+            ImagesToOutputs(copy.deepcopy(encoder.as_pytorch().model).cpu()).eval(),
             (torch.zeros((2, *encoder.spec.image_shape), dtype=torch.uint8),),
-            written,  # type: ignore[arg-type]  # this exporter takes a stream, too
+            written,  # type: ignore[arg-type]  # this exporter accepts streams
             dynamo=False,
             opset_version=_OPSET,
             input_names=names[:1],
             output_names=names[1:],
             dynamic_axes={name: {0: "n"} for name in names},
             do_constant_folding=False,
-            # Otherwise norms are folded here, and the folded weights are no halves. Runtimes fold
-            # them when they load the file.
+            # Keeps batch norms separate: folded weights would not be exact in half precision.
+            # Runtimes fold them on loading.
             training=torch.onnx.TrainingMode.PRESERVE,
         )
     return onnx.load_from_string(written.getvalue())
 
 
 def _keep_in_half(model: onnx.ModelProto) -> None:
-    """Weights that are exact in half precision become halves, cast to float32 when loaded."""
+    """Store weights that are exact in half precision as halves, with a cast to float32."""
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []
     for initializer in model.graph.initializer:
         values = numpy_helper.to_array(initializer)
-        if values.dtype != np.float32 or values.size < _LEAST_FOR_HALF:
+        if values.dtype != np.float32 or values.size < _MIN_SIZE_FOR_HALF:
             continue
         halves = values.astype(np.float16)
         if not np.array_equal(halves.astype(np.float32), values):

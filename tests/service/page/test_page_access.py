@@ -15,12 +15,12 @@ PAGE = Path(garabato.__file__).parent / "service" / "page"
 MAX_BYTES = 120_000
 
 
-#: Views beside the sheet, each with what is there once it is complete.
+#: Views beside the pad, each with what is there once it is complete.
 VIEWS = {
-    "#/explore": ".chart .waits[hidden]",
+    "#/explore": ".chart .progress[hidden]",
     "#/category/star": "#category .back",
     "#/operator": "#operator form",
-    "#/": "#sheet",
+    "#/": "#pad",
 }
 
 
@@ -58,7 +58,7 @@ def test_everything_can_be_reached_and_drawn_with_the_keyboard(page):
     assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
     for _ in range(12):
         page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.id") == "sheet":
+        if page.evaluate("document.activeElement.id") == "pad":
             break
     keys = ["Enter", *["Shift+ArrowRight"] * 5, *["Shift+ArrowDown"] * 5, *["Shift+ArrowLeft"] * 5]
     for key in [*keys, *["Shift+ArrowUp"] * 5, "Enter"]:
@@ -91,7 +91,7 @@ def test_nothing_is_wider_than_a_phone(new_page, width):
 
 def test_ink_is_as_fine_as_the_screen(new_page):
     page = new_page(device_scale_factor=3)
-    width = "document.getElementById('sheet')"
+    width = "document.getElementById('pad')"
     assert page.evaluate(f"{width}.width") == round(3 * page.evaluate(f"{width}.clientWidth"))
 
 

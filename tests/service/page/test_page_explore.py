@@ -16,7 +16,7 @@ N_COLOURS = """() => {
 
 def open_map(page) -> None:
     page.get_by_role("link", name="Explore").click()
-    expect(page.locator(".chart .waits")).to_be_hidden()
+    expect(page.locator(".chart .progress")).to_be_hidden()
     until(page, f"({N_COLOURS})() > 4")
 
 

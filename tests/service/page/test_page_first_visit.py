@@ -34,7 +34,7 @@ def test_one_can_draw_and_explore_while_the_starter_gallery_is_being_made(
         expect(page.locator("#readiness")).to_be_hidden()
         assert guess(page) == "star"
         until(page, "document.getElementById('category-names').options.length > 0")
-        expect(explorer.locator(".chart .waits")).to_be_hidden(timeout=1000 * START_S)
+        expect(explorer.locator(".chart .progress")).to_be_hidden(timeout=1000 * START_S)
         assert said == []
         page.close()
         explorer.close()

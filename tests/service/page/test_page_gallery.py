@@ -10,7 +10,7 @@ STAR, STAIRS = sketch("star", 910), sketch("stairs", 911)
 
 
 def add(page, category: str) -> str:
-    """Add what is on the sheet as `category`; its key_id."""
+    """Add what is on the pad as `category`; its key_id."""
     page.locator("#add").click()
     page.locator("dialog input[name=category]").fill(category)
     page.locator("dialog").get_by_role("button", name="Add it").click()
@@ -86,7 +86,7 @@ def test_a_hidden_drawing_leaves_all_results_and_an_operator_restores_it(new_pag
     bad = key_ids(page)[0]
     page.locator(f"#hits [data-key='{bad}']").hover()
     page.locator(f"#hits [data-key='{bad}'] .act").click()
-    page.get_by_label("Not what it says").check()
+    page.get_by_label("Wrong category").check()
     page.get_by_role("button", name="Hide it").click()
     expect(page.locator(f"[data-key='{bad}']")).to_have_count(0)
     other = new_page()
@@ -95,7 +95,7 @@ def test_a_hidden_drawing_leaves_all_results_and_an_operator_restores_it(new_pag
     assert bad not in key_ids(other)
     other.get_by_role("link", name="Hidden drawings").click()
     card = other.locator(f"#operator [data-key='{bad}']")
-    expect(card).to_contain_text("star: Not what it says")
+    expect(card).to_contain_text("star: Wrong category")
     card.get_by_role("button", name="Restore this star").click()
     expect(card).to_have_count(0)
     page.locator("#undo").click()

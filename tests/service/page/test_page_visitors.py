@@ -33,17 +33,17 @@ def test_a_visitor_reports_and_the_operator_decides(browser: Browser, tmp_path: 
         expect(page.locator("#add")).to_be_hidden()
         bad = key_ids(page)[0]
         page.locator(f"#hits [data-key='{bad}']").get_by_label("Report this star").click()
-        page.get_by_label("Not what it says").check()
+        page.get_by_label("Wrong category").check()
         page.get_by_role("button", name="Report it").click()
         expect(page.locator("#toasts")).to_contain_text("Reported")
         assert key_ids(page)[0] == bad  # it stays until an operator has looked at it
 
         page.get_by_role("link", name="Hidden drawings").click()
-        expect(page.locator("#operator")).to_contain_text("asks for the operator’s token")
+        expect(page.locator("#operator")).to_contain_text("Enter the operator’s token")
         page.locator("#operator input[name=token]").fill(TOKEN)
         page.get_by_role("button", name="Use it").click()
         card = page.locator(f"#operator .block [data-key='{bad}']")
-        expect(card).to_contain_text("star, Not what it says, once")
+        expect(card).to_contain_text("star, Wrong category, once")
 
         page.get_by_role("link", name="Draw", exact=True).click()
         expect(page.locator("#add")).to_be_visible()
@@ -53,7 +53,7 @@ def test_a_visitor_reports_and_the_operator_decides(browser: Browser, tmp_path: 
         page.get_by_role("link", name="Hidden drawings").click()
         card.get_by_role("button", name="Hide this star").click()
         expect(page.locator("#operator .block")).to_have_count(0)
-        expect(page.locator(f"#operator [data-key='{bad}']")).to_contain_text("Not what it says")
+        expect(page.locator(f"#operator [data-key='{bad}']")).to_contain_text("Wrong category")
         expect(page.locator(f"#hits [data-key='{bad}']")).to_have_count(0)
         assert said == []
         page.close()

@@ -1,29 +1,27 @@
-// The only module that talks to the server. A page without a server brings another module with the
-// same functions and `can`. A drawing is a list of strokes, each [[x, ...], [y, ...]].
+// The only module that talks to the server. An exported page replaces it with a module that has the
+// same exports. A drawing is a list of strokes, each [[x, ...], [y, ...]].
 
-import {token} from "./token.js";
-
-/** What may be done here besides searching; what the server decides is false until it has said so. */
+/** What visitors may do besides searching. Permissions are false until the server grants them. */
 export const can = {change: false, hide: false, report: true, openFiles: true};
 const listeners = new Set();
 
-/** `listener()` is called now and whenever `can` is another. */
+/** Call `listener()` now and whenever `can` changes. */
 export function onCan(listener) {
   listeners.add(listener);
   listener();
 }
 
-/** Something the server (or the way to it) refused, in words for people. */
-class Problem extends Error {
+/** An error with a message for people; `status` is the HTTP status, 0 without a response. */
+class ApiError extends Error {
   constructor(message, status = 0) {
     super(message);
     this.status = status;
   }
 }
 
-/** {ready, counted, status, done, total}: how far the gallery is, and what it holds; sets `can`. */
+/** {ready, counted, status, done, total}: progress of the gallery. Updates `can`. */
 export async function readiness() {
-  const {may, ...state} = await ask("v1/state");
+  const {may, ...state} = await request("v1/state");
   if (may.change !== can.change || may.hide !== can.hide) {
     Object.assign(can, may);
     for (const listener of listeners) listener();
@@ -32,84 +30,95 @@ export async function readiness() {
 }
 
 /** query: {drawing, k, where, predictions} -> {hits, predictions, unsure, took_ms}. */
-export const search = (query, signal) => ask("v1/search", {method: "POST", body: query, signal});
+export const search = (query, signal) => request("v1/search", {method: "POST", body: query, signal});
 
-/** The strokes of a file in any format the server reads. */
-export async function strokesOf(file) {
+/** Read the drawing in a file of any supported format. */
+export async function drawingFromFile(file) {
   const form = new FormData();
   form.append("file", file, file.name || "pasted");
-  return (await ask("v1/classify", {method: "POST", body: form})).drawing;
+  return (await request("v1/classify", {method: "POST", body: form})).drawing;
 }
 
-/** Add a drawing to the gallery; its key_id. */
+/** Add a drawing to the gallery; resolves to its key_id. */
 export async function add(drawing, category) {
   const body = category ? {drawing, category} : {drawing};
-  return (await ask("v1/drawings", {method: "POST", body})).key_ids[0];
+  return (await request("v1/drawings", {method: "POST", body})).key_ids[0];
 }
 
-export const drawing = (keyId, signal) => ask(`v1/drawings/${encodeURIComponent(keyId)}`, {signal});
-/** A few drawings of a category, any, as hits are. */
-export const some = async (name, n) =>
-  (await ask(`v1/drawings?category=${encodeURIComponent(name)}&limit=${n}`)).drawings;
-export const remove = (keyId) => ask(`v1/drawings/${encodeURIComponent(keyId)}`, {method: "DELETE"});
+export const drawing = (keyId, signal) => request(`v1/drawings/${encodeURIComponent(keyId)}`, {signal});
+/** Any `n` drawings of a category, in the form of hits. */
+export const sample = async (name, n) =>
+  (await request(`v1/drawings?category=${encodeURIComponent(name)}&limit=${n}`)).drawings;
+export const remove = (keyId) => request(`v1/drawings/${encodeURIComponent(keyId)}`, {method: "DELETE"});
 
-/** Take a drawing out of all results until an operator restores it. */
+/** Remove a drawing from all results until an operator restores it. */
 export const hide = (keyId, reason) =>
-  ask(`v1/drawings/${encodeURIComponent(keyId)}/hide`, {method: "POST", body: {reason}});
-/** Tell the operator of a drawing, which stays until they hide it. */
+  request(`v1/drawings/${encodeURIComponent(keyId)}/hide`, {method: "POST", body: {reason}});
+/** Report a drawing to the operator. It stays visible until they hide it. */
 export const report = (keyId, reason) =>
-  ask(`v1/drawings/${encodeURIComponent(keyId)}/report`, {method: "POST", body: {reason}});
-export const reported = async () => (await ask("v1/reported")).reported;
-/** Forget what was reported of a drawing. */
-export const forget = (keyId) =>
-  ask(`v1/drawings/${encodeURIComponent(keyId)}/report`, {method: "DELETE"});
-export const hidden = async () => (await ask("v1/hidden")).hidden;
+  request(`v1/drawings/${encodeURIComponent(keyId)}/report`, {method: "POST", body: {reason}});
+export const reported = async () => (await request("v1/reported")).reported;
+/** Dismiss the reports about a drawing. */
+export const dismissReports = (keyId) =>
+  request(`v1/drawings/${encodeURIComponent(keyId)}/report`, {method: "DELETE"});
+export const hidden = async () => (await request("v1/hidden")).hidden;
 export const restore = (keyId) =>
-  ask(`v1/drawings/${encodeURIComponent(keyId)}/restore`, {method: "POST"});
+  request(`v1/drawings/${encodeURIComponent(keyId)}/restore`, {method: "POST"});
 
-/** {categories: [{category, n_drawings}], countries: [..], known: [..]}, the last being the
- * categories that the encoder knows; asked for once. */
-export const categories = once(() => ask("v1/categories"));
-export const category = (name) => ask(`v1/categories/${encodeURIComponent(name)}`);
+/** {categories: [{category, n_drawings}], countries, known}; `known` are the encoder's categories.
+ * Fetched once. */
+export const categories = once(() => request("v1/categories"));
+export const category = (name) => request(`v1/categories/${encodeURIComponent(name)}`);
 
-/** {ready, status}: how far the map is, which is computed when it is asked about first. */
-export const mapState = () => ask("v1/map/state");
-/** {n, categories, category, x, y, key_id}; once it is ready. */
-export const map = once(() => ask("v1/map"));
+/** {ready, status}: progress of the map. The first call starts computing it. */
+export const mapState = () => request("v1/map/state");
+/** {n, categories, category, x, y, key_id}, once the map is ready. Fetched once. */
+export const map = once(() => request("v1/map"));
 
 function once(load) {
-  let answer = null;
+  let result = null;
   return () => {
-    answer ??= load().catch((problem) => {
-      answer = null;
-      throw problem;
+    result ??= load().catch((error) => {
+      result = null;
+      throw error;
     });
-    return answer;
+    return result;
   };
 }
 
-async function ask(path, {method = "GET", body, signal} = {}) {
+async function request(path, {method = "GET", body, signal} = {}) {
   const headers = {Accept: "application/json"};
   if (token()) headers.Authorization = `Bearer ${token()}`;
   if (body && !(body instanceof FormData)) {
     headers["Content-Type"] = "application/json";
     body = JSON.stringify(body);
   }
-  const answer = await reach(path, {method, headers, body, signal});
-  if (!answer.ok) throw await problemOf(answer);
-  return answer.status === 204 ? null : answer.json();
+  const response = await send(path, {method, headers, body, signal});
+  if (!response.ok) throw await errorOf(response);
+  return response.status === 204 ? null : response.json();
 }
 
-async function reach(path, options) {
+async function send(path, options) {
   try {
     return await fetch(path, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem("The server doesn't answer. What you draw stays here; draw on to try again.");
+    throw new ApiError("The server does not respond. Your drawing is safe here; keep drawing to try again.");
   }
 }
 
-async function problemOf(answer) {
-  const {title, detail} = await answer.json().catch(() => ({}));
-  return new Problem(detail || title || `The server answered ${answer.status}.`, answer.status);
+async function errorOf(response) {
+  const {title, detail} = await response.json().catch(() => ({}));
+  return new ApiError(detail || title || `The server returned status ${response.status}.`, response.status);
+}
+
+// The token that a shared server requires for changes. Kept until the tab is closed.
+
+const TOKEN_KEY = "garabato.token";
+
+export const token = () => sessionStorage.getItem(TOKEN_KEY) ?? "";
+
+export function setToken(value) {
+  if (value) sessionStorage.setItem(TOKEN_KEY, value);
+  else sessionStorage.removeItem(TOKEN_KEY);
 }

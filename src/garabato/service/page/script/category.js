@@ -1,11 +1,11 @@
-// The page of a category: typical drawings, odd ones, what it is confused with.
+// The page of a category: typical drawings, odd ones, confusable categories.
 
 import {category} from "./api.js";
 import {byId, element} from "./dom.js";
 import {searchFrom} from "./draw.js";
+import {drawings} from "./format.js";
 import {Row} from "./guess.js";
 import {Hits} from "./hits.js";
-import {drawings} from "./words.js";
 
 let visits = 0;
 
@@ -14,7 +14,7 @@ export async function enterCategory(name, counted) {
   const view = byId("category");
   document.title = `${name}: garabato`;
   const title = element("h1", {id: "category-title"}, name);
-  const size = element("p", {class: "quiet"}, "Looking through the drawings …");
+  const size = element("p", {class: "quiet"}, "Comparing its drawings …");
   view.replaceChildren(element("header", {}, title, size));
   await counted;
   try {
@@ -22,15 +22,15 @@ export async function enterCategory(name, counted) {
     if (visit !== visits) return;
     size.textContent = `${drawings(about.n_drawings)} in this gallery.`;
     view.append(
-      grid("Typical", "What most people mean, one for each way to draw it.", about.typical),
-      grid("Odd", "Nobody else draws it like this.", about.odd),
+      grid("Typical", "The most common ways to draw it.", about.typical),
+      grid("Odd", "The drawings least like the others.", about.odd),
       confusions(about),
     );
   } catch (error) {
     if (visit !== visits) return;
     size.textContent = error.message;
   }
-  const links = [element("a", {class: "deed", href: "#/"}, "Draw one"), element("a", {class: "deed", href: "#/explore"}, "All categories")];
+  const links = [element("a", {class: "action", href: "#/"}, "Draw one"), element("a", {class: "action", href: "#/explore"}, "All categories")];
   view.append(element("p", {class: "back"}, ...links));
 }
 
@@ -44,8 +44,8 @@ function confusions({confused_with: others}) {
   const list = element("ul", {class: "bars"});
   for (const {category: other, share} of others) new Row(list).show({category: other, probability: share});
   const note = others.length
-    ? "What else looks like it: the share of each among the nearest drawings of other categories."
-    : "With nothing: all that is near it is of its kind.";
+    ? "Other categories among its nearest drawings, with their share."
+    : "No other category is near it.";
   return block("Confused with", note, others.length ? list : null);
 }
 

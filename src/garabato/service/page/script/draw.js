@@ -1,57 +1,51 @@
-// The view where one draws: the sheet, what it looks like, the drawings most like it.
+// The drawing view: the pad, the predictions, the most similar drawings.
 
 import {can, onCan, search} from "./api.js";
-import {askToAdd} from "./adding.js";
-import {byId, motionIsWelcome} from "./dom.js";
+import {askToAdd, onGone, onMine} from "./changes.js";
+import {byId, motionAllowed, showError, speak, toast} from "./dom.js";
+import {takeFiles} from "./file_input.js";
 import {Filters} from "./filters.js";
-import {found} from "./found.js";
+import {drawings, percent} from "./format.js";
 import {Guess} from "./guess.js";
-import {onHidden} from "./hiding.js";
-import {Hits} from "./hits.js";
-import {takeFiles} from "./intake.js";
-import {Invitation} from "./invitation.js";
-import {drawWithKeys} from "./keyboardpen.js";
-import {Live} from "./live.js";
-import {onMine} from "./mine.js";
-import {speak, toast, trouble} from "./notices.js";
+import {Hits, latest} from "./hits.js";
+import {LiveSearch} from "./live_search.js";
+import {drawWithKeys, Pad} from "./pad.js";
 import {decode, encode} from "./share.js";
-import {Sheet} from "./sheet.js";
 import {fitted, Sketch} from "./sketch.js";
-import {Welcome} from "./welcome.js";
-import {drawings, percent} from "./words.js";
+import {Invitation, Welcome} from "./welcome.js";
 
 const N_HITS = 24;
 const N_PREDICTIONS = 5;
-/** The name of the measurement that benchmarks read (User Timing). */
+/** The User Timing measure that benchmarks read. */
 const PAINTED = "stroke finished to results painted";
 
 const sketch = new Sketch();
-const sheet = new Sheet(byId("sheet"), sketch);
+const pad = new Pad(byId("pad"), sketch);
 const filters = new Filters(byId("filters"));
 const guess = new Guess(byId("guess"));
 const hits = new Hits(byId("hits"), searchFrom);
 const invitation = new Invitation(byId("invitation"));
 const welcome = new Welcome(byId("welcome"), searchFrom);
-const live = new Live((query, signal) => search(query.body, signal), deliver, fail);
+const live = new LiveSearch((query, signal) => search(query.body, signal), showResult, showFailure);
 let isReady = false;
 let best = null;
 
 export function setUpDrawing() {
   sketch.addEventListener("change", ({detail}) => changed(detail.finished));
   filters.addEventListener("change", () => changed(true));
-  drawWithKeys(byId("sheet"), sketch, sheet, (words) => speak(words, 0));
+  drawWithKeys(byId("pad"), sketch, pad, (words) => speak(words, 0));
   byId("undo").addEventListener("click", () => sketch.undo());
   byId("redo").addEventListener("click", () => sketch.redo());
   byId("clear").addEventListener("click", () => sketch.clear());
-  byId("replay").addEventListener("click", () => sheet.replay());
+  byId("replay").addEventListener("click", () => pad.replay());
   byId("share").addEventListener("click", share);
   byId("add").addEventListener("click", () => askToAdd(sketch.lists(), best));
   onCan(() => (byId("add").hidden = !can.change));
   byId("open").hidden = !can.openFiles;
   byId("open").addEventListener("click", () => byId("file").click());
-  if (can.openFiles) takeFiles(byId("file"), putOnSheet);
+  if (can.openFiles) takeFiles(byId("file"), putOnPad);
   addEventListener("keydown", shortcuts);
-  onHidden((keyId) => (found.hits = found.hits.filter((hit) => hit.key_id !== keyId)));
+  onGone((keyId) => (latest.hits = latest.hits.filter((hit) => hit.key_id !== keyId)));
   const mine = new Hits(byId("mine").querySelector("ul"), searchFrom);
   onMine((list) => {
     byId("mine").hidden = !list.length;
@@ -61,36 +55,36 @@ export function setUpDrawing() {
   changed(true);
 }
 
-/** Questions will be answered from now on. */
+/** The server answers queries from now on. */
 export function drawingIsReady() {
   isReady = true;
   changed(true);
 }
 
-/** Offer the gallery's categories and countries: as filters, and something to draw. */
+/** Offer the gallery's categories and countries as filters and suggestions. */
 export function offer(known) {
   filters.know(known);
   welcome.know(known);
 }
 
-/** The view is shown; with a shared drawing in the address that one. */
+/** Show the view, with the drawing shared in the address if there is one. */
 export function enterDrawing({shared}) {
   document.title = "garabato: draw to search";
   const lists = shared ? decode(shared) : null;
   if (lists) sketch.replace(lists);
-  else if (shared) trouble("The drawing in this address is incomplete: ask for the whole address.");
+  else if (shared) showError("The drawing in this link is incomplete. Ask for the whole link.");
 }
 
-/** Put somebody's drawing on the sheet and search from it. */
+/** Put a hit's drawing on the pad and search from it. */
 export function searchFrom(hit) {
-  putOnSheet(hit.drawing);
+  putOnPad(hit.drawing);
   speak(`Searching from this ${hit.category ?? "drawing"}`, 0);
 }
 
-function putOnSheet(lists) {
+function putOnPad(lists) {
   location.hash = "#/";
   sketch.replace(fitted(lists));
-  byId("sheet").scrollIntoView({block: "nearest", behavior: motionIsWelcome() ? "smooth" : "auto"});
+  byId("pad").scrollIntoView({block: "nearest", behavior: motionAllowed() ? "smooth" : "auto"});
 }
 
 function changed(finished) {
@@ -104,7 +98,7 @@ function changed(finished) {
     live.cancel();
     guess.hide();
     hits.show([]);
-    found.hits = [];
+    latest.hits = [];
     best = null;
     return;
   }
@@ -116,35 +110,35 @@ function changed(finished) {
   else live.soon({body});
 }
 
-function deliver(answer, {finishedMs}) {
-  trouble(null);
-  best = answer.unsure ? null : answer.predictions[0].category;
-  guess.show(answer.predictions, answer.unsure);
-  hits.show(answer.hits);
-  found.hits = answer.hits;
-  byId("found-note").textContent = answer.hits.length
-    ? `${drawings(answer.hits.length)}, found in ${Math.max(1, Math.round(answer.took_ms))} ms.`
-    : "Nothing in the gallery passes these filters.";
+function showResult(result, {finishedMs}) {
+  showError(null);
+  best = result.unsure ? null : result.predictions[0].category;
+  guess.show(result.predictions, result.unsure);
+  hits.show(result.hits);
+  latest.hits = result.hits;
+  byId("found-note").textContent = result.hits.length
+    ? `${drawings(result.hits.length)}, found in ${Math.max(1, Math.round(result.took_ms))} ms.`
+    : "No drawing in the gallery matches these filters.";
   if (finishedMs === undefined) return;
   byId("found").setAttribute("aria-busy", "false");
-  const {category, probability} = answer.predictions[0];
-  speak(`${answer.unsure ? "Not sure yet, perhaps" : "Looks like"} ${category}, ${percent(probability)}`);
-  // the frame after this one's callbacks is on the screen when a task queued in it runs
+  const {category, probability} = result.predictions[0];
+  speak(`${result.unsure ? "Not sure yet, perhaps" : "Looks like"} ${category}, ${percent(probability)}`);
+  // a task queued in a frame's callback runs once that frame is on the screen
   requestAnimationFrame(() => setTimeout(() => performance.measure(PAINTED, {start: finishedMs})));
 }
 
-function fail(error) {
+function showFailure(error) {
   byId("found").setAttribute("aria-busy", "false");
-  trouble(error.message);
+  showError(error.message);
 }
 
 async function share() {
   history.replaceState(null, "", `#d=${encode(sketch.lists())}`);
   try {
     await navigator.clipboard.writeText(location.href);
-    toast("The link is copied: whoever opens it sees your drawing.");
+    toast("Link copied. Anyone who opens it sees your drawing.");
   } catch {
-    toast("The link is in the address bar: whoever opens it sees your drawing.");
+    toast("The link is in the address bar. Anyone who opens it sees your drawing.");
   }
 }
 

@@ -1,20 +1,20 @@
-// Explore: the map of the gallery with its list of categories.
+// The Explore view: the map of the gallery and the list of categories.
 
 import {categories, map, mapState} from "./api.js";
-import {Chart} from "./chart.js";
 import {byId, element, svg} from "./dom.js";
 import {searchFrom} from "./draw.js";
-import {found} from "./found.js";
-import {Peek} from "./peek.js";
-import {Places} from "./places.js";
+import {count, drawings} from "./format.js";
+import {latest} from "./hits.js";
+import {Chart} from "./map/chart.js";
+import {Positions} from "./map/positions.js";
+import {picture} from "./picture.js";
 import {categoryLink} from "./routes.js";
-import {count, drawings} from "./words.js";
 
 const RETRY_MS = 3000;
 
 let view = null;
 
-/** Show the map; made with the first visit. */
+/** Show the map, created on the first visit. */
 export async function enterExplore(counted) {
   document.title = "Explore: garabato";
   view ??= new Explore(byId("explore"), counted);
@@ -23,11 +23,11 @@ export async function enterExplore(counted) {
 
 class Explore {
   #size = element("p", {class: "quiet"});
-  #waits = element("div", {class: "waits"}, element("p", {}, "Unfolding the map …"), element("p", {class: "quiet"}));
+  #progress = element("div", {class: "progress"}, element("p", {}, "Computing the map …"), element("p", {class: "quiet"}));
   #search = element("input", {type: "search", placeholder: "Find a category", "aria-label": "Find a category"});
   #list = element("ul", {tabindex: "-1"});
   #chart;
-  #places = null;
+  #positions = null;
   #dots = new Map();
 
   constructor(section, counted) {
@@ -36,7 +36,7 @@ class Explore {
       class: "over",
       tabindex: "0",
       role: "application",
-      "aria-label": "Map of the gallery. Arrow keys move, plus and minus zoom, Enter chooses what is in the middle.",
+      "aria-label": "Map of the gallery. Arrow keys move, plus and minus zoom, Enter selects the drawing in the middle.",
     });
     this.#chart = new Chart(below, over);
     const zoom = (label, text, factor) =>
@@ -46,11 +46,11 @@ class Explore {
       {class: "chart"},
       below,
       over,
-      element("div", {class: "zoom"}, zoom("Closer", "+", 1.8), zoom("Farther", "−", 1 / 1.8)),
-      this.#waits,
+      element("div", {class: "zoom"}, zoom("Zoom in", "+", 1.8), zoom("Zoom out", "−", 1 / 1.8)),
+      this.#progress,
     );
     const index = element("aside", {class: "index", "aria-label": "Categories"}, this.#search, this.#list);
-    const title = element("h1", {id: "explore-title"}, "All that was drawn");
+    const title = element("h1", {id: "explore-title"}, "All drawings");
     const head = element("header", {class: "explore-head"}, title, this.#size);
     section.append(element("div", {class: "explore-grid"}, head, box, index));
     new Peek(box, this.#chart, searchFrom);
@@ -61,7 +61,7 @@ class Explore {
 
   enter() {
     this.#chart.refresh();
-    if (this.#places) this.#chart.highlight(found.hits.map((hit) => hit.key_id));
+    if (this.#positions) this.#chart.highlight(latest.hits.map((hit) => hit.key_id));
   }
 
   async #load(counted) {
@@ -69,19 +69,19 @@ class Explore {
     try {
       if (!this.#dots.size) this.#listCategories(await categories());
       const {ready, status} = await mapState();
-      if (ready) this.#places = new Places(await map());
-      else this.#waits.lastChild.textContent = status;
+      if (ready) this.#positions = new Positions(await map());
+      else this.#progress.lastChild.textContent = status;
     } catch (error) {
-      this.#waits.lastChild.textContent = error.message;
+      this.#progress.lastChild.textContent = error.message;
     }
-    if (!this.#places) {
-      // it is being computed, or the server is away: either way, later
+    if (!this.#positions) {
+      // still computing, or the server is away: try again later
       setTimeout(() => this.#load(counted), RETRY_MS);
       return;
     }
-    this.#waits.hidden = true;
-    this.#size.textContent = `${drawings(this.#places.n)}: what looks alike lies together. Come near enough, and points become drawings.`;
-    this.#chart.show(this.#places);
+    this.#progress.hidden = true;
+    this.#size.textContent = `${drawings(this.#positions.n)}. Similar drawings are close together. Zoom in to see them.`;
+    this.#chart.show(this.#positions);
     this.enter();
   }
 
@@ -89,7 +89,7 @@ class Explore {
     const items = known.map(({category: name, n_drawings: n}) => {
       const dot = svg("circle", {cx: 5, cy: 5, r: 5, fill: "none"});
       this.#dots.set(name, dot);
-      const only = () => this.#places && this.#chart.only(this.#places.categories.indexOf(name));
+      const only = () => this.#positions && this.#chart.only(this.#positions.categories.indexOf(name));
       const all = () => this.#chart.only(-1);
       const link = element(
         "a",
@@ -104,7 +104,7 @@ class Explore {
   }
 
   #colour() {
-    this.#places.categories.forEach((name, i) => {
+    this.#positions.categories.forEach((name, i) => {
       this.#dots.get(name)?.setAttribute("fill", `rgb(${this.#chart.colours[i]})`);
     });
   }
@@ -117,5 +117,67 @@ class Explore {
   #zoom(factor) {
     this.#chart.camera.zoomAt(factor);
     this.#chart.refresh();
+  }
+}
+
+/** How often a card checks whether its drawing has arrived. */
+const WAIT_MS = 60;
+
+/** A card beside a point of the map: its drawing and, once selected, actions. */
+class Peek {
+  #box;
+  #chart;
+  #pick;
+  #card = element("div", {class: "peek", hidden: true});
+  #row = -1;
+  #isChosen = false;
+  #timer = 0;
+
+  /** Show the drawing that `chart` points at within `box`; `pick(hit)` searches from it. */
+  constructor(box, chart, pick) {
+    this.#box = box;
+    this.#chart = chart;
+    this.#pick = pick;
+    box.append(this.#card);
+    chart.addEventListener("point", ({detail}) => {
+      if (!this.#isChosen || detail.left === null) this.#show(detail, false);
+    });
+    chart.addEventListener("leave", () => {
+      if (!this.#isChosen) this.#show({row: -1}, false);
+    });
+    chart.addEventListener("choose", ({detail}) => this.#show(detail, true));
+  }
+
+  #show({row, left, top}, isChosen) {
+    clearTimeout(this.#timer);
+    this.#row = row;
+    this.#isChosen = isChosen && row >= 0;
+    this.#card.hidden = row < 0;
+    if (row < 0) return;
+    this.#fill();
+    const {offsetWidth: width, offsetHeight: height} = this.#card;
+    const x = left + width + 24 > this.#box.clientWidth ? left - width - 14 : left + 14;
+    const y = Math.min(Math.max(8, top - height / 2), this.#box.clientHeight - height - 8);
+    this.#card.style.transform = `translate(${Math.max(4, x)}px, ${y}px)`;
+  }
+
+  #fill() {
+    const row = this.#row;
+    const one = this.#chart.about(row);
+    const look = picture(one.drawing ?? []);
+    this.#card.replaceChildren(look, this.#isChosen ? this.#actions(one) : element("div", {}, one.category));
+    this.#card.classList.toggle("chosen", this.#isChosen);
+    if (one.drawing) return;
+    this.#timer = setTimeout(() => this.#row === row && this.#fill(), WAIT_MS);
+  }
+
+  #actions(one) {
+    const search = () => one.drawing && this.#pick(one);
+    return element(
+      "div",
+      {},
+      element("a", {href: categoryLink(one.category)}, one.category),
+      element("button", {type: "button", class: "plain", onclick: search}, "Search from it"),
+    );
   }
 }

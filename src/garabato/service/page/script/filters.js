@@ -1,8 +1,7 @@
-// Which drawings may be found: of these categories, from these countries.
+// Filters: only these categories, only these countries.
 
-import {element, icon} from "./dom.js";
-import {toast} from "./notices.js";
-import {country} from "./words.js";
+import {element, icon, toast} from "./dom.js";
+import {country} from "./format.js";
 
 export class Filters extends EventTarget {
   #chosen = {category: [], country: []};
@@ -18,9 +17,9 @@ export class Filters extends EventTarget {
   });
   #country = element("select", {"aria-label": "Only these countries"});
 
-  constructor(place) {
+  constructor(box) {
     super();
-    place.append(this.#chips, this.#category, this.#country);
+    box.append(this.#chips, this.#category, this.#country);
     this.#category.addEventListener("change", () => this.#takeCategory());
     this.#category.addEventListener("input", ({inputType}) => {
       // chosen from the list rather than typed
@@ -30,7 +29,7 @@ export class Filters extends EventTarget {
     this.#country.hidden = true;
   }
 
-  /** As a search takes it: {category: [...], country: [...]}, or undefined where all may be found. */
+  /** The `where` of a search: {category: [...], country: [...]}, or undefined without filters. */
   get where() {
     const where = Object.fromEntries(Object.entries(this.#chosen).filter(([, names]) => names.length));
     return Object.keys(where).length ? where : undefined;
@@ -80,7 +79,7 @@ export class Filters extends EventTarget {
     const chips = Object.entries(this.#chosen).flatMap(([kind, names]) =>
       names.map((name) => {
         const shown = kind === "country" ? country(name) : name;
-        const attributes = {type: "button", class: "chip", "aria-label": `No longer only ${shown}`};
+        const attributes = {type: "button", class: "chip", "aria-label": `Remove filter: ${shown}`};
         return element("button", {...attributes, onclick: () => this.#drop(kind, name)}, shown, icon("close"));
       }),
     );

@@ -1,10 +1,10 @@
-// What the drawing looks like: the best guess in large letters, five guesses with their shares.
+// The predictions: the best in large letters, five with their probabilities.
 
 import {element, svg} from "./dom.js";
+import {percent} from "./format.js";
 import {categoryLink} from "./routes.js";
-import {percent} from "./words.js";
 
-/** An underline as a hand in a hurry makes it. */
+/** A hand-drawn underline. */
 const UNDERLINE = "M1 7C18 3 42 5 60 4S93 2 99 5C80 6 40 7 22 11";
 
 export class Guess {
@@ -12,7 +12,7 @@ export class Guess {
   #says = element("p", {class: "says"});
   #link = element("a", {});
   #name;
-  #bars = element("ol", {class: "bars", "aria-label": "How probable each category is"});
+  #bars = element("ol", {class: "bars", "aria-label": "Probability of each category"});
   #rows = [];
   #shown = null;
 
@@ -28,7 +28,7 @@ export class Guess {
     section.hidden = true;
   }
 
-  /** Show predictions [{category, probability}, ...], best first; `unsure` says so. */
+  /** Show predictions [{category, probability}, ...], best first, marked if `unsure`. */
   show(predictions, unsure) {
     const [best] = predictions;
     this.#section.hidden = false;
@@ -36,7 +36,7 @@ export class Guess {
     this.#says.textContent = unsure ? "Not sure yet. Perhaps" : "Looks like";
     this.#link.textContent = best.category;
     this.#link.href = categoryLink(best.category);
-    if (this.#shown !== best.category && !unsure) this.#underlineAnew();
+    if (this.#shown !== best.category && !unsure) this.#redrawUnderline();
     this.#shown = unsure ? null : best.category;
     predictions.forEach((prediction, i) => this.#row(i).show(prediction));
     this.#rows.forEach((row, i) => (row.item.hidden = i >= predictions.length));
@@ -47,7 +47,7 @@ export class Guess {
     this.#shown = null;
   }
 
-  #underlineAnew() {
+  #redrawUnderline() {
     this.#name.classList.remove("new");
     requestAnimationFrame(() => this.#name.classList.add("new"));
   }
@@ -57,7 +57,7 @@ export class Guess {
   }
 }
 
-/** A line of the bars: name, hatched bar, percent. Also used by the page of a category. */
+/** One bar: name, hatched bar, percent. Category pages use it too. */
 export class Row {
   #link = element("a", {});
   #bar = element("div", {class: "hatched"});

@@ -1,12 +1,11 @@
-// A grid of drawings, each drawn as a vector, drawing itself while it is pointed at.
+// A grid of drawings as vector pictures; each replays its strokes while the pointer is on it.
 
 import {can, onCan} from "./api.js";
+import {askToHide, isMine, onGone, removeMine} from "./changes.js";
 import {element, icon} from "./dom.js";
-import {askToHide, onHidden} from "./hiding.js";
-import {isMine, removeMine} from "./mine.js";
+import {country} from "./format.js";
 import {animate, picture, stop} from "./picture.js";
 import {categoryLink} from "./routes.js";
-import {country} from "./words.js";
 
 export class Hits {
   #list;
@@ -14,11 +13,11 @@ export class Hits {
   #cards = new Map();
   #shown = [];
 
-  /** `pick(hit)` is called for the one that is chosen. */
+  /** Call `pick(hit)` when a drawing is chosen. */
   constructor(list, pick) {
     this.#list = list;
     this.#pick = pick;
-    onHidden((keyId) => this.drop(keyId));
+    onGone((keyId) => this.drop(keyId));
     onCan(() => {
       const shown = this.#shown;
       this.show([]);
@@ -26,7 +25,7 @@ export class Hits {
     });
   }
 
-  /** Show these and no others, in this order; those that stay are not made anew. */
+  /** Show these hits in this order, reusing the cards that stay. */
   show(hits) {
     const cards = new Map(hits.map((hit) => [hit.key_id, this.#cards.get(hit.key_id) ?? this.#card(hit)]));
     const wanted = [...cards.values()];
@@ -69,7 +68,7 @@ export class Hits {
     return element("li", {class: isMine(hit.key_id) ? "hit yours" : "hit", "data-key": hit.key_id}, look, line);
   }
 
-  /** What may be done with it: remove what is one's own, hide or report anything else. */
+  /** A button to remove your own drawing, or to hide or report any other. */
   #act(hit, name) {
     const mine = isMine(hit.key_id);
     if (!(mine ? can.change : can.hide || can.report)) return null;
@@ -82,7 +81,10 @@ export class Hits {
 
 function about(hit) {
   const parts = [hit.category ?? "no category"];
-  if (hit.score != null) parts.push(`likeness ${hit.score.toFixed(2)}`);
+  if (hit.score != null) parts.push(`score ${hit.score.toFixed(2)}`);
   if (hit.country) parts.push(country(hit.country));
   return parts.join(", ");
 }
+
+/** The hits of the latest search, which the map highlights. */
+export const latest = {hits: []};

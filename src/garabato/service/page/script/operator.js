@@ -1,12 +1,10 @@
-// For the operator: what has been reported, what has been hidden, why, and how to bring it back.
+// The operator's view: reported and hidden drawings.
 
-import {can, forget, hidden, hide, readiness, reported, restore} from "./api.js";
-import {byId, element} from "./dom.js";
-import {isGone} from "./hiding.js";
-import {toast} from "./notices.js";
+import {can, dismissReports, hidden, hide, readiness, reported, restore, setToken, token} from "./api.js";
+import {announceGone} from "./changes.js";
+import {byId, element, toast} from "./dom.js";
+import {drawings} from "./format.js";
 import {picture} from "./picture.js";
-import {setToken, token} from "./token.js";
-import {drawings} from "./words.js";
 
 export async function enterOperator(ready) {
   document.title = "Hidden drawings: garabato";
@@ -16,15 +14,15 @@ export async function enterOperator(ready) {
   try {
     await ready;
     if (!can.change) {
-      note.textContent = "This server asks for the operator’s token.";
+      note.textContent = "Enter the operator’s token to see hidden drawings.";
       return;
     }
-    const [told, gone] = await Promise.all([reported(), hidden()]);
+    const [reports, gone] = await Promise.all([reported(), hidden()]);
     note.textContent = gone.length
-      ? `${drawings(gone.length)} taken out of all results.`
-      : "Nothing is hidden.";
+      ? `${drawings(gone.length)} hidden from all results.`
+      : "No drawing is hidden.";
     const sections = [element("ul", {class: "hits"}, ...gone.map(hiddenCard))];
-    if (told.length) sections.unshift(reportedBlock(told));
+    if (reports.length) sections.unshift(reportedBlock(reports));
     byId("operator").append(...sections);
   } catch (error) {
     note.textContent = error.message;
@@ -36,10 +34,10 @@ function tokenForm() {
   const form = element(
     "form",
     {class: "token"},
-    // for password managers, which want to know whose token it is
+    // password managers need a user name
     element("input", {type: "text", value: "operator", autocomplete: "username", hidden: true}),
-    element("label", {class: "field"}, element("span", {}, "Token, kept until this tab is closed"), input),
-    element("button", {class: "deed"}, "Use it"),
+    element("label", {class: "field"}, element("span", {}, "Token (kept until you close this tab)"), input),
+    element("button", {class: "action"}, "Use it"),
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
@@ -49,40 +47,40 @@ function tokenForm() {
   return form;
 }
 
-function reportedBlock(told) {
-  const list = element("ul", {class: "hits"}, ...told.map(reportedCard));
-  const note = `${drawings(told.length)} that visitors say should not be shown.`;
+function reportedBlock(reports) {
+  const list = element("ul", {class: "hits"}, ...reports.map(reportedCard));
+  const note = `${drawings(reports.length)} reported by visitors.`;
   const head = element("div", {}, element("h2", {}, "Reported"), element("p", {class: "quiet"}, note));
   return element("section", {class: "block"}, head, list);
 }
 
 function hiddenCard(one) {
   const words = [nameOf(one), one.reason].filter(Boolean).join(": ");
-  const bringBack = async () => {
+  const restoreIt = async () => {
     await restore(one.key_id);
-    toast(`The ${nameOf(one)} is back.`);
+    toast(`The ${nameOf(one)} is visible again.`);
   };
-  return card(one, words, {Restore: bringBack});
+  return card(one, words, {Restore: restoreIt});
 }
 
 function reportedCard(one) {
   const times = one.n_reports === 1 ? "once" : `${one.n_reports} times`;
   const hideIt = async () => {
     await hide(one.key_id, one.reason);
-    isGone(one.key_id);
+    announceGone(one.key_id);
   };
-  const deeds = {Hide: hideIt, Keep: () => forget(one.key_id)};
-  return card(one, [nameOf(one), one.reason, times].filter(Boolean).join(", "), deeds);
+  const actions = {Hide: hideIt, Keep: () => dismissReports(one.key_id)};
+  return card(one, [nameOf(one), one.reason, times].filter(Boolean).join(", "), actions);
 }
 
-/** A drawing and what may be done with it: {"Restore": () => ...}. */
-function card(one, words, deeds) {
-  const buttons = Object.entries(deeds).map(([label, deed]) => {
+/** A card with a button for each action: {"Restore": () => ...}. */
+function card(one, words, actions) {
+  const buttons = Object.entries(actions).map(([label, act]) => {
     const onclick = async () => {
-      await deed().catch((error) => toast(error.message));
+      await act().catch((error) => toast(error.message));
       enterOperator();
     };
-    return element("button", {type: "button", class: "deed", "aria-label": `${label} this ${nameOf(one)}`, onclick}, label);
+    return element("button", {type: "button", class: "action", "aria-label": `${label} this ${nameOf(one)}`, onclick}, label);
   });
   const look = element("div", {class: "look"}, picture(one.drawing ?? []));
   return element("li", {class: "hit", "data-key": one.key_id}, look, element("p", {class: "quiet"}, words), ...buttons);

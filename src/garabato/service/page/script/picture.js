@@ -1,10 +1,9 @@
-// A drawing as an SVG element, crisp at any size, that can draw itself stroke by stroke.
+// A drawing as an SVG element that can replay its strokes.
 
-import {motionIsWelcome, svg} from "./dom.js";
-import {lineOf} from "./line.js";
-import {extent} from "./sketch.js";
+import {motionAllowed, svg} from "./dom.js";
+import {extent, pathOf} from "./strokes.js";
 
-/** How long a drawing takes to draw itself, whatever its size. */
+/** The duration of a replay. */
 const DURATION_MS = 1100;
 
 export function picture(lists) {
@@ -15,16 +14,16 @@ export function picture(lists) {
   return svg(
     "svg",
     {class: "picture", viewBox: `${corner.join(" ")} ${side} ${side}`, "aria-hidden": "true"},
-    ...strokes.map(([xs, ys]) => svg("path", {d: lineOf(xs, ys)})),
+    ...strokes.map(([xs, ys]) => svg("path", {d: pathOf(xs, ys)})),
   );
 }
 
-/** Let a picture draw itself once, in the order in which it was drawn. */
+/** Replay the strokes once, in their order. */
 export function animate(drawn) {
-  if (!motionIsWelcome()) return;
+  if (!motionAllowed()) return;
   stop(drawn);
   const paths = [...drawn.querySelectorAll("path")];
-  // "non-scaling-stroke" measures dashes in pixels of the screen
+  // with "non-scaling-stroke", dashes are measured in screen pixels
   const scale = drawn.getBoundingClientRect().width / drawn.viewBox.baseVal.width;
   const lengths = paths.map((path) => path.getTotalLength() * scale + 1);
   const total = lengths.reduce((sum, length) => sum + length, 0);
@@ -44,7 +43,7 @@ export function animate(drawn) {
   });
 }
 
-/** Show the whole picture at once again. */
+/** Stop the replay and show the whole picture. */
 export function stop(drawn) {
   for (const animation of drawn.getAnimations({subtree: true})) animation.cancel();
 }

@@ -1,14 +1,14 @@
-// While the gallery is being filled: how far it is, and the promises of it being ready.
+// Progress of the gallery while it is being filled.
 
 import {readiness} from "./api.js";
 import {byId, element} from "./dom.js";
-import {count} from "./words.js";
+import {count} from "./format.js";
 
-const EVERY_MS = 700;
+const POLL_MS = 700;
 
-/** {ready, counted}: promises of questions being answered, and of it being known what the gallery
- * holds, which takes longer where it is large. Shows how far things are. */
-export function gettingReady() {
+/** Show the progress of the gallery. {ready, counted}: promises that resolve once queries are
+ * answered, and once the gallery's drawings are counted. */
+export function watchReadiness() {
   const box = byId("readiness");
   const bar = new Progress(box);
   let state = {};
@@ -17,7 +17,7 @@ export function gettingReady() {
       state = await readiness().catch((error) => ({ready: false, status: error.message}));
       box.hidden = state.ready;
       if (!state.ready) bar.show(state);
-      if (!state[what]) await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+      if (!state[what]) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }
   const ready = until("ready");
@@ -41,9 +41,9 @@ class Progress {
       this.#words.textContent = status ?? "The server is starting.";
       return;
     }
-    this.#title.textContent = "Hanging the gallery";
+    this.#title.textContent = "Filling the gallery";
     this.#words.textContent =
-      `${count(done)} of ${count(total)} drawings are up. This happens once; draw already, results come as soon as it hangs.`;
+      `${count(done)} of ${count(total)} drawings added. This happens once. You can draw already; results appear when it is ready.`;
     this.#track.setAttribute("aria-valuenow", Math.round((100 * done) / total));
     this.#bar.style.width = `${(100 * done) / total}%`;
   }

@@ -1,10 +1,10 @@
-// Views by the fragment of the address: #/explore, #/category/cat, #d=... (a shared drawing).
+// Views by URL fragment: #/explore, #/category/cat, #d=... (a shared drawing).
 
 const VIEWS = ["draw", "explore", "category", "operator"];
 
 export const categoryLink = (name) => `#/category/${encodeURIComponent(name)}`;
 
-/** {view, argument} of a fragment; whatever is unknown is the sheet. */
+/** {view, argument} of a fragment; unknown fragments lead to the drawing view. */
 function route(fragment = location.hash) {
   if (fragment.startsWith("#d=")) return {view: "draw", shared: fragment.slice(3)};
   const [, view, argument] = /^#\/([a-z]*)\/?(.*)$/.exec(fragment) ?? [];
@@ -16,18 +16,18 @@ function route(fragment = location.hash) {
   }
 }
 
-/** Show the view that the address names, now and whenever it changes: `enter[view](route)`. */
+/** Show the view of the current fragment, now and on every change, and call `enter[view](route)`. */
 export function follow(enter) {
   const show = () => {
-    const there = route();
+    const current = route();
     for (const view of VIEWS) {
-      document.getElementById(view).hidden = view !== there.view;
+      document.getElementById(view).hidden = view !== current.view;
       for (const link of document.querySelectorAll(`[data-view="${view}"]`)) {
-        if (view === there.view) link.setAttribute("aria-current", "page");
+        if (view === current.view) link.setAttribute("aria-current", "page");
         else link.removeAttribute("aria-current");
       }
     }
-    enter[there.view](there);
+    enter[current.view](current);
   };
   addEventListener("hashchange", () => {
     show();

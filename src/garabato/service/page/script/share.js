@@ -1,10 +1,10 @@
-// A drawing as a piece of an address, and back: differences between points, as variable-length
-// bytes, base64url. Some 200 characters for a usual drawing.
+// Drawings in links: differences between points as variable-length integers, in base64url. A typical
+// drawing takes 200 characters.
 
 import {SIDE} from "./sketch.js";
 
 const VERSION = 1;
-/** More than anyone draws; an address with more is not one of ours. */
+/** Longer fragments are not ours. */
 const MAX_BYTES = 200_000;
 
 export function encode(lists) {
@@ -24,7 +24,7 @@ export function encode(lists) {
   return btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** The strokes in a fragment, or null where it holds none. */
+/** The strokes in a fragment, or null if it is invalid. */
 export function decode(text) {
   let bytes;
   try {
@@ -66,7 +66,7 @@ class Reader {
   get atEnd() {
     return this.#at >= this.#bytes.length;
   }
-  /** NaN where the bytes break off, which no check lets pass. */
+  /** NaN at a truncated end; every check refuses NaN. */
   unsigned() {
     let value = 0;
     for (let shift = 0; shift < 28; shift += 7) {

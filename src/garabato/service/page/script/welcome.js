@@ -1,13 +1,13 @@
-// Beside an empty sheet: what happens here, something to draw, and drawings to start from.
+// What an empty pad shows: an introduction, ideas, drawings to start from, an animated doodle.
 
-import {some} from "./api.js";
-import {element} from "./dom.js";
+import {sample} from "./api.js";
+import {element, motionAllowed, svg} from "./dom.js";
+import {drawings} from "./format.js";
 import {Hits} from "./hits.js";
-import {drawings} from "./words.js";
 
-const N_SHELF = 6;
-/** So many of a category are asked for, to take one at random. */
-const N_CHOICE = 8;
+const N_SHOWN = 6;
+/** One of this many drawings of a category is shown, at random. */
+const N_CANDIDATES = 8;
 
 export class Welcome {
   #section;
@@ -15,20 +15,20 @@ export class Welcome {
   #idea = element("strong", {});
   #prompt = element("p", {class: "prompt", hidden: true}, element("span", {}, "No idea? Try"), this.#idea);
   #size = element("p", {class: "lede"});
-  #shelf = element("ul", {class: "hits"});
-  #shelfTitle = element("h3", {hidden: true}, "Or start from somebody else’s");
+  #samples = element("ul", {class: "hits"});
+  #samplesTitle = element("h3", {hidden: true}, "Or start from another drawing");
   #hits;
 
   constructor(section, pick) {
     this.#section = section;
-    this.#hits = new Hits(this.#shelf, pick);
+    this.#hits = new Hits(this.#samples, pick);
     const another = element("button", {type: "button", class: "plain", onclick: () => this.#suggest()}, "Another");
     this.#prompt.append(another);
     section.append(
       element("h2", {id: "welcome-title"}, "Draw badly. Be understood."),
       this.#size,
       this.#prompt,
-      element("div", {}, this.#shelfTitle, this.#shelf),
+      element("div", {}, this.#samplesTitle, this.#samples),
     );
   }
 
@@ -36,16 +36,16 @@ export class Welcome {
     this.#section.hidden = !wanted;
   }
 
-  /** Once the gallery is ready: {categories} as the service lists them. */
+  /** Use the gallery's {categories}, once it is ready. */
   async know({categories}) {
     const n = categories.reduce((sum, {n_drawings}) => sum + n_drawings, 0);
     this.#names = categories.map(({category: name}) => name);
     this.#size.textContent =
-      `While you draw, it is named, and the most similar of ${drawings(n)} in ` +
-      `${categories.length} categories turn up here, stroke by stroke.`;
+      `Draw, and see what it looks like and the most similar of ${drawings(n)} in ` +
+      `${categories.length} categories, stroke by stroke.`;
     if (!this.#names.length) return;
     this.#suggest();
-    await this.#fillShelf();
+    await this.#showSamples();
   }
 
   #suggest() {
@@ -53,14 +53,79 @@ export class Welcome {
     this.#prompt.hidden = false;
   }
 
-  async #fillShelf() {
+  async #showSamples() {
     const chosen = new Set();
-    while (chosen.size < Math.min(N_SHELF, this.#names.length)) chosen.add(any(this.#names));
-    const answers = await Promise.allSettled([...chosen].map((name) => some(name, N_CHOICE)));
-    const shown = answers.flatMap(({value}) => (value?.length ? [any(value)] : []));
+    while (chosen.size < Math.min(N_SHOWN, this.#names.length)) chosen.add(any(this.#names));
+    const results = await Promise.allSettled([...chosen].map((name) => sample(name, N_CANDIDATES)));
+    const shown = results.flatMap(({value}) => (value?.length ? [any(value)] : []));
     this.#hits.show(shown);
-    this.#shelfTitle.hidden = !shown.length;
+    this.#samplesTitle.hidden = !shown.length;
   }
 }
 
 const any = (list) => list[Math.floor(Math.random() * list.length)];
+
+const EVERY_MS = 5200;
+/** Paths of a few simple things, on 200 x 160. */
+const DOODLES = [
+  [
+    "M62 70C50 30 56 18 61 17 66 20 76 34 82 44 92 40 108 40 118 44 124 32 136 19 140 18 145 22 147 42 139 70 147 98 130 124 101 125 70 126 53 98 62 70",
+    "M84 78C84 72 90 72 90 78S84 85 84 78",
+    "M112 78C112 72 118 72 118 78S112 85 112 78",
+    "M97 94C100 92 104 92 106 94L101 100zM101 100C100 110 92 111 88 107M101 100C103 110 111 111 115 106",
+    "M72 94 36 88M72 100 38 104M130 94 166 87M130 100 164 104",
+  ],
+  [
+    "M44 128C42 112 44 96 43 84L158 83C157 98 159 114 157 128z",
+    "M32 86 100 30 170 85",
+    "M88 127C88 116 87 108 88 100L112 100C113 108 112 118 112 127",
+    "M58 96 75 96 75 112 58 112zM126 96 143 96 143 112 126 112z",
+    "M132 54C132 46 131 40 132 34L146 34C147 44 146 56 147 65",
+  ],
+  [
+    "M28 84C48 48 104 44 138 80 146 70 158 60 172 56 166 72 166 96 173 112 158 106 146 98 138 88 104 122 50 120 28 84",
+    "M52 76C52 71 57 71 57 76S52 81 52 76",
+    "M72 60C80 74 80 96 72 109",
+    "M24 62C20 56 27 52 29 58S27 66 24 62M34 42C30 36 38 32 40 38S37 46 34 42",
+  ],
+];
+
+/** Draws one doodle after another on the empty pad. */
+export class Invitation {
+  #box;
+  #drawing = svg("svg", {viewBox: "0 0 200 160", "aria-hidden": "true"});
+  #next = 0;
+  #timer = 0;
+
+  constructor(box) {
+    this.#box = box;
+    const hint = element("small", {}, "with mouse, finger or pen, or drop a picture here");
+    box.append(this.#drawing, element("p", {}, "Draw something", hint));
+  }
+
+  show(wanted) {
+    this.#box.classList.toggle("gone", !wanted);
+    clearInterval(this.#timer);
+    this.#timer = 0;
+    if (!wanted) return;
+    this.#doodle();
+    if (motionAllowed()) this.#timer = setInterval(() => this.#doodle(), EVERY_MS);
+  }
+
+  #doodle() {
+    const lines = DOODLES[this.#next++ % DOODLES.length];
+    const paths = lines.map((d) => svg("path", {class: "ghost", d, pathLength: 1}));
+    this.#drawing.replaceChildren(...paths);
+    if (!motionAllowed()) return;
+    paths.forEach((path, i) =>
+      path.animate(
+        [
+          {strokeDasharray: "1 1", strokeDashoffset: 1, opacity: 0},
+          {opacity: 0.8, offset: 0.02},
+          {strokeDasharray: "1 1", strokeDashoffset: 0, opacity: 0.8},
+        ],
+        {duration: i ? 450 : 1300, delay: i && 900 + 420 * i, fill: "backwards", easing: "ease-in-out"},
+      ),
+    );
+  }
+}

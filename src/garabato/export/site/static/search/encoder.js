@@ -1,4 +1,4 @@
-// The encoder: drawings -> probabilities and embeddings, by ONNX Runtime in WebAssembly.
+// The encoder: drawings -> probabilities and embeddings, with ONNX Runtime in WebAssembly.
 
 import * as ort from "./onnxruntime.mjs";
 import {render} from "./render.js";
@@ -11,12 +11,12 @@ export class Encoder {
 
   /** `about`: {render, categories, temperature, unsure_below}. */
   static async load(about) {
-    ort.env.wasm.numThreads = 1; // more need headers that a static host does not send
+    ort.env.wasm.numThreads = 1; // threads need headers that static hosts do not send
     ort.env.wasm.wasmPaths = {wasm: here("onnxruntime.wasm")};
     const encoder = new Encoder();
     encoder.#about = about;
     encoder.#session = await ort.InferenceSession.create(here("encoder.onnx"), {executionProviders: ["wasm"]});
-    await encoder.encode([[[0, 1], [0, 1]]]); // the first run is slower than all others
+    await encoder.encode([[[0, 1], [0, 1]]]); // the first run is the slowest
     return encoder;
   }
 

@@ -1,9 +1,9 @@
-// The gallery: drawings with their embeddings, searched exactly, as the server does it.
+// The gallery: drawings with their embeddings, searched exactly.
 
 import {round} from "./encoder.js";
 
 export class Gallery {
-  #about;
+  #columns;
   #dim;
   #embeddings;
   #lengths;
@@ -11,49 +11,48 @@ export class Gallery {
   #rows;
 
   /**
-   * `about`: columns of gallery.json; `embeddings`: Int16Array (N * dim), rows of any length;
-   * `strokes`: Uint8Array, for each drawing its number of strokes, for each of these its number of
-   * points and their steps.
+   * `columns`: gallery.json; `embeddings`: Int16Array (N * dim), rows of any length; `strokes`:
+   * Uint8Array, the strokes encoded as in garabato.export.web_gallery.
    */
-  constructor(about, dim, embeddings, strokes) {
-    this.#about = about;
+  constructor(columns, dim, embeddings, strokes) {
+    this.#columns = columns;
     this.#dim = dim;
     this.#embeddings = embeddings;
-    this.#lengths = Float64Array.from(about.key_id, (_, row) =>
+    this.#lengths = Float64Array.from(columns.key_id, (_, row) =>
       Math.hypot(...embeddings.subarray(row * dim, (row + 1) * dim)),
     );
-    this.#strokes = read(strokes, about.key_id.length);
-    this.#rows = new Map(about.key_id.map((keyId, row) => [keyId, row]));
+    this.#strokes = decodeStrokes(strokes, columns.key_id.length);
+    this.#rows = new Map(columns.key_id.map((keyId, row) => [keyId, row]));
   }
 
   get n() {
-    return this.#about.key_id.length;
+    return this.#columns.key_id.length;
   }
 
   rowOf(keyId) {
     return this.#rows.get(keyId) ?? -1;
   }
 
-  /** What is known of a drawing, with its strokes. */
+  /** The drawing at a row with its metadata, in the form of a hit. */
   drawing(row) {
-    const known = {key_id: this.#about.key_id[row], category: this.#nameOf("category", row)};
+    const metadata = {key_id: this.#columns.key_id[row], category: this.#nameOf("category", row)};
     const country = this.#nameOf("country", row);
-    if (country !== null) known.country = country;
-    if (this.#about.recognized[row] !== null) known.recognized = this.#about.recognized[row];
-    return {...known, drawing: this.#strokes[row]};
+    if (country !== null) metadata.country = country;
+    if (this.#columns.recognized[row] !== null) metadata.recognized = this.#columns.recognized[row];
+    return {...metadata, drawing: this.#strokes[row]};
   }
 
-  /** The `k` drawings most like an embedding that pass `where`, best first, with their scores. */
+  /** The `k` drawings most similar to an embedding that match `where`, best first, with scores. */
   search(embedding, k, where = {}) {
     const passes = this.#filter(where);
-    const found = [];
-    for (let row = 0; row < this.n; row++) if (passes(row)) found.push({row, score: this.#score(row, embedding)});
-    found.sort((a, b) => b.score - a.score);
-    return found.slice(0, k).map(({row, score}) => ({...this.drawing(row), score: round(score)}));
+    const hits = [];
+    for (let row = 0; row < this.n; row++) if (passes(row)) hits.push({row, score: this.#score(row, embedding)});
+    hits.sort((a, b) => b.score - a.score);
+    return hits.slice(0, k).map(({row, score}) => ({...this.drawing(row), score: round(score)}));
   }
 
   /** The first `n` drawings of a category. */
-  some(category, n) {
+  sample(category, n) {
     const passes = this.#filter({category: [category]});
     const found = [];
     for (let row = 0; row < this.n && found.length < n; row++) if (passes(row)) found.push(this.drawing(row));
@@ -62,15 +61,15 @@ export class Gallery {
 
   /** {categories: [{category, n_drawings}], countries}. */
   count() {
-    const counts = new Array(this.#about.categories.length).fill(0);
-    for (const i of this.#about.category) if (i >= 0) counts[i]++;
-    const categories = this.#about.categories.map((category, i) => ({category, n_drawings: counts[i]}));
-    return {categories, countries: this.#about.countries};
+    const counts = new Array(this.#columns.categories.length).fill(0);
+    for (const i of this.#columns.category) if (i >= 0) counts[i]++;
+    const categories = this.#columns.categories.map((category, i) => ({category, n_drawings: counts[i]}));
+    return {categories, countries: this.#columns.countries};
   }
 
-  /** What the map shows, beside its places. */
-  columns() {
-    const {categories, category, key_id} = this.#about;
+  /** The columns of the map. */
+  mapColumns() {
+    const {categories, category, key_id} = this.#columns;
     if (!category.includes(-1)) return {categories, category, key_id};
     const named = category.map((i) => (i < 0 ? categories.length : i));
     return {categories: [...categories, ""], category: named, key_id};
@@ -83,22 +82,22 @@ export class Gallery {
   }
 
   #nameOf(kind, row) {
-    const names = kind === "category" ? this.#about.categories : this.#about.countries;
-    return names[this.#about[kind][row]] ?? null;
+    const names = kind === "category" ? this.#columns.categories : this.#columns.countries;
+    return names[this.#columns[kind][row]] ?? null;
   }
 
   #filter({category, country}) {
     const numbers = (names, wanted) => wanted && new Set(wanted.map((name) => names.indexOf(name)));
-    const categories = numbers(this.#about.categories, category);
-    const countries = numbers(this.#about.countries, country);
+    const categories = numbers(this.#columns.categories, category);
+    const countries = numbers(this.#columns.countries, country);
     return (row) =>
-      (!categories || categories.has(this.#about.category[row])) &&
-      (!countries || countries.has(this.#about.country[row]));
+      (!categories || categories.has(this.#columns.category[row])) &&
+      (!countries || countries.has(this.#columns.country[row]));
   }
 }
 
-/** Whole numbers of 7 bits a byte, the lowest first; steps are zigzag: 0, -1, 1, -2, ... */
-function read(bytes, nDrawings) {
+/** Strokes of variable-length integers (7 bits a byte, lowest first); steps are zigzag-encoded. */
+function decodeStrokes(bytes, nDrawings) {
   let at = 0;
   const unsigned = () => {
     let value = 0;

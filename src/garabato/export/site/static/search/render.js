@@ -1,23 +1,23 @@
-// Strokes -> images, with exactly the pixels of garabato's own renderer (render.py, _raster.py):
-// each step is rounded to float32 where those do, and operations come in the same order.
+// Strokes -> images, with exactly the pixels of garabato.render: the same operations in the same
+// order, rounded to float32 at the same steps.
 
 const f32 = Math.fround;
 const [HALF, EDGE] = [0.5, f32(1e-3)];
-/** Second channel: the first stroke is 1, each next one nearer to the last rank by this factor. */
+/** Channel 2: the first stroke is 1; each next stroke moves towards LAST_RANK by this factor. */
 const RANK_FADES = f32(0.8);
 const LAST_RANK = f32(0.15);
-/** Third channel: a stroke starts at 1 and ends here. */
+/** Channel 3: a stroke starts at 1 and ends here. */
 const STROKE_END = f32(0.2);
 
 /**
  * The image (S * S * channels) Uint8Array of a drawing, a list of strokes [[x, ...], [y, ...]].
- * `spec`: {size_px, line_width, margin, order}, as an encoder holds it.
+ * `spec`: {size_px, line_width, margin, order}, the encoder's RenderSpec.
  */
 export function render(drawing, spec) {
   const size = spec.size_px;
   const nChannels = spec.order ? 3 : 1;
   const pages = Array.from({length: nChannels}, () => new Float32Array(size * size));
-  const strokes = place(drawing, spec);
+  const strokes = fitToBox(drawing, spec);
   const radius = f32(f32(spec.line_width * size) * HALF);
   let rankShade = 1;
   for (const {xs, ys} of strokes) {
@@ -39,8 +39,8 @@ export function render(drawing, spec) {
   return image;
 }
 
-/** Points in px of the image: scaled (aspect kept) into the box inside the margin, centred. */
-function place(drawing, {size_px: size, line_width: lineWidth, margin}) {
+/** Points in px: scaled (keeping the aspect ratio) into the box inside the margin, and centred. */
+function fitToBox(drawing, {size_px: size, line_width: lineWidth, margin}) {
   const strokes = drawing.map(([xs, ys]) => ({xs: Float32Array.from(xs), ys: Float32Array.from(ys)}));
   let [left, right, top, bottom] = [Infinity, -Infinity, Infinity, -Infinity];
   for (const {xs, ys} of strokes) {
@@ -59,7 +59,7 @@ function place(drawing, {size_px: size, line_width: lineWidth, margin}) {
   return strokes;
 }
 
-/** From point `p` to the next. */
+/** The distance from point `p` to the next. */
 function distance(xs, ys, p) {
   return length(f32(xs[p + 1] - xs[p]), f32(ys[p + 1] - ys[p]));
 }
@@ -68,7 +68,7 @@ function length(dx, dy) {
   return f32(Math.sqrt(f32(f32(dx * dx) + f32(dy * dy))));
 }
 
-/** A pixel's coverage: how far its centre lies inside the capsule, clipped to one pixel. */
+/** Coverage of a pixel: the depth of its centre inside the capsule, clipped to one pixel. */
 function drawSegment(pages, size, x0, y0, x1, y1, radius, shades) {
   const reach = f32(radius + HALF);
   const [dx, dy] = [f32(x1 - x0), f32(y1 - y0)];
@@ -88,7 +88,7 @@ function drawSegment(pages, size, x0, y0, x1, y1, radius, shades) {
       [left, right] = [Math.max(left, f32(centre - band)), Math.min(right, f32(centre + band))];
     }
     const last = Math.min(size - 1, Math.trunc(right));
-    // Four pixels from each `first`, as the renderer does it: the last of them may lie beyond.
+    // like the renderer, four pixels from each `first`; the last ones may lie beyond
     for (let first = Math.max(0, Math.trunc(f32(left + HALF))); first <= last; first += 4) {
       const px = f32(f32(first + HALF) - x0);
       const along = f32(f32(px * ux) + f32(py * uy));

@@ -1,20 +1,20 @@
-// Answers questions beside the page, so that the pen never waits.
+// Classifies and searches in a web worker, so that drawing stays responsive.
 
 import {Encoder} from "./encoder.js";
 import {Gallery} from "./gallery.js";
 
-const answers = {search, drawing, some, categories, category, map};
+const handlers = {search, drawing, sample, categories, category, map};
 
 const loaded = load();
 loaded.then(
   () => postMessage({id: 0}),
-  (error) => postMessage({id: 0, problem: `The page could not be loaded: ${error.message}`}),
+  (error) => postMessage({id: 0, error: `The page could not be loaded: ${error.message}`}),
 );
-onmessage = async ({data: {id, ask, argument}}) => {
+onmessage = async ({data: {id, name, argument}}) => {
   try {
-    postMessage({id, answer: await answers[ask](await loaded, argument)});
+    postMessage({id, result: await handlers[name](await loaded, argument)});
   } catch (error) {
-    postMessage({id, problem: error.message, status: error.status ?? 0});
+    postMessage({id, error: error.message, status: error.status ?? 0});
   }
 };
 
@@ -29,58 +29,58 @@ async function load() {
     ];
     return new Gallery(columns, about.embedding_dim, embeddings, strokes);
   };
-  const [encoder, shelves] = await Promise.all([Encoder.load(about), gallery()]);
-  return {about, encoder, gallery: shelves};
+  const [encoder, loadedGallery] = await Promise.all([Encoder.load(about), gallery()]);
+  return {about, encoder, gallery: loadedGallery};
 }
 
 async function search({encoder, gallery}, {drawing, k, where, predictions}) {
   const started = performance.now();
   const {probabilities, embedding} = await encoder.encode(drawing);
-  const answer = {hits: gallery.search(embedding, k, where)};
-  if (predictions) Object.assign(answer, encoder.predict(probabilities, predictions));
-  answer.took_ms = performance.now() - started;
-  return answer;
+  const result = {hits: gallery.search(embedding, k, where)};
+  if (predictions) Object.assign(result, encoder.predict(probabilities, predictions));
+  result.took_ms = performance.now() - started;
+  return result;
 }
 
 function drawing({gallery}, keyId) {
   const row = gallery.rowOf(keyId);
-  if (row < 0) throw refusal(404, `there is no drawing with the key_id ${keyId}`);
+  if (row < 0) throw httpError(404, `there is no drawing with the key_id ${keyId}`);
   return gallery.drawing(row);
 }
 
-function some({gallery}, {name, n}) {
-  return gallery.some(name, n);
+function sample({gallery}, {category: name, n}) {
+  return gallery.sample(name, n);
 }
 
 function categories({about, gallery}) {
   return {...gallery.count(), known: about.categories};
 }
 
-let portraits = null;
+let pages = null;
 async function category({gallery}, name) {
-  portraits ??= (await file("portraits.json")).json();
-  const portrait = (await portraits)[name];
-  if (!portrait) throw refusal(404, `the gallery has no drawing of ${name}`);
+  pages ??= (await file("category_pages.json")).json();
+  const page = (await pages)[name];
+  if (!page) throw httpError(404, `the gallery has no drawing of ${name}`);
   return {
     category: name,
-    n_drawings: portrait.n_drawings,
-    typical: portrait.typical.map((row) => gallery.drawing(row)),
-    odd: portrait.odd.map((row) => gallery.drawing(row)),
-    confused_with: portrait.confused_with,
+    n_drawings: page.n_drawings,
+    typical: page.typical.map((row) => gallery.drawing(row)),
+    odd: page.odd.map((row) => gallery.drawing(row)),
+    confused_with: page.confused_with,
   };
 }
 
 async function map({gallery}) {
   const {x, y} = await (await file("map.json")).json();
-  return {n: gallery.n, ...gallery.columns(), x, y};
+  return {n: gallery.n, ...gallery.mapColumns(), x, y};
 }
 
 async function file(name) {
-  const answer = await fetch(new URL(name, import.meta.url));
-  if (!answer.ok) throw refusal(answer.status, `${name} is missing here (${answer.status})`);
-  return answer;
+  const response = await fetch(new URL(name, import.meta.url));
+  if (!response.ok) throw httpError(response.status, `cannot load ${name} (status ${response.status})`);
+  return response;
 }
 
-function refusal(status, message) {
+function httpError(status, message) {
   return Object.assign(new Error(message), {status});
 }

@@ -1,31 +1,80 @@
-// Move a camera with mouse, wheel, one or two fingers, or keys.
+// The visible part of the map, moved by mouse, wheel, fingers or keys. The map is 1 x 1; `scale` is its
+// side in CSS pixels.
 
-/** More than this many pixels is a drag and not a click. */
+const MAX_ZOOM = 400;
+const MARGIN = 0.92;
+
+export class Camera {
+  x = 0.5;
+  y = 0.5;
+  zoom = 1;
+  width = 1;
+  height = 1;
+
+  get scale() {
+    return Math.min(this.width, this.height) * MARGIN * this.zoom;
+  }
+
+  toScreen(x, y) {
+    return [(x - this.x) * this.scale + this.width / 2, (y - this.y) * this.scale + this.height / 2];
+  }
+
+  toMap(left, top) {
+    return [(left - this.width / 2) / this.scale + this.x, (top - this.height / 2) / this.scale + this.y];
+  }
+
+  pan(dx, dy) {
+    this.#lookAt(this.x - dx / this.scale, this.y - dy / this.scale);
+  }
+
+  /** Zoom around (left, top), the middle by default. */
+  zoomAt(factor, left = this.width / 2, top = this.height / 2) {
+    const [x, y] = this.toMap(left, top);
+    this.zoom = Math.min(MAX_ZOOM, Math.max(0.8, this.zoom * factor));
+    const [nowX, nowY] = this.toMap(left, top);
+    this.#lookAt(this.x + x - nowX, this.y + y - nowY);
+  }
+
+  /** Show these positions [[x, y], ...] with a margin. */
+  frame(positions) {
+    const [xs, ys] = [positions.map(([x]) => x), positions.map(([, y]) => y)];
+    const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+    this.zoom = Math.min(12, Math.max(1, 0.6 / Math.max(right - left, bottom - top, 0.01)));
+    this.#lookAt((left + right) / 2, (top + bottom) / 2);
+  }
+
+  #lookAt(x, y) {
+    this.x = Math.min(1, Math.max(0, x));
+    this.y = Math.min(1, Math.max(0, y));
+  }
+}
+
+/** A pointer that moves farther than this is dragging, not clicking. */
 const SLOP_PX = 6;
 const KEY_STEP_PX = 60;
 const ARROWS = {ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1]};
 
-/** Calls `moved()`, `pointed(x, y)` (null, null: at nothing any more), `left()` when the pointer is
- * elsewhere, and `chosen(x, y)`. */
+/** Let the user move `camera` on `surface`. Calls `moved()`, `pointed(x, y)` (null, null when a gesture
+ * starts), `left()` when the pointer leaves, and `chosen(x, y)` for a click. */
 export function steer(surface, camera, {moved, pointed, left, chosen}) {
   const fingers = new Map();
   let travelled = 0;
 
-  const place = ({clientX, clientY}) => {
+  const positionOf = ({clientX, clientY}) => {
     const {left, top} = surface.getBoundingClientRect();
     return [clientX - left, clientY - top];
   };
 
   surface.addEventListener("pointerdown", (event) => {
     surface.setPointerCapture(event.pointerId);
-    fingers.set(event.pointerId, place(event));
+    fingers.set(event.pointerId, positionOf(event));
     if (fingers.size === 1) travelled = 0;
     surface.classList.add("panning");
     pointed(null, null);
   });
 
   surface.addEventListener("pointermove", (event) => {
-    const now = place(event);
+    const now = positionOf(event);
     const before = fingers.get(event.pointerId);
     if (!before) {
       if (event.pointerType === "mouse") pointed(...now);
@@ -55,7 +104,7 @@ export function steer(surface, camera, {moved, pointed, left, chosen}) {
     (event) => {
       event.preventDefault();
       const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
-      camera.zoomAt(Math.exp(-Math.max(-80, Math.min(80, event.deltaY * lines)) / 220), ...place(event));
+      camera.zoomAt(Math.exp(-Math.max(-80, Math.min(80, event.deltaY * lines)) / 220), ...positionOf(event));
       pointed(null, null);
       moved();
     },

@@ -1,12 +1,12 @@
-// The drawings of the map by place: which are in a window, which is nearest.
+// The positions of the drawings on the map, indexed by cells: which are in a window, which is nearest.
 
 const CELLS = 256;
 /** The service's coordinates are 0..65535. */
 const GRID = 65535;
 
-export class Places {
+export class Positions {
   #order; // rows, sorted by cell
-  #starts; // (CELLS * CELLS + 1), where in #order a cell begins
+  #starts; // (CELLS * CELLS + 1), the start of each cell in #order
 
   constructor({x, y, category, categories, key_id}) {
     this.n = x.length;
@@ -37,7 +37,7 @@ export class Places {
     return rows;
   }
 
-  /** The row nearest to (x, y), no farther than `reach`; -1 where there is none. */
+  /** The row nearest to (x, y) within `reach`, or -1. */
   nearest(x, y, reach) {
     let [best, least] = [-1, reach * reach];
     for (const one of this.within(x - reach, y - reach, x + reach, y + reach)) {
@@ -47,7 +47,7 @@ export class Places {
     return best;
   }
 
-  /** The row of a key_id, -1 where the map has it not. */
+  /** The row of a key_id, or -1. */
   rowOf(keyId) {
     this.rows ??= new Map(this.keyIds.map((one, row) => [one, row]));
     return this.rows.get(keyId) ?? -1;
@@ -63,7 +63,7 @@ export class Places {
     cells.forEach((cell, i) => (this.#order[next[cell]++] = i));
   }
 
-  /** By category {x, y, n}: the median of its drawings' places. */
+  /** {x, y, n} for each category: the median position and number of its drawings. */
   #medians() {
     const members = this.categories.map(() => []);
     this.category.forEach((category, i) => members[category].push(i));

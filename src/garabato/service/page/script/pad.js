@@ -1,20 +1,20 @@
-// The sheet: shows a sketch on a canvas in the device's pixels and takes mouse, finger and pen.
+// The pad: a canvas that shows a sketch and takes input from mouse, finger, pen and keyboard.
 
-import {lineOf} from "./line.js";
 import {SIDE} from "./sketch.js";
+import {pathOf} from "./strokes.js";
 
 const LINE_WIDTH = 9;
-/** Units of the sheet per millisecond when a drawing is drawn again. */
+/** Pad units per millisecond in a replay. */
 const REPLAY_SPEED = 2.2;
 
-export class Sheet {
+export class Pad {
   #canvas;
   #sketch;
   #pointer = null;
   #paths = new WeakMap();
   #frame = 0;
   #replayed = null;
-  /** Where the keyboard's pen is, or null: {x, y, down}. */
+  /** The keyboard's pen, or null: {x, y, down}. */
   cursor = null;
 
   constructor(canvas, sketch) {
@@ -34,7 +34,7 @@ export class Sheet {
     canvas.addEventListener("contextmenu", (event) => event.preventDefault());
   }
 
-  /** Draw anew with the next frame. */
+  /** Repaint with the next frame. */
   refresh() {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
@@ -42,7 +42,7 @@ export class Sheet {
     });
   }
 
-  /** Draw the drawing once more, as it was drawn. */
+  /** Replay the drawing stroke by stroke. */
   replay() {
     if (this.#sketch.isEmpty) return;
     this.#replayed = {startedMs: performance.now(), length: 0};
@@ -54,14 +54,14 @@ export class Sheet {
     this.#pointer = event.pointerId;
     this.#canvas.setPointerCapture(event.pointerId);
     this.cursor = null;
-    this.#sketch.begin(...this.#place(event));
+    this.#sketch.begin(...this.#positionOf(event));
   }
 
   #move(event) {
     if (event.pointerId !== this.#pointer) return;
     const between = event.getCoalescedEvents?.() ?? [];
     for (const moment of between.length ? between : [event]) {
-      this.#sketch.extend(...this.#place(moment));
+      this.#sketch.extend(...this.#positionOf(moment));
     }
     this.#sketch.moved();
   }
@@ -72,8 +72,8 @@ export class Sheet {
     this.#sketch.end();
   }
 
-  /** [x, y, pressure] of a pointer; pressure only where a pen tells it. */
-  #place({clientX, clientY, pressure, pointerType}) {
+  /** [x, y, pressure] of a pointer; pressure is null for anything but a pen. */
+  #positionOf({clientX, clientY, pressure, pointerType}) {
     const {left, top, width} = this.#canvas.getBoundingClientRect();
     const scale = SIDE / width;
     return [(clientX - left) * scale, (clientY - top) * scale, pointerType === "pen" ? pressure : null];
@@ -104,9 +104,9 @@ export class Sheet {
       paintPressed(context, stroke);
       return;
     }
-    // a finished stroke never changes; an open one has no lists yet
+    // only finished strokes have lists, and they never change
     let path = stroke.lists && this.#paths.get(stroke);
-    path ||= new Path2D(lineOf(stroke.xs, stroke.ys));
+    path ||= new Path2D(pathOf(stroke.xs, stroke.ys));
     if (stroke.lists) this.#paths.set(stroke, path);
     context.lineWidth = LINE_WIDTH;
     context.stroke(path);
@@ -140,7 +140,7 @@ export class Sheet {
   }
 }
 
-/** A pen's stroke: broader where it was pressed. */
+/** A pen's stroke, wider under more pressure. */
 function paintPressed(context, {xs, ys, pressures}) {
   for (let i = 0; i < xs.length; i++) {
     const from = Math.max(0, i - 1);
@@ -161,7 +161,66 @@ function pointsWithin(stroke, length) {
 }
 
 function lengthOf(stroke) {
-  let length = 60; // lifting the pen takes a moment
+  let length = 60; // a pause between strokes
   for (let i = 1; i < stroke.xs.length; i++) length += step(stroke, i);
   return length;
+}
+
+const STEP = 10;
+const LARGE_STEP = 50;
+const ARROWS = {ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1]};
+
+/** Draw with the keyboard: arrow keys move the pen, Space or Enter puts it down or lifts it. */
+export function drawWithKeys(canvas, sketch, pad, say) {
+  canvas.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key in ARROWS) move(ARROWS[event.key], event.shiftKey ? LARGE_STEP : STEP);
+    else if (event.key === " " || event.key === "Enter") toggle();
+    else return;
+    event.preventDefault();
+    pad.refresh();
+  });
+  canvas.addEventListener("blur", () => {
+    lift();
+    pad.cursor = null;
+    pad.refresh();
+  });
+
+  sketch.addEventListener("change", () => {
+    if (!pad.cursor?.down || sketch.isOpen) return;
+    pad.cursor.down = false; // its stroke was undone, or the drawing was replaced
+    say("Pen up");
+  });
+
+  function cursor() {
+    pad.cursor ??= {x: SIDE / 2, y: SIDE / 2, down: false};
+    return pad.cursor;
+  }
+
+  function move([dx, dy], step) {
+    const pen = cursor();
+    pen.x = Math.min(SIDE, Math.max(0, pen.x + dx * step));
+    pen.y = Math.min(SIDE, Math.max(0, pen.y + dy * step));
+    if (!pen.down) return;
+    sketch.extend(pen.x, pen.y, null);
+    sketch.moved();
+  }
+
+  function toggle() {
+    const pen = cursor();
+    if (pen.down) {
+      lift();
+      say("Pen up");
+    } else {
+      sketch.begin(pen.x, pen.y, null);
+      pen.down = true;
+      say("Pen down");
+    }
+  }
+
+  function lift() {
+    if (!pad.cursor?.down) return;
+    pad.cursor.down = false;
+    sketch.end();
+  }
 }

@@ -1,20 +1,20 @@
-// Files as queries: dropped anywhere on the page, pasted, or opened.
+// Files as queries: dropped on the page, pasted, or opened.
 
-import {strokesOf} from "./api.js";
-import {trouble} from "./notices.js";
+import {drawingFromFile} from "./api.js";
+import {showError} from "./dom.js";
 
 /** Pasted text may be an SVG or ndjson. */
-const LOOKS_LIKE_A_DRAWING = /^\s*[<{[]/;
+const DRAWING_TEXT = /^\s*[<{[]/;
 
-/** `take(lists)` gets the strokes of what is dropped, pasted or chosen in `input`. */
+/** Call `take(lists)` with the strokes of each file dropped, pasted or chosen in `input`. */
 export function takeFiles(input, take) {
   const receive = async (file) => {
     if (!file) return;
     try {
-      take(await strokesOf(file));
-      trouble(null);
+      take(await drawingFromFile(file));
+      showError(null);
     } catch (error) {
-      trouble(error.message);
+      showError(error.message);
     }
   };
   input.addEventListener("change", async () => {
@@ -48,7 +48,7 @@ export function takeFiles(input, take) {
 function contentOf(transfer) {
   if (transfer.files.length) return transfer.files[0];
   const text = transfer.getData("text/plain");
-  if (!LOOKS_LIKE_A_DRAWING.test(text)) return null;
+  if (!DRAWING_TEXT.test(text)) return null;
   const [name, type] = text.trimStart().startsWith("<") ? ["pasted.svg", "image/svg+xml"] : ["pasted.ndjson", ""];
   return new File([text], name, {type});
 }

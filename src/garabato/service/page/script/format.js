@@ -1,4 +1,4 @@
-// Numbers and names as people read them.
+// Numbers and names for people.
 
 const COUNTRIES = new Intl.DisplayNames(["en"], {type: "region", fallback: "code"});
 

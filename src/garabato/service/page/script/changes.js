@@ -1,0 +1,138 @@
+// Changes to the gallery: add a drawing, remove your own, hide or report somebody else's.
+
+import {add, can, hide, remove, report} from "./api.js";
+import {element, formDialog, toast} from "./dom.js";
+import {picture} from "./picture.js";
+
+const KEY = "garabato.mine";
+/** Older drawings stay in the gallery but leave this list. */
+const MAX_KEPT = 120;
+const REASONS = ["Inappropriate", "Wrong category", "Something else"];
+const HIDE = {
+  title: "Hide this drawing?",
+  about: "It disappears from everyone’s results. An operator can restore it.",
+  action: "Hide it",
+  done: "Hidden. Thank you.",
+};
+const REPORT = {
+  title: "Report this drawing?",
+  about: "An operator will decide whether it stays visible.",
+  action: "Report it",
+  done: "Reported. Thank you.",
+};
+
+const mineListeners = new Set();
+const goneListeners = new Set();
+
+/** What was added from this browser, shared by all its tabs: [{key_id, category, drawing}], latest first. */
+let mine = read();
+
+export const isMine = (keyId) => mine.some((one) => one.key_id === keyId);
+
+/** Call `listener(mine)` now and after every change. */
+export function onMine(listener) {
+  mineListeners.add(listener);
+  listener(mine);
+}
+
+const remember = (one) => keep([one, ...read()].slice(0, MAX_KEPT));
+
+/** Remove a drawing that was added from this browser. */
+export async function removeMine(keyId) {
+  try {
+    await remove(keyId);
+  } catch (error) {
+    if (error.status !== 404) {
+      toast(error.message);
+      return;
+    }
+  }
+  keep(read().filter((one) => one.key_id !== keyId));
+  announceGone(keyId);
+  toast("Removed from the gallery.");
+}
+
+function keep(list) {
+  localStorage.setItem(KEY, JSON.stringify(list));
+  announceMine();
+}
+
+function read() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY)) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+function announceMine() {
+  mine = read();
+  for (const listener of mineListeners) listener(mine);
+}
+
+addEventListener("storage", (event) => {
+  if (event.key === KEY) announceMine();
+});
+
+/** Ask for a category (suggesting `guess`), then add the drawing to the gallery. */
+export function askToAdd(drawing, guess) {
+  const input = element("input", {
+    type: "text",
+    name: "category",
+    list: "category-names",
+    value: guess ?? "",
+    maxlength: 100,
+    autocomplete: "off",
+    autocapitalize: "none",
+  });
+  formDialog({
+    title: "Add it to the gallery",
+    content: [
+      picture(drawing),
+      element("label", {class: "field"}, element("span", {}, "What is it?"), input),
+      element("p", {class: "quiet"}, "Everyone who uses this gallery can find it. You can remove it again."),
+    ],
+    action: "Add it",
+    async submit(form) {
+      const category = form.get("category").trim() || null;
+      const key_id = await add(drawing, category);
+      remember({key_id, category, drawing});
+      toast("Added.", {label: "Undo", act: () => removeMine(key_id)});
+    },
+  });
+  input.select();
+}
+
+/** Call `listener(key_id)` for every drawing that has been hidden or removed. */
+export const onGone = (listener) => goneListeners.add(listener);
+
+export function announceGone(keyId) {
+  for (const listener of goneListeners) listener(keyId);
+}
+
+/** Ask for a reason, then hide the drawing, or report it where visitors may not hide. */
+export function askToHide(hit) {
+  const words = can.hide ? HIDE : REPORT;
+  const choices = REASONS.map((reason, i) =>
+    element(
+      "label",
+      {},
+      element("input", {type: "radio", name: "reason", value: reason, checked: i === 0}),
+      reason,
+    ),
+  );
+  formDialog({
+    title: words.title,
+    content: [
+      picture(hit.drawing),
+      element("p", {}, words.about),
+      element("fieldset", {class: "choices"}, element("legend", {class: "unseen"}, "Why"), ...choices),
+    ],
+    action: words.action,
+    async submit(form) {
+      await (words === HIDE ? hide : report)(hit.key_id, form.get("reason"));
+      if (words === HIDE) announceGone(hit.key_id);
+      toast(words.done);
+    },
+  });
+}

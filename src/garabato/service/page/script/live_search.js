@@ -1,0 +1,65 @@
+// Searches while the pen moves: one at a time, only the latest is kept, stale responses are dropped.
+
+/** The pause between searches, so that a finished stroke usually finds the server idle. */
+const PAUSE_MS = 60;
+
+export class LiveSearch {
+  #search;
+  #deliver;
+  #fail;
+  #number = 0;
+  #shown = 0;
+  #running = null;
+  #timer = 0;
+  #waiting = null;
+
+  /** `search(query, signal)` resolves to a result, passed on to `deliver(result, query)`; errors to `fail(error)`. */
+  constructor(search, deliver, fail) {
+    this.#search = search;
+    this.#deliver = deliver;
+    this.#fail = fail;
+  }
+
+  /** The pen is moving: search soon, but not while another search is running. */
+  soon(query) {
+    this.#waiting = query;
+    if (!this.#running) this.#timer ||= setTimeout(() => this.#send(), PAUSE_MS);
+  }
+
+  /** The stroke is finished: search now and drop any older search. */
+  now(query) {
+    this.cancel();
+    this.#waiting = query;
+    this.#send();
+  }
+
+  /** Stop searching; nothing more is delivered. */
+  cancel() {
+    clearTimeout(this.#timer);
+    this.#timer = 0;
+    this.#waiting = null;
+    this.#running?.abort();
+    this.#running = null;
+    this.#shown = this.#number;
+  }
+
+  async #send() {
+    this.#timer = 0;
+    const query = this.#waiting;
+    this.#waiting = null;
+    const number = ++this.#number;
+    const control = (this.#running = new AbortController());
+    try {
+      const result = await this.#search(query, control.signal);
+      if (number > this.#shown) {
+        this.#shown = number;
+        this.#deliver(result, query);
+      }
+    } catch (error) {
+      if (error.name !== "AbortError" && number > this.#shown) this.#fail(error);
+    }
+    if (this.#running !== control) return;
+    this.#running = null;
+    if (this.#waiting) this.soon(this.#waiting);
+  }
+}
