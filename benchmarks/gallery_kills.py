@@ -69,7 +69,7 @@ def strokes_of(number: int) -> list[list[list[int]]]:
 def change(gallery: Any, kind: str, number: int) -> None:
     """One change; `number` is the add's, or that of the add whose drawings are deleted."""
     from garabato.drawing import Drawing
-    from garabato.gallery.lance import index as lance_index
+    from garabato.gallery.lance import limits
 
     if kind == "add":
         drawing = Drawing(strokes_of(number), category="any")
@@ -80,18 +80,17 @@ def change(gallery: Any, kind: str, number: int) -> None:
     elif kind == "compact":
         gallery.compact(keep_versions_s=0)
     else:
-        lance_index.MAX_GROWTH = 0  # every index is outgrown: made anew
+        limits.MAX_GROWTH = 0  # every index is outgrown: made anew
         gallery.compact(keep_versions_s=0)
-        lance_index.MAX_GROWTH = 4
+        limits.MAX_GROWTH = 4
 
 
 def work(uri: str, commands: Connection) -> None:
     """The process that is killed: does what it is told, and tells when it begins and is done."""
     from garabato.gallery import open_gallery
-    from garabato.gallery.lance import gallery as lance
-    from garabato.gallery.lance import index as lance_index
+    from garabato.gallery.lance import limits
 
-    lance.EXACT_UP_TO = lance_index.KEYS_INDEXED_FROM = EXACT_UP_TO
+    limits.EXACT_UP_TO = limits.KEYS_INDEXED_FROM = EXACT_UP_TO
     gallery = open_gallery(uri, encoder=Filler())
     while True:
         kind, number = commands.recv()
@@ -193,9 +192,9 @@ class Killer:
 
     def _check(self, possible: list[State], where: str) -> None:
         from garabato.gallery import open_gallery
-        from garabato.gallery.lance import gallery as lance
+        from garabato.gallery.lance import limits
 
-        lance.EXACT_UP_TO = EXACT_UP_TO
+        limits.EXACT_UP_TO = EXACT_UP_TO
         started = time.perf_counter()
         try:
             gallery = open_gallery(self.uri, encoder=Filler())

@@ -12,7 +12,7 @@ from typing import Any
 
 from write_results import RESULTS, ROOT, section
 
-from garabato.gallery.lance.memory_search import MEMORY_SHARE, ROWS_PER_CORE
+from garabato.gallery.lance.limits import EXACT_UP_TO, MEMORY_SHARE
 from garabato.gallery.milvus.server import Settings
 
 DOCS = ROOT / "docs"
@@ -119,10 +119,9 @@ def one_machine(million: Measured, ten_million: Result | None) -> str:
         [
             "## On one machine\n",
             f"From `{million.command}`, measured on {million.cores} cores ({million.cpu}). A "
-            f"gallery is held in memory where {MEMORY_SHARE:.0%} of the machine's takes it and its "
-            f"cores scan it fast enough ({ROWS_PER_CORE:,} drawings a core): {N:,} want {CORES} "
-            f"cores and {_gib(N * held / MEMORY_SHARE)}. Elsewhere they are searched by an index "
-            "on disk.\n",
+            f"gallery of up to {EXACT_UP_TO:,} drawings is held in memory if it takes at most "
+            f"{MEMORY_SHARE:.0%} of it; larger ones are searched by an index on disk. The rows on "
+            "memory say what holding all of them would take.\n",
             "| what | fifty million | computed from |",
             "| --- | ---: | --- |",
             *(f"| {what} | {value} | {how} |" for what, value, how in rows),

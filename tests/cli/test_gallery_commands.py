@@ -11,7 +11,7 @@ from typed import read_json, run
 
 from garabato.analysis.audit import duplicates
 from garabato.gallery import open_gallery
-from garabato.gallery.lance import gallery as lance
+from garabato.gallery.lance import limits
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_odd_ones_are_listed_and_drawn_with_their_neighbours(planted, tmp_path):
 
 
 def test_tuning_says_what_it_tried_and_kept(tmp_path, encoder, monkeypatch):
-    monkeypatch.setattr(lance, "EXACT_UP_TO", 100)
+    monkeypatch.setattr(limits, "EXACT_UP_TO", 100)
     gallery = open_gallery(tmp_path / "g", encoder=encoder)
     gallery.add(make_drawings(SKETCH_CATEGORIES[:10], per_category=60, seed=1))
     arguments = ("gallery", "tune", "--gallery", gallery.uri, "--recall", 0.95, "--queries", 20)
@@ -100,7 +100,7 @@ def test_tuning_an_exact_gallery_says_that_it_is(planted):
     document = read_json(run("gallery", "tune", "--gallery", gallery.uri, "--json"))
     assert (document["exact"], document["tried"]) == (True, [])
     said = run("gallery", "tune", "--gallery", gallery.uri).stdout
-    assert "there is nothing to tune: exact scan" in said
+    assert "there is nothing to tune: exact" in said
 
 
 def test_a_parquet_export_holds_embeddings_and_tags(tmp_path, encoder):

@@ -15,7 +15,7 @@ from sketches import make_drawings
 
 from garabato.drawing import Drawing
 from garabato.gallery import open_gallery
-from garabato.gallery.base import FORMAT_VERSION
+from garabato.gallery.records import FORMAT_VERSION
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

@@ -20,8 +20,7 @@ from garabato.encoder import load_encoder
 from garabato.errors import EncoderMismatchError, GalleryError, InputError
 from garabato.formats import read_drawings
 from garabato.gallery import open_gallery
-from garabato.gallery.lance import gallery as lance
-from garabato.gallery.lance import index as lance_index
+from garabato.gallery.lance import limits
 from garabato.service.settings import Settings
 
 
@@ -60,8 +59,8 @@ def uri(engine, request, tmp_path, monkeypatch) -> str:
         return request.getfixturevalue("served").url
     if engine == "lance, indexed":
         # large galleries in small: beyond 20 drawings an index on disk, of which all is probed
-        monkeypatch.setattr(lance, "EXACT_UP_TO", 20)
-        monkeypatch.setattr(lance_index, "SCAN_PASSING", 10)
+        monkeypatch.setattr(limits, "EXACT_UP_TO", 20)
+        monkeypatch.setattr(limits, "EXACT_PASSING", 10)
     return str(tmp_path / "my.gallery")
 
 

@@ -12,8 +12,8 @@ from garabato.analysis.audit import Pair, duplicates, odd_ones
 from garabato.drawing import Drawing
 from garabato.errors import InputError
 from garabato.gallery import Hit, open_gallery
-from garabato.gallery.base import MAX_K
 from garabato.gallery.explore import by_category, diverse, grouped, more_like, vote
+from garabato.gallery.records import MAX_K
 from garabato.render import RenderSpec
 
 

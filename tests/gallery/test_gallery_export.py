@@ -15,8 +15,8 @@ from sketches import sketch
 from garabato.drawing import DrawingBatch
 from garabato.errors import StorageError
 from garabato.formats import read_drawings
-from garabato.gallery.base import Stored
 from garabato.gallery.export import export_drawings
+from garabato.gallery.records import Stored
 
 
 def piece(*categories: str) -> Stored:

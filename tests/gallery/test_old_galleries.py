@@ -8,7 +8,7 @@ import pytest
 from make_fixture import FIXTURES, fixture_drawings
 
 from garabato.gallery import open_gallery
-from garabato.gallery.base import FORMAT_VERSION
+from garabato.gallery.records import FORMAT_VERSION
 
 VERSIONS = sorted(
     int(p.name.removeprefix("gallery-format-")) for p in FIXTURES.glob("gallery-format-*")

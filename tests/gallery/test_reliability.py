@@ -34,9 +34,11 @@ def _scripts(monkeypatch):
 def test_kills_lose_nothing_acknowledged_and_leave_nothing_half_written(tmp_path, monkeypatch):
     import gallery_kills
 
-    from garabato.gallery.lance import gallery as lance
+    from garabato.gallery.lance import limits
 
-    monkeypatch.setattr(lance, "EXACT_UP_TO", lance.EXACT_UP_TO)  # what the check sets is put back
+    monkeypatch.setattr(
+        limits, "EXACT_UP_TO", limits.EXACT_UP_TO
+    )  # what the check sets is put back
     tally = gallery_kills.kill_often(tmp_path, 20, seed=1)
     assert tally.problems == []
     assert sum(tally.kills.values()) == 20
@@ -46,9 +48,9 @@ def test_kills_lose_nothing_acknowledged_and_leave_nothing_half_written(tmp_path
 def test_the_check_after_a_kill_sees_what_was_lost_or_torn(tmp_path, monkeypatch):
     import gallery_kills
 
-    from garabato.gallery.lance import gallery as lance
+    from garabato.gallery.lance import limits
 
-    monkeypatch.setattr(lance, "EXACT_UP_TO", lance.EXACT_UP_TO)
+    monkeypatch.setattr(limits, "EXACT_UP_TO", limits.EXACT_UP_TO)
     killer = gallery_kills.Killer(tmp_path, seed=0)
     gallery = open_gallery(killer.uri, encoder=gallery_kills.Filler())
     gallery_kills.change(gallery, "add", 1)

@@ -9,7 +9,7 @@ import click
 from garabato.cli.console import print_json, stdout
 
 if TYPE_CHECKING:
-    from garabato.gallery.lance.index import Tuned
+    from garabato.gallery import Tuned
 
 
 @click.command()
@@ -28,13 +28,9 @@ def tune(uri: str, recall: float, queries: int, as_json: bool) -> None:
     \b
     Example: garabato gallery tune --gallery my.gallery --recall 0.98
     """
-    from garabato.errors import InputError
     from garabato.gallery import open_gallery
-    from garabato.gallery.lance.gallery import LanceGallery
 
     gallery = open_gallery(uri, must_exist=True)
-    if not isinstance(gallery, LanceGallery):
-        raise InputError(f"{uri}: only galleries in a folder are tuned here; a server does its own")
     measured = gallery.tune(recall=recall, n_queries=queries)
     info = gallery.info()
     if as_json:

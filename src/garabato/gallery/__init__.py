@@ -1,13 +1,24 @@
-"""Galleries: sets of drawings you can ask "what looks like this?"."""
+"""Galleries: drawings stored with their embeddings, to search by similarity."""
 
 from __future__ import annotations
 
 from os import PathLike, fspath
 
 from garabato.errors import InputError
-from garabato.gallery.base import Added, Embedder, Gallery, GalleryInfo, Hit, Stored
+from garabato.gallery.base import Gallery
+from garabato.gallery.records import Added, Embedder, GalleryInfo, Hit, Stored, StoredDrawing, Tuned
 
-__all__ = ["Added", "Embedder", "Gallery", "GalleryInfo", "Hit", "Stored", "open_gallery"]
+__all__ = [
+    "Added",
+    "Embedder",
+    "Gallery",
+    "GalleryInfo",
+    "Hit",
+    "Stored",
+    "StoredDrawing",
+    "Tuned",
+    "open_gallery",
+]
 
 
 def open_gallery(
@@ -19,11 +30,11 @@ def open_gallery(
 ) -> Gallery:
     """Open the gallery at `uri`: a folder, or `http(s)://host:19530/collection` on a Milvus server.
 
-    Where there is none yet it is made, filled by `encoder` from then on; without an encoder, or
-    with `must_exist`, that is a GalleryError. Raises EncoderMismatchError, which says how to
-    re-index, where another encoder filled it. Without an encoder a gallery can be searched by
-    embeddings only, and added to only with embeddings. `token` ("user:password") is for a server
-    that asks for one; default is the environment's GARABATO_MILVUS_TOKEN.
+    If there is none, it is made for `encoder`; without an encoder, or with `must_exist`, that
+    raises GalleryError. Raises EncoderMismatchError, which says how to re-index, if another encoder
+    filled the gallery. Without an encoder you can search by embedding and add drawings with
+    embeddings only. `token` ("user:password") is for a server that asks for one; the default is
+    the environment variable GARABATO_MILVUS_TOKEN.
     """
     uri = fspath(uri)
     if "://" in uri:

@@ -1,235 +1,68 @@
-"""What a gallery is: a set of drawings by key_id that is asked "what looks like this?".
+"""The gallery contract: everything public is written once, here; backends add a few primitives.
 
-Engines (`lance.py`: a folder; `milvus.py`: a server) keep to the `Gallery` protocol, and one suite
-of contract tests runs on all of them.
+A backend (`lance/` stores a gallery in a folder, `milvus/` on a server) implements the methods
+that start with an underscore. One suite of contract tests runs on all of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+import builtins
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import islice
 from os import PathLike
-from typing import Any, Protocol
-from urllib.parse import urlsplit
+from typing import Any, overload
 
 import numpy as np
+import pyarrow as pa
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray
-from garabato.errors import EncoderMismatchError, GalleryError, InputError
-from garabato.gallery.filters import Where
-from garabato.render import RenderSpec
+from garabato.errors import InputError
+from garabato.gallery.batching import as_tags, transactions
+from garabato.gallery.export import export_drawings
+from garabato.gallery.filters import EVERYTHING, Filter, Where, parse_where
+from garabato.gallery.records import (
+    Added,
+    Embedder,
+    FilledBy,
+    GalleryInfo,
+    Hit,
+    Query,
+    Stored,
+    StoredDrawing,
+    Tuned,
+    as_embedding,
+    check_k,
+)
+from garabato.gallery.rows import COLUMNS, to_drawings, to_hits, to_rows, to_stored
 
-#: The version of what a gallery stores and how; a reader refuses newer ones.
-FORMAT_VERSION = 1
-#: Hits a search gives at most.
-MAX_K = 100_000
-
-
-class Embedder(Protocol):
-    """What a gallery needs of an encoder (`garabato.encoder.Encoder` is one)."""
-
-    @property
-    def fingerprint(self) -> str:
-        """Changes with anything that changes embeddings."""
-
-    @property
-    def embedding_dim(self) -> int:
-        """D."""
-
-    @property
-    def spec(self) -> RenderSpec:
-        """How drawings become images."""
-
-    @property
-    def model_name(self) -> str:
-        """The network's name, for people."""
-
-    def embed(self, drawings: Drawing | Sequence[Drawing] | DrawingBatch) -> FloatArray:
-        """(N, D) float32, L2-normalised."""
+#: Key_ids named in one condition, and rows of a page, at a time.
+KEYS_AT_ONCE = 1_000
+#: What `count` groups by.
+GROUPS = ("category", "country", "recognized", "tags")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Hit:
-    """One drawing found. `score` is the cosine similarity with the query, higher is better."""
+class Gallery(ABC):
+    """A set of drawings by key_id that can be searched by similarity and survives crashes.
 
-    key_id: str
-    category: str | None
-    score: float
-    drawing: Drawing
-    country: str | None = None
-    recognized: bool | None = None
-    timestamp: str | None = None
-    tags: tuple[str, ...] = ()
+    `garabato.open_gallery` opens one. All methods raise GalleryError if the gallery cannot be
+    used, and StorageError if the disk is full or cannot be written.
+    """
+
+    def __init__(self, uri: str, encoder: Embedder | None, filled_by: FilledBy) -> None:
+        #: Where the gallery is, as given to `open_gallery`.
+        self.uri = uri
+        self._encoder = encoder
+        self._filled_by = filled_by
+        if encoder is not None:
+            filled_by.check(encoder, uri)
 
     def __repr__(self) -> str:
-        return f"Hit({self.key_id!r}, {self.category!r}, score={self.score:.2f})"
+        return f"{type(self).__name__}({self.uri!r})"
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it; country, recognized, timestamp and tags only where they are known."""
-        document: dict[str, Any] = {
-            "key_id": self.key_id,
-            "category": self.category,
-            "score": round(self.score, 6),
-        }
-        for name in ("country", "recognized", "timestamp"):
-            if getattr(self, name) is not None:
-                document[name] = getattr(self, name)
-        if self.tags:
-            document["tags"] = list(self.tags)
-        if self.drawing.bitmap is not None:
-            document["bitmap"] = self.drawing.bitmap.tolist()
-        document["drawing"] = self.drawing.to_lists()
-        return document
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """What `add` did: drawings stored that were new, that replaced one, and without ink (left)."""
-
-    n_new: int = 0
-    n_replaced: int = 0
-    n_empty: int = 0
-
-    def __add__(self, other: Added) -> Added:
-        return Added(
-            self.n_new + other.n_new,
-            self.n_replaced + other.n_replaced,
-            self.n_empty + other.n_empty,
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Stored:
-    """Rows of a gallery: drawings, their embeddings (N, D) float32 normalised, their tags."""
-
-    drawings: DrawingBatch
-    embeddings: FloatArray
-    tags: list[tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class FilledBy:
-    """The encoder that filled a gallery, as the gallery remembers it."""
-
-    fingerprint: str
-    embedding_dim: int
-    model_name: str
-    render_spec: dict[str, Any]
-
-    @classmethod
-    def of(cls, encoder: Embedder) -> FilledBy:
-        """What to remember of `encoder`."""
-        return cls(
-            encoder.fingerprint,
-            encoder.embedding_dim,
-            encoder.model_name,
-            encoder.spec.to_dict(),
-        )
-
-    @classmethod
-    def from_document(cls, document: Any, uri: str) -> FilledBy:
-        """What `to_document` gave, as the gallery at `uri` keeps it.
-
-        Raises GalleryError for a newer format; KeyError, TypeError or ValueError for what is not
-        garabato's, which each engine tells of in its own words.
-        """
-        version = int(document["format_version"])
-        if version > FORMAT_VERSION:
-            raise GalleryError(
-                f"{uri} is of gallery format {version}, this garabato reads up to "
-                f"{FORMAT_VERSION}: pip install --upgrade garabato"
-            )
-        return cls(**document["encoder"])
-
-    def to_document(self) -> dict[str, Any]:
-        """Plain values, for JSON, with the version of the gallery's format."""
-        return {"format_version": FORMAT_VERSION, "encoder": asdict(self)}
-
-    def check(self, encoder: Embedder, uri: str) -> None:
-        """Raise EncoderMismatchError, saying how to re-index, where `encoder` is another one."""
-        if encoder.fingerprint == self.fingerprint:
-            return
-        new = f"{uri}.new"
-        if "://" in uri:
-            server = urlsplit(uri)
-            collection = server.path.strip("/") or "garabato"
-            new = f"{server.scheme}://{server.netloc}/{collection}_new"
-        raise EncoderMismatchError(
-            f"{uri} was filled by encoder {self.fingerprint} ({self.model_name}, "
-            f"{self.embedding_dim}-d), this one is {encoder.fingerprint} ({encoder.model_name}, "
-            f"{encoder.embedding_dim}-d): their embeddings cannot be compared. Use that encoder "
-            "(--model), or copy the gallery for this one, its drawings embedded anew:\n"
-            f"  garabato gallery copy {uri} {new} --model MODEL"
-        )
-
-
-def no_gallery_at(uri: str) -> GalleryError:
-    """The error for an address without a gallery, which says how to fill one."""
-    return GalleryError(
-        f"there is no gallery at {uri}; fill one: garabato index --source DIR --gallery {uri}"
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class GalleryInfo:
-    """What a gallery holds and how it searches.
-
-    `mode` says in words how the next query is answered; `exact` whether it gives the true nearest;
-    `n_indexed` how many drawings are in an approximate index (0 where there is none);
-    `bytes_on_disk` is None where the engine doesn't tell, `bytes_in_memory` where nothing is held.
-    """
-
-    uri: str
-    engine: str
-    format_version: int
-    n_drawings: int
-    encoder: FilledBy
-    mode: str
-    exact: bool
-    n_indexed: int
-    bytes_on_disk: int | None
-    bytes_in_memory: int | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it."""
-        per_drawing = (
-            round(self.bytes_on_disk / self.n_drawings, 1)
-            if self.bytes_on_disk is not None and self.n_drawings
-            else None
-        )
-        return {
-            "uri": self.uri,
-            "engine": self.engine,
-            "format_version": self.format_version,
-            "n_drawings": self.n_drawings,
-            "encoder": {
-                "fingerprint": self.encoder.fingerprint,
-                "model": self.encoder.model_name,
-                "embedding_dim": self.encoder.embedding_dim,
-                "render_spec": self.encoder.render_spec,
-            },
-            "mode": self.mode,
-            "exact": self.exact,
-            "n_indexed": self.n_indexed,
-            "bytes_on_disk": self.bytes_on_disk,
-            "bytes_per_drawing": per_drawing,
-            "bytes_in_memory": self.bytes_in_memory,
-        }
-
-
-Query = Drawing | FloatArray
-
-
-class Gallery(Protocol):
-    """A set of drawings by key_id, searchable by likeness, safe against crashes.
-
-    All methods raise GalleryError for a gallery that cannot be used and StorageError for a full
-    disk or a folder that cannot be written.
-    """
-
-    @property
-    def uri(self) -> str:
-        """Where it is: what `open_gallery` was given."""
+    def __len__(self) -> int:
+        return self._count(EVERYTHING)
 
     def add(
         self,
@@ -238,82 +71,187 @@ class Gallery(Protocol):
         embeddings: FloatArray | None = None,
         tags: Sequence[str] = (),
     ) -> Added:
-        """Embed and store drawings; return when they are durable and will be found.
+        """Embed and store drawings. They are durable and can be found when this returns.
 
-        A drawing whose key_id is there already replaces it; of two with one key_id the last
-        counts; one without a key_id gets one made from its strokes, so the same strokes are stored
-        once. A Drawing list or a DrawingBatch of up to 16,384 is stored whole or not at all;
-        longer ones in such pieces, in order. `embeddings` (N, D) float32 spares the encoder.
+        A drawing replaces the stored one with the same key_id; if several have one key_id, the
+        last is kept. A drawing without a key_id gets one made from its strokes, so the same
+        strokes are stored once. Up to 16,384 drawings are stored all or none; more are stored in
+        such transactions, in order. Pass `embeddings` (N, D) float32 to skip the encoder.
         """
+        tags = as_tags(tags)
+        added = Added()
+        for transaction in transactions(drawings, embeddings, self._encoder, self._filled_by):
+            stored = Added()
+            if transaction.batches:
+                rows = [to_rows(batch, vectors, tags) for batch, vectors in transaction.batches]
+                stored = self._upsert(pa.concat_tables(rows))
+            added += stored + Added(n_empty=transaction.n_empty)
+        return added
 
-    def search(self, query: Query, k: int = 10, *, where: Where | None = None) -> list[Hit]:
-        """The `k` drawings most like a drawing or an embedding (D,), best first.
+    def search(
+        self, query: Query, k: int = 10, *, where: Where | None = None
+    ) -> builtins.list[Hit]:
+        """The `k` drawings most similar to a drawing or to an embedding (D,), best first.
 
-        With `where` only drawings that pass it are ranked: k hits whenever k of them exist.
+        `where` is applied before ranking, so k hits are returned whenever k drawings pass it.
         """
+        k, condition = check_k(k), parse_where(where)
+        embedding = as_embedding(query, self._encoder, self._filled_by)
+        return to_hits(*self._nearest(embedding, k, condition))
+
+    def get(self, key_ids: Sequence[str]) -> builtins.list[Drawing]:
+        """The drawings with these key_ids, in that order. Those that don't exist are left out."""
+        found: dict[str, Drawing] = {}
+        for part in _parts(key_ids):
+            for drawing, _ in to_drawings(self._fetch(part, COLUMNS)):
+                found[str(drawing.key_id)] = drawing
+        return [found[key_id] for key_id in key_ids if key_id in found]
+
+    def missing(self, key_ids: Sequence[str]) -> builtins.list[str]:
+        """The key_ids that are not stored, in the order given."""
+        stored: set[str] = set()
+        for part in _parts(key_ids):
+            stored.update(self._fetch(part, ("key_id",))["key_id"].to_pylist())
+        return [key_id for key_id in key_ids if key_id not in stored]
 
     def delete(self, key_ids: Iterable[str] | None = None, *, where: Where | None = None) -> int:
-        """Delete by key_id or by filter; return how many there were."""
+        """Delete drawings, by key_id or by filter. Returns how many there were."""
+        if (key_ids is None) == (where is None):
+            raise InputError("delete takes key_ids or where, one of the two")
+        if key_ids is not None:
+            given = [key_ids] if isinstance(key_ids, str) else builtins.list(key_ids)
+            return self._delete([Filter(key_ids=tuple(part)) for part in _parts(given)])
+        condition = parse_where(where)
+        if condition.is_empty:
+            raise InputError("an empty filter would delete everything; name what to delete")
+        return self._delete([condition])
 
-    def get(self, key_ids: Sequence[str]) -> list[Drawing]:
-        """The drawings with these key_ids that are there, in that order."""
+    def list(
+        self, *, after: str | None = None, limit: int = 100, where: Where | None = None
+    ) -> builtins.list[StoredDrawing]:
+        """Up to `limit` drawings in the order of their key_ids, starting behind `after`.
 
-    def missing(self, key_ids: Sequence[str]) -> list[str]:
-        """Those of `key_ids` that are not there, in that order."""
+        Pass the last key_id of a page as `after` to get the next one.
+        """
+        if limit < 1:
+            raise InputError(f"limit must be at least 1, not {limit}")
+        return to_drawings(self._page(parse_where(where), after, limit))
+
+    @overload
+    def count(self, *, where: Where | None = None) -> int: ...
+    @overload
+    def count(self, *, by: str, where: Where | None = None) -> dict[Any, int]: ...
+    def count(self, *, by: str | None = None, where: Where | None = None) -> int | dict[Any, int]:
+        """How many drawings there are.
+
+        `by` ("category", "country", "recognized" or "tags") gives a dictionary from each value to
+        its number of drawings. Drawings where it is unknown are counted under None.
+        """
+        condition = parse_where(where)
+        if by is None:
+            return self._count(condition)
+        if by not in GROUPS:
+            raise InputError(f"drawings can be counted by {', '.join(GROUPS)}, not by {by!r}")
+        return self._count_by(by, condition)
 
     def scan(self, *, where: Where | None = None) -> Iterator[Stored]:
-        """Everything stored (or what passes `where`), piece by piece, from one consistent state."""
+        """Iterate over everything stored (or what passes `where`), from one consistent state."""
+        for rows in self._scan(parse_where(where), (*COLUMNS, "embedding")):
+            yield from to_stored(rows)
+
+    def columns(self, *names: str, where: Where | None = None) -> Iterator[pa.RecordBatch]:
+        """Iterate over some columns only, as Arrow record batches; much faster than `scan`.
+
+        `names` are from key_id, category, country, recognized, timestamp, tags and embedding.
+        """
+        for name in names:
+            if name not in (*COLUMNS, "embedding"):
+                raise InputError(f"{name!r} is not a column of a gallery")
+        yield from self._scan(parse_where(where), names)
 
     def export(self, path: str | PathLike[str], *, where: Where | None = None) -> int:
-        """Write the drawings: an .ndjson or a .parquet file, or a folder with a file a category."""
+        """Write the drawings to a .ndjson or .parquet file, or to a folder with a file a category.
 
+        Returns how many were written.
+        """
+        return export_drawings(self.scan(where=where), path)
+
+    def warm(self) -> None:
+        """Prepare for queries: load what the first ones would otherwise wait for."""
+        # Any direction will do: the search loads indexes and compiled code.
+        self._nearest(np.eye(1, self._filled_by.embedding_dim, dtype=np.float32)[0], 1, EVERYTHING)
+
+    def tune(self, *, recall: float = 0.98, n_queries: int = 100) -> builtins.list[Tuned]:
+        """Set an approximate index to reach `recall`@10, measured against exact search.
+
+        Returns the settings measured, the one kept last; an empty list if search is exact or the
+        backend tunes itself.
+        """
+        if not 0 < recall <= 1:
+            raise InputError(f"recall must be in (0, 1], not {recall}")
+        return []
+
+    def settle(self) -> None:  # noqa: B027  (not every backend puts work off)
+        """Do the work that `add` puts off, such as merging small pieces. Call it after the last."""
+
+    @abstractmethod
+    def compact(self) -> None:
+        """Merge small pieces, update indexes and free the space of deleted drawings."""
+
+    @abstractmethod
     def info(self) -> GalleryInfo:
         """What is stored and how it is searched."""
 
-    def settle(self) -> None:
-        """Do now what `add` has put off so as not to hold up the next ones: for after the last."""
+    @abstractmethod
+    def version(self) -> Hashable:
+        """A value that differs whenever the stored drawings may differ, for caches."""
 
-    def compact(self) -> None:
-        """Merge small pieces, bring indices up to date and give space back."""
+    # What a backend implements. Rows have the columns of `rows.row_schema`.
 
-    def __len__(self) -> int: ...
+    @abstractmethod
+    def _upsert(self, rows: pa.Table) -> Added:
+        """Store rows whose key_ids all differ, in one transaction, replacing those with the same
+        key_ids."""
+
+    @abstractmethod
+    def _nearest(
+        self, embedding: FloatArray, k: int, condition: Filter
+    ) -> tuple[pa.Table, FloatArray]:
+        """The k nearest rows (COLUMNS) that pass, best first, and their cosine similarities."""
+
+    @abstractmethod
+    def _delete(self, conditions: Sequence[Filter]) -> int:
+        """Delete the rows that pass any of these; how many there were."""
+
+    @abstractmethod
+    def _fetch(self, key_ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
+        """The stored rows among up to KEYS_AT_ONCE key_ids, in any order."""
+
+    @abstractmethod
+    def _page(self, condition: Filter, after: str | None, limit: int) -> pa.Table:
+        """The first `limit` rows (COLUMNS) that pass, in the order of key_ids, behind `after`."""
+
+    @abstractmethod
+    def _scan(self, condition: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        """All rows that pass, without empty batches, from one consistent state."""
+
+    @abstractmethod
+    def _count(self, condition: Filter) -> int:
+        """How many rows pass."""
+
+    def _count_by(self, column: str, condition: Filter) -> dict[Any, int]:
+        """How many rows that pass have each value of a column."""
+        counts: Counter[Any] = Counter()
+        for rows in self._scan(condition, (column,)):
+            values = rows[column]
+            if column == "tags":
+                values = values.flatten()
+            for group in values.value_counts().to_pylist():
+                counts[group["values"]] += group["counts"]
+        return dict(counts)
 
 
-def as_embedding(query: Query, encoder: Embedder | None, filled_by: FilledBy) -> FloatArray:
-    """The query as an (D,) float32 embedding of length 1."""
-    if isinstance(query, Drawing):
-        if encoder is None:
-            raise GalleryError(
-                "searching with a drawing needs the encoder: open_gallery(uri, encoder=...)"
-            )
-        if query.is_empty:
-            raise InputError("the query has no ink: nothing looks like nothing")
-        return normalised_rows(encoder.embed(query), filled_by).reshape(-1)
-    try:
-        row = np.asarray(query, np.float32).reshape(1, -1)
-    except (TypeError, ValueError):
-        raise InputError(
-            f"a query is a Drawing or an embedding ({filled_by.embedding_dim},), not a "
-            f"{type(query).__name__}; garabato.read_drawings gives the drawings of a file"
-        ) from None
-    return normalised_rows(row, filled_by).reshape(-1)
-
-
-def normalised_rows(embeddings: FloatArray, filled_by: FilledBy) -> FloatArray:
-    """(N, D) embeddings checked and scaled to length 1. Raises InputError."""
-    embeddings = np.asarray(embeddings, np.float32)
-    dim = filled_by.embedding_dim
-    if embeddings.ndim != 2 or embeddings.shape[1] != dim:
-        raise InputError(f"embeddings here are (N, {dim}), these are {embeddings.shape}")
-    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    if not np.isfinite(lengths).all() or (lengths == 0).any():
-        raise InputError("an embedding is zero, NaN or infinite; it has no direction to compare")
-    normalised: FloatArray = embeddings / lengths
-    return normalised
-
-
-def check_k(k: int) -> int:
-    """k as given, or InputError."""
-    if not isinstance(k, int | np.integer) or not 1 <= k <= MAX_K:
-        raise InputError(f"k is a number of hits between 1 and {MAX_K:,}, not {k!r}")
-    return int(k)
+def _parts(key_ids: Sequence[str]) -> Iterator[builtins.list[str]]:
+    iterator = iter(key_ids)
+    while part := builtins.list(islice(iterator, KEYS_AT_ONCE)):
+        yield part

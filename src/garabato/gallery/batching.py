@@ -10,7 +10,7 @@ import numpy as np
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import GalleryError, InputError
-from garabato.gallery.base import Embedder, FilledBy, normalised_rows
+from garabato.gallery.records import Embedder, FilledBy, normalised_rows
 from garabato.gallery.stroke_codec import has_ink, of_one_kind, with_key_ids
 
 #: Drawings stored in one transaction.

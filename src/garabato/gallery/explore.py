@@ -13,8 +13,9 @@ import numpy as np
 
 from garabato.drawing import Drawing, FloatArray
 from garabato.errors import InputError
-from garabato.gallery.base import MAX_K, Embedder, Gallery, Hit, Query, check_k
+from garabato.gallery.base import Gallery
 from garabato.gallery.filters import Where
+from garabato.gallery.records import MAX_K, Embedder, Hit, Query, check_k
 
 #: How much "less like these" weighs against "more like these" (Rocchio's usual 0.75 : 0.25 is
 #: for words; embeddings of one length take a stronger push).

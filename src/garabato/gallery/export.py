@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from garabato.drawing.arrow import STROKES, to_table
 from garabato.errors import StorageError
 from garabato.formats.ndjson.simplified import format_line
-from garabato.gallery.base import Stored
+from garabato.gallery.records import Stored
 from garabato.host.atomic import replacing, replacing_folder, sync
 from garabato.render import with_strokes
 

@@ -38,10 +38,11 @@ class Filter:
     @property
     def is_empty(self) -> bool:
         """True where every drawing passes."""
-        return self == _EVERYTHING
+        return self == EVERYTHING
 
 
-_EVERYTHING = Filter()
+#: The filter that every drawing passes.
+EVERYTHING = Filter()
 
 
 def parse_where(where: Where | None) -> Filter:
@@ -51,7 +52,7 @@ def parse_where(where: Where | None) -> Filter:
     False, timestamp a mapping with "after" and/or "before".
     """
     if not where:
-        return _EVERYTHING
+        return EVERYTHING
     if not isinstance(where, Mapping):
         raise InputError(
             f"where is a mapping as {{'category': ['cat']}}, not {type(where).__name__}"

@@ -16,7 +16,8 @@ from typing import Protocol, Self
 import numpy as np
 
 from garabato.drawing import DrawingBatch, FloatArray
-from garabato.gallery.base import Embedder, Gallery
+from garabato.gallery.base import Gallery
+from garabato.gallery.records import Embedder
 from garabato.gallery.stroke_codec import has_ink, with_key_ids
 
 #: Drawings stored at a time: what a kill costs at most, but for those being embedded.

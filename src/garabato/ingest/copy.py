@@ -10,7 +10,8 @@ import numpy as np
 from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import GalleryError
 from garabato.gallery import open_gallery
-from garabato.gallery.base import Embedder, FilledBy, Gallery, Stored
+from garabato.gallery.base import Gallery
+from garabato.gallery.records import Embedder, FilledBy, Stored
 from garabato.render import RenderSpec
 
 #: Drawings stored at a time: what a kill costs at most.

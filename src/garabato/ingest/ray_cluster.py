@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from garabato.drawing import DrawingBatch, FloatArray
 from garabato.errors import GalleryError, InputError, MissingExtraError
-from garabato.gallery.base import Embedder
+from garabato.gallery.records import Embedder
 from garabato.ingest.bulk_load import PIECE, STEP
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from garabato.gallery.lance.clusters import BLOCK, Blocks, Cells, angles, unit_rows
+from garabato.gallery.lance.clusters import BLOCK, Blocks, Clusters, angles, unit_rows
 
 
 def embeddings(n: int, dim: int, spread: float, seed: int) -> np.ndarray:
@@ -17,25 +17,25 @@ def embeddings(n: int, dim: int, spread: float, seed: int) -> np.ndarray:
     return unit_rows(rows).astype(np.float16)
 
 
-def arranged(stored: np.ndarray) -> tuple[Cells, np.ndarray, Blocks]:
-    """Cells, the rows sorted by cell and angle, and their blocks."""
-    cells = Cells.of(stored)
-    of_rows, to_centres = cells.place(stored)
+def arranged(stored: np.ndarray) -> tuple[Clusters, np.ndarray, Blocks]:
+    """Clusters, the rows sorted by cluster and angle, and their blocks."""
+    clusters = Clusters.of(stored)
+    of_rows, to_centres = clusters.assign(stored, np.zeros(stored.shape, np.int8))
     order = np.lexsort((to_centres, of_rows))
-    return cells, order, Blocks.of(of_rows[order], to_centres[order])
+    return clusters, order, Blocks.of(of_rows[order], to_centres[order])
 
 
-def test_blocks_hold_alike_rows_of_one_cell():
-    cells = np.array([0] * 40 + [3] * 2 + [4])
-    blocks = Blocks.of(cells, np.arange(43, dtype=np.float32))
+def test_blocks_hold_alike_rows_of_one_cluster():
+    clusters = np.array([0] * 40 + [3] * 2 + [4])
+    blocks = Blocks.of(clusters, np.arange(43, dtype=np.float32))
     assert blocks.starts.tolist() == [0, 32, 40, 42, 43]
-    assert blocks.cells.tolist() == [0, 0, 3, 4]
+    assert blocks.clusters.tolist() == [0, 0, 3, 4]
     assert blocks.low.tolist() == [0, 32, 40, 42]
     assert blocks.high.tolist() == [31, 39, 41, 42]
 
 
 def test_a_block_is_promising_where_its_ring_comes_near_enough():
-    # two cells; the query is 0.5 off the first centre and 1.2 off the second
+    # two clusters; the query is 0.5 off the first centre and 1.2 off the second
     to_centres = np.array([0.5, 1.2], np.float32)
     low, high = np.float32([[0.1, 0.4, 0.9, 1.0], [0.2, 0.6, 1.1, 1.1]])
     blocks = Blocks(np.arange(5), np.array([0, 0, 0, 1]), low, high)
@@ -56,21 +56,21 @@ def test_a_block_is_promising_where_its_ring_comes_near_enough():
 )
 def test_no_row_that_reaches_the_score_is_passed_over(n, dim, spread, seed, least):
     stored = embeddings(n, dim, spread, seed)
-    cells, order, blocks = arranged(stored)
+    clusters, order, blocks = arranged(stored)
     rng = np.random.default_rng(seed)
     query = unit_rows(stored[:1].astype(np.float32) + spread * rng.normal(size=(1, dim)))[0]
     scores = unit_rows(stored[order]).astype(np.float64) @ query
-    promising = blocks.promising(angles(cells.centres @ query), least)
+    promising = blocks.promising(angles(clusters.centres @ query), least)
     reached = np.unique(np.searchsorted(blocks.starts, np.flatnonzero(scores >= least), "right"))
     assert set(reached - 1) <= set(promising)
 
 
 def test_of_clustered_rows_few_blocks_are_promising():
     stored = embeddings(20_000, 64, 0.05, seed=1)
-    cells, order, blocks = arranged(stored)
+    clusters, order, blocks = arranged(stored)
     query = unit_rows(stored[order][:1])[0]
     tenth = np.sort(unit_rows(stored) @ query)[-10]
-    to_centres = angles(cells.centres @ query)
+    to_centres = angles(clusters.centres @ query)
     # the rows around the other four centres are out of question
     assert len(blocks.promising(to_centres, tenth)) < 0.25 * len(blocks)
     # and the best are where they are looked for first
@@ -89,8 +89,8 @@ def test_a_few_rows_are_arranged_too(n):
 
 def test_blocks_of_some_places_and_of_others_behind_them():
     blocks = Blocks(np.array([0, 3, 5, 9]), np.array([7, 8, 9]), *np.float32([[1, 2, 3]] * 2))
-    some = blocks.some(np.array([1, 2, 6]))
-    assert (some.starts.tolist(), some.cells.tolist()) == ([0, 2, 3], [7, 9])
+    some = blocks.subset(np.array([1, 2, 6]))
+    assert (some.starts.tolist(), some.clusters.tolist()) == ([0, 2, 3], [7, 9])
     both = blocks.joined(some)
     assert both.starts.tolist() == [0, 3, 5, 9, 11, 12]
-    assert both.cells.tolist() == [7, 8, 9, 7, 9]
+    assert both.clusters.tolist() == [7, 8, 9, 7, 9]

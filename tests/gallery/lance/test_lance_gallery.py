@@ -17,8 +17,8 @@ from pixel_encoder import PixelEncoder
 from sketches import SKETCH_CATEGORIES, make_drawings
 
 from garabato.errors import EncoderMismatchError, GalleryError, InputError, StorageError
-from garabato.gallery import base, open_gallery
-from garabato.gallery.lance import gallery as lance
+from garabato.gallery import open_gallery, records
+from garabato.gallery.lance import limits
 
 TESTS = Path(__file__).resolve().parents[2]
 
@@ -132,7 +132,7 @@ def test_what_was_held_of_an_older_version_is_given_up(tmp_path, encoder, drawin
     gallery.warm()
     category = drawings[0].category
     gallery.search(drawings[0], where={"category": category})
-    held = weakref.ref(gallery._resident)
+    held = weakref.ref(gallery._in_memory)
     gallery.delete([drawings[1].key_id])
     gallery.search(drawings[0], where={"category": category})
     assert held() is None
@@ -143,11 +143,11 @@ def test_info_says_when_the_gallery_is_held_in_memory(tmp_path, encoder, drawing
     gallery.add(drawings)
     assert "from disk for the first query" in gallery.info().mode
     gallery.warm()
-    assert "in memory (int8 and float16)" in gallery.info().mode
+    assert "MiB in memory" in gallery.info().mode
 
 
 def test_small_pieces_are_merged_before_they_pile_up(tmp_path, encoder, drawings, monkeypatch):
-    monkeypatch.setattr(lance, "MAX_SMALL_PIECES", 5)
+    monkeypatch.setattr(limits, "MAX_SMALL_PIECES", 5)
     gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
     for drawing in drawings[:30]:
         gallery.add([drawing])
@@ -157,9 +157,9 @@ def test_small_pieces_are_merged_before_they_pile_up(tmp_path, encoder, drawings
 
 
 def test_old_versions_are_given_up_before_they_pile_up(tmp_path, encoder, drawings, monkeypatch):
-    monkeypatch.setattr(lance, "KEEP_VERSIONS_S", 0.01)
-    monkeypatch.setattr(lance, "MAX_OLD_VERSIONS", 5)
-    monkeypatch.setattr(lance, "REST", 0.0)
+    monkeypatch.setattr(limits, "KEEP_VERSIONS_S", 0.01)
+    monkeypatch.setattr(limits, "MAX_OLD_VERSIONS", 5)
+    monkeypatch.setattr(limits, "REST", 0.0)
     gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
     gallery.add(drawings)
     for drawing in drawings[:30]:
@@ -209,7 +209,7 @@ def test_a_lance_table_that_is_not_ours_is_refused(tmp_path, encoder):
 
 
 def test_a_gallery_of_a_newer_format_says_to_upgrade(tmp_path, encoder, monkeypatch):
-    monkeypatch.setattr(base, "FORMAT_VERSION", 99)
+    monkeypatch.setattr(records, "FORMAT_VERSION", 99)
     open_gallery(str(tmp_path / "g"), encoder=encoder)
     monkeypatch.undo()
     with pytest.raises(GalleryError, match=r"format 99.*pip install --upgrade garabato"):
@@ -316,7 +316,7 @@ def test_after_additions_the_held_rows_are_in_one_piece(tmp_path, encoder):
         gallery.add(drawings[first : first + 10])
         gallery.warm()
         # Arrow copies all pieces of a column together to take a few rows of it
-        assert gallery._resident.rows["strokes"].num_chunks == 1
+        assert gallery._in_memory.rows["strokes"].num_chunks == 1
 
 
 def test_text_that_is_none_and_other_kinds_of_values_are_refused_by_name(tmp_path, encoder):

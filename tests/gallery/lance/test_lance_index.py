@@ -11,8 +11,8 @@ from sketches import sketch
 from garabato.drawing import DrawingBatch
 from garabato.errors import InputError
 from garabato.gallery import open_gallery
-from garabato.gallery.lance import gallery as lance
 from garabato.gallery.lance import index as lance_index
+from garabato.gallery.lance import limits
 from garabato.ingest.bulk_load import fill
 
 N, DIM = 4_000, 64
@@ -39,8 +39,8 @@ def batch() -> DrawingBatch:
 
 @pytest.fixture
 def gallery(tmp_path, encoder, batch, embeddings, monkeypatch):
-    monkeypatch.setattr(lance, "EXACT_UP_TO", 1_000)
-    monkeypatch.setattr(lance_index, "SCAN_PASSING", 50)
+    monkeypatch.setattr(limits, "EXACT_UP_TO", 1_000)
+    monkeypatch.setattr(limits, "EXACT_PASSING", 50)
     gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
     gallery.add(batch, embeddings=embeddings)
     return gallery
@@ -107,7 +107,7 @@ def test_the_index_catches_up_when_many_are_new_and_is_remade_when_outgrown(
         gallery.add(batch.replace(key_ids=names), embeddings=embeddings)
     gallery.settle()
     after = lance_index.read_settings(gallery._table)
-    assert after.n_cells > before.n_cells
+    assert after.n_clusters > before.n_clusters
     assert after.recall >= after.goal == 0.9
     assert gallery.info().n_indexed == len(gallery) == 5 * N + 600
 
@@ -122,7 +122,7 @@ def test_an_index_made_anew_that_cannot_reach_its_recall_looks_at_all_cells(
         gallery.add(batch.replace(key_ids=names), embeddings=embeddings)
     gallery.settle()
     settings = lance_index.read_settings(gallery._table)
-    assert settings.n_probes == settings.n_cells
+    assert settings.n_probes == settings.n_clusters
     assert settings.goal == 0.9
     assert len(gallery) == 5 * N
 
@@ -150,7 +150,7 @@ def test_tuning_an_exact_gallery_has_nothing_to_do(tmp_path, encoder, drawings):
 def test_with_key_ids_indexed_every_change_leaves_what_it_should(
     tmp_path, encoder, drawings, monkeypatch, seed
 ):
-    monkeypatch.setattr(lance_index, "KEYS_INDEXED_FROM", 1)
+    monkeypatch.setattr(limits, "KEYS_INDEXED_FROM", 1)
     gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
     gallery.add(drawings[:50])
     gallery.compact(keep_versions_s=0)
@@ -180,7 +180,7 @@ def test_with_key_ids_indexed_every_change_leaves_what_it_should(
 def test_indexing_rests_while_much_is_added_and_filling_ends_with_it(
     gallery, batch, embeddings, encoder, monkeypatch
 ):
-    monkeypatch.setattr(lance, "REST", 1e9)  # times what a look at the gallery takes
+    monkeypatch.setattr(limits, "REST", 1e9)  # times what a look at the gallery takes
     gallery.settle()
     for copy in range(2):
         names = [f"copy-{copy}-{i}" for i in range(N)]

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from garabato.gallery.filters import Filter, parse_where
-from garabato.gallery.lance.memory_filter import Passing
-from garabato.gallery.lance.memory_search import ResidentVectors
+from garabato.gallery.lance.memory_filter import MemoryFilter
+from garabato.gallery.lance.memory_search import MemoryIndex
 
 CATEGORIES = ("cat", "dog", None)
 COUNTRIES = ("FR", "JP", "US", None)
@@ -39,8 +39,8 @@ def table(rows: list[dict[str, Any]], n_chunks: int = 1) -> pa.Table:
     return pa.concat_tables([whole.slice(a, b - a) for a, b in pairwise(cuts)])
 
 
-def embeddings(n: int) -> ResidentVectors:
-    return ResidentVectors(np.random.default_rng(n).normal(size=(n, 8)).astype(np.float16))
+def embeddings(n: int) -> MemoryIndex:
+    return MemoryIndex(np.random.default_rng(n).normal(size=(n, 8)).astype(np.float16))
 
 
 def passes(row: dict[str, Any], condition: Filter) -> bool:
@@ -107,7 +107,7 @@ def test_every_row_that_passes_is_found_and_no_other(rows, n_chunks, where):
     rows = [row | {"key_id": str(i)} for i, row in enumerate(rows)]
     condition = parse_where(where)
     vectors = embeddings(len(rows))
-    places = Passing(table(rows, n_chunks), vectors)(condition).places
+    places = MemoryFilter(table(rows, n_chunks), vectors)(condition).positions
     assert (np.diff(places) > 0).all()
     expected = {i for i, row in enumerate(rows) if passes(row, condition)}
     assert set(vectors.rows[places].tolist()) == expected
@@ -121,5 +121,8 @@ def test_of_no_rows_none_pass(where):
             | dict.fromkeys(("category", "country", "recognized", "timestamp"))
         ]
     ).slice(0, 0)
-    assert len(Passing(empty, embeddings(0))(parse_where(where)).places) == 0
-    assert len(Passing(empty.schema.empty_table(), embeddings(0))(parse_where(where)).places) == 0
+    assert len(MemoryFilter(empty, embeddings(0))(parse_where(where)).positions) == 0
+    assert (
+        len(MemoryFilter(empty.schema.empty_table(), embeddings(0))(parse_where(where)).positions)
+        == 0
+    )

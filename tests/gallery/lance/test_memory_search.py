@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from garabato.gallery.lance import memory_search as scan
-from garabato.gallery.lance.memory_search import ResidentVectors
+from garabato.gallery.lance import memory_search
+from garabato.gallery.lance.memory_search import MemoryIndex
 
 
 def clustered(n: int, dim: int, seed: int, spread: float = 0.05) -> np.ndarray:
@@ -36,7 +36,7 @@ def score_of(stored, query, rows):
 @pytest.mark.parametrize("k", [1, 10, 500])
 def test_the_scan_finds_the_true_nearest(spread, k):
     stored = clustered(5_000, 128, seed=int(1000 * spread), spread=spread)
-    vectors = ResidentVectors(stored)
+    vectors = MemoryIndex(stored)
     rng = np.random.default_rng(1)
     for row in rng.integers(0, 5_000, 10):
         query = stored[row].astype(np.float32) + 0.01 * rng.normal(size=128).astype(np.float32)
@@ -56,9 +56,9 @@ def test_the_scan_of_some_rows_finds_the_nearest_among_them(n_passing):
     rows = np.sort(rng.choice(5_000, n_passing, replace=False))
     query = stored[0].astype(np.float32)
     query /= np.linalg.norm(query)
-    vectors = ResidentVectors(stored)
+    vectors = MemoryIndex(stored)
     places = np.flatnonzero(np.isin(vectors.rows, rows))
-    found, scores = vectors.nearest(query, 10, vectors.some(places))
+    found, scores = vectors.nearest(query, 10, vectors.subset(places))
     assert set(found) <= set(rows)
     true = by_full_sort(stored, query.astype(np.float64), min(10, n_passing), rows)
     np.testing.assert_allclose(scores, true, atol=1e-6)
@@ -73,7 +73,7 @@ def test_no_shape_or_direction_defeats_it(n, dim, k, seed):
     stored = (stored / np.linalg.norm(stored, axis=1, keepdims=True)).astype(np.float16)
     query = rng.normal(size=dim).astype(np.float32)
     query /= np.linalg.norm(query)
-    _, scores = ResidentVectors(stored).nearest(query, k)
+    _, scores = MemoryIndex(stored).nearest(query, k)
     np.testing.assert_allclose(
         scores, by_full_sort(stored, query.astype(np.float64), min(k, n)), atol=1e-6
     )
@@ -83,10 +83,10 @@ def test_several_threads_find_what_one_does(monkeypatch):
     stored = clustered(3_000, 64, seed=9)
     query = stored[7].astype(np.float32)
     query /= np.linalg.norm(query)
-    vectors = ResidentVectors(stored)
-    rows = vectors.some(np.arange(0, 3_000, 2))
+    vectors = MemoryIndex(stored)
+    rows = vectors.subset(np.arange(0, 3_000, 2))
     alone = [vectors.nearest(query, 20), vectors.nearest(query, 20, rows)]
-    monkeypatch.setattr(scan, "ROWS_PER_THREAD", 100)
+    monkeypatch.setattr(memory_search, "ROWS_PER_THREAD", 100)
     together = [vectors.nearest(query, 20), vectors.nearest(query, 20, rows)]
     for (rows_a, scores_a), (rows_b, scores_b) in zip(alone, together, strict=True):
         np.testing.assert_array_equal(rows_a, rows_b)
@@ -96,7 +96,7 @@ def test_several_threads_find_what_one_does(monkeypatch):
 def test_equal_rows_come_in_the_order_they_lie_in():
     stored = np.repeat(clustered(1, 16, seed=0), 50, axis=0)
     query = stored[0].astype(np.float32)
-    found, _ = ResidentVectors(stored).nearest(query / np.linalg.norm(query), 5)
+    found, _ = MemoryIndex(stored).nearest(query / np.linalg.norm(query), 5)
     assert found.tolist() == [0, 1, 2, 3, 4]
 
 
@@ -104,8 +104,8 @@ def test_rows_kept_and_joined_are_searched_as_if_made_so():
     stored = clustered(400, 32, seed=3)
     kept = np.arange(400) % 3 > 0
     more = clustered(100, 32, seed=4)
-    vectors = ResidentVectors(stored).keep(kept).joined(more)
-    whole = ResidentVectors(np.concatenate([stored[kept], more]))
+    vectors = MemoryIndex(stored).keep(kept).joined(more)
+    whole = MemoryIndex(np.concatenate([stored[kept], more]))
     query = more[5].astype(np.float32) / np.linalg.norm(more[5].astype(np.float32))
     np.testing.assert_array_equal(vectors.nearest(query, 30)[0], whole.nearest(query, 30)[0])
     assert len(vectors) == len(whole)
@@ -114,7 +114,7 @@ def test_rows_kept_and_joined_are_searched_as_if_made_so():
 
 def test_rows_joined_again_and_again_leave_what_they_joined_as_it_was():
     pieces = [clustered(n, 32, seed=n) for n in (400, 30, 20, 25)]
-    base = ResidentVectors(pieces[0])
+    base = MemoryIndex(pieces[0])
     once = base.joined(pieces[1])
     twice, otherwise = once.joined(pieces[2]), once.joined(pieces[3])
     for vectors, parts in (
@@ -126,7 +126,7 @@ def test_rows_joined_again_and_again_leave_what_they_joined_as_it_was():
         stored = np.concatenate(parts)
         np.testing.assert_array_equal(vectors.as_given(), stored)
         query = stored[-1].astype(np.float32) / np.linalg.norm(stored[-1].astype(np.float32))
-        found = ResidentVectors(stored).nearest(query, 10)[0]
+        found = MemoryIndex(stored).nearest(query, 10)[0]
         np.testing.assert_array_equal(vectors.nearest(query, 10)[0], found)
 
 
@@ -135,7 +135,7 @@ def test_rows_joined_again_and_again_leave_what_they_joined_as_it_was():
 def test_after_any_changes_the_nearest_are_those_of_the_rows_that_are_left(changes, tight):
     spread = 0.01 if tight else 1.0
     stored = clustered(300, 24, seed=0, spread=spread)
-    vectors = ResidentVectors(stored)
+    vectors = MemoryIndex(stored)
     for adds, seed in changes:
         rng = np.random.default_rng(seed)
         if adds:
@@ -149,7 +149,7 @@ def test_after_any_changes_the_nearest_are_those_of_the_rows_that_are_left(chang
     query = stored[-1].astype(np.float32) / np.linalg.norm(stored[-1].astype(np.float32))
     some = np.arange(0, len(stored), 3)
     for rows in (None, some):
-        among = None if rows is None else vectors.some(np.flatnonzero(vectors.rows % 3 == 0))
+        among = None if rows is None else vectors.subset(np.flatnonzero(vectors.rows % 3 == 0))
         n = min(10, len(stored) if rows is None else len(rows))
         _, scores = vectors.nearest(query, 10, among)
         true = by_full_sort(stored, query.astype(np.float64), n, rows)

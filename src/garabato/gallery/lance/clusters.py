@@ -1,8 +1,8 @@
 """Which rows can be near a query, known without looking at them.
 
-Embeddings fall into cells, each around a centre; a row's angle to its centre is known. A query
+Embeddings fall into clusters, each around a centre; a row's angle to its centre is known. A query
 whose angle to the centre is larger or smaller by d is at least d away from the row (the triangle
-inequality on the sphere). Rows lie sorted by cell and angle, and in blocks of such as are alike,
+inequality on the sphere). Rows lie sorted by cluster and angle, and in blocks of such as are alike,
 so that a look at each block's least and largest angle tells which blocks matter: of trained
 embeddings one in a hundred at most.
 """
@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import FloatArray, IntArray
+from garabato.gallery.lance.table import join
 
 #: Rows in a block, at most.
 BLOCK = 32
@@ -28,22 +29,22 @@ _CHUNK = 8_192
 
 
 @dataclass(frozen=True, eq=False)
-class Cells:
+class Clusters:
     """Their centres (C, D) float32, of length 1."""
 
     centres: FloatArray
 
     @classmethod
-    def of(cls, stored: npt.NDArray[np.float16]) -> Cells:
+    def of(cls, stored: npt.NDArray[np.float16]) -> Clusters:
         """About sqrt(N), learned from embeddings (N, D) by k-means on the sphere."""
         n, dim = stored.shape
-        n_cells = min(_MOST, max(1, round(n**0.5)))
+        n_clusters = min(_MOST, max(1, round(n**0.5)))
         if n == 0:
             return cls(np.eye(1, dim, dtype=np.float32))
         rng = np.random.default_rng(0)
-        sample = rng.choice(n, min(n, _LEARNED_FROM * n_cells), replace=False)
+        sample = rng.choice(n, min(n, _LEARNED_FROM * n_clusters), replace=False)
         rows = unit_rows(stored[np.sort(sample)])
-        centres = rows[rng.choice(len(rows), n_cells, replace=False)]
+        centres = rows[rng.choice(len(rows), n_clusters, replace=False)]
         for _ in range(_ROUNDS):
             nearest = np.argmax(rows @ centres.T, axis=1)
             order = np.argsort(nearest, kind="stable")
@@ -51,70 +52,73 @@ class Cells:
             centres[taken] = unit_rows(np.add.reduceat(rows[order], first))
         return cls(centres)
 
-    def place(self, stored: npt.NDArray[np.float16]) -> tuple[IntArray, FloatArray]:
-        """Of embeddings (N, D): the cells (N,) int64 and the angles (N,) to their centres."""
-        cells = np.empty(len(stored), np.int64)
+    def assign(
+        self, stored: npt.NDArray[np.float16], rest: npt.NDArray[np.int8]
+    ) -> tuple[IntArray, FloatArray]:
+        """The clusters (N,) int64 of embeddings (see `table.split`), and the angles (N,) to their
+        centres."""
+        clusters = np.empty(len(stored), np.int64)
         cosines = np.empty(len(stored), np.float32)
         for first in range(0, len(stored), _CHUNK):
             part = slice(first, first + _CHUNK)
-            near = unit_rows(stored[part]) @ self.centres.T
-            cells[part] = near.argmax(axis=1)
+            near = unit_rows(join(stored[part], rest[part])) @ self.centres.T
+            clusters[part] = near.argmax(axis=1)
             cosines[part] = near.max(axis=1)
-        return cells, angles(cosines)
+        return clusters, angles(cosines)
 
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Places `starts[i]` to `starts[i + 1]` of sorted rows lie in one of `cells` (B,), at angles
+    """Places `starts[i]` to `starts[i + 1]` of sorted rows lie in one of `clusters` (B,), at angles
     from `low` to `high` (B,) float32 off its centre."""
 
     starts: IntArray
-    cells: IntArray
+    clusters: IntArray
     low: FloatArray
     high: FloatArray
 
     def __len__(self) -> int:
-        return len(self.cells)
+        return len(self.clusters)
 
     @classmethod
-    def of(cls, cells: IntArray, angles: FloatArray) -> Blocks:
-        """Of rows (N,) that are sorted by cell and angle."""
-        n = len(cells)
+    def of(cls, clusters: IntArray, angles: FloatArray) -> Blocks:
+        """Of rows (N,) that are sorted by cluster and angle."""
+        n = len(clusters)
         is_first = np.ones(n, bool)
-        is_first[1:] = cells[1:] != cells[:-1]
+        is_first[1:] = clusters[1:] != clusters[:-1]
         firsts = np.flatnonzero(is_first)
         within = np.arange(n) - np.repeat(firsts, np.diff(np.append(firsts, n)))
         starts = np.flatnonzero(within % BLOCK == 0)
         ends = np.append(starts[1:], n) if n else starts
         return cls(
-            np.append(starts, n), cells[starts], angles[starts], angles[np.maximum(ends - 1, 0)]
+            np.append(starts, n), clusters[starts], angles[starts], angles[np.maximum(ends - 1, 0)]
         )
 
     def joined(self, other: Blocks) -> Blocks:
-        """These, then others whose places come behind."""
+        """These, then others whose positions come behind."""
         return Blocks(
             np.concatenate([self.starts, other.starts[1:] + self.starts[-1]]),
-            np.concatenate([self.cells, other.cells]),
+            np.concatenate([self.clusters, other.clusters]),
             np.concatenate([self.low, other.low]),
             np.concatenate([self.high, other.high]),
         )
 
-    def some(self, places: npt.NDArray[np.integer]) -> Blocks:
-        """Those that hold one of `places` (n,), which are sorted: their `starts` count in it."""
-        if len(places) > len(self):
-            starts = np.searchsorted(places, self.starts)
+    def subset(self, positions: npt.NDArray[np.integer]) -> Blocks:
+        """Those that hold one of `positions` (n,), which are sorted: their `starts` count in it."""
+        if len(positions) > len(self):
+            starts = np.searchsorted(positions, self.starts)
             held = np.flatnonzero(np.diff(starts))
             starts = starts[held]
         else:
-            holding = np.searchsorted(self.starts, places, "right") - 1
+            holding = np.searchsorted(self.starts, positions, "right") - 1
             starts = np.flatnonzero(np.diff(holding, prepend=-1))
             held = holding[starts]
-        starts = np.append(starts, len(places))
-        return Blocks(starts, self.cells[held], self.low[held], self.high[held])
+        starts = np.append(starts, len(positions))
+        return Blocks(starts, self.clusters[held], self.low[held], self.high[held])
 
     def promising(self, to_centres: FloatArray, least: float) -> IntArray:
         """The blocks in which a score can reach `least`, for a query at these angles (C,)."""
-        off = to_centres[self.cells]
+        off = to_centres[self.clusters]
         gap = np.maximum(self.low - off, off - self.high)
         reach = np.float32(np.arccos(min(1.0, max(-1.0, least))) + ANGLE_SLACK)
         return np.flatnonzero(gap <= reach)
@@ -122,7 +126,7 @@ class Blocks:
     def likely(self, to_centres: FloatArray, n: int) -> IntArray:
         """The `n` blocks that the nearest are most likely in, sorted."""
         # A row lies at its angle in any direction: the mean over all of them.
-        expected = np.cos(to_centres)[self.cells] * (1 - self.low * self.high / 2)
+        expected = np.cos(to_centres)[self.clusters] * (1 - self.low * self.high / 2)
         if n >= len(self):
             return np.arange(len(self))
         return np.sort(np.argpartition(-expected, n - 1)[:n])

@@ -1,40 +1,29 @@
-"""The embedded gallery: a folder with a Lance table, safe against kills, open to many processes.
+"""The embedded gallery: a folder with a Lance table. It survives kills, and many processes may
+have it open.
 
-One row a drawing: key_id, category, country, recognized, timestamp, tags, strokes (binary, see
-`packing`) and embedding (float16: half of float32's bytes; cosines are off by less than 0.001).
-The table's metadata says which encoder filled it.
+A row is a drawing: key_id, category, country, recognized, timestamp, tags, strokes (see
+`stroke_codec`) and its embedding (see `table`). The table's metadata names the encoder that filled
+it.
 """
 
 from __future__ import annotations
 
+import bisect
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from os import PathLike
+from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray
-from garabato.errors import GalleryError, InputError, StorageError
-from garabato.gallery.base import (
-    FORMAT_VERSION,
-    Added,
-    Embedder,
-    FilledBy,
-    GalleryInfo,
-    Hit,
-    Query,
-    Stored,
-    as_embedding,
-    check_k,
-    no_gallery_at,
-)
-from garabato.gallery.batching import Transaction, as_tags, transactions
-from garabato.gallery.export import export_drawings
-from garabato.gallery.filters import Where, parse_where, to_sql
+from garabato.drawing import FloatArray
+from garabato.errors import GalleryError, StorageError
+from garabato.gallery.base import Gallery
+from garabato.gallery.filters import EVERYTHING, Filter, quote, to_sql
+from garabato.gallery.lance import limits
 from garabato.gallery.lance.folder import (
     TABLE,
     bytes_on_disk,
@@ -46,7 +35,6 @@ from garabato.gallery.lance.folder import (
     writing,
 )
 from garabato.gallery.lance.index import (
-    Tuned,
     build_index,
     index_keys,
     is_outgrown,
@@ -56,61 +44,56 @@ from garabato.gallery.lance.index import (
     search_on_disk,
     tune,
 )
-from garabato.gallery.lance.memory_search import scannable_rows
-from garabato.gallery.lance.memory_table import COLUMNS, Resident, load, refresh
+from garabato.gallery.lance.memory_table import MemoryTable, load, refresh
 from garabato.gallery.lance.table import (
+    EMBEDDING,
     create_table,
+    embedding_columns,
+    from_table,
     is_one_of,
-    parts_of,
     read_id,
     read_metadata,
-    to_drawing,
-    to_rows,
-    to_stored,
+    to_table,
 )
+from garabato.gallery.records import (
+    FORMAT_VERSION,
+    Added,
+    Embedder,
+    FilledBy,
+    GalleryInfo,
+    Tuned,
+    no_gallery_at,
+)
+from garabato.gallery.rows import COLUMNS
 
 _log = logging.getLogger(__name__)
 
-#: Up to here all embeddings are held in memory and scanned, which is exact; beyond, an approximate
-#: index on disk is used. Eight million on two cores and 20 GB.
-EXACT_UP_TO = scannable_rows()
-#: Small pieces (one a transaction) that are let pile up before they are merged.
-MAX_SMALL_PIECES = 64
-#: Versions (one a change) past their time that are let pile up before they are given up.
-MAX_OLD_VERSIONS = 256
-#: Merging and indexing that took t seconds is not done again for so many times t, however much is
-#: added meanwhile.
-REST = 2.0
-#: Versions older than this are given up when compacting; younger ones may still be being read.
-KEEP_VERSIONS_S = 600.0
+#: Drawings between two known key_ids (see `_page`), about, and the most key_ids known.
+_DRAWINGS_PER_STEP, _MAX_STEPS = 2_000, 8_192
 
 
-class LanceGallery:
-    """A gallery in a folder on this machine; see `garabato.gallery.base.Gallery`."""
+class LanceGallery(Gallery):
+    """A gallery in a folder on this machine."""
 
     def __init__(self, uri: str, table: Any, encoder: Embedder | None) -> None:
-        self.uri = uri
+        super().__init__(uri, encoder, read_metadata(uri, table))
         self._folder = Path(uri)
         self._table = table
-        self._encoder = encoder
-        self._filled_by = read_metadata(uri, table)
         self._id = read_id(table)
         self._stamp = stamp(self._folder)
-        self._resident: Resident | None = None
+        self._in_memory: MemoryTable | None = None
         self._n_searches = 0
-        self._tidy_from_s = 0.0
+        self._settle_from_s = 0.0
         self._refreshing = threading.Lock()
-        if encoder is not None:
-            self._filled_by.check(encoder, uri)
-
-    def __repr__(self) -> str:
-        return f"LanceGallery({self.uri!r})"
+        self._counts: dict[str, tuple[Hashable, dict[Any, int]]] = {}
+        #: Some key_ids, sorted, and how many drawings there were when they were read.
+        self._steps: tuple[list[str], int] = ([], 0)
 
     @classmethod
     def open(
         cls, uri: str, *, encoder: Embedder | None = None, must_exist: bool = False
     ) -> LanceGallery:
-        """Open the gallery in a folder, or make it where there is none and an encoder is given."""
+        """Open the gallery in a folder, or make it if there is none and an encoder is given."""
         folder = Path(uri)
         if not is_gallery(folder):
             if encoder is None or must_exist:
@@ -119,109 +102,24 @@ class LanceGallery:
         with lance_errors(uri):
             return cls(uri, connect(folder).open_table(TABLE), encoder)
 
-    def add(
-        self,
-        drawings: Iterable[Drawing] | DrawingBatch,
-        *,
-        embeddings: FloatArray | None = None,
-        tags: Sequence[str] = (),
-    ) -> Added:
-        added = Added()
-        for transaction in transactions(drawings, embeddings, self._encoder, self._filled_by):
-            added += self._store(transaction, as_tags(tags))
-        return added
-
-    def search(self, query: Query, k: int = 10, *, where: Where | None = None) -> list[Hit]:
-        k, condition = check_k(k), parse_where(where)
-        embedding = as_embedding(query, self._encoder, self._filled_by)
-        with lance_errors(self.uri):
-            self._notice_new_table()
-            held = self._held()
-            if held is not None:
-                rows, scores = held.search(embedding, k, condition)
-            else:
-                settings = read_settings(self._table) if self._is_large() else None
-                rows, scores = search_on_disk(
-                    self._table, embedding, k, condition, settings=settings
-                )
-        return [
-            Hit(
-                key_id=row["key_id"],
-                category=row["category"],
-                score=min(1.0, float(score)),
-                drawing=to_drawing(row),
-                country=row["country"],
-                recognized=row["recognized"],
-                timestamp=row["timestamp"],
-                tags=tuple(row["tags"] or ()),
-            )
-            for row, score in zip(rows.to_pylist(), scores, strict=True)
-        ]
-
     def warm(self) -> None:
-        """Make ready for many queries: hold the gallery in memory now, where it fits."""
+        """Prepare for queries: hold the gallery in memory if it fits."""
         with lance_errors(self.uri):
             if not self._is_large():
                 self._up_to_date()
-
-    def delete(self, key_ids: Iterable[str] | None = None, *, where: Where | None = None) -> int:
-        if (key_ids is None) == (where is None):
-            raise InputError("delete takes key_ids or where, one of the two")
-        if key_ids is not None:
-            key_ids = [key_ids] if isinstance(key_ids, str) else list(key_ids)
-            conditions = [is_one_of(part) for part in parts_of(key_ids)]
-        else:
-            condition = to_sql(parse_where(where))
-            if condition is None:
-                raise InputError("an empty filter would delete everything; name what to delete")
-            conditions = [condition]
-        n_deleted = 0
-        with lance_errors(self.uri), writing(self._folder):
-            self._notice_new_table()
-            for condition in conditions:
-                n_deleted += self._table.delete(condition).num_deleted_rows
-        self._settle_now_and_then()
-        return n_deleted
-
-    def get(self, key_ids: Sequence[str]) -> list[Drawing]:
-        found: dict[str, Drawing] = {}
-        with lance_errors(self.uri):
-            for part in parts_of(key_ids):
-                rows = self._table.search().where(is_one_of(part)).select(list(COLUMNS))
-                for row in rows.limit(len(part)).to_arrow().to_pylist():
-                    found[row["key_id"]] = to_drawing(row)
-        return [found[key_id] for key_id in key_ids if key_id in found]
-
-    def missing(self, key_ids: Sequence[str]) -> list[str]:
-        there: set[str] = set()
-        with lance_errors(self.uri):
-            for part in parts_of(key_ids):
-                rows = self._table.search().where(is_one_of(part)).select(["key_id"])
-                there.update(rows.limit(len(part)).to_arrow()["key_id"].to_pylist())
-        return [key_id for key_id in key_ids if key_id not in there]
-
-    def scan(self, *, where: Where | None = None) -> Iterator[Stored]:
-        condition = to_sql(parse_where(where))
-        with lance_errors(self.uri):
-            query = self._pinned(self._table.version).search()
-            if condition is not None:
-                query = query.where(condition)
-            for rows in query.select([*COLUMNS, "embedding"]).to_batches():
-                if rows.num_rows:
-                    yield from to_stored(rows, self._filled_by.embedding_dim)
-
-    def export(self, path: str | PathLike[str], *, where: Where | None = None) -> int:
-        return export_drawings(self.scan(where=where), path)
+            else:
+                self._key_steps()
+        super().warm()
 
     def info(self) -> GalleryInfo:
         with lance_errors(self.uri):
-            n_drawings = len(self)
-            exact = n_drawings <= EXACT_UP_TO
-        held = self._resident
+            n_drawings = self._table.count_rows()
+            exact = limits.is_exact(n_drawings)
+        held = self._in_memory
         if exact and held is not None:
-            mode = f"exact scan, {held.nbytes / 2**20:.0f} MiB in memory (int8 and float16)"
+            mode = f"exact, {held.nbytes / 2**20:.0f} MiB in memory"
         elif exact:
-            mode = "exact scan, from disk for the first query, then in memory"
+            mode = "exact, from disk for the first query, then in memory"
         else:
             mode = self._index_mode()
         return GalleryInfo(
@@ -237,78 +135,181 @@ class LanceGallery:
             bytes_in_memory=None if held is None or not exact else held.nbytes,
         )
 
-    def settle(self) -> None:
-        """Merge small pieces and give up old versions if many have piled up, and index drawings
-        if many are not.
+    def version(self) -> Hashable:
+        with lance_errors(self.uri):
+            self._notice_new_table()
+            return self._id, self._table.version
 
-        `add` and `delete` do so now and then. What they changed stays changed if it fails.
+    def tune(self, *, recall: float = 0.98, n_queries: int = 100) -> list[Tuned]:
+        super().tune(recall=recall, n_queries=n_queries)
+        with lance_errors(self.uri):
+            if not self._is_large():
+                return []
+            with writing(self._folder):
+                if needs_index(self._table):
+                    self._optimize(limits.KEEP_VERSIONS_S)
+                return tune(self._table, recall=recall, n_queries=n_queries)
+
+    def settle(self) -> None:
+        """Merge small pieces, remove old versions and index drawings, if many have piled up.
+
+        `add` and `delete` do so now and then. If it fails, what they changed stays changed.
         """
         started_s = time.monotonic()
         try:
             with lance_errors(self.uri):
                 pieces = self._table.stats()["fragment_stats"]["num_small_fragments"]
                 behind = self._is_large() and needs_index(self._table)
-                old = n_old_versions(self._folder, KEEP_VERSIONS_S)
-                if pieces > MAX_SMALL_PIECES or old > MAX_OLD_VERSIONS or behind:
+                old = n_old_versions(self._folder, limits.KEEP_VERSIONS_S)
+                if pieces > limits.MAX_SMALL_PIECES or old > limits.MAX_OLD_VERSIONS or behind:
                     with writing(self._folder):
-                        self._optimize(KEEP_VERSIONS_S)
+                        self._optimize(limits.KEEP_VERSIONS_S)
         except (GalleryError, StorageError) as error:
             _log.warning("%s could not be compacted: %s", self.uri, error)
         ended_s = time.monotonic()
-        self._tidy_from_s = ended_s + REST * (ended_s - started_s)
+        self._settle_from_s = ended_s + limits.REST * (ended_s - started_s)
 
-    def compact(self, *, keep_versions_s: float = KEEP_VERSIONS_S) -> None:
-        """Merge small pieces and give up the space of versions older than `keep_versions_s`.
+    def compact(self, *, keep_versions_s: float | None = None) -> None:
+        """Merge small pieces and free the space of versions older than `keep_versions_s`.
 
-        Younger versions may be being read by other processes; 0 is for when there are none.
+        Other processes may be reading younger versions; pass 0 only if there are none. The default
+        is `limits.KEEP_VERSIONS_S`.
         """
+        keep_s = limits.KEEP_VERSIONS_S if keep_versions_s is None else keep_versions_s
         with lance_errors(self.uri), writing(self._folder):
-            self._optimize(keep_versions_s)
+            self._optimize(keep_s)
 
-    def tune(self, *, recall: float = 0.98, n_queries: int = 100) -> list[Tuned]:
-        """Measure the approximate index against exact search and set it to reach `recall`@10.
-
-        Returns what was measured, the setting that was kept last; an empty list where search is
-        exact and there is nothing to set.
-        """
-        if not 0 < recall <= 1:
-            raise InputError(f"a recall is in (0, 1], not {recall}")
-        with lance_errors(self.uri):
-            if not self._is_large():
-                return []
-            with writing(self._folder):
-                if needs_index(self._table):
-                    self._optimize(KEEP_VERSIONS_S)
-                return tune(self._table, recall=recall, n_queries=n_queries)
-
-    def __len__(self) -> int:
-        with lance_errors(self.uri):
-            return int(self._table.count_rows())
-
-    def _store(self, transaction: Transaction, tags: tuple[str, ...]) -> Added:
-        if not transaction.batches:
-            return Added(n_empty=transaction.n_empty)
-        with lance_errors(self.uri):
-            schema = self._table.schema
-            rows = pa.concat_tables(
-                to_rows(batch, vectors, tags, schema) for batch, vectors in transaction.batches
-            )
+    def _upsert(self, rows: pa.Table) -> Added:
         with lance_errors(self.uri), writing(self._folder):
             self._notice_new_table()
             merge = self._table.merge_insert("key_id")
             merge = merge.when_matched_update_all().when_not_matched_insert_all()
-            result = merge.execute(rows)
+            result = merge.execute(to_table(rows, self._table.schema))
         self._settle_now_and_then()
-        return Added(result.num_inserted_rows, result.num_updated_rows, transaction.n_empty)
+        return Added(result.num_inserted_rows, result.num_updated_rows)
+
+    def _nearest(
+        self, embedding: FloatArray, k: int, condition: Filter
+    ) -> tuple[pa.Table, FloatArray]:
+        with lance_errors(self.uri):
+            self._notice_new_table()
+            held = self._held()
+            if held is not None:
+                return held.search(embedding, k, condition)
+            settings = read_settings(self._table) if self._is_large() else None
+            return search_on_disk(self._table, embedding, k, condition, settings=settings)
+
+    def _delete(self, conditions: Sequence[Filter]) -> int:
+        n_deleted = 0
+        with lance_errors(self.uri), writing(self._folder):
+            self._notice_new_table()
+            for condition in conditions:
+                n_deleted += self._table.delete(to_sql(condition)).num_deleted_rows
+        self._settle_now_and_then()
+        return n_deleted
+
+    def _fetch(self, key_ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
+        with lance_errors(self.uri):
+            query = self._table.search().where(is_one_of(key_ids)).select(list(columns))
+            return query.limit(max(1, len(key_ids))).to_arrow()
+
+    def _page(self, condition: Filter, after: str | None, limit: int) -> pa.Table:
+        with lance_errors(self.uri):
+            table = self._pinned(self._table.version)
+            key_ids = self._next_key_ids(table, condition, after, limit)
+            query = table.search().where(is_one_of(key_ids)).select(list(COLUMNS))
+            return query.limit(max(1, len(key_ids))).to_arrow().sort_by("key_id")
+
+    def _next_key_ids(
+        self, table: Any, condition: Filter, after: str | None, limit: int
+    ) -> list[str]:
+        """The first `limit` key_ids behind `after` that pass.
+
+        Some key_ids of the gallery are known, sorted. What lies between two of them the index of
+        key_ids finds quickly, so a page reads a few thousand key_ids, and not all of them.
+        """
+        sql = to_sql(condition)
+        steps = [] if condition.key_ids is not None else self._key_steps()
+        at = 0 if after is None else bisect.bisect_right(steps, after)
+        width = max(1, limit // _DRAWINGS_PER_STEP)
+        found: list[str] = []
+        while len(found) < limit:
+            at += width
+            last = steps[at - 1] if at <= len(steps) else None
+            terms = [] if sql is None else [f"({sql})"]
+            terms += [] if after is None else [f"key_id > {quote(after)}"]
+            terms += [] if last is None else [f"key_id <= {quote(last)}"]
+            query = table.search().select(["key_id"])
+            if terms:
+                query = query.where(" AND ".join(terms))
+            found += sorted(query.to_arrow()["key_id"].to_pylist())
+            if last is None:
+                break
+            after, width = last, 2 * width
+        return found[:limit]
+
+    def _key_steps(self) -> list[str]:
+        """Some key_ids, sorted, with about _DRAWINGS_PER_STEP drawings between two of them.
+
+        They are only where to cut, so it does not matter that the gallery changes.
+        """
+        n = self._table.count_rows()
+        steps, n_before = self._steps
+        if n < limits.KEYS_INDEXED_FROM:
+            return []
+        if not n_before / 2 < n < 2 * n_before:
+            rng = np.random.default_rng(0)
+            n_steps = min(_MAX_STEPS, n // _DRAWINGS_PER_STEP)
+            chosen = np.sort(rng.choice(n, n_steps, replace=False)).tolist()
+            rows = self._table.take_offsets(chosen).select(["key_id"]).to_arrow()
+            steps = sorted(rows["key_id"].to_pylist())
+            self._steps = steps, n
+        return steps
+
+    def _scan(self, condition: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        sql = to_sql(condition)
+        with lance_errors(self.uri):
+            table = self._pinned(self._table.version)
+            query = table.search()
+            if sql is not None:
+                query = query.where(sql)
+            stored = [name for name in columns if name != EMBEDDING]
+            if EMBEDDING in columns:
+                stored += embedding_columns(table)
+            for rows in query.select(stored).to_batches():
+                if rows.num_rows:
+                    yield from_table(rows, columns)
+
+    def _count(self, condition: Filter) -> int:
+        with lance_errors(self.uri):
+            return int(self._table.count_rows(to_sql(condition)))
+
+    def _count_by(self, column: str, condition: Filter) -> dict[Any, int]:
+        version = self.version()
+        kept = self._counts.get(column)
+        if condition == EVERYTHING and kept is not None and kept[0] == version:
+            return dict(kept[1])
+        with lance_errors(self.uri):
+            held = None if self._in_memory is None or self._is_large() else self._up_to_date()
+        if held is not None and column != "tags":
+            values = held.rows[column]
+            if not condition.is_empty:
+                values = values.take(pa.array(held.index.rows[held.passing(condition).positions]))
+            counts = {v["values"]: v["counts"] for v in values.value_counts().to_pylist()}
+        else:
+            counts = super()._count_by(column, condition)
+        if condition == EVERYTHING:
+            self._counts[column] = version, counts
+        return dict(counts)
 
     def _settle_now_and_then(self) -> None:
-        if time.monotonic() >= self._tidy_from_s:
+        if time.monotonic() >= self._settle_from_s:
             self.settle()
 
     def _notice_new_table(self) -> None:
-        """Take up the table that somebody made anew in this place, if so.
+        """Use the table that somebody made in place of this one, if so.
 
-        Raises EncoderMismatchError where it was filled by another encoder.
+        Raises EncoderMismatchError if it was filled by another encoder.
         """
         seen = stamp(self._folder)
         if seen is None:
@@ -322,42 +323,42 @@ class LanceGallery:
                 filled_by = read_metadata(self.uri, table)
                 if self._encoder is not None:
                     filled_by.check(self._encoder, self.uri)
-                self._table, self._filled_by, self._resident = table, filled_by, None
-                self._id = new_id
+                self._table, self._filled_by, self._in_memory = table, filled_by, None
+                self._id, self._steps = new_id, ([], 0)
             self._stamp = seen
 
-    def _held(self) -> Resident | None:
-        """The rows in memory, of the newest version; None where the disk is to be searched."""
-        held = self._resident
+    def _held(self) -> MemoryTable | None:
+        """The rows in memory, of the newest version; None if the disk is to be searched."""
+        held = self._in_memory
         if held is not None and held.version == self._table.version:
             return held
         n_searches, self._n_searches = self._n_searches, self._n_searches + 1
-        # Holding all in memory pays from the second query on; a first one is often the last.
+        # Holding all in memory pays from the second query on; the first is often the only one.
         if self._is_large() or (held is None and n_searches == 0):
             return None
         return self._up_to_date()
 
     def _is_large(self) -> bool:
-        """Whether scanning all embeddings takes too long; then none are held in memory."""
-        if len(self) <= EXACT_UP_TO:
+        """Whether the gallery is searched by its index on disk; then no rows are held."""
+        if limits.is_exact(self._table.count_rows()):
             return False
-        self._resident = None
+        self._in_memory = None
         return True
 
     def _index_mode(self) -> str:
         settings = read_settings(self._table)
         if settings is None:
-            return "exact scan on disk, slow; garabato gallery compact makes an index"
+            return "exact, on disk and slow; garabato gallery compact makes an index"
         recall = "not measured" if settings.recall is None else f"{settings.recall:.3f}"
         return (
-            f"approximate index on disk (IVF, int8): {settings.n_probes} of {settings.n_cells} "
-            f"cells probed, recall@10 {recall}; newest rows scanned"
+            f"approximate, index on disk (IVF, int8): {settings.n_probes} of "
+            f"{settings.n_clusters} clusters probed, recall@10 {recall}; newest rows all ranked"
         )
 
     def _optimize(self, keep_versions_s: float) -> None:
         from datetime import timedelta
 
-        # The write lock is held, so what a killed writer left behind belongs to nobody.
+        # The write lock is held, so nobody else is using what a killed writer left behind.
         self._table.optimize(
             cleanup_older_than=timedelta(seconds=max(keep_versions_s, 0.001)),
             delete_unverified=True,
@@ -366,18 +367,18 @@ class LanceGallery:
         if self._is_large() and is_outgrown(self._table):
             build_index(self._table)
 
-    def _up_to_date(self) -> Resident:
+    def _up_to_date(self) -> MemoryTable:
         """The rows in memory, of the newest version."""
         with self._refreshing:
             version = self._table.version
-            held = self._resident
-            if held is None or version < held.version:  # lower: made anew by somebody
-                self._resident = load(self._pinned(version), version)
+            held = self._in_memory
+            if held is None or version < held.version:  # lower: the table was made anew
+                self._in_memory = load(self._pinned(version), version)
             elif version > held.version:
-                self._resident = refresh(held, self._pinned(version), version)
-            assert self._resident is not None
-            return self._resident
+                self._in_memory = refresh(held, self._pinned(version), version)
+            assert self._in_memory is not None
+            return self._in_memory
 
     def _pinned(self, version: int) -> Any:
-        """A handle that stays at one version, so that several reads see one state."""
+        """A handle that stays at one version, so that several reads see the same state."""
         return connect(self._folder).open_table(TABLE, version=version)

@@ -1,8 +1,8 @@
-"""Searching a Lance table on disk: exactly, or by an approximate index that is kept up.
+"""Searching a Lance table on disk: exactly, or by an approximate index that is kept up to date.
 
-The index is IVF with int8 codes: embeddings in cells of a few thousand, a query looks at those
-nearest to it and scores the best of what it found again as stored. Rows that are not indexed yet
-are scanned, so they are found at once.
+The index is IVF with int8 codes: embeddings are grouped into clusters of a few thousand, and a
+query looks at the nearest ones and scores the best candidates again with full precision. Rows that
+are not indexed yet are all ranked, so they are found at once.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ import pyarrow as pa
 
 from garabato.drawing import FloatArray
 from garabato.errors import InputError
-from garabato.gallery.filters import Filter, to_sql
-from garabato.gallery.lance.memory_table import COLUMNS
+from garabato.gallery.filters import EVERYTHING, Filter, to_sql
+from garabato.gallery.lance import limits
+from garabato.gallery.lance.table import embedding_columns, join, read_embeddings
+from garabato.gallery.records import Tuned
+from garabato.gallery.rows import COLUMNS
 
-#: A filter that so few rows pass is answered by scanning these, which is exact.
-SCAN_PASSING = 250_000
-#: Cells that a filtered search should find open, at least: where a filter is of categories, whole
-#: cells are shut.
+#: Clusters that a filtered search should find open, at least: a filter by category closes whole
+#: clusters.
 LEAST_OPEN = 8
-#: Rows not indexed yet, as a share of all, beyond which they are added to the index.
-MAX_UNINDEXED = 0.1
-#: Growth since the index was built beyond which its cells have become too few.
-MAX_GROWTH = 4
-#: Rows from which key_ids have an index: reading some 100,000 takes 20 ms.
-KEYS_INDEXED_FROM = 100_000
+#: Candidates of an exact search beyond k, at first.
+_MARGIN = 32
+#: What Lance's scores can be off: a row and the query are rounded to half precision there
+#: (relative error 2^-11 each), and so are their lengths.
+_HALF_PRECISION = 2**-9
 _METADATA = "garabato.index"
 
 
@@ -39,12 +39,12 @@ _METADATA = "garabato.index"
 class IndexSettings:
     """How the index was made and is searched.
 
-    `n_cells` it has, `n_probes` of them are looked at, `refine` times k rows are scored as stored;
-    `recall` is what `tune` measured with these (None: not measured) when `goal` was asked for.
+    A query looks at `n_probes` of its `n_clusters` and scores `refine` times k candidates with full
+    precision. `recall` is what `tune` measured when it was to reach `goal` (None: not tuned).
     """
 
     n_rows: int
-    n_cells: int
+    n_clusters: int
     n_probes: int
     refine: int = 3
     recall: float | None = None
@@ -54,23 +54,28 @@ class IndexSettings:
     def for_rows(cls, n_rows: int) -> IndexSettings:
         """For a table of this size, erring towards recall.
 
-        Building takes n_rows * n_cells steps, so there are fewer cells than the usual sqrt(n). But
-        Lance splits those that outgrow 4 x 8,192 drawings, a hundred at a time, which takes it
-        longer than building all anew.
+        Building takes n_rows * n_clusters steps, so there are fewer than the usual sqrt(n_rows).
+        But Lance splits clusters that outgrow 4 x 8,192 drawings, a hundred at a time, which takes
+        longer than building the whole index.
         """
-        n_cells = max(1, round(max(math.sqrt(n_rows) / 4, n_rows / 8_192)))
-        return cls(n_rows, n_cells, n_probes=min(n_cells, max(20, n_cells // 20)))
+        n_clusters = max(1, round(max(math.sqrt(n_rows) / 4, n_rows / 8_192)))
+        return cls(n_rows, n_clusters, n_probes=min(n_clusters, max(20, n_clusters // 20)))
 
 
 def read_settings(table: Any) -> IndexSettings | None:
     """The settings of the table's index; None where it has none."""
     written = (table.schema.field("embedding").metadata or {}).get(_METADATA.encode())
-    return None if written is None else IndexSettings(**json.loads(written))
+    if written is None:
+        return None
+    stored = json.loads(written)
+    return IndexSettings(n_clusters=stored.pop("n_cells"), **stored)
 
 
 def write_settings(table: Any, settings: IndexSettings) -> None:
     """Keep the settings with the table, where every process finds them."""
-    text = json.dumps(asdict(settings))
+    stored = asdict(settings)
+    stored["n_cells"] = stored.pop("n_clusters")  # as earlier versions call it
+    text = json.dumps(stored)
     table.update_field_metadata({"path": "embedding", "metadata": {_METADATA: text}})
 
 
@@ -83,7 +88,7 @@ def n_indexed(table: Any) -> int:
 def needs_index(table: Any) -> bool:
     """Whether there is no index yet, or it has fallen behind the table."""
     n_rows = table.count_rows()
-    return is_outgrown(table) or n_rows - n_indexed(table) > MAX_UNINDEXED * n_rows
+    return is_outgrown(table) or n_rows - n_indexed(table) > limits.MAX_UNINDEXED * n_rows
 
 
 def build_index(table: Any) -> None:
@@ -99,7 +104,7 @@ def build_index(table: Any) -> None:
     # well, and their finding would take as long as everything else.
     config = IvfSq(
         distance_type="cosine",
-        num_partitions=settings.n_cells,
+        num_partitions=settings.n_clusters,
         sample_rate=64,
         max_iterations=20,
     )
@@ -112,7 +117,7 @@ def build_index(table: Any) -> None:
         try:
             tune(table, recall=before.goal)
         except InputError:  # not even by all cells; what is added is no worse for it
-            write_settings(table, replace(settings, n_probes=settings.n_cells, goal=before.goal))
+            write_settings(table, replace(settings, n_probes=settings.n_clusters, goal=before.goal))
 
 
 def index_keys(table: Any) -> None:
@@ -123,7 +128,7 @@ def index_keys(table: Any) -> None:
     """
     from lancedb.index import BTree
 
-    if table.count_rows() >= KEYS_INDEXED_FROM and _name(table, "key_id") is None:
+    if table.count_rows() >= limits.KEYS_INDEXED_FROM and _name(table, "key_id") is None:
         table.create_index("key_id", config=BTree())
 
 
@@ -132,7 +137,7 @@ def is_outgrown(table: Any) -> bool:
     settings = read_settings(table)
     if settings is None or _name(table) is None:
         return True
-    return bool(table.count_rows() > MAX_GROWTH * settings.n_rows)
+    return bool(table.count_rows() > limits.MAX_GROWTH * settings.n_rows)
 
 
 def search_on_disk(
@@ -145,41 +150,48 @@ def search_on_disk(
 ) -> tuple[pa.Table, FloatArray]:
     """The k nearest rows that pass (COLUMNS), best first, and their cosine similarities.
 
-    Without `settings` all rows are scanned, with them the index is used.
+    Without `settings` all rows are ranked, which is exact; with them the index is used.
     """
     query = table.search(embedding.astype(np.float16), vector_column_name="embedding")
-    query = query.distance_type("cosine").limit(k).select([*COLUMNS, "_distance"])
+    query = query.distance_type("cosine")
+    query = query.select([*COLUMNS, *embedding_columns(table), "_distance"])
     sql = to_sql(condition)
     n_passing = math.inf
     if sql is not None:
         query = query.where(sql, prefilter=True)
         if settings is not None:
             n_passing = table.count_rows(sql)
-    if settings is None or n_passing <= SCAN_PASSING:
-        query = query.bypass_vector_index()
-    else:
-        n_probes = settings.n_probes
-        if sql is not None:
-            share = min(1.0, n_passing / table.count_rows())
-            n_probes = min(settings.n_cells, math.ceil(max(n_probes, LEAST_OPEN) / share))
-        query = query.minimum_nprobes(n_probes).maximum_nprobes(0).refine_factor(settings.refine)
-    rows = query.to_arrow()
-    scores = 1 - rows["_distance"].to_numpy()
-    return rows, scores.astype(np.float32)
+    if settings is None or n_passing <= limits.EXACT_PASSING:
+        return _rank_all(query.bypass_vector_index(), embedding, k)
+    n_probes = settings.n_probes
+    if sql is not None:
+        share = min(1.0, n_passing / table.count_rows())
+        n_probes = min(settings.n_clusters, math.ceil(max(n_probes, LEAST_OPEN) / share))
+    query = query.minimum_nprobes(n_probes).maximum_nprobes(0).refine_factor(settings.refine)
+    return _best(query.limit(k).to_arrow(), embedding, k)
 
 
-@dataclass(frozen=True, slots=True)
-class Tuned:
-    """One setting measured: recall@10 against exact search, and median time of a query."""
+def _rank_all(query: Any, embedding: FloatArray, k: int) -> tuple[pa.Table, FloatArray]:
+    """The true nearest, although Lance scores in half precision: so many candidates are scored
+    again that none of the others can belong to the k best."""
+    n = k + _MARGIN
+    while True:
+        candidates = query.limit(n).to_arrow()
+        rows, scores = _best(candidates, embedding, k)
+        if candidates.num_rows < n:
+            return rows, scores
+        best_of_others = 1 - candidates["_distance"].to_numpy().max() + _HALF_PRECISION
+        if best_of_others < scores[-1]:
+            return rows, scores
+        n *= 2
 
-    n_probes: int
-    refine: int
-    recall: float
-    p50_ms: float
 
-    def to_dict(self) -> dict[str, float]:
-        """As JSON takes it."""
-        return asdict(self)
+def _best(candidates: pa.Table, embedding: FloatArray, k: int) -> tuple[pa.Table, FloatArray]:
+    exact = join(*read_embeddings(candidates)).astype(np.float64)
+    scores = exact @ embedding / np.maximum(np.linalg.norm(exact, axis=1), 1e-12)
+    best = np.argsort(-scores, kind="stable")[:k]
+    rows = candidates.select(COLUMNS).take(pa.array(best))
+    return rows, scores[best].astype(np.float32)
 
 
 def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> list[Tuned]:
@@ -205,12 +217,12 @@ def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> l
         measured[n_probes] = _measure(table, queries, truth, tried)
         if measured[n_probes].recall >= recall:
             break
-        if n_probes == settings.n_cells:
+        if n_probes == settings.n_clusters:
             raise InputError(
                 f"a recall of {recall} is not reached with all {n_probes} cells: "
                 f"{measured[n_probes].recall:.4f}"
             )
-        too_few, n_probes = n_probes, min(2 * n_probes, settings.n_cells)
+        too_few, n_probes = n_probes, min(2 * n_probes, settings.n_clusters)
     while n_probes - too_few > 1:
         middle = (too_few + n_probes) // 2
         measured[middle] = _measure(table, queries, truth, replace(settings, n_probes=middle))
@@ -238,7 +250,7 @@ def _measure(
 
 def _scores(table: Any, query: FloatArray, settings: IndexSettings | None) -> FloatArray:
     """Scores of the ten nearest but the query itself, which is the first."""
-    return search_on_disk(table, query, 11, Filter(), settings=settings)[1][1:]
+    return search_on_disk(table, query, 11, EVERYTHING, settings=settings)[1][1:]
 
 
 def _recall(found: FloatArray, true: FloatArray) -> float:

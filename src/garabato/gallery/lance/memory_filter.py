@@ -13,61 +13,63 @@ import pyarrow.compute as pc
 
 from garabato.drawing import IntArray
 from garabato.gallery.filters import Filter
-from garabato.gallery.lance.memory_search import ResidentVectors, Some
+from garabato.gallery.lance.memory_search import MemoryIndex, RowSubset
 
 #: Columns whose values repeat, so that rows are listed by them.
 LISTED = ("category", "country")
 
 
 @dataclass(frozen=True, eq=False)
-class Passing:
-    """The `rows` (N,) of a table whose embeddings are `vectors`, found by filters."""
+class MemoryFilter:
+    """Applies filters to the `rows` (N,) of a table whose embeddings are in `index`."""
 
     rows: pa.Table
-    vectors: ResidentVectors
+    index: MemoryIndex
 
-    def __call__(self, condition: Filter) -> Some:
-        """Those that pass."""
-        places: IntArray | None = None
+    def __call__(self, condition: Filter) -> RowSubset:
+        """The rows that pass."""
+        positions: IntArray | None = None
         for listed, values in (
             ("_categories", condition.categories),
             ("_countries", condition.countries),
         ):
             if values is not None:
-                lists: _Lists = getattr(self, listed)
-                places = lists.all_of(values) if places is None else lists.those(places, values)
-        if places is None:
-            places = np.flatnonzero(_meets(self.rows, condition)[self.vectors.rows])
+                lists: _ByValue = getattr(self, listed)
+                positions = (
+                    lists.all_of(values) if positions is None else lists.among(positions, values)
+                )
+        if positions is None:
+            positions = np.flatnonzero(_meets(self.rows, condition)[self.index.rows])
         elif condition != Filter(condition.categories, condition.countries):
             rows = self.rows.drop_columns([*LISTED, "strokes"])
-            rows = rows.take(pa.array(self.vectors.rows[places]))
-            places = places[_meets(rows, condition)]
-        return self.vectors.some(places)
+            rows = rows.take(pa.array(self.index.rows[positions]))
+            positions = positions[_meets(rows, condition)]
+        return self.index.subset(positions)
 
     @cached_property
-    def _categories(self) -> _Lists:
-        return _Lists.of(self.rows["category"], self.vectors.rows)
+    def _categories(self) -> _ByValue:
+        return _ByValue.of(self.rows["category"], self.index.rows)
 
     @cached_property
-    def _countries(self) -> _Lists:
-        return _Lists.of(self.rows["country"], self.vectors.rows)
+    def _countries(self) -> _ByValue:
+        return _ByValue.of(self.rows["country"], self.index.rows)
 
 
 @dataclass(frozen=True, eq=False)
-class _Lists:
+class _ByValue:
     """Places by the value that their rows have in a column of dictionaries.
 
-    Those of value i are `places[starts[i] : starts[i + 1]]`, sorted; `codes` (N,) are the values
-    of all places, null the last.
+    Those of value i are `positions[starts[i] : starts[i + 1]]`, sorted; `codes` (N,) are the values
+    of all positions, null the last.
     """
 
     values: dict[str, int]
     codes: npt.NDArray[np.integer]
-    places: npt.NDArray[np.int32]
+    positions: npt.NDArray[np.int32]
     starts: IntArray
 
     @classmethod
-    def of(cls, column: pa.ChunkedArray, rows: npt.NDArray[np.int32]) -> _Lists:
+    def of(cls, column: pa.ChunkedArray, rows: npt.NDArray[np.int32]) -> _ByValue:
         """Of a column, where `rows` (N,) says which of its rows lies at each place."""
         # the same names in all chunks, of which there may be none
         names = column.chunk(0).dictionary.to_pylist() if column.num_chunks else []
@@ -76,25 +78,25 @@ class _Lists:
             indices = pc.fill_null(indices, len(names))
         # of 16 bits, sorting takes a tenth of the time
         codes = indices.to_numpy().astype(np.int16 if len(names) < 2**15 else np.int32)[rows]
-        places = np.argsort(codes, kind="stable").astype(np.int32)
-        starts = np.searchsorted(codes, np.arange(len(names) + 1), sorter=places)
-        return cls({name: i for i, name in enumerate(names)}, codes, places, starts)
+        positions = np.argsort(codes, kind="stable").astype(np.int32)
+        starts = np.searchsorted(codes, np.arange(len(names) + 1), sorter=positions)
+        return cls({name: i for i, name in enumerate(names)}, codes, positions, starts)
 
     def all_of(self, values: tuple[str, ...]) -> IntArray:
-        """The places, sorted, of all that have one of the values."""
+        """The positions, sorted, of all that have one of the values."""
         parts = [
-            self.places[self.starts[i] : self.starts[i + 1]]
+            self.positions[self.starts[i] : self.starts[i + 1]]
             for i in map(self.values.get, values)
             if i is not None
         ]
-        places: IntArray = np.sort(np.concatenate([np.zeros(0, np.int32), *parts]))
-        return places
+        positions: IntArray = np.sort(np.concatenate([np.zeros(0, np.int32), *parts]))
+        return positions
 
-    def those(self, places: IntArray, values: tuple[str, ...]) -> IntArray:
-        """Those of `places` that have one of the values."""
+    def among(self, positions: IntArray, values: tuple[str, ...]) -> IntArray:
+        """The `positions` that have one of the values."""
         wanted = np.zeros(len(self.values) + 1, bool)
         wanted[[i for i in map(self.values.get, values) if i is not None]] = True
-        kept: IntArray = places[wanted[self.codes[places]]]
+        kept: IntArray = positions[wanted[self.codes[positions]]]
         return kept
 
 

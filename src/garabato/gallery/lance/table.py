@@ -1,47 +1,41 @@
-"""The table of a Lance gallery: its columns, its metadata, and drawings to rows and back."""
+"""The table of a Lance gallery: its columns, its metadata, and rows to and from what is stored.
+
+Embeddings are stored as float16 (`embedding`) and what that rounds away as int8
+(`embedding_rest`), together as precise as float32: ranking in memory works on the first, and the
+last candidates are scored with both. Galleries of before have no `embedding_rest`.
+"""
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray
-from garabato.errors import GalleryError, InputError, StorageError, storage_errors
-from garabato.gallery.base import FilledBy, Stored
+from garabato.drawing import FloatArray
+from garabato.errors import GalleryError, StorageError, storage_errors
 from garabato.gallery.filters import quote
 from garabato.gallery.lance.folder import TABLE, connect, is_gallery, lance_errors, writing
-from garabato.gallery.lance.memory_table import COLUMNS
-from garabato.gallery.stroke_codec import of_one_kind, pack_batch, unpack
+from garabato.gallery.records import FilledBy
+from garabato.gallery.rows import row_schema
 
-_KEYS_PER_CONDITION = 1_000
 _ID = "garabato.id"
-_KNOWN = ("key_id", "category", "country", "recognized", "timestamp")
+EMBEDDING, REST = "embedding", "embedding_rest"
 
 
 def create_table(uri: str, filled_by: FilledBy) -> Any:
-    """Make the folder and an empty table in it; of two processes that do, both get the one made."""
-    schema = pa.schema(
-        [
-            pa.field("key_id", pa.string(), nullable=False),
-            pa.field("category", pa.string()),
-            pa.field("country", pa.string()),
-            pa.field("recognized", pa.bool_()),
-            pa.field("timestamp", pa.string()),
-            pa.field("tags", pa.list_(pa.string())),
-            pa.field("strokes", pa.binary()),
-            pa.field("embedding", pa.list_(pa.float16(), filled_by.embedding_dim)),
-        ],
-        metadata={
-            "garabato": json.dumps(filled_by.to_document()),
-            _ID: secrets.token_hex(8),
-        },
-    )
+    """Make the folder and an empty table in it. If two processes do, both get the one made."""
+    dim = filled_by.embedding_dim
+    metadata = {"garabato": json.dumps(filled_by.to_document()), _ID: secrets.token_hex(8)}
+    schema = row_schema(dim)
+    schema = schema.remove(schema.get_field_index(EMBEDDING))
+    schema = schema.append(pa.field(EMBEDDING, pa.list_(pa.float16(), dim)))
+    schema = schema.append(pa.field(REST, pa.list_(pa.int8(), dim))).with_metadata(metadata)
     folder = Path(uri)
     try:
         with storage_errors(uri):
@@ -66,68 +60,77 @@ def read_metadata(uri: str, table: Any) -> FilledBy:
 
 
 def read_id(table: Any) -> str | None:
-    """What tells a table from one made anew in its place; None for one of before there were ids."""
+    """Tells a table from one made later in its place; None for tables of before there were ids."""
     found = (table.schema.metadata or {}).get(_ID.encode())
     return None if found is None else str(found, "ascii")
 
 
-def to_rows(
-    batch: DrawingBatch, embeddings: FloatArray, tags: tuple[str, ...], schema: pa.Schema
-) -> pa.Table:
-    """Drawings, all with ink and a key_id, and their embeddings (N, D) as rows.
-
-    Raises InputError for what is known of them and is of another kind than its column.
-    """
-    vectors = pa.array(embeddings.astype(np.float16).reshape(-1))
-    return pa.table(
-        [
-            pa.array(batch.key_ids, pa.string()),
-            _column("category", batch.categories, pa.string()),
-            _column("country", batch.countries, pa.string()),
-            _column("recognized", batch.recognized, pa.bool_()),
-            _column("timestamp", batch.timestamps, pa.string()),
-            pa.array([tags] * len(batch), pa.list_(pa.string())),
-            pack_batch(batch),
-            pa.FixedSizeListArray.from_arrays(vectors, embeddings.shape[1]),
-        ],
-        schema=schema,
-    )
-
-
-def _column(name: str, values: Any, kind: pa.DataType) -> pa.Array:
-    try:
-        return pa.array(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise InputError(f"a drawing's {name} cannot be stored: {error}") from None
-
-
-def to_drawing(row: dict[str, Any]) -> Drawing:
-    """The drawing of a row with COLUMNS."""
-    return unpack(row["strokes"], **{name: row[name] for name in _KNOWN})
-
-
-def parts_of(key_ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    """The key_ids in parts that a condition can name."""
-    return (
-        key_ids[first : first + _KEYS_PER_CONDITION]
-        for first in range(0, len(key_ids), _KEYS_PER_CONDITION)
-    )
-
-
 def is_one_of(key_ids: Sequence[str]) -> str:
-    """The SQL condition."""
-    return f"key_id IN ({', '.join(map(quote, key_ids))})"
+    """The SQL condition that these key_ids pass."""
+    return f"key_id IN ({', '.join(map(quote, key_ids))})" if key_ids else "false"
 
 
-def to_stored(rows: pa.RecordBatch, dim: int) -> Iterator[Stored]:
-    """Rows with COLUMNS and embedding, as the contract gives them: strokes and bitmaps apart."""
-    drawings = [to_drawing(row) for row in rows.select(list(COLUMNS)).to_pylist()]
-    embeddings = rows["embedding"].flatten().to_numpy().reshape(-1, dim).astype(np.float32)
-    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
-    tags = [tuple(listed or ()) for listed in rows["tags"].to_pylist()]
-    for places in of_one_kind(drawings):
-        yield Stored(
-            DrawingBatch.from_drawings([drawings[i] for i in places]),
-            embeddings[places],
-            [tags[i] for i in places],
-        )
+def embedding_columns(table: Any) -> tuple[str, ...]:
+    """The columns that make an embedding in this table."""
+    return (EMBEDDING, REST) if REST in table.schema.names else (EMBEDDING,)
+
+
+def to_table(rows: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows (`rows.row_schema`) as the table stores them."""
+    stored, rest = split(read_embeddings(rows)[0].astype(np.float32))
+    dim = stored.shape[1]
+    columns = {name: rows[name] for name in rows.schema.names}
+    columns[EMBEDDING] = pa.FixedSizeListArray.from_arrays(pa.array(stored.reshape(-1)), dim)
+    columns[REST] = pa.FixedSizeListArray.from_arrays(pa.array(rest.reshape(-1)), dim)
+    return pa.table([columns[name] for name in schema.names], schema=schema)
+
+
+def from_table(rows: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
+    """What the table stores as rows with `columns`; embeddings float32 of length 1."""
+    if EMBEDDING in columns:
+        embeddings = join(*read_embeddings(rows))
+        embeddings /= np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+        dim = embeddings.shape[1]
+        joined = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.reshape(-1)), dim)
+        rows = rows.set_column(rows.schema.get_field_index(EMBEDDING), EMBEDDING, joined)
+    return rows.select(list(columns))
+
+
+def read_embeddings(
+    rows: pa.RecordBatch | pa.Table,
+) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.int8]]:
+    """The embeddings (N, D) of rows as stored, and what their rounding took away, int8."""
+    stored = _matrix(rows[EMBEDDING])
+    if REST not in rows.schema.names:
+        return stored, np.zeros(stored.shape, np.int8)
+    rest = rows[REST]
+    if rest.null_count:  # rows of a garabato that did not know this column
+        dim = stored.shape[1]
+        zeros = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(dim, np.int8)), dim)
+        rest = rest.fill_null(zeros[0])
+    return stored, _matrix(rest)
+
+
+def _matrix(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    matrix: npt.NDArray[Any] = column.flatten().to_numpy().reshape(-1, column.type.list_size)
+    return matrix
+
+
+def split(embeddings: FloatArray) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.int8]]:
+    """Embeddings as float16, and the rest in steps of 1/256 of its last digit, int8."""
+    stored = embeddings.astype(np.float16)
+    rest = (embeddings - stored.astype(np.float32)) / _steps(stored)
+    return stored, np.clip(np.rint(rest), -128, 127).astype(np.int8)
+
+
+def join(stored: npt.NDArray[np.floating], rest: npt.NDArray[np.int8]) -> FloatArray:
+    """The embeddings that were split, float32, true to 20 binary digits."""
+    whole: FloatArray = stored.astype(np.float32) + rest * _steps(stored)
+    return whole
+
+
+def _steps(stored: npt.NDArray[np.floating]) -> FloatArray:
+    steps: FloatArray = np.spacing(np.abs(stored)).astype(np.float32) / 256
+    return steps

@@ -1,85 +1,70 @@
-"""The gallery on a Milvus server or cluster, for those who outgrow one machine.
+"""The gallery on a Milvus server or cluster, for galleries that outgrow one machine.
 
-One collection a gallery, one row a drawing (see `milvus_rows`). Milvus acknowledges what stands in
-its log, which outlives a kill; all reads ask for strong consistency, so whoever reads after an
+A gallery is a collection, and a drawing is a row of it (see `rows`). Milvus acknowledges what is in
+its log, which survives a kill. All reads ask for strong consistency, so whoever reads after an
 acknowledgement sees what was acknowledged. Changes have the same effect once and twice, so they are
-sent again when a connection breaks (see `milvus_server`).
+sent again when a connection breaks (see `server`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from os import PathLike
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
+import pyarrow as pa
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray
-from garabato.errors import InputError
-from garabato.gallery.base import (
+from garabato.drawing import FloatArray
+from garabato.gallery.base import Gallery
+from garabato.gallery.filters import EVERYTHING, Filter
+from garabato.gallery.milvus.index import compact, describe_index, make_searchable
+from garabato.gallery.milvus.rows import (
+    Row,
+    from_documents,
+    is_one_of,
+    quote,
+    read_metadata,
+    to_documents,
+    to_expression,
+    to_schema,
+)
+from garabato.gallery.milvus.server import Address, Server, parse_address
+from garabato.gallery.records import (
     FORMAT_VERSION,
     Added,
     Embedder,
     FilledBy,
     GalleryInfo,
-    Hit,
-    Query,
-    Stored,
-    as_embedding,
-    check_k,
     no_gallery_at,
 )
-from garabato.gallery.batching import Transaction, as_tags, transactions
-from garabato.gallery.export import export_drawings
-from garabato.gallery.filters import Where, parse_where
-from garabato.gallery.milvus.index import compact, describe_index, make_searchable
-from garabato.gallery.milvus.rows import (
-    COLUMNS,
-    Row,
-    is_one_of,
-    known,
-    quote,
-    read_metadata,
-    to_drawing,
-    to_expression,
-    to_rows,
-    to_schema,
-    to_stored,
-)
-from garabato.gallery.milvus.server import Address, Server, parse_address
+from garabato.gallery.rows import COLUMNS
 
-#: Hits that Milvus gives at most; more are found by reading everything.
+#: The most hits that Milvus returns; for more, everything is read and ranked.
 MOST_HITS = 16_384
-#: Rows read, and key_ids named in a condition, at a time.
+#: Rows read at a time.
 PAGE = 1_024
 #: Bytes sent at a time, about; the server takes 64 MiB.
 _REQUEST = 2**24
 
 
-class MilvusGallery:
-    """A gallery on a Milvus server; see `garabato.gallery.base.Gallery`.
+class MilvusGallery(Gallery):
+    """A gallery on a Milvus server.
 
-    Two differences: a scan (and so an export) is not of one moment. A drawing that is there all
-    the time comes exactly once; one that is added or deleted meanwhile may or may not come. And a
-    server that is killed while it stores may keep a part of a piece; adding again completes it.
+    It differs from the contract twice. A scan (and so an export) does not show one moment: drawings
+    that are there all the time come exactly once, but those added or deleted meanwhile may or may
+    not come. And if the server is killed while it stores, it may keep a part of a transaction;
+    adding the same drawings again completes it.
     """
 
     def __init__(
         self, uri: str, address: Address, server: Server, encoder: Embedder | None
     ) -> None:
-        self.uri = uri
+        description = server.call("describe_collection")["description"]
+        super().__init__(uri, encoder, read_metadata(uri, description))
         self._settings = address.settings
         self._server = server
-        self._encoder = encoder
-        description = server.call("describe_collection")["description"]
-        self._filled_by = read_metadata(uri, description)
-        if encoder is not None:
-            self._filled_by.check(encoder, uri)
+        self._n_changes = 0
         make_searchable(server, address)
         self._index = describe_index(server)
-
-    def __repr__(self) -> str:
-        return f"MilvusGallery({self.uri!r})"
 
     @classmethod
     def open(
@@ -111,82 +96,9 @@ class MilvusGallery:
             )
         return cls(uri, address, server, encoder)
 
-    def add(
-        self,
-        drawings: Iterable[Drawing] | DrawingBatch,
-        *,
-        embeddings: FloatArray | None = None,
-        tags: Sequence[str] = (),
-    ) -> Added:
-        added = Added()
-        for transaction in transactions(drawings, embeddings, self._encoder, self._filled_by):
-            added += self._store(transaction, as_tags(tags))
-        return added
-
-    def search(self, query: Query, k: int = 10, *, where: Where | None = None) -> list[Hit]:
-        k, expression = check_k(k), to_expression(parse_where(where))
-        embedding = as_embedding(query, self._encoder, self._filled_by)
-        found: list[tuple[Row, float]] = []
-        if k <= MOST_HITS:
-            found = self._search_index(embedding, k, expression)
-        # An approximate index may miss some of the few that pass; then all of them are read.
-        if len(found) < k and len(found) < self._count(expression):
-            found = self._search_all(embedding, k, expression)
-        return [
-            Hit(
-                key_id=row["key_id"],
-                category=known(row["category"]),
-                score=min(1.0, score),
-                drawing=(drawing := to_drawing(row)),
-                country=drawing.country,
-                recognized=drawing.recognized,
-                timestamp=drawing.timestamp,
-                tags=tuple(row["tags"]),
-            )
-            for row, score in found
-        ]
-
-    def delete(self, key_ids: Iterable[str] | None = None, *, where: Where | None = None) -> int:
-        if (key_ids is None) == (where is None):
-            raise InputError("delete takes key_ids or where, one of the two")
-        if key_ids is not None:
-            there = self._there([key_ids] if isinstance(key_ids, str) else list(key_ids))
-            parts = _parts(sorted(there))
-        else:
-            expression = to_expression(parse_where(where))
-            if not expression:
-                raise InputError("an empty filter would delete everything; name what to delete")
-            pages = self._pages(expression, ["key_id"])
-            parts = ([row["key_id"] for row in page] for page in pages)
-        n_deleted = 0
-        for part in parts:
-            self._server.call("delete", filter=is_one_of(part))
-            n_deleted += len(part)
-        return n_deleted
-
-    def get(self, key_ids: Sequence[str]) -> list[Drawing]:
-        found = {
-            row["key_id"]: to_drawing(row)
-            for part in _parts(key_ids)
-            for row in self._query(is_one_of(part), list(COLUMNS))
-        }
-        return [found[key_id] for key_id in key_ids if key_id in found]
-
-    def missing(self, key_ids: Sequence[str]) -> list[str]:
-        there = self._there(key_ids)
-        return [key_id for key_id in key_ids if key_id not in there]
-
-    def scan(self, *, where: Where | None = None) -> Iterator[Stored]:
-        expression = to_expression(parse_where(where))
-        for page in self._pages(expression, [*COLUMNS, "embedding"]):
-            yield from to_stored(page)
-
-    def export(self, path: str | PathLike[str], *, where: Where | None = None) -> int:
-        return export_drawings(self.scan(where=where), path)
-
     def info(self) -> GalleryInfo:
         index = describe_index(self._server)
-        n_drawings = len(self)
+        n_drawings = self._count(EVERYTHING)
         return GalleryInfo(
             uri=self.uri,
             engine="milvus",
@@ -194,34 +106,43 @@ class MilvusGallery:
             n_drawings=n_drawings,
             encoder=self._filled_by,
             mode=f"approximate index on the server ({index.in_words(self._settings)}); "
-            "newest rows scanned",
+            "newest rows all ranked",
             exact=False,
             # Milvus counts deleted rows as well, until they are compacted away.
             n_indexed=min(n_drawings, index.n_indexed),
             bytes_on_disk=None,
         )
 
-    def settle(self) -> None:
-        """Nothing: the server indexes by itself."""
+    def version(self) -> Hashable:
+        """Changes with what this object changes, and with the number of drawings: a replacement by
+        another process does not show."""
+        return self._n_changes, self._count(EVERYTHING)
 
     def compact(self) -> None:
         """Have the server write out what is new, index it, merge small segments and drop what was
         deleted or replaced: in an HNSW graph that costs recall as long as it is there."""
         compact(self._server, self.uri)
 
-    def __len__(self) -> int:
-        return self._count("")
-
-    def _store(self, transaction: Transaction, tags: tuple[str, ...]) -> Added:
-        rows = [
-            row
-            for batch, embeddings in transaction.batches
-            for row in to_rows(batch, embeddings, tags)
-        ]
-        n_replaced = len(self._there([row["key_id"] for row in rows]))
-        for part in _requests(rows):
+    def _upsert(self, rows: pa.Table) -> Added:
+        documents = to_documents(rows)
+        n_replaced = len(self._stored(rows["key_id"].to_pylist()))
+        for part in _requests(documents):
             self._server.call("upsert", data=part)
-        return Added(len(rows) - n_replaced, n_replaced, transaction.n_empty)
+        self._n_changes += 1
+        return Added(len(documents) - n_replaced, n_replaced)
+
+    def _nearest(
+        self, embedding: FloatArray, k: int, condition: Filter
+    ) -> tuple[pa.Table, FloatArray]:
+        expression = to_expression(condition)
+        found: list[tuple[Row, float]] = []
+        if k <= MOST_HITS:
+            found = self._search_index(embedding, k, expression)
+        # An approximate index may miss some of the few that pass; then all of them are ranked.
+        if len(found) < k and len(found) < self._count(condition):
+            found = self._rank_all(embedding, k, expression)
+        rows = self._to_rows([row for row, _ in found], COLUMNS)
+        return rows, np.array([score for _, score in found], np.float32)
 
     def _search_index(
         self, embedding: FloatArray, k: int, expression: str
@@ -237,9 +158,7 @@ class MilvusGallery:
         )
         return [(hit["entity"], float(hit["distance"])) for hit in hits]
 
-    def _search_all(
-        self, embedding: FloatArray, k: int, expression: str
-    ) -> list[tuple[Row, float]]:
+    def _rank_all(self, embedding: FloatArray, k: int, expression: str) -> list[tuple[Row, float]]:
         best: list[tuple[Row, float]] = []
         for page in self._pages(expression, [*COLUMNS, "embedding"]):
             stored = np.array([row.pop("embedding") for row in page], np.float32)
@@ -247,26 +166,61 @@ class MilvusGallery:
             best = sorted(best, key=lambda one: -one[1])[:k]
         return best
 
-    def _pages(self, expression: str, columns: list[str]) -> Iterator[list[Row]]:
-        """The rows that pass, in the order of their key_ids."""
-        page = self._query(expression, columns, limit=PAGE)
-        while page:
-            yield page
-            if len(page) < PAGE:
+    def _delete(self, conditions: Sequence[Filter]) -> int:
+        n_deleted = 0
+        for condition in conditions:
+            for page in self._pages(to_expression(condition), ["key_id"]):
+                key_ids = [row["key_id"] for row in page]
+                self._server.call("delete", filter=is_one_of(key_ids))
+                n_deleted += len(key_ids)
+        self._n_changes += 1
+        return n_deleted
+
+    def _fetch(self, key_ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
+        found = self._query(is_one_of(key_ids), list(columns)) if key_ids else []
+        return self._to_rows(found, columns)
+
+    def _page(self, condition: Filter, after: str | None, limit: int) -> pa.Table:
+        found: list[Row] = []
+        pages = self._pages(to_expression(condition), list(COLUMNS), after=after, size=limit)
+        for page in pages:
+            found += page
+            if len(found) >= limit:
+                break
+        return self._to_rows(found[:limit], COLUMNS)
+
+    def _scan(self, condition: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        asked = list(dict.fromkeys(["key_id", *columns]))  # pages go on behind a key_id
+        for page in self._pages(to_expression(condition), asked):
+            yield from_documents(page, columns, self._filled_by.embedding_dim)
+
+    def _count(self, condition: Filter) -> int:
+        found = self._query(to_expression(condition), ["count(*)"])
+        return int(found[0]["count(*)"])
+
+    def _pages(
+        self, expression: str, columns: list[str], *, after: str | None = None, size: int = PAGE
+    ) -> Iterator[list[Row]]:
+        """The rows that pass, in the order of their key_ids, page by page."""
+        size = min(size, PAGE)
+        while True:
+            terms = [] if after is None else [f"key_id > {quote(after)}"]
+            terms += [f"({expression})"] if expression else []
+            # Milvus returns the first key_ids that pass, but in any order.
+            page = self._query(" and ".join(terms), columns, limit=size)
+            page.sort(key=lambda row: row["key_id"].encode())
+            if page:
+                yield page
+            if len(page) < size:
                 return
-            after = f"key_id > {quote(max(row['key_id'] for row in page))}"
-            bounded = f"{after} and ({expression})" if expression else after
-            page = self._query(bounded, columns, limit=PAGE)
+            after = page[-1]["key_id"]
 
-    def _there(self, key_ids: Sequence[str]) -> set[str]:
-        return {
-            row["key_id"]
-            for part in _parts(key_ids)
-            for row in self._query(is_one_of(part), ["key_id"])
-        }
+    def _stored(self, key_ids: Sequence[str]) -> set[str]:
+        return set(key_ids) - set(self.missing(key_ids))
 
-    def _count(self, expression: str) -> int:
-        return int(self._query(expression, ["count(*)"])[0]["count(*)"])
+    def _to_rows(self, documents: Sequence[Row], columns: Sequence[str]) -> pa.Table:
+        rows = from_documents(documents, columns, self._filled_by.embedding_dim)
+        return pa.Table.from_batches([rows])
 
     def _query(self, expression: str, columns: list[str], **limits: int) -> list[Row]:
         found = self._server.call(
@@ -277,13 +231,6 @@ class MilvusGallery:
             **limits,
         )
         return list(found)
-
-
-def _parts(key_ids: Sequence[str]) -> Iterator[list[str]]:
-    """The key_ids in parts that a condition can name."""
-    iterator = iter(key_ids)
-    while part := list(islice(iterator, PAGE)):
-        yield part
 
 
 def _requests(rows: Iterable[Row]) -> Iterator[list[Row]]:

@@ -1,29 +1,26 @@
-"""The collection of a Milvus gallery: columns, metadata, filters, drawings to rows and back.
+"""The collection of a Milvus gallery: columns, metadata, filters, and rows to and from it.
 
-Milvus before 2.5 knows neither null nor binary columns. So what is not known is UNKNOWN (a text
-that begins with it is stored with one more in front), and strokes (see `packing`) are base64, in
-parts of what one text may hold; all but giant drawings have one part.
+Milvus before 2.5 has neither nulls nor binary columns. So a value that is unknown is stored as
+UNKNOWN (a text that begins with it gets one more in front), and strokes (see `stroke_codec`) are
+base64, split into parts that one text may hold; all but giant drawings have one part.
 """
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
+import pyarrow as pa
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.errors import GalleryError, InputError
-from garabato.gallery.base import FilledBy, Stored
 from garabato.gallery.filters import Filter
-from garabato.gallery.stroke_codec import of_one_kind, pack_batch, unpack
+from garabato.gallery.records import FilledBy
+from garabato.gallery.rows import embeddings_of, row_schema
 
 #: Stored where a category, country or timestamp is not known.
 UNKNOWN = "∅"
-#: All columns but the embedding: what makes a hit.
-COLUMNS = ("key_id", "category", "country", "recognized", "timestamp", "tags", "strokes")
 
 #: Bytes of UTF-8 that Milvus takes in one text.
 _LONGEST_TEXT = 65_535
@@ -70,66 +67,43 @@ def read_metadata(uri: str, description: str) -> FilledBy:
         ) from None
 
 
-def to_rows(batch: DrawingBatch, embeddings: FloatArray, tags: tuple[str, ...]) -> list[Row]:
-    """Drawings, all with ink and a key_id, and their embeddings (N, D) as rows.
+def to_documents(rows: pa.Table) -> list[Row]:
+    """Rows as Milvus stores them.
 
-    Raises InputError where Milvus cannot hold a text, so many tags or so large a drawing.
+    Raises InputError if a text is too long for Milvus, or there are too many tags or strokes.
     """
-    if len(tags) > _MOST_TAGS:
-        raise InputError(f"a drawing on Milvus has {_MOST_TAGS:,} tags at most, not {len(tags):,}")
-    rows = [
-        {
-            "key_id": key_id,
-            "category": _or_unknown(category),
-            "country": _or_unknown(country),
-            "recognized": _RECOGNIZED[recognized],
-            "timestamp": _or_unknown(timestamp),
-            "tags": list(tags),
-            "strokes": _to_texts(key_id, packed.as_py()),
-            "embedding": embedding,
-        }
-        for key_id, category, country, recognized, timestamp, packed, embedding in zip(
-            batch.key_ids,
-            batch.categories,
-            batch.countries,
-            batch.recognized,
-            batch.timestamps,
-            pack_batch(batch),
-            embeddings.astype(np.float32),
-            strict=True,
-        )
-    ]
-    for row in rows:
+    documents: list[Row] = rows.drop_columns(["embedding"]).to_pylist()
+    for document, embedding in zip(documents, embeddings_of(rows), strict=True):
+        tags = document["tags"] or []
+        if len(tags) > _MOST_TAGS:
+            raise InputError(
+                f"a drawing on Milvus has {_MOST_TAGS:,} tags at most, not {len(tags):,}"
+            )
+        for tag in tags:
+            _check_length("tag", tag)
+        for name in ("category", "country", "timestamp"):
+            document[name] = _or_unknown(document[name])
         for name in ("key_id", "category", "country", "timestamp"):
-            _check_length(name, row[name])
-    for tag in tags:
-        _check_length("tag", tag)
-    return rows
+            _check_length(name, document[name])
+        document["recognized"] = _RECOGNIZED[document["recognized"]]
+        document["strokes"] = _to_texts(document["key_id"], document["strokes"])
+        document["embedding"] = embedding
+    return documents
 
 
-def to_drawing(row: Row) -> Drawing:
-    """The drawing of a row with COLUMNS."""
-    return unpack(
-        base64.b64decode("".join(row["strokes"])),
-        key_id=row["key_id"],
-        category=known(row["category"]),
-        country=known(row["country"]),
-        recognized=_RECOGNIZED_BACK[row["recognized"]],
-        timestamp=known(row["timestamp"]),
+def from_documents(
+    documents: Sequence[Row], columns: Sequence[str], embedding_dim: int
+) -> pa.RecordBatch:
+    """What Milvus stores as rows with `columns`."""
+    schema = row_schema(embedding_dim)
+    values = {
+        name: [_FROM_MILVUS.get(name, _as_stored)(document[name]) for document in documents]
+        for name in columns
+    }
+    fields = [schema.field(name) for name in columns]
+    return pa.record_batch(
+        [pa.array(values[field.name], field.type) for field in fields], schema=pa.schema(fields)
     )
-
-
-def to_stored(rows: Sequence[Row]) -> Iterator[Stored]:
-    """Rows with COLUMNS and embedding, as the contract gives them: strokes and bitmaps apart."""
-    drawings = [to_drawing(row) for row in rows]
-    embeddings = np.array([row["embedding"] for row in rows], np.float32)
-    tags = [tuple(row["tags"]) for row in rows]
-    for places in of_one_kind(drawings):
-        yield Stored(
-            DrawingBatch.from_drawings([drawings[i] for i in places]),
-            embeddings[places],
-            [tags[i] for i in places],
-        )
 
 
 def to_expression(condition: Filter) -> str:
@@ -166,8 +140,7 @@ def quote(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def known(stored: str) -> str | None:
-    """A text as it was given; None where it was not known."""
+def _known(stored: str) -> str | None:
     return None if stored == UNKNOWN else stored.removeprefix(UNKNOWN)
 
 
@@ -192,6 +165,24 @@ def _to_texts(key_id: str | None, packed: bytes) -> list[str]:
             "row; simplify it first (Drawing.simplify)"
         )
     return parts
+
+
+def _unpacked(parts: Sequence[str]) -> bytes:
+    return base64.b64decode("".join(parts))
+
+
+def _as_stored(value: Any) -> Any:
+    return value
+
+
+_FROM_MILVUS: dict[str, Callable[[Any], Any]] = {
+    "category": _known,
+    "country": _known,
+    "timestamp": _known,
+    "recognized": _RECOGNIZED_BACK.__getitem__,
+    "strokes": _unpacked,
+    "tags": list,
+}
 
 
 def _check_length(name: str, text: str) -> None:

@@ -1,0 +1,280 @@
+"""The small types that galleries take and return, and the checks of what they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
+
+import numpy as np
+
+from garabato.drawing import Drawing, DrawingBatch, FloatArray
+from garabato.errors import EncoderMismatchError, GalleryError, InputError
+from garabato.render import RenderSpec
+
+#: The version of the stored format. Newer ones are refused.
+FORMAT_VERSION = 1
+#: The most hits a search returns.
+MAX_K = 100_000
+
+
+class Embedder(Protocol):
+    """What a gallery needs from an encoder; `garabato.Encoder` provides it."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with anything that changes embeddings."""
+
+    @property
+    def embedding_dim(self) -> int:
+        """D."""
+
+    @property
+    def spec(self) -> RenderSpec:
+        """How drawings become images."""
+
+    @property
+    def model_name(self) -> str:
+        """The network's name, for people."""
+
+    def embed(self, drawings: Drawing | Sequence[Drawing] | DrawingBatch) -> FloatArray:
+        """(N, D) float32, L2-normalised."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hit:
+    """A drawing found by a search. `score` is its cosine similarity with the query (-1 to 1)."""
+
+    key_id: str
+    category: str | None
+    score: float
+    drawing: Drawing
+    country: str | None = None
+    recognized: bool | None = None
+    timestamp: str | None = None
+    tags: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Hit({self.key_id!r}, {self.category!r}, score={self.score:.2f})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON. Fields that are unknown (country, timestamp, ...) are left out."""
+        document: dict[str, Any] = {
+            "key_id": self.key_id,
+            "category": self.category,
+            "score": round(self.score, 6),
+        }
+        for name in ("country", "recognized", "timestamp"):
+            if getattr(self, name) is not None:
+                document[name] = getattr(self, name)
+        if self.tags:
+            document["tags"] = list(self.tags)
+        if self.drawing.bitmap is not None:
+            document["bitmap"] = self.drawing.bitmap.tolist()
+        document["drawing"] = self.drawing.to_lists()
+        return document
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What `add` did: how many drawings were new, replaced another, or were empty and skipped."""
+
+    n_new: int = 0
+    n_replaced: int = 0
+    n_empty: int = 0
+
+    def __add__(self, other: Added) -> Added:
+        return Added(
+            self.n_new + other.n_new,
+            self.n_replaced + other.n_replaced,
+            self.n_empty + other.n_empty,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A setting that `tune` measured: clusters looked at, recall@10, median time of a query.
+
+    `refine` times k candidates are scored with full precision.
+    """
+
+    n_probes: int
+    refine: int
+    recall: float
+    p50_ms: float
+
+    def to_dict(self) -> dict[str, float]:
+        """For JSON."""
+        return asdict(self)
+
+
+class StoredDrawing(NamedTuple):
+    """A drawing of a gallery and its tags."""
+
+    drawing: Drawing
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stored:
+    """Several drawings of a gallery, their embeddings (N, D) float32 of length 1, their tags."""
+
+    drawings: DrawingBatch
+    embeddings: FloatArray
+    tags: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class FilledBy:
+    """The encoder that filled a gallery, as the gallery remembers it."""
+
+    fingerprint: str
+    embedding_dim: int
+    model_name: str
+    render_spec: dict[str, Any]
+
+    @classmethod
+    def of(cls, encoder: Embedder) -> FilledBy:
+        """What a gallery remembers about `encoder`."""
+        return cls(
+            encoder.fingerprint,
+            encoder.embedding_dim,
+            encoder.model_name,
+            encoder.spec.to_dict(),
+        )
+
+    @classmethod
+    def from_document(cls, document: Any, uri: str) -> FilledBy:
+        """Read what `to_document` wrote, from the gallery at `uri`.
+
+        Raises GalleryError for a newer format, and KeyError, TypeError or ValueError for metadata
+        that garabato did not write.
+        """
+        version = int(document["format_version"])
+        if version > FORMAT_VERSION:
+            raise GalleryError(
+                f"{uri} has gallery format {version}; this version of garabato reads up to "
+                f"{FORMAT_VERSION}: pip install --upgrade garabato"
+            )
+        return cls(**document["encoder"])
+
+    def to_document(self) -> dict[str, Any]:
+        """For JSON, with the version of the gallery format."""
+        return {"format_version": FORMAT_VERSION, "encoder": asdict(self)}
+
+    def check(self, encoder: Embedder, uri: str) -> None:
+        """Raise EncoderMismatchError, which says how to re-index, if `encoder` is another one."""
+        if encoder.fingerprint == self.fingerprint:
+            return
+        new = f"{uri}.new"
+        if "://" in uri:
+            server = urlsplit(uri)
+            collection = server.path.strip("/") or "garabato"
+            new = f"{server.scheme}://{server.netloc}/{collection}_new"
+        raise EncoderMismatchError(
+            f"{uri} was filled by encoder {self.fingerprint} ({self.model_name}, "
+            f"{self.embedding_dim}-d), this one is {encoder.fingerprint} ({encoder.model_name}, "
+            f"{encoder.embedding_dim}-d): their embeddings cannot be compared. Use that encoder "
+            "(--model), or copy the gallery, which embeds its drawings with this one:\n"
+            f"  garabato gallery copy {uri} {new} --model MODEL"
+        )
+
+
+def no_gallery_at(uri: str) -> GalleryError:
+    """The error for an address without a gallery; it says how to fill one."""
+    return GalleryError(
+        f"there is no gallery at {uri}; fill one: garabato index --source DIR --gallery {uri}"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GalleryInfo:
+    """What a gallery holds and how it searches.
+
+    `mode` describes how the next query is answered, and `exact` says whether it returns the true
+    nearest drawings. `n_indexed` is the number of drawings in an approximate index (0 without one).
+    `bytes_on_disk` is None if the backend doesn't report it, `bytes_in_memory` if nothing is held.
+    """
+
+    uri: str
+    engine: str
+    format_version: int
+    n_drawings: int
+    encoder: FilledBy
+    mode: str
+    exact: bool
+    n_indexed: int
+    bytes_on_disk: int | None
+    bytes_in_memory: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        per_drawing = (
+            round(self.bytes_on_disk / self.n_drawings, 1)
+            if self.bytes_on_disk is not None and self.n_drawings
+            else None
+        )
+        return {
+            "uri": self.uri,
+            "engine": self.engine,
+            "format_version": self.format_version,
+            "n_drawings": self.n_drawings,
+            "encoder": {
+                "fingerprint": self.encoder.fingerprint,
+                "model": self.encoder.model_name,
+                "embedding_dim": self.encoder.embedding_dim,
+                "render_spec": self.encoder.render_spec,
+            },
+            "mode": self.mode,
+            "exact": self.exact,
+            "n_indexed": self.n_indexed,
+            "bytes_on_disk": self.bytes_on_disk,
+            "bytes_per_drawing": per_drawing,
+            "bytes_in_memory": self.bytes_in_memory,
+        }
+
+
+Query = Drawing | FloatArray
+
+
+def as_embedding(query: Query, encoder: Embedder | None, filled_by: FilledBy) -> FloatArray:
+    """The query as an (D,) float32 embedding of length 1."""
+    if isinstance(query, Drawing):
+        if encoder is None:
+            raise GalleryError(
+                "searching with a drawing needs the encoder: open_gallery(uri, encoder=...)"
+            )
+        if query.is_empty:
+            raise InputError("the query drawing is empty; draw at least one stroke")
+        return normalised_rows(encoder.embed(query), filled_by).reshape(-1)
+    try:
+        row = np.asarray(query, np.float32).reshape(1, -1)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"a query is a Drawing or an embedding ({filled_by.embedding_dim},), not a "
+            f"{type(query).__name__}; garabato.read_drawings gives the drawings of a file"
+        ) from None
+    return normalised_rows(row, filled_by).reshape(-1)
+
+
+def normalised_rows(embeddings: FloatArray, filled_by: FilledBy) -> FloatArray:
+    """(N, D) embeddings checked and scaled to length 1. Raises InputError."""
+    embeddings = np.asarray(embeddings, np.float32)
+    dim = filled_by.embedding_dim
+    if embeddings.ndim != 2 or embeddings.shape[1] != dim:
+        raise InputError(
+            f"this gallery takes embeddings of shape (N, {dim}), not {embeddings.shape}"
+        )
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    if not np.isfinite(lengths).all() or (lengths == 0).any():
+        raise InputError("an embedding is zero, NaN or infinite, so it cannot be compared")
+    normalised: FloatArray = embeddings / lengths
+    return normalised
+
+
+def check_k(k: int) -> int:
+    """Return k. Raises InputError if it is not between 1 and MAX_K."""
+    if not isinstance(k, int | np.integer) or not 1 <= k <= MAX_K:
+        raise InputError(f"k must be between 1 and {MAX_K:,}, not {k!r}")
+    return int(k)
