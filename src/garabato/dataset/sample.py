@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +88,7 @@ def first_candidates(
     chosen = _first(kept, n_kept)
     drawings = chosen.drawings.replace(categories=[category] * len(chosen.order))
     n_distinct = counts["read"] - sum(counts[why] for why in _LEFT_OUT)
-    table = to_table(_with_key_ids(drawings, chosen.digests))
+    table = to_table(drawings.with_key_ids())
     return Candidates(table, chosen.digests, n_distinct, dict(counts))
 
 
@@ -129,7 +129,7 @@ def _distinct_part(
     cutoff: np.uint64,
 ) -> _Part:
     """The usable drawings of a batch not met before whose place in the order is below `cutoff`."""
-    usable = has_ink(batch)
+    usable = batch.has_ink
     counts["read"] += len(batch)
     counts["empty"] += len(batch) - int(usable.sum())
     if recognized_only:
@@ -175,16 +175,12 @@ def _first(parts: list[_Part], n_kept: int) -> _Part:
     return _Part(drawings.take(rows), [digests[row] for row in rows], order[rows])
 
 
-def has_ink(batch: DrawingBatch) -> npt.NDArray[np.bool_]:
-    """(N,) bool: which drawings have a point or an inked pixel."""
-    if batch.bitmaps is not None:
-        return np.array([bitmap.any() for bitmap in batch.bitmaps], np.bool_)
-    starts = batch.stroke_starts[batch.drawing_starts]
-    return np.diff(starts) > 0
-
-
 def digests_of(batch: DrawingBatch) -> list[bytes]:
-    """16 bytes a drawing of a batch on the grid: the same for the same strokes or bitmap."""
+    """16 bytes a drawing of a batch on the grid: the same for the same strokes or bitmap.
+
+    They decide which drawings a data set holds and in which split, so they never change; the ids
+    of drawings are `DrawingBatch.content_ids`.
+    """
     if batch.bitmaps is not None:
         pixels = memoryview(batch.bitmaps.tobytes())
         size = batch.bitmaps[0].size if len(batch) else 0
@@ -205,14 +201,3 @@ def digests_of(batch: DrawingBatch) -> list[bytes]:
         content.update(points[2 * first_points[i] : 2 * first_points[i + 1]])
         digests.append(content.digest())
     return digests
-
-
-def _with_key_ids(drawings: DrawingBatch, digests: list[bytes]) -> DrawingBatch:
-    """Drawings without a key_id get one made from what they show and their category."""
-    key_ids: list[str | None] = [
-        key_id or hashlib.blake2b(digest + str(category).encode(), digest_size=8).hexdigest()
-        for key_id, digest, category in zip(
-            drawings.key_ids, digests, drawings.categories, strict=True
-        )
-    ]
-    return replace(drawings, key_ids=key_ids)

@@ -8,8 +8,9 @@ from typing import Any, overload
 
 import numpy as np
 
-from garabato.drawing.arrays import GRID, ByteArray, FloatArray, IntArray
+from garabato.drawing.arrays import GRID, BoolArray, ByteArray, FloatArray, IntArray
 from garabato.drawing.drawing import Drawing
+from garabato.drawing.identity import content_ids_of_bitmaps, content_ids_of_strokes
 from garabato.errors import DrawingError
 
 
@@ -133,6 +134,33 @@ class DrawingBatch:
             bitmaps=None if self.bitmaps is None else self.bitmaps[rows],
             **columns,
         )
+
+    @property
+    def has_ink(self) -> BoolArray:
+        """(N,) bool: which drawings have a point or an inked pixel."""
+        if self.bitmaps is not None:
+            return np.asarray(self.bitmaps.any(axis=(1, 2)), np.bool_)
+        return np.asarray(np.diff(self.stroke_starts[self.drawing_starts]) > 0, np.bool_)
+
+    def content_ids(self) -> list[str]:
+        """An id for each drawing, made from its strokes on the grid or its bitmap alone.
+
+        This is the key_id of drawings that come without one, wherever they are stored.
+        """
+        if self.bitmaps is not None:
+            return content_ids_of_bitmaps(self.bitmaps)
+        on_grid = self.on_grid()
+        return content_ids_of_strokes(on_grid.points, self.stroke_starts, self.drawing_starts)
+
+    def with_key_ids(self) -> DrawingBatch:
+        """The same batch; drawings without a key_id get their content id as key_id."""
+        rows = [row for row, key_id in enumerate(self.key_ids) if not key_id]
+        if not rows:
+            return self
+        key_ids = list(self.key_ids)
+        for row, content_id in zip(rows, self[np.array(rows)].content_ids(), strict=True):
+            key_ids[row] = content_id
+        return replace(self, key_ids=key_ids)
 
     def normalised(self) -> DrawingBatch:
         """All drawings as `Drawing.normalised` gives them: at the top left, longer side 255."""

@@ -11,7 +11,7 @@ import numpy as np
 from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import GalleryError, InputError
 from garabato.gallery.records import Embedder, FilledBy, normalised_rows
-from garabato.gallery.stroke_codec import has_ink, of_one_kind, with_key_ids
+from garabato.gallery.stroke_codec import of_one_kind
 
 #: Drawings stored in one transaction.
 TRANSACTION = 16_384
@@ -52,16 +52,16 @@ def transactions(
         embedded, at = [], []
         for batch, places in batches:
             n_seen += len(batch)
-            inked = np.flatnonzero(has_ink(batch))
+            inked = np.flatnonzero(batch.has_ink)
             n_empty += len(batch) - len(inked)
             if len(inked) < len(batch):
                 batch, places = batch.take(inked), places[inked]
             if not len(batch):
                 continue
             if embeddings is None:
-                embedded.append((with_key_ids(batch), _embed(batch, encoder, filled_by)))
+                embedded.append((batch.with_key_ids(), _embed(batch, encoder, filled_by)))
             else:
-                embedded.append((with_key_ids(batch), embeddings[first + places]))
+                embedded.append((batch.with_key_ids(), embeddings[first + places]))
             at.append(places)
         first += n_seen
         yield Transaction(_last_of_each(embedded, at), n_empty)

@@ -10,7 +10,6 @@ A drawing of 6 strokes and 45 points takes 98 bytes.
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -107,30 +106,6 @@ def unpack(packed: bytes, **known: Any) -> Drawing:
     first = 1 + width * (1 + n_strokes)
     points = np.frombuffer(packed, np.uint8, 2 * int(starts[-1]), first).reshape(2, -1)
     return Drawing.from_points(points.T.astype(np.float32), starts, **known)
-
-
-def content_key_id(packed: bytes) -> str:
-    """The key_id of a drawing that came without one: the same strokes give the same."""
-    return "content-" + hashlib.blake2b(packed, digest_size=12).hexdigest()
-
-
-def with_key_ids(batch: DrawingBatch) -> DrawingBatch:
-    """The same batch where drawings without a key_id have the one of their content."""
-    if None not in batch.key_ids:
-        return batch
-    return batch.replace(
-        key_ids=[
-            content_key_id(packed.as_py()) if key_id is None else key_id
-            for key_id, packed in zip(batch.key_ids, pack_batch(batch), strict=True)
-        ]
-    )
-
-
-def has_ink(batch: DrawingBatch) -> npt.NDArray[np.bool_]:
-    """(N,) bool: whether there is a point or an inked pixel."""
-    if batch.bitmaps is not None:
-        return np.asarray(batch.bitmaps.any(axis=(1, 2)), bool)
-    return np.asarray(np.diff(batch.stroke_starts[batch.drawing_starts]) > 0, bool)
 
 
 def of_one_kind(drawings: Sequence[Drawing]) -> list[IntArray]:

@@ -18,7 +18,6 @@ import numpy as np
 from garabato.drawing import DrawingBatch, FloatArray
 from garabato.gallery.base import Gallery
 from garabato.gallery.records import Embedder
-from garabato.gallery.stroke_codec import has_ink, with_key_ids
 
 #: Drawings stored at a time: what a kill costs at most, but for those being embedded.
 PIECE = 2_048
@@ -132,9 +131,9 @@ class _Filling:
 
     def send(self, piece: DrawingBatch, workers: Workers) -> None:
         """Have those embedded that are neither there nor on their way."""
-        inked = has_ink(piece)
+        inked = piece.has_ink
         self.n_empty += len(piece) - int(inked.sum())
-        piece = with_key_ids(piece.take(np.flatnonzero(inked)))
+        piece = piece.take(np.flatnonzero(inked)).with_key_ids()
         wanted = [key for key in piece.key_ids if key is not None and key not in self._under_way]
         missing = set(self._gallery.missing(wanted))
         rows = np.array([i for i, key in enumerate(piece.key_ids) if key in missing], np.int64)

@@ -12,7 +12,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from garabato.dataset.manifest import MANIFEST, SPLITS
-from garabato.dataset.sample import digests_of, has_ink
 from garabato.dataset.store import Dataset
 from garabato.drawing import DrawingBatch, IntArray
 from garabato.drawing.arrow import from_table, to_table
@@ -89,7 +88,7 @@ def _read_source(path: Path, report: ReadReport, progress: Progress | None) -> I
 def _inspect(table: pa.Table, name: str, kind: str, report: ReadReport) -> Inspection:
     drawings = from_table(table)
     n_points = np.diff(drawings.stroke_starts[drawings.drawing_starts])
-    is_empty = ~has_ink(drawings)
+    is_empty = ~drawings.has_ink
     is_dot = (n_points > 0) & (extents(drawings) == 0)
     repeated, near = _copies(drawings, np.flatnonzero(~is_empty))
     splits = np.array(table["split"].to_pylist(), object)
@@ -127,8 +126,8 @@ def _copies(drawings: DrawingBatch, rows: IntArray) -> tuple[list[IntArray], lis
 
     One of each group of copies stands for it among the latter.
     """
-    digests = digests_of(drawings)
-    repeated = [rows[places] for places in equal_groups(digests[row] for row in rows)]
+    content_ids = drawings.content_ids()
+    repeated = [rows[places] for places in equal_groups(content_ids[row] for row in rows)]
     copies = [group[1:] for group in repeated]
     single = np.setdiff1d(rows, np.concatenate(copies)) if copies else rows
     near = [single[group] for group in near_groups(drawings.take(single))]

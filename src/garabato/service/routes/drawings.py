@@ -7,7 +7,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.gallery.stroke_codec import with_key_ids
 from garabato.service.http.parsing import read_json, to_drawing
 from garabato.service.http.problems import ANY, WRITE, ProblemError, problems
 from garabato.service.http.requests import (
@@ -46,7 +45,7 @@ async def add(request: Request, service: CurrentService) -> Response:
     drawings, tags = _drawings(given, service)
 
     def store() -> list[str]:
-        batch = with_key_ids(DrawingBatch.from_drawings(drawings).on_grid())
+        batch = DrawingBatch.from_drawings(drawings).on_grid().with_key_ids()
         key_ids = [str(key_id) for key_id in batch.key_ids]
         last = {key_id: i for i, key_id in enumerate(key_ids)}  # of two with one key_id
         by_tags: dict[tuple[str, ...], list[Drawing]] = {}
