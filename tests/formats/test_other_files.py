@@ -11,20 +11,19 @@ from garabato.errors import UnknownFormatError
 from garabato.formats import read_drawings
 
 LINE = {"word": "cat", "key_id": "7", "drawing": [[[0, 255], [0, 9]]]}
-CSV = 'countrycode,drawing,key_id,recognized,timestamp,word\nUS,"[[[0, 9], [0, 9]]]",1,True,,cat\n'
+CSV = 'countrycode,strokes,key_id,recognized,timestamp,word\nUS,"[[[0, 9], [0, 9]]]",1,True,,cat\n'
 
 
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (CSV.replace("countrycode", "country"), "a CSV file"),
+        (CSV, "a CSV file without a column `drawing`"),
         ("name;colour;size\ncat;black;3\n", "a CSV file"),
         (
             "version https://git-lfs.github.com/spec/v1\noid sha256:0000\nsize 123456\n",
             "a Git LFS pointer, not the file itself; run: git lfs pull",
         ),
-        ("%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\n", "a PDF"),
-        (json.dumps(LINE, indent=1), "JSON, but not one object a line"),
+        ("%PDF-1.4\n1 0 obj\n<< /Type /Catalog >>\nendobj\n", "a PDF.*pdftocairo -svg"),
         ("<!DOCTYPE html><html><head><title>404</title></head></html>", "a web page was saved"),
         ("<html><body><svg><path d='M0 0h9'/></svg></body></html>", "a web page was saved"),
         (

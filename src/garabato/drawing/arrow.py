@@ -105,16 +105,16 @@ def _bitmaps(bitmaps: ByteArray) -> pa.Array:
 
 
 def _with_strokes(strokes: pa.ListArray) -> DrawingBatch:
-    drawing_starts, lines = _opened(strokes)
-    stroke_starts, xs = _opened(lines.field("x"))
-    _, ys = _opened(lines.field("y"))
+    drawing_starts, lines = opened_lists(strokes)
+    stroke_starts, xs = opened_lists(lines.field("x"))
+    _, ys = opened_lists(lines.field("y"))
     points = np.empty((len(xs), 2), np.float32)
     points[:, 0] = xs.to_numpy()
     points[:, 1] = ys.to_numpy()
     return DrawingBatch(points, stroke_starts, drawing_starts)
 
 
-def _opened(lists: pa.ListArray) -> tuple[IntArray, pa.Array]:
+def opened_lists(lists: pa.ListArray) -> tuple[IntArray, pa.Array]:
     """Where the lists start among their values (closed by the end), and those values."""
     starts = lists.offsets.to_numpy().astype(np.int64)
     return starts - starts[0], lists.values[starts[0] : starts[-1]]

@@ -7,7 +7,19 @@ from dataclasses import dataclass
 
 from garabato.drawing import DrawingBatch
 from garabato.errors import UnknownFormatError
-from garabato.formats import binary, bitmap, ndjson, picture, stroke3, svg
+from garabato.formats import (
+    arrow,
+    binary,
+    bitmap,
+    csv_table,
+    ink,
+    json_document,
+    ndjson,
+    picture,
+    stroke3,
+    svg,
+    whiteboard,
+)
 from garabato.formats.other_files import describe_other_file
 from garabato.formats.stream import Input, Reject
 
@@ -73,10 +85,21 @@ WITH_SIGNATURE = (
         lambda source: picture.looks_like(source.head),
         lambda source, _: picture.read(source),
     ),
+    Format("Parquet, Arrow", lambda source: arrow.looks_like(source.head), arrow.read),
+    Format(
+        "Excalidraw, tldraw", lambda source: whiteboard.looks_like(source.head), whiteboard.read
+    ),
+    Format("InkML, Xournal++", lambda source: ink.looks_like(source.head), ink.read),
+    Format(
+        "CSV with a column `drawing`",
+        lambda source: csv_table.looks_like(source.head),
+        csv_table.read,
+    ),
 )
 #: Formats that are tried only after files of other kinds are ruled out.
 BY_APPEARANCE = (
     Format("SVG", lambda source: svg.looks_like(source.head), lambda source, _: svg.read(source)),
+    Format("JSON", lambda source: json_document.looks_like(source.head), json_document.read),
     Format("ndjson (one JSON object a line)", _is_ndjson, ndjson.read),
     Format(".bin (Quick, Draw! binary)", _is_binary, binary.read),
 )

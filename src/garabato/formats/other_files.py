@@ -8,7 +8,7 @@ import re
 _FETCH_AGAIN = "was saved instead of the file; fetch it again"
 #: First bytes -> what the file is. Formats that garabato reads are not listed.
 _SIGNATURES = (
-    (b"%PDF-", "a PDF; export the drawing as SVG or PNG"),
+    (b"%PDF-", "a PDF; convert a page to SVG first: pdftocairo -svg -f 1 -l 1 FILE.pdf FILE.svg"),
     (b"%!PS", "PostScript; export the drawing as SVG or PNG"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself; run: git lfs pull"),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file; convert the drawings to ndjson or PNG"),
@@ -28,8 +28,6 @@ _ERROR_DOCUMENT = re.compile(
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 #: A first line of short plain names, with two separators or more.
 _CSV_HEADER = re.compile(rb'"?[\w .-]{1,40}"?([,;\t]"?[\w .-]{0,40}"?){2,}\r?\n(?!\s*[{\[])')
-#: A JSON value that goes on after its first line, or an array of objects.
-_JSON_OVER_LINES = re.compile(rb'\{\s*\n\s*"|\[\s*\{|\[\s*\n')
 
 
 def describe_other_file(head: bytes) -> str | None:
@@ -50,10 +48,8 @@ def describe_other_file(head: bytes) -> str | None:
     web_page = _WEB_PAGE.search(text) if text.startswith(b"<") else None
     if web_page and b"<svg" not in text[: web_page.start()]:
         return f"a web page {_FETCH_AGAIN}"
-    if _JSON_OVER_LINES.match(text):
-        return "JSON, but not one object a line; write each drawing on a line of its own (ndjson)"
     if _CSV_HEADER.match(text):
-        return "a CSV file; convert the drawings to ndjson (one JSON object a line)"
+        return "a CSV file without a column `drawing`; name the column that holds the strokes so"
     return None
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import gzip
 import sys
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
 
+from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -23,6 +24,8 @@ MAX_EXPANSION = 200
 MIN_BOMB_BYTES = 64 * 2**20
 #: The most a format that must be held as a whole may weigh when it cannot be memory-mapped.
 MAX_WHOLE_BYTES = 2**30
+#: A batch of `in_batches` ends after so many drawings or points.
+_BATCH_SIZE, _BATCH_POINTS = 256, 10**6
 
 
 #: Takes what cannot be read: raises (strict) or counts.
@@ -101,6 +104,32 @@ def open_input(path: str | PathLike[str]) -> Iterator[Input]:
         if not head:
             raise FormatError("the file is empty; a file with drawings was expected", path=name)
         yield Input(name, stem, stream, head, file)
+
+
+def in_batches(drawings: Iterable[Drawing]) -> Iterator[DrawingBatch]:
+    """Collect drawings into batches; strokes and bitmaps of other sizes start a new one."""
+    waiting: list[Drawing] = []
+    n_points = 0
+    try:
+        for drawing in drawings:
+            if waiting and _kind(waiting[0]) != _kind(drawing):
+                yield DrawingBatch.from_drawings(waiting)
+                waiting, n_points = [], 0
+            waiting.append(drawing)
+            n_points += len(drawing.points)
+            if len(waiting) == _BATCH_SIZE or n_points > _BATCH_POINTS:
+                yield DrawingBatch.from_drawings(waiting)
+                waiting, n_points = [], 0
+    except FormatError:  # in strict mode: what was read before comes first
+        if waiting:
+            yield DrawingBatch.from_drawings(waiting)
+        raise
+    if waiting:
+        yield DrawingBatch.from_drawings(waiting)
+
+
+def _kind(drawing: Drawing) -> tuple[int, ...] | None:
+    return None if drawing.bitmap is None else drawing.bitmap.shape
 
 
 def plain_stem(path: Path) -> str:

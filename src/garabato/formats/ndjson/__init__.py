@@ -7,8 +7,10 @@ from collections.abc import Iterable, Iterator
 
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError
-from garabato.formats.ndjson.simplified import format_line, parse_line
+from garabato.formats.ndjson.simplified import format_line, parse_fields, parse_line
 from garabato.formats.stream import Input, Reject, Writable
+
+__all__ = ["MAX_LINE_BYTES", "iter_blocks", "parse_fields", "read", "write"]
 
 #: Longer lines are refused unread: 200,000 points weigh some 2 MB as text.
 MAX_LINE_BYTES = 8 * 2**20
@@ -27,7 +29,7 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     through `simplified.parse_line`. Both give the same.
     """
     parser = None
-    for first_line, block in _iter_blocks(source, reject):
+    for first_line, block in iter_blocks(source, reject):
         if parser is None and (len(block) > SMALL_BYTES or _SCANNER in sys.modules):
             from garabato.formats.ndjson._blocks import BlockParser
 
@@ -49,7 +51,7 @@ def write(file: Writable, drawings: Iterable[Drawing]) -> int:
     return n_written
 
 
-def _iter_blocks(source: Input, reject: Reject) -> Iterator[tuple[int, bytes]]:
+def iter_blocks(source: Input, reject: Reject) -> Iterator[tuple[int, bytes]]:
     """(number of the first line, whole lines with their line ends); too long lines rejected."""
     number = 1
     rest = b""

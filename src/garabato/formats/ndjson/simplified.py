@@ -28,8 +28,16 @@ def parse_line(line: bytes, *, path: str, line_number: int) -> Drawing:
     except orjson.JSONDecodeError as error:
         problem, column = _json_problem(line, error)
         raise FormatError(problem, path=path, position=f"{position}, column {column}") from None
+    return parse_fields(known, path=path, position=position)
+
+
+def parse_fields(fields: Any, *, path: str, position: str) -> Drawing:
+    """The drawing of one JSON object, row of a table or the like: Google's keys and their values.
+
+    Raises FormatError naming `path`, `position` and, where it is one, the stroke.
+    """
     try:
-        return _parse_object(known)
+        return _parse_object(fields)
     except _LineError as error:
         where = position if error.stroke is None else f"{position}, stroke {error.stroke}"
         raise FormatError(error.problem, path=path, position=where) from None

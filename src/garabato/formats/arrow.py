@@ -1,0 +1,287 @@
+"""Parquet and Arrow files with a drawing a row.
+
+The columns are those of Hugging Face's quickdraw (`key_id`, `word`, `recognized`, `timestamp`,
+`countrycode`, `drawing`, or `image` and `label`), of garabato's own Parquet files (`category`,
+`country`, `strokes` or `bitmap`), or any mix of these names. A drawing may be stored as
+
+- list<struct<x: list, y: list>> (garabato),
+- struct<x: list<list>, y: list<list>> (how Hugging Face stores a sequence of strokes),
+- list<list<list>>: [[[x, ...], [y, ...]], ...],
+- a string with the same as JSON (Kaggle, BigQuery),
+- a picture file: binary, or struct<bytes, path> (Hugging Face's `Image`).
+
+Categories stored as numbers are named by the class names in Hugging Face's schema metadata.
+Source: https://huggingface.co/datasets/google/quickdraw.
+"""
+
+from __future__ import annotations
+
+import datetime
+import io
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from garabato.drawing import MAX_POINTS, ByteArray, Drawing, DrawingBatch
+from garabato.errors import FormatError
+from garabato.formats import picture
+from garabato.formats.ndjson import parse_fields
+from garabato.formats.stream import Input, Reject, in_batches
+
+PARQUET_MAGIC, ARROW_MAGIC = b"PAR1", b"ARROW1"
+_CONTINUATION = b"\xff\xff\xff\xff"  # an Arrow stream, as `datasets` caches it
+#: Rows decoded at a time.
+_BATCH_ROWS = 1024
+#: Values a column of one row group or batch may hold: 2^27 bytes as uint8.
+_MAX_VALUES = 2**27
+
+#: Field of a drawing -> the columns that may hold it, first come first taken.
+_COLUMNS = {
+    "drawing": ("drawing", "strokes", "bitmap", "image"),
+    "word": ("word", "category", "label"),
+    "key_id": ("key_id",),
+    "countrycode": ("countrycode", "country"),
+    "recognized": ("recognized",),
+    "timestamp": ("timestamp",),
+}
+
+
+def looks_like(head: bytes) -> bool:
+    """True if `head` begins a Parquet or Arrow file."""
+    return head.startswith((PARQUET_MAGIC, ARROW_MAGIC, _CONTINUATION))
+
+
+def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+    """Yield batches of the rows' drawings; rows that cannot be read are rejected one by one."""
+    first_row = 0
+    try:
+        for table in _tables(source):
+            yield from _read_table(table, first_row, source, reject)
+            first_row += table.num_rows
+    except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError) as error:
+        if isinstance(error, FormatError):
+            raise
+        text = (str(error).splitlines() or [type(error).__name__])[0]
+        raise source.error(f"a truncated or damaged Parquet or Arrow file ({text})") from error
+
+
+def _tables(source: Input) -> Iterator[pa.Table]:
+    """Pieces of the file, each with the columns of a drawing only."""
+    file = pa.BufferReader(source.read_whole()) if source.path is None else str(source.path)
+    if source.head.startswith(PARQUET_MAGIC):
+        yield from _parquet_tables(file, source)
+        return
+    handle = pa.memory_map(file) if isinstance(file, str) else file
+    with handle:
+        if source.head.startswith(ARROW_MAGIC):
+            reader = pa.ipc.open_file(handle)
+            batches = map(reader.get_batch, range(reader.num_record_batches))
+        else:
+            reader = batches = pa.ipc.open_stream(handle)
+        names = _chosen(reader.schema, source)
+        for batch in batches:
+            batch.validate(full=True)  # offsets of a damaged file would lead outside of it
+            for first in range(0, batch.num_rows, _BATCH_ROWS):
+                part = batch.slice(first, _BATCH_ROWS)
+                yield pa.Table.from_batches([part]).select(list(names.values()))
+
+
+def _parquet_tables(file: Any, source: Input) -> Iterator[pa.Table]:
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file, memory_map=isinstance(file, str)) as parquet:
+        names = _chosen(parquet.schema_arrow, source)
+        for number in range(parquet.metadata.num_row_groups):
+            group = parquet.metadata.row_group(number)
+            columns = [group.column(column) for column in range(group.num_columns)]
+            if any(column.num_values > _MAX_VALUES for column in columns):
+                raise source.error(
+                    f"a row group has more than {_MAX_VALUES:,} values in a column; "
+                    "write the file with smaller row groups",
+                    f"row group {number}",
+                )
+            for batch in parquet.iter_batches(
+                _BATCH_ROWS, row_groups=[number], columns=list(names.values()), use_threads=False
+            ):
+                yield pa.Table.from_batches([batch])
+
+
+def _chosen(schema: pa.Schema, source: Input) -> dict[str, str]:
+    """Field -> the column of the file that holds it."""
+    found = {
+        field: next(name for name in names if name in schema.names)
+        for field, names in _COLUMNS.items()
+        if any(name in schema.names for name in names)
+    }
+    if "drawing" not in found:
+        raise source.error(
+            f"there is no column {', '.join(_COLUMNS['drawing'][:-1])} or "
+            f"{_COLUMNS['drawing'][-1]}; the columns are {', '.join(schema.names[:20]) or 'none'}"
+        )
+    return found
+
+
+def _read_table(
+    table: pa.Table, first_row: int, source: Input, reject: Reject
+) -> Iterator[DrawingBatch]:
+    names = _chosen(table.schema, source)
+    metadata = {
+        field: _values(table.column(names[field]), table.schema, names[field])
+        for field in _COLUMNS
+        if field != "drawing" and field in names
+    }
+    column = table.column(names["drawing"])
+    batch = _whole_batch(column, metadata)
+    if batch is not None:
+        yield batch
+        return
+    shape = _bitmap_shape(table.schema.field(names["drawing"]))
+    yield from in_batches(_rows(column, metadata, shape, first_row, source, reject))
+
+
+def _values(column: pa.ChunkedArray, schema: pa.Schema, name: str) -> list[Any]:
+    class_names = _class_names(schema, name) if pa.types.is_integer(column.type) else []
+    values: list[Any] = column.to_pylist()
+    if name in _COLUMNS["word"]:
+        return [_category(value, class_names) for value in values]
+    return [_plain(value) for value in values]
+
+
+def _category(value: Any, class_names: list[str]) -> str | None:
+    if isinstance(value, int) and 0 <= value < len(class_names):
+        return class_names[value]
+    return None if value is None or value == "" else str(value)
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime.datetime | datetime.date) else value
+
+
+def _class_names(schema: pa.Schema, column: str) -> list[str]:
+    """The names behind the numbers of a `ClassLabel`, which `datasets` keeps in the metadata."""
+    try:
+        about = json.loads((schema.metadata or {})[b"huggingface"])
+        names = about["info"]["features"][column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return []
+    return [str(name) for name in names] if isinstance(names, list) else []
+
+
+def _whole_batch(column: pa.ChunkedArray, metadata: dict[str, list[Any]]) -> DrawingBatch | None:
+    """The rows as one batch, by whole buffers; None where they must be looked at one by one.
+
+    Taken where strokes are list<struct<x: list<uint8>, y: list<uint8>>> without a null or a
+    stroke of unequal lengths, and the metadata is plain: as garabato writes its files.
+    """
+    from garabato.drawing.arrow import opened_lists
+
+    kind = column.type
+    if not (pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)):
+        return None
+    fields = {field.name: field.type for field in kind.value_type}
+    if set(fields) != {"x", "y"} or any(
+        not pa.types.is_list(field) or field.value_type != pa.uint8() for field in fields.values()
+    ):
+        return None
+    texts = (metadata.get(name, []) for name in ("key_id", "word", "countrycode", "timestamp"))
+    if not all(value is None or isinstance(value, str) for values in texts for value in values):
+        return None
+    array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+    drawing_starts, strokes = opened_lists(array)
+    stroke_starts, xs = opened_lists(strokes.field("x"))
+    y_starts, ys = opened_lists(strokes.field("y"))
+    parts = (array, strokes, strokes.field("x"), strokes.field("y"), xs, ys)
+    if any(part.null_count for part in parts) or not np.array_equal(stroke_starts, y_starts):
+        return None
+    if np.diff(stroke_starts[drawing_starts]).max(initial=0) > MAX_POINTS:
+        return None
+    if not (np.diff(stroke_starts) > 0).all():
+        return None
+    points = np.stack([xs.to_numpy(), ys.to_numpy()], axis=1).astype(np.float32)
+    n = len(drawing_starts) - 1
+    columns: dict[str, Any] = {
+        name: metadata.get(field, [None] * n)
+        for name, field in (
+            ("key_ids", "key_id"), ("categories", "word"), ("countries", "countrycode"),
+            ("recognized", "recognized"), ("timestamps", "timestamp"),
+        )
+    }  # fmt: skip
+    if not all(value is None or isinstance(value, bool) for value in columns["recognized"]):
+        return None
+    return DrawingBatch(points, stroke_starts, drawing_starts, **columns)
+
+
+def _rows(
+    column: pa.ChunkedArray,
+    metadata: dict[str, list[Any]],
+    shape: tuple[int, int] | None,
+    first_row: int,
+    source: Input,
+    reject: Reject,
+) -> Iterator[Drawing]:
+    for row, scalar in enumerate(column):
+        position = f"row {first_row + row}"
+        fields = {
+            field: values[row] for field, values in metadata.items() if values[row] is not None
+        }
+        try:
+            yield _drawing(scalar.as_py(), fields, shape, source, position)
+        except FormatError as error:
+            reject(error)
+
+
+def _drawing(
+    value: Any,
+    fields: dict[str, Any],
+    shape: tuple[int, int] | None,
+    source: Input,
+    position: str,
+) -> Drawing:
+    if isinstance(value, dict) and "bytes" in value:
+        value = value["bytes"]
+    if isinstance(value, bytes):
+        bitmap = _bitmap(value, shape, source, position)
+        known = parse_fields({**fields, "drawing": []}, path=source.name, position=position)
+        return Drawing(bitmap=bitmap, **known.metadata)
+    if isinstance(value, str):
+        try:
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
+            raise source.error("the drawing is a text but not JSON", position) from None
+    if isinstance(value, dict) and {"x", "y"} <= value.keys():
+        rows = [value[axis] for axis in ("x", "y", "t") if value.get(axis) is not None]
+        value = [list(stroke) for stroke in zip(*rows, strict=False)]
+    elif isinstance(value, list) and value and all(isinstance(s, dict) for s in value):
+        value = [[s.get(a) for a in ("x", "y", "t") if s.get(a) is not None] for s in value]
+    return parse_fields({**fields, "drawing": value}, path=source.name, position=position)
+
+
+def _bitmap(
+    content: bytes, shape: tuple[int, int] | None, source: Input, position: str
+) -> ByteArray:
+    if shape is not None:
+        if len(content) != shape[0] * shape[1]:
+            raise source.error("the bitmap is not of the size the schema names", position)
+        return np.frombuffer(content, np.uint8).reshape(shape)
+    inner = Input(source.name, source.stem, io.BytesIO(content), content[:4096], None)
+    try:
+        (batch,) = picture.read(inner)
+    except FormatError as error:
+        where = ", ".join(part for part in (position, error.position) if part)
+        raise source.error(error.problem, where) from None
+    assert batch.bitmaps is not None
+    bitmap: ByteArray = batch.bitmaps[0]
+    return bitmap
+
+
+def _bitmap_shape(field: pa.Field) -> tuple[int, int] | None:
+    """(height, width) of garabato's own bitmaps, which the field's metadata names."""
+    try:
+        shape = int(field.metadata[b"height_px"]), int(field.metadata[b"width_px"])
+    except (TypeError, KeyError, ValueError):
+        return None
+    return shape if min(shape) > 0 else None

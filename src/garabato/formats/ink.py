@@ -1,0 +1,183 @@
+"""Handwriting files: InkML (W3C) and Xournal++ (.xopp).
+
+    <ink><trace>10 0, 9 14, 8 28</trace> ...</ink>                        InkML: one drawing
+    <xournal><page><layer><stroke>10 0 9 14 ...</stroke> ...</xournal>    Xournal++: one a page
+
+Sources: https://www.w3.org/TR/InkML/ and https://xournalpp.github.io/developer/file-format/.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import MAX_POINTS, Drawing, DrawingBatch
+from garabato.errors import DrawingError
+from garabato.formats.stream import Input, Reject, in_batches
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+MAX_BYTES = 64 * 2**20
+_START = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(?:\w+:)?(ink|xournal)[\s>/]",
+    re.DOTALL,
+)
+#: One value of a point: how it is meant (!, ' or "), and a number, T, F, * or ?.
+_VALUE = re.compile(r"""\s*([!'"]?)\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[TF*?])\s*""")
+Points = npt.NDArray[np.float64]
+_LABELS = ("truth", "label", "category")
+
+
+def looks_like(head: bytes) -> bool:
+    """True if `head` begins an InkML or Xournal++ document."""
+    return _START.match(head) is not None
+
+
+def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+    """Yield the drawings of a file. A stroke that cannot be read is rejected, the others kept.
+
+    Raises FormatError if the document is damaged or has no stroke.
+    """
+    root = _parse(source)
+    if _name(root) == "xournal":
+        yield from in_batches(_xournal_pages(root, source, reject))
+    else:
+        yield from in_batches(_inkml_drawing(root, source, reject))
+
+
+def _parse(source: Input) -> Element:
+    from xml.etree.ElementTree import ParseError
+
+    from defusedxml import DefusedXmlException, ElementTree
+
+    content = source.read_whole(MAX_BYTES)
+    try:
+        root: Element = ElementTree.fromstring(content)
+    except ParseError as error:
+        line, column = error.position
+        text = str(error).partition(":")[0]
+        raise source.error(f"broken XML ({text})", f"line {line}, column {column + 1}") from None
+    except (DefusedXmlException, ValueError, LookupError) as error:
+        raise source.error(f"XML that is not read ({type(error).__name__})") from None
+    return root
+
+
+def _xournal_pages(root: Element, source: Input, reject: Reject) -> Iterator[Drawing]:
+    pages = [element for element in root if _name(element) == "page"]
+    for number, page in enumerate(pages, start=1):
+        strokes = []
+        for index, stroke in enumerate(_all(page, "stroke"), start=1):
+            if stroke.get("tool") == "eraser":
+                continue
+            try:
+                numbers = np.array((stroke.text or "").split(), np.float64)
+                if len(numbers) % 2:
+                    raise ValueError
+            except ValueError:
+                position = f"page {number}, stroke {index}"
+                reject(source.error("the stroke is not a list of pairs x y", position))
+                continue
+            strokes.append(numbers.reshape(-1, 2))
+        key_id = f"{source.stem}-{number}" if len(pages) > 1 else None
+        yield from _as_drawing(strokes, source, reject, f"page {number}", key_id=key_id)
+
+
+def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Drawing]:
+    x, y = _axes(root)
+    strokes = []
+    n_points = 0
+    for number, trace in enumerate(_all(root, "trace"), start=1):
+        if trace.get("type") == "penUp":
+            continue
+        try:
+            points = _trace(trace.text or "", x, y, MAX_POINTS - n_points)
+        except ValueError as error:
+            reject(source.error(str(error), f"trace {number}"))
+            continue
+        n_points += len(points)
+        strokes.append(points)
+    labels = [
+        (annotation.text or "").strip()
+        for annotation in root
+        if _name(annotation) == "annotation" and annotation.get("type") in _LABELS
+    ]
+    yield from _as_drawing(strokes, source, reject, None, category=next(iter(labels), None) or None)
+
+
+def _axes(root: Element) -> tuple[int, int]:
+    """Where x and y stand among the values of a point: as the first traceFormat says, or first."""
+    for trace_format in _all(root, "traceFormat"):
+        names = [channel.get("name") for channel in _all(trace_format, "channel")]
+        if "X" in names and "Y" in names:
+            return names.index("X"), names.index("Y")
+    return 0, 1
+
+
+def _trace(text: str, x: int, y: int, most: int) -> Points:
+    """The (n, 2) points of a trace: absolute values, or differences of first or second order.
+
+    A prefix says how a value is meant, and those after it in the same channel: `!` as it is, `'` as
+    the difference to the value before, `"` as the difference of the difference.
+    """
+    points: list[tuple[float, float]] = []
+    modes: dict[int, str] = {}
+    value: dict[int, float] = {}
+    step: dict[int, float] = {}
+    for point in text.split(","):
+        if not point.strip():
+            continue
+        if len(points) >= most:
+            raise ValueError(f"a drawing has at most {MAX_POINTS:,} points")
+        at = channel = 0
+        while at < len(point):
+            found = _VALUE.match(point, at)
+            if found is None:
+                raise ValueError("the trace is not a list of points x y, x y, ...")
+            at = found.end()
+            mode = modes[channel] = found[1] or modes.get(channel, "!")
+            if channel in (x, y) and found[2] not in "TF*?":
+                number = float(found[2])
+                if mode == "!":
+                    step[channel] = number - value.get(channel, number)
+                    value[channel] = number
+                else:
+                    step[channel] = number + (step.get(channel, 0.0) if mode == '"' else 0.0)
+                    value[channel] = value.get(channel, 0.0) + step[channel]
+            elif channel in (x, y) and found[2] != "*":
+                raise ValueError("a coordinate of the trace is not a number")
+            channel += 1
+        if channel <= max(x, y) or x not in value or y not in value:
+            raise ValueError("a point of the trace has no x and y")
+        points.append((value[x], value[y]))
+    return np.array(points, np.float64).reshape(-1, 2)
+
+
+def _as_drawing(
+    strokes: list[Points],
+    source: Input,
+    reject: Reject,
+    position: str | None,
+    *,
+    key_id: str | None = None,
+    category: str | None = None,
+) -> Iterator[Drawing]:
+    kept = [(points[:, 0], points[:, 1]) for points in strokes if len(points)]
+    if not kept:
+        return
+    try:
+        yield Drawing(kept, key_id=key_id, category=category).simplified()
+    except DrawingError as error:
+        reject(source.error(str(error), position))
+
+
+def _all(element: Element, name: str) -> Iterator[Element]:
+    return (inner for inner in element.iter() if _name(inner) == name)
+
+
+def _name(element: Element) -> str:
+    return str(element.tag).rpartition("}")[2]

@@ -1,0 +1,117 @@
+"""InkML and Xournal++."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from garabato import read_drawings
+from garabato.errors import FormatError
+from garabato.formats import ReadReport
+
+
+def ink(*traces: str, more: str = "") -> str:
+    inner = "\n".join(f'<trace id="t{n}">{text}</trace>' for n, text in enumerate(traces))
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>\n'
+        f'<ink xmlns="http://www.w3.org/2003/InkML">{more}{inner}</ink>'
+    )
+
+
+def write(path, content):
+    path.write_text(content)
+    return path
+
+
+def lists(path):
+    return [d.to_lists() for d in read_drawings(path, strict=True)]
+
+
+def test_the_traces_of_an_inkml_file_are_one_drawing(tmp_path):
+    path = write(tmp_path / "x.inkml", ink("10 0, 110 0, 110 100", "10 100, 20 100"))
+    assert lists(path) == [[[[0, 255, 255], [0, 0, 255]], [[0, 26], [255, 255]]]]
+
+
+def test_values_may_be_differences_and_differences_of_these(tmp_path):
+    """The example of the recommendation: 1125 18432,'23'43,"7"-8,3-5,7 -3 ..."""
+    path = write(tmp_path / "x.inkml", ink("""1125 18432,'23'43,"7"-8,3-5,7 -3"""))
+    # 1125, 1148 (+23), 1178 (+30), 1211 (+33), 1251 (+40); 18432, 18475, 18510, 18540, 18567
+    with_absolute = ink("1125 18432, 1148 18475, 1178 18510, 1211 18540, 1251 18567")
+    assert lists(path) == lists(write(tmp_path / "y.inkml", with_absolute))
+
+
+def test_channels_stand_where_the_trace_format_says(tmp_path):
+    trace_format = (
+        '<traceFormat><channel name="T" type="integer"/><channel name="Y" type="decimal"/>'
+        '<channel name="X" type="decimal"/></traceFormat>'
+    )
+    path = write(tmp_path / "x.inkml", ink("0 0 0, 10 0 100, 20 50 100", more=trace_format))
+    assert lists(path) == [[[[0, 255, 255], [0, 0, 128]]]]
+
+
+def test_the_label_of_an_inkml_file_is_its_category(tmp_path):
+    label = '<annotation type="writer">W1</annotation><annotation type="truth"> cat </annotation>'
+    (drawing,) = read_drawings(write(tmp_path / "x.inkml", ink("0 0, 9 9", more=label)))
+    assert drawing.category == "cat"
+
+
+@pytest.mark.parametrize("bad", ["nonsense", "1, 2", "? 3, 4 5", "0x12 3"])
+def test_a_bad_trace_is_counted_and_the_others_are_read(tmp_path, bad):
+    path = write(tmp_path / "x.inkml", ink("0 0, 9 9", bad))
+    report = ReadReport()
+    assert [len(d.strokes) for d in read_drawings(path, report=report)] == [1]
+    (counted,) = report.problems.values()
+    assert counted.positions == [f"{path}, trace 2"]
+
+
+XOPP = """<?xml version="1.0" standalone="no"?>
+<xournal creator="xournalpp 1.2.3" fileversion="4">
+<title>Xournal++ document - see https://xournalpp.github.io/</title>
+<page width="595.27" height="841.88">
+<background type="solid" color="#ffffffff" style="lined"/>
+<layer>
+<stroke tool="pen" color="#000000ff" width="1.41 1.2 1.3">100 100 200 100 200 200</stroke>
+<stroke tool="eraser" color="#ffffffff" width="8.5">0 0 500 500</stroke>
+<text font="Sans" size="12" x="9" y="9" color="#000000ff">cat</text>
+</layer>
+</page>
+<page width="595.27" height="841.88"><background type="solid"/><layer>
+<stroke tool="pen" color="#000000ff" width="1.41">0 50 50 0</stroke>
+<stroke tool="pen" color="#000000ff" width="1.41">1 2 3</stroke>
+</layer></page>
+<page width="595.27" height="841.88"><background type="solid"/><layer/></page>
+</xournal>
+"""
+
+
+def test_each_page_of_a_xournal_file_that_has_strokes_is_a_drawing(tmp_path):
+    path = tmp_path / "notes.xopp"
+    path.write_bytes(gzip.compress(XOPP.encode()))
+    report = ReadReport()
+    first, second = read_drawings(path, report=report)
+    assert first.to_lists() == [[[0, 255, 255], [0, 0, 255]]]
+    assert second.to_lists() == [[[0, 255], [255, 0]]]
+    assert (first.key_id, second.key_id) == ("notes-1", "notes-2")
+    (counted,) = report.problems.values()
+    assert counted.positions == [f"{path}, page 2, stroke 2"]
+
+
+def test_broken_xml_is_told_with_its_position(tmp_path):
+    path = write(tmp_path / "x.inkml", ink("0 0, 9 9")[:-3])
+    with pytest.raises(FormatError, match=r"x.inkml, line 2, column \d+: broken XML"):
+        list(read_drawings(path))
+
+
+def test_entities_are_not_expanded(tmp_path):
+    bomb = (
+        '<!DOCTYPE ink [<!ENTITY a "1 1,"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+        "<ink><trace>&b;</trace></ink>"
+    )
+    with pytest.raises(FormatError):
+        list(read_drawings(write(tmp_path / "x.inkml", bomb)))
+
+
+def test_a_file_without_a_stroke_is_an_error(tmp_path):
+    with pytest.raises(FormatError, match="there is no drawing in the file"):
+        list(read_drawings(write(tmp_path / "x.inkml", ink())))
