@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import logging
 from pathlib import Path
 
@@ -46,7 +47,7 @@ def test_gzipped_files_belong_to_their_category(tmp_path):
 
 def test_a_folder_without_drawings_is_named_with_what_was_expected(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(SourceError, match=rf"{tmp_path} holds no drawings; files as cat\.ndjson"):
+    with pytest.raises(SourceError, match=rf"{tmp_path} holds no drawings; expected files"):
         open_source(tmp_path)
 
 
@@ -54,7 +55,7 @@ def test_a_folder_above_the_right_one_points_to_it(tmp_path):
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "1.png").touch()
     write_source(tmp_path / "simplified", ["star"], per_category=1, seed=0)
-    with pytest.raises(SourceError, match="its folders simplified hold some: give one of them"):
+    with pytest.raises(SourceError, match="its folder simplified holds some: give that"):
         open_source(tmp_path)
 
 
@@ -90,9 +91,16 @@ def test_without_a_report_what_cannot_be_read_is_logged(tmp_path, caplog):
         ("full_numpy_bitmap_alarm clock.npy", "alarm clock"),
         ("sketchrnn_cat.npz", "cat"),
         ("cat.full.npz", "cat"),
+        ("alarm%20clock.ndjson", "alarm clock"),
+        ("full%2Fsimplified%2Fcat.ndjson", "cat"),
+        ("full-simplified-cat.ndjson", "cat"),
+        ("full-numpy_bitmap-dog.npy", "dog"),
+        ("full_simplified_cat (1).ndjson", "cat"),
+        ("cat (2).ndjson.gz", "cat"),
+        ("The%20Mona%20Lisa/1.png", "The Mona Lisa"),
     ],
 )
-def test_files_named_as_google_names_its_downloads_belong_to_their_category(name, category):
+def test_names_that_google_browsers_or_wget_give_are_undone(name, category):
     assert category_of(Path(name)) == category
 
 
@@ -170,6 +178,82 @@ def test_a_category_may_have_files_with_many_drawings_and_pictures(tmp_path):
     assert [len(batch) for batch in source.read("star", strict=True)] == [2, 1]
 
 
+def test_files_that_are_not_read_are_counted_and_named(tmp_path, caplog):
+    _picture(tmp_path / "cat" / "1.png", "star", 0)
+    for name in ("cat/2.psd", "cat/3.ps", "notes.txt", "README.md", "cat/4.PSD"):
+        (tmp_path / name).touch()
+    open_source(tmp_path)
+    assert caplog.messages == [f"{tmp_path}: passed over: 4 files (.ps, .psd, .txt)"]
+
+
+def test_a_folder_of_splits_points_to_them(tmp_path):
+    for split in ("test", "train"):
+        (tmp_path / split / "cat").mkdir(parents=True)
+        (tmp_path / split / "cat" / "1.png").touch()
+    with pytest.raises(SourceError, match="its folders test, train hold some: give one of them"):
+        open_source(tmp_path)
+
+
+def test_pictures_of_several_names_in_one_folder_are_told_of(tmp_path, caplog):
+    flat = tmp_path / "flat"
+    for name in ("lamp-1.svg", "lamp-2.svg", "chair_03.svg", "sun.svg"):
+        _picture(flat / name, "star", 0)
+    assert list(open_source(flat).categories()) == ["flat"]
+    (told,) = caplog.messages
+    assert "4 pictures are taken for 'flat'" in told
+    assert "(chair, lamp, sun): --category-from name" in told
+    source = open_source(flat, category_from="name")
+    assert {name: len(files) for name, files in source.categories().items()} == {
+        "chair": 1,
+        "lamp": 2,
+        "sun": 1,
+    }
+    (batch,) = source.read("lamp", strict=True)
+    assert batch.key_ids == ["lamp/lamp-1.svg", "lamp/lamp-2.svg"]
+    assert batch.categories == ["lamp", "lamp"]
+
+
+def test_numbered_pictures_in_one_folder_are_nothing_to_tell_of(tmp_path, caplog):
+    for name in ("1.svg", "2.svg"):
+        _picture(tmp_path / "star" / name, "star", 0)
+    assert list(open_source(tmp_path / "star").categories()) == ["star"]
+    assert caplog.messages == []
+
+
+def _table(path: Path) -> None:
+    rows = ["word,key_id,drawing", *(f'{word},{n},"[[[0, 9], [0, 9]]]"' for n, word in
+            enumerate(["cat", "dog", "cat", ""])), "dog,9,nonsense"]  # fmt: skip
+    path.write_text("\n".join(rows))
+
+
+def test_the_drawings_of_a_table_have_their_own_categories(tmp_path):
+    _table(tmp_path / "train.csv")
+    source = open_source(tmp_path)
+    report = ReadReport()
+    read = {
+        name: [key_id for batch in source.read(name, report=report) for key_id in batch.key_ids]
+        for name in source.categories()
+    }
+    assert read == {"cat": ["0", "2"], "dog": ["1"], "train": ["3"]}
+    assert (report.n_read, report.n_unreadable) == (4, 1)
+
+
+def test_what_drawings_say_counts_in_any_file_if_asked_for(tmp_path):
+    write_drawings(tmp_path / "mine.ndjson", make_drawings(["star", "house"], 3, seed=0))
+    source = open_source(tmp_path, category_from="drawing")
+    assert list(source.categories()) == ["house", "star"]
+    assert [sum(map(len, source.read(name))) for name in ("house", "star")] == [3, 3]
+
+
+def test_the_items_of_a_library_have_a_key_id_each(tmp_path):
+    line = {"type": "line", "x": 0, "y": 0, "angle": 0, "points": [[0, 0], [9, 9]]}
+    document = {"type": "excalidrawlib", "libraryItems": [{"elements": [line]}] * 2}
+    (tmp_path / "icons").mkdir()
+    (tmp_path / "icons" / "a.excalidrawlib").write_text(json.dumps(document))
+    (batch,) = open_source(tmp_path).read("icons", strict=True)
+    assert batch.key_ids == ["icons/a.excalidrawlib", "icons/a.excalidrawlib-2"]
+
+
 def test_drawing_files_deeper_down_are_not_passed_over_in_silence(tmp_path, caplog):
     write_drawings(tmp_path / "star.ndjson", make_drawings(["star"], 2, seed=0))
     write_source(tmp_path / "raw", ["house"], per_category=1, seed=0)
@@ -214,7 +298,7 @@ def test_a_file_is_a_source_of_its_own(tmp_path, name, category, key_id):
 
 def test_a_file_of_another_kind_is_no_source(tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(SourceError, match=r"notes\.txt is no file of drawings; files as cat"):
+    with pytest.raises(SourceError, match=r"notes\.txt is not a file of drawings; expected files"):
         open_source(tmp_path / "notes.txt")
 
 

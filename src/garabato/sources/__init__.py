@@ -6,18 +6,28 @@ from os import PathLike, fspath
 from pathlib import Path
 
 from garabato.sources.base import Source
-from garabato.sources.folder import FolderSource
+from garabato.sources.folder import CategoryFrom, FolderSource
 from garabato.sources.google_bucket.bucket import Download, download
 from garabato.sources.starter import STARTER, StarterSource
 
-__all__ = ["Download", "FolderSource", "Source", "StarterSource", "download", "open_source"]
+__all__ = [
+    "CategoryFrom",
+    "Download",
+    "FolderSource",
+    "Source",
+    "StarterSource",
+    "download",
+    "open_source",
+]
 
 
-def open_source(path: str | PathLike[str]) -> Source:
-    """The source at `path`: a folder of files with drawings, or "starter", the starter set.
+def open_source(path: str | PathLike[str], *, category_from: CategoryFrom = "auto") -> Source:
+    """Open a folder or file of drawings, or "starter", the starter set.
 
-    A folder named `starter` comes before the set of that name. Raises SourceError.
+    `category_from` says whether a drawing's category is the name of its file ("name"), what the
+    drawing says itself ("drawing") or, by default, what is usual for the kind of file; see
+    `FolderSource`. A folder named `starter` comes before the set of that name. Raises SourceError.
     """
     if fspath(path) == STARTER and not Path(path).exists():
         return StarterSource()
-    return FolderSource(path)
+    return FolderSource(path, category_from=category_from)

@@ -1,12 +1,18 @@
-"""A folder of drawings: files named as Google names them, and folders of pictures."""
+"""A folder of drawings: files named after their category, tables, and folders of pictures."""
 
 from __future__ import annotations
 
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from os import PathLike
 from pathlib import Path
+from typing import Literal
+from urllib.parse import unquote
+
+import numpy as np
 
 from garabato.categories import nearest_category
 from garabato.drawing import DrawingBatch
@@ -14,42 +20,66 @@ from garabato.errors import CategoryError, FormatError, SourceError
 from garabato.formats import ReadReport, read_batches
 from garabato.formats.stream import plain_stem
 
-#: Files with many drawings of one category, plain or with ".gz" behind.
+#: How drawings get their category; see `FolderSource`.
+CategoryFrom = Literal["auto", "name", "drawing"]
+
+#: Files with many drawings, whose name is the category. A ".gz" may follow.
 SUFFIXES = (".ndjson", ".npy", ".bin", ".npz")
-#: Files with one drawing.
-PICTURE_SUFFIXES = (".svg", ".png", ".jpg", ".jpeg", ".webp")
-#: What Google's downloads are named with besides the category ("full_simplified_cat.ndjson").
-_PREFIXES = (
-    "full_simplified_", "full_raw_", "full_binary_", "full_numpy_bitmap_", "sketchrnn_",
+#: Files with many drawings that have a category each. A ".gz" may follow.
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".json")
+#: Files with one drawing, or a few; the folder is the category.
+PICTURE_SUFFIXES = (
+    ".svg", ".png", ".jpg", ".jpeg", ".jfif", ".webp",
+    ".excalidraw", ".excalidrawlib", ".tldr", ".inkml", ".xopp",
 )  # fmt: skip
+
+#: What downloads are named besides their category: by Google, and with hyphens by browsers.
+_PREFIX = re.compile(r"(full[-_](simplified|raw|binary|numpy[-_]bitmap)|sketchrnn)[-_]")
+#: What browsers add to the name of a file that is there already.
+_COPY = re.compile(r" ?\(\d+\)$")
+#: What tells pictures of one category apart: lamp-1.svg, lamp_02.png, lamp 3.png.
+_NUMBER = re.compile(r"[-_ ]*\d+$")
+
 _EXPECTED = (
-    "files as cat.ndjson, cat.bin, cat.npy or cat.npz, named after their category, "
-    "or folders of pictures as cat/1.png were expected"
+    "expected files named after their category (cat.ndjson, cat.bin, cat.npy, cat.npz), tables "
+    "with a column `drawing` (.csv, .parquet, .arrow, .json), or folders of pictures (cat/1.png)"
 )
-#: What the folders of others hold that are easily taken for a source, and what to do with them.
-_OTHERS = {
+#: Folders of other kinds -> what to do with them.
+_OTHER_FOLDERS = {
     "dataset.json": "{0} is a data set, not a source; give it as --data",
-    "drawings.lance": "{0} is a gallery, not a source; what is in it tells: "
+    "drawings.lance": "{0} is a gallery, not a source; to see what is in it: "
     "garabato gallery info --gallery {0}",
 }
+#: Files of a source that nobody expects to be drawings.
+_COMPANIONS = re.compile(r"download\.json|(readme|licen[cs]e|notice)(\.\w+)?", re.IGNORECASE)
 _PICTURES_A_BATCH = 256
+_MAX_NAMED = 3
 
 _log = logging.getLogger(__name__)
 
 
 class FolderSource:
-    """The drawings of a folder, by category; or those of one file.
+    """The drawings of a folder by category, or of one file.
 
-    A file's name without suffix is the category of its drawings, whatever they say themselves.
-    Pictures belong to the category their folder is named after, which is the folder itself or one
-    in it; they come traced into strokes, with "cat/1.png" as key_id. Raises SourceError where
-    `path` is neither, or holds no drawings.
+    `category_from` says where categories come from:
+
+    - "auto": the name of files with many drawings (cat.ndjson); what each drawing says in tables
+      (CSV, Parquet, Arrow, JSON); the folder of pictures (cat/1.png).
+    - "name": the name of every file, without the number at its end (lamp-1.svg is a lamp).
+    - "drawing": what each drawing says, in all files; the name of the file where it says nothing.
+
+    Pictures are traced into strokes; their key_id is "cat/1.png". Tables are read once for each
+    category. Raises SourceError if `path` does not exist or holds no drawings.
     """
 
-    def __init__(self, path: str | PathLike[str]) -> None:
+    def __init__(self, path: str | PathLike[str], *, category_from: CategoryFrom = "auto") -> None:
         self.path = Path(path)
-        self._files = self._find()
+        self._from = category_from
         self._warned: set[Path] = set()
+        self._reported: set[Path] = set()
+        self._files = self._by_category(self._find())
+        if not self._files:
+            raise SourceError(f"{self.path} holds no drawing that can be read; {_EXPECTED}")
 
     def categories(self) -> dict[str, list[Path]]:
         """Category -> its files, sorted."""
@@ -58,71 +88,106 @@ class FolderSource:
     def read(
         self, category: str, *, strict: bool = False, report: ReadReport | None = None
     ) -> Iterator[DrawingBatch]:
-        """The drawings of one category in batches, in the order of its files.
+        """Yield the drawings of one category in batches, in the order of its files.
 
-        A file that cannot be read at all is passed over and counted in `report`, as a line is
-        (without a report it is logged); with `strict` it raises. Raises CategoryError for a
-        category the folder has not.
+        Unreadable files, lines and rows are counted in `report` (without one, they are logged);
+        with `strict` the first one raises FormatError. Raises CategoryError for a category that
+        is not in the folder.
         """
         if category not in self._files:
             nearest = nearest_category(category, self._files)
             hint = f"; did you mean {nearest!r}?" if nearest else ""
             raise CategoryError(f"{self.path} has no category {category!r}{hint}")
-        told = ReadReport() if report is None else report
+        own_report = ReadReport() if report is None else report
         pictures: list[DrawingBatch] = []
         for file in self._files[category]:
-            others: Counter[str] = Counter()
-            for batch in _read_file(file, strict, told):
-                others.update(name for name in batch.categories if name not in (None, category))
-                named = batch.replace(categories=[category] * len(batch))
-                if not _is_picture(file):
-                    yield named
-                    continue
-                pictures.append(_as_strokes(named, f"{category}/{file.name}"))
-                if len(pictures) == _PICTURES_A_BATCH:
+            if self._has_own_categories(file):
+                yield from self._read_own(file, category, strict, own_report)
+            elif not _is_picture(file):
+                yield from self._read_named(file, category, strict, own_report)
+            else:
+                pictures += _read_picture(file, category, strict, own_report)
+                if len(pictures) >= _PICTURES_A_BATCH:
                     yield DrawingBatch.concatenate(pictures)
                     pictures = []
-            self._warn_of_others(file, category, others)
         if pictures:
             yield DrawingBatch.concatenate(pictures)
         if report is None:
-            for line in told.lines():
+            for line in own_report.lines():
                 _log.warning("%s", line)
 
+    def _read_named(
+        self, file: Path, category: str, strict: bool, report: ReadReport
+    ) -> Iterator[DrawingBatch]:
+        """All drawings of a file, whatever category they say they have."""
+        others: Counter[str] = Counter()
+        for batch in _read_file(file, strict, report):
+            others.update(name for name in batch.categories if name not in (None, category))
+            yield batch.replace(categories=[category] * len(batch))
+        self._warn_of_others(file, category, others)
+
+    def _read_own(
+        self, file: Path, category: str, strict: bool, report: ReadReport
+    ) -> Iterator[DrawingBatch]:
+        """The drawings of a file that say they have this category."""
+        fallback = category_of(file, by_name=True)
+        into = ReadReport() if file in self._reported else report  # count bad rows only once
+        self._reported.add(file)
+        n_before = into.n_read
+        n_taken = 0
+        for batch in _read_file(file, strict, into):
+            rows = [
+                row for row, own in enumerate(batch.categories) if (own or fallback) == category
+            ]
+            if rows:
+                n_taken += len(rows)
+                kept = batch.take(np.array(rows, np.int64))
+                yield kept.replace(categories=[category] * len(kept))
+        into.n_read = n_before
+        report.n_read += n_taken
+
     def _warn_of_others(self, file: Path, category: str, others: Mapping[str, int]) -> None:
-        """Say once a file that its drawings say they are something else."""
+        """Warn, once for a file, that its drawings name other categories."""
         if not others or file in self._warned:
             return
         self._warned.add(file)
-        names = ", ".join(map(repr, sorted(others)[:3])) + (", ..." if len(others) > 3 else "")
         _log.warning(
-            "%s: %s of its drawings say that they show %s; all are taken for %r, as the file is "
-            "named. A file for each category was expected",
+            "%s: %s of its drawings say that they show %s, but all are taken for %r, the name of "
+            "the file; to go by what they say: --category-from drawing",
             file,
             f"{sum(others.values()):,}",
-            names,
+            _some(map(repr, sorted(others))),
             category,
         )
 
-    def _find(self) -> dict[str, list[Path]]:
+    def _find(self) -> list[Path]:
+        """The files to read; logs what is passed over."""
         if not self.path.exists():
-            raise SourceError(f"{self.path} does not exist; a folder with {_EXPECTED}")
+            raise SourceError(f"{self.path} does not exist; {_EXPECTED}")
         if not self.path.is_dir():
-            if found := _by_category([self.path]):
-                return found
-            raise SourceError(f"{self.path} is no file of drawings; {_EXPECTED}")
+            if _holds_many(self.path) or _is_picture(self.path):
+                return [self.path]
+            raise SourceError(f"{self.path} is not a file of drawings; {_EXPECTED}")
         try:
             files = _visible(self.path)
         except PermissionError as error:
             raise SourceError(f"{error.filename} cannot be listed: permission denied") from None
         for file in files:
-            if what := _OTHERS.get(file.name):
+            if what := _OTHER_FOLDERS.get(file.name):
                 raise SourceError(what.format(self.path))
-        inside = [held for folder in files if folder.is_dir() for held in self._list(folder)]
+        inside = [file for folder in files if folder.is_dir() for file in _list(folder)]
+        found = [file for file in files if _holds_many(file) or _is_picture(file)]
+        pictures_inside = [file for file in inside if _is_picture(file)]
         fuller = sorted({file.parent.name for file in inside if _holds_many(file)})
-        if fuller and not any(map(_holds_many, files)):
-            hint = f"its folders {', '.join(fuller)} hold some: give one of them"
-            raise SourceError(f"{self.path} holds no drawings; {_EXPECTED}; {hint}")
+        if not found and fuller:
+            raise self._no_drawings(fuller)
+        if not found and not pictures_inside:
+            deeper = {
+                file.parent.name
+                for file in inside
+                if file.is_dir() and any(map(_is_picture, _list(file)))
+            }
+            raise self._no_drawings(sorted(deeper))
         if fuller:
             _log.warning(
                 "%s: the files with many drawings in its folders %s are passed over; "
@@ -130,28 +195,92 @@ class FolderSource:
                 self.path,
                 ", ".join(fuller),
             )
-        found = _by_category([*files, *filter(_is_picture, inside)])
-        if not found:
-            raise SourceError(f"{self.path} holds no drawings; {_EXPECTED}")
+        self._warn_of_unread([*files, *inside])
+        return [*found, *pictures_inside]
+
+    def _no_drawings(self, folders: list[str]) -> SourceError:
+        hint = ""
+        if len(folders) == 1:
+            hint = f"; its folder {folders[0]} holds some: give that"
+        elif folders:
+            hint = f"; its folders {', '.join(folders)} hold some: give one of them"
+        return SourceError(f"{self.path} holds no drawings; {_EXPECTED}{hint}")
+
+    def _warn_of_unread(self, files: list[Path]) -> None:
+        """Name the files whose suffix is not read."""
+        unread = [
+            file.suffix.lower() or file.name
+            for file in files
+            if file.is_file()
+            and not (_holds_many(file) or _is_picture(file) or _COMPANIONS.fullmatch(file.name))
+        ]
+        if unread:
+            _log.warning(
+                "%s: passed over: %s %s (%s)",
+                self.path,
+                f"{len(unread):,}",
+                "file" if len(unread) == 1 else "files",
+                _some(sorted(set(unread)), limit=10),
+            )
+
+    def _by_category(self, files: list[Path]) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
+        for file in files:
+            if self._has_own_categories(file):
+                names = _own_categories(file)
+            else:
+                names = {category_of(file, by_name=self._from == "name")}
+            for name in names:
+                found.setdefault(name, []).append(file)
+        if self._from == "auto":
+            self._warn_of_one_folder(files)
         return dict(sorted(found.items()))
 
-    def _list(self, folder: Path) -> list[Path]:
-        """What is in a folder of this one; nothing, which is logged, where nobody may look."""
-        try:
-            return _visible(folder)
-        except PermissionError:
-            _log.warning("%s is passed over: permission denied", folder)
-            return []
+    def _warn_of_one_folder(self, files: list[Path]) -> None:
+        """Say so if the pictures of the folder itself seem to be of several categories."""
+        directly = [file for file in files if _is_picture(file) and file.parent == self.path]
+        names = {category_of(file, by_name=True) for file in directly}
+        if len(names) > 1:
+            _log.warning(
+                "%s: its %s pictures are taken for %r, the name of the folder; to name each after "
+                "its file (%s): --category-from name",
+                self.path,
+                f"{len(directly):,}",
+                category_of(directly[0]),
+                _some(sorted(names)),
+            )
+
+    def _has_own_categories(self, file: Path) -> bool:
+        is_table = self._from == "auto" and _has_suffix(file, TABLE_SUFFIXES)
+        return is_table or (self._from == "drawing" and not _is_picture(file))
 
 
-def category_of(file: Path) -> str:
-    """The category of a file's drawings: "cat" for "full_simplified_cat.ndjson.gz", "cat/1.png"."""
-    if _is_picture(file):
-        return file.parent.resolve().name
-    name = plain_stem(file).removesuffix(".full")
-    for prefix in _PREFIXES:
-        name = name.removeprefix(prefix)
-    return name
+def category_of(file: Path, *, by_name: bool = False) -> str:
+    """The category that a file's name or folder stands for.
+
+    "cat" for "full_simplified_cat.ndjson.gz", "full%2Fsimplified%2Fcat (1).ndjson", "cat/1.png";
+    with `by_name` "lamp" for "flat/lamp-1.svg", but "cat" for "cat/1.png".
+    """
+    folder = _plain_name(file.parent.resolve().name)
+    if _is_picture(file) and not by_name:
+        return folder
+    name = _plain_name(plain_stem(file).removesuffix(".full"))
+    name = name[match.end() :] if (match := _PREFIX.match(name)) else name
+    return _NUMBER.sub("", name) or folder if _is_picture(file) else name
+
+
+def _plain_name(name: str) -> str:
+    """A name without what browsers and wget made of it: "%20", a path in it, " (1)"."""
+    return _COPY.sub("", unquote(name).rpartition("/")[2]) or name
+
+
+def _own_categories(file: Path) -> set[str]:
+    """The categories that the drawings of a file name; its name for those that name none."""
+    fallback = category_of(file, by_name=True)
+    quiet = ReadReport()
+    return {
+        own or fallback for batch in _read_file(file, False, quiet) for own in batch.categories
+    } or {fallback}
 
 
 def _read_file(file: Path, strict: bool, report: ReadReport) -> Iterator[DrawingBatch]:
@@ -161,34 +290,54 @@ def _read_file(file: Path, strict: bool, report: ReadReport) -> Iterator[Drawing
     except FormatError as error:
         if strict:
             raise
-        if report.n_unreadable == before:  # not already told line by line
+        if report.n_unreadable == before:  # not counted yet, line by line
             report.add(error)
 
 
-def _as_strokes(batch: DrawingBatch, key_id: str) -> DrawingBatch:
-    """Traced, as pictures are of all sizes and a category's drawings of one kind."""
-    if batch.bitmaps is not None:
-        from garabato.tracing.trace import trace_batch
+def _read_picture(
+    file: Path, category: str, strict: bool, report: ReadReport
+) -> Iterator[DrawingBatch]:
+    """Traced, as pictures have all sizes and the drawings of a category are of one kind."""
+    n_before = 0
+    for batch in _read_file(file, strict, report):
+        if batch.bitmaps is not None:
+            from garabato.tracing.trace import trace_batch
 
-        batch = trace_batch(batch)
-    return batch.replace(key_ids=[key_id])
+            batch = trace_batch(batch)
+        numbers = range(n_before + 1, n_before + len(batch) + 1)
+        key_ids = [f"{category}/{file.name}" + (f"-{n}" if n > 1 else "") for n in numbers]
+        n_before += len(batch)
+        yield batch.replace(key_ids=key_ids, categories=[category] * len(batch))
+
+
+def _list(folder: Path) -> list[Path]:
+    """What is in a folder; nothing, with a warning, if it cannot be listed."""
+    try:
+        return _visible(folder)
+    except PermissionError:
+        _log.warning("%s is passed over: permission denied", folder)
+        return []
 
 
 def _visible(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if not file.name.startswith("."))
 
 
-def _by_category(files: list[Path]) -> dict[str, list[Path]]:
-    found: dict[str, list[Path]] = {}
-    for file in files:
-        if _holds_many(file) or (_is_picture(file) and file.is_file()):
-            found.setdefault(category_of(file), []).append(file)
-    return found
-
-
 def _holds_many(file: Path) -> bool:
-    return file.name.lower().removesuffix(".gz").endswith(SUFFIXES) and file.is_file()
+    return _has_suffix(file, (*SUFFIXES, *TABLE_SUFFIXES))
 
 
 def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in PICTURE_SUFFIXES
+    return file.suffix.lower() in PICTURE_SUFFIXES and not file.is_dir()
+
+
+def _has_suffix(file: Path, suffixes: tuple[str, ...]) -> bool:
+    name = file.name.lower().removesuffix(".gz")
+    is_one = name.endswith(suffixes) and not _COMPANIONS.fullmatch(file.name)
+    return is_one and not file.is_dir()
+
+
+def _some(names: Iterator[str] | list[str], limit: int = _MAX_NAMED) -> str:
+    names = iter(names)
+    first = list(islice(names, limit))
+    return ", ".join(first) + (", ..." if next(names, None) is not None else "")
