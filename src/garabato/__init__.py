@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from garabato.gallery import Hit, open_gallery
     from garabato.inspection import Inspection, inspect, write_inspection
     from garabato.render import RenderSpec, render_batch
-    from garabato.sources import download, open_source
+    from garabato.sources import open_source
+    from garabato.sources.google_bucket import download
     from garabato.training import TrainConfig, load_preset, train
 
     __version__: str
@@ -105,7 +106,8 @@ _ROOMS = {
     "gallery": ("Hit", "open_gallery"),
     "inspection": ("Inspection", "inspect", "write_inspection"),
     "render": ("RenderSpec", "render_batch"),
-    "sources": ("download", "open_source"),
+    "sources": ("open_source",),
+    "sources.google_bucket": ("download",),
     "training": ("TrainConfig", "load_preset", "train"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

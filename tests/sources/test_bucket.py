@@ -20,11 +20,12 @@ from sketches import make_drawings, sketch
 
 from garabato.errors import CategoryError, InputError, SourceError
 from garabato.formats import read_drawings
-from garabato.sources import Download, download, open_source
+from garabato.sources import open_source
+from garabato.sources.google_bucket import Download, download
 from garabato.sources.google_bucket.bucket import why_unreachable
-from garabato.sources.google_bucket.http import Patience
+from garabato.sources.google_bucket.http import RetryPolicy
 
-QUICK = Patience(attempts=4, first_delay_s=0.01, max_delay_s=0.02, timeout_s=2.0)
+QUICK = RetryPolicy(attempts=4, first_delay_s=0.01, max_delay_s=0.02, timeout_s=2.0)
 CIRCLE = "/full/simplified/circle.ndjson"
 
 
@@ -43,7 +44,7 @@ def circles(bucket: BucketServer, circle_file: bytes) -> BucketServer:
 
 def fetch(bucket: BucketServer, out: Path, *categories: str, **more: Any) -> Download:
     names = categories or ("circle",)
-    more = {"per_category": 50, "patience": QUICK, **more}
+    more = {"per_category": 50, "policy": QUICK, **more}
     return download(out, names, bucket=bucket.url, **more)
 
 
@@ -208,15 +209,15 @@ def test_samples_bear_dropped_and_silent_connections_and_errors_of_the_server(
     circles.fail(CIRCLE, status=503)
     circles.fail(CIRCLE, silent_s=0.8)
     circles.fail(CIRCLE, status=500, methods=("HEAD",))
-    patience = Patience(attempts=4, first_delay_s=0.01, timeout_s=0.4)
-    fetch(circles, tmp_path / "bad", patience=patience)
+    policy = RetryPolicy(attempts=4, first_delay_s=0.01, timeout_s=0.4)
+    fetch(circles, tmp_path / "bad", policy=policy)
     good, bad = (tmp_path / name / "circle.ndjson" for name in ("good", "bad"))
     assert good.read_bytes() == bad.read_bytes()
 
 
 def test_a_slow_server_is_waited_for(circles: BucketServer, tmp_path: Path) -> None:
     circles.bytes_per_s = 2e6
-    fetch(circles, tmp_path / "out", per_category=None, patience=Patience(timeout_s=0.3))
+    fetch(circles, tmp_path / "out", per_category=None, policy=RetryPolicy(timeout_s=0.3))
     assert (tmp_path / "out" / "circle.ndjson").read_bytes() == circles.files[CIRCLE]
     assert len(circles.asked("GET")) == 1
 
@@ -347,13 +348,13 @@ def test_without_a_network_it_says_so_at_once(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
-    with pytest.raises(SourceError, match=r"cannot be connected to.*Is there a network\?"):
-        download(tmp_path / "out", ["circle"], bucket=address, patience=QUICK)
+    with pytest.raises(SourceError, match=r"cannot be connected to.*network connection\?"):
+        download(tmp_path / "out", ["circle"], bucket=address, policy=QUICK)
     reason = why_unreachable(address)
     assert reason
     assert "cannot be connected to" in reason
     with pytest.raises(SourceError, match="name not resolved"):
-        download(tmp_path / "out2", ["circle"], bucket="http://bucket.invalid", patience=QUICK)
+        download(tmp_path / "out2", ["circle"], bucket="http://bucket.invalid", policy=QUICK)
 
 
 def test_a_bucket_that_answers_is_reachable(bucket: BucketServer) -> None:
@@ -367,7 +368,7 @@ def test_a_proxy_is_used_where_the_environment_names_one(
     monkeypatch.setenv("http_proxy", circles.url)
     monkeypatch.setenv("no_proxy", "")
     download(
-        tmp_path / "out", ["circle"], bucket="http://bucket.invalid", per_category=5, patience=QUICK
+        tmp_path / "out", ["circle"], bucket="http://bucket.invalid", per_category=5, policy=QUICK
     )
     assert len(key_ids(tmp_path / "out" / "circle.ndjson")) == 5
     assert {get.headers["host"] for get in circles.asked("GET")} == {"bucket.invalid"}
@@ -454,7 +455,7 @@ def test_two_downloads_into_one_folder_are_one_too_many(
         while not circles.asked("GET"):
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        with pytest.raises(InputError, match=r"another download into .* is under way"):
+        with pytest.raises(InputError, match=r"another download into .* is running"):
             fetch(circles, tmp_path / "out")
     finally:
         running.kill()

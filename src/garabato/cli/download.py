@@ -11,8 +11,8 @@ from garabato.cli.categories_option import categories_option
 from garabato.cli.console import counted, print_json, progress, stderr, stdout
 
 if TYPE_CHECKING:
-    from garabato.sources import Download
-    from garabato.sources.google_bucket.fetching import Kind
+    from garabato.sources.google_bucket import Download
+    from garabato.sources.google_bucket.bucket import Kind
 
 
 @click.command()

@@ -7,16 +7,13 @@ from pathlib import Path
 
 from garabato.sources.base import Source
 from garabato.sources.folder import CategoryFrom, FolderSource
-from garabato.sources.google_bucket.bucket import Download, download
 from garabato.sources.starter import STARTER, StarterSource
 
 __all__ = [
     "CategoryFrom",
-    "Download",
     "FolderSource",
     "Source",
     "StarterSource",
-    "download",
     "open_source",
 ]
 

@@ -1,1 +1,5 @@
-"""Google's public bucket of Quick, Draw! drawings, sampled by HTTP Range or fetched whole."""
+"""Google's public bucket of Quick, Draw! drawings."""
+
+from garabato.sources.google_bucket.bucket import Download, download
+
+__all__ = ["Download", "download"]

@@ -3,25 +3,54 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
+from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
-from garabato.errors import InputError, SourceError, storage_errors
+from garabato.categories import nearest_category
+from garabato.errors import CategoryError, InputError, SourceError, StorageError, storage_errors
+from garabato.host.atomic import write_bytes
 from garabato.sources.google_bucket.download_record import DownloadRecord
-from garabato.sources.google_bucket.fetching import Fetching, Kind, Progress, url_of
+from garabato.sources.google_bucket.http import (
+    ChangedError,
+    NoRangesError,
+    NotFoundError,
+    RemoteFile,
+    RetryPolicy,
+    StoppedError,
+    UnreachableError,
+    Web,
+    fetch_whole,
+    part_path,
+)
+from garabato.sources.google_bucket.sampling import (
+    BinaryRecords,
+    FromStart,
+    Layout,
+    Lines,
+    Read,
+    Rows,
+    Sample,
+    sample_file,
+)
 
-if TYPE_CHECKING:
-    from garabato.sources.google_bucket.http import Patience
+Kind = Literal["simplified", "raw", "bin", "npy"]
+#: `progress(stage, done, total)`.
+Progress = Callable[[str, int, int | None], None]
 
 BUCKET_URL = "https://storage.googleapis.com/quickdraw_dataset"
-#: Names another place that has the same paths: a mirror.
+#: Environment variable with the address of a mirror.
 BUCKET_VARIABLE = "GARABATO_BUCKET"
-#: Asks the bucket nothing more than that, to see whether it answers.
+#: The category to look up to see whether the bucket answers.
 _PROBED = "cat"
 _N_CONNECTIONS = 8
 _LOCK = ".download.lock"
@@ -29,10 +58,10 @@ _LOCK = ".download.lock"
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """What `download` did: everything is in `path`.
+    """The result of `download`, whose files are in `path`.
 
-    `fetched_bytes` came over the network; `n_done_before` categories were there already. `short`
-    are categories that have fewer drawings than wanted, with how many. `at_random` is False where
+    `fetched_bytes` came over the network; `n_done_before` categories were complete before. `short`
+    maps categories with fewer drawings than wanted to how many they have. `at_random` is False if
     the server sends whole files only, so that the first drawings of each file were taken.
     `record` is the folder's download.json.
     """
@@ -55,24 +84,21 @@ def download(
     per_category: int | None = 1050,
     seed: int = 0,
     bucket: str | None = None,
-    patience: Patience | None = None,
+    policy: RetryPolicy | None = None,
     progress: Progress | None = None,
 ) -> Download:
     """Fetch drawings of `categories` (names as in CATEGORIES) into the folder `out`.
 
-    `per_category` different drawings of each are taken at random by `seed` from a few pieces of
-    its file, which is fetched in those pieces only; None fetches whole files, whose length and
-    hash are checked. Files in `out` are named as in the bucket (`cat.ndjson`), beside
-    download.json; each is there whole or not at all, and the same call again goes on from where
-    it was cut off. `bucket` (or the variable GARABATO_BUCKET) is another place with the bucket's
-    paths. `progress` is told drawings, or for whole files megabytes.
+    Takes `per_category` different drawings of each at random by `seed`, from a few pieces of its
+    file; only these are fetched. None fetches whole files and checks their length and hash. Files
+    in `out` are named as in the bucket (`cat.ndjson`), beside download.json. Each is complete or
+    absent, and the same call resumes an interrupted download. `bucket` (or GARABATO_BUCKET) is the
+    address of a mirror. `progress` counts drawings, or megabytes for whole files.
 
-    Raises CategoryError for a category that the bucket has not and SourceError where it cannot be
-    reached (what was fetched is kept, and so are other categories), InputError for a folder that
-    holds something else, StorageError.
+    Raises CategoryError for a category that is not in the bucket, SourceError if the bucket cannot
+    be reached (what was fetched is kept), InputError if the folder holds other files, and
+    StorageError.
     """
-    from garabato.sources.google_bucket.http import Patience, Web
-
     if per_category is not None and per_category < 1:
         raise InputError(f"per_category is 1 or more, not {per_category}")
     out = Path(out)
@@ -84,27 +110,25 @@ def download(
         try:
             lock.acquire()
         except Timeout:
-            raise InputError(f"another download into {out} is under way; wait for it") from None
+            raise InputError(f"another download into {out} is running; wait for it") from None
     try:
         record = DownloadRecord(out, bucket=url, kind=format)
-        with Web(url, patience=patience or Patience(), n_connections=_N_CONNECTIONS) as web:
-            fetching = Fetching(
+        with Web(url, policy=policy or RetryPolicy(), n_connections=_N_CONNECTIONS) as web:
+            fetcher = CategoryFetcher(
                 web, out, record, kind=format, per_category=per_category, seed=seed,
                 n_threads=_N_CONNECTIONS, progress=progress,
             )  # fmt: skip
-            n_done_before = fetching.run(names)
+            n_done_before = fetcher.run(names)
     finally:
         lock.release()
-    return _summary(out, names, record, per_category, fetching.fetched_bytes, n_done_before)
+    return _summary(out, names, record, per_category, fetcher.fetched_bytes, n_done_before)
 
 
 def why_unreachable(bucket: str | None = None, *, timeout_s: float = 3.0) -> str | None:
-    """None where the bucket answers; otherwise what is wrong."""
-    from garabato.sources.google_bucket.http import Patience, Web
-
+    """Return what is wrong if the bucket does not answer, else None."""
     url = _bucket_url(bucket)
-    patience = Patience(attempts=1, timeout_s=timeout_s)
-    with Web(url, patience=patience, n_connections=1) as web:
+    policy = RetryPolicy(attempts=1, timeout_s=timeout_s)
+    with Web(url, policy=policy, n_connections=1) as web:
         try:
             web.look_up(url_of(url, "simplified", _PROBED))
         except SourceError as error:
@@ -136,3 +160,220 @@ def _summary(
         at_random=all(entry["at_random"] for entry in entries.values()),
         record=record.to_dict(),
     )
+
+
+#: Kind -> (folder in the bucket, suffix of its files).
+_LOCATIONS: dict[Kind, tuple[str, str]] = {
+    "simplified": ("full/simplified", ".ndjson"),
+    "raw": ("full/raw", ".ndjson"),
+    "bin": ("full/binary", ".bin"),
+    "npy": ("full/numpy_bitmap", ".npy"),
+}
+#: Typical bytes of a line, from which the size of pieces follows.
+_LINE_BYTES = {"simplified": 700, "raw": 6000}
+#: Times a file is started again because it changed on the server.
+_MAX_VERSIONS = 3
+
+
+def url_of(bucket: str, kind: Kind, category: str) -> str:
+    """The address of a category's file."""
+    folder, suffix = _LOCATIONS[kind]
+    return f"{bucket}/{folder}/{quote(category)}{suffix}"
+
+
+class CategoryFetcher:
+    """Fetches the files of categories into `out` in threads and keeps `record` up to date."""
+
+    def __init__(
+        self,
+        web: Web,
+        out: Path,
+        record: DownloadRecord,
+        *,
+        kind: Kind,
+        per_category: int | None,
+        seed: int,
+        n_threads: int,
+        progress: Progress | None,
+    ) -> None:
+        self.web = web
+        self.out = out
+        self.record = record
+        self.kind: Kind = kind
+        self.per_category = per_category
+        self.seed = seed
+        self.n_threads = n_threads
+        self.progress = progress
+        self.fetched_bytes = 0
+        self._lock = threading.Lock()
+        self._done: dict[str, int] = {}
+        self._totals: dict[str, int] = {}
+        self._missing: dict[str, str] = {}
+        self._failed: dict[str, str] = {}
+
+    def run(self, names: list[str]) -> int:
+        """Fetch what is missing; return how many categories were complete before.
+
+        Raises CategoryError, SourceError or StorageError, after fetching all the others.
+        """
+        settings: dict[str, Any] = {"per_category": self.per_category}
+        if self.per_category is not None:
+            settings["seed"] = self.seed
+        wanted = self.record.begin({name: self._target(name) for name in names}, settings)
+        try:
+            files = self._each(wanted, self._look_up)
+            if self.per_category is None:
+                self._check_space(files)
+                self._totals = {name: file.size_bytes for name, file in files.items()}
+            else:
+                self._totals = dict.fromkeys(files, self.per_category)
+            self._each(files, lambda name: self._fetch(name, files[name]))
+        except UnreachableError as error:
+            raise SourceError(
+                f"{error}. {self._hint()}{self._completed(names)}; run it again to resume"
+            ) from error
+        if self._missing or self._failed:
+            told = "; ".join([*self._missing.values(), *self._failed.values()])
+            kind = SourceError if self._failed else CategoryError
+            raise kind(f"{told}. {self._completed(names)}")
+        return len(names) - len(wanted)
+
+    def _each(self, names: Iterable[str], work: Callable[[str], Any]) -> dict[str, Any]:
+        """Map names to `work(name)`, in threads. If one fails the others go on."""
+        results: dict[str, Any] = {}
+
+        def one(name: str) -> None:
+            try:
+                results[name] = work(name)
+            except (StoppedError, UnreachableError):
+                raise
+            except NotFoundError as error:
+                self._missing[name] = _not_found(name, error)
+            except SourceError as error:
+                self._failed[name] = f"{name}: {error}"
+
+        with ThreadPoolExecutor(self.n_threads) as threads:
+            jobs = [threads.submit(one, name) for name in names]
+            try:
+                wait(jobs, return_when=FIRST_EXCEPTION)
+                for job in jobs:
+                    if job.done():
+                        job.result()
+            except BaseException:  # Ctrl-C too: stop the others
+                self.web.stop()
+                threads.shutdown(cancel_futures=True)
+                raise
+        return {name: results[name] for name in names if name in results}
+
+    def _look_up(self, name: str) -> RemoteFile:
+        return self.web.look_up(url_of(self.web.base_url, self.kind, name))
+
+    def _fetch(self, name: str, file: RemoteFile) -> None:
+        for version in range(1, _MAX_VERSIONS + 1):
+            try:
+                if self.per_category is None:
+                    self._fetch_whole(name, file)
+                else:
+                    self._fetch_sample(name, file, self.per_category)
+                return
+            except ChangedError:
+                if version == _MAX_VERSIONS:
+                    raise
+                file = self.web.look_up(file.url)
+
+    def _fetch_whole(self, name: str, file: RemoteFile) -> None:
+        etag_of_part = self.record.entry(name).get("etag")
+        if etag_of_part != file.etag:
+            part_path(self._target(name)).unlink(missing_ok=True)
+            self.record.update(name, etag=file.etag)
+        n_bytes = fetch_whole(
+            self.web, file, self._target(name), on_bytes=lambda n: self._show_progress(name, n)
+        )
+        self._count_bytes(n_bytes)
+        self.record.update(
+            name, finished=True, bytes=file.size_bytes, per_category=None, n_drawings=None,
+            at_random=True,
+        )  # fmt: skip
+
+    def _fetch_sample(self, name: str, file: RemoteFile, n: int) -> None:
+        def read(first: int, end: int) -> bytes:
+            data = self.web.read(file, first, min(end, file.size_bytes))
+            self._count_bytes(len(data))
+            return data
+
+        try:
+            sample = self._sample(name, file, n, read, at_random=True)
+        except NoRangesError:
+            with closing(self.web.stream(file)) as stream:
+                from_start = FromStart(stream)
+                sample = self._sample(name, file, n, from_start, at_random=False)
+            self._count_bytes(from_start.n_bytes)
+        write_bytes(self._target(name), sample.content)
+        self.record.update(
+            name, finished=True, bytes=len(sample.content), per_category=n, seed=self.seed,
+            etag=file.etag, n_drawings=sample.n_drawings, at_random=sample.at_random,
+        )  # fmt: skip
+        self._totals[name] = sample.n_drawings
+        self._show_progress(name, sample.n_drawings)
+
+    def _sample(
+        self, name: str, file: RemoteFile, n: int, read: Read, *, at_random: bool
+    ) -> Sample:
+        return sample_file(
+            read,
+            file.size_bytes,
+            self._layout(read),
+            n,
+            seed=self.seed,
+            name=name,
+            at_random=at_random,
+            on_found=lambda found: self._show_progress(name, found),
+        )
+
+    def _layout(self, read: Read) -> Layout:
+        if self.kind == "npy":
+            return Rows(read)
+        if self.kind == "bin":
+            return BinaryRecords()
+        return Lines(_LINE_BYTES[self.kind])
+
+    def _target(self, name: str) -> Path:
+        return self.out / f"{name}{_LOCATIONS[self.kind][1]}"
+
+    def _show_progress(self, name: str, done: int) -> None:
+        with self._lock:
+            self._done[name] = done
+            unit = 10**6 if self.per_category is None else 1
+            if self.progress:
+                done, total = sum(self._done.values()), sum(self._totals.values())
+                self.progress("download", done // unit, total // unit)
+
+    def _count_bytes(self, n_bytes: int) -> None:
+        with self._lock:
+            self.fetched_bytes += n_bytes
+
+    def _check_space(self, files: dict[str, RemoteFile]) -> None:
+        parts = [part_path(self._target(name)) for name in files]
+        there = sum(part.stat().st_size for part in parts if part.exists())
+        needed = sum(file.size_bytes for file in files.values()) - there
+        free = shutil.disk_usage(self.out).free
+        if needed > free:
+            raise StorageError(
+                f"{len(files)} files need {needed / 1e9:,.1f} GB more, but {self.out} has "
+                f"{free / 1e9:,.1f} GB free; free some space, or fetch a sample (--per-category)"
+            )
+
+    def _hint(self) -> str:
+        if self.web.answered:
+            return ""
+        return "Is there a network connection? (Set HTTPS_PROXY to use a proxy.) "
+
+    def _completed(self, names: list[str]) -> str:
+        done = sum(bool(self.record.entry(name)["finished"]) for name in names)
+        return f"{done} of {len(names)} categories are complete in {self.out}"
+
+
+def _not_found(name: str, error: Exception) -> str:
+    nearest = nearest_category(name)
+    hint = f"; did you mean {nearest!r}?" if nearest and nearest != name else ""
+    return f"the bucket has no category {name!r}{hint} ({error})"

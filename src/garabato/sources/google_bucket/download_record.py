@@ -1,7 +1,7 @@
-"""What a folder of downloads holds: `download.json`, by which a later run knows what to go on with.
+"""`download.json`: what a folder of downloads holds, so that a later run can resume.
 
-Every wanted file is entered before its first byte is fetched, so that a file that stands in the
-folder and is not entered was put there by somebody else, and is left alone.
+A file is recorded before its first byte is fetched. A file in the folder without a record was put
+there by somebody else and is left alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LICENCE = "Quick, Draw! Dataset by Google, Inc., CC BY 4.0"
 
 
 class DownloadRecord:
-    """The record of one folder; saved whole at every change, by any thread."""
+    """The record of one folder; thread-safe, saved at every change."""
 
     def __init__(self, folder: Path, *, bucket: str, kind: str) -> None:
         self._path = folder / RECORD
@@ -37,15 +37,15 @@ class DownloadRecord:
             self._document["categories"] = self._read(bucket, kind)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it: licence, bucket, format and `categories`: what is known of each."""
+        """As JSON: licence, bucket, format and an entry for each category."""
         with self._lock:
             copy: dict[str, Any] = json.loads(json.dumps(self._document))
         return copy
 
     def begin(self, files: Mapping[str, Path], settings: dict[str, Any]) -> list[str]:
-        """Enter categories and their files; returns those not finished yet with these settings.
+        """Record categories and their files; return those not complete yet with these settings.
 
-        Raises InputError for a file that stands there and was not downloaded.
+        Raises InputError for an existing file that was not downloaded.
         """
         entries = self._document["categories"]
         wanted = []
@@ -64,13 +64,13 @@ class DownloadRecord:
         return wanted
 
     def update(self, category: str, **known: Any) -> None:
-        """Note what is known of a category's file."""
+        """Update a category's entry."""
         with self._lock:
             self._document["categories"][category] |= known
             self._save()
 
     def entry(self, category: str) -> dict[str, Any]:
-        """What is known of a category's file."""
+        """A category's entry."""
         with self._lock:
             return dict(self._document["categories"][category])
 
@@ -81,7 +81,7 @@ class DownloadRecord:
             categories: dict[str, Any] = document["categories"]
         except (ValueError, KeyError, TypeError):
             raise InputError(
-                f"{self._path} is not what garabato wrote; remove it and the files beside it"
+                f"{self._path} was not written by garabato; remove it and the files beside it"
             ) from None
         if version != _VERSION:
             raise InputError(f"{self._path} is of version {version}, not {_VERSION}")
@@ -97,7 +97,7 @@ class DownloadRecord:
 
 
 def _is_finished(file: Path, entry: dict[str, Any], settings: dict[str, Any]) -> bool:
-    """True where the file was made with these settings and still has its length."""
+    """True if the file was made with these settings and still has its length."""
     return (
         bool(entry["finished"])
         and all(entry.get(name) == value for name, value in settings.items())

@@ -1,44 +1,53 @@
-"""HTTP with patience: byte ranges, retries, and errors that say what is wrong and what to do."""
+"""HTTP downloads: byte ranges, retries, whole files with their checksums.
+
+Not `urllib3.Retry`, which repeats a request but cannot go on at the byte where a stream broke, nor
+be stopped while it waits.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import os
 import random
 import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self, TypeVar
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    HTTPError,
+    InvalidHeader,
+    NameResolutionError,
+    NewConnectionError,
+    ProxyError,
+    ReadTimeoutError,
+    SSLError,
+)
 from urllib3.util import Retry, Timeout, parse_url
 
-from garabato.sources.google_bucket.http_responses import (
-    RemoteFile,
-    StoppedError,
-    TransientError,
-    UnreachableError,
-    check_range,
-    check_status,
-    describe,
-    range_headers,
-    reason_of,
-)
+from garabato.errors import SourceError, storage_errors
+from garabato.host.atomic import sync
 
 _BLOCK_BYTES = 64 * 2**10
-#: Tries before a server has answered at all: without a network nobody wants to wait long.
+#: Attempts before the server has answered at all: without a network, fail quickly.
 _FIRST_CONTACT_ATTEMPTS = 2
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to bear with a server.
+class RetryPolicy:
+    """When to try again and when to give up.
 
-    `attempts` in a row without a byte, with waits between that double from `first_delay_s` up to
-    `max_delay_s`, plus or minus half (so that many do not come back at once). A Retry-After of up
-    to `max_retry_after_s` is waited for. `timeout_s` is the longest silence.
+    Give up after `attempts` in a row without a byte. The delay between them doubles from
+    `first_delay_s` up to `max_delay_s`, plus or minus half, so that many clients do not return at
+    once. A Retry-After of up to `max_retry_after_s` is respected. `timeout_s` is the longest time
+    without data.
     """
 
     attempts: int = 6
@@ -49,39 +58,39 @@ class Patience:
 
 
 class Web:
-    """Requests to one server, by as many threads as there are `n_connections`.
+    """Requests to one server, for up to `n_connections` threads.
 
-    `answered` tells whether it ever did.
+    `answered` is True once the server has responded.
     """
 
-    def __init__(self, base_url: str, *, patience: Patience, n_connections: int) -> None:
+    def __init__(self, base_url: str, *, policy: RetryPolicy, n_connections: int) -> None:
         self.base_url = base_url.rstrip("/")
-        self._patience = patience
-        self._pool = _pool(self.base_url, patience, n_connections)
+        self._policy = policy
+        self._pool = _pool(self.base_url, policy, n_connections)
         self.answered = False
         self._stopping = threading.Event()
         self._open: set[urllib3.BaseHTTPResponse] = set()
 
     def look_up(self, url: str) -> RemoteFile:
-        """What the server knows of a file, without fetching it.
+        """Ask for a file's size and hashes without fetching it.
 
         Raises NotFoundError, UnreachableError, SourceError.
         """
 
         def ask() -> RemoteFile:
             with self._request("HEAD", url, {}) as response:
-                response.read()  # nothing, but the connection is free again then
+                response.read()  # empty, but it frees the connection
                 return describe(url, response)
 
-        return self._patiently(ask)
+        return self._with_retries(ask)
 
     def stream(
         self, file: RemoteFile, first: int = 0, end: int | None = None
     ) -> Generator[bytes, None, None]:
-        """The bytes from `first` up to, not including, `end` (None: the file's).
+        """Yield the bytes from `first` up to, not including, `end` (None: the end of the file).
 
-        A dropped connection is taken up where it broke. Raises ChangedError where the file is
-        another now, NoRangesError where the server does not send parts, UnreachableError.
+        A dropped connection is resumed where it broke. Raises ChangedError if the file has changed,
+        NoRangesError if the server sends whole files only, and UnreachableError.
         """
         at, end = first, file.size_bytes if end is None else end
         failures = 0
@@ -110,7 +119,7 @@ class Web:
         return b"".join(self.stream(file, first, end))
 
     def stop(self) -> None:
-        """End all requests, also those that wait; they raise StoppedError."""
+        """End all requests, including those waiting to retry; they raise StoppedError."""
         self._stopping.set()
         for response in list(self._open):
             with suppress(Exception):
@@ -122,7 +131,7 @@ class Web:
     def __exit__(self, *_: object) -> None:
         self._pool.clear()
 
-    def _patiently(self, ask: Callable[[], _T]) -> _T:
+    def _with_retries(self, ask: Callable[[], _T]) -> _T:
         failures = 0
         while True:
             try:
@@ -132,18 +141,18 @@ class Web:
                 self._wait(failures, failure)
 
     def _wait(self, failures: int, failure: TransientError) -> None:
-        """Wait before the next try, or raise UnreachableError where it was the last."""
-        patience = self._patience
-        limit = patience.attempts
+        """Wait before the next attempt, or raise UnreachableError if there is none left."""
+        policy = self._policy
+        limit = policy.attempts
         if not self.answered:
             limit = min(limit, _FIRST_CONTACT_ATTEMPTS)
         times = f", {failures} times" if failures > 1 else ""
         if failures >= limit:
             raise UnreachableError(f"{failure}{times}") from failure
-        delay_s = min(patience.max_delay_s, patience.first_delay_s * 2 ** (failures - 1))
+        delay_s = min(policy.max_delay_s, policy.first_delay_s * 2 ** (failures - 1))
         delay_s *= random.uniform(0.5, 1.5)
         if failure.retry_after_s is not None:
-            if failure.retry_after_s > patience.max_retry_after_s:
+            if failure.retry_after_s > policy.max_retry_after_s:
                 raise UnreachableError(
                     f"{failure} and asks to come back in {failure.retry_after_s:,.0f} s"
                 ) from failure
@@ -159,7 +168,7 @@ class Web:
     def _request(
         self, method: str, url: str, headers: dict[str, str]
     ) -> Iterator[urllib3.BaseHTTPResponse]:
-        """A response of status 200 or 206, its body unread; the rest becomes errors."""
+        """Yield a response of status 200 or 206 with its body unread; raise for any other."""
         self._check_stopped()
         response = None
         try:
@@ -176,12 +185,12 @@ class Web:
         finally:
             if response is not None:
                 self._open.discard(response)
-                response.close()  # where the body was read to its end, the connection is kept
+                response.close()  # keeps the connection if the body was read to its end
 
 
-def _pool(base_url: str, patience: Patience, n_connections: int) -> urllib3.PoolManager:
+def _pool(base_url: str, policy: RetryPolicy, n_connections: int) -> urllib3.PoolManager:
     address = parse_url(base_url)
-    timeout = Timeout(connect=min(10.0, patience.timeout_s), read=patience.timeout_s)
+    timeout = Timeout(connect=min(10.0, policy.timeout_s), read=policy.timeout_s)
     redirects_only = Retry(total=None, connect=0, read=0, status=0, other=0, redirect=3)
     headers = {"User-Agent": "garabato", "Accept-Encoding": "identity"}
     proxy = None if proxy_bypass(address.host or "") else getproxies().get(address.scheme or "")
@@ -192,3 +201,218 @@ def _pool(base_url: str, patience: Patience, n_connections: int) -> urllib3.Pool
     return urllib3.PoolManager(
         maxsize=n_connections, timeout=timeout, retries=redirects_only, headers=headers
     )
+
+
+#: Failures that may pass: timeouts, too many requests, a server that is down for a moment.
+_TRANSIENT = {408, 429, 500, 502, 503, 504}
+_RETRY_AFTER = Retry(total=0)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A file as the server describes it; hashes and ETag are None if it does not send them."""
+
+    url: str
+    size_bytes: int
+    etag: str | None
+    md5: bytes | None
+    crc32c: bytes | None
+
+
+class NotFoundError(SourceError):
+    """There is no such file on the server."""
+
+
+class ChangedError(SourceError):
+    """The file on the server is no longer the one that was looked up."""
+
+
+class NoRangesError(SourceError):
+    """The server sends whole files only."""
+
+
+class UnreachableError(SourceError):
+    """The server cannot be reached, or failed on every attempt."""
+
+
+class StoppedError(SourceError):
+    """`Web.stop` was called."""
+
+
+class TransientError(Exception):
+    """A failure worth another attempt, after `retry_after_s` if the server named a time."""
+
+    def __init__(self, reason: str, retry_after_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after_s = retry_after_s
+
+
+def describe(url: str, response: urllib3.BaseHTTPResponse) -> RemoteFile:
+    """Read the response's headers; raise SourceError if they do not give the length."""
+    length = response.headers.get("Content-Length", "")
+    if not length.isdecimal():
+        raise SourceError(f"{url}: the server does not say how long the file is")
+    hashes: dict[str, bytes] = {}
+    for entry in response.headers.get("x-goog-hash", "").split(","):
+        name, _, value = entry.strip().partition("=")
+        with suppress(ValueError):
+            hashes[name] = base64.b64decode(value, validate=True)
+    etag = response.headers.get("ETag")
+    if etag is not None and etag.startswith(
+        "W/"
+    ):  # weak: the bytes may differ, so it can't be used to resume
+        etag = None
+    return RemoteFile(url, int(length), etag, hashes.get("md5"), hashes.get("crc32c"))
+
+
+def range_headers(file: RemoteFile, first: int, end: int) -> dict[str, str]:
+    """Headers that ask for the bytes from `first` up to `end` of this version of the file."""
+    headers = {}
+    if file.etag is not None:
+        headers["If-Match"] = file.etag
+    if (first, end) != (0, file.size_bytes):
+        headers["Range"] = f"bytes={first}-{end - 1}"
+    return headers
+
+
+def check_status(url: str, response: urllib3.BaseHTTPResponse) -> None:
+    """Raise the error that a status other than 200 and 206 stands for."""
+    status = response.status
+    if status in (200, 206):
+        return
+    answer = f"{url}: the server answers {status} {response.reason or ''}".rstrip()
+    if status in _TRANSIENT:
+        raise TransientError(answer, _retry_after_s(response))
+    if status in (403, 404, 410):
+        raise NotFoundError(answer)
+    if status in (412, 416):
+        raise ChangedError(f"{url}: the file changed on the server meanwhile")
+    raise SourceError(answer)
+
+
+def _retry_after_s(response: urllib3.BaseHTTPResponse) -> float | None:
+    try:
+        return _RETRY_AFTER.get_retry_after(response)
+    except InvalidHeader:
+        return None
+
+
+def check_range(file: RemoteFile, response: urllib3.BaseHTTPResponse, first: int, end: int) -> None:
+    """Raise unless the response holds the bytes from `first` of the file that was looked up."""
+    if response.status == 200:
+        if "Range" in range_headers(file, first, end):
+            raise NoRangesError(f"{file.url}: the server sends whole files only")
+        starts, total = "0", response.headers.get("Content-Length", "")
+    else:
+        span, _, total = response.headers.get("Content-Range", "").partition("/")
+        starts = span.removeprefix("bytes").strip().partition("-")[0]
+    if starts != str(first) or total != str(file.size_bytes):
+        raise ChangedError(
+            f"{file.url}: byte {first} of {file.size_bytes} was asked for, but the server sent "
+            f"byte {starts or '?'} of {total or '?'}"
+        )
+
+
+def reason_of(base_url: str, error: HTTPError) -> str:
+    """Describe a urllib3 error without its object addresses."""
+    host = parse_url(base_url).netloc
+    error = getattr(error, "reason", None) or error  # MaxRetryError: what it wraps
+    if isinstance(error, ProxyError):
+        return f"the proxy to {host} does not answer"
+    if isinstance(error, NameResolutionError):
+        return f"{host} cannot be found (name not resolved)"
+    if isinstance(error, NewConnectionError):  # also a ConnectTimeoutError
+        return f"{host} cannot be connected to"
+    if isinstance(error, ConnectTimeoutError):
+        return f"{host} does not answer (connection timed out)"
+    if isinstance(error, SSLError):
+        return f"the certificate of {host} is not trusted here ({error})"
+    if isinstance(error, ReadTimeoutError):
+        return f"{host} went silent"
+    return f"{host} dropped the connection"
+
+
+#: Times a file is fetched from its start: if the checksum is wrong or the server can't resume.
+_MAX_STARTS = 3
+
+
+def part_path(target: Path) -> Path:
+    """Where the bytes of an unfinished file are kept."""
+    return target.with_name(f".{target.name}.part")
+
+
+def fetch_whole(
+    web: Web,
+    file: RemoteFile,
+    target: Path,
+    *,
+    on_bytes: Callable[[int], None] = lambda n_bytes: None,
+) -> int:
+    """Fetch `file` to `target`; return how many bytes came over the network.
+
+    Resumes what an earlier call left at `part_path(target)`, which must belong to this version of
+    the file; without an ETag it starts again. `on_bytes(n)` is called with the size so far. The
+    length and the server's MD5 or CRC32C are checked before the file appears at `target`. Raises
+    SourceError if they differ, StorageError, and what Web raises.
+    """
+    part = part_path(target)
+    if file.etag is None:
+        part.unlink(missing_ok=True)
+    n_fetched = 0
+    wrong = "the server does not resume"
+    for _ in range(_MAX_STARTS):
+        have = part.stat().st_size if part.exists() else 0
+        if have > file.size_bytes:
+            part.unlink()
+            have = 0
+        on_bytes(have)
+        try:
+            with storage_errors(target), open(part, "ab") as out:
+                for block in web.stream(file, have):
+                    out.write(block)
+                    have += len(block)
+                    n_fetched += len(block)
+                    on_bytes(have)
+        except NoRangesError:
+            part.unlink(missing_ok=True)
+            continue
+        wrong = _difference_from(part, file)
+        if not wrong:
+            with storage_errors(target):
+                sync(part)
+                os.replace(part, target)
+                sync(target.parent)
+            return n_fetched
+        part.unlink()
+    raise SourceError(f"{file.url}: {wrong}, {_MAX_STARTS} times")
+
+
+def _difference_from(part: Path, file: RemoteFile) -> str:
+    """How the file on disk differs from what the server says; "" if it does not."""
+    size_bytes = part.stat().st_size
+    if size_bytes != file.size_bytes:
+        return f"{size_bytes:,} bytes arrived, the server says {file.size_bytes:,}"
+    if file.md5 is not None:
+        with open(part, "rb") as content:
+            md5 = hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).digest()
+        return _difference("MD5", md5, file.md5)
+    if file.crc32c is not None:
+        return _difference("CRC32C", _crc32c(part), file.crc32c)
+    return ""
+
+
+def _crc32c(path: Path) -> bytes:
+    import google_crc32c
+
+    crc = 0
+    with open(path, "rb") as content:
+        while block := content.read(2**20):
+            crc = google_crc32c.extend(crc, block)
+    return crc.to_bytes(4, "big")
+
+
+def _difference(name: str, arrived: bytes, said: bytes) -> str:
+    if arrived == said:
+        return ""
+    arrived_text, said_text = (base64.b64encode(value).decode() for value in (arrived, said))
+    return f"the {name} of what arrived is {arrived_text}, the server says {said_text}"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sketches import SKETCH_CATEGORIES, make_drawings
 
 from garabato.errors import SourceError
-from garabato.sources.google_bucket.layouts import BinaryRecords, Layout, Lines, Read, Rows
+from garabato.sources.google_bucket.sampling import BinaryRecords, Layout, Lines, Read, Rows
 
 DRAWINGS = make_drawings(SKETCH_CATEGORIES[:4], 15, seed=1)
 SIMPLIFIED = simplified_file(DRAWINGS)
