@@ -16,7 +16,7 @@ from urllib.request import urlopen
 import frame
 
 import garabato
-from garabato.cli.console import progress
+from garabato.cli.output import progress
 from garabato.ingest.bulk_load import fill
 
 #: Names a gallery to be used instead of one filled from the source, which takes minutes.

@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 import pytest
 
+import garabato
 from garabato.cli import COMMANDS, main
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +37,7 @@ ROOMS = (
     "ingest",
     "analysis",
     "export",
+    "demo",
     "client",
     "service",
     "cli",
@@ -88,10 +90,12 @@ def imported_modules(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute here"
             if node.module and node.module.startswith("garabato"):
-                yield from (
-                    f"garabato.{a.name}" if node.module == "garabato" else node.module
-                    for a in node.names
-                )
+                if node.module != "garabato":
+                    yield node.module
+                    continue
+                for alias in node.names:  # a public name, or a room
+                    is_public = alias.name in garabato.__all__
+                    yield "garabato" if is_public else f"garabato.{alias.name}"
 
 
 def imported_rooms(path: Path) -> list[str]:
@@ -142,13 +146,37 @@ def commands() -> list[tuple[str, click.Command]]:
     return found
 
 
+def command_line_files() -> list[Path]:
+    return sorted((SOURCE / "cli").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", command_line_files(), ids=lambda path: path.stem)
+def test_the_command_line_uses_public_names_only(path: Path) -> None:
+    tree = ast.parse(path.read_text())
+    used = {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "garabato"
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            wrong = {a.name for a in node.names if a.name.startswith("garabato.")}
+            assert not wrong, f"import these names from garabato itself: {wrong}"
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("garabato"):
+            if node.module == "garabato":
+                used |= {alias.name for alias in node.names}
+            else:
+                assert (node.module or "").startswith("garabato.cli"), node.module
+    assert used <= set(garabato.__all__)
+
+
 def test_every_listed_command_has_a_module() -> None:
     for module, _ in COMMANDS.values():
         assert (SOURCE.parent / (module.replace(".", "/") + ".py")).exists(), module
 
 
 def test_every_command_module_is_listed() -> None:
-    files = {p.stem for p in (SOURCE / "cli").glob("*.py")} - {"__init__", "console"}
+    files = {path.stem for path in command_line_files()} - {"__init__"}
     listed = {module.rpartition(".")[2] for module, _ in COMMANDS.values()}
     assert listed <= files
     for name in files - listed:

@@ -1,7 +1,7 @@
-"""Find out what a hand-drawn sketch shows, and find sketches like it.
+"""Classify hand-drawn sketches and find similar ones.
 
-Everything public is here; it is imported when it is first used, so `import garabato` is quick and
-reading drawings loads no PyTorch.
+Everything public is listed in `__all__` and imported when it is first used, so `import garabato` is
+quick and reading drawings loads no PyTorch.
 """
 
 from __future__ import annotations
@@ -10,9 +10,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from garabato.categories import CATEGORIES
+    from garabato.analysis import (
+        MAX_PICTURE_ROWS,
+        DuplicatePair,
+        OddDrawing,
+        SearchResult,
+        draw_duplicates,
+        draw_hits,
+        draw_odd,
+        find_duplicates,
+        find_odd,
+    )
+    from garabato.categories import CATEGORIES, nearest_category
     from garabato.client import Client
     from garabato.dataset import Dataset, export_tfrecord, prepare
+    from garabato.dataset.choose import choose_categories
+    from garabato.demo import DemoProgress, DemoResult, run_demo
     from garabato.drawing import Drawing, DrawingBatch
     from garabato.encoder import Encoder, Prediction, load_encoder
     from garabato.errors import (
@@ -32,85 +45,258 @@ if TYPE_CHECKING:
         TrainingError,
     )
     from garabato.evaluation import Evaluation, evaluate, write_report
+    from garabato.evaluation.report import check_report_folder
     from garabato.export import ExportedPage, export_onnx, export_web
     from garabato.formats import ReadReport, read_drawings, write_drawings
-    from garabato.gallery import Hit, open_gallery
+    from garabato.gallery import Gallery, Hit, open_gallery
+    from garabato.gallery.explore import (
+        CategoryVote,
+        category_votes,
+        query_direction,
+        search_by_category,
+        search_diverse,
+        search_like,
+    )
+    from garabato.host.machine import limit_native_threads
+    from garabato.ingest import Copied, Filled, copy_gallery, index
     from garabato.inspection import Inspection, inspect, write_inspection
+    from garabato.models import model_names
     from garabato.render import RenderSpec, render_batch
-    from garabato.sources import open_source
-    from garabato.sources.google_bucket import download
-    from garabato.training import TrainConfig, load_preset, train
+    from garabato.service.serving import serve
+    from garabato.sources import Source, open_source
+    from garabato.sources.choose import ChosenSource, choose_source
+    from garabato.sources.google_bucket import Download, download
+    from garabato.training import (
+        RunResult,
+        TrainConfig,
+        is_first_worker,
+        load_preset,
+        preset_names,
+        train,
+    )
+    from garabato.training.progress import TrainingProgress
+    from garabato.training.reproduce import REPRODUCE_SCALES, ReproduceSettings, reproduce
 
     __version__: str
 
+#: Room -> the public names it holds.
+_PUBLIC = {
+    "analysis": (
+        "MAX_PICTURE_ROWS",
+        "DuplicatePair",
+        "OddDrawing",
+        "SearchResult",
+        "draw_duplicates",
+        "draw_hits",
+        "draw_odd",
+        "find_duplicates",
+        "find_odd",
+    ),
+    "categories": (
+        "CATEGORIES",
+        "nearest_category",
+    ),
+    "client": ("Client",),
+    "dataset": (
+        "Dataset",
+        "export_tfrecord",
+        "prepare",
+    ),
+    "dataset.choose": ("choose_categories",),
+    "demo": (
+        "DemoProgress",
+        "DemoResult",
+        "run_demo",
+    ),
+    "drawing": (
+        "Drawing",
+        "DrawingBatch",
+    ),
+    "encoder": (
+        "Encoder",
+        "Prediction",
+        "load_encoder",
+    ),
+    "errors": (
+        "CategoryError",
+        "DatasetError",
+        "DrawingError",
+        "EncoderError",
+        "EncoderMismatchError",
+        "FormatError",
+        "GalleryError",
+        "GarabatoError",
+        "InputError",
+        "MissingExtraError",
+        "ServiceError",
+        "SourceError",
+        "StorageError",
+        "TrainingError",
+    ),
+    "evaluation": (
+        "Evaluation",
+        "evaluate",
+        "write_report",
+    ),
+    "evaluation.report": ("check_report_folder",),
+    "export": (
+        "ExportedPage",
+        "export_onnx",
+        "export_web",
+    ),
+    "formats": (
+        "ReadReport",
+        "read_drawings",
+        "write_drawings",
+    ),
+    "gallery": (
+        "Gallery",
+        "Hit",
+        "open_gallery",
+    ),
+    "gallery.explore": (
+        "CategoryVote",
+        "category_votes",
+        "query_direction",
+        "search_by_category",
+        "search_diverse",
+        "search_like",
+    ),
+    "host.machine": ("limit_native_threads",),
+    "ingest": (
+        "Copied",
+        "Filled",
+        "copy_gallery",
+        "index",
+    ),
+    "inspection": (
+        "Inspection",
+        "inspect",
+        "write_inspection",
+    ),
+    "models": ("model_names",),
+    "render": (
+        "RenderSpec",
+        "render_batch",
+    ),
+    "service.serving": ("serve",),
+    "sources": (
+        "Source",
+        "open_source",
+    ),
+    "sources.choose": (
+        "ChosenSource",
+        "choose_source",
+    ),
+    "sources.google_bucket": (
+        "Download",
+        "download",
+    ),
+    "training": (
+        "RunResult",
+        "TrainConfig",
+        "is_first_worker",
+        "load_preset",
+        "preset_names",
+        "train",
+    ),
+    "training.progress": ("TrainingProgress",),
+    "training.reproduce": (
+        "REPRODUCE_SCALES",
+        "ReproduceSettings",
+        "reproduce",
+    ),
+}
+_ROOM_OF = {name: room for room, names in _PUBLIC.items() for name in names}
+
 __all__ = [
     "CATEGORIES",
+    "MAX_PICTURE_ROWS",
+    "REPRODUCE_SCALES",
     "CategoryError",
+    "CategoryVote",
+    "ChosenSource",
     "Client",
+    "Copied",
     "Dataset",
     "DatasetError",
+    "DemoProgress",
+    "DemoResult",
+    "Download",
     "Drawing",
     "DrawingBatch",
     "DrawingError",
+    "DuplicatePair",
     "Encoder",
     "EncoderError",
     "EncoderMismatchError",
     "Evaluation",
     "ExportedPage",
+    "Filled",
     "FormatError",
+    "Gallery",
     "GalleryError",
     "GarabatoError",
     "Hit",
     "InputError",
     "Inspection",
     "MissingExtraError",
+    "OddDrawing",
     "Prediction",
     "ReadReport",
     "RenderSpec",
+    "ReproduceSettings",
+    "RunResult",
+    "SearchResult",
     "ServiceError",
+    "Source",
     "SourceError",
     "StorageError",
     "TrainConfig",
     "TrainingError",
+    "TrainingProgress",
     "__version__",
+    "category_votes",
+    "check_report_folder",
+    "choose_categories",
+    "choose_source",
+    "copy_gallery",
     "download",
+    "draw_duplicates",
+    "draw_hits",
+    "draw_odd",
     "evaluate",
     "export_onnx",
     "export_tfrecord",
     "export_web",
+    "find_duplicates",
+    "find_odd",
+    "index",
     "inspect",
+    "is_first_worker",
+    "limit_native_threads",
     "load_encoder",
     "load_preset",
+    "model_names",
+    "nearest_category",
     "open_gallery",
     "open_source",
     "prepare",
+    "preset_names",
+    "query_direction",
     "read_drawings",
     "render_batch",
+    "reproduce",
+    "run_demo",
+    "search_by_category",
+    "search_diverse",
+    "search_like",
+    "serve",
     "train",
     "write_drawings",
     "write_inspection",
     "write_report",
 ]
-
-#: Room -> what it gives to the public.
-_ROOMS = {
-    "categories": ("CATEGORIES",),
-    "client": ("Client",),
-    "dataset": ("Dataset", "export_tfrecord", "prepare"),
-    "drawing": ("Drawing", "DrawingBatch"),
-    "encoder": ("Encoder", "Prediction", "load_encoder"),
-    "errors": tuple(name for name in __all__ if name.endswith("Error")),
-    "evaluation": ("Evaluation", "evaluate", "write_report"),
-    "export": ("ExportedPage", "export_onnx", "export_web"),
-    "formats": ("ReadReport", "read_drawings", "write_drawings"),
-    "gallery": ("Hit", "open_gallery"),
-    "inspection": ("Inspection", "inspect", "write_inspection"),
-    "render": ("RenderSpec", "render_batch"),
-    "sources": ("open_source",),
-    "sources.google_bucket": ("download",),
-    "training": ("TrainConfig", "load_preset", "train"),
-}
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

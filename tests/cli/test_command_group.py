@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 import garabato
 from garabato.cli import COMMANDS, main
-from garabato.cli.console import print_json, progress
+from garabato.cli.output import print_json, progress
 
 ENDINGS = """
 import click
@@ -60,6 +60,25 @@ def test_a_command_that_ends_well_is_status_0(ends: CliRunner) -> None:
 def test_an_unknown_command_or_option_is_status_2(ends: CliRunner) -> None:
     assert ends.invoke(main, ["fly"]).exit_code == 2
     assert ends.invoke(main, ["ends", "well", "--loudly"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "hint"),
+    [
+        (("serch",), "there is no command 'serch'; did you mean 'search'?"),
+        (("fly",), "there is no command 'fly'; choose from download, prepare"),
+        (("gallery", "duplicate"), "did you mean 'duplicates'?"),
+        (("export", "tfrecords"), "did you mean 'tfrecord'?"),
+        (("download", "--out", "x", "--format", "simplifed"), "did you mean 'simplified'?"),
+        (("index", "--gallery", "g", "--data", "d", "--split", "tset"), "did you mean 'test'?"),
+        (("train", "--data", "d", "--out", "o", "--model", "skfst"), "did you mean 'skfast'?"),
+        (("search", "--galery", "g", "q"), "--gallery"),
+    ],
+)
+def test_a_misspelt_name_gets_a_hint(typed: tuple[str, ...], hint: str) -> None:
+    result = CliRunner().invoke(main, list(typed))
+    assert result.exit_code == 2
+    assert hint in " ".join(result.stderr.split())
 
 
 def test_help_lists_every_command_with_its_line() -> None:

@@ -32,7 +32,7 @@ def test_it_says_what_it_fetched_and_what_was_there(bucket: BucketServer, tmp_pa
     result = run(bucket, tmp_path, *wanted)
     assert result.exit_code == 0, result.output
     assert "2 categories, 60 drawings" in result.stdout
-    assert "MB fetched" in result.stdout
+    assert "MB downloaded" in result.stdout
     assert "2 of them before, 60 drawings, 0.0 MB" in run(bucket, tmp_path, *wanted).stdout
 
 
@@ -62,8 +62,8 @@ def test_a_server_without_ranges_is_told(
     monkeypatch.setattr(bucket, "has_ranges", False)
     result = run(bucket, tmp_path, "--categories", "star", "--per-category", "10")
     assert result.exit_code == 0, result.output
-    assert "no Range" in result.stderr
-    assert "no random sample" in result.stderr
+    assert "does not support Range" in result.stderr
+    assert "instead of a random sample" in result.stderr
 
 
 def test_unknown_categories_are_an_error_with_the_nearest(

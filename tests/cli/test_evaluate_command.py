@@ -111,8 +111,8 @@ def test_the_training_split_is_measured_without_a_gallery(data: Path, run: Path)
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        ((), 2, "--data or with --source"),
-        (("--data", "{data}", "--source", "{data}"), 2, "--data or with --source"),
+        ((), 2, "either --data or --source"),
+        (("--data", "{data}", "--source", "{data}"), 2, "either --data or --source"),
         (("--source", "{data}", "--gallery-split", "train"), 2, "a source has no splits"),
         (("--data", "{data}/nowhere"), 1, "holds no data set"),
         (("--data", "{data}", "--report", "{data}"), 1, "not empty and holds no report"),

@@ -22,7 +22,7 @@ def test_a_data_set_is_written_as_tfrecords(sketch_source, tmp_path):
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
     assert lines[0].startswith("train: 20 drawings, 0.0 MB in 2 files")
-    assert lines[2] == f"what is in them: {out}/dataset.json"
+    assert lines[2] == f"described in {out}/dataset.json"
     exported = Dataset.open(out)
     assert exported.split("test").key_ids == Dataset.open(data).split("test").key_ids
     assert exported.manifest["image"]["size_px"] == 16

@@ -29,7 +29,7 @@ def filled(model, sketch_source, tmp_path_factory):
     uri = tmp_path_factory.mktemp("filled") / "my.gallery"
     done = run("index", "--model", model, "--source", sketch_source, "--gallery", uri)
     assert done.exit_code == 0, done.output
-    assert done.stdout == f"{uri}: 400 drawings (400 new, 0 were there, 0 without ink left out)\n"
+    assert done.stdout == f"{uri}: 400 drawings (400 new, 0 already there, 0 empty and skipped)\n"
     return uri
 
 
@@ -108,7 +108,7 @@ def test_search_prints_hits_as_the_design_says(model, filled, query):
 def test_search_takes_filters_and_stdin(model, filled):
     done = run(
         *("search", "--model", model, "--gallery", filled, "-", "--json", "-k", 100),
-        *("--category", "circle, house", "--country", "DE"),
+        *("--category", "circle", "--category", "house", "--country", "DE"),
         stdin=simplified_line(sketch("star", 0)),
     )
     hits = read_json(done)["hits"]
@@ -133,7 +133,7 @@ def test_search_prints_a_table_and_draws_a_picture(model, filled, query, tmp_pat
     assert done.exit_code == 0, done.output
     assert "1.000" in done.stdout
     assert sketch("star", 0).key_id in done.stdout
-    assert f"look at {picture}" in done.stdout
+    assert f"look at {picture}" in done.stderr
     image = cv2.imread(str(picture))
     assert image.shape[1] > 4 * 112
     assert len(np.unique(image)) > 10
@@ -182,7 +182,8 @@ def test_the_way_out_of_another_encoder_works(model, filled, query, tmp_path):
 def test_an_empty_drawing_is_no_query(model, filled):
     done = run("search", "--gallery", filled, "--model", model, "-", stdin='{"drawing": []}')
     assert done.exit_code == 1
-    assert "stdin, drawing 1: no ink" in done.stderr
+    assert "stdin, drawing 1: empty" in done.stderr
+    assert "draw at least one stroke" in done.stderr
 
 
 def test_classify_prints_predictions_of_every_drawing(model, query, tmp_path):
@@ -198,6 +199,38 @@ def test_classify_prints_predictions_of_every_drawing(model, query, tmp_path):
     everything = run("classify", "--model", model, query, "-k", 10, "--json")
     (answer,) = read_json(everything)["queries"]
     assert sum(p["probability"] for p in answer["predictions"]) == pytest.approx(1, abs=1e-4)
+
+
+def test_files_of_the_same_name_are_told_apart(model, tmp_path):
+    paths = [tmp_path / folder / "query.ndjson" for folder in "ab"]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_text(simplified_line(sketch("house", 0)))
+    done = run("classify", "--model", model, *paths, "-k", 1)
+    cells = [line.split("│")[1] for line in done.stdout.splitlines() if line.startswith("│")]
+    shown = "".join("".join(cells).split())
+    assert shown == "".join(f"{path},drawing1" for path in paths)
+
+
+def test_values_are_taken_as_given(model, tmp_path):
+    """A comma belongs to a name: it once made `delete --category "Paris, France"` delete two."""
+    uri = tmp_path / "g"
+    encoder = load_encoder(model)
+    names = ["Paris, France", "Paris", "France", " padded "]
+    open_gallery(uri, encoder=encoder).add(
+        [
+            sketch("circle", number).replace(category=name, key_id=f"{name}!")
+            for number, name in enumerate(names)
+        ]
+    )
+    deleted = run("gallery", "delete", "--gallery", uri, "--category", names[0], "--json")
+    assert read_json(deleted)["n_deleted"] == 1
+    deleted = run("gallery", "delete", "--gallery", uri, "--key-id", " padded !", "--json")
+    assert read_json(deleted)["n_deleted"] == 1
+    assert set(open_gallery(uri).missing([f"{name}!" for name in names])) == {
+        "Paris, France!",
+        " padded !",
+    }
 
 
 def test_classify_says_of_what_it_is_unsure(model, query, tmp_path):
@@ -222,7 +255,17 @@ def test_info_delete_and_compact_say_what_they_did(model, sketch_source, tmp_pat
     uri = tmp_path / "g"
     run("index", "--model", model, "--source", sketch_source, "--gallery", uri)
     info = run("gallery", "info", "--gallery", uri, *arguments)
-    delete = run("gallery", "delete", "--gallery", uri, "--category", "star,house", *arguments)
+    delete = run(
+        "gallery",
+        "delete",
+        "--gallery",
+        uri,
+        "--category",
+        "star",
+        "--category",
+        "house",
+        *arguments,
+    )
     compact = run("gallery", "compact", "--gallery", uri, *arguments)
     if arguments:
         assert read_json(info)["n_drawings"] == 400
@@ -288,7 +331,7 @@ def test_an_interrupted_index_goes_on_where_it_stopped(model, tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors
-    assert "the same command goes on" in errors
+    assert "the same command continues" in errors
     n_stored = len(open_gallery(uri))
     assert 0 < n_stored < 6_200
     document = read_json(run(*arguments, "--json"))

@@ -20,7 +20,7 @@ def test_it_prints_the_counts_and_writes_the_page(sketch_source, tmp_path):
     assert done.exit_code == 0, done.output
     assert "drawings     400 in 10 categories" in done.stdout
     assert "identical    none" in done.stdout
-    assert f"look at {page}" in done.stdout
+    assert f"look at {page}" in done.stderr
     row = next(line for line in done.stdout.splitlines() if line.startswith("smiley face"))
     assert row.split()[2] == "40"
     assert "<!doctype html>" in page.read_text()

@@ -24,7 +24,7 @@ def test_it_writes_a_data_set_and_says_what_to_look_at(sketch_source, tmp_path):
     )
     assert done.exit_code == 0, done.output
     assert done.stdout == (
-        f"{out}: 4 categories, 120 drawings to train with, 40 to test with\n"
+        f"{out}: 4 categories, 120 training drawings, 40 test drawings\n"
         f"look at {out}/sheets/_all.png\n"
     )
     assert len(Dataset.open(out).split("train")) == 120

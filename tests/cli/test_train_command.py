@@ -9,8 +9,8 @@ from typed import run
 @pytest.mark.parametrize(
     ("option", "value", "told"),
     [
-        ("--device", "gpu", "'gpu' is none of auto, cpu, cuda, cuda:1"),
-        ("--model", "resnet", "'resnet' is none of skfast, sknet, skresnet"),
+        ("--device", "gpu", "'gpu' is not one of auto, cpu, cuda, cuda:1"),
+        ("--model", "resnet", "'resnet' is not one of skfast, sknet, skresnet"),
         ("--preset", "resnet", "unknown preset 'resnet'"),
     ],
 )

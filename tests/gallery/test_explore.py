@@ -8,11 +8,17 @@ import numpy as np
 import pytest
 from sketches import sketch
 
-from garabato.analysis.audit import Pair, duplicates, odd_ones
+from garabato.analysis.audit import DuplicatePair, find_duplicates, find_odd
 from garabato.drawing import Drawing
 from garabato.errors import InputError
 from garabato.gallery import Hit, open_gallery
-from garabato.gallery.explore import by_category, diverse, grouped, more_like, vote
+from garabato.gallery.explore import (
+    category_votes,
+    grouped,
+    search_by_category,
+    search_diverse,
+    search_like,
+)
 from garabato.gallery.records import MAX_K
 from garabato.render import RenderSpec
 
@@ -50,7 +56,7 @@ def keys(hits) -> list[str]:
 
 def test_more_like_several_looks_between_them_and_leaves_them_out(plane):
     gallery = plane([at(d) for d in (0, 18, 40, 62, 80, 120)])
-    hits = more_like(gallery, DegreesEncoder(), [at(0), at(80)], k=3)
+    hits = search_like(gallery, DegreesEncoder(), [at(0), at(80)], k=3)
     assert keys(hits) == ["@40", "@18", "@62"] or keys(hits) == ["@40", "@62", "@18"]
     assert hits[0].score == pytest.approx(1, abs=1e-3)
 
@@ -59,47 +65,52 @@ def test_less_like_pushes_away(plane):
     gallery = plane([at(d) for d in (-30, -10, 10, 30)])
     encoder = DegreesEncoder()
     # from 0 degrees, less 0.5 * 90 degrees: the direction is -26.57 degrees
-    assert keys(more_like(gallery, encoder, [at(0)], [at(90)], k=2)) == ["@-30", "@-10"]
-    assert keys(more_like(gallery, encoder, [at(0)], [at(-90)], k=2)) == ["@30", "@10"]
+    assert keys(search_like(gallery, encoder, [at(0)], [at(90)], k=2)) == ["@-30", "@-10"]
+    assert keys(search_like(gallery, encoder, [at(0)], [at(-90)], k=2)) == ["@30", "@10"]
     with pytest.raises(InputError, match="at least one drawing"):
-        more_like(gallery, encoder, [], [at(0)])
+        search_like(gallery, encoder, [], [at(0)])
 
 
 def test_diverse_hits_are_not_all_alike(plane):
     gallery = plane([at(d) for d in (1, 2, 3, -40, 60)])
     encoder = DegreesEncoder()
-    assert keys(diverse(gallery, encoder, at(0), k=3, variety=0)) == ["@1", "@2", "@3"]
+    assert keys(search_diverse(gallery, encoder, at(0), k=3, variety=0)) == ["@1", "@2", "@3"]
     # after @1: @-40 gains .5 cos 40 - .5 cos 41 = .006, @60 .5 (cos 60 - cos 59) = -.008,
     # @2 .5 (.9994 - .9998) = -.0002; then @60 has cos 59 = .515 to @1, @2 has .9998
-    assert keys(diverse(gallery, encoder, at(0), k=2, variety=0.5)) == ["@1", "@-40"]
-    assert keys(diverse(gallery, encoder, at(0), k=3, variety=0.8))[1:] == ["@60", "@-40"]
-    assert len(diverse(gallery, encoder, at(0), k=9)) == 5
+    assert keys(search_diverse(gallery, encoder, at(0), k=2, variety=0.5)) == ["@1", "@-40"]
+    assert keys(search_diverse(gallery, encoder, at(0), k=3, variety=0.8))[1:] == ["@60", "@-40"]
+    assert len(search_diverse(gallery, encoder, at(0), k=9)) == 5
     with pytest.raises(InputError, match="variety"):
-        diverse(gallery, encoder, at(0), variety=2)
+        search_diverse(gallery, encoder, at(0), variety=2)
 
 
 def test_what_was_given_is_no_diverse_hit(plane):
     gallery = plane([at(d) for d in (0, 1, 2, 50)])
-    hits = diverse(gallery, DegreesEncoder(), at(0), k=4, variety=0, leave_out={"@0", "@2"})
+    hits = search_diverse(gallery, DegreesEncoder(), at(0), k=4, variety=0, leave_out={"@0", "@2"})
     assert keys(hits) == ["@1", "@50"]
 
 
 def test_the_nearest_categories_come_with_their_best_hits(plane):
     crowd = [at(1 + i / 100, "cat", f"c{i}") for i in range(60)]
     gallery = plane([*crowd, *(at(d, "dog") for d in (20, 21, 22)), at(40, "pig"), at(70, None)])
-    found = by_category(gallery, at(0), 3, per_category=2)
+    found = search_by_category(gallery, at(0), 3, per_category=2)
     assert {name: keys(hits) for name, hits in found.items()} == {
         "cat": ["c0@1.0", "c1@1.01"],
         "dog": ["@20", "@21"],
         "pig": ["@40"],
     }
     assert list(found) == ["cat", "dog", "pig"]
-    assert list(by_category(gallery, at(0), 9, per_category=1)) == ["cat", "dog", "pig", None]
-    found = by_category(gallery, at(0), 1, per_category=1, leave_out={"c0@1.0"})
+    assert list(search_by_category(gallery, at(0), 9, per_category=1)) == [
+        "cat",
+        "dog",
+        "pig",
+        None,
+    ]
+    found = search_by_category(gallery, at(0), 1, per_category=1, leave_out={"c0@1.0"})
     assert keys(found["cat"]) == ["c1@1.01"]
-    assert by_category(gallery, at(0), 2, where={"category": "no such"}) == {}
+    assert search_by_category(gallery, at(0), 2, where={"category": "no such"}) == {}
     with pytest.raises(InputError, match="per_category"):
-        by_category(gallery, at(0), 2, per_category=0)
+        search_by_category(gallery, at(0), 2, per_category=0)
 
 
 def hit(category, score) -> Hit:
@@ -119,58 +130,58 @@ def test_groups_come_in_the_order_of_their_best_hit():
 
 def test_a_vote_weighs_nearness():
     hits = [hit("cat", 0.9), hit("dog", 0.8), hit("dog", 0.8), hit(None, 0.8)]
-    votes = vote(hits, sharpness=10)
+    votes = category_votes(hits, sharpness=10)
     # cat: 1; dog: 2 * exp(-1) = 0.7358
     assert [v.category for v in votes] == ["cat", "dog"]
     assert [v.share for v in votes] == pytest.approx([1 / 1.735759, 0.735759 / 1.735759], rel=1e-5)
-    flat = vote(hits, sharpness=0)
+    flat = category_votes(hits, sharpness=0)
     assert [(v.category, v.share) for v in flat] == [
         ("dog", pytest.approx(2 / 3)),
         ("cat", pytest.approx(1 / 3)),
     ]
-    assert vote([]) == []
+    assert category_votes([]) == []
 
 
 def test_duplicates_are_the_pairs_that_are_nearly_one(plane):
     gallery = plane([at(0, name="a"), at(0, name="b"), at(2), at(30), at(31)])
-    pairs = duplicates(gallery, above=math.cos(math.radians(1.5)))
+    pairs = find_duplicates(gallery, above=math.cos(math.radians(1.5)))
     assert [(pair.key_id, pair.other_key_id) for pair in pairs] == [
         ("a@0", "b@0"),
         ("@30", "@31"),
     ]
-    assert isinstance(pairs[0], Pair)
+    assert isinstance(pairs[0], DuplicatePair)
     assert pairs[0].score == pytest.approx(1, abs=1e-3)
 
 
 def test_drawings_that_only_the_encoder_takes_for_one_are_no_pair(plane):
     one, other = at(0, name="a"), sketch("square", 3).replace(key_id="b@0", category="circle")
     moved = Drawing([(3 * xs + 50, 3 * ys) for xs, ys in one.strokes], key_id="c@0")
-    pairs = duplicates(plane([one, other, moved]))
+    pairs = find_duplicates(plane([one, other, moved]))
     assert [(pair.key_id, pair.other_key_id) for pair in pairs] == [("a@0", "c@0")]
 
 
 def test_the_same_embedding_twice_is_a_pair_above_one(plane):
     gallery = plane([at(degrees, name=name) for degrees in range(1, 90) for name in "ab"])
-    assert len(duplicates(gallery, above=1.0)) >= 89
+    assert len(find_duplicates(gallery, above=1.0)) >= 89
 
 
 def test_as_many_as_a_search_may_give_can_be_asked_for_like_several(plane):
     gallery = plane([at(0), at(10), at(20)])
     encoder = DegreesEncoder()
-    assert keys(more_like(gallery, encoder, [at(0)], k=MAX_K)) == ["@10", "@20"]
-    assert len(diverse(gallery, encoder, at(0), k=MAX_K)) == 3
+    assert keys(search_like(gallery, encoder, [at(0)], k=MAX_K)) == ["@10", "@20"]
+    assert len(search_diverse(gallery, encoder, at(0), k=MAX_K)) == 3
 
 
 def test_a_drawing_among_another_category_is_odd(plane):
     cats = [at(d, "cat") for d in (0, 1, 2, 3)]
     dogs = [at(d, "dog") for d in (90, 91, 92, 93)]
     gallery = plane([*cats, *dogs, at(91.5, "cat", "wrong"), at(0.5, None), at(92.5, None)])
-    (odd,) = odd_ones(gallery, k=3)
+    (odd,) = find_odd(gallery, k=3)
     assert (odd.key_id, odd.category, odd.looks_like) == ("wrong@91.5", "cat", "dog")
     assert odd.agreement == 0
     assert odd.neighbours[0] in ("@91", "@92")
     assert set(odd.neighbours) <= {"@90", "@91", "@92", "@93"}
-    assert odd_ones(gallery, k=3, where={"category": "cat"}) == []
+    assert find_odd(gallery, k=3, where={"category": "cat"}) == []
 
 
 def test_blocks_do_not_change_what_is_found(plane, monkeypatch):
@@ -178,12 +189,12 @@ def test_blocks_do_not_change_what_is_found(plane, monkeypatch):
     drawings = [at(round(d, 3), str(rng.choice(["a", "b"]))) for d in rng.uniform(0, 90, 60)]
     gallery = plane(drawings)
     seen = []
-    whole = (duplicates(gallery, above=0.9999), odd_ones(gallery, k=5))
+    whole = (find_duplicates(gallery, above=0.9999), find_odd(gallery, k=5))
     monkeypatch.setattr("garabato.analysis.audit._ROWS", 7)
     monkeypatch.setattr("garabato.analysis.audit._COLUMNS", 11)
     parts = (
-        duplicates(gallery, above=0.9999, progress=lambda done, n: seen.append((done, n))),
-        odd_ones(gallery, k=5),
+        find_duplicates(gallery, above=0.9999, progress=lambda done, n: seen.append((done, n))),
+        find_odd(gallery, k=5),
     )
     assert whole[0]
     assert whole[1]

@@ -1,4 +1,4 @@
-"""Copying a gallery to another place or engine: everything comes along, and once."""
+"""Copying a gallery to another folder or backend: everything is copied, once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def progress(n_done):
     if n_pieces == 2:
         os.kill(os.getpid(), signal.SIGKILL)
 
-copying.copy(source, copying.open_copy(source, sys.argv[2]), progress=progress)
+copying.copy_gallery(source, sys.argv[2], progress=progress)
 """
 
 
@@ -87,7 +87,7 @@ def test_a_copy_holds_all_the_first_held_under_the_same_encoder(places, encoder,
     assert max(float(np.abs(first[key] - second[key]).max()) for key in first) < 1e-3
     assert target.search(drawings[5], k=1)[0].key_id == drawings[5].key_id
     again = garabato("gallery", "copy", source_uri, target_uri)
-    assert "92 drawings (0 copied, 92 were there)" in again.stdout
+    assert "92 drawings (0 copied, 92 already there)" in again.stdout
 
 
 def test_a_copy_that_was_killed_goes_on_where_it_stopped(places, encoder, drawings):
@@ -103,7 +103,7 @@ def test_a_copy_that_was_killed_goes_on_where_it_stopped(places, encoder, drawin
     target = open_gallery(target_uri, encoder=encoder)
     n_before = len(target)
     assert 0 < n_before < 200
-    copied = copying.copy(source, target)
+    copied = copying.copy_gallery(source, target_uri, encoder=encoder)
     assert (copied.n_copied, copied.n_there) == (200 - n_before, n_before)
     assert contents(target) == contents(source)
 
@@ -113,7 +113,7 @@ def test_a_gallery_of_another_encoder_takes_no_copy(tmp_path, encoder, drawings)
     source.add(drawings[:3])
     open_gallery(tmp_path / "two", encoder=PixelEncoder(line_width=0.2))
     with pytest.raises(EncoderMismatchError):
-        copying.open_copy(source, str(tmp_path / "two"))
+        copying.copy_gallery(source, str(tmp_path / "two"))
 
 
 def test_a_copy_for_another_encoder_keeps_all_but_the_embeddings(tmp_path, encoder, drawings):
@@ -121,7 +121,7 @@ def test_a_copy_for_another_encoder_keeps_all_but_the_embeddings(tmp_path, encod
     source.add([d.replace(category="a/b") for d in drawings[:5]], tags=["mine"])
     source.add([drawings[5].replace(category=None)])
     other = PixelEncoder(line_width=0.2)
-    copied = copying.copy(source, copying.open_copy(source, str(tmp_path / "two"), encoder=other))
+    copied = copying.copy_gallery(source, str(tmp_path / "two"), encoder=other)
     assert copied.n_copied == 6
     target = open_gallery(tmp_path / "two", encoder=other)
     assert contents(target) == contents(source)

@@ -96,11 +96,11 @@ def contents(uri) -> tuple[list, np.ndarray]:
 def test_two_machines_fill_the_same_gallery_as_one_process(cluster, model, sketch_source, tmp_path):
     from_source = ("--model", model, "--source", str(sketch_source), "--tag", "t")
     alone = index(*from_source, "--gallery", str(tmp_path / "alone"))
-    together = index(*from_source, "--gallery", str(tmp_path / "ray"), "--engine", "ray")
+    together = index(*from_source, "--gallery", str(tmp_path / "ray"), "--runner", "ray")
     assert alone["n_new"] == together["n_new"] == 400
     assert contents(tmp_path / "alone")[0] == contents(tmp_path / "ray")[0]
     np.testing.assert_array_equal(contents(tmp_path / "alone")[1], contents(tmp_path / "ray")[1])
-    again = index(*from_source, "--gallery", str(tmp_path / "ray"), "--engine", "ray")
+    again = index(*from_source, "--gallery", str(tmp_path / "ray"), "--runner", "ray")
     assert (again["n_new"], again["n_there"]) == (0, 400)
 
 
@@ -112,7 +112,7 @@ def test_a_killed_filling_goes_on_where_it_stopped(cluster, model, sketch_source
     n_before = len(open_gallery(uri))
     assert 0 < n_before < 400
     rest = ("--model", model, "--source", str(sketch_source), "--gallery", uri)
-    document = index(*rest, "--engine", "ray")
+    document = index(*rest, "--runner", "ray")
     assert (document["n_new"], document["n_there"]) == (400 - n_before, n_before)
     assert document["n_drawings"] == 400
     index("--model", model, "--source", str(sketch_source), "--gallery", str(tmp_path / "alone"))

@@ -15,9 +15,11 @@ from click.testing import CliRunner
 from garabato.cli import main
 from garabato.errors import InputError
 from garabato.evaluation.published import SEED_RESULTS
-from garabato.training.reproduce import SCALES, _config, as_markdown, reproduce
+from garabato.training.reproduce import REPRODUCE_SCALES, _config, as_markdown, reproduce
 
-TINY = replace(SCALES["small"], image_size_px=16, categories=3, n_train=20, n_test=5, minutes=0.02)
+TINY = replace(
+    REPRODUCE_SCALES["small"], image_size_px=16, categories=3, n_train=20, n_test=5, minutes=0.02
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +88,7 @@ def test_ctrl_c_stops_and_the_same_call_goes_on(sketch_source: Path, tmp_path: P
 
 
 def test_full_scale_is_the_seeds_own() -> None:
-    full = SCALES["full"]
+    full = REPRODUCE_SCALES["full"]
     configs = [_config(row, full, "cpu") for row in SEED_RESULTS]
     assert [c.steps for c in configs] == [20_000, 10_259, 7_000, 14_000, 7_000]
     assert [c.batch_size for c in configs] == [100, 200, 200, 50, 50]

@@ -1,1 +1,22 @@
 """What a gallery shows about its drawings: odd ones, duplicates, typical ones, a map."""
+
+from garabato.analysis.audit import DuplicatePair, OddDrawing, find_duplicates, find_odd
+from garabato.analysis.pictures import (
+    MAX_PICTURE_ROWS,
+    SearchResult,
+    draw_duplicates,
+    draw_hits,
+    draw_odd,
+)
+
+__all__ = [
+    "MAX_PICTURE_ROWS",
+    "DuplicatePair",
+    "OddDrawing",
+    "SearchResult",
+    "draw_duplicates",
+    "draw_hits",
+    "draw_odd",
+    "find_duplicates",
+    "find_odd",
+]

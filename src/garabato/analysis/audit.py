@@ -31,7 +31,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class DuplicatePair:
     """Two drawings of a gallery and how alike they are (cosine similarity)."""
 
     key_id: str
@@ -39,13 +39,13 @@ class Pair:
     score: float
 
 
-def duplicates(
+def find_duplicates(
     gallery: Gallery,
     *,
     above: float = 0.995,
     where: Where | None = None,
     progress: Progress | None = None,
-) -> list[Pair]:
+) -> list[DuplicatePair]:
     """All pairs of drawings that are nearly the same, most alike first.
 
     The cosine similarity of their embeddings is at least `above`, and so is that of their pictures
@@ -61,12 +61,12 @@ def duplicates(
             for i, j in zip(here.tolist(), there.tolist(), strict=True):
                 if left + j > top + i:
                     one, other = sorted((key_ids[top + i], key_ids[left + j]))
-                    pairs.append(Pair(one, other, min(1.0, float(likeness[i, j]))))
+                    pairs.append(DuplicatePair(one, other, min(1.0, float(likeness[i, j]))))
     pairs = _that_look_the_same(gallery, pairs)
     return sorted(pairs, key=lambda pair: (-pair.score, pair.key_id, pair.other_key_id))
 
 
-def _that_look_the_same(gallery: Gallery, pairs: list[Pair]) -> list[Pair]:
+def _that_look_the_same(gallery: Gallery, pairs: list[DuplicatePair]) -> list[DuplicatePair]:
     key_ids = sorted({key_id for pair in pairs for key_id in (pair.key_id, pair.other_key_id)})
     pictures: dict[str, ByteArray] = {}
     for first in range(0, len(key_ids), _ROWS):
@@ -89,7 +89,7 @@ def _cosine(one: ByteArray, other: ByteArray) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class OddOne:
+class OddDrawing:
     """A drawing whose nearest neighbours are of another category: mislabelled, perhaps.
 
     `agreement` is the share of its neighbours that have its category, `looks_like` the category
@@ -103,13 +103,13 @@ class OddOne:
     neighbours: tuple[str, ...]
 
 
-def odd_ones(
+def find_odd(
     gallery: Gallery,
     *,
     k: int = 10,
     where: Where | None = None,
     progress: Progress | None = None,
-) -> list[OddOne]:
+) -> list[OddDrawing]:
     """Drawings of which most of the `k` nearest neighbours have one other category.
 
     Those with the fewest neighbours of their own category first, then those whose neighbours
@@ -131,7 +131,7 @@ def odd_ones(
             votes = np.bincount(labels[neighbours], minlength=len(names))
             own, most = int(labels[top + i]), int(votes.argmax())
             if most != own and votes[most] > n_neighbours / 2:
-                one = OddOne(
+                one = OddDrawing(
                     key_ids[labelled[top + i]],
                     str(names[own]),
                     str(names[most]),

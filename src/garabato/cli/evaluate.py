@@ -3,48 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from garabato.cli.console import counted, print_json, progress, stderr, stdout
-
-if TYPE_CHECKING:
-    from garabato.dataset import Dataset
-    from garabato.sources import Source
+import garabato
+from garabato.cli.options import (
+    Choice,
+    file_option,
+    json_option,
+    model_option,
+    open_drawings,
+    strict_option,
+)
+from garabato.cli.output import counted, print_json, print_unreadable, progress, stderr, stdout
 
 #: Categories printed as the hardest; the report has all.
 N_HARDEST = 5
 
 
 @click.command()
-@click.option(
-    "--model",
-    type=click.Path(path_type=Path),
-    help="An encoder file or a run's folder.  [default: the encoder that ships]",
-)
-@click.option("--data", type=click.Path(path_type=Path), help="A prepared data set.")
+@model_option
+@file_option("--data", help="A prepared data set.")
 @click.option(
     "--split",
-    type=click.Choice(["train", "test"]),
+    type=Choice(["train", "test"]),
     default="test",
     show_default=True,
-    help="The drawings of --data to measure with.",
+    help="The split of --data to measure with.",
 )
-@click.option(
-    "--source", type=click.Path(path_type=Path), help="A folder; all its drawings are measured."
-)
+@file_option("--source", help="A folder; all its drawings are used.")
 @click.option(
     "--gallery-split",
-    type=click.Choice(["train", "test", "none"]),
-    help="Where in --data to search, too.  [default: train; none where that is the --split]",
+    type=Choice(["train", "test", "none"]),
+    help="The split of --data to search in.  [default: train; none if that is the --split]",
 )
-@click.option("--report", type=click.Path(path_type=Path), help="Folder for pictures and a page.")
+@file_option("--report", help="Folder for a report with pictures.")
 @click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 ...")
-@click.option("--strict", is_flag=True, help="Stop at the first unreadable line of --source.")
-@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
+@strict_option
+@json_option
 def command(
-    model: Path | None,
+    model: str | None,
     data: Path | None,
     split: str,
     source: Path | None,
@@ -56,22 +55,20 @@ def command(
 ) -> None:
     """Measure an encoder on drawings whose categories are known.
 
-    Gives top-1 and top-5 accuracy, the mAP of searching among these drawings and in the gallery
-    split, and more; --report writes a page with pictures.
+    Reports top-1 and top-5 accuracy, the mAP of searching among these drawings and in the gallery
+    split, and more; --report also writes a page with pictures.
 
     \b
     Example: garabato evaluate --model runs/first --data data --report report
     """
-    from garabato.encoder import load_encoder
-    from garabato.evaluation import evaluate, write_report
-    from garabato.evaluation.report import check_folder
-
-    drawings = _open(data, source, gallery_split)
+    if data is None and gallery_split not in (None, "none"):
+        raise click.UsageError("--gallery-split needs --data; a source has no splits")
+    drawings = open_drawings(data, source)
     if report is not None:
-        check_folder(report)  # before the work, not after it
-    encoder = load_encoder(model, device=device)
+        garabato.check_report_folder(report)  # before the work, not after it
+    encoder = garabato.load_encoder(model, device=device)
     with progress() as show:
-        evaluation = evaluate(
+        evaluation = garabato.evaluate(
             encoder,
             drawings,
             split=split,
@@ -79,32 +76,15 @@ def command(
             strict=strict,
             progress=show,
         )
-    for line in evaluation.unreadable.lines():
-        stderr.print(line)
-    page = None
+    print_unreadable(evaluation.unreadable)
     if report is not None:
-        run = model if model is not None and model.is_dir() else None
-        page = write_report(evaluation, report, run=run)
+        run = model if model is not None and Path(model).is_dir() else None
+        stderr.print(f"look at {garabato.write_report(evaluation, report, run=run)}")
     document = evaluation.to_dict()
     if as_json:
         print_json(document)
     else:
         _print_summary(document)
-    if page is not None:
-        stderr.print(f"look at {page}")
-
-
-def _open(data: Path | None, source: Path | None, gallery_split: str | None) -> Dataset | Source:
-    from garabato.dataset import Dataset
-    from garabato.sources import open_source
-
-    if data is not None and source is None:
-        return Dataset.open(data)
-    if source is not None and data is None:
-        if gallery_split not in (None, "none"):
-            raise click.UsageError("--gallery-split goes with --data; a source has no splits")
-        return open_source(source)
-    raise click.UsageError("give the drawings with --data or with --source")
 
 
 def _gallery_split(split: str, given: str | None) -> str | None:

@@ -1,23 +1,33 @@
-"""garabato gallery: info, delete, compact and export here, others in `gallery_*.py`."""
+"""garabato gallery: info, copy, delete, compact, export, tune, duplicates and odd."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 
-from garabato.cli import gallery_audit, gallery_copy, gallery_tune
-from garabato.cli.console import counted, print_json, stdout
-from garabato.cli.where import split_names, tell_unknown, where_options
+import garabato
+from garabato.cli.group import Group
+from garabato.cli.options import (
+    gallery_option,
+    json_option,
+    picture_option,
+    suggest_categories,
+    where_options,
+)
+from garabato.cli.output import counted, print_json, print_picture, progress, stderr, stdout
 
-_gallery = click.option("--gallery", "uri", required=True, metavar="URI", help="The gallery.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+_limit_option = click.option(
+    "-n", "n_shown", default=50, show_default=True, help="Show at most so many."
+)
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
-    """Look after a gallery.
+    """Manage a gallery.
 
     \b
     Example: garabato gallery info --gallery my.gallery
@@ -25,17 +35,15 @@ def command() -> None:
 
 
 @command.command()
-@_gallery
-@_json
+@gallery_option
+@json_option
 def info(uri: str, as_json: bool) -> None:
-    """What a gallery holds and how it searches.
+    """Show what a gallery holds and how it searches.
 
     \b
     Example: garabato gallery info --gallery my.gallery
     """
-    from garabato.gallery import open_gallery
-
-    document = open_gallery(uri, must_exist=True).info().to_dict()
+    document = garabato.open_gallery(uri, must_exist=True).info().to_dict()
     if as_json:
         print_json(document)
         return
@@ -50,45 +58,92 @@ def info(uri: str, as_json: bool) -> None:
 
 
 @command.command()
-@_gallery
-@click.option("--key-id", callback=split_names, metavar="ID[,ID]", help="Only these.")
+@click.argument("source", metavar="SRC")
+@click.argument("target", metavar="DST")
+@click.option(
+    "--model", metavar="FILE", help="Embed again with this encoder: its file or a run folder."
+)
+@json_option
+def copy(source: str, target: str, model: str | None, as_json: bool) -> None:
+    """Copy the gallery SRC to DST, created if missing; each is a folder or on a Milvus server.
+
+    Embeddings and tags are copied, too. With --model, DST is for another encoder. Drawings that
+    DST already holds are skipped, so after an interruption the same command continues.
+
+    \b
+    Example: garabato gallery copy my.gallery http://localhost:19530/drawings
+    """
+    if source == target:
+        raise garabato.InputError(f"SRC and DST are the same gallery, {source}")
+    started = time.perf_counter()
+    gallery = garabato.open_gallery(source, must_exist=True)
+    encoder = None if model is None else garabato.load_encoder(model)
+    n_drawings = len(gallery)
+    try:
+        with progress() as show:
+            copied = garabato.copy_gallery(
+                gallery,
+                target,
+                encoder=encoder,
+                progress=lambda n_done: show("copy", n_done, n_drawings),
+            )
+    except KeyboardInterrupt:
+        stderr.print("the same command continues where this one stopped")
+        raise
+    n_drawings = len(garabato.open_gallery(target, must_exist=True))
+    if as_json:
+        print_json(
+            {
+                "source": source,
+                "target": target,
+                "n_copied": copied.n_copied,
+                "n_there": copied.n_there,
+                "n_drawings": n_drawings,
+                "seconds": round(time.perf_counter() - started, 2),
+            }
+        )
+        return
+    stdout.print(
+        f"{target}: {counted(n_drawings, 'drawing')} ({copied.n_copied:,} copied, "
+        f"{copied.n_there:,} already there)"
+    )
+
+
+@command.command()
+@gallery_option
+@click.option("--key-id", multiple=True, metavar="ID", help="Only this drawing; repeatable.")
 @where_options
-@_json
-def delete(uri: str, key_id: list[str] | None, where: dict[str, Any], as_json: bool) -> None:
-    """Delete drawings by key_id, category, country, tag and so on; all that is given must be met.
+@json_option
+def delete(uri: str, key_id: tuple[str, ...], where: dict[str, Any], as_json: bool) -> None:
+    """Delete the drawings that match all filters given.
 
     \b
     Example: garabato gallery delete --gallery my.gallery --category "The Mona Lisa"
     """
     if key_id:
-        where["key_id"] = key_id
+        where["key_id"] = list(key_id)
     if not where:
-        raise click.UsageError("give --key-id, --category, --tag ...: what to delete")
-
-    from garabato.gallery import open_gallery
-
-    gallery = open_gallery(uri, must_exist=True)
+        raise click.UsageError("say what to delete: --key-id, --category, --tag ...")
+    gallery = garabato.open_gallery(uri, must_exist=True)
     n_deleted = gallery.delete(where=where)
     if as_json:
         print_json({"gallery": uri, "n_deleted": n_deleted, "n_drawings": len(gallery)})
     else:
         stdout.print(f"{uri}: {counted(n_deleted, 'drawing')} deleted, {len(gallery):,} left")
     if n_deleted == 0:
-        tell_unknown(where)
+        suggest_categories(where)
 
 
 @command.command()
-@_gallery
-@_json
+@gallery_option
+@json_option
 def compact(uri: str, as_json: bool) -> None:
-    """Merge small pieces and give up what was deleted or replaced more than ten minutes ago.
+    """Merge small files and free the space of drawings deleted more than ten minutes ago.
 
     \b
     Example: garabato gallery compact --gallery my.gallery
     """
-    from garabato.gallery import open_gallery
-
-    gallery = open_gallery(uri, must_exist=True)
+    gallery = garabato.open_gallery(uri, must_exist=True)
     before = gallery.info().bytes_on_disk
     gallery.compact()
     after = gallery.info().bytes_on_disk
@@ -97,34 +152,152 @@ def compact(uri: str, as_json: bool) -> None:
     elif before is None or after is None:
         stdout.print(f"{uri}: compacted")
     else:
-        stdout.print(f"{uri}: {before / 2**20:,.1f} MiB before, {after / 2**20:,.1f} MiB now")
+        stdout.print(f"{uri}: {before / 2**20:,.1f} MiB before, {after / 2**20:,.1f} MiB after")
 
 
 @command.command()
-@_gallery
+@gallery_option
 @where_options
-@_json
+@json_option
 @click.argument("out", type=click.Path(path_type=Path))
 def export(uri: str, where: dict[str, Any], as_json: bool, out: Path) -> None:
-    """Write the drawings to OUT: one file where it ends in .ndjson, else a file a category.
+    """Write the drawings to OUT: one file if it ends in .ndjson, else a folder, a file a category.
 
-    An OUT that ends in .parquet gets the embeddings and tags as well.
+    If OUT ends in .parquet, the file also holds embeddings and tags.
 
     \b
     Example: garabato gallery export --gallery my.gallery drawings
     Example: garabato gallery export --gallery my.gallery --tag mine mine.parquet
     """
-    from garabato.gallery import open_gallery
-
-    gallery = open_gallery(uri, must_exist=True)
-    n_written = gallery.export(out, where=where)
+    n_written = garabato.open_gallery(uri, must_exist=True).export(out, where=where)
     if as_json:
         print_json({"gallery": uri, "out": str(out), "n_drawings": n_written})
     else:
         stdout.print(f"{out}: {counted(n_written, 'drawing')}")
 
 
-command.add_command(gallery_copy.copy)
-command.add_command(gallery_tune.tune)
-command.add_command(gallery_audit.duplicates)
-command.add_command(gallery_audit.odd)
+@command.command()
+@gallery_option
+@click.option(
+    "--recall", default=0.98, show_default=True, metavar="SHARE", help="Recall@10 to reach."
+)
+@click.option(
+    "--queries", default=100, show_default=True, help="Drawings of the gallery to measure with."
+)
+@json_option
+def tune(uri: str, recall: float, queries: int, as_json: bool) -> None:
+    """Find the fastest setting of the index that reaches a recall, and keep it.
+
+    Recall is measured against exact search, with drawings of the gallery as queries. The setting
+    stays with the gallery and is measured again when the index is rebuilt. Small galleries search
+    exactly, so there is nothing to tune.
+
+    \b
+    Example: garabato gallery tune --gallery my.gallery --recall 0.98
+    """
+    gallery = garabato.open_gallery(uri, must_exist=True)
+    measured = gallery.tune(recall=recall, n_queries=queries)
+    found = gallery.info()
+    if as_json:
+        tried = [one.to_dict() for one in measured]
+        print_json({"gallery": uri, "exact": found.exact, "mode": found.mode, "tried": tried})
+        return
+    for one in measured:
+        stdout.print(
+            f"{one.n_probes:>6,} clusters  recall@10 {one.recall:.4f}  median {one.p50_ms:.1f} ms"
+        )
+    stdout.print(f"{uri}: {'there is nothing to tune: ' if found.exact else ''}{found.mode}")
+
+
+@command.command()
+@gallery_option
+@click.option(
+    "--above", default=0.995, show_default=True, metavar="SCORE", help="Least cosine similarity."
+)
+@_limit_option
+@where_options
+@picture_option
+@json_option
+def duplicates(
+    uri: str,
+    above: float,
+    n_shown: int,
+    where: dict[str, Any],
+    picture: Path | None,
+    as_json: bool,
+) -> None:
+    """Find pairs of nearly identical drawings, the most similar first.
+
+    \b
+    Example: garabato gallery duplicates --gallery my.gallery --picture duplicates.png
+    """
+    gallery = garabato.open_gallery(uri, must_exist=True)
+    with progress() as show:
+        pairs = garabato.find_duplicates(
+            gallery, above=above, where=where, progress=lambda *n: show("compare", *n)
+        )
+    shown = pairs[:n_shown]
+    keys = dict.fromkeys(key for pair in shown for key in (pair.key_id, pair.other_key_id))
+    categories = {drawing.key_id: drawing.category for drawing in gallery.get(list(keys))}
+    if picture is not None:
+        print_picture(picture, garabato.draw_duplicates(shown, gallery, picture))
+    if as_json:
+        listed = [
+            asdict(pair)
+            | {
+                "category": categories.get(pair.key_id),
+                "other_category": categories.get(pair.other_key_id),
+            }
+            for pair in shown
+        ]
+        print_json({"gallery": uri, "above": above, "n_pairs": len(pairs), "pairs": listed})
+        return
+    for pair in shown:
+        names = [
+            f"{key} ({categories.get(key) or 'unknown'})"
+            for key in (pair.key_id, pair.other_key_id)
+        ]
+        stdout.print(f"{pair.score:.4f}  {'  '.join(names)}")
+    stdout.print(f"{uri}: {counted(len(pairs), 'pair')} with a similarity of {above} or more")
+
+
+@command.command()
+@gallery_option
+@click.option("-k", "k", default=10, show_default=True, help="Neighbours to compare with.")
+@_limit_option
+@where_options
+@picture_option
+@json_option
+def odd(
+    uri: str,
+    k: int,
+    n_shown: int,
+    where: dict[str, Any],
+    picture: Path | None,
+    as_json: bool,
+) -> None:
+    """Find drawings that are probably mislabelled, or oddly drawn; the oddest first.
+
+    A drawing is odd if most of its nearest neighbours share another category.
+
+    \b
+    Example: garabato gallery odd --gallery my.gallery --picture odd.png
+    """
+    gallery = garabato.open_gallery(uri, must_exist=True)
+    with progress() as show:
+        found = garabato.find_odd(
+            gallery, k=k, where=where, progress=lambda *n: show("compare", *n)
+        )
+    shown = found[:n_shown]
+    if picture is not None:
+        print_picture(picture, garabato.draw_odd(shown, gallery, picture))
+    if as_json:
+        listed = [asdict(one) for one in shown]
+        print_json({"gallery": uri, "k": k, "n_odd": len(found), "odd": listed})
+        return
+    for one in shown:
+        stdout.print(
+            f"{one.key_id}: labelled {one.category} like {one.agreement:.0%} of its neighbours; "
+            f"most are {one.looks_like}"
+        )
+    stdout.print(f"{uri}: {counted(len(found), 'odd drawing')}")

@@ -3,51 +3,47 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
+from rich.table import Table
 
-from garabato.cli.console import counted, print_json, progress, stderr, stdout
-
-if TYPE_CHECKING:
-    from garabato.inspection.result import Groups, Inspection, Spread
+import garabato
+from garabato.cli.options import file_option, json_option
+from garabato.cli.output import counted, print_json, print_unreadable, progress, stderr, stdout
 
 MAX_COUNTRIES = 10
 
 
 @click.command()
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--html", type=click.Path(path_type=Path), help="Write a page with pictures, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@file_option("--html", help="Also write a page with pictures.")
+@json_option
 def command(target: Path, html: Path | None, as_json: bool) -> None:
-    """Count what is in TARGET, a data set or a folder of drawings.
+    """Count what TARGET, a data set or a folder of drawings, holds.
 
     Drawings by category, country and whether the game recognized them; strokes and points;
-    identical and nearly identical drawings, across categories and splits too; empty ones and dots.
+    identical and nearly identical drawings, also across categories and splits; empty drawings and
+    dots.
 
     \b
     Example: garabato inspect data --html inspect.html
     """
-    from garabato.formats import ReadReport
-    from garabato.inspection import inspect, write_inspection
-
-    report = ReadReport()
+    report = garabato.ReadReport()
     with progress("categories") as show:
-        found = inspect(target, report=report, progress=show)
-    for line in report.lines():
-        stderr.print(line, markup=False, soft_wrap=True)
+        found = garabato.inspect(target, report=report, progress=show)
+    print_unreadable(report)
     if html is not None:
-        write_inspection(found, html)
+        garabato.write_inspection(found, html)
+        stderr.print(f"look at {html}")
     if as_json:
         print_json(found.to_dict())
         return
     _print_summary(found)
     _print_categories(found)
-    if html is not None:
-        stdout.print(f"\nlook at {html}", markup=False, soft_wrap=True)
 
 
-def _print_summary(found: Inspection) -> None:
+def _print_summary(found: garabato.Inspection) -> None:
     countries = [f"{country} {n:,}" for country, n in found.countries.items()]
     if len(countries) > MAX_COUNTRIES:
         countries[MAX_COUNTRIES:] = [f"and {len(countries) - MAX_COUNTRIES} more"]
@@ -65,12 +61,10 @@ def _print_summary(found: Inspection) -> None:
         "unreadable": f"{found.unreadable['n_unreadable']:,}",
     }
     for label, text in lines.items():
-        stdout.print(f"{label:<12} {text}", markup=False, soft_wrap=True)
+        stdout.print(f"{label:<12} {text}")
 
 
-def _print_categories(found: Inspection) -> None:
-    from rich.table import Table
-
+def _print_categories(found: garabato.Inspection) -> None:
     columns = ("drawings", "recog.", "strokes", "points", "empty", "dots", "same", "near")
     table = Table(box=None, pad_edge=False)
     table.add_column("category", no_wrap=True)
@@ -90,7 +84,7 @@ def _print_categories(found: Inspection) -> None:
     stdout.print(table)
 
 
-def _spread(spread: Spread | None) -> str:
+def _spread(spread: Any) -> str:
     if spread is None:
         return "unknown: these are bitmaps"
     return (
@@ -99,7 +93,7 @@ def _spread(spread: Spread | None) -> str:
     )
 
 
-def _groups(groups: Groups, kind: str) -> str:
+def _groups(groups: Any, kind: str) -> str:
     if not groups.n_groups:
         return "none"
     splits = f" and {groups.across_splits:,} across splits" if kind == "data set" else ""

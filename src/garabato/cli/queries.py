@@ -1,34 +1,28 @@
-"""Queries as commands take them: files with one or more drawings, or - for stdin."""
+"""Queries: files with one or more drawings, or - for stdin."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from garabato.cli.console import stderr
-
-if TYPE_CHECKING:
-    from garabato.drawing import Drawing
+import garabato
+from garabato.cli.output import print_unreadable, stderr
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One drawing asked about, and where it stands: the file and the how-manyth in it."""
+    """A drawing to classify or search for: the `number`th of `file`, shown as `name`."""
 
-    drawing: Drawing
+    drawing: garabato.Drawing
     file: str
     number: int
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        file = "stdin" if self.file == "-" else Path(self.file).name
-        return f"{file}, drawing {self.number}"
+    name: str
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON takes it; key_id and category only where they are known."""
+        """For JSON; key_id and category only if they are known."""
         document: dict[str, Any] = {"file": self.file, "number": self.number}
         for name in ("key_id", "category"):
             if getattr(self.drawing, name) is not None:
@@ -37,24 +31,27 @@ class Query:
 
 
 def read_queries(files: Iterable[str]) -> list[Query]:
-    """The drawings of all files that have ink; others are told on stderr."""
-    from garabato.errors import InputError
-    from garabato.formats import ReadReport, read_drawings
-
-    report = ReadReport()
-    queries = [
-        Query(drawing, file, number)
-        for file in files
-        for number, drawing in enumerate(read_drawings(file, report=report), start=1)
-    ]
-    for line in report.lines():
-        stderr.print(line)
-    inked = []
+    """The drawings of all files, except empty ones, which are reported on stderr."""
+    report = garabato.ReadReport()
+    queries = []
+    for file, label in _labels(list(files)):
+        drawings = garabato.read_drawings(file, report=report)
+        for number, drawing in enumerate(drawings, start=1):
+            queries.append(Query(drawing, file, number, f"{label}, drawing {number}"))
+    print_unreadable(report)
     for query in queries:
         if query.drawing.is_empty:
-            stderr.print(f"{query.name}: no ink, passed over")
-        else:
-            inked.append(query)
-    if not inked:
-        raise InputError("there is no drawing with ink to ask about")
-    return inked
+            stderr.print(f"{query.name}: empty, skipped")
+    drawn = [query for query in queries if not query.drawing.is_empty]
+    if not drawn:
+        raise garabato.InputError("the query drawing is empty; draw at least one stroke")
+    return drawn
+
+
+def _labels(files: list[str]) -> list[tuple[str, str]]:
+    """Each file and its name for people: the whole path if two files have the same name."""
+    names = Counter(Path(file).name for file in dict.fromkeys(files))
+    return [
+        (file, "stdin" if file == "-" else Path(file).name if names[Path(file).name] == 1 else file)
+        for file in files
+    ]

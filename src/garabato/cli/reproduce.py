@@ -1,30 +1,34 @@
-"""`garabato reproduce`."""
+"""garabato reproduce."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
-from garabato.cli.categories_option import categories_option
-from garabato.cli.console import print_json, stderr, stdout
+import garabato
+from garabato.cli.options import (
+    Categories,
+    Choice,
+    categories_option,
+    file_option,
+    json_option,
+    seed_option,
+)
+from garabato.cli.output import print_json, stderr, stdout, training_progress
 
 
 @click.command()
-@click.option(
-    "--source",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Where drawings are, as for `garabato prepare`.",
-)
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for it all.")
+@file_option("--source", required=True, help="Drawings, as for `garabato prepare`.")
+@file_option("--out", required=True, help="Folder for all results.")
 @click.option(
     "--scale",
-    type=click.Choice(["small", "full"]),
+    type=Choice(["small", "full"]),
     default="small",
     show_default=True,
-    help="full: 128 px, 1,000 + 50 drawings a category, all steps; wants a GPU.",
+    help="full: 128 px, 1,000 + 50 drawings per category, all steps; needs a GPU.",
 )
 @click.option(
     "--minutes",
@@ -32,18 +36,20 @@ from garabato.cli.console import print_json, stderr, stdout
     help="For the five trainings together.  [default: 50 at small scale, no limit at full scale]",
 )
 @categories_option
-@click.option("--train", "n_train", type=click.IntRange(min=1), help="Training drawings of each.")
-@click.option("--test", "n_test", type=click.IntRange(min=1), help="Test drawings of each.")
+@click.option(
+    "--train", "n_train", type=click.IntRange(min=1), help="Training drawings per category."
+)
+@click.option("--test", "n_test", type=click.IntRange(min=1), help="Test drawings per category.")
 @click.option("--image-size", type=click.IntRange(min=16), help="Side of the images, in px.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@seed_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
-@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@json_option
 def command(
     source: Path,
     out: Path,
     scale: str,
     minutes: float | None,
-    categories: int | Literal["all"] | list[str],
+    categories: Categories,
     n_train: int | None,
     n_test: int | None,
     image_size: int | None,
@@ -51,19 +57,15 @@ def command(
     device: str,
     as_json: bool,
 ) -> None:
-    """Train the class project's five configurations; print its two tables beside what came out.
+    """Train the reference project's five configurations; print published and measured results.
 
-    What is finished in --out is not done again: after an interruption, type it again.
+    Trainings that are finished in --out are not repeated: after an interruption, run the same
+    command again.
 
     \b
     Example: garabato reproduce --source simplified --out runs/reproduce
              garabato reproduce --source bitmaps --categories all --train 1000 --test 50 --out b32
     """
-    from dataclasses import replace
-
-    from garabato.cli.train import training_progress
-    from garabato.training.reproduce import SCALES, as_markdown, reproduce
-
     changes: dict[str, Any] = {
         "minutes": minutes,
         "n_train": n_train,
@@ -71,13 +73,13 @@ def command(
         "image_size_px": image_size,
     }
     settings = replace(
-        SCALES[scale],
+        garabato.REPRODUCE_SCALES[scale],
         categories=categories,
         seed=seed,
         **{name: value for name, value in changes.items() if value is not None},
     )
     with training_progress() as on_progress:
-        document = reproduce(
+        document = garabato.reproduce(
             source,
             out,
             settings=settings,
@@ -86,10 +88,10 @@ def command(
             on_progress=on_progress,
         )
     if document is None:
-        stderr.print("stopped; go on with the same command")
+        stderr.print("interrupted; the same command continues")
         raise SystemExit(130)
     if as_json:
         print_json(document)
     else:
-        stdout.print(as_markdown(document))
+        stdout.print((out / "reproduce.md").read_text())
     stderr.print(f"kept in {out / 'reproduce.json'} and {out / 'reproduce.md'}")

@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
+from rich.table import Table
 
-from garabato.cli.console import print_json, stderr, stdout
-from garabato.cli.model_option import model_option
-from garabato.cli.queries import read_queries
-from garabato.cli.search_answers import Answer, Asked, draw, print_table
-from garabato.cli.where import tell_unknown, where_options
-
-if TYPE_CHECKING:
-    from garabato.gallery import Embedder, Gallery
+import garabato
+from garabato.cli.options import (
+    gallery_option,
+    json_option,
+    model_option,
+    picture_option,
+    suggest_categories,
+    where_options,
+)
+from garabato.cli.output import print_json, print_picture, stderr, stdout
+from garabato.cli.queries import Query, read_queries
 
 
 @click.command()
-@click.option("--gallery", "uri", required=True, metavar="URI", help="Gallery to search.")
+@gallery_option
 @model_option
-@click.option("-k", "k", default=10, show_default=True, help="Hits a query, or categories.")
+@click.option("-k", "k", default=10, show_default=True, help="Hits per query, or categories.")
 @click.option(
-    "--like", multiple=True, metavar="FILE", help="Drawings the hits should be like, too."
+    "--like", multiple=True, metavar="FILE", help="More drawings the hits should be like."
 )
-@click.option("--unlike", multiple=True, metavar="FILE", help="Drawings they should be unlike.")
-@click.option("--diverse", is_flag=True, help="Hits that are not all alike.")
+@click.option(
+    "--unlike", multiple=True, metavar="FILE", help="Drawings the hits should not be like."
+)
+@click.option("--diverse", is_flag=True, help="Prefer hits that differ from each other.")
 @click.option(
     "--by-category",
     "per_category",
@@ -35,8 +42,8 @@ if TYPE_CHECKING:
     help="The best N hits of each of the -k nearest categories.",
 )
 @where_options
-@click.option("--picture", type=click.Path(path_type=Path), help="Draw the hits into this PNG.")
-@click.option("--json", "as_json", is_flag=True, help="Print the hits as JSON.")
+@picture_option
+@json_option
 @click.argument("query")
 def command(
     uri: str,
@@ -51,78 +58,152 @@ def command(
     as_json: bool,
     query: str,
 ) -> None:
-    """Find the drawings most like those in QUERY, a file with one or more drawings or - for stdin.
+    """Find the drawings most similar to those in QUERY, a file or - for stdin.
 
-    With --like or --unlike all drawings given make one question: more like those in QUERY and
-    --like, less like those of --unlike; they themselves are no hits.
+    Each drawing in QUERY is a query of its own. With --like or --unlike, all drawings together
+    make one query: similar to those in QUERY and --like, not to those in --unlike. The query
+    drawings themselves are then left out of the hits.
 
     \b
     Example: garabato search --gallery my.gallery query.ndjson -k 10 --picture hits.png
     Example: garabato search --gallery my.gallery cat.ndjson --unlike dog.ndjson --diverse
     """
     if diverse and per_category is not None:
-        raise click.UsageError("--diverse or --by-category, one of the two")
-
-    from garabato.gallery import open_gallery
-
-    open_gallery(uri, must_exist=True)  # before PyTorch is loaded: a wrong name is told at once
+        raise click.UsageError("--diverse and --by-category exclude each other")
+    garabato.open_gallery(uri, must_exist=True)  # report a wrong name before loading an encoder
     questions = _questions(query, like, unlike)
-
-    from garabato.encoder import load_encoder
-
-    encoder = load_encoder(model)
-    gallery = open_gallery(uri, encoder=encoder, must_exist=True)
+    encoder = garabato.load_encoder(model)
+    gallery = garabato.open_gallery(uri, encoder=encoder, must_exist=True)
     answers = []
-    for asked in questions:
+    for question in questions:
         started = time.perf_counter()
-        groups = _find(gallery, encoder, asked, k, diverse, per_category, where)
-        answers.append(Answer(asked, groups, 1000 * (time.perf_counter() - started)))
+        hits = _find(gallery, encoder, question, k, diverse, per_category, where)
+        answers.append(_Answer(question, hits, 1000 * (time.perf_counter() - started)))
     if picture is not None:
-        draw(answers, gallery, where, picture)
+        results = [answer.as_result() for answer in answers]
+        print_picture(picture, garabato.draw_hits(results, gallery, picture, where=where))
     if as_json:
         documents = [answer.to_dict(with_query=len(answers) > 1) for answer in answers]
         print_json(documents[0] if len(documents) == 1 else {"queries": documents})
     else:
         for answer in answers:
-            print_table(answer)
-        if picture is not None:
-            stdout.print(f"look at {picture}")
-    if not any(answer.hits for answer in answers):
-        stderr.print(f"no drawing in {uri} passes the filter" if where else f"nothing in {uri}")
-        tell_unknown(where)
+            _print_table(answer)
+    if not any(answer.n_hits for answer in answers):
+        stderr.print(f"no drawing in {uri} passes the filter" if where else f"{uri} is empty")
+        suggest_categories(where)
 
 
-def _questions(query: str, like: tuple[str, ...], unlike: tuple[str, ...]) -> list[Asked]:
-    """One question a drawing of QUERY, or with `like` or `unlike` one of all drawings."""
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """One query: drawings the hits should be like, and drawings they should not be like."""
+
+    like: tuple[Query, ...]
+    unlike: tuple[Query, ...] = ()
+
+    @property
+    def is_combined(self) -> bool:
+        return len(self.like) + len(self.unlike) > 1
+
+    @property
+    def name(self) -> str:
+        text = " + ".join(query.name for query in self.like)
+        return " - ".join([text, *(query.name for query in self.unlike)])
+
+    def to_dict(self) -> dict[str, Any]:
+        if not self.is_combined:
+            return self.like[0].to_dict()
+        return {
+            "like": [query.to_dict() for query in self.like],
+            "unlike": [query.to_dict() for query in self.unlike],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A query's hits, best first, or groups of hits by category."""
+
+    question: _Question
+    hits: list[garabato.Hit] | dict[str | None, list[garabato.Hit]]
+    took_ms: float
+
+    @property
+    def n_hits(self) -> int:
+        return sum(map(len, self.as_result().groups))
+
+    def as_result(self) -> garabato.SearchResult:
+        like, unlike = self.question.like, self.question.unlike
+        return garabato.SearchResult(
+            [query.drawing for query in like], self.hits, [query.drawing for query in unlike]
+        )
+
+    def to_dict(self, *, with_query: bool) -> dict[str, Any]:
+        document: dict[str, Any]
+        if isinstance(self.hits, list):
+            document = {"hits": [hit.to_dict() for hit in self.hits]}
+        else:
+            document = {
+                "groups": [
+                    {"category": category, "hits": [hit.to_dict() for hit in group]}
+                    for category, group in self.hits.items()
+                ]
+            }
+        document["took_ms"] = round(self.took_ms, 2)
+        if with_query or self.question.is_combined:
+            document["query"] = self.question.to_dict()
+        return document
+
+
+def _questions(query: str, like: tuple[str, ...], unlike: tuple[str, ...]) -> list[_Question]:
+    """One query for each drawing of QUERY; with `like` or `unlike` one of all drawings."""
     queries = read_queries([query])
     if not like and not unlike:
-        return [Asked((one,)) for one in queries]
-    more = [*queries, *(read_queries(like) if like else ())]
-    return [Asked(tuple(more), tuple(read_queries(unlike) if unlike else ()))]
+        return [_Question((one,)) for one in queries]
+    more = read_queries(like) if like else []
+    less = read_queries(unlike) if unlike else []
+    return [_Question((*queries, *more), tuple(less))]
 
 
 def _find(
-    gallery: Gallery,
-    encoder: Embedder,
-    asked: Asked,
+    gallery: garabato.Gallery,
+    encoder: garabato.Encoder,
+    question: _Question,
     k: int,
     diverse: bool,
     per_category: int | None,
     where: dict[str, Any],
-) -> Any:
-    """The hits, as a list, or by category where `per_category` is given."""
-    from garabato.gallery import explore
-
-    more, less = ([one.drawing for one in some] for some in (asked.more, asked.less))
-    combined = len(more) + len(less) > 1
-    question = explore.direction(encoder, more, less) if combined else more[0]
-    given = {drawing.key_id for drawing in (*more, *less)} if combined else set()
+) -> list[garabato.Hit] | dict[str | None, list[garabato.Hit]]:
+    like = [query.drawing for query in question.like]
+    unlike = [query.drawing for query in question.unlike]
+    query: Any = like[0]
+    left_out: set[str | None] = set()
+    if question.is_combined:
+        query = garabato.query_direction(encoder, like, unlike)
+        left_out = {drawing.key_id for drawing in (*like, *unlike)}
     if per_category is not None:
-        return explore.by_category(
-            gallery, question, k, per_category=per_category, where=where, leave_out=given
+        return garabato.search_by_category(
+            gallery, query, k, per_category=per_category, where=where, leave_out=left_out
         )
     if diverse:
-        return explore.diverse(gallery, encoder, question, k, where=where, leave_out=given)
-    if combined:
-        return explore.more_like(gallery, encoder, more, less, k, where=where)
-    return gallery.search(question, k=k, where=where)
+        return garabato.search_diverse(gallery, encoder, query, k, where=where, leave_out=left_out)
+    if question.is_combined:
+        return garabato.search_like(gallery, encoder, like, unlike, k, where=where)
+    return gallery.search(query, k=k, where=where)
+
+
+def _print_table(answer: _Answer) -> None:
+    """The hits as a table, with a line between groups; nothing if there are none."""
+    if not answer.n_hits:
+        return
+    result = answer.as_result()
+    category = f" ({result.category})" if result.category else ""
+    table = Table(title=f"most similar to {answer.question.name}{category}", title_justify="left")
+    table.add_column("", justify="right")
+    for name in ("score", "category", "country", "key_id"):
+        table.add_column(name, justify="right" if name == "score" else "left")
+    rank = 0
+    for group in result.groups:
+        for number, hit in enumerate(group, start=1):
+            rank += 1
+            cells = (f"{hit.score:.3f}", hit.category or "", hit.country or "", hit.key_id)
+            table.add_row(str(rank), *cells, end_section=number == len(group))
+    stdout.print(table)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from garabato.cli.console import stderr
-from garabato.cli.demo_source import DemoSource, choose_source
-from garabato.cli.model_option import model_option
+import garabato
+from garabato.cli.options import file_option, model_option
+from garabato.cli.output import stderr
 
 
 @click.command()
@@ -16,14 +16,14 @@ from garabato.cli.model_option import model_option
     "--gallery",
     metavar="URI",
     envvar="GARABATO_GALLERY",
-    help="Gallery to serve.  [default: the starter gallery, made on first use]",
+    help="Gallery to serve.  [default: the starter gallery, filled on first use]",
 )
 @model_option
-@click.option(
+@file_option(
     "--source",
-    type=click.Path(path_type=Path),
     envvar="GARABATO_SOURCE",
-    help="Folder with drawings for the starter gallery.  [default: what the demo takes]",
+    help="Folder with drawings for the starter gallery.  [default: Google's bucket, else the "
+    "starter set]",
 )
 @click.option("--host", envvar="GARABATO_HOST", default="127.0.0.1", show_default=True)
 @click.option(
@@ -36,7 +36,7 @@ from garabato.cli.model_option import model_option
 @click.option(
     "--token",
     envvar="GARABATO_TOKEN",
-    help="What changes need; without one only a service for this machine takes them.",
+    help="Required for changes. Without a token, only a service bound to this machine allows them.",
 )
 def command(
     gallery: str | None,
@@ -46,36 +46,14 @@ def command(
     port: int,
     token: str | None,
 ) -> None:
-    """Serve the page and the HTTP API, until Ctrl-C.
+    """Serve the page and the HTTP API until Ctrl-C.
 
-    Everything else is set by variables, GARABATO_MAX_BODY_BYTES for one; docs/run_for_others.md
-    lists them.
+    Further settings are environment variables such as GARABATO_MAX_BODY_BYTES;
+    docs/run_for_others.md lists them.
 
     \b
     Example: garabato serve --gallery my.gallery
     """
-    from garabato.errors import MissingExtraError
-    from garabato.gallery import open_gallery
-    from garabato.host.machine import limit_native_threads
-
-    if gallery is not None:
-        open_gallery(gallery, must_exist=True)  # a wrong name is told at once
-    limit_native_threads(spin=False)
-    try:
-        from garabato.service.app import create_app
-        from garabato.service.server import run
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("garabato"):
-            raise
-        raise MissingExtraError("garabato serve", "serve") from None
-    from garabato.service.settings import Settings
-
-    given = {"gallery": gallery, "model": model, "host": host, "port": port, "token": token}
-    settings = Settings.from_environment(given)
-
-    def choose(fetched: Path) -> DemoSource:
-        return choose_source(source, fetched)
-
     shown = f"[{host}]" if ":" in host else host
-    stderr.print(f"http://{shown}:{port}/ (Ctrl-C ends it)")
-    run(create_app(settings, choose), settings)
+    stderr.print(f"http://{shown}:{port}/ (press Ctrl-C to stop)")
+    garabato.serve(gallery, model=model, source=source, host=host, port=port, token=token)

@@ -54,7 +54,7 @@ def write_report(
     from garabato.render.contact_sheets import draw_sheet, save_png
 
     folder = Path(folder)
-    check_folder(folder)
+    check_report_folder(folder)
     with storage_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     document = evaluation.to_dict()
@@ -75,7 +75,7 @@ def write_report(
     return folder / "report.html"
 
 
-def check_folder(folder: Path) -> None:
+def check_report_folder(folder: Path) -> None:
     """Raise InputError where a report in `folder` would come among other things."""
     if folder.exists() and not folder.is_dir():
         raise InputError(f"a report is a folder, but {folder} is a file; choose another name")

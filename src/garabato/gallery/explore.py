@@ -24,7 +24,7 @@ LESS_WEIGHT = 0.5
 _DEEPEST = 256
 
 
-def direction(
+def query_direction(
     encoder: Embedder, more: Sequence[Drawing], less: Sequence[Drawing] = ()
 ) -> FloatArray:
     """The embedding (D,) to search with for drawings like all of `more` and unlike `less`.
@@ -40,7 +40,7 @@ def direction(
     return np.asarray(towards, np.float32)
 
 
-def more_like(
+def search_like(
     gallery: Gallery,
     encoder: Embedder,
     more: Sequence[Drawing],
@@ -49,19 +49,19 @@ def more_like(
     *,
     where: Where | None = None,
 ) -> list[Hit]:
-    """The `k` drawings most like all of `more` and unlike `less`, by their `direction`.
+    """The `k` drawings most like all of `more` and unlike `less`, by their `query_direction`.
 
     Scores are cosine similarities with that direction. Drawings of the gallery that were given (by
     key_id) are left out.
     """
     given = {drawing.key_id for drawing in (*more, *less)}
     hits = gallery.search(
-        direction(encoder, more, less), k=min(MAX_K, check_k(k) + len(given)), where=where
+        query_direction(encoder, more, less), k=min(MAX_K, check_k(k) + len(given)), where=where
     )
     return [hit for hit in hits if hit.key_id not in given][:k]
 
 
-def diverse(
+def search_diverse(
     gallery: Gallery,
     encoder: Embedder,
     query: Query,
@@ -109,7 +109,7 @@ def grouped(hits: Sequence[Hit], *, per_category: int = 3) -> dict[str | None, l
     return groups
 
 
-def by_category(
+def search_by_category(
     gallery: Gallery,
     query: Query,
     k: int = 10,
@@ -122,7 +122,7 @@ def by_category(
 
     Looks deeper until there are `k` categories of `per_category` hits each, or it has seen
     everything that passes, or 256 drawings for every one asked for: a category that is rare near
-    the query may then show fewer. Best category first; `leave_out` as in `diverse`.
+    the query may then show fewer. Best category first; `leave_out` as in `search_diverse`.
     """
     if not isinstance(per_category, int) or per_category < 1:
         raise InputError(f"per_category is at least 1, not {per_category!r}")
@@ -140,14 +140,14 @@ def by_category(
 
 
 @dataclass(frozen=True, slots=True)
-class Vote:
+class CategoryVote:
     """A category and its share (0..1) of the votes of the nearest drawings."""
 
     category: str
     share: float
 
 
-def vote(hits: Sequence[Hit], *, sharpness: float = 10.0) -> list[Vote]:
+def category_votes(hits: Sequence[Hit], *, sharpness: float = 10.0) -> list[CategoryVote]:
     """What the nearest drawings say a query shows: a second opinion to the classifier.
 
     Each hit votes for its category with exp(sharpness * score); hits without a category don't
@@ -158,4 +158,6 @@ def vote(hits: Sequence[Hit], *, sharpness: float = 10.0) -> list[Vote]:
         if hit.category is not None:
             weights[hit.category] += np.exp(sharpness * (hit.score - hits[0].score))
     total = sum(weights.values())
-    return [Vote(category, float(weight / total)) for category, weight in weights.most_common()]
+    return [
+        CategoryVote(category, float(weight / total)) for category, weight in weights.most_common()
+    ]

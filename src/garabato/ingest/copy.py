@@ -1,4 +1,4 @@
-"""Moving a gallery to another place or engine, embeddings and all, or to another encoder."""
+"""Copy a gallery to another folder, backend or encoder."""
 
 from __future__ import annotations
 
@@ -20,36 +20,32 @@ PIECE = 8_192
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """Drawings copied, and those that were there already."""
+    """How many drawings were copied, and how many were already there."""
 
     n_copied: int = 0
     n_there: int = 0
 
 
-def open_copy(
-    source: Gallery, uri: str, *, encoder: Embedder | None = None, token: str | None = None
-) -> Gallery:
-    """Open the gallery at `uri` for what `source` holds, made where there is none.
-
-    With `encoder` the drawings will be embedded anew. Raises EncoderMismatchError where another
-    encoder filled the gallery.
-    """
-    return open_gallery(uri, encoder=encoder or _FillerOf(source.info().encoder), token=token)
-
-
-def copy(
-    source: Gallery, target: Gallery, *, progress: Callable[[int], None] | None = None
+def copy_gallery(
+    source: Gallery,
+    uri: str,
+    *,
+    encoder: Embedder | None = None,
+    token: str | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Copied:
-    """Store the drawings of `source` and their tags in `target`, as `open_copy` opened it.
+    """Copy drawings, tags and embeddings of `source` to the gallery at `uri`, created if missing.
 
-    Embeddings come along where one encoder filled both.
-
-    Drawings whose key_id is there already are passed over, so the same call goes on where an
-    interrupted one stopped; what is in `target` only stays. `progress(n_done)` is called after
-    each piece. Raises what `Gallery.add` does.
+    With `encoder` the copy is for that encoder: if another one filled `source`, the drawings are
+    embedded again. Drawings whose key_id the copy already holds are skipped, so an interrupted
+    call can be repeated. `progress(n_done)` is called after each piece. Raises
+    EncoderMismatchError if another encoder filled the gallery at `uri`, and whatever `Gallery.add`
+    raises.
     """
+    made_by = source.info().encoder
+    target = open_gallery(uri, encoder=encoder or _FillerOf(made_by), token=token)
     n_copied = n_there = 0
-    is_same_encoder = source.info().encoder.fingerprint == target.info().encoder.fingerprint
+    is_same_encoder = made_by.fingerprint == target.info().encoder.fingerprint
     for piece in _pieces(source.scan()):
         keys = [str(key_id) for key_id in piece.drawings.key_ids]
         missing = set(target.missing(keys))

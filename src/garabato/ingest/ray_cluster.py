@@ -28,7 +28,7 @@ class RayWorkers:
         try:
             import ray
         except ImportError:
-            raise MissingExtraError("--engine ray", "ray") from None
+            raise MissingExtraError("--runner ray", "ray") from None
         self._ray: Any = ray
         self._encoder = encoder
         self._is_ours = False
@@ -68,7 +68,7 @@ class RayWorkers:
             address = os.environ.get("RAY_ADDRESS", "this machine")
             raise GalleryError(
                 f"no Ray cluster at {address}: {_last_line(error)}. Start one (ray start --head) "
-                "and set RAY_ADDRESS, or leave --engine ray out"
+                "and set RAY_ADDRESS, or leave --runner ray out"
             ) from error
         self._is_ours = True
 

@@ -40,7 +40,7 @@ from garabato.training.distributed import Workers, joined_workers
 from garabato.training.hash_codes import fit_coder
 from garabato.training.interrupt import catching_interrupt
 from garabato.training.learner import Learner
-from garabato.training.progress import Progress, RunningMean
+from garabato.training.progress import RunningMean, TrainingProgress
 from garabato.training.schedule import image_size_px, learning_rate
 from garabato.training.teachers import Teachers
 
@@ -78,7 +78,7 @@ def train(
     *,
     config: TrainConfig | None = None,
     resume: bool = False,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
 ) -> RunResult:
     """Train an encoder on a dataset's training drawings; everything is kept in the folder `run`.
 
@@ -117,7 +117,7 @@ class _Training:
         config: TrainConfig,
         checkpoint: Checkpoint | None,
         workers: Workers,
-        on_progress: Callable[[Progress], None] | None,
+        on_progress: Callable[[TrainingProgress], None] | None,
     ) -> None:
         # The settings as given stay in config.toml, which goes into model cards; the checkpoint's
         # are for a resumption from anywhere.
@@ -249,7 +249,7 @@ class _Training:
                 self.log.write("step", **outcome)
             if self.on_progress:
                 self.on_progress(
-                    Progress(
+                    TrainingProgress(
                         self.share_done,
                         self.step,
                         self.step // self.batches.steps_per_epoch,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class TrainingProgress:
     """A training after a step; loss, accuracy and rate are means over the last ones."""
 
     share_done: float

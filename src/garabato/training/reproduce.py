@@ -27,7 +27,7 @@ from garabato.host.machine import n_cores, processor
 from garabato.render import render_batch
 from garabato.training import TrainConfig, load_preset, train
 from garabato.training.loop import CHECKPOINT_NAME
-from garabato.training.progress import Progress
+from garabato.training.progress import TrainingProgress
 
 _CHUNK = 256
 #: Part of the minutes that each network trains beforehand, to see how fast it is here.
@@ -51,7 +51,7 @@ class ReproduceSettings:
 
 
 #: "full" is the seed's own size; "small" fits two CPU cores in an hour.
-SCALES: dict[str, ReproduceSettings] = {
+REPRODUCE_SCALES: dict[str, ReproduceSettings] = {
     "full": ReproduceSettings(image_size_px=128, n_train=1000, n_test=50, minutes=None),
     "small": ReproduceSettings(image_size_px=32, n_train=200, n_test=25, minutes=50),
 }
@@ -65,7 +65,7 @@ def reproduce(
     settings: ReproduceSettings,
     device: str = "auto",
     on_start: Callable[[PublishedResult], None] | None = None,
-    on_progress: Callable[[Progress], None] | None = None,
+    on_progress: Callable[[TrainingProgress], None] | None = None,
 ) -> dict[str, Any] | None:
     """Train and measure the five; the document that `out`/reproduce.json holds, too.
 
@@ -197,7 +197,7 @@ def _measure(
     dataset: Dataset,
     folder: Path,
     config: TrainConfig,
-    on_progress: Callable[[Progress], None] | None,
+    on_progress: Callable[[TrainingProgress], None] | None,
 ) -> dict[str, Any] | None:
     """Train one configuration, or go on with it, and measure it; None after a Ctrl-C."""
     kept = folder / "measured.json"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from garabato.cli.stages import Stages
+from garabato.demo.stages import Stages
 from garabato.errors import InputError
 
 

@@ -1,0 +1,90 @@
+"""The command `garabato`: its list of commands, and what all of them share."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+import garabato
+
+#: Command -> (its module, one line of help). `garabato --help` reads only this table.
+COMMANDS = {
+    "download": ("garabato.cli.download", "Download drawings from Google's public bucket."),
+    "prepare": ("garabato.cli.prepare", "Sample drawings from a source into a data set."),
+    "inspect": ("garabato.cli.inspect", "Count what a data set or source holds; find duplicates."),
+    "train": ("garabato.cli.train", "Train a network on a data set."),
+    "evaluate": ("garabato.cli.evaluate", "Measure an encoder on labelled drawings."),
+    "classify": ("garabato.cli.classify", "Classify drawings."),
+    "index": ("garabato.cli.index", "Fill a gallery with drawings and their embeddings."),
+    "search": ("garabato.cli.search", "Find similar drawings in a gallery."),
+    "gallery": (
+        "garabato.cli.gallery",
+        "Manage a gallery: info, copy, delete, duplicates, odd ...",
+    ),
+    "serve": ("garabato.cli.serve", "Serve the page and the HTTP API."),
+    "export": ("garabato.cli.export", "Export data sets, encoders and the page."),
+    "reproduce": ("garabato.cli.reproduce", "Train the reference project's five configurations."),
+    "demo": ("garabato.cli.demo", "Run everything once, end to end, on 100 categories."),
+}
+
+
+class Group(click.Group):
+    """A group that suggests the nearest command for a misspelt one."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            hint = did_you_mean(name, self.list_commands(ctx))
+            ctx.fail(f"there is no command {name!r}; {hint}")
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(Group):
+    """Imports the module of a command (its attribute `command`) when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except garabato.GarabatoError as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(1)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(None, "--version", package_name="garabato", message="%(prog)s %(version)s")
+def main() -> None:
+    """Classify hand-drawn sketches and find similar ones.
+
+    \b
+    Example: garabato classify drawing.svg
+    """
+    garabato.limit_native_threads()
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """A hint for a misspelt name: the nearest one, else all of them."""
+    names = list(names)
+    nearest = difflib.get_close_matches(word, names, n=1)
+    return f"did you mean {nearest[0]!r}?" if nearest else f"choose from {', '.join(names)}"

@@ -1,0 +1,155 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+import garabato
+from garabato.cli.group import did_you_mean
+from garabato.cli.output import stderr
+
+#: How many categories, all of them, or these.
+Categories = int | Literal["all"] | list[str]
+
+
+class Choice(click.Choice[str]):
+    """One of a few words; the error suggests the nearest one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if value not in self.choices:
+            names = list(map(str, self.choices))
+            self.fail(
+                f"{value!r} is not one of {', '.join(names)}{_hint(value, names)}", param, ctx
+            )
+        return str(value)
+
+
+def file_option(*names: str, **settings: Any) -> Callable[[Any], Any]:
+    """An option that takes a file or folder."""
+    return click.option(*names, type=click.Path(path_type=Path), **settings)
+
+
+model_option = click.option(
+    "--model",
+    metavar="FILE",
+    envvar="GARABATO_MODEL",
+    help="Encoder file or run folder.  [default: $GARABATO_MODEL, else the encoder that ships]",
+)
+
+gallery_option = click.option(
+    "--gallery", "uri", required=True, metavar="URI", help="Folder, or address on a Milvus server."
+)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+strict_option = click.option(
+    "--strict", is_flag=True, help="Stop at the first unreadable line instead of skipping it."
+)
+
+seed_option = click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Random seed; another seed, another choice.",
+)
+
+picture_option = file_option("--picture", help="Draw the results into this PNG.")
+
+
+def _parse_categories(
+    _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
+) -> Categories:
+    """One text is a number, "all" or names with commas between them; several texts are names."""
+    if len(texts) != 1:
+        return list(texts)
+    if texts[0] == "all":
+        return "all"
+    try:
+        return int(texts[0])
+    except ValueError:
+        return [name.strip() for name in texts[0].split(",") if name.strip()]
+
+
+categories_option = click.option(
+    "--categories",
+    callback=_parse_categories,
+    multiple=True,
+    metavar="100|all|cat,dog",
+    default=("100",),
+    help="How many at random, all, or names; repeat it for names with commas.  [default: 100]",
+)
+
+tags_option = click.option(
+    "--tag", "tags", multiple=True, metavar="TAG", help="Tag for the new drawings; repeatable."
+)
+
+
+def open_drawings(data: Path | None, source: Path | None) -> garabato.Dataset | garabato.Source:
+    """What --data or --source names, exactly one of which must be given."""
+    if data is not None and source is None:
+        return garabato.Dataset.open(data)
+    if source is not None and data is None:
+        return garabato.open_source(source)
+    raise click.UsageError("give either --data or --source")
+
+
+def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the filter options, and pass them on as its argument `where`."""
+
+    @functools.wraps(function)
+    def with_where(
+        *,
+        category: tuple[str, ...],
+        country: tuple[str, ...],
+        tag: tuple[str, ...],
+        recognized: bool | None,
+        after: str | None,
+        before: str | None,
+        **others: Any,
+    ) -> Any:
+        where: dict[str, Any] = {}
+        for name, values in (("category", category), ("country", country), ("tags", tag)):
+            if values:
+                where[name] = list(values)
+        if recognized is not None:
+            where["recognized"] = recognized
+        bounds = {name: b for name, b in (("after", after), ("before", before)) if b is not None}
+        if bounds:
+            where["timestamp"] = bounds
+        return function(where=where, **others)
+
+    for option in reversed(_WHERE):
+        with_where = option(with_where)
+    return with_where
+
+
+def suggest_categories(where: dict[str, Any]) -> None:
+    """For a filter that no drawing passed: name its unknown categories and the nearest known."""
+    for name in where.get("category", ()):
+        if name not in garabato.CATEGORIES:
+            nearest = garabato.nearest_category(name)
+            hint = f"; did you mean {nearest!r}?" if nearest else ""
+            stderr.print(f"no drawing of category {name!r}{hint}")
+
+
+_WHERE = (
+    click.option("--category", multiple=True, metavar="NAME", help="Of this category; repeatable."),
+    click.option("--country", multiple=True, metavar="CC", help="From this country; repeatable."),
+    click.option("--tag", multiple=True, metavar="TAG", help="With this tag; repeatable."),
+    click.option(
+        "--recognized/--unrecognized", default=None, help="Only what the game recognized, or not."
+    ),
+    click.option("--after", metavar="TIME", help="Drawn at this time or later, as 2017-03-01."),
+    click.option("--before", metavar="TIME", help="Drawn before this time."),
+)
+
+
+def _hint(word: str, names: list[str]) -> str:
+    hint = did_you_mean(word, names)
+    return f"; {hint}" if hint.startswith("did") else ""

@@ -1,0 +1,139 @@
+"""Printing: results on stdout; progress and messages on stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+import garabato
+
+#: For everything but results. Text is printed as it is: no markup, no wrapping.
+stderr = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+#: For results as text and tables.
+stdout = Console(highlight=False, markup=False, soft_wrap=True)
+
+#: `report(stage, n_done, n_total)`; n_total is None while it is unknown.
+ReportProgress = Callable[[str, int, int | None], None]
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document on stdout."""
+    click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
+
+
+def print_unreadable(report: garabato.ReadReport) -> None:
+    """Print what could not be read, a line for each kind of problem."""
+    for line in report.lines():
+        stderr.print(line)
+
+
+def print_picture(picture: Path | None, n_rows: int = 0) -> None:
+    """Say where a picture is, and whether it shows all of `n_rows` rows."""
+    if picture is None:
+        return
+    if n_rows > garabato.MAX_PICTURE_ROWS:
+        stderr.print(f"the picture shows the first {garabato.MAX_PICTURE_ROWS} of {n_rows} rows")
+    stderr.print(f"look at {picture}")
+
+
+def counted(n: int, noun: str) -> str:
+    """ "1 drawing", "2,000 drawings", "3 categories"."""
+    plural = noun[:-1] + "ies" if noun.endswith("y") else noun + "s"
+    return f"{n:,} {noun if n == 1 else plural}"
+
+
+@contextmanager
+def progress(unit: str = "drawings") -> Iterator[ReportProgress]:
+    """A progress bar for each stage, with its rate in `unit` per second and the time left.
+
+    Yields `report(stage, n_done, n_total)`, which functions of the public API take as `progress`.
+    A stage is a short text; its bar appears with its first report.
+    """
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(unit),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def report(stage: str, done: int, total: int | None) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield report
+
+
+class _RateColumn(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.0f} {self.unit}/s")
+
+
+@contextmanager
+def training_progress(
+    *, shown: bool = True
+) -> Iterator[Callable[[garabato.TrainingProgress], None]]:
+    """A bar with loss, accuracy, rate and time left; a line an epoch if stderr is a file."""
+    if not stderr.is_terminal:
+        yield _line_an_epoch() if shown else (lambda progress: None)
+        return
+    columns = (
+        TextColumn("training"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}% {task.description}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=stderr, disable=not shown) as bar:
+        task = bar.add_task("", total=1.0)
+
+        def show(progress: garabato.TrainingProgress) -> None:
+            bar.update(task, completed=progress.share_done, description=_in_words(progress))
+
+        yield show
+
+
+def _line_an_epoch() -> Callable[[garabato.TrainingProgress], None]:
+    seen = 0
+
+    def show(progress: garabato.TrainingProgress) -> None:
+        nonlocal seen
+        if progress.epoch > seen or progress.share_done >= 1:
+            seen = progress.epoch
+            stderr.print(f"training {progress.share_done:4.0%} {_in_words(progress)}")
+
+    return show
+
+
+def _in_words(progress: garabato.TrainingProgress) -> str:
+    return (
+        f"epoch {progress.epoch} · loss {progress.loss:.3f} · accuracy "
+        f"{progress.accuracy:.3f} · {progress.drawings_per_second:,.0f} drawings/s"
+    )

@@ -1,0 +1,253 @@
+"""The demo: its stages, each a call of what the rooms before it offer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import version
+from os import PathLike
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from garabato.analysis.pictures import SearchResult, draw_hits
+from garabato.categories import CATEGORIES
+from garabato.dataset import Dataset, prepare
+from garabato.dataset.choose import choose_categories
+from garabato.demo.stages import Stages
+from garabato.encoder import Encoder, load_encoder
+from garabato.evaluation import evaluate, write_report
+from garabato.evaluation.published import SEED_RESULTS, PublishedResult
+from garabato.formats import ReadReport, write_drawings
+from garabato.gallery import open_gallery
+from garabato.host.atomic import write_bytes
+from garabato.ingest.bulk_load import fill
+from garabato.render import with_strokes
+from garabato.sources.choose import ChosenSource
+from garabato.sources.google_bucket import download
+from garabato.training import load_preset, train
+from garabato.training.progress import TrainingProgress
+
+N_TRAIN, N_TEST = 200, 25
+#: Downloaded of each category; a few may turn out to be the same drawing.
+N_DOWNLOADED = N_TRAIN + N_TEST + 25
+#: Test drawings that are searched for, and hits shown for each.
+N_QUERIES, N_HITS = 6, 10
+
+
+class DemoProgress(Protocol):
+    """What the demo reports to."""
+
+    def say(self, text: str) -> None:
+        """Something happened that a person wants to know."""
+
+    def bar(self, unit: str) -> AbstractContextManager[Callable[[str, int, int | None], None]]:
+        """Gives `report(stage, n_done, n_total)` for a stage that handles so many `unit`."""
+
+    def training_bar(self) -> AbstractContextManager[Callable[[TrainingProgress], None]]:
+        """Gives what `train` reports to."""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoResult:
+    """What a demo found, and the files it left.
+
+    `figures` is what results.json holds; `published` are the reference project's results.
+    """
+
+    figures: dict[str, Any]
+    run: Path
+    gallery: Path
+    queries: Path
+    hits: Path
+    report: Path
+    contact_sheets: Path
+    published: tuple[PublishedResult, ...] = SEED_RESULTS
+
+
+def run_demo(
+    out: str | PathLike[str],
+    source: ChosenSource,
+    *,
+    n_categories: int = 100,
+    minutes: float = 10.0,
+    seed: int = 0,
+    progress: DemoProgress,
+) -> DemoResult | None:
+    """Prepare drawings, train a network for `minutes`, evaluate it, index and search a gallery.
+
+    Everything goes into the folder `out`. Stages that finished in an earlier call with the same
+    arguments are not repeated. Returns None if training was interrupted; the same call continues.
+    Raises InputError if `out` holds something else, and whatever the stages raise.
+    """
+    demo = _Demo(Path(out), source, n_categories, minutes, seed, progress)
+    figures = demo.run()
+    if figures is None:
+        return None
+    return DemoResult(
+        figures,
+        run=demo.run_folder,
+        gallery=demo.gallery,
+        queries=demo.queries,
+        hits=demo.hits,
+        report=demo.report / "report.html",
+        contact_sheets=demo.data / "sheets",
+    )
+
+
+class _InterruptedError(Exception):
+    """Training stopped before its end."""
+
+
+class _Demo:
+    def __init__(
+        self,
+        out: Path,
+        source: ChosenSource,
+        n_categories: int,
+        minutes: float,
+        seed: int,
+        progress: DemoProgress,
+    ) -> None:
+        self.source = source
+        self.n_categories = n_categories
+        self.minutes = minutes
+        self.seed = seed
+        self.progress = progress
+        self.data = out / "data"
+        self.run_folder = out / "run"
+        self.report = out / "report"
+        self.gallery = out / "gallery"
+        self.search = out / "search"
+        self.queries = self.search / "queries.ndjson"
+        self.hits = self.search / "hits.png"
+        self.results = out / "results.json"
+        self.stages = Stages(out, on_reuse=self._say_reused)
+        progress.say(f"drawings: {source.said}\neverything goes to {out}")
+
+    def run(self) -> dict[str, Any] | None:
+        """Run the stages that are not finished; returns what results.json holds."""
+        chosen = {
+            "source": str(self.source.place.resolve()),
+            "categories": self.n_categories,
+            "train": N_TRAIN,
+            "test": N_TEST,
+            "seed": self.seed,
+        }
+        schedule = {"minutes": self.minutes, "seed": self.seed}
+        shown = {"queries": N_QUERIES, "hits": N_HITS}
+        found: dict[str, Any] = {}
+        if self.source.is_fetched:
+            wanted = {"categories": self.n_categories, "seed": self.seed, "each": N_DOWNLOADED}
+            found |= self.stages.run("fetch", self.source.place, wanted, self._download)
+        found |= self.stages.run("prepare", self.data, chosen, self._prepare)
+        try:
+            found |= self.stages.run("train", self.run_folder, schedule, self._train)
+        except _InterruptedError:
+            return None
+        found |= self.stages.run("evaluate", self.report, {}, self._evaluate)
+        found |= self.stages.run("index", self.gallery, {}, self._index)
+        found |= self.stages.run("search", self.search, shown, self._search)
+        found |= schedule
+        found |= {"seconds": self.stages.seconds, "garabato": version("garabato")}
+        write_bytes(self.results, json.dumps(found, indent=1).encode())
+        return found
+
+    @cached_property
+    def _dataset(self) -> Dataset:
+        return Dataset.open(self.data)
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return load_encoder(self.run_folder)
+
+    def _download(self, resumes: bool) -> dict[str, Any]:
+        with self.progress.bar("drawings") as show:
+            done = download(
+                self.source.place,
+                choose_categories(CATEGORIES, self.n_categories, seed=self.seed),
+                per_category=N_DOWNLOADED,
+                seed=self.seed,
+                progress=show,
+            )
+        return {"fetched_bytes": done.fetched_bytes}
+
+    def _prepare(self, resumes: bool) -> dict[str, Any]:
+        unreadable = ReadReport()
+        with self.progress.bar("categories") as show:
+            dataset = prepare(
+                self.source.place,
+                self.data,
+                categories=self.n_categories,
+                n_train=N_TRAIN,
+                n_test=N_TEST,
+                seed=self.seed,
+                allow_short=True,
+                report=unreadable,
+                progress=show,
+            )
+        for line in unreadable.lines():
+            self.progress.say(line)
+        return {
+            "n_categories": len(dataset.categories),
+            "n_train": len(dataset.labels("train")),
+            "n_test": len(dataset.labels("test")),
+        }
+
+    def _train(self, resumes: bool) -> dict[str, Any]:
+        config = replace(load_preset("skfast"), minutes=self.minutes, seed=self.seed)
+        resumes = resumes and (self.run_folder / "checkpoint.pt").exists()
+        with self.progress.training_bar() as show:
+            result = train(
+                self._dataset, self.run_folder, config=config, resume=resumes, on_progress=show
+            )
+        if result.interrupted:
+            raise _InterruptedError
+        on_gpu = result.encoder is not None and result.encoder.device.startswith("cuda")
+        return {
+            "steps": result.steps,
+            "batch_size": min(config.batch_size, len(self._dataset.labels("train"))),
+            "train_seconds": result.elapsed_s,
+            "device": "GPU" if on_gpu else "CPU",
+        }
+
+    def _evaluate(self, resumes: bool) -> dict[str, Any]:
+        with self.progress.bar("drawings") as show:
+            evaluation = evaluate(self._encoder, self._dataset, progress=show)
+            write_report(evaluation, self.report, run=self.run_folder)
+        document = evaluation.to_dict()
+        kept = ("top1", "top5", "loss", "train_top1", "map", "map_gallery", "precision_at_10")
+        return {name: document[name] for name in kept} | {"noise": document["noise"]}
+
+    def _index(self, resumes: bool) -> dict[str, Any]:
+        drawings = self._dataset.split("train")
+        gallery = open_gallery(self.gallery, encoder=self._encoder)
+        with self.progress.bar("drawings") as show:
+            fill(
+                gallery,
+                self._encoder,
+                [drawings],
+                progress=lambda n_done: show("index", n_done, len(drawings)),
+            )
+        return {"n_gallery": len(gallery)}
+
+    def _search(self, resumes: bool) -> dict[str, Any]:
+        """Search for test drawings of a few categories, chosen by the seed."""
+        test = self._dataset.split("test")
+        order = np.random.default_rng(self.seed).permutation(len(test))
+        of_category = {test.categories[row]: int(row) for row in order}
+        rows = np.array(list(of_category.values())[:N_QUERIES])
+        queries = list(with_strokes(test.take(rows)))  # bitmaps too are written as strokes
+        gallery = open_gallery(self.gallery, encoder=self._encoder)
+        results = [SearchResult([query], gallery.search(query, k=N_HITS)) for query in queries]
+        self.search.mkdir(exist_ok=True)
+        draw_hits(results, gallery, self.hits)
+        write_drawings(self.queries, queries)
+        return {"queries": [query.category for query in queries]}
+
+    def _say_reused(self, stage: str, seconds: float) -> None:
+        self.progress.say(f"{stage}: done before, in {seconds:.0f} s")

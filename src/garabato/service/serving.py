@@ -1,0 +1,49 @@
+"""`garabato.serve`: the service in one call. Imports FastAPI only when it is called."""
+
+from __future__ import annotations
+
+from functools import partial
+from os import PathLike, fspath
+
+from garabato.errors import MissingExtraError
+from garabato.gallery import open_gallery
+from garabato.host.machine import limit_native_threads
+from garabato.service.settings import Settings
+from garabato.sources.choose import choose_source
+
+
+def serve(
+    gallery: str | PathLike[str] | None = None,
+    *,
+    model: str | PathLike[str] | None = None,
+    source: str | PathLike[str] | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    token: str | None = None,
+) -> None:
+    """Serve the page and the HTTP API until SIGTERM or Ctrl-C.
+
+    Without `gallery` the starter gallery is served; it is filled on first use from `source`, else
+    from Google's bucket or the starter set. Arguments that are None take the value of the variable
+    GARABATO_<NAME>, as do all other settings (docs/run_for_others.md lists them). Raises
+    GalleryError if there is no gallery at `gallery`, MissingExtraError without the extra `serve`.
+    """
+    if gallery is not None:
+        open_gallery(gallery, must_exist=True)  # before anything slow is loaded
+    limit_native_threads(spin=False)
+    try:
+        from garabato.service.app import create_app
+        from garabato.service.server import run
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("garabato"):
+            raise
+        raise MissingExtraError("garabato serve", "serve") from None
+    given = {
+        "gallery": None if gallery is None else fspath(gallery),
+        "model": None if model is None else fspath(model),
+        "host": host,
+        "port": port,
+        "token": token,
+    }
+    settings = Settings.from_environment(given)
+    run(create_app(settings, partial(choose_source, source)), settings)

@@ -1,0 +1,52 @@
+"""Choose where drawings come from: what was given, else what can be downloaded."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from garabato.errors import SourceError
+from garabato.sources.google_bucket.bucket import why_unreachable
+from garabato.sources.google_bucket.download_record import RECORD
+from garabato.sources.starter import STARTER
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenSource:
+    """A folder of drawings, or "starter".
+
+    With `is_fetched`, `place` is the folder to download from Google's bucket into first. `said`
+    names the source and says why it was chosen.
+    """
+
+    place: Path
+    said: str
+    is_fetched: bool = False
+
+
+def choose_source(
+    given: str | PathLike[str] | None, download_folder: str | PathLike[str]
+) -> ChosenSource:
+    """The first available of: `given`, Google's bucket, the starter set (by npm).
+
+    Drawings from the bucket go to `download_folder`; a download that began there is continued.
+    Raises SourceError if none is available.
+    """
+    if given is not None:
+        return ChosenSource(Path(given), f"{Path(given)}, as given")
+    folder = Path(download_folder)
+    if (folder / RECORD).exists():
+        return ChosenSource(folder, "Google's bucket, as in the earlier run", is_fetched=True)
+    problem = why_unreachable()
+    if problem is None:
+        return ChosenSource(folder, "a random sample from Google's bucket", is_fetched=True)
+    if shutil.which("npm"):
+        said = f"the starter set, by npm, because Google's bucket cannot be reached: {problem}"
+        return ChosenSource(Path(STARTER), said)
+    raise SourceError(
+        f"no drawings: Google's bucket cannot be reached ({problem}), and npm, which fetches the "
+        "starter set, is not installed. Give a folder of Google's simplified <category>.ndjson "
+        "files with --source DIR (make demo SOURCE=DIR) or the variable GARABATO_SOURCE"
+    )

@@ -1,0 +1,78 @@
+"""Which drawings are used when none are given, and why."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from bucket_server import BucketServer, serving
+from click.testing import CliRunner
+
+from garabato.cli import main
+from garabato.errors import SourceError
+from garabato.sources.choose import choose_source
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder on a machine that reaches no bucket and has no npm."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("GARABATO_BUCKET", address)
+    monkeypatch.delenv("GARABATO_SOURCE", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    (tmp_path / "bin").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def bucket(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketServer]:
+    with serving(BucketServer({"/full/simplified/cat.ndjson": b"{}\n"})) as server:
+        monkeypatch.setenv("GARABATO_BUCKET", server.url)
+        yield server
+
+
+def add_npm(folder: Path) -> None:
+    (folder / "bin" / "npm").write_text("#!/bin/sh\n")
+    (folder / "bin" / "npm").chmod(0o755)
+
+
+def test_a_given_source_comes_first(bucket: BucketServer, desk: Path) -> None:
+    chosen = choose_source("mine", desk / "drawings")
+    assert (chosen.place, chosen.is_fetched) == (Path("mine"), False)
+    assert "as given" in chosen.said
+    assert bucket.requests == []
+
+
+def test_the_bucket_comes_second(bucket: BucketServer, desk: Path) -> None:
+    add_npm(desk)
+    chosen = choose_source(None, desk / "drawings")
+    assert (chosen.place, chosen.is_fetched) == (desk / "drawings", True)
+    assert "Google's bucket" in chosen.said
+
+
+def test_the_starter_set_comes_third(desk: Path) -> None:
+    add_npm(desk)
+    chosen = choose_source(None, desk / "drawings")
+    assert (chosen.place, chosen.is_fetched) == (Path("starter"), False)
+    assert "cannot be reached: 127.0.0.1" in chosen.said
+
+
+def test_without_any_the_error_says_what_to_give(desk: Path) -> None:
+    with pytest.raises(SourceError, match=r"npm.* is not installed.*--source DIR"):
+        choose_source(None, desk / "drawings")
+    result = CliRunner().invoke(main, ["demo"])
+    assert result.exit_code == 1
+    assert "make demo SOURCE=DIR" in result.stderr
+    assert not Path("demo").exists()
+
+
+def test_an_earlier_download_is_used_without_a_network(desk: Path) -> None:
+    (desk / "drawings").mkdir()
+    (desk / "drawings" / "download.json").write_text("{}")
+    chosen = choose_source(None, desk / "drawings")
+    assert (chosen.place, chosen.is_fetched) == (desk / "drawings", True)
