@@ -1,4 +1,4 @@
-"""What README tells people to type works, on sketches and with seconds of training."""
+"""The README's and the quickstart's recipes work, on sketches and with seconds of training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 from bucket_server import BucketServer, serving, simplified_file
-from sketches import SKETCH_CATEGORIES, make_drawings, write_source
+from sketches import make_drawings
+from test_architecture import commands
 
 from garabato.categories import CATEGORIES
 from garabato.encoder import FILE_NAME, Encoder
@@ -20,35 +21,42 @@ from garabato.training import load_preset
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
+QUICKSTART = (ROOT / "docs" / "quickstart.md").read_text()
 
-#: The recipes' sizes -> sizes for a test.
+#: The quickstart's sizes -> sizes for a test.
 SMALLER = {
-    "--categories 100": "--categories 4",
+    "--per-category 300": "--per-category 36",
     "--train 200": "--train 24",
-    "--test 25": "--test 6",
-    "--minutes 10": "--minutes 0.05",
+    "--test 50": "--test 6",
+    "--minutes 5": "--minutes 0.05",
 }
 
 
-def recipes(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
+def recipes(language: str, *pages: str) -> list[str]:
+    pattern = rf"^```{language}\n(.*?)^```"
+    return [
+        recipe
+        for page in pages
+        for recipe in re.findall(pattern, page, flags=re.MULTILINE | re.DOTALL)
+    ]
 
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder where the shell recipes have been run, beside a folder `simplified`."""
+    """A folder where the quickstart's shell recipes have been run, one after the other."""
     desk = tmp_path_factory.mktemp("desk")
-    write_source(desk / "simplified", SKETCH_CATEGORIES[:6], per_category=40, seed=3)
     with serving(BucketServer()) as bucket:
-        for name, shown in (("cat", "circle"), ("dog", "star")):
-            content = simplified_file(make_drawings([shown], 20, seed=0))
-            bucket.add(f"/full/simplified/{name}.ndjson", content)
-        for recipe in recipes("bash"):
+        for name in ("circle", "house", "ladder", "star"):
+            drawings = make_drawings([name], 40, seed=0)
+            bucket.add(f"/full/simplified/{name}.ndjson", simplified_file(drawings))
+        for size in SMALLER:
+            assert size in QUICKSTART, f"{size} is not in the quickstart: bring SMALLER up to date"
+        for recipe in recipes("bash", QUICKSTART):
             for size, small in SMALLER.items():
-                assert size in README, f"{size} is no longer in README: bring SMALLER up to date"
                 recipe = recipe.replace(size, small)
             shell = ["bash", "-euo", "pipefail", "-c", recipe]
-            run(shell, desk, GARABATO_BUCKET=bucket.url)
+            printed = run(shell, desk, GARABATO_BUCKET=bucket.url)
+            assert "garabato search" not in recipe or "house" in printed
     return desk
 
 
@@ -67,30 +75,85 @@ def run(command: list[str], folder: Path, **variables: str) -> str:
 
 
 def test_the_shell_recipes_leave_what_they_say(desk: Path) -> None:
-    for made in ("data/dataset.json", "run/encoder.safetensors", "report/report.html", "hits.png"):
+    for made in (
+        *("inspect.html", "data/dataset.json", "data/sheets/_all.png", "report/report.html"),
+        *("run/encoder.safetensors", "hits.png", "odd.png", "duplicates.png"),
+    ):
         assert (desk / made).is_file(), made
-    assert len((desk / "drawings" / "dog.ndjson").read_text().splitlines()) == 20
+    assert len((desk / "simplified" / "star.ndjson").read_text().splitlines()) == 36
     assert (desk / "my.gallery").is_dir()
 
 
 def test_the_python_recipes_run_and_print(desk: Path) -> None:
-    recipe_in_its_own_names = "exec(compile({!r}, 'README.md', 'exec'), {{}})\nprint('--')\n"
-    code = "".join(recipe_in_its_own_names.format(recipe) for recipe in recipes("python"))
+    recipe_in_its_own_names = "exec(compile({!r}, 'recipe', 'exec'), {{}})\nprint('--')\n"
+    found = recipes("python", README, QUICKSTART)
+    code = "".join(recipe_in_its_own_names.format(recipe) for recipe in found)
     *printed, rest = run([sys.executable, "-c", code], desk).split("--\n")
     assert rest == ""
-    assert len(printed) == len(recipes("python"))
+    assert len(printed) == len(found)
     assert all(text.strip() for text in printed)
 
 
-def test_there_are_recipes_for_both() -> None:
-    assert len(recipes("bash")) >= 1
-    assert len(recipes("python")) >= 2
+def test_there_are_recipes() -> None:
+    assert len(recipes("bash", QUICKSTART)) >= 4
+    assert len(recipes("python", README)) == 1
+    assert len(recipes("python", QUICKSTART)) >= 3
 
 
-def test_every_file_that_readme_links_to_is_there() -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
-    assert links
-    assert not [link for link in links if not (ROOT / link).exists()]
+def test_the_readme_s_example_says_house() -> None:
+    printed = run([sys.executable, "-c", *recipes("python", README)], ROOT)
+    assert re.match(r"\[Prediction\(category='house'", printed), printed
+
+
+def test_the_readme_fits_two_screens() -> None:
+    assert len(README.splitlines()) <= 90
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        *sorted(map(str, (ROOT / "docs").glob("*.md"))),
+    ],
+    ids=lambda page: Path(page).name,
+)
+def test_every_link_leads_to_a_file_or_heading(page: str) -> None:
+    path = ROOT / page
+    text = path.read_text()
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", text):
+        name, _, anchor = link.partition("#")
+        target = (path.parent / name) if name else path
+        assert target.exists(), link
+        if anchor and target.suffix == ".md":
+            headings = re.findall(r"^#+ (.+)$", target.read_text(), flags=re.MULTILINE)
+            assert anchor in {_anchor(heading) for heading in headings}, link
+
+
+def _anchor(heading: str) -> str:
+    """The address that GitHub gives a heading."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+def test_every_command_and_option_in_the_docs_exists() -> None:
+    options = {
+        name: {text for param in command.params for text in (*param.opts, *param.secondary_opts)}
+        for name, command in commands()
+    }
+    groups = {name.split()[0] for name in options if " " in name}
+    for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]:
+        text = path.read_text().replace("\\\n", " ")
+        for line in re.findall(r"\bgarabato ([a-z]+(?: [^`\n|#]*)?)", text):
+            name, _, rest = line.partition(" ")
+            if name in groups:
+                sub, _, rest = rest.partition(" ")
+                name = f"{name} {sub}"
+            if name not in options:  # a sentence about garabato
+                continue
+            for option in re.findall(r"(?<=\s)--[a-z-]+", f" {rest.partition(' && ')[0]}"):
+                known = options[name] | {"--help", "--version"}
+                assert option in known, f"{path.name}: garabato {name} has no {option}"
 
 
 def test_the_sizes_that_the_docs_give_are_those_of_the_networks(tmp_path: Path) -> None:
@@ -108,8 +171,11 @@ def test_the_sizes_that_the_docs_give_are_those_of_the_networks(tmp_path: Path) 
         assert f"{(tmp_path / FILE_NAME).stat().st_size / 1e6:.1f}" == megabytes
 
 
-def test_make_test_and_make_demo_are_what_the_makefile_has() -> None:
+def test_every_make_target_in_the_docs_exists() -> None:
     assert shutil.which("make"), "make is needed for the two commands"
-    for target in re.findall(r"make ([a-z-]+)", README):
-        done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, check=False)
+    pages = README + (ROOT / "CONTRIBUTING.md").read_text()
+    for target in set(re.findall(r"make ([a-z-]+)", pages)):
+        done = subprocess.run(
+            ["make", "-n", target, "SOURCE=x"], cwd=ROOT, capture_output=True, check=False
+        )
         assert done.returncode == 0, f"make {target}"
