@@ -4,6 +4,8 @@ import {element, svg} from "./dom.js";
 import {percent} from "./format.js";
 import {categoryLink} from "./routes.js";
 
+/** Less probable predictions than this get no bar; the best one always does. */
+const MIN_PROBABILITY = 0.01;
 /** A hand-drawn underline. */
 const UNDERLINE = "M1 7C18 3 42 5 60 4S93 2 99 5C80 6 40 7 22 11";
 
@@ -38,8 +40,9 @@ export class Guess {
     this.#link.href = categoryLink(best.category);
     if (this.#shown !== best.category && !unsure) this.#redrawUnderline();
     this.#shown = unsure ? null : best.category;
-    predictions.forEach((prediction, i) => this.#row(i).show(prediction));
-    this.#rows.forEach((row, i) => (row.item.hidden = i >= predictions.length));
+    const shown = predictions.filter(({probability}, i) => i === 0 || probability >= MIN_PROBABILITY);
+    shown.forEach((prediction, i) => this.#row(i).show(prediction));
+    this.#rows.forEach((row, i) => (row.item.hidden = i >= shown.length));
   }
 
   hide() {
