@@ -10,9 +10,8 @@ from collections.abc import Iterator
 import frame
 import numpy as np
 
-from garabato.dataset.tfrecord.example import encode_example
-from garabato.dataset.tfrecord.framing import write_record
-from garabato.dataset.tfrecord.records import to_features
+from garabato.dataset.tfrecord.drawings import to_features
+from garabato.dataset.tfrecord.format import encode_example, write_record
 from garabato.drawing import Drawing
 
 N_SEEDS = 12

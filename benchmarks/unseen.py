@@ -17,7 +17,7 @@ from pathlib import Path
 
 import frame
 
-from garabato.dataset.choose import choose_categories
+from garabato.dataset.selection import choose_categories
 from garabato.sources import open_source
 
 N_SEEN, SEED = 300, 0

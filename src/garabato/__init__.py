@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from garabato.categories import CATEGORIES, nearest_category
     from garabato.client import Client
     from garabato.dataset import Dataset, export_tfrecord, prepare
-    from garabato.dataset.choose import choose_categories
+    from garabato.dataset.selection import choose_categories
     from garabato.demo import DemoProgress, DemoResult, run_demo
     from garabato.drawing import Drawing, DrawingBatch
     from garabato.encoder import Encoder, Prediction, load_encoder
@@ -102,7 +102,7 @@ _PUBLIC = {
         "export_tfrecord",
         "prepare",
     ),
-    "dataset.choose": ("choose_categories",),
+    "dataset.selection": ("choose_categories",),
     "demo": (
         "DemoProgress",
         "DemoResult",

@@ -13,7 +13,7 @@ from sketches import make_drawings
 
 from garabato.categories import CATEGORIES
 from garabato.cli import main
-from garabato.dataset.choose import choose_categories
+from garabato.dataset.selection import choose_categories
 
 
 def run_demo(source: Path, out: Path, *more: str) -> Result:

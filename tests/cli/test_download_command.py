@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from garabato.categories import CATEGORIES
 from garabato.cli import main
-from garabato.dataset.choose import choose_categories
+from garabato.dataset.selection import choose_categories
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pytest
 from sketches import make_drawings, simplified_line, write_source
 
 from garabato.dataset import Dataset, prepare
-from garabato.dataset.sample import digests_of
+from garabato.dataset.selection import digests_of
 from garabato.errors import (
     CategoryError,
     DatasetError,

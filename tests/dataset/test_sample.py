@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sketches import make_drawings
 
-from garabato.dataset.sample import digests_of, first_candidates
+from garabato.dataset.selection import digests_of, first_candidates
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.drawing.arrow import from_table
 from garabato.errors import SourceError

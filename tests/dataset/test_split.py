@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from sketches import make_drawings
 
-from garabato.dataset.sample import first_candidates
-from garabato.dataset.split import Sizes, split_categories
+from garabato.dataset.selection import Sizes, first_candidates, split_categories
 from garabato.drawing import DrawingBatch
 from garabato.errors import SourceError
 

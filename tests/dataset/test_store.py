@@ -11,7 +11,7 @@ import pytest
 from sketches import make_drawings
 
 from garabato.dataset import Dataset, prepare
-from garabato.dataset.parquet import ROW_GROUP, read_split, write_split
+from garabato.dataset.store import ROW_GROUP, read_parquet, write_split
 from garabato.drawing import DrawingBatch
 from garabato.drawing.arrow import to_table
 from garabato.errors import DatasetError
@@ -126,6 +126,6 @@ def test_a_large_split_is_written_in_several_row_groups_and_read_back_in_order(t
     assert written["n_drawings"] == len(rows)
     groups = pa.parquet.read_metadata(tmp_path / "train.parquet").num_row_groups
     assert groups > 1
-    found = read_split([tmp_path / "train.parquet"])
+    found = read_parquet([tmp_path / "train.parquet"])
     assert found.key_ids == few.take(rows).key_ids
     np.testing.assert_array_equal(found.points, few.take(rows).points)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from garabato.dataset.sample import first_candidates
+from garabato.dataset.selection import first_candidates
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.drawing.arrow import from_table
 from garabato.gallery.stroke_codec import pack

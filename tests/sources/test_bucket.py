@@ -386,7 +386,7 @@ def test_a_folder_of_another_kind_or_with_others_files_is_left_alone(
         fetch(circles, tmp_path / "mine")
     assert (tmp_path / "mine" / "circle.ndjson").read_text() == "mine"
     (tmp_path / "out" / "download.json").write_text("[]")
-    with pytest.raises(InputError, match=r"download\.json is not what garabato wrote"):
+    with pytest.raises(InputError, match=r"download\.json was not written by garabato"):
         fetch(circles, tmp_path / "out")
 
 
@@ -400,7 +400,7 @@ def test_a_file_without_drawings_is_named(bucket: BucketServer, tmp_path: Path) 
     bucket.add("/full/numpy_bitmap/star.npy", b"no array at all")
     with pytest.raises(SourceError, match="star: no drawing was found"):
         fetch(bucket, tmp_path / "out", "star")
-    with pytest.raises(SourceError, match=r"star: this is no \.npy file"):
+    with pytest.raises(SourceError, match=r"star: not a \.npy file"):
         fetch(bucket, tmp_path / "npy", "star", format="npy")
 
 

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from garabato.dataset.choose import Categories, choose_categories
-from garabato.dataset.contact_sheets import SHEETS, write_sheets
-from garabato.dataset.manifest import check_replaceable, write_manifest
-from garabato.dataset.parquet import write_split
-from garabato.dataset.sample import Candidates, first_candidates
-from garabato.dataset.split import RESERVE, Sizes, Split, split_categories
-from garabato.dataset.store import Dataset
-from garabato.drawing.arrow import bitmap_shape
+from garabato.dataset.selection import (
+    RESERVE,
+    Candidates,
+    Categories,
+    Sizes,
+    Split,
+    choose_categories,
+    first_candidates,
+    split_categories,
+)
+from garabato.dataset.store import Dataset, check_replaceable, write_manifest, write_split
+from garabato.drawing.arrow import bitmap_shape, from_table
 from garabato.errors import InputError, SourceError, storage_errors
 from garabato.formats import ReadReport
 from garabato.host.atomic import replacing_folder
+from garabato.render.contact_sheets import Cell, draw_sheet, encode_png
 from garabato.sources import Source, open_source
 
 _log = logging.getLogger(__name__)
@@ -44,18 +50,18 @@ def prepare(
 ) -> Dataset:
     """Choose categories, sample and split their drawings, and write the data set `out`.
 
-    `categories`: so many at random by `seed`, "all", or names. Of each, `n_train` drawings to
-    train with and `n_test` to test with, at random by seed; no drawing (by key_id, or by identical
-    strokes on the grid) is on both sides, also of two categories. Too few in a category is a
-    SourceError that lists them, or with `allow_short` what there is, in the same proportion.
-    The same seed and source give the same bytes; adding categories changes nothing in the others,
-    but for drawings that these too test with. Drawings are held in memory, about 200 bytes each.
+    `categories` is a number of random categories, "all", or a list of names. Of each, `n_train`
+    drawings for training and `n_test` for testing are chosen at random by `seed`. No drawing (by
+    key_id, or by identical strokes on the grid) is in both splits, even of different categories.
+    Categories with too few drawings raise SourceError; with `allow_short` they give what they
+    have, in the same proportion. The same seed and source give the same bytes. Adding categories
+    leaves the others as they are, except for drawings that the new ones test with. Memory: about
+    200 bytes a drawing.
 
-    What cannot be read is passed over and counted in `report` and dataset.json (without a
-    `report`, it is logged as a warning); `strict` stops at the first with FormatError. A data set
-    at `out` is replaced when the new one is complete. Raises CategoryError for unknown names,
-    DatasetError where `out` holds something else, StorageError for a full disk or a read-only
-    folder.
+    Unreadable drawings are counted in `report` and dataset.json (without a `report` they are
+    logged); with `strict` the first one raises FormatError. A data set at `out` is replaced once
+    the new one is complete. Raises CategoryError for unknown names, DatasetError if `out` holds
+    something else, StorageError for a full disk or a read-only folder.
     """
     if n_train < 1 or n_test < 0:
         raise InputError(f"n_train is 1 or more and n_test 0 or more, not {n_train} and {n_test}")
@@ -124,7 +130,7 @@ def _refuse_mixed_kinds(candidates: Mapping[str, Candidates]) -> None:
             kinds.setdefault(found.kind, name)
     if len(kinds) > 1:
         said = ", ".join(f"{name} is {kind}" for kind, name in kinds.items())
-        raise SourceError(f"one data set holds one kind of drawing: {said}; choose one kind")
+        raise SourceError(f"a data set holds one kind of drawing, but {said}; choose one kind")
 
 
 def _counts(split: Split, found: Candidates) -> dict[str, int]:
@@ -132,7 +138,7 @@ def _counts(split: Split, found: Candidates) -> dict[str, int]:
 
 
 def _describe_files(files: Mapping[str, list[Path]]) -> dict[str, Any]:
-    """Folder and file names and sizes: what was read, without where this machine keeps it."""
+    """Names and sizes of the files, without the paths of this machine."""
     folders = sorted({file.parent.name for paths in files.values() for file in paths})
     return {
         "folder": ", ".join(folders),
@@ -145,10 +151,52 @@ def _describe_files(files: Mapping[str, list[Path]]) -> dict[str, Any]:
 
 
 def _describe_unreadable(report: ReadReport, files: Mapping[str, list[Path]]) -> dict[str, Any]:
-    """The report with file names in place of paths."""
+    """The report with file names instead of paths."""
     folders = {f"{file.parent}/" for paths in files.values() for file in paths}
     document = report.to_dict()
     for problem in document["problems"].values():
         for folder in folders:
             problem["places"] = [place.removeprefix(folder) for place in problem["places"]]
     return document
+
+
+SHEETS = "sheets"
+COLUMNS = 12
+ROWS = 5
+ALL = "_all.png"
+
+
+def write_sheets(
+    folder: Path,
+    splits: Mapping[str, Split],
+    *,
+    progress: Callable[[str, int, int | None], None] | None = None,
+) -> None:
+    """Write a contact sheet for every category, and `_all.png`, to a new folder."""
+    folder.mkdir()
+    first: list[Cell] = []
+    for done, (name, split) in enumerate(splits.items()):
+        if progress:
+            progress("sheets", done, len(splits))
+        shown = split.train if split.train.num_rows else split.test
+        cells = [Cell(drawing) for drawing in from_table(shown.slice(0, COLUMNS * ROWS))]
+        first.append(Cell(cells[0].drawing, name))
+        title = f"{name}\n{_sizes(split.train.num_rows, split.test.num_rows)}"
+        if shown.num_rows > len(cells):
+            title += f" · {len(cells)} shown"
+        _write_sheet(folder / f"{name.replace('/', '_')}.png", cells, title, COLUMNS)
+    n_train = sum(split.train.num_rows for split in splits.values())
+    n_test = sum(split.test.num_rows for split in splits.values())
+    title = f"{len(splits)} categories\n{_sizes(n_train, n_test)} · one drawing of each category"
+    _write_sheet(folder / ALL, first, title, max(6, math.ceil(math.sqrt(1.5 * len(first)))))
+    if progress:
+        progress("sheets", len(splits), len(splits))
+
+
+def _write_sheet(path: Path, cells: list[Cell], title: str, columns: int) -> None:
+    rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
+    path.write_bytes(encode_png(draw_sheet(rows, title=title)))
+
+
+def _sizes(n_train: int, n_test: int) -> str:
+    return f"{n_train:,} training drawings, {n_test:,} test drawings"

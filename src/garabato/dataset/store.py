@@ -1,25 +1,29 @@
-"""A data set on disk, however its splits are stored."""
+"""A data set on disk: dataset.json beside its splits, as Parquet or TFRecords.
+
+Parquet files are read by pandas, polars and DuckDB too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from garabato.dataset import parquet, tfrecord
-from garabato.dataset.manifest import (
-    MANIFEST,
-    SPLITS,
-    check_checksums,
-    check_sizes,
-    read_manifest,
-)
+from garabato.dataset import tfrecord
 from garabato.drawing import DrawingBatch, IntArray
+from garabato.drawing.arrow import from_table, with_split
 from garabato.errors import DatasetError
+from garabato.host.atomic import sync
 
 
 class Storage(NamedTuple):
@@ -29,17 +33,11 @@ class Storage(NamedTuple):
     read_categories: Callable[[Sequence[Path]], list[str]]
 
 
-STORAGES = {
-    "parquet": Storage(parquet.read_split, parquet.read_categories),
-    "tfrecord": Storage(tfrecord.read_split, tfrecord.read_categories),
-}
-
-
 class Dataset:
-    """A data set, read only: what `prepare` wrote, or `export_tfrecord`. Made by `Dataset.open`.
+    """A data set, read only. `prepare` and `export_tfrecord` write one, `Dataset.open` opens it.
 
-    `path` is its folder, `manifest` what dataset.json says: the source, the seed, the categories,
-    the counts of each, the checksums, and what was unreadable.
+    `path` is its folder, `manifest` the content of dataset.json: source, seed, categories and
+    their counts, checksums, and what was unreadable.
     """
 
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
@@ -50,19 +48,19 @@ class Dataset:
     def open(cls, path: str | PathLike[str]) -> Dataset:
         """Open the data set in the folder `path`.
 
-        Raises DatasetError, saying what to do, for a folder that holds none, one of a later
-        version, and one whose files are missing or of another size than was written.
+        Raises DatasetError if the folder holds none, was written by a later version, or has files
+        that are missing or truncated.
         """
         folder = Path(path)
         manifest = read_manifest(folder)
-        if manifest["storage"] not in STORAGES:
+        if manifest["storage"] not in _STORAGES:
             raise DatasetError(f"{folder} is stored as {manifest['storage']!r}, which is unknown")
         check_sizes(folder, manifest)
         return cls(folder, manifest)
 
     @cached_property
     def categories(self) -> list[str]:
-        """The names of the categories, sorted; a label is a place in this list."""
+        """The names of the categories, sorted. A label is an index into this list."""
         return list(self.manifest["categories"])
 
     @cached_property
@@ -78,7 +76,7 @@ class Dataset:
         return drawings
 
     def labels(self, name: str) -> IntArray:
-        """(N,) int64: for every drawing of a split its category's place in `categories`."""
+        """(N,) int64: for every drawing of a split the index of its category in `categories`."""
         categories = self._storage.read_categories(self._files(name))
         self._check_count(name, len(categories))
         place = {category: number for number, category in enumerate(self.categories)}
@@ -91,12 +89,12 @@ class Dataset:
         return np.array([place[category] for category in categories], np.int64)
 
     def verify(self) -> None:
-        """Compare the files with their checksums. Raises DatasetError for what was changed."""
+        """Check the files against their checksums. Raises DatasetError if one was changed."""
         check_checksums(self.path, self.manifest)
 
     @property
     def _storage(self) -> Storage:
-        return STORAGES[self.manifest["storage"]]
+        return _STORAGES[self.manifest["storage"]]
 
     def _files(self, name: str) -> list[Path]:
         if name not in SPLITS:
@@ -114,3 +112,188 @@ class Dataset:
     def __repr__(self) -> str:
         sizes = ", ".join(f"{self.manifest['splits'][s]['n_drawings']:,} {s}" for s in SPLITS)
         return f"Dataset({str(self.path)!r}, {len(self.categories)} categories: {sizes})"
+
+
+FORMAT = "garabato dataset"
+FORMAT_VERSION = 1
+MANIFEST = "dataset.json"
+SPLITS = ("train", "test")
+
+#: File names in a data set's folder, in any version of the format.
+_OURS = re.compile(
+    r"dataset\.json|sheets|mean_image\.(npy|png)"
+    r"|(train|test)(-\d{5}-of-\d{5})?\.(parquet|tfrecords)"
+)
+_AGAIN = "make the data set again"
+
+
+def describe_split(files: Iterable[Path], n_drawings: int) -> dict[str, Any]:
+    """Describe a split for dataset.json: its size and its files, in order."""
+    described = [
+        {"name": file.name, "bytes": file.stat().st_size, "sha256": _sha256(file)} for file in files
+    ]
+    return {"n_drawings": n_drawings, "files": described}
+
+
+def write_manifest(folder: Path, known: Mapping[str, Any]) -> None:
+    """Write dataset.json and flush it to the disk: the format and `known`."""
+    head = {"format": FORMAT, "format_version": FORMAT_VERSION, "garabato": version("garabato")}
+    file = folder / MANIFEST
+    text = json.dumps({**head, **known}, indent=2, ensure_ascii=False)
+    file.write_text(text + "\n", encoding="utf-8")
+    sync(file)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Read dataset.json. Raises DatasetError if it is missing, damaged or of another version."""
+    manifest = _load(folder)
+    if manifest.get("format") != FORMAT:
+        raise DatasetError(f"{folder / MANIFEST} was not written by garabato")
+    found = manifest.get("format_version")
+    if found != FORMAT_VERSION:
+        raise DatasetError(
+            f"{folder} has format version {found}, this garabato reads {FORMAT_VERSION}; "
+            f"{_AGAIN}, or install the garabato that wrote it "
+            f"({manifest.get('garabato', 'unknown')})"
+        )
+    if {"storage", "kind", "categories", "counts", "splits"} - set(manifest):
+        raise DatasetError(f"{folder / MANIFEST} is incomplete; {_AGAIN}")
+    return manifest
+
+
+def check_sizes(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Raise DatasetError if a file is missing or has another size than was written."""
+    for file, about in _files(folder, manifest):
+        try:
+            n_bytes = file.stat().st_size
+        except FileNotFoundError:
+            raise DatasetError(f"{file} is missing; {_AGAIN}") from None
+        if n_bytes != about["bytes"]:
+            raise DatasetError(
+                f"{file} has {n_bytes:,} bytes, {about['bytes']:,} were written: it was truncated "
+                f"or changed; {_AGAIN}"
+            )
+
+
+def check_checksums(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Raise DatasetError if a file is not, byte for byte, what was written."""
+    check_sizes(folder, manifest)
+    for file, about in _files(folder, manifest):
+        if _sha256(file) != about["sha256"]:
+            raise DatasetError(
+                f"{file} is damaged: its checksum is not the one in {MANIFEST}; {_AGAIN}"
+            )
+
+
+def check_replaceable(folder: Path) -> None:
+    """Raise DatasetError if `folder` holds anything but a data set."""
+    if not folder.exists():
+        return
+    fix = "move it away or give another folder"
+    if not folder.is_dir():
+        raise DatasetError(f"{folder} is a file; {fix}")
+    held = {entry.name for entry in folder.iterdir()}
+    if not held:
+        return
+    manifest = _load(folder) if MANIFEST in held else {}
+    if manifest.get("format") != FORMAT:
+        raise DatasetError(f"{folder} is not a garabato data set and is not replaced; {fix}")
+    if others := sorted(name for name in held if not _OURS.fullmatch(name)):
+        raise DatasetError(
+            f"{folder} holds {', '.join(others)}, which garabato did not write; "
+            "move that away or give another folder"
+        )
+
+
+def _files(folder: Path, manifest: Mapping[str, Any]) -> list[tuple[Path, dict[str, Any]]]:
+    """Every file of the splits with its entry: name, bytes, sha256."""
+    try:
+        described = [about for name in SPLITS for about in manifest["splits"][name]["files"]]
+        return [(folder / str(about["name"]), about) for about in described]
+    except (KeyError, TypeError):
+        raise DatasetError(f"{folder / MANIFEST} is incomplete; {_AGAIN}") from None
+
+
+def _load(folder: Path) -> dict[str, Any]:
+    file = folder / MANIFEST
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        hint = f"garabato prepare --source DIR --out {folder}"
+        raise DatasetError(
+            f"{folder} holds no data set ({MANIFEST} is missing); make one: {hint}"
+        ) from None
+    except ValueError as error:
+        raise DatasetError(f"{file} is damaged ({error}); {_AGAIN}") from None
+    if not isinstance(manifest, dict):
+        raise DatasetError(f"{file} is damaged (no JSON object); {_AGAIN}")
+    return manifest
+
+
+def _sha256(file: Path) -> str:
+    with open(file, "rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+#: About 3 MB on disk: large enough to compress well, small enough to read in parts.
+ROW_GROUP = 2**15
+
+
+def write_split(folder: Path, name: str, tables: Iterable[pa.Table]) -> dict[str, Any]:
+    """Write tables (as `drawing.arrow.to_table` makes, one a category) to `<name>.parquet`.
+
+    Flushes the file to the disk; returns the split's entry for dataset.json.
+    """
+    file = folder / f"{name}.parquet"
+    n_drawings = 0
+    writer: pq.ParquetWriter | None = None
+    try:
+        for group in _row_groups(with_split(table, name) for table in tables):
+            if writer is None:
+                writer = pq.ParquetWriter(file, group.schema, compression="zstd")
+            writer.write_table(group, row_group_size=ROW_GROUP)
+            n_drawings += group.num_rows
+    finally:
+        if writer is not None:
+            writer.close()
+    sync(file)
+    return describe_split([file], n_drawings)
+
+
+def read_parquet(files: Sequence[Path]) -> DrawingBatch:
+    """The drawings of a split, in order. Raises DatasetError if a file is not Parquet."""
+    return from_table(_read(files))
+
+
+def read_parquet_categories(files: Sequence[Path]) -> list[str]:
+    """The category of every drawing of a split; reads only that column."""
+    names: list[str] = _read(files, columns=["category"])["category"].to_pylist()
+    return names
+
+
+def _read(files: Sequence[Path], columns: list[str] | None = None) -> pa.Table:
+    tables = []
+    for file in files:
+        try:
+            tables.append(pq.read_table(file, columns=columns, memory_map=True))
+        except (pa.ArrowException, OSError) as error:
+            raise DatasetError(f"{file} cannot be read; make the data set again") from error
+    return pa.concat_tables(tables)
+
+
+def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in tables of at least ROW_GROUP rows, except the last."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(t.num_rows for t in waiting) >= ROW_GROUP:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+_STORAGES = {
+    "parquet": Storage(read_parquet, read_parquet_categories),
+    "tfrecord": Storage(tfrecord.read_split, tfrecord.read_categories),
+}

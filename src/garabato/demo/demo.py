@@ -17,7 +17,7 @@ import numpy as np
 from garabato.analysis.pictures import SearchResult, draw_hits
 from garabato.categories import CATEGORIES
 from garabato.dataset import Dataset, prepare
-from garabato.dataset.choose import choose_categories
+from garabato.dataset.selection import choose_categories
 from garabato.demo.stages import Stages
 from garabato.encoder import Encoder, load_encoder
 from garabato.evaluation import evaluate, write_report

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from garabato.dataset import Dataset
-from garabato.dataset.manifest import SPLITS
+from garabato.dataset.store import SPLITS
 from garabato.drawing import DrawingBatch
 from garabato.errors import InputError
 from garabato.formats import ReadReport

@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from garabato.dataset.manifest import MANIFEST, SPLITS
-from garabato.dataset.store import Dataset
+from garabato.dataset.store import MANIFEST, SPLITS, Dataset
 from garabato.drawing import DrawingBatch, IntArray
 from garabato.drawing.arrow import from_table, to_table
 from garabato.errors import SourceError

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from garabato.dataset import Dataset, prepare
-from garabato.dataset.choose import Categories
+from garabato.dataset.selection import Categories
 from garabato.drawing import DrawingBatch, FloatArray
 from garabato.encoder import FILE_NAME, Encoder, load_encoder
 from garabato.errors import InputError, storage_errors

@@ -11,8 +11,12 @@ import numpy as np
 import pytest
 
 from garabato.dataset import Dataset, export_tfrecord, prepare
-from garabato.dataset.tfrecord.example import decode_example, encode_example
-from garabato.dataset.tfrecord.framing import read_records, write_record
+from garabato.dataset.tfrecord.format import (
+    decode_example,
+    encode_example,
+    read_records,
+    write_record,
+)
 from garabato.errors import DatasetError, InputError
 from garabato.render import RenderSpec, render_batch
 
@@ -174,12 +178,12 @@ def test_a_truncated_file_names_the_byte_where_its_last_record_begins(damaged):
     [
         ({"row": b"1"}, "'row' is missing or not 1 int64"),
         ({"x": [1, 2]}, "'x' is missing or not bytes"),
-        ({"x": b"123456789"}, "'x', 'y' and 'stroke_lengths' do not fit together"),
-        ({"stroke_lengths": []}, "do not fit together"),
+        ({"x": b"123456789"}, "'x', 'y' and 'stroke_lengths' do not match"),
+        ({"stroke_lengths": []}, "do not match"),
         ({"category": None}, "'category' is missing"),
         ({"category": b"\xff"}, "'category' is not UTF-8"),
         ({"country": [7]}, "'country' is not bytes"),
-        ({"bitmap": b"1234", "bitmap_shape": [2, 3]}, "'bitmap' is not of its shape"),
+        ({"bitmap": b"1234", "bitmap_shape": [2, 3]}, "'bitmap' does not have its shape"),
     ],
 )
 def test_a_record_that_garabato_did_not_write_is_named(damaged, change, message):

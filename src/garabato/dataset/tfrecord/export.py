@@ -11,22 +11,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from garabato.dataset.manifest import (
+from garabato.dataset.store import (
     SPLITS,
+    Dataset,
     check_replaceable,
     describe_split,
     write_manifest,
 )
-from garabato.dataset.store import Dataset
-from garabato.dataset.tfrecord.example import encode_example
-from garabato.dataset.tfrecord.framing import write_record
-from garabato.dataset.tfrecord.records import (
+from garabato.dataset.tfrecord.drawings import (
     BITMAP_FEATURES,
     FEATURES,
     STROKE_FEATURES,
     iter_png,
     to_features,
 )
+from garabato.dataset.tfrecord.format import encode_example, write_record
 from garabato.drawing import DrawingBatch, IntArray
 from garabato.errors import InputError, storage_errors
 from garabato.host.atomic import replacing_folder, sync

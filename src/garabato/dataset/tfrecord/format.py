@@ -1,4 +1,7 @@
-"""tf.train.Example <-> bytes: the little of protocol buffers that it takes.
+"""TFRecord files of tf.train.Examples, read and written without TensorFlow.
+
+A file is a sequence of records: length (uint64), masked CRC-32C of the length (uint32), content,
+masked CRC-32C of the content (uint32), all little-endian. The content is a protocol buffer:
 
     Example   { Features features = 1; }
     Features  { map<string, Feature> feature = 1; }
@@ -6,14 +9,76 @@
                         Int64List int64_list = 3; } }
     BytesList { repeated bytes value = 1; }     Int64List { repeated int64 value = 1 [packed]; }
 
-Source: tensorflow/core/example/{example,feature}.proto and the protocol buffers encoding guide.
+Sources: https://www.tensorflow.org/tutorials/load_data/tfrecord,
+tensorflow/core/example/{example,feature}.proto and the protocol buffers encoding guide.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator, Mapping
+from os import PathLike
+from typing import BinaryIO
+
+import google_crc32c
 
 from garabato.errors import FormatError
+
+_HEAD = struct.Struct("<QI")
+_TAIL = struct.Struct("<I")
+#: The longest record allowed: a damaged length must not fill the memory.
+MAX_RECORD_BYTES = 2**26
+
+
+def write_record(file: BinaryIO, content: bytes) -> None:
+    """Append one record."""
+    length = struct.pack("<Q", len(content))
+    file.write(length + _TAIL.pack(_masked_crc(length)))
+    file.write(content)
+    file.write(_TAIL.pack(_masked_crc(content)))
+
+
+def read_records(path: str | PathLike[str]) -> Iterator[bytes]:
+    """Yield the records of a file and verify their checksums.
+
+    Raises FormatError, naming the byte, for truncated or damaged records.
+    """
+    with open(path, "rb") as file:
+        start = 0
+        while head := file.read(_HEAD.size):
+            position = f"byte {start}"
+            if len(head) < _HEAD.size:
+                raise FormatError("the file ends within a record", path=path, position=position)
+            length, crc = _HEAD.unpack(head)
+            if _masked_crc(head[:8]) != crc:
+                raise FormatError(
+                    "not a TFRecord (the checksum of its length is wrong)",
+                    path=path,
+                    position=position,
+                )
+            if length > MAX_RECORD_BYTES:
+                raise FormatError(
+                    f"the record is longer than {MAX_RECORD_BYTES // 2**20} MiB",
+                    path=path,
+                    position=position,
+                )
+            content = file.read(length)
+            tail = file.read(_TAIL.size)
+            if len(content) < length or len(tail) < _TAIL.size:
+                raise FormatError("the file ends within a record", path=path, position=position)
+            if _TAIL.unpack(tail)[0] != _masked_crc(content):
+                raise FormatError(
+                    "the record is damaged (its checksum is wrong)", path=path, position=position
+                )
+            yield content
+            start += _HEAD.size + length + _TAIL.size
+
+
+def _masked_crc(content: bytes) -> int:
+    """CRC-32C, masked as TFRecord asks for: data that contains checksums stays well protected."""
+    crc = int(google_crc32c.value(content))
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
 
 Value = bytes | list[int]
 
@@ -21,7 +86,7 @@ _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
 def encode_example(features: Mapping[str, Value]) -> bytes:
-    """Features by name: bytes become a BytesList of one, ints an Int64List."""
+    """Encode features by name: bytes as a BytesList of one, ints as an Int64List."""
     entries = b"".join(
         _field(1, _field(1, name.encode()) + _field(2, _encode_feature(value)))
         for name, value in sorted(features.items())
@@ -30,9 +95,9 @@ def encode_example(features: Mapping[str, Value]) -> bytes:
 
 
 def decode_example(content: bytes) -> dict[str, Value]:
-    """The features that are bytes (the first of a list) or ints; those of floats are left out.
+    """Decode the features that are bytes (the first of a list) or ints; floats are left out.
 
-    Raises FormatError for what is no tf.train.Example.
+    Raises FormatError if `content` is not a tf.train.Example.
     """
     found: dict[str, Value] = {}
     try:
@@ -46,7 +111,7 @@ def decode_example(content: bytes) -> dict[str, Value]:
                 if value is not None:
                     found[name.decode()] = value
     except (_NotAnExampleError, UnicodeDecodeError):
-        raise FormatError("the record is no tf.train.Example") from None
+        raise FormatError("the record is not a tf.train.Example") from None
     return found
 
 
@@ -92,7 +157,7 @@ def _field(number: int, content: bytes) -> bytes:
 def _varint(value: int) -> bytes:
     if 0 <= value < 0x80:
         return bytes([value])
-    value &= 2**64 - 1  # negative ones as ten bytes of two's complement
+    value &= 2**64 - 1  # negative numbers: ten bytes of two's complement
     groups = bytearray()
     while value >= 0x80:
         groups.append(value & 0x7F | 0x80)
@@ -110,7 +175,7 @@ def _messages(content: bytes, wanted: int) -> Iterator[bytes]:
 
 
 def _fields(content: bytes) -> Iterable[tuple[int, bytes | int]]:
-    """(field number, value) of a message, in order; fixed-width values are passed over."""
+    """Yield (field number, value) of a message, in order, without fixed-width values."""
     position = 0
     while position < len(content):
         key, position = _read_varint(content, position)

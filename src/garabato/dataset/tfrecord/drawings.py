@@ -1,26 +1,61 @@
-"""One drawing <-> the features of one tf.train.Example."""
+"""Drawings <-> records: what the features of a tf.train.Example mean."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from garabato.dataset.tfrecord.example import Value
-from garabato.drawing import ByteArray, Drawing
-from garabato.errors import FormatError
+from garabato.dataset.tfrecord.format import Value, decode_example, read_records
+from garabato.drawing import ByteArray, Drawing, DrawingBatch
+from garabato.errors import DatasetError, FormatError
 
-#: For dataset.json, so that others can read the records too.
+
+def read_split(files: Sequence[Path]) -> DrawingBatch:
+    """Read the drawings of all shards of a split, in their order before the export.
+
+    Verifies checksums. Raises DatasetError naming the file and the byte or record.
+    """
+    rows: list[int] = []
+    drawings: list[Drawing] = []
+    for file in files:
+        for row, drawing in _read_file(file):
+            rows.append(row)
+            drawings.append(drawing)
+    batch = DrawingBatch.from_drawings(drawings)
+    return batch.take(np.argsort(np.array(rows, np.int64), kind="stable"))
+
+
+def read_categories(files: Sequence[Path]) -> list[str]:
+    """The category of every drawing of a split, in the order of `read_split`."""
+    return [str(category) for category in read_split(files).categories]
+
+
+def _read_file(file: Path) -> Iterator[tuple[int, Drawing]]:
+    number = 0
+    try:
+        for content in read_records(file):
+            number += 1
+            yield from_features(decode_example(content))
+    except FormatError as error:
+        where = "" if error.position else f"{file}, record {number}: "
+        raise DatasetError(f"{where}{error}; export the data set again") from error
+    except OSError as error:
+        raise DatasetError(f"{file} cannot be read; export the data set again") from error
+
+
+#: What dataset.json says about the features, so that others can read the records.
 FEATURES = {
     "image": "bytes: the drawing rendered, a grey PNG, ink 255 on 0",
-    "label": "int64: the place of the category in `categories`",
+    "label": "int64: the index of the category in `categories`",
     "category": "bytes: its name, UTF-8",
     "key_id": "bytes",
     "country": "bytes; absent where unknown",
     "recognized": "int64: 1 or 0; absent where unknown",
     "timestamp": "bytes; absent where unknown",
-    "row": "int64: the place of the drawing in the split, before the records were shuffled",
+    "row": "int64: the index of the drawing in the split before the records were shuffled",
 }
 STROKE_FEATURES = {
     "stroke_lengths": "int64 list: the number of points of each stroke",
@@ -69,12 +104,12 @@ def from_features(features: dict[str, Value]) -> tuple[int, Drawing]:
         shape = _integers(features, "bitmap_shape", 2)
         pixels = _array(features, "bitmap")
         if min(shape) < 1 or shape[0] * shape[1] != len(pixels):
-            raise FormatError("the feature 'bitmap' is not of its shape")
+            raise FormatError("the feature 'bitmap' does not have its shape")
         return row, Drawing(bitmap=pixels.reshape(shape), **known)
     xs, ys = _array(features, "x"), _array(features, "y")
     lengths = _integers(features, "stroke_lengths")
     if not len(xs) == len(ys) == sum(lengths) or min(lengths, default=1) < 1:
-        raise FormatError("the features 'x', 'y' and 'stroke_lengths' do not fit together")
+        raise FormatError("the features 'x', 'y' and 'stroke_lengths' do not match")
     starts = np.cumsum([0, *lengths]).astype(np.int64)
     points = np.stack([xs, ys], axis=1).astype(np.float32)
     return row, Drawing.from_points(points, starts, **known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from garabato.categories import CATEGORIES
-from garabato.dataset.choose import choose_categories
+from garabato.dataset.selection import choose_categories
 from garabato.errors import CategoryError, InputError
 
 
