@@ -57,8 +57,9 @@ def test_a_portrait_shows_the_typical_the_odd_and_the_confused(gallery: Gallery)
     assert portrait.confused_with == {"dog": 0.5, "pig": 0.5}
 
 
-def test_drawings_that_are_not_to_be_shown_play_no_part(gallery: Gallery) -> None:
-    portrait = portray(gallery, "cat", but={"stray"})
+def test_hidden_drawings_play_no_part(gallery: Gallery) -> None:
+    gallery.hide(["stray"])
+    portrait = portray(gallery, "cat")
     assert portrait.n_drawings == 13
     shown = {drawing.key_id for drawing in portrait.typical + portrait.odd}
     assert "stray" not in shown

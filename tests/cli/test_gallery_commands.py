@@ -91,7 +91,7 @@ def test_tuning_says_what_it_tried_and_kept(tmp_path, encoder, monkeypatch):
     assert document["tried"][-1]["recall"] >= 0.95
     assert f"recall@10 {document['tried'][-1]['recall']:.3f}" in document["mode"]
     done = run(*arguments)
-    assert done.stdout.splitlines()[-1].startswith(f"{gallery.uri}: approximate index")
+    assert done.stdout.splitlines()[-1].startswith(f"{gallery.uri}: approximate, index")
     assert run(*arguments[:4], "--recall", 2).exit_code == 1
 
 

@@ -19,6 +19,10 @@ NO_HTTP_FORM = {
     "test_a_search_by_embedding_is_a_search_by_drawing": _INSIDE,
     "test_ready_embeddings_spare_the_encoder": _INSIDE,
     "test_embeddings_that_do_not_match_the_drawings_are_refused": _INSIDE,
+    "test_list_gives_pages_in_the_order_of_key_ids": "test_stored_drawings.py",
+    "test_drawings_are_counted_by_any_field_there_is": "it counts categories only",
+    "test_a_hidden_drawing_is_found_by_nothing_until_it_is_shown_again": "test_hiding.py",
+    "test_a_drawing_that_was_deleted_is_no_longer_hidden": "test_hiding.py",
     "test_scan_gives_every_drawing_once_with_its_embedding": _INSIDE,
     "test_the_last_counts_among_strokes_and_bitmaps_too": (
         "drawings are strokes there: test_python_client.py"

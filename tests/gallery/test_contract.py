@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -328,6 +329,82 @@ def test_key_ids_and_categories_may_hold_any_text(gallery, drawings):
             assert [h.key_id for h in gallery.search(drawings[0], where={"category": key})] == [key]
     assert gallery.delete(odd[2:3]) == 1
     assert len(gallery) == len(odd) - 1
+
+
+def test_list_gives_pages_in_the_order_of_key_ids(gallery, drawings):
+    gallery.add(drawings, tags=["mine"])
+    key_ids = sorted(d.key_id for d in drawings)
+    first = gallery.list(limit=30)
+    assert [stored.drawing.key_id for stored in first] == key_ids[:30]
+    assert {stored.tags for stored in first} == {("mine",)}
+    rest = gallery.list(after=key_ids[29], limit=500)
+    assert [stored.drawing.key_id for stored in rest] == key_ids[30:]
+    category = drawings[0].category
+    listed = gallery.list(limit=500, where={"category": category})
+    expected = sorted(d.key_id for d in drawings if d.category == category)
+    assert [stored.drawing.key_id for stored in listed] == expected
+
+
+def test_drawings_are_counted_by_any_field_there_is(gallery, drawings):
+    gallery.add(drawings, tags=["mine", "new"])
+    gallery.add([sketch("circle", 3).replace(category=None, key_id="a", country="DE")])
+    assert gallery.count() == len(gallery) == len(drawings) + 1
+    per_category = Counter(d.category for d in drawings) | Counter({None: 1})
+    for _ in range(2):
+        assert gallery.count(by="category") == per_category
+    assert gallery.count(by="tags") == {"mine": len(drawings), "new": len(drawings)}
+    some = drawings[0].category
+    assert gallery.count(where={"category": some}) == per_category[some]
+    assert gallery.count(by="category", where={"country": "DE", "key_id": "a"}) == {None: 1}
+    gallery.delete(["a"])
+    gallery.warm()
+    assert None not in gallery.count(by="category")
+    with pytest.raises(InputError, match="category, country"):
+        gallery.count(by="colour")
+
+
+@pytest.mark.parametrize("key_id", ["x" * 300, "two\nlines", "a,b", " spaces ", "it's"])
+def test_a_hidden_drawing_is_found_by_nothing_until_it_is_shown_again(gallery, drawings, key_id):
+    one = drawings[0].replace(key_id=key_id)
+    gallery.add([one, *drawings[1:40]])
+    before = gallery.version()
+    assert gallery.hide([key_id], reason="rude") == 1
+    assert gallery.hide([key_id]) == 0
+    assert gallery.version() != before
+    (hidden,) = gallery.hidden()
+    assert (hidden.key_id, hidden.reason) == (key_id, "rude")
+    hits = gallery.search(one, k=39)
+    assert len(hits) == 39
+    assert key_id not in {hit.key_id for hit in hits}
+    assert gallery.get([key_id]) == []
+    assert [d.key_id for d in gallery.get([key_id], with_hidden=True)] == [key_id]
+    assert gallery.missing([key_id]) == []
+    assert key_id not in {stored.drawing.key_id for stored in gallery.list(limit=100)}
+    assert len(gallery) == 39 == sum(gallery.count(by="category").values())
+    scanned = {key for piece in gallery.scan() for key in piece.drawings.key_ids}
+    assert len(scanned) == 39
+    assert key_id not in scanned
+    gallery.add([one])
+    assert gallery.get([key_id]) == [], "a drawing that is replaced stays hidden"
+    assert gallery.unhide([key_id]) == 1
+    assert gallery.search(one, k=1)[0].key_id == key_id
+
+
+@pytest.mark.parametrize("by", ["key_ids", "where"])
+def test_a_drawing_that_was_deleted_is_no_longer_hidden(gallery, drawings, by):
+    gallery.add(drawings[:20])
+    key_id, other = drawings[0].key_id, drawings[1].key_id
+    gallery.hide([key_id, other])
+    assert (
+        gallery.delete(
+            [key_id] if by == "key_ids" else None,
+            where={"key_id": key_id} if by == "where" else None,
+        )
+        == 1
+    )
+    assert [one.key_id for one in gallery.hidden()] == [other]
+    gallery.add([drawings[0]])
+    assert [d.key_id for d in gallery.get([key_id])] == [key_id]
 
 
 def test_scan_gives_every_drawing_once_with_its_embedding(gallery, encoder, drawings):

@@ -97,7 +97,9 @@ def test_a_copy_that_was_killed_goes_on_where_it_stopped(places, encoder, drawin
         source.add(drawings[first : first + 40], tags=[f"from {first}"])
     script = KILLED_AFTER_TWO_PIECES
     if "://" in source_uri:
-        script = "from garabato.gallery import milvus\nmilvus.PAGE = 40\n" + script
+        script = (
+            "from garabato.gallery.milvus import gallery as milvus\nmilvus.PAGE = 40\n" + script
+        )
     done = subprocess.run([sys.executable, "-c", script, source_uri, target_uri], check=False)
     assert done.returncode == -signal.SIGKILL
     target = open_gallery(target_uri, encoder=encoder)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable
-from pathlib import Path
 
-import pytest
 from running import Running
 
 from garabato.drawing import Drawing
-from garabato.errors import GalleryError
 from garabato.service.settings import Settings
-from garabato.service.state.hidden import HiddenDrawings
 
 
 def everywhere(running: Running, drawing: Drawing) -> set[str]:
@@ -76,38 +71,3 @@ def test_a_hidden_drawing_is_nowhere_even_after_a_restart_until_it_is_restored(
 
 def test_only_what_is_there_can_be_hidden(service: Running) -> None:
     assert service.post("/v1/drawings/nonsense/hide", {}).status == 404
-
-
-def test_changes_by_another_process_are_seen(tmp_path: Path) -> None:
-    one, other = (HiddenDrawings(tmp_path / "state" / "hidden.json") for _ in range(2))
-    one.hide("a", None)
-    other.hide("b", "why")
-    assert one.key_ids == other.key_ids == {"a", "b"}
-    assert other.restore("a")
-    assert not one.restore("a")
-    assert [hidden.reason for hidden in one.all().values()] == ["why"]
-
-
-def hide_thirty(file: Path, prefix: str) -> None:
-    drawings = HiddenDrawings(file)
-    for n in range(30):
-        drawings.hide(f"{prefix}{n}", None)
-
-
-def test_processes_that_hide_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
-    file = tmp_path / "state" / "hidden.json"
-    processes = multiprocessing.get_context("forkserver")
-    hiding = [processes.Process(target=hide_thirty, args=(file, prefix)) for prefix in "ab"]
-    for process in hiding:
-        process.start()
-    for process in hiding:
-        process.join()
-    assert HiddenDrawings(file).key_ids == {f"{prefix}{n}" for prefix in "ab" for n in range(30)}
-
-
-@pytest.mark.parametrize("content", [b"{", b"[1]", b'[{"key": "a"}]', b"\xff"])
-def test_a_damaged_list_is_an_error_and_shows_nothing(tmp_path: Path, content: bytes) -> None:
-    file = tmp_path / "hidden.json"
-    file.write_bytes(content)
-    with pytest.raises(GalleryError, match="hidden"):
-        HiddenDrawings(file)

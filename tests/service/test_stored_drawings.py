@@ -13,7 +13,6 @@ from garabato.drawing import Drawing
 from garabato.encoder import Encoder
 from garabato.gallery import open_gallery
 from garabato.service.settings import Settings
-from garabato.service.state import census
 
 
 def test_what_is_added_is_found_at_once_and_gone_when_deleted(service: Running) -> None:
@@ -154,7 +153,6 @@ def test_lists_are_filtered_by_tags_of_which_one_is_enough(
 def test_what_another_process_writes_is_found(
     make_gallery: Callable[[], str], shipped_encoder: Encoder, monkeypatch
 ) -> None:
-    monkeypatch.setattr(census, "RECOUNT_AFTER_S", 0.0)
     uri = make_gallery()
     new = sketch("hourglass", 4)
     with Running(Settings(gallery=uri)) as running:

@@ -6,7 +6,7 @@ Works on any gallery, through the contract of `garabato.gallery.base`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Set
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,10 +43,9 @@ def portray(
     *,
     n_typical: int = 8,
     n_odd: int = 8,
-    but: Set[str] = frozenset(),
     progress: Callable[[int, int], None] | None = None,
 ) -> Portrait:
-    """Look at the drawings of `category`, leaving out the key_ids of `but`.
+    """Look at the drawings of `category`.
 
     The same gallery gives the same portrait. Where the category has more than N_JUDGED drawings,
     odd ones and confusions come from so many of them, spread evenly. Raises InputError where the
@@ -55,9 +54,8 @@ def portray(
     drawings: list[Drawing] = []
     pieces: list[FloatArray] = []
     for piece in gallery.scan(where={"category": [category]}):
-        kept = [i for i, key_id in enumerate(piece.drawings.key_ids) if key_id not in but]
-        drawings += [piece.drawings[i] for i in kept]
-        pieces.append(piece.embeddings[kept])
+        drawings += piece.drawings
+        pieces.append(piece.embeddings)
     if not drawings:
         raise InputError(f"the gallery has no drawing of {category!r}")
     embeddings = np.concatenate(pieces)
@@ -67,11 +65,7 @@ def portray(
     n_other = np.zeros(len(judged), int)
     for n, i in enumerate(judged):
         hits = gallery.search(embeddings[i], _N_NEIGHBOURS + 1)
-        names = [
-            hit.category
-            for hit in hits
-            if hit.key_id != drawings[i].key_id and hit.key_id not in but
-        ]
+        names = [hit.category for hit in hits if hit.key_id != drawings[i].key_id]
         wrong = [name for name in names if name is not None and name != category]
         n_other[n] = len(wrong)
         others.update(wrong)

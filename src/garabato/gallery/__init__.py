@@ -6,13 +6,23 @@ from os import PathLike, fspath
 
 from garabato.errors import InputError
 from garabato.gallery.base import Gallery
-from garabato.gallery.records import Added, Embedder, GalleryInfo, Hit, Stored, StoredDrawing, Tuned
+from garabato.gallery.records import (
+    Added,
+    Embedder,
+    GalleryInfo,
+    Hidden,
+    Hit,
+    Stored,
+    StoredDrawing,
+    Tuned,
+)
 
 __all__ = [
     "Added",
     "Embedder",
     "Gallery",
     "GalleryInfo",
+    "Hidden",
     "Hit",
     "Stored",
     "StoredDrawing",

@@ -9,15 +9,18 @@ from __future__ import annotations
 import builtins
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from itertools import islice
 from os import PathLike
 from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray
+from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import InputError
 from garabato.gallery.batching import as_tags, transactions
 from garabato.gallery.export import export_drawings
@@ -27,6 +30,8 @@ from garabato.gallery.records import (
     Embedder,
     FilledBy,
     GalleryInfo,
+    Hidden,
+    HiddenStore,
     Hit,
     Query,
     Stored,
@@ -50,9 +55,12 @@ class Gallery(ABC):
     used, and StorageError if the disk is full or cannot be written.
     """
 
-    def __init__(self, uri: str, encoder: Embedder | None, filled_by: FilledBy) -> None:
+    def __init__(
+        self, uri: str, encoder: Embedder | None, filled_by: FilledBy, hidden: HiddenStore
+    ) -> None:
         #: Where the gallery is, as given to `open_gallery`.
         self.uri = uri
+        self._hidden = hidden
         self._encoder = encoder
         self._filled_by = filled_by
         if encoder is not None:
@@ -62,7 +70,7 @@ class Gallery(ABC):
         return f"{type(self).__name__}({self.uri!r})"
 
     def __len__(self) -> int:
-        return self._count(EVERYTHING)
+        return self.count()
 
     def add(
         self,
@@ -97,34 +105,69 @@ class Gallery(ABC):
         """
         k, condition = check_k(k), parse_where(where)
         embedding = as_embedding(query, self._encoder, self._filled_by)
-        return to_hits(*self._nearest(embedding, k, condition))
+        hidden = self._hidden.all()
+        n = k + min(len(hidden), k)
+        while True:
+            rows, scores = self._nearest(embedding, n, condition)
+            shown = _shown(rows, hidden)
+            if len(shown) >= k or rows.num_rows < n:
+                return to_hits(rows.take(pa.array(shown[:k])), scores[shown[:k]])
+            n *= 2
 
-    def get(self, key_ids: Sequence[str]) -> builtins.list[Drawing]:
+    def get(self, key_ids: Sequence[str], *, with_hidden: bool = False) -> builtins.list[Drawing]:
         """The drawings with these key_ids, in that order. Those that don't exist are left out."""
+        hidden = {} if with_hidden else self._hidden.all()
         found: dict[str, Drawing] = {}
-        for part in _parts(key_ids):
+        for part in _parts([key_id for key_id in key_ids if key_id not in hidden]):
             for drawing, _ in to_drawings(self._fetch(part, COLUMNS)):
                 found[str(drawing.key_id)] = drawing
         return [found[key_id] for key_id in key_ids if key_id in found]
 
     def missing(self, key_ids: Sequence[str]) -> builtins.list[str]:
-        """The key_ids that are not stored, in the order given."""
+        """The key_ids that are not stored, in the order given. Hidden drawings are stored."""
         stored: set[str] = set()
         for part in _parts(key_ids):
             stored.update(self._fetch(part, ("key_id",))["key_id"].to_pylist())
         return [key_id for key_id in key_ids if key_id not in stored]
 
     def delete(self, key_ids: Iterable[str] | None = None, *, where: Where | None = None) -> int:
-        """Delete drawings, by key_id or by filter. Returns how many there were."""
+        """Delete drawings, hidden ones too, by key_id or by filter. Returns how many there were.
+
+        A deleted drawing is no longer hidden: one added later with its key_id is shown.
+        """
         if (key_ids is None) == (where is None):
             raise InputError("delete takes key_ids or where, one of the two")
         if key_ids is not None:
             given = [key_ids] if isinstance(key_ids, str) else builtins.list(key_ids)
-            return self._delete([Filter(key_ids=tuple(part)) for part in _parts(given)])
-        condition = parse_where(where)
-        if condition.is_empty:
-            raise InputError("an empty filter would delete everything; name what to delete")
-        return self._delete([condition])
+            conditions = [Filter(key_ids=tuple(part)) for part in _parts(given)]
+        else:
+            conditions = [parse_where(where)]
+            if conditions[0].is_empty:
+                raise InputError("an empty filter would delete everything; name what to delete")
+        gone = self._hidden_among(conditions) if self._hidden.all() else []
+        n_deleted = self._delete(conditions)
+        if gone:
+            self._hidden.remove(gone)
+        return n_deleted
+
+    def hide(self, key_ids: Iterable[str | Hidden], *, reason: str | None = None) -> int:
+        """Hide drawings: nothing but `hidden` and `delete` finds them until `unhide`.
+
+        They stay hidden when they are replaced, copied or the gallery is moved, and are not
+        exported. Returns how many were not hidden before.
+        """
+        given = [key_ids] if isinstance(key_ids, str) else key_ids
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        entries = [one if isinstance(one, Hidden) else Hidden(one, now, reason) for one in given]
+        return self._hidden.put(entries)
+
+    def unhide(self, key_ids: Iterable[str]) -> int:
+        """Show hidden drawings again. Returns how many were hidden."""
+        return self._hidden.remove([key_ids] if isinstance(key_ids, str) else key_ids)
+
+    def hidden(self) -> builtins.list[Hidden]:
+        """The hidden drawings, in the order they were hidden."""
+        return builtins.list(self._hidden.all().values())
 
     def list(
         self, *, after: str | None = None, limit: int = 100, where: Where | None = None
@@ -135,7 +178,15 @@ class Gallery(ABC):
         """
         if limit < 1:
             raise InputError(f"limit must be at least 1, not {limit}")
-        return to_drawings(self._page(parse_where(where), after, limit))
+        condition, hidden = parse_where(where), self._hidden.all()
+        found: builtins.list[StoredDrawing] = []
+        while len(found) < limit:
+            rows = self._page(condition, after, limit)
+            found += to_drawings(rows.take(pa.array(_shown(rows, hidden))))
+            if rows.num_rows < limit:
+                break
+            after = rows["key_id"][-1].as_py()
+        return found[:limit]
 
     @overload
     def count(self, *, where: Where | None = None) -> int: ...
@@ -148,15 +199,19 @@ class Gallery(ABC):
         its number of drawings. Drawings where it is unknown are counted under None.
         """
         condition = parse_where(where)
-        if by is None:
-            return self._count(condition)
-        if by not in GROUPS:
+        if by is not None and by not in GROUPS:
             raise InputError(f"drawings can be counted by {', '.join(GROUPS)}, not by {by!r}")
-        return self._count_by(by, condition)
+        hidden = [_only(condition, part) for part in _parts(builtins.list(self._hidden.all()))]
+        if by is None:
+            return self._count(condition) - sum(map(self._count, hidden))
+        counts = Counter(self._count_by(by, condition))
+        for of_hidden in hidden:
+            counts.subtract(self._count_by(by, of_hidden))
+        return {value: n for value, n in counts.items() if n > 0}
 
-    def scan(self, *, where: Where | None = None) -> Iterator[Stored]:
+    def scan(self, *, where: Where | None = None, with_hidden: bool = False) -> Iterator[Stored]:
         """Iterate over everything stored (or what passes `where`), from one consistent state."""
-        for rows in self._scan(parse_where(where), (*COLUMNS, "embedding")):
+        for rows in self._scan_shown(parse_where(where), (*COLUMNS, "embedding"), with_hidden):
             yield from to_stored(rows)
 
     def columns(self, *names: str, where: Where | None = None) -> Iterator[pa.RecordBatch]:
@@ -167,7 +222,7 @@ class Gallery(ABC):
         for name in names:
             if name not in (*COLUMNS, "embedding"):
                 raise InputError(f"{name!r} is not a column of a gallery")
-        yield from self._scan(parse_where(where), names)
+        yield from self._scan_shown(parse_where(where), names)
 
     def export(self, path: str | PathLike[str], *, where: Where | None = None) -> int:
         """Write the drawings to a .ndjson or .parquet file, or to a folder with a file a category.
@@ -202,11 +257,35 @@ class Gallery(ABC):
     def info(self) -> GalleryInfo:
         """What is stored and how it is searched."""
 
-    @abstractmethod
     def version(self) -> Hashable:
-        """A value that differs whenever the stored drawings may differ, for caches."""
+        """A value that changes with the drawings that are stored and shown, for caches."""
+        return self._version(), frozenset(self._hidden.all())
 
-    # What a backend implements. Rows have the columns of `rows.row_schema`.
+    def _scan_shown(
+        self, condition: Filter, columns: Sequence[str], with_hidden: bool = False
+    ) -> Iterator[pa.RecordBatch]:
+        hidden = {} if with_hidden else self._hidden.all()
+        if not hidden:
+            yield from self._scan(condition, columns)
+            return
+        for rows in self._scan(condition, tuple(dict.fromkeys(("key_id", *columns)))):
+            shown = _shown(rows, hidden)
+            if len(shown):
+                yield rows.take(pa.array(shown)).select(builtins.list(columns))
+
+    def _hidden_among(self, conditions: Sequence[Filter]) -> builtins.list[str]:
+        found: set[str] = set()
+        for condition in conditions:
+            for part in _parts(builtins.list(self._hidden.all())):
+                for rows in self._scan(_only(condition, part), ("key_id",)):
+                    found.update(rows["key_id"].to_pylist())
+        return sorted(found)
+
+    # What a backend implements. Rows have the columns of `rows.row_schema`; hidden ones count.
+
+    @abstractmethod
+    def _version(self) -> Hashable:
+        """A value that changes with the stored rows."""
 
     @abstractmethod
     def _upsert(self, rows: pa.Table) -> Added:
@@ -249,6 +328,21 @@ class Gallery(ABC):
             for group in values.value_counts().to_pylist():
                 counts[group["values"]] += group["counts"]
         return dict(counts)
+
+
+def _shown(rows: pa.Table | pa.RecordBatch, hidden: Mapping[str, Hidden]) -> IntArray:
+    """The rows that are not hidden."""
+    if not hidden:
+        return np.arange(rows.num_rows)
+    is_hidden = pc.is_in(rows["key_id"], value_set=pa.array(builtins.list(hidden), pa.string()))
+    return np.flatnonzero(~is_hidden.to_numpy(zero_copy_only=False))
+
+
+def _only(condition: Filter, key_ids: Sequence[str]) -> Filter:
+    """The condition, and one of these key_ids."""
+    if condition.key_ids is not None:
+        key_ids = [key_id for key_id in key_ids if key_id in condition.key_ids]
+    return replace(condition, key_ids=tuple(key_ids))
 
 
 def _parts(key_ids: Sequence[str]) -> Iterator[builtins.list[str]]:

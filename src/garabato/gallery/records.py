@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
@@ -107,6 +107,28 @@ class Tuned:
     def to_dict(self) -> dict[str, float]:
         """For JSON."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """A hidden drawing: when it was hidden (ISO 8601, UTC) and why."""
+
+    key_id: str
+    hidden_at: str
+    reason: str | None = None
+
+
+class HiddenStore(Protocol):
+    """Where a gallery keeps its hidden drawings."""
+
+    def all(self) -> dict[str, Hidden]:
+        """key_id -> entry, in the order they were hidden."""
+
+    def put(self, entries: Iterable[Hidden]) -> int:
+        """Add entries; those there already stay as they are. Returns how many are new."""
+
+    def remove(self, key_ids: Iterable[str]) -> int:
+        """Remove entries. Returns how many there were."""
 
 
 class StoredDrawing(NamedTuple):

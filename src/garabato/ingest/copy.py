@@ -46,8 +46,11 @@ def copy_gallery(
     target = open_gallery(uri, encoder=encoder or _FillerOf(made_by), token=token)
     n_copied = n_there = 0
     is_same_encoder = made_by.fingerprint == target.info().encoder.fingerprint
-    for piece in _pieces(source.scan()):
+    hidden = {one.key_id: one for one in source.hidden()}
+    for piece in _pieces(source.scan(with_hidden=True)):
         keys = [str(key_id) for key_id in piece.drawings.key_ids]
+        if not hidden.keys().isdisjoint(keys):  # before they are there to be seen
+            target.hide([hidden[key_id] for key_id in keys if key_id in hidden])
         missing = set(target.missing(keys))
         rows = [i for i, key_id in enumerate(keys) if key_id in missing]
         n_there += len(keys) - len(rows)

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
 
-from garabato.drawing import Drawing, FloatArray
+from garabato.drawing import FloatArray
 from garabato.encoder import Encoder
-from garabato.gallery import Gallery, Hit
+from garabato.gallery import Gallery, Hit, StoredDrawing
 from garabato.service.http.access import Access
 from garabato.service.http.problems import ProblemError
 from garabato.service.jobs.batching import Batcher
 from garabato.service.metrics import Metrics
 from garabato.service.settings import Settings
-from garabato.service.state.census import Census
-from garabato.service.state.hidden import HiddenDrawings
-from garabato.service.state.key_id_lists import state_folder
+from garabato.service.state.folder import state_folder
 from garabato.service.state.progress import Progress
 from garabato.service.state.reports import Reports
 
@@ -29,13 +26,8 @@ T = TypeVar("T")
 
 #: Threads that search and write JSON; searching gives up Python's lock most of the time.
 N_SEARCH_THREADS = 4
-
-
-class TaggedDrawing(NamedTuple):
-    """A stored drawing and its tags."""
-
-    drawing: Drawing
-    tags: tuple[str, ...]
+#: Counting a gallery that takes longer is not repeated with every request.
+_SLOW_COUNT_S = 0.5
 
 
 class Service:
@@ -46,12 +38,10 @@ class Service:
         self.metrics = Metrics()
         self.access = Access(settings)
         self.progress = Progress("loading the encoder")
-        self.census = Census()
-        self.counting = Progress("counting the gallery")
-        self._recounting = threading.Lock()
+        #: Column -> when it was counted, how long that took if long, the counts.
+        self._counts: dict[str, tuple[float, float, dict[Any, int]]] = {}
         self._encoder: Encoder | None = None
         self._gallery: Gallery | None = None
-        self._hidden: HiddenDrawings | None = None
         self._reports: Reports | None = None
         self.batcher = Batcher(
             lambda: self.encoder,
@@ -70,9 +60,7 @@ class Service:
 
     def set_gallery(self, gallery: Gallery) -> None:
         """From now on drawings can be found."""
-        kept = state_folder(gallery.uri)
-        self._hidden = HiddenDrawings(kept / "hidden.json")
-        self._reports = Reports(kept / "reported.json")
+        self._reports = Reports(state_folder(gallery.uri) / "reported.json")
         self._gallery = gallery
 
     @property
@@ -90,39 +78,27 @@ class Service:
         return self._gallery
 
     @property
-    def hidden(self) -> HiddenDrawings:
-        """The drawings that are not shown."""
-        if self._hidden is None:
-            raise self.progress.stage.to_problem()
-        return self._hidden
-
-    @property
     def reports(self) -> Reports:
         """The drawings an operator should look at."""
         if self._reports is None:
             raise self.progress.stage.to_problem()
         return self._reports
 
-    @property
-    def counted(self) -> Census:
-        """The census. Raises ProblemError 503 until it was taken once."""
-        for progress in (self.progress, self.counting):
-            if not progress.is_ready:
-                raise progress.stage.to_problem()
-        return self.census
+    def count_by(self, column: str) -> dict[Any, int]:
+        """`gallery.count(by=column)`, reused for ten times as long as it took. Blocks."""
+        counted_at, took_s, counts = self._counts.get(column, (0.0, 0.0, {}))
+        started = time.monotonic()
+        if started - counted_at >= 10 * took_s:
+            counts = self.gallery.count(by=column)
+            ended = time.monotonic()
+            took_s = ended - started if ended - started > _SLOW_COUNT_S else 0.0
+            self._counts[column] = (ended, took_s, counts)
+        return counts
 
-    def recount_if_needed(self) -> None:
-        """Count the gallery again, in the background, where another process changed it."""
-        if self.counting.is_ready and not self._recounting.locked():
-            self._slow.submit(self._recount)
-
-    def _recount(self) -> None:
-        if self._recounting.acquire(blocking=False):
-            try:
-                if self.census.is_outdated(self.gallery):
-                    self.census.count(self.gallery)
-            finally:
-                self._recounting.release()
+    def drawings_changed(self) -> None:
+        """Update the metrics after drawings were stored, deleted or hidden. Blocks."""
+        self.metrics.drawings.set(self.gallery.count())
+        self.metrics.hidden.set(len(self.gallery.hidden()))
 
     async def searching(self, work: Callable[..., T], *arguments: Any) -> T:
         """Do quick reading work off the event loop."""
@@ -139,35 +115,23 @@ class Service:
     def search(
         self, embedding: FloatArray, k: int, where: Mapping[str, Any] | None, but: str | None = None
     ) -> list[Hit]:
-        """The k nearest that are not hidden, nor `but`. Blocks."""
+        """The k nearest but the drawing `but`. Blocks."""
         started = time.perf_counter()
-        hidden = self.hidden.key_ids
-        if but is not None:
-            hidden = hidden | {but}
-        n_asked = k + min(len(hidden), k)
-        while True:
-            found = self.gallery.search(embedding, n_asked, where=where)
-            shown = [hit for hit in found if hit.key_id not in hidden]
-            if len(shown) >= k or len(found) < n_asked:
-                break
-            n_asked *= 2
+        hits = self.gallery.search(embedding, k + (but is not None), where=where)
         self.metrics.search_seconds.observe(time.perf_counter() - started)
-        return shown[:k]
+        return [hit for hit in hits if hit.key_id != but][:k]
 
-    def stored(self, key_ids: Sequence[str]) -> list[TaggedDrawing]:
-        """The drawings with these key_ids that are there and not hidden, in that order. Blocks."""
-        hidden = self.hidden.key_ids
-        shown = [key_id for key_id in key_ids if key_id not in hidden]
+    def stored(self, key_ids: Sequence[str]) -> list[StoredDrawing]:
+        """The stored drawings with these key_ids, in that order. Blocks."""
+        limit = max(1, len(key_ids))
         found = {
-            str(drawing.key_id): TaggedDrawing(drawing, tags)
-            # not `get`, whose drawings come without their tags
-            for piece in self.gallery.scan(where={"key_id": shown})
-            for drawing, tags in zip(piece.drawings, piece.tags, strict=True)
+            str(stored.drawing.key_id): stored
+            for stored in self.gallery.list(where={"key_id": list(key_ids)}, limit=limit)
         }
-        return [found[key_id] for key_id in shown if key_id in found]
+        return [found[key_id] for key_id in key_ids if key_id in found]
 
-    def stored_one(self, key_id: str) -> TaggedDrawing:
-        """One drawing; ProblemError 404 where it is not there or hidden. Blocks."""
+    def stored_one(self, key_id: str) -> StoredDrawing:
+        """One drawing; ProblemError 404 where it is not stored or hidden. Blocks."""
         found = self.stored([key_id])
         if not found:
             raise ProblemError(404, f"there is no drawing with the key_id {key_id!r}")
@@ -176,7 +140,6 @@ class Service:
     def shut_down(self) -> None:
         """Wait for what is being written; drop the rest."""
         self.progress.stop()
-        self.counting.stop()
         self._writing.shutdown(wait=True)
         for threads in (self._searching, self._slow):
             threads.shutdown(wait=False, cancel_futures=True)

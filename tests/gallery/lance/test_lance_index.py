@@ -68,7 +68,7 @@ def test_a_large_gallery_makes_its_index_by_itself(gallery):
     info = gallery.info()
     assert info.exact is False
     assert info.n_indexed == N
-    assert "approximate index" in info.mode
+    assert "approximate, index on disk" in info.mode
 
 
 def test_the_nearest_are_found_with_and_without_a_filter(gallery, embeddings):

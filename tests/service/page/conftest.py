@@ -13,7 +13,7 @@ from sketches import make_drawings
 
 import garabato
 from garabato.analysis.map import Projection
-from garabato.service.state.key_id_lists import state_folder
+from garabato.service.state.folder import state_folder
 
 playwright_api = pytest.importorskip(
     "playwright.sync_api", reason="the page is tested with: pip install playwright"

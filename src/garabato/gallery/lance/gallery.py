@@ -23,6 +23,7 @@ from garabato.drawing import FloatArray
 from garabato.errors import GalleryError, StorageError
 from garabato.gallery.base import Gallery
 from garabato.gallery.filters import EVERYTHING, Filter, quote, to_sql
+from garabato.gallery.key_id_list import KeyIdList
 from garabato.gallery.lance import limits
 from garabato.gallery.lance.folder import (
     TABLE,
@@ -61,11 +62,14 @@ from garabato.gallery.records import (
     Embedder,
     FilledBy,
     GalleryInfo,
+    Hidden,
     Tuned,
     no_gallery_at,
 )
 from garabato.gallery.rows import COLUMNS
 
+#: The file in the gallery's folder that lists the hidden drawings.
+HIDDEN = "hidden.json"
 _log = logging.getLogger(__name__)
 
 #: Drawings between two known key_ids (see `_page`), about, and the most key_ids known.
@@ -76,8 +80,17 @@ class LanceGallery(Gallery):
     """A gallery in a folder on this machine."""
 
     def __init__(self, uri: str, table: Any, encoder: Embedder | None) -> None:
-        super().__init__(uri, encoder, read_metadata(uri, table))
-        self._folder = Path(uri)
+        folder = Path(uri)
+        before = folder.resolve()
+        hidden = KeyIdList(
+            folder / HIDDEN,
+            Hidden,
+            "the hidden drawings",
+            # Services of earlier versions kept it beside the gallery.
+            before=before.with_name(f"{before.name}.service") / HIDDEN,
+        )
+        super().__init__(uri, encoder, read_metadata(uri, table), hidden)
+        self._folder = folder
         self._table = table
         self._id = read_id(table)
         self._stamp = stamp(self._folder)
@@ -135,7 +148,7 @@ class LanceGallery(Gallery):
             bytes_in_memory=None if held is None or not exact else held.nbytes,
         )
 
-    def version(self) -> Hashable:
+    def _version(self) -> Hashable:
         with lance_errors(self.uri):
             self._notice_new_table()
             return self._id, self._table.version
@@ -285,7 +298,7 @@ class LanceGallery(Gallery):
             return int(self._table.count_rows(to_sql(condition)))
 
     def _count_by(self, column: str, condition: Filter) -> dict[Any, int]:
-        version = self.version()
+        version = self._version()
         kept = self._counts.get(column)
         if condition == EVERYTHING and kept is not None and kept[0] == version:
             return dict(kept[1])

@@ -16,6 +16,7 @@ import pyarrow as pa
 from garabato.drawing import FloatArray
 from garabato.gallery.base import Gallery
 from garabato.gallery.filters import EVERYTHING, Filter
+from garabato.gallery.milvus.hidden import MilvusHidden
 from garabato.gallery.milvus.index import compact, describe_index, make_searchable
 from garabato.gallery.milvus.rows import (
     Row,
@@ -59,7 +60,8 @@ class MilvusGallery(Gallery):
         self, uri: str, address: Address, server: Server, encoder: Embedder | None
     ) -> None:
         description = server.call("describe_collection")["description"]
-        super().__init__(uri, encoder, read_metadata(uri, description))
+        hidden = MilvusHidden(server, address)
+        super().__init__(uri, encoder, read_metadata(uri, description), hidden)
         self._settings = address.settings
         self._server = server
         self._n_changes = 0
@@ -113,7 +115,7 @@ class MilvusGallery(Gallery):
             bytes_on_disk=None,
         )
 
-    def version(self) -> Hashable:
+    def _version(self) -> Hashable:
         """Changes with what this object changes, and with the number of drawings: a replacement by
         another process does not show."""
         return self._n_changes, self._count(EVERYTHING)

@@ -32,14 +32,13 @@ class CategoryPages:
 
         Raises ProblemError 404 if all its drawings are gone or hidden.
         """
-        hidden = self._service.hidden.key_ids
-        version = (self._service.census.version, hidden)
+        version = self._service.gallery.version()
         with self._lock:
             cached = self._cached.get(category)
         if cached is not None and cached[0] == version:
             return cached[1]
         try:
-            portrait = portray(self._service.gallery, category, but=hidden)
+            portrait = portray(self._service.gallery, category)
         except InputError:
             raise ProblemError(404, f"the gallery has no drawing of {category!r}") from None
         confused = list(portrait.confused_with.items())[:_N_CONFUSED]

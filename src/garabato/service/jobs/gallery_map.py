@@ -20,11 +20,11 @@ import orjson
 
 from garabato.analysis.map import Projection, check_extra, project
 from garabato.errors import MissingExtraError
-from garabato.gallery import open_gallery
+from garabato.gallery import Gallery, open_gallery
 from garabato.service.http.problems import ProblemError
 from garabato.service.http.serializers import CachedContent
 from garabato.service.service import Service
-from garabato.service.state.key_id_lists import state_folder
+from garabato.service.state.folder import state_folder
 from garabato.service.state.progress import READY, Progress, Stage
 
 _log = logging.getLogger("garabato.service")
@@ -53,12 +53,12 @@ class GalleryMap:
 
         Raises ProblemError: 503 with the progress until the map is there, 501 with what to install.
         """
-        census, hidden = self._service.counted, self._service.hidden.key_ids
+        gallery = self._service.gallery
         projection = self._made()
-        version = (census.version, hidden)
+        version = gallery.version()
         with self._lock:
             if self._cached is None or self._cached[0] != version:
-                document = _document(projection, census.entries, hidden)
+                document = _document(projection, _category_of(gallery))
                 content = CachedContent.of(orjson.dumps(document), "application/json")
                 self._cached = (version, content)
             return self._cached[1]
@@ -66,7 +66,7 @@ class GalleryMap:
     def stage(self) -> Stage:
         """How far the map is; the first call starts making it. Blocks for a moment."""
         try:
-            _ = self._service.counted
+            _ = self._service.gallery
             self._made()
         except ProblemError as problem:
             done, total = (problem.more.get(name) for name in ("done", "total"))
@@ -92,8 +92,8 @@ class GalleryMap:
         """Load the stored map; start making one if there is none or much has changed."""
         self._projection = _load(self._file)
         if self._projection is not None:
-            entries = self._service.census.entries
-            if _share_changed(self._projection.key_ids, entries) <= _MAX_CHANGED:
+            stored = _category_of(self._service.gallery)
+            if _share_changed(self._projection.key_ids, stored) <= _MAX_CHANGED:
                 return
         try:
             check_extra()
@@ -144,22 +144,24 @@ def _load(file: Path) -> Projection | None:
         return None
 
 
-def _share_changed(key_ids: Sequence[str], entries: dict[str, Any]) -> float:
+def _share_changed(key_ids: Sequence[str], stored: dict[str, str | None]) -> float:
     on_map = set(key_ids)
-    return len(on_map ^ entries.keys()) / max(1, len(entries))
+    return len(on_map ^ stored.keys()) / max(1, len(stored))
 
 
-def _document(
-    projection: Projection, entries: dict[str, Any], hidden: frozenset[str]
-) -> dict[str, Any]:
-    """The columns of the drawings that are stored and not hidden."""
-    shown = [
-        i
-        for i, key_id in enumerate(projection.key_ids)
-        if key_id in entries and key_id not in hidden
-    ]
+def _category_of(gallery: Gallery) -> dict[str, str | None]:
+    """The category of each drawing."""
+    found: dict[str, str | None] = {}
+    for rows in gallery.columns("key_id", "category"):
+        found.update(zip(rows["key_id"].to_pylist(), rows["category"].to_pylist(), strict=True))
+    return found
+
+
+def _document(projection: Projection, category_of: dict[str, str | None]) -> dict[str, Any]:
+    """The columns of the drawings that are still there."""
+    shown = [i for i, key_id in enumerate(projection.key_ids) if key_id in category_of]
     key_ids = [projection.key_ids[i] for i in shown]
-    names = [entries[key_id].category or "" for key_id in key_ids]
+    names = [category_of[key_id] or "" for key_id in key_ids]
     categories = sorted(set(names))
     number_of = {name: number for number, name in enumerate(categories)}
     return {

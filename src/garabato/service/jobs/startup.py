@@ -1,4 +1,4 @@
-"""Startup, in a thread: load the encoder, open or build the gallery, warm both up, count."""
+"""Startup, in a thread: load the encoder, open or build the gallery, warm both up."""
 
 from __future__ import annotations
 
@@ -66,14 +66,13 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
         _prepare_encoder(service)
         gallery = _open_gallery(service, choose_source)
         service.progress.report("warming up")
-        _warm(gallery)
+        gallery.warm()
         service.set_gallery(gallery)
-        service.metrics.hidden.set(len(service.hidden.key_ids))
+        service.drawings_changed()
         service.metrics.reported.set(len(service.reports.key_ids))
         service.progress.finish()
         service.metrics.ready.set(1)
         _log.info("ready", extra={"gallery": gallery.uri, "n_drawings": len(gallery)})
-        _count(service)
     except StoppedError:
         _log.info("stopped before it was ready")
     except ProblemError as problem:
@@ -81,9 +80,8 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
     except Exception as error:
         _log.exception("cannot start")
         text = getattr(error, "message", None) or str(error) or type(error).__name__
-        for progress in (service.progress, service.counting):
-            if not progress.is_ready:
-                progress.fail(str(text))
+        if not service.progress.is_ready:
+            service.progress.fail(str(text))
 
 
 def _prepare_encoder(service: Service) -> None:
@@ -192,20 +190,3 @@ def _some_of_each(source: Source) -> Iterator[DrawingBatch]:
             n_left -= len(batch)
             if n_left <= 0:
                 break
-
-
-def _warm(gallery: Gallery) -> None:
-    """Load what searches need into memory, which galleries do by their second query."""
-    query = np.ones(gallery.info().encoder.embedding_dim, np.float32)
-    for _ in range(3):
-        gallery.search(query, 1)
-
-
-def _count(service: Service) -> None:
-    """Take the census. Blocks."""
-    try:
-        service.census.count(service.gallery, service.counting)
-    except StoppedError:
-        return
-    service.metrics.drawings.set(service.census.n_in_gallery)
-    service.counting.finish()

@@ -23,7 +23,6 @@ from garabato.service.http.requests import (
 from garabato.service.http.responses import Added, Deleted, Page, StoredDrawing
 from garabato.service.http.serializers import drawing_document, json_response
 from garabato.service.service import CurrentService, Service
-from garabato.service.state.census import Entry
 
 router = APIRouter(prefix="/v1/drawings", tags=["drawings"])
 
@@ -53,11 +52,7 @@ async def add(request: Request, service: CurrentService) -> Response:
             by_tags.setdefault(tags[i], []).append(batch[i])
         for own, tagged in by_tags.items():
             gallery.add(tagged, tags=own)
-        known = (
-            (k, Entry(batch.categories[i], batch.countries[i], tags[i])) for k, i in last.items()
-        )
-        service.census.added(known)
-        service.metrics.drawings.set(service.census.n_in_gallery)
+        service.drawings_changed()
         return key_ids
 
     return json_response({"key_ids": await service.writing(store)}, 201)
@@ -82,15 +77,8 @@ async def delete_several(request: Request, service: CurrentService) -> Response:
         raise ProblemError.of_field("where", "an empty filter would delete every drawing")
 
     def remove() -> int:
-        if where is None:
-            gone = given.key_ids or []
-            n_deleted = gallery.delete(gone)
-        else:
-            found = gallery.scan(where=where)
-            gone = [str(key_id) for piece in found for key_id in piece.drawings.key_ids]
-            n_deleted = gallery.delete(where=where)
-        service.census.deleted(gone)
-        service.metrics.drawings.set(service.census.n_in_gallery)
+        n_deleted = gallery.delete(given.key_ids, where=where)
+        service.drawings_changed()
         return n_deleted
 
     return json_response({"n_deleted": await service.writing(remove)})
@@ -108,19 +96,15 @@ async def list_drawings(
     after: Annotated[KeyId | None, Query(description="`next` of the page before.")] = None,
 ) -> Response:
     """List drawings in the order of their key_ids, page by page."""
-    service.recount_if_needed()
-    census = service.counted
+    gallery = service.gallery
+    where = {"category": category, "country": country, "tags": tags}
 
     def list_them() -> dict[str, Any]:
-        key_ids = census.page(
-            service.hidden.key_ids,
-            category=category, country=country, tags=None if tags is None else set(tags),
-            after=after, limit=limit + 1,
-        )  # fmt: skip
-        shown = key_ids[:limit]
+        found = gallery.list(after=after, limit=limit + 1, where=where)
+        shown = found[:limit]
         return {
-            "drawings": [drawing_document(*stored) for stored in service.stored(shown)],
-            "next": shown[-1] if len(key_ids) > limit else None,
+            "drawings": [drawing_document(*stored) for stored in shown],
+            "next": shown[-1].drawing.key_id if len(found) > limit else None,
         }
 
     return json_response(await service.searching(list_them))
@@ -140,8 +124,7 @@ async def delete(key_id: KeyIdInPath, request: Request, service: CurrentService)
     def remove() -> None:
         if not service.gallery.delete([key_id]):
             raise ProblemError(404, f"there is no drawing with the key_id {key_id!r}")
-        service.census.deleted([key_id])
-        service.metrics.drawings.set(service.census.n_in_gallery)
+        service.drawings_changed()
 
     await service.writing(remove)
     return Response(status_code=204)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 
-from garabato.service.http.problems import ANY, ProblemError, problems
+from garabato.service.http.problems import ANY, problems
 from garabato.service.http.requests import Name
 from garabato.service.http.responses import Categories, CategoryPage, Map, Progressing
 from garabato.service.http.serializers import json_response
@@ -22,14 +22,15 @@ router = APIRouter(prefix="/v1", tags=["explore"])
 async def categories(service: CurrentService) -> Response:
     """The gallery's categories with how many drawings each has, its countries, and the categories
     the encoder knows."""
-    service.recount_if_needed()
-    census = service.counted
+    _ = service.gallery  # 503 until it is there
 
     def list_them() -> dict[str, Any]:
-        counts = census.categories(service.hidden.key_ids)
+        counts = service.count_by("category")
+        names = sorted(name for name in counts if name is not None)
+        countries = service.count_by("country")
         return {
-            "categories": [{"category": name, "n_drawings": n} for name, n in counts.items()],
-            "countries": census.countries(),
+            "categories": [{"category": name, "n_drawings": counts[name]} for name in names],
+            "countries": sorted(name for name in countries if name is not None),
             "known": service.encoder.categories,
         }
 
@@ -45,9 +46,7 @@ async def category_page(
     service: CurrentService,
 ) -> Response:
     """A category: its typical drawings, its odd ones, what it is confused with."""
-    service.recount_if_needed()
-    if category not in service.counted.categories(frozenset()):
-        raise ProblemError(404, f"the gallery has no drawing of {category!r}")
+    _ = service.gallery  # 503 until it is there
     pages: CategoryPages = request.app.state.category_pages
     return json_response(await service.slowly(pages.page, category))
 

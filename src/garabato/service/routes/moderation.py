@@ -8,13 +8,13 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
+from garabato.gallery import Hidden
 from garabato.service.http.parsing import read_json
 from garabato.service.http.problems import ANY, WRITE, ProblemError, problems
 from garabato.service.http.requests import Hide, KeyIdInPath, body_of
 from garabato.service.http.responses import HiddenList, ReportedList
 from garabato.service.http.serializers import drawing_document, json_response
 from garabato.service.service import CurrentService, Service
-from garabato.service.state.hidden import Hidden
 from garabato.service.state.reports import Reported
 
 router = APIRouter(prefix="/v1", tags=["moderation"])
@@ -28,15 +28,15 @@ _PROBLEMS = problems(400, 404, 413, 415, *WRITE)
 async def hide(key_id: KeyIdInPath, request: Request, service: CurrentService) -> Response:
     """Leave a drawing out of all results until it is restored."""
     service.access.check_write(request, visitors=service.settings.visitors_may_hide)
-    hidden = service.hidden
+    gallery = service.gallery
     given = await read_json(request, Hide, may_be_empty=True)
 
     def do() -> None:
-        if key_id not in hidden.key_ids:
+        if all(one.key_id != key_id for one in gallery.hidden()):
             service.stored_one(key_id)
-            hidden.hide(key_id, given.reason)
-            service.metrics.hidden.set(len(hidden.key_ids))
-            if service.reports.remove(key_id):
+            gallery.hide(key_id, reason=given.reason)
+            service.drawings_changed()
+            if service.reports.remove([key_id]):
                 service.metrics.reported.set(len(service.reports.key_ids))
 
     await service.writing(do)
@@ -47,10 +47,14 @@ async def hide(key_id: KeyIdInPath, request: Request, service: CurrentService) -
 async def restore(key_id: KeyIdInPath, request: Request, service: CurrentService) -> Response:
     """Show a hidden drawing again. For the operator."""
     service.access.check_write(request)
-    hidden = service.hidden
-    if not await service.writing(hidden.restore, key_id):
-        raise ProblemError(404, f"the drawing {key_id!r} is not hidden")
-    service.metrics.hidden.set(len(hidden.key_ids))
+    gallery = service.gallery
+
+    def do() -> None:
+        if not gallery.unhide(key_id):
+            raise ProblemError(404, f"the drawing {key_id!r} is not hidden")
+        service.drawings_changed()
+
+    await service.writing(do)
     return Response(status_code=204)
 
 
@@ -60,7 +64,7 @@ async def list_hidden(request: Request, service: CurrentService) -> Response:
     service.access.check_operator(request)
 
     def list_them() -> list[dict[str, Any]]:
-        return _with_drawings(service, list(service.hidden.all().values())[::-1])
+        return _with_drawings(service, service.gallery.hidden()[::-1])
 
     return json_response({"hidden": await service.searching(list_them)})
 
@@ -89,7 +93,7 @@ async def dismiss(key_id: KeyIdInPath, request: Request, service: CurrentService
     """Dismiss the reports of a drawing, which stays visible. For the operator."""
     service.access.check_write(request)
     reports = service.reports
-    if not await service.writing(reports.remove, key_id):
+    if not await service.writing(reports.remove, [key_id]):
         raise ProblemError(404, f"the drawing {key_id!r} is not reported")
     service.metrics.reported.set(len(reports.key_ids))
     return Response(status_code=204)
@@ -102,7 +106,7 @@ async def list_reported(request: Request, service: CurrentService) -> Response:
     service.access.check_operator(request)
 
     def list_them() -> list[dict[str, Any]]:
-        hidden = service.hidden.key_ids
+        hidden = {one.key_id for one in service.gallery.hidden()}
         reported = [one for one in service.reports.all().values() if one.key_id not in hidden]
         reported.sort(key=lambda one: -one.n_reports)
         return _with_drawings(service, reported)
@@ -112,7 +116,8 @@ async def list_reported(request: Request, service: CurrentService) -> Response:
 
 def _with_drawings(service: Service, entries: Sequence[Hidden | Reported]) -> list[dict[str, Any]]:
     """Each entry's fields that are known, with its drawing if it is still stored."""
-    drawings = {d.key_id: d for d in service.gallery.get([entry.key_id for entry in entries])}
+    gallery, key_ids = service.gallery, [entry.key_id for entry in entries]
+    drawings = {d.key_id: d for d in gallery.get(key_ids, with_hidden=True)}
     documents = []
     for entry in entries:
         document = {name: value for name, value in asdict(entry).items() if value is not None}

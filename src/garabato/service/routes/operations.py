@@ -36,11 +36,10 @@ async def metrics(service: CurrentService) -> Response:
 async def state(request: Request, service: CurrentService) -> Response:
     """How far the service is with starting, and what you may do with the token you send, if any.
     Always 200."""
-    ready, counted = service.progress, service.counting
-    stage = counted.stage if ready.is_ready else ready.stage
-    document = stage.to_dict() | {
-        "ready": ready.is_ready,
-        "counted": ready.is_ready and counted.is_ready,
+    progress = service.progress
+    document = progress.stage.to_dict() | {
+        "ready": progress.is_ready,
+        "counted": progress.is_ready,
         "may": service.access.rights(request),
     }
     return json_response(document)

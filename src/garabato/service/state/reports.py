@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from garabato.gallery.key_id_list import KeyIdList
 from garabato.service.http.problems import ProblemError
-from garabato.service.state.key_id_lists import KeptList
 
 #: Drawings that may wait for an operator, so that nobody fills the disk with reports.
 MAX_REPORTED = 5_000
@@ -23,7 +23,7 @@ class Reported:
     reason: str | None = None
 
 
-class Reports(KeptList[Reported]):
+class Reports(KeyIdList[Reported]):
     """The reported drawings of a gallery; they show until an operator hides them."""
 
     def __init__(self, file: Path) -> None:

@@ -1,0 +1,116 @@
+"""A small list by key_id in a JSON file, shared by processes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import orjson
+from filelock import FileLock
+
+from garabato.errors import GalleryError, storage_errors
+from garabato.host.atomic import write_bytes
+
+E = TypeVar("E")
+
+
+class KeyIdList(Generic[E]):
+    """Maps key_ids to dataclass instances. A change is on disk when it returns.
+
+    Several processes may change the file; each sees the changes of the others and none is lost.
+    `before` is a file that earlier versions used, read while `file` does not exist. Raises
+    GalleryError, which says what the file `lists`, if it is damaged.
+    """
+
+    def __init__(
+        self, file: Path, entry_type: type[E], lists: str, *, before: Path | None = None
+    ) -> None:
+        self._file = file
+        self._before = before
+        self._entry_type = entry_type
+        self._lists = lists
+        self._lock = threading.Lock()
+        self._stamp: tuple[int, int, int] | None = None
+        self._entries: dict[str, E] = {}
+        self._read()
+
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """The key_ids listed now."""
+        return frozenset(self.all())
+
+    def all(self) -> dict[str, E]:
+        """key_id -> entry, in the order they were added. Do not change it."""
+        if self._stamp_on_disk() != self._stamp:
+            with self._lock:
+                self._read()
+        return self._entries
+
+    def put(self, entries: Iterable[E]) -> int:
+        """Add entries; those listed already stay as they are. Returns how many are new."""
+        added = {entry.key_id: entry for entry in entries}  # type: ignore[attr-defined]
+        with self._changing():
+            n_before = len(self._entries)
+            merged = {**self._entries, **added, **self._entries}  # old order, old entries
+            if len(merged) > n_before:
+                self._write(merged)
+            return len(merged) - n_before
+
+    def remove(self, key_ids: Iterable[str]) -> int:
+        """Remove entries. Returns how many were listed."""
+        gone = set(key_ids)
+        with self._changing():
+            kept = {k: entry for k, entry in self._entries.items() if k not in gone}
+            n_removed = len(self._entries) - len(kept)
+            if n_removed:
+                self._write(kept)
+            return n_removed
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the list as it is on disk, against other threads and processes."""
+        with storage_errors(self._file):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(self._file.with_suffix(".lock")), self._lock:
+                self._read()
+                yield
+
+    def _read(self) -> None:
+        stamp = self._stamp_on_disk()
+        if stamp == self._stamp:
+            return
+        file = self._current()
+        try:
+            listed = orjson.loads(file.read_bytes()) if stamp else []
+            self._entries = {entry["key_id"]: self._entry_type(**entry) for entry in listed}
+        except (ValueError, TypeError, KeyError) as error:
+            raise GalleryError(
+                f"{file} is damaged ({error}); it lists {self._lists}. Restore it from a backup, "
+                "or remove it to start a new list"
+            ) from None
+        self._stamp = stamp
+
+    def _write(self, entries: dict[str, E]) -> None:
+        listed: list[Any] = [asdict(entry) for entry in entries.values()]  # type: ignore[call-overload]
+        write_bytes(self._file, orjson.dumps(listed, option=orjson.OPT_INDENT_2))
+        if self._before is not None:
+            self._before.unlink(missing_ok=True)
+        self._entries = entries
+        self._stamp = self._stamp_on_disk()
+
+    def _current(self) -> Path:
+        if self._before is not None and not self._file.exists() and self._before.exists():
+            return self._before
+        return self._file
+
+    def _stamp_on_disk(self) -> tuple[int, int, int] | None:
+        try:
+            status = self._current().stat()
+        except FileNotFoundError:
+            return None
+        # Files that replace each other quickly may have the same time and inode every other time.
+        return (status.st_mtime_ns, status.st_ino, status.st_size)

@@ -1,0 +1,140 @@
+"""The hidden drawings of a Milvus gallery: a collection beside it, `<name>_hidden`.
+
+It is made when the first drawing is hidden. What another process hides shows here within a second.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Iterable
+from typing import Any
+
+from garabato.gallery.key_id_list import KeyIdList
+from garabato.gallery.milvus.rows import is_one_of, quote
+from garabato.gallery.milvus.server import Address, Server
+from garabato.gallery.records import Hidden
+from garabato.host.cache import cache_folder
+
+#: How long the list is used before it is read again.
+_MAX_AGE_S = 1.0
+#: The most rows that Milvus returns.
+_PAGE = 16_384
+_LONGEST_TEXT = 65_535
+#: Milvus wants a vector in every collection.
+_NO_VECTOR = [0.0, 1.0]
+
+
+class MilvusHidden:
+    """The list of hidden drawings on the server; see `records.HiddenStore`."""
+
+    def __init__(self, server: Server, address: Address) -> None:
+        self._server = server
+        self._address = address
+        self._collection = f"{address.collection}_hidden"
+        self._lock = threading.Lock()
+        self._entries: dict[str, Hidden] = {}
+        self._read_at_s = float("-inf")
+        self._exists = False
+        self._take_over()
+
+    def all(self) -> dict[str, Hidden]:
+        with self._lock:
+            if time.monotonic() - self._read_at_s > _MAX_AGE_S:
+                self._read()
+            return self._entries
+
+    def put(self, entries: Iterable[Hidden]) -> int:
+        with self._lock:
+            self._read()
+            new = {one.key_id: one for one in entries if one.key_id not in self._entries}
+            if new:
+                self._make()
+                self._call("upsert", data=[_to_row(one) for one in new.values()])
+                self._read()
+            return len(new)
+
+    def remove(self, key_ids: Iterable[str]) -> int:
+        with self._lock:
+            self._read()
+            gone = [key_id for key_id in dict.fromkeys(key_ids) if key_id in self._entries]
+            if gone:
+                self._call("delete", filter=is_one_of(gone))
+                self._read()
+            return len(gone)
+
+    def _read(self) -> None:
+        self._exists = self._exists or bool(self._call("has_collection"))
+        entries: list[Hidden] = []
+        expression = 'key_id >= ""'
+        while self._exists:
+            rows = self._call(
+                "query",
+                filter=expression,
+                output_fields=["key_id", "hidden_at", "reason"],
+                consistency_level="Strong",
+                limit=_PAGE,
+            )
+            entries += [
+                Hidden(row["key_id"], row["hidden_at"], row["reason"] or None) for row in rows
+            ]
+            if len(rows) < _PAGE:
+                break
+            last = max((row["key_id"] for row in rows), key=str.encode)
+            expression = f"key_id > {quote(last)}"
+        entries.sort(key=lambda one: (one.hidden_at, one.key_id))
+        self._entries = {one.key_id: one for one in entries}
+        self._read_at_s = time.monotonic()
+
+    def _make(self) -> None:
+        if self._exists:
+            return
+
+        def create(client: Any, timeout_s: float) -> None:
+            from pymilvus import DataType
+
+            schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
+            text = {"datatype": DataType.VARCHAR, "max_length": _LONGEST_TEXT}
+            schema.add_field("key_id", is_primary=True, **text)
+            schema.add_field("hidden_at", **text)
+            schema.add_field("reason", **text)
+            schema.add_field("no_vector", datatype=DataType.FLOAT_VECTOR, dim=len(_NO_VECTOR))
+            index = client.prepare_index_params()
+            index.add_index("no_vector", index_type="FLAT", metric_type="L2")
+            client.create_collection(
+                self._collection,
+                schema=schema,
+                index_params=index,
+                consistency_level="Strong",
+                timeout=timeout_s,
+            )
+
+        self._server.apply(create)
+        self._call("load_collection")
+        self._exists = True
+
+    def _take_over(self) -> None:
+        """Hide what services of earlier versions hid: they kept it in the user's cache folder."""
+        address = f"{self._address.server}/{self._address.collection}"
+        digest = hashlib.sha256(address.encode()).hexdigest()[:16]
+        file = cache_folder() / "service" / digest / "hidden.json"
+        if file.exists():
+            self.put(KeyIdList(file, Hidden, "the hidden drawings").all().values())
+            file.rename(file.with_suffix(".moved"))
+
+    def _call(self, method: str, **arguments: Any) -> Any:
+        return self._server.apply(
+            lambda client, timeout_s: getattr(client, method)(
+                collection_name=self._collection, timeout=timeout_s, **arguments
+            )
+        )
+
+
+def _to_row(one: Hidden) -> dict[str, Any]:
+    return {
+        "key_id": one.key_id,
+        "hidden_at": one.hidden_at,
+        "reason": one.reason or "",
+        "no_vector": _NO_VECTOR,
+    }

@@ -1,0 +1,111 @@
+"""Hidden drawings: the list that processes share, old lists, and that nothing publishes them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+from pathlib import Path
+
+import pytest
+
+from garabato.errors import GalleryError
+from garabato.export.web_gallery import WebGallery
+from garabato.formats import read_drawings
+from garabato.gallery import Hidden, open_gallery
+from garabato.gallery.key_id_list import KeyIdList
+from garabato.ingest import copy_gallery
+
+
+def hidden_list(file: Path) -> KeyIdList[Hidden]:
+    return KeyIdList(file, Hidden, "the hidden drawings")
+
+
+def entry(key_id: str, reason: str | None = None) -> Hidden:
+    return Hidden(key_id, "2026-01-01T00:00:00+00:00", reason)
+
+
+def test_changes_by_another_process_are_seen(tmp_path):
+    one, other = (hidden_list(tmp_path / "state" / "hidden.json") for _ in range(2))
+    assert one.put([entry("a")]) == 1
+    assert other.put([entry("a", "later"), entry("b", "why")]) == 1
+    assert one.key_ids == other.key_ids == {"a", "b"}
+    assert one.all()["a"].reason is None
+    assert other.remove(["a"]) == 1
+    assert one.remove(["a"]) == 0
+    assert [hidden.reason for hidden in one.all().values()] == ["why"]
+
+
+def hide_thirty(file: Path, prefix: str) -> None:
+    drawings = hidden_list(file)
+    for n in range(30):
+        drawings.put([entry(f"{prefix}{n}")])
+
+
+def test_processes_that_hide_at_the_same_time_lose_nothing(tmp_path):
+    file = tmp_path / "state" / "hidden.json"
+    processes = multiprocessing.get_context("forkserver")
+    hiding = [processes.Process(target=hide_thirty, args=(file, prefix)) for prefix in "ab"]
+    for process in hiding:
+        process.start()
+    for process in hiding:
+        process.join()
+    assert hidden_list(file).key_ids == {f"{prefix}{n}" for prefix in "ab" for n in range(30)}
+
+
+@pytest.mark.parametrize("content", [b"{", b"[1]", b'[{"key": "a"}]', b"\xff"])
+def test_a_damaged_list_is_an_error_and_shows_nothing(tmp_path, encoder, drawings, content):
+    uri = str(tmp_path / "g")
+    gallery = open_gallery(uri, encoder=encoder)
+    gallery.add(drawings)
+    (tmp_path / "g" / "hidden.json").write_bytes(content)
+    with pytest.raises(GalleryError, match="hidden"):
+        gallery.search(drawings[0])
+    with pytest.raises(GalleryError, match="hidden"):
+        open_gallery(uri, encoder=encoder)
+
+
+@pytest.fixture
+def published(tmp_path, encoder, drawings):
+    """A gallery with a hidden drawing, opened through a symlink, and the key_id."""
+    gallery = open_gallery(tmp_path / "g", encoder=encoder)
+    gallery.add(drawings)
+    gallery.hide([drawings[0].key_id], reason="rude")
+    (tmp_path / "link").symlink_to(tmp_path / "g")
+    return open_gallery(tmp_path / "link", encoder=encoder), drawings[0].key_id
+
+
+def test_exports_leave_hidden_drawings_out(published, drawings, tmp_path):
+    gallery, key_id = published
+    assert gallery.export(tmp_path / "all.ndjson") == len(drawings) - 1
+    assert key_id not in {drawing.key_id for drawing in read_drawings(tmp_path / "all.ndjson")}
+    assert gallery.export(tmp_path / "all.parquet") == len(drawings) - 1
+
+
+def test_a_page_leaves_hidden_drawings_out(published, drawings):
+    gallery, key_id = published
+    shown = WebGallery.of(gallery, per_category=100).drawings
+    assert {drawing.key_id for drawing in shown} == {d.key_id for d in drawings} - {key_id}
+
+
+def test_a_copy_hides_what_its_source_hides(published, drawings, tmp_path):
+    gallery, key_id = published
+    assert copy_gallery(gallery, str(tmp_path / "copy")).n_copied == len(drawings)
+    target = open_gallery(tmp_path / "copy")
+    assert target.hidden() == gallery.hidden()
+    assert target.count() == len(drawings) - 1
+    assert target.get([key_id]) == []
+    shutil.copytree(tmp_path / "g", tmp_path / "files")
+    assert open_gallery(tmp_path / "files").hidden() == gallery.hidden()
+
+
+def test_what_a_service_of_before_hid_beside_the_gallery_is_hidden(tmp_path, encoder, drawings):
+    open_gallery(tmp_path / "g", encoder=encoder).add(drawings)
+    before = tmp_path / "g.service" / "hidden.json"
+    hidden_list(before).put([entry(str(drawings[0].key_id), "rude")])
+    (tmp_path / "link").symlink_to(tmp_path / "g")
+    gallery = open_gallery(tmp_path / "link", encoder=encoder)
+    assert [one.reason for one in gallery.hidden()] == ["rude"]
+    assert len(gallery) == len(drawings) - 1
+    gallery.hide([drawings[1].key_id])
+    assert not before.exists()
+    assert len(open_gallery(tmp_path / "g", encoder=encoder).hidden()) == 2
