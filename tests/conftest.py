@@ -24,6 +24,20 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+#: Fixtures that start something large: a Milvus server, a browser, a Ray cluster.
+SLOW_FIXTURES = {"milvus", "milvus_uri", "browser", "cluster"}
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a server, a browser or a cluster are slow, whatever they test."""
+    for item in items:
+        parameters = getattr(getattr(item, "callspec", None), "params", {})
+        names = {value for value in parameters.values() if isinstance(value, str)}
+        if (names | set(getattr(item, "fixturenames", ()))) & SLOW_FIXTURES:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def quickdraw() -> Path:
     """The folder of real drawings (simplified/, raw/, numpy_bitmap/); skips where it is not."""

@@ -27,6 +27,7 @@ def gallery_of(folder: Path, n_groups: int, n_each: int) -> Gallery:
     return gallery
 
 
+@pytest.mark.slow
 def test_like_drawings_lie_near_each_other(tmp_path: Path) -> None:
     pytest.importorskip("umap")
     told = []

@@ -15,6 +15,8 @@ from garabato.categories import CATEGORIES
 from garabato.cli import main
 from garabato.dataset.selection import choose_categories
 
+pytestmark = pytest.mark.slow
+
 
 def run_demo(source: Path, out: Path, *more: str) -> Result:
     size = ["--categories", "4", "--minutes", "0.05"]

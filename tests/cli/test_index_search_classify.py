@@ -311,6 +311,7 @@ def test_every_help_has_an_example(arguments):
     assert f"Example: garabato {arguments[0]}" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_interrupted_index_goes_on_where_it_stopped(model, tmp_path):
     # so many that the process is in the middle of them when it is interrupted
     source = write_source(tmp_path / "s", SKETCH_CATEGORIES[:10], per_category=620, seed=0)

@@ -18,6 +18,8 @@ from sketches import SKETCH_CATEGORIES, write_source
 
 from garabato.dataset import Dataset, prepare
 
+pytestmark = pytest.mark.slow
+
 #: Prepares a data set; stops for ever, saying so, when `stop_at` is reached.
 PREPARE = """
 import signal, sys, time

@@ -99,6 +99,7 @@ def test_it_is_an_engine():
     assert engine.device == "cpu"
 
 
+@pytest.mark.slow
 def test_a_network_made_ready_disturbs_none_that_runs_in_another_thread() -> None:
     """torch.fx replaces methods of all networks while it traces one."""
     encoder = make_encoder("skfast")

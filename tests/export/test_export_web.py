@@ -246,6 +246,7 @@ def test_an_encoder_of_the_seeds_images_is_refused(tmp_path, gallery):
         export_web(make_encoder("sknet", "reference"), tmp_path / "site", gallery=gallery)
 
 
+@pytest.mark.slow
 def test_embeddings_are_kept_to_the_fifth_digit(gallery, folder):
     whole = np.fromfile(folder / "static/search/embeddings.bin", "<i2").astype(np.float64)
     keys = json.loads((folder / "static/search/gallery.json").read_bytes())["key_id"]

@@ -19,6 +19,8 @@ from garabato.errors import StorageError
 from garabato.gallery import batching as adding
 from garabato.gallery import open_gallery
 
+pytestmark = pytest.mark.slow
+
 BENCHMARKS = Path(__file__).resolve().parent.parent.parent / "benchmarks"
 
 

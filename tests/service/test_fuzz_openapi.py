@@ -18,6 +18,8 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 from garabato.gallery import open_gallery
 from garabato.service.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 N_EXAMPLES = 12
 OPERATIONS = (
     "POST /v1/classify",

@@ -14,6 +14,8 @@ from running import Running
 
 from garabato.service.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 QUERY = json.dumps({"drawing": [[[0, 9, 30], [0, 9, 7]]], "k": 3}).encode()
 HEAD = (
     b"POST /v1/search HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"

@@ -15,10 +15,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 import urllib3
 from sketches import sketch
 
 from garabato.gallery import open_gallery
+
+pytestmark = pytest.mark.slow
 
 N_WRITERS = 4
 ACKNOWLEDGED_BEFORE_KILL = 12

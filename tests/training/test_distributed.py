@@ -28,6 +28,8 @@ from garabato.training.distributed import Workers
 from garabato.training.loop import _Training
 from garabato.training.shared_norm import share_batch_norms
 
+pytestmark = pytest.mark.slow
+
 #: 31 drawings a batch: the workers' parts are never equal.
 CONFIG = TrainConfig(
     model_options={"widths": [8, 16], "depths": [1, 1], "embedding_dim": 16},

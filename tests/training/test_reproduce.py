@@ -17,6 +17,8 @@ from garabato.errors import InputError
 from garabato.evaluation.published import SEED_RESULTS
 from garabato.training.reproduce import REPRODUCE_SCALES, _config, as_markdown, reproduce
 
+pytestmark = pytest.mark.slow
+
 TINY = replace(
     REPRODUCE_SCALES["small"], image_size_px=16, categories=3, n_train=20, n_test=5, minutes=0.02
 )

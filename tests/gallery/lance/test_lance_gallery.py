@@ -49,6 +49,7 @@ for first in range(0, 100, 10):
 """
 
 
+@pytest.mark.slow
 def test_writers_at_the_same_time_lose_and_double_nothing(tmp_path, encoder):
     uri = str(tmp_path / "g")
     # two writers with the same drawings, one with others, one that makes the gallery as well
@@ -88,6 +89,7 @@ print(n)
 """
 
 
+@pytest.mark.slow
 def test_readers_see_whole_transactions_while_another_process_writes(tmp_path, encoder):
     uri = str(tmp_path / "g")
     gallery = open_gallery(uri, encoder=encoder)
@@ -263,6 +265,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_a_storage_error_and_leaves_the_old_state(small_disk, encoder, drawings):
     uri = str(small_disk / "g")
     gallery = open_gallery(uri, encoder=encoder)

@@ -112,6 +112,7 @@ def test_the_index_catches_up_when_many_are_new_and_is_remade_when_outgrown(
     assert gallery.info().n_indexed == len(gallery) == 5 * N + 600
 
 
+@pytest.mark.slow
 def test_an_index_made_anew_that_cannot_reach_its_recall_looks_at_all_cells(
     gallery, batch, embeddings, monkeypatch
 ):
