@@ -161,7 +161,7 @@ CLUSTER = """## On a cluster
 
 Fill it with `garabato index --gallery http://HOST:19530/COLLECTION ...`, or move a gallery there
 with `garabato gallery copy`. Rendering and embedding take longest: spread them over machines
-(`garabato index --engine ray`). Milvus divides the drawings among its query nodes by itself; its
+(`garabato index --runner ray`). Milvus divides the drawings among its query nodes by itself; its
 settings are set where the collection is made, in the gallery's address:
 """
 
