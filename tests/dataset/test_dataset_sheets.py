@@ -29,7 +29,7 @@ def test_the_sheet_of_a_category_shows_its_training_drawings(dataset):
     name = dataset.categories[1]
     cells = [Cell(drawing) for drawing in dataset.split("train") if drawing.category == name]
     expected = draw_sheet(
-        [cells[:12], cells[12:]], title=f"{name}\n20 drawings to train with, 5 to test with"
+        [cells[:12], cells[12:]], title=f"{name}\n20 training drawings, 5 test drawings"
     )
     found = picture(dataset.path / "sheets" / f"{name}.png")
     np.testing.assert_array_equal(found, expected)
@@ -38,6 +38,6 @@ def test_the_sheet_of_a_category_shows_its_training_drawings(dataset):
 def test_the_sheet_of_the_whole_shows_the_first_drawing_of_every_category(dataset):
     train = dataset.split("train")
     cells = [Cell(train[20 * i], name) for i, name in enumerate(dataset.categories)]
-    title = "3 categories\n60 drawings to train with, 15 to test with · one of each category"
+    title = "3 categories\n60 training drawings, 15 test drawings · one drawing of each category"
     found = picture(dataset.path / "sheets" / "_all.png")
     np.testing.assert_array_equal(found, draw_sheet([cells], title=title))

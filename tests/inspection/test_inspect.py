@@ -12,6 +12,7 @@ from sketches import make_drawings, simplified_line, write_source
 from garabato.dataset import prepare
 from garabato.drawing import Drawing
 from garabato.errors import SourceError
+from garabato.formats import write_drawings
 from garabato.inspection import inspect, write_inspection
 
 STARS = make_drawings(["star"], 5, seed=0)
@@ -137,7 +138,9 @@ def test_bitmaps_are_counted_and_compared_by_pixel(tmp_path):
     assert len(found.empty) == 1
     assert found.near.n_groups == 0
     write_inspection(found, tmp_path / "page.html")
-    assert (tmp_path / "page.html").read_text().count("data:image/png;base64,") == 2
+    html = (tmp_path / "page.html").read_text()
+    parts = html.partition("<h2>Samples</h2>")
+    assert [part.count("data:image/png;base64,") for part in parts] == [2, 0, 5]
 
 
 def test_strokes_and_bitmaps_in_one_folder_are_not_mixed(tmp_path):
@@ -184,3 +187,20 @@ def test_real_drawings_are_nearly_free_of_copies(quickdraw):
     assert len(found.categories) == len(files)
     assert found.unreadable["n_unreadable"] == 0
     assert len(found.empty) == 0
+
+
+def test_the_page_shows_a_sample_of_each_category(tmp_path):
+    write_drawings(tmp_path / "star.ndjson", make_drawings(["star"], 30, seed=0))
+    write_drawings(
+        tmp_path / "house.ndjson", [Drawing(), *make_drawings(["house"], 3, seed=0), Drawing()]
+    )
+    found = inspect(tmp_path)
+    samples = found.samples(8)
+    names = found.table["category"].to_pylist()
+    assert [len(rows) for rows in samples.values()] == [3, 8]
+    assert all(names[row] == name for name, rows in samples.items() for row in rows)
+    assert set(samples["house"]).isdisjoint(found.empty)
+    write_inspection(found, tmp_path / "inspect.html")
+    html = (tmp_path / "inspect.html").read_text()
+    shown = html[html.index("<h2>Samples</h2>") :]
+    assert [shown.count(f'aria-label="{name}"') for name in ("house", "star")] == [3, 8]

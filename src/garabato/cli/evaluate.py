@@ -10,6 +10,7 @@ import click
 import garabato
 from garabato.cli.options import (
     Choice,
+    category_from_option,
     file_option,
     json_option,
     model_option,
@@ -33,6 +34,7 @@ N_HARDEST = 5
     help="The split of --data to measure with.",
 )
 @file_option("--source", help="A folder; all its drawings are used.")
+@category_from_option
 @click.option(
     "--gallery-split",
     type=Choice(["train", "test", "none"]),
@@ -47,6 +49,7 @@ def command(
     data: Path | None,
     split: str,
     source: Path | None,
+    category_from: str,
     gallery_split: str | None,
     report: Path | None,
     device: str,
@@ -63,7 +66,7 @@ def command(
     """
     if data is None and gallery_split not in (None, "none"):
         raise click.UsageError("--gallery-split needs --data; a source has no splits")
-    drawings = open_drawings(data, source)
+    drawings = open_drawings(data, source, category_from)
     if report is not None:
         garabato.check_report_folder(report)  # before the work, not after it
     encoder = garabato.load_encoder(model, device=device)

@@ -11,6 +11,7 @@ import click
 import garabato
 from garabato.cli.options import (
     Choice,
+    category_from_option,
     file_option,
     gallery_option,
     json_option,
@@ -27,6 +28,7 @@ from garabato.cli.output import counted, print_json, print_unreadable, progress,
 @file_option("--data", help="A prepared data set.")
 @click.option("--split", type=Choice(["train", "test"]), help="Only this split of --data.")
 @file_option("--source", help='A folder of drawings, or "starter".')
+@category_from_option
 @gallery_option
 @tags_option
 @click.option(
@@ -43,6 +45,7 @@ def command(
     data: Path | None,
     split: str | None,
     source: Path | None,
+    category_from: str,
     uri: str,
     tags: tuple[str, ...],
     runner: Any,
@@ -63,7 +66,7 @@ def command(
         raise click.UsageError("--split needs --data; a source has no splits")
     started = time.perf_counter()
     report = garabato.ReadReport()
-    drawings = open_drawings(data, source)
+    drawings = open_drawings(data, source, category_from)
     encoder = garabato.load_encoder(model)
     gallery = garabato.open_gallery(uri, encoder=encoder)
     try:

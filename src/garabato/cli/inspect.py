@@ -9,7 +9,7 @@ import click
 from rich.table import Table
 
 import garabato
-from garabato.cli.options import file_option, json_option
+from garabato.cli.options import category_from_option, file_option, json_option
 from garabato.cli.output import counted, print_json, print_unreadable, progress, stderr, stdout
 
 MAX_COUNTRIES = 10
@@ -17,9 +17,10 @@ MAX_COUNTRIES = 10
 
 @click.command()
 @click.argument("target", type=click.Path(path_type=Path))
+@category_from_option
 @file_option("--html", help="Also write a page with pictures.")
 @json_option
-def command(target: Path, html: Path | None, as_json: bool) -> None:
+def command(target: Path, category_from: Any, html: Path | None, as_json: bool) -> None:
     """Count what TARGET, a data set or a folder of drawings, holds.
 
     Drawings by category, country and whether the game recognized them; strokes and points;
@@ -31,7 +32,7 @@ def command(target: Path, html: Path | None, as_json: bool) -> None:
     """
     report = garabato.ReadReport()
     with progress("categories") as show:
-        found = garabato.inspect(target, report=report, progress=show)
+        found = garabato.inspect(target, category_from=category_from, report=report, progress=show)
     print_unreadable(report)
     if html is not None:
         garabato.write_inspection(found, html)

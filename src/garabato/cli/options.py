@@ -90,12 +90,24 @@ tags_option = click.option(
 )
 
 
-def open_drawings(data: Path | None, source: Path | None) -> garabato.Dataset | garabato.Source:
+category_from_option = click.option(
+    "--category-from",
+    type=Choice(["auto", "name", "drawing"]),
+    default="auto",
+    show_default=True,
+    help="Where categories come from: the file name (lamp-1.svg is a lamp), what each drawing "
+    "says, or as usual for the kind of file: folders of pictures, names of other files.",
+)
+
+
+def open_drawings(
+    data: Path | None, source: Path | None, category_from: Any = "auto"
+) -> garabato.Dataset | garabato.Source:
     """What --data or --source names, exactly one of which must be given."""
     if data is not None and source is None:
         return garabato.Dataset.open(data)
     if source is not None and data is None:
-        return garabato.open_source(source)
+        return garabato.open_source(source, category_from=category_from)
     raise click.UsageError("give either --data or --source")
 
 

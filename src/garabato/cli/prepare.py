@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,6 +11,7 @@ import garabato
 from garabato.cli.options import (
     Categories,
     categories_option,
+    category_from_option,
     file_option,
     json_option,
     seed_option,
@@ -20,6 +22,7 @@ from garabato.cli.output import counted, print_json, print_unreadable, progress,
 
 @click.command()
 @file_option("--source", required=True, help='Folder to read, or "starter", the starter set (npm).')
+@category_from_option
 @file_option("--out", required=True, help="Folder to write.")
 @categories_option
 @click.option("--train", default=1000, show_default=True, help="Training drawings per category.")
@@ -32,6 +35,7 @@ from garabato.cli.output import counted, print_json, print_unreadable, progress,
 @json_option
 def command(
     source: Path,
+    category_from: Any,
     out: Path,
     categories: Categories,
     train: int,
@@ -53,7 +57,7 @@ def command(
     report = garabato.ReadReport()
     with progress("categories") as show:
         dataset = garabato.prepare(
-            source,
+            garabato.open_source(source, category_from=category_from),
             out,
             categories=categories,
             n_train=train,

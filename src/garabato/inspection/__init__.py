@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from garabato.inspection.inspect import inspect
+from garabato.inspection.inspect import Inspection, inspect
 from garabato.inspection.page import write_inspection
-from garabato.inspection.result import Inspection
 
 __all__ = ["Inspection", "inspect", "write_inspection"]

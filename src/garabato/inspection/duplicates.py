@@ -1,4 +1,4 @@
-"""Drawings that are there more than once, exactly or nearly."""
+"""Drawings that occur more than once, exactly or nearly."""
 
 from __future__ import annotations
 
@@ -10,25 +10,26 @@ import numpy.typing as npt
 
 from garabato.drawing import DrawingBatch, FloatArray, IntArray
 
-#: How far a point of one near-duplicate may be from the same point of the other, both scaled to
-#: 255: whole numbers at half the size are up to 2 off, and a little more may happen.
+#: How far apart the same point of two near-duplicates may be, both scaled to 255. Whole numbers at
+#: half the size are up to 2 off.
 TOLERANCE = 3.0
 
 
 def equal_groups(values: Iterable[Hashable]) -> list[IntArray]:
-    """The places (n,) int64 of equal values, for every value that is there more than once."""
-    places: defaultdict[Hashable, list[int]] = defaultdict(list)
-    for place, value in enumerate(values):
-        places[value].append(place)
-    return [np.array(found, np.int64) for found in places.values() if len(found) > 1]
+    """The indices (n,) int64 of equal values, for every value that occurs more than once."""
+    indices: defaultdict[Hashable, list[int]] = defaultdict(list)
+    for index, value in enumerate(values):
+        indices[value].append(index)
+    return [np.array(found, np.int64) for found in indices.values() if len(found) > 1]
 
 
 def near_groups(batch: DrawingBatch, *, tolerance: float = TOLERANCE) -> list[IntArray]:
-    """Groups of drawings (rows, (n,) int64) with the same strokes up to place and scale.
+    """Groups of drawings (rows, (n,) int64) with the same strokes after moving and scaling.
 
-    The strokes are as many, each of as many points; with every drawing moved to the top left and
-    scaled to 255, no coordinate is more than `tolerance` from that of one of the group. Drawings
-    without extent (empty, dots) are in no group; no drawing is in two.
+    They have the same number of strokes with the same numbers of points. With every drawing moved
+    to the top left and scaled to 255, no coordinate differs by more than `tolerance` from that of
+    one drawing of the group. Drawings without extent (empty, dots) are in no group, and no drawing
+    is in two.
     """
     scaled = batch.normalised()
     lengths = np.diff(scaled.stroke_starts)
@@ -49,7 +50,7 @@ def near_groups(batch: DrawingBatch, *, tolerance: float = TOLERANCE) -> list[In
 
 
 def _balls(vectors: FloatArray, radius: float) -> list[IntArray]:
-    """Rows of (n, d) within `radius`, in every coordinate, of a first one; each taken once."""
+    """Rows of (n, d) within `radius`, in every coordinate, of a first row; each only once."""
     widest = int(vectors.std(axis=0).argmax())
     order = np.argsort(vectors[:, widest], kind="stable")
     sorted_vectors = vectors[order]
@@ -69,7 +70,7 @@ def _balls(vectors: FloatArray, radius: float) -> list[IntArray]:
 
 
 def extents(batch: DrawingBatch) -> FloatArray:
-    """(N,) float32: the longer side of every drawing, 0 for dots and empty ones."""
+    """(N,) float32: the longer side of every drawing, 0 for dots and empty drawings."""
     n_points = np.diff(batch.stroke_starts[batch.drawing_starts])
     extent = np.zeros(len(batch), np.float32)
     inked = n_points > 0

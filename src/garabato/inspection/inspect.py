@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +19,7 @@ from garabato.drawing.arrow import from_table, to_table
 from garabato.errors import SourceError
 from garabato.formats import ReadReport
 from garabato.inspection.duplicates import equal_groups, extents, near_groups
-from garabato.inspection.result import CategoryCounts, Groups, Inspection, Spread
-from garabato.sources import open_source
+from garabato.sources import CategoryFrom, open_source
 
 #: `progress(stage, done, total)`; the unit is categories, or splits of a data set.
 Progress = Callable[[str, int, int | None], None]
@@ -26,7 +27,7 @@ Progress = Callable[[str, int, int | None], None]
 Flags = npt.NDArray[np.bool_]
 Texts = npt.NDArray[np.object_]
 
-#: How many bins the histograms have, and how wide each is.
+#: Number and width of the histograms' bins.
 STROKE_BINS, STROKES_A_BIN = 20, 1
 POINT_BINS, POINTS_A_BIN = 40, 4
 
@@ -34,23 +35,24 @@ POINT_BINS, POINTS_A_BIN = 40, 4
 def inspect(
     target: str | PathLike[str],
     *,
+    category_from: CategoryFrom = "auto",
     report: ReadReport | None = None,
     progress: Progress | None = None,
 ) -> Inspection:
-    """Look through a data set, or a source of drawings, and count what is there.
+    """Count what is in a data set or a source of drawings.
 
-    Duplicates have identical strokes on the grid (or identical bitmaps); near-duplicates have the
-    same strokes up to place and scale (see `duplicates.near_groups`; bitmaps are not compared so).
-    All drawings are held in memory, 1 to 2 kB each at the peak. What can't be read is counted in
-    `report`. Raises DatasetError or SourceError for what is neither, and SourceError where strokes
-    and bitmaps are mixed.
+    Duplicates have identical strokes on the grid (or identical bitmaps). Near-duplicates have the
+    same strokes after moving and scaling (see `duplicates.near_groups`; bitmaps are not compared
+    this way). `category_from` is that of `open_source`. All drawings are held in memory, up to 2 kB
+    each. Unreadable drawings are counted in `report`. Raises DatasetError or SourceError, also if
+    strokes and bitmaps are mixed.
     """
     path = Path(target)
     report = ReadReport() if report is None else report
     if (path / MANIFEST).exists():
         kind, tables = "data set", list(_read_dataset(path, report, progress))
     else:
-        kind, tables = "source", list(_read_source(path, report, progress))
+        kind, tables = "source", list(_read_source(path, category_from, report, progress))
     if not tables:
         raise SourceError(f"{path} holds no drawing that can be read")
     schema = tables[0].schema
@@ -73,8 +75,10 @@ def _read_dataset(path: Path, report: ReadReport, progress: Progress | None) -> 
             progress("read", done, len(SPLITS))
 
 
-def _read_source(path: Path, report: ReadReport, progress: Progress | None) -> Iterator[pa.Table]:
-    source = open_source(path)
+def _read_source(
+    path: Path, category_from: CategoryFrom, report: ReadReport, progress: Progress | None
+) -> Iterator[pa.Table]:
+    source = open_source(path, category_from=category_from)
     names = list(source.categories())
     for done, name in enumerate(names, start=1):
         for batch in source.read(name, report=report):
@@ -193,3 +197,134 @@ def _marked(groups: list[IntArray], n: int) -> Flags:
     for rows in groups:
         marks[rows] = True
     return marks
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """The distribution of a number (of strokes, of points) over the drawings that are not empty.
+
+    `bins[0]` counts the drawings with 1 to `bin_width`, `bins[1]` those with up to twice that, and
+    so on; the last bin has no upper end.
+    """
+
+    mean: float
+    median: float
+    p05: float
+    p95: float
+    largest: int
+    bins: list[int]
+    bin_width: int
+
+
+@dataclass(frozen=True, slots=True)
+class CategoryCounts:
+    """Counts for one category.
+
+    `repeated` and `near` count the drawings that are a copy or a near copy of another drawing of
+    any category.
+    """
+
+    name: str
+    n: int
+    splits: dict[str, int]
+    recognized: int
+    unrecognized: int
+    median_strokes: float
+    median_points: float
+    empty: int
+    dots: int
+    repeated: int
+    near: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON, without the name."""
+        return {key: value for key, value in asdict(self).items() if key != "name"}
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """Groups of equal drawings, and how many span categories or splits.
+
+    `groups` holds the rows of each group, those with the most points first: these are the least
+    likely to be equal by chance.
+    """
+
+    n_groups: int
+    n_drawings: int
+    across_categories: int
+    across_splits: int
+    groups: list[IntArray]
+
+
+@dataclass(frozen=True, slots=True)
+class Inspection:
+    """The result of `inspect`. Rows (in `empty`, `dots` and groups) are rows of `table`."""
+
+    name: str
+    kind: str
+    n_drawings: int
+    categories: list[CategoryCounts]
+    countries: dict[str, int]
+    recognized: dict[str, int]
+    strokes: Spread | None
+    points: Spread | None
+    empty: IntArray
+    dots: IntArray
+    repeated: Groups
+    near: Groups
+    repeated_key_ids: int
+    unreadable: dict[str, Any]
+    table: pa.Table = field(repr=False)
+
+    def drawings(self, rows: Iterable[int]) -> DrawingBatch:
+        """The drawings at `rows`, in this order, on the grid."""
+        return from_table(self.table.take(pa.array(list(rows), pa.int64())))
+
+    def samples(self, n: int) -> dict[str, IntArray]:
+        """Rows of `n` drawings of each category that are not empty, spread evenly over it."""
+        names = np.array(self.table["category"].to_pylist(), object)
+        names[self.empty] = None
+        found = {}
+        for category in self.categories:
+            rows = np.flatnonzero(names == category.name)
+            steps = np.linspace(0, len(rows), min(n, len(rows)), endpoint=False)
+            found[category.name] = rows[steps.astype(np.int64)]
+        return found
+
+    def to_dict(self, *, max_groups: int = 100) -> dict[str, Any]:
+        """As JSON, with the members of at most `max_groups` groups of each kind."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "n_drawings": self.n_drawings,
+            "n_categories": len(self.categories),
+            "categories": {category.name: category.to_dict() for category in self.categories},
+            "countries": self.countries,
+            "recognized": self.recognized,
+            "strokes": None if self.strokes is None else asdict(self.strokes),
+            "points": None if self.points is None else asdict(self.points),
+            "empty": self._places(self.empty, max_groups),
+            "dots": self._places(self.dots, max_groups),
+            "repeated": self._describe(self.repeated, max_groups),
+            "near": self._describe(self.near, max_groups),
+            "repeated_key_ids": self.repeated_key_ids,
+            "unreadable": self.unreadable,
+        }
+
+    def members(self, rows: IntArray) -> list[dict[str, str]]:
+        """The key_id, category and (in a data set) split of the drawings at `rows`."""
+        part = self.table.select(["key_id", "category", "split"])
+        found: list[dict[str, str]] = part.take(pa.array(rows, pa.int64())).to_pylist()
+        return [{k: v for k, v in member.items() if v} for member in found]
+
+    def _places(self, rows: IntArray, limit: int) -> dict[str, Any]:
+        return {"n_drawings": len(rows), "drawings": self.members(rows[:limit])}
+
+    def _describe(self, found: Groups, limit: int) -> dict[str, Any]:
+        return {
+            "n_groups": found.n_groups,
+            "n_drawings": found.n_drawings,
+            "across_categories": found.across_categories,
+            "across_splits": found.across_splits,
+            "groups": [self.members(rows) for rows in found.groups[:limit]],
+        }

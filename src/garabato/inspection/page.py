@@ -1,4 +1,4 @@
-"""An inspection as one HTML page that needs nothing else: no network, no scripts."""
+"""An inspection as a self-contained HTML page without scripts."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ import numpy as np
 
 from garabato.drawing import Drawing, IntArray
 from garabato.host.atomic import write_bytes
-from garabato.inspection.result import Groups, Inspection, Spread
+from garabato.inspection.inspect import Groups, Inspection, Spread
 from garabato.render.contact_sheets import encode_png
 
-#: Groups of copies that are drawn, and members of each.
+#: Groups of copies shown, and drawings of each.
 MAX_GROUPS = 24
 MAX_MEMBERS = 6
 MAX_COUNTRIES = 10
+#: Drawings shown of each category, and categories that are shown.
+SAMPLE_SIZE = 8
+MAX_SAMPLED = 400
 
 
 def write_inspection(inspection: Inspection, path: str | PathLike[str]) -> None:
@@ -40,6 +43,9 @@ def write_inspection(inspection: Inspection, path: str | PathLike[str]) -> None:
         histograms=_histograms(inspection),
         repeated=_shown_groups(inspection, inspection.repeated),
         near=_shown_groups(inspection, inspection.near),
+        samples=_samples(inspection),
+        sample_size=SAMPLE_SIZE,
+        n_unsampled=max(0, len(inspection.categories) - MAX_SAMPLED),
         dots=_shown(inspection, inspection.dots[: 2 * MAX_MEMBERS]),
     )
     write_bytes(path, page.encode())
@@ -47,7 +53,7 @@ def write_inspection(inspection: Inspection, path: str | PathLike[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A drawing as the page shows it: an SVG path, or a picture as a data URI."""
+    """A drawing on the page: an SVG path, or a picture as a data URI."""
 
     path: str
     view_box: str
@@ -58,7 +64,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar of a histogram; places and sizes in the units of its SVG."""
+    """One bar of a histogram, in the units of its SVG."""
 
     x: float
     height: float
@@ -68,7 +74,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """A histogram as the page draws it: 100 units high, its bars 10 wide."""
+    """A histogram 100 units high with bars 10 wide."""
 
     title: str
     summary: str
@@ -103,6 +109,11 @@ def _histogram(title: str, spread: Spread) -> Histogram:
     return Histogram(title, summary, bars, labels[0], labels[-1])
 
 
+def _samples(inspection: Inspection) -> list[tuple[str, list[Shown]]]:
+    samples = list(inspection.samples(SAMPLE_SIZE).items())[:MAX_SAMPLED]
+    return [(name, _shown(inspection, rows)) for name, rows in samples]
+
+
 def _shown_groups(inspection: Inspection, groups: Groups) -> list[tuple[int, list[Shown]]]:
     return [
         (len(rows), _shown(inspection, rows[:MAX_MEMBERS])) for rows in groups.groups[:MAX_GROUPS]
@@ -129,7 +140,7 @@ def _show(drawing: Drawing, member: dict[str, Any]) -> Shown:
 
 
 def _svg_path(drawing: Drawing) -> str:
-    """Strokes as an SVG path; a stroke of one point becomes a dot (a line of no length)."""
+    """Strokes as an SVG path; a single point becomes a line of no length, drawn as a dot."""
     parts = []
     for stroke in drawing.strokes:
         points = np.rint(stroke.T).astype(int).tolist()

@@ -14,6 +14,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+import tomli_w
+
 from garabato.errors import TrainingError
 from garabato.render import RenderSpec
 from garabato.render.augment import AugmentSpec
@@ -197,18 +199,4 @@ def read_config(path: Path) -> TrainConfig:
 
 def write_toml(config: TrainConfig) -> str:
     """The configuration as TOML text that `read_config` reads back."""
-    tables = {k: v for k, v in config.to_dict().items() if isinstance(v, dict)}
-    lines = [f"{k} = {_toml(v)}" for k, v in config.to_dict().items() if k not in tables]
-    for name, table in tables.items():
-        lines += ["", f"[{name}]", *(f"{k} = {_toml(v)}" for k, v in table.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
-    return repr(value)
+    return tomli_w.dumps(config.to_dict())
