@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import garabato
+import garabato.errors
 
 HEAVY = ("torch", "numba", "pyarrow", "lancedb", "cv2", "matplotlib", "rich", "numpy")
 
@@ -26,6 +27,12 @@ def modules_after(code: str) -> set[str]:
 @pytest.mark.parametrize("name", garabato.__all__)
 def test_every_public_name_resolves(name: str) -> None:
     assert getattr(garabato, name) is not None
+
+
+def test_every_error_is_public() -> None:
+    raised = {n for n, c in vars(garabato.errors).items() if isinstance(c, type) and n[0] != "_"}
+    own = {n for n in raised if getattr(garabato.errors, n).__module__ == "garabato.errors"}
+    assert own <= set(garabato.__all__)
 
 
 def test_public_names_are_in_dir() -> None:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         SourceError,
         StorageError,
         TrainingError,
+        UnknownFormatError,
     )
     from garabato.evaluation import Evaluation, evaluate, write_report
     from garabato.evaluation.report import check_report_folder
@@ -132,6 +133,7 @@ _PUBLIC = {
         "SourceError",
         "StorageError",
         "TrainingError",
+        "UnknownFormatError",
     ),
     "evaluation": (
         "Evaluation",
@@ -255,6 +257,7 @@ __all__ = [
     "TrainConfig",
     "TrainingError",
     "TrainingProgress",
+    "UnknownFormatError",
     "__version__",
     "category_votes",
     "check_report_folder",

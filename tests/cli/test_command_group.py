@@ -23,7 +23,7 @@ from garabato.errors import FormatError
 @click.argument("ending")
 def command(ending):
     if ending == "garabato":
-        raise FormatError("not JSON", path="cat.ndjson", place="line 7")
+        raise FormatError("not JSON", path="cat.ndjson", position="line 7")
     if ending == "interrupt":
         raise KeyboardInterrupt
     click.echo(ending)

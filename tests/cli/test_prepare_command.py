@@ -6,10 +6,11 @@ import json
 
 import pytest
 from click.testing import CliRunner
-from sketches import write_source
+from sketches import make_drawings, write_source
 
 from garabato.cli import main
 from garabato.dataset import Dataset
+from garabato.formats import write_drawings
 
 
 def run(*arguments):
@@ -42,6 +43,17 @@ def test_categories_are_a_list_or_all(sketch_source, tmp_path, given, expected):
     assert manifest == Dataset.open(out).manifest
     assert manifest["categories"] == expected or len(manifest["categories"]) == 10
     assert not (out / "sheets").exists()
+
+
+def test_categories_come_from_the_names_of_files_on_request(tmp_path):
+    folder = tmp_path / "flat"
+    folder.mkdir()
+    for number, drawing in enumerate(make_drawings(["star"], 2, seed=0), start=1):
+        write_drawings(folder / f"lamp-{number}.svg", [drawing])
+    sizes = ("--categories", "all", "--train", 1, "--test", 1, "--no-sheets", "--json")
+    out = tmp_path / "data"
+    done = run("--source", folder, "--out", out, "--category-from", "name", *sizes)
+    assert json.loads(done.stdout)["categories"] == ["lamp"]
 
 
 def test_unreadable_lines_are_told_on_stderr(tmp_path):
