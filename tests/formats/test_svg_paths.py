@@ -1,14 +1,36 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from garabato.formats.svg._geometry import length, numbers, transform, view_box
-from garabato.formats.svg._paths import TooManyPointsError, flatten
+from garabato.formats.svg import _paths
+from garabato.formats.svg.geometry import (
+    IDENTITY,
+    length,
+    multiply,
+    numbers,
+    origin,
+    transform,
+    view_box,
+)
+
+
+class TooManyPointsError(Exception):
+    pass
+
+
+def flatten(data: str, max_points: int) -> list[list[complex]]:
+    encoded = np.frombuffer(data.encode(), np.uint8)
+    points, starts, is_complete = _paths.flatten(encoded, IDENTITY, max_points)
+    if not is_complete:
+        raise TooManyPointsError
+    numbers = (points[:, 0] + 1j * points[:, 1]).tolist()
+    return [numbers[a:b] for a, b in pairwise(starts.tolist())]
 
 
 def _points(data: str) -> list[list[tuple[float, float]]]:
@@ -133,6 +155,12 @@ def test_any_text_gives_polylines_of_numbers(data):
         pass
 
 
+def _apply(matrix, point):
+    a, b, c, d, e, f = matrix
+    x, y = point
+    return a * x + c * y + e, b * x + d * y + f
+
+
 def test_lengths_have_units_and_percentages():
     assert length("12", 100) == 12
     assert length(" 1in ", 100) == 96
@@ -170,11 +198,16 @@ def test_numbers_stop_at_the_first_thing_that_is_none():
         ("skewY(-1e999)", (1, 2), (1, 2)),
         ("rotate(1e999)", (1, 2), (1, 2)),
         ("scale(scale(2)", (1, 2), (2, 4)),
+        ("translate(10px, 50%)", (1, 2), (11, 52)),
+        ("translateX(10px) translateY(2em)", (0, 0), (10, 32)),
+        ("scaleX(2) scaleY(3)", (1, 1), (2, 3)),
+        ("rotate(0.25turn)", (1, 0), (0, 1)),
+        ("rotate(1.5707963267948966rad)", (1, 0), (0, 1)),
         (None, (1, 1), (1, 1)),
     ],
 )
 def test_transforms(text, point, moved):
-    np.testing.assert_allclose((transform(text) @ [*point, 1])[:2], moved, atol=1e-12)
+    np.testing.assert_allclose(_apply(transform(text, (200, 100)), point), moved, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -196,5 +229,66 @@ def test_transforms(text, point, moved):
     ],
 )  # fmt: skip
 def test_view_boxes(attributes, point, placed):
-    matrix, _ = view_box(attributes, (300, 150))
-    np.testing.assert_allclose((matrix @ [*point, 1])[:2], placed, atol=1e-9)
+    matrix, _, _ = view_box(attributes, (300, 150))
+    np.testing.assert_allclose(_apply(matrix, point), placed, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("text", "point"),
+    [
+        ("10 20", (10, 20)),
+        ("10px 50%", (10, 50)),
+        ("center", (100, 50)),
+        ("right", (200, 50)),
+        ("top", (100, 0)),
+        ("left bottom", (0, 100)),
+        ("bottom right", (200, 100)),
+        ("0 0 5px", (0, 0)),
+    ],
+)
+def test_transform_origins(text, point):
+    assert origin(text, (200, 100)) == point
+
+
+def test_the_inner_matrix_is_applied_first():
+    matrix = multiply(transform("translate(10 0)"), transform("scale(2)"))
+    assert _apply(matrix, (1, 1)) == (12, 2)
+
+
+@pytest.mark.parametrize(
+    "text", ["0.1", "123.456", "-7e-3", ".5e2", "1234567890.125", "1e-300", "0e9", "3."]
+)
+def test_numbers_are_read_as_python_reads_them(text):
+    data = np.frombuffer(text.encode(), np.uint8)
+    assert _paths.read_number(data, 0) == (len(text), pytest.approx(float(text), rel=1e-15))
+
+
+SQUARES = np.array([(1, 1), (5, 1), (5, 5), (1, 5), (2, 2), (4, 2), (4, 4), (2, 4)], np.float64)
+
+
+def test_winding_numbers_count_how_often_polygons_go_around_a_pixel():
+    starts = np.array([0, 4, 8])
+    same = _paths.winding_numbers(SQUARES, starts, 6, 6)
+    expected = np.zeros((6, 6), int)
+    expected[1:5, 1:5] = same[1, 1]
+    expected[2:4, 2:4] *= 2
+    np.testing.assert_array_equal(same, expected)
+    assert abs(same[1, 1]) == 1
+    turned = SQUARES.copy()
+    turned[4:] = turned[:3:-1]
+    assert _paths.winding_numbers(turned, starts, 6, 6)[3, 3] == 0  # a hole by both rules
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.floats(-30, 30), st.floats(-30, 30)), min_size=3, max_size=8))
+def test_winding_numbers_are_the_turns_seen_from_a_pixels_centre(corners):
+    points = np.array(corners)
+    winding = _paths.winding_numbers(points, np.array([0, len(points)]), 7, 9)
+    for row, column in ((0, 0), (3, 4), (6, 8)):
+        seen = points - (column + 0.5, row + 0.5)
+        following = np.roll(seen, -1, axis=0)
+        cross = seen[:, 0] * following[:, 1] - seen[:, 1] * following[:, 0]
+        if np.abs(cross).min() < 1e-3:
+            continue  # the centre is on an edge, or nearly
+        angles = np.arctan2(cross, (seen * following).sum(axis=1))
+        assert abs(winding[row, column]) == abs(round(angles.sum() / (2 * np.pi)))

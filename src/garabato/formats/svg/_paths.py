@@ -1,225 +1,335 @@
-"""SVG path data to polylines: all commands, curves and arcs flattened.
+"""Compiled kernels: SVG path data -> polylines (curves and arcs flattened) -> filled pixels.
 
-Source: https://www.w3.org/TR/SVG11/paths.html, arcs after its appendix F.6. As asked there, path
-data are followed up to their first error. Points are complex numbers, x + iy.
+Source: https://www.w3.org/TR/SVG11/paths.html, arcs after its appendix F.6. As specified there,
+path data are followed up to their first error.
 """
 
 from __future__ import annotations
 
-import cmath
 import math
-import re
 
 import numpy as np
 
-#: Pieces a Bezier curve, and half a circle, become.
+from garabato.host.kernels import kernel
+
+#: Straight pieces for a Bezier curve and for half a circle.
 _N_PIECES = 16
-#: Arcs whose ends are closer than this, in radii, are lines: floats hold no more of their circle.
+#: An arc whose ends are closer than this, in radii, becomes a line: floats cannot hold its circle.
 _LEAST_CHORD = 1e-12
 
-_BLANK = re.compile(r"[\s,]*")
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_T = np.linspace(0, 1, _N_PIECES + 1)[1:]
+_PLUS, _COMMA, _MINUS, _POINT, _ZERO, _NINE = 43, 44, 45, 46, 48, 57
+_SPACE, _TAB, _RETURN = 32, 9, 13
+_LOWER = 32  # set in the codes of lower-case letters
+_M, _Z, _L, _H, _V, _C, _S, _Q, _T, _A, _E = (ord(letter) for letter in "MZLHVCSQTAE")
 
 
-class TooManyPointsError(Exception):
-    """The path needs more points than were allowed."""
+@kernel(error_model="numpy")
+def flatten(data, matrix, max_points):  # type: ignore[no-untyped-def]
+    """Path data (n,) uint8 -> (points (P, 2) float64, starts (S + 1,) int64, is_complete).
 
-
-def flatten(data: str, max_points: int) -> list[list[complex]]:
-    """The subpaths of `data`, each a list of two or more points; a closed one ends where it began.
-
-    Raises TooManyPointsError for more than `max_points` points.
+    Subpath s is `points[starts[s]:starts[s + 1]]`, two or more points; a closed one ends where it
+    began. `matrix` is SVG's (a, b, c, d, e, f), applied to all points. `is_complete` is False if
+    the path has more than `max_points` points, of which none are returned.
     """
-    with np.errstate(all="ignore"):
-        path = _Path(data, max_points)
-        path.follow()
-    return [polyline for polyline in path.polylines if len(polyline) > 1]
+    points = np.empty((64, 2), np.float64)
+    starts = np.zeros(8, np.int64)
+    values = np.empty(7, np.float64)
+    n = 0  # points
+    n_paths = 0  # finished subpaths
+    at = 0
+    command = 0
+    x = y = start_x = start_y = handle_x = handle_y = 0.0
+    handle_of = 0  # the last curve command, for the smooth ones
+    has_begun = is_closed = False
+    while True:
+        at = _skip_blanks(data, at)
+        if at == len(data):
+            break
+        upper = data[at] & ~_LOWER
+        if (
+            upper in (_M, _Z, _L, _H, _V, _C, _S, _Q, _T, _A)
+        ) and data[at] >= 65:  # fmt: skip
+            command = data[at]
+            at += 1
+        elif command == 0 or command & ~_LOWER == _Z:
+            break
+        elif command & ~_LOWER == _M:  # further points of a moveto are linetos
+            command = _L | (command & _LOWER)
+        upper = command & ~_LOWER
+        if not has_begun and upper != _M:
+            break
+        n_values = _n_values(upper)
+        at = _read_values(data, at, upper, n_values, values)
+        if at < 0:
+            break
+        is_relative = command & _LOWER != 0
+        base_x = x if is_relative else 0.0
+        base_y = y if is_relative else 0.0
+        if upper == _M:
+            n, n_paths, starts = _finish_subpath(n, n_paths, starts)
+            x, y = base_x + values[0], base_y + values[1]
+            start_x, start_y = x, y
+            points = _with_room(points, n + 1)
+            points[n, 0], points[n, 1] = x, y
+            n += 1
+            has_begun, is_closed = True, False
+        else:
+            if is_closed and upper != _Z:  # what follows a closepath begins where it ended
+                n, n_paths, starts = _finish_subpath(n, n_paths, starts)
+                points = _with_room(points, n + 1)
+                points[n, 0], points[n, 1] = start_x, start_y
+                n += 1
+                is_closed = False
+            points = _with_room(points, n + 2 * _N_PIECES + 2)
+            if upper == _Z:
+                if not is_closed and (x != start_x or y != start_y or n - starts[n_paths] == 1):
+                    points[n, 0], points[n, 1] = start_x, start_y
+                    n += 1
+                x, y = start_x, start_y
+                is_closed = True
+            elif upper in (_L, _H, _V):
+                if upper == _L:
+                    x, y = base_x + values[0], base_y + values[1]
+                elif upper == _H:
+                    x = base_x + values[0]
+                else:
+                    y = base_y + values[0]
+                points[n, 0], points[n, 1] = x, y
+                n += 1
+            elif upper == _A:
+                end_x, end_y = base_x + values[5], base_y + values[6]
+                n = _add_arc(points, n, x, y, end_x, end_y, values)
+                x, y = end_x, end_y
+            else:
+                mirrored_x, mirrored_y = x, y
+                if handle_of == upper or (
+                    (upper == _S and handle_of == _C) or (upper == _T and handle_of == _Q)
+                ):
+                    mirrored_x, mirrored_y = 2 * x - handle_x, 2 * y - handle_y
+                n, x, y, handle_x, handle_y = _add_curve(
+                    points, n, upper, x, y, base_x, base_y, mirrored_x, mirrored_y, values
+                )
+        is_curve = upper in (_C, _S, _Q, _T)
+        handle_of = upper if is_curve else 0
+        if n > max_points:
+            return points[:0].copy(), starts[:1].copy(), False
+    n, n_paths, starts = _finish_subpath(n, n_paths, starts)
+    a, b, c, d, e, f = matrix
+    for i in range(n):
+        x, y = points[i]
+        points[i, 0] = a * x + c * y + e
+        points[i, 1] = b * x + d * y + f
+    return points[:n].copy(), starts[: n_paths + 1].copy(), True
 
 
-def numbers(text: str) -> list[float]:
-    """All numbers of a list separated by blanks and commas, up to the first thing that is none."""
-    found = []
-    at = _skip(text, 0)
-    while match := _NUMBER.match(text, at):
-        found.append(float(match[0]))
-        at = _skip(text, match.end())
-    return found
+@kernel
+def _with_room(points, n):  # type: ignore[no-untyped-def]
+    if n <= len(points):
+        return points
+    grown = np.empty((2 * n, 2), np.float64)
+    grown[: len(points)] = points
+    return grown
 
 
-def _skip(text: str, at: int) -> int:
-    return _BLANK.match(text, at).end()  # type: ignore[union-attr]
+@kernel
+def _finish_subpath(n, n_paths, starts):  # type: ignore[no-untyped-def]
+    """Close the list of points of a subpath; one of a single point is dropped."""
+    if n - starts[n_paths] < 2:
+        return starts[n_paths], n_paths, starts
+    n_paths += 1
+    if n_paths == len(starts):
+        grown = np.zeros(2 * len(starts), np.int64)
+        grown[: len(starts)] = starts
+        starts = grown
+    starts[n_paths] = n
+    return n, n_paths, starts
 
 
-class _EndOfPathError(Exception):
-    """Path data ended, or something in them is not understood."""
+@kernel
+def _skip_blanks(data, at):  # type: ignore[no-untyped-def]
+    while at < len(data):
+        byte = data[at]
+        if not (byte in (_SPACE, _COMMA) or _TAB <= byte <= _RETURN):
+            break
+        at += 1
+    return at
 
 
-class _Path:
-    def __init__(self, data: str, max_points: int) -> None:
-        self.data = data
-        self.at = 0
-        self.n_points_left = max_points
-        self.polylines: list[list[complex]] = []
-        self.here = 0j
-        self.start = 0j
-        self.is_closed = False
-        self.handle: complex | None = None  # of the last curve, for the smooth commands
-        self.handle_of = ""
-
-    def follow(self) -> None:
-        """Follow all commands, repeating the last one while numbers follow it."""
-        command = ""
-        try:
-            while not self._is_at_end():
-                letter = self.data[self.at]
-                if letter in "MmZzLlHhVvCcSsQqTtAa":
-                    self.at += 1
-                    command = letter
-                elif command in ("", "Z", "z"):
-                    return
-                elif command in "Mm":  # more points of a moveto are linetos
-                    command = "L" if command == "M" else "l"
-                if not self.polylines and command not in "Mm":
-                    return
-                getattr(self, f"_{command.upper()}")(self.here if command.islower() else 0j)
-                if command.upper() not in "CSQT":
-                    self.handle = None
-        except _EndOfPathError:
-            return
-
-    # One method a command; `origin` is the current point for relative commands.
-
-    def _M(self, origin: complex) -> None:  # noqa: N802 - named as the command
-        self.here = self.start = origin + self._point()
-        self.is_closed = False
-        self.polylines.append([])
-        self._add([self.here])
-
-    def _Z(self, _: complex) -> None:  # noqa: N802
-        if self.here != self.start or len(self.polylines[-1]) == 1:
-            self._add([self.start])
-        self.here = self.start
-        self.is_closed = True
-
-    def _L(self, origin: complex) -> None:  # noqa: N802
-        self._line_to(origin + self._point())
-
-    def _H(self, origin: complex) -> None:  # noqa: N802
-        self._line_to(complex(origin.real + self._number(), self.here.imag))
-
-    def _V(self, origin: complex) -> None:  # noqa: N802
-        self._line_to(complex(self.here.real, origin.imag + self._number()))
-
-    def _C(self, origin: complex) -> None:  # noqa: N802
-        self._cubic(origin + self._point(), origin + self._point(), origin + self._point())
-
-    def _S(self, origin: complex) -> None:  # noqa: N802
-        self._cubic(self._mirrored("C"), origin + self._point(), origin + self._point())
-
-    def _Q(self, origin: complex) -> None:  # noqa: N802
-        self._quadratic(origin + self._point(), origin + self._point())
-
-    def _T(self, origin: complex) -> None:  # noqa: N802
-        self._quadratic(self._mirrored("Q"), origin + self._point())
-
-    def _A(self, origin: complex) -> None:  # noqa: N802
-        radii = abs(self._number()), abs(self._number())
-        rotation = math.radians(self._number())
-        large, sweep = self._flag(), self._flag()
-        end = origin + self._point()
-        self._curve_to(_arc(self.here, end, radii, rotation, large, sweep), end)
-
-    # What the commands do.
-
-    def _add(self, points: list[complex]) -> None:
-        self.n_points_left -= len(points)
-        if self.n_points_left < 0:
-            raise TooManyPointsError
-        if self.is_closed:  # what follows a Z without a moveto begins where the Z went
-            self.is_closed = False
-            self.polylines.append([self.start])
-        self.polylines[-1] += points
-
-    def _line_to(self, end: complex) -> None:
-        self._add([end])
-        self.here = end
-
-    def _curve_to(self, points: list[complex], end: complex) -> None:
-        self._add([*points[:-1], end])
-        self.here = end
-
-    def _cubic(self, a: complex, b: complex, end: complex) -> None:
-        s = 1 - _T
-        points = s**3 * self.here + 3 * s**2 * _T * a + 3 * s * _T**2 * b + _T**3 * end
-        self._curve_to(points.tolist(), end)
-        self.handle, self.handle_of = b, "C"
-
-    def _quadratic(self, a: complex, end: complex) -> None:
-        s = 1 - _T
-        points = s**2 * self.here + 2 * s * _T * a + _T**2 * end
-        self._curve_to(points.tolist(), end)
-        self.handle, self.handle_of = a, "Q"
-
-    def _mirrored(self, kind: str) -> complex:
-        """The last curve's handle on the other side of the current point."""
-        if self.handle is None or self.handle_of != kind:
-            return self.here
-        return 2 * self.here - self.handle
-
-    def _is_at_end(self) -> bool:
-        self.at = _skip(self.data, self.at)
-        return self.at == len(self.data)
-
-    def _number(self) -> float:
-        self.at = _skip(self.data, self.at)
-        match = _NUMBER.match(self.data, self.at)
-        if match is None:
-            raise _EndOfPathError
-        self.at = match.end()
-        return float(match[0])
-
-    def _point(self) -> complex:
-        return complex(self._number(), self._number())
-
-    def _flag(self) -> bool:
-        """A single 0 or 1, which need not be set apart from what follows."""
-        self.at = _skip(self.data, self.at)
-        flag = self.data[self.at : self.at + 1]
-        if flag not in ("0", "1"):
-            raise _EndOfPathError
-        self.at += 1
-        return flag == "1"
+@kernel
+def _n_values(command):  # type: ignore[no-untyped-def]
+    if command == _Z:
+        return 0
+    if command in (_H, _V):
+        return 1
+    if command == _C:
+        return 6
+    if command in (_S, _Q):
+        return 4
+    return 7 if command == _A else 2
 
 
-def _arc(
-    start: complex, end: complex, radii: tuple[float, float], rotation: float, large: bool,
-    sweep: bool,
-) -> list[complex]:  # fmt: skip
-    """Points of an elliptical arc behind `start`, ending near `end`."""
-    rx, ry = radii
-    if start == end or rx == 0 or ry == 0 or not all(map(math.isfinite, (rx, ry, rotation))):
-        return [end]
-    turn = cmath.rect(1, rotation)
+@kernel
+def _read_values(data, at, command, n_values, values):  # type: ignore[no-untyped-def]
+    """Fill `values`; returns the place behind them, or -1 if one is missing."""
+    for i in range(n_values):
+        at = _skip_blanks(data, at)
+        if command == _A and (i == 3 or i == 4):  # flags need no separator
+            if at == len(data) or not (data[at] == _ZERO or data[at] == _ZERO + 1):
+                return -1
+            values[i] = data[at] - _ZERO
+            at += 1
+        else:
+            at, values[i] = read_number(data, at)
+            if at < 0:
+                return -1
+    return at
+
+
+@kernel(error_model="numpy")
+def read_number(data, at):  # type: ignore[no-untyped-def]
+    """(place behind the number that begins at `at`, the number); place -1 if there is none."""
+    sign = 1.0
+    if at < len(data) and (data[at] == _PLUS or data[at] == _MINUS):
+        sign = -1.0 if data[at] == _MINUS else 1.0
+        at += 1
+    value = 0.0
+    n_digits, exponent = 0, 0
+    while at < len(data) and _ZERO <= data[at] <= _NINE:
+        value = value * 10.0 + (data[at] - _ZERO)
+        n_digits += 1
+        at += 1
+    if at < len(data) and data[at] == _POINT:
+        at += 1
+        while at < len(data) and _ZERO <= data[at] <= _NINE:
+            if value < 1e17:  # further digits are beyond a float's precision
+                value = value * 10.0 + (data[at] - _ZERO)
+                exponent -= 1
+            n_digits += 1
+            at += 1
+    if n_digits == 0:
+        return -1, 0.0
+    if at < len(data) and data[at] & ~_LOWER == _E:
+        behind, power = at + 1, 0
+        is_negative = False
+        if behind < len(data) and (data[behind] == _PLUS or data[behind] == _MINUS):
+            is_negative = data[behind] == _MINUS
+            behind += 1
+        first = behind
+        while behind < len(data) and _ZERO <= data[behind] <= _NINE:
+            power = min(power * 10 + (data[behind] - _ZERO), 99_999)
+            behind += 1
+        if behind > first:
+            exponent += -power if is_negative else power
+            at = behind
+    if value == 0.0 or exponent == 0:
+        return at, sign * value
+    if exponent < 0:  # dividing is exact for short numbers: 0.1 is 1 / 10
+        return at, sign * (value / 10.0**-exponent if exponent > -300 else 0.0)
+    return at, sign * (value * 10.0**exponent if exponent < 309 else math.inf)
+
+
+@kernel(error_model="numpy")
+def _add_curve(points, n, command, x, y, base_x, base_y, mirrored_x, mirrored_y, values):  # type: ignore[no-untyped-def]
+    """Add a Bezier curve; returns (n, end x, end y, its last handle's x and y)."""
+    if command in (_C, _S):
+        first_x, first_y, used = mirrored_x, mirrored_y, 0
+        if command == _C:
+            first_x, first_y, used = base_x + values[0], base_y + values[1], 2
+        handle_x, handle_y = base_x + values[used], base_y + values[used + 1]
+        end_x, end_y = base_x + values[used + 2], base_y + values[used + 3]
+        second_x, second_y = handle_x, handle_y
+    else:
+        handle_x, handle_y, used = mirrored_x, mirrored_y, 0
+        if command == _Q:
+            handle_x, handle_y, used = base_x + values[0], base_y + values[1], 2
+        end_x, end_y = base_x + values[used], base_y + values[used + 1]
+        # the cubic of the same curve
+        first_x, first_y = x + (handle_x - x) * 2 / 3, y + (handle_y - y) * 2 / 3
+        second_x = end_x + (handle_x - end_x) * 2 / 3
+        second_y = end_y + (handle_y - end_y) * 2 / 3
+    for i in range(1, _N_PIECES):
+        t = i / _N_PIECES
+        s = 1 - t
+        p, q, r, u = s * s * s, 3 * s * s * t, 3 * s * t * t, t * t * t
+        points[n, 0] = p * x + q * first_x + r * second_x + u * end_x
+        points[n, 1] = p * y + q * first_y + r * second_y + u * end_y
+        n += 1
+    points[n, 0], points[n, 1] = end_x, end_y
+    return n + 1, end_x, end_y, handle_x, handle_y
+
+
+@kernel(error_model="numpy")
+def _add_arc(points, n, x, y, end_x, end_y, values):  # type: ignore[no-untyped-def]
+    """Add an elliptical arc (rx, ry, rotation, large, sweep); a line where it has no circle."""
+    rx, ry, degrees = abs(values[0]), abs(values[1]), values[2]
+    large, sweep = values[3] != 0, values[4] != 0
+    points[n, 0], points[n, 1] = end_x, end_y
+    is_arc = (x != end_x or y != end_y) and rx > 0 and ry > 0
+    if not (is_arc and math.isfinite(rx) and math.isfinite(ry) and math.isfinite(degrees)):
+        return n + 1
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
     # in the frame of a unit circle: rotated back, then squeezed by the radii
-    half = (start - end) / 2 / turn
-    x, y = half.real / rx, half.imag / ry
-    distance = math.hypot(x, y)
-    if not _LEAST_CHORD < distance < math.inf:
-        return [end]
+    half_x, half_y = (x - end_x) / 2, (y - end_y) / 2
+    u = (cos * half_x + sin * half_y) / rx
+    v = (cos * half_y - sin * half_x) / ry
+    distance = math.hypot(u, v)
+    if not (distance > _LEAST_CHORD and math.isfinite(distance)):
+        return n + 1
     if distance > 1:  # radii too small to reach: enlarge them until they do
-        rx, ry, x, y = rx * distance, ry * distance, x / distance, y / distance
+        rx, ry, u, v = rx * distance, ry * distance, u / distance, v / distance
         distance = 1.0
-    off = math.sqrt(max(0.0, 1 / distance**2 - 1)) * (1 if large == sweep else -1)
-    centre = complex(off * -y, off * x)
-    first, last = cmath.phase(complex(x, y) - centre), cmath.phase(-complex(x, y) - centre)
-    angle = last - first
+    off = math.sqrt(max(0.0, 1 / (distance * distance) - 1))
+    if large != sweep:
+        off = -off
+    centre_u, centre_v = off * -v, off * u
+    first = math.atan2(v - centre_v, u - centre_u)
+    angle = math.atan2(-v - centre_v, -u - centre_u) - first
     if sweep and angle < 0:
         angle += 2 * math.pi
     elif not sweep and angle > 0:
         angle -= 2 * math.pi
-    n = max(1, math.ceil(_N_PIECES * abs(angle) / math.pi))
-    angles = first + angle * np.linspace(0, 1, n + 1)[1:]
-    xs, ys = centre.real + np.cos(angles), centre.imag + np.sin(angles)
-    points: list[complex] = ((xs * rx + 1j * ys * ry) * turn + (start + end) / 2).tolist()
-    return points
+    n_pieces = max(1, math.ceil(_N_PIECES * abs(angle) / math.pi))
+    middle_x, middle_y = (x + end_x) / 2, (y + end_y) / 2
+    for i in range(1, n_pieces):
+        turned = first + angle * i / n_pieces
+        u = (centre_u + math.cos(turned)) * rx
+        v = (centre_v + math.sin(turned)) * ry
+        points[n, 0] = cos * u - sin * v + middle_x
+        points[n, 1] = sin * u + cos * v + middle_y
+        n += 1
+    points[n, 0], points[n, 1] = end_x, end_y
+    return n + 1
+
+
+@kernel
+def winding_numbers(points, starts, height, width):  # type: ignore[no-untyped-def]
+    """How often closed polygons wind around the centre of each pixel: (height, width) int32.
+
+    `points` (P, 2) in pixels, polygon s `points[starts[s]:starts[s + 1]]`. Not 0 is inside by the
+    nonzero rule, odd by the even-odd rule.
+    """
+    winding = np.zeros((height, width), np.int32)
+    for s in range(len(starts) - 1):
+        first, last = starts[s], starts[s + 1]
+        for i in range(first, last):
+            j = i + 1 if i + 1 < last else first
+            x0, y0, x1, y1 = points[i, 0], points[i, 1], points[j, 0], points[j, 1]
+            step = 1
+            if y0 > y1:
+                x0, y0, x1, y1, step = x1, y1, x0, y0, -1
+            # rows whose centre lies in [y0, y1)
+            top = max(0, math.ceil(min(max(y0 - 0.5, -1.0), height + 1.0)))
+            bottom = min(height, math.ceil(min(max(y1 - 0.5, -1.0), height + 1.0)))
+            if top < bottom:
+                slope = (x1 - x0) / (y1 - y0)
+                for row in range(top, bottom):
+                    x = x0 + (row + 0.5 - y0) * slope
+                    column = math.ceil(min(max(x - 0.5, 0.0), width + 0.0))
+                    if column < width:
+                        winding[row, column] += step
+    for row in range(height):
+        count = 0
+        for column in range(width):
+            count += winding[row, column]
+            winding[row, column] = count
+    return winding

@@ -1,0 +1,214 @@
+"""SVG's lengths, transforms, view boxes and basic shapes. Source: https://www.w3.org/TR/SVG2/."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+Matrix = tuple[float, float, float, float, float, float]  # as SVG's matrix(a b c d e f)
+Size = tuple[float, float]
+
+IDENTITY: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+
+# In each pattern, a run of digits, blanks or arguments can end at one place only, so that a text
+# that doesn't match is given up after one look at it, however long it is.
+_NUMBER_TEXT = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = re.compile(_NUMBER_TEXT)
+_BLANK = re.compile(r"[\s,]*")
+_LENGTH = re.compile(rf"({_NUMBER_TEXT})\s*([a-zA-Z]*|%)")
+_TRANSFORM = re.compile(r"([a-zA-Z]+)\s*\(([^()]*)\)")
+_UNITS_PX = {
+    "": 1.0, "px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 9.6 / 2.54, "pt": 96 / 72, "pc": 16.0,
+    "em": 16.0, "rem": 16.0, "ex": 8.0,
+}  # fmt: skip
+_UNITS_DEGREES = {"": 1.0, "deg": 1.0, "grad": 0.9, "rad": 180 / math.pi, "turn": 360.0}
+
+
+def numbers(text: str) -> list[float]:
+    """All numbers of a list separated by blanks and commas, up to the first other thing."""
+    found = []
+    at = _skip(text, 0)
+    while match := _NUMBER.match(text, at):
+        found.append(float(match[0]))
+        at = _skip(text, match.end())
+    return found
+
+
+def _skip(text: str, at: int) -> int:
+    return _BLANK.match(text, at).end()  # type: ignore[union-attr]
+
+
+def length(text: str | None, whole: float, default: float = 0.0) -> float:
+    """A length in px. Percentages are of `whole`; anything else gives `default`."""
+    if text is None:
+        return default
+    match = _LENGTH.fullmatch(text.strip())
+    if match is None:
+        return default
+    value, unit = float(match[1]), match[2].lower()
+    if unit == "%":
+        return value / 100 * whole
+    return value * _UNITS_PX[unit] if unit in _UNITS_PX else default
+
+
+def multiply(outer: Matrix, inner: Matrix) -> Matrix:
+    """The matrix that applies `inner` first, then `outer`."""
+    a, b, c, d, e, f = outer
+    g, h, i, j, k, m = inner
+    return (
+        a * g + c * h, b * g + d * h, a * i + c * j, b * i + d * j,
+        a * k + c * m + e, b * k + d * m + f,
+    )  # fmt: skip
+
+
+def scale_of(matrix: Matrix) -> float:
+    """By how much a matrix enlarges lengths, on average."""
+    a, b, c, d, _, _ = matrix
+    return math.sqrt(abs(a * d - b * c))
+
+
+def transform(text: str | None, whole: Size = (0.0, 0.0)) -> Matrix:
+    """The matrix of a `transform` attribute or CSS property; what is not understood is skipped.
+
+    Percentages in CSS translations are of `whole`.
+    """
+    matrix = IDENTITY
+    for match in _TRANSFORM.finditer(text or ""):
+        inner = _one_transform(match[1].lower(), match[2], whole)
+        if inner is not None:
+            matrix = multiply(matrix, inner)
+    return matrix
+
+
+def _one_transform(name: str, arguments: str, whole: Size) -> Matrix | None:
+    if name == "matrix":
+        values = numbers(arguments)
+        return tuple(values) if len(values) == 6 else None  # type: ignore[return-value]
+    parts = arguments.replace(",", " ").split()
+    if not parts:
+        return None
+    if name in ("translate", "translatex", "translatey"):
+        moves = [length(part, whole[i % 2 or name == "translatey"]) for i, part in enumerate(parts)]
+        if name == "translatey":
+            return 1, 0, 0, 1, 0, moves[0]
+        return 1, 0, 0, 1, moves[0], moves[1] if len(moves) > 1 and name == "translate" else 0
+    if name in ("scale", "scalex", "scaley"):
+        factors = numbers(arguments)
+        if not factors:
+            return None
+        first, second = factors[0], factors[1] if len(factors) > 1 else factors[0]
+        return 1 if name == "scaley" else first, 0, 0, 1 if name == "scalex" else second, 0, 0
+    angle = _radians(parts[0])
+    if name in ("rotate", "rotatez"):
+        cos, sin = math.cos(angle), math.sin(angle)
+        x, y = (length(part, 0) for part in parts[1:3]) if len(parts) >= 3 else (0.0, 0.0)
+        return cos, sin, -sin, cos, x - cos * x + sin * y, y - sin * x - cos * y
+    if name in ("skewx", "skewy", "skew"):
+        slope = math.tan(angle)
+        if name == "skewy":
+            return 1, slope, 0, 1, 0, 0
+        other = math.tan(_radians(parts[1])) if name == "skew" and len(parts) > 1 else 0.0
+        return 1, other, slope, 1, 0, 0
+    return None
+
+
+def _radians(text: str) -> float:
+    """An angle, less than a turn; 0 for anything that is not an angle."""
+    match = _LENGTH.fullmatch(text)
+    if match is None or match[2].lower() not in _UNITS_DEGREES:
+        return 0.0
+    degrees = float(match[1]) * _UNITS_DEGREES[match[2].lower()]
+    return math.radians(math.fmod(degrees, 360)) if math.isfinite(degrees) else 0.0
+
+
+def origin(text: str, whole: Size) -> tuple[float, float]:
+    """The point of a CSS `transform-origin`, percentages and keywords being of `whole`."""
+    keywords = {"left": "0%", "top": "0%", "center": "50%", "right": "100%", "bottom": "100%"}
+    parts = text.lower().split()[:2] or ["0"]
+    if parts[0] in ("top", "bottom") or parts[-1] in ("left", "right"):
+        parts = parts[::-1] if len(parts) == 2 else ["center", parts[0]]
+        if text.lower().strip() in ("left", "right"):
+            parts = [text.lower().strip(), "center"]
+    if len(parts) == 1:
+        parts.append("center")
+    x, y = (length(keywords.get(part, part), side) for part, side in zip(parts, whole, strict=True))
+    return x, y
+
+
+def view_box(attributes: Mapping[str, str], outside: Size) -> tuple[Matrix, Size, Size]:
+    """Where an `svg` element puts its content; its size in `outside` units; its inner size.
+
+    `outside` is the size of which the element's own percentages are, the inner size that of which
+    its content's are.
+    """
+    box = numbers(attributes.get("viewBox", ""))
+    has_box = len(box) == 4 and box[2] > 0 and box[3] > 0
+    default = (box[2], box[3]) if has_box else outside
+    width = length(attributes.get("width"), outside[0], default[0])
+    height = length(attributes.get("height"), outside[1], default[1])
+    if width <= 0 or height <= 0:
+        width, height = outside
+        return IDENTITY, (width, height), (width, height)
+    if not has_box:
+        return IDENTITY, (width, height), (width, height)
+    how = attributes.get("preserveAspectRatio", "xMidYMid meet").split() or [""]
+    sx, sy = width / box[2], height / box[3]
+    if how[0] != "none":
+        sx = sy = max(sx, sy) if how[-1] == "slice" else min(sx, sy)
+    spare_x, spare_y = width - sx * box[2], height - sy * box[3]
+    dx = spare_x * (0 if "xMin" in how[0] else 1 if "xMax" in how[0] else 0.5)
+    dy = spare_y * (0 if "YMin" in how[0] else 1 if "YMax" in how[0] else 0.5)
+    matrix = (sx, 0.0, 0.0, sy, dx - sx * box[0], dy - sy * box[1])
+    return matrix, (width, height), (box[2], box[3])
+
+
+def shape_path(name: str, attributes: Mapping[str, str], whole: Size) -> str:
+    """The path data of a basic shape (or of a path); "" where it draws nothing."""
+    if name == "path":
+        return attributes.get("d", "")
+    if name in ("polyline", "polygon"):
+        return f"M{attributes.get('points', '')}{'Z' if name == 'polygon' else ''}"
+    diagonal = math.hypot(*whole) / math.sqrt(2)
+
+    def get(key: str, unit: float) -> float:
+        return length(attributes.get(key), unit)
+
+    if name == "line":
+        x1, y1 = get("x1", whole[0]), get("y1", whole[1])
+        return f"M{x1} {y1}L{get('x2', whole[0])} {get('y2', whole[1])}"
+    if name == "rect":
+        return _rect_path(attributes, whole)
+    cx, cy = get("cx", whole[0]), get("cy", whole[1])
+    if name == "circle":
+        rx = ry = get("r", diagonal)
+    else:
+        rx, ry = _radii(attributes, whole)
+    if rx <= 0 or ry <= 0:
+        return ""
+    return f"M{cx + rx} {cy}A{rx} {ry} 0 0 1 {cx - rx} {cy}A{rx} {ry} 0 0 1 {cx + rx} {cy}Z"
+
+
+def _radii(attributes: Mapping[str, str], whole: Size) -> Sequence[float]:
+    """rx and ry; one that is missing or "auto" is as long as the other."""
+    rx = length(attributes.get("rx"), whole[0], -1)
+    ry = length(attributes.get("ry"), whole[1], -1)
+    return (ry if rx < 0 else rx), (rx if ry < 0 else ry)
+
+
+def _rect_path(attributes: Mapping[str, str], whole: Size) -> str:
+    x, y = length(attributes.get("x"), whole[0]), length(attributes.get("y"), whole[1])
+    width = length(attributes.get("width"), whole[0])
+    height = length(attributes.get("height"), whole[1])
+    if width <= 0 or height <= 0:
+        return ""
+    rx, ry = _radii(attributes, whole)
+    rx, ry = min(max(rx, 0), width / 2), min(max(ry, 0), height / 2)
+    if rx == 0 or ry == 0:
+        return f"M{x} {y}H{x + width}V{y + height}H{x}Z"
+    corner = f"A{rx} {ry} 0 0 1"
+    return (
+        f"M{x + rx} {y}H{x + width - rx}{corner} {x + width} {y + ry}V{y + height - ry}"
+        f"{corner} {x + width - rx} {y + height}H{x + rx}{corner} {x} {y + height - ry}"
+        f"V{y + ry}{corner} {x + rx} {y}Z"
+    )

@@ -1,0 +1,337 @@
+"""What of a document's shapes is seen, as lines.
+
+Shapes are painted one over the other on a small canvas. What covers the page is ground, in any
+colour; lines are kept where they stand out from what is beneath them and nothing covers them.
+Documents in one colour need no canvas. Ribbons, strokes drawn as filled outlines, become their
+centre lines first.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import BoolArray, IntArray
+from garabato.formats.svg._paths import winding_numbers
+from garabato.formats.svg.ribbons import thin_ribbons
+from garabato.formats.svg.style import Colour
+from garabato.formats.svg.walk import (
+    DEFAULT_SIZE,
+    Clip,
+    Document,
+    Item,
+    Points,
+    Rectangle,
+    rectangle_of,
+)
+
+#: Longer side of the canvas.
+CANVAS_PX = 256
+#: Colours closer than this, in the channel (0..255) that differs most, look the same.
+_CONTRAST = 12.0
+#: A fill is ground if it covers this share of the page, and is this opaque.
+_PAGE_SHARE, _OPAQUE = 0.97, 0.9
+_WHITE: Colour = (255.0, 255.0, 255.0, 1.0)
+_BLACK: Colour = (0.0, 0.0, 0.0, 1.0)
+#: Points at which lines are looked at are at least this far apart; of a line, at most so many.
+_STEP_PX, _MAX_SAMPLES = 1.5, 200_000
+#: Shorter parts of a line that is partly seen are where it crosses others.
+_LEAST_SAMPLES = 8
+#: Pixels beyond this are as good as infinitely far away.
+_FAR_PX = 1e5
+
+
+def visible_lines(document: Document) -> list[Points]:
+    """The lines (n, 2) a document shows, in page units and in the order of painting.
+
+    Ground gives no lines, unless it is all there is. A document with nothing but white on an
+    unknown page is taken to be made for a dark one.
+    """
+    items = [item for item in document.items if item.clip.rectangle is None or _touches(item)]
+    items = thin_ribbons(items, document.page)
+    if not items:
+        return []
+    if _is_plain(items, document):
+        return [line for item in items for line in _clipped_lines(item)]
+    frame = document.page or _bounds(items)
+    if frame is None:  # no finite points, or no extent
+        return [line for item in items for line in _clipped_lines(item)]
+    background = document.background or _WHITE
+    lines, ground = _paint(items, frame, background, has_page=document.page is not None)
+    if lines:
+        return lines
+    if ground is not None:
+        stands_out = _difference(ground.fill or _WHITE, np.array(background[:3])) > _CONTRAST
+        return list(_clipped_lines(ground)) if stands_out else []
+    opposite = _BLACK if sum(background[:3]) > 3 * 127 else _WHITE
+    return _paint(items, frame, opposite, has_page=document.page is not None)[0]
+
+
+def _touches(item: Item) -> bool:
+    """Whether any of an item may lie in its clip rectangle."""
+    assert item.clip.rectangle is not None
+    left, top, right, bottom = _grown(item)
+    low, high = item.points.min(axis=0), item.points.max(axis=0)
+    # a comparison with NaN is False: what has one is kept, and refused later
+    return not (high[0] < left or low[0] > right or high[1] < top or low[1] > bottom) and (
+        left <= right and top <= bottom
+    )
+
+
+def _grown(item: Item) -> Rectangle:
+    """The clip rectangle, so much larger that strokes half seen at its edge stay."""
+    left, top, right, bottom = item.clip.rectangle  # type: ignore[misc]
+    margin = item.stroke_width / 2 if item.stroke else 0.0
+    margin += 1e-6 * max(right - left, bottom - top, 0.0)
+    return left - margin, top - margin, right + margin, bottom + margin
+
+
+def _is_plain(items: list[Item], document: Document) -> bool:
+    """Whether all is in one colour that stands out, and nothing can be ground or clipped away."""
+    if document.background is not None:
+        return False
+    colours = {colour for item in items for colour in (item.fill, item.stroke) if colour}
+    (first, *others) = colours
+    if others or _difference(first, np.array(_WHITE[:3])) <= _CONTRAST:
+        return False
+    return not any(
+        item.clip.regions or (item.fill and document.page and _spans(item, document.page))
+        for item in items
+    )
+
+
+def _spans(item: Item, page: Rectangle) -> bool:
+    """Whether the bounds of an item are about those of the page, or more."""
+    low, high = item.points.min(axis=0), item.points.max(axis=0)
+    width = min(high[0], page[2]) - max(low[0], page[0])
+    height = min(high[1], page[3]) - max(low[1], page[1])
+    return bool(width * height >= _PAGE_SHARE * (page[2] - page[0]) * (page[3] - page[1]))
+
+
+def _bounds(items: list[Item]) -> Rectangle | None:
+    points = np.concatenate([item.points for item in items])
+    low, high = points.min(axis=0), points.max(axis=0)
+    margin = max(item.stroke_width if item.stroke else 0.0 for item in items)
+    if not (np.isfinite(low).all() and np.isfinite(high).all() and (high > low).any()):
+        return None
+    low, high = low - margin, high + margin
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+
+
+def _difference(colour: Colour, beneath: npt.NDArray[Any]) -> Any:
+    """By how much painting `colour` changes colours (..., 3), in the channel changed most."""
+    return np.abs(np.asarray(colour[:3]) - beneath).max(axis=-1) * colour[3]
+
+
+def _paint(
+    items: list[Item], frame: Rectangle, background: Colour, *, has_page: bool
+) -> tuple[list[Points], Item | None]:
+    """(the lines that are seen when all is painted, the item that is the ground)."""
+    canvas = _Canvas(frame, background)
+    kept: list[tuple[int, Points]] = []
+    ground = None
+    for number, item in enumerate(items):
+        fill_mask = canvas.fill_mask(item) if item.fill else None
+        is_ground = fill_mask is not None and (
+            fill_mask.mean() >= _PAGE_SHARE
+            if has_page
+            else rectangle_of(item) == (0.0, 0.0, *DEFAULT_SIZE)  # 100 % of an unknown page
+        )
+        if is_ground:
+            assert item.fill is not None
+            if item.fill[3] >= _OPAQUE:
+                canvas = _Canvas(frame, item.fill)
+                kept, ground = [], item
+            continue
+        changed = canvas.paint(number, item, fill_mask)
+        if changed is not None:
+            kept += [
+                (number, seen)
+                for line in _clipped_lines(item)
+                for seen in _cut(line, canvas.to_px(line), changed)
+            ]
+    covers = canvas.least_covers()
+    lines: list[Points] = []
+    for number, line in kept:
+        lines += _cut(line, canvas.to_px(line), covers <= number)
+    return lines, ground
+
+
+class _Canvas:
+    """Colours (H, W, 3), and for each pixel the last item that covered it."""
+
+    def __init__(self, frame: Rectangle, colour: Colour) -> None:
+        left, top, right, bottom = frame
+        self._scale = CANVAS_PX / max(right - left, bottom - top)
+        self._origin = np.array([left, top])
+        self.height = max(1, round((bottom - top) * self._scale))
+        self.width = max(1, round((right - left) * self._scale))
+        self._colours = np.empty((self.height, self.width, 3), np.float32)
+        self._colours[:] = colour[:3]
+        self._covers = np.full((self.height, self.width), -1, np.float32)
+        self._is_line = np.zeros((self.height, self.width), bool)  # where a stroke was painted last
+        self._region_masks: dict[int, BoolArray] = {}
+
+    def to_px(self, points: Points) -> Points:
+        px: Points = np.clip((points - self._origin) * self._scale, -_FAR_PX, _FAR_PX)
+        return px
+
+    def fill_mask(self, item: Item) -> BoolArray:
+        """The pixels (H, W) an item fills, within its clip."""
+        px = self.to_px(item.points)
+        winding = winding_numbers(px, item.starts, self.height, self.width)
+        mask = winding & 1 != 0 if item.is_even_odd else winding != 0
+        if not mask.any():  # finer than a pixel, or no area at all
+            mask = self._line_mask(px, item.starts, 1)
+        return self._within(mask, item.clip)
+
+    def paint(self, number: int, item: Item, fill_mask: BoolArray | None) -> BoolArray | None:
+        """Paint an item; returns the pixels that look different now, None if there are none."""
+        changed = None
+        if item.fill and fill_mask is not None:
+            # of corners finer than a pixel, the outline tells whether they stand out
+            outline = self._line_mask(self.to_px(item.points), item.starts, 1)
+            outline = self._within(outline, item.clip)
+            changed = self._stands_out(item.fill, outline | fill_mask)
+            self._blend(item.fill, fill_mask, is_line=False)
+            if item.fill[3] >= _OPAQUE:
+                self._covers[fill_mask] = number
+        if item.stroke:
+            thickness = max(1, round(min(item.stroke_width * self._scale, CANVAS_PX)))
+            mask = self._line_mask(self.to_px(item.points), item.starts, thickness)
+            mask = self._within(mask, item.clip)
+            stroked = self._stands_out(item.stroke, mask, crossing=True)
+            self._blend(item.stroke, mask, is_line=True)
+            changed = stroked if changed is None else changed | stroked
+        return changed if changed is not None and changed.any() else None
+
+    def least_covers(self) -> npt.NDArray[np.float32]:
+        """For each pixel, the first of the items that cover it and its eight neighbours."""
+        import cv2
+
+        return np.asarray(cv2.erode(self._covers, np.ones((3, 3), np.uint8)), np.float32)
+
+    def _stands_out(self, colour: Colour, mask: BoolArray, *, crossing: bool = False) -> BoolArray:
+        """The pixels near those of `mask` that `colour` would change.
+
+        With `crossing`, strokes painted before may be crossed: nothing needs to change there.
+        """
+        import cv2
+
+        changed = np.zeros(mask.shape, np.uint8)
+        changed[mask] = _difference(colour, self._colours[mask]) > _CONTRAST
+        if crossing and changed.any():
+            changed |= (mask & self._is_line).view(np.uint8)
+        near: BoolArray = cv2.dilate(changed, np.ones((3, 3), np.uint8)) > 0
+        return near
+
+    def _blend(self, colour: Colour, mask: BoolArray, *, is_line: bool) -> None:
+        beneath = self._colours[mask]
+        self._colours[mask] = beneath + (np.asarray(colour[:3]) - beneath) * colour[3]
+        self._is_line[mask] = is_line
+
+    def _line_mask(self, px: Points, starts: IntArray, thickness: int) -> BoolArray:
+        import cv2
+
+        mask = np.zeros((self.height, self.width), np.uint8)
+        fixed = np.rint(np.clip(px, -4 * CANVAS_PX, 5 * CANVAS_PX) * 16 - 8).astype(np.int32)
+        lines = [fixed[a:b] for a, b in pairwise(starts.tolist())]
+        cv2.polylines(mask, lines, False, 1, thickness, cv2.LINE_8, 4)
+        return mask > 0
+
+    def _within(self, mask: BoolArray, clip: Clip) -> BoolArray:
+        """`mask` where `clip` lets it be seen."""
+        if clip.rectangle is not None:
+            corners = np.reshape(clip.rectangle, (2, 2))
+            left, top = np.rint(self.to_px(corners[:1])[0]).astype(int)
+            right, bottom = np.rint(self.to_px(corners[1:])[0]).astype(int)
+            clipped = np.zeros_like(mask)
+            rows = slice(max(top, 0), max(bottom, 0))
+            columns = slice(max(left, 0), max(right, 0))
+            clipped[rows, columns] = mask[rows, columns]
+            mask = clipped
+        for region in clip.regions:
+            mask = mask & self._region_mask(region)
+        return mask
+
+    def _region_mask(self, region: tuple[Item, ...]) -> BoolArray:
+        """The pixels where what a clip path or mask paints is bright."""
+        key = id(region)
+        if key not in self._region_masks:
+            shown = np.zeros((self.height, self.width), bool)
+            for item in region:
+                if item.fill:
+                    shown[self.fill_mask(item)] = _brightness(item.fill) > 0.5
+                if item.stroke:
+                    thickness = max(1, round(min(item.stroke_width * self._scale, CANVAS_PX)))
+                    mask = self._line_mask(self.to_px(item.points), item.starts, thickness)
+                    shown[self._within(mask, item.clip)] = _brightness(item.stroke) > 0.5
+            self._region_masks[key] = shown
+        return self._region_masks[key]
+
+
+def _brightness(colour: Colour) -> float:
+    """Luminance times alpha, 0..1."""
+    red, green, blue, alpha = colour
+    return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255 * alpha
+
+
+def _cut(line: Points, px: Points, is_seen: BoolArray) -> list[Points]:
+    """The parts of a line whose pixels are seen."""
+    lengths = np.hypot(*np.diff(px, axis=0).T)
+    step = max(_STEP_PX, float(lengths.sum()) / _MAX_SAMPLES)
+    n_pieces = np.maximum(np.ceil(lengths / step), 1).astype(np.int64)
+    # at positions 0..n - 1 along the line's points, its own points among them
+    segment = np.repeat(np.arange(len(n_pieces)), n_pieces)
+    within = np.arange(len(segment)) - np.repeat(np.cumsum(n_pieces) - n_pieces, n_pieces)
+    share = np.append(within / n_pieces[segment], 1.0)
+    segment = np.append(segment, len(n_pieces) - 1)
+    at = px[segment] + (px[segment + 1] - px[segment]) * share[:, None]
+    height, width = is_seen.shape
+    columns = np.clip(np.floor(at[:, 0]), 0, width - 1).astype(np.int64)
+    rows = np.clip(np.floor(at[:, 1]), 0, height - 1).astype(np.int64)
+    seen = is_seen[rows, columns]
+    if seen.all():
+        return [line]
+    samples = line[segment] + (line[segment + 1] - line[segment]) * share[:, None]
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], seen.view(np.int8), [0]])))
+    return [samples[a:b] for a, b in edges.reshape(-1, 2) if b - a > _LEAST_SAMPLES]
+
+
+def _clipped_lines(item: Item) -> list[Points]:
+    """The polylines of an item, cut where its clip rectangle ends."""
+    lines = [item.points[a:b] for a, b in pairwise(item.starts.tolist())]
+    if item.clip.rectangle is None:
+        return lines
+    rectangle = _grown(item)
+    low, high = item.points.min(axis=0), item.points.max(axis=0)
+    left, top, right, bottom = rectangle
+    if left <= low[0] and top <= low[1] and high[0] <= right and high[1] <= bottom:
+        return lines
+    return [part for line in lines for part in _cut_at_rectangle(line, rectangle)]
+
+
+def _cut_at_rectangle(line: Points, rectangle: Rectangle) -> list[Points]:
+    """The parts of a line inside a rectangle, by Liang and Barsky's algorithm."""
+    a, b = line[:-1], line[1:]
+    step = b - a
+    enter, leave = np.zeros(len(a)), np.ones(len(a))
+    for axis in (0, 1):
+        low, high = rectangle[axis], rectangle[axis + 2]
+        moves = step[:, axis] != 0
+        t = np.stack([low - a[:, axis], high - a[:, axis]]) / np.where(moves, step[:, axis], 1.0)
+        enter = np.where(moves, np.maximum(enter, t.min(axis=0)), enter)
+        leave = np.where(moves, np.minimum(leave, t.max(axis=0)), leave)
+        outside = (a[:, axis] < low) | (a[:, axis] > high)
+        leave = np.where(~moves & outside, -1.0, leave)
+    parts: list[list[Points]] = []
+    following = -1  # the segment that would go on with the last part
+    for i in np.flatnonzero(enter <= leave).tolist():
+        if i != following or enter[i] > 0.0:
+            parts.append([a[i] + enter[i] * step[i]])
+        parts[-1].append(a[i] + leave[i] * step[i] if leave[i] < 1.0 else b[i])
+        following = i + 1 if leave[i] == 1.0 else -1
+    return [np.array(part) for part in parts]

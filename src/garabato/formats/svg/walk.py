@@ -1,0 +1,435 @@
+"""An SVG document -> the shapes it paints, in order, with their paint and clips."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import NamedTuple
+from xml.etree.ElementTree import Element
+
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import MAX_POINTS, IntArray
+from garabato.formats.svg._paths import flatten
+from garabato.formats.svg.geometry import (
+    IDENTITY,
+    Matrix,
+    Size,
+    length,
+    multiply,
+    origin,
+    scale_of,
+    shape_path,
+    transform,
+    view_box,
+)
+from garabato.formats.svg.style import (
+    CURRENT_COLOUR,
+    Cascade,
+    Colour,
+    Paint,
+    Style,
+    inherit,
+    opacity_or,
+    paint,
+    parse_colour,
+)
+from garabato.formats.xml_tree import MAX_CHARACTERS, MAX_DEPTH, MAX_ELEMENTS
+
+Points = npt.NDArray[np.float64]  # (n, 2)
+Rectangle = tuple[float, float, float, float]  # left, top, right, bottom
+
+#: What is fainter is not seen.
+LEAST_ALPHA = 0.02
+#: Clip paths and masks whose contents are clipped and masked in turn.
+_MAX_NESTED_CLIPS = 4
+#: The size of which percentages are in a document that doesn't say how big it is.
+DEFAULT_SIZE: Size = (300.0, 150.0)
+_SHAPES = {"path", "polyline", "polygon", "line", "rect", "circle", "ellipse"}
+_GROUPS = {"svg", "g", "a", "switch", "use"}
+_RENDERED = _SHAPES | _GROUPS | {"image", "text", "foreignObject"}
+_URL = re.compile(r"url\(\s*['\"]?#([^'\")]*)['\"]?\s*\)(.*)", re.DOTALL)
+
+
+class Clip(NamedTuple):
+    """Where an item may be seen: in a rectangle and in all regions, each painted by items."""
+
+    rectangle: Rectangle | None = None
+    regions: tuple[tuple[Item, ...], ...] = ()
+
+
+class Item(NamedTuple):
+    """One shape: polylines `points[starts[i]:starts[i + 1]]` in page units, and how it is painted.
+
+    `fill` and `stroke` are None where nothing is painted; `stroke_width` is in page units.
+    """
+
+    points: Points
+    starts: IntArray
+    fill: Colour | None
+    stroke: Colour | None
+    stroke_width: float
+    is_even_odd: bool
+    clip: Clip
+
+
+class Document(NamedTuple):
+    """What a document paints, in units of its outermost view box.
+
+    `page` is what a viewer shows of it, None if the document doesn't say. `background` is the
+    page's colour if the document sets it.
+    """
+
+    items: list[Item]
+    page: Rectangle | None
+    background: Colour | None
+    n_pictures: int
+    n_texts: int
+
+
+class TooMuchError(Exception):
+    """The document, with all that it repeats, exceeds a limit; the text says which."""
+
+
+def read_document(root: Element) -> Document:
+    """Raises TooMuchError and StyleTooComplexError."""
+    walk = _Walk(root)
+    items = walk.items()
+    return Document(items, walk.page, walk.background, walk.n_pictures, walk.n_texts)
+
+
+class _Context(NamedTuple):
+    """What an element is inside of; `whole` is the size of which percentages are."""
+
+    matrix: Matrix
+    whole: Size
+    style: Style
+    opacity: float
+    clip: Clip
+    depth: int
+
+
+class _Walk:
+    def __init__(self, root: Element) -> None:
+        self.root = root
+        self.page: Rectangle | None = None
+        self.background: Colour | None = None
+        self.n_pictures = self.n_texts = 0
+        self._cascade = Cascade(root)
+        self._n_elements_left = MAX_ELEMENTS
+        self._n_characters_left = MAX_CHARACTERS
+        self._n_points_left = MAX_POINTS
+        self._n_nested_clips = 0
+        self._by_id: dict[str, Element] | None = None
+        self._regions: dict[tuple[str, Matrix, Size], Clip] = {}
+        self._server_colours: dict[str, Colour | None] = {}
+
+    def items(self) -> list[Item]:
+        start = _Context(IDENTITY, DEFAULT_SIZE, Style(), 1.0, Clip(), 0)
+        return self._walk([(self.root, start)])
+
+    def _walk(self, waiting: list[tuple[Element, _Context]]) -> list[Item]:
+        """All items of these elements, the last of which comes first."""
+        found: list[Item] = []
+        while waiting:
+            element, context = waiting.pop()
+            name = element.tag
+            if name not in _RENDERED:
+                continue
+            declared = self._declared(element)
+            inside = self._enter(declared, context)
+            if inside is None:
+                continue
+            if name in _SHAPES:
+                item = self._shape(name, declared, inside)
+                if item is not None:
+                    found.append(item)
+            elif name in _GROUPS:
+                waiting += self._children(element, declared, inside)
+            elif inside.style.is_visible:
+                self.n_pictures += name == "image"
+                self.n_texts += name == "text"
+        return found
+
+    def _declared(self, element: Element) -> Mapping[str, str]:
+        self._n_elements_left -= 1
+        if self._n_elements_left < 0:
+            raise TooMuchError(
+                f"the document has more than {MAX_ELEMENTS:,} elements, with what is repeated"
+            )
+        for value in element.attrib.values():
+            self._n_characters_left -= len(value)
+        if self._n_characters_left < 0:
+            raise TooMuchError(
+                f"the document has more than {MAX_CHARACTERS // 2**20} MiB of attributes, with "
+                "what is repeated"
+            )
+        return self._cascade.declared(element)
+
+    def _enter(self, declared: Mapping[str, str], context: _Context) -> _Context | None:
+        """The context inside an element; None where nothing of it is seen."""
+        if declared.get("display", "").strip().lower() == "none" or context.depth > MAX_DEPTH:
+            return None
+        alpha = context.opacity * opacity_or(declared.get("opacity"), 1.0)
+        if alpha < LEAST_ALPHA:
+            return None
+        matrix, whole = context.matrix, context.whole
+        moved = declared.get("transform")
+        if moved:
+            inner = transform(moved, whole)
+            if "transform-origin" in declared:
+                x, y = origin(declared["transform-origin"], whole)
+                inner = multiply(multiply((1, 0, 0, 1, x, y), inner), (1, 0, 0, 1, -x, -y))
+            matrix = multiply(matrix, inner)
+        clip = context.clip
+        for name in ("clip-path", "mask"):
+            if name in declared:
+                clip = self._clipped(clip, declared[name], matrix, whole)
+        style = inherit(context.style, declared, math.hypot(*whole) / math.sqrt(2))
+        return _Context(matrix, whole, style, alpha, clip, context.depth + 1)
+
+    def _shape(self, name: str, declared: Mapping[str, str], context: _Context) -> Item | None:
+        style = context.style
+        if not style.is_visible:
+            return None
+        stroke = fill = None
+        width = style.stroke_width
+        if width > 0:
+            stroke = self._colour(style.stroke, style, style.stroke_opacity * context.opacity)
+        if name != "line":
+            fill = self._colour(style.fill, style, style.fill_opacity * context.opacity)
+        if stroke is None and fill is None:
+            return None
+        points, starts = self._flattened(name, declared, context)
+        if len(points) == 0:
+            return None
+        if declared.get("vector-effect") != "non-scaling-stroke":
+            width *= scale_of(context.matrix)
+        return Item(points, starts, fill, stroke, width, style.fill_rule == "evenodd", context.clip)
+
+    def _flattened(
+        self, name: str, declared: Mapping[str, str], context: _Context
+    ) -> tuple[Points, IntArray]:
+        text = shape_path(name, declared, context.whole)
+        data = np.frombuffer(text.encode("ascii", "replace"), np.uint8)
+        matrix = tuple(map(float, context.matrix))
+        points, starts, is_complete = flatten(data, matrix, self._n_points_left)
+        if not is_complete:
+            raise TooMuchError(f"the drawing has more than {MAX_POINTS:,} points")
+        self._n_points_left -= len(points)
+        return points, starts
+
+    def _colour(self, value: Paint, style: Style, alpha: float) -> Colour | None:
+        """The colour that a paint gives; None if it is not seen."""
+        if value is None:
+            return None
+        if isinstance(value, str):
+            colour = style.colour if value == CURRENT_COLOUR else self._served(value, style)
+            if colour is None:
+                return None
+        else:
+            colour = value
+        alpha *= colour[3]
+        return None if alpha < LEAST_ALPHA else (colour[0], colour[1], colour[2], alpha)
+
+    def _served(self, text: str, style: Style) -> Colour | None:
+        """The colour of a paint server: a gradient's is the mean of its stops."""
+        match = _URL.match(text)
+        server = self._element(match[1]) if match else None
+        if match is None or server is None:
+            fallback = paint(match[2].strip()) if match and match[2].strip() else None
+            if fallback == CURRENT_COLOUR:
+                return style.colour
+            return fallback if isinstance(fallback, tuple) else None
+        if match[1] not in self._server_colours:
+            self._server_colours[match[1]] = self._mean_stop(server, style)
+        return self._server_colours[match[1]]
+
+    def _mean_stop(self, server: Element, style: Style) -> Colour | None:
+        if server.tag == "pattern":
+            return (128.0, 128.0, 128.0, 1.0) if len(server) else None
+        for _ in range(8):  # gradients may take their stops from others
+            stops = [child for child in server if child.tag == "stop"][:64]
+            target = self._target(server)
+            if stops or target is None:
+                break
+            server = target
+        colours = []
+        for stop in stops:
+            declared = self._declared(stop)
+            text = declared.get("stop-color", "black").strip()
+            is_current = text.lower() == CURRENT_COLOUR
+            colour = style.colour if is_current else parse_colour(text)
+            red, green, blue, alpha = colour or (0.0, 0.0, 0.0, 1.0)
+            colours.append(
+                (red, green, blue, alpha * opacity_or(declared.get("stop-opacity"), 1.0))
+            )
+        if not colours:
+            return None
+        red, green, blue, alpha = (
+            sum(column) / len(colours) for column in zip(*colours, strict=True)
+        )
+        return red, green, blue, alpha
+
+    def _children(
+        self, element: Element, declared: Mapping[str, str], context: _Context
+    ) -> list[tuple[Element, _Context]]:
+        if element.tag == "svg":
+            if context.depth == 1:
+                context = self._on_page(declared, context)
+            else:
+                context = self._in_viewport(declared, context, is_shifted=True)
+        elif element.tag == "use":
+            return self._used(element, declared, context)
+        elif element.tag == "switch":
+            chosen = next((child for child in element if _is_supported(child)), None)
+            return [] if chosen is None else [(chosen, context)]
+        return [(child, context) for child in reversed(element)]
+
+    def _on_page(self, declared: Mapping[str, str], context: _Context) -> _Context:
+        """Inside the outermost `svg`, whose units are kept but for what distorts."""
+        box, size, whole = view_box(declared, context.whole)
+        a, _, _, d, e, f = box
+        has_size = all("%" not in declared.get(key, "%") for key in ("width", "height"))
+        if "viewBox" in declared or has_size:
+            left, top = -e / d, -f / d
+            self.page = (left, top, left + size[0] / d, top + size[1] / d)
+        colour = parse_colour(declared.get("background-color", declared.get("background", "")))
+        if colour is not None and colour[3] > 0.5:
+            self.background = colour
+        matrix = multiply(context.matrix, (a / d, 0.0, 0.0, 1.0, 0.0, 0.0))
+        clip = self._within(context.clip, self.page, context.matrix) if self.page else context.clip
+        return context._replace(matrix=matrix, whole=whole, clip=clip)
+
+    def _in_viewport(
+        self, declared: Mapping[str, str], context: _Context, *, is_shifted: bool
+    ) -> _Context:
+        """Inside a nested `svg` or a `symbol`: its own view box, and nothing outside of it."""
+        box, size, whole = view_box(declared, context.whole)
+        x = length(declared.get("x"), context.whole[0]) if is_shifted else 0.0
+        y = length(declared.get("y"), context.whole[1]) if is_shifted else 0.0
+        matrix = multiply(context.matrix, (1, 0, 0, 1, x, y))
+        clip = context.clip
+        if declared.get("overflow", "hidden").strip().lower() not in ("visible", "auto"):
+            clip = self._within(clip, (0.0, 0.0, *size), matrix)
+        return context._replace(matrix=multiply(matrix, box), whole=whole, clip=clip)
+
+    def _used(
+        self, use: Element, declared: Mapping[str, str], context: _Context
+    ) -> list[tuple[Element, _Context]]:
+        target = self._target(use)
+        if target is None:
+            return []
+        x = length(declared.get("x"), context.whole[0])
+        y = length(declared.get("y"), context.whole[1])
+        context = context._replace(matrix=multiply(context.matrix, (1, 0, 0, 1, x, y)))
+        if target.tag not in ("symbol", "svg"):
+            return [(target, context)]
+        own = self._declared(target)
+        inside = self._enter(own, context)
+        if inside is None:
+            return []
+        sized: dict[str, str] = {**own}
+        for key in ("width", "height"):
+            if key in use.attrib:
+                sized[key] = use.attrib[key]
+        inside = self._in_viewport(sized, inside, is_shifted=target.tag == "svg")
+        return [(child, inside) for child in reversed(target)]
+
+    def _target(self, element: Element) -> Element | None:
+        """The element of this document that a `href` points to."""
+        href = element.get("href", "").strip()
+        return self._element(href[1:]) if href.startswith("#") else None
+
+    def _element(self, identifier: str) -> Element | None:
+        if self._by_id is None:
+            self._by_id = {}
+            for element in self.root.iter():
+                if element.get("id"):
+                    self._by_id.setdefault(element.attrib["id"], element)
+        return self._by_id.get(identifier)
+
+    def _clipped(self, clip: Clip, value: str, matrix: Matrix, whole: Size) -> Clip:
+        """`clip`, and the region of a `clip-path` or `mask` ("url(#id)")."""
+        match = _URL.match(value.strip())
+        element = self._element(match[1]) if match else None
+        if match is None or element is None or element.tag not in ("clipPath", "mask"):
+            return clip
+        content = "clipPathUnits" if element.tag == "clipPath" else "maskContentUnits"
+        if element.get(content) == "objectBoundingBox" or self._n_nested_clips > _MAX_NESTED_CLIPS:
+            return clip
+        key = (match[1], matrix, whole)
+        if key not in self._regions:
+            self._n_nested_clips += 1
+            self._regions[key] = self._region(element, matrix, whole)
+            self._n_nested_clips -= 1
+        own = self._regions[key]
+        clip = Clip(_intersection(clip.rectangle, own.rectangle), clip.regions)
+        return clip._replace(regions=(*clip.regions, *own.regions))
+
+    def _region(self, element: Element, matrix: Matrix, whole: Size) -> Clip:
+        declared = self._declared(element)
+        context = _Context(matrix, whole, Style(), 1.0, Clip(), 1)
+        inside = self._enter({**declared, "opacity": "1", "display": "inline"}, context)
+        assert inside is not None
+        items = self._walk([(child, inside) for child in reversed(element)])
+        if element.tag == "clipPath":
+            is_even_odd = any(
+                self._cascade.declared(shape).get("clip-rule") == "evenodd"
+                for shape in (element, *element)
+            )
+            items = [
+                item._replace(fill=(255.0, 255.0, 255.0, 1.0), stroke=None, is_even_odd=is_even_odd)
+                for item in items
+            ]
+            if len(items) == 1 and not items[0].clip.regions:
+                rectangle = rectangle_of(items[0])
+                if rectangle is not None:
+                    return Clip(_intersection(rectangle, items[0].clip.rectangle))
+        return Clip(None, (tuple(items),))
+
+    def _within(self, clip: Clip, rectangle: Rectangle, matrix: Matrix) -> Clip:
+        """`clip`, and a rectangle that `matrix` puts on the page."""
+        left, top, right, bottom = rectangle
+        a, b, c, d, e, f = matrix
+        corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+        points = corners @ np.array([[a, b], [c, d]]) + (e, f)
+        white = (255.0, 255.0, 255.0, 1.0)
+        item = Item(points, np.array([0, 4]), white, None, 0.0, False, Clip())
+        placed = rectangle_of(item)
+        if placed is None:
+            return clip._replace(regions=(*clip.regions, (item,)))
+        return clip._replace(rectangle=_intersection(clip.rectangle, placed))
+
+
+def _is_supported(element: Element) -> bool:
+    """Whether a `switch` may choose an element."""
+    if element.tag not in _RENDERED or element.get("requiredExtensions", "").strip():
+        return False
+    languages = element.get("systemLanguage")
+    return languages is None or any(
+        language.strip().lower().startswith("en") for language in languages.split(",")
+    )
+
+
+def _intersection(a: Rectangle | None, b: Rectangle | None) -> Rectangle | None:
+    if a is None or b is None:
+        return b if a is None else a
+    return max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])
+
+
+def rectangle_of(item: Item) -> Rectangle | None:
+    """The rectangle with sides along the axes that a filled item is; None for other shapes."""
+    points = item.points
+    if len(item.starts) != 2 or not 4 <= len(points) <= 5:
+        return None
+    if len(points) == 5 and not (points[0] == points[4]).all():
+        return None
+    low, high = points.min(axis=0), points.max(axis=0)
+    on_edge = (points == low) | (points == high)
+    sides = np.abs(np.diff(points[[0, 1, 2, 3, 0]], axis=0)) > 0
+    if not on_edge.all() or not (sides.sum(axis=1) == 1).all():
+        return None
+    return float(low[0]), float(low[1]), float(high[0]), float(high[1])

@@ -1,0 +1,177 @@
+"""XML documents parsed with bounds on size, depth and entities; nothing external is fetched.
+
+Uses expat directly: its callbacks let the limits hold while the document is being read, before a
+tree of it is in memory. Namespace prefixes of the document's own vocabulary are dropped, elements
+of foreign vocabularies keep theirs ("sodipodi:namedview").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from xml.etree.ElementTree import Element
+from xml.parsers import expat
+
+from garabato.formats.stream import Input
+
+MAX_BYTES = 16 * 2**20
+MAX_ELEMENTS = 20_000
+MAX_DEPTH = 256
+#: Characters of text and attributes, after entities and default attributes are filled in.
+MAX_CHARACTERS = 16 * 2**20
+#: Longest text that an entity may stand for, and how deeply entities may be nested.
+MAX_ENTITY_CHARACTERS = 4096
+MAX_ENTITY_DEPTH = 4
+MAX_ENTITIES = 256
+#: Encodings in which an entity reference is a "&", so that references can be counted.
+_COUNTABLE_ENCODINGS = {"", "utf-8", "utf-16", "us-ascii", "iso-8859-1", "windows-1252"}
+
+
+def parse_xml(source: Input, namespace: str) -> Element:
+    """Parse a document of the vocabulary `namespace` and return its root.
+
+    Tags are local names ("path"); attributes are named as written, but "href" replaces any
+    "xlink:href". Raises FormatError for broken XML (with line and column) and for documents beyond
+    the limits.
+    """
+    return _parse(source, source.read_whole(MAX_BYTES), namespace)
+
+
+def _parse(source: Input, data: bytes, namespace: str) -> Element:
+    builder = _Builder(data, namespace)
+    try:
+        return builder.parse()
+    except _LimitError as error:
+        raise source.error(str(error)) from None
+    except expat.ExpatError as error:
+        problem = str(error).partition(":")[0]
+        raise source.error(
+            f"broken XML ({problem})", f"line {error.lineno}, column {error.offset + 1}"
+        ) from error
+    except (LookupError, ValueError) as error:
+        raise source.error(f"broken XML ({error})") from error
+
+
+class _LimitError(Exception):
+    """The document exceeds a limit; the text says which one."""
+
+
+class _Builder:
+    def __init__(self, data: bytes, namespace: str) -> None:
+        self._data = data
+        self._namespace = namespace
+        self._prefixes: dict[str, str] = {}
+        self._entities: dict[str, str] = {}
+        self._encoding = ""
+        self._open: list[Element] = []
+        self._root: Element | None = None
+        self._n_elements = 0
+        self._n_characters = 0
+
+    def parse(self) -> Element:
+        parser = expat.ParserCreate()
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+        parser.XmlDeclHandler = self._declaration
+        parser.EntityDeclHandler = self._declare_entity
+        parser.EndDoctypeDeclHandler = self._check_entities
+        parser.Parse(self._data, True)
+        assert self._root is not None  # expat has refused a document without elements
+        return self._root
+
+    def _start(self, tag: str, attributes: dict[str, str]) -> None:
+        self._n_elements += 1
+        if self._n_elements > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH:
+            raise _LimitError(
+                f"the document has more than {MAX_ELEMENTS:,} elements, or more than {MAX_DEPTH} "
+                "inside each other"
+            )
+        for value in attributes.values():
+            self._n_characters += len(value)
+        if self._n_characters > MAX_CHARACTERS:
+            raise _too_many_characters()
+        if any(":" in name for name in attributes):
+            attributes = self._with_local_names(attributes)
+        element = Element(self._local_name(tag) if ":" in tag else tag, attributes)
+        if self._open:
+            self._open[-1].append(element)
+        elif self._root is None:
+            self._root = element
+        self._open.append(element)
+
+    def _end(self, _: str) -> None:
+        self._open.pop()
+
+    def _text(self, text: str) -> None:
+        self._n_characters += len(text)
+        if self._n_characters > MAX_CHARACTERS:
+            raise _too_many_characters()
+        if self._open and not text.isspace():
+            element = self._open[-1]
+            element.text = (element.text or "") + text if len(element) == 0 else element.text
+
+    def _with_local_names(self, attributes: dict[str, str]) -> dict[str, str]:
+        for name, value in attributes.items():
+            if name.startswith("xmlns:"):
+                self._prefixes[name[6:]] = value
+        local = {name: value for name, value in attributes.items() if ":" not in name}
+        for name, value in attributes.items():
+            if name.endswith(":href"):
+                local.setdefault("href", value)
+        return local
+
+    def _local_name(self, tag: str) -> str:
+        prefix, _, local = tag.partition(":")
+        return local if self._prefixes.get(prefix) == self._namespace else tag
+
+    def _declaration(self, _: str, encoding: str | None, __: int) -> None:
+        self._encoding = (encoding or "").lower()
+
+    def _declare_entity(
+        self, name: str, is_parameter: int, value: str | None, *external: str | None
+    ) -> None:
+        if is_parameter or value is None or len(self._entities) >= MAX_ENTITIES:
+            raise _LimitError(
+                "the document declares external or parameter entities, or very many; "
+                "save it without them (as plain SVG)"
+            )
+        self._entities.setdefault(name, value)
+
+    def _check_entities(self) -> None:
+        """Refuse entities that expand far: expat's own limit allows a hundredfold."""
+        if not self._entities:
+            return
+        longest = max(_expanded_length(name, self._entities, 0) for name in self._entities)
+        is_countable = self._encoding in _COUNTABLE_ENCODINGS
+        if not is_countable or longest * self._data.count(b"&") > MAX_CHARACTERS:
+            raise _LimitError(
+                "the entities that the document declares expand too far; save it without them "
+                "(as plain SVG)"
+            )
+
+
+def _expanded_length(name: str, entities: Mapping[str, str], depth: int) -> int:
+    if depth > MAX_ENTITY_DEPTH:
+        raise _LimitError(
+            f"the document's entities are nested more than {MAX_ENTITY_DEPTH} deep, or in a "
+            "circle; save it without them (as plain SVG)"
+        )
+    value = entities.get(name, "")
+    n = len(value)
+    for piece in value.split("&")[1:]:
+        n += _expanded_length(piece.partition(";")[0], entities, depth + 1)
+        if n > MAX_ENTITY_CHARACTERS:
+            break
+    if n > MAX_ENTITY_CHARACTERS:
+        raise _LimitError(
+            f"an entity of the document stands for more than {MAX_ENTITY_CHARACTERS:,} "
+            "characters; save it without entities (as plain SVG)"
+        )
+    return n
+
+
+def _too_many_characters() -> _LimitError:
+    return _LimitError(
+        f"the document has more than {MAX_CHARACTERS // 2**20} MiB of text and attributes"
+    )

@@ -1,0 +1,330 @@
+"""SVG is read as a browser shows it: paint, style sheets, grounds, clips and ribbons."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from garabato.drawing import Drawing
+from garabato.errors import FormatError
+from garabato.formats import read_drawings
+from garabato.formats.svg import style
+
+#: A zigzag of whole numbers, and the strokes it is read as.
+ZIGZAG = "M60 130L45 90L50 20L85 60L115 50L150 60"
+STROKES = [[[60, 45, 50, 85, 115, 150], [130, 90, 20, 60, 50, 60]]]
+PAGE = 'viewBox="0 0 200 150"'
+PEN = 'fill="none" stroke="black" stroke-width="4"'
+
+
+def _read(folder: Path, body: str, attributes: str = PAGE) -> Drawing:
+    path = folder / "cat.svg"
+    namespaces = 'xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
+    path.write_text(f"<svg {namespaces} {attributes}>{body}</svg>", encoding="utf-8")
+    (drawing,) = read_drawings(path, strict=True)
+    return drawing
+
+
+def _strokes(folder: Path, body: str, attributes: str = PAGE) -> list[list[list[float]]]:
+    return _read(folder, body, attributes).to_lists()
+
+
+@pytest.mark.parametrize(
+    ("body", "attributes"),
+    [
+        (f'<path d="{ZIGZAG}"/>', f'{PAGE} fill="none" stroke="currentColor"'),
+        (f'<g stroke="currentColor"><path d="{ZIGZAG}"/></g>', f'{PAGE} fill="none"'),
+        (f'<path d="{ZIGZAG}" style="stroke: CurrentColor"/>', f'{PAGE} fill="none"'),
+        (f'<path d="{ZIGZAG}" stroke="currentColor"/>', f'{PAGE} fill="none" color="red"'),
+        (f'<path fill="currentColor" d="{ZIGZAG}"/>', f'{PAGE} fill="none"'),
+        (f'<path d="{ZIGZAG}" stroke="inherit"/>', f'{PAGE} fill="none" stroke="#000"'),
+        (f'<path d="{ZIGZAG}" stroke="nonsense"/>', f'{PAGE} fill="none" stroke="#000"'),
+        (f'<path d="{ZIGZAG}" stroke="url(#none) blue"/>', f'{PAGE} fill="none"'),
+        (f'<path d="{ZIGZAG}" stroke="oklch(40% 0.1 20)"/>', f'{PAGE} fill="none"'),
+        (f'<path d="{ZIGZAG}" style="stroke:var(--c, #123)"/>', f'{PAGE} fill="none"'),
+        (
+            '<linearGradient id="g"><stop stop-color="red"/><stop stop-color="blue"/>'
+            f'</linearGradient><path d="{ZIGZAG}" stroke="url(#g)"/>',
+            f'{PAGE} fill="none"',
+        ),
+        (f'<g style="stroke-width:0"><path style="stroke-width:1" d="{ZIGZAG}"/></g>',
+         f'{PAGE} fill="none" stroke="black"'),
+        (f'<g visibility="hidden"><path visibility="visible" d="{ZIGZAG}"/></g>',
+         f"{PAGE} {PEN}"),
+    ],
+)  # fmt: skip
+def test_paint_is_resolved_as_in_a_browser(tmp_path, body, attributes):
+    assert _strokes(tmp_path, body, attributes) == STROKES
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        ".l{fill:none;stroke:#000}.b{fill:#fff}",
+        "path.l{fill:none;stroke:#000} rect{display:none}",
+        "/* made by hand */ #a { fill : none ; stroke : black !important } .b{fill:none}",
+        "svg > path{fill:none;stroke:red} rect:first-of-type{fill:red} [width]{fill:none}",
+        "*{fill:none} .l{stroke:black}",
+        "@media screen{.l{fill:none;stroke:#000}.b{fill:none}}",
+        "@media print{.l{stroke:none}} .l{fill:none;stroke:#000} .b{visibility:hidden}",
+        ".l{fill:none;stroke:var(--ink)} :root{--ink:#123456} .b{opacity:0}",
+        "<![CDATA[.l{fill:none;stroke:#000}.b{fill:ivory}]]>",
+    ],
+)
+def test_style_sheets_apply(tmp_path, sheet):
+    sheet = sheet.replace(">", "&gt;") if "CDATA" not in sheet else sheet
+    body = f'<style>{sheet}</style><rect class="b" width="200" height="150"/>'
+    assert _strokes(tmp_path, f'{body}<path id="a" class="l" d="{ZIGZAG}"/>') == STROKES
+
+
+@pytest.mark.parametrize(
+    ("sheet", "attributes", "is_seen"),
+    [
+        ("path{stroke:none}", 'stroke="black"', False),
+        ("path{stroke:none}", 'style="stroke:black"', True),
+        ("path{stroke:none !important}", 'style="stroke:black"', False),
+        ("path{stroke:none !important}", 'style="stroke:black!important"', True),
+        ("path{stroke:black} #a{stroke:none}", "", False),
+        ("#a{stroke:black} path{stroke:none}", "", True),
+        ("path{stroke:none} path{stroke:black}", "", True),
+        ("g path{stroke:black} path{stroke:none}", "", True),
+        ("path:hover{stroke:none}", 'stroke="black"', True),
+        ("path{stroke:none !important", 'stroke="black"', False),
+        ("a b c, path{stroke:none}", 'stroke="black"', False),
+    ],
+)
+def test_the_cascade_decides(tmp_path, sheet, attributes, is_seen):
+    other = "M0 140L9 140"
+    body = (
+        f'<style>{sheet}</style><g><path id="a" d="{ZIGZAG}" {attributes}/></g>'
+        f'<polyline points="0,140 9,140" stroke="black"/>'
+    )
+    strokes = _strokes(tmp_path, body, f'{PAGE} fill="none"')
+    assert strokes == [*(STROKES if is_seen else []), [[0, 9], [140, 140]]], other
+
+
+@pytest.mark.parametrize(
+    "ground",
+    [
+        '<rect width="200" height="150" fill="ivory"/>',
+        '<rect width="100%" height="100%" fill="#ffffffff"/>',
+        '<rect width="200" height="150" fill="rgba(255,255,255,1)"/>',
+        '<path d="M0 0h200v150H0z" fill="#fc0"/>',
+        '<rect x="-9" y="-9" width="300" height="300" fill="#eee"/>',
+        '<rect width="200" height="150" rx="9" fill="lightblue"/>',
+        '<rect width="200" height="150" fill="pink" stroke="red"/>',
+        '<circle cx="50" cy="50" r="9"/><rect width="200" height="150" fill="white"/>',
+        '<rect width="200" height="150" fill="#ccc"/><rect width="200" height="150" fill="#eee"/>',
+        '<rect width="200" height="150" opacity=".1"/>',
+    ],
+)
+def test_what_covers_the_page_is_ground_in_any_colour(tmp_path, ground):
+    assert _strokes(tmp_path, f'{ground}<path d="{ZIGZAG}" {PEN}/>') == STROKES
+
+
+@pytest.mark.parametrize("ground", ["#121212", "black", "navy", "hsl(0 100% 20%)"])
+def test_light_lines_and_shapes_on_a_dark_page_are_kept(tmp_path, ground):
+    page = f'<rect width="200" height="150" fill="{ground}"/>'
+    body = f'{page}<path d="{ZIGZAG}" fill="none" stroke="white" stroke-width="4"/>'
+    assert _strokes(tmp_path, body) == STROKES
+    (shape,) = _strokes(tmp_path, f'{page}<path fill="#fff" d="{ZIGZAG}Z"/>')
+    assert shape == [[*STROKES[0][0], 60], [*STROKES[0][1], 130]]
+    root = f'{PAGE} style="background:{ground}"'
+    line = f'<path d="{ZIGZAG}" fill="none" stroke="white" stroke-width="4"/>'
+    assert _strokes(tmp_path, line, root) == STROKES
+
+
+def test_ground_that_is_all_there_is_is_a_drawing_unless_it_is_white(tmp_path):
+    assert _strokes(tmp_path, '<path d="M0 0h200v150H0z"/>') == [
+        [[0, 200, 200, 0, 0], [0, 0, 150, 150, 0]]
+    ]
+    with pytest.raises(FormatError, match="the document has no lines"):
+        _read(tmp_path, '<path fill="white" d="M0 0h200v150H0z"/>')
+
+
+def test_a_white_shape_on_a_white_page_is_not_seen_but_hides_what_is_beneath(tmp_path):
+    box = '<rect x="5" y="20" width="75" height="60" fill="white"/>'
+    line = f'<path d="M10 50H150" {PEN}/>'
+    ((xs, ys),) = _strokes(tmp_path, line + box)
+    assert min(xs) == 0  # moved to the top left, where it is read as a drawing of its own
+    assert set(ys) == {0}
+    assert len(_strokes(tmp_path, box + line)) == 1
+    both = _strokes(tmp_path, f'<path d="M10 50H150M10 50V9H150V50" {PEN}/>{box}')
+    assert min(both[0][0]) > 100  # cut where the box hides it
+
+
+def test_a_white_hole_in_a_dark_shape_is_seen(tmp_path):
+    body = '<circle cx="100" cy="75" r="60"/><circle cx="100" cy="75" r="20" fill="white"/>'
+    outer, inner = _read(tmp_path, body).strokes
+    assert np.ptp(outer[0]) == pytest.approx(3 * np.ptp(inner[0]), rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        '<rect x="900" y="900" width="40" height="40"/>',
+        '<path d="M-900 -900L-800 -700"/>',
+        '<clipPath id="c"><rect width="9" height="9"/></clipPath>'
+        '<g clip-path="url(#c)"><path d="M100 100L120 120"/></g>',
+        '<clipPath id="c"><circle r="9"/></clipPath>'
+        '<g clip-path="url(#c)"><path d="M100 100L120 120"/></g>',
+        '<clipPath id="c"/><g clip-path="url(#c)"><path d="M100 100L120 120"/></g>',
+        '<mask id="m"><rect width="200" height="150" fill="black"/></mask>'
+        '<g mask="url(#m)"><path d="M100 100L120 120"/></g>',
+        '<svg x="5" y="5" width="9" height="9"><path d="M100 100L120 120"/></svg>',
+        '<symbol id="s" viewBox="0 0 9 9"><path d="M50 50L60 60"/></symbol>'
+        '<use href="#s" width="20" height="20"/>',
+    ],
+)
+def test_what_lies_off_the_page_or_is_clipped_away_is_not_drawn(tmp_path, hidden):
+    body = f'<g {PEN}><path d="{ZIGZAG}"/>{hidden}</g>'
+    assert _strokes(tmp_path, body) == STROKES
+
+
+@pytest.mark.parametrize(
+    "clip",
+    [
+        '<clipPath id="c"><rect width="200" height="150"/></clipPath>',
+        '<clipPath id="c"><path d="M0 0H200V150H0Z"/></clipPath>',
+        '<clipPath id="c"><rect width="999" height="999" transform="rotate(9)" x="-99" y="-99"/>'
+        "</clipPath>",
+        '<mask id="c"><rect width="200" height="150" fill="white"/></mask>',
+        "",
+    ],
+)
+def test_a_clip_that_shows_all_changes_nothing(tmp_path, clip):
+    name = "mask" if "mask" in clip else "clip-path"
+    body = f'{clip}<g {name}="url(#c)" {PEN}><path d="{ZIGZAG}"/></g>'
+    assert _strokes(tmp_path, body) == STROKES
+
+
+def test_lines_end_at_the_edge_of_the_page_and_of_a_clip(tmp_path):
+    line = '<path d="M20 50H5000" fill="none" stroke="black" stroke-width="0.01"/>'
+    drawing = _read(tmp_path, f'{line}<path d="M20 50V140" {PEN}/>')
+    assert np.ptp(drawing.points, axis=0).tolist() == [255, 127]  # 180 to 90 units
+    clip = '<clipPath id="c"><rect x="20" y="0" width="45" height="150"/></clipPath>'
+    clipped = _read(
+        tmp_path, f'{clip}<g clip-path="url(#c)">{line}</g><path d="M20 50V140" {PEN}/>'
+    )
+    assert np.ptp(clipped.points, axis=0).tolist() == [128, 255]
+
+
+def test_a_symbol_is_fitted_into_the_box_of_its_use(tmp_path):
+    body = (
+        '<symbol id="c" viewBox="0 0 200 150"><path d="M0 0L200 150"/></symbol>'
+        '<use xlink:href="#c" x="5" y="5" width="27" height="24"/><path d="M2 2H35V32H2Z"/>'
+    )
+    inner, frame = _read(tmp_path, body, f'viewBox="0 0 40 35" {PEN}').strokes
+    scale = np.ptp(frame[0]) / 33
+    assert np.ptp(inner[0]) == pytest.approx(27 * scale, abs=1)
+    assert inner[0].min() - frame[0].min() == pytest.approx(3 * scale, abs=1)
+    # 27 x 20.25 in the middle of 27 x 24
+    assert inner[1].min() - frame[1].min() == pytest.approx((3 + (24 - 20.25) / 2) * scale, abs=1)
+
+
+@pytest.mark.parametrize(
+    "moved",
+    [
+        'style="transform: translate(10px, 20px) scale(2)"',
+        'style="transform:scale(2);transform-origin:-10px -20px"',
+        'transform="scale(2)" transform-origin="-10 -20"',
+        'transform="matrix(2 0 0 2 10 20)"',
+    ],
+)
+def test_style_may_transform_about_an_origin(tmp_path, moved):
+    body = f'<g {moved}><path d="M0 0L20 30" {PEN}/></g>'
+    assert _strokes(tmp_path, body) == [[[10, 50], [20, 80]]]
+
+
+def test_a_switch_shows_its_first_fitting_child(tmp_path):
+    body = (
+        '<switch><foreignObject requiredExtensions="http://ns.adobe.com/AdobeIllustrator/10.0/"/>'
+        f'<path systemLanguage="de" d="M0 0h9"/><g><path d="{ZIGZAG}" {PEN}/></g>'
+        '<path d="M0 0h9"/></switch>'
+    )
+    assert _strokes(tmp_path, body) == STROKES
+
+
+def test_pictures_and_texts_are_named_where_there_are_no_lines(tmp_path):
+    picture = '<image width="8" height="8" xlink:href="data:image/png;base64,iVBORw0KGgo="/>'
+    with pytest.raises(FormatError, match="the document holds a picture, not lines; save it as"):
+        _read(tmp_path, picture)
+    with pytest.raises(FormatError, match="the document holds text, not lines"):
+        _read(tmp_path, "<text>cat</text>")
+
+
+def _ribbon(centre: list[tuple[float, float]], width: float) -> str:
+    """The outline of a stroke with round ends, as perfect-freehand exports it."""
+    points = np.array(centre)
+    tangent = np.gradient(points, axis=0)
+    normal = np.stack([-tangent[:, 1], tangent[:, 0]], 1)
+    normal *= width / 2 / np.linalg.norm(normal, axis=1, keepdims=True)
+    turn = np.exp(-1j * np.linspace(0, np.pi, 12))
+    caps = [
+        points[end] + np.stack([cap.real, cap.imag], 1)
+        for end, sign in ((-1, 1), (0, -1))
+        for cap in [sign * complex(*normal[end]) * turn]
+    ]
+    outline = np.concatenate([points + normal, caps[0], (points - normal)[::-1], caps[1]])
+    return "M" + "L".join(f"{x:.2f} {y:.2f}" for x, y in outline) + "Z"
+
+
+@pytest.mark.parametrize("width", [1, 4, 8, 16])
+def test_ribbons_are_thinned_to_lines(tmp_path, width):
+    angles = np.linspace(0.3, 5.5, 60)
+    arc = [(100 + 80 * math.cos(a), 100 + 80 * math.sin(a)) for a in angles]
+    line = [(60 + 2 * i, 100.0 + 0.01 * i) for i in range(40)]
+    body = f'<path d="{_ribbon(arc, width)}"/><path d="{_ribbon(line, width)}"/>'
+    drawing = _read(tmp_path, body, 'viewBox="0 0 256 256"')
+    assert len(drawing.strokes) == 2
+    scale = 255 / max(np.ptp(drawing.points, axis=0))
+    curve, straight = drawing.strokes
+    assert np.ptp(straight[0]) == pytest.approx(78 / 160 * 255 / scale, abs=10)
+    assert np.ptp(straight[1]) <= 3
+    middle = (curve.max(axis=1) + curve.min(axis=1)) / 2
+    distances = np.hypot(*(curve - middle[:, None]))
+    assert distances.std() < 0.15 * distances.mean()
+
+
+def test_filled_shapes_are_not_thinned(tmp_path):
+    (square,) = _read(tmp_path, '<rect x="20" y="20" width="25" height="25"/>').strokes
+    assert square.shape[1] == 5
+    (heart,) = _read(
+        tmp_path, '<path d="M100 130L30 70A35 35 0 0 1 100 40A35 35 0 0 1 170 70Z"/>'
+    ).strokes
+    assert np.ptp(heart[0]) > 200
+
+
+HOSTILE_SHEETS = {
+    "long": "a{fill:red}" * 30_000,
+    "many rules": "".join(f"*[x='{i}']{{fill:red}}" for i in range(9000)),
+    "descendants": " ".join("g" * 12) + " x{fill:red}" * 1,
+    "brackets": "a{fill:" + "(" * 50_000 + "}",
+    "siblings": "g ~ g ~ g ~ g ~ x{fill:red}",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_SHEETS)
+def test_style_sheets_made_to_do_harm_are_bounded(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(style, "MAX_STEPS", 200_000)
+    groups = "<g>" * 100 + "</g>" * 100 + "<g/>" * 2000 + "<x/>" * 50
+    body = f"<style>{HOSTILE_SHEETS[name]}</style>{groups}<g>{'<g>' * 50}<x/>{'</g>' * 50}</g>"
+    try:
+        strokes = _strokes(tmp_path, f'{body}<path d="{ZIGZAG}" {PEN}/>')
+    except FormatError as error:
+        assert "the style sheets have" in str(error)  # noqa: PT017 - either is right
+    else:
+        assert strokes == STROKES
+
+
+def test_clips_inside_clips_and_in_circles_end(tmp_path):
+    clips = "".join(
+        f'<clipPath id="c{i}" clip-path="url(#c{(i + 1) % 9})">'
+        f'<g clip-path="url(#c{(i + 2) % 9})"><rect width="200" height="150"/></g></clipPath>'
+        for i in range(9)
+    )
+    body = f'{clips}<path d="{ZIGZAG}" clip-path="url(#c0)" {PEN}/>'
+    assert len(_read(tmp_path, body).strokes) >= 1
