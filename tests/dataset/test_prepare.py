@@ -263,6 +263,7 @@ def test_lines_of_a_source_in_another_order_give_the_same_drawings(tmp_path):
     assert sets[0].split("train").key_ids == sets[1].split("train").key_ids
 
 
+@pytest.mark.slow
 def test_raw_drawings_are_simplified_onto_the_grid(tmp_path):
     t = np.arange(40)
     line = {

@@ -45,6 +45,7 @@ def test_the_networks_own_weights_stay_as_they_are():
     assert encoder.engine.fingerprint(encoder.spec) == before
 
 
+@pytest.mark.slow
 def test_in_float32_a_drawing_gets_the_same_embedding_in_any_company():
     encoder = make_encoder("skfast")
     together = encoder.embed(DRAWINGS)
@@ -123,6 +124,7 @@ def test_a_network_made_ready_disturbs_none_that_runs_in_another_thread() -> Non
     assert all(one.result() > 0 for one in running)
 
 
+@pytest.mark.slow
 def test_several_threads_may_ask_a_new_encoder_first() -> None:
     expected = make_encoder("skfast").embed(DRAWINGS)
     with ThreadPoolExecutor(4) as threads:

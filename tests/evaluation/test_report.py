@@ -290,6 +290,7 @@ def test_a_bitmap_as_svg_is_ink_on_white() -> None:
     np.testing.assert_array_equal(pixels, 255 - bitmap)
 
 
+@pytest.mark.slow
 def test_a_confusion_matrix_of_all_345_categories_has_room_for_every_name() -> None:
     n = 345
     names = [f"category {i}" for i in range(n)]

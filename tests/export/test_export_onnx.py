@@ -144,6 +144,7 @@ def without_pytorch(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_answers_need_no_pytorch_and_other_files_say_that_they_do(
     exported, sketch_source, tmp_path
 ):

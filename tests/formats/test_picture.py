@@ -263,6 +263,7 @@ print(int(peak_kib) // 1024, *drawing.bitmap.shape)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is Linux's to tell")
 @pytest.mark.parametrize("mode", ["RGBA", "I;16"])
 def test_a_picture_of_60_million_pixels_is_held_once(tmp_path, mode):
