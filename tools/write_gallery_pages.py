@@ -34,7 +34,7 @@ promised, and how it is kept:
   files and a user who may not write).
 - Versions are kept until they are ten minutes old, for readers in the middle of one.
 
-Twenty of the kills and a few seconds of readers beside a writer run with every `make test`.
+Twenty of the kills and a few seconds of readers beside a writer run with `make test-all`.
 """
 
 FIFTY_MILLION = """# Fifty million drawings
