@@ -16,6 +16,8 @@ from garabato.gallery import Gallery, Hit, StoredDrawing
 from garabato.service.http.access import Access
 from garabato.service.http.problems import ProblemError
 from garabato.service.jobs.batching import Batcher
+from garabato.service.jobs.file_process import Limits
+from garabato.service.jobs.file_reader import FileReader
 from garabato.service.metrics import Metrics
 from garabato.service.settings import Settings
 from garabato.service.state.folder import state_folder
@@ -49,6 +51,9 @@ class Service:
             batch_size=settings.batch_size,
             window_ms=settings.batch_window_ms,
             max_waiting=settings.max_waiting,
+        )
+        self.files = FileReader(
+            Limits(settings.max_pixels, settings.max_strokes, settings.max_points)
         )
         self._searching = ThreadPoolExecutor(N_SEARCH_THREADS, thread_name_prefix="garabato-search")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="garabato-write")
@@ -140,6 +145,7 @@ class Service:
     def shut_down(self) -> None:
         """Wait for what is being written; drop the rest."""
         self.progress.stop()
+        self.files.stop()
         self._writing.shutdown(wait=True)
         for threads in (self._searching, self._slow):
             threads.shutdown(wait=False, cancel_futures=True)

@@ -28,7 +28,8 @@ class Settings:
     visitors_may_hide: bool = False
     writes_per_minute: int = 120
     max_body_bytes: int = 8 * 2**20
-    max_pixels: int = 16_000_000
+    #: Of a picture, as it is decoded; larger ones need more memory than a file may take.
+    max_pixels: int = 9_000_000
     max_strokes: int = 2_000
     max_points: int = 20_000
     #: Queries that may wait for the encoder; one more is told to come back.

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import tempfile
 from dataclasses import dataclass
 from typing import TypeVar
 
 from fastapi import Request
-from PIL import Image
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from garabato.drawing import Drawing
-from garabato.errors import DrawingError, FormatError, UnknownFormatError
-from garabato.formats import ReadReport, read_drawings
+from garabato.errors import DrawingError
 from garabato.service.http.problems import ProblemError, of_validation
-from garabato.service.http.serializers import as_strokes
+from garabato.service.jobs.file_reader import FileQuery, FileReader
 from garabato.service.settings import Settings
 
 M = TypeVar("M", bound=BaseModel)
@@ -27,9 +23,10 @@ _MAX_FIELDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """The bytes of an uploaded file. Its name is not looked at."""
+    """An uploaded file. `is_picture`: the client says so. Its name is ignored."""
 
     content: bytes
+    is_picture: bool = False
 
 
 async def read_json(request: Request, model: type[M], *, may_be_empty: bool = False) -> M:
@@ -62,7 +59,9 @@ async def read_form(request: Request) -> tuple[Upload, dict[str, str]]:
             raise ProblemError.of_field("file", "a file is expected in this field of the form")
         content = await file.read()
         fields = {name: value for name, value in form.items() if isinstance(value, str)}
-        return Upload(content), fields
+        kind = (file.content_type or "").lower()
+        is_picture = kind.startswith("image/") and not kind.startswith("image/svg")
+        return Upload(content, is_picture), fields
     finally:
         await form.close()
 
@@ -86,50 +85,16 @@ def to_drawing(
         raise ProblemError.of_field(field, str(error)) from None
 
 
-def first_drawing(content: bytes, settings: Settings) -> Drawing:
-    """The first drawing in a file of any format garabato reads; a picture gives a bitmap. Blocks.
-
-    Raises ProblemError 415 for an unknown format, 422 for a file without a readable drawing or
-    with one beyond the limits.
-    """
-    if not content:
-        raise ProblemError.of_field("file", "the file is empty")
-    _check_pixels(content, settings.max_pixels)
-    # Readers take files. The name the client gave plays no part.
-    with tempfile.NamedTemporaryFile(prefix="garabato-upload-") as file:
-        file.write(content)
-        file.flush()
-        try:
-            drawing = next(iter(read_drawings(file.name, report=ReadReport())))
-        except FormatError as error:
-            status = 415 if isinstance(error, UnknownFormatError) else 422
-            position = f" ({error.position})" if error.position else ""
-            raise ProblemError.of_field("file", error.problem + position, status) from None
-    strokes = as_strokes(drawing)
-    if strokes.is_empty:
-        raise ProblemError.of_field("file", "the first drawing in it has no ink")
-    if len(strokes.stroke_starts) - 1 > settings.max_strokes:
-        raise ProblemError.of_field(
-            "file", f"more than {settings.max_strokes:,} strokes in a drawing"
-        )
-    if len(strokes.points) > settings.max_points:
-        raise ProblemError.of_field(
-            "file", f"more than {settings.max_points:,} points in a drawing"
-        )
-    return drawing
-
-
-def _check_pixels(content: bytes, max_pixels: int) -> None:
-    """Refuse pictures of too many pixels before any of them is decoded."""
+async def first_drawing(upload: Upload, reader: FileReader) -> FileQuery:
+    """The first drawing of an uploaded file. Raises ProblemError."""
     try:
-        with Image.open(io.BytesIO(content)) as picture:
-            n_pixels = picture.width * picture.height
-    except Exception:  # not a picture, or a damaged one: the readers say what is wrong
-        return
-    if n_pixels > max_pixels:
-        raise ProblemError.of_field(
-            "file", f"the picture has more than {max_pixels / 1e6:g} million pixels", 413
-        )
+        return await reader.first_drawing(upload.content)
+    except ProblemError as problem:
+        if upload.is_picture and "JSON" in problem.detail:  # taken for text of no known format
+            raise ProblemError.of_field(
+                "file", "not a picture garabato can read; save it as PNG, JPEG or WebP", 415
+            ) from None
+        raise
 
 
 def refuse_unknown_parameters(request: Request) -> None:

@@ -72,6 +72,7 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
         service.metrics.reported.set(len(service.reports.key_ids))
         service.progress.finish()
         service.metrics.ready.set(1)
+        service.files.prepare()
         _log.info("ready", extra={"gallery": gallery.uri, "n_drawings": len(gallery)})
     except StoppedError:
         _log.info("stopped before it was ready")

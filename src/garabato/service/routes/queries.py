@@ -9,7 +9,6 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
-from garabato.drawing import Drawing
 from garabato.service.http.parsing import (
     first_drawing,
     media_type,
@@ -21,11 +20,11 @@ from garabato.service.http.problems import ANY, ProblemError, of_validation, pro
 from garabato.service.http.requests import Classify, Search, body_of
 from garabato.service.http.responses import Classified, Found
 from garabato.service.http.serializers import (
-    as_strokes,
     hit_document,
     json_response,
     prediction_documents,
 )
+from garabato.service.jobs.file_reader import FileQuery
 from garabato.service.service import CurrentService, Service
 
 router = APIRouter(tags=["queries"])
@@ -45,11 +44,11 @@ async def classify(request: Request, service: CurrentService) -> Response:
     of which the first drawing counts."""
     started = time.perf_counter()
     asked: Classify
-    uploaded: Drawing | None = None
+    uploaded: FileQuery | None = None
     if media_type(request) == "multipart/form-data":
         uploaded, fields = await _uploaded(request, service)
         asked = _checked(Classify, {"drawing": _ANY_STROKES, **fields})
-        drawing = uploaded
+        drawing = uploaded.drawing
     else:
         asked = await read_json(request, Classify)
         drawing = to_drawing(asked.drawing, service.settings)
@@ -69,13 +68,13 @@ async def search(request: Request, service: CurrentService) -> Response:
     """Find the stored drawings most like one, which is given as strokes, as a file or by the
     key_id of a stored one (itself left out of its hits)."""
     started = time.perf_counter()
-    uploaded: Drawing | None = None
+    uploaded: FileQuery | None = None
     gallery_is_there = service.gallery  # before anything is read
     assert gallery_is_there is not None
     if media_type(request) == "multipart/form-data":
         uploaded, fields = await _uploaded(request, service)
         asked = _checked(Search, {"drawing": _ANY_STROKES, **fields})
-        drawing = uploaded
+        drawing = uploaded.drawing
     else:
         asked = await read_json(request, Search)
         if (asked.drawing is None) == (asked.key_id is None):
@@ -98,14 +97,14 @@ async def search(request: Request, service: CurrentService) -> Response:
     return _answer(document, started, uploaded)
 
 
-def _answer(document: dict[str, Any], started: float, uploaded: Drawing | None) -> Response:
+def _answer(document: dict[str, Any], started: float, uploaded: FileQuery | None) -> Response:
     document["took_ms"] = round(1000 * (time.perf_counter() - started), 2)
     if uploaded is not None:
-        document["drawing"] = as_strokes(uploaded).to_lists()
+        document["drawing"] = uploaded.strokes.to_lists()
     return json_response(document)
 
 
-async def _uploaded(request: Request, service: Service) -> tuple[Drawing, dict[str, Any]]:
+async def _uploaded(request: Request, service: Service) -> tuple[FileQuery, dict[str, Any]]:
     """The drawing of a form's file, and the form's other fields: JSON values, as in a body."""
     upload, fields = await read_form(request)
     values = {}
@@ -118,7 +117,7 @@ async def _uploaded(request: Request, service: Service) -> tuple[Drawing, dict[s
             ) from None
     if "drawing" in values or "key_id" in values:
         raise ProblemError.of_field("file", "give one query: a file, a drawing or a key_id")
-    return await service.slowly(first_drawing, upload.content, service.settings), values
+    return await first_drawing(upload, service.files), values
 
 
 def _checked(model: Any, values: dict[str, Any]) -> Any:

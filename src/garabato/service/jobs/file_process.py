@@ -1,0 +1,249 @@
+"""Reads the first drawing of uploaded files: the process behind `file_reader.FileReader`.
+
+Run as `python -m garabato.service.jobs.file_process LIMITS`, with LIMITS as JSON. Takes files on
+stdin and answers on stdout; a message is its length (8 bytes, big-endian) and as many bytes. The
+process ends when stdin ends, when a file takes too much processor time (the kernel ends it), and
+after an answer that left it much larger than it was.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import resource
+import struct
+import sys
+import tempfile
+import traceback
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import orjson
+from PIL import Image
+
+from garabato.drawing import Drawing, DrawingBatch
+from garabato.errors import FormatError, UnknownFormatError
+from garabato.formats import ReadReport, read_drawings, write_drawings
+from garabato.tracing.trace import trace_batch
+
+LENGTH = struct.Struct(">Q")
+#: Processor time a file may take.
+MAX_CPU_S = 10
+#: Memory a file may take, beyond what an idle process takes.
+MAX_MEMORY_BYTES = 200 * 2**20
+#: Bytes of an expanded gzip file that are looked at.
+MAX_EXPANDED_BYTES = 32 * 2**20
+#: Unreadable lines before the first drawing.
+MAX_UNREADABLE = 1_000
+#: A process that has grown more than this is replaced by a new one.
+_MAX_GROWTH_BYTES = 32 * 2**20
+#: Searches come first.
+_NICENESS = 5
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The largest picture and drawing that are accepted."""
+
+    max_pixels: int
+    max_strokes: int
+    max_points: int
+
+
+class RefusedError(Exception):
+    """A file that is not accepted; `status` is the HTTP status that says why."""
+
+    def __init__(self, detail: str, status: int = 422) -> None:
+        super().__init__(detail)
+        self.status = status
+
+
+def first_drawing(content: bytes, limits: Limits) -> tuple[Drawing, Drawing]:
+    """The first drawing in a file of any format garabato reads, and the same as strokes.
+
+    Raises RefusedError: 415 for an unknown format, 413 for a file or picture that is too large,
+    422 for a file without a readable drawing or whose first one is beyond the limits.
+    """
+    _check_pixels(content, limits.max_pixels)
+    # Readers take files. The name the client gave plays no part.
+    with tempfile.NamedTemporaryFile(prefix="garabato-upload-") as file:
+        reason = _expand(content, file)
+        file.flush()
+        try:
+            drawing = next(iter(read_drawings(file.name, report=_BoundedReport())))
+        except FormatError as error:
+            if isinstance(error.__cause__, MemoryError):  # readers take it for damage
+                raise error.__cause__ from None
+            if reason is not None:
+                raise reason from None
+            status = 415 if isinstance(error, UnknownFormatError) else 422
+            position = f" ({error.position})" if error.position else ""
+            raise RefusedError(error.problem + position, status) from None
+    strokes = drawing
+    if drawing.bitmap is not None:
+        strokes = trace_batch(DrawingBatch.from_drawings([drawing]))[0]
+    if strokes.is_empty:
+        raise RefusedError("its first drawing is empty; draw at least one stroke")
+    if len(strokes.stroke_starts) - 1 > limits.max_strokes:
+        raise RefusedError(f"its first drawing has more than {limits.max_strokes:,} strokes")
+    if len(strokes.points) > limits.max_points:
+        raise RefusedError(f"its first drawing has more than {limits.max_points:,} points")
+    return drawing, strokes
+
+
+class _BoundedReport(ReadReport):
+    """Gives a file up after MAX_UNREADABLE unreadable places."""
+
+    def add(self, error: FormatError) -> None:
+        super().add(error)
+        if self.n_unreadable >= MAX_UNREADABLE:
+            raise RefusedError(
+                f"none of the first {MAX_UNREADABLE:,} lines is a drawing; the first problem: "
+                f"{next(iter(self.problems))}"
+            )
+
+
+def _check_pixels(content: bytes, max_pixels: int) -> None:
+    """Refuse pictures of too many pixels before any of them is decoded. JPEG files count as they
+    are decoded: at the smallest scale that leaves 2048 pixels on the longer side."""
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            picture.draft(None, (2048, 2048))
+            n_pixels = picture.width * picture.height
+    except Exception:  # not a picture, or a damaged one: the readers say what is wrong
+        return
+    if n_pixels > max_pixels:
+        raise RefusedError(f"the picture has more than {max_pixels / 1e6:g} million pixels", 413)
+
+
+def _expand(content: bytes, file: Any) -> RefusedError | None:
+    """Write `content` to `file`, expanded if it is gzipped.
+
+    Returns the error to raise if no drawing is found in what was written.
+    """
+    if not content.startswith(_GZIP_MAGIC):
+        file.write(content)
+        return None
+    n_left = MAX_EXPANDED_BYTES
+    while content.startswith(_GZIP_MAGIC):  # a gzip file may have several members
+        stream = zlib.decompressobj(wbits=31)
+        while content and not stream.eof:
+            try:
+                part = stream.decompress(content, min(n_left, 2**20))
+            except zlib.error as error:
+                return RefusedError(f"damaged gzip file ({error}); send it again")
+            file.write(part)
+            content = stream.unconsumed_tail
+            n_left -= len(part)
+            if n_left == 0:
+                size = f"{MAX_EXPANDED_BYTES // 2**20} MiB"
+                text = f"the file expands to more than {size} and no drawing is in the first {size}"
+                return RefusedError(text, 413)
+        if not stream.eof:
+            return RefusedError("damaged gzip file (it ends early); send it again")
+        content = stream.unused_data
+    return None
+
+
+def main() -> None:
+    """Answer until stdin ends."""
+    limits = Limits(**orjson.loads(sys.argv[1]))
+    source, target = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # whatever a library prints
+    os.nice(_NICENESS)
+    _warm_up(limits)
+    idle_bytes = _memory_bytes("VmRSS")
+    while (content := read_message(source)) is not None:
+        _limit_resources()
+        answer = _answer(content, limits)
+        del content
+        is_last = _memory_bytes("VmRSS") > idle_bytes + _MAX_GROWTH_BYTES
+        write_message(target, orjson.dumps(answer | {"is_last": is_last}))
+        if is_last:
+            return
+
+
+def read_message(stream: BinaryIO) -> bytes | None:
+    """The next message; None if the stream ends first."""
+    head = stream.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    (size,) = LENGTH.unpack(head)
+    content = stream.read(size)
+    return content if len(content) == size else None
+
+
+def write_message(stream: BinaryIO, content: bytes) -> None:
+    """Send a message."""
+    stream.write(LENGTH.pack(len(content)))
+    stream.write(content)
+    stream.flush()
+
+
+def _answer(content: bytes, limits: Limits) -> dict[str, Any]:
+    try:
+        drawing, strokes = first_drawing(content, limits)
+    except RefusedError as refused:
+        return {"detail": str(refused), "status": refused.status}
+    except MemoryError:
+        return {"detail": "the file needs too much memory to read", "status": 413}
+    except Exception:
+        traceback.print_exc()
+        return {"detail": "the file cannot be read", "status": 422}
+    answer: dict[str, Any] = {
+        "points": strokes.points.tolist(),
+        "stroke_starts": strokes.stroke_starts.tolist(),
+    }
+    if drawing.bitmap is not None:
+        answer["shape"] = drawing.bitmap.shape
+        answer["bitmap"] = zlib.compress(drawing.bitmap.tobytes(), 1).hex()
+    return answer
+
+
+def _warm_up(limits: Limits) -> None:
+    """Read a file of each kind once, before anything is limited: compiled kernels are loaded, or
+    compiled if they cannot be cached."""
+    pixels = np.full((64, 64), 255, np.uint8)
+    pixels[20:40, 30:33] = 0
+    packed = io.BytesIO()
+    Image.fromarray(pixels).save(packed, "png")
+    first_drawing(packed.getvalue(), limits)
+    line = Drawing([[[0, 255], [0, 255]]], key_id="1", category="line", country="ES")
+    with tempfile.TemporaryDirectory(prefix="garabato-warm-up-") as folder:
+        for suffix in (".ndjson", ".bin", ".npz", ".svg"):
+            file = Path(folder, f"line{suffix}")
+            # short ndjson files don't use the compiled scanner
+            write_drawings(file, [line] * (2_000 if suffix == ".ndjson" else 1))
+            first_drawing(file.read_bytes(), limits)
+
+
+def _limit_resources() -> None:
+    """Bound the processor time and, on Linux, the memory that the next file may take."""
+    used_s = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    _set_soft_limit(resource.RLIMIT_CPU, int(used_s) + MAX_CPU_S + 1)
+    if data_bytes := _memory_bytes("VmData"):
+        _set_soft_limit(resource.RLIMIT_DATA, data_bytes + MAX_MEMORY_BYTES)
+
+
+def _set_soft_limit(kind: int, value: int) -> None:
+    _, hard = resource.getrlimit(kind)
+    soft = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(kind, (soft, hard))
+
+
+def _memory_bytes(kind: str) -> int:
+    """VmRSS (resident) or VmData (private, writable) of this process; 0 where unknown."""
+    with suppress(OSError), open("/proc/self/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith(f"{kind}:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,164 @@
+"""Uploaded files are read in processes that can be ended and take bounded time and memory."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import io
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from running import Running
+
+from garabato.service.http.problems import ProblemError
+from garabato.service.jobs.file_process import Limits
+from garabato.service.jobs.file_reader import MAX_FILES, FileQuery, FileReader
+
+LINE = b'{"drawing": [[[1, 2], [3, 4]]]}'
+LIMITS = Limits(max_pixels=64_000_000, max_strokes=10, max_points=100)
+
+
+@pytest.fixture
+def reader() -> Iterator[FileReader]:
+    reader = FileReader(LIMITS)
+    yield reader
+    reader.stop()
+
+
+def png(side_px: int, mode: str = "RGBA") -> bytes:
+    """A white square with a black bar."""
+    picture = Image.new(mode, (side_px, side_px), "white")
+    quarter = side_px // 4
+    picture.paste("black", (quarter, quarter, quarter + 3, 3 * quarter))
+    packed = io.BytesIO()
+    picture.save(packed, "png")
+    return packed.getvalue()
+
+
+def read(reader: FileReader, *contents: bytes) -> list[FileQuery | ProblemError]:
+    """Read files at the same time."""
+
+    async def read_all() -> list[FileQuery | ProblemError]:
+        jobs = (reader.first_drawing(content) for content in contents)
+        return await asyncio.gather(*jobs, return_exceptions=True)  # type: ignore[return-value]
+
+    return asyncio.run(read_all())
+
+
+def processes() -> list[int]:
+    """The file processes of this test process."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            lines = status.read_text().splitlines()
+            command = status.with_name("cmdline").read_bytes()
+        except OSError:
+            continue
+        if f"PPid:\t{os.getpid()}" in lines and b"jobs.file_process" in command:
+            found.append(int(status.parent.name))
+    return found
+
+
+def test_the_first_drawing_is_read(reader: FileReader) -> None:
+    strokes, picture = read(reader, LINE + b"\n{}\n", png(100))
+    assert strokes.drawing.to_lists() == strokes.strokes.to_lists() == [[[1, 2], [3, 4]]]
+    assert picture.drawing.bitmap is not None
+    assert picture.drawing.bitmap.max() == 255
+    ((xs, ys),) = picture.strokes.to_lists()
+    assert max(ys) - min(ys) > 10 * (max(xs) - min(xs))
+
+
+def test_one_process_stays_after_many_files(reader: FileReader) -> None:
+    answers = read(reader, *[LINE] * 8)
+    assert all(isinstance(answer, FileQuery) for answer in answers)
+    assert len(processes()) == 1
+
+
+def test_a_file_given_up_ends_its_process_and_the_next_one_is_read(reader: FileReader) -> None:
+    async def give_up() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.first_drawing(png(3_000)), 0.2)
+
+    reader.prepare()
+    (before,) = processes()
+    asyncio.run(give_up())
+    (answer,) = read(reader, LINE)
+    assert isinstance(answer, FileQuery)
+    assert before not in processes()
+
+
+def test_a_file_that_takes_too_much_memory_is_refused(reader: FileReader) -> None:
+    answer, after = read(reader, png(6_000), LINE)
+    assert (answer.status, answer.detail) == (413, "file: the file needs too much memory to read")
+    assert isinstance(after, FileQuery)
+
+
+def test_a_file_that_takes_too_much_processor_time_is_refused(reader: FileReader) -> None:
+    async def read_while_ended() -> None:
+        job = asyncio.ensure_future(reader.first_drawing(png(3_000)))
+        while not processes():
+            await asyncio.sleep(0.01)
+        os.kill(processes()[0], signal.SIGXCPU)  # as the kernel does at the limit
+        with pytest.raises(ProblemError, match="file: takes too long to read"):
+            await job
+
+    asyncio.run(read_while_ended())
+
+
+def test_more_files_than_may_wait_are_told_to_come_back(reader: FileReader) -> None:
+    answers = read(reader, *[LINE] * (MAX_FILES + 3))
+    refused = [answer for answer in answers if isinstance(answer, ProblemError)]
+    assert [(problem.status, problem.headers) for problem in refused] == [
+        (503, {"retry-after": "1"})
+    ] * 3
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "detail"),
+    [
+        (b"{}\n" * 5_000, 422, "none of the first 1,000 lines is a drawing"),
+        (gzip.compress(b"{}\n" * 20_000_000), 422, "none of the first 1,000 lines is a drawing"),
+        (gzip.compress(b" " * 2**28), 413, "expands to more than 32 MiB"),
+        (gzip.compress(LINE)[:20], 422, "damaged"),
+        (gzip.compress(b""), 422, "empty"),
+        (b'{"drawing": [[[1, 2], [3, 4]]%s]}' % (b", [[1], [1]]" * 10), 422, "10 strokes"),
+        (b'{"drawing": [[[%s1], [%s1]]]}' % (b"1, " * 100, b"1, " * 100), 422, "100 points"),
+    ],
+)
+def test_what_cannot_be_a_query_is_told_at_once(
+    reader: FileReader, content: bytes, status: int, detail: str
+) -> None:
+    (answer,) = read(reader, content)
+    assert (answer.status, detail in answer.detail) == (status, True), answer.detail
+
+
+def test_the_first_drawing_of_a_long_gzip_file_is_read(reader: FileReader) -> None:
+    content = gzip.compress((LINE + b"\n") * 3_000_000, 1)
+    (answer,) = read(reader, content)
+    assert answer.strokes.to_lists() == [[[1, 2], [3, 4]]]
+
+
+def test_several_gzip_members_are_one_file(reader: FileReader) -> None:
+    (answer,) = read(reader, gzip.compress(LINE[:20]) + gzip.compress(LINE[20:]))
+    assert answer.strokes.to_lists() == [[[1, 2], [3, 4]]]
+
+
+@pytest.mark.parametrize("content", [b"hello", b"GIF89a\x01", b"<html>", b"\x00\x01"])
+def test_a_picture_of_no_known_format_is_told_as_a_picture(
+    service: Running, content: bytes
+) -> None:
+    fields = {"file": ("cat.heic", content, "image/heic")}
+    answer = service.ask("POST", "/v1/classify", fields=fields)
+    assert answer.status in (415, 422)
+    assert "JSON" not in answer.json["detail"]
+
+
+def test_a_bitmap_from_a_picture_gives_the_answer_of_its_strokes(service: Running) -> None:
+    answer = service.ask("POST", "/v1/classify", fields={"file": ("a.png", png(300))})
+    assert answer.status == 200
+    assert np.ptp(answer.json["drawing"][0][1]) == 255
