@@ -100,6 +100,16 @@ def iter_documents() -> Iterator[bytes]:
     for attribute in ("scale(", "scale(1)", "1", "rotate(1e999)skewX(1e999)"):
         many = attribute * (4 * MEGABYTE // len(attribute))
         yield f'<svg width="{many}!"><g transform="{many}"/></svg>'.encode()
+    for sheet in ("*{fill:red}" * 30_000, "*[x]{fill:red}" * 15_000, "g " * 20 + "x{fill:red}"):
+        groups = "<g>" * 200 + "<x/>" * 9000 + "</g>" * 200
+        yield f"<svg><style>{sheet}</style>{groups}</svg>".encode()
+    for tag in ("clipPath", "mask"):
+        nested = "".join(
+            f'<{tag} id="c{i}"><g {"clip-path" if tag == "clipPath" else tag}="url(#c{i + 1})">'
+            f"{'<rect/>' * 9}</g></{tag}>"
+            for i in range(999)
+        )
+        yield f'<svg>{nested}<g clip-path="url(#c0)" mask="url(#c0)"><text/></g></svg>'.encode()
     for attribute in (f'transform="{"scale(1)" * 999}"', f'd="M0 0{" " * 9999}"'):
         uses = '<use href="#a"/>' * 19_000
         yield f'<svg><path id="a" {attribute}/>{uses}</svg>'.encode()

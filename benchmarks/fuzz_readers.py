@@ -52,6 +52,8 @@ WORDS = {
     b'<use href="#a"/> id="a" transform="scale(1e30)" viewBox="0_0_0_0" \x00 \xff <!DOCTYPE '
     b"<!ENTITY rotate(1e99) matrix(1,2,3) C Q T S Z z skewX(1e999) skewY(-1e999) rotate(1e999) "
     b"A1e200_1e200_0_0_1_1_1 A1e155,1e155,0,0,1,1,0 a1e-320,9,1e999,1,0,3,3 scale(scale( 1e-40 "
+    b'<style> </style> *{fill:red} url(#c) url(#m) mask="url(#m)" <!ENTITY_a_"&a;"> &n; !important '
+    b"g~g~g *>*_* :not( :has(*) var(--x,9) rgba(0,0,0,0) display:none stroke-width:1e300 1e-300 "
     b'transform="skewX(1e999)" width="' + b"1" * 2000 + b"!",
     "example": b"\x0a \x12 \x1a \x00 \xff\xff\xff\xff\xff\xff\xff\xff\xff\x01 \x80 \xff \x0a\x00 "
     b"row \x0a\xff\xff\xff\x7f category recognized bitmap",

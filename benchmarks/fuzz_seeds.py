@@ -97,4 +97,13 @@ SVGS = [
     b'<path d="M1 1c1 2 3 4 5 6s3 3 9 9q1 2 3 4t9 9a1 2 3 0 1 4 5zl3 3"/><circle r="3" cx="9%"/>'
     b'<rect x="1" y="2" width="5mm" height="6" rx="1"/></g><use href="#a" x="3"/>'
     b'<polygon points="0,0 9,9 1,0"/><svg viewBox="0 0 1 1"><ellipse rx="1" ry="2"/></svg></svg>',
+    b'<!DOCTYPE svg [<!ENTITY n "M3 3h9v9">]><svg viewBox="0 0 40 30"><style>.a{fill:none;stroke:'
+    b"#123!important}g>path:not(.b){opacity:.5}@media screen{*{color:red}}</style>"
+    b'<clipPath id="c"><rect width="30" height="20" transform="rotate(9)"/></clipPath>'
+    b'<mask id="m"><circle r="30" fill="#fff"/></mask><linearGradient id="l"><stop/>'
+    b'</linearGradient><symbol id="s" viewBox="0 0 9 9"><path class="a" d="&n;"/></symbol>'
+    b'<rect width="40" height="30" fill="#012"/><g clip-path="url(#c)" fill="url(#l) red">'
+    b'<path d="M1 1L20 20 30 5z" mask="url(#m)"/><use href="#s" width="20" height="9"/></g>'
+    b'<switch><g style="transform:scale(2);transform-origin:50% 5px"><path stroke="hsl(9 9% 90%)"'
+    b' d="M2 2L9 9"/></g></switch><path fill="#fff" d="M5 5L25 6 25 7 5 6z"/></svg>',
 ]

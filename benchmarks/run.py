@@ -29,6 +29,7 @@ import startup
 import train_step
 import unseen
 import web_export
+import wild
 
 if __name__ == "__main__":
     frame.main(
@@ -54,5 +55,6 @@ if __name__ == "__main__":
         serve_rude.BENCHMARK,
         page_latency.BENCHMARK,
         web_export.BENCHMARK,
+        wild.benchmark(),
         gallery_milvus.benchmark(None),
     )
