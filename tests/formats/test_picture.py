@@ -20,7 +20,8 @@ from PIL import Image
 from sketches import sketch
 
 from garabato.errors import FormatError
-from garabato.formats import picture, read_drawings
+from garabato.formats import read_drawings
+from garabato.formats.picture import reader
 
 Grey = npt.NDArray[np.float32]  # (H, W), 0..1
 
@@ -68,7 +69,19 @@ def noise() -> Grey:
     return np.random.default_rng(0).standard_normal((HEIGHT, WIDTH)).astype(np.float32)
 
 
-@pytest.mark.parametrize(("suffix", "how"), [("png", {}), ("jpg", {"quality": 30}), ("webp", {})])
+@pytest.mark.parametrize(
+    ("suffix", "how"),
+    [
+        ("png", {}),
+        ("jpg", {"quality": 30}),
+        ("webp", {}),
+        ("gif", {}),
+        ("bmp", {}),
+        ("tif", {}),
+        ("tif", {"compression": "tiff_lzw"}),
+        ("avif", {}),
+    ],
+)
 def test_dark_ink_on_white_is_found_in_all_formats(tmp_path, suffix, how):
     ink = _ink()
     _assert_is_the_ink(_read(_save(tmp_path, 1 - ink, suffix, **how)), ink)
@@ -283,18 +296,18 @@ def test_a_picture_of_60_million_pixels_is_held_once(tmp_path, mode):
     assert width / height == pytest.approx(9080 / 5080, rel=0.01)
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tif", "avif"])
 def test_a_truncated_picture_says_so(tmp_path, suffix):
     path = _save(tmp_path, 1 - _ink(), suffix)
     data = path.read_bytes()
-    for n_kept in (12, 40, len(data) // 2):
+    for n_kept in (20 if suffix == "bmp" else 12, 40, len(data) // 2):
         path.write_bytes(data[:n_kept])
         with pytest.raises(FormatError, match=r"a truncated or damaged picture"):
             list(read_drawings(path))
 
 
 def test_a_heavy_file_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(picture, "MAX_BYTES", 100)
+    monkeypatch.setattr(reader, "MAX_BYTES", 100)
     with pytest.raises(FormatError, match="bigger than the"):
         list(read_drawings(_save(tmp_path, 1 - _ink())))
 
@@ -302,11 +315,13 @@ def test_a_heavy_file_is_refused(tmp_path, monkeypatch):
 def _small(suffix: str) -> bytes:
     stream = io.BytesIO()
     page = cv2.resize(1 - _ink(), (64, 48), interpolation=cv2.INTER_AREA)
-    Image.fromarray((page * 255).astype(np.uint8)).save(stream, {"jpg": "jpeg"}.get(suffix, suffix))
+    Image.fromarray((page * 255).astype(np.uint8)).save(
+        stream, {"jpg": "jpeg", "tif": "tiff"}.get(suffix, suffix)
+    )
     return stream.getvalue()
 
 
-_SMALL = {suffix: _small(suffix) for suffix in ("png", "jpg", "webp")}
+_SMALL = {suffix: _small(suffix) for suffix in ("png", "jpg", "webp", "gif", "bmp", "tif", "avif")}
 
 
 @settings(max_examples=120, deadline=None)
@@ -326,3 +341,83 @@ def test_mutated_pictures_are_read_or_refused(
         except FormatError:
             return
     assert all(d.bitmap is not None and d.bitmap.any() for d in drawings)
+
+
+def _save_animation(path: Path, frames: list[Grey], **how: object) -> Path:
+    images = [Image.fromarray(np.rint((1 - ink) * 255).astype(np.uint8)) for ink in frames]
+    images[0].save(path, save_all=True, append_images=images[1:], **how)
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["png", "gif", "webp"])
+def test_an_animation_gives_its_last_frame(tmp_path, suffix):
+    ink = _ink()
+    first = ink.copy()
+    first[:, 260:] = 0
+    how = {"lossless": True} if suffix == "webp" else {}
+    frames = [np.zeros_like(ink), first, ink]
+    path = _save_animation(tmp_path / f"cat.{suffix}", frames, **how)
+    _assert_is_the_ink(_read(path), ink)
+
+
+def test_an_animation_that_ends_blank_gives_an_earlier_frame(tmp_path):
+    ink = _ink()
+    blank = np.zeros_like(ink)
+    path = _save_animation(tmp_path / "cat.gif", [ink, blank + 0.01, blank])
+    _assert_is_the_ink(_read(path), ink)
+
+
+def test_the_first_page_of_a_tiff_with_ink_is_read(tmp_path):
+    ink = _ink()
+    path = _save_animation(tmp_path / "cat.tif", [np.zeros_like(ink), ink, _ink("star")])
+    _assert_is_the_ink(_read(path), ink)
+
+
+@pytest.mark.slow
+def test_a_jpeg_of_more_than_64_million_pixels_is_decoded_reduced(tmp_path):
+    page = np.full((8500, 8500), 255, np.uint8)
+    cv2.polylines(page, [np.array([[500, 500], [8000, 500], [8000, 5500]])], False, 40, 80)
+    path = tmp_path / "cat.jpg"
+    Image.fromarray(page).save(path, quality=60)
+    found = _read(path)
+    assert found.shape[1] / found.shape[0] == pytest.approx(7580 / 5080, rel=0.02)
+
+
+def test_a_heic_picture_is_read(tmp_path):
+    pillow_heif = pytest.importorskip("pillow_heif")
+    ink = _ink()
+    path = tmp_path / "cat.heic"
+    picture = Image.fromarray(np.rint((1 - ink) * 255).astype(np.uint8)).convert("RGB")
+    pillow_heif.from_pillow(picture).save(path, quality=90)
+    _assert_is_the_ink(_read(path), ink)
+
+
+def test_a_heic_picture_without_its_extra_says_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    path = tmp_path / "cat.heic"
+    path.write_bytes(b"\0\0\0\x18ftypheic" + b"\0" * 100)
+    with pytest.raises(FormatError, match=r"pip install 'garabato\[heic\]'"):
+        list(read_drawings(path))
+
+
+def test_a_text_that_begins_like_a_bmp_is_no_picture():
+    assert not reader.looks_like(b"BMW, a drawing of a car, another")
+
+
+@pytest.mark.parametrize("fall", [0, 6, 12, 20, 30])
+def test_pale_lines_are_found_however_the_light_falls(tmp_path, fall, noise):
+    ink = _ink(pen=4)
+    light = (200 - fall * np.linspace(0, 1, WIDTH, dtype=np.float32)) / 255
+    page = light * (1 - 0.15 * ink) + 0.008 * noise
+    _assert_is_the_ink(_read(_save(tmp_path, page)), ink)
+
+
+@pytest.mark.parametrize("grain", [0.0, 0.008])
+def test_one_dark_line_does_not_hide_pale_ones(tmp_path, grain, noise):
+    ink = _ink("house", pen=5)
+    dark = np.zeros_like(ink)
+    dark[250:256, 330:400] = 1
+    together = np.maximum(ink, dark)
+    _assert_is_the_ink(
+        _read(_save(tmp_path, 0.95 - 0.2 * ink - 0.6 * dark + grain * noise)), together
+    )

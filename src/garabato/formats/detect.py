@@ -81,7 +81,7 @@ WITH_SIGNATURE = (
     ),
     Format(".npz (sketch-rnn)", lambda source: source.head.startswith(stroke3.MAGIC), stroke3.read),
     Format(
-        "PNG, JPEG, WebP",
+        "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, HEIC",
         lambda source: picture.looks_like(source.head),
         lambda source, _: picture.read(source),
     ),

@@ -30,6 +30,7 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".json")
 #: Files with one drawing, or a few; the folder is the category.
 PICTURE_SUFFIXES = (
     ".svg", ".png", ".jpg", ".jpeg", ".jfif", ".webp",
+    ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
     ".excalidraw", ".excalidrawlib", ".tldr", ".inkml", ".xopp",
 )  # fmt: skip
 

@@ -12,8 +12,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from garabato.drawing import ByteArray
-from garabato.formats.picture._pixels import Image, Picture, reduced
+from garabato.drawing import BoolArray, ByteArray
+from garabato.formats.picture.frame import filled_outside, page_in_frame
+from garabato.formats.picture.pixels import Image, Picture, reduced
+
+Array = npt.NDArray[Any]
 
 #: How bright red, green and blue are, as OpenCV has it (ITU-R BT.601).
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -25,6 +28,8 @@ _LIGHT_PX, _WINDOW_PX = 256, 33
 #: (of 255), and where it has no grain but less than this (of 1). Where ink covers more of it, that
 #: has one colour too, and both together this share.
 _FLAT_SHARE, _FLAT_TOLERANCE, _FLAT_GRAIN, _TWO_TONES_SHARE = 0.5, 8, 0.01, 0.8
+#: A flat ground's light changes by less than this (of 1) over the page.
+_FLAT_SLOPE = 0.01
 #: Less contrast than this (of 1) is no ink; nor is what does not stand out this far from the
 #: paper's grain, in standard deviations.
 _LEAST_CONTRAST, _GRAIN = 0.07, 5.0
@@ -32,6 +37,9 @@ _LEAST_CONTRAST, _GRAIN = 0.07, 5.0
 _SURELY_INK = 0.25
 #: Ink is connected to what has at least half the full contrast, and has itself a quarter.
 _SURE, _POSSIBLE = 0.5, 0.25
+#: What is nearer than this to dark ink is its blurred edge; pale lines are at most so many times
+#: thicker than dark ones, and so many times darker than the palest ink.
+_HALO_PX, _PALE_PEN, _PALE = 17, 1.6, 1.6
 #: Rules on the paper reach its edges at least so often.
 _N_RULE_ENDS = 6
 #: Paper is this many times lighter than a table, and at least this share of the photo.
@@ -47,6 +55,20 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
     """
     picture = Picture(colours, alpha)
     page = picture.reduced(_PAGE_PX)
+    inside = page_in_frame(page)
+    if inside is not None:
+        rows, columns = _inked_part(inside, picture.shape, margin=0)
+        found = _ink_sheet(picture.part(rows, columns), _cut(inside, rows, columns, picture.shape))
+        if found is not None:
+            return found
+    return _ink_sheet(picture, np.ones((1, 1), np.bool_))
+
+
+def _ink_sheet(picture: Picture, inside: BoolArray) -> ByteArray | None:
+    """The ink of the picture where it is `inside`, a mask of any size over all of it."""
+    page = picture.reduced(_PAGE_PX)
+    mask = np.asarray(_resized(inside.astype(np.float32), page) > 0.999, np.float32)
+    page = filled_outside(page, mask > 0)
     ground = _ground(page)
     if _is_light_on_dark(page, ground):
         picture.is_negative = True
@@ -54,20 +76,21 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
     is_flat = ground is not None
     light = _light(page) if ground is None else ground[None, None]
     darkness = _darkness(page, _resized(light, page))
-    sheet = np.ones((1, 1), np.float32) if is_flat else _sheet(light, darkness)
-    on_page = _resized(sheet, page)
-    level = _median(_darkness(light, light) if is_flat else darkness[on_page > 0.5])
-    ink = _ink(darkness - level, on_page, is_flat)
+    sheet = mask if is_flat else np.minimum(mask, _resized(_sheet(light, darkness), page))
+    level = _median(_darkness(light, light) if is_flat else darkness[sheet > 0.5])
+    ink = _ink(darkness - level, sheet, is_flat)
     if ink is None:
         return None
     rows, columns = _inked_part(ink, picture.shape)
     part = picture.reduced(_INK_PX, rows, columns)
     light, sheet = (_cut(whole, rows, columns, picture.shape) for whole in (light, sheet))
-    darkness, on_part = _darkness(part, _resized(light, part)), _resized(sheet, part)
+    darkness = _darkness(part, _resized(light, part))
+    on_part = np.asarray(_resized(sheet, part) > 0.999, np.float32)
     if not is_flat:
         around = _median(darkness[on_part > 0.5])
         level = around if around - level < _SURELY_INK else level  # more ink than paper: no guide
-    closer = _ink(darkness - level, on_part, is_flat)
+    darkness = np.where(on_part > 0, darkness - level, np.float32(0))
+    closer = _ink(darkness, on_part, is_flat)
     if closer is None:
         return None
     rows, columns = _inked_part(closer, closer.shape, margin=0)
@@ -80,14 +103,14 @@ def _resized(light: Image, picture: Image) -> Image:
     return np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _cut(light: Image, rows: slice, columns: slice, shape: tuple[int, ...]) -> Image:
-    """The part of `light` that lies on [rows, columns] of a picture of `shape`, generously."""
+def _cut(whole: Array, rows: slice, columns: slice, shape: tuple[int, ...]) -> Array:
+    """The part of `whole` that lies on [rows, columns] of a picture of `shape`, generously."""
     parts = []
     for axis, part in enumerate((rows, columns)):
-        factor = light.shape[axis] / shape[axis]
+        factor = whole.shape[axis] / shape[axis]
         first = int(part.start * factor)
         parts.append(slice(first, max(first + 1, int(np.ceil(part.stop * factor)))))
-    return light[parts[0], parts[1]]
+    return whole[parts[0], parts[1]]
 
 
 def _ground(page: Image) -> npt.NDArray[np.float32] | None:
@@ -101,7 +124,21 @@ def _ground(page: Image) -> npt.NDArray[np.float32] | None:
         is_ink = _is_near(levels, _most_frequent(levels[~is_ground]))
         if is_ground.mean() + is_ink.mean() < _TWO_TONES_SHARE:
             return None
+    if _slope(page, is_ground) > _FLAT_SLOPE:
+        return None
     return (ground / 255).astype(np.float32)
+
+
+def _slope(page: Image, is_ground: BoolArray) -> float:
+    """By how much the ground's grey level changes over the page, by the parabola that fits best."""
+    step = max(1, max(is_ground.shape) // _LIGHT_PX)
+    weight = cv2.blur(is_ground.astype(np.float32), (step, step))[::step, ::step]
+    grey = cv2.blur(page.mean(axis=2) * is_ground, (step, step))[::step, ::step]
+    rows, columns = np.nonzero(weight > 0.5)
+    ys, xs = (at / n - 0.5 for at, n in zip((rows, columns), grey.shape, strict=True))
+    terms = np.stack([np.ones_like(ys), ys, xs, ys * ys, xs * xs], axis=1)
+    factors, *_ = np.linalg.lstsq(terms, grey[rows, columns] / weight[rows, columns], rcond=None)
+    return float(np.ptp(terms @ factors)) if len(terms) else 0.0
 
 
 def _most_frequent(levels: ByteArray) -> npt.NDArray[np.int16]:
@@ -190,10 +227,69 @@ def _ink(darkness: Image, sheet: Image, is_flat: bool) -> Image | None:
     mask = _connected(darkness > possible, darkness > sure, is_flat)
     if not mask.any():
         return None
-    around = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     least = 0.0 if is_flat else possible / 2
-    ink = np.clip((darkness - least) / (full - least), 0, 1)
-    return np.where(around, ink, 0).astype(np.float32)
+    ink = _strength(darkness, mask, least, full)
+    # pale lines may touch dark ones, and then be part of the mask
+    near_dark = cv2.dilate((mask & (darkness > sure)).astype(np.uint8), np.ones((9, 9), np.uint8))
+    dark = mask & (near_dark > 0)
+    pale, pale_full = _pale_lines(darkness, dark, sheet, floor, is_flat)
+    if pale is not None:
+        ink = np.maximum(ink, _strength(darkness, pale, least * pale_full / full, pale_full))
+    return ink
+
+
+def _strength(darkness: Image, mask: BoolArray, least: float, full: float) -> Image:
+    """0 at the darkness `least` and off the mask, 1 at `full`."""
+    around = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return np.where(around, np.clip((darkness - least) / (full - least), 0, 1), 0).astype(
+        np.float32
+    )
+
+
+def _pale_lines(
+    darkness: Image, dark: BoolArray, sheet: Image, floor: float, is_flat: bool
+) -> tuple[BoolArray | None, float]:
+    """Lines much paler than the `dark` ones and away from them, and their full darkness.
+
+    They are ink unless they are thicker than the dark ones (shades), all short (specks) or reach
+    the edges of the paper (rules, squares, shadows, creases).
+    """
+    near = cv2.dilate(dark.astype(np.uint8), np.ones((_HALO_PX, _HALO_PX), np.uint8)) > 0
+    elsewhere = darkness[~near & (darkness > floor)]
+    if len(elsewhere) == 0:
+        return None, 0.0
+    full = float(np.median(elsewhere[elsewhere >= _otsu(elsewhere)]))
+    if full < _PALE * floor:
+        return None, 0.0
+    rim = cv2.dilate(dark.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+    possible = (darkness > max(_POSSIBLE * full, floor)) & ~rim
+    on_paper = (sheet > 0.5).astype(np.uint8) * np.ones(dark.shape, np.uint8)
+    inside = cv2.erode(on_paper, np.ones((5, 5), np.uint8), borderValue=0)
+    at_edge = on_paper > inside
+    n_ends, _ = cv2.connectedComponents((possible & at_edge).astype(np.uint8))
+    if n_ends - 1 >= _N_RULE_ENDS:
+        return None, 0.0
+    pale = _connected(possible, possible & (darkness > _SURE * full) & ~near, is_flat)
+    n, labels, stats, _ = cv2.connectedComponentsWithStats(pale.astype(np.uint8))
+    if not is_flat:
+        kept = np.ones(n, np.bool_)
+        kept[labels[at_edge]] = False  # shadows and creases
+        kept[0] = False
+        pale, stats = kept[labels], stats[kept]
+    else:
+        stats = stats[1:]
+    longest = stats[:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(initial=0)
+    if longest < _LEAST_DRAWING * max(pale.shape):
+        return None, 0.0
+    if _pen_px(pale) > _PALE_PEN * max(2.0, _pen_px(dark)):
+        return None, 0.0
+    return pale, full
+
+
+def _pen_px(mask: BoolArray) -> float:
+    """How thick the lines of a mask are."""
+    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
+    return 2 * float(np.quantile(depth[depth > 0], 0.9))
 
 
 def _median(darkness: Image) -> np.float32:
@@ -251,13 +347,15 @@ def _connected(
             at_edge[edge] = True
         if n_sure[~at_edge].max(initial=0) >= _LEAST_DRAWING * max(labels.shape):
             kept &= ~at_edge
-        depth = cv2.distanceTransform(kept[labels].astype(np.uint8), cv2.DIST_L2, 3)
-        pen = 2 * float(np.quantile(depth[depth > 0], 0.9))
-        kept &= stats[:, cv2.CC_STAT_AREA] >= max(4.0, 0.4 * pen**2)
+        if kept.any():
+            least_px = max(4.0, 0.4 * _pen_px(kept[labels]) ** 2)
+            kept &= stats[:, cv2.CC_STAT_AREA] >= least_px
     return np.asarray(kept[labels])
 
 
-def _inked_part(ink: Image, shape: tuple[int, ...], margin: float = 0.05) -> tuple[slice, slice]:
+def _inked_part(
+    ink: Image | BoolArray, shape: tuple[int, ...], margin: float = 0.05
+) -> tuple[slice, slice]:
     """Rows and columns, in a picture of `shape`, of the ink found in a reduced one."""
     inked = ink > 0.02
     found = []

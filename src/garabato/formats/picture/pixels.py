@@ -39,6 +39,15 @@ class Picture:
             ground = [np.median(colours[:, :, channel][seen]) for channel in range(3)]
             self._ground = np.array(ground, np.float32) / np.float32(255)
 
+    def part(self, rows: slice, columns: slice) -> Picture:
+        """The part at [rows, columns], a view."""
+        part = object.__new__(Picture)
+        part._colours = self._colours[rows, columns]
+        part._alpha = None if self._alpha is None else self._alpha[rows, columns]
+        part._ground = self._ground
+        part.shape, part.is_negative = part._colours.shape[:2], self.is_negative
+        return part
+
     def reduced(
         self, longest_px: int, rows: slice = _EVERYTHING, columns: slice = _EVERYTHING
     ) -> Image:

@@ -1,0 +1,156 @@
+"""Finding the page inside a frame: margins, letterbox bars, white corners of a deskewed scan,
+the border of a canvas in a screenshot.
+
+A frame is a region of one colour that reaches the picture's edges all around a page of another
+colour. In a flat picture a filled shape looks just like a page in a frame. There a frame must be
+thin, or bars on two sides, or around a white page with ink of yet another colour.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import BoolArray, ByteArray
+from garabato.formats.picture.pixels import Image
+
+#: How far pixels of a frame may be from its colour (of 255): as drawn, and after compression.
+_EXACT, _COMPRESSED = 2, 8
+#: This share of a frame has its very colour; grainy paper has not.
+_SMOOTH_FRAME = 0.8
+#: A page's outline is at most so many times longer than its hull's; overexposed paper is ragged.
+_STRAIGHT = 1.15
+#: A page covers at least this share of the picture, and almost all of its convex hull.
+_LEAST_PAGE, _CONVEX = 0.2, 0.97
+#: A page fills this share of its smallest rectangle, unless the frame is smaller than that share
+#: of the picture (the corners of a deskewed scan).
+_RECTANGULAR, _CORNERS = 0.93, 0.3
+#: This share of a flat page and its ink has the page's colour.
+_FLAT = 0.7
+#: A thin frame is at most this share of the longer side wide; levels of white pages; levels
+#: between a frame's colour and that of ink on its page.
+_THIN, _WHITE, _OTHER_COLOUR = 0.009, 240, 40
+#: Pages are cut this many px within their frames, whose edges are blurred.
+_BLURRED_PX = 3
+
+
+def page_in_frame(picture: Image) -> BoolArray | None:
+    """(H, W): where the page lies in `picture` (H, W, 3), or None where there is no frame."""
+    levels = np.rint(picture * 255).astype(np.uint8)
+    for tolerance in (_EXACT, _COMPRESSED):
+        for colour in _edge_colours(levels):
+            frame = _connected_to_edges(_is_near(levels, colour, tolerance))
+            page = _page_inside(levels, frame, colour)
+            if page is not None:
+                return page
+    return None
+
+
+def filled_outside(picture: Image, page: BoolArray) -> Image:
+    """`picture` with the colours of the nearest pixels of the page around it."""
+    if page.all():
+        return picture
+    _, nearest = cv2.distanceTransformWithLabels(
+        (~page).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    colours = np.zeros((int(nearest.max()) + 1, 3), np.float32)
+    colours[nearest[page]] = picture[page]
+    return np.asarray(colours[nearest], np.float32)
+
+
+def _edge_colours(levels: ByteArray) -> list[npt.NDArray[np.int16]]:
+    """The colour that each edge has most often, if it is smooth; each once."""
+    colours: list[npt.NDArray[np.int16]] = []
+    for edge in (levels[0], levels[-1], levels[:, 0], levels[:, -1]):
+        packed = edge.astype(np.int64) @ np.array([2**16, 2**8, 1])
+        values, counts = np.unique(packed, return_counts=True)
+        value = int(values[counts.argmax()])
+        colour = np.array([value >> 16, value >> 8 & 255, value & 255], np.int16)
+        away = np.abs(edge - colour).max(axis=1)
+        if (away <= _EXACT).sum() < _SMOOTH_FRAME * (away <= _COMPRESSED).sum():
+            continue
+        if not any((colour == other).all() for other in colours):
+            colours.append(colour)
+    return colours
+
+
+def _is_near(levels: ByteArray, colour: npt.NDArray[np.int16], tolerance: int) -> ByteArray:
+    low, high = (np.clip(colour + d, 0, 255).astype(float) for d in (-tolerance, tolerance))
+    return np.asarray(cv2.inRange(levels, low, high), np.uint8)
+
+
+def _connected_to_edges(mask: ByteArray) -> BoolArray:
+    _, labels = cv2.connectedComponents(mask, connectivity=4)
+    at_edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    touching = np.zeros(labels.max() + 1, np.bool_)
+    touching[at_edges] = True
+    touching[0] = False
+    return np.asarray(touching[labels])
+
+
+def _page_inside(
+    levels: ByteArray, frame: BoolArray, colour: npt.NDArray[np.int16]
+) -> BoolArray | None:
+    """The page that `frame` leaves, cut a little smaller; None where that is no page."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats((~frame).astype(np.uint8))
+    if len(stats) < 2:
+        return None
+    largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
+    page = labels == largest
+    area = int(stats[largest, cv2.CC_STAT_AREA])
+    if area < _LEAST_PAGE * page.size or area > page.size - max(page.shape) // 2:
+        return None
+    if (np.abs(levels[frame] - colour).max(axis=1) <= _EXACT).mean() < _SMOOTH_FRAME:
+        return None
+    outline = max(
+        cv2.findContours(page.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0],
+        key=len,
+    )
+    hull = cv2.convexHull(outline)
+    if cv2.arcLength(outline, True) > _STRAIGHT * cv2.arcLength(hull, True):
+        return None
+    filled = cv2.fillConvexPoly(np.zeros(page.shape, np.uint8), hull, 1)
+    if area < _CONVEX * filled.sum():
+        return None
+    _, (width, height), _ = cv2.minAreaRect(hull)
+    is_rectangle = area >= _RECTANGULAR * (width + 1) * (height + 1)
+    if not is_rectangle and area < (1 - _CORNERS) * page.size:
+        return None
+    inner = _eroded(page, _BLURRED_PX)
+    if not inner.any() or not _is_paper(levels, page, inner, colour, is_rectangle):
+        return None
+    return inner
+
+
+def _is_paper(
+    levels: ByteArray,
+    page: BoolArray,
+    inner: BoolArray,
+    frame: npt.NDArray[np.int16],
+    is_rectangle: bool,
+) -> bool:
+    """Whether what lies inside a frame is a page, and not ink."""
+    ground = np.median(levels[inner], axis=0)
+    away = np.abs(levels[inner] - ground).max(axis=1)
+    if (away <= 1).mean() < _FLAT:  # shades and grain, as paper has
+        return True
+    if np.abs(ground - frame).max() <= _COMPRESSED:  # an outline around the frame's own colour
+        return False
+    rim = inner & ~_eroded(page, 2 * _BLURRED_PX)
+    if (np.abs(levels[rim] - ground).max(axis=1) > _COMPRESSED).mean() > 0.2:
+        return False
+    rows, columns = np.flatnonzero(page.any(axis=1)), np.flatnonzero(page.any(axis=0))
+    above, below = rows[0], page.shape[0] - 1 - rows[-1]
+    before, behind = columns[0], page.shape[1] - 1 - columns[-1]
+    is_thin = max(above, below, before, behind) <= max(1, _THIN * max(page.shape))
+    has_bars = above == below == 0 or before == behind == 0
+    ink = np.median(levels[inner][away >= 0.6 * away.max()], axis=0)
+    is_framed_white = ground.min() >= _WHITE and np.abs(ink - frame).max() > _OTHER_COLOUR
+    return is_rectangle and (is_thin or has_bars or is_framed_white)
+
+
+def _eroded(mask: BoolArray, n_px: int) -> BoolArray:
+    """`mask` without its outermost px, also along the picture's edges."""
+    kernel = np.ones((2 * n_px + 1, 2 * n_px + 1), np.uint8)
+    return np.asarray(cv2.erode(mask.astype(np.uint8), kernel, borderValue=0) > 0)

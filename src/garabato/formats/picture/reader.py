@@ -1,0 +1,179 @@
+"""PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF and HEIC: drawn by a program, scanned, or photographed.
+
+The reader returns a bitmap of the ink alone (see `formats.picture.ink`), which is traced into
+strokes like any other bitmap.
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from garabato.drawing import ByteArray, Drawing, DrawingBatch
+from garabato.errors import FormatError, MissingExtraError
+from garabato.formats.stream import Input
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MAX_BYTES = 64 * 2**20
+#: Larger pictures are refused by their header, before a pixel is decoded.
+MAX_PIXELS = 64 * 10**6
+#: Baseline JPEG files are decoded at a reduced size, so they may be larger.
+MAX_JPEG_PIXELS = 512 * 10**6
+#: JPEG files are decoded at the smallest scale that leaves this many px on the longer side.
+_DECODED_PX = 2048
+#: Frames of an animation are decoded up to this number, and this number of px in all.
+_MAX_FRAMES, _MAX_FRAMES_PIXELS = 1_000, 512 * 10**6
+#: Rows converted at a time, so that a picture of 64 million pixels is held only once.
+_STRIP_ROWS = 256
+
+_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"GIF87a": "GIF",
+    b"GIF89a": "GIF",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+}
+#: Brands of the container that AVIF and HEIC share (ISO 23008-12).
+_BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIF"
+)
+_BMP_HEADER_BYTES = (12, 40, 52, 56, 64, 108, 124)
+
+
+def looks_like(head: bytes) -> bool:
+    """Return True if `head`, the first bytes of a file, begins a picture."""
+    return _kind(head) is not None
+
+
+def read(source: Input) -> Iterator[DrawingBatch]:
+    """Yield one batch with the one drawing of a picture: (H, W) uint8, ink 255, cut to the ink.
+
+    An animation gives its last frame, or an earlier one if that is blank. Raises FormatError if
+    the file is damaged or too large, needs a package that is not installed, or shows no ink.
+    """
+    from garabato.formats.picture.ink import find_ink
+
+    for colours, alpha in _decode(source):
+        bitmap = find_ink(colours, alpha)
+        if bitmap is not None:
+            yield DrawingBatch.from_drawings([Drawing(bitmap=bitmap)])
+            return
+    raise source.error(
+        "the picture is blank: no ink stands out from its background; "
+        "a drawing or a photo of one was expected"
+    )
+
+
+def _kind(head: bytes) -> str | None:
+    """Pillow's name of the format."""
+    for signature, kind in _SIGNATURES.items():
+        if head.startswith(signature):
+            return kind
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[4:8] == b"ftyp":
+        return _BRANDS.get(head[8:12])
+    if head[:2] == b"BM" and int.from_bytes(head[14:18], "little") in _BMP_HEADER_BYTES:
+        return "BMP"
+    return None
+
+
+def _decode(source: Input) -> Iterator[tuple[ByteArray, ByteArray | None]]:
+    """The frames worth a look: colours (H, W, 3) uint8, upright, and alpha (H, W) uint8 or None."""
+    from PIL import Image, ImageOps
+
+    kind = _kind(source.head)
+    _check_decoder(source, kind)
+    data = source.read_whole(MAX_BYTES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about files that are odd but readable
+        try:
+            with _open(io.BytesIO(data), kind) as picture:
+                _check_size(source, picture)
+                picture.draft(None, (_DECODED_PX, _DECODED_PX))
+                frames = _frames(picture)
+                if len(frames) == 1:
+                    ImageOps.exif_transpose(picture, in_place=True)
+                for frame in frames:
+                    if len(frames) > 1:
+                        picture.seek(frame)
+                    yield _as_arrays(picture)
+        except FormatError:
+            raise
+        except Exception as error:  # decoders raise anything on damaged files
+            text = str(error) or type(error).__name__
+            if isinstance(error, Image.DecompressionBombError):
+                text = f"more than {MAX_PIXELS / 1e6:g} million pixels"
+            raise source.error(f"a truncated or damaged picture ({text})") from error
+
+
+def _check_decoder(source: Input, kind: str | None) -> None:
+    if kind == "HEIF":
+        try:
+            from pillow_heif import register_heif_opener
+        except ImportError:
+            needed = MissingExtraError("reading HEIC pictures", "heic")
+            raise source.error(f"{needed}; or save the picture as JPEG") from None
+        register_heif_opener()
+    elif kind == "AVIF":
+        from PIL import features
+
+        if not features.check("avif"):
+            raise source.error(
+                "reading AVIF pictures needs a newer Pillow: pip install 'pillow>=11.3'"
+            )
+
+
+def _open(file: io.BytesIO, kind: str | None) -> Image:
+    from PIL import Image
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    if kind == "JPEG":  # not by Image.open, whose limit knows nothing of reduced decoding
+        return JpegImageFile(file)
+    return Image.open(file, formats=(str(kind),))
+
+
+def _check_size(source: Input, picture: Image) -> None:
+    width, height = picture.size
+    is_baseline_jpeg = picture.format == "JPEG" and not picture.info.get("progressive")
+    if width * height > (MAX_JPEG_PIXELS if is_baseline_jpeg else MAX_PIXELS):
+        limit = MAX_JPEG_PIXELS if is_baseline_jpeg else MAX_PIXELS
+        raise source.error(
+            f"the picture has more than {limit / 1e6:g} million pixels; reduce it first",
+            f"{width} x {height} pixels",
+        )
+
+
+def _frames(picture: Image) -> list[int]:
+    """The frames to look at, best first: an animation often ends with the finished drawing."""
+    n = getattr(picture, "n_frames", 1)
+    n = min(n, _MAX_FRAMES, max(1, _MAX_FRAMES_PIXELS // max(1, picture.width * picture.height)))
+    if picture.format == "TIFF":  # pages
+        return list(range(min(n, 3)))
+    return list(dict.fromkeys((n - 1, n // 2, 0)))
+
+
+def _as_arrays(picture: Image) -> tuple[ByteArray, ByteArray | None]:
+    width, height = picture.size
+    strips = [slice(top, top + _STRIP_ROWS) for top in range(0, height, _STRIP_ROWS)]
+    if picture.mode.startswith(("I", "F")):  # more than 8 bits: stretched to the range in use
+        values = np.nan_to_num(np.asarray(picture)) if picture.mode == "F" else np.asarray(picture)
+        low, high = float(values.min()), float(values.max())
+        grey = np.empty((height, width), np.uint8)
+        for rows in strips:
+            grey[rows] = (values[rows] - low) * (255 / (high - low) if high > low else 1)
+        return np.broadcast_to(grey[:, :, None], (height, width, 3)), None
+    has_alpha = "A" in picture.getbands() or "transparency" in picture.info
+    mode = "RGBA" if has_alpha else "RGB"
+    pixels = np.empty((height, width, len(mode)), np.uint8)
+    for rows in strips:
+        strip = picture.crop((0, rows.start, width, min(rows.stop, height)))
+        pixels[rows] = np.asarray(strip.convert(mode))
+    return pixels[:, :, :3], pixels[:, :, 3] if has_alpha else None

@@ -1,0 +1,140 @@
+"""Drawings on paper of four kinds in four lights, in every kind of frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+from sketches import sketch
+
+from garabato.formats.picture.ink import find_ink
+
+Picture = npt.NDArray[np.uint8]  # (H, W, 3)
+
+WIDTH, HEIGHT = 600, 450
+DRAWINGS = ("house", "star", "spiral")
+#: Colour of the paper and of the ink on it.
+PAPERS = {
+    "white": ((250, 250, 248), (40, 40, 45)),
+    "cream": ((240, 228, 200), (30, 60, 160)),
+    "grey": ((170, 168, 165), (60, 60, 60)),
+    "black": ((45, 45, 50), (235, 235, 230)),
+}
+LIGHTS = ("even", "falling", "lamp", "shadow")
+
+
+def ink_of(category: str) -> npt.NDArray[np.float32]:
+    large = np.zeros((4 * HEIGHT, 4 * WIDTH), np.uint8)
+    for stroke in sketch(category, 0).strokes:
+        points = (stroke.T * (300 / 255) + (140, 70)) * 4
+        cv2.polylines(large, [np.rint(points).astype(np.int32)], False, 255, 4 * 4)
+    small = cv2.resize(large, (WIDTH, HEIGHT), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) / 255
+
+
+def light_of(name: str) -> npt.NDArray[np.float32]:
+    ys, xs = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32) / WIDTH
+    if name == "falling":
+        return 1 - 0.12 * xs
+    if name == "lamp":
+        return 0.65 + 0.35 * np.exp(-((xs - 0.4) ** 2 + (ys - 0.3) ** 2) / 0.3)
+    if name == "shadow":
+        return 0.75 + 0.25 / (1 + np.exp((ys + 0.3 * xs - 0.5) * 25))
+    return np.ones_like(xs)
+
+
+def page_of(category: str, paper: str, light: str) -> Picture:
+    ground, pen = (np.array(colour, np.float32) for colour in PAPERS[paper])
+    ink = ink_of(category)[:, :, None]
+    page = (ground * (1 - ink) + pen * ink) * light_of(light)[:, :, None]
+    grain = np.random.default_rng(0).standard_normal((HEIGHT, WIDTH, 1)) * 2.5
+    return np.clip(np.rint(page + grain), 0, 255).astype(np.uint8)
+
+
+def bordered(page: Picture, above: int, beside: int, colour: int) -> Picture:
+    return cv2.copyMakeBorder(
+        page, above, above, beside, beside, cv2.BORDER_CONSTANT, value=(colour,) * 3
+    )
+
+
+def deskewed(page: Picture) -> Picture:
+    matrix = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), 4, 1)
+    matrix[:, 2] += 20
+    size = (WIDTH + 40, HEIGHT + 40)
+    return cv2.warpAffine(page, matrix, size, flags=cv2.INTER_LINEAR, borderValue=(255,) * 3)
+
+
+FRAMES: dict[str, Callable[[Picture], Picture]] = {
+    "no frame": lambda page: page,
+    "3 px of white": lambda page: bordered(page, 3, 3, 255),
+    "3 px of black": lambda page: bordered(page, 3, 3, 0),
+    "a white margin": lambda page: bordered(page, 120, 90, 255),
+    "a black margin": lambda page: bordered(page, 60, 60, 0),
+    "black letterbox bars": lambda page: bordered(page, 80, 0, 0),
+    "white corners": deskewed,
+}
+
+
+def shows(found: Picture | None, truth: npt.NDArray[np.float32]) -> bool:
+    """Whether both have ink at the same places of their boxes, give or take 4 px of 200."""
+    if found is None:
+        return False
+    boxes = []
+    for ink in (found.astype(np.float32) / 255, truth):
+        mask = ink > 0.4
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        cut = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
+        boxes.append(cv2.resize(cut, (200, 200), interpolation=cv2.INTER_NEAREST))
+    near = [cv2.dilate(box, np.ones((9, 9), np.uint8)) for box in boxes]
+    return all((a <= b).mean() > 0.995 for a, b in ((boxes[0], near[1]), (boxes[1], near[0])))
+
+
+@pytest.mark.parametrize("frame", FRAMES)
+def test_the_drawing_is_found_in_every_frame_on_every_paper_in_every_light(frame: str) -> None:
+    wrong = []
+    for category in DRAWINGS:
+        truth = ink_of(category)
+        if frame == "white corners":
+            truth = 1 - deskewed(np.repeat(1 - truth[:, :, None], 3, axis=2) * 255)[:, :, 0] / 255
+        for paper in PAPERS:
+            for light in LIGHTS:
+                found = find_ink(FRAMES[frame](page_of(category, paper, light)))
+                if not shows(found, truth):
+                    wrong.append((category, paper, light))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("colour", [0, 128, 204])
+@pytest.mark.parametrize("n_px", [1, 2])
+def test_the_border_of_a_canvas_is_no_ink(colour: int, n_px: int) -> None:
+    ink = ink_of("house")
+    canvas = np.repeat(np.rint(255 * (1 - ink)).astype(np.uint8)[:, :, None], 3, axis=2)
+    assert shows(find_ink(bordered(canvas, n_px, n_px, colour)), ink)
+
+
+def test_a_white_canvas_on_a_grey_page_is_the_page() -> None:
+    ink = ink_of("house")
+    canvas = np.repeat(np.rint(255 * (1 - ink)).astype(np.uint8)[:, :, None], 3, axis=2)
+    assert shows(find_ink(bordered(canvas, 70, 50, 204)), ink)
+
+
+@pytest.mark.parametrize("fill", [0, 120, 255])
+def test_a_drawn_rectangle_is_no_frame(fill: int) -> None:
+    """A window, outlined or filled, with a cross in it."""
+    page = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    cv2.rectangle(page, (60, 40), (540, 410), (fill,) * 3, -1)
+    cv2.rectangle(page, (60, 40), (540, 410), (0,) * 3, 8)
+    cv2.line(page, (300, 40), (300, 410), (0,) * 3, 8)
+    found = find_ink(page)
+    assert found is not None
+    assert found.shape[1] / found.shape[0] == pytest.approx(488 / 378, rel=0.02)
+
+
+def test_overexposed_paper_is_no_frame() -> None:
+    page = page_of("house", "white", "falling").astype(np.float32) + 25
+    clipped = np.clip(page, 0, 255).astype(np.uint8)
+    assert (clipped == 255).all(axis=2).mean() > 0.2
+    assert shows(find_ink(clipped), ink_of("house"))
