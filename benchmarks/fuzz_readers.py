@@ -31,14 +31,16 @@ N_CASES = 100_000
 LONGEST_S = 20
 #: Of all cases, the share each format gets: more where the code is our own.
 SHARES = {
-    "ndjson": 0.26, "raw": 0.06, "bin": 0.15, "npy": 0.06, "npz": 0.10, "svg": 0.16, "png": 0.03,
-    "jpg": 0.03, "webp": 0.02, "gz": 0.02, "tfrecord": 0.03, "example": 0.08,
+    "ndjson": 0.17, "raw": 0.04, "bin": 0.10, "npy": 0.05, "npz": 0.07, "svg": 0.14, "png": 0.02,
+    "jpg": 0.02, "webp": 0.02, "gz": 0.02, "tfrecord": 0.02, "example": 0.06, "csv": 0.06,
+    "parquet": 0.06, "arrow": 0.03, "json": 0.05, "whiteboard": 0.04, "ink": 0.03,
 }  # fmt: skip
 LINES_AND_RECORDS = ("ndjson", "raw", "bin")
 #: What is said of a file of lines or records as a whole, without a place in it.
 WHOLE = (
     "there is no drawing in the file", "the file is empty", "unknown file format",
-    "damaged gzip stream", "a truncated or damaged",
+    "damaged gzip stream", "a truncated or damaged", "the file ends inside an array",
+    "there is text after the array", "there is no column",
 )  # fmt: skip
 WORDS = {
     "ndjson": b"[ ] { } , : \" \\ - . 0 00 1e9 -1 null true NaN 99999999 {} [] [[[1],[2]]] \n \xff"
@@ -55,6 +57,12 @@ WORDS = {
     b'<style> </style> *{fill:red} url(#c) url(#m) mask="url(#m)" <!ENTITY_a_"&a;"> &n; !important '
     b"g~g~g *>*_* :not( :has(*) var(--x,9) rgba(0,0,0,0) display:none stroke-width:1e300 1e-300 "
     b'transform="skewX(1e999)" width="' + b"1" * 2000 + b"!",
+    "csv": b'" "" , ; \n \r\n [ ] [[[1],[2]]] {} null 1e999 NaN \x00 \xff "[[[1],[2]]]" drawing',
+    "json": b'[ ] { } , : " \\ \\" [[[1],[2]]] [[1],[2]] null 1e999 NaN "drawing": \xff \n',
+    "whiteboard": b'[ ] { } , : " null 1e999 -1 "points" "type" "line" "ellipse" "angle":1e308 '
+    b'"width":1e300 "x":null "path":"AAAA" "dim":2 "parentId":"shape:0" "geo" true',
+    "ink": b"< > </ /> ' \" ! * ? T F , - . 1e999 1e308 <trace> </trace> <page> <stroke> nan "
+    b'&amp; <!DOCTYPE <!ENTITY <traceFormat><channel_name="Y"/><channel_name="X"/></traceFormat>',
     "example": b"\x0a \x12 \x1a \x00 \xff\xff\xff\xff\xff\xff\xff\xff\xff\x01 \x80 \xff \x0a\x00 "
     b"row \x0a\xff\xff\xff\x7f category recognized bitmap",
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
@@ -12,7 +13,8 @@ import numpy as np
 
 from garabato.dataset.tfrecord.drawings import to_features
 from garabato.dataset.tfrecord.format import encode_example, write_record
-from garabato.drawing import Drawing
+from garabato.drawing import Drawing, DrawingBatch
+from garabato.drawing.arrow import to_table
 
 N_SEEDS = 12
 
@@ -51,6 +53,8 @@ def make_seeds(context: frame.Context) -> Iterator[tuple[str, list[bytes]]]:
     yield "npy", [bitmaps.getvalue()]
     yield "npz", written("npz", several=True) + [stored_npz(data) for data in written("npz", True)]
     yield "svg", written("svg", several=False) + SVGS
+    yield from tables(drawings)
+    yield from documents(drawings)
     yield "png", pictures("PNG")
     yield "jpg", pictures("JPEG")
     yield "webp", pictures("WEBP")
@@ -59,6 +63,78 @@ def make_seeds(context: frame.Context) -> Iterator[tuple[str, list[bytes]]]:
     yield "example", records
     yield "tfrecord", [framed(*records[i : i + 3]) for i in range(len(drawings) - 2)]
     yield "gz", [gzip.compress(data) for data in written("ndjson", True) + written("bin", True)]
+
+
+def tables(drawings: list[Drawing]) -> Iterator[tuple[str, list[bytes]]]:
+    """CSV, Parquet and Arrow: as Kaggle, Hugging Face and garabato write them."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["countrycode", "drawing", "key_id", "recognized", "timestamp", "word"])
+    for i, drawing in enumerate(drawings[:4]):
+        strokes = json.dumps(drawing.to_lists())
+        writer.writerow(["US", strokes, i, True, "2017-03-09 00:28:55", "cat"])
+    yield "csv", [text.getvalue().encode()]
+    lists = pa.list_(pa.list_(pa.uint8()))
+    pairs = [list(zip(*d.to_lists(), strict=True)) for d in drawings[:4]]
+    columns = [{"x": list(xs), "y": list(ys)} for xs, ys in pairs]
+    batch = DrawingBatch.from_drawings([d.replace(key_id="7") for d in drawings[:4]])
+    found = [
+        pa.table(
+            {
+                "word": pa.array([0, 1, 2, 3]),
+                "drawing": pa.array(columns, pa.struct([("x", lists), ("y", lists)])),
+            }
+        ),
+        pa.table({"drawing": [json.dumps(d.to_lists()) for d in drawings[:4]]}),
+        to_table(batch.on_grid(), "train"),
+    ]
+    parquet, arrow = [], []
+    for table in found:
+        stream = io.BytesIO()
+        pq.write_table(table, stream)
+        parquet.append(stream.getvalue())
+        for new in (pa.ipc.new_file, pa.ipc.new_stream):
+            stream = io.BytesIO()
+            with new(stream, table.schema) as opened:
+                opened.write_table(table)
+            arrow.append(stream.getvalue())
+    yield "parquet", parquet
+    yield "arrow", arrow
+
+
+def documents(drawings: list[Drawing]) -> Iterator[tuple[str, list[bytes]]]:
+    """JSON arrays, whiteboards and handwriting."""
+    objects = [{"word": "cat", "drawing": d.to_lists()} for d in drawings[:3]]
+    yield "json", [json.dumps(objects).encode(), json.dumps(objects[0], indent=1).encode()]
+    points = [np.stack(stroke, axis=1).tolist() for stroke in drawings[0].strokes]
+    elements = [
+        {"type": "freedraw", "x": 1, "y": 2, "angle": 0.5, "points": stroke} for stroke in points
+    ]
+    scene = {"type": "excalidraw", "elements": elements}
+    library = {"type": "excalidrawlib", "libraryItems": [{"elements": elements}]}
+    shapes = [
+        {"id": f"shape:{i}", "typeName": "shape", "type": "draw", "x": 1, "y": 2, "rotation": 1,
+         "parentId": "page:a", "props": {"segments": [
+             {"type": "free", "points": [{"x": x, "y": y} for x, y in stroke]},
+             {"type": "free", "path": "AAAAAAAAAAAAAAAAAAAAAAAA"}]}}
+        for i, stroke in enumerate(points)
+    ]  # fmt: skip
+    tldr = {"tldrawFileFormatVersion": 1, "records": shapes}
+    yield "whiteboard", [json.dumps(document).encode() for document in (scene, library, tldr)]
+    traces = [", ".join(f"{x:g} {y:g}" for x, y in stroke) for stroke in points]
+    inkml = "".join(f"<trace>{trace}</trace>" for trace in traces)
+    strokes = "".join(f"<stroke>{trace.replace(',', '')}</stroke>" for trace in traces)
+    yield (
+        "ink",
+        [
+            f'<ink xmlns="http://www.w3.org/2003/InkML">{inkml}</ink>'.encode(),
+            b"""<ink><trace>1125 18432,'23'43,"7"-8,3-5,7 -3</trace></ink>""",
+            f"<xournal><page><layer>{strokes}</layer></page></xournal>".encode(),
+        ],
+    )
 
 
 def raw_line(strokes: list[np.ndarray]) -> bytes:

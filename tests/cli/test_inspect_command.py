@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 
 from click.testing import CliRunner
-from sketches import write_source
+from sketches import make_drawings, write_source
 
 from garabato.cli import main
+from garabato.formats import write_drawings
 
 
 def run(*arguments):
@@ -47,3 +48,14 @@ def test_a_folder_that_is_not_there_is_told(tmp_path):
     done = run(tmp_path / "nowhere")
     assert done.exit_code == 1
     assert "does not exist" in done.stderr
+
+
+def test_icons_in_one_folder_are_named_after_their_files_if_asked_for(tmp_path):
+    for name in ("lamp-1", "lamp-2", "chair"):
+        write_drawings(tmp_path / f"{name}.svg", make_drawings(["star"], 1, seed=0))
+    done = run(tmp_path, "--category-from", "name", "--json")
+    assert done.exit_code == 0, done.output
+    assert {k: v["n"] for k, v in json.loads(done.stdout)["categories"].items()} == {
+        "chair": 1,
+        "lamp": 2,
+    }
