@@ -26,7 +26,7 @@ class TooManyPointsError(Exception):
 
 def flatten(data: str, max_points: int) -> list[list[complex]]:
     encoded = np.frombuffer(data.encode(), np.uint8)
-    points, starts, is_complete = _paths.flatten(encoded, IDENTITY, max_points)
+    points, starts, _, is_complete = _paths.flatten(encoded, IDENTITY, max_points)
     if not is_complete:
         raise TooManyPointsError
     numbers = (points[:, 0] + 1j * points[:, 1]).tolist()

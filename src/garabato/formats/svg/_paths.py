@@ -25,11 +25,12 @@ _M, _Z, _L, _H, _V, _C, _S, _Q, _T, _A, _E = (ord(letter) for letter in "MZLHVCS
 
 @kernel(error_model="numpy")
 def flatten(data, matrix, max_points):  # type: ignore[no-untyped-def]
-    """Path data (n,) uint8 -> (points (P, 2) float64, starts (S + 1,) int64, is_complete).
+    """Path data (n,) uint8 -> (points (P, 2) float64, starts (S + 1,) int64, bounds, is_complete).
 
     Subpath s is `points[starts[s]:starts[s + 1]]`, two or more points; a closed one ends where it
-    began. `matrix` is SVG's (a, b, c, d, e, f), applied to all points. `is_complete` is False if
-    the path has more than `max_points` points, of which none are returned.
+    began. `matrix` is SVG's (a, b, c, d, e, f), applied to all points. `bounds` are (left, top,
+    right, bottom). `is_complete` is False if the path has more than `max_points` points, of which
+    none are returned.
     """
     points = np.empty((64, 2), np.float64)
     starts = np.zeros(8, np.int64)
@@ -112,14 +113,19 @@ def flatten(data, matrix, max_points):  # type: ignore[no-untyped-def]
         is_curve = upper in (_C, _S, _Q, _T)
         handle_of = upper if is_curve else 0
         if n > max_points:
-            return points[:0].copy(), starts[:1].copy(), False
+            return points[:0].copy(), starts[:1].copy(), (0.0, 0.0, 0.0, 0.0), False
     n, n_paths, starts = _finish_subpath(n, n_paths, starts)
     a, b, c, d, e, f = matrix
+    left = top = math.inf
+    right = bottom = -math.inf
     for i in range(n):
         x, y = points[i]
-        points[i, 0] = a * x + c * y + e
-        points[i, 1] = b * x + d * y + f
-    return points[:n].copy(), starts[: n_paths + 1].copy(), True
+        moved_x, moved_y = a * x + c * y + e, b * x + d * y + f
+        points[i, 0], points[i, 1] = moved_x, moved_y
+        left, top = min(left, moved_x), min(top, moved_y)
+        right, bottom = max(right, moved_x), max(bottom, moved_y)
+    bounds = (left, top, right, bottom)
+    return points[:n].copy(), starts[: n_paths + 1].copy(), bounds, True
 
 
 @kernel

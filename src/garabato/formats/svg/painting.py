@@ -74,9 +74,9 @@ def _touches(item: Item) -> bool:
     """Whether any of an item may lie in its clip rectangle."""
     assert item.clip.rectangle is not None
     left, top, right, bottom = _grown(item)
-    low, high = item.points.min(axis=0), item.points.max(axis=0)
+    own = item.bounds
     # a comparison with NaN is False: what has one is kept, and refused later
-    return not (high[0] < left or low[0] > right or high[1] < top or low[1] > bottom) and (
+    return not (own[2] < left or own[0] > right or own[3] < top or own[1] > bottom) and (
         left <= right and top <= bottom
     )
 
@@ -105,9 +105,9 @@ def _is_plain(items: list[Item], document: Document) -> bool:
 
 def _spans(item: Item, page: Rectangle) -> bool:
     """Whether the bounds of an item are about those of the page, or more."""
-    low, high = item.points.min(axis=0), item.points.max(axis=0)
-    width = min(high[0], page[2]) - max(low[0], page[0])
-    height = min(high[1], page[3]) - max(low[1], page[1])
+    left, top, right, bottom = item.bounds
+    width = min(right, page[2]) - max(left, page[0])
+    height = min(bottom, page[3]) - max(top, page[1])
     return bool(width * height >= _PAGE_SHARE * (page[2] - page[0]) * (page[3] - page[1]))
 
 
@@ -307,9 +307,9 @@ def _clipped_lines(item: Item) -> list[Points]:
     if item.clip.rectangle is None:
         return lines
     rectangle = _grown(item)
-    low, high = item.points.min(axis=0), item.points.max(axis=0)
     left, top, right, bottom = rectangle
-    if left <= low[0] and top <= low[1] and high[0] <= right and high[1] <= bottom:
+    own = item.bounds
+    if left <= own[0] and top <= own[1] and own[2] <= right and own[3] <= bottom:
         return lines
     return [part for line in lines for part in _cut_at_rectangle(line, rectangle)]
 

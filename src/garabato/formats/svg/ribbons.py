@@ -9,7 +9,7 @@ import numpy as np
 
 from garabato.drawing import BoolArray
 from garabato.formats.svg._paths import winding_numbers
-from garabato.formats.svg.walk import Item, Points, Rectangle
+from garabato.formats.svg.walk import Item, Points, Rectangle, bounds_of
 
 #: Longer side of the drawing in which ribbons are looked for, and their width in it at most.
 _SIDE_PX, _MAX_WIDTH_PX = 320, 30
@@ -153,8 +153,10 @@ def _dab(points: Points) -> Points:
 
 
 def _stroked(item: Item, lines: list[Points], ribbon: _Ribbon, scale: float) -> Item:
+    points = np.concatenate(lines)
     return item._replace(
-        points=np.concatenate(lines),
+        points=points,
+        bounds=bounds_of(points),
         starts=np.cumsum([0, *map(len, lines)]).astype(np.int64),
         fill=None,
         stroke=item.fill,

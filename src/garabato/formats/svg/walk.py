@@ -73,6 +73,7 @@ class Item(NamedTuple):
     stroke_width: float
     is_even_odd: bool
     clip: Clip
+    bounds: Rectangle
 
 
 class Document(NamedTuple):
@@ -202,24 +203,25 @@ class _Walk:
             fill = self._colour(style.fill, style, style.fill_opacity * context.opacity)
         if stroke is None and fill is None:
             return None
-        points, starts = self._flattened(name, declared, context)
+        points, starts, bounds = self._flattened(name, declared, context)
         if len(points) == 0:
             return None
         if declared.get("vector-effect") != "non-scaling-stroke":
             width *= scale_of(context.matrix)
-        return Item(points, starts, fill, stroke, width, style.fill_rule == "evenodd", context.clip)
+        is_even_odd = style.fill_rule == "evenodd"
+        return Item(points, starts, fill, stroke, width, is_even_odd, context.clip, bounds)
 
     def _flattened(
         self, name: str, declared: Mapping[str, str], context: _Context
-    ) -> tuple[Points, IntArray]:
+    ) -> tuple[Points, IntArray, Rectangle]:
         text = shape_path(name, declared, context.whole)
         data = np.frombuffer(text.encode("ascii", "replace"), np.uint8)
         matrix = tuple(map(float, context.matrix))
-        points, starts, is_complete = flatten(data, matrix, self._n_points_left)
+        points, starts, bounds, is_complete = flatten(data, matrix, self._n_points_left)
         if not is_complete:
             raise TooMuchError(f"the drawing has more than {MAX_POINTS:,} points")
         self._n_points_left -= len(points)
-        return points, starts
+        return points, starts, bounds
 
     def _colour(self, value: Paint, style: Style, alpha: float) -> Colour | None:
         """The colour that a paint gives; None if it is not seen."""
@@ -394,14 +396,26 @@ class _Walk:
         """`clip`, and a rectangle that `matrix` puts on the page."""
         left, top, right, bottom = rectangle
         a, b, c, d, e, f = matrix
+        if b == 0 and c == 0:
+            xs, ys = sorted((a * left + e, a * right + e)), sorted((d * top + f, d * bottom + f))
+            placed: Rectangle | None = (xs[0], ys[0], xs[1], ys[1])
+            return clip._replace(rectangle=_intersection(clip.rectangle, placed))
         corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
         points = corners @ np.array([[a, b], [c, d]]) + (e, f)
         white = (255.0, 255.0, 255.0, 1.0)
-        item = Item(points, np.array([0, 4]), white, None, 0.0, False, Clip())
+        bounds = bounds_of(points)
+        item = Item(points, np.array([0, 4]), white, None, 0.0, False, Clip(), bounds)
         placed = rectangle_of(item)
         if placed is None:
             return clip._replace(regions=(*clip.regions, (item,)))
         return clip._replace(rectangle=_intersection(clip.rectangle, placed))
+
+
+def bounds_of(points: Points) -> Rectangle:
+    """The smallest rectangle that holds all points."""
+    left, top = points.min(axis=0).tolist()
+    right, bottom = points.max(axis=0).tolist()
+    return left, top, right, bottom
 
 
 def _is_supported(element: Element) -> bool:
