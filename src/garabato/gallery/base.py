@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from os import PathLike
 from typing import Any, overload
+from unicodedata import normalize
 
 import numpy as np
 import pyarrow as pa
@@ -207,7 +208,10 @@ class Gallery(ABC):
         counts = Counter(self._count_by(by, condition))
         for of_hidden in hidden:
             counts.subtract(self._count_by(by, of_hidden))
-        return {value: n for value, n in counts.items() if n > 0}
+        merged: Counter[Any] = Counter()  # galleries of before hold text in any Unicode form
+        for value, n in counts.items():
+            merged[normalize("NFC", value) if isinstance(value, str) else value] += n
+        return {value: n for value, n in merged.items() if n > 0}
 
     def scan(self, *, where: Where | None = None, with_hidden: bool = False) -> Iterator[Stored]:
         """Iterate over everything stored (or what passes `where`), from one consistent state."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -12,6 +13,9 @@ from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import GalleryError, InputError
 from garabato.gallery.records import Embedder, FilledBy, normalised_rows
 from garabato.gallery.stroke_codec import of_one_kind
+from garabato.gallery.times import time_or_none
+
+_log = logging.getLogger(__name__)
 
 #: Drawings stored in one transaction.
 TRANSACTION = 16_384
@@ -65,6 +69,16 @@ def transactions(
             at.append(places)
         first += n_seen
         yield Transaction(_last_of_each(embedded, at), n_empty)
+
+
+def without_odd_times(batch: DrawingBatch) -> DrawingBatch:
+    """The batch without timestamps that are no times, which `Gallery.add` would refuse: one must
+    not stop a million. They are counted in the log."""
+    times = [time_or_none(text) for text in batch.timestamps]
+    n_odd = sum(a is None and b is not None for a, b in zip(times, batch.timestamps, strict=True))
+    if n_odd:
+        _log.warning("%d timestamps are no times and are left out", n_odd)
+    return batch.replace(timestamps=times)
 
 
 def as_tags(tags: Sequence[str]) -> tuple[str, ...]:

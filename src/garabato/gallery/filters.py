@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from garabato.errors import InputError
+from garabato.gallery.times import NORMAL_TIME, normal_time
 
 #: What people hand in: a field of FIELDS -> what it must be.
 Where = Mapping[str, Any]
@@ -19,12 +19,12 @@ FIELDS = ("category", "country", "recognized", "timestamp", "tags", "key_id")
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A checked `where`: drawings pass that meet all the fields that are set.
+    """A checked `where`: drawings pass that meet all fields that are set.
 
-    `categories`, `countries`, `key_ids`: one of them; `tags`: at least one of them; `recognized`:
-    is it; `after` (inclusive) and `before` (exclusive): bounds of the timestamp, compared as text,
-    which is the order of time for Google's "2017-03-29 00:29:12.12345 UTC". A drawing of which a
-    field is not known doesn't pass a condition on that field.
+    `categories`, `countries`, `key_ids`: the value is one of them; `tags`: at least one is there;
+    `recognized`: it is that; `after` (inclusive) and `before` (exclusive): bounds of the time,
+    compared as text, since times are stored in one form (see `times`). If a field of a drawing is
+    unknown, it does not pass a condition on that field.
     """
 
     categories: tuple[str, ...] | None = None
@@ -82,16 +82,19 @@ def parse_where(where: Where | None) -> Filter:
 def _parse_strings(field: str, value: Any) -> tuple[str, ...] | None:
     if value is None:
         return None
-    if isinstance(value, str):
-        return (value,)
-    strings = list(value) if isinstance(value, Sequence | set | frozenset) else [value]
+    is_one = isinstance(value, str) or not isinstance(value, Sequence | set | frozenset)
+    strings = [value] if is_one else list(value)
     if not all(isinstance(string, str) for string in strings):
         raise InputError(f"where: {field} is a string or a list of strings, not {value!r}")
     try:
         "".join(strings).encode()
     except UnicodeEncodeError:
         raise InputError(f"where: {field} is text, not {value!r}") from None
-    return tuple(sorted(set(strings)))
+    if field == "key_id":  # the only text that is stored as given
+        return tuple(sorted(set(strings)))
+    # Galleries of before hold text in any form: on macOS, file names are decomposed.
+    forms = {unicodedata.normalize(form, text) for text in strings for form in ("NFC", "NFD")}
+    return tuple(sorted(forms | set(strings)))
 
 
 def _parse_timestamp(value: Any) -> tuple[str | None, str | None]:
@@ -114,31 +117,21 @@ def _parse_timestamp(value: Any) -> tuple[str | None, str | None]:
     return after, before
 
 
-#: A year, or more of "2017-03-29 00:29:12.12345 UTC", from the left.
-_TIME = re.compile(
-    r"(\d{4}(?:-\d\d(?:-\d\d(?:[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?)?)?)(?: UTC)?", re.ASCII
-)
-_FIRST_MOMENT = "0000-01-01 00:00:00"
-
-
 def _parse_time(text: str) -> str:
-    """A time as timestamps are written, so that comparing text compares times."""
-    written = _TIME.fullmatch(text)
     try:
-        if written is None:
-            raise ValueError
-        moment = written[1][: len(_FIRST_MOMENT)]
-        datetime.fromisoformat(moment + _FIRST_MOMENT[len(moment) :])  # month 13, 30 February
+        return normal_time(text).removesuffix(" UTC")
     except ValueError:
         raise InputError(
             "where: timestamp is compared with a time as 2017, 2017-03, 2017-03-29 or "
             f"2017-03-29 00:29:12, not {text!r}"
         ) from None
-    return text.replace("T", " ", 1) if "T" in written[1] else text
 
 
-def to_sql(condition: Filter) -> str | None:
-    """The filter as an SQL condition on a Lance table; None where every drawing passes."""
+def to_sql(condition: Filter, odd_times: Sequence[str] | None = None) -> str | None:
+    """The filter as an SQL condition on a Lance table; None if every drawing passes.
+
+    `odd_times`: if stored times may not be normal, the key_ids of those that aren't and pass.
+    """
     terms = []
     for column, values in (
         ("category", condition.categories),
@@ -152,11 +145,18 @@ def to_sql(condition: Filter) -> str | None:
         terms.append(f"array_has_any(tags, [{listed}])" if condition.tags else "false")
     if condition.recognized is not None:
         terms.append(f"recognized = {str(condition.recognized).lower()}")
+    bounds = []
     if condition.after is not None:
-        terms.append(f"timestamp >= {quote(condition.after)}")
+        bounds.append(f"timestamp >= {quote(condition.after)}")
     if condition.before is not None:
-        terms.append(f"timestamp < {quote(condition.before)}")
-    return " AND ".join(terms) or None
+        bounds.append(f"timestamp < {quote(condition.before)}")
+    if bounds and odd_times:
+        is_normal = f"timestamp LIKE {quote(NORMAL_TIME)}"
+        is_odd = f"NOT ({is_normal}) AND key_id IN ({', '.join(map(quote, odd_times))})"
+        bounds = [f"(({is_normal} AND {' AND '.join(bounds)}) OR ({is_odd}))"]
+    elif bounds and odd_times is not None:
+        bounds.append(f"timestamp LIKE {quote(NORMAL_TIME)}")
+    return " AND ".join([*terms, *bounds]) or None
 
 
 def quote(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.errors import InputError
 from garabato.gallery.records import Hit, Stored, StoredDrawing
 from garabato.gallery.stroke_codec import of_one_kind, pack_batch, unpack
+from garabato.gallery.times import normal_if_time, normal_time
 
 #: What describes a drawing. `strokes` are packed by `stroke_codec`; `embedding` is one column more.
 COLUMNS = ("key_id", "category", "country", "recognized", "timestamp", "tags", "strokes")
@@ -45,16 +47,34 @@ def to_rows(batch: DrawingBatch, embeddings: FloatArray, tags: tuple[str, ...]) 
     return pa.table(
         [
             _column("key_id", batch.key_ids, pa.string()),
-            _column("category", batch.categories, pa.string()),
-            _column("country", batch.countries, pa.string()),
+            _column("category", [_nfc(name) for name in batch.categories], pa.string()),
+            _column("country", [_nfc(name) for name in batch.countries], pa.string()),
             _column("recognized", batch.recognized, pa.bool_()),
-            _column("timestamp", batch.timestamps, pa.string()),
-            _column("tags", [tags] * len(batch), pa.list_(pa.string())),
+            _column("timestamp", _times(batch), pa.string()),
+            _column("tags", [[_nfc(tag) for tag in tags]] * len(batch), pa.list_(pa.string())),
             pack_batch(batch),
             pa.FixedSizeListArray.from_arrays(vectors, embeddings.shape[1]),
         ],
         schema=schema,
     )
+
+
+def _nfc(text: Any) -> Any:
+    """Text in the composed form, so that it compares equal however it was typed."""
+    return unicodedata.normalize("NFC", text) if isinstance(text, str) else text
+
+
+def _times(batch: DrawingBatch) -> list[Any]:
+    times: list[Any] = []
+    for key_id, text in zip(batch.key_ids, batch.timestamps, strict=True):
+        try:
+            times.append(normal_time(text) if isinstance(text, str) else text)
+        except ValueError:
+            raise InputError(
+                f"the timestamp of drawing {key_id!r} is not a time: {text!r}; write it as "
+                "2017-03-29 00:29:12, with an offset as +02:00 if it is not UTC"
+            ) from None
+    return times
 
 
 def _column(name: str, values: Any, kind: pa.DataType) -> pa.Array:
@@ -96,7 +116,7 @@ def to_hits(rows: pa.Table, scores: FloatArray) -> list[Hit]:
             drawing=_drawing(row),
             country=row["country"],
             recognized=row["recognized"],
-            timestamp=row["timestamp"],
+            timestamp=normal_if_time(row["timestamp"]),
             tags=tuple(row["tags"] or ()),
         )
         for row, score in zip(rows.to_pylist(), scores.tolist(), strict=True)
@@ -121,4 +141,6 @@ def select_rows(rows: pa.Table, chosen: Sequence[int]) -> pa.Table:
 
 
 def _drawing(row: dict[str, Any]) -> Drawing:
-    return unpack(row["strokes"], **{name: row[name] for name in _METADATA})
+    metadata = {name: row[name] for name in _METADATA}
+    metadata["timestamp"] = normal_if_time(metadata["timestamp"])
+    return unpack(row["strokes"], **metadata)

@@ -17,6 +17,7 @@ import numpy as np
 
 from garabato.drawing import DrawingBatch, FloatArray
 from garabato.gallery.base import Gallery
+from garabato.gallery.batching import without_odd_times
 from garabato.gallery.records import Embedder
 
 #: Drawings stored at a time: what a kill costs at most, but for those being embedded.
@@ -140,7 +141,7 @@ class _Filling:
         self.n_there += len(piece) - len(rows)
         steps = [rows[first : first + STEP] for first in range(0, len(rows), STEP)]
         results = [workers.submit(piece.take(step)) for step in steps]
-        drawings = piece.take(rows)
+        drawings = without_odd_times(piece.take(rows))
         self._under_way.update(drawings.key_ids)
         self.sent.append(_Sent(drawings, results))
 

@@ -11,6 +11,7 @@ from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import GalleryError
 from garabato.gallery import open_gallery
 from garabato.gallery.base import Gallery
+from garabato.gallery.batching import without_odd_times
 from garabato.gallery.records import Embedder, FilledBy, Stored
 from garabato.render import RenderSpec
 
@@ -55,7 +56,7 @@ def copy_gallery(
         rows = [i for i, key_id in enumerate(keys) if key_id in missing]
         n_there += len(keys) - len(rows)
         for tags, alike in _by_tags(piece.tags, rows):
-            drawings = piece.drawings.take(alike)
+            drawings = without_odd_times(piece.drawings.take(alike))
             embeddings = piece.embeddings[alike] if is_same_encoder else None
             added = target.add(drawings, embeddings=embeddings, tags=tags)
             n_copied += added.n_new

@@ -11,6 +11,7 @@ import weakref
 from pathlib import Path
 
 import lancedb
+import numpy as np
 import pyarrow as pa
 import pytest
 from pixel_encoder import PixelEncoder
@@ -338,3 +339,91 @@ def test_text_that_is_none_and_other_kinds_of_values_are_refused_by_name(tmp_pat
     with pytest.raises(InputError, match="surrogates"):
         gallery.get(["\ud800"])
     assert len(gallery) == 0
+
+
+def test_a_scan_whose_version_was_compacted_away_goes_on_with_the_newest(
+    tmp_path, encoder, drawings
+):
+    gallery = open_gallery(tmp_path / "g", encoder=encoder)
+    for first in range(0, 200, 20):
+        gallery.add(drawings[first : first + 20])
+    scanned = gallery.scan()
+    pieces = [next(scanned)]
+    writer = open_gallery(tmp_path / "g", encoder=encoder)
+    writer.delete([drawings[0].key_id])
+    writer.add([drawings[1].replace(key_id="new")])
+    writer.compact(keep_versions_s=0)  # as after ten minutes, or when a clock jumps
+    pieces += scanned
+    key_ids = [key for piece in pieces for key in piece.drawings.key_ids]
+    assert len(key_ids) == len(set(key_ids))
+    assert set(key_ids) >= {d.key_id for d in drawings[1:]}
+
+
+def test_times_that_earlier_versions_stored_are_compared_as_times(tmp_path, encoder, drawings):
+    written = ["2017-03-29T08:00:00Z", "2017-03-29T14:00:00+05:00", "yesterday", None]
+    stored = ["2017-03-29 13:00:00 UTC"]
+    gallery = open_gallery(tmp_path / "g", encoder=encoder)
+    gallery.add([d.replace(timestamp=None) for d in drawings[:5]])
+    for drawing, time in zip(drawings, [*written, *stored], strict=False):
+        if time is not None:
+            gallery._table.update(f"key_id = '{drawing.key_id}'", {"timestamp": time})
+    for warm in (False, True):
+        opened = open_gallery(tmp_path / "g", encoder=encoder)
+        opened._table = _WithoutTimes(opened._table)
+        if warm:
+            opened._in_memory = opened._up_to_date()
+        for after, expected in (("2017-03-29 12:00", {4}), ("2017-03-29 08:30", {1, 4})):
+            where = {"timestamp": {"after": after}}
+            key_ids = {drawings[i].key_id for i in expected}
+            assert {h.key_id for h in opened.search(drawings[9], where=where)} == key_ids
+            assert opened.count(where=where) == len(expected)
+        (first,) = opened.get([drawings[0].key_id])
+        assert first.timestamp == "2017-03-29 08:00:00 UTC"
+
+
+class _WithoutTimes:
+    """A table whose metadata does not say that its times are in one form."""
+
+    def __init__(self, table):
+        self._of = table
+
+    def __getattr__(self, name):
+        return getattr(self._of, name)
+
+    @property
+    def schema(self):
+        schema = self._of.schema
+        metadata = {k: v for k, v in schema.metadata.items() if k != b"garabato.times"}
+        return schema.with_metadata(metadata)
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_an_exact_search_agrees_with_float64_brute_force(tmp_path, quickdraw, warm):
+    from itertools import islice
+
+    from garabato.encoder import load_encoder
+    from garabato.formats import read_drawings
+
+    encoder = load_encoder()
+    files = sorted((quickdraw / "simplified").glob("*.ndjson"))[:12]
+    real = [d for file in files for d in islice(read_drawings(file), 110)]
+    embeddings = encoder.embed(real)
+    stored, queries = real[:-100], embeddings[-100:].astype(np.float64)
+    gallery = open_gallery(tmp_path / "g", encoder=encoder)
+    gallery.add(stored, embeddings=embeddings[:-100])
+    exact = embeddings[:-100].astype(np.float64)
+    scores = queries @ (exact / np.linalg.norm(exact, axis=1, keepdims=True)).T
+    by_key = {str(d.key_id): i for i, d in enumerate(stored)}
+    for n, query in enumerate(queries):
+        searched = gallery if warm else open_gallery(tmp_path / "g", encoder=encoder)
+        found = [by_key[hit.key_id] for hit in searched.search(query, k=10)]
+        # by score: drawings that differ by less than float32 can tell may change places
+        np.testing.assert_allclose(scores[n][found], np.sort(scores[n])[::-1][:10], atol=2e-7)
+
+
+def test_embeddings_lose_nothing_that_float32_can_tell():
+    from garabato.gallery.lance.table import join, split
+
+    rows = np.random.default_rng(0).normal(size=(2_000, 128)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    np.testing.assert_allclose(join(*split(rows)), rows, rtol=2**-19, atol=2**-33)

@@ -20,6 +20,9 @@ COUNTRIES = ("FR", "JP", "US", None)
 TAGS = (None, [], ["a"], ["b"], ["a", "b"])
 
 
+TIMES = [*(f"2017-0{month}-01 00:00:00 UTC" for month in (1, 2, 3)), None]
+
+
 def table(rows: list[dict[str, Any]], n_chunks: int = 1) -> pa.Table:
     whole = pa.table(
         {
@@ -73,7 +76,9 @@ rows_of_galleries = st.lists(
             "category": st.sampled_from(CATEGORIES),
             "country": st.sampled_from(COUNTRIES),
             "recognized": st.sampled_from([True, False, None]),
-            "timestamp": st.sampled_from(["2017-01", "2017-02", "2017-03", None]),
+            "timestamp": st.sampled_from(
+                [*(f"2017-0{month}-01 00:00:00 UTC" for month in (1, 2, 3)), None]
+            ),
             "tags": st.sampled_from(TAGS),
         }
     ),

@@ -110,7 +110,7 @@ def test_any_text_and_none_is_kept_apart(text):
 
 def test_an_unknown_timestamp_passes_no_bound():
     expression = milvus_rows.to_expression(parse_where({"timestamp": {"before": "2017"}}))
-    assert expression == 'timestamp < "2017" and timestamp != "∅"'
+    assert expression == 'timestamp < "2017-01-01 00:00:00" and timestamp != "∅"'
 
 
 def test_a_wrong_token_is_refused_and_the_right_one_taken(milvus_uri, encoder, monkeypatch):

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from garabato.drawing import FloatArray
+from garabato.drawing import FloatArray, IntArray
 from garabato.errors import GalleryError, StorageError
 from garabato.gallery.base import Gallery
 from garabato.gallery.filters import EVERYTHING, Filter, quote, to_sql
@@ -51,6 +51,7 @@ from garabato.gallery.lance.table import (
     create_table,
     embedding_columns,
     from_table,
+    has_normal_times,
     is_one_of,
     read_id,
     read_metadata,
@@ -67,6 +68,7 @@ from garabato.gallery.records import (
     no_gallery_at,
 )
 from garabato.gallery.rows import COLUMNS
+from garabato.gallery.times import NORMAL_TIME, time_or_none
 
 #: The file in the gallery's folder that lists the hidden drawings.
 HIDDEN = "hidden.json"
@@ -99,6 +101,8 @@ class LanceGallery(Gallery):
         self._settle_from_s = 0.0
         self._refreshing = threading.Lock()
         self._counts: dict[str, tuple[Hashable, dict[Any, int]]] = {}
+        #: A version of the table and its times that are not in the normal form, by key_id.
+        self._odd: tuple[int, dict[str, str]] = (-1, {})
         #: Some key_ids, sorted, and how many drawings there were when they were read.
         self._steps: tuple[list[str], int] = ([], 0)
 
@@ -148,10 +152,10 @@ class LanceGallery(Gallery):
             bytes_in_memory=None if held is None or not exact else held.nbytes,
         )
 
-    def _version(self) -> Hashable:
+    def _version(self) -> tuple[str | None, int]:
         with lance_errors(self.uri):
             self._notice_new_table()
-            return self._id, self._table.version
+            return self._id, int(self._table.version)
 
     def tune(self, *, recall: float = 0.98, n_queries: int = 100) -> list[Tuned]:
         super().tune(recall=recall, n_queries=n_queries)
@@ -210,14 +214,16 @@ class LanceGallery(Gallery):
             if held is not None:
                 return held.search(embedding, k, condition)
             settings = read_settings(self._table) if self._is_large() else None
-            return search_on_disk(self._table, embedding, k, condition, settings=settings)
+            return search_on_disk(
+                self._table, embedding, k, self._sql(condition), settings=settings
+            )
 
     def _delete(self, conditions: Sequence[Filter]) -> int:
         n_deleted = 0
         with lance_errors(self.uri), writing(self._folder):
             self._notice_new_table()
             for condition in conditions:
-                n_deleted += self._table.delete(to_sql(condition)).num_deleted_rows
+                n_deleted += self._table.delete(self._sql(condition)).num_deleted_rows
         self._settle_now_and_then()
         return n_deleted
 
@@ -241,7 +247,7 @@ class LanceGallery(Gallery):
         Some key_ids of the gallery are known, sorted. What lies between two of them the index of
         key_ids finds quickly, so a page reads a few thousand key_ids, and not all of them.
         """
-        sql = to_sql(condition)
+        sql = self._sql(condition)
         steps = [] if condition.key_ids is not None else self._key_steps()
         at = 0 if after is None else bisect.bisect_right(steps, after)
         width = max(1, limit // _DRAWINGS_PER_STEP)
@@ -280,22 +286,49 @@ class LanceGallery(Gallery):
         return steps
 
     def _scan(self, condition: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        sql = to_sql(condition)
+        done = np.zeros(0, np.int64)
+        while True:
+            version = self._version()
+            hashes: list[IntArray] = []
+            try:
+                for rows in self._scan_version(version[1], condition, columns):
+                    keys = np.fromiter(map(hash, rows["key_id"].to_pylist()), np.int64)
+                    hashes.append(keys)
+                    new = np.flatnonzero(~np.isin(keys, done)) if len(done) else None
+                    if new is not None:
+                        rows = rows.take(pa.array(new))
+                    if rows.num_rows:
+                        yield rows.select(list(columns))
+                return
+            except GalleryError as error:
+                if self._version() == version:
+                    raise
+                # A compaction removed the version that was read: go on with the newest, without
+                # what was given already. A drawing that stays all the time comes exactly once.
+                _log.info("%s: version %s was compacted away (%s)", self.uri, version[1], error)
+                done = np.concatenate([done, *hashes])
+
+    def _scan_version(
+        self, version: int, condition: Filter, columns: Sequence[str]
+    ) -> Iterator[pa.RecordBatch]:
+        """All rows of a version that pass, with key_ids."""
+        sql = self._sql(condition)
         with lance_errors(self.uri):
-            table = self._pinned(self._table.version)
+            table = self._pinned(version)
             query = table.search()
             if sql is not None:
                 query = query.where(sql)
-            stored = [name for name in columns if name != EMBEDDING]
+            wanted = list(dict.fromkeys(("key_id", *columns)))
+            stored = [name for name in wanted if name != EMBEDDING]
             if EMBEDDING in columns:
                 stored += embedding_columns(table)
             for rows in query.select(stored).to_batches():
                 if rows.num_rows:
-                    yield from_table(rows, columns)
+                    yield from_table(rows, wanted)
 
     def _count(self, condition: Filter) -> int:
         with lance_errors(self.uri):
-            return int(self._table.count_rows(to_sql(condition)))
+            return int(self._table.count_rows(self._sql(condition)))
 
     def _count_by(self, column: str, condition: Filter) -> dict[Any, int]:
         version = self._version()
@@ -314,6 +347,34 @@ class LanceGallery(Gallery):
         if condition == EVERYTHING:
             self._counts[column] = version, counts
         return dict(counts)
+
+    def _sql(self, condition: Filter) -> str | None:
+        after, before = condition.after, condition.before
+        if after is None and before is None:
+            return to_sql(condition)
+        odd = self._odd_times()
+        if odd is None:
+            return to_sql(condition)
+        passing = [
+            key_id
+            for key_id, time in odd.items()
+            if (after is None or time >= after) and (before is None or time < before)
+        ]
+        return to_sql(condition, passing)
+
+    def _odd_times(self) -> dict[str, str] | None:
+        """The times that earlier versions stored in another than the normal form, by key_id; None
+        if this version made the table, which stores no others."""
+        if has_normal_times(self._table):
+            return None
+        version = self._table.version
+        if self._odd[0] != version:
+            query = self._table.search().select(["key_id", "timestamp"])
+            rows = query.where(f"NOT (timestamp LIKE {quote(NORMAL_TIME)})").to_arrow()
+            times = zip(rows["key_id"].to_pylist(), rows["timestamp"].to_pylist(), strict=True)
+            normal = ((key_id, time_or_none(text)) for key_id, text in times)
+            self._odd = version, {key_id: time for key_id, time in normal if time is not None}
+        return self._odd[1]
 
     def _settle_now_and_then(self) -> None:
         if time.monotonic() >= self._settle_from_s:
@@ -337,7 +398,7 @@ class LanceGallery(Gallery):
                 if self._encoder is not None:
                     filled_by.check(self._encoder, self.uri)
                 self._table, self._filled_by, self._in_memory = table, filled_by, None
-                self._id, self._steps = new_id, ([], 0)
+                self._id, self._steps, self._odd = new_id, ([], 0), (-1, {})
             self._stamp = seen
 
     def _held(self) -> MemoryTable | None:

@@ -18,7 +18,6 @@ import pyarrow as pa
 
 from garabato.drawing import FloatArray
 from garabato.errors import InputError
-from garabato.gallery.filters import EVERYTHING, Filter, to_sql
 from garabato.gallery.lance import limits
 from garabato.gallery.lance.table import embedding_columns, join, read_embeddings
 from garabato.gallery.records import Tuned
@@ -144,18 +143,17 @@ def search_on_disk(
     table: Any,
     embedding: FloatArray,
     k: int,
-    condition: Filter,
+    sql: str | None,
     *,
     settings: IndexSettings | None,
 ) -> tuple[pa.Table, FloatArray]:
-    """The k nearest rows that pass (COLUMNS), best first, and their cosine similarities.
+    """The k nearest rows that pass `sql` (COLUMNS), best first, and their cosine similarities.
 
     Without `settings` all rows are ranked, which is exact; with them the index is used.
     """
     query = table.search(embedding.astype(np.float16), vector_column_name="embedding")
     query = query.distance_type("cosine")
     query = query.select([*COLUMNS, *embedding_columns(table), "_distance"])
-    sql = to_sql(condition)
     n_passing = math.inf
     if sql is not None:
         query = query.where(sql, prefilter=True)
@@ -250,7 +248,7 @@ def _measure(
 
 def _scores(table: Any, query: FloatArray, settings: IndexSettings | None) -> FloatArray:
     """Scores of the ten nearest but the query itself, which is the first."""
-    return search_on_disk(table, query, 11, EVERYTHING, settings=settings)[1][1:]
+    return search_on_disk(table, query, 11, None, settings=settings)[1][1:]
 
 
 def _recall(found: FloatArray, true: FloatArray) -> float:

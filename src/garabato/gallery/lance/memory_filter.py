@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from garabato.drawing import IntArray
 from garabato.gallery.filters import Filter
 from garabato.gallery.lance.memory_search import MemoryIndex, RowSubset
+from garabato.gallery.times import NORMAL_TIME
 
 #: Columns whose values repeat, so that rows are listed by them.
 LISTED = ("category", "country")
@@ -114,6 +115,8 @@ def _meets(rows: pa.Table, condition: Filter) -> npt.NDArray[np.bool_]:
         mask &= has_one
     if condition.recognized is not None:
         mask &= _true(pc.equal(rows["recognized"], condition.recognized))
+    if condition.after is not None or condition.before is not None:
+        mask &= _true(pc.match_like(rows["timestamp"], NORMAL_TIME))
     if condition.after is not None:
         mask &= _true(pc.greater_equal(rows["timestamp"], condition.after))
     if condition.before is not None:

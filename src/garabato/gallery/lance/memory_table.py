@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from garabato.drawing import FloatArray
 from garabato.gallery.filters import Filter
@@ -17,6 +18,7 @@ from garabato.gallery.lance.memory_filter import LISTED, MemoryFilter
 from garabato.gallery.lance.memory_search import MemoryIndex, RowSubset
 from garabato.gallery.lance.table import embedding_columns, read_embeddings
 from garabato.gallery.rows import COLUMNS
+from garabato.gallery.times import NORMAL_TIME, normal_if_time
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +103,12 @@ def _read(
 def _compact(rows: pa.Table) -> pa.Table:
     """Dictionaries for columns whose values repeat, and all in one chunk."""
     rows = rows.replace_schema_metadata(None).combine_chunks()
+    times = rows["timestamp"]
+    is_normal = pc.match_like(times, NORMAL_TIME)
+    if not pc.all(is_normal, min_count=0).as_py():  # earlier versions stored other forms
+        normal = pa.array(map(normal_if_time, times.to_pylist()), pa.string())
+        at = rows.schema.get_field_index("timestamp")
+        rows = rows.set_column(at, "timestamp", pa.chunked_array([normal]))
     for name in LISTED:
         i = rows.schema.get_field_index(name)
         rows = rows.set_column(i, name, rows[name].combine_chunks().dictionary_encode())

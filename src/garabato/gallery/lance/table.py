@@ -25,13 +25,18 @@ from garabato.gallery.records import FilledBy
 from garabato.gallery.rows import row_schema
 
 _ID = "garabato.id"
+_TIMES = "garabato.times"
 EMBEDDING, REST = "embedding", "embedding_rest"
 
 
 def create_table(uri: str, filled_by: FilledBy) -> Any:
-    """Make the folder and an empty table in it. If two processes do, both get the one made."""
+    """Make the folder and an empty table in it. If two processes do, both get the same one."""
     dim = filled_by.embedding_dim
-    metadata = {"garabato": json.dumps(filled_by.to_document()), _ID: secrets.token_hex(8)}
+    metadata = {
+        "garabato": json.dumps(filled_by.to_document()),
+        _ID: secrets.token_hex(8),
+        _TIMES: "normal",
+    }
     schema = row_schema(dim)
     schema = schema.remove(schema.get_field_index(EMBEDDING))
     schema = schema.append(pa.field(EMBEDDING, pa.list_(pa.float16(), dim)))
@@ -63,6 +68,11 @@ def read_id(table: Any) -> str | None:
     """Tells a table from one made later in its place; None for tables of before there were ids."""
     found = (table.schema.metadata or {}).get(_ID.encode())
     return None if found is None else str(found, "ascii")
+
+
+def has_normal_times(table: Any) -> bool:
+    """Whether all times of the table were stored in the normal form (see `times`)."""
+    return _TIMES.encode() in (table.schema.metadata or {})
 
 
 def is_one_of(key_ids: Sequence[str]) -> str:
@@ -119,10 +129,10 @@ def _matrix(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
 
 
 def split(embeddings: FloatArray) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.int8]]:
-    """Embeddings as float16, and the rest in steps of 1/256 of its last digit, int8."""
+    """Embeddings as float16, and the rest in steps of 1/254 of its last digit, int8."""
     stored = embeddings.astype(np.float16)
     rest = (embeddings - stored.astype(np.float32)) / _steps(stored)
-    return stored, np.clip(np.rint(rest), -128, 127).astype(np.int8)
+    return stored, np.rint(rest).astype(np.int8)
 
 
 def join(stored: npt.NDArray[np.floating], rest: npt.NDArray[np.int8]) -> FloatArray:
@@ -132,5 +142,5 @@ def join(stored: npt.NDArray[np.floating], rest: npt.NDArray[np.int8]) -> FloatA
 
 
 def _steps(stored: npt.NDArray[np.floating]) -> FloatArray:
-    steps: FloatArray = np.spacing(np.abs(stored)).astype(np.float32) / 256
+    steps: FloatArray = np.spacing(np.abs(stored)).astype(np.float32) / 254
     return steps

@@ -1,0 +1,64 @@
+"""Timestamps in one form, that of Google's files: "2017-03-29 00:29:12.12345 UTC".
+
+In this form, comparing text compares times. Galleries store it; times that earlier versions stored
+in other forms are brought to it when they are read.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+#: An SQL pattern of the normal form.
+NORMAL_TIME = "____-__-__ __:__:__% UTC"
+_NORMAL = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? UTC", re.ASCII)
+#: A year, or more of "2017-03-29T00:29:12.12345+02:00", from the left.
+_TIME = re.compile(
+    r"(?P<date>\d{4}(?:-\d\d(?:-\d\d)?)?)"
+    r"(?:(?<=-\d\d-\d\d)[ T](?P<clock>\d\d:\d\d(?::\d\d)?)(?P<fraction>\.\d+)?"
+    r" ?(?P<zone>UTC|Z|[+-]\d\d(?::?\d\d)?)?)?",
+    re.ASCII,
+)
+_FIRST_MOMENT = "0000-01-01 00:00:00"
+
+
+def normal_time(text: str) -> str:
+    """A time as it is stored: in UTC, so that comparing text compares times.
+
+    Takes ISO 8601 and what Google writes; without an offset it is UTC, and what is left out is the
+    first moment ("2017-03" is 2017-03-01 00:00:00 UTC). Raises ValueError for anything else.
+    """
+    found = _TIME.fullmatch(text)
+    if found is None:
+        raise ValueError(text)
+    moment = found["date"] + (f" {found['clock']}" if found["clock"] else "")
+    when = datetime.fromisoformat(moment + _FIRST_MOMENT[len(moment) :])  # month 13, 30 February
+    zone = found["zone"] or "UTC"
+    if zone not in ("UTC", "Z"):
+        hours, minutes = int(zone[1:3]), int(zone[-2:]) if len(zone) > 3 else 0
+        if hours > 23 or minutes > 59:
+            raise ValueError(text)
+        offset = timedelta(hours=hours, minutes=minutes)
+        try:
+            when = when - offset if zone[0] == "+" else when + offset
+        except OverflowError:
+            raise ValueError(text) from None
+    return f"{when.isoformat(sep=' ')}{found['fraction'] or ''} UTC"
+
+
+def normal_if_time(text: str | None) -> str | None:
+    """A stored time in the normal form; text that is no time as it is."""
+    if text is None or _NORMAL.fullmatch(text):
+        return text
+    try:
+        return normal_time(text)
+    except ValueError:
+        return text
+
+
+def time_or_none(text: str | None) -> str | None:
+    """A time in the normal form; None for text that is no time."""
+    try:
+        return None if text is None else normal_time(text)
+    except ValueError:
+        return None

@@ -1,0 +1,62 @@
+"""Times and text compare as what they mean, however they were written."""
+
+from __future__ import annotations
+
+import pytest
+
+from garabato.errors import InputError
+from garabato.gallery import open_gallery
+from garabato.gallery.times import normal_time, time_or_none
+
+
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        ("2017", "2017-01-01 00:00:00 UTC"),
+        ("2017-03", "2017-03-01 00:00:00 UTC"),
+        ("2017-03-29", "2017-03-29 00:00:00 UTC"),
+        ("2017-03-29 00:29:12.12345 UTC", "2017-03-29 00:29:12.12345 UTC"),
+        ("2017-03-29T08:00:00Z", "2017-03-29 08:00:00 UTC"),
+        ("2017-03-29T01:30+02:00", "2017-03-28 23:30:00 UTC"),
+        ("2017-03-29 01:30:10.5-0530", "2017-03-29 07:00:10.5 UTC"),
+        ("0001-01-01", "0001-01-01 00:00:00 UTC"),
+    ],
+)
+def test_a_time_is_stored_in_utc(written, stored):
+    assert normal_time(written) == stored == normal_time(stored)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "yesterday", "2017-13", "2017-02-29", "2017-03 08:00", "08:00", "2017-03-29T25:00",
+     "2017-03-29T08:00+24:00", "0001-01-01T00:00+02:00", "29.3.2017"],
+)  # fmt: skip
+def test_anything_else_is_no_time(text):
+    assert time_or_none(text) is None
+
+
+def test_adding_what_is_no_time_is_refused_and_offsets_count(tmp_path, encoder, drawings):
+    gallery = open_gallery(tmp_path / "g", encoder=encoder)
+    one, other = drawings[:2]
+    with pytest.raises(InputError, match=r"timestamp of drawing .* 'yesterday'"):
+        gallery.add([one.replace(timestamp="yesterday")])
+    morning = one.replace(timestamp="2017-03-29T14:00:00+05:00")
+    gallery.add([morning, other.replace(timestamp="2017-03-29T13:00:00Z")])
+    for _ in range(2):
+        hits = gallery.search(one, where={"timestamp": {"after": "2017-03-29 12:00"}})
+        assert [hit.key_id for hit in hits] == [other.key_id]
+        hits = gallery.search(one, where={"timestamp": {"before": "2017-03-29T10:00+01:00"}})
+        assert hits == []
+    assert gallery.get([one.key_id])[0].timestamp == "2017-03-29 09:00:00 UTC"
+
+
+def test_text_compares_equal_however_its_accents_are_encoded(tmp_path, encoder, drawings):
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    gallery = open_gallery(tmp_path / "g", encoder=encoder)
+    gallery.add([drawings[0].replace(category=decomposed)], tags=[decomposed])
+    gallery.add([drawings[1].replace(category=composed)], tags=[composed])
+    assert gallery.count(by="category") == {composed: 2}
+    for text in (composed, decomposed):
+        for _ in range(2):
+            assert len(gallery.search(drawings[0], where={"category": text})) == 2
+            assert len(gallery.search(drawings[0], where={"tags": text})) == 2
