@@ -566,7 +566,7 @@ def test_a_query_that_is_no_drawing_is_told_with_how_to_read_one(gallery, drawin
 
 def test_queries_that_cannot_be_answered_say_why(gallery, drawings):
     gallery.add(drawings[:3])
-    with pytest.raises(InputError, match="no ink"):
+    with pytest.raises(InputError, match="query drawing is empty"):
         gallery.search(Drawing([]))
     with pytest.raises(InputError, match=r"\(N, 64\)"):
         gallery.search(np.ones(63, np.float32))
@@ -574,7 +574,7 @@ def test_queries_that_cannot_be_answered_say_why(gallery, drawings):
         with pytest.raises(InputError, match="zero, NaN"):
             gallery.search(broken)
     for k in (0, -1, 2.5, 100_001):
-        with pytest.raises(InputError, match="k is a number"):
+        with pytest.raises(InputError, match="k must be between"):
             gallery.search(drawings[0], k=k)
 
 
