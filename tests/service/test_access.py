@@ -118,3 +118,33 @@ def test_too_many_changes_are_told_when_to_go_on(gallery_uri: str) -> None:
         assert [answer.status for answer in answers] == [404, 404, 404, 429, 429]
         assert 1 <= int(answers[-1].headers["retry-after"]) <= 21
         assert running.post("/v1/search", LINE).status == 200, "reading goes on"
+
+
+def test_behind_a_proxy_that_rewrites_host_the_public_urls_page_may_change_things(
+    gallery_uri: str,
+) -> None:
+    settings = Settings(
+        gallery=gallery_uri, host="0.0.0.0", token=TOKEN, public_url="https://example.org/draw"
+    )
+    own = {"host": "127.0.0.1:8000", "authorization": f"Bearer {TOKEN}"}
+    with Running(settings) as running:
+        running.wait_until("/readyz")
+        headers = own | {"origin": "https://example.org"}
+        added = running.post("/v1/drawings", LINE, headers=headers)
+        assert added.status == 201
+        running.ask("DELETE", f"/v1/drawings/{added.json['key_ids'][0]}", headers=own)
+        refused = running.post(
+            "/v1/drawings", LINE, headers=own | {"origin": "https://evil.example"}
+        )
+        assert refused.status == 403
+        assert "GARABATO_PUBLIC_URL" in refused.json["detail"]
+        assert running.get("/v1/openapi.json").json["servers"] == [{"url": "/draw"}]
+        assert running.get("/draw/v1/state").status == 200, "a proxy may pass the subpath on"
+        redirect = running.get("/draw", redirect=False)
+        assert (redirect.status, redirect.headers["location"]) == (307, "/draw/")
+        for path in ("/", "/healthz", "/readyz"):
+            answer = running.ask("HEAD", path)
+            assert (answer.status, answer.body) == (200, b"")
+        metrics = running.get("/metrics").body.decode()
+        assert "garabato_build_info{version=" in metrics
+        assert "_created" not in metrics

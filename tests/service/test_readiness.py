@@ -87,8 +87,8 @@ def test_why_a_service_will_never_be_ready_is_told(cache: Path) -> None:
         for _ in range(1_200):
             answer = running.get("/readyz")
             assert answer.status == 503
-            if answer.json["status"].startswith("no drawings"):
+            if answer.json["status"].startswith("cannot start"):
                 break
             deadline.wait(0.05)
-        assert answer.json == {"status": "no drawings: none were given"}
+        assert answer.json == {"status": "cannot start; the operator's log says why"}
         assert running.get("/healthz").status == 200

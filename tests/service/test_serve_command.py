@@ -105,3 +105,21 @@ def test_a_missing_extra_says_what_to_install(gallery_uri: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "pip install 'garabato[serve]'" in done.stderr
+
+
+def test_the_port_that_kubernetes_sets_is_named(gallery_uri: str) -> None:
+    given = {"GARABATO_PORT": "tcp://10.0.0.1:8000"}
+    done = CliRunner().invoke(main, ["serve", "--gallery", gallery_uri], env=given)
+    assert done.exit_code == 2
+    assert "Kubernetes" in done.output
+
+
+def test_a_start_that_fails_ends_with_an_error(tmp_path: Path, gallery_uri: str) -> None:
+    model = tmp_path / "encoder.onnx"
+    model.write_bytes(b"not an encoder")
+    command = ["serve", "--gallery", gallery_uri, "--model", str(model), "--port", "0"]
+    done = subprocess.run(
+        [sys.executable, "-m", "garabato", *command], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "the service could not start" in done.stderr

@@ -64,3 +64,22 @@ def test_a_variable_that_makes_no_sense_is_named(variable: str, text: str) -> No
 )
 def test_only_addresses_of_this_machine_are_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+def test_the_port_that_kubernetes_sets_is_named() -> None:
+    variables = {"GARABATO_PORT": "tcp://10.0.0.1:8000"}
+    with pytest.raises(InputError, match="Kubernetes sets for a service named garabato"):
+        Settings.from_environment({}, variables)
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [(None, ""), ("https://a.example", ""), ("https://a.example/", ""), ("http://a/b/", "/b")],
+)
+def test_the_root_path_is_the_public_urls(url: str | None, path: str) -> None:
+    assert Settings(public_url=url).root_path == path
+
+
+def test_a_public_url_without_a_scheme_is_refused() -> None:
+    with pytest.raises(InputError, match="public_url"):
+        Settings.from_environment({}, {"GARABATO_PUBLIC_URL": "draw.example"})

@@ -3,12 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 import garabato
 from garabato.cli.options import file_option, model_option
 from garabato.cli.output import stderr
+
+
+class _Port(click.IntRange):
+    """A port; says what is wrong with the one that Kubernetes sets."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, str) and value.startswith("tcp://"):
+            self.fail(
+                f"GARABATO_PORT is {value!r}, which Kubernetes sets for a service named garabato; "
+                "rename that service, or set GARABATO_PORT or --port to a number",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
 
 
 @click.command()
@@ -28,7 +43,7 @@ from garabato.cli.output import stderr
 @click.option("--host", envvar="GARABATO_HOST", default="127.0.0.1", show_default=True)
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=_Port(0, 65535),
     envvar="GARABATO_PORT",
     default=8000,
     show_default=True,

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
+
+import garabato
 
 _SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 
@@ -13,6 +22,7 @@ class Metrics:
     """The counters of one service."""
 
     def __init__(self) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each of the others, of no use here
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -29,6 +39,13 @@ class Metrics:
             buckets=_SECONDS,
             registry=self._registry,
         )
+        build = Gauge(
+            "garabato_build_info",
+            "1; the label is the version.",
+            ["version"],
+            registry=self._registry,
+        )
+        build.labels(garabato.__version__).set(1)
         self.in_flight = self._gauge("requests_in_flight", "Requests being answered.")
         self.waiting = self._gauge("queries_waiting", "Drawings waiting for the encoder.")
         self.ready = self._gauge("ready", "1 once queries are answered at full speed.")

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from garabato.errors import GarabatoError
 from garabato.service.settings import Settings
 
 #: Time that requests under way get to finish after SIGTERM.
@@ -22,9 +23,22 @@ SHUTDOWN_S = 10
 
 
 def run(app: FastAPI, settings: Settings) -> None:
-    """Serve `app` until SIGTERM or Ctrl-C; requests under way are finished."""
+    """Serve `app` until SIGTERM or Ctrl-C; requests under way are finished.
+
+    Raises GarabatoError if it cannot start.
+    """
     _raise_file_limit(settings.max_connections)
-    uvicorn.Server(config(app, settings)).run()
+    server = uvicorn.Server(config(app, settings))
+    failures: list[str] = []
+
+    def stop(reason: str) -> None:
+        failures.append(reason)
+        server.should_exit = True
+
+    app.state.service.start_failed = stop
+    server.run()
+    if failures:
+        raise GarabatoError(f"the service could not start: {failures[0]}")
 
 
 def config(app: FastAPI, settings: Settings) -> uvicorn.Config:

@@ -40,6 +40,8 @@ class Service:
         self.metrics = Metrics()
         self.access = Access(settings)
         self.progress = Progress("loading the encoder")
+        #: Called with the reason if the service can never be ready.
+        self.start_failed: Callable[[str], None] = lambda reason: None
         #: Column -> when it was counted, how long that took if long, the counts.
         self._counts: dict[str, tuple[float, float, dict[Any, int]]] = {}
         self._encoder: Encoder | None = None

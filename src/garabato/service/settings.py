@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
+from urllib.parse import urlsplit
 
 from garabato.errors import InputError
 
@@ -24,6 +25,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     token: str | None = None
+    #: The address visitors use, if a proxy rewrites Host or serves a subpath.
+    public_url: str | None = None
     #: Whether people without the token may hide a drawing (report it); an operator restores it.
     visitors_may_hide: bool = False
     writes_per_minute: int = 120
@@ -71,8 +74,17 @@ class Settings:
         for name in ("max_waiting", "batch_size", "max_body_bytes", "max_strokes", "max_points"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is 1 or more, not {getattr(self, name)}")
+        if self.public_url is not None and not self.public_url.startswith(("http://", "https://")):
+            raise InputError(
+                f"public_url is an address such as https://draw.example, not {self.public_url!r}"
+            )
         if self.token is not None and len(self.token) < 8:
             raise InputError("the token has 8 characters or more; make one: openssl rand -hex 16")
+
+    @property
+    def root_path(self) -> str:
+        """The path of `public_url` without a slash at its end: "/draw", or "" at the root."""
+        return urlsplit(self.public_url or "").path.rstrip("/")
 
     @property
     def is_local(self) -> bool:
@@ -101,5 +113,10 @@ def _parse(variable: str, text: str, kind: str) -> Any:
             return text.lower() in _TRUE
         return {"int": int, "float": float}.get(kind, str)(text)
     except ValueError:
+        if variable == "GARABATO_PORT" and text.startswith("tcp://"):
+            raise InputError(
+                f"GARABATO_PORT is {text!r}, which Kubernetes sets for a service named garabato: "
+                "rename the service, or set GARABATO_PORT or --port to a number"
+            ) from None
         words = {"bool": "true or false", "int": "a whole number", "float": "a number"}
         raise InputError(f"{variable} is {words[kind]}, not {text!r}") from None

@@ -68,10 +68,25 @@ class Access:
 
     def check_write(self, request: Request, *, visitors: bool = False) -> None:
         """Let pass who may change something now. Raises ProblemError 401, 403 or 429."""
-        _check_origin(request)
+        self._check_origin(request)
         if not visitors:
             self.check_operator(request)
         self._count(request.client.host if request.client else "")
+
+    def _check_origin(self, request: Request) -> None:
+        """Refuse changes that another site's page sends from a visitor's browser."""
+        origin = request.headers.get("origin")
+        if origin is None:
+            return
+        own = {request.headers.get("host", "").lower()}
+        if self._settings.public_url is not None:
+            own.add(_urlsplit(self._settings.public_url).netloc.lower())
+        if _urlsplit(origin).netloc.lower() not in own:
+            raise ProblemError(
+                403,
+                "changes are accepted from this service's own page only; behind a proxy that "
+                "rewrites Host, set GARABATO_PUBLIC_URL to the address that visitors use",
+            )
 
     def _count(self, client: str) -> None:
         """A bucket a client, which fills by the minute's limit; a change takes one out."""
@@ -93,15 +108,6 @@ class Access:
                 f"{wait_s} s",
                 retry_after_s=wait_s,
             )
-
-
-def _check_origin(request: Request) -> None:
-    """Refuse changes that another site's page sends from a visitor's browser."""
-    origin = request.headers.get("origin")
-    if origin is None:
-        return
-    if _urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
-        raise ProblemError(403, "changes are taken from this service's own page only")
 
 
 def _urlsplit(url: str) -> SplitResult:

@@ -8,6 +8,7 @@ import time
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from garabato.service.http.access import Access
@@ -58,6 +59,7 @@ class Middleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope["root_path"] = self._settings.root_path
         exchange = _Exchange(scope, receive, send, self._settings)
         self._metrics.in_flight.inc()
         try:
@@ -72,6 +74,10 @@ class Middleware:
                 exchange.timeout = timeout
                 self._access.check_name(Request(scope))
                 exchange.check_announced_size()
+                if scope["path"] == scope["root_path"] != "":  # the page's links are relative
+                    redirect = RedirectResponse(f"{scope['root_path']}/")
+                    await redirect(scope, exchange.receive, exchange.send)
+                    return
                 await self._app(scope, exchange.receive, exchange.send)
         except ProblemError as problem:
             await exchange.answer(problem)

@@ -112,10 +112,10 @@ class GalleryMap:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._run_process()
             made = Projection.load(self._file)
-        except Exception as error:
+        except Exception:
             if not self._stopped:
                 _log.exception("cannot make the map")
-                self._progress.fail(f"cannot make the map: {error}")
+                self._progress.fail("cannot make the map; the operator's log says why")
             return
         with self._lock:
             self._projection, self._cached = made, None

@@ -22,7 +22,6 @@ from garabato.gallery import Gallery, open_gallery
 from garabato.host.atomic import write_bytes
 from garabato.host.cache import cache_folder
 from garabato.ingest.bulk_load import fill
-from garabato.service.http.problems import ProblemError
 from garabato.service.service import Service
 from garabato.service.state.progress import Progress, StoppedError
 from garabato.sources import open_source
@@ -76,13 +75,12 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
         _log.info("ready", extra={"gallery": gallery.uri, "n_drawings": len(gallery)})
     except StoppedError:
         _log.info("stopped before it was ready")
-    except ProblemError as problem:
-        service.progress.fail(problem.detail)
     except Exception as error:
         _log.exception("cannot start")
+        # everybody may read the stage; the reason may name files
+        service.progress.fail("cannot start; the operator's log says why")
         text = getattr(error, "message", None) or str(error) or type(error).__name__
-        if not service.progress.is_ready:
-            service.progress.fail(str(text))
+        service.start_failed(str(text))
 
 
 def _prepare_encoder(service: Service) -> None:

@@ -28,6 +28,7 @@ def make_router() -> APIRouter:
     router = APIRouter(include_in_schema=False)
     files = _read_files()
 
+    @router.head("/")
     @router.get("/")
     async def index(request: Request) -> Response:
         return find("index.html").to_response(request)
