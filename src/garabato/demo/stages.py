@@ -1,4 +1,4 @@
-"""Work in stages, each done once: the finished is not done again, the cut off goes on."""
+"""Work in stages: finished stages are not repeated, interrupted ones continue."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from typing import Any
 from garabato.errors import InputError, storage_errors
 from garabato.host.atomic import write_bytes
 
-#: A stage's work: told whether it goes on after an interruption, returns what it found (JSON).
+#: A stage's work: takes whether it continues after an interruption, returns its results (JSON).
 Work = Callable[[bool], dict[str, Any]]
 
 
 class Stages:
-    """Stages within a folder, in order; each builds on those before it.
+    """Stages in a folder, in order; each builds on those before it.
 
-    A stage leaves `.stages/<name>.json` in the folder: its settings, whether it is finished, how
-    long it took, what it found. With the same settings a finished stage is not done again; with
-    others, or when a stage before it was done anew, its files are removed first.
+    A stage leaves `.stages/<name>.json` in the folder: its settings, whether it is finished, its
+    duration and its results. With the same settings, a finished stage is not repeated; with other
+    settings, or after an earlier stage was repeated, its files are removed first. `on_reuse(name,
+    seconds)` is called for each stage that is not repeated.
     """
 
     def __init__(self, folder: Path, *, on_reuse: Callable[[str, float], None]) -> None:
@@ -31,12 +32,14 @@ class Stages:
         self.seconds = 0.0
         self._made: dict[str, str] = {}
         if folder.exists() and not (folder / ".stages").is_dir() and any(folder.iterdir()):
-            raise InputError(f"{folder} is not empty and not of a demo; choose another with --out")
+            raise InputError(
+                f"{folder} is not empty and does not hold a demo; choose another with --out"
+            )
         with storage_errors(folder):
             (folder / ".stages").mkdir(parents=True, exist_ok=True)
 
     def run(self, name: str, where: Path, settings: dict[str, Any], work: Work) -> dict[str, Any]:
-        """What `work` found, now or in an earlier run; its files are in the folder `where`."""
+        """The results of `work`, now or in an earlier run; its files are in the folder `where`."""
         stamp_file = self.folder / ".stages" / f"{name}.json"
         stamp: dict[str, Any] = {"settings": settings, "after": dict(self._made)}
         before = json.loads(stamp_file.read_text()) if stamp_file.exists() else {}
