@@ -87,11 +87,6 @@ def test_raw_lines_are_simplified_on_reading(tmp_path):
         ('{"drawing":[[["1"],[1]]]}', "coordinates that are not numbers", "line 2, stroke 1"),
         ('{"drawing":[[[true],[1]]]}', "coordinates that are not numbers", "line 2, stroke 1"),
         ('{"drawing":[[[null],[1]]]}', "coordinates that are not numbers", "line 2, stroke 1"),
-        ('{"drawing":[],"word":7}', '"word" is not a string', "line 2"),
-        ('{"drawing":[],"countrycode":[]}', '"countrycode" is not a string', "line 2"),
-        ('{"drawing":[],"timestamp":1}', '"timestamp" is not a string', "line 2"),
-        ('{"drawing":[],"key_id":1.5}', '"key_id" is neither a string nor', "line 2"),
-        ('{"drawing":[],"recognized":"yes"}', '"recognized" is neither true nor', "line 2"),
         ("[[[1],[1]]]", "a JSON object was expected", "line 2"),
         ("[" * 100_000, "broken JSON", "line 2"),
     ],
@@ -349,3 +344,62 @@ def test_reading_real_files_finds_no_fault(quickdraw):
         assert all(d.points.max() <= 255 and d.points.min() >= 0 for d in drawings)
         assert all(np.array_equal(d.points, np.rint(d.points)) for d in drawings)
     assert report.n_unreadable == 0
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "read"),
+    [
+        ("timestamp", 1488403510630, "2017-03-01 21:25:10.630000 UTC"),
+        ("timestamp", [], None),
+        ("recognized", 1, True),
+        ("recognized", "False", False),
+        ("recognized", "maybe", None),
+        ("word", 63, None),
+        ("key_id", 5356.0, "5356"),
+        ("key_id", 1.5, None),
+        ("countrycode", {"code": "DE"}, None),
+    ],
+)
+def test_an_odd_field_of_metadata_does_not_lose_the_drawing(tmp_path, caplog, field, value, read):
+    attribute = {"word": "category", "countrycode": "country"}.get(field, field)
+    path = tmp_path / "cat.ndjson"
+    path.write_text(json.dumps({"drawing": [[[1, 2], [3, 4]]], field: value}) + "\n")
+    (drawing,) = read_drawings(path)
+    assert drawing.to_lists() == [[[1, 2], [3, 4]]]
+    assert drawing.metadata[attribute] == read
+    assert (f'"{field}" cannot be read' in caplog.text) == (read is None)
+
+
+def test_a_drawing_as_json_text_is_read(tmp_path):
+    path = tmp_path / "cat.ndjson"
+    path.write_text(json.dumps({"drawing": "[[[1, 2], [3, 4]]]"}) + "\n")
+    assert [drawing.to_lists() for drawing in read_drawings(path)] == [[[[1, 2], [3, 4]]]]
+
+
+@pytest.mark.parametrize(
+    ("strokes", "read"),
+    [
+        ([[[0, 5], [9, 5], [9, 7], [1, 2]]], [[[0, 9, 9, 1], [5, 5, 7, 2]]]),
+        ([[[0, 0], [255, 0], [255, 255]]], [[[0, 255, 255], [0, 0, 255]]]),
+        (
+            [[[0, 5], [9, 5], [9, 7], [1, 2]], [[3, 4], [5, 6]]],
+            [[[0, 9, 9, 1], [5, 5, 7, 2]], [[3, 5], [4, 6]]],
+        ),
+        ([[[0, 9], [5, 6]]], [[[0, 9], [5, 6]]]),
+    ],
+)
+def test_strokes_as_lists_of_points_are_converted(tmp_path, strokes, read):
+    path = tmp_path / "cat.ndjson"
+    path.write_text(json.dumps({"drawing": strokes}) + "\n")
+    assert [drawing.to_lists() for drawing in read_drawings(path)] == [read]
+    as_tuples = [[tuple(point) for point in stroke] for stroke in strokes]
+    assert Drawing(as_tuples).to_lists() == read
+    assert Drawing([np.array(stroke) for stroke in strokes]).to_lists() == read
+
+
+def test_strokes_of_both_forms_are_refused(tmp_path):
+    path = tmp_path / "cat.ndjson"
+    points, rows = [[0, 5], [9, 5], [9, 7], [1, 2]], [[1, 2, 3, 4], [5, 6, 7, 8]]
+    path.write_text(json.dumps({"drawing": [points, rows]}) + "\n")
+    with pytest.raises(FormatError, match=r"line 1, stroke 2: .*another one is a list of points"):
+        list(read_drawings(path))

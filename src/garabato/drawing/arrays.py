@@ -27,11 +27,54 @@ GRID = 255.0
 SIMPLIFY_EPSILON = 2.0
 
 
+def as_rows(strokes: Sequence[Any]) -> Sequence[Any]:
+    """Strokes given as lists of points `[(x, y), ...]` as `(xs, ys)`; others as they are.
+
+    A stroke with one or more than three rows, all of two or three numbers, is a list of points,
+    and then so are the others of its drawing. A drawing whose every stroke could be either is
+    read as `(xs, ys)` with optional times, as long as the third rows are times. Raises
+    DrawingError for a drawing that mixes both forms.
+    """
+    shapes = [_row_lengths(stroke) for stroke in strokes]
+    points = [len(set(shape)) == 1 and shape[0] in (2, 3) for shape in shapes]
+    rows = [len(shape) in (2, 3) and shape[0] == shape[1] for shape in shapes]
+    has_points = [a and not b for a, b in zip(points, rows, strict=True)]
+    has_rows = [b and not a for a, b in zip(points, rows, strict=True)]
+    if not any(has_points):
+        if any(has_rows) or not all(points) or _has_times(strokes, shapes):
+            return strokes
+    elif any(has_rows):
+        number = 1 + has_rows.index(True)
+        raise DrawingError(
+            f"stroke {number} is a pair (xs, ys), but another one is a list of points (x, y); "
+            "give all strokes in one form"
+        )
+    if not all(points):
+        return strokes
+    return [[[point[0] for point in s], [point[1] for point in s]] for s in strokes]
+
+
+def _row_lengths(stroke: Any) -> list[int]:
+    """The length of each row; nothing for strokes that have no rows."""
+    try:
+        return [-1 if isinstance(row, str | bytes | dict) else len(row) for row in stroke]
+    except TypeError:
+        return []
+
+
+def _has_times(strokes: Sequence[Any], shapes: Sequence[Sequence[int]]) -> bool:
+    """Whether third rows of strokes with two points are times: from 0 on, never falling."""
+    times = [s[2] for s, shape in zip(strokes, shapes, strict=True) if len(shape) == 3]
+    if not times or any(len(row) != 2 for row in times):
+        return True
+    return all(row[0] <= row[1] for row in times) and (len(shapes[0]) != 3 or strokes[0][2][0] == 0)
+
+
 def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray]:
     """Strokes as given by people -> (points, stroke_starts); strokes without points are dropped."""
     columns: list[npt.NDArray[np.float64]] = []
     n_points = 0
-    for number, stroke in enumerate(strokes, start=1):
+    for number, stroke in enumerate(as_rows(list(strokes)), start=1):
         if len(stroke) < 2:
             raise DrawingError(f"stroke {number} is not a pair (xs, ys)")
         try:

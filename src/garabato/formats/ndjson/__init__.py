@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from garabato.drawing import Drawing, DrawingBatch
@@ -11,6 +13,8 @@ from garabato.formats.ndjson.simplified import format_line, parse_fields, parse_
 from garabato.formats.stream import Input, Reject, Writable
 
 __all__ = ["MAX_LINE_BYTES", "iter_blocks", "parse_fields", "read", "write"]
+
+_log = logging.getLogger(__name__)
 
 #: Longer lines are refused unread: 200,000 points weigh some 2 MB as text.
 MAX_LINE_BYTES = 8 * 2**20
@@ -29,6 +33,7 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     through `simplified.parse_line`. Both give the same.
     """
     parser = None
+    notes: Counter[str] = Counter()
     for first_line, block in iter_blocks(source, reject):
         if parser is None and (len(block) > SMALL_BYTES or _SCANNER in sys.modules):
             from garabato.formats.ndjson._blocks import BlockParser
@@ -39,7 +44,9 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
             others = _line_spans(block)
         else:
             columns, others = parser.parse(block)
-        yield from _with_other_lines(columns, others, block, first_line, source, reject)
+        yield from _with_other_lines(columns, others, block, first_line, source, reject, notes)
+    for note, n in notes.items():
+        _log.warning("%s: %d drawings: %s", source.name, n, note)
 
 
 def write(file: Writable, drawings: Iterable[Drawing]) -> int:
@@ -83,6 +90,7 @@ def _with_other_lines(
     first_line: int,
     source: Input,
     reject: Reject,
+    notes: Counter[str],
 ) -> Iterator[DrawingBatch]:
     """`columns` with the drawings of the other lines put in between, in the order of the lines.
 
@@ -103,7 +111,7 @@ def _with_other_lines(
         try:
             if len(text) > MAX_LINE_BYTES:
                 raise _too_long(source, number)
-            run.append(parse_line(text, path=source.name, line_number=number))
+            run.append(parse_line(text, path=source.name, line_number=number, notes=notes))
         except FormatError as error:
             try:
                 reject(error)

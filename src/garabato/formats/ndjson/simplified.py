@@ -8,16 +8,22 @@ Source: https://github.com/googlecreativelab/quickdraw-dataset.
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from garabato.drawing import Drawing
+from garabato.drawing.arrays import as_rows
 from garabato.errors import DrawingError, FormatError
 from garabato.formats.ndjson import raw
 
 
-def parse_line(line: bytes, *, path: str, line_number: int) -> Drawing:
+def parse_line(
+    line: bytes, *, path: str, line_number: int, notes: Counter[str] | None = None
+) -> Drawing:
     """The drawing of one line; a raw one (see `formats.raw`) is simplified.
 
     Raises FormatError naming `path`, the line and, where it is one, the stroke.
@@ -28,16 +34,20 @@ def parse_line(line: bytes, *, path: str, line_number: int) -> Drawing:
     except orjson.JSONDecodeError as error:
         problem, column = _json_problem(line, error)
         raise FormatError(problem, path=path, position=f"{position}, column {column}") from None
-    return parse_fields(known, path=path, position=position)
+    return parse_fields(known, path=path, position=position, notes=notes)
 
 
-def parse_fields(fields: Any, *, path: str, position: str) -> Drawing:
+def parse_fields(
+    fields: Any, *, path: str, position: str, notes: Counter[str] | None = None
+) -> Drawing:
     """The drawing of one JSON object, row of a table or the like: Google's keys and their values.
 
-    Raises FormatError naming `path`, `position` and, where it is one, the stroke.
+    Strokes may be lists of points, and `drawing` JSON text. A field of metadata that cannot be
+    read is left out and counted in `notes`. Raises FormatError naming `path`, `position` and,
+    where it is one, the stroke.
     """
     try:
-        return _parse_object(fields)
+        return _parse_object(fields, notes)
     except _LineError as error:
         where = position if error.stroke is None else f"{position}, stroke {error.stroke}"
         raise FormatError(error.problem, path=path, position=where) from None
@@ -64,30 +74,22 @@ class _LineError(Exception):
         self.stroke = stroke
 
 
-def _parse_object(document: Any) -> Drawing:
+def _parse_object(document: Any, notes: Counter[str] | None) -> Drawing:
     if not isinstance(document, dict):
         raise _LineError('a JSON object was expected, as {"word": ..., "drawing": ...}')
     if "drawing" not in document:
         raise _LineError('the key "drawing" is missing')
-    key_id = document.get("key_id")
-    if type(key_id) is int:
-        key_id = str(key_id)
-    elif not (key_id is None or isinstance(key_id, str)):
-        raise _LineError('"key_id" is neither a string nor a whole number')
-    recognized = document.get("recognized")
-    if not (recognized is None or isinstance(recognized, bool)):
-        raise _LineError('"recognized" is neither true nor false')
     strokes = document["drawing"]
-    is_raw = _check_strokes(strokes)
+    if isinstance(strokes, str):  # as BigQuery and Kaggle have it
+        try:
+            strokes = orjson.loads(strokes)
+        except orjson.JSONDecodeError:
+            raise _LineError('"drawing" is text, but not JSON') from None
     try:
-        drawing = Drawing(
-            strokes,
-            key_id=key_id,
-            category=_text(document, "word"),
-            country=_text(document, "countrycode"),
-            recognized=recognized,
-            timestamp=_text(document, "timestamp"),
-        )
+        if isinstance(strokes, list):
+            strokes = as_rows(strokes)
+        is_raw = _check_strokes(strokes)
+        drawing = Drawing(strokes, **_metadata(document, notes))
     except DrawingError as error:
         problem = str(error)
         if found := re.match(r"stroke (\d+) ", problem):
@@ -96,11 +98,56 @@ def _parse_object(document: Any) -> Drawing:
     return drawing.simplified() if is_raw else drawing
 
 
-def _text(document: dict[str, Any], key: str) -> str | None:
-    value = document.get(key)
-    if value is None or isinstance(value, str):
+def _metadata(document: dict[str, Any], notes: Counter[str] | None) -> dict[str, Any]:
+    """The metadata of a line; a field that cannot be read is left out and counted in `notes`."""
+    metadata: dict[str, Any] = {}
+    for key, name, read in _FIELDS:
+        value = document.get(key)
+        if value is None:
+            continue
+        metadata[name] = read(value)
+        if metadata[name] is None and notes is not None:
+            notes[f'"{key}" cannot be read and is left out, as {str(value)[:40]!r}'] += 1
+    return metadata
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _key_id(value: Any) -> str | None:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value) if type(value) in (str, int) else None
+
+
+def _recognized(value: Any) -> bool | None:
+    if isinstance(value, bool):
         return value
-    raise _LineError(f'"{key}" is not a string')
+    return {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}.get(
+        str(value).lower()
+    )
+
+
+def _timestamp(value: Any) -> str | None:
+    """Text as it is; a number counts seconds, milli-, micro- or nanoseconds since 1970."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e20:
+        return None
+    while value >= 1e11:
+        value /= 1000
+    return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
+
+
+#: Key of the JSON object, attribute of Drawing, and what reads its value.
+_FIELDS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
+    ("key_id", "key_id", _key_id),
+    ("word", "category", _text),
+    ("countrycode", "country", _text),
+    ("recognized", "recognized", _recognized),
+    ("timestamp", "timestamp", _timestamp),
+)
 
 
 def _check_strokes(strokes: Any) -> bool:
