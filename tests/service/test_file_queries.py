@@ -7,7 +7,7 @@ import gzip
 import io
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -118,22 +118,33 @@ def test_more_files_than_may_wait_are_told_to_come_back(reader: FileReader) -> N
     ] * 3
 
 
-@pytest.mark.parametrize(
-    ("content", "status", "detail"),
-    [
-        (b"{}\n" * 5_000, 422, "none of the first 1,000 lines is a drawing"),
-        (gzip.compress(b"{}\n" * 20_000_000), 422, "none of the first 1,000 lines is a drawing"),
-        (gzip.compress(b" " * 2**28), 413, "expands to more than 32 MiB"),
-        (gzip.compress(LINE)[:20], 422, "damaged"),
-        (gzip.compress(b""), 422, "empty"),
-        (b'{"drawing": [[[1, 2], [3, 4]]%s]}' % (b", [[1], [1]]" * 10), 422, "10 strokes"),
-        (b'{"drawing": [[[%s1], [%s1]]]}' % (b"1, " * 100, b"1, " * 100), 422, "100 points"),
-    ],
-)
-def test_what_cannot_be_a_query_is_told_at_once(
-    reader: FileReader, content: bytes, status: int, detail: str
-) -> None:
-    (answer,) = read(reader, content)
+NOT_QUERIES: dict[str, tuple[Callable[[], bytes], int, str]] = {
+    "lines": (lambda: b"{}\n" * 5_000, 422, "none of the first 1,000 lines is a drawing"),
+    "gzip of lines": (
+        lambda: gzip.compress(b"{}\n" * 20_000_000),
+        422,
+        "none of the first 1,000 lines is a drawing",
+    ),
+    "gzip of spaces": (lambda: gzip.compress(b" " * 2**28), 413, "expands to more than 32 MiB"),
+    "cut gzip": (lambda: gzip.compress(LINE)[:20], 422, "damaged"),
+    "empty gzip": (lambda: gzip.compress(b""), 422, "empty"),
+    "many strokes": (
+        lambda: b'{"drawing": [[[1, 2], [3, 4]]%s]}' % (b", [[1], [1]]" * 10),
+        422,
+        "10 strokes",
+    ),
+    "many points": (
+        lambda: b'{"drawing": [[[%s1], [%s1]]]}' % (b"1, " * 100, b"1, " * 100),
+        422,
+        "100 points",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", NOT_QUERIES)
+def test_what_cannot_be_a_query_is_told_at_once(reader: FileReader, kind: str) -> None:
+    content, status, detail = NOT_QUERIES[kind]
+    (answer,) = read(reader, content())
     assert (answer.status, detail in answer.detail) == (status, True), answer.detail
 
 
