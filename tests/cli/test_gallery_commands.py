@@ -9,7 +9,7 @@ import pytest
 from sketches import SKETCH_CATEGORIES, make_drawings, simplified_line, sketch, write_source
 from typed import read_json, run
 
-from garabato.analysis.audit import find_duplicates
+from garabato.analysis.duplicates import find_duplicates
 from garabato.gallery import open_gallery
 from garabato.gallery.lance import limits
 

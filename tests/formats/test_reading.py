@@ -19,8 +19,9 @@ from sketches import make_drawings
 
 from garabato.drawing import Drawing
 from garabato.errors import FormatError, InputError, StorageError
-from garabato.formats import ReadReport, ndjson, read_batches, read_drawings, write_drawings
+from garabato.formats import ReadReport, read_batches, read_drawings, write_drawings
 from garabato.formats import stream as streams
+from garabato.formats.ndjson import lines as ndjson_lines
 
 GOOD = '{"word":"cat","key_id":"1","drawing":[[[0,255],[0,9]]]}'
 
@@ -87,7 +88,7 @@ def test_raw_lines_are_simplified_on_reading(tmp_path):
         ('{"drawing":[[["1"],[1]]]}', "coordinates that are not numbers", "line 2, stroke 1"),
         ('{"drawing":[[[true],[1]]]}', "coordinates that are not numbers", "line 2, stroke 1"),
         ('{"drawing":[[[null],[1]]]}', "coordinates that are not numbers", "line 2, stroke 1"),
-        ("[[[1],[1]]]", "a JSON object was expected", "line 2"),
+        ("[[[1],[1]]]", "expected a JSON object", "line 2"),
         ("[" * 100_000, "broken JSON", "line 2"),
     ],
 )  # fmt: skip
@@ -247,8 +248,8 @@ def test_damaged_gzip_streams_are_read_or_refused(tmp_path_factory, changes):
 
 
 def test_a_line_without_end_is_refused_unread_and_the_next_ones_are_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(ndjson, "MAX_LINE_BYTES", 1000)
-    monkeypatch.setattr(ndjson, "BLOCK_BYTES", 300)
+    monkeypatch.setattr(ndjson_lines, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(ndjson_lines, "BLOCK_BYTES", 300)
     path = _file(tmp_path, GOOD, '{"word":"' + "x" * 5000 + '"}', GOOD, "", "nope")
     report = ReadReport()
     assert len(list(read_drawings(path, report=report))) == 2
@@ -283,7 +284,7 @@ def test_memory_is_bounded_by_the_block_not_by_the_file(tmp_path):
     line = '{"drawing":[[' + ",".join([str(list(range(100)))] * 2) + "]]}\n"
     path.write_text(line * 10_000)
     largest = max(batch.points.nbytes for batch in read_batches(path))
-    assert largest < ndjson.BLOCK_BYTES * 4
+    assert largest < ndjson_lines.BLOCK_BYTES * 4
 
 
 def test_what_is_written_is_read_back(tmp_path):

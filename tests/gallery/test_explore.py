@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from sketches import sketch
 
-from garabato.analysis.audit import DuplicatePair, find_duplicates, find_odd
+from garabato.analysis.duplicates import DuplicatePair, find_duplicates
+from garabato.analysis.odd import find_odd
 from garabato.drawing import Drawing
 from garabato.errors import InputError
 from garabato.gallery import Hit, open_gallery
@@ -190,8 +191,8 @@ def test_blocks_do_not_change_what_is_found(plane, monkeypatch):
     gallery = plane(drawings)
     seen = []
     whole = (find_duplicates(gallery, above=0.9999), find_odd(gallery, k=5))
-    monkeypatch.setattr("garabato.analysis.audit._ROWS", 7)
-    monkeypatch.setattr("garabato.analysis.audit._COLUMNS", 11)
+    monkeypatch.setattr("garabato.analysis.similarities.N_ROWS", 7)
+    monkeypatch.setattr("garabato.analysis.similarities.N_COLUMNS", 11)
     parts = (
         find_duplicates(gallery, above=0.9999, progress=lambda done, n: seen.append((done, n))),
         find_odd(gallery, k=5),

@@ -1,6 +1,7 @@
 """What a gallery shows about its drawings: odd ones, duplicates, typical ones, a map."""
 
-from garabato.analysis.audit import DuplicatePair, OddDrawing, find_duplicates, find_odd
+from garabato.analysis.duplicates import DuplicatePair, find_duplicates
+from garabato.analysis.odd import OddDrawing, find_odd
 from garabato.analysis.pictures import (
     MAX_PICTURE_ROWS,
     SearchResult,

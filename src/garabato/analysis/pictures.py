@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 
-from garabato.analysis.audit import DuplicatePair, OddDrawing
+from garabato.analysis.duplicates import DuplicatePair
+from garabato.analysis.odd import OddDrawing
 from garabato.drawing import Drawing
 from garabato.gallery import Gallery, Hit
 from garabato.gallery.filters import Where

@@ -1,7 +1,9 @@
-"""Google's simplified ndjson, and any line of drawings as JSON: one object a line.
+"""One drawing as a JSON object with Google's keys: a line of ndjson or a row of a table.
 
 `{"word": "cat", "countrycode": "DE", "timestamp": "...", "recognized": true, "key_id": "5356",
 "drawing": [[[x0, x1, ...], [y0, y1, ...]], ...]}`; every key but `drawing` may be missing or null.
+Raw drawings come as the device sent them: strokes are `[[x, ...], [y, ...], [t, ...]]`, with x and
+y in pixels and t in milliseconds, and are simplified on reading (`Drawing.simplified`).
 Source: https://github.com/googlecreativelab/quickdraw-dataset.
 """
 
@@ -18,33 +20,32 @@ import orjson
 from garabato.drawing import Drawing
 from garabato.drawing.arrays import as_rows
 from garabato.errors import DrawingError, FormatError
-from garabato.formats.ndjson import raw
 
 
 def parse_line(
     line: bytes, *, path: str, line_number: int, notes: Counter[str] | None = None
 ) -> Drawing:
-    """The drawing of one line; a raw one (see `formats.raw`) is simplified.
+    """Parse one line; raw drawings are simplified.
 
-    Raises FormatError naming `path`, the line and, where it is one, the stroke.
+    Raises FormatError with `path`, the line and, if one stroke is wrong, its number.
     """
     position = f"line {line_number}"
     try:
-        known = orjson.loads(line)
+        fields = orjson.loads(line)
     except orjson.JSONDecodeError as error:
         problem, column = _json_problem(line, error)
         raise FormatError(problem, path=path, position=f"{position}, column {column}") from None
-    return parse_fields(known, path=path, position=position, notes=notes)
+    return parse_fields(fields, path=path, position=position, notes=notes)
 
 
 def parse_fields(
     fields: Any, *, path: str, position: str, notes: Counter[str] | None = None
 ) -> Drawing:
-    """The drawing of one JSON object, row of a table or the like: Google's keys and their values.
+    """Parse a mapping with Google's keys, for example a row of a table.
 
-    Strokes may be lists of points, and `drawing` JSON text. A field of metadata that cannot be
-    read is left out and counted in `notes`. Raises FormatError naming `path`, `position` and,
-    where it is one, the stroke.
+    Strokes may be lists of points, and `drawing` may be JSON text. Metadata that cannot be read is
+    left out and counted in `notes`. Raises FormatError with `path`, `position` and, if one stroke
+    is wrong, its number.
     """
     try:
         return _parse_object(fields, notes)
@@ -54,15 +55,15 @@ def parse_fields(
 
 
 def format_line(drawing: Drawing) -> bytes:
-    """One line, newline included, as Google writes it: on the grid of 0..255."""
-    known = {
+    """Format a drawing as one line with a newline, on Google's grid 0..255."""
+    metadata = {
         "word": drawing.category,
         "countrycode": drawing.country,
         "timestamp": drawing.timestamp,
         "recognized": drawing.recognized,
         "key_id": drawing.key_id,
     }
-    document: dict[str, Any] = {key: value for key, value in known.items() if value is not None}
+    document: dict[str, Any] = {key: value for key, value in metadata.items() if value is not None}
     document["drawing"] = drawing.on_grid().to_lists()
     return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
 
@@ -76,11 +77,11 @@ class _LineError(Exception):
 
 def _parse_object(document: Any, notes: Counter[str] | None) -> Drawing:
     if not isinstance(document, dict):
-        raise _LineError('a JSON object was expected, as {"word": ..., "drawing": ...}')
+        raise _LineError('expected a JSON object such as {"word": ..., "drawing": ...}')
     if "drawing" not in document:
         raise _LineError('the key "drawing" is missing')
     strokes = document["drawing"]
-    if isinstance(strokes, str):  # as BigQuery and Kaggle have it
+    if isinstance(strokes, str):  # as in BigQuery and Kaggle's CSV
         try:
             strokes = orjson.loads(strokes)
         except orjson.JSONDecodeError:
@@ -99,7 +100,7 @@ def _parse_object(document: Any, notes: Counter[str] | None) -> Drawing:
 
 
 def _metadata(document: dict[str, Any], notes: Counter[str] | None) -> dict[str, Any]:
-    """The metadata of a line; a field that cannot be read is left out and counted in `notes`."""
+    """The readable metadata; other fields are counted in `notes`."""
     metadata: dict[str, Any] = {}
     for key, name, read in _FIELDS:
         value = document.get(key)
@@ -130,7 +131,7 @@ def _recognized(value: Any) -> bool | None:
 
 
 def _timestamp(value: Any) -> str | None:
-    """Text as it is; a number counts seconds, milli-, micro- or nanoseconds since 1970."""
+    """Text is kept; a number is seconds, milli-, micro- or nanoseconds since 1970."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e20:
@@ -140,7 +141,7 @@ def _timestamp(value: Any) -> str | None:
     return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
 
 
-#: Key of the JSON object, attribute of Drawing, and what reads its value.
+#: Key of the JSON object, attribute of Drawing, function that reads the value.
 _FIELDS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
     ("key_id", "key_id", _key_id),
     ("word", "category", _text),
@@ -151,7 +152,7 @@ _FIELDS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
 
 
 def _check_strokes(strokes: Any) -> bool:
-    """Refuse what are not strokes; True where they are Google's raw ones."""
+    """Check the strokes; returns whether they are raw: with times, or with float coordinates."""
     if not isinstance(strokes, list):
         raise _LineError('"drawing" is not a list of strokes [[x, ...], [y, ...]]')
     is_raw = False
@@ -166,13 +167,13 @@ def _check_strokes(strokes: Any) -> bool:
             raise _LineError("the stroke has coordinates that are not numbers", number)
         if len(xs) != len(ys):
             raise _LineError("the stroke has unequal numbers of xs and ys", number)
-        is_raw = is_raw or raw.is_raw(len(stroke), kinds)
+        is_raw = is_raw or len(stroke) > 2 or float in kinds
     return is_raw
 
 
 def _json_problem(line: bytes, error: orjson.JSONDecodeError) -> tuple[str, int]:
-    """What is wrong with a line that is not JSON, and at which column (from 1)."""
+    """The problem with a line that is not JSON, and its column (from 1)."""
     rest = line[error.pos :].lstrip(b" -+[,")
     if rest.startswith((b"NaN", b"Inf")):
-        return "NaN and Infinity are not JSON, nor places on paper", error.colno
+        return "NaN and Infinity are not JSON numbers", error.colno
     return f"broken JSON ({error.msg})", error.colno
