@@ -124,3 +124,79 @@ def test_traced_strokes_have_no_order():
     spec = RenderSpec(48, order=True)
     traced = render_augmented(BATCH, spec, AugmentSpec(), KEYS, has_order=False)
     assert not traced[..., 1:].any()
+
+
+REDRAWN = {"pose": 1.0, "cut": 1.0, "sketchy": 1.0, "shade": 1.0, "detail": 1.0}
+
+
+def square(n: int) -> DrawingBatch:
+    side = Drawing([([0, 100, 100, 0, 0], [0, 0, 100, 100, 0])])
+    return DrawingBatch.from_drawings([side] * n)
+
+
+def test_redrawn_the_same_key_gives_the_same_image_in_any_batch():
+    spec = RenderSpec(48, order=True)
+    augment = AugmentSpec(**REDRAWN, picture=0.5, picture_px=64)
+    together = render_augmented(BATCH, spec, augment, KEYS)
+    for row in (0, 7, len(BATCH) - 1):
+        alone = render_augmented(BATCH[row : row + 1], spec, augment, KEYS[row : row + 1])
+        np.testing.assert_array_equal(alone[0], together[row])
+
+
+@pytest.mark.parametrize("change", REDRAWN)
+def test_each_way_of_redrawing_changes_most_drawings(change):
+    varied = render_augmented(BATCH, SPEC, only(**{change: 1.0}), KEYS)
+    drawn = render_augmented(BATCH, SPEC, AugmentSpec.none(), KEYS)
+    assert (varied != drawn).any(axis=(1, 2)).mean() > 0.5
+    assert varied.any(axis=(1, 2)).all()
+
+
+def test_a_redrawn_dot_and_a_drawing_without_ink_stay_what_they_are():
+    batch = DrawingBatch.from_drawings([Drawing([]), Drawing([([5], [5])])])
+    for change in (*REDRAWN, "picture"):
+        varied = render_augmented(batch, SPEC, only(**{change: 1.0}), np.arange(2, dtype="u4"))
+        assert not varied[0].any()
+        assert varied[1].any()
+
+
+def test_sketchy_lines_lie_beside_the_lines_that_were_drawn():
+    batch = square(50)
+    keys = np.arange(50, dtype="u4")
+    drawn = render_batch(batch, SPEC)
+    near = np.stack([cv2.dilate(image, np.ones((11, 11))) for image in drawn])
+    varied = render_augmented(batch, SPEC, only(sketchy=1.0), keys)
+    assert (varied[near == 0] > 0).mean() < 0.01
+    ink = varied.sum(axis=(1, 2)) / drawn.sum(axis=(1, 2))
+    assert ink.min() > 0.3
+    assert ink.max() < 3
+
+
+def test_shading_lies_inside_what_a_line_encloses():
+    varied = render_augmented(square(50), SPEC, only(shade=1.0), np.arange(50, dtype="u4"))
+    inside = varied[:, 8:-8, 8:-8] > 128
+    assert inside.any(axis=(1, 2)).mean() > 0.9
+    assert varied[:, 0].max() < 32  # lines of shading overshoot a little
+
+
+def test_a_cut_leaves_nearly_half_of_the_ink():
+    line = DrawingBatch.from_drawings([Drawing([([0, 100], [0, 20]), ([50], [90])])] * 50)
+    varied = render_augmented(line, SPEC, only(cut=1.0), np.arange(50, dtype="u4"))
+    assert varied.any(axis=(1, 2)).all()
+    assert len(np.unique(varied.reshape(50, -1), axis=0)) > 20
+
+
+def test_larger_pictures_keep_more_of_a_drawing_than_small_ones():
+    spec = RenderSpec(48, order=True)
+    many = BATCH.take(np.arange(400) % len(BATCH))
+    keys = np.arange(400, dtype=np.uint32) * 977
+    drawn = render_augmented(many, spec, AugmentSpec.none(), keys)[..., 0].astype(int)
+    small, larger = (
+        render_augmented(many, spec, only(picture=1.0, picture_px=px), keys)[..., 0].astype(int)
+        for px in (28, 256)
+    )
+    assert abs(larger - drawn).mean() < abs(small - drawn).mean()
+
+
+def test_pictures_smaller_than_google_s_are_refused():
+    with pytest.raises(InputError, match="picture_px"):
+        AugmentSpec(picture_px=20)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from garabato.drawing import ByteArray, DrawingBatch
+from garabato.drawing import ByteArray, DrawingBatch, IntArray
 from garabato.errors import InputError
 from garabato.render import RenderSpec, rasterise, render_batch, with_strokes
 
@@ -36,6 +36,12 @@ class AugmentSpec:
     Two more probabilities: `picture` of seeing the drawing without its order, as in a picture; half
     of these see only what is left of it in a small one (28x28, as Google's), traced; `reorder` of
     its strokes being drawn in another order, each from either end.
+
+    For drawings by people who took their time, or worked from a photograph, as probabilities too:
+    `pose` of the drawing turned, foreshortened and in perspective, much further than above; `cut`
+    of a side that the page cut off; `sketchy` of lines in several strokes, with gaps, or gone over
+    twice; `shade` of areas being hatched; `detail` of small marks added. `picture_px`: small
+    pictures have sides from 28 px up to this (evenly in its log), drawn with pens of many widths.
     """
 
     flip: float = 0.5
@@ -51,6 +57,12 @@ class AugmentSpec:
     shrink: float = 0.15
     picture: float = 0.1
     reorder: float = 0.05
+    pose: float = 0.0
+    cut: float = 0.0
+    sketchy: float = 0.0
+    shade: float = 0.0
+    detail: float = 0.0
+    picture_px: int = 28
 
     def __post_init__(self) -> None:
         for name in (
@@ -61,10 +73,17 @@ class AugmentSpec:
             "shrink",
             "picture",
             "reorder",
+            "pose",
+            "cut",
+            "sketchy",
+            "shade",
+            "detail",
         ):
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise InputError(f"augmentation {name} is between 0 and 1, not {value}")
+        if not SMALL_PICTURE.size_px <= self.picture_px <= 1024:
+            raise InputError(f"augmentation picture_px is 28 to 1024, not {self.picture_px}")
 
     @classmethod
     def none(cls) -> AugmentSpec:
@@ -105,11 +124,14 @@ def render_augmented(
 
     has_order = has_order and batch.bitmaps is None
     batch = with_strokes(batch)
+    if max(augment.pose, augment.cut, augment.sketchy, augment.shade, augment.detail) > 0:
+        batch = _redrawn(batch, augment, keys)
     is_picture = np.zeros(len(batch), np.bool_)
     if has_order:
         shares = _shares(keys, 1)
         is_picture = shares < augment.picture
-        batch = _as_small_pictures(batch, shares < augment.picture / 2)
+        small = np.flatnonzero(shares < augment.picture / 2)
+        batch = _as_small_pictures(batch, small, keys[small], augment.picture_px)
         rows = np.flatnonzero(_shares(keys, 2) < augment.reorder)
         points, stroke_starts = reordered(
             batch.points, batch.stroke_starts, batch.drawing_starts, rows, keys
@@ -151,13 +173,54 @@ def _shares(keys: npt.NDArray[np.uint32], purpose: int) -> npt.NDArray[np.float6
     return (mixed >> np.uint32(8)) / 2.0**24
 
 
-def _as_small_pictures(batch: DrawingBatch, is_small: npt.NDArray[np.bool_]) -> DrawingBatch:
-    """The drawings where `is_small` drawn small and traced, among the others as they are."""
-    rows = np.flatnonzero(is_small)
+def _redrawn(
+    batch: DrawingBatch, augment: AugmentSpec, keys: npt.NDArray[np.uint32]
+) -> DrawingBatch:
+    """The drawings as people with time would have drawn them."""
+    from garabato._redraw import redraw
+
+    points, stroke_starts, drawing_starts = redraw(
+        np.ascontiguousarray(batch.points, np.float32),
+        batch.stroke_starts,
+        batch.drawing_starts,
+        keys,
+        augment.sketchy,
+        augment.shade,
+        augment.detail,
+        augment.cut,
+        augment.pose,
+    )
+    return batch.replace(points=points, stroke_starts=stroke_starts, drawing_starts=drawing_starts)
+
+
+def _as_small_pictures(
+    batch: DrawingBatch,
+    rows: IntArray,
+    keys: npt.NDArray[np.uint32],
+    largest_px: int,
+) -> DrawingBatch:
+    """The drawings `rows`, which have `keys`, drawn small and traced, among the others."""
     if len(rows) == 0:
         return batch
-    seen = batch.take(rows)
-    seen = with_strokes(seen.replace(bitmaps=render_batch(seen, SMALL_PICTURE)))
-    others = np.flatnonzero(~is_small)
-    together = DrawingBatch.concatenate([batch.take(others), seen])
-    return together.take(np.argsort(np.concatenate([others, rows])))
+    others = np.delete(np.arange(len(batch)), rows)
+    parts, order = [batch.take(others)], [others]
+    specs = _small_specs(keys, largest_px)
+    for spec in sorted(set(specs), key=lambda spec: (spec.size_px, spec.line_width)):
+        these = rows[[i for i, its in enumerate(specs) if its == spec]]
+        seen = batch.take(these)
+        parts.append(with_strokes(seen.replace(bitmaps=render_batch(seen, spec))))
+        order.append(these)
+    return DrawingBatch.concatenate(parts).take(np.argsort(np.concatenate(order)))
+
+
+def _small_specs(keys: npt.NDArray[np.uint32], largest_px: int) -> list[RenderSpec]:
+    """How each of some small pictures is drawn."""
+    if largest_px <= SMALL_PICTURE.size_px:
+        return [SMALL_PICTURE] * len(keys)
+    sizes = SMALL_PICTURE.size_px * (largest_px / SMALL_PICTURE.size_px) ** _shares(keys, 3)
+    # Pens from 1 px to what a thick felt pen leaves on a page.
+    pens_px = 1 + _shares(keys, 4) ** 2 * 0.05 * sizes
+    return [
+        RenderSpec(size_px=int(size), line_width=float(pen / int(size)), margin=0.02)
+        for size, pen in zip(sizes, pens_px, strict=True)
+    ]
