@@ -1,9 +1,9 @@
-"""Drawings by other people: how an encoder does on what players of Quick, Draw! did not draw.
+"""Measures an encoder on drawings by other people than the players of Quick, Draw!.
 
 `--others` is a folder of sources, each a folder of <category>.ndjson files or of <category>/*.png
 pictures. Pictures are read as `garabato classify` reads them. They are for measuring only: nothing
-here trains. Categories that others name differently stand in NAMES; those the encoder doesn't know
-count for mAP and for what is answered (any answer to them is wrong), not for top-1 and top-5.
+here trains. NAMES maps categories with another name. Categories that the encoder doesn't know count
+for mAP and for the share right (any answer is wrong), not for top-1 and top-5.
 
     python benchmarks/others.py --others DIR [--model RUN] [--data DATA]
 """

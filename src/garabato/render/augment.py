@@ -37,11 +37,11 @@ class AugmentSpec:
     of these see only what is left of it in a small one (28x28, as Google's), traced; `reorder` of
     its strokes being drawn in another order, each from either end.
 
-    For drawings by people who took their time, or worked from a photograph, as probabilities too:
-    `pose` of the drawing turned, foreshortened and in perspective, much further than above; `cut`
-    of a side that the page cut off; `sketchy` of lines in several strokes, with gaps, or gone over
-    twice; `shade` of areas being hatched; `detail` of small marks added. `picture_px`: small
-    pictures have sides from 28 px up to this (evenly in its log), drawn with pens of many widths.
+    For drawings made with more time, or from a photograph, there are five more probabilities:
+    `pose` of a strong rotation and perspective; `cut` of one side cut off by the page; `sketchy` of
+    lines in several strokes, with gaps or drawn twice; `shade` of hatched areas; `detail` of added
+    small marks. `picture_px`: small pictures have sides from 28 px up to this (log-uniform) and
+    lines of varied width.
     """
 
     flip: float = 0.5
@@ -176,8 +176,8 @@ def _shares(keys: npt.NDArray[np.uint32], purpose: int) -> npt.NDArray[np.float6
 def _redrawn(
     batch: DrawingBatch, augment: AugmentSpec, keys: npt.NDArray[np.uint32]
 ) -> DrawingBatch:
-    """The drawings as people with time would have drawn them."""
-    from garabato._redraw import redraw
+    """Redraw the drawings as people with more time would have drawn them."""
+    from garabato.render._redraw import redraw
 
     points, stroke_starts, drawing_starts = redraw(
         np.ascontiguousarray(batch.points, np.float32),
@@ -199,7 +199,7 @@ def _as_small_pictures(
     keys: npt.NDArray[np.uint32],
     largest_px: int,
 ) -> DrawingBatch:
-    """The drawings `rows`, which have `keys`, drawn small and traced, among the others."""
+    """Replace the drawings at `rows` by tracings of small pictures of them."""
     if len(rows) == 0:
         return batch
     others = np.delete(np.arange(len(batch)), rows)
@@ -214,11 +214,11 @@ def _as_small_pictures(
 
 
 def _small_specs(keys: npt.NDArray[np.uint32], largest_px: int) -> list[RenderSpec]:
-    """How each of some small pictures is drawn."""
+    """A render spec for each small picture."""
     if largest_px <= SMALL_PICTURE.size_px:
         return [SMALL_PICTURE] * len(keys)
     sizes = SMALL_PICTURE.size_px * (largest_px / SMALL_PICTURE.size_px) ** _shares(keys, 3)
-    # Pens from 1 px to what a thick felt pen leaves on a page.
+    # From 1 px to the line of a thick felt pen.
     pens_px = 1 + _shares(keys, 4) ** 2 * 0.05 * sizes
     return [
         RenderSpec(size_px=int(size), line_width=float(pen / int(size)), margin=0.02)

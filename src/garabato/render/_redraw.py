@@ -1,7 +1,7 @@
-"""Compiled kernel: drawings as other people would have drawn them; for `augment.py` only (numba).
+"""Compiled kernel of the augmentation: redraws drawings as if made with more time.
 
-Quick, Draw! had 20 seconds a drawing. People with time go over a line twice, shade, add details,
-draw things turned and foreshortened, and let the page cut them off.
+Quick, Draw! allowed 20 seconds for a drawing. With more time, people draw lines twice, shade, add
+details, rotate things or draw them in perspective, and let the page cut them off.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from garabato.drawing import FloatArray, IntArray
+from garabato.host.kernels import kernel
 
-#: The kernels of the augmentation take their random numbers from the same keys, differently.
+#: Mixed into the keys, so that this kernel and `_augment` draw different random numbers.
 _OTHER_NUMBERS = np.uint32(0x5BD1E995)
-#: A drawing gets no more strokes of shading than this.
+#: The most strokes of shading in a drawing.
 _MOST_HATCHES = 48
 #: A cut leaves at least this share of the ink.
 _LEAST_INK = 0.45
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def redraw(
     points: FloatArray,
     stroke_starts: IntArray,
@@ -83,7 +83,7 @@ def redraw(
     return out[: out_strokes[n_strokes]], out_strokes[: n_strokes + 1], out_drawings
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _with_room(buffer: FloatArray, n_used: int, n: int) -> FloatArray:
     """The buffer itself, or a longer copy that holds `n` points, of which `n_used` are there."""
     if n <= len(buffer):
@@ -93,7 +93,7 @@ def _with_room(buffer: FloatArray, n_used: int, n: int) -> FloatArray:
     return longer
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _to_unit(drawing: FloatArray) -> None:
     """Centre on the origin, longer side 1 (unless it is a dot)."""
     x_low = x_high = drawing[0, 0]
@@ -108,7 +108,7 @@ def _to_unit(drawing: FloatArray) -> None:
         drawing[p, 1] = (drawing[p, 1] - (y_low + y_high) / 2) * scale
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pose(drawing: FloatArray, starts: IntArray) -> None:
     """Turned, foreshortened, in perspective, parts larger or smaller; in place."""
     for s in range(len(starts) - 1):
@@ -139,7 +139,7 @@ def _pose(drawing: FloatArray, starts: IntArray) -> None:
     _to_unit(drawing)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cut(drawing: FloatArray, starts: IntArray) -> Any:
     """Without what lies beyond a line near one side -> points, starts; all where it is too much."""
     axis = 0 if np.random.random() < 0.7 else 1
@@ -186,7 +186,7 @@ def _cut(drawing: FloatArray, starts: IntArray) -> Any:
     return out[:n_points], out_starts[: n_strokes + 1]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sketched(drawing: FloatArray, starts: IntArray) -> Any:
     """Lines in several strokes with gaps or overlaps, some gone over again -> points, starts."""
     piece = math.exp(math.log(0.1) + np.random.random() * math.log(12.0))
@@ -234,7 +234,7 @@ def _sketched(drawing: FloatArray, starts: IntArray) -> Any:
     return out[:n_points], out_starts[: n_strokes + 1]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _stretch(
     drawing: FloatArray,
     first: int,
@@ -274,7 +274,7 @@ def _stretch(
     return written
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _area(drawing: FloatArray, first: int, last: int) -> float:
     area = 0.0
     for p in range(first, last):
@@ -283,7 +283,7 @@ def _area(drawing: FloatArray, first: int, last: int) -> float:
     return abs(area) / 2
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hatches(drawing: FloatArray, starts: IntArray) -> Any:
     """Shading of some areas that strokes enclose -> points, starts."""
     out = np.empty((2 * _MOST_HATCHES + 2, 2), np.float32)
@@ -346,7 +346,7 @@ def _hatches(drawing: FloatArray, starts: IntArray) -> Any:
     return out[:n_points], out_starts[: n_strokes + 1]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _details(drawing: FloatArray, starts: IntArray) -> Any:
     """Small marks along the lines or in between, or a ground below -> points, starts."""
     n_marks = 1 + int(12 * np.random.random() ** 2)
