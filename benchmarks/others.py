@@ -61,7 +61,10 @@ def rows_of(
     precision = ranking_metrics(output.embeddings, own_labels).average_precision
     n_known = len({NAMES.get(name, name) for name in own_names} & set(places))
     about = f"{known.sum():,} drawings of {n_known} categories it knows"
-    rows = [
+    sure = output.probabilities.max(axis=1) >= encoder.unsure_below
+    right = output.probabilities.argmax(axis=1) == labels
+    promised = f"promised: {100 * (encoder.unsure_precision or 0):.0f} %"
+    return [
         _share(f"{what}: top-1", ranks == 1, about),
         _share(f"{what}: top-5", ranks <= 5),
         frame.Row(
@@ -71,14 +74,6 @@ def rows_of(
             note=f"± {np.nanstd(precision) / np.sqrt(len(precision)):.3f}; "
             f"{len(names):,} drawings of {len(own_names)} categories",
         ),
-    ]
-    if encoder.unsure_below is None:
-        return rows
-    sure = output.probabilities.max(axis=1) >= encoder.unsure_below
-    right = output.probabilities.argmax(axis=1) == labels
-    promised = f"promised: {100 * (encoder.unsure_precision or 0):.0f} %"
-    return [
-        *rows,
         _share(f"{what}: answered, not unsure", sure),
         _share(f"{what}: right of the answered", right[sure], promised),
     ]
