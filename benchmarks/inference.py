@@ -23,7 +23,7 @@ import torch
 
 from garabato.drawing import ByteArray, DrawingBatch, FloatArray
 from garabato.encoder import FORMAT, Encoder, load_encoder
-from garabato.encoder.onnx_runtime import OnnxEngine
+from garabato.encoder.onnx_runtime import OnnxRuntime
 from garabato.export import export_onnx
 from garabato.formats import read_drawings
 from garabato.models import as_input
@@ -104,7 +104,7 @@ def in_eight_bits(exported: Path, images: ByteArray) -> Run:
         weight_type=QuantType.QInt8,
         op_types_to_quantize=["Conv", "Add", "AveragePool", "Relu"],
     )
-    return OnnxEngine(quantized, metadata_key=FORMAT).run
+    return OnnxRuntime(quantized, metadata_key=FORMAT).run
 
 
 def answers(run: Run, images: ByteArray) -> tuple[np.ndarray, FloatArray]:
@@ -131,9 +131,9 @@ def run(context: frame.Context) -> list[frame.Row]:
     ranges = render_batch(DrawingBatch.from_drawings(known), encoder.spec)
     engines: dict[str, Run] = {
         "PyTorch, as trained": as_trained(encoder),
-        "PyTorch, in float32": encoder.engine.run,
-        "PyTorch, the default: long batches in bfloat16": quick.engine.run,
-        "ONNX Runtime": load_encoder(exported).engine.run,
+        "PyTorch, in float32": encoder.runtime.run,
+        "PyTorch, the default: long batches in bfloat16": quick.runtime.run,
+        "ONNX Runtime": load_encoder(exported).runtime.run,
         "ONNX Runtime, 8 bits": in_eight_bits(exported, ranges),
     }
     rows = []

@@ -70,12 +70,12 @@ if TYPE_CHECKING:
     from garabato.training import (
         RunResult,
         TrainConfig,
-        is_first_worker,
+        TrainingProgress,
+        is_main_process,
         load_preset,
         preset_names,
         train,
     )
-    from garabato.training.progress import TrainingProgress
     from garabato.training.reproduce import REPRODUCE_SCALES, ReproduceSettings, reproduce
 
     __version__: str
@@ -197,12 +197,12 @@ _PUBLIC = {
     "training": (
         "RunResult",
         "TrainConfig",
-        "is_first_worker",
+        "TrainingProgress",
+        "is_main_process",
         "load_preset",
         "preset_names",
         "train",
     ),
-    "training.progress": ("TrainingProgress",),
     "training.reproduce": (
         "REPRODUCE_SCALES",
         "ReproduceSettings",
@@ -276,7 +276,7 @@ __all__ = [
     "find_odd",
     "index",
     "inspect",
-    "is_first_worker",
+    "is_main_process",
     "limit_native_threads",
     "load_encoder",
     "load_preset",

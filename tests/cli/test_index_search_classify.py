@@ -355,3 +355,20 @@ def test_real_drawings_are_found_among_their_own(model, quickdraw, tmp_path):
             stdin=simplified_line(drawing),
         )
         assert read_json(done)["hits"][0]["key_id"] == drawing.key_id
+
+
+def test_classify_among_considers_only_the_given_categories(model, query):
+    names = [p["category"] for p in predictions(model, query)]
+    chosen = names[1:3]
+    asked = [word for name in chosen for word in ("--among", name)]
+    found = predictions(model, query, *asked)
+    assert sorted(p["category"] for p in found) == sorted(chosen)
+    assert sum(p["probability"] for p in found) == pytest.approx(1, abs=1e-5)
+    done = run("classify", "--model", model, query, "--among", names[0] + "x")
+    assert done.exit_code == 1
+    assert f"did you mean '{names[0]}'?" in done.stderr
+
+
+def predictions(model, query, *options):
+    done = run("classify", "--model", model, query, "--json", "-k", "99", *options)
+    return read_json(done)["queries"][0]["predictions"]

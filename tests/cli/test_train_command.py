@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from typed import run
 
+from garabato.cli import output, train
+from garabato.training import TrainingProgress
+
 
 @pytest.mark.parametrize(
     ("option", "value", "told"),
@@ -18,3 +21,49 @@ def test_a_name_nobody_knows_is_told_with_those_there_are(tmp_path, option, valu
     done = run("train", "--data", tmp_path, "--out", tmp_path / "run", option, value)
     assert done.exit_code != 0
     assert told in " ".join(done.output.split())
+
+
+def config_of(*options):
+    """The configuration that `garabato train` would use."""
+    names = ("model", "preset", "start_from", "image_size_px", "epochs", "minutes", "device")
+    given = dict.fromkeys((*names, "seed")) | dict(options)
+    return train._config(**given)
+
+
+def test_an_option_overrides_the_preset_only_when_it_is_given(tmp_path):
+    preset = tmp_path / "mine.toml"
+    preset.write_text('minutes = 12.0\ndevice = "cuda:3"\nseed = 7\nepochs = 4\n')
+    config = config_of(("preset", str(preset)))
+    assert (config.minutes, config.device, config.seed, config.epochs) == (12.0, "cuda:3", 7, 4)
+    assert config_of(("preset", str(preset)), ("seed", 0)).seed == 0
+    assert config_of(("preset", str(preset)), ("device", "auto")).device == "auto"
+    by_epochs = config_of(("preset", str(preset)), ("epochs", 2))
+    assert (by_epochs.epochs, by_epochs.minutes) == (2, None)
+
+
+def test_time_or_epochs_replace_the_steps_of_a_preset(tmp_path):
+    preset = tmp_path / "mine.toml"
+    preset.write_text("steps = 100\n")
+    assert config_of(("preset", str(preset))).steps == 100
+    by_minutes = config_of(("preset", str(preset)), ("minutes", 3.0))
+    assert (by_minutes.steps, by_minutes.minutes) == (None, 3.0)
+    assert config_of(("preset", str(preset)), ("epochs", 2)).steps is None
+
+
+def test_options_that_resume_would_ignore_are_refused(tmp_path):
+    done = run("train", "--data", tmp_path, "--out", tmp_path, "--resume", "--minutes", 5)
+    assert done.exit_code == 2
+    assert "leave out --minutes" in done.output
+
+
+def test_a_log_file_gets_a_line_every_thirty_seconds(monkeypatch, capsys):
+    now = [100.0]
+    monkeypatch.setattr(output.time, "monotonic", lambda: now[0])
+    show = output._timed_lines()
+    for step, seconds in enumerate((0, 10, 29.9, 30, 45, 61)):
+        now[0] = 100 + seconds
+        notes = ("too short",) if seconds >= 45 else ()
+        show(TrainingProgress(0.1 + step / 100, step, 0, 2.0, 0.5, 100.0, seconds, notes))
+    show(TrainingProgress(1.0, 6, 1, 2.0, 0.5, 100.0, 62, ("too short",)))
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[1] for line in lines] == ["10%", "13%", "too", "15%", "100%"]

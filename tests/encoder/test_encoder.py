@@ -75,7 +75,7 @@ def test_a_drawing_without_ink_still_gets_finite_numbers(encoder):
 
 def test_a_drawing_without_ink_shows_nothing(encoder):
     for empty in (Drawing([]), Drawing(bitmap=np.zeros((28, 28), np.uint8))):
-        with pytest.raises(InputError, match="no ink"):
+        with pytest.raises(InputError, match="the drawing is empty"):
             encoder.classify(empty)
     assert len(encoder.classify([DRAWINGS[0], Drawing([])])) == 2
 
@@ -91,12 +91,12 @@ def test_a_drawing_without_ink_shows_nothing(encoder):
 )
 def test_what_is_no_drawing_is_told_with_how_to_read_one(encoder, given, kind):
     for ask in (encoder.classify, encoder.embed, encoder.predict):
-        with pytest.raises(InputError, match=f"not a {kind}; garabato.read_drawings"):
+        with pytest.raises(InputError, match=f"not a {kind}; read the drawings of a file"):
             ask(given)
 
 
 def test_less_than_one_category_is_refused(encoder):
-    with pytest.raises(InputError, match="k is at least 1"):
+    with pytest.raises(InputError, match="k must be at least 1"):
         encoder.classify(DRAWINGS[0], k=0)
 
 
@@ -114,10 +114,10 @@ def test_the_fingerprint_changes_with_the_weights_and_with_the_images(encoder, t
     encoder.save(tmp_path / "encoder.safetensors")
     other = load_encoder(tmp_path)
     with torch.no_grad():
-        other.engine.model.directions[0, 0] += 1
+        other.runtime.model.directions[0, 0] += 1
     assert other.fingerprint != encoder.fingerprint
     thick = Encoder(
-        encoder.engine.model, spec=RenderSpec(24, line_width=0.1), categories=CATEGORIES
+        encoder.runtime.model, spec=RenderSpec(24, line_width=0.1), categories=CATEGORIES
     )
     assert thick.fingerprint != encoder.fingerprint
 
@@ -165,7 +165,7 @@ def test_an_answer_below_the_threshold_is_unsure(encoder, tmp_path):
     assert encoder.is_unsure([Prediction("cat", 0.49)])  # the default threshold
     assert not encoder.is_unsure([Prediction("cat", 0.5)])
     sure = Encoder(
-        encoder.engine.model,
+        encoder.runtime.model,
         spec=encoder.spec,
         categories=CATEGORIES,
         unsure_below=0.6,
@@ -195,3 +195,27 @@ def test_an_encoder_written_before_there_were_thresholds_is_read(encoder, tmp_pa
 def test_an_encoder_is_shown_in_one_short_line(encoder):
     shown = f"Encoder(skfast, 4 categories, 24 px, fingerprint {encoder.fingerprint})"
     assert repr(encoder) == shown
+
+
+def test_among_renormalises_the_probabilities_over_the_given_categories(encoder):
+    whole = {p.category: p.probability for p in encoder.classify(DRAWINGS[0], k=4)}
+    total = whole["dog"] + whole["sun"]
+    chosen = encoder.classify(DRAWINGS[0], among=["sun", "dog", "sun"])
+    assert {p.category: p.probability for p in chosen} == pytest.approx(
+        {"dog": whole["dog"] / total, "sun": whole["sun"] / total}, rel=1e-5
+    )
+    assert chosen[0].probability >= chosen[1].probability
+    assert encoder.classify(DRAWINGS[:2], k=1, among=["cat"]) == [[Prediction("cat", 1.0)]] * 2
+
+
+def test_among_without_any_probability_left_is_even(encoder):
+    certain = np.array([1, 0, 0, 0], np.float32)
+    found = encoder.best_predictions(certain, 5, among=encoder.category_indices(["dog", "sun"]))
+    assert found == [Prediction("dog", 0.5), Prediction("sun", 0.5)]
+
+
+def test_names_in_among_that_are_no_categories_are_refused(encoder):
+    with pytest.raises(InputError, match="no category 'hous'; did you mean 'house'"):
+        encoder.classify(DRAWINGS[0], among=["cat", "hous"])
+    with pytest.raises(InputError, match="`among` is empty"):
+        encoder.classify(DRAWINGS[0], among=[])

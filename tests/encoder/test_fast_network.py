@@ -11,7 +11,7 @@ from networks import make_encoder
 from torch import Tensor, nn
 from torch.fx import GraphModule
 
-from garabato.encoder.fast_network import convolutions_fuse, made_fast
+from garabato.encoder.fast_network import convolutions_fuse, optimize_for_inference
 
 where_they_fuse = pytest.mark.skipif(
     not convolutions_fuse(torch.float32), reason="PyTorch has fused convolutions on x86 only"
@@ -274,11 +274,11 @@ def test_a_network_made_fast_answers_as_it_did(
     network.eval()
     maps = torch.randn(3, 8, 9, 9).contiguous(memory_format=memory)
     before, expected = maps.clone(), network(maps)
-    fast = made_fast(network, torch.float32)
+    fast = optimize_for_inference(network, torch.float32)
     for _ in range(2):
         torch.testing.assert_close(fast(maps), expected, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(maps, before, atol=0, rtol=0)  # the input stays as it is
-    quick = made_fast(network, torch.bfloat16)(maps)
+    quick = optimize_for_inference(network, torch.bfloat16)(maps)
     torch.testing.assert_close(quick.float(), expected, atol=0.1, rtol=0.05)
 
 
@@ -294,7 +294,7 @@ def test_a_relu_of_all_places_is_fused_in_each() -> None:
             return self.relu(self.other_norm(self.second(self.relu(self.third(maps)))) + maps)
 
     network = Block().eval()
-    fast = made_fast(network, torch.float32)
+    fast = optimize_for_inference(network, torch.float32)
     ran = [node.target for node in fast.graph.nodes if node.op != "call_method"]
     assert ran == ["maps", "first", "third", "second", "output"]
     maps = torch.randn(2, 8, 9, 9)
@@ -304,7 +304,7 @@ def test_a_relu_of_all_places_is_fused_in_each() -> None:
 
 @where_they_fuse
 def test_skfast_has_neither_sums_nor_relus_of_maps_left() -> None:
-    fast = made_fast(make_encoder("skfast").engine.model, torch.float32)
+    fast = optimize_for_inference(make_encoder("skfast").runtime.model, torch.float32)
     assert isinstance(fast, GraphModule)
     targets = [node.target for node in fast.graph.nodes]
     assert F.relu not in targets

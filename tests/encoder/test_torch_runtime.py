@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from garabato.drawing import DrawingBatch
 from garabato.encoder import Encoder
-from garabato.encoder.runtime import Engine
-from garabato.encoder.torch_runtime import TorchEngine
+from garabato.encoder.runtime import Runtime
+from garabato.encoder.torch_runtime import TorchRuntime
 from garabato.models import Model, as_input, model_names
 from garabato.render import RenderSpec, render_batch
 
@@ -25,24 +25,24 @@ def test_a_network_made_fast_answers_as_it_did(name, style):
     encoder = make_encoder(name, style)
     images = render_batch(DRAWINGS, encoder.spec)
     with torch.inference_mode():
-        logits, embeddings = encoder.engine.model(as_input(images, torch.device("cpu")))
-    fast_logits, fast_embeddings = encoder.engine.run(images)
+        logits, embeddings = encoder.runtime.model(as_input(images, torch.device("cpu")))
+    fast_logits, fast_embeddings = encoder.runtime.run(images)
     np.testing.assert_allclose(fast_logits, logits.numpy(), atol=1e-4, rtol=1e-4)
     np.testing.assert_allclose(fast_embeddings, embeddings.numpy(), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("name", model_names())
 def test_no_batch_normalisation_is_left_but_that_of_features(name):
-    fast = make_encoder(name).engine._exact
+    fast = make_encoder(name).runtime._exact
     norms = [n for n, m in fast.named_modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     assert norms == (["norm"] if name == "skfast" else [])
 
 
 def test_the_networks_own_weights_stay_as_they_are():
     encoder = make_encoder("skfast")
-    before = encoder.engine.fingerprint(encoder.spec)
+    before = encoder.runtime.fingerprint(encoder.spec)
     encoder.embed(DRAWINGS)
-    assert encoder.engine.fingerprint(encoder.spec) == before
+    assert encoder.runtime.fingerprint(encoder.spec) == before
 
 
 @pytest.mark.slow
@@ -88,15 +88,15 @@ def test_a_network_that_cannot_be_traced_runs_as_it_is():
     encoder = Encoder(Moody(), spec=RenderSpec(16), categories=CATEGORIES)
     images = render_batch(DRAWINGS, encoder.spec)
     with torch.inference_mode():
-        expected, _ = encoder.engine.model(as_input(images[:4], torch.device("cpu")))
-    logits, _ = encoder.engine.run(images[:4])
+        expected, _ = encoder.runtime.model(as_input(images[:4], torch.device("cpu")))
+    logits, _ = encoder.runtime.run(images[:4])
     np.testing.assert_allclose(logits, expected.numpy(), atol=1e-5)
 
 
 def test_it_is_an_engine():
-    engine = make_encoder("skfast").engine
-    assert isinstance(engine, TorchEngine)
-    assert isinstance(engine, Engine)
+    engine = make_encoder("skfast").runtime
+    assert isinstance(engine, TorchRuntime)
+    assert isinstance(engine, Runtime)
     assert engine.device == "cpu"
 
 

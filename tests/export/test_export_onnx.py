@@ -12,7 +12,7 @@ from sketches import SKETCH_CATEGORIES, make_drawings
 
 from garabato.drawing import DrawingBatch
 from garabato.encoder import Encoder, load_encoder
-from garabato.encoder.onnx_runtime import OnnxEngine
+from garabato.encoder.onnx_runtime import OnnxRuntime
 from garabato.errors import EncoderError, EncoderMismatchError
 from garabato.export import export_onnx
 from garabato.gallery import open_gallery
@@ -27,7 +27,7 @@ SKETCHES = DrawingBatch.from_drawings(make_drawings(SKETCH_CATEGORIES[:10], 4, s
 def assert_same_answers(one: Encoder, other: Encoder, drawings: DrawingBatch) -> None:
     """Within 1e-4: logits, probabilities, embeddings of length 1."""
     images = render_batch(drawings, one.spec)
-    for a, b in zip(one.engine.run(images), other.engine.run(images), strict=True):
+    for a, b in zip(one.runtime.run(images), other.runtime.run(images), strict=True):
         scale = np.linalg.norm(a, axis=1, keepdims=True) if a.shape[1] != len(one.categories) else 1
         np.testing.assert_allclose(a / scale, b, atol=1e-4)
     expected, found = one.predict(drawings), other.predict(drawings)
@@ -49,7 +49,7 @@ def test_every_model_answers_in_onnx_form_as_by_pytorch(name, style, tmp_path):
     encoder = make_encoder(name, style)
     export_onnx(encoder, tmp_path / "encoder.onnx")
     loaded = load_encoder(tmp_path / "encoder.onnx")
-    assert isinstance(loaded.engine, OnnxEngine)
+    assert isinstance(loaded.runtime, OnnxRuntime)
     assert_same_answers(encoder, loaded, SKETCHES)
 
 

@@ -13,8 +13,8 @@ import pytest
 from sketches import sketch
 
 from garabato.encoder import load_encoder
-from garabato.encoder.onnx_runtime import OnnxEngine
-from garabato.encoder.torch_runtime import TorchEngine
+from garabato.encoder.onnx_runtime import OnnxRuntime
+from garabato.encoder.torch_runtime import TorchRuntime
 from garabato.service.jobs import startup
 from garabato.service.jobs.startup import load_fast_encoder
 
@@ -31,7 +31,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_answers_are_those_of_pytorch(cache):
     fast, slow = load_fast_encoder(), load_encoder(precision="float32")
-    assert isinstance(fast.engine, OnnxEngine)
+    assert isinstance(fast.runtime, OnnxRuntime)
     assert fast.fingerprint == slow.fingerprint
     a, b = fast.predict(DRAWINGS), slow.predict(DRAWINGS)
     np.testing.assert_allclose(a.probabilities, b.probabilities, atol=1e-4)
@@ -64,6 +64,6 @@ def test_pytorch_runs_it_where_the_cache_cannot_be_written_or_packages_are_missi
     (tmp_path / f"garabato-{os.getuid()}").write_text("no folder")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    assert isinstance(load_fast_encoder().engine, TorchEngine)
+    assert isinstance(load_fast_encoder().runtime, TorchRuntime)
     monkeypatch.setattr(startup, "_is_installed", lambda package: package != "onnxruntime")
-    assert isinstance(load_fast_encoder().engine, TorchEngine)
+    assert isinstance(load_fast_encoder().runtime, TorchRuntime)

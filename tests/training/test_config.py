@@ -11,30 +11,30 @@ import pytest
 
 from garabato.errors import TrainingError
 from garabato.training import TrainConfig, load_preset
-from garabato.training.config import read_config, write_toml
+from garabato.training.config import read_config, to_toml
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"warmup": 1.0}, r"warmup is a share in \[0, 1\), not 1.0"),
-        ({"ema_decay": 1.0}, r"ema_decay is a share in \[0, 1\), not 1.0"),
-        ({"label_smoothing": -0.1}, r"label_smoothing is a share in \[0, 1\), not -0.1"),
-        ({"validation": 1.0}, r"validation is a share in \[0, 1\), not 1.0"),
-        ({"learning_rate": 0.0}, "learning_rate is more than 0, not 0.0"),
-        ({"learning_rate": math.nan}, "learning_rate is more than 0, not nan"),
-        ({"learning_rate": math.inf}, "learning_rate is more than 0, not inf"),
-        ({"mixup": math.nan}, "mixup is at least 0, not nan"),
-        ({"minutes": math.nan}, "minutes is more than 0, not nan"),
-        ({"sizes": ((0.5, 8),)}, "images of 16 to 1024 px"),
-        ({"sizes": ((0.5, 2048),)}, "images of 16 to 1024 px"),
-        ({"sizes": ((0.0, 32),)}, r"shares in \(0, 1\)"),
-        ({"sizes": ((1.0, 32),)}, r"shares in \(0, 1\)"),
-        ({"sizes": ((0.6, 32), (0.5, 48))}, "each more than the last"),
-        ({"schedule": "linear"}, "unknown schedule 'linear'; there are cosine, constant"),
-        ({"precision": "half"}, "unknown precision 'half'; there are auto, bfloat16, float32"),
-        ({"teachers": "runs/large"}, r"teachers is a list, also of a single one: \['runs/large'\]"),
-        ({"teachers": Path("runs/large")}, "teachers is a list"),
+        ({"warmup": 1.0}, r"warmup must be in \[0, 1\), not 1.0"),
+        ({"ema_decay": 1.0}, r"ema_decay must be in \[0, 1\), not 1.0"),
+        ({"label_smoothing": -0.1}, r"label_smoothing must be in \[0, 1\), not -0.1"),
+        ({"validation": 1.0}, r"validation must be in \[0, 1\), not 1.0"),
+        ({"learning_rate": 0.0}, "learning_rate must be positive, not 0.0"),
+        ({"learning_rate": math.nan}, "learning_rate must be positive, not nan"),
+        ({"learning_rate": math.inf}, "learning_rate must be positive, not inf"),
+        ({"mixup": math.nan}, "mixup must be at least 0, not nan"),
+        ({"minutes": math.nan}, "minutes must be positive, not nan"),
+        ({"sizes": ((0.5, 8),)}, "image sizes must be 16 to 1024 px"),
+        ({"sizes": ((0.5, 2048),)}, "image sizes must be 16 to 1024 px"),
+        ({"sizes": ((0.0, 32),)}, r"increase within \(0, 1\)"),
+        ({"sizes": ((1.0, 32),)}, r"increase within \(0, 1\)"),
+        ({"sizes": ((0.6, 32), (0.5, 48))}, "shares in sizes must increase"),
+        ({"schedule": "linear"}, "unknown schedule 'linear'; choose one of cosine, constant"),
+        ({"precision": "half"}, "unknown precision 'half'; choose one of auto, bfloat16, float32"),
+        ({"teachers": "runs/large"}, r"teachers must be a list: \['runs/large'\]"),
+        ({"teachers": Path("runs/large")}, "teachers must be a list"),
     ],
     ids=str,
 )
@@ -46,7 +46,7 @@ def test_settings_that_cannot_train_are_refused(changes: dict[str, Any], says: s
 def test_a_teacher_that_is_no_list_is_refused_in_a_file_too(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('teachers = "runs/large"\n')
-    with pytest.raises(TrainingError, match="teachers is a list"):
+    with pytest.raises(TrainingError, match="teachers must be a list"):
         read_config(path)
 
 
@@ -55,7 +55,7 @@ def test_paths_are_kept_as_text_that_files_can_hold(tmp_path: Path) -> None:
     assert config.start_from == "runs/first"
     assert config.teachers == ("runs/large", "shipped")
     path = tmp_path / "config.toml"
-    path.write_text(write_toml(config))
+    path.write_text(to_toml(config))
     assert read_config(path) == config
 
 

@@ -22,11 +22,9 @@ from garabato.encoder import FILE_NAME
 from garabato.errors import TrainingError
 from garabato.render import RenderSpec
 from garabato.training import TrainConfig, train
-from garabato.training.config import write_toml
-from garabato.training.device import choose_device
-from garabato.training.distributed import Workers
+from garabato.training.config import to_toml
+from garabato.training.distributed import ProcessGroup, choose_device, share_batch_norms
 from garabato.training.loop import _Training
-from garabato.training.shared_norm import share_batch_norms
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +48,7 @@ def dataset(sketch_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Da
 
 def start(dataset: Dataset, run: Path, config: TrainConfig, *options: str) -> subprocess.Popen[str]:
     preset = run.with_suffix(".toml")
-    preset.write_text(write_toml(config))
+    preset.write_text(to_toml(config))
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     command = ["-m", "garabato", "train", "--data", str(dataset.path), "--out", str(run)]
     return subprocess.Popen(
@@ -140,17 +138,17 @@ def test_workers_stop_together_at_ctrl_c_and_go_on(dataset: Dataset, tmp_path: P
 def test_more_workers_than_drawings_in_a_batch_are_refused(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    workers = Workers(0, 40, choose_device("cpu"))
-    with pytest.raises(TrainingError, match="31 has no drawing for each of 40 workers"):
+    workers = ProcessGroup(0, 40, choose_device("cpu"))
+    with pytest.raises(TrainingError, match="31 drawings is too small for 40 processes"):
         _Training(dataset, tmp_path, CONFIG, None, workers, None)
 
 
 def test_one_worker_sums_alone_and_keeps_its_network_as_it_is() -> None:
-    worker = Workers(0, 1, choose_device("cpu"))
+    worker = ProcessGroup(0, 1, choose_device("cpu"))
     model = nn.Sequential(nn.BatchNorm2d(3))
     assert worker.sum([1.5, 2]) == [1.5, 2]
     assert worker.share(model) is model
-    assert worker.is_first
+    assert worker.is_main
 
 
 def test_a_shared_batch_norm_measured_by_one_worker_is_the_ordinary_one(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ from garabato.render import render_batch
 from garabato.render.augment import AugmentSpec
 from garabato.training import TrainConfig, train
 from garabato.training.config import read_config
-from garabato.training.device import choose_device
-from garabato.training.teachers import Teachers
+from garabato.training.data import Teachers
+from garabato.training.distributed import choose_device
 
 CPU = choose_device("cpu")
 DRAWINGS = DrawingBatch.from_drawings(
@@ -46,11 +46,11 @@ def test_teachers_answer_the_mean_of_theirs_in_the_order_asked_for(tmp_path) -> 
         seen.append(spec)
         return render_batch(DRAWINGS, spec)
 
-    answers = teachers.answers(render)
+    answers = teachers.probabilities(render)
     assert seen == [first.spec, second.spec]  # each is shown drawings its own way
     expected = np.zeros((2, 3))
     for encoder in (first, second):
-        logits, _ = encoder.engine.run(render_batch(DRAWINGS, encoder.spec))
+        logits, _ = encoder.runtime.run(render_batch(DRAWINGS, encoder.spec))
         shares = np.exp(logits[:, [4, 3, 2]])
         expected += shares / shares.sum(1, keepdims=True) / 2
     assert answers == pytest.approx(expected, abs=1e-5)
@@ -109,7 +109,7 @@ def test_a_teacher_that_cannot_teach_is_named(tmp_path) -> None:
     with pytest.raises(TrainingError, match=r"t\.safetensors doesn't know 'ant' .nor 0 other"):
         Teachers(config, [*CATEGORIES, "ant"], CPU)
     config = TrainConfig(teachers=(str(tmp_path / "s.safetensors"),))
-    with pytest.raises(TrainingError, match="cannot be varied; train without augmentation"):
+    with pytest.raises(TrainingError, match="cannot be augmented; train without augmentation"):
         Teachers(config, CATEGORIES, CPU)
     with pytest.raises(EncoderError, match="there is no encoder at"):
         Teachers(TrainConfig(teachers=(str(tmp_path / "none"),)), CATEGORIES, CPU)
@@ -130,11 +130,11 @@ def test_sketches_are_learned_by_every_loss_and_by_blends(dataset, tmp_path, cha
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"loss": "hinge"}, "unknown loss 'hinge'; there are softmax, arcface"),
-        ({"loss": "arcface", "mixup": 0.2}, "go with loss = \"softmax\" only, not with 'arcface'"),
-        ({"loss": "supcon", "teachers": ("shipped",)}, "not with 'supcon'"),
-        ({"mixup": -1.0}, "mixup is at least 0, not -1"),
-        ({"teaching": 1.5}, r"teaching is a share in \[0, 1\], not 1.5"),
+        ({"loss": "hinge"}, "unknown loss 'hinge'; choose one of softmax, arcface"),
+        ({"loss": "arcface", "mixup": 0.2}, "need loss = \"softmax\", not 'arcface'"),
+        ({"loss": "supcon", "teachers": ("shipped",)}, "not 'supcon'"),
+        ({"mixup": -1.0}, "mixup must be at least 0, not -1"),
+        ({"teaching": 1.5}, r"teaching must be in \[0, 1\], not 1.5"),
     ],
 )
 def test_targets_that_make_no_sense_are_refused(changes, says) -> None:

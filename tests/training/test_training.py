@@ -23,9 +23,9 @@ from garabato.errors import EncoderError, TrainingError
 from garabato.render import RenderSpec, render_batch
 from garabato.render.augment import AugmentSpec
 from garabato.training import TrainConfig, load_preset, preset_names, train
-from garabato.training.config import read_config, write_toml
+from garabato.training.config import image_size_px, learning_rate, read_config, to_toml
 from garabato.training.data import split_off_validation
-from garabato.training.schedule import image_size_px, learning_rate
+from garabato.training.run_folder import locked
 
 SMALL = TrainConfig(
     model_options={"widths": [8, 16], "depths": [1, 1], "embedding_dim": 16},
@@ -119,7 +119,7 @@ def test_ctrl_c_on_the_command_line_says_how_to_go_on(dataset, tmp_path, number)
     timer.cancel()
     assert process.returncode == 130, stderr
     assert "--resume" in stderr
-    assert re.search(r"^training +\d+% epoch 1 · loss \d", stderr, re.MULTILINE)
+    assert re.search(r"^training +\d+% epoch \d+ · loss \d", stderr, re.MULTILINE)
     assert (run / "checkpoint.pt").is_file()
 
 
@@ -135,6 +135,38 @@ def test_a_time_budget_ends_the_training_with_the_whole_schedule(dataset, tmp_pa
     assert seen[-1] == 1.0
     lines = (tmp_path / "run/metrics.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["learning_rate"] < 0.1 * SMALL.learning_rate
+
+
+def test_a_time_budget_covers_the_work_after_the_last_step_too(dataset, tmp_path):
+    """The budget is generous, because the machine that tests may be busy: training must stop early
+    enough for calibration and codes, which the elapsed time includes."""
+    config = garabato_config(minutes=0.3, validation=0.2)
+    result = train(dataset, tmp_path / "run", config=config)
+    lines = read_lines(tmp_path / "run/metrics.jsonl")
+    last_step = [line for line in lines if line["kind"] == "step"][-1]
+    assert last_step["seconds"] < 18
+    assert result.elapsed_s > last_step["seconds"]
+    assert sorted(result.encoder.coders) == [64, 128]
+
+
+def test_a_time_budget_too_short_for_a_useful_network_is_noted_early(dataset, tmp_path):
+    seen = []
+    result = train(
+        dataset, tmp_path / "run", config=garabato_config(minutes=0.02), on_progress=seen.append
+    )
+    noted = [progress.share_done for progress in seen if progress.notes]
+    assert noted
+    assert any("too short for a useful network" in note for note in result.notes)
+    by_epochs = train(dataset, tmp_path / "epochs", config=garabato_config(epochs=1))
+    assert not any("useful network" in note for note in by_epochs.notes)
+
+
+def test_a_second_training_in_the_same_folder_is_refused(dataset, tmp_path):
+    with locked(tmp_path / "run"):
+        with pytest.raises(TrainingError, match=r"another training is running in .*run"):
+            train(dataset, tmp_path / "run", config=garabato_config(steps=1))
+        assert list((tmp_path / "run").iterdir()) == []
+    assert train(dataset, tmp_path / "run", config=garabato_config(steps=1)).steps == 1
 
 
 def test_the_seed_networks_train_on_their_mean_image(dataset, tmp_path):
@@ -167,7 +199,7 @@ def test_a_validation_part_that_leaves_nothing_to_train_on_is_refused(
     dataset, tmp_path, validation
 ):
     with pytest.raises(
-        TrainingError, match=rf"validation {validation} keeps .* of 300 .* lower it"
+        TrainingError, match=rf"validation = {validation} holds out .* of 300 .* lower it"
     ):
         train(dataset, tmp_path / "run", config=garabato_config(validation=validation))
 
@@ -224,7 +256,7 @@ def test_codes_are_learned_on_bitmaps_as_the_network_sees_them(tmp_path):
 def test_a_number_of_steps_ends_the_training_within_an_epoch(dataset, tmp_path):
     result = train(dataset, tmp_path / "run", config=garabato_config(steps=13))
     assert result.steps == 13
-    with pytest.raises(TrainingError, match="steps is at least 1 and goes without minutes"):
+    with pytest.raises(TrainingError, match=r"give steps \(at least 1\) or minutes, not both"):
         garabato_config(steps=13, minutes=1.0)
 
 
@@ -287,7 +319,7 @@ def test_every_preset_loads_and_survives_the_way_through_toml(tmp_path):
     for name in preset_names():
         config = load_preset(name)
         path = tmp_path / f"{name}.toml"
-        path.write_text(write_toml(config))
+        path.write_text(to_toml(config))
         assert read_config(path) == config
 
 
@@ -322,7 +354,7 @@ def test_images_grow_in_the_course_of_the_training():
 
 
 def test_augmentation_does_not_depend_on_the_number_of_threads(dataset):
-    from garabato.training.batches import TrainingBatches, prefetch
+    from garabato.training.data import TrainingBatches, prefetch
 
     batches = TrainingBatches(
         dataset.split("train"), True, dataset.labels("train"), 16, AugmentSpec(), RenderSpec(16), 0
@@ -337,7 +369,7 @@ def test_augmentation_does_not_depend_on_the_number_of_threads(dataset):
 
 
 def test_an_epoch_shows_every_drawing_once(dataset):
-    from garabato.training.batches import TrainingBatches
+    from garabato.training.data import TrainingBatches
 
     labels = np.arange(300)
     batches = TrainingBatches(

@@ -19,29 +19,43 @@ N_VOTERS = 20
 @click.option(
     "-k", "k", type=click.IntRange(1), default=5, show_default=True, help="Categories per drawing."
 )
+@click.option(
+    "--among",
+    multiple=True,
+    metavar="CATEGORY",
+    help="Consider only this category; repeat it for each.",
+)
 @click.option("--gallery", "uri", metavar="URI", help="Let its nearest drawings vote, too.")
 @json_option
 @click.argument("query", nargs=-1, required=True)
 def command(
-    model: str | None, k: int, uri: str | None, as_json: bool, query: tuple[str, ...]
+    model: str | None,
+    k: int,
+    among: tuple[str, ...],
+    uri: str | None,
+    as_json: bool,
+    query: tuple[str, ...],
 ) -> None:
     """Classify the drawings in QUERY: files with one or more drawings, or - for stdin.
 
     Low-confidence predictions are marked "unsure": those less probable than the threshold that
     training chose, or than 0.5 if it chose none.
 
+    With --among, only these categories are considered: their probabilities sum to 1.
+
     With --gallery, the 20 most similar drawings of the gallery give a second opinion: each votes
     for its category, closer ones with more weight.
 
     \b
     Example: garabato classify --model run query.ndjson -k 3
+    Example: garabato classify --among car --among fish query.ndjson
     Example: garabato classify --gallery my.gallery query.ndjson
     """
     queries = read_queries(query)
     if uri is not None:
         garabato.open_gallery(uri, must_exist=True)  # report a wrong name before loading an encoder
     encoder = garabato.load_encoder(model)
-    predictions = [encoder.classify(one.drawing, k=k) for one in queries]
+    predictions = [encoder.classify(one.drawing, k=k, among=among or None) for one in queries]
     unsure = [encoder.is_unsure(best) for best in predictions]
     votes = None if uri is None else _votes(uri, encoder, queries, k)
     if as_json:

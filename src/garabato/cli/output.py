@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,9 @@ stdout = Console(highlight=False, markup=False, soft_wrap=True)
 
 #: `report(stage, n_done, n_total)`; n_total is None while it is unknown.
 ReportProgress = Callable[[str, int, int | None], None]
+
+#: In a log file, a training prints a line this often.
+_LINE_EVERY_S = 30.0
 
 
 def print_json(document: Any) -> None:
@@ -100,9 +104,9 @@ class _RateColumn(ProgressColumn):
 def training_progress(
     *, shown: bool = True
 ) -> Iterator[Callable[[garabato.TrainingProgress], None]]:
-    """A bar with loss, accuracy, rate and time left; a line an epoch if stderr is a file."""
+    """A bar with loss, accuracy, rate and time left; a line every 30 s if stderr is a file."""
     if not stderr.is_terminal:
-        yield _line_an_epoch() if shown else (lambda progress: None)
+        yield _timed_lines() if shown else (lambda progress: None)
         return
     columns = (
         TextColumn("training"),
@@ -114,19 +118,28 @@ def training_progress(
     with Progress(*columns, console=stderr, disable=not shown) as bar:
         task = bar.add_task("", total=1.0)
 
+        n_notes = 0
+
         def show(progress: garabato.TrainingProgress) -> None:
+            nonlocal n_notes
+            for note in progress.notes[n_notes:]:
+                stderr.print(f"note: {note}")
+            n_notes = len(progress.notes)
             bar.update(task, completed=progress.share_done, description=_in_words(progress))
 
         yield show
 
 
-def _line_an_epoch() -> Callable[[garabato.TrainingProgress], None]:
-    seen = 0
+def _timed_lines() -> Callable[[garabato.TrainingProgress], None]:
+    n_notes, next_s = 0, 0.0
 
     def show(progress: garabato.TrainingProgress) -> None:
-        nonlocal seen
-        if progress.epoch > seen or progress.share_done >= 1:
-            seen = progress.epoch
+        nonlocal n_notes, next_s
+        for note in progress.notes[n_notes:]:
+            stderr.print(f"note: {note}")
+        n_notes = len(progress.notes)
+        if progress.share_done >= 1 or time.monotonic() >= next_s:
+            next_s = time.monotonic() + _LINE_EVERY_S
             stderr.print(f"training {progress.share_done:4.0%} {_in_words(progress)}")
 
     return show

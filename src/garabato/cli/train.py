@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -13,12 +14,12 @@ from garabato.cli.options import file_option
 from garabato.cli.output import counted, stderr, training_progress
 
 
-def _check_device(ctx: click.Context, param: click.Parameter, name: str) -> str:
+def _check_device(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
     """Refuse a wrong name in our own words: PyTorch lists sixteen kinds, most of them rare."""
     import torch
 
     try:
-        torch.device("cpu" if name == "auto" else name)
+        torch.device("cpu" if name in (None, "auto") else name)
     except RuntimeError:
         raise click.BadParameter(f"{name!r} is not one of auto, cpu, cuda, cuda:1 ...") from None
     return name
@@ -27,28 +28,31 @@ def _check_device(ctx: click.Context, param: click.Parameter, name: str) -> str:
 @click.command("train")
 @file_option("--data", required=True, help="A prepared data set.")
 @file_option("--out", required=True, help="Run folder to write.")
-@click.option("--model", help="skfast (default), sknet or skresnet, each with its own preset.")
-@click.option("--preset", help="Name of a preset, or a TOML file of settings.")
+@click.option("--model", help="skfast, sknet or skresnet, each with its own preset.")
+@click.option(
+    "--preset",
+    help="Name of a preset, or a TOML file of settings. Options override it.  [default: skfast]",
+)
 @click.option(
     "--start-from",
     metavar="ENCODER",
     help="Weights to start with: an encoder file, a run folder or `shipped`.",
 )
-@click.option("--image-size", type=int, help="Side of the images, in px.")
-@click.option("--epochs", type=click.IntRange(min=1), help="Times each drawing is seen.")
+@click.option("--image-size", type=int, help="Side of the images, in px.  [default: the preset's]")
+@click.option(
+    "--epochs",
+    type=click.IntRange(min=1),
+    help="Times each drawing is seen.  [default: the preset's]",
+)
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
-    help="Fit the schedule into this time.",
+    help="Train for this time, calibration included.",
 )
 @click.option(
-    "--device",
-    default="auto",
-    show_default=True,
-    callback=_check_device,
-    help="auto, cpu, cuda, cuda:1 ...",
+    "--device", callback=_check_device, help="auto, cpu, cuda, cuda:1 ...  [default: the preset's]"
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Random seed.")
+@click.option("--seed", type=int, help="Random seed.  [default: the preset's]")
 @click.option("--resume", is_flag=True, help="Continue the stopped run in --out.")
 def command(
     data: Path,
@@ -59,8 +63,8 @@ def command(
     image_size: int | None,
     epochs: int | None,
     minutes: float | None,
-    device: str,
-    seed: int,
+    device: str | None,
+    seed: int | None,
     resume: bool,
 ) -> None:
     """Train a network on a data set.
@@ -77,15 +81,32 @@ def command(
     """
     if epochs and minutes:
         raise click.UsageError("--epochs and --minutes exclude each other")
-    config = _config(model, preset, image_size, epochs)
-    config = replace(config, minutes=minutes, device=device, seed=seed)
-    if start_from:
-        config = replace(config, start_from=start_from)
-    is_first = garabato.is_first_worker()
-    with training_progress(shown=is_first) as on_progress:
+    given = {
+        "--model": model,
+        "--preset": preset,
+        "--start-from": start_from,
+        "--image-size": image_size,
+        "--epochs": epochs,
+        "--minutes": minutes,
+        "--device": device,
+        "--seed": seed,
+    }
+    if resume:
+        changed = [name for name, value in given.items() if value is not None]
+        if changed:
+            raise click.UsageError(
+                f"--resume continues with the settings of the run; leave out {changed[0]}"
+            )
+        config = None
+    else:
+        config = _config(model, preset, start_from, image_size, epochs, minutes, device, seed)
+    is_main = garabato.is_main_process()
+    with training_progress(shown=is_main) as on_progress:
         result = garabato.train(data, out, config=config, resume=resume, on_progress=on_progress)
-    if not is_first:
+    if not is_main:
         return
+    for note in result.notes:
+        stderr.print(f"note: {note}")
     if result.interrupted:
         stderr.print(
             f"stopped after {counted(result.steps, 'step')}; continue with: "
@@ -97,9 +118,16 @@ def command(
 
 
 def _config(
-    model: str | None, preset: str | None, image_size_px: int | None, epochs: int | None
+    model: str | None,
+    preset: str | None,
+    start_from: str | None,
+    image_size_px: int | None,
+    epochs: int | None,
+    minutes: float | None,
+    device: str | None,
+    seed: int | None,
 ) -> garabato.TrainConfig:
-    """The preset, changed by the options given."""
+    """The preset, overridden by the options that were given."""
     names = garabato.model_names()
     if model is not None and model not in names:
         raise click.BadParameter(
@@ -107,10 +135,17 @@ def _config(
             param_hint="--model",
         )
     config = garabato.load_preset(preset or model or "skfast")
-    if model:
-        config = replace(config, model=model)
-    if image_size_px:
+    changes: dict[str, Any] = {
+        "model": model,
+        "start_from": start_from,
+        "device": device,
+        "seed": seed,
+    }
+    config = replace(config, **{name: v for name, v in changes.items() if v is not None})
+    if image_size_px is not None:
         config = config.at_size(image_size_px)
-    if epochs:
-        config = replace(config, epochs=epochs)
+    if epochs is not None:
+        config = replace(config, epochs=epochs, steps=None, minutes=None)
+    if minutes is not None:
+        config = replace(config, minutes=minutes, steps=None)
     return config

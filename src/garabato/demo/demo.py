@@ -29,8 +29,7 @@ from garabato.ingest.bulk_load import fill
 from garabato.render import with_strokes
 from garabato.sources.choose import ChosenSource
 from garabato.sources.google_bucket import download
-from garabato.training import load_preset, train
-from garabato.training.progress import TrainingProgress
+from garabato.training import TrainingProgress, load_preset, train
 
 N_TRAIN, N_TEST = 200, 25
 #: Downloaded of each category; a few may turn out to be the same drawing.

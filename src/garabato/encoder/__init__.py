@@ -1,13 +1,16 @@
-"""Encoders: drawings -> categories and embeddings, by PyTorch or ONNX Runtime."""
+"""Encoders: drawings -> categories and embeddings, run by ONNX Runtime or PyTorch."""
 
 from garabato.encoder.encoder import (
     DEFAULT_UNSURE_BELOW,
-    FILE_NAME,
     FORMAT,
-    ONNX_SUFFIX,
     Encoder,
     Output,
     Prediction,
+)
+from garabato.encoder.files import (
+    FILE_NAME,
+    ONNX_SUFFIX,
+    SHIPPED,
     encoder_file,
     load_encoder,
 )
@@ -17,6 +20,7 @@ __all__ = [
     "FILE_NAME",
     "FORMAT",
     "ONNX_SUFFIX",
+    "SHIPPED",
     "Encoder",
     "Output",
     "Prediction",

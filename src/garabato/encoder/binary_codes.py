@@ -1,6 +1,6 @@
-"""Binary codes: embeddings in 8 or 16 bytes, compared by the number of bits that differ.
+"""Binary codes: embeddings in 8 or 16 bytes, compared by Hamming distance.
 
-For galleries of tens of millions of drawings, whose embeddings would fill the memory.
+For galleries of tens of millions of drawings, whose embeddings would not fit in memory.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import numpy as np
 from garabato.drawing import ByteArray, FloatArray
 from garabato.errors import InputError
 
-#: The lengths of code that every new encoder learns to give, in bits.
+#: Lengths of the codes that every new encoder has, in bits.
 CODE_BITS = (64, 128)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinaryCoder:
-    """Turns embeddings (N, D) into codes: bit b is set where `weights[:, b]` and `offsets[b]` say.
+    """Turns embeddings (N, D) into binary codes of B bits, B a multiple of 8.
 
-    `weights` (D, B) and `offsets` (B,) float32, B a multiple of 8. The sign of
-    embedding @ weights + offsets gives the bit.
+    `weights` (D, B) and `offsets` (B,) float32: bit b is set if (embedding @ weights + offsets)[b]
+    is positive.
     """
 
     weights: FloatArray
@@ -32,23 +32,23 @@ class BinaryCoder:
     def __post_init__(self) -> None:
         if self.weights.ndim != 2 or self.offsets.shape != self.weights.shape[1:]:
             raise InputError(
-                f"weights are (D, B) with B offsets, not {self.weights.shape} "
-                f"with {self.offsets.shape}"
+                f"weights must be (D, B) and offsets (B,), not {self.weights.shape} "
+                f"and {self.offsets.shape}"
             )
         if self.n_bits % 8:
-            raise InputError(f"a code has a multiple of 8 bits, not {self.n_bits}")
+            raise InputError(f"the number of bits must be a multiple of 8, not {self.n_bits}")
 
     @property
     def n_bits(self) -> int:
-        """Length of a code."""
+        """Bits in a code."""
         return int(self.weights.shape[1])
 
     def encode(self, embeddings: FloatArray) -> ByteArray:
-        """Embeddings (N, D) float32 -> codes (N, B / 8) uint8, the first bit the highest."""
+        """Embeddings (N, D) float32 -> codes (N, B / 8) uint8, most significant bit first."""
         return np.packbits(embeddings @ self.weights + self.offsets > 0, axis=1)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON, in Base64; weights in half precision, so 128 bits of 128 floats take 44 KB."""
+        """Plain values for JSON: Base64, weights in half precision (44 KB for 128 x 128)."""
         return {
             "weights": _as_text(self.weights.astype("<f2")),
             "offsets": _as_text(self.offsets.astype("<f4")),
@@ -56,7 +56,7 @@ class BinaryCoder:
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> BinaryCoder:
-        """The coder that `to_dict` gave; raises InputError where it isn't one."""
+        """The inverse of `to_dict`. Raises InputError."""
         try:
             weights = _from_text(plain["weights"], "<f2")
             offsets = _from_text(plain["offsets"], "<f4")

@@ -1,4 +1,4 @@
-"""Probabilities that are as often right as they say, and when to say "unsure"."""
+"""Calibration: the temperature of probabilities, and the threshold for unsure predictions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _GOLDEN = (5**0.5 - 1) / 2
 
 
 def fit_temperature(probabilities: FloatArray, labels: IntArray) -> float:
-    """The temperature T that makes `labels` (N,) most likely (Guo et al. 2017).
+    """The temperature T that minimises the cross-entropy of `labels` (N,) (Guo et al. 2017).
 
-    `probabilities` (N, C) are those at temperature 1; with T they become proportional to
-    probabilities ** (1 / T). The search is a golden section over log T in 0.05..20.
+    `probabilities` (N, C) are at temperature 1; at T they are proportional to
+    probabilities ** (1 / T). Golden-section search over log T, T in 0.05..20.
     """
     logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-30))  # (N, C)
     rows = np.arange(len(labels))
@@ -39,7 +39,7 @@ def fit_temperature(probabilities: FloatArray, labels: IntArray) -> float:
 def at_temperature(
     probabilities: npt.NDArray[np.floating], temperature: float
 ) -> npt.NDArray[np.float64]:
-    """Probabilities (N, C) at temperature 1 as they are at another one."""
+    """Probabilities (N, C) at temperature 1 -> at another temperature, (N, C) float64."""
     logs = np.log(np.maximum(probabilities.astype(np.float64), 1e-30)) / temperature
     powers = np.exp(logs - logs.max(axis=1, keepdims=True))
     scaled: npt.NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
@@ -49,11 +49,11 @@ def at_temperature(
 def threshold_for_precision(
     confidence: npt.NDArray[np.floating], right: npt.NDArray[np.bool_], precision: float
 ) -> float:
-    """The lowest probability from which on answers are right as often as `precision` (0..1).
+    """The lowest threshold above which predictions are right as often as `precision` (0..1).
 
-    `confidence` (N,) in 0..1 is the probability of each answer, `right` (N,) whether it was right.
-    Answers of equal probability stay together. Where not even the surest are right often enough
-    (or there are none), a number just above 1: no answer reaches it.
+    `confidence` (N,) in 0..1 is the probability of each prediction, `right` (N,) whether it was
+    right. Returns a number just above 1, which no prediction reaches, if no threshold has that
+    precision or there are no predictions.
     """
     order = np.argsort(-confidence, kind="stable")
     descending = confidence[order]

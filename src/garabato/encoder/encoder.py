@@ -1,49 +1,37 @@
-"""Encoder: what a finished training leaves behind, in one file.
-
-The file is safetensors: the weights, and as metadata the network's name, the RenderSpec and the
-categories. Whoever has it turns drawings into categories and embeddings as its training did. Its
-ONNX form (`garabato export onnx`) holds the same, and does the same without PyTorch.
-"""
+"""Encoder: turns drawings into categories and embeddings."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import resources
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from garabato.drawing import ByteArray, Drawing, DrawingBatch, FloatArray
+from garabato.categories import nearest_category
+from garabato.drawing import ByteArray, Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.encoder.binary_codes import BinaryCoder
-from garabato.encoder.runtime import Engine
+from garabato.encoder.runtime import Runtime
 from garabato.errors import EncoderError, InputError
-from garabato.host.atomic import write_bytes
 from garabato.render import RenderSpec, render_batch
 
-if TYPE_CHECKING:  # PyTorch is imported only where an encoder runs by it
+if TYPE_CHECKING:  # PyTorch is imported only if an encoder runs on it
     import torch
 
-    from garabato.encoder.torch_runtime import Precision, TorchEngine
+    from garabato.encoder.torch_runtime import Precision, TorchRuntime
     from garabato.models import Model
 
 FORMAT = "garabato.encoder"
 FORMAT_VERSION = 1
-#: The file's name within a run's folder.
-FILE_NAME = "encoder.safetensors"
-#: What files in ONNX form are called.
-ONNX_SUFFIX = ".onnx"
 #: `Encoder.unsure_below` of an encoder whose training chose no threshold.
 DEFAULT_UNSURE_BELOW = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """A category and how probable it is (0..1)."""
+    """A category and its probability (0..1)."""
 
     category: str
     probability: float
@@ -58,21 +46,24 @@ class Output:
 
 
 class Encoder:
-    """Turns drawings into categories and embeddings. Made by `load_encoder` or by training.
+    """Turns drawings into categories and embeddings. `load_encoder` and `train` make encoders.
 
-    `categories` are the names of the network's outputs, in order; `spec` says how drawings become
-    its images; `temperature` divides the logits before they become probabilities. Predictions less
-    probable than `unsure_below` are unsure (see `is_unsure`). Where training chose that threshold
-    on drawings kept out, the predictions above it were right as often as `unsure_precision` says
-    (0..1); otherwise the threshold is `DEFAULT_UNSURE_BELOW` and `unsure_precision` is None.
-    `coders` make binary codes, by their number of bits. A network of PyTorch has its weight
-    matrices rounded to half precision, as the file holds them; `device` and `precision` are for
-    it (see `load_encoder`).
+    `categories` are the names of the network's outputs, in order. `spec` says how drawings are
+    rendered. The logits are divided by `temperature` before they become probabilities.
+
+    Predictions less probable than `unsure_below` are unsure (see `is_unsure`). If training chose
+    that threshold on held-out drawings, predictions above it were right as often as
+    `unsure_precision` says (0..1); otherwise the threshold is `DEFAULT_UNSURE_BELOW` and
+    `unsure_precision` is None.
+
+    `coders` maps a number of bits to what makes binary codes of that length. A PyTorch model has
+    its weight matrices rounded to half precision, as in the file; `device` and `precision` apply
+    to it (see `load_encoder`).
     """
 
     def __init__(
         self,
-        model: Model | Engine,
+        model: Model | Runtime,
         *,
         spec: RenderSpec,
         categories: Iterable[str],
@@ -91,11 +82,11 @@ class Encoder:
         self.unsure_precision = unsure_precision
         self.coders = dict(coders or {})
         self.notes = notes or {}
-        if not isinstance(model, Engine):
-            from garabato.encoder.torch_runtime import TorchEngine
+        if not isinstance(model, Runtime):
+            from garabato.encoder.torch_runtime import TorchRuntime
 
-            model = TorchEngine(model, device=device, precision=precision)
-        self.engine = model
+            model = TorchRuntime(model, device=device, precision=precision)
+        self.runtime: Runtime = model
 
     def __repr__(self) -> str:
         return (
@@ -105,35 +96,35 @@ class Encoder:
 
     @property
     def model_name(self) -> str:
-        """The network's name in the registry."""
-        return self.engine.model_name
+        """The name of the network in the registry."""
+        return self.runtime.model_name
 
     @property
     def embedding_dim(self) -> int:
         """Length of an embedding."""
-        return self.engine.embedding_dim
+        return self.runtime.embedding_dim
 
     @property
     def n_parameters(self) -> int:
-        """Number of weights of the network."""
-        return self.engine.n_parameters
+        """Number of weights in the network."""
+        return self.runtime.n_parameters
 
     @property
     def device(self) -> str:
-        """Where it runs: "cpu", "cuda:0"."""
-        return self.engine.device
+        """Where the network runs: "cpu", "cuda:0"."""
+        return self.runtime.device
 
     @cached_property
     def fingerprint(self) -> str:
-        """Sixteen hex digits that change with anything that changes an embedding."""
-        return self.engine.fingerprint(self.spec)
+        """Sixteen hex digits that identify the embeddings: galleries refuse another fingerprint."""
+        return self.runtime.fingerprint(self.spec)
 
     def predict(
         self, drawings: Drawing | Iterable[Drawing] | DrawingBatch, *, batch_size: int = 256
     ) -> Output:
-        """Probabilities and embeddings of drawings, rendered and encoded `batch_size` at a time.
+        """Probabilities and embeddings of drawings, computed `batch_size` at a time.
 
-        A drawing without ink gets what the network makes of an empty page.
+        An empty drawing is encoded as an empty image.
         """
         outputs = [self._forward(images) for images in self._images(drawings, batch_size)]
         if not outputs:
@@ -159,9 +150,9 @@ class Encoder:
         *,
         batch_size: int = 256,
     ) -> ByteArray:
-        """Binary codes (N, n_bits / 8) uint8: the fewer bits differ, the more alike the drawings.
+        """Binary codes (N, n_bits / 8) uint8, to be compared by Hamming distance.
 
-        Raises EncoderError where the encoder has no codes of that length.
+        Raises EncoderError if the encoder has no codes of that length.
         """
         if n_bits not in self.coders:
             there_are = ", ".join(map(str, sorted(self.coders))) or "none"
@@ -172,30 +163,73 @@ class Encoder:
         return self.coders[n_bits].encode(self.embed(drawings, batch_size=batch_size))
 
     @overload
-    def classify(self, drawings: Drawing, k: int = 5) -> list[Prediction]: ...
+    def classify(
+        self, drawings: Drawing, k: int = 5, *, among: Iterable[str] | None = None
+    ) -> list[Prediction]: ...
     @overload
     def classify(
-        self, drawings: Iterable[Drawing] | DrawingBatch, k: int = 5
+        self,
+        drawings: Iterable[Drawing] | DrawingBatch,
+        k: int = 5,
+        *,
+        among: Iterable[str] | None = None,
     ) -> list[list[Prediction]]: ...
     def classify(
-        self, drawings: Drawing | Iterable[Drawing] | DrawingBatch, k: int = 5
+        self,
+        drawings: Drawing | Iterable[Drawing] | DrawingBatch,
+        k: int = 5,
+        *,
+        among: Iterable[str] | None = None,
     ) -> list[Prediction] | list[list[Prediction]]:
-        """The `k` most probable categories, best first; of several drawings a list of lists.
+        """The `k` most probable categories, best first; for several drawings a list of lists.
 
-        Raises InputError for one drawing without ink; among several it doesn't hold up the others,
-        and its answer means nothing (see `predict`).
+        With `among`, only these categories are considered: their probabilities sum to 1.
+
+        Raises InputError for a single empty drawing (among several, an empty drawing gets
+        meaningless predictions) and for a name in `among` that is not a category.
+        """
+        if isinstance(drawings, Drawing) and drawings.is_empty:
+            raise InputError("the drawing is empty; draw at least one stroke")
+        chosen = None if among is None else self.category_indices(among)
+        predictions = [
+            self.best_predictions(row, k, among=chosen)
+            for row in self.predict(drawings).probabilities
+        ]
+        return predictions[0] if isinstance(drawings, Drawing) else predictions
+
+    def category_indices(self, names: Iterable[str]) -> IntArray:
+        """Indices (M,) int64 of categories, in the order of `categories`, each once.
+
+        Raises InputError, with the most similar name, for a name that is not a category.
+        """
+        index = {name: i for i, name in enumerate(self.categories)}
+        names = [names] if isinstance(names, str) else list(names)
+        for name in names:
+            if name not in index:
+                nearest = nearest_category(str(name), self.categories)
+                hint = f"; did you mean {nearest!r}?" if nearest else ""
+                raise InputError(f"the encoder has no category {name!r}{hint}")
+        if not names:
+            raise InputError("`among` is empty; give at least one category, or leave it out")
+        return np.array(sorted({index[name] for name in names}), np.int64)
+
+    def best_predictions(
+        self, probabilities: FloatArray, k: int, *, among: IntArray | None = None
+    ) -> list[Prediction]:
+        """The `k` best predictions of one drawing from its probabilities (C,), best first.
+
+        With `among`, as `category_indices` gives it, the probabilities of these categories are
+        scaled to sum to 1 and the others are left out.
         """
         if k < 1:
-            raise InputError(f"k is at least 1, not {k}")
-        if isinstance(drawings, Drawing) and drawings.is_empty:
-            raise InputError("the drawing has no ink: nothing to recognise")
-        probabilities = self.predict(drawings).probabilities
-        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
-        answers = [
-            [Prediction(self.categories[c], float(row[c])) for c in order]
-            for row, order in zip(probabilities, best, strict=True)
-        ]
-        return answers[0] if isinstance(drawings, Drawing) else answers
+            raise InputError(f"k must be at least 1, not {k}")
+        indices = np.arange(len(probabilities)) if among is None else among
+        chosen = probabilities[indices]
+        if among is not None:
+            total = chosen.sum()
+            chosen = chosen / total if total > 0 else np.full(len(chosen), 1 / len(chosen))
+        best = np.argsort(-chosen, kind="stable")[:k]
+        return [Prediction(self.categories[indices[i]], float(chosen[i])) for i in best]
 
     def is_unsure(self, predictions: Sequence[Prediction]) -> bool:
         """Whether the best of one drawing's predictions is less probable than `unsure_below`.
@@ -203,11 +237,11 @@ class Encoder:
         The command line, the HTTP API and the page mark the same predictions as unsure.
         """
         if not predictions:
-            raise InputError("there are no predictions to be sure of; ask classify with k >= 1")
+            raise InputError("there are no predictions; call classify with k of at least 1")
         return predictions[0].probability < self.unsure_below
 
     def description(self) -> dict[str, Any]:
-        """All that files hold beside the weights and the network's options, for JSON."""
+        """The header of encoder files, without the network's options. Plain values, for JSON."""
         return {
             "format": FORMAT,
             "version": FORMAT_VERSION,
@@ -222,27 +256,24 @@ class Encoder:
         }
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the encoder to one file, atomically. Raises StorageError.
+        """Write the encoder to one safetensors file, atomically.
 
-        One in ONNX form cannot be saved again: raises EncoderError.
+        Raises StorageError, and EncoderError for an encoder in ONNX form.
         """
-        from safetensors.torch import save
+        from garabato.encoder.files import save_encoder
 
-        network = self.as_pytorch()
-        header = self.description() | {"options": network.model.options}
-        text = json.dumps(header, ensure_ascii=False)
-        write_bytes(path, save(network.stored_weights(), {FORMAT: text}))
+        save_encoder(self, path)
 
-    def as_pytorch(self) -> TorchEngine:
-        """The engine, which must be PyTorch's: raises EncoderError for an encoder in ONNX form."""
-        from garabato.encoder.torch_runtime import TorchEngine
+    def as_pytorch(self) -> TorchRuntime:
+        """The PyTorch runtime. Raises EncoderError for an encoder in ONNX form."""
+        from garabato.encoder.torch_runtime import TorchRuntime
 
-        if not isinstance(self.engine, TorchEngine):
+        if not isinstance(self.runtime, TorchRuntime):
             raise EncoderError(
-                "an encoder in ONNX form only answers; to save or export, load the .safetensors "
-                "file it was made from"
+                "an encoder in ONNX form cannot be saved, exported or trained; load the "
+                ".safetensors file it was made from (the shipped one with runtime='pytorch')"
             )
-        return self.engine
+        return self.runtime
 
     def _images(
         self, drawings: Drawing | Iterable[Drawing] | DrawingBatch, batch_size: int
@@ -252,7 +283,7 @@ class Encoder:
         if not isinstance(drawings, DrawingBatch):
             drawings = _listed(drawings)
             kinds = {None if d.bitmap is None else d.bitmap.shape for d in drawings}
-            if len(kinds) > 1:  # strokes and bitmaps of several sizes: one by one
+            if len(kinds) > 1:  # strokes and bitmaps, or bitmaps of several sizes
                 for drawing in drawings:
                     yield render_batch(DrawingBatch.from_drawings([drawing]), self.spec)
                 return
@@ -261,7 +292,7 @@ class Encoder:
             yield render_batch(drawings[start : start + batch_size], self.spec)
 
     def _forward(self, images: ByteArray) -> Output:
-        logits, embeddings = self.engine.run(images)
+        logits, embeddings = self.runtime.run(images)
         scaled = logits / np.float32(self.temperature)
         exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         lengths = np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
@@ -272,7 +303,7 @@ class Encoder:
 
 
 def _listed(drawings: Iterable[Drawing]) -> list[Drawing]:
-    """All of them, or InputError for what is no drawings: a file's name for one."""
+    """The drawings as a list. Raises InputError for anything else, such as a file name."""
     wrong: object = drawings
     if isinstance(drawings, Iterable) and not isinstance(drawings, str):
         listed = list(drawings)
@@ -280,94 +311,6 @@ def _listed(drawings: Iterable[Drawing]) -> list[Drawing]:
         if wrong is None:
             return listed
     raise InputError(
-        f"an encoder takes a Drawing, several of them or a DrawingBatch, not a "
-        f"{type(wrong).__name__}; garabato.read_drawings gives the drawings of a file"
+        f"expected a Drawing, an iterable of them or a DrawingBatch, not a "
+        f"{type(wrong).__name__}; read the drawings of a file with garabato.read_drawings"
     )
-
-
-def load_encoder(
-    path: str | PathLike[str] | None = None,
-    *,
-    device: str | torch.device = "cpu",
-    precision: Precision = "auto",
-) -> Encoder:
-    """The encoder in a file or in a run's folder; without `path` the one that ships.
-
-    A `.safetensors` file is run by PyTorch on `device`, a `.onnx` file by ONNX Runtime on the CPU.
-    With `precision` "auto", PyTorch computes long batches in bfloat16 where the CPU has it in
-    hardware, twice as fast; embeddings then differ in the fourth digit (docs/export.md). With
-    "float32" it never does.
-
-    Raises EncoderError, saying what to do, where there is no file, it is truncated or not ours.
-    """
-    file = encoder_file(path)
-    if file.suffix == ONNX_SUFFIX:
-        from garabato.encoder.onnx_runtime import OnnxEngine
-
-        engine = OnnxEngine(file, metadata_key=FORMAT)
-        return _build(engine.header, file, lambda _spec: engine)
-    try:
-        from garabato.encoder.weights_file import read_weights_file
-    except ModuleNotFoundError as error:
-        raise EncoderError(
-            f"{file} is run by PyTorch, which cannot be imported ({error}): pip install torch; "
-            "or, where it is installed, write the encoder for ONNX Runtime: garabato export onnx"
-        ) from None
-
-    header, build_engine = read_weights_file(
-        file, metadata_key=FORMAT, device=device, precision=precision
-    )
-    return _build(header, file, build_engine)
-
-
-def encoder_file(path: str | PathLike[str] | None) -> Path:
-    """The file that `load_encoder` reads for a path: itself, a run's, or the one that ships.
-
-    Raises EncoderError, saying what to do, where there is none.
-    """
-    if path is None:
-        file = Path(str(resources.files("garabato") / "pretrained" / FILE_NAME))
-        if not file.is_file():
-            raise EncoderError(
-                "this version of garabato ships without an encoder; "
-                "train one with `garabato train` and give it with --model"
-            )
-        return file
-    file = Path(path)
-    if file.is_dir():
-        file = file / FILE_NAME
-        if not file.is_file():
-            raise EncoderError(
-                f"there is no {FILE_NAME} in {path}; finish the training with: "
-                f"garabato train --data DATA --out {path} --resume"
-            )
-    if not file.is_file():
-        raise EncoderError(f"there is no encoder at {path}; train one with: garabato train")
-    return file
-
-
-def _build(
-    header: dict[str, Any], file: Path, build_engine: Callable[[RenderSpec], Engine]
-) -> Encoder:
-    if header.get("version") != FORMAT_VERSION:
-        raise EncoderError(
-            f"{file} has format version {header.get('version')}, this garabato reads "
-            f"{FORMAT_VERSION}; use the garabato that wrote it or train again"
-        )
-    try:
-        spec = RenderSpec.from_dict(header["render"])
-        return Encoder(
-            build_engine(spec),
-            spec=spec,
-            categories=header["categories"],
-            temperature=header.get("temperature", 1.0),
-            unsure_below=header.get("unsure_below"),
-            unsure_precision=header.get("unsure_precision"),
-            coders={
-                int(n_bits): BinaryCoder.from_dict(plain)
-                for n_bits, plain in header.get("codes", {}).items()
-            },
-            notes=header.get("notes"),
-        )
-    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
-        raise EncoderError(f"{file} is damaged: {error}") from None

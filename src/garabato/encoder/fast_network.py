@@ -21,7 +21,7 @@ from torch.fx import GraphModule, Node, Tracer
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
-def made_fast(network: nn.Module, dtype: torch.dtype) -> nn.Module:
+def optimize_for_inference(network: nn.Module, dtype: torch.dtype) -> nn.Module:
     """A copy of `network` (float32, not in training) that convolves in `dtype` where it can, and
     does the rest in float32. A network that torch.fx can't trace keeps its layers."""
     on_cpu = all(tensor.device.type == "cpu" for tensor in network.state_dict().values())

@@ -1,4 +1,4 @@
-"""What runs a network: PyTorch or ONNX Runtime, behind one face."""
+"""The interface of runtimes: PyTorch and ONNX Runtime run a network in the same way."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from garabato.render import RenderSpec
 
 
 @runtime_checkable
-class Engine(Protocol):
-    """Rendered images in, logits and embeddings out. Safe to use from several threads."""
+class Runtime(Protocol):
+    """Runs a network: rendered images in, logits and embeddings out. Thread-safe."""
 
     @property
     def model_name(self) -> str:
-        """The network's name in the registry."""
+        """The name of the network in the registry."""
 
     @property
     def embedding_dim(self) -> int:
@@ -22,17 +22,17 @@ class Engine(Protocol):
 
     @property
     def n_parameters(self) -> int:
-        """Number of weights of the network."""
+        """Number of weights in the network."""
 
     @property
     def device(self) -> str:
-        """Where it runs: "cpu", "cuda:0"."""
+        """Where the network runs: "cpu", "cuda:0"."""
 
     def fingerprint(self, spec: RenderSpec) -> str:
-        """Sixteen hex digits of the weights together with how drawings become images."""
+        """Sixteen hex digits of the weights and the RenderSpec."""
 
     def run(self, images: ByteArray) -> tuple[FloatArray, FloatArray]:
-        """Images as `render_batch` gives them, N >= 1 -> logits (N, C), embeddings (N, D).
+        """Images from `render_batch`, N >= 1 -> logits (N, C), embeddings (N, D), float32.
 
-        Both float32; the embeddings of any length.
+        The embeddings need not be normalised.
         """

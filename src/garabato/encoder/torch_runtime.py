@@ -1,8 +1,8 @@
-"""A network run by PyTorch, on a CPU or a GPU.
+"""Runs networks with PyTorch, on a CPU or a GPU.
 
-On a CPU it is made fast first, long batches are cut into pieces that fit the cache, and pieces of
-many images go through the convolutions in bfloat16 where the CPU has it in hardware. Measured by
-benchmarks/inference.py, with what bfloat16 changes: next to nothing.
+On a CPU the network is optimised first, long batches are run in pieces that fit the cache, and
+pieces of many images go through the convolutions in bfloat16 if the CPU supports it
+(benchmarks/inference.py measures speed and the small differences).
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ import torch
 from torch import Tensor, nn
 
 from garabato.drawing import ByteArray, FloatArray
-from garabato.encoder.fast_network import made_fast
+from garabato.encoder.fast_network import optimize_for_inference
 from garabato.models import Model, as_input
 from garabato.render import RenderSpec
 
-#: "auto" is "bfloat16" where that pays, else "float32".
+#: "auto": bfloat16 for long batches if the CPU supports it.
 Precision = Literal["auto", "float32"]
-#: Images that go through the network together on a CPU: their maps stay in its cache.
+#: Images run at once on a CPU: their feature maps stay in its cache.
 _PIECE = 32
-#: In fewer images than these (a query is one) bfloat16 saves little, so they stay exact.
+#: Fewer images than these (such as one query) are computed in float32: bfloat16 saves little.
 _LEAST_FOR_BFLOAT16 = 16
 
 
-class TorchEngine:
+class TorchRuntime:
     """Runs `model` on `device`. Its weight matrices are rounded to half precision, in place."""
 
     def __init__(
@@ -73,7 +73,7 @@ class TorchEngine:
         return digest.hexdigest()[:16]
 
     def stored_weights(self) -> dict[str, Tensor]:
-        """Name -> tensor as files hold it: weight matrices in half precision, which halves them."""
+        """Name -> tensor as stored in files: weight matrices in half precision."""
         return {
             name: (tensor.half() if is_stored_in_half(tensor) else tensor).cpu().contiguous()
             for name, tensor in self.model.state_dict().items()
@@ -98,13 +98,13 @@ class TorchEngine:
 
     @cached_property
     def _exact(self) -> nn.Module:
-        return made_fast(self.model, torch.float32)
+        return optimize_for_inference(self.model, torch.float32)
 
     @cached_property
     def _in_bfloat16(self) -> nn.Module:
-        return made_fast(self.model, torch.bfloat16)
+        return optimize_for_inference(self.model, torch.bfloat16)
 
 
 def is_stored_in_half(tensor: Tensor) -> bool:
-    """Weights of convolutions and linear layers; norms and their statistics keep full precision."""
+    """Whether a tensor is a weight matrix or kernel; norms keep full precision."""
     return tensor.is_floating_point() and tensor.ndim >= 2

@@ -1,4 +1,4 @@
-"""Every knob of training, in one commented place; presets are TOML files beside this module."""
+"""Every training option in one place; presets are TOML files in the folder `presets`."""
 
 from __future__ import annotations
 
@@ -19,124 +19,118 @@ import tomli_w
 from garabato.errors import TrainingError
 from garabato.render import RenderSpec
 from garabato.render.augment import AugmentSpec
-from garabato.training.losses import LossName
 
 Schedule = Literal["cosine", "constant"]
 Precision = Literal["auto", "bfloat16", "float32"]
+LossName = Literal["softmax", "arcface", "proxy-anchor", "supcon"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
-    """What to train, on what images, for how long and how."""
+    """Options of a training run."""
 
-    # The network, and what it is built with beyond the number of categories and the image size.
+    # The network's name in the registry, and the options it is built with.
     model: str = "skfast"
     model_options: dict[str, Any] = field(default_factory=dict)
 
-    # An encoder's file or a run's folder, to start with its weights and not with random ones;
-    # "shipped": the encoder that ships.
+    # Start from the weights of this encoder (a file, a run folder or "shipped") instead of random
+    # ones.
     start_from: str | PathLike[str] | None = None
 
-    # The images. `render.size_px` is the size the encoder works at in the end.
+    # The images. `render.size_px` is the size the trained encoder uses.
     render: RenderSpec = field(default_factory=RenderSpec)
     augment: AugmentSpec = field(default_factory=AugmentSpec)
-    # Progressive resizing, for speed: (up to this share of the training, at this image size).
-    # After the last entry: `render.size_px`. Not for the seed's networks, which know one size only.
+    # Progressive resizing, for speed: pairs (until this share of the training, at this image
+    # size); after the last pair, `render.size_px`. sknet and skresnet train at one size only.
     sizes: tuple[tuple[float, int], ...] = ()
 
-    # How long: a number of epochs; or so many `steps`; or that much time on this machine.
+    # How long: `epochs`, unless `steps` or `minutes` is given. `minutes` covers the whole call of
+    # `train`, loading and calibration included.
     epochs: int = 30
     steps: int | None = None
     minutes: float | None = None
     batch_size: int = 128
 
-    # AdamW (Loshchilov & Hutter 2019); with weight decay 0 it is Adam. Batch norms, biases and the
+    # AdamW (Loshchilov & Hutter 2019); Adam if weight_decay is 0. Batch norms, biases and the
     # logit scale don't decay.
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
-    # "cosine": from a linear warm-up (share of the training) down to zero; "constant": as it says.
+    # "cosine": linear warm-up (a share of the training), then a cosine down to zero.
     schedule: Schedule = "cosine"
     warmup: float = 0.05
     label_smoothing: float = 0.1
-    # "softmax"; or one that shapes distances: see losses.py.
+    # See "Loss functions" in learner.py.
     loss: LossName = "softmax"
-    # Images are blended in pairs, and so are their labels, by a share from Beta(mixup, mixup)
-    # (Zhang et al. 2018); 0: not at all. With "softmax" only, as are teachers.
+    # Blend images and labels in pairs, weighted by Beta(mixup, mixup) (Zhang et al. 2018); 0: off.
+    # Needs loss "softmax", as do teachers.
     mixup: float = 0.0
-    # Encoders' files or runs' folders (or "shipped") whose mean answer to each image is learned
-    # beside the labels, and the share that it has in what is learned.
+    # Distillation (Hinton et al. 2015): encoder files, run folders or "shipped", whose mean
+    # probabilities are blended into the labels with weight `teaching`.
     teachers: Sequence[str | PathLike[str]] = ()
     teaching: float = 0.7
-    # The encoder gets an exponential moving average of the weights; 0 keeps the last weights.
+    # Decay of the moving average of the weights, which the encoder gets; 0: the last weights.
     ema_decay: float = 0.998
 
-    # A share of the training drawings kept out: scored after each epoch, to choose recipes by, and
-    # in the end used to calibrate the probabilities.
+    # Share of the training drawings held out: scored after each epoch, and used at the end to
+    # calibrate the probabilities.
     validation: float = 0.0
-    # The encoder calls an answer unsure below the probability from which on answers on that part
-    # are right this often.
+    # Chooses `Encoder.unsure_below`: predictions above it have this precision on the held-out part.
     unsure_precision: float = 0.9
 
     seed: int = 0
     device: str = "auto"
-    # "auto" is bfloat16 where the device computes with it, else float32.
+    # "auto": bfloat16 where the hardware supports it, else float32.
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
         if isinstance(self.teachers, str | PathLike):
-            raise TrainingError(f"teachers is a list, also of a single one: [{self.teachers!r}]")
-        # Plain values, which go through TOML and checkpoints.
+            raise TrainingError(f"teachers must be a list: [{self.teachers!r}]")
+        # Plain values, for TOML and checkpoints.
         object.__setattr__(self, "teachers", tuple(os.fspath(path) for path in self.teachers))
         if self.start_from is not None:
             object.__setattr__(self, "start_from", os.fspath(self.start_from))
         object.__setattr__(self, "sizes", tuple((float(a), int(b)) for a, b in self.sizes))
 
-        # Comparisons are written so that NaN fails them.
+        # Each comparison is False for NaN.
         for name, least in (("epochs", 1), ("batch_size", 2), ("mixup", 0)):
             if not getattr(self, name) >= least:
-                raise TrainingError(f"{name} is at least {least}, not {getattr(self, name)}")
+                raise TrainingError(f"{name} must be at least {least}, not {getattr(self, name)}")
         for name in ("warmup", "label_smoothing", "ema_decay", "validation"):
             if not 0 <= getattr(self, name) < 1:
-                raise TrainingError(f"{name} is a share in [0, 1), not {getattr(self, name)}")
+                raise TrainingError(f"{name} must be in [0, 1), not {getattr(self, name)}")
         if not 0 < self.learning_rate < math.inf:
-            raise TrainingError(f"learning_rate is more than 0, not {self.learning_rate}")
+            raise TrainingError(f"learning_rate must be positive, not {self.learning_rate}")
         self._check_sizes()
         if self.steps is not None and (self.steps < 1 or self.minutes is not None):
             raise TrainingError(
-                f"steps is at least 1 and goes without minutes, not {self.steps} "
-                f"with {self.minutes} minutes"
+                "give steps (at least 1) or minutes, not both: "
+                f"steps = {self.steps}, minutes = {self.minutes}"
             )
         if self.minutes is not None and not 0 < self.minutes < math.inf:
-            raise TrainingError(f"minutes is more than 0, not {self.minutes}")
+            raise TrainingError(f"minutes must be positive, not {self.minutes}")
         for name, known in (
             ("loss", get_args(LossName)),
             ("schedule", get_args(Schedule)),
             ("precision", get_args(Precision)),
         ):
             if (given := getattr(self, name)) not in known:
-                raise TrainingError(f"unknown {name} {given!r}; there are {', '.join(known)}")
+                raise TrainingError(f"unknown {name} {given!r}; choose one of {', '.join(known)}")
         if self.loss != "softmax" and (self.mixup > 0 or self.teachers):
-            raise TrainingError(
-                f'mixup and teachers go with loss = "softmax" only, not with {self.loss!r}'
-            )
+            raise TrainingError(f'mixup and teachers need loss = "softmax", not {self.loss!r}')
         if not 0 <= self.teaching <= 1:
-            raise TrainingError(f"teaching is a share in [0, 1], not {self.teaching}")
+            raise TrainingError(f"teaching must be in [0, 1], not {self.teaching}")
         if not 0 < self.unsure_precision <= 1:
-            raise TrainingError(
-                f"unsure_precision is a share in (0, 1], not {self.unsure_precision}"
-            )
+            raise TrainingError(f"unsure_precision must be in (0, 1], not {self.unsure_precision}")
 
     def _check_sizes(self) -> None:
         shares = [0.0, *(until for until, _ in self.sizes), 1.0]
         if not all(earlier < later for earlier, later in pairwise(shares)):
-            raise TrainingError(
-                f"sizes has shares in (0, 1), each more than the last: {self.sizes}"
-            )
+            raise TrainingError(f"the shares in sizes must increase within (0, 1): {self.sizes}")
         if not all(16 <= size_px <= 1024 for _, size_px in self.sizes):
-            raise TrainingError(f"sizes has images of 16 to 1024 px, not {self.sizes}")
+            raise TrainingError(f"image sizes must be 16 to 1024 px: {self.sizes}")
 
     def at_size(self, size_px: int) -> TrainConfig:
-        """The same recipe for another image size; the steps of progressive resizing go along."""
+        """This configuration at another image size; progressive resizing is scaled too."""
         share = size_px / self.render.size_px
         sizes = tuple((until, max(16, 8 * round(size * share / 8))) for until, size in self.sizes)
         return dataclasses.replace(
@@ -144,12 +138,12 @@ class TrainConfig:
         )
 
     def with_absolute_teachers(self) -> TrainConfig:
-        """The same recipe, whose teachers are found from any working directory."""
+        """This configuration with absolute paths, so that it can be resumed from any folder."""
         found = (name if name == "shipped" else os.path.abspath(name) for name in self.teachers)
         return dataclasses.replace(self, teachers=tuple(found))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for TOML; what is None is left out."""
+        """Plain values, for TOML; fields that are None are left out."""
         plain = dataclasses.asdict(self)
         plain["sizes"] = [list(pair) for pair in self.sizes]
         plain["teachers"] = list(self.teachers)
@@ -157,7 +151,7 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any], *, origin: str = "configuration") -> TrainConfig:
-        """The config `to_dict` gave; raises TrainingError naming `origin` and the unknown field."""
+        """The inverse of `to_dict`. Raises TrainingError naming `origin` and the wrong field."""
         values = dict(values)
         try:
             if "render" in values:
@@ -170,33 +164,52 @@ class TrainConfig:
 
 
 def preset_names() -> list[str]:
-    """The presets that ship, sorted."""
+    """Names of the presets that ship, sorted."""
     folder = resources.files("garabato.training") / "presets"
     return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name[-5:] == ".toml")
 
 
 def load_preset(name: str) -> TrainConfig:
-    """A preset by its name, or a TOML file by its path."""
+    """Load a preset by name, or a configuration from the path of a .toml file."""
     if name.endswith(".toml"):
         return read_config(Path(name))
     if name not in preset_names():
         raise TrainingError(
-            f"unknown preset {name!r}; there are {', '.join(preset_names())}, or give a .toml file"
+            f"unknown preset {name!r}; choose one of {', '.join(preset_names())} "
+            "or give a .toml file"
         )
     text = (resources.files("garabato.training") / "presets" / f"{name}.toml").read_text()
     return TrainConfig.from_dict(tomllib.loads(text), origin=f"preset {name}")
 
 
 def read_config(path: Path) -> TrainConfig:
-    """The configuration in a TOML file."""
+    """Read a configuration from a TOML file."""
     try:
         return TrainConfig.from_dict(tomllib.loads(path.read_text()), origin=str(path))
     except OSError as error:
         raise TrainingError(f"cannot read {path}: {error.strerror}") from None
     except tomllib.TOMLDecodeError as error:
-        raise TrainingError(f"{path} is not TOML: {error}") from None
+        raise TrainingError(f"{path} is not valid TOML: {error}") from None
 
 
-def write_toml(config: TrainConfig) -> str:
-    """The configuration as TOML text that `read_config` reads back."""
+def to_toml(config: TrainConfig) -> str:
+    """The configuration as TOML text, which `read_config` reads back."""
     return tomli_w.dumps(config.to_dict())
+
+
+def learning_rate(config: TrainConfig, progress: float) -> float:
+    """The learning rate after the share `progress` (0..1) of the training."""
+    if config.schedule == "constant":
+        return config.learning_rate
+    if progress < config.warmup:
+        return config.learning_rate * (0.02 + 0.98 * progress / config.warmup)
+    share = (progress - config.warmup) / (1 - config.warmup)
+    return config.learning_rate * max(0.002, 0.5 * (1 + math.cos(math.pi * min(1.0, share))))
+
+
+def image_size_px(config: TrainConfig, progress: float) -> int:
+    """The side of the training images after the share `progress` (0..1) of the training."""
+    for until, size_px in config.sizes:
+        if progress < until:
+            return size_px
+    return config.render.size_px

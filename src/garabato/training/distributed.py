@@ -1,4 +1,4 @@
-"""The processes that train together: started by torchrun, one a device (DDP)."""
+"""Where a training runs: the device, and the processes that torchrun started (DDP)."""
 
 from __future__ import annotations
 
@@ -6,32 +6,59 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
+from garabato.errors import TrainingError
 from garabato.training.config import TrainConfig
-from garabato.training.device import choose_device
-from garabato.training.shared_norm import share_batch_norms
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called `name`; "auto" is CUDA if there is any. Raises TrainingError."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise TrainingError(f"cannot use device {name!r}: {error}") from None
+    return device
+
+
+def uses_bfloat16(config: TrainConfig, device: torch.device) -> bool:
+    """Whether to compute in bfloat16: as configured, or if the hardware supports it."""
+    if config.precision != "auto":
+        return config.precision == "bfloat16"
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
+
+
+def is_main_process() -> bool:
+    """Whether this process writes files and shows progress: under torchrun only rank 0 does."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 @dataclass(frozen=True, slots=True)
-class Workers:
-    """This process's `place` among `n` that train one network, and its device."""
+class ProcessGroup:
+    """This process's `rank` among the `n` processes that train one network, and its device."""
 
-    place: int
+    rank: int
     n: int
     device: torch.device
 
     @property
-    def is_first(self) -> bool:
-        """Whether this is the one that writes files and shows progress."""
-        return self.place == 0
+    def is_main(self) -> bool:
+        """Whether this is the process that writes files and shows progress."""
+        return self.rank == 0
 
     def sum(self, values: Sequence[float]) -> list[float]:
-        """Each value summed over all workers; every worker gets the same."""
+        """Sum each value over all processes; every process gets the sums."""
         if self.n == 1:
             return list(values)
         total = torch.tensor(values, dtype=torch.float64, device=self.device)
@@ -40,31 +67,25 @@ class Workers:
         return summed
 
     def share(self, model: nn.Module) -> nn.Module:
-        """The network to train by: its gradients are means over the workers.
+        """Wrap `model` so that gradients are averaged over the processes.
 
-        Batch normalisation then takes its statistics from the whole batch, as one process would.
+        Batch normalisation then uses the statistics of the whole batch, as one process would.
         """
         if self.n == 1:
             return model
-        # Buffers are equal on all workers already: every one of them sees the same statistics.
+        # Buffers never differ between processes: each computes the same statistics.
         return DistributedDataParallel(share_batch_norms(model), broadcast_buffers=False)
 
 
-def is_first_worker() -> bool:
-    """Whether this process writes and shows: all do but torchrun's second and further ones."""
-    return int(os.environ.get("RANK", "0")) == 0
-
-
 @contextmanager
-def joined_workers(config: TrainConfig) -> Iterator[Workers]:
-    """The workers that torchrun started, talking by NCCL on GPUs and by gloo on CPUs; else one.
+def joined_processes(config: TrainConfig) -> Iterator[ProcessGroup]:
+    """Join the processes that torchrun started: NCCL on GPUs, gloo on CPUs. Without it, one.
 
-    On GPUs each worker takes the one with its number on its machine. Raises TrainingError where
-    there is no such device.
+    On GPUs each process takes the GPU of its local rank. Raises TrainingError if there is none.
     """
     n = int(os.environ.get("WORLD_SIZE", "1"))
     if n == 1 or not dist.is_torchelastic_launched():
-        yield Workers(0, 1, choose_device(config.device))
+        yield ProcessGroup(0, 1, choose_device(config.device))
         return
     on_gpu = torch.cuda.is_available() if config.device == "auto" else config.device == "cuda"
     device = choose_device(f"cuda:{os.environ['LOCAL_RANK']}" if on_gpu else config.device)
@@ -72,6 +93,70 @@ def joined_workers(config: TrainConfig) -> Iterator[Workers]:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Workers(dist.get_rank(), n, device)
+        yield ProcessGroup(dist.get_rank(), n, device)
     finally:
         dist.destroy_process_group()
+
+
+def share_batch_norms(model: nn.Module) -> nn.Module:
+    """Make every batch normalisation of `model` use the statistics of all processes.
+
+    Names and values of weights and statistics stay. Call it when the model is on its device:
+    PyTorch's SyncBatchNorm works on GPUs only, so CPUs get `SharedBatchNorm`.
+    """
+    if next(model.parameters()).device.type == "cuda":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-any-return, no-untyped-call]
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.__class__ = SharedBatchNorm
+    return model
+
+
+class SharedBatchNorm(_BatchNorm):
+    """Batch normalisation by the mean and variance over the batches of all processes."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """(N, C, ...) -> the same shape; N may differ between processes."""
+        if not self.training:
+            return super().forward(values)
+        dims = [d for d in range(values.ndim) if d != 1]
+        variance, mean = torch.var_mean(values.float(), dims, correction=0)
+        variance, mean = variance.double(), mean.double()
+        n_local = torch.full_like(mean, values.numel() / values.shape[1])
+        sums = torch.stack([n_local, n_local * mean, n_local * (variance + mean**2)])
+        n, total, total_of_squares = _AllReduce.apply(sums)  # type: ignore[no-untyped-call]
+        mean = total / n  # (C,), over all processes
+        variance = total_of_squares / n - mean**2
+        self._update_statistics(mean.detach(), variance.detach(), n.detach())
+        scale = self.weight * (variance + self.eps).rsqrt().float()
+        shift = self.bias - mean.float() * scale
+        shape = [1, -1, *[1] * (values.ndim - 2)]
+        return torch.addcmul(shift.view(shape), values.float(), scale.view(shape)).to(values.dtype)
+
+    def _update_statistics(self, mean: Tensor, variance: Tensor, n: Tensor) -> None:
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        assert self.num_batches_tracked is not None
+        assert self.momentum is not None
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean.float(), self.momentum)
+        self.running_var.lerp_((variance * n / (n - 1)).float(), self.momentum)
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        """Accept images and vectors."""
+
+
+class _AllReduce(torch.autograd.Function):
+    """The sum over all processes; its gradient is summed over all processes too."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone()
+        dist.all_reduce(total)
+        return total

@@ -1,8 +1,9 @@
-"""The network while it learns: one step, the average of its weights, the encoder it would make."""
+"""The learner: one training step, the moving average of the weights, and the loss functions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -14,20 +15,25 @@ from garabato.encoder import Encoder
 from garabato.errors import TrainingError
 from garabato.models import Model, as_input, create_model
 from garabato.render import RenderSpec
-from garabato.training.batches import Batch
-from garabato.training.checkpoint import Checkpoint
-from garabato.training.config import TrainConfig
-from garabato.training.data import mean_image
-from garabato.training.device import chooses_bfloat16
-from garabato.training.distributed import Workers
-from garabato.training.losses import OF_COSINES, metric_loss
+from garabato.training.config import LossName, TrainConfig
+from garabato.training.data import Batch, mean_image
+from garabato.training.distributed import ProcessGroup, uses_bfloat16
+
+#: Losses for networks whose logits are cosines between a drawing and a direction per category.
+_COSINE_LOSSES = ("arcface", "proxy-anchor")
+#: ArcFace's margin, in radians. The paper's 0.5 is for cleanly labelled faces.
+_ARCFACE_MARGIN = 0.15
+#: As in the proxy-anchor paper.
+_PROXY_SHARPNESS, _PROXY_MARGIN = 32.0, 0.1
+#: As in the SupCon paper.
+_SUPCON_TEMPERATURE = 0.1
 
 
 class Learner:
     """A network, its optimiser and the moving average of its weights.
 
-    `drawings` are the training drawings, for the networks that subtract their mean. Every worker
-    has a learner, and all of them hold the same weights after every step.
+    `drawings` are the training drawings, for networks that subtract the mean image. In distributed
+    training every process has a learner, and all hold the same weights after each step.
     """
 
     def __init__(
@@ -35,46 +41,54 @@ class Learner:
         config: TrainConfig,
         categories: list[str],
         drawings: DrawingBatch,
-        workers: Workers,
+        processes: ProcessGroup,
     ) -> None:
-        self.config, self.categories, self.workers = config, categories, workers
-        self.autocast = chooses_bfloat16(config, workers.device)
+        self.config, self.categories, self.processes = config, categories, processes
+        self.autocast = uses_bfloat16(config, processes.device)
         torch.manual_seed(config.seed)
         model = self._new_model()
         if model.mean_image is not None:
             if config.sizes:
                 raise TrainingError(
-                    f"{config.model} takes images of one size only; train it without sizes"
+                    f"{config.model} takes images of one size only; train it without `sizes`"
                 )
-            model.mean_image.copy_(mean_image(drawings, config))
-        if config.loss in OF_COSINES and model.logit_scale is None:
+            model.mean_image.copy_(mean_image(drawings, config.render))
+        if config.loss in _COSINE_LOSSES and model.logit_scale is None:
             raise TrainingError(
                 f"loss {config.loss!r} needs a network whose logits are cosines (skfast), "
                 f"not {config.model}"
             )
-        self.model = model.to(workers.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.shared = workers.share(self.model)
+        self.model = model.to(processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.shared = processes.share(self.model)
         self.optimizer = _optimizer(self.model, config)
         self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
 
-    def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from where a checkpoint was written."""
-        self.model.load_state_dict(checkpoint.model)
-        self.optimizer.load_state_dict(checkpoint.optimizer)
-        self.average = {n: v.to(self.workers.device) for n, v in checkpoint.average.items()}
+    def state(self) -> dict[str, dict[str, Any]]:
+        """What a checkpoint keeps: the state of model and optimizer, and the average."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "average": self.average,
+        }
+
+    def restore(self, state: dict[str, dict[str, Any]]) -> None:
+        """Continue from `state()`."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.average = {n: v.to(self.processes.device) for n, v in state["average"].items()}
 
     def start_from(self, encoder: Encoder) -> None:
-        """Take the weights of a trained encoder of the same network, at any image size.
+        """Copy the weights of a trained encoder with the same network, at any image size.
 
-        What belongs to a category goes to the category of that name; one that the encoder doesn't
-        know starts anew. Raises TrainingError where the networks differ.
+        Weights that belong to a category go to the category of the same name; categories unknown
+        to the encoder keep random weights. Raises TrainingError if the networks differ.
         """
         given = encoder.as_pytorch().model.state_dict()
         taken = dict(self.model.state_dict())
-        of_categories = _shapes(self._new_model(1)).items() - _shapes(self._new_model(2)).items()
-        by_category = {name for name, _ in of_categories}
-        places = {name: i for i, name in enumerate(encoder.categories)}
-        pairs = [(i, places[n]) for i, n in enumerate(self.categories) if n in places]
+        differing = _shapes(self._new_model(1)).items() - _shapes(self._new_model(2)).items()
+        by_category = {name for name, _ in differing}  # one row per category
+        rows = {name: i for i, name in enumerate(encoder.categories)}
+        pairs = [(i, rows[n]) for i, n in enumerate(self.categories) if n in rows]
         ours, theirs = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).T
         for name, value in taken.items():
             if name == "mean_image":
@@ -83,8 +97,8 @@ class Learner:
             is_rows = name in by_category
             if found is None or found.shape[is_rows:] != value.shape[is_rows:]:
                 raise TrainingError(
-                    f"the encoder to start from ({encoder.model_name}) is of another form than the "
-                    f"network to train ({self.config.model}): {name} is "
+                    f"the encoder to start from ({encoder.model_name}) has another architecture "
+                    f"than the network to train ({self.config.model}): {name} is "
                     f"{'absent' if found is None else tuple(found.shape)}, not "
                     f"{tuple(value.shape)}; train with the preset it was trained with"
                 )
@@ -97,30 +111,30 @@ class Learner:
     def learn(
         self, batch: Batch, *, step: int, learning_rate: float, batch_size: int
     ) -> tuple[float, int]:
-        """One step on this worker's part of a batch of `batch_size` drawings.
+        """Take one step on this process's part of a batch of `batch_size` drawings.
 
-        Returns the loss summed over the part's drawings, and how many of them were answered right.
+        Returns the loss summed over the part, and how many of its drawings were classified right.
         """
-        # For dropout, if there is any: other parts of the batch lose other features.
-        torch.manual_seed(self.config.seed * 1_000_003 + step + (self.workers.place << 40))
+        # For dropout: each process drops other features.
+        torch.manual_seed(self.config.seed * 1_000_003 + step + (self.processes.rank << 40))
         for group in self.optimizer.param_groups:
             group["lr"] = learning_rate
         self.model.train()
-        inputs = as_input(batch.images, self.workers.device)  # (B, K, S, S)
-        labels = torch.from_numpy(batch.labels).to(self.workers.device)
+        inputs = as_input(batch.images, self.processes.device)  # (B, K, S, S)
+        labels = torch.from_numpy(batch.labels).to(self.processes.device)
         inputs, targets = self._mixed(inputs, self._targets(labels, batch))
-        with torch.autocast(self.workers.device.type, torch.bfloat16, enabled=self.autocast):
+        with torch.autocast(self.processes.device.type, torch.bfloat16, enabled=self.autocast):
             logits, embeddings = self.shared(inputs)
         if self.config.loss == "softmax":
             loss = F.cross_entropy(
                 logits.float(), targets, label_smoothing=self.config.label_smoothing
             )
         else:
-            loss = metric_loss(self.config.loss)(
+            loss = LOSS_FUNCTIONS[self.config.loss](
                 logits.float(), embeddings.float(), labels, self.model.logit_scale
             )
-        # Gradients are averaged over workers whose parts may differ by one drawing.
-        share = len(labels) * self.workers.n / batch_size
+        # Gradients are averaged over processes, whose parts may differ by one drawing.
+        share = len(labels) * self.processes.n / batch_size
         self.optimizer.zero_grad(set_to_none=True)
         (loss * share).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -128,24 +142,24 @@ class Learner:
         return loss.item() * len(labels), int((logits.argmax(1) == labels).sum())
 
     def encoder(self, spec: RenderSpec) -> Encoder:
-        """The averaged network as an encoder of drawings rendered by `spec`."""
+        """An encoder with the averaged weights, for drawings rendered by `spec`."""
         model = self._new_model()
         model.load_state_dict(self.average)
-        return Encoder(model, spec=spec, categories=self.categories, device=self.workers.device)
+        return Encoder(model, spec=spec, categories=self.categories, device=self.processes.device)
 
     def measure_norms(self, batches: Iterable[Batch]) -> None:
-        """Give the averaged network the statistics of its own maps over some batches.
+        """Recompute the batch norm statistics of the averaged network over some batches.
 
-        The average of statistics lags behind that of the weights: an encoder of a few dozen steps
-        answers at random with it (Izmailov et al. 2018 do so for the same reason).
+        The average of the statistics lags behind that of the weights, so that after a few dozen
+        steps the network would predict at random (Izmailov et al. 2018).
         """
-        model = self._new_model().to(self.workers.device)
+        model = self._new_model().to(self.processes.device)
         model.load_state_dict(self.average)
-        update_bn((as_input(batch.images, self.workers.device) for batch in batches), model)
+        update_bn((as_input(batch.images, self.processes.device) for batch in batches), model)
         self.average = model.state_dict()
 
     def _targets(self, labels: Tensor, batch: Batch) -> Tensor:
-        """What to answer: labels (B,), or probabilities (B, C) where these are blended."""
+        """The targets: labels (B,), or probabilities (B, C) with teachers or mixup."""
         if batch.taught is None and self.config.mixup == 0:
             return labels
         targets = F.one_hot(labels, len(self.categories)).float()  # (B, C)
@@ -155,11 +169,11 @@ class Learner:
         return targets
 
     def _mixed(self, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """Each image and target blended with another one's, by one share for the batch."""
+        """Mixup: blend each image and target with another one of the batch."""
         if self.config.mixup == 0:
             return inputs, targets
         share = torch.distributions.Beta(self.config.mixup, self.config.mixup).sample().item()
-        share = min(share, 1 - share)  # a drawing's own label keeps the larger part
+        share = min(share, 1 - share)  # each drawing keeps the larger share
         other = torch.randperm(len(inputs)).to(inputs.device)
         return inputs.lerp(inputs[other], share), targets.lerp(targets[other], share)
 
@@ -198,3 +212,52 @@ def _optimizer(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
         lr=config.learning_rate,
         fused=True,
     )
+
+
+# Loss functions other than softmax cross-entropy. Each takes logits (B, C), embeddings (B, D) of
+# length 1, labels (B,) and the scale of cosine logits, and returns the mean loss of the batch.
+
+
+def _arcface(logits: Tensor, embeddings: Tensor, labels: Tensor, scale: Tensor) -> Tensor:
+    """Cross-entropy with a margin added to the angle of the right category (Deng et al. 2019)."""
+    right = labels[:, None]
+    cosines = (logits.gather(1, right) / scale).clamp(-1 + 1e-6, 1 - 1e-6)  # (B, 1)
+    with_margin = torch.cos(torch.acos(cosines) + _ARCFACE_MARGIN)
+    return F.cross_entropy(logits.scatter(1, right, with_margin * scale), labels)
+
+
+def _proxy_anchor(logits: Tensor, embeddings: Tensor, labels: Tensor, scale: Tensor) -> Tensor:
+    """Directions attract their own drawings and repel others, hard ones most (Kim et al. 2020)."""
+    cosines = logits / scale
+    is_own = F.one_hot(labels, logits.shape[1]).bool()  # (B, C)
+    own = (-_PROXY_SHARPNESS * (cosines - _PROXY_MARGIN)).masked_fill(~is_own, -torch.inf)
+    others = (_PROXY_SHARPNESS * (cosines + _PROXY_MARGIN)).masked_fill(is_own, -torch.inf)
+    present = is_own.any(0)
+    # log(1 + sum of exp) over the batch, for each category
+    attraction = F.softplus(own[:, present].logsumexp(0)).mean()
+    repulsion = F.softplus(others.logsumexp(0)).mean()
+    return attraction + repulsion
+
+
+def _supcon(logits: Tensor, embeddings: Tensor, labels: Tensor, scale: Tensor) -> Tensor:
+    """Cross-entropy plus the supervised contrastive loss (Khosla et al. 2020).
+
+    A drawing without another one of its category in the batch counts for cross-entropy only.
+    """
+    cross_entropy = F.cross_entropy(logits, labels)
+    itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    positive = (labels[:, None] == labels) & ~itself  # (B, B)
+    has_any = positive.any(1)
+    if not has_any.any():
+        return cross_entropy
+    similarity = (embeddings @ embeddings.T / _SUPCON_TEMPERATURE).masked_fill(itself, -torch.inf)
+    log_shares = similarity.log_softmax(1)
+    of_positives = log_shares.masked_fill(~positive, 0.0).sum(1)[has_any] / positive.sum(1)[has_any]
+    return cross_entropy - of_positives.mean()
+
+
+LOSS_FUNCTIONS: dict[LossName, Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]] = {
+    "arcface": _arcface,
+    "proxy-anchor": _proxy_anchor,
+    "supcon": _supcon,
+}

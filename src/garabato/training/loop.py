@@ -1,67 +1,89 @@
-"""The training loop, top to bottom."""
+"""The training loop, from top to bottom."""
 
 from __future__ import annotations
 
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from threading import Event
 from typing import Any
 
-import numpy as np
+import torch
 
 from garabato.dataset import Dataset
 from garabato.encoder import FILE_NAME, Encoder, load_encoder
-from garabato.encoder.binary_codes import CODE_BITS
-from garabato.encoder.calibration import (
-    at_temperature,
-    fit_temperature,
-    threshold_for_precision,
-)
-from garabato.errors import TrainingError, storage_errors
+from garabato.errors import TrainingError
 from garabato.host.atomic import write_bytes
+from garabato.host.cpu_share import CpuMeter
+from garabato.host.machine import n_cores
 from garabato.render import with_strokes
-from garabato.training.batches import Batch, TrainingBatches, prefetch
-from garabato.training.checkpoint import (
+from garabato.training import finish
+from garabato.training.config import TrainConfig, image_size_px, learning_rate, to_toml
+from garabato.training.data import (
+    Batch,
+    Teachers,
+    TrainingBatches,
+    prefetch,
+    split_off_validation,
+)
+from garabato.training.distributed import ProcessGroup, joined_processes
+from garabato.training.learner import Learner
+from garabato.training.run_folder import (
+    CONFIG_NAME,
     Checkpoint,
     MetricsLog,
     load_checkpoint,
-    save_checkpoint,
+    locked,
+    refuse_finished,
     training_files,
 )
-from garabato.training.config import TrainConfig, write_toml
-from garabato.training.data import split_off_validation
-from garabato.training.distributed import Workers, joined_workers
-from garabato.training.hash_codes import fit_coder
-from garabato.training.interrupt import catching_interrupt
-from garabato.training.learner import Learner
-from garabato.training.progress import RunningMean, TrainingProgress
-from garabato.training.schedule import image_size_px, learning_rate
-from garabato.training.teachers import Teachers
 
-CHECKPOINT_NAME = "checkpoint.pt"
-METRICS_NAME = "metrics.jsonl"
-CONFIG_NAME = "config.toml"
-#: A checkpoint is written this often, and at the end and at an interruption.
+#: A checkpoint is written this often, at the end, and when the training is interrupted.
 _CHECKPOINT_EVERY_S = 60.0
 _LOG_EVERY_STEPS = 20
-#: Drawings that binary codes are learned on.
-_MOST_FOR_CODES = 10_000
-#: Drawings over which the statistics of batch norms are taken in the end, about.
-_FOR_NORMS = 4_096
-_LEAST_TO_CALIBRATE = 50
+#: Drawings over which batch norm statistics are recomputed at the end, about.
+_N_FOR_NORMS = 4_096
+#: At most this share of a time budget is kept for the work after the last step.
+_FINISH_SHARE = 0.2
+#: A network that has seen fewer drawings of each category is of little use: S100 reaches the
+#: reference project's 74.5 % at about this number.
+_USEFUL_PER_CATEGORY = 2_000
+#: When to compare the speed of training with that number, as a share of the time budget.
+_FORECAST_AT = 0.05
+#: With a time budget, how often another number of threads is tried, and for how many steps.
+_TUNE_EVERY_S = 30.0
+_TUNE_STEPS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingProgress:
+    """A training after a step; loss, accuracy and rate are means over the last steps.
+
+    `notes` are sentences that users should read, such as a warning that the time is too short.
+    """
+
+    share_done: float
+    step: int
+    epoch: int
+    loss: float
+    accuracy: float
+    drawings_per_second: float
+    elapsed_s: float
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What a training came to. `interrupted`: stopped by Ctrl-C, to go on with `resume`.
+    """The result of a training. `interrupted`: stopped by Ctrl-C; continue with `resume`.
 
-    The encoder is None where the training was interrupted, and on all workers but the first.
+    `encoder` is None if the training was interrupted, and in all processes but the main one.
+    `elapsed_s` covers the whole call of `train`. `notes`: see `TrainingProgress`.
     """
 
     run: Path
@@ -70,6 +92,7 @@ class RunResult:
     elapsed_s: float
     interrupted: bool
     validation_top1: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 def train(
@@ -80,31 +103,38 @@ def train(
     resume: bool = False,
     on_progress: Callable[[TrainingProgress], None] | None = None,
 ) -> RunResult:
-    """Train an encoder on a dataset's training drawings; everything is kept in the folder `run`.
+    """Train an encoder on the training drawings of a dataset.
 
-    `run` holds `encoder.safetensors` at the end, `config.toml`, `metrics.jsonl` and the last
-    checkpoint. With `resume` a stopped run goes on where it was, with its own configuration; on a
-    CPU the weights come out the same as without the stop (runs by `minutes` excepted, as they
-    depend on the clock). Ctrl-C writes a checkpoint and returns. Under torchrun every worker calls
-    this with the same arguments: each takes its part of every batch, and only the first writes and
-    reports progress. Raises TrainingError.
+    Writes `encoder.safetensors`, `config.toml`, `metrics.jsonl` and the last checkpoint into the
+    folder `run`. Ctrl-C or SIGTERM writes a checkpoint and returns. `resume` continues a stopped
+    run with its own configuration; on a CPU the weights come out the same as without the stop,
+    except with a time budget (`minutes`), which depends on the clock.
+
+    Under torchrun every process calls this with the same arguments: each takes its part of every
+    batch, and the main process writes the files and reports progress.
+
+    Raises TrainingError, also if another training is running in `run`.
     """
+    started = time.perf_counter()
     run = Path(run)
     dataset = dataset if isinstance(dataset, Dataset) else Dataset.open(dataset)
     config = config or TrainConfig()
     checkpoint = None
     if resume:
-        checkpoint = load_checkpoint(run / CHECKPOINT_NAME, dataset)
+        checkpoint = load_checkpoint(run, dataset)
         config = checkpoint.config
-    elif (run / CHECKPOINT_NAME).exists() or (run / FILE_NAME).exists():
-        raise TrainingError(
-            f"{run} holds a training already; go on with --resume or choose another folder"
-        )
-    with joined_workers(config) as workers:
-        if workers.is_first:
-            with storage_errors(run):
-                run.mkdir(parents=True, exist_ok=True)
-        return _Training(dataset, run, config, checkpoint, workers, on_progress).run_to_end()
+    else:
+        refuse_finished(run)
+    n_threads = torch.get_num_threads()
+    try:
+        with (
+            joined_processes(config) as processes,
+            locked(run) if processes.is_main else nullcontext(),
+        ):
+            training = _Training(dataset, run, config, checkpoint, processes, on_progress)
+            return training.run_to_end(started)
+    finally:
+        torch.set_num_threads(n_threads)
 
 
 class _Training:
@@ -116,14 +146,13 @@ class _Training:
         run: Path,
         config: TrainConfig,
         checkpoint: Checkpoint | None,
-        workers: Workers,
+        processes: ProcessGroup,
         on_progress: Callable[[TrainingProgress], None] | None,
     ) -> None:
-        # The settings as given stay in config.toml, which goes into model cards; the checkpoint's
-        # are for a resumption from anywhere.
+        # config.toml, which model cards quote, keeps the paths as given.
         self.config = config.with_absolute_teachers()
         self.run, self.dataset = run, dataset
-        self.workers, self.on_progress = workers, on_progress
+        self.processes, self.on_progress = processes, on_progress
         self.drawings, labels, self.held_out = split_off_validation(dataset, config)
         self.batches = TrainingBatches(
             with_strokes(self.drawings),
@@ -133,47 +162,61 @@ class _Training:
             config.augment,
             config.render,
             config.seed,
-            worker=workers.place,
-            n_workers=workers.n,
-            teachers=Teachers(config, dataset.categories, workers.device)
+            rank=processes.rank,
+            n_processes=processes.n,
+            teachers=Teachers(config, dataset.categories, processes.device)
             if config.teachers
             else None,
         )
-        if self.batches.batch_size < workers.n:
+        if self.batches.batch_size < processes.n:
             raise TrainingError(
-                f"a batch of {self.batches.batch_size} has no drawing for each of {workers.n} "
-                "workers; start fewer or make the batch larger"
+                f"a batch of {self.batches.batch_size} drawings is too small for {processes.n} "
+                "processes; start fewer or make the batch larger"
             )
-        self.learner = Learner(config, dataset.categories, self.drawings, workers)
+        self.learner = Learner(config, dataset.categories, self.drawings, processes)
         self.step, self.elapsed_s = 0, 0.0
+        self.finish_s = 0.0
+        self.notes: list[str] = []
         if checkpoint is not None:
-            self.learner.restore(checkpoint)
+            self.learner.restore(checkpoint.learner)
             self.step, self.elapsed_s = checkpoint.step, checkpoint.elapsed_s
         elif config.start_from is not None:
-            given = None if config.start_from == "shipped" else config.start_from
-            self.learner.start_from(load_encoder(given))
-        if workers.is_first:
-            self.log = MetricsLog(run / METRICS_NAME, keep_until_step=self.step)
+            self.learner.start_from(load_encoder(config.start_from, runtime="pytorch"))
+        if processes.is_main:
+            self.log = MetricsLog(run, keep_until_step=self.step)
             if checkpoint is None:
-                write_bytes(run / CONFIG_NAME, write_toml(config).encode())
+                write_bytes(run / CONFIG_NAME, to_toml(config).encode())
 
     @property
     def _n_steps(self) -> int:
         return self.config.steps or self.config.epochs * self.batches.steps_per_epoch
 
     @property
+    def _budget_s(self) -> float:
+        """The time budget for steps: what `minutes` leaves after the work at the end."""
+        assert self.config.minutes is not None
+        return 60 * self.config.minutes - self.finish_s
+
+    @property
     def share_done(self) -> float:
-        """How far the training is, 0..1: by the clock where it has a time budget, else by steps."""
+        """How far the training is, 0..1: by the clock with a time budget, otherwise by steps."""
         if self.config.minutes is not None:
-            return min(1.0, self.elapsed_s / (60 * self.config.minutes))
+            return min(1.0, self.elapsed_s / self._budget_s)
         return self.step / self._n_steps
 
-    def run_to_end(self) -> RunResult:
-        """Train until all is done or Ctrl-C is typed; the first worker writes what came of it."""
+    def run_to_end(self, started: float) -> RunResult:
+        """Train until the end or Ctrl-C; the main process writes the encoder. `started`: the clock
+        at the beginning, which a time budget counts from."""
+        already_s = self.elapsed_s
+        meter = CpuMeter()
+        if self.config.minutes is not None:
+            wanted_s = self._time_to_finish() if self.processes.is_main else 0.0
+            wanted_s = self.processes.sum([wanted_s])[0]
+            self.finish_s = min(wanted_s, _FINISH_SHARE * 60 * self.config.minutes)
         last_checkpoint_s = self.elapsed_s
-        with catching_interrupt(repeated=self.workers.n > 1) as interrupted:
-            for outcome in self._steps(interrupted):
-                if not self.workers.is_first:
+        with catching_interrupt(repeated=self.processes.n > 1) as interrupted:
+            for outcome in self._steps(interrupted, started):
+                if not self.processes.is_main:
                     continue
                 if self.step % self.batches.steps_per_epoch == 0:
                     validates = self.held_out is not None and self.share_done < 1
@@ -182,31 +225,41 @@ class _Training:
                 if self.elapsed_s - last_checkpoint_s > _CHECKPOINT_EVERY_S:
                     self._save_checkpoint()
                     last_checkpoint_s = self.elapsed_s
-            if self.workers.is_first:
+            if self.processes.is_main:
                 self._save_checkpoint()
-        encoder, validation_top1 = None, None
         unfinished = self.share_done < 1
-        if self.workers.is_first and not unfinished:
-            self.learner.measure_norms(self._some_batches())
-            encoder = self.learner.encoder(self.config.render)
-            validation_top1 = self._calibrate(encoder)
-            self._fit_codes(encoder)
-            encoder.save(self.run / FILE_NAME)
-        return RunResult(self.run, encoder, self.step, self.elapsed_s, unfinished, validation_top1)
+        encoder, validation_top1 = None, None
+        if self.processes.is_main:
+            if not unfinished:
+                self._note_short_training()
+                encoder, validation_top1 = self._finish(started, already_s)
+            share = meter.read()
+            if share is not None and share.is_busy:
+                self.notes.append(str(share))
+        return RunResult(
+            self.run,
+            encoder,
+            self.step,
+            already_s + time.perf_counter() - started,
+            unfinished,
+            validation_top1,
+            tuple(self.notes),
+        )
 
-    def _steps(self, interrupted: Event) -> Iterator[dict[str, Any]]:
-        """Train step after step, yielding what each came to, until all is done or interrupted."""
-        running = RunningMean()
+    def _steps(self, interrupted: threading.Event, started: float) -> Iterator[dict[str, Any]]:
+        """Take steps until the end or an interruption, yielding what to log after each."""
+        running = _RunningMean()
         batch_size = self.batches.batch_size
-        # The size of a step's images is settled when its turn to be prepared comes, a few steps
-        # ahead, by what all workers have agreed on until then.
+        threads = _ThreadTuner() if self._tunes_threads else None
+        # Batches are planned a few steps ahead. All processes then agree on `share_done`, so they
+        # choose the same image size.
         batches = prefetch(
             lambda step: partial(self.batches.at, step, size_px=self._size_at(step)),
             self.step,
             n_threads=2,
         )
+        step_started = time.perf_counter()
         with closing(batches):
-            started = time.perf_counter()
             for _, batch in batches:
                 if self.share_done >= 1:
                     break
@@ -215,25 +268,39 @@ class _Training:
                     batch, step=self.step, learning_rate=rate, batch_size=batch_size
                 )
                 now = time.perf_counter()
-                # One exchange a step: what came of it, the first worker's clock, any one's Ctrl-C.
-                took_s = now - started if self.workers.is_first else 0.0
-                loss, all_right, took_s, n_interrupted = self.workers.sum(
+                # One exchange a step: losses, the main process's clock, and anyone's Ctrl-C.
+                took_s = now - started if self.processes.is_main else 0.0
+                loss, all_right, took_s, n_interrupted = self.processes.sum(
                     [loss, n_right, took_s, interrupted.is_set()]
                 )
-                started = now
+                drawings_per_second = batch_size / (now - step_started)
+                started = step_started = now
                 self.step += 1
                 self.elapsed_s += took_s
                 if not math.isfinite(loss):
                     raise TrainingError(
                         f"the loss became {loss} at step {self.step}; lower learning_rate"
                     )
-                running.add(loss / batch_size, all_right / batch_size, batch_size / took_s)
+                running.add(loss / batch_size, all_right / batch_size, drawings_per_second)
+                if threads is not None:
+                    threads.after_step(drawings_per_second, size_px=batch.images.shape[1])
+                self._forecast(running)
                 yield self._report(running, image_size_px=batch.images.shape[1])
                 if n_interrupted:
                     break
 
-    def _report(self, running: RunningMean, *, image_size_px: int) -> dict[str, Any]:
-        """Log the step now and then, show it; what it came to, on average over the last ones."""
+    @property
+    def _tunes_threads(self) -> bool:
+        """Sums differ in the last bit between numbers of threads, so a run that should be
+        reproducible keeps one number."""
+        return (
+            self.config.minutes is not None
+            and self.processes.n == 1
+            and self.processes.device.type == "cpu"
+        )
+
+    def _report(self, running: _RunningMean, *, image_size_px: int) -> dict[str, Any]:
+        """Log every 20th step, report progress, and return what to log."""
         outcome = {
             "step": self.step,
             "epoch": self.step // self.batches.steps_per_epoch,
@@ -244,7 +311,7 @@ class _Training:
             "drawings_per_second": running.rate,
             "seconds": self.elapsed_s,
         }
-        if self.workers.is_first:
+        if self.processes.is_main:
             if self.step % _LOG_EVERY_STEPS == 0 or self.share_done >= 1:
                 self.log.write("step", **outcome)
             if self.on_progress:
@@ -257,9 +324,36 @@ class _Training:
                         running.accuracy,
                         running.rate,
                         self.elapsed_s,
+                        tuple(self.notes),
                     )
                 )
         return outcome
+
+    def _forecast(self, running: _RunningMean) -> None:
+        """Warn once if the time budget is too short for a useful network at the present speed."""
+        if self.config.minutes is None or self.notes or self.share_done < _FORECAST_AT:
+            return
+        left_s = self._budget_s - self.elapsed_s
+        n_seen = self.step * self.batches.batch_size + left_s * running.rate
+        n_useful = _USEFUL_PER_CATEGORY * len(self.dataset.categories)
+        if n_seen < n_useful:
+            minutes = self.config.minutes * n_useful / n_seen
+            self.notes.append(
+                f"{self.config.minutes:g} minutes are too short for a useful network: at "
+                f"{running.rate:,.0f} drawings/s it will see about "
+                f"{n_seen / len(self.dataset.categories):,.0f} drawings of each category, and "
+                f"needs about {_USEFUL_PER_CATEGORY:,}; give it about {minutes:,.0f} minutes"
+            )
+
+    def _note_short_training(self) -> None:
+        """The same afterwards, if the machine became slower than forecast."""
+        n_seen = self.step * self.batches.batch_size / len(self.dataset.categories)
+        if self.config.minutes is not None and not self.notes and n_seen < _USEFUL_PER_CATEGORY:
+            self.notes.append(
+                f"the network saw only {n_seen:,.0f} drawings of each category in "
+                f"{self.config.minutes:g} minutes, and needs about {_USEFUL_PER_CATEGORY:,} to be "
+                "useful; train for longer or on a faster machine"
+            )
 
     def _size_at(self, step: int) -> int:
         if self.config.minutes is not None:
@@ -267,65 +361,152 @@ class _Training:
         return image_size_px(self.config, step / self._n_steps)
 
     def _validate(self) -> float:
-        """Top-1 accuracy on the training drawings kept out, at the size trained on now."""
+        """Top-1 accuracy on the held-out drawings, at the present image size."""
         assert self.held_out is not None
         drawings, labels = self.held_out
         spec = replace(self.config.render, size_px=self._size_at(self.step))
         probabilities = self.learner.encoder(spec).predict(drawings).probabilities
         return float((probabilities.argmax(1) == labels).mean())
 
-    def _calibrate(self, encoder: Encoder) -> float | None:
-        """Fit temperature and threshold to the drawings kept out, if any; top-1 on them.
+    def _time_to_finish(self) -> float:
+        """Seconds that `_finish` would take with all the drawings it can use, by a short trial."""
+        encoder = self.learner.encoder(self.config.render)
+        sample = self.drawings[:256]
+        encoder.predict(sample[:32])  # compiles what is compiled on first use
+        began = time.perf_counter()
+        encoder.predict(sample)
+        encode_s = (time.perf_counter() - began) / len(sample)
+        n_held_out = 0 if self.held_out is None else len(self.held_out[1])
+        n = finish.n_drawings_to_encode(len(self.drawings), n_held_out)
+        # In training mode, where norms are measured, a drawing takes about twice as long.
+        return encode_s * (1.2 * n + 2 * _N_FOR_NORMS)
 
-        Where these are fewer than `_LEAST_TO_CALIBRATE` the probabilities stay as they are.
-        """
-        if self.held_out is None:
-            return None
-        drawings, labels = self.held_out
-        probabilities = encoder.predict(drawings).probabilities
-        right = probabilities.argmax(1) == labels
-        if len(labels) >= _LEAST_TO_CALIBRATE:
-            encoder.temperature = fit_temperature(probabilities, labels)
-            confidence = at_temperature(probabilities, encoder.temperature).max(axis=1)
-            precision = encoder.unsure_precision = self.config.unsure_precision
-            encoder.unsure_below = threshold_for_precision(confidence, right, precision)
-        self.log.write(
-            "validation",
-            step=self.step,
-            seconds=self.elapsed_s,
-            top1=float(right.mean()),
-            temperature=encoder.temperature,
-            unsure_below=encoder.unsure_below,
-        )
-        return float(right.mean())
+    def _finish(self, started: float, already_s: float) -> tuple[Encoder, float | None]:
+        """Make, calibrate and save the encoder, within the time budget if there is one."""
+        used_s = already_s + time.perf_counter() - started
+        minutes = self.config.minutes
+        deadline = finish.Deadline(None if minutes is None else 60 * minutes - used_s)
+        self.learner.measure_norms(deadline.limit(self._batches_for_norms(), share=0.3))
+        encoder, top1 = self.learner.encoder(self.config.render), None
+        if self.held_out is not None:
+            precision = self.config.unsure_precision
+            top1 = finish.calibrate(encoder, self.held_out, precision, deadline)
+            self.log.write(
+                "validation",
+                step=self.step,
+                seconds=self.elapsed_s,
+                top1=top1,
+                temperature=encoder.temperature,
+                unsure_below=encoder.unsure_below,
+            )
+        finish.add_binary_codes(encoder, self.drawings, seed=self.config.seed, deadline=deadline)
+        encoder.save(self.run / FILE_NAME)
+        return encoder, top1
 
-    def _some_batches(self) -> Iterator[Batch]:
-        """The batches that would come next, as one process would have them."""
-        batches = replace(self.batches, worker=0, n_workers=1, teachers=None)
-        for ahead in range(-(-_FOR_NORMS // batches.batch_size)):
+    def _batches_for_norms(self) -> Iterator[Batch]:
+        """The batches that would come next, as a single process would get them."""
+        batches = replace(self.batches, rank=0, n_processes=1, teachers=None)
+        for ahead in range(-(-_N_FOR_NORMS // batches.batch_size)):
             yield batches.at(self.step + ahead, size_px=self.config.render.size_px)
 
-    def _fit_codes(self, encoder: Encoder) -> None:
-        """Teach it binary codes, on some of the training drawings.
-
-        Bitmaps stay bitmaps, as in use: traced ones would be drawn with an order of strokes.
-        """
-        seed = self.config.seed
-        order = np.random.default_rng([seed, 2]).permutation(len(self.drawings))
-        embeddings = encoder.embed(self.drawings.take(order[:_MOST_FOR_CODES]))
-        encoder.coders = {n: fit_coder(embeddings, n, seed=seed) for n in CODE_BITS}
-
     def _save_checkpoint(self) -> None:
-        save_checkpoint(
-            self.run / CHECKPOINT_NAME,
-            Checkpoint(
-                config=self.config,
-                categories=self.dataset.categories,
-                step=self.step,
-                elapsed_s=self.elapsed_s,
-                model=self.learner.model.state_dict(),
-                optimizer=self.learner.optimizer.state_dict(),
-                average=self.learner.average,
-                training_files=training_files(self.dataset),
-            ),
-        )
+        Checkpoint(
+            config=self.config,
+            categories=self.dataset.categories,
+            step=self.step,
+            elapsed_s=self.elapsed_s,
+            learner=self.learner.state(),
+            training_files=training_files(self.dataset),
+        ).save(self.run)
+
+
+class _RunningMean:
+    """Means over about the last fifty steps."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.loss = self.accuracy = self.rate = 0.0
+
+    def add(self, loss: float, accuracy: float, rate: float) -> None:
+        self.n += 1
+        share = 1 / min(self.n, 50)
+        self.loss += share * (loss - self.loss)
+        self.accuracy += share * (accuracy - self.accuracy)
+        self.rate += share * (rate - self.rate)
+
+
+class _ThreadTuner:
+    """Finds the number of PyTorch's threads that trains fastest, and looks again now and then.
+
+    On a busy machine threads that wait for each other can be slower than fewer of them.
+    """
+
+    def __init__(self) -> None:
+        self.n_threads = torch.get_num_threads()
+        self._most = max(n_cores(), self.n_threads)
+        self._rates: list[float] = []
+        self._trial: tuple[int, float] | None = None  # the number before, and its rate
+        self._size_px = 0
+        self._fewer_next = True
+        self._next_s = time.perf_counter() + _TUNE_EVERY_S / 3
+
+    def after_step(self, drawings_per_second: float, *, size_px: int) -> None:
+        """Tell the tuner how fast a step was; now and then it changes the number of threads."""
+        if size_px != self._size_px:  # rates at different image sizes can't be compared
+            self._size_px, self._rates = size_px, []
+            if self._trial is not None:
+                self._use(self._trial[0])
+                self._trial = None
+        self._rates.append(drawings_per_second)
+        if len(self._rates) < _TUNE_STEPS:
+            return
+        rate = sorted(self._rates[-_TUNE_STEPS:])[_TUNE_STEPS // 2]
+        if self._trial is not None:
+            before, rate_before = self._trial
+            if rate < 1.05 * rate_before:
+                self._use(before)
+                self._fewer_next = not self._fewer_next
+            self._trial, self._rates = None, []
+            self._next_s = time.perf_counter() + _TUNE_EVERY_S
+        elif time.perf_counter() >= self._next_s:
+            tried = self.n_threads - 1 if self._fewer_next else self.n_threads + 1
+            if not 1 <= tried <= self._most:
+                self._fewer_next = not self._fewer_next
+                tried = self.n_threads - 1 if self._fewer_next else self.n_threads + 1
+            if 1 <= tried <= self._most:
+                self._trial, self._rates = (self.n_threads, rate), []
+                self._use(tried)
+
+    def _use(self, n_threads: int) -> None:
+        self.n_threads = n_threads
+        torch.set_num_threads(n_threads)
+
+
+@contextmanager
+def catching_interrupt(*, repeated: bool = False) -> Iterator[threading.Event]:
+    """Set the event on Ctrl-C or SIGTERM, so that the current step can finish.
+
+    A second signal stops at once, except with `repeated`: torchrun passes a Ctrl-C on to processes
+    that already had it, and stops those that don't end by itself.
+    """
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def on_signal(number: int, frame: Any) -> None:
+        event.set()
+        if not repeated:
+            restore()
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+    previous = {
+        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield event
+    finally:
+        restore()

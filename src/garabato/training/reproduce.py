@@ -25,9 +25,8 @@ from garabato.evaluation.training_log import read_run
 from garabato.host.atomic import write_bytes
 from garabato.host.machine import n_cores, processor
 from garabato.render import render_batch
-from garabato.training import TrainConfig, load_preset, train
-from garabato.training.loop import CHECKPOINT_NAME
-from garabato.training.progress import TrainingProgress
+from garabato.training import TrainConfig, TrainingProgress, load_preset, train
+from garabato.training.run_folder import CHECKPOINT_NAME
 
 _CHUNK = 256
 #: Part of the minutes that each network trains beforehand, to see how fast it is here.
@@ -236,14 +235,14 @@ def _answer(
     n_right, features = 0, []
     for start in range(0, len(drawings), _CHUNK):
         images = render_batch(drawings[start : start + _CHUNK], encoder.spec)
-        logits, deep = encoder.engine.run(images)
+        logits, deep = encoder.runtime.run(images)
         n_right += int((logits.argmax(axis=1) == labels[start : start + _CHUNK]).sum())
         features.append(deep)
     return n_right / len(labels), np.concatenate(features)
 
 
 def _device_of(name: str) -> str:
-    from garabato.training.device import choose_device
+    from garabato.training.distributed import choose_device
 
     return str(choose_device(name))
 

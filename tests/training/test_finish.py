@@ -5,7 +5,7 @@ import pytest
 
 from garabato.evaluation.hamming import mean_average_precision_of_codes
 from garabato.evaluation.metrics import mean_average_precision
-from garabato.training.hash_codes import fit_coder
+from garabato.training.finish import train_hash_codes
 
 
 def embeddings_of(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -21,7 +21,7 @@ TRAIN, TEST = embeddings_of(LABELS, 0), embeddings_of(LABELS[:400], 1)
 
 @pytest.mark.parametrize(("n_bits", "loss"), [(128, 0.08), (64, 0.15)])
 def test_codes_retrieve_nearly_as_well_as_what_they_stand_for(n_bits: int, loss: float) -> None:
-    codes = fit_coder(TRAIN, n_bits, seed=0).encode(TEST)
+    codes = train_hash_codes(TRAIN, n_bits, seed=0).encode(TEST)
     assert codes.shape == (400, n_bits // 8)
     whole = mean_average_precision(TEST, LABELS[:400])
     assert 0.5 < whole < 0.99
@@ -30,7 +30,7 @@ def test_codes_retrieve_nearly_as_well_as_what_they_stand_for(n_bits: int, loss:
 
 def test_learned_codes_are_better_than_random_ones() -> None:
     random = TEST @ np.random.default_rng(0).normal(size=(24, 64)).astype(np.float32)
-    learned = fit_coder(TRAIN, 64, seed=0).encode(TEST)
+    learned = train_hash_codes(TRAIN, 64, seed=0).encode(TEST)
     at_random = mean_average_precision_of_codes(np.packbits(random > 0, axis=1), LABELS[:400])
     assert mean_average_precision_of_codes(learned, LABELS[:400]) > at_random + 0.02
 
@@ -40,15 +40,15 @@ def test_what_all_embeddings_have_in_common_uses_up_no_bits() -> None:
     near, near_test = ((e + together) / 7 for e in (TRAIN, TEST))
     near, near_test = (e / np.linalg.norm(e, axis=1, keepdims=True) for e in (near, near_test))
     assert (near_test @ near_test.T).min() > 0.9
-    codes = fit_coder(near, 128, seed=0).encode(near_test)
+    codes = train_hash_codes(near, 128, seed=0).encode(near_test)
     whole = mean_average_precision(near_test, LABELS[:400])
     assert mean_average_precision_of_codes(codes, LABELS[:400]) > whole - 0.1
 
 
 def test_the_same_seed_gives_the_same_codes() -> None:
-    first, again = (fit_coder(TRAIN[:200], 64, seed=3).encode(TEST) for _ in range(2))
+    first, again = (train_hash_codes(TRAIN[:200], 64, seed=3).encode(TEST) for _ in range(2))
     np.testing.assert_array_equal(first, again)
 
 
 def test_two_embeddings_are_enough_to_learn_from() -> None:
-    assert fit_coder(TRAIN[:2], 64, seed=0).encode(TEST).shape == (400, 8)
+    assert train_hash_codes(TRAIN[:2], 64, seed=0).encode(TEST).shape == (400, 8)

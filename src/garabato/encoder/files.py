@@ -1,0 +1,246 @@
+"""Encoder files: find, check, load and save them.
+
+An encoder file is safetensors (weights, and a JSON header in the metadata) or ONNX (the same header
+in the metadata). A damaged file raises EncoderError; nothing in it is taken on trust.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Callable, Mapping
+from importlib import resources
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from garabato.encoder.binary_codes import BinaryCoder
+from garabato.encoder.encoder import FORMAT, FORMAT_VERSION, Encoder
+from garabato.encoder.runtime import Runtime
+from garabato.errors import EncoderError, GarabatoError
+from garabato.host.atomic import write_bytes
+from garabato.render import RenderSpec
+
+if TYPE_CHECKING:  # PyTorch is imported only if an encoder runs on it
+    import torch
+
+    from garabato.encoder.torch_runtime import Precision, TorchRuntime
+
+#: The encoder file in a run folder.
+FILE_NAME = "encoder.safetensors"
+ONNX_SUFFIX = ".onnx"
+#: Given as a path: the encoder that ships with garabato.
+SHIPPED = "shipped"
+
+RuntimeName = Literal["auto", "pytorch"]
+
+
+def load_encoder(
+    path: str | PathLike[str] | None = None,
+    *,
+    runtime: RuntimeName = "auto",
+    device: str | torch.device = "cpu",
+    precision: Precision = "auto",
+) -> Encoder:
+    """Load an encoder from a file or a run folder; without `path`, or "shipped", the shipped one.
+
+    ONNX Runtime runs `.onnx` files, on the CPU, and PyTorch runs `.safetensors` files, on `device`.
+    The shipped encoder comes in both forms: ONNX Runtime runs it on the CPU, unless `runtime` is
+    "pytorch".
+
+    With `precision` "auto", PyTorch computes long batches in bfloat16 if the CPU supports it: twice
+    as fast, embeddings differ in the fourth digit (docs/export.md). "float32" never does.
+
+    Raises EncoderError if there is no encoder, or the file is damaged.
+    """
+    file = encoder_file(path)
+    if path is None or path == SHIPPED:
+        in_onnx = file.with_suffix(ONNX_SUFFIX)
+        if runtime == "auto" and str(device) == "cpu" and in_onnx.is_file():
+            file = in_onnx
+    if file.suffix == ONNX_SUFFIX:
+        if runtime == "pytorch":
+            raise EncoderError(f"PyTorch cannot run {file}; give the .safetensors file it is from")
+        from garabato.encoder.onnx_runtime import OnnxRuntime, open_session
+
+        session, header_text = open_session(file, FORMAT)
+        header = _parse_header(header_text, file)
+        return _build(header, file, lambda _spec: OnnxRuntime(session, header))
+    return _load_weights(file, device=device, precision=precision)
+
+
+def encoder_file(path: str | PathLike[str] | None) -> Path:
+    """The file that `load_encoder` reads: `path` itself, the one in a run folder, or the shipped.
+
+    Raises EncoderError if there is none.
+    """
+    if path is None or path == SHIPPED:
+        file = Path(str(resources.files("garabato") / "pretrained" / FILE_NAME))
+        if not file.is_file():
+            raise EncoderError(
+                "this version of garabato ships without an encoder; "
+                "train one with `garabato train` and give it with --model"
+            )
+        return file
+    file = Path(path)
+    if file.is_dir():
+        file = file / FILE_NAME
+        if not file.is_file():
+            raise EncoderError(
+                f"there is no {FILE_NAME} in {path}; finish the training with: "
+                f"garabato train --data DATA --out {path} --resume"
+            )
+    if not file.is_file():
+        raise EncoderError(f"there is no encoder at {path}; train one with: garabato train")
+    return file
+
+
+def save_encoder(encoder: Encoder, path: str | PathLike[str]) -> None:
+    """Write an encoder that PyTorch runs to one safetensors file, atomically.
+
+    Raises StorageError, and EncoderError for an encoder in ONNX form.
+    """
+    from safetensors.torch import save
+
+    runtime = encoder.as_pytorch()
+    weights = runtime.stored_weights()
+    header = encoder.description() | {
+        "options": runtime.model.options,
+        "weights_sha256": _checksum(weights),
+    }
+    text = json.dumps(header, ensure_ascii=False)
+    write_bytes(path, save(weights, {FORMAT: text}))
+
+
+def _load_weights(file: Path, *, device: str | torch.device, precision: Precision) -> Encoder:
+    """Load an encoder from a safetensors file."""
+    try:
+        from safetensors import SafetensorError, safe_open
+
+        from garabato.encoder.torch_runtime import TorchRuntime
+        from garabato.models import create_model
+    except ModuleNotFoundError as error:
+        raise EncoderError(
+            f"PyTorch runs {file}, and cannot be imported ({error}); install it with: pip install "
+            "torch. Or use the encoder in ONNX form, which `garabato export onnx` writes"
+        ) from None
+    try:
+        with safe_open(file, framework="pt") as reader:
+            header_text = (reader.metadata() or {}).get(FORMAT)
+            weights = {name: reader.get_tensor(name) for name in reader.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise EncoderError(
+            f"{file} is truncated or not an encoder of garabato ({error}); "
+            "train one with: garabato train"
+        ) from None
+    except OSError as error:
+        raise EncoderError(f"cannot read {file}: {error}") from None
+    if header_text is None:
+        raise EncoderError(
+            f"{file} is a safetensors file but not an encoder of garabato; "
+            "train one with: garabato train"
+        )
+    header = _parse_header(header_text, file)
+    if header.get("weights_sha256") not in (None, _checksum(weights)):
+        raise EncoderError(
+            f"{file} is damaged: the checksum of its weights does not match; copy the file again"
+        )
+
+    def build_runtime(spec: RenderSpec) -> TorchRuntime:
+        model = create_model(
+            header["model"],
+            n_categories=len(header["categories"]),
+            image_size_px=spec.size_px,
+            **header["options"],
+        )
+        _check_weights(weights, model.state_dict())
+        model.load_state_dict(weights)
+        return TorchRuntime(model, device=device, precision=precision)
+
+    return _build(header, file, build_runtime)
+
+
+def _parse_header(text: str, file: Path) -> dict[str, Any]:
+    try:
+        header = json.loads(text)
+    except ValueError as error:
+        raise EncoderError(f"{file} is damaged: its header is not JSON ({error})") from None
+    if not isinstance(header, dict):
+        raise EncoderError(f"{file} is damaged: its header is not a JSON object")
+    return header
+
+
+def _build(
+    header: dict[str, Any], file: Path, build_runtime: Callable[[RenderSpec], Runtime]
+) -> Encoder:
+    """The encoder that the header describes. Raises EncoderError naming `file`."""
+    if header.get("version") != FORMAT_VERSION:
+        raise EncoderError(
+            f"{file} has format version {header.get('version')}, this garabato reads "
+            f"{FORMAT_VERSION}; use the garabato that wrote it or train again"
+        )
+    try:
+        _check_header(header)
+        spec = RenderSpec.from_dict(header["render"])
+        return Encoder(
+            build_runtime(spec),
+            spec=spec,
+            categories=header["categories"],
+            temperature=header.get("temperature", 1.0),
+            unsure_below=header.get("unsure_below"),
+            unsure_precision=header.get("unsure_precision"),
+            coders={
+                int(n_bits): BinaryCoder.from_dict(plain)
+                for n_bits, plain in header.get("codes", {}).items()
+            },
+            notes=header.get("notes"),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, GarabatoError) as error:
+        raise EncoderError(f"{file} is damaged: {error}") from None
+
+
+def _check_header(header: dict[str, Any]) -> None:
+    """Raise ValueError, naming the field, for values that no encoder has."""
+    categories = header["categories"]
+    if not isinstance(categories, list) or not categories:
+        raise ValueError(f"categories must be a list of names, not {categories!r}")
+    seen = set()
+    for name in categories:
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"categories must be names, not {name!r}")
+        if name in seen:
+            raise ValueError(f"the category {name!r} is listed twice")
+        seen.add(name)
+    temperature = header.get("temperature", 1.0)
+    if not _is_number(temperature) or not temperature > 0:
+        raise ValueError(f"temperature must be a positive number, not {temperature!r}")
+    for name in ("unsure_below", "unsure_precision"):
+        value = header.get(name)
+        if value is not None and (not _is_number(value) or value < 0):
+            raise ValueError(f"{name} must be a number of at least 0, or null, not {value!r}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _check_weights(given: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
+    """Raise ValueError for weights of the wrong kind of number, and for NaN and infinity."""
+    for name, weights in given.items():
+        if name in expected and expected[name].is_floating_point():
+            if not weights.is_floating_point():
+                raise ValueError(f"{name} must be floating point, not {weights.dtype}")
+            if not weights.isfinite().all():
+                raise ValueError(f"{name} contains NaN or infinity")
+
+
+def _checksum(weights: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 over the names, types, shapes and values of the weights, as they are stored."""
+    import torch
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(f"{name} {tensor.dtype} {list(tensor.shape)} ".encode())
+        digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

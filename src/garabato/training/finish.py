@@ -1,0 +1,136 @@
+"""The end of a training: batch norm statistics, calibration and binary codes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+
+from garabato.drawing import DrawingBatch, FloatArray, IntArray
+from garabato.encoder import Encoder
+from garabato.encoder.binary_codes import CODE_BITS, BinaryCoder
+from garabato.encoder.calibration import at_temperature, fit_temperature, threshold_for_precision
+
+T = TypeVar("T")
+
+#: Fewer held-out drawings calibrate nothing.
+_LEAST_TO_CALIBRATE = 50
+#: Training drawings that binary codes are trained on.
+_MOST_FOR_CODES = 10_000
+#: Drawings encoded between two looks at the clock.
+_CHUNK = 256
+#: Passes of `train_hash_codes` over the embeddings, batch size and learning rate.
+_PASSES, _BATCH, _LEARNING_RATE = 8, 512, 0.03
+#: Bits are tanh(sharpness x value) while they are trained; the sharpness grows from first to last.
+_SHARPNESS = (1.0, 4.0)
+
+
+class Deadline:
+    """A time budget from now on, shared out among stages; without `seconds` there is no limit."""
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = None if seconds is None else time.perf_counter() + seconds
+
+    def limit(self, items: Iterable[T], *, share: float) -> Iterator[T]:
+        """Yield items, the first one always, until `share` of the time left is used up."""
+        if self._end is None:
+            yield from items
+            return
+        now = time.perf_counter()
+        until = now + share * max(0.0, self._end - now)
+        for item in items:
+            yield item
+            if time.perf_counter() >= until:
+                return
+
+
+def n_drawings_to_encode(n_train: int, n_held_out: int) -> int:
+    """Drawings that `calibrate` and `add_binary_codes` encode when there is no deadline."""
+    return n_held_out + min(n_train, _MOST_FOR_CODES)
+
+
+def calibrate(
+    encoder: Encoder, held_out: tuple[DrawingBatch, IntArray], precision: float, deadline: Deadline
+) -> float:
+    """Fit the temperature and the unsure threshold to held-out drawings; returns top-1 on them.
+
+    With fewer than 50 drawings the encoder stays as it is.
+    """
+    drawings, labels = held_out
+    order = np.random.default_rng(0).permutation(len(labels))  # a random part, if time is short
+    chunks = [order[i : i + _CHUNK] for i in range(0, len(order), _CHUNK)]
+    rows, probabilities = [], []
+    for chunk in deadline.limit(chunks, share=0.4):
+        rows.append(chunk)
+        probabilities.append(encoder.predict(drawings.take(chunk)).probabilities)
+    given, right_labels = np.concatenate(probabilities), labels[np.concatenate(rows)]
+    right = given.argmax(1) == right_labels
+    if len(right) >= _LEAST_TO_CALIBRATE:
+        encoder.temperature = fit_temperature(given, right_labels)
+        confidence = at_temperature(given, encoder.temperature).max(axis=1)
+        encoder.unsure_precision = precision
+        encoder.unsure_below = threshold_for_precision(confidence, right, precision)
+    return float(right.mean())
+
+
+def add_binary_codes(
+    encoder: Encoder, drawings: DrawingBatch, *, seed: int, deadline: Deadline
+) -> None:
+    """Train binary codes of all lengths on up to 10,000 training drawings.
+
+    Bitmaps stay bitmaps, as in use: traced ones would be rendered with an order of strokes.
+    """
+    order = np.random.default_rng([seed, 2]).permutation(len(drawings))[:_MOST_FOR_CODES]
+    chunks = [order[i : i + _CHUNK] for i in range(0, len(order), _CHUNK)]
+    embeddings = np.concatenate(
+        [encoder.embed(drawings.take(chunk)) for chunk in deadline.limit(chunks, share=0.8)]
+    )
+    encoder.coders = {n: train_hash_codes(embeddings, n, seed=seed) for n in CODE_BITS}
+
+
+def train_hash_codes(embeddings: FloatArray, n_bits: int, *, seed: int) -> BinaryCoder:
+    """Train a coder on embeddings (N, D) float32, N >= 2, L2-normalised. Needs no labels.
+
+    Fits the mean product of the bits of two codes (as -1 and 1) to the cosine of their embeddings,
+    by least squares over random pairs: the objective of binary reconstructive embeddings (Kulis &
+    Darrell 2009), with gradients through soft bits. The mean embedding is subtracted first, so
+    that what all embeddings share uses up no bits.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    n, dim = embeddings.shape
+    mean = embeddings.mean(axis=0)
+    given = F.normalize(torch.from_numpy(embeddings - mean), dim=1)
+    # Coordinates of an embedding are about 1 / sqrt(D), those of its projection about 1.
+    weights = _directions(dim, n_bits, generator).mul_(dim**0.5).requires_grad_()
+    optimizer = torch.optim.Adam([weights])
+    size = min(_BATCH, n)
+    n_steps = _PASSES * (n // size)
+    others = ~torch.eye(size, dtype=torch.bool)
+    for step in range(n_steps):
+        progress = step / n_steps
+        for group in optimizer.param_groups:
+            group["lr"] = _LEARNING_RATE * dim**0.5 * (1 - progress)
+        batch = given[torch.randperm(n, generator=generator)[:size]]
+        sharpness = _SHARPNESS[0] + progress * (_SHARPNESS[1] - _SHARPNESS[0])
+        bits = torch.tanh(sharpness * (batch @ weights))  # (size, n_bits)
+        gaps = bits @ bits.T / n_bits - batch @ batch.T
+        loss = gaps[others].square().mean()
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    # Rounded as in the file, so that an encoder gives the same codes before and after saving.
+    stored = weights.detach().half().float().numpy()
+    return BinaryCoder(stored, -(mean @ stored))
+
+
+def _directions(dim: int, n_bits: int, generator: torch.Generator) -> torch.Tensor:
+    """(D, B), orthogonal within each group of D columns."""
+    groups = [
+        torch.linalg.qr(torch.randn(dim, dim, generator=generator)).Q
+        for _ in range(-(-n_bits // dim))
+    ]
+    return torch.cat(groups, dim=1)[:, :n_bits].contiguous()

@@ -1,0 +1,146 @@
+"""The folder of a training run: its lock, the checkpoint, and the log of metrics."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import json
+import os
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from garabato.dataset import Dataset
+from garabato.encoder import FILE_NAME
+from garabato.errors import TrainingError, storage_errors
+from garabato.host.atomic import write_bytes
+from garabato.training.config import TrainConfig
+
+CHECKPOINT_NAME = "checkpoint.pt"
+METRICS_NAME = "metrics.jsonl"
+CONFIG_NAME = "config.toml"
+#: Version 1 has no `training_files`.
+_FORMAT_VERSION = 2
+
+
+@contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Create the folder `run` and hold it. Raises TrainingError if another training holds it."""
+    with storage_errors(run):
+        run.mkdir(parents=True, exist_ok=True)
+        folder = os.open(run, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingError(
+                f"another training is running in {run}; wait for it or choose another folder"
+            ) from None
+        yield
+    finally:
+        os.close(folder)  # which releases the lock, as does the end of the process
+
+
+def refuse_finished(run: Path) -> None:
+    """Raise TrainingError if `run` holds a training, which a new one would overwrite."""
+    if (run / CHECKPOINT_NAME).exists() or (run / FILE_NAME).exists():
+        raise TrainingError(
+            f"{run} already holds a training; continue it with --resume or choose another folder"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Everything that isn't a function of the configuration and the step.
+
+    `learner` is `Learner.state()`. `training_files`: see `training_files`; None in version 1.
+    """
+
+    config: TrainConfig
+    categories: list[str]
+    step: int
+    elapsed_s: float
+    learner: dict[str, dict[str, Any]]
+    training_files: list[str] | None = None
+
+    def save(self, run: Path) -> None:
+        """Write the checkpoint of the folder `run`, atomically. Raises StorageError."""
+        plain = {
+            "version": _FORMAT_VERSION,
+            "config": self.config.to_dict(),
+            "categories": self.categories,
+            "step": self.step,
+            "elapsed_s": self.elapsed_s,
+            "training_files": self.training_files,
+            **self.learner,
+        }
+        content = io.BytesIO()
+        torch.save(plain, content)
+        write_bytes(run / CHECKPOINT_NAME, content.getvalue())
+
+
+def training_files(dataset: Dataset) -> list[str]:
+    """The SHA-256 checksums of the files with the training drawings, from dataset.json."""
+    return [about["sha256"] for about in dataset.manifest["splits"]["train"]["files"]]
+
+
+def load_checkpoint(run: Path, dataset: Dataset) -> Checkpoint:
+    """Load the checkpoint in the folder `run`, of a training on `dataset`. Raises TrainingError."""
+    path = run / CHECKPOINT_NAME
+    if not path.is_file():
+        raise TrainingError(f"nothing to resume: there is no {path}")
+    try:
+        # weights_only: reads tensors and plain values; runs no code from the file.
+        plain = torch.load(path, map_location="cpu", weights_only=True)
+        version = plain["version"]
+        if version not in (1, _FORMAT_VERSION):
+            raise TrainingError(
+                f"{path} has format version {version}; train again into a new folder"
+            )
+        checkpoint = Checkpoint(
+            config=TrainConfig.from_dict(plain["config"], origin=str(path)),
+            categories=plain["categories"],
+            step=plain["step"],
+            elapsed_s=plain["elapsed_s"],
+            learner={name: plain[name] for name in ("model", "optimizer", "average")},
+            training_files=plain.get("training_files"),
+        )
+    except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
+        raise TrainingError(f"{path} is damaged ({error}); train again into a new folder") from None
+    if checkpoint.categories != dataset.categories:
+        raise TrainingError(
+            f"{path} was trained on {len(checkpoint.categories)} categories, which are not the "
+            f"{len(dataset.categories)} of {dataset.path}; give the dataset it was started with"
+        )
+    if checkpoint.training_files not in (None, training_files(dataset)):
+        raise TrainingError(
+            f"{path} was trained on other drawings than {dataset.path} holds; "
+            "give the dataset it was started with"
+        )
+    return checkpoint
+
+
+class MetricsLog:
+    """`metrics.jsonl`: one JSON object a line. Lines after `keep_until_step` are dropped first."""
+
+    def __init__(self, run: Path, *, keep_until_step: int) -> None:
+        self._path = run / METRICS_NAME
+        kept = []
+        if self._path.is_file() and keep_until_step:
+            for line in self._path.read_text().splitlines():
+                try:
+                    if json.loads(line)["step"] <= keep_until_step:
+                        kept.append(line)
+                except (ValueError, KeyError):
+                    continue  # the last line of a killed run may be cut off
+        write_bytes(self._path, "".join(line + "\n" for line in kept).encode())
+
+    def write(self, kind: str, **values: Any) -> None:
+        """Append one line."""
+        with storage_errors(self._path), self._path.open("a") as file:
+            file.write(json.dumps({"kind": kind, **values}) + "\n")

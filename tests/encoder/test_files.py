@@ -1,0 +1,139 @@
+"""Encoder files are not taken on trust: what is damaged in them is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from networks import make_encoder
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from garabato.encoder import FORMAT, load_encoder
+from garabato.errors import EncoderError
+
+no_headers = pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ("{'version': 1", "its header is not JSON"),
+        ("", "its header is not JSON"),
+        ('["version", 1]', "its header is not a JSON object"),
+        # Read as JSON, but not what an encoder says.
+        ('{"version": 1, "render": {}, "categories": ["cat"], "codes": [1]}', ""),
+        ('{"version": 1, "render": {}, "categories": ["cat"], "codes": {"x": {}}}', ""),
+    ],
+)
+
+
+@no_headers
+def test_a_file_of_weights_with_a_damaged_header_is_said(tmp_path: Path, header, says) -> None:
+    path = tmp_path / "encoder.safetensors"
+    save_file({"weight": torch.zeros(3)}, path, {FORMAT: header})
+    with pytest.raises(EncoderError, match=rf"encoder\.safetensors is damaged: {says}"):
+        load_encoder(path)
+
+
+@no_headers
+def test_an_onnx_file_with_a_damaged_header_is_said(tmp_path: Path, header, says) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from garabato.export import export_onnx
+
+    path = tmp_path / "encoder.onnx"
+    export_onnx(make_encoder("skfast"), path)
+    model = onnx.load(path)
+    (entry,) = (entry for entry in model.metadata_props if entry.key == FORMAT)
+    entry.value = header
+    onnx.save(model, path)
+    with pytest.raises(EncoderError, match=rf"encoder\.onnx is damaged: {says}"):
+        load_encoder(path)
+
+
+def rewritten(tmp_path: Path, *, keep_checksum: bool = False, weights=None, **changes) -> Path:
+    """An encoder file with other header fields, or with its weights changed in place."""
+    path = tmp_path / "encoder.safetensors"
+    make_encoder("skfast").save(path)
+    with safe_open(path, framework="pt") as reader:
+        header = json.loads(reader.metadata()[FORMAT])
+        state = {name: reader.get_tensor(name) for name in reader.keys()}  # noqa: SIM118
+    if weights is not None:
+        weights(state)
+    if not keep_checksum:
+        del header["weights_sha256"]
+    save_file(state, path, {FORMAT: json.dumps(header | changes)})
+    return path
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "says"),
+    [
+        ("temperature", 0, "temperature must be a positive number, not 0"),
+        ("temperature", -1.0, "temperature must be a positive number"),
+        ("temperature", "hot", "temperature must be a positive number, not 'hot'"),
+        ("temperature", float("nan"), "temperature must be a positive number, not nan"),
+        ("temperature", True, "temperature must be a positive number"),
+        ("categories", ["cat", "cat", "a", "b", "c"], "the category 'cat' is listed twice"),
+        ("categories", ["cat", 7, "a", "b", "c"], "categories must be names, not 7"),
+        ("categories", ["cat", "", "a", "b", "c"], "categories must be names, not ''"),
+        ("categories", "catdo", "categories must be a list of names"),
+        ("categories", [], "categories must be a list of names"),
+        ("categories", ["cat"], "size mismatch"),
+        ("unsure_below", "0.5", "unsure_below must be a number"),
+        ("unsure_precision", -1, "unsure_precision must be a number of at least 0"),
+    ],
+)
+def test_header_fields_that_no_encoder_has_are_refused(tmp_path, field, value, says) -> None:
+    path = rewritten(tmp_path, **{field: value})
+    with pytest.raises(EncoderError, match=rf"(?s)encoder\.safetensors is damaged: .*{says}"):
+        load_encoder(path)
+
+
+def set_nan(state) -> None:
+    state["stem.0.weight"][0, 0, 0, 0] = torch.nan
+
+
+def to_integers(state) -> None:
+    state["directions"] = state["directions"].to(torch.int8)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (set_nan, r"stem\.0\.weight contains NaN or infinity"),
+        (to_integers, r"directions must be floating point, not torch\.int8"),
+        (lambda state: state.pop("directions"), "directions"),
+    ],
+    ids=["nan", "integers", "missing"],
+)
+def test_weights_that_no_encoder_has_are_refused(tmp_path, change, says) -> None:
+    path = rewritten(tmp_path, weights=change)
+    with pytest.raises(EncoderError, match=rf"(?s)encoder\.safetensors is damaged: .*{says}"):
+        load_encoder(path)
+
+
+@pytest.mark.parametrize("back", [1, 1000, 20_000])
+def test_a_flipped_bit_in_the_weights_is_found(tmp_path, back) -> None:
+    path = tmp_path / "encoder.safetensors"
+    make_encoder("skfast").save(path)
+    content = bytearray(path.read_bytes())
+    content[-back] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(EncoderError, match="is damaged: the checksum of its weights"):
+        load_encoder(path)
+
+
+def test_a_file_without_a_checksum_opens_as_before(tmp_path) -> None:
+    encoder = load_encoder(rewritten(tmp_path))
+    assert encoder.fingerprint == make_encoder("skfast").fingerprint
+
+
+def test_shipped_is_the_encoder_that_ships() -> None:
+    assert load_encoder("shipped").fingerprint == load_encoder().fingerprint
+
+
+def test_pytorch_cannot_run_an_onnx_file(tmp_path) -> None:
+    (tmp_path / "encoder.onnx").write_bytes(b"")
+    with pytest.raises(EncoderError, match=r"PyTorch cannot run .*encoder\.onnx"):
+        load_encoder(tmp_path / "encoder.onnx", runtime="pytorch")
