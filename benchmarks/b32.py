@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import frame
-from standard_sets import codes_and_sureness, measured
+from standard_sets import codes_and_unsure, measured
 
 MINUTES = 15
 
@@ -18,7 +18,7 @@ def run(context: frame.Context) -> list[frame.Row]:
         frame.Row("B32 test top-1", "%", [found["top1"]], 0.93, at_least=True),
         frame.Row("B32 mAP, test against test", "", [found["map"]], 0.88, at_least=True),
         frame.Row("B32 mAP, test against the training gallery", "", [found["map_gallery"]]),
-        *codes_and_sureness("B32", [found]),
+        *codes_and_unsure("B32", [found]),
         frame.Row("B32 training", "min", [found["minutes"]]),
     ]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import frame
-from standard_sets import RUNS, codes_and_sureness, garabato
+from standard_sets import RUNS, codes_and_unsure, garabato
 
 SEEDS = (0, 1, 2)
 
@@ -32,7 +32,7 @@ def run(context: frame.Context) -> list[frame.Row]:
             over_seeds("top1"),
             reach=0.80,
             at_least=True,
-            note="seed project: 74.5 % with 1,000 drawings a category, 3 h 45 min of GPU",
+            note="reference project: 74.5 % with 1,000 drawings a category, 3 h 45 min of GPU",
         ),
         frame.Row("S100 test top-5", "%", over_seeds("top5")),
         frame.Row(
@@ -41,7 +41,7 @@ def run(context: frame.Context) -> list[frame.Row]:
             over_seeds("map"),
             reach=0.70,
             at_least=True,
-            note="seed project: 0.11 at most",
+            note="reference project: 0.11 at most",
         ),
         frame.Row(
             "S100 mAP, test against the training gallery",
@@ -50,7 +50,7 @@ def run(context: frame.Context) -> list[frame.Row]:
             reach=0.78,
             at_least=True,
         ),
-        *codes_and_sureness("S100", results),
+        *codes_and_unsure("S100", results),
         frame.Row("S100 training", "min", over_seeds("train_seconds", 60), reach=10.2),
         frame.Row("S100 whole demo", "min", over_seeds("seconds", 60), reach=15),
         frame.Row(
@@ -59,7 +59,7 @@ def run(context: frame.Context) -> list[frame.Row]:
             [short["top1"]],
             reach=0.745,
             at_least=True,
-            note="seed 0; what the seed project reached in 3 h 45 min",
+            note="seed 0; what the reference project reached in 3 h 45 min",
         ),
         *(
             frame.Row(f"S100 {what} after thirty minutes", unit, [long[name]], note="seed 0")
@@ -83,7 +83,7 @@ def _demo(source: Path, name: str, seed: int, *, minutes: int) -> dict[str, Any]
 BENCHMARK = frame.Benchmark(
     "s100",
     "100 random categories x (200 training + 25 test) drawings, seeds 0, 1 and 2; skfast",
-    "the seed project's published table",
+    "the reference project's published table",
     run,
     quick=False,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import frame
-from standard_sets import codes_and_sureness, measured
+from standard_sets import codes_and_unsure, measured
 
 MINUTES = 60
 
@@ -24,7 +24,7 @@ def run(context: frame.Context) -> list[frame.Row]:
         frame.Row("S345 top-1 at 50 % of the ink", "%", [partial["50"]], 0.45, at_least=True),
         frame.Row("S345 top-1 at 75 % of the ink", "%", [partial["75"]]),
         frame.Row("S345 top-1 at 100 % of the ink", "%", [partial["100"]]),
-        *codes_and_sureness("S345", [found]),
+        *codes_and_unsure("S345", [found]),
         frame.Row("S345 training", "min", [found["minutes"]]),
     ]
 

@@ -34,7 +34,7 @@ def measured(name: str, source: Path, prepare: list[str], train: list[str]) -> d
     return found | {"minutes": minutes}
 
 
-def codes_and_sureness(name: str, evaluations: list[dict[str, Any]]) -> list[frame.Row]:
+def codes_and_unsure(name: str, evaluations: list[dict[str, Any]]) -> list[frame.Row]:
     """What the binary codes lose and how far the probabilities can be trusted, a sample each."""
     unsure = [found["unsure"] for found in evaluations]
     return [

@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from garabato.evaluation.published import SEED_RESULTS
+from garabato.evaluation.reference_results import REFERENCE_RESULTS
 from garabato.training.reproduce import as_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -49,7 +49,7 @@ def beside_the_reference(s100: dict[str, Any]) -> str:
         f"| {row.model}, batch {row.batch_size}, {row.steps:,} steps (published) | 100 x 1,000 "
         f"| {row.minutes // 60} h {row.minutes % 60} min, GPU "
         f"| {100 * row.test_top1:.1f} % | {row.map:.3f} |"
-        for row in SEED_RESULTS
+        for row in REFERENCE_RESULTS
     ]
     lines.append(
         f"| **skfast (garabato)**, mean of {n_seeds} seeds | 100 x 200 "

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from garabato.errors import InputError
-from garabato.evaluation.euclidean import mean_average_precision_by_distance
 from garabato.evaluation.metrics import mean_average_precision
+from garabato.evaluation.rankings import mean_average_precision_by_distance
 
 
 def test_a_ranking_worked_out_by_hand() -> None:

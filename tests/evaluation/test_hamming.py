@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from garabato.errors import InputError
-from garabato.evaluation.hamming import mean_average_precision_of_codes
 from garabato.evaluation.metrics import mean_average_precision
+from garabato.evaluation.rankings import mean_average_precision_of_codes
 
 
 def as_unit_vectors(codes: np.ndarray) -> np.ndarray:

@@ -19,7 +19,7 @@ from garabato.errors import InputError
 from garabato.evaluation import Evaluation, evaluate, write_report
 from garabato.evaluation.examples import confused_pairs, query_rows
 from garabato.evaluation.plots import THEMES, plot_confusion, plot_learning
-from garabato.evaluation.published import SEED_RESULTS
+from garabato.evaluation.reference_results import REFERENCE_RESULTS
 from garabato.evaluation.training_log import read_run
 from garabato.render.inline_svg import drawing_svg
 from garabato.sources import open_source
@@ -97,7 +97,7 @@ def test_a_report_holds_a_page_a_document_and_pictures(report: Path) -> None:
         "nearest.png",
         "reliability.png",
         "report.html",
-        "sureness.png",
+        "selective_accuracy.png",
         "unfinished.png",
     ]
     for picture in report.glob("*.png"):
@@ -262,7 +262,7 @@ def test_confused_pairs_show_the_mistakes_that_were_made(
     assert pairs
     for mistake in (m for pair in pairs for m in pair):
         rows = (test.labels == names.index(mistake.right)) & (
-            test.answers == names.index(mistake.answer)
+            test.answers == names.index(mistake.predicted)
         )
         assert mistake.n == rows.sum()
         assert len(mistake.drawings) == min(2, mistake.n)
@@ -329,6 +329,6 @@ def test_a_run_is_read_up_to_the_line_that_was_cut_off(run_folder: Path) -> None
 
 
 def test_the_published_results_are_the_five_of_the_seed() -> None:
-    assert len(SEED_RESULTS) == 5
-    best = max(SEED_RESULTS, key=lambda row: row.test_top1)
+    assert len(REFERENCE_RESULTS) == 5
+    best = max(REFERENCE_RESULTS, key=lambda row: row.test_top1)
     assert (best.model, best.test_top1, best.map, best.minutes) == ("skNet", 0.745, 0.072, 225)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from garabato.evaluation.selective_accuracy import precision_by_coverage, sureness
+from garabato.evaluation.selective_accuracy import precision_by_coverage, selective_accuracy
 
 CONFIDENCE = np.array([0.9, 0.5, 0.7, 0.7], np.float32)
 RIGHT = np.array([True, False, True, False])
@@ -16,7 +16,7 @@ RIGHT = np.array([True, False, True, False])
 def test_answers_below_the_threshold_are_not_counted(
     below: float, coverage: float, precision: float | None
 ) -> None:
-    found = sureness(CONFIDENCE, RIGHT, below=np.float32(below), chosen_for=0.9)
+    found = selective_accuracy(CONFIDENCE, RIGHT, below=np.float32(below), chosen_for=0.9)
     assert found.coverage == coverage
     assert found.precision == (None if precision is None else pytest.approx(precision))
 
@@ -33,5 +33,7 @@ def test_no_answers_make_no_curve() -> None:
 
 
 def test_a_threshold_just_above_one_lets_nothing_through() -> None:
-    found = sureness(np.ones(3, np.float32), np.ones(3, np.bool_), below=1 + 2e-16, chosen_for=0.9)
+    found = selective_accuracy(
+        np.ones(3, np.float32), np.ones(3, np.bool_), below=1 + 2e-16, chosen_for=0.9
+    )
     assert found.coverage == 0

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from garabato.cli import main
 from garabato.errors import InputError
-from garabato.evaluation.published import SEED_RESULTS
+from garabato.evaluation.reference_results import REFERENCE_RESULTS
 from garabato.training.reproduce import REPRODUCE_SCALES, _config, as_markdown, reproduce
 
 pytestmark = pytest.mark.slow
@@ -50,7 +50,7 @@ def test_all_five_are_measured_beside_what_was_published(finished: Path) -> None
     document = json.loads((finished / "reproduce.json").read_text())
     assert (document["n_train"], document["n_test"]) == (60, 15)
     assert [row["published"]["steps"] for row in document["rows"]] == [
-        row.steps for row in SEED_RESULTS
+        row.steps for row in REFERENCE_RESULTS
     ]
     assert "cores" in document["machine"] or "NVIDIA" in document["machine"]
     for row in document["rows"]:
@@ -91,7 +91,7 @@ def test_ctrl_c_stops_and_the_same_call_goes_on(sketch_source: Path, tmp_path: P
 
 def test_full_scale_is_the_seeds_own() -> None:
     full = REPRODUCE_SCALES["full"]
-    configs = [_config(row, full, "cpu") for row in SEED_RESULTS]
+    configs = [_config(row, full, "cpu") for row in REFERENCE_RESULTS]
     assert [c.steps for c in configs] == [20_000, 10_259, 7_000, 14_000, 7_000]
     assert [c.batch_size for c in configs] == [100, 200, 200, 50, 50]
     assert {c.render.size_px for c in configs} == {128}
@@ -104,7 +104,7 @@ def test_small_scale_does_the_same_share_of_each_published_number_of_steps(finis
     share = document["share_of_steps"]
     assert 0 < share < 1
     assert [row["measured"]["steps"] for row in document["rows"]] == [
-        max(1, round(share * row.steps)) for row in SEED_RESULTS
+        max(1, round(share * row.steps)) for row in REFERENCE_RESULTS
     ]
 
 

@@ -21,7 +21,7 @@ from garabato.dataset.selection import choose_categories
 from garabato.demo.stages import Stages
 from garabato.encoder import Encoder, load_encoder
 from garabato.evaluation import evaluate, write_report
-from garabato.evaluation.published import SEED_RESULTS, PublishedResult
+from garabato.evaluation.reference_results import REFERENCE_RESULTS, PublishedResult
 from garabato.formats import ReadReport, write_drawings
 from garabato.gallery import open_gallery
 from garabato.host.atomic import write_bytes
@@ -65,7 +65,7 @@ class DemoResult:
     hits: Path
     report: Path
     contact_sheets: Path
-    published: tuple[PublishedResult, ...] = SEED_RESULTS
+    published: tuple[PublishedResult, ...] = REFERENCE_RESULTS
 
 
 def run_demo(

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from garabato.drawing import DrawingBatch
 from garabato.errors import InputError, SourceError
 from garabato.evaluation import metrics
-from garabato.evaluation.hamming import mean_average_precision_of_codes
 from garabato.evaluation.predictions import (
     Answers,
     DrawingList,
     collect_answers,
     top1_of_unfinished,
 )
+from garabato.evaluation.rankings import mean_average_precision_of_codes
 from garabato.evaluation.result import PRECISION_AT, Evaluation
-from garabato.evaluation.selective_accuracy import Sureness, sureness
+from garabato.evaluation.selective_accuracy import SelectiveAccuracy, selective_accuracy
 from garabato.formats.read_report import ReadReport
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def evaluate(
         calibration=metrics.calibration(
             test.confidence[test.classified], test.place[test.classified] == 1
         ),
-        sureness=_sureness(encoder, test),
+        selective_accuracy=_selective_accuracy(encoder, test),
         code_maps=_maps_of_codes(encoder, test),
         map_unseen=_map_of_unseen(test),
         unreadable=unreadable,
@@ -166,12 +166,12 @@ def _map_of_unseen(test: Answers) -> float | None:
     return metrics.mean_average_precision(test.embeddings[unseen], test.labels[unseen])
 
 
-def _sureness(encoder: Encoder, test: Answers) -> Sureness | None:
+def _selective_accuracy(encoder: Encoder, test: Answers) -> SelectiveAccuracy | None:
     """None where the encoder knows no category of the test drawings."""
     known = test.classified
     if not known.any():
         return None
-    return sureness(
+    return selective_accuracy(
         test.confidence[known],
         test.place[known] == 1,
         below=encoder.unsure_below,

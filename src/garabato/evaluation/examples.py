@@ -1,4 +1,4 @@
-"""Which drawings a report shows: queries with what was found, and mistakes."""
+"""Examples for a report: queries with their hits, and mistakes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from garabato.evaluation.similarity import nearest
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A drawing found for a query."""
+class ExampleHit:
+    """A hit, and whether it has the category of the query."""
 
     drawing: Drawing
     category: str
@@ -24,27 +24,27 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class QueryRow:
-    """A query and the drawings nearest to it, best first."""
+    """A query and its hits, best first."""
 
     query: Drawing
     category: str
-    hits: list[Found]
+    hits: list[ExampleHit]
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """Drawings of the category `right` that were taken for `answer`: how many, and some of them."""
+    """`n` drawings of the category `right` were predicted as `predicted`; some of them."""
 
     right: str
-    answer: str
+    predicted: str
     n: int
     drawings: list[Drawing]
 
 
 def query_rows(evaluation: Evaluation, n_rows: int, *, k: int, seed: int = 0) -> list[QueryRow]:
-    """Test drawings of `n_rows` random categories, and the k nearest to each.
+    """Test drawings of `n_rows` random categories, with the k nearest to each.
 
-    Searched in the gallery where there is one, else among the other test drawings.
+    Searches the gallery if there is one, else the other test drawings.
     """
     test, gallery = evaluation.test, evaluation.gallery or evaluation.test
     order = np.random.default_rng(seed).permutation(len(test.labels))
@@ -62,7 +62,7 @@ def query_rows(evaluation: Evaluation, n_rows: int, *, k: int, seed: int = 0) ->
             test.drawings[int(i)],
             names[test.labels[i]],
             [
-                Found(
+                ExampleHit(
                     gallery.drawings[int(row)],
                     names[gallery.labels[row]],
                     float(score),
@@ -78,7 +78,7 @@ def query_rows(evaluation: Evaluation, n_rows: int, *, k: int, seed: int = 0) ->
 def confused_pairs(
     evaluation: Evaluation, n_pairs: int, *, n_drawings: int
 ) -> list[tuple[Mistake, Mistake]]:
-    """The most confused pairs, each in both directions, the surest mistakes first."""
+    """The most confused pairs, in both directions, most confident mistakes first."""
     confusion = evaluation.confusion
     pairs = metrics.most_confused_pairs(confusion, n_pairs)
     return [
@@ -87,8 +87,10 @@ def confused_pairs(
     ]
 
 
-def _mistake(evaluation: Evaluation, right: int, answer: int, n_drawings: int) -> Mistake:
+def _mistake(evaluation: Evaluation, right: int, predicted: int, n_drawings: int) -> Mistake:
     test, names = evaluation.test, evaluation.categories
-    rows = np.flatnonzero((test.labels == right) & (test.answers == answer))
+    rows = np.flatnonzero((test.labels == right) & (test.answers == predicted))
     surest = rows[np.argsort(-test.confidence[rows], kind="stable")][:n_drawings]
-    return Mistake(names[right], names[answer], len(rows), [test.drawings[int(i)] for i in surest])
+    return Mistake(
+        names[right], names[predicted], len(rows), [test.drawings[int(i)] for i in surest]
+    )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from garabato.drawing import IntArray
 from garabato.evaluation.metrics import Calibration
-from garabato.evaluation.selective_accuracy import Sureness
+from garabato.evaluation.selective_accuracy import SelectiveAccuracy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -169,10 +169,10 @@ def plot_reliability(calibration: Calibration, theme: Theme) -> bytes:
         return _png(figure)
 
 
-def plot_sureness(
+def plot_selective_accuracy(
     coverage: npt.NDArray[np.float64],
     precision: npt.NDArray[np.float64],
-    chosen: Sureness | None,
+    chosen: SelectiveAccuracy | None,
     theme: Theme,
 ) -> bytes:
     """Share of right answers over the share of drawings answered, (M,) each in 0..1: PNG.

@@ -17,11 +17,11 @@ import numpy.typing as npt
 from garabato.drawing import IntArray
 from garabato.errors import InputError, storage_errors
 from garabato.evaluation import examples, plots
-from garabato.evaluation.published import SEED_RESULTS
+from garabato.evaluation.reference_results import REFERENCE_RESULTS
 from garabato.evaluation.result import Evaluation
 from garabato.evaluation.selective_accuracy import precision_by_coverage
 from garabato.evaluation.seriation import order_by_similarity, similarity_of_categories
-from garabato.evaluation.training_log import RunRecord, read_run
+from garabato.evaluation.training_log import TrainingLog, read_run
 from garabato.host.atomic import write_bytes
 from garabato.render.inline_svg import drawing_svg
 
@@ -47,9 +47,9 @@ def write_report(
 
     Holds evaluation.json, report.html (self-contained), nearest.png, confusion_matrix.png,
     learning_curves.png (where `run`, the folder of the training, holds its metrics),
-    unfinished.png, reliability.png and sureness.png. Each file is written whole or not at all.
-    Raises InputError where `folder` is a file or holds other things than an earlier report,
-    StorageError where it cannot be written.
+    unfinished.png, reliability.png and selective_accuracy.png. Each file is written atomically.
+    Raises InputError if `folder` is a file or has content other than an earlier report, and
+    StorageError if it cannot be written.
     """
     from garabato.render.contact_sheets import draw_sheet, save_png
 
@@ -83,7 +83,7 @@ def check_report_folder(folder: Path) -> None:
         raise InputError(f"{folder} is not empty and holds no report; choose another folder")
 
 
-def _plots(evaluation: Evaluation, record: RunRecord | None) -> dict[str, Plot]:
+def _plots(evaluation: Evaluation, record: TrainingLog | None) -> dict[str, Plot]:
     """The plots that there is something to draw for."""
     found: dict[str, Plot] = {}
     if record is not None:
@@ -91,8 +91,8 @@ def _plots(evaluation: Evaluation, record: RunRecord | None) -> dict[str, Plot]:
     if evaluation.test.classified.any():
         found["confusion_matrix"] = partial(plots.plot_confusion, *_confusion(evaluation))
         found["reliability"] = partial(plots.plot_reliability, evaluation.calibration)
-        found["sureness"] = partial(
-            plots.plot_sureness, *_answered(evaluation), evaluation.sureness
+        found["selective_accuracy"] = partial(
+            plots.plot_selective_accuracy, *_answered(evaluation), evaluation.selective_accuracy
         )
         if None not in evaluation.partial_top1.values():
             found["unfinished"] = partial(plots.plot_unfinished, evaluation.partial_top1)
@@ -164,7 +164,7 @@ def _page(
     document: dict[str, Any],
     rows: list[examples.QueryRow],
     pictures: dict[str, dict[str, bytes]],
-    record: RunRecord | None,
+    record: TrainingLog | None,
 ) -> str:
     """The page as HTML, everything in it."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -188,7 +188,7 @@ def _page(
             name: {theme: _data_uri(png) for theme, png in by_theme.items()}
             for name, by_theme in pictures.items()
         },
-        published=SEED_RESULTS,
+        published=REFERENCE_RESULTS,
         run=record,
         n_train=None if evaluation.gallery is None else len(evaluation.gallery.labels),
         n_mistakes=N_MISTAKES,

@@ -12,7 +12,7 @@ import numpy as np
 from garabato.drawing import IntArray
 from garabato.evaluation import metrics
 from garabato.evaluation.predictions import Answers
-from garabato.evaluation.selective_accuracy import Sureness
+from garabato.evaluation.selective_accuracy import SelectiveAccuracy
 from garabato.formats.read_report import ReadReport
 
 #: The k of precision@k.
@@ -29,10 +29,10 @@ class Evaluation:
     are the drawings measured, `gallery` those they were also searched in (None with a source).
     `against_test` ranks the test drawings against each other, `against_gallery` in the gallery;
     None where there is nothing to rank. `train_top1`, `train_top5` are shares of the training
-    drawings; `partial_top1` maps shares of the ink, in percent, to top-1. `sureness` is None where
-    the encoder knows no category of the test drawings. `code_maps` maps the bits of a binary code
-    to the mAP, test against test, that it reaches. `map_unseen` is the mAP of the drawings whose
-    categories the encoder doesn't know, among each other.
+    drawings; `partial_top1` maps shares of the ink, in percent, to top-1. `selective_accuracy` is
+    None if the encoder knows no category of the test drawings. `code_maps` maps the bits of a
+    binary code to the mAP, test against test, that it reaches. `map_unseen` is the mAP of the
+    drawings whose categories the encoder doesn't know, among each other.
     """
 
     model: dict[str, Any]
@@ -47,7 +47,7 @@ class Evaluation:
     train_top5: float | None
     partial_top1: dict[int, float | None]
     calibration: metrics.Calibration
-    sureness: Sureness | None
+    selective_accuracy: SelectiveAccuracy | None
     code_maps: dict[int, float]
     map_unseen: float | None
     unreadable: ReadReport
@@ -116,7 +116,7 @@ class Evaluation:
             "n_queries_without_relevant": 0 if rankings is None else rankings.n_without_relevant,
             "partial_top1": {str(percent): top1 for percent, top1 in self.partial_top1.items()},
             "ece": _number(self.calibration.error),
-            "unsure": None if self.sureness is None else asdict(self.sureness),
+            "unsure": None if self.selective_accuracy is None else asdict(self.selective_accuracy),
             "noise": self.noise(),
             "unknown_categories": self.unknown_categories,
             "unreadable": self.unreadable.n_unreadable,

@@ -1,4 +1,4 @@
-"""An order of categories in which those that look alike stand together."""
+"""Seriation: an order of categories that puts similar ones side by side."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from garabato.drawing import FloatArray, IntArray
 
 
 def order_by_similarity(similarity: npt.NDArray[np.floating]) -> IntArray:
-    """Order N items by an (N, N) symmetric similarity: (N,) int64, like beside like.
+    """Order N items by an (N, N) symmetric similarity, similar ones side by side: (N,) int64.
 
-    Agglomerative clustering with average linkage; of two clusters that are merged, each is turned
-    so that its more similar end meets the other. Equal similarities are taken in the order of the
-    items, so the result depends on nothing else.
+    Agglomerative clustering with average linkage; clusters are merged at their more similar ends.
+    Ties follow the order of the items, so the result is deterministic.
     """
     items = np.asarray(similarity, np.float64)
     between = items.copy()
@@ -33,7 +32,7 @@ def order_by_similarity(similarity: npt.NDArray[np.floating]) -> IntArray:
 
 
 def similarity_of_categories(embeddings: FloatArray, labels: IntArray) -> npt.NDArray[np.float64]:
-    """Cosines between the mean embeddings of the labels that occur: (K, K), labels ascending."""
+    """Cosine similarities (K, K) of the mean embeddings of the K labels that occur, ascending."""
     means = np.stack([embeddings[labels == c].mean(axis=0) for c in np.unique(labels)])
     means = means.astype(np.float64)
     means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)

@@ -1,4 +1,4 @@
-"""What a training left about itself in its folder, for a report."""
+"""The log of a training, read from its folder for a report."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class RunRecord:
-    """The metrics of a run, one dict a line of metrics.jsonl, and its settings."""
+class TrainingLog:
+    """The lines of metrics.jsonl, and the settings of the run."""
 
     metrics: list[dict[str, Any]]
     config: dict[str, Any]
@@ -24,20 +24,20 @@ class RunRecord:
 
     @property
     def minutes(self) -> float | None:
-        """Time spent in training."""
+        """Minutes spent on training."""
         seconds = self.metrics[-1].get("seconds") if self.metrics else None
         return None if seconds is None else seconds / 60
 
     @property
     def batch_size(self) -> int | None:
-        """Drawings in a step."""
+        """Drawings per step."""
         return self.config.get("batch_size")
 
 
-def read_run(folder: str | PathLike[str]) -> RunRecord | None:
-    """The record of the run in `folder`; None where it holds no metrics.
+def read_run(folder: str | PathLike[str]) -> TrainingLog | None:
+    """Read the log of the run in `folder`; None if it has no metrics.
 
-    A last line that was cut off (a training still running or killed) is passed over.
+    An incomplete last line, of a training that is running or was killed, is skipped.
     """
     metrics = []
     try:
@@ -53,4 +53,4 @@ def read_run(folder: str | PathLike[str]) -> RunRecord | None:
         config = tomllib.loads((Path(folder) / "config.toml").read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError):
         config = {}
-    return RunRecord(metrics, config) if metrics else None
+    return TrainingLog(metrics, config) if metrics else None

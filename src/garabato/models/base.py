@@ -21,10 +21,10 @@ class Model(nn.Module):
     """Images (N, K, S, S) float32, ink 1.0 -> logits (N, C) and embeddings (N, D).
 
     Built by `create_model`. `forward_features` gives features (N, D), `forward_head` turns them
-    into logits, `forward_embedding` into what drawings are compared by. Where `mean_image` (S, S)
-    isn't None it is subtracted from the input (the seed's way); training fills it in. With
-    `mirror` an image is answered, outside of training, by the mean of what the network makes of it
-    and of its mirror image: better answers at twice the cost.
+    into logits, `forward_embedding` into embeddings. If `mean_image` (S, S) is not None, it is
+    subtracted from the input, as the reference project did; training sets it. With `mirror`, the
+    network averages its output over each image and its mirror image, except in training: more
+    accurate at twice the cost.
     """
 
     name: str

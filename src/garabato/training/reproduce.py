@@ -19,8 +19,8 @@ from garabato.dataset.selection import Categories
 from garabato.drawing import DrawingBatch, FloatArray
 from garabato.encoder import FILE_NAME, Encoder, load_encoder
 from garabato.errors import InputError, storage_errors
-from garabato.evaluation.euclidean import mean_average_precision_by_distance
-from garabato.evaluation.published import SEED_RESULTS, PublishedResult
+from garabato.evaluation.rankings import mean_average_precision_by_distance
+from garabato.evaluation.reference_results import REFERENCE_RESULTS, PublishedResult
 from garabato.evaluation.training_log import read_run
 from garabato.host.atomic import write_bytes
 from garabato.host.machine import n_cores, processor
@@ -92,7 +92,7 @@ def reproduce(
     if share is None:
         return None
     rows = []
-    for number, published in enumerate(SEED_RESULTS, start=1):
+    for number, published in enumerate(REFERENCE_RESULTS, start=1):
         if on_start is not None:
             on_start(published)
         folder = out / f"{number}-{published.model.lower()}"
@@ -175,7 +175,7 @@ def _share_of_steps(
     if kept.is_file():
         return float(json.loads(kept.read_text()))
     minutes_a_step: dict[tuple[str, int], float] = {}
-    for published in SEED_RESULTS:
+    for published in REFERENCE_RESULTS:
         network = (published.model, published.batch_size)
         if network in minutes_a_step:
             continue
@@ -186,7 +186,7 @@ def _share_of_steps(
         if result.interrupted:
             return None
         minutes_a_step[network] = result.elapsed_s / 60 / result.steps
-    needed = sum(row.steps * minutes_a_step[row.model, row.batch_size] for row in SEED_RESULTS)
+    needed = sum(row.steps * minutes_a_step[row.model, row.batch_size] for row in REFERENCE_RESULTS)
     share = min(1.0, settings.minutes / needed)
     write_bytes(kept, json.dumps(share).encode())
     return share

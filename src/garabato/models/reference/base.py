@@ -1,4 +1,4 @@
-"""What the two networks of the seed share: everything but their convolutional stages."""
+"""What the reference project's two networks share: everything but the convolutional stages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _N_POOLINGS = 4
 _LAST_WIDTH = 256
 
 
-class SeedNetwork(Model):
+class ReferenceNetwork(Model):
     """`stages` -> fully connected 1024 + ReLU, the deep feature -> dropout, keep 0.75 -> logits."""
 
     def __init__(

@@ -1,16 +1,16 @@
-"""skNet: the seed's VGG-like network."""
+"""skNet: the reference project's VGG-like network."""
 
 from __future__ import annotations
 
 from torch import nn
 
 from garabato.models.blocks import ConvNormAct, MaxPoolSame
-from garabato.models.reference.base import SeedNetwork
+from garabato.models.reference.base import ReferenceNetwork
 
 _STAGES = ((64, 64), (128, 128), (128, 128), (256, 256))
 
 
-class SkNet(SeedNetwork):
+class SkNet(ReferenceNetwork):
     """Four stages of two 3x3 convolutions and a pooling."""
 
     def __init__(

@@ -1,14 +1,14 @@
-"""skResNet: the seed's residual network."""
+"""skResNet: the reference project's residual network."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from garabato.models.blocks import ConvNormAct, MaxPoolSame
-from garabato.models.reference.base import SeedNetwork
+from garabato.models.reference.base import ReferenceNetwork
 
 
-class SkResNet(SeedNetwork):
+class SkResNet(ReferenceNetwork):
     """Convolutions and poolings with two residual blocks between."""
 
     def __init__(
@@ -26,8 +26,8 @@ class SkResNet(SeedNetwork):
         for width, wider in ((64, 128), (128, 256), (256, 256)):
             layers += [
                 MaxPoolSame(),
-                SeedResidual(width),
-                SeedResidual(width),
+                ReferenceBlock(width),
+                ReferenceBlock(width),
                 ConvNormAct(width, wider, bias=True),
             ]
         layers.append(MaxPoolSame())
@@ -39,7 +39,7 @@ class SkResNet(SeedNetwork):
         )
 
 
-class SeedResidual(nn.Module):
+class ReferenceBlock(nn.Module):
     """Two conv-norm-ReLU; the input is added after the second ReLU and passed on as it is."""
 
     def __init__(self, width: int) -> None:

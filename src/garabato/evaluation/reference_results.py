@@ -1,4 +1,4 @@
-"""The results of the seed: the class project whose two networks garabato rebuilds."""
+"""The published results of the reference project, whose two networks garabato rebuilds."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PublishedResult:
-    """One line of the seed's table: 100 categories, 1,000 + 50 drawings each, one GPU.
+    """One line of its table: 100 categories, 1,000 + 50 drawings each, one GPU.
 
-    `train_top1`, `test_top1` and `map` (test against test) are shares, 0..1.
+    `train_top1`, `test_top1` and `map` (test against test) are in 0..1.
     """
 
     model: str
@@ -22,7 +22,7 @@ class PublishedResult:
     map: float
 
 
-SEED_RESULTS: tuple[PublishedResult, ...] = (
+REFERENCE_RESULTS: tuple[PublishedResult, ...] = (
     PublishedResult("skNet", 100, 20_000, 392, 1.214, 0.9131, 0.733, 0.11),
     PublishedResult("skNet", 200, 10_259, 225, 1.27, 0.874, 0.745, 0.072),
     PublishedResult("skNet", 200, 7_000, 162, 1.34, 0.743, 0.587, 0.041),
