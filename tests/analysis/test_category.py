@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from pixel_encoder import PixelEncoder
 
-from garabato.analysis.category import medoids, portray
+from garabato.analysis.category import medoids, summarize_category
 from garabato.drawing import Drawing
 from garabato.errors import InputError
 from garabato.gallery import open_gallery
@@ -20,10 +20,10 @@ def on_circle(*degrees: float) -> np.ndarray:
     return np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
 
 
-def test_medoids_are_the_middles_of_groups_larger_ones_first() -> None:
-    embeddings = on_circle(178, 0, 180, 5, 182, -5, 90, 175, 185)
-    #                      ~180: rows 0 2 4 7 8; ~0: rows 1 3 5; 90: row 6
-    assert medoids(embeddings, 3).tolist() == [2, 1, 6]
+def test_medoids_are_the_middles_of_clusters_and_never_outliers() -> None:
+    embeddings = on_circle(180, 0, 180, 0, 180, 0, 90, 180, 180)
+    #                      180: rows 0 2 4 7 8; 0: rows 1 3 5; 90: row 6, an outlier
+    assert medoids(embeddings, 3).tolist() == [0, 1]
 
 
 def test_there_are_no_more_medoids_than_drawings() -> None:
@@ -49,23 +49,23 @@ def gallery(tmp_path: Path) -> Gallery:
     return gallery
 
 
-def test_a_portrait_shows_the_typical_the_odd_and_the_confused(gallery: Gallery) -> None:
-    portrait = portray(gallery, "cat", n_typical=1)
-    assert portrait.n_drawings == 14
-    assert portrait.typical[0].key_id in {f"cat{n}" for n in range(12)}
-    assert {drawing.key_id for drawing in portrait.odd} == {"lost", "stray"}
-    assert portrait.confused_with == {"dog": 0.5, "pig": 0.5}
+def test_a_summary_shows_the_typical_the_odd_and_the_confused(gallery: Gallery) -> None:
+    summary = summarize_category(gallery, "cat", n_typical=1)
+    assert summary.n_drawings == 14
+    assert summary.typical[0].key_id in {f"cat{n}" for n in range(12)}
+    assert {drawing.key_id for drawing in summary.odd} == {"lost", "stray"}
+    assert summary.confused_with == {"dog": 0.5, "pig": 0.5}
 
 
 def test_hidden_drawings_play_no_part(gallery: Gallery) -> None:
     gallery.hide(["stray"])
-    portrait = portray(gallery, "cat")
-    assert portrait.n_drawings == 13
-    shown = {drawing.key_id for drawing in portrait.typical + portrait.odd}
+    summary = summarize_category(gallery, "cat")
+    assert summary.n_drawings == 13
+    shown = {drawing.key_id for drawing in summary.typical + summary.odd}
     assert "stray" not in shown
-    assert portrait.confused_with == {"dog": 1.0}
+    assert summary.confused_with == {"dog": 1.0}
 
 
 def test_a_category_that_is_not_there_is_an_error(gallery: Gallery) -> None:
     with pytest.raises(InputError, match="no drawing of 'cow'"):
-        portray(gallery, "cow")
+        summarize_category(gallery, "cow")

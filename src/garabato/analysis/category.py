@@ -1,7 +1,4 @@
-"""What a category looks like in a gallery: typical drawings, odd ones, what it is confused with.
-
-Works on any gallery, through the contract of `garabato.gallery.base`.
-"""
+"""A category of a gallery at a glance: typical drawings, odd ones, confusable categories."""
 
 from __future__ import annotations
 
@@ -15,19 +12,19 @@ from garabato.drawing import Drawing, FloatArray, IntArray
 from garabato.errors import InputError
 from garabato.gallery.base import Gallery
 
-#: Drawings of the category whose neighbours are looked at; more are sampled.
+#: At most this many drawings have their neighbours searched.
 N_JUDGED = 300
 _N_NEIGHBOURS = 10
 _N_ROUNDS = 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Portrait:
+class CategorySummary:
     """A category of a gallery.
 
-    `typical`: drawings each in the middle of one way of drawing it, the commonest way first.
-    `odd`: drawings with the most neighbours of other categories, oddest first.
-    `confused_with`: category -> its share (0..1) of all those other neighbours, largest first.
+    `typical`: the middle drawing of each cluster, largest cluster first. `odd`: other drawings with
+    the most neighbours of other categories, oddest first. `confused_with`: category -> its share
+    (0..1) of all neighbours of other categories, largest first.
     """
 
     category: str
@@ -37,19 +34,19 @@ class Portrait:
     confused_with: dict[str, float]
 
 
-def portray(
+def summarize_category(
     gallery: Gallery,
     category: str,
     *,
     n_typical: int = 8,
     n_odd: int = 8,
     progress: Callable[[int, int], None] | None = None,
-) -> Portrait:
-    """Look at the drawings of `category`.
+) -> CategorySummary:
+    """Summarize the drawings of `category`; deterministic.
 
-    The same gallery gives the same portrait. Where the category has more than N_JUDGED drawings,
-    odd ones and confusions come from so many of them, spread evenly. Raises InputError where the
-    gallery has no such drawing.
+    In categories with more than N_JUDGED drawings, odd ones and confusable categories come from
+    N_JUDGED evenly spaced drawings. A typical drawing is never odd. Raises InputError if the
+    gallery has no drawing of the category.
     """
     drawings: list[Drawing] = []
     pieces: list[FloatArray] = []
@@ -59,7 +56,7 @@ def portray(
     if not drawings:
         raise InputError(f"the gallery has no drawing of {category!r}")
     embeddings = np.concatenate(pieces)
-    typical = [drawings[i] for i in medoids(embeddings, n_typical)]
+    typical = medoids(embeddings, n_typical)
     judged = np.unique(np.linspace(0, len(drawings) - 1, min(N_JUDGED, len(drawings))).astype(int))
     others: Counter[str] = Counter()
     n_other = np.zeros(len(judged), int)
@@ -71,22 +68,29 @@ def portray(
         others.update(wrong)
         if progress is not None:
             progress(n + 1, len(judged))
-    # The oddest have most other neighbours; among equals, those farthest from the category's mean.
+    # Most neighbours of other categories first; ties by the distance to the category's mean.
     middle = embeddings.mean(axis=0)
     order = np.lexsort((embeddings[judged] @ middle, -n_other))
-    odd = [drawings[judged[n]] for n in order if n_other[n] > 0][:n_odd]
+    odd = [judged[n] for n in order if n_other[n] > 0 and judged[n] not in typical][:n_odd]
     n_confused = sum(others.values())
     shares = {name: n / n_confused for name, n in others.most_common()}
-    return Portrait(category, len(drawings), typical, odd, shares)
+    return CategorySummary(
+        category,
+        len(drawings),
+        [drawings[row] for row in typical],
+        [drawings[row] for row in odd],
+        shares,
+    )
 
 
 def medoids(embeddings: FloatArray, k: int) -> IntArray:
-    """Rows of `embeddings` (N, D), of length 1, that stand for `k` groups of them at most.
+    """Return the rows of `embeddings` (N, D), L2-normalised, in the middle of up to `k` clusters.
 
-    The groups are those of spherical k-means, begun with rows far from each other; a group's
-    medoid is the row with the highest cosine similarity to its mean. Larger groups first.
+    Spherical k-means with twice as many clusters, initialised with distant rows, so that outliers
+    get clusters of their own; these are dropped unless there are no others. A medoid is the row
+    with the highest cosine similarity to its cluster's mean. Larger clusters first.
     """
-    n_groups = min(k, len(embeddings))
+    n_groups = min(2 * k, len(embeddings))
     chosen = [int((embeddings @ embeddings.mean(axis=0)).argmax())]
     nearest = embeddings @ embeddings[chosen[0]]
     while len(chosen) < n_groups:
@@ -105,9 +109,10 @@ def medoids(embeddings: FloatArray, k: int) -> IntArray:
                 mean = members.mean(axis=0)
                 centres[group] = mean / max(float(np.linalg.norm(mean)), 1e-12)
     sizes = np.bincount(groups, minlength=n_groups)
-    found = []
-    for group in np.argsort(-sizes, kind="stable"):
+    smallest = min(2, int(sizes.max()))
+    rows = []
+    for group in np.argsort(-sizes, kind="stable")[:k]:
         members = np.flatnonzero(groups == group)
-        if len(members):
-            found.append(int(members[(embeddings[members] @ centres[group]).argmax()]))
-    return np.array(found, np.int64)
+        if len(members) >= smallest:
+            rows.append(int(members[(embeddings[members] @ centres[group]).argmax()]))
+    return np.array(rows, np.int64)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from garabato.analysis.category import portray
+from garabato.analysis.category import summarize_category
 from garabato.analysis.map import Progress, project
 from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.errors import InputError
@@ -90,12 +90,12 @@ class WebGallery:
         categories = _names(drawing.category for drawing in self.drawings)
         for category, number in categories.items():
             progress("comparing categories", number + 1, len(categories))
-            portrait = portray(gallery, category, n_typical=_N_SHOWN, n_odd=_N_SHOWN)
-            confused = list(portrait.confused_with.items())[:_N_CONFUSED]
+            summary = summarize_category(gallery, category, n_typical=_N_SHOWN, n_odd=_N_SHOWN)
+            confused = list(summary.confused_with.items())[:_N_CONFUSED]
             pages[category] = {
-                "n_drawings": portrait.n_drawings,
-                "typical": rows(portrait.typical),
-                "odd": rows(portrait.odd),
+                "n_drawings": summary.n_drawings,
+                "typical": rows(summary.typical),
+                "odd": rows(summary.odd),
                 "confused_with": [{"category": n, "share": round(s, 4)} for n, s in confused],
             }
         (folder / "category_pages.json").write_bytes(orjson.dumps(pages))

@@ -6,7 +6,7 @@ import threading
 from collections import OrderedDict
 from typing import Any
 
-from garabato.analysis.category import portray
+from garabato.analysis.category import summarize_category
 from garabato.drawing import Drawing
 from garabato.errors import InputError
 from garabato.service.http.problems import ProblemError
@@ -38,15 +38,15 @@ class CategoryPages:
         if cached is not None and cached[0] == version:
             return cached[1]
         try:
-            portrait = portray(self._service.gallery, category)
+            summary = summarize_category(self._service.gallery, category)
         except InputError:
             raise ProblemError(404, f"the gallery has no drawing of {category!r}") from None
-        confused = list(portrait.confused_with.items())[:_N_CONFUSED]
+        confused = list(summary.confused_with.items())[:_N_CONFUSED]
         page = {
             "category": category,
-            "n_drawings": portrait.n_drawings,
-            "typical": self._documents(portrait.typical),
-            "odd": self._documents(portrait.odd),
+            "n_drawings": summary.n_drawings,
+            "typical": self._documents(summary.typical),
+            "odd": self._documents(summary.odd),
             "confused_with": [
                 {"category": name, "share": round(share, 4)} for name, share in confused
             ],
