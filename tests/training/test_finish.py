@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from garabato.evaluation.metrics import mean_average_precision
-from garabato.training.finish import train_hash_codes
 from garabato.evaluation.rankings import mean_average_precision_of_codes
+from garabato.training.finish import train_hash_codes
 
 
 def embeddings_of(labels: np.ndarray, seed: int) -> np.ndarray:
