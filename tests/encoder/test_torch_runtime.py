@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from garabato.drawing import DrawingBatch
 from garabato.encoder import Encoder
+from garabato.encoder.fast_network import convolutions_fuse
 from garabato.encoder.runtime import Runtime
 from garabato.encoder.torch_runtime import TorchRuntime
 from garabato.models import Model, as_input, model_names
@@ -53,6 +54,9 @@ def test_in_float32_a_drawing_gets_the_same_embedding_in_any_company():
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
+@pytest.mark.skipif(
+    not convolutions_fuse(torch.bfloat16), reason="this processor has no bfloat16 convolutions"
+)
 @pytest.mark.parametrize("name", model_names())
 def test_bfloat16_moves_embeddings_by_less_than_one_percent(name, monkeypatch):
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)  # slow, but runs

@@ -80,7 +80,8 @@ def main() -> None:
     \b
     Example: garabato classify drawing.svg
     """
-    garabato.limit_native_threads()
+    # Threads that spin while they wait make everything slower if other programs use the cores.
+    garabato.limit_native_threads(spin=False)
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:
