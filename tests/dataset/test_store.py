@@ -99,7 +99,7 @@ def test_a_drawing_of_a_category_that_is_not_listed_is_named(data):
     [
         ("{", "is damaged"),
         ("[]", "no JSON object"),
-        ("{}", "not that of a garabato data set"),
+        ("{}", "was not written by garabato"),
         ('{"format": "garabato dataset", "format_version": 1}', "is incomplete"),
         (
             '{"format": "garabato dataset", "format_version": 99, "garabato": "9.1"}',

@@ -96,7 +96,7 @@ def test_an_array_of_another_shape_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((3, 10), np.uint8))
     with pytest.raises(SourceError, match="N x 784 uint8 was expected"):
         Rows(reading((tmp_path / "a.npy").read_bytes()))
-    with pytest.raises(SourceError, match=r"no \.npy file"):
+    with pytest.raises(SourceError, match=r"not a \.npy file"):
         Rows(reading(b"hello"))
 
 

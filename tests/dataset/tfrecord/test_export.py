@@ -169,7 +169,7 @@ def test_a_truncated_file_names_the_byte_where_its_last_record_begins(damaged):
     file.write_bytes(file.read_bytes()[:-3])
     with pytest.raises(DatasetError, match=r"test\.tfrecords, byte \d+: the file ends within"):
         dataset.split("test")
-    with pytest.raises(DatasetError, match="truncated or was changed"):
+    with pytest.raises(DatasetError, match="truncated or changed"):
         Dataset.open(dataset.path)
 
 
