@@ -63,7 +63,10 @@ def test_it_stores_lists_hides_and_deletes(
 def test_what_it_adds_keeps_all_that_is_known_of_it(client: garabato.Client) -> None:
     new = [
         sketch("lollipop", n).replace(
-            key_id=f"mine {n}", country="IS", recognized=n == 1, timestamp=f"2017-03-0{n} 10:00:00"
+            key_id=f"mine {n}",
+            country="IS",
+            recognized=n == 1,
+            timestamp=f"2017-03-0{n} 10:00:00 UTC",
         )
         for n in (1, 2, 3)
     ]

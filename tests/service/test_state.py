@@ -30,7 +30,7 @@ def test_a_service_that_gets_ready_tells_its_state_with_200(
         assert (state["ready"], state["counted"]) == (False, False)
         while state["status"] in ("loading the encoder", "building gallery"):
             state = running.wait_until("/v1/state").json
-        assert state["status"] == "no drawings: none were given"
+        assert state["status"] == "cannot start; the operator's log says why"
         assert running.get("/readyz").status == 503
         on_map = running.get("/v1/map/state")
         assert (on_map.status, on_map.json["ready"]) == (200, False)
