@@ -20,7 +20,7 @@ from sketches import SKETCH_CATEGORIES, make_drawings
 
 from garabato.drawing import Drawing
 from garabato.errors import GalleryError, InputError, MissingExtraError
-from garabato.gallery import base, open_gallery
+from garabato.gallery import open_gallery, records
 from garabato.gallery.filters import parse_where
 from garabato.gallery.milvus import gallery as milvus
 from garabato.gallery.milvus import rows as milvus_rows
@@ -161,9 +161,9 @@ def test_a_collection_of_somebody_else_is_left_alone(milvus, milvus_uri, encoder
 
 
 def test_a_gallery_of_a_newer_format_says_what_to_run(milvus_uri, encoder, monkeypatch):
-    monkeypatch.setattr(base, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(records, "FORMAT_VERSION", 2)
     open_gallery(milvus_uri, encoder=encoder)
-    monkeypatch.setattr(base, "FORMAT_VERSION", 1)
+    monkeypatch.setattr(records, "FORMAT_VERSION", 1)
     with pytest.raises(GalleryError, match=r"format 2, .* pip install --upgrade garabato"):
         open_gallery(milvus_uri, encoder=encoder)
 
