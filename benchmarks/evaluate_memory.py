@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-import frame
+import harness
 
 N_QUERIES, N_GALLERY, DIM, N_CATEGORIES = 10_000, 1_000_000, 128, 345
 
@@ -37,25 +37,25 @@ print(json.dumps({{"map": value, "seconds": seconds, "peak_bytes": peak}}))
 """
 
 
-def run(context: frame.Context) -> list[frame.Row]:
+def run(context: harness.Context) -> list[harness.Row]:
     """Peak memory of a process of its own, embeddings included, and the time of the mAP."""
     done = subprocess.run(
         [sys.executable, "-c", MEASURED], check=True, capture_output=True, text=True
     )
     found = json.loads(done.stdout)
     return [
-        frame.Row(
+        harness.Row(
             "mAP of 10,000 queries x 1,000,000, peak memory",
             "GiB",
             [found["peak_bytes"] / 2**30],
-            reach=4,
+            target=4,
             note="the embeddings alone: 0.48 GiB",
         ),
-        frame.Row("the same, time", "s", [found["seconds"]], note=f"mAP {found['map']:.4f}"),
+        harness.Row("the same, time", "s", [found["seconds"]], note=f"mAP {found['map']:.4f}"),
     ]
 
 
-BENCHMARK = frame.Benchmark(
+BENCHMARK = harness.Benchmark(
     "evaluate_memory",
     f"seeded random embeddings, {DIM} floats, {N_CATEGORIES} categories",
     "",
@@ -64,4 +64,4 @@ BENCHMARK = frame.Benchmark(
 )
 
 if __name__ == "__main__":
-    frame.main(BENCHMARK)
+    harness.main(BENCHMARK)

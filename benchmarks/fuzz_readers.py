@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import frame
 import fuzz_hostile
 import fuzz_seeds
+import harness
 import numpy as np
 
 from garabato.dataset import tfrecord
@@ -68,10 +68,10 @@ WORDS = {
 }  # fmt: skip
 
 
-def run(context: frame.Context, n_cases: int = N_CASES) -> list[frame.Row]:
+def run(context: harness.Context, n_cases: int = N_CASES) -> list[harness.Row]:
     """Failures (none is the goal), the slowest case and the memory, over all formats."""
     warnings.simplefilter("error")
-    kept = frame.RESULTS / "fuzz_failures"
+    kept = harness.RESULTS / "fuzz_failures"
     n_failures, slowest, n_read, n_refused, n_done = 0, 0.0, 0, 0, 0
     seeds = dict(fuzz_seeds.make_seeds(context))
     check_all(seeds, context.work)
@@ -94,22 +94,22 @@ def run(context: frame.Context, n_cases: int = N_CASES) -> list[frame.Row]:
     memory = peak_mib() - before
     n_let_in, worst_mib = fuzz_hostile.check_all(context.work / "hostile")
     return [
-        frame.Row("mutated files read or refused", "cases", [n_done], 100_000, at_least=True),
-        frame.Row("of them with drawings", "cases", [n_read]),
-        frame.Row("of them refused whole", "cases", [n_refused]),
-        frame.Row(
-            "failures", "cases", [n_failures], reach=0, note="other errors, hangs, bad drawings"
+        harness.Row("mutated files read or refused", "cases", [n_done], 100_000, at_least=True),
+        harness.Row("of them with drawings", "cases", [n_read]),
+        harness.Row("of them refused whole", "cases", [n_refused]),
+        harness.Row(
+            "failures", "cases", [n_failures], target=0, note="other errors, hangs, bad drawings"
         ),
-        frame.Row("the slowest case", "s", [slowest], reach=LONGEST_S),
-        frame.Row("files made to do harm that were not refused", "files", [n_let_in], reach=0),
-        frame.Row(
+        harness.Row("the slowest case", "s", [slowest], target=LONGEST_S),
+        harness.Row("files made to do harm that were not refused", "files", [n_let_in], target=0),
+        harness.Row(
             "memory of the worst of them",
             "MiB",
             [worst_mib],
-            reach=1536,
+            target=1536,
             note="in a process of its own, all included",
         ),
-        frame.Row("memory on top of the start's", "MiB", [memory], reach=1024),
+        harness.Row("memory on top of the start's", "MiB", [memory], target=1024),
     ]
 
 
@@ -230,7 +230,7 @@ def alarm(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-BENCHMARK = frame.Benchmark(
+BENCHMARK = harness.Benchmark(
     "fuzz_readers",
     f"{N_CASES:,} mutations of real drawings in every format read",
     "what a reader may do: yield valid drawings or raise FormatError",
@@ -239,4 +239,4 @@ BENCHMARK = frame.Benchmark(
 )
 
 if __name__ == "__main__":
-    frame.main(BENCHMARK)
+    harness.main(BENCHMARK)

@@ -8,7 +8,7 @@ import io
 import json
 from collections.abc import Iterator
 
-import frame
+import harness
 import numpy as np
 
 from garabato.dataset.tfrecord.drawings import to_features
@@ -19,7 +19,7 @@ from garabato.drawing.arrow import to_table
 N_SEEDS = 12
 
 
-def make_seeds(context: frame.Context) -> Iterator[tuple[str, list[bytes]]]:
+def make_seeds(context: harness.Context) -> Iterator[tuple[str, list[bytes]]]:
     """Undamaged files of each format."""
     from PIL import Image
 

@@ -18,7 +18,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import frame
+import harness
 import numpy as np
 
 # The process that forks does nothing else, which is what LanceDB warns to see to.
@@ -258,7 +258,7 @@ def kill_often(folder: Path, n_kills: int, seed: int = 0) -> Tally:
     return killer.tally
 
 
-def run(context: frame.Context) -> list[frame.Row]:
+def run(context: harness.Context) -> list[harness.Row]:
     """Kills by kind, and what was wrong afterwards."""
     tally = kill_often(context.work, N_KILLS)
     for problem in tally.problems:
@@ -266,23 +266,23 @@ def run(context: frame.Context) -> list[frame.Row]:
     amid = ", ".join(f"{kind} {tally.amid[kind]} of {tally.kills[kind]}" for kind in KINDS)
     n_kills, n_amid = sum(tally.kills.values()), sum(tally.amid.values())
     return [
-        frame.Row("kill -9 during a change", "kills", [n_kills], reach=200, at_least=True),
-        frame.Row("of them before it was acknowledged", "kills", [n_amid], note=amid),
-        frame.Row(
+        harness.Row("kill -9 during a change", "kills", [n_kills], target=200, at_least=True),
+        harness.Row("of them before it was acknowledged", "kills", [n_amid], note=amid),
+        harness.Row(
             "of these, the change was there whole", "kills", [tally.kept], note="else not at all"
         ),
-        frame.Row(
+        harness.Row(
             "galleries that would not open, lost what was acknowledged, held a half-written row, "
             "or whose info was wrong",
             "kills",
             [len(tally.problems)],
-            reach=0,
+            target=0,
         ),
-        frame.Row("time to open after a kill", "ms", tally.open_ms),
+        harness.Row("time to open after a kill", "ms", tally.open_ms),
     ]
 
 
-BENCHMARK = frame.Benchmark(
+BENCHMARK = harness.Benchmark(
     "gallery_kills",
     f"a gallery of up to 4,000 drawings, {DIM}-d embeddings, changed by {N_NEW + N_REPLACING} "
     f"drawings at a time; from {EXACT_UP_TO} drawings on it has its indexes",
@@ -292,4 +292,4 @@ BENCHMARK = frame.Benchmark(
 )
 
 if __name__ == "__main__":
-    frame.main(BENCHMARK)
+    harness.main(BENCHMARK)

@@ -15,17 +15,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
-import frame
+import harness
 import numpy as np
 import vectors
 from gallery_search import N_QUERIES, Truth, encoder, say, timed_searches
 
-sys.path.insert(0, str(frame.ROOT / "tests"))
+sys.path.insert(0, str(harness.ROOT / "tests"))
 
 COLLECTION = "garabato_benchmark"
 
 
-def run(context: frame.Context, server: str | None) -> list[frame.Row]:
+def run(context: harness.Context, server: str | None) -> list[harness.Row]:
     """Fill a collection with the real drawings, have it indexed, search it one by one."""
     drawings = vectors.load(context.source)
     queries = vectors.queries(drawings, N_QUERIES)
@@ -35,7 +35,7 @@ def run(context: frame.Context, server: str | None) -> list[frame.Row]:
 
 
 @contextmanager
-def a_server(context: frame.Context, given: str | None) -> Iterator[str]:
+def a_server(context: harness.Context, given: str | None) -> Iterator[str]:
     """The address of the server given, or of one that runs as long as this takes."""
     if given is not None:
         yield given.rstrip("/")
@@ -52,12 +52,12 @@ def a_server(context: frame.Context, given: str | None) -> Iterator[str]:
         server.kill()
 
 
-def measured(uri: str, drawings: vectors.Drawings, truth: Truth) -> Iterator[frame.Row]:
+def measured(uri: str, drawings: vectors.Drawings, truth: Truth) -> Iterator[harness.Row]:
     """All rows."""
     from garabato.gallery import open_gallery
 
     n = len(drawings)
-    yield frame.Row("drawings", "", [n])
+    yield harness.Row("drawings", "", [n])
     gallery = open_gallery(uri, encoder=encoder())
     if len(gallery):
         sys.exit(f"{uri} holds drawings already: remove that collection first")
@@ -68,23 +68,23 @@ def measured(uri: str, drawings: vectors.Drawings, truth: Truth) -> Iterator[fra
         gallery.add(batch, embeddings=embeddings)
         seconds += time.perf_counter() - started
         truth.look_at(embeddings, number * vectors.CHUNK)
-    yield frame.Row("bulk add with ready embeddings", "drawings/s", [n / seconds])
+    yield harness.Row("bulk add with ready embeddings", "drawings/s", [n / seconds])
     say("indexing")
     started = time.perf_counter()
     gallery.compact()
     took_s = time.perf_counter() - started
-    yield frame.Row("compact", "s", [took_s], note="written out, indexed, segments merged")
+    yield harness.Row("compact", "s", [took_s], note="written out, indexed, segments merged")
     say("searching")
     times_ms, found = timed_searches(gallery, truth.queries, [None] * len(truth.queries))
-    yield frame.Row("a search, k = 10, median", "ms", times_ms, note=gallery.info().mode)
-    yield frame.Row("a search, 99 of 100", "ms", [float(np.quantile(times_ms, 0.99))])
-    yield frame.Row("recall@10", "", [truth.recall(found)])
+    yield harness.Row("a search, k = 10, median", "ms", times_ms, note=gallery.info().mode)
+    yield harness.Row("a search, 99 of 100", "ms", [float(np.quantile(times_ms, 0.99))])
+    yield harness.Row("recall@10", "", [truth.recall(found)])
 
 
-def benchmark(server: str | None = None) -> frame.Benchmark:
+def benchmark(server: str | None = None) -> harness.Benchmark:
     """On a server of its own, or on one that is there."""
     where = "a server of its own on this machine" if server is None else "a server that was there"
-    return frame.Benchmark(
+    return harness.Benchmark(
         "gallery_milvus",
         "every drawing of the source, embedded by the encoder that ships; "
         f"{N_QUERIES} queries, one at a time; Milvus: {where}",
@@ -100,4 +100,4 @@ if __name__ == "__main__":
         place = sys.argv.index("--server")
         given = sys.argv[place + 1]
         del sys.argv[place : place + 2]
-    frame.main(benchmark(given))
+    harness.main(benchmark(given))

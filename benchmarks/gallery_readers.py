@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import frame
+import harness
 import numpy as np
 from gallery_kills import Filler
 
@@ -154,7 +154,7 @@ def read_while_writing(folder: Path, n_readers: int, seconds: float) -> tuple[Se
     return wrote, seen
 
 
-def run(context: frame.Context) -> list[frame.Row]:
+def run(context: harness.Context) -> list[harness.Row]:
     """Errors, stale and torn answers (none is the goal), and how much was read and written."""
     wrote, readers = read_while_writing(context.work, N_READERS, SECONDS)
     errors = [error for seen in (wrote, *readers) for error in seen.errors]
@@ -163,18 +163,18 @@ def run(context: frame.Context) -> list[frame.Row]:
     times_ms = [t for seen in readers for t in seen.times_ms]
     compactions = f"and as many adds of {N_ADDED} and deletes; {wrote.n_compactions} compactions"
     return [
-        frame.Row("searches answered", "searches", [len(times_ms)], note=f"{SECONDS} s"),
-        frame.Row("acknowledged replacements", "writes", [len(wrote.times_ms)], note=compactions),
-        frame.Row("errors", "errors", [len(errors)], reach=0),
-        frame.Row("stale answers", "answers", [sum(s.n_stale for s in readers)], reach=0),
-        frame.Row("torn answers", "answers", [sum(s.n_torn for s in readers)], reach=0),
-        frame.Row("a search meanwhile, median", "ms", [float(np.median(times_ms))]),
-        frame.Row("a search meanwhile, 99 of 100", "ms", [float(np.quantile(times_ms, 0.99))]),
-        frame.Row("a write meanwhile", "ms", [float(np.median(wrote.times_ms))]),
+        harness.Row("searches answered", "searches", [len(times_ms)], note=f"{SECONDS} s"),
+        harness.Row("acknowledged replacements", "writes", [len(wrote.times_ms)], note=compactions),
+        harness.Row("errors", "errors", [len(errors)], target=0),
+        harness.Row("stale answers", "answers", [sum(s.n_stale for s in readers)], target=0),
+        harness.Row("torn answers", "answers", [sum(s.n_torn for s in readers)], target=0),
+        harness.Row("a search meanwhile, median", "ms", [float(np.median(times_ms))]),
+        harness.Row("a search meanwhile, 99 of 100", "ms", [float(np.quantile(times_ms, 0.99))]),
+        harness.Row("a write meanwhile", "ms", [float(np.median(wrote.times_ms))]),
     ]
 
 
-BENCHMARK = frame.Benchmark(
+BENCHMARK = harness.Benchmark(
     "gallery_readers",
     f"{N_DRAWINGS:,} drawings, {DIM}-d embeddings; {N_READERS} readers, 1 writer, {SECONDS} s, "
     "all on this machine's cores",
@@ -184,4 +184,4 @@ BENCHMARK = frame.Benchmark(
 )
 
 if __name__ == "__main__":
-    frame.main(BENCHMARK)
+    harness.main(BENCHMARK)

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import frame
+import harness
 import numpy as np
 import vectors
 
@@ -37,7 +37,7 @@ GOALS: dict[int | None, tuple[float, float | None, float | None]] = {
 }
 
 
-def run(context: frame.Context, size: int | None, kept: Path | None) -> list[frame.Row]:
+def run(context: harness.Context, size: int | None, kept: Path | None) -> list[harness.Row]:
     """All rows for one size; None: the real drawings. `kept`: a gallery filled before, or to be."""
     drawings = vectors.load(context.source)
     n, goals = size or len(drawings), GOALS.get(size, (0.95, None, None))
@@ -53,7 +53,7 @@ def run(context: frame.Context, size: int | None, kept: Path | None) -> list[fra
         say(f"looking at {n:,}")
         for number, (_, embeddings) in enumerate(drawings.chunks(n)):
             truth.look_at(embeddings, number * vectors.CHUNK)
-        rows = [frame.Row("drawings", "", [n], note="added in an earlier run")]
+        rows = [harness.Row("drawings", "", [n], note="added in an earlier run")]
     else:
         say(f"adding {n:,}")
         rows = [*_fill(uri, drawings, n, truth, goals[0])]
@@ -125,10 +125,10 @@ def _keeping(drawings: vectors.Drawings, seed: int) -> list[str]:
 
 def _fill(
     uri: Path, drawings: vectors.Drawings, n: int, truth: Truth, recall: float
-) -> Iterator[frame.Row]:
+) -> Iterator[harness.Row]:
     from garabato.gallery import open_gallery
 
-    yield frame.Row("drawings", "", [n])
+    yield harness.Row("drawings", "", [n])
     yield _embedding_rate(drawings)
     gallery = open_gallery(uri, encoder=encoder())
     seconds = []
@@ -140,7 +140,7 @@ def _fill(
         if number % 10 == 9:
             say(f"  {len(gallery):,}: {n_rate(number + 1, seconds):,.0f} drawings/s")
     assert len(gallery) == n
-    yield frame.Row(
+    yield harness.Row(
         "bulk add with ready embeddings", "drawings/s", [n / sum(seconds)], 20_000, True,
         "durable: every transaction of 16,384 is flushed to the disk; indexing on the way included",
     )  # fmt: skip
@@ -149,17 +149,17 @@ def _fill(
     took = "search is exact, no index"
     if not gallery.info().exact:
         took = "the drawings added since the index was built, among them"
-    yield frame.Row("compact", "s", [time.perf_counter() - started], note=took)
+    yield harness.Row("compact", "s", [time.perf_counter() - started], note=took)
     size = gallery.info().to_dict()["bytes_per_drawing"]
     note = "strokes, embedding, what is known, index"
-    yield frame.Row("on disk", "bytes/drawing", [size], 800, note=note)
+    yield harness.Row("on disk", "bytes/drawing", [size], 800, note=note)
     if not gallery.info().exact:
         started = time.perf_counter()
         gallery.tune(recall=recall)
-        yield frame.Row("tune", "s", [time.perf_counter() - started])
+        yield harness.Row("tune", "s", [time.perf_counter() - started])
 
 
-def _embedding_rate(drawings: vectors.Drawings) -> frame.Row:
+def _embedding_rate(drawings: vectors.Drawings) -> harness.Row:
     """How fast drawings become embeddings, on one core."""
     import torch
 
@@ -175,7 +175,7 @@ def _embedding_rate(drawings: vectors.Drawings) -> frame.Row:
         ours.embed(some)
         rates.append(len(some) / (time.process_time() - started))
     torch.set_num_threads(n_threads)
-    return frame.Row("embedding, one core", "drawings/s", rates, note="rendering included")
+    return harness.Row("embedding, one core", "drawings/s", rates, note="rendering included")
 
 
 def n_rate(n_chunks: int, seconds: list[float]) -> float:
@@ -185,7 +185,7 @@ def n_rate(n_chunks: int, seconds: list[float]) -> float:
 
 def _searched(
     work: Path, n: int, truth: Truth, goals: tuple[float, float | None, float | None]
-) -> list[frame.Row]:
+) -> list[harness.Row]:
     """Search in a process of its own, whose memory is then that of searching."""
     command = [sys.executable, __file__, "--search", str(work)]
     subprocess.run(command, check=True)
@@ -195,26 +195,28 @@ def _searched(
     held = seen["held_bytes"] / n
     ratio = float(np.median(filtered["times_ms"]) / np.median(plain["times_ms"]))
     return [
-        frame.Row("a search, k = 10, median", "ms", plain["times_ms"], p50_goal, note=seen["mode"]),
-        frame.Row(
+        harness.Row(
+            "a search, k = 10, median", "ms", plain["times_ms"], p50_goal, note=seen["mode"]
+        ),
+        harness.Row(
             "a search, 99 of 100", "ms", [float(np.quantile(plain["times_ms"], 0.99))], p99_goal
         ),
-        frame.Row(
+        harness.Row(
             "recall@10", "", [truth.recall(plain["found"])], recall_goal, True,
             f"as good as the true ten, to {SAME} of the score, which float16 takes away",
         ),
-        frame.Row("recall@10, the very same drawings", "", [truth.recall_by_key(plain["found"])]),
-        frame.Row(
+        harness.Row("recall@10, the very same drawings", "", [truth.recall_by_key(plain["found"])]),
+        harness.Row(
             "a search among 1 %, median", "ms", filtered["times_ms"],
             note="other categories each time",
         ),
-        frame.Row("the same over a search of all", "times", [ratio], 2),
-        frame.Row(
+        harness.Row("the same over a search of all", "times", [ratio], 2),
+        harness.Row(
             "recall@10 among 1 %", "", [truth.recall(filtered["found"], filtered=True)], 0.98, True
         ),
-        *([frame.Row("bytes held in memory", "bytes/drawing", [held])] if held else []),
-        frame.Row("opening and loading", "s", [seen["warm_s"]], note="once a process"),
-        frame.Row(
+        *([harness.Row("bytes held in memory", "bytes/drawing", [held])] if held else []),
+        harness.Row("opening and loading", "s", [seen["warm_s"]], note="once a process"),
+        harness.Row(
             "memory to search", "GiB", [seen["peak_gib"]], 6 if n >= 10**7 else None,
             note="peak of the process, libraries included",
         ),
@@ -257,7 +259,7 @@ def timed_searches(
     return times_ms, found
 
 
-def _add_a_few(uri: Path, drawings: vectors.Drawings, n: int) -> Iterator[frame.Row]:
+def _add_a_few(uri: Path, drawings: vectors.Drawings, n: int) -> Iterator[harness.Row]:
     from garabato.gallery import open_gallery
 
     gallery: Any = open_gallery(uri, encoder=encoder())
@@ -272,7 +274,7 @@ def _add_a_few(uri: Path, drawings: vectors.Drawings, n: int) -> Iterator[frame.
         seconds.append(time.perf_counter() - started)
         assert hit.score > 1 - SAME
         gallery.delete(batch.key_ids)  # a gallery that is kept stays as it is
-    yield frame.Row(
+    yield harness.Row(
         f"add 1,000 to {n:,}, durable and found", "s", seconds, 2,
         note="from the call to the first hit, in a process that holds all in memory",
     )  # fmt: skip
@@ -280,7 +282,7 @@ def _add_a_few(uri: Path, drawings: vectors.Drawings, n: int) -> Iterator[frame.
 
 def _naive_lancedb(
     folder: Path, drawings: vectors.Drawings, n: int, queries: np.ndarray, truth: Truth
-) -> Iterator[frame.Row]:
+) -> Iterator[harness.Row]:
     """LanceDB as its first page shows it; from a million rows on with its default index."""
     import lancedb
     import pyarrow as pa
@@ -318,13 +320,13 @@ def _naive_lancedb(
         )
         times_ms.append(1000 * (time.perf_counter() - started))
         found.append([int(key) for key in rows["key_id"].to_pylist()])
-    yield frame.Row("LanceDB used naively, median", "ms", times_ms, note=f"float32, {how}")
-    yield frame.Row("LanceDB used naively, recall@10", "", [truth.recall(found)])
+    yield harness.Row("LanceDB used naively, median", "ms", times_ms, note=f"float32, {how}")
+    yield harness.Row("LanceDB used naively, recall@10", "", [truth.recall(found)])
 
 
 def _faiss(
     drawings: vectors.Drawings, n: int, queries: np.ndarray, truth: Truth
-) -> Iterator[frame.Row]:
+) -> Iterator[harness.Row]:
     """faiss by itself: embeddings only, in memory, nothing durable, no filters."""
     if importlib.util.find_spec("faiss") is None:
         say("faiss is left out; it comes with: pip install 'garabato[bench]'")
@@ -355,8 +357,8 @@ def _faiss(
             times_ms.append(1000 * (time.perf_counter() - started))
             found.append(rows[0].tolist())
         note = f"built in {build_s:.1f} s" + ("" if kind == "Flat" else ", 16 cells probed")
-        yield frame.Row(f"faiss {kind}, median", "ms", times_ms, note=note)
-        yield frame.Row(f"faiss {kind}, recall@10", "", [truth.recall(found)])
+        yield harness.Row(f"faiss {kind}, median", "ms", times_ms, note=note)
+        yield harness.Row(f"faiss {kind}, recall@10", "", [truth.recall(found)])
 
 
 def encoder() -> Any:
@@ -371,14 +373,14 @@ def say(text: str) -> None:
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
-def benchmark(size: int | None = None, kept: Path | None = None) -> frame.Benchmark:
+def benchmark(size: int | None = None, kept: Path | None = None) -> harness.Benchmark:
     """Of the real drawings, or of a set of `size` made from them, in a gallery that is `kept`."""
     name, command = "gallery_search", "gallery_search.py"
     data = "every drawing of the source, embedded by the encoder that ships"
     if size is not None:
         name, command = f"{name}_{size}", f"{command} --size {size}"
         data = f"{size:,} drawings: those of the source, then made ones, {vectors.RECIPE}"
-    return frame.Benchmark(
+    return harness.Benchmark(
         name,
         f"{data}; {N_QUERIES} queries, made likewise, one at a time",
         "faiss and LanceDB by themselves",
@@ -399,4 +401,4 @@ if __name__ == "__main__":
             del sys.argv[place : place + 2]
         size = int(given["--size"]) if "--size" in given else None
         kept = Path(given["--gallery"]) if "--gallery" in given else None
-        frame.main(benchmark(size, kept))
+        harness.main(benchmark(size, kept))

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import frame
+import harness
 import numpy as np
 import torch
 
@@ -115,7 +115,7 @@ def answers(run: Run, images: ByteArray) -> tuple[np.ndarray, FloatArray]:
 
 
 @one_core()
-def run(context: frame.Context) -> list[frame.Row]:
+def run(context: harness.Context) -> list[harness.Row]:
     """Milliseconds of one drawing, drawings a second of 256, and what each engine changes."""
     encoder, quick = load_encoder(precision="float32"), load_encoder()
     drawings, known = [], []
@@ -142,20 +142,22 @@ def run(context: frame.Context) -> list[frame.Row]:
         one = [1000 * s for s in timed(lambda e=engine: e(images[:1]), repeats=200)]  # type: ignore[misc]
         long = [N_LONG / s for s in timed(lambda e=engine: e(images[as_long]), repeats=40)]  # type: ignore[misc]
         note = f"median of {len(one)}"
-        rows.append(frame.Row(f"{name}: one drawing", "ms", thinned(one), REACH_MS, note=note))
+        rows.append(harness.Row(f"{name}: one drawing", "ms", thinned(one), REACH_MS, note=note))
         rows.append(
-            frame.Row(f"{name}: {N_LONG}", "drawings/s", thinned(long), REACH_PER_S, at_least=True)
+            harness.Row(
+                f"{name}: {N_LONG}", "drawings/s", thinned(long), REACH_PER_S, at_least=True
+            )
         )
         if engine is engines["PyTorch, as trained"]:
             continue
         other_best, other = answers(engine, images)
         same, turned = np.mean(other_best == best), np.mean(1 - (other * embeddings).sum(axis=1))
-        rows.append(frame.Row(f"{name}: same best category", "%", [float(same)]))
-        rows.append(frame.Row(f"{name}: embeddings turn by", "", [max(0.0, float(turned))]))
+        rows.append(harness.Row(f"{name}: same best category", "%", [float(same)]))
+        rows.append(harness.Row(f"{name}: embeddings turn by", "", [max(0.0, float(turned))]))
     some = batch.take(as_long)
     whole = [N_LONG / s for s in timed(lambda: quick.predict(some), repeats=40)]
     rows.append(
-        frame.Row(f"Encoder.predict of {N_LONG}, with rendering", "drawings/s", thinned(whole))
+        harness.Row(f"Encoder.predict of {N_LONG}, with rendering", "drawings/s", thinned(whole))
     )
     return rows
 
@@ -166,7 +168,7 @@ def thinned(samples: list[float]) -> list[float]:
     return [ordered[round(i * (len(ordered) - 1) / 8)] for i in range(9)]
 
 
-BENCHMARK = frame.Benchmark(
+BENCHMARK = harness.Benchmark(
     "inference",
     "the encoder that ships on drawings of 345 categories, one core",
     "engines side by side; changes against the network as trained",
@@ -175,4 +177,4 @@ BENCHMARK = frame.Benchmark(
 )
 
 if __name__ == "__main__":
-    frame.main(BENCHMARK)
+    harness.main(BENCHMARK)

@@ -10,13 +10,12 @@ for mAP and for the share right (any answer is wrong), not for top-1 and top-5.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 
-import frame
+import harness
 import numpy as np
 import numpy.typing as npt
 
@@ -49,7 +48,7 @@ def drawings_of(folder: Path) -> tuple[list[Drawing], list[str]]:
 
 def rows_of(
     what: str, encoder: Encoder, drawings: Iterable[Drawing] | DrawingBatch, names: list[str]
-) -> list[frame.Row]:
+) -> list[harness.Row]:
     """Accuracy, retrieval and honesty on some drawings, with standard errors in the notes."""
     output = encoder.predict(drawings)
     places = {name: place for place, name in enumerate(encoder.categories)}
@@ -67,7 +66,7 @@ def rows_of(
     return [
         _share(f"{what}: top-1", ranks == 1, about),
         _share(f"{what}: top-5", ranks <= 5),
-        frame.Row(
+        harness.Row(
             f"{what}: mAP, each against the others",
             "",
             [float(np.nanmean(precision))],
@@ -79,16 +78,18 @@ def rows_of(
     ]
 
 
-def _share(what: str, hits: npt.NDArray[np.bool_], note: str = "") -> frame.Row:
+def _share(what: str, hits: npt.NDArray[np.bool_], note: str = "") -> harness.Row:
     """The share of `hits` (N,) that are true; NaN without any."""
     share = float(hits.mean()) if len(hits) else float("nan")
     error = np.sqrt(share * (1 - share) / max(len(hits), 1))
-    return frame.Row(what, "%", [share], note=f"± {100 * error:.1f} %" + (f"; {note}" * bool(note)))
+    return harness.Row(
+        what, "%", [share], note=f"± {100 * error:.1f} %" + (f"; {note}" * bool(note))
+    )
 
 
 def run(
-    context: frame.Context, *, others: Path, model: Path | None, data: Path | None
-) -> list[frame.Row]:
+    context: harness.Context, *, others: Path, model: Path | None, data: Path | None
+) -> list[harness.Row]:
     """Every source, then the test drawings of a data set."""
     encoder = load_encoder(model)
     rows = []
@@ -101,11 +102,13 @@ def run(
     return rows
 
 
-def benchmark(others: Path, model: Path | None = None, data: Path | None = None) -> frame.Benchmark:
+def benchmark(
+    others: Path, model: Path | None = None, data: Path | None = None
+) -> harness.Benchmark:
     """What is measured: an encoder, by default the one that ships."""
     options = "" if model is None else f" --model {model}"
     options += "" if data is None else f" --data {data}"
-    return frame.Benchmark(
+    return harness.Benchmark(
         "others",
         f"drawings by other people ({others.name}), encoder {model or 'that ships'}",
         "",
@@ -117,16 +120,13 @@ def benchmark(others: Path, model: Path | None = None, data: Path | None = None)
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = harness.argument_parser(__doc__)
     parser.add_argument("--others", type=Path, required=True, help="a folder of sources")
     parser.add_argument("--model", type=Path, help="an encoder or the folder of a run")
     parser.add_argument("--data", type=Path, help="a data set whose test part is measured too")
-    parser.add_argument("--results", type=Path, default=frame.RESULTS)
     given = parser.parse_args()
     asked = benchmark(given.others.resolve(), given.model, given.data)
-    frame.show([frame.measure(asked, given.others, given.results)])
+    harness.show([harness.measure(asked, given.others, given.results)])
 
 
 if __name__ == "__main__":

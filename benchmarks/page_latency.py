@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-import frame
+import harness
 import numpy as np
 import serving
 from playwright.sync_api import Page, Route, sync_playwright
@@ -49,7 +49,7 @@ PAN = """async (n) => {
 }"""
 
 
-def drawings(context: frame.Context, n: int) -> Iterator[list[Any]]:
+def drawings(context: harness.Context, n: int) -> Iterator[list[Any]]:
     """Strokes from the ends of the source's files, one of a category."""
     files = sorted(context.source.glob("*.ndjson"))
     for file in files[:: max(1, len(files) // n)][:n]:
@@ -103,7 +103,7 @@ def a_map(route: Route) -> None:
     )
 
 
-def run(context: frame.Context) -> list[frame.Row]:
+def run(context: harness.Context) -> list[harness.Row]:
     """Draw with the mouse, then move the map."""
     uri = serving.gallery_of(context)
     found = os.environ.get("GARABATO_CHROMIUM") or shutil.which("chromium")
@@ -127,14 +127,18 @@ def run(context: frame.Context) -> list[frame.Row]:
         browser.close()
     note = f"{len(took)} strokes"
     return [
-        frame.Row(f"{MEASURE}, p50", "ms", [float(np.median(took))], reach=60, note=note),
-        frame.Row(f"{MEASURE}, p95", "ms", [float(np.percentile(took, 95))], reach=120, note=note),
-        frame.Row(f"frame of a map of {N_ON_MAP:,}, p50", "ms", [float(np.median(frames))]),
-        frame.Row(f"frame of a map of {N_ON_MAP:,}, p95", "ms", [float(np.percentile(frames, 95))]),
+        harness.Row(f"{MEASURE}, p50", "ms", [float(np.median(took))], target=60, note=note),
+        harness.Row(
+            f"{MEASURE}, p95", "ms", [float(np.percentile(took, 95))], target=120, note=note
+        ),
+        harness.Row(f"frame of a map of {N_ON_MAP:,}, p50", "ms", [float(np.median(frames))]),
+        harness.Row(
+            f"frame of a map of {N_ON_MAP:,}, p95", "ms", [float(np.percentile(frames, 95))]
+        ),
     ]
 
 
-BENCHMARK = frame.Benchmark(
+BENCHMARK = harness.Benchmark(
     "page_latency",
     f"{serving.N_DRAWINGS:,} drawings served, {N_DRAWINGS} drawn with the mouse in Chromium",
     "",
@@ -143,4 +147,4 @@ BENCHMARK = frame.Benchmark(
 )
 
 if __name__ == "__main__":
-    frame.main(BENCHMARK)
+    harness.main(BENCHMARK)

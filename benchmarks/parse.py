@@ -15,13 +15,13 @@ from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
 
-import frame
+import harness
 
 REPEATS = 7
 N_FILES = 60
 
 
-def run(context: frame.Context) -> list[frame.Row]:
+def run(context: harness.Context) -> list[harness.Row]:
     """Drawings a CPU second of each way, and the ratios, repeat by repeat."""
     from garabato.formats import read_drawings, write_drawings
 
@@ -48,10 +48,10 @@ def compared(
     path: Path,
     their_way: Callable[[Path], int],
     note: str,
-    reach: float,
+    target: float,
     *,
     is_lazy: bool = False,
-) -> list[frame.Row]:
+) -> list[harness.Row]:
     """Our ways and theirs over one file; a third of ours where batches make texts only later."""
     ways = [their_way, in_batches, one_by_one, *([in_batches_with_texts] if is_lazy else [])]
     for way in ways:
@@ -68,23 +68,23 @@ def compared(
 
     later = "; key_ids and timestamps are made later, when looked at" if is_lazy else ""
     rows = [
-        frame.Row(f"{name} -> batches, one core", unit, batches, note=f"read_batches{later}"),
-        frame.Row(f"{name} -> Drawings one by one", unit, drawings, note="read_drawings"),
-        frame.Row("the same in plain Python", unit, theirs, note=note),
-        frame.Row(
-            "batches over plain Python", "times", over_theirs(batches), reach=reach, at_least=True
+        harness.Row(f"{name} -> batches, one core", unit, batches, note=f"read_batches{later}"),
+        harness.Row(f"{name} -> Drawings one by one", unit, drawings, note="read_drawings"),
+        harness.Row("the same in plain Python", unit, theirs, note=note),
+        harness.Row(
+            "batches over plain Python", "times", over_theirs(batches), target=target, at_least=True
         ),
-        frame.Row("one by one over plain Python", "times", over_theirs(drawings)),
+        harness.Row("one by one over plain Python", "times", over_theirs(drawings)),
     ]
     for ours in with_texts:
         rows += [
-            frame.Row(
+            harness.Row(
                 f"{name} -> batches and texts, one core",
                 unit,
                 ours,
                 note="read_batches, key_ids, timestamps",
             ),
-            frame.Row("batches and texts over plain Python", "times", over_theirs(ours)),
+            harness.Row("batches and texts over plain Python", "times", over_theirs(ours)),
         ]
     return rows
 
@@ -162,7 +162,7 @@ def by_struct(path: Path) -> int:
             n += 1
 
 
-BENCHMARK = frame.Benchmark(
+BENCHMARK = harness.Benchmark(
     "parse",
     f"every drawing of {N_FILES} of the source's simplified ndjson files, and the same as .bin",
     "plain Python, in turn, in the same process on the same core",
@@ -170,4 +170,4 @@ BENCHMARK = frame.Benchmark(
 )
 
 if __name__ == "__main__":
-    frame.main(BENCHMARK)
+    harness.main(BENCHMARK)

@@ -13,13 +13,13 @@ import os
 import time
 from pathlib import Path
 
-import frame
+import harness
 
 REPEATS = 5
 N_FILES = 40
 
 
-def run(context: frame.Context) -> list[frame.Row]:
+def run(context: harness.Context) -> list[harness.Row]:
     """Drawings a CPU second of either way and their ratio, repeat by repeat."""
     import cv2
     import numba
@@ -44,26 +44,26 @@ def run(context: frame.Context) -> list[frame.Row]:
             os.sched_setaffinity(0, affinity)
     unit = "drawings/s"
     return [
-        frame.Row("ndjson -> 64x64 images, one core", unit, ours),
-        frame.Row(
+        harness.Row("ndjson -> 64x64 images, one core", unit, ours),
+        harness.Row(
             "the same, reference project",
             unit,
             theirs,
             note="json.loads, cv2.line, resize",
         ),
-        frame.Row(
+        harness.Row(
             "speed-up over the reference",
             "times",
             ratios,
-            reach=6,
+            target=6,
             at_least=True,
             note="the goal is 10",
         ),
-        frame.Row(
+        harness.Row(
             "50,000,000 drawings on 16 cores, extrapolated",
             "min",
             [50_000_000 / (16 * our_rate) / 60 for our_rate in ours],
-            reach=2,
+            target=2,
             note="16 times the rate of one core, reading from disk not counted",
         ),
     ]
@@ -102,7 +102,7 @@ def reference_way(path: Path) -> int:
     return len(images)
 
 
-BENCHMARK = frame.Benchmark(
+BENCHMARK = harness.Benchmark(
     "parse_render",
     f"every drawing of {N_FILES} of the source's simplified ndjson files",
     "the reference project's code, in turn, in the same process on the same core",
@@ -110,4 +110,4 @@ BENCHMARK = frame.Benchmark(
 )
 
 if __name__ == "__main__":
-    frame.main(BENCHMARK)
+    harness.main(BENCHMARK)

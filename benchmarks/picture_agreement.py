@@ -11,7 +11,6 @@ its note says how many get the very answer of the strokes. Without options: seed
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import frame
+import harness
 import numpy as np
 import numpy.typing as npt
 
@@ -33,7 +32,7 @@ from garabato.render import RenderSpec, render_batch, with_strokes
 
 CLEAN, HARD = 0.95, 0.90
 N_DRAWINGS = 600
-DEMO = frame.ROOT / "runs" / "s100" / "seed0"
+DEMO = harness.ROOT / "runs" / "s100" / "seed0"
 
 Page = npt.NDArray[np.uint8]  # (H, W), paper 255, ink dark
 
@@ -44,7 +43,7 @@ class Kind:
 
     name: str
     write: Callable[[Drawing, Path, np.random.Generator], Path]
-    reach: float
+    target: float
     note: str = ""
 
 
@@ -192,8 +191,8 @@ def answers(encoder: Encoder, drawings: list[Drawing]) -> npt.NDArray[np.str_]:
 
 
 def run(
-    context: frame.Context, *, model: Path, data: Path, n: int, sheet: Path | None
-) -> list[frame.Row]:
+    context: harness.Context, *, model: Path, data: Path, n: int, sheet: Path | None
+) -> list[harness.Row]:
     """Accuracy of each kind relative to the strokes'."""
     encoder, test = load_encoder(model), Dataset.open(data).split("test")
     batch = test.take(np.random.default_rng(0).permutation(len(test))[:n])
@@ -201,7 +200,7 @@ def run(
     from_strokes = answers(encoder, drawings)
     as_strokes = float((from_strokes == truth).mean())
     about = f"{len(drawings)} drawings of {len(encoder.categories)} categories"
-    rows = [frame.Row("top-1 from strokes", "%", [as_strokes], note=about)]
+    rows = [harness.Row("top-1 from strokes", "%", [as_strokes], note=about)]
     shown = []
     for kind in KINDS:
         print(f"  {kind.name} ...", file=sys.stderr, flush=True)
@@ -211,7 +210,7 @@ def run(
         share = float((found == truth).mean()) / as_strokes
         same = f"the answer of the strokes: {100 * (found == from_strokes).mean():.1f} %"
         note = f"{kind.note}; {same}" if kind.note else same
-        rows.append(frame.Row(kind.name, "%", [share], kind.reach, at_least=True, note=note))
+        rows.append(harness.Row(kind.name, "%", [share], kind.target, at_least=True, note=note))
         shown.append(seen[:12])
     if sheet:
         write_sheet(sheet, drawings[:12], shown, context.work)
@@ -251,13 +250,13 @@ def benchmark(
     data: Path = DEMO / "data",
     n: int = N_DRAWINGS,
     sheet: Path | None = None,
-) -> frame.Benchmark:
+) -> harness.Benchmark:
     """What is measured, with an encoder on the test drawings of a data set it was made with."""
     usual = (model, data) == (DEMO / "run", DEMO / "data")
     options = "" if usual else f" --model {model} --data {data}"
-    return frame.Benchmark(
+    return harness.Benchmark(
         "picture_agreement",
-        f"{n} test drawings of {data}, encoder of {model}".replace(f"{frame.ROOT}/", ""),
+        f"{n} test drawings of {data}, encoder of {model}".replace(f"{harness.ROOT}/", ""),
         "accuracy as a share of the accuracy from strokes",
         partial(run, model=model, data=data, n=n, sheet=sheet),
         quick=False,
@@ -267,9 +266,7 @@ def benchmark(
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = harness.argument_parser(__doc__)
     parser.add_argument(
         "--model", type=Path, default=DEMO / "run", help="an encoder or the folder of a run"
     )
@@ -278,12 +275,11 @@ def main() -> None:
     )
     parser.add_argument("-n", type=int, default=N_DRAWINGS, help="how many test drawings")
     parser.add_argument("--sheet", type=Path, help="write a PNG of the first drawings and pictures")
-    parser.add_argument("--results", type=Path, default=frame.RESULTS)
     given = parser.parse_args()
     if not (given.data / "dataset.json").exists():
         sys.exit(f"no prepared drawings in {given.data}: run benchmarks/s100.py, or give --data")
     asked = benchmark(given.model, given.data, given.n, given.sheet)
-    frame.show([frame.measure(asked, given.data, given.results)])
+    harness.show([harness.measure(asked, given.data, given.results)])
 
 
 if __name__ == "__main__":

@@ -5,25 +5,25 @@ from __future__ import annotations
 import subprocess
 import time
 
-import frame
+import harness
 
 REPEATS = 3
 
 
-def run(context: frame.Context) -> list[frame.Row]:
+def run(context: harness.Context) -> list[harness.Row]:
     """Wall time of the whole command, contact sheets included."""
     samples = []
     for repeat in range(REPEATS):
         out = context.work / f"data{repeat}"
-        command = [frame.GARABATO, "prepare", "--source", context.source, "--out", out]
+        command = [harness.GARABATO, "prepare", "--source", context.source, "--out", out]
         sizes = ["--categories", "100", "--train", "200", "--test", "25", "--allow-short"]
         started = time.perf_counter()
         subprocess.run([*command, *sizes], check=True, capture_output=True)
         samples.append(time.perf_counter() - started)
-    return [frame.Row("prepare 100 categories x (200 + 25)", "s", samples, reach=15)]
+    return [harness.Row("prepare 100 categories x (200 + 25)", "s", samples, target=15)]
 
 
-BENCHMARK = frame.Benchmark("prepare", "100 random categories of the source, seed 0", "", run)
+BENCHMARK = harness.Benchmark("prepare", "100 random categories of the source, seed 0", "", run)
 
 if __name__ == "__main__":
-    frame.main(BENCHMARK)
+    harness.main(BENCHMARK)

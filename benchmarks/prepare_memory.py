@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import frame
+import harness
 
 FILE_BYTES = 300_000_000
 
@@ -26,7 +26,7 @@ print(json.dumps({"peak_bytes": peak}))
 """
 
 
-def run(context: frame.Context) -> list[frame.Row]:
+def run(context: harness.Context) -> list[harness.Row]:
     """Peak memory of a process of its own that prepares 1,000 + 50 drawings of the file."""
     folder = context.work / "source"
     folder.mkdir()
@@ -39,11 +39,11 @@ def run(context: frame.Context) -> list[frame.Row]:
     )
     peak_bytes = json.loads(done.stdout)["peak_bytes"]
     return [
-        frame.Row(
+        harness.Row(
             "prepare from one file of 300 MB, peak memory",
             "MiB",
             [peak_bytes / 2**20],
-            reach=300,
+            target=300,
             note=f"{n_drawings:,} drawings, Python and its libraries included",
         )
     ]
@@ -64,7 +64,7 @@ def write_large_file(original: Path, folder: Path) -> int:
     return n_drawings
 
 
-BENCHMARK = frame.Benchmark(
+BENCHMARK = harness.Benchmark(
     "prepare_memory",
     "the source's last category, repeated with small changes to 300 MB",
     "",
@@ -73,4 +73,4 @@ BENCHMARK = frame.Benchmark(
 )
 
 if __name__ == "__main__":
-    frame.main(BENCHMARK)
+    harness.main(BENCHMARK)

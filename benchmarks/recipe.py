@@ -10,7 +10,6 @@ into docs/recipe.md.
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
@@ -19,7 +18,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import frame
+import harness
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -36,8 +35,8 @@ from garabato.sources import open_source
 from garabato.training import TrainConfig, load_preset, train
 from garabato.training.data import split_off_validation
 
-FOLDER = frame.ROOT / "runs" / "recipe"
-RESULTS = frame.RESULTS / "recipe"
+FOLDER = harness.ROOT / "runs" / "recipe"
+RESULTS = harness.RESULTS / "recipe"
 COLUMNS = ("top1", "top5", "map", "half_ink", "bitmap", "reordered", "minutes")
 
 
@@ -127,15 +126,14 @@ ARMS = {
 
 def main() -> None:
     """Run the arms that were not run yet, then show all."""
-    parser = argparse.ArgumentParser(description="ablations of the training recipe")
-    parser.add_argument("--source", type=Path, default=frame.DEFAULT_SOURCE)
+    parser = harness.argument_parser(__doc__)
     parser.add_argument("--arms", default=",".join(ARMS))
     parser.add_argument("--seeds", default="0")
     given = parser.parse_args()
     unknown = set(given.arms.split(",")) - set(ARMS)
     if unknown:
         sys.exit(f"unknown arms {', '.join(sorted(unknown))}; there are {', '.join(ARMS)}")
-    dataset = s100(given.source)
+    dataset = s100(harness.checked_source(given.source))
     RESULTS.mkdir(parents=True, exist_ok=True)
     for seed in map(int, given.seeds.split(",")):
         for name in given.arms.split(","):
@@ -201,7 +199,7 @@ def scores(dataset: Dataset, recipe: TrainConfig, run: Path) -> dict[str, Any]:
         measured[name] = top_k_accuracy(result.encoder.predict(variant).probabilities, labels, k=1)
     return {k: float(v) for k, v in measured.items()} | {
         "minutes": result.elapsed_s / 60,
-        "machine": frame.machine(),
+        "machine": harness.machine(),
     }
 
 

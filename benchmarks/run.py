@@ -1,20 +1,24 @@
 """Run the quick benchmarks, or with --all the slow ones too, and print one table.
 
-Two are left to be run alone, because they take a day: `recipe.py` (the ablations) and
-`gallery_search.py --size 10000000`.
+Run `recipe.py` (the ablations) and `gallery_search.py --size 10000000` on their own: each takes a
+day. `others.py` runs if the variable GARABATO_OTHERS names its folder of drawings.
 """
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import b32
 import evaluate_memory
-import frame
 import fuzz_readers
 import gallery_kills
 import gallery_milvus
 import gallery_readers
 import gallery_search
+import harness
 import inference
+import others
 import page_latency
 import parse
 import parse_render
@@ -31,8 +35,10 @@ import unseen
 import web_export
 import wild
 
+OTHERS = os.environ.get("GARABATO_OTHERS")
+
 if __name__ == "__main__":
-    frame.main(
+    harness.main(
         startup.BENCHMARK,
         parse.BENCHMARK,
         parse_render.BENCHMARK,
@@ -57,4 +63,5 @@ if __name__ == "__main__":
         web_export.BENCHMARK,
         wild.benchmark(),
         gallery_milvus.benchmark(None),
+        *([others.benchmark(Path(OTHERS))] if OTHERS else []),
     )

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Iterator
 
-import frame
+import harness
 import numpy as np
 import serving
 
@@ -61,7 +61,7 @@ async def together(
     return answers
 
 
-def run(context: frame.Context) -> list[frame.Row]:
+def run(context: harness.Context) -> list[harness.Row]:
     """Fill the gallery, serve it, ask."""
     uri = serving.gallery_of(context)
     requests = itertools.cycle(serving.queries(context, 2_000))
@@ -75,24 +75,24 @@ def run(context: frame.Context) -> list[frame.Row]:
     n_failed = sum(not is_right for _, is_right in answers)
     p = {q: float(np.percentile(ms, q)) for q in (50, 99)}
     return [
-        frame.Row("POST /v1/search, one client, p50", "ms", [float(np.median(took))], reach=20),
-        frame.Row("one client, p95", "ms", [float(np.percentile(took, 95))]),
-        frame.Row(
+        harness.Row("POST /v1/search, one client, p50", "ms", [float(np.median(took))], target=20),
+        harness.Row("one client, p95", "ms", [float(np.percentile(took, 95))]),
+        harness.Row(
             f"searches, {N_CLIENTS} clients for {SECONDS:g} s",
             "/s",
             [len(ms) / SECONDS],
-            reach=150,
+            target=150,
             at_least=True,
         ),
-        frame.Row(f"{N_CLIENTS} clients, p50", "ms", [p[50]]),
-        frame.Row(f"{N_CLIENTS} clients, p99", "ms", [p[99]], reach=500),
-        frame.Row(f"{N_CLIENTS} clients, errors", "", [float(n_failed)], reach=0),
-        frame.Row("memory of the server, idle", "MiB", [at_rest]),
-        frame.Row("memory of the server, the most ever", "MiB", [most], reach=1024),
+        harness.Row(f"{N_CLIENTS} clients, p50", "ms", [p[50]]),
+        harness.Row(f"{N_CLIENTS} clients, p99", "ms", [p[99]], target=500),
+        harness.Row(f"{N_CLIENTS} clients, errors", "", [float(n_failed)], target=0),
+        harness.Row("memory of the server, idle", "MiB", [at_rest]),
+        harness.Row("memory of the server, the most ever", "MiB", [most], target=1024),
     ]
 
 
-BENCHMARK = frame.Benchmark(
+BENCHMARK = harness.Benchmark(
     "serve_load",
     f"{serving.N_DRAWINGS:,} simplified drawings in a gallery, queries from the same files; "
     "clients on the same machine",
@@ -102,4 +102,4 @@ BENCHMARK = frame.Benchmark(
 )
 
 if __name__ == "__main__":
-    frame.main(BENCHMARK)
+    harness.main(BENCHMARK)

@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from urllib.request import urlopen
 
-import frame
+import harness
 import serving
 
 N_IDLE = 10_000
@@ -98,7 +98,7 @@ async def idle(server: serving.Server, request: bytes) -> tuple[int, float, floa
     return len(connections), took_ms, memory
 
 
-def run(context: frame.Context) -> list[frame.Row]:
+def run(context: harness.Context) -> list[harness.Row]:
     """Everything on one server, one after the other."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, N_IDLE + 1_000)), hard))
@@ -118,20 +118,22 @@ def run(context: frame.Context) -> list[frame.Row]:
         with urlopen(f"http://127.0.0.1:{server.port}/readyz") as answer:
             is_ready = json.load(answer)["status"] == "ready"
     return [
-        frame.Row(f"schemathesis, {N_EXAMPLES} a route: failed", "", [float(n_fuzz)], reach=0),
-        frame.Row(f"{N_BROKEN:,} broken forms: 5xx", "", [float(n_broken)], reach=0),
-        frame.Row("idle connections that stood", "", [float(n_idle)], reach=N_IDLE, at_least=True),
-        frame.Row("a query meanwhile", "ms", [took_ms]),
-        frame.Row("memory meanwhile", "MiB", [meanwhile]),
-        frame.Row("memory afterwards, more than before", "MiB", [after[0] - before], reach=100),
-        frame.Row("and more, when done again", "MiB", [after[1] - after[0]], reach=20),
-        frame.Row("ready afterwards", "", [float(is_ready)], reach=1, at_least=True),
+        harness.Row(f"schemathesis, {N_EXAMPLES} a route: failed", "", [float(n_fuzz)], target=0),
+        harness.Row(f"{N_BROKEN:,} broken forms: 5xx", "", [float(n_broken)], target=0),
+        harness.Row(
+            "idle connections that stood", "", [float(n_idle)], target=N_IDLE, at_least=True
+        ),
+        harness.Row("a query meanwhile", "ms", [took_ms]),
+        harness.Row("memory meanwhile", "MiB", [meanwhile]),
+        harness.Row("memory afterwards, more than before", "MiB", [after[0] - before], target=100),
+        harness.Row("and more, when done again", "MiB", [after[1] - after[0]], target=20),
+        harness.Row("ready afterwards", "", [float(is_ready)], target=1, at_least=True),
     ]
 
 
-BENCHMARK = frame.Benchmark(
+BENCHMARK = harness.Benchmark(
     "serve_rude", "requests made up from seed 0; the gallery of serve_load", "", run, quick=False
 )
 
 if __name__ == "__main__":
-    frame.main(BENCHMARK)
+    harness.main(BENCHMARK)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
-import frame
+import harness
 
 import garabato
 from garabato.cli.output import progress
@@ -39,7 +39,7 @@ class Server:
         raise LookupError(what)
 
 
-def gallery_of(context: frame.Context) -> str:
+def gallery_of(context: harness.Context) -> str:
     """A gallery of N_DRAWINGS of the source (or all it has), embedded by the shipped encoder."""
     given = os.environ.get(GALLERY_VARIABLE)
     if given:
@@ -65,7 +65,7 @@ def gallery_of(context: frame.Context) -> str:
     return uri
 
 
-def queries(context: frame.Context, n: int) -> list[bytes]:
+def queries(context: harness.Context, n: int) -> list[bytes]:
     """Whole HTTP requests: searches with drawings from the ends of the source's files."""
     files = sorted(context.source.glob("*.ndjson"))
     made = []
@@ -88,7 +88,7 @@ def running(uri: str, log: Path, **settings: object) -> Iterator[Server]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     variables = {f"GARABATO_{name.upper()}": str(value) for name, value in settings.items()}
-    command = [str(frame.GARABATO), "serve", "--gallery", uri, "--port", str(port)]
+    command = [str(harness.GARABATO), "serve", "--gallery", uri, "--port", str(port)]
     with open(log, "wb") as file:
         process = subprocess.Popen(command, env=os.environ | variables, stderr=file)
     try:

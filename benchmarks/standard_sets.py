@@ -11,9 +11,9 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-import frame
+import harness
 
-RUNS = frame.ROOT / "runs"
+RUNS = harness.ROOT / "runs"
 
 
 def measured(name: str, source: Path, prepare: list[str], train: list[str]) -> dict[str, Any]:
@@ -34,24 +34,24 @@ def measured(name: str, source: Path, prepare: list[str], train: list[str]) -> d
     return found | {"minutes": minutes}
 
 
-def codes_and_unsure(name: str, evaluations: list[dict[str, Any]]) -> list[frame.Row]:
+def codes_and_unsure(name: str, evaluations: list[dict[str, Any]]) -> list[harness.Row]:
     """What the binary codes lose and how far the probabilities can be trusted, a sample each."""
     unsure = [found["unsure"] for found in evaluations]
     return [
-        frame.Row(
+        harness.Row(
             f"{name} mAP lost by 128-bit codes",
             "",
             [found["map"] - found["map_128_bit"] for found in evaluations],
-            reach=0.03,
+            target=0.03,
         ),
-        frame.Row(
+        harness.Row(
             f"{name} expected calibration error",
             "",
             [found["ece"] for found in evaluations],
-            reach=0.03,
+            target=0.03,
         ),
-        frame.Row(f"{name} answered, not unsure", "%", [one["coverage"] for one in unsure]),
-        frame.Row(
+        harness.Row(f"{name} answered, not unsure", "%", [one["coverage"] for one in unsure]),
+        harness.Row(
             f"{name} right of the answered",
             "%",
             [one["precision"] for one in unsure],
@@ -63,4 +63,4 @@ def codes_and_unsure(name: str, evaluations: list[dict[str, Any]]) -> list[frame
 
 def garabato(*arguments: object) -> None:
     """Run a command; what it prints is for the terminal."""
-    subprocess.run([frame.GARABATO, *map(str, arguments)], check=True)
+    subprocess.run([harness.GARABATO, *map(str, arguments)], check=True)

@@ -5,22 +5,22 @@ from __future__ import annotations
 import subprocess
 import time
 
-import frame
+import harness
 
 REPEATS = 10
 
 
-def run(context: frame.Context) -> list[frame.Row]:
+def run(context: harness.Context) -> list[harness.Row]:
     """Wall time of new processes, after one that warms the disk cache."""
     samples = []
     for _ in range(REPEATS + 1):
         started = time.perf_counter()
-        subprocess.run([frame.GARABATO, "--help"], check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([harness.GARABATO, "--help"], check=True, stdout=subprocess.DEVNULL)
         samples.append(time.perf_counter() - started)
-    return [frame.Row("garabato --help", "s", samples[1:], reach=0.3)]
+    return [harness.Row("garabato --help", "s", samples[1:], target=0.3)]
 
 
-BENCHMARK = frame.Benchmark("startup", "no data", "", run)
+BENCHMARK = harness.Benchmark("startup", "no data", "", run)
 
 if __name__ == "__main__":
-    frame.main(BENCHMARK)
+    harness.main(BENCHMARK)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import frame
+import harness
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
@@ -42,7 +42,7 @@ WAYS = (
 )
 
 
-def run(context: frame.Context) -> list[frame.Row]:
+def run(context: harness.Context) -> list[harness.Row]:
     """All ways take turns, so that a busy minute of the machine hits them all."""
     n_threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -62,7 +62,7 @@ def run(context: frame.Context) -> list[frame.Row]:
             rates[way].append(BATCH * STEPS / (time.process_time() - started))
     torch.set_num_threads(n_threads)
     return [
-        frame.Row(
+        harness.Row(
             way.what,
             "drawings/s",
             rates[way],
@@ -100,7 +100,7 @@ def stepper(way: Way) -> Callable[[], None]:
     return step
 
 
-BENCHMARK = frame.Benchmark(
+BENCHMARK = harness.Benchmark(
     "train_step",
     f"{BATCH} random images of {SIZE_PX} px a step, {N_CATEGORIES} categories, one core",
     "the other ways to take the same step",
@@ -109,4 +109,4 @@ BENCHMARK = frame.Benchmark(
 )
 
 if __name__ == "__main__":
-    frame.main(BENCHMARK)
+    harness.main(BENCHMARK)

@@ -8,14 +8,12 @@ among each other. Kept in runs/unseen: a training that is finished is not done a
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
-import frame
+import harness
 
 from garabato.dataset.selection import choose_categories
 from garabato.sources import open_source
@@ -23,12 +21,12 @@ from garabato.sources import open_source
 N_SEEN, SEED = 300, 0
 N_TRAIN, N_TEST = 200, 25
 PRESET, MINUTES = "skfast", 20
-FOLDER = frame.ROOT / "runs" / "unseen"
+FOLDER = harness.ROOT / "runs" / "unseen"
 
 
 def run(
-    context: frame.Context, *, folder: Path, n_seen: int, preset: str, minutes: float
-) -> list[frame.Row]:
+    context: harness.Context, *, folder: Path, n_seen: int, preset: str, minutes: float
+) -> list[harness.Row]:
     """Prepare both parts, train on one, measure on both."""
     names = list(open_source(context.source).categories())
     seen = choose_categories(names, n_seen, seed=SEED)
@@ -51,22 +49,22 @@ def run(
     }
     n_unseen = found["unseen"]["n_unseen_categories"]
     return [
-        frame.Row(
+        harness.Row(
             f"mAP of {n_unseen} unseen categories, test against test",
             "",
             [found["unseen"]["map_unseen"]],
             note=f"{found['unseen']['n_drawings']:,} drawings: {', '.join(unseen[:6])} ...",
         ),
-        frame.Row(f"mAP of the {len(seen)} seen ones", "", [found["seen"]["map"]]),
-        frame.Row("top-1 of these", "%", [found["seen"]["top1"]]),
-        frame.Row("128-bit codes, unseen", "", [found["unseen"]["map_128_bit"]]),
-        frame.Row("training", "min", [minutes]),
+        harness.Row(f"mAP of the {len(seen)} seen ones", "", [found["seen"]["map"]]),
+        harness.Row("top-1 of these", "%", [found["seen"]["top1"]]),
+        harness.Row("128-bit codes, unseen", "", [found["unseen"]["map_128_bit"]]),
+        harness.Row("training", "min", [minutes]),
     ]
 
 
 def benchmark(
     folder: Path = FOLDER, n_seen: int = N_SEEN, preset: str = PRESET, minutes: float = MINUTES
-) -> frame.Benchmark:
+) -> harness.Benchmark:
     """What is measured, on so many categories, with a preset and a time."""
     chosen = (
         ("--preset", preset, PRESET),
@@ -74,7 +72,7 @@ def benchmark(
         ("--seen", n_seen, N_SEEN),
     )
     options = [f" {option} {value}" for option, value, usual in chosen if value != usual]
-    return frame.Benchmark(
+    return harness.Benchmark(
         "unseen",
         f"{n_seen} categories x {N_TRAIN} to train, the others x {N_TEST} to search among; "
         f"preset {preset}, seed {SEED}",
@@ -87,26 +85,21 @@ def benchmark(
 
 def garabato(*arguments: object) -> str:
     """Run a command; its stdout."""
-    command = [str(frame.GARABATO), *map(str, arguments)]
+    command = [str(harness.GARABATO), *map(str, arguments)]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--source", type=Path, default=frame.DEFAULT_SOURCE)
-    parser.add_argument("--results", type=Path, default=frame.RESULTS)
+    parser = harness.argument_parser(__doc__)
     parser.add_argument("--folder", type=Path, default=FOLDER, help="for data and trainings")
     parser.add_argument("--preset", default=PRESET)
     parser.add_argument("--minutes", type=float, default=MINUTES)
     parser.add_argument("--seen", type=int, default=N_SEEN, help="categories trained on")
     given = parser.parse_args()
-    if not any(given.source.glob("*.ndjson")):
-        sys.exit(f"no drawings in {given.source}: give a folder of ndjson files with --source")
+    source = harness.checked_source(given.source)
     asked = benchmark(given.folder, given.seen, given.preset, given.minutes)
-    frame.show([frame.measure(asked, given.source.resolve(), given.results)])
+    harness.show([harness.measure(asked, source, given.results)])
 
 
 if __name__ == "__main__":

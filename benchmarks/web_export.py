@@ -24,7 +24,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-import frame
+import harness
 import numpy as np
 from playwright.sync_api import sync_playwright
 
@@ -93,7 +93,7 @@ def static_host(folder: Path) -> Iterator[tuple[str, dict[str, int]]]:
         server.shutdown()
 
 
-def exported(context: frame.Context, encoder: Any) -> tuple[Path, Gallery, float | None]:
+def exported(context: harness.Context, encoder: Any) -> tuple[Path, Gallery, float | None]:
     """The page, the gallery it shows, and the seconds it took where it is made here."""
     given, gallery_given = (os.environ.get(n) for n in ("GARABATO_SITE", "GARABATO_SITE_GALLERY"))
     if given and gallery_given:
@@ -118,7 +118,7 @@ def queries(source: Path) -> list[Drawing]:
     return [found[i * len(found) // N_DRAWINGS] for i in range(N_DRAWINGS)]
 
 
-def run(context: frame.Context) -> list[frame.Row]:
+def run(context: harness.Context) -> list[harness.Row]:
     """Bytes and seconds of the first load, ms of a query, agreement."""
     encoder = load_encoder(precision="float32")
     folder, gallery, seconds = exported(context, encoder)
@@ -144,23 +144,23 @@ def run(context: frame.Context) -> list[frame.Row]:
     took_ms = [answer["ms"] for answer in answers]
     note = f"{len(gallery):,} drawings; gzip"
     rows = [
-        frame.Row("first load", "MB", [first_load / 1e6], 12, note=note),
-        frame.Row("until it answers", "s", [ready_s], note="from the same machine"),
-        frame.Row("query, p50", "ms", [float(np.quantile(took_ms, 0.5))], 60),
-        frame.Row("query, p95", "ms", [float(np.quantile(took_ms, 0.95))]),
-        frame.Row("same best category", "%", [float(np.mean(same_best))], 0.99, at_least=True),
-        frame.Row(f"same {K} hits in any order", "%", [float(np.mean(same_set))]),
-        frame.Row(f"same {K} hits in the same order", "%", [float(np.mean(same_hits))]),
-        frame.Row(
+        harness.Row("first load", "MB", [first_load / 1e6], 12, note=note),
+        harness.Row("until it answers", "s", [ready_s], note="from the same machine"),
+        harness.Row("query, p50", "ms", [float(np.quantile(took_ms, 0.5))], 60),
+        harness.Row("query, p95", "ms", [float(np.quantile(took_ms, 0.95))]),
+        harness.Row("same best category", "%", [float(np.mean(same_best))], 0.99, at_least=True),
+        harness.Row(f"same {K} hits in any order", "%", [float(np.mean(same_set))]),
+        harness.Row(f"same {K} hits in the same order", "%", [float(np.mean(same_hits))]),
+        harness.Row(
             "same best category, same hits in order", "%", [float(both.mean())], 0.99, at_least=True
         ),
     ]
     if seconds is not None:
-        rows.append(frame.Row("garabato export web", "s", [seconds]))
+        rows.append(harness.Row("garabato export web", "s", [seconds]))
     return rows
 
 
-BENCHMARK = frame.Benchmark(
+BENCHMARK = harness.Benchmark(
     "web_export",
     f"{N_DRAWINGS} drawings, asked in Chromium of a page with {PER_CATEGORY} of each category",
     "garabato itself, with a gallery of the same drawings",
@@ -169,4 +169,4 @@ BENCHMARK = frame.Benchmark(
 )
 
 if __name__ == "__main__":
-    frame.main(BENCHMARK)
+    harness.main(BENCHMARK)

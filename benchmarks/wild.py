@@ -8,7 +8,6 @@ them. Needs `npm` (to fetch the sets) and playwright with a chromium.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import os
 import random
@@ -22,7 +21,7 @@ from functools import partial
 from pathlib import Path
 
 import cv2
-import frame
+import harness
 import numpy as np
 
 from garabato.errors import FormatError
@@ -44,11 +43,11 @@ CONTRAST = 40
 
 
 def run(
-    context: frame.Context,
+    context: harness.Context,
     sets: Sequence[str] = SETS,
     folder: Path | None = None,
     n_compared: int = N_COMPARED,
-) -> list[frame.Row]:
+) -> list[harness.Row]:
     """How many files of each set are read and agree, and how long reading takes."""
     rows = []
     folders = [(name, fetch(name, context.work)) for name in sets]
@@ -60,8 +59,8 @@ def run(
             continue
         n_read, milliseconds = read_all(files)
         what = f"{name}: files read, of {len(files):,}"
-        rows.append(frame.Row(what, "%", [n_read / len(files)], 1.0, at_least=True))
-        rows.append(frame.Row(f"{name}: reading a file", "ms", milliseconds))
+        rows.append(harness.Row(what, "%", [n_read / len(files)], 1.0, at_least=True))
+        rows.append(harness.Row(f"{name}: reading a file", "ms", milliseconds))
         chosen = random.Random(0).sample(files, min(n_compared, len(files)))
         agreeing = [agrees(file, shown) for file, shown in zip(chosen, show(chosen), strict=True)]
         for file, agreed in zip(chosen, agreeing, strict=True):
@@ -69,7 +68,7 @@ def run(
                 print(f"disagrees: {file.relative_to(path)}", file=sys.stderr)
         what = f"{name}: files that agree with chromium, of {len(chosen):,}"
         share = sum(agreeing) / len(agreeing)
-        rows.append(frame.Row(what, "%", [share], LEAST_SHARE, at_least=True))
+        rows.append(harness.Row(what, "%", [share], LEAST_SHARE, at_least=True))
     return rows
 
 
@@ -173,12 +172,12 @@ def ink_of(shown: np.ndarray, margin: np.ndarray, size: np.ndarray) -> np.ndarra
 
 def benchmark(
     sets: Sequence[str] = SETS, folder: Path | None = None, n_compared: int = N_COMPARED
-) -> frame.Benchmark:
+) -> harness.Benchmark:
     """What is measured."""
     options = f" --folder {folder}" if folder else ""
     options += "" if n_compared == N_COMPARED else f" -n {n_compared}"
     options += "" if tuple(sets) == SETS else "".join(f" --set {name}" for name in sets)
-    return frame.Benchmark(
+    return harness.Benchmark(
         "wild",
         f"SVG files of {', '.join(sets)}" + (" and of a folder" if folder else ""),
         f"chromium's rendering at {SIDE_PX} px, {n_compared} files of each set",
@@ -190,16 +189,13 @@ def benchmark(
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+    parser = harness.argument_parser(__doc__)
     parser.add_argument("--set", action="append", dest="sets", help="an npm package; repeatable")
     parser.add_argument("--folder", type=Path, help="a folder of folders of more SVG files")
     parser.add_argument("-n", type=int, default=N_COMPARED, help="files of a set to compare")
-    parser.add_argument("--results", type=Path, default=frame.RESULTS)
     given = parser.parse_args()
     asked = benchmark(given.sets or SETS, given.folder, given.n)
-    frame.show([frame.measure(asked, Path(), given.results)])
+    harness.show([harness.measure(asked, Path(), given.results)])
 
 
 if __name__ == "__main__":

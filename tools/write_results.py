@@ -83,7 +83,7 @@ def section(result: dict[str, Any]) -> str:
     for row in result["rows"]:
         spread = f"{text(row['min'], row)} to {text(row['max'], row)} ({len(row['samples'])})"
         sign = ">=" if row["at_least"] else "<="
-        target = "" if row["reach"] is None else f"{sign} {text(row['reach'], row)}"
+        target = "" if row["target"] is None else f"{sign} {text(row['target'], row)}"
         missed = " (missed)" if row["reached"] is False else ""
         spread = spread if len(row["samples"]) > 1 else "once"
         lines.append(

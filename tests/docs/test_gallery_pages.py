@@ -28,7 +28,7 @@ def result(name: str, measured: dict[str, float]) -> dict[str, object]:
             "what": what,
             "unit": "",
             "samples": [value],
-            "reach": None,
+            "target": None,
             "at_least": False,
             "note": "",
             "min": value,

@@ -29,7 +29,7 @@ def _scripts(monkeypatch):
     """The benchmark scripts can be imported, here and in the processes they start."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield
-    for name in ("frame", "gallery_kills", "gallery_readers"):
+    for name in ("harness", "gallery_kills", "gallery_readers"):
         sys.modules.pop(name, None)
 
 

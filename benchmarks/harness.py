@@ -1,7 +1,7 @@
-"""What all benchmarks share: how one is declared, measured, shown and kept.
+"""What all benchmarks share: declaring one, running it, saving its results and printing them.
 
-A benchmark is one script here that makes a `Benchmark`; `run.py` runs them all, and each runs
-alone too: `python benchmarks/startup.py`. Results are kept as results/<name>.json beside it.
+Each benchmark is a script in this folder that defines a `Benchmark`. `run.py` runs them all; each
+also runs alone: `python benchmarks/startup.py`. Results are saved in results/<name>.json.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ from garabato.host.machine import n_cores, processor
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = Path(__file__).resolve().parent / "results"
-DEFAULT_SOURCE = ROOT.parent / "shared" / "quickdraw" / "simplified"
-
 GARABATO = Path(sys.executable).parent / "garabato"
 
 
@@ -42,29 +40,32 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure, a sample a repeat; its median should be `reach` (`at_least` or at most)."""
+    """One figure, a sample for each repeat.
+
+    The median should be at most `target`, or at least `target` with `at_least`.
+    """
 
     what: str
     unit: str
     samples: Sequence[float]
-    reach: float | None = None
+    target: float | None = None
     at_least: bool = False
     note: str = ""
 
     @property
     def reached(self) -> bool | None:
-        """Whether the median is where it should be; None where nothing is asked."""
-        if self.reach is None:
+        """Whether the median meets the target; None without a target."""
+        if self.target is None:
             return None
         value = median(self.samples)
-        return value >= self.reach if self.at_least else value <= self.reach
+        return value >= self.target if self.at_least else value <= self.target
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """One script: `quick` ones run with `make bench`, all with `make bench-all`.
+    """One script. `make bench` runs the quick ones, `make bench-all` all of them.
 
-    `command`: what to type after `python benchmarks/` where that is not `<name>.py`.
+    `command`: what to type after `python benchmarks/` if that is not `<name>.py`.
     """
 
     name: str
@@ -76,7 +77,7 @@ class Benchmark:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on."""
+    """The machine and its load: what the figures depend on."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     return {
         "cpu": processor(),
@@ -88,7 +89,7 @@ def machine() -> dict[str, Any]:
 
 
 def measure(benchmark: Benchmark, source: Path, results: Path) -> dict[str, Any]:
-    """Run a benchmark, keep its result file in `results`, return what it holds."""
+    """Run a benchmark and save its result in `results`; returns the saved result."""
     before = machine()
     started = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="garabato-bench-") as work:
@@ -121,7 +122,7 @@ def measure(benchmark: Benchmark, source: Path, results: Path) -> dict[str, Any]
 
 
 def show(results: Sequence[dict[str, Any]]) -> None:
-    """One table of all results on stdout."""
+    """Print one table of all results."""
     about = machine()
     table = Table(
         title=f"garabato on {about['cpu']}, {about['cores']} cores, Python {about['python']}",
@@ -130,7 +131,7 @@ def show(results: Sequence[dict[str, Any]]) -> None:
     )
     table.add_column("what", ratio=3)
     table.add_column("measured", justify="right", ratio=3)
-    table.add_column("reach", justify="right", ratio=1)
+    table.add_column("target", justify="right", ratio=1)
     table.add_column("compared with", ratio=3)
     for result in results:
         for number, row in enumerate(result["rows"]):
@@ -140,9 +141,9 @@ def show(results: Sequence[dict[str, Any]]) -> None:
                 value += f" ({spread})"
             colour = {None: "default", True: "green", False: "red"}[row["reached"]]
             sign = ">=" if row["at_least"] else "<="
-            reach = "" if row["reach"] is None else f"{sign} {_text(row['reach'], row['unit'])}"
+            target = "" if row["target"] is None else f"{sign} {_text(row['target'], row['unit'])}"
             about_it = row["note"] or ("" if number else result["compared_with"])
-            table.add_row(row["what"], f"[{colour}]{value}[/]", reach, about_it)
+            table.add_row(row["what"], f"[{colour}]{value}[/]", target, about_it)
     Console(width=max(100, Console().width), highlight=False).print(table)
 
 
@@ -153,22 +154,42 @@ def _text(value: float, unit: str = "") -> str:
     return f"{digits} {unit}".strip()
 
 
+def argument_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser with the options that every benchmark takes: --source and --results."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawTextHelpFormatter
+    )
+    source = os.environ.get("GARABATO_SOURCE")
+    parser.add_argument(
+        "--source",
+        type=Path,
+        default=Path(source) if source else None,
+        help="a folder of Google's simplified ndjson files (default: $GARABATO_SOURCE)",
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where to save the results")
+    return parser
+
+
+def checked_source(source: Path | None) -> Path:
+    """The folder given with --source; exits if there are no drawings in it."""
+    if source is None or not any(source.glob("*.ndjson")):
+        sys.exit(
+            f"no drawings in {source}: give a folder of Google's simplified <category>.ndjson "
+            "files with --source DIR (make bench SOURCE=DIR)"
+        )
+    return source.resolve()
+
+
 def main(*benchmarks: Benchmark) -> None:
     """The command line of a benchmark script, or of several together."""
-    parser = argparse.ArgumentParser(description=" ".join(b.name for b in benchmarks))
-    parser.add_argument("--source", type=Path, default=DEFAULT_SOURCE)
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where to keep them")
-    parser.add_argument("--all", action="store_true", help="the slow ones too")
+    parser = argument_parser(" ".join(b.name for b in benchmarks))
+    parser.add_argument("--all", action="store_true", help="run the slow ones too")
     given = parser.parse_args()
-    if not any(given.source.glob("*.ndjson")):
-        sys.exit(
-            f"no drawings in {given.source}: give a folder of Google's simplified "
-            "<category>.ndjson files with --source DIR (make bench SOURCE=DIR)"
-        )
-    chosen = [b for b in benchmarks if b.quick or given.all or len(benchmarks) == 1]
+    source = checked_source(given.source)
     results = []
-    for benchmark in chosen:
-        print(f"{benchmark.name}: {benchmark.data} ...", file=sys.stderr, flush=True)
-        results.append(measure(benchmark, given.source.resolve(), given.results))
+    for benchmark in benchmarks:
+        if benchmark.quick or given.all or len(benchmarks) == 1:
+            print(f"{benchmark.name}: {benchmark.data} ...", file=sys.stderr, flush=True)
+            results.append(measure(benchmark, source, given.results))
     show(results)
-    print(f"kept in {given.results}", file=sys.stderr)
+    print(f"saved in {given.results}", file=sys.stderr)
