@@ -84,12 +84,28 @@ def test_a_file_given_up_ends_its_process_and_the_next_one_is_read(reader: FileR
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.first_drawing(png(3_000)), 0.2)
 
-    reader.prepare()
+    reader.wait_until_ready()
     (before,) = processes()
     asyncio.run(give_up())
     (answer,) = read(reader, LINE)
     assert isinstance(answer, FileQuery)
     assert before not in processes()
+
+
+def test_a_file_given_up_before_its_process_is_ready_leaves_the_process(
+    reader: FileReader,
+) -> None:
+    # otherwise a process that compiles for longer than a request may take would never get ready
+    async def give_up() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reader.first_drawing(LINE), 0.01)
+
+    reader.prepare()
+    before = processes()
+    asyncio.run(give_up())
+    (answer,) = read(reader, LINE)
+    assert isinstance(answer, FileQuery)
+    assert processes() == before
 
 
 def test_a_file_that_takes_too_much_memory_is_refused(reader: FileReader) -> None:

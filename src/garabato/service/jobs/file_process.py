@@ -1,9 +1,9 @@
 """Reads the first drawing of uploaded files: the process behind `file_reader.FileReader`.
 
-Run as `python -m garabato.service.jobs.file_process LIMITS`, with LIMITS as JSON. Takes files on
-stdin and answers on stdout; a message is its length (8 bytes, big-endian) and as many bytes. The
-process ends when stdin ends, when a file takes too much processor time (the kernel ends it), and
-after an answer that left it much larger than it was.
+Run as `python -m garabato.service.jobs.file_process LIMITS`, with LIMITS as JSON. Sends an empty
+message once it is ready, then takes files on stdin and answers on stdout; a message is its length
+(8 bytes, big-endian) and as many bytes. The process ends when stdin ends, when a file takes too
+much processor time (the kernel ends it), and after an answer that left it much larger than it was.
 """
 
 from __future__ import annotations
@@ -157,6 +157,7 @@ def main() -> None:
     sys.stdout = sys.stderr  # whatever a library prints
     os.nice(_NICENESS)
     _warm_up(limits)
+    write_message(target, b"")  # ready
     idle_bytes = _memory_bytes("VmRSS")
     while (content := read_message(source)) is not None:
         _limit_resources()

@@ -60,9 +60,22 @@ class FileReader:
         self._stopped = False
 
     def prepare(self) -> None:
-        """Start a process, so that the next file is read at once."""
+        """Start a process, so that the next file is read sooner."""
         if not self._stopped:
             self._release(_Process(self._command))
+
+    def wait_until_ready(self) -> None:
+        """Start a process and wait until it reads files at once. Blocks: compiling kernels, where
+        they are not cached, takes a minute."""
+        process = _Process(self._command)
+        with self._lock:
+            self._running.add(process)
+            if self._stopped:
+                process.kill()
+        process.wait_until_ready()
+        with self._lock:
+            self._running.remove(process)
+        self._release(process)
 
     async def first_drawing(self, content: bytes) -> FileQuery:
         """The first drawing of a file.
@@ -96,9 +109,15 @@ class FileReader:
         with self._lock:
             process = self._idle.pop() if self._idle else _Process(self._command)
             self._running.add(process)
-        answer = job.read_by(process)
+        # A job given up meanwhile doesn't end the process: the next one would have to wait again.
+        process.wait_until_ready()
+        is_given_up = job.is_given_up
+        answer = None if is_given_up else job.read_by(process)
         with self._lock:
             self._running.remove(process)
+        if is_given_up:
+            self._release(process)
+            raise ProblemError(503, "the file was given up before it was read")
         if answer is None or answer["is_last"]:
             process.end()
             self.prepare()
@@ -129,12 +148,12 @@ class _Job:
         self._content = content
         self._lock = threading.Lock()
         self._process: _Process | None = None
-        self._is_given_up = False
+        self.is_given_up = False
 
     def read_by(self, process: _Process) -> dict[str, Any] | None:
         """The process's answer; None if it ended without one."""
         with self._lock:
-            if self._is_given_up:
+            if self.is_given_up:
                 process.kill()
             self._process = process
         answer = process.ask(self._content)
@@ -145,7 +164,7 @@ class _Job:
     def give_up(self) -> None:
         """End the process, if it is reading."""
         with self._lock:
-            self._is_given_up = True
+            self.is_given_up = True
             if self._process is not None:
                 self._process.kill()
 
@@ -161,11 +180,20 @@ class _Process:
             env=os.environ | _ENVIRONMENT,
             start_new_session=True,  # Ctrl-C is for the service alone
         )
+        self._is_ready = False
 
     @property
     def returncode(self) -> int | None:
         """The exit status, or minus the signal that ended it."""
         return self._process.returncode
+
+    def wait_until_ready(self) -> None:
+        """Wait until it takes files, or has ended."""
+        if not self._is_ready:
+            assert self._process.stdout is not None
+            with suppress(OSError, ValueError):
+                file_process.read_message(self._process.stdout)  # type: ignore[arg-type]
+            self._is_ready = True
 
     def ask(self, content: bytes) -> dict[str, Any] | None:
         """Send a file and wait for the answer; None if the process ends first."""

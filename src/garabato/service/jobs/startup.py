@@ -61,6 +61,8 @@ def start(service: Service, choose_source: ChooseSource) -> threading.Thread:
 
 
 def _start(service: Service, choose_source: ChooseSource) -> None:
+    files = threading.Thread(target=service.files.wait_until_ready, daemon=True)
+    files.start()  # on another core: compiling what reads files can take a minute
     try:
         _prepare_encoder(service)
         gallery = _open_gallery(service, choose_source)
@@ -69,9 +71,9 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
         service.set_gallery(gallery)
         service.drawings_changed()
         service.metrics.reported.set(len(service.reports.key_ids))
+        files.join()
         service.progress.finish()
         service.metrics.ready.set(1)
-        service.files.prepare()
         _log.info("ready", extra={"gallery": gallery.uri, "n_drawings": len(gallery)})
     except StoppedError:
         _log.info("stopped before it was ready")
