@@ -5,6 +5,7 @@ Loads no PyTorch: programs that only ask a server start fast.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from os import PathLike
@@ -15,11 +16,13 @@ from urllib.parse import quote
 import orjson
 import urllib3
 
-from garabato.drawing import Drawing, DrawingBatch
+from garabato.drawing import Details, Drawing, DrawingBatch
+from garabato.drawing.details import DETAIL_NAMES
 from garabato.encoder import Prediction
 from garabato.errors import InputError, ServiceError
 from garabato.gallery import Hit
 from garabato.gallery.filters import Where, parse_where
+from garabato.gallery.records import Original
 from garabato.render import with_strokes
 
 #: Times a request is sent again where the server is busy (503) or was asked for too many changes
@@ -91,6 +94,11 @@ class Client:
         """One stored drawing."""
         return _drawing(self._send("GET", _path(key_id)))
 
+    def original(self, key_id: str) -> Original:
+        """The original file of a stored drawing. Raises ServiceError 404 if none is kept."""
+        content, media_type = self._receive("GET", f"{_path(key_id)}/original")
+        return Original(content, media_type)
+
     def drawings(
         self,
         *,
@@ -161,6 +169,18 @@ class Client:
         *,
         fields: Mapping[str, Any] | Sequence[tuple[str, str]] | None = None,
     ) -> Any:
+        content, _ = self._receive(method, path, body, fields=fields)
+        return orjson.loads(content) if content else None
+
+    def _receive(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        fields: Mapping[str, Any] | Sequence[tuple[str, str]] | None = None,
+    ) -> tuple[bytes, str]:
+        """The content of an answer and its media type."""
         sent: dict[str, Any] = {"headers": dict(self._headers)}
         if body is not None:
             sent["body"] = orjson.dumps(body)
@@ -174,7 +194,7 @@ class Client:
             raise ServiceError(f"no answer from {self._url}: {reason}") from error
         if answer.status >= 400:
             raise _error(answer.status, answer.data)
-        return orjson.loads(answer.data) if answer.data else None
+        return answer.data, answer.headers.get("content-type", "")
 
 
 def _path(key_id: str) -> str:
@@ -191,6 +211,7 @@ def _filter(where: Where | None) -> dict[str, Any]:
         "key_id": passing.key_ids,
         "tags": passing.tags,
         "recognized": passing.recognized,
+        "text": passing.text,
         "timestamp": {end: time for end, time in span.items() if time is not None} or None,
     }
     given = {name: value for name, value in conditions.items() if value is not None}
@@ -200,8 +221,14 @@ def _filter(where: Where | None) -> dict[str, Any]:
 def _new(drawing: Drawing, tags: Sequence[str]) -> dict[str, Any]:
     """A drawing to store, as JSON takes it; what is not known of it is left out."""
     strokes = with_strokes(DrawingBatch.from_drawings([drawing]))[0].to_lists()
-    known = {name: value for name, value in drawing.metadata.items() if value is not None}
-    return {"drawing": strokes, **known} | ({"tags": list(tags)} if tags else {})
+    known = drawing.metadata
+    details = known.pop("details", None) or Details()
+    known |= {name: getattr(details, name) for name in ("title", "link", "source_path")}
+    known["tags"] = list(dict.fromkeys([*details.tags, *tags])) or None
+    if details.original is not None:
+        known["original"] = base64.b64encode(details.original).decode()
+    given = {name: value for name, value in known.items() if value is not None}
+    return {"drawing": strokes, **given}
 
 
 def _picture(drawing: Drawing) -> bytes:
@@ -231,10 +258,15 @@ def _hit(hit: Mapping[str, Any]) -> Hit:
         country=drawing.country,
         recognized=drawing.recognized,
         timestamp=drawing.timestamp,
-        tags=tuple(hit.get("tags") or ()),
+        tags=drawing.tags,
+        **{name: hit.get(name) for name in ("title", "link", "source_path", "original_type")},
     )
 
 
 def _drawing(document: Mapping[str, Any]) -> Drawing:
-    known = ("key_id", "category", "country", "recognized", "timestamp")
-    return Drawing(document["drawing"], **{name: document.get(name) for name in known})
+    names = ("key_id", "category", "country", "recognized", "timestamp")
+    known: dict[str, Any] = {name: document.get(name) for name in names}
+    about = {name: document[name] for name in DETAIL_NAMES if document.get(name)}
+    if about:
+        known["details"] = Details(**about)
+    return Drawing(document["drawing"], **known)

@@ -99,7 +99,8 @@ def test_what_was_added_is_found_at_once_with_all_that_is_known_of_it(gallery, d
     for _ in range(2):
         hit = gallery.search(drawings[17], k=1)[0]
         assert hit.score == pytest.approx(1.0, abs=1e-3)
-        assert hit.drawing.metadata == drawings[17].metadata
+        expected = drawings[17].replace(tags=("first", "round"))
+        assert hit.drawing.metadata == expected.metadata
         assert (hit.key_id, hit.category) == (drawings[17].key_id, drawings[17].category)
         assert (hit.country, hit.recognized) == (drawings[17].country, drawings[17].recognized)
         assert hit.timestamp == drawings[17].timestamp
@@ -619,3 +620,65 @@ def test_any_sequence_of_changes_leaves_what_a_dictionary_would(gallery, engine)
             assert len(gallery) == len(held)
 
     check()
+
+
+CLOUD_SVG = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" onload="evil()"><script>evil()</script>'
+    b'<path d="M0 0h9"/></svg>'
+)
+
+
+def test_a_drawing_keeps_its_title_tags_link_path_and_original_file(gallery, opened, drawings):
+    plain, icon, other = drawings[:3]
+    icon = icon.replace(
+        title="Cloud (off)",
+        tags=("weather", "Sky line"),
+        link="https://example.org/cloud-off",
+        source_path="outline/cloud-off.svg",
+        original=CLOUD_SVG,
+    )
+    gallery.add([plain])
+    for _ in range(2):  # with the rows in memory, too
+        assert [hit.title for hit in gallery.search(icon, k=1)] == [None]
+    gallery.add([icon, other], tags=["all"])
+    for again in (gallery, opened()):
+        for _ in range(2):
+            (hit,) = again.search(icon, k=1)
+            assert (hit.title, hit.tags) == ("Cloud (off)", ("weather", "Sky line", "all"))
+            assert (hit.link, hit.source_path) == (
+                "https://example.org/cloud-off",
+                "outline/cloud-off.svg",
+            )
+            assert hit.original_type == "image/svg+xml"
+        (back,) = again.get([icon.key_id])
+        assert (back.title, back.tags) == (hit.title, hit.tags)
+        original = again.original(icon.key_id)
+        assert original.media_type == "image/svg+xml"
+        assert b"evil" not in original.content
+        assert b'd="M0 0h9"' in original.content
+    (plain_hit,) = gallery.search(plain, k=1)
+    assert (plain_hit.title, plain_hit.original_type, plain_hit.tags) == (None, None, ())
+
+
+def test_text_is_found_at_the_beginning_of_words_of_title_category_and_tags(gallery, drawings):
+    named = [
+        drawings[0].replace(title="cloud-off", category="weather"),
+        drawings[1].replace(title="Sun", category="CLOUD computing", tags=("x",)),
+        drawings[2].replace(title=None, category=None, tags=("rain", "clouds")),
+        drawings[3].replace(title="become clouded?", category="fog"),
+        drawings[4].replace(title="incloud", category="50% (off)"),
+        drawings[5].replace(category="fog"),
+    ]
+    gallery.add(named)
+    found = {
+        text: {hit.key_id for hit in gallery.search(drawings[0], k=9, where={"text": text})}
+        for text in ("cloud", "CLOUD", "off cloud", "50%", "(off", "computing x", "snow", "c.oud")
+    }
+    keys = [drawing.key_id for drawing in named]
+    assert found["cloud"] == found["CLOUD"] == set(keys[:4])
+    assert found["off cloud"] == {keys[0]}
+    assert found["50%"] == found["(off"] == {keys[4]}
+    assert found["computing x"] == {keys[1]}
+    assert found["snow"] == found["c.oud"] == set()
+    both = {"text": "cloud", "category": "fog"}
+    assert [hit.key_id for hit in gallery.search(drawings[0], k=9, where=both)] == [keys[3]]

@@ -123,6 +123,7 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
         recognized: bool | None,
         after: str | None,
         before: str | None,
+        text: str | None,
         **others: Any,
     ) -> Any:
         where: dict[str, Any] = {}
@@ -134,6 +135,8 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
         bounds = {name: b for name, b in (("after", after), ("before", before)) if b is not None}
         if bounds:
             where["timestamp"] = bounds
+        if text is not None:
+            where["text"] = text
         return function(where=where, **others)
 
     for option in reversed(_WHERE):
@@ -159,6 +162,7 @@ _WHERE = (
     ),
     click.option("--after", metavar="TIME", help="Drawn at this time or later, as 2017-03-01."),
     click.option("--before", metavar="TIME", help="Drawn before this time."),
+    click.option("--text", help="Each of its words begins a word of the title, category or a tag."),
 )
 
 

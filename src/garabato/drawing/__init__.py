@@ -15,15 +15,19 @@ from garabato.drawing.arrays import (
     IntArray,
 )
 from garabato.drawing.batch import DrawingBatch
+from garabato.drawing.details import MAX_ORIGINAL_BYTES, SVG_TYPE, Details
 from garabato.drawing.drawing import Drawing
 
 __all__ = [
     "GRID",
     "MAX_COORDINATE",
+    "MAX_ORIGINAL_BYTES",
     "MAX_POINTS",
     "SIMPLIFY_EPSILON",
+    "SVG_TYPE",
     "BoolArray",
     "ByteArray",
+    "Details",
     "Drawing",
     "DrawingBatch",
     "FloatArray",

@@ -9,6 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from garabato.drawing.arrays import GRID, BoolArray, ByteArray, FloatArray, IntArray
+from garabato.drawing.details import Details
 from garabato.drawing.drawing import Drawing
 from garabato.drawing.identity import content_ids_of_bitmaps, content_ids_of_strokes
 from garabato.errors import DrawingError
@@ -32,6 +33,7 @@ class DrawingBatch:
     recognized: Sequence[bool | None] = ()
     timestamps: Sequence[str | None] = ()
     bitmaps: ByteArray | None = None
+    details: Sequence[Details | None] = ()
 
     def __post_init__(self) -> None:
         for name in _METADATA_COLUMNS:
@@ -68,6 +70,7 @@ class DrawingBatch:
             recognized=[d.recognized for d in drawings],
             timestamps=[d.timestamp for d in drawings],
             bitmaps=bitmaps,
+            details=[d.details for d in drawings],
         )
 
     def __len__(self) -> int:
@@ -233,6 +236,7 @@ _METADATA = {
     "country": "countries",
     "recognized": "recognized",
     "timestamp": "timestamps",
+    "details": "details",
 }
 _METADATA_COLUMNS = tuple(_METADATA.values())
 

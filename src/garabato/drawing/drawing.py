@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from dataclasses import replace as replace_fields
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from garabato.drawing.arrays import (
     IntArray,
     pack_strokes,
 )
+from garabato.drawing.details import DETAIL_NAMES, Details
 from garabato.errors import DrawingError
 
 
@@ -27,6 +29,9 @@ class Drawing:
     `strokes` is a sequence of `(xs, ys)` pairs in any units, y pointing down; anything beyond the
     second element of a stroke (the times of Google's raw format) is ignored.
     `bitmap` is an `(H, W)` uint8 image, ink 255, for drawings that exist only as pictures.
+    `title`, `tags`, `link` (http or https), `source_path` and `original` (an SVG or a small
+    picture, as bytes) describe the thing that is drawn; `details` holds all of them, None if there
+    are none.
 
     Attributes: `points` (P, 2) float32; `stroke_starts` (S + 1,) int64, the rows of `points` where
     strokes begin, closed by P. Raises DrawingError, naming the stroke, for unequal lengths, NaN or
@@ -41,6 +46,7 @@ class Drawing:
     recognized: bool | None
     timestamp: str | None
     bitmap: ByteArray | None
+    details: Details | None
 
     def __init__(
         self,
@@ -52,7 +58,17 @@ class Drawing:
         recognized: bool | None = None,
         timestamp: str | None = None,
         bitmap: ByteArray | None = None,
+        title: str | None = None,
+        tags: Iterable[str] = (),
+        link: str | None = None,
+        source_path: str | None = None,
+        original: bytes | None = None,
+        details: Details | None = None,
     ) -> None:
+        if title or tags or link or source_path or original:
+            details = Details(
+                title, cast("tuple[str, ...]", tags), link, source_path, original=original
+            )
         points, starts = pack_strokes(strokes)
         if bitmap is not None:
             bitmap = np.asarray(bitmap)
@@ -71,13 +87,13 @@ class Drawing:
             ("recognized", recognized),
             ("timestamp", timestamp),
             ("bitmap", bitmap),
+            ("details", details),
         ):
             object.__setattr__(self, name, value)
 
     def __repr__(self) -> str:
-        metadata = [
-            f"{name}={value!r}" for name, value in self.metadata.items() if value is not None
-        ]
+        known = self.metadata | {"title": self.title, "details": None}
+        metadata = [f"{name}={value!r}" for name, value in known.items() if value is not None]
         if self.bitmap is not None:
             ink = ["bitmap of {} x {} px".format(*self.bitmap.shape)]
         else:
@@ -107,19 +123,36 @@ class Drawing:
         return len(self.points) == 0
 
     @property
+    def title(self) -> str | None:
+        """What the drawn thing is called."""
+        return None if self.details is None else self.details.title
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """Its tags."""
+        return () if self.details is None else self.details.tags
+
+    @property
     def metadata(self) -> dict[str, Any]:
-        """key_id, category, country, recognized and timestamp, as keyword arguments."""
-        return {
+        """key_id, category, country, recognized, timestamp and, if there are any, details, as
+        keyword arguments."""
+        metadata: dict[str, Any] = {
             "key_id": self.key_id,
             "category": self.category,
             "country": self.country,
             "recognized": self.recognized,
             "timestamp": self.timestamp,
         }
+        if self.details is not None:
+            metadata["details"] = self.details
+        return metadata
 
     def replace(self, **metadata: Any) -> Drawing:
-        """The same strokes or bitmap, with other things known of it."""
+        """The same strokes or bitmap with other metadata, such as `category` or `title`."""
+        changed = {name: metadata.pop(name) for name in DETAIL_NAMES if name in metadata}
         merged = self.metadata | metadata
+        if changed:
+            merged["details"] = replace_fields(merged.get("details") or Details(), **changed)
         if self.bitmap is not None:
             return Drawing(bitmap=self.bitmap, **merged)
         return Drawing.from_points(self.points, self.stroke_starts, **merged)

@@ -34,6 +34,7 @@ from garabato.gallery.records import (
     Hidden,
     HiddenStore,
     Hit,
+    Original,
     Query,
     Stored,
     StoredDrawing,
@@ -41,7 +42,15 @@ from garabato.gallery.records import (
     as_embedding,
     check_k,
 )
-from garabato.gallery.rows import COLUMNS, to_drawings, to_hits, to_rows, to_stored
+from garabato.gallery.rows import (
+    COLUMNS,
+    DETAILS,
+    ORIGINAL,
+    to_drawings,
+    to_hits,
+    to_rows,
+    to_stored,
+)
 
 #: Key_ids named in one condition, and rows of a page, at a time.
 KEYS_AT_ONCE = 1_000
@@ -86,6 +95,7 @@ class Gallery(ABC):
         last is kept. A drawing without a key_id gets one made from its strokes, so the same
         strokes are stored once. Up to 16,384 drawings are stored all or none; more are stored in
         such transactions, in order. Pass `embeddings` (N, D) float32 to skip the encoder.
+        `tags` are added to the drawings' own.
         """
         tags = as_tags(tags)
         added = Added()
@@ -93,7 +103,7 @@ class Gallery(ABC):
             stored = Added()
             if transaction.batches:
                 rows = [to_rows(batch, vectors, tags) for batch, vectors in transaction.batches]
-                stored = self._upsert(pa.concat_tables(rows))
+                stored = self._upsert(pa.concat_tables(rows, promote_options="default"))
             added += stored + Added(n_empty=transaction.n_empty)
         return added
 
@@ -116,13 +126,32 @@ class Gallery(ABC):
             n *= 2
 
     def get(self, key_ids: Sequence[str], *, with_hidden: bool = False) -> builtins.list[Drawing]:
-        """The drawings with these key_ids, in that order. Those that don't exist are left out."""
+        """The drawings with these key_ids, in that order. Those that don't exist are left out.
+
+        `original` gives their original files.
+        """
         hidden = {} if with_hidden else self._hidden.all()
         found: dict[str, Drawing] = {}
         for part in _parts([key_id for key_id in key_ids if key_id not in hidden]):
-            for drawing, _ in to_drawings(self._fetch(part, COLUMNS)):
+            for drawing, _ in to_drawings(self._fetch(part, self._columns())):
                 found[str(drawing.key_id)] = drawing
         return [found[key_id] for key_id in key_ids if key_id in found]
+
+    def original(self, key_id: str) -> Original | None:
+        """The original file of a drawing; None if there is none, or the drawing is hidden."""
+        return self.originals([key_id]).get(key_id)
+
+    def originals(self, key_ids: Sequence[str]) -> dict[str, Original]:
+        """The original files that are kept of these drawings, by key_id."""
+        if "original_type" not in self._columns():
+            return {}
+        hidden = self._hidden.all()
+        found: dict[str, Original] = {}
+        for part in _parts([key_id for key_id in key_ids if key_id not in hidden]):
+            for row in self._fetch(part, ("key_id", "original_type", ORIGINAL)).to_pylist():
+                if row[ORIGINAL] is not None:
+                    found[row["key_id"]] = Original(row[ORIGINAL], row["original_type"])
+        return found
 
     def missing(self, key_ids: Sequence[str]) -> builtins.list[str]:
         """The key_ids that are not stored, in the order given. Hidden drawings are stored."""
@@ -213,18 +242,29 @@ class Gallery(ABC):
             merged[normalize("NFC", value) if isinstance(value, str) else value] += n
         return {value: n for value, n in merged.items() if n > 0}
 
-    def scan(self, *, where: Where | None = None, with_hidden: bool = False) -> Iterator[Stored]:
+    def scan(
+        self,
+        *,
+        where: Where | None = None,
+        with_hidden: bool = False,
+        with_originals: bool = False,
+    ) -> Iterator[Stored]:
         """Iterate over everything stored (or what passes `where`), from one consistent state."""
-        for rows in self._scan_shown(parse_where(where), (*COLUMNS, "embedding"), with_hidden):
+        columns = self._columns()
+        if with_originals and "original_type" in columns:
+            columns = (*columns, ORIGINAL)
+        for rows in self._scan_shown(parse_where(where), (*columns, "embedding"), with_hidden):
             yield from to_stored(rows)
 
     def columns(self, *names: str, where: Where | None = None) -> Iterator[pa.RecordBatch]:
         """Iterate over some columns only, as Arrow record batches; much faster than `scan`.
 
-        `names` are from key_id, category, country, recognized, timestamp, tags and embedding.
+        `names` are from key_id, category, country, recognized, timestamp, tags and embedding, and
+        from title, link, source_path and original_type in a gallery with such drawings.
         """
+        known = self._columns() if any(name in DETAILS for name in names) else COLUMNS
         for name in names:
-            if name not in (*COLUMNS, "embedding"):
+            if name not in (*known, "embedding"):
                 raise InputError(f"{name!r} is not a column of a gallery")
         yield from self._scan_shown(parse_where(where), names)
 
@@ -233,7 +273,7 @@ class Gallery(ABC):
 
         Returns how many were written.
         """
-        return export_drawings(self.scan(where=where), path)
+        return export_drawings(self.scan(where=where, with_originals=True), path)
 
     def warm(self) -> None:
         """Prepare for queries: load what the first ones would otherwise wait for."""
@@ -288,6 +328,10 @@ class Gallery(ABC):
     # What a backend implements. Rows have the columns of `rows.row_schema`; hidden ones count.
 
     @abstractmethod
+    def _columns(self) -> tuple[str, ...]:
+        """COLUMNS, and those of DETAILS that this gallery has."""
+
+    @abstractmethod
     def _version(self) -> Hashable:
         """A value that changes with the stored rows."""
 
@@ -300,7 +344,7 @@ class Gallery(ABC):
     def _nearest(
         self, embedding: FloatArray, k: int, condition: Filter
     ) -> tuple[pa.Table, FloatArray]:
-        """The k nearest rows (COLUMNS) that pass, best first, and their cosine similarities."""
+        """The k nearest rows that pass, best first, and their cosine similarities."""
 
     @abstractmethod
     def _delete(self, conditions: Sequence[Filter]) -> int:
@@ -312,7 +356,7 @@ class Gallery(ABC):
 
     @abstractmethod
     def _page(self, condition: Filter, after: str | None, limit: int) -> pa.Table:
-        """The first `limit` rows (COLUMNS) that pass, in the order of key_ids, behind `after`."""
+        """The first `limit` rows that pass, in the order of key_ids, behind `after`."""
 
     @abstractmethod
     def _scan(self, condition: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

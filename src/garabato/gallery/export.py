@@ -34,6 +34,11 @@ _COLUMNS = pa.schema(
         pa.field("recognized", pa.bool_()),
         pa.field("timestamp", pa.string()),
         pa.field("tags", pa.list_(pa.string()), nullable=False),
+        pa.field("title", pa.string()),
+        pa.field("link", pa.string()),
+        pa.field("source_path", pa.string()),
+        pa.field("original_type", pa.string()),
+        pa.field("original", pa.binary()),
         pa.field("strokes", STROKES, nullable=False),
         pa.field("embedding", pa.list_(pa.float32()), nullable=False),
     ]
@@ -46,7 +51,8 @@ def export_drawings(pieces: Iterable[Stored], path: str | PathLike[str]) -> int:
     A name that ends in `.ndjson` becomes one file. Any other becomes a folder with one
     `<category>.ndjson` a category, which `garabato index --source` takes; it must not exist yet.
     A category no file can be named after gives its file a similar name with a hash in it.
-    One that ends in `.parquet` becomes one file with the embeddings and tags as well, its strokes
+    One that ends in `.parquet` becomes one file with the embeddings, tags, titles, links and
+    original files as well, its strokes
     as in a prepared data set: list<struct<x: list<uint8>, y: list<uint8>>>.
     Bitmaps are written as the strokes traced from them.
     """
@@ -89,6 +95,10 @@ def _to_columns(piece: Stored) -> pa.Table:
         "recognized": batch.recognized,
         "timestamp": batch.timestamps,
         "tags": [list(tags) for tags in piece.tags],
+        **{
+            name: [getattr(one, name, None) for one in batch.details]
+            for name in ("title", "link", "source_path", "original_type", "original")
+        },
         "strokes": to_table(batch)["strokes"].combine_chunks(),
         "embedding": pa.ListArray.from_arrays(
             pa.array(range(0, (n + 1) * dim, dim), pa.int32()), piece.embeddings.reshape(-1)

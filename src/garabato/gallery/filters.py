@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from garabato.errors import InputError
 from garabato.gallery.times import NORMAL_TIME, normal_time
@@ -14,7 +20,9 @@ from garabato.gallery.times import NORMAL_TIME, normal_time
 #: What people hand in: a field of FIELDS -> what it must be.
 Where = Mapping[str, Any]
 
-FIELDS = ("category", "country", "recognized", "timestamp", "tags", "key_id")
+FIELDS = ("category", "country", "recognized", "timestamp", "tags", "key_id", "text")
+#: The longest text to look for.
+MAX_TEXT = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +31,8 @@ class Filter:
 
     `categories`, `countries`, `key_ids`: the value is one of them; `tags`: at least one is there;
     `recognized`: it is that; `after` (inclusive) and `before` (exclusive): bounds of the time,
-    compared as text, since times are stored in one form (see `times`). If a field of a drawing is
+    compared as text, since times are stored in one form (see `times`); `text`: each of its words
+    begins a word of the title, the category or a tag, whatever its case. If a field of a drawing is
     unknown, it does not pass a condition on that field.
     """
 
@@ -34,6 +43,7 @@ class Filter:
     recognized: bool | None = None
     after: str | None = None
     before: str | None = None
+    text: str | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -49,7 +59,7 @@ def parse_where(where: Where | None) -> Filter:
     """Check `where`. Raises InputError that names the field and what it takes.
 
     category, country, key_id and tags take a string or a list of strings, recognized True or
-    False, timestamp a mapping with "after" and/or "before".
+    False, timestamp a mapping with "after" and/or "before", text a string.
     """
     if not where:
         return EVERYTHING
@@ -76,7 +86,46 @@ def parse_where(where: Where | None) -> Filter:
         recognized=recognized,
         after=after,
         before=before,
+        text=_parse_text(where.get("text")),
     )
+
+
+def _parse_text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.isprintable() or len(value) > MAX_TEXT:
+        raise InputError(
+            f"where: text is a line of at most {MAX_TEXT} characters, not {str(value)[:80]!r}"
+        )
+    return " ".join(value.split()) or None
+
+
+def word_patterns(text: str) -> list[str]:
+    """A regular expression (RE2 and Rust) for each word of `text`: it begins a word."""
+    patterns = []
+    for word in text.split():
+        forms = {unicodedata.normalize(form, word) for form in ("NFC", "NFD")}
+        either = "|".join(map(re.escape, sorted(forms)))
+        patterns.append(rf"(?i)(^|[^\p{{L}}\p{{N}}])({either})")
+    return patterns
+
+
+def has_text(rows: pa.Table | pa.RecordBatch, text: str) -> npt.NDArray[np.bool_]:
+    """(n,): whether each word of `text` begins a word of a row's title, category or tags."""
+    passing = np.ones(rows.num_rows, bool)
+    for pattern in word_patterns(text):
+        found = np.zeros(rows.num_rows, bool)
+        for name in {"title", "category"}.intersection(rows.schema.names):
+            values = rows[name].cast(pa.string())
+            matches = pc.match_substring_regex(values, pattern)
+            found |= np.asarray(pc.fill_null(matches, False), bool)
+        tags = rows["tags"]
+        tags = tags.combine_chunks() if isinstance(tags, pa.ChunkedArray) else tags
+        matches = pc.match_substring_regex(pc.list_flatten(tags), pattern)
+        is_tag = np.asarray(pc.fill_null(matches, False), bool)
+        found[pc.list_parent_indices(tags).to_numpy()[is_tag]] = True
+        passing &= found
+    return passing
 
 
 def _parse_strings(field: str, value: Any) -> tuple[str, ...] | None:
@@ -127,7 +176,9 @@ def _parse_time(text: str) -> str:
         ) from None
 
 
-def to_sql(condition: Filter, odd_times: Sequence[str] | None = None) -> str | None:
+def to_sql(
+    condition: Filter, odd_times: Sequence[str] | None = None, *, has_titles: bool = False
+) -> str | None:
     """The filter as an SQL condition on a Lance table; None if every drawing passes.
 
     `odd_times`: if stored times may not be normal, the key_ids of those that aren't and pass.
@@ -145,6 +196,10 @@ def to_sql(condition: Filter, odd_times: Sequence[str] | None = None) -> str | N
         terms.append(f"array_has_any(tags, [{listed}])" if condition.tags else "false")
     if condition.recognized is not None:
         terms.append(f"recognized = {str(condition.recognized).lower()}")
+    for pattern in word_patterns(condition.text or ""):
+        texts = ["category", "array_to_string(tags, '\n')", *(["title"] if has_titles else [])]
+        like = [f"regexp_like(coalesce({text}, ''), {quote(pattern)})" for text in texts]
+        terms.append(f"({' OR '.join(like)})")
     bounds = []
     if condition.after is not None:
         bounds.append(f"timestamp >= {quote(condition.after)}")

@@ -54,6 +54,11 @@ class Hit:
     recognized: bool | None = None
     timestamp: str | None = None
     tags: tuple[str, ...] = ()
+    title: str | None = None
+    link: str | None = None
+    source_path: str | None = None
+    #: The media type of its original file, which `Gallery.original` gives; None if none is kept.
+    original_type: str | None = None
 
     def __repr__(self) -> str:
         return f"Hit({self.key_id!r}, {self.category!r}, score={self.score:.2f})"
@@ -65,7 +70,9 @@ class Hit:
             "category": self.category,
             "score": round(self.score, 6),
         }
-        for name in ("country", "recognized", "timestamp"):
+        for name in (
+            "country", "recognized", "timestamp", "title", "link", "source_path", "original_type",
+        ):  # fmt: skip
             if getattr(self, name) is not None:
                 document[name] = getattr(self, name)
         if self.tags:
@@ -129,6 +136,13 @@ class HiddenStore(Protocol):
 
     def remove(self, key_ids: Iterable[str]) -> int:
         """Remove entries. Returns how many there were."""
+
+
+class Original(NamedTuple):
+    """The file a drawing was read from. SVGs are cleaned: nothing in them runs or is fetched."""
+
+    content: bytes
+    media_type: str
 
 
 class StoredDrawing(NamedTuple):

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray
-from garabato.errors import InputError
+from garabato.drawing import SVG_TYPE, Details, Drawing, DrawingBatch, FloatArray
+from garabato.errors import FormatError, InputError
+from garabato.formats.svg.clean import clean_svg
 from garabato.gallery.records import Hit, Stored, StoredDrawing
 from garabato.gallery.stroke_codec import of_one_kind, pack_batch, unpack
 from garabato.gallery.times import normal_if_time, normal_time
 
 #: What describes a drawing. `strokes` are packed by `stroke_codec`; `embedding` is one column more.
 COLUMNS = ("key_id", "category", "country", "recognized", "timestamp", "tags", "strokes")
+#: Columns that a gallery gets with the first drawing that needs them; the content of an original
+#: file is only read when it is asked for.
+DETAILS, ORIGINAL = ("title", "link", "source_path", "original_type"), "original"
 #: The columns that are fields of a Drawing.
 _METADATA = ("key_id", "category", "country", "recognized", "timestamp")
+_log = logging.getLogger(__name__)
 
 
 def row_schema(embedding_dim: int) -> pa.Schema:
-    """The columns of a row; embeddings are float32 of length 1."""
+    """The columns of every row; embeddings are float32 of length 1."""
     return pa.schema(
         [
             pa.field("key_id", pa.string(), nullable=False),
@@ -37,26 +43,78 @@ def row_schema(embedding_dim: int) -> pa.Schema:
     )
 
 
+def details_schema() -> pa.Schema:
+    """The columns of details, which galleries of before don't have."""
+    fields = [pa.field(name, pa.string()) for name in DETAILS]
+    return pa.schema([*fields, pa.field(ORIGINAL, pa.binary())])
+
+
+def described_by(names: Collection[str]) -> tuple[str, ...]:
+    """The columns among `names` that describe a drawing, without the content of originals."""
+    return (*COLUMNS, *(name for name in DETAILS if name in names))
+
+
 def to_rows(batch: DrawingBatch, embeddings: FloatArray, tags: tuple[str, ...]) -> pa.Table:
     """Drawings, all with ink and a key_id, and their embeddings (N, D) as rows.
 
-    Raises InputError for metadata of the wrong type.
+    There are columns of details only if a drawing has any. Original SVGs are cleaned; one that
+    cannot be is left out, with a warning. Raises InputError for metadata of the wrong type.
     """
     schema = row_schema(embeddings.shape[1])
     vectors = pa.array(np.ascontiguousarray(embeddings, np.float32).reshape(-1))
-    return pa.table(
+    rows = pa.table(
         [
             _column("key_id", batch.key_ids, pa.string()),
             _column("category", [_nfc(name) for name in batch.categories], pa.string()),
             _column("country", [_nfc(name) for name in batch.countries], pa.string()),
             _column("recognized", batch.recognized, pa.bool_()),
             _column("timestamp", _times(batch), pa.string()),
-            _column("tags", [[_nfc(tag) for tag in tags]] * len(batch), pa.list_(pa.string())),
+            _column("tags", _tags(batch, tags), pa.list_(pa.string())),
             pack_batch(batch),
             pa.FixedSizeListArray.from_arrays(vectors, embeddings.shape[1]),
         ],
         schema=schema,
     )
+    if any(one is not None and one != Details(tags=one.tags) for one in batch.details):
+        for name, values in _details(batch).items():
+            kind = details_schema().field(name).type
+            rows = rows.append_column(name, _column(name, values, kind))
+    return rows
+
+
+def _tags(batch: DrawingBatch, tags: tuple[str, ...]) -> list[list[str]]:
+    """The tags of each drawing: its own, then those all drawings get, each once."""
+    for_all = [_nfc(tag) for tag in tags]
+    return [
+        for_all if one is None else list(dict.fromkeys([*map(_nfc, one.tags), *for_all]))
+        for one in batch.details
+    ]
+
+
+def _details(batch: DrawingBatch) -> dict[str, list[Any]]:
+    details = [one or Details() for one in batch.details]
+    originals = [_cleaned(one, key_id) for one, key_id in zip(details, batch.key_ids, strict=True)]
+    return {
+        "title": [_nfc(one.title) for one in details],
+        "link": [one.link for one in details],
+        "source_path": [one.source_path for one in details],
+        "original_type": [
+            None if content is None else one.original_type
+            for one, content in zip(details, originals, strict=True)
+        ],
+        ORIGINAL: originals,
+    }
+
+
+def _cleaned(details: Details, key_id: str | None) -> bytes | None:
+    """The original as it may be stored: without anything that runs or is fetched."""
+    if details.original is None or details.original_type != SVG_TYPE:
+        return details.original
+    try:
+        return clean_svg(details.original)
+    except FormatError as error:
+        _log.warning("the original of %s is not kept: %s", key_id, error)
+        return None
 
 
 def _nfc(text: Any) -> Any:
@@ -99,32 +157,37 @@ def embeddings_of(rows: pa.RecordBatch | pa.Table) -> FloatArray:
 
 
 def to_drawings(rows: pa.RecordBatch | pa.Table) -> list[StoredDrawing]:
-    """The drawings of rows with COLUMNS, with their tags."""
-    return [
-        StoredDrawing(_drawing(row), tuple(row["tags"] or ()))
-        for row in rows.select(list(COLUMNS)).to_pylist()
-    ]
+    """The drawings of rows that have at least COLUMNS, with their tags."""
+    if "embedding" in rows.schema.names:
+        rows = rows.drop_columns(["embedding"])
+    return [StoredDrawing(drawing, drawing.tags) for drawing in map(_drawing, rows.to_pylist())]
 
 
 def to_hits(rows: pa.Table, scores: FloatArray) -> list[Hit]:
-    """Hits of rows with COLUMNS, in their order."""
+    """Hits of rows that have at least COLUMNS, in their order."""
     return [
         Hit(
-            key_id=row["key_id"],
-            category=row["category"],
+            key_id=str(drawing.key_id),
+            category=drawing.category,
             score=min(1.0, score),
-            drawing=_drawing(row),
-            country=row["country"],
-            recognized=row["recognized"],
-            timestamp=normal_if_time(row["timestamp"]),
-            tags=tuple(row["tags"] or ()),
+            drawing=drawing,
+            country=drawing.country,
+            recognized=drawing.recognized,
+            timestamp=drawing.timestamp,
+            **_named(drawing.details),
         )
-        for row, score in zip(rows.to_pylist(), scores.tolist(), strict=True)
+        for drawing, score in zip(map(_drawing, rows.to_pylist()), scores.tolist(), strict=True)
     ]
 
 
+def _named(details: Details | None) -> dict[str, Any]:
+    if details is None:
+        return {}
+    return {name: getattr(details, name) for name in ("tags", *DETAILS)}
+
+
 def to_stored(rows: pa.RecordBatch) -> Iterator[Stored]:
-    """Rows with COLUMNS and embeddings as batches: strokes and bitmaps of each size apart."""
+    """Rows of drawings with embeddings as batches: strokes and bitmaps of each size apart."""
     drawings, tags = zip(*to_drawings(rows), strict=True)
     embeddings = embeddings_of(rows)
     for alike in of_one_kind(drawings):
@@ -143,4 +206,8 @@ def select_rows(rows: pa.Table, chosen: Sequence[int]) -> pa.Table:
 def _drawing(row: dict[str, Any]) -> Drawing:
     metadata = {name: row[name] for name in _METADATA}
     metadata["timestamp"] = normal_if_time(metadata["timestamp"])
+    details = {name: row.get(name) for name in (*DETAILS, ORIGINAL)}
+    tags = row["tags"] or ()
+    if tags or any(value is not None for value in details.values()):
+        metadata["details"] = Details(tags=tuple(tags), **details)
     return unpack(row["strokes"], **metadata)

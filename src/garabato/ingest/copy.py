@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.errors import GalleryError
 from garabato.gallery import open_gallery
 from garabato.gallery.base import Gallery
@@ -35,7 +35,8 @@ def copy_gallery(
     token: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Copied:
-    """Copy drawings, tags and embeddings of `source` to the gallery at `uri`, created if missing.
+    """Copy the drawings of `source` to the gallery at `uri`, created if missing: with embeddings,
+    tags, titles, links and original files.
 
     With `encoder` the copy is for that encoder: if another one filled `source`, the drawings are
     embedded again. Drawings whose key_id the copy already holds are skipped, so an interrupted
@@ -48,17 +49,17 @@ def copy_gallery(
     n_copied = n_there = 0
     is_same_encoder = made_by.fingerprint == target.info().encoder.fingerprint
     hidden = {one.key_id: one for one in source.hidden()}
-    for piece in _pieces(source.scan(with_hidden=True)):
+    for piece in _pieces(source.scan(with_hidden=True, with_originals=True)):
         keys = [str(key_id) for key_id in piece.drawings.key_ids]
         if not hidden.keys().isdisjoint(keys):  # before they are there to be seen
             target.hide([hidden[key_id] for key_id in keys if key_id in hidden])
         missing = set(target.missing(keys))
         rows = [i for i, key_id in enumerate(keys) if key_id in missing]
         n_there += len(keys) - len(rows)
-        for tags, alike in _by_tags(piece.tags, rows):
-            drawings = without_odd_times(piece.drawings.take(alike))
-            embeddings = piece.embeddings[alike] if is_same_encoder else None
-            added = target.add(drawings, embeddings=embeddings, tags=tags)
+        if rows:
+            drawings = without_odd_times(piece.drawings.take(np.array(rows)))
+            embeddings = piece.embeddings[rows] if is_same_encoder else None
+            added = target.add(drawings, embeddings=embeddings)
             n_copied += added.n_new
             n_there += added.n_replaced
         if progress is not None:
@@ -86,16 +87,6 @@ def _joined(pieces: Sequence[Stored]) -> Stored:
         np.concatenate([piece.embeddings for piece in pieces]),
         [tags for piece in pieces for tags in piece.tags],
     )
-
-
-def _by_tags(
-    tags: Sequence[tuple[str, ...]], rows: Iterable[int]
-) -> Iterator[tuple[tuple[str, ...], IntArray]]:
-    """The rows that have the same tags, as `add` takes them."""
-    groups: dict[tuple[str, ...], list[int]] = {}
-    for row in rows:
-        groups.setdefault(tags[row], []).append(row)
-    return ((of_group, np.array(alike, np.int64)) for of_group, alike in groups.items())
 
 
 class _FillerOf:

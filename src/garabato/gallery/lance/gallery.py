@@ -2,8 +2,9 @@
 have it open.
 
 A row is a drawing: key_id, category, country, recognized, timestamp, tags, strokes (see
-`stroke_codec`) and its embedding (see `table`). The table's metadata names the encoder that filled
-it.
+`stroke_codec`) and its embedding (see `table`); title, link, source_path, original_type and
+original are added with the first drawing that has any. The table's metadata names the encoder that
+filled it.
 """
 
 from __future__ import annotations
@@ -48,11 +49,13 @@ from garabato.gallery.lance.index import (
 from garabato.gallery.lance.memory_table import MemoryTable, load, refresh
 from garabato.gallery.lance.table import (
     EMBEDDING,
+    columns_of,
     create_table,
     embedding_columns,
     from_table,
     has_normal_times,
     is_one_of,
+    make_columns,
     read_id,
     read_metadata,
     to_table,
@@ -67,7 +70,6 @@ from garabato.gallery.records import (
     Tuned,
     no_gallery_at,
 )
-from garabato.gallery.rows import COLUMNS
 from garabato.gallery.times import NORMAL_TIME, time_or_none
 
 #: The file in the gallery's folder that lists the hidden drawings.
@@ -152,6 +154,10 @@ class LanceGallery(Gallery):
             bytes_in_memory=None if held is None or not exact else held.nbytes,
         )
 
+    def _columns(self) -> tuple[str, ...]:
+        with lance_errors(self.uri):
+            return columns_of(self._table)
+
     def _version(self) -> tuple[str | None, int]:
         with lance_errors(self.uri):
             self._notice_new_table()
@@ -199,6 +205,7 @@ class LanceGallery(Gallery):
     def _upsert(self, rows: pa.Table) -> Added:
         with lance_errors(self.uri), writing(self._folder):
             self._notice_new_table()
+            make_columns(self._table, rows)
             merge = self._table.merge_insert("key_id")
             merge = merge.when_matched_update_all().when_not_matched_insert_all()
             result = merge.execute(to_table(rows, self._table.schema))
@@ -236,7 +243,7 @@ class LanceGallery(Gallery):
         with lance_errors(self.uri):
             table = self._pinned(self._table.version)
             key_ids = self._next_key_ids(table, condition, after, limit)
-            query = table.search().where(is_one_of(key_ids)).select(list(COLUMNS))
+            query = table.search().where(is_one_of(key_ids)).select(list(columns_of(table)))
             return query.limit(max(1, len(key_ids))).to_arrow().sort_by("key_id")
 
     def _next_key_ids(
@@ -350,17 +357,18 @@ class LanceGallery(Gallery):
 
     def _sql(self, condition: Filter) -> str | None:
         after, before = condition.after, condition.before
+        has_titles = condition.text is not None and "title" in self._columns()
         if after is None and before is None:
-            return to_sql(condition)
+            return to_sql(condition, has_titles=has_titles)
         odd = self._odd_times()
         if odd is None:
-            return to_sql(condition)
+            return to_sql(condition, has_titles=has_titles)
         passing = [
             key_id
             for key_id, time in odd.items()
             if (after is None or time >= after) and (before is None or time < before)
         ]
-        return to_sql(condition, passing)
+        return to_sql(condition, passing, has_titles=has_titles)
 
     def _odd_times(self) -> dict[str, str] | None:
         """The times that earlier versions stored in another than the normal form, by key_id; None

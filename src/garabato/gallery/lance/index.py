@@ -19,9 +19,9 @@ import pyarrow as pa
 from garabato.drawing import FloatArray
 from garabato.errors import InputError
 from garabato.gallery.lance import limits
-from garabato.gallery.lance.table import embedding_columns, join, read_embeddings
+from garabato.gallery.lance.table import columns_of, embedding_columns, join, read_embeddings
 from garabato.gallery.records import Tuned
-from garabato.gallery.rows import COLUMNS
+from garabato.gallery.rows import described_by
 
 #: Clusters that a filtered search should find open, at least: a filter by category closes whole
 #: clusters.
@@ -147,13 +147,13 @@ def search_on_disk(
     *,
     settings: IndexSettings | None,
 ) -> tuple[pa.Table, FloatArray]:
-    """The k nearest rows that pass `sql` (COLUMNS), best first, and their cosine similarities.
+    """The k nearest rows that pass `sql`, best first, and their cosine similarities.
 
     Without `settings` all rows are ranked, which is exact; with them the index is used.
     """
     query = table.search(embedding.astype(np.float16), vector_column_name="embedding")
     query = query.distance_type("cosine")
-    query = query.select([*COLUMNS, *embedding_columns(table), "_distance"])
+    query = query.select([*columns_of(table), *embedding_columns(table), "_distance"])
     n_passing = math.inf
     if sql is not None:
         query = query.where(sql, prefilter=True)
@@ -188,7 +188,7 @@ def _best(candidates: pa.Table, embedding: FloatArray, k: int) -> tuple[pa.Table
     exact = join(*read_embeddings(candidates)).astype(np.float64)
     scores = exact @ embedding / np.maximum(np.linalg.norm(exact, axis=1), 1e-12)
     best = np.argsort(-scores, kind="stable")[:k]
-    rows = candidates.select(COLUMNS).take(pa.array(best))
+    rows = candidates.select(described_by(candidates.schema.names)).take(pa.array(best))
     return rows, scores[best].astype(np.float32)
 
 

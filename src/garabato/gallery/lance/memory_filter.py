@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from garabato.drawing import IntArray
-from garabato.gallery.filters import Filter
+from garabato.gallery.filters import Filter, has_text
 from garabato.gallery.lance.memory_search import MemoryIndex, RowSubset
 from garabato.gallery.times import NORMAL_TIME
 
@@ -42,7 +42,7 @@ class MemoryFilter:
         if positions is None:
             positions = np.flatnonzero(_meets(self.rows, condition)[self.index.rows])
         elif condition != Filter(condition.categories, condition.countries):
-            rows = self.rows.drop_columns([*LISTED, "strokes"])
+            rows = self.rows.drop_columns(["country", "strokes"])
             rows = rows.take(pa.array(self.index.rows[positions]))
             positions = positions[_meets(rows, condition)]
         return self.index.subset(positions)
@@ -113,6 +113,8 @@ def _meets(rows: pa.Table, condition: Filter) -> npt.NDArray[np.bool_]:
         has_one = np.zeros(rows.num_rows, bool)
         has_one[pc.list_parent_indices(listed).to_numpy()[_true(wanted)]] = True
         mask &= has_one
+    if condition.text is not None:
+        mask &= has_text(rows, condition.text)
     if condition.recognized is not None:
         mask &= _true(pc.equal(rows["recognized"], condition.recognized))
     if condition.after is not None or condition.before is not None:

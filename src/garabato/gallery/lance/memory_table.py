@@ -16,8 +16,7 @@ from garabato.drawing import FloatArray
 from garabato.gallery.filters import Filter
 from garabato.gallery.lance.memory_filter import LISTED, MemoryFilter
 from garabato.gallery.lance.memory_search import MemoryIndex, RowSubset
-from garabato.gallery.lance.table import embedding_columns, read_embeddings
-from garabato.gallery.rows import COLUMNS
+from garabato.gallery.lance.table import columns_of, embedding_columns, read_embeddings
 from garabato.gallery.times import NORMAL_TIME, normal_if_time
 
 
@@ -42,7 +41,7 @@ class MemoryTable:
         return int(self.index.nbytes + self.rows.nbytes + self.row_ids.nbytes)
 
     def search(self, query: FloatArray, k: int, condition: Filter) -> tuple[pa.Table, FloatArray]:
-        """The k nearest rows that pass (COLUMNS), best first, and their cosine similarities."""
+        """The k nearest rows that pass, best first, and their cosine similarities."""
         subset = None if condition.is_empty else self.passing(condition)
         found, scores = self.index.nearest(query, k, subset)
         return self.rows.take(pa.array(found)), scores
@@ -64,7 +63,7 @@ def refresh(held: MemoryTable, table: Any, version: int) -> MemoryTable:
     live = np.sort(live)
     kept = np.isin(held.row_ids, live, assume_unique=True)
     new = live[~np.isin(live, held.row_ids, assume_unique=True)]
-    if len(new) > len(live) // 2:
+    if len(new) > len(live) // 2 or columns_of(table) != tuple(held.rows.schema.names):
         return load(table, version)
     row_ids, rows, index = held.row_ids, held.rows, held.index
     if not kept.all():
@@ -85,14 +84,15 @@ def _read(
     table: Any, condition: str | None
 ) -> tuple[npt.NDArray[np.uint64], pa.Table, npt.NDArray[np.float16], npt.NDArray[np.int8]]:
     """row ids (N,), rows and embeddings (N, D) as `table.split` makes them, sorted by id."""
-    columns = [*COLUMNS, *embedding_columns(table), "_rowid"]
+    described_by = columns_of(table)
+    columns = [*described_by, *embedding_columns(table), "_rowid"]
     query = table.search().with_row_id(True).select(columns)
     if condition is not None:
         query = query.where(condition)
     read = query.to_arrow()
     row_ids = read["_rowid"].to_numpy()
     stored, rest = read_embeddings(read)
-    rows = read.select(COLUMNS)
+    rows = read.select(described_by)
     order = np.argsort(row_ids)
     if (np.diff(order) != 1).any():
         row_ids, stored, rest = row_ids[order], stored[order], rest[order]

@@ -22,7 +22,7 @@ from garabato.errors import GalleryError, StorageError, storage_errors
 from garabato.gallery.filters import quote
 from garabato.gallery.lance.folder import TABLE, connect, is_gallery, lance_errors, writing
 from garabato.gallery.records import FilledBy
-from garabato.gallery.rows import row_schema
+from garabato.gallery.rows import DETAILS, ORIGINAL, described_by, details_schema, row_schema
 
 _ID = "garabato.id"
 _TIMES = "garabato.times"
@@ -85,13 +85,26 @@ def embedding_columns(table: Any) -> tuple[str, ...]:
     return (EMBEDDING, REST) if REST in table.schema.names else (EMBEDDING,)
 
 
+def columns_of(table: Any) -> tuple[str, ...]:
+    """The columns of a table that describe a drawing."""
+    return described_by(table.schema.names)
+
+
+def make_columns(table: Any, rows: pa.Table) -> None:
+    """Give a table the columns of details if these rows have them and it does not."""
+    if ORIGINAL in rows.schema.names and ORIGINAL not in table.schema.names:
+        table.add_columns(details_schema())
+
+
 def to_table(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Rows (`rows.row_schema`) as the table stores them."""
+    """Rows (`rows.to_rows`) as the table stores them."""
     stored, rest = split(read_embeddings(rows)[0].astype(np.float32))
     dim = stored.shape[1]
     columns = {name: rows[name] for name in rows.schema.names}
     columns[EMBEDDING] = pa.FixedSizeListArray.from_arrays(pa.array(stored.reshape(-1)), dim)
     columns[REST] = pa.FixedSizeListArray.from_arrays(pa.array(rest.reshape(-1)), dim)
+    for name in {*DETAILS, ORIGINAL}.intersection(schema.names) - columns.keys():
+        columns[name] = pa.nulls(rows.num_rows, schema.field(name).type)
     return pa.table([columns[name] for name in schema.names], schema=schema)
 
 

@@ -8,14 +8,16 @@ sent again when a connection breaks (see `server`).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from garabato.drawing import FloatArray
 from garabato.gallery.base import Gallery
-from garabato.gallery.filters import EVERYTHING, Filter
+from garabato.gallery.filters import EVERYTHING, Filter, has_text
 from garabato.gallery.milvus.hidden import MilvusHidden
 from garabato.gallery.milvus.index import compact, describe_index, make_searchable
 from garabato.gallery.milvus.rows import (
@@ -37,7 +39,7 @@ from garabato.gallery.records import (
     GalleryInfo,
     no_gallery_at,
 )
-from garabato.gallery.rows import COLUMNS
+from garabato.gallery.rows import ORIGINAL, described_by
 
 #: The most hits that Milvus returns; for more, everything is read and ranked.
 MOST_HITS = 16_384
@@ -45,6 +47,9 @@ MOST_HITS = 16_384
 PAGE = 1_024
 #: Bytes sent at a time, about; the server takes 64 MiB.
 _REQUEST = 2**24
+#: The columns that a filter by text looks at, and the key.
+_WITH_TEXT = ("key_id", "category", "tags", "title")
+_log = logging.getLogger(__name__)
 
 
 class MilvusGallery(Gallery):
@@ -65,6 +70,8 @@ class MilvusGallery(Gallery):
         self._settings = address.settings
         self._server = server
         self._n_changes = 0
+        fields = [field["name"] for field in server.call("describe_collection")["fields"]]
+        self._described_by = described_by(fields)
         make_searchable(server, address)
         self._index = describe_index(server)
 
@@ -115,6 +122,9 @@ class MilvusGallery(Gallery):
             bytes_on_disk=None,
         )
 
+    def _columns(self) -> tuple[str, ...]:
+        return self._described_by
+
     def _version(self) -> Hashable:
         """Changes with what this object changes, and with the number of drawings: a replacement by
         another process does not show."""
@@ -126,7 +136,14 @@ class MilvusGallery(Gallery):
         compact(self._server, self.uri)
 
     def _upsert(self, rows: pa.Table) -> Added:
-        documents = to_documents(rows)
+        has_details = self._described_by != described_by(())
+        if ORIGINAL in rows.schema.names and not has_details:
+            _log.warning(
+                "%s was made by an earlier version, which cannot hold titles, links and original "
+                "files: they are left out. garabato gallery copy makes one that can",
+                self.uri,
+            )
+        documents = to_documents(rows, with_details=has_details)
         n_replaced = len(self._stored(rows["key_id"].to_pylist()))
         for part in _requests(documents):
             self._server.call("upsert", data=part)
@@ -136,6 +153,7 @@ class MilvusGallery(Gallery):
     def _nearest(
         self, embedding: FloatArray, k: int, condition: Filter
     ) -> tuple[pa.Table, FloatArray]:
+        condition = self._without_text(condition)
         expression = to_expression(condition)
         found: list[tuple[Row, float]] = []
         if k <= MOST_HITS:
@@ -143,7 +161,7 @@ class MilvusGallery(Gallery):
         # An approximate index may miss some of the few that pass; then all of them are ranked.
         if len(found) < k and len(found) < self._count(condition):
             found = self._rank_all(embedding, k, expression)
-        rows = self._to_rows([row for row, _ in found], COLUMNS)
+        rows = self._to_rows([row for row, _ in found], self._described_by)
         return rows, np.array([score for _, score in found], np.float32)
 
     def _search_index(
@@ -154,7 +172,7 @@ class MilvusGallery(Gallery):
             data=[embedding],
             filter=expression,
             limit=k,
-            output_fields=list(COLUMNS),
+            output_fields=list(self._described_by),
             search_params={"params": self._index.search_parameters(k, self._settings)},
             consistency_level="Strong",
         )
@@ -162,7 +180,7 @@ class MilvusGallery(Gallery):
 
     def _rank_all(self, embedding: FloatArray, k: int, expression: str) -> list[tuple[Row, float]]:
         best: list[tuple[Row, float]] = []
-        for page in self._pages(expression, [*COLUMNS, "embedding"]):
+        for page in self._pages(expression, [*self._described_by, "embedding"]):
             stored = np.array([row.pop("embedding") for row in page], np.float32)
             best += zip(page, (stored @ embedding).tolist(), strict=True)
             best = sorted(best, key=lambda one: -one[1])[:k]
@@ -170,7 +188,7 @@ class MilvusGallery(Gallery):
 
     def _delete(self, conditions: Sequence[Filter]) -> int:
         n_deleted = 0
-        for condition in conditions:
+        for condition in map(self._without_text, conditions):
             for page in self._pages(to_expression(condition), ["key_id"]):
                 key_ids = [row["key_id"] for row in page]
                 self._server.call("delete", filter=is_one_of(key_ids))
@@ -184,21 +202,38 @@ class MilvusGallery(Gallery):
 
     def _page(self, condition: Filter, after: str | None, limit: int) -> pa.Table:
         found: list[Row] = []
-        pages = self._pages(to_expression(condition), list(COLUMNS), after=after, size=limit)
+        columns = self._described_by
+        condition = self._without_text(condition)
+        pages = self._pages(to_expression(condition), list(columns), after=after, size=limit)
         for page in pages:
             found += page
             if len(found) >= limit:
                 break
-        return self._to_rows(found[:limit], COLUMNS)
+        return self._to_rows(found[:limit], columns)
 
     def _scan(self, condition: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         asked = list(dict.fromkeys(["key_id", *columns]))  # pages go on behind a key_id
+        condition = self._without_text(condition)
         for page in self._pages(to_expression(condition), asked):
             yield from_documents(page, columns, self._filled_by.embedding_dim)
 
     def _count(self, condition: Filter) -> int:
+        condition = self._without_text(condition)
         found = self._query(to_expression(condition), ["count(*)"])
         return int(found[0]["count(*)"])
+
+    def _without_text(self, condition: Filter) -> Filter:
+        """The same filter with the key_ids that its text matches: Milvus 2.3 cannot search text."""
+        if condition.text is None:
+            return condition
+        rest = replace(condition, text=None)
+        wanted = [name for name in self._described_by if name in _WITH_TEXT]
+        key_ids: list[str] = []
+        for page in self._pages(to_expression(rest), wanted):
+            rows = from_documents(page, wanted, self._filled_by.embedding_dim)
+            matching = rows.filter(pa.array(has_text(rows, condition.text)))
+            key_ids += matching["key_id"].to_pylist()
+        return replace(rest, key_ids=tuple(key_ids))
 
     def _pages(
         self, expression: str, columns: list[str], *, after: str | None = None, size: int = PAGE
@@ -240,7 +275,8 @@ def _requests(rows: Iterable[Row]) -> Iterator[list[Row]]:
     part: list[Row] = []
     n_bytes = 0
     for row in rows:
-        size = row["embedding"].nbytes + sum(map(len, row["strokes"])) + 200
+        texts = (*row["strokes"], *row.get(ORIGINAL, ()))
+        size = row["embedding"].nbytes + sum(map(len, texts)) + 200
         if part and n_bytes + size > _REQUEST:
             yield part
             part, n_bytes = [], 0

@@ -17,7 +17,7 @@ import pyarrow as pa
 from garabato.errors import GalleryError, InputError
 from garabato.gallery.filters import Filter
 from garabato.gallery.records import FilledBy
-from garabato.gallery.rows import embeddings_of, row_schema
+from garabato.gallery.rows import DETAILS, ORIGINAL, details_schema, embeddings_of, row_schema
 
 #: Stored where a category, country or timestamp is not known.
 UNKNOWN = "∅"
@@ -53,6 +53,9 @@ def to_schema(client: Any, filled_by: FilledBy) -> Any:
     schema.add_field("timestamp", **text)
     schema.add_field("tags", max_capacity=_MOST_TAGS, **texts)
     schema.add_field("strokes", max_capacity=_MOST_PARTS, **texts)
+    for name in DETAILS:
+        schema.add_field(name, **text)
+    schema.add_field(ORIGINAL, max_capacity=_MOST_PARTS, **texts)
     schema.add_field("embedding", datatype=DataType.FLOAT_VECTOR, dim=filled_by.embedding_dim)
     return schema
 
@@ -67,8 +70,8 @@ def read_metadata(uri: str, description: str) -> FilledBy:
         ) from None
 
 
-def to_documents(rows: pa.Table) -> list[Row]:
-    """Rows as Milvus stores them.
+def to_documents(rows: pa.Table, *, with_details: bool = True) -> list[Row]:
+    """Rows as Milvus stores them; collections of before have no columns of details.
 
     Raises InputError if a text is too long for Milvus, or there are too many tags or strokes.
     """
@@ -85,6 +88,14 @@ def to_documents(rows: pa.Table) -> list[Row]:
             document[name] = _or_unknown(document[name])
         for name in ("key_id", "category", "country", "timestamp"):
             _check_length(name, document[name])
+        for name in DETAILS:
+            value = document.pop(name, None)
+            if with_details:
+                document[name] = _or_unknown(value)
+                _check_length(name, document[name])
+        original = document.pop(ORIGINAL, None)
+        if with_details:
+            document[ORIGINAL] = _to_texts(document["key_id"], original or b"")
         document["recognized"] = _RECOGNIZED[document["recognized"]]
         document["strokes"] = _to_texts(document["key_id"], document["strokes"])
         document["embedding"] = embedding
@@ -95,7 +106,7 @@ def from_documents(
     documents: Sequence[Row], columns: Sequence[str], embedding_dim: int
 ) -> pa.RecordBatch:
     """What Milvus stores as rows with `columns`."""
-    schema = row_schema(embedding_dim)
+    schema = pa.unify_schemas([row_schema(embedding_dim), details_schema()])
     values = {
         name: [_FROM_MILVUS.get(name, _as_stored)(document[name]) for document in documents]
         for name in columns
@@ -182,6 +193,8 @@ _FROM_MILVUS: dict[str, Callable[[Any], Any]] = {
     "recognized": _RECOGNIZED_BACK.__getitem__,
     "strokes": _unpacked,
     "tags": list,
+    **dict.fromkeys(DETAILS, _known),
+    ORIGINAL: lambda parts: _unpacked(parts) or None,
 }
 
 

@@ -48,6 +48,11 @@ Name = Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS)]
 KeyId = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
 KeyIdInPath = Annotated[KeyId, Path(description="The drawing's key_id.")]
 Names = Annotated[list[Name], Field(max_length=500)]
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
+Title = Annotated[str, Field(min_length=1, max_length=500, pattern=_NO_CONTROLS)]
+Link = Annotated[
+    str, Field(min_length=1, max_length=2_000, pattern=r"^https?://[^\x00-\x20\x7f]+$")
+]
 KeyIds = Annotated[list[KeyId], Field(max_length=MAX_DRAWINGS_AT_ONCE)]
 
 
@@ -57,9 +62,9 @@ def _stands_in_addresses(key_id: str) -> str:
         raise PydanticCustomError(
             "key_id", "no part between slashes may be empty, . or .., which addresses leave out"
         )
-    if len(parts) > 1 and parts[-1] == "report":
+    if len(parts) > 1 and parts[-1] in ("report", "original"):
         raise PydanticCustomError(
-            "key_id", "it may not end in /report, the address of what was reported of a drawing"
+            "key_id", "it may not end in /report or /original, which are addresses of their own"
         )
     return key_id
 
@@ -70,7 +75,7 @@ NewKeyId = Annotated[
     Field(
         description="A stored drawing with this key_id is replaced; without one it is made from "
         "the strokes. Slashes may stand between its parts, none of which is `.` or `..` and the "
-        "last of which is not `report`.",
+        "last of which is not `report` or `original`.",
         examples=["my-drawing-1"],
     ),
 ]
@@ -134,6 +139,10 @@ class Where(_Request):
     timestamp: Span | None = None
     tags: Annotated[Names | None, Field(description="At least one of these.")] = None
     key_id: Annotated[KeyIds | None, Field(description="One of these.")] = None
+    text: Annotated[
+        Text | None,
+        Field(description="Each of its words begins a word of the title, category or a tag."),
+    ] = None
 
     model_config = ConfigDict(json_schema_extra={"examples": [_WHERE]})
 
@@ -167,6 +176,17 @@ class _Known(_Request):
     recognized: bool | None = None
     timestamp: Timestamp | None = None
     tags: Names | None = None
+    title: Title | None = None
+    link: Annotated[Link | None, Field(description="An http or https address.")] = None
+    source_path: Title | None = None
+    original: Annotated[
+        str | None,
+        Field(
+            max_length=2**17,
+            description="The file it was drawn from, in base64: an SVG, PNG, JPEG, GIF or WebP of "
+            "at most 64 KiB. SVGs are cleaned of all that runs or is fetched.",
+        ),
+    ] = None
 
 
 class NewDrawing(_Known):

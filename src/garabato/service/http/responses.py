@@ -53,6 +53,11 @@ class StoredDrawing(BaseModel):
     recognized: bool | None = None
     timestamp: str | None = None
     tags: list[str] | None = None
+    title: str | None = None
+    link: str | None = None
+    source_path: str | None = None
+    #: Where the original file is kept: GET /v1/drawings/{key_id}/original.
+    original_type: str | None = None
     drawing: list[Any]
 
 

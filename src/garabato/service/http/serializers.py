@@ -71,10 +71,13 @@ def drawing_document(drawing: Drawing, tags: Sequence[str] = ()) -> dict[str, An
     known = {
         name: value
         for name, value in drawing.metadata.items()
-        if value is not None or name == "category"
+        if name != "details" and (value is not None or name == "category")
     }
     if tags:
         known["tags"] = list(tags)
+    for name in ("title", "link", "source_path", "original_type"):
+        if (value := getattr(drawing.details, name, None)) is not None:
+            known[name] = value
     return known | {"drawing": as_strokes(drawing).to_lists()}
 
 

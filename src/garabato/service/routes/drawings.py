@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from garabato.drawing import Drawing, DrawingBatch
+from garabato.drawing import SVG_TYPE, Details, Drawing, DrawingBatch
+from garabato.drawing.details import media_type_of
+from garabato.errors import FormatError, GarabatoError
+from garabato.formats.svg.clean import clean_svg
+from garabato.service.http.middleware import ORIGINAL_POLICY
 from garabato.service.http.parsing import read_json, to_drawing
 from garabato.service.http.problems import ANY, WRITE, ProblemError, problems
 from garabato.service.http.requests import (
@@ -18,6 +23,7 @@ from garabato.service.http.requests import (
     Names,
     NewDrawing,
     Strokes,
+    Text,
     body_of,
 )
 from garabato.service.http.responses import Added, Deleted, Page, StoredDrawing
@@ -41,17 +47,12 @@ async def add(request: Request, service: CurrentService) -> Response:
     service.access.check_write(request)
     gallery = service.gallery
     given = await read_json(request, Add)
-    drawings, tags = _drawings(given, service)
+    drawings = _drawings(given, service)
 
     def store() -> list[str]:
         batch = DrawingBatch.from_drawings(drawings).on_grid().with_key_ids()
         key_ids = [str(key_id) for key_id in batch.key_ids]
-        last = {key_id: i for i, key_id in enumerate(key_ids)}  # of two with one key_id
-        by_tags: dict[tuple[str, ...], list[Drawing]] = {}
-        for i in last.values():
-            by_tags.setdefault(tags[i], []).append(batch[i])
-        for own, tagged in by_tags.items():
-            gallery.add(tagged, tags=own)
+        gallery.add(batch)
         service.drawings_changed()
         return key_ids
 
@@ -92,12 +93,16 @@ async def list_drawings(
     tags: Annotated[
         Names | None, Query(description="Only with one of these; may be given several times.")
     ] = None,
+    text: Annotated[
+        Text | None,
+        Query(description="Each of its words begins a word of the title, category or a tag."),
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=500, description="The most to give.")] = 50,
     after: Annotated[KeyId | None, Query(description="`next` of the page before.")] = None,
 ) -> Response:
     """List drawings in the order of their key_ids, page by page."""
     gallery = service.gallery
-    where = {"category": category, "country": country, "tags": tags}
+    where = {"category": category, "country": country, "tags": tags, "text": text}
 
     def list_them() -> dict[str, Any]:
         found = gallery.list(after=after, limit=limit + 1, where=where)
@@ -108,6 +113,29 @@ async def list_drawings(
         }
 
     return json_response(await service.searching(list_them))
+
+
+@router.get(
+    "/{key_id:path}/original",
+    response_class=Response,
+    responses={200: {"content": {"image/*": {}}}, **problems(404, *ANY)},
+)
+async def get_original(key_id: KeyIdInPath, service: CurrentService) -> Response:
+    """The original file of a drawing, if one is kept: an SVG, cleaned, or a small picture."""
+    gallery = service.gallery
+    found = await service.searching(gallery.original, key_id)
+    if found is None:
+        # A stored key_id may end in /original itself.
+        stored = await service.searching(service.stored, [f"{key_id}/original"])
+        if stored:
+            return json_response(drawing_document(*stored[0]))
+        raise ProblemError(404, f"no original file is kept of {key_id!r}")
+    headers = {
+        "content-security-policy": ORIGINAL_POLICY,
+        "content-disposition": "inline",
+        "cache-control": "no-cache",
+    }
+    return Response(found.content, headers=headers, media_type=found.media_type)
 
 
 @router.get("/{key_id:path}", response_model=StoredDrawing, responses=problems(404, *ANY))
@@ -130,8 +158,8 @@ async def delete(key_id: KeyIdInPath, request: Request, service: CurrentService)
     return Response(status_code=204)
 
 
-def _drawings(given: Add, service: Service) -> tuple[list[Drawing], list[tuple[str, ...]]]:
-    """What is to be stored, and the tags of each. Raises ProblemError that names the field."""
+def _drawings(given: Add, service: Service) -> list[Drawing]:
+    """What is to be stored. Raises ProblemError that names the field."""
     if (given.drawing is None) == (given.drawings is None):
         raise ProblemError.of_field("drawing", "give drawing or drawings, one of the two")
     named: list[tuple[str, Strokes, Add | NewDrawing]] = []
@@ -142,14 +170,31 @@ def _drawings(given: Add, service: Service) -> tuple[list[Drawing], list[tuple[s
     if given.drawing is None:
         for field in given.model_dump(exclude={"drawings"}, exclude_none=True):
             raise ProblemError.of_field(field, "beside drawings it stands in each of them")
-    drawings = [
+    return [
         to_drawing(strokes, service.settings, field).replace(
             key_id=new.key_id,
             category=new.category,
             country=new.country,
             recognized=new.recognized,
             timestamp=new.timestamp,
+            details=_details(new, field.removesuffix("drawing")),
         )
         for field, strokes, new in named
     ]
-    return drawings, [tuple(new.tags or ()) for _, _, new in named]
+
+
+def _details(new: Add | NewDrawing, prefix: str) -> Details | None:
+    """Title, tags, link, path and original. Raises ProblemError that names the field."""
+    original = None
+    try:
+        if new.original is not None:
+            original = base64.b64decode(new.original, validate=True)
+            if media_type_of(original) == SVG_TYPE:
+                original = clean_svg(original)
+    except (ValueError, FormatError) as error:  # a DrawingError is one, too
+        problem = str(error) if isinstance(error, GarabatoError) else "is not base64"
+        raise ProblemError.of_field(f"{prefix}original", problem) from None
+    details = Details(
+        new.title, tuple(new.tags or ()), new.link, new.source_path, original=original
+    )
+    return None if details == Details() else details

@@ -1,0 +1,133 @@
+"""SVG documents without anything that runs or is fetched, so that they can be stored and served.
+
+What is kept is listed here: shapes, groups, gradients, text and how they are painted. Scripts,
+event handlers, animations, `foreignObject`, embedded pictures, links, foreign vocabularies,
+entities and every reference outside the document are left out.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from xml.etree.ElementTree import Element
+from xml.sax.saxutils import escape, quoteattr
+
+from garabato.formats.stream import Input
+from garabato.formats.svg.format import NAMESPACE
+from garabato.formats.xml_tree import parse_xml
+
+#: Elements that a browser may draw after all `<use>` are filled in.
+MAX_DRAWN_ELEMENTS = 20_000
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_ELEMENTS = _words(
+    """
+    svg g path rect circle ellipse line polyline polygon defs use symbol clipPath mask marker
+    linearGradient radialGradient stop pattern title desc text tspan style switch
+    """
+)
+#: Elements whose text is kept.
+_WITH_TEXT = frozenset(("title", "desc", "text", "tspan", "style"))
+_ATTRIBUTES = _words(
+    """
+    id class style d points x y x1 y1 x2 y2 cx cy r rx ry fx fy fr dx dy width height viewBox
+    preserveAspectRatio transform pathLength offset href version role lang fill fill-opacity
+    fill-rule stroke stroke-width stroke-opacity stroke-linecap stroke-linejoin
+    stroke-miterlimit stroke-dasharray stroke-dashoffset opacity color clip-path clip-rule
+    mask display visibility overflow paint-order vector-effect shape-rendering stop-color
+    stop-opacity gradientUnits gradientTransform spreadMethod patternUnits patternContentUnits
+    patternTransform clipPathUnits maskUnits maskContentUnits mask-type marker-start
+    marker-mid marker-end markerUnits markerWidth markerHeight refX refY orient font-family
+    font-size font-style font-weight font-stretch font-variant letter-spacing word-spacing
+    text-anchor text-decoration text-rendering dominant-baseline alignment-baseline
+    baseline-shift writing-mode mix-blend-mode isolation transform-origin aria-label
+    aria-hidden
+    """
+)
+_FUNCTIONS = _words(
+    """
+    rgb rgba hsl hsla translate translatex translatey scale scalex scaley rotate skewx skewy
+    matrix var calc min max clamp not is where nth-child nth-of-type
+    """
+)
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_FUNCTION = re.compile(r"([\w-]*)\(\s*([\"']?#)?")
+_AT_RULE = re.compile(r"@(?!media\b)")
+
+
+def clean_svg(content: bytes) -> bytes:
+    """The document in UTF-8 without anything that runs or is fetched.
+
+    Raises FormatError if it cannot be read (see `xml_tree`), is not an SVG, or draws more than
+    20,000 elements.
+    """
+    source = Input("SVG", "svg", io.BytesIO(content), content[:4096], None)
+    root = parse_xml(source, NAMESPACE)
+    if root.tag != "svg":
+        raise source.error(f"the document is <{root.tag[:40]}>; <svg> was expected")
+    by_id = {element.get("id", ""): element for element in root.iter()}
+    if _n_drawn(root, by_id, {}, set()) > MAX_DRAWN_ELEMENTS:
+        raise source.error(f"the document draws more than {MAX_DRAWN_ELEMENTS:,} elements")
+    parts: list[str] = []
+    _write(root, parts)
+    return "".join(parts).encode()
+
+
+def _n_drawn(
+    element: Element, by_id: dict[str, Element], known: dict[int, int], above: set[int]
+) -> int:
+    """How many elements this one draws, with those that `<use>` stands for. A circle counts as too
+    many."""
+    own = id(element)
+    if own in above:
+        return MAX_DRAWN_ELEMENTS + 1
+    if own not in known:
+        above.add(own)
+        n = 1
+        for child in element:
+            n += _n_drawn(child, by_id, known, above)
+        target = by_id.get(element.get("href", "").removeprefix("#"))
+        if element.tag == "use" and target is not None:
+            n += _n_drawn(target, by_id, known, above)
+        above.discard(own)
+        known[own] = min(n, MAX_DRAWN_ELEMENTS + 1)
+    return known[own]
+
+
+def _write(element: Element, parts: list[str], *, is_root: bool = True) -> None:
+    text = element.text or ""
+    if element.tag == "style" and not _is_harmless(text):
+        return
+    parts.append(f"<{element.tag}")
+    if is_root:
+        parts.append(f' xmlns="{NAMESPACE}"')
+    for name, value in element.attrib.items():
+        if name in _ATTRIBUTES and _is_harmless(value) and (name != "href" or value[:1] == "#"):
+            parts.append(f" {name}={quoteattr(value)}")
+    children = [child for child in element if child.tag in _ELEMENTS]
+    shown = escape(text) if element.tag in _WITH_TEXT else ""
+    if not children and not shown:
+        parts.append("/>")
+        return
+    parts.append(f">{shown}")
+    for child in children:
+        _write(child, parts, is_root=False)
+    parts.append(f"</{element.tag}>")
+
+
+def _is_harmless(css: str) -> bool:
+    """Whether CSS, or the value of an attribute, fetches nothing: all its functions are known, and
+    `url()` names a part of the document."""
+    if "(" not in css and "@" not in css and "\\" not in css:
+        return True
+    css = _COMMENT.sub("", css)
+    if "\\" in css or "/*" in css or _AT_RULE.search(css):
+        return False
+    return all(
+        bool(is_local) if name == "url" else name in _FUNCTIONS or name == ""
+        for name, is_local in _FUNCTION.findall(css.lower())
+    )
