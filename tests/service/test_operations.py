@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from running import Running
+
+import garabato
 
 
 def samples(service: Running) -> dict[str, float]:
@@ -16,6 +19,19 @@ def samples(service: Running) -> dict[str, float]:
 def test_it_is_alive_and_ready(service: Running) -> None:
     assert service.get("/healthz").json == {"status": "ok"}
     assert service.get("/readyz").json == {"status": "ready"}
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
+def test_monitors_may_ask_with_head(service: Running, path: str) -> None:
+    answer = service.ask("HEAD", path)
+    assert (answer.status, answer.body) == (200, b"")
+    assert int(answer.headers["content-length"]) > 0
+
+
+def test_metrics_name_the_version_and_have_no_creation_times(service: Running) -> None:
+    names = samples(service)
+    assert names[f'garabato_build_info{{version="{garabato.__version__}"}}'] == 1
+    assert not [name for name in names if "_created" in name]
 
 
 def test_requests_are_counted_by_route_and_status(service: Running) -> None:

@@ -35,6 +35,7 @@ def test_variables_are_read_as_what_they_set(variable: str, text: str, value: ob
     [
         ("PORT", "eighty"),
         ("PORT", "-1"),
+        ("PORT", "65536"),
         ("VISITORS_MAY_HIDE", "perhaps"),
         ("BATCH_SIZE", "0"),
         ("TOKEN", "short"),
@@ -72,14 +73,28 @@ def test_the_port_that_kubernetes_sets_is_named() -> None:
         Settings.from_environment({}, variables)
 
 
+def test_public_urls_give_the_subpath_and_the_origins() -> None:
+    given = "https://Example.org:443/draw/ http://[::1]:8000,https://app.example:8443/x"
+    settings = Settings.from_environment({"public_url": ()}, {"GARABATO_PUBLIC_URL": given})
+    assert settings.root_path == "/draw"
+    assert settings.origins == [
+        "https://example.org",
+        "http://[::1]:8000",
+        "https://app.example:8443",
+    ]
+    assert Settings(public_url=("https://a.example/",)).root_path == ""
+    assert (Settings().root_path, Settings().origins) == ("", [])
+
+
+def test_a_service_with_a_public_url_is_not_local() -> None:
+    assert Settings().is_local
+    assert not Settings(public_url=("https://a.example",)).is_local
+
+
 @pytest.mark.parametrize(
-    ("url", "path"),
-    [(None, ""), ("https://a.example", ""), ("https://a.example/", ""), ("http://a/b/", "/b")],
+    "url",
+    ["draw.example", "ftp://a", "https://", "https://a:x", "http://[", "http://u@a", "https://a b"],
 )
-def test_the_root_path_is_the_public_urls(url: str | None, path: str) -> None:
-    assert Settings(public_url=url).root_path == path
-
-
-def test_a_public_url_without_a_scheme_is_refused() -> None:
+def test_a_public_url_that_is_not_an_address_is_refused(url: str) -> None:
     with pytest.raises(InputError, match="public_url"):
-        Settings.from_environment({}, {"GARABATO_PUBLIC_URL": "draw.example"})
+        Settings.from_environment({"public_url": (url,)}, {})

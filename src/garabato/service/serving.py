@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from os import PathLike, fspath
 
@@ -20,16 +21,31 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     token: str | None = None,
+    public_url: Sequence[str] = (),
 ) -> None:
     """Serve the page and the HTTP API until SIGTERM or Ctrl-C.
 
     Without `gallery` the starter gallery is served; it is filled on first use from `source`, else
-    from Google's bucket or the starter set. Arguments that are None take the value of the variable
-    GARABATO_<NAME>, as do all other settings (docs/run_for_others.md lists them). Raises
-    GalleryError if there is no gallery at `gallery`, MissingExtraError without the extra `serve`.
+    from Google's bucket or the starter set. `public_url` is the address that visitors use, if there
+    is a proxy, and then the addresses of other sites whose pages may use the API. Arguments that
+    are None or empty take the value of the variable GARABATO_<NAME>, as do all other settings
+    (docs/run_for_others.md lists them).
+
+    Raises GalleryError if there is no gallery at `gallery` or the service cannot start, InputError
+    for a setting that makes no sense, and MissingExtraError without the extra `serve`.
     """
-    if gallery is not None:
-        open_gallery(gallery, must_exist=True)  # before anything slow is loaded
+    settings = Settings.from_environment(
+        {
+            "gallery": None if gallery is None else fspath(gallery),
+            "model": None if model is None else fspath(model),
+            "host": host,
+            "port": port,
+            "token": token,
+            "public_url": tuple(public_url),
+        }
+    )
+    if settings.gallery is not None:
+        open_gallery(settings.gallery, must_exist=True)  # before anything slow is loaded
     limit_native_threads(spin=False)
     try:
         from garabato.service.app import create_app
@@ -38,12 +54,4 @@ def serve(
         if (error.name or "").startswith("garabato"):
             raise
         raise MissingExtraError("garabato serve", "serve") from None
-    given = {
-        "gallery": None if gallery is None else fspath(gallery),
-        "model": None if model is None else fspath(model),
-        "host": host,
-        "port": port,
-        "token": token,
-    }
-    settings = Settings.from_environment(given)
     run(create_app(settings, partial(choose_source, source)), settings)

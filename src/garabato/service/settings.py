@@ -25,8 +25,9 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     token: str | None = None
-    #: The address visitors use, if a proxy rewrites Host or serves a subpath.
-    public_url: str | None = None
+    #: The address visitors use, with its path if a proxy serves a subpath; then the addresses of
+    #: other sites whose pages may use the API (CORS).
+    public_url: tuple[str, ...] = ()
     #: Whether people without the token may hide a drawing (report it); an operator restores it.
     visitors_may_hide: bool = False
     writes_per_minute: int = 120
@@ -56,7 +57,7 @@ class Settings:
 
         Raises InputError that names the variable and what it takes.
         """
-        values = {name: value for name, value in given.items() if value is not None}
+        values = {name: value for name, value in given.items() if value not in (None, ())}
         for field in fields(cls):
             variable = f"GARABATO_{field.name.upper()}"
             if field.name not in values and environment.get(variable):
@@ -74,22 +75,45 @@ class Settings:
         for name in ("max_waiting", "batch_size", "max_body_bytes", "max_strokes", "max_points"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is 1 or more, not {getattr(self, name)}")
-        if self.public_url is not None and not self.public_url.startswith(("http://", "https://")):
-            raise InputError(
-                f"public_url is an address such as https://draw.example, not {self.public_url!r}"
-            )
+        if self.port > 65_535:
+            raise InputError(f"port is 0 to 65535, not {self.port}")
+        for url in self.public_url:
+            origin_of(url)
         if self.token is not None and len(self.token) < 8:
             raise InputError("the token has 8 characters or more; make one: openssl rand -hex 16")
 
     @property
     def root_path(self) -> str:
-        """The path of `public_url` without a slash at its end: "/draw", or "" at the root."""
-        return urlsplit(self.public_url or "").path.rstrip("/")
+        """The path of the first public URL without the slash at its end: "/draw", or ""."""
+        return urlsplit(self.public_url[0]).path.rstrip("/") if self.public_url else ""
+
+    @property
+    def origins(self) -> list[str]:
+        """The origins of the public URLs: "https://draw.example"."""
+        return [origin_of(url) for url in self.public_url]
 
     @property
     def is_local(self) -> bool:
-        """Whether only programs on this machine can reach the service."""
-        return is_loopback(self.host)
+        """Whether only programs on this machine can reach the service: it is bound to loopback and
+        has no public URL."""
+        return is_loopback(self.host) and not self.public_url
+
+
+def origin_of(url: str) -> str:
+    """The origin of an http(s) URL, as browsers send it. Raises InputError."""
+    try:
+        parts = urlsplit(url)
+        port, host = parts.port, parts.hostname
+    except ValueError:
+        parts, port, host = urlsplit(""), None, None
+    if parts.scheme not in _DEFAULT_PORTS or not host or set("@ \t\\") & set(parts.netloc):
+        raise InputError(f"public_url is an address such as https://draw.example, not {url!r}")
+    shown = f"[{host}]" if ":" in host else host
+    is_default = port in (None, _DEFAULT_PORTS[parts.scheme])
+    return f"{parts.scheme}://{shown}" + ("" if is_default else f":{port}")
+
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def is_loopback(host: str) -> bool:
@@ -111,6 +135,8 @@ def _parse(variable: str, text: str, kind: str) -> Any:
             if text.lower() not in _TRUE | _FALSE:
                 raise ValueError
             return text.lower() in _TRUE
+        if kind.startswith("tuple"):
+            return tuple(text.replace(",", " ").split())
         return {"int": int, "float": float}.get(kind, str)(text)
     except ValueError:
         if variable == "GARABATO_PORT" and text.startswith("tcp://"):

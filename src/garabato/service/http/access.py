@@ -14,6 +14,8 @@ from garabato.service.settings import Settings, is_loopback
 
 #: Clients remembered by the rate limit; the one not seen for longest is forgotten first.
 _MAX_CLIENTS = 10_000
+#: Headers of requests that a proxy passed on.
+_PROXY_HEADERS = {"forwarded", "x-forwarded-for", "x-forwarded-host"}
 
 
 class Access:
@@ -24,10 +26,10 @@ class Access:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def check_name(self, request: Request) -> None:
-        """Refuse names that are not this machine's where it alone is trusted.
+        """Refuse requests for other host names if the service trusts everyone who reaches it.
 
-        A service bound to loopback without a token trusts who reaches it; a page of the web that
-        has its own name resolve to 127.0.0.1, or a proxy put before it, must not.
+        Bound to loopback without a token, it does: a website whose name resolves to 127.0.0.1
+        (DNS rebinding) must not use that.
         """
         if self._settings.token is None and self._settings.is_local:
             host = _urlsplit(f"//{request.headers.get('host', '')}").hostname
@@ -39,7 +41,10 @@ class Access:
                 )
 
     def check_operator(self, request: Request) -> None:
-        """Let pass who has the token, or who needs none. Raises ProblemError 401 or 403."""
+        """Let requests with the token pass, and local ones if no token is set.
+
+        Raises ProblemError 401 or 403.
+        """
         token = self._settings.token
         if token is not None:
             given = request.headers.get("authorization", "")
@@ -53,7 +58,7 @@ class Access:
                 "this needs the token: Authorization: Bearer TOKEN",
                 headers={"www-authenticate": "Bearer"},
             )
-        if not self._settings.is_local:
+        if not self._settings.is_local or not _PROXY_HEADERS.isdisjoint(request.headers):
             raise ProblemError(
                 403, "nothing can be changed here: the operator has set no GARABATO_TOKEN"
             )
@@ -74,22 +79,20 @@ class Access:
         self._count(request.client.host if request.client else "")
 
     def _check_origin(self, request: Request) -> None:
-        """Refuse changes that another site's page sends from a visitor's browser."""
+        """Refuse changes that the page of another site sends from a visitor's browser."""
         origin = request.headers.get("origin")
-        if origin is None:
+        if origin is None or origin in self._settings.origins:
             return
-        own = {request.headers.get("host", "").lower()}
-        if self._settings.public_url is not None:
-            own.add(_urlsplit(self._settings.public_url).netloc.lower())
-        if _urlsplit(origin).netloc.lower() not in own:
+        if _urlsplit(origin).netloc.lower() != request.headers.get("host", "").lower():
             raise ProblemError(
                 403,
-                "changes are accepted from this service's own page only; behind a proxy that "
-                "rewrites Host, set GARABATO_PUBLIC_URL to the address that visitors use",
+                f"changes are accepted from this service's own page, not from {origin[:200]!r}. If "
+                "that is its page, a proxy rewrites Host: start the service with --public-url (or "
+                "GARABATO_PUBLIC_URL) set to the address that visitors use",
             )
 
     def _count(self, client: str) -> None:
-        """A bucket a client, which fills by the minute's limit; a change takes one out."""
+        """Limit changes per client by a token bucket, refilled at the limit per minute."""
         limit = float(self._settings.writes_per_minute)
         now = time.monotonic()
         left, then = self._buckets.pop(client, (limit, now))
@@ -111,7 +114,7 @@ class Access:
 
 
 def _urlsplit(url: str) -> SplitResult:
-    """The parts of a URL; of one that is none, nothing."""
+    """The parts of a URL, all empty if it is malformed."""
     try:
         return urlsplit(url)
     except ValueError:

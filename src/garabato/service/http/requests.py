@@ -15,6 +15,7 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
+from starlette.convertors import PathConvertor, register_url_convertor
 
 from garabato.drawing import MAX_COORDINATE
 
@@ -43,11 +44,14 @@ Strokes = Annotated[
     list[Stroke],
     Field(min_length=1, description="Strokes in any units, y pointing down.", examples=[_FACE]),
 ]
+#: What the API stores is short and printable; what a gallery already holds can be anything.
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
-Name = Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS)]
-KeyId = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
-KeyIdInPath = Annotated[KeyId, Path(description="The drawing's key_id.")]
+NewName = Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS)]
+NewNames = Annotated[list[NewName], Field(max_length=500)]
+Name = Annotated[str, Field(min_length=1)]
 Names = Annotated[list[Name], Field(max_length=500)]
+KeyId = Annotated[str, Field(min_length=1)]
+KeyIdInPath = Annotated[KeyId, Path(description="The drawing's key_id.")]
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
 Title = Annotated[str, Field(min_length=1, max_length=500, pattern=_NO_CONTROLS)]
 Link = Annotated[
@@ -70,7 +74,7 @@ def _stands_in_addresses(key_id: str) -> str:
 
 
 NewKeyId = Annotated[
-    KeyId,
+    Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)],
     AfterValidator(_stands_in_addresses),
     Field(
         description="A stored drawing with this key_id is replaced; without one it is made from "
@@ -82,6 +86,14 @@ NewKeyId = Annotated[
 Timestamp = Annotated[
     str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS, examples=["2017-03-29 00:29:12"])
 ]
+
+
+class _TextConvertor(PathConvertor):
+    regex = "(?s:.*)"
+
+
+#: `{key_id:text}` in the path of a route: as `path`, and line breaks too.
+register_url_convertor("text", _TextConvertor())
 
 
 class _Request(BaseModel):
@@ -171,11 +183,11 @@ class Search(_Request):
 
 class _Known(_Request):
     key_id: NewKeyId | None = None
-    category: Name | None = None
-    country: Name | None = None
+    category: NewName | None = None
+    country: NewName | None = None
     recognized: bool | None = None
     timestamp: Timestamp | None = None
-    tags: Names | None = None
+    tags: NewNames | None = None
     title: Title | None = None
     link: Annotated[Link | None, Field(description="An http or https address.")] = None
     source_path: Title | None = None

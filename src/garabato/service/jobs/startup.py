@@ -9,7 +9,6 @@ import threading
 from collections.abc import Callable, Iterator
 from os import PathLike
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
@@ -26,6 +25,7 @@ from garabato.service.service import Service
 from garabato.service.state.progress import Progress, StoppedError
 from garabato.sources import open_source
 from garabato.sources.base import Source
+from garabato.sources.choose import ChosenSource
 from garabato.sources.google_bucket.bucket import download
 
 _log = logging.getLogger("garabato.service")
@@ -34,17 +34,6 @@ N_PER_CATEGORY = 30
 _COMPLETE = "starter-complete"
 _BUILDING = "building gallery"
 _ANY_DRAWING = Drawing([[[0, 255, 120], [0, 40, 255]]])
-
-
-class ChosenSource(Protocol):
-    """Where drawings come from; with `is_fetched` the folder to download them into first."""
-
-    @property
-    def place(self) -> Path: ...
-    @property
-    def is_fetched(self) -> bool: ...
-    @property
-    def said(self) -> str: ...
 
 
 #: Takes the folder that downloaded drawings go to.

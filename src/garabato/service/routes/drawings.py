@@ -116,7 +116,7 @@ async def list_drawings(
 
 
 @router.get(
-    "/{key_id:path}/original",
+    "/{key_id:text}/original",
     response_class=Response,
     responses={200: {"content": {"image/*": {}}}, **problems(404, *ANY)},
 )
@@ -138,13 +138,13 @@ async def get_original(key_id: KeyIdInPath, service: CurrentService) -> Response
     return Response(found.content, headers=headers, media_type=found.media_type)
 
 
-@router.get("/{key_id:path}", response_model=StoredDrawing, responses=problems(404, *ANY))
+@router.get("/{key_id:text}", response_model=StoredDrawing, responses=problems(404, *ANY))
 async def get_drawing(key_id: KeyIdInPath, service: CurrentService) -> Response:
     """One drawing."""
     return json_response(drawing_document(*await service.searching(service.stored_one, key_id)))
 
 
-@router.delete("/{key_id:path}", status_code=204, responses=problems(404, *WRITE))
+@router.delete("/{key_id:text}", status_code=204, responses=problems(404, *WRITE))
 async def delete(key_id: KeyIdInPath, request: Request, service: CurrentService) -> Response:
     """Delete a drawing for good."""
     service.access.check_write(request)

@@ -38,7 +38,7 @@ async def categories(service: CurrentService) -> Response:
 
 
 @router.get(
-    "/categories/{category:path}", response_model=CategoryPage, responses=problems(404, *ANY)
+    "/categories/{category:text}", response_model=CategoryPage, responses=problems(404, *ANY)
 )
 async def category_page(
     category: Annotated[Name, Path(description="The category's name.")],

@@ -23,7 +23,7 @@ _PROBLEMS = problems(400, 404, 413, 415, *WRITE)
 
 
 @router.post(
-    "/drawings/{key_id:path}/hide", status_code=204, responses=_PROBLEMS, openapi_extra=_BODY
+    "/drawings/{key_id:text}/hide", status_code=204, responses=_PROBLEMS, openapi_extra=_BODY
 )
 async def hide(key_id: KeyIdInPath, request: Request, service: CurrentService) -> Response:
     """Leave a drawing out of all results until it is restored."""
@@ -43,7 +43,7 @@ async def hide(key_id: KeyIdInPath, request: Request, service: CurrentService) -
     return Response(status_code=204)
 
 
-@router.post("/drawings/{key_id:path}/restore", status_code=204, responses=problems(404, *WRITE))
+@router.post("/drawings/{key_id:text}/restore", status_code=204, responses=problems(404, *WRITE))
 async def restore(key_id: KeyIdInPath, request: Request, service: CurrentService) -> Response:
     """Show a hidden drawing again. For the operator."""
     service.access.check_write(request)
@@ -70,7 +70,7 @@ async def list_hidden(request: Request, service: CurrentService) -> Response:
 
 
 @router.post(
-    "/drawings/{key_id:path}/report", status_code=204, responses=_PROBLEMS, openapi_extra=_BODY
+    "/drawings/{key_id:text}/report", status_code=204, responses=_PROBLEMS, openapi_extra=_BODY
 )
 async def report(key_id: KeyIdInPath, request: Request, service: CurrentService) -> Response:
     """Tell the operator that a drawing should not be shown. It stays visible until the operator
@@ -88,7 +88,7 @@ async def report(key_id: KeyIdInPath, request: Request, service: CurrentService)
     return Response(status_code=204)
 
 
-@router.delete("/drawings/{key_id:path}/report", status_code=204, responses=problems(404, *WRITE))
+@router.delete("/drawings/{key_id:text}/report", status_code=204, responses=problems(404, *WRITE))
 async def dismiss(key_id: KeyIdInPath, request: Request, service: CurrentService) -> Response:
     """Dismiss the reports of a drawing, which stays visible. For the operator."""
     service.access.check_write(request)
