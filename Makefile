@@ -5,6 +5,7 @@
 #                          ablations and ten million drawings)
 # make check-tensorflow    let TensorFlow itself, in an environment of its own, read a TFRecord export
 # make docs                regenerate what is generated in docs/: commands, results, recipe, galleries
+# make site                build the documentation site in site/
 # make pictures [DEMO=DIR] copy a finished demo's pictures to docs/pictures/
 # make setup               only the virtual environment (the other targets create it first)
 # make clean               remove what the other targets created, except .venv
@@ -23,7 +24,7 @@ export PYTHON TORCH_INDEX_URL
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: setup demo lint test test-all bench bench-all need-source check-tensorflow docs pictures clean
+.PHONY: setup demo lint test test-all bench bench-all need-source check-tensorflow docs site pictures clean
 
 setup: .venv/ready
 
@@ -68,6 +69,9 @@ docs: setup
 	$(BIN)/python tools/write_gallery_pages.py
 	$(if $(wildcard benchmarks/results/recipe/*.json),$(BIN)/python tools/write_recipe.py)
 
+site: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # The README's pictures, from the folder of a finished demo.
 pictures:
 	mkdir -p docs/pictures
@@ -75,5 +79,5 @@ pictures:
 	cp $(DEMO)/data/sheets/_all.png docs/pictures/drawings.png
 
 clean:
-	rm -rf demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf demo build dist site .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests benchmarks tools -name __pycache__ -type d -prune -exec rm -rf {} +
