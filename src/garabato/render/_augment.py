@@ -1,9 +1,9 @@
-"""Compiled kernel of the augmentation (numba, no GIL); `augment.py` is its only caller."""
+"""Compiled kernels of the augmentation. `augment.py` is the only caller."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,72 +11,80 @@ import numpy.typing as npt
 from garabato.drawing import FloatArray, IntArray
 from garabato.host.kernels import kernel
 
-#: Smooth deformation: a sum of this many plane waves.
+#: The smooth deformation is a sum of this many plane waves.
 _N_WAVES = 3
+
+
+class Strokes(NamedTuple):
+    """The flat arrays of a `DrawingBatch`, as kernels take and return them."""
+
+    points: FloatArray
+    stroke_starts: IntArray
+    drawing_starts: IntArray
+
+
+class Page(NamedTuple):
+    """The image that drawings are fitted into."""
+
+    size_px: float
+    line_px: float
+    margin_px: float
+
+
+class Variation(NamedTuple):
+    """The strengths of `AugmentSpec`, with the angle in radians."""
+
+    flip: float
+    partial: float
+    partial_least: float
+    drop_stroke: float
+    rotate: float
+    shear: float
+    stretch: float
+    wobble: float
+    stroke_shift: float
+    line_width: float
+    shrink: float
 
 
 @kernel
 def vary_strokes(
-    points: FloatArray,
-    stroke_starts: IntArray,
-    drawing_starts: IntArray,
-    keys: npt.NDArray[np.uint32],
-    size_px: float,
-    line_px: float,
-    margin_px: float,
-    flip: float,
-    partial: float,
-    partial_least: float,
-    drop_stroke: float,
-    rotate: float,
-    shear: float,
-    stretch: float,
-    wobble: float,
-    stroke_shift: float,
-    line_width: float,
-    shrink: float,
+    strokes: Strokes, keys: npt.NDArray[np.uint32], variation: Variation, page: Page
 ) -> Any:
-    """Vary and place every drawing -> points in px, stroke_starts, drawing_starts, widths."""
+    """Vary every drawing and fit it into the page.
+
+    -> (points in px, stroke_starts, drawing_starts, line widths (N,) in px).
+    """
+    points, stroke_starts, drawing_starts = strokes
     n_drawings = len(drawing_starts) - 1
-    out = np.empty_like(points)
-    out_strokes = np.zeros_like(stroke_starts)
-    out_drawings = np.zeros_like(drawing_starts)
-    line_widths = np.empty(n_drawings, np.float32)
+    out = Strokes(
+        np.empty_like(points), np.zeros_like(stroke_starts), np.zeros_like(drawing_starts)
+    )
+    line_widths_px = np.empty(n_drawings, np.float32)
     n_points = 0
     n_strokes = 0
     for i in range(n_drawings):
         np.random.seed(keys[i])
-        line_widths[i] = line_px * math.exp(np.random.normal() * line_width)
+        line_widths_px[i] = page.line_px * math.exp(np.random.normal() * variation.line_width)
         first_stroke, first_point = n_strokes, n_points
-        n_points, n_strokes = _keep_ink(
-            points,
-            stroke_starts,
-            drawing_starts[i],
-            drawing_starts[i + 1],
-            np.random.random() < partial,
-            partial_least + (1 - partial_least) * np.random.random(),
-            drop_stroke,
-            out,
-            out_strokes,
-            n_points,
-            n_strokes,
-        )
-        out_drawings[i + 1] = n_strokes
-        out_strokes[n_strokes] = n_points
-        drawing = out[first_point:n_points]
+        n_points, n_strokes = _keep_ink(strokes, i, variation, out, n_points, n_strokes)
+        out.drawing_starts[i + 1] = n_strokes
+        out.stroke_starts[n_strokes] = n_points
+        drawing = out.points[first_point:n_points]
         if len(drawing) == 0:
             continue
         _fit_to_unit(drawing)
         for s in range(first_stroke, n_strokes):
-            dx, dy = np.random.normal() * stroke_shift, np.random.normal() * stroke_shift
-            for p in range(out_strokes[s], out_strokes[s + 1]):
-                out[p, 0] += dx
-                out[p, 1] += dy
-        _wobble(drawing, wobble)
-        mirror = -1.0 if np.random.random() < flip else 1.0
-        angle = np.random.normal() * rotate
-        skew = np.random.normal() * shear
-        aspect = math.exp(np.random.normal() * stretch / 2)
+            dx = np.random.normal() * variation.stroke_shift
+            dy = np.random.normal() * variation.stroke_shift
+            for p in range(out.stroke_starts[s], out.stroke_starts[s + 1]):
+                out.points[p, 0] += dx
+                out.points[p, 1] += dy
+        _wobble(drawing, variation.wobble)
+        mirror = -1.0 if np.random.random() < variation.flip else 1.0
+        angle = np.random.normal() * variation.rotate
+        skew = np.random.normal() * variation.shear
+        aspect = math.exp(np.random.normal() * variation.stretch / 2)
         cos, sin = math.cos(angle), math.sin(angle)
         for p in range(len(drawing)):
             x, y = drawing[p, 0] * mirror * aspect, drawing[p, 1] / aspect
@@ -84,33 +92,36 @@ def vary_strokes(
             drawing[p, 0] = cos * x - sin * y
             drawing[p, 1] = sin * x + cos * y
         width, height = _fit_to_unit(drawing)
-        room = size_px - 2 * margin_px - line_widths[i]
-        scale = room * (1 - shrink * np.random.random())
-        x_centre = size_px / 2 + (np.random.random() - 0.5) * (room - scale * width)
-        y_centre = size_px / 2 + (np.random.random() - 0.5) * (room - scale * height)
-        if shrink == 0:  # as the renderer places it: in the middle
-            x_centre = y_centre = size_px / 2
+        box = page.size_px - 2 * page.margin_px - line_widths_px[i]
+        scale = box * (1 - variation.shrink * np.random.random())
+        x_centre = page.size_px / 2 + (np.random.random() - 0.5) * (box - scale * width)
+        y_centre = page.size_px / 2 + (np.random.random() - 0.5) * (box - scale * height)
+        if variation.shrink == 0:  # in the middle, where the renderer puts it
+            x_centre = y_centre = page.size_px / 2
         for p in range(len(drawing)):
             drawing[p, 0] = x_centre + scale * drawing[p, 0]
             drawing[p, 1] = y_centre + scale * drawing[p, 1]
-    return out[:n_points], out_strokes[: n_strokes + 1], out_drawings, line_widths
+    return (
+        out.points[:n_points],
+        out.stroke_starts[: n_strokes + 1],
+        out.drawing_starts,
+        line_widths_px,
+    )
 
 
 @kernel
 def _keep_ink(
-    points: FloatArray,
-    stroke_starts: IntArray,
-    stroke_from: int,
-    stroke_to: int,
-    is_partial: bool,
-    part: float,
-    drop_stroke: float,
-    out: FloatArray,
-    out_strokes: IntArray,
-    n_points: int,
-    n_strokes: int,
+    strokes: Strokes, i: int, variation: Variation, out: Strokes, n_points: int, n_strokes: int
 ) -> tuple[int, int]:
-    """Copy the strokes that stay: the first part of the ink, then without the dropped ones."""
+    """Copy the strokes of drawing `i` that stay to `out`, behind what is there.
+
+    Either the first part of the ink stays, or all strokes but the dropped ones. Returns the new
+    numbers of points and strokes in `out`.
+    """
+    points, stroke_starts = strokes.points, strokes.stroke_starts
+    stroke_from, stroke_to = strokes.drawing_starts[i], strokes.drawing_starts[i + 1]
+    is_partial = np.random.random() < variation.partial
+    part = variation.partial_least + (1 - variation.partial_least) * np.random.random()
     ink = 0.0
     longest, longest_ink = stroke_from, -1.0
     for s in range(stroke_from, stroke_to):
@@ -124,10 +135,10 @@ def _keep_ink(
     for s in range(stroke_from, stroke_to):
         if s > stroke_from and left <= 0:
             break
-        dropped = np.random.random() < drop_stroke and s != longest and not is_partial
-        if dropped:
+        is_dropped = np.random.random() < variation.drop_stroke and s != longest
+        if is_dropped and not is_partial:
             continue
-        out_strokes[n_strokes] = n_points
+        out.stroke_starts[n_strokes] = n_points
         n_strokes += 1
         for p in range(stroke_starts[s], stroke_starts[s + 1]):
             if p > stroke_starts[s]:
@@ -135,14 +146,14 @@ def _keep_ink(
                 step = math.hypot(dx, dy)
                 if step >= left:  # the ink runs out within this line
                     share = left / step if step > 0 else 0.0
-                    out[n_points, 0] = points[p - 1, 0] + share * dx
-                    out[n_points, 1] = points[p - 1, 1] + share * dy
+                    out.points[n_points, 0] = points[p - 1, 0] + share * dx
+                    out.points[n_points, 1] = points[p - 1, 1] + share * dy
                     n_points += 1
                     left = 0.0
                     break
                 left -= step
-            out[n_points, 0] = points[p, 0]
-            out[n_points, 1] = points[p, 1]
+            out.points[n_points, 0] = points[p, 0]
+            out.points[n_points, 1] = points[p, 1]
             n_points += 1
     return n_points, n_strokes
 
@@ -181,17 +192,12 @@ def _wobble(drawing: FloatArray, amplitude: float) -> None:
 
 
 @kernel
-def reordered(
-    points: FloatArray,
-    stroke_starts: IntArray,
-    drawing_starts: IntArray,
-    rows: IntArray,
-    keys: npt.NDArray[np.uint32],
-) -> Any:
-    """Strokes of the drawings `rows` in a random order, each from a random end.
+def reordered(strokes: Strokes, rows: IntArray, keys: npt.NDArray[np.uint32]) -> Any:
+    """Put the strokes of the drawings `rows` in a random order, each starting at a random end.
 
-    -> points and stroke_starts of all.
+    -> points and stroke_starts of all drawings.
     """
+    points, stroke_starts, drawing_starts = strokes
     out, out_starts = points.copy(), stroke_starts.copy()
     for i in rows:
         np.random.seed(keys[i])

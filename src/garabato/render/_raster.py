@@ -1,24 +1,34 @@
-"""Compiled kernels of the renderer (numba, no GIL); `render.py` is their only caller."""
+"""Compiled kernels of the rasteriser. `renderer.py` is the only caller."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from garabato.drawing import BoolArray, ByteArray, FloatArray, IntArray
 from garabato.host.kernels import kernel
 
-#: What compilers may assume of numbers here. Not that they may fuse or reorder operations: so the
-#: same strokes give the same pixels on every CPU, and in the JavaScript of exported pages.
+#: The compiler may not fuse or reorder operations, so that the same strokes give the same pixels on
+#: every CPU and in the JavaScript of exported pages.
 _FASTMATH = {"nnan", "ninf", "nsz"}
-#: Pixels of a row that are computed together, without branches: four were fastest.
+#: This many pixels of a row are computed together, without branches; four were fastest.
 _LANES = 4
-#: Second channel: the first stroke is 1, each next one nearer to the last rank by this factor.
+#: Second channel: the first stroke is 1, and each further one is this factor closer to _LAST_RANK.
 _RANK_FADES = np.float32(0.8)
 _LAST_RANK = np.float32(0.15)
 #: Third channel: a stroke starts at 1 and ends here.
 _STROKE_END = np.float32(0.2)
+
+
+class _Shades(NamedTuple):
+    """What a segment adds to the second and third channel, if the strokes have an order."""
+
+    in_order: bool
+    rank: float  # of the second channel
+    shade: float  # of the third channel at the start of the segment
+    fade: float  # what the third channel loses per px
 
 
 @kernel(fastmath=_FASTMATH)
@@ -65,11 +75,11 @@ def draw_polylines(
 ) -> None:
     """Draw into `images` (N, S, S, 1 or 3): anti-aliased, round caps, overlaps by maximum.
 
-    The channels are `render.RenderSpec`'s; of drawings without `has_order` only the ink is drawn.
+    `RenderSpec` describes the channels. Drawings without `has_order` only get the first.
     """
     size, n_channels = images.shape[1], images.shape[3]
     rows = images.reshape(len(images), size, size * n_channels)
-    # The drawing in hand, 0..1; wider than the image, so that lanes may run over.
+    # The current drawing, 0..1; wider than the image, because lanes may run over its edge.
     pages = np.zeros((n_channels, size, size + _LANES), np.float32)
     for i in range(len(drawing_starts) - 1):
         pages[:] = 0
@@ -85,15 +95,17 @@ def draw_polylines(
                 for p in range(first, last - 1):
                     ink += _distance(points, p)
             fade = (1 - _STROKE_END) / ink if ink > 0 else np.float32(0.0)
-            shade = np.float32(1.0)
+            shade = np.float64(1.0)
+            shades = _Shades(in_order, rank, shade, fade)
             if last - first == 1:
                 x, y = points[first, 0], points[first, 1]
-                _draw_segment(pages, x, y, x, y, radius, in_order, rank, shade, fade)
+                _draw_segment(pages, x, y, x, y, radius, shades)
             for p in range(first, last - 1):
                 x0, y0, x1, y1 = points[p, 0], points[p, 1], points[p + 1, 0], points[p + 1, 1]
-                _draw_segment(pages, x0, y0, x1, y1, radius, in_order, rank, shade, fade)
+                _draw_segment(pages, x0, y0, x1, y1, radius, shades)
                 if in_order:
                     shade -= fade * _distance(points, p)
+                    shades = _Shades(in_order, rank, shade, fade)
         if n_channels == 1:
             for row in range(size):
                 for column in range(size):
@@ -126,16 +138,13 @@ def _draw_segment(
     x1: float,
     y1: float,
     radius: float,
-    in_order: bool,
-    rank: float,
-    shade: float,
-    fade: float,
+    shades: _Shades,
 ) -> None:
-    """Coverage of a pixel = how far its centre lies inside the capsule, clipped to one pixel.
+    """The coverage of a pixel is how far its centre lies inside the capsule, at most one pixel.
 
-    `in_order`, the second channel gets `rank`, the third `shade` at the segment's start, less
-    `fade` per px along it. `_LANES` neighbours in a row are computed at once, without branches.
+    `_LANES` neighbours in a row are computed together, without branches.
     """
+    in_order, rank, shade, fade = shades
     zero, half, one = np.float32(0.0), np.float32(0.5), np.float32(1.0)
     page = pages[0]
     size = page.shape[0]

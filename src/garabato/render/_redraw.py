@@ -7,13 +7,14 @@ details, rotate things or draw them in perspective, and let the page cut them of
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import FloatArray, IntArray
 from garabato.host.kernels import kernel
+from garabato.render._augment import Strokes
 
 #: Mixed into the keys, so that this kernel and `_augment` draw different random numbers.
 _OTHER_NUMBERS = np.uint32(0x5BD1E995)
@@ -23,22 +24,23 @@ _MOST_HATCHES = 48
 _LEAST_INK = 0.45
 
 
+class Redrawing(NamedTuple):
+    """The probability of each change, as in `AugmentSpec`."""
+
+    sketchy: float
+    shade: float
+    detail: float
+    cut: float
+    pose: float
+
+
 @kernel
-def redraw(
-    points: FloatArray,
-    stroke_starts: IntArray,
-    drawing_starts: IntArray,
-    keys: npt.NDArray[np.uint32],
-    sketchy: float,
-    shade: float,
-    detail: float,
-    cut: float,
-    pose: float,
-) -> Any:
+def redraw(strokes: Strokes, keys: npt.NDArray[np.uint32], chances: Redrawing) -> Any:
     """Redraw every drawing, making each change with its probability.
 
-    -> points, stroke_starts and drawing_starts; the longer side of a drawing is about 1.
+    -> (points, stroke_starts, drawing_starts); the longer side of a drawing is about 1.
     """
+    points, stroke_starts, drawing_starts = strokes
     n_drawings = len(drawing_starts) - 1
     out = np.empty((2 * len(points) + 1024, 2), np.float32)
     out_strokes = np.zeros(2 * len(stroke_starts) + 256, np.int64)
@@ -52,17 +54,17 @@ def redraw(
             drawing = points[p_first:p_last].copy()
             starts = stroke_starts[first : last + 1] - p_first
             _to_unit(drawing)
-            if np.random.random() < pose:
+            if np.random.random() < chances.pose:
                 _pose(drawing, starts)
-            if np.random.random() < cut:
+            if np.random.random() < chances.cut:
                 drawing, starts = _cut(drawing, starts)
             extra, extra_starts = np.empty((0, 2), np.float32), np.zeros(1, np.int64)
-            if np.random.random() < shade:
+            if np.random.random() < chances.shade:
                 extra, extra_starts = _hatches(drawing, starts)
             more, more_starts = np.empty((0, 2), np.float32), np.zeros(1, np.int64)
-            if np.random.random() < detail:
+            if np.random.random() < chances.detail:
                 more, more_starts = _details(drawing, starts)
-            if np.random.random() < sketchy:
+            if np.random.random() < chances.sketchy:
                 drawing, starts = _sketched(drawing, starts)
             for part, its_starts in (
                 (drawing, starts),
@@ -219,7 +221,7 @@ def _sketched(drawing: FloatArray, starts: IntArray) -> Any:
                 dx, dy = np.random.normal() * offset, np.random.normal() * offset
                 n_more = last - first + 2
                 out = _with_room(out, n_points, n_points + n_more)
-                n_points = _stretch(drawing, first, last, begin, end, dx, dy, out, n_points)
+                n_points = _stretch(drawing[first:last], begin, end, dx, dy, out, n_points)
                 n_strokes += 1
                 if n_strokes + 1 > len(out_starts):
                     longer = np.zeros(2 * len(out_starts), np.int64)
@@ -236,9 +238,7 @@ def _sketched(drawing: FloatArray, starts: IntArray) -> Any:
 
 @kernel
 def _stretch(
-    drawing: FloatArray,
-    first: int,
-    last: int,
+    stroke: FloatArray,
     begin: float,
     end: float,
     dx: float,
@@ -246,15 +246,18 @@ def _stretch(
     out: FloatArray,
     n_points: int,
 ) -> int:
-    """Write the stretch begin..end (arc length) of a stroke, moved by (dx, dy) -> n_points."""
+    """Write the part of a stroke between two arc lengths, moved by (dx, dy), to `out`.
+
+    Returns the new number of points in `out`.
+    """
     at = 0.0
     written = n_points
-    if last - first == 1:
-        out[written, 0], out[written, 1] = drawing[first, 0] + dx, drawing[first, 1] + dy
+    if len(stroke) == 1:
+        out[written, 0], out[written, 1] = stroke[0, 0] + dx, stroke[0, 1] + dy
         return written + 1
-    for p in range(first + 1, last):
-        x0, y0 = drawing[p - 1, 0], drawing[p - 1, 1]
-        vx, vy = drawing[p, 0] - x0, drawing[p, 1] - y0
+    for p in range(1, len(stroke)):
+        x0, y0 = stroke[p - 1, 0], stroke[p - 1, 1]
+        vx, vy = stroke[p, 0] - x0, stroke[p, 1] - y0
         step = math.hypot(vx, vy)
         after = at + step
         if after >= begin and step > 0:
@@ -269,7 +272,7 @@ def _stretch(
                 break
         at = after
     if written == n_points:
-        out[written, 0], out[written, 1] = drawing[first, 0] + dx, drawing[first, 1] + dy
+        out[written, 0], out[written, 1] = stroke[0, 0] + dx, stroke[0, 1] + dy
         written += 1
     return written
 

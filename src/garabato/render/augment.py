@@ -19,6 +19,12 @@ from garabato.render import RenderSpec, rasterise, render_batch, with_strokes
 #: As Google draws its 28x28 bitmaps: ink 23.5 px wide, of a line 1.47 px thick.
 SMALL_PICTURE = RenderSpec(size_px=28, line_width=1.47 / 28, margin=1.5 / 28)
 
+#: The fields of `AugmentSpec` that are probabilities or shares: 0 to 1.
+_SHARES = (
+    *("flip", "partial", "partial_least", "drop_stroke", "shrink", "picture", "reorder"),
+    *("pose", "cut", "sketchy", "shade", "detail"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class AugmentSpec:
@@ -65,20 +71,7 @@ class AugmentSpec:
     picture_px: int = 28
 
     def __post_init__(self) -> None:
-        for name in (
-            "flip",
-            "partial",
-            "partial_least",
-            "drop_stroke",
-            "shrink",
-            "picture",
-            "reorder",
-            "pose",
-            "cut",
-            "sketchy",
-            "shade",
-            "detail",
-        ):
+        for name in _SHARES:
             value = getattr(self, name)
             if not 0 <= value <= 1:
                 raise InputError(f"augmentation {name} is between 0 and 1, not {value}")
@@ -120,7 +113,7 @@ def render_augmented(
     """
     if spec.style != "smooth":
         raise InputError(f"style {spec.style!r} cannot be augmented; use style 'smooth'")
-    from garabato.render._augment import reordered, vary_strokes
+    from garabato.render._augment import Page, Strokes, Variation, reordered, vary_strokes
 
     has_order = has_order and batch.bitmaps is None
     batch = with_strokes(batch)
@@ -134,31 +127,31 @@ def render_augmented(
         batch = _as_small_pictures(batch, small, keys[small], augment.picture_px)
         rows = np.flatnonzero(_shares(keys, 2) < augment.reorder)
         points, stroke_starts = reordered(
-            batch.points, batch.stroke_starts, batch.drawing_starts, rows, keys
+            Strokes(batch.points, batch.stroke_starts, batch.drawing_starts), rows, keys
         )
         batch = batch.replace(points=points, stroke_starts=stroke_starts)
-    placed, stroke_starts, drawing_starts, line_widths_px = vary_strokes(
-        np.ascontiguousarray(batch.points, np.float32),
-        batch.stroke_starts,
-        batch.drawing_starts,
-        keys,
-        spec.size_px,
-        spec.line_px,
-        spec.margin * spec.size_px,
-        augment.flip,
-        augment.partial,
-        augment.partial_least,
-        augment.drop_stroke,
-        np.radians(augment.rotate_degrees),
-        augment.shear,
-        augment.stretch,
-        augment.wobble,
-        augment.stroke_shift,
-        augment.line_width,
-        augment.shrink,
+    strokes = Strokes(
+        np.ascontiguousarray(batch.points, np.float32), batch.stroke_starts, batch.drawing_starts
+    )
+    variation = Variation(
+        flip=float(augment.flip),
+        partial=float(augment.partial),
+        partial_least=float(augment.partial_least),
+        drop_stroke=float(augment.drop_stroke),
+        rotate=float(np.radians(augment.rotate_degrees)),
+        shear=float(augment.shear),
+        stretch=float(augment.stretch),
+        wobble=float(augment.wobble),
+        stroke_shift=float(augment.stroke_shift),
+        line_width=float(augment.line_width),
+        shrink=float(augment.shrink),
+    )
+    page = Page(float(spec.size_px), float(spec.line_px), float(spec.margin * spec.size_px))
+    points_px, stroke_starts, drawing_starts, line_widths_px = vary_strokes(
+        strokes, keys, variation, page
     )
     return rasterise(
-        placed,
+        points_px,
         stroke_starts,
         drawing_starts,
         line_widths_px,
@@ -177,19 +170,20 @@ def _redrawn(
     batch: DrawingBatch, augment: AugmentSpec, keys: npt.NDArray[np.uint32]
 ) -> DrawingBatch:
     """Redraw the drawings as people with more time would have drawn them."""
-    from garabato.render._redraw import redraw
+    from garabato.render._augment import Strokes
+    from garabato.render._redraw import Redrawing, redraw
 
-    points, stroke_starts, drawing_starts = redraw(
-        np.ascontiguousarray(batch.points, np.float32),
-        batch.stroke_starts,
-        batch.drawing_starts,
-        keys,
-        augment.sketchy,
-        augment.shade,
-        augment.detail,
-        augment.cut,
-        augment.pose,
+    strokes = Strokes(
+        np.ascontiguousarray(batch.points, np.float32), batch.stroke_starts, batch.drawing_starts
     )
+    chances = Redrawing(
+        sketchy=float(augment.sketchy),
+        shade=float(augment.shade),
+        detail=float(augment.detail),
+        cut=float(augment.cut),
+        pose=float(augment.pose),
+    )
+    points, stroke_starts, drawing_starts = redraw(strokes, keys, chances)
     return batch.replace(points=points, stroke_starts=stroke_starts, drawing_starts=drawing_starts)
 
 

@@ -1,4 +1,4 @@
-"""Simplified ndjson to columns: no Python object is made for a point or a stroke."""
+"""Simplified ndjson to columns, without a Python object for each point or stroke."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from garabato.formats.ndjson._columns import (
     NEWLINE,
     TIMESTAMP,
     WORD,
+    Columns,
     copy_spans,
     scan_block,
 )
@@ -21,34 +22,30 @@ _RECOGNIZED_VALUES = (False, True, None)
 #: The shortest text of a point ("1,1," over both rows) and of a stroke ("[[],[]],").
 _BYTES_PER_POINT, _BYTES_PER_STROKE = 4, 8
 
-#: A line the scanner left to others: its number in the block (from 0), its first byte, the byte
-#: behind its last (its line end), and how many drawings of the batch come before it.
+#: A line that the scanner did not understand: its number in the block (from 0), its first byte, its
+#: end, and the number of drawings of the batch before it.
 OtherLine = tuple[int, int, int, int]
 
 
 class BlockParser:
-    """Parses one block after another into the same scratch memory; not for many threads."""
+    """Parses one block after another into the same memory. Not thread-safe."""
 
     def __init__(self, max_line_bytes: int) -> None:
         self._max_line_bytes = max_line_bytes
         self._grow(n_bytes=0, n_lines=0)
 
     def parse(self, block: bytes) -> tuple[DrawingBatch, list[OtherLine]]:
-        """Parse lines of ndjson, each closed by a line end, the last one too.
+        """Parse lines of ndjson; each ends in a line end, the last one too.
 
-        Returns the drawings understood and the lines that were not, blank lines aside; lines
-        longer than `max_line_bytes` are not.
+        Returns the drawings, and the lines that were not understood or are longer than
+        `max_line_bytes`. Blank lines are skipped.
         """
         data = np.frombuffer(block, np.uint8)
         line_ends = np.flatnonzero(data == NEWLINE)
         if len(data) > self._n_bytes or len(line_ends) > self._n_lines:
             self._grow(n_bytes=len(data), n_lines=len(line_ends))
-        points, stroke_starts = self._points, self._stroke_starts
-        drawing_starts, spans, recognized = self._drawing_starts, self._spans, self._recognized
-        n_drawings, n_others = scan_block(
-            data, line_ends, points, stroke_starts, drawing_starts, spans, recognized,
-            self._other_lines, self._max_line_bytes,
-        )  # fmt: skip
+        n_drawings, n_others = scan_block(data, line_ends, self._columns, self._max_line_bytes)
+        points, stroke_starts, drawing_starts, spans, recognized, other_lines = self._columns
         n_strokes = drawing_starts[n_drawings]
         texts = [_texts(data, spans[:n_drawings, column]) for column in range(4)]
         batch = DrawingBatch(
@@ -61,20 +58,22 @@ class BlockParser:
             timestamps=texts[TIMESTAMP],
             recognized=[_RECOGNIZED_VALUES[value] for value in recognized[:n_drawings].tolist()],
         )
-        return batch, [tuple(line) for line in self._other_lines[:n_others].tolist()]
+        return batch, [tuple(line) for line in other_lines[:n_others].tolist()]
 
     def _grow(self, *, n_bytes: int, n_lines: int) -> None:
         self._n_bytes, self._n_lines = n_bytes, n_lines
-        self._points = np.empty((n_bytes // _BYTES_PER_POINT + 1, 2), np.float32)
-        self._stroke_starts = np.empty(n_bytes // _BYTES_PER_STROKE + 2, np.int64)
-        self._drawing_starts = np.empty(n_lines + 1, np.int64)
-        self._spans = np.empty((n_lines, 4, 2), np.int64)
-        self._recognized = np.empty(n_lines, np.int8)
-        self._other_lines = np.empty((n_lines, 4), np.int64)
+        self._columns = Columns(
+            points=np.empty((n_bytes // _BYTES_PER_POINT + 1, 2), np.float32),
+            stroke_starts=np.empty(n_bytes // _BYTES_PER_STROKE + 2, np.int64),
+            drawing_starts=np.empty(n_lines + 1, np.int64),
+            spans=np.empty((n_lines, 4, 2), np.int64),
+            recognized=np.empty(n_lines, np.int8),
+            other_lines=np.empty((n_lines, 4), np.int64),
+        )
 
 
 def _texts(data: npt.NDArray[np.uint8], spans: npt.NDArray[np.int64]) -> list[str | None]:
-    """The strings at `spans` (N, 2), None where there is none."""
+    """The strings at `spans` (N, 2); None if missing."""
     lines = copy_spans(data, spans).tobytes().decode("ascii")
     texts: list[str | None] = lines.split("\n")[:-1]
     for row in np.flatnonzero(spans[:, 0] < 0).tolist():
@@ -83,6 +82,6 @@ def _texts(data: npt.NDArray[np.uint8], spans: npt.NDArray[np.int64]) -> list[st
 
 
 def _interned(texts: list[str | None]) -> list[str | None]:
-    """The same, equal ones being one object."""
+    """The same texts; equal ones become one object."""
     known: dict[str | None, str | None] = {}
     return list(map(known.setdefault, texts, texts))

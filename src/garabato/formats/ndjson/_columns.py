@@ -1,15 +1,18 @@
 """Compiled kernels of simplified ndjson: a block of lines -> flat columns.
 
-The scanner understands only what Google's files hold: plain keys in any order, ASCII strings
-without escapes, strokes of two equally long rows of whole numbers. A line that is anything else,
-right or wrong, is left to `simplified.parse_line`, which has the last word on what is valid.
+The scanner understands only what Google's files contain: plain keys in any order, ASCII strings
+without escapes, strokes of two equally long rows of whole numbers. `simplified.parse_line` parses
+every other line and decides whether it is valid.
 """
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
-from garabato.drawing import MAX_POINTS
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import MAX_POINTS, FloatArray, IntArray
 from garabato.host.kernels import kernel
 
 #: Columns of the text spans.
@@ -35,7 +38,7 @@ _FALSE = np.frombuffer(b"false", np.uint8)
 
 @kernel
 def copy_spans(data, spans):  # type: ignore[no-untyped-def]
-    """The bytes of all spans, a line each."""
+    """The bytes of all spans, one span per line."""
     n_bytes = len(spans)
     for row in range(len(spans)):
         n_bytes += spans[row, 1] - spans[row, 0]
@@ -51,16 +54,29 @@ def copy_spans(data, spans):  # type: ignore[no-untyped-def]
     return lines
 
 
+class Columns(NamedTuple):
+    """What `scan_block` fills, long enough for any block of its size.
+
+    `spans` (N, 4, 2): first byte and end of each text, -1 if missing. `recognized` (N,) int8: 0
+    false, 1 true, 2 unknown. `other_lines` (N, 4): lines that were not understood (`OtherLine`).
+    """
+
+    points: FloatArray
+    stroke_starts: IntArray
+    drawing_starts: IntArray
+    spans: IntArray
+    recognized: npt.NDArray[np.int8]
+    other_lines: IntArray
+
+
 @kernel
-def scan_block(  # type: ignore[no-untyped-def]
-    data, line_ends, points, stroke_starts, drawing_starts, spans, recognized, other_lines,
-    max_line_bytes,
-):  # fmt: skip
-    """Fill the columns; returns the numbers of drawings and of lines left to others."""
+def scan_block(data, line_ends, columns, max_line_bytes):  # type: ignore[no-untyped-def]
+    """Fill the columns; returns the number of drawings and of lines that were not understood."""
+    drawing_starts, other_lines = columns.drawing_starts, columns.other_lines
     n_drawings = 0
     n_others = 0
     drawing_starts[0] = 0
-    stroke_starts[0] = 0
+    columns.stroke_starts[0] = 0
     at = _U0
     for line in range(len(line_ends)):
         end = np.uintp(line_ends[line])
@@ -68,10 +84,7 @@ def scan_block(  # type: ignore[no-untyped-def]
         if first < end:
             n_strokes = -1
             if np.int64(end - at) <= max_line_bytes:
-                n_strokes = _scan_line(
-                    data, first, end, points, stroke_starts, drawing_starts[n_drawings],
-                    spans[n_drawings], recognized[n_drawings : n_drawings + 1],
-                )  # fmt: skip
+                n_strokes = _scan_line(data, first, end, columns, n_drawings)
             if n_strokes >= 0:
                 n_drawings += 1
                 drawing_starts[n_drawings] = n_strokes
@@ -85,9 +98,9 @@ def scan_block(  # type: ignore[no-untyped-def]
     return n_drawings, n_others
 
 
-# Below, no place is compared with the line's end: the line end itself, which is no blank, no
-# digit and no part of any token, stops every loop and fails every comparison. Places are unsigned,
-# so that numba need not look whether an index counts from the end; 0 stands for "not understood".
+# No index below is compared with the end of the line: the line end itself is not a blank, a digit
+# or part of a token, so it stops every loop and fails every comparison. Indices are unsigned, which
+# spares numba the check for negative ones; 0 means "not understood".
 
 
 @kernel(inline="always")
@@ -107,7 +120,7 @@ def _starts_with(data, at, text):  # type: ignore[no-untyped-def]
 
 @kernel
 def _string_end(data, at):  # type: ignore[no-untyped-def]
-    """Where the quote stands that closes a plain ASCII string begun before `at`, or 0."""
+    """The index of the quote that closes a plain ASCII string begun before `at`, or 0."""
     while True:
         byte = data[at]
         if byte == _QUOTE:
@@ -119,7 +132,7 @@ def _string_end(data, at):  # type: ignore[no-untyped-def]
 
 @kernel
 def _which_key(data, at, end):  # type: ignore[no-untyped-def]
-    """The number of the known key data[at:end] is, or -1."""
+    """The number of the key data[at:end], or -1 if it is unknown."""
     n = end - at
     if n == 4 and _starts_with(data, at, _KEYS[0]):
         return 0
@@ -137,12 +150,13 @@ def _which_key(data, at, end):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _scan_line(  # type: ignore[no-untyped-def]
-    data, at, end, points, stroke_starts, n_strokes, spans, recognized
-):
-    """One line; returns the number of strokes with its own, or -1 where it is not understood."""
+def _scan_line(data, at, end, columns, row):  # type: ignore[no-untyped-def]
+    """Scan one line into `row`; returns the new number of strokes, -1 if it is not understood."""
+    points, stroke_starts = columns.points, columns.stroke_starts
+    spans = columns.spans[row]
+    n_strokes = columns.drawing_starts[row]
     spans[:] = -1
-    recognized[0] = 2
+    columns.recognized[row] = 2
     seen = 0
     if data[at] != _OPEN_OBJECT:
         return -1
@@ -167,10 +181,10 @@ def _scan_line(  # type: ignore[no-untyped-def]
                 return -1
         elif key == _RECOGNIZED:
             if _starts_with(data, at, _TRUE):
-                recognized[0] = 1
+                columns.recognized[row] = 1
                 at += np.uintp(len(_TRUE))
             elif _starts_with(data, at, _FALSE):
-                recognized[0] = 0
+                columns.recognized[row] = 0
                 at += np.uintp(len(_FALSE))
             else:
                 return -1
@@ -193,7 +207,7 @@ def _scan_line(  # type: ignore[no-untyped-def]
 
 @kernel
 def _scan_drawing(data, at, points, stroke_starts, n_strokes):  # type: ignore[no-untyped-def]
-    """The strokes from `at`; returns the place behind them (or 0) and the number of strokes."""
+    """Scan the strokes at `at`; returns the index behind them (or 0) and the number of strokes."""
     first_point = stroke_starts[n_strokes]
     if data[at] != _OPEN:
         return _U0, n_strokes
@@ -229,7 +243,7 @@ def _scan_drawing(data, at, points, stroke_starts, n_strokes):  # type: ignore[n
 
 @kernel
 def _scan_row(data, at, values):  # type: ignore[no-untyped-def]
-    """A flat list of whole numbers into `values`; the place behind it (or 0), and how many."""
+    """Scan a flat list of whole numbers; returns the index behind it (or 0) and its length."""
     if data[at] != _OPEN:
         return _U0, 0
     at = _skip_blank(data, at + _U1)

@@ -1,12 +1,13 @@
 """Compiled kernels: SVG path data -> polylines (curves and arcs flattened) -> filled pixels.
 
-Source: https://www.w3.org/TR/SVG11/paths.html, arcs after its appendix F.6. As specified there,
-path data are followed up to their first error.
+Source: https://www.w3.org/TR/SVG11/paths.html; arcs follow its appendix F.6. As specified there,
+path data are read up to their first error.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,13 +15,25 @@ from garabato.host.kernels import kernel
 
 #: Straight pieces for a Bezier curve and for half a circle.
 _N_PIECES = 16
-#: An arc whose ends are closer than this, in radii, becomes a line: floats cannot hold its circle.
+#: An arc whose ends are closer than this, in radii, becomes a line: its circle needs more precision
+#: than floats have.
 _LEAST_CHORD = 1e-12
 
 _PLUS, _COMMA, _MINUS, _POINT, _ZERO, _NINE = 43, 44, 45, 46, 48, 57
 _SPACE, _TAB, _RETURN = 32, 9, 13
 _LOWER = 32  # set in the codes of lower-case letters
 _M, _Z, _L, _H, _V, _C, _S, _Q, _T, _A, _E = (ord(letter) for letter in "MZLHVCSQTAE")
+
+
+class _Pen(NamedTuple):
+    """Where a curve begins, what its values are relative to, and the last handle mirrored."""
+
+    x: float
+    y: float
+    base_x: float
+    base_y: float
+    mirrored_x: float
+    mirrored_y: float
 
 
 @kernel(error_model="numpy")
@@ -107,9 +120,8 @@ def flatten(data, matrix, max_points):  # type: ignore[no-untyped-def]
                     (upper == _S and handle_of == _C) or (upper == _T and handle_of == _Q)
                 ):
                     mirrored_x, mirrored_y = 2 * x - handle_x, 2 * y - handle_y
-                n, x, y, handle_x, handle_y = _add_curve(
-                    points, n, upper, x, y, base_x, base_y, mirrored_x, mirrored_y, values
-                )
+                pen = _Pen(x, y, base_x, base_y, mirrored_x, mirrored_y)
+                n, x, y, handle_x, handle_y = _add_curve(points, n, upper, pen, values)
         is_curve = upper in (_C, _S, _Q, _T)
         handle_of = upper if is_curve else 0
         if n > max_points:
@@ -139,7 +151,7 @@ def _with_room(points, n):  # type: ignore[no-untyped-def]
 
 @kernel
 def _finish_subpath(n, n_paths, starts):  # type: ignore[no-untyped-def]
-    """Close the list of points of a subpath; one of a single point is dropped."""
+    """End the current subpath. A subpath of a single point is dropped."""
     if n - starts[n_paths] < 2:
         return starts[n_paths], n_paths, starts
     n_paths += 1
@@ -176,7 +188,7 @@ def _n_values(command):  # type: ignore[no-untyped-def]
 
 @kernel
 def _read_values(data, at, command, n_values, values):  # type: ignore[no-untyped-def]
-    """Fill `values`; returns the place behind them, or -1 if one is missing."""
+    """Fill `values`; returns the index behind them, or -1 if one is missing."""
     for i in range(n_values):
         at = _skip_blanks(data, at)
         if command == _A and (i == 3 or i == 4):  # flags need no separator
@@ -193,7 +205,7 @@ def _read_values(data, at, command, n_values, values):  # type: ignore[no-untype
 
 @kernel(error_model="numpy")
 def read_number(data, at):  # type: ignore[no-untyped-def]
-    """(place behind the number that begins at `at`, the number); place -1 if there is none."""
+    """The index behind the number at `at`, or -1 if there is none, and the number."""
     sign = 1.0
     if at < len(data) and (data[at] == _PLUS or data[at] == _MINUS):
         sign = -1.0 if data[at] == _MINUS else 1.0
@@ -235,8 +247,9 @@ def read_number(data, at):  # type: ignore[no-untyped-def]
 
 
 @kernel(error_model="numpy")
-def _add_curve(points, n, command, x, y, base_x, base_y, mirrored_x, mirrored_y, values):  # type: ignore[no-untyped-def]
-    """Add a Bezier curve; returns (n, end x, end y, its last handle's x and y)."""
+def _add_curve(points, n, command, pen, values):  # type: ignore[no-untyped-def]
+    """Add a Bezier curve; returns (n, end x, end y, x and y of its last handle)."""
+    x, y, base_x, base_y, mirrored_x, mirrored_y = pen
     if command in (_C, _S):
         first_x, first_y, used = mirrored_x, mirrored_y, 0
         if command == _C:
@@ -266,7 +279,7 @@ def _add_curve(points, n, command, x, y, base_x, base_y, mirrored_x, mirrored_y,
 
 @kernel(error_model="numpy")
 def _add_arc(points, n, x, y, end_x, end_y, values):  # type: ignore[no-untyped-def]
-    """Add an elliptical arc (rx, ry, rotation, large, sweep); a line where it has no circle."""
+    """Add an elliptical arc (rx, ry, rotation, large, sweep); a line if no circle fits."""
     rx, ry, degrees = abs(values[0]), abs(values[1]), values[2]
     large, sweep = values[3] != 0, values[4] != 0
     points[n, 0], points[n, 1] = end_x, end_y
