@@ -103,13 +103,19 @@ def test_broken_xml_is_told_with_its_position(tmp_path):
         list(read_drawings(path))
 
 
-def test_entities_are_not_expanded(tmp_path):
-    bomb = (
-        '<!DOCTYPE ink [<!ENTITY a "1 1,"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
-        "<ink><trace>&b;</trace></ink>"
-    )
-    with pytest.raises(FormatError):
+def test_entities_that_expand_far_are_refused(tmp_path):
+    levels = [f'<!ENTITY e{i} "{f"&e{i - 1};" * 10}">' for i in range(1, 5)]
+    bomb = f'<!DOCTYPE ink [<!ENTITY e0 "1 1,">{"".join(levels)}]><ink><trace>&e4;</trace></ink>'
+    with pytest.raises(FormatError, match="stands for more than 4,096 characters"):
         list(read_drawings(write(tmp_path / "x.inkml", bomb)))
+
+
+def test_external_entities_are_refused(tmp_path):
+    document = (
+        '<!DOCTYPE ink [<!ENTITY a SYSTEM "file:///etc/hostname">]><ink><trace>&a;</trace></ink>'
+    )
+    with pytest.raises(FormatError, match="external"):
+        list(read_drawings(write(tmp_path / "x.inkml", document)))
 
 
 def test_a_file_without_a_stroke_is_an_error(tmp_path):

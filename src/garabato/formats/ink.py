@@ -18,16 +18,19 @@ import numpy.typing as npt
 from garabato.drawing import MAX_POINTS, Drawing, DrawingBatch
 from garabato.errors import DrawingError
 from garabato.formats.stream import Input, Reject, in_batches
+from garabato.formats.xml_tree import parse_xml
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 MAX_BYTES = 64 * 2**20
+MAX_ELEMENTS = 1_000_000
+_INKML = "http://www.w3.org/2003/InkML"
 _START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(?:\w+:)?(ink|xournal)[\s>/]",
     re.DOTALL,
 )
-#: One value of a point: how it is meant (!, ' or "), and a number, T, F, * or ?.
+#: One value of a point: a prefix (!, ' or ") and a number, T, F, * or ?.
 _VALUE = re.compile(r"""\s*([!'"]?)\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[TF*?])\s*""")
 Points = npt.NDArray[np.float64]
 _LABELS = ("truth", "label", "category")
@@ -43,35 +46,18 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
 
     Raises FormatError if the document is damaged or has no stroke.
     """
-    root = _parse(source)
-    if _name(root) == "xournal":
+    root = parse_xml(source, _INKML, max_bytes=MAX_BYTES, max_elements=MAX_ELEMENTS)
+    if root.tag == "xournal":
         yield from in_batches(_xournal_pages(root, source, reject))
     else:
         yield from in_batches(_inkml_drawing(root, source, reject))
 
 
-def _parse(source: Input) -> Element:
-    from xml.etree.ElementTree import ParseError
-
-    from defusedxml import DefusedXmlException, ElementTree
-
-    content = source.read_whole(MAX_BYTES)
-    try:
-        root: Element = ElementTree.fromstring(content)
-    except ParseError as error:
-        line, column = error.position
-        text = str(error).partition(":")[0]
-        raise source.error(f"broken XML ({text})", f"line {line}, column {column + 1}") from None
-    except (DefusedXmlException, ValueError, LookupError) as error:
-        raise source.error(f"XML that is not read ({type(error).__name__})") from None
-    return root
-
-
 def _xournal_pages(root: Element, source: Input, reject: Reject) -> Iterator[Drawing]:
-    pages = [element for element in root if _name(element) == "page"]
+    pages = [element for element in root if element.tag == "page"]
     for number, page in enumerate(pages, start=1):
         strokes = []
-        for index, stroke in enumerate(_all(page, "stroke"), start=1):
+        for index, stroke in enumerate(page.iter("stroke"), start=1):
             if stroke.get("tool") == "eraser":
                 continue
             try:
@@ -91,7 +77,7 @@ def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Dra
     x, y = _axes(root)
     strokes = []
     n_points = 0
-    for number, trace in enumerate(_all(root, "trace"), start=1):
+    for number, trace in enumerate(root.iter("trace"), start=1):
         if trace.get("type") == "penUp":
             continue
         try:
@@ -104,15 +90,15 @@ def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Dra
     labels = [
         (annotation.text or "").strip()
         for annotation in root
-        if _name(annotation) == "annotation" and annotation.get("type") in _LABELS
+        if annotation.tag == "annotation" and annotation.get("type") in _LABELS
     ]
     yield from _as_drawing(strokes, source, reject, None, category=next(iter(labels), None) or None)
 
 
 def _axes(root: Element) -> tuple[int, int]:
-    """Where x and y stand among the values of a point: as the first traceFormat says, or first."""
-    for trace_format in _all(root, "traceFormat"):
-        names = [channel.get("name") for channel in _all(trace_format, "channel")]
+    """The indices of x and y among the values of a point, from the first traceFormat or 0 and 1."""
+    for trace_format in root.iter("traceFormat"):
+        names = [channel.get("name") for channel in trace_format.iter("channel")]
         if "X" in names and "Y" in names:
             return names.index("X"), names.index("Y")
     return 0, 1
@@ -121,8 +107,8 @@ def _axes(root: Element) -> tuple[int, int]:
 def _trace(text: str, x: int, y: int, most: int) -> Points:
     """The (n, 2) points of a trace: absolute values, or differences of first or second order.
 
-    A prefix says how a value is meant, and those after it in the same channel: `!` as it is, `'` as
-    the difference to the value before, `"` as the difference of the difference.
+    A prefix applies to its value and the following ones of the same channel: `!` marks absolute
+    values, `'` differences to the previous value, `"` differences of differences.
     """
     points: list[tuple[float, float]] = []
     modes: dict[int, str] = {}
@@ -173,11 +159,3 @@ def _as_drawing(
         yield Drawing(kept, key_id=key_id, category=category).simplified()
     except DrawingError as error:
         reject(source.error(str(error), position))
-
-
-def _all(element: Element, name: str) -> Iterator[Element]:
-    return (inner for inner in element.iter() if _name(inner) == name)
-
-
-def _name(element: Element) -> str:
-    return str(element.tag).rpartition("}")[2]

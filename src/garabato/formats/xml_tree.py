@@ -1,8 +1,8 @@
 """XML documents parsed with bounds on size, depth and entities; nothing external is fetched.
 
-Uses expat directly: its callbacks let the limits hold while the document is being read, before a
-tree of it is in memory. Namespace prefixes of the document's own vocabulary are dropped, elements
-of foreign vocabularies keep theirs ("sodipodi:namedview").
+Uses expat directly, so that the limits are checked while the document is read, before its tree is
+in memory. Prefixes of the document's own namespace are dropped; elements of other namespaces keep
+theirs ("sodipodi:namedview").
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_ELEMENTS = 20_000
 MAX_DEPTH = 256
 #: Characters of text and attributes, after entities and default attributes are filled in.
 MAX_CHARACTERS = 16 * 2**20
-#: Longest text that an entity may stand for, and how deeply entities may be nested.
+#: The longest text that an entity may expand to, and how deeply entities may be nested.
 MAX_ENTITY_CHARACTERS = 4096
 MAX_ENTITY_DEPTH = 4
 MAX_ENTITIES = 256
@@ -26,18 +26,20 @@ MAX_ENTITIES = 256
 _COUNTABLE_ENCODINGS = {"", "utf-8", "utf-16", "us-ascii", "iso-8859-1", "windows-1252"}
 
 
-def parse_xml(source: Input, namespace: str) -> Element:
+def parse_xml(
+    source: Input,
+    namespace: str,
+    *,
+    max_bytes: int = MAX_BYTES,
+    max_elements: int = MAX_ELEMENTS,
+) -> Element:
     """Parse a document of the vocabulary `namespace` and return its root.
 
-    Tags are local names ("path"); attributes are named as written, but "href" replaces any
-    "xlink:href". Raises FormatError for broken XML (with line and column) and for documents beyond
-    the limits.
+    Tags are local names ("path"). Attributes keep their names, except that "xlink:href" becomes
+    "href". Raises FormatError for broken XML (with line and column) and for documents that exceed
+    a limit.
     """
-    return _parse(source, source.read_whole(MAX_BYTES), namespace)
-
-
-def _parse(source: Input, data: bytes, namespace: str) -> Element:
-    builder = _Builder(data, namespace)
+    builder = _Builder(source.read_whole(max_bytes), namespace, max_elements)
     try:
         return builder.parse()
     except _LimitError as error:
@@ -56,9 +58,10 @@ class _LimitError(Exception):
 
 
 class _Builder:
-    def __init__(self, data: bytes, namespace: str) -> None:
+    def __init__(self, data: bytes, namespace: str, max_elements: int) -> None:
         self._data = data
         self._namespace = namespace
+        self._max_elements = max_elements
         self._prefixes: dict[str, str] = {}
         self._entities: dict[str, str] = {}
         self._encoding = ""
@@ -77,15 +80,15 @@ class _Builder:
         parser.EntityDeclHandler = self._declare_entity
         parser.EndDoctypeDeclHandler = self._check_entities
         parser.Parse(self._data, True)
-        assert self._root is not None  # expat has refused a document without elements
+        assert self._root is not None  # expat refuses documents without elements
         return self._root
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         self._n_elements += 1
-        if self._n_elements > MAX_ELEMENTS or len(self._open) >= MAX_DEPTH:
+        if self._n_elements > self._max_elements or len(self._open) >= MAX_DEPTH:
             raise _LimitError(
-                f"the document has more than {MAX_ELEMENTS:,} elements, or more than {MAX_DEPTH} "
-                "inside each other"
+                f"the document has more than {self._max_elements:,} elements, or elements nested "
+                f"more than {MAX_DEPTH} deep"
             )
         for value in attributes.values():
             self._n_characters += len(value)
@@ -134,7 +137,7 @@ class _Builder:
         if is_parameter or value is None or len(self._entities) >= MAX_ENTITIES:
             raise _LimitError(
                 "the document declares external or parameter entities, or very many; "
-                "save it without them (as plain SVG)"
+                "save it without them"
             )
         self._entities.setdefault(name, value)
 
@@ -146,8 +149,7 @@ class _Builder:
         is_countable = self._encoding in _COUNTABLE_ENCODINGS
         if not is_countable or longest * self._data.count(b"&") > MAX_CHARACTERS:
             raise _LimitError(
-                "the entities that the document declares expand too far; save it without them "
-                "(as plain SVG)"
+                "the entities that the document declares expand too far; save it without them"
             )
 
 
@@ -155,7 +157,7 @@ def _expanded_length(name: str, entities: Mapping[str, str], depth: int) -> int:
     if depth > MAX_ENTITY_DEPTH:
         raise _LimitError(
             f"the document's entities are nested more than {MAX_ENTITY_DEPTH} deep, or in a "
-            "circle; save it without them (as plain SVG)"
+            "circle; save it without them"
         )
     value = entities.get(name, "")
     n = len(value)
@@ -166,7 +168,7 @@ def _expanded_length(name: str, entities: Mapping[str, str], depth: int) -> int:
     if n > MAX_ENTITY_CHARACTERS:
         raise _LimitError(
             f"an entity of the document stands for more than {MAX_ENTITY_CHARACTERS:,} "
-            "characters; save it without entities (as plain SVG)"
+            "characters; save it without entities"
         )
     return n
 
