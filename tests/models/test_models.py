@@ -6,7 +6,7 @@ import torch
 from garabato.encoder import Encoder
 from garabato.errors import InputError
 from garabato.models import create_model, model_names, register_model
-from garabato.models.blocks import MaxPoolSame
+from garabato.models.base import MaxPoolSame
 from garabato.training import load_preset
 
 

@@ -1,45 +1,6 @@
-"""Networks: images -> logits and embeddings. One file a family, one registry for all."""
+"""Networks: images -> logits and embeddings. One file per family, one registry for all."""
 
-from __future__ import annotations
-
-from collections.abc import Callable
-from typing import Any
-
-from garabato.errors import InputError
 from garabato.models.base import Model, as_input
-from garabato.models.reference.sknet import SkNet
-from garabato.models.reference.skresnet import SkResNet
-from garabato.models.skfast import SkFast
-
-_BUILDERS: dict[str, Callable[..., Model]] = {}
-
-
-def register_model(name: str, builder: Callable[..., Model]) -> None:
-    """Make `name` known to `create_model`; a name can be given once."""
-    if name in _BUILDERS:
-        raise InputError(f"a model named {name!r} is registered already")
-    _BUILDERS[name] = builder
-
-
-def create_model(name: str, *, n_categories: int, image_size_px: int, **options: Any) -> Model:
-    """A new network with random weights, for (N, n_channels, image_size_px, image_size_px) images.
-
-    `n_channels` is an option of every network, 1 if not given.
-    """
-    if name not in _BUILDERS:
-        raise InputError(f"unknown model {name!r}; there are {', '.join(model_names())}")
-    model = _BUILDERS[name](n_categories=n_categories, image_size_px=image_size_px, **options)
-    model.name, model.options = name, options
-    return model
-
-
-def model_names() -> list[str]:
-    """All registered names, sorted."""
-    return sorted(_BUILDERS)
-
-
-register_model("skfast", SkFast)
-register_model("sknet", SkNet)
-register_model("skresnet", SkResNet)
+from garabato.models.registry import create_model, model_names, register_model
 
 __all__ = ["Model", "as_input", "create_model", "model_names", "register_model"]

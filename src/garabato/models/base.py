@@ -1,10 +1,11 @@
-"""The face all networks share."""
+"""What all networks have in common: `Model`, their input, and their building blocks."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from garabato.drawing import ByteArray
@@ -50,7 +51,7 @@ class Model(nn.Module):
 
     @property
     def logit_scale(self) -> Tensor | None:
-        """What the logits are cosines times of (a scalar); None where they aren't cosines."""
+        """The scale (a scalar) of logits that are scaled cosines, else None."""
         return None
 
     def forward_features(self, images: Tensor) -> Tensor:
@@ -83,3 +84,28 @@ def _mean_of_halves(values: Tensor) -> Tensor:
     """(2 N, D) -> (N, D)."""
     one, other = values.chunk(2)
     return (one + other) / 2
+
+
+class ConvNormAct(nn.Sequential):
+    """Convolution (same padding) -> batch normalisation -> ReLU."""
+
+    def __init__(
+        self, n_in: int, n_out: int, kernel: int = 3, *, stride: int = 1, bias: bool = False
+    ) -> None:
+        super().__init__(
+            nn.Conv2d(n_in, n_out, kernel, stride=stride, padding=kernel // 2, bias=bias),
+            nn.BatchNorm2d(n_out),
+            nn.ReLU(inplace=True),
+        )
+
+
+class MaxPoolSame(nn.Module):
+    """Max pooling 3x3, stride 2, "same" padding as TensorFlow's: (S, S) -> (ceil(S / 2), ...)."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) -> (N, C, ceil(H / 2), ceil(W / 2))."""
+        height, width = images.shape[-2:]
+        # An even side needs one row of padding, which TensorFlow puts at the end; an odd one two.
+        top, left = height % 2, width % 2
+        padded = F.pad(images, (left, 1, top, 1), value=float("-inf"))
+        return F.max_pool2d(padded, 3, stride=2)

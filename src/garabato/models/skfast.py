@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from garabato.models.base import Model
-from garabato.models.blocks import ConvNormAct
+from garabato.models.base import ConvNormAct, Model
 
 #: Label smoothing leaves probabilities too even; those the embedding is drawn by are sharper.
 _SHARPEN = 1.4

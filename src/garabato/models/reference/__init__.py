@@ -1,1 +1,0 @@
-"""The two networks of the reference project, skNet and skResNet."""
