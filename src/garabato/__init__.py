@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         search_diverse,
         search_like,
     )
+    from garabato.host.cpu_share import CpuMeter, CpuShare
     from garabato.host.machine import limit_native_threads
     from garabato.ingest import Copied, Filled, copy_gallery, index
     from garabato.inspection import Inspection, inspect, write_inspection
@@ -99,6 +100,8 @@ _PUBLIC = {
     ),
     "client": ("Client",),
     "dataset": (
+        "CpuMeter",
+        "CpuShare",
         "Dataset",
         "export_tfrecord",
         "prepare",
@@ -164,6 +167,7 @@ _PUBLIC = {
         "search_diverse",
         "search_like",
     ),
+    "host.cpu_share": ("CpuMeter", "CpuShare"),
     "host.machine": ("limit_native_threads",),
     "ingest": (
         "Copied",
@@ -220,6 +224,8 @@ __all__ = [
     "ChosenSource",
     "Client",
     "Copied",
+    "CpuMeter",
+    "CpuShare",
     "Dataset",
     "DatasetError",
     "DemoProgress",

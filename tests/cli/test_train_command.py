@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from typed import run
 
+import garabato
 from garabato.cli import output, train
 from garabato.training import TrainingProgress
 
@@ -67,3 +68,28 @@ def test_a_log_file_gets_a_line_every_thirty_seconds(monkeypatch, capsys):
     show(TrainingProgress(1.0, 6, 1, 2.0, 0.5, 100.0, 62, ("too short",)))
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[1] for line in lines] == ["10%", "13%", "too", "15%", "100%"]
+
+
+def test_progress_in_a_log_file_is_a_line_every_30_seconds_and_one_per_stage_at_the_end(
+    monkeypatch, capsys
+):
+    clock = iter([0.0, 10.0, 29.0, 31.0, 40.0, 62.0])
+    monkeypatch.setattr(output.time, "monotonic", lambda: next(clock))
+    lines = output._StageLines("drawings")
+    for n_done in (100, 1_000, 3_100, 4_000, 5_200):
+        lines.report("index", n_done, 6_000)
+    assert capsys.readouterr().err.splitlines() == [
+        "index 3,100 of 6,000, 148 drawings/s",  # 3,100 in the 21 s since the first report
+        "index 5,200 of 6,000, 100 drawings/s",
+    ]
+    lines.finish()
+    assert capsys.readouterr().err == "index 5,200 of 6,000, 100 drawings/s\n"
+
+
+def test_a_busy_machine_is_noted(capsys):
+    class Meter(garabato.CpuMeter):
+        def read(self) -> garabato.CpuShare:
+            return garabato.CpuShare(used=0.4, wanted=1.0, n_cores=2)
+
+    output.print_busy(Meter())
+    assert capsys.readouterr().err == "note: this machine was busy: 0.4 of 2 cores\n"

@@ -17,7 +17,15 @@ from garabato.cli.options import (
     open_drawings,
     strict_option,
 )
-from garabato.cli.output import counted, print_json, print_unreadable, progress, stderr, stdout
+from garabato.cli.output import (
+    counted,
+    print_busy,
+    print_json,
+    print_unreadable,
+    progress,
+    stderr,
+    stdout,
+)
 
 #: Categories printed as the hardest; the report has all.
 N_HARDEST = 5
@@ -70,6 +78,7 @@ def command(
     if report is not None:
         garabato.check_report_folder(report)  # before the work, not after it
     encoder = garabato.load_encoder(model, device=device)
+    meter = garabato.CpuMeter()
     with progress() as show:
         evaluation = garabato.evaluate(
             encoder,
@@ -80,6 +89,7 @@ def command(
             progress=show,
         )
     print_unreadable(evaluation.unreadable)
+    print_busy(meter)
     if report is not None:
         run = model if model is not None and Path(model).is_dir() else None
         stderr.print(f"look at {garabato.write_report(evaluation, report, run=run)}")

@@ -20,7 +20,15 @@ from garabato.cli.options import (
     strict_option,
     tags_option,
 )
-from garabato.cli.output import counted, print_json, print_unreadable, progress, stderr, stdout
+from garabato.cli.output import (
+    counted,
+    print_busy,
+    print_json,
+    print_unreadable,
+    progress,
+    stderr,
+    stdout,
+)
 
 
 @click.command()
@@ -65,6 +73,7 @@ def command(
     if split is not None and data is None:
         raise click.UsageError("--split needs --data; a source has no splits")
     started = time.perf_counter()
+    meter = garabato.CpuMeter()
     report = garabato.ReadReport()
     drawings = open_drawings(data, source, category_from)
     encoder = garabato.load_encoder(model)
@@ -86,6 +95,7 @@ def command(
         stderr.print(f"{len(gallery):,} drawings are stored; the same command continues")
         raise
     print_unreadable(report)
+    print_busy(meter)
     n_drawings = len(gallery)
     if as_json:
         print_json(

@@ -34,7 +34,7 @@ stdout = Console(highlight=False, markup=False, soft_wrap=True)
 #: `report(stage, n_done, n_total)`; n_total is None while it is unknown.
 ReportProgress = Callable[[str, int, int | None], None]
 
-#: In a log file, a training prints a line this often.
+#: If stderr is a file, progress is a line this often.
 _LINE_EVERY_S = 30.0
 
 
@@ -47,6 +47,13 @@ def print_unreadable(report: garabato.ReadReport) -> None:
     """Print what could not be read, a line for each kind of problem."""
     for line in report.lines():
         stderr.print(line)
+
+
+def print_busy(meter: garabato.CpuMeter) -> None:
+    """Say so if other processes kept the machine busy since `meter` was created."""
+    share = meter.read()
+    if share is not None and share.is_busy:
+        stderr.print(f"note: {share}")
 
 
 def print_picture(picture: Path | None, n_rows: int = 0) -> None:
@@ -69,8 +76,14 @@ def progress(unit: str = "drawings") -> Iterator[ReportProgress]:
     """A progress bar for each stage, with its rate in `unit` per second and the time left.
 
     Yields `report(stage, n_done, n_total)`, which functions of the public API take as `progress`.
-    A stage is a short text; its bar appears with its first report.
+    A stage is a short text; its bar appears with its first report. If stderr is a file, there is a
+    line every 30 s instead, and one for each stage at the end.
     """
+    if not stderr.is_terminal:
+        lines = _StageLines(unit)
+        yield lines.report
+        lines.finish()
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -88,6 +101,35 @@ def progress(unit: str = "drawings") -> Iterator[ReportProgress]:
             bars.update(tasks[stage], completed=done, total=total)
 
         yield report
+
+
+class _StageLines:
+    """Progress as lines: the stage, how much of it is done, and its rate."""
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._next_s = time.monotonic() + _LINE_EVERY_S
+        self._started_s: dict[str, float] = {}
+        self._last: dict[str, tuple[int, int | None, float]] = {}
+
+    def report(self, stage: str, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        self._started_s.setdefault(stage, now)
+        self._last[stage] = done, total, now
+        if now >= self._next_s:
+            self._next_s = now + _LINE_EVERY_S
+            self._print(stage)
+
+    def finish(self) -> None:
+        for stage in self._last:
+            self._print(stage)
+
+    def _print(self, stage: str) -> None:
+        done, total, now = self._last[stage]
+        took_s = now - self._started_s[stage]
+        of_total = "" if total is None else f" of {total:,}"
+        rate = f", {done / took_s:,.0f} {self._unit}/s" if took_s >= 1 else ""
+        stderr.print(f"{stage} {done:,}{of_total}{rate}")
 
 
 class _RateColumn(ProgressColumn):
