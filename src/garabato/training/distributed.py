@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -73,8 +74,11 @@ class ProcessGroup:
         """
         if self.n == 1:
             return model
-        # Buffers never differ between processes: each computes the same statistics.
-        return DistributedDataParallel(share_batch_norms(model), broadcast_buffers=False)
+        # Buffers never differ between processes, because each computes the same statistics.
+        # The option got a new name in torch 2.13.
+        options = inspect.signature(DistributedDataParallel).parameters
+        name = "forward_sync_buffers" if "forward_sync_buffers" in options else "broadcast_buffers"
+        return DistributedDataParallel(share_batch_norms(model), **{name: False})
 
 
 @contextmanager
