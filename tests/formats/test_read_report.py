@@ -32,3 +32,16 @@ def test_a_million_kinds_do_not_fill_the_memory():
     assert len(report.problems) == MAX_KINDS + 1
     assert report.problems[OTHER].n == 2 * MAX_KINDS
     assert report.n_unreadable == 3 * MAX_KINDS
+
+
+def test_notes_add_up_over_files_and_do_not_fill_the_memory():
+    report = ReadReport()
+    report.add_notes({"the timestamp is left out": 2})
+    report.add_notes({"the timestamp is left out": 3, "the key_id is left out": 1})
+    assert report.lines() == [
+        "5 read, but the timestamp is left out",
+        "1 read, but the key_id is left out",
+    ]
+    assert report.to_dict()["notes"]["the timestamp is left out"] == 5
+    report.add_notes({f"note {i}": 1 for i in range(3 * MAX_KINDS)})
+    assert len(report.notes) == MAX_KINDS + 1

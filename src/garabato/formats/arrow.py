@@ -245,7 +245,9 @@ def _drawing(
         value = value["bytes"]
     if isinstance(value, bytes):
         bitmap = _bitmap(value, shape, source, position)
-        known = parse_fields({**fields, "drawing": []}, path=source.name, position=position)
+        known = parse_fields(
+            {**fields, "drawing": []}, path=source.name, position=position, notes=source.notes
+        )
         return Drawing(bitmap=bitmap, **known.metadata)
     if isinstance(value, str):
         try:
@@ -257,7 +259,9 @@ def _drawing(
         value = [list(stroke) for stroke in zip(*rows, strict=False)]
     elif isinstance(value, list) and value and all(isinstance(s, dict) for s in value):
         value = [[s.get(a) for a in ("x", "y", "t") if s.get(a) is not None] for s in value]
-    return parse_fields({**fields, "drawing": value}, path=source.name, position=position)
+    return parse_fields(
+        {**fields, "drawing": value}, path=source.name, position=position, notes=source.notes
+    )
 
 
 def _bitmap(

@@ -13,16 +13,12 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 
-import orjson
-
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError
 from garabato.formats.ndjson import MAX_LINE_BYTES, iter_blocks, parse_fields
 from garabato.formats.stream import Input, Reject, in_batches
 
 _BOM = b"\xef\xbb\xbf"
-_RECOGNIZED = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
-_KEYS = ("key_id", "word", "countrycode", "recognized", "timestamp")
 
 
 def looks_like(head: bytes) -> bool:
@@ -39,7 +35,7 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
 
 
 def _columns(head: bytes) -> tuple[list[str] | None, str]:
-    """The names of the columns and what separates them; None if there is no such header."""
+    """The names of the columns and the delimiter; None if this is no such header."""
     line = head.removeprefix(_BOM).partition(b"\n")[0]
     try:
         text = line.decode().strip()
@@ -72,26 +68,13 @@ def _drawings(
         try:
             if len(row) != len(columns):
                 raise source.error(
-                    "the row has another number of fields than the header",
+                    "the number of fields differs from the header",
                     f"{position}, {len(row)} fields, {len(columns)} expected",
                 )
-            yield _drawing(dict(zip(columns, row, strict=True)), source, position)
+            fields = {key: text for key, text in zip(columns, row, strict=True) if text}
+            yield parse_fields(fields, path=source.name, position=position, notes=source.notes)
         except FormatError as error:
             reject(error)
-
-
-def _drawing(row: dict[str, str], source: Input, position: str) -> Drawing:
-    try:
-        strokes = orjson.loads(row["drawing"])
-    except orjson.JSONDecodeError:
-        raise source.error(
-            'the field "drawing" is not JSON; [[[x, ...], [y, ...]], ...] was expected', position
-        ) from None
-    fields: dict[str, object] = {key: row[key] for key in _KEYS if row.get(key)}
-    if "recognized" in fields:
-        fields["recognized"] = _RECOGNIZED.get(row["recognized"].strip().lower())
-    fields["drawing"] = strokes
-    return parse_fields(fields, path=source.name, position=position)
 
 
 def _lines(source: Input, reject: Reject) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Reading drawings from files of any format, and writing them."""
+"""Reads and writes files of drawings in any format."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def read_batches(
             if strict or n_read == 0:
                 raise
             counts.add(error)
+        counts.add_notes(source.notes)
         if n_read == 0:
             raise _nothing_read(source, first_problem, n_rejected)
     if report is None:
@@ -79,8 +80,8 @@ def _nothing_read(source: Input, first: FormatError | None, n_rejected: int) -> 
 def write_drawings(path: str | PathLike[str], drawings: Iterable[Drawing]) -> int:
     """Write drawings in the format of the file's suffix; return how many were written.
 
-    An additional `.gz` suffix compresses the file. The file appears whole or not at all. Raises
-    InputError for an unknown suffix and StorageError if the disk refuses.
+    A further `.gz` suffix compresses the file. The file is written completely or not at all. Raises
+    InputError for an unknown suffix and StorageError if the file cannot be written.
     """
     target = Path(path)
     is_gzipped = target.suffix.lower() == ".gz"
@@ -93,7 +94,7 @@ def write_drawings(path: str | PathLike[str], drawings: Iterable[Drawing]) -> in
     with replacing(target) as unfinished, open(unfinished, "wb") as file:
         if not is_gzipped:
             return write(file, drawings)
-        # No name and no time in the header: the same drawings give the same bytes.
+        # Without name and time in the header, the same drawings give the same bytes.
         with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as gzipped:
             return write(gzipped, drawings)
 

@@ -1,4 +1,4 @@
-"""JSON files that are not one object a line: an array of drawings, or one drawing over lines.
+"""JSON files that are not ndjson: an array of drawings, or one object over several lines.
 
     [{"word": "cat", "drawing": [[[x, ...], [y, ...]], ...]}, ...]     objects as in ndjson
     [[[[x, ...], [y, ...]], ...], ...]                                 drawings
@@ -6,7 +6,7 @@
     {"word": "cat",
      "drawing": ...}                                                   one object
 
-An array is read element by element, so that it may be larger than the memory.
+An array is read element by element, so that it may be larger than memory.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BOM = b"\xef\xbb\xbf"
 _BLOCK_BYTES = 256 * 2**10
 #: An object that goes on after its first line, or an array.
 _START = re.compile(rb"\s*(\{\s*\r?\n|\[\s*[\[{]|\[\s*\r?\n|\[\s*\]\s*$)")
-#: What brackets are counted by: whole strings, which may hold any bracket, and brackets.
+#: Brackets, and whole strings, whose brackets do not count.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},"]', re.DOTALL)
 
 
@@ -43,7 +43,7 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
 
 
 def load_object(source: Input, max_bytes: int) -> dict[str, Any]:
-    """The JSON object that the file is. Raises FormatError for anything else."""
+    """Read a file that is one JSON object. Raises FormatError for anything else."""
     content = source.read_whole(max_bytes).removeprefix(_BOM)
     try:
         document = orjson.loads(content)
@@ -57,7 +57,9 @@ def load_object(source: Input, max_bytes: int) -> dict[str, Any]:
 
 
 def _one_object(source: Input) -> Drawing:
-    return parse_fields(load_object(source, MAX_LINE_BYTES), path=source.name, position="line 1")
+    return parse_fields(
+        load_object(source, MAX_LINE_BYTES), path=source.name, position="line 1", notes=source.notes
+    )
 
 
 def _elements(source: Input, reject: Reject) -> Iterator[Drawing]:
@@ -74,13 +76,15 @@ def _elements(source: Input, reject: Reject) -> Iterator[Drawing]:
                 continue
             fields = {"drawing": element} if isinstance(element, list) else element
             try:
-                yield parse_fields(fields, path=source.name, position=position)
+                yield parse_fields(fields, path=source.name, position=position, notes=source.notes)
                 continue
             except FormatError as error:
                 problem = error
         reject(problem)
     if strokes:
-        yield parse_fields({"drawing": strokes}, path=source.name, position="the one drawing")
+        yield parse_fields(
+            {"drawing": strokes}, path=source.name, position="the one drawing", notes=source.notes
+        )
 
 
 def _is_stroke(element: Any) -> bool:
@@ -94,7 +98,7 @@ def _is_stroke(element: Any) -> bool:
 
 
 def _split(source: Input) -> Iterator[bytes]:
-    """The texts of the elements of the array, whatever is in them."""
+    """Yield the text of each element of the array."""
     text = source.read(_BLOCK_BYTES).removeprefix(_BOM).lstrip()[1:]
     depth = scanned = 0
     while True:

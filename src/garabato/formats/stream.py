@@ -1,13 +1,14 @@
-"""Opening what drawings are read from: a file, a gzipped file or stdin, as one bounded stream."""
+"""Opens a file, a gzipped file or stdin as one stream of bounded size."""
 
 from __future__ import annotations
 
 import gzip
 import sys
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
 from typing import BinaryIO, Protocol, cast
@@ -16,19 +17,19 @@ from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError
 
 GZIP_MAGIC = b"\x1f\x8b"
-#: Bytes looked at to recognise a format.
+#: Formats are recognised by the first bytes, this many.
 N_PEEKED = 4096
-#: Expansion beyond which a gzip stream is taken for a bomb, once it gave MIN_BOMB_BYTES. Deflate
-#: ends at 1032; drawings as text are at 3 to 10.
+#: A gzip stream that expands further than this is refused as a bomb, once it gave MIN_BOMB_BYTES.
+#: Deflate can reach 1032; drawings as text expand 3 to 10 times.
 MAX_EXPANSION = 200
 MIN_BOMB_BYTES = 64 * 2**20
-#: The most a format that must be held as a whole may weigh when it cannot be memory-mapped.
+#: The largest file of a format that is read whole, if it cannot be memory-mapped.
 MAX_WHOLE_BYTES = 2**30
-#: A batch of `in_batches` ends after so many drawings or points.
+#: A batch of `in_batches` has at most this many drawings, and ends after this many points.
 _BATCH_SIZE, _BATCH_POINTS = 256, 10**6
 
 
-#: Takes what cannot be read: raises (strict) or counts.
+#: Called with the error of an unreadable drawing: raises it (strict) or counts it.
 Reject = Callable[[FormatError], None]
 
 
@@ -36,7 +37,7 @@ _DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class Readable(Protocol):
-    """The one thing asked of a stream; b"" is its end."""
+    """A stream; b"" is its end."""
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to `size` bytes."""
@@ -53,8 +54,8 @@ class Writable(Protocol):
 class Input:
     """A stream of bytes to be read once, its first bytes, and its name for messages.
 
-    `path` is set where the bytes are an uncompressed file on disk, which may be memory-mapped.
-    `stem` names invented key_ids.
+    `path` is set if the bytes are an uncompressed file on disk, which can be memory-mapped. Readers
+    make up key_ids from `stem`, and count metadata that they leave out in `notes`.
     """
 
     name: str
@@ -62,20 +63,21 @@ class Input:
     stream: Readable
     head: bytes
     path: Path | None
+    notes: Counter[str] = field(default_factory=Counter, compare=False)
 
     def error(self, problem: str, position: str | None = None) -> FormatError:
         """A FormatError at `position` of this input."""
         return FormatError(problem, path=self.name, position=position)
 
     def read(self, size: int) -> bytes:
-        """Exactly `size` bytes, fewer only at the end; a broken stream raises FormatError."""
+        """Read `size` bytes, fewer only at the end. Raises FormatError for a damaged stream."""
         with _stream_errors(self.name):
             return _read_fully(self.stream, size)
 
     def read_whole(self, max_bytes: int = MAX_WHOLE_BYTES) -> bytes:
-        """All bytes; FormatError where they are more than `max_bytes`."""
+        """Read all bytes. Raises FormatError for more than `max_bytes`."""
         data = self.read(max_bytes + 1)
-        self.read(1)  # raises where damage ended the first read early
+        self.read(1)  # raises if damage ended the first read early
         if len(data) > max_bytes:
             raise self.error(f"bigger than the {max_bytes // 2**20} MiB this format may have")
         return data
@@ -83,7 +85,7 @@ class Input:
 
 @contextmanager
 def open_input(path: str | PathLike[str]) -> Iterator[Input]:
-    """Open a file ("-" is stdin), expanding gzip. Raises FormatError for all that prevents it."""
+    """Open a file ("-" is stdin), expanding gzip. Raises FormatError if it cannot be opened."""
     with ExitStack() as stack:
         name = fspath(path)
         file: Path | None = None
@@ -107,7 +109,7 @@ def open_input(path: str | PathLike[str]) -> Iterator[Input]:
 
 
 def in_batches(drawings: Iterable[Drawing]) -> Iterator[DrawingBatch]:
-    """Collect drawings into batches; strokes and bitmaps of other sizes start a new one."""
+    """Collect drawings into batches, strokes and each size of bitmap apart."""
     waiting: list[Drawing] = []
     n_points = 0
     try:
@@ -120,7 +122,7 @@ def in_batches(drawings: Iterable[Drawing]) -> Iterator[DrawingBatch]:
             if len(waiting) == _BATCH_SIZE or n_points > _BATCH_POINTS:
                 yield DrawingBatch.from_drawings(waiting)
                 waiting, n_points = [], 0
-    except FormatError:  # in strict mode: what was read before comes first
+    except FormatError:  # in strict mode, yield what was read before the error
         if waiting:
             yield DrawingBatch.from_drawings(waiting)
         raise
@@ -133,7 +135,7 @@ def _kind(drawing: Drawing) -> tuple[int, ...] | None:
 
 
 def plain_stem(path: Path) -> str:
-    """The file's name without its suffix, nor ".gz" before that: "cat" for "cat.ndjson.gz"."""
+    """The name of the file without its suffixes: "cat" for "cat.ndjson.gz"."""
     return path.with_suffix("").stem if path.suffix == ".gz" else path.stem
 
 
@@ -158,7 +160,7 @@ def _read_fully(stream: Readable, size: int) -> bytes:
             parts.append(part)
             size -= len(part)
     except _DAMAGE:
-        if not parts:  # else what came before the damage first; the next read meets it again
+        if not parts:  # otherwise return what came before; the next read fails again
             raise
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -200,7 +202,7 @@ class _Prefixed:
 
 
 class _BoundedGzip:
-    """The expanded bytes of a gzip stream, which refuses to grow without end."""
+    """The expanded bytes of a gzip stream, up to the limit for bombs."""
 
     def __init__(self, compressed: Readable) -> None:
         self._compressed = _Counted(compressed)

@@ -1,7 +1,6 @@
-"""Filling a gallery with very many drawings: in order, resumable, with progress.
+"""Bulk load: fills a gallery with many drawings, in order and resumable.
 
-Drawings are embedded on the side while those before them are being stored and those after them
-read.
+Reading, embedding and storing overlap: while one piece is stored, the next is embedded.
 """
 
 from __future__ import annotations
@@ -20,23 +19,23 @@ from garabato.gallery.base import Gallery
 from garabato.gallery.batching import without_odd_times
 from garabato.gallery.records import Embedder
 
-#: Drawings stored at a time: what a kill costs at most, but for those being embedded.
+#: Drawings stored at a time. A killed process loses at most one piece, and the one being embedded.
 PIECE = 2_048
-#: Drawings embedded between two reports of progress, and by one worker at a time.
+#: Drawings that a worker embeds at a time; progress is reported after each.
 STEP = 512
 
 
 class Workers(Protocol):
-    """Who embeds; `Workers` are entered before they are used."""
+    """Embeds batches in the background. A context manager."""
 
     @property
     def n_pieces_ahead(self) -> int:
-        """Pieces being embedded while one is stored, so that nobody waits."""
+        """The number of pieces to embed while one is stored, so that no worker waits."""
 
     def submit(self, batch: DrawingBatch) -> Callable[[], FloatArray]:
-        """Begin to embed a batch; what is returned waits for its embeddings (N, D) and gives them.
+        """Start to embed a batch; calling the result waits for the embeddings (N, D).
 
-        Raises, or has it raise, what the encoder does.
+        This call or the result raises whatever the encoder raises.
         """
 
     def __enter__(self) -> Self: ...
@@ -50,7 +49,7 @@ class Workers(Protocol):
 
 
 class OneThread:
-    """Embeds in this process, in one thread on the side."""
+    """Embeds in one background thread of this process."""
 
     n_pieces_ahead = 1
 
@@ -75,7 +74,7 @@ class OneThread:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """Drawings stored, those that were there already, and those without ink (left out)."""
+    """How many drawings were stored, were already there, and were skipped because they are empty."""
 
     n_new: int = 0
     n_there: int = 0
@@ -91,11 +90,11 @@ def fill(
     progress: Callable[[int], None] | None = None,
     workers: Callable[[Embedder], Workers] = OneThread,
 ) -> Filled:
-    """Embed and store the drawings of `batches`, leaving out key_ids that are there already.
+    """Embed and store the drawings of `batches`; key_ids that the gallery holds are skipped.
 
-    So the same call goes on where an interrupted one stopped. They are stored in order, whoever
-    embeds them and how many. New drawings get `tags`. `progress(n_done)` is called a few times a
-    second. Raises what `Gallery.add` does.
+    An interrupted call can therefore be repeated. Drawings are stored in order, whatever the
+    workers. New drawings get `tags`. `progress(n_done)` is called a few times a second. Raises
+    whatever `Gallery.add` raises.
     """
     filling = _Filling(gallery, tuple(tags), progress or (lambda n_done: None))
     with workers(encoder) as embedding:
@@ -111,14 +110,14 @@ def fill(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sent:
-    """Drawings that are not there yet, and what gives their embeddings, STEP of them each."""
+    """New drawings, and the pending embeddings of each STEP of them."""
 
     drawings: DrawingBatch
     results: list[Callable[[], FloatArray]]
 
 
 class _Filling:
-    """Pieces on their way: sent to be embedded, then stored."""
+    """The pieces in progress: sent to the workers, then stored."""
 
     def __init__(
         self, gallery: Gallery, tags: tuple[str, ...], progress: Callable[[int], None]
@@ -131,7 +130,7 @@ class _Filling:
         self.n_new = self.n_there = self.n_empty = 0
 
     def send(self, piece: DrawingBatch, workers: Workers) -> None:
-        """Have those embedded that are neither there nor on their way."""
+        """Send the drawings that are neither stored nor in progress to the workers."""
         inked = piece.has_ink
         self.n_empty += len(piece) - int(inked.sum())
         piece = piece.take(np.flatnonzero(inked)).with_key_ids()
@@ -146,7 +145,7 @@ class _Filling:
         self.sent.append(_Sent(drawings, results))
 
     def store(self) -> None:
-        """Store the first piece on its way, once it is embedded."""
+        """Wait for the first piece that was sent, and store it."""
         piece = self.sent.popleft()
         n_before = self.n_new + self.n_there + self.n_empty
         embedded = []
@@ -164,7 +163,7 @@ class _Filling:
 
 
 def _pieces(batches: Iterable[DrawingBatch]) -> Iterator[DrawingBatch]:
-    """The same drawings in batches of about PIECE, strokes and bitmaps apart."""
+    """Regroup the drawings into batches of at most PIECE, strokes and bitmaps apart."""
     held: list[DrawingBatch] = []
     for batch in batches:
         for first in range(0, len(batch), PIECE):

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError
 from garabato.formats.ndjson.simplified import format_line, parse_line
 from garabato.formats.stream import Input, Reject, Writable
-
-_log = logging.getLogger(__name__)
 
 #: Longer lines are rejected unread; 200,000 points take about 2 MB as text.
 MAX_LINE_BYTES = 8 * 2**20
@@ -31,7 +27,6 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     `simplified.parse_line`. Both give the same drawings.
     """
     parser = None
-    notes: Counter[str] = Counter()
     for first_line, block in iter_blocks(source, reject):
         if parser is None and (len(block) > SMALL_BYTES or _SCANNER in sys.modules):
             from garabato.formats.ndjson._blocks import BlockParser
@@ -42,9 +37,7 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
             others = _line_spans(block)
         else:
             columns, others = parser.parse(block)
-        yield from _with_other_lines(columns, others, block, first_line, source, reject, notes)
-    for note, n in notes.items():
-        _log.warning("%s: %d drawings: %s", source.name, n, note)
+        yield from _with_other_lines(columns, others, block, first_line, source, reject)
 
 
 def write(file: Writable, drawings: Iterable[Drawing]) -> int:
@@ -88,12 +81,11 @@ def _with_other_lines(
     first_line: int,
     source: Input,
     reject: Reject,
-    notes: Counter[str],
 ) -> Iterator[DrawingBatch]:
     """Merge `columns` with the drawings of the other lines, in the order of the lines.
 
-    Each of `others` is (line number in the block, first byte, end byte, number of drawings in
-    `columns` before it).
+    `others` are (line number in the block, first byte, end, number of drawings in `columns` before
+    the line).
     """
     pieces: list[DrawingBatch] = []
     run: list[Drawing] = []
@@ -109,7 +101,7 @@ def _with_other_lines(
         try:
             if len(text) > MAX_LINE_BYTES:
                 raise _too_long(source, number)
-            run.append(parse_line(text, path=source.name, line_number=number, notes=notes))
+            run.append(parse_line(text, path=source.name, line_number=number, notes=source.notes))
         except FormatError as error:
             try:
                 reject(error)

@@ -85,7 +85,9 @@ def _parse_object(document: Any, notes: Counter[str] | None) -> Drawing:
         try:
             strokes = orjson.loads(strokes)
         except orjson.JSONDecodeError:
-            raise _LineError('"drawing" is text, but not JSON') from None
+            raise _LineError(
+                '"drawing" is text but not JSON; [[[x, ...], [y, ...]], ...] was expected'
+            ) from None
     try:
         if isinstance(strokes, list):
             strokes = as_rows(strokes)
@@ -126,7 +128,7 @@ def _recognized(value: Any) -> bool | None:
     if isinstance(value, bool):
         return value
     return {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}.get(
-        str(value).lower()
+        str(value).strip().lower()
     )
 
 
