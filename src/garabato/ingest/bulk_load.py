@@ -74,7 +74,7 @@ class OneThread:
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """How many drawings were stored, were already there, and were skipped because they are empty."""
+    """How many drawings were stored, how many were already there, and how many were empty."""
 
     n_new: int = 0
     n_there: int = 0
