@@ -61,11 +61,11 @@ def pages(tmp_path: Path, *results: dict[str, object]) -> tuple[str, str]:
 def test_fifty_million_is_computed_from_a_million(tmp_path):
     _, page = pages(tmp_path, result("gallery_search_1000000", MEASURED))
     for line in (
-        "| disk | 19 GiB | 400 bytes a drawing |",
+        "| disk | 19 GiB | 400 bytes per drawing |",
         "| rendering and embedding, 16 cores | 26 min |",  # 5e7 / 2,000 / 16 s
         "| writing, embeddings ready | 17 min |",
-        "| memory of a process that holds all, search exact | 23 GiB |",
-        "| a search among all in memory | 200 ms at most |",  # 4 ms * 50
+        "| memory of a process that holds everything, exact search | 23 GiB |",
+        "| exact search in memory | 200 ms at most |",  # 4 ms * 50
     ):
         assert line in page
     assert "index on disk |" not in page
@@ -79,7 +79,7 @@ def test_fifty_million_is_computed_from_a_million(tmp_path):
     }
     _, page = pages(tmp_path, result("gallery_search_10000000", kept))
     assert "writing with an index" not in page
-    assert "| a search by the index on disk | 20 ms at most |" in page  # 4 ms * 5
+    assert "| search by the index on disk | 20 ms at most |" in page  # 4 ms * 5
 
 
 def test_the_cluster_is_computed_from_a_milvus_server(tmp_path):
@@ -94,10 +94,10 @@ def test_the_cluster_is_computed_from_a_milvus_server(tmp_path):
     million = result("gallery_search_1000000", MEASURED)
     _, page = pages(tmp_path, million, result("gallery_milvus", server))
     for line in (
-        "| memory: embeddings, float32 | 24 GiB | 128 x 4 bytes a drawing |",
+        "| memory: embeddings, float32 | 24 GiB | 128 x 4 bytes per drawing |",
         "| writing by 4 processes | 42 min |",  # 5e7 / 5,000 / 4 s
         "| building the graphs, 32 cores | 26 min |",  # 5e7 / (1e5 / 50 / 2) / 32 s
-        "| a search, 32 cores | 4 ms |",  # 24 segments, each a core's
+        "| search, 32 cores | 4 ms |",  # 24 segments, each a core's
     ):
         assert line in page
 
