@@ -76,9 +76,10 @@ class ProcessGroup:
             return model
         # Buffers never differ between processes, because each computes the same statistics.
         # The option got a new name in torch 2.13.
-        options = inspect.signature(DistributedDataParallel).parameters
-        name = "forward_sync_buffers" if "forward_sync_buffers" in options else "broadcast_buffers"
-        return DistributedDataParallel(share_batch_norms(model), **{name: False})
+        names = inspect.signature(DistributedDataParallel).parameters
+        name = "forward_sync_buffers" if "forward_sync_buffers" in names else "broadcast_buffers"
+        options: dict[str, Any] = {name: False}
+        return DistributedDataParallel(share_batch_norms(model), **options)
 
 
 @contextmanager
