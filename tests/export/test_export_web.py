@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shutil
@@ -231,9 +232,9 @@ def test_a_page_is_replaced_by_a_newer_one(encoder, gallery, folder, tmp_path):
     shutil.copytree(folder, tmp_path / "site")
     page = export_web(encoder, tmp_path / "site", gallery=gallery, per_category=2)
     assert page.n_drawings == 2 * len(CATEGORIES)
-    kept = json.loads((tmp_path / "site/static/search/gallery.json").read_bytes())
+    kept = json.loads(gzip.decompress((tmp_path / "site/gallery/gallery.json.gz").read_bytes()))
     assert len(kept["key_id"]) == page.n_drawings
-    sizes = (tmp_path / "site/static/search/embeddings.bin").stat().st_size
+    sizes = (tmp_path / "site/gallery/embeddings.bin").stat().st_size
     assert sizes == 2 * encoder.embedding_dim * page.n_drawings
     assert page.files["index.html"] == (tmp_path / "site/index.html").stat().st_size
 
@@ -248,8 +249,9 @@ def test_an_encoder_of_the_seeds_images_is_refused(tmp_path, gallery):
 
 @pytest.mark.slow
 def test_embeddings_are_kept_to_the_fifth_digit(gallery, folder):
-    whole = np.fromfile(folder / "static/search/embeddings.bin", "<i2").astype(np.float64)
-    keys = json.loads((folder / "static/search/gallery.json").read_bytes())["key_id"]
+    whole = np.fromfile(folder / "gallery/embeddings.bin", "<i2").astype(np.float64)
+    columns = gzip.decompress((folder / "gallery/gallery.json.gz").read_bytes())
+    keys = json.loads(columns)["key_id"]
     rows = whole.reshape(len(keys), -1)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     stored = next(iter(gallery.scan()))

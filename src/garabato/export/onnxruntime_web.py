@@ -20,26 +20,27 @@ INTEGRITY = (
     "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8p"
     "ZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 )
-#: File name on the page -> member of the package.
-FILES = {
-    "onnxruntime.mjs": "package/dist/ort.wasm.bundle.min.mjs",
-    "onnxruntime.wasm": "package/dist/ort-wasm-simd-threaded.wasm",
+SCRIPT, WASM = "onnxruntime.mjs", "onnxruntime.wasm"
+#: File name in the cache -> member of the package.
+_MEMBERS = {
+    SCRIPT: "package/dist/ort.wasm.bundle.min.mjs",
+    WASM: "package/dist/ort-wasm-simd-threaded.wasm",
 }
 
 
 def onnxruntime_web() -> Path:
-    """The folder with FILES in the user's cache, fetched on first use (34 MB).
+    """The folder with SCRIPT and WASM in the user's cache, fetched on first use (34 MB).
 
     Raises SourceError.
     """
     folder = cache_folder() / PACKAGE.replace("@", "-")
-    if all((folder / name).is_file() for name in FILES):
+    if all((folder / name).is_file() for name in _MEMBERS):
         return folder
     archive = fetch_package(PACKAGE, INTEGRITY, what="ONNX Runtime for browsers")
     with replacing_folder(folder) as unfinished:
         try:
             with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as package:
-                for name, member in FILES.items():
+                for name, member in _MEMBERS.items():
                     content = package.extractfile(member)
                     assert content is not None, f"{member} is not a file"
                     (unfinished / name).write_bytes(content.read())

@@ -2,7 +2,8 @@
 
 The page is that of `garabato serve` with another static/script/api.js, which calls a web worker
 instead of the HTTP API. The worker runs the renderer (in JavaScript, with the same pixels), the
-encoder (ONNX Runtime in WebAssembly) and an exact search.
+encoder (ONNX Runtime in WebAssembly) and an exact search. The folder `gallery` has all that the
+worker loads; the npm package `garabato` opens it too.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from garabato.analysis.map import Progress, check_extra
 from garabato.encoder import Encoder
 from garabato.errors import InputError
 from garabato.export.onnx import export_onnx
-from garabato.export.onnxruntime_web import FILES, onnxruntime_web
-from garabato.export.web_gallery import WebGallery
+from garabato.export.onnxruntime_web import SCRIPT, WASM, onnxruntime_web
+from garabato.export.web_gallery import WebGallery, write_gzip
 from garabato.formats import ReadReport
 from garabato.gallery import Gallery, open_gallery
 from garabato.host.atomic import replacing_folder
@@ -31,8 +32,8 @@ from garabato.sources.starter import STARTER
 
 #: Drawings of each category on a page.
 PER_CATEGORY = 12
-#: A folder with this file was written by `export_web` and may be replaced.
-_MARK = "static/search/encoder.json"
+#: A folder with one of these files was written by `export_web` and may be replaced.
+_MARKS = ("gallery/encoder.json", "static/search/encoder.json")
 
 
 def _silent(_stage: str, _done: int, _total: int) -> None:
@@ -66,7 +67,8 @@ def export_web(
     encoders whose images are not in style "smooth", and StorageError.
     """
     target = Path(folder)
-    if target.exists() and not (target / _MARK).is_file() and any(target.iterdir()):
+    is_page = any((target / mark).is_file() for mark in _MARKS)
+    if target.exists() and not is_page and any(target.iterdir()):
         raise InputError(
             f"{target} is not empty and was not written by export_web; choose another folder"
         )
@@ -92,10 +94,11 @@ def export_web(
         web_gallery = WebGallery.of(gallery, per_category=per_category)
         web_gallery.fill(page_gallery)
         _copy_page(unfinished)
-        search = unfinished / "static" / "search"
-        for name in FILES:
-            shutil.copy(runtime / name, search / name)
-        export_onnx(encoder, search / "encoder.onnx")
+        data = unfinished / "gallery"
+        data.mkdir()
+        shutil.copy(runtime / SCRIPT, data / SCRIPT)
+        write_gzip(data / f"{WASM}.gz", (runtime / WASM).read_bytes())
+        export_onnx(encoder, data / "encoder.onnx")
         about = {
             "fingerprint": encoder.fingerprint,
             "render": encoder.spec.to_dict(),
@@ -104,9 +107,9 @@ def export_web(
             "temperature": encoder.temperature,
             "unsure_below": encoder.unsure_below,
         }
-        (search / "encoder.json").write_bytes(orjson.dumps(about))
-        web_gallery.write(search)
-        web_gallery.write_views(search, page_gallery, progress)
+        (data / "encoder.json").write_bytes(orjson.dumps(about))
+        web_gallery.write(data)
+        web_gallery.write_views(data, page_gallery, progress)
         files = {
             path.relative_to(unfinished).as_posix(): path.stat().st_size
             for path in sorted(unfinished.rglob("*"))

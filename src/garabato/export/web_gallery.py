@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ class WebGallery:
         gallery.add(DrawingBatch.from_drawings(self.drawings), embeddings=self.embeddings)
 
     def write(self, folder: Path) -> None:
-        """Write gallery.json, embeddings.bin and strokes.bin."""
+        """Write gallery.json.gz, embeddings.bin and strokes.bin.gz."""
         categories = _names(drawing.category for drawing in self.drawings)
         countries = _names(drawing.country for drawing in self.drawings)
         columns = {
@@ -72,15 +73,15 @@ class WebGallery:
             "country": [countries.get(str(drawing.country), -1) for drawing in self.drawings],
             "recognized": [drawing.recognized for drawing in self.drawings],
         }
-        (folder / "gallery.json").write_bytes(orjson.dumps(columns))
+        write_gzip(folder / "gallery.json.gz", orjson.dumps(columns))
         largest = np.abs(self.embeddings).max(axis=1, keepdims=True)
         integers = np.rint(self.embeddings / largest * _INT16_MAX).astype("<i2")
         (folder / "embeddings.bin").write_bytes(integers.tobytes())
         strokes = b"".join(pack_strokes(drawing) for drawing in self.drawings)
-        (folder / "strokes.bin").write_bytes(strokes)
+        write_gzip(folder / "strokes.bin.gz", strokes)
 
     def write_views(self, folder: Path, gallery: Gallery, progress: Progress) -> None:
-        """Write category_pages.json and map.json, from a gallery with the same drawings."""
+        """Write category_pages.json.gz and map.json.gz, from a gallery with the same drawings."""
         row_of = {drawing.key_id: row for row, drawing in enumerate(self.drawings)}
 
         def rows(drawings: Sequence[Drawing]) -> list[int]:
@@ -98,12 +99,17 @@ class WebGallery:
                 "odd": rows(summary.odd),
                 "confused_with": [{"category": n, "share": round(s, 4)} for n, s in confused],
             }
-        (folder / "category_pages.json").write_bytes(orjson.dumps(pages))
+        write_gzip(folder / "category_pages.json.gz", orjson.dumps(pages))
         projection = project(gallery, progress=progress)
         number_of = {key_id: i for i, key_id in enumerate(projection.key_ids)}
         order = [number_of[str(drawing.key_id)] for drawing in self.drawings]
         positions = {"x": projection.x[order].tolist(), "y": projection.y[order].tolist()}
-        (folder / "map.json").write_bytes(orjson.dumps(positions))
+        write_gzip(folder / "map.json.gz", orjson.dumps(positions))
+
+
+def write_gzip(path: Path, content: bytes) -> None:
+    """Write `content` compressed: not every static host compresses, and the page can expand it."""
+    path.write_bytes(gzip.compress(content, 9, mtime=0))
 
 
 def pack_strokes(drawing: Drawing) -> bytes:

@@ -1,49 +1,61 @@
 // The encoder: drawings -> probabilities and embeddings, with ONNX Runtime in WebAssembly.
 
-import * as ort from "./onnxruntime.mjs";
 import {render} from "./render.js";
 
-const here = (name) => new URL(name, import.meta.url).href;
-
 export class Encoder {
+  #ort;
   #session;
   #about;
 
-  /** `about`: {render, categories, temperature, unsure_below}. */
-  static async load(about) {
+  /** `about`: encoder.json; `ort`: the module of ONNX Runtime; `wasm`, `network`: Uint8Array. */
+  static async load(about, {ort, wasm, network}) {
     ort.env.wasm.numThreads = 1; // threads need headers that static hosts do not send
-    ort.env.wasm.wasmPaths = {wasm: here("onnxruntime.wasm")};
+    ort.env.wasm.wasmBinary = wasm;
     const encoder = new Encoder();
+    encoder.#ort = ort;
     encoder.#about = about;
-    encoder.#session = await ort.InferenceSession.create(here("encoder.onnx"), {executionProviders: ["wasm"]});
+    encoder.#session = await ort.InferenceSession.create(network, {executionProviders: ["wasm"]});
     await encoder.encode([[[0, 1], [0, 1]]]); // the first run is the slowest
     return encoder;
   }
 
-  /** A drawing -> {probabilities (C), embedding (D) of length 1}, both Float32Array. */
+  /** A drawing -> {logits (C), embedding (D) of length 1}, both Float32Array. */
   async encode(drawing) {
     const {size_px: size, order} = this.#about.render;
     const shape = order ? [1, size, size, 3] : [1, size, size];
-    const images = new ort.Tensor("uint8", render(drawing, this.#about.render), shape);
+    const images = new this.#ort.Tensor("uint8", render(drawing, this.#about.render), shape);
     const {logits, embeddings} = await this.#session.run({images});
-    return {probabilities: this.#softmax(logits.data), embedding: embeddings.data};
+    return {logits: logits.data, embedding: embeddings.data};
   }
 
-  /** {predictions: the `k` most probable, best first, unsure}. */
-  predict(probabilities, k) {
-    const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a]);
+  /** {predictions: the `k` most probable, best first, unsure}, of all categories or those in `among`. */
+  predict(logits, k, among = this.#about.categories) {
+    const names = [...new Set(among)];
+    const probabilities = softmax(this.#rowsOf(names).map((row) => logits[row]), this.#about.temperature);
+    const order = names.map((_, i) => i).sort((a, b) => probabilities[b] - probabilities[a]);
     const predictions = order
       .slice(0, k)
-      .map((i) => ({category: this.#about.categories[i], probability: round(probabilities[i])}));
-    return {predictions, unsure: probabilities[order[0]] < this.#about.unsure_below};
+      .map((i) => ({category: names[i], probability: round(probabilities[i])}));
+    return {predictions, unsure: probabilities[order[0]] < (this.#about.unsure_below ?? 0.5)};
   }
 
-  #softmax(logits) {
-    const most = logits.reduce((a, b) => Math.max(a, b));
-    const powers = logits.map((value) => Math.exp((value - most) / this.#about.temperature));
-    const sum = powers.reduce((a, b) => a + b);
-    return powers.map((value) => value / sum);
+  #rowsOf(names) {
+    const refuse = (message) => {
+      throw Object.assign(new Error(message), {status: 400});
+    };
+    if (!names.length) refuse("`among` is empty; name at least one category");
+    const rows = names.map((name) => this.#about.categories.indexOf(name));
+    const unknown = names.filter((_, i) => rows[i] < 0);
+    if (unknown.length) refuse(`the encoder does not know ${unknown.join(", ")}; categories() lists what it knows`);
+    return rows;
   }
+}
+
+function softmax(logits, temperature) {
+  const most = Math.max(...logits);
+  const powers = logits.map((value) => Math.exp((value - most) / temperature));
+  const sum = powers.reduce((a, b) => a + b);
+  return powers.map((value) => value / sum);
 }
 
 export const round = (value) => Math.round(value * 1e6) / 1e6;

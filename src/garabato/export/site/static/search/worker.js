@@ -1,66 +1,91 @@
-// Classifies and searches in a web worker, so that drawing stays responsive.
+// The web worker behind garabato.js: loads an exported gallery and answers requests.
 
 import {Encoder} from "./encoder.js";
 import {Gallery} from "./gallery.js";
 
-const handlers = {search, drawing, sample, categories, category, map};
+const handlers = {load, query, classify, drawing, sample, categories, category, map};
+/** The folder's URL, the encoder and its description, the gallery; a promise once `load` is called. */
+let opened = null;
 
-const loaded = load();
-loaded.then(
-  () => postMessage({id: 0}),
-  (error) => postMessage({id: 0, error: `The page could not be loaded: ${error.message}`}),
-);
 onmessage = async ({data: {id, name, argument}}) => {
   try {
-    postMessage({id, result: await handlers[name](await loaded, argument)});
+    postMessage({id, result: await handlers[name](argument)});
   } catch (error) {
     postMessage({id, error: error.message, status: error.status ?? 0});
   }
 };
 
-async function load() {
-  const about = await (await file("encoder.json")).json();
-  const gallery = async () => {
-    const parts = await Promise.all([file("gallery.json"), file("embeddings.bin"), file("strokes.bin")]);
-    const [columns, embeddings, strokes] = [
-      await parts[0].json(),
-      new Int16Array(await parts[1].arrayBuffer()),
-      new Uint8Array(await parts[2].arrayBuffer()),
-    ];
-    return new Gallery(columns, about.embedding_dim, embeddings, strokes);
-  };
-  const [encoder, loadedGallery] = await Promise.all([Encoder.load(about), gallery()]);
-  return {about, encoder, gallery: loadedGallery};
+async function load(folder) {
+  opened = open(folder);
+  await opened;
 }
 
-async function search({encoder, gallery}, {drawing, k, where, predictions}) {
+async function open(url) {
+  const {folder, about} = await find(url);
+  const parts = ["gallery.json.gz", "embeddings.bin", "strokes.bin.gz"].map((name) => bytesOf(folder, name));
+  const encoder = loadEncoder(folder, about);
+  const [columns, embeddings, strokes] = await Promise.all(parts);
+  const gallery = new Gallery(json(columns), about.embedding_dim, new Int16Array(embeddings.buffer), strokes);
+  return {folder, about, gallery, encoder: await encoder};
+}
+
+/** The folder of the gallery's files: `url` itself, or `gallery/` in it. */
+async function find(url) {
+  for (const folder of [url, new URL("gallery/", url).href]) {
+    const response = await fetched(folder, "encoder.json");
+    if (response.ok) return {folder, about: await response.json()};
+    if (response.status !== 404) throw failure(response.status, `cannot load ${response.url} (status ${response.status})`);
+  }
+  throw failure(404, `there is no gallery at ${url}; write one with: garabato export web DIR --gallery URI`);
+}
+
+async function loadEncoder(folder, about) {
+  const [ort, wasm, network] = await Promise.all([
+    import(/* webpackIgnore: true */ /* @vite-ignore */ new URL("onnxruntime.mjs", folder).href),
+    bytesOf(folder, "onnxruntime.wasm.gz"),
+    bytesOf(folder, "encoder.onnx"),
+  ]);
+  return Encoder.load(about, {ort, wasm, network});
+}
+
+async function query({drawing: strokes, k, where, predictions}) {
+  const {encoder, gallery} = await opened;
   const started = performance.now();
-  const {probabilities, embedding} = await encoder.encode(drawing);
-  const result = {hits: gallery.search(embedding, k, where)};
-  if (predictions) Object.assign(result, encoder.predict(probabilities, predictions));
+  const {logits, embedding} = await encoder.encode(checked(strokes));
+  const result = {hits: gallery.search(embedding, count(k), where)};
+  if (predictions) Object.assign(result, encoder.predict(logits, count(predictions)));
   result.took_ms = performance.now() - started;
   return result;
 }
 
-function drawing({gallery}, keyId) {
+async function classify({drawing: strokes, k, among}) {
+  const {encoder} = await opened;
+  const {logits} = await encoder.encode(checked(strokes));
+  return encoder.predict(logits, count(k), among);
+}
+
+async function drawing(keyId) {
+  const {gallery} = await opened;
   const row = gallery.rowOf(keyId);
-  if (row < 0) throw httpError(404, `there is no drawing with the key_id ${keyId}`);
+  if (row < 0) throw failure(404, `there is no drawing with the key_id ${keyId}`);
   return gallery.drawing(row);
 }
 
-function sample({gallery}, {category: name, n}) {
-  return gallery.sample(name, n);
+async function sample({category: name, n}) {
+  return (await opened).gallery.sample(name, n);
 }
 
-function categories({about, gallery}) {
+async function categories() {
+  const {about, gallery} = await opened;
   return {...gallery.count(), known: about.categories};
 }
 
 let pages = null;
-async function category({gallery}, name) {
-  pages ??= (await file("category_pages.json")).json();
+async function category(name) {
+  const {folder, gallery} = await opened;
+  pages ??= bytesOf(folder, "category_pages.json.gz").then(json);
   const page = (await pages)[name];
-  if (!page) throw httpError(404, `the gallery has no drawing of ${name}`);
+  if (!page) throw failure(404, `the gallery has no drawing of ${name}`);
   return {
     category: name,
     n_drawings: page.n_drawings,
@@ -70,17 +95,50 @@ async function category({gallery}, name) {
   };
 }
 
-async function map({gallery}) {
-  const {x, y} = await (await file("map.json")).json();
+async function map() {
+  const {folder, gallery} = await opened;
+  const {x, y} = json(await bytesOf(folder, "map.json.gz"));
   return {n: gallery.n, ...gallery.mapColumns(), x, y};
 }
 
-async function file(name) {
-  const response = await fetch(new URL(name, import.meta.url));
-  if (!response.ok) throw httpError(response.status, `cannot load ${name} (status ${response.status})`);
-  return response;
+/** The drawing, if it is one that can be rendered. */
+function checked(drawing) {
+  const refuse = (reason) => {
+    throw failure(400, `${reason}; a drawing is a list of strokes, each [[x, ...], [y, ...]]`);
+  };
+  if (!Array.isArray(drawing) || !drawing.length) refuse("the drawing has no strokes");
+  drawing.forEach((stroke, i) => {
+    const [xs, ys] = Array.isArray(stroke) ? stroke : [];
+    if (!Array.isArray(xs) || !Array.isArray(ys)) refuse(`stroke ${i} is not a pair of lists`);
+    if (!xs.length || xs.length !== ys.length) refuse(`stroke ${i} has ${xs.length} x and ${ys.length} y`);
+    if (![...xs, ...ys].every(Number.isFinite)) refuse(`stroke ${i} has a coordinate that is not a finite number`);
+  });
+  return drawing;
 }
 
-function httpError(status, message) {
-  return Object.assign(new Error(message), {status});
+function count(k) {
+  if (Number.isInteger(k) && k > 0) return k;
+  throw failure(400, `k must be a whole number of at least 1, not ${k}`);
 }
+
+/** The content of a file, decompressed unless the host has done so. */
+async function bytesOf(folder, name) {
+  const response = await fetched(folder, name);
+  if (!response.ok) throw failure(response.status, `cannot load ${response.url} (status ${response.status})`);
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  if (!name.endsWith(".gz") || bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
+  const expanded = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(expanded).arrayBuffer());
+}
+
+async function fetched(folder, name) {
+  const url = new URL(name, folder);
+  try {
+    return await fetch(url);
+  } catch (error) {
+    throw failure(0, `cannot load ${url} (${error.message})`);
+  }
+}
+
+const json = (bytes) => JSON.parse(new TextDecoder().decode(bytes));
+const failure = (status, message) => Object.assign(new Error(message), {status});

@@ -1,0 +1,76 @@
+/** A drawing: for each stroke its xs and its ys, in any units; y grows downwards. */
+export type Strokes = [xs: number[], ys: number[]][];
+
+export interface StoredDrawing {
+  key_id: string;
+  category: string | null;
+  country?: string;
+  recognized?: boolean;
+  drawing: Strokes;
+}
+
+export interface Hit extends StoredDrawing {
+  /** The cosine of the two embeddings: 1 for the same drawing. */
+  score: number;
+}
+
+export interface Prediction {
+  category: string;
+  probability: number;
+}
+
+export interface Predictions {
+  predictions: Prediction[];
+  /** Whether the best prediction is too improbable to rely on. */
+  unsure: boolean;
+}
+
+export interface QueryResult extends Predictions {
+  hits: Hit[];
+  took_ms: number;
+}
+
+export interface Where {
+  category?: string[];
+  country?: string[];
+}
+
+export declare class GarabatoError extends Error {
+  /** 404 for what does not exist, 400 for bad input, otherwise 0 or an HTTP status. */
+  status: number;
+}
+
+export declare class Garabato {
+  /** Load a gallery: the URL of the folder that `garabato export web` wrote, or of `gallery/` in it. */
+  static create(options: {gallery: string | URL}): Promise<Garabato>;
+  /** Start loading; `ready` resolves once it has. */
+  constructor(options: {gallery: string | URL});
+  readonly ready: Promise<void>;
+
+  /** The `k` (10) most similar drawings, best first. */
+  search(drawing: Strokes, options?: {k?: number; where?: Where; signal?: AbortSignal}): Promise<Hit[]>;
+  /** The `k` (5) most probable categories, of all or of those in `among`. */
+  classify(drawing: Strokes, options?: {k?: number; among?: string[]; signal?: AbortSignal}): Promise<Predictions>;
+  /** `search` and `classify` at once, for the price of one. */
+  query(
+    drawing: Strokes,
+    options?: {k?: number; where?: Where; predictions?: number; signal?: AbortSignal},
+  ): Promise<QueryResult>;
+
+  drawing(keyId: string): Promise<StoredDrawing>;
+  sample(category: string, n: number): Promise<StoredDrawing[]>;
+  categories(): Promise<{categories: {category: string; n_drawings: number}[]; countries: string[]; known: string[]}>;
+  category(name: string): Promise<{
+    category: string;
+    n_drawings: number;
+    typical: StoredDrawing[];
+    odd: StoredDrawing[];
+    confused_with: {category: string; share: number}[];
+  }>;
+  map(): Promise<{n: number; categories: string[]; category: number[]; x: number[]; y: number[]; key_id: string[]}>;
+  /** Stop its web worker. */
+  close(): void;
+}
+
+/** A drawing as SVG markup in the current text colour; `lineWidth` is a share of its side. */
+export declare function toSvg(strokes: Strokes, options?: {lineWidth?: number}): string;

@@ -1,0 +1,118 @@
+// The client of an exported gallery: it classifies and searches in a web worker, so that drawing
+// stays responsive. Exported pages and the npm package `garabato` use this same file.
+// A drawing is a list of strokes, each [[x, ...], [y, ...]], in any units.
+
+/** An error with a message for people. `status` is 404 for what does not exist, 400 for bad input. */
+export class GarabatoError extends Error {
+  name = "GarabatoError";
+
+  constructor(message, status = 0) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export class Garabato {
+  #worker;
+  #requests = new Map();
+  #nRequests = 0;
+  /** Resolves once the encoder and the gallery have loaded. */
+  ready;
+
+  /** Load the gallery at a URL: the folder that `garabato export web` wrote, or the `gallery` folder in it. */
+  static async create({gallery}) {
+    const garabato = new Garabato({gallery});
+    await garabato.ready;
+    return garabato;
+  }
+
+  constructor({gallery}) {
+    const folder = new URL(gallery, document.baseURI);
+    if (!folder.pathname.endsWith("/")) folder.pathname += "/";
+    this.#worker = startWorker();
+    this.#worker.addEventListener("message", ({data}) => this.#settle(data));
+    this.#worker.addEventListener("error", ({message}) => this.#fail(`the web worker failed: ${message ?? "no reason given"}`));
+    this.ready = this.#request("load", folder.href);
+    this.ready.catch(() => this.#worker.terminate());
+  }
+
+  /** The `k` drawings most similar to a drawing, best first. `where`: {category: [...], country: [...]}. */
+  async search(drawing, {k = 10, where = {}, signal} = {}) {
+    return (await this.query(drawing, {k, where, predictions: 0, signal})).hits;
+  }
+
+  /** The `k` most probable categories: {predictions: [{category, probability}, ...], unsure}.
+   * With `among`, a list of categories, it is certainly one of these. */
+  classify(drawing, {k = 5, among, signal} = {}) {
+    return this.#request("classify", {drawing, k, among}, signal);
+  }
+
+  /** Search and classify at once: {hits, predictions, unsure, took_ms}. */
+  query(drawing, {k = 10, where = {}, predictions = 5, signal} = {}) {
+    return this.#request("query", {drawing, k, where, predictions}, signal);
+  }
+
+  /** The drawing with a key_id, in the form of a hit. */
+  drawing(keyId) {
+    return this.#request("drawing", keyId);
+  }
+
+  /** Any `n` drawings of a category, in the form of hits. */
+  sample(category, n) {
+    return this.#request("sample", {category, n});
+  }
+
+  /** {categories: [{category, n_drawings}], countries, known}; `known` are the encoder's categories. */
+  categories() {
+    return this.#request("categories");
+  }
+
+  /** {category, n_drawings, typical, odd, confused_with} of a category. */
+  category(name) {
+    return this.#request("category", name);
+  }
+
+  /** {n, categories, category, x, y, key_id}: a position 0..65535 for each drawing. */
+  map() {
+    return this.#request("map");
+  }
+
+  /** Stop the worker and free its memory. */
+  close() {
+    this.#fail("it was closed");
+    this.#worker.terminate();
+  }
+
+  async #request(name, argument, signal) {
+    signal?.throwIfAborted();
+    const result = await new Promise((resolve, reject) => {
+      this.#requests.set(++this.#nRequests, {resolve, reject});
+      this.#worker.postMessage({id: this.#nRequests, name, argument});
+    });
+    signal?.throwIfAborted();
+    return result;
+  }
+
+  #settle({id, result, error, status}) {
+    const request = this.#requests.get(id);
+    if (!this.#requests.delete(id)) return;
+    if (error === undefined) request.resolve(result);
+    else request.reject(new GarabatoError(error, status));
+  }
+
+  #fail(message) {
+    for (const {reject} of this.#requests.values()) reject(new GarabatoError(message));
+    this.#requests.clear();
+  }
+}
+
+/** A page may start workers of its own origin only; one from elsewhere is imported by a local one. */
+function startWorker() {
+  const url = new URL("./worker.js", import.meta.url);
+  if (url.origin === location.origin) return new Worker(new URL("./worker.js", import.meta.url), {type: "module"});
+  const script = new Blob([`import ${JSON.stringify(url.href)};`], {type: "text/javascript"});
+  const local = URL.createObjectURL(script);
+  const worker = new Worker(local, {type: "module"});
+  worker.addEventListener("message", () => URL.revokeObjectURL(local), {once: true});
+  return worker;
+}
