@@ -6,22 +6,18 @@ import gzip
 import json
 import re
 import shutil
-import threading
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from exported_page import CATEGORIES, PER_CATEGORY
 from sketches import make_drawings
 
-from garabato import Encoder, export_web, load_encoder, open_gallery
+from garabato import export_web
 from garabato.drawing import Drawing
-from garabato.errors import InputError, SourceError
-from garabato.gallery import Gallery
+from garabato.errors import InputError
 from garabato.render import RenderSpec
 
 playwright_api = pytest.importorskip(
@@ -30,9 +26,6 @@ playwright_api = pytest.importorskip(
 pytest.importorskip("onnxruntime")
 pytest.importorskip("umap")
 
-CATEGORIES = ("triangle", "house", "ladder", "envelope")
-#: Fewer than fifty drawings in all, so that the map takes no time.
-PER_CATEGORY = 12
 N_HITS = 10
 TIMEOUT_MS = 60_000
 ASK = """
@@ -44,43 +37,6 @@ async (drawings) => {
   return answers;
 }
 """
-
-
-@pytest.fixture(scope="module")
-def encoder() -> Encoder:
-    return load_encoder(precision="float32")
-
-
-@pytest.fixture(scope="module")
-def gallery(encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Gallery:
-    gallery = open_gallery(tmp_path_factory.mktemp("web") / "gallery", encoder=encoder)
-    drawings = make_drawings(CATEGORIES, PER_CATEGORY, seed=3)
-    gallery.add([drawing.replace(country="PE") for drawing in drawings[:6]] + drawings[6:])
-    return gallery
-
-
-@pytest.fixture(scope="module")
-def folder(encoder: Encoder, gallery: Gallery, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("page") / "site"
-    try:
-        export_web(encoder, folder, gallery=gallery)
-    except SourceError as error:
-        pytest.skip(f"ONNX Runtime for browsers is out of reach: {error}")
-    return folder
-
-
-class _Quiet(SimpleHTTPRequestHandler):
-    def log_message(self, *arguments: Any) -> None:
-        """Nothing."""
-
-
-@pytest.fixture(scope="module")
-def address(folder: Path) -> Iterator[str]:
-    handler = partial(_Quiet, directory=str(folder))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/"
-        server.shutdown()
 
 
 @pytest.fixture
@@ -119,17 +75,17 @@ def draw(page: Any, drawing: Drawing) -> None:
         page.mouse.up()
 
 
-def test_the_browser_answers_as_garabato_does(page, encoder, gallery):
+def test_the_browser_answers_as_garabato_does(page, web_encoder, web_gallery):
     drawings = make_drawings((*CATEGORIES, "star", "zigzag"), 10, seed=8)
     drawings += [Drawing([[[3], [4]]]), Drawing([[[-2.5, 1.25], [1e4, 3]]])]
     answers = page.evaluate(ASK, [drawing.to_lists() for drawing in drawings])
-    output = encoder.predict(drawings)
+    output = web_encoder.predict(drawings)
     for row, (drawing, answer) in enumerate(zip(drawings, answers, strict=True)):
-        (expected, *_), (found, *_) = encoder.classify(drawing, 3), answer["predictions"]
+        (expected, *_), (found, *_) = web_encoder.classify(drawing, 3), answer["predictions"]
         assert found["category"] == expected.category
         assert found["probability"] == pytest.approx(expected.probability, abs=1e-4)
-        assert answer["unsure"] == (expected.probability < (encoder.unsure_below or 0.5))
-        hits = gallery.search(output.embeddings[row], len(gallery))
+        assert answer["unsure"] == (expected.probability < (web_encoder.unsure_below or 0.5))
+        hits = web_gallery.search(output.embeddings[row], len(web_gallery))
         score_of = {hit.key_id: hit.score for hit in hits}
         for mine, theirs in zip(answer["hits"], hits[:N_HITS], strict=True):
             # The same drawing, or one as like it but for the fourth digit.
@@ -137,10 +93,10 @@ def test_the_browser_answers_as_garabato_does(page, encoder, gallery):
             assert mine["score"] == pytest.approx(score_of[mine["key_id"]], abs=1e-4)
 
 
-def test_hits_bring_what_is_known_of_them(page, gallery):
+def test_hits_bring_what_is_known_of_them(page, web_gallery):
     query = make_drawings(["triangle"], 1, seed=8)[0]
     (answer,) = page.evaluate(ASK, [query.to_lists()])
-    known = {hit.key_id: hit for hit in gallery.search(query, len(gallery))}
+    known = {hit.key_id: hit for hit in web_gallery.search(query, len(web_gallery))}
     for hit in answer["hits"]:
         theirs = known[hit["key_id"]].to_dict()
         drawing = known[hit["key_id"]].drawing.on_grid().to_lists()
@@ -178,6 +134,24 @@ def test_a_category_has_its_page(page, address):
     assert page.locator("#category .hit").count() >= 1
 
 
+def test_all_drawings_of_a_category_come_page_by_page(page):
+    pages = page.evaluate(
+        """async () => {
+          const {list} = await import("./static/script/api.js");
+          const pages = [];
+          for (let next = null; ; ) {
+            const page = await list("ladder", 5, next);
+            pages.push(page.drawings);
+            if ((next = page.next) === null) return pages;
+          }
+        }"""
+    )
+    assert [len(drawings) for drawings in pages] == [5, 5, 2]
+    listed = [drawing for drawings in pages for drawing in drawings]
+    assert len({drawing["key_id"] for drawing in listed}) == PER_CATEGORY
+    assert {drawing["category"] for drawing in listed} == {"ladder"}
+
+
 def test_the_map_has_every_drawing(page):
     found = page.evaluate(
         """async () => {
@@ -197,7 +171,7 @@ def test_the_map_has_every_drawing(page):
     assert found["known"]["categories"][0] == {"category": "envelope", "n_drawings": PER_CATEGORY}
 
 
-def test_a_drawing_that_is_not_there_and_a_missing_file_are_said(page, folder):
+def test_a_drawing_that_is_not_there_and_a_missing_file_are_said(page, exported):
     said = page.evaluate(
         """async () => {
           const {drawing, category, add} = await import("./static/script/api.js");
@@ -221,39 +195,39 @@ def test_it_offers_the_page_all_that_the_way_to_the_server_does():
     assert offered == wanted
 
 
-def test_a_folder_with_other_things_is_left_alone(encoder, gallery, tmp_path):
+def test_a_folder_with_other_things_is_left_alone(web_encoder, web_gallery, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(InputError, match="is not empty and was not written"):
-        export_web(encoder, tmp_path, gallery=gallery)
+        export_web(web_encoder, tmp_path, gallery=web_gallery)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_a_page_is_replaced_by_a_newer_one(encoder, gallery, folder, tmp_path):
-    shutil.copytree(folder, tmp_path / "site")
-    page = export_web(encoder, tmp_path / "site", gallery=gallery, per_category=2)
+def test_a_page_is_replaced_by_a_newer_one(web_encoder, web_gallery, exported, tmp_path):
+    shutil.copytree(exported, tmp_path / "site")
+    page = export_web(web_encoder, tmp_path / "site", gallery=web_gallery, per_category=2)
     assert page.n_drawings == 2 * len(CATEGORIES)
     kept = json.loads(gzip.decompress((tmp_path / "site/gallery/gallery.json.gz").read_bytes()))
     assert len(kept["key_id"]) == page.n_drawings
     sizes = (tmp_path / "site/gallery/embeddings.bin").stat().st_size
-    assert sizes == 2 * encoder.embedding_dim * page.n_drawings
+    assert sizes == 2 * web_encoder.embedding_dim * page.n_drawings
     assert page.files["index.html"] == (tmp_path / "site/index.html").stat().st_size
 
 
-def test_an_encoder_of_the_seeds_images_is_refused(tmp_path, gallery):
+def test_an_encoder_of_the_seeds_images_is_refused(tmp_path, web_gallery):
     from networks import make_encoder
 
     assert make_encoder("sknet", "reference").spec == RenderSpec.reference(32)
     with pytest.raises(InputError, match="style 'smooth'"):
-        export_web(make_encoder("sknet", "reference"), tmp_path / "site", gallery=gallery)
+        export_web(make_encoder("sknet", "reference"), tmp_path / "site", gallery=web_gallery)
 
 
 @pytest.mark.slow
-def test_embeddings_are_kept_to_the_fifth_digit(gallery, folder):
-    whole = np.fromfile(folder / "gallery/embeddings.bin", "<i2").astype(np.float64)
-    columns = gzip.decompress((folder / "gallery/gallery.json.gz").read_bytes())
+def test_embeddings_are_kept_to_the_fifth_digit(web_gallery, exported):
+    whole = np.fromfile(exported / "gallery/embeddings.bin", "<i2").astype(np.float64)
+    columns = gzip.decompress((exported / "gallery/gallery.json.gz").read_bytes())
     keys = json.loads(columns)["key_id"]
     rows = whole.reshape(len(keys), -1)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    stored = next(iter(gallery.scan()))
+    stored = next(iter(web_gallery.scan()))
     embeddings = dict(zip(stored.drawings.key_ids, stored.embeddings, strict=True))
     np.testing.assert_allclose(rows, [embeddings[key] for key in keys], atol=1e-5)

@@ -33,7 +33,7 @@ def test_a_service_that_gets_ready_tells_its_state_with_200(
         assert state["status"] == "cannot start; the operator's log says why"
         assert running.get("/readyz").status == 503
         on_map = running.get("/v1/map/state")
-        assert (on_map.status, on_map.json["ready"]) == (200, False)
+        assert (on_map.status, on_map.json["ready"], on_map.json["failed"]) == (200, False, True)
 
 
 def test_ready_and_counted_are_told(service: Running) -> None:
@@ -74,6 +74,7 @@ def test_the_state_of_the_map_says_what_is_missing(
         answer = running.get("/v1/map/state")
         assert answer.status == 200
         assert not answer.json["ready"]
+        assert answer.json["failed"]
         assert "pip install 'garabato[map]'" in answer.json["status"]
 
 
@@ -85,5 +86,6 @@ def test_asking_for_the_state_of_the_map_has_it_made(make_gallery: Callable[[], 
         assert not state["ready"]
         while not state["ready"]:
             state = running.get("/v1/map/state").json
-            assert "cannot be made" not in state["status"]
+            assert "failed" not in state
+            assert not state["status"].startswith("not yet")
         assert running.get("/v1/map").status == 200

@@ -58,7 +58,8 @@ export declare class Garabato {
   ): Promise<QueryResult>;
 
   drawing(keyId: string): Promise<StoredDrawing>;
-  sample(category: string, n: number): Promise<StoredDrawing[]>;
+  /** `n` drawings of a category; `next`, null at the end, is the `after` of the page that follows. */
+  list(category: string, n: number, after?: string | null): Promise<{drawings: StoredDrawing[]; next: string | null}>;
   categories(): Promise<{categories: {category: string; n_drawings: number}[]; countries: string[]; known: string[]}>;
   category(name: string): Promise<{
     category: string;

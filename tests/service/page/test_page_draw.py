@@ -27,6 +27,17 @@ def test_a_drawing_made_with_the_mouse_gets_its_category_and_hits(page):
     assert page.locator("#hits .hit").first.locator("svg path").count() >= 1
 
 
+def test_more_shows_the_next_24_hits_and_a_new_stroke_starts_over(page):
+    draw(page, STAR)
+    wait_for_hits(page)
+    first = key_ids(page)
+    page.get_by_role("button", name="More", exact=True).click()
+    expect(page.locator("#hits .hit")).to_have_count(48)
+    assert key_ids(page)[:24] == first
+    draw(page, STAIRS)
+    expect(page.locator("#hits .hit")).to_have_count(24)
+
+
 def test_results_come_while_the_pen_is_still_down(page):
     (stroke,) = places(page, STAR)
     page.mouse.move(*stroke[0])

@@ -26,15 +26,19 @@ def place_of(page, key_id: str) -> tuple[float, float]:
         """async (id) => {
           const map = await (await fetch("v1/map")).json();
           const row = map.key_id.indexOf(id);
-          return [map.x[row] / 65535, map.y[row] / 65535];
+          return [map.x, map.y].map((all) => {
+            const low = Math.min(...all);
+            return (all[row] - low) / (Math.max(...all) - low);
+          });
         }""",
         key_id,
     )
     box = page.locator(".chart .over").bounding_box()
-    scale = 0.92 * min(box["width"], box["height"])
+    width = 0.92 * min(box["width"], 1.8 * box["height"])
+    height = 0.92 * min(box["height"], 1.8 * box["width"])
     return (
-        box["x"] + box["width"] / 2 + (x - 0.5) * scale,
-        box["y"] + box["height"] / 2 + (y - 0.5) * scale,
+        box["x"] + box["width"] / 2 + (x - 0.5) * width,
+        box["y"] + box["height"] / 2 + (y - 0.5) * height,
     )
 
 
@@ -94,11 +98,47 @@ def test_a_search_marks_its_neighbours_on_the_map(page):
       return n;
     }"""
     assert page.evaluate(rings) == 0
+    expect(page.locator(".chart .legend")).to_be_hidden()
     page.get_by_role("link", name="Draw", exact=True).click()
     draw(page, sketch("star", 920))
     wait_for_hits(page)
     page.get_by_role("link", name="Explore").click()
     until(page, f"({rings})() > 200")
+    expect(page.locator(".chart .legend")).to_contain_text("24 drawings most like yours")
+
+
+def test_the_map_fills_the_view_and_moving_it_never_loses_its_points(page):
+    open_map(page)
+    extent = """() => {
+      const canvas = document.querySelector("#explore canvas");
+      const {width, height} = canvas;
+      const {data} = canvas.getContext("2d").getImageData(0, 0, width, height);
+      const pixels = new Uint32Array(data.buffer);
+      const [xs, ys] = [[], []];
+      pixels.forEach((pixel, i) => {
+        if (pixel === pixels[0]) return;
+        xs.push(i % width);
+        ys.push(Math.floor(i / width));
+      });
+      const share = (all, size) =>
+        (all.reduce((a, b) => Math.max(a, b)) - all.reduce((a, b) => Math.min(a, b))) / size;
+      return xs.length ? [share(xs, width), share(ys, height)] : [0, 0];
+    }"""
+    whole = page.evaluate(extent)
+    assert min(whole) > 0.85
+    chart = page.locator(".chart .over")
+    box = chart.bounding_box()
+    for _ in range(8):
+        page.get_by_role("button", name="Zoom in").click()
+    for start, end in ((0.9, 0.1), (0.1, 0.9)):
+        for _ in range(12):
+            page.mouse.move(box["x"] + start * box["width"], box["y"] + start * box["height"])
+            page.mouse.down()
+            page.mouse.move(box["x"] + end * box["width"], box["y"] + end * box["height"], steps=4)
+            page.mouse.up()
+        until(page, f"({N_COLOURS})() > 1")
+    page.get_by_role("button", name="Show all").click()
+    until(page, f"(({extent})()).every((share, i) => Math.abs(share - {whole}[i]) < 0.02)")
 
 
 def test_a_late_failure_leaves_no_trace_on_another_categorys_page(page):
@@ -125,6 +165,9 @@ def test_the_page_of_a_category_has_typical_odd_and_confused(page):
     for title in ("Typical", "Odd", "Confused with"):
         expect(view.get_by_role("heading", name=title)).to_be_visible()
     assert view.locator(".hit").count() > 4
+    view.get_by_role("button", name="See all 12").click()
+    expect(view.locator(".every .hit")).to_have_count(12)
+    expect(view.get_by_role("button", name="More")).to_be_hidden()
     view.locator(".hit .look").first.click()
     wait_for_hits(page)
     expect(page.locator("#guess .name a")).to_have_text("star")

@@ -175,11 +175,12 @@ class ReportedList(BaseModel):
 
 
 class Ready(BaseModel):
-    """How far the service is; `done` and `total` where it is building something."""
+    """Progress: `done` of `total` where it is known; `failed` if it will never be ready."""
 
     status: str
     done: int | None = None
     total: int | None = None
+    failed: bool | None = None
 
 
 class Progressing(Ready):

@@ -69,8 +69,10 @@ class GalleryMap:
             _ = self._service.gallery
             self._made()
         except ProblemError as problem:
-            done, total = (problem.more.get(name) for name in ("done", "total"))
-            return Stage(problem.detail, done, total)
+            known = problem.more
+            status = known.get("status", problem.detail)
+            failed = "retry-after" not in problem.headers
+            return Stage(status, known.get("done"), known.get("total"), failed)
         return READY
 
     def stop(self) -> None:

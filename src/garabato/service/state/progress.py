@@ -17,11 +17,13 @@ class Stage:
     total: int | None = None
     failed: bool = False
 
-    def to_dict(self) -> dict[str, str | int]:
+    def to_dict(self) -> dict[str, str | int | bool]:
         """As JSON takes it."""
-        document: dict[str, str | int] = {"status": self.status}
+        document: dict[str, str | int | bool] = {"status": self.status}
         if self.done is not None and self.total is not None:
             document |= {"done": self.done, "total": self.total}
+        if self.failed:
+            document["failed"] = True
         return document
 
     def to_problem(self) -> ProblemError:

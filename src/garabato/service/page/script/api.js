@@ -47,8 +47,12 @@ export async function add(drawing, category) {
 
 export const drawing = (keyId, signal) => request(`v1/drawings/${encodeURIComponent(keyId)}`, {signal});
 /** Any `n` drawings of a category, in the form of hits. */
-export const sample = async (name, n) =>
-  (await request(`v1/drawings?category=${encodeURIComponent(name)}&limit=${n}`)).drawings;
+export const sample = async (name, n) => (await list(name, n)).drawings;
+/** A page of the drawings of a category: {drawings, next}; `next`, null at the end, continues it. */
+export const list = (name, n, after = null) => {
+  const page = after === null ? "" : `&after=${encodeURIComponent(after)}`;
+  return request(`v1/drawings?category=${encodeURIComponent(name)}&limit=${n}${page}`);
+};
 export const remove = (keyId) => request(`v1/drawings/${encodeURIComponent(keyId)}`, {method: "DELETE"});
 
 /** Remove a drawing from all results until an operator restores it. */

@@ -1,11 +1,14 @@
 // The page of a category: typical drawings, odd ones, confusable categories.
 
-import {category} from "./api.js";
+import {category, list} from "./api.js";
 import {byId, element} from "./dom.js";
 import {searchFrom} from "./draw.js";
-import {drawings} from "./format.js";
+import {count, drawings} from "./format.js";
 import {Row} from "./guess.js";
 import {Hits} from "./hits.js";
+
+/** Drawings that "See all" and "More" add. */
+const N_A_PAGE = 48;
 
 let visits = 0;
 
@@ -25,6 +28,7 @@ export async function enterCategory(name, counted) {
       grid("Typical", "The most common ways to draw it.", about.typical),
       grid("Odd", "The drawings least like the others.", about.odd),
       confusions(about),
+      everyDrawing(about),
     );
   } catch (error) {
     if (visit !== visits) return;
@@ -38,6 +42,33 @@ function grid(title, note, hits) {
   const list = element("ul", {class: "hits"});
   new Hits(list, searchFrom).show(hits);
   return block(title, note, hits.length ? list : null);
+}
+
+/** A button that shows all drawings of the category, a page at a time. */
+function everyDrawing({category: name, n_drawings: n}) {
+  const grid = element("ul", {class: "hits"});
+  const hits = new Hits(grid, searchFrom);
+  const error = element("p", {class: "error", role: "alert", hidden: true});
+  const button = element("button", {type: "button", class: "action"}, `See all ${count(n)}`);
+  let shown = [];
+  let next = null;
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      const page = await list(name, N_A_PAGE, next);
+      shown = [...shown, ...page.drawings];
+      next = page.next;
+      hits.show(shown);
+      button.hidden = next === null;
+      button.textContent = "More";
+      error.hidden = true;
+    } catch ({message}) {
+      error.hidden = false;
+      error.textContent = message;
+    }
+    button.disabled = false;
+  });
+  return block("All", "Every drawing of it in this gallery.", element("div", {class: "every"}, grid, error, button));
 }
 
 function confusions({confused_with: others}) {

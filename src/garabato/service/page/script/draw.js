@@ -14,7 +14,9 @@ import {decode, encode} from "./share.js";
 import {fitted, Sketch} from "./sketch.js";
 import {Invitation, Welcome} from "./welcome.js";
 
+/** Hits at first, and with each "More"; the API gives at most MAX_HITS. */
 const N_HITS = 24;
+const MAX_HITS = 192;
 const N_PREDICTIONS = 5;
 /** The User Timing measure that benchmarks read. */
 const PAINTED = "stroke finished to results painted";
@@ -29,10 +31,21 @@ const welcome = new Welcome(byId("welcome"), searchFrom);
 const live = new LiveSearch((query, signal) => search(query.body, signal), showResult, showFailure);
 let isReady = false;
 let best = null;
+let nHits = N_HITS;
 
 export function setUpDrawing() {
-  sketch.addEventListener("change", ({detail}) => changed(detail.finished));
-  filters.addEventListener("change", () => changed(true));
+  sketch.addEventListener("change", ({detail}) => {
+    nHits = N_HITS;
+    changed(detail.finished);
+  });
+  filters.addEventListener("change", () => {
+    nHits = N_HITS;
+    changed(true);
+  });
+  byId("more").addEventListener("click", () => {
+    nHits += N_HITS;
+    changed(true);
+  });
   drawWithKeys(byId("pad"), sketch, pad, (words) => speak(words, 0));
   byId("undo").addEventListener("click", () => sketch.undo());
   byId("redo").addEventListener("click", () => sketch.redo());
@@ -98,6 +111,7 @@ function changed(finished) {
     live.cancel();
     guess.hide();
     hits.show([]);
+    byId("more").hidden = true;
     latest.hits = [];
     best = null;
     return;
@@ -105,7 +119,7 @@ function changed(finished) {
   if (!isReady) return;
   byId("found").setAttribute("aria-busy", "true");
   const drawing = sketch.lists();
-  const body = {drawing, k: N_HITS, where: filters.where, predictions: N_PREDICTIONS};
+  const body = {drawing, k: nHits, where: filters.where, predictions: N_PREDICTIONS};
   if (finished) live.now({body, finishedMs: performance.now()});
   else live.soon({body});
 }
@@ -116,6 +130,7 @@ function showResult(result, {finishedMs}) {
   guess.show(result.predictions, result.unsure);
   hits.show(result.hits);
   latest.hits = result.hits;
+  byId("more").hidden = result.hits.length < nHits || nHits >= MAX_HITS;
   byId("found-note").textContent = result.hits.length
     ? `${drawings(result.hits.length)}, found in ${Math.max(1, Math.round(result.took_ms))} ms.`
     : "No drawing in the gallery matches these filters.";

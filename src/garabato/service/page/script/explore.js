@@ -23,7 +23,8 @@ export async function enterExplore(counted) {
 
 class Explore {
   #size = element("p", {class: "quiet"});
-  #progress = element("div", {class: "progress"}, element("p", {}, "Computing the map …"), element("p", {class: "quiet"}));
+  #progress = element("div", {class: "progress"}, element("p", {}, "The map is on its way …"), element("p", {class: "quiet"}));
+  #legend = element("p", {class: "legend", hidden: true});
   #search = element("input", {type: "search", placeholder: "Find a category", "aria-label": "Find a category"});
   #list = element("ul", {tabindex: "-1"});
   #chart;
@@ -46,7 +47,14 @@ class Explore {
       {class: "chart"},
       below,
       over,
-      element("div", {class: "zoom"}, zoom("Zoom in", "+", 1.8), zoom("Zoom out", "−", 1 / 1.8)),
+      this.#legend,
+      element(
+        "div",
+        {class: "zoom"},
+        element("button", {type: "button", class: "all", onclick: () => this.#chart.showAll()}, "Show all"),
+        zoom("Zoom in", "+", 1.8),
+        zoom("Zoom out", "−", 1 / 1.8),
+      ),
       this.#progress,
     );
     const index = element("aside", {class: "index", "aria-label": "Categories"}, this.#search, this.#list);
@@ -61,18 +69,28 @@ class Explore {
 
   enter() {
     this.#chart.refresh();
-    if (this.#positions) this.#chart.highlight(latest.hits.map((hit) => hit.key_id));
+    if (this.#positions) this.#highlight(latest.hits.map((hit) => hit.key_id));
+  }
+
+  /** Circle the hits of the latest search, and explain the circles. */
+  #highlight(keyIds) {
+    const n = this.#chart.highlight(keyIds);
+    this.#legend.hidden = n === 0;
+    this.#legend.textContent = `${n === 1 ? "The drawing" : `The ${n} drawings`} most like yours; the best is bold`;
   }
 
   async #load(counted) {
+    const [title, note] = this.#progress.children;
+    note.textContent = "Waiting for the gallery.";
     await counted;
     try {
       if (!this.#dots.size) this.#listCategories(await categories());
-      const {ready, status} = await mapState();
-      if (ready) this.#positions = new Positions(await map());
-      else this.#progress.lastChild.textContent = status;
+      const state = await mapState();
+      if (state.ready) this.#positions = new Positions(await map());
+      title.textContent = state.failed ? "There is no map" : "Computing the map …";
+      note.textContent = progressText(state);
     } catch (error) {
-      this.#progress.lastChild.textContent = error.message;
+      note.textContent = error.message;
     }
     if (!this.#positions) {
       // still computing, or the server is away: try again later
@@ -116,8 +134,13 @@ class Explore {
 
   #zoom(factor) {
     this.#chart.camera.zoomAt(factor);
-    this.#chart.refresh();
+    this.#chart.moved();
   }
+}
+
+/** "embedding, 120 of 345" */
+function progressText({status = "", done, total}) {
+  return total > 1 ? `${status}, ${count(done)} of ${count(total)}` : status;
 }
 
 /** How often a card checks whether its drawing has arrived. */

@@ -22,7 +22,9 @@ export async function readiness() {
 export const search = ({drawing: strokes, ...query}, signal) => garabato.query(strokes, {...query, signal});
 export const drawing = (keyId) => garabato.drawing(keyId);
 /** Any `n` drawings of a category, in the form of hits. */
-export const sample = (category, n) => garabato.sample(category, n);
+export const sample = async (category, n) => (await list(category, n)).drawings;
+/** A page of the drawings of a category: {drawings, next}; `next`, null at the end, continues it. */
+export const list = (category, n, after = null) => garabato.list(category, n, after);
 export const categories = once(() => garabato.categories());
 export const category = (name) => garabato.category(name);
 

@@ -51,12 +51,14 @@ export class Gallery {
     return hits.slice(0, k).map(({row, score}) => ({...this.drawing(row), score: round(score)}));
   }
 
-  /** The first `n` drawings of a category. */
-  sample(category, n) {
+  /** `n` drawings of a category after that with the key_id `after`: {drawings, next}. */
+  list(category, n, after) {
     const passes = this.#filter({category: [category]});
-    const found = [];
-    for (let row = 0; row < this.n && found.length < n; row++) if (passes(row)) found.push(this.drawing(row));
-    return found;
+    const rows = [];
+    const first = after === null ? 0 : this.rowOf(after) + 1;
+    for (let row = first; row < this.n && rows.length <= n; row++) if (passes(row)) rows.push(row);
+    const drawings = rows.slice(0, n).map((row) => this.drawing(row));
+    return {drawings, next: rows.length > n ? drawings.at(-1).key_id : null};
   }
 
   /** {categories: [{category, n_drawings}], countries}. */

@@ -57,9 +57,10 @@ export class Garabato {
     return this.#request("drawing", keyId);
   }
 
-  /** Any `n` drawings of a category, in the form of hits. */
-  sample(category, n) {
-    return this.#request("sample", {category, n});
+  /** `n` drawings of a category, in the form of hits: {drawings, next}; `next`, null at the end, is
+   * the `after` of the page that follows. */
+  list(category, n, after = null) {
+    return this.#request("list", {category, n, after});
   }
 
   /** {categories: [{category, n_drawings}], countries, known}; `known` are the encoder's categories. */

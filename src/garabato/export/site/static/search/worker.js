@@ -3,7 +3,7 @@
 import {Encoder} from "./encoder.js";
 import {Gallery} from "./gallery.js";
 
-const handlers = {load, query, classify, drawing, sample, categories, category, map};
+const handlers = {load, query, classify, drawing, list, categories, category, map};
 /** The folder's URL, the encoder and its description, the gallery; a promise once `load` is called. */
 let opened = null;
 
@@ -71,8 +71,8 @@ async function drawing(keyId) {
   return gallery.drawing(row);
 }
 
-async function sample({category: name, n}) {
-  return (await opened).gallery.sample(name, n);
+async function list({category: name, n, after}) {
+  return (await opened).gallery.list(name, count(n), after);
 }
 
 async function categories() {

@@ -1,8 +1,10 @@
-// The visible part of the map, moved by mouse, wheel, fingers or keys. The map is 1 x 1; `scale` is its
-// side in CSS pixels.
+// The visible part of the map, moved by mouse, wheel, fingers or keys. The map is 1 x 1; `scaleX` and
+// `scaleY` are its sides in CSS pixels. At zoom 1 it fills the view.
 
 const MAX_ZOOM = 400;
 const MARGIN = 0.92;
+/** The view is not stretched more than this, so that near drawings stay near in both directions. */
+const MAX_STRETCH = 1.8;
 
 export class Camera {
   x = 0.5;
@@ -11,26 +13,43 @@ export class Camera {
   width = 1;
   height = 1;
 
-  get scale() {
-    return Math.min(this.width, this.height) * MARGIN * this.zoom;
+  get scaleX() {
+    return Math.min(this.width, this.height * MAX_STRETCH) * MARGIN * this.zoom;
+  }
+
+  get scaleY() {
+    return Math.min(this.height, this.width * MAX_STRETCH) * MARGIN * this.zoom;
   }
 
   toScreen(x, y) {
-    return [(x - this.x) * this.scale + this.width / 2, (y - this.y) * this.scale + this.height / 2];
+    return [(x - this.x) * this.scaleX + this.width / 2, (y - this.y) * this.scaleY + this.height / 2];
   }
 
   toMap(left, top) {
-    return [(left - this.width / 2) / this.scale + this.x, (top - this.height / 2) / this.scale + this.y];
+    return [(left - this.width / 2) / this.scaleX + this.x, (top - this.height / 2) / this.scaleY + this.y];
   }
 
   pan(dx, dy) {
-    this.#lookAt(this.x - dx / this.scale, this.y - dy / this.scale);
+    this.#lookAt(this.x - dx / this.scaleX, this.y - dy / this.scaleY);
+  }
+
+  /** Show the whole map. */
+  reset() {
+    this.zoom = 1;
+    this.#lookAt(0.5, 0.5);
+  }
+
+  /** Move as little as it takes for (x, y) to be in view, `marginPx` from the edge. */
+  include(x, y, marginPx) {
+    const [left, top] = this.toScreen(x, y);
+    const outside = (at, size) => Math.min(0, at - marginPx) + Math.max(0, at - (size - marginPx));
+    this.pan(-outside(left, this.width), -outside(top, this.height));
   }
 
   /** Zoom around (left, top), the middle by default. */
   zoomAt(factor, left = this.width / 2, top = this.height / 2) {
     const [x, y] = this.toMap(left, top);
-    this.zoom = Math.min(MAX_ZOOM, Math.max(0.8, this.zoom * factor));
+    this.zoom = Math.min(MAX_ZOOM, Math.max(1, this.zoom * factor));
     const [nowX, nowY] = this.toMap(left, top);
     this.#lookAt(this.x + x - nowX, this.y + y - nowY);
   }

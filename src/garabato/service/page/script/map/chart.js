@@ -7,8 +7,14 @@ import {coloursOf, Points} from "./points.js";
 
 /** With at most this many drawings in view, drawings replace points. */
 const MAX_DRAWN = 140;
+/** A name has at least so much of the view to itself, so that names stay readable. */
+const AREA_PER_NAME_PX2 = 17_000;
+/** Moving the map leaves at least one point this far inside the view. */
+const KEPT_IN_VIEW_PX = 40;
 /** Names stand this far above the middle of their category. */
 const NAME_ABOVE_PX = 15;
+/** Pointing this near at a point means it. */
+const REACH_PX = 22;
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
 export class Chart extends EventTarget {
@@ -31,7 +37,7 @@ export class Chart extends EventTarget {
     new ResizeObserver(() => this.refresh()).observe(over);
     DARK.addEventListener("change", () => this.#recolour());
     steer(over, this.camera, {
-      moved: () => this.refresh(),
+      moved: () => this.moved(),
       pointed: (left, top) => this.#announce("point", left, top),
       left: () => this.dispatchEvent(new Event("leave")),
       chosen: (left, top) => this.#announce("choose", left, top),
@@ -43,11 +49,24 @@ export class Chart extends EventTarget {
     this.#recolour();
   }
 
-  /** Circle these drawings and move to them. */
+  /** The camera has moved: never to where there is no drawing. */
+  moved() {
+    if (this.#positions) this.#keepPointsInView();
+    this.refresh();
+  }
+
+  /** Show the whole map. */
+  showAll() {
+    this.camera.reset();
+    this.refresh();
+  }
+
+  /** Circle these drawings and move to them; returns how many of them are on the map. */
   highlight(keyIds) {
     this.#highlighted = keyIds.map((keyId) => this.#positions.rowOf(keyId)).filter((row) => row >= 0);
     if (this.#highlighted.length) this.camera.frame(this.#highlighted.map((row) => [this.#positions.x[row], this.#positions.y[row]]));
     this.refresh();
+    return this.#highlighted.length;
   }
 
   /** Dim all categories but this one (its row); -1 for none. */
@@ -68,6 +87,15 @@ export class Chart extends EventTarget {
       this.#frame = 0;
       if (this.#positions && this.#over.clientWidth) this.#paint();
     });
+  }
+
+  #keepPointsInView() {
+    const {camera} = this;
+    const [left, top] = camera.toMap(0, 0);
+    const [right, bottom] = camera.toMap(camera.width, camera.height);
+    if (this.#positions.within(left, top, right, bottom, 1).length) return;
+    const row = this.#positions.nearestOfAll(camera.x, camera.y);
+    camera.include(this.#positions.x[row], this.#positions.y[row], KEPT_IN_VIEW_PX);
   }
 
   #recolour() {
@@ -153,14 +181,17 @@ export class Chart extends EventTarget {
     context.fillStyle = style.getPropertyValue("--text");
     context.lineWidth = 4;
     const taken = [];
+    const most = Math.max(4, (this.camera.width * this.camera.height) / AREA_PER_NAME_PX2);
     const order = [...centres.keys()].sort((a, b) => centres[b].n - centres[a].n);
     if (this.#only >= 0) order.unshift(this.#only);
     for (const i of order) {
       if (!centres[i].n) continue;
-      const [x, below] = this.camera.toScreen(centres[i].x, centres[i].y);
-      const y = below - NAME_ABOVE_PX;
-      if (x < 0 || y < 0 || x > this.camera.width || y > this.camera.height) continue;
+      if (taken.length >= most) break;
+      const [at, below] = this.camera.toScreen(centres[i].x, centres[i].y);
+      if (at < 0 || below < 0 || at > this.camera.width || below > this.camera.height) continue;
       const half = context.measureText(categories[i]).width / 2 + 12;
+      const x = Math.min(this.camera.width - half, Math.max(half, at));
+      const y = Math.max(NAME_ABOVE_PX, below - NAME_ABOVE_PX);
       if (taken.some((box) => Math.abs(box.x - x) < box.half + half && Math.abs(box.y - y) < 30)) continue;
       taken.push({x, y, half});
       context.strokeText(categories[i], x, y);
@@ -175,7 +206,7 @@ export class Chart extends EventTarget {
   #announce(name, left, top) {
     if (!this.#positions) return;
     const [x, y] = this.camera.toMap(left, top);
-    const row = left === null ? -1 : this.#positions.nearest(x, y, 22 / this.camera.scale);
+    const row = left === null ? -1 : this.#positions.nearest(x, y, REACH_PX / this.camera.scaleX, REACH_PX / this.camera.scaleY);
     this.dispatchEvent(new CustomEvent(name, {detail: {row, left, top}}));
   }
 }

@@ -1,6 +1,8 @@
 // Paints a hundred thousand points in a few milliseconds by writing pixels: filling as many canvas
 // rectangles takes ten times longer.
 
+/** A smaller point would be too pale to be seen. */
+const MIN_RADIUS_PX = 0.9;
 /** The share of its colour that a dimmed point keeps. */
 const DIMMED = 0.16;
 
@@ -23,14 +25,14 @@ export class Points {
     const inks = colours.map((colour, i) =>
       packed(only < 0 || only === i ? colour : mixed(colour, paper, DIMMED)),
     );
-    const scale = camera.scale * ratio;
-    const left = width / 2 - camera.x * scale;
-    const top = height / 2 - camera.y * scale;
+    const [scaleX, scaleY] = [camera.scaleX * ratio, camera.scaleY * ratio];
+    const left = width / 2 - camera.x * scaleX;
+    const top = height / 2 - camera.y * scaleY;
     const {x: xs, y: ys, category} = positions;
     const edge = stamp.reach;
     for (let i = 0; i < xs.length; i++) {
-      const x = Math.round(xs[i] * scale + left);
-      const y = Math.round(ys[i] * scale + top);
+      const x = Math.round(xs[i] * scaleX + left);
+      const y = Math.round(ys[i] * scaleY + top);
       if (x < edge || y < edge || x >= width - edge || y >= height - edge) continue;
       const at = y * width + x;
       const ink = inks[category[i]];
@@ -57,8 +59,8 @@ export class Points {
 
 /** Points grow with the zoom and shrink with their number. */
 function radiusOf(camera, n) {
-  const spacing = camera.scale / Math.sqrt(n || 1);
-  return Math.min(7, Math.max(0.55, 0.16 * spacing));
+  const spacingPx = Math.sqrt((camera.scaleX * camera.scaleY) / (n || 1));
+  return Math.min(7, Math.max(MIN_RADIUS_PX, 0.2 * spacingPx));
 }
 
 /** Offsets of the pixels that a disc covers fully, mostly, half or a little, in an image of this width. */

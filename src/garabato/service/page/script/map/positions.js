@@ -1,8 +1,6 @@
 // The positions of the drawings on the map, indexed by cells: which are in a window, which is nearest.
 
 const CELLS = 256;
-/** The service's coordinates are 0..65535. */
-const GRID = 65535;
 
 export class Positions {
   #order; // rows, sorted by cell
@@ -10,8 +8,8 @@ export class Positions {
 
   constructor({x, y, category, categories, key_id}) {
     this.n = x.length;
-    this.x = Float32Array.from(x, (value) => value / GRID);
-    this.y = Float32Array.from(y, (value) => value / GRID);
+    this.x = spread(x);
+    this.y = spread(y);
     this.category = Uint16Array.from(category);
     this.categories = categories;
     this.keyIds = key_id;
@@ -37,12 +35,22 @@ export class Positions {
     return rows;
   }
 
-  /** The row nearest to (x, y) within `reach`, or -1. */
-  nearest(x, y, reach) {
-    let [best, least] = [-1, reach * reach];
-    for (const one of this.within(x - reach, y - reach, x + reach, y + reach)) {
-      const distance = (this.x[one] - x) ** 2 + (this.y[one] - y) ** 2;
+  /** The row nearest to (x, y) within an ellipse of these radii, or -1. */
+  nearest(x, y, reachX, reachY) {
+    let [best, least] = [-1, 1];
+    for (const one of this.within(x - reachX, y - reachY, x + reachX, y + reachY)) {
+      const distance = ((this.x[one] - x) / reachX) ** 2 + ((this.y[one] - y) / reachY) ** 2;
       if (distance < least) [best, least] = [one, distance];
+    }
+    return best;
+  }
+
+  /** The row nearest to (x, y), however far. */
+  nearestOfAll(x, y) {
+    let [best, least] = [-1, Infinity];
+    for (let row = 0; row < this.n; row++) {
+      const distance = (this.x[row] - x) ** 2 + (this.y[row] - y) ** 2;
+      if (distance < least) [best, least] = [row, distance];
     }
     return best;
   }
@@ -74,6 +82,13 @@ export class Positions {
       n: rows.length,
     }));
   }
+}
+
+/** Values spread over 0..1, from the least to the greatest. */
+function spread(values) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
+  return Float32Array.from(values, (value) => (high > low ? (value - low) / (high - low) : 0.5));
 }
 
 const cellOf = (value) => Math.min(CELLS - 1, Math.max(0, Math.floor(value * CELLS)));

@@ -1,0 +1,321 @@
+"""The npm package `garabato`, as `npm pack` makes it, in a real browser."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sketches import SKETCH_CATEGORIES, make_drawings, sketch
+
+from garabato.drawing import Drawing
+from garabato.formats import read_drawings
+
+playwright_api = pytest.importorskip(
+    "playwright.sync_api", reason="the npm package is tested with: pip install playwright"
+)
+pytest.importorskip("onnxruntime")
+pytest.importorskip("umap")
+
+PACKAGE = Path(__file__).resolve().parents[2] / "packages" / "garabato"
+TIMEOUT_MS = 90_000
+MODULES = {
+    "encoder",
+    "gallery",
+    "garabato",
+    "index",
+    "live_search",
+    "pad",
+    "pad_element",
+    "render",
+    "sketch",
+    "strokes",
+    "worker",
+}
+FILES = (
+    {f"dist/{name}.js" for name in MODULES}
+    | {"dist/index.d.ts", "dist/pad_element.d.ts"}
+    | {"examples/icon-picker.html", "examples/draw-a-symbol.html"}
+    | {"package.json", "README.md", "LICENSE"}
+)
+CREATE = """async ([module, gallery]) => {
+  window.library = await import(module);
+  window.garabato = await library.Garabato.create({gallery});
+}"""
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The archive that `npm pack` writes."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("npm is not installed")
+    folder = tmp_path_factory.mktemp("npm")
+    command = [npm, "pack", "--json", "--pack-destination", str(folder)]
+    subprocess.run(command, cwd=PACKAGE, check=True, capture_output=True)
+    return next(folder.glob("garabato-*.tgz"))
+
+
+@pytest.fixture(scope="module")
+def origin(host: tuple[Path, int], packed: Path) -> str:
+    """A static host with the package at /package and an exported page at /page."""
+    folder, port = host
+    with tarfile.open(packed) as archive:
+        archive.extractall(folder, filter="data")
+    return f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def page(browser: Any, origin: str) -> Iterator[Any]:
+    """An example's page without its gallery: a page with the package's custom element."""
+    context = browser.new_context(has_touch=True)
+    page = context.new_page()
+    page.set_default_timeout(TIMEOUT_MS)
+    complaints: list[str] = []
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(f"{origin}/package/package.json")
+    page.set_content("<garabato-pad></garabato-pad>")
+    yield page
+    context.close()
+    assert not complaints
+
+
+def create(page: Any, origin: str, *, library: str | None = None) -> None:
+    """Load the package and the gallery; `garabato` in the page answers from then on."""
+    page.evaluate(CREATE, [f"{library or origin}/package/dist/index.js", f"{origin}/page"])
+
+
+def test_npm_pack_has_the_modules_types_examples_and_licence(packed):
+    with tarfile.open(packed) as archive:
+        names = {member.name.removeprefix("package/") for member in archive if member.isfile()}
+        about = json.load(archive.extractfile("package/package.json"))
+    assert names == FILES
+    assert about["license"] == "MIT"
+    for entry in about["exports"].values():
+        assert {path.removeprefix("./") for path in entry.values()} <= names
+    assert "dependencies" not in about
+
+
+def test_scores_and_categories_are_those_of_python(page, origin, web_encoder, web_gallery):
+    create(page, origin)
+    drawings = make_drawings(SKETCH_CATEGORIES, 2, seed=8)
+    check_answers(page, web_encoder, web_gallery, drawings)
+
+
+def test_scores_and_categories_of_real_drawings_are_those_of_python(
+    page, origin, web_encoder, web_gallery, quickdraw
+):
+    create(page, origin)
+    files = sorted((quickdraw / "simplified").glob("*.ndjson"))[::7]
+    drawings = [one for file in files for one in itertools.islice(read_drawings(file), 2)]
+    assert len(drawings) > 90
+    check_answers(page, web_encoder, web_gallery, drawings)
+
+
+def check_answers(page: Any, encoder: Any, gallery: Any, drawings: list[Drawing]) -> None:
+    answers = page.evaluate(
+        """async (drawings) => {
+          const answers = [];
+          for (const drawing of drawings) {
+            const hits = await garabato.search(drawing, {k: 48});
+            answers.push({hits, ...(await garabato.classify(drawing))});
+          }
+          return answers;
+        }""",
+        [drawing.to_lists() for drawing in drawings],
+    )
+    expected = encoder.classify(drawings, 5)
+    for row, embedding in enumerate(encoder.embed(drawings)):
+        found, wanted = answers[row]["predictions"], expected[row]
+        assert found[0]["category"] == wanted[0].category
+        np.testing.assert_allclose(
+            [one["probability"] for one in found], [one.probability for one in wanted], atol=1e-3
+        )
+        scores = {hit.key_id: hit.score for hit in gallery.search(embedding, len(gallery))}
+        for hit in answers[row]["hits"]:
+            assert hit["score"] == pytest.approx(scores[hit["key_id"]], abs=1e-3)
+        ranked = [hit["score"] for hit in answers[row]["hits"]]
+        assert len(ranked) == len(gallery)
+        assert ranked == sorted(ranked, reverse=True)
+
+
+def test_among_limits_the_categories_and_bad_input_is_refused(page, origin, web_encoder):
+    create(page, origin)
+    drawing = sketch("house", 3).to_lists()
+    said = page.evaluate(
+        """async (drawing) => {
+          const among = ["house", "barn", "house"];
+          const {predictions} = await garabato.classify(drawing, {among});
+          const refused = [
+            garabato.classify(drawing, {among: ["cathode"]}),
+            garabato.classify(drawing, {among: []}),
+            garabato.search([]),
+            garabato.search([[[1, 2], [1]]]),
+            garabato.search([[[1, NaN], [1, 2]]]),
+            garabato.search(drawing, {k: 0}),
+            garabato.drawing("nobody's"),
+            library.Garabato.create({gallery: "/package/dist"}),
+          ];
+          const settled = await Promise.allSettled(refused);
+          return {predictions, refused: settled.map(({reason}) => [reason.name, reason.message])};
+        }""",
+        drawing,
+    )
+    probabilities = {one["category"]: one["probability"] for one in said["predictions"]}
+    assert probabilities.keys() == {"house", "barn"}
+    assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)
+    everything = {p.category: p.probability for p in web_encoder.classify(sketch("house", 3), 345)}
+    ratio = everything["house"] / (everything["house"] + everything["barn"])
+    assert probabilities["house"] == pytest.approx(ratio, abs=1e-3)
+    wanted = (
+        "does not know cathode",
+        "`among` is empty",
+        "has no strokes",
+        "stroke 0 has 2 x and 1 y",
+        "not a finite number",
+        "at least 1, not 0",
+        "nobody's",
+        "there is no gallery at",
+    )
+    for (name, message), part in zip(said["refused"], wanted, strict=True):
+        assert name == "GarabatoError"
+        assert part in message
+
+
+def test_a_page_may_take_the_package_and_the_gallery_from_another_origin(page, origin):
+    create(page, origin.replace("127.0.0.1", "localhost"))
+    page.evaluate("garabato.close()")
+    create(page, origin, library=origin.replace("127.0.0.1", "localhost"))
+    hits = page.evaluate("(d) => garabato.search(d, {k: 3})", sketch("house", 3).to_lists())
+    assert [hit["category"] for hit in hits] == ["house"] * 3
+
+
+EVENTS = """async ([module, gallery]) => {
+  await import(module);
+  const pad = document.querySelector("garabato-pad");
+  window.seen = {change: [], hits: [], failure: []};
+  for (const [name, details] of Object.entries(seen)) {
+    pad.addEventListener(name, ({detail}) => details.push(detail));
+  }
+  const ready = new Promise((resolve) => pad.addEventListener("ready", resolve));
+  pad.setAttribute("k", "5");
+  pad.setAttribute("gallery", gallery);
+  await ready;
+}"""
+
+
+def test_the_pad_takes_mouse_finger_and_keyboard_and_says_what_it_found(page, origin):
+    page.evaluate(EVENTS, [f"{origin}/package/dist/pad_element.js", f"{origin}/page"])
+    house = sketch("house", 3).normalised()
+    for points in positions(page, house):
+        page.mouse.move(*points[0])
+        page.mouse.down()
+        for point in points[1:]:
+            page.mouse.move(*point)
+        page.mouse.up()
+    wait(page, "seen.hits.length && seen.hits.at(-1).predictions[0].category === 'house'")
+    hits = page.evaluate("seen.hits.at(-1).hits")
+    assert [hit["category"] for hit in hits] == ["house"] * 5
+    strokes = page.evaluate("seen.change.at(-1).strokes")
+    assert len(strokes) == len(house.strokes)
+    for mine, theirs in zip(strokes, house.strokes, strict=True):
+        # the pad has a thousand units a side; the sketch covers 70 % of it from 15 % on
+        starts = 150 + 700 * np.array([theirs[0][0], theirs[1][0]]) / 255
+        assert [mine[0][0], mine[1][0]] == pytest.approx(starts, abs=4)
+
+    page.get_by_role("button", name="Undo").click()
+    assert page.evaluate("seen.change.at(-1).strokes.length") == len(house.strokes) - 1
+    page.get_by_role("button", name="Clear").click()
+    assert page.evaluate("seen.change.at(-1).strokes") == []
+    assert page.evaluate("seen.hits.at(-1).hits") == []
+
+    session = page.context.new_cdp_session(page)
+    for points in positions(page, sketch("ladder", 3).normalised()):
+        for kind, at in [("touchStart", points[:1]), *(("touchMove", [p]) for p in points[1:])]:
+            touches = [{"x": x, "y": y} for x, y in at]
+            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
+        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    wait(page, "seen.hits.at(-1).predictions[0]?.category === 'ladder'")
+
+    page.keyboard.press("Control+z")  # the focus is on no pad: nothing happens
+    page.locator("garabato-pad canvas").focus()
+    page.get_by_role("button", name="Clear").click()
+    page.locator("garabato-pad canvas").focus()
+    for key in ("Space", "Shift+ArrowRight", "Shift+ArrowRight", "Space"):
+        page.keyboard.press(key)
+    assert page.evaluate("document.querySelector('garabato-pad').strokes") == [
+        [[500, 600], [500, 500]]
+    ]
+    page.keyboard.press("Control+z")
+    assert page.evaluate("document.querySelector('garabato-pad').strokes") == []
+    assert page.evaluate("seen.failure") == []
+
+
+def test_a_pad_without_its_gallery_says_so_and_still_draws(page, origin):
+    page.evaluate(
+        """async ([module, gallery]) => {
+          await import(module);
+          const pad = document.querySelector("garabato-pad");
+          const failed = new Promise((resolve) => pad.addEventListener("failure", resolve));
+          pad.setAttribute("gallery", gallery);
+          window.said = (await failed).detail.error.message;
+          pad.strokes = [[[0, 10], [0, 0]]];
+        }""",
+        [f"{origin}/package/dist/pad_element.js", f"{origin}/nothing"],
+    )
+    assert "there is no gallery at" in page.evaluate("said")
+    assert page.evaluate("document.querySelector('garabato-pad').strokes") == [
+        [[100, 900], [500, 500]]
+    ]
+
+
+def test_the_example_of_the_icon_picker_finds_what_is_drawn(page, origin):
+    page.goto(f"{origin}/package/examples/icon-picker.html?gallery={origin}/page/")
+    playwright_api.expect(page.locator("#status")).to_have_text("Draw, then pick an icon.")
+    page.evaluate(
+        "(strokes) => (document.querySelector('garabato-pad').strokes = strokes)",
+        sketch("house", 3).to_lists(),
+    )
+    choices = page.locator("#icons button")
+    playwright_api.expect(choices).to_have_count(24)
+    playwright_api.expect(choices.first).to_have_text("house")
+    playwright_api.expect(choices.first.locator("svg path").first).to_be_attached()
+    choices.first.click()
+    playwright_api.expect(page.locator("#status")).to_have_text("You chose house.")
+
+
+def test_the_example_of_the_symbol_says_what_was_drawn(page, origin):
+    page.goto(f"{origin}/package/examples/draw-a-symbol.html?gallery={origin}/page/")
+    said = page.locator("#said")
+    playwright_api.expect(said).to_have_text("Go!")
+    set_strokes = "(strokes) => (document.querySelector('garabato-pad').strokes = strokes)"
+    page.evaluate(set_strokes, sketch("triangle", 3).to_lists())
+    playwright_api.expect(said).to_contain_text("triangle?")
+    page.evaluate(set_strokes, sketch("star", 3).to_lists())
+    playwright_api.expect(said).to_have_text("That's it!")
+
+
+def positions(page: Any, drawing: Drawing) -> list[list[tuple[float, float]]]:
+    """Where the points of a drawing, normalised, are on the screen."""
+    box = page.locator("garabato-pad canvas").bounding_box()
+    return [
+        [
+            (
+                box["x"] + box["width"] * (0.15 + 0.7 * x / 255),
+                box["y"] + box["height"] * (0.15 + 0.7 * y / 255),
+            )
+            for x, y in zip(*stroke.tolist(), strict=True)
+        ]
+        for stroke in drawing.strokes
+    ]
+
+
+def wait(page: Any, condition: str) -> None:
+    page.wait_for_function(condition, timeout=TIMEOUT_MS)
