@@ -69,19 +69,19 @@ def origin(host: tuple[Path, int], packed: Path) -> str:
     folder, port = host
     with tarfile.open(packed) as archive:
         archive.extractall(folder, filter="data")
+    (folder / "pad.html").write_text("<!doctype html><title>Pad</title><garabato-pad></garabato-pad>")
     return f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
 def page(browser: Any, origin: str) -> Iterator[Any]:
-    """An example's page without its gallery: a page with the package's custom element."""
+    """A page with nothing but the package's custom element."""
     context = browser.new_context(has_touch=True)
     page = context.new_page()
     page.set_default_timeout(TIMEOUT_MS)
     complaints: list[str] = []
     page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.goto(f"{origin}/package/package.json")
-    page.set_content("<garabato-pad></garabato-pad>")
+    page.goto(f"{origin}/pad.html")
     yield page
     context.close()
     assert not complaints
