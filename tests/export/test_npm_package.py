@@ -69,7 +69,8 @@ def origin(host: tuple[Path, int], packed: Path) -> str:
     folder, port = host
     with tarfile.open(packed) as archive:
         archive.extractall(folder, filter="data")
-    (folder / "pad.html").write_text("<!doctype html><title>Pad</title><garabato-pad></garabato-pad>")
+    html = "<!doctype html><title>Pad</title><garabato-pad></garabato-pad>"
+    (folder / "pad.html").write_text(html)
     return f"http://127.0.0.1:{port}"
 
 
