@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from garabato.dataset.selection import choose_categories
     from garabato.demo import DemoProgress, DemoResult, run_demo
     from garabato.drawing import Drawing, DrawingBatch
-    from garabato.encoder import Encoder, Prediction, load_encoder
+    from garabato.encoder import Encoder, Prediction, categories_file, load_encoder
     from garabato.errors import (
         CategoryError,
         DatasetError,
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from garabato.evaluation.report import check_report_folder
     from garabato.export import ExportedPage, export_onnx, export_web
     from garabato.formats import ReadReport, read_drawings, write_drawings
-    from garabato.gallery import Gallery, Hit, open_gallery
+    from garabato.gallery import Gallery, Hit, Hits, open_gallery
     from garabato.gallery.explore import (
         CategoryVote,
         category_votes,
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from garabato.host.machine import limit_native_threads
     from garabato.ingest import Copied, Filled, copy_gallery, index
     from garabato.inspection import Inspection, inspect, write_inspection
-    from garabato.models import model_names
+    from garabato.models import model_names, register_model
     from garabato.render import RenderSpec, render_batch
     from garabato.service.serving import serve
     from garabato.sources import Source, open_source
@@ -119,6 +119,7 @@ _PUBLIC = {
     "encoder": (
         "Encoder",
         "Prediction",
+        "categories_file",
         "load_encoder",
     ),
     "errors": (
@@ -157,6 +158,7 @@ _PUBLIC = {
     "gallery": (
         "Gallery",
         "Hit",
+        "Hits",
         "open_gallery",
     ),
     "gallery.explore": (
@@ -180,7 +182,10 @@ _PUBLIC = {
         "inspect",
         "write_inspection",
     ),
-    "models": ("model_names",),
+    "models": (
+        "model_names",
+        "register_model",
+    ),
     "render": (
         "RenderSpec",
         "render_batch",
@@ -246,6 +251,7 @@ __all__ = [
     "GalleryError",
     "GarabatoError",
     "Hit",
+    "Hits",
     "InputError",
     "Inspection",
     "MissingExtraError",
@@ -265,6 +271,7 @@ __all__ = [
     "TrainingProgress",
     "UnknownFormatError",
     "__version__",
+    "categories_file",
     "category_votes",
     "check_report_folder",
     "choose_categories",
@@ -294,6 +301,7 @@ __all__ = [
     "preset_names",
     "query_direction",
     "read_drawings",
+    "register_model",
     "render_batch",
     "reproduce",
     "run_demo",

@@ -15,13 +15,13 @@ from sketches import SKETCH_CATEGORIES, make_drawings, write_source
 
 from garabato.dataset import Dataset
 from garabato.drawing import Drawing
+from garabato.drawing.svg import drawing_svg
 from garabato.errors import InputError
 from garabato.evaluation import Evaluation, evaluate, write_report
 from garabato.evaluation.examples import confused_pairs, query_rows
 from garabato.evaluation.plots import THEMES, plot_confusion, plot_learning
 from garabato.evaluation.reference_results import REFERENCE_RESULTS
 from garabato.evaluation.training_log import read_run
-from garabato.render.inline_svg import drawing_svg
 from garabato.sources import open_source
 
 VOID = {"meta", "img", "source", "br", "link", "input", "hr"}

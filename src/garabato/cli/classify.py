@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 from rich.table import Table
 
 import garabato
-from garabato.cli.options import json_option, model_option
+from garabato.cli.options import added_categories_option, json_option, model_option
 from garabato.cli.output import print_json, stdout
 from garabato.cli.queries import Query, read_queries
 
@@ -16,6 +18,7 @@ N_VOTERS = 20
 
 @click.command()
 @model_option
+@added_categories_option
 @click.option(
     "-k", "k", type=click.IntRange(1), default=5, show_default=True, help="Categories per drawing."
 )
@@ -30,6 +33,7 @@ N_VOTERS = 20
 @click.argument("query", nargs=-1, required=True)
 def command(
     model: str | None,
+    categories: Path | None,
     k: int,
     among: tuple[str, ...],
     uri: str | None,
@@ -54,7 +58,7 @@ def command(
     queries = read_queries(query)
     if uri is not None:
         garabato.open_gallery(uri, must_exist=True)  # report a wrong name before loading an encoder
-    encoder = garabato.load_encoder(model)
+    encoder = garabato.load_encoder(model, categories=categories)
     predictions = [encoder.classify(one.drawing, k=k, among=among or None) for one in queries]
     unsure = [encoder.is_unsure(best) for best in predictions]
     votes = None if uri is None else _votes(uri, encoder, queries, k)

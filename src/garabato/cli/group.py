@@ -19,6 +19,10 @@ COMMANDS = {
     "train": ("garabato.cli.train", "Train a network on a data set."),
     "evaluate": ("garabato.cli.evaluate", "Measure an encoder on labelled drawings."),
     "classify": ("garabato.cli.classify", "Classify drawings."),
+    "categories": (
+        "garabato.cli.categories",
+        "Add categories from a few drawings, without training.",
+    ),
     "index": ("garabato.cli.index", "Fill a gallery with drawings and their embeddings."),
     "search": ("garabato.cli.search", "Find similar drawings in a gallery."),
     "gallery": (

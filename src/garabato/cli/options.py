@@ -41,6 +41,13 @@ model_option = click.option(
     help="Encoder file or run folder.  [default: $GARABATO_MODEL, else the encoder that ships]",
 )
 
+added_categories_option = file_option(
+    "--categories",
+    envvar="GARABATO_CATEGORIES",
+    metavar="FILE",
+    help="File of categories added to the encoder.  [default: the one beside the encoder file]",
+)
+
 gallery_option = click.option(
     "--gallery", "uri", required=True, metavar="URI", help="Folder, or address on a Milvus server."
 )

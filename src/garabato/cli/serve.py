@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 import garabato
-from garabato.cli.options import file_option, model_option
+from garabato.cli.options import added_categories_option, file_option, model_option
 
 
 @click.command()
@@ -17,6 +17,7 @@ from garabato.cli.options import file_option, model_option
     help="Gallery to serve.  [default: the starter gallery, filled on first use]",
 )
 @model_option
+@added_categories_option
 @file_option(
     "--source",
     envvar="GARABATO_SOURCE",
@@ -39,6 +40,7 @@ from garabato.cli.options import file_option, model_option
 def command(
     gallery: str | None,
     model: str | None,
+    categories: Path | None,
     source: Path | None,
     host: str | None,
     port: int | None,
@@ -56,6 +58,7 @@ def command(
     garabato.serve(
         gallery,
         model=model,
+        categories=categories,
         source=source,
         host=host,
         port=port,

@@ -76,6 +76,22 @@ class DrawingBatch:
     def __len__(self) -> int:
         return len(self.drawing_starts) - 1
 
+    def __repr__(self) -> str:
+        n = len(self)
+        parts = [f"{n:,} drawing{'s' * (n != 1)}"]
+        if n_categories := len({*self.categories} - {None}):
+            parts.append(f"{n_categories:,} categor{'y' if n_categories == 1 else 'ies'}")
+        if self.bitmaps is not None:
+            parts.append("bitmaps of {} x {} px".format(*self.bitmaps.shape[1:]))
+        return f"DrawingBatch({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        from garabato.drawing.svg import N_SHOWN, drawings_html
+
+        first = [self[i] for i in range(min(N_SHOWN, len(self)))]
+        heading = repr(self) + (f": the first {N_SHOWN}" if len(self) > N_SHOWN else "")
+        return drawings_html([(d, d.category or "") for d in first], heading=heading)
+
     def __iter__(self) -> Iterator[Drawing]:
         if self.bitmaps is not None:
             return (self[i] for i in range(len(self)))

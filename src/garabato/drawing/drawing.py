@@ -101,6 +101,11 @@ class Drawing:
             ink = [f"{n} {name}" if n == 1 else f"{n} {name}s" for name, n in sizes]
         return f"Drawing({', '.join([*metadata, *ink])})"
 
+    def _repr_svg_(self) -> str:
+        from garabato.drawing.svg import drawing_svg
+
+        return str(drawing_svg(self, size_px=160))
+
     @classmethod
     def from_points(cls, points: FloatArray, stroke_starts: IntArray, **metadata: Any) -> Drawing:
         """A drawing over ready arrays (shapes as the attributes'), which are trusted."""

@@ -11,8 +11,11 @@ from garabato.encoder.files import (
     FILE_NAME,
     ONNX_SUFFIX,
     SHIPPED,
+    categories_file,
     encoder_file,
     load_encoder,
+    load_encoder_alone,
+    with_categories_file,
 )
 
 __all__ = [
@@ -24,6 +27,9 @@ __all__ = [
     "Encoder",
     "Output",
     "Prediction",
+    "categories_file",
     "encoder_file",
     "load_encoder",
+    "load_encoder_alone",
+    "with_categories_file",
 ]

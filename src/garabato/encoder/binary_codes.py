@@ -50,24 +50,26 @@ class BinaryCoder:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON: Base64, weights in half precision (44 KB for 128 x 128)."""
         return {
-            "weights": _as_text(self.weights.astype("<f2")),
-            "offsets": _as_text(self.offsets.astype("<f4")),
+            "weights": array_as_text(self.weights.astype("<f2")),
+            "offsets": array_as_text(self.offsets.astype("<f4")),
         }
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> BinaryCoder:
         """The inverse of `to_dict`. Raises InputError."""
         try:
-            weights = _from_text(plain["weights"], "<f2")
-            offsets = _from_text(plain["offsets"], "<f4")
+            weights = array_from_text(plain["weights"], "<f2")
+            offsets = array_from_text(plain["offsets"], "<f4")
             return cls(weights.reshape(-1, len(offsets)), offsets)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"the binary codes are damaged: {error}") from None
 
 
-def _as_text(values: np.ndarray[Any, Any]) -> str:
+def array_as_text(values: np.ndarray[Any, Any]) -> str:
+    """The bytes of an array in Base64."""
     return base64.b64encode(values.tobytes()).decode()
 
 
-def _from_text(text: str, dtype: str) -> FloatArray:
+def array_from_text(text: str, dtype: str) -> FloatArray:
+    """The inverse of `array_as_text`, flat, as float32. Raises ValueError."""
     return np.frombuffer(base64.b64decode(text, validate=True), dtype).astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,6 +14,14 @@ import numpy as np
 from garabato.categories import nearest_category
 from garabato.drawing import ByteArray, Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.encoder.binary_codes import BinaryCoder
+from garabato.encoder.few_shot import (
+    AddedCategory,
+    as_examples,
+    check_name,
+    learn_category,
+    save_categories,
+    with_added_logits,
+)
 from garabato.encoder.runtime import Runtime
 from garabato.errors import EncoderError, InputError
 from garabato.render import RenderSpec, render_batch
@@ -48,8 +57,10 @@ class Output:
 class Encoder:
     """Turns drawings into categories and embeddings. `load_encoder` and `train` make encoders.
 
-    `categories` are the names of the network's outputs, in order. `spec` says how drawings are
-    rendered. The logits are divided by `temperature` before they become probabilities.
+    `network_categories` (given as `categories`) are the names of the network's outputs, in order;
+    `categories` are these and those of `added_categories`, which were made from a few drawings
+    each (see `with_categories`). `spec` says how drawings are rendered. The logits are divided by
+    `temperature` before they become probabilities.
 
     Predictions less probable than `unsure_below` are unsure (see `is_unsure`). If training chose
     that threshold on held-out drawings, predictions above it were right as often as
@@ -72,11 +83,15 @@ class Encoder:
         unsure_precision: float | None = None,
         coders: Mapping[int, BinaryCoder] | None = None,
         notes: dict[str, Any] | None = None,
+        added_categories: Iterable[AddedCategory] = (),
         device: str | torch.device = "cpu",
         precision: Precision = "auto",
     ) -> None:
         self.spec = spec
-        self.categories = list(categories)
+        self.network_categories = list(categories)
+        self.added_categories = list(added_categories)
+        self.categories = self.network_categories + [one.name for one in self.added_categories]
+        _check_no_duplicates(self.categories)
         self.temperature = temperature
         self.unsure_below = DEFAULT_UNSURE_BELOW if unsure_below is None else unsure_below
         self.unsure_precision = unsure_precision
@@ -93,6 +108,21 @@ class Encoder:
             f"Encoder({self.model_name}, {len(self.categories)} categories, "
             f"{self.spec.size_px} px, fingerprint {self.fingerprint})"
         )
+
+    def _repr_html_(self) -> str:
+        from markupsafe import escape
+
+        names = ", ".join(self.categories[:10]) + (" ..." if len(self.categories) > 10 else "")
+        rows = {
+            "network": f"{self.model_name}, {self.n_parameters:,} weights, on {self.device}",
+            "categories": f"{len(self.categories)}: {names}",
+            "added from a few drawings": ", ".join(one.name for one in self.added_categories),
+            "images": " x ".join(map(str, self.spec.image_shape)),
+            "embeddings": f"{self.embedding_dim} numbers, fingerprint {self.fingerprint}",
+            "unsure": f"below {self.unsure_below:.2f}",
+        }
+        lines = (f"<tr><th>{name}</th><td>{escape(v)}</td></tr>" for name, v in rows.items() if v)
+        return f"<table>{''.join(lines)}</table>"
 
     @property
     def model_name(self) -> str:
@@ -118,6 +148,57 @@ class Encoder:
     def fingerprint(self) -> str:
         """Sixteen hex digits that identify the embeddings: galleries refuse another fingerprint."""
         return self.runtime.fingerprint(self.spec)
+
+    def with_categories(
+        self, drawings: Mapping[str, Drawing | Iterable[Drawing] | DrawingBatch]
+    ) -> Encoder:
+        """An encoder that also knows new categories, each from one or more drawings, untrained.
+
+        `drawings` maps the name of each new category to its drawings; five to ten are enough.
+        Embeddings and fingerprint stay the same, so galleries stay valid. `save` stores the added
+        categories in the encoder file, `save_categories` in a small file of their own.
+
+        Raises InputError for a category without drawings, an empty drawing, and a name that exists.
+        """
+        if len(self.network_categories) < 2:
+            raise InputError("an encoder of one category cannot learn others; train a new one")
+        added = list(self.added_categories)
+        for name, given in drawings.items():
+            if check_name(name) in [*self.network_categories, *(one.name for one in added)]:
+                raise InputError(
+                    f"the encoder has a category {name!r} already; choose another name, or remove "
+                    "the old one first if it was added"
+                )
+            examples = as_examples(name, given)
+            logits = [self.runtime.run(images)[0] for images in self._images(examples, 256)]
+            added.append(learn_category(name, np.concatenate(logits)))
+        return self.with_added(added)
+
+    def without_categories(self, names: Iterable[str]) -> Encoder:
+        """An encoder without these added categories. Raises InputError for any other name."""
+        names = {names} if isinstance(names, str) else set(names)
+        added = [one.name for one in self.added_categories]
+        for name in sorted(names - set(added)):
+            what = "is part of the network" if name in self.network_categories else "does not exist"
+            raise InputError(
+                f"the category {name!r} {what} and cannot be removed; added categories: "
+                f"{', '.join(added) or 'none'}"
+            )
+        return self.with_added([one for one in self.added_categories if one.name not in names])
+
+    def with_added(self, added: Iterable[AddedCategory]) -> Encoder:
+        """The same network with these added categories only. Raises InputError for duplicates."""
+        return Encoder(
+            self.runtime,
+            spec=self.spec,
+            categories=self.network_categories,
+            temperature=self.temperature,
+            unsure_below=self.unsure_below,
+            unsure_precision=self.unsure_precision,
+            coders=self.coders,
+            notes=self.notes,
+            added_categories=added,
+        )
 
     def predict(
         self, drawings: Drawing | Iterable[Drawing] | DrawingBatch, *, batch_size: int = 256
@@ -247,12 +328,13 @@ class Encoder:
             "version": FORMAT_VERSION,
             "model": self.model_name,
             "render": self.spec.to_dict(),
-            "categories": self.categories,
+            "categories": self.network_categories,
             "temperature": self.temperature,
             "unsure_below": self.unsure_below,
             "unsure_precision": self.unsure_precision,
             "codes": {str(n_bits): coder.to_dict() for n_bits, coder in self.coders.items()},
             "notes": self.notes,
+            **self._description_of_added(),
         }
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -264,6 +346,13 @@ class Encoder:
 
         save_encoder(self, path)
 
+    def save_categories(self, path: str | PathLike[str]) -> None:
+        """Write the added categories alone to a JSON file, atomically, for `load_encoder`.
+
+        Raises StorageError.
+        """
+        save_categories(path, self.added_categories, fingerprint=self.fingerprint)
+
     def as_pytorch(self) -> TorchRuntime:
         """The PyTorch runtime. Raises EncoderError for an encoder in ONNX form."""
         from garabato.encoder.torch_runtime import TorchRuntime
@@ -274,6 +363,11 @@ class Encoder:
                 ".safetensors file it was made from (the shipped one with runtime='pytorch')"
             )
         return self.runtime
+
+    def _description_of_added(self) -> dict[str, Any]:
+        if not self.added_categories:
+            return {}
+        return {"added_categories": [one.to_dict() for one in self.added_categories]}
 
     def _images(
         self, drawings: Drawing | Iterable[Drawing] | DrawingBatch, batch_size: int
@@ -293,6 +387,8 @@ class Encoder:
 
     def _forward(self, images: ByteArray) -> Output:
         logits, embeddings = self.runtime.run(images)
+        if self.added_categories:
+            logits = with_added_logits(logits, self.added_categories)
         scaled = logits / np.float32(self.temperature)
         exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         lengths = np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
@@ -300,6 +396,12 @@ class Encoder:
             exponentials / exponentials.sum(axis=1, keepdims=True),
             (embeddings / lengths).astype(np.float32, copy=False),
         )
+
+
+def _check_no_duplicates(categories: Sequence[str]) -> None:
+    if len(set(categories)) < len(categories):
+        twice = next(name for name, n in Counter(categories).items() if n > 1)
+        raise InputError(f"the category {twice!r} is listed twice")
 
 
 def _listed(drawings: Iterable[Drawing]) -> list[Drawing]:

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from garabato.encoder.binary_codes import BinaryCoder
 from garabato.encoder.encoder import FORMAT, FORMAT_VERSION, Encoder
+from garabato.encoder.few_shot import AddedCategory, load_categories
 from garabato.encoder.runtime import Runtime
-from garabato.errors import EncoderError, GarabatoError
+from garabato.errors import EncoderError, GarabatoError, InputError
 from garabato.host.atomic import write_bytes
 from garabato.render import RenderSpec
 
@@ -30,6 +31,8 @@ if TYPE_CHECKING:  # PyTorch is imported only if an encoder runs on it
 #: The encoder file in a run folder.
 FILE_NAME = "encoder.safetensors"
 ONNX_SUFFIX = ".onnx"
+#: Beside `run/encoder.safetensors`, its added categories are in `run/encoder.categories.json`.
+CATEGORIES_SUFFIX = ".categories.json"
 #: Given as a path: the encoder that ships with garabato.
 SHIPPED = "shipped"
 
@@ -39,6 +42,7 @@ RuntimeName = Literal["auto", "pytorch"]
 def load_encoder(
     path: str | PathLike[str] | None = None,
     *,
+    categories: str | PathLike[str] | None = None,
     runtime: RuntimeName = "auto",
     device: str | torch.device = "cpu",
     precision: Precision = "auto",
@@ -52,8 +56,63 @@ def load_encoder(
     With `precision` "auto", PyTorch computes long batches in bfloat16 if the CPU supports it: twice
     as fast, embeddings differ in the fourth digit (docs/export.md). "float32" never does.
 
-    Raises EncoderError if there is no encoder, or the file is damaged.
+    `categories` is a file with categories that were added to this encoder, as `garabato categories
+    add` writes it. Without it, such a file beside the encoder is read, if there is one:
+    `run/encoder.categories.json` beside `run/encoder.safetensors`.
+
+    Raises EncoderError if there is no encoder, or a file is damaged.
     """
+    encoder = load_encoder_alone(path, runtime=runtime, device=device, precision=precision)
+    return with_categories_file(encoder, path, categories)
+
+
+def with_categories_file(
+    encoder: Encoder,
+    path: str | PathLike[str] | None,
+    categories: str | PathLike[str] | None = None,
+) -> Encoder:
+    """The encoder of `path` with the categories of a file, as `load_encoder` finds it."""
+    if categories is None:
+        if path is None or path == SHIPPED:
+            return encoder
+        categories = categories_file(path)
+        if not categories.is_file():
+            return encoder
+    added = {one.name: one for one in encoder.added_categories}
+    for one in load_categories(
+        categories,
+        fingerprint=encoder.fingerprint,
+        n_categories=len(encoder.network_categories),
+    ):
+        added[one.name] = one
+    try:
+        return encoder.with_added(added.values())
+    except InputError as error:
+        raise EncoderError(f"the encoder cannot use {categories}: {error}") from None
+
+
+def categories_file(path: str | PathLike[str] | None) -> Path:
+    """Where `load_encoder` looks for categories added to an encoder: beside its file.
+
+    Raises EncoderError for the shipped encoder, whose folder belongs to the installation.
+    """
+    if path is None or path == SHIPPED:
+        raise EncoderError(
+            "the shipped encoder keeps no categories beside it; name a file for them, such as "
+            "--categories my.categories.json"
+        )
+    file = encoder_file(path)
+    return file.with_name(file.stem + CATEGORIES_SUFFIX)
+
+
+def load_encoder_alone(
+    path: str | PathLike[str] | None,
+    *,
+    runtime: RuntimeName = "auto",
+    device: str | torch.device = "cpu",
+    precision: Precision = "auto",
+) -> Encoder:
+    """As `load_encoder`, without the categories in a file of their own."""
     file = encoder_file(path)
     if path is None or path == SHIPPED:
         in_onnx = file.with_suffix(ONNX_SUFFIX)
@@ -195,6 +254,10 @@ def _build(
                 for n_bits, plain in header.get("codes", {}).items()
             },
             notes=header.get("notes"),
+            added_categories=[
+                AddedCategory.from_dict(one, len(header["categories"]))
+                for one in header.get("added_categories", [])
+            ],
         )
     except (KeyError, TypeError, AttributeError, ValueError, RuntimeError, GarabatoError) as error:
         raise EncoderError(f"{file} is damaged: {error}") from None

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import IntArray
+from garabato.drawing.svg import drawing_svg
 from garabato.errors import InputError, storage_errors
 from garabato.evaluation import examples, plots
 from garabato.evaluation.reference_results import REFERENCE_RESULTS
@@ -23,7 +24,6 @@ from garabato.evaluation.selective_accuracy import precision_by_coverage
 from garabato.evaluation.seriation import order_by_similarity, similarity_of_categories
 from garabato.evaluation.training_log import TrainingLog, read_run
 from garabato.host.atomic import write_bytes
-from garabato.render.inline_svg import drawing_svg
 
 if TYPE_CHECKING:
     from garabato.render.contact_sheets import Cell

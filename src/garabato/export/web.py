@@ -102,7 +102,7 @@ def export_web(
         about = {
             "fingerprint": encoder.fingerprint,
             "render": encoder.spec.to_dict(),
-            "categories": encoder.categories,
+            "categories": encoder.network_categories,
             "embedding_dim": encoder.embedding_dim,
             "temperature": encoder.temperature,
             "unsure_below": encoder.unsure_below,

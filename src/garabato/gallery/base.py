@@ -22,7 +22,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
-from garabato.errors import InputError
+from garabato.drawing.svg import N_SHOWN, drawings_html
+from garabato.errors import GarabatoError, InputError
 from garabato.gallery.batching import as_tags, transactions
 from garabato.gallery.export import export_drawings
 from garabato.gallery.filters import EVERYTHING, Filter, Where, parse_where
@@ -33,7 +34,7 @@ from garabato.gallery.records import (
     GalleryInfo,
     Hidden,
     HiddenStore,
-    Hit,
+    Hits,
     Original,
     Query,
     Stored,
@@ -56,6 +57,8 @@ from garabato.gallery.rows import (
 KEYS_AT_ONCE = 1_000
 #: What `count` groups by.
 GROUPS = ("category", "country", "recognized", "tags")
+#: Larger galleries don't count their categories in a notebook.
+_MOST_COUNTED = 1_000_000
 
 
 class Gallery(ABC):
@@ -77,7 +80,20 @@ class Gallery(ABC):
             filled_by.check(encoder, uri)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.uri!r})"
+        try:
+            return f"{type(self).__name__}({str(self.uri)!r}, {self.count():,} drawings)"
+        except GarabatoError:  # a folder that was deleted, a server that is gone
+            return f"{type(self).__name__}({str(self.uri)!r})"
+
+    def _repr_html_(self) -> str:
+        n = self.count()
+        about = repr(self)
+        if n <= _MOST_COUNTED:
+            about += f" of {len(self.count(by='category')):,} categories"
+        sample = [stored.drawing for stored in self.list(limit=N_SHOWN)]
+        if n > len(sample):
+            about += f": {len(sample)} of them"
+        return drawings_html([(d, d.category or "") for d in sample], heading=about)
 
     def __len__(self) -> int:
         return self.count()
@@ -107,9 +123,7 @@ class Gallery(ABC):
             added += stored + Added(n_empty=transaction.n_empty)
         return added
 
-    def search(
-        self, query: Query, k: int = 10, *, where: Where | None = None
-    ) -> builtins.list[Hit]:
+    def search(self, query: Query, k: int = 10, *, where: Where | None = None) -> Hits:
         """The `k` drawings most similar to a drawing or to an embedding (D,), best first.
 
         `where` is applied before ranking, so k hits are returned whenever k drawings pass it.
@@ -122,14 +136,24 @@ class Gallery(ABC):
             rows, scores = self._nearest(embedding, n, condition)
             shown = _shown(rows, hidden)
             if len(shown) >= k or rows.num_rows < n:
-                return to_hits(rows.take(pa.array(shown[:k])), scores[shown[:k]])
+                return Hits(to_hits(rows.take(pa.array(shown[:k])), scores[shown[:k]]))
             n *= 2
 
-    def get(self, key_ids: Sequence[str], *, with_hidden: bool = False) -> builtins.list[Drawing]:
+    @overload
+    def get(self, key_ids: str, *, with_hidden: bool = False) -> Drawing | None: ...  # type: ignore[overload-overlap]
+    @overload
+    def get(
+        self, key_ids: Sequence[str], *, with_hidden: bool = False
+    ) -> builtins.list[Drawing]: ...
+    def get(
+        self, key_ids: str | Sequence[str], *, with_hidden: bool = False
+    ) -> Drawing | builtins.list[Drawing] | None:
         """The drawings with these key_ids, in that order. Those that don't exist are left out.
 
-        `original` gives their original files.
+        For a single key_id, given as text: its drawing, or None. `original` gives original files.
         """
+        if isinstance(key_ids, str):
+            return next(iter(self.get([key_ids], with_hidden=with_hidden)), None)
         hidden = {} if with_hidden else self._hidden.all()
         found: dict[str, Drawing] = {}
         for part in _parts([key_id for key_id in key_ids if key_id not in hidden]):

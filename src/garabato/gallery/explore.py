@@ -15,7 +15,7 @@ from garabato.drawing import Drawing, FloatArray
 from garabato.errors import InputError
 from garabato.gallery.base import Gallery
 from garabato.gallery.filters import Where
-from garabato.gallery.records import MAX_K, Embedder, Hit, Query, check_k
+from garabato.gallery.records import MAX_K, Embedder, Hit, Hits, Query, check_k
 
 #: How much "less like these" weighs against "more like these" (Rocchio's usual 0.75 : 0.25 is
 #: for words; embeddings of one length take a stronger push).
@@ -48,7 +48,7 @@ def search_like(
     k: int = 10,
     *,
     where: Where | None = None,
-) -> list[Hit]:
+) -> Hits:
     """The `k` drawings most like all of `more` and unlike `less`, by their `query_direction`.
 
     Scores are cosine similarities with that direction. Drawings of the gallery that were given (by
@@ -58,7 +58,7 @@ def search_like(
     hits = gallery.search(
         query_direction(encoder, more, less), k=min(MAX_K, check_k(k) + len(given)), where=where
     )
-    return [hit for hit in hits if hit.key_id not in given][:k]
+    return Hits([hit for hit in hits if hit.key_id not in given][:k])
 
 
 def search_diverse(
@@ -70,7 +70,7 @@ def search_diverse(
     variety: float = 0.5,
     where: Where | None = None,
     leave_out: Collection[str | None] = (),
-) -> list[Hit]:
+) -> Hits:
     """`k` drawings like `query` that are not all alike: maximal marginal relevance.
 
     Each next hit has the best of (1 - variety) * likeness to the query - variety * likeness to
@@ -81,9 +81,9 @@ def search_diverse(
     if not 0 <= variety <= 1:
         raise InputError(f"variety is in [0, 1], not {variety}")
     hits = gallery.search(query, k=min(MAX_K, 10 * check_k(k) + len(leave_out)), where=where)
-    hits = [hit for hit in hits if hit.key_id not in leave_out]
+    hits = Hits(hit for hit in hits if hit.key_id not in leave_out)
     if not hits:
-        return []
+        return Hits()
     embeddings = np.asarray(encoder.embed([hit.drawing for hit in hits]), np.float32)
     relevance = np.array([hit.score for hit in hits])
     nearest_chosen = np.full(len(hits), 0.0)
@@ -96,7 +96,7 @@ def search_diverse(
         left[best] = False
         likeness = embeddings @ embeddings[best]
         nearest_chosen = likeness if len(chosen) == 1 else np.maximum(nearest_chosen, likeness)
-    return [hits[i] for i in chosen]
+    return Hits(hits[i] for i in chosen)
 
 
 def grouped(hits: Sequence[Hit], *, per_category: int = 3) -> dict[str | None, list[Hit]]:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray
+from garabato.drawing.svg import drawings_html
 from garabato.errors import EncoderMismatchError, GalleryError, InputError
 from garabato.render import RenderSpec
 
@@ -63,6 +64,12 @@ class Hit:
     def __repr__(self) -> str:
         return f"Hit({self.key_id!r}, {self.category!r}, score={self.score:.2f})"
 
+    def _repr_html_(self) -> str:
+        return drawings_html([self._captioned()])
+
+    def _captioned(self) -> tuple[Drawing, str]:
+        return self.drawing, f"{self.category or self.key_id} {self.score:.2f}"
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON. Fields that are unknown (country, timestamp, ...) are left out."""
         document: dict[str, Any] = {
@@ -81,6 +88,13 @@ class Hit:
             document["bitmap"] = self.drawing.bitmap.tolist()
         document["drawing"] = self.drawing.to_lists()
         return document
+
+
+class Hits(list[Hit]):
+    """Hits, best first: a list that notebooks show as a row of pictures."""
+
+    def _repr_html_(self) -> str:
+        return drawings_html([hit._captioned() for hit in self])
 
 
 @dataclass(frozen=True, slots=True)

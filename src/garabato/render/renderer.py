@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Literal
@@ -112,12 +113,14 @@ def render(drawing: Drawing, spec: RenderSpec) -> ByteArray:
     return image
 
 
-def render_batch(batch: DrawingBatch, spec: RenderSpec) -> ByteArray:
+def render_batch(batch: DrawingBatch | Iterable[Drawing], spec: RenderSpec) -> ByteArray:
     """Drawings -> (N, S, S) uint8, ink 255; (N, S, S, 3) with `spec.order`.
 
     Drawings without ink give empty images. Runs on one core and releases the GIL, so threads may
     share the work.
     """
+    if not isinstance(batch, DrawingBatch):
+        batch = DrawingBatch.from_drawings(batch)
     has_order = np.full(len(batch), batch.bitmaps is None)
     batch = with_strokes(batch)
     if spec.style == "reference":

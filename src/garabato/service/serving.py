@@ -17,6 +17,7 @@ def serve(
     gallery: str | PathLike[str] | None = None,
     *,
     model: str | PathLike[str] | None = None,
+    categories: str | PathLike[str] | None = None,
     source: str | PathLike[str] | None = None,
     host: str | None = None,
     port: int | None = None,
@@ -38,6 +39,7 @@ def serve(
         {
             "gallery": None if gallery is None else fspath(gallery),
             "model": None if model is None else fspath(model),
+            "categories": None if categories is None else fspath(categories),
             "host": host,
             "port": port,
             "token": token,

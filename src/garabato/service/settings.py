@@ -22,6 +22,8 @@ class Settings:
 
     gallery: str | None = None
     model: str | None = None
+    #: File with categories added to the encoder; by default the one beside the encoder file.
+    categories: str | None = None
     host: str = "127.0.0.1"
     port: int = 8000
     token: str | None = None

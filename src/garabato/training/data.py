@@ -160,7 +160,7 @@ class Teachers:
         self._teachers: list[tuple[Encoder, npt.NDArray[np.intp]]] = []
         for path in config.teachers:
             encoder = load_encoder(path, device=device, runtime="pytorch")
-            columns = {name: i for i, name in enumerate(encoder.categories)}
+            columns = {name: i for i, name in enumerate(encoder.network_categories)}
             missing = [name for name in categories if name not in columns]
             if missing:
                 raise TrainingError(

@@ -87,7 +87,7 @@ class Learner:
         taken = dict(self.model.state_dict())
         differing = _shapes(self._new_model(1)).items() - _shapes(self._new_model(2)).items()
         by_category = {name for name, _ in differing}  # one row per category
-        rows = {name: i for i, name in enumerate(encoder.categories)}
+        rows = {name: i for i, name in enumerate(encoder.network_categories)}
         pairs = [(i, rows[n]) for i, n in enumerate(self.categories) if n in rows]
         ours, theirs = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).T
         for name, value in taken.items():

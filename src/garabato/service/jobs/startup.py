@@ -14,7 +14,7 @@ import numpy as np
 
 import garabato
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.encoder import Encoder, encoder_file, load_encoder
+from garabato.encoder import Encoder, encoder_file, load_encoder_alone, with_categories_file
 from garabato.errors import EncoderError, StorageError
 from garabato.formats import ReadReport
 from garabato.gallery import Gallery, open_gallery
@@ -75,14 +75,16 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
 
 
 def _prepare_encoder(service: Service) -> None:
-    encoder = load_fast_encoder(service.settings.model)
+    settings = service.settings
+    encoder = load_fast_encoder(settings.model)
+    encoder = with_categories_file(encoder, settings.model, settings.categories)
     for n in (1, service.settings.batch_size, 1):  # compiles the renderer, allocates
         encoder.predict([_ANY_DRAWING] * n)
     service.set_encoder(encoder)
 
 
 def load_fast_encoder(path: str | PathLike[str] | None = None) -> Encoder:
-    """As `load_encoder`, in float32, so that a response doesn't depend on what it is batched with.
+    """As `load_encoder_alone`, in float32: a response doesn't depend on its batch.
 
     A `.safetensors` file is exported to ONNX on first use, which needs PyTorch, and cached; from
     then on PyTorch is not even imported. If the packages for that are missing
@@ -90,18 +92,18 @@ def load_fast_encoder(path: str | PathLike[str] | None = None) -> Encoder:
     """
     file = encoder_file(path)
     if file.suffix != ".safetensors" or not _is_installed("onnxruntime"):
-        return load_encoder(file, precision="float32")
+        return load_encoder_alone(file, precision="float32")
     try:
         cached = _cached_onnx(file)
     except StorageError as error:
         _log.warning("PyTorch runs the encoder: cannot cache its ONNX form: %s", error)
-        return load_encoder(file, precision="float32")
+        return load_encoder_alone(file, precision="float32")
     if cached.is_file():
         try:
-            return load_encoder(cached)
+            return load_encoder_alone(cached)
         except EncoderError as error:
             _log.warning("exporting the encoder to ONNX again: %s", error)
-    encoder = load_encoder(file, precision="float32")
+    encoder = load_encoder_alone(file, precision="float32")
     if not _is_installed("onnx"):
         return encoder
     from garabato.export.onnx import export_onnx
@@ -112,7 +114,7 @@ def load_fast_encoder(path: str | PathLike[str] | None = None) -> Encoder:
     except (OSError, StorageError) as error:
         _log.warning("PyTorch runs the encoder: cannot cache its ONNX form: %s", error)
         return encoder
-    return load_encoder(cached)
+    return load_encoder_alone(cached)
 
 
 def _cached_onnx(file: Path) -> Path:

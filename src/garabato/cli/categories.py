@@ -1,0 +1,98 @@
+"""garabato categories: add, list and remove."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.table import Table
+
+import garabato
+from garabato.cli.group import Group
+from garabato.cli.options import added_categories_option, json_option, model_option
+from garabato.cli.output import counted, print_json, stdout
+from garabato.cli.queries import read_queries
+
+
+@click.group(cls=Group)
+def command() -> None:
+    """Add categories to an encoder from a few drawings each, without training.
+
+    They are kept in a small file: beside the encoder given with --model, where every command finds
+    it, or where --categories says. The shipped encoder needs --categories. Embeddings stay the
+    same, so galleries stay valid.
+
+    \b
+    Example: garabato categories add resistor resistors.ndjson --categories my.categories.json
+    Example: garabato classify --categories my.categories.json query.svg
+    """
+
+
+@command.command()
+@model_option
+@added_categories_option
+@json_option
+@click.argument("name")
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+def add(
+    model: str | None, categories: Path | None, as_json: bool, name: str, files: tuple[str, ...]
+) -> None:
+    """Add the category NAME, made from all drawings in FILE... (- for stdin).
+
+    Five to ten drawings by the people who will use it are enough. Empty drawings are skipped.
+
+    \b
+    Example: garabato categories add resistor a.svg b.svg c.svg --model run
+    """
+    file, encoder = _open(model, categories)
+    drawings = [query.drawing for query in read_queries(files)]
+    encoder.with_categories({name: drawings}).save_categories(file)
+    if as_json:
+        print_json({"file": str(file), "category": name, "n_drawings": len(drawings)})
+        return
+    stdout.print(f"{name}: added from {counted(len(drawings), 'drawing')} to {file}")
+
+
+@command.command("list")
+@model_option
+@added_categories_option
+@json_option
+def list_added(model: str | None, categories: Path | None, as_json: bool) -> None:
+    """List the added categories and the number of drawings each was made from.
+
+    \b
+    Example: garabato categories list --model run
+    """
+    file, encoder = _open(model, categories)
+    added = encoder.added_categories
+    if as_json:
+        listed = [{"category": one.name, "n_drawings": one.n_drawings} for one in added]
+        print_json({"file": str(file), "categories": listed})
+        return
+    table = Table()
+    table.add_column("category")
+    table.add_column("drawings", justify="right")
+    for one in added:
+        table.add_row(one.name, f"{one.n_drawings:,}")
+    stdout.print(table if added else f"no categories in {file}")
+
+
+@command.command()
+@model_option
+@added_categories_option
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+def remove(model: str | None, categories: Path | None, names: tuple[str, ...]) -> None:
+    """Remove added categories.
+
+    \b
+    Example: garabato categories remove resistor --model run
+    """
+    file, encoder = _open(model, categories)
+    encoder.without_categories(names).save_categories(file)
+    stdout.print(f"removed {', '.join(dict.fromkeys(names))} from {file}")
+
+
+def _open(model: str | None, categories: Path | None) -> tuple[Path, garabato.Encoder]:
+    """The file of the added categories, which need not exist yet, and the encoder with them."""
+    file = garabato.categories_file(model) if categories is None else categories
+    return file, garabato.load_encoder(model, categories=file if file.exists() else None)

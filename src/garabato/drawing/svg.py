@@ -1,0 +1,75 @@
+"""Drawings as inline SVG: in reports, and in notebooks (`_repr_svg_`, `_repr_html_`)."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+    from garabato.drawing.drawing import Drawing
+
+#: Drawings shown of a batch or gallery in a notebook.
+N_SHOWN = 12
+_MARGIN = 24
+_SIDE = 255 + 2 * _MARGIN
+#: What makes an SVG look the same without the style sheet of a page.
+_ALONE = (
+    'xmlns="http://www.w3.org/2000/svg" width="{0}" height="{0}" fill="none" stroke="black" '
+    'stroke-width="6" stroke-linecap="round" stroke-linejoin="round" style="background:white" '
+)
+
+
+def drawing_svg(drawing: Drawing, *, size_px: int | None = None) -> Markup:
+    """An `<svg>` element of the drawing, centred in a square; only numbers get into the markup.
+
+    With `size_px` it stands alone: black on white. Without, the page's style sheet decides.
+    """
+    from markupsafe import Markup
+
+    attributes = "" if size_px is None else _ALONE.format(size_px)
+    content = _path(drawing) if drawing.bitmap is None else _image(drawing)
+    box = f'viewBox="0 0 {_SIDE} {_SIDE}" class="drawing"'
+    return Markup(f"<svg {attributes}{box}>{content}</svg>")
+
+
+def drawings_html(shown: Iterable[tuple[Drawing, str]], *, heading: str = "") -> str:
+    """A row of drawings, each with a caption, as HTML for notebooks. Texts are escaped."""
+    from markupsafe import escape
+
+    figures = "".join(
+        '<figure style="display:inline-block;margin:2px 4px;text-align:center;font-size:11px">'
+        f"{drawing_svg(drawing, size_px=84)}<figcaption>{escape(caption)}</figcaption></figure>"
+        for drawing, caption in shown
+    )
+    return (
+        f"<div>{escape(heading)}</div><div>{figures}</div>" if heading else f"<div>{figures}</div>"
+    )
+
+
+def _path(drawing: Drawing) -> str:
+    moved = drawing.normalised()
+    width, height = moved.points.max(axis=0) if len(moved.points) else (0.0, 0.0)
+    left, top = _MARGIN + (255 - width) / 2, _MARGIN + (255 - height) / 2
+    lines = []
+    for xs, ys in moved.strokes:
+        points = [f"{x + left:.0f} {y + top:.0f}" for x, y in zip(xs, ys, strict=True)]
+        # a dot is a line of no length: round caps make it visible
+        lines.append("M" + "L".join(points if len(points) > 1 else points * 2))
+    return f'<path d="{"".join(lines)}"/>'
+
+
+def _image(drawing: Drawing) -> str:
+    from PIL import Image
+
+    assert drawing.bitmap is not None
+    png = io.BytesIO()
+    Image.fromarray(255 - drawing.bitmap).save(png, "PNG")
+    encoded = base64.b64encode(png.getvalue()).decode()
+    return (
+        f'<image x="{_MARGIN}" y="{_MARGIN}" width="255" height="255" '
+        f'href="data:image/png;base64,{encoded}"/>'
+    )

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from sketches import SKETCH_CATEGORIES, make_drawings
+from typed import read_json, run
+
+from garabato.formats import write_drawings
+
+NEW = "résistance, 5 Ω"
+
+
+@pytest.fixture
+def own_model(model, tmp_path):
+    """The encoder in a folder of its own, so that files beside it are seen by one test only."""
+    return shutil.copy(model, tmp_path / "encoder.safetensors")
+
+
+@pytest.fixture
+def examples(tmp_path):
+    file = tmp_path / "examples.ndjson"
+    write_drawings(file, make_drawings([SKETCH_CATEGORIES[-1]], 5, seed=0))
+    return file
+
+
+def test_a_category_is_added_listed_used_and_removed(own_model, examples):
+    added = read_json(run("categories", "add", NEW, examples, "--model", own_model, "--json"))
+    assert (added["category"], added["n_drawings"]) == (NEW, 5)
+    listed = read_json(run("categories", "list", "--model", own_model, "--json"))
+    assert listed["categories"] == [{"category": NEW, "n_drawings": 5}]
+    arguments = ("classify", "--model", own_model, examples, "-k", 11, "--json")
+    names = {p["category"] for p in read_json(run(*arguments))["queries"][0]["predictions"]}
+    assert NEW in names
+    among = run("classify", "--model", own_model, examples, "--among", NEW, "--json")
+    assert read_json(among)["queries"][0]["predictions"] == [{"category": NEW, "probability": 1.0}]
+    assert run("categories", "remove", NEW, "--model", own_model).exit_code == 0
+    assert read_json(run("categories", "list", "--model", own_model, "--json"))["categories"] == []
+
+
+def test_added_categories_can_be_kept_in_a_file_of_any_name(own_model, examples, tmp_path):
+    file = tmp_path / "my.json"
+    add = ("categories", "add", NEW, examples, "--model", own_model, "--categories", file)
+    assert run(*add).exit_code == 0
+    arguments = ("classify", "--model", own_model, examples, "--json", "-k", 11)
+    without = read_json(run(*arguments))["queries"][0]["predictions"]
+    with_new = read_json(run(*arguments, "--categories", file))["queries"][0]["predictions"]
+    assert len(with_new) == len(without) + 1
+
+
+def test_the_shipped_encoder_needs_a_file_for_added_categories(examples):
+    done = run("categories", "add", NEW, examples)
+    assert done.exit_code == 1
+    assert "--categories my.categories.json" in done.stderr
+
+
+def test_a_name_that_exists_is_refused_and_the_file_stays(own_model, examples):
+    for name in (SKETCH_CATEGORIES[0], NEW):
+        run("categories", "add", NEW, examples, "--model", own_model)
+        done = run("categories", "add", name, examples, "--model", own_model)
+        assert done.exit_code == 1
+        assert "already" in done.stderr
+    listed = read_json(run("categories", "list", "--model", own_model, "--json"))
+    assert len(listed["categories"]) == 1

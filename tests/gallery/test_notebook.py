@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from networks import make_encoder
+from sketches import make_drawings
+
+from garabato.gallery import open_gallery
+
+
+@pytest.fixture
+def gallery(tmp_path):
+    encoder = make_encoder("skfast")
+    gallery = open_gallery(tmp_path / "g", encoder=encoder)
+    drawings = make_drawings(["star", "house"], 8, seed=0)
+    embeddings = np.random.default_rng(0).normal(size=(16, encoder.embedding_dim))
+    gallery.add(drawings, embeddings=embeddings.astype(np.float32))
+    return gallery
+
+
+def test_a_gallery_tells_its_count_and_shows_a_sample(gallery):
+    assert repr(gallery).endswith("/g', 16 drawings)")
+    html = gallery._repr_html_()
+    assert "16 drawings) of 2 categories: 12 of them" in html
+    assert html.count("<svg") == 12
+
+
+def test_the_repr_of_a_gallery_that_is_gone_does_not_fail(gallery):
+    shutil.rmtree(gallery.uri)
+    assert repr(gallery).startswith("LanceGallery(")
+
+
+def test_hits_are_a_list_that_shows_a_row_of_pictures(gallery):
+    hits = gallery.search(np.eye(128, dtype=np.float32)[0], k=3)
+    assert isinstance(hits, list)
+    assert hits._repr_html_().count("<svg") == 3
+    assert f"{hits[0].category} {hits[0].score:.2f}" in hits[0]._repr_html_()
+
+
+def test_get_takes_one_key_id_too(gallery):
+    key_id = gallery.list(limit=1)[0].drawing.key_id
+    assert gallery.get(key_id).key_id == key_id
+    assert gallery.get("none") is None
+    assert [drawing.key_id for drawing in gallery.get([key_id, "none"])] == [key_id]
