@@ -21,9 +21,11 @@ from garabato.gallery.filters import EVERYTHING, Filter, has_text
 from garabato.gallery.milvus.hidden import MilvusHidden
 from garabato.gallery.milvus.index import compact, describe_index, make_searchable
 from garabato.gallery.milvus.rows import (
+    METADATA,
     Row,
     from_documents,
     is_one_of,
+    metadata_document,
     quote,
     read_metadata,
     to_documents,
@@ -64,14 +66,13 @@ class MilvusGallery(Gallery):
     def __init__(
         self, uri: str, address: Address, server: Server, encoder: Embedder | None
     ) -> None:
-        description = server.call("describe_collection")["description"]
+        collection = server.call("describe_collection")
         hidden = MilvusHidden(server, address)
-        super().__init__(uri, encoder, read_metadata(uri, description), hidden)
+        super().__init__(uri, encoder, read_metadata(uri, collection), hidden)
         self._settings = address.settings
         self._server = server
         self._n_changes = 0
-        fields = [field["name"] for field in server.call("describe_collection")["fields"]]
-        self._described_by = described_by(fields)
+        self._described_by = described_by([field["name"] for field in collection["fields"]])
         make_searchable(server, address)
         self._index = describe_index(server)
 
@@ -103,6 +104,9 @@ class MilvusGallery(Gallery):
                     timeout=timeout_s,
                 )
             )
+            if not server.call("describe_collection")["description"]:  # milvus-lite forgets it
+                properties = {METADATA: metadata_document(filled_by)}
+                server.call("alter_collection_properties", properties=properties)
         return cls(uri, address, server, encoder)
 
     def info(self) -> GalleryInfo:

@@ -31,7 +31,7 @@ class Index:
 
     def in_words(self, settings: Settings) -> str:
         """Kind and settings."""
-        if self.kind != "HNSW":
+        if self.kind != "HNSW" or not self.m:  # not every server tells the settings
             return self.kind
         return f"HNSW, M {self.m}, efConstruction {self.ef_construction}, ef {settings.ef}"
 
@@ -53,9 +53,10 @@ def make_searchable(server: Server, address: Address) -> None:
     """Make the index and have the collection loaded, whoever was interrupted before doing so."""
     from pymilvus.client.types import LoadState
 
-    if server.call("get_load_state")["state"] == LoadState.Loaded:
+    has_index = bool(server.call("list_indexes"))
+    if has_index and server.call("get_load_state")["state"] == LoadState.Loaded:
         return
-    if _NAME not in server.call("list_indexes"):
+    if not has_index:  # milvus-lite calls a collection loaded that has none
         server.apply(
             lambda client, timeout_s: client.create_index(
                 address.collection, _parameters(client, address.settings), timeout=timeout_s

@@ -22,6 +22,8 @@ from garabato.gallery.rows import DETAILS, ORIGINAL, details_schema, embeddings_
 #: Stored where a category, country or timestamp is not known.
 UNKNOWN = "∅"
 
+#: The property of a collection with its metadata, on servers that don't keep its description.
+METADATA = "garabato"
 #: Bytes of UTF-8 that Milvus takes in one text.
 _LONGEST_TEXT = 65_535
 _MOST_TAGS = 1_024
@@ -36,9 +38,8 @@ def to_schema(client: Any, filled_by: FilledBy) -> Any:
     """The schema of a new collection; its description says which encoder fills it."""
     from pymilvus import DataType
 
-    document = {"garabato": filled_by.to_document()}
     schema = client.create_schema(
-        auto_id=False, enable_dynamic_field=False, description=json.dumps(document)
+        auto_id=False, enable_dynamic_field=False, description=metadata_document(filled_by)
     )
     text = {"datatype": DataType.VARCHAR, "max_length": _LONGEST_TEXT}
     texts = {
@@ -60,10 +61,19 @@ def to_schema(client: Any, filled_by: FilledBy) -> Any:
     return schema
 
 
-def read_metadata(uri: str, description: str) -> FilledBy:
-    """The encoder that filled the gallery. Raises GalleryError for another format."""
+def metadata_document(filled_by: FilledBy) -> str:
+    """What a collection remembers about the encoder that fills it, as JSON."""
+    return json.dumps({"garabato": filled_by.to_document()})
+
+
+def read_metadata(uri: str, collection: dict[str, Any]) -> FilledBy:
+    """The encoder that filled the gallery, from what `describe_collection` returns.
+
+    Raises GalleryError for another format.
+    """
+    text = collection["description"] or (collection.get("properties") or {}).get(METADATA, "")
     try:
-        return FilledBy.from_document(json.loads(description)["garabato"], uri)
+        return FilledBy.from_document(json.loads(text)["garabato"], uri)
     except (TypeError, ValueError, KeyError):
         raise GalleryError(
             f"{uri} is a collection that is not garabato's; name another one"
