@@ -29,6 +29,7 @@ import s100
 import s345
 import serve_load
 import serve_rude
+import serve_uploads
 import startup
 import train_step
 import unseen
@@ -59,6 +60,7 @@ if __name__ == "__main__":
         gallery_search.benchmark(1_000_000),
         serve_load.BENCHMARK,
         serve_rude.BENCHMARK,
+        serve_uploads.BENCHMARK,
         page_latency.BENCHMARK,
         web_export.BENCHMARK,
         wild.benchmark(),
