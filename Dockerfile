@@ -8,7 +8,7 @@ WORKDIR /src
 ARG TORCH_INDEX_URL=
 RUN pip install --no-cache-dir ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} \
     'torch>=2.6,<3'
-COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY pyproject.toml setup.py README.md LICENSE NOTICE ./
 COPY src src
 RUN pip install --no-cache-dir '.[onnx]' && garabato export onnx --out /encoder.onnx
 
@@ -16,7 +16,7 @@ RUN pip install --no-cache-dir '.[onnx]' && garabato export onnx --out /encoder.
 FROM python:3.12-slim AS runtime
 WORKDIR /src
 RUN python -m venv /venv
-COPY pyproject.toml README.md LICENSE NOTICE ./
+COPY pyproject.toml setup.py README.md LICENSE NOTICE ./
 COPY tools/list_requirements.py tools/
 RUN python tools/list_requirements.py serve map milvus --without torch --without onnx \
         > /requirements.txt \

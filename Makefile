@@ -1,6 +1,8 @@
 # make demo [SOURCE=DIR]   everything once: drawings -> trained network -> results -> search
 # make test                lint, types and the quick tests (about five minutes on two cores)
 # make test-all            the slow tests too: kills, servers, clusters, browsers, fuzzing
+# make test-lowest         the quick tests with the lowest versions of all dependencies
+# make wheel               build dist/ and try the wheel in a new environment outside the checkout
 # make bench SOURCE=DIR    the quick benchmarks (bench-all: the slow ones too, except the recipe's
 #                          ablations and ten million drawings)
 # make check-tensorflow    let TensorFlow itself, in an environment of its own, read a TFRecord export
@@ -24,7 +26,7 @@ export PYTHON TORCH_INDEX_URL
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: setup demo lint test test-all bench bench-all need-source check-tensorflow docs site pictures clean
+.PHONY: setup demo lint test test-all test-lowest wheel bench bench-all need-source check-tensorflow docs site pictures clean
 
 setup: .venv/ready
 
@@ -44,6 +46,19 @@ test: lint
 
 test-all: lint
 	$(PYTEST)
+
+test-lowest: .venv-lowest/ready
+	.venv-lowest/bin/python -m pytest -n auto --maxprocesses 4 --dist loadfile -m "not slow"
+
+.venv-lowest/ready: pyproject.toml | setup
+	$(BIN)/uv venv -q --clear --python $(BIN)/python .venv-lowest
+	$(BIN)/uv pip install -q --python .venv-lowest --resolution lowest-direct -e '.[serve,dev]'
+	touch $@
+
+wheel: setup
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+	PYTHON="$(abspath $(BIN)/python)" tools/try_wheel.sh dist/*.whl
 
 bench: setup need-source
 	@$(BIN)/python benchmarks/run.py --source "$(SOURCE)"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -60,6 +62,27 @@ def test_the_wheel_classifies_a_drawing(installed: Path, tmp_path: Path) -> None
     where = "import garabato; print(garabato.__file__)"
     assert run(installed, tmp_path, "-c", where).startswith(str(installed))
     assert "house" in run(installed, tmp_path, "-m", "garabato", "classify", "house.svg", "-k", "1")
+
+
+def test_the_long_description_has_no_relative_links(installed: Path) -> None:
+    (metadata,) = installed.glob("garabato-*.dist-info/METADATA")
+    text = metadata.read_text()
+    assert "# garabato" in text
+    assert "Description-Content-Type: text/markdown" in text
+    assert not re.findall(r"\]\((?!https?:)[^)]*\)", text)
+
+
+def test_links_become_absolute_once_the_package_names_its_repository(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT))
+    long_description = importlib.import_module("setup").long_description
+    readme = "![A page](docs/page.png)\n[Guide](docs/guide.md#top) [a](https://a.example) [x](#x)"
+    assert long_description(readme, "https://git.example/g/") == (
+        "![A page](https://git.example/g/raw/main/docs/page.png)\n"
+        "[Guide](https://git.example/g/blob/main/docs/guide.md#top) [a](https://a.example) [x](#x)"
+    )
+    assert long_description(readme, None) == "\nGuide [a](https://a.example) [x](#x)"
 
 
 def test_the_wheel_holds_every_file_of_the_package(installed: Path) -> None:
