@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     )
     from garabato.host.cpu_share import CpuMeter, CpuShare
     from garabato.host.machine import limit_native_threads
-    from garabato.ingest import Copied, Filled, copy_gallery, index
+    from garabato.ingest import Copied, Filled, connect_ray, copy_gallery, index
     from garabato.inspection import Inspection, inspect, write_inspection
     from garabato.models import model_names, register_model
     from garabato.render import RenderSpec, render_batch
@@ -174,6 +174,7 @@ _PUBLIC = {
     "ingest": (
         "Copied",
         "Filled",
+        "connect_ray",
         "copy_gallery",
         "index",
     ),
@@ -276,6 +277,7 @@ __all__ = [
     "check_report_folder",
     "choose_categories",
     "choose_source",
+    "connect_ray",
     "copy_gallery",
     "download",
     "draw_duplicates",

@@ -119,6 +119,23 @@ def test_a_killed_filling_goes_on_where_it_stopped(cluster, model, sketch_source
     assert contents(uri)[0] == contents(tmp_path / "alone")[0]
 
 
+def test_a_cluster_on_this_machine_starts_before_threads_that_forking_breaks(
+    model, sketch_source, tmp_path, monkeypatch
+):
+    pytest.importorskip("ray", reason="no Ray here: pip install 'garabato[ray]'")
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    command = [sys.executable, "-W", "always", "-m", "garabato", "index", "--runner", "ray"]
+    where = ["--source", str(sketch_source), "--gallery", str(tmp_path / "g")]
+    done = subprocess.run(
+        [*command, "--model", model, *where],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "fork" not in done.stderr
+
+
 def test_without_the_extra_the_command_that_installs_it_is_told(monkeypatch, model):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'garabato\[ray\]'"):

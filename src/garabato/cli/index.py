@@ -77,6 +77,8 @@ def command(
     report = garabato.ReadReport()
     drawings = open_drawings(data, source, category_from)
     encoder = garabato.load_encoder(model)
+    if runner == "ray":
+        garabato.connect_ray()  # before LanceDB starts threads, which forking would break
     gallery = garabato.open_gallery(uri, encoder=encoder)
     try:
         with progress() as show:

@@ -3,5 +3,6 @@
 from garabato.ingest.bulk_load import Filled
 from garabato.ingest.copy import Copied, copy_gallery
 from garabato.ingest.index import index
+from garabato.ingest.ray_cluster import connect_ray
 
-__all__ = ["Copied", "Filled", "copy_gallery", "index"]
+__all__ = ["Copied", "Filled", "connect_ray", "copy_gallery", "index"]

@@ -16,6 +16,35 @@ from garabato.gallery.records import Embedder
 from garabato.ingest.bulk_load import PIECE, STEP
 
 
+def connect_ray() -> None:
+    """Connect to the Ray cluster of RAY_ADDRESS, or start one on this machine until Python ends.
+
+    `index(..., runner="ray")` does this by itself. Call it before `open_gallery` of a folder: Ray
+    starts processes by forking, which LanceDB's threads don't survive and warn about. Raises
+    MissingExtraError without the extra `ray`, and GalleryError if there is no cluster.
+    """
+    ray = _import_ray()
+    if ray.is_initialized():
+        return
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR)
+    except Exception as error:
+        address = os.environ.get("RAY_ADDRESS", "this machine")
+        raise GalleryError(
+            f"no Ray cluster at {address}: {_last_line(error)}. Start one (ray start --head) "
+            "and set RAY_ADDRESS, or leave --runner ray out"
+        ) from error
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtraError("--runner ray", "ray") from None
+    return ray
+
+
 class RayWorkers:
     """Embeds as tasks of a Ray cluster, one core each; see `garabato.ingest.bulk_load.Workers`.
 
@@ -25,11 +54,7 @@ class RayWorkers:
     """
 
     def __init__(self, encoder: Embedder) -> None:
-        try:
-            import ray
-        except ImportError:
-            raise MissingExtraError("--runner ray", "ray") from None
-        self._ray: Any = ray
+        self._ray = _import_ray()
         self._encoder = encoder
         self._is_ours = False
 
@@ -45,7 +70,8 @@ class RayWorkers:
 
     def __enter__(self) -> Self:
         if not self._ray.is_initialized():
-            self._connect()
+            connect_ray()
+            self._is_ours = True
         # In a list, so that a task gets the reference and loads the encoder once a process.
         self._held = [self._put_encoder()]
         self._embed = self._ray.remote(num_cpus=1, max_retries=-1)(_embed)
@@ -59,18 +85,6 @@ class RayWorkers:
     ) -> None:
         if self._is_ours:
             self._ray.shutdown()
-
-    def _connect(self) -> None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        try:
-            self._ray.init(log_to_driver=False, logging_level=logging.ERROR)
-        except Exception as error:
-            address = os.environ.get("RAY_ADDRESS", "this machine")
-            raise GalleryError(
-                f"no Ray cluster at {address}: {_last_line(error)}. Start one (ray start --head) "
-                "and set RAY_ADDRESS, or leave --runner ray out"
-            ) from error
-        self._is_ours = True
 
     def _put_encoder(self) -> Any:
         try:
