@@ -24,7 +24,7 @@ from garabato.service.settings import Settings
 
 
 def create_app(settings: Settings, choose_source: startup.ChooseSource) -> FastAPI:
-    """The application. `choose_source` says where the starter gallery's drawings come from."""
+    """The application. `choose_source` chooses where drawings for the starter gallery come from."""
     service = Service(settings)
     gallery_map = GalleryMap(service)
 
@@ -44,7 +44,7 @@ def create_app(settings: Settings, choose_source: startup.ChooseSource) -> FastA
         version=garabato.__version__,
         lifespan=lifespan,
         openapi_url="/v1/openapi.json",
-        docs_url=None,  # these pages load scripts from other sites
+        docs_url=None,  # they would load scripts from other sites
         redoc_url=None,
         redirect_slashes=False,
     )
@@ -73,7 +73,7 @@ def create_app(settings: Settings, choose_source: startup.ChooseSource) -> FastA
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's document, with the bodies that routes parse themselves."""
+    """FastAPI's OpenAPI document, plus the bodies that routes parse themselves."""
     if app.openapi_schema is None:
         document = get_openapi(
             title=app.title, version=app.version, summary=app.summary, routes=app.routes

@@ -1,4 +1,4 @@
-"""What Prometheus reads at /metrics."""
+"""Metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Metrics:
     """The counters of one service."""
 
     def __init__(self) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # one more series for each of the others, of no use here
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the number of series
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -34,7 +34,7 @@ class Metrics:
         )
         self.request_seconds = Histogram(
             "garabato_request_seconds",
-            "From the first byte of a request to the last of its answer.",
+            "Time from the first byte of a request to the last of its response.",
             ["route"],
             buckets=_SECONDS,
             registry=self._registry,
@@ -51,18 +51,18 @@ class Metrics:
         self.ready = self._gauge("ready", "1 once queries are answered at full speed.")
         self.drawings = self._gauge("gallery_drawings", "Drawings in the gallery, as last counted.")
         self.hidden = self._gauge("hidden_drawings", "Drawings that are hidden.")
-        self.reported = self._gauge("reported_drawings", "Drawings an operator should look at.")
+        self.reported = self._gauge("reported_drawings", "Reported drawings to be looked at.")
         self.batch_size = Histogram(
             "garabato_batch_size",
             "Drawings encoded together.",
             buckets=(1, 2, 4, 8, 16, 32, 64),
             registry=self._registry,
         )
-        self.encode_seconds = self._seconds("encode_seconds", "Time a batch is encoded.")
-        self.search_seconds = self._seconds("search_seconds", "Time the gallery takes to search.")
+        self.encode_seconds = self._seconds("encode_seconds", "Time to encode a batch.")
+        self.search_seconds = self._seconds("search_seconds", "Time to search the gallery.")
 
     def text(self) -> bytes:
-        """In Prometheus' text format."""
+        """The metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
     def _gauge(self, name: str, text: str) -> Gauge:

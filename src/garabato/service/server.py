@@ -18,12 +18,12 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from garabato.errors import GarabatoError
 from garabato.service.settings import Settings
 
-#: Time that requests under way get to finish after SIGTERM.
+#: Time for requests under way to finish after SIGTERM.
 SHUTDOWN_S = 10
 
 
 def run(app: FastAPI, settings: Settings) -> None:
-    """Serve `app` until SIGTERM or Ctrl-C; requests under way are finished.
+    """Serve `app` until SIGTERM or Ctrl-C, then finish requests under way.
 
     Raises GarabatoError if it cannot start.
     """

@@ -1,4 +1,4 @@
-"""The service itself: the encoder, the gallery and what is kept beside it."""
+"""The state that all routes share: the encoder, the gallery, reports, threads."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from garabato.service.state.reports import Reports
 
 T = TypeVar("T")
 
-#: Threads that search and write JSON; searching gives up Python's lock most of the time.
+#: Threads that search and write JSON; searching releases the GIL most of the time.
 N_SEARCH_THREADS = 4
 #: Counting a gallery that takes longer is not repeated with every request.
 _SLOW_COUNT_S = 0.5
@@ -62,11 +62,11 @@ class Service:
         self._slow = ThreadPoolExecutor(2, thread_name_prefix="garabato-slow")
 
     def set_encoder(self, encoder: Encoder) -> None:
-        """From now on drawings can be classified."""
+        """Start answering classify requests."""
         self._encoder = encoder
 
     def set_gallery(self, gallery: Gallery) -> None:
-        """From now on drawings can be found."""
+        """Start answering search requests."""
         self._reports = Reports(state_folder(gallery.uri) / "reported.json")
         self._gallery = gallery
 
@@ -79,14 +79,14 @@ class Service:
 
     @property
     def gallery(self) -> Gallery:
-        """Raises ProblemError 503 until it is open, and filled where it is the starter gallery."""
+        """Raises ProblemError 503 until it is open, and filled if it is the starter gallery."""
         if self._gallery is None:
             raise self.progress.stage.to_problem()
         return self._gallery
 
     @property
     def reports(self) -> Reports:
-        """The drawings an operator should look at."""
+        """The reported drawings."""
         if self._reports is None:
             raise self.progress.stage.to_problem()
         return self._reports
@@ -108,21 +108,21 @@ class Service:
         self.metrics.hidden.set(len(self.gallery.hidden()))
 
     async def searching(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Do quick reading work off the event loop."""
+        """Run a quick read in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._searching, work, *arguments)
 
     async def writing(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Do work that changes something, one after the other, off the event loop."""
+        """Run a change in a thread, one at a time."""
         return await asyncio.get_running_loop().run_in_executor(self._writing, work, *arguments)
 
     async def slowly(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Do work of seconds where it holds up nobody else."""
+        """Run work of seconds in a thread that nothing else needs."""
         return await asyncio.get_running_loop().run_in_executor(self._slow, work, *arguments)
 
     def search(
         self, embedding: FloatArray, k: int, where: Mapping[str, Any] | None, but: str | None = None
     ) -> list[Hit]:
-        """The k nearest but the drawing `but`. Blocks."""
+        """The k nearest drawings, without the drawing `but`. Blocks."""
         started = time.perf_counter()
         hits = self.gallery.search(embedding, k + (but is not None), where=where)
         self.metrics.search_seconds.observe(time.perf_counter() - started)
@@ -138,14 +138,14 @@ class Service:
         return [found[key_id] for key_id in key_ids if key_id in found]
 
     def stored_one(self, key_id: str) -> StoredDrawing:
-        """One drawing; ProblemError 404 where it is not stored or hidden. Blocks."""
+        """One drawing. Raises ProblemError 404 if it is not stored or is hidden. Blocks."""
         found = self.stored([key_id])
         if not found:
             raise ProblemError(404, f"there is no drawing with the key_id {key_id!r}")
         return found[0]
 
     def shut_down(self) -> None:
-        """Wait for what is being written; drop the rest."""
+        """Finish changes under way; drop everything else."""
         self.progress.stop()
         self.files.stop()
         self._writing.shutdown(wait=True)

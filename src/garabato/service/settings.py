@@ -1,4 +1,4 @@
-"""What a service can be told: by options of `garabato serve` and by GARABATO_* variables."""
+"""Settings of a service, from options of `garabato serve` and GARABATO_* variables."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from garabato.errors import InputError
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One service. Every field but the first can be set by the variable GARABATO_<FIELD>.
+    """Settings of one service. The variable GARABATO_<FIELD> sets a field.
 
-    `gallery` None is the starter gallery, made on first use. Writes need `token` wherever one is
-    set, and are refused without one unless the service is bound to this machine only.
+    `gallery` None is the starter gallery, made on first use. If `token` is set, changes need it.
+    Without a token they are refused, unless the service is bound to this machine only.
     """
 
     gallery: str | None = None
@@ -30,24 +30,24 @@ class Settings:
     #: The address visitors use, with its path if a proxy serves a subpath; then the addresses of
     #: other sites whose pages may use the API (CORS).
     public_url: tuple[str, ...] = ()
-    #: Whether people without the token may hide a drawing (report it); an operator restores it.
+    #: Whether visitors without the token may hide a drawing; an operator can restore it.
     visitors_may_hide: bool = False
     writes_per_minute: int = 120
     max_body_bytes: int = 8 * 2**20
-    #: Of a picture, as it is decoded; larger ones need more memory than a file may take.
+    #: Pixels of a picture, as decoded; larger ones need more memory than a file may take.
     max_pixels: int = 9_000_000
     max_strokes: int = 2_000
     max_points: int = 20_000
-    #: Queries that may wait for the encoder; one more is told to come back.
+    #: Queries that may wait for the encoder; further ones get 503.
     max_waiting: int = 256
     #: Queries encoded together, and how long a busy service waits for more of them.
     batch_size: int = 32
     batch_window_ms: float = 2.0
-    #: Time to read a request and to begin its answer.
+    #: Time to read a request and begin the response.
     request_timeout_s: float = 30.0
-    #: Time to take the answer.
+    #: Time for the client to take the response.
     send_timeout_s: float = 120.0
-    #: Time a connection may be silent, before its first request and between two.
+    #: Time a connection may be silent before its first request and between requests.
     idle_timeout_s: float = 20.0
     max_connections: int = 20_000
 
@@ -55,9 +55,9 @@ class Settings:
     def from_environment(
         cls, given: Mapping[str, Any], environment: Mapping[str, str] = os.environ
     ) -> Settings:
-        """`given` (fields that are not None count), then GARABATO_* variables, then defaults.
+        """Fields from `given` unless None or empty, then GARABATO_* variables, then defaults.
 
-        Raises InputError that names the variable and what it takes.
+        Raises InputError that names the variable and the values it takes.
         """
         values = {name: value for name, value in given.items() if value not in (None, ())}
         for field in fields(cls):
@@ -69,7 +69,7 @@ class Settings:
         return settings
 
     def check(self) -> None:
-        """Raise InputError for a value that makes no sense."""
+        """Raise InputError for an invalid value."""
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, int | float) and value < 0:

@@ -1,4 +1,4 @@
-"""Who may change something, and how often."""
+"""Access rules: who may change something, from which pages, and how often."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi import Request
 from garabato.service.http.problems import ProblemError
 from garabato.service.settings import Settings, is_loopback
 
-#: Clients remembered by the rate limit; the one not seen for longest is forgotten first.
+#: Clients that the rate limit remembers; the one not seen for longest is dropped first.
 _MAX_CLIENTS = 10_000
 #: Headers of requests that a proxy passed on.
 _PROXY_HEADERS = {"forwarded", "x-forwarded-for", "x-forwarded-host"}
@@ -72,7 +72,7 @@ class Access:
         return {"change": True, "hide": True}
 
     def check_write(self, request: Request, *, visitors: bool = False) -> None:
-        """Let pass who may change something now. Raises ProblemError 401, 403 or 429."""
+        """Let requests pass that may change something now. Raises ProblemError 401, 403 or 429."""
         self._check_origin(request)
         if not visitors:
             self.check_operator(request)

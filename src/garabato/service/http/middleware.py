@@ -1,4 +1,4 @@
-"""What stands before every route: limits of size and time, headers, one line of log."""
+"""Middleware for every route: size and time limits, security headers, one log line a request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from garabato.service.settings import Settings
 
 _log = logging.getLogger("garabato.requests")
 
-#: Nothing but this service's own files runs, and nobody frames them.
+#: Pages run only this service's own files and can't be framed.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -84,14 +84,14 @@ class Middleware:
         except ProblemError as problem:
             await exchange.answer(problem)
         except ClientDisconnect:
-            pass  # nobody to answer; recorded as 499
+            pass  # the client is gone; recorded as 499
         except TimeoutError:
             await exchange.answer(_too_late(exchange))
 
     def _record(self, scope: Scope, exchange: _Exchange) -> None:
         route = getattr(scope.get("route"), "path", "other")
         seconds = time.perf_counter() - exchange.started
-        status = exchange.status or 499  # as nginx writes it: the client went away first
+        status = exchange.status or 499  # nginx's code for a client that went away first
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._metrics.requests.labels(route, method, str(status)).inc()
         self._metrics.request_seconds.labels(route).observe(seconds)
@@ -121,7 +121,7 @@ def _too_late(exchange: _Exchange) -> ProblemError:
 
 
 class _Exchange:
-    """One request and its answer as they pass."""
+    """One request and its response."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings) -> None:
         self._scope = scope
@@ -137,7 +137,7 @@ class _Exchange:
         self.status = 0
 
     def check_announced_size(self) -> None:
-        """Refuse a body that says itself that it is too big. Raises ProblemError 413."""
+        """Refuse a body whose Content-Length is too large. Raises ProblemError 413."""
         for name, value in self._scope["headers"]:
             if name == b"content-length" and (not value.isdigit() or int(value) > self._max_bytes):
                 raise self._too_big()
@@ -153,7 +153,7 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass on a part of the answer."""
+        """Pass on a part of the response."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
@@ -169,12 +169,12 @@ class _Exchange:
         await self._send(message)
 
     async def answer(self, problem: ProblemError) -> None:
-        """Answer with a problem, where no answer has begun; else break off what has."""
+        """Respond with a problem if no response has begun; otherwise abort the connection."""
         if self.status:
             raise ConnectionAbortedError("the answer was not taken in time")
         self.timeout = None
         response = problem.to_response()
-        if not self.is_read:  # what is left of the request will not be read
+        if not self.is_read:  # the rest of the request will not be read
             response.headers["connection"] = "close"
         await response(self._scope, self.receive, self.send)
 

@@ -23,7 +23,7 @@ _MAX_FIELDS = 20
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An uploaded file. `is_picture`: the client says so. Its name is ignored."""
+    """An uploaded file. `is_picture`: its media type is a picture's. Its name is ignored."""
 
     content: bytes
     is_picture: bool = False
@@ -51,7 +51,7 @@ async def read_form(request: Request) -> tuple[Upload, dict[str, str]]:
         raise ProblemError(400, f"malformed multipart body: {error.detail}") from None
     except (ClientDisconnect, ProblemError):
         raise
-    except Exception as error:  # what parsers stumble over is the client's fault
+    except Exception as error:  # a body that breaks the parser is the client's fault
         raise ProblemError(400, f"malformed multipart body: {error}") from None
     try:
         file = form.get("file")
@@ -74,7 +74,7 @@ def media_type(request: Request) -> str:
 def to_drawing(
     strokes: list[list[list[float]]], settings: Settings, field: str = "drawing"
 ) -> Drawing:
-    """Strokes as a drawing within the limits. Raises ProblemError naming field and stroke."""
+    """A drawing of these strokes. Raises ProblemError, which names the field, beyond the limits."""
     if len(strokes) > settings.max_strokes:
         raise ProblemError.of_field(field, f"more than {settings.max_strokes:,} strokes")
     if sum(len(stroke[0]) for stroke in strokes) > settings.max_points:
@@ -98,8 +98,9 @@ async def first_drawing(upload: Upload, reader: FileReader) -> FileQuery:
 
 
 def refuse_unknown_parameters(request: Request) -> None:
-    """Refuse query parameters that the route does not take: a misspelt filter that is ignored
-    would let everything pass. Raises ProblemError that names the first."""
+    """Refuse query parameters that the route does not have. Raises ProblemError for the first.
+
+    An ignored misspelt filter would let everything pass."""
     known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
     for name in request.query_params:
         if name not in known:

@@ -22,9 +22,9 @@ _log = logging.getLogger("garabato.service")
 
 
 class ProblemError(Exception):
-    """An answer that is an error. `errors` name fields: `{"field": "where.tags", "detail": ...}`.
+    """An error response. `errors` name fields: `{"field": "where.tags", "detail": ...}`.
 
-    `more` are members added to the document (progress, for instance).
+    `more` is added to the document (progress, for example).
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class ProblemError(Exception):
 
     @classmethod
     def of_field(cls, field: str, detail: str, status: int = 422) -> ProblemError:
-        """What is wrong with one field of a request."""
+        """A problem with one field of a request."""
         return cls(status, f"{field}: {detail}", errors=[{"field": field, "detail": detail}])
 
     def to_response(self) -> Response:
@@ -67,7 +67,7 @@ class ProblemError(Exception):
 
 
 def of_validation(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
-    """What pydantic found wrong, field by field (the first twenty)."""
+    """Validation errors of pydantic, field by field (the first twenty)."""
     listed = [{"field": _field(error["loc"]), "detail": _words(error)} for error in errors[:20]]
     first = listed[0]
     is_no_json = errors[0].get("type") == "json_invalid"
@@ -89,13 +89,13 @@ _DESCRIPTIONS = {
     503: "Not ready, or too many queries wait; Retry-After says when to try again.",
     507: "The disk is full.",
 }
-#: Problems that any route may answer with, and those of routes that change something.
+#: Problems of any route, and of routes that change something.
 ANY = (403, 408, 422, 503)
 WRITE = (401, 403, 429, 507, *ANY)
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """FastAPI's `responses` of a route that may answer with these statuses."""
+    """FastAPI's `responses` argument for a route with these error statuses."""
     content = {MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}}
     return {
         status: {"description": _DESCRIPTIONS[status], "content": content} for status in statuses
@@ -103,7 +103,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of `app` a problem document."""
+    """Turn every error of `app` into a problem document."""
 
     async def on_problem(request: Request, error: Exception) -> Response:
         assert isinstance(error, ProblemError)
@@ -152,7 +152,7 @@ def install(app: FastAPI) -> None:
 
 
 def _words(error: Mapping[str, Any]) -> str:
-    if error["type"] == "string_pattern_mismatch":  # the one pattern in `schemas`
+    if error["type"] == "string_pattern_mismatch":  # the only pattern in `requests`
         return "control characters are not taken"
     return str(error["msg"])
 

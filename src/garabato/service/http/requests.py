@@ -97,7 +97,7 @@ register_url_convertor("text", _TextConvertor())
 
 
 class _Request(BaseModel):
-    """Fields that may be left out are None then; documented is that they may be left out."""
+    """Optional fields are None; in the OpenAPI document they may be left out, not null."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -115,10 +115,10 @@ class _Request(BaseModel):
 
 
 class Classify(_Request):
-    """A drawing to say something about."""
+    """A drawing to classify."""
 
     drawing: Strokes
-    k: Annotated[int, Field(ge=1, le=MAX_K, description="Categories wanted.")] = 5
+    k: Annotated[int, Field(ge=1, le=MAX_K, description="Number of categories.")] = 5
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"drawing": _FACE, "k": 3}]})
 
@@ -142,8 +142,7 @@ class Span(_Request):
 
 
 class Where(_Request):
-    """What drawings must be; each field that is given must hold. A drawing of which a field is
-    not known does not pass a condition on it."""
+    """A filter: every field given must match. A drawing without a value does not match."""
 
     category: Annotated[Names | None, Field(description="One of these.")] = None
     country: Annotated[Names | None, Field(description="One of these.")] = None
@@ -160,14 +159,15 @@ class Where(_Request):
 
 
 class Search(_Request):
-    """A drawing, or the key_id of a stored one, to find the like of."""
+    """A query: a drawing, or the key_id of a stored one."""
 
     drawing: Strokes | None = None
     key_id: KeyId | None = None
-    k: Annotated[int, Field(ge=1, le=MAX_K, description="Hits wanted.")] = 10
+    k: Annotated[int, Field(ge=1, le=MAX_K, description="Number of hits.")] = 10
     where: Where | None = None
     predictions: Annotated[
-        int | None, Field(ge=1, le=MAX_K, description="Classify, too, and give so many.")
+        int | None,
+        Field(ge=1, le=MAX_K, description="Also classify; return so many predictions."),
     ] = None
 
     model_config = ConfigDict(
@@ -202,7 +202,7 @@ class _Known(_Request):
 
 
 class NewDrawing(_Known):
-    """A drawing to store, and what is known of it."""
+    """A drawing to store, with its metadata."""
 
     drawing: Strokes
 
@@ -239,7 +239,7 @@ class Add(_Known):
 
 
 class Delete(_Request):
-    """Which drawings to delete: these, or all that pass a filter."""
+    """The drawings to delete: by key_id, or all that pass a filter."""
 
     key_ids: KeyIds | None = None
     where: Where | None = None
@@ -260,13 +260,13 @@ class Hide(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "inappropriate"}]})
 
 
-#: Bodies that routes parse themselves, for the OpenAPI document.
+#: Bodies that routes parse themselves, added to the OpenAPI document.
 BODIES: tuple[type[BaseModel], ...] = (Classify, Search, Add, Delete, Hide)
 
 
 def body_of(model: str, *form_fields: str, is_required: bool = True) -> dict[str, Any]:
-    """`openapi_extra` of a route that takes JSON (`model` is one of BODIES) or, with
-    `form_fields`, also a form with a file."""
+    """`openapi_extra` of a route that takes JSON (`model` is one of BODIES). With `form_fields` it
+    also takes a form with a file."""
     content: dict[str, Any] = {
         "application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}
     }

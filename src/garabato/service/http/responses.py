@@ -17,14 +17,14 @@ _HIT: dict[str, Any] = {
 
 
 class Prediction(BaseModel):
-    """A category and how probable it is."""
+    """A category and its probability."""
 
     category: str
     probability: float
 
 
 class Classified(BaseModel):
-    """What a drawing shows."""
+    """The categories of a drawing, most probable first."""
 
     predictions: list[Prediction]
     unsure: bool
@@ -45,7 +45,7 @@ class Classified(BaseModel):
 
 
 class StoredDrawing(BaseModel):
-    """A drawing and what is known of it."""
+    """A stored drawing and its metadata."""
 
     key_id: str
     category: str | None
@@ -62,7 +62,7 @@ class StoredDrawing(BaseModel):
 
 
 class Hit(StoredDrawing):
-    """A drawing found; `score` is the cosine similarity with the query."""
+    """A drawing that was found; `score` is its cosine similarity to the query."""
 
     score: float
 
@@ -80,33 +80,33 @@ class Found(BaseModel):
 
 
 class Added(BaseModel):
-    """The key_ids of what is stored now, in the order of the request."""
+    """The key_ids of the stored drawings, in the order of the request."""
 
     key_ids: list[str]
 
 
 class Deleted(BaseModel):
-    """How many drawings there were to delete."""
+    """How many drawings were deleted."""
 
     n_deleted: int
 
 
 class Page(BaseModel):
-    """Drawings in the order of their key_ids; `next` is the `after` of the next page, or null."""
+    """Drawings ordered by key_id. `next` is the `after` of the next page; null ends the list."""
 
     drawings: list[StoredDrawing]
     next: str | None
 
 
 class CategoryCount(BaseModel):
-    """A category of the gallery."""
+    """A category of the gallery and its number of drawings."""
 
     category: str
     n_drawings: int
 
 
 class Categories(BaseModel):
-    """What is in the gallery, and which categories the encoder knows."""
+    """The gallery's categories and countries, and the categories that the encoder knows."""
 
     categories: list[CategoryCount]
     countries: list[str]
@@ -114,14 +114,14 @@ class Categories(BaseModel):
 
 
 class Confusion(BaseModel):
-    """A category and its share of the neighbours that are of another category."""
+    """Another category, and its share of the neighbours of this category's drawings."""
 
     category: str
     share: float
 
 
 class CategoryPage(BaseModel):
-    """A category: its typical drawings, its odd ones, what it is confused with."""
+    """A category: typical drawings, odd ones, and the categories it is confused with."""
 
     category: str
     n_drawings: int
@@ -131,7 +131,7 @@ class CategoryPage(BaseModel):
 
 
 class Map(BaseModel):
-    """Where drawings lie on the map; columns of one length `n`. x and y are 0..65535."""
+    """Positions on the map, as columns of length `n`. x and y are 0 to 65535."""
 
     n: int
     categories: list[str]
@@ -152,13 +152,13 @@ class HiddenDrawing(BaseModel):
 
 
 class HiddenList(BaseModel):
-    """All hidden drawings, the last hidden first."""
+    """All hidden drawings, most recently hidden first."""
 
     hidden: list[HiddenDrawing]
 
 
 class ReportedDrawing(BaseModel):
-    """A reported drawing: how often, when last, and the last reason given."""
+    """A reported drawing: how often, when last, and the last reason."""
 
     key_id: str
     n_reports: int
@@ -169,7 +169,7 @@ class ReportedDrawing(BaseModel):
 
 
 class ReportedList(BaseModel):
-    """All reported drawings that are not hidden, those reported most often first."""
+    """All reported drawings that are not hidden, most often reported first."""
 
     reported: list[ReportedDrawing]
 
@@ -184,27 +184,27 @@ class Ready(BaseModel):
 
 
 class Progressing(Ready):
-    """The same of the service or of the map; `ready`: it is there."""
+    """Progress of the service or the map, and whether it is ready."""
 
     ready: bool
 
 
 class May(BaseModel):
-    """What the one who asks may do: `change` is storing, deleting, and what operators do."""
+    """What the client may do: `change` covers storing, deleting and operators' actions."""
 
     change: bool
     hide: bool
 
 
 class State(Progressing):
-    """`ready`: queries are answered. `counted`: what the gallery holds is known, too."""
+    """`ready`: queries are answered. `counted`: categories have been counted."""
 
     counted: bool
     may: May
 
 
 class ProblemDocument(BaseModel):
-    """RFC 9457. `errors` name the fields of the request that are wrong."""
+    """An error (RFC 9457). `errors` names the fields of the request that are wrong."""
 
     type: str
     title: str

@@ -62,12 +62,12 @@ def as_strokes(drawing: Drawing) -> Drawing:
 
 
 def hit_document(hit: Hit) -> dict[str, Any]:
-    """A hit as JSON, without the fields that are not known."""
+    """A hit as JSON, without unknown fields."""
     return replace(hit, drawing=as_strokes(hit.drawing)).to_dict()
 
 
 def drawing_document(drawing: Drawing, tags: Sequence[str] = ()) -> dict[str, Any]:
-    """A stored drawing as JSON, without the fields that are not known."""
+    """A stored drawing as JSON, without unknown fields."""
     known = {
         name: value
         for name, value in drawing.metadata.items()

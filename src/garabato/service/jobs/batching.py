@@ -1,7 +1,7 @@
 """Micro-batching: drawings of concurrent requests go through the network together.
 
-Encoding runs in one thread of its own, off the event loop. While a batch is in it, the next one
-gathers; so the busier the service, the bigger the batches, and a lone query never waits.
+Encoding runs in a thread of its own, off the event loop. While one batch is encoded, the next one
+fills up: the busier the service, the larger the batches, and a single query never waits.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _log = logging.getLogger("garabato.service")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """What the encoder says of one drawing: probabilities (C,), embedding (D,) of length 1."""
+    """One drawing's probabilities (C,) and embedding (D,) of length 1."""
 
     probabilities: FloatArray
     embedding: FloatArray
 
 
 class Batcher:
-    """Encodes one drawing a call, many of them at a time. Belongs to one event loop.
+    """Encodes one drawing a call, in batches. Belongs to one event loop.
 
-    More than `max_waiting` at once get a 503 problem. Where others are being encoded, a batch
-    waits up to `window_ms` to fill.
+    If more than `max_waiting` wait, further ones get a 503 problem. A busy service waits up to
+    `window_ms` for a batch to fill.
     """
 
     def __init__(
@@ -57,17 +57,17 @@ class Batcher:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to encode what arrives."""
+        """Start encoding."""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Encode no more."""
+        """Stop encoding."""
         if self._task is not None:
             self._task.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def encode(self, drawing: Drawing) -> Encoded:
-        """Encode one drawing, with ink. Raises ProblemError 503 where too many wait."""
+        """Encode one drawing that is not empty. Raises ProblemError 503 if too many wait."""
         if len(self._waiting) >= self._max_waiting:
             raise ProblemError(503, "too many queries wait; try again in a second", retry_after_s=1)
         future: asyncio.Future[Encoded] = asyncio.get_running_loop().create_future()
@@ -88,7 +88,7 @@ class Batcher:
                 drawings = [drawing for drawing, _ in batch]
                 answers = await loop.run_in_executor(self._thread, self._encode, drawings)
                 for (_, future), answer in zip(batch, answers, strict=True):
-                    if future.done():  # its request is over: a timeout, a client that went away
+                    if future.done():  # the request timed out or its client went away
                         continue
                     if isinstance(answer, Encoded):
                         future.set_result(answer)
@@ -108,7 +108,7 @@ class Batcher:
         return batch
 
     def _encode(self, drawings: Sequence[Drawing]) -> list[Encoded | Exception]:
-        """In the thread. Where a batch fails each drawing is tried alone: one may be to blame."""
+        """In the thread. If a batch fails, each drawing is tried alone: one may be the cause."""
         started = time.perf_counter()
         try:
             output = self._encoder().predict(drawings)

@@ -1,4 +1,4 @@
-"""/v1/drawings: store, list, look at, delete."""
+"""/v1/drawings: store, list, get, delete."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ router = APIRouter(prefix="/v1/drawings", tags=["drawings"])
     openapi_extra=body_of("Add"),
 )
 async def add(request: Request, service: CurrentService) -> Response:
-    """Store one drawing, or a list of them under `drawings`. The answer comes when they are
-    durable and will be found. A drawing whose key_id is there already is replaced; without a
-    key_id the same strokes are stored once: it is made from them."""
+    """Store one drawing, or a list under `drawings`. The response comes when they are durable and
+    can be found. A drawing replaces the stored one with its key_id; without a key_id it gets one
+    made from its strokes, so the same strokes are stored once."""
     service.access.check_write(request)
     gallery = service.gallery
     given = await read_json(request, Add)
@@ -66,8 +66,8 @@ async def add(request: Request, service: CurrentService) -> Response:
     openapi_extra=body_of("Delete"),
 )
 async def delete_several(request: Request, service: CurrentService) -> Response:
-    """Delete drawings for good: those with the `key_ids` given, or all that pass `where`. Says how
-    many there were."""
+    """Delete drawings permanently: those with these `key_ids`, or all that pass `where`. Returns
+    how many were deleted."""
     service.access.check_write(request)
     gallery = service.gallery
     given = await read_json(request, Delete)
@@ -88,8 +88,8 @@ async def delete_several(request: Request, service: CurrentService) -> Response:
 @router.get("", response_model=Page, responses=problems(*ANY))
 async def list_drawings(
     service: CurrentService,
-    category: Annotated[Name | None, Query(description="Only of this category.")] = None,
-    country: Annotated[Name | None, Query(description="Only from this country.")] = None,
+    category: Annotated[Name | None, Query(description="Only drawings of this category.")] = None,
+    country: Annotated[Name | None, Query(description="Only drawings from this country.")] = None,
     tags: Annotated[
         Names | None, Query(description="Only with one of these; may be given several times.")
     ] = None,
@@ -97,10 +97,10 @@ async def list_drawings(
         Text | None,
         Query(description="Each of its words begins a word of the title, category or a tag."),
     ] = None,
-    limit: Annotated[int, Query(ge=1, le=500, description="The most to give.")] = 50,
-    after: Annotated[KeyId | None, Query(description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=500, description="Drawings per page.")] = 50,
+    after: Annotated[KeyId | None, Query(description="`next` of the previous page.")] = None,
 ) -> Response:
-    """List drawings in the order of their key_ids, page by page."""
+    """List drawings ordered by key_id, page by page."""
     gallery = service.gallery
     where = {"category": category, "country": country, "tags": tags, "text": text}
 
@@ -146,7 +146,7 @@ async def get_drawing(key_id: KeyIdInPath, service: CurrentService) -> Response:
 
 @router.delete("/{key_id:text}", status_code=204, responses=problems(404, *WRITE))
 async def delete(key_id: KeyIdInPath, request: Request, service: CurrentService) -> Response:
-    """Delete a drawing for good."""
+    """Delete a drawing permanently."""
     service.access.check_write(request)
 
     def remove() -> None:

@@ -1,4 +1,4 @@
-"""/v1/categories and /v1/map: what is in the gallery."""
+"""/v1/categories and /v1/map: the gallery at a glance."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ router = APIRouter(prefix="/v1", tags=["explore"])
 
 @router.get("/categories", response_model=Categories, responses=problems(*ANY))
 async def categories(service: CurrentService) -> Response:
-    """The gallery's categories with how many drawings each has, its countries, and the categories
-    the encoder knows."""
+    """List the gallery's categories with their numbers of drawings, its countries, and the
+    categories that the encoder knows."""
     _ = service.gallery  # 503 until it is there
 
     def list_them() -> dict[str, Any]:
@@ -45,7 +45,7 @@ async def category_page(
     request: Request,
     service: CurrentService,
 ) -> Response:
-    """A category: its typical drawings, its odd ones, what it is confused with."""
+    """A category: typical drawings, odd ones, and the categories it is confused with."""
     _ = service.gallery  # 503 until it is there
     pages: CategoryPages = request.app.state.category_pages
     return json_response(await service.slowly(pages.page, category))
@@ -53,15 +53,15 @@ async def category_page(
 
 @router.get("/map", response_model=Map, responses=problems(501, *ANY))
 async def gallery_map(request: Request, service: CurrentService) -> Response:
-    """Where each drawing lies on a map of the gallery, on which similar drawings are close
-    together. Making the map takes minutes; until it is there, 503 tells the progress."""
+    """The position of each drawing on a map where similar drawings are close together. Making the
+    map takes minutes; until it is ready, 503 gives the progress."""
     content = await service.slowly(_map(request).content)
     return content.to_response(request)
 
 
 @router.get("/map/state", response_model=Progressing, responses=problems(*ANY))
 async def map_state(request: Request, service: CurrentService) -> Response:
-    """How far the map is; the first such request starts making it. Always 200."""
+    """Progress of the map; the first request starts making it. Always 200."""
     stage = await service.slowly(_map(request).stage)
     return json_response(stage.to_dict() | {"ready": stage is READY})
 

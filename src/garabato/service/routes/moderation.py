@@ -26,7 +26,7 @@ _PROBLEMS = problems(400, 404, 413, 415, *WRITE)
     "/drawings/{key_id:text}/hide", status_code=204, responses=_PROBLEMS, openapi_extra=_BODY
 )
 async def hide(key_id: KeyIdInPath, request: Request, service: CurrentService) -> Response:
-    """Leave a drawing out of all results until it is restored."""
+    """Hide a drawing from all results until it is restored."""
     service.access.check_write(request, visitors=service.settings.visitors_may_hide)
     gallery = service.gallery
     given = await read_json(request, Hide, may_be_empty=True)
@@ -60,7 +60,7 @@ async def restore(key_id: KeyIdInPath, request: Request, service: CurrentService
 
 @router.get("/hidden", response_model=HiddenList, responses=problems(401, *ANY))
 async def list_hidden(request: Request, service: CurrentService) -> Response:
-    """All hidden drawings, the last hidden first. For the operator."""
+    """List hidden drawings, most recently hidden first. For the operator."""
     service.access.check_operator(request)
 
     def list_them() -> list[dict[str, Any]]:
@@ -73,8 +73,8 @@ async def list_hidden(request: Request, service: CurrentService) -> Response:
     "/drawings/{key_id:text}/report", status_code=204, responses=_PROBLEMS, openapi_extra=_BODY
 )
 async def report(key_id: KeyIdInPath, request: Request, service: CurrentService) -> Response:
-    """Tell the operator that a drawing should not be shown. It stays visible until the operator
-    hides it. Needs no token."""
+    """Report a drawing to the operator. It stays visible until the operator hides it. Needs no
+    token."""
     service.access.check_write(request, visitors=True)
     reports = service.reports
     given = await read_json(request, Hide, may_be_empty=True)
@@ -101,8 +101,7 @@ async def dismiss(key_id: KeyIdInPath, request: Request, service: CurrentService
 
 @router.get("/reported", response_model=ReportedList, responses=problems(401, *ANY))
 async def list_reported(request: Request, service: CurrentService) -> Response:
-    """All reported drawings that are not hidden, those reported most often first. For the
-    operator."""
+    """List reported drawings that are not hidden, most often reported first. For the operator."""
     service.access.check_operator(request)
 
     def list_them() -> list[dict[str, Any]]:
@@ -115,7 +114,7 @@ async def list_reported(request: Request, service: CurrentService) -> Response:
 
 
 def _with_drawings(service: Service, entries: Sequence[Hidden | Reported]) -> list[dict[str, Any]]:
-    """Each entry's fields that are known, with its drawing if it is still stored."""
+    """Each entry without unknown fields, with its drawing if it is still stored."""
     gallery, key_ids = service.gallery, [entry.key_id for entry in entries]
     drawings = {d.key_id: d for d in gallery.get(key_ids, with_hidden=True)}
     documents = []

@@ -1,4 +1,4 @@
-"""/healthz, /readyz, /metrics and /v1/state: how the service is doing."""
+"""/healthz, /readyz, /metrics and /v1/state: for monitoring."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ router = APIRouter(prefix="/v1", tags=["operations"])
 @probes.head("/healthz", include_in_schema=False)
 @probes.get("/healthz", response_model=Ready)
 async def healthz() -> Response:
-    """200 as long as the service runs."""
+    """200 while the service runs."""
     return json_response({"status": "ok"})
 
 
 @probes.head("/readyz", include_in_schema=False)
 @probes.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
 async def readyz(service: CurrentService) -> Response:
-    """200 once queries are answered at full speed; until then 503 with the progress."""
+    """200 once queries are answered at full speed; 503 with the progress until then."""
     is_ready = service.progress.is_ready
     return json_response(service.progress.stage.to_dict(), 200 if is_ready else 503)
 
@@ -36,8 +36,7 @@ async def metrics(service: CurrentService) -> Response:
 
 @router.get("/state", response_model=State, responses=problems(*ANY))
 async def state(request: Request, service: CurrentService) -> Response:
-    """How far the service is with starting, and what you may do with the token you send, if any.
-    Always 200."""
+    """Progress of the start, and what you may do with the token you send, if any. Always 200."""
     progress = service.progress
     document = progress.stage.to_dict() | {
         "ready": progress.is_ready,

@@ -29,7 +29,7 @@ from garabato.service.service import CurrentService, Service
 
 router = APIRouter(tags=["queries"])
 _PROBLEMS = problems(400, 413, 415, *ANY)
-#: Stands for the drawing of an upload while the form's other fields are checked.
+#: In place of an upload's drawing while the form's other fields are checked.
 _ANY_STROKES = [[[0.0], [0.0]]]
 
 
@@ -40,8 +40,8 @@ _ANY_STROKES = [[[0.0], [0.0]]]
     openapi_extra=body_of("Classify", "k"),
 )
 async def classify(request: Request, service: CurrentService) -> Response:
-    """Say what a drawing shows. As JSON, or as a form with a `file` in any format garabato reads,
-    of which the first drawing counts."""
+    """Classify a drawing, given as JSON or as a form with a `file` in any format garabato reads.
+    The first drawing of the file is used."""
     started = time.perf_counter()
     asked: Classify
     uploaded: FileQuery | None = None
@@ -65,8 +65,8 @@ async def classify(request: Request, service: CurrentService) -> Response:
     openapi_extra=body_of("Search", "k", "predictions", "where"),
 )
 async def search(request: Request, service: CurrentService) -> Response:
-    """Find the stored drawings most like one, which is given as strokes, as a file or by the
-    key_id of a stored one (itself left out of its hits)."""
+    """Find the stored drawings most similar to a query: strokes, a file, or the key_id of a stored
+    drawing, which is left out of the hits."""
     started = time.perf_counter()
     uploaded: FileQuery | None = None
     gallery_is_there = service.gallery  # before anything is read

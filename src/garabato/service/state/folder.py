@@ -1,4 +1,4 @@
-"""Where a service keeps what belongs to a gallery."""
+"""The folder for a service's own data about a gallery."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from garabato.host.cache import cache_folder
 
 
 def state_folder(uri: str) -> Path:
-    """Where a service keeps what belongs to a gallery: beside its folder, or for a gallery on a
-    server in the user's cache folder, whichever way its address is written.
+    """The folder for reports and the map of a gallery.
 
-    It was named after the address as written; such a folder is moved.
+    It is beside the gallery's folder. For a gallery on a server it is in the user's cache folder,
+    the same for all ways to write the address. Folders of older versions, named after the address
+    as written, are moved.
     """
     if "://" in uri:
         address = parse_address(uri)
         folder = _in_cache(f"{address.server}/{address.collection}")
         before = _in_cache(uri)
         if before.is_dir() and not folder.exists():
-            with suppress(FileNotFoundError):  # another service was faster
+            with suppress(FileNotFoundError):  # another service moved it first
                 before.rename(folder)
         return folder
     path = Path(uri).absolute()

@@ -1,4 +1,4 @@
-"""How far a service is on its way to be ready."""
+"""Progress of work in the background."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from garabato.service.http.problems import ProblemError
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What is being done, and how much of it. `failed` says why it will never be done."""
+    """What is being done, and how much of it. If `failed`, `status` says why."""
 
     status: str
     done: int | None = None
@@ -18,7 +18,7 @@ class Stage:
     failed: bool = False
 
     def to_dict(self) -> dict[str, str | int | bool]:
-        """As JSON takes it."""
+        """For JSON."""
         document: dict[str, str | int | bool] = {"status": self.status}
         if self.done is not None and self.total is not None:
             document |= {"done": self.done, "total": self.total}
@@ -27,7 +27,7 @@ class Stage:
         return document
 
     def to_problem(self) -> ProblemError:
-        """A 503 problem that tells the progress."""
+        """A 503 problem with the progress."""
         more = {**self.to_dict(), "stage": self.status}
         if self.failed:
             return ProblemError(503, self.status, more=more)
@@ -38,7 +38,7 @@ READY = Stage("ready")
 
 
 class Progress:
-    """The stage of something that is under way in another thread."""
+    """The stage of work in another thread."""
 
     def __init__(self, first: str) -> None:
         self._stage = Stage(first)
@@ -46,7 +46,7 @@ class Progress:
 
     @property
     def stage(self) -> Stage:
-        """Where it is now."""
+        """The stage now."""
         return self._stage
 
     @property
@@ -55,17 +55,17 @@ class Progress:
         return self._stage is READY
 
     def report(self, status: str, done: int | None = None, total: int | None = None) -> None:
-        """Tell how far it is; raises StoppedError where nobody waits for it any more."""
+        """Set the stage. Raises StoppedError after `stop`."""
         if self._stop.is_set():
             raise StoppedError
         self._stage = Stage(status, done, total)
 
     def finish(self) -> None:
-        """It is done."""
+        """The work is done."""
         self._stage = READY
 
     def fail(self, why: str) -> None:
-        """It will not be done."""
+        """The work has failed."""
         self._stage = Stage(why, failed=True)
 
     def stop(self) -> None:

@@ -1,4 +1,4 @@
-"""What visitors say about drawings, kept on disk until an operator has looked at it."""
+"""Reports of drawings by visitors, kept on disk until an operator handles them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from garabato.gallery.key_id_list import KeyIdList
 from garabato.service.http.problems import ProblemError
 
-#: Drawings that may wait for an operator, so that nobody fills the disk with reports.
+#: Reported drawings that may wait for an operator, so that reports can't fill the disk.
 MAX_REPORTED = 5_000
 
 
@@ -24,13 +24,13 @@ class Reported:
 
 
 class Reports(KeyIdList[Reported]):
-    """The reported drawings of a gallery; they show until an operator hides them."""
+    """The reported drawings of a gallery; they stay visible until an operator hides them."""
 
     def __init__(self, file: Path) -> None:
         super().__init__(file, Reported, "the reported drawings")
 
     def report(self, key_id: str, reason: str | None) -> None:
-        """Count one more report. Raises ProblemError 503 where too many drawings wait already."""
+        """Count one more report. Raises ProblemError 503 if too many drawings wait already."""
         with self._changing():
             before = self._entries.get(key_id)
             if before is None and len(self._entries) >= MAX_REPORTED:
