@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     )
     from garabato.evaluation import Evaluation, evaluate, write_report
     from garabato.evaluation.report import check_report_folder
-    from garabato.export import ExportedPage, export_onnx, export_web
+    from garabato.export import ExportedPage, export_hub, export_onnx, export_web, push_to_hub
     from garabato.formats import ReadReport, read_drawings, write_drawings
     from garabato.gallery import Gallery, Hit, Hits, open_gallery
     from garabato.gallery.explore import (
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from garabato.inspection import Inspection, inspect, write_inspection
     from garabato.models import model_names, register_model
     from garabato.render import RenderSpec, render_batch
+    from garabato.render.augment import AugmentSpec
     from garabato.service.serving import serve
     from garabato.sources import Source, open_source
     from garabato.sources.choose import ChosenSource, choose_source
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
         train,
     )
     from garabato.training.reproduce import REPRODUCE_SCALES, ReproduceSettings, reproduce
+    from garabato.training.torch_dataset import torch_dataset
 
     __version__: str
 
@@ -147,8 +149,10 @@ _PUBLIC = {
     "evaluation.report": ("check_report_folder",),
     "export": (
         "ExportedPage",
+        "export_hub",
         "export_onnx",
         "export_web",
+        "push_to_hub",
     ),
     "formats": (
         "ReadReport",
@@ -191,6 +195,7 @@ _PUBLIC = {
         "RenderSpec",
         "render_batch",
     ),
+    "render.augment": ("AugmentSpec",),
     "service.serving": ("serve",),
     "sources": (
         "Source",
@@ -213,6 +218,7 @@ _PUBLIC = {
         "preset_names",
         "train",
     ),
+    "training.torch_dataset": ("torch_dataset",),
     "training.reproduce": (
         "REPRODUCE_SCALES",
         "ReproduceSettings",
@@ -225,6 +231,7 @@ __all__ = [
     "CATEGORIES",
     "MAX_PICTURE_ROWS",
     "REPRODUCE_SCALES",
+    "AugmentSpec",
     "CategoryError",
     "CategoryVote",
     "ChosenSource",
@@ -284,6 +291,7 @@ __all__ = [
     "draw_hits",
     "draw_odd",
     "evaluate",
+    "export_hub",
     "export_onnx",
     "export_tfrecord",
     "export_web",
@@ -301,6 +309,7 @@ __all__ = [
     "open_source",
     "prepare",
     "preset_names",
+    "push_to_hub",
     "query_direction",
     "read_drawings",
     "register_model",
@@ -311,6 +320,7 @@ __all__ = [
     "search_diverse",
     "search_like",
     "serve",
+    "torch_dataset",
     "train",
     "write_drawings",
     "write_inspection",

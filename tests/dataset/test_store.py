@@ -129,3 +129,14 @@ def test_a_large_split_is_written_in_several_row_groups_and_read_back_in_order(t
     found = read_parquet([tmp_path / "train.parquet"])
     assert found.key_ids == few.take(rows).key_ids
     np.testing.assert_array_equal(found.points, few.take(rows).points)
+
+
+def test_a_data_set_becomes_a_data_frame(written):
+    dataset = Dataset.open(written)
+    frame = dataset.to_pandas()
+    assert frame.columns[:4].tolist() == ["key_id", "category", "split", "country"]
+    assert frame["split"].value_counts().to_dict() == {"train": 30, "test": 15}
+    test = dataset.to_pandas("test")
+    assert test["key_id"].tolist() == list(dataset.split("test").key_ids)
+    found = DrawingBatch.from_arrow(pa.Table.from_pandas(test))
+    np.testing.assert_array_equal(found.points, dataset.split("test").points)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sketches import make_drawings
 
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.drawing.arrow import bitmap_shape, from_table, to_table, with_split
+from garabato.errors import DrawingError
 
 values = st.integers(0, 255)
 strokes = st.lists(st.tuples(values, values), min_size=1, max_size=5).map(
@@ -85,3 +87,71 @@ def test_the_columns_are_what_other_programs_read():
     (drawing,) = make_drawings(["star"], 1, 0)
     expected = [{"x": xs, "y": ys} for xs, ys in drawing.to_lists()]
     assert table["strokes"][0].as_py() == expected
+
+
+coordinates = st.floats(-1e6, 1e6, width=32, allow_subnormal=False).filter(
+    lambda value: value == 0 or abs(value) > 1e-6
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(known_drawings(), max_size=4),
+    st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=4),
+)
+def test_any_batch_comes_back_from_arrow_and_pandas_as_it_was(drawings, points):
+    free = Drawing([list(zip(*points, strict=True))])  # off the grid, nothing known about it
+    for batch in map(DrawingBatch.from_drawings, (drawings, [*drawings, free])):
+        table = batch.to_arrow()
+        table.validate(full=True)
+        assert_same(DrawingBatch.from_arrow(table), batch)
+        if len(batch):
+            assert_same(DrawingBatch.from_arrow(table.to_batches()[0]), batch)
+
+
+def test_drawings_come_back_from_a_data_frame():
+    batch = DrawingBatch.from_drawings(make_drawings(["star", "house"], 3, 0))
+    frame = batch.to_arrow().to_pandas()
+    assert frame["category"].tolist() == ["star"] * 3 + ["house"] * 3
+    houses = frame[frame["category"] == "house"]
+    found = DrawingBatch.from_arrow(pa.Table.from_pandas(houses))
+    assert_same(found, batch[3:])
+
+
+def test_bitmaps_come_back_from_arrow():
+    bitmaps = np.random.default_rng(0).integers(0, 256, (3, 28, 20), np.uint8)
+    batch = DrawingBatch.from_drawings([Drawing(bitmap=bitmap) for bitmap in bitmaps])
+    found = DrawingBatch.from_arrow(batch.to_arrow())
+    np.testing.assert_array_equal(found.bitmaps, bitmaps)
+    assert found.key_ids == [None] * 3
+
+
+def stroke_table(strokes, line=None):
+    line = line or pa.list_(pa.float64())
+    kind = pa.list_(pa.struct([("x", line), ("y", line)]))
+    return pa.table({"strokes": pa.array(strokes, kind)})
+
+
+def test_a_table_with_nothing_but_strokes_will_do():
+    line = pa.large_list(pa.int32())
+    found = DrawingBatch.from_arrow(stroke_table([[{"x": [1, 2], "y": [3, 400]}]], line))
+    assert found[0].to_lists() == [[[1, 2], [3, 400]]]
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        (pa.table({"a": [1]}), "no column `strokes` or `bitmap`, only a"),
+        (pa.table({"strokes": [1]}), "is int64; expected list"),
+        (pa.table({"strokes": [[[1]]]}), "expected list"),
+        (stroke_table([[{"x": [1], "y": [2, 3]}]]), "more xs than ys"),
+        (stroke_table([[{"x": [None], "y": [2]}]]), "missing values"),
+        (stroke_table([None]), "missing values"),
+        (stroke_table([[{"x": [float("nan")], "y": [2]}]]), "NaN"),
+        (stroke_table([[{"x": [1e9], "y": [2]}]]), "beyond 2"),
+        (pa.table({"bitmap": [b"1234"]}), "lost its metadata"),
+    ],
+)
+def test_a_table_that_holds_no_drawings_names_the_column(table, problem):
+    with pytest.raises(DrawingError, match=problem):
+        DrawingBatch.from_arrow(table)

@@ -59,10 +59,14 @@ def assert_same_weights(run, other):
 
 
 def test_a_trained_encoder_knows_the_sketches_it_never_saw(dataset, tmp_path):
-    result = train(dataset, tmp_path / "run", config=garabato_config(epochs=30))
+    heard = []
+    result = train(
+        dataset, tmp_path / "run", config=garabato_config(epochs=30), on_metrics=heard.append
+    )
     probabilities = result.encoder.predict(dataset.split("test")).probabilities
     assert (probabilities.argmax(1) == dataset.labels("test")).mean() > 0.6
     lines = [json.loads(line) for line in (tmp_path / "run/metrics.jsonl").read_text().splitlines()]
+    assert heard == lines
     epochs = [line for line in lines if line["kind"] == "epoch"]
     assert [line["epoch"] for line in epochs] == list(range(1, 31))
     assert epochs[-1]["loss"] < epochs[0]["loss"]

@@ -1,7 +1,8 @@
-"""garabato export: tfrecord, onnx and web."""
+"""garabato export: tfrecord, onnx, hub and web."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -83,6 +84,41 @@ def onnx(model: str | None, out: Path, as_json: bool) -> None:
 
 @command.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@model_option
+@file_option("--evaluation", help="What `garabato evaluate --json` printed, for the model card.")
+@click.option("--name", default="garabato encoder", show_default=True, help="Title of the card.")
+@click.option(
+    "--license", "licence", default="mit", show_default=True, help="As the Hub spells it."
+)
+@json_option
+def hub(
+    folder: Path,
+    model: str | None,
+    evaluation: Path | None,
+    name: str,
+    licence: str,
+    as_json: bool,
+) -> None:
+    """Write an encoder as a model repository of the Hugging Face Hub.
+
+    DIR gets the weights, the ONNX form, the configuration and a model card. Upload it with
+    huggingface_hub's `hf upload OWNER/NAME DIR`, and load it as --model hf://OWNER/NAME.
+
+    \b
+    Example: garabato export hub repository --model run --evaluation evaluation.json
+    """
+    results = None if evaluation is None else _results_of(evaluation)
+    encoder = garabato.load_encoder(model, runtime="pytorch")
+    files = garabato.export_hub(encoder, folder, name=name, license=licence, results=results)
+    if as_json:
+        print_json({"folder": str(folder), "files": [str(f.relative_to(folder)) for f in files]})
+        return
+    n_bytes = sum(file.stat().st_size for file in files)
+    stdout.print(f"{folder}: {counted(len(files), 'file')}, {n_bytes / 1e6:.1f} MB")
+
+
+@command.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--gallery", metavar="URI", help="Drawings to search.  [default: the starter set]")
 @model_option
 @click.option("--per-category", default=12, show_default=True, help="Drawings per category.")
@@ -114,3 +150,20 @@ def web(
     stdout.print(
         f"{folder}: {counted(page.n_drawings, 'drawing')}, {n_bytes / 1e6:.1f} MB in {files}"
     )
+
+
+def _results_of(evaluation: Path) -> dict[str, float]:
+    """The measures of a model card from the JSON of `garabato evaluate`."""
+    measures = {"top1": "accuracy", "top5": "top_5_accuracy", "map": "mean_average_precision"}
+    try:
+        document = json.loads(evaluation.read_text())
+        return {
+            name: float(document[key])
+            for key, name in measures.items()
+            if document.get(key) is not None
+        }
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        raise click.BadParameter(
+            f"{evaluation} is not what `garabato evaluate --json` prints: {error}",
+            param_hint="--evaluation",
+        ) from None

@@ -13,7 +13,7 @@ from functools import cached_property
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,8 +22,11 @@ import pyarrow.parquet as pq
 from garabato.dataset import tfrecord
 from garabato.drawing import DrawingBatch, IntArray
 from garabato.drawing.arrow import from_table, with_split
-from garabato.errors import DatasetError
+from garabato.errors import DatasetError, InputError
 from garabato.host.atomic import sync
+
+if TYPE_CHECKING:
+    import pandas
 
 
 class Storage(NamedTuple):
@@ -74,6 +77,23 @@ class Dataset:
         drawings = self._storage.read_split(self._files(name))
         self._check_count(name, len(drawings))
         return drawings
+
+    def to_pandas(self, name: str | None = None) -> pandas.DataFrame:
+        """The drawings of a split, or of all: key_id, category, split, country ... and strokes.
+
+        `strokes` holds a list of dictionaries with x and y; bitmaps are bytes. Raises InputError
+        if pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError:
+            raise InputError("to_pandas needs pandas: pip install pandas") from None
+        frames = []
+        for split in SPLITS if name is None else (name,):
+            frame = self.split(split).to_arrow().to_pandas()
+            frame.insert(2, "split", split)
+            frames.append(frame)
+        return pandas.concat(frames, ignore_index=True)
 
     def labels(self, name: str) -> IntArray:
         """(N,) int64: for every drawing of a split the index of its category in `categories`."""

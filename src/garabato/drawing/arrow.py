@@ -7,13 +7,19 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from garabato.drawing.arrays import ByteArray, IntArray
+from garabato.drawing.arrays import MAX_COORDINATE, ByteArray, IntArray
 from garabato.drawing.batch import DrawingBatch
+from garabato.errors import DrawingError
 
-_LINE = pa.list_(pa.field("item", pa.uint8(), nullable=False))
-_STROKE = pa.struct([pa.field("x", _LINE, nullable=False), pa.field("y", _LINE, nullable=False)])
+
+def _strokes_of(number: pa.DataType) -> pa.DataType:
+    line = pa.list_(pa.field("item", number, nullable=False))
+    stroke = pa.struct([pa.field("x", line, nullable=False), pa.field("y", line, nullable=False)])
+    return pa.list_(pa.field("item", stroke, nullable=False))
+
+
 #: The strokes of a drawing: list<struct<x: list<uint8>, y: list<uint8>>>.
-STROKES = pa.list_(pa.field("item", _STROKE, nullable=False))
+STROKES = _strokes_of(pa.uint8())
 
 
 #: What is known of a drawing, and which split it is in.
@@ -36,10 +42,7 @@ def to_table(batch: DrawingBatch, split: str = "") -> pa.Table:
     if batch.bitmaps is None:
         ink, ink_field = _strokes(batch), pa.field("strokes", STROKES, nullable=False)
     else:
-        _, height, width = batch.bitmaps.shape
-        shape = {"height_px": str(height), "width_px": str(width)}
-        ink, kind = _bitmaps(batch.bitmaps), pa.binary(height * width)
-        ink_field = pa.field("bitmap", kind, nullable=False, metadata=shape)
+        ink, ink_field = _bitmap_column(batch.bitmaps)
     return pa.Table.from_arrays(
         [
             pa.array(batch.key_ids, pa.string()),
@@ -63,45 +66,130 @@ def with_split(table: pa.Table, split: str) -> pa.Table:
 
 def bitmap_shape(schema: pa.Schema) -> tuple[int, int] | None:
     """(height, width) in px of the bitmaps of a table, None where it holds strokes."""
-    ink = schema.field(len(schema) - 1)
-    if ink.name != "bitmap":
+    if "bitmap" not in schema.names:
         return None
-    return int(ink.metadata[b"height_px"]), int(ink.metadata[b"width_px"])
+    metadata = schema.field("bitmap").metadata or {}
+    try:
+        return int(metadata[b"height_px"]), int(metadata[b"width_px"])
+    except KeyError:
+        raise DrawingError(
+            "the column `bitmap` has lost its metadata height_px and width_px; "
+            "keep the Arrow schema"
+        ) from None
+
+
+def to_any_table(batch: DrawingBatch) -> pa.Table:
+    """As `to_table` without `split`, for any drawings: coordinates off the grid are float32."""
+    points = batch.points
+    if batch.bitmaps is not None:
+        column, field = _bitmap_column(batch.bitmaps)
+    else:
+        fits = (points >= 0) & (points <= 255) & (np.rint(points) == points)
+        column = _strokes(batch, None if fits.all() else pa.float32())
+        field = pa.field("strokes", column.type, nullable=False)
+    known = {
+        "key_id": (batch.key_ids, pa.string()),
+        "category": (batch.categories, pa.string()),
+        "country": (batch.countries, pa.string()),
+        "recognized": (batch.recognized, pa.bool_()),
+        "timestamp": (batch.timestamps, pa.string()),
+    }
+    return pa.table(
+        [*(pa.array(values, kind) for values, kind in known.values()), column],
+        schema=pa.schema([*(pa.field(name, kind) for name, (_, kind) in known.items()), field]),
+    )
+
+
+def from_any_table(table: pa.Table) -> DrawingBatch:
+    """As `from_table`, for tables that came from other programs: checked, columns may be missing.
+
+    Raises DrawingError.
+    """
+    if isinstance(table, pa.RecordBatch):
+        table = pa.Table.from_batches([table])
+    if "strokes" in table.schema.names:
+        _check_strokes(table["strokes"])
+    elif "bitmap" not in table.schema.names:
+        raise DrawingError(
+            f"the table has no column `strokes` or `bitmap`, only {', '.join(table.schema.names)}"
+        )
+    return from_table(table)
+
+
+def _check_strokes(column: pa.ChunkedArray) -> None:
+    """Raise DrawingError, naming the column, for strokes that cannot be drawings."""
+    expected = "expected list<struct<x: list<number>, y: list<number>>>"
+    for chunk in column.chunks:
+        kind = chunk.type
+        if not (_is_list(kind) and pa.types.is_struct(kind.value_type)):
+            raise DrawingError(f"the column `strokes` is {kind}; {expected}")
+        names = [field.name for field in kind.value_type]
+        if not {"x", "y"} <= {*names} or not all(
+            _is_list(kind.value_type.field(axis).type) for axis in ("x", "y")
+        ):
+            raise DrawingError(f"the column `strokes` is {kind}; {expected}")
+        _, lines = opened_lists(chunk)
+        (x_starts, xs), (y_starts, ys) = (opened_lists(lines.field(axis)) for axis in ("x", "y"))
+        parts = (chunk, lines, lines.field("x"), lines.field("y"), xs, ys)
+        if any(part.null_count for part in parts):
+            raise DrawingError("the column `strokes` has missing values; fill or drop those rows")
+        if not np.array_equal(x_starts, y_starts):
+            raise DrawingError("the column `strokes` has a stroke with more xs than ys, or fewer")
+        for values in (xs, ys):
+            numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
+            if not np.isfinite(numbers).all() or np.abs(numbers).max(initial=0) > MAX_COORDINATE:
+                raise DrawingError(
+                    "the column `strokes` has a coordinate that is NaN, infinite or beyond 2^24"
+                )
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
 def from_table(table: pa.Table) -> DrawingBatch:
     """The drawings of a table as `to_table` makes; points are copied once, into float32."""
     known: dict[str, Any] = {
-        "key_ids": table["key_id"].to_pylist(),
-        "categories": table["category"].to_pylist(),
-        "countries": table["country"].to_pylist(),
-        "recognized": table["recognized"].to_pylist(),
-        "timestamps": table["timestamp"].to_pylist(),
+        column: table[name].to_pylist() if name in table.schema.names else ()
+        for name, column in (
+            ("key_id", "key_ids"),
+            ("category", "categories"),
+            ("country", "countries"),
+            ("recognized", "recognized"),
+            ("timestamp", "timestamps"),
+        )
     }
     shape = bitmap_shape(table.schema)
     if shape is not None:
         return _with_bitmaps(table["bitmap"], shape, known)
-    batches = [_with_strokes(chunk) for chunk in table["strokes"].chunks]
-    points = DrawingBatch.concatenate(batches)
-    return points.replace(**known) if len(points) else points
+    batch = DrawingBatch.concatenate([_with_strokes(chunk) for chunk in table["strokes"].chunks])
+    return batch.replace(**known) if len(batch) else batch
 
 
-def _strokes(batch: DrawingBatch) -> pa.Array:
-    values = batch.points.astype(np.uint8)
+def _strokes(batch: DrawingBatch, number: pa.DataType | None = None) -> pa.Array:
+    """The strokes of a batch, with coordinates of the type `number` (uint8 if not given)."""
+    kind = STROKES if number is None else _strokes_of(number)
+    stroke = kind.value_type
+    values = batch.points.astype(np.uint8 if number is None else number.to_pandas_dtype())
     line_starts = pa.array(batch.stroke_starts.astype(np.int32))
     xs, ys = (
-        pa.ListArray.from_arrays(line_starts, np.ascontiguousarray(values[:, axis]), type=_LINE)
+        pa.ListArray.from_arrays(
+            line_starts, np.ascontiguousarray(values[:, axis]), type=stroke.field(axis).type
+        )
         for axis in (0, 1)
     )
-    strokes = pa.StructArray.from_arrays([xs, ys], fields=list(_STROKE))
+    strokes = pa.StructArray.from_arrays([xs, ys], fields=list(stroke))
     starts = pa.array(batch.drawing_starts.astype(np.int32))
-    return pa.ListArray.from_arrays(starts, strokes, type=STROKES)
+    return pa.ListArray.from_arrays(starts, strokes, type=kind)
 
 
-def _bitmaps(bitmaps: ByteArray) -> pa.Array:
+def _bitmap_column(bitmaps: ByteArray) -> tuple[pa.Array, pa.Field]:
     n, height, width = bitmaps.shape
+    kind = pa.binary(height * width)
     content = pa.py_buffer(np.ascontiguousarray(bitmaps))
-    return pa.FixedSizeBinaryArray.from_buffers(pa.binary(height * width), n, [None, content])
+    shape = {"height_px": str(height), "width_px": str(width)}
+    field = pa.field("bitmap", kind, nullable=False, metadata=shape)
+    return pa.FixedSizeBinaryArray.from_buffers(kind, n, [None, content]), field
 
 
 def _with_strokes(strokes: pa.ListArray) -> DrawingBatch:
@@ -109,8 +197,8 @@ def _with_strokes(strokes: pa.ListArray) -> DrawingBatch:
     stroke_starts, xs = opened_lists(lines.field("x"))
     _, ys = opened_lists(lines.field("y"))
     points = np.empty((len(xs), 2), np.float32)
-    points[:, 0] = xs.to_numpy()
-    points[:, 1] = ys.to_numpy()
+    points[:, 0] = xs.to_numpy(zero_copy_only=False)
+    points[:, 1] = ys.to_numpy(zero_copy_only=False)
     return DrawingBatch(points, stroke_starts, drawing_starts)
 
 

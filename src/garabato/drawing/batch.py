@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from garabato.drawing.details import Details
 from garabato.drawing.drawing import Drawing
 from garabato.drawing.identity import content_ids_of_bitmaps, content_ids_of_strokes
 from garabato.errors import DrawingError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +75,28 @@ class DrawingBatch:
             bitmaps=bitmaps,
             details=[d.details for d in drawings],
         )
+
+    @classmethod
+    def from_arrow(cls, table: pa.Table) -> DrawingBatch:
+        """The drawings of an Arrow table, as `to_arrow` makes it; metadata may be missing.
+
+        From pandas: `DrawingBatch.from_arrow(pyarrow.Table.from_pandas(frame))`; from polars:
+        `DrawingBatch.from_arrow(frame.to_arrow())`. Raises DrawingError, naming the column.
+        """
+        from garabato.drawing.arrow import from_any_table
+
+        return from_any_table(table)
+
+    def to_arrow(self) -> pa.Table:
+        """An Arrow table: key_id, category, country, recognized, timestamp and strokes.
+
+        `strokes` is list<struct<x: list, y: list>>, of uint8 if all coordinates are whole numbers
+        0..255, otherwise float32. Bitmaps are a column `bitmap` of bytes, by rows. `.to_pandas()`
+        and `polars.from_arrow` take the table.
+        """
+        from garabato.drawing.arrow import to_any_table
+
+        return to_any_table(self)
 
     def __len__(self) -> int:
         return len(self.drawing_starts) - 1

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from garabato.encoder.binary_codes import BinaryCoder
 from garabato.encoder.encoder import FORMAT, FORMAT_VERSION, Encoder
 from garabato.encoder.few_shot import AddedCategory, load_categories
+from garabato.encoder.hub import download_encoder, is_hub_address
 from garabato.encoder.runtime import Runtime
 from garabato.errors import EncoderError, GarabatoError, InputError
 from garabato.host.atomic import write_bytes
@@ -49,6 +50,8 @@ def load_encoder(
 ) -> Encoder:
     """Load an encoder from a file or a run folder; without `path`, or "shipped", the shipped one.
 
+    "hf://owner/name" loads one from the Hugging Face Hub (extra `hub`), in ONNX form on the CPU.
+
     ONNX Runtime runs `.onnx` files, on the CPU, and PyTorch runs `.safetensors` files, on `device`.
     The shipped encoder comes in both forms: ONNX Runtime runs it on the CPU, unless `runtime` is
     "pytorch".
@@ -73,7 +76,7 @@ def with_categories_file(
 ) -> Encoder:
     """The encoder of `path` with the categories of a file, as `load_encoder` finds it."""
     if categories is None:
-        if path is None or path == SHIPPED:
+        if path is None or path == SHIPPED or is_hub_address(path):
             return encoder
         categories = categories_file(path)
         if not categories.is_file():
@@ -94,12 +97,13 @@ def with_categories_file(
 def categories_file(path: str | PathLike[str] | None) -> Path:
     """Where `load_encoder` looks for categories added to an encoder: beside its file.
 
-    Raises EncoderError for the shipped encoder, whose folder belongs to the installation.
+    Raises EncoderError for the shipped encoder, whose folder belongs to the installation, and for
+    one from the Hub.
     """
-    if path is None or path == SHIPPED:
+    if path is None or path == SHIPPED or is_hub_address(path):
         raise EncoderError(
-            "the shipped encoder keeps no categories beside it; name a file for them, such as "
-            "--categories my.categories.json"
+            "an encoder that ships or comes from the Hub keeps no categories beside it; name a "
+            "file for them, such as --categories my.categories.json"
         )
     file = encoder_file(path)
     return file.with_name(file.stem + CATEGORIES_SUFFIX)
@@ -113,7 +117,11 @@ def load_encoder_alone(
     precision: Precision = "auto",
 ) -> Encoder:
     """As `load_encoder`, without the categories in a file of their own."""
-    file = encoder_file(path)
+    wants_onnx = runtime == "auto" and str(device) == "cpu"
+    if is_hub_address(path):
+        file = download_encoder(str(path), in_onnx=wants_onnx)
+    else:
+        file = encoder_file(path)
     if path is None or path == SHIPPED:
         in_onnx = file.with_suffix(ONNX_SUFFIX)
         if runtime == "auto" and str(device) == "cpu" and in_onnx.is_file():
@@ -132,6 +140,8 @@ def load_encoder_alone(
 def encoder_file(path: str | PathLike[str] | None) -> Path:
     """The file that `load_encoder` reads: `path` itself, the one in a run folder, or the shipped.
 
+    Of "hf://owner/name" it is the one for PyTorch, downloaded.
+
     Raises EncoderError if there is none.
     """
     if path is None or path == SHIPPED:
@@ -142,6 +152,8 @@ def encoder_file(path: str | PathLike[str] | None) -> Path:
                 "train one with `garabato train` and give it with --model"
             )
         return file
+    if is_hub_address(path):
+        return download_encoder(str(path), in_onnx=False)
     file = Path(path)
     if file.is_dir():
         file = file / FILE_NAME

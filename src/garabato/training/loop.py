@@ -102,6 +102,7 @@ def train(
     config: TrainConfig | None = None,
     resume: bool = False,
     on_progress: Callable[[TrainingProgress], None] | None = None,
+    on_metrics: Callable[[dict[str, Any]], None] | None = None,
 ) -> RunResult:
     """Train an encoder on the training drawings of a dataset.
 
@@ -109,6 +110,9 @@ def train(
     folder `run`. Ctrl-C or SIGTERM writes a checkpoint and returns. `resume` continues a stopped
     run with its own configuration; on a CPU the weights come out the same as without the stop,
     except with a time budget (`minutes`), which depends on the clock.
+
+    `on_metrics` gets every line of `metrics.jsonl` as it is written, as a dictionary with `kind`
+    ("step", "epoch" or "validation"), `step` and numbers: for TensorBoard and other loggers.
 
     Under torchrun every process calls this with the same arguments: each takes its part of every
     batch, and the main process writes the files and reports progress.
@@ -131,7 +135,9 @@ def train(
             joined_processes(config) as processes,
             locked(run) if processes.is_main else nullcontext(),
         ):
-            training = _Training(dataset, run, config, checkpoint, processes, on_progress)
+            training = _Training(
+                dataset, run, config, checkpoint, processes, on_progress, on_metrics
+            )
             return training.run_to_end(started)
     finally:
         torch.set_num_threads(n_threads)
@@ -148,6 +154,7 @@ class _Training:
         checkpoint: Checkpoint | None,
         processes: ProcessGroup,
         on_progress: Callable[[TrainingProgress], None] | None,
+        on_metrics: Callable[[dict[str, Any]], None] | None,
     ) -> None:
         # config.toml, which model cards quote, keeps the paths as given.
         self.config = config.with_absolute_teachers()
@@ -183,7 +190,7 @@ class _Training:
         elif config.start_from is not None:
             self.learner.start_from(load_encoder(config.start_from, runtime="pytorch"))
         if processes.is_main:
-            self.log = MetricsLog(run, keep_until_step=self.step)
+            self.log = MetricsLog(run, keep_until_step=self.step, on_write=on_metrics)
             if checkpoint is None:
                 write_bytes(run / CONFIG_NAME, to_toml(config).encode())
 

@@ -7,7 +7,7 @@ import io
 import json
 import os
 import pickle
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,10 +126,19 @@ def load_checkpoint(run: Path, dataset: Dataset) -> Checkpoint:
 
 
 class MetricsLog:
-    """`metrics.jsonl`: one JSON object a line. Lines after `keep_until_step` are dropped first."""
+    """`metrics.jsonl`: one JSON object a line. Lines after `keep_until_step` are dropped first.
 
-    def __init__(self, run: Path, *, keep_until_step: int) -> None:
-        self._path = run / METRICS_NAME
+    `on_write` gets every new line as a dictionary, too.
+    """
+
+    def __init__(
+        self,
+        run: Path,
+        *,
+        keep_until_step: int,
+        on_write: Callable[[dict[str, Any]], None] | None = None,
+    ) -> None:
+        self._path, self._on_write = run / METRICS_NAME, on_write
         kept = []
         if self._path.is_file() and keep_until_step:
             for line in self._path.read_text().splitlines():
@@ -144,3 +153,5 @@ class MetricsLog:
         """Append one line."""
         with storage_errors(self._path), self._path.open("a") as file:
             file.write(json.dumps({"kind": kind, **values}) + "\n")
+        if self._on_write is not None:
+            self._on_write({"kind": kind, **values})
