@@ -76,8 +76,11 @@ class StarterSource:
         """The 100 drawings of a category, traced, in the 0..255 frame."""
         for batch in self._folder.read(category, strict=strict, report=report):
             assert batch.bitmaps is not None
-            batch = batch.replace(key_ids=[f"{STARTER}-{key_id}" for key_id in batch.key_ids])
-            yield trace_batch(batch.replace(bitmaps=enlarged(batch.bitmaps)))
+            large = batch.replace(
+                key_ids=[f"{STARTER}-{key_id}" for key_id in batch.key_ids],
+                bitmaps=enlarged(batch.bitmaps),
+            )
+            yield trace_batch(large)
 
 
 def _is_complete(folder: Path) -> bool:
