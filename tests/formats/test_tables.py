@@ -19,6 +19,7 @@ from garabato import prepare, read_drawings
 from garabato.drawing import Drawing
 from garabato.errors import FormatError
 from garabato.formats import ReadReport, read_batches
+from garabato.formats.arrow import _most_values, _parquet_footer
 
 STROKES = [[[0, 255, 128], [0, 9, 255]], [[7], [8]]]
 KAGGLE_HEADER = "countrycode,drawing,key_id,recognized,timestamp,word"
@@ -247,6 +248,22 @@ def test_a_parquet_without_a_column_of_drawings_names_those_it_has(tmp_path):
     pq.write_table(pa.table({"name": ["cat"], "size": [3]}), path)
     with pytest.raises(FormatError, match=r"no column drawing.*the columns are name, size"):
         list(read_drawings(path))
+
+
+def test_damaged_statistics_are_an_error_and_do_not_end_the_process():
+    # pyarrow 26.0 aborts when it is asked for the metadata of this file's second column.
+    path = Path(__file__).parent / "fixtures" / "damaged_histogram.parquet"
+    with pytest.raises(FormatError, match=r"histogram.parquet: a truncated or damaged Parquet"):
+        list(read_drawings(path))
+
+
+@pytest.mark.parametrize("compression", ["none", "zstd"])
+def test_the_values_of_row_groups_are_counted_as_pyarrow_counts_them(compression):
+    table = pa.table({"a": [[1, 2], [3]] * 1000, "b": ["x"] * 2000, "c": [None, True] * 1000})
+    file = io.BytesIO()
+    pq.write_table(table, file, row_group_size=700, compression=compression)
+    footer = _parquet_footer(pa.BufferReader(file.getvalue()))
+    assert _most_values(footer) == [1050, 1050, 900]  # of column a: 700 rows with 1.5 on average
 
 
 def test_a_truncated_parquet_is_an_error_that_names_the_file(tmp_path):

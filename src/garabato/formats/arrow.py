@@ -1,4 +1,4 @@
-"""Parquet and Arrow files with a drawing a row.
+"""Parquet and Arrow files with one drawing per row.
 
 The columns are those of Hugging Face's quickdraw (`key_id`, `word`, `recognized`, `timestamp`,
 `countrycode`, `drawing`, or `image` and `label`), of garabato's own Parquet files (`category`,
@@ -20,6 +20,7 @@ import datetime
 import io
 import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -36,10 +37,10 @@ PARQUET_MAGIC, ARROW_MAGIC = b"PAR1", b"ARROW1"
 _CONTINUATION = b"\xff\xff\xff\xff"  # an Arrow stream, as `datasets` caches it
 #: Rows decoded at a time.
 _BATCH_ROWS = 1024
-#: Values a column of one row group or batch may hold: 2^27 bytes as uint8.
+#: A column of one row group or batch may have this many values: 128 MiB as uint8.
 _MAX_VALUES = 2**27
 
-#: Field of a drawing -> the columns that may hold it, first come first taken.
+#: Field of a drawing -> the columns that may hold it, in order of preference.
 _COLUMNS = {
     "drawing": ("drawing", "strokes", "bitmap", "image"),
     "word": ("word", "category", "label"),
@@ -95,10 +96,10 @@ def _parquet_tables(file: Any, source: Input) -> Iterator[pa.Table]:
 
     with pq.ParquetFile(file, memory_map=isinstance(file, str)) as parquet:
         names = _chosen(parquet.schema_arrow, source)
-        for number in range(parquet.metadata.num_row_groups):
-            group = parquet.metadata.row_group(number)
-            columns = [group.column(column) for column in range(group.num_columns)]
-            if any(column.num_values > _MAX_VALUES for column in columns):
+        most_values = _most_values(_parquet_footer(file))
+        groups = range(parquet.metadata.num_row_groups)
+        for number, n_values in zip(groups, most_values, strict=True):
+            if n_values > _MAX_VALUES:
                 raise source.error(
                     f"a row group has more than {_MAX_VALUES:,} values in a column; "
                     "write the file with smaller row groups",
@@ -108,6 +109,93 @@ def _parquet_tables(file: Any, source: Input) -> Iterator[pa.Table]:
                 _BATCH_ROWS, row_groups=[number], columns=list(names.values()), use_threads=False
             ):
                 yield pa.Table.from_batches([batch])
+
+
+def _parquet_footer(file: Any) -> bytes:
+    """The metadata of a Parquet file (a path or a BufferReader), in Thrift's compact protocol."""
+    with pa.OSFile(file) if isinstance(file, str) else nullcontext(file) as opened:
+        opened.seek(opened.size() - 8)
+        n_bytes = int.from_bytes(opened.read(4), "little")
+        opened.seek(opened.size() - 8 - n_bytes)
+        footer: bytes = opened.read(n_bytes)
+        return footer
+
+
+def _most_values(footer: bytes) -> list[int]:
+    """For each row group, the largest number of values in a column.
+
+    pyarrow's own `RowGroupMetaData.column` ends the process if the statistics of a column are
+    damaged (an uncaught C++ exception in 26.0). The field numbers are those of
+    https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift.
+    """
+    try:
+        row_groups = _ThriftReader(footer).read_struct()[4]
+        return [
+            max((int(column[3][5]) for column in group.get(1, [])), default=0)
+            for group in row_groups
+        ]
+    except (IndexError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError("the metadata is damaged") from error
+
+
+class _ThriftReader:
+    """Reads structs of Thrift's compact protocol as dictionaries: field number -> value.
+
+    Source: https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def read_struct(self) -> dict[int, Any]:
+        fields: dict[int, Any] = {}
+        number = 0
+        while (head := self._byte()) & 15:
+            number = number + (head >> 4) if head >> 4 else self._integer()
+            kind = head & 15
+            fields[number] = kind == 1 if kind in (1, 2) else self._value(kind)
+        return fields
+
+    def _value(self, kind: int) -> Any:
+        if kind in (1, 2, 3):  # a boolean in a list, or a byte
+            return self._byte()
+        if kind in (4, 5, 6):
+            return self._integer()
+        if kind == 7:
+            return self._bytes(8)
+        if kind == 8:
+            return self._bytes(self._varint())
+        if kind in (9, 10):
+            head = self._byte()
+            n = self._varint() if head >> 4 == 15 else head >> 4
+            return [self._value(head & 15) for _ in range(n)]
+        if kind == 12:
+            return self.read_struct()
+        raise ValueError("the metadata is damaged")  # Parquet has no maps
+
+    def _byte(self) -> int:
+        self._at += 1
+        return self._data[self._at - 1]
+
+    def _bytes(self, n: int) -> bytes:
+        if self._at + n > len(self._data):
+            raise IndexError
+        self._at += n
+        return self._data[self._at - n : self._at]
+
+    def _varint(self) -> int:
+        value = shift = 0
+        while (byte := self._byte()) & 128:
+            value |= (byte & 127) << shift
+            shift += 7
+            if shift > 63:
+                raise ValueError("the metadata is damaged")
+        return value | byte << shift
+
+    def _integer(self) -> int:
+        value = self._varint()
+        return value >> 1 ^ -(value & 1)
 
 
 def _chosen(schema: pa.Schema, source: Input) -> dict[str, str]:
