@@ -15,6 +15,7 @@ from garabato.formats import (
     ink,
     json_document,
     ndjson,
+    pdf,
     picture,
     stroke3,
     svg,
@@ -42,7 +43,7 @@ def detect(source: Input) -> Format:
     """Return the file's format.
 
     Raises UnknownFormatError if garabato does not read it; a file of a known kind is named (a web
-    page, a PDF).
+    page, an archive).
     """
     found = _first_match(source, WITH_SIGNATURE)
     if found is None:
@@ -89,6 +90,7 @@ WITH_SIGNATURE = (
     Format(
         "Excalidraw, tldraw", lambda source: whiteboard.looks_like(source.head), whiteboard.read
     ),
+    Format("PDF", lambda source: source.head.startswith(pdf.MAGIC), pdf.read),
     Format("InkML, Xournal++", lambda source: ink.looks_like(source.head), ink.read),
     Format(
         "CSV with a column `drawing`",

@@ -8,7 +8,6 @@ import re
 _FETCH_AGAIN = "was saved instead of the file; fetch it again"
 #: First bytes -> what the file is. Formats that garabato reads are not listed.
 _SIGNATURES = (
-    (b"%PDF-", "a PDF; convert a page to SVG first: pdftocairo -svg -f 1 -l 1 FILE.pdf FILE.svg"),
     (b"%!PS", "PostScript; export the drawing as SVG or PNG"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself; run: git lfs pull"),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file; convert the drawings to ndjson or PNG"),

@@ -31,7 +31,7 @@ TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".json")
 PICTURE_SUFFIXES = (
     ".svg", ".png", ".jpg", ".jpeg", ".jfif", ".webp",
     ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
-    ".excalidraw", ".excalidrawlib", ".tldr", ".inkml", ".xopp",
+    ".excalidraw", ".excalidrawlib", ".tldr", ".inkml", ".xopp", ".pdf",
 )  # fmt: skip
 
 #: What downloads are named besides their category: by Google, and with hyphens by browsers.

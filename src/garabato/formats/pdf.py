@@ -1,0 +1,191 @@
+"""PDF pages of sketches, one drawing per page (extra `pdf`).
+
+The paths of a page become an SVG document, so that what is visible is decided as for SVG files.
+Pages without visible paths, such as scans, are rendered and read as pictures. Text is skipped.
+Clipping is ignored.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from garabato.drawing import DrawingBatch
+from garabato.errors import FormatError, MissingExtraError
+from garabato.formats import picture, svg
+from garabato.formats.stream import Input, Reject
+from garabato.formats.svg.format import NAMESPACE
+from garabato.formats.svg.geometry import IDENTITY, Matrix, multiply
+
+MAGIC = b"%PDF-"
+MAX_BYTES = 64 * 2**20
+MAX_PAGES = 1_000
+#: Path segments of a page, and form objects inside each other.
+_MAX_SEGMENTS, _MAX_DEPTH = 200_000, 15
+#: Pages without paths are rendered with this longer side.
+_RENDERED_PX = 1024
+
+
+def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+    """Yield the drawing of each page. A page that cannot be read is rejected; the others are read.
+
+    Raises FormatError if the file is damaged or encrypted, has more than MAX_PAGES pages, or if
+    pypdfium2 is not installed.
+    """
+    try:
+        import pypdfium2
+    except ImportError:
+        needed = MissingExtraError("reading PDF files", "pdf")
+        hint = "convert a page to SVG: pdftocairo -svg -f 1 -l 1 FILE.pdf FILE.svg"
+        raise source.error(f"this is a PDF; {needed}; or {hint}") from None
+    content = source.read_whole(MAX_BYTES)
+    try:
+        document = pypdfium2.PdfDocument(content)
+    except pypdfium2.PdfiumError as error:
+        raise source.error(f"a damaged or encrypted PDF ({error})") from None
+    try:
+        n_pages = len(document)
+        if n_pages > MAX_PAGES:
+            raise source.error(f"the PDF has {n_pages:,} pages; at most {MAX_PAGES:,} are read")
+        for number in range(1, n_pages + 1):
+            try:
+                batch = _read_page(document[number - 1], source)
+            except (FormatError, pypdfium2.PdfiumError) as error:
+                problem = error.problem if isinstance(error, FormatError) else str(error)
+                reject(source.error(problem, f"page {number}"))
+                continue
+            key_id = f"{source.stem}-{number}" if n_pages > 1 else None
+            yield batch.replace(key_ids=[key_id])
+    finally:
+        document.close()
+
+
+def _read_page(page: Any, source: Input) -> DrawingBatch:
+    paths = _Paths()
+    paths.add_all(_page_objects(page), _page_matrix(page))
+    width, height = page.get_size()
+    if paths.elements:
+        document = (
+            f'<svg xmlns="{NAMESPACE}" width="{width}" height="{height}" '
+            f'viewBox="0 0 {width} {height}">{"".join(paths.elements)}</svg>'
+        )
+        try:
+            (batch,) = svg.read(_inner(source, document.encode()))
+            return batch
+        except FormatError:
+            if paths.n_segments > _MAX_SEGMENTS:
+                raise
+    png = io.BytesIO()
+    page.render(scale=_RENDERED_PX / max(width, height, 1)).to_pil().save(png, "PNG")
+    (batch,) = picture.read(_inner(source, png.getvalue()))
+    return batch
+
+
+def _inner(source: Input, content: bytes) -> Input:
+    return Input(source.name, source.stem, io.BytesIO(content), content[:4096], None)
+
+
+def _page_matrix(page: Any) -> Matrix:
+    """From PDF's units, y upwards, to the page as it is shown: turned, y downwards."""
+    left, bottom, right, top = page.get_bbox()
+    return {
+        0: (1, 0, 0, -1, -left, top),
+        90: (0, 1, 1, 0, -bottom, -left),
+        180: (-1, 0, 0, 1, right, -bottom),
+        270: (0, -1, -1, 0, top, right),
+    }[page.get_rotation()]
+
+
+def _page_objects(page: Any) -> Iterator[Any]:
+    import pypdfium2.raw as pdfium
+
+    for i in range(pdfium.FPDFPage_CountObjects(page.raw)):
+        yield pdfium.FPDFPage_GetObject(page.raw, i)
+
+
+class _Paths:
+    """The paths of a page as SVG elements."""
+
+    def __init__(self) -> None:
+        self.elements: list[str] = []
+        self.n_segments = 0
+
+    def add_all(self, objects: Iterator[Any], matrix: Matrix, depth: int = 0) -> None:
+        import pypdfium2.raw as pdfium
+
+        for item in objects:
+            kind = pdfium.FPDFPageObj_GetType(item)
+            if kind == pdfium.FPDF_PAGEOBJ_PATH:
+                self._add(item, multiply(matrix, _matrix_of(item)))
+            elif kind == pdfium.FPDF_PAGEOBJ_FORM and depth < _MAX_DEPTH:
+                inner = (
+                    pdfium.FPDFFormObj_GetObject(item, i)
+                    for i in range(pdfium.FPDFFormObj_CountObjects(item))
+                )
+                self.add_all(inner, multiply(matrix, _matrix_of(item)), depth + 1)
+
+    def _add(self, item: Any, matrix: Matrix) -> None:
+        import pypdfium2.raw as pdfium
+
+        n = pdfium.FPDFPath_CountSegments(item)
+        self.n_segments += max(n, 0)
+        if self.n_segments > _MAX_SEGMENTS:
+            raise FormatError(f"the page has more than {_MAX_SEGMENTS:,} path segments")
+        fill_mode, has_stroke = ctypes.c_int(), ctypes.c_int()
+        pdfium.FPDFPath_GetDrawMode(item, fill_mode, has_stroke)
+        width = ctypes.c_float()
+        pdfium.FPDFPageObj_GetStrokeWidth(item, width)
+        none = 'fill="none"'
+        fill = _colour(pdfium.FPDFPageObj_GetFillColor, item, "fill") if fill_mode.value else none
+        stroke = ""
+        if has_stroke.value:
+            colour = _colour(pdfium.FPDFPageObj_GetStrokeColor, item, "stroke")
+            # A width of 0 is the thinnest line that can be drawn.
+            stroke = f'{colour} stroke-width="{width.value or 1}"'
+        if stroke or fill is not none:
+            rule = "evenodd" if fill_mode.value == pdfium.FPDF_FILLMODE_ALTERNATE else "nonzero"
+            self.elements.append(
+                f'<path d="{_path_data(item, n)}" fill-rule="{rule}" '
+                f'transform="matrix({",".join(map(str, matrix))})" {fill} {stroke}/>'
+            )
+
+
+def _matrix_of(item: Any) -> Matrix:
+    import pypdfium2.raw as pdfium
+
+    found = pdfium.FS_MATRIX()
+    if not pdfium.FPDFPageObj_GetMatrix(item, found):
+        return IDENTITY
+    return found.a, found.b, found.c, found.d, found.e, found.f
+
+
+def _colour(get: Any, item: Any, name: str) -> str:
+    """The attributes `fill` or `stroke`, and their opacity."""
+    red, green, blue, alpha = (ctypes.c_uint(value) for value in (0, 0, 0, 255))
+    get(item, red, green, blue, alpha)
+    opacity = alpha.value / 255
+    return f'{name}="rgb({red.value},{green.value},{blue.value})" {name}-opacity="{opacity:.3f}"'
+
+
+def _path_data(item: Any, n_segments: int) -> str:
+    import pypdfium2.raw as pdfium
+
+    x, y = ctypes.c_float(), ctypes.c_float()
+    letters = {pdfium.FPDF_SEGMENT_LINETO: "L", pdfium.FPDF_SEGMENT_MOVETO: "M"}
+    parts = []
+    n_curve_points = 0
+    for i in range(n_segments):
+        segment = pdfium.FPDFPath_GetPathSegment(item, i)
+        pdfium.FPDFPathSegment_GetPoint(segment, x, y)
+        kind = pdfium.FPDFPathSegment_GetType(segment)
+        if kind == pdfium.FPDF_SEGMENT_BEZIERTO:  # three segments are one curve
+            letter = "C" if n_curve_points % 3 == 0 else " "
+            n_curve_points += 1
+        else:
+            letter = letters.get(kind, "L")
+        parts.append(f"{letter}{x.value} {y.value}")
+        if pdfium.FPDFPathSegment_GetClose(segment):
+            parts.append("Z")
+    return "".join(parts)

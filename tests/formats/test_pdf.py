@@ -1,0 +1,91 @@
+"""PDF files made by matplotlib (paths) and Pillow (a scan)."""
+
+from __future__ import annotations
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from matplotlib.backends.backend_pdf import PdfPages
+from PIL import Image, ImageDraw
+
+from garabato.errors import FormatError
+from garabato.formats import ReadReport, read_drawings
+
+pytest.importorskip("pypdfium2", reason="needs the extra `pdf`")
+
+
+def page_with(*lines, size=(4, 4), **options):
+    """A page of 4 x 4 inches, 0..1 along both axes, with lines [(x, y), ...]."""
+    figure = plt.figure(figsize=size)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.axis("off")
+    for line in lines:
+        xs, ys = zip(*line, strict=True)
+        axes.plot(xs, ys, color="black", **options)
+    return figure
+
+
+def write(path, *figures):
+    with PdfPages(path) as pages:
+        for figure in figures:
+            pages.savefig(figure)
+            plt.close(figure)
+    return path
+
+
+def test_the_lines_of_a_page_are_the_strokes_the_right_way_up(tmp_path):
+    hook = [(0.2, 0.9), (0.2, 0.1), (0.6, 0.1)]  # an L, y upwards
+    path = write(tmp_path / "hook.pdf", page_with(hook))
+    (drawing,) = read_drawings(path, strict=True)
+    (stroke,) = drawing.strokes
+    assert stroke.T.tolist() == pytest.approx(np.array([[0, 0], [0, 255], [127.5, 255]]), abs=1)
+    assert drawing.key_id is None
+
+
+def test_each_page_is_a_drawing_and_a_blank_one_is_reported(tmp_path):
+    cross = ([(0.1, 0.1), (0.9, 0.9)], [(0.1, 0.9), (0.9, 0.1)])
+    path = write(tmp_path / "book.pdf", page_with(*cross), page_with(), page_with(cross[0]))
+    report = ReadReport()
+    drawings = list(read_drawings(path, report=report))
+    assert [len(drawing.strokes) for drawing in drawings] == [2, 1]
+    assert [drawing.key_id for drawing in drawings] == ["book-1", "book-3"]
+    ((problem, found),) = report.problems.items()
+    assert "blank" in problem
+    assert found.positions == [f"{path}, page 2"]
+
+
+def test_curves_are_read(tmp_path):
+    figure = page_with()
+    figure.axes[0].add_patch(plt.Circle((0.5, 0.5), 0.4, fill=False, color="black"))
+    (drawing,) = read_drawings(write(tmp_path / "o.pdf", figure))
+    (stroke,) = drawing.strokes
+    distances = np.hypot(stroke[0] - 127.5, stroke[1] - 127.5)
+    assert distances == pytest.approx(127.5, abs=3)
+    assert len(distances) > 10
+
+
+def test_a_scan_is_read_as_a_picture(tmp_path):
+    scan = Image.new("RGB", (600, 600), "white")
+    ImageDraw.Draw(scan).line([(100, 100), (500, 500)], fill="black", width=9)
+    scan.save(tmp_path / "scan.pdf")
+    (drawing,) = read_drawings(tmp_path / "scan.pdf")
+    assert drawing.bitmap is not None
+    size = len(drawing.bitmap)
+    corner = size // 8
+    assert drawing.bitmap[:corner, :corner].max() > 128
+    assert drawing.bitmap[-corner:, -corner:].max() > 128
+    assert drawing.bitmap[:corner, -corner:].max() == 0
+
+
+@pytest.mark.parametrize("n_bytes", [10, 500])
+def test_a_truncated_file_is_an_error_that_names_it(tmp_path, n_bytes):
+    whole = write(tmp_path / "whole.pdf", page_with([(0, 0), (1, 1)])).read_bytes()
+    path = tmp_path / "cut.pdf"
+    path.write_bytes(whole[:n_bytes])
+    with pytest.raises(FormatError, match=r"cut.pdf: a damaged or encrypted PDF"):
+        list(read_drawings(path))
