@@ -1,6 +1,6 @@
-"""A client of the HTTP service: what `garabato serve` answers, as garabato's own types.
+"""A Python client of the HTTP service (`garabato serve`), which returns garabato's own types.
 
-Loads no PyTorch: programs that only ask a server start fast.
+It does not load PyTorch, so programs that only use a server start fast.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from garabato.gallery.filters import Where, parse_where
 from garabato.gallery.records import Original
 from garabato.render import with_strokes
 
-#: Times a request is sent again where the server is busy (503) or was asked for too many changes
-#: (429), which both say how long to wait, or isn't there.
+#: A request is repeated this many times if the server cannot be reached, is busy (503) or limits
+#: the rate of changes (429); both responses say how long to wait.
 _N_RETRIES = 3
-#: Drawings sent or asked for in one request.
+#: Drawings per request.
 _PAGE = 200
 
 
 class Client:
-    """Asks the service at `url` ("http://127.0.0.1:8000"). May be used by several threads.
+    """A client of the service at `url` ("http://127.0.0.1:8000"). Thread-safe.
 
-    `token` is what the operator set for changes. Raises ServiceError for every answer that is an
-    error; its text is the server's, and says what is wrong with which field.
+    `token` is the operator's token for changes. Every method raises ServiceError with the message
+    of the server, which names the field and the problem.
     """
 
     def __init__(self, url: str, *, token: str | None = None, timeout_s: float = 30.0) -> None:
         self._url = url.rstrip("/")
         if not self._url.startswith(("http://", "https://")):
-            raise InputError(f"{url!r} is no address of a service; write http://{self._url}")
+            raise InputError(f"{url!r} is not the address of a service; write http://{self._url}")
         self._headers = {} if token is None else {"authorization": f"Bearer {token}"}
         retry = urllib3.Retry(
             _N_RETRIES,
             backoff_factor=0.2,
             status_forcelist=[429, 503],
-            allowed_methods=None,  # every request may be repeated: none does more the second time
+            allowed_methods=None,  # all requests are idempotent
             raise_on_status=False,
         )
         self._pool = urllib3.PoolManager(timeout=timeout_s, retries=retry, maxsize=8)
@@ -65,7 +65,7 @@ class Client:
         *,
         where: Where | None = None,
     ) -> list[Hit]:
-        """The `k` stored drawings most like a drawing, or like the first one in a file.
+        """The `k` stored drawings most similar to a drawing, or to the first one in a file.
 
         `where` is as in `Gallery.search`: {"category": ["cat"], "recognized": True}, ...
         """
@@ -73,15 +73,15 @@ class Client:
         return [_hit(hit) for hit in self._ask("/v1/search", query, options)["hits"]]
 
     def search_like(self, key_id: str, k: int = 10, *, where: Where | None = None) -> list[Hit]:
-        """The `k` stored drawings most like a stored one."""
+        """The `k` stored drawings most similar to a stored one."""
         body: dict[str, Any] = {"key_id": key_id, "k": k, **_filter(where)}
         return [_hit(hit) for hit in self._send("POST", "/v1/search", body)["hits"]]
 
     def add(self, drawings: Iterable[Drawing], *, tags: Sequence[str] = ()) -> list[str]:
-        """Store drawings and what is known of them; their key_ids, once they are durable.
+        """Store drawings with their metadata; returns their key_ids once they are durable.
 
-        One whose key_id is there already replaces it; one without gets one made from its strokes.
-        Of a bitmap the strokes traced from it are stored.
+        A drawing replaces the one with the same key_id. Drawings without a key_id get one made from
+        their strokes. Bitmaps are traced, and the strokes stored.
         """
         key_ids: list[str] = []
         coming = iter(drawings)
@@ -106,9 +106,9 @@ class Client:
         country: str | None = None,
         tags: str | Iterable[str] | None = None,
     ) -> Iterator[Drawing]:
-        """All stored drawings (that pass), in the order of their key_ids, fetched page by page.
+        """All stored drawings that match, in the order of their key_ids, fetched page by page.
 
-        `tags`: with at least one of these.
+        `tags`: only drawings with at least one of these.
         """
         tags = [tags] if isinstance(tags, str) else None if tags is None else list(tags)
         if tags == []:
@@ -127,7 +127,7 @@ class Client:
     def delete(
         self, key_ids: str | Iterable[str] | None = None, *, where: Where | None = None
     ) -> int:
-        """Delete drawings for good, by key_id or by filter; how many there were."""
+        """Delete drawings permanently, by key_id or by filter; returns how many there were."""
         if (key_ids is None) == (not where):
             raise InputError("say which drawings to delete: key_ids, or where with a condition")
         if key_ids is None:
@@ -139,7 +139,7 @@ class Client:
         return n_deleted
 
     def hide(self, key_id: str, reason: str | None = None) -> None:
-        """Take a drawing out of all results until an operator restores it."""
+        """Remove a drawing from all results until an operator restores it."""
         self._send("POST", f"{_path(key_id)}/hide", {} if reason is None else {"reason": reason})
 
     def restore(self, key_id: str) -> None:
@@ -147,7 +147,7 @@ class Client:
         self._send("POST", f"{_path(key_id)}/restore", {})
 
     def categories(self) -> dict[str, int]:
-        """The gallery's categories and how many drawings each has."""
+        """The categories of the gallery, and the number of drawings in each."""
         listed = self._send("GET", "/v1/categories")["categories"]
         return {entry["category"]: entry["n_drawings"] for entry in listed}
 
@@ -180,7 +180,7 @@ class Client:
         *,
         fields: Mapping[str, Any] | Sequence[tuple[str, str]] | None = None,
     ) -> tuple[bytes, str]:
-        """The content of an answer and its media type."""
+        """The content of the response and its media type."""
         sent: dict[str, Any] = {"headers": dict(self._headers)}
         if body is not None:
             sent["body"] = orjson.dumps(body)

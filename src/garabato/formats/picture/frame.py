@@ -1,4 +1,4 @@
-"""Finding the page inside a frame: margins, letterbox bars, white corners of a deskewed scan,
+"""Finds the page inside a frame: margins, letterbox bars, white corners of a deskewed scan,
 the border of a canvas in a screenshot.
 
 A frame is a region of one colour that reaches the picture's edges all around a page of another
@@ -15,11 +15,12 @@ import numpy.typing as npt
 from garabato.drawing import BoolArray, ByteArray
 from garabato.formats.picture.pixels import Image
 
-#: How far pixels of a frame may be from its colour (of 255): as drawn, and after compression.
+#: Pixels of a frame differ from its colour by at most this (of 255): as drawn, after compression.
 _EXACT, _COMPRESSED = 2, 8
-#: This share of a frame has its very colour; grainy paper has not.
+#: This share of a frame has exactly its colour; grainy paper does not.
 _SMOOTH_FRAME = 0.8
-#: A page's outline is at most so many times longer than its hull's; overexposed paper is ragged.
+#: The outline of a page is at most this many times longer than that of its hull; overexposed paper
+#: is ragged.
 _STRAIGHT = 1.15
 #: A page covers at least this share of the picture, and almost all of its convex hull.
 _LEAST_PAGE, _CONVEX = 0.2, 0.97
@@ -36,7 +37,7 @@ _BLURRED_PX = 3
 
 
 def page_in_frame(picture: Image) -> BoolArray | None:
-    """(H, W): where the page lies in `picture` (H, W, 3), or None where there is no frame."""
+    """(H, W): where the page lies in `picture` (H, W, 3), or None if there is no frame."""
     levels = np.rint(picture * 255).astype(np.uint8)
     for tolerance in (_EXACT, _COMPRESSED):
         for colour in _edge_colours(levels):
@@ -60,7 +61,7 @@ def filled_outside(picture: Image, page: BoolArray) -> Image:
 
 
 def _edge_colours(levels: ByteArray) -> list[npt.NDArray[np.int16]]:
-    """The colour that each edge has most often, if it is smooth; each once."""
+    """The most frequent colour of each smooth edge, without repeats."""
     colours: list[npt.NDArray[np.int16]] = []
     for edge in (levels[0], levels[-1], levels[:, 0], levels[:, -1]):
         packed = edge.astype(np.int64) @ np.array([2**16, 2**8, 1])
@@ -92,7 +93,7 @@ def _connected_to_edges(mask: ByteArray) -> BoolArray:
 def _page_inside(
     levels: ByteArray, frame: BoolArray, colour: npt.NDArray[np.int16]
 ) -> BoolArray | None:
-    """The page that `frame` leaves, cut a little smaller; None where that is no page."""
+    """The page that `frame` leaves, cut a little smaller; None if that is not a page."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats((~frame).astype(np.uint8))
     if len(stats) < 2:
         return None
@@ -130,7 +131,7 @@ def _is_paper(
     frame: npt.NDArray[np.int16],
     is_rectangle: bool,
 ) -> bool:
-    """Whether what lies inside a frame is a page, and not ink."""
+    """Whether the region inside a frame is a page rather than ink."""
     ground = np.median(levels[inner], axis=0)
     away = np.abs(levels[inner] - ground).max(axis=1)
     if (away <= 1).mean() < _FLAT:  # shades and grain, as paper has

@@ -1,7 +1,7 @@
-"""Finding the ink in a picture: dark on light or light on dark, flat or photographed.
+"""Finds the ink in a picture: dark on light or light on dark, flat or photographed.
 
-Two looks: at the whole page, small, to see its light and where the ink is; then at that part as
-closely as the picture allows.
+The whole page is examined at a small size first, to measure its light and locate the ink; then the
+inked part at the resolution of the picture.
 """
 
 from __future__ import annotations
@@ -18,40 +18,41 @@ from garabato.formats.picture.pixels import Image, Picture, reduced
 
 Array = npt.NDArray[Any]
 
-#: How bright red, green and blue are, as OpenCV has it (ITU-R BT.601).
+#: The weights of red, green and blue in grey, as in OpenCV (ITU-R BT.601).
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-#: Longer sides, in px: of the page looked at first, and of the bitmap that is given.
+#: Longer sides in px: of the reduced page, and of the resulting bitmap.
 _PAGE_PX, _INK_PX = 1024, 512
-#: The light on the paper is measured on a page of this size, through a window wider than any pen.
+#: The light on the paper is measured at this size, through a window wider than any pen.
 _LIGHT_PX, _WINDOW_PX = 256, 33
-#: A picture is flat where this share of it, and of its edges, has one colour, give or take so much
-#: (of 255), and where it has no grain but less than this (of 1). Where ink covers more of it, that
-#: has one colour too, and both together this share.
+#: A picture is flat if this share of it and of its edges has one colour (within the tolerance, of
+#: 255) and its grain (of 1) is smaller than this. If ink covers more of it, the ink must have one
+#: colour too, and both together cover the last share.
 _FLAT_SHARE, _FLAT_TOLERANCE, _FLAT_GRAIN, _TWO_TONES_SHARE = 0.5, 8, 0.01, 0.8
 #: A flat ground's light changes by less than this (of 1) over the page.
 _FLAT_SLOPE = 0.01
-#: Less contrast than this (of 1) is no ink; nor is what does not stand out this far from the
-#: paper's grain, in standard deviations.
+#: Ink has at least this contrast (of 1), and stands out from the grain of the paper by this many
+#: standard deviations.
 _LEAST_CONTRAST, _GRAIN = 0.07, 5.0
-#: What is this much darker than paper is neither a shadow's edge nor grain.
+#: Pixels this much darker than paper are neither grain nor the edge of a shadow.
 _SURELY_INK = 0.25
-#: Ink is connected to what has at least half the full contrast, and has itself a quarter.
+#: Ink has a quarter of the full contrast, and is connected to pixels with at least half of it.
 _SURE, _POSSIBLE = 0.5, 0.25
-#: What is nearer than this to dark ink is its blurred edge; pale lines are at most so many times
-#: thicker than dark ones, and so many times darker than the palest ink.
+#: Pale pixels nearer to dark ink than this are its blurred edge. Pale lines are at most this many
+#: times thicker than dark ones, and at least this many times darker than the palest ink.
 _HALO_PX, _PALE_PEN, _PALE = 17, 1.6, 1.6
-#: Rules on the paper reach its edges at least so often.
+#: Ruled lines reach the edges of the paper at least this often.
 _N_RULE_ENDS = 6
 #: Paper is this many times lighter than a table, and at least this share of the photo.
 _TABLE_CONTRAST, _LEAST_SHEET = 1.4, 0.1
-#: What touches the photo's edge is no ink if a line this long (of the longer side) does not.
+#: Lines that touch the edge of the photo are not ink if a line this long (share of the longer side)
+#: does not touch it.
 _LEAST_DRAWING = 0.1
 
 
 def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | None:
-    """The ink of a picture, cut out: (h, w) uint8, ink 255, h and w at most 512.
+    """Return the ink of a picture, cropped: (h, w) uint8, ink 255, h and w at most 512.
 
-    `colours` (H, W, 3) uint8, `alpha` (H, W) uint8. None where nothing stands out.
+    `colours` (H, W, 3) uint8, `alpha` (H, W) uint8. None if nothing stands out from the background.
     """
     picture = Picture(colours, alpha)
     page = picture.reduced(_PAGE_PX)
@@ -65,7 +66,7 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
 
 
 def _ink_sheet(picture: Picture, inside: BoolArray) -> ByteArray | None:
-    """The ink of the picture where it is `inside`, a mask of any size over all of it."""
+    """The ink within the mask `inside`, which may have any size and covers the whole picture."""
     page = picture.reduced(_PAGE_PX)
     mask = np.asarray(_resized(inside.astype(np.float32), page) > 0.999, np.float32)
     page = filled_outside(page, mask > 0)
@@ -88,7 +89,7 @@ def _ink_sheet(picture: Picture, inside: BoolArray) -> ByteArray | None:
     on_part = np.asarray(_resized(sheet, part) > 0.999, np.float32)
     if not is_flat:
         around = _median(darkness[on_part > 0.5])
-        level = around if around - level < _SURELY_INK else level  # more ink than paper: no guide
+        level = around if around - level < _SURELY_INK else level  # more ink than paper
     darkness = np.where(on_part > 0, darkness - level, np.float32(0))
     closer = _ink(darkness, on_part, is_flat)
     if closer is None:
@@ -98,13 +99,13 @@ def _ink_sheet(picture: Picture, inside: BoolArray) -> ByteArray | None:
 
 
 def _resized(light: Image, picture: Image) -> Image:
-    """`light` in the size of `picture`."""
+    """`light` at the size of `picture`."""
     size = picture.shape[1], picture.shape[0]
     return np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _cut(whole: Array, rows: slice, columns: slice, shape: tuple[int, ...]) -> Array:
-    """The part of `whole` that lies on [rows, columns] of a picture of `shape`, generously."""
+    """The part of `whole` that covers [rows, columns] of a picture of `shape`, rounded outwards."""
     parts = []
     for axis, part in enumerate((rows, columns)):
         factor = whole.shape[axis] / shape[axis]
@@ -114,7 +115,7 @@ def _cut(whole: Array, rows: slice, columns: slice, shape: tuple[int, ...]) -> A
 
 
 def _ground(page: Image) -> npt.NDArray[np.float32] | None:
-    """The colour (3,) of a page that is one around its ink; None where it has shades."""
+    """The background colour (3,) of a page; None if it has more than one."""
     levels = np.rint(page * 255).astype(np.uint8)
     ground = _most_frequent(np.concatenate(_edges(levels)))
     is_ground = _is_near(levels, ground)
@@ -130,7 +131,7 @@ def _ground(page: Image) -> npt.NDArray[np.float32] | None:
 
 
 def _slope(page: Image, is_ground: BoolArray) -> float:
-    """By how much the ground's grey level changes over the page, by the parabola that fits best."""
+    """The change of the background's grey level over the page, by the best-fitting parabola."""
     step = max(1, max(is_ground.shape) // _LIGHT_PX)
     weight = cv2.blur(is_ground.astype(np.float32), (step, step))[::step, ::step]
     grey = cv2.blur(page.mean(axis=2) * is_ground, (step, step))[::step, ::step]
@@ -152,8 +153,7 @@ def _is_near(levels: ByteArray, colour: npt.NDArray[np.int16]) -> npt.NDArray[np
 
 
 def _is_light_on_dark(page: Image, ground: npt.NDArray[np.float32] | None) -> bool:
-    """Which way the pixels that differ most from the paper differ; without a `ground`, from what
-    is around them."""
+    """Whether the pixels that differ most from the background are lighter than it."""
     grey = np.asarray(cv2.cvtColor(page, cv2.COLOR_RGB2GRAY), np.float32)
     if ground is not None:
         return bool(((grey - ground @ _LUMA) ** 3).mean() > 0)
@@ -164,7 +164,7 @@ def _is_light_on_dark(page: Image, ground: npt.NDArray[np.float32] | None) -> bo
 
 
 def _light(page: Image) -> Image:
-    """A page of many shades without its ink, reduced."""
+    """The light on a photographed page: the page without its ink, reduced."""
     small = cv2.medianBlur(reduced(page, _LIGHT_PX), 3)
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_WINDOW_PX, _WINDOW_PX))
     closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, window, borderType=cv2.BORDER_REPLICATE)
@@ -172,10 +172,10 @@ def _light(page: Image) -> Image:
 
 
 def _sheet(light: Image, darkness: Image) -> Image:
-    """1 on the paper, 0 on the table around it; 1 everywhere where there is no such table.
+    """1 on the paper, 0 on the table around it; 1 everywhere if there is no table.
 
-    A table is darker than the sheet and has a grain, or things on it, that would pass for ink; a
-    shadow on the paper has not.
+    A table is darker than the paper, and has a grain or objects that could be taken for ink; a
+    shadow on the paper has neither.
     """
     grey = light.mean(axis=2)
     bright = grey > _otsu(grey)
@@ -199,7 +199,7 @@ def _sheet(light: Image, darkness: Image) -> Image:
 
 
 def _darkness(page: Image, light: Image) -> Image:
-    """How much less of the light than the paper each pixel gives back; colours count too."""
+    """How much less light each pixel reflects than the paper; colours count too."""
     red, green, blue = np.moveaxis(page / np.maximum(light, 0.05), 2, 0)
     least = np.minimum(np.minimum(red, green), blue)
     darkness = 1 - (least + (red + green + blue) / 3) / 2
@@ -207,7 +207,7 @@ def _darkness(page: Image, light: Image) -> Image:
 
 
 def _ink(darkness: Image, sheet: Image, is_flat: bool) -> Image | None:
-    """How much ink each pixel has, 0..1; None where there is none. Paper's `darkness` is 0."""
+    """The amount of ink in each pixel, 0..1; None if there is no ink. Paper has `darkness` 0."""
     grain = _grain(darkness[sheet > 0.5])
     is_flat = is_flat and grain < _FLAT_GRAIN
     if not is_flat:
@@ -229,7 +229,7 @@ def _ink(darkness: Image, sheet: Image, is_flat: bool) -> Image | None:
         return None
     least = 0.0 if is_flat else possible / 2
     ink = _strength(darkness, mask, least, full)
-    # pale lines may touch dark ones, and then be part of the mask
+    # pale lines that touch dark ones may be part of the mask
     near_dark = cv2.dilate((mask & (darkness > sure)).astype(np.uint8), np.ones((9, 9), np.uint8))
     dark = mask & (near_dark > 0)
     pale, pale_full = _pale_lines(darkness, dark, sheet, floor, is_flat)
@@ -239,7 +239,7 @@ def _ink(darkness: Image, sheet: Image, is_flat: bool) -> Image | None:
 
 
 def _strength(darkness: Image, mask: BoolArray, least: float, full: float) -> Image:
-    """0 at the darkness `least` and off the mask, 1 at `full`."""
+    """0 at the darkness `least` and outside the mask, 1 at `full`."""
     around = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     return np.where(around, np.clip((darkness - least) / (full - least), 0, 1), 0).astype(
         np.float32
@@ -287,7 +287,7 @@ def _pale_lines(
 
 
 def _pen_px(mask: BoolArray) -> float:
-    """How thick the lines of a mask are."""
+    """The thickness of the lines of a mask."""
     depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
     return 2 * float(np.quantile(depth[depth > 0], 0.9))
 
@@ -297,7 +297,7 @@ def _median(darkness: Image) -> np.float32:
 
 
 def _grain(darkness: Image) -> float:
-    """The standard deviation of the paper's grain, its ink set aside."""
+    """The standard deviation of the paper's grain, without its ink."""
     return 1.4826 * float(_median(np.abs(darkness[darkness < _SURELY_INK])))
 
 
@@ -312,10 +312,10 @@ def _otsu(values: Image) -> float:
 
 
 def _printed(darkness: Image, possible: float, sure: float, is_flat: bool) -> float:
-    """How dark what is printed on the paper is: rules, squares, smudges; 0.0 where nothing is.
+    """The darkness of what is printed on the paper (rules, squares, smudges); 0.0 if nothing is.
 
-    Paler parts of the ink lie beside sure ones; where much that is pale lies elsewhere, it is none
-    of the drawing, unless the picture is flat: there it must reach the edges, as rules do.
+    Pale parts of ink lie beside dark ones. Many pale pixels elsewhere do not belong to the drawing;
+    in a flat picture only if they reach the edges, as rules do.
     """
     inked = darkness > sure
     near = cv2.dilate(inked.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
@@ -335,7 +335,7 @@ def _connected(
 ) -> npt.NDArray[np.bool_]:
     """The connected parts of `possible` that are `sure` somewhere.
 
-    In photos without specks, nor what reaches in from beyond the paper.
+    In photos, specks and what reaches in from outside the paper are left out.
     """
     n, labels, stats, _ = cv2.connectedComponentsWithStats(possible.astype(np.uint8))
     n_sure = np.bincount(labels[sure], minlength=n)
