@@ -1,4 +1,5 @@
 # make demo [SOURCE=DIR]   everything once: drawings -> trained network -> results -> search
+# make icons [SETS=...]    icon sets from npm -> gallery -> page: draw an icon to find it
 # make test                lint, types and the quick tests (about five minutes on two cores)
 # make test-all            the slow tests too: kills, servers, clusters, browsers, fuzzing
 # make test-lowest         the quick tests with the lowest versions of all dependencies
@@ -26,7 +27,7 @@ export PYTHON TORCH_INDEX_URL
 BIN := .venv/bin
 PYTEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
-.PHONY: setup demo lint test test-all test-lowest wheel bench bench-all need-source check-tensorflow docs site pictures clean
+.PHONY: setup demo icons lint test test-all test-lowest wheel bench bench-all need-source check-tensorflow docs site pictures clean
 
 setup: .venv/ready
 
@@ -35,6 +36,9 @@ setup: .venv/ready
 
 demo: setup
 	@$(BIN)/garabato demo --out demo $(if $(SOURCE),--source "$(SOURCE)")
+
+icons: setup
+	@$(BIN)/garabato icons $(SETS)
 
 lint: setup
 	$(BIN)/ruff check .

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from garabato.host.cpu_share import CpuMeter, CpuShare
     from garabato.host.machine import limit_native_threads
     from garabato.ingest import Copied, Filled, connect_ray, copy_gallery, index
+    from garabato.ingest.icons import icon_gallery_folder, index_icons
     from garabato.inspection import Inspection, inspect, write_inspection
     from garabato.models import model_names, register_model
     from garabato.render import RenderSpec, render_batch
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from garabato.sources import Source, open_source
     from garabato.sources.choose import ChosenSource, choose_source
     from garabato.sources.google_bucket import Download, download
+    from garabato.sources.icons import DEFAULT_ICON_SETS, ICON_SETS, IconSource
     from garabato.training import (
         RunResult,
         TrainConfig,
@@ -182,6 +184,10 @@ _PUBLIC = {
         "copy_gallery",
         "index",
     ),
+    "ingest.icons": (
+        "icon_gallery_folder",
+        "index_icons",
+    ),
     "inspection": (
         "Inspection",
         "inspect",
@@ -209,6 +215,11 @@ _PUBLIC = {
         "Download",
         "download",
     ),
+    "sources.icons": (
+        "DEFAULT_ICON_SETS",
+        "ICON_SETS",
+        "IconSource",
+    ),
     "training": (
         "RunResult",
         "TrainConfig",
@@ -229,6 +240,8 @@ _ROOM_OF = {name: room for room, names in _PUBLIC.items() for name in names}
 
 __all__ = [
     "CATEGORIES",
+    "DEFAULT_ICON_SETS",
+    "ICON_SETS",
     "MAX_PICTURE_ROWS",
     "REPRODUCE_SCALES",
     "AugmentSpec",
@@ -260,6 +273,7 @@ __all__ = [
     "GarabatoError",
     "Hit",
     "Hits",
+    "IconSource",
     "InputError",
     "Inspection",
     "MissingExtraError",
@@ -297,7 +311,9 @@ __all__ = [
     "export_web",
     "find_duplicates",
     "find_odd",
+    "icon_gallery_folder",
     "index",
+    "index_icons",
     "inspect",
     "is_main_process",
     "limit_native_threads",

@@ -32,6 +32,7 @@ COMMANDS = {
     "serve": ("garabato.cli.serve", "Serve the page and the HTTP API."),
     "export": ("garabato.cli.export", "Export data sets, encoders and the page."),
     "reproduce": ("garabato.cli.reproduce", "Train the reference project's five configurations."),
+    "icons": ("garabato.cli.icons", "Draw to find an icon: icon sets from npm, served."),
     "demo": ("garabato.cli.demo", "Run everything once, end to end, on 100 categories."),
 }
 

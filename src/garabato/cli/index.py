@@ -37,6 +37,11 @@ from garabato.cli.output import (
 @click.option("--split", type=Choice(["train", "test"]), help="Only this split of --data.")
 @file_option("--source", help='A folder of drawings, or "starter".')
 @category_from_option
+@click.option(
+    "--keep-originals",
+    is_flag=True,
+    help="Keep the title, path and file of each SVG or picture of --source (up to 64 KiB).",
+)
 @gallery_option
 @tags_option
 @click.option(
@@ -54,6 +59,7 @@ def command(
     split: str | None,
     source: Path | None,
     category_from: str,
+    keep_originals: bool,
     uri: str,
     tags: tuple[str, ...],
     runner: Any,
@@ -68,6 +74,7 @@ def command(
     \b
     Example: garabato index --data data --gallery my.gallery
     Example: garabato index --source mine --gallery my.gallery --tag mine --tag 2026
+    Example: garabato index --source icons --category-from name --keep-originals --gallery icons
     Example: garabato index --data data --gallery http://localhost:19530/drawings --runner ray
     """
     if split is not None and data is None:
@@ -75,7 +82,7 @@ def command(
     started = time.perf_counter()
     meter = garabato.CpuMeter()
     report = garabato.ReadReport()
-    drawings = open_drawings(data, source, category_from)
+    drawings = open_drawings(data, source, category_from, keep_originals=keep_originals)
     encoder = garabato.load_encoder(model)
     if runner == "ray":
         garabato.connect_ray()  # before LanceDB starts threads, which forking would break

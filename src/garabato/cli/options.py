@@ -108,13 +108,19 @@ category_from_option = click.option(
 
 
 def open_drawings(
-    data: Path | None, source: Path | None, category_from: Any = "auto"
+    data: Path | None,
+    source: Path | None,
+    category_from: Any = "auto",
+    *,
+    keep_originals: bool = False,
 ) -> garabato.Dataset | garabato.Source:
     """What --data or --source names, exactly one of which must be given."""
     if data is not None and source is None:
         return garabato.Dataset.open(data)
     if source is not None and data is None:
-        return garabato.open_source(source, category_from=category_from)
+        return garabato.open_source(
+            source, category_from=category_from, keep_originals=keep_originals
+        )
     raise click.UsageError("give either --data or --source")
 
 

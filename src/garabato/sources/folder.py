@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -15,8 +16,8 @@ from urllib.parse import unquote
 import numpy as np
 
 from garabato.categories import nearest_category
-from garabato.drawing import DrawingBatch
-from garabato.errors import CategoryError, FormatError, SourceError
+from garabato.drawing import MAX_ORIGINAL_BYTES, Details, DrawingBatch
+from garabato.errors import CategoryError, DrawingError, FormatError, SourceError
 from garabato.formats import ReadReport, read_batches
 from garabato.formats.stream import plain_stem
 
@@ -69,12 +70,22 @@ class FolderSource:
     - "name": the name of every file, without the number at its end (lamp-1.svg is a lamp).
     - "drawing": what each drawing says, in all files; the name of the file where it says nothing.
 
+    With `keep_originals` the drawing of an SVG or picture file has the file's name as title, its
+    path in the folder as source_path and, up to 64 KiB, its content as original.
+
     Pictures are traced into strokes; their key_id is "cat/1.png". Tables are read once for each
     category. Raises SourceError if `path` does not exist or holds no drawings.
     """
 
-    def __init__(self, path: str | PathLike[str], *, category_from: CategoryFrom = "auto") -> None:
+    def __init__(
+        self,
+        path: str | PathLike[str],
+        *,
+        category_from: CategoryFrom = "auto",
+        keep_originals: bool = False,
+    ) -> None:
         self.path = Path(path)
+        self._keep_originals = keep_originals
         self._from = category_from
         self._warned: set[Path] = set()
         self._reported: set[Path] = set()
@@ -107,7 +118,8 @@ class FolderSource:
             elif not _is_picture(file):
                 yield from self._read_named(file, category, strict, own_report)
             else:
-                pictures += _read_picture(file, category, strict, own_report)
+                batches = _read_picture(file, category, strict, own_report)
+                pictures += map(self._with_original(file), batches)
                 if len(pictures) >= _PICTURES_A_BATCH:
                     yield DrawingBatch.concatenate(pictures)
                     pictures = []
@@ -116,6 +128,20 @@ class FolderSource:
         if report is None:
             for line in own_report.lines():
                 _log.warning("%s", line)
+
+    def _with_original(self, file: Path) -> Callable[[DrawingBatch], DrawingBatch]:
+        """Adds the title, path and content of a file to the drawings read from it."""
+        if not self._keep_originals:
+            return lambda batch: batch
+        inside = file.relative_to(self.path) if file != self.path else Path(file.name)
+        details = Details(title=plain_stem(file), source_path=inside.as_posix())
+        try:
+            with open(file, "rb") as opened:
+                content = opened.read(MAX_ORIGINAL_BYTES + 1)
+            details = replace(details, original=content)
+        except (OSError, DrawingError):  # too large, or neither an SVG nor a picture browsers show
+            _log.info("%s: its original is not kept", file)
+        return lambda batch: batch.replace(details=[details] * len(batch))
 
     def _read_named(
         self, file: Path, category: str, strict: bool, report: ReadReport

@@ -1,0 +1,85 @@
+"""garabato icons."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+import garabato
+from garabato.cli.options import json_option, model_option
+from garabato.cli.output import counted, print_json, print_unreadable, progress, stderr, stdout
+
+
+@click.command()
+@click.argument("sets", metavar="[SET]...", nargs=-1)
+@click.option(
+    "--gallery",
+    "uri",
+    metavar="URI",
+    help="Folder, or address on a Milvus server.  [default: in the cache folder]",
+)
+@model_option
+@click.option("--serve/--no-serve", default=True, help="Serve the page afterwards, or only build.")
+@click.option("--host", envvar="GARABATO_HOST", default="127.0.0.1", show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    envvar="GARABATO_PORT",
+    default=8000,
+    show_default=True,
+)
+@json_option
+def command(
+    sets: tuple[str, ...],
+    uri: str | None,
+    model: str | None,
+    serve: bool,
+    host: str,
+    port: int,
+    as_json: bool,
+) -> None:
+    """Fetch icon sets from npm, fill a gallery with their icons and serve it: draw an icon to find
+    it.
+
+    SETs are tabler and lucide (the default), feather, phosphor, iconoir, bootstrap, heroicons,
+    ionicons, mdi, remix and simple. The gallery keeps each icon's name, tags, link and SVG file.
+    It is built once; after an interruption the same command continues. Needs npm.
+
+    \b
+    Example: garabato icons
+    Example: garabato icons feather heroicons --gallery my-icons --no-serve
+    """
+    started = time.perf_counter()
+    names = sets or garabato.DEFAULT_ICON_SETS
+    garabato.IconSource.check(names)
+    encoder = garabato.load_encoder(model)
+    uri = uri or garabato.icon_gallery_folder(names, encoder)
+    gallery = garabato.open_gallery(uri, encoder=encoder)
+    report = garabato.ReadReport()
+    try:
+        with progress("icons") as show:
+            filled = garabato.index_icons(gallery, encoder, names, report=report, progress=show)
+    except KeyboardInterrupt:
+        stderr.print("the same command continues")
+        raise
+    print_unreadable(report)
+    n_icons = len(gallery)
+    if as_json:
+        print_json(
+            {
+                "gallery": uri,
+                "sets": list(names),
+                "n_icons": n_icons,
+                "n_new": filled.n_new,
+                "n_there": filled.n_there,
+                "unreadable": report.n_unreadable,
+                "seconds": round(time.perf_counter() - started, 2),
+            }
+        )
+    else:
+        stdout.print(f"{uri}: {counted(n_icons, 'icon')} ({filled.n_new:,} new)")
+    if serve:
+        shown = f"[{host}]" if ":" in host else host
+        stderr.print(f"http://{shown}:{port}/ (press Ctrl-C to stop)")
+        garabato.serve(uri, model=model, host=host, port=port)

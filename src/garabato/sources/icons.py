@@ -1,0 +1,277 @@
+"""Icon sets from npm: each icon is a drawing with its title, tags, link and SVG file.
+
+The package of a set is fetched by npm, its integrity is checked, and its icons, metadata and
+licence files are kept in the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from garabato.categories import nearest_category
+from garabato.drawing import MAX_ORIGINAL_BYTES, DrawingBatch
+from garabato.errors import FormatError, InputError, SourceError
+from garabato.formats import ReadReport, read_drawings
+from garabato.formats.stream import in_batches
+from garabato.host.atomic import replacing_folder
+from garabato.host.cache import cache_folder
+from garabato.sources.npm import fetch_package
+
+#: The most bytes of an icon's file; larger ones are counted and skipped.
+MAX_ICON_BYTES = 2**20
+_LICENCE = re.compile(r"(licen[cs]e|notice|copying)([.-].*)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class IconSet:
+    """An icon set on npm: `folders` of the package hold its SVG files.
+
+    `metadata` is the package's JSON file with tags, `link` the address of an icon's own page, where
+    {name} stands for its name.
+    """
+
+    package: str
+    integrity: str
+    folders: tuple[str, ...]
+    licence: str
+    metadata: str | None = None
+    link: str | None = None
+
+
+#: Name -> set. The default of `garabato icons` are the first two.
+ICON_SETS: dict[str, IconSet] = {
+    "tabler": IconSet(
+        "@tabler/icons@3.52.0",
+        "sha512-dldKlJNfO/gZnGLcIY0X2EFFKIMGwL/rEvTqglvBgAPFiwj9pZOCN5V3Sf0Gyjq6foX4VQmLdOmsS4w5FdWKAw==",
+        ("icons/outline",),
+        "MIT",
+        metadata="icons.json",
+        link="https://tabler.io/icons/icon/{name}",
+    ),
+    "lucide": IconSet(
+        "lucide-static@1.62.0",
+        "sha512-WBZA/m2PvkFpMGHDtsBck5P2A9G4ehLlYu4GwwICcmEm1BvYVgj00lCDxKRWLlbMlOibLaiwdQ88G5pHkSWgwA==",
+        ("icons",),
+        "ISC",
+        metadata="tags.json",
+        link="https://lucide.dev/icons/{name}",
+    ),
+    "feather": IconSet(
+        "feather-icons@4.29.2",
+        "sha512-0TaCFTnBTVCz6U+baY2UJNKne5ifGh7sMG4ZC2LoBWCZdIyPa+y6UiR4lEYGws1JOFWdee8KAsAIvu0VcXqiqA==",
+        ("dist/icons",),
+        "MIT",
+        link="https://feathericons.com/?query={name}",
+    ),
+    "phosphor": IconSet(
+        "@phosphor-icons/core@2.1.1",
+        "sha512-v4ARvrip4qBCImOE5rmPUylOEK4iiED9ZyKjcvzuezqMaiRASCHKcRIuvvxL/twvLpkfnEODCOJp5dM4eZilxQ==",
+        ("assets/regular",),
+        "MIT",
+        link="https://phosphoricons.com/?q={name}",
+    ),
+    "iconoir": IconSet(
+        "iconoir@7.12.1",
+        "sha512-7ei4jd1bss0Ukyz/bbM9Zc96aLfZuwTEkSW8u5fx5h3X9912MsnmWwPw9LyTUtcf0ShfTzQeQ9oG7IslW3hrLg==",
+        ("icons/regular",),
+        "MIT",
+    ),
+    "bootstrap": IconSet(
+        "bootstrap-icons@1.13.2",
+        "sha512-fAU1Ly3dH7hwRg+CB8EZ0Vl0fF80zgXHeUVJyfUOKzoURr+TbwISbCW5tKUoQLERaWYG2emTCybcPbD96hdD1A==",
+        ("icons",),
+        "MIT",
+        link="https://icons.getbootstrap.com/icons/{name}/",
+    ),
+    "heroicons": IconSet(
+        "heroicons@2.2.0",
+        "sha512-yOwvztmNiBWqR946t+JdgZmyzEmnRMC2nxvHFC90bF1SUttwB6yJKYeme1JeEcBfobdOs827nCyiWBS2z/brog==",
+        ("24/outline",),
+        "MIT",
+    ),
+    "ionicons": IconSet(
+        "ionicons@8.1.0",
+        "sha512-XSM2gYWTXxSYTwjmKWAoy4yR7AbAFDjpc5ZIivAiGXskM0fe5CdMPfs6InQRUcrYtVb2WZ/0HQ1/jeh3JW78SA==",
+        ("dist/svg",),
+        "MIT",
+    ),
+    "mdi": IconSet(
+        "@mdi/svg@7.4.47",
+        "sha512-WQ2gDll12T9WD34fdRFgQVgO8bag3gavrAgJ0frN4phlwdJARpE6gO1YvLEMJR0KKgoc+/Ea/A0Pp11I00xBvw==",
+        ("svg",),
+        "Apache-2.0",
+        link="https://pictogrammers.com/library/mdi/icon/{name}/",
+    ),
+    "remix": IconSet(
+        "remixicon@4.9.1",
+        "sha512-36gLSoujkabnCFZFDyP17VNh9piuBA/rsXUb4auSJWLGsHVXtmxLj/EM5FjaEAGnk8oIAj1Azob/DZ2N+90lAQ==",
+        ("icons",),
+        "Apache-2.0",
+    ),
+    "simple": IconSet(
+        "simple-icons@16.37.0",
+        "sha512-8mCJIhpMYOL9g13GW59EiL3sVXJnTEKGCTZFaekl9UQ3Qo0SwVjnLaJ82QiaH8BKBdouEDzrHMXIWh8cBIy48A==",
+        ("icons",),
+        "CC0-1.0",
+        link="https://simpleicons.org/?q={name}",
+    ),
+}
+DEFAULT_ICON_SETS = ("tabler", "lucide")
+
+
+class IconSource:
+    """The icons of some sets; a set is a category to read, and an icon's category is its name.
+
+    Icons have the key_id "set/name", their name in words as title and category ("cloud off"), the
+    set's tags, a link and the original SVG. Sets are fetched when the source is made. Raises
+    InputError for an unknown set, SourceError if one cannot be fetched.
+    """
+
+    def __init__(self, sets: Sequence[str] = DEFAULT_ICON_SETS) -> None:
+        self.check(sets)
+        #: Key_ids of icons that are not read, such as those that a gallery holds already.
+        self.leave_out: frozenset[str] = frozenset()
+        self._folders = {name: fetch_icons(name) for name in dict.fromkeys(sets)}
+
+    @staticmethod
+    def check(sets: Sequence[str]) -> None:
+        """Raise InputError for a name that is not a set's; suggests the nearest."""
+        for name in sets:
+            if name not in ICON_SETS:
+                nearest = nearest_category(name, ICON_SETS)
+                known = ", ".join(ICON_SETS)
+                hint = f"did you mean {nearest!r}?" if nearest else f"choose from {known}"
+                raise InputError(f"there is no icon set {name!r}; {hint}")
+
+    def categories(self) -> dict[str, list[Path]]:
+        """The sets, and the files of each."""
+        return {name: _icon_files(folder) for name, folder in self._folders.items()}
+
+    def key_ids(self) -> list[str]:
+        """The key_ids of all icons, whether they can be read or not."""
+        return [
+            _key_id(name, folder, file)
+            for name, folder in self._folders.items()
+            for file in _icon_files(folder)
+        ]
+
+    def read(
+        self, category: str, *, strict: bool = False, report: ReadReport | None = None
+    ) -> Iterator[DrawingBatch]:
+        """The icons of one set in batches. Icons that cannot be read are counted in `report`."""
+        counts = ReadReport() if report is None else report
+        yield from in_batches(self._icons(category, strict, counts))
+
+    def _icons(self, name: str, strict: bool, report: ReadReport) -> Iterator[Any]:
+        folder = self._folders[name]
+        tags = _read_tags(folder)
+        link = ICON_SETS[name].link
+        for file in _icon_files(folder):
+            key_id = _key_id(name, folder, file)
+            if key_id in self.leave_out:
+                continue
+            try:
+                content = file.read_bytes()
+                if len(content) > MAX_ICON_BYTES:
+                    raise FormatError("larger than an icon may be (1 MiB)", path=file)
+                drawing = next(read_drawings(file, strict=True))
+            except FormatError as error:
+                if strict:
+                    raise
+                report.add(error)
+                continue
+            report.n_read += 1
+            title = " ".join(re.split(r"[-_\s]+", file.stem))
+            yield drawing.replace(
+                key_id=key_id,
+                category=title,
+                title=title,
+                tags=(name, *tags.get(file.stem, ())),
+                link=None if link is None else link.format(name=file.stem),
+                source_path=f"{key_id}.svg",
+                original=content if len(content) <= MAX_ORIGINAL_BYTES else None,
+            )
+
+
+def fetch_icons(name: str) -> Path:
+    """The folder of a set's icons in the cache, fetched from npm if it is not there yet."""
+    chosen = ICON_SETS[name]
+    version = chosen.package.rpartition("@")[2]
+    folder = cache_folder() / "icons" / f"{name}-{version}"
+    if not folder.is_dir():
+        archive = fetch_package(chosen.package, chosen.integrity, what=f"the icon set {name}")
+        with replacing_folder(folder) as unfinished:
+            unpack_icons(archive, chosen, unfinished)
+    return folder
+
+
+def unpack_icons(archive: bytes, chosen: IconSet, target: Path) -> None:
+    """Write the icons, metadata and licences of a package to `target`. Raises SourceError."""
+    n_icons = 0
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as package:
+            for member in package:
+                path = PurePosixPath(member.name)
+                inside = PurePosixPath(*path.parts[1:])
+                if not member.isfile() or ".." in path.parts or not path.name:
+                    continue
+                place = _place(inside, chosen)
+                content = package.extractfile(member)
+                if place is None or content is None:
+                    continue
+                file = target / place
+                file.parent.mkdir(parents=True, exist_ok=True)
+                # one byte more than allowed, so that a huge file is counted when it is read
+                limit = MAX_ICON_BYTES + 1 if place.suffix == ".svg" else 2**26
+                file.write_bytes(content.read(limit))
+                n_icons += place.suffix == ".svg"
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise SourceError(f"{chosen.package} cannot be unpacked ({error})") from error
+    if not n_icons:
+        raise SourceError(f"{chosen.package} has no SVG file in {', '.join(chosen.folders)}")
+
+
+def _place(inside: PurePosixPath, chosen: IconSet) -> PurePosixPath | None:
+    """Where a file of the package goes; None if it is not needed."""
+    if len(inside.parts) == 1 and _LICENCE.fullmatch(inside.name):
+        return inside
+    if inside.as_posix() == chosen.metadata:
+        return PurePosixPath("metadata.json")
+    if inside.suffix == ".svg":
+        for folder in chosen.folders:
+            if inside.is_relative_to(folder):
+                variant = folder.rpartition("/")[2] if len(chosen.folders) > 1 else ""
+                return PurePosixPath("icons", variant, inside.relative_to(folder))
+    return None
+
+
+def _key_id(name: str, folder: Path, file: Path) -> str:
+    return f"{name}/{file.relative_to(folder / 'icons').with_suffix('').as_posix()}"
+
+
+def _icon_files(folder: Path) -> list[Path]:
+    return sorted((folder / "icons").rglob("*.svg"))
+
+
+def _read_tags(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Icon -> its tags, from the package's metadata: {name: [tag]} or {name: {"tags": [tag]}}."""
+    file = folder / "metadata.json"
+    if not file.is_file():
+        return {}
+    try:
+        document: Any = json.loads(file.read_bytes())
+    except ValueError:
+        return {}
+    found = {}
+    for name, about in document.items() if isinstance(document, Mapping) else ():
+        tags = about.get("tags", ()) if isinstance(about, Mapping) else about
+        if isinstance(tags, list):
+            found[name] = tuple(str(tag) for tag in tags if str(tag).strip())
+    return found
