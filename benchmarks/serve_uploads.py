@@ -28,8 +28,8 @@ import garabato
 N_DRAWINGS = 500
 #: Wait this long for the service to come to rest.
 MAX_REST_S = 60.0
-#: At rest: less of a core than this, and no more memory than this above the start.
-REST_CORES, REST_MIB = 0.1, 50.0
+#: At rest: less of a core than this, and no more memory than this above the start (as serve_rude).
+REST_CORES, REST_MIB = 0.1, 100.0
 WINDOW_S = 0.25
 
 
