@@ -29,6 +29,7 @@ OPERATIONS = (
     "GET /v1/drawings",
     "GET /v1/drawings/{key_id}",
     "DELETE /v1/drawings/{key_id}",
+    "GET /v1/drawings/{key_id}/original",
     "POST /v1/drawings/{key_id}/hide",
     "POST /v1/drawings/{key_id}/restore",
     "GET /v1/hidden",

@@ -22,9 +22,10 @@ NAMES = {
     "leading slash": "/srv/a.svg",
     "report": "a/report",
     "hide": "a/hide",
+    "original": "a/original",
     "delete": "delete/hide",
     "quotes": 'it\'s "5" %41 ?x=1#y',
-    "control": "a\x01\x7fb",
+    "control": "a\x00\x01\x7fb",
     "letters": "garabato \u00e1\u4e00\U0001f600",
 }
 
