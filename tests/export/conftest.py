@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from exported_page import CATEGORIES, PER_CATEGORY
-from sketches import make_drawings
+from exported_page import CATEGORIES, ORIGINAL, PER_CATEGORY
+from sketches import make_drawings, sketch
 
 from garabato import Encoder, export_web, load_encoder, open_gallery
 from garabato.errors import SourceError
@@ -27,7 +27,11 @@ def web_encoder() -> Encoder:
 def web_gallery(web_encoder: Encoder, tmp_path_factory: pytest.TempPathFactory) -> Gallery:
     gallery = open_gallery(tmp_path_factory.mktemp("web") / "gallery", encoder=web_encoder)
     drawings = make_drawings(CATEGORIES, PER_CATEGORY, seed=3)
-    gallery.add([drawing.replace(country="PE") for drawing in drawings[:6]] + drawings[6:])
+    first = drawings[0].replace(
+        title="A warning", tags=("sign", "road"), link="https://example.org/", original=ORIGINAL
+    )
+    peruvian = [drawing.replace(country="PE") for drawing in (first, *drawings[1:6])]
+    gallery.add([*peruvian, *drawings[6:], sketch("star", 1).replace(key_id="the only star")])
     return gallery
 
 

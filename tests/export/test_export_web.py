@@ -101,6 +101,7 @@ def test_hits_bring_what_is_known_of_them(page, web_gallery):
         theirs = known[hit["key_id"]].to_dict()
         drawing = known[hit["key_id"]].drawing.on_grid().to_lists()
         del theirs["timestamp"]  # which no page shows
+        assert (theirs.pop("original_type", None) is None) == (hit.pop("original", None) is None)
         assert hit == theirs | {"score": hit["score"], "drawing": drawing}
 
 
@@ -124,6 +125,31 @@ def test_hits_can_be_of_one_category_or_country(page):
     )
     assert [hit["category"] for hit in found[0]] == ["ladder"] * PER_CATEGORY
     assert [hit["country"] for hit in found[1]] == ["PE"] * 6
+
+
+def test_titles_tags_links_and_originals_come_with_the_drawing(page, web_gallery):
+    listed = page.evaluate(
+        """async () => {
+          const {list} = await import("./static/script/api.js");
+          const {drawings} = await list("triangle", 50);
+          const one = drawings.find(({title}) => title);
+          const image = Object.assign(new Image(), {src: one.original});
+          await image.decode();
+          return {...one, response: await (await fetch(one.original)).text()};
+        }"""
+    )
+    assert listed["title"] == "A warning"
+    assert set(listed["tags"]) == {"sign", "road"}
+    assert listed["link"] == "https://example.org/"
+    assert listed["response"] == web_gallery.original(listed["key_id"]).content.decode()
+
+
+def test_a_category_of_few_drawings_shows_all_of_them(page):
+    about = page.evaluate(
+        """async () => (await import("./static/script/api.js")).category("star")"""
+    )
+    assert [one["key_id"] for one in about["typical"]] == ["the only star"]
+    assert (about["n_drawings"], about["odd"], about["confused_with"]) == (1, [], [])
 
 
 def test_a_category_has_its_page(page, address):
@@ -162,7 +188,7 @@ def test_the_map_has_every_drawing(page):
         }"""
     )
     places = found["places"]
-    assert places["n"] == len(set(places["key_id"])) == len(CATEGORIES) * PER_CATEGORY
+    assert places["n"] == len(set(places["key_id"])) == len(CATEGORIES) * PER_CATEGORY + 1
     assert max(places["x"]) <= 65_535
     assert len(places["x"]) == len(places["y"]) == places["n"]
     name = places["categories"][places["category"][5]]
@@ -205,7 +231,7 @@ def test_a_folder_with_other_things_is_left_alone(web_encoder, web_gallery, tmp_
 def test_a_page_is_replaced_by_a_newer_one(web_encoder, web_gallery, exported, tmp_path):
     shutil.copytree(exported, tmp_path / "site")
     page = export_web(web_encoder, tmp_path / "site", gallery=web_gallery, per_category=2)
-    assert page.n_drawings == 2 * len(CATEGORIES)
+    assert page.n_drawings == 2 * len(CATEGORIES) + 1
     kept = json.loads(gzip.decompress((tmp_path / "site/gallery/gallery.json.gz").read_bytes()))
     assert len(kept["key_id"]) == page.n_drawings
     sizes = (tmp_path / "site/gallery/embeddings.bin").stat().st_size

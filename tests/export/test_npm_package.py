@@ -125,7 +125,7 @@ def check_answers(page: Any, encoder: Any, gallery: Any, drawings: list[Drawing]
         """async (drawings) => {
           const answers = [];
           for (const drawing of drawings) {
-            const hits = await garabato.search(drawing, {k: 48});
+            const hits = await garabato.search(drawing, {k: 49});
             answers.push({hits, ...(await garabato.classify(drawing))});
           }
           return answers;

@@ -6,6 +6,11 @@ export interface StoredDrawing {
   category: string | null;
   country?: string;
   recognized?: boolean;
+  title?: string;
+  tags?: string[];
+  link?: string;
+  /** The original file as a data URL for `<img src>`, where the gallery keeps it. */
+  original?: string;
   drawing: Strokes;
 }
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import orjson
@@ -23,7 +26,11 @@ from garabato.tracing.trace import trace_batch
 _INT16_MAX = 32767
 #: Typical drawings, odd drawings and confusable categories on a category page.
 _N_SHOWN = 4
+#: Fewer drawings are all shown as typical ones: icon sets have thousands of such categories.
+_MIN_TO_SUMMARIZE = _N_SHOWN + 1
 _N_CONFUSED = 8
+#: Characters of an SVG that a data URL may have as they are.
+_PLAIN_IN_URLS = " =:/;,.-+'()!?"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,7 +54,7 @@ class WebGallery:
         chosen = {key for keys in key_ids.values() for key in _spread(sorted(keys), per_category)}
         drawings: list[Drawing] = []
         pieces: list[FloatArray] = []
-        for piece in gallery.scan():
+        for piece in gallery.scan(with_originals=True):
             rows = [i for i, key_id in enumerate(piece.drawings.key_ids) if key_id in chosen]
             drawings += list(trace_batch(piece.drawings.take(np.array(rows, np.int64))))
             pieces.append(piece.embeddings[rows])
@@ -65,7 +72,7 @@ class WebGallery:
         """Write gallery.json.gz, embeddings.bin and strokes.bin.gz."""
         categories = _names(drawing.category for drawing in self.drawings)
         countries = _names(drawing.country for drawing in self.drawings)
-        columns = {
+        columns: dict[str, Any] = {
             "categories": list(categories),
             "countries": list(countries),
             "key_id": [drawing.key_id for drawing in self.drawings],
@@ -73,6 +80,13 @@ class WebGallery:
             "country": [countries.get(str(drawing.country), -1) for drawing in self.drawings],
             "recognized": [drawing.recognized for drawing in self.drawings],
         }
+        for name in ("title", "tags", "link"):
+            values = [getattr(drawing.details, name, None) or None for drawing in self.drawings]
+            if any(values):
+                columns[name] = values
+        originals = [_data_url(drawing) for drawing in self.drawings]
+        if any(originals):
+            columns["original"] = originals
         write_gzip(folder / "gallery.json.gz", orjson.dumps(columns))
         largest = np.abs(self.embeddings).max(axis=1, keepdims=True)
         integers = np.rint(self.embeddings / largest * _INT16_MAX).astype("<i2")
@@ -89,7 +103,10 @@ class WebGallery:
 
         pages: dict[str, Any] = {}
         categories = _names(drawing.category for drawing in self.drawings)
+        n_drawings = Counter(drawing.category for drawing in self.drawings)
         for category, number in categories.items():
+            if n_drawings[category] < _MIN_TO_SUMMARIZE:
+                continue
             progress("comparing categories", number + 1, len(categories))
             summary = summarize_category(gallery, category, n_typical=_N_SHOWN, n_odd=_N_SHOWN)
             confused = list(summary.confused_with.items())[:_N_CONFUSED]
@@ -133,6 +150,16 @@ def _pack(packed: bytearray, value: int) -> None:
         packed.append(value & 127 | 128)
         value >>= 7
     packed.append(value)
+
+
+def _data_url(drawing: Drawing) -> str | None:
+    """The original file for an <img>, which runs no script and loads no other file."""
+    if drawing.details is None or drawing.details.original is None:
+        return None
+    media_type, content = drawing.details.original_type, drawing.details.original
+    if media_type == "image/svg+xml":  # as text it compresses better
+        return f"data:{media_type},{quote(content, safe=_PLAIN_IN_URLS)}"
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
 def _names(values: Iterable[str | None]) -> dict[str, int]:

@@ -39,6 +39,10 @@ export class Gallery {
     const country = this.#nameOf("country", row);
     if (country !== null) metadata.country = country;
     if (this.#columns.recognized[row] !== null) metadata.recognized = this.#columns.recognized[row];
+    for (const name of ["title", "tags", "link", "original"]) {
+      const value = this.#columns[name]?.[row];
+      if (value != null) metadata[name] = value;
+    }
     return {...metadata, drawing: this.#strokes[row]};
   }
 

@@ -85,7 +85,7 @@ async function category(name) {
   const {folder, gallery} = await opened;
   pages ??= bytesOf(folder, "category_pages.json.gz").then(json);
   const page = (await pages)[name];
-  if (!page) throw failure(404, `the gallery has no drawing of ${name}`);
+  if (!page) return smallCategory(gallery, name);
   return {
     category: name,
     n_drawings: page.n_drawings,
@@ -93,6 +93,13 @@ async function category(name) {
     odd: page.odd.map((row) => gallery.drawing(row)),
     confused_with: page.confused_with,
   };
+}
+
+/** A category with too few drawings to compare them: it shows all. */
+function smallCategory(gallery, name) {
+  const {drawings} = gallery.list(name, gallery.n, null);
+  if (!drawings.length) throw failure(404, `the gallery has no drawing of ${name}`);
+  return {category: name, n_drawings: drawings.length, typical: drawings, odd: [], confused_with: []};
 }
 
 async function map() {
