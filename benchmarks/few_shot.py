@@ -30,7 +30,7 @@ from others import NAMES, drawings_of
 from garabato.dataset import Dataset
 from garabato.drawing import Drawing, FloatArray, IntArray
 from garabato.encoder import Encoder, load_encoder
-from garabato.encoder.few_shot import AddedCategory, learn_category, with_added_logits
+from garabato.encoder.few_shot import learn_category, with_added_logits
 from garabato.render import render
 
 N_EXAMPLES, N_DRAWS = (1, 3, 5, 10), 5
@@ -43,9 +43,8 @@ def logits_of(encoder: Encoder, drawings: Sequence[Drawing]) -> FloatArray:
     return np.concatenate([encoder.runtime.run(piece)[0] for piece in images])
 
 
-def top1(logits: FloatArray, labels: IntArray, added: Sequence[AddedCategory] = ()) -> float:
+def top1(scores: FloatArray, labels: IntArray) -> float:
     """The share of drawings whose best category is the right one."""
-    scores = with_added_logits(logits, added) if added else logits
     return float((scores.argmax(axis=1) == labels).mean())
 
 
@@ -75,16 +74,17 @@ def run(
     if known:
         parts = [np.concatenate(part) for part in zip(*known, strict=True)]
         old.append(("drawings in --new of known categories", parts[0], parts[1]))
-    return [row for n in N_EXAMPLES for row in rows_of(n, logits_new, old, len(index))]
+    return [row for n in N_EXAMPLES for row in rows_of(n, logits_new, old, encoder.temperature)]
 
 
 def rows_of(
     n: int,
     new: dict[str, FloatArray],
     old: Sequence[tuple[str, FloatArray, IntArray]],
-    n_old: int,
+    temperature: float,
 ) -> list[harness.Row]:
     """Top-1 of new and old categories with `n` examples each."""
+    n_old = old[0][1].shape[1]
     found, found_among_new = [], []
     lost: list[list[float]] = [[] for _ in old]
     for seed in range(N_DRAWS):
@@ -95,11 +95,12 @@ def rows_of(
         labels = n_old + np.repeat(
             np.arange(len(new)), [len(order) - n for order in orders.values()]
         )
-        found.append(top1(queries, labels, added))
-        among = with_added_logits(queries, added)[:, n_old:].argmax(axis=1)
-        found_among_new.append(float((among + n_old == labels).mean()))
+        scores = with_added_logits(queries, added, temperature=temperature)
+        found.append(top1(scores, labels))
+        found_among_new.append(top1(scores[:, n_old:], labels - n_old))
         for losses, (_, logits, right) in zip(lost, old, strict=True):
-            losses.append(top1(logits, right) - top1(logits, right, added))
+            scores = with_added_logits(logits, added, temperature=temperature)
+            losses.append(top1(logits, right) - top1(scores, right))
     what = f"{n} drawing{'s' * (n > 1)} each"
     about = f"{len(new)} new among {n_old + len(new)} categories"
     return [

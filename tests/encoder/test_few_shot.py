@@ -31,10 +31,10 @@ def test_the_logit_of_a_new_category_is_linear_in_the_cosine_with_its_examples()
     examples = np.array([[4, 0, 0, 0], [8, 0, 0, 0]], np.float32)  # centred: (3, -1, -1, -1) x 1, 2
     one = learn_category("new", examples)
     np.testing.assert_allclose(one.prototype, np.array([3, -1, -1, -1]) / 12**0.5, atol=1e-3)
-    assert one.level == pytest.approx((3 + 6) / 2)
     queries = np.array([[1, 0, 0, 0], [0, 1, 0, 0]], np.float32)  # cosines 1 and -1/3
-    logits = with_added_logits(queries, [one])
-    expected = [4.5 * (SLOPE + OFFSET), 4.5 * (OFFSET - SLOPE / 3)]
+    logits = with_added_logits(queries, [one], temperature=0.5)
+    level = 0.5 * (np.log(3) + 3)  # log-odds of 3 against three logits of 0, at temperature 0.5
+    expected = [level * (SLOPE + OFFSET), level * (OFFSET - SLOPE / 3)]
     np.testing.assert_allclose(logits[:, 4], expected, rtol=1e-3)
     np.testing.assert_allclose(logits[:, :4], queries - 0.25)
 

@@ -48,7 +48,7 @@ def test_the_style_of_the_reference_project_cannot_be_augmented(data):
 
 
 def test_embeddings_feed_scikit_learn(data):
-    """The example of docs/python.md."""
+    """The example of docs/formats.md."""
     from sklearn.linear_model import LogisticRegression
 
     encoder = garabato.load_encoder()

@@ -388,7 +388,7 @@ class Encoder:
     def _forward(self, images: ByteArray) -> Output:
         logits, embeddings = self.runtime.run(images)
         if self.added_categories:
-            logits = with_added_logits(logits, self.added_categories)
+            logits = with_added_logits(logits, self.added_categories, temperature=self.temperature)
         scaled = logits / np.float32(self.temperature)
         exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         lengths = np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)

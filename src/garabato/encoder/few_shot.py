@@ -5,9 +5,10 @@ directions over a few drawings describes a new category. The logit of the new ca
 
     level * (SLOPE * cosine(logits of the drawing, mean of the examples) + OFFSET)
 
-where every drawing's logits are centred on 0 first. `level` is the mean of the highest centred
-logit over the examples, so that new and old logits have the same scale. This needs only the logits,
-so every runtime and every network can do it. benchmarks/few_shot.py measures it.
+where every drawing's logits are centred on 0 first. `level` gives new and old logits one scale: it
+is the logit at which a category has log-odds of 3 (95 %) while all others are at 0, which is
+temperature * (log(C - 1) + 3) for C categories. Everything comes from the logits, so every runtime
+and every network can do it. benchmarks/few_shot.py measures it.
 """
 
 from __future__ import annotations
@@ -33,19 +34,18 @@ FORMAT_VERSION = 1
 #: Chosen so that 12 categories by other people cost the shipped encoder less than one point of
 #: top-1 on the drawings it was trained for (benchmarks/few_shot.py).
 SLOPE, OFFSET = 1.2, 0.3
+_LOG_ODDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AddedCategory:
     """A category made from `n_drawings` drawings.
 
-    `prototype` (C,) float32 has length 1: the mean direction of the centred logits. `level` is the
-    mean of the highest centred logit.
+    `prototype` (C,) float32 has length 1: the mean direction of the centred logits.
     """
 
     name: str
     prototype: FloatArray
-    level: float
     n_drawings: int
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,7 +53,6 @@ class AddedCategory:
         return {
             "name": self.name,
             "n_drawings": self.n_drawings,
-            "level": self.level,
             "prototype": array_as_text(self.prototype.astype("<f2")),
         }
 
@@ -61,8 +60,7 @@ class AddedCategory:
     def from_dict(cls, plain: Mapping[str, Any], n_categories: int) -> AddedCategory:
         """The inverse of `to_dict`. Raises ValueError, naming what is wrong."""
         try:
-            name, level = check_name(plain["name"]), float(plain["level"])
-            n_drawings = int(plain["n_drawings"])
+            name, n_drawings = check_name(plain["name"]), int(plain["n_drawings"])
             prototype = array_from_text(plain["prototype"], "<f2")
         except (KeyError, TypeError, ValueError, InputError) as error:
             raise ValueError(f"an added category is damaged: {error}") from None
@@ -70,9 +68,9 @@ class AddedCategory:
             raise ValueError(
                 f"the added category {name!r} has {len(prototype)} numbers, not {n_categories}"
             )
-        if not np.isfinite(prototype).all() or not 0 < level < np.inf:
+        if not np.isfinite(prototype).all():
             raise ValueError(f"the added category {name!r} has numbers that make no sense")
-        return cls(name, prototype, level, n_drawings)
+        return cls(name, prototype, n_drawings)
 
 
 def learn_category(name: str, logits: FloatArray) -> AddedCategory:
@@ -82,16 +80,17 @@ def learn_category(name: str, logits: FloatArray) -> AddedCategory:
     mean = directions.mean(axis=0)
     # rounded as in the file, so that a saved encoder gives the same predictions
     prototype = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float16)
-    level = float(centred.max(axis=1).mean())
-    return AddedCategory(name, prototype.astype(np.float32), level, len(logits))
+    return AddedCategory(name, prototype.astype(np.float32), len(logits))
 
 
-def with_added_logits(logits: FloatArray, added: Sequence[AddedCategory]) -> FloatArray:
+def with_added_logits(
+    logits: FloatArray, added: Sequence[AddedCategory], *, temperature: float
+) -> FloatArray:
     """Logits (N, C) of the network -> (N, C + A): centred, then those of the added categories."""
     centred = _centred(logits)
     lengths = np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
     cosines = (centred / lengths) @ np.stack([one.prototype for one in added]).T  # (N, A)
-    level = np.mean([one.level for one in added])
+    level = temperature * (np.log(logits.shape[1] - 1) + _LOG_ODDS)
     extra = (level * (SLOPE * cosines + OFFSET)).astype(np.float32)
     return np.concatenate([centred, extra], axis=1)
 
