@@ -47,11 +47,9 @@ def test_the_page_for_operators_lists_every_variable() -> None:
 
 
 def test_every_extra_named_exists() -> None:
-    _, *words = listing()
-    listed = words[: words.index("--without")]
-    installed = re.findall(r"'\.\[([\w,]+)\]'", DOCKERFILE)
-    named = {*listed, *(extra for extras in installed for extra in extras.split(","))}
-    assert {"serve", "onnx"} <= named <= set(PROJECT["optional-dependencies"])
+    _, *named = listing()
+    assert "serve" in named
+    assert set(named) <= set(PROJECT["optional-dependencies"])
 
 
 def test_what_serves_has_all_that_is_needed_but_pytorch() -> None:
@@ -59,19 +57,10 @@ def test_what_serves_has_all_that_is_needed_but_pytorch() -> None:
         [sys.executable, *listing()], cwd=ROOT, capture_output=True, text=True, check=True
     )
     listed = done.stdout.splitlines()
-    (torch,) = (one for one in PROJECT["dependencies"] if one.startswith("torch"))
-    assert set(PROJECT["dependencies"]) - set(listed) == {torch}
-    assert f"'{torch}'" in DOCKERFILE, "the encoder is exported with the same PyTorch"
+    assert set(PROJECT["dependencies"]) <= set(listed)
     names = {re.split(r"[^\w-]", one)[0] for one in listed}
     assert {"fastapi", "uvicorn", "onnxruntime", "pymilvus", "umap-learn"} <= names
     assert not names & {"torch", "onnx", "garabato"}
-
-
-def test_a_package_that_is_no_dependency_cannot_be_left_out() -> None:
-    command = [sys.executable, "tools/list_requirements.py", "--without", "torhc"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "torhc is none of" in done.stderr
 
 
 def test_every_file_copied_is_sent_to_the_build() -> None:

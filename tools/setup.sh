@@ -29,7 +29,8 @@ install_torch() {
     wanted=$(.venv/bin/python -c '
 import tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
-print(next(one for one in project["dependencies"] if one.startswith("torch")))')
+extra = project["optional-dependencies"]["train"]
+print(next(one for one in extra if one.startswith("torch")))')
     if .venv/bin/python -c 'import torch' >/dev/null 2>&1; then
         return
     fi
@@ -56,5 +57,5 @@ if ! is_usable .venv/bin/python || ! .venv/bin/python -m pip --version >/dev/nul
 fi
 echo "Installing garabato and its dependencies into .venv (minutes on a new machine) ..." >&2
 install_torch
-.venv/bin/python -m pip install -qq --editable '.[dev,serve,map]'
+.venv/bin/python -m pip install -qq --editable '.[dev]'
 touch .venv/ready

@@ -1,7 +1,7 @@
 """Classify hand-drawn sketches and find similar ones.
 
 Everything public is listed in `__all__` and imported when it is first used, so `import garabato` is
-quick and reading drawings loads no PyTorch.
+quick. Only training, and encoders in their safetensors form, import PyTorch (the extra `train`).
 """
 
 from __future__ import annotations
@@ -350,7 +350,14 @@ def __getattr__(name: str) -> Any:
 
         value: Any = version("garabato")
     elif name in _ROOM_OF:
-        value = getattr(importlib.import_module(f"garabato.{_ROOM_OF[name]}"), name)
+        try:
+            value = getattr(importlib.import_module(f"garabato.{_ROOM_OF[name]}"), name)
+        except ModuleNotFoundError as error:
+            if error.name != "torch":
+                raise
+            from garabato.errors import MissingExtraError
+
+            raise MissingExtraError(f"garabato.{name}", "train") from None
     else:
         raise AttributeError(f"module 'garabato' has no attribute {name!r}")
     globals()[name] = value

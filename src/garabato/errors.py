@@ -108,8 +108,12 @@ class StorageError(GarabatoError, OSError):
 class MissingExtraError(GarabatoError, ImportError):
     """An optional dependency is absent."""
 
-    def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(f"{feature} needs more packages: pip install 'garabato[{extra}]'")
+    def __init__(self, feature: str, extra: str, alternative: str = "") -> None:
+        command = f"pip install 'garabato[{extra}]'"
+        super().__init__(
+            f"{feature} needs more packages: {command}"
+            + (f"; {alternative}" if alternative else "")
+        )
 
 
 _STORAGE_FIXES = {

@@ -15,7 +15,7 @@ from garabato.render import RenderSpec, render_batch, with_strokes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
-from ship_encoder import Training, model_card
+from ship_encoder import Form, Training, model_card
 
 
 def test_the_encoder_that_ships_knows_all_categories_and_is_small():
@@ -51,6 +51,7 @@ def test_real_drawings_are_recognised_without_any_training(quickdraw):
     assert n_right / n > 0.85
 
 
+FORM = Form("8 bits", 0.7731, 0.68, 0.988, 3_151, 3_328_997, "ab12", True)
 SHIPPED = {"ant": (2, 0.5), "bee": (4, 0.25)}
 ON_S345 = {"ant": (25, 0.64), "bee": (25, 0.8)}
 
@@ -75,12 +76,13 @@ def _card(*more, settings="minutes = 1\n"):
     last = {"step": 10, "seconds": 60, "top1": 0.7}
     training = Training(Path("runs/x"), settings, last)
     evaluation = _evaluation(SHIPPED, n_drawings=6, top1=0.75, half=0.33)
-    return model_card(garabato.load_encoder(), evaluation, [training], Path("report"), *more)
+    return model_card(garabato.load_encoder(), evaluation, [training], [FORM], *more)
 
 
 def test_a_model_card_says_how_sure_its_scores_are_and_what_half_the_ink_gives():
     card = _card()
     assert "| top-1 | 75.0 % ± 17.7 % |" in card  # sqrt(0.75 x 0.25 / 6)
+    assert "| 8 bits (ships) | 77.31 % | 0.680 | 98.8 % | 3,328,997 | `ab12` |" in card
     assert "73.0 % and\n93.5 %" in card
     assert "with half of the ink it is right for 33 % of\n  6 drawings" in card
     assert "no more than hints" in card

@@ -13,7 +13,7 @@ from sketches import SKETCH_CATEGORIES, make_drawings
 from garabato.drawing import DrawingBatch
 from garabato.encoder import Encoder, load_encoder
 from garabato.encoder.onnx_runtime import OnnxRuntime
-from garabato.errors import EncoderError, EncoderMismatchError
+from garabato.errors import EncoderError, EncoderMismatchError, InputError
 from garabato.export import export_onnx
 from garabato.gallery import open_gallery
 from garabato.render import render_batch
@@ -58,7 +58,7 @@ def test_the_encoder_that_ships_answers_the_same_on_real_drawings(quickdraw, tmp
 
     files = sorted((quickdraw / "simplified").glob("*.ndjson"))[::15]
     drawings = [next(iter(read_drawings(file))) for file in files]
-    encoder = load_encoder(precision="float32")
+    encoder = load_encoder(runtime="pytorch", precision="float32")
     export_onnx(encoder, tmp_path / "encoder.onnx")
     assert_same_answers(
         encoder, load_encoder(tmp_path / "encoder.onnx"), DrawingBatch.from_drawings(drawings)
@@ -113,12 +113,47 @@ def test_a_gallery_takes_the_onnx_form_of_the_encoder_that_filled_it(exported, t
         open_gallery(str(tmp_path / "g"), encoder=other)
 
 
-def test_an_encoder_in_onnx_form_is_not_saved_or_exported_again(exported, tmp_path):
+def test_an_encoder_in_onnx_form_is_not_saved_and_keeps_its_bits(exported, tmp_path):
     loaded = load_encoder(exported[1])
     with pytest.raises(EncoderError, match=r"load the \.safetensors file"):
         loaded.save(tmp_path / "encoder.safetensors")
     with pytest.raises(EncoderError, match=r"load the \.safetensors file"):
-        export_onnx(loaded, tmp_path / "again.onnx")
+        export_onnx(loaded, tmp_path / "again.onnx", bits=8, calibration=SKETCHES)
+
+
+def test_an_encoder_in_onnx_form_is_copied_with_its_present_header(exported, tmp_path):
+    loaded = load_encoder(exported[1])
+    export_onnx(loaded, tmp_path / "copy.onnx")
+    assert (tmp_path / "copy.onnx").read_bytes() == exported[1].read_bytes()
+    loaded.unsure_below = 0.25
+    export_onnx(loaded, tmp_path / "changed.onnx")
+    changed = load_encoder(tmp_path / "changed.onnx")
+    assert changed.unsure_below == 0.25
+    assert_same_answers(loaded, changed, SKETCHES)
+
+
+def test_eight_bits_keep_the_fingerprint_only_if_the_embeddings_agree(
+    exported, tmp_path, monkeypatch
+):
+    encoder, _ = exported
+    path = tmp_path / "quantized.onnx"
+    monkeypatch.setattr("garabato.export.onnx._SAME_EMBEDDINGS", 0.5)
+    export_onnx(encoder, path, bits=8, calibration=SKETCHES)
+    loaded = load_encoder(path)
+    assert loaded.runtime.bits == 8
+    assert loaded.fingerprint == encoder.fingerprint
+    assert "QLinearConv" in {node.op_type for node in onnx.load(path).graph.node}
+    cosines = (loaded.embed(SKETCHES) * encoder.embed(SKETCHES)).sum(axis=1)
+    assert cosines.mean() > 0.9
+    monkeypatch.setattr("garabato.export.onnx._SAME_EMBEDDINGS", 1.01)
+    export_onnx(encoder, path, bits=8, calibration=SKETCHES)
+    assert len(load_encoder(path).fingerprint) == len(encoder.fingerprint)
+    assert load_encoder(path).fingerprint != encoder.fingerprint
+
+
+def test_eight_bits_without_drawings_are_refused(exported, tmp_path):
+    with pytest.raises(InputError, match="8 bits need calibration drawings"):
+        export_onnx(exported[0], tmp_path / "encoder.onnx", bits=8)
 
 
 @pytest.mark.parametrize("kept", [0, 4, 1000, 20_000])
@@ -162,7 +197,7 @@ def test_answers_need_no_pytorch_and_other_files_say_that_they_do(
     encoder.save(tmp_path / "encoder.safetensors")
     done = without_pytorch("classify", query, "--model", tmp_path / "encoder.safetensors")
     assert done.returncode == 1
-    assert "pip install torch" in done.stderr
+    assert "pip install 'garabato[train]'" in done.stderr
     assert "garabato export onnx" in done.stderr
     imported = "import sys; sys.modules['torch'] = None; import garabato.service.app"
     subprocess.run([sys.executable, "-c", imported], check=True)

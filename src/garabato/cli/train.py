@@ -16,8 +16,10 @@ from garabato.cli.output import counted, stderr, training_progress
 
 def _check_device(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
     """Refuse a wrong name in our own words: PyTorch lists sixteen kinds, most of them rare."""
-    import torch
-
+    try:
+        import torch
+    except ImportError:
+        raise garabato.MissingExtraError("training", "train") from None
     try:
         torch.device("cpu" if name in (None, "auto") else name)
     except RuntimeError:

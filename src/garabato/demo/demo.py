@@ -22,6 +22,7 @@ from garabato.demo.stages import Stages
 from garabato.encoder import Encoder, load_encoder
 from garabato.evaluation import evaluate, write_report
 from garabato.evaluation.reference_results import REFERENCE_RESULTS, PublishedResult
+from garabato.evaluation.report import check_report_folder
 from garabato.formats import ReadReport, write_drawings
 from garabato.gallery import open_gallery
 from garabato.host.atomic import write_bytes
@@ -83,6 +84,7 @@ def run_demo(
     arguments are not repeated. Returns None if training was interrupted; the same call continues.
     Raises InputError if `out` holds something else, and whatever the stages raise.
     """
+    check_report_folder(Path(out) / "report")
     demo = _Demo(Path(out), source, n_categories, minutes, seed, progress)
     figures = demo.run()
     if figures is None:

@@ -207,7 +207,7 @@ class Encoder:
 
         An empty drawing is encoded as an empty image.
         """
-        outputs = [self._forward(images) for images in self._images(drawings, batch_size)]
+        outputs = [self.predict_images(images) for images in self._images(drawings, batch_size)]
         if not outputs:
             return Output(
                 np.zeros((0, len(self.categories)), np.float32),
@@ -385,7 +385,11 @@ class Encoder:
         for start in range(0, len(drawings), batch_size):
             yield render_batch(drawings[start : start + batch_size], self.spec)
 
-    def _forward(self, images: ByteArray) -> Output:
+    def predict_images(self, images: ByteArray) -> Output:
+        """Probabilities and embeddings of images (N, *spec.image_shape) uint8, N >= 1.
+
+        Images are rendered with `spec`: `predict` does both.
+        """
         logits, embeddings = self.runtime.run(images)
         if self.added_categories:
             logits = with_added_logits(logits, self.added_categories, temperature=self.temperature)

@@ -20,7 +20,7 @@ from garabato.encoder.encoder import FORMAT, FORMAT_VERSION, Encoder
 from garabato.encoder.few_shot import AddedCategory, load_categories
 from garabato.encoder.hub import download_encoder, is_hub_address
 from garabato.encoder.runtime import Runtime
-from garabato.errors import EncoderError, GarabatoError, InputError
+from garabato.errors import EncoderError, GarabatoError, InputError, MissingExtraError
 from garabato.host.atomic import write_bytes
 from garabato.render import RenderSpec
 
@@ -63,7 +63,8 @@ def load_encoder(
     add` writes it. Without it, such a file beside the encoder is read, if there is one:
     `run/encoder.categories.json` beside `run/encoder.safetensors`.
 
-    Raises EncoderError if there is no encoder, or a file is damaged.
+    Raises EncoderError if there is no encoder, or a file is damaged, and MissingExtraError if
+    PyTorch is needed and not installed.
     """
     encoder = load_encoder_alone(path, runtime=runtime, device=device, precision=precision)
     return with_categories_file(encoder, path, categories)
@@ -131,9 +132,9 @@ def load_encoder_alone(
             raise EncoderError(f"PyTorch cannot run {file}; give the .safetensors file it is from")
         from garabato.encoder.onnx_runtime import OnnxRuntime, open_session
 
-        session, header_text = open_session(file, FORMAT)
+        session, header_text, content = open_session(file, FORMAT)
         header = _parse_header(header_text, file)
-        return _build(header, file, lambda _spec: OnnxRuntime(session, header))
+        return _build(header, file, lambda _spec: OnnxRuntime(session, header, content))
     return _load_weights(file, device=device, precision=precision)
 
 
@@ -191,10 +192,11 @@ def _load_weights(file: Path, *, device: str | torch.device, precision: Precisio
 
         from garabato.encoder.torch_runtime import TorchRuntime
         from garabato.models import create_model
-    except ModuleNotFoundError as error:
-        raise EncoderError(
-            f"PyTorch runs {file}, and cannot be imported ({error}); install it with: pip install "
-            "torch. Or use the encoder in ONNX form, which `garabato export onnx` writes"
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            f"{file} is run by PyTorch, which",
+            "train",
+            "or use the encoder in ONNX form, which `garabato export onnx` writes",
         ) from None
     try:
         with safe_open(file, framework="pt") as reader:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from garabato.drawing import ByteArray, FloatArray
-from garabato.errors import EncoderError, MissingExtraError
+from garabato.errors import EncoderError
 from garabato.host.machine import n_cores
 from garabato.render import RenderSpec
 
@@ -18,14 +18,21 @@ _PIECE = 32
 
 
 class OnnxRuntime:
-    """Runs the network of an ONNX file: `session` from `open_session`, `header` its metadata."""
+    """Runs the network of an ONNX file, `content`, with the session and header in it."""
 
-    def __init__(self, session: Any, header: dict[str, Any]) -> None:
+    def __init__(self, session: Any, header: dict[str, Any], content: bytes) -> None:
         self._session = session
+        self.header = header
+        self.content = content
+        #: 8 if the convolutions are computed with 8-bit integers, else 32.
+        self.bits = int(header.get("bits", 32))
         self._model_name = str(header["model"])
         self._embedding_dim = int(header["embedding_dim"])
         self._n_parameters = int(header["n_parameters"])
         self._fingerprint = str(header["fingerprint"])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (self.content, self.header)
 
     @property
     def model_name(self) -> str:
@@ -56,28 +63,19 @@ class OnnxRuntime:
         return np.concatenate(logits), np.concatenate(embeddings)
 
 
-def open_session(file: Path, metadata_key: str) -> tuple[Any, str]:
-    """An ONNX Runtime session for `file`, and the text of its metadata entry `metadata_key`.
+def open_session(file: Path, metadata_key: str) -> tuple[Any, str, bytes]:
+    """An ONNX Runtime session for `file`, its metadata entry `metadata_key`, and its bytes.
 
     Uses OMP_NUM_THREADS threads, or one per core that this process may use; while they wait they
     sleep if OMP_WAIT_POLICY is PASSIVE, otherwise they spin. Raises EncoderError if the file is
-    damaged or has no such entry, and MissingExtraError if ONNX Runtime is not installed.
+    damaged or has no such entry.
     """
-    try:
-        import onnxruntime
-    except ImportError:
-        raise MissingExtraError("an encoder in ONNX form", "onnx") from None
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors are raised as well
-    options.intra_op_num_threads = _n_threads()
-    if os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE":
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         content = file.read_bytes()
     except OSError as error:
         raise EncoderError(f"cannot read {file}: {error}") from None
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        session = _session(content)
     except Exception as error:  # its error classes have no common base
         raise EncoderError(
             f"{file} is truncated or not an ONNX file ({_first_line(error)}); "
@@ -89,7 +87,23 @@ def open_session(file: Path, metadata_key: str) -> tuple[Any, str]:
             f"{file} is an ONNX file but not an encoder of garabato; "
             "write one with: garabato export onnx"
         )
-    return session, str(text)
+    return session, str(text), content
+
+
+def _session(content: bytes) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors are raised as well
+    options.intra_op_num_threads = _n_threads()
+    if os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE":
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def _restored(content: bytes, header: dict[str, Any]) -> OnnxRuntime:
+    """The runtime in another process, such as one of a Ray cluster."""
+    return OnnxRuntime(_session(content), header, content)
 
 
 def _n_threads() -> int:

@@ -1,8 +1,8 @@
 """Runs networks with PyTorch, on a CPU or a GPU.
 
-On a CPU the network is optimised first, long batches are run in pieces that fit the cache, and
-pieces of many images go through the convolutions in bfloat16 if the CPU supports it
-(benchmarks/inference.py measures speed and the small differences).
+Feature maps are kept channels-last. On a CPU long batches are run in pieces that fit the cache, and
+pieces of many images in bfloat16 if the CPU supports it (benchmarks/inference.py measures speed and
+the small differences).
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from garabato.drawing import ByteArray, FloatArray
-from garabato.encoder.fast_network import optimize_for_inference
 from garabato.models import Model, as_input
 from garabato.render import RenderSpec
 
@@ -41,6 +39,7 @@ class TorchRuntime:
                 tensor.copy_(tensor.half())
         self._device = torch.device(device)
         self.model: Model = model.to(self._device).eval()
+        self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._uses_bfloat16 = (
             precision == "auto"
             and self._device.type == "cpu"
@@ -91,18 +90,10 @@ class TorchRuntime:
             yield images[start : start + n_piece]
 
     def _run_piece(self, images: ByteArray) -> tuple[FloatArray, FloatArray]:
-        is_long = len(images) >= _LEAST_FOR_BFLOAT16
-        network = self._in_bfloat16 if self._uses_bfloat16 and is_long else self._exact
-        logits, embeddings = network(as_input(images, self._device))
+        in_bfloat16 = self._uses_bfloat16 and len(images) >= _LEAST_FOR_BFLOAT16
+        with torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16):
+            logits, embeddings = self.model(as_input(images, self._device))
         return logits.float().cpu().numpy(), embeddings.float().cpu().numpy()
-
-    @cached_property
-    def _exact(self) -> nn.Module:
-        return optimize_for_inference(self.model, torch.float32)
-
-    @cached_property
-    def _in_bfloat16(self) -> nn.Module:
-        return optimize_for_inference(self.model, torch.bfloat16)
 
 
 def is_stored_in_half(tensor: Tensor) -> bool:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from garabato.drawing import IntArray
 from garabato.drawing.svg import drawing_svg
-from garabato.errors import InputError, storage_errors
+from garabato.errors import InputError, MissingExtraError, storage_errors
 from garabato.evaluation import examples, plots
 from garabato.evaluation.reference_results import REFERENCE_RESULTS
 from garabato.evaluation.result import Evaluation
@@ -76,7 +76,14 @@ def write_report(
 
 
 def check_report_folder(folder: Path) -> None:
-    """Raise InputError where a report in `folder` would come among other things."""
+    """Raise InputError if `folder` holds anything but a report; MissingExtraError without `report`.
+
+    Call it before a long evaluation whose report goes to `folder`.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("a report", "report") from None
     if folder.exists() and not folder.is_dir():
         raise InputError(f"a report is a folder, but {folder} is a file; choose another name")
     if folder.is_dir() and any(folder.iterdir()) and not (folder / _DOCUMENT).is_file():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
 from os import PathLike
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import cv2
 import numpy as np
@@ -275,10 +275,16 @@ def _shorten(line: str, width_px: int, size_px: int) -> str:
 
 @cache
 def _font(size_px: int, bold: bool) -> FreeTypeFont:
-    """DejaVu Sans, which matplotlib carries and which has most of the world's alphabets."""
-    import matplotlib
+    """DejaVu Sans, which matplotlib brings and which has most of the world's alphabets.
+
+    Without matplotlib, Pillow's own font, which has Latin letters only.
+    """
     from PIL import ImageFont
 
+    try:
+        import matplotlib
+    except ImportError:
+        return cast("FreeTypeFont", ImageFont.load_default(size_px))
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/{name}", size_px)
 

@@ -74,7 +74,8 @@ class TrainConfig:
     # Share of the training drawings held out: scored after each epoch, and used at the end to
     # calibrate the probabilities.
     validation: float = 0.0
-    # Chooses `Encoder.unsure_below`: predictions above it have this precision on the held-out part.
+    # Chooses `Encoder.unsure_below`: predictions above it have this precision on the held-out part
+    # together with strongly varied copies of it.
     unsure_precision: float = 0.9
 
     seed: int = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import logging
 import threading
 from collections.abc import Callable, Iterator
@@ -14,7 +13,13 @@ import numpy as np
 
 import garabato
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.encoder import Encoder, encoder_file, load_encoder_alone, with_categories_file
+from garabato.encoder import (
+    SHIPPED,
+    Encoder,
+    encoder_file,
+    load_encoder_alone,
+    with_categories_file,
+)
 from garabato.errors import EncoderError, StorageError
 from garabato.formats import ReadReport
 from garabato.gallery import Gallery, open_gallery
@@ -86,13 +91,15 @@ def _prepare_encoder(service: Service) -> None:
 def load_fast_encoder(path: str | PathLike[str] | None = None) -> Encoder:
     """As `load_encoder_alone`, in float32: a response doesn't depend on its batch.
 
-    A `.safetensors` file is exported to ONNX on first use, which needs PyTorch, and cached; from
-    then on PyTorch is not even imported. If the packages for that are missing
-    (pip install 'garabato[onnx]') or the cache is not writable, PyTorch runs the encoder.
+    A trained `.safetensors` file is exported to ONNX on first use, which needs PyTorch, and cached;
+    from then on PyTorch is not even imported. If the cache is not writable, PyTorch runs the
+    encoder.
     """
+    if path is None or path == SHIPPED:
+        return load_encoder_alone(path)
     file = encoder_file(path)
-    if file.suffix != ".safetensors" or not _is_installed("onnxruntime"):
-        return load_encoder_alone(file, precision="float32")
+    if file.suffix != ".safetensors":
+        return load_encoder_alone(file)
     try:
         cached = _cached_onnx(file)
     except StorageError as error:
@@ -104,8 +111,6 @@ def load_fast_encoder(path: str | PathLike[str] | None = None) -> Encoder:
         except EncoderError as error:
             _log.warning("exporting the encoder to ONNX again: %s", error)
     encoder = load_encoder_alone(file, precision="float32")
-    if not _is_installed("onnx"):
-        return encoder
     from garabato.export.onnx import export_onnx
 
     try:
@@ -124,10 +129,6 @@ def _cached_onnx(file: Path) -> Path:
     except OSError as error:
         raise EncoderError(f"cannot read {file}: {error}") from None
     return cache_folder() / "encoders" / f"{digest}-{garabato.__version__}.onnx"
-
-
-def _is_installed(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
 
 
 def _open_gallery(service: Service, choose_source: ChooseSource) -> Gallery:
