@@ -53,9 +53,21 @@ class Client:
         )
         self._pool = urllib3.PoolManager(timeout=timeout_s, retries=retry, maxsize=8)
 
-    def classify(self, drawing: Drawing | str | PathLike[str], k: int = 5) -> list[Prediction]:
-        """The `k` most probable categories of a drawing, or of the first one in a file."""
-        answer = self._ask("/v1/classify", drawing, {"k": k})
+    def classify(
+        self,
+        drawing: Drawing | str | PathLike[str],
+        k: int = 5,
+        *,
+        among: Iterable[str] | None = None,
+    ) -> list[Prediction]:
+        """The `k` most probable categories of a drawing, or of the first one in a file.
+
+        With `among` only these categories are considered; their probabilities sum to 1.
+        """
+        options: dict[str, Any] = {"k": k}
+        if among is not None:
+            options["among"] = [among] if isinstance(among, str) else list(among)
+        answer = self._ask("/v1/classify", drawing, options)
         return [Prediction(p["category"], p["probability"]) for p in answer["predictions"]]
 
     def search(

@@ -54,9 +54,6 @@ KeyId = Annotated[str, Field(min_length=1)]
 KeyIdInPath = Annotated[KeyId, Path(description="The drawing's key_id.")]
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
 Title = Annotated[str, Field(min_length=1, max_length=500, pattern=_NO_CONTROLS)]
-Link = Annotated[
-    str, Field(min_length=1, max_length=2_000, pattern=r"^https?://[^\x00-\x20\x7f]+$")
-]
 KeyIds = Annotated[list[KeyId], Field(max_length=MAX_DRAWINGS_AT_ONCE)]
 
 
@@ -73,6 +70,17 @@ def _stands_in_addresses(key_id: str) -> str:
     return key_id
 
 
+def _is_web_address(link: str) -> str:
+    if not link.startswith(("http://", "https://")):
+        raise PydanticCustomError("link", "it must begin with http:// or https://")
+    return link
+
+
+Link = Annotated[
+    str,
+    Field(min_length=1, max_length=2_000, pattern=_NO_CONTROLS),
+    AfterValidator(_is_web_address),
+]
 NewKeyId = Annotated[
     Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)],
     AfterValidator(_stands_in_addresses),
@@ -114,11 +122,22 @@ class _Request(BaseModel):
         return schema
 
 
+Among = Annotated[
+    list[Name],
+    Field(
+        min_length=1,
+        max_length=1_000,
+        description="Only these of the encoder's categories; their probabilities sum to 1.",
+    ),
+]
+
+
 class Classify(_Request):
     """A drawing to classify."""
 
     drawing: Strokes
     k: Annotated[int, Field(ge=1, le=MAX_K, description="Number of categories.")] = 5
+    among: Among | None = None
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"drawing": _FACE, "k": 3}]})
 
@@ -169,6 +188,7 @@ class Search(_Request):
         int | None,
         Field(ge=1, le=MAX_K, description="Also classify; return so many predictions."),
     ] = None
+    among: Among | None = None
 
     model_config = ConfigDict(
         json_schema_extra={

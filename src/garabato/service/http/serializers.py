@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import orjson
 from fastapi import Request, Response
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray
-from garabato.encoder import Encoder, Prediction
+from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.encoder import Encoder
 from garabato.gallery import Hit
 from garabato.tracing.trace import trace_batch
 
@@ -81,10 +80,14 @@ def drawing_document(drawing: Drawing, tags: Sequence[str] = ()) -> dict[str, An
     return known | {"drawing": as_strokes(drawing).to_lists()}
 
 
-def prediction_documents(encoder: Encoder, probabilities: FloatArray, k: int) -> dict[str, Any]:
-    """`predictions` (the `k` most probable, best first) and `unsure`, from probabilities (C,)."""
-    best = np.argsort(-probabilities, kind="stable")[:k]
-    predictions = [Prediction(encoder.categories[c], float(probabilities[c])) for c in best]
+def prediction_documents(
+    encoder: Encoder, probabilities: FloatArray, k: int, among: IntArray | None = None
+) -> dict[str, Any]:
+    """`predictions` (the `k` most probable, best first) and `unsure`, from probabilities (C,).
+
+    `among` are the indices of the categories to choose from.
+    """
+    predictions = encoder.best_predictions(probabilities, k, among=among)
     return {
         "predictions": [
             {"category": p.category, "probability": round(p.probability, 6)} for p in predictions

@@ -9,6 +9,9 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import ValidationError
 
+from garabato.drawing import IntArray
+from garabato.encoder import Encoder
+from garabato.errors import InputError
 from garabato.service.http.parsing import (
     first_drawing,
     media_type,
@@ -37,7 +40,7 @@ _ANY_STROKES = [[[0.0], [0.0]]]
     "/v1/classify",
     response_model=Classified,
     responses=_PROBLEMS,
-    openapi_extra=body_of("Classify", "k"),
+    openapi_extra=body_of("Classify", "k", "among"),
 )
 async def classify(request: Request, service: CurrentService) -> Response:
     """Classify a drawing, given as JSON or as a form with a `file` in any format garabato reads.
@@ -53,8 +56,9 @@ async def classify(request: Request, service: CurrentService) -> Response:
         asked = await read_json(request, Classify)
         drawing = to_drawing(asked.drawing, service.settings)
     encoder = service.encoder
+    among = _among(encoder, asked.among)
     encoded = await service.batcher.encode(drawing)
-    document = prediction_documents(encoder, encoded.probabilities, asked.k)
+    document = prediction_documents(encoder, encoded.probabilities, asked.k, among)
     return _answer(document, started, uploaded)
 
 
@@ -62,7 +66,7 @@ async def classify(request: Request, service: CurrentService) -> Response:
     "/v1/search",
     response_model=Found,
     responses=_PROBLEMS | problems(404),
-    openapi_extra=body_of("Search", "k", "predictions", "where"),
+    openapi_extra=body_of("Search", "k", "predictions", "among", "where"),
 )
 async def search(request: Request, service: CurrentService) -> Response:
     """Find the stored drawings most similar to a query: strokes, a file, or the key_id of a stored
@@ -84,6 +88,7 @@ async def search(request: Request, service: CurrentService) -> Response:
         else:
             assert asked.key_id is not None
             drawing, _ = await service.searching(service.stored_one, asked.key_id)
+    among = _among(service.encoder, asked.among)
     encoded = await service.batcher.encode(drawing)
     where = None if asked.where is None else asked.where.model_dump(exclude_none=True)
 
@@ -93,8 +98,18 @@ async def search(request: Request, service: CurrentService) -> Response:
 
     document: dict[str, Any] = {"hits": await service.searching(find)}
     if asked.predictions is not None:
-        document |= prediction_documents(service.encoder, encoded.probabilities, asked.predictions)
+        document |= prediction_documents(
+            service.encoder, encoded.probabilities, asked.predictions, among
+        )
     return _answer(document, started, uploaded)
+
+
+def _among(encoder: Encoder, names: list[str] | None) -> IntArray | None:
+    """The indices of these categories. Raises ProblemError that suggests the nearest name."""
+    try:
+        return None if names is None else encoder.category_indices(names)
+    except InputError as error:
+        raise ProblemError.of_field("among", str(error)) from None
 
 
 def _answer(document: dict[str, Any], started: float, uploaded: FileQuery | None) -> Response:

@@ -2,7 +2,7 @@
 // same exports. A drawing is a list of strokes, each [[x, ...], [y, ...]].
 
 /** What visitors may do besides searching. Permissions are false until the server grants them. */
-export const can = {change: false, hide: false, report: true, openFiles: true};
+export const can = {change: false, hide: false, report: true, openFiles: true, searchText: true};
 const listeners = new Set();
 
 /** Call `listener()` now and whenever `can` changes. */
@@ -44,6 +44,10 @@ export async function add(drawing, category) {
   const body = category ? {drawing, category} : {drawing};
   return (await request("v1/drawings", {method: "POST", body})).key_ids[0];
 }
+
+/** The address of a hit's original file, or null if none is kept. */
+export const original = (hit) =>
+  hit.original_type ? `v1/drawings/${encodeURIComponent(hit.key_id)}/original` : null;
 
 export const drawing = (keyId, signal) => request(`v1/drawings/${encodeURIComponent(keyId)}`, {signal});
 /** Any `n` drawings of a category, in the form of hits. */

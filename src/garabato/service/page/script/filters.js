@@ -1,10 +1,19 @@
 // Filters: only these categories, only these countries.
 
+import {can} from "./api.js";
 import {element, icon, toast} from "./dom.js";
 import {country} from "./format.js";
 
 export class Filters extends EventTarget {
   #chosen = {category: [], country: []};
+  #text = element("input", {
+    type: "search",
+    placeholder: "any words",
+    "aria-label": "Only with these words in title, category or tags",
+    maxlength: 200,
+    autocapitalize: "none",
+    autocomplete: "off",
+  });
   #known = {category: [], country: []};
   #chips = element("span", {class: "filters"});
   #category = element("input", {
@@ -19,7 +28,9 @@ export class Filters extends EventTarget {
 
   constructor(box) {
     super();
-    box.append(this.#chips, this.#category, this.#country);
+    box.append(this.#chips, this.#text, this.#category, this.#country);
+    this.#text.hidden = !can.searchText;
+    this.#text.addEventListener("input", () => this.dispatchEvent(new Event("change")));
     this.#category.addEventListener("change", () => this.#takeCategory());
     this.#category.addEventListener("input", ({inputType}) => {
       // chosen from the list rather than typed
@@ -29,9 +40,11 @@ export class Filters extends EventTarget {
     this.#country.hidden = true;
   }
 
-  /** The `where` of a search: {category: [...], country: [...]}, or undefined without filters. */
+  /** The `where` of a search: {category: [...], country: [...], text}, or undefined without filters. */
   get where() {
     const where = Object.fromEntries(Object.entries(this.#chosen).filter(([, names]) => names.length));
+    const text = this.#text.value.trim();
+    if (text) where.text = text;
     return Object.keys(where).length ? where : undefined;
   }
 
@@ -47,6 +60,7 @@ export class Filters extends EventTarget {
   }
 
   clear() {
+    this.#text.value = "";
     this.#chosen = {category: [], country: []};
     this.#changed();
   }

@@ -1,6 +1,6 @@
 // A grid of drawings as vector pictures; each replays its strokes while the pointer is on it.
 
-import {can, onCan} from "./api.js";
+import {can, onCan, original} from "./api.js";
 import {askToHide, isMine, onGone, removeMine} from "./changes.js";
 import {element, icon} from "./dom.js";
 import {country} from "./format.js";
@@ -45,7 +45,8 @@ export class Hits {
 
   #card(hit) {
     const drawn = picture(hit.drawing);
-    const name = hit.category ?? "no category";
+    const name = hit.title ?? hit.category ?? "no category";
+    const file = original(hit);
     const look = element(
       "button",
       {
@@ -59,9 +60,13 @@ export class Hits {
         onfocus: () => animate(drawn),
         onblur: () => stop(drawn),
       },
+      ...(file ? [element("img", {src: file, alt: "", class: "original", loading: "lazy"})] : []),
       drawn,
     );
-    const label = hit.category
+    if (file) look.classList.add("has-original");
+    const label = /^https?:\/\//.test(hit.link ?? "")
+      ? element("a", {href: hit.link, rel: "noreferrer", target: "_blank", title: hit.link}, name)
+      : hit.category
       ? element("a", {href: categoryLink(hit.category)}, name)
       : element("span", {class: "quiet"}, name);
     const line = element("div", {class: "about"}, label, this.#act(hit, name));
@@ -80,7 +85,8 @@ export class Hits {
 }
 
 function about(hit) {
-  const parts = [hit.category ?? "no category"];
+  const parts = [hit.title ?? hit.category ?? "no category"];
+  if (hit.tags?.length) parts.push(hit.tags.slice(0, 8).join(", "));
   if (hit.score != null) parts.push(`score ${hit.score.toFixed(2)}`);
   if (hit.country) parts.push(country(hit.country));
   return parts.join(", ");

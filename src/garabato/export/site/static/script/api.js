@@ -4,7 +4,7 @@
 import {Garabato, GarabatoError} from "../search/garabato.js";
 
 /** What visitors may do besides searching: nothing. */
-export const can = {change: false, hide: false, report: false, openFiles: false};
+export const can = {change: false, hide: false, report: false, openFiles: false, searchText: false};
 export const onCan = (listener) => listener();
 
 const garabato = new Garabato({gallery: new URL("../../gallery/", import.meta.url)});
@@ -25,6 +25,8 @@ export const drawing = (keyId) => garabato.drawing(keyId);
 export const sample = async (category, n) => (await list(category, n)).drawings;
 /** A page of the drawings of a category: {drawings, next}; `next`, null at the end, continues it. */
 export const list = (category, n, after = null) => garabato.list(category, n, after);
+/** An exported page has no original files. */
+export const original = () => null;
 export const categories = once(() => garabato.categories());
 export const category = (name) => garabato.category(name);
 
