@@ -1,10 +1,12 @@
 """Make a trained encoder the one that ships: calibrate it, write it in all forms, and its card.
 
-    python tools/ship_encoder.py runs/next --data runs/all --focus 1.5
+    python tools/ship_encoder.py runs/next --data runs/all --start 0.6 --focus 2
 
 The temperature, the unsure threshold and the binary codes are fitted anew, as at the end of a
-training, with the same validation part kept out. `--focus` changes the embedding (see
-`models/skfast.py`) and needs no training. What ships is `encoder.safetensors` for PyTorch and
+training, with the same validation part kept out. `--start SHARE` takes the weights between those
+the training started from and those it reached (Wortsman et al. 2022, "Robust fine-tuning of
+zero-shot models"): it keeps more of what the network knew before. `--focus` changes the embedding
+(see `models/skfast.py`) and needs no training. What ships is `encoder.safetensors` for PyTorch and
 `encoder.onnx`, which has 8 bits if that costs at most 0.2 points of top-1 on the validation part.
 
 Every figure of the card is measured by this command, or comes from the run's folder, but
@@ -30,6 +32,7 @@ import numpy as np
 from garabato.dataset import Dataset
 from garabato.drawing import DrawingBatch, IntArray
 from garabato.encoder import FILE_NAME, ONNX_SUFFIX, Encoder, load_encoder
+from garabato.encoder.torch_runtime import is_stored_in_half
 from garabato.evaluation import evaluate
 from garabato.evaluation.metrics import mean_average_precision
 from garabato.export import export_onnx
@@ -56,6 +59,9 @@ def main() -> None:
     )
     parser.add_argument("encoder", type=Path, metavar="RUN_FOLDER_OR_FILE")
     parser.add_argument("--data", type=Path, required=True, help="the data set it was trained on")
+    parser.add_argument(
+        "--start", type=float, default=0.0, metavar="SHARE", help="of the weights it started from"
+    )
     parser.add_argument("--focus", type=float, help="of the embedding; default: as trained")
     parser.add_argument(
         "--threshold-on",
@@ -72,6 +78,8 @@ def main() -> None:
     parser.add_argument("--remark", default="", help="a sentence on how it was trained")
     arguments = parser.parse_args()
     encoder = load_encoder(arguments.encoder, runtime="pytorch", precision="float32")
+    if arguments.start:
+        blend_with_start(encoder, arguments.encoder, arguments.start)
     if arguments.focus is not None:
         encoder = with_focus(encoder, arguments.focus)
     dataset = Dataset.open(arguments.data)
@@ -99,8 +107,13 @@ def main() -> None:
         evaluation = json.loads((arguments.report / "evaluation.json").read_text())
     evaluation["n_gallery"] = len(dataset.split("train"))
     s345 = None if arguments.s345 is None else json.loads(arguments.s345.read_text())
+    options = "".join(
+        f" --{name} {value:g}"
+        for name, value in (("start", arguments.start), ("focus", arguments.focus))
+        if value
+    )
     card = model_card(
-        shipped, evaluation, _trainings(arguments.encoder), forms, s345, arguments.remark
+        shipped, evaluation, _trainings(arguments.encoder), forms, s345, arguments.remark, options
     )
     write_bytes(arguments.out / "MODEL_CARD.md", card.encode())
     _say(f"wrote {arguments.out}")
@@ -112,6 +125,18 @@ FORM_NAME = Path(FILE_NAME).with_suffix(ONNX_SUFFIX).name
 
 def _say(text: str) -> None:
     print(text, flush=True)
+
+
+def blend_with_start(encoder: Encoder, run: Path, share: float) -> None:
+    """Move the weights by `share` (0..1) of the way back to those the run started from."""
+    start_from = tomllib.loads((run / "config.toml").read_text())["start_from"]
+    started = load_encoder(start_from, runtime="pytorch", precision="float32")
+    before = started.as_pytorch().model.state_dict()
+    for name, value in encoder.as_pytorch().model.state_dict().items():
+        if value.is_floating_point():
+            # in half precision where the file stores it so
+            blended = value.lerp(before[name].to(value), share)
+            value.copy_(blended.half() if is_stored_in_half(value) else blended)
 
 
 def with_focus(encoder: Encoder, focus: float) -> Encoder:
@@ -230,8 +255,10 @@ def model_card(
     forms: list[Form],
     s345: dict[str, Any] | None = None,
     remark: str = "",
+    options: str = "",
 ) -> str:
     """The card as Markdown; `trainings` in their order, each starting from the one before.
+    `options` were given to this command.
 
     With the evaluation `s345` of the preset `shipped` on S345, scores by category are that one's.
     """
@@ -263,7 +290,7 @@ recognised. The drawings measured below were never trained on, but come from the
 ```
 garabato prepare --source SAMPLE --out runs/all --categories all --train 600 --test 6 --allow-short
 {commands}
-python tools/ship_encoder.py RUN --data runs/all
+python tools/ship_encoder.py {trainings[-1].run if trainings else "RUN"} --data runs/all{options}
 ```
 
 Seed 0, {told}, on one CPU core (OMP_NUM_THREADS=1) of a machine that did other work beside it. Each

@@ -155,8 +155,8 @@ def main() -> None:
     limits = Limits(**orjson.loads(sys.argv[1]))
     source, target = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # whatever a library prints
-    os.nice(_NICENESS)
     _warm_up(limits)
+    os.nice(_NICENESS)
     write_message(target, b"")  # ready
     idle_bytes = _memory_bytes("VmRSS")
     while (content := read_message(source)) is not None:
