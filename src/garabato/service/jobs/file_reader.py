@@ -58,6 +58,8 @@ class FileReader:
         self._running: set[_Process] = set()
         self._n_files = 0
         self._stopped = False
+        #: Set once a process has been ready: kernels are compiled, files are read at once.
+        self.is_warm = threading.Event()
 
     def prepare(self) -> None:
         """Start a process, so that the next file is read sooner."""
@@ -76,6 +78,7 @@ class FileReader:
         with self._lock:
             self._running.remove(process)
         self._release(process)
+        self.is_warm.set()
 
     async def first_drawing(self, content: bytes) -> FileQuery:
         """The first drawing of a file.

@@ -55,8 +55,8 @@ def start(service: Service, choose_source: ChooseSource) -> threading.Thread:
 
 
 def _start(service: Service, choose_source: ChooseSource) -> None:
-    files = threading.Thread(target=service.files.wait_until_ready, daemon=True)
-    files.start()  # on another core: compiling what reads files can take a minute
+    # On another core: compiling what reads files can take a minute, the first time on a machine.
+    threading.Thread(target=service.files.wait_until_ready, daemon=True).start()
     try:
         _prepare_encoder(service)
         gallery = _open_gallery(service, choose_source)
@@ -65,7 +65,6 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
         service.set_gallery(gallery)
         service.drawings_changed()
         service.metrics.reported.set(len(service.reports.key_ids))
-        files.join()
         service.progress.finish()
         service.metrics.ready.set(1)
         _log.info("ready", extra={"gallery": gallery.uri, "n_drawings": len(gallery)})
