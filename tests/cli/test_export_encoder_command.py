@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from networks import make_encoder
-from sketches import make_drawings
+from sketches import make_drawings, write_source
 
 from garabato import write_drawings
 from garabato.cli import main
@@ -44,6 +44,29 @@ def test_an_exported_encoder_classifies_as_the_one_it_was_made_from(model, tmp_p
 def test_a_name_by_which_the_file_would_not_be_known_is_refused(model, tmp_path):
     said = run("export", "onnx", "--model", model, "--out", tmp_path / "encoder.bin", exit_code=2)
     assert "must end in .onnx" in said
+
+
+def test_a_model_repository_gets_an_8_bit_form_and_names_its_data(model, tmp_path):
+    source = write_source(tmp_path / "source", ["star", "house"], 6, seed=0)
+    data, folder = tmp_path / "data", tmp_path / "repository"
+    run("prepare", "--source", source, "--out", data, "--categories", "all", "--train", 4,
+        "--test", 2, "--no-sheets")  # fmt: skip
+    said = json.loads(
+        run(
+            "export",
+            "hub",
+            folder,
+            "--model",
+            model,
+            "--calibrate",
+            data,
+            "--dataset",
+            "me/mine",
+            "--json",
+        )  # fmt: skip
+    )
+    assert "onnx/model_quantized.onnx" in said["files"]
+    assert 'datasets: ["me/mine"]' in (folder / "README.md").read_text()
 
 
 def test_a_page_goes_to_a_folder_of_its_own(model, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from networks import make_encoder
 from sketches import make_drawings
 
+from garabato.drawing import DrawingBatch
 from garabato.encoder import load_encoder
 from garabato.errors import EncoderError, InputError, SourceError
 from garabato.export import export_hub, push_to_hub
@@ -33,8 +34,17 @@ def encoder():
 
 @pytest.fixture(scope="module")
 def exported(encoder, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("hub")
-    export_hub(encoder, folder, name="a/b", results={"accuracy": 0.5})
+    folder, run = tmp_path_factory.mktemp("hub"), tmp_path_factory.mktemp("run")
+    (run / "config.toml").write_text('model = "skfast"\n')
+    (run / "metrics.jsonl").write_text('{"step": 1200, "seconds": 90.0}\n')
+    export_hub(encoder, folder, name="a/b", results={"accuracy": 0.5}, run=run)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shipped(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shipped")
+    export_hub(load_encoder(runtime="pytorch"), folder, results={"accuracy": 0.7})
     return folder
 
 
@@ -145,7 +155,53 @@ def test_the_hub_understands_the_card(exported):
     assert card.data.model_name == "a/b"
     (result,) = card.data.eval_results
     assert (result.metric_type, result.metric_value) == ("accuracy", 0.5)
-    assert card.content.index("## What it can't do") < card.content.index("## Measures")
+    assert card.data.datasets is None
+
+
+@pytest.mark.parametrize("repository", ["exported", "shipped"])
+def test_the_card_says_what_for_then_limits_then_measures_and_ends_with_the_training(
+    repository, request
+):
+    card = (request.getfixturevalue(repository) / "README.md").read_text()
+    parts = ["Classifies hand-drawn", "## What it can't do", "## Measures", "## Use"]
+    parts += ["## Technical details"]
+    parts += ["## Training"] if repository == "exported" else ["## Data", "## How it was made"]
+    assert [card.count(part) for part in parts] == [1] * len(parts)
+    assert sorted(parts, key=card.index) == parts
+    assert "## " not in card.split(parts[-1])[1]
+
+
+def test_the_card_ends_with_the_settings_of_the_run(exported):
+    card = (exported / "README.md").read_text()
+    assert card.endswith('1,200 steps in 1.5 minutes, with these settings:\n\n'
+                         '```toml\nmodel = "skfast"\n```\n')  # fmt: skip
+
+
+def test_a_run_that_did_not_finish_is_named(encoder, tmp_path):
+    with pytest.raises(InputError, match="not the folder of a finished training"):
+        export_hub(encoder, tmp_path / "out", run=tmp_path)
+
+
+def test_the_encoder_that_ships_brings_its_8_bit_form_and_its_data_set(shipped):
+    quantized = load_encoder(shipped / "onnx" / "model_quantized.onnx")
+    assert quantized.runtime.bits == 8
+    assert quantized.runtime.content == load_encoder().runtime.content
+    card = huggingface_hub.ModelCard.load(shipped / "README.md")
+    assert card.data.datasets == ["google/quickdraw"]
+    assert card.data.eval_results[0].dataset_type == "google/quickdraw"
+
+
+def test_another_encoder_gets_its_8_bit_form_from_calibration_drawings(encoder, tmp_path):
+    quantized = tmp_path / "onnx" / "model_quantized.onnx"
+    calibration = DrawingBatch.from_drawings(DRAWINGS)
+    assert quantized in export_hub(encoder, tmp_path, calibration=calibration, datasets=["me/mine"])
+    assert load_encoder(quantized).runtime.bits == 8
+    card = (tmp_path / "README.md").read_text()
+    assert "Trained on me/mine" in card
+    assert "onnx/model_quantized.onnx" in card
+    export_hub(encoder, tmp_path)  # the earlier 8-bit form does not stay behind
+    assert not quantized.exists()
+    assert "onnx/model_quantized.onnx" not in (tmp_path / "README.md").read_text()
 
 
 def test_a_folder_with_other_files_is_not_written_to(encoder, tmp_path):

@@ -121,6 +121,19 @@ def _calibration_drawings(data: Path) -> garabato.DrawingBatch:
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @model_option
 @file_option("--evaluation", help="What `garabato evaluate --json` printed, for the model card.")
+@file_option(
+    "--calibrate",
+    metavar="DATA",
+    help="Also write an 8-bit form; the data set the encoder was trained on. The encoder that "
+    "ships needs none.",
+)
+@click.option(
+    "--dataset",
+    "datasets",
+    multiple=True,
+    metavar="NAME",
+    help="Data set on the Hub that the encoder was trained on, for the card; repeatable.",
+)
 @click.option("--name", default="garabato encoder", show_default=True, help="Title of the card.")
 @click.option(
     "--license", "licence", default="mit", show_default=True, help="As the Hub spells it."
@@ -130,21 +143,34 @@ def hub(
     folder: Path,
     model: str | None,
     evaluation: Path | None,
+    calibrate: Path | None,
+    datasets: tuple[str, ...],
     name: str,
     licence: str,
     as_json: bool,
 ) -> None:
     """Write an encoder as a model repository of the Hugging Face Hub.
 
-    DIR gets the weights, the ONNX form, the configuration and a model card. Upload it with
+    DIR gets the weights, the ONNX forms, the configuration and a model card. Upload it with
     huggingface_hub's `hf upload OWNER/NAME DIR`, and load it as --model hf://OWNER/NAME.
 
     \b
     Example: garabato export hub repository --model run --evaluation evaluation.json
+    Example: garabato export hub repository --model run --calibrate data
     """
     results = None if evaluation is None else _results_of(evaluation)
+    calibration = None if calibrate is None else _calibration_drawings(calibrate)
     encoder = garabato.load_encoder(model, runtime="pytorch")
-    files = garabato.export_hub(encoder, folder, name=name, license=licence, results=results)
+    files = garabato.export_hub(
+        encoder,
+        folder,
+        name=name,
+        license=licence,
+        datasets=datasets or None,
+        results=results,
+        calibration=calibration,
+        run=model if model is not None and Path(model).is_dir() else None,
+    )
     if as_json:
         print_json({"folder": str(folder), "files": [str(f.relative_to(folder)) for f in files]})
         return

@@ -8,17 +8,32 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib import resources
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from garabato.encoder import Encoder
+from garabato.drawing import DrawingBatch
+from garabato.encoder import Encoder, load_encoder
 from garabato.encoder.hub import ONNX_FILE, WEIGHTS_FILE
-from garabato.errors import InputError, MissingExtraError, SourceError, storage_errors
+from garabato.encoder.onnx_runtime import OnnxRuntime
+from garabato.errors import (
+    EncoderError,
+    InputError,
+    MissingExtraError,
+    SourceError,
+    storage_errors,
+)
 from garabato.export.onnx import export_onnx
 from garabato.host.atomic import write_bytes
+
+#: Where programs that use ONNX on the Hub, such as transformers.js, look for the 8-bit form.
+QUANTIZED_FILE = "onnx/model_quantized.onnx"
+#: What the encoder that ships was trained on, by its name on the Hub.
+_QUICKDRAW = "google/quickdraw"
 
 
 def export_hub(
@@ -27,27 +42,49 @@ def export_hub(
     *,
     name: str = "garabato encoder",
     license: str = "mit",  # the word that the Hub uses
+    datasets: Sequence[str] | None = None,
     results: Mapping[str, float] | None = None,
+    calibration: DrawingBatch | None = None,
+    run: str | PathLike[str] | None = None,
 ) -> list[Path]:
     """Write the files of a model repository into `folder`, which is made if needed.
 
     Writes `config.json`, `preprocessor_config.json`, `model.safetensors`, `onnx/model.onnx` and
-    `README.md`, whose YAML front matter the Hub reads. `results` are measures on Quick, Draw!'s
-    test drawings, such as {"accuracy": 0.77}; they stand in the card and its model index. Returns
-    the files. Raises InputError if `folder` holds other files, and EncoderError for an encoder in
-    ONNX form.
+    `README.md`, the model card, whose YAML front matter the Hub reads. `onnx/model_quantized.onnx`,
+    the 8-bit form, is written if `calibration` gives some 500 training drawings (see
+    `export_onnx`), and for the encoder that ships, whose 8-bit form ships, too.
+
+    `datasets` are names of data sets on the Hub that the encoder was trained on; by default the
+    card names none, and Quick, Draw! for the encoder that ships. `results` are measures on drawings
+    it was not trained on, such as {"accuracy": 0.77}; the card and its model index have them. The
+    card ends with the settings and the duration of the training in the run folder `run`.
+
+    Returns the files. Raises InputError if `folder` holds other files, and EncoderError for an
+    encoder in ONNX form.
     """
     folder = Path(folder)
     names = ["README.md", "config.json", "preprocessor_config.json", WEIGHTS_FILE, ONNX_FILE]
     _check_folder(folder, names)
+    shipped = _shipped_form_of(encoder)
+    if datasets is None:
+        datasets = [] if shipped is None else [_QUICKDRAW]
     with storage_errors(folder):
         (folder / ONNX_FILE).parent.mkdir(parents=True, exist_ok=True)
+        (folder / QUANTIZED_FILE).unlink(missing_ok=True)  # of an earlier export
     encoder.save(folder / WEIGHTS_FILE)
     export_onnx(encoder, folder / ONNX_FILE)
+    if calibration is not None:
+        export_onnx(encoder, folder / QUANTIZED_FILE, bits=8, calibration=calibration)
+    elif shipped is not None:
+        export_onnx(shipped, folder / QUANTIZED_FILE)
+    if calibration is not None or shipped is not None:
+        names.append(QUANTIZED_FILE)
     _write_json(folder / "config.json", _config(encoder))
     _write_json(folder / "preprocessor_config.json", _preprocessor(encoder))
-    card = _front_matter(name, license, results or {}) + _card(encoder, name, results or {})
-    write_bytes(folder / "README.md", card.encode())
+    card = _front_matter(name, license, datasets, results or {})
+    card += _card(encoder, name, datasets, results or {}, has_8_bits=QUANTIZED_FILE in names)
+    diary = _shipped_diary() if shipped is not None else "" if run is None else _diary(Path(run))
+    write_bytes(folder / "README.md", (card + diary).encode())
     return [folder / one for one in names]
 
 
@@ -57,14 +94,14 @@ def push_to_hub(
     *,
     private: bool = False,
     token: str | None = None,
-    license: str = "mit",
-    results: Mapping[str, float] | None = None,
+    **card: Any,
 ) -> str:
     """Upload an encoder to the model repository "owner/name", which is made if needed.
 
     `token` defaults to the one of `hf auth login`; HF_ENDPOINT names another server than
-    huggingface.co. Returns the address of the commit. Raises MissingExtraError without the extra
-    `hub`, and SourceError if the server refuses.
+    huggingface.co. `card` are the keyword arguments of `export_hub`, such as `results`. Returns the
+    address of the commit. Raises MissingExtraError without the extra `hub`, and SourceError if the
+    server refuses.
     """
     try:
         from huggingface_hub import HfApi
@@ -72,7 +109,7 @@ def push_to_hub(
         raise MissingExtraError("push_to_hub", "hub") from None
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=token)
     with tempfile.TemporaryDirectory(prefix="garabato-hub-") as folder:
-        export_hub(encoder, folder, name=repository, license=license, results=results)
+        export_hub(encoder, folder, **{"name": repository, **card})
         try:
             api.create_repo(repository, private=private, exist_ok=True)
             commit = api.upload_folder(
@@ -81,6 +118,19 @@ def push_to_hub(
         except (OSError, ValueError) as error:  # the base of its errors
             raise SourceError(f"cannot upload to {repository}: {error}") from None
     return str(commit.commit_url)
+
+
+def _shipped_form_of(encoder: Encoder) -> Encoder | None:
+    """The ONNX form that ships, if `encoder` is the one that ships and that form has 8 bits."""
+    try:
+        shipped = load_encoder()
+    except EncoderError:  # this version ships without one
+        return None
+    if not isinstance(shipped.runtime, OnnxRuntime) or shipped.runtime.bits != 8:
+        return None
+    if shipped.fingerprint != encoder.fingerprint:
+        return None
+    return shipped.with_added(encoder.added_categories)
 
 
 def _check_folder(folder: Path, names: list[str]) -> None:
@@ -125,24 +175,32 @@ def _preprocessor(encoder: Encoder) -> dict[str, Any]:
     }
 
 
-def _front_matter(name: str, license: str, results: Mapping[str, float]) -> str:
+def _front_matter(
+    name: str, license: str, datasets: Sequence[str], results: Mapping[str, float]
+) -> str:
     """The YAML between two lines of dashes; JSON is YAML, so texts need no other quoting."""
     metadata: dict[str, Any] = {
         "license": license,
         "library_name": "garabato",
         "pipeline_tag": "image-classification",
-        "tags": ["sketch", "drawing", "quickdraw", "image-retrieval", "onnx"],
-        "datasets": ["google/quickdraw"],
-        "metrics": list(results) or ["accuracy"],
+        "tags": ["sketch", "drawing", "image-retrieval", "onnx"],
     }
+    if datasets:
+        metadata["datasets"] = list(datasets)
+    metadata["metrics"] = list(results) or ["accuracy"]
     if results:
+        measured_on = (
+            {"type": datasets[0], "name": datasets[0]}
+            if datasets
+            else {"type": "own", "name": "own drawings"}
+        )
         metadata["model-index"] = [
             {
                 "name": name,
                 "results": [
                     {
                         "task": {"type": "image-classification"},
-                        "dataset": {"type": "google/quickdraw", "name": "Quick, Draw!"},
+                        "dataset": measured_on,
                         "metrics": [
                             {"type": measure, "value": value} for measure, value in results.items()
                         ],
@@ -154,13 +212,24 @@ def _front_matter(name: str, license: str, results: Mapping[str, float]) -> str:
     return f"---\n{''.join(lines)}---\n\n"
 
 
-def _card(encoder: Encoder, name: str, results: Mapping[str, float]) -> str:
+def _card(
+    encoder: Encoder,
+    name: str,
+    datasets: Sequence[str],
+    results: Mapping[str, float],
+    *,
+    has_8_bits: bool,
+) -> str:
     categories = encoder.network_categories
     examples = ", ".join(categories[:8]) + (" ..." if len(categories) > 8 else "")
     measures = "\n".join(f"| {measure} | {value:.3f} |" for measure, value in results.items())
     table = f"| measure | value |\n| --- | ---: |\n{measures}\n" if results else "Not measured.\n"
+    if results:
+        table += "\nMeasured on drawings that it was not trained on.\n"
     added = ", ".join(one.name for one in encoder.added_categories)
     more = f"Added from a few drawings each, without training: {added}.\n\n" if added else ""
+    trained_on = f"Trained on {', '.join(datasets)}. " if datasets else ""
+    quantized = f"`{QUANTIZED_FILE}` is smaller and faster, and differs a little. "
     return f"""# {name}
 
 Classifies hand-drawn sketches into {len(categories)} categories ({examples}) and turns them into
@@ -168,7 +237,7 @@ embeddings of {encoder.embedding_dim} numbers, for finding similar sketches.
 
 {more}## What it can't do
 
-- It answers with one of its categories for anything, photographs and writing too. Answers less
+- It answers with one of its categories for anything, photographs and writing too. Predictions less
   probable than {encoder.unsure_below:.2f} are marked as unsure.
 - Drawings in another style than those it was trained on, such as detailed pencil drawings, are
   recognised less often.
@@ -187,14 +256,34 @@ print(encoder.classify(drawing, k=3))
 embeddings = encoder.embed([drawing])  # (1, {encoder.embedding_dim}), length 1
 ```
 
-`onnx/model.onnx` takes images as uint8 with ink 255 and returns `logits` and `embeddings`;
-`preprocessor_config.json` says how drawings become images, `config.json` has the categories.
+`{ONNX_FILE}` takes images as uint8 with ink 255 and returns `logits` and `embeddings`.
+{quantized if has_8_bits else ""}`preprocessor_config.json` says how drawings become images,
+`config.json` has the categories.
 
 ## Technical details
 
 {encoder.model_name}, {encoder.n_parameters:,} weights, images of {encoder.spec.size_px} px,
-fingerprint {encoder.fingerprint}.
+fingerprint {encoder.fingerprint}. {trained_on}
 """
+
+
+def _diary(run: Path) -> str:
+    """The settings and the duration of the training in a run folder."""
+    try:
+        settings = (run / "config.toml").read_text()
+        last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+        told = f"{last['step']:,} steps in {last['seconds'] / 60:.1f} minutes, with these settings"
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise InputError(f"{run} is not the folder of a finished training: {error!r}") from None
+    return f"\n## Training\n\n{told}:\n\n```toml\n{settings.strip()}\n```\n"
+
+
+def _shipped_diary() -> str:
+    """The sections on data and training of the card that ships."""
+    card = (resources.files("garabato") / "pretrained" / "MODEL_CARD.md").read_text()
+    sections = re.split(r"^(?=## )", card, flags=re.MULTILINE)
+    told = [one.strip() for one in sections if one.startswith(("## Data", "## How it was made"))]
+    return "".join(f"\n{section}\n" for section in told)
 
 
 def _write_json(path: Path, document: Mapping[str, Any]) -> None:
