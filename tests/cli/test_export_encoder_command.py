@@ -63,7 +63,7 @@ def test_a_model_repository_gets_an_8_bit_form_and_names_its_data(model, tmp_pat
             "--dataset",
             "me/mine",
             "--json",
-        )  # fmt: skip
+        )
     )
     assert "onnx/model_quantized.onnx" in said["files"]
     assert 'datasets: ["me/mine"]' in (folder / "README.md").read_text()
