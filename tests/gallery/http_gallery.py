@@ -13,10 +13,14 @@ from garabato.gallery.filters import Where
 
 _INSIDE = "embeddings stay in the service"
 _OPENING = "the service opens its gallery"
+_ONE_BY_ONE = "a client sends query by query"
 _FILES = "files are written where the gallery is"
 #: Tests of the contract on what has no form in HTTP.
 NO_HTTP_FORM = {
     "test_a_search_by_embedding_is_a_search_by_drawing": _INSIDE,
+    "test_many_queries_are_searched_as_one_by_one": _ONE_BY_ONE,
+    "test_hidden_drawings_leave_room_for_others_in_each_of_many_queries": _ONE_BY_ONE,
+    "test_one_of_many_queries_that_cannot_be_answered_is_named": _ONE_BY_ONE,
     "test_ready_embeddings_spare_the_encoder": _INSIDE,
     "test_embeddings_that_do_not_match_the_drawings_are_refused": _INSIDE,
     "test_list_gives_pages_in_the_order_of_key_ids": "test_stored_drawings.py",

@@ -128,6 +128,45 @@ def test_a_search_by_embedding_is_a_search_by_drawing(gallery, encoder, drawings
     assert [score for _, score in by_drawing] == pytest.approx(scores, abs=1e-3)
 
 
+def test_many_queries_are_searched_as_one_by_one(gallery, encoder, drawings):
+    gallery.add(drawings)
+    queries = make_drawings(SKETCH_CATEGORIES[:10], per_category=2, seed=7)
+    for where in (None, {"category": ["circle", "star"]}, {"category": "no such"}):
+        alone = [gallery.search(query, k=6, where=where) for query in queries]
+        for asked in (queries, DrawingBatch.from_drawings(queries), 3 * encoder.embed(queries)):
+            together = gallery.search_many(asked, k=6, where=where)
+            assert [[hit.score for hit in hits] for hits in together] == [
+                pytest.approx([hit.score for hit in hits], abs=1e-3) for hits in alone
+            ]
+            assert [[hit.key_id for hit in hits] for hits in together] == [
+                [hit.key_id for hit in hits] for hits in alone
+            ]
+    assert gallery.search_many([]) == []
+
+
+def test_hidden_drawings_leave_room_for_others_in_each_of_many_queries(gallery, drawings):
+    gallery.add(drawings)
+    queries = drawings[:8]
+    gallery.hide([hit.key_id for hits in gallery.search_many(queries[:4], k=9) for hit in hits])
+    hidden = {hidden.key_id for hidden in gallery.hidden()}
+    for query, hits in zip(queries, gallery.search_many(queries, k=5), strict=True):
+        assert len({hit.key_id for hit in hits} - hidden) == 5
+        alone = [hit.score for hit in gallery.search(query, k=5)]
+        assert [hit.score for hit in hits] == pytest.approx(alone, abs=1e-3)
+
+
+def test_one_of_many_queries_that_cannot_be_answered_is_named(gallery, encoder, drawings):
+    gallery.add(drawings[:3])
+    with pytest.raises(InputError, match="query 2 is empty"):
+        gallery.search_many([drawings[0], Drawing()])
+    with pytest.raises(InputError, match="query 2 is a str"):
+        gallery.search_many([drawings[0], "cat.ndjson"])
+    with pytest.raises(InputError, match="embeddings"):
+        gallery.search_many(["cat.ndjson"])
+    with pytest.raises(InputError, match="shape"):
+        gallery.search_many(np.ones((2, 3)))
+
+
 def test_more_hits_than_drawings_gives_all_drawings(gallery, drawings):
     gallery.add(drawings[:7])
     for _ in range(2):

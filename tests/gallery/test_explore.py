@@ -191,8 +191,8 @@ def test_blocks_do_not_change_what_is_found(plane, monkeypatch):
     gallery = plane(drawings)
     seen = []
     whole = (find_duplicates(gallery, above=0.9999), find_odd(gallery, k=5))
-    monkeypatch.setattr("garabato.analysis.similarities.N_ROWS", 7)
-    monkeypatch.setattr("garabato.analysis.similarities.N_COLUMNS", 11)
+    monkeypatch.setattr("garabato.analysis.neighbours.AT_ONCE", 7)
+    monkeypatch.setattr("garabato.analysis.neighbours._FIRST", 1)
     parts = (
         find_duplicates(gallery, above=0.9999, progress=lambda done, n: seen.append((done, n))),
         find_odd(gallery, k=5),

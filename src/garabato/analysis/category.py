@@ -60,8 +60,8 @@ def summarize_category(
     judged = np.unique(np.linspace(0, len(drawings) - 1, min(N_JUDGED, len(drawings))).astype(int))
     others: Counter[str] = Counter()
     n_other = np.zeros(len(judged), int)
-    for n, i in enumerate(judged):
-        hits = gallery.search(embeddings[i], _N_NEIGHBOURS + 1)
+    found = gallery.search_many(embeddings[judged], _N_NEIGHBOURS + 1)
+    for n, (i, hits) in enumerate(zip(judged, found, strict=True)):
         names = [hit.category for hit in hits if hit.key_id != drawings[i].key_id]
         wrong = [name for name in names if name is not None and name != category]
         n_other[n] = len(wrong)

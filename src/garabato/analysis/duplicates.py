@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from garabato.analysis.similarities import N_ROWS, Progress, read_embeddings, row_blocks, tiles
+from garabato.analysis.neighbours import Embeddings, Progress
 from garabato.drawing import ByteArray, DrawingBatch
 from garabato.errors import InputError
 from garabato.gallery.base import Gallery
@@ -17,6 +17,8 @@ from garabato.render import RenderSpec, render_batch
 #: Two drawings are compared by this picture, and are the same from this cosine similarity on: a
 #: drawing and its copy with points shifted by 3 of 255 have 0.92 to 0.99.
 PICTURE, SAME_PICTURE = RenderSpec(size_px=28, line_width=0.08), 0.9
+#: Drawings rendered at a time.
+_AT_ONCE = 1_024
 #: The rounding error of float32 in the cosine of two equal embeddings.
 _ROUNDING = 1e-6
 
@@ -45,15 +47,12 @@ def find_duplicates(
     """
     if not -1 <= above <= 1:
         raise InputError(f"above must be in [-1, 1], not {above}")
-    key_ids, _, embeddings = read_embeddings(gallery, where)
+    drawings = Embeddings.of(gallery, where)
     pairs = []
-    for top, rows in row_blocks(embeddings, progress):
-        for left, similarities in tiles(rows, embeddings, first=top):
-            here, there = np.nonzero(similarities >= above - _ROUNDING)
-            for i, j in zip(here.tolist(), there.tolist(), strict=True):
-                if left + j > top + i:
-                    one, other = sorted((key_ids[top + i], key_ids[left + j]))
-                    pairs.append(DuplicatePair(one, other, min(1.0, float(similarities[i, j]))))
+    for rows, others, scores in drawings.pairs(above - _ROUNDING, progress):
+        for i, j, score in zip(rows.tolist(), others.tolist(), scores.tolist(), strict=True):
+            one, other = sorted((drawings.key_ids[i], drawings.key_ids[j]))
+            pairs.append(DuplicatePair(one, other, min(1.0, score)))
     pairs = _with_same_pictures(gallery, pairs)
     return sorted(pairs, key=lambda pair: (-pair.score, pair.key_id, pair.other_key_id))
 
@@ -61,8 +60,8 @@ def find_duplicates(
 def _with_same_pictures(gallery: Gallery, pairs: list[DuplicatePair]) -> list[DuplicatePair]:
     key_ids = sorted({key_id for pair in pairs for key_id in (pair.key_id, pair.other_key_id)})
     pictures: dict[str, ByteArray] = {}
-    for first in range(0, len(key_ids), N_ROWS):
-        drawings = gallery.get(key_ids[first : first + N_ROWS])
+    for first in range(0, len(key_ids), _AT_ONCE):
+        drawings = gallery.get(key_ids[first : first + _AT_ONCE])
         for rows in of_one_kind(drawings):
             batch = DrawingBatch.from_drawings([drawings[row] for row in rows])
             pictures |= zip(map(str, batch.key_ids), render_batch(batch, PICTURE), strict=True)

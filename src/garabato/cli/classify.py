@@ -72,7 +72,7 @@ def _votes(
     uri: str, encoder: garabato.Encoder, queries: list[Query], k: int
 ) -> list[list[garabato.CategoryVote]]:
     gallery = garabato.open_gallery(uri, encoder=encoder, must_exist=True)
-    hits = [gallery.search(query.drawing, k=N_VOTERS) for query in queries]
+    hits = gallery.search_many([query.drawing for query in queries], k=N_VOTERS)
     return [garabato.category_votes(found)[:k] for found in hits]
 
 

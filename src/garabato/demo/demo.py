@@ -244,7 +244,8 @@ class _Demo:
         rows = np.array(list(of_category.values())[:N_QUERIES])
         queries = list(with_strokes(test.take(rows)))  # bitmaps too are written as strokes
         gallery = open_gallery(self.gallery, encoder=self._encoder)
-        results = [SearchResult([query], gallery.search(query, k=N_HITS)) for query in queries]
+        hits = gallery.search_many(queries, k=N_HITS)
+        results = [SearchResult([query], found) for query, found in zip(queries, hits, strict=True)]
         self.search.mkdir(exist_ok=True)
         draw_hits(results, gallery, self.hits)
         write_drawings(self.queries, queries)

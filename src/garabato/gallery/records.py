@@ -308,6 +308,42 @@ def as_embedding(query: Query, encoder: Embedder | None, filled_by: FilledBy) ->
     return normalised_rows(row, filled_by).reshape(-1)
 
 
+def as_embeddings(
+    queries: Sequence[Drawing] | DrawingBatch | FloatArray,
+    encoder: Embedder | None,
+    filled_by: FilledBy,
+) -> FloatArray:
+    """Queries as (Q, D) float32 embeddings of length 1."""
+    if isinstance(queries, Drawing):
+        queries = [queries]
+    if len(queries) == 0:
+        return np.zeros((0, filled_by.embedding_dim), np.float32)
+    if isinstance(queries, DrawingBatch) or isinstance(queries[0], Drawing):
+        if encoder is None:
+            raise GalleryError(
+                "searching with drawings needs the encoder: open_gallery(uri, encoder=...)"
+            )
+        drawings: list[Drawing] = []
+        for number, drawing in enumerate(queries, start=1):
+            if not isinstance(drawing, Drawing):
+                raise InputError(
+                    f"query {number} is a {type(drawing).__name__}, the others are drawings; "
+                    "give drawings or embeddings"
+                )
+            if drawing.is_empty:
+                raise InputError(f"query {number} is empty; draw at least one stroke")
+            drawings.append(drawing)
+        return normalised_rows(encoder.embed(drawings), filled_by)
+    try:
+        rows = np.asarray(queries, np.float32)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"queries are drawings or embeddings (Q, {filled_by.embedding_dim}); "
+            "garabato.read_drawings gives the drawings of a file"
+        ) from None
+    return normalised_rows(rows, filled_by)
+
+
 def normalised_rows(embeddings: FloatArray, filled_by: FilledBy) -> FloatArray:
     """(N, D) embeddings checked and scaled to length 1. Raises InputError."""
     embeddings = np.asarray(embeddings, np.float32)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from garabato.drawing import SVG_TYPE, Details, Drawing, DrawingBatch, FloatArray
+from garabato.drawing import SVG_TYPE, Details, Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import FormatError, InputError
 from garabato.formats.svg.clean import clean_svg
 from garabato.gallery.records import Hit, Stored, StoredDrawing
@@ -25,6 +25,23 @@ DETAILS, ORIGINAL = ("title", "link", "source_path", "original_type"), "original
 #: The columns that are fields of a Drawing.
 _METADATA = ("key_id", "category", "country", "recognized", "timestamp")
 _log = logging.getLogger(__name__)
+
+
+class Nearest(NamedTuple):
+    """The rows (COLUMNS) nearest to several queries: those of the first, best first, then those of
+    the second, and so on; `scores` (M,) are their cosine similarities, `counts` (Q,) say how many
+    rows each query has."""
+
+    rows: pa.Table
+    scores: FloatArray
+    counts: IntArray
+
+    @classmethod
+    def of(cls, found: Sequence[tuple[pa.Table, FloatArray]]) -> Nearest:
+        """Of the rows and scores of each query; at least one."""
+        tables, scores = zip(*found, strict=True)
+        counts = np.array([len(each) for each in scores], np.int64)
+        return cls(pa.concat_tables(tables), np.concatenate(scores), counts)
 
 
 def row_schema(embedding_dim: int) -> pa.Schema:
@@ -158,9 +175,7 @@ def embeddings_of(rows: pa.RecordBatch | pa.Table) -> FloatArray:
 
 def to_drawings(rows: pa.RecordBatch | pa.Table) -> list[StoredDrawing]:
     """The drawings of rows that have at least COLUMNS, with their tags."""
-    if "embedding" in rows.schema.names:
-        rows = rows.drop_columns(["embedding"])
-    return [StoredDrawing(drawing, drawing.tags) for drawing in map(_drawing, rows.to_pylist())]
+    return [StoredDrawing(drawing, drawing.tags) for drawing in _drawings(rows)]
 
 
 def to_hits(rows: pa.Table, scores: FloatArray) -> list[Hit]:
@@ -176,7 +191,7 @@ def to_hits(rows: pa.Table, scores: FloatArray) -> list[Hit]:
             timestamp=drawing.timestamp,
             **_named(drawing.details),
         )
-        for drawing, score in zip(map(_drawing, rows.to_pylist()), scores.tolist(), strict=True)
+        for drawing, score in zip(_drawings(rows), scores.tolist(), strict=True)
     ]
 
 
@@ -203,11 +218,32 @@ def select_rows(rows: pa.Table, chosen: Sequence[int]) -> pa.Table:
     return rows.take(pa.array(chosen, pa.int64()))
 
 
-def _drawing(row: dict[str, Any]) -> Drawing:
-    metadata = {name: row[name] for name in _METADATA}
-    metadata["timestamp"] = normal_if_time(metadata["timestamp"])
-    details = {name: row.get(name) for name in (*DETAILS, ORIGINAL)}
-    tags = row["tags"] or ()
-    if tags or any(value is not None for value in details.values()):
-        metadata["details"] = Details(tags=tuple(tags), **details)
-    return unpack(row["strokes"], **metadata)
+def _drawings(rows: pa.RecordBatch | pa.Table) -> list[Drawing]:
+    """The drawings of rows that have at least COLUMNS."""
+    # column by column: a dictionary for each row would take longer than all the rest
+    columns = [rows[name].to_pylist() for name in ("strokes", *_METADATA)]
+    return [
+        unpack(
+            strokes,
+            key_id=key_id,
+            category=category,
+            country=country,
+            recognized=recognized,
+            timestamp=normal_if_time(timestamp),
+            details=details,
+        )
+        for strokes, key_id, category, country, recognized, timestamp, details in zip(
+            *columns, _stored_details(rows), strict=True
+        )
+    ]
+
+
+def _stored_details(rows: pa.RecordBatch | pa.Table) -> list[Details | None]:
+    names = [name for name in (*DETAILS, ORIGINAL) if name in rows.schema.names]
+    columns = [rows[name].to_pylist() for name in ("tags", *names)]
+    return [
+        Details(tags=tuple(tags or ()), **dict(zip(names, values, strict=True)))
+        if tags or any(value is not None for value in values)
+        else None
+        for tags, *values in zip(*columns, strict=True)
+    ]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -98,13 +99,18 @@ def unpack(packed: bytes, **known: Any) -> Drawing:
         return Drawing(bitmap=pixels.reshape(height, columns), **known)
     if width not in (1, 2, 4):
         raise ValueError("these bytes are not a packed drawing")
-    kind = f"<u{width}"
-    n_strokes = int(np.frombuffer(packed, kind, 1, 1)[0])
-    counts = np.frombuffer(packed, kind, n_strokes, 1 + width)
-    starts = np.zeros(n_strokes + 1, np.int64)
-    np.cumsum(counts, out=starts[1:])
+    if width == 1:
+        n_strokes = packed[1]
+        ends = [0, *accumulate(packed[2 : 2 + n_strokes])]
+    else:
+        n_strokes = int(np.frombuffer(packed, f"<u{width}", 1, 1)[0])
+        counts = np.frombuffer(packed, f"<u{width}", n_strokes, 1 + width)
+        ends = [0, *accumulate(counts.tolist())]
+    if len(ends) != n_strokes + 1:
+        raise ValueError("these bytes are not a packed drawing")
     first = 1 + width * (1 + n_strokes)
-    points = np.frombuffer(packed, np.uint8, 2 * int(starts[-1]), first).reshape(2, -1)
+    points = np.frombuffer(packed, np.uint8, 2 * ends[-1], first).reshape(2, -1)
+    starts = np.array(ends, np.int64)
     return Drawing.from_points(points.T.astype(np.float32), starts, **known)
 
 

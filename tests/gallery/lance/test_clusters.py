@@ -1,12 +1,11 @@
-"""Blocks of rows that are alike: none that matters is passed over."""
+"""Clusters, blocks of similar rows, and which of them a search may pass over."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from garabato.gallery.lance._nearest import Queries, Runs, count_promising
 from garabato.gallery.lance.clusters import BLOCK, Blocks, Clusters, angles, unit_rows
 
 
@@ -34,35 +33,34 @@ def test_blocks_hold_alike_rows_of_one_cluster():
     assert blocks.high.tolist() == [31, 39, 41, 42]
 
 
+def n_promising(blocks: Blocks, to_centres: np.ndarray, least: float) -> int:
+    """Rows in the blocks where a query at these angles (C,) to the centres can score `least`."""
+    runs = blocks.runs
+    given = Runs(
+        runs, blocks.clusters[runs[:-1]], blocks.starts, blocks.low, blocks.high, np.empty(0)
+    )
+    nothing = np.zeros((1, 1), np.float32)
+    query = Queries(nothing, *[nothing[0]] * 4, to_centres[None])
+    return count_promising(given, np.arange(len(runs) - 1), query, 0, least)
+
+
 def test_a_block_is_promising_where_its_ring_comes_near_enough():
     # two clusters; the query is 0.5 off the first centre and 1.2 off the second
     to_centres = np.array([0.5, 1.2], np.float32)
     low, high = np.float32([[0.1, 0.4, 0.9, 1.0], [0.2, 0.6, 1.1, 1.1]])
-    blocks = Blocks(np.arange(5), np.array([0, 0, 0, 1]), low, high)
-    # the rings are 0.3, 0.0, 0.4 and 0.1 away
-    assert blocks.promising(to_centres, np.cos(0.05)).tolist() == [1]
-    assert blocks.promising(to_centres, np.cos(0.2)).tolist() == [1, 3]
-    assert blocks.promising(to_centres, np.cos(0.35)).tolist() == [0, 1, 3]
-    assert blocks.promising(to_centres, -1.0).tolist() == [0, 1, 2, 3]
+    blocks = Blocks(np.array([0, 1, 3, 7, 15]), np.array([0, 0, 0, 1]), low, high)
+    # the rings are 0.3, 0.0, 0.4 and 0.1 away and hold 1, 2, 4 and 8 rows
+    assert n_promising(blocks, to_centres, np.cos(0.05)) == 2
+    assert n_promising(blocks, to_centres, np.cos(0.2)) == 2 + 8
+    assert n_promising(blocks, to_centres, np.cos(0.35)) == 1 + 2 + 8
+    assert n_promising(blocks, to_centres, -1.0) == 15
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    st.integers(1, 3_000),
-    st.integers(2, 40),
-    st.sampled_from([0.0, 0.01, 0.1, 1.0]),
-    st.integers(0, 2**31),
-    st.floats(-1, 1),
-)
-def test_no_row_that_reaches_the_score_is_passed_over(n, dim, spread, seed, least):
-    stored = embeddings(n, dim, spread, seed)
-    clusters, order, blocks = arranged(stored)
-    rng = np.random.default_rng(seed)
-    query = unit_rows(stored[:1].astype(np.float32) + spread * rng.normal(size=(1, dim)))[0]
-    scores = unit_rows(stored[order]).astype(np.float64) @ query
-    promising = blocks.promising(angles(clusters.centres @ query), least)
-    reached = np.unique(np.searchsorted(blocks.starts, np.flatnonzero(scores >= least), "right"))
-    assert set(reached - 1) <= set(promising)
+def test_runs_are_of_one_cluster_and_sorted_by_angle():
+    low, high = np.float32([[1, 2, 1, 3, 5], [2, 3, 4, 4, 6]])
+    blocks = Blocks(np.arange(6), np.array([0, 0, 0, 1, 1]), low, high)
+    assert blocks.runs.tolist() == [0, 2, 3, 5]
+    assert Blocks.of(np.zeros(0, np.int64), np.zeros(0, np.float32)).runs.tolist() == [0]
 
 
 def test_of_clustered_rows_few_blocks_are_promising():
@@ -72,11 +70,7 @@ def test_of_clustered_rows_few_blocks_are_promising():
     tenth = np.sort(unit_rows(stored) @ query)[-10]
     to_centres = angles(clusters.centres @ query)
     # the rows around the other four centres are out of question
-    assert len(blocks.promising(to_centres, tenth)) < 0.25 * len(blocks)
-    # and the best are where they are looked for first
-    likely = blocks.likely(to_centres, 64)
-    best = np.argmax(unit_rows(stored[order]) @ query)
-    assert np.searchsorted(blocks.starts, best, "right") - 1 in likely
+    assert n_promising(blocks, to_centres, tenth) < 0.25 * len(stored)
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])

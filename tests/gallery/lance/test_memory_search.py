@@ -79,6 +79,54 @@ def test_no_shape_or_direction_defeats_it(n, dim, k, seed):
     )
 
 
+@pytest.mark.parametrize("k", [1, 10, 700])
+@pytest.mark.parametrize("n_passing", [None, 0, 7, 2_000])
+def test_many_queries_find_the_true_nearest_of_each(monkeypatch, k, n_passing):
+    monkeypatch.setattr(memory_search, "QUERIES_AT_ONCE", 7)
+    stored = clustered(4_000, 128, seed=3, spread=0.02)
+    vectors = MemoryIndex(stored)
+    rng = np.random.default_rng(4)
+    subset = rows = None
+    if n_passing is not None:
+        rows = np.sort(rng.choice(4_000, n_passing, replace=False))
+        subset = vectors.subset(np.flatnonzero(np.isin(vectors.rows, rows)))
+    queries = rng.normal(size=(30, 128)).astype(np.float32)
+    queries[:25] = stored[rng.integers(0, 4_000, 25)] + 0.001 * queries[:25]
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    found, scores = vectors.nearest_many(queries, k, subset)
+    assert found.shape == scores.shape == (30, min(k, 4_000 if n_passing is None else n_passing))
+    for query, one_found, one_scores in zip(queries, found, scores, strict=True):
+        assert len(set(one_found.tolist())) == len(one_found)
+        true = by_full_sort(stored, query.astype(np.float64), len(one_found), rows)
+        np.testing.assert_allclose(score_of(stored, query, one_found), true, atol=3e-7)
+        np.testing.assert_allclose(one_scores, true, atol=1e-6)
+        np.testing.assert_array_equal(vectors.nearest(query, k, subset)[0], one_found)
+
+
+def test_no_queries_have_no_hits():
+    found, scores = MemoryIndex(clustered(9, 8, seed=0)).nearest_many(np.empty((0, 8)), 5)
+    assert found.shape == scores.shape == (0, 5)
+
+
+def test_real_embeddings_are_found_as_by_float64_brute_force(quickdraw):
+    from garabato.encoder import load_encoder
+    from garabato.formats import read_batches
+    from garabato.gallery.lance.table import join, split
+
+    files = sorted((quickdraw / "simplified").glob("*.ndjson"))[:20]
+    batches = [next(iter(read_batches(file))) for file in files]
+    embeddings = np.concatenate([load_encoder().embed(batch[:100]) for batch in batches])
+    stored, rest = split(embeddings)
+    exact = join(stored, rest).astype(np.float64)
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    true = np.argsort(-(exact @ embeddings.T.astype(np.float64)), axis=0, kind="stable")[:10].T
+    vectors = MemoryIndex(stored, rest)
+    found, _ = vectors.nearest_many(embeddings, 10)
+    np.testing.assert_array_equal(found, true)
+    for query, rows in zip(embeddings[::50], true[::50], strict=True):
+        np.testing.assert_array_equal(vectors.nearest(query, 10)[0], rows)
+
+
 def test_several_threads_find_what_one_does(monkeypatch):
     stored = clustered(3_000, 64, seed=9)
     query = stored[7].astype(np.float32)

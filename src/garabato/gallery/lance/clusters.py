@@ -2,14 +2,15 @@
 
 Embeddings fall into clusters, each around a centre; a row's angle to its centre is known. A query
 whose angle to the centre is larger or smaller by d is at least d away from the row (the triangle
-inequality on the sphere). Rows lie sorted by cluster and angle, and in blocks of such as are alike,
-so that a look at each block's least and largest angle tells which blocks matter: of trained
-embeddings one in a hundred at most.
+inequality on the sphere). Rows lie sorted by cluster and angle, in blocks of similar rows, so a
+block's least and largest angles tell whether it matters. With trained embeddings, at most one block
+in a hundred does.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +23,6 @@ BLOCK = 32
 #: Cells at most, and rows that each is learned from.
 _MOST, _LEARNED_FROM = 1_024, 40
 _ROUNDS = 6
-#: What float32 can be off in an angle: near 0, cosines tell little about it.
-ANGLE_SLACK = 2e-3
 #: Rows looked at together.
 _CHUNK = 8_192
 
@@ -61,10 +60,19 @@ class Clusters:
         cosines = np.empty(len(stored), np.float32)
         for first in range(0, len(stored), _CHUNK):
             part = slice(first, first + _CHUNK)
-            near = unit_rows(join(stored[part], rest[part])) @ self.centres.T
-            clusters[part] = near.argmax(axis=1)
-            cosines[part] = near.max(axis=1)
+            clusters[part], cosines[part] = self.nearest(unit_rows(join(stored[part], rest[part])))
         return clusters, angles(cosines)
+
+    def nearest(self, rows: FloatArray) -> tuple[IntArray, FloatArray]:
+        """The nearest clusters (n,) of rows (n, D) of length 1, and the cosines (n,) with their
+        centres."""
+        clusters = np.empty(len(rows), np.int64)
+        cosines = np.empty(len(rows), np.float32)
+        for first in range(0, len(rows), _CHUNK):
+            part = slice(first, first + _CHUNK)
+            near = rows[part] @ self.centres.T
+            clusters[part], cosines[part] = near.argmax(axis=1), near.max(axis=1)
+        return clusters, cosines
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +87,17 @@ class Blocks:
 
     def __len__(self) -> int:
         return len(self.clusters)
+
+    @cached_property
+    def runs(self) -> IntArray:
+        """(R + 1,): blocks `runs[i]` to `runs[i + 1]` are of one cluster and sorted by angle."""
+        is_first = np.ones(len(self), bool)
+        is_first[1:] = (
+            (self.clusters[1:] != self.clusters[:-1])
+            | (self.low[1:] < self.low[:-1])
+            | (self.high[1:] < self.high[:-1])
+        )
+        return np.append(np.flatnonzero(is_first), len(self))
 
     @classmethod
     def of(cls, clusters: IntArray, angles: FloatArray) -> Blocks:
@@ -115,21 +134,6 @@ class Blocks:
             held = holding[starts]
         starts = np.append(starts, len(positions))
         return Blocks(starts, self.clusters[held], self.low[held], self.high[held])
-
-    def promising(self, to_centres: FloatArray, least: float) -> IntArray:
-        """The blocks in which a score can reach `least`, for a query at these angles (C,)."""
-        off = to_centres[self.clusters]
-        gap = np.maximum(self.low - off, off - self.high)
-        reach = np.float32(np.arccos(min(1.0, max(-1.0, least))) + ANGLE_SLACK)
-        return np.flatnonzero(gap <= reach)
-
-    def likely(self, to_centres: FloatArray, n: int) -> IntArray:
-        """The `n` blocks that the nearest are most likely in, sorted."""
-        # A row lies at its angle in any direction: the mean over all of them.
-        expected = np.cos(to_centres)[self.clusters] * (1 - self.low * self.high / 2)
-        if n >= len(self):
-            return np.arange(len(self))
-        return np.sort(np.argpartition(-expected, n - 1)[:n])
 
 
 def angles(cosines: FloatArray) -> FloatArray:

@@ -70,6 +70,7 @@ from garabato.gallery.records import (
     Tuned,
     no_gallery_at,
 )
+from garabato.gallery.rows import Nearest
 from garabato.gallery.times import NORMAL_TIME, time_or_none
 
 #: The file in the gallery's folder that lists the hidden drawings.
@@ -212,17 +213,16 @@ class LanceGallery(Gallery):
         self._settle_now_and_then()
         return Added(result.num_inserted_rows, result.num_updated_rows)
 
-    def _nearest(
-        self, embedding: FloatArray, k: int, condition: Filter
-    ) -> tuple[pa.Table, FloatArray]:
+    def _nearest(self, embeddings: FloatArray, k: int, condition: Filter) -> Nearest:
         with lance_errors(self.uri):
             self._notice_new_table()
-            held = self._held()
+            held = self._held(len(embeddings))
             if held is not None:
-                return held.search(embedding, k, condition)
+                return held.search(embeddings, k, condition)
             settings = read_settings(self._table) if self._is_large() else None
-            return search_on_disk(
-                self._table, embedding, k, self._sql(condition), settings=settings
+            sql = self._sql(condition)
+            return Nearest.of(
+                [search_on_disk(self._table, one, k, sql, settings=settings) for one in embeddings]
             )
 
     def _delete(self, conditions: Sequence[Filter]) -> int:
@@ -409,14 +409,14 @@ class LanceGallery(Gallery):
                 self._id, self._steps, self._odd = new_id, ([], 0), (-1, {})
             self._stamp = seen
 
-    def _held(self) -> MemoryTable | None:
+    def _held(self, n_queries: int) -> MemoryTable | None:
         """The rows in memory, of the newest version; None if the disk is to be searched."""
         held = self._in_memory
         if held is not None and held.version == self._table.version:
             return held
-        n_searches, self._n_searches = self._n_searches, self._n_searches + 1
+        self._n_searches += n_queries
         # Holding all in memory pays from the second query on; the first is often the only one.
-        if self._is_large() or (held is None and n_searches == 0):
+        if self._is_large() or (held is None and self._n_searches == 1):
             return None
         return self._up_to_date()
 

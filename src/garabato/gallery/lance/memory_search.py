@@ -1,11 +1,11 @@
 """Exact search in memory that looks at few of the embeddings.
 
 Rows lie in blocks of similar ones (see `clusters`), and most blocks cannot hold any of the k
-nearest. In the others, embeddings are rotated onto their principal axes, so that the first
-dimensions (the head) hold most of the variance, and quantized to int8. How much the rest of a row
-(the tail) can add to the score of its head is bounded by Cauchy-Schwarz: the length of the tail
-times that of the query's. The error of quantization is bounded as well. The candidates that remain
-are scored with full precision, so the result is that of ranking everything; a test compares it
+nearest (see `_nearest`). In the others, embeddings are rotated onto their principal axes, so that
+the first dimensions (the head) hold most of the variance, and quantized to int8. How much the rest
+of a row (the tail) can add to the score of its head is bounded by Cauchy-Schwarz: the length of the
+tail times that of the query's. The error of quantization is bounded as well. The candidates that
+remain are scored with full precision, so the result is that of ranking everything; tests compare it
 with float64 brute force.
 
 Own code, because on the same million embeddings it is ten times faster than faiss' exact index
@@ -18,18 +18,26 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import FloatArray, IntArray
-from garabato.gallery.lance.clusters import BLOCK, Blocks, Clusters, angles, unit_rows
+from garabato.gallery.lance.clusters import Blocks, Clusters, angles, unit_rows
 from garabato.gallery.lance.table import join
 from garabato.host.machine import n_cores
 
-#: Rows a thread should have at least: below, starting threads costs more than it saves.
+if TYPE_CHECKING:  # numba is imported by the first search
+    from garabato.gallery.lance._nearest import Queries, Rows, Runs
+
+#: Rows of one query that a thread should have at least: fewer take less time than threads.
 ROWS_PER_THREAD = 250_000
+MAX_THREADS = 32
+#: Clusters that a query goes through first, nearest first.
+N_NEAR = 16
+#: Queries of `nearest_many` that a thread takes at a time, and hits that these may have together.
+QUERIES_AT_ONCE, _CANDIDATES_AT_ONCE = 256, 2**15
 #: The share of the embeddings' energy that heads hold, and what their length is a multiple of.
 HEAD_SHARE, HEAD_STEP = 0.6, 32
 #: Rows from which the axes are learned, at most.
@@ -37,10 +45,6 @@ _SAMPLE = 65_536
 _CODE_MAX = 127
 # Codes reach 127 and queries 4,000: a sum of 4,096 such products stays below 2^31.
 _QUERY_MAX = 4_000
-#: Blocks looked at first, at least.
-_FIRST = 64
-#: What float32 rounds, at most.
-_SLACK = 1e-5
 #: Rows converted at a time.
 _CHUNK = 8_192
 #: Stands for all positions.
@@ -158,7 +162,7 @@ class MemoryIndex:
 
     def subset(self, positions: npt.NDArray[np.integer]) -> RowSubset:
         """The rows at these sorted positions, to search among them only."""
-        return RowSubset(positions, self.blocks.subset(positions))
+        return RowSubset(positions.astype(np.int32), self.blocks.subset(positions))
 
     def nearest(
         self, query: FloatArray, k: int, subset: RowSubset | None = None
@@ -167,63 +171,140 @@ class MemoryIndex:
 
         `query` (D,) float32 of length 1. Best first; equal scores in the order of their rows.
         """
+        k = min(k, len(self) if subset is None else len(subset))
+        if k == 0:
+            return np.zeros(0, np.int64), np.zeros(0, np.float32)
+        found = self._candidates(self._quantized(query[None]), k, self._runs(subset))
+        rows, scores = self._score(found, np.array([len(found)]), query[None], k, -np.inf)
+        return rows[0], scores[0]
+
+    def nearest_many(
+        self,
+        queries: FloatArray,
+        k: int,
+        subset: RowSubset | None = None,
+        *,
+        least: float | None = None,
+    ) -> tuple[IntArray, FloatArray]:
+        """`nearest` for each of `queries` (Q, D): rows and scores (Q, k), or fewer columns if there
+        are fewer rows. Threads share the queries.
+
+        With `least`, only rows that score at least that much are found, much faster if it is high.
+        The places of the others hold row -1.
+        """
+        k = min(k, len(self) if subset is None else len(subset))
+        found_rows = np.empty((len(queries), k), np.int64)
+        found_scores = np.empty((len(queries), k), np.float32)
+        if k == 0 or len(queries) == 0:
+            return found_rows, found_scores
+        # Queries of one cluster one after the other: its rows stay in the processor's cache.
+        order = np.argsort(self.clusters.nearest(queries)[0], kind="stable")
+        rows, runs = self._rows(), self._runs(subset)
+        n_together = max(1, min(QUERIES_AT_ONCE, _CANDIDATES_AT_ONCE // k))
+
+        def search(first: int, last: int) -> None:
+            from garabato.gallery.lance._nearest import NO_SCORE, search_each
+
+            start_at = NO_SCORE if least is None else least
+            for start in range(first, last, n_together):
+                chosen = order[start : min(start + n_together, last)]
+                part = queries[chosen]
+                found, counts = search_each(rows, runs, self._quantized(part), k, start_at, N_NEAR)
+                scored = self._score(found, counts, part, k, start_at)
+                found_rows[chosen], found_scores[chosen] = scored
+
+        _in_threads(search, len(queries))
+        return found_rows, found_scores
+
+    def _candidates(self, query: Queries, k: int, runs: Runs) -> npt.NDArray[np.integer]:
+        """The positions of all rows that could be among the k nearest, and of few others."""
+        from garabato.gallery.lance._nearest import (
+            NO_SCORE,
+            count_promising,
+            search_runs,
+            split_runs,
+        )
+
+        rows = self._rows()
+        best = np.full(k, NO_SCORE, np.float32)
+        near, far = split_runs(runs, query.to_centres[0], N_NEAR)
+        parts = [search_runs(rows, runs, near, query, 0, best)]
+        n_parts = 1
+        if n_cores() > 1:
+            n_promising = count_promising(runs, far, query, 0, best[0])
+            n_parts = max(1, min(MAX_THREADS, n_cores(), n_promising // ROWS_PER_THREAD))
+        if n_parts == 1:
+            parts.append(search_runs(rows, runs, far, query, 0, best))
+            least = best[0]
+        else:
+            bests = [best.copy() for _ in range(n_parts)]
+            shares = [far[n::n_parts] for n in range(n_parts)]
+            parts += _threads().map(
+                lambda chosen, held: search_runs(rows, runs, chosen, query, 0, held), shares, bests
+            )
+            least = max(held[0] for held in bests)
+        return np.concatenate([found[upper >= least] for found, upper in parts])
+
+    def _score(
+        self,
+        found: npt.NDArray[np.integer],
+        counts: IntArray,
+        queries: FloatArray,
+        k: int,
+        least: float,
+    ) -> tuple[IntArray, FloatArray]:
+        """Rows and scores (Q, k) of the best of the positions `found`, of which query i has the
+        next counts[i]. Those that score less than `least` are left out."""
+        exact = join(self.stored[found], self.rest[found]).astype(np.float64)
+        of_query = np.repeat(np.arange(len(queries)), counts)
+        scores = np.einsum("nd,nd->n", exact, queries[of_query].astype(np.float64))
+        scores /= np.maximum(np.sqrt(np.einsum("nd,nd->n", exact, exact)), 1e-12)
+        rows = self.rows[found]
+        order = np.lexsort((rows, -scores, of_query))
+        rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+        kept = (rank < k) & (scores[order] >= least)
+        order, rank = order[kept], rank[kept]
+        best_rows = np.full((len(queries), k), -1, np.int64)
+        best_scores = np.full((len(queries), k), least, np.float32)
+        best_rows[of_query[order], rank] = rows[order]
+        best_scores[of_query[order], rank] = scores[order]
+        return best_rows, best_scores
+
+    def _quantized(self, queries: FloatArray) -> Queries:
+        """Queries (Q, D), rotated and quantized to int16."""
+        from garabato.gallery.lance._nearest import SLACK, Queries
+
+        rotated = queries @ self.axes.matrix
+        unit = np.abs(rotated).max(axis=1) / np.float32(_QUERY_MAX)
+        steps = np.rint(rotated / unit[:, None]).astype(np.int16)
+        rounding = np.linalg.norm(rotated - steps * unit[:, None], axis=1)
+        tail_lengths = np.linalg.norm(rotated[:, self.axes.n_head :], axis=1)
+        head_errors = self.head_rounding + rounding * (1 + self.head_rounding) + SLACK
+        return Queries(
+            steps=steps,
+            unit=unit.astype(np.float32),
+            tail_lengths=tail_lengths.astype(np.float32),
+            rounding=rounding.astype(np.float32),
+            head_errors=head_errors.astype(np.float32),
+            to_centres=angles(queries @ self.clusters.centres.T),
+        )
+
+    def _rows(self) -> Rows:
+        from garabato.gallery.lance._nearest import Rows
+
+        return Rows(*(getattr(self, name) for name in Rows._fields))
+
+    def _runs(self, subset: RowSubset | None) -> Runs:
+        """What to search: all rows, or some."""
+        from garabato.gallery.lance._nearest import Runs
+
         positions, blocks = (
             (_ALL, self.blocks) if subset is None else (subset.positions, subset.blocks)
         )
-        if len(blocks) == 0:
-            return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        found = self._candidates(QuantizedQuery(self, query), k, positions, blocks)
-        exact = join(self.stored[found], self.rest[found]).astype(np.float64)
-        scores = exact @ query / np.maximum(np.linalg.norm(exact, axis=1), 1e-12)
-        rows = self.rows[found]
-        best = np.lexsort((rows, -scores))[:k]
-        return rows[best].astype(np.int64), scores[best].astype(np.float32)
-
-    def _candidates(
-        self, query: QuantizedQuery, k: int, positions: npt.NDArray[np.integer], blocks: Blocks
-    ) -> npt.NDArray[np.integer]:
-        """The positions of all rows that could be among the k nearest, and of few others."""
-        n = int(blocks.starts[-1])
-        if k >= n:
-            return positions if len(positions) else np.arange(n)
-        # The k-th best score in the most likely blocks is a lower bound for the k-th best of all.
-        first = blocks.likely(query.to_centres, max(_FIRST, 2 * k))
-        found, better = self._score_blocks(query, first, positions, blocks, -np.inf)
-        least = _kth_best(better - query.error(self.rounding[found]), k)
-        promising = blocks.promising(query.to_centres, least - _SLACK)
-        found, better = self._score_blocks(
-            query, promising, positions, blocks, least - query.head_error
+        runs = blocks.runs
+        return Runs(
+            runs, blocks.clusters[runs[:-1]], blocks.starts, blocks.low, blocks.high, positions
         )
-        error = query.error(self.rounding[found])
-        candidates: IntArray = found[better + error >= _kth_best(better - error, k)]
-        return candidates
-
-    def _score_blocks(
-        self,
-        query: QuantizedQuery,
-        chosen: IntArray,
-        positions: npt.NDArray[np.integer],
-        blocks: Blocks,
-        least: float,
-    ) -> tuple[IntArray, FloatArray]:
-        """Rows of the `chosen` blocks that can score `least`, and their scores in int8."""
-        from garabato.gallery.lance._dot_products import Query, Rows, score_blocks
-
-        rows = Rows(*(getattr(self, name) for name in Rows._fields))
-        quantized = Query(query.steps, query.unit, query.weight, np.float32(least))
-        parts: dict[int, tuple[IntArray, FloatArray]] = {}
-
-        def score(first: int, last: int) -> None:
-            found = np.empty((last - first) * BLOCK, np.int64)
-            scores = np.empty((last - first) * BLOCK, np.float32)
-            n_found = score_blocks(
-                chosen[first:last], blocks.starts, positions, rows, quantized, found, scores
-            )
-            parts[first] = found[:n_found], scores[:n_found]
-
-        _in_threads(score, len(chosen), ROWS_PER_THREAD // BLOCK)
-        found, scores = zip(*(parts[first] for first in sorted(parts)), strict=True)
-        return np.concatenate(found), np.concatenate(scores)
 
     def _with(self, arrays: dict[str, Any], growable: GrowableArrays | None = None) -> MemoryIndex:
         made = object.__new__(MemoryIndex)
@@ -236,8 +317,11 @@ class MemoryIndex:
 class RowSubset:
     """Some of the rows: their sorted positions and the blocks that hold them."""
 
-    positions: npt.NDArray[np.integer]
+    positions: npt.NDArray[np.int32]
     blocks: Blocks
+
+    def __len__(self) -> int:
+        return len(self.positions)
 
 
 class GrowableArrays:
@@ -263,29 +347,6 @@ class GrowableArrays:
         return {name: array[:n] for name, array in self._arrays.items()}
 
 
-class QuantizedQuery:
-    """A query (D,), rotated and quantized to int16, with bounds of the error of its scores."""
-
-    def __init__(self, index: MemoryIndex, query: FloatArray) -> None:
-        rotated = query @ index.axes.matrix
-        n_head = index.axes.n_head
-        self.unit = np.float32(float(np.abs(rotated).max()) / _QUERY_MAX)
-        self.steps = np.rint(rotated / self.unit).astype(np.int16)
-        self.weight = np.float32(np.linalg.norm(rotated[n_head:]))
-        self._rounding = float(np.linalg.norm(rotated - self.steps * self.unit))
-        #: Its angles to the clusters' centres (C,).
-        self.to_centres = angles(index.clusters.centres @ query)
-        #: The error of scores of heads.
-        self.head_error = float(self.error(np.float32(index.head_rounding)))
-
-    def error(self, of_rows: Any) -> Any:
-        """A bound of the error of scores, for rows of length 1 whose own error is `of_rows`.
-
-        By Cauchy-Schwarz; the last term is the rounding of float32.
-        """
-        return of_rows + self._rounding * (1 + of_rows) + _SLACK
-
-
 _ARRAYS = (
     *("rows", "stored", "rest", "heads", "tails"),
     *("head_scales", "tail_scales", "tail_lengths", "rounding"),
@@ -300,13 +361,9 @@ def _quantize(exact: FloatArray, codes: npt.NDArray[np.int8], scales: FloatArray
     return lengths
 
 
-def _kth_best(scores: FloatArray, k: int) -> float:
-    return float(np.partition(scores, len(scores) - k)[len(scores) - k])
-
-
-def _in_threads(work: Callable[[int, int], None], n: int, least: int) -> None:
-    """Call work(first, last) for parts of range(n), in threads that have `least` to do each."""
-    n_parts = min(32, n_cores(), max(1, n // max(1, least)))
+def _in_threads(work: Callable[[int, int], None], n: int) -> None:
+    """Call work(first, last) for parts of range(n), one a thread."""
+    n_parts = min(MAX_THREADS, n_cores(), n)
     if n_parts == 1:
         work(0, n)
     else:
@@ -316,4 +373,4 @@ def _in_threads(work: Callable[[int, int], None], n: int, least: int) -> None:
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(min(32, n_cores()), thread_name_prefix="garabato-rank")
+    return ThreadPoolExecutor(min(MAX_THREADS, n_cores()), thread_name_prefix="garabato-search")

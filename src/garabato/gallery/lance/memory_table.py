@@ -17,6 +17,7 @@ from garabato.gallery.filters import Filter
 from garabato.gallery.lance.memory_filter import LISTED, MemoryFilter
 from garabato.gallery.lance.memory_search import MemoryIndex, RowSubset
 from garabato.gallery.lance.table import columns_of, embedding_columns, read_embeddings
+from garabato.gallery.rows import Nearest
 from garabato.gallery.times import NORMAL_TIME, normal_if_time
 
 
@@ -40,11 +41,16 @@ class MemoryTable:
         """Bytes held."""
         return int(self.index.nbytes + self.rows.nbytes + self.row_ids.nbytes)
 
-    def search(self, query: FloatArray, k: int, condition: Filter) -> tuple[pa.Table, FloatArray]:
-        """The k nearest rows that pass, best first, and their cosine similarities."""
+    def search(self, queries: FloatArray, k: int, condition: Filter) -> Nearest:
+        """The k nearest rows that pass to each of `queries` (Q, D), best first."""
         subset = None if condition.is_empty else self.passing(condition)
-        found, scores = self.index.nearest(query, k, subset)
-        return self.rows.take(pa.array(found)), scores
+        if len(queries) == 1:
+            found, scores = self.index.nearest(queries[0], k, subset)
+            counts = np.array([len(found)])
+        else:
+            found, scores = self.index.nearest_many(queries, k, subset)
+            counts = np.full(len(found), found.shape[1])
+        return Nearest(self.rows.take(pa.array(found.reshape(-1))), scores.reshape(-1), counts)
 
 
 def load(table: Any, version: int) -> MemoryTable:

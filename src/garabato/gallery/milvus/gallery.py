@@ -41,10 +41,12 @@ from garabato.gallery.records import (
     GalleryInfo,
     no_gallery_at,
 )
-from garabato.gallery.rows import ORIGINAL, described_by
+from garabato.gallery.rows import ORIGINAL, Nearest, described_by
 
 #: The most hits that Milvus returns; for more, everything is read and ranked.
 MOST_HITS = 16_384
+#: Queries in one request, at most.
+MOST_QUERIES = 256
 #: Rows read at a time.
 PAGE = 1_024
 #: Bytes sent at a time, about; the server takes 64 MiB.
@@ -154,33 +156,39 @@ class MilvusGallery(Gallery):
         self._n_changes += 1
         return Added(len(documents) - n_replaced, n_replaced)
 
-    def _nearest(
-        self, embedding: FloatArray, k: int, condition: Filter
-    ) -> tuple[pa.Table, FloatArray]:
+    def _nearest(self, embeddings: FloatArray, k: int, condition: Filter) -> Nearest:
         condition = self._without_text(condition)
         expression = to_expression(condition)
-        found: list[tuple[Row, float]] = []
+        found: list[list[tuple[Row, float]]] = [[] for _ in embeddings]
         if k <= MOST_HITS:
-            found = self._search_index(embedding, k, expression)
+            found = self._search_index(embeddings, k, expression)
         # An approximate index may miss some of the few that pass; then all of them are ranked.
-        if len(found) < k and len(found) < self._count(condition):
-            found = self._rank_all(embedding, k, expression)
-        rows = self._to_rows([row for row, _ in found], self._described_by)
-        return rows, np.array([score for _, score in found], np.float32)
+        if min(map(len, found)) < k:
+            n_passing = self._count(condition)
+            for i, hits in enumerate(found):
+                if len(hits) < min(k, n_passing):
+                    found[i] = self._rank_all(embeddings[i], k, expression)
+        rows = self._to_rows([row for hits in found for row, _ in hits], self._described_by)
+        scores = np.array([score for hits in found for _, score in hits], np.float32)
+        return Nearest(rows, scores, np.array([len(hits) for hits in found]))
 
     def _search_index(
-        self, embedding: FloatArray, k: int, expression: str
-    ) -> list[tuple[Row, float]]:
-        (hits,) = self._server.call(
-            "search",
-            data=[embedding],
-            filter=expression,
-            limit=k,
-            output_fields=list(self._described_by),
-            search_params={"params": self._index.search_parameters(k, self._settings)},
-            consistency_level="Strong",
-        )
-        return [(hit["entity"], float(hit["distance"])) for hit in hits]
+        self, embeddings: FloatArray, k: int, expression: str
+    ) -> list[list[tuple[Row, float]]]:
+        # The server takes a request of so many queries and hits.
+        n_together = max(1, min(MOST_QUERIES, MOST_HITS // k))
+        found = []
+        for first in range(0, len(embeddings), n_together):
+            found += self._server.call(
+                "search",
+                data=list(embeddings[first : first + n_together]),
+                filter=expression,
+                limit=k,
+                output_fields=list(self._described_by),
+                search_params={"params": self._index.search_parameters(k, self._settings)},
+                consistency_level="Strong",
+            )
+        return [[(hit["entity"], float(hit["distance"])) for hit in hits] for hits in found]
 
     def _rank_all(self, embedding: FloatArray, k: int, expression: str) -> list[tuple[Row, float]]:
         best: list[tuple[Row, float]] = []

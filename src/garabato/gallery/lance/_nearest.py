@@ -1,0 +1,244 @@
+"""Compiled search in memory: which rows can be among the k nearest to a query.
+
+Rows lie in blocks, and blocks in runs: the blocks of one cluster, sorted by their angle to its
+centre (see `clusters`). A query goes through the runs of the nearest clusters first. After a few of
+them it knows a score that k rows reach, and passes over every block whose angles rule it out.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from garabato.host.kernels import kernel
+
+#: What float32 can be off in an angle: near 0, cosines tell little about it.
+ANGLE_SLACK = 2e-3
+#: What float32 rounds in a score, at most.
+SLACK = 1e-5
+#: Lower than any score. Kernels with `fastmath` must not meet infinity.
+NO_SCORE = -4.0
+#: Space for candidates at first.
+_SPACE = 1_024
+
+
+class Rows(NamedTuple):
+    """Quantized rows: `heads` (N, H) and `tails` (N, T) int8 are their first and last dimensions.
+
+    `head_scales` and `tail_scales` (N,) are what a step of them is worth, `tail_lengths` (N,) the
+    lengths of the tails, `rounding` (N,) the lengths of what quantization rounded away.
+    """
+
+    heads: Any
+    tails: Any
+    head_scales: Any
+    tail_scales: Any
+    tail_lengths: Any
+    rounding: Any
+
+
+class Runs(NamedTuple):
+    """The rows to search. Run r holds blocks `starts[r]` to `starts[r + 1]`, of `clusters[r]`.
+
+    A block's rows are `positions[block_starts[b] : block_starts[b + 1]]`, or these numbers
+    themselves if `positions` is (0,); their angles to the centre lie between `low` and `high`.
+    """
+
+    starts: Any
+    clusters: Any
+    block_starts: Any
+    low: Any
+    high: Any
+    positions: Any
+
+
+class Queries(NamedTuple):
+    """Quantized queries: `steps` (Q, D) int16, each worth `unit` (Q,).
+
+    `tail_lengths` (Q,) are the lengths of their tails, `rounding` (Q,) those of what quantization
+    rounded away, `head_errors` (Q,) bound the error of the score of any row's head, and
+    `to_centres` (Q, C) are the angles to the clusters' centres.
+    """
+
+    steps: Any
+    unit: Any
+    tail_lengths: Any
+    rounding: Any
+    head_errors: Any
+    to_centres: Any
+
+
+@kernel
+def search_each(rows, runs, queries, k, least, n_near):  # type: ignore[no-untyped-def]
+    """The candidates of each query: positions of all rows that can be among the k nearest and can
+    score `least`, and of few others, query by query; and how many each query has."""
+    counts = np.empty(len(queries.unit), np.int64)
+    found = np.empty(_SPACE, np.int64)
+    n = 0
+    for i in range(len(counts)):
+        best = np.full(k, np.float32(least))
+        near, far = split_runs(runs, queries.to_centres[i], n_near)
+        near_found, near_upper = search_runs(rows, runs, near, queries, i, best)
+        far_found, far_upper = search_runs(rows, runs, far, queries, i, best)
+        before = n
+        while n + len(near_found) + len(far_found) > len(found):
+            found = _twice(found)
+        for j in range(len(near_found)):
+            if near_upper[j] >= best[0]:
+                found[n] = near_found[j]
+                n += 1
+        for j in range(len(far_found)):
+            if far_upper[j] >= best[0]:
+                found[n] = far_found[j]
+                n += 1
+        counts[i] = n - before
+    return found[:n], counts
+
+
+@kernel
+def split_runs(runs, to_centres, n_near):  # type: ignore[no-untyped-def]
+    """The `n_near` runs of the clusters nearest to a query, nearest first, and the other runs."""
+    n = len(runs.clusters)
+    n_near = min(n_near, n)
+    near = np.empty(n_near, np.int64)
+    angles = np.empty(n_near, np.float32)
+    n_held = 0
+    for r in range(n):
+        angle = to_centres[runs.clusters[r]]
+        if n_held == n_near and angle >= angles[n_held - 1]:
+            continue
+        at = min(n_held, n_near - 1)
+        while at > 0 and angles[at - 1] > angle:
+            angles[at], near[at] = angles[at - 1], near[at - 1]
+            at -= 1
+        angles[at], near[at] = angle, r
+        n_held = min(n_held + 1, n_near)
+    is_far = np.ones(n, np.bool_)
+    is_far[near] = False
+    return near, np.flatnonzero(is_far)
+
+
+@kernel
+def count_promising(runs, chosen, queries, i, least):  # type: ignore[no-untyped-def]
+    """How many rows of the `chosen` runs lie in blocks where a score can reach `least`."""
+    reach = _reach(least)
+    n = 0
+    for r in chosen:
+        angle = queries.to_centres[i, runs.clusters[r]]
+        for block in range(runs.starts[r], runs.starts[r + 1]):
+            if runs.low[block] <= angle + reach and runs.high[block] >= angle - reach:
+                n += runs.block_starts[block + 1] - runs.block_starts[block]
+    return n
+
+
+@kernel(fastmath=True)
+def search_runs(rows, runs, chosen, queries, i, best):  # type: ignore[no-untyped-def]
+    """Go through the `chosen` runs for query i. Returns the positions of the rows that could be
+    among the k nearest when they were met, and upper bounds of their scores.
+
+    `best` (k,) is a heap of the k best lower bounds of scores so far, the least one first. It is
+    updated, so that the next call goes on from there.
+    """
+    n_head, n_tail = rows.heads.shape[1], rows.tails.shape[1]
+    steps, unit = queries.steps[i], queries.unit[i]
+    tail_length, query_rounding = queries.tail_lengths[i], queries.rounding[i]
+    head_error = queries.head_errors[i]
+    is_subset = len(runs.positions) > 0
+    found, upper = np.empty(_SPACE, np.int64), np.empty(_SPACE, np.float32)
+    n = 0
+    least = best[0]
+    reach = _reach(least)
+    for r in chosen:
+        angle = queries.to_centres[i, runs.clusters[r]]
+        last = runs.starts[r + 1]
+        block = _first_reaching(runs.high, runs.starts[r], last, angle - reach)
+        while block < last and runs.low[block] <= angle + reach:
+            for j in range(runs.block_starts[block], runs.block_starts[block + 1]):
+                row = runs.positions[j] if is_subset else j
+                total = np.int32(0)
+                for d in range(n_head):
+                    total += np.int32(rows.heads[row, d]) * np.int32(steps[d])
+                score = rows.head_scales[row] * unit * np.float32(total)
+                # Cauchy-Schwarz: the tail adds at most the product of its length and the query's.
+                if score + rows.tail_lengths[row] * tail_length + head_error < least:
+                    continue
+                total = np.int32(0)
+                for d in range(n_tail):
+                    total += np.int32(rows.tails[row, d]) * np.int32(steps[n_head + d])
+                score += rows.tail_scales[row] * unit * np.float32(total)
+                error = _error(rows.rounding[row], query_rounding)
+                if score + error < least:
+                    continue
+                if n == len(found):
+                    n = _drop_below(found, upper, least)
+                    if 2 * n > len(found):
+                        found, upper = _twice(found), _twice(upper)
+                found[n], upper[n] = row, score + error
+                n += 1
+                if score - error > least:
+                    _replace_least(best, score - error)
+                    least = best[0]
+            reach = _reach(least)
+            block += 1
+    return found[:n], upper[:n]
+
+
+@kernel
+def _reach(least):  # type: ignore[no-untyped-def]
+    """The angle from a query within which rows score `least` or more."""
+    return np.float32(np.arccos(min(1.0, max(-1.0, least - SLACK))) + ANGLE_SLACK)
+
+
+@kernel
+def _error(of_row, of_query):  # type: ignore[no-untyped-def]
+    """A bound of the error of a score, by Cauchy-Schwarz, for rows and queries of length 1."""
+    return of_row + of_query * (np.float32(1) + of_row) + np.float32(SLACK)
+
+
+@kernel
+def _first_reaching(values, first, last, least):  # type: ignore[no-untyped-def]
+    """The first of the sorted `values[first:last]` that is at least `least`, by bisection."""
+    while first < last:
+        middle = (first + last) // 2
+        if values[middle] < least:
+            first = middle + 1
+        else:
+            last = middle
+    return first
+
+
+@kernel
+def _drop_below(found, upper, least):  # type: ignore[no-untyped-def]
+    """Keep the candidates whose upper bound is at least `least`; returns how many these are."""
+    n = 0
+    for j in range(len(found)):
+        if upper[j] >= least:
+            found[n], upper[n] = found[j], upper[j]
+            n += 1
+    return n
+
+
+@kernel
+def _replace_least(heap, score):  # type: ignore[no-untyped-def]
+    """Replace the least of a heap, which is its first, by a higher score."""
+    at = 0
+    while True:
+        child = 2 * at + 1
+        if child >= len(heap):
+            break
+        if child + 1 < len(heap) and heap[child + 1] < heap[child]:
+            child += 1
+        if heap[child] >= score:
+            break
+        heap[at] = heap[child]
+        at = child
+    heap[at] = score
+
+
+@kernel
+def _twice(array):  # type: ignore[no-untyped-def]
+    """A copy with as much space again at its end."""
+    longer = np.empty(2 * len(array), array.dtype)
+    longer[: len(array)] = array
+    return longer
