@@ -1,0 +1,191 @@
+"""Many queries at once, in memory: `Gallery.search_many` beside one by one, faiss and filters.
+
+`python benchmarks/search_many.py --size 1000000` chooses another number of drawings than the real
+ones (see vectors.py for how they are made). All ways take turns in one process on the same queries;
+recall is measured against float64 brute force. Filters keep 50 %, 10 %, 1 % and 0.01 % of the
+drawings, and two are combined. faiss is measured if it is installed: pip install 'garabato[bench]'.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import harness
+import numpy as np
+import vectors
+
+N_QUERIES, K, REPEATS = 1_000, 10, 3
+#: Queries asked one by one.
+N_ALONE = 300
+#: Shares of the drawings that filters keep.
+KEPT = (0.5, 0.1, 0.01, 0.0001)
+
+
+def run(context: harness.Context, size: int | None) -> list[harness.Row]:
+    """Rates, times and recall for one size; None: the real drawings."""
+    from garabato.gallery import open_gallery
+
+    drawings = vectors.load(context.source)
+    n = size or len(drawings)
+    queries = vectors.queries(drawings, N_QUERIES)
+    gallery = open_gallery(context.work / "g", encoder=_encoder())
+    parts = []
+    for batch, embeddings in drawings.chunks(n):
+        gallery.add(batch.replace(countries=_countries(batch)), embeddings=embeddings)
+        parts.append(embeddings)
+    stored = np.concatenate(parts)
+    gallery.compact(keep_versions_s=0)
+    gallery.warm()
+    gallery.search_many(queries[:50], K)
+    rows = [harness.Row("drawings", "", [n])]
+    rows += _rates(gallery, queries, stored)
+    rows += _filters(gallery, queries[:N_ALONE], stored, drawings)
+    return rows
+
+
+def _encoder() -> Any:
+    from gallery_readers import WideFiller
+
+    return WideFiller()
+
+
+def _countries(batch: Any) -> list[str]:
+    """Countries so that KEPT of the drawings are from AA, BB, CC and DD."""
+    draws = np.random.default_rng(int(batch.key_ids[0])).random(len(batch))
+    which = np.searchsorted(np.cumsum(KEPT), draws)
+    return [("AA", "BB", "CC", "DD", "ZZ")[i] for i in which]
+
+
+def _truth(stored: np.ndarray, queries: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+    """The scores (Q, K) of the nearest, by float64 brute force."""
+    best = np.full((len(queries), K), -2.0)
+    exact = queries.astype(np.float64)
+    chosen = np.arange(len(stored)) if rows is None else rows
+    for first in range(0, len(chosen), 16_384):
+        scores = exact @ stored[chosen[first : first + 16_384]].astype(np.float64).T
+        both = np.concatenate([best, scores], axis=1)
+        best = -np.partition(-both, K - 1, axis=1)[:, :K]
+    return -np.sort(-best, axis=1)
+
+
+def _recall(found: list[list[Any]], true: np.ndarray) -> float:
+    """The share of the K best that were found; of two with the same score, either will do."""
+    n_right = 0
+    for hits, scores in zip(found, true, strict=True):
+        n_right += sum(hit.score >= float(scores[-1]) - 1e-6 for hit in hits)
+    return float(n_right) / int((true > -2).sum())
+
+
+def _rates(gallery: Any, queries: np.ndarray, stored: np.ndarray) -> list[harness.Row]:
+    ways: dict[str, Callable[[], Any]] = {
+        "search_many": lambda: gallery.search_many(queries, K),
+        "search, one by one": lambda: [gallery.search(query, K) for query in queries],
+    }
+    notes = {}
+    if importlib.util.find_spec("faiss") is not None:
+        import faiss
+
+        kinds = ["Flat"] if len(stored) < 10**5 else ["Flat", "IVF1024,Flat"]
+        for kind in kinds:
+            index = faiss.index_factory(stored.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
+            index.train(stored[: 40 * 4_096])
+            index.add(stored)
+            if kind != "Flat":
+                faiss.extract_index_ivf(index).nprobe = 16
+            name = f"faiss {kind}, batched"
+            ways[name] = partial(index.search, queries, K)
+            notes[name] = "embeddings only, no drawings" + ("" if kind == "Flat" else ", nprobe 16")
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    results = {}
+    for _ in range(REPEATS):
+        for name, way in ways.items():
+            started = time.perf_counter()
+            results[name] = way()
+            rates[name].append(len(queries) / (time.perf_counter() - started))
+    true = _truth(stored, queries)
+    rows = []
+    for name, rate in rates.items():
+        target = 5_000 if name == "search_many" else None
+        note = notes.get(name, "hits with their drawings")
+        rows.append(harness.Row(name, "queries/s", rate, target, True, note))
+        if name.startswith("faiss"):
+            right = (results[name][0] >= true[:, -1:] - 1e-6).mean()
+            rows.append(harness.Row(f"{name}, recall@10", "", [float(right)]))
+        else:
+            recall = _recall(results[name], true)
+            rows.append(harness.Row(f"{name}, recall@10", "", [recall], 1.0, True))
+    return rows
+
+
+def _filters(
+    gallery: Any, queries: np.ndarray, stored: np.ndarray, drawings: vectors.Drawings
+) -> list[harness.Row]:
+    countries, categories = [], []
+    for rows in gallery.columns("key_id", "country", "category"):
+        order = np.array(rows["key_id"].to_pylist(), np.int64)
+        countries.append((order, np.array(rows["country"].to_pylist())))
+        categories.append((order, np.array(rows["category"].to_pylist())))
+    country, category = _in_order(countries), _in_order(categories)
+    half = sorted(set(category.tolist()))[::2]
+    cases: list[tuple[str, dict[str, Any] | None, np.ndarray | None]] = [("no filter", None, None)]
+    for share, name in zip(KEPT, ("AA", "BB", "CC", "DD"), strict=True):
+        kept = np.flatnonzero(country == name)
+        cases.append((f"a filter that keeps {100 * share:g} %", {"country": name}, kept))
+    both = np.flatnonzero((country == "BB") & np.isin(category, half))
+    cases.append(("two filters, 10 % and 50 %", {"country": "BB", "category": half}, both))
+    times: dict[str, list[float]] = {name: [] for name, *_ in cases}
+    found: dict[str, list[Any]] = {name: [] for name, *_ in cases}
+    for _, where, _ in cases:
+        gallery.search(queries[0], K, where=where)  # the first lists the drawings that pass
+    for query in queries:
+        for name, where, _ in cases:
+            started = time.perf_counter()
+            found[name].append(gallery.search(query, K, where=where))
+            times[name].append(1000 * (time.perf_counter() - started))
+    unfiltered = float(np.median(times["no filter"]))
+    rows = []
+    for name, _, kept in cases:
+        p99 = float(np.quantile(times[name], 0.99))
+        rows.append(harness.Row(f"a search, {name}, median", "ms", times[name]))
+        rows.append(harness.Row(f"a search, {name}, 99 of 100", "ms", [p99]))
+        if kept is not None:
+            ratio = float(np.median(times[name])) / unfiltered
+            rows.append(harness.Row(f"{name}: times the unfiltered", "times", [ratio], 2))
+        recall = _recall(found[name], _truth(stored, queries, kept))
+        rows.append(harness.Row(f"{name}: recall@10", "", [recall], 0.98, True))
+    return rows
+
+
+def _in_order(parts: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """The values of a column in the order of the key_ids, which are numbers from 0."""
+    key_ids = np.concatenate([keys for keys, _ in parts])
+    return np.concatenate([values for _, values in parts])[np.argsort(key_ids)]
+
+
+def benchmark(size: int | None = None) -> harness.Benchmark:
+    """Of the real drawings, or of a set of `size` made from them."""
+    name, command = "search_many", "search_many.py"
+    data = "every drawing of the source, embedded by the encoder that ships (no made ones)"
+    if size is not None:
+        name, command = f"{name}_{size}", f"{command} --size {size}"
+        data = f"{size:,} drawings: those of the source, then made ones, {vectors.RECIPE}"
+    return harness.Benchmark(
+        name,
+        f"{data}; {N_QUERIES:,} made queries",
+        "faiss by itself, and one search after the other",
+        partial(run, size=size),
+        quick=size is None,
+        command=command,
+    )
+
+
+if __name__ == "__main__":
+    parser = harness.argument_parser(__doc__)
+    parser.add_argument("--size", type=int, help="number of drawings (default: the real ones)")
+    given = parser.parse_args()
+    chosen = benchmark(given.size)
+    harness.show([harness.measure(chosen, harness.checked_source(given.source), given.results)])
