@@ -592,7 +592,7 @@ def test_a_time_may_be_given_as_exactly_as_it_is_known(gallery, drawings, after)
 
 def test_galleries_and_hits_are_shown_in_one_short_line(gallery, drawings):
     gallery.add(drawings[:3])
-    assert repr(gallery).endswith(f"Gallery({gallery.uri!r})")
+    assert repr(gallery).endswith(f"Gallery({gallery.uri!r}, 3 drawings)")
     (hit,) = gallery.search(drawings[1], k=1)
     assert repr(hit) == f"Hit({hit.key_id!r}, {hit.category!r}, score=1.00)"
 
