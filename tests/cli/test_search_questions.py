@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from sketches import simplified_line, sketch
+from sketches import make_drawings, simplified_line, sketch
 from typed import read_json, run
 
 from garabato.encoder import load_encoder
@@ -147,3 +147,37 @@ def test_hits_are_marked_right_or_wrong_only_where_some_could_be_right(
     page = cv2.cvtColor(cv2.imread(str(picture)), cv2.COLOR_BGR2RGB)
     marks = [(page == FRAMES[frame]).all(axis=-1).any() for frame in ("right", "wrong")]
     assert any(marks) is judged
+
+
+@pytest.fixture(scope="module")
+def symbols(model, tmp_path_factory):
+    """(model file, gallery whose categories the encoder does not know)."""
+    uri = tmp_path_factory.mktemp("symbols") / "g"
+    names = {"star": "resistor", "house": "diode"}
+    drawings = [d.replace(category=names[d.category]) for d in make_drawings(names, 5, seed=1)]
+    open_gallery(uri, encoder=load_encoder(model)).add(drawings)
+    return model, uri
+
+
+def test_a_gallery_with_categories_of_its_own_heads_its_hits_with_its_vote(symbols, tmp_path):
+    model, uri = symbols
+    query = tmp_path / "query.ndjson"
+    query.write_text(simplified_line(sketch("star", 0)))
+    arguments = ("search", "--model", model, "--gallery", uri, query, "-k", 2)
+    document = read_json(run(*arguments, "--json"))
+    gallery = open_gallery(uri, encoder=load_encoder(model))
+    (drawing,) = read_drawings(query)
+    expected = category_votes(gallery.search(drawing, k=20))
+    assert document["headline"] == "gallery"
+    assert [v["category"] for v in document["votes"]] == [v.category for v in expected]
+    assert document["votes_unsure"] is (expected[0].share < 0.5)
+    assert len(document["hits"]) == 2
+    table = run(*arguments).stdout
+    assert f"looks like {expected[0].category} ({expected[0].share:.0%} of the votes)" in table
+
+
+def test_a_gallery_of_the_encoders_categories_does_not_vote_in_a_search(ask):
+    document = read_json(ask("star 0", "-k", 2, "--json"))
+    assert document["headline"] == "encoder"
+    assert "votes" not in document
+    assert "of the votes" not in ask("star 0", "-k", 2).stdout

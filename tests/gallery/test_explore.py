@@ -16,6 +16,8 @@ from garabato.gallery import Hit, open_gallery
 from garabato.gallery.explore import (
     category_votes,
     grouped,
+    has_own_categories,
+    is_vote_unsure,
     search_by_category,
     search_diverse,
     search_like,
@@ -205,3 +207,30 @@ def test_blocks_do_not_change_what_is_found(plane, monkeypatch):
     judged = [[(o.key_id, o.looks_like, o.agreement) for o in odd] for _, odd in (whole, parts)]
     assert judged[0] == judged[1]
     assert seen[-1] == (60, 60)
+
+
+def test_a_vote_is_unsure_below_half_of_the_votes():
+    # two hits of one score: half each; a third of another category: a third each
+    even = [hit("cat", 0.9), hit("dog", 0.9)]
+    assert category_votes(even)[0].share == 0.5
+    assert not is_vote_unsure(category_votes(even))
+    assert is_vote_unsure(category_votes([*even, hit("pig", 0.9)]))
+    assert is_vote_unsure([])
+
+
+@pytest.mark.parametrize(
+    ("counts", "has_own"),
+    [
+        ({"cat": 4, "resistor": 6}, True),
+        ({"cat": 5, "resistor": 5}, False),  # half is not fewer than half
+        ({"cat": 4, "dog": 1, "resistor": 6}, True),
+        ({"resistor": 1, None: 9}, True),  # drawings without a category don't count
+        ({"cat": 1, None: 9}, False),
+        ({None: 9}, False),
+        ({}, False),
+    ],
+)
+def test_a_gallery_speaks_first_if_fewer_than_half_of_its_drawings_have_a_known_category(
+    counts, has_own
+):
+    assert has_own_categories(counts, ["cat", "dog"]) is has_own

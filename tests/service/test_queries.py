@@ -16,6 +16,7 @@ from garabato.encoder import Encoder
 from garabato.formats import write_drawings
 from garabato.gallery import open_gallery
 from garabato.render import RenderSpec, render_batch
+from garabato.service.settings import Settings
 
 
 def test_classify_says_what_the_encoder_says(
@@ -132,3 +133,37 @@ def file_with(drawing: Drawing, folder: Path, suffix: str) -> bytes:
     else:
         write_drawings(file, [drawing])
     return file.read_bytes()
+
+
+def test_a_gallery_with_categories_of_its_own_speaks_first(
+    shipped_encoder: Encoder, drawings: list[Drawing], tmp_path: Path
+) -> None:
+    uri = str(tmp_path / "symbols.gallery")
+    own = [d.replace(category=f"{d.category} symbol") for d in drawings]
+    open_gallery(uri, encoder=shipped_encoder).add(own)
+    query = drawings[5].replace(key_id=None)
+    with Running(Settings(gallery=uri)) as running:
+        running.wait_until("/readyz")
+        body = {"drawing": query.to_lists(), "k": 1, "predictions": 1}
+        found = running.post("/v1/search", body).json
+        known = [{"drawing": d.to_lists(), "category": d.category} for d in drawings]
+        for number, one in enumerate(known):
+            one["key_id"] = f"known/{number}"
+        assert running.post("/v1/drawings", {"drawings": known}).status == 201
+        later = running.post("/v1/search", body).json
+    assert found["headline"] == "gallery"
+    assert found["votes"][0]["category"] == f"{drawings[5].category} symbol"
+    assert sum(vote["share"] for vote in found["votes"]) == pytest.approx(1, abs=1e-4)
+    assert found["votes_unsure"] is (found["votes"][0]["share"] < 0.5)
+    assert len(found["hits"]) == 1, "more drawings vote than are asked for"
+    assert found["predictions"]
+    assert later["headline"] == "encoder", "half of the drawings now have a known category"
+    assert "votes" not in later
+
+
+def test_a_gallery_of_the_encoders_categories_leaves_the_headline_to_it(
+    service: Running, drawings: list[Drawing]
+) -> None:
+    found = service.post("/v1/search", {"drawing": drawings[0].to_lists()}).json
+    assert found["headline"] == "encoder"
+    assert "votes" not in found

@@ -11,9 +11,7 @@ import garabato
 from garabato.cli.options import added_categories_option, json_option, model_option
 from garabato.cli.output import print_json, stdout
 from garabato.cli.queries import Query, read_queries
-
-#: Nearest drawings of a gallery that vote.
-N_VOTERS = 20
+from garabato.gallery.explore import N_VOTERS
 
 
 @click.command()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from rich.markup import escape
 from rich.table import Table
 
 import garabato
@@ -21,6 +22,8 @@ from garabato.cli.options import (
 )
 from garabato.cli.output import print_json, print_picture, stderr, stdout
 from garabato.cli.queries import Query, read_queries
+from garabato.gallery.explore import N_VOTERS
+from garabato.gallery.records import MAX_K
 
 
 @click.command()
@@ -64,6 +67,10 @@ def command(
     make one query: similar to those in QUERY and --like, not to those in --unlike. The query
     drawings themselves are then left out of the hits.
 
+    If fewer than half of the gallery's drawings have a category that the encoder knows, the hits
+    are headed by the gallery's vote: the 20 most similar drawings vote for their category, closer
+    ones with more weight. Below half of the votes it is marked "unsure".
+
     \b
     Example: garabato search --gallery my.gallery query.ndjson -k 10 --picture hits.png
     Example: garabato search --gallery my.gallery cat.ndjson --unlike dog.ndjson --diverse
@@ -74,11 +81,14 @@ def command(
     questions = _questions(query, like, unlike)
     encoder = garabato.load_encoder(model)
     gallery = garabato.open_gallery(uri, encoder=encoder, must_exist=True)
+    has_vote = garabato.has_own_categories(gallery.count(by="category"), encoder.categories)
     answers = []
     for question in questions:
         started = time.perf_counter()
         hits = _find(gallery, encoder, question, k, diverse, per_category, where)
-        answers.append(_Answer(question, hits, 1000 * (time.perf_counter() - started)))
+        took_ms = 1000 * (time.perf_counter() - started)
+        votes = _votes(gallery, encoder, question, where) if has_vote else []
+        answers.append(_Answer(question, hits, took_ms, votes))
     if picture is not None:
         results = [answer.as_result() for answer in answers]
         print_picture(picture, garabato.draw_hits(results, gallery, picture, where=where))
@@ -120,11 +130,15 @@ class _Question:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A query's hits, best first, or groups of hits by category."""
+    """A query's hits, best first, or groups of hits by category.
+
+    `votes` are the gallery's; empty if its categories are the encoder's.
+    """
 
     question: _Question
     hits: list[garabato.Hit] | dict[str | None, list[garabato.Hit]]
     took_ms: float
+    votes: list[garabato.CategoryVote]
 
     @property
     def n_hits(self) -> int:
@@ -147,6 +161,12 @@ class _Answer:
                     for category, group in self.hits.items()
                 ]
             }
+        document["headline"] = "gallery" if self.votes else "encoder"
+        if self.votes:
+            document["votes"] = [
+                {"category": v.category, "share": round(v.share, 6)} for v in self.votes
+            ]
+            document["votes_unsure"] = garabato.is_vote_unsure(self.votes)
         document["took_ms"] = round(self.took_ms, 2)
         if with_query or self.question.is_combined:
             document["query"] = self.question.to_dict()
@@ -172,22 +192,42 @@ def _find(
     per_category: int | None,
     where: dict[str, Any],
 ) -> list[garabato.Hit] | dict[str | None, list[garabato.Hit]]:
-    like = [query.drawing for query in question.like]
-    unlike = [query.drawing for query in question.unlike]
-    query: Any = like[0]
-    left_out: set[str | None] = set()
-    if question.is_combined:
-        query = garabato.query_direction(encoder, like, unlike)
-        left_out = {drawing.key_id for drawing in (*like, *unlike)}
+    query, left_out = _query_of(encoder, question)
     if per_category is not None:
         return garabato.search_by_category(
             gallery, query, k, per_category=per_category, where=where, leave_out=left_out
         )
     if diverse:
         return garabato.search_diverse(gallery, encoder, query, k, where=where, leave_out=left_out)
-    if question.is_combined:
-        return garabato.search_like(gallery, encoder, like, unlike, k, where=where)
-    return gallery.search(query, k=k, where=where)
+    return _nearest(gallery, query, k, left_out, where)
+
+
+def _votes(
+    gallery: garabato.Gallery, encoder: garabato.Encoder, question: _Question, where: dict[str, Any]
+) -> list[garabato.CategoryVote]:
+    query, left_out = _query_of(encoder, question)
+    return garabato.category_votes(_nearest(gallery, query, N_VOTERS, left_out, where))
+
+
+def _query_of(encoder: garabato.Encoder, question: _Question) -> tuple[Any, set[str | None]]:
+    """The drawing or embedding to search with, and the key_ids to leave out of the hits."""
+    like = [query.drawing for query in question.like]
+    unlike = [query.drawing for query in question.unlike]
+    if not question.is_combined:
+        return like[0], set()
+    left_out = {drawing.key_id for drawing in (*like, *unlike)}
+    return garabato.query_direction(encoder, like, unlike), left_out
+
+
+def _nearest(
+    gallery: garabato.Gallery,
+    query: Any,
+    k: int,
+    left_out: set[str | None],
+    where: dict[str, Any],
+) -> list[garabato.Hit]:
+    hits = gallery.search(query, k=min(MAX_K, k + len(left_out)), where=where)
+    return [hit for hit in hits if hit.key_id not in left_out][:k]
 
 
 def _print_table(answer: _Answer) -> None:
@@ -196,7 +236,12 @@ def _print_table(answer: _Answer) -> None:
         return
     result = answer.as_result()
     category = f" ({result.category})" if result.category else ""
-    table = Table(title=f"most similar to {answer.question.name}{category}", title_justify="left")
+    title = f"most similar to {answer.question.name}{category}"
+    if answer.votes:
+        best = answer.votes[0]
+        unsure = ", unsure" if garabato.is_vote_unsure(answer.votes) else ""
+        title = f"looks like {best.category} ({best.share:.0%} of the votes{unsure})\n{title}"
+    table = Table(title=escape(title), title_justify="left")
     table.add_column("", justify="right")
     for name in ("score", "category", "country", "key_id"):
         table.add_column(name, justify="right" if name == "score" else "left")

@@ -6,7 +6,7 @@ All of it works on any gallery, through the contract of `garabato.gallery.base`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +22,10 @@ from garabato.gallery.records import MAX_K, Embedder, Hit, Hits, Query, check_k
 LESS_WEIGHT = 0.5
 #: Hits looked at for groups, at most, a drawing asked for.
 _DEEPEST = 256
+#: How many of the nearest drawings vote for what a query shows.
+N_VOTERS = 20
+#: The gallery's vote is unsure if its best category has a smaller share of the votes.
+VOTE_UNSURE_BELOW = 0.5
 
 
 def query_direction(
@@ -161,3 +165,22 @@ def category_votes(hits: Sequence[Hit], *, sharpness: float = 10.0) -> list[Cate
     return [
         CategoryVote(category, float(weight / total)) for category, weight in weights.most_common()
     ]
+
+
+def is_vote_unsure(votes: Sequence[CategoryVote]) -> bool:
+    """Whether the best category has less than `VOTE_UNSURE_BELOW` (half) of the votes, or there
+    are no votes."""
+    return not votes or votes[0].share < VOTE_UNSURE_BELOW
+
+
+def has_own_categories(counts: Mapping[str | None, int], known: Collection[str]) -> bool:
+    """Whether a gallery's vote says better than the encoder's predictions what a query shows.
+
+    That is so if fewer than half of the drawings that have a category have one of `known`, the
+    encoder's categories. `counts` is `gallery.count(by="category")`; drawings without a category
+    (None) don't count, and a gallery of only such drawings has no vote.
+    """
+    names = set(known)
+    total = sum(n for category, n in counts.items() if category is not None)
+    n_known = sum(n for category, n in counts.items() if category in names)
+    return 2 * n_known < total

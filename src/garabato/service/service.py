@@ -13,6 +13,7 @@ from fastapi import Depends, Request
 from garabato.drawing import FloatArray
 from garabato.encoder import Encoder
 from garabato.gallery import Gallery, Hit, StoredDrawing
+from garabato.gallery.explore import N_VOTERS, has_own_categories
 from garabato.service.http.access import Access
 from garabato.service.http.problems import ProblemError
 from garabato.service.jobs.batching import Batcher
@@ -44,6 +45,8 @@ class Service:
         self.start_failed: Callable[[str], None] = lambda reason: None
         #: Column -> when it was counted, how long that took if long, the counts.
         self._counts: dict[str, tuple[float, float, dict[Any, int]]] = {}
+        #: Whether searches are headed by the gallery's vote; decided when categories are counted.
+        self.has_own_categories = False
         self._encoder: Encoder | None = None
         self._gallery: Gallery | None = None
         self._reports: Reports | None = None
@@ -100,10 +103,13 @@ class Service:
             ended = time.monotonic()
             took_s = ended - started if ended - started > _SLOW_COUNT_S else 0.0
             self._counts[column] = (ended, took_s, counts)
+            if column == "category":
+                self.has_own_categories = has_own_categories(counts, self.encoder.categories)
         return counts
 
     def drawings_changed(self) -> None:
-        """Update the metrics after drawings were stored, deleted or hidden. Blocks."""
+        """Update counts and metrics after drawings were stored, deleted or hidden. Blocks."""
+        self.count_by("category")
         self.metrics.drawings.set(self.gallery.count())
         self.metrics.hidden.set(len(self.gallery.hidden()))
 
@@ -122,8 +128,10 @@ class Service:
     def search(
         self, embedding: FloatArray, k: int, where: Mapping[str, Any] | None, but: str | None = None
     ) -> list[Hit]:
-        """The k nearest drawings, without the drawing `but`. Blocks."""
+        """The k nearest drawings, or enough to vote, without the drawing `but`. Blocks."""
         started = time.perf_counter()
+        if self.has_own_categories:
+            k = max(k, N_VOTERS)
         hits = self.gallery.search(embedding, k + (but is not None), where=where)
         self.metrics.search_seconds.observe(time.perf_counter() - started)
         return [hit for hit in hits if hit.key_id != but][:k]

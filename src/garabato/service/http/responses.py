@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -67,16 +67,29 @@ class Hit(StoredDrawing):
     score: float
 
 
+class Vote(BaseModel):
+    """A category and its share of the votes of the nearest drawings."""
+
+    category: str
+    share: float
+
+
 class Found(BaseModel):
-    """Hits, best first."""
+    """Hits, best first. `headline` says who tells best what the query shows: the encoder's
+    `predictions`, or the gallery's `votes` if its categories are not the encoder's."""
 
     hits: list[Hit]
+    headline: Literal["encoder", "gallery"]
+    votes: list[Vote] | None = None
+    votes_unsure: bool | None = None
     predictions: list[Prediction] | None = None
     unsure: bool | None = None
     took_ms: float
     drawing: list[Any] | None = None
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"hits": [_HIT], "took_ms": 12.5}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"hits": [_HIT], "headline": "encoder", "took_ms": 12.5}]}
+    )
 
 
 class Added(BaseModel):

@@ -14,6 +14,7 @@ from fastapi import Request, Response
 from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.encoder import Encoder
 from garabato.gallery import Hit
+from garabato.gallery.explore import CategoryVote, is_vote_unsure
 from garabato.tracing.trace import trace_batch
 
 
@@ -63,6 +64,17 @@ def as_strokes(drawing: Drawing) -> Drawing:
 def hit_document(hit: Hit) -> dict[str, Any]:
     """A hit as JSON, without unknown fields."""
     return replace(hit, drawing=as_strokes(hit.drawing)).to_dict()
+
+
+def headline_document(votes: Sequence[CategoryVote]) -> dict[str, Any]:
+    """Who says best what the query shows: the gallery if there are `votes`, else the encoder."""
+    if not votes:
+        return {"headline": "encoder"}
+    return {
+        "headline": "gallery",
+        "votes": [{"category": v.category, "share": round(v.share, 6)} for v in votes],
+        "votes_unsure": is_vote_unsure(votes),
+    }
 
 
 def drawing_document(drawing: Drawing, tags: Sequence[str] = ()) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from garabato.drawing import IntArray
 from garabato.encoder import Encoder
 from garabato.errors import InputError
+from garabato.gallery.explore import N_VOTERS, category_votes
 from garabato.service.http.parsing import (
     first_drawing,
     media_type,
@@ -23,6 +24,7 @@ from garabato.service.http.problems import ANY, ProblemError, of_validation, pro
 from garabato.service.http.requests import Classify, Search, body_of
 from garabato.service.http.responses import Classified, Found
 from garabato.service.http.serializers import (
+    headline_document,
     hit_document,
     json_response,
     prediction_documents,
@@ -92,11 +94,13 @@ async def search(request: Request, service: CurrentService) -> Response:
     encoded = await service.batcher.encode(drawing)
     where = None if asked.where is None else asked.where.model_dump(exclude_none=True)
 
-    def find() -> list[dict[str, Any]]:
+    def find() -> dict[str, Any]:
         hits = service.search(encoded.embedding, asked.k, where, but=asked.key_id)
-        return [hit_document(hit) for hit in hits]
+        document: dict[str, Any] = {"hits": [hit_document(hit) for hit in hits[: asked.k]]}
+        voters = hits[:N_VOTERS] if service.has_own_categories else []
+        return document | headline_document(category_votes(voters))
 
-    document: dict[str, Any] = {"hits": await service.searching(find)}
+    document = await service.searching(find)
     if asked.predictions is not None:
         document |= prediction_documents(
             service.encoder, encoded.probabilities, asked.predictions, among

@@ -29,7 +29,8 @@ export async function readiness() {
   return state;
 }
 
-/** query: {drawing, k, where, predictions} -> {hits, predictions, unsure, took_ms}. */
+/** query: {drawing, k, where, predictions} ->
+ * {hits, predictions, unsure, took_ms, headline: "encoder"}, or with headline "gallery" also {votes, votes_unsure}. */
 export const search = (query, signal) => request("v1/search", {method: "POST", body: query, signal});
 
 /** Read the drawing in a file of any supported format. */

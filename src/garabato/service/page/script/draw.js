@@ -6,7 +6,7 @@ import {byId, motionAllowed, showError, speak, toast} from "./dom.js";
 import {takeFiles} from "./file_input.js";
 import {Filters} from "./filters.js";
 import {drawings, percent} from "./format.js";
-import {Guess} from "./guess.js";
+import {Guess, verdictOf} from "./guess.js";
 import {Hits, latest} from "./hits.js";
 import {LiveSearch} from "./live_search.js";
 import {drawWithKeys, Pad} from "./pad.js";
@@ -126,8 +126,10 @@ function changed(finished) {
 
 function showResult(result, {finishedMs}) {
   showError(null);
-  best = result.unsure ? null : result.predictions[0].category;
-  guess.show(result.predictions, result.unsure);
+  const verdict = verdictOf(result);
+  const {category, probability} = verdict.predictions[0];
+  best = verdict.unsure ? null : category;
+  guess.show(verdict);
   hits.show(result.hits);
   latest.hits = result.hits;
   byId("more").hidden = result.hits.length < nHits || nHits >= MAX_HITS;
@@ -136,8 +138,7 @@ function showResult(result, {finishedMs}) {
     : "No drawing in the gallery matches these filters.";
   if (finishedMs === undefined) return;
   byId("found").setAttribute("aria-busy", "false");
-  const {category, probability} = result.predictions[0];
-  speak(`${result.unsure ? "Not sure yet, perhaps" : "Looks like"} ${category}, ${percent(probability)}`);
+  speak(`${verdict.says} ${category}, ${percent(probability)}`);
   // a task queued in a frame's callback runs once that frame is on the screen
   requestAnimationFrame(() => setTimeout(() => performance.measure(PAINTED, {start: finishedMs})));
 }

@@ -1,4 +1,4 @@
-// The predictions: the best in large letters, five with their probabilities.
+// What the drawing looks like: the best in large letters, five with their probabilities.
 
 import {element, svg} from "./dom.js";
 import {percent} from "./format.js";
@@ -8,6 +8,17 @@ import {categoryLink} from "./routes.js";
 const MIN_PROBABILITY = 0.01;
 /** A hand-drawn underline. */
 const UNDERLINE = "M1 7C18 3 42 5 60 4S93 2 99 5C80 6 40 7 22 11";
+
+/** What a search says the drawing shows: {predictions: [{category, probability}, ...], unsure, says}, best
+ * first. A gallery with categories of its own speaks first: the shares of its votes are the probabilities. */
+export function verdictOf({headline, votes, votes_unsure, predictions, unsure}) {
+  if (headline !== "gallery") return {predictions, unsure, says: unsure ? "Not sure yet. Perhaps" : "Looks like"};
+  return {
+    predictions: votes.slice(0, predictions.length).map(({category, share}) => ({category, probability: share})),
+    unsure: votes_unsure,
+    says: votes_unsure ? "The gallery is not sure. Perhaps" : "The gallery says",
+  };
+}
 
 export class Guess {
   #section;
@@ -30,12 +41,12 @@ export class Guess {
     section.hidden = true;
   }
 
-  /** Show predictions [{category, probability}, ...], best first, marked if `unsure`. */
-  show(predictions, unsure) {
+  /** Show a verdict of `verdictOf`. */
+  show({predictions, unsure, says}) {
     const [best] = predictions;
     this.#section.hidden = false;
     this.#section.classList.toggle("unsure", unsure);
-    this.#says.textContent = unsure ? "Not sure yet. Perhaps" : "Looks like";
+    this.#says.textContent = says;
     this.#link.textContent = best.category;
     this.#link.href = categoryLink(best.category);
     if (this.#shown !== best.category && !unsure) this.#redrawUnderline();
