@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from garabato.formats import ReadReport, read_drawings, write_drawings
     from garabato.gallery import Gallery, Hit, Hits, open_gallery
     from garabato.gallery.explore import (
+        N_VOTERS,
         CategoryVote,
         category_votes,
         has_own_categories,
@@ -170,6 +171,7 @@ _PUBLIC = {
         "open_gallery",
     ),
     "gallery.explore": (
+        "N_VOTERS",
         "CategoryVote",
         "category_votes",
         "has_own_categories",
@@ -247,6 +249,7 @@ __all__ = [
     "DEFAULT_ICON_SETS",
     "ICON_SETS",
     "MAX_PICTURE_ROWS",
+    "N_VOTERS",
     "REPRODUCE_SCALES",
     "AugmentSpec",
     "CategoryError",

@@ -11,7 +11,6 @@ import garabato
 from garabato.cli.options import added_categories_option, json_option, model_option
 from garabato.cli.output import print_json, stdout
 from garabato.cli.queries import Query, read_queries
-from garabato.gallery.explore import N_VOTERS
 
 
 @click.command()
@@ -70,7 +69,7 @@ def _votes(
     uri: str, encoder: garabato.Encoder, queries: list[Query], k: int
 ) -> list[list[garabato.CategoryVote]]:
     gallery = garabato.open_gallery(uri, encoder=encoder, must_exist=True)
-    hits = gallery.search_many([query.drawing for query in queries], k=N_VOTERS)
+    hits = gallery.search_many([query.drawing for query in queries], k=garabato.N_VOTERS)
     return [garabato.category_votes(found)[:k] for found in hits]
 
 

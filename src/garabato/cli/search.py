@@ -22,8 +22,6 @@ from garabato.cli.options import (
 )
 from garabato.cli.output import print_json, print_picture, stderr, stdout
 from garabato.cli.queries import Query, read_queries
-from garabato.gallery.explore import N_VOTERS
-from garabato.gallery.records import MAX_K
 
 
 @click.command()
@@ -199,14 +197,20 @@ def _find(
         )
     if diverse:
         return garabato.search_diverse(gallery, encoder, query, k, where=where, leave_out=left_out)
-    return _nearest(gallery, query, k, left_out, where)
+    if question.is_combined:
+        like = [query.drawing for query in question.like]
+        unlike = [query.drawing for query in question.unlike]
+        return garabato.search_like(gallery, encoder, like, unlike, k, where=where)
+    return gallery.search(query, k=k, where=where)
 
 
 def _votes(
     gallery: garabato.Gallery, encoder: garabato.Encoder, question: _Question, where: dict[str, Any]
 ) -> list[garabato.CategoryVote]:
     query, left_out = _query_of(encoder, question)
-    return garabato.category_votes(_nearest(gallery, query, N_VOTERS, left_out, where))
+    hits = gallery.search(query, k=garabato.N_VOTERS + len(left_out), where=where)
+    others = [hit for hit in hits if hit.key_id not in left_out]
+    return garabato.category_votes(others[: garabato.N_VOTERS])
 
 
 def _query_of(encoder: garabato.Encoder, question: _Question) -> tuple[Any, set[str | None]]:
@@ -217,17 +221,6 @@ def _query_of(encoder: garabato.Encoder, question: _Question) -> tuple[Any, set[
         return like[0], set()
     left_out = {drawing.key_id for drawing in (*like, *unlike)}
     return garabato.query_direction(encoder, like, unlike), left_out
-
-
-def _nearest(
-    gallery: garabato.Gallery,
-    query: Any,
-    k: int,
-    left_out: set[str | None],
-    where: dict[str, Any],
-) -> list[garabato.Hit]:
-    hits = gallery.search(query, k=min(MAX_K, k + len(left_out)), where=where)
-    return [hit for hit in hits if hit.key_id not in left_out][:k]
 
 
 def _print_table(answer: _Answer) -> None:
