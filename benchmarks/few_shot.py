@@ -7,7 +7,7 @@ points, on the test split of --data and on the drawings in --new whose category 
 Five draws of the N drawings, by seeds 0 to 4; the notes give the standard error over the draws.
 benchmarks/others.py lists the names that mean a category with another name.
 
-SLOPE and OFFSET in encoder/few_shot.py were chosen on the same drawings (two numbers for all).
+SLOPE, OFFSET and the scale in encoder/few_shot.py were chosen on the same drawings.
 
     python benchmarks/few_shot.py --new DIR [--new DIR] --data DATA [--model RUN]
 
@@ -120,6 +120,20 @@ def _row(what: str, samples: Sequence[float], about: str = "") -> harness.Row:
     return harness.Row(what, "%", list(samples), note=note)
 
 
+def benchmark(new: Sequence[Path], data: Path, model: Path | None = None) -> harness.Benchmark:
+    """Of the unknown categories in the sources `new`."""
+    options = "".join(f" --new {folder.name}" for folder in new)
+    options += f" --data {data.name}" + (f" --model {model}" if model else "")
+    return harness.Benchmark(
+        "few_shot",
+        f"categories the encoder {model or 'that ships'} does not know, by other people",
+        "",
+        partial(run, new=new, data=data, model=model),
+        quick=False,
+        command=f"few_shot.py{options}",
+    )
+
+
 def main() -> None:
     """The command line."""
     parser = harness.argument_parser(__doc__)
@@ -129,16 +143,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="a data set of old categories")
     parser.add_argument("--model", type=Path, help="an encoder or the folder of a run")
     given = parser.parse_args()
-    options = "".join(f" --new {folder.name}" for folder in given.new)
-    options += f" --data {given.data.name}" + (f" --model {given.model}" if given.model else "")
-    asked = harness.Benchmark(
-        "few_shot",
-        f"categories the encoder {given.model or 'that ships'} does not know, by other people",
-        "",
-        partial(run, new=given.new, data=given.data, model=given.model),
-        quick=False,
-        command=f"few_shot.py{options}",
-    )
+    asked = benchmark(given.new, given.data, given.model)
     harness.show([harness.measure(asked, given.new[0], given.results)])
 
 

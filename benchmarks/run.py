@@ -1,7 +1,8 @@
 """Run the quick benchmarks, or with --all the slow ones too, and print one table.
 
 Run `recipe.py` (the ablations) and `gallery_search.py --size 10000000` on their own: each takes a
-day. `others.py` runs if the variable GARABATO_OTHERS names its folder of drawings.
+day. `others.py` runs if the variable GARABATO_OTHERS names its folder of drawings; `few_shot.py`
+runs if GARABATO_DATA names a data set, too.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import b32
 import evaluate_memory
+import few_shot
 import fuzz_readers
 import gallery_kills
 import gallery_milvus
@@ -27,6 +29,7 @@ import prepare
 import prepare_memory
 import s100
 import s345
+import search_many
 import serve_load
 import serve_rude
 import serve_uploads
@@ -37,6 +40,7 @@ import web_export
 import wild
 
 OTHERS = os.environ.get("GARABATO_OTHERS")
+DATA = os.environ.get("GARABATO_DATA")
 
 if __name__ == "__main__":
     harness.main(
@@ -58,6 +62,8 @@ if __name__ == "__main__":
         gallery_readers.BENCHMARK,
         gallery_search.benchmark(),
         gallery_search.benchmark(1_000_000),
+        search_many.benchmark(),
+        search_many.benchmark(1_000_000),
         serve_load.BENCHMARK,
         serve_rude.BENCHMARK,
         serve_uploads.BENCHMARK,
@@ -66,4 +72,9 @@ if __name__ == "__main__":
         wild.benchmark(),
         gallery_milvus.benchmark(None),
         *([others.benchmark(Path(OTHERS))] if OTHERS else []),
+        *(
+            [few_shot.benchmark(sorted(Path(OTHERS).iterdir()), Path(DATA))]
+            if OTHERS and DATA
+            else []
+        ),
     )
