@@ -340,8 +340,8 @@ class _Training:
         """Warn once if the time budget is too short for a useful network at the present speed."""
         if self.config.minutes is None or self.notes or self.share_done < _FORECAST_AT:
             return
-        left_s = self._budget_s - self.elapsed_s
-        n_seen = self.step * self.batches.batch_size + left_s * running.rate
+        left_s = max(0.0, self._budget_s - self.elapsed_s)
+        n_seen = max(1.0, self.step * self.batches.batch_size + left_s * running.rate)
         n_useful = _USEFUL_PER_CATEGORY * len(self.dataset.categories)
         if n_seen < n_useful:
             minutes = self.config.minutes * n_useful / n_seen
