@@ -119,6 +119,6 @@ def test_progress_goes_to_stderr_a_line_a_stage(capfd: pytest.CaptureFixture[str
     assert shown.out == ""
     read, draw = [line for line in shown.err.splitlines() if line.strip()]
     assert "read" in read
-    assert "3/3" in read
+    assert "3 of 3" in read
     assert "draw" in draw
-    assert "5/10" in draw
+    assert "5 of 10" in draw

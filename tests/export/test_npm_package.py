@@ -137,11 +137,11 @@ def check_answers(page: Any, encoder: Any, gallery: Any, drawings: list[Drawing]
         found, wanted = answers[row]["predictions"], expected[row]
         assert found[0]["category"] == wanted[0].category
         np.testing.assert_allclose(
-            [one["probability"] for one in found], [one.probability for one in wanted], atol=1e-3
+            [one["probability"] for one in found], [one.probability for one in wanted], atol=5e-3
         )
         scores = {hit.key_id: hit.score for hit in gallery.search(embedding, len(gallery))}
         for hit in answers[row]["hits"]:
-            assert hit["score"] == pytest.approx(scores[hit["key_id"]], abs=1e-3)
+            assert hit["score"] == pytest.approx(scores[hit["key_id"]], abs=5e-3)
         ranked = [hit["score"] for hit in answers[row]["hits"]]
         assert len(ranked) == len(gallery)
         assert ranked == sorted(ranked, reverse=True)
@@ -174,7 +174,7 @@ def test_among_limits_the_categories_and_bad_input_is_refused(page, origin, web_
     assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)
     everything = {p.category: p.probability for p in web_encoder.classify(sketch("house", 3), 345)}
     ratio = everything["house"] / (everything["house"] + everything["barn"])
-    assert probabilities["house"] == pytest.approx(ratio, abs=1e-3)
+    assert probabilities["house"] == pytest.approx(ratio, abs=5e-3)
     wanted = (
         "does not know cathode",
         "`among` is empty",

@@ -140,7 +140,7 @@ def test_more_workers_than_drawings_in_a_batch_are_refused(
 ) -> None:
     workers = ProcessGroup(0, 40, choose_device("cpu"))
     with pytest.raises(TrainingError, match="31 drawings is too small for 40 processes"):
-        _Training(dataset, tmp_path, CONFIG, None, workers, None)
+        _Training(dataset, tmp_path, CONFIG, None, workers, None, None)
 
 
 def test_one_worker_sums_alone_and_keeps_its_network_as_it_is() -> None:

@@ -62,7 +62,7 @@ def test_a_pupil_taught_wholly_learns_the_teachers_answers_not_the_labels(
     """The teacher calls each category by the next one's name; its pupil is told the right ones."""
     shifted = replace(SMALL, epochs=30, label_smoothing=0.0)
     teacher = train(dataset, tmp_path / "teacher", config=shifted).encoder
-    teacher.categories = teacher.categories[1:] + teacher.categories[:1]
+    teacher.network_categories = teacher.categories[1:] + teacher.categories[:1]
     teacher.save(tmp_path / "wrong.safetensors")
     config = replace(shifted, teachers=(str(tmp_path / "wrong.safetensors"),), teaching=1.0)
     pupil = train(dataset, tmp_path / "pupil", config=config).encoder
@@ -75,6 +75,7 @@ def test_a_pupil_taught_wholly_learns_the_teachers_answers_not_the_labels(
 def test_a_taught_run_goes_on_from_another_working_directory(tmp_path, monkeypatch) -> None:
     known = make_encoder("skfast")
     known.categories = SKETCH_CATEGORIES[: len(known.categories)]
+    known.network_categories = known.categories
     few = prepare(
         write_source(tmp_path / "source", known.categories, per_category=20, seed=0),
         tmp_path / "data",
