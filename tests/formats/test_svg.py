@@ -266,7 +266,7 @@ def test_use_that_contains_itself_ends(tmp_path):
 
 def test_too_many_elements_points_levels_and_bytes_are_refused(tmp_path, monkeypatch):
     assert "more than 20,000 elements" in _problem(_file(tmp_path, "<g/>" * 20_001))
-    assert "inside each other" in _problem(_file(tmp_path, "<g>" * 300 + "</g>" * 300))
+    assert "nested more than 256" in _problem(_file(tmp_path, "<g>" * 300 + "</g>" * 300))
     monkeypatch.setattr(walk, "MAX_POINTS", 2000)
     assert "more than 2,000 points" in _problem(_file(tmp_path, f'<path d="M0 0{"h1" * 2000}"/>'))
     monkeypatch.setattr(xml_tree, "MAX_BYTES", 100)

@@ -27,6 +27,7 @@ NO_HTTP_FORM = {
     "test_drawings_are_counted_by_any_field_there_is": "it counts categories only",
     "test_a_hidden_drawing_is_found_by_nothing_until_it_is_shown_again": "test_hiding.py",
     "test_a_drawing_that_was_deleted_is_no_longer_hidden": "test_hiding.py",
+    "test_a_drawing_keeps_its_title_tags_link_path_and_original_file": "test_originals.py",
     "test_scan_gives_every_drawing_once_with_its_embedding": _INSIDE,
     "test_the_last_counts_among_strokes_and_bitmaps_too": (
         "drawings are strokes there: test_python_client.py"

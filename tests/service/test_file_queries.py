@@ -8,9 +8,11 @@ import io
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 from PIL import Image
 from running import Running
@@ -51,15 +53,16 @@ def read(reader: FileReader, *contents: bytes) -> list[FileQuery | ProblemError]
 
 
 def processes() -> list[int]:
-    """The file processes of this test process."""
+    """The file processes of `reader`; a service of other tests has its own."""
     found = []
+    limits = orjson.dumps(asdict(LIMITS))
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
             lines = status.read_text().splitlines()
             command = status.with_name("cmdline").read_bytes()
         except OSError:
             continue
-        if f"PPid:\t{os.getpid()}" in lines and b"jobs.file_process" in command:
+        if f"PPid:\t{os.getpid()}" in lines and command.endswith(limits + b"\0"):
             found.append(int(status.parent.name))
     return found
 
