@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -106,9 +107,10 @@ def test_a_file_given_up_before_its_process_is_ready_leaves_the_process(
     reader.prepare()
     before = processes()
     asyncio.run(give_up())
+    time.sleep(0.5)
+    assert processes() == before
     (answer,) = read(reader, LINE)
     assert isinstance(answer, FileQuery)
-    assert processes() == before
 
 
 def test_a_file_that_takes_too_much_memory_is_refused(reader: FileReader) -> None:
