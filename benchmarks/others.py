@@ -107,7 +107,7 @@ def benchmark(
 ) -> harness.Benchmark:
     """What is measured: an encoder, by default the one that ships."""
     options = "" if model is None else f" --model {model}"
-    options += "" if data is None else f" --data {data}"
+    options += "" if data is None else f" --data {data.name}"
     return harness.Benchmark(
         "others",
         f"drawings by other people ({others.name}), encoder {model or 'that ships'}",
