@@ -8,6 +8,7 @@ batch it is in nor the number of threads.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,9 @@ import numpy.typing as npt
 from garabato.drawing import ByteArray, DrawingBatch, IntArray
 from garabato.errors import InputError
 from garabato.render import RenderSpec, rasterise, render_batch, with_strokes
+
+if TYPE_CHECKING:  # kernels are loaded when they are used
+    from garabato.render._augment import Strokes
 
 #: As Google draws its 28x28 bitmaps: ink 23.5 px wide, of a line 1.47 px thick.
 SMALL_PICTURE = RenderSpec(size_px=28, line_width=1.47 / 28, margin=1.5 / 28)
@@ -130,9 +134,7 @@ def render_augmented(
             Strokes(batch.points, batch.stroke_starts, batch.drawing_starts), rows, keys
         )
         batch = batch.replace(points=points, stroke_starts=stroke_starts)
-    strokes = Strokes(
-        np.ascontiguousarray(batch.points, np.float32), batch.stroke_starts, batch.drawing_starts
-    )
+    strokes = _strokes_of(batch)
     variation = Variation(
         flip=float(augment.flip),
         partial=float(augment.partial),
@@ -166,16 +168,22 @@ def _shares(keys: npt.NDArray[np.uint32], purpose: int) -> npt.NDArray[np.float6
     return (mixed >> np.uint32(8)) / 2.0**24
 
 
+def _strokes_of(batch: DrawingBatch) -> Strokes:
+    """The strokes of a batch, as kernels take them."""
+    from garabato.render._augment import Strokes
+
+    return Strokes(
+        np.ascontiguousarray(batch.points, np.float32), batch.stroke_starts, batch.drawing_starts
+    )
+
+
 def _redrawn(
     batch: DrawingBatch, augment: AugmentSpec, keys: npt.NDArray[np.uint32]
 ) -> DrawingBatch:
     """Redraw the drawings as people with more time would have drawn them."""
-    from garabato.render._augment import Strokes
     from garabato.render._redraw import Redrawing, redraw
 
-    strokes = Strokes(
-        np.ascontiguousarray(batch.points, np.float32), batch.stroke_starts, batch.drawing_starts
-    )
+    strokes = _strokes_of(batch)
     chances = Redrawing(
         sketchy=float(augment.sketchy),
         shade=float(augment.shade),
