@@ -93,7 +93,8 @@ def test_search_prints_hits_as_the_design_says(model, filled, query):
     document = read_json(
         run("search", "--model", model, "--gallery", filled, query, "-k", 7, "--json")
     )
-    assert document.keys() == {"hits", "took_ms"}
+    assert document.keys() == {"hits", "headline", "took_ms"}
+    assert document["headline"] == "encoder"  # it knows the gallery's categories
     assert len(document["hits"]) == 7
     best = document["hits"][0]
     star = sketch("star", 0)

@@ -90,5 +90,8 @@ def test_why_a_service_will_never_be_ready_is_told(cache: Path) -> None:
             if answer.json["status"].startswith("cannot start"):
                 break
             deadline.wait(0.05)
-        assert answer.json == {"status": "cannot start; the operator's log says why"}
+        assert answer.json == {
+            "status": "cannot start; the operator's log says why",
+            "failed": True,
+        }
         assert running.get("/healthz").status == 200

@@ -214,8 +214,9 @@ def test_a_hit_draws_itself_while_pointed_at_unless_motion_is_unwelcome(new_page
 def test_filters_leave_only_what_passes(page):
     draw(page, STAR)
     wait_for_hits(page)
-    page.locator("#filters input").fill("zigzag")
-    page.locator("#filters input").press("Enter")
+    categories = page.get_by_label("Only these categories")
+    categories.fill("zigzag")
+    categories.press("Enter")
     until(page, "document.querySelector('#hits .about a').textContent === 'zigzag'")
     assert set(hits(page)) == {"zigzag"}
     page.locator("#filters select").select_option("DE")
