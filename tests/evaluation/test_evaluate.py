@@ -240,6 +240,18 @@ def test_lonely_drawings_are_no_queries_and_counted(
     assert any("the only ones of their category" in note for note in found["notes"])
 
 
+def test_accuracy_is_given_for_recognized_and_other_drawings_apart(
+    prototypes: PrototypeEncoder, sketch_dataset: Dataset, sketch_evaluation: Evaluation
+) -> None:
+    test = sketch_dataset.split("test")
+    right = prototypes.predict(test).probabilities.argmax(axis=1) == sketch_dataset.labels("test")
+    recognized = np.array([drawing.recognized for drawing in test])
+    found = sketch_evaluation.to_dict()["by_recognized"]
+    for answer, rows in (("yes", recognized), ("no", ~recognized)):
+        assert found[answer]["n_drawings"] == rows.sum() > 0
+        assert found[answer]["top1"] == pytest.approx(right[rows].mean())
+
+
 def test_bitmaps_are_measured_but_have_no_halves(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for number, name in enumerate(("cat", "dog")):
@@ -254,6 +266,7 @@ def test_bitmaps_are_measured_but_have_no_halves(tmp_path: Path) -> None:
     found = evaluate(encoder, dataset).to_dict()
     assert found["top1"] == 1.0
     assert set(found["partial_top1"].values()) == {None}
+    assert found["by_recognized"] == {}
 
 
 def test_strokes_and_bitmaps_of_one_source_are_measured_together(

@@ -122,6 +122,11 @@ def _print_summary(found: dict[str, Any]) -> None:
     ):
         if value is not None:
             _print_figure(name, f"{100 * value:.1f} %", width and f"{100 * width:.1f}")
+    for answer, name in (("yes", "top-1, recognized"), ("no", "top-1, not recognized")):
+        if answer in found["by_recognized"]:
+            row = found["by_recognized"][answer]
+            share = f"{100 * row['top1']:.1f} % of {counted(row['n_drawings'], 'drawing')}"
+            _print_figure(name, share)
     for name, value, width in (
         ("loss", found["loss"], noise["loss"]),
         ("mAP, test against test", found["map"], noise["map"]),

@@ -87,6 +87,27 @@ class Evaluation:
         }
         return {name: _number(metrics.half_width(values)) for name, values in measured.items()}
 
+    def by_recognized(self) -> dict[str, dict[str, Any]]:
+        """Accuracy by what Google's game said of the drawings: "yes" (recognized) and "no".
+
+        Models do much better on recognized drawings, so accuracies on samples with different
+        shares of them can't be compared. Empty if no classified drawing says whether it was
+        recognized.
+        """
+        flags = [flag for batch in self.test.drawings.batches for flag in batch.recognized]
+        found = {}
+        for answer, value in (("yes", True), ("no", False)):
+            rows = np.array([flag is value for flag in flags], np.bool_) & self.test.classified
+            if rows.any():
+                ranks = self.test.place[rows]
+                found[answer] = {
+                    "n_drawings": len(ranks),
+                    "top1": float((ranks == 1).mean()),
+                    "top5": float((ranks <= 5).mean()),
+                    "noise_top1": _number(metrics.half_width(ranks == 1)),
+                }
+        return found
+
     def notes(self) -> list[str]:
         """What to know before believing the figures, a sentence each."""
         return list(_notes(self))
@@ -118,6 +139,7 @@ class Evaluation:
             "ece": _number(self.calibration.error),
             "unsure": None if self.selective_accuracy is None else asdict(self.selective_accuracy),
             "noise": self.noise(),
+            "by_recognized": self.by_recognized(),
             "unknown_categories": self.unknown_categories,
             "unreadable": self.unreadable.n_unreadable,
             "model": self.model,
