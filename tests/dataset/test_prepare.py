@@ -211,7 +211,8 @@ def test_an_old_data_set_is_replaced_whole(sketch_source, tmp_path):
 def test_a_data_set_of_another_version_is_replaced_too(sketch_source, tmp_path):
     out = tmp_path / "data"
     prepare(sketch_source, out, categories=1, n_train=5, n_test=2)
-    (out / "dataset.json").write_text('{"format": "garabato dataset", "format_version": 99}')
+    manifest = json.loads((out / "dataset.json").read_text())
+    (out / "dataset.json").write_text(json.dumps({**manifest, "format_version": 99}))
     prepare(sketch_source, out, categories=1, n_train=5, n_test=2)
     assert len(Dataset.open(out).split("train")) == 5
 

@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from garabato.dataset.card import dataset_card
 from garabato.dataset.selection import (
     RESERVE,
     Candidates,
@@ -19,7 +20,14 @@ from garabato.dataset.selection import (
     first_candidates,
     split_categories,
 )
-from garabato.dataset.store import Dataset, check_replaceable, write_manifest, write_split
+from garabato.dataset.store import (
+    CARD,
+    Dataset,
+    check_replaceable,
+    sha256_of,
+    write_manifest,
+    write_split,
+)
 from garabato.drawing.arrow import bitmap_shape, from_table
 from garabato.errors import InputError, SourceError, storage_errors
 from garabato.formats import ReadReport
@@ -54,7 +62,8 @@ def prepare(
     drawings for training and `n_test` for testing are chosen at random by `seed`. No drawing (by
     key_id, or by identical strokes on the grid) is in both splits, even of different categories.
     Categories with too few drawings raise SourceError; with `allow_short` they give what they
-    have, in the same proportion. The same seed and source give the same bytes. Adding categories
+    have, in the same proportion. README.md in `out` is a dataset card for the Hugging Face Hub. The
+    same seed and source give the same bytes. Adding categories
     leaves the others as they are, except for drawings that the new ones test with. Memory: about
     200 bytes a drawing.
 
@@ -120,7 +129,10 @@ def _write(folder: Path, splits: Mapping[str, Split], known: Mapping[str, Any]) 
         "train": write_split(folder, "train", (split.train for split in splits.values())),
         "test": write_split(folder, "test", (split.test for split in splits.values())),
     }
-    write_manifest(folder, {**kind, **known, "splits": written})
+    manifest = {**kind, **known, "splits": written}
+    card = folder / CARD
+    card.write_text(dataset_card(manifest), encoding="utf-8")
+    write_manifest(folder, {**manifest, "card_sha256": sha256_of(card)})
 
 
 def _refuse_mixed_kinds(candidates: Mapping[str, Candidates]) -> None:

@@ -137,6 +137,8 @@ class Dataset:
 FORMAT = "garabato dataset"
 FORMAT_VERSION = 1
 MANIFEST = "dataset.json"
+#: The dataset card. One that was edited is never replaced.
+CARD = "README.md"
 SPLITS = ("train", "test")
 
 #: File names in a data set's folder, in any version of the format.
@@ -150,7 +152,8 @@ _AGAIN = "make the data set again"
 def describe_split(files: Iterable[Path], n_drawings: int) -> dict[str, Any]:
     """Describe a split for dataset.json: its size and its files, in order."""
     described = [
-        {"name": file.name, "bytes": file.stat().st_size, "sha256": _sha256(file)} for file in files
+        {"name": file.name, "bytes": file.stat().st_size, "sha256": sha256_of(file)}
+        for file in files
     ]
     return {"n_drawings": n_drawings, "files": described}
 
@@ -199,7 +202,7 @@ def check_checksums(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Raise DatasetError if a file is not, byte for byte, what was written."""
     check_sizes(folder, manifest)
     for file, about in _files(folder, manifest):
-        if _sha256(file) != about["sha256"]:
+        if sha256_of(file) != about["sha256"]:
             raise DatasetError(
                 f"{file} is damaged: its checksum is not the one in {MANIFEST}; {_AGAIN}"
             )
@@ -218,6 +221,8 @@ def check_replaceable(folder: Path) -> None:
     manifest = _load(folder) if MANIFEST in held else {}
     if manifest.get("format") != FORMAT:
         raise DatasetError(f"{folder} is not a garabato data set and is not replaced; {fix}")
+    if CARD in held and sha256_of(folder / CARD) == manifest.get("card_sha256"):
+        held.remove(CARD)
     if others := sorted(name for name in held if not _OURS.fullmatch(name)):
         raise DatasetError(
             f"{folder} holds {', '.join(others)}, which garabato did not write; "
@@ -250,7 +255,8 @@ def _load(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _sha256(file: Path) -> str:
+def sha256_of(file: Path) -> str:
+    """The checksum of a file, as dataset.json has it."""
     with open(file, "rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
