@@ -34,6 +34,7 @@ import serve_load
 import serve_rude
 import serve_uploads
 import startup
+import torch_dataset
 import train_step
 import unseen
 import web_export
@@ -56,6 +57,7 @@ if __name__ == "__main__":
         unseen.benchmark(),
         picture_agreement.benchmark(),
         train_step.BENCHMARK,
+        torch_dataset.BENCHMARK,
         fuzz_readers.BENCHMARK,
         inference.BENCHMARK,
         gallery_kills.BENCHMARK,
