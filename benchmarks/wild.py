@@ -121,7 +121,7 @@ def show(files: Sequence[Path]) -> list[np.ndarray]:
             data = base64.b64encode(file.read_bytes()).decode()
             page.set_content(
                 f'<body style="margin:0;background:white"><img width={SIDE_PX} height={SIDE_PX} '
-                f'src="data:image/svg+xml;base64,{data}">'
+                f'style="object-fit:contain" src="data:image/svg+xml;base64,{data}">'
             )
             page.wait_for_function("document.images[0].complete")
             picture = np.frombuffer(page.screenshot(), np.uint8)

@@ -11,7 +11,7 @@ import pytest
 from garabato.drawing import Drawing
 from garabato.errors import FormatError
 from garabato.formats import read_drawings
-from garabato.formats.svg import style
+from garabato.formats.svg import cascade
 
 #: A zigzag of whole numbers, and the strokes it is read as.
 ZIGZAG = "M60 130L45 90L50 20L85 60L115 50L150 60"
@@ -66,7 +66,7 @@ def test_paint_is_resolved_as_in_a_browser(tmp_path, body, attributes):
         ".l{fill:none;stroke:#000}.b{fill:#fff}",
         "path.l{fill:none;stroke:#000} rect{display:none}",
         "/* made by hand */ #a { fill : none ; stroke : black !important } .b{fill:none}",
-        "svg > path{fill:none;stroke:red} rect:first-of-type{fill:red} [width]{fill:none}",
+        "svg > path{fill:none;stroke:red} rect:first-of-type{fill:#fff} [width]{fill:none}",
         "*{fill:none} .l{stroke:black}",
         "@media screen{.l{fill:none;stroke:#000}.b{fill:none}}",
         "@media print{.l{stroke:none}} .l{fill:none;stroke:#000} .b{visibility:hidden}",
@@ -78,6 +78,56 @@ def test_style_sheets_apply(tmp_path, sheet):
     sheet = sheet.replace(">", "&gt;") if "CDATA" not in sheet else sheet
     body = f'<style>{sheet}</style><rect class="b" width="200" height="150"/>'
     assert _strokes(tmp_path, f'{body}<path id="a" class="l" d="{ZIGZAG}"/>') == STROKES
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        "@media (min-width:0){.h{visibility:hidden}}",
+        "@media only screen and (min-width: 1px){.h{display:none}}",
+        "@media not print{.h{display:none}}",
+        "@media print, screen{@media (prefers-color-scheme: light){.h{display:none}}}",
+        "@supports (display:none){.h{display:none}}",
+        "@layer a{.h{display:none}}",
+        ".g{.h{display:none}}",
+        ".g{& > .h, &.x{display:none}}",
+        ".g{@media screen{.h{opacity:0}}}",
+        "rect:nth-of-type(1){display:none}",
+        "g > rect:only-of-type{display:none}",
+        ".h{fill:none;fill:nonsense;stroke:none}",
+        ".h{fill:light-dark(transparent, red);stroke:rgb(from #0000 r g b)}",
+        ".h{--c:none} .h{fill:var(--c);stroke:var(--c)}",
+        ".h{clip-path:inset(100%)}",
+        ".h{transform:scale(0)}",
+        ".h{scale:0}",
+        ".h{width:0}",
+    ],
+)
+def test_what_a_style_sheet_hides_is_not_drawn(tmp_path, sheet):
+    escaped = sheet.replace("&", "&amp;").replace(">", "&gt;")
+    body = (
+        f'<style>{escaped}</style><g class="g"><rect class="h" x="50" y="40" width="99" '
+        f'height="60"/><path d="{ZIGZAG}"/></g>'
+    )
+    assert _strokes(tmp_path, body, f"{PAGE} {PEN}") == STROKES
+
+
+@pytest.mark.parametrize(
+    "sheet",
+    [
+        "@media print{.h{display:none}}",
+        "@media not all{.h{display:none}}",
+        "@media (prefers-color-scheme:dark){.h{display:none}}",
+        "@media (max-width:99px){.h{display:none}}",
+        "@media (nonsense:1){.h{display:none}}",
+        "@container (min-width:1px){.h{display:none}}",
+        ".h{.h{display:none}}",
+        "rect:nth-of-type(2){display:none}",
+    ],
+)
+def test_rules_that_do_not_apply_hide_nothing(tmp_path, sheet):
+    body = f'<style>{sheet}</style><path class="h" d="{ZIGZAG}"/>'
+    assert _strokes(tmp_path, body, f"{PAGE} {PEN}") == STROKES
 
 
 @pytest.mark.parametrize(
@@ -201,6 +251,48 @@ def test_a_clip_that_shows_all_changes_nothing(tmp_path, clip):
     assert _strokes(tmp_path, body) == STROKES
 
 
+@pytest.mark.parametrize(
+    ("clip", "kept"),
+    [
+        # of a line from (20, 50) to (120, 50) with a box of its own, 100 x 60, from (20, 20)
+        ('style="clip-path:inset(0 40px 0 30px)"', (30, 60)),
+        ('style="clip-path:inset(0 40%)"', (40, 60)),
+        ('style="clip-path:circle(20px at 50px 30px)"', (30, 70)),
+        ('style="clip-path:ellipse(25% 50%)"', (25, 75)),
+        ('style="clip-path:polygon(0 0, 50px 0, 50px 100%, 0 100%)"', (0, 50)),
+        ("style=\"clip-path:path('M10 0H35V99H10Z')\"", (10, 35)),
+        ('style="clip-path:xywh(10px 0 50px 100%)"', (10, 60)),
+        ('style="clip-path:rect(0 80px 60px 20px)"', (20, 80)),
+        ('clip-path="url(#box)"', (50, 100)),
+        ('clip-path="url(#group)"', None),
+        ('clip-path="url(#unpainted)"', (20, 80)),
+        ('mask="url(#area)"', (0, 50)),
+        ('mask="url(#alpha)"', (20, 80)),
+        ('mask="url(#half)"', (0, 50)),
+    ],
+)
+def test_clips_are_of_the_box_of_what_they_clip(tmp_path, clip, kept):
+    regions = (
+        '<clipPath id="box" clipPathUnits="objectBoundingBox"><rect x=".5" width="1" height="1"/>'
+        '</clipPath><clipPath id="group"><g><rect width="99" height="99"/></g></clipPath>'
+        '<clipPath id="unpainted"><rect x="40" width="60" height="150" fill="none" opacity="0"/>'
+        '</clipPath><mask id="area" x="0" width=".5"><rect width="200" height="150" fill="white"/>'
+        '</mask><mask id="alpha" mask-type="alpha"><rect x="40" width="60" height="150"/></mask>'
+        '<mask id="half" maskContentUnits="objectBoundingBox"><rect x="-1" width="1.5" height="1" '
+        'fill="white"/></mask>'
+    )
+    line = f'<g {clip}><path d="M20 50H120" {PEN}/><path d="M20 20V80" fill="none"/></g>'
+    pen = 'fill="none" stroke="black" stroke-width=".1"'
+    document = f'{regions}{line}<path d="M20 140H180M20 145H180" {pen}/>'
+    strokes = [stroke for stroke in _read(tmp_path, document).strokes if np.ptp(stroke[1]) == 0]
+    scale = np.ptp(strokes[-1][0]) / 160
+    if kept is None:
+        assert len(strokes) == 2
+    else:
+        left = (strokes[0][0] - strokes[-1][0].min()) / scale
+        assert (left.min(), left.max()) == pytest.approx(kept, abs=3)
+
+
 def test_lines_end_at_the_edge_of_the_page_and_of_a_clip(tmp_path):
     line = '<path d="M20 50H5000" fill="none" stroke="black" stroke-width="0.01"/>'
     drawing = _read(tmp_path, f'{line}<path d="M20 50V140" {PEN}/>')
@@ -232,6 +324,12 @@ def test_a_symbol_is_fitted_into_the_box_of_its_use(tmp_path):
         'style="transform:scale(2);transform-origin:-10px -20px"',
         'transform="scale(2)" transform-origin="-10 -20"',
         'transform="matrix(2 0 0 2 10 20)"',
+        'style="transform:matrix3d(2,0,0,0, 0,2,0,0, 0,0,1,0, 10,20,0,1)"',
+        'style="transform:translate3d(10px, 20px, 0) scale(200%)"',
+        'style="transform:translate(calc(4px + 6px), 20px) scale(2)"',
+        'style="translate:10px 20px;scale:2"',
+        'style="transform-box:fill-box;transform-origin:50% 100%;transform:scale(2);'
+        'translate:20px 50px"',
     ],
 )
 def test_style_may_transform_about_an_origin(tmp_path, moved):
@@ -309,7 +407,7 @@ HOSTILE_SHEETS = {
 
 @pytest.mark.parametrize("name", HOSTILE_SHEETS)
 def test_style_sheets_made_to_do_harm_are_bounded(tmp_path, monkeypatch, name):
-    monkeypatch.setattr(style, "MAX_STEPS", 200_000)
+    monkeypatch.setattr(cascade, "MAX_STEPS", 200_000)
     groups = "<g>" * 100 + "</g>" * 100 + "<g/>" * 2000 + "<x/>" * 50
     body = f"<style>{HOSTILE_SHEETS[name]}</style>{groups}<g>{'<g>' * 50}<x/>{'</g>' * 50}</g>"
     try:
@@ -323,7 +421,7 @@ def test_style_sheets_made_to_do_harm_are_bounded(tmp_path, monkeypatch, name):
 def test_clips_inside_clips_and_in_circles_end(tmp_path):
     clips = "".join(
         f'<clipPath id="c{i}" clip-path="url(#c{(i + 1) % 9})">'
-        f'<g clip-path="url(#c{(i + 2) % 9})"><rect width="200" height="150"/></g></clipPath>'
+        f'<rect clip-path="url(#c{(i + 2) % 9})" width="200" height="150"/></clipPath>'
         for i in range(9)
     )
     body = f'{clips}<path d="{ZIGZAG}" clip-path="url(#c0)" {PEN}/>'

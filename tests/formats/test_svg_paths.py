@@ -194,6 +194,8 @@ def test_numbers_stop_at_the_first_thing_that_is_none():
         ("translate(10 0) scale(2)", (1, 1), (12, 2)),
         ("matrix(1 2)", (1, 1), (1, 1)),
         ("nonsense(3) scale()", (1, 1), (1, 1)),
+        ("scale(2) nonsense(3)", (1, 1), (1, 1)),
+        ("rotate(calc(45deg + 45deg))", (1, 0), (0, 1)),
         ("skewX(1e999)", (1, 2), (1, 2)),
         ("skewY(-1e999)", (1, 2), (1, 2)),
         ("rotate(1e999)", (1, 2), (1, 2)),

@@ -34,8 +34,8 @@ def read(source: Input) -> Iterator[DrawingBatch]:
     Whole numbers 0..255 stay as they are; any other drawing is simplified by Google's recipe
     (`Drawing.simplified`).
     """
+    from garabato.formats.svg.cascade import StyleTooComplexError
     from garabato.formats.svg.painting import visible_lines
-    from garabato.formats.svg.style import StyleTooComplexError
     from garabato.formats.svg.walk import TooMuchError, read_document
 
     root = parse_xml(source, NAMESPACE)

@@ -17,7 +17,9 @@ _NUMBER_TEXT = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _NUMBER = re.compile(_NUMBER_TEXT)
 _BLANK = re.compile(r"[\s,]*")
 _LENGTH = re.compile(rf"({_NUMBER_TEXT})\s*([a-zA-Z]*|%)")
-_TRANSFORM = re.compile(r"([a-zA-Z]+)\s*\(([^()]*)\)")
+_TRANSFORM = re.compile(r"(?<![a-zA-Z])([a-zA-Z]+(?:3d)?)\s*\(([^()]*(?:\([^()]*\)[^()]*){0,9})\)")
+_CALC = re.compile(r"calc\(([^()]*)\)")
+_LENGTH_TERM = re.compile(r"([+-]?\s*(?:\d+(?:\.\d*)?|\.\d+))([a-zA-Z%]*)")
 _UNITS_PX = {
     "": 1.0, "px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 9.6 / 2.54, "pt": 96 / 72, "pc": 16.0,
     "em": 16.0, "rem": 16.0, "ex": 8.0,
@@ -69,33 +71,60 @@ def scale_of(matrix: Matrix) -> float:
 
 
 def transform(text: str | None, whole: Size = (0.0, 0.0)) -> Matrix:
-    """The matrix of a `transform` attribute or CSS property; what is not understood is skipped.
+    """The matrix of a `transform` attribute or CSS property; one that is invalid does nothing.
 
     Percentages in CSS translations are of `whole`.
     """
     matrix = IDENTITY
     for match in _TRANSFORM.finditer(text or ""):
-        inner = _one_transform(match[1].lower(), match[2], whole)
-        if inner is not None:
-            matrix = multiply(matrix, inner)
+        inner = _one_transform(match[1].lower(), _calculated(match[2]), whole)
+        if inner is None:
+            return IDENTITY
+        matrix = multiply(matrix, inner)
     return matrix
+
+
+def own_transforms(translate: str, rotate: str, scale: str, whole: Size) -> Matrix:
+    """The matrix of the CSS properties `translate`, `rotate` and `scale`; "" for one not set."""
+    matrix = IDENTITY
+    for name, value in (("translate", translate), ("rotate", rotate), ("scale", scale)):
+        inner = _one_transform(name, value, whole) if value[:1] in "+-.0123456789" else None
+        matrix = multiply(matrix, inner) if inner else matrix
+    return matrix
+
+
+def _calculated(arguments: str) -> str:
+    """`arguments` where calc() with sums of one unit is replaced by its result."""
+
+    def replaced(match: re.Match[str]) -> str:
+        terms = _LENGTH_TERM.findall(match[1])
+        units = {unit for _, unit in terms}
+        total = sum(float(value.replace(" ", "")) for value, _ in terms)
+        return f"{total}{units.pop()}" if len(units) == 1 else match[0]
+
+    return _CALC.sub(replaced, arguments)
 
 
 def _one_transform(name: str, arguments: str, whole: Size) -> Matrix | None:
     if name == "matrix":
         values = numbers(arguments)
         return tuple(values) if len(values) == 6 else None  # type: ignore[return-value]
+    if name == "matrix3d":
+        m = numbers(arguments)
+        return (m[0], m[1], m[4], m[5], m[12], m[13]) if len(m) == 16 else None
     parts = arguments.replace(",", " ").split()
+    if name == "perspective":
+        return IDENTITY
     if not parts:
         return None
-    if name in ("translate", "translatex", "translatey"):
+    if name in ("translate", "translatex", "translatey", "translate3d"):
         moves = [length(part, whole[i % 2 or name == "translatey"]) for i, part in enumerate(parts)]
         if name == "translatey":
             return 1, 0, 0, 1, 0, moves[0]
-        return 1, 0, 0, 1, moves[0], moves[1] if len(moves) > 1 and name == "translate" else 0
-    if name in ("scale", "scalex", "scaley"):
-        factors = numbers(arguments)
-        if not factors:
+        return 1, 0, 0, 1, moves[0], moves[1] if len(moves) > 1 and name != "translatex" else 0
+    if name in ("scale", "scalex", "scaley", "scale3d"):
+        factors = [length(part, 1.0, float("nan")) for part in parts]
+        if any(math.isnan(factor) for factor in factors):
             return None
         first, second = factors[0], factors[1] if len(factors) > 1 else factors[0]
         return 1 if name == "scaley" else first, 0, 0, 1 if name == "scalex" else second, 0, 0
@@ -166,7 +195,10 @@ def view_box(attributes: Mapping[str, str], outside: Size) -> tuple[Matrix, Size
 def shape_path(name: str, attributes: Mapping[str, str], whole: Size) -> str:
     """The path data of a basic shape (or of a path); "" where it draws nothing."""
     if name == "path":
-        return attributes.get("d", "")
+        data = attributes.get("d", "")
+        if data.startswith("path("):  # the CSS property
+            return data.removeprefix("path(").rstrip(") ").strip("'\" ")
+        return data
     if name in ("polyline", "polygon"):
         return f"M{attributes.get('points', '')}{'Z' if name == 'polygon' else ''}"
     diagonal = math.hypot(*whole) / math.sqrt(2)
@@ -212,3 +244,52 @@ def _rect_path(attributes: Mapping[str, str], whole: Size) -> str:
         f"{corner} {x + width - rx} {y + height}H{x + rx}{corner} {x} {y + height - ry}"
         f"V{y + ry}{corner} {x + rx} {y}Z"
     )
+
+
+def basic_shape_path(text: str, size: Size) -> str | None:
+    """The path data of a CSS `<basic-shape>` in a box at (0, 0); None if it is invalid.
+
+    Rounded corners are taken as square. Source: https://www.w3.org/TR/css-shapes-1/.
+    """
+    name, _, rest = text.strip().partition("(")
+    arguments = rest.rpartition(")")[0].strip()
+    width, height = size
+    if name == "path":
+        return arguments.rpartition(",")[2].strip().strip("'\"")
+    if name == "polygon":
+        pairs = [pair.split() for pair in arguments.split(",")]
+        corners = [
+            f"{length(pair[0], width)} {length(pair[1], height)}"
+            for pair in pairs
+            if len(pair) == 2
+        ]
+        return f"M{'L'.join(corners)}Z" if corners else None
+    if name in ("circle", "ellipse"):
+        return _round_shape_path(name, arguments, size)
+    sides = arguments.partition("round")[0].split()
+    if not sides:
+        return None
+    sides = (sides * 4)[:4] if len(sides) < 3 else [*sides, sides[1]][:4]
+    if name == "xywh":
+        x0, y0, *extent = (length(side, size[i % 2]) for i, side in enumerate(sides))
+        x1, y1 = x0 + extent[0], y0 + extent[1]
+    else:
+        y0, x1, y1, x0 = (length(side, size[1 - i % 2]) for i, side in enumerate(sides))
+        if name == "inset":
+            x1, y1 = width - x1, height - y1
+    return f"M{x0} {y0}H{x1}V{y1}H{x0}Z" if x1 > x0 and y1 > y0 else ""
+
+
+def _round_shape_path(name: str, arguments: str, size: Size) -> str:
+    radii, _, place = arguments.partition("at ")
+    cx, cy = origin(place or "center", size)
+    closest = min(cx, size[0] - cx), min(cy, size[1] - cy)
+    sizes = radii.split()
+    if name == "circle":
+        diagonal = math.hypot(*size) / math.sqrt(2)
+        rx = ry = length(sizes[0] if sizes else None, diagonal, min(closest))
+    else:
+        rx, ry = (length(sizes[i] if i < len(sizes) else None, size[i], closest[i]) for i in (0, 1))
+    if rx <= 0 or ry <= 0:
+        return ""
+    return f"M{cx + rx} {cy}A{rx} {ry} 0 0 1 {cx - rx} {cy}A{rx} {ry} 0 0 1 {cx + rx} {cy}Z"

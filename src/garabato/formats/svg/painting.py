@@ -16,10 +16,8 @@ import numpy.typing as npt
 
 from garabato.drawing import BoolArray, IntArray
 from garabato.formats.svg._paths import winding_numbers
-from garabato.formats.svg.ribbons import thin_ribbons
-from garabato.formats.svg.style import Colour
-from garabato.formats.svg.walk import (
-    DEFAULT_SIZE,
+from garabato.formats.svg.items import (
+    WHITE,
     Clip,
     Document,
     Item,
@@ -27,14 +25,16 @@ from garabato.formats.svg.walk import (
     Rectangle,
     rectangle_of,
 )
+from garabato.formats.svg.ribbons import thin_ribbons
+from garabato.formats.svg.style import Colour
+from garabato.formats.svg.walk import DEFAULT_SIZE
 
 #: Longer side of the canvas.
 CANVAS_PX = 256
 #: Colours closer than this, in the channel (0..255) that differs most, look the same.
 _CONTRAST = 12.0
 #: A fill is ground if it covers this share of the page, and is this opaque.
-_PAGE_SHARE, _OPAQUE = 0.97, 0.9
-_WHITE: Colour = (255.0, 255.0, 255.0, 1.0)
+_PAGE_SHARE, _OPAQUE = 0.93, 0.9
 _BLACK: Colour = (0.0, 0.0, 0.0, 1.0)
 #: Points at which lines are looked at are at least this far apart; of a line, at most so many.
 _STEP_PX, _MAX_SAMPLES = 1.5, 200_000
@@ -59,14 +59,14 @@ def visible_lines(document: Document) -> list[Points]:
     frame = document.page or _bounds(items)
     if frame is None:  # no finite points, or no extent
         return [line for item in items for line in _clipped_lines(item)]
-    background = document.background or _WHITE
+    background = document.background or WHITE
     lines, ground = _paint(items, frame, background, has_page=document.page is not None)
     if lines:
         return lines
     if ground is not None:
-        stands_out = _difference(ground.fill or _WHITE, np.array(background[:3])) > _CONTRAST
+        stands_out = _difference(ground.fill or WHITE, np.array(background[:3])) > _CONTRAST
         return list(_clipped_lines(ground)) if stands_out else []
-    opposite = _BLACK if sum(background[:3]) > 3 * 127 else _WHITE
+    opposite = _BLACK if sum(background[:3]) > 3 * 127 else WHITE
     return _paint(items, frame, opposite, has_page=document.page is not None)[0]
 
 
@@ -95,7 +95,7 @@ def _is_plain(items: list[Item], document: Document) -> bool:
         return False
     colours = {colour for item in items for colour in (item.fill, item.stroke) if colour}
     (first, *others) = colours
-    if others or _difference(first, np.array(_WHITE[:3])) <= _CONTRAST:
+    if others or _difference(first, np.array(WHITE[:3])) <= _CONTRAST:
         return False
     return not any(
         item.clip.regions or (item.fill and document.page and _spans(item, document.page))

@@ -9,7 +9,7 @@ import numpy as np
 
 from garabato.drawing import BoolArray
 from garabato.formats.svg._paths import winding_numbers
-from garabato.formats.svg.walk import Item, Points, Rectangle, bounds_of
+from garabato.formats.svg.items import Item, Points, Rectangle, bounds_of
 
 #: Longer side of the drawing in which ribbons are looked for, and their width in it at most.
 _SIDE_PX, _MAX_WIDTH_PX = 320, 30

@@ -9,25 +9,39 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
 import numpy as np
-import numpy.typing as npt
 
 from garabato.drawing import MAX_POINTS, IntArray
 from garabato.formats.svg._paths import flatten
+from garabato.formats.svg.cascade import Cascade
 from garabato.formats.svg.geometry import (
     IDENTITY,
     Matrix,
     Size,
+    basic_shape_path,
     length,
     multiply,
     origin,
+    own_transforms,
     scale_of,
     shape_path,
     transform,
     view_box,
 )
+from garabato.formats.svg.items import (
+    WHITE,
+    Clip,
+    Document,
+    Item,
+    Points,
+    Rectangle,
+    as_white,
+    bounds_of,
+    intersection,
+    rectangle_of,
+)
 from garabato.formats.svg.style import (
+    BLACK,
     CURRENT_COLOUR,
-    Cascade,
     Colour,
     Paint,
     Style,
@@ -38,9 +52,6 @@ from garabato.formats.svg.style import (
 )
 from garabato.formats.xml_tree import MAX_CHARACTERS, MAX_DEPTH, MAX_ELEMENTS
 
-Points = npt.NDArray[np.float64]  # (n, 2)
-Rectangle = tuple[float, float, float, float]  # left, top, right, bottom
-
 #: What is fainter is not seen.
 LEAST_ALPHA = 0.02
 #: Clip paths and masks whose contents are clipped and masked in turn.
@@ -50,44 +61,13 @@ DEFAULT_SIZE: Size = (300.0, 150.0)
 _SHAPES = {"path", "polyline", "polygon", "line", "rect", "circle", "ellipse"}
 _GROUPS = {"svg", "g", "a", "switch", "use"}
 _RENDERED = _SHAPES | _GROUPS | {"image", "text", "foreignObject"}
+_CLIPPING = _SHAPES | {"use", "text"}
+#: Attributes that a bounding box does not depend on, and the boxes that transforms may be of.
+_PLACING = {"transform", "style", "clip-path", "mask", "class"}
+_OWN_BOXES = {"fill-box", "content-box", "border-box", "stroke-box"}
+_AREA = ("x", "y", "width", "height")
+_BASIC_SHAPE = re.compile(r"(inset|xywh|rect|circle|ellipse|polygon|path)\(")
 _URL = re.compile(r"url\(\s*['\"]?#([^'\")]*)['\"]?\s*\)(.*)", re.DOTALL)
-
-
-class Clip(NamedTuple):
-    """Where an item may be seen: in a rectangle and in all regions, each painted by items."""
-
-    rectangle: Rectangle | None = None
-    regions: tuple[tuple[Item, ...], ...] = ()
-
-
-class Item(NamedTuple):
-    """One shape: polylines `points[starts[i]:starts[i + 1]]` in page units, and how it is painted.
-
-    `fill` and `stroke` are None where nothing is painted; `stroke_width` is in page units.
-    """
-
-    points: Points
-    starts: IntArray
-    fill: Colour | None
-    stroke: Colour | None
-    stroke_width: float
-    is_even_odd: bool
-    clip: Clip
-    bounds: Rectangle
-
-
-class Document(NamedTuple):
-    """What a document paints, in units of its outermost view box.
-
-    `page` is what a viewer shows of it, None if the document doesn't say. `background` is the
-    page's colour if the document sets it.
-    """
-
-    items: list[Item]
-    page: Rectangle | None
-    background: Colour | None
-    n_pictures: int
-    n_texts: int
 
 
 class TooMuchError(Exception):
@@ -102,7 +82,10 @@ def read_document(root: Element) -> Document:
 
 
 class _Context(NamedTuple):
-    """What an element is inside of; `whole` is the size of which percentages are."""
+    """What an element is inside of; `whole` is the size of which percentages are.
+
+    Inside a `clipPath` shapes count by their outline, however they are painted.
+    """
 
     matrix: Matrix
     whole: Size
@@ -110,6 +93,7 @@ class _Context(NamedTuple):
     opacity: float
     clip: Clip
     depth: int
+    is_clip: bool = False
 
 
 class _Walk:
@@ -140,7 +124,7 @@ class _Walk:
             if name not in _RENDERED:
                 continue
             declared = self._declared(element)
-            inside = self._enter(declared, context)
+            inside = self._enter(element, declared, context)
             if inside is None:
                 continue
             if name in _SHAPES:
@@ -169,27 +153,65 @@ class _Walk:
             )
         return self._cascade.declared(element)
 
-    def _enter(self, declared: Mapping[str, str], context: _Context) -> _Context | None:
+    def _enter(
+        self, element: Element, declared: Mapping[str, str], context: _Context
+    ) -> _Context | None:
         """The context inside an element; None where nothing of it is seen."""
         if declared.get("display", "").strip().lower() == "none" or context.depth > MAX_DEPTH:
             return None
-        alpha = context.opacity * opacity_or(declared.get("opacity"), 1.0)
+        alpha = context.opacity
+        if not context.is_clip:
+            alpha *= opacity_or(declared.get("opacity"), 1.0)
         if alpha < LEAST_ALPHA:
             return None
-        matrix, whole = context.matrix, context.whole
-        moved = declared.get("transform")
-        if moved:
-            inner = transform(moved, whole)
-            if "transform-origin" in declared:
-                x, y = origin(declared["transform-origin"], whole)
-                inner = multiply(multiply((1, 0, 0, 1, x, y), inner), (1, 0, 0, 1, -x, -y))
-            matrix = multiply(matrix, inner)
-        clip = context.clip
+        whole = context.whole
+        matrix = self._moved(element, declared, context)
+        if scale_of(matrix) == 0:
+            return None
+        style = inherit(context.style, declared, math.hypot(*whole) / math.sqrt(2))
+        inside = _Context(matrix, whole, style, alpha, context.clip, context.depth + 1)
+        inside = inside._replace(is_clip=context.is_clip)
         for name in ("clip-path", "mask"):
             if name in declared:
-                clip = self._clipped(clip, declared[name], matrix, whole)
-        style = inherit(context.style, declared, math.hypot(*whole) / math.sqrt(2))
-        return _Context(matrix, whole, style, alpha, clip, context.depth + 1)
+                inside = inside._replace(clip=self._clipped(element, declared[name], inside))
+        return inside
+
+    def _moved(self, element: Element, declared: Mapping[str, str], context: _Context) -> Matrix:
+        """The matrix inside an element, by its transforms."""
+        if declared.keys().isdisjoint(("transform", "translate", "rotate", "scale")):
+            return context.matrix
+        whole = context.whole
+        translate, rotate, scale = (
+            declared.get(name, "").strip() for name in ("translate", "rotate", "scale")
+        )
+        inner = multiply(
+            own_transforms(translate, rotate, scale, whole),
+            transform(declared.get("transform"), whole),
+        )
+        is_of_box = declared.get("transform-box", "").strip() in _OWN_BOXES
+        if "transform-origin" in declared or is_of_box:
+            left, top, size = 0.0, 0.0, whole
+            if is_of_box and inner != IDENTITY:
+                left, top, right, bottom = self._box(element, context) or (0.0, 0.0, 0.0, 0.0)
+                size = right - left, bottom - top
+            x, y = origin(declared.get("transform-origin", "0 0"), size)
+            x, y = x + left, y + top
+            inner = multiply(multiply((1, 0, 0, 1, x, y), inner), (1, 0, 0, 1, -x, -y))
+        return multiply(context.matrix, inner)
+
+    def _box(self, element: Element, context: _Context) -> Rectangle | None:
+        """The bounding box of an element in its own units, without its clips and transforms."""
+        if self._n_nested_clips > _MAX_NESTED_CLIPS:
+            return None
+        bare = Element(element.tag, {k: v for k, v in element.attrib.items() if k not in _PLACING})
+        bare.extend(element)
+        style = Style(fill=BLACK)
+        inside = _Context(IDENTITY, context.whole, style, 1.0, Clip(), context.depth, is_clip=True)
+        self._n_nested_clips += 1
+        items = self._walk([(bare, inside)])
+        self._n_nested_clips -= 1
+        points = [item.points for item in items]
+        return bounds_of(np.concatenate(points)) if points else None
 
     def _shape(self, name: str, declared: Mapping[str, str], context: _Context) -> Item | None:
         style = context.style
@@ -197,10 +219,13 @@ class _Walk:
             return None
         stroke = fill = None
         width = style.stroke_width
-        if width > 0:
-            stroke = self._colour(style.stroke, style, style.stroke_opacity * context.opacity)
-        if name != "line":
-            fill = self._colour(style.fill, style, style.fill_opacity * context.opacity)
+        if context.is_clip:
+            fill = WHITE
+        else:
+            if width > 0:
+                stroke = self._colour(style.stroke, style, style.stroke_opacity * context.opacity)
+            if name != "line":
+                fill = self._colour(style.fill, style, style.fill_opacity * context.opacity)
         if stroke is None and fill is None:
             return None
         points, starts, bounds = self._flattened(name, declared, context)
@@ -208,7 +233,7 @@ class _Walk:
             return None
         if declared.get("vector-effect") != "non-scaling-stroke":
             width *= scale_of(context.matrix)
-        is_even_odd = style.fill_rule == "evenodd"
+        is_even_odd = (style.clip_rule if context.is_clip else style.fill_rule) == "evenodd"
         return Item(points, starts, fill, stroke, width, is_even_odd, context.clip, bounds)
 
     def _flattened(
@@ -330,7 +355,7 @@ class _Walk:
         if target.tag not in ("symbol", "svg"):
             return [(target, context)]
         own = self._declared(target)
-        inside = self._enter(own, context)
+        inside = self._enter(target, own, context)
         if inside is None:
             return []
         sized: dict[str, str] = {**own}
@@ -353,43 +378,77 @@ class _Walk:
                     self._by_id.setdefault(element.attrib["id"], element)
         return self._by_id.get(identifier)
 
-    def _clipped(self, clip: Clip, value: str, matrix: Matrix, whole: Size) -> Clip:
-        """`clip`, and the region of a `clip-path` or `mask` ("url(#id)")."""
-        match = _URL.match(value.strip())
-        element = self._element(match[1]) if match else None
-        if match is None or element is None or element.tag not in ("clipPath", "mask"):
+    def _clipped(self, element: Element, value: str, inside: _Context) -> Clip:
+        """The clip of `inside`, and the region of its element's own `clip-path` or `mask`."""
+        value = value.strip()
+        clip, matrix, whole = inside.clip, inside.matrix, inside.whole
+        if _BASIC_SHAPE.match(value):
+            box = (0.0, 0.0, *whole) if "view-box" in value else self._box(element, inside)
+            if box is None:
+                return clip
+            left, top, right, bottom = box
+            data = basic_shape_path(value, (right - left, bottom - top))
+            matrix = multiply(matrix, (1, 0, 0, 1, left, top))
+            return clip if data is None else self._with_region(clip, data, value, matrix)
+        match = _URL.match(value)
+        region = self._element(match[1]) if match else None
+        if match is None or region is None or region.tag not in ("clipPath", "mask"):
             return clip
-        content = "clipPathUnits" if element.tag == "clipPath" else "maskContentUnits"
-        if element.get(content) == "objectBoundingBox" or self._n_nested_clips > _MAX_NESTED_CLIPS:
+        if self._n_nested_clips > _MAX_NESTED_CLIPS:
             return clip
+        own = self._declared(region)
+        kind = "clipPathUnits" if region.tag == "clipPath" else "maskContentUnits"
+        is_of_box = own.get(kind) == "objectBoundingBox"
+        has_area = region.tag == "mask" and not own.keys().isdisjoint(_AREA)
+        area: Rectangle | None = None
+        box = None
+        if is_of_box or (has_area and own.get("maskUnits") != "userSpaceOnUse"):
+            box = self._box(element, inside) or (0.0, 0.0, 0.0, 0.0)
+        if has_area:
+            area = _mask_area(own, box if own.get("maskUnits") != "userSpaceOnUse" else None, whole)
+        if is_of_box and box is not None:
+            left, top, right, bottom = box
+            matrix = multiply(matrix, (right - left, 0.0, 0.0, bottom - top, left, top))
+            whole = (1.0, 1.0)
         key = (match[1], matrix, whole)
         if key not in self._regions:
             self._n_nested_clips += 1
-            self._regions[key] = self._region(element, matrix, whole)
+            self._regions[key] = self._region(region, own, matrix, whole)
             self._n_nested_clips -= 1
-        own = self._regions[key]
-        clip = Clip(_intersection(clip.rectangle, own.rectangle), clip.regions)
-        return clip._replace(regions=(*clip.regions, *own.regions))
+        found = self._regions[key]
+        clip = Clip(intersection(clip.rectangle, found.rectangle), clip.regions + found.regions)
+        return clip if area is None else self._within(clip, area, inside.matrix)
 
-    def _region(self, element: Element, matrix: Matrix, whole: Size) -> Clip:
-        declared = self._declared(element)
-        context = _Context(matrix, whole, Style(), 1.0, Clip(), 1)
-        inside = self._enter({**declared, "opacity": "1", "display": "inline"}, context)
-        assert inside is not None
-        items = self._walk([(child, inside) for child in reversed(element)])
-        if element.tag == "clipPath":
-            is_even_odd = any(
-                self._cascade.declared(shape).get("clip-rule") == "evenodd"
-                for shape in (element, *element)
-            )
-            items = [
-                item._replace(fill=(255.0, 255.0, 255.0, 1.0), stroke=None, is_even_odd=is_even_odd)
-                for item in items
-            ]
-            if len(items) == 1 and not items[0].clip.regions:
-                rectangle = rectangle_of(items[0])
-                if rectangle is not None:
-                    return Clip(_intersection(rectangle, items[0].clip.rectangle))
+    def _with_region(self, clip: Clip, data: str, value: str, matrix: Matrix) -> Clip:
+        encoded = np.frombuffer(data.encode("ascii", "replace"), np.uint8)
+        points, starts, bounds, is_complete = flatten(
+            encoded, tuple(map(float, matrix)), self._n_points_left
+        )
+        if not is_complete or not len(points):
+            return clip._replace(regions=(*clip.regions, ()))
+        item = Item(points, starts, WHITE, None, 0.0, "evenodd" in value, Clip(), bounds)
+        return clip._replace(regions=(*clip.regions, (item,)))
+
+    def _region(
+        self, element: Element, declared: Mapping[str, str], matrix: Matrix, whole: Size
+    ) -> Clip:
+        is_clip = element.tag == "clipPath"
+        context = _Context(matrix, whole, Style(), 1.0, Clip(), 1, is_clip)
+        inside = self._enter(element, {**declared, "opacity": "1", "display": "inline"}, context)
+        if inside is None:
+            return Clip(None, ((),))
+        children = [
+            (child, inside) for child in reversed(element) if not is_clip or child.tag in _CLIPPING
+        ]
+        if any(child.tag == "text" for child, _ in children):
+            return Clip()  # letters are not read, and may show all
+        items = self._walk(children)
+        if is_clip and len(items) == 1 and not items[0].clip.regions:
+            rectangle = rectangle_of(items[0])
+            if rectangle is not None:
+                return Clip(intersection(rectangle, items[0].clip.rectangle))
+        if declared.get("mask-type", "").strip().lower() == "alpha":
+            items = [as_white(item) for item in items]
         return Clip(None, (tuple(items),))
 
     def _within(self, clip: Clip, rectangle: Rectangle, matrix: Matrix) -> Clip:
@@ -399,23 +458,15 @@ class _Walk:
         if b == 0 and c == 0:
             xs, ys = sorted((a * left + e, a * right + e)), sorted((d * top + f, d * bottom + f))
             placed: Rectangle | None = (xs[0], ys[0], xs[1], ys[1])
-            return clip._replace(rectangle=_intersection(clip.rectangle, placed))
+            return clip._replace(rectangle=intersection(clip.rectangle, placed))
         corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
         points = corners @ np.array([[a, b], [c, d]]) + (e, f)
-        white = (255.0, 255.0, 255.0, 1.0)
         bounds = bounds_of(points)
-        item = Item(points, np.array([0, 4]), white, None, 0.0, False, Clip(), bounds)
+        item = Item(points, np.array([0, 4]), WHITE, None, 0.0, False, Clip(), bounds)
         placed = rectangle_of(item)
         if placed is None:
             return clip._replace(regions=(*clip.regions, (item,)))
-        return clip._replace(rectangle=_intersection(clip.rectangle, placed))
-
-
-def bounds_of(points: Points) -> Rectangle:
-    """The smallest rectangle that holds all points."""
-    left, top = points.min(axis=0).tolist()
-    right, bottom = points.max(axis=0).tolist()
-    return left, top, right, bottom
+        return clip._replace(rectangle=intersection(clip.rectangle, placed))
 
 
 def _is_supported(element: Element) -> bool:
@@ -428,22 +479,13 @@ def _is_supported(element: Element) -> bool:
     )
 
 
-def _intersection(a: Rectangle | None, b: Rectangle | None) -> Rectangle | None:
-    if a is None or b is None:
-        return b if a is None else a
-    return max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])
-
-
-def rectangle_of(item: Item) -> Rectangle | None:
-    """The rectangle with sides along the axes that a filled item is; None for other shapes."""
-    points = item.points
-    if len(item.starts) != 2 or not 4 <= len(points) <= 5:
-        return None
-    if len(points) == 5 and not (points[0] == points[4]).all():
-        return None
-    low, high = points.min(axis=0), points.max(axis=0)
-    on_edge = (points == low) | (points == high)
-    sides = np.abs(np.diff(points[[0, 1, 2, 3, 0]], axis=0)) > 0
-    if not on_edge.all() or not (sides.sum(axis=1) == 1).all():
-        return None
-    return float(low[0]), float(low[1]), float(high[0]), float(high[1])
+def _mask_area(declared: Mapping[str, str], box: Rectangle | None, whole: Size) -> Rectangle:
+    """Where a mask may show anything, in units of the masked element."""
+    left, top, right, bottom = box or (0.0, 0.0, 1.0, 1.0)
+    unit = (1.0, 1.0) if box else whole
+    x, y, width, height = (
+        length(declared.get(name), unit[i % 2], default * unit[i % 2])
+        for i, (name, default) in enumerate(zip(_AREA, (-0.1, -0.1, 1.2, 1.2), strict=True))
+    )
+    sx, sy = right - left, bottom - top
+    return left + x * sx, top + y * sy, left + (x + width) * sx, top + (y + height) * sy
