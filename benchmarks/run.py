@@ -19,6 +19,7 @@ import gallery_milvus
 import gallery_readers
 import gallery_search
 import harness
+import icons
 import inference
 import others
 import page_latency
@@ -72,6 +73,7 @@ if __name__ == "__main__":
         page_latency.BENCHMARK,
         web_export.BENCHMARK,
         wild.benchmark(),
+        icons.benchmark(),
         gallery_milvus.benchmark(None),
         *([others.benchmark(Path(OTHERS))] if OTHERS else []),
         *(
