@@ -2,7 +2,7 @@
 
 Run `recipe.py` (the ablations) and `gallery_search.py --size 10000000` on their own: each takes a
 day. `others.py` runs if the variable GARABATO_OTHERS names its folder of drawings; `few_shot.py`
-runs if GARABATO_DATA names a data set, too.
+and `icons.py` run if GARABATO_DATA names a data set, too.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import gallery_milvus
 import gallery_readers
 import gallery_search
 import harness
+import icon_sets
 import icons
 import inference
 import others
@@ -73,6 +74,7 @@ if __name__ == "__main__":
         page_latency.BENCHMARK,
         web_export.BENCHMARK,
         wild.benchmark(),
+        icon_sets.benchmark(),
         icons.benchmark(),
         gallery_milvus.benchmark(None),
         *([others.benchmark(Path(OTHERS))] if OTHERS else []),

@@ -87,6 +87,61 @@ def test_two_icons_of_one_name_stay_two_and_unreadable_ones_are_named(tiny: Path
         assert name in said
 
 
+@pytest.mark.parametrize(
+    ("file", "content", "title", "tags"),
+    [
+        ("tags.json", '{"sun": ["day", " ", 3, "*new*"]}', None, ("day",)),
+        ("icons.json", '{"sun": {"tags": ["day"], "category": "Weather"}}', None, ("day",)),
+        (
+            "meta.json",
+            '[{"name": "sun", "aliases": ["sol"], "tags": ["day"]}]',
+            None,
+            ("day", "sol"),
+        ),
+        ("set.json", '{"icons": [{"name": "sun", "tags": ["day"]}, 7]}', None, ("day",)),
+        (
+            "brands.json",
+            '[{"title": "SUN!", "slug": "sun", "aliases": {"aka": ["Sol"], "dup": [{}]}}]',
+            "SUN!",
+            ("Sol",),
+        ),
+        (
+            "index.mjs",
+            'c = [{\n name: "sun",\n x: [1],\n tags: ["day", "*new*"]\n}]',
+            None,
+            ("day",),
+        ),
+        ("broken.json", '{"sun": ["day"', None, ()),
+        ("odd.json", '"sun"', None, ()),
+    ],
+)
+def test_titles_and_tags_are_read_from_each_sets_own_kind_of_file(
+    tmp_path: Path, monkeypatch, file: str, content: str, title: str | None, tags: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    chosen = replace(ICON_SETS["lucide"], package="tiny@1.0", metadata=file)
+    monkeypatch.setitem(icons.ICON_SETS, "tiny", chosen)
+    files = {"icons/sun.svg": CLOUD, file: content.encode()}
+    unpack_icons(package(files), chosen, tmp_path / "garabato" / "icons" / "tiny-1.0")
+    (batch,) = IconSource(["tiny"]).read("tiny")
+    assert (batch[0].title, batch[0].tags) == (title or "sun", ("tiny", *tags))
+
+
+def test_a_variant_is_part_of_the_title_but_not_of_the_category(
+    tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    chosen = replace(ICON_SETS["remix"], package="tiny@1.0")
+    monkeypatch.setitem(icons.ICON_SETS, "tiny", chosen)
+    files = {f"icons/Weather/{name}.svg": CLOUD for name in ("sun-fill", "sun-line", "line")}
+    unpack_icons(package(files), chosen, tmp_path / "garabato" / "icons" / "tiny-1.0")
+    (batch,) = IconSource(["tiny"]).read("tiny")
+    assert [d.title for d in batch] == ["line", "sun fill", "sun line"]
+    assert batch.categories == ["line", "sun", "sun"]
+    assert {d.tags for d in batch} == {("tiny", "Weather")}
+    assert batch[1].details.link == "https://remixicon.com/icon/sun-fill"
+
+
 def test_licences_are_kept_and_nothing_is_written_outside_the_folder(tiny: Path) -> None:
     assert (tiny / "LICENSE").read_bytes() == b"MIT"
     assert not list(tiny.rglob("moon.svg"))
@@ -114,6 +169,8 @@ def test_an_unknown_set_is_answered_with_the_nearest() -> None:
 def test_a_package_without_icons_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="no SVG file in icons"):
         unpack_icons(package({"LICENSE": b"MIT"}), ICON_SETS["lucide"], tmp_path)
+    with pytest.raises(SourceError, match=r"has no file tags.json"):
+        unpack_icons(package({"icons/sun.svg": CLOUD}), ICON_SETS["lucide"], tmp_path)
     with pytest.raises(SourceError, match="cannot be unpacked"):
         unpack_icons(b"no archive", ICON_SETS["lucide"], tmp_path)
 

@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from garabato.categories import nearest_category
 from garabato.drawing import MAX_ORIGINAL_BYTES, DrawingBatch
@@ -33,8 +33,9 @@ _LICENCE = re.compile(r"(licen[cs]e|notice|copying)([.-].*)?", re.IGNORECASE)
 class IconSet:
     """An icon set on npm: `folders` of the package hold its SVG files.
 
-    `metadata` is the package's JSON file with tags, `link` the address of an icon's own page, where
-    {name} stands for its name.
+    `metadata` is the package's file with titles and tags, `link` the address of an icon's own page,
+    where {name} stands for its name. `variants` are the endings of names that say how an icon is
+    drawn, such as "fill"; they are no part of its category.
     """
 
     package: str
@@ -43,6 +44,7 @@ class IconSet:
     licence: str
     metadata: str | None = None
     link: str | None = None
+    variants: tuple[str, ...] = ()
 
 
 #: Name -> set. The default of `garabato icons` are the first two.
@@ -75,6 +77,7 @@ ICON_SETS: dict[str, IconSet] = {
         "sha512-v4ARvrip4qBCImOE5rmPUylOEK4iiED9ZyKjcvzuezqMaiRASCHKcRIuvvxL/twvLpkfnEODCOJp5dM4eZilxQ==",
         ("assets/regular",),
         "MIT",
+        metadata="dist/index.mjs",
         link="https://phosphoricons.com/?q={name}",
     ),
     "iconoir": IconSet(
@@ -89,6 +92,7 @@ ICON_SETS: dict[str, IconSet] = {
         ("icons",),
         "MIT",
         link="https://icons.getbootstrap.com/icons/{name}/",
+        variants=("fill",),
     ),
     "heroicons": IconSet(
         "heroicons@2.2.0",
@@ -101,25 +105,32 @@ ICON_SETS: dict[str, IconSet] = {
         "sha512-XSM2gYWTXxSYTwjmKWAoy4yR7AbAFDjpc5ZIivAiGXskM0fe5CdMPfs6InQRUcrYtVb2WZ/0HQ1/jeh3JW78SA==",
         ("dist/svg",),
         "MIT",
+        metadata="dist/ionicons.json",
+        variants=("outline", "sharp"),
     ),
     "mdi": IconSet(
         "@mdi/svg@7.4.47",
         "sha512-WQ2gDll12T9WD34fdRFgQVgO8bag3gavrAgJ0frN4phlwdJARpE6gO1YvLEMJR0KKgoc+/Ea/A0Pp11I00xBvw==",
         ("svg",),
-        "Apache-2.0",
+        "Pictogrammers Free License (Apache-2.0)",
+        metadata="meta.json",
         link="https://pictogrammers.com/library/mdi/icon/{name}/",
+        variants=("outline",),
     ),
     "remix": IconSet(
         "remixicon@4.9.1",
         "sha512-36gLSoujkabnCFZFDyP17VNh9piuBA/rsXUb4auSJWLGsHVXtmxLj/EM5FjaEAGnk8oIAj1Azob/DZ2N+90lAQ==",
         ("icons",),
-        "Apache-2.0",
+        "Remix Icon License 1.0",
+        link="https://remixicon.com/icon/{name}",
+        variants=("line", "fill"),
     ),
     "simple": IconSet(
         "simple-icons@16.37.0",
         "sha512-8mCJIhpMYOL9g13GW59EiL3sVXJnTEKGCTZFaekl9UQ3Qo0SwVjnLaJ82QiaH8BKBdouEDzrHMXIWh8cBIy48A==",
         ("icons",),
         "CC0-1.0",
+        metadata="data/simple-icons.json",
         link="https://simpleicons.org/?q={name}",
     ),
 }
@@ -129,9 +140,11 @@ DEFAULT_ICON_SETS = ("tabler", "lucide")
 class IconSource:
     """The icons of some sets; a set is a category to read, and an icon's category is its name.
 
-    Icons have the key_id "set/name", their name in words as title and category ("cloud off"), the
-    set's tags, a link and the original SVG. Sets are fetched when the source is made. Raises
-    InputError for an unknown set, SourceError if one cannot be fetched.
+    Icons have the key_id "set/name", a title (their name in words, "cloud off", where the set has
+    no title for them), tags (the set, folders in it, and its own tags), a link and the original
+    SVG. An icon's category is its title without a variant: "cloud" for "cloud outline". Sets are
+    fetched when the source is made. Raises InputError for an unknown set, SourceError if one cannot
+    be fetched.
     """
 
     def __init__(self, sets: Sequence[str] = DEFAULT_ICON_SETS) -> None:
@@ -170,9 +183,8 @@ class IconSource:
         yield from in_batches(self._icons(category, strict, counts))
 
     def _icons(self, name: str, strict: bool, report: ReadReport) -> Iterator[Any]:
-        folder = self._folders[name]
-        tags = _read_tags(folder)
-        link = ICON_SETS[name].link
+        folder, chosen = self._folders[name], ICON_SETS[name]
+        known = _read_metadata(folder)
         for file in _icon_files(folder):
             key_id = _key_id(name, folder, file)
             if key_id in self.leave_out:
@@ -188,13 +200,15 @@ class IconSource:
                 report.add(error)
                 continue
             report.n_read += 1
-            title = " ".join(re.split(r"[-_\s]+", file.stem))
+            about = known.get(file.stem, _NOTHING_KNOWN)
+            title = about.title or " ".join(re.split(r"[-_\s]+", file.stem))
+            tags = (name, *file.relative_to(folder / "icons").parent.parts, *about.tags)
             yield drawing.replace(
                 key_id=key_id,
-                category=title,
+                category=_without_variant(title, chosen.variants),
                 title=title,
-                tags=(name, *tags.get(file.stem, ())),
-                link=None if link is None else link.format(name=file.stem),
+                tags=tuple(dict.fromkeys(tags)),
+                link=None if chosen.link is None else chosen.link.format(name=file.stem),
                 source_path=f"{key_id}.svg",
                 original=content if len(content) <= MAX_ORIGINAL_BYTES else None,
             )
@@ -205,7 +219,7 @@ def fetch_icons(name: str) -> Path:
     chosen = ICON_SETS[name]
     version = chosen.package.rpartition("@")[2]
     folder = cache_folder() / "icons" / f"{name}-{version}"
-    if not folder.is_dir():
+    if not folder.is_dir() or (chosen.metadata and not list(folder.glob("metadata.*"))):
         archive = fetch_package(chosen.package, chosen.integrity, what=f"the icon set {name}")
         with replacing_folder(folder) as unfinished:
             unpack_icons(archive, chosen, unfinished)
@@ -236,6 +250,8 @@ def unpack_icons(archive: bytes, chosen: IconSet, target: Path) -> None:
         raise SourceError(f"{chosen.package} cannot be unpacked ({error})") from error
     if not n_icons:
         raise SourceError(f"{chosen.package} has no SVG file in {', '.join(chosen.folders)}")
+    if chosen.metadata and not list(target.glob("metadata.*")):
+        raise SourceError(f"{chosen.package} has no file {chosen.metadata}")
 
 
 def _place(inside: PurePosixPath, chosen: IconSet) -> PurePosixPath | None:
@@ -243,7 +259,7 @@ def _place(inside: PurePosixPath, chosen: IconSet) -> PurePosixPath | None:
     if len(inside.parts) == 1 and _LICENCE.fullmatch(inside.name):
         return inside
     if inside.as_posix() == chosen.metadata:
-        return PurePosixPath("metadata.json")
+        return PurePosixPath("metadata").with_suffix(inside.suffix)
     if inside.suffix == ".svg":
         for folder in chosen.folders:
             if inside.is_relative_to(folder):
@@ -260,18 +276,56 @@ def _icon_files(folder: Path) -> list[Path]:
     return sorted((folder / "icons").rglob("*.svg"))
 
 
-def _read_tags(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Icon -> its tags, from the package's metadata: {name: [tag]} or {name: {"tags": [tag]}}."""
-    file = folder / "metadata.json"
-    if not file.is_file():
-        return {}
-    try:
-        document: Any = json.loads(file.read_bytes())
-    except ValueError:
-        return {}
-    found = {}
-    for name, about in document.items() if isinstance(document, Mapping) else ():
-        tags = about.get("tags", ()) if isinstance(about, Mapping) else about
-        if isinstance(tags, list):
-            found[name] = tuple(str(tag) for tag in tags if str(tag).strip())
-    return found
+def _without_variant(title: str, variants: tuple[str, ...]) -> str:
+    """ "cloud" for "cloud outline"; a title of one word stays."""
+    name, _, last = title.rpartition(" ")
+    return name if name and last in variants else title
+
+
+class _About(NamedTuple):
+    """What a set says about an icon."""
+
+    title: str | None
+    tags: tuple[str, ...]
+
+
+_NOTHING_KNOWN = _About(None, ())
+#: An icon in Phosphor's JavaScript.
+_ENTRY = re.compile(r'name: "([^"]+)".*?tags: \[(.*?)\]', re.DOTALL)
+
+
+def _read_metadata(folder: Path) -> dict[str, _About]:
+    """What the package's metadata say about each icon; nothing if they cannot be read."""
+    for file in folder.glob("metadata.*"):
+        if file.suffix != ".json":
+            entries = _ENTRY.findall(file.read_text(encoding="utf-8", errors="replace"))
+            return {name: _about(re.findall(r'"([^"]*)"', tags)) for name, tags in entries}
+        try:
+            document: Any = json.loads(file.read_bytes())
+        except ValueError:
+            return {}
+        if isinstance(document, Mapping) and isinstance(document.get("icons"), list):
+            document = document["icons"]
+        if isinstance(document, list):
+            listed = [one for one in document if isinstance(one, Mapping)]
+            document = {str(one.get("slug") or one.get("name")): one for one in listed}
+        if isinstance(document, Mapping):
+            return {name: _about(entry) for name, entry in document.items()}
+    return {}
+
+
+def _about(entry: Any) -> _About:
+    """Of a list of tags, or of a mapping with a title, tags or aliases."""
+    if not isinstance(entry, Mapping):
+        return _About(None, _texts(entry))
+    title, aliases = entry.get("title"), entry.get("aliases")
+    if isinstance(aliases, Mapping):
+        aliases = [*_texts(aliases.get("aka")), *_texts(aliases.get("old"))]
+    tags = (*_texts(entry.get("tags")), *_texts(aliases))
+    return _About(title if isinstance(title, str) and title.strip() else None, tags)
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    """The texts of a list, without empty ones and marks such as "*new*"."""
+    listed = values if isinstance(values, list) else []
+    return tuple(v for v in listed if isinstance(v, str) and v.strip() and not v.startswith("*"))
