@@ -75,7 +75,6 @@ if __name__ == "__main__":
         web_export.BENCHMARK,
         wild.benchmark(),
         icon_sets.benchmark(),
-        icons.benchmark(),
         gallery_milvus.benchmark(None),
         *([others.benchmark(Path(OTHERS))] if OTHERS else []),
         *(
@@ -83,4 +82,5 @@ if __name__ == "__main__":
             if OTHERS and DATA
             else []
         ),
+        *([icons.benchmark(Path(DATA))] if DATA else []),
     )

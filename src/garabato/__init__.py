@@ -61,6 +61,7 @@ if TYPE_CHECKING:
         search_diverse,
         search_like,
     )
+    from garabato.gallery.names import search_with_names
     from garabato.host.cpu_share import CpuMeter, CpuShare
     from garabato.host.machine import limit_native_threads
     from garabato.ingest import Copied, Filled, connect_ray, copy_gallery, index
@@ -181,6 +182,7 @@ _PUBLIC = {
         "search_diverse",
         "search_like",
     ),
+    "gallery.names": ("search_with_names",),
     "host.cpu_share": ("CpuMeter", "CpuShare"),
     "host.machine": ("limit_native_threads",),
     "ingest": (
@@ -344,6 +346,7 @@ __all__ = [
     "search_by_category",
     "search_diverse",
     "search_like",
+    "search_with_names",
     "serve",
     "torch_dataset",
     "train",

@@ -65,9 +65,10 @@ def command(
     make one query: similar to those in QUERY and --like, not to those in --unlike. The query
     drawings themselves are then left out of the hits.
 
-    If fewer than half of the gallery's drawings have a category that the encoder knows, the hits
-    are headed by the gallery's vote: the 20 most similar drawings vote for their category, closer
-    ones with more weight. Below half of the votes it is marked "unsure".
+    If fewer than half of the gallery's drawings have a category that the encoder knows, drawings
+    whose title or tags name what the query probably shows come first, and the hits are headed by
+    the gallery's vote: the 20 best hits vote for their category, better ones with more weight.
+    Below half of the votes it is marked "unsure".
 
     \b
     Example: garabato search --gallery my.gallery query.ndjson -k 10 --picture hits.png
@@ -83,7 +84,7 @@ def command(
     answers = []
     for question in questions:
         started = time.perf_counter()
-        hits = _find(gallery, encoder, question, k, diverse, per_category, where)
+        hits = _find(gallery, encoder, question, k, diverse, per_category, where, has_vote)
         took_ms = 1000 * (time.perf_counter() - started)
         votes = _votes(gallery, encoder, question, where) if has_vote else []
         answers.append(_Answer(question, hits, took_ms, votes))
@@ -189,6 +190,7 @@ def _find(
     diverse: bool,
     per_category: int | None,
     where: dict[str, Any],
+    by_name: bool,
 ) -> list[garabato.Hit] | dict[str | None, list[garabato.Hit]]:
     query, left_out = _query_of(encoder, question)
     if per_category is not None:
@@ -201,13 +203,29 @@ def _find(
         like = [query.drawing for query in question.like]
         unlike = [query.drawing for query in question.unlike]
         return garabato.search_like(gallery, encoder, like, unlike, k, where=where)
+    if by_name:
+        return _search_with_names(gallery, encoder, query, k, where)
     return gallery.search(query, k=k, where=where)
+
+
+def _search_with_names(
+    gallery: garabato.Gallery,
+    encoder: garabato.Encoder,
+    drawing: garabato.Drawing,
+    k: int,
+    where: dict[str, Any],
+) -> list[garabato.Hit]:
+    predictions = encoder.classify(drawing)
+    return garabato.search_with_names(gallery, drawing, predictions, k, where=where)
 
 
 def _votes(
     gallery: garabato.Gallery, encoder: garabato.Encoder, question: _Question, where: dict[str, Any]
 ) -> list[garabato.CategoryVote]:
     query, left_out = _query_of(encoder, question)
+    if not question.is_combined:
+        found = _search_with_names(gallery, encoder, query, garabato.N_VOTERS, where)
+        return garabato.category_votes(found)
     hits = gallery.search(query, k=garabato.N_VOTERS + len(left_out), where=where)
     others = [hit for hit in hits if hit.key_id not in left_out]
     return garabato.category_votes(others[: garabato.N_VOTERS])

@@ -11,9 +11,10 @@ from typing import Annotated, Any, TypeVar
 from fastapi import Depends, Request
 
 from garabato.drawing import FloatArray
-from garabato.encoder import Encoder
+from garabato.encoder import Encoder, Prediction
 from garabato.gallery import Gallery, Hit, StoredDrawing
 from garabato.gallery.explore import N_VOTERS, has_own_categories
+from garabato.gallery.names import search_with_names
 from garabato.service.http.access import Access
 from garabato.service.http.problems import ProblemError
 from garabato.service.jobs.batching import Batcher
@@ -126,13 +127,26 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._slow, work, *arguments)
 
     def search(
-        self, embedding: FloatArray, k: int, where: Mapping[str, Any] | None, but: str | None = None
+        self,
+        embedding: FloatArray,
+        k: int,
+        where: Mapping[str, Any] | None,
+        *,
+        predictions: Sequence[Prediction] = (),
+        but: str | None = None,
     ) -> list[Hit]:
-        """The k nearest drawings, or enough to vote, without the drawing `but`. Blocks."""
+        """The k nearest drawings, or enough to vote, without the drawing `but`. Blocks.
+
+        In a gallery with categories of its own, drawings named as `predictions` say come first.
+        """
         started = time.perf_counter()
         if self.has_own_categories:
             k = max(k, N_VOTERS)
-        hits = self.gallery.search(embedding, k + (but is not None), where=where)
+        n = k + (but is not None)
+        if self.has_own_categories and predictions:
+            hits = search_with_names(self.gallery, embedding, predictions, n, where=where)
+        else:
+            hits = self.gallery.search(embedding, n, where=where)
         self.metrics.search_seconds.observe(time.perf_counter() - started)
         return [hit for hit in hits if hit.key_id != but][:k]
 

@@ -62,7 +62,8 @@ class StoredDrawing(BaseModel):
 
 
 class Hit(StoredDrawing):
-    """A drawing that was found; `score` is its cosine similarity to the query."""
+    """A drawing that was found; `score` is its cosine similarity to the query, or more if a gallery
+    with categories of its own names the drawing as the encoder does the query."""
 
     score: float
 

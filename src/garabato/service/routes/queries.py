@@ -13,6 +13,7 @@ from garabato.drawing import IntArray
 from garabato.encoder import Encoder
 from garabato.errors import InputError
 from garabato.gallery.explore import N_VOTERS, category_votes
+from garabato.gallery.names import N_NAMED
 from garabato.service.http.parsing import (
     first_drawing,
     media_type,
@@ -95,7 +96,11 @@ async def search(request: Request, service: CurrentService) -> Response:
     where = None if asked.where is None else asked.where.model_dump(exclude_none=True)
 
     def find() -> dict[str, Any]:
-        hits = service.search(encoded.embedding, asked.k, where, but=asked.key_id)
+        shown = service.encoder.best_predictions(encoded.probabilities, N_NAMED)
+        named = shown if asked.key_id is None else []  # a stored drawing has its own name
+        hits = service.search(
+            encoded.embedding, asked.k, where, predictions=named, but=asked.key_id
+        )
         document: dict[str, Any] = {"hits": [hit_document(hit) for hit in hits[: asked.k]]}
         voters = hits[:N_VOTERS] if service.has_own_categories else []
         return document | headline_document(category_votes(voters))
