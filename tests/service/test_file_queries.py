@@ -6,7 +6,9 @@ import asyncio
 import gzip
 import io
 import os
+import resource
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
@@ -113,6 +115,46 @@ def test_a_file_given_up_before_its_process_is_ready_leaves_the_process(
     assert isinstance(answer, FileQuery)
 
 
+@pytest.mark.parametrize("is_warm", [False, True])
+def test_a_process_that_ended_while_it_warmed_up_or_was_idle_is_replaced(
+    reader: FileReader, is_warm: bool
+) -> None:
+    if is_warm:
+        reader.wait_until_ready()
+    else:
+        reader.prepare()
+    (before,) = processes()
+    os.kill(before, signal.SIGKILL)  # as the kernel does when memory runs out
+    os.waitid(os.P_PID, before, os.WEXITED | os.WNOWAIT)
+    (answer,) = read(reader, LINE)
+    assert isinstance(answer, FileQuery)
+    assert before not in processes()
+
+
+def test_a_process_that_ends_while_it_warms_up_is_not_kept(reader: FileReader) -> None:
+    warming = threading.Thread(target=reader.wait_until_ready)
+    warming.start()
+    while not processes():
+        time.sleep(0.01)
+    (before,) = processes()
+    os.kill(before, signal.SIGKILL)
+    warming.join()
+    assert reader.is_warm.is_set()  # another one has started in its place
+    assert before not in processes()
+    (answer,) = read(reader, LINE)
+    assert isinstance(answer, FileQuery)
+
+
+def test_if_no_process_starts_the_file_is_to_be_sent_again() -> None:
+    reader = FileReader(Limits(max_pixels=-1, max_strokes=10, max_points=100))
+    reader.wait_until_ready()  # its first picture is refused, and the process ends
+    assert not reader.is_warm.is_set()
+    (problem,) = read(reader, LINE)
+    reader.stop()
+    assert isinstance(problem, ProblemError)
+    assert (problem.status, problem.headers) == (503, {"retry-after": "1"})
+
+
 def test_a_file_that_takes_too_much_memory_is_refused(reader: FileReader) -> None:
     answer, after = read(reader, png(6_000), LINE)
     assert (answer.status, answer.detail) == (413, "file: the file needs too much memory to read")
@@ -122,12 +164,14 @@ def test_a_file_that_takes_too_much_memory_is_refused(reader: FileReader) -> Non
 def test_a_file_that_takes_too_much_processor_time_is_refused(reader: FileReader) -> None:
     async def read_while_ended() -> None:
         job = asyncio.ensure_future(reader.first_drawing(png(3_000)))
-        while not processes():
-            await asyncio.sleep(0.01)
-        os.kill(processes()[0], signal.SIGXCPU)  # as the kernel does at the limit
+        while resource.prlimit(process, resource.RLIMIT_CPU)[0] == resource.RLIM_INFINITY:
+            await asyncio.sleep(0.001)  # it limits itself when it gets the file
+        os.kill(process, signal.SIGXCPU)  # as the kernel does at the limit
         with pytest.raises(ProblemError, match="file: takes too long to read"):
             await job
 
+    reader.wait_until_ready()
+    (process,) = processes()
     asyncio.run(read_while_ended())
 
 

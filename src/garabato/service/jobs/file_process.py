@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import cv2
 import numpy as np
 import orjson
 from PIL import Image
@@ -191,9 +192,9 @@ def _answer(content: bytes, limits: Limits) -> dict[str, Any]:
         drawing, strokes = first_drawing(content, limits)
     except RefusedError as refused:
         return {"detail": str(refused), "status": refused.status}
-    except MemoryError:
-        return {"detail": "the file needs too much memory to read", "status": 413}
-    except Exception:
+    except Exception as error:
+        if isinstance(error, MemoryError) or getattr(error, "code", 0) == cv2.Error.StsNoMem:
+            return {"detail": "the file needs too much memory to read", "status": 413}
         traceback.print_exc()
         return {"detail": "the file cannot be read", "status": 422}
     answer: dict[str, Any] = {

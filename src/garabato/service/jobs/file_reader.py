@@ -13,8 +13,9 @@ import subprocess
 import sys
 import threading
 import zlib
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
@@ -30,6 +31,8 @@ from garabato.service.jobs.file_process import Limits
 N_PROCESSES = 2
 #: Files that may be read or wait to be read; one more is told to come back.
 MAX_FILES = 16
+#: Processes tried for a file: the idle one may have ended, and its replacement is a new one.
+_N_STARTS = 2
 #: One thread for each library that would start one a core, and no spare memory for each thread.
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -69,16 +72,10 @@ class FileReader:
     def wait_until_ready(self) -> None:
         """Start a process and wait until it reads files at once. Blocks: compiling kernels, where
         they are not cached, takes a minute."""
-        process = _Process(self._command)
-        with self._lock:
-            self._running.add(process)
-            if self._stopped:
-                process.kill()
-        process.wait_until_ready()
-        with self._lock:
-            self._running.remove(process)
-        self._release(process)
-        self.is_warm.set()
+        with suppress(ProblemError):  # if none starts, the next file is told so
+            with self._ready_process():
+                pass
+            self.is_warm.set()
 
     async def first_drawing(self, content: bytes) -> FileQuery:
         """The first drawing of a file.
@@ -109,23 +106,16 @@ class FileReader:
 
     def _run(self, job: _Job) -> FileQuery:
         """In a thread."""
-        with self._lock:
-            process = self._idle.pop() if self._idle else _Process(self._command)
-            self._running.add(process)
-        # A job given up meanwhile doesn't end the process: the next one would have to wait again.
-        process.wait_until_ready()
-        is_given_up = job.is_given_up
-        answer = None if is_given_up else job.read_by(process)
-        with self._lock:
-            self._running.remove(process)
-        if is_given_up:
-            self._release(process)
-            raise ProblemError(503, "the file was given up before it was read")
-        if answer is None or answer["is_last"]:
-            process.end()
+        with self._ready_process() as process:
+            # A job given up meanwhile doesn't end the process: the next would have to wait again.
+            if job.is_given_up:
+                raise ProblemError(503, "the file was given up before it was read")
+            answer = job.read_by(process)
+            is_last = answer is None or answer["is_last"]
+            if is_last:
+                process.end()
+        if is_last:
             self.prepare()
-        else:
-            self._release(process)
         if answer is None:
             too_long = process.returncode == -signal.SIGXCPU
             raise ProblemError.of_field(
@@ -135,10 +125,33 @@ class FileReader:
             raise ProblemError.of_field("file", answer["detail"], answer["status"])
         return _to_query(answer)
 
+    @contextmanager
+    def _ready_process(self) -> Iterator[_Process]:
+        """A process that takes files; it is kept for the next file unless it ends meanwhile.
+
+        A process that ended while it warmed up or was idle is replaced. Raises ProblemError 503 if
+        its replacement ends, too.
+        """
+        for _ in range(_N_STARTS):
+            with self._lock:
+                if self._stopped:
+                    break
+                process = self._idle.pop() if self._idle else _Process(self._command)
+                self._running.add(process)
+            try:
+                if process.wait_until_ready():
+                    yield process
+                    return
+            finally:
+                with self._lock:
+                    self._running.remove(process)
+                self._release(process)
+        raise ProblemError(503, "files cannot be read just now; try again", retry_after_s=1)
+
     def _release(self, process: _Process) -> None:
         """Keep one idle process; more would only take memory."""
         with self._lock:
-            if not self._idle and not self._stopped:
+            if not self._idle and not self._stopped and not process.has_ended:
                 self._idle.append(process)
                 return
         process.end()
@@ -190,13 +203,22 @@ class _Process:
         """The exit status, or minus the signal that ended it."""
         return self._process.returncode
 
-    def wait_until_ready(self) -> None:
-        """Wait until it takes files, or has ended."""
-        if not self._is_ready:
-            assert self._process.stdout is not None
-            with suppress(OSError, ValueError):
-                file_process.read_message(self._process.stdout)  # type: ignore[arg-type]
-            self._is_ready = True
+    @property
+    def has_ended(self) -> bool:
+        """Whether it takes no more files."""
+        return self._process.poll() is not None
+
+    def wait_until_ready(self) -> bool:
+        """Wait until it takes files; False if it has ended."""
+        if self._is_ready:
+            return not self.has_ended
+        assert self._process.stdout is not None
+        with suppress(OSError, ValueError):
+            message = file_process.read_message(self._process.stdout)  # type: ignore[arg-type]
+            self._is_ready = message is not None
+        if not self._is_ready:  # its pipe closes a moment before it ends
+            self._process.wait()
+        return self._is_ready
 
     def ask(self, content: bytes) -> dict[str, Any] | None:
         """Send a file and wait for the answer; None if the process ends first."""
