@@ -138,3 +138,54 @@ def test_overexposed_paper_is_no_frame() -> None:
     clipped = np.clip(page, 0, 255).astype(np.uint8)
     assert (clipped == 255).all(axis=2).mean() > 0.2
     assert shows(find_ink(clipped), ink_of("house"))
+
+
+def grainy(height: int, width: int, colour: tuple[int, int, int], seed: int = 1) -> Picture:
+    grain = np.random.default_rng(seed).standard_normal((height, width, 1)) * 6
+    return np.clip(np.array(colour) + grain, 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("paper", ["white", "cream", "grey"])
+@pytest.mark.parametrize("turn", [0, 9, -20])
+def test_a_small_sheet_on_a_dark_table_is_the_page(paper: str, turn: int) -> None:
+    page = page_of("house", paper, "even")
+    matrix = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), turn, 0.8)
+    matrix[:, 2] += (200, 150)
+    table = grainy(HEIGHT + 350, WIDTH + 400, (60, 40, 25))
+    size = table.shape[1], table.shape[0]
+    is_page = cv2.warpAffine(np.full((HEIGHT, WIDTH), 255, np.uint8), matrix, size) > 250
+    table[is_page] = cv2.warpAffine(page, matrix, size)[is_page]
+    truth = cv2.warpAffine(ink_of("house"), matrix, size)
+    assert shows(find_ink(table), truth)
+
+
+def test_the_frame_of_a_whiteboard_on_a_wall_is_no_ink() -> None:
+    board = bordered(page_of("house", "white", "falling"), 20, 20, 60)
+    wall = grainy(HEIGHT + 140, WIDTH + 140, (180, 170, 150))
+    wall[50:-50, 50:-50] = board
+    assert shows(find_ink(wall), ink_of("house"))
+
+
+def test_a_box_drawn_with_a_thick_pen_on_a_photo_is_ink() -> None:
+    photo = page_of("house", "white", "falling")
+    cv2.rectangle(photo, (40, 30), (560, 420), (40, 40, 45), 18)
+    found = find_ink(photo)
+    assert found is not None
+    assert found.shape[1] / found.shape[0] == pytest.approx(538 / 408, rel=0.03)
+
+
+@pytest.mark.parametrize("colour", [0, 255])
+@pytest.mark.parametrize("n_px", [12, 40])
+def test_a_wide_even_frame_in_the_colour_of_the_ink_is_no_ink(colour: int, n_px: int) -> None:
+    ink = ink_of("house")
+    grey = np.rint(colour + (255 - 2 * colour) * (1 - ink))
+    canvas = np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
+    assert shows(find_ink(bordered(canvas, n_px, n_px, colour)), ink)
+
+
+@pytest.mark.parametrize("colour", [0, 200])
+def test_the_outline_of_a_canvas_inside_a_page_is_no_ink(colour: int) -> None:
+    ink = ink_of("house")
+    canvas = np.repeat(np.rint(255 * (1 - ink)).astype(np.uint8)[:, :, None], 3, axis=2)
+    page = bordered(bordered(canvas, 1, 1, colour), 80, 120, 255)
+    assert shows(find_ink(page), ink)

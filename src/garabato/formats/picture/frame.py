@@ -1,19 +1,23 @@
 """Finds the page inside a frame: margins, letterbox bars, white corners of a deskewed scan,
-the border of a canvas in a screenshot.
+the border of a canvas in a screenshot, a table, the frame of a whiteboard.
 
 A frame is a region of one colour that reaches the picture's edges all around a page of another
 colour. In a flat picture a filled shape looks just like a page in a frame. There a frame must be
-thin, or bars on two sides, or around a white page with ink of yet another colour.
+thin, or bars on two sides, or around a white page with ink of yet another colour, or equally wide
+on all sides and of another width than the pen. On a photo, a bright rectangle in dark surroundings
+is a page.
 """
 
 from __future__ import annotations
+
+import math
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import BoolArray, ByteArray
-from garabato.formats.picture.pixels import Image
+from garabato.formats.picture.pixels import Image, reduced
 
 #: Pixels of a frame differ from its colour by at most this (of 255): as drawn, after compression.
 _EXACT, _COMPRESSED = 2, 8
@@ -32,6 +36,20 @@ _FLAT = 0.7
 #: A thin frame is at most this share of the longer side wide; levels of white pages; levels
 #: between a frame's colour and that of ink on its page.
 _THIN, _WHITE, _OTHER_COLOUR = 0.009, 240, 40
+#: Drawn lines and frames differ in width by at least this factor; the sides of a frame by at most
+#: this share.
+_OTHER_WIDTH, _EVEN = 1.6, 0.2
+#: Photographed pages are looked for at this size; darker lines thinner than this are ink.
+_SMALL_PX, _LINE_PX = 256, 5
+#: A photographed page covers this share of the picture or more, and is so many times lighter than
+#: what surrounds it. It fills this share of its smallest rectangle: less than 1 in perspective.
+_LEAST_SHEET, _SHEET_CONTRAST, _SHEET_RECTANGULAR = 0.1, 1.4, 0.8
+#: What surrounds a photographed page is this many times wider than the pen at least.
+_SHEET_WIDTH = 2.0
+#: Ink on it has at most this share of its light.
+_LEAST_INK = 0.9
+#: Surroundings with less grain (of 255) are no photo.
+_LEAST_GRAIN = 0.3
 #: Pages are cut this many px within their frames, whose edges are blurred.
 _BLURRED_PX = 3
 
@@ -45,7 +63,13 @@ def page_in_frame(picture: Image) -> BoolArray | None:
             page = _page_inside(levels, frame, colour)
             if page is not None:
                 return page
-    return None
+    return _sheet_on_table(picture)
+
+
+def pen_px(mask: BoolArray) -> float:
+    """The thickness of the lines of a mask, 0 for an empty one."""
+    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
+    return 2 * float(np.quantile(depth[depth > 0], 0.9)) if depth.any() else 0.0
 
 
 def filled_outside(picture: Image, page: BoolArray) -> Image:
@@ -118,10 +142,27 @@ def _page_inside(
     is_rectangle = area >= _RECTANGULAR * (width + 1) * (height + 1)
     if not is_rectangle and area < (1 - _CORNERS) * page.size:
         return None
+    if is_rectangle and (outline_px := _thin_outline_px(levels, page, colour)):
+        return _eroded(page, outline_px + _BLURRED_PX)
     inner = _eroded(page, _BLURRED_PX)
     if not inner.any() or not _is_paper(levels, page, inner, colour, is_rectangle):
         return None
     return inner
+
+
+def _thin_outline_px(levels: ByteArray, page: BoolArray, colour: npt.NDArray[np.int16]) -> int:
+    """The thickness of the outline that makes a page of a part of the frame's own colour.
+
+    0 if there is none, or if it may be drawn: with the pen of the rest.
+    """
+    marked = page & (np.abs(levels - colour).max(axis=2) > _COMPRESSED)
+    rows, columns = np.flatnonzero(page.any(axis=1)), np.flatnonzero(page.any(axis=0))
+    _, labels = cv2.connectedComponents(marked.astype(np.uint8))
+    outline = labels == labels[rows[0], columns[len(columns) // 2]]
+    thickness = outline.sum() / (2 * (len(rows) + len(columns)))
+    pen = pen_px(marked & ~outline)
+    is_thin = 0 < thickness <= _THIN * max(page.shape) and _OTHER_WIDTH * thickness <= pen
+    return math.ceil(thickness) if is_thin and not (marked & ~outline).mean() > 0.5 else 0
 
 
 def _is_paper(
@@ -136,6 +177,10 @@ def _is_paper(
     away = np.abs(levels[inner] - ground).max(axis=1)
     if (away <= 1).mean() < _FLAT:  # shades and grain, as paper has
         return True
+    if not is_rectangle:
+        return False
+    is_ink = np.zeros(page.shape, np.bool_)
+    is_ink[inner] = away >= 0.6 * away.max()
     if np.abs(ground - frame).max() <= _COMPRESSED:  # an outline around the frame's own colour
         return False
     rim = inner & ~_eroded(page, 2 * _BLURRED_PX)
@@ -144,11 +189,76 @@ def _is_paper(
     rows, columns = np.flatnonzero(page.any(axis=1)), np.flatnonzero(page.any(axis=0))
     above, below = rows[0], page.shape[0] - 1 - rows[-1]
     before, behind = columns[0], page.shape[1] - 1 - columns[-1]
-    is_thin = max(above, below, before, behind) <= max(1, _THIN * max(page.shape))
-    has_bars = above == below == 0 or before == behind == 0
-    ink = np.median(levels[inner][away >= 0.6 * away.max()], axis=0)
-    is_framed_white = ground.min() >= _WHITE and np.abs(ink - frame).max() > _OTHER_COLOUR
-    return is_rectangle and (is_thin or has_bars or is_framed_white)
+    widest = max(above, below, before, behind)
+    if widest <= max(1, _THIN * max(page.shape)):
+        return True
+    if above == below == 0 or before == behind == 0:  # bars
+        return True
+    ink = np.median(levels[is_ink], axis=0)
+    if ground.min() >= _WHITE and np.abs(ink - frame).max() > _OTHER_COLOUR:
+        return True
+    narrowest = min(above, below, before, behind)
+    pen = pen_px(is_ink & _eroded(page, 2 * _BLURRED_PX))
+    return bool(narrowest >= (1 - _EVEN) * widest and widest > _OTHER_WIDTH * pen > 0)
+
+
+def _sheet_on_table(picture: Image) -> BoolArray | None:
+    """A photographed page or whiteboard that lies in the picture, in darker surroundings."""
+    small = reduced(picture, _SMALL_PX)
+    grey = cv2.medianBlur(np.rint(small.mean(axis=2) * 255).astype(np.uint8), 3)
+    window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_LINE_PX, _LINE_PX))
+    without_lines = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, window)
+    threshold, bright = cv2.threshold(without_lines, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(bright)
+    areas = stats[:, cv2.CC_STAT_AREA]
+    large = 1 + np.flatnonzero(areas[1:] >= _LEAST_SHEET * grey.size)  # ten at most
+    whole = [int(label) for label in large if _n_edges(labels == label) <= 1]
+    if not whole:
+        return None
+    page = labels == max(whole, key=lambda label: int(areas[label]))
+    outline = max(
+        cv2.findContours(page.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0],
+        key=len,
+    )
+    hull = cv2.convexHull(outline)
+    filled = cv2.fillConvexPoly(np.zeros(page.shape, np.uint8), hull, 1) > 0
+    _, (width, height), _ = cv2.minAreaRect(hull)
+    if filled.sum() < _SHEET_RECTANGULAR * (width + 1) * (height + 1):
+        return None
+    if page.sum() < _CONVEX * filled.sum():
+        return None
+    dark = (bright == 0) & ~filled
+    ring = (cv2.dilate(filled.astype(np.uint8), np.ones((7, 7), np.uint8)) > 0) & ~filled
+    ring &= cv2.dilate(filled.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
+    if not ring.any() or dark[ring].mean() < _CONVEX:
+        return None
+    if without_lines[page].mean() < _SHEET_CONTRAST * without_lines[ring & dark].mean():
+        return None
+    inner = _eroded(filled, 2)
+    sharp = small.mean(axis=2) * 255
+    is_ink = (grey <= threshold) | (sharp < _LEAST_INK * without_lines)
+    pen = pen_px(_eroded(filled, 4) & is_ink)
+    if not 0 < _SHEET_WIDTH * pen < pen_px(dark):
+        return None
+    if _grain(picture, dark) < _LEAST_GRAIN:
+        return None
+    size = picture.shape[1], picture.shape[0]
+    mask = cv2.resize(inner.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    return np.asarray(mask > 0)
+
+
+def _grain(picture: Image, where: BoolArray) -> float:
+    """How much the pixels of a region, given at a smaller size, differ from those around them."""
+    size = picture.shape[1], picture.shape[0]
+    region = cv2.resize(_eroded(where, 1).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    grey = np.rint(picture.mean(axis=2) * 255).astype(np.uint8)
+    differences = cv2.absdiff(grey, cv2.medianBlur(grey, 3))[region > 0]
+    return float(differences.mean()) if len(differences) else 0.0
+
+
+def _n_edges(mask: BoolArray) -> int:
+    """How many of the picture's edges a mask touches."""
+    return sum(bool(edge.any()) for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
 
 
 def _eroded(mask: BoolArray, n_px: int) -> BoolArray:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import BoolArray, ByteArray
-from garabato.formats.picture.frame import filled_outside, page_in_frame
+from garabato.formats.picture.frame import filled_outside, page_in_frame, pen_px
 from garabato.formats.picture.pixels import Image, Picture, reduced
 
 Array = npt.NDArray[Any]
@@ -281,15 +281,9 @@ def _pale_lines(
     longest = stats[:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(initial=0)
     if longest < _LEAST_DRAWING * max(pale.shape):
         return None, 0.0
-    if _pen_px(pale) > _PALE_PEN * max(2.0, _pen_px(dark)):
+    if pen_px(pale) > _PALE_PEN * max(2.0, pen_px(dark)):
         return None, 0.0
     return pale, full
-
-
-def _pen_px(mask: BoolArray) -> float:
-    """The thickness of the lines of a mask."""
-    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
-    return 2 * float(np.quantile(depth[depth > 0], 0.9))
 
 
 def _median(darkness: Image) -> np.float32:
@@ -348,7 +342,7 @@ def _connected(
         if n_sure[~at_edge].max(initial=0) >= _LEAST_DRAWING * max(labels.shape):
             kept &= ~at_edge
         if kept.any():
-            least_px = max(4.0, 0.4 * _pen_px(kept[labels]) ** 2)
+            least_px = max(4.0, 0.4 * pen_px(kept[labels]) ** 2)
             kept &= stats[:, cv2.CC_STAT_AREA] >= least_px
     return np.asarray(kept[labels])
 
