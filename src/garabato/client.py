@@ -117,16 +117,18 @@ class Client:
         category: str | None = None,
         country: str | None = None,
         tags: str | Iterable[str] | None = None,
+        text: str | None = None,
     ) -> Iterator[Drawing]:
         """All stored drawings that match, in the order of their key_ids, fetched page by page.
 
-        `tags`: only drawings with at least one of these.
+        `tags`: only drawings with at least one of these. `text`: only drawings whose titles,
+        categories or tags have words that begin with each of its words.
         """
         tags = [tags] if isinstance(tags, str) else None if tags is None else list(tags)
         if tags == []:
             return
         asked = [("limit", str(_PAGE)), *(("tags", tag) for tag in tags or ())]
-        given = {"category": category, "country": country}
+        given = {"category": category, "country": country, "text": text}
         asked += [(name, value) for name, value in given.items() if value is not None]
         after: list[tuple[str, str]] = []
         while True:

@@ -181,3 +181,34 @@ def test_a_gallery_of_the_encoders_categories_does_not_vote_in_a_search(ask):
     assert document["headline"] == "encoder"
     assert "votes" not in document
     assert "of the votes" not in ask("star 0", "-k", 2).stdout
+
+
+def test_words_alone_list_the_drawings_that_have_them(filled):
+    _, uri = filled
+    document = read_json(run("search", "--gallery", uri, "--text", "Sta", "-k", 100, "--json"))
+    names = {drawing["category"] for drawing in document["drawings"]}
+    expected = open_gallery(uri).list(limit=100, where={"text": "sta"})
+    assert "star" in names
+    assert all(name.startswith("sta") for name in names)
+    assert document["drawings"] == [stored.to_dict() for stored in expected]
+    table = run("search", "--gallery", uri, "--text", "star", "-k", 3)
+    assert table.exit_code == 0
+    assert table.stdout.count("star") == 3
+
+
+def test_words_that_no_drawing_has_are_reported(filled):
+    _, uri = filled
+    done = run("search", "--gallery", uri, "--text", "zeppelin")
+    assert done.exit_code == 0
+    assert "no drawing in" in done.stderr
+    assert (
+        read_json(run("search", "--gallery", uri, "--text", "zeppelin", "--json"))["drawings"] == []
+    )
+
+
+@pytest.mark.parametrize("arguments", [(), ("--text", "star", "--diverse")])
+def test_without_a_query_only_words_can_be_searched(filled, arguments):
+    _, uri = filled
+    done = run("search", "--gallery", uri, *arguments)
+    assert done.exit_code == 2
+    assert "QUERY" in done.stderr

@@ -52,6 +52,7 @@ def test_it_stores_lists_hides_and_deletes(
     assert client.categories()["lollipop"] == 1
     assert [d.key_id for d in client.drawings(category="lollipop")] == [key_id]
     assert len(list(client.drawings())) == len(drawings) + 1
+    assert [d.key_id for d in client.drawings(text="LOLLI")] == [key_id]
     client.hide(key_id, "a test")
     with pytest.raises(garabato.ServiceError, match="there is no drawing") as missing:
         client.get(key_id)

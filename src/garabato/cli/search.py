@@ -45,7 +45,7 @@ from garabato.cli.queries import Query, read_queries
 @where_options
 @picture_option
 @json_option
-@click.argument("query")
+@click.argument("query", required=False)
 def command(
     uri: str,
     model: str | None,
@@ -57,9 +57,12 @@ def command(
     where: dict[str, Any],
     picture: Path | None,
     as_json: bool,
-    query: str,
+    query: str | None,
 ) -> None:
     """Find the drawings most similar to those in QUERY, a file or - for stdin.
+
+    Without QUERY, list the drawings whose title, category or tags have the words of --text, in the
+    order of their key_ids.
 
     Each drawing in QUERY is a query of its own. With --like or --unlike, all drawings together
     make one query: similar to those in QUERY and --like, not to those in --unlike. The query
@@ -73,7 +76,17 @@ def command(
     \b
     Example: garabato search --gallery my.gallery query.ndjson -k 10 --picture hits.png
     Example: garabato search --gallery my.gallery cat.ndjson --unlike dog.ndjson --diverse
+    Example: garabato search --gallery icons.gallery --text "arrow left"
     """
+    if query is None:
+        if "text" not in where:
+            raise click.UsageError("give QUERY, a file of drawings, or --text, words to look for")
+        if like or unlike or diverse or per_category is not None or picture is not None:
+            raise click.UsageError(
+                "--like, --unlike, --diverse, --by-category and --picture need QUERY"
+            )
+        _list_by_words(uri, k, where, as_json)
+        return
     if diverse and per_category is not None:
         raise click.UsageError("--diverse and --by-category exclude each other")
     garabato.open_gallery(uri, must_exist=True)  # report a wrong name before loading an encoder
@@ -170,6 +183,28 @@ class _Answer:
         if with_query or self.question.is_combined:
             document["query"] = self.question.to_dict()
         return document
+
+
+def _list_by_words(uri: str, k: int, where: dict[str, Any], as_json: bool) -> None:
+    gallery = garabato.open_gallery(uri, must_exist=True)
+    started = time.perf_counter()
+    found = gallery.list(limit=k, where=where)
+    took_ms = 1000 * (time.perf_counter() - started)
+    if as_json:
+        documents = [stored.to_dict() for stored in found]
+        print_json({"drawings": documents, "took_ms": round(took_ms, 2)})
+    elif found:
+        table = Table()
+        for name in ("title", "category", "tags", "key_id"):
+            table.add_column(name)
+        for drawing, tags in found:
+            title = getattr(drawing.details, "title", None)
+            cells = (title or "", drawing.category or "", ", ".join(tags), str(drawing.key_id))
+            table.add_row(*map(escape, cells))
+        stdout.print(table)
+    if not found:
+        stderr.print(f"no drawing in {uri} passes the filter")
+        suggest_categories(where)
 
 
 def _questions(query: str, like: tuple[str, ...], unlike: tuple[str, ...]) -> list[_Question]:

@@ -165,6 +165,20 @@ class StoredDrawing(NamedTuple):
     drawing: Drawing
     tags: tuple[str, ...]
 
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON. Fields that are unknown (country, timestamp, ...) are left out."""
+        document = {
+            name: value
+            for name, value in self.drawing.metadata.items()
+            if name != "details" and (value is not None or name == "category")
+        }
+        if self.tags:
+            document["tags"] = list(self.tags)
+        for name in ("title", "link", "source_path", "original_type"):
+            if (value := getattr(self.drawing.details, name, None)) is not None:
+                document[name] = value
+        return document | {"drawing": self.drawing.to_lists()}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:

@@ -13,7 +13,7 @@ from fastapi import Request, Response
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.encoder import Encoder
-from garabato.gallery import Hit
+from garabato.gallery import Hit, StoredDrawing
 from garabato.gallery.explore import CategoryVote, is_vote_unsure
 from garabato.tracing.trace import trace_batch
 
@@ -79,17 +79,8 @@ def headline_document(votes: Sequence[CategoryVote]) -> dict[str, Any]:
 
 def drawing_document(drawing: Drawing, tags: Sequence[str] = ()) -> dict[str, Any]:
     """A stored drawing as JSON, without unknown fields."""
-    known = {
-        name: value
-        for name, value in drawing.metadata.items()
-        if name != "details" and (value is not None or name == "category")
-    }
-    if tags:
-        known["tags"] = list(tags)
-    for name in ("title", "link", "source_path", "original_type"):
-        if (value := getattr(drawing.details, name, None)) is not None:
-            known[name] = value
-    return known | {"drawing": as_strokes(drawing).to_lists()}
+    stored = StoredDrawing(drawing, tuple(tags)).to_dict()
+    return stored | {"drawing": as_strokes(drawing).to_lists()}
 
 
 def prediction_documents(
