@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing.arrays import FloatArray, IntArray
-from garabato.host.kernels import kernel
+from garabato.host.kernels import inner_kernel, kernel
 
 #: A stroke's samples are spaced wider where it would take more than this many: RDP's worst case
 #: is quadratic, and no real stroke is 64 canvases long.
@@ -39,11 +39,11 @@ def corners(
 ) -> npt.NDArray[np.bool_]:
     """Which points (P,) of each stroke Ramer-Douglas-Peucker keeps; `epsilons_px` (S,) float32."""
     return _mark_corners(  # type: ignore[no-any-return]
-        np.ascontiguousarray(points, np.float32), stroke_starts, epsilons_px
+        np.ascontiguousarray(points, np.float32), stroke_starts, epsilons_px.astype(np.float64)
     )
 
 
-@kernel
+@inner_kernel
 def _length(points, first, last):  # type: ignore[no-untyped-def]
     total = 0.0
     for i in range(first + 1, last):
@@ -51,7 +51,7 @@ def _length(points, first, last):  # type: ignore[no-untyped-def]
     return total
 
 
-@kernel
+@inner_kernel
 def _resample(points, first, last, spacing, out):  # type: ignore[no-untyped-def]
     """Samples every `spacing` along points[first:last], and the last point; returns how many."""
     out[0, 0] = points[first, 0]
@@ -81,10 +81,11 @@ def _resample(points, first, last, spacing, out):  # type: ignore[no-untyped-def
     return n
 
 
-@kernel
+@inner_kernel
 def _mark_kept(samples, n, epsilon, kept, stack):  # type: ignore[no-untyped-def]
     """Ramer-Douglas-Peucker over samples[:n] with an explicit stack; sets kept[:n]."""
-    kept[:n] = False
+    for i in range(n):
+        kept[i] = False
     kept[0] = True
     kept[n - 1] = True
     depth = 1
@@ -120,10 +121,12 @@ def _mark_kept(samples, n, epsilon, kept, stack):  # type: ignore[no-untyped-def
 @kernel
 def _simplify_strokes(points, stroke_starts, spacing, epsilon):  # type: ignore[no-untyped-def]
     n_strokes = len(stroke_starts) - 1
-    lengths = np.zeros(n_strokes, np.float64)
+    lengths = np.empty(n_strokes, np.float64)
+    total = 0.0
     for s in range(n_strokes):
         lengths[s] = _length(points, stroke_starts[s], stroke_starts[s + 1])
-    spacing_all = max(spacing, lengths.sum() / MAX_SAMPLES)
+        total += lengths[s]
+    spacing_all = max(spacing, total / MAX_SAMPLES)
     n_samples = 0
     for s in range(n_strokes):
         spaced = max(spacing_all, lengths[s] / MAX_SAMPLES_PER_STROKE)
@@ -143,7 +146,8 @@ def _simplify_strokes(points, stroke_starts, spacing, epsilon):  # type: ignore[
             _mark_kept(samples, n, epsilon, kept, stack)
             if n_out + n > len(out):
                 grown = np.empty((2 * (n_out + n), 2), np.float32)
-                grown[:n_out] = out[:n_out]
+                for i in range(n_out):
+                    grown[i, 0], grown[i, 1] = out[i, 0], out[i, 1]
                 out = grown
             for i in range(n):
                 if kept[i]:
@@ -166,6 +170,7 @@ def _mark_corners(points, stroke_starts, epsilons):  # type: ignore[no-untyped-d
         first = stroke_starts[s]
         n = stroke_starts[s + 1] - first
         if n > 0:
-            samples[:n] = points[first : first + n]
+            for i in range(n):
+                samples[i, 0], samples[i, 1] = points[first + i, 0], points[first + i, 1]
             _mark_kept(samples, n, epsilons[s], kept[first : first + n], stack)
     return kept

@@ -42,11 +42,24 @@ def _can_write(folder: Path) -> bool:
 
 
 _CACHED = _choose_cache()
+#: What no kernel needs costs compile time: an entry from C, and checks for division by zero.
+_LEAN: dict[str, Any] = {"no_cfunc_wrapper": True, "error_model": "numpy"}
+_INNER = {**_LEAN, "no_cpython_wrapper": True}
 
 
 def kernel(function: Any = None, **options: Any) -> Any:
     """Compile `function` with numba: no Python objects, the GIL released, cached on disk.
 
-    Used as `@kernel` or, with numba's options, as `@kernel(fastmath=True)`.
+    Used as `@kernel` or, with numba's options, as `@kernel(fastmath=True)`. Dividing by zero gives
+    inf or nan, as in NumPy. Each signature is compiled on its own, so callers pass one dtype only.
     """
-    return numba.njit(function, nogil=True, cache=_CACHED, **options)
+    return numba.njit(function, nogil=True, cache=_CACHED, **_LEAN, **options)
+
+
+def inner_kernel(function: Any = None, **options: Any) -> Any:
+    """Like `kernel`, for functions that only kernels of the same file call.
+
+    numba builds no entry from Python for them and caches them within the kernels that call them,
+    which saves a good part of their compile time.
+    """
+    return numba.njit(function, **_INNER, **options)

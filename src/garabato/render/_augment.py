@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import FloatArray, IntArray
-from garabato.host.kernels import kernel
+from garabato.host.kernels import inner_kernel, kernel
 
 #: The smooth deformation is a sum of this many plane waves.
 _N_WAVES = 3
@@ -109,7 +109,7 @@ def vary_strokes(
     )
 
 
-@kernel
+@inner_kernel
 def _keep_ink(
     strokes: Strokes, i: int, variation: Variation, out: Strokes, n_points: int, n_strokes: int
 ) -> tuple[int, int]:
@@ -158,7 +158,7 @@ def _keep_ink(
     return n_points, n_strokes
 
 
-@kernel
+@inner_kernel
 def _fit_to_unit(drawing: FloatArray) -> tuple[float, float]:
     """Centre on the origin, longer side 1 (unless it is a dot); returns width and height."""
     x_low = x_high = drawing[0, 0]
@@ -176,7 +176,7 @@ def _fit_to_unit(drawing: FloatArray) -> tuple[float, float]:
     return (x_high - x_low) * scale, (y_high - y_low) * scale
 
 
-@kernel
+@inner_kernel
 def _wobble(drawing: FloatArray, amplitude: float) -> None:
     """Move points by a few random plane waves: a smooth deformation of the whole drawing."""
     if amplitude == 0:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from garabato.drawing import BoolArray, ByteArray, FloatArray, IntArray
-from garabato.host.kernels import kernel
+from garabato.host.kernels import inner_kernel, kernel
 
 #: The compiler may not fuse or reorder operations, so that the same strokes give the same pixels on
 #: every CPU and in the JavaScript of exported pages.
@@ -118,19 +118,19 @@ def draw_polylines(
                     rows[i, row, 3 * column + 2] = _as_byte(pages[2, row, column])
 
 
-@kernel(fastmath=_FASTMATH)
+@inner_kernel(fastmath=_FASTMATH)
 def _as_byte(depth: float) -> int:
     return np.uint8(depth * np.float32(255.0) + np.float32(0.5))
 
 
-@kernel(fastmath=_FASTMATH)
+@inner_kernel(fastmath=_FASTMATH)
 def _distance(points: FloatArray, p: int) -> float:
     """From point `p` to the next."""
     dx, dy = points[p + 1, 0] - points[p, 0], points[p + 1, 1] - points[p, 1]
     return np.float32(math.sqrt(dx * dx + dy * dy))
 
 
-@kernel(fastmath=_FASTMATH, error_model="numpy")
+@inner_kernel(fastmath=_FASTMATH)
 def _draw_segment(
     pages: FloatArray,
     x0: float,

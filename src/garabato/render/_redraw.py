@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import FloatArray, IntArray
-from garabato.host.kernels import kernel
+from garabato.host.kernels import inner_kernel, kernel
 from garabato.render._augment import Strokes
 
 #: Mixed into the keys, so that this kernel and `_augment` draw different random numbers.
@@ -85,7 +85,7 @@ def redraw(strokes: Strokes, keys: npt.NDArray[np.uint32], chances: Redrawing) -
     return out[: out_strokes[n_strokes]], out_strokes[: n_strokes + 1], out_drawings
 
 
-@kernel
+@inner_kernel
 def _with_room(buffer: FloatArray, n_used: int, n: int) -> FloatArray:
     """The buffer itself, or a longer copy that holds `n` points, of which `n_used` are there."""
     if n <= len(buffer):
@@ -95,7 +95,7 @@ def _with_room(buffer: FloatArray, n_used: int, n: int) -> FloatArray:
     return longer
 
 
-@kernel
+@inner_kernel
 def _to_unit(drawing: FloatArray) -> None:
     """Centre on the origin, longer side 1 (unless it is a dot)."""
     x_low = x_high = drawing[0, 0]
@@ -188,7 +188,7 @@ def _cut(drawing: FloatArray, starts: IntArray) -> Any:
     return out[:n_points], out_starts[: n_strokes + 1]
 
 
-@kernel
+@inner_kernel
 def _sketched(drawing: FloatArray, starts: IntArray) -> Any:
     """Lines in several strokes with gaps or overlaps, some gone over again -> points, starts."""
     piece = math.exp(math.log(0.1) + np.random.random() * math.log(12.0))
@@ -236,7 +236,7 @@ def _sketched(drawing: FloatArray, starts: IntArray) -> Any:
     return out[:n_points], out_starts[: n_strokes + 1]
 
 
-@kernel
+@inner_kernel
 def _stretch(
     stroke: FloatArray,
     begin: float,
@@ -277,7 +277,7 @@ def _stretch(
     return written
 
 
-@kernel
+@inner_kernel
 def _area(drawing: FloatArray, first: int, last: int) -> float:
     area = 0.0
     for p in range(first, last):
@@ -286,7 +286,7 @@ def _area(drawing: FloatArray, first: int, last: int) -> float:
     return abs(area) / 2
 
 
-@kernel
+@inner_kernel
 def _hatches(drawing: FloatArray, starts: IntArray) -> Any:
     """Shading of some areas that strokes enclose -> points, starts."""
     out = np.empty((2 * _MOST_HATCHES + 2, 2), np.float32)

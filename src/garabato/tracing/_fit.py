@@ -6,9 +6,11 @@ where the straight lines meet that fit best between them.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from garabato.host.kernels import kernel
+from garabato.host.kernels import inner_kernel, kernel
 
 #: Points within this many pen radii of a corner don't count for its lines; a corner is moved by at
 #: most _MOVED pen radii.
@@ -24,7 +26,10 @@ def fit_lines(points, is_corner, stroke_starts, radii):  # type: ignore[no-untyp
     `is_corner` (P,) bool marks first guesses, both ends of each stroke among them; `radii` (S,) is
     half the line width of each stroke in units of the points.
     """
-    out = np.empty((int(is_corner.sum()), 2), np.float32)
+    n_corners = 0
+    for p in range(len(points)):
+        n_corners += is_corner[p]
+    out = np.empty((n_corners, 2), np.float32)
     out_starts = np.zeros(len(stroke_starts), np.int64)
     longest = 1
     for s in range(len(radii)):
@@ -40,7 +45,10 @@ def fit_lines(points, is_corner, stroke_starts, radii):  # type: ignore[no-untyp
                 m += 1
         for k in range(m - 1):
             _fit(points, at[k], at[k + 1], _SPARED * radii[s], lines[k])
-        closed = m > 3 and (points[at[0]] == points[at[m - 1]]).all()
+        first, last = at[0], at[m - 1]
+        closed = (
+            m > 3 and points[first, 0] == points[last, 0] and points[first, 1] == points[last, 1]
+        )
         for k in range(m):
             x, y = points[at[k], 0], points[at[k], 1]
             before, after = k - 1, k
@@ -58,12 +66,12 @@ def fit_lines(points, is_corner, stroke_starts, radii):  # type: ignore[no-untyp
     return out, out_starts
 
 
-@kernel
+@inner_kernel
 def _fit(points, first, last, spared, line):  # type: ignore[no-untyped-def]
     """Write the line with the least squared distances from points[first:last + 1]."""
     skipped = 0  # at either end
     while skipped < (last - first) // 4 and (
-        np.hypot(
+        math.hypot(
             points[first + skipped, 0] - points[first, 0],
             points[first + skipped, 1] - points[first, 1],
         )
@@ -83,11 +91,11 @@ def _fit(points, first, last, spared, line):  # type: ignore[no-untyped-def]
         xx += dx * dx
         xy += dx * dy
         yy += dy * dy
-    angle = 0.5 * np.arctan2(2 * xy, xx - yy)
-    line[0], line[1], line[2], line[3] = x, y, np.cos(angle), np.sin(angle)
+    angle = 0.5 * math.atan2(2 * xy, xx - yy)
+    line[0], line[1], line[2], line[3] = x, y, math.cos(angle), math.sin(angle)
 
 
-@kernel
+@inner_kernel
 def _corner(x, y, before, after, most):  # type: ignore[no-untyped-def]
     """Where two lines meet, or else the nearest point to them, if it is within `most` of (x, y)."""
     turn = before[2] * after[3] - before[3] * after[2]
@@ -101,6 +109,6 @@ def _corner(x, y, before, after, most):  # type: ignore[no-untyped-def]
             along = (x - line[0]) * line[2] + (y - line[1]) * line[3]
             new_x += 0.5 * (line[0] + along * line[2])
             new_y += 0.5 * (line[1] + along * line[3])
-    if np.hypot(new_x - x, new_y - y) > most:
+    if math.hypot(new_x - x, new_y - y) > most:
         return x, y
     return new_x, new_y

@@ -6,9 +6,11 @@ branches. Spurs of the thinning are pruned, nodes that it tore apart at a crossi
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from garabato.host.kernels import kernel
+from garabato.host.kernels import inner_kernel, kernel
 
 #: A branch whose ink sticks out of that around its node by less than this many depths is a spur.
 _SPUR = 0.5
@@ -38,22 +40,19 @@ def graphs(pixels, depths, starts, strides, sizes, places, radii):  # type: igno
     points = np.empty((most, 2), np.float32)
     chain_starts = np.zeros(most + 1, np.int64)
     kinds = np.empty(most, np.uint8)
-    all_ends = np.empty((most, 2), np.int64)
+    all_ends = np.empty((most, 2), np.int32)
     nodes = np.empty((most, 2), np.float32)
     through = np.empty(most, np.bool_)
     first_chains = np.zeros(n_bitmaps + 1, np.int64)
     first_nodes = np.zeros(n_bitmaps + 1, np.int64)
     n, n_chains, n_nodes = 0, 0, 0
     for i in range(n_bitmaps):
-        stride, (left, top, scale) = strides[i], places[i]
-        chosen = slice(starts[i], starts[i + 1])
-        chain, parts, kind, ends, spots, root = _graph(
-            pixels[chosen], depths[chosen], stride, sizes[i], radii[i]
+        stride, left, top, scale = strides[i], places[i, 0], places[i, 1], places[i, 2]
+        first, last = starts[i], starts[i + 1]
+        chain, parts, kind, ends, spots, root, members = _graph(
+            pixels[first:last], depths[first:last], stride, sizes[i], radii[i]
         )
         number = np.empty(len(spots), np.int64)  # of the nodes that stay
-        members = np.zeros(len(spots), np.int64)
-        for node in range(len(spots)):
-            members[root[node]] += 1
         for node in range(len(spots)):
             if root[node] == node:
                 nodes[n_nodes, 0] = left + spots[node, 0] / scale
@@ -76,56 +75,55 @@ def graphs(pixels, depths, starts, strides, sizes, places, radii):  # type: igno
             chain_starts[n_chains] = n
         first_chains[i + 1], first_nodes[i + 1] = n_chains, n_nodes
     return (
-        points[:n].copy(),
-        chain_starts[: n_chains + 1].copy(),
-        kinds[:n_chains].copy(),
-        all_ends[:n_chains].copy(),
-        nodes[:n_nodes].copy(),
-        through[:n_nodes].copy(),
+        points[:n],
+        chain_starts[: n_chains + 1],
+        kinds[:n_chains],
+        all_ends[:n_chains],
+        nodes[:n_nodes],
+        through[:n_nodes],
         first_chains,
         first_nodes,
     )
 
 
-@kernel
+@inner_kernel
 def _graph(pixels, depths, stride, size, radius):  # type: ignore[no-untyped-def]
-    """One skeleton -> (chain pixels, chain starts, kinds, ends, nodes, the root of each node)."""
+    """One skeleton -> (chain pixels, chain starts, kinds, ends, nodes, and of each node its root
+    and how many nodes became part of it)."""
     degree = _degrees(pixels, size, stride)
     node_of, spots = _find_nodes(pixels, depths, degree, stride)
-    chain, chain_depths, starts, ends, n_branches = _find_chains(
-        pixels, depths, degree, node_of, stride
-    )
-    kinds = np.full(len(ends), _BRANCH, np.uint8)
-    kinds[n_branches:] = _RING
+    chain, chain_depths, starts, ends, kinds = _find_chains(pixels, depths, degree, node_of, stride)
     lengths = _lengths(chain, starts, ends, spots, stride)
-    _find_dots(chain_depths, starts, ends, lengths, kinds, radius)
-    if len(spots) == 0 and (kinds == _DROPPED).all():
-        kinds[:] = _SINGLE  # dirt is all there is
+    _find_dots(chain_depths, starts, ends, lengths, kinds, radius, len(spots) == 0)
     _prune(chain_depths, starts, ends, lengths, spots, kinds)
-    return chain, starts, kinds, ends, spots, _merge_nodes(ends, lengths, spots, kinds)
+    root, members = _merge_nodes(ends, lengths, spots, kinds)
+    return chain, starts, kinds, ends, spots, root, members
 
 
-@kernel(inline="always")
+@inner_kernel(inline="always")
 def _steps(stride):  # type: ignore[no-untyped-def]
     """To the eight neighbours, the four nearest first."""
     return (1, stride, -1, -stride, stride + 1, stride - 1, -stride - 1, -stride + 1)
 
 
-@kernel
+@inner_kernel
 def _degrees(pixels, size, stride):  # type: ignore[no-untyped-def]
     """By pixel of the working image: 0 off the skeleton, else 1 + the number of neighbours."""
     degree = np.zeros(size, np.uint8)
-    degree[pixels] = 1
+    for p in pixels:
+        degree[p] = 1
     for p in pixels:
         for step in _steps(stride):
             degree[p] += degree[p + step] > 0
     return degree
 
 
-@kernel
+@inner_kernel
 def _find_nodes(pixels, depths, degree, stride):  # type: ignore[no-untyped-def]
     """(the node at each pixel or _FREE; x, y and depth of the ink of each node)."""
-    node_of = np.full(len(degree), _FREE, np.int32)
+    node_of = np.empty(len(degree), np.int32)
+    for p in range(len(degree)):
+        node_of[p] = _FREE
     stack = np.empty(len(pixels), np.int64)
     n = 0
     for seed in pixels:
@@ -150,7 +148,8 @@ def _find_nodes(pixels, depths, degree, stride):  # type: ignore[no-untyped-def]
         if node >= 0:
             spots[node, 0] += pixels[i] % stride + 0.5
             spots[node, 1] += pixels[i] // stride + 0.5
-            spots[node, 2] = max(spots[node, 2], depths[i])
+            if depths[i] > spots[node, 2]:
+                spots[node, 2] = depths[i]
             counts[node] += 1
     for node in range(n):
         spots[node, 0] /= counts[node]
@@ -158,22 +157,25 @@ def _find_nodes(pixels, depths, degree, stride):  # type: ignore[no-untyped-def]
     return node_of, spots
 
 
-@kernel
+@inner_kernel
 def _find_chains(pixels, depths, degree, node_of, stride):  # type: ignore[no-untyped-def]
     """All branches, then the rings that touch no node.
 
     Returns (pixels of all chains, their depths, where each chain starts, the nodes at its two
-    ends, how many chains are branches).
+    ends, its kind).
     """
     chain = np.empty(len(pixels), np.int64)
     chain_depths = np.empty(len(pixels), np.float32)
-    index_of = np.full(len(degree), -1, np.int32)  # of chain pixels not yet walked
+    index_of = np.empty(len(degree), np.int32)  # of chain pixels not yet walked
+    for p in range(len(degree)):
+        index_of[p] = -1
     for i in range(len(pixels)):
         if degree[pixels[i]] <= 3:
             index_of[pixels[i]] = i
     starts = np.zeros(len(pixels) + 1, np.int64)
-    ends = np.full((len(pixels), 2), _FREE, np.int32)
-    n, n_chains, n_branches = 0, 0, 0
+    ends = np.empty((len(pixels), 2), np.int32)
+    kinds = np.empty(len(pixels), np.uint8)
+    n, n_chains = 0, 0
     for rings in (False, True):
         for seed in pixels:
             if index_of[seed] < 0:
@@ -194,16 +196,16 @@ def _find_chains(pixels, depths, degree, node_of, stride):  # type: ignore[no-un
                         onward = p + step
                         break
                 p = onward
+            kinds[n_chains] = _RING if rings else _BRANCH
+            ends[n_chains, 0] = ends[n_chains, 1] = _FREE
             if not rings:
                 _find_ends(chain[starts[n_chains] : n], node_of, stride, ends[n_chains])
             n_chains += 1
             starts[n_chains] = n
-        if not rings:
-            n_branches = n_chains
-    return chain, chain_depths, starts[: n_chains + 1].copy(), ends[:n_chains].copy(), n_branches
+    return chain, chain_depths, starts[: n_chains + 1], ends[:n_chains], kinds[:n_chains]
 
 
-@kernel
+@inner_kernel
 def _find_ends(branch, node_of, stride, ends):  # type: ignore[no-untyped-def]
     """Write the nodes beside the first and the last pixel of a branch; one pixel may have both."""
     n_found = 0
@@ -215,12 +217,12 @@ def _find_ends(branch, node_of, stride, ends):  # type: ignore[no-untyped-def]
     if len(branch) > 1:
         ends[1] = _FREE
         for step in _steps(stride):
-            node = node_of[branch[-1] + step]
+            node = node_of[branch[len(branch) - 1] + step]
             if node >= 0:
                 ends[1] = node
 
 
-@kernel
+@inner_kernel
 def _lengths(chain, starts, ends, spots, stride):  # type: ignore[no-untyped-def]
     """Length of each chain, from node to node."""
     lengths = np.zeros(len(ends), np.float64)
@@ -233,32 +235,40 @@ def _lengths(chain, starts, ends, spots, stride):  # type: ignore[no-untyped-def
             if node >= 0:
                 p = chain[starts[b]] if end == 0 else chain[starts[b + 1] - 1]
                 dx, dy = p % stride + 0.5 - spots[node, 0], p // stride + 0.5 - spots[node, 1]
-                lengths[b] += np.hypot(dx, dy)
+                lengths[b] += math.hypot(dx, dy)
     return lengths
 
 
-@kernel
-def _find_dots(depths, starts, ends, lengths, kinds, radius):  # type: ignore[no-untyped-def]
-    """Mark dots, and drop those much thinner than the pen."""
+@inner_kernel
+def _find_dots(depths, starts, ends, lengths, kinds, radius, no_nodes):  # type: ignore[no-untyped-def]  # fmt: skip
+    """Mark dots, and drop those much thinner than the pen unless they are all there is."""
+    n_dropped = 0
     for c in range(len(kinds)):
         alone = kinds[c] == _BRANCH and ends[c, 0] < 0 and ends[c, 1] < 0
         if alone and lengths[c] <= _DOT * radius:
-            thin = depths[starts[c] : starts[c + 1]].max() < _DIRT * radius
-            kinds[c] = _DROPPED if thin else _SINGLE
+            kinds[c] = _DROPPED
+            for i in range(starts[c], starts[c + 1]):
+                if depths[i] >= _DIRT * radius:
+                    kinds[c] = _SINGLE
+            if kinds[c] == _DROPPED:
+                n_dropped += 1
+    if no_nodes and n_dropped == len(kinds):
+        for c in range(len(kinds)):
+            kinds[c] = _SINGLE
 
 
-@kernel
+@inner_kernel
 def _prune(depths, starts, ends, lengths, spots, kinds):  # type: ignore[no-untyped-def]
     """Drop spurs, and spurs of spurs: all that lies within the ink around a node anyway."""
     degree = np.zeros(len(spots), np.int64)
-    for both in ends:
-        for node in both:
-            if node >= 0:
-                degree[node] += 1
+    for c in range(len(ends)):
+        for end in range(2):
+            if ends[c, end] >= 0:
+                degree[ends[c, end]] += 1
     for _ in range(_ROUNDS_OF_PRUNING):
         spurs = np.zeros(len(kinds), np.bool_)
         for c in range(len(kinds)):
-            u, v = ends[c]
+            u, v = ends[c, 0], ends[c, 1]
             u_free = u < 0 or degree[u] == 1
             v_free = v < 0 or degree[v] == 1
             if kinds[c] == _BRANCH and u_free != v_free:
@@ -268,20 +278,22 @@ def _prune(depths, starts, ends, lengths, spots, kinds):  # type: ignore[no-unty
         for c in range(len(kinds)):
             if spurs[c]:
                 kinds[c] = _DROPPED
-                for node in ends[c]:
-                    if node >= 0:
-                        degree[node] -= 1
+                for end in range(2):
+                    if ends[c, end] >= 0:
+                        degree[ends[c, end]] -= 1
 
 
-@kernel
+@inner_kernel
 def _merge_nodes(ends, lengths, spots, kinds):  # type: ignore[no-untyped-def]
     """Drop the short branches between nodes; move the nodes that become one to the middle.
 
-    Returns the node that each has become part of.
+    Returns (the node that each has become part of, how many each consists of).
     """
-    parent = np.arange(len(spots))
+    parent = np.empty(len(spots), np.int64)
+    for node in range(len(spots)):
+        parent[node] = node
     for c in range(len(kinds)):
-        u, v = ends[c]
+        u, v = np.int64(ends[c, 0]), np.int64(ends[c, 1])
         if kinds[c] != _BRANCH or u < 0 or v < 0:
             continue
         near = lengths[c] <= _CROSSING * max(spots[u, 2], spots[v, 2])
@@ -295,14 +307,16 @@ def _merge_nodes(ends, lengths, spots, kinds):  # type: ignore[no-untyped-def]
     for node in range(len(spots)):
         root[node] = _root(parent, node)
         counts[root[node]] += 1
-        sums[root[node]] += spots[node, :2]
+        sums[root[node], 0] += spots[node, 0]
+        sums[root[node], 1] += spots[node, 1]
     for node in range(len(spots)):
         if root[node] == node:
-            spots[node, :2] = sums[node] / counts[node]
-    return root
+            spots[node, 0] = sums[node, 0] / counts[node]
+            spots[node, 1] = sums[node, 1] / counts[node]
+    return root, counts
 
 
-@kernel
+@inner_kernel
 def _root(parent, node):  # type: ignore[no-untyped-def]
     while parent[node] != node:
         parent[node] = parent[parent[node]]

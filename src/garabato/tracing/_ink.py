@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from garabato.host.kernels import kernel
+from garabato.host.kernels import inner_kernel, kernel
 
 #: Empty pixels around a working image, so that neighbours need no bounds check.
 _BORDER = 2
@@ -39,18 +39,24 @@ def inks(bitmaps):  # type: ignore[no-untyped-def]
     n = 0
     for i in range(len(bitmaps)):
         image, left, top, factor = _ink_of(bitmaps[i])
-        if n + image.size > len(ink):
-            ink = np.concatenate((ink, np.empty(n + image.size, np.uint8)))
-        ink[n : n + image.size] = image.reshape(-1)
-        n += image.size
+        height, width = image.shape
+        if n + height * width > len(ink):
+            grown = np.empty(2 * (n + height * width), np.uint8)
+            for p in range(n):
+                grown[p] = ink[p]
+            ink = grown
+        for row in range(height):
+            for column in range(width):
+                ink[n] = image[row, column]
+                n += 1
         starts[i + 1] = n
-        strides[i] = image.shape[1]
+        strides[i] = width
         places[i, 0], places[i, 1] = left - _BORDER / factor, top - _BORDER / factor
         places[i, 2] = factor
-    return ink[:n].copy(), starts, strides, places
+    return ink[:n], starts, strides, places
 
 
-@kernel
+@inner_kernel
 def _ink_of(bitmap):  # type: ignore[no-untyped-def]
     """(working image, left and top in px of the bitmap of what is within its border, factor)."""
     level = _ink_level(bitmap)
@@ -77,7 +83,7 @@ def _ink_of(bitmap):  # type: ignore[no-untyped-def]
     return ink, left, top, 1
 
 
-@kernel
+@inner_kernel
 def _ink_level(bitmap):  # type: ignore[no-untyped-def]
     """Half of how dark ink is on average, the dark counting more (sum v^2 / sum v)."""
     total, squares = np.int64(0), np.int64(0)
@@ -89,7 +95,7 @@ def _ink_level(bitmap):  # type: ignore[no-untyped-def]
     return 0.5 * squares / total if total > 0 else 127.5
 
 
-@kernel
+@inner_kernel
 def _enlarged(bitmap, top, left, height, width, factor, level):  # type: ignore[no-untyped-def]
     """Sharpened, enlarged (Catmull-Rom) and thresholded: a window, which may stick out.
 
@@ -103,16 +109,23 @@ def _enlarged(bitmap, top, left, height, width, factor, level):  # type: ignore[
     # with two more pixels all around
     sharp = _sharpened(bitmap, top, left, height, width, _SHARPENING * (1 - black))
     total, squares = np.float32(1e-9), np.float32(0.0)
-    for value in sharp.flat:
-        if value > 0:
-            total += value
-            squares += value * value
-    threshold = np.float32(min(share * squares / total, _SOLID * bitmap.max()))
+    for row in range(sharp.shape[0]):
+        for column in range(sharp.shape[1]):
+            value = sharp[row, column]
+            if value > 0:
+                total += value
+                squares += value * value
+    darkest = np.uint8(0)
+    for row in range(bitmap.shape[0]):
+        for column in range(bitmap.shape[1]):
+            darkest = max(darkest, bitmap[row, column])
+    threshold = np.float32(min(share * squares / total, _SOLID * darkest))
     weights, first = _cubic(factor)
     wide = np.empty((height + 4, width * factor), np.float32)
     for row in range(height + 4):
         for phase in range(factor):
-            a, b, c, d = weights[phase]
+            a, b = weights[phase, 0], weights[phase, 1]
+            c, d = weights[phase, 2], weights[phase, 3]
             for column in range(width):
                 at = column + 2 + first[phase]
                 wide[row, column * factor + phase] = (
@@ -128,7 +141,8 @@ def _enlarged(bitmap, top, left, height, width, factor, level):  # type: ignore[
             for phase in range(factor):
                 at = row + 2 + first[phase]
                 line = ink[row * factor + phase + _BORDER, _BORDER:]
-                a, b, c, d = weights[phase]
+                a, b = weights[phase, 0], weights[phase, 1]
+                c, d = weights[phase, 2], weights[phase, 3]
                 for column in range(width * factor):
                     value = (
                         a * wide[at, column]
@@ -137,12 +151,12 @@ def _enlarged(bitmap, top, left, height, width, factor, level):  # type: ignore[
                         + d * wide[at + 3, column]
                     )
                     line[column] = value > threshold
-        inked = ink.max() > 0
+                    inked |= value > threshold
         threshold *= np.float32(0.5)
     return ink
 
 
-@kernel
+@inner_kernel
 def _sharpened(bitmap, top, left, height, width, share):  # type: ignore[no-untyped-def]
     """(v - share * blurred v) / (1 - share) with the binomial 3x3 blur; areas keep their values."""
     padded = np.zeros((height + 6, width + 6), np.float32)
@@ -171,7 +185,7 @@ def _sharpened(bitmap, top, left, height, width, share):  # type: ignore[no-unty
     return sharp
 
 
-@kernel
+@inner_kernel
 def _cubic(factor):  # type: ignore[no-untyped-def]
     """Catmull-Rom: by phase the weights of four pixels, and the first of them."""
     weights = np.empty((factor, 4), np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from garabato.drawing import ByteArray
-from garabato.host.kernels import kernel
+from garabato.host.kernels import inner_kernel, kernel
 
 #: Chamfer distances: a step to the side and one across, in units (Borgefors 1986).
 _UNITS, _ACROSS = 5, 7
@@ -31,11 +31,12 @@ def skeletons(ink, starts, strides, sides):  # type: ignore[no-untyped-def]
     pixels = np.empty(1024, np.int64)
     depths = np.empty(1024, np.float32)
     pixel_starts = np.zeros(len(strides) + 1, np.int64)
-    radii = np.full(len(strides), 0.5)
+    radii = np.empty(len(strides), np.float64)
     n = 0
     for i in range(len(strides)):
         image = ink[starts[i] : starts[i + 1]]
         inked = _inked_pixels(image)
+        radii[i] = 0.5
         if len(inked) > 0:
             distance = _distances(image, inked, strides[i])
             radii[i] = _pen_radius(distance, inked, strides[i], sides[i])
@@ -44,19 +45,25 @@ def skeletons(ink, starts, strides, sides):  # type: ignore[no-untyped-def]
                 distance = _distances(image, inked, strides[i])
             skeleton = _thin(image, distance, inked, strides[i])
             if n + len(skeleton) > len(pixels):
-                pixels = np.concatenate((pixels, np.empty(n + len(skeleton), np.int64)))
-                depths = np.concatenate((depths, np.empty(n + len(skeleton), np.float32)))
+                more_pixels = np.empty(2 * (n + len(skeleton)), np.int64)
+                more_depths = np.empty(2 * (n + len(skeleton)), np.float32)
+                for p in range(n):
+                    more_pixels[p], more_depths[p] = pixels[p], depths[p]
+                pixels, depths = more_pixels, more_depths
             for p in skeleton:
                 pixels[n], depths[n] = p, distance[p] / _UNITS
                 n += 1
         pixel_starts[i + 1] = n
-    return pixels[:n].copy(), depths[:n].copy(), pixel_starts, radii
+    return pixels[:n], depths[:n], pixel_starts, radii
 
 
-@kernel
+@inner_kernel
 def _inked_pixels(ink):  # type: ignore[no-untyped-def]
     """Indices of the inked pixels, in raster order."""
-    pixels = np.empty(int(ink.sum()), np.int64)
+    n = 0
+    for p in range(len(ink)):
+        n += ink[p] != 0
+    pixels = np.empty(n, np.int64)
     n = 0
     for p in range(len(ink)):
         if ink[p]:
@@ -65,7 +72,7 @@ def _inked_pixels(ink):  # type: ignore[no-untyped-def]
     return pixels
 
 
-@kernel
+@inner_kernel
 def _distances(ink, pixels, stride):  # type: ignore[no-untyped-def]
     """Chamfer distance to the nearest empty pixel, in _UNITS; 0 off the ink."""
     distance = np.zeros(len(ink), np.int32)
@@ -82,10 +89,13 @@ def _distances(ink, pixels, stride):  # type: ignore[no-untyped-def]
     return distance
 
 
-@kernel
+@inner_kernel
 def _pen_radius(distance, pixels, stride, side):  # type: ignore[no-untyped-def]
     """Half the line width in working px: the median of the distance along its ridges."""
-    counts = np.zeros(distance.max() + 1, np.int64)
+    deepest = 0
+    for p in pixels:
+        deepest = max(deepest, distance[p])
+    counts = np.zeros(deepest + 1, np.int64)
     n = 0
     left, right = stride, 0
     for p in pixels:
@@ -108,14 +118,15 @@ def _pen_radius(distance, pixels, stride, side):  # type: ignore[no-untyped-def]
     while seen + counts[median] <= n // 2:
         seen += counts[median]
         median += 1
-    extent = max(right - left, pixels[-1] // stride - pixels[0] // stride) + 1
+    rows = pixels[len(pixels) - 1] // stride - pixels[0] // stride
+    extent = max(right - left, rows) + 1
     width = 2 * median / _UNITS - 0.5
     if width > max(_THICKEST_PEN * extent, _THICKEST_DOT * side):
         width = _OUTLINING_PEN * extent
     return 0.5 * max(1.0, width)
 
 
-@kernel
+@inner_kernel
 def _hollow(ink, distance, pixels, stride, radius):  # type: ignore[no-untyped-def]
     """Leave nothing but lines of filled areas, around their middle; returns whether there were any.
 
@@ -144,7 +155,8 @@ def _hollow(ink, distance, pixels, stride, radius):  # type: ignore[no-untyped-d
                     area[n] = q
                     n += 1
         is_scribble = deepest <= _SCRIBBLED * radius * _UNITS
-        for p in area[:n]:
+        for i in range(n):
+            p = area[i]
             if not is_scribble or (distance[p] - outline) % apart < 2 * _UNITS:
                 ink[p] = 0
     return found
@@ -170,7 +182,7 @@ def _guo_hall() -> ByteArray:
 _GOES = _guo_hall()
 
 
-@kernel(inline="always")
+@inner_kernel(inline="always")
 def _neighbours(image, p, stride):  # type: ignore[no-untyped-def]
     """The eight neighbours of a pixel as bits, clockwise from the one above."""
     return (
@@ -185,7 +197,7 @@ def _neighbours(image, p, stride):  # type: ignore[no-untyped-def]
     )
 
 
-@kernel
+@inner_kernel
 def _thin(ink, distance, pixels, stride):  # type: ignore[no-untyped-def]
     """Thin `ink` in place to lines one pixel wide; returns the pixels that stay, in raster order.
 
@@ -229,16 +241,20 @@ def _thin(ink, distance, pixels, stride):  # type: ignore[no-untyped-def]
             else:
                 active[n_kept] = p
                 n_kept += 1
-    return active[:n_kept].copy()
+    return active[:n_kept]
 
 
-@kernel
+@inner_kernel
 def _by_distance(distance, pixels):  # type: ignore[no-untyped-def]
     """The pixels sorted by distance (a counting sort, so raster order among equals)."""
-    starts = np.zeros(distance.max() + 2, np.int64)
+    deepest = 0
+    for p in pixels:
+        deepest = max(deepest, distance[p])
+    starts = np.zeros(deepest + 2, np.int64)
     for p in pixels:
         starts[distance[p] + 1] += 1
-    starts = np.cumsum(starts)
+    for d in range(deepest + 1):
+        starts[d + 1] += starts[d]
     order = np.empty(len(pixels), np.int64)
     for p in pixels:
         order[starts[distance[p]]] = p
@@ -246,7 +262,7 @@ def _by_distance(distance, pixels):  # type: ignore[no-untyped-def]
     return order
 
 
-@kernel(inline="always")
+@inner_kernel(inline="always")
 def _is_corner(code):  # type: ignore[no-untyped-def]
     """The inner corner of a stair, which Guo-Hall leaves: its two neighbours touch without it."""
     for turn in (0, 2, 4, 6):

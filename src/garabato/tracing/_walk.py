@@ -6,9 +6,11 @@ Branches that run straight through a node become one stroke. A branch c has two 
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from garabato.host.kernels import kernel
+from garabato.host.kernels import inner_kernel, kernel
 
 #: Branches go on through a node where they turn by less than 60 degrees (cosine between them).
 _STRAIGHT = -0.5
@@ -45,9 +47,9 @@ def polylines(points, chain_starts, kinds, ends, nodes, through, first_chains, f
     out = np.empty((len(points) + 3 * len(kinds) + len(nodes), 2), np.float32)
     stroke_starts = np.zeros(len(kinds) + len(nodes) + 1, np.int64)
     drawing_starts = np.zeros(len(radii) + 1, np.int64)
-    scratch = np.empty_like(out)
+    scratch = np.empty((len(out), 2), np.float32)
     walked = np.zeros(len(kinds), np.bool_)
-    n, n_strokes = 0, 0
+    n, n_strokes = np.int64(0), 0  # numba would compile `_walk` once more for a literal 0
     for i in range(len(radii)):
         reach = max(1, min(_SMOOTHING_POINTS, int(_SMOOTHING * radii[i])))
         left_out = int(_PASSING * radii[i])
@@ -68,24 +70,28 @@ def polylines(points, chain_starts, kinds, ends, nodes, through, first_chains, f
                 stroke_starts[n_strokes] = n
         for node in range(first_nodes[i], first_nodes[i + 1]):
             if edge_starts[node] == edge_starts[node + 1]:  # its branches were all spurs: a dot
-                out[n] = nodes[node]
+                out[n, 0], out[n, 1] = nodes[node, 0], nodes[node, 1]
                 n += 1
                 n_strokes += 1
                 stroke_starts[n_strokes] = n
         drawing_starts[i + 1] = n_strokes
-    return out[:n].copy(), stroke_starts[: n_strokes + 1].copy(), drawing_starts
+    return out[:n], stroke_starts[: n_strokes + 1], drawing_starts
 
 
-@kernel
+@inner_kernel
 def _edges_of_nodes(ends, n_nodes):  # type: ignore[no-untyped-def]
     """(half-edges by node, where those of each node start)."""
     starts = np.zeros(n_nodes + 1, np.int64)
-    for node in ends.flat:
-        if node >= 0:
-            starts[node + 1] += 1
-    starts = np.cumsum(starts)
-    filled = starts.copy()
-    edges = np.empty(starts[-1], np.int64)
+    for c in range(len(ends)):
+        for end in range(2):
+            if ends[c, end] >= 0:
+                starts[ends[c, end] + 1] += 1
+    filled = np.empty(n_nodes + 1, np.int64)
+    filled[0] = 0
+    for node in range(n_nodes):
+        starts[node + 1] += starts[node]
+        filled[node + 1] = starts[node + 1]
+    edges = np.empty(starts[n_nodes], np.int64)
     for c in range(len(ends)):
         for end in range(2):
             node = ends[c, end]
@@ -95,7 +101,7 @@ def _edges_of_nodes(ends, n_nodes):  # type: ignore[no-untyped-def]
     return edges, starts
 
 
-@kernel
+@inner_kernel
 def _pair(points, chain_starts, node, around, ahead, partner):  # type: ignore[no-untyped-def]
     """Make half-edges around a node partners that go on from each other, straightest first."""
     ways = np.empty((len(around), 2), np.float32)
@@ -103,8 +109,12 @@ def _pair(points, chain_starts, node, around, ahead, partner):  # type: ignore[n
         first, last = chain_starts[around[i] // 2], chain_starts[around[i] // 2 + 1] - 1
         steps = min(ahead, last - first)
         near, far = (first, first + steps) if around[i] % 2 == 0 else (last, last - steps)
-        ways[i] = points[far] - (points[near] if steps > 2 else node)
-        ways[i] /= max(np.float32(1e-9), np.hypot(ways[i, 0], ways[i, 1]))
+        from_x, from_y = node[0], node[1]
+        if steps > 2:
+            from_x, from_y = points[near, 0], points[near, 1]
+        x, y = points[far, 0] - from_x, points[far, 1] - from_y
+        length = max(np.float32(1e-9), math.hypot(x, y))
+        ways[i, 0], ways[i, 1] = x / length, y / length
     while True:
         best, best_i, best_j = (2.0 if len(around) == 2 else _STRAIGHT), -1, -1
         for i in range(len(around)):
@@ -119,20 +129,23 @@ def _pair(points, chain_starts, node, around, ahead, partner):  # type: ignore[n
         partner[around[best_j]] = around[best_i]
 
 
-@kernel
+@inner_kernel
 def _move_onto_line(points, chain_starts, node, around, left_out, partner):  # type: ignore[no-untyped-def]
     """Move a node to where the first line that passes it will run, so that others end there."""
     for edge in around:
         if partner[edge] >= 0:
-            a = points[_passing_point(chain_starts, edge, left_out)]
-            b = points[_passing_point(chain_starts, partner[edge], left_out)]
-            way = b - a
-            along = ((node - a) * way).sum() / max(np.float32(1e-9), (way * way).sum())
-            node[:] = a + min(np.float32(1), max(np.float32(0), along)) * way
+            a = _passing_point(chain_starts, edge, left_out)
+            b = _passing_point(chain_starts, partner[edge], left_out)
+            x, y = points[a, 0], points[a, 1]
+            way_x, way_y = points[b, 0] - x, points[b, 1] - y
+            along = (node[0] - x) * way_x + (node[1] - y) * way_y
+            along /= max(np.float32(1e-9), way_x * way_x + way_y * way_y)
+            along = min(np.float32(1), max(np.float32(0), along))
+            node[0], node[1] = x + along * way_x, y + along * way_y
             return
 
 
-@kernel
+@inner_kernel
 def _passing_point(chain_starts, edge, left_out):  # type: ignore[no-untyped-def]
     """The first point of a half-edge that is not left out where its stroke passes its node."""
     first, last = chain_starts[edge // 2], chain_starts[edge // 2 + 1] - 1
@@ -140,13 +153,14 @@ def _passing_point(chain_starts, edge, left_out):  # type: ignore[no-untyped-def
     return first + spare if edge % 2 == 0 else last - spare
 
 
-@kernel
+@inner_kernel
 def _walk(edge, points, chain_starts, kinds, ends, nodes, through, edge_starts, partner, left_out, walked, out, n):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
     """Write the stroke that begins at a half-edge to `out` from row n on; returns the row after."""
     first = n
     kind = kinds[edge // 2]
-    if ends[edge // 2, edge % 2] >= 0:
-        out[n] = nodes[ends[edge // 2, edge % 2]]
+    node = ends[edge // 2, edge % 2]
+    if node >= 0:
+        out[n, 0], out[n, 1] = nodes[node, 0], nodes[node, 1]
         n += 1
     passing = False
     while edge >= 0 and not walked[edge // 2]:
@@ -161,26 +175,28 @@ def _walk(edge, points, chain_starts, kinds, ends, nodes, through, edge_starts, 
         passing = goes_on and edge_starts[node + 1] - edge_starts[node] > 2
         high = last - start - (spare if passing else 0)
         for i in range(low, high + 1):
-            out[n] = points[start + i if is_forward else last - i]
+            p = start + i if is_forward else last - i
+            out[n, 0], out[n, 1] = points[p, 0], points[p, 1]
             n += 1
         if node >= 0 and (not goes_on or (through[node] and not passing)):
-            out[n] = nodes[node]
+            out[n, 0], out[n, 1] = nodes[node, 0], nodes[node, 1]
             n += 1
     if kind == _RING:
-        out[n] = out[first]
+        out[n, 0], out[n, 1] = out[first, 0], out[first, 1]
         n += 1
     elif kind == _SINGLE:
-        out[first] = 0.5 * (out[first] + out[n - 1])
+        for axis in range(2):
+            out[first, axis] = 0.5 * (out[first, axis] + out[n - 1, axis])
         n = first + 1
     return n
 
 
-@kernel
+@inner_kernel
 def _smooth(stroke, reach, scratch):  # type: ignore[no-untyped-def]
     """Mean of 2 * reach + 1 points, fewer near the ends, which stay; closed lines go round."""
     n = len(stroke)
     closed = n > 2 * reach + 1
-    closed = closed and stroke[0, 0] == stroke[-1, 0] and stroke[0, 1] == stroke[-1, 1]
+    closed = closed and stroke[0, 0] == stroke[n - 1, 0] and stroke[0, 1] == stroke[n - 1, 1]
     for i in range(n):
         around = reach if closed else min(reach, i, n - 1 - i)
         x, y = 0.0, 0.0
@@ -189,4 +205,5 @@ def _smooth(stroke, reach, scratch):  # type: ignore[no-untyped-def]
             x += stroke[at, 0]
             y += stroke[at, 1]
         scratch[i, 0], scratch[i, 1] = x / (2 * around + 1), y / (2 * around + 1)
-    stroke[:] = scratch[:n]
+    for i in range(n):
+        stroke[i, 0], stroke[i, 1] = scratch[i, 0], scratch[i, 1]

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import MAX_POINTS, FloatArray, IntArray
-from garabato.host.kernels import kernel
+from garabato.host.kernels import inner_kernel, kernel
 
 #: Why the scanner stopped.
 COMPLETE, NEEDS_MORE, TOO_MANY_POINTS, BAD_COUNTRY, BAD_RECOGNIZED = range(5)
@@ -82,12 +82,12 @@ def _texts(lines: npt.NDArray[np.uint8]) -> list[str]:
     return lines.tobytes().decode("ascii").split("\n")[:-1]
 
 
-@kernel
+@inner_kernel
 def _two_bytes(data, at):  # type: ignore[no-untyped-def]
     return np.int64(data[at]) | (np.int64(data[at + 1]) << 8)
 
 
-@kernel
+@inner_kernel
 def _is_country_byte(byte):  # type: ignore[no-untyped-def]
     return byte == 0 or 32 <= byte <= 126
 
@@ -200,7 +200,7 @@ def _write_numbers(numbers):  # type: ignore[no-untyped-def]
     return lines[:n]
 
 
-@kernel(inline="always")
+@inner_kernel(inline="always")
 def _write_digits(line, at, n_digits, value):  # type: ignore[no-untyped-def]
     for i in range(n_digits):
         line[at + n_digits - 1 - i] = 48 + value % 10

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import MAX_POINTS, FloatArray, IntArray
-from garabato.host.kernels import kernel
+from garabato.host.kernels import inner_kernel, kernel
 
 #: Columns of the text spans.
 WORD, COUNTRY, TIMESTAMP, KEY_ID = range(4)
@@ -103,14 +103,14 @@ def scan_block(data, line_ends, columns, max_line_bytes):  # type: ignore[no-unt
 # spares numba the check for negative ones; 0 means "not understood".
 
 
-@kernel(inline="always")
+@inner_kernel(inline="always")
 def _skip_blank(data, at):  # type: ignore[no-untyped-def]
     while data[at] == _SPACE or data[at] == _TAB or data[at] == _RETURN:
         at += _U1
     return at
 
 
-@kernel
+@inner_kernel
 def _starts_with(data, at, text):  # type: ignore[no-untyped-def]
     for i in range(len(text)):  # noqa: SIM110 - numba has no generators
         if data[at + np.uintp(i)] != text[i]:
@@ -118,7 +118,7 @@ def _starts_with(data, at, text):  # type: ignore[no-untyped-def]
     return True
 
 
-@kernel
+@inner_kernel
 def _string_end(data, at):  # type: ignore[no-untyped-def]
     """The index of the quote that closes a plain ASCII string begun before `at`, or 0."""
     while True:
@@ -130,7 +130,7 @@ def _string_end(data, at):  # type: ignore[no-untyped-def]
         at += _U1
 
 
-@kernel
+@inner_kernel
 def _which_key(data, at, end):  # type: ignore[no-untyped-def]
     """The number of the key data[at:end], or -1 if it is unknown."""
     n = end - at
@@ -149,7 +149,7 @@ def _which_key(data, at, end):  # type: ignore[no-untyped-def]
     return -1
 
 
-@kernel
+@inner_kernel
 def _scan_line(data, at, end, columns, row):  # type: ignore[no-untyped-def]
     """Scan one line into `row`; returns the new number of strokes, -1 if it is not understood."""
     points, stroke_starts = columns.points, columns.stroke_starts
@@ -205,7 +205,7 @@ def _scan_line(data, at, end, columns, row):  # type: ignore[no-untyped-def]
     return n_strokes if _skip_blank(data, at + _U1) == end else -1
 
 
-@kernel
+@inner_kernel
 def _scan_drawing(data, at, points, stroke_starts, n_strokes):  # type: ignore[no-untyped-def]
     """Scan the strokes at `at`; returns the index behind them (or 0) and the number of strokes."""
     first_point = stroke_starts[n_strokes]
@@ -241,7 +241,7 @@ def _scan_drawing(data, at, points, stroke_starts, n_strokes):  # type: ignore[n
         at = _skip_blank(data, at + _U1)
 
 
-@kernel
+@inner_kernel
 def _scan_row(data, at, values):  # type: ignore[no-untyped-def]
     """Scan a flat list of whole numbers; returns the index behind it (or 0) and its length."""
     if data[at] != _OPEN:

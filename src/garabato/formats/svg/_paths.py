@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from garabato.host.kernels import kernel
+from garabato.host.kernels import inner_kernel, kernel
 
 #: Straight pieces for a Bezier curve and for half a circle.
 _N_PIECES = 16
@@ -36,7 +36,7 @@ class _Pen(NamedTuple):
     mirrored_y: float
 
 
-@kernel(error_model="numpy")
+@kernel
 def flatten(data, matrix, max_points):  # type: ignore[no-untyped-def]
     """Path data (n,) uint8 -> (points (P, 2) float64, starts (S + 1,) int64, bounds, is_complete).
 
@@ -48,9 +48,10 @@ def flatten(data, matrix, max_points):  # type: ignore[no-untyped-def]
     points = np.empty((64, 2), np.float64)
     starts = np.zeros(8, np.int64)
     values = np.empty(7, np.float64)
-    n = 0  # points
-    n_paths = 0  # finished subpaths
-    at = 0
+    # Typed zeros: numba compiles the functions called below anew for literals.
+    n = np.int64(0)  # points
+    n_paths = np.int64(0)  # finished subpaths
+    at = np.int64(0)
     command = 0
     x = y = start_x = start_y = handle_x = handle_y = 0.0
     handle_of = 0  # the last curve command, for the smooth ones
@@ -140,16 +141,17 @@ def flatten(data, matrix, max_points):  # type: ignore[no-untyped-def]
     return points[:n].copy(), starts[: n_paths + 1].copy(), bounds, True
 
 
-@kernel
+@inner_kernel
 def _with_room(points, n):  # type: ignore[no-untyped-def]
     if n <= len(points):
         return points
     grown = np.empty((2 * n, 2), np.float64)
-    grown[: len(points)] = points
+    for i in range(len(points)):
+        grown[i, 0], grown[i, 1] = points[i, 0], points[i, 1]
     return grown
 
 
-@kernel
+@inner_kernel
 def _finish_subpath(n, n_paths, starts):  # type: ignore[no-untyped-def]
     """End the current subpath. A subpath of a single point is dropped."""
     if n - starts[n_paths] < 2:
@@ -157,13 +159,14 @@ def _finish_subpath(n, n_paths, starts):  # type: ignore[no-untyped-def]
     n_paths += 1
     if n_paths == len(starts):
         grown = np.zeros(2 * len(starts), np.int64)
-        grown[: len(starts)] = starts
+        for i in range(len(starts)):
+            grown[i] = starts[i]
         starts = grown
     starts[n_paths] = n
     return n, n_paths, starts
 
 
-@kernel
+@inner_kernel
 def _skip_blanks(data, at):  # type: ignore[no-untyped-def]
     while at < len(data):
         byte = data[at]
@@ -173,7 +176,7 @@ def _skip_blanks(data, at):  # type: ignore[no-untyped-def]
     return at
 
 
-@kernel
+@inner_kernel
 def _n_values(command):  # type: ignore[no-untyped-def]
     if command == _Z:
         return 0
@@ -186,7 +189,7 @@ def _n_values(command):  # type: ignore[no-untyped-def]
     return 7 if command == _A else 2
 
 
-@kernel
+@inner_kernel
 def _read_values(data, at, command, n_values, values):  # type: ignore[no-untyped-def]
     """Fill `values`; returns the index behind them, or -1 if one is missing."""
     for i in range(n_values):
@@ -203,7 +206,7 @@ def _read_values(data, at, command, n_values, values):  # type: ignore[no-untype
     return at
 
 
-@kernel(error_model="numpy")
+@kernel
 def read_number(data, at):  # type: ignore[no-untyped-def]
     """The index behind the number at `at`, or -1 if there is none, and the number."""
     sign = 1.0
@@ -246,7 +249,7 @@ def read_number(data, at):  # type: ignore[no-untyped-def]
     return at, sign * (value * 10.0**exponent if exponent < 309 else math.inf)
 
 
-@kernel(error_model="numpy")
+@inner_kernel
 def _add_curve(points, n, command, pen, values):  # type: ignore[no-untyped-def]
     """Add a Bezier curve; returns (n, end x, end y, x and y of its last handle)."""
     x, y, base_x, base_y, mirrored_x, mirrored_y = pen
@@ -277,7 +280,7 @@ def _add_curve(points, n, command, pen, values):  # type: ignore[no-untyped-def]
     return n + 1, end_x, end_y, handle_x, handle_y
 
 
-@kernel(error_model="numpy")
+@inner_kernel
 def _add_arc(points, n, x, y, end_x, end_y, values):  # type: ignore[no-untyped-def]
     """Add an elliptical arc (rx, ry, rotation, large, sweep); a line if no circle fits."""
     rx, ry, degrees = abs(values[0]), abs(values[1]), values[2]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from garabato.host.kernels import kernel
+from garabato.host.kernels import inner_kernel, kernel
 
 #: What float32 can be off in an angle: near 0, cosines tell little about it.
 ANGLE_SLACK = 2e-3
@@ -77,7 +77,9 @@ def search_each(rows, runs, queries, k, least, n_near):  # type: ignore[no-untyp
     found = np.empty(_SPACE, np.int64)
     n = 0
     for i in range(len(counts)):
-        best = np.full(k, np.float32(least))
+        best = np.empty(k, np.float32)
+        for j in range(k):
+            best[j] = least
         near, far = split_runs(runs, queries.to_centres[i], n_near)
         near_found, near_upper = search_runs(rows, runs, near, queries, i, best)
         far_found, far_upper = search_runs(rows, runs, far, queries, i, best)
@@ -114,9 +116,16 @@ def split_runs(runs, to_centres, n_near):  # type: ignore[no-untyped-def]
             at -= 1
         angles[at], near[at] = angle, r
         n_held = min(n_held + 1, n_near)
-    is_far = np.ones(n, np.bool_)
-    is_far[near] = False
-    return near, np.flatnonzero(is_far)
+    is_near = np.zeros(n, np.bool_)
+    for r in near:
+        is_near[r] = True
+    far = np.empty(n - n_near, np.int64)
+    n_far = 0
+    for r in range(n):
+        if not is_near[r]:
+            far[n_far] = r
+            n_far += 1
+    return near, far
 
 
 @kernel
@@ -184,7 +193,7 @@ def search_runs(rows, runs, chosen, queries, i, best):  # type: ignore[no-untype
     return found[:n], upper[:n]
 
 
-@kernel
+@inner_kernel
 def _reach(least):  # type: ignore[no-untyped-def]
     """The angle from a query within which rows score `least` or more."""
     return np.float32(np.arccos(min(1.0, max(-1.0, least - SLACK))) + ANGLE_SLACK)
@@ -196,7 +205,7 @@ def _error(of_row, of_query):  # type: ignore[no-untyped-def]
     return of_row + of_query * (np.float32(1) + of_row) + np.float32(SLACK)
 
 
-@kernel
+@inner_kernel
 def _first_reaching(values, first, last, least):  # type: ignore[no-untyped-def]
     """The first of the sorted `values[first:last]` that is at least `least`, by bisection."""
     while first < last:
@@ -208,7 +217,7 @@ def _first_reaching(values, first, last, least):  # type: ignore[no-untyped-def]
     return first
 
 
-@kernel
+@inner_kernel
 def _drop_below(found, upper, least):  # type: ignore[no-untyped-def]
     """Keep the candidates whose upper bound is at least `least`; returns how many these are."""
     n = 0
@@ -219,7 +228,7 @@ def _drop_below(found, upper, least):  # type: ignore[no-untyped-def]
     return n
 
 
-@kernel
+@inner_kernel
 def _replace_least(heap, score):  # type: ignore[no-untyped-def]
     """Replace the least of a heap, which is its first, by a higher score."""
     at = 0
@@ -236,9 +245,10 @@ def _replace_least(heap, score):  # type: ignore[no-untyped-def]
     heap[at] = score
 
 
-@kernel
+@inner_kernel
 def _twice(array):  # type: ignore[no-untyped-def]
     """A copy with as much space again at its end."""
     longer = np.empty(2 * len(array), array.dtype)
-    longer[: len(array)] = array
+    for i in range(len(array)):
+        longer[i] = array[i]
     return longer
