@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def executed(name: str) -> str:
 
 
 def test_there_are_notebooks():
-    assert [path.stem for path in NOTEBOOKS] == ["find_and_clean"]
+    assert [path.stem for path in NOTEBOOKS] == ["find_and_clean", "train_and_compare"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -44,3 +45,15 @@ def test_find_and_clean_finds_the_faults_it_made():
     assert "circle-copy" in printed
     assert "triangle-99 is labelled square; its neighbours are mostly triangle" in printed
     assert "['triangle', 'triangle', 'triangle', 'triangle', 'triangle']" in printed
+
+
+@pytest.mark.slow
+def test_train_and_compare_measures_three_encoders_on_the_same_drawings():
+    pytest.importorskip("torch")
+    printed = executed("train_and_compare")
+    assert "5 categories, 200 training and 100 test drawings" in printed
+    top1 = dict(re.findall(r"^(.+?) +[\d,]+ weights +top-1 +([\d.]+)%", printed, re.MULTILINE))
+    assert list(top1) == ["5 drawings each", "random weights", "shipped weights"]
+    # One of five categories would be right by chance in 20 %.
+    assert all(float(share) > 75 for share in top1.values()), top1
+    assert "['switch " in printed
