@@ -31,9 +31,10 @@ N_CASES = 100_000
 LONGEST_S = 20
 #: Of all cases, the share each format gets: more where the code is our own.
 SHARES = {
-    "ndjson": 0.17, "raw": 0.04, "bin": 0.10, "npy": 0.05, "npz": 0.07, "svg": 0.14, "png": 0.02,
+    "ndjson": 0.16, "raw": 0.04, "bin": 0.10, "npy": 0.05, "npz": 0.07, "svg": 0.14, "png": 0.02,
     "jpg": 0.02, "webp": 0.02, "gz": 0.02, "tfrecord": 0.02, "example": 0.06, "csv": 0.06,
     "parquet": 0.06, "arrow": 0.03, "json": 0.05, "whiteboard": 0.04, "ink": 0.03,
+    "pdf": 0.01,
 }  # fmt: skip
 LINES_AND_RECORDS = ("ndjson", "raw", "bin")
 #: What is said of a file of lines or records as a whole, without a place in it.
@@ -63,6 +64,8 @@ WORDS = {
     b'"width":1e300 "x":null "path":"AAAA" "dim":2 "parentId":"shape:0" "geo" true',
     "ink": b"< > </ /> ' \" ! * ? T F , - . 1e999 1e308 <trace> </trace> <page> <stroke> nan "
     b'&amp; <!DOCTYPE <!ENTITY <traceFormat><channel_name="Y"/><channel_name="X"/></traceFormat>',
+    "pdf": b"q Q cm re m l c h S f B* n /Fm Do /Rotate 90 /MediaBox[0 0 0 0] 1e38 -1e38 nan << >> "
+    b"[ ] /Count 99999 /Kids[3_0_R] 4 0 R /Length 0 stream endstream xref trailer /Encrypt \xff",
     "example": b"\x0a \x12 \x1a \x00 \xff\xff\xff\xff\xff\xff\xff\xff\xff\x01 \x80 \xff \x0a\x00 "
     b"row \x0a\xff\xff\xff\x7f category recognized bitmap",
 }  # fmt: skip

@@ -55,6 +55,7 @@ def make_seeds(context: harness.Context) -> Iterator[tuple[str, list[bytes]]]:
     yield "svg", written("svg", several=False) + SVGS
     yield from tables(drawings)
     yield from documents(drawings)
+    yield "pdf", [pdf_of(drawing) for drawing in drawings[:3]] + pictures("PDF")[:1]
     yield "png", pictures("PNG")
     yield "jpg", pictures("JPEG")
     yield "webp", pictures("WEBP")
@@ -135,6 +136,30 @@ def documents(drawings: list[Drawing]) -> Iterator[tuple[str, list[bytes]]]:
             f"<xournal><page><layer>{strokes}</layer></page></xournal>".encode(),
         ],
     )
+
+
+def pdf_of(drawing: Drawing) -> bytes:
+    """One page with the strokes as paths: uncompressed, so that mutations reach the operators."""
+    paths = [
+        " ".join(f"{x:g} {y:g} {'l' if i else 'm'}" for i, (x, y) in enumerate(stroke.T)) + " S"
+        for stroke in drawing.strokes
+    ]
+    content = f"q 2 w 1 0 0 -1 0 255 cm {' '.join(paths)} Q".encode()
+    objects = (
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 255 255]/Contents 4 0 R/Resources<<>>>>",
+        b"<</Length %d>>stream\n%s\nendstream" % (len(content), content),
+    )
+    body = b"%PDF-1.4\n"
+    offsets = []
+    for number, text in enumerate(objects, start=1):
+        offsets.append(len(body))
+        body += b"%d 0 obj%s endobj\n" % (number, text)
+    rows = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    table = b"xref\n0 5\n0000000000 65535 f \n" + rows
+    trailer = b"trailer<</Size 5/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % len(body)
+    return body + table + trailer
 
 
 def raw_line(strokes: list[np.ndarray]) -> bytes:
