@@ -8,7 +8,7 @@ const root = new URL("../../", import.meta.url);
 const here = new URL("./", import.meta.url);
 const dist = new URL("dist/", here);
 const shared = [
-  ...["encoder", "gallery", "garabato", "render", "worker"].map((name) => `src/garabato/export/site/static/search/${name}.js`),
+  ...["encoder", "gallery", "garabato", "names", "render", "worker"].map((name) => `src/garabato/export/site/static/search/${name}.js`),
   ...["live_search", "pad", "sketch", "strokes"].map((name) => `src/garabato/service/page/script/${name}.js`),
 ];
 

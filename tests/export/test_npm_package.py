@@ -15,8 +15,12 @@ import numpy as np
 import pytest
 from sketches import SKETCH_CATEGORIES, make_drawings, sketch
 
+from garabato import export_web
 from garabato.drawing import Drawing
 from garabato.formats import read_drawings
+from garabato.gallery import open_gallery
+from garabato.gallery.explore import category_votes
+from garabato.gallery.names import search_with_names
 
 playwright_api = pytest.importorskip(
     "playwright.sync_api", reason="the npm package is tested with: pip install playwright"
@@ -32,6 +36,7 @@ MODULES = {
     "garabato",
     "index",
     "live_search",
+    "names",
     "pad",
     "pad_element",
     "render",
@@ -145,6 +150,35 @@ def check_answers(page: Any, encoder: Any, gallery: Any, drawings: list[Drawing]
         ranked = [hit["score"] for hit in answers[row]["hits"]]
         assert len(ranked) == len(gallery)
         assert ranked == sorted(ranked, reverse=True)
+
+
+def test_a_gallery_with_categories_of_its_own_votes_and_is_searched_by_name_as_in_python(
+    page, origin, host, web_encoder, tmp_path
+):
+    gallery = open_gallery(tmp_path / "icons", encoder=web_encoder)
+    drawings = [
+        drawing.replace(category=f"{drawing.category} sign {number % 3}", title=title, tags=tags)
+        for number, drawing in enumerate(make_drawings(SKETCH_CATEGORIES, 6, seed=3))
+        for title, tags in [(("The Ladders", ()), (None, ("a house",)), ("off", ()))[number % 3]]
+    ]
+    gallery.add(drawings)
+    export_web(web_encoder, host[0] / "icons", gallery=gallery)
+    page.evaluate(CREATE, [f"{origin}/package/dist/index.js", f"{origin}/icons"])
+    moved = 0
+    for query in make_drawings(SKETCH_CATEGORIES, 1, seed=8):
+        found = page.evaluate("(d) => garabato.query(d, {k: 30})", query.to_lists())
+        expected = search_with_names(gallery, query, web_encoder.classify(query), 30)
+        scores = {hit.key_id: hit.score for hit in expected}
+        for hit in found["hits"]:
+            assert hit["score"] == pytest.approx(scores.get(hit["key_id"], hit["score"]), abs=5e-3)
+        assert len({hit["key_id"] for hit in found["hits"]} & scores.keys()) >= 25
+        assert found["headline"] == "gallery"
+        votes = category_votes(expected[:20])
+        assert found["votes"][0]["share"] == pytest.approx(votes[0].share, abs=0.02)
+        assert found["votes_unsure"] is (found["votes"][0]["share"] < 0.5)
+        likeness = {hit.key_id: hit.score for hit in gallery.search(query, 30)}
+        moved += sum(scores[key] > likeness.get(key, -1) + 0.01 for key in scores)
+    assert moved > 10, "names count"
 
 
 def test_among_limits_the_categories_and_bad_input_is_refused(page, origin, web_encoder):

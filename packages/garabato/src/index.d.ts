@@ -15,7 +15,8 @@ export interface StoredDrawing {
 }
 
 export interface Hit extends StoredDrawing {
-  /** The cosine of the two embeddings: 1 for the same drawing. */
+  /** The cosine of the two embeddings: 1 for the same drawing. More if a gallery with categories of its
+   * own names the drawing as the encoder does the query. */
   score: number;
 }
 
@@ -32,6 +33,11 @@ export interface Predictions {
 
 export interface QueryResult extends Predictions {
   hits: Hit[];
+  /** Who says best what the drawing shows: `predictions`, or the `votes` of a gallery whose categories
+   * the encoder does not know. */
+  headline: "encoder" | "gallery";
+  votes?: {category: string; share: number}[];
+  votes_unsure?: boolean;
   took_ms: number;
 }
 

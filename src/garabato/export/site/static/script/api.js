@@ -18,15 +18,15 @@ export async function readiness() {
   return {ready: isReady, counted: isReady, status: "Loading the encoder and the gallery."};
 }
 
-/** query: {drawing, k, where, predictions} -> {hits, predictions, unsure, took_ms}. */
+/** query: {drawing, k, where, predictions} -> {hits, headline, votes, predictions, unsure, took_ms}. */
 export const search = ({drawing: strokes, ...query}, signal) => garabato.query(strokes, {...query, signal});
 export const drawing = (keyId) => garabato.drawing(keyId);
 /** Any `n` drawings of a category, in the form of hits. */
 export const sample = async (category, n) => (await list(category, n)).drawings;
 /** A page of the drawings of a category: {drawings, next}; `next`, null at the end, continues it. */
 export const list = (category, n, after = null) => garabato.list(category, n, after);
-/** An exported page has no original files. */
-export const original = () => null;
+/** The original file of a hit as a data URL, or null. */
+export const original = (hit) => hit.original ?? null;
 export const categories = once(() => garabato.categories());
 export const category = (name) => garabato.category(name);
 

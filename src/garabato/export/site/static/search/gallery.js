@@ -1,6 +1,11 @@
 // The gallery: drawings with their embeddings, searched exactly.
 
 import {round} from "./encoder.js";
+import {Names} from "./names.js";
+
+/** How many hits vote, and the least share of the votes to be sure; each votes with exp(10 * score). */
+export const N_VOTERS = 20;
+const [SURE_SHARE, SHARPNESS] = [0.5, 10];
 
 export class Gallery {
   #columns;
@@ -9,6 +14,7 @@ export class Gallery {
   #lengths;
   #strokes;
   #rows;
+  #names = null;
 
   /**
    * `columns`: gallery.json; `embeddings`: Int16Array (N * dim), rows of any length; `strokes`:
@@ -46,11 +52,28 @@ export class Gallery {
     return {...metadata, drawing: this.#strokes[row]};
   }
 
-  /** The `k` drawings most similar to an embedding that match `where`, best first, with scores. */
-  search(embedding, k, where = {}) {
+  /** Whether the gallery's vote says better than an encoder of the categories `known` what a query shows. */
+  hasOwnCategories(known) {
+    const names = new Set(known);
+    let [total, nKnown] = [0, 0];
+    for (const {category, n_drawings: n} of this.count().categories) {
+      total += n;
+      if (names.has(category)) nKnown += n;
+    }
+    return 2 * nKnown < total;
+  }
+
+  /** The `k` drawings most similar to an embedding that match `where`, best first, with scores. Those
+   * that are named as `predictions` say move up. */
+  search(embedding, k, where = {}, predictions = []) {
     const passes = this.#filter(where);
+    const boosts = predictions.length ? this.#boosts(predictions) : new Map();
     const hits = [];
-    for (let row = 0; row < this.n; row++) if (passes(row)) hits.push({row, score: this.#score(row, embedding)});
+    for (let row = 0; row < this.n; row++) {
+      if (!passes(row)) continue;
+      const score = this.#score(row, embedding);
+      hits.push({row, score: 1 - (1 - score) * (1 - (boosts.get(row) ?? 0))});
+    }
     hits.sort((a, b) => b.score - a.score);
     return hits.slice(0, k).map(({row, score}) => ({...this.drawing(row), score: round(score)}));
   }
@@ -81,6 +104,13 @@ export class Gallery {
     return {categories: [...categories, ""], category: named, key_id};
   }
 
+  #boosts(predictions) {
+    const {title, tags} = this.#columns;
+    const titleOf = (_, row) => title?.[row] ?? this.#nameOf("category", row) ?? "";
+    this.#names ??= new Names(this.#columns.key_id.map(titleOf), tags ?? []);
+    return this.#names.boosts(predictions);
+  }
+
   #score(row, embedding) {
     let sum = 0;
     for (let i = 0, at = row * this.#dim; i < this.#dim; i++) sum += this.#embeddings[at + i] * embedding[i];
@@ -100,6 +130,21 @@ export class Gallery {
       (!categories || categories.has(this.#columns.category[row])) &&
       (!countries || countries.has(this.#columns.country[row]));
   }
+}
+
+/** What hits say a query shows: {votes: [{category, share}, ...], votes_unsure}, most votes first. */
+export function votesOf(hits) {
+  const weights = new Map();
+  let total = 0;
+  for (const {category, score} of hits.slice(0, N_VOTERS)) {
+    if (category === null) continue;
+    const weight = Math.exp(SHARPNESS * (score - hits[0].score));
+    weights.set(category, (weights.get(category) ?? 0) + weight);
+    total += weight;
+  }
+  const votes = [...weights].map(([category, weight]) => ({category, share: round(weight / total)}));
+  votes.sort((a, b) => b.share - a.share);
+  return {votes, votes_unsure: !votes.length || votes[0].share < SURE_SHARE};
 }
 
 /** Strokes of variable-length integers (7 bits a byte, lowest first); steps are zigzag-encoded. */

@@ -36,7 +36,7 @@ export class Garabato {
     this.ready.catch(() => this.#worker.terminate());
   }
 
-  /** The `k` drawings most similar to a drawing, best first. `where`: {category: [...], country: [...]}. */
+  /** The `k` drawings most similar to a drawing, or named as it probably is, best first. `where`: {category: [...], country: [...]}. */
   async search(drawing, {k = 10, where = {}, signal} = {}) {
     return (await this.query(drawing, {k, where, predictions: 0, signal})).hits;
   }
@@ -47,7 +47,8 @@ export class Garabato {
     return this.#request("classify", {drawing, k, among}, signal);
   }
 
-  /** Search and classify at once: {hits, predictions, unsure, took_ms}. */
+  /** Search and classify at once: {hits, headline, predictions, unsure, took_ms}. If the gallery's
+   * categories are not the encoder's, `headline` is "gallery", and `votes` and `votes_unsure` are there. */
   query(drawing, {k = 10, where = {}, predictions = 5, signal} = {}) {
     return this.#request("query", {drawing, k, where, predictions}, signal);
   }

@@ -1,7 +1,8 @@
 // The web worker behind garabato.js: loads an exported gallery and answers requests.
 
 import {Encoder} from "./encoder.js";
-import {Gallery} from "./gallery.js";
+import {Gallery, N_VOTERS, votesOf} from "./gallery.js";
+import {N_NAMED} from "./names.js";
 
 const handlers = {load, query, classify, drawing, list, categories, category, map};
 /** The folder's URL, the encoder and its description, the gallery; a promise once `load` is called. */
@@ -26,7 +27,8 @@ async function open(url) {
   const encoder = loadEncoder(folder, about);
   const [columns, embeddings, strokes] = await Promise.all(parts);
   const gallery = new Gallery(json(columns), about.embedding_dim, new Int16Array(embeddings.buffer), strokes);
-  return {folder, about, gallery, encoder: await encoder};
+  const hasOwnCategories = gallery.hasOwnCategories(about.categories);
+  return {folder, about, gallery, hasOwnCategories, encoder: await encoder};
 }
 
 /** The folder of the gallery's files: `url` itself, or `gallery/` in it. */
@@ -49,13 +51,23 @@ async function loadEncoder(folder, about) {
 }
 
 async function query({drawing: strokes, k, where, predictions}) {
-  const {encoder, gallery} = await opened;
+  const {encoder} = await opened;
   const started = performance.now();
   const {logits, embedding} = await encoder.encode(checked(strokes));
-  const result = {hits: gallery.search(embedding, count(k), where)};
+  const result = search(await opened, {embedding, logits}, count(k), where);
   if (predictions) Object.assign(result, encoder.predict(logits, count(predictions)));
   result.took_ms = performance.now() - started;
   return result;
+}
+
+/** {hits, headline}; a gallery with categories of its own votes and is searched by name, too. */
+function search({gallery, encoder, hasOwnCategories}, {embedding, logits}, k, where) {
+  if (!hasOwnCategories) return {hits: gallery.search(embedding, k, where), headline: "encoder"};
+  const {predictions} = encoder.predict(logits, N_NAMED);
+  const hits = gallery.search(embedding, Math.max(k, N_VOTERS), where, predictions);
+  const {votes, votes_unsure} = votesOf(hits);
+  const says = votes.length ? {headline: "gallery", votes, votes_unsure} : {headline: "encoder"};
+  return {hits: hits.slice(0, k), ...says};
 }
 
 async function classify({drawing: strokes, k, among}) {
