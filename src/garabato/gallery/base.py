@@ -142,8 +142,7 @@ class Gallery(ABC):
     ) -> builtins.list[Hits]:
         """The hits of `search` for each of many drawings or embeddings (Q, D).
 
-        Takes less time than searching one by one. Raises InputError, which names the query, if one
-        is empty.
+        Raises InputError, which names the query, if one is empty.
         """
         embeddings = as_embeddings(queries, self._encoder, self._filled_by)
         return self._search(embeddings, k, where)

@@ -8,9 +8,9 @@ tail times that of the query's. The error of quantization is bounded as well. Th
 remain are scored with full precision, so the result is that of ranking everything; tests compare it
 with float64 brute force.
 
-Own code, so that filters, deletes and added rows need no second index. It is not faster than faiss
-everywhere: for some ten thousand embeddings, faiss' exact index needs less time, for one query and
-for many. `benchmarks/gallery_search.py` and `benchmarks/search_many.py` run both side by side.
+It is not faster than faiss everywhere: for some ten thousand embeddings, faiss' exact index needs
+less time, for one query and for many. `benchmarks/gallery_search.py` and
+`benchmarks/search_many.py` run both side by side.
 """
 
 from __future__ import annotations
