@@ -96,10 +96,19 @@ def command(
     has_vote = garabato.has_own_categories(gallery.count(by="category"), encoder.categories)
     answers = []
     for question in questions:
+        by_name = has_vote and not (diverse or per_category is not None or question.is_combined)
         started = time.perf_counter()
-        hits = _find(gallery, encoder, question, k, diverse, per_category, where, has_vote)
+        if by_name:  # the voters are hits of the same search
+            n_hits = max(k, garabato.N_VOTERS)
+            found = _search_with_names(gallery, encoder, question, n_hits, where)
+            hits: list[garabato.Hit] | dict[str | None, list[garabato.Hit]] = found[:k]
+        else:
+            found = []
+            hits = _find(gallery, encoder, question, k, diverse, per_category, where)
         took_ms = 1000 * (time.perf_counter() - started)
-        votes = _votes(gallery, encoder, question, where) if has_vote else []
+        if has_vote and not by_name:
+            found = _voters(gallery, encoder, question, where)
+        votes = garabato.category_votes(found[: garabato.N_VOTERS])
         answers.append(_Answer(question, hits, took_ms, votes))
     if picture is not None:
         results = [answer.as_result() for answer in answers]
@@ -225,7 +234,6 @@ def _find(
     diverse: bool,
     per_category: int | None,
     where: dict[str, Any],
-    by_name: bool,
 ) -> list[garabato.Hit] | dict[str | None, list[garabato.Hit]]:
     query, left_out = _query_of(encoder, question)
     if per_category is not None:
@@ -238,32 +246,29 @@ def _find(
         like = [query.drawing for query in question.like]
         unlike = [query.drawing for query in question.unlike]
         return garabato.search_like(gallery, encoder, like, unlike, k, where=where)
-    if by_name:
-        return _search_with_names(gallery, encoder, query, k, where)
     return gallery.search(query, k=k, where=where)
 
 
 def _search_with_names(
     gallery: garabato.Gallery,
     encoder: garabato.Encoder,
-    drawing: garabato.Drawing,
+    question: _Question,
     k: int,
     where: dict[str, Any],
 ) -> list[garabato.Hit]:
+    drawing, _ = _query_of(encoder, question)
     predictions = encoder.classify(drawing)
     return garabato.search_with_names(gallery, drawing, predictions, k, where=where)
 
 
-def _votes(
+def _voters(
     gallery: garabato.Gallery, encoder: garabato.Encoder, question: _Question, where: dict[str, Any]
-) -> list[garabato.CategoryVote]:
+) -> list[garabato.Hit]:
     query, left_out = _query_of(encoder, question)
     if not question.is_combined:
-        found = _search_with_names(gallery, encoder, query, garabato.N_VOTERS, where)
-        return garabato.category_votes(found)
+        return _search_with_names(gallery, encoder, question, garabato.N_VOTERS, where)
     hits = gallery.search(query, k=garabato.N_VOTERS + len(left_out), where=where)
-    others = [hit for hit in hits if hit.key_id not in left_out]
-    return garabato.category_votes(others[: garabato.N_VOTERS])
+    return [hit for hit in hits if hit.key_id not in left_out]
 
 
 def _query_of(encoder: garabato.Encoder, question: _Question) -> tuple[Any, set[str | None]]:
