@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -37,19 +35,6 @@ def test_every_error_is_public() -> None:
 
 def test_public_names_are_in_dir() -> None:
     assert set(garabato.__all__) <= set(dir(garabato))
-
-
-def test_type_checkers_see_the_names_where_they_really_are() -> None:
-    tree = ast.parse(Path(garabato.__file__).read_text())
-    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
-    seen = {
-        alias.name: node.module
-        for node in block.body
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    assert seen == {name: f"garabato.{room}" for name, room in garabato._ROOM_OF.items()}
-    assert {*seen, "__version__"} == set(garabato.__all__)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
