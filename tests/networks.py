@@ -13,6 +13,7 @@ CATEGORIES = ["cat", "dog", "house", "sun", "tree"]
 SPECS = {
     "smooth": RenderSpec(32),
     "order": RenderSpec(32, order=True),
+    "path": RenderSpec(32, order=True, path=True),
     "reference": RenderSpec.reference(32),
 }
 #: Every model on the images it knows.
@@ -20,7 +21,7 @@ KINDS = [
     (name, style)
     for name in model_names()
     for style in SPECS
-    if style != "order" or name == "skfast"
+    if style not in ("order", "path") or name == "skfast"
 ]
 
 

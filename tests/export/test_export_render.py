@@ -27,6 +27,7 @@ SPECS = (
     RenderSpec(),
     RenderSpec(order=True),
     RenderSpec(45, line_width=0.06, margin=0.1, order=True),
+    RenderSpec(32, order=True, path=True),
 )
 ODD_ONES = [
     Drawing([[[5], [7]]]),  # a dot
@@ -34,6 +35,7 @@ ODD_ONES = [
     Drawing([[[0, 1e6], [0, 3]], [[2.5], [1]]]),  # very wide
     Drawing([[[-3.7, 1.2, 0.1], [1e-3, 2e-3, 5e-4]], [[0.25, 0.5], [0.125, 0.126]]]),  # tiny
     Drawing([[[0, 0], [0, 100]], [[0, 100], [50, 50]]]),  # upright and level
+    Drawing([[[i, i + 1], [0, i]] for i in range(100)]),  # more strokes than a path has room for
 ]
 
 

@@ -423,6 +423,38 @@ def test_a_training_starts_from_an_encoders_weights_by_the_names_of_categories(
         train(others, tmp_path / "third", config=wider)
 
 
+def test_a_stroke_branch_is_trained_and_starts_from_an_encoder_without_one(dataset, tmp_path):
+    in_order = replace(SMALL, render=RenderSpec(32, order=True))
+    first = train(dataset, tmp_path / "first", config=in_order).encoder
+    with_path = replace(
+        SMALL,
+        render=RenderSpec(32, order=True, path=True),
+        augment=AugmentSpec(picture=0.3),
+        start_from=tmp_path / "first",
+        epochs=6,
+        learning_rate=0.005,
+    )
+    second = train(dataset, tmp_path / "second", config=with_path).encoder
+    branch = state(tmp_path / "second").keys() - state(tmp_path / "first").keys()
+    assert {name.split(".")[0] for name in branch} == {"strokes", "stroke_weights"}
+    drawings, labels = dataset.split("test"), dataset.labels("test")
+    of_image, both = (
+        (one.predict(drawings).probabilities.argmax(1) == labels).mean() for one in (first, second)
+    )
+    assert both > max(of_image, 0.3)
+
+
+def test_paths_are_for_networks_with_a_stroke_branch_and_cannot_be_blended(dataset, tmp_path):
+    spec = RenderSpec(32, order=True, path=True)
+    with pytest.raises(TrainingError, match="sknet has no stroke branch; train skfast"):
+        train(dataset, tmp_path / "run", config=TrainConfig(model="sknet", render=spec))
+    in_order = TrainConfig(model="skresnet", render=RenderSpec(32, order=True))
+    with pytest.raises(TrainingError, match="skresnet takes images of one channel"):
+        train(dataset, tmp_path / "run", config=in_order)
+    with pytest.raises(TrainingError, match="mixup = 0"):
+        train(dataset, tmp_path / "run", config=replace(SMALL, render=spec, mixup=0.2))
+
+
 def test_an_encoder_of_a_few_steps_answers_as_it_learned_to(dataset, tmp_path):
     """Averaged statistics of batch norms would still be mostly those a network starts with."""
     run = tmp_path / "run"

@@ -26,11 +26,16 @@ class Model(nn.Module):
     subtracted from the input, as the reference project did; training sets it. With `mirror`, the
     network averages its output over each image and its mirror image, except in training: more
     accurate at twice the cost.
+
+    A network with branches mixes their logits in `add_branches`, and in training keeps those of
+    each branch in `branch_logits` until the next forward pass: each gets a loss of its own.
     """
 
     name: str
     options: dict[str, Any]
     mean_image: Tensor | None
+    #: How the names of the weights of its branches begin.
+    branches: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -48,6 +53,7 @@ class Model(nn.Module):
         self.embedding_dim = embedding_dim
         mean_image = torch.zeros(image_size_px, image_size_px) if subtract_mean else None
         self.register_buffer("mean_image", mean_image)
+        self.branch_logits: tuple[Tensor, ...] = ()
 
     @property
     def logit_scale(self) -> Tensor | None:
@@ -62,6 +68,14 @@ class Model(nn.Module):
         """Features (N, D) -> logits (N, C)."""
         raise NotImplementedError
 
+    def add_branches(self, images: Tensor, logits: Tensor) -> Tensor:
+        """(N, K, S, S), the logits of `forward_head` (N, C) -> logits (N, C); here the same."""
+        return logits
+
+    def mirrored(self, images: Tensor) -> Tensor:
+        """(N, K, S, S) -> the mirror images, of the same shape."""
+        return images.flip(3)
+
     def forward_embedding(self, features: Tensor, logits: Tensor) -> Tensor:
         """Features (N, D), logits (N, C) -> embeddings (N, D); here the features themselves."""
         return features
@@ -72,9 +86,9 @@ class Model(nn.Module):
             images = images - self.mean_image
         mirrored = self.mirror and not self.training
         if mirrored:
-            images = torch.cat([images, images.flip(3)])  # (2 N, K, S, S)
+            images = torch.cat([images, self.mirrored(images)])  # (2 N, K, S, S)
         features = self.forward_features(images)
-        logits = self.forward_head(features)
+        logits = self.add_branches(images, self.forward_head(features))
         if mirrored:
             features, logits = _mean_of_halves(features), _mean_of_halves(logits)
         return logits, self.forward_embedding(features, logits)

@@ -9,6 +9,10 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from garabato.models.base import ConvNormAct, Model
+from garabato.models.stroke_branch import StrokeBranch
+
+#: Channels of the image itself; one more is the path of the stroke branch.
+_IMAGE_CHANNELS = 3
 
 #: Label smoothing leaves probabilities too even; those the embedding is drawn by are sharper.
 _SHARPEN = 1.4
@@ -25,6 +29,10 @@ class SkFast(Model):
     the drawing for: normalise(features + `focus` x sum of probability x direction). Drawings of a
     category come closer together, which is what retrieval asks for, and what sets them apart from
     each other stays. Training is by the logits alone and doesn't depend on `focus`.
+
+    Images of four channels (see `RenderSpec.path`) bring a stroke branch with them: its logits,
+    times a learned weight, are added to those of the image. The weight of drawings whose order is
+    unknown is another one.
     """
 
     def __init__(
@@ -45,7 +53,8 @@ class SkFast(Model):
             embedding_dim=embedding_dim,
             mirror=mirror,
         )
-        self.stem = ConvNormAct(n_channels, widths[0], 5, stride=2)
+        self.strokes = StrokeBranch(n_categories) if n_channels > _IMAGE_CHANNELS else None
+        self.stem = ConvNormAct(min(n_channels, _IMAGE_CHANNELS), widths[0], 5, stride=2)
         stages: list[nn.Module] = []
         n_in = widths[0]
         for stage, (width, depth) in enumerate(zip(widths, depths, strict=True)):
@@ -60,13 +69,18 @@ class SkFast(Model):
         nn.init.normal_(self.directions)
         self.log_scale = nn.Parameter(torch.tensor(16.0).log())
         self.focus = focus
+        if self.strokes is not None:
+            #: The weight of the stroke branch: with the order of the strokes, and without.
+            self.stroke_weights = nn.Parameter(torch.tensor([0.5, 0.25]))
+            self.branches = ("strokes.", "stroke_weights")
 
     @property
-    def logit_scale(self) -> Tensor:
-        return self.log_scale.exp()
+    def logit_scale(self) -> Tensor | None:
+        return self.log_scale.exp() if self.strokes is None else None
 
     def forward_features(self, images: Tensor) -> Tensor:
-        maps: Tensor = self.stages(self.stem(images))  # (N, W, S / 16, S / 16)
+        pictures = images[:, :_IMAGE_CHANNELS]
+        maps: Tensor = self.stages(self.stem(pictures))  # (N, W, S / 16, S / 16)
         pooled = self.pool(maps)  # (N, W)
         return F.normalize(self.norm(self.project(pooled)).float(), dim=1)  # (N, D)
 
@@ -77,7 +91,26 @@ class SkFast(Model):
 
     def forward_head(self, features: Tensor) -> Tensor:
         cosines = F.linear(features, F.normalize(self.directions, dim=1))  # (N, C)
-        return cosines * self.logit_scale
+        return cosines * self.log_scale.exp()
+
+    def add_branches(self, images: Tensor, logits: Tensor) -> Tensor:
+        if self.strokes is None:
+            return logits
+        path = images[:, _IMAGE_CHANNELS]
+        of_strokes: Tensor = self.strokes(path)
+        if self.training:
+            self.branch_logits = (logits, of_strokes)
+        weights = torch.where(
+            StrokeBranch.has_order(path), self.stroke_weights[0], self.stroke_weights[1]
+        )
+        return logits + weights[:, None] * of_strokes
+
+    def mirrored(self, images: Tensor) -> Tensor:
+        pictures = images[:, :_IMAGE_CHANNELS].flip(3)
+        if self.strokes is None:
+            return pictures
+        paths = StrokeBranch.mirrored(images[:, _IMAGE_CHANNELS])
+        return torch.cat([pictures, paths[:, None]], dim=1)
 
     def forward_embedding(self, features: Tensor, logits: Tensor) -> Tensor:
         expected = (_SHARPEN * logits).softmax(dim=1) @ F.normalize(

@@ -20,6 +20,8 @@ _RANK_FADES = np.float32(0.8)
 _LAST_RANK = np.float32(0.15)
 #: Third channel: a stroke starts at 1 and ends here.
 _STROKE_END = np.float32(0.2)
+#: Fourth channel: points along the strokes, at least two a stroke.
+_PATH_POINTS = 160
 
 
 class _Shades(NamedTuple):
@@ -73,14 +75,15 @@ def draw_polylines(
     has_order: BoolArray,
     images: ByteArray,
 ) -> None:
-    """Draw into `images` (N, S, S, 1 or 3): anti-aliased, round caps, overlaps by maximum.
+    """Draw into `images` (N, S, S, 1, 3 or 4): anti-aliased, round caps, overlaps by maximum.
 
-    `RenderSpec` describes the channels. Drawings without `has_order` only get the first.
+    `RenderSpec` describes the first three channels; the fourth is left as it is. Drawings without
+    `has_order` only get the first.
     """
     size, n_channels = images.shape[1], images.shape[3]
     rows = images.reshape(len(images), size, size * n_channels)
     # The current drawing, 0..1; wider than the image, because lanes may run over its edge.
-    pages = np.zeros((n_channels, size, size + _LANES), np.float32)
+    pages = np.zeros((min(n_channels, 3), size, size + _LANES), np.float32)
     for i in range(len(drawing_starts) - 1):
         pages[:] = 0
         radius = line_widths_px[i] * np.float32(0.5)
@@ -113,9 +116,106 @@ def draw_polylines(
         else:
             for row in range(size):
                 for column in range(size):
-                    rows[i, row, 3 * column] = _as_byte(pages[0, row, column])
-                    rows[i, row, 3 * column + 1] = _as_byte(pages[1, row, column])
-                    rows[i, row, 3 * column + 2] = _as_byte(pages[2, row, column])
+                    rows[i, row, n_channels * column] = _as_byte(pages[0, row, column])
+                    rows[i, row, n_channels * column + 1] = _as_byte(pages[1, row, column])
+                    rows[i, row, n_channels * column + 2] = _as_byte(pages[2, row, column])
+
+
+@kernel(fastmath=_FASTMATH)
+def list_path(
+    points: FloatArray,
+    stroke_starts: IntArray,
+    drawing_starts: IntArray,
+    has_order: BoolArray,
+    images: ByteArray,
+) -> None:
+    """Fill the fourth channel of `images` (N, S, S, 4), as `RenderSpec` describes it.
+
+    Each stroke gets two points and a share of the others by its length; strokes beyond half the
+    number of points are left out.
+    """
+    size = images.shape[1]
+    for i in range(len(drawing_starts) - 1):
+        images[i, :, :, 3] = 0
+        first_stroke, end_stroke = drawing_starts[i], drawing_starts[i + 1]
+        if stroke_starts[first_stroke] == stroke_starts[end_stroke]:
+            continue
+        x_middle, y_middle, scale = _path_box(
+            points, stroke_starts[first_stroke], stroke_starts[end_stroke]
+        )
+        n_strokes = min(end_stroke - first_stroke, _PATH_POINTS // 2)
+        ink = 0.0
+        for s in range(first_stroke, first_stroke + n_strokes):
+            ink += _stroke_length(points, stroke_starts[s], stroke_starts[s + 1])
+        n_free = _PATH_POINTS - 2 * n_strokes
+        n_given, drawn, k = 0, 0.0, 0
+        for rank in range(n_strokes):
+            p, end = stroke_starts[first_stroke + rank], stroke_starts[first_stroke + rank + 1]
+            if p == end:
+                continue
+            length = _stroke_length(points, p, end)
+            drawn += length
+            share = drawn / ink if ink > 0 else (rank + 1) / n_strokes
+            n_more = int(n_free * share + 0.5) - n_given
+            n_given += n_more
+            passed, step = 0.0, _step_length(points, p, end)  # up to point p, and from it
+            for j in range(n_more + 2):
+                wanted = length * j / (n_more + 1)
+                while p + 2 < end and passed + step < wanted:
+                    passed += step
+                    p += 1
+                    step = _step_length(points, p, end)
+                x, y = np.float64(points[p, 0]), np.float64(points[p, 1])
+                if step > 0:
+                    t = min((wanted - passed) / step, 1.0)
+                    x += t * (points[p + 1, 0] - x)
+                    y += t * (points[p + 1, 1] - y)
+                _put(images, i, k, size, (x - x_middle) * scale + 128.0)
+                _put(images, i, _PATH_POINTS + k, size, (y - y_middle) * scale + 128.0)
+                if j == 0:
+                    start = 255.0 if has_order[i] else 128.0
+                    _put(images, i, 2 * _PATH_POINTS + k, size, start)
+                if has_order[i]:
+                    before = 255.0 * rank / n_strokes + 0.5
+                    _put(images, i, 3 * _PATH_POINTS + k, size, before)
+                k += 1
+
+
+@inner_kernel(fastmath=_FASTMATH)
+def _path_box(points: FloatArray, first: int, end: int) -> tuple[float, float, float]:
+    """The middle of a drawing's box, and the scale that makes its longer side 255."""
+    x_low = x_high = np.float64(points[first, 0])
+    y_low = y_high = np.float64(points[first, 1])
+    for p in range(first + 1, end):
+        x_low, x_high = min(x_low, points[p, 0]), max(x_high, points[p, 0])
+        y_low, y_high = min(y_low, points[p, 1]), max(y_high, points[p, 1])
+    extent = max(x_high - x_low, y_high - y_low)
+    scale = 255.0 / extent if extent > 0 else 0.0
+    return (x_low + x_high) / 2, (y_low + y_high) / 2, scale
+
+
+@inner_kernel(fastmath=_FASTMATH)
+def _stroke_length(points: FloatArray, first: int, end: int) -> float:
+    length = 0.0
+    for p in range(first, end - 1):
+        length += _step_length(points, p, end)
+    return length
+
+
+@inner_kernel(fastmath=_FASTMATH)
+def _step_length(points: FloatArray, p: int, end: int) -> float:
+    """From point `p` to the next one of its stroke, in double precision; 0 from the last."""
+    if p + 1 >= end:
+        return 0.0
+    dx = np.float64(points[p + 1, 0]) - np.float64(points[p, 0])
+    dy = np.float64(points[p + 1, 1]) - np.float64(points[p, 1])
+    return math.sqrt(dx * dx + dy * dy)
+
+
+@inner_kernel(fastmath=_FASTMATH)
+def _put(images: ByteArray, i: int, position: int, size: int, value: float) -> None:
+    """Set byte `position` of the fourth channel of image `i`."""
+    images[i, position // size, position % size, 3] = np.uint8(min(value, 255.0))
 
 
 @inner_kernel(fastmath=_FASTMATH)

@@ -25,6 +25,8 @@ _STORED_REFERENCE = "seed"
 #: The canvas and pen of the reference project's images, in px.
 _REFERENCE_CANVAS_PX = 256
 _REFERENCE_LINE_PX = 3
+#: The smallest image whose fourth channel holds the 160 points of a path, four bytes each.
+_LEAST_PATH_PX = 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,12 @@ class RenderSpec:
     With `order` an image has three channels: the ink; the ink shaded by which stroke it belongs to
     (the first darkest); the ink shaded along each stroke, from where the pen was put down. The
     last two are empty for drawings of which only a picture is known.
+
+    With `path` too there is a fourth channel for networks with a stroke branch. It is no picture:
+    its first bytes, row by row, list 160 points at even distances along the strokes: first every
+    x, then every y (0 to 255 in the drawing's box, aspect kept), then 255 where a stroke starts
+    (128 if the order of the strokes is unknown) and 0 elsewhere, then the share of strokes drawn
+    before this one (0 to 255; all 0 if their order is unknown).
     """
 
     size_px: int = 64
@@ -48,6 +56,7 @@ class RenderSpec:
     margin: float = 0.02
     style: Style = "smooth"
     order: bool = False
+    path: bool = False
 
     def __post_init__(self) -> None:
         if self.style == _STORED_REFERENCE:
@@ -62,6 +71,12 @@ class RenderSpec:
             raise InputError(f"style is 'smooth' or 'reference', not {self.style!r}")
         if self.order and self.style == "reference":
             raise InputError("style 'reference' cannot show the stroke order; use style 'smooth'")
+        if self.path and not self.order:
+            raise InputError("a spec with `path` needs `order` as well")
+        if self.path and self.size_px < _LEAST_PATH_PX:
+            raise InputError(
+                f"with `path`, size_px is at least {_LEAST_PATH_PX}, not {self.size_px}"
+            )
 
     @classmethod
     def reference(cls, size_px: int = 128) -> RenderSpec:
@@ -75,13 +90,14 @@ class RenderSpec:
 
     @property
     def image_shape(self) -> tuple[int, ...]:
-        """(S, S), or (S, S, 3) with `order`."""
-        return (self.size_px, self.size_px, 3) if self.order else (self.size_px, self.size_px)
+        """(S, S), (S, S, 3) with `order`, or (S, S, 4) with `path`."""
+        sides = (self.size_px, self.size_px)
+        return (*sides, self.n_channels) if self.order else sides
 
     @property
     def n_channels(self) -> int:
-        """Channels of an image: 3 with `order`, else 1."""
-        return 3 if self.order else 1
+        """Channels of an image: 4 with `path`, 3 with `order`, else 1."""
+        return 4 if self.path else 3 if self.order else 1
 
     @property
     def fingerprint(self) -> str:
@@ -90,12 +106,13 @@ class RenderSpec:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; `order` only where it is on, as specs had none at first."""
+        """Plain values, for JSON; `order` and `path` only if on, as the first specs had neither."""
         values = asdict(self)
         if self.style == "reference":
             values["style"] = _STORED_REFERENCE
-        if not self.order:
-            del values["order"]
+        for name in ("order", "path"):
+            if not values[name]:
+                del values[name]
         return values
 
     @classmethod
@@ -108,13 +125,13 @@ class RenderSpec:
 
 
 def render(drawing: Drawing, spec: RenderSpec) -> ByteArray:
-    """One drawing -> (S, S) uint8, ink 255; (S, S, 3) with `spec.order`."""
+    """One drawing -> (*spec.image_shape) uint8, ink 255."""
     image: ByteArray = render_batch(DrawingBatch.from_drawings([drawing]), spec)[0]
     return image
 
 
 def render_batch(batch: DrawingBatch | Iterable[Drawing], spec: RenderSpec) -> ByteArray:
-    """Drawings -> (N, S, S) uint8, ink 255; (N, S, S, 3) with `spec.order`.
+    """Drawings -> (N, *spec.image_shape) uint8, ink 255.
 
     Drawings without ink give empty images. Runs on one core and releases the GIL, so threads may
     share the work.
@@ -170,11 +187,13 @@ def rasterise(
     `line_widths_px` (N,): one a drawing; `has_order` (N,): whether the order of its strokes means
     something.
     """
-    from garabato.render._raster import draw_polylines
+    from garabato.render._raster import draw_polylines, list_path
 
     n_drawings = len(drawing_starts) - 1
     images = np.empty((n_drawings, spec.size_px, spec.size_px, spec.n_channels), np.uint8)
     draw_polylines(points_px, stroke_starts, drawing_starts, line_widths_px, has_order, images)
+    if spec.path:
+        list_path(points_px, stroke_starts, drawing_starts, has_order, images)
     return images.reshape(n_drawings, *spec.image_shape)
 
 

@@ -27,6 +27,8 @@ _ARCFACE_MARGIN = 0.15
 _PROXY_SHARPNESS, _PROXY_MARGIN = 32.0, 0.1
 #: As in the SupCon paper.
 _SUPCON_TEMPERATURE = 0.1
+#: The weight of each branch's own loss beside the loss of their sum.
+_BRANCH_LOSS = 0.5
 
 
 class Learner:
@@ -47,7 +49,17 @@ class Learner:
         self.autocast = uses_bfloat16(config, processes.device)
         torch.manual_seed(config.seed)
         model = self._new_model()
+        if config.render.path and not model.branches:
+            raise TrainingError(
+                f"{config.model} has no stroke branch; train skfast, or render without `path`"
+            )
+        if config.render.path and config.mixup > 0:
+            raise TrainingError("paths cannot be blended; train with mixup = 0 or without `path`")
         if model.mean_image is not None:
+            if config.render.order:
+                raise TrainingError(
+                    f"{config.model} takes images of one channel; render without `order`"
+                )
             if config.sizes:
                 raise TrainingError(
                     f"{config.model} takes images of one size only; train it without `sizes`"
@@ -81,7 +93,8 @@ class Learner:
         """Copy the weights of a trained encoder with the same network, at any image size.
 
         Weights that belong to a category go to the category of the same name; categories unknown
-        to the encoder keep random weights. Raises TrainingError if the networks differ.
+        to the encoder, and a stroke branch it lacks, keep random weights. Raises TrainingError if
+        the networks differ otherwise.
         """
         given = encoder.as_pytorch().model.state_dict()
         taken = dict(self.model.state_dict())
@@ -95,6 +108,8 @@ class Learner:
                 continue
             found = given.get(name)
             is_rows = name in by_category
+            if found is None and name.startswith(self.model.branches):
+                continue
             if found is None or found.shape[is_rows:] != value.shape[is_rows:]:
                 raise TrainingError(
                     f"the encoder to start from ({encoder.model_name}) has another architecture "
@@ -126,9 +141,9 @@ class Learner:
         with torch.autocast(self.processes.device.type, torch.bfloat16, enabled=self.autocast):
             logits, embeddings = self.shared(inputs)
         if self.config.loss == "softmax":
-            loss = F.cross_entropy(
-                logits.float(), targets, label_smoothing=self.config.label_smoothing
-            )
+            loss = self._cross_entropy(logits, targets)
+            for branch_logits in self.model.branch_logits:
+                loss = loss + _BRANCH_LOSS * self._cross_entropy(branch_logits, targets)
         else:
             loss = LOSS_FUNCTIONS[self.config.loss](
                 logits.float(), embeddings.float(), labels, self.model.logit_scale
@@ -157,6 +172,9 @@ class Learner:
         model.load_state_dict(self.average)
         update_bn((as_input(batch.images, self.processes.device) for batch in batches), model)
         self.average = model.state_dict()
+
+    def _cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(logits.float(), targets, label_smoothing=self.config.label_smoothing)
 
     def _targets(self, labels: Tensor, batch: Batch) -> Tensor:
         """The targets: labels (B,), or probabilities (B, C) with teachers or mixup."""

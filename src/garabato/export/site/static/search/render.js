@@ -8,15 +8,18 @@ const RANK_FADES = f32(0.8);
 const LAST_RANK = f32(0.15);
 /** Channel 3: a stroke starts at 1 and ends here. */
 const STROKE_END = f32(0.2);
+/** Channel 4: points along the strokes, at least two a stroke. */
+const PATH_POINTS = 160;
 
 /**
  * The image (S * S * channels) Uint8Array of a drawing, a list of strokes [[x, ...], [y, ...]].
- * `spec`: {size_px, line_width, margin, order}, the encoder's RenderSpec.
+ * `spec`: {size_px, line_width, margin, order, path}, the encoder's RenderSpec.
  */
 export function render(drawing, spec) {
   const size = spec.size_px;
-  const nChannels = spec.order ? 3 : 1;
-  const pages = Array.from({length: nChannels}, () => new Float32Array(size * size));
+  const nPages = spec.order ? 3 : 1;
+  const nChannels = spec.path ? 4 : nPages;
+  const pages = Array.from({length: nPages}, () => new Float32Array(size * size));
   const strokes = fitToBox(drawing, spec);
   const radius = f32(f32(spec.line_width * size) * HALF);
   let rankShade = 1;
@@ -36,7 +39,62 @@ export function render(drawing, spec) {
   pages.forEach((page, channel) =>
     page.forEach((value, i) => (image[i * nChannels + channel] = f32(f32(value * 255) + HALF))),
   );
+  if (spec.path) listPath(strokes, (position, value) => (image[4 * position + 3] = Math.min(value, 255)));
   return image;
+}
+
+/** The fourth channel, as RenderSpec describes it, by calls of `put(position, value)`. */
+function listPath(strokes, put) {
+  const all = strokes.flatMap(({xs, ys}) => Array.from(xs, (x, p) => [x, ys[p]]));
+  if (all.length === 0) return;
+  const [lows, highs] = [Math.min, Math.max].map((end) =>
+    [0, 1].map((axis) => all.reduce((found, point) => end(found, point[axis]), all[0][axis])),
+  );
+  const extent = Math.max(highs[0] - lows[0], highs[1] - lows[1]);
+  const scale = extent > 0 ? 255 / extent : 0;
+  const onGrid = (value, axis) => (value - (lows[axis] + highs[axis]) / 2) * scale + 128;
+
+  const listed = strokes.slice(0, PATH_POINTS / 2);
+  const lengths = listed.map(({xs, ys}) => {
+    let sum = 0;
+    for (let p = 0; p + 1 < xs.length; p++) sum += stepLength(xs, ys, p);
+    return sum;
+  });
+  const ink = lengths.reduce((sum, length) => sum + length, 0);
+  const nFree = PATH_POINTS - 2 * listed.length;
+  let [nGiven, drawn, k] = [0, 0, 0];
+  listed.forEach(({xs, ys}, rank) => {
+    drawn += lengths[rank];
+    const share = ink > 0 ? drawn / ink : (rank + 1) / listed.length;
+    const nMore = Math.floor(nFree * share + 0.5) - nGiven;
+    nGiven += nMore;
+    let [p, passed, step] = [0, 0, stepLength(xs, ys, 0)];
+    for (let j = 0; j < nMore + 2; j++) {
+      const wanted = (lengths[rank] * j) / (nMore + 1);
+      while (p + 2 < xs.length && passed + step < wanted) {
+        passed += step;
+        step = stepLength(xs, ys, ++p);
+      }
+      let [x, y] = [xs[p], ys[p]];
+      if (step > 0) {
+        const t = Math.min((wanted - passed) / step, 1);
+        x += t * (xs[p + 1] - x);
+        y += t * (ys[p + 1] - y);
+      }
+      put(k, onGrid(x, 0));
+      put(PATH_POINTS + k, onGrid(y, 1));
+      if (j === 0) put(2 * PATH_POINTS + k, 255);
+      put(3 * PATH_POINTS + k, (255 * rank) / listed.length + 0.5);
+      k += 1;
+    }
+  });
+}
+
+/** The distance from point `p` to the next, in double precision; 0 from the last. */
+function stepLength(xs, ys, p) {
+  if (p + 1 >= xs.length) return 0;
+  const [dx, dy] = [xs[p + 1] - xs[p], ys[p + 1] - ys[p]];
+  return Math.sqrt(dx * dx + dy * dy);
 }
 
 /** Points in px: scaled (keeping the aspect ratio) into the box inside the margin, and centred. */

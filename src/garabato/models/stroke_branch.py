@@ -1,0 +1,109 @@
+"""The stroke branch: a one-dimensional convolutional network over points along the strokes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+#: Points listed in the fourth channel of images (see `RenderSpec.path`), and numbers a point.
+_POINTS, _NUMBERS = 160, 4
+#: Features of each point: x, y, the step from the point before (dx, dy and its length), stroke
+#: start, share of the points and of the strokes before it.
+_FEATURES = 8
+#: Steps between points are short beside the drawing's box.
+_STEP_SCALE = 5.0
+_POOLINGS = 4
+_HIDDEN = 256
+
+
+class StrokeBranch(nn.Module):
+    """The path channel of images (N, S, S) float32 in 0..1 -> logits (N, C).
+
+    Residual blocks of two convolutions of 5 points; `widths` gives the channels of each stage, and
+    each stage but the first halves the number of points. Points are pooled by their maximum and by
+    learned attention (four weighted means).
+    """
+
+    progress: Tensor
+
+    def __init__(self, n_categories: int, widths: Sequence[int] = (48, 80, 128, 160)) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(
+            nn.Conv1d(_FEATURES, widths[0], 7, stride=2, padding=3, bias=False),
+            nn.BatchNorm1d(widths[0]),
+            nn.ReLU(inplace=True),
+        )
+        blocks = [PointBlock(widths[0], widths[0], stride=1)]
+        for n_in, n_out in pairwise(widths):
+            blocks.append(PointBlock(n_in, n_out, stride=2))
+            if n_out >= 128:
+                blocks.append(PointBlock(n_out, n_out, stride=1))
+        self.blocks = nn.Sequential(*blocks)
+        self.attention = nn.Conv1d(widths[-1], _POOLINGS, 1)
+        self.head = nn.Sequential(
+            nn.Linear((_POOLINGS + 1) * widths[-1], _HIDDEN, bias=False),
+            nn.BatchNorm1d(_HIDDEN),
+            nn.ReLU(inplace=True),
+            nn.Linear(_HIDDEN, n_categories),
+        )
+        self.register_buffer("progress", torch.arange(_POINTS) / _POINTS, persistent=False)
+
+    def forward(self, path: Tensor) -> Tensor:
+        maps: Tensor = self.blocks(self.stem(self.point_features(path)))  # (N, W, 10)
+        weights = self.attention(maps).softmax(2)  # (N, 4, 10)
+        means = weights @ maps.transpose(1, 2)  # (N, 4, W)
+        pooled = torch.cat([means.flatten(1), maps.amax(2)], dim=1)
+        logits: Tensor = self.head(pooled)
+        return logits
+
+    def point_features(self, path: Tensor) -> Tensor:
+        """The path channel (N, S, S) -> the features of its points (N, 8, 160)."""
+        numbers = path.flatten(1)[:, : _NUMBERS * _POINTS].reshape(-1, _NUMBERS, _POINTS)
+        places = 2 * numbers[:, :2] - 1  # (N, 2, 160): x and y in -1..1
+        steps = F.pad(_STEP_SCALE * (places[:, :, 1:] - places[:, :, :-1]), (1, 0))
+        lengths = steps.square().sum(1, keepdim=True).sqrt()
+        progress = self.progress.expand_as(lengths)
+        return torch.cat([places, steps, lengths, numbers[:, 2:3], progress, numbers[:, 3:]], 1)
+
+    @staticmethod
+    def mirrored(path: Tensor) -> Tensor:
+        """The path channel of the mirror image: x becomes 1 - x."""
+        values = path.flatten(1)
+        xs, rest = values[:, :_POINTS], values[:, _POINTS:]
+        return torch.cat([1 - xs, rest], dim=1).reshape(path.shape)
+
+    @staticmethod
+    def has_order(path: Tensor) -> Tensor:
+        """Whether the order of the strokes is known: (N,) bool."""
+        starts = path.flatten(1)[:, 2 * _POINTS : 3 * _POINTS]
+        return starts.amax(1) > 0.75
+
+
+class PointBlock(nn.Module):
+    """Two convolutions of 5 points beside a shortcut, ReLU after the sum (He et al. 2016)."""
+
+    def __init__(self, n_in: int, n_out: int, *, stride: int) -> None:
+        super().__init__()
+        self.first = nn.Sequential(
+            nn.Conv1d(n_in, n_out, 5, stride=stride, padding=2, bias=False),
+            nn.BatchNorm1d(n_out),
+            nn.ReLU(inplace=True),
+        )
+        self.second = nn.Conv1d(n_out, n_out, 5, padding=2, bias=False)
+        self.norm = nn.BatchNorm1d(n_out)
+        nn.init.zeros_(self.norm.weight)  # a block starts as its shortcut
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or n_in != n_out:
+            self.shortcut = nn.Sequential(
+                nn.AvgPool1d(stride) if stride > 1 else nn.Identity(),
+                nn.Conv1d(n_in, n_out, 1, bias=False),
+                nn.BatchNorm1d(n_out),
+            )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, C, P) -> (N, n_out, P / stride)."""
+        return F.relu(self.norm(self.second(self.first(maps))) + self.shortcut(maps))
