@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from garabato.evaluation.metrics import mean_average_precision
 from garabato.evaluation.rankings import mean_average_precision_of_codes
-from garabato.training.finish import train_hash_codes
+from garabato.training.finish import best_weight, train_hash_codes
 
 
 def embeddings_of(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -52,3 +53,25 @@ def test_the_same_seed_gives_the_same_codes() -> None:
 
 def test_two_embeddings_are_enough_to_learn_from() -> None:
     assert train_hash_codes(TRAIN[:2], 64, seed=0).encode(TEST).shape == (400, 8)
+
+
+def test_the_better_branch_gets_the_greater_weight() -> None:
+    """Two branches see the right category through normal noise: the best weight of the second is
+    the ratio of their precisions, 1 / variance."""
+    generator = torch.Generator().manual_seed(0)
+    targets = torch.randint(5, (20_000,), generator=generator)
+    right = torch.nn.functional.one_hot(targets, 5).float()
+    for first, second in ((1.0, 2.0), (1.0, 1.0), (2.0, 1.0)):
+        logits, others = (
+            right + noise * torch.randn(right.shape, generator=generator)
+            for noise in (first, second)
+        )
+        expected = first**2 / second**2
+        assert best_weight(logits, others, targets) == pytest.approx(expected, rel=0.1)
+
+
+def test_a_branch_that_misleads_counts_for_nothing() -> None:
+    right = torch.eye(5).repeat(50, 1)
+    targets = torch.arange(5).repeat(50)
+    noise = torch.randn(right.shape, generator=torch.Generator().manual_seed(0))
+    assert best_weight(right + noise, noise - right, targets) == 0

@@ -105,6 +105,18 @@ class SkFast(Model):
         )
         return logits + weights[:, None] * of_strokes
 
+    def each_branch(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits of the image and, before their weight, those of the strokes: (N, C) each.
+
+        Without gradients; for networks with a stroke branch.
+        """
+        assert self.strokes is not None
+        with torch.inference_mode():
+            views = [images, self.mirrored(images)] if self.mirror else [images]
+            of_image = [self.forward_head(self.forward_features(view)) for view in views]
+            of_strokes = [self.strokes(view[:, _IMAGE_CHANNELS]) for view in views]
+            return torch.stack(of_image).mean(0), torch.stack(of_strokes).mean(0)
+
     def mirrored(self, images: Tensor) -> Tensor:
         pictures = images[:, :_IMAGE_CHANNELS].flip(3)
         if self.strokes is None:

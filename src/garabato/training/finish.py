@@ -1,9 +1,10 @@
-"""The end of a training: batch norm statistics, calibration and binary codes."""
+"""The end of a training: branch weights, calibration and binary codes."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
@@ -14,6 +15,8 @@ from garabato.drawing import DrawingBatch, FloatArray, IntArray
 from garabato.encoder import Encoder
 from garabato.encoder.binary_codes import CODE_BITS, BinaryCoder
 from garabato.encoder.calibration import at_temperature, fit_temperature, threshold_for_precision
+from garabato.models import as_input
+from garabato.models.skfast import SkFast
 from garabato.render.augment import AugmentSpec, render_augmented
 
 T = TypeVar("T")
@@ -62,9 +65,9 @@ class Deadline:
                 return
 
 
-def n_drawings_to_encode(n_train: int, n_held_out: int) -> int:
-    """Drawings that `calibrate` and `add_binary_codes` encode when there is no deadline."""
-    return 2 * n_held_out + min(n_train, _MOST_FOR_CODES)
+def n_drawings_to_encode(n_train: int, n_held_out: int, *, has_branches: bool = False) -> int:
+    """Drawings that the functions below encode when there is no deadline."""
+    return (4 if has_branches else 2) * n_held_out + min(n_train, _MOST_FOR_CODES)
 
 
 def calibrate(
@@ -108,6 +111,57 @@ def calibrate(
         encoder.unsure_precision = precision
         encoder.unsure_below = threshold_for_precision(confidence, all_right, precision)
     return float(right.mean())
+
+
+def fit_stroke_weights(
+    encoder: Encoder, held_out: tuple[DrawingBatch, IntArray], deadline: Deadline
+) -> None:
+    """Fit how much the stroke branch counts, by the loss on held-out drawings.
+
+    Training drawings would not do: one branch may know them by heart better than the other. The
+    weight for drawings without an order is fitted to the same drawings as pictures. Networks
+    without a stroke branch, and those with fewer than 50 held-out drawings, stay as they are.
+    """
+    model = encoder.as_pytorch().model
+    drawings, labels = held_out
+    if not isinstance(model, SkFast) or model.strokes is None:
+        return
+    order = np.random.default_rng(0).permutation(len(labels))
+    chunks = [order[i : i + _CHUNK] for i in range(0, len(order), _CHUNK)]
+    for i, picture in enumerate((0.0, 1.0)):
+        as_seen = replace(AugmentSpec.none(), picture=picture)
+        each = []
+        for chunk in deadline.limit(chunks, share=0.15):
+            images = render_augmented(
+                drawings.take(chunk), encoder.spec, as_seen, chunk.astype(np.uint32)
+            )
+            each.append(model.each_branch(as_input(images, torch.device(encoder.device))))
+        of_image, of_strokes = (
+            torch.cat(logits).float().cpu() for logits in zip(*each, strict=True)
+        )
+        if len(of_image) >= _LEAST_TO_CALIBRATE:
+            targets = torch.from_numpy(labels[order[: len(of_image)]])
+            with torch.no_grad():
+                model.stroke_weights[i] = best_weight(of_image, of_strokes, targets)
+
+
+def best_weight(logits: torch.Tensor, others: torch.Tensor, targets: torch.Tensor) -> float:
+    """The weight w >= 0 for which logits + w x others (N, C) have the least loss.
+
+    The loss is the cross-entropy with `targets` (N,) at the temperature that suits the sum best.
+    """
+    logits, others = logits.clone(), others.clone()  # inference tensors take no part in gradients
+    scale, weight = torch.ones(1, requires_grad=True), torch.full((1,), 0.5, requires_grad=True)
+    optimizer = torch.optim.LBFGS([scale, weight], max_iter=50, line_search_fn="strong_wolfe")
+
+    def loss() -> torch.Tensor:
+        optimizer.zero_grad()
+        value = F.cross_entropy(scale * (logits + weight * others), targets)
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimizer.step(loss)  # type: ignore[no-untyped-call]
+    return max(0.0, weight.item())
 
 
 def add_binary_codes(

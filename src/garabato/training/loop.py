@@ -384,7 +384,9 @@ class _Training:
         encoder.predict(sample)
         encode_s = (time.perf_counter() - began) / len(sample)
         n_held_out = 0 if self.held_out is None else len(self.held_out[1])
-        n = finish.n_drawings_to_encode(len(self.drawings), n_held_out)
+        n = finish.n_drawings_to_encode(
+            len(self.drawings), n_held_out, has_branches=bool(self.learner.model.branches)
+        )
         # In training mode, where norms are measured, a drawing takes about twice as long.
         return encode_s * (1.2 * n + 2 * _N_FOR_NORMS)
 
@@ -396,6 +398,7 @@ class _Training:
         self.learner.measure_norms(deadline.limit(self._batches_for_norms(), share=0.3))
         encoder, top1 = self.learner.encoder(self.config.render), None
         if self.held_out is not None:
+            finish.fit_stroke_weights(encoder, self.held_out, deadline)
             precision = self.config.unsure_precision
             top1 = finish.calibrate(encoder, self.held_out, precision, deadline)
             self.log.write(
