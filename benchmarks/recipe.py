@@ -26,7 +26,8 @@ from torch import Tensor
 
 from garabato.dataset import Dataset, prepare
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.evaluation.metrics import mean_average_precision, top_k_accuracy
+from garabato.evaluation.classification import rank_of_label
+from garabato.evaluation.retrieval import mean_average_precision
 from garabato.models import register_model
 from garabato.models.skfast import SkFast
 from garabato.render import render_batch
@@ -191,12 +192,13 @@ def scores(dataset: Dataset, recipe: TrainConfig, run: Path) -> dict[str, Any]:
     drawings, labels = kept_out
     output = result.encoder.predict(drawings)
     measured = {
-        "top1": top_k_accuracy(output.probabilities, labels, k=1),
-        "top5": top_k_accuracy(output.probabilities, labels, k=5),
+        "top1": (rank_of_label(output.probabilities, labels) == 1).mean(),
+        "top5": (rank_of_label(output.probabilities, labels) <= 5).mean(),
         "map": mean_average_precision(output.embeddings, labels),
     }
     for name, variant in harder(drawings):
-        measured[name] = top_k_accuracy(result.encoder.predict(variant).probabilities, labels, k=1)
+        probabilities = result.encoder.predict(variant).probabilities
+        measured[name] = (rank_of_label(probabilities, labels) == 1).mean()
     return {k: float(v) for k, v in measured.items()} | {
         "minutes": result.elapsed_s / 60,
         "machine": harness.machine(),

@@ -51,7 +51,7 @@ WITHOUT_TORCH = (
     "sources",
     "render",
     "encoder",
-    "evaluation.metrics",
+    "evaluation.retrieval",
     "cli",
 )
 

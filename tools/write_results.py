@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from garabato.evaluation.reference_results import REFERENCE_RESULTS
+from garabato.evaluation.training_runs import REFERENCE_RESULTS
 from garabato.training.reproduce import as_markdown
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -117,7 +117,7 @@ def test_the_training_split_is_measured_without_a_gallery(data: Path, run: Path)
         (("--data", "{data}/nowhere"), 1, "holds no data set"),
         (("--data", "{data}", "--report", "{data}"), 1, "not empty and holds no report"),
         (("--source", "{data}/nowhere"), 1, "does not exist"),
-        (("--data", "{data}", "--gallery-split", "test"), 1, "the gallery would be the queries"),
+        (("--data", "{data}", "--gallery-split", "test"), 1, "both the 'test' split"),
     ],
 )
 def test_what_cannot_be_measured_is_said(

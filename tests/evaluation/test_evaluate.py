@@ -13,8 +13,8 @@ from garabato.dataset import Dataset, prepare
 from garabato.drawing import DrawingBatch
 from garabato.errors import FormatError, InputError, SourceError
 from garabato.evaluation import Evaluation, evaluate
-from garabato.evaluation.metrics import mean_average_precision
 from garabato.evaluation.predictions import DrawingList
+from garabato.evaluation.retrieval import mean_average_precision
 from garabato.sources import open_source
 
 
@@ -122,7 +122,7 @@ def test_the_training_split_can_be_measured_as_well(
 def test_queries_that_would_find_themselves_in_the_gallery_are_refused(
     prototypes: PrototypeEncoder, sketch_dataset: Dataset
 ) -> None:
-    with pytest.raises(InputError, match="the gallery would be the queries"):
+    with pytest.raises(InputError, match="queries and gallery are both the 'test' split"):
         evaluate(prototypes, sketch_dataset, split="test", gallery_split="test")
 
 
@@ -194,7 +194,7 @@ def test_unreadable_lines_are_counted_and_named(
     assert evaluation.to_dict()["unreadable"] == 1
     assert evaluation.to_dict()["n_drawings"] == 11
     assert "circle.ndjson, line 4" in "\n".join(evaluation.unreadable.lines())
-    assert "1 places in the files could not be read." in evaluation.notes()
+    assert "Unreadable drawings, skipped: 1." in evaluation.notes()
     with pytest.raises(FormatError, match="line 4"):
         evaluate(prototypes, open_source(tmp_path), strict=True)
 
@@ -226,7 +226,7 @@ def test_precision_at_10_of_a_handful_of_drawings_is_not_given(
     found = evaluate(prototypes, open_source(tmp_path)).to_dict()
     assert found["map"] is not None
     assert found["precision_at_10"] is None
-    assert any("precision@10 means nothing" in note for note in found["notes"])
+    assert any("precision@10 is not measured" in note for note in found["notes"])
 
 
 def test_lonely_drawings_are_no_queries_and_counted(
@@ -329,7 +329,7 @@ def test_an_encoder_that_can_be_unsure_is_measured_on_what_it_answers(
         "below": 0.6,
         "chosen_for": 0.9,
         "coverage": sure.mean(),
-        "precision": (test.place[sure] == 1).mean(),
+        "precision": (test.rank[sure] == 1).mean(),
     }
 
 

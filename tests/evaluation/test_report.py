@@ -20,8 +20,7 @@ from garabato.errors import InputError
 from garabato.evaluation import Evaluation, evaluate, write_report
 from garabato.evaluation.examples import confused_pairs, query_rows
 from garabato.evaluation.plots import THEMES, plot_confusion, plot_learning
-from garabato.evaluation.reference_results import REFERENCE_RESULTS
-from garabato.evaluation.training_log import read_run
+from garabato.evaluation.training_runs import REFERENCE_RESULTS, read_training_log
 from garabato.sources import open_source
 
 VOID = {"meta", "img", "source", "br", "link", "input", "hr"}
@@ -143,12 +142,12 @@ def test_the_page_shows_the_figures_and_every_section(
         assert f"{100 * found['unsure'][share]:.1f} %" in text
     assert page.headings == [
         "prototypes on 80 drawings of 10 categories",
-        "What it finds",
-        "Beside the published results",
-        "How it learned",
+        "Example searches",
+        "Comparison with published results",
+        "Learning curves",
         "Half-finished drawings",
-        "Can its probabilities be believed?",
-        "Does it know when it doesn't know?",
+        "Calibration",
+        "Unsure predictions",
         "Most confused",
         "Confusion matrix",
         "Every category",
@@ -161,7 +160,7 @@ def test_without_a_run_there_are_no_learning_curves(
 ) -> None:
     page = write_report(sketch_evaluation, tmp_path / "report", run=tmp_path / "no run")
     assert not (tmp_path / "report" / "learning_curves.png").exists()
-    assert "How it learned" not in page.read_text()
+    assert "Learning curves" not in page.read_text()
 
 
 def test_names_of_categories_cannot_become_markup(sketch_dataset: Dataset, tmp_path: Path) -> None:
@@ -191,13 +190,13 @@ def test_a_source_of_unknown_categories_has_a_report_too(
         "nearest.png",
         "report.html",
     ]
-    assert "Not known to the encoder: hourglass (6), lollipop (6)." in page.read_text()
+    assert "Unknown to the encoder: hourglass (6), lollipop (6)." in page.read_text()
 
 
 def test_a_single_drawing_has_a_report_too(prototypes: PrototypeEncoder, tmp_path: Path) -> None:
     write_source(tmp_path / "s", ["circle"], per_category=1, seed=1)
     page = write_report(evaluate(prototypes, open_source(tmp_path / "s")), tmp_path / "r")
-    assert "There is one drawing only" in page.read_text()
+    assert "There is only one drawing" in page.read_text()
 
 
 def test_a_report_in_place_of_a_file_is_refused(
@@ -262,7 +261,7 @@ def test_confused_pairs_show_the_mistakes_that_were_made(
     assert pairs
     for mistake in (m for pair in pairs for m in pair):
         rows = (test.labels == names.index(mistake.right)) & (
-            test.answers == names.index(mistake.predicted)
+            test.predicted == names.index(mistake.predicted)
         )
         assert mistake.n == rows.sum()
         assert len(mistake.drawings) == min(2, mistake.n)
@@ -313,7 +312,7 @@ def test_the_ends_of_epochs_and_the_last_validation_are_points_of_the_curves() -
 
 
 def test_learning_curves_are_drawn_from_epochs_where_there_are_no_steps(run_folder: Path) -> None:
-    record = read_run(run_folder)
+    record = read_training_log(run_folder)
     assert record is not None
     epochs = [m for m in record.metrics if m["kind"] == "epoch"]
     png = plot_learning(epochs, THEMES["dark"])
@@ -321,14 +320,14 @@ def test_learning_curves_are_drawn_from_epochs_where_there_are_no_steps(run_fold
 
 
 def test_a_run_is_read_up_to_the_line_that_was_cut_off(run_folder: Path) -> None:
-    record = read_run(run_folder)
+    record = read_training_log(run_folder)
     assert record is not None
     assert record.steps == 120
     assert record.minutes == pytest.approx(6.0)
     assert record.batch_size == 128
 
 
-def test_the_published_results_are_the_five_of_the_seed() -> None:
+def test_the_published_results_are_those_of_the_reference_project() -> None:
     assert len(REFERENCE_RESULTS) == 5
     best = max(REFERENCE_RESULTS, key=lambda row: row.test_top1)
     assert (best.model, best.test_top1, best.map, best.minutes) == ("skNet", 0.745, 0.072, 225)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from garabato.evaluation.metrics import mean_average_precision
-from garabato.evaluation.rankings import mean_average_precision_of_codes
+from garabato.evaluation.retrieval import mean_average_precision, mean_average_precision_by_hamming
 from garabato.training.finish import best_weight, train_hash_codes
 
 
@@ -26,14 +25,14 @@ def test_codes_retrieve_nearly_as_well_as_what_they_stand_for(n_bits: int, loss:
     assert codes.shape == (400, n_bits // 8)
     whole = mean_average_precision(TEST, LABELS[:400])
     assert 0.5 < whole < 0.99
-    assert whole - loss < mean_average_precision_of_codes(codes, LABELS[:400]) < whole + 0.02
+    assert whole - loss < mean_average_precision_by_hamming(codes, LABELS[:400]) < whole + 0.02
 
 
 def test_learned_codes_are_better_than_random_ones() -> None:
     random = TEST @ np.random.default_rng(0).normal(size=(24, 64)).astype(np.float32)
     learned = train_hash_codes(TRAIN, 64, seed=0).encode(TEST)
-    at_random = mean_average_precision_of_codes(np.packbits(random > 0, axis=1), LABELS[:400])
-    assert mean_average_precision_of_codes(learned, LABELS[:400]) > at_random + 0.02
+    at_random = mean_average_precision_by_hamming(np.packbits(random > 0, axis=1), LABELS[:400])
+    assert mean_average_precision_by_hamming(learned, LABELS[:400]) > at_random + 0.02
 
 
 def test_what_all_embeddings_have_in_common_uses_up_no_bits() -> None:
@@ -43,7 +42,7 @@ def test_what_all_embeddings_have_in_common_uses_up_no_bits() -> None:
     assert (near_test @ near_test.T).min() > 0.9
     codes = train_hash_codes(near, 128, seed=0).encode(near_test)
     whole = mean_average_precision(near_test, LABELS[:400])
-    assert mean_average_precision_of_codes(codes, LABELS[:400]) > whole - 0.1
+    assert mean_average_precision_by_hamming(codes, LABELS[:400]) > whole - 0.1
 
 
 def test_the_same_seed_gives_the_same_codes() -> None:

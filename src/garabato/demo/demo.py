@@ -21,8 +21,8 @@ from garabato.dataset.selection import choose_categories
 from garabato.demo.stages import Stages
 from garabato.encoder import Encoder, load_encoder
 from garabato.evaluation import evaluate, write_report
-from garabato.evaluation.reference_results import REFERENCE_RESULTS, PublishedResult
 from garabato.evaluation.report import check_report_folder
+from garabato.evaluation.training_runs import REFERENCE_RESULTS, PublishedResult
 from garabato.formats import ReadReport, write_drawings
 from garabato.gallery import open_gallery
 from garabato.host.atomic import write_bytes

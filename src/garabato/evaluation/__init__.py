@@ -1,4 +1,4 @@
-"""Measure encoders, and show what was found."""
+"""Evaluation of encoders: classification and retrieval metrics, and the report."""
 
 from __future__ import annotations
 

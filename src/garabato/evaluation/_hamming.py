@@ -9,10 +9,10 @@ from garabato.host.kernels import kernel
 
 @kernel
 def count_by_distance(query, gallery, labels, label, left_out, n_all, n_relevant):  # type: ignore[no-untyped-def]
-    """Count the items at every distance from one code, and the relevant ones among them.
+    """Count all items, and the relevant ones, at every Hamming distance from one code.
 
-    `query` (W,) and `gallery` (G, W) uint64, `labels` (G,); relevant are those of `label`. The row
-    `left_out` is not counted (-1: none). Adds to `n_all` and `n_relevant` (bits + 1,) int64.
+    `query` (W,) and `gallery` (G, W) uint64, `labels` (G,); items with `label` are relevant. The
+    row `left_out` is not counted (-1: none). Adds to `n_all` and `n_relevant` (bits + 1,) int64.
     """
     for row in range(gallery.shape[0]):
         if row == left_out:

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sized
-from functools import partial
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from garabato.drawing import DrawingBatch
 from garabato.errors import InputError, SourceError
-from garabato.evaluation import metrics
+from garabato.evaluation import classification, retrieval
 from garabato.evaluation.predictions import (
-    Answers,
     DrawingList,
-    collect_answers,
+    Predictions,
+    predict_all,
     top1_of_unfinished,
 )
-from garabato.evaluation.rankings import mean_average_precision_of_codes
 from garabato.evaluation.result import PRECISION_AT, Evaluation
-from garabato.evaluation.selective_accuracy import SelectiveAccuracy, selective_accuracy
 from garabato.formats.read_report import ReadReport
 
 if TYPE_CHECKING:
@@ -29,7 +26,7 @@ if TYPE_CHECKING:
 #: `progress(stage, done, total)`.
 ReportProgress = Callable[[str, int, int | None], None]
 
-#: Parts of the ink, in percent, after which drawings are classified.
+#: Percentages of the ink from which drawings are classified.
 INK_PERCENTS = (25, 50, 75, 100)
 
 
@@ -42,13 +39,13 @@ def evaluate(
     strict: bool = False,
     progress: ReportProgress | None = None,
 ) -> Evaluation:
-    """Measure `encoder` on the drawings of one split of a data set, or on all of a source.
+    """Measure `encoder` on one split of a data set, or on all drawings of a source.
 
-    Retrieval is measured within those drawings (each query left out) and, with a data set, in its
-    `gallery_split` (None: no gallery). A drawing whose category the encoder doesn't know counts
-    for retrieval only. Unreadable places of a source are counted, or raise with `strict`.
-    Raises InputError where the gallery would be the queries themselves, SourceError and
-    DatasetError for data that cannot be had.
+    Retrieval is measured within those drawings (each query against the others) and, for a data
+    set, in its `gallery_split` (None: no gallery). A drawing of a category that the encoder doesn't
+    know counts for retrieval only. Unreadable drawings of a source are counted, or raise with
+    `strict`. Raises InputError if `split` and `gallery_split` are the same; SourceError and
+    DatasetError if the data cannot be read.
     """
     from garabato.dataset import Dataset
 
@@ -58,7 +55,7 @@ def evaluate(
     if isinstance(data, Dataset):
         if gallery_split == split:
             raise InputError(
-                f"the gallery would be the queries: choose another than {split!r} for one of them"
+                f"queries and gallery are both the {split!r} split; choose another for one of them"
             )
         about = {"data": str(data.path), "split": split, "gallery_split": gallery_split}
         wanted = dict.fromkeys(name for name in (split, gallery_split, "train") if name)
@@ -70,17 +67,17 @@ def evaluate(
     if not len(drawings[split]):
         raise SourceError(f"{_name_of(data)} holds no drawing that can be read")
 
-    known = set(encoder.categories)
-    others = {name for group in drawings.values() for name in group.categories()} - known
-    categories = [*encoder.categories, *sorted(others)]
-    answers = {
-        name: collect_answers(
-            encoder, group, categories, progress=partial(_tell, report, f"encode {name}", group)
+    names = {name for group in drawings.values() for name in group.categories()}
+    categories = [*encoder.categories, *sorted(names - set(encoder.categories))]
+    predictions = {
+        name: predict_all(
+            encoder, group, categories, progress=_stage(report, f"encode {name}", len(group))
         )
         for name, group in drawings.items()
     }
-    test, gallery = answers[split], answers.get(gallery_split or "")
-    train = answers.get("train")
+    test, gallery = predictions[split], predictions.get(gallery_split or "")
+    train = predictions.get("train")
+    n_test, known = len(test.labels), test.classified
     return Evaluation(
         model=_describe(encoder),
         data=about,
@@ -88,18 +85,16 @@ def evaluate(
         n_known=len(encoder.categories),
         test=test,
         gallery=gallery,
-        against_test=_rank(test, None, partial(_tell, report, f"rank in {split}", test.labels)),
+        against_test=_rank(test, None, _stage(report, f"rank in {split}", n_test)),
         against_gallery=None
         if gallery is None
-        else _rank(test, gallery, partial(_tell, report, f"rank in {gallery_split}", test.labels)),
+        else _rank(test, gallery, _stage(report, f"rank in {gallery_split}", n_test)),
         train_top1=None if train is None else train.top_k(1),
         train_top5=None if train is None else train.top_k(5),
         partial_top1=_top1_by_ink(encoder, test, report),
-        calibration=metrics.calibration(
-            test.confidence[test.classified], test.place[test.classified] == 1
-        ),
+        calibration=classification.calibration(test.confidence[known], test.rank[known] == 1),
         selective_accuracy=_selective_accuracy(encoder, test),
-        code_maps=_maps_of_codes(encoder, test),
+        code_maps=_map_by_bits(encoder, test),
         map_unseen=_map_of_unseen(test),
         unreadable=unreadable,
         seconds=round(time.perf_counter() - started, 3),
@@ -116,13 +111,13 @@ def _read_all(
 
 
 def _rank(
-    test: Answers, gallery: Answers | None, progress: Callable[[int], None]
-) -> metrics.RankingMetrics | None:
-    """Rank test drawings in the gallery, or among each other; None where there is none."""
+    test: Predictions, gallery: Predictions | None, progress: Callable[[int], None]
+) -> retrieval.RankingMetrics | None:
+    """Rank the gallery, or without one the other test drawings; None if that is empty."""
     n_ranked = len(test.labels) - 1 if gallery is None else len(gallery.labels)
     if n_ranked < 1:
         return None
-    return metrics.ranking_metrics(
+    return retrieval.ranking_metrics(
         test.embeddings,
         test.labels,
         None if gallery is None else gallery.embeddings,
@@ -133,47 +128,50 @@ def _rank(
 
 
 def _top1_by_ink(
-    encoder: Encoder, test: Answers, report: ReportProgress
+    encoder: Encoder, test: Predictions, report: ReportProgress
 ) -> dict[int, float | None]:
-    """Percent of the ink -> top-1; all None for bitmaps, which don't tell what came first."""
+    """Percentage of the ink -> top-1; all None for bitmaps, whose strokes have no order."""
     if any(batch.bitmaps is not None for batch in test.drawings.batches):
         return dict.fromkeys(INK_PERCENTS)
-    found = {
+    return {
         percent: top1_of_unfinished(
             encoder,
             test,
             percent / 100,
-            progress=partial(_tell, report, f"encode at {percent} % of the ink", test.labels),
+            progress=_stage(report, f"encode at {percent} % of the ink", len(test.labels)),
         )
         for percent in INK_PERCENTS[:-1]
-    }
-    return found | {100: test.top_k(1)}
+    } | {100: test.top_k(1)}
 
 
-def _maps_of_codes(encoder: Encoder, test: Answers) -> dict[int, float]:
-    """Number of bits -> mAP, test against test, for the binary codes that the encoder has."""
+def _map_by_bits(encoder: Encoder, test: Predictions) -> dict[int, float]:
+    """Number of bits -> mAP, test against test, for each of the encoder's binary codes."""
     return {
-        n_bits: mean_average_precision_of_codes(coder.encode(test.embeddings), test.labels)
+        n_bits: retrieval.mean_average_precision_by_hamming(
+            coder.encode(test.embeddings), test.labels
+        )
         for n_bits, coder in sorted(encoder.coders.items())
     }
 
 
-def _map_of_unseen(test: Answers) -> float | None:
-    """mAP of the drawings of unknown categories among each other; None where there are none."""
+def _map_of_unseen(test: Predictions) -> float | None:
+    """mAP of the drawings of unknown categories among each other; None if fewer than 2."""
     unseen = ~test.classified
     if unseen.sum() < 2:
         return None
-    return metrics.mean_average_precision(test.embeddings[unseen], test.labels[unseen])
+    return retrieval.mean_average_precision(test.embeddings[unseen], test.labels[unseen])
 
 
-def _selective_accuracy(encoder: Encoder, test: Answers) -> SelectiveAccuracy | None:
-    """None where the encoder knows no category of the test drawings."""
+def _selective_accuracy(
+    encoder: Encoder, test: Predictions
+) -> classification.SelectiveAccuracy | None:
+    """None if the encoder knows no category of the test drawings."""
     known = test.classified
     if not known.any():
         return None
-    return selective_accuracy(
+    return classification.selective_accuracy(
         test.confidence[known],
-        test.place[known] == 1,
+        test.rank[known] == 1,
         below=encoder.unsure_below,
         chosen_for=encoder.unsure_precision,
     )
@@ -193,5 +191,5 @@ def _name_of(data: Dataset | Source) -> str:
     return str(getattr(data, "path", data))
 
 
-def _tell(report: ReportProgress, stage: str, group: Sized, done: int) -> None:
-    report(stage, done, len(group))
+def _stage(report: ReportProgress, stage: str, total: int) -> Callable[[int], None]:
+    return lambda done: report(stage, done, total)

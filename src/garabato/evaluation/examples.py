@@ -1,4 +1,4 @@
-"""Examples for a report: queries with their hits, and mistakes."""
+"""Example drawings for a report: queries with their hits, and classification mistakes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from garabato.drawing import Drawing
-from garabato.evaluation import metrics
+from garabato.evaluation.classification import most_confused_pairs
 from garabato.evaluation.result import Evaluation
 from garabato.evaluation.similarity import nearest
 
 
 @dataclass(frozen=True, slots=True)
 class ExampleHit:
-    """A hit, and whether it has the category of the query."""
+    """A hit; `right` if it has the category of the query."""
 
     drawing: Drawing
     category: str
@@ -33,7 +33,7 @@ class QueryRow:
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """`n` drawings of the category `right` were predicted as `predicted`; some of them."""
+    """`n` drawings of the category `right` were classified as `predicted`, and some of them."""
 
     right: str
     predicted: str
@@ -78,19 +78,17 @@ def query_rows(evaluation: Evaluation, n_rows: int, *, k: int, seed: int = 0) ->
 def confused_pairs(
     evaluation: Evaluation, n_pairs: int, *, n_drawings: int
 ) -> list[tuple[Mistake, Mistake]]:
-    """The most confused pairs, in both directions, most confident mistakes first."""
-    confusion = evaluation.confusion
-    pairs = metrics.most_confused_pairs(confusion, n_pairs)
+    """The most confused pairs of categories, both directions, most confident mistakes first."""
     return [
         (_mistake(evaluation, a, b, n_drawings), _mistake(evaluation, b, a, n_drawings))
-        for a, b in pairs
+        for a, b in most_confused_pairs(evaluation.confusion, n_pairs)
     ]
 
 
 def _mistake(evaluation: Evaluation, right: int, predicted: int, n_drawings: int) -> Mistake:
     test, names = evaluation.test, evaluation.categories
-    rows = np.flatnonzero((test.labels == right) & (test.answers == predicted))
-    surest = rows[np.argsort(-test.confidence[rows], kind="stable")][:n_drawings]
+    rows = np.flatnonzero((test.labels == right) & (test.predicted == predicted))
+    most_confident = rows[np.argsort(-test.confidence[rows], kind="stable")][:n_drawings]
     return Mistake(
-        names[right], names[predicted], len(rows), [test.drawings[int(i)] for i in surest]
+        names[right], names[predicted], len(rows), [test.drawings[int(i)] for i in most_confident]
     )

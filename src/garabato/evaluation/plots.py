@@ -1,4 +1,4 @@
-"""The plots of a report, each drawn for a light and for a dark page."""
+"""The plots of a report, for light and dark pages."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import IntArray
-from garabato.evaluation.metrics import Calibration
-from garabato.evaluation.selective_accuracy import SelectiveAccuracy
+from garabato.evaluation.classification import Calibration, SelectiveAccuracy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Theme:
-    """Colours of a page and of what is drawn on it; `first` and `second` tell two series apart."""
+    """Colours of a page and its plots; `first` and `second` are those of two series."""
 
     page: str
     ink: str
@@ -54,17 +53,17 @@ DARK = Theme(
 )
 THEMES = {"light": LIGHT, "dark": DARK}
 
-#: Side of a cell of the confusion matrix in px: as large as fits, never too small to read.
-_CELL_PX = (10, 30)
+#: Side of the confusion matrix, and the smallest and largest side of its cells.
 _MATRIX_PX = 1200
-#: With more categories than this, names stand on all sides of the matrix.
+_CELL_PX = (10, 30)
+#: With more categories than this, the matrix is labelled on all four sides.
 _LARGE = 60
 _DPI = 100
 
 
 def plot_learning(records: Sequence[Mapping[str, Any]], theme: Theme) -> bytes:
-    """Loss, accuracy and learning rate over the steps of a training, from its metrics: PNG."""
-    # a short run reports few steps: the ends of its epochs are points of the curves, too
+    """Loss, accuracy and learning rate over the training steps, from the training log: PNG."""
+    # Short runs log few steps, so the ends of epochs are points of the curves, too.
     steps = [r for r in records if r["kind"] in ("step", "epoch")]
     validated = {
         r["step"]: 100 * r[name]
@@ -89,7 +88,7 @@ def plot_learning(records: Sequence[Mapping[str, Any]], theme: Theme) -> bytes:
             figure.legend(
                 accuracy.lines,
                 ["training, augmented", "validation"],
-                loc="outside lower center",  # below the axes: within, it lies on some curve
+                loc="outside lower center",  # within the axes it would cover a curve
                 ncols=2,
                 frameon=False,
                 labelcolor=theme.ink,
@@ -104,7 +103,7 @@ def plot_learning(records: Sequence[Mapping[str, Any]], theme: Theme) -> bytes:
 
 
 def _mark_image_sizes(axes: Axes, steps: Sequence[Mapping[str, Any]], theme: Theme) -> None:
-    """Where progressive resizing goes on to larger images, curves jump: say so."""
+    """Mark the steps where progressive resizing changes the image size: curves jump there."""
     for before, after in pairwise(steps):
         size_px = after.get("image_size_px")
         if size_px != before.get("image_size_px"):
@@ -119,7 +118,7 @@ def _mark_image_sizes(axes: Axes, steps: Sequence[Mapping[str, Any]], theme: The
 
 
 def plot_unfinished(top1_by_percent: Mapping[int, float | None], theme: Theme) -> bytes:
-    """Top-1 accuracy over the part of the ink that is on the paper: PNG."""
+    """Top-1 accuracy by the percentage of the ink: PNG."""
     known = {p: 100 * top1 for p, top1 in top1_by_percent.items() if top1 is not None}
     with _figure(theme, 5.2, 3.6) as (figure, (axes,)):
         axes.plot(list(known), list(known.values()), color=theme.first, lw=2, marker="o", ms=6)
@@ -135,12 +134,12 @@ def plot_unfinished(top1_by_percent: Mapping[int, float | None], theme: Theme) -
         axes.set_xticks(list(known))
         axes.set_ylim(0, 108)
         axes.set_xlim(min(known) - 8, max(known) + 8)
-        _label(axes, "top-1, %", "ink on the paper, %", theme)
+        _label(axes, "top-1, %", "ink drawn so far, %", theme)
         return _png(figure)
 
 
 def plot_reliability(calibration: Calibration, theme: Theme) -> bytes:
-    """How often answers given with a probability are right, and how many there are: PNG."""
+    """Reliability diagram: accuracy and number of predictions by probability: PNG."""
     n_bins = len(calibration.n)
     edges = np.linspace(0, 100, n_bins + 1)
     with _figure(theme, 5.2, 3.6) as (figure, (axes,)):
@@ -160,12 +159,12 @@ def plot_reliability(calibration: Calibration, theme: Theme) -> bytes:
         axes.text(
             3,
             93,
-            "line: right answers, %\nbars: share of all answers, %",
+            "line: accuracy, %\nbars: share of all predictions, %",
             color=theme.faint,
             va="top",
             fontsize=8,
         )
-        _label(axes, "right answers, %", "probability given by the encoder, %", theme)
+        _label(axes, "accuracy, %", "probability of the prediction, %", theme)
         return _png(figure)
 
 
@@ -175,10 +174,7 @@ def plot_selective_accuracy(
     chosen: SelectiveAccuracy | None,
     theme: Theme,
 ) -> bytes:
-    """Share of right answers over the share of drawings answered, (M,) each in 0..1: PNG.
-
-    The point of the encoder's own threshold is marked, where it has one.
-    """
+    """Precision by coverage, (M,) each in 0..1, with the encoder's threshold marked: PNG."""
     with _figure(theme, 5.2, 3.6) as (figure, (axes,)):
         axes.plot(100 * coverage, 100 * precision, color=theme.first, lw=2)
         if chosen is not None and chosen.precision is not None:
@@ -187,7 +183,7 @@ def plot_selective_accuracy(
                 axes.axhline(100 * chosen.chosen_for, color=theme.faint, lw=1, ls=(0, (4, 3)))
             axes.plot(*at, color=theme.second, marker="o", ms=8)
             axes.annotate(
-                f"{at[1]:.1f} % right of\n{at[0]:.1f} % answered",
+                f"{at[1]:.1f} % correct of\n{at[0]:.1f} % not unsure",
                 at,
                 xytext=(-8, -10),
                 textcoords="offset points",
@@ -197,14 +193,14 @@ def plot_selective_accuracy(
             )
         axes.set_xlim(0, 102)
         axes.set_ylim(0, 104)
-        _label(axes, "right answers, %", "drawings answered, the surest first, %", theme)
+        _label(axes, "accuracy, %", "drawings, most confident first, %", theme)
         return _png(figure)
 
 
 def plot_confusion(
     shares: npt.NDArray[np.float64], names: Sequence[str], order: IntArray, theme: Theme
 ) -> bytes:
-    """Shares of the answers (K, K), 0..1, row = right category, drawn in `order`: PNG."""
+    """Confusion matrix: shares (K, K) in 0..1, rows are true categories, in `order` (K,): PNG."""
     from matplotlib.colors import LinearSegmentedColormap, PowerNorm
 
     n = len(order)
@@ -242,14 +238,14 @@ def plot_confusion(
         for side in axes.spines.values():
             side.set(visible=True, color=theme.grid)
         axes.grid(False)
-        if on_both_sides:  # lines to follow from a name to a cell
-            for place in range(10, n, 10):
-                axes.axhline(place - 0.5, color=theme.grid, lw=0.5)
-                axes.axvline(place - 0.5, color=theme.grid, lw=0.5)
+        if on_both_sides:  # lines that lead from a name to a cell
+            for index in range(10, n, 10):
+                axes.axhline(index - 0.5, color=theme.grid, lw=0.5)
+                axes.axvline(index - 0.5, color=theme.grid, lw=0.5)
         figure.text(
             0.1 / width,
             1 - 0.1 / height,
-            "row: right category\ncolumn: answer",
+            "row: true category\ncolumn: predicted",
             color=theme.faint,
             fontsize=8,
             va="top",

@@ -1,4 +1,4 @@
-"""What an encoder says of drawings whose categories are known."""
+"""An encoder's predictions for drawings of known category."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
-from garabato.evaluation import metrics
+from garabato.evaluation import classification
 
 if TYPE_CHECKING:
     from garabato.encoder import Encoder
 
-#: Drawings encoded between two reports of progress.
+#: Drawings encoded between two calls of `progress`.
 _CHUNK = 1024
 
 
 class DrawingList(Sequence[Drawing]):
-    """Drawings of many batches, of strokes and of bitmaps, under one numbering."""
+    """The drawings of many batches as one sequence; batches of strokes and bitmaps may be mixed."""
 
     def __init__(self, batches: Iterable[DrawingBatch]) -> None:
         self.batches = [batch for batch in batches if len(batch)]
@@ -42,7 +42,7 @@ class DrawingList(Sequence[Drawing]):
         return self.batches[number][int(i - self._ends[number])]
 
     def categories(self) -> list[str]:
-        """The category of every drawing, in order; "" where it is not known."""
+        """The category of every drawing, in order; "" if unknown."""
         return [name or "" for batch in self.batches for name in batch.categories]
 
     def chunks(self) -> Iterator[DrawingBatch]:
@@ -53,79 +53,79 @@ class DrawingList(Sequence[Drawing]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answers:
-    """What an encoder said of N drawings.
+class Predictions:
+    """Predictions for N drawings.
 
-    `labels` and `answers` (N,) int64 are places in a list of categories that begins with the
-    encoder's own; `place` (N,) int64 is the place of the right category among its answers
-    (1 = best), 0 where the encoder doesn't know that category; `loss` (N,) float64 in nats, NaN
-    there. `confidence` (N,) float32: the probability of the answer. `embeddings` (N, D) float32.
+    `labels` and `predicted` (N,) int64 are the true and the predicted category, as indices into a
+    list that begins with the encoder's categories. `rank` (N,) int64 is the rank of the true
+    category (1 = best), 0 if the encoder doesn't know it; `loss` (N,) float64 in nats, NaN there.
+    `confidence` (N,) float32: the probability of the prediction. `embeddings` (N, D) float32.
     """
 
     drawings: DrawingList
     labels: IntArray
     embeddings: FloatArray
-    answers: IntArray
+    predicted: IntArray
     confidence: FloatArray
-    place: IntArray
+    rank: IntArray
     loss: npt.NDArray[np.float64]
 
     @property
     def classified(self) -> npt.NDArray[np.bool_]:
         """(N,) True where the encoder knows the drawing's category."""
-        return self.place > 0
+        return self.rank > 0
 
     def top_k(self, k: int) -> float | None:
-        """Share of the classified drawings whose category is among the k best answers."""
-        places = self.place[self.classified]
-        return float((places <= k).mean()) if len(places) else None
+        """Top-k accuracy on the classified drawings; None if there are none."""
+        ranks = self.rank[self.classified]
+        return float((ranks <= k).mean()) if len(ranks) else None
 
 
-def collect_answers(
+def predict_all(
     encoder: Encoder,
     drawings: DrawingList,
     categories: Sequence[str],
     *,
     progress: Callable[[int], None],
-) -> Answers:
-    """Ask the encoder about all drawings; `categories` begins with the encoder's own.
+) -> Predictions:
+    """Classify and embed all drawings; `categories` begins with the encoder's own.
 
-    `progress` is told the number of drawings done.
+    Calls `progress` with the number of drawings done.
     """
-    place_of = {name: place for place, name in enumerate(categories)}
-    labels = np.array([place_of[name] for name in drawings.categories()], np.int64)
+    label_of = {name: label for label, name in enumerate(categories)}
+    labels = np.array([label_of[name] for name in drawings.categories()], np.int64)
     n, n_known = len(labels), len(encoder.categories)
     embeddings = np.zeros((n, encoder.embedding_dim), np.float32)
-    answers, place = np.zeros((2, n), np.int64)
+    predicted, rank = np.zeros((2, n), np.int64)
     confidence, loss = np.zeros(n, np.float32), np.full(n, np.nan)
     first = 0
     for batch in drawings.chunks():
         rows = slice(first, first + len(batch))
         output = encoder.predict(batch)
         embeddings[rows] = output.embeddings
-        answers[rows] = output.probabilities.argmax(axis=1)
+        predicted[rows] = output.probabilities.argmax(axis=1)
         confidence[rows] = output.probabilities.max(axis=1)
         known = np.flatnonzero(labels[rows] < n_known)
         right = labels[rows][known]
-        place[first + known] = metrics.rank_of_label(output.probabilities[known], right)
-        loss[first + known] = metrics.log_losses(output.probabilities[known], right)
+        rank[first + known] = classification.rank_of_label(output.probabilities[known], right)
+        loss[first + known] = classification.log_losses(output.probabilities[known], right)
         first += len(batch)
         progress(first)
-    return Answers(drawings, labels, embeddings, answers, confidence, place, loss)
+    return Predictions(drawings, labels, embeddings, predicted, confidence, rank, loss)
 
 
 def top1_of_unfinished(
-    encoder: Encoder, answers: Answers, share: float, *, progress: Callable[[int], None]
+    encoder: Encoder, predictions: Predictions, share: float, *, progress: Callable[[int], None]
 ) -> float | None:
-    """Top-1 accuracy when `share` of the ink of each classified drawing is on the paper."""
-    n_right = n_done = 0
-    for batch in answers.drawings.chunks():
-        asked = np.flatnonzero(answers.classified[n_done : n_done + len(batch)])
-        parts = [batch[int(i)].first_part(share) for i in asked]
+    """Top-1 accuracy from the first `share` of the ink of each classified drawing."""
+    n_correct = n_done = 0
+    for batch in predictions.drawings.chunks():
+        known = np.flatnonzero(predictions.classified[n_done : n_done + len(batch)])
+        parts = [batch[int(i)].first_part(share) for i in known]
         probabilities = encoder.predict(DrawingBatch.from_drawings(parts)).probabilities
-        places = metrics.rank_of_label(probabilities, answers.labels[n_done + asked])
-        n_right += int((places == 1).sum())
+        ranks = classification.rank_of_label(probabilities, predictions.labels[n_done + known])
+        n_correct += int((ranks == 1).sum())
         n_done += len(batch)
         progress(n_done)
-    n_asked = int(answers.classified.sum())
-    return n_right / n_asked if n_asked else None
+    n_classified = int(predictions.classified.sum())
+    return n_correct / n_classified if n_classified else None

@@ -1,4 +1,4 @@
-"""What an evaluation found, and how it is told: one document, and notes to it."""
+"""The result of an evaluation, as Python values and as JSON."""
 
 from __future__ import annotations
 
@@ -10,9 +10,15 @@ from typing import Any
 import numpy as np
 
 from garabato.drawing import IntArray
-from garabato.evaluation import metrics
-from garabato.evaluation.predictions import Answers
-from garabato.evaluation.selective_accuracy import SelectiveAccuracy
+from garabato.evaluation.classification import (
+    Calibration,
+    SelectiveAccuracy,
+    confusion_matrix,
+    half_width,
+    most_confused_pairs,
+)
+from garabato.evaluation.predictions import Predictions
+from garabato.evaluation.retrieval import RankingMetrics
 from garabato.formats.read_report import ReadReport
 
 #: The k of precision@k.
@@ -23,30 +29,30 @@ _NOTHING = np.zeros(0)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """What an evaluation found; `to_dict` is the document that `evaluate --json` prints.
+    """The result of `evaluate`; `to_dict` is what `garabato evaluate --json` prints.
 
-    `categories` are the encoder's, then those it doesn't know; labels are places in it. `test`
-    are the drawings measured, `gallery` those they were also searched in (None with a source).
-    `against_test` ranks the test drawings against each other, `against_gallery` in the gallery;
-    None where there is nothing to rank. `train_top1`, `train_top5` are shares of the training
-    drawings; `partial_top1` maps shares of the ink, in percent, to top-1. `selective_accuracy` is
+    `categories` are the encoder's, then the others of the data; labels are indices into it. `test`
+    are the drawings measured, `gallery` those of the gallery split (None for a source).
+    `against_test` ranks the test drawings against each other, `against_gallery` against the
+    gallery; None if there is nothing to rank. `train_top1` and `train_top5` are accuracies on the
+    training drawings; `partial_top1` maps percentages of the ink to top-1. `selective_accuracy` is
     None if the encoder knows no category of the test drawings. `code_maps` maps the bits of a
-    binary code to the mAP, test against test, that it reaches. `map_unseen` is the mAP of the
-    drawings whose categories the encoder doesn't know, among each other.
+    binary code to its mAP, test against test. `map_unseen` is the mAP of the drawings of categories
+    that the encoder doesn't know, among each other.
     """
 
     model: dict[str, Any]
     data: dict[str, Any]
     categories: list[str]
     n_known: int
-    test: Answers
-    gallery: Answers | None
-    against_test: metrics.RankingMetrics | None
-    against_gallery: metrics.RankingMetrics | None
+    test: Predictions
+    gallery: Predictions | None
+    against_test: RankingMetrics | None
+    against_gallery: RankingMetrics | None
     train_top1: float | None
     train_top5: float | None
     partial_top1: dict[int, float | None]
-    calibration: metrics.Calibration
+    calibration: Calibration
     selective_accuracy: SelectiveAccuracy | None
     code_maps: dict[int, float]
     map_unseen: float | None
@@ -55,15 +61,13 @@ class Evaluation:
 
     @property
     def confusion(self) -> IntArray:
-        """(K, K) int64 over the encoder's K categories: row = right, column = answer."""
+        """(K, K) int64 over the encoder's K categories: rows are true, columns predicted."""
         known = self.test.classified
-        return metrics.confusion_matrix(
-            self.test.labels[known], self.test.answers[known], self.n_known
-        )
+        return confusion_matrix(self.test.labels[known], self.test.predicted[known], self.n_known)
 
     @property
     def unknown_categories(self) -> dict[str, int]:
-        """Categories the encoder doesn't know, with the number of their test drawings."""
+        """Categories that the encoder doesn't know -> number of test drawings."""
         counts = np.bincount(self.test.labels, minlength=len(self.categories))
         return {
             self.categories[c]: int(counts[c])
@@ -72,12 +76,12 @@ class Evaluation:
         }
 
     def noise(self) -> dict[str, float | None]:
-        """Half widths of the 95 % intervals: what other test drawings would change."""
-        places = self.test.place[self.test.classified]
+        """Half widths of the 95 % confidence intervals, over the choice of test drawings."""
+        ranks = self.test.rank[self.test.classified]
         rankings, gallery = self.against_test, self.against_gallery
         measured = {
-            "top1": places <= 1,
-            "top5": places <= 5,
+            "top1": ranks <= 1,
+            "top5": ranks <= 5,
             "loss": self.test.loss,
             "map": rankings.average_precision if rankings else _NOTHING,
             "map_gallery": gallery.average_precision if gallery else _NOTHING,
@@ -85,35 +89,34 @@ class Evaluation:
             if rankings is None or rankings.k < PRECISION_AT
             else rankings.precision_at_k,
         }
-        return {name: _number(metrics.half_width(values)) for name, values in measured.items()}
+        return {name: _number(half_width(values)) for name, values in measured.items()}
 
     def by_recognized(self) -> dict[str, dict[str, Any]]:
-        """Accuracy by what Google's game said of the drawings: "yes" (recognized) and "no".
+        """Accuracy on drawings that Google's game recognized ("yes") and on the others ("no").
 
         Models do much better on recognized drawings, so accuracies on samples with different
-        shares of them can't be compared. Empty if no classified drawing says whether it was
-        recognized.
+        shares of them can't be compared. Empty if this is known of no classified drawing.
         """
         flags = [flag for batch in self.test.drawings.batches for flag in batch.recognized]
         found = {}
         for answer, value in (("yes", True), ("no", False)):
             rows = np.array([flag is value for flag in flags], np.bool_) & self.test.classified
             if rows.any():
-                ranks = self.test.place[rows]
+                ranks = self.test.rank[rows]
                 found[answer] = {
                     "n_drawings": len(ranks),
                     "top1": float((ranks == 1).mean()),
                     "top5": float((ranks <= 5).mean()),
-                    "noise_top1": _number(metrics.half_width(ranks == 1)),
+                    "noise_top1": _number(half_width(ranks == 1)),
                 }
         return found
 
     def notes(self) -> list[str]:
-        """What to know before believing the figures, a sentence each."""
+        """Warnings about the figures, one sentence each."""
         return list(_notes(self))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON. Shares are 0..1; what could not be measured is None."""
+        """Plain values, for JSON. Shares are in 0..1; None stands for "not measured"."""
         test, rankings, gallery = self.test, self.against_test, self.against_gallery
         losses = test.loss[test.classified]
         return {
@@ -151,7 +154,7 @@ class Evaluation:
         }
 
     def most_confused(self, n: int = 10) -> list[dict[str, Any]]:
-        """The pairs of categories taken for one another most often."""
+        """The pairs of categories mistaken for one another most often."""
         confusion = self.confusion
         return [
             {
@@ -159,31 +162,30 @@ class Evaluation:
                 "n_first_as_second": int(confusion[a, b]),
                 "n_second_as_first": int(confusion[b, a]),
             }
-            for a, b in metrics.most_confused_pairs(confusion, n)
+            for a, b in most_confused_pairs(confusion, n)
         ]
 
     def per_category(self) -> dict[str, dict[str, Any]]:
-        """Category of the test drawings -> its figures.
+        """Category of the test drawings -> its metrics.
 
-        `precision` is the share of right ones among the answers with this name, `taken_for` the
-        most frequent wrong answer; None where the encoder doesn't know the category.
+        `precision` is the share of correct ones among the predictions of this category,
+        `taken_for` the most frequent wrong prediction. None if the encoder doesn't know it.
         """
         confusion = self.confusion
-        table = {}
+        table: dict[str, dict[str, Any]] = {}
         for c in np.unique(self.test.labels):
             rows = np.flatnonzero(self.test.labels == c)
-            places = self.test.place[rows]
+            ranks = self.test.rank[rows]
             known = c < self.n_known
-            figures: dict[str, Any] = {
+            table[self.categories[c]] = {
                 "n_drawings": len(rows),
-                "top1": float((places == 1).mean()) if known else None,
-                "top5": float((places <= 5).mean()) if known else None,
+                "top1": float((ranks == 1).mean()) if known else None,
+                "top5": float((ranks <= 5).mean()) if known else None,
                 "precision": _share(confusion[c, c], confusion[:, c].sum()) if known else None,
                 "map": _mean_over(self.against_test, rows),
                 "map_gallery": _mean_over(self.against_gallery, rows),
                 "taken_for": self._taken_for(confusion, c) if known else None,
             }
-            table[self.categories[c]] = figures
         return table
 
     def _taken_for(self, confusion: IntArray, c: int) -> str | None:
@@ -202,30 +204,30 @@ def _notes(evaluation: Evaluation) -> Iterator[str]:
         )
     rankings = evaluation.against_test
     if rankings is None:
-        yield "There is one drawing only, so nothing to rank it against."
+        yield "There is only one drawing, so retrieval was not measured."
     elif rankings.k < PRECISION_AT:
-        yield f"Fewer than {PRECISION_AT + 1} drawings: precision@{PRECISION_AT} means nothing."
+        yield f"Fewer than {PRECISION_AT + 1} drawings: precision@{PRECISION_AT} is not measured."
     elif rankings.n_without_relevant:
         yield (
-            f"{rankings.n_without_relevant:,} drawings are the only ones of their category and "
-            "no queries of the test-against-test mAP."
+            f"{rankings.n_without_relevant:,} drawings are the only ones of their category, so "
+            "the test-against-test mAP leaves them out as queries."
         )
     if rankings is not None and 0 < np.median(rankings.n_relevant) < PRECISION_AT <= rankings.k:
         yield (
-            f"Most queries have fewer than {PRECISION_AT} drawings to find, so precision@"
-            f"{PRECISION_AT} cannot reach 1."
+            f"Most queries have fewer than {PRECISION_AT} relevant drawings, so "
+            f"precision@{PRECISION_AT} cannot reach 1."
         )
     if evaluation.unreadable.n_unreadable:
-        yield f"{evaluation.unreadable.n_unreadable:,} places in the files could not be read."
+        yield f"Unreadable drawings, skipped: {evaluation.unreadable.n_unreadable:,}."
 
 
-def _precision_at_10(rankings: metrics.RankingMetrics | None) -> float | None:
+def _precision_at_10(rankings: RankingMetrics | None) -> float | None:
     if rankings is None or rankings.k < PRECISION_AT:
         return None
     return _number(rankings.mean_precision_at_k)
 
 
-def _mean_over(rankings: metrics.RankingMetrics | None, rows: IntArray) -> float | None:
+def _mean_over(rankings: RankingMetrics | None, rows: IntArray) -> float | None:
     if rankings is None or not rankings.n_relevant[rows].any():
         return None
     return float(np.nanmean(rankings.average_precision[rows]))

@@ -1,4 +1,4 @@
-"""Cosine similarities of many embeddings with many others, in bounded memory, exactly."""
+"""Exact cosine similarities of many embeddings with many others, in bounded memory."""
 
 from __future__ import annotations
 
@@ -9,30 +9,30 @@ import numpy as np
 from garabato.drawing import FloatArray, IntArray
 from garabato.errors import InputError
 
-#: Coordinates are rounded to multiples of 2^-26 (finer than float32 resolves a typical one), so
-#: that a product of two unit vectors in float64 is exact whatever the order of its terms: equal
-#: embeddings tie exactly, and no figure depends on chunks, positions, threads, BLAS or machine.
+#: Coordinates are rounded to multiples of 2^-26 (finer than float32 resolves a typical one), which
+#: makes the float64 product of two unit vectors exact in any order of summation: equal embeddings
+#: tie exactly, and no result depends on chunk size, threads, BLAS or machine.
 _GRID = 2.0**26
 
 #: Gallery rows multiplied at once.
 _TILE = 4096
 
-#: Queries compared at once, where the caller doesn't say, and the memory for their scores.
+#: Default number of queries compared at once, and the limit on the memory for their scores.
 _MAX_CHUNK = 256
 _MAX_SCORE_BYTES = 2**30
 
-#: Embeddings whose length is further from 1 than this are refused.
+#: How far the length of an embedding may be from 1.
 _LENGTH_TOLERANCE = 1e-3
 
 
 def similarities(
     queries: FloatArray, gallery: FloatArray, chunk: int | None = None
 ) -> Iterator[tuple[int, FloatArray]]:
-    """Cosines of all queries (Q, D) with all of a gallery (G, D), `chunk` queries at a time.
+    """Cosines of all queries (Q, D) with a whole gallery (G, D), `chunk` queries at a time.
 
-    By default as many as 1 GiB of scores allows, at most 256.
-    Yields the number of the first query and the scores (q, G) float32 of q of them, each rounded
-    once from its exact value. The scores may be changed; the next chunk overwrites them.
+    Yields the index of the first query of a chunk and its scores (q, G) float32, each rounded once
+    from its exact value. The scores may be changed; the next chunk overwrites them. By default a
+    chunk is 256 queries, or fewer so that its scores fit in 1 GiB.
     """
     if chunk is None:
         chunk = min(_MAX_CHUNK, _MAX_SCORE_BYTES // (4 * max(len(gallery), 1)))
@@ -61,8 +61,8 @@ def nearest(
 ) -> tuple[IntArray, FloatArray]:
     """The k items nearest to each query by cosine: rows (Q, k) int64 and scores (Q, k), best first.
 
-    `left_out` (Q,) is a row for each query that is no hit: its own, where it is in the gallery.
-    Items of equal score come in the order of their rows. k is cut to what there is.
+    `left_out` (Q,) is a row to exclude for each query: its own, if it is in the gallery. Ties are
+    in the order of their rows. With fewer than k items, all are returned.
     """
     k = min(k, len(gallery_embeddings) - (left_out is not None))
     rows = np.zeros((len(query_embeddings), k), np.int64)
@@ -80,7 +80,7 @@ def nearest(
 
 
 def check_embeddings(embeddings: FloatArray, labels: IntArray, name: str) -> None:
-    """Raise InputError, calling them `name`, unless they are (N, D), of length 1, with N labels."""
+    """Raise InputError unless embeddings are (N, D), of length 1, with N labels."""
     if embeddings.ndim != 2 or len(embeddings) != len(labels):
         raise InputError(
             f"{name} embeddings are (N, D) with N labels, "

@@ -19,9 +19,8 @@ from garabato.dataset.selection import Categories
 from garabato.drawing import DrawingBatch, FloatArray
 from garabato.encoder import FILE_NAME, Encoder, load_encoder
 from garabato.errors import InputError, storage_errors
-from garabato.evaluation.rankings import mean_average_precision_by_distance
-from garabato.evaluation.reference_results import REFERENCE_RESULTS, PublishedResult
-from garabato.evaluation.training_log import read_run
+from garabato.evaluation.retrieval import mean_average_precision_by_distance
+from garabato.evaluation.training_runs import REFERENCE_RESULTS, PublishedResult, read_training_log
 from garabato.host.atomic import write_bytes
 from garabato.host.machine import n_cores, processor
 from garabato.render import render_batch
@@ -209,7 +208,7 @@ def _measure(
         if result.interrupted:
             return None
     encoder = load_encoder(folder, device=_device_of(config.device))
-    record = read_run(folder)
+    record = read_training_log(folder)
     assert record is not None
     started = time.perf_counter()
     test_top1, features = _answer(encoder, dataset.split("test"), dataset.labels("test"))

@@ -1,0 +1,236 @@
+"""Retrieval metrics: average precision and precision@k of full rankings.
+
+Items with equal scores share one step of the ranking, as in scikit-learn, so no metric depends on
+the order of the gallery. Embeddings that are all equal score the share of relevant items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import ByteArray, FloatArray, IntArray
+from garabato.errors import InputError
+from garabato.evaluation._hamming import count_by_distance
+from garabato.evaluation.similarity import check_embeddings, similarities
+from garabato.host.machine import n_cores
+
+DoubleArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RankingMetrics:
+    """Metrics of the full rankings of Q queries, one entry per query.
+
+    `average_precision` (Q,) float64: the mean precision at the R relevant items
+    (sklearn's average_precision_score). `precision_at_k` (Q,) float64: the share of relevant items
+    among the first k; if the k-th item is tied, the mean over all orders of the tied items. Both
+    are NaN for a query without relevant items, which the means leave out. `n_relevant` (Q,) int64.
+    """
+
+    average_precision: DoubleArray
+    precision_at_k: DoubleArray
+    n_relevant: IntArray
+    k: int
+
+    @property
+    def n_without_relevant(self) -> int:
+        """Number of queries without a relevant item in the gallery."""
+        return int((self.n_relevant == 0).sum())
+
+    @property
+    def mean_average_precision(self) -> float:
+        """Mean over the queries with relevant items; NaN if there are none."""
+        return _mean_without_nan(self.average_precision)
+
+    @property
+    def mean_precision_at_k(self) -> float:
+        """Mean over the queries with relevant items; NaN if there are none."""
+        return _mean_without_nan(self.precision_at_k)
+
+
+def ranking_metrics(
+    query_embeddings: FloatArray,
+    query_labels: IntArray,
+    gallery_embeddings: FloatArray | None = None,
+    gallery_labels: IntArray | None = None,
+    *,
+    k: int = 10,
+    chunk: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> RankingMetrics:
+    """Rank the whole gallery by cosine for each query; items with the query's label are relevant.
+
+    Embeddings are (Q, D) and (G, D) float32, L2-normalised; labels (Q,) and (G,) integers.
+    Without a gallery, each query is ranked against the other queries. `chunk` queries are ranked
+    at once, in 4 * chunk * G bytes (by default at most 1 GiB); it does not change the results. A
+    gallery may be memory-mapped. Calls `progress` with the number of queries done.
+    Raises InputError for shapes that don't match, lengths that aren't 1, NaN, or k beyond the
+    ranking.
+    """
+    alone = gallery_embeddings is None
+    if gallery_embeddings is None or gallery_labels is None:
+        if (gallery_embeddings is None) != (gallery_labels is None):
+            raise InputError("a gallery is embeddings and labels; one of them is missing")
+        gallery_embeddings, gallery_labels = query_embeddings, query_labels
+    check_embeddings(query_embeddings, query_labels, "query")
+    if not alone:
+        check_embeddings(gallery_embeddings, gallery_labels, "gallery")
+        if gallery_embeddings.shape[1] != query_embeddings.shape[1]:
+            raise InputError(
+                f"the queries have {query_embeddings.shape[1]} dimensions, "
+                f"the gallery {gallery_embeddings.shape[1]}"
+            )
+    n_ranked = len(gallery_labels) - alone
+    if not 1 <= k <= max(n_ranked, 1):
+        raise InputError(f"k must be between 1 and the {n_ranked} items of a ranking, not {k}")
+
+    n_queries = len(query_labels)
+    members = _rows_by_label(np.asarray(gallery_labels))
+    average_precision, precision = np.full((2, n_queries), np.nan)
+    n_relevant = np.zeros(n_queries, np.int64)
+
+    def rank(query: int, scores: FloatArray) -> None:
+        """Compute the metrics of one query; sorts `scores` (G,) in place."""
+        relevant_items = members.get(query_labels[query], np.zeros(0, np.int64))
+        if alone:
+            relevant_items = relevant_items[relevant_items != query]
+            scores[query] = -np.inf
+        n_relevant[query] = len(relevant_items)
+        if len(relevant_items):
+            relevant = np.sort(scores[relevant_items])
+            scores.sort()
+            average_precision[query] = _average_precision(relevant, scores)
+            precision[query] = _precision_at_k(relevant, scores, k)
+
+    with ThreadPoolExecutor(n_cores()) as threads:
+        for first, scores in similarities(query_embeddings, gallery_embeddings, chunk):
+            queries = range(first, first + len(scores))
+            for _ in threads.map(rank, queries, scores):
+                pass
+            if progress is not None:
+                progress(first + len(scores))
+    return RankingMetrics(average_precision, precision, n_relevant, k)
+
+
+def mean_average_precision(
+    query_embeddings: FloatArray,
+    query_labels: IntArray,
+    gallery_embeddings: FloatArray | None = None,
+    gallery_labels: IntArray | None = None,
+) -> float:
+    """mAP by cosine, as in `ranking_metrics`; NaN if no query has a relevant item."""
+    metrics = ranking_metrics(
+        query_embeddings, query_labels, gallery_embeddings, gallery_labels, k=1
+    )
+    return metrics.mean_average_precision
+
+
+def mean_average_precision_by_hamming(
+    query_codes: ByteArray,
+    query_labels: IntArray,
+    gallery_codes: ByteArray | None = None,
+    gallery_labels: IntArray | None = None,
+) -> float:
+    """mAP of binary codes by Hamming distance; NaN if no query has a relevant item.
+
+    Codes are (Q, B / 8) and (G, B / 8) uint8, B a multiple of 64. Without a gallery, each query is
+    ranked against the other queries. Raises InputError for shapes that don't match.
+    """
+    alone = gallery_codes is None or gallery_labels is None
+    if gallery_codes is None or gallery_labels is None:
+        gallery_codes, gallery_labels = query_codes, query_labels
+    queries = _as_words(query_codes, query_labels, "query")
+    gallery = _as_words(gallery_codes, gallery_labels, "gallery")
+    if queries.shape[1] != gallery.shape[1]:
+        raise InputError(
+            f"the queries have {64 * queries.shape[1]} bits, the gallery {64 * gallery.shape[1]}"
+        )
+
+    def average_precision(query: int) -> float:
+        counts = np.zeros((2, 64 * queries.shape[1] + 1), np.int64)
+        count_by_distance(
+            queries[query],
+            gallery,
+            gallery_labels,
+            query_labels[query],
+            query if alone else -1,
+            counts[0],
+            counts[1],
+        )
+        n_up_to, n_relevant_up_to = counts.cumsum(axis=1)
+        found = counts[1] > 0
+        precision = n_relevant_up_to[found] / n_up_to[found]
+        n_relevant = counts[1].sum()
+        return float((counts[1][found] * precision).sum() / n_relevant) if n_relevant else np.nan
+
+    with ThreadPoolExecutor(n_cores()) as threads:
+        values = np.fromiter(threads.map(average_precision, range(len(queries))), np.float64)
+    return _mean_without_nan(values)
+
+
+def mean_average_precision_by_distance(features: FloatArray, labels: IntArray) -> float:
+    """mAP of features (N, D), each ranked against all others by Euclidean distance.
+
+    This is how the reference project ranks. NaN if no feature has another of its label.
+    """
+    if features.ndim != 2 or len(features) != len(labels):
+        raise InputError(f"features are (N, D) with N labels, not {features.shape}, {len(labels)}")
+    exact = features.astype(np.float64)
+    squares = (exact**2).sum(axis=1)
+    precisions = np.full(len(exact), np.nan)
+    for query in range(len(exact)):
+        # Negative squared distances, but for the query's own square: it doesn't change the order.
+        scores = 2 * (exact @ exact[query]) - squares
+        relevant = labels == labels[query]
+        relevant[query] = False
+        scores[query] = -np.inf
+        if relevant.any():
+            precisions[query] = _average_precision(np.sort(scores[relevant]), np.sort(scores))
+    return _mean_without_nan(precisions)
+
+
+def _average_precision(
+    relevant: npt.NDArray[np.floating], ranked: npt.NDArray[np.floating]
+) -> float:
+    """From the scores of the relevant and of all items, both ascending."""
+    n_up_to = len(ranked) - np.searchsorted(ranked, relevant, side="left")
+    n_relevant_up_to = len(relevant) - np.searchsorted(relevant, relevant, side="left")
+    return float((n_relevant_up_to / n_up_to).mean())
+
+
+def _precision_at_k(relevant: FloatArray, ranked: FloatArray, k: int) -> float:
+    """From the scores of the relevant and of all items, both ascending."""
+    n = len(ranked)
+    # The chance of each relevant item to be among the first k: 0 or 1, unless the k-th is tied.
+    candidates = relevant[int(np.searchsorted(relevant, ranked[n - k])) :]
+    n_above = n - np.searchsorted(ranked, candidates, side="right")
+    n_tied = n - np.searchsorted(ranked, candidates, side="left") - n_above
+    return float(np.minimum((k - n_above) / n_tied, 1.0).sum() / k)
+
+
+def _rows_by_label(labels: IntArray) -> dict[int, IntArray]:
+    order = np.argsort(labels, kind="stable")
+    values, firsts = np.unique(labels[order], return_index=True)
+    return dict(zip(values.tolist(), np.split(order, firsts[1:]), strict=True))
+
+
+def _as_words(codes: ByteArray, labels: IntArray, name: str) -> npt.NDArray[np.uint64]:
+    """The same bits as (N, B / 64) uint64."""
+    if codes.ndim != 2 or codes.dtype != np.uint8 or codes.shape[1] % 8 or not codes.shape[1]:
+        raise InputError(
+            f"{name} codes are (N, B / 8) uint8 with B a multiple of 64, "
+            f"not {codes.shape} {codes.dtype}"
+        )
+    if len(codes) != len(labels):
+        raise InputError(f"there are {len(codes)} {name} codes but {len(labels)} labels")
+    return np.ascontiguousarray(codes).view(np.uint64)
+
+
+def _mean_without_nan(values: DoubleArray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
