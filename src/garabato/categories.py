@@ -55,7 +55,7 @@ CATEGORIES: tuple[str, ...] = (
 
 
 def nearest_category(name: str, among: Iterable[str] = CATEGORIES) -> str | None:
-    """The name in `among` most like `name`, whatever its case, or None where none is near."""
+    """The name in `among` most similar to `name`, ignoring case; None if none is similar."""
     by_folded = {_folded(known): known for known in among}
     found = difflib.get_close_matches(_folded(name), by_folded, n=1, cutoff=0.6)
     return by_folded[found[0]] if found else None

@@ -1,7 +1,4 @@
-"""A Python client of the HTTP service (`garabato serve`), which returns garabato's own types.
-
-It does not load PyTorch, so programs that only use a server start fast.
-"""
+"""A Python client of the HTTP service (`garabato serve`), which returns garabato's own types."""
 
 from __future__ import annotations
 
@@ -26,7 +23,7 @@ from garabato.gallery.records import Original
 from garabato.render import with_strokes
 
 #: A request is repeated this many times if the server cannot be reached, is busy (503) or limits
-#: the rate of changes (429); both responses say how long to wait.
+#: the rate of changes (429); the last two have a Retry-After header.
 _N_RETRIES = 3
 #: Drawings per request.
 _PAGE = 200
@@ -67,8 +64,8 @@ class Client:
         options: dict[str, Any] = {"k": k}
         if among is not None:
             options["among"] = [among] if isinstance(among, str) else list(among)
-        answer = self._ask("/v1/classify", drawing, options)
-        return [Prediction(p["category"], p["probability"]) for p in answer["predictions"]]
+        response = self._query("/v1/classify", drawing, options)
+        return [Prediction(p["category"], p["probability"]) for p in response["predictions"]]
 
     def search(
         self,
@@ -82,7 +79,7 @@ class Client:
         `where` is as in `Gallery.search`: {"category": ["cat"], "recognized": True}, ...
         """
         options: dict[str, Any] = {"k": k, **_filter(where)}
-        return [_hit(hit) for hit in self._ask("/v1/search", query, options)["hits"]]
+        return [_hit(hit) for hit in self._query("/v1/search", query, options)["hits"]]
 
     def search_like(self, key_id: str, k: int = 10, *, where: Where | None = None) -> list[Hit]:
         """The `k` stored drawings most similar to a stored one."""
@@ -96,10 +93,10 @@ class Client:
         their strokes. Bitmaps are traced, and the strokes stored.
         """
         key_ids: list[str] = []
-        coming = iter(drawings)
-        while piece := list(islice(coming, _PAGE)):
-            bodies = [_new(drawing, tags) for drawing in piece]
-            key_ids += self._send("POST", "/v1/drawings", {"drawings": bodies})["key_ids"]
+        iterator = iter(drawings)
+        while piece := list(islice(iterator, _PAGE)):
+            documents = [_to_document(drawing, tags) for drawing in piece]
+            key_ids += self._send("POST", "/v1/drawings", {"drawings": documents})["key_ids"]
         return key_ids
 
     def get(self, key_id: str) -> Drawing:
@@ -119,20 +116,20 @@ class Client:
         tags: str | Iterable[str] | None = None,
         text: str | None = None,
     ) -> Iterator[Drawing]:
-        """All stored drawings that match, in the order of their key_ids, fetched page by page.
+        """All stored drawings that match, sorted by key_id, fetched page by page.
 
-        `tags`: only drawings with at least one of these. `text`: only drawings whose titles,
-        categories or tags have words that begin with each of its words.
+        `tags`: only drawings with at least one of these. `text`: only drawings whose title,
+        category or tags have words that begin with each of its words.
         """
         tags = [tags] if isinstance(tags, str) else None if tags is None else list(tags)
         if tags == []:
             return
-        asked = [("limit", str(_PAGE)), *(("tags", tag) for tag in tags or ())]
+        parameters = [("limit", str(_PAGE)), *(("tags", tag) for tag in tags or ())]
         given = {"category": category, "country": country, "text": text}
-        asked += [(name, value) for name, value in given.items() if value is not None]
+        parameters += [(name, value) for name, value in given.items() if value is not None]
         after: list[tuple[str, str]] = []
         while True:
-            page = self._send("GET", "/v1/drawings", fields=asked + after)
+            page = self._send("GET", "/v1/drawings", fields=parameters + after)
             yield from map(_drawing, page["drawings"])
             if page["next"] is None:
                 return
@@ -141,14 +138,14 @@ class Client:
     def delete(
         self, key_ids: str | Iterable[str] | None = None, *, where: Where | None = None
     ) -> int:
-        """Delete drawings permanently, by key_id or by filter; returns how many there were."""
+        """Delete drawings permanently, by key_id or by filter. Returns how many were deleted."""
         if (key_ids is None) == (not where):
-            raise InputError("say which drawings to delete: key_ids, or where with a condition")
+            raise InputError("give the drawings to delete: key_ids, or where with a condition")
         if key_ids is None:
             return int(self._send("POST", "/v1/drawings/delete", _filter(where))["n_deleted"])
         n_deleted = 0
-        coming = iter([key_ids] if isinstance(key_ids, str) else key_ids)
-        while piece := list(islice(coming, _PAGE)):
+        iterator = iter([key_ids] if isinstance(key_ids, str) else key_ids)
+        while piece := list(islice(iterator, _PAGE)):
             n_deleted += self._send("POST", "/v1/drawings/delete", {"key_ids": piece})["n_deleted"]
         return n_deleted
 
@@ -161,11 +158,11 @@ class Client:
         self._send("POST", f"{_path(key_id)}/restore", {})
 
     def categories(self) -> dict[str, int]:
-        """The categories of the gallery, and the number of drawings in each."""
+        """The number of drawings in each category of the gallery."""
         listed = self._send("GET", "/v1/categories")["categories"]
         return {entry["category"]: entry["n_drawings"] for entry in listed}
 
-    def _ask(
+    def _query(
         self, path: str, query: Drawing | str | PathLike[str], options: dict[str, Any]
     ) -> dict[str, Any]:
         if isinstance(query, Drawing) and query.bitmap is None:
@@ -195,20 +192,20 @@ class Client:
         fields: Mapping[str, Any] | Sequence[tuple[str, str]] | None = None,
     ) -> tuple[bytes, str]:
         """The content of the response and its media type."""
-        sent: dict[str, Any] = {"headers": dict(self._headers)}
+        options: dict[str, Any] = {"headers": dict(self._headers)}
         if body is not None:
-            sent["body"] = orjson.dumps(body)
-            sent["headers"]["content-type"] = "application/json"
+            options["body"] = orjson.dumps(body)
+            options["headers"]["content-type"] = "application/json"
         if fields is not None:
-            sent["fields"] = fields
+            options["fields"] = fields
         try:
-            answer = self._pool.request(method, self._url + path, **sent)
+            response = self._pool.request(method, self._url + path, **options)
         except urllib3.exceptions.HTTPError as error:
             reason = getattr(error, "reason", None) or error
             raise ServiceError(f"no answer from {self._url}: {reason}") from error
-        if answer.status >= 400:
-            raise _error(answer.status, answer.data)
-        return answer.data, answer.headers.get("content-type", "")
+        if response.status >= 400:
+            raise _error(response.status, response.data)
+        return response.data, response.headers.get("content-type", "")
 
 
 def _path(key_id: str) -> str:
@@ -216,33 +213,33 @@ def _path(key_id: str) -> str:
 
 
 def _filter(where: Where | None) -> dict[str, Any]:
-    """The member of a body that says `where`; none where everything passes. Raises InputError."""
-    passing = parse_where(where)
-    span = {"after": passing.after, "before": passing.before}
+    """The field `where` of a request, left out if every drawing passes. Raises InputError."""
+    condition = parse_where(where)
+    span = {"after": condition.after, "before": condition.before}
     conditions = {
-        "category": passing.categories,
-        "country": passing.countries,
-        "key_id": passing.key_ids,
-        "tags": passing.tags,
-        "recognized": passing.recognized,
-        "text": passing.text,
+        "category": condition.categories,
+        "country": condition.countries,
+        "key_id": condition.key_ids,
+        "tags": condition.tags,
+        "recognized": condition.recognized,
+        "text": condition.text,
         "timestamp": {end: time for end, time in span.items() if time is not None} or None,
     }
     given = {name: value for name, value in conditions.items() if value is not None}
     return {"where": given} if given else {}
 
 
-def _new(drawing: Drawing, tags: Sequence[str]) -> dict[str, Any]:
-    """A drawing to store, as JSON takes it; what is not known of it is left out."""
+def _to_document(drawing: Drawing, tags: Sequence[str]) -> dict[str, Any]:
+    """A drawing to store, as JSON, without unknown fields."""
     strokes = with_strokes(DrawingBatch.from_drawings([drawing]))[0].to_lists()
-    known = drawing.metadata
-    details = known.pop("details", None) or Details()
-    known |= {name: getattr(details, name) for name in ("title", "link", "source_path")}
-    known["tags"] = list(dict.fromkeys([*details.tags, *tags])) or None
+    metadata = drawing.metadata
+    details = metadata.pop("details", None) or Details()
+    metadata |= {name: getattr(details, name) for name in ("title", "link", "source_path")}
+    metadata["tags"] = list(dict.fromkeys([*details.tags, *tags])) or None
     if details.original is not None:
-        known["original"] = base64.b64encode(details.original).decode()
-    given = {name: value for name, value in known.items() if value is not None}
-    return {"drawing": strokes, **given}
+        metadata["original"] = base64.b64encode(details.original).decode()
+    known = {name: value for name, value in metadata.items() if value is not None}
+    return {"drawing": strokes, **known}
 
 
 def _picture(drawing: Drawing) -> bytes:
@@ -258,7 +255,7 @@ def _error(status: int, body: bytes) -> ServiceError:
         problem = orjson.loads(body)
         detail = str(problem["detail"])
     except (ValueError, KeyError, TypeError):
-        return ServiceError(f"the service answered {status}", status=status)
+        return ServiceError(f"the service responded with status {status}", status=status)
     return ServiceError(f"{detail} ({status})", status=status, problem=problem)
 
 
@@ -279,8 +276,8 @@ def _hit(hit: Mapping[str, Any]) -> Hit:
 
 def _drawing(document: Mapping[str, Any]) -> Drawing:
     names = ("key_id", "category", "country", "recognized", "timestamp")
-    known: dict[str, Any] = {name: document.get(name) for name in names}
-    about = {name: document[name] for name in DETAIL_NAMES if document.get(name)}
-    if about:
-        known["details"] = Details(**about)
-    return Drawing(document["drawing"], **known)
+    metadata: dict[str, Any] = {name: document.get(name) for name in names}
+    details = {name: document[name] for name in DETAIL_NAMES if document.get(name)}
+    if details:
+        metadata["details"] = Details(**details)
+    return Drawing(document["drawing"], **metadata)

@@ -1,20 +1,20 @@
 """Every error garabato raises on purpose.
 
 GarabatoError
-├── InputError              what was given is not what was expected (also a ValueError)
-│   ├── DrawingError        strokes or bitmaps that are not a drawing
-│   ├── FormatError         a file that cannot be read; carries path and position
-│   │   └── UnknownFormatError    a file whose format garabato does not read
-│   └── CategoryError       a category name nobody knows; suggests the nearest
-├── SourceError             a place drawings come from: empty, unreachable, too few
-├── DatasetError            a prepared dataset that is missing, half-written or of another version
-├── TrainingError           a run that cannot start, go on or be resumed
-├── EncoderError            an encoder file that is truncated, not ours or of another version
+├── InputError              an invalid argument or file (also a ValueError)
+│   ├── DrawingError        strokes or a bitmap that are not a drawing
+│   ├── FormatError         a file that cannot be read; has path and position
+│   │   └── UnknownFormatError    a file in a format that garabato does not read
+│   └── CategoryError       an unknown category; suggests the nearest name
+├── SourceError             a source of drawings that is empty, unreachable or has too few
+├── DatasetError            a data set that is missing, incomplete or of another version
+├── TrainingError           a run that cannot start, continue or be resumed
+├── EncoderError            an encoder file that is damaged, unknown or of another version
 ├── GalleryError            a gallery that cannot be opened, read or written
 │   └── EncoderMismatchError   a gallery filled by another encoder
-├── ServiceError            a service that answers with an error, or not at all
-├── StorageError            the disk is full, the folder is read-only
-└── MissingExtraError       an optional dependency is absent; says the command that installs it
+├── ServiceError            a service that responds with an error, or not at all
+├── StorageError            a full disk or a read-only folder
+└── MissingExtraError       a missing optional dependency; has the command that installs it
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class GarabatoError(Exception):
 
 
 class InputError(GarabatoError, ValueError):
-    """What was given is not what was expected."""
+    """An argument or file is invalid."""
 
 
 class DrawingError(InputError):
@@ -41,8 +41,8 @@ class DrawingError(InputError):
 class FormatError(InputError):
     """A file, or one position in it, that cannot be read.
 
-    `path` is the file, `position` the line or byte ("line 12", "byte 4096") or None, `problem` a
-    short text that is the same for all positions with the same fault (reports count by it).
+    `path` is the file; `position` is a line or byte ("line 12", "byte 4096") or None. `problem` is
+    a short text, the same for all positions with the same fault, by which reports count.
     """
 
     def __init__(
@@ -56,27 +56,27 @@ class FormatError(InputError):
 
 
 class UnknownFormatError(FormatError):
-    """A file whose format garabato does not read."""
+    """A file is in a format that garabato does not read."""
 
 
 class CategoryError(InputError):
-    """A category name nobody knows."""
+    """A category is unknown."""
 
 
 class SourceError(GarabatoError):
-    """A place drawings come from is empty, unreachable or holds too few."""
+    """A source of drawings is empty, unreachable or has too few."""
 
 
 class DatasetError(GarabatoError):
-    """A prepared dataset is missing, half-written or of another format version."""
+    """A data set is missing, incomplete or of another version."""
 
 
 class TrainingError(GarabatoError):
-    """A training run cannot start, go on or be resumed."""
+    """A training run cannot start, continue or be resumed."""
 
 
 class EncoderError(GarabatoError):
-    """An encoder file is truncated, not ours or of another format version."""
+    """An encoder file is damaged, unknown or of another version."""
 
 
 class GalleryError(GarabatoError):
@@ -84,13 +84,13 @@ class GalleryError(GarabatoError):
 
 
 class EncoderMismatchError(GalleryError):
-    """A gallery was filled by another encoder than the one in hand."""
+    """A gallery was filled by another encoder."""
 
 
 class ServiceError(GarabatoError):
-    """A service answered with an error, or not at all.
+    """A service responded with an error, or not at all.
 
-    `status` is the HTTP status (None where there was no answer), `problem` its RFC 9457 document.
+    `status` is the HTTP status, or None without a response; `problem` is the RFC 9457 document.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class StorageError(GarabatoError, OSError):
 
 
 class MissingExtraError(GarabatoError, ImportError):
-    """An optional dependency is absent."""
+    """An optional dependency is missing."""
 
     def __init__(self, feature: str, extra: str, alternative: str = "") -> None:
         command = f"pip install 'garabato[{extra}]'"
@@ -119,7 +119,7 @@ class MissingExtraError(GarabatoError, ImportError):
 _STORAGE_FIXES = {
     errno.ENOSPC: "the disk is full; free some space or write to another disk",
     errno.EDQUOT: "the disk quota is used up; free some space or write to another disk",
-    errno.EFBIG: "the file grows beyond what is allowed here; raise the limit or write elsewhere",
+    errno.EFBIG: "the file exceeds the size limit; raise the limit or write elsewhere",
     errno.EROFS: "the file system is read-only; write somewhere else",
     errno.EACCES: "permission denied; write somewhere else or change the folder's permissions",
     errno.EPERM: "not permitted; write somewhere else or change the folder's permissions",
@@ -128,7 +128,7 @@ _STORAGE_FIXES = {
 
 @contextmanager
 def storage_errors(path: str | PathLike[str]) -> Iterator[None]:
-    """Turn a full disk or a read-only folder, met while writing `path`, into a StorageError."""
+    """Turn errors of a full disk or read-only folder, while writing `path`, into StorageError."""
     try:
         yield
     except StorageError:

@@ -114,7 +114,9 @@ def test_a_file_beyond_the_size_limit_is_a_storage_error_and_leaves_nothing(tmp_
     out = tmp_path / "data"
     script = 'ulimit -f 8; "$1" -c "$2" "$3" "$4" never'
     done = run_in_shell(script, sys.executable, PREPARE, source, out)
-    assert done.stdout.startswith(f"StorageError: cannot write {out}: the file grows beyond")
+    assert done.stdout.startswith(
+        f"StorageError: cannot write {out}: the file exceeds the size limit"
+    )
     assert os.listdir(tmp_path) == ["source"]
 
 

@@ -133,15 +133,10 @@ def test_groups_come_in_the_order_of_their_best_hit():
 
 def test_a_vote_weighs_nearness():
     hits = [hit("cat", 0.9), hit("dog", 0.8), hit("dog", 0.8), hit(None, 0.8)]
-    votes = category_votes(hits, sharpness=10)
+    votes = category_votes(hits)
     # cat: 1; dog: 2 * exp(-1) = 0.7358
     assert [v.category for v in votes] == ["cat", "dog"]
     assert [v.share for v in votes] == pytest.approx([1 / 1.735759, 0.735759 / 1.735759], rel=1e-5)
-    flat = category_votes(hits, sharpness=0)
-    assert [(v.category, v.share) for v in flat] == [
-        ("dog", pytest.approx(2 / 3)),
-        ("cat", pytest.approx(1 / 3)),
-    ]
     assert category_votes([]) == []
 
 

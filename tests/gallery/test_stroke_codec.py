@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sketches import SKETCH_CATEGORIES, make_drawings
 
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.gallery.stroke_codec import of_one_kind, pack, pack_batch, unpack
+from garabato.gallery.stroke_codec import group_by_kind, pack, pack_batch, unpack
 
 coordinates = st.integers(0, 255)
 
@@ -74,7 +74,7 @@ def test_bytes_that_are_no_drawing_are_refused(broken):
 def test_drawings_are_told_apart_by_kind():
     small, large = np.zeros((2, 2), np.uint8), np.zeros((3, 2), np.uint8)
     drawings = [Drawing(bitmap=small), Drawing(), Drawing(bitmap=large), Drawing(bitmap=small)]
-    assert [list(places) for places in of_one_kind(drawings)] == [[0, 3], [1], [2]]
+    assert [list(places) for places in group_by_kind(drawings)] == [[0, 3], [1], [2]]
 
 
 def test_real_drawings_come_back_exactly_from_less_than_160_bytes_each(quickdraw):

@@ -78,7 +78,7 @@ def test_a_missing_folder_is_a_storage_error_that_names_it(tmp_path):
 
 
 def test_a_folder_in_the_way_is_a_storage_error(tmp_path):
-    with pytest.raises(StorageError, match="a folder stands there; give a file name"):
+    with pytest.raises(StorageError, match="it is a folder; give a file name"):
         write_bytes(tmp_path, b"new")
 
 

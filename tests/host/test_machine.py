@@ -96,13 +96,13 @@ def test_files_that_say_nothing_useful_set_no_limit(tmp_path):
     assert machine._memory_limit(root) is None
 
 
-def test_native_threads_follow_the_cores_unless_set(monkeypatch):
+def test_native_threads_follow_the_cores_and_sleep_unless_set(monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     machine.limit_native_threads()
-    assert os.environ["OMP_NUM_THREADS"] == "7"
+    assert (os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"]) == ("7", "ACTIVE")
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.delenv("OMP_WAIT_POLICY")
-    machine.limit_native_threads(spin=False)
+    machine.limit_native_threads()
     assert os.environ.pop("OMP_NUM_THREADS") == str(machine.n_cores())
     assert os.environ.pop("OMP_WAIT_POLICY") == "PASSIVE"

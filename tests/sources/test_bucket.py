@@ -269,7 +269,9 @@ def test_a_wrong_hash_is_named_and_nothing_is_left(
     circles: BucketServer, tmp_path: Path, told: tuple[str, ...], name: str
 ) -> None:
     circles.hashes, circles.wrong_hashes = told, 1
-    with pytest.raises(SourceError, match=f"the {name} of what arrived is .*the server says .*"):
+    with pytest.raises(
+        SourceError, match=f"the {name} of the received file is .*the server says .*"
+    ):
         fetch(circles, tmp_path / "out", per_category=None)
     assert leftovers(tmp_path / "out") == set()
 
@@ -382,7 +384,7 @@ def test_a_folder_of_another_kind_or_with_others_files_is_left_alone(
         fetch(circles, tmp_path / "out", format="raw")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "circle.ndjson").write_text("mine")
-    with pytest.raises(InputError, match=r"circle\.ndjson stands there and was not downloaded"):
+    with pytest.raises(InputError, match=r"circle\.ndjson already exists and was not downloaded"):
         fetch(circles, tmp_path / "mine")
     assert (tmp_path / "mine" / "circle.ndjson").read_text() == "mine"
     (tmp_path / "out" / "download.json").write_text("[]")

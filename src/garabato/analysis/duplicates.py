@@ -11,7 +11,7 @@ from garabato.drawing import ByteArray, DrawingBatch
 from garabato.errors import InputError
 from garabato.gallery.base import Gallery
 from garabato.gallery.filters import Where
-from garabato.gallery.stroke_codec import of_one_kind
+from garabato.gallery.stroke_codec import group_by_kind
 from garabato.render import RenderSpec, render_batch
 
 #: Two drawings are compared by this picture, and are the same from this cosine similarity on: a
@@ -62,7 +62,7 @@ def _with_same_pictures(gallery: Gallery, pairs: list[DuplicatePair]) -> list[Du
     pictures: dict[str, ByteArray] = {}
     for first in range(0, len(key_ids), _AT_ONCE):
         drawings = gallery.get(key_ids[first : first + _AT_ONCE])
-        for rows in of_one_kind(drawings):
+        for rows in group_by_kind(drawings):
             batch = DrawingBatch.from_drawings([drawings[row] for row in rows])
             pictures |= zip(map(str, batch.key_ids), render_batch(batch, PICTURE), strict=True)
     # drawings deleted in the meantime have no picture

@@ -1,4 +1,4 @@
-"""The command `garabato`: its list of commands, and what all of them share."""
+"""The command `garabato`: the list of subcommands, and how their errors are shown."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 
 import garabato
 
-#: Command -> (its module, one line of help). `garabato --help` reads only this table.
+#: Command -> (module, line of help). `garabato --help` reads only this table.
 COMMANDS = {
     "download": ("garabato.cli.download", "Download drawings from Google's public bucket."),
     "prepare": ("garabato.cli.prepare", "Sample drawings from a source into a data set."),
@@ -85,8 +85,7 @@ def main() -> None:
     \b
     Example: garabato classify drawing.svg
     """
-    # Threads that spin while they wait make everything slower if other programs use the cores.
-    garabato.limit_native_threads(spin=False)
+    garabato.limit_native_threads()
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:

@@ -42,11 +42,11 @@ def open_gallery(
 ) -> Gallery:
     """Open the gallery at `uri`: a folder, or `http(s)://host:19530/collection` on a Milvus server.
 
-    If there is none, it is made for `encoder`; without an encoder, or with `must_exist`, that
-    raises GalleryError. Raises EncoderMismatchError, which says how to re-index, if another encoder
-    filled the gallery. Without an encoder you can search by embedding and add drawings with
-    embeddings only. `token` ("user:password") is for a server that asks for one; the default is
-    the environment variable GARABATO_MILVUS_TOKEN.
+    If there is no gallery, one is created for `encoder`; without an encoder, or with `must_exist`,
+    GalleryError is raised. Raises EncoderMismatchError, which says how to re-index, if another
+    encoder filled the gallery. Without an encoder you can only search by embedding and add drawings
+    with embeddings. `token` ("user:password") is for a server that requires one; it defaults to the
+    environment variable GARABATO_MILVUS_TOKEN.
     """
     uri = fspath(uri)
     if "://" in uri:

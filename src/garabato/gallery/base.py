@@ -1,7 +1,7 @@
-"""The gallery contract: everything public is written once, here; backends add a few primitives.
+"""`Gallery`, the base class of the backends: it has everything public, they add a few primitives.
 
-A backend (`lance/` stores a gallery in a folder, `milvus/` on a server) implements the methods
-that start with an underscore. One suite of contract tests runs on all of them.
+A backend (`lance/` stores a gallery in a folder, `milvus/` on a server) implements the abstract
+methods that start with an underscore. The tests in tests/gallery/test_contract.py run on both.
 """
 
 from __future__ import annotations
@@ -55,19 +55,19 @@ from garabato.gallery.rows import (
     to_stored,
 )
 
-#: Key_ids named in one condition, and rows of a page, at a time.
+#: Key_ids in one condition.
 KEYS_AT_ONCE = 1_000
-#: What `count` groups by.
+#: Fields that `count` can group by.
 GROUPS = ("category", "country", "recognized", "tags")
-#: Larger galleries don't count their categories in a notebook.
-_MOST_COUNTED = 1_000_000
+#: Notebooks show the number of categories of galleries up to this size.
+_MAX_COUNTED = 1_000_000
 
 
 class Gallery(ABC):
-    """A set of drawings by key_id that can be searched by similarity and survives crashes.
+    """Drawings with their embeddings, searchable by similarity. They survive crashes.
 
-    `garabato.open_gallery` opens one. All methods raise GalleryError if the gallery cannot be
-    used, and StorageError if the disk is full or cannot be written.
+    `garabato.open_gallery` opens a gallery. All methods raise GalleryError if it cannot be used,
+    and StorageError if the disk is full or cannot be written.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class Gallery(ABC):
     def _repr_html_(self) -> str:
         n = self.count()
         about = repr(self)
-        if n <= _MOST_COUNTED:
+        if n <= _MAX_COUNTED:
             about += f" of {len(self.count(by='category')):,} categories"
         sample = [stored.drawing for stored in self.list(limit=N_SHOWN)]
         if n > len(sample):
@@ -109,11 +109,11 @@ class Gallery(ABC):
     ) -> Added:
         """Embed and store drawings. They are durable and can be found when this returns.
 
-        A drawing replaces the stored one with the same key_id; if several have one key_id, the
+        A drawing replaces the stored one with the same key_id; of several with the same key_id, the
         last is kept. A drawing without a key_id gets one made from its strokes, so the same
-        strokes are stored once. Up to 16,384 drawings are stored all or none; more are stored in
-        such transactions, in order. Pass `embeddings` (N, D) float32 to skip the encoder.
-        `tags` are added to the drawings' own.
+        strokes are stored once. Drawings are stored in order, in transactions of up to 16,384; each
+        is stored whole or not at all. Pass `embeddings` (N, D) float32 to skip the encoder. `tags`
+        are added to the drawings' own.
         """
         tags = as_tags(tags)
         added = Added()
@@ -140,7 +140,7 @@ class Gallery(ABC):
         *,
         where: Where | None = None,
     ) -> builtins.list[Hits]:
-        """The hits of `search` for each of many drawings or embeddings (Q, D).
+        """The hits of `search` for each of several drawings or embeddings (Q, D).
 
         Raises InputError, which names the query, if one is empty.
         """
@@ -156,9 +156,9 @@ class Gallery(ABC):
     def get(
         self, key_ids: str | Sequence[str], *, with_hidden: bool = False
     ) -> Drawing | builtins.list[Drawing] | None:
-        """The drawings with these key_ids, in that order. Those that don't exist are left out.
+        """The drawings with these key_ids, in that order; missing ones are left out.
 
-        For a single key_id, given as text: its drawing, or None. `original` gives original files.
+        A single key_id returns its drawing, or None. For original files, see `original`.
         """
         if isinstance(key_ids, str):
             return next(iter(self.get([key_ids], with_hidden=with_hidden)), None)
@@ -170,11 +170,11 @@ class Gallery(ABC):
         return [found[key_id] for key_id in key_ids if key_id in found]
 
     def original(self, key_id: str) -> Original | None:
-        """The original file of a drawing; None if there is none, or the drawing is hidden."""
+        """The original file of a drawing; None if none is stored or the drawing is hidden."""
         return self.originals([key_id]).get(key_id)
 
     def originals(self, key_ids: Sequence[str]) -> dict[str, Original]:
-        """The original files that are kept of these drawings, by key_id."""
+        """The stored original files of these drawings, by key_id."""
         if "original_type" not in self._columns():
             return {}
         hidden = self._hidden.all()
@@ -193,12 +193,12 @@ class Gallery(ABC):
         return [key_id for key_id in key_ids if key_id not in stored]
 
     def delete(self, key_ids: Iterable[str] | None = None, *, where: Where | None = None) -> int:
-        """Delete drawings, hidden ones too, by key_id or by filter. Returns how many there were.
+        """Delete drawings, hidden ones too, by key_id or by filter. Returns how many were deleted.
 
         A deleted drawing is no longer hidden: one added later with its key_id is shown.
         """
         if (key_ids is None) == (where is None):
-            raise InputError("delete takes key_ids or where, one of the two")
+            raise InputError("delete takes either key_ids or where")
         if key_ids is not None:
             given = [key_ids] if isinstance(key_ids, str) else builtins.list(key_ids)
             conditions = [Filter(key_ids=tuple(part)) for part in _parts(given)]
@@ -206,16 +206,16 @@ class Gallery(ABC):
             conditions = [parse_where(where)]
             if conditions[0].is_empty:
                 raise InputError("an empty filter would delete everything; name what to delete")
-        gone = self._hidden_among(conditions) if self._hidden.all() else []
+        hidden = self._hidden_among(conditions) if self._hidden.all() else []
         n_deleted = self._delete(conditions)
-        if gone:
-            self._hidden.remove(gone)
+        if hidden:
+            self._hidden.remove(hidden)
         return n_deleted
 
     def hide(self, key_ids: Iterable[str | Hidden], *, reason: str | None = None) -> int:
-        """Hide drawings: nothing but `hidden` and `delete` finds them until `unhide`.
+        """Hide drawings from everything except `hidden` and `delete`, until `unhide`.
 
-        They stay hidden when they are replaced, copied or the gallery is moved, and are not
+        They stay hidden when they are replaced or copied, or the gallery is moved, and are not
         exported. Returns how many were not hidden before.
         """
         given = [key_ids] if isinstance(key_ids, str) else key_ids
@@ -234,9 +234,9 @@ class Gallery(ABC):
     def list(
         self, *, after: str | None = None, limit: int = 100, where: Where | None = None
     ) -> builtins.list[StoredDrawing]:
-        """Up to `limit` drawings in the order of their key_ids, starting behind `after`.
+        """Up to `limit` drawings, sorted by key_id, that come after the key_id `after`.
 
-        Pass the last key_id of a page as `after` to get the next one.
+        Pass the last key_id of a page as `after` to get the next page.
         """
         if limit < 1:
             raise InputError(f"limit must be at least 1, not {limit}")
@@ -255,10 +255,10 @@ class Gallery(ABC):
     @overload
     def count(self, *, by: str, where: Where | None = None) -> dict[Any, int]: ...
     def count(self, *, by: str | None = None, where: Where | None = None) -> int | dict[Any, int]:
-        """How many drawings there are.
+        """The number of drawings.
 
         `by` ("category", "country", "recognized" or "tags") gives a dictionary from each value to
-        its number of drawings. Drawings where it is unknown are counted under None.
+        its number of drawings. Drawings whose value is unknown are counted under None.
         """
         condition = parse_where(where)
         if by is not None and by not in GROUPS:
@@ -269,7 +269,7 @@ class Gallery(ABC):
         counts = Counter(self._count_by(by, condition))
         for of_hidden in hidden:
             counts.subtract(self._count_by(by, of_hidden))
-        merged: Counter[Any] = Counter()  # galleries of before hold text in any Unicode form
+        merged: Counter[Any] = Counter()  # older galleries hold text in any Unicode form
         for value, n in counts.items():
             merged[normalize("NFC", value) if isinstance(value, str) else value] += n
         return {value: n for value, n in merged.items() if n > 0}
@@ -281,7 +281,7 @@ class Gallery(ABC):
         with_hidden: bool = False,
         with_originals: bool = False,
     ) -> Iterator[Stored]:
-        """Iterate over everything stored (or what passes `where`), from one consistent state."""
+        """Iterate over all drawings, or those that pass `where`, from one consistent state."""
         columns = self._columns()
         if with_originals and "original_type" in columns:
             columns = (*columns, ORIGINAL)
@@ -289,10 +289,10 @@ class Gallery(ABC):
             yield from to_stored(rows)
 
     def columns(self, *names: str, where: Where | None = None) -> Iterator[pa.RecordBatch]:
-        """Iterate over some columns only, as Arrow record batches; much faster than `scan`.
+        """Iterate over some columns as Arrow record batches; much faster than `scan`.
 
-        `names` are from key_id, category, country, recognized, timestamp, tags and embedding, and
-        from title, link, source_path and original_type in a gallery with such drawings.
+        `names` may be key_id, category, country, recognized, timestamp, tags and embedding; and, if
+        any drawing of the gallery has them, title, link, source_path and original_type.
         """
         known = self._columns() if any(name in DETAILS for name in names) else COLUMNS
         for name in names:
@@ -301,29 +301,28 @@ class Gallery(ABC):
         yield from self._scan_shown(parse_where(where), names)
 
     def export(self, path: str | PathLike[str], *, where: Where | None = None) -> int:
-        """Write the drawings to a .ndjson or .parquet file, or to a folder with a file a category.
-
-        Returns how many were written.
-        """
+        """Write the drawings to a .ndjson or .parquet file, or to a folder with a file for each
+        category. Returns how many were written."""
         return export_drawings(self.scan(where=where, with_originals=True), path)
 
     def warm(self) -> None:
-        """Prepare for queries: load what the first ones would otherwise wait for."""
-        # Any direction will do: the search loads indexes and compiled code.
+        """Load what the first queries would otherwise wait for."""
+        # A search for any vector loads indexes and compiled code.
         self._nearest(np.eye(1, self._filled_by.embedding_dim, dtype=np.float32), 1, EVERYTHING)
 
     def tune(self, *, recall: float = 0.98, n_queries: int = 100) -> builtins.list[Tuned]:
         """Set an approximate index to reach `recall`@10, measured against exact search.
 
-        Returns the settings measured, the one kept last; an empty list if search is exact or the
-        backend tunes itself.
+        Returns the settings that were measured; the last one is kept. Returns an empty list if
+        search is exact or the backend tunes itself.
         """
         if not 0 < recall <= 1:
             raise InputError(f"recall must be in (0, 1], not {recall}")
         return []
 
-    def settle(self) -> None:  # noqa: B027  (not every backend puts work off)
-        """Do the work that `add` puts off, such as merging small pieces. Call it after the last."""
+    def settle(self) -> None:  # noqa: B027  (not every backend defers work)
+        """Do the work that `add` defers, such as merging small pieces. Call it after the last
+        `add`."""
 
     @abstractmethod
     def compact(self) -> None:
@@ -334,26 +333,27 @@ class Gallery(ABC):
         """What is stored and how it is searched."""
 
     def version(self) -> Hashable:
-        """A value that changes with the drawings that are stored and shown, for caches."""
+        """A value, for caches, that changes whenever drawings are stored, deleted or hidden."""
         return self._version(), frozenset(self._hidden.all())
 
     def _search(self, embeddings: FloatArray, k: int, where: Where | None) -> builtins.list[Hits]:
         k, condition = check_k(k), parse_where(where)
         hidden = self._hidden.all()
         results = [Hits() for _ in embeddings]
-        unanswered, n = np.arange(len(embeddings)), k + min(len(hidden), k)
-        while len(unanswered):
-            rows, scores, counts = self._nearest(embeddings[unanswered], n, condition)
+        # Hidden drawings are nearest to some queries: these are searched again for more.
+        pending, n = np.arange(len(embeddings)), k + min(len(hidden), k)
+        while len(pending):
+            rows, scores, counts = self._nearest(embeddings[pending], n, condition)
             shown = _shown(rows, hidden)
             of_query = np.repeat(np.arange(len(counts)), counts)[shown]
             n_shown = np.bincount(of_query, minlength=len(counts))
-            is_answered = (n_shown >= k) | (counts < n)
+            is_done = (n_shown >= k) | (counts < n)
             rank = np.arange(len(shown)) - (np.cumsum(n_shown) - n_shown)[of_query]
-            wanted = shown[(rank < k) & is_answered[of_query]]
+            wanted = shown[(rank < k) & is_done[of_query]]
             hits = iter(to_hits(rows.take(pa.array(wanted)), scores[wanted]))
-            for i in np.flatnonzero(is_answered):
-                results[unanswered[i]] = Hits(islice(hits, min(k, int(n_shown[i]))))
-            unanswered, n = unanswered[~is_answered], 2 * n
+            for i in np.flatnonzero(is_done):
+                results[pending[i]] = Hits(islice(hits, min(k, int(n_shown[i]))))
+            pending, n = pending[~is_done], 2 * n
         return results
 
     def _scan_shown(
@@ -376,7 +376,8 @@ class Gallery(ABC):
                     found.update(rows["key_id"].to_pylist())
         return sorted(found)
 
-    # What a backend implements. Rows have the columns of `rows.row_schema`; hidden ones count.
+    # Backends implement the rest. Rows have the columns of `rows.row_schema`, hidden rows count,
+    # and only rows that pass the condition are returned, counted or deleted.
 
     @abstractmethod
     def _columns(self) -> tuple[str, ...]:
@@ -388,35 +389,35 @@ class Gallery(ABC):
 
     @abstractmethod
     def _upsert(self, rows: pa.Table) -> Added:
-        """Store rows whose key_ids all differ, in one transaction, replacing those with the same
+        """Store rows with distinct key_ids in one transaction; replace those with the same
         key_ids."""
 
     @abstractmethod
     def _nearest(self, embeddings: FloatArray, k: int, condition: Filter) -> Nearest:
-        """The k nearest rows that pass to each of `embeddings` (Q, D), best first."""
+        """The k rows nearest to each of `embeddings` (Q, D), best first."""
 
     @abstractmethod
     def _delete(self, conditions: Sequence[Filter]) -> int:
-        """Delete the rows that pass any of these; how many there were."""
+        """Delete the rows that pass any of `conditions`. Returns how many were deleted."""
 
     @abstractmethod
     def _fetch(self, key_ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
-        """The stored rows among up to KEYS_AT_ONCE key_ids, in any order."""
+        """The rows with these key_ids, at most KEYS_AT_ONCE, in any order."""
 
     @abstractmethod
     def _page(self, condition: Filter, after: str | None, limit: int) -> pa.Table:
-        """The first `limit` rows that pass, in the order of key_ids, behind `after`."""
+        """The first `limit` rows after the key_id `after`, sorted by key_id."""
 
     @abstractmethod
     def _scan(self, condition: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        """All rows that pass, without empty batches, from one consistent state."""
+        """All rows, in batches that are not empty, from one consistent state."""
 
     @abstractmethod
     def _count(self, condition: Filter) -> int:
-        """How many rows pass."""
+        """The number of rows."""
 
     def _count_by(self, column: str, condition: Filter) -> dict[Any, int]:
-        """How many rows that pass have each value of a column."""
+        """The number of rows by their value in a column."""
         counts: Counter[Any] = Counter()
         for rows in self._scan(condition, (column,)):
             values = rows[column]
@@ -428,7 +429,7 @@ class Gallery(ABC):
 
 
 def _shown(rows: pa.Table | pa.RecordBatch, hidden: Mapping[str, Hidden]) -> IntArray:
-    """The rows that are not hidden."""
+    """The positions of the rows that are not hidden."""
     if not hidden:
         return np.arange(rows.num_rows)
     is_hidden = pc.is_in(rows["key_id"], value_set=pa.array(builtins.list(hidden), pa.string()))
@@ -436,7 +437,7 @@ def _shown(rows: pa.Table | pa.RecordBatch, hidden: Mapping[str, Hidden]) -> Int
 
 
 def _only(condition: Filter, key_ids: Sequence[str]) -> Filter:
-    """The condition, and one of these key_ids."""
+    """The condition, limited to these key_ids."""
     if condition.key_ids is not None:
         key_ids = [key_id for key_id in key_ids if key_id in condition.key_ids]
     return replace(condition, key_ids=tuple(key_ids))

@@ -1,7 +1,4 @@
-"""More than nearest: likeness to several drawings, variety, groups, votes.
-
-All of it works on any gallery, through the contract of `garabato.gallery.base`.
-"""
+"""Searches on top of `Gallery.search`: by several drawings, diverse hits, groups, votes."""
 
 from __future__ import annotations
 
@@ -17,13 +14,15 @@ from garabato.gallery.base import Gallery
 from garabato.gallery.filters import Where
 from garabato.gallery.records import MAX_K, Embedder, Hit, Hits, Query, check_k
 
-#: How much "less like these" weighs against "more like these" (Rocchio's usual 0.75 : 0.25 is
-#: for words; embeddings of one length take a stronger push).
+#: The weight of drawings to be unlike, relative to those to be like. Rocchio's usual 0.25 : 0.75 is
+#: for words; embeddings of unit length take a stronger push.
 LESS_WEIGHT = 0.5
-#: Hits looked at for groups, at most, a drawing asked for.
-_DEEPEST = 256
+#: `search_by_category` looks at this many hits, at most, for each drawing asked for.
+_MAX_DEPTH = 256
 #: How many of the nearest drawings vote for what a query shows.
 N_VOTERS = 20
+#: A vote weighs exp(this * score).
+_VOTE_SHARPNESS = 10.0
 #: The gallery's vote is unsure if its best category has a smaller share of the votes.
 VOTE_UNSURE_BELOW = 0.5
 
@@ -33,8 +32,8 @@ def query_direction(
 ) -> FloatArray:
     """The embedding (D,) to search with for drawings like all of `more` and unlike `less`.
 
-    The mean of the embeddings of `more` less LESS_WEIGHT times that of `less` (Rocchio's
-    feedback, 1971).
+    It is the mean embedding of `more` minus LESS_WEIGHT times the mean embedding of `less`
+    (Rocchio's relevance feedback, 1971).
     """
     if not more:
         raise InputError("give at least one drawing that the hits should be like")
@@ -55,8 +54,8 @@ def search_like(
 ) -> Hits:
     """The `k` drawings most like all of `more` and unlike `less`, by their `query_direction`.
 
-    Scores are cosine similarities with that direction. Drawings of the gallery that were given (by
-    key_id) are left out.
+    Scores are cosine similarities with that direction. The given drawings themselves (by key_id)
+    are left out of the hits.
     """
     given = {drawing.key_id for drawing in (*more, *less)}
     hits = gallery.search(
@@ -75,15 +74,15 @@ def search_diverse(
     where: Where | None = None,
     leave_out: Collection[str | None] = (),
 ) -> Hits:
-    """`k` drawings like `query` that are not all alike: maximal marginal relevance.
+    """`k` drawings similar to `query` but not to each other: maximal marginal relevance.
 
-    Each next hit has the best of (1 - variety) * likeness to the query - variety * likeness to
-    the hit already chosen that it is most like, among the 10 * k nearest (Carbonell and Goldstein,
-    1998). variety 0 is a plain search; scores stay the likeness to the query. The key_ids in
-    `leave_out` are no hits.
+    Hits are chosen one by one among the 10 * k nearest drawings. Each maximises (1 - variety) * its
+    similarity to the query - variety * its largest similarity to a hit already chosen (Carbonell
+    and Goldstein, 1998). With `variety` 0 this is a plain search. Scores are similarities to the
+    query. Drawings whose key_id is in `leave_out` are left out of the hits.
     """
     if not 0 <= variety <= 1:
-        raise InputError(f"variety is in [0, 1], not {variety}")
+        raise InputError(f"variety must be between 0 and 1, not {variety}")
     hits = gallery.search(query, k=min(MAX_K, 10 * check_k(k) + len(leave_out)), where=where)
     hits = Hits(hit for hit in hits if hit.key_id not in leave_out)
     if not hits:
@@ -98,13 +97,13 @@ def search_diverse(
         best = int(np.where(left, gain, -np.inf).argmax())
         chosen.append(best)
         left[best] = False
-        likeness = embeddings @ embeddings[best]
-        nearest_chosen = likeness if len(chosen) == 1 else np.maximum(nearest_chosen, likeness)
+        similarity = embeddings @ embeddings[best]
+        nearest_chosen = similarity if len(chosen) == 1 else np.maximum(nearest_chosen, similarity)
     return Hits(hits[i] for i in chosen)
 
 
-def grouped(hits: Sequence[Hit], *, per_category: int = 3) -> dict[str | None, list[Hit]]:
-    """Hits by category, the category of the best hit first, at most `per_category` of each."""
+def grouped(hits: Sequence[Hit], *, per_category: int) -> dict[str | None, list[Hit]]:
+    """Hits by category, at most `per_category` each; the category of the best hit comes first."""
     groups: dict[str | None, list[Hit]] = {}
     for hit in hits:
         group = groups.setdefault(hit.category, [])
@@ -122,23 +121,23 @@ def search_by_category(
     where: Where | None = None,
     leave_out: Collection[str | None] = (),
 ) -> dict[str | None, list[Hit]]:
-    """The `k` categories with the drawings most like `query`, and the best hits of each.
+    """The `k` categories with the drawings most similar to `query`, and the best hits of each.
 
-    Looks deeper until there are `k` categories of `per_category` hits each, or it has seen
-    everything that passes, or 256 drawings for every one asked for: a category that is rare near
-    the query may then show fewer. Best category first; `leave_out` as in `search_diverse`.
+    Searches deeper until it has `k` categories with `per_category` hits each, or all drawings that
+    pass, or 256 drawings for each one asked for; a category that is rare near the query may then
+    have fewer hits. The best category comes first. `leave_out` is as in `search_diverse`.
     """
     if not isinstance(per_category, int) or per_category < 1:
-        raise InputError(f"per_category is at least 1, not {per_category!r}")
+        raise InputError(f"per_category must be at least 1, not {per_category!r}")
     depth = 4 * check_k(k) * per_category + len(leave_out)
-    deepest = min(MAX_K, _DEEPEST * k * per_category)
+    max_depth = min(MAX_K, _MAX_DEPTH * k * per_category)
     while True:
-        depth = min(depth, deepest)
+        depth = min(depth, max_depth)
         hits = gallery.search(query, k=depth, where=where)
         kept = [hit for hit in hits if hit.key_id not in leave_out]
         groups = dict(list(grouped(kept, per_category=per_category).items())[:k])
         n_full = sum(len(group) == per_category for group in groups.values())
-        if n_full == k or len(hits) < depth or depth == deepest:
+        if n_full == k or len(hits) < depth or depth == max_depth:
             return groups
         depth *= 4
 
@@ -151,16 +150,16 @@ class CategoryVote:
     share: float
 
 
-def category_votes(hits: Sequence[Hit], *, sharpness: float = 10.0) -> list[CategoryVote]:
+def category_votes(hits: Sequence[Hit]) -> list[CategoryVote]:
     """What the nearest drawings say a query shows: a second opinion to the classifier.
 
-    Each hit votes for its category with exp(sharpness * score); hits without a category don't
-    vote. Most votes first.
+    Each hit votes for its category with a weight of exp(10 * score); hits without a category don't
+    vote. The category with most votes comes first.
     """
     weights: Counter[str] = Counter()
     for hit in hits:
         if hit.category is not None:
-            weights[hit.category] += np.exp(sharpness * (hit.score - hits[0].score))
+            weights[hit.category] += np.exp(_VOTE_SHARPNESS * (hit.score - hits[0].score))
     total = sum(weights.values())
     return [
         CategoryVote(category, float(weight / total)) for category, weight in weights.most_common()
@@ -168,17 +167,16 @@ def category_votes(hits: Sequence[Hit], *, sharpness: float = 10.0) -> list[Cate
 
 
 def is_vote_unsure(votes: Sequence[CategoryVote]) -> bool:
-    """Whether the best category has less than `VOTE_UNSURE_BELOW` (half) of the votes, or there
-    are no votes."""
+    """True if the best category has less than half of the votes, or if there are none."""
     return not votes or votes[0].share < VOTE_UNSURE_BELOW
 
 
 def has_own_categories(counts: Mapping[str | None, int], known: Collection[str]) -> bool:
-    """Whether a gallery's vote says better than the encoder's predictions what a query shows.
+    """True if the gallery's vote tells better than the encoder's predictions what a query shows.
 
-    That is so if fewer than half of the drawings that have a category have one of `known`, the
-    encoder's categories. `counts` is `gallery.count(by="category")`; drawings without a category
-    (None) don't count, and a gallery of only such drawings has no vote.
+    That is so if fewer than half of the drawings with a category have one of `known`, the encoder's
+    categories. `counts` is `gallery.count(by="category")`. A gallery without any categories has no
+    vote.
     """
     names = set(known)
     total = sum(n for category, n in counts.items() if category is not None)

@@ -1,4 +1,4 @@
-"""Writing what a gallery holds: ndjson as any reader of Google's files takes, or Parquet."""
+"""Write the drawings of a gallery as ndjson in Google's format, or as Parquet."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from garabato.render import with_strokes
 
 #: The file of drawings without a category.
 NO_CATEGORY = "uncategorised"
-#: Drawings a row group of Parquet: some 20 MB, most of it embeddings.
+#: Drawings per row group of Parquet: about 20 MB, most of it embeddings.
 ROW_GROUP = 2**15
-#: Bytes of a file's name that are its category's; file systems take 255 in all.
-_NAME_BYTES = 200
+#: Bytes of a category in the name of its file; file systems allow names of 255 bytes.
+_MAX_NAME_BYTES = 200
 
 _COLUMNS = pa.schema(
     [
@@ -46,14 +46,15 @@ _COLUMNS = pa.schema(
 
 
 def export_drawings(pieces: Iterable[Stored], path: str | PathLike[str]) -> int:
-    """Write the drawings to `path`, whole or not at all; return how many.
+    """Write the drawings to `path`, all or none. Returns how many.
 
-    A name that ends in `.ndjson` becomes one file. Any other becomes a folder with one
-    `<category>.ndjson` a category, which `garabato index --source` takes; it must not exist yet.
-    A category no file can be named after gives its file a similar name with a hash in it.
-    One that ends in `.parquet` becomes one file with the embeddings, tags, titles, links and
-    original files as well, its strokes
-    as in a prepared data set: list<struct<x: list<uint8>, y: list<uint8>>>.
+    - `NAME.ndjson` is one file.
+    - `NAME.parquet` is one file that also has embeddings, tags, titles, links and original files.
+      Strokes are as in a prepared data set: list<struct<x: list<uint8>, y: list<uint8>>>.
+    - Any other path is a folder with a file `<category>.ndjson` for each category, which
+      `garabato index --source` reads. It must not exist yet. If a category cannot be a file name,
+      its file gets a similar name with a hash.
+
     Bitmaps are written as the strokes traced from them.
     """
     target = Path(path)
@@ -122,7 +123,7 @@ def _export_folder(pieces: Iterable[Stored], target: Path) -> int:
             n_written += len(piece.drawings)
         for written in unfinished.iterdir():
             sync(written)
-        _refuse_existing(target)  # made by another meanwhile: it would be replaced
+        _refuse_existing(target)  # or one that appeared meanwhile would be replaced
     return n_written
 
 
@@ -134,11 +135,10 @@ def _refuse_existing(target: Path) -> None:
 
 
 def _file_name(category: str | None) -> str:
-    """The category where a file may be named so; else what is left of it, and a hash that keeps it
-    apart from others of which the same is left."""
+    """The category as a file name; if it has to be changed, a hash keeps names distinct."""
     name = category or NO_CATEGORY
     allowed = re.sub(r'[/\\:*?"<>|\x00-\x1f]|^\.', "_", name)
-    left = allowed.encode()[:_NAME_BYTES].decode(errors="ignore")
-    if left != name:
-        left += f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    return f"{left}.ndjson"
+    stem = allowed.encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
+    if stem != name:
+        stem += f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+    return f"{stem}.ndjson"

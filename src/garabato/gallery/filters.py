@@ -1,4 +1,4 @@
-"""Filters on what is known of drawings: `where={"category": ["cat"], "recognized": True}`."""
+"""Filters on the metadata of drawings: `where={"category": ["cat"], "recognized": True}`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from garabato.errors import InputError
 from garabato.gallery.times import NORMAL_TIME, normal_time
 
-#: What people hand in: a field of FIELDS -> what it must be.
+#: A filter as callers give it: field -> condition.
 Where = Mapping[str, Any]
 
 FIELDS = ("category", "country", "recognized", "timestamp", "tags", "key_id", "text")
@@ -27,13 +27,16 @@ MAX_TEXT = 200
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A checked `where`: drawings pass that meet all fields that are set.
+    """A checked `where`: a drawing passes if it meets all conditions that are set.
 
-    `categories`, `countries`, `key_ids`: the value is one of them; `tags`: at least one is there;
-    `recognized`: it is that; `after` (inclusive) and `before` (exclusive): bounds of the time,
-    compared as text, since times are stored in one form (see `times`); `text`: each of its words
-    begins a word of the title, the category or a tag, whatever its case. If a field of a drawing is
-    unknown, it does not pass a condition on that field.
+    - `categories`, `countries`, `key_ids`: its value is one of these.
+    - `tags`: it has at least one of these.
+    - `recognized`: its value is this one.
+    - `after` (inclusive), `before` (exclusive): bounds of its timestamp, compared as text, since
+      times are stored in the normal form (see `times`).
+    - `text`: each word begins a word of its title, category or tags, ignoring case.
+
+    A drawing whose value is unknown does not pass.
     """
 
     categories: tuple[str, ...] | None = None
@@ -47,7 +50,7 @@ class Filter:
 
     @property
     def is_empty(self) -> bool:
-        """True where every drawing passes."""
+        """True if every drawing passes."""
         return self == EVERYTHING
 
 
@@ -56,16 +59,16 @@ EVERYTHING = Filter()
 
 
 def parse_where(where: Where | None) -> Filter:
-    """Check `where`. Raises InputError that names the field and what it takes.
+    """Check `where`. Raises InputError, which names the field and what it takes.
 
-    category, country, key_id and tags take a string or a list of strings, recognized True or
-    False, timestamp a mapping with "after" and/or "before", text a string.
+    category, country, key_id and tags take a string or a list of strings; recognized takes True or
+    False; timestamp takes a mapping with "after", "before" or both; text takes a string.
     """
     if not where:
         return EVERYTHING
     if not isinstance(where, Mapping):
         raise InputError(
-            f"where is a mapping as {{'category': ['cat']}}, not {type(where).__name__}"
+            f"where is a mapping such as {{'category': ['cat']}}, not {type(where).__name__}"
         )
     for field in where:
         if field not in FIELDS:
@@ -101,7 +104,7 @@ def _parse_text(value: Any) -> str | None:
 
 
 def word_patterns(text: str) -> list[str]:
-    """A regular expression (RE2 and Rust) for each word of `text`: it begins a word."""
+    """For each word of `text`, a regular expression (RE2 and Rust) for words that begin with it."""
     patterns = []
     for word in text.split():
         forms = {unicodedata.normalize(form, word) for form in ("NFC", "NFD")}
@@ -141,7 +144,7 @@ def _parse_strings(field: str, value: Any) -> tuple[str, ...] | None:
         raise InputError(f"where: {field} is text, not {value!r}") from None
     if field == "key_id":  # the only text that is stored as given
         return tuple(sorted(set(strings)))
-    # Galleries of before hold text in any form: on macOS, file names are decomposed.
+    # Older galleries hold text in any Unicode form: on macOS, file names are decomposed.
     forms = {unicodedata.normalize(form, text) for text in strings for form in ("NFC", "NFD")}
     return tuple(sorted(forms | set(strings)))
 
@@ -156,22 +159,20 @@ def _parse_timestamp(value: Any) -> tuple[str | None, str | None]:
         or not all(isinstance(bound, str) for bound in value.values())
     ):
         raise InputError(
-            "where: timestamp is {'after': '2017-03-01', 'before': '2017-04-01'} or one of "
-            f"the two, not {value!r}"
+            "where: timestamp is {'after': '2017-03-01', 'before': '2017-04-01'}, or only one of "
+            f"these, not {value!r}"
         )
-    after, before = (
-        None if bound is None else _parse_time(bound)
-        for bound in (value.get("after"), value.get("before"))
-    )
-    return after, before
+    return _parse_time(value.get("after")), _parse_time(value.get("before"))
 
 
-def _parse_time(text: str) -> str:
+def _parse_time(text: str | None) -> str | None:
+    if text is None:
+        return None
     try:
         return normal_time(text).removesuffix(" UTC")
     except ValueError:
         raise InputError(
-            "where: timestamp is compared with a time as 2017, 2017-03, 2017-03-29 or "
+            "where: timestamp is compared with a time such as 2017, 2017-03, 2017-03-29 or "
             f"2017-03-29 00:29:12, not {text!r}"
         ) from None
 
@@ -181,7 +182,8 @@ def to_sql(
 ) -> str | None:
     """The filter as an SQL condition on a Lance table; None if every drawing passes.
 
-    `odd_times`: if stored times may not be normal, the key_ids of those that aren't and pass.
+    Timestamps are only compared in the normal form. `odd_times` is for a table that may hold other
+    forms: the key_ids of the drawings with such a timestamp that pass.
     """
     terms = []
     for column, values in (
@@ -215,5 +217,5 @@ def to_sql(
 
 
 def quote(text: str) -> str:
-    """`text` as an SQL string."""
+    """`text` as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"

@@ -1,4 +1,4 @@
-"""A small list by key_id in a JSON file, shared by processes."""
+"""A short list of drawings, by key_id, in a JSON file that several processes share."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ E = TypeVar("E")
 class KeyIdList(Generic[E]):
     """Maps key_ids to dataclass instances. A change is on disk when it returns.
 
-    Several processes may change the file; each sees the changes of the others and none is lost.
-    `before` is a file that earlier versions used, read while `file` does not exist. Raises
-    GalleryError, which says what the file `lists`, if it is damaged.
+    Several processes may change the file; each sees the changes of the others, and no change is
+    lost. `older_file`, which earlier versions used, is read while `file` does not exist. Raises
+    GalleryError, with the `content` of the list in words, if the file is damaged.
     """
 
     def __init__(
-        self, file: Path, entry_type: type[E], lists: str, *, before: Path | None = None
+        self, file: Path, entry_type: type[E], content: str, *, older_file: Path | None = None
     ) -> None:
         self._file = file
-        self._before = before
+        self._older_file = older_file
         self._entry_type = entry_type
-        self._lists = lists
+        self._content = content
         self._lock = threading.Lock()
         self._stamp: tuple[int, int, int] | None = None
         self._entries: dict[str, E] = {}
@@ -51,17 +51,17 @@ class KeyIdList(Generic[E]):
         return self._entries
 
     def put(self, entries: Iterable[E]) -> int:
-        """Add entries; those listed already stay as they are. Returns how many are new."""
+        """Add entries; existing ones stay as they are. Returns how many are new."""
         added = {entry.key_id: entry for entry in entries}  # type: ignore[attr-defined]
         with self._changing():
             n_before = len(self._entries)
-            merged = {**self._entries, **added, **self._entries}  # old order, old entries
+            merged = {**self._entries, **added, **self._entries}  # existing entries stay
             if len(merged) > n_before:
                 self._write(merged)
             return len(merged) - n_before
 
     def remove(self, key_ids: Iterable[str]) -> int:
-        """Remove entries. Returns how many were listed."""
+        """Remove entries. Returns how many were removed."""
         gone = set(key_ids)
         with self._changing():
             kept = {k: entry for k, entry in self._entries.items() if k not in gone}
@@ -72,7 +72,7 @@ class KeyIdList(Generic[E]):
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Hold the list as it is on disk, against other threads and processes."""
+        """Lock the list against other threads and processes, and read it from disk."""
         with storage_errors(self._file):
             self._file.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(self._file.with_suffix(".lock")), self._lock:
@@ -89,7 +89,7 @@ class KeyIdList(Generic[E]):
             self._entries = {entry["key_id"]: self._entry_type(**entry) for entry in listed}
         except (ValueError, TypeError, KeyError) as error:
             raise GalleryError(
-                f"{file} is damaged ({error}); it lists {self._lists}. Restore it from a backup, "
+                f"{file} is damaged ({error}); it lists {self._content}. Restore it from a backup, "
                 "or remove it to start a new list"
             ) from None
         self._stamp = stamp
@@ -97,20 +97,19 @@ class KeyIdList(Generic[E]):
     def _write(self, entries: dict[str, E]) -> None:
         listed: list[Any] = [asdict(entry) for entry in entries.values()]  # type: ignore[call-overload]
         write_bytes(self._file, orjson.dumps(listed, option=orjson.OPT_INDENT_2))
-        if self._before is not None:
-            self._before.unlink(missing_ok=True)
+        if self._older_file is not None:
+            self._older_file.unlink(missing_ok=True)
         self._entries = entries
         self._stamp = self._stamp_on_disk()
 
     def _current(self) -> Path:
-        if self._before is not None and not self._file.exists() and self._before.exists():
-            return self._before
-        return self._file
+        older = self._older_file
+        return older if older and older.exists() and not self._file.exists() else self._file
 
     def _stamp_on_disk(self) -> tuple[int, int, int] | None:
         try:
             status = self._current().stat()
         except FileNotFoundError:
             return None
-        # Files that replace each other quickly may have the same time and inode every other time.
+        # A file that is replaced twice in quick succession may get its old time and inode back.
         return (status.st_mtime_ns, status.st_ino, status.st_size)

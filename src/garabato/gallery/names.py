@@ -1,6 +1,6 @@
-"""Search by likeness and by name at once, for galleries of named things such as icons.
+"""Search by similarity and by name at once, for galleries of named things such as icons.
 
-A quick drawing of a cat often looks less like an icon of a cat than some other icon does. If an
+A quick drawing of a cat is often less similar to an icon of a cat than to another icon. If the
 encoder recognises a cat, icons whose title or tags say "cat" move up. In a browser,
 `export/site/static/search/names.js` does the same.
 """
@@ -13,34 +13,25 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from math import sqrt
-from typing import Protocol
 from unicodedata import normalize
 from weakref import WeakKeyDictionary
 
+from garabato.encoder import Prediction
 from garabato.errors import InputError
 from garabato.gallery.base import Gallery
 from garabato.gallery.filters import Where
 from garabato.gallery.records import Hits, Query, check_k
 
-#: How far the name moves a drawing's score towards 1, at most.
+#: How far a name moves a drawing's score towards 1, at most.
 NAME_WEIGHT = 0.9
-#: How much it counts if the category is the whole title, part of the title, or in a tag.
+#: Weights of a category that is the whole title, part of the title, or in a tag.
 WHOLE_TITLE, PART_OF_TITLE, IN_TAG = 1.0, 0.85, 0.7
-#: The most probable categories that count, and the least probability.
+#: How many of the most probable categories count, and the least probability.
 N_NAMED, MIN_PROBABILITY = 5, 0.01
 #: The names of larger galleries are not read.
 MAX_DRAWINGS = 100_000
 _WORD = re.compile(r"[^\W_]+")
-_NOT_COUNTED = frozenset(("the", "of"))
-
-
-class Prediction(Protocol):
-    """`garabato.Prediction`."""
-
-    @property
-    def category(self) -> str: ...
-    @property
-    def probability(self) -> float: ...
+_STOP_WORDS = frozenset(("the", "of"))
 
 
 def search_with_names(
@@ -51,20 +42,20 @@ def search_with_names(
     *,
     where: Where | None = None,
 ) -> Hits:
-    """The `k` drawings that are most like `query`, or named as `predictions` say it is.
+    """The `k` drawings that are most similar to `query`, or are named like its `predictions`.
 
-    `predictions` are what `encoder.classify` returns for the query, best first; five count. The
-    score of a drawing whose title or tags name a predicted category is
-    1 - (1 - s) * (1 - 0.9 * m * sqrt(p)), where s is its cosine similarity, p the probability of
-    the category, and m is 1 if the category is the whole title, 0.85 if its words are part of the
-    title, and 0.7 if a tag has them. A drawing without a title has its category as title. Other
-    scores are cosine similarities.
+    `predictions` are what `encoder.classify` returns for the query, best first; the first five
+    count. The score of a drawing whose title or tags name a predicted category is
+    1 - (1 - s) * (1 - 0.9 * m * sqrt(p)), where s is its cosine similarity and p the probability of
+    the category; m is 1 if the category is the whole title, 0.85 if its words are part of the
+    title, and 0.7 if they are in a tag. The category of a drawing without a title counts as its
+    title. Other scores are cosine similarities.
 
-    Galleries of more than 100,000 drawings are searched by likeness alone.
+    Galleries of more than 100,000 drawings are searched by similarity alone.
     """
     hits = gallery.search(query, k=check_k(k), where=where)
     boosts = _names_of(gallery).boosts(predictions) if hits else {}
-    if where and where.get("key_id") is not None:  # would be overwritten below
+    if where and where.get("key_id") is not None:  # it is replaced below
         kept = {where["key_id"]} if isinstance(where["key_id"], str) else {*where["key_id"]}
         boosts = {key_id: boost for key_id, boost in boosts.items() if key_id in kept}
     by_boost: dict[float, list[str]] = defaultdict(list)
@@ -81,7 +72,7 @@ def search_with_names(
 def words_of(text: str) -> list[str]:
     """The words of a name in lower case, without a plural "s", "the" and "of"."""
     words = _WORD.findall(normalize("NFC", text).lower())
-    return [_singular(word) for word in words if word not in _NOT_COUNTED]
+    return [_singular(word) for word in words if word not in _STOP_WORDS]
 
 
 def _singular(word: str) -> str:
@@ -91,7 +82,7 @@ def _singular(word: str) -> str:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Names:
-    """The words of a gallery's titles and tags: word -> rows, or -> (row, number of the tag)."""
+    """The words of a gallery's titles (word -> rows) and tags (word -> rows and tag numbers)."""
 
     key_ids: Sequence[str]
     n_title_words: Sequence[int]
@@ -117,7 +108,7 @@ class _Names:
         return cls(key_ids, n_title_words, dict(in_titles), dict(in_tags))
 
     def boosts(self, predictions: Iterable[Prediction]) -> dict[str, float]:
-        """key_id -> the largest m * sqrt(p) of a drawing that is named as predicted."""
+        """key_id -> the largest m * sqrt(p), for drawings named like a prediction."""
         boosts: dict[str, float] = {}
         for prediction in islice(predictions, N_NAMED):
             words = words_of(prediction.category)
@@ -129,7 +120,7 @@ class _Names:
         return boosts
 
     def _matches(self, words: Sequence[str]) -> dict[int, float]:
-        """Row -> how well the words name its drawing."""
+        """Row -> m, for drawings that these words name."""
         tags = set.intersection(*(self.in_tags.get(word, set()) for word in words))
         titles = set.intersection(*(self.in_titles.get(word, set()) for word in words))
         matches = dict.fromkeys((row for row, _ in tags), IN_TAG)
@@ -139,16 +130,17 @@ class _Names:
         return matches
 
 
-_known: WeakKeyDictionary[Gallery, tuple[Hashable, _Names]] = WeakKeyDictionary()
+#: Gallery -> its version and its names.
+_cache: WeakKeyDictionary[Gallery, tuple[Hashable, _Names]] = WeakKeyDictionary()
 
 
 def _names_of(gallery: Gallery) -> _Names:
     """The names in a gallery, read again only if it has changed."""
     version = gallery.version()
-    known = _known.get(gallery)
-    if known is None or known[0] != version:
-        known = _known[gallery] = (version, _Names.of(gallery))
-    return known[1]
+    cached = _cache.get(gallery)
+    if cached is None or cached[0] != version:
+        cached = _cache[gallery] = (version, _Names.of(gallery))
+    return cached[1]
 
 
 def _named_drawings(gallery: Gallery) -> Iterable[tuple[str, str | None, list[str] | None]]:

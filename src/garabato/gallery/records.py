@@ -1,4 +1,4 @@
-"""The small types that galleries take and return, and the checks of what they are given."""
+"""The small types that galleries take and return, and checks of their arguments."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Hits(list[Hit]):
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """What `add` did: how many drawings were new, replaced another, or were empty and skipped."""
+    """How many drawings `add` stored as new, replaced, and skipped because they are empty."""
 
     n_new: int = 0
     n_replaced: int = 0
@@ -115,9 +115,9 @@ class Added:
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """A setting that `tune` measured: clusters looked at, recall@10, median time of a query.
+    """A setting that `tune` measured: clusters probed, recall@10, and the median time of a query.
 
-    `refine` times k candidates are scored with full precision.
+    `refine` times k candidates are scored again with full precision.
     """
 
     n_probes: int
@@ -146,10 +146,10 @@ class HiddenStore(Protocol):
         """key_id -> entry, in the order they were hidden."""
 
     def put(self, entries: Iterable[Hidden]) -> int:
-        """Add entries; those there already stay as they are. Returns how many are new."""
+        """Add entries; existing ones stay as they are. Returns how many are new."""
 
     def remove(self, key_ids: Iterable[str]) -> int:
-        """Remove entries. Returns how many there were."""
+        """Remove entries. Returns how many were removed."""
 
 
 class Original(NamedTuple):
@@ -182,7 +182,7 @@ class StoredDrawing(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:
-    """Several drawings of a gallery, their embeddings (N, D) float32 of length 1, their tags."""
+    """Drawings of a gallery, their embeddings (N, D) float32 of length 1, and their tags."""
 
     drawings: DrawingBatch
     embeddings: FloatArray
@@ -212,8 +212,8 @@ class FilledBy:
     def from_document(cls, document: Any, uri: str) -> FilledBy:
         """Read what `to_document` wrote, from the gallery at `uri`.
 
-        Raises GalleryError for a newer format, and KeyError, TypeError or ValueError for metadata
-        that garabato did not write.
+        Raises GalleryError for a newer format, and KeyError, TypeError or ValueError for other
+        metadata.
         """
         version = int(document["format_version"])
         if version > FORMAT_VERSION:
@@ -256,9 +256,10 @@ def no_gallery_at(uri: str) -> GalleryError:
 class GalleryInfo:
     """What a gallery holds and how it searches.
 
-    `mode` describes how the next query is answered, and `exact` says whether it returns the true
-    nearest drawings. `n_indexed` is the number of drawings in an approximate index (0 without one).
-    `bytes_on_disk` is None if the backend doesn't report it, `bytes_in_memory` if nothing is held.
+    `mode` describes how the next query is answered; `exact` is True if it returns the true nearest
+    drawings. `n_indexed` is the number of drawings in the approximate index, 0 without one.
+    `bytes_on_disk` is None if the backend doesn't report it; `bytes_in_memory` is None if no
+    drawings are held in memory.
     """
 
     uri: str
@@ -303,15 +304,11 @@ Query = Drawing | FloatArray
 
 
 def as_embedding(query: Query, encoder: Embedder | None, filled_by: FilledBy) -> FloatArray:
-    """The query as an (D,) float32 embedding of length 1."""
+    """The query as a (D,) float32 embedding of length 1."""
     if isinstance(query, Drawing):
-        if encoder is None:
-            raise GalleryError(
-                "searching with a drawing needs the encoder: open_gallery(uri, encoder=...)"
-            )
         if query.is_empty:
             raise InputError("the query drawing is empty; draw at least one stroke")
-        return normalised_rows(encoder.embed(query), filled_by).reshape(-1)
+        return embed([query], encoder, filled_by).reshape(-1)
     try:
         row = np.asarray(query, np.float32).reshape(1, -1)
     except (TypeError, ValueError):
@@ -333,10 +330,6 @@ def as_embeddings(
     if len(queries) == 0:
         return np.zeros((0, filled_by.embedding_dim), np.float32)
     if isinstance(queries, DrawingBatch) or isinstance(queries[0], Drawing):
-        if encoder is None:
-            raise GalleryError(
-                "searching with drawings needs the encoder: open_gallery(uri, encoder=...)"
-            )
         drawings: list[Drawing] = []
         for number, drawing in enumerate(queries, start=1):
             if not isinstance(drawing, Drawing):
@@ -347,7 +340,7 @@ def as_embeddings(
             if drawing.is_empty:
                 raise InputError(f"query {number} is empty; draw at least one stroke")
             drawings.append(drawing)
-        return normalised_rows(encoder.embed(drawings), filled_by)
+        return embed(drawings, encoder, filled_by)
     try:
         rows = np.asarray(queries, np.float32)
     except (TypeError, ValueError):
@@ -356,6 +349,17 @@ def as_embeddings(
             "garabato.read_drawings gives the drawings of a file"
         ) from None
     return normalised_rows(rows, filled_by)
+
+
+def embed(
+    drawings: Sequence[Drawing] | DrawingBatch, encoder: Embedder | None, filled_by: FilledBy
+) -> FloatArray:
+    """(N, D) embeddings of length 1. Raises GalleryError without an encoder."""
+    if encoder is None:
+        raise GalleryError(
+            "adding or searching drawings needs the encoder: open_gallery(uri, encoder=...)"
+        )
+    return normalised_rows(encoder.embed(drawings), filled_by)
 
 
 def normalised_rows(embeddings: FloatArray, filled_by: FilledBy) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Drawings as Arrow rows, the form in which galleries pass them to a backend and get them back."""
+"""Drawings as Arrow rows, the form in which `Gallery` and its backends exchange them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from garabato.drawing import SVG_TYPE, Details, Drawing, DrawingBatch, FloatArra
 from garabato.errors import FormatError, InputError
 from garabato.formats.svg.clean import clean_svg
 from garabato.gallery.records import Hit, Stored, StoredDrawing
-from garabato.gallery.stroke_codec import of_one_kind, pack_batch, unpack
+from garabato.gallery.stroke_codec import group_by_kind, pack_batch, unpack
 from garabato.gallery.times import normal_if_time, normal_time
 
-#: What describes a drawing. `strokes` are packed by `stroke_codec`; `embedding` is one column more.
+#: Describe a drawing. `strokes` are packed by `stroke_codec`. `embedding` is one more column.
 COLUMNS = ("key_id", "category", "country", "recognized", "timestamp", "tags", "strokes")
-#: Columns that a gallery gets with the first drawing that needs them; the content of an original
-#: file is only read when it is asked for.
+#: Columns that a gallery gets with the first drawing that needs them. The content of original files
+#: is only read on request.
 DETAILS, ORIGINAL = ("title", "link", "source_path", "original_type"), "original"
 #: The columns that are fields of a Drawing.
 _METADATA = ("key_id", "category", "country", "recognized", "timestamp")
@@ -28,9 +28,10 @@ _log = logging.getLogger(__name__)
 
 
 class Nearest(NamedTuple):
-    """The rows (COLUMNS) nearest to several queries: those of the first, best first, then those of
-    the second, and so on; `scores` (M,) are their cosine similarities, `counts` (Q,) say how many
-    rows each query has."""
+    """The rows (COLUMNS) nearest to each of several queries, query after query, best first.
+
+    `scores` (M,) are their cosine similarities, `counts` (Q,) the number of rows of each query.
+    """
 
     rows: pa.Table
     scores: FloatArray
@@ -38,7 +39,7 @@ class Nearest(NamedTuple):
 
     @classmethod
     def of(cls, found: Sequence[tuple[pa.Table, FloatArray]]) -> Nearest:
-        """Of the rows and scores of each query; at least one."""
+        """Join the rows and scores of the queries, of which there is at least one."""
         tables, scores = zip(*found, strict=True)
         counts = np.array([len(each) for each in scores], np.int64)
         return cls(pa.concat_tables(tables), np.concatenate(scores), counts)
@@ -61,21 +62,21 @@ def row_schema(embedding_dim: int) -> pa.Schema:
 
 
 def details_schema() -> pa.Schema:
-    """The columns of details, which galleries of before don't have."""
+    """The columns of details, which older galleries lack."""
     fields = [pa.field(name, pa.string()) for name in DETAILS]
     return pa.schema([*fields, pa.field(ORIGINAL, pa.binary())])
 
 
 def described_by(names: Collection[str]) -> tuple[str, ...]:
-    """The columns among `names` that describe a drawing, without the content of originals."""
+    """COLUMNS, and those of DETAILS that are among `names`."""
     return (*COLUMNS, *(name for name in DETAILS if name in names))
 
 
 def to_rows(batch: DrawingBatch, embeddings: FloatArray, tags: tuple[str, ...]) -> pa.Table:
     """Drawings, all with ink and a key_id, and their embeddings (N, D) as rows.
 
-    There are columns of details only if a drawing has any. Original SVGs are cleaned; one that
-    cannot be is left out, with a warning. Raises InputError for metadata of the wrong type.
+    There are columns of details only if a drawing has any. Original SVGs are cleaned; those that
+    cannot be are left out, with a warning. Raises InputError for metadata of the wrong type.
     """
     schema = row_schema(embeddings.shape[1])
     vectors = pa.array(np.ascontiguousarray(embeddings, np.float32).reshape(-1))
@@ -100,7 +101,7 @@ def to_rows(batch: DrawingBatch, embeddings: FloatArray, tags: tuple[str, ...]) 
 
 
 def _tags(batch: DrawingBatch, tags: tuple[str, ...]) -> list[list[str]]:
-    """The tags of each drawing: its own, then those all drawings get, each once."""
+    """The tags of each drawing: its own, then `tags`, without repetition."""
     for_all = [_nfc(tag) for tag in tags]
     return [
         for_all if one is None else list(dict.fromkeys([*map(_nfc, one.tags), *for_all]))
@@ -124,7 +125,7 @@ def _details(batch: DrawingBatch) -> dict[str, list[Any]]:
 
 
 def _cleaned(details: Details, key_id: str | None) -> bytes | None:
-    """The original as it may be stored: without anything that runs or is fetched."""
+    """The original with scripts and external references removed."""
     if details.original is None or details.original_type != SVG_TYPE:
         return details.original
     try:
@@ -189,38 +190,33 @@ def to_hits(rows: pa.Table, scores: FloatArray) -> list[Hit]:
             country=drawing.country,
             recognized=drawing.recognized,
             timestamp=drawing.timestamp,
-            **_named(drawing.details),
+            **_details_of(drawing),
         )
         for drawing, score in zip(_drawings(rows), scores.tolist(), strict=True)
     ]
 
 
-def _named(details: Details | None) -> dict[str, Any]:
-    if details is None:
+def _details_of(drawing: Drawing) -> dict[str, Any]:
+    if drawing.details is None:
         return {}
-    return {name: getattr(details, name) for name in ("tags", *DETAILS)}
+    return {name: getattr(drawing.details, name) for name in ("tags", *DETAILS)}
 
 
 def to_stored(rows: pa.RecordBatch) -> Iterator[Stored]:
-    """Rows of drawings with embeddings as batches: strokes and bitmaps of each size apart."""
+    """Rows of drawings with embeddings, in batches of strokes or of one bitmap size."""
     drawings, tags = zip(*to_drawings(rows), strict=True)
     embeddings = embeddings_of(rows)
-    for alike in of_one_kind(drawings):
+    for positions in group_by_kind(drawings):
         yield Stored(
-            DrawingBatch.from_drawings([drawings[i] for i in alike]),
-            embeddings[alike],
-            [tags[i] for i in alike],
+            DrawingBatch.from_drawings([drawings[i] for i in positions]),
+            embeddings[positions],
+            [tags[i] for i in positions],
         )
-
-
-def select_rows(rows: pa.Table, chosen: Sequence[int]) -> pa.Table:
-    """The rows at these positions."""
-    return rows.take(pa.array(chosen, pa.int64()))
 
 
 def _drawings(rows: pa.RecordBatch | pa.Table) -> list[Drawing]:
     """The drawings of rows that have at least COLUMNS."""
-    # column by column: a dictionary for each row would take longer than all the rest
+    # Column by column: building a dictionary for each row would take most of the time.
     columns = [rows[name].to_pylist() for name in ("strokes", *_METADATA)]
     return [
         unpack(

@@ -1,11 +1,10 @@
-"""Drawings as small byte strings, the form galleries store.
+"""Drawings as short byte strings, the form in which galleries store them.
 
-Byte 0 is the width w of the counts: 1, 2 or 4. Then, unsigned and little-endian, w bytes each:
-the number of strokes and the number of points of each stroke; then the xs of all points, one byte
-each, then the ys. Coordinates are on Google's grid (whole numbers 0..255); drawings that are not
-are brought onto it, which keeps their shape. Where byte 0 is 0 it is a bitmap: height and width
-(4 bytes each), then its pixels row by row, deflated.
-A drawing of 6 strokes and 45 points takes 98 bytes.
+Byte 0 is w, the width of the counts in bytes: 1, 2 or 4. Counts follow, unsigned and little-endian:
+the number of strokes, then the number of points of each stroke. Then come the xs of all points, one
+byte each, then the ys. Coordinates are on Google's grid (whole numbers from 0 to 255); other
+drawings are scaled to it first. If byte 0 is 0, the drawing is a bitmap: height and width (4 bytes
+each), then the pixels row by row, deflated. A drawing of 6 strokes and 45 points takes 98 bytes.
 """
 
 from __future__ import annotations
@@ -25,39 +24,39 @@ _BITMAP = 0
 
 
 def pack_batch(batch: DrawingBatch) -> pa.Array:
-    """A binary array with one packed drawing a row."""
+    """A binary array with one packed drawing per row."""
     if batch.bitmaps is not None:
         return pa.array([pack(drawing) for drawing in batch], pa.binary())
     narrow = _is_narrow(batch)
     if narrow.all():
         return _pack_narrow(batch)
-    # The few that take wider counts or lie off the grid one by one, then all in their order.
-    wide = [pack(drawing) for drawing in batch.take(np.flatnonzero(~narrow))]
-    packed = [_pack_narrow(batch.take(np.flatnonzero(narrow))), pa.array(wide, pa.binary())]
-    places = np.argsort(np.argsort(~narrow, kind="stable"), kind="stable")
-    return pa.concat_arrays(packed).take(pa.array(places))
+    # The few that need wider counts or are off the grid are packed one by one.
+    others = [pack(drawing) for drawing in batch.take(np.flatnonzero(~narrow))]
+    packed = [_pack_narrow(batch.take(np.flatnonzero(narrow))), pa.array(others, pa.binary())]
+    positions = np.argsort(np.argsort(~narrow, kind="stable"), kind="stable")
+    return pa.concat_arrays(packed).take(pa.array(positions))
 
 
 def _is_narrow(batch: DrawingBatch) -> npt.NDArray[np.bool_]:
-    """(N,) bool: drawings on the grid whose counts all fit a byte."""
+    """(N,) bool: whether a drawing is on the grid and all its counts fit in a byte."""
     points, strokes = batch.points, batch.drawing_starts
     off_grid = ((points < 0) | (points > 255) | (np.rint(points) != points)).any(axis=1)
     is_long = np.diff(batch.stroke_starts) > 255
     narrow: npt.NDArray[np.bool_] = (
         (np.diff(strokes) <= 255)
-        & (np.diff(_before(off_grid)[batch.stroke_starts[strokes]]) == 0)
-        & (np.diff(_before(is_long)[strokes]) == 0)
+        & (np.diff(_n_true_before(off_grid)[batch.stroke_starts[strokes]]) == 0)
+        & (np.diff(_n_true_before(is_long)[strokes]) == 0)
     )
     return narrow
 
 
-def _before(mask: npt.NDArray[np.bool_]) -> IntArray:
-    """(n + 1,): how many of `mask` (n,) are true before each place, and in all."""
+def _n_true_before(mask: npt.NDArray[np.bool_]) -> IntArray:
+    """(n + 1,): how many of `mask` (n,) are true before each position, and in total."""
     return np.concatenate([[0], np.cumsum(mask)])
 
 
 def _pack_narrow(batch: DrawingBatch) -> pa.Array:
-    """The same for drawings that are all narrow, all at once."""
+    """`pack_batch` for narrow drawings, all at once."""
     starts = batch.stroke_starts
     n_strokes = np.diff(batch.drawing_starts)
     first, last = starts[batch.drawing_starts[0]], starts[batch.drawing_starts[-1]]
@@ -68,8 +67,8 @@ def _pack_narrow(batch: DrawingBatch) -> pa.Array:
     packed[firsts] = 1
     packed[firsts + 1] = n_strokes
     counts = np.diff(starts[batch.drawing_starts[0] : batch.drawing_starts[-1] + 1])
-    packed[_places(firsts + 2, n_strokes)] = counts
-    xs = _places(firsts + 2 + n_strokes, n_points)
+    packed[_ranges(firsts + 2, n_strokes)] = counts
+    xs = _ranges(firsts + 2 + n_strokes, n_points)
     packed[xs] = batch.points[first:last, 0]
     packed[xs + np.repeat(n_points, n_points)] = batch.points[first:last, 1]
     offsets = np.concatenate([[0], ends]).astype(np.int32)
@@ -78,7 +77,7 @@ def _pack_narrow(batch: DrawingBatch) -> pa.Array:
 
 
 def pack(drawing: Drawing) -> bytes:
-    """One drawing."""
+    """Pack one drawing."""
     if drawing.bitmap is not None:
         shape = np.array(drawing.bitmap.shape, "<u4").tobytes()
         return bytes([_BITMAP]) + shape + zlib.compress(drawing.bitmap.tobytes())
@@ -90,13 +89,13 @@ def pack(drawing: Drawing) -> bytes:
     return bytes([width]) + head.tobytes() + drawing.points.T.astype(np.uint8).tobytes()
 
 
-def unpack(packed: bytes, **known: Any) -> Drawing:
-    """The drawing, with what is known of it. Raises ValueError for bytes that are none."""
+def unpack(packed: bytes, **metadata: Any) -> Drawing:
+    """The drawing, with this metadata. Raises ValueError for bytes that `pack` did not make."""
     width = packed[0] if packed else -1
     if width == _BITMAP:
         height, columns = (int(n) for n in np.frombuffer(packed, "<u4", 2, 1))
         pixels = np.frombuffer(zlib.decompress(packed[9:]), np.uint8)
-        return Drawing(bitmap=pixels.reshape(height, columns), **known)
+        return Drawing(bitmap=pixels.reshape(height, columns), **metadata)
     if width not in (1, 2, 4):
         raise ValueError("these bytes are not a packed drawing")
     if width == 1:
@@ -111,20 +110,20 @@ def unpack(packed: bytes, **known: Any) -> Drawing:
     first = 1 + width * (1 + n_strokes)
     points = np.frombuffer(packed, np.uint8, 2 * ends[-1], first).reshape(2, -1)
     starts = np.array(ends, np.int64)
-    return Drawing.from_points(points.T.astype(np.float32), starts, **known)
+    return Drawing.from_points(points.T.astype(np.float32), starts, **metadata)
 
 
-def of_one_kind(drawings: Sequence[Drawing]) -> list[IntArray]:
-    """The places of drawings that can share a batch: those with strokes, bitmaps of each size."""
+def group_by_kind(drawings: Sequence[Drawing]) -> list[IntArray]:
+    """The positions of drawings that can share a batch: of strokes, and of each bitmap size."""
     kinds: dict[tuple[int, ...] | None, list[int]] = {}
-    for place, drawing in enumerate(drawings):
+    for position, drawing in enumerate(drawings):
         kind = None if drawing.bitmap is None else drawing.bitmap.shape
-        kinds.setdefault(kind, []).append(place)
-    return [np.array(places, np.int64) for places in kinds.values()]
+        kinds.setdefault(kind, []).append(position)
+    return [np.array(positions, np.int64) for positions in kinds.values()]
 
 
-def _places(firsts: IntArray, counts: IntArray) -> IntArray:
+def _ranges(firsts: IntArray, counts: IntArray) -> IntArray:
     """firsts[0], firsts[0] + 1, ... (counts[0] of them), firsts[1], ...: (sum of counts,)."""
     before = np.cumsum(counts) - counts
-    places: IntArray = np.arange(counts.sum()) + np.repeat(firsts - before, counts)
-    return places
+    ranges: IntArray = np.arange(counts.sum()) + np.repeat(firsts - before, counts)
+    return ranges

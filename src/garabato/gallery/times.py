@@ -1,7 +1,7 @@
-"""Timestamps in one form, that of Google's files: "2017-03-29 00:29:12.12345 UTC".
+"""Timestamps in the normal form, that of Google's files: "2017-03-29 00:29:12.12345 UTC".
 
 In this form, comparing text compares times. Galleries store it; times that earlier versions stored
-in other forms are brought to it when they are read.
+in other forms are converted when they are read.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _FIRST_MOMENT = "0000-01-01 00:00:00"
 
 
 def normal_time(text: str) -> str:
-    """A time as it is stored: in UTC, so that comparing text compares times.
+    """A time in the normal form.
 
-    Takes ISO 8601 and what Google writes; without an offset it is UTC, and what is left out is the
-    first moment ("2017-03" is 2017-03-01 00:00:00 UTC). Raises ValueError for anything else.
+    Takes ISO 8601 and Google's format. A time without an offset is UTC, and parts that are left out
+    are the earliest ("2017-03" is 2017-03-01 00:00:00 UTC). Raises ValueError for other text.
     """
     found = _TIME.fullmatch(text)
     if found is None:
@@ -47,17 +47,14 @@ def normal_time(text: str) -> str:
 
 
 def normal_if_time(text: str | None) -> str | None:
-    """A stored time in the normal form; text that is no time as it is."""
+    """A stored time in the normal form; other text is returned unchanged."""
     if text is None or _NORMAL.fullmatch(text):
         return text
-    try:
-        return normal_time(text)
-    except ValueError:
-        return text
+    return time_or_none(text) or text
 
 
 def time_or_none(text: str | None) -> str | None:
-    """A time in the normal form; None for text that is no time."""
+    """A time in the normal form; None for text that is not a time."""
     try:
         return None if text is None else normal_time(text)
     except ValueError:

@@ -19,15 +19,15 @@ from garabato.errors import StorageError, storage_errors
 def replacing(path: str | PathLike[str]) -> Iterator[Path]:
     """Yield a temporary name beside `path` to write to; it becomes `path` when the block ends.
 
-    The temporary file is flushed to the disk before it is renamed, and its folder after; where the
-    block raises it is removed and `path` stays as it was. Raises StorageError for a full disk, a
-    read-only folder, one that does not exist or a folder that stands where the file should go.
+    The temporary file is flushed to disk before it is renamed, and its folder afterwards. If the
+    block raises, the file is removed and `path` stays as it was. Raises StorageError for a full
+    disk, a folder that is read-only or missing, and if `path` is a folder.
     """
     target = Path(path)
     if not target.parent.is_dir():
         raise StorageError(f"cannot write {target}: there is no folder {target.parent}; create it")
     if target.is_dir():
-        raise StorageError(f"cannot write {target}: a folder stands there; give a file name")
+        raise StorageError(f"cannot write {target}: it is a folder; give a file name")
     temporary = _beside(target, "tmp")
     try:
         with storage_errors(target):
@@ -38,12 +38,12 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink()
         raise
-    with suppress(OSError):  # some file systems flush no folders; what is in the file is safe
+    with suppress(OSError):  # some file systems cannot flush folders; the content is safe anyway
         sync(target.parent)
 
 
 def write_bytes(path: str | PathLike[str], content: bytes) -> None:
-    """Write a whole file, or leave what was there. Raises StorageError."""
+    """Write a whole file, or leave the old one as it was. Raises StorageError."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
@@ -52,9 +52,9 @@ def write_bytes(path: str | PathLike[str], content: bytes) -> None:
 def replacing_folder(path: str | PathLike[str]) -> Iterator[Path]:
     """Yield a new, empty folder beside `path` to fill; it becomes `path` when the block ends.
 
-    Where the block raises, the folder is removed and `path` stays as it was. What a killed
-    process left behind is put back or removed by the next call for the same `path`. A folder at
-    `path` is replaced with all it holds: look into it first. Raises StorageError.
+    If the block raises, the new folder is removed and `path` stays as it was. After a killed
+    process, the next call for the same `path` cleans up. An existing folder is replaced with all
+    its content, so check it first. Raises StorageError.
     """
     target = Path(os.path.abspath(path))
     retired = target.with_name(f".{target.name}.old")
@@ -65,7 +65,7 @@ def replacing_folder(path: str | PathLike[str]) -> Iterator[Path]:
         temporary.mkdir()
         lock = os.open(temporary, os.O_RDONLY)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # held while we live: the folder is no leftover
+            fcntl.flock(lock, fcntl.LOCK_EX)  # held until we end: see _clean_up_after_the_killed
             yield temporary
             sync(temporary)
             if target.exists():
@@ -81,7 +81,7 @@ def replacing_folder(path: str | PathLike[str]) -> Iterator[Path]:
 
 
 def _beside(target: Path, suffix: str) -> Path:
-    """A new hidden name. Not the process's number: containers that share a folder share those."""
+    """A new hidden name. It is random, since containers that share a folder may share pids."""
     return target.with_name(f".{target.name}.{secrets.token_hex(4)}.{suffix}")
 
 
@@ -96,7 +96,7 @@ def _clean_up_after_the_killed(target: Path, retired: Path) -> None:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            continue  # its maker lives and works on it
+            continue  # the process that creates it is still running
         else:
             shutil.rmtree(leftover)
         finally:

@@ -1,4 +1,4 @@
-"""The cache folder: what garabato keeps so that it need not fetch or compute it again."""
+"""The cache folder, for files that would otherwise be downloaded or computed again."""
 
 from __future__ import annotations
 
@@ -11,15 +11,13 @@ from garabato.errors import StorageError
 
 
 def cache_folder() -> Path:
-    """`$XDG_CACHE_HOME/garabato`, else `~/.cache/garabato`, else a folder for temporary files.
-
-    The first one that can be written. Raises StorageError if none can.
-    """
+    """The first writable folder of `$XDG_CACHE_HOME/garabato` (or `~/.cache/garabato`) and a
+    private one for temporary files. Raises StorageError if there is none."""
     for folder in (_user_cache(), _temporary_cache()):
         if folder is not None and _is_writable(folder):
             return folder
     raise StorageError(
-        "there is no folder to keep files in; set XDG_CACHE_HOME to a folder that can be written"
+        "there is no writable cache folder; set XDG_CACHE_HOME to a folder that can be written"
     )
 
 
@@ -34,7 +32,7 @@ def _user_cache() -> Path | None:
 
 
 def _temporary_cache() -> Path | None:
-    """A folder of this user alone: others may write into the temporary folder too."""
+    """A folder that only this user can write to; others can write to the temporary folder, too."""
     user = os.getuid()
     try:
         folder = Path(tempfile.gettempdir()) / f"garabato-{user}"

@@ -1,4 +1,4 @@
-"""How much of the processors this process really gets, beside other work on the machine."""
+"""The CPU time that this process really gets, beside other work on the machine."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from garabato.host.machine import n_cores
 _THREADS = Path("/proc/self/task")
 #: A process that gets less than this share of the cores it could use is on a busy machine.
 _BUSY_BELOW = 0.85
-#: Shorter measurements say nothing.
-_LEAST_S = 1.0
+#: Shorter measurements are too inaccurate.
+_MIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class CpuShare:
-    """Cores used and cores wanted, on average over a time; `n_cores` could have been used."""
+    """The average number of cores used and wanted over a period, of `n_cores` available."""
 
     used: float
     wanted: float
@@ -33,22 +33,18 @@ class CpuShare:
 
 
 class CpuMeter:
-    """Measures the CPU share of this process from its creation, or the last `restart`, on."""
+    """Measures the CPU share of this process from the creation of the meter on."""
 
     def __init__(self) -> None:
-        self.restart()
-
-    def restart(self) -> None:
-        """Begin measuring anew."""
         self._started = time.perf_counter()
         self._cpu_started = time.process_time()
         self._waited = _waited_ns()
 
     def read(self) -> CpuShare | None:
-        """The share so far; None after less than a second or if the system doesn't tell."""
+        """The share so far; None after less than a second, or if the system doesn't report it."""
         elapsed_s = time.perf_counter() - self._started
         waited = _waited_ns()
-        if elapsed_s < _LEAST_S or not waited:
+        if elapsed_s < _MIN_S or not waited:
             return None
         used = (time.process_time() - self._cpu_started) / elapsed_s
         new_ns = sum(max(0, ns - self._waited.get(thread, 0)) for thread, ns in waited.items())
@@ -56,7 +52,7 @@ class CpuMeter:
 
 
 def _waited_ns() -> dict[str, int]:
-    """Thread id -> nanoseconds that the living thread was ready to run but had no core.
+    """Id of a running thread -> nanoseconds that it was ready to run but had no core.
 
     Source: https://docs.kernel.org/scheduler/sched-stats.html, "/proc/<pid>/schedstat".
     """

@@ -1,8 +1,8 @@
 """`@kernel`: a function on arrays that numba compiles, with its machine code cached on disk.
 
-numba caches beside the source or in the user's folder, and raises where neither can be written
-(a read-only installation run by a user without a home). Kernels fall back to garabato's cache
-folder, and without any folder are compiled anew in every process.
+numba caches beside the source or in the user's home, and fails if neither can be written (a
+read-only installation run by a user without a home). Kernels then use garabato's cache folder; if
+that cannot be written either, they are compiled again in every process.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _settings: Any = numba.config
 
 
 def _choose_cache() -> bool:
-    """Point numba at a folder that can be written; False if there is none."""
+    """Set numba's cache folder to one that can be written; False if there is none."""
     given = _settings.CACHE_DIR
     if _can_write(Path(given) if given else Path(__file__).parent / "__pycache__"):
-        return True  # numba itself will choose this one
+        return True  # numba's own choice
     try:
         folder = cache_folder() / "kernels"
     except StorageError:
@@ -42,7 +42,7 @@ def _can_write(folder: Path) -> bool:
 
 
 _CACHED = _choose_cache()
-#: What no kernel needs costs compile time: an entry from C, and checks for division by zero.
+#: Kernels need no C entry point and no checks for division by zero, which take time to compile.
 _LEAN: dict[str, Any] = {"no_cfunc_wrapper": True, "error_model": "numpy"}
 _INNER = {**_LEAN, "no_cpython_wrapper": True}
 
@@ -50,8 +50,9 @@ _INNER = {**_LEAN, "no_cpython_wrapper": True}
 def kernel(function: Any = None, **options: Any) -> Any:
     """Compile `function` with numba: no Python objects, the GIL released, cached on disk.
 
-    Used as `@kernel` or, with numba's options, as `@kernel(fastmath=True)`. Dividing by zero gives
-    inf or nan, as in NumPy. Each signature is compiled on its own, so callers pass one dtype only.
+    Use it as `@kernel` or, with numba's options, as `@kernel(fastmath=True)`. Division by zero
+    gives inf or nan, as in NumPy. Each signature is compiled separately, so always pass the same
+    dtypes.
     """
     return numba.njit(function, nogil=True, cache=_CACHED, **_LEAN, **options)
 
@@ -59,7 +60,7 @@ def kernel(function: Any = None, **options: Any) -> Any:
 def inner_kernel(function: Any = None, **options: Any) -> Any:
     """Like `kernel`, for functions that only kernels of the same file call.
 
-    numba builds no entry from Python for them and caches them within the kernels that call them,
-    which saves a good part of their compile time.
+    numba builds no Python entry point for them and caches them with the kernels that call them,
+    which saves much of their compile time.
     """
     return numba.njit(function, **_INNER, **options)

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
 
-#: Assumed where the system does not say.
+#: Assumed if the system does not report it.
 _DEFAULT_MEMORY_BYTES = 8 * 2**30
 _ROOT = Path("/")
 
 
 def n_cores() -> int:
-    """Cores this process may use: those it is bound to, within the CPU quota of its cgroup.
+    """Cores this process may use: those it is bound to, up to the CPU quota of its cgroup.
 
     A quota of 1.5 cores counts as 2.
     """
@@ -44,15 +44,15 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def limit_native_threads(*, spin: bool = True) -> None:
-    """Make PyTorch and ONNX Runtime use `n_cores()` threads unless OMP_NUM_THREADS is set.
+def limit_native_threads() -> None:
+    """Make PyTorch and ONNX Runtime use `n_cores()` threads, which sleep when they are idle.
 
-    They see the cores of the machine but not the CPU quota of a container. Without `spin` idle
-    threads sleep, which leaves the cores to other work. Call it before either is imported.
+    They see the cores of the machine but not the CPU quota of a container; and threads that spin
+    while they wait slow everything down if other programs use the cores. OMP_NUM_THREADS and
+    OMP_WAIT_POLICY take precedence. Call it before either is imported.
     """
     os.environ.setdefault("OMP_NUM_THREADS", str(n_cores()))
-    if not spin:
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _n_bound_cores() -> int:
@@ -82,7 +82,7 @@ def _memory_limit(root: Path) -> int | None:
 
 
 def _cgroup_files(root: Path, *, v2: str, v1: tuple[str, str]) -> Iterator[Path]:
-    """Where limits of this process may be written: its cgroup and every cgroup above.
+    """The files that may limit this process: of its cgroup and of every cgroup above.
 
     Source: https://docs.kernel.org/admin-guide/cgroup-v2.html and cgroup-v1/.
     """

@@ -1,6 +1,6 @@
-"""Bulk load: fills a gallery with many drawings, in order and resumable.
+"""Bulk load: fill a gallery with many drawings, in order and resumably.
 
-Reading, embedding and storing overlap: while one piece is stored, the next is embedded.
+While one piece is stored, the next is embedded.
 """
 
 from __future__ import annotations
@@ -8,44 +8,38 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 
 from garabato.drawing import DrawingBatch, FloatArray
 from garabato.gallery.base import Gallery
-from garabato.gallery.batching import without_odd_times
+from garabato.gallery.batching import without_invalid_times
 from garabato.gallery.records import Embedder
 
-#: Drawings stored at a time. A killed process loses at most one piece, and the one being embedded.
+#: Drawings stored at a time. A killed process loses this piece and those being embedded.
 PIECE = 2_048
-#: Drawings that a worker embeds at a time; progress is reported after each.
+#: Drawings embedded at a time; progress is reported after each step.
 STEP = 512
 
 
 class Workers(Protocol):
-    """Embeds batches in the background. A context manager."""
+    """Embeds batches in the background."""
 
     @property
     def n_pieces_ahead(self) -> int:
         """The number of pieces to embed while one is stored, so that no worker waits."""
 
     def submit(self, batch: DrawingBatch) -> Callable[[], FloatArray]:
-        """Start to embed a batch; calling the result waits for the embeddings (N, D).
+        """Start embedding a batch; calling the result waits for the embeddings (N, D).
 
         This call or the result raises whatever the encoder raises.
         """
 
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
+    def close(self) -> None:
+        """Stop; batches that are not embedded yet are dropped."""
 
 
 class OneThread:
@@ -60,21 +54,13 @@ class OneThread:
     def submit(self, batch: DrawingBatch) -> Callable[[], FloatArray]:
         return self._thread.submit(self._encoder.embed, batch).result
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """How many drawings were stored, how many were already there, and how many were empty."""
+    """How many drawings were stored, were already there, and were empty and skipped."""
 
     n_new: int = 0
     n_there: int = 0
@@ -92,31 +78,31 @@ def fill(
 ) -> Filled:
     """Embed and store the drawings of `batches`; key_ids that the gallery holds are skipped.
 
-    An interrupted call can therefore be repeated. Drawings are stored in order, whatever the
-    workers. New drawings get `tags`. `progress(n_done)` is called a few times a second. Raises
-    whatever `Gallery.add` raises.
+    An interrupted call can therefore be repeated. Drawings are stored in order, whichever worker
+    finishes first. New drawings get `tags`. `progress(n_done)` is called a few times a second.
+    Raises whatever `Gallery.add` raises.
     """
-    filling = _Filling(gallery, tuple(tags), progress or (lambda n_done: None))
-    with workers(encoder) as embedding:
+    load = _Load(gallery, tuple(tags), progress or (lambda n_done: None))
+    with closing(workers(encoder)) as embedding:
         for piece in _pieces(batches):
-            filling.send(piece, embedding)
-            while len(filling.sent) > embedding.n_pieces_ahead:
-                filling.store()
-        while filling.sent:
-            filling.store()
+            load.send(piece, embedding)
+            while len(load.sent) > embedding.n_pieces_ahead:
+                load.store()
+        while load.sent:
+            load.store()
     gallery.settle()
-    return Filled(filling.n_new, filling.n_there, filling.n_empty)
+    return Filled(load.n_new, load.n_there, load.n_empty)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Sent:
-    """New drawings, and the pending embeddings of each STEP of them."""
+    """New drawings and their pending embeddings, one result for each STEP of them."""
 
     drawings: DrawingBatch
     results: list[Callable[[], FloatArray]]
 
 
-class _Filling:
+class _Load:
     """The pieces in progress: sent to the workers, then stored."""
 
     def __init__(
@@ -125,7 +111,7 @@ class _Filling:
         self._gallery = gallery
         self._tags = tags
         self._progress = progress
-        self._under_way: set[str | None] = set()
+        self._in_progress: set[str | None] = set()
         self.sent: deque[_Sent] = deque()
         self.n_new = self.n_there = self.n_empty = 0
 
@@ -134,18 +120,18 @@ class _Filling:
         inked = piece.has_ink
         self.n_empty += len(piece) - int(inked.sum())
         piece = piece.take(np.flatnonzero(inked)).with_key_ids()
-        wanted = [key for key in piece.key_ids if key is not None and key not in self._under_way]
+        wanted = [key for key in piece.key_ids if key is not None and key not in self._in_progress]
         missing = set(self._gallery.missing(wanted))
         rows = np.array([i for i, key in enumerate(piece.key_ids) if key in missing], np.int64)
         self.n_there += len(piece) - len(rows)
         steps = [rows[first : first + STEP] for first in range(0, len(rows), STEP)]
         results = [workers.submit(piece.take(step)) for step in steps]
-        drawings = without_odd_times(piece.take(rows))
-        self._under_way.update(drawings.key_ids)
+        drawings = without_invalid_times(piece.take(rows))
+        self._in_progress.update(drawings.key_ids)
         self.sent.append(_Sent(drawings, results))
 
     def store(self) -> None:
-        """Wait for the first piece that was sent, and store it."""
+        """Wait until the oldest piece in progress is embedded, and store it."""
         piece = self.sent.popleft()
         n_before = self.n_new + self.n_there + self.n_empty
         embedded = []
@@ -158,17 +144,18 @@ class _Filling:
             )
             self.n_new += added.n_new + added.n_replaced
             self.n_there += len(piece.drawings) - added.n_new - added.n_replaced
-            self._under_way.difference_update(piece.drawings.key_ids)
+            self._in_progress.difference_update(piece.drawings.key_ids)
         self._progress(self.n_new + self.n_there + self.n_empty)
 
 
 def _pieces(batches: Iterable[DrawingBatch]) -> Iterator[DrawingBatch]:
-    """Regroup the drawings into batches of at most PIECE, strokes and bitmaps apart."""
+    """Regroup the drawings into batches of at most PIECE, each of strokes or of one bitmap size."""
     held: list[DrawingBatch] = []
     for batch in batches:
         for first in range(0, len(batch), PIECE):
             part = batch[first : first + PIECE]
-            if held and (_kind(held[0]) != _kind(part) or sum(map(len, held)) + len(part) > PIECE):
+            n_held = sum(map(len, held))
+            if held and (bitmap_shape(held[0]) != bitmap_shape(part) or n_held + len(part) > PIECE):
                 yield DrawingBatch.concatenate(held)
                 held = []
             held.append(part)
@@ -176,5 +163,6 @@ def _pieces(batches: Iterable[DrawingBatch]) -> Iterator[DrawingBatch]:
         yield DrawingBatch.concatenate(held)
 
 
-def _kind(batch: DrawingBatch) -> tuple[int, ...] | None:
+def bitmap_shape(batch: DrawingBatch) -> tuple[int, ...] | None:
+    """The shape of each bitmap; None for strokes. Batches that differ in it cannot be joined."""
     return None if batch.bitmaps is None else batch.bitmaps.shape[1:]

@@ -11,11 +11,12 @@ from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.errors import GalleryError
 from garabato.gallery import open_gallery
 from garabato.gallery.base import Gallery
-from garabato.gallery.batching import without_odd_times
+from garabato.gallery.batching import without_invalid_times
 from garabato.gallery.records import Embedder, FilledBy, Stored
+from garabato.ingest.bulk_load import bitmap_shape
 from garabato.render import RenderSpec
 
-#: Drawings stored at a time: what a kill costs at most.
+#: Drawings stored at a time. A killed process loses at most so many.
 PIECE = 8_192
 
 
@@ -35,29 +36,29 @@ def copy_gallery(
     token: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Copied:
-    """Copy the drawings of `source` to the gallery at `uri`, created if missing: with embeddings,
-    tags, titles, links and original files.
+    """Copy the drawings of `source` to the gallery at `uri`, which is created if missing.
 
-    With `encoder` the copy is for that encoder: if another one filled `source`, the drawings are
+    Embeddings, tags, titles, links, original files and what is hidden are copied, too. With
+    `encoder` the copy is for that encoder: if another one filled `source`, the drawings are
     embedded again. Drawings whose key_id the copy already holds are skipped, so an interrupted
     call can be repeated. `progress(n_done)` is called after each piece. Raises
     EncoderMismatchError if another encoder filled the gallery at `uri`, and whatever `Gallery.add`
     raises.
     """
-    made_by = source.info().encoder
-    target = open_gallery(uri, encoder=encoder or _FillerOf(made_by), token=token)
+    filled_by = source.info().encoder
+    target = open_gallery(uri, encoder=encoder or _EncoderOf(filled_by), token=token)
     n_copied = n_there = 0
-    is_same_encoder = made_by.fingerprint == target.info().encoder.fingerprint
+    is_same_encoder = filled_by.fingerprint == target.info().encoder.fingerprint
     hidden = {one.key_id: one for one in source.hidden()}
     for piece in _pieces(source.scan(with_hidden=True, with_originals=True)):
         keys = [str(key_id) for key_id in piece.drawings.key_ids]
-        if not hidden.keys().isdisjoint(keys):  # before they are there to be seen
+        if not hidden.keys().isdisjoint(keys):  # first, so that they are never shown
             target.hide([hidden[key_id] for key_id in keys if key_id in hidden])
         missing = set(target.missing(keys))
         rows = [i for i, key_id in enumerate(keys) if key_id in missing]
         n_there += len(keys) - len(rows)
         if rows:
-            drawings = without_odd_times(piece.drawings.take(np.array(rows)))
+            drawings = without_invalid_times(piece.drawings.take(np.array(rows)))
             embeddings = piece.embeddings[rows] if is_same_encoder else None
             added = target.add(drawings, embeddings=embeddings)
             n_copied += added.n_new
@@ -69,16 +70,15 @@ def copy_gallery(
 
 
 def _pieces(scanned: Iterable[Stored]) -> Iterator[Stored]:
-    """The same rows in pieces of about PIECE, strokes and bitmaps of each size apart."""
+    """The same rows in pieces of about PIECE, each of strokes or of one bitmap size."""
     held: dict[tuple[int, ...] | None, list[Stored]] = {}
     for stored in scanned:
-        bitmaps = stored.drawings.bitmaps
-        alike = held.setdefault(None if bitmaps is None else bitmaps.shape[1:], [])
-        alike.append(stored)
-        if sum(len(one.drawings) for one in alike) >= PIECE:
-            yield _joined(alike)
-            alike.clear()
-    yield from (_joined(alike) for alike in held.values() if alike)
+        group = held.setdefault(bitmap_shape(stored.drawings), [])
+        group.append(stored)
+        if sum(len(one.drawings) for one in group) >= PIECE:
+            yield _joined(group)
+            group.clear()
+    yield from (_joined(group) for group in held.values() if group)
 
 
 def _joined(pieces: Sequence[Stored]) -> Stored:
@@ -89,8 +89,8 @@ def _joined(pieces: Sequence[Stored]) -> Stored:
     )
 
 
-class _FillerOf:
-    """What a new gallery remembers of an encoder, without its weights: it cannot embed."""
+class _EncoderOf:
+    """The encoder that filled a gallery, without its weights: it cannot embed."""
 
     def __init__(self, filled_by: FilledBy) -> None:
         self.fingerprint = filled_by.fingerprint

@@ -20,7 +20,7 @@ def index_icons(
     report: ReadReport | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Filled:
-    """Fetch icon sets from npm and store their icons in `gallery`; those it holds are skipped.
+    """Fetch icon sets from npm and store their icons in `gallery`; icons it holds are skipped.
 
     `sets` are names of `ICON_SETS`. Icons that cannot be read are counted in `report`.
     `progress(stage, n_done, n_total)` is called with the stages "fetch" (sets) and "index" (icons).
@@ -51,6 +51,6 @@ def index_icons(
 
 
 def icon_gallery_folder(sets: Sequence[str], encoder: Embedder) -> str:
-    """The folder in the user's cache for a gallery of these sets, filled by this encoder."""
+    """A folder in the user's cache for the gallery of these sets and this encoder."""
     name = "-".join(["icons", *dict.fromkeys(sets), encoder.fingerprint])
     return str(cache_folder() / "galleries" / name)

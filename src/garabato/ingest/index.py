@@ -50,7 +50,8 @@ def index(
 
 
 class _Reading:
-    """The drawings to index, and how many there will be: known, or estimated from those so far."""
+    """The drawings to index, and how many to expect: known for a data set, estimated for a source
+    from the categories read so far."""
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class _Reading:
         report: ReadReport | None,
     ) -> None:
         if split is not None and not isinstance(drawings, Dataset):
-            raise InputError("only a data set has splits; leave out split")
+            raise InputError("a source has no splits, only a data set has; leave out split")
         self.n_expected = 0
         self._drawings = drawings
         self._splits = SPLITS if split is None else (split,)

@@ -1,4 +1,4 @@
-"""Embedding on all machines of a Ray cluster, for galleries of tens of millions."""
+"""Embed on all machines of a Ray cluster, for galleries of tens of millions of drawings."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import math
 import os
 from collections.abc import Callable
 from functools import lru_cache
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from garabato.drawing import DrawingBatch, FloatArray
 from garabato.errors import GalleryError, InputError, MissingExtraError
@@ -33,7 +32,7 @@ def connect_ray() -> None:
         address = os.environ.get("RAY_ADDRESS", "this machine")
         raise GalleryError(
             f"no Ray cluster at {address}: {_last_line(error)}. Start one (ray start --head) "
-            "and set RAY_ADDRESS, or leave --runner ray out"
+            "and set RAY_ADDRESS, or leave out --runner ray"
         ) from error
 
 
@@ -46,21 +45,24 @@ def _import_ray() -> Any:
 
 
 class RayWorkers:
-    """Embeds as tasks of a Ray cluster, one core each; see `garabato.ingest.bulk_load.Workers`.
+    """Embeds in tasks of a Ray cluster, one core each; see `garabato.ingest.bulk_load.Workers`.
 
-    Uses the cluster this process is connected to, else that of the environment's RAY_ADDRESS, else
-    one started on this machine for as long as it is needed. A task whose machine is lost is done
-    again on another. Every machine needs this version of garabato.
+    Uses the cluster this process is connected to, else the one at RAY_ADDRESS, else one started on
+    this machine, which `close` stops. A task whose machine is lost is repeated on another. Every
+    machine needs this version of garabato.
     """
 
     def __init__(self, encoder: Embedder) -> None:
         self._ray = _import_ray()
-        self._encoder = encoder
-        self._is_ours = False
+        self._is_ours = not self._ray.is_initialized()
+        connect_ray()
+        # In a list, so that a task gets the reference and loads the encoder once per process.
+        self._held = [self._put(encoder)]
+        self._embed = self._ray.remote(num_cpus=1, max_retries=-1)(_embed)
 
     @property
     def n_pieces_ahead(self) -> int:
-        """Twice the steps that can be done at once, so that no core waits for the next."""
+        """Enough for two steps per core, so that no core waits for the next one."""
         n_cores = int(self._ray.cluster_resources().get("CPU", 1))
         return max(1, math.ceil(2 * n_cores * STEP / PIECE))
 
@@ -68,27 +70,13 @@ class RayWorkers:
         embedding = self._embed.remote(self._held, batch)
         return lambda: self._await(embedding)
 
-    def __enter__(self) -> Self:
-        if not self._ray.is_initialized():
-            connect_ray()
-            self._is_ours = True
-        # In a list, so that a task gets the reference and loads the encoder once a process.
-        self._held = [self._put_encoder()]
-        self._embed = self._ray.remote(num_cpus=1, max_retries=-1)(_embed)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         if self._is_ours:
             self._ray.shutdown()
 
-    def _put_encoder(self) -> Any:
+    def _put(self, encoder: Embedder) -> Any:
         try:
-            return self._ray.put(self._encoder)
+            return self._ray.put(encoder)
         except (TypeError, AttributeError, ValueError) as error:
             raise InputError(
                 f"this encoder cannot be sent to other machines ({error}); give the .safetensors "
@@ -100,8 +88,8 @@ class RayWorkers:
             embedded: FloatArray = self._ray.get(embedding)
         except self._ray.exceptions.RayError as error:
             raise GalleryError(
-                f"embedding failed on the Ray cluster: {_last_line(error)}. The same command goes "
-                "on where this one stopped"
+                f"embedding failed on the Ray cluster: {_last_line(error)}. The same command "
+                "continues where this one stopped"
             ) from error
         return embedded
 
@@ -111,11 +99,11 @@ def _last_line(error: Exception) -> str:
 
 
 def _embed(held: list[Any], batch: DrawingBatch) -> FloatArray:
-    return _encoder_of_this_process(held[0]).embed(batch)
+    return _load_encoder(held[0]).embed(batch)
 
 
-@lru_cache(maxsize=1)
-def _encoder_of_this_process(reference: Any) -> Embedder:
+@lru_cache(maxsize=1)  # once per process
+def _load_encoder(reference: Any) -> Embedder:
     import ray
 
     encoder: Embedder = ray.get(reference)

@@ -48,7 +48,7 @@ def serve(
     )
     if settings.gallery is not None:
         open_gallery(settings.gallery, must_exist=True)  # before anything slow is loaded
-    limit_native_threads(spin=False)
+    limit_native_threads()
     try:
         from garabato.service.app import create_app
         from garabato.service.server import run

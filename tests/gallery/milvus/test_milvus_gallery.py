@@ -74,7 +74,7 @@ def test_the_settings_and_their_defaults_stand_in_the_docs():
         ("http://h:port/c", "a gallery on a server is http://"),
         ("http://h/my.cats", "letters, digits and _"),
         ("http://me:secret@h/c", "GARABATO_MILVUS_TOKEN"),
-        ("http://h/c?efs=3", "'efs' is no setting; there are shards"),
+        ("http://h/c?efs=3", "there is no setting 'efs', only shards"),
         ("http://h/c?ef=many", "ef is a whole number from 1"),
         ("http://h/c?shards=99", "shards is a whole number from 1 to 16"),
     ],
@@ -156,7 +156,7 @@ def test_a_collection_of_somebody_else_is_left_alone(milvus, milvus_uri, encoder
 
     client = MilvusClient(f"http://127.0.0.1:{milvus.port}", token=TOKEN)
     client.create_collection(milvus_uri.rpartition("/")[2], dimension=8)
-    with pytest.raises(GalleryError, match="a collection that is not garabato's"):
+    with pytest.raises(GalleryError, match="a collection that garabato did not create"):
         open_gallery(milvus_uri, encoder=encoder)
 
 
@@ -198,7 +198,7 @@ def test_a_giant_drawing_comes_back_whole_and_too_long_a_key_id_is_told(milvus_u
     (back,) = gallery.get(["giant"])
     assert back.category == "∅ or not"
     np.testing.assert_array_equal(back.points, giant.on_grid().points)
-    with pytest.raises(InputError, match="a key_id on Milvus has 65,535 bytes at most"):
+    with pytest.raises(InputError, match="a key_id on Milvus has at most 65,535 bytes"):
         gallery.add([giant.replace(key_id="k" * 70_000)])
 
 
@@ -227,7 +227,7 @@ def test_more_hits_than_milvus_gives_are_found_by_reading_all(
     gallery = open_gallery(milvus_uri, encoder=encoder)
     gallery.add(drawings)
     expected = [(hit.key_id, hit.score) for hit in gallery.search(drawings[3], k=60)]
-    monkeypatch.setattr(milvus, "MOST_HITS", 20)
+    monkeypatch.setattr(milvus, "MAX_HITS", 20)
     monkeypatch.setattr(milvus, "PAGE", 32)
     hits = gallery.search(drawings[3], k=60)
     assert [hit.score for hit in hits] == pytest.approx([s for _, s in expected], abs=1e-5)

@@ -1,10 +1,10 @@
-"""Which rows can be near a query, known without looking at them.
+"""Clusters and blocks of rows, which tell the rows that can be near a query without reading them.
 
-Embeddings fall into clusters, each around a centre; a row's angle to its centre is known. A query
-whose angle to the centre is larger or smaller by d is at least d away from the row (the triangle
-inequality on the sphere). Rows lie sorted by cluster and angle, in blocks of similar rows, so a
-block's least and largest angles tell whether it matters. With trained embeddings, at most one block
-in a hundred does.
+Each embedding belongs to the cluster with the nearest centre, and its angle to the centre is known.
+If the angle between a query and that centre differs from it by d, the query is at least d away from
+the row (the triangle inequality on the sphere). Rows are sorted by cluster and angle, in blocks, so
+the smallest and largest angle of a block tell whether it can hold a near row. With trained
+embeddings, at most one block in a hundred can.
 """
 
 from __future__ import annotations
@@ -18,33 +18,34 @@ import numpy.typing as npt
 from garabato.drawing import FloatArray, IntArray
 from garabato.gallery.lance.table import join
 
-#: Rows in a block, at most.
+#: The largest number of rows in a block.
 BLOCK = 32
-#: Cells at most, and rows that each is learned from.
-_MOST, _LEARNED_FROM = 1_024, 40
-_ROUNDS = 6
-#: Rows looked at together.
+#: The largest number of clusters, and the number of rows that each is learned from.
+_MAX_CLUSTERS, _ROWS_PER_CLUSTER = 1_024, 40
+#: Iterations of k-means.
+_N_ITERATIONS = 6
+#: Rows processed at a time.
 _CHUNK = 8_192
 
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """Their centres (C, D) float32, of length 1."""
+    """Clusters of embeddings, given by their centres (C, D) float32 of length 1."""
 
     centres: FloatArray
 
     @classmethod
     def of(cls, stored: npt.NDArray[np.float16]) -> Clusters:
-        """About sqrt(N), learned from embeddings (N, D) by k-means on the sphere."""
+        """About sqrt(N) clusters, learned from embeddings (N, D) by k-means on the sphere."""
         n, dim = stored.shape
-        n_clusters = min(_MOST, max(1, round(n**0.5)))
+        n_clusters = min(_MAX_CLUSTERS, max(1, round(n**0.5)))
         if n == 0:
             return cls(np.eye(1, dim, dtype=np.float32))
         rng = np.random.default_rng(0)
-        sample = rng.choice(n, min(n, _LEARNED_FROM * n_clusters), replace=False)
+        sample = rng.choice(n, min(n, _ROWS_PER_CLUSTER * n_clusters), replace=False)
         rows = unit_rows(stored[np.sort(sample)])
         centres = rows[rng.choice(len(rows), n_clusters, replace=False)]
-        for _ in range(_ROUNDS):
+        for _ in range(_N_ITERATIONS):
             nearest = np.argmax(rows @ centres.T, axis=1)
             order = np.argsort(nearest, kind="stable")
             taken, first = np.unique(nearest[order], return_index=True)
@@ -54,8 +55,8 @@ class Clusters:
     def assign(
         self, stored: npt.NDArray[np.float16], rest: npt.NDArray[np.int8]
     ) -> tuple[IntArray, FloatArray]:
-        """The clusters (N,) int64 of embeddings (see `table.split`), and the angles (N,) to their
-        centres."""
+        """The clusters (N,) int64 of embeddings split by `table.split`, and their angles (N,) to
+        the centres."""
         clusters = np.empty(len(stored), np.int64)
         cosines = np.empty(len(stored), np.float32)
         for first in range(0, len(stored), _CHUNK):
@@ -64,8 +65,8 @@ class Clusters:
         return clusters, angles(cosines)
 
     def nearest(self, rows: FloatArray) -> tuple[IntArray, FloatArray]:
-        """The nearest clusters (n,) of rows (n, D) of length 1, and the cosines (n,) with their
-        centres."""
+        """The nearest clusters (n,) to rows (n, D) of length 1, and the cosines (n,) of the rows
+        with their centres."""
         clusters = np.empty(len(rows), np.int64)
         cosines = np.empty(len(rows), np.float32)
         for first in range(0, len(rows), _CHUNK):
@@ -77,8 +78,11 @@ class Clusters:
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Places `starts[i]` to `starts[i + 1]` of sorted rows lie in one of `clusters` (B,), at angles
-    from `low` to `high` (B,) float32 off its centre."""
+    """Blocks of sorted rows.
+
+    The rows at positions `starts[i]` to `starts[i + 1]` belong to cluster `clusters[i]`, and their
+    angles to its centre are between `low[i]` and `high[i]`, float32.
+    """
 
     starts: IntArray
     clusters: IntArray
@@ -90,7 +94,7 @@ class Blocks:
 
     @cached_property
     def runs(self) -> IntArray:
-        """(R + 1,): blocks `runs[i]` to `runs[i + 1]` are of one cluster and sorted by angle."""
+        """(R + 1,): blocks `runs[i]` to `runs[i + 1]` belong to one cluster, sorted by angle."""
         is_first = np.ones(len(self), bool)
         is_first[1:] = (
             (self.clusters[1:] != self.clusters[:-1])
@@ -101,7 +105,7 @@ class Blocks:
 
     @classmethod
     def of(cls, clusters: IntArray, angles: FloatArray) -> Blocks:
-        """Of rows (N,) that are sorted by cluster and angle."""
+        """The blocks of rows (N,) that are sorted by cluster and angle."""
         n = len(clusters)
         is_first = np.ones(n, bool)
         is_first[1:] = clusters[1:] != clusters[:-1]
@@ -114,7 +118,7 @@ class Blocks:
         )
 
     def joined(self, other: Blocks) -> Blocks:
-        """These, then others whose positions come behind."""
+        """These blocks, followed by `other`, whose positions come after them."""
         return Blocks(
             np.concatenate([self.starts, other.starts[1:] + self.starts[-1]]),
             np.concatenate([self.clusters, other.clusters]),
@@ -123,7 +127,8 @@ class Blocks:
         )
 
     def subset(self, positions: npt.NDArray[np.integer]) -> Blocks:
-        """Those that hold one of `positions` (n,), which are sorted: their `starts` count in it."""
+        """The blocks that hold any of `positions` (n,), which are sorted. The new `starts` are
+        indices into `positions`."""
         if len(positions) > len(self):
             starts = np.searchsorted(positions, self.starts)
             held = np.flatnonzero(np.diff(starts))
@@ -137,13 +142,13 @@ class Blocks:
 
 
 def angles(cosines: FloatArray) -> FloatArray:
-    """The angles of cosines that rounding may have taken beyond 1."""
-    turned: FloatArray = np.arccos(np.clip(cosines, -1, 1))
-    return turned
+    """The angles of cosines, which may exceed 1 by a rounding error."""
+    clipped: FloatArray = np.arccos(np.clip(cosines, -1, 1))
+    return clipped
 
 
 def unit_rows(rows: npt.NDArray[np.floating]) -> FloatArray:
-    """Rows (n, D) as float32, of length 1."""
-    exact = rows.astype(np.float32)
-    exact /= np.maximum(np.linalg.norm(exact, axis=1, keepdims=True), 1e-12)
-    return exact
+    """Rows (n, D) as float32, scaled to length 1."""
+    unit = rows.astype(np.float32)
+    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
+    return unit

@@ -1,4 +1,4 @@
-"""The folder of a Lance gallery: what is there, who may write, what went wrong, durability."""
+"""The folder of a Lance gallery: what it holds, the write lock, durability, errors."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,10 @@ _OS_ERROR = re.compile(r"os error (\d+)|\[Errno (\d+)\]")
 
 
 def is_gallery(folder: Path) -> bool:
-    """Whether a table was ever committed in this folder. Raises GalleryError for what is no place
-    for a gallery: a file, or a folder that holds something else."""
+    """Whether a table was committed in this folder.
+
+    Raises GalleryError for a file, a damaged gallery, or a folder that holds other files.
+    """
     if folder.exists() and not folder.is_dir():
         raise GalleryError(f"{folder} is a file; a gallery is a folder")
     with storage_errors(folder):
@@ -41,28 +44,28 @@ def is_gallery(folder: Path) -> bool:
     foreign = sorted(names - {_TABLE_FOLDER, LOCK})
     if foreign:
         shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")
-        raise GalleryError(f"{folder} is no gallery: it holds {shown}; give a new or empty folder")
+        raise GalleryError(
+            f"{folder} is not a gallery: it holds {shown}; give a new or empty folder"
+        )
     data = folder / _TABLE_FOLDER / "data"
     if data.is_dir() and any(data.iterdir()):
         raise GalleryError(
-            f"{folder} is damaged: the drawings are there but not the list of its versions "
-            f"({versions}); bring that back from a backup, or index the drawings into a new folder"
+            f"{folder} is damaged: it holds drawings but the list of its versions ({versions}) is "
+            "missing; restore that from a backup, or index the drawings into a new folder"
         )
     return False
 
 
 @contextmanager
 def lance_errors(folder: str) -> Iterator[None]:
-    """Turn what Lance raises (and its panics) into GalleryError, or StorageError for the disk's,
-    or InputError for text that is none (half of a surrogate pair)."""
+    """Turn Lance's errors and panics into GalleryError, errors of the disk into StorageError, and
+    errors of invalid text (half a surrogate pair) into InputError."""
     try:
         yield
     except (GarabatoError, KeyboardInterrupt, SystemExit, GeneratorExit):
         raise
     except UnicodeEncodeError as error:
-        raise InputError(
-            f"{error.object[:80]!r} is not text that can be kept: {error.reason}"
-        ) from None
+        raise InputError(f"{error.object[:80]!r} is not valid text: {error.reason}") from None
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
@@ -71,13 +74,13 @@ def lance_errors(folder: str) -> Iterator[None]:
             if number is not None:
                 raise OSError(number, os.strerror(number)) from error
         raise GalleryError(
-            f"{folder} cannot be used, its files may be damaged: {_first_line(error)}. Bring it "
-            "back from a backup, or index the drawings into a new folder"
+            f"{folder} cannot be used, its files may be damaged: {_first_line(error)}. Restore it "
+            "from a backup, or index the drawings into a new folder"
         ) from error
 
 
 def _os_error_number(error: BaseException) -> int | None:
-    """The errno of a storage problem that Lance tells of, often only in its text."""
+    """The errno of a storage problem that Lance reports, often only in the message."""
     number = error.errno if isinstance(error, OSError) else None
     if number is None and (found := _OS_ERROR.search(str(error))):
         number = int(found[1] or found[2])
@@ -97,11 +100,11 @@ def _first_line(error: BaseException) -> str:
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Hold the gallery's write lock (one writer at a time; it goes with the process that held it),
-    and make what was written durable before giving it back.
+    """Hold the gallery's write lock, and flush what was written before releasing it.
 
-    Lance commits by renaming, which survives a killed process, but leaves flushing to the system;
-    for a power cut every file written here is flushed.
+    One process writes at a time; if it is killed, the lock is released. Lance commits by renaming,
+    which survives a killed process, but does not flush: to survive a power cut, every file that was
+    written is flushed here.
     """
     with storage_errors(folder), FileLock(folder / LOCK):
         before = _files(folder)
@@ -113,7 +116,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 def _files(folder: Path) -> dict[str, tuple[int, int]]:
-    """path -> (size, time of change in ns) of all files."""
+    """Path -> (size, modification time in ns) of all files."""
     found = {}
     for top, _, names in os.walk(folder):
         for name in names:
@@ -127,7 +130,8 @@ def _files(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def stamp(folder: Path) -> tuple[int, int] | None:
-    """Changes at the latest when another table is made in the folder; None where there is none."""
+    """A value that changes when another table replaces the one in the folder (and may change more
+    often); None if there is no table."""
     try:
         status = os.stat(folder / _TABLE_FOLDER)
     except FileNotFoundError:
@@ -136,21 +140,19 @@ def stamp(folder: Path) -> tuple[int, int] | None:
 
 
 def n_old_versions(folder: Path, keep_s: float) -> int:
-    """How many versions of the table were written more than `keep_s` seconds ago."""
+    """The number of versions of the table that were written more than `keep_s` seconds ago."""
     oldest_ns = time.time_ns() - int(keep_s * 1e9)
     versions = _files(folder / _TABLE_FOLDER / "_versions").values()
     return sum(written_ns < oldest_ns for _, written_ns in versions)
 
 
 def bytes_on_disk(folder: Path) -> int:
-    """Bytes of all files in the folder."""
+    """The size of all files in the folder."""
     return sum(size for size, _ in _files(folder).values())
 
 
 def connect(folder: Path) -> Any:
-    """A connection whose tables look for newer versions before each read."""
-    from datetime import timedelta
-
+    """A connection whose tables check for newer versions before each read."""
     import lancedb
 
     return lancedb.connect(folder, read_consistency_interval=timedelta(0))

@@ -1,10 +1,9 @@
-"""The embedded gallery: a folder with a Lance table. It survives kills, and many processes may
-have it open.
+"""The embedded gallery: a folder with a Lance table.
 
-A row is a drawing: key_id, category, country, recognized, timestamp, tags, strokes (see
-`stroke_codec`) and its embedding (see `table`); title, link, source_path, original_type and
-original are added with the first drawing that has any. The table's metadata names the encoder that
-filled it.
+It survives kills, and many processes may use it at the same time. A row is a drawing: key_id,
+category, country, recognized, timestamp, tags, strokes (see `stroke_codec`) and embedding (see
+`table`). The columns title, link, source_path, original_type and original are added with the first
+drawing that has any of them. The table's metadata names the encoder that filled it.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import logging
 import threading
 import time
 from collections.abc import Hashable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +77,8 @@ from garabato.gallery.times import NORMAL_TIME, time_or_none
 HIDDEN = "hidden.json"
 _log = logging.getLogger(__name__)
 
-#: Drawings between two known key_ids (see `_page`), about, and the most key_ids known.
+#: The approximate number of drawings between two known key_ids (see `_next_key_ids`), and the
+#: largest number of known key_ids.
 _DRAWINGS_PER_STEP, _MAX_STEPS = 2_000, 8_192
 
 
@@ -86,13 +87,13 @@ class LanceGallery(Gallery):
 
     def __init__(self, uri: str, table: Any, encoder: Embedder | None) -> None:
         folder = Path(uri)
-        before = folder.resolve()
+        resolved = folder.resolve()
         hidden = KeyIdList(
             folder / HIDDEN,
             Hidden,
             "the hidden drawings",
             # Services of earlier versions kept it beside the gallery.
-            before=before.with_name(f"{before.name}.service") / HIDDEN,
+            older_file=resolved.with_name(f"{resolved.name}.service") / HIDDEN,
         )
         super().__init__(uri, encoder, read_metadata(uri, table), hidden)
         self._folder = folder
@@ -104,16 +105,16 @@ class LanceGallery(Gallery):
         self._settle_from_s = 0.0
         self._refreshing = threading.Lock()
         self._counts: dict[str, tuple[Hashable, dict[Any, int]]] = {}
-        #: A version of the table and its times that are not in the normal form, by key_id.
+        #: A version of the table, and its times that are not stored in the normal form, by key_id.
         self._odd: tuple[int, dict[str, str]] = (-1, {})
-        #: Some key_ids, sorted, and how many drawings there were when they were read.
+        #: Some key_ids, sorted, and the number of drawings when they were read.
         self._steps: tuple[list[str], int] = ([], 0)
 
     @classmethod
     def open(
         cls, uri: str, *, encoder: Embedder | None = None, must_exist: bool = False
     ) -> LanceGallery:
-        """Open the gallery in a folder, or make it if there is none and an encoder is given."""
+        """Open the gallery in a folder; see `open_gallery`."""
         folder = Path(uri)
         if not is_gallery(folder):
             if encoder is None or must_exist:
@@ -123,7 +124,7 @@ class LanceGallery(Gallery):
             return cls(uri, connect(folder).open_table(TABLE), encoder)
 
     def warm(self) -> None:
-        """Prepare for queries: hold the gallery in memory if it fits."""
+        """Hold the gallery in memory if it is searched exactly."""
         with lance_errors(self.uri):
             if not self._is_large():
                 self._up_to_date()
@@ -177,7 +178,7 @@ class LanceGallery(Gallery):
     def settle(self) -> None:
         """Merge small pieces, remove old versions and index drawings, if many have piled up.
 
-        `add` and `delete` do so now and then. If it fails, what they changed stays changed.
+        `add` and `delete` do this now and then. If it fails, their changes are kept.
         """
         started_s = time.monotonic()
         try:
@@ -196,8 +197,8 @@ class LanceGallery(Gallery):
     def compact(self, *, keep_versions_s: float | None = None) -> None:
         """Merge small pieces and free the space of versions older than `keep_versions_s`.
 
-        Other processes may be reading younger versions; pass 0 only if there are none. The default
-        is `limits.KEEP_VERSIONS_S`.
+        Other processes may still be reading newer versions; pass 0 only if there are none. The
+        default is `limits.KEEP_VERSIONS_S`.
         """
         keep_s = limits.KEEP_VERSIONS_S if keep_versions_s is None else keep_versions_s
         with lance_errors(self.uri), writing(self._folder):
@@ -249,10 +250,10 @@ class LanceGallery(Gallery):
     def _next_key_ids(
         self, table: Any, condition: Filter, after: str | None, limit: int
     ) -> list[str]:
-        """The first `limit` key_ids behind `after` that pass.
+        """The first `limit` key_ids after `after` that pass.
 
-        Some key_ids of the gallery are known, sorted. What lies between two of them the index of
-        key_ids finds quickly, so a page reads a few thousand key_ids, and not all of them.
+        Some key_ids of the gallery are known, sorted. The index of key_ids quickly finds all those
+        between two of them, so a page reads a few thousand key_ids instead of all.
         """
         sql = self._sql(condition)
         steps = [] if condition.key_ids is not None else self._key_steps()
@@ -277,7 +278,7 @@ class LanceGallery(Gallery):
     def _key_steps(self) -> list[str]:
         """Some key_ids, sorted, with about _DRAWINGS_PER_STEP drawings between two of them.
 
-        They are only where to cut, so it does not matter that the gallery changes.
+        They only divide the range of key_ids, so they stay valid when the gallery changes.
         """
         n = self._table.count_rows()
         steps, n_before = self._steps
@@ -310,15 +311,16 @@ class LanceGallery(Gallery):
             except GalleryError as error:
                 if self._version() == version:
                     raise
-                # A compaction removed the version that was read: go on with the newest, without
-                # what was given already. A drawing that stays all the time comes exactly once.
+                # A compaction removed the version that was read. Continue with the newest one and
+                # skip the drawings that were yielded: a drawing that is stored throughout is
+                # yielded exactly once.
                 _log.info("%s: version %s was compacted away (%s)", self.uri, version[1], error)
                 done = np.concatenate([done, *hashes])
 
     def _scan_version(
         self, version: int, condition: Filter, columns: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
-        """All rows of a version that pass, with key_ids."""
+        """All rows of a version that pass; key_id is always among their columns."""
         sql = self._sql(condition)
         with lance_errors(self.uri):
             table = self._pinned(version)
@@ -371,8 +373,8 @@ class LanceGallery(Gallery):
         return to_sql(condition, passing, has_titles=has_titles)
 
     def _odd_times(self) -> dict[str, str] | None:
-        """The times that earlier versions stored in another than the normal form, by key_id; None
-        if this version made the table, which stores no others."""
+        """The times that earlier versions stored in other forms, converted to the normal form, by
+        key_id; None if the table was made by this version, which stores only the normal form."""
         if has_normal_times(self._table):
             return None
         version = self._table.version
@@ -389,9 +391,9 @@ class LanceGallery(Gallery):
             self.settle()
 
     def _notice_new_table(self) -> None:
-        """Use the table that somebody made in place of this one, if so.
+        """If the table was replaced by a new one, use the new one.
 
-        Raises EncoderMismatchError if it was filled by another encoder.
+        Raises EncoderMismatchError if another encoder filled it.
         """
         seen = stamp(self._folder)
         if seen is None:
@@ -410,18 +412,18 @@ class LanceGallery(Gallery):
             self._stamp = seen
 
     def _held(self, n_queries: int) -> MemoryTable | None:
-        """The rows in memory, of the newest version; None if the disk is to be searched."""
+        """The rows of the newest version in memory; None if the table on disk is to be searched."""
         held = self._in_memory
         if held is not None and held.version == self._table.version:
             return held
         self._n_searches += n_queries
-        # Holding all in memory pays from the second query on; the first is often the only one.
+        # Loading all rows pays off from the second query on; the first is often the only one.
         if self._is_large() or (held is None and self._n_searches == 1):
             return None
         return self._up_to_date()
 
     def _is_large(self) -> bool:
-        """Whether the gallery is searched by its index on disk; then no rows are held."""
+        """Whether the gallery is searched by its index on disk; then no rows are held in memory."""
         if limits.is_exact(self._table.count_rows()):
             return False
         self._in_memory = None
@@ -438,9 +440,7 @@ class LanceGallery(Gallery):
         )
 
     def _optimize(self, keep_versions_s: float) -> None:
-        from datetime import timedelta
-
-        # The write lock is held, so nobody else is using what a killed writer left behind.
+        # The write lock is held, so nobody else uses the files that a killed writer left behind.
         self._table.optimize(
             cleanup_older_than=timedelta(seconds=max(keep_versions_s, 0.001)),
             delete_unverified=True,
@@ -450,11 +450,11 @@ class LanceGallery(Gallery):
             build_index(self._table)
 
     def _up_to_date(self) -> MemoryTable:
-        """The rows in memory, of the newest version."""
+        """The rows of the newest version, held in memory."""
         with self._refreshing:
             version = self._table.version
             held = self._in_memory
-            if held is None or version < held.version:  # lower: the table was made anew
+            if held is None or version < held.version:  # lower: the table was replaced
                 self._in_memory = load(self._pinned(version), version)
             elif version > held.version:
                 self._in_memory = refresh(held, self._pinned(version), version)
@@ -462,5 +462,5 @@ class LanceGallery(Gallery):
             return self._in_memory
 
     def _pinned(self, version: int) -> Any:
-        """A handle that stays at one version, so that several reads see the same state."""
+        """The table at one version, so that several reads see the same state."""
         return connect(self._folder).open_table(TABLE, version=version)

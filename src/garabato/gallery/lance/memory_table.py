@@ -23,22 +23,22 @@ from garabato.gallery.times import NORMAL_TIME, normal_if_time
 
 @dataclass(frozen=True, eq=False)
 class MemoryTable:
-    """All rows of one version of a table; `row_ids` (N,) uint64, sorted, are Lance's."""
+    """All rows of one version of a table. `row_ids` (N,) uint64, sorted, are Lance's."""
 
     version: int
     row_ids: npt.NDArray[np.uint64]
     rows: pa.Table
     index: MemoryIndex
-    #: The rows that pass a filter; the last 16 filters are remembered.
+    #: The rows that pass a filter, cached for the last 16 filters.
     passing: Callable[[Filter], RowSubset] = field(init=False)
 
     def __post_init__(self) -> None:
-        remembered = lru_cache(maxsize=16)(MemoryFilter(self.rows, self.index))
-        object.__setattr__(self, "passing", remembered)
+        cached = lru_cache(maxsize=16)(MemoryFilter(self.rows, self.index))
+        object.__setattr__(self, "passing", cached)
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
+        """Bytes of memory."""
         return int(self.index.nbytes + self.rows.nbytes + self.row_ids.nbytes)
 
     def search(self, queries: FloatArray, k: int, condition: Filter) -> Nearest:
@@ -81,7 +81,7 @@ def refresh(held: MemoryTable, table: Any, version: int) -> MemoryTable:
         row_ids = np.concatenate([row_ids, more_ids[fresh]])
         index = index.joined(stored[fresh], rest[fresh])
         rows = pa.concat_tables([rows, more_rows.filter(pa.array(fresh))], promote_options="none")
-        # In one chunk: to take a few rows of several, Arrow would first copy all of them together.
+        # In one chunk: to take rows from several chunks, Arrow would first concatenate all.
         rows = rows.unify_dictionaries().combine_chunks()
     return MemoryTable(version, row_ids, rows, index)
 
@@ -89,16 +89,16 @@ def refresh(held: MemoryTable, table: Any, version: int) -> MemoryTable:
 def _read(
     table: Any, condition: str | None
 ) -> tuple[npt.NDArray[np.uint64], pa.Table, npt.NDArray[np.float16], npt.NDArray[np.int8]]:
-    """row ids (N,), rows and embeddings (N, D) as `table.split` makes them, sorted by id."""
-    described_by = columns_of(table)
-    columns = [*described_by, *embedding_columns(table), "_rowid"]
+    """Row ids (N,), rows, and embeddings (N, D) split as by `table.split`; sorted by row id."""
+    drawing_columns = columns_of(table)
+    columns = [*drawing_columns, *embedding_columns(table), "_rowid"]
     query = table.search().with_row_id(True).select(columns)
     if condition is not None:
         query = query.where(condition)
     read = query.to_arrow()
     row_ids = read["_rowid"].to_numpy()
     stored, rest = read_embeddings(read)
-    rows = read.select(described_by)
+    rows = read.select(drawing_columns)
     order = np.argsort(row_ids)
     if (np.diff(order) != 1).any():
         row_ids, stored, rest = row_ids[order], stored[order], rest[order]
@@ -107,7 +107,7 @@ def _read(
 
 
 def _compact(rows: pa.Table) -> pa.Table:
-    """Dictionaries for columns whose values repeat, and all in one chunk."""
+    """The rows in one chunk, with dictionaries for columns whose values repeat."""
     rows = rows.replace_schema_metadata(None).combine_chunks()
     times = rows["timestamp"]
     is_normal = pc.match_like(times, NORMAL_TIME)

@@ -1,8 +1,8 @@
-"""The table of a Lance gallery: its columns, its metadata, and rows to and from what is stored.
+"""The table of a Lance gallery: its columns, its metadata, and conversion from and to rows.
 
-Embeddings are stored as float16 (`embedding`) and what that rounds away as int8
-(`embedding_rest`), together as precise as float32: ranking in memory works on the first, and the
-last candidates are scored with both. Galleries of before have no `embedding_rest`.
+Embeddings are stored as float16 (`embedding`) and their rounding errors as int8
+(`embedding_rest`), together nearly as precise as float32: ranking in memory uses the first, and the
+final candidates are scored with both. Older galleries have no `embedding_rest`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ EMBEDDING, REST = "embedding", "embedding_rest"
 
 
 def create_table(uri: str, filled_by: FilledBy) -> Any:
-    """Make the folder and an empty table in it. If two processes do, both get the same one."""
+    """Create the folder and an empty table in it. Processes that do so at the same time get the
+    same table."""
     dim = filled_by.embedding_dim
     metadata = {
         "garabato": json.dumps(filled_by.to_document()),
@@ -46,9 +47,9 @@ def create_table(uri: str, filled_by: FilledBy) -> Any:
         with storage_errors(uri):
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"cannot make the folder {uri}: {error.strerror}") from error
+        raise StorageError(f"cannot create the folder {uri}: {error.strerror}") from error
     with lance_errors(uri), writing(folder):
-        if is_gallery(folder):  # made by another process meanwhile
+        if is_gallery(folder):  # created by another process meanwhile
             return connect(folder).open_table(TABLE)
         return connect(folder).create_table(TABLE, schema=schema)
 
@@ -60,28 +61,28 @@ def read_metadata(uri: str, table: Any) -> FilledBy:
         return FilledBy.from_document(json.loads(written), uri)
     except (TypeError, ValueError, KeyError):
         raise GalleryError(
-            f"{uri} holds a Lance table that is not garabato's; give a new folder"
+            f"{uri} holds a Lance table that garabato did not create; give a new folder"
         ) from None
 
 
 def read_id(table: Any) -> str | None:
-    """Tells a table from one made later in its place; None for tables of before there were ids."""
+    """An id that tells a table from a later one in its place; None for tables of old versions."""
     found = (table.schema.metadata or {}).get(_ID.encode())
     return None if found is None else str(found, "ascii")
 
 
 def has_normal_times(table: Any) -> bool:
-    """Whether all times of the table were stored in the normal form (see `times`)."""
+    """Whether all times of the table are stored in the normal form (see `times`)."""
     return _TIMES.encode() in (table.schema.metadata or {})
 
 
 def is_one_of(key_ids: Sequence[str]) -> str:
-    """The SQL condition that these key_ids pass."""
+    """An SQL condition that rows with these key_ids pass."""
     return f"key_id IN ({', '.join(map(quote, key_ids))})" if key_ids else "false"
 
 
 def embedding_columns(table: Any) -> tuple[str, ...]:
-    """The columns that make an embedding in this table."""
+    """The columns that hold embeddings in this table."""
     return (EMBEDDING, REST) if REST in table.schema.names else (EMBEDDING,)
 
 
@@ -91,7 +92,7 @@ def columns_of(table: Any) -> tuple[str, ...]:
 
 
 def make_columns(table: Any, rows: pa.Table) -> None:
-    """Give a table the columns of details if these rows have them and it does not."""
+    """Add the columns of details to a table that lacks them, if these rows have them."""
     if ORIGINAL in rows.schema.names and ORIGINAL not in table.schema.names:
         table.add_columns(details_schema())
 
@@ -109,7 +110,7 @@ def to_table(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 
 
 def from_table(rows: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
-    """What the table stores as rows with `columns`; embeddings float32 of length 1."""
+    """Stored rows as rows with `columns`; embeddings are float32 of length 1."""
     if EMBEDDING in columns:
         embeddings = join(*read_embeddings(rows))
         embeddings /= np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
@@ -122,12 +123,12 @@ def from_table(rows: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
 def read_embeddings(
     rows: pa.RecordBatch | pa.Table,
 ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.int8]]:
-    """The embeddings (N, D) of rows as stored, and what their rounding took away, int8."""
+    """The stored embeddings (N, D) of rows, and their rounding errors (N, D) int8."""
     stored = _matrix(rows[EMBEDDING])
     if REST not in rows.schema.names:
         return stored, np.zeros(stored.shape, np.int8)
     rest = rows[REST]
-    if rest.null_count:  # rows of a garabato that did not know this column
+    if rest.null_count:  # rows written by an older version, which does not know this column
         dim = stored.shape[1]
         zeros = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(dim, np.int8)), dim)
         rest = rest.fill_null(zeros[0])
@@ -142,14 +143,15 @@ def _matrix(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
 
 
 def split(embeddings: FloatArray) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.int8]]:
-    """Embeddings as float16, and the rest in steps of 1/254 of its last digit, int8."""
+    """Embeddings as float16, and their rounding errors in steps of 1/254 of the last binary digit,
+    int8."""
     stored = embeddings.astype(np.float16)
     rest = (embeddings - stored.astype(np.float32)) / _steps(stored)
     return stored, np.rint(rest).astype(np.int8)
 
 
 def join(stored: npt.NDArray[np.floating], rest: npt.NDArray[np.int8]) -> FloatArray:
-    """The embeddings that were split, float32, true to 20 binary digits."""
+    """The embeddings that `split` split, as float32, precise to 20 binary digits."""
     whole: FloatArray = stored.astype(np.float32) + rest * _steps(stored)
     return whole
 

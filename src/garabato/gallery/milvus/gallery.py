@@ -1,9 +1,9 @@
 """The gallery on a Milvus server or cluster, for galleries that outgrow one machine.
 
-A gallery is a collection, and a drawing is a row of it (see `rows`). Milvus acknowledges what is in
-its log, which survives a kill. All reads ask for strong consistency, so whoever reads after an
-acknowledgement sees what was acknowledged. Changes have the same effect once and twice, so they are
-sent again when a connection breaks (see `server`).
+A gallery is a collection, and each drawing is a row of it (see `rows`). Milvus acknowledges changes
+once they are in its log, which survives a kill. All reads use strong consistency, so they see every
+acknowledged change. Changes are idempotent and are sent again if a connection breaks (see
+`server`).
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ from garabato.gallery.records import (
 )
 from garabato.gallery.rows import ORIGINAL, Nearest, described_by
 
-#: The most hits that Milvus returns; for more, everything is read and ranked.
-MOST_HITS = 16_384
-#: Queries in one request, at most.
-MOST_QUERIES = 256
+#: Hits or rows that Milvus returns at most. For more hits, all rows are read and ranked.
+MAX_HITS = 16_384
+#: Queries per request at most.
+MAX_QUERIES = 256
 #: Rows read at a time.
 PAGE = 1_024
-#: Bytes sent at a time, about; the server takes 64 MiB.
-_REQUEST = 2**24
-#: The columns that a filter by text looks at, and the key.
+#: The approximate size of a request; the server accepts 64 MiB.
+_MAX_REQUEST_BYTES = 2**24
+#: The columns that a filter by text needs.
 _WITH_TEXT = ("key_id", "category", "tags", "title")
 _log = logging.getLogger(__name__)
 
@@ -59,10 +59,10 @@ _log = logging.getLogger(__name__)
 class MilvusGallery(Gallery):
     """A gallery on a Milvus server.
 
-    It differs from the contract twice. A scan (and so an export) does not show one moment: drawings
-    that are there all the time come exactly once, but those added or deleted meanwhile may or may
-    not come. And if the server is killed while it stores, it may keep a part of a transaction;
-    adding the same drawings again completes it.
+    It differs from `Gallery` in two ways. A scan, and therefore an export, is not from one
+    consistent state: drawings that are stored throughout come exactly once, but those added or
+    deleted meanwhile may or may not come. And a server that is killed while it stores may keep part
+    of a transaction; adding the same drawings again completes it.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class MilvusGallery(Gallery):
         self._settings = address.settings
         self._server = server
         self._n_changes = 0
-        self._described_by = described_by([field["name"] for field in collection["fields"]])
+        self._drawing_columns = described_by([field["name"] for field in collection["fields"]])
         make_searchable(server, address)
         self._index = describe_index(server)
 
@@ -87,10 +87,7 @@ class MilvusGallery(Gallery):
         must_exist: bool = False,
         token: str | None = None,
     ) -> MilvusGallery:
-        """Open the gallery at an address, or make it where there is none and an encoder is given.
-
-        `token` ("user:password") defaults to the environment's GARABATO_MILVUS_TOKEN.
-        """
+        """Open the gallery at an address; see `open_gallery`."""
         address = parse_address(uri)
         server = Server(address, uri, token)
         if not server.call("has_collection"):
@@ -106,7 +103,7 @@ class MilvusGallery(Gallery):
                     timeout=timeout_s,
                 )
             )
-            if not server.call("describe_collection")["description"]:  # milvus-lite forgets it
+            if not server.call("describe_collection")["description"]:  # milvus-lite drops it
                 properties = {METADATA: metadata_document(filled_by)}
                 server.call("alter_collection_properties", properties=properties)
         return cls(uri, address, server, encoder)
@@ -123,60 +120,60 @@ class MilvusGallery(Gallery):
             mode=f"approximate index on the server ({index.in_words(self._settings)}); "
             "newest rows all ranked",
             exact=False,
-            # Milvus counts deleted rows as well, until they are compacted away.
+            # Milvus counts deleted rows, too, until they are compacted away.
             n_indexed=min(n_drawings, index.n_indexed),
             bytes_on_disk=None,
         )
 
     def _columns(self) -> tuple[str, ...]:
-        return self._described_by
+        return self._drawing_columns
 
     def _version(self) -> Hashable:
-        """Changes with what this object changes, and with the number of drawings: a replacement by
-        another process does not show."""
+        """Changes with every change through this object and with the number of drawings. It does
+        not notice that another process replaced a drawing."""
         return self._n_changes, self._count(EVERYTHING)
 
     def compact(self) -> None:
-        """Have the server write out what is new, index it, merge small segments and drop what was
-        deleted or replaced: in an HNSW graph that costs recall as long as it is there."""
+        """Make the server flush and index new rows, merge small segments and remove deleted rows,
+        which reduce the recall of an HNSW graph."""
         compact(self._server, self.uri)
 
     def _upsert(self, rows: pa.Table) -> Added:
-        has_details = self._described_by != described_by(())
+        has_details = self._drawing_columns != described_by(())
         if ORIGINAL in rows.schema.names and not has_details:
             _log.warning(
-                "%s was made by an earlier version, which cannot hold titles, links and original "
-                "files: they are left out. garabato gallery copy makes one that can",
+                "%s was created by an earlier version and cannot hold titles, links and original "
+                "files: they are left out. garabato gallery copy creates one that can",
                 self.uri,
             )
         documents = to_documents(rows, with_details=has_details)
-        n_replaced = len(self._stored(rows["key_id"].to_pylist()))
+        n_new = len(self.missing(rows["key_id"].to_pylist()))
         for part in _requests(documents):
             self._server.call("upsert", data=part)
         self._n_changes += 1
-        return Added(len(documents) - n_replaced, n_replaced)
+        return Added(n_new, len(documents) - n_new)
 
     def _nearest(self, embeddings: FloatArray, k: int, condition: Filter) -> Nearest:
         condition = self._without_text(condition)
         expression = to_expression(condition)
         found: list[list[tuple[Row, float]]] = [[] for _ in embeddings]
-        if k <= MOST_HITS:
+        if k <= MAX_HITS:
             found = self._search_index(embeddings, k, expression)
-        # An approximate index may miss some of the few that pass; then all of them are ranked.
+        # The index may miss some rows if only few pass; then all that pass are ranked.
         if min(map(len, found)) < k:
             n_passing = self._count(condition)
             for i, hits in enumerate(found):
                 if len(hits) < min(k, n_passing):
                     found[i] = self._rank_all(embeddings[i], k, expression)
-        rows = self._to_rows([row for hits in found for row, _ in hits], self._described_by)
+        rows = self._to_rows([row for hits in found for row, _ in hits], self._drawing_columns)
         scores = np.array([score for hits in found for _, score in hits], np.float32)
         return Nearest(rows, scores, np.array([len(hits) for hits in found]))
 
     def _search_index(
         self, embeddings: FloatArray, k: int, expression: str
     ) -> list[list[tuple[Row, float]]]:
-        # The server takes a request of so many queries and hits.
-        n_together = max(1, min(MOST_QUERIES, MOST_HITS // k))
+        # The server limits both the queries and the hits of a request.
+        n_together = max(1, min(MAX_QUERIES, MAX_HITS // k))
         found = []
         for first in range(0, len(embeddings), n_together):
             found += self._server.call(
@@ -184,7 +181,7 @@ class MilvusGallery(Gallery):
                 data=list(embeddings[first : first + n_together]),
                 filter=expression,
                 limit=k,
-                output_fields=list(self._described_by),
+                output_fields=list(self._drawing_columns),
                 search_params={"params": self._index.search_parameters(k, self._settings)},
                 consistency_level="Strong",
             )
@@ -192,7 +189,7 @@ class MilvusGallery(Gallery):
 
     def _rank_all(self, embedding: FloatArray, k: int, expression: str) -> list[tuple[Row, float]]:
         best: list[tuple[Row, float]] = []
-        for page in self._pages(expression, [*self._described_by, "embedding"]):
+        for page in self._pages(expression, [*self._drawing_columns, "embedding"]):
             stored = np.array([row.pop("embedding") for row in page], np.float32)
             best += zip(page, (stored @ embedding).tolist(), strict=True)
             best = sorted(best, key=lambda one: -one[1])[:k]
@@ -214,7 +211,7 @@ class MilvusGallery(Gallery):
 
     def _page(self, condition: Filter, after: str | None, limit: int) -> pa.Table:
         found: list[Row] = []
-        columns = self._described_by
+        columns = self._drawing_columns
         condition = self._without_text(condition)
         pages = self._pages(to_expression(condition), list(columns), after=after, size=limit)
         for page in pages:
@@ -224,9 +221,9 @@ class MilvusGallery(Gallery):
         return self._to_rows(found[:limit], columns)
 
     def _scan(self, condition: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        asked = list(dict.fromkeys(["key_id", *columns]))  # pages go on behind a key_id
+        wanted = list(dict.fromkeys(["key_id", *columns]))  # a page starts after a key_id
         condition = self._without_text(condition)
-        for page in self._pages(to_expression(condition), asked):
+        for page in self._pages(to_expression(condition), wanted):
             yield from_documents(page, columns, self._filled_by.embedding_dim)
 
     def _count(self, condition: Filter) -> int:
@@ -239,7 +236,7 @@ class MilvusGallery(Gallery):
         if condition.text is None:
             return condition
         rest = replace(condition, text=None)
-        wanted = [name for name in self._described_by if name in _WITH_TEXT]
+        wanted = [name for name in self._drawing_columns if name in _WITH_TEXT]
         key_ids: list[str] = []
         for page in self._pages(to_expression(rest), wanted):
             rows = from_documents(page, wanted, self._filled_by.embedding_dim)
@@ -250,12 +247,12 @@ class MilvusGallery(Gallery):
     def _pages(
         self, expression: str, columns: list[str], *, after: str | None = None, size: int = PAGE
     ) -> Iterator[list[Row]]:
-        """The rows that pass, in the order of their key_ids, page by page."""
+        """The rows that pass, sorted by key_id, page by page."""
         size = min(size, PAGE)
         while True:
             terms = [] if after is None else [f"key_id > {quote(after)}"]
             terms += [f"({expression})"] if expression else []
-            # Milvus returns the first key_ids that pass, but in any order.
+            # Milvus returns the smallest key_ids that pass, but in any order.
             page = self._query(" and ".join(terms), columns, limit=size)
             page.sort(key=lambda row: row["key_id"].encode())
             if page:
@@ -263,9 +260,6 @@ class MilvusGallery(Gallery):
             if len(page) < size:
                 return
             after = page[-1]["key_id"]
-
-    def _stored(self, key_ids: Sequence[str]) -> set[str]:
-        return set(key_ids) - set(self.missing(key_ids))
 
     def _to_rows(self, documents: Sequence[Row], columns: Sequence[str]) -> pa.Table:
         rows = from_documents(documents, columns, self._filled_by.embedding_dim)
@@ -283,13 +277,13 @@ class MilvusGallery(Gallery):
 
 
 def _requests(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """The rows in parts that the server takes at a time."""
+    """The rows in parts of at most _MAX_REQUEST_BYTES."""
     part: list[Row] = []
     n_bytes = 0
     for row in rows:
         texts = (*row["strokes"], *row.get(ORIGINAL, ()))
         size = row["embedding"].nbytes + sum(map(len, texts)) + 200
-        if part and n_bytes + size > _REQUEST:
+        if part and n_bytes + size > _MAX_REQUEST_BYTES:
             yield part
             part, n_bytes = [], 0
         part.append(row)

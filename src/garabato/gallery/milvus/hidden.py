@@ -1,6 +1,7 @@
-"""The hidden drawings of a Milvus gallery: a collection beside it, `<name>_hidden`.
+"""The hidden drawings of a Milvus gallery, in a collection of their own, `<name>_hidden`.
 
-It is made when the first drawing is hidden. What another process hides shows here within a second.
+It is created when the first drawing is hidden. Changes by other processes are seen after at most a
+second.
 """
 
 from __future__ import annotations
@@ -9,20 +10,20 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from garabato.gallery.key_id_list import KeyIdList
-from garabato.gallery.milvus.rows import is_one_of, quote
+from garabato.gallery.milvus.rows import MAX_TEXT_BYTES, is_one_of, quote
 from garabato.gallery.milvus.server import Address, Server
 from garabato.gallery.records import Hidden
 from garabato.host.cache import cache_folder
 
-#: How long the list is used before it is read again.
+#: The list is read again if it is older than this.
 _MAX_AGE_S = 1.0
-#: The most rows that Milvus returns.
+#: Rows that Milvus returns at most.
 _PAGE = 16_384
-_LONGEST_TEXT = 65_535
-#: Milvus wants a vector in every collection.
+#: Milvus requires a vector in every collection.
 _NO_VECTOR = [0.0, 1.0]
 
 
@@ -33,11 +34,12 @@ class MilvusHidden:
         self._server = server
         self._address = address
         self._collection = f"{address.collection}_hidden"
+        self._call = partial(server.call, collection_name=self._collection)
         self._lock = threading.Lock()
         self._entries: dict[str, Hidden] = {}
         self._read_at_s = float("-inf")
         self._exists = False
-        self._take_over()
+        self._import_older_list()
 
     def all(self) -> dict[str, Hidden]:
         with self._lock:
@@ -50,7 +52,7 @@ class MilvusHidden:
             self._read()
             new = {one.key_id: one for one in entries if one.key_id not in self._entries}
             if new:
-                self._make()
+                self._create()
                 self._call("upsert", data=[_to_row(one) for one in new.values()])
                 self._read()
             return len(new)
@@ -87,7 +89,7 @@ class MilvusHidden:
         self._entries = {one.key_id: one for one in entries}
         self._read_at_s = time.monotonic()
 
-    def _make(self) -> None:
+    def _create(self) -> None:
         if self._exists:
             return
 
@@ -95,7 +97,7 @@ class MilvusHidden:
             from pymilvus import DataType
 
             schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
-            text = {"datatype": DataType.VARCHAR, "max_length": _LONGEST_TEXT}
+            text = {"datatype": DataType.VARCHAR, "max_length": MAX_TEXT_BYTES}
             schema.add_field("key_id", is_primary=True, **text)
             schema.add_field("hidden_at", **text)
             schema.add_field("reason", **text)
@@ -114,21 +116,14 @@ class MilvusHidden:
         self._call("load_collection")
         self._exists = True
 
-    def _take_over(self) -> None:
-        """Hide what services of earlier versions hid: they kept it in the user's cache folder."""
+    def _import_older_list(self) -> None:
+        """Hide the drawings that services of earlier versions listed in the user's cache folder."""
         address = f"{self._address.server}/{self._address.collection}"
         digest = hashlib.sha256(address.encode()).hexdigest()[:16]
         file = cache_folder() / "service" / digest / "hidden.json"
         if file.exists():
             self.put(KeyIdList(file, Hidden, "the hidden drawings").all().values())
             file.rename(file.with_suffix(".moved"))
-
-    def _call(self, method: str, **arguments: Any) -> Any:
-        return self._server.apply(
-            lambda client, timeout_s: getattr(client, method)(
-                collection_name=self._collection, timeout=timeout_s, **arguments
-            )
-        )
 
 
 def _to_row(one: Hidden) -> dict[str, Any]:

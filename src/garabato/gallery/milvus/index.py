@@ -1,4 +1,4 @@
-"""The index of a Milvus gallery: making it, what it is, bringing it up to date."""
+"""The index of a Milvus gallery: create it, describe it, bring it up to date."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _COMPACTION_S = 3_600.0
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What the server tells of the index: its kind and settings, rows in all, in it and waiting."""
+    """The index as the server describes it: kind, settings, and the numbers of all rows, indexed
+    rows and rows waiting to be indexed."""
 
     kind: str
     m: int
@@ -26,37 +27,37 @@ class Index:
     n_pending: int
 
     def search_parameters(self, k: int, settings: Settings) -> dict[str, int]:
-        """For a search of k hits; an index that somebody put in the place of ours has its own."""
+        """The parameters of a search for k hits; none for an index that garabato did not create."""
         return {"ef": max(k, settings.ef)} if self.kind == "HNSW" else {}
 
     def in_words(self, settings: Settings) -> str:
         """Kind and settings."""
-        if self.kind != "HNSW" or not self.m:  # not every server tells the settings
+        if self.kind != "HNSW" or not self.m:  # some servers don't report the settings
             return self.kind
         return f"HNSW, M {self.m}, efConstruction {self.ef_construction}, ef {settings.ef}"
 
 
 def describe_index(server: Server) -> Index:
     """The index as it is now."""
-    told = server.call("describe_index", index_name=_NAME)
+    described = server.call("describe_index", index_name=_NAME)
     return Index(
-        kind=str(told.get("index_type")),
-        m=int(told.get("M", 0)),
-        ef_construction=int(told.get("efConstruction", 0)),
-        n_rows=int(told.get("total_rows", 0)),
-        n_indexed=int(told.get("indexed_rows", 0)),
-        n_pending=int(told.get("pending_index_rows", 0)),
+        kind=str(described.get("index_type")),
+        m=int(described.get("M", 0)),
+        ef_construction=int(described.get("efConstruction", 0)),
+        n_rows=int(described.get("total_rows", 0)),
+        n_indexed=int(described.get("indexed_rows", 0)),
+        n_pending=int(described.get("pending_index_rows", 0)),
     )
 
 
 def make_searchable(server: Server, address: Address) -> None:
-    """Make the index and have the collection loaded, whoever was interrupted before doing so."""
+    """Create the index and load the collection, unless that was done."""
     from pymilvus.client.types import LoadState
 
     has_index = bool(server.call("list_indexes"))
     if has_index and server.call("get_load_state")["state"] == LoadState.Loaded:
         return
-    if not has_index:  # milvus-lite calls a collection loaded that has none
+    if not has_index:  # milvus-lite reports collections without an index as loaded
         server.apply(
             lambda client, timeout_s: client.create_index(
                 address.collection, _parameters(client, address.settings), timeout=timeout_s
@@ -66,7 +67,7 @@ def make_searchable(server: Server, address: Address) -> None:
 
 
 def compact(server: Server, uri: str) -> None:
-    """Flush, index, compact, and index what came of it. Raises GalleryError after an hour."""
+    """Flush, index, compact, and index the result. Raises GalleryError after an hour."""
     deadline = time.monotonic() + _COMPACTION_S
 
     def wait(is_done: Callable[[], bool]) -> None:
@@ -74,7 +75,7 @@ def compact(server: Server, uri: str) -> None:
             if time.monotonic() > deadline:
                 raise GalleryError(
                     f"{uri}: the server is still compacting after {_COMPACTION_S / 60:.0f} "
-                    "minutes; it goes on by itself"
+                    "minutes; it will finish by itself"
                 )
             time.sleep(0.1)
 
@@ -88,7 +89,7 @@ def compact(server: Server, uri: str) -> None:
         return bool(state == "Completed")
 
     server.call("flush")
-    wait(is_indexed)  # Milvus compacts only segments that have their index
+    wait(is_indexed)  # Milvus compacts only indexed segments
     job = server.call("compact")
     wait(is_compacted)
     wait(is_indexed)

@@ -1,8 +1,8 @@
-"""The collection of a Milvus gallery: columns, metadata, filters, and rows to and from it.
+"""The collection of a Milvus gallery: columns, metadata, filters, and conversion from and to rows.
 
-Milvus before 2.5 has neither nulls nor binary columns. So a value that is unknown is stored as
-UNKNOWN (a text that begins with it gets one more in front), and strokes (see `stroke_codec`) are
-base64, split into parts that one text may hold; all but giant drawings have one part.
+Milvus before 2.5 has neither nulls nor binary columns. Unknown values are therefore stored as
+UNKNOWN (text that begins with UNKNOWN gets a second one in front), and strokes (see `stroke_codec`)
+as base64, split into parts that fit in one text; all but giant drawings have one part.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from garabato.gallery.filters import Filter
 from garabato.gallery.records import FilledBy
 from garabato.gallery.rows import DETAILS, ORIGINAL, details_schema, embeddings_of, row_schema
 
-#: Stored where a category, country or timestamp is not known.
+#: Stored instead of an unknown text.
 UNKNOWN = "∅"
 
-#: The property of a collection with its metadata, on servers that don't keep its description.
+#: The property that holds a collection's metadata on servers that don't keep its description.
 METADATA = "garabato"
-#: Bytes of UTF-8 that Milvus takes in one text.
-_LONGEST_TEXT = 65_535
-_MOST_TAGS = 1_024
-_MOST_PARTS = 512
+#: Bytes of UTF-8 in one text at most.
+MAX_TEXT_BYTES = 65_535
+_MAX_TAGS = 1_024
+_MAX_PARTS = 512
 _RECOGNIZED = {None: -1, False: 0, True: 1}
 _RECOGNIZED_BACK = {number: known for known, number in _RECOGNIZED.items()}
 
@@ -41,28 +41,28 @@ def to_schema(client: Any, filled_by: FilledBy) -> Any:
     schema = client.create_schema(
         auto_id=False, enable_dynamic_field=False, description=metadata_document(filled_by)
     )
-    text = {"datatype": DataType.VARCHAR, "max_length": _LONGEST_TEXT}
+    text = {"datatype": DataType.VARCHAR, "max_length": MAX_TEXT_BYTES}
     texts = {
         "datatype": DataType.ARRAY,
         "element_type": DataType.VARCHAR,
-        "max_length": _LONGEST_TEXT,
+        "max_length": MAX_TEXT_BYTES,
     }
     schema.add_field("key_id", is_primary=True, **text)
     schema.add_field("category", **text)
     schema.add_field("country", **text)
     schema.add_field("recognized", datatype=DataType.INT8)
     schema.add_field("timestamp", **text)
-    schema.add_field("tags", max_capacity=_MOST_TAGS, **texts)
-    schema.add_field("strokes", max_capacity=_MOST_PARTS, **texts)
+    schema.add_field("tags", max_capacity=_MAX_TAGS, **texts)
+    schema.add_field("strokes", max_capacity=_MAX_PARTS, **texts)
     for name in DETAILS:
         schema.add_field(name, **text)
-    schema.add_field(ORIGINAL, max_capacity=_MOST_PARTS, **texts)
+    schema.add_field(ORIGINAL, max_capacity=_MAX_PARTS, **texts)
     schema.add_field("embedding", datatype=DataType.FLOAT_VECTOR, dim=filled_by.embedding_dim)
     return schema
 
 
 def metadata_document(filled_by: FilledBy) -> str:
-    """What a collection remembers about the encoder that fills it, as JSON."""
+    """The metadata of a collection as JSON: the encoder that fills it."""
     return json.dumps({"garabato": filled_by.to_document()})
 
 
@@ -76,21 +76,21 @@ def read_metadata(uri: str, collection: dict[str, Any]) -> FilledBy:
         return FilledBy.from_document(json.loads(text)["garabato"], uri)
     except (TypeError, ValueError, KeyError):
         raise GalleryError(
-            f"{uri} is a collection that is not garabato's; name another one"
+            f"{uri} is a collection that garabato did not create; name another one"
         ) from None
 
 
 def to_documents(rows: pa.Table, *, with_details: bool = True) -> list[Row]:
-    """Rows as Milvus stores them; collections of before have no columns of details.
+    """Rows as Milvus stores them. Older collections are without columns of details.
 
-    Raises InputError if a text is too long for Milvus, or there are too many tags or strokes.
+    Raises InputError for a text that is too long for Milvus, and for too many tags or strokes.
     """
     documents: list[Row] = rows.drop_columns(["embedding"]).to_pylist()
     for document, embedding in zip(documents, embeddings_of(rows), strict=True):
         tags = document["tags"] or []
-        if len(tags) > _MOST_TAGS:
+        if len(tags) > _MAX_TAGS:
             raise InputError(
-                f"a drawing on Milvus has {_MOST_TAGS:,} tags at most, not {len(tags):,}"
+                f"a drawing on Milvus has at most {_MAX_TAGS:,} tags, not {len(tags):,}"
             )
         for tag in tags:
             _check_length("tag", tag)
@@ -115,20 +115,20 @@ def to_documents(rows: pa.Table, *, with_details: bool = True) -> list[Row]:
 def from_documents(
     documents: Sequence[Row], columns: Sequence[str], embedding_dim: int
 ) -> pa.RecordBatch:
-    """What Milvus stores as rows with `columns`."""
+    """The documents that Milvus stores as rows with `columns`."""
     schema = pa.unify_schemas([row_schema(embedding_dim), details_schema()])
-    values = {
-        name: [_FROM_MILVUS.get(name, _as_stored)(document[name]) for document in documents]
-        for name in columns
-    }
     fields = [schema.field(name) for name in columns]
-    return pa.record_batch(
-        [pa.array(values[field.name], field.type) for field in fields], schema=pa.schema(fields)
-    )
+    arrays = []
+    for field in fields:
+        values = [document[field.name] for document in documents]
+        if convert := _FROM_MILVUS.get(field.name):
+            values = list(map(convert, values))
+        arrays.append(pa.array(values, field.type))
+    return pa.record_batch(arrays, schema=pa.schema(fields))
 
 
 def to_expression(condition: Filter) -> str:
-    """The filter as Milvus' boolean expression; empty where every drawing passes."""
+    """The filter as a boolean expression of Milvus; empty if every drawing passes."""
     terms = []
     for column, values in (("category", condition.categories), ("country", condition.countries)):
         if values is not None:
@@ -152,12 +152,12 @@ def to_expression(condition: Filter) -> str:
 
 
 def is_one_of(key_ids: Sequence[str]) -> str:
-    """The expression that these key_ids pass."""
+    """An expression that rows with these key_ids pass."""
     return f"key_id in {_listed(key_ids)}"
 
 
 def quote(text: str) -> str:
-    """`text` as a string of Milvus' expressions, which are those of JSON."""
+    """`text` as a string literal of Milvus' expressions, which is a JSON string."""
     return json.dumps(text, ensure_ascii=False)
 
 
@@ -177,10 +177,10 @@ def _listed(values: Sequence[str]) -> str:
 
 def _to_texts(key_id: str | None, packed: bytes) -> list[str]:
     text = base64.b64encode(packed).decode("ascii")
-    # A multiple of 4, so that each part is base64 by itself.
-    step = _LONGEST_TEXT // 4 * 4
+    # A multiple of 4, so that each part is valid base64.
+    step = MAX_TEXT_BYTES // 4 * 4
     parts = [text[first : first + step] for first in range(0, len(text), step)]
-    if len(parts) > _MOST_PARTS:
+    if len(parts) > _MAX_PARTS:
         raise InputError(
             f"drawing {key_id} takes {len(packed) / 2**20:.0f} MiB, more than Milvus stores in a "
             "row; simplify it first (Drawing.simplify)"
@@ -190,10 +190,6 @@ def _to_texts(key_id: str | None, packed: bytes) -> list[str]:
 
 def _unpacked(parts: Sequence[str]) -> bytes:
     return base64.b64decode("".join(parts))
-
-
-def _as_stored(value: Any) -> Any:
-    return value
 
 
 _FROM_MILVUS: dict[str, Callable[[Any], Any]] = {
@@ -209,8 +205,8 @@ _FROM_MILVUS: dict[str, Callable[[Any], Any]] = {
 
 
 def _check_length(name: str, text: str) -> None:
-    if len(text) > _LONGEST_TEXT // 4 and len(text.encode()) > _LONGEST_TEXT:
+    if len(text) > MAX_TEXT_BYTES // 4 and len(text.encode()) > MAX_TEXT_BYTES:
         raise InputError(
-            f"a {name} on Milvus has {_LONGEST_TEXT:,} bytes at most, this one has "
+            f"a {name} on Milvus has at most {MAX_TEXT_BYTES:,} bytes, this one has "
             f"{len(text.encode()):,}: {text[:40]}..."
         )

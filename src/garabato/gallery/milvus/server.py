@@ -1,4 +1,4 @@
-"""The server of a Milvus gallery: its address, the connection, patience with it, its errors."""
+"""The server of a Milvus gallery: its address, the connection, retries and errors."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from urllib.parse import parse_qsl, urlsplit
 from garabato.errors import GalleryError, InputError, MissingExtraError
 
 SCHEMES = ("http", "https", "milvus")
-#: Where no token is given; so that none stands in a shell's history.
+#: The token may be set here, which keeps it out of the shell's history.
 TOKEN_VARIABLE = "GARABATO_MILVUS_TOKEN"
 DEFAULT_COLLECTION = "garabato"
 DEFAULT_PORT = 19530
 
-#: How long a call is tried again while the server is away or not ready.
+#: How long a call is repeated while the server cannot be reached or is not ready.
 PATIENCE_S = 120.0
 #: How long the first connection may take.
 CONNECT_S = 15.0
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 3.0
+_FIRST_PAUSE_S, _MAX_PAUSE_S = 0.1, 3.0
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-# What a server says that is starting, moving segments or loading: it passes by itself.
+# Errors of a server that is starting, moving segments or loading. They are temporary.
 _NOT_READY = re.compile(
     r"not ready|unavailable|not available|not loaded|not fully loaded|no available|not serving"
     r"|node not (found|match)|offline|shard leaders|recovering"
@@ -39,10 +39,11 @@ _NOT_READY = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How a new collection is laid out and searched; the query of its address sets them.
+    """How a new collection is stored and searched; set by the query string of its address.
 
-    `shards` share the writing and the scanning among a cluster's nodes; `m` and `ef_construction`
-    are those of the HNSW graph; `ef` is how many candidates a search keeps, at least k.
+    `shards` distribute writing and scanning among the nodes of a cluster. `m` and `ef_construction`
+    are the parameters of the HNSW graph. `ef` is the number of candidates that a search keeps, at
+    least k.
     """
 
     shards: int = 1
@@ -61,7 +62,7 @@ _BOUNDS = {
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a gallery on a server is: the server (`http(s)://host:port`), the collection in it."""
+    """The address of a gallery: the server (`http(s)://host:port`) and the collection on it."""
 
     server: str
     collection: str
@@ -80,13 +81,13 @@ def parse_address(uri: str) -> Address:
         raise InputError(f"{uri}: a gallery is a folder, or on a Milvus server as {example}")
     if parts.username is not None:
         raise InputError(
-            "user names and passwords don't belong in an address, which is printed and logged; "
-            f"set {TOKEN_VARIABLE}=user:password, or open_gallery(uri, token=...)"
+            "an address is printed and logged, so it must not hold a user name or password; set "
+            f"{TOKEN_VARIABLE}=user:password, or use open_gallery(uri, token=...)"
         )
     collection = parts.path.strip("/") or DEFAULT_COLLECTION
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,254}", collection):
         raise InputError(
-            f"{uri}: the name of a collection is made of letters, digits and _, not {collection!r}"
+            f"{uri}: a collection's name consists of letters, digits and _, not {collection!r}"
         )
     scheme = "https" if parts.scheme == "https" else "http"
     shown_host = f"[{host}]" if ":" in host else host
@@ -99,7 +100,7 @@ def _parse_settings(uri: str, query: str) -> Settings:
     names = [field.name for field in fields(Settings)]
     for name, text in parse_qsl(query, keep_blank_values=True):
         if name not in names:
-            raise InputError(f"{uri}: {name!r} is no setting; there are {', '.join(names)}")
+            raise InputError(f"{uri}: there is no setting {name!r}, only {', '.join(names)}")
         low, high = _BOUNDS[name]
         if not text.isdecimal() or not low <= int(text) <= high:
             raise InputError(f"{uri}: {name} is a whole number from {low} to {high:,}")
@@ -108,11 +109,10 @@ def _parse_settings(uri: str, query: str) -> Settings:
 
 
 class Server:
-    """A connection to a Milvus server that is made again when it breaks.
+    """A connection to a Milvus server that is restored when it breaks. Thread-safe.
 
-    Every call is tried again, with growing pauses, while the server is away or not ready, for up
-    to PATIENCE_S; so all that is called must have the same effect once and twice. Safe to share
-    among threads.
+    While the server cannot be reached or is not ready, every call is repeated for up to PATIENCE_S,
+    with growing pauses; calls must therefore be idempotent.
     """
 
     def __init__(self, address: Address, uri: str, token: str | None) -> None:
@@ -120,7 +120,7 @@ class Server:
             from pymilvus import MilvusClient
         except ImportError:
             raise MissingExtraError("a gallery on a Milvus server", "milvus") from None
-        # It logs what it also raises, with stack traces; here errors are raised once, in words.
+        # pymilvus also logs the errors that it raises, with stack traces.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         self._uri = uri
         self._collection = address.collection
@@ -131,15 +131,15 @@ class Server:
             raise self._explained(error, CONNECT_S) from error
 
     def call(self, method: str, **arguments: Any) -> Any:
-        """Call a method of pymilvus' client on the gallery's collection."""
+        """Call a method of pymilvus' client on the gallery's collection, unless `arguments` name
+        another one."""
+        arguments.setdefault("collection_name", self._collection)
         return self.apply(
-            lambda client, timeout_s: getattr(client, method)(
-                collection_name=self._collection, timeout=timeout_s, **arguments
-            )
+            lambda client, timeout_s: getattr(client, method)(timeout=timeout_s, **arguments)
         )
 
     def apply(self, action: Callable[[Any, float], _T]) -> _T:
-        """`action(client, timeout_s)`, again and again while the server is away or not ready."""
+        """Call `action(client, timeout_s)`; repeat it while the server is not ready."""
         started = time.monotonic()
         pause_s = _FIRST_PAUSE_S
         while True:
@@ -147,32 +147,32 @@ class Server:
             try:
                 return action(self._client, max(left_s, 1.0))
             except Exception as error:
-                if not _passes_by(error) or left_s <= pause_s:
+                if not _is_temporary(error) or left_s <= pause_s:
                     raise self._explained(error, PATIENCE_S) from error
                 _log.info("%s: %s; trying again", self._uri, _message(error))
             time.sleep(pause_s)
-            pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            pause_s = min(2 * pause_s, _MAX_PAUSE_S)
 
     def _explained(self, error: Exception, tried_s: float) -> GalleryError:
         message = _message(error)
-        # "Cannot connect" is what pymilvus makes of a refusal, too; the cause tells which it was.
+        # pymilvus turns a refusal into "cannot connect", too; the cause tells them apart.
         reasons = f"{message} {_message(error.__cause__)}" if error.__cause__ else message
         if re.search(r"auth check failure|unauthenticated|invalid token", reasons, re.IGNORECASE):
             return GalleryError(
                 f"{self._uri}: the server refuses the token; set {TOKEN_VARIABLE}=user:password, "
-                "or open_gallery(uri, token=...)"
+                "or use open_gallery(uri, token=...)"
             )
-        if _is_away(error) or _passes_by(error):
+        if _is_temporary(error):
             return GalleryError(
                 f"{self._uri}: no answer from the Milvus server, tried for {tried_s:.0f} s "
-                f"({message}). Is it running, is the address right, does it want https://? The "
-                "same command again goes on where this one stopped"
+                f"({message}). Is it running, is the address right, does it need https://? The "
+                "same command continues where this one stopped"
             )
         return GalleryError(f"{self._uri}: the Milvus server says: {message}")
 
 
 def _is_away(error: Exception) -> bool:
-    """Whether no connection could be made, or it broke."""
+    """Whether the connection failed or broke."""
     code = getattr(error, "code", None)
     code = code() if callable(code) else code
     name = getattr(code, "name", "")
@@ -181,8 +181,8 @@ def _is_away(error: Exception) -> bool:
     )
 
 
-def _passes_by(error: Exception) -> bool:
-    """Whether the same call may do later."""
+def _is_temporary(error: Exception) -> bool:
+    """Whether the same call may succeed later."""
     if _is_away(error) or getattr(error, "retriable", False):
         return True
     return not getattr(error, "is_input_error", False) and bool(_NOT_READY.search(_message(error)))

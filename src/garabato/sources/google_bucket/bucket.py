@@ -50,7 +50,7 @@ Progress = Callable[[str, int, int | None], None]
 BUCKET_URL = "https://storage.googleapis.com/quickdraw_dataset"
 #: Environment variable with the address of a mirror.
 BUCKET_VARIABLE = "GARABATO_BUCKET"
-#: The category to look up to see whether the bucket answers.
+#: The category to look up to check whether the bucket answers.
 _PROBED = "cat"
 _N_CONNECTIONS = 8
 _LOCK = ".download.lock"
@@ -61,9 +61,9 @@ class Download:
     """The result of `download`, whose files are in `path`.
 
     `fetched_bytes` came over the network; `n_done_before` categories were complete before. `short`
-    maps categories with fewer drawings than wanted to how many they have. `at_random` is False if
-    the server sends whole files only, so that the first drawings of each file were taken.
-    `record` is the folder's download.json.
+    maps categories that have too few drawings to their number. `at_random` is False if the server
+    sends whole files only, so that the first drawings of each file were taken. `record` is the
+    folder's download.json.
     """
 
     path: Path
@@ -89,18 +89,19 @@ def download(
 ) -> Download:
     """Fetch drawings of `categories` (names as in CATEGORIES) into the folder `out`.
 
-    Takes `per_category` different drawings of each at random by `seed`, from a few pieces of its
-    file; only these are fetched. None fetches whole files and checks their length and hash. Files
-    in `out` are named as in the bucket (`cat.ndjson`), beside download.json. Each is complete or
-    absent, and the same call resumes an interrupted download. `bucket` (or GARABATO_BUCKET) is the
-    address of a mirror. `progress` counts drawings, or megabytes for whole files.
+    Takes `per_category` different drawings of each, sampled by `seed` from a few pieces of its
+    file; only these are fetched. If `per_category` is None, whole files are fetched and their
+    length and hash checked. Files in `out` are named as in the bucket (`cat.ndjson`), beside
+    download.json. Each is complete or absent, and the same call resumes an interrupted download.
+    `bucket` (or GARABATO_BUCKET) is the address of a mirror. `progress` counts drawings, or
+    megabytes for whole files.
 
     Raises CategoryError for a category that is not in the bucket, SourceError if the bucket cannot
     be reached (what was fetched is kept), InputError if the folder holds other files, and
     StorageError.
     """
     if per_category is not None and per_category < 1:
-        raise InputError(f"per_category is 1 or more, not {per_category}")
+        raise InputError(f"per_category must be at least 1, not {per_category}")
     out = Path(out)
     names = sorted(set(categories))
     url = _bucket_url(bucket)
@@ -169,9 +170,9 @@ _LOCATIONS: dict[Kind, tuple[str, str]] = {
     "bin": ("full/binary", ".bin"),
     "npy": ("full/numpy_bitmap", ".npy"),
 }
-#: Typical bytes of a line, from which the size of pieces follows.
+#: The typical length of a line, which determines the size of pieces.
 _LINE_BYTES = {"simplified": 700, "raw": 6000}
-#: Times a file is started again because it changed on the server.
+#: A file that changes on the server is fetched this many times at most.
 _MAX_VERSIONS = 3
 
 
@@ -239,7 +240,7 @@ class CategoryFetcher:
         return len(names) - len(wanted)
 
     def _each(self, names: Iterable[str], work: Callable[[str], Any]) -> dict[str, Any]:
-        """Map names to `work(name)`, in threads. If one fails the others go on."""
+        """Map names to `work(name)`, in threads. If one fails, the others continue."""
         results: dict[str, Any] = {}
 
         def one(name: str) -> None:
@@ -259,7 +260,7 @@ class CategoryFetcher:
                 for job in jobs:
                     if job.done():
                         job.result()
-            except BaseException:  # Ctrl-C too: stop the others
+            except BaseException:  # including Ctrl-C
                 self.web.stop()
                 threads.shutdown(cancel_futures=True)
                 raise

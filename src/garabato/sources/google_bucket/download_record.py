@@ -1,7 +1,7 @@
-"""`download.json`: what a folder of downloads holds, so that a later run can resume.
+"""`download.json`: the files of a download folder, so that a later run can resume.
 
-A file is recorded before its first byte is fetched. A file in the folder without a record was put
-there by somebody else and is left alone.
+A file is recorded before its first byte is fetched. Files without a record were not downloaded, and
+are left alone.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class DownloadRecord:
             entry = entries.get(name)
             if entry is None and file.exists():
                 raise InputError(
-                    f"{file} stands there and was not downloaded by garabato; move it away or "
+                    f"{file} already exists and was not downloaded by garabato; move it away or "
                     "choose another folder"
                 )
             if entry is None or not _is_finished(file, entry, settings):
@@ -77,7 +77,7 @@ class DownloadRecord:
     def _read(self, bucket: str, kind: str) -> dict[str, Any]:
         try:
             document = json.loads(self._path.read_bytes())
-            version, there = document["version"], (document["bucket"], document["format"])
+            version, found = document["version"], (document["bucket"], document["format"])
             categories: dict[str, Any] = document["categories"]
         except (ValueError, KeyError, TypeError):
             raise InputError(
@@ -85,9 +85,9 @@ class DownloadRecord:
             ) from None
         if version != _VERSION:
             raise InputError(f"{self._path} is of version {version}, not {_VERSION}")
-        if there != (bucket, kind):
+        if found != (bucket, kind):
             raise InputError(
-                f"{self._path.parent} holds {there[1]} drawings from {there[0]}; choose another "
+                f"{self._path.parent} holds {found[1]} drawings from {found[0]}; choose another "
                 f"folder for {kind} from {bucket}"
             )
         return categories

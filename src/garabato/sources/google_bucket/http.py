@@ -1,7 +1,7 @@
 """HTTP downloads: byte ranges, retries, whole files with their checksums.
 
-Not `urllib3.Retry`, which repeats a request but cannot go on at the byte where a stream broke, nor
-be stopped while it waits.
+`urllib3.Retry` is not enough: it repeats requests but cannot resume at the byte where a stream
+broke, nor be stopped while it waits.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When to try again and when to give up.
+    """When to retry and when to give up.
 
     Give up after `attempts` in a row without a byte. The delay between them doubles from
-    `first_delay_s` up to `max_delay_s`, plus or minus half, so that many clients do not return at
-    once. A Retry-After of up to `max_retry_after_s` is respected. `timeout_s` is the longest time
-    without data.
+    `first_delay_s` to `max_delay_s`, plus or minus half, so that many clients do not retry at once.
+    A Retry-After of up to `max_retry_after_s` is respected. `timeout_s` is the longest time without
+    data.
     """
 
     attempts: int = 6
@@ -203,7 +203,7 @@ def _pool(base_url: str, policy: RetryPolicy, n_connections: int) -> urllib3.Poo
     )
 
 
-#: Failures that may pass: timeouts, too many requests, a server that is down for a moment.
+#: Temporary failures: timeouts, too many requests, a server that is briefly down.
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
 _RETRY_AFTER = Retry(total=0)
 
@@ -258,10 +258,8 @@ def describe(url: str, response: urllib3.BaseHTTPResponse) -> RemoteFile:
         with suppress(ValueError):
             hashes[name] = base64.b64decode(value, validate=True)
     etag = response.headers.get("ETag")
-    if etag is not None and etag.startswith(
-        "W/"
-    ):  # weak: the bytes may differ, so it can't be used to resume
-        etag = None
+    if etag is not None and etag.startswith("W/"):
+        etag = None  # a weak ETag: the bytes may differ, so it can't be used to resume
     return RemoteFile(url, int(length), etag, hashes.get("md5"), hashes.get("crc32c"))
 
 
@@ -388,7 +386,7 @@ def fetch_whole(
 
 
 def _difference_from(part: Path, file: RemoteFile) -> str:
-    """How the file on disk differs from what the server says; "" if it does not."""
+    """How the file on disk differs from the server's description; "" if it does not."""
     size_bytes = part.stat().st_size
     if size_bytes != file.size_bytes:
         return f"{size_bytes:,} bytes arrived, the server says {file.size_bytes:,}"
@@ -415,4 +413,4 @@ def _difference(name: str, arrived: bytes, said: bytes) -> str:
     if arrived == said:
         return ""
     arrived_text, said_text = (base64.b64encode(value).decode() for value in (arrived, said))
-    return f"the {name} of what arrived is {arrived_text}, the server says {said_text}"
+    return f"the {name} of the received file is {arrived_text}, the server says {said_text}"

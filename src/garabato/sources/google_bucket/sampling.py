@@ -1,8 +1,8 @@
 """Take a seeded random sample of a large remote file from a few pieces of it.
 
-A piece of a file is the bytes from `first` up to `end`; its records are the drawings that *begin*
-in it, even if they end behind it. So the pieces of a file contain each of its drawings exactly
-once, and every drawing is equally likely to be in a piece taken at random.
+A piece of a file is the bytes from `first` up to `end`. Its records are the drawings that *begin*
+in it, even if they end after it. So the pieces of a file contain each of its drawings exactly once,
+and every drawing is equally likely to be in a random piece.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from garabato.formats.ndjson import MAX_LINE_BYTES
 #: `read(first, end)` returns these bytes of a file, fewer at its end.
 Read = Callable[[int, int], bytes]
 
-#: Pieces that hold enough drawings if these have the typical length.
+#: Pieces to read if drawings have the typical length.
 N_PIECES = 8
 MIN_PIECE_BYTES = 16 * 2**10
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A sample: the `content` of a new file with `n_drawings`.
+    """A sample of `n_drawings`, as the `content` of a new file.
 
-    `n_pieces` were read for it. `at_random` is False if it holds the file's first drawings.
+    `n_pieces` were read for it. `at_random` is False if it holds the first drawings of the file.
     """
 
     content: bytes
@@ -58,9 +58,9 @@ def sample_file(
     """Take `n` different drawings of a file, or all if it has fewer.
 
     Reads pieces in an order that depends on `seed` and `name` until they hold enough drawings,
-    then keeps `n` at random, in the order of the file. The same file and arguments give the same
-    bytes. With `at_random` False it reads from the start and keeps the first `n`.
-    `on_found(found)` is called with the number so far. Raises SourceError if there is none.
+    then keeps a random `n`, in the order of the file. The same file and arguments give the same
+    bytes. If `at_random` is False, it reads from the start and keeps the first `n`.
+    `on_found(found)` is called with the number so far. Raises SourceError if there are no drawings.
     """
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     piece_bytes = max(MIN_PIECE_BYTES, n * layout.typical_bytes // N_PIECES)
@@ -113,7 +113,7 @@ class FromStart:
 
 
 class Layout(Protocol):
-    """One kind of file: `first_byte` of the records, a piece's length is a multiple of `unit`."""
+    """One kind of file. Records start at `first_byte`; a piece is a multiple of `unit` bytes."""
 
     typical_bytes: int
     first_byte: int
@@ -123,14 +123,15 @@ class Layout(Protocol):
         """Yield the drawings that begin in the piece, as bytes of the file."""
 
     def identities(self, record: bytes) -> tuple[bytes, ...] | None:
-        """Keys of a drawing: records that share one are the same drawing. None if it is not one."""
+        """Keys of a drawing: records that share a key are the same drawing. None if the record is
+        not a drawing."""
 
     def join(self, records: list[bytes]) -> bytes:
         """Join records into a file."""
 
 
 class Lines:
-    """ndjson: a drawing a line."""
+    """ndjson: a drawing per line."""
 
     first_byte = 0
     unit = 1
@@ -175,8 +176,8 @@ class Lines:
 class BinaryRecords:
     """`.bin`: records of various lengths with nothing between them.
 
-    Nothing marks where one begins, so the first position is taken from which `RUN` records follow
-    each other without a gap, each with a valid head: a key_id of 16 digits, a country of two
+    Nothing marks where a record begins. So a piece starts at the first position from which `RUN`
+    records follow each other, each with a valid head: a key_id of 16 digits, a country of two
     capital letters, recognized 0 or 1, a time from 2016 to 2018, and strokes. Random bytes look
     like such a head at about one position in 10^12, and never like a run of them. A piece without
     such a position has no records.
@@ -224,7 +225,7 @@ class BinaryRecords:
 
     @staticmethod
     def _candidates(data: bytes) -> list[int]:
-        """Positions where country and recognized are valid: few enough to check one by one."""
+        """The few positions where country and recognized are valid, to be checked one by one."""
         n = len(data) - BinaryRecords._HEAD.size + 1
         if n <= 0:
             return []
@@ -235,7 +236,7 @@ class BinaryRecords:
         return positions
 
     def _is_valid_head(self, window: _Window, at: int) -> bool:
-        """True for a valid head, and at the end of the file, which ends a run too."""
+        """True for a valid head, and at the end of the file, which also ends a run."""
         if not window.reach(at + self._HEAD.size):
             return at == len(window.data)
         key_id, country, recognized, seconds, n_strokes = self._HEAD.unpack_from(window.data, at)
@@ -267,7 +268,7 @@ class BinaryRecords:
 
 
 class Rows:
-    """`.npy`: 784 bytes a bitmap behind a header."""
+    """`.npy`: a header, then 784 bytes per bitmap."""
 
     typical_bytes = unit = SIDE_PX * SIDE_PX
 
@@ -302,7 +303,7 @@ class Rows:
 
 
 class _Window:
-    """The bytes of a file from `start` on, read as they are needed."""
+    """The bytes of a file from `start` on, read when they are needed."""
 
     def __init__(self, read: Read, start: int, end: int, *, margin: int) -> None:
         self.start = start
