@@ -1,4 +1,4 @@
-"""What a gallery shows about its drawings: odd ones, duplicates, typical ones, a map."""
+"""Analyses of a gallery: odd drawings, duplicates, summaries of categories, the map."""
 
 from garabato.analysis.duplicates import DuplicatePair, find_duplicates
 from garabato.analysis.odd import OddDrawing, find_odd

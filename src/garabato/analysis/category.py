@@ -1,4 +1,4 @@
-"""A category of a gallery at a glance: typical drawings, odd ones, confusable categories."""
+"""Summary of a category: typical drawings, odd ones, categories it is confused with."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from garabato.drawing import Drawing, FloatArray, IntArray
 from garabato.errors import InputError
 from garabato.gallery.base import Gallery
 
-#: At most this many drawings have their neighbours searched.
+#: Drawings of the category whose neighbours are searched, at most.
 N_JUDGED = 300
 _N_NEIGHBOURS = 10
 _N_ROUNDS = 20
@@ -22,9 +22,9 @@ _N_ROUNDS = 20
 class CategorySummary:
     """A category of a gallery.
 
-    `typical`: the middle drawing of each cluster, largest cluster first. `odd`: other drawings with
-    the most neighbours of other categories, oddest first. `confused_with`: category -> its share
-    (0..1) of all neighbours of other categories, largest first.
+    `typical`: the medoid of each cluster, largest cluster first. `odd`: the drawings with the most
+    neighbours of other categories, oddest first, without the typical ones. `confused_with`:
+    category -> its share (0..1) of all neighbours of other categories, largest first.
     """
 
     category: str
@@ -44,18 +44,14 @@ def summarize_category(
 ) -> CategorySummary:
     """Summarize the drawings of `category`; deterministic.
 
-    In categories with more than N_JUDGED drawings, odd ones and confusable categories come from
-    N_JUDGED evenly spaced drawings. A typical drawing is never odd. Raises InputError if the
-    gallery has no drawing of the category.
+    Odd drawings and confused categories are found among N_JUDGED evenly spaced drawings. Raises
+    InputError if the gallery has no drawing of the category.
     """
-    drawings: list[Drawing] = []
-    pieces: list[FloatArray] = []
-    for piece in gallery.scan(where={"category": [category]}):
-        drawings += piece.drawings
-        pieces.append(piece.embeddings)
+    pieces = list(gallery.scan(where={"category": [category]}))
+    drawings: list[Drawing] = [drawing for piece in pieces for drawing in piece.drawings]
     if not drawings:
         raise InputError(f"the gallery has no drawing of {category!r}")
-    embeddings = np.concatenate(pieces)
+    embeddings = np.concatenate([piece.embeddings for piece in pieces])
     typical = medoids(embeddings, n_typical)
     judged = np.unique(np.linspace(0, len(drawings) - 1, min(N_JUDGED, len(drawings))).astype(int))
     others: Counter[str] = Counter()
@@ -68,7 +64,7 @@ def summarize_category(
         others.update(wrong)
         if progress is not None:
             progress(n + 1, len(judged))
-    # Most neighbours of other categories first; ties by the distance to the category's mean.
+    # Most neighbours of other categories first; ties: furthest from the category's mean first.
     middle = embeddings.mean(axis=0)
     order = np.lexsort((embeddings[judged] @ middle, -n_other))
     odd = [judged[n] for n in order if n_other[n] > 0 and judged[n] not in typical][:n_odd]
@@ -84,11 +80,11 @@ def summarize_category(
 
 
 def medoids(embeddings: FloatArray, k: int) -> IntArray:
-    """Return the rows of `embeddings` (N, D), L2-normalised, in the middle of up to `k` clusters.
+    """The medoids of up to `k` clusters of `embeddings` (N, D), L2-normalised: rows (M,).
 
-    Spherical k-means with twice as many clusters, initialised with distant rows, so that outliers
-    get clusters of their own; these are dropped unless there are no others. A medoid is the row
-    with the highest cosine similarity to its cluster's mean. Larger clusters first.
+    Spherical k-means with 2 * k clusters, initialised with distant rows, so that outliers get
+    clusters of their own; clusters of one row are dropped unless there are no others. A medoid is
+    the row with the highest cosine similarity to its cluster's mean. Largest clusters first.
     """
     n_groups = min(2 * k, len(embeddings))
     chosen = [int((embeddings @ embeddings.mean(axis=0)).argmax())]

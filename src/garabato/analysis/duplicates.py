@@ -1,4 +1,4 @@
-"""Near-duplicates in a gallery: drawings whose embeddings and pictures are nearly the same."""
+"""Near-duplicates in a gallery: drawings with nearly equal embeddings and pixels."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from garabato.gallery.filters import Where
 from garabato.gallery.stroke_codec import group_by_kind
 from garabato.render import RenderSpec, render_batch
 
-#: Two drawings are compared by this picture, and are the same from this cosine similarity on: a
-#: drawing and its copy with points shifted by 3 of 255 have 0.92 to 0.99.
+#: Drawings rendered like this are the same if the cosine similarity of their pixels is at least
+#: SAME_PICTURE. A drawing and its copy with points shifted by 3 of 255 have 0.92 to 0.99.
 PICTURE, SAME_PICTURE = RenderSpec(size_px=28, line_width=0.08), 0.9
-#: Drawings rendered at a time.
+#: Drawings rendered at once.
 _AT_ONCE = 1_024
 #: The rounding error of float32 in the cosine of two equal embeddings.
 _ROUNDING = 1e-6
@@ -39,11 +39,11 @@ def find_duplicates(
     where: Where | None = None,
     progress: Progress | None = None,
 ) -> list[DuplicatePair]:
-    """Find all pairs of drawings that are nearly the same, most similar first.
+    """Find all pairs of nearly identical drawings, most similar first.
 
-    The cosine similarity of their embeddings is at least `above`, and that of their pictures at
-    least SAME_PICTURE: an encoder trained to tell categories apart gives quite different skulls
-    nearly the same embedding. Raises InputError if `above` is not in [-1, 1].
+    The cosine similarity of their embeddings is at least `above`, and that of their pixels at least
+    SAME_PICTURE: an encoder trained on categories embeds even different drawings of one category
+    nearly alike. Raises InputError if `above` is not in [-1, 1].
     """
     if not -1 <= above <= 1:
         raise InputError(f"above must be in [-1, 1], not {above}")
@@ -65,7 +65,7 @@ def _with_same_pictures(gallery: Gallery, pairs: list[DuplicatePair]) -> list[Du
         for rows in group_by_kind(drawings):
             batch = DrawingBatch.from_drawings([drawings[row] for row in rows])
             pictures |= zip(map(str, batch.key_ids), render_batch(batch, PICTURE), strict=True)
-    # drawings deleted in the meantime have no picture
+    # A drawing that was deleted in the meantime has no picture.
     both = (
         (pair, pictures[pair.key_id], pictures[pair.other_key_id])
         for pair in pairs

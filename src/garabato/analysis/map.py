@@ -1,6 +1,6 @@
-"""A map of a gallery: its embeddings projected to the plane, like drawings near each other.
+"""The map of a gallery: its embeddings in two dimensions, similar drawings close together.
 
-Made by UMAP (McInnes and others, 2018) on cosine distances. Needs the extra `map`.
+UMAP (McInnes et al. 2018) on cosine distances. Needs the extra `map`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,11 @@ from garabato.errors import GalleryError, MissingExtraError
 from garabato.gallery.base import Gallery
 from garabato.host.atomic import replacing
 
-#: Positions are whole numbers 0..SIDE.
+#: Coordinates are integers in 0..SIDE.
 SIDE = 65_535
 _N_NEIGHBOURS = 15
-#: Fewer drawings than this have no neighbourhoods to keep; they are laid out by their two
-#: strongest directions.
+#: With fewer drawings, the map is their first two principal components.
 _MIN_FOR_UMAP = 100
-
 
 #: `progress(stage, done, total)`.
 Progress = Callable[[str, int, int], None]
@@ -35,14 +33,14 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
-    """Where drawings lie: `key_ids` (N,), `x` and `y` (N,) uint16, 0..65535 over the map."""
+    """Coordinates of N drawings: `x` and `y` (N,) uint16, 0..65535."""
 
     key_ids: list[str]
     x: npt.NDArray[np.uint16]
     y: npt.NDArray[np.uint16]
 
     def save(self, file: Path) -> None:
-        """Write it as Parquet, whole or not at all. Raises StorageError."""
+        """Write it to a Parquet file, atomically. Raises StorageError."""
         table = pa.table({"key_id": pa.array(self.key_ids, pa.string()), "x": self.x, "y": self.y})
         with replacing(file) as unfinished:
             pq.write_table(table, unfinished)
@@ -55,11 +53,13 @@ class Projection:
             x, y = (table[name].to_numpy().astype(np.uint16) for name in ("x", "y"))
             return cls(table["key_id"].to_pylist(), x, y)
         except (OSError, pa.ArrowException, KeyError) as error:
-            raise GalleryError(f"{file} is damaged ({error}); remove it, it is made anew") from None
+            raise GalleryError(
+                f"{file} is damaged ({error}); delete it, and the map is computed again"
+            ) from None
 
 
 def check_extra() -> None:
-    """Raise MissingExtraError where the extra `map` is not installed."""
+    """Raise MissingExtraError if the extra `map` is not installed."""
     from importlib.util import find_spec
 
     if find_spec("umap") is None:
@@ -67,10 +67,9 @@ def check_extra() -> None:
 
 
 def project(gallery: Gallery, *, seed: int = 0, progress: Progress | None = None) -> Projection:
-    """Project all drawings of `gallery`; minutes for 100,000, on one core.
+    """Project all drawings of `gallery`, on one core; 100,000 take minutes.
 
-    The same gallery and seed give the same map. `progress(stage, done, total)` is called now and
-    then. Raises MissingExtraError.
+    Deterministic for a gallery and seed. Raises MissingExtraError.
     """
     check_extra()
     key_ids: list[str] = []
@@ -83,10 +82,10 @@ def project(gallery: Gallery, *, seed: int = 0, progress: Progress | None = None
             progress("reading the gallery", len(key_ids), max(total, len(key_ids)))
     embeddings = np.concatenate(pieces)
     if len(embeddings) < _MIN_FOR_UMAP:
-        places = _strongest_directions(embeddings)
+        coordinates = _principal_components(embeddings)
     else:
-        places = _umap(embeddings, seed, progress)
-    return Projection(key_ids, *_on_map(places))
+        coordinates = _umap(embeddings, seed, progress)
+    return Projection(key_ids, *_scale(coordinates))
 
 
 def _umap(embeddings: FloatArray, seed: int, progress: Progress | None) -> FloatArray:
@@ -104,13 +103,13 @@ def _umap(embeddings: FloatArray, seed: int, progress: Progress | None) -> Float
         verbose=progress is not None,
         tqdm_kwds={"file": _Epochs(progress), "bar_format": "{n} {total}\n", "mininterval": 0.5},
     )
-    with redirect_stdout(StringIO()):  # what else it says
-        places: FloatArray = model.fit_transform(embeddings)
-    return places
+    with redirect_stdout(StringIO()):  # UMAP's other messages
+        coordinates: FloatArray = model.fit_transform(embeddings)
+    return coordinates
 
 
 class _Epochs(StringIO):
-    """What UMAP's progress bar writes to: "EPOCH TOTAL" lines, told to `progress`."""
+    """The file of UMAP's progress bar: passes its "EPOCH TOTAL" lines on to `progress`."""
 
     def __init__(self, progress: Progress | None) -> None:
         super().__init__()
@@ -123,23 +122,23 @@ class _Epochs(StringIO):
         return len(text)
 
 
-def _strongest_directions(embeddings: FloatArray) -> FloatArray:
+def _principal_components(embeddings: FloatArray) -> FloatArray:
     """(N, 2): the first two principal components."""
     centred = embeddings - embeddings.mean(axis=0) if len(embeddings) else embeddings
     if len(embeddings) < 3:
         return np.arange(2 * len(embeddings), dtype=np.float32).reshape(-1, 2)
     _, _, directions = np.linalg.svd(centred, full_matrices=False)
-    places: FloatArray = centred @ directions[:2].T
-    return places
+    coordinates: FloatArray = centred @ directions[:2].T
+    return coordinates
 
 
-def _on_map(places: FloatArray) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
-    """x and y as whole numbers; both by one scale, outliers (one in 1,000) at the edge."""
-    if len(places) == 0:
+def _scale(coordinates: FloatArray) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
+    """Integer x and y, on one scale; outliers (one in 1,000) are clipped to the edge."""
+    if len(coordinates) == 0:
         return np.zeros(0, np.uint16), np.zeros(0, np.uint16)
-    low, high = np.quantile(places, [0.0005, 0.9995], axis=0)
+    low, high = np.quantile(coordinates, [0.0005, 0.9995], axis=0)
     extent = max(float((high - low).max()), 1e-9)
     middle = (low + high) / 2
-    placed = np.clip((places - middle) / extent + 0.5, 0, 1) * SIDE
-    x, y = np.rint(placed).astype(np.uint16).T
+    scaled = np.clip((coordinates - middle) / extent + 0.5, 0, 1) * SIDE
+    x, y = np.rint(scaled).astype(np.uint16).T
     return x, y

@@ -1,7 +1,7 @@
-"""The nearest neighbours of all drawings of a gallery, for analyses that look at every drawing.
+"""Nearest neighbours of all drawings of a gallery.
 
-All embeddings are read into memory, as float32 and in the index that galleries in a folder are
-searched by, so it works for any gallery that fits in memory.
+Reads all embeddings into memory, as float32 and in the index of Lance galleries, whichever backend
+stores the gallery.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from garabato.gallery.lance.memory_search import MemoryIndex
 from garabato.gallery.lance.table import split
 from garabato.gallery.rows import embeddings_of
 
-#: Drawings whose neighbours are searched at a time.
+#: Drawings whose neighbours are searched at once.
 AT_ONCE = 16_384
-#: Neighbours that `neighbours_within` asks for at first.
+#: Neighbours that `pairs` asks for at first.
 _FIRST = 8
 
-#: `progress(n_done, n)`: drawings whose neighbours are known.
+#: `progress(n_done, n)`, in drawings.
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """`key_ids`, `categories` and `embeddings` (N, D) of drawings."""
+    """Key_ids, categories and embeddings (N, D) of N drawings."""
 
     key_ids: list[str]
     categories: list[str | None]
@@ -52,7 +52,7 @@ class Embeddings:
         return len(self.key_ids)
 
     def nearest(self, k: int, progress: Progress | None) -> Iterator[tuple[int, IntArray]]:
-        """Yield row after row with its k nearest others, best first: (row, (k,) rows)."""
+        """Yield each row with the rows of its k nearest neighbours, best first: (row, (k,))."""
         k = min(k, len(self) - 1)
         for first in range(0, len(self), AT_ONCE):
             part = self.embeddings[first : first + AT_ONCE]
@@ -65,8 +65,10 @@ class Embeddings:
     def pairs(
         self, least: float, progress: Progress | None
     ) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
-        """Yield pairs of rows whose cosine similarity is at least `least`, each pair once: rows
-        (n,), the other rows (n,), similarities (n,)."""
+        """Yield the pairs of rows with a cosine similarity of at least `least`, each once.
+
+        As arrays (n,): the first rows, the second rows, their similarities.
+        """
         for first in range(0, len(self), AT_ONCE):
             rows = np.arange(first, min(first + AT_ONCE, len(self)))
             k = _FIRST

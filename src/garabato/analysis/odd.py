@@ -1,4 +1,4 @@
-"""Odd drawings: those whose nearest neighbours have another category, perhaps mislabelled."""
+"""Odd drawings: nearest neighbours of another category suggest that they are mislabelled."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ def find_odd(
     where: Where | None = None,
     progress: Progress | None = None,
 ) -> list[OddDrawing]:
-    """Find drawings for which most of the `k` nearest neighbours share one other category.
+    """Find drawings whose `k` nearest neighbours mostly have one other category.
 
-    Sorted by the number of neighbours with their own category (fewest first), then by how many
-    agree on the other one. Drawings without a category are ignored. Raises InputError if k < 1.
+    Sorted by the number of neighbours of their own category (fewest first), then by that of the
+    other category (most first). Drawings without a category are ignored. Raises InputError if
+    k < 1.
     """
     if k < 1:
         raise InputError(f"k must be at least 1, not {k}")
@@ -51,7 +52,7 @@ def find_odd(
     for row, neighbours in drawings.nearest(n_neighbours, progress):
         votes = Counter(labels[neighbours].tolist())
         own = int(labels[row])
-        # of categories with as many votes, the first by name
+        # Ties go to the first category by name.
         most, n_most = min(votes.items(), key=lambda item: (-item[1], item[0]))
         if most != own and n_most > n_neighbours / 2:
             one = OddDrawing(

@@ -1,4 +1,4 @@
-"""Pictures of what was found in a gallery: hits, odd drawings, duplicates."""
+"""Pictures of search results, odd drawings and duplicates."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from garabato.gallery import Gallery, Hit
 from garabato.gallery.filters import Where
 from garabato.render.contact_sheets import Cell, Frame, draw_sheet, save_png
 
-#: Rows of a picture: a longer one is unwieldy.
+#: Rows of a picture, at most.
 MAX_PICTURE_ROWS = 50
-#: Neighbours drawn beside an odd drawing, and pairs drawn in one row.
+#: Neighbours drawn beside an odd drawing, and pairs drawn in a row.
 _N_NEIGHBOURS, _PAIRS_A_ROW = 6, 3
 _CELL_PX = 112
 
@@ -51,7 +51,7 @@ def draw_hits(
     *,
     where: Where | None = None,
 ) -> int:
-    """Draw queries and their hits into a PNG, a row for each query or group of hits.
+    """Draw queries and their hits into a PNG, one row per query or group of hits.
 
     Hits are marked right or wrong if the gallery holds drawings of the query's category that pass
     `where`. Returns the number of rows; the picture shows the first 50. Raises StorageError.
@@ -71,7 +71,7 @@ def draw_hits(
 
 
 def draw_odd(found: Sequence[OddDrawing], gallery: Gallery, path: str | PathLike[str]) -> int:
-    """Draw odd drawings and their nearest neighbours into a PNG, a row each.
+    """Draw odd drawings and their nearest neighbours into a PNG, one row each.
 
     Returns the number of rows; the picture shows the first 50. Raises StorageError.
     """
@@ -100,7 +100,7 @@ def draw_odd(found: Sequence[OddDrawing], gallery: Gallery, path: str | PathLike
 def draw_duplicates(
     pairs: Sequence[DuplicatePair], gallery: Gallery, path: str | PathLike[str]
 ) -> int:
-    """Draw pairs of similar drawings into a PNG, three pairs a row.
+    """Draw pairs of similar drawings into a PNG, three pairs per row.
 
     Returns the number of rows; the picture shows the first 50. Raises StorageError.
     """
@@ -116,9 +116,9 @@ def draw_duplicates(
     rows = [cells[first : first + n_columns] for first in range(0, len(cells), n_columns)]
     title = (
         f"Nearly identical drawings in {gallery.uri}\n"
-        "drawings that touch are a pair; numbers are cosine similarities"
+        "adjacent drawings are a pair; numbers are cosine similarities"
     )
-    # Captions are small enough for Google's key_ids of sixteen digits.
+    # The captions are small so that Google's sixteen-digit key_ids fit.
     save_png(draw_sheet(rows, title=title, cell_px=144, caption_px=13, together=2), path)
     return -(-len(pairs) // _PAIRS_A_ROW)
 
