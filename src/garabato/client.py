@@ -8,7 +8,7 @@ from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import orjson
 import urllib3
@@ -27,19 +27,30 @@ from garabato.render import with_strokes
 _N_RETRIES = 3
 #: Drawings per request.
 _PAGE = 200
+#: Requests that do not take `gallery`.
+_OF_ALL_GALLERIES = {"/v1/classify", "/v1/galleries"}
 
 
 class Client:
     """A client of the service at `url` ("http://127.0.0.1:8000"). Thread-safe.
 
-    `token` is the operator's token for changes. Every method raises ServiceError with the message
-    of the server, which names the field and the problem.
+    `gallery` is one of `galleries`, by default the first. `token` is the operator's token for
+    changes. Every method raises ServiceError with the message of the server, which names the field
+    and the problem.
     """
 
-    def __init__(self, url: str, *, token: str | None = None, timeout_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        gallery: str | None = None,
+        token: str | None = None,
+        timeout_s: float = 30.0,
+    ) -> None:
         self._url = url.rstrip("/")
         if not self._url.startswith(("http://", "https://")):
             raise InputError(f"{url!r} is not the address of a service; write http://{self._url}")
+        self._gallery = gallery
         self._headers = {} if token is None else {"authorization": f"Bearer {token}"}
         retry = urllib3.Retry(
             _N_RETRIES,
@@ -129,7 +140,7 @@ class Client:
         parameters += [(name, value) for name, value in given.items() if value is not None]
         after: list[tuple[str, str]] = []
         while True:
-            page = self._send("GET", "/v1/drawings", fields=parameters + after)
+            page = self._send("GET", "/v1/drawings", parameters=parameters + after)
             yield from map(_drawing, page["drawings"])
             if page["next"] is None:
                 return
@@ -157,6 +168,11 @@ class Client:
         """Show a hidden drawing again."""
         self._send("POST", f"{_path(key_id)}/restore", {})
 
+    def galleries(self) -> dict[str, int]:
+        """The galleries of the service by name, and the number of drawings in each."""
+        listed = self._send("GET", "/v1/galleries")["galleries"]
+        return {entry["name"]: entry["n_drawings"] for entry in listed}
+
     def categories(self) -> dict[str, int]:
         """The number of drawings in each category of the gallery."""
         listed = self._send("GET", "/v1/categories")["categories"]
@@ -178,9 +194,10 @@ class Client:
         path: str,
         body: Any = None,
         *,
-        fields: Mapping[str, Any] | Sequence[tuple[str, str]] | None = None,
+        fields: Mapping[str, Any] | None = None,
+        parameters: Sequence[tuple[str, str]] = (),
     ) -> Any:
-        content, _ = self._receive(method, path, body, fields=fields)
+        content, _ = self._receive(method, path, body, fields=fields, parameters=parameters)
         return orjson.loads(content) if content else None
 
     def _receive(
@@ -189,7 +206,8 @@ class Client:
         path: str,
         body: Any = None,
         *,
-        fields: Mapping[str, Any] | Sequence[tuple[str, str]] | None = None,
+        fields: Mapping[str, Any] | None = None,
+        parameters: Sequence[tuple[str, str]] = (),
     ) -> tuple[bytes, str]:
         """The content of the response and its media type."""
         options: dict[str, Any] = {"headers": dict(self._headers)}
@@ -198,8 +216,12 @@ class Client:
             options["headers"]["content-type"] = "application/json"
         if fields is not None:
             options["fields"] = fields
+        query = list(parameters)
+        if self._gallery is not None and path not in _OF_ALL_GALLERIES:
+            query.append(("gallery", self._gallery))
+        url = self._url + path + (f"?{urlencode(query)}" if query else "")
         try:
-            response = self._pool.request(method, self._url + path, **options)
+            response = self._pool.request(method, url, **options)
         except urllib3.exceptions.HTTPError as error:
             reason = getattr(error, "reason", None) or error
             raise ServiceError(f"no answer from {self._url}: {reason}") from error

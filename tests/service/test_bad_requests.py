@@ -318,6 +318,6 @@ def test_the_disk_full_is_told_without_details(
         def refuse(*_: object, **__: object) -> None:
             raise StorageError("cannot write /secret/place: the disk is full")
 
-        monkeypatch.setattr(running.service.gallery, "add", refuse)
+        monkeypatch.setattr(running.service.gallery().gallery, "add", refuse)
         answer = running.post("/v1/drawings", {"drawing": LINE})
         assert "/secret" not in json.dumps(problem(answer, 507))

@@ -40,6 +40,7 @@ OPERATIONS = (
     "GET /v1/categories/{category}",
 )
 NOT_FUZZED = {
+    "GET /v1/galleries": "takes nothing",
     "GET /v1/map": "answers 503 until the map is made",
     "GET /v1/map/state": "takes nothing",
     "GET /v1/state": "takes nothing",
@@ -65,6 +66,11 @@ def fuzzed(
 @pytest.fixture(scope="module")
 def operations(fuzzed: Running) -> dict[str, object]:
     document = json.loads(fuzzed.get("/v1/openapi.json").body)
+    for path, methods in document["paths"].items():
+        if path != "/v1/categories":  # anywhere else an unknown gallery would hide the rest
+            for method in methods.values():
+                kept = [one for one in method.get("parameters", []) if one["name"] != "gallery"]
+                method["parameters"] = kept
     schema = schemathesis.openapi.from_dict(document)
     return {
         f"{result.ok().method.upper()} {result.ok().path}": result.ok()

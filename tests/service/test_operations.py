@@ -43,7 +43,7 @@ def test_requests_are_counted_by_route_and_status(service: Running) -> None:
     for status in (200, 422):
         assert after[name % status] == before.get(name % status, 0) + 1
     assert after["garabato_ready"] == 1
-    assert after["garabato_gallery_drawings"] == 72
+    assert after['garabato_gallery_drawings{gallery="drawings"}'] == 72
 
 
 def test_made_up_paths_and_methods_make_no_new_series(service: Running) -> None:

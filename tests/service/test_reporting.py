@@ -40,7 +40,7 @@ def test_a_report_is_counted_and_hides_nothing_until_the_operator_does(
     assert (first["key_id"], first["n_reports"], first["reason"]) == (bad, 2, "rude")
     assert first["drawing"] == drawings[0].to_lists()
     assert (second["key_id"], second["n_reports"]) == (other, 1)
-    assert b"garabato_reported_drawings 2.0" in public.get("/metrics").body
+    assert b'garabato_reported_drawings{gallery="drawings"} 2.0' in public.get("/metrics").body
     assert public.ask("DELETE", f"/v1/drawings/{other}/report").status == 401
     assert public.ask("DELETE", f"/v1/drawings/{other}/report", **OPERATOR).status == 204
     assert public.post(f"/v1/drawings/{bad}/hide", {}, **OPERATOR).status == 204

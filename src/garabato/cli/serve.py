@@ -13,8 +13,11 @@ from garabato.cli.options import added_categories_option, file_option, model_opt
 @click.command()
 @click.option(
     "--gallery",
-    metavar="URI",
-    help="Gallery to serve.  [default: the starter gallery, filled on first use]",
+    "galleries",
+    metavar="[NAME=]URI",
+    multiple=True,
+    help="Gallery to serve; may be given several times.  [default: the starter gallery, filled on "
+    "first use, and the icons of `garabato icons`, if there]",
 )
 @model_option
 @added_categories_option
@@ -38,7 +41,7 @@ from garabato.cli.options import added_categories_option, file_option, model_opt
     "Repeat it for other sites whose pages may use the API.",
 )
 def command(
-    gallery: str | None,
+    galleries: tuple[str, ...],
     model: str | None,
     categories: Path | None,
     source: Path | None,
@@ -54,9 +57,10 @@ def command(
 
     \b
     Example: garabato serve --gallery my.gallery
+    Example: garabato serve --gallery icons=my-icons --gallery drawings=my.gallery
     """
     garabato.serve(
-        gallery,
+        galleries,
         model=model,
         categories=categories,
         source=source,

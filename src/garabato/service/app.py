@@ -16,8 +16,6 @@ from garabato.service.http import problems, requests
 from garabato.service.http.middleware import Middleware
 from garabato.service.http.parsing import refuse_unknown_parameters
 from garabato.service.jobs import startup
-from garabato.service.jobs.category_pages import CategoryPages
-from garabato.service.jobs.gallery_map import GalleryMap
 from garabato.service.routes import drawings, explore, moderation, operations, page, queries
 from garabato.service.service import Service
 from garabato.service.settings import Settings
@@ -26,7 +24,6 @@ from garabato.service.settings import Settings
 def create_app(settings: Settings, choose_source: startup.ChooseSource) -> FastAPI:
     """The application. `choose_source` chooses where drawings for the starter gallery come from."""
     service = Service(settings)
-    gallery_map = GalleryMap(service)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -34,7 +31,6 @@ def create_app(settings: Settings, choose_source: startup.ChooseSource) -> FastA
         thread = startup.start(service, choose_source)
         yield
         await service.batcher.stop()
-        gallery_map.stop()
         await asyncio.to_thread(service.shut_down)
         await asyncio.to_thread(thread.join, 5.0)
 
@@ -49,8 +45,6 @@ def create_app(settings: Settings, choose_source: startup.ChooseSource) -> FastA
         redirect_slashes=False,
     )
     app.state.service = service
-    app.state.category_pages = CategoryPages(service)
-    app.state.gallery_map = gallery_map
     # A key_id may contain slashes: /v1/drawings/{key_id}/hide comes before /v1/drawings/{key_id}.
     for part in (queries, moderation, drawings, explore, operations):
         app.include_router(part.router, dependencies=[Depends(refuse_unknown_parameters)])

@@ -49,9 +49,13 @@ class Metrics:
         self.in_flight = self._gauge("requests_in_flight", "Requests being answered.")
         self.waiting = self._gauge("queries_waiting", "Drawings waiting for the encoder.")
         self.ready = self._gauge("ready", "1 once queries are answered at full speed.")
-        self.drawings = self._gauge("gallery_drawings", "Drawings in the gallery, as last counted.")
-        self.hidden = self._gauge("hidden_drawings", "Drawings that are hidden.")
-        self.reported = self._gauge("reported_drawings", "Reported drawings to be looked at.")
+        self.drawings = self._gauge(
+            "gallery_drawings", "Drawings in a gallery, as last counted.", "gallery"
+        )
+        self.hidden = self._gauge("hidden_drawings", "Drawings that are hidden.", "gallery")
+        self.reported = self._gauge(
+            "reported_drawings", "Reported drawings to be looked at.", "gallery"
+        )
         self.batch_size = Histogram(
             "garabato_batch_size",
             "Drawings encoded together.",
@@ -65,8 +69,8 @@ class Metrics:
         """The metrics in Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def _gauge(self, name: str, text: str) -> Gauge:
-        return Gauge(f"garabato_{name}", text, registry=self._registry)
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"garabato_{name}", text, labels, registry=self._registry)
 
     def _seconds(self, name: str, text: str) -> Histogram:
         return Histogram(f"garabato_{name}", text, buckets=_SECONDS, registry=self._registry)

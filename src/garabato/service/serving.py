@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from functools import partial
 from os import PathLike, fspath
 
-from garabato.errors import MissingExtraError
+from garabato.errors import EncoderMismatchError, InputError, MissingExtraError
 from garabato.gallery import open_gallery
 from garabato.host.machine import limit_native_threads
 from garabato.service.settings import Settings
@@ -14,7 +15,7 @@ from garabato.sources.choose import choose_source
 
 
 def serve(
-    gallery: str | PathLike[str] | None = None,
+    gallery: str | PathLike[str] | Sequence[str] | Mapping[str, str | PathLike[str]] | None = None,
     *,
     model: str | PathLike[str] | None = None,
     categories: str | PathLike[str] | None = None,
@@ -26,18 +27,23 @@ def serve(
 ) -> None:
     """Serve the page and the HTTP API until SIGTERM or Ctrl-C.
 
-    Without `gallery` the starter gallery is served; it is filled on first use from `source`, else
-    from Google's bucket or the starter set. `public_url` is the address that visitors use, if there
-    is a proxy, and then the addresses of other sites whose pages may use the API. Arguments that
-    are None or empty take the value of the variable GARABATO_<NAME>, as do all other settings
-    (docs/run_for_others.md lists them).
+    `gallery` is one gallery, or several by name, all filled by one encoder: {"icons": "icons",
+    "drawings": "my.gallery"} or ["icons=icons", "drawings=my.gallery"]. The page switches between
+    them; the first is the default. Without `gallery` the starter gallery is served; it is filled on
+    first use from `source`, else from Google's bucket or the starter set. The gallery that
+    `garabato icons` made is served beside it.
 
-    Raises GalleryError if there is no gallery at `gallery` or the service cannot start, InputError
+    `public_url` is the address that visitors use, if there is a proxy, and then the addresses of
+    other sites whose pages may use the API. Arguments that are None or empty take the value of the
+    variable GARABATO_<NAME>, as do all other settings (docs/run_for_others.md lists them).
+
+    Raises GalleryError if there is no gallery at `gallery`, different encoders filled them or the
+    service cannot start, InputError
     for a setting that makes no sense, and MissingExtraError without the extra `serve`.
     """
     settings = Settings.from_environment(
         {
-            "gallery": None if gallery is None else fspath(gallery),
+            "gallery": _listed(gallery),
             "model": None if model is None else fspath(model),
             "categories": None if categories is None else fspath(categories),
             "host": host,
@@ -46,8 +52,7 @@ def serve(
             "public_url": tuple(public_url),
         }
     )
-    if settings.gallery is not None:
-        open_gallery(settings.gallery, must_exist=True)  # before anything slow is loaded
+    _check_galleries(settings.galleries)  # before anything slow is loaded
     limit_native_threads()
     try:
         from garabato.service.app import create_app
@@ -57,3 +62,37 @@ def serve(
             raise
         raise MissingExtraError("garabato serve", "serve") from None
     run(create_app(settings, partial(choose_source, source)), settings)
+
+
+def _listed(
+    gallery: str | PathLike[str] | Sequence[str] | Mapping[str, str | PathLike[str]] | None,
+) -> tuple[str, ...]:
+    """The galleries as `Settings` takes them."""
+    if gallery is None:
+        return ()
+    if isinstance(gallery, Mapping):
+        for name in gallery:
+            if not re.fullmatch(r"[\w.-]+", name):
+                raise InputError(
+                    f"the name of a gallery has letters, digits, '.', '-' and '_', not {name!r}"
+                )
+        return tuple(f"{name}={fspath(uri)}" for name, uri in gallery.items())
+    return (fspath(gallery),) if isinstance(gallery, str | PathLike) else tuple(gallery)
+
+
+def _check_galleries(galleries: Mapping[str, str]) -> None:
+    """Raise GalleryError if one is missing, or if they were not filled by one encoder."""
+    opened = {name: open_gallery(uri, must_exist=True) for name, uri in galleries.items()}
+    if len(opened) < 2:
+        return
+    filled_by = {name: one.info().encoder for name, one in opened.items()}
+    if len({encoder.fingerprint for encoder in filled_by.values()}) > 1:
+        listed = ", ".join(
+            f"{name} by {encoder.fingerprint} ({encoder.model_name})"
+            for name, encoder in filled_by.items()
+        )
+        raise EncoderMismatchError(
+            f"the galleries were filled by different encoders: {listed}. One service has one "
+            "encoder: serve them apart, or copy a gallery with the encoder of the others:\n"
+            "  garabato gallery copy URI NEW --model MODEL"
+        )

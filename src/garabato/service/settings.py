@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from garabato.errors import InputError
+from garabato.gallery.milvus.server import parse_address
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """Settings of one service. The variable GARABATO_<FIELD> sets a field.
 
-    `gallery` None is the starter gallery, made on first use. If `token` is set, changes need it.
-    Without a token they are refused, unless the service is bound to this machine only.
+    `gallery` None is the starter gallery, made on first use; `galleries` has the names of several.
+    If `token` is set, changes need it. Without a token they are refused, unless the service is
+    bound to this machine only.
     """
 
-    gallery: str | None = None
+    #: Each as "URI" or "NAME=URI". One text may hold several: "icons=URI,drawings=URI".
+    gallery: str | tuple[str, ...] | None = None
     model: str | None = None
     #: File with categories added to the encoder; by default the one beside the encoder file.
     categories: str | None = None
@@ -81,8 +86,29 @@ class Settings:
             raise InputError(f"port is 0 to 65535, not {self.port}")
         for url in self.public_url:
             origin_of(url)
+        _ = self.galleries
         if self.token is not None and len(self.token) < 8:
             raise InputError("the token has 8 characters or more; make one: openssl rand -hex 16")
+
+    @property
+    def galleries(self) -> dict[str, str]:
+        """The address of each gallery by name, in order; empty for the starter gallery.
+
+        A gallery without a name is named after its folder or collection. Raises InputError if two
+        have one name.
+        """
+        given = (self.gallery,) if isinstance(self.gallery, str) else self.gallery or ()
+        found: dict[str, str] = {}
+        for text in (part for several in given for part in _BEFORE_NAME.split(several)):
+            named = _NAMED.fullmatch(text)
+            name, uri = named.groups() if named else (_name_of(text), text)
+            if name in found:
+                raise InputError(
+                    f"two galleries are named {name!r}, {found[name]} and {uri}; name them as in "
+                    f"--gallery {name}-2={uri}"
+                )
+            found[name] = uri
+        return found
 
     @property
     def root_path(self) -> str:
@@ -99,6 +125,17 @@ class Settings:
         """Whether only programs on this machine can reach the service: it is bound to loopback and
         has no public URL."""
         return is_loopback(self.host) and not self.public_url
+
+
+#: A name has no slash or colon, so that paths and addresses with "=" are not taken apart.
+_NAMED = re.compile(r"([\w.-]+)=(.+)")
+_BEFORE_NAME = re.compile(r",(?=[\w.-]+=)")
+
+
+def _name_of(uri: str) -> str:
+    if "://" in uri:
+        return parse_address(uri).collection
+    return Path(uri).absolute().name.removesuffix(".gallery") or "gallery"
 
 
 def origin_of(url: str) -> str:

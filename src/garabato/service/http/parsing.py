@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
 from fastapi import Request
+from fastapi.dependencies.models import Dependant
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -101,8 +103,15 @@ def refuse_unknown_parameters(request: Request) -> None:
     """Refuse query parameters that the route does not have. Raises ProblemError for the first.
 
     An ignored misspelt filter would let everything pass."""
-    known = [parameter.alias for parameter in request.scope["route"].dependant.query_params]
+    known = list(_query_parameters(request.scope["route"].dependant))
     for name in request.query_params:
         if name not in known:
             takes = f"it takes {', '.join(known)}" if known else "it takes none"
             raise ProblemError.of_field(name[:100], f"unknown parameter; {takes}")
+
+
+def _query_parameters(dependant: Dependant) -> Iterator[str]:
+    """The query parameters of a route and of what it depends on."""
+    yield from (parameter.alias for parameter in dependant.query_params)
+    for needed in dependant.dependencies:
+        yield from _query_parameters(needed)

@@ -112,6 +112,19 @@ class Page(BaseModel):
     next: str | None
 
 
+class GalleryCount(BaseModel):
+    """A gallery by name and its number of drawings."""
+
+    name: str
+    n_drawings: int
+
+
+class Galleries(BaseModel):
+    """The galleries of the service. The first is the default."""
+
+    galleries: list[GalleryCount]
+
+
 class CategoryCount(BaseModel):
     """A category of the gallery and its number of drawings."""
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from garabato.analysis.category import summarize_category
 from garabato.drawing import Drawing
 from garabato.errors import InputError
+from garabato.gallery import Gallery, StoredDrawing
 from garabato.service.http.problems import ProblemError
 from garabato.service.http.serializers import drawing_document
-from garabato.service.service import Service
 
 #: Pages kept in memory; a page takes about 20 kB.
 _MAX_CACHED = 500
@@ -20,10 +21,13 @@ _N_CONFUSED = 8
 
 
 class CategoryPages:
-    """The category pages of one service."""
+    """The category pages of one gallery; `stored` gives its drawings by key_id."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(
+        self, gallery: Gallery, stored: Callable[[Sequence[str]], list[StoredDrawing]]
+    ) -> None:
+        self._gallery = gallery
+        self._stored = stored
         self._cached: OrderedDict[str, tuple[Any, dict[str, Any]]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -32,13 +36,13 @@ class CategoryPages:
 
         Raises ProblemError 404 if all its drawings are gone or hidden.
         """
-        version = self._service.gallery.version()
+        version = self._gallery.version()
         with self._lock:
             cached = self._cached.get(category)
         if cached is not None and cached[0] == version:
             return cached[1]
         try:
-            summary = summarize_category(self._service.gallery, category)
+            summary = summarize_category(self._gallery, category)
         except InputError:
             raise ProblemError(404, f"the gallery has no drawing of {category!r}") from None
         confused = list(summary.confused_with.items())[:_N_CONFUSED]
@@ -58,5 +62,5 @@ class CategoryPages:
         return page
 
     def _documents(self, drawings: list[Drawing]) -> list[dict[str, Any]]:
-        stored = self._service.stored([str(drawing.key_id) for drawing in drawings])
+        stored = self._stored([str(drawing.key_id) for drawing in drawings])
         return [drawing_document(*one) for one in stored]

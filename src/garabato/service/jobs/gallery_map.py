@@ -23,7 +23,6 @@ from garabato.errors import MissingExtraError
 from garabato.gallery import Gallery, open_gallery
 from garabato.service.http.problems import ProblemError
 from garabato.service.http.serializers import CachedContent
-from garabato.service.service import Service
 from garabato.service.state.folder import state_folder
 from garabato.service.state.progress import READY, Progress, Stage
 
@@ -36,10 +35,10 @@ _NICENESS = 10
 
 
 class GalleryMap:
-    """The map of one service's gallery."""
+    """The map of one gallery."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, gallery: Gallery) -> None:
+        self._gallery = gallery
         self._progress = Progress("making the map")
         self._lock = threading.Lock()
         self._has_begun = False
@@ -53,12 +52,11 @@ class GalleryMap:
 
         Raises ProblemError: 503 with the progress until the map is there, 501 with what to install.
         """
-        gallery = self._service.gallery
         projection = self._made()
-        version = gallery.version()
+        version = self._gallery.version()
         with self._lock:
             if self._cached is None or self._cached[0] != version:
-                document = _document(projection, _category_of(gallery))
+                document = _document(projection, _category_of(self._gallery))
                 content = CachedContent.of(orjson.dumps(document), "application/json")
                 self._cached = (version, content)
             return self._cached[1]
@@ -66,7 +64,6 @@ class GalleryMap:
     def stage(self) -> Stage:
         """How far the map is; the first call starts making it. Blocks for a moment."""
         try:
-            _ = self._service.gallery
             self._made()
         except ProblemError as problem:
             known = problem.more
@@ -94,7 +91,7 @@ class GalleryMap:
         """Load the stored map; start making one if there is none or much has changed."""
         self._projection = _load(self._file)
         if self._projection is not None:
-            stored = _category_of(self._service.gallery)
+            stored = _category_of(self._gallery)
             if _share_changed(self._projection.key_ids, stored) <= _MAX_CHANGED:
                 return
         try:
@@ -107,7 +104,7 @@ class GalleryMap:
 
     @property
     def _file(self) -> Path:
-        return state_folder(self._service.gallery.uri) / FILE
+        return state_folder(self._gallery.uri) / FILE
 
     def _make(self) -> None:
         try:
@@ -124,7 +121,7 @@ class GalleryMap:
         _log.info("map made", extra={"n_drawings": len(made.key_ids)})
 
     def _run_process(self) -> None:
-        command = [sys.executable, "-m", __name__, self._service.gallery.uri, str(self._file)]
+        command = [sys.executable, "-m", __name__, self._gallery.uri, str(self._file)]
         with subprocess.Popen(
             command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
         ) as self._process:

@@ -20,18 +20,20 @@ from garabato.encoder import (
     load_encoder_alone,
     with_categories_file,
 )
-from garabato.errors import EncoderError, StorageError
+from garabato.errors import EncoderError, GalleryError, StorageError
 from garabato.formats import ReadReport
 from garabato.gallery import Gallery, open_gallery
 from garabato.host.atomic import write_bytes
 from garabato.host.cache import cache_folder
 from garabato.ingest.bulk_load import fill
+from garabato.ingest.icons import icon_gallery_folder
 from garabato.service.service import Service
 from garabato.service.state.progress import Progress, StoppedError
 from garabato.sources import open_source
 from garabato.sources.base import Source
 from garabato.sources.choose import ChosenSource
 from garabato.sources.google_bucket.bucket import download
+from garabato.sources.icons import DEFAULT_ICON_SETS
 
 _log = logging.getLogger("garabato.service")
 #: Drawings of each category in the starter gallery.
@@ -59,15 +61,14 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
     threading.Thread(target=service.files.wait_until_ready, daemon=True).start()
     try:
         _prepare_encoder(service)
-        gallery = _open_gallery(service, choose_source)
-        service.progress.report("warming up")
-        gallery.warm()
-        service.set_gallery(gallery)
-        service.drawings_changed()
-        service.metrics.reported.set(len(service.reports.key_ids))
+        for name, gallery in _open_galleries(service, choose_source):
+            service.progress.report("warming up")
+            gallery.warm()
+            service.add_gallery(name, gallery)
+            _log.info("gallery open", extra={"gallery": gallery.uri, "n_drawings": len(gallery)})
         service.progress.finish()
         service.metrics.ready.set(1)
-        _log.info("ready", extra={"gallery": gallery.uri, "n_drawings": len(gallery)})
+        _log.info("ready")
     except StoppedError:
         _log.info("stopped before it was ready")
     except Exception as error:
@@ -130,12 +131,20 @@ def _cached_onnx(file: Path) -> Path:
     return cache_folder() / "encoders" / f"{digest}-{garabato.__version__}.onnx"
 
 
-def _open_gallery(service: Service, choose_source: ChooseSource) -> Gallery:
-    encoder = service.encoder
-    if service.settings.gallery is None:
-        return _starter_gallery(encoder, choose_source, service.progress)
-    service.progress.report("opening the gallery")
-    return open_gallery(service.settings.gallery, encoder=encoder, must_exist=True)
+def _open_galleries(service: Service, choose_source: ChooseSource) -> Iterator[tuple[str, Gallery]]:
+    """The galleries by name, in order, each opened when asked for."""
+    encoder, progress = service.encoder, service.progress
+    if not service.settings.galleries:
+        yield "drawings", _starter_gallery(encoder, choose_source, progress)
+        icons = icon_gallery_folder(DEFAULT_ICON_SETS, encoder)
+        if Path(icons).is_dir():
+            try:
+                yield "icons", open_gallery(icons, encoder=encoder, must_exist=True)
+            except GalleryError as error:
+                _log.warning("the icons are left out: %s", error)
+    for name, uri in service.settings.galleries.items():
+        progress.report("opening the gallery")
+        yield name, open_gallery(uri, encoder=encoder, must_exist=True)
 
 
 def _starter_gallery(encoder: Encoder, choose_source: ChooseSource, progress: Progress) -> Gallery:

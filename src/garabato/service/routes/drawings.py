@@ -28,7 +28,7 @@ from garabato.service.http.requests import (
 )
 from garabato.service.http.responses import Added, Deleted, Page, StoredDrawing
 from garabato.service.http.serializers import drawing_document, json_response
-from garabato.service.service import CurrentService, Service
+from garabato.service.service import CurrentGallery, CurrentService, Service
 
 router = APIRouter(prefix="/v1/drawings", tags=["drawings"])
 
@@ -37,23 +37,22 @@ router = APIRouter(prefix="/v1/drawings", tags=["drawings"])
     "",
     status_code=201,
     response_model=Added,
-    responses=problems(400, 413, 415, *WRITE),
+    responses=problems(400, 404, 413, 415, *WRITE),
     openapi_extra=body_of("Add"),
 )
-async def add(request: Request, service: CurrentService) -> Response:
+async def add(request: Request, service: CurrentService, served: CurrentGallery) -> Response:
     """Store one drawing, or a list under `drawings`. The response comes when they are durable and
     can be found. A drawing replaces the stored one with its key_id; without a key_id it gets one
     made from its strokes, so the same strokes are stored once."""
     service.access.check_write(request)
-    gallery = service.gallery
     given = await read_json(request, Add)
     drawings = _drawings(given, service)
 
     def store() -> list[str]:
         batch = DrawingBatch.from_drawings(drawings).on_grid().with_key_ids()
         key_ids = [str(key_id) for key_id in batch.key_ids]
-        gallery.add(batch)
-        service.drawings_changed()
+        served.gallery.add(batch)
+        served.drawings_changed()
         return key_ids
 
     return json_response({"key_ids": await service.writing(store)}, 201)
@@ -62,14 +61,15 @@ async def add(request: Request, service: CurrentService) -> Response:
 @router.post(
     "/delete",
     response_model=Deleted,
-    responses=problems(400, 413, 415, *WRITE),
+    responses=problems(400, 404, 413, 415, *WRITE),
     openapi_extra=body_of("Delete"),
 )
-async def delete_several(request: Request, service: CurrentService) -> Response:
+async def delete_several(
+    request: Request, service: CurrentService, served: CurrentGallery
+) -> Response:
     """Delete drawings permanently: those with these `key_ids`, or all that pass `where`. Returns
     how many were deleted."""
     service.access.check_write(request)
-    gallery = service.gallery
     given = await read_json(request, Delete)
     if (given.key_ids is None) == (given.where is None):
         raise ProblemError.of_field("key_ids", "give key_ids or where, one of the two")
@@ -78,16 +78,17 @@ async def delete_several(request: Request, service: CurrentService) -> Response:
         raise ProblemError.of_field("where", "an empty filter would delete every drawing")
 
     def remove() -> int:
-        n_deleted = gallery.delete(given.key_ids, where=where)
-        service.drawings_changed()
+        n_deleted = served.gallery.delete(given.key_ids, where=where)
+        served.drawings_changed()
         return n_deleted
 
     return json_response({"n_deleted": await service.writing(remove)})
 
 
-@router.get("", response_model=Page, responses=problems(*ANY))
+@router.get("", response_model=Page, responses=problems(404, *ANY))
 async def list_drawings(
     service: CurrentService,
+    served: CurrentGallery,
     category: Annotated[Name | None, Query(description="Only drawings of this category.")] = None,
     country: Annotated[Name | None, Query(description="Only drawings from this country.")] = None,
     tags: Annotated[
@@ -101,11 +102,10 @@ async def list_drawings(
     after: Annotated[KeyId | None, Query(description="`next` of the previous page.")] = None,
 ) -> Response:
     """List drawings ordered by key_id, page by page."""
-    gallery = service.gallery
     where = {"category": category, "country": country, "tags": tags, "text": text}
 
     def list_them() -> dict[str, Any]:
-        found = gallery.list(after=after, limit=limit + 1, where=where)
+        found = served.gallery.list(after=after, limit=limit + 1, where=where)
         shown = found[:limit]
         return {
             "drawings": [drawing_document(*stored) for stored in shown],
@@ -120,13 +120,14 @@ async def list_drawings(
     response_class=Response,
     responses={200: {"content": {"image/*": {}}}, **problems(404, *ANY)},
 )
-async def get_original(key_id: KeyIdInPath, service: CurrentService) -> Response:
+async def get_original(
+    key_id: KeyIdInPath, service: CurrentService, served: CurrentGallery
+) -> Response:
     """The original file of a drawing, if one is kept: an SVG, cleaned, or a small picture."""
-    gallery = service.gallery
-    found = await service.searching(gallery.original, key_id)
+    found = await service.searching(served.gallery.original, key_id)
     if found is None:
         # A stored key_id may end in /original itself.
-        stored = await service.searching(service.stored, [f"{key_id}/original"])
+        stored = await service.searching(served.stored, [f"{key_id}/original"])
         if stored:
             return json_response(drawing_document(*stored[0]))
         raise ProblemError(404, f"no original file is kept of {key_id!r}")
@@ -139,20 +140,24 @@ async def get_original(key_id: KeyIdInPath, service: CurrentService) -> Response
 
 
 @router.get("/{key_id:text}", response_model=StoredDrawing, responses=problems(404, *ANY))
-async def get_drawing(key_id: KeyIdInPath, service: CurrentService) -> Response:
+async def get_drawing(
+    key_id: KeyIdInPath, service: CurrentService, served: CurrentGallery
+) -> Response:
     """One drawing."""
-    return json_response(drawing_document(*await service.searching(service.stored_one, key_id)))
+    return json_response(drawing_document(*await service.searching(served.stored_one, key_id)))
 
 
 @router.delete("/{key_id:text}", status_code=204, responses=problems(404, *WRITE))
-async def delete(key_id: KeyIdInPath, request: Request, service: CurrentService) -> Response:
+async def delete(
+    key_id: KeyIdInPath, request: Request, service: CurrentService, served: CurrentGallery
+) -> Response:
     """Delete a drawing permanently."""
     service.access.check_write(request)
 
     def remove() -> None:
-        if not service.gallery.delete([key_id]):
+        if not served.gallery.delete([key_id]):
             raise ProblemError(404, f"there is no drawing with the key_id {key_id!r}")
-        service.drawings_changed()
+        served.drawings_changed()
 
     await service.writing(remove)
     return Response(status_code=204)

@@ -31,7 +31,7 @@ from garabato.service.http.serializers import (
     prediction_documents,
 )
 from garabato.service.jobs.file_reader import FileQuery
-from garabato.service.service import CurrentService, Service
+from garabato.service.service import CurrentGallery, CurrentService, Service
 
 router = APIRouter(tags=["queries"])
 _PROBLEMS = problems(400, 413, 415, *ANY)
@@ -71,13 +71,11 @@ async def classify(request: Request, service: CurrentService) -> Response:
     responses=_PROBLEMS | problems(404),
     openapi_extra=body_of("Search", "k", "predictions", "among", "where"),
 )
-async def search(request: Request, service: CurrentService) -> Response:
+async def search(request: Request, service: CurrentService, served: CurrentGallery) -> Response:
     """Find the stored drawings most similar to a query: strokes, a file, or the key_id of a stored
     drawing, which is left out of the hits."""
     started = time.perf_counter()
     uploaded: FileQuery | None = None
-    gallery_is_there = service.gallery  # before anything is read
-    assert gallery_is_there is not None
     if media_type(request) == "multipart/form-data":
         uploaded, fields = await _uploaded(request, service)
         asked = _checked(Search, {"drawing": _ANY_STROKES, **fields})
@@ -90,7 +88,7 @@ async def search(request: Request, service: CurrentService) -> Response:
             drawing = to_drawing(asked.drawing, service.settings)
         else:
             assert asked.key_id is not None
-            drawing, _ = await service.searching(service.stored_one, asked.key_id)
+            drawing, _ = await service.searching(served.stored_one, asked.key_id)
     among = _among(service.encoder, asked.among)
     encoded = await service.batcher.encode(drawing)
     where = None if asked.where is None else asked.where.model_dump(exclude_none=True)
@@ -98,11 +96,9 @@ async def search(request: Request, service: CurrentService) -> Response:
     def find() -> dict[str, Any]:
         shown = service.encoder.best_predictions(encoded.probabilities, N_NAMED)
         named = shown if asked.key_id is None else []  # a stored drawing has its own name
-        hits = service.search(
-            encoded.embedding, asked.k, where, predictions=named, but=asked.key_id
-        )
+        hits = served.search(encoded.embedding, asked.k, where, predictions=named, but=asked.key_id)
         document: dict[str, Any] = {"hits": [hit_document(hit) for hit in hits[: asked.k]]}
-        voters = hits[:N_VOTERS] if service.has_own_categories else []
+        voters = hits[:N_VOTERS] if served.has_own_categories else []
         return document | headline_document(category_votes(voters))
 
     document = await service.searching(find)

@@ -11,6 +11,9 @@ export function onCan(listener) {
   listener();
 }
 
+/** The gallery that the page's address names (?gallery=icons), or null for the first. */
+export const gallery = new URLSearchParams(location.search).get("gallery");
+
 /** An error with a message for people; `status` is the HTTP status, 0 without a response. */
 class ApiError extends Error {
   constructor(message, status = 0) {
@@ -31,7 +34,7 @@ export async function readiness() {
 
 /** query: {drawing, k, where, predictions} ->
  * {hits, predictions, unsure, took_ms, headline: "encoder"}, or with headline "gallery" also {votes, votes_unsure}. */
-export const search = (query, signal) => request("v1/search", {method: "POST", body: query, signal});
+export const search = (query, signal) => request(ofGallery("v1/search"), {method: "POST", body: query, signal});
 
 /** Read the drawing in a file of any supported format. */
 export async function drawingFromFile(file) {
@@ -43,46 +46,55 @@ export async function drawingFromFile(file) {
 /** Add a drawing to the gallery; resolves to its key_id. */
 export async function add(drawing, category) {
   const body = category ? {drawing, category} : {drawing};
-  return (await request("v1/drawings", {method: "POST", body})).key_ids[0];
+  return (await request(ofGallery("v1/drawings"), {method: "POST", body})).key_ids[0];
 }
 
 /** The address of a hit's original file, or null if none is kept. */
 export const original = (hit) =>
-  hit.original_type ? `v1/drawings/${encodeURIComponent(hit.key_id)}/original` : null;
+  hit.original_type ? drawingPath(hit.key_id, "/original") : null;
 
-export const drawing = (keyId, signal) => request(`v1/drawings/${encodeURIComponent(keyId)}`, {signal});
+export const drawing = (keyId, signal) => request(drawingPath(keyId), {signal});
 /** Any `n` drawings of a category, in the form of hits. */
 export const sample = async (name, n) => (await list(name, n)).drawings;
 /** A page of the drawings of a category: {drawings, next}; `next`, null at the end, continues it. */
 export const list = (name, n, after = null) => {
   const page = after === null ? "" : `&after=${encodeURIComponent(after)}`;
-  return request(`v1/drawings?category=${encodeURIComponent(name)}&limit=${n}${page}`);
+  return request(ofGallery(`v1/drawings?category=${encodeURIComponent(name)}&limit=${n}${page}`));
 };
-export const remove = (keyId) => request(`v1/drawings/${encodeURIComponent(keyId)}`, {method: "DELETE"});
+export const remove = (keyId) => request(drawingPath(keyId), {method: "DELETE"});
 
 /** Remove a drawing from all results until an operator restores it. */
 export const hide = (keyId, reason) =>
-  request(`v1/drawings/${encodeURIComponent(keyId)}/hide`, {method: "POST", body: {reason}});
+  request(drawingPath(keyId, "/hide"), {method: "POST", body: {reason}});
 /** Report a drawing to the operator. It stays visible until they hide it. */
 export const report = (keyId, reason) =>
-  request(`v1/drawings/${encodeURIComponent(keyId)}/report`, {method: "POST", body: {reason}});
-export const reported = async () => (await request("v1/reported")).reported;
+  request(drawingPath(keyId, "/report"), {method: "POST", body: {reason}});
+export const reported = async () => (await request(ofGallery("v1/reported"))).reported;
 /** Dismiss the reports about a drawing. */
 export const dismissReports = (keyId) =>
-  request(`v1/drawings/${encodeURIComponent(keyId)}/report`, {method: "DELETE"});
-export const hidden = async () => (await request("v1/hidden")).hidden;
+  request(drawingPath(keyId, "/report"), {method: "DELETE"});
+export const hidden = async () => (await request(ofGallery("v1/hidden"))).hidden;
 export const restore = (keyId) =>
-  request(`v1/drawings/${encodeURIComponent(keyId)}/restore`, {method: "POST"});
+  request(drawingPath(keyId, "/restore"), {method: "POST"});
 
 /** {categories: [{category, n_drawings}], countries, known}; `known` are the encoder's categories.
  * Fetched once. */
-export const categories = once(() => request("v1/categories"));
-export const category = (name) => request(`v1/categories/${encodeURIComponent(name)}`);
+export const categories = once(() => request(ofGallery("v1/categories")));
+export const category = (name) => request(ofGallery(`v1/categories/${encodeURIComponent(name)}`));
 
 /** {ready, status}: progress of the map. The first call starts computing it. */
-export const mapState = () => request("v1/map/state");
+export const mapState = () => request(ofGallery("v1/map/state"));
 /** {n, categories, category, x, y, key_id}, once the map is ready. Fetched once. */
-export const map = once(() => request("v1/map"));
+export const map = once(() => request(ofGallery("v1/map")));
+
+/** [{name, n_drawings}]: the galleries of this server; the first is the default. */
+export const galleries = async () => (await request("v1/galleries")).galleries;
+
+const drawingPath = (keyId, action = "") => ofGallery(`v1/drawings/${encodeURIComponent(keyId)}${action}`);
+
+function ofGallery(path) {
+  return gallery === null ? path : `${path}${path.includes("?") ? "&" : "?"}gallery=${encodeURIComponent(gallery)}`;
+}
 
 function once(load) {
   let result = null;

@@ -1,10 +1,10 @@
 // Changes to the gallery: add a drawing, remove your own, hide or report somebody else's.
 
-import {add, can, hide, remove, report} from "./api.js";
+import {add, can, gallery, hide, remove, report} from "./api.js";
 import {element, formDialog, toast} from "./dom.js";
 import {picture} from "./picture.js";
 
-const KEY = "garabato.mine";
+const KEY = gallery === null ? "garabato.mine" : `garabato.mine.${gallery}`;
 /** Older drawings stay in the gallery but leave this list. */
 const MAX_KEPT = 120;
 const REASONS = ["Inappropriate", "Wrong category", "Something else"];

@@ -20,6 +20,7 @@ const MAX_HITS = 192;
 const N_PREDICTIONS = 5;
 /** The User Timing measure that benchmarks read. */
 const PAINTED = "stroke finished to results painted";
+const KEPT = "garabato.pad";
 
 const sketch = new Sketch();
 const pad = new Pad(byId("pad"), sketch);
@@ -65,7 +66,15 @@ export function setUpDrawing() {
     mine.show(list);
     if (isReady) changed(true);
   });
+  const kept = JSON.parse(sessionStorage.getItem(KEPT));
+  sessionStorage.removeItem(KEPT);
+  if (kept) sketch.replace(kept);
   changed(true);
+}
+
+/** Put the drawing on the pad again when the page is next loaded in this tab. */
+export function keepDrawing() {
+  if (!sketch.isEmpty) sessionStorage.setItem(KEPT, JSON.stringify(sketch.lists()));
 }
 
 /** The server answers queries from now on. */

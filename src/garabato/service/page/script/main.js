@@ -1,15 +1,17 @@
 // Start: set up the views, follow the address, wait for the gallery.
 
-import {can, categories} from "./api.js";
+import {can, categories, galleries, gallery} from "./api.js";
 import {enterCategory} from "./category.js";
 import {byId, element, showError} from "./dom.js";
-import {drawingIsReady, enterDrawing, offer, setUpDrawing} from "./draw.js";
+import {drawingIsReady, enterDrawing, keepDrawing, offer, setUpDrawing} from "./draw.js";
 import {enterExplore} from "./explore.js";
 import {enterOperator} from "./operator.js";
 import {watchReadiness} from "./readiness.js";
 import {follow} from "./routes.js";
 
 const RETRY_MS = 1500;
+/** Views of any gallery; a category may be in one only. */
+const STAYS = /^#\/(explore|operator)$/;
 
 for (const link of document.querySelectorAll("[data-view=operator]")) link.hidden = !can.report;
 setUpDrawing();
@@ -22,6 +24,7 @@ follow({
 });
 await ready;
 drawingIsReady();
+await offerGalleries();
 await counted;
 const known = await loadCategories();
 const names = new Set([...known.categories.map(({category}) => category), ...known.known]);
@@ -38,4 +41,19 @@ async function loadCategories() {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
     }
   }
+}
+
+/** A choice in the header, if there are several galleries. It loads the page anew; the drawing stays. */
+async function offerGalleries() {
+  const listed = await galleries().catch(() => []);
+  if (listed.length < 2) return;
+  const choice = byId("galleries");
+  const current = gallery ?? listed[0].name;
+  choice.append(...listed.map(({name}) => element("option", {value: name, selected: name === current}, name)));
+  choice.hidden = false;
+  choice.addEventListener("change", () => {
+    keepDrawing();
+    const query = choice.value === listed[0].name ? "" : `?gallery=${encodeURIComponent(choice.value)}`;
+    location.href = location.pathname + query + (STAYS.test(location.hash) ? location.hash : "#/");
+  });
 }

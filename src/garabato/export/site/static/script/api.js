@@ -7,6 +7,10 @@ import {Garabato, GarabatoError} from "../search/garabato.js";
 export const can = {change: false, hide: false, report: false, openFiles: false, searchText: false};
 export const onCan = (listener) => listener();
 
+/** The page has one gallery. */
+export const gallery = null;
+export const galleries = async () => [];
+
 const garabato = new Garabato({gallery: new URL("../../gallery/", import.meta.url)});
 let isReady = false;
 garabato.ready.then(() => (isReady = true)).catch(() => {});

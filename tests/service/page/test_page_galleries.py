@@ -1,0 +1,78 @@
+"""A service with two galleries: the choice in the header."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from page_server import PageServer
+from pens import draw, hits, until, wait_for_hits
+from playwright.sync_api import expect
+from sketches import make_drawings, sketch
+
+import garabato
+
+STAR = sketch("star", 910)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
+    """Sketches, and a gallery of lollipops."""
+    folder = tmp_path_factory.mktemp("galleries")
+    encoder = garabato.load_encoder()
+    for name, categories in {"sketches": ("star", "house"), "shapes": ("lollipop",)}.items():
+        drawings = make_drawings(categories, 12, seed=3)
+        garabato.open_gallery(folder / name, encoder=encoder).add(drawings)
+    options = [f"--gallery={folder / 'sketches'}", f"--gallery=shapes={folder / 'shapes'}"]
+    server = PageServer(options, folder / "server.log")
+    server.start()
+    yield server
+    server.stop()
+
+
+def choose(page, name: str) -> None:
+    with page.expect_navigation():
+        page.locator("#galleries").select_option(name)
+    until(page, "document.getElementById('category-names').options.length > 0")
+
+
+def test_the_drawing_is_searched_in_the_gallery_that_is_chosen(page):
+    draw(page, STAR)
+    wait_for_hits(page)
+    assert hits(page)[0] == "star"
+    choose(page, "shapes")
+    wait_for_hits(page)
+    assert set(hits(page)) == {"lollipop"}
+    assert page.url.endswith("/?gallery=shapes#/")
+    expect(page.locator("#galleries")).to_have_value("shapes")
+    choose(page, "sketches")
+    wait_for_hits(page)
+    assert hits(page)[0] == "star"
+    assert "gallery" not in page.url
+
+
+def test_explore_and_category_pages_are_those_of_the_gallery(new_page):
+    page = new_page("?gallery=shapes#/explore")
+    expect(page.locator("#explore .index li")).to_have_count(1)
+    page.locator("#explore .index a").click()
+    expect(page.locator("#category h1")).to_have_text("lollipop")
+    expect(page.locator("#category header")).to_contain_text("12 drawings in this gallery")
+    choose(page, "sketches")  # which has no such category
+    expect(page.locator("#draw")).to_be_visible()
+    page.locator("nav [data-view=explore]").click()
+    expect(page.locator("#explore .index li")).to_have_count(2)
+    choose(page, "shapes")
+    expect(page.locator("#explore .index li")).to_have_count(1)
+
+
+def test_what_is_added_to_one_gallery_is_not_listed_in_another(page):
+    draw(page, STAR)
+    wait_for_hits(page)
+    page.locator("#add").click()
+    page.locator("dialog").get_by_role("button", name="Add it").click()
+    expect(page.locator("#mine .hit")).to_have_count(1)
+    choose(page, "shapes")
+    expect(page.locator("#mine")).to_be_hidden()
+    choose(page, "sketches")
+    page.locator("#mine .act").click()
+    expect(page.locator("#mine")).to_be_hidden()
