@@ -50,6 +50,22 @@ def test_channels_stand_where_the_trace_format_says(tmp_path):
     assert lists(path) == [[[[0, 255, 255], [0, 0, 128]]]]
 
 
+def test_axes_may_point_to_the_left_or_upwards_and_numbers_be_hexadecimal(tmp_path):
+    trace_format = (
+        '<traceFormat><channel name="x"/><channel name="y" orientation="-ve"/></traceFormat>'
+    )
+    path = write(tmp_path / "x.inkml", ink("0 -0, #FF -0, #FF -#FF", more=trace_format))
+    assert lists(path) == [[[[0, 255, 255], [0, 0, 255]]]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_inkml_is_recognised_behind_comments_and_a_doctype(tmp_path, encoding):
+    start = f'<?xml version="1.0" encoding="{encoding}"?>\n<!-- by hand --><!DOCTYPE ink>\n'
+    path = tmp_path / "x.inkml"
+    path.write_bytes((start + ink("0 0, 255 9").partition("\n")[2]).encode(encoding))
+    assert lists(path) == [[[[0, 255], [0, 9]]]]
+
+
 def test_the_label_of_an_inkml_file_is_its_category(tmp_path):
     label = '<annotation type="writer">W1</annotation><annotation type="truth"> cat </annotation>'
     (drawing,) = read_drawings(write(tmp_path / "x.inkml", ink("0 0, 9 9", more=label)))

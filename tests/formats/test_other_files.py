@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from garabato.errors import UnknownFormatError
-from garabato.formats import read_drawings
+from garabato.drawing import Drawing
+from garabato.errors import FormatError, UnknownFormatError
+from garabato.formats import read_drawings, write_drawings
 
 LINE = {"word": "cat", "key_id": "7", "drawing": [[[0, 255], [0, 9]]]}
-CSV = 'countrycode,strokes,key_id,recognized,timestamp,word\nUS,"[[[0, 9], [0, 9]]]",1,True,,cat\n'
+CSV = 'countrycode,ink,key_id,recognized,timestamp,word\nUS,"[[[0, 9], [0, 9]]]",1,True,,cat\n'
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,31 @@ CSV = 'countrycode,strokes,key_id,recognized,timestamp,word\nUS,"[[[0, 9], [0, 9
         ),
         ('{"error": {"code": 404, "message": "not found"}}', "an error message was saved"),
         ("404: Not Found", "an error message was saved"),
+        ("age,name\n3,Tom\n", "a CSV file without a column `drawing`"),
+        ('US,"[[[0, 9], [0, 9]]]",1,True\n', "first line does not name the columns"),
+        (
+            '<?xml version="1.0"?>\n<Error xmlns="http://s3"><Code>NoSuchKey</Code></Error>',
+            "error mes",
+        ),
+        ("<ListBucketResult xmlns='http://s3'/>", "an error message was saved"),
+        ('{"detail": "Not Found"}', "an error message was saved"),
+        ("404 page not found\n", "an error message was saved"),
+        ("<!-- saved -->\n<!DOCTYPE html>\n<html></html>", "a web page was saved"),
+        ("../../.git/annex/objects/x"[3:], "a git-annex link"),
+        ("---\nexcalidraw-plugin: parsed\n---\n", "Obsidian"),
+        ("  0\r\nSECTION\r\n", "a DXF file"),
+        ("data:image/png;base64,iVBORw0KGgo", "a data URL"),
+        (b"P6\n# by hand\n2 2\n255\n" + bytes(12), "a PBM, PGM or PPM picture; save it as PNG"),
+        (b"P1\n2 2\n0 1 1 0\n", "a PBM, PGM or PPM picture"),
+        (bytes([0, 0, 2]) + bytes(9) + b"\x20\0\x20\0\x18\0" + bytes(99), "a TGA picture"),
+        (b"\0\0\1\0\1\0\x20\x20" + bytes(99), "an icon of Windows"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(99), "a JPEG 2000 picture"),
+        (b"\xff\x0a\xfa\x1f" + bytes(99), "a JPEG XL picture"),
+        (b"\0\0\0\x18ftypmp42" + bytes(99), "a video"),
+        (b"\x80\x04\x95" + bytes(99), "a Python pickle"),
+        (b"\0\1\0\0\0\x0f" + bytes(99), "a font"),
+        (bytes(5000), "only zeros"),
+        (json.dumps(LINE).encode("utf-32"), "UTF-32 text; save it as UTF-8"),
         (json.dumps(LINE).encode("utf-16"), "UTF-16 text; save it as UTF-8"),
         (json.dumps(LINE).encode("utf-16-le"), "UTF-16 text; save it as UTF-8"),
         (b"\x28\xb5\x2f\xfd\x04\x00", "a Zstandard archive; unpack it first"),
@@ -53,3 +79,21 @@ def test_a_bad_first_line_does_not_make_ndjson_another_kind_of_file(tmp_path, fi
     path = tmp_path / "cat.ndjson"
     path.write_text(f"{first_line}\n{json.dumps(LINE)}\n")
     assert len(list(read_drawings(path))) == 1
+
+
+def test_records_that_begin_like_another_kind_of_file_are_read(tmp_path):
+    for key_id in (0x480, 0xDA01, 0x8B1F):  # a pickle, an SGI picture, gzip inside gzip
+        path = tmp_path / f"{key_id}.bin"
+        drawing = Drawing(LINE["drawing"], key_id=str(key_id), country="DE")
+        write_drawings(path, [drawing])
+        if key_id == 0x8B1F:  # a file that begins so is taken for gzip, as everywhere
+            continue
+        (found,) = read_drawings(path)
+        assert found.key_id == str(key_id)
+
+
+def test_a_hundred_comments_before_no_element_take_no_time(tmp_path):
+    path = tmp_path / "comments.svg"
+    path.write_bytes(b"<!---->" * 500)
+    with pytest.raises(FormatError):
+        list(read_drawings(path))

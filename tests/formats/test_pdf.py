@@ -59,6 +59,24 @@ def test_each_page_is_a_drawing_and_a_blank_one_is_reported(tmp_path):
     assert found.positions == [f"{path}, page 2"]
 
 
+def test_a_page_of_text_is_named(tmp_path):
+    figure = page_with()
+    figure.text(0.5, 0.5, "a cat")
+    path = write(tmp_path / "text.pdf", figure)
+    with pytest.raises(FormatError, match=r"text.pdf, page 1: the page holds text, not lines"):
+        list(read_drawings(path))
+
+
+def test_an_encrypted_file_is_named(tmp_path):
+    path = write(tmp_path / "locked.pdf", page_with([(0, 0), (1, 1)]))
+    key = b"(" + b"x" * 32 + b")"
+    encrypt = b"/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O " + key + b" /U " + key + b" >>"
+    identity = b" /ID [<00><00>]"
+    path.write_bytes(path.read_bytes().replace(b"/Root", encrypt + identity + b" /Root"))
+    with pytest.raises(FormatError, match=r"an encrypted PDF; save it without a password"):
+        list(read_drawings(path))
+
+
 def test_curves_are_read(tmp_path):
     figure = page_with()
     figure.axes[0].add_patch(plt.Circle((0.5, 0.5), 0.4, fill=False, color="black"))
@@ -87,5 +105,5 @@ def test_a_truncated_file_is_an_error_that_names_it(tmp_path, n_bytes):
     whole = write(tmp_path / "whole.pdf", page_with([(0, 0), (1, 1)])).read_bytes()
     path = tmp_path / "cut.pdf"
     path.write_bytes(whole[:n_bytes])
-    with pytest.raises(FormatError, match=r"cut.pdf: a damaged or encrypted PDF"):
+    with pytest.raises(FormatError, match=r"cut.pdf: a truncated or damaged PDF"):
         list(read_drawings(path))

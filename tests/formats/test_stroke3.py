@@ -188,7 +188,7 @@ def test_a_part_that_cannot_be_read_does_not_hide_the_others(tmp_path):
 
 def test_another_archive_is_refused_with_what_it_holds(tmp_path):
     path = _archive(tmp_path, letter=b"", song=b"")
-    with pytest.raises(FormatError, match=r"the archive holds letter\.npy, song\.npy; a sketch"):
+    with pytest.raises(FormatError, match=r"a zip archive with letter\.npy, song\.npy"):
         list(read_drawings(path))
 
 

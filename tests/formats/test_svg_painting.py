@@ -426,3 +426,26 @@ def test_clips_inside_clips_and_in_circles_end(tmp_path):
     )
     body = f'{clips}<path d="{ZIGZAG}" clip-path="url(#c0)" {PEN}/>'
     assert len(_read(tmp_path, body).strokes) >= 1
+
+
+def test_a_picture_as_a_pattern_is_named(tmp_path):
+    """As Figma exports pictures."""
+    path = tmp_path / "figma.svg"
+    path.write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" '
+        'viewBox="0 0 9 9"><rect width="9" height="9" fill="url(#pattern0)"/><defs>'
+        '<pattern id="pattern0" width="1" height="1"><use xlink:href="#image0"/></pattern>'
+        '<image id="image0" width="9" height="9" xlink:href="data:image/png;base64,AAAA"/>'
+        "</defs></svg>"
+    )
+    with pytest.raises(FormatError, match="the document holds a picture, not lines"):
+        list(read_drawings(path))
+
+
+def test_a_sprite_sheet_is_named(tmp_path):
+    path = tmp_path / "sprite.svg"
+    path.write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg"><symbol id="a"><path d="M0 0h9v9"/></symbol></svg>'
+    )
+    with pytest.raises(FormatError, match="only defines symbols"):
+        list(read_drawings(path))

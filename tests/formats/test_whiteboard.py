@@ -185,3 +185,66 @@ def test_a_group_that_contains_itself_ends(tmp_path):
     report = ReadReport()
     with pytest.raises(FormatError, match="group that contains itself"):
         list(read_drawings(write(tmp_path / "c.tldr", tldr(a, b, inside)), report=report))
+
+
+def square(**more):
+    return {
+        "type": "rectangle", "x": -50, "y": -50, "width": 400, "height": 400, "angle": 0,
+        "strokeColor": "#1e1e1e", "backgroundColor": "transparent", "opacity": 100, **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "unseen",
+    [
+        square(opacity=0),
+        square(strokeColor="transparent"),
+        square(strokeColor="#FFFFFF", backgroundColor="white"),
+        square(type="frame"),
+        square(type="image"),
+    ],
+)
+def test_what_cannot_be_seen_on_the_canvas_does_not_count(tmp_path, unseen):
+    path = write(tmp_path / "s.excalidraw", scene(unseen, freedraw([[0, 0], [255, 255]])))
+    assert lists(path) == [[[[0, 255], [0, 255]]]]
+
+
+def test_excalidraw_is_recognised_whatever_the_order_of_its_keys(tmp_path):
+    document = scene(freedraw([[0, 0], [255, 255]]))
+    ordered = {key: document[key] for key in sorted(document)}
+    clipboard = {"type": "excalidraw/clipboard", "elements": document["elements"]}
+    for number, one in enumerate((ordered, clipboard)):
+        assert lists(write(tmp_path / f"{number}.json", one)) == [[[[0, 255], [0, 255]]]]
+
+
+def test_tldraw_s_first_version_is_read(tmp_path):
+    shapes = {
+        "a": {"id": "a", "type": "draw", "parentId": "page", "childIndex": 1, "point": [100, 50],
+              "points": [[0, 0, 0.5], [255, 255, 0.5]]},
+        "b": {"id": "b", "type": "rectangle", "childIndex": 2, "point": [100, 50],
+              "size": [255, 255], "rotation": math.pi / 2},
+        "c": {"id": "c", "type": "arrow", "childIndex": 3, "point": [100, 305],
+              "handles": {"start": {"point": [0, 0]}, "end": {"point": [255, -255]}}},
+        "d": {"id": "d", "type": "text", "childIndex": 4, "point": [0, 0], "text": "cat"},
+    }  # fmt: skip
+    pages = {"page": {"id": "page", "name": "Page 1", "childIndex": 1, "shapes": shapes}}
+    document = {"name": "New Document", "document": {"id": "doc", "version": 15.5, "pages": pages}}
+    ((line, box, arrow),) = lists(write(tmp_path / "old.tldr", document))
+    assert line == [[0, 255], [0, 255]]
+    assert sorted(zip(*box, strict=True)) == [(0, 0), (0, 255), (255, 0), (255, 0), (255, 255)]
+    assert arrow == [[0, 255], [255, 0]]
+
+
+@pytest.mark.parametrize("wrap", [lambda store: store, lambda store: {"document": store}])
+def test_a_snapshot_of_tldraw_s_store_is_read(tmp_path, wrap):
+    shape = {
+        "id": "shape:1", "typeName": "shape", "type": "draw", "parentId": "page:page", "x": 0,
+        "y": 0, "rotation": 0, "opacity": 1,
+        "props": {"segments": [{"type": "free", "points": [{"x": 0, "y": 0}, {"x": 255, "y": 9}]}]},
+    }  # fmt: skip
+    hidden = shape | {"id": "shape:2", "x": 999, "opacity": 0}
+    store = {"page:page": {"id": "page:page", "typeName": "page"}} | {
+        record["id"]: record for record in (shape, hidden)
+    }
+    path = write(tmp_path / "snapshot.json", wrap({"store": store, "schema": {}}))
+    assert lists(path) == [[[[0, 255], [0, 9]]]]

@@ -8,7 +8,7 @@ The columns are those of Hugging Face's quickdraw (`key_id`, `word`, `recognized
 - struct<x: list<list>, y: list<list>> (how Hugging Face stores a sequence of strokes),
 - list<list<list>>: [[[x, ...], [y, ...]], ...],
 - a string with the same as JSON (Kaggle, BigQuery),
-- a picture file: binary, or struct<bytes, path> (Hugging Face's `Image`).
+- a picture or SVG file: binary, or struct<bytes, path> (Hugging Face's `Image`).
 
 Categories stored as numbers are named by the class names in Hugging Face's schema metadata.
 Source: https://huggingface.co/datasets/google/quickdraw.
@@ -22,15 +22,15 @@ import json
 from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
+from unicodedata import normalize
 
 import numpy as np
-import orjson
 import pyarrow as pa
 
 from garabato.drawing import MAX_POINTS, ByteArray, Drawing, DrawingBatch
 from garabato.errors import FormatError
-from garabato.formats import picture
-from garabato.formats.ndjson import parse_fields
+from garabato.formats import picture, svg
+from garabato.formats.ndjson import ALIASES, parse_fields
 from garabato.formats.stream import Input, Reject, in_batches
 
 PARQUET_MAGIC, ARROW_MAGIC = b"PAR1", b"ARROW1"
@@ -41,14 +41,7 @@ _BATCH_ROWS = 1024
 _MAX_VALUES = 2**27
 
 #: Field of a drawing -> the columns that may hold it, in order of preference.
-_COLUMNS = {
-    "drawing": ("drawing", "strokes", "bitmap", "image"),
-    "word": ("word", "category", "label"),
-    "key_id": ("key_id",),
-    "countrycode": ("countrycode", "country"),
-    "recognized": ("recognized",),
-    "timestamp": ("timestamp",),
-}
+_COLUMNS = {**ALIASES, "drawing": (*ALIASES["drawing"], "bitmap", "image")}
 
 
 def looks_like(head: bytes) -> bool:
@@ -200,10 +193,11 @@ class _ThriftReader:
 
 def _chosen(schema: pa.Schema, source: Input) -> dict[str, str]:
     """Field -> the column of the file that holds it."""
+    given = {name.lower(): name for name in reversed(schema.names)}
     found = {
-        field: next(name for name in names if name in schema.names)
+        field: next(given[name] for name in names if name in given)
         for field, names in _COLUMNS.items()
-        if any(name in schema.names for name in names)
+        if any(name in given for name in names)
     }
     if "drawing" not in found:
         raise source.error(
@@ -234,7 +228,7 @@ def _read_table(
 def _values(column: pa.ChunkedArray, schema: pa.Schema, name: str) -> list[Any]:
     class_names = _class_names(schema, name) if pa.types.is_integer(column.type) else []
     values: list[Any] = column.to_pylist()
-    if name in _COLUMNS["word"]:
+    if name.lower() in _COLUMNS["word"]:
         return [_category(value, class_names) for value in values]
     return [_plain(value) for value in values]
 
@@ -242,7 +236,7 @@ def _values(column: pa.ChunkedArray, schema: pa.Schema, name: str) -> list[Any]:
 def _category(value: Any, class_names: list[str]) -> str | None:
     if isinstance(value, int) and 0 <= value < len(class_names):
         return class_names[value]
-    return None if value is None or value == "" else str(value)
+    return None if value is None or value == "" else normalize("NFC", str(value))
 
 
 def _plain(value: Any) -> Any:
@@ -330,44 +324,45 @@ def _drawing(
     position: str,
 ) -> Drawing:
     if isinstance(value, dict) and "bytes" in value:
+        if value["bytes"] is None:
+            raise source.error(
+                f"the picture is not in the file, only its path {str(value.get('path'))[:100]!r}; "
+                "write the file with the pictures in it",
+                position,
+            )
         value = value["bytes"]
+    if isinstance(value, bytes) and shape is None and value.lstrip().startswith((b"[", b"{")):
+        value = value.decode("utf-8", errors="replace")
     if isinstance(value, bytes):
-        bitmap = _bitmap(value, shape, source, position)
         known = parse_fields(
             {**fields, "drawing": []}, path=source.name, position=position, notes=source.notes
         )
-        return Drawing(bitmap=bitmap, **known.metadata)
-    if isinstance(value, str):
-        try:
-            value = orjson.loads(value)
-        except orjson.JSONDecodeError:
-            raise source.error("the drawing is a text but not JSON", position) from None
-    if isinstance(value, dict) and {"x", "y"} <= value.keys():
-        rows = [value[axis] for axis in ("x", "y", "t") if value.get(axis) is not None]
-        value = [list(stroke) for stroke in zip(*rows, strict=False)]
-    elif isinstance(value, list) and value and all(isinstance(s, dict) for s in value):
-        value = [[s.get(a) for a in ("x", "y", "t") if s.get(a) is not None] for s in value]
+        if shape is not None:
+            return Drawing(bitmap=_bitmap(value, shape, source, position), **known.metadata)
+        return _picture(value, source, position).replace(**known.metadata)
     return parse_fields(
         {**fields, "drawing": value}, path=source.name, position=position, notes=source.notes
     )
 
 
-def _bitmap(
-    content: bytes, shape: tuple[int, int] | None, source: Input, position: str
-) -> ByteArray:
-    if shape is not None:
-        if len(content) != shape[0] * shape[1]:
-            raise source.error("the bitmap is not of the size the schema names", position)
-        return np.frombuffer(content, np.uint8).reshape(shape)
-    inner = Input(source.name, source.stem, io.BytesIO(content), content[:4096], None)
+def _bitmap(content: bytes, shape: tuple[int, int], source: Input, position: str) -> ByteArray:
+    if len(content) != shape[0] * shape[1]:
+        raise source.error("the bitmap is not of the size the schema names", position)
+    return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _picture(content: bytes, source: Input, position: str) -> Drawing:
+    """The drawing of a picture or SVG file in a row."""
+    head = content[:4096]
+    if not (picture.looks_like(head) or svg.looks_like(head)):
+        raise source.error("the bytes are no picture, SVG or JSON", position)
+    inner = Input(source.name, source.stem, io.BytesIO(content), head, None)
     try:
-        (batch,) = picture.read(inner)
+        (batch,) = picture.read(inner) if picture.looks_like(head) else svg.read(inner)
     except FormatError as error:
         where = ", ".join(part for part in (position, error.position) if part)
         raise source.error(error.problem, where) from None
-    assert batch.bitmaps is not None
-    bitmap: ByteArray = batch.bitmaps[0]
-    return bitmap
+    return batch[0]
 
 
 def _bitmap_shape(field: pa.Field) -> tuple[int, int] | None:

@@ -3,56 +3,76 @@
     countrycode,drawing,key_id,recognized,timestamp,word
     US,"[[[60, 45, ...], [130, 90, ...]], ...]",5152802093400064,True,2017-03-09 00:28:55.637750,cat
 
-The columns are named after the keys of Google's ndjson and may come in any order; `drawing` holds
-the strokes as JSON. All other columns may be missing. Fields are separated by commas, semicolons
-or tabs. Source: https://www.kaggle.com/c/quickdraw-doodle-recognition/data.
+The columns are named after the keys of Google's ndjson (or as in `ALIASES`) and may come in any
+order; `drawing` holds the strokes as JSON, quoted or not. All other columns may be missing. Fields
+are separated by commas, semicolons, tabs or bars. Source: https://www.kaggle.com/c/quickdraw-doodle-recognition/data.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError
-from garabato.formats.ndjson import MAX_LINE_BYTES, iter_blocks, parse_fields
+from garabato.formats.ndjson import ALIASES, MAX_LINE_BYTES, iter_blocks, parse_fields
 from garabato.formats.stream import Input, Reject, in_batches
 
 _BOM = b"\xef\xbb\xbf"
 
 
+_LINE_END = re.compile(rb"\r\n?|\n")
+
+
 def looks_like(head: bytes) -> bool:
-    """True if the first line of `head` names a column `drawing` and at least one other."""
-    return _columns(head)[0] is not None
+    """True if the first line of `head` names a column `drawing`."""
+    return _header(head) is not None
 
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     """Yield batches of the rows' drawings; rows that cannot be read are rejected one by one."""
-    columns, delimiter = _columns(source.head)
-    assert columns is not None
+    header = _header(source.head)
+    assert header is not None
     csv.field_size_limit(max(MAX_LINE_BYTES, csv.field_size_limit()))
-    return in_batches(_drawings(source, reject, columns, delimiter))
+    return in_batches(_drawings(source, reject, header))
 
 
-def _columns(head: bytes) -> tuple[list[str] | None, str]:
-    """The names of the columns and the delimiter; None if this is no such header."""
-    line = head.removeprefix(_BOM).partition(b"\n")[0]
+class _Header(NamedTuple):
+    columns: list[str]
+    delimiter: str
+    n_lines: int
+    #: Index of the column that holds the strokes.
+    drawing: int
+
+
+def _header(head: bytes) -> _Header | None:
+    """The columns and the delimiter; None if no column can hold drawings."""
     try:
-        text = line.decode().strip()
+        lines = [line.decode().strip() for line in _LINE_END.split(head.removeprefix(_BOM), 2)[:2]]
     except UnicodeDecodeError:
-        return None, ""
-    for delimiter in ",;\t":
-        names = [name.strip().strip('"').lower() for name in text.split(delimiter)]
-        if "drawing" in names and len(names) > 1:
-            return names, delimiter
-    return None, ""
+        return None
+    n_lines, delimiters = 1, ",;\t|"
+    if lines[0].lower().startswith("sep=") and len(lines) > 1:  # as Excel writes it
+        n_lines, delimiters = 2, lines[0][4:] or "\t"
+    for delimiter in delimiters:
+        names = [name.strip().strip("\"'").lower() for name in lines[n_lines - 1].split(delimiter)]
+        drawing = next((names.index(name) for name in ALIASES["drawing"] if name in names), None)
+        if drawing is not None and (len(names) > 1 or _starts_with_strokes(lines[-1])):
+            return _Header(names, delimiter, n_lines, drawing)
+    return None
 
 
-def _drawings(
-    source: Input, reject: Reject, columns: list[str], delimiter: str
-) -> Iterator[Drawing]:
-    rows = csv.reader(_lines(source, reject), delimiter=delimiter)
-    next(rows)
+def _starts_with_strokes(line: str) -> bool:
+    return line.lstrip("\"' ").startswith("[")
+
+
+def _drawings(source: Input, reject: Reject, header: _Header) -> Iterator[Drawing]:
+    lines = _lines(source, reject)
+    rows = csv.reader(lines, delimiter=header.delimiter, skipinitialspace=True)
+    for _ in range(header.n_lines):
+        next(rows)
     while True:
         first_line = rows.line_num + 1
         position = f"line {first_line}"
@@ -65,16 +85,29 @@ def _drawings(
             continue
         if not row:
             continue
+        row = _with_joined_strokes(row, header)
         try:
-            if len(row) != len(columns):
+            if len(row) != len(header.columns):
                 raise source.error(
                     "the number of fields differs from the header",
-                    f"{position}, {len(row)} fields, {len(columns)} expected",
+                    f"{position}, {len(row)} fields, {len(header.columns)} expected",
                 )
-            fields = {key: text for key, text in zip(columns, row, strict=True) if text}
+            fields = {key: text for key, text in zip(header.columns, row, strict=True) if text}
             yield parse_fields(fields, path=source.name, position=position, notes=source.notes)
         except FormatError as error:
             reject(error)
+
+
+def _with_joined_strokes(row: list[str], header: _Header) -> list[str]:
+    """The row with its strokes as one field, if they are split because nothing quotes them."""
+    n_more = len(row) - len(header.columns)
+    if n_more <= 0:
+        return row
+    end = header.drawing + n_more + 1
+    strokes = header.delimiter.join(row[header.drawing : end]).strip(" '")
+    if not (strokes.startswith("[") and strokes.endswith("]")):
+        return row
+    return [*row[: header.drawing], strokes, *row[end:]]
 
 
 def _lines(source: Input, reject: Reject) -> Iterator[str]:

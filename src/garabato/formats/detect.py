@@ -47,7 +47,7 @@ def detect(source: Input) -> Format:
     """
     found = _first_match(source, WITH_SIGNATURE)
     if found is None:
-        problem = describe_other_file(source.head)
+        problem = describe_other_file(source.head, may_be_records=_may_be_records(source))
         if problem is not None:
             raise UnknownFormatError(problem, path=source.name)
         found = _first_match(source, BY_APPEARANCE)
@@ -66,11 +66,21 @@ def _first_match(source: Input, formats: tuple[Format, ...]) -> Format | None:
 def _is_ndjson(source: Input) -> bool:
     """True for any text: the reader reports line by line what is wrong with it."""
     is_text = not any(byte < 32 and byte not in b"\t\n\r" for byte in source.head)
-    return is_text or source.name.endswith((".ndjson", ".ndjson.gz"))
+    return is_text or source.name.lower().endswith((".ndjson", ".ndjson.gz"))
 
 
 def _is_binary(source: Input) -> bool:
-    return binary.looks_like(source.head) or source.name.endswith((".bin", ".bin.gz"))
+    return binary.looks_like(source.head) or _is_named_binary(source)
+
+
+def _may_be_records(source: Input) -> bool:
+    """Whether the file is named .bin, or its first record names a country."""
+    names_country = binary.looks_like(source.head) and source.head[8:10] != b"\0\0"
+    return names_country or _is_named_binary(source)
+
+
+def _is_named_binary(source: Input) -> bool:
+    return source.name.lower().endswith((".bin", ".bin.gz"))
 
 
 #: Formats that are certain from their first bytes.

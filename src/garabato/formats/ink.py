@@ -18,7 +18,7 @@ import numpy.typing as npt
 from garabato.drawing import MAX_POINTS, Drawing, DrawingBatch
 from garabato.errors import DrawingError
 from garabato.formats.stream import Input, Reject, in_batches
-from garabato.formats.xml_tree import parse_xml
+from garabato.formats.xml_tree import parse_xml, root_name
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -26,19 +26,17 @@ if TYPE_CHECKING:
 MAX_BYTES = 64 * 2**20
 MAX_ELEMENTS = 1_000_000
 _INKML = "http://www.w3.org/2003/InkML"
-_START = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(?:\w+:)?(ink|xournal)[\s>/]",
-    re.DOTALL,
-)
 #: One value of a point: a prefix (!, ' or ") and a number, T, F, * or ?.
-_VALUE = re.compile(r"""\s*([!'"]?)\s*(-?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|[TF*?])\s*""")
+_VALUE = re.compile(
+    r"""\s*([!'"]?)\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|-?\#[\da-fA-F]+|[TF*?])\s*"""
+)
 Points = npt.NDArray[np.float64]
 _LABELS = ("truth", "label", "category")
 
 
 def looks_like(head: bytes) -> bool:
     """True if `head` begins an InkML or Xournal++ document."""
-    return _START.match(head) is not None
+    return root_name(head) in ("ink", "xournal")
 
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
@@ -74,14 +72,14 @@ def _xournal_pages(root: Element, source: Input, reject: Reject) -> Iterator[Dra
 
 
 def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Drawing]:
-    x, y = _axes(root)
+    x, y, signs = _axes(root)
     strokes = []
     n_points = 0
     for number, trace in enumerate(root.iter("trace"), start=1):
         if trace.get("type") == "penUp":
             continue
         try:
-            points = _trace(trace.text or "", x, y, MAX_POINTS - n_points)
+            points = _trace(trace.text or "", x, y, MAX_POINTS - n_points) * signs
         except ValueError as error:
             reject(source.error(str(error), f"trace {number}"))
             continue
@@ -95,13 +93,20 @@ def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Dra
     yield from _as_drawing(strokes, source, reject, None, category=next(iter(labels), None) or None)
 
 
-def _axes(root: Element) -> tuple[int, int]:
-    """The indices of x and y among the values of a point, from the first traceFormat or 0 and 1."""
+def _axes(root: Element) -> tuple[int, int, tuple[int, int]]:
+    """The indices of x and y among the values of a point, and their signs.
+
+    From the first traceFormat, or 0, 1 and (1, 1). An axis may point to the left or upwards.
+    """
     for trace_format in root.iter("traceFormat"):
-        names = [channel.get("name") for channel in trace_format.iter("channel")]
-        if "X" in names and "Y" in names:
-            return names.index("X"), names.index("Y")
-    return 0, 1
+        channels = {
+            (channel.get("name") or "").upper(): (index, channel.get("orientation"))
+            for index, channel in enumerate(trace_format.iter("channel"))
+        }
+        if "X" in channels and "Y" in channels:
+            (x, x_sense), (y, y_sense) = channels["X"], channels["Y"]
+            return x, y, (-1 if x_sense == "-ve" else 1, -1 if y_sense == "-ve" else 1)
+    return 0, 1, (1, 1)
 
 
 def _trace(text: str, x: int, y: int, most: int) -> Points:
@@ -127,7 +132,8 @@ def _trace(text: str, x: int, y: int, most: int) -> Points:
             at = found.end()
             mode = modes[channel] = found[1] or modes.get(channel, "!")
             if channel in (x, y) and found[2] not in "TF*?":
-                number = float(found[2])
+                is_hex = "#" in found[2]
+                number = int(found[2].replace("#", ""), 16) if is_hex else float(found[2])
                 if mode == "!":
                     step[channel] = number - value.get(channel, number)
                     value[channel] = number

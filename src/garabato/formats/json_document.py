@@ -1,12 +1,13 @@
-"""JSON files that are not ndjson: an array of drawings, or one object over several lines.
+"""JSON files that are not ndjson: arrays of drawings, or objects over several lines.
 
     [{"word": "cat", "drawing": [[[x, ...], [y, ...]], ...]}, ...]     objects as in ndjson
     [[[[x, ...], [y, ...]], ...], ...]                                 drawings
     [[[x, ...], [y, ...]], ...]                                        the strokes of one drawing
+    {"drawings": [...]}                                                an array in an object
     {"word": "cat",
-     "drawing": ...}                                                   one object
+     "drawing": ...}                                                   objects, one or more
 
-An array is read element by element, so that it may be larger than memory.
+Files are read element by element, so that they may be larger than memory.
 """
 
 from __future__ import annotations
@@ -26,19 +27,22 @@ _BOM = b"\xef\xbb\xbf"
 _BLOCK_BYTES = 256 * 2**10
 #: An object that goes on after its first line, or an array.
 _START = re.compile(rb"\s*(\{\s*\r?\n|\[\s*[\[{]|\[\s*\r?\n|\[\s*\]\s*$)")
+#: An object whose first list is an array of drawings.
+_WRAPPER = re.compile(
+    rb'\s*\{[^{\[]*?"(?:drawings|data|examples|items|rows|samples)"\s*:\s*\[(?=\s*[\[{\]])'
+)
 #: Brackets, and whole strings, whose brackets do not count.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},"]', re.DOTALL)
 
 
 def looks_like(head: bytes) -> bool:
     """True if `head` begins a JSON array or an object written over several lines."""
-    return _START.match(head.removeprefix(_BOM)) is not None
+    text = head.removeprefix(_BOM)
+    return _START.match(text) is not None or _WRAPPER.match(text) is not None
 
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     """Yield batches of the drawings; elements that cannot be read are rejected one by one."""
-    if source.head.removeprefix(_BOM).lstrip().startswith(b"{"):
-        return in_batches(iter([_one_object(source)]))
     return in_batches(_elements(source, reject))
 
 
@@ -54,12 +58,6 @@ def load_object(source: Input, max_bytes: int) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise source.error("a JSON object was expected")
     return document
-
-
-def _one_object(source: Input) -> Drawing:
-    return parse_fields(
-        load_object(source, MAX_LINE_BYTES), path=source.name, position="line 1", notes=source.notes
-    )
 
 
 def _elements(source: Input, reject: Reject) -> Iterator[Drawing]:
@@ -88,18 +86,28 @@ def _elements(source: Input, reject: Reject) -> Iterator[Drawing]:
 
 
 def _is_stroke(element: Any) -> bool:
-    """True for [[x, ...], [y, ...]], False for anything deeper or shallower."""
+    """True for [[x, ...], [y, ...]] and the same as objects, False for whole drawings."""
+    if isinstance(element, dict):
+        return "drawing" not in element and (
+            {"x", "y"} <= element.keys() or isinstance(element.get("points"), list)
+        )
     if not isinstance(element, list) or not element:
         return False
     return all(
-        isinstance(row, list) and not any(isinstance(value, list) for value in row[:1])
+        (isinstance(row, list) and not any(isinstance(value, list | dict) for value in row[:1]))
+        or (isinstance(row, dict) and {"x", "y"} <= row.keys() and not isinstance(row["x"], list))
         for row in element
     )
 
 
 def _split(source: Input) -> Iterator[bytes]:
-    """Yield the text of each element of the array."""
-    text = source.read(_BLOCK_BYTES).removeprefix(_BOM).lstrip()[1:]
+    """Yield the text of each element of the array, or of each object where there is no array."""
+    text = source.read(_BLOCK_BYTES).removeprefix(_BOM)
+    wrapper = _WRAPPER.match(source.head.removeprefix(_BOM))
+    is_array = wrapper is not None or text.lstrip().startswith(b"[")
+    while wrapper is not None and len(text) < wrapper.end():
+        text += source.read(_BLOCK_BYTES)
+    text = text[wrapper.end() :] if wrapper else text.lstrip()[1:] if is_array else text
     depth = scanned = 0
     while True:
         start, n_complete = 0, len(text)
@@ -111,16 +119,24 @@ def _split(source: Input) -> Iterator[bytes]:
                 depth += 1
             elif token[0] in (b"]", b"}"):
                 depth -= 1
-            if depth < 0 or (token[0] == b"," and depth == 0):
+            if is_array and (depth < 0 or (token[0] == b"," and depth == 0)):
                 if element := text[start : token.start()].strip():
                     yield element
                 start = token.end()
                 if depth < 0:
-                    _check_end(text[start:] + source.read(_BLOCK_BYTES), source)
+                    if wrapper is None:
+                        _check_end(text[start:] + source.read(_BLOCK_BYTES), source)
                     return
+            elif not is_array and depth <= 0 and token[0] in (b"]", b"}"):
+                yield text[start : token.end()].strip()
+                start, depth = token.end(), 0
         block = source.read(_BLOCK_BYTES)
         if not block:
-            raise source.error("the file ends inside an array; fetch it again")
+            if is_array:
+                raise source.error("the file ends inside an array; fetch it again")
+            if rest := text[start:].strip():
+                yield rest  # cut off, or no JSON: the parser says what is wrong
+            return
         text, scanned = text[start:] + block, n_complete - start
         if len(text) > MAX_LINE_BYTES + _BLOCK_BYTES:
             raise source.error(

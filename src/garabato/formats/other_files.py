@@ -5,55 +5,152 @@ from __future__ import annotations
 import codecs
 import re
 
+from garabato.formats.xml_tree import root_name
+
 _FETCH_AGAIN = "was saved instead of the file; fetch it again"
+_AS_PICTURE = "; save it as PNG"
 #: First bytes -> what the file is. Formats that garabato reads are not listed.
 _SIGNATURES = (
     (b"%!PS", "PostScript; export the drawing as SVG or PNG"),
+    (b"\xc5\xd0\xd3\xc6", "PostScript; export the drawing as SVG or PNG"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file itself; run: git lfs pull"),
+    (b"../.git/annex/", "a git-annex link, not the file itself; run: git annex get"),
+    (b"/annex/objects/", "a git-annex pointer, not the file itself; run: git annex get"),
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file; convert the drawings to ndjson or PNG"),
+    (b"MATLAB 5.0", "a MATLAB file; convert the drawings to ndjson or PNG"),
     (b"SQLite format 3\0", "an SQLite database; export the drawings as ndjson or PNG"),
+    (b"ORC", "an ORC file; convert it to Parquet"),
+    (b"FEA1", "a Feather file of version 1; write it as version 2 or Parquet"),
+    (b"Obj\x01", "an Avro file; convert it to Parquet or ndjson"),
     (b"8BPS", "a Photoshop file; export the drawing as PNG"),
+    (b"gimp xcf", "a GIMP file; export the drawing as PNG"),
     (b"{\\rtf", "an RTF document; save the drawing as SVG or PNG"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document; save the drawing as SVG or PNG"),
+    (b"qoif", f"a QOI picture{_AS_PICTURE}"),
+    (b"DDS ", f"a DDS picture{_AS_PICTURE}"),
+    (b"icns", f"an icon of macOS{_AS_PICTURE}"),
+    (b"\0\0\1\0", f"an icon of Windows (ICO){_AS_PICTURE}"),
+    (b"\0\0\2\0\1\0", f"a cursor of Windows{_AS_PICTURE}"),
+    (b"\0\0\0\x0cjP  \r\n", f"a JPEG 2000 picture{_AS_PICTURE}"),
+    (b"\xff\x4f\xff\x51", f"a JPEG 2000 picture{_AS_PICTURE}"),
+    (b"\0\0\0\x0cJXL \r\n", f"a JPEG XL picture{_AS_PICTURE}"),
+    (b"\xff\x0a", f"a JPEG XL picture{_AS_PICTURE}"),
+    (b"\x01\xda", f"an SGI picture{_AS_PICTURE}"),
+    (b"\x0a\x05\x01", f"a PCX picture{_AS_PICTURE}"),
+    (b"v/1\x01", f"an OpenEXR picture{_AS_PICTURE}"),
+    (b"\xd7\xcd\xc6\x9a", "a Windows metafile (WMF); export the drawing as SVG or PNG"),
+    (b"\x1aE\xdf\xa3", "a video; save a frame of it as PNG"),
+    (b"\x80\x02", "a Python pickle, which is not read; save the drawings as ndjson"),
+    (b"\x80\x03", "a Python pickle, which is not read; save the drawings as ndjson"),
+    (b"\x80\x04", "a Python pickle, which is not read; save the drawings as ndjson"),
+    (b"\x80\x05", "a Python pickle, which is not read; save the drawings as ndjson"),
+    (b"\0\x01\0\0\0", "a font; draw its characters as SVG or PNG"),
+    (b"OTTO", "a font; draw its characters as SVG or PNG"),
+    (b"wOF", "a font; draw its characters as SVG or PNG"),
+    (b"\x1f\x8b", "gzipped twice; expand it once"),
+    (b"\x1f\x9d", "a Unix archive (.Z); unpack it first"),
     (b"\x28\xb5\x2f\xfd", "a Zstandard archive; unpack it first"),
     (b"\xfd7zXZ\0", "an xz archive; unpack it first"),
     (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive; unpack it first"),
     (b"BZh", "a bzip2 archive; unpack it first"),
     (b"Rar!", "a RAR archive; unpack it first"),
+    (b"data:", "a data URL; save the picture it stands for as a file"),
+)
+#: PBM, PGM, PPM, PAM and PFM: "P6\\n640 480\\n255\\n", with comments.
+_NETPBM = re.compile(rb"P([1-7fF])\s(\s|#[^\n]*\n)*[-\dW]")
+_XBM = re.compile(rb"(?:/\*.*?\*/\s*)?#define\s+\w+_width\s|/\*\s*XPM", re.DOTALL)
+_DXF = re.compile(rb"\s*0\r?\n\s*SECTION\r?\n")
+#: The header of a TGA picture: with a colour map or without one, and 8 to 32 bits per pixel.
+_TGA = re.compile(
+    rb".(\x00[\x02\x03\x0a\x0b]\x00{5}|\x01[\x01\x09].{5}).{8}[\x08\x0f\x10\x18\x20].", re.DOTALL
+)
+#: Files of records begin with any number, so that shorter signatures prove nothing there.
+_LEAST_PROOF_BYTES = 4
+_OBSIDIAN = re.compile(rb"---\s*\n(?:[^\n]*\n){0,20}?excalidraw-plugin:")
+#: Brands of ISO media files that hold pictures are those of `formats.picture`.
+_VIDEO = re.compile(rb"\0\0..ftyp", re.DOTALL)
+#: First elements of documents that servers send instead of a file.
+_ERROR_ROOTS = {"error", "errors", "errorresponse", "response", "listbucketresult"}
+_ERROR_JSON = re.compile(
+    rb'\{\s*"(error|errors|message|detail|details|success|status|statusCode|code)"\s*:'
+)
+_ERROR_TEXT = re.compile(
+    rb"(http/\S+ )?(error )?(\d{3}[: ]+)?(the )?(page |file |resource |object )?"
+    rb"(not found|access denied|permission denied|forbidden|unauthorized|bad gateway|bad request|"
+    rb"too many requests|internal server error|service unavailable|gateway timeout)\W*",
+    re.IGNORECASE,
 )
 _WEB_PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
-_ERROR_DOCUMENT = re.compile(
-    rb'(<\?xml[^>]*>\s*)?<Error>|\{\s*"(error|errors|message)"\s*:|404: Not Found|Not Found\s*$'
-)
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-#: A first line of short plain names, with two separators or more.
-_CSV_HEADER = re.compile(rb'"?[\w .-]{1,40}"?([,;\t]"?[\w .-]{0,40}"?){2,}\r?\n(?!\s*[{\[])')
+#: A first line of short plain names, and a second one that has a separator, too.
+_CSV_HEADER = re.compile(rb'"?[\w .-]{1,40}"?([,;\t|]"?[\w .-]{0,40}"?)+\r?\n(?=[^\n{\[]*[,;\t|])')
+#: A first line that has strokes.
+_CSV_ROW = re.compile(rb'[^\n{\[<"]{0,200}[,;\t|]\s*["\']?\[\[')
 
 
-def describe_other_file(head: bytes) -> str | None:
+def describe_other_file(head: bytes, *, may_be_records: bool = False) -> str | None:
     """Say what a file that begins with `head` is, or None if it may be a drawing.
 
-    Called only for files that no format with a signature matches.
+    Called only for files that no format with a signature matches. `may_be_records`: the file may
+    be a .bin file.
     """
     for signature, kind in _SIGNATURES:
-        if head.startswith(signature):
+        is_proof = len(signature) >= _LEAST_PROOF_BYTES or not may_be_records
+        if is_proof and head.startswith(signature):
             return f"this is {kind}"
     if head[257:262] == b"ustar":
         return "this is a tar archive; unpack it first"
-    if _is_utf16(head):
-        return None if b"<\0" in head or b"\0<" in head else "UTF-16 text; save it as UTF-8"
-    text = head.removeprefix(codecs.BOM_UTF8).lstrip()
-    if _ERROR_DOCUMENT.match(text):
+    if head[40:44] == b" EMF":
+        return "this is a Windows metafile (EMF); export the drawing as SVG or PNG"
+    if _VIDEO.match(head):
+        return "this is a video; save a frame of it as PNG"
+    if not any(head):
+        return "the file holds only zeros, so its download was not completed; fetch it again"
+    if encoding := _wide_encoding(head):
+        return None if root_name(head) else f"{encoding} text; save it as UTF-8"
+    described = _describe_text(head.removeprefix(codecs.BOM_UTF8).lstrip())
+    if described is None and not may_be_records:
+        if _NETPBM.match(head):
+            return f"this is a PBM, PGM or PPM picture{_AS_PICTURE}"
+        if _TGA.match(head):
+            return f"this is a TGA picture{_AS_PICTURE}"
+    return described
+
+
+def _describe_text(text: bytes) -> str | None:
+    if _ERROR_JSON.match(text) or _ERROR_TEXT.fullmatch(text):
         return f"an error message {_FETCH_AGAIN}"
-    web_page = _WEB_PAGE.search(text) if text.startswith(b"<") else None
-    if web_page and b"<svg" not in text[: web_page.start()]:
-        return f"a web page {_FETCH_AGAIN}"
+    if text.startswith(b"<"):
+        root = (root_name(text) or "").lower()
+        if root in _ERROR_ROOTS:
+            return f"an error message {_FETCH_AGAIN}"
+        web_page = _WEB_PAGE.search(text)
+        if web_page and b"<svg" not in text[: web_page.start()]:
+            return f"a web page {_FETCH_AGAIN}"
+    if _OBSIDIAN.match(text):
+        return "a note of Obsidian's Excalidraw plugin; export the drawing as .excalidraw or SVG"
+    if _DXF.match(text):
+        return "this is a DXF file; export the drawing as SVG"
+    if _XBM.match(text):
+        return f"this is an X bitmap or pixmap{_AS_PICTURE}"
     if _CSV_HEADER.match(text):
         return "a CSV file without a column `drawing`; name the column that holds the strokes so"
+    if _CSV_ROW.match(text):
+        return (
+            "a CSV file whose first line does not name the columns; put one before it, such as "
+            "countrycode,drawing,key_id,recognized,timestamp,word"
+        )
     return None
 
 
-def _is_utf16(head: bytes) -> bool:
+def _wide_encoding(head: bytes) -> str | None:
+    """UTF-16 or UTF-32 if `head` is text in it, with a byte order mark or in plain letters."""
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "UTF-32"
     if head.startswith(_BYTE_ORDER_MARKS):
-        return True
+        return "UTF-16"
     start = head[:64]
-    return len(start) > 8 and (not any(start[1::2]) or not any(start[::2])) and any(start)
+    for letters, zeros in ((start[::2], start[1::2]), (start[1::2], start[::2])):
+        if len(start) > 8 and not any(zeros) and re.fullmatch(rb"[\t\n\r -~]*", letters):
+            return "UTF-16"
+    return None

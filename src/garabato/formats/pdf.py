@@ -1,7 +1,8 @@
 """PDF pages of sketches, one drawing per page (extra `pdf`).
 
 The paths of a page become an SVG document, so that what is visible is decided as for SVG files.
-Pages without visible paths, such as scans, are rendered and read as pictures. Text is skipped.
+Pages with pictures but no visible paths, such as scans, are rendered and read as pictures. Text is
+skipped.
 Clipping is ignored.
 """
 
@@ -44,7 +45,9 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     try:
         document = pypdfium2.PdfDocument(content)
     except pypdfium2.PdfiumError as error:
-        raise source.error(f"a damaged or encrypted PDF ({error})") from None
+        if "password" in str(error).lower():
+            raise source.error("an encrypted PDF; save it without a password") from None
+        raise source.error("a truncated or damaged PDF; save it again") from None
     try:
         n_pages = len(document)
         if n_pages > MAX_PAGES:
@@ -77,6 +80,9 @@ def _read_page(page: Any, source: Input) -> DrawingBatch:
         except FormatError:
             if paths.n_segments > _MAX_SEGMENTS:
                 raise
+    if not paths.n_pictures:
+        what = "holds text, not lines" if paths.n_texts else "is blank"
+        raise FormatError(f"the page {what}; a sketch was expected")
     png = io.BytesIO()
     page.render(scale=_RENDERED_PX / max(width, height, 1)).to_pil().save(png, "PNG")
     (batch,) = picture.read(_inner(source, png.getvalue()))
@@ -110,7 +116,7 @@ class _Paths:
 
     def __init__(self) -> None:
         self.elements: list[str] = []
-        self.n_segments = 0
+        self.n_segments = self.n_texts = self.n_pictures = 0
 
     def add_all(self, objects: Iterator[Any], matrix: Matrix, depth: int = 0) -> None:
         import pypdfium2.raw as pdfium
@@ -119,6 +125,10 @@ class _Paths:
             kind = pdfium.FPDFPageObj_GetType(item)
             if kind == pdfium.FPDF_PAGEOBJ_PATH:
                 self._add(item, multiply(matrix, _matrix_of(item)))
+            elif kind == pdfium.FPDF_PAGEOBJ_TEXT:
+                self.n_texts += 1
+            elif kind in (pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_SHADING):
+                self.n_pictures += 1
             elif kind == pdfium.FPDF_PAGEOBJ_FORM and depth < _MAX_DEPTH:
                 inner = (
                     pdfium.FPDFFormObj_GetObject(item, i)

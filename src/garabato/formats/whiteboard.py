@@ -1,10 +1,12 @@
 """Excalidraw (.excalidraw, .excalidrawlib) and tldraw (.tldr) files: what was drawn on a canvas.
 
 Freehand strokes, lines and arrows, and the outlines of rectangles, diamonds and ellipses; text,
-pictures and whatever was deleted are left out. Excalidraw: one drawing a file, or one for each
-item of a library. tldraw: one drawing a page.
-Sources: https://docs.excalidraw.com/docs/codebase/json-schema and
-https://github.com/tldraw/tldraw/tree/main/packages/tlschema.
+pictures and whatever is deleted or invisible are left out. Excalidraw: one drawing a file (or a
+copy of the clipboard), or one for each item of a library. tldraw: one drawing a page, of files of
+today (`records`), snapshots (`store`) and files of its first version (`pages`).
+Sources: https://docs.excalidraw.com/docs/codebase/json-schema,
+https://github.com/tldraw/tldraw/tree/main/packages/tlschema and
+https://github.com/tldraw/tldraw-v1/blob/main/packages/tldraw/src/types.ts.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,11 +28,19 @@ from garabato.formats.json_document import load_object
 from garabato.formats.stream import Input, Reject, in_batches
 
 MAX_BYTES = 64 * 2**20
+#: Keys that only these programs write, in whatever order.
 _START = re.compile(
-    rb'(?:\xef\xbb\xbf)?\s*\{[^{\[]*?"(?:type"\s*:\s*"excalidraw(?:lib)?"|tldrawFileFormatVersion")'
+    rb'(?:\xef\xbb\xbf)?\s*\{.*?"(?:type"\s*:\s*"excalidraw'
+    rb'|(?:tldrawFileFormatVersion|appState|typeName|childIndex)"\s*:)',
+    re.DOTALL,
 )
 #: Points an ellipse is drawn with.
 _ELLIPSE_POINTS = 32
+#: tldraw's shapes -> their outlines, where they are not rectangles.
+_GEO = {
+    "ellipse": "ellipse", "oval": "ellipse", "cloud": "ellipse",
+    "diamond": "diamond", "rhombus": "diamond", "triangle": "triangle",
+}  # fmt: skip
 #: Groups within groups; deeper ones go round in circles.
 _MAX_DEPTH = 32
 
@@ -48,12 +59,14 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     Raises FormatError if the file is damaged or has no drawn shape.
     """
     document = load_object(source, MAX_BYTES)
-    if "tldrawFileFormatVersion" in document:
-        drawings = _tldraw_pages(document, source, reject)
-    elif document.get("type") == "excalidrawlib":
-        drawings = _library_items(document, source, reject)
+    if str(document.get("type")).startswith("excalidraw") or "elements" in document:
+        if document.get("type") == "excalidrawlib":
+            drawings = _library_items(document, source, reject)
+        else:
+            drawings = _scene(document, source, reject)
     else:
-        drawings = _scene(_objects(document.get("elements")), source, reject, key_id=None)
+        pages = _old_tldraw_pages(document) or _tldraw_pages(document)
+        drawings = _tldraw_drawings(pages, source, reject)
     yield from in_batches(drawings)
 
 
@@ -64,25 +77,34 @@ def _library_items(document: Json, source: Input, reject: Reject) -> Iterator[Dr
     """Version 2 has objects with `elements`, version 1 plain lists of elements."""
     items = document.get("libraryItems", document.get("library"))
     for number, item in enumerate(items if isinstance(items, list) else [], start=1):
-        elements = item.get("elements") if isinstance(item, dict) else item
-        yield from _scene(
-            _objects(elements), source, reject, key_id=f"{source.stem}-{number}",
-            within=f"item {number}, ",
-        )  # fmt: skip
+        scene = item if isinstance(item, dict) else {"elements": item}
+        key_id = f"{source.stem}-{number}"
+        yield from _scene(scene, source, reject, key_id=key_id, within=f"item {number}, ")
 
 
 def _scene(
-    elements: list[Json], source: Input, reject: Reject, *, key_id: str | None, within: str = ""
+    scene: Json, source: Input, reject: Reject, *, key_id: str | None = None, within: str = ""
 ) -> Iterator[Drawing]:
+    state = scene.get("appState")
+    ground = state.get("viewBackgroundColor") if isinstance(state, dict) else None
+    unseen = {"transparent", _plain_colour(ground or "#fff")}
     strokes: list[Points] = []
-    for number, element in enumerate(elements, start=1):
-        if element.get("isDeleted"):
+    for number, element in enumerate(_objects(scene.get("elements")), start=1):
+        colours = [element.get("strokeColor"), element.get("backgroundColor", "transparent")]
+        if element.get("isDeleted") or element.get("opacity") == 0:
+            continue
+        if all(_plain_colour(colour) in unseen for colour in colours):
             continue
         try:
             strokes += _excalidraw_strokes(element)
         except _ShapeError as error:
             reject(source.error(str(error), f"{within}element {number}"))
     yield from _as_drawing(strokes, key_id, source, reject)
+
+
+def _plain_colour(colour: Any) -> str:
+    text = str(colour).strip().lower()
+    return "#ffffff" if text in ("white", "#fff", "#ffffffff") else text
 
 
 def _excalidraw_strokes(element: Json) -> list[Points]:
@@ -95,38 +117,102 @@ def _excalidraw_strokes(element: Json) -> list[Points]:
         return []
     if len(points) == 0:
         return []
-    centre = (points.min(axis=0) + points.max(axis=0)) / 2
-    turned = (points - centre) @ _rotation(_number(element, "angle", 0.0)).T + centre
-    return [turned + np.array([_number(element, "x"), _number(element, "y")])]
+    return [
+        _turned(points, _number(element, "angle", 0.0))
+        + np.array([_number(element, "x"), _number(element, "y")])
+    ]
 
 
 # tldraw
 
 
-def _tldraw_pages(document: Json, source: Input, reject: Reject) -> Iterator[Drawing]:
+#: The shapes of a page, by id, each as a function that gives its strokes or raises _ShapeError.
+Page = dict[str, Callable[[], list[Points]]]
+
+
+def _tldraw_pages(document: Json) -> list[Page]:
+    """Pages of records, which are a list in a file, and by id in the `store` of a snapshot."""
+    inner = document.get("document")
+    store = document.get("store", inner.get("store") if isinstance(inner, dict) else None)
+    found = list(store.values()) if isinstance(store, dict) else document.get("records")
     records = {
         record["id"]: record
-        for record in _objects(document.get("records"))
+        for record in _objects(found or document.get("shapes"))
         if isinstance(record.get("id"), str)
     }
-    pages: dict[str, list[Points]] = {}
+    pages: dict[str, Page] = {}
     for shape_id, shape in records.items():
-        if shape.get("typeName") != "shape":
-            continue
-        try:
-            page, matrix, offset = _on_page(shape, records)
-            moved = [points @ matrix.T + offset for points in _tldraw_strokes(shape)]
-        except _ShapeError as error:
-            reject(source.error(str(error), shape_id[:100]))
-            continue
-        pages.setdefault(page, []).extend(moved)
-    for number, strokes in enumerate(pages.values(), start=1):
+        if shape.get("typeName") == "shape" and shape.get("opacity") != 0:
+            page = pages.setdefault(_page_of(shape, records), {})
+            page[shape_id] = partial(_strokes_on_page, shape, records)
+    return list(pages.values())
+
+
+def _old_tldraw_pages(document: Json) -> list[Page]:
+    """Pages of tldraw's first version, whose shapes are in the units of the page."""
+    inner = document.get("document")
+    pages = inner.get("pages") if isinstance(inner, dict) else None
+    if not isinstance(pages, dict):
+        return []
+    return [
+        {str(shape_id): partial(_old_strokes, shape) for shape_id, shape in page["shapes"].items()}
+        for page in pages.values()
+        if isinstance(page, dict) and isinstance(page.get("shapes"), dict)
+    ]
+
+
+def _tldraw_drawings(pages: list[Page], source: Input, reject: Reject) -> Iterator[Drawing]:
+    for number, page in enumerate(pages, start=1):
+        strokes: list[Points] = []
+        for shape_id, read_strokes in page.items():
+            try:
+                strokes += read_strokes()
+            except _ShapeError as error:
+                reject(source.error(str(error), shape_id[:100]))
         key_id = f"{source.stem}-{number}" if len(pages) > 1 else None
         yield from _as_drawing(strokes, key_id, source, reject)
 
 
-def _on_page(shape: Json, records: dict[str, Json]) -> tuple[str, Points, Points]:
-    """The id of a shape's page, and the matrix and offset from the shape to the page."""
+def _page_of(shape: Json, records: dict[str, Json]) -> str:
+    """The id of the page that a shape is on; of a group that contains itself, one of its shapes."""
+    for _ in range(_MAX_DEPTH):
+        parent = str(shape.get("parentId"))
+        if records.get(parent, {}).get("typeName") != "shape":
+            break
+        shape = records[parent]
+    return parent
+
+
+def _strokes_on_page(shape: Json, records: dict[str, Json]) -> list[Points]:
+    matrix, offset = _on_page(shape, records)
+    return [points @ matrix.T + offset for points in _tldraw_strokes(shape)]
+
+
+def _old_strokes(shape: Any) -> list[Points]:
+    if not isinstance(shape, dict):
+        raise _ShapeError("the shape is not an object")
+    kind = shape.get("type")
+    if kind == "draw":
+        points = _points(shape.get("points"))
+    elif kind in ("arrow", "line"):
+        handles = shape.get("handles")
+        ends = [handles.get(end) for end in ("start", "end")] if isinstance(handles, dict) else []
+        points = _points([end.get("point") for end in ends if isinstance(end, dict)])
+    elif kind in ("rectangle", "triangle"):
+        ((width, height),) = _points([shape.get("size")])
+        points = _outline(kind, width, height)
+    elif kind == "ellipse":
+        ((x, y),) = _points([shape.get("radius")])
+        points = _outline(kind, 2 * x, 2 * y)
+    else:
+        return []
+    if len(points) == 0:
+        return []
+    return [_turned(points, _number(shape, "rotation", 0.0)) + _points([shape.get("point")])]
+
+
+def _on_page(shape: Json, records: dict[str, Json]) -> tuple[Points, Points]:
+    """The matrix and offset from a shape to its page."""
     matrix, offset = np.eye(2), np.zeros(2)
     for _ in range(_MAX_DEPTH):
         turn = _rotation(_number(shape, "rotation", 0.0))
@@ -134,7 +220,7 @@ def _on_page(shape: Json, records: dict[str, Json]) -> tuple[str, Points, Points
         matrix = turn @ matrix
         parent = str(shape.get("parentId"))
         if records.get(parent, {}).get("typeName") != "shape":
-            return parent, matrix, offset
+            return matrix, offset
         shape = records[parent]
     raise _ShapeError("the shape is in a group that contains itself")
 
@@ -157,9 +243,7 @@ def _tldraw_strokes(shape: Json) -> list[Points]:
     if kind == "arrow":
         return [_points([props.get("start"), props.get("end")])]
     if kind == "geo":
-        outline = "ellipse" if props.get("geo") in ("ellipse", "oval", "cloud") else "rectangle"
-        if props.get("geo") in ("diamond", "rhombus"):
-            outline = "diamond"
+        outline = _GEO.get(str(props.get("geo")), "rectangle")
         return [_outline(outline, _number(props, "w"), _number(props, "h"))]
     return []
 
@@ -237,9 +321,18 @@ def _outline(kind: str, width: float, height: float) -> Points:
         corners = np.stack([np.cos(angles), np.sin(angles)], axis=1) / 2 + 0.5
     elif kind == "diamond":
         corners = np.array([[0.5, 0], [1, 0.5], [0.5, 1], [0, 0.5], [0.5, 0]])
+    elif kind == "triangle":
+        corners = np.array([[0.5, 0], [1, 1], [0, 1], [0.5, 0]])
     else:
         corners = np.array([[0.0, 0], [1, 0], [1, 1], [0, 1], [0, 0]])
     return corners * (width, height)
+
+
+def _turned(points: Points, angle: float) -> Points:
+    """Points turned around the centre of their bounds."""
+    centre = (points.min(axis=0) + points.max(axis=0)) / 2
+    turned: Points = (points - centre) @ _rotation(angle).T + centre
+    return turned
 
 
 def _rotation(angle: float) -> Points:

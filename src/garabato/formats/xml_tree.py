@@ -7,6 +7,8 @@ theirs ("sodipodi:namedview").
 
 from __future__ import annotations
 
+import codecs
+import re
 from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 from xml.parsers import expat
@@ -26,6 +28,22 @@ MAX_ENTITIES = 256
 _COUNTABLE_ENCODINGS = {"", "utf-8", "utf-16", "us-ascii", "iso-8859-1", "windows-1252"}
 
 
+#: What may come before the first element: a declaration, comments, a DOCTYPE with its entities.
+#: Each is atomic: trying all ways to end a hundred comments would take forever.
+_FIRST_TAG = re.compile(
+    r"\ufeff?\s*+(?:(?><\?.*?\?>|<!--.*?-->|<!DOCTYPE[^\[>]*(?:\[.*?\]\s*)?>)\s*+)*+"
+    r"<(?:[\w.-]+:)?([\w.-]+)",
+    re.DOTALL | re.IGNORECASE,
+)
+
+
+def root_name(head: bytes) -> str | None:
+    """The local name of the first element of a document; None if `head` does not reach it."""
+    is_utf16 = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    found = _FIRST_TAG.match(head.decode("utf-16" if is_utf16 else "utf-8", "replace"))
+    return found[1] if found else None
+
+
 def parse_xml(
     source: Input,
     namespace: str,
@@ -39,7 +57,10 @@ def parse_xml(
     "href". Raises FormatError for broken XML (with line and column) and for documents that exceed
     a limit.
     """
-    builder = _Builder(source.read_whole(max_bytes), namespace, max_elements)
+    data = source.read_whole(max_bytes)
+    if data[:1].isspace() and data.lstrip().startswith(b"<?xml"):  # the declaration must be first
+        data = data.lstrip()
+    builder = _Builder(data, namespace, max_elements)
     try:
         return builder.parse()
     except _LimitError as error:

@@ -1,6 +1,14 @@
 """Newline-delimited JSON: Google's simplified and raw drawings, one JSON object a line."""
 
 from garabato.formats.ndjson.lines import BLOCK_BYTES, MAX_LINE_BYTES, iter_blocks, read, write
-from garabato.formats.ndjson.simplified import parse_fields
+from garabato.formats.ndjson.simplified import ALIASES, parse_fields
 
-__all__ = ["BLOCK_BYTES", "MAX_LINE_BYTES", "iter_blocks", "parse_fields", "read", "write"]
+__all__ = [
+    "ALIASES",
+    "BLOCK_BYTES",
+    "MAX_LINE_BYTES",
+    "iter_blocks",
+    "parse_fields",
+    "read",
+    "write",
+]

@@ -73,10 +73,10 @@ class BlockParser:
 
 
 def _texts(data: npt.NDArray[np.uint8], spans: npt.NDArray[np.int64]) -> list[str | None]:
-    """The strings at `spans` (N, 2); None if missing."""
+    """The strings at `spans` (N, 2); None if missing or empty."""
     lines = copy_spans(data, spans).tobytes().decode("ascii")
     texts: list[str | None] = lines.split("\n")[:-1]
-    for row in np.flatnonzero(spans[:, 0] < 0).tolist():
+    for row in np.flatnonzero((spans[:, 0] < 0) | (spans[:, 0] == spans[:, 1])).tolist():
         texts[row] = None
     return texts
 

@@ -14,12 +14,24 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
+from unicodedata import normalize
 
 import orjson
 
 from garabato.drawing import Drawing
-from garabato.drawing.arrays import as_rows
+from garabato.drawing.arrays import MAX_ROWS, as_rows
 from garabato.errors import DrawingError, FormatError
+
+#: Google's key -> the names that a file may have for it, in order of preference.
+ALIASES = {
+    "drawing": ("drawing", "strokes"),
+    "word": ("word", "category", "label"),
+    "key_id": ("key_id",),
+    "countrycode": ("countrycode", "country"),
+    "recognized": ("recognized",),
+    "timestamp": ("timestamp",),
+}
+_TRUE, _FALSE = {"true", "t", "yes", "y", "1", "1.0"}, {"false", "f", "no", "n", "0", "0.0"}
 
 
 def parse_line(
@@ -31,7 +43,7 @@ def parse_line(
     """
     position = f"line {line_number}"
     try:
-        fields = orjson.loads(line)
+        fields = orjson.loads(line.rstrip(b", \t\r\n"))  # a comma: a line of an array
     except orjson.JSONDecodeError as error:
         problem, column = _json_problem(line, error)
         raise FormatError(problem, path=path, position=f"{position}, column {column}") from None
@@ -43,9 +55,10 @@ def parse_fields(
 ) -> Drawing:
     """Parse a mapping with Google's keys, for example a row of a table.
 
-    Strokes may be lists of points, and `drawing` may be JSON text. Metadata that cannot be read is
-    left out and counted in `notes`. Raises FormatError with `path`, `position` and, if one stroke
-    is wrong, its number.
+    Keys may also have the names in ALIASES. Strokes may be lists of points, or objects such as
+    {"x": [...], "y": [...]}, and `drawing` may be JSON text. Metadata that cannot be read is left
+    out and counted in `notes`. Raises FormatError with `path`, `position` and, if one stroke is
+    wrong, its number.
     """
     try:
         return _parse_object(fields, notes)
@@ -78,8 +91,11 @@ class _LineError(Exception):
 def _parse_object(document: Any, notes: Counter[str] | None) -> Drawing:
     if not isinstance(document, dict):
         raise _LineError('expected a JSON object such as {"word": ..., "drawing": ...}')
+    if not document.keys() <= ALIASES.keys():
+        document = _with_googles_keys(document)
     if "drawing" not in document:
-        raise _LineError('the key "drawing" is missing')
+        keys = ", ".join(f'"{str(key)[:20]}"' for key in list(document)[:5]) or "none"
+        raise _LineError(f'the key "drawing" is missing; the keys are {keys}')
     strokes = document["drawing"]
     if isinstance(strokes, str):  # as in BigQuery and Kaggle's CSV
         try:
@@ -89,6 +105,7 @@ def _parse_object(document: Any, notes: Counter[str] | None) -> Drawing:
                 '"drawing" is text but not JSON; [[[x, ...], [y, ...]], ...] was expected'
             ) from None
     try:
+        strokes = _without_objects(strokes)
         if isinstance(strokes, list):
             strokes = as_rows(strokes)
         is_raw = _check_strokes(strokes)
@@ -101,12 +118,52 @@ def _parse_object(document: Any, notes: Counter[str] | None) -> Drawing:
     return drawing.simplified() if is_raw else drawing
 
 
+def _with_googles_keys(document: dict[str, Any]) -> dict[str, Any]:
+    given = document if "drawing" in document else {str(k).lower(): v for k, v in document.items()}
+    renamed = {
+        key: given[next(name for name in names if name in given)]
+        for key, names in ALIASES.items()
+        if any(name in given for name in names)
+    }
+    return renamed if "drawing" in renamed else document
+
+
+def _without_objects(strokes: Any) -> Any:
+    """Strokes and points given as objects become lists.
+
+    A stroke may be {"x": [...], "y": [...]} or {"points": [...]}, a point {"x": 1, "y": 2}, and a
+    whole drawing {"x": [[...], ...], "y": [[...], ...]}.
+    """
+    if isinstance(strokes, dict) and {"x", "y"} <= strokes.keys():
+        rows = [strokes[axis] for axis in ("x", "y", "t") if isinstance(strokes.get(axis), list)]
+        return list(map(list, zip(*rows, strict=False)))
+    if not isinstance(strokes, list):
+        return strokes
+    plain = []
+    for stroke in strokes:
+        if isinstance(stroke, dict):
+            stroke = _values(stroke) or stroke.get("points", stroke)
+        if isinstance(stroke, list) and stroke and isinstance(stroke[0], dict):
+            stroke = [
+                (_values(point) or point) if type(point) is dict else point for point in stroke
+            ]
+        plain.append(stroke)
+    return plain
+
+
+def _values(given: dict[str, Any]) -> list[Any] | None:
+    """[x, y] or [x, y, t] of an object with these keys."""
+    if not {"x", "y"} <= given.keys():
+        return None
+    return [given[axis] for axis in ("x", "y", "t") if given.get(axis) is not None]
+
+
 def _metadata(document: dict[str, Any], notes: Counter[str] | None) -> dict[str, Any]:
     """The readable metadata; other fields are counted in `notes`."""
     metadata: dict[str, Any] = {}
     for key, name, read in _FIELDS:
         value = document.get(key)
-        if value is None:
+        if value is None or value == "":
             continue
         metadata[name] = read(value)
         if metadata[name] is None and notes is not None:
@@ -115,7 +172,7 @@ def _metadata(document: dict[str, Any], notes: Counter[str] | None) -> dict[str,
 
 
 def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return normalize("NFC", value) if isinstance(value, str) else None
 
 
 def _key_id(value: Any) -> str | None:
@@ -127,13 +184,14 @@ def _key_id(value: Any) -> str | None:
 def _recognized(value: Any) -> bool | None:
     if isinstance(value, bool):
         return value
-    return {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}.get(
-        str(value).strip().lower()
-    )
+    text = str(value).strip().lower()
+    return True if text in _TRUE else False if text in _FALSE else None
 
 
 def _timestamp(value: Any) -> str | None:
     """Text is kept; a number is seconds, milli-, micro- or nanoseconds since 1970."""
+    if isinstance(value, str) and value.isdecimal() and 9 <= len(value) <= 19:
+        value = int(value)
     if isinstance(value, str):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1e20:
@@ -159,7 +217,9 @@ def _check_strokes(strokes: Any) -> bool:
         raise _LineError('"drawing" is not a list of strokes [[x, ...], [y, ...]]')
     is_raw = False
     for number, stroke in enumerate(strokes, start=1):
-        if not isinstance(stroke, list) or len(stroke) < 2:
+        if stroke == []:
+            continue
+        if not isinstance(stroke, list) or not 2 <= len(stroke) <= MAX_ROWS:
             raise _LineError("the stroke is not a pair [[x, ...], [y, ...]]", number)
         xs, ys = stroke[:2]
         if not (isinstance(xs, list) and isinstance(ys, list)):
@@ -178,4 +238,10 @@ def _json_problem(line: bytes, error: orjson.JSONDecodeError) -> tuple[str, int]
     rest = line[error.pos :].lstrip(b" -+[,")
     if rest.startswith((b"NaN", b"Inf")):
         return "NaN and Infinity are not JSON numbers", error.colno
+    if "UTF-8" in error.msg:
+        return "the text is not UTF-8; save it as UTF-8", error.colno
+    if line.strip()[:1] not in (b"{", b"[", b'"') and error.colno == 1:
+        return "broken JSON (plain text, no JSON object)", error.colno
+    if error.msg.startswith("unexpected content after"):
+        return "there is text after the JSON object; one drawing a line was expected", error.colno
     return f"broken JSON ({error.msg})", error.colno

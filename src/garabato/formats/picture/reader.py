@@ -87,7 +87,7 @@ def _kind(head: bytes) -> str | None:
 
 def _decode(source: Input) -> Iterator[tuple[ByteArray, ByteArray | None]]:
     """The frames worth a look: colours (H, W, 3) uint8, upright, and alpha (H, W) uint8 or None."""
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     kind = _kind(source.head)
     _check_decoder(source, kind)
@@ -109,6 +109,8 @@ def _decode(source: Input) -> Iterator[tuple[ByteArray, ByteArray | None]]:
             raise
         except Exception as error:  # decoders raise anything on damaged files
             text = str(error) or type(error).__name__
+            if isinstance(error, UnidentifiedImageError):  # its text has a memory address
+                text = "its header cannot be read"
             if isinstance(error, Image.DecompressionBombError):
                 text = f"more than {MAX_PIXELS / 1e6:g} million pixels"
             raise source.error(f"a truncated or damaged picture ({text})") from error

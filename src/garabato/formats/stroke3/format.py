@@ -49,7 +49,10 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
         parts = [part for part in PARTS if f"{part}.npy" in names]
         if not parts:
             shown = ", ".join(sorted(names)[:5])
-            raise source.error(f"the archive holds {shown or 'nothing'}; {_EXPECTED}")
+            raise source.error(
+                f"this is a zip archive with {shown or 'nothing'}: unpack it and give what is in "
+                f"it, if those are drawings; {_EXPECTED}"
+            )
         for part in parts:
             try:
                 items = _load_part(source, archive, part)

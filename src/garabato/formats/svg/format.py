@@ -40,7 +40,8 @@ def read(source: Input) -> Iterator[DrawingBatch]:
 
     root = parse_xml(source, NAMESPACE)
     if root.tag != "svg":
-        raise source.error(f"the document is <{root.tag[:40]}>; <svg> was expected")
+        hint = "; export it from draw.io as SVG" if root.tag == "mxfile" else ""
+        raise source.error(f"the document is <{root.tag[:40]}>; <svg> was expected{hint}")
     try:
         with np.errstate(all="ignore"):
             document = read_document(root)
@@ -56,6 +57,10 @@ def read(source: Input) -> Iterator[DrawingBatch]:
             raise source.error("the document holds a picture, not lines; save it as PNG")
         if document.n_texts:
             raise source.error("the document holds text, not lines; convert the text to paths")
+        if root.find(".//symbol") is not None:
+            raise source.error(
+                "the document only defines symbols (a sprite sheet); save each as an SVG of its own"
+            )
         raise source.error("the document has no lines: no visible path, line or other shape")
     yield DrawingBatch.from_drawings([drawing])
 

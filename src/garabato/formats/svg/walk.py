@@ -276,6 +276,9 @@ class _Walk:
 
     def _mean_stop(self, server: Element, style: Style) -> Colour | None:
         if server.tag == "pattern":
+            if self._holds_picture(server):
+                self.n_pictures += 1
+                return None
             return (128.0, 128.0, 128.0, 1.0) if len(server) else None
         for _ in range(8):  # gradients may take their stops from others
             stops = [child for child in server if child.tag == "stop"][:64]
@@ -299,6 +302,16 @@ class _Walk:
             sum(column) / len(colours) for column in zip(*colours, strict=True)
         )
         return red, green, blue, alpha
+
+    def _holds_picture(self, pattern: Element) -> bool:
+        """Whether a pattern paints a picture, which is how Figma exports them."""
+        parts = [pattern, *list(pattern)[:64]]
+        targets = [self._target(part) for part in parts if part.tag in ("use", "pattern")]
+        return any(
+            part.tag == "image" or any(child.tag == "image" for child in part)
+            for part in (*parts, *targets)
+            if part is not None
+        )
 
     def _children(
         self, element: Element, declared: Mapping[str, str], context: _Context
