@@ -19,7 +19,7 @@ import harness
 
 from garabato.drawing import Drawing
 from garabato.formats import ReadReport
-from garabato.render.contact_sheets import contact_sheet
+from garabato.render.contact_sheets import Cell, draw_sheet, save_png
 from garabato.sources.icons import ICON_SETS, IconSource, fetch_icons
 
 N_SHOWN = 100
@@ -44,8 +44,9 @@ def run(context: harness.Context, *, sets: Sequence[str], sheets: Path | None) -
         if sheets is not None:
             sheets.mkdir(parents=True, exist_ok=True)
             shown = icons[:: max(1, len(icons) // N_SHOWN)][:N_SHOWN]
-            captions = [str(icon.title) for icon in shown]
-            contact_sheet(shown, sheets / f"{name}.png", title=name, captions=captions)
+            cells = [Cell(icon, str(icon.title)) for icon in shown]
+            lines = [cells[i : i + 10] for i in range(0, len(cells), 10)]
+            save_png(draw_sheet(lines, title=name), sheets / f"{name}.png")
     return rows
 
 

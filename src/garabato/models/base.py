@@ -1,4 +1,4 @@
-"""What all networks have in common: `Model`, their input, and their building blocks."""
+"""The base class of networks, their input, and shared building blocks."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ class Model(nn.Module):
     """Images (N, K, S, S) float32, ink 1.0 -> logits (N, C) and embeddings (N, D).
 
     Built by `create_model`. `forward_features` gives features (N, D), `forward_head` turns them
-    into logits, `forward_embedding` into embeddings. If `mean_image` (S, S) is not None, it is
-    subtracted from the input, as the reference project did; training sets it. With `mirror`, the
+    into logits, `forward_embedding` into embeddings. `mean_image` (S, S), if not None, is
+    subtracted from the input, as in the reference project; training sets it. With `mirror`, the
     network averages its output over each image and its mirror image, except in training: more
     accurate at twice the cost.
 
-    A network with branches mixes their logits in `add_branches`, and in training keeps those of
-    each branch in `branch_logits` until the next forward pass: each gets a loss of its own.
+    A network with branches combines their logits in `add_branches`. In training it keeps the
+    logits of each branch in `branch_logits` until the next forward pass, for a loss per branch.
     """
 
     name: str
     options: dict[str, Any]
     mean_image: Tensor | None
-    #: How the names of the weights of its branches begin.
+    #: Prefixes of the names of the branches' weights.
     branches: tuple[str, ...] = ()
 
     def __init__(
@@ -119,7 +119,7 @@ class MaxPoolSame(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> (N, C, ceil(H / 2), ceil(W / 2))."""
         height, width = images.shape[-2:]
-        # An even side needs one row of padding, which TensorFlow puts at the end; an odd one two.
+        # An even side needs one row of padding, which TensorFlow puts at the end; an odd side two.
         top, left = height % 2, width % 2
         padded = F.pad(images, (left, 1, top, 1), value=float("-inf"))
         return F.max_pool2d(padded, 3, stride=2)

@@ -7,26 +7,26 @@ from typing import Any
 
 from garabato.errors import InputError
 from garabato.models.base import Model
-from garabato.models.reference import SkNet, SkResNet
+from garabato.models.reference import sknet, skresnet
 from garabato.models.skfast import SkFast
 
 _BUILDERS: dict[str, Callable[..., Model]] = {}
 
 
 def register_model(name: str, builder: Callable[..., Model]) -> None:
-    """Make `name` known to `create_model`; a name can be given once."""
+    """Register a network for `create_model`. Raises InputError if the name is taken."""
     if name in _BUILDERS:
-        raise InputError(f"a model named {name!r} is registered already")
+        raise InputError(f"a model named {name!r} is already registered")
     _BUILDERS[name] = builder
 
 
 def create_model(name: str, *, n_categories: int, image_size_px: int, **options: Any) -> Model:
     """A new network with random weights, for (N, n_channels, image_size_px, image_size_px) images.
 
-    `n_channels` is an option of every network, 1 if not given.
+    Every network has the option `n_channels`, 1 by default.
     """
     if name not in _BUILDERS:
-        raise InputError(f"unknown model {name!r}; there are {', '.join(model_names())}")
+        raise InputError(f"unknown model {name!r}; choose one of {', '.join(model_names())}")
     model = _BUILDERS[name](n_categories=n_categories, image_size_px=image_size_px, **options)
     model.name, model.options = name, options
     return model
@@ -38,5 +38,5 @@ def model_names() -> list[str]:
 
 
 register_model("skfast", SkFast)
-register_model("sknet", SkNet)
-register_model("skresnet", SkResNet)
+register_model("sknet", sknet)
+register_model("skresnet", skresnet)

@@ -1,4 +1,4 @@
-"""skfast: garabato's own residual network, made for CPUs."""
+"""skfast: garabato's own residual network, designed for CPUs."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from torch import Tensor, nn
 from garabato.models.base import ConvNormAct, Model
 from garabato.models.stroke_branch import StrokeBranch
 
-#: Channels of the image itself; one more is the path of the stroke branch.
+#: Channels of the picture; a fourth is the path for the stroke branch.
 _IMAGE_CHANNELS = 3
 
-#: Label smoothing leaves probabilities too even; those the embedding is drawn by are sharper.
+#: Label smoothing makes probabilities too even, so the embedding uses sharper ones.
 _SHARPEN = 1.4
 
 
 class SkFast(Model):
-    """A residual network whose 3x3 convolutions all cost the same: half the side, twice the width.
+    """A residual network whose stages all cost the same: half the image side, twice the width.
 
-    `widths` and `depths` give the channels and residual blocks of each stage (sides S/2, S/4, ...);
-    the features (D = `embedding_dim`) are L2-normalised, and the classifier compares them with one
-    direction a category: logits = scale x cosine, the scale learned.
+    `widths` and `depths` are the channels and residual blocks of each stage (sides S/2, S/4, ...).
+    The features (D = `embedding_dim`) are L2-normalised, and the classifier compares them with one
+    direction per category: logits = scale * cosine, with a learned scale.
 
-    The embedding is the features drawn towards the directions of the categories the network takes
-    the drawing for: normalise(features + `focus` x sum of probability x direction). Drawings of a
-    category come closer together, which is what retrieval asks for, and what sets them apart from
-    each other stays. Training is by the logits alone and doesn't depend on `focus`.
+    The embedding pulls the features towards the directions of the predicted categories:
+    normalise(features + `focus` * sum of probability * direction). This brings drawings of a
+    category closer together, for retrieval, and keeps their differences. Training uses the logits
+    only and doesn't depend on `focus`.
 
-    Images of four channels (see `RenderSpec.path`) bring a stroke branch with them: its logits,
-    times a learned weight, are added to those of the image. The weight of drawings whose order is
-    unknown is another one.
+    For images of four channels (see `RenderSpec.path`) the network has a stroke branch: its logits
+    are added to those of the image with a learned weight, one for drawings with a known stroke
+    order and one for the others.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class SkFast(Model):
         self.log_scale = nn.Parameter(torch.tensor(16.0).log())
         self.focus = focus
         if self.strokes is not None:
-            #: The weight of the stroke branch: with the order of the strokes, and without.
+            #: The weights of the stroke branch: for a known stroke order, and for an unknown one.
             self.stroke_weights = nn.Parameter(torch.tensor([0.5, 0.25]))
             self.branches = ("strokes.", "stroke_weights")
 
@@ -106,9 +106,9 @@ class SkFast(Model):
         return logits + weights[:, None] * of_strokes
 
     def each_branch(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits of the image and, before their weight, those of the strokes: (N, C) each.
+        """The logits of the image and the unweighted ones of the strokes, (N, C) each.
 
-        Without gradients; for networks with a stroke branch.
+        Without gradients; for networks with a stroke branch only.
         """
         assert self.strokes is not None
         with torch.inference_mode():
@@ -132,9 +132,9 @@ class SkFast(Model):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut, ReLU after the sum (He et al. 2016).
+    """Two 3x3 convolutions plus a shortcut, ReLU after the sum (He et al. 2016).
 
-    Where the side halves, the shortcut is averaged 2x2 and brought to the new width by 1x1.
+    With a stride of 2, the shortcut is 2x2 average pooling and a 1x1 convolution.
     """
 
     def __init__(self, n_in: int, n_out: int, *, stride: int) -> None:

@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-#: Points listed in the fourth channel of images (see `RenderSpec.path`), and numbers a point.
+#: Points in the fourth channel of images (see `RenderSpec.path`), and numbers per point.
 _POINTS, _NUMBERS = 160, 4
-#: Features of each point: x, y, the step from the point before (dx, dy and its length), stroke
-#: start, share of the points and of the strokes before it.
+#: Features of each point: x, y, the step from the previous point (dx, dy, length), stroke start,
+#: share of the points and of the strokes before it.
 _FEATURES = 8
-#: Steps between points are short beside the drawing's box.
+#: Scales the steps between points, which are short compared to the drawing.
 _STEP_SCALE = 5.0
 _POOLINGS = 4
 _HIDDEN = 256
@@ -23,9 +23,9 @@ _HIDDEN = 256
 class StrokeBranch(nn.Module):
     """The path channel of images (N, S, S) float32 in 0..1 -> logits (N, C).
 
-    Residual blocks of two convolutions of 5 points; `widths` gives the channels of each stage, and
-    each stage but the first halves the number of points. Points are pooled by their maximum and by
-    learned attention (four weighted means).
+    Residual blocks of two convolutions over 5 points; `widths` are the channels of the stages. Each
+    stage but the first halves the number of points. Points are pooled by maximum and by learned
+    attention (four weighted means).
     """
 
     progress: Tensor
@@ -63,15 +63,15 @@ class StrokeBranch(nn.Module):
     def point_features(self, path: Tensor) -> Tensor:
         """The path channel (N, S, S) -> the features of its points (N, 8, 160)."""
         numbers = path.flatten(1)[:, : _NUMBERS * _POINTS].reshape(-1, _NUMBERS, _POINTS)
-        places = 2 * numbers[:, :2] - 1  # (N, 2, 160): x and y in -1..1
-        steps = F.pad(_STEP_SCALE * (places[:, :, 1:] - places[:, :, :-1]), (1, 0))
+        positions = 2 * numbers[:, :2] - 1  # (N, 2, 160): x and y in -1..1
+        steps = F.pad(_STEP_SCALE * (positions[:, :, 1:] - positions[:, :, :-1]), (1, 0))
         lengths = steps.square().sum(1, keepdim=True).sqrt()
         progress = self.progress.expand_as(lengths)
-        return torch.cat([places, steps, lengths, numbers[:, 2:3], progress, numbers[:, 3:]], 1)
+        return torch.cat([positions, steps, lengths, numbers[:, 2:3], progress, numbers[:, 3:]], 1)
 
     @staticmethod
     def mirrored(path: Tensor) -> Tensor:
-        """The path channel of the mirror image: x becomes 1 - x."""
+        """The path channel (N, S, S) of the mirror image: x becomes 1 - x."""
         values = path.flatten(1)
         xs, rest = values[:, :_POINTS], values[:, _POINTS:]
         return torch.cat([1 - xs, rest], dim=1).reshape(path.shape)
@@ -84,7 +84,7 @@ class StrokeBranch(nn.Module):
 
 
 class PointBlock(nn.Module):
-    """Two convolutions of 5 points beside a shortcut, ReLU after the sum (He et al. 2016)."""
+    """Two convolutions over 5 points plus a shortcut, ReLU after the sum (He et al. 2016)."""
 
     def __init__(self, n_in: int, n_out: int, *, stride: int) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Strokes -> pixels: the renderer, augmentation, contact sheets."""
+"""Strokes -> pixels: the renderer, augmentation, contact sheets, HTML pages."""
 
 from garabato.render.renderer import (
     RenderSpec,

@@ -1,14 +1,13 @@
-"""Augmentation: other ways a person might have drawn the same thing.
+"""Augmentation: random variations of drawings, as other people might have drawn them.
 
-It acts on strokes, before they become pixels, so lines stay crisp whatever is done to them. Each
-drawing gets its own random numbers from its own key: what becomes of it depends on neither the
-batch it is in nor the number of threads.
+Varies strokes, before they become pixels, so lines stay sharp. Each drawing has a key for its
+random numbers: the result depends neither on its batch nor on the number of threads.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +16,13 @@ from garabato.drawing import ByteArray, DrawingBatch, IntArray
 from garabato.errors import InputError
 from garabato.render import RenderSpec, rasterise, render_batch, with_strokes
 
-if TYPE_CHECKING:  # kernels are loaded when they are used
+if TYPE_CHECKING:  # kernels are loaded on first use
     from garabato.render._augment import Strokes
 
-#: As Google draws its 28x28 bitmaps: ink 23.5 px wide, of a line 1.47 px thick.
+#: Like Google's 28x28 bitmaps: drawings 23.5 px wide, lines 1.47 px wide.
 SMALL_PICTURE = RenderSpec(size_px=28, line_width=1.47 / 28, margin=1.5 / 28)
 
-#: The fields of `AugmentSpec` that are probabilities or shares: 0 to 1.
+#: The fields of `AugmentSpec` in 0..1: probabilities and shares.
 _SHARES = (
     *("flip", "partial", "partial_least", "drop_stroke", "shrink", "picture", "reorder"),
     *("pose", "cut", "sketchy", "shade", "detail"),
@@ -32,26 +31,24 @@ _SHARES = (
 
 @dataclass(frozen=True, slots=True)
 class AugmentSpec:
-    """How much drawings are varied in training. All zeros: not at all.
+    """How much drawings are varied in training.
 
-    Probabilities: `flip` of mirroring left to right; `partial` of keeping only the first part of
-    the ink (a share drawn evenly from `partial_least`..1); `drop_stroke` of leaving out a stroke
-    (each on its own; the longest stays). Sizes: `rotate_degrees`, `shear` and `stretch` (log of
-    the aspect ratio) are standard deviations; `wobble` is the amplitude of a smooth random
-    deformation and `stroke_shift` the standard deviation of moving each stroke on its own, both in
-    shares of the drawing's longer side; `line_width` is the standard deviation of the log of the
-    line width; `shrink` the most that a drawing is made smaller (share of its size), after which
-    it is put anywhere it fits.
+    Probabilities: `flip` mirrors left to right; `partial` keeps only the first part of the ink (a
+    uniform share of `partial_least`..1); `drop_stroke` leaves out each stroke, but never the
+    longest; `picture` renders the drawing without its stroke order, and for half of these traces a
+    small picture of it instead (28x28, as Google's); `reorder` shuffles the strokes, each drawn
+    from a random end.
 
-    Two more probabilities: `picture` of seeing the drawing without its order, as in a picture; half
-    of these see only what is left of it in a small one (28x28, as Google's), traced; `reorder` of
-    its strokes being drawn in another order, each from either end.
+    Strengths: `rotate_degrees`, `shear` and `stretch` (log of the aspect ratio) are standard
+    deviations; `wobble` is the amplitude of a smooth random deformation and `stroke_shift` the
+    standard deviation of the shift of each stroke, both in shares of the drawing's longer side;
+    `line_width` is the standard deviation of the log of the line width; `shrink` is the largest
+    share by which a drawing becomes smaller, at a random position.
 
-    For drawings made with more time, or from a photograph, there are five more probabilities:
-    `pose` of a strong rotation and perspective; `cut` of one side cut off by the page; `sketchy` of
-    lines in several strokes, with gaps or drawn twice; `shade` of hatched areas; `detail` of added
-    small marks. `picture_px`: small pictures have sides from 28 px up to this (log-uniform) and
-    lines of varied width.
+    Probabilities of changes that imitate drawings made with more time, or photographs: `pose`
+    rotates strongly, in perspective; `cut` cuts off one side, as a page does; `sketchy` draws
+    lines in several strokes, with gaps or twice; `shade` hatches areas; `detail` adds small marks.
+    `picture_px`: small pictures have sides from 28 px to this (log-uniform) and varied lines.
     """
 
     flip: float = 0.5
@@ -78,28 +75,15 @@ class AugmentSpec:
         for name in _SHARES:
             value = getattr(self, name)
             if not 0 <= value <= 1:
-                raise InputError(f"augmentation {name} is between 0 and 1, not {value}")
+                raise InputError(f"augmentation {name} must be between 0 and 1, not {value}")
         if not SMALL_PICTURE.size_px <= self.picture_px <= 1024:
-            raise InputError(f"augmentation picture_px is 28 to 1024, not {self.picture_px}")
+            raise InputError(f"augmentation picture_px must be 28 to 1024, not {self.picture_px}")
 
     @classmethod
     def none(cls) -> AugmentSpec:
-        """Drawings as they are."""
-        return cls(
-            flip=0.0,
-            partial=0.0,
-            partial_least=1.0,
-            drop_stroke=0.0,
-            rotate_degrees=0.0,
-            shear=0.0,
-            stretch=0.0,
-            wobble=0.0,
-            stroke_shift=0.0,
-            line_width=0.0,
-            shrink=0.0,
-            picture=0.0,
-            reorder=0.0,
-        )
+        """No augmentation."""
+        off: dict[str, Any] = {field.name: 0.0 for field in fields(cls)}
+        return cls(**(off | {"partial_least": 1.0, "picture_px": SMALL_PICTURE.size_px}))
 
 
 def render_augmented(
@@ -110,10 +94,10 @@ def render_augmented(
     *,
     has_order: bool = True,
 ) -> ByteArray:
-    """Drawings, each varied by its own `keys` (N,) uint32 -> (N, *spec.image_shape) uint8.
+    """Drawings, each varied by its key (N,) uint32 -> images (N, *spec.image_shape) uint8.
 
-    The same key gives the same image. `has_order`: the order of the strokes means something;
-    bitmaps and what was traced from them have none. Runs on one core and releases the GIL.
+    The same key gives the same image. `has_order=False` if the strokes were traced; bitmaps never
+    have an order. Runs on one core and releases the GIL. Raises InputError for style "reference".
     """
     if spec.style != "smooth":
         raise InputError(f"style {spec.style!r} cannot be augmented; use style 'smooth'")
@@ -122,7 +106,10 @@ def render_augmented(
     has_order = has_order and batch.bitmaps is None
     batch = with_strokes(batch)
     if max(augment.pose, augment.cut, augment.sketchy, augment.shade, augment.detail) > 0:
-        batch = _redrawn(batch, augment, keys)
+        from garabato.render._redraw import Redrawing, redraw
+
+        redrawn = redraw(_strokes_of(batch), keys, _settings_of(augment, Redrawing))
+        batch = batch.replace(**Strokes(*redrawn)._asdict())
     is_picture = np.zeros(len(batch), np.bool_)
     if has_order:
         shares = _shares(keys, 1)
@@ -130,42 +117,16 @@ def render_augmented(
         small = np.flatnonzero(shares < augment.picture / 2)
         batch = _as_small_pictures(batch, small, keys[small], augment.picture_px)
         rows = np.flatnonzero(_shares(keys, 2) < augment.reorder)
-        points, stroke_starts = reordered(
-            Strokes(batch.points, batch.stroke_starts, batch.drawing_starts), rows, keys
-        )
+        points, stroke_starts = reordered(_strokes_of(batch), rows, keys)
         batch = batch.replace(points=points, stroke_starts=stroke_starts)
-    strokes = _strokes_of(batch)
-    variation = Variation(
-        flip=float(augment.flip),
-        partial=float(augment.partial),
-        partial_least=float(augment.partial_least),
-        drop_stroke=float(augment.drop_stroke),
-        rotate=float(np.radians(augment.rotate_degrees)),
-        shear=float(augment.shear),
-        stretch=float(augment.stretch),
-        wobble=float(augment.wobble),
-        stroke_shift=float(augment.stroke_shift),
-        line_width=float(augment.line_width),
-        shrink=float(augment.shrink),
-    )
+    rotate = float(np.radians(augment.rotate_degrees))
+    variation = _settings_of(augment, Variation, rotate=rotate)
     page = Page(float(spec.size_px), float(spec.line_px), float(spec.margin * spec.size_px))
     points_px, stroke_starts, drawing_starts, line_widths_px = vary_strokes(
-        strokes, keys, variation, page
+        _strokes_of(batch), keys, variation, page
     )
-    return rasterise(
-        points_px,
-        stroke_starts,
-        drawing_starts,
-        line_widths_px,
-        has_order & ~is_picture,
-        spec=spec,
-    )
-
-
-def _shares(keys: npt.NDArray[np.uint32], purpose: int) -> npt.NDArray[np.float64]:
-    """A number in 0..1 from each key, another one for each purpose (Knuth's hash)."""
-    mixed = (keys + np.uint32(purpose)) * np.uint32(2_654_435_761)
-    return (mixed >> np.uint32(8)) / 2.0**24
+    in_order = has_order & ~is_picture
+    return rasterise(points_px, stroke_starts, drawing_starts, line_widths_px, in_order, spec=spec)
 
 
 def _strokes_of(batch: DrawingBatch) -> Strokes:
@@ -177,22 +138,16 @@ def _strokes_of(batch: DrawingBatch) -> Strokes:
     )
 
 
-def _redrawn(
-    batch: DrawingBatch, augment: AugmentSpec, keys: npt.NDArray[np.uint32]
-) -> DrawingBatch:
-    """Redraw the drawings as people with more time would have drawn them."""
-    from garabato.render._redraw import Redrawing, redraw
+def _settings_of(augment: AugmentSpec, kind: Any, **others: float) -> Any:
+    """The fields of `augment` that a kernel needs, as its named tuple `kind` of floats."""
+    values = {n: float(getattr(augment, n)) for n in kind._fields if n not in others}
+    return kind(**values, **others)
 
-    strokes = _strokes_of(batch)
-    chances = Redrawing(
-        sketchy=float(augment.sketchy),
-        shade=float(augment.shade),
-        detail=float(augment.detail),
-        cut=float(augment.cut),
-        pose=float(augment.pose),
-    )
-    points, stroke_starts, drawing_starts = redraw(strokes, keys, chances)
-    return batch.replace(points=points, stroke_starts=stroke_starts, drawing_starts=drawing_starts)
+
+def _shares(keys: npt.NDArray[np.uint32], purpose: int) -> npt.NDArray[np.float64]:
+    """A number in 0..1 from each key, different for each purpose (Knuth's hash)."""
+    mixed = (keys + np.uint32(purpose)) * np.uint32(2_654_435_761)
+    return (mixed >> np.uint32(8)) / 2.0**24
 
 
 def _as_small_pictures(
@@ -201,7 +156,7 @@ def _as_small_pictures(
     keys: npt.NDArray[np.uint32],
     largest_px: int,
 ) -> DrawingBatch:
-    """Replace the drawings at `rows` by tracings of small pictures of them."""
+    """Replace the drawings at `rows` by traced small pictures of them."""
     if len(rows) == 0:
         return batch
     others = np.delete(np.arange(len(batch)), rows)
@@ -220,7 +175,7 @@ def _small_specs(keys: npt.NDArray[np.uint32], largest_px: int) -> list[RenderSp
     if largest_px <= SMALL_PICTURE.size_px:
         return [SMALL_PICTURE] * len(keys)
     sizes = SMALL_PICTURE.size_px * (largest_px / SMALL_PICTURE.size_px) ** _shares(keys, 3)
-    # From 1 px to the line of a thick felt pen.
+    # From 1 px to a thick felt pen.
     pens_px = 1 + _shares(keys, 4) ** 2 * 0.05 * sizes
     return [
         RenderSpec(size_px=int(size), line_width=float(pen / int(size)), margin=0.02)

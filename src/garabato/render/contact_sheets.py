@@ -1,12 +1,12 @@
-"""Sheets: pictures of many drawings in rows, with captions and frames that mark right and wrong.
+"""Contact sheets: pictures of many drawings in rows, with captions and frames for right and wrong.
 
-The drawings are drawn for people here, large and with a constant pen; what networks see comes
-from `garabato.render`.
+These drawings are for people, larger and with a constant line width; `renderer` makes the images
+for networks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -36,7 +36,7 @@ FRAMES: dict[str, Colour] = {
     "query": (45, 85, 160),
 }
 
-_OVERSAMPLE = 3  # cells are drawn this many times larger and reduced by area
+_OVERSAMPLE = 3  # cells are drawn larger by this factor, then reduced by area
 _SHIFT = 4  # fractional bits of the coordinates that OpenCV takes
 _DRAWING_MARGIN = 0.11  # of the cell's side
 _PEN = 0.021  # line width over the cell's side
@@ -47,36 +47,15 @@ _MIXED = np.rint(np.linspace(CELL, INK, 256)).astype(np.uint8)
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One drawing on a sheet.
+    """A drawing on a contact sheet.
 
-    `caption` stands below it (wrapped to two lines, then cut short); `frame` marks it as a query,
-    or as a right or wrong answer to one: colour, and a badge for those who don't see the colours.
+    `caption` is printed below it, in two lines at most. `frame` marks it as a query, or as a right
+    or wrong hit: by colour, and by a badge for colour-blind people.
     """
 
     drawing: Drawing
     caption: str = ""
     frame: Frame | None = None
-
-
-def contact_sheet(
-    drawings: Iterable[Drawing],
-    path: str | PathLike[str],
-    *,
-    title: str,
-    columns: int = 10,
-    captions: Sequence[str] | None = None,
-    cell_px: int = 96,
-) -> None:
-    """Write a PNG with the drawings in `columns` columns, in order, under a title.
-
-    `captions`, one a drawing, stand below the drawings. Raises StorageError.
-    """
-    drawings = list(drawings)
-    if captions is None:
-        captions = [""] * len(drawings)
-    cells = [Cell(d, caption) for d, caption in zip(drawings, captions, strict=True)]
-    rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
-    save_png(draw_sheet(rows, title=title, cell_px=cell_px), path)
 
 
 def draw_sheet(
@@ -89,10 +68,9 @@ def draw_sheet(
 ) -> ByteArray:
     """Draw rows of cells on one page: (H, W, 3) uint8, RGB.
 
-    Rows may differ in length. The first line of `title` is set large, further lines small and
-    grey. Where every row begins with a query, the queries stand apart from what was found. Of
-    each row so many cells as `together` says touch and stand apart from the next. `caption_px` is
-    the captions' size, by default an eighth of the cell's.
+    Rows may differ in length. The first line of `title` is large, further lines small and grey. If
+    every row begins with a query, a gap separates the queries from their hits. The cells of a row
+    touch in groups of `together`. Captions are `caption_px` high, by default an eighth of a cell.
     """
     gap, edge = max(6, cell_px // 12), max(16, cell_px // 4)
     n_columns = max((len(row) for row in rows), default=0)
@@ -136,10 +114,7 @@ def draw_sheet(
 
 
 def save_png(image: ByteArray, path: str | PathLike[str]) -> None:
-    """Write an (H, W) grey or (H, W, 3) RGB uint8 image as PNG, whole or not at all.
-
-    Raises StorageError for a full disk or a read-only folder.
-    """
+    """Write an (H, W) grey or (H, W, 3) RGB uint8 image as PNG, atomically. Raises StorageError."""
     write_bytes(path, encode_png(image))
 
 
@@ -147,7 +122,7 @@ def encode_png(image: ByteArray) -> bytes:
     """The PNG file of an (H, W) grey or (H, W, 3) RGB uint8 image."""
     if image.ndim == 3:
         image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR).astype(np.uint8, copy=False)
-    # Line art is flat: without row filters the file is smaller and written three times as fast.
+    # Without row filters, PNGs of line art are smaller and written three times as fast.
     options = [cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_NONE]
     _, encoded = cv2.imencode(".png", image, options)
     return encoded.tobytes()
@@ -197,27 +172,27 @@ def _draw_strokes(canvas: ByteArray, drawing: Drawing) -> None:
     pen_px = max(1, round(_PEN * side))
     cv2.polylines(canvas, strokes, False, (255,), pen_px, cv2.LINE_AA, _SHIFT)
     for stroke in strokes:
-        if (stroke == stroke[0]).all():  # polylines leaves out what has no length
+        if (stroke == stroke[0]).all():  # polylines doesn't draw dots
             centre = (int(stroke[0, 0]), int(stroke[0, 1]))
             radius = int(0.8 * pen_px * (1 << _SHIFT))
             cv2.circle(canvas, centre, radius, (255,), -1, cv2.LINE_AA, _SHIFT)
 
 
 def _ink_of_bitmap(bitmap: ByteArray, size_px: int) -> ByteArray:
-    """The bitmap's ink enlarged or reduced into a (size_px, size_px) cell."""
+    """The bitmap's ink, resized to fit a (size_px, size_px) cell."""
     ink: ByteArray = np.zeros((size_px, size_px), np.uint8)
     scale = size_px * (1 - 2 * _DRAWING_MARGIN) / max(bitmap.shape)
     height, width = (max(1, round(n * scale)) for n in bitmap.shape)
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
     top, left = (size_px - height) // 2, (size_px - width) // 2
-    inside = cv2.resize(bitmap, (width, height), interpolation=way)
+    inside = cv2.resize(bitmap, (width, height), interpolation=interpolation)
     ink[top : top + height, left : left + width] = inside
     return ink
 
 
 @cache
 def _badge(frame: str, size_px: int) -> tuple[ByteArray, FloatArray]:
-    """A disc with a tick or a cross: (n, n, 3) uint8, and how far it covers: (n, n, 1) float32."""
+    """A disc with a tick or a cross: (n, n, 3) uint8, and its opacity (n, n, 1) float32."""
     n = round(size_px * 2 / 11)
     side = n * _OVERSAMPLE * 2
     mark = {
@@ -247,7 +222,7 @@ def _lay_out_title(title: str, title_px: int) -> list[tuple[str, int, bool, int]
 
 
 def _wrap(text: str, width_px: int, size_px: int, max_lines: int = 2) -> list[str]:
-    """`text` in lines that fit `width_px`; what does not fit ends in an ellipsis."""
+    """`text` in lines that fit `width_px`; longer text is cut off with an ellipsis."""
     lines: list[str] = []
     for paragraph in text.split("\n") if text else []:
         line = ""
@@ -275,10 +250,7 @@ def _shorten(line: str, width_px: int, size_px: int) -> str:
 
 @cache
 def _font(size_px: int, bold: bool) -> FreeTypeFont:
-    """DejaVu Sans, which matplotlib brings and which has most of the world's alphabets.
-
-    Without matplotlib, Pillow's own font, which has Latin letters only.
-    """
+    """matplotlib's DejaVu Sans, which has most alphabets; else Pillow's own font (Latin only)."""
     from PIL import ImageFont
 
     try:
@@ -296,7 +268,7 @@ def _text_width(text: str, size_px: int, bold: bool = False) -> int:
 def _write(
     page: ByteArray, text: str, x: int, y: int, size_px: int, colour: Colour, *, bold: bool = False
 ) -> None:
-    """Set one line of text, its top left corner at (x, y), onto the page in place."""
+    """Write a line of text onto the page in place, its top left corner at (x, y)."""
     from PIL import Image, ImageDraw
 
     if not text:

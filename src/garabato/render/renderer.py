@@ -1,7 +1,7 @@
-"""Strokes -> images: the only place where strokes become pixels.
+"""Strokes -> images for networks.
 
-Training, indexing and queries all come through here, so a network never sees a drawing drawn in
-another way than it learned. Drawings that exist only as bitmaps are traced into strokes first.
+Training, indexing and queries use the same code, so a network sees drawings as it learned them.
+Bitmaps are traced into strokes first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STORED_REFERENCE = "seed"
 #: The canvas and pen of the reference project's images, in px.
 _REFERENCE_CANVAS_PX = 256
 _REFERENCE_LINE_PX = 3
-#: The smallest image whose fourth channel holds the 160 points of a path, four bytes each.
+#: The smallest image whose fourth channel has room for the 160 points of a path, four bytes each.
 _LEAST_PATH_PX = 26
 
 
@@ -33,22 +33,21 @@ _LEAST_PATH_PX = 26
 class RenderSpec:
     """How a drawing becomes an image; saved with every encoder.
 
-    `size_px` is the side of the square image. With style "smooth" the drawing is scaled (aspect
-    kept) and centred so that its ink, `line_width` wide (a fraction of the image side), leaves
-    `margin` (a fraction of the side) free all around; lines are anti-aliased with round caps.
-    With style "reference" it is drawn as the reference project did: a 3 px line on 256x256 at the
-    coordinates as they are, reduced by area; `line_width` and `margin` are ignored. Files spell
-    this style "seed", which is accepted here too.
+    `size_px` is the side of the square image. Style "smooth" scales the drawing (aspect kept) and
+    centres it, with lines `line_width` wide and a free `margin` on all sides, both as fractions of
+    the image side; lines are anti-aliased with round caps. Style "reference" draws as the reference
+    project did: 3 px lines on 256x256 at the unscaled coordinates, reduced by area, ignoring
+    `line_width` and `margin`. Files spell this style "seed", which is accepted here, too.
 
-    With `order` an image has three channels: the ink; the ink shaded by which stroke it belongs to
-    (the first darkest); the ink shaded along each stroke, from where the pen was put down. The
-    last two are empty for drawings of which only a picture is known.
+    With `order` an image has three channels: the ink; the ink shaded by stroke (the first
+    darkest); the ink shaded along each stroke from its start. The last two are empty if the
+    stroke order is unknown.
 
-    With `path` too there is a fourth channel for networks with a stroke branch. It is no picture:
-    its first bytes, row by row, list 160 points at even distances along the strokes: first every
-    x, then every y (0 to 255 in the drawing's box, aspect kept), then 255 where a stroke starts
-    (128 if the order of the strokes is unknown) and 0 elsewhere, then the share of strokes drawn
-    before this one (0 to 255; all 0 if their order is unknown).
+    With `path` as well, a fourth channel serves networks with a stroke branch. It is not a picture:
+    its first bytes, row by row, list 160 points at even distances along the strokes. First come all
+    x, then all y (0 to 255 in the drawing's box, aspect kept), then 255 where a stroke starts (128
+    if the stroke order is unknown) and 0 elsewhere, then the share of strokes drawn before this one
+    (0 to 255; all 0 if the order is unknown).
     """
 
     size_px: int = 64
@@ -62,25 +61,25 @@ class RenderSpec:
         if self.style == _STORED_REFERENCE:
             object.__setattr__(self, "style", "reference")
         if not 8 <= self.size_px <= 1024:
-            raise InputError(f"size_px is between 8 and 1024, not {self.size_px}")
+            raise InputError(f"size_px must be between 8 and 1024, not {self.size_px}")
         if not 0 < self.line_width <= 0.5:
-            raise InputError(f"line_width is a fraction in (0, 0.5], not {self.line_width}")
+            raise InputError(f"line_width must be a fraction in (0, 0.5], not {self.line_width}")
         if not 0 <= self.margin < 0.5:
-            raise InputError(f"margin is a fraction in [0, 0.5), not {self.margin}")
+            raise InputError(f"margin must be a fraction in [0, 0.5), not {self.margin}")
         if self.style not in ("smooth", "reference"):
-            raise InputError(f"style is 'smooth' or 'reference', not {self.style!r}")
+            raise InputError(f"style must be 'smooth' or 'reference', not {self.style!r}")
         if self.order and self.style == "reference":
             raise InputError("style 'reference' cannot show the stroke order; use style 'smooth'")
         if self.path and not self.order:
             raise InputError("a spec with `path` needs `order` as well")
         if self.path and self.size_px < _LEAST_PATH_PX:
             raise InputError(
-                f"with `path`, size_px is at least {_LEAST_PATH_PX}, not {self.size_px}"
+                f"with `path`, size_px must be at least {_LEAST_PATH_PX}, not {self.size_px}"
             )
 
     @classmethod
     def reference(cls, size_px: int = 128) -> RenderSpec:
-        """Images as the reference project drew them: 3 px lines on 256x256, reduced by area."""
+        """The images of the reference project: 3 px lines on 256x256, reduced by area."""
         return cls(size_px=size_px, style="reference")
 
     @property
@@ -101,7 +100,7 @@ class RenderSpec:
 
     @property
     def fingerprint(self) -> str:
-        """Sixteen hex digits that change with anything that changes the pixels."""
+        """Sixteen hex digits that identify the spec."""
         text = json.dumps(self.to_dict(), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -117,7 +116,7 @@ class RenderSpec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> RenderSpec:
-        """The spec `to_dict` gave; raises InputError for fields it doesn't know."""
+        """The inverse of `to_dict`. Raises InputError for unknown fields."""
         try:
             return cls(**values)
         except TypeError as error:
@@ -133,8 +132,7 @@ def render(drawing: Drawing, spec: RenderSpec) -> ByteArray:
 def render_batch(batch: DrawingBatch | Iterable[Drawing], spec: RenderSpec) -> ByteArray:
     """Drawings -> (N, *spec.image_shape) uint8, ink 255.
 
-    Drawings without ink give empty images. Runs on one core and releases the GIL, so threads may
-    share the work.
+    Empty drawings give empty images. Runs on one core and releases the GIL.
     """
     if not isinstance(batch, DrawingBatch):
         batch = DrawingBatch.from_drawings(batch)
@@ -159,7 +157,7 @@ def with_strokes(batch: DrawingBatch) -> DrawingBatch:
 
 
 def fit_to_image(batch: DrawingBatch, spec: RenderSpec) -> FloatArray:
-    """The points in px of the image (P, 2) float32: each drawing scaled to fit and centred."""
+    """Points (P, 2) float32 in px of the image: each drawing scaled to fit and centred."""
     from garabato.render._raster import fit_to_box
 
     inset_px = spec.margin * spec.size_px + spec.line_px / 2
@@ -182,10 +180,9 @@ def rasterise(
     *,
     spec: RenderSpec,
 ) -> ByteArray:
-    """Polylines given in px (P, 2) -> images of `spec.size_px` with `spec.n_channels`.
+    """Polylines in px (P, 2) -> images (N, *spec.image_shape) uint8.
 
-    `line_widths_px` (N,): one a drawing; `has_order` (N,): whether the order of its strokes means
-    something.
+    Per drawing: `line_widths_px` (N,), and `has_order` (N,), whether its stroke order is known.
     """
     from garabato.render._raster import draw_polylines, list_path
 

@@ -76,7 +76,7 @@ class TrainingBatches:
     """Shuffled, augmented batches of `drawings` (strokes) with `labels` (N,) int64.
 
     `has_order`: the strokes are in the order they were drawn, not traced from pictures. Each epoch
-    shuffles the drawings anew and shows each of them once, except for a remainder smaller than a
+    shuffles the drawings again and shows each of them once, except for a remainder smaller than a
     batch. In distributed training, process `rank` of `n_processes` gets its part of each batch.
     """
 
@@ -93,7 +93,7 @@ class TrainingBatches:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Batches an epoch, at least one."""
+        """Batches per epoch, at least one."""
         return max(1, len(self.labels) // self.batch_size)
 
     def at(self, step: int, *, size_px: int) -> Batch:
@@ -129,8 +129,8 @@ def prefetch(
 ) -> Generator[tuple[int, Batch]]:
     """Yield (step, batch) for first_step, first_step + 1, ... forever, prepared in threads.
 
-    `plan(step)` is called in the caller's thread; the function it returns makes the batch in
-    another one.
+    `plan(step)` is called in the caller's thread; the function it returns makes the batch in a
+    worker thread.
     """
     with ThreadPoolExecutor(n_threads, thread_name_prefix="render") as pool:
         waiting: deque[tuple[int, Future[Batch]]] = deque()
@@ -147,7 +147,7 @@ def prefetch(
 
 
 class Teachers:
-    """Encoders whose probabilities a network learns beside the labels (Hinton et al. 2015).
+    """Encoders whose probabilities a network learns along with the labels (Hinton et al. 2015).
 
     They see each drawing with the same augmentation as the network (Beyer et al. 2022), at their
     own image size. `categories` gives the order of the probabilities. Raises TrainingError if a
@@ -169,7 +169,7 @@ class Teachers:
                 )
             if encoder.spec.style != "smooth" and config.augment != AugmentSpec.none():
                 raise TrainingError(
-                    f"the teacher {path} needs drawings in the style {encoder.spec.style!r}, which "
+                    f"the teacher {path} needs images of style {encoder.spec.style!r}, which "
                     "cannot be augmented; train without augmentation or choose another teacher"
                 )
             self._teachers.append((encoder, np.array([columns[name] for name in categories])))

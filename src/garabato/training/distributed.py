@@ -1,4 +1,4 @@
-"""Where a training runs: the device, and the processes that torchrun started (DDP)."""
+"""The device of a training, and the processes that torchrun started (DDP)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from garabato.training.config import TrainConfig
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is CUDA if there is any. Raises TrainingError."""
+    """The device called `name`; "auto" is CUDA if available. Raises TrainingError."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -84,7 +84,7 @@ class ProcessGroup:
 
 @contextmanager
 def joined_processes(config: TrainConfig) -> Iterator[ProcessGroup]:
-    """Join the processes that torchrun started: NCCL on GPUs, gloo on CPUs. Without it, one.
+    """Join the processes that torchrun started: NCCL on GPUs, gloo on CPUs. Without it, just one.
 
     On GPUs each process takes the GPU of its local rank. Raises TrainingError if there is none.
     """

@@ -1,4 +1,4 @@
-"""The end of a training: branch weights, calibration and binary codes."""
+"""The work after the last training step: branch weights, calibration and binary codes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from garabato.render.augment import AugmentSpec, render_augmented
 
 T = TypeVar("T")
 
-#: Varies held-out drawings until they look like those of people who had more time, another pen or
-#: another style than the players of the game.
+#: Varies held-out drawings strongly, so that they look like drawings by people with more time,
+#: another pen or another style than the players of Quick, Draw!.
 STRANGE = AugmentSpec(
     partial=0.3,
     picture=0.3,
@@ -34,11 +34,11 @@ STRANGE = AugmentSpec(
     detail=0.5,
 )
 
-#: Fewer held-out drawings calibrate nothing.
+#: With fewer held-out drawings, nothing is calibrated.
 _LEAST_TO_CALIBRATE = 50
-#: Training drawings that binary codes are trained on.
+#: Training drawings that binary codes are trained on, at most.
 _MOST_FOR_CODES = 10_000
-#: Drawings encoded between two looks at the clock.
+#: Drawings encoded between two checks of the deadline.
 _CHUNK = 256
 #: Passes of `train_hash_codes` over the embeddings, batch size and learning rate.
 _PASSES, _BATCH, _LEARNING_RATE = 8, 512, 0.03
@@ -47,7 +47,7 @@ _SHARPNESS = (1.0, 4.0)
 
 
 class Deadline:
-    """A time budget from now on, shared out among stages; without `seconds` there is no limit."""
+    """A time budget from now on, divided among stages; without `seconds` there is no limit."""
 
     def __init__(self, seconds: float | None) -> None:
         self._end = None if seconds is None else time.perf_counter() + seconds
@@ -66,7 +66,7 @@ class Deadline:
 
 
 def n_drawings_to_encode(n_train: int, n_held_out: int, *, has_branches: bool = False) -> int:
-    """Drawings that the functions below encode when there is no deadline."""
+    """Number of drawings that the functions below encode without a deadline."""
     return (4 if has_branches else 2) * n_held_out + min(n_train, _MOST_FOR_CODES)
 
 
@@ -80,13 +80,13 @@ def calibrate(
 ) -> float:
     """Fit the temperature and the unsure threshold to held-out drawings; returns top-1 on them.
 
-    The threshold is fitted to the drawings and as many strongly varied copies of them (`STRANGE`),
-    so that it holds for other people's drawings, too: on the drawings themselves, predictions above
-    it are right more often than `precision`. `with_strange=False`, and styles other than "smooth",
-    leave out the copies. With fewer than 50 drawings the encoder stays as it is.
+    The threshold is fitted to the drawings and strongly varied copies of them (`STRANGE`), so that
+    it also holds for drawings from elsewhere; on the drawings themselves, the precision above it is
+    higher than `precision`. The copies are left out with `with_strange=False` and for styles other
+    than "smooth". With fewer than 50 drawings the encoder is not changed.
     """
     drawings, labels = held_out
-    order = np.random.default_rng(0).permutation(len(labels))  # a random part, if time is short
+    order = np.random.default_rng(0).permutation(len(labels))  # in case time runs out
     chunks = [order[i : i + _CHUNK] for i in range(0, len(order), _CHUNK)]
     before, encoder.temperature = encoder.temperature, 1.0
     with_strange = with_strange and encoder.spec.style == "smooth"
@@ -116,11 +116,11 @@ def calibrate(
 def fit_stroke_weights(
     encoder: Encoder, held_out: tuple[DrawingBatch, IntArray], deadline: Deadline
 ) -> None:
-    """Fit how much the stroke branch counts, by the loss on held-out drawings.
+    """Fit the weights of the stroke branch on held-out drawings.
 
-    Training drawings would not do: one branch may know them by heart better than the other. The
-    weight for drawings without an order is fitted to the same drawings as pictures. Networks
-    without a stroke branch, and those with fewer than 50 held-out drawings, stay as they are.
+    Not on training drawings, which one branch may have memorised better than the other. The weight
+    for drawings without an order is fitted to the same drawings as pictures. Does nothing without a
+    stroke branch, or with fewer than 50 held-out drawings.
     """
     model = encoder.as_pytorch().model
     drawings, labels = held_out
@@ -146,11 +146,11 @@ def fit_stroke_weights(
 
 
 def best_weight(logits: torch.Tensor, others: torch.Tensor, targets: torch.Tensor) -> float:
-    """The weight w >= 0 for which logits + w x others (N, C) have the least loss.
+    """The weight w >= 0 that minimises the loss of logits + w * others, (N, C) each.
 
-    The loss is the cross-entropy with `targets` (N,) at the temperature that suits the sum best.
+    The loss is the cross-entropy with `targets` (N,) at the best temperature for the sum.
     """
-    logits, others = logits.clone(), others.clone()  # inference tensors take no part in gradients
+    logits, others = logits.clone(), others.clone()  # inference tensors can't be used in autograd
     scale, weight = torch.ones(1, requires_grad=True), torch.full((1,), 0.5, requires_grad=True)
     optimizer = torch.optim.LBFGS([scale, weight], max_iter=50, line_search_fn="strong_wolfe")
 
@@ -169,7 +169,7 @@ def add_binary_codes(
 ) -> None:
     """Train binary codes of all lengths on up to 10,000 training drawings.
 
-    Bitmaps stay bitmaps, as in use: traced ones would be rendered with an order of strokes.
+    Bitmaps must not be traced: traced strokes would be rendered as if their order were known.
     """
     order = np.random.default_rng([seed, 2]).permutation(len(drawings))[:_MOST_FOR_CODES]
     chunks = [order[i : i + _CHUNK] for i in range(0, len(order), _CHUNK)]
@@ -185,7 +185,7 @@ def train_hash_codes(embeddings: FloatArray, n_bits: int, *, seed: int) -> Binar
     Fits the mean product of the bits of two codes (as -1 and 1) to the cosine of their embeddings,
     by least squares over random pairs: the objective of binary reconstructive embeddings (Kulis &
     Darrell 2009), with gradients through soft bits. The mean embedding is subtracted first, so
-    that what all embeddings share uses up no bits.
+    that no bits are spent on what all embeddings have in common.
     """
     generator = torch.Generator().manual_seed(seed)
     n, dim = embeddings.shape

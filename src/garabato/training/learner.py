@@ -27,7 +27,7 @@ _ARCFACE_MARGIN = 0.15
 _PROXY_SHARPNESS, _PROXY_MARGIN = 32.0, 0.1
 #: As in the SupCon paper.
 _SUPCON_TEMPERATURE = 0.1
-#: The weight of each branch's own loss beside the loss of their sum.
+#: The weight of each branch's own loss, added to the loss of their sum.
 _BRANCH_LOSS = 0.5
 
 
@@ -76,7 +76,7 @@ class Learner:
         self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
 
     def state(self) -> dict[str, dict[str, Any]]:
-        """What a checkpoint keeps: the state of model and optimizer, and the average."""
+        """The state that a checkpoint stores: model, optimizer and averaged weights."""
         return {
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
@@ -128,7 +128,7 @@ class Learner:
     ) -> tuple[float, int]:
         """Take one step on this process's part of a batch of `batch_size` drawings.
 
-        Returns the loss summed over the part, and how many of its drawings were classified right.
+        Returns the loss summed over the part, and the number of its drawings classified correctly.
         """
         # For dropout: each process drops other features.
         torch.manual_seed(self.config.seed * 1_000_003 + step + (self.processes.rank << 40))

@@ -1,4 +1,4 @@
-"""The training loop, from top to bottom."""
+"""The training loop."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ from garabato.training.run_folder import (
 #: A checkpoint is written this often, at the end, and when the training is interrupted.
 _CHECKPOINT_EVERY_S = 60.0
 _LOG_EVERY_STEPS = 20
-#: Drawings over which batch norm statistics are recomputed at the end, about.
+#: Approximate number of drawings for recomputing the batch norm statistics at the end.
 _N_FOR_NORMS = 4_096
-#: At most this share of a time budget is kept for the work after the last step.
+#: Largest share of a time budget that is reserved for the work after the last step.
 _FINISH_SHARE = 0.2
-#: A network that has seen fewer drawings of each category is of little use: S100 reaches the
-#: reference project's 74.5 % at about this number.
+#: Drawings per category that a network must see to be useful: with 100 categories, skfast then
+#: reaches the accuracy of the reference project (74.5 %).
 _USEFUL_PER_CATEGORY = 2_000
-#: When to compare the speed of training with that number, as a share of the time budget.
+#: Share of the time budget after which the forecast of that number is made.
 _FORECAST_AT = 0.05
-#: With a time budget, how often another number of threads is tried, and for how many steps.
+#: With a time budget: how often another number of threads is tried, and for how many steps.
 _TUNE_EVERY_S = 30.0
 _TUNE_STEPS = 8
 
@@ -212,8 +212,10 @@ class _Training:
         return self.step / self._n_steps
 
     def run_to_end(self, started: float) -> RunResult:
-        """Train until the end or Ctrl-C; the main process writes the encoder. `started`: the clock
-        at the beginning, which a time budget counts from."""
+        """Train until the end or Ctrl-C; the main process writes the encoder.
+
+        A time budget counts from `started`, a time of `perf_counter`.
+        """
         already_s = self.elapsed_s
         meter = CpuMeter()
         if self.config.minutes is not None:
@@ -275,7 +277,7 @@ class _Training:
                     batch, step=self.step, learning_rate=rate, batch_size=batch_size
                 )
                 now = time.perf_counter()
-                # One exchange a step: losses, the main process's clock, and anyone's Ctrl-C.
+                # One exchange per step: losses, the main process's clock, and a Ctrl-C anywhere.
                 took_s = now - started if self.processes.is_main else 0.0
                 loss, all_right, took_s, n_interrupted = self.processes.sum(
                     [loss, n_right, took_s, interrupted.is_set()]
@@ -298,8 +300,8 @@ class _Training:
 
     @property
     def _tunes_threads(self) -> bool:
-        """Sums differ in the last bit between numbers of threads, so a run that should be
-        reproducible keeps one number."""
+        """Only with a time budget: the number of threads changes the last bits of sums, and other
+        runs must be reproducible."""
         return (
             self.config.minutes is not None
             and self.processes.n == 1
@@ -337,7 +339,7 @@ class _Training:
         return outcome
 
     def _forecast(self, running: _RunningMean) -> None:
-        """Warn once if the time budget is too short for a useful network at the present speed."""
+        """Warn once if the time budget is too short for a useful network at the current speed."""
         if self.config.minutes is None or self.notes or self.share_done < _FORECAST_AT:
             return
         left_s = max(0.0, self._budget_s - self.elapsed_s)
@@ -353,7 +355,7 @@ class _Training:
             )
 
     def _note_short_training(self) -> None:
-        """The same afterwards, if the machine became slower than forecast."""
+        """Warn at the end, if the machine became slower than forecast."""
         n_seen = self.step * self.batches.batch_size / len(self.dataset.categories)
         if self.config.minutes is not None and not self.notes and n_seen < _USEFUL_PER_CATEGORY:
             self.notes.append(
@@ -368,7 +370,7 @@ class _Training:
         return image_size_px(self.config, step / self._n_steps)
 
     def _validate(self) -> float:
-        """Top-1 accuracy on the held-out drawings, at the present image size."""
+        """Top-1 accuracy on the held-out drawings, at the current image size."""
         assert self.held_out is not None
         drawings, labels = self.held_out
         spec = replace(self.config.render, size_px=self._size_at(self.step))
@@ -376,10 +378,10 @@ class _Training:
         return float((probabilities.argmax(1) == labels).mean())
 
     def _time_to_finish(self) -> float:
-        """Seconds that `_finish` would take with all the drawings it can use, by a short trial."""
+        """Estimate, from a short trial, the seconds that `_finish` takes without a deadline."""
         encoder = self.learner.encoder(self.config.render)
         sample = self.drawings[:256]
-        encoder.predict(sample[:32])  # compiles what is compiled on first use
+        encoder.predict(sample[:32])  # kernels are compiled on first use
         began = time.perf_counter()
         encoder.predict(sample)
         encode_s = (time.perf_counter() - began) / len(sample)
@@ -387,7 +389,7 @@ class _Training:
         n = finish.n_drawings_to_encode(
             len(self.drawings), n_held_out, has_branches=bool(self.learner.model.branches)
         )
-        # In training mode, where norms are measured, a drawing takes about twice as long.
+        # In training mode, as for the norms, a drawing takes about twice as long.
         return encode_s * (1.2 * n + 2 * _N_FOR_NORMS)
 
     def _finish(self, started: float, already_s: float) -> tuple[Encoder, float | None]:
@@ -446,22 +448,22 @@ class _RunningMean:
 
 
 class _ThreadTuner:
-    """Finds the number of PyTorch's threads that trains fastest, and looks again now and then.
+    """Finds the number of PyTorch threads that trains fastest, and tries others from time to time.
 
-    On a busy machine threads that wait for each other can be slower than fewer of them.
+    On a busy machine, fewer threads can be faster.
     """
 
     def __init__(self) -> None:
         self.n_threads = torch.get_num_threads()
         self._most = max(n_cores(), self.n_threads)
         self._rates: list[float] = []
-        self._trial: tuple[int, float] | None = None  # the number before, and its rate
+        self._trial: tuple[int, float] | None = None  # the previous number, and its rate
         self._size_px = 0
         self._fewer_next = True
         self._next_s = time.perf_counter() + _TUNE_EVERY_S / 3
 
     def after_step(self, drawings_per_second: float, *, size_px: int) -> None:
-        """Tell the tuner how fast a step was; now and then it changes the number of threads."""
+        """Record the speed of a step; from time to time, change the number of threads."""
         if size_px != self._size_px:  # rates at different image sizes can't be compared
             self._size_px, self._rates = size_px, []
             if self._trial is not None:
@@ -497,7 +499,7 @@ def catching_interrupt(*, repeated: bool = False) -> Iterator[threading.Event]:
     """Set the event on Ctrl-C or SIGTERM, so that the current step can finish.
 
     A second signal stops at once, except with `repeated`: torchrun passes a Ctrl-C on to processes
-    that already had it, and stops those that don't end by itself.
+    that already received it, and itself stops those that don't end.
     """
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():

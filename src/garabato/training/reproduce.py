@@ -1,4 +1,4 @@
-"""The seed's two tables again: its five configurations trained and measured as it did."""
+"""Reproduces the reference project's two tables: its five configurations, trained and measured."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -28,16 +28,16 @@ from garabato.training import TrainConfig, TrainingProgress, load_preset, train
 from garabato.training.run_folder import CHECKPOINT_NAME
 
 _CHUNK = 256
-#: Part of the minutes that each network trains beforehand, to see how fast it is here.
-_TRYOUT = 0.005
+#: Share of the minutes that each network trains beforehand, to measure its speed on this machine.
+_TRIAL_SHARE = 0.005
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReproduceSettings:
-    """What is trained on, and for how long.
+    """The data and duration of the trainings.
 
-    `minutes` is the time for all five trainings together: each does the same share of the steps
-    that the seed's did. None: all of them.
+    `minutes` covers all five trainings: each takes the same share of its published steps. None: all
+    published steps. `seed` is the random seed.
     """
 
     image_size_px: int
@@ -48,12 +48,11 @@ class ReproduceSettings:
     seed: int = 0
 
 
-#: "full" is the seed's own size; "small" fits two CPU cores in an hour.
+#: "full" is the published size; "small" takes an hour on two CPU cores.
 REPRODUCE_SCALES: dict[str, ReproduceSettings] = {
     "full": ReproduceSettings(image_size_px=128, n_train=1000, n_test=50, minutes=None),
     "small": ReproduceSettings(image_size_px=32, n_train=200, n_test=25, minutes=50),
 }
-Scale = Literal["small", "full"]
 
 
 def reproduce(
@@ -65,15 +64,15 @@ def reproduce(
     on_start: Callable[[PublishedResult], None] | None = None,
     on_progress: Callable[[TrainingProgress], None] | None = None,
 ) -> dict[str, Any] | None:
-    """Train and measure the five; the document that `out`/reproduce.json holds, too.
+    """Train and measure the five configurations; returns the content of `out`/reproduce.json.
 
-    Classification as the seed measured it (dropout off), retrieval by the Euclidean distance
-    between deep features, each test drawing against all others. What is finished in `out` is not
-    done again; None after a Ctrl-C, to go on with the same call. Raises InputError where `out` was
-    begun with other settings.
+    Measured as the reference project did: accuracy without dropout, and the mAP of each test
+    drawing against all others by Euclidean distance of deep features. Finished configurations in
+    `out` are not trained again. Returns None after Ctrl-C; the same call continues. Raises
+    InputError if `out` was started with other settings.
     """
     out = Path(out)
-    _keep_settings(out, source, settings)
+    _check_settings(out, source, settings)
     data = out / "data"
     if not data.exists():
         dataset = prepare(
@@ -119,7 +118,7 @@ def reproduce(
 
 
 def as_markdown(document: dict[str, Any]) -> str:
-    """The two tables, published beside measured."""
+    """Both tables, with published and measured results, as Markdown."""
     size_px = document["settings"]["image_size_px"]
     return "\n".join(
         [
@@ -167,27 +166,29 @@ def _config(published: PublishedResult, settings: ReproduceSettings, device: str
 def _share_of_steps(
     dataset: Dataset, out: Path, settings: ReproduceSettings, device: str
 ) -> float | None:
-    """How much of the published steps fits the minutes on this machine; None after a Ctrl-C."""
+    """The share of the published steps that fits the minutes; None after Ctrl-C."""
     if settings.minutes is None:
         return 1.0
-    kept = out / "share.json"
-    if kept.is_file():
-        return float(json.loads(kept.read_text()))
-    minutes_a_step: dict[tuple[str, int], float] = {}
+    file = out / "share.json"
+    if file.is_file():
+        return float(json.loads(file.read_text()))
+    minutes_per_step: dict[tuple[str, int], float] = {}
     for published in REFERENCE_RESULTS:
         network = (published.model, published.batch_size)
-        if network in minutes_a_step:
+        if network in minutes_per_step:
             continue
         config = _config(published, settings, device)
-        config = replace(config, steps=None, minutes=_TRYOUT * settings.minutes)
+        config = replace(config, steps=None, minutes=_TRIAL_SHARE * settings.minutes)
         with tempfile.TemporaryDirectory(prefix="garabato-reproduce-") as folder:
             result = train(dataset, folder, config=config)
         if result.interrupted:
             return None
-        minutes_a_step[network] = result.elapsed_s / 60 / result.steps
-    needed = sum(row.steps * minutes_a_step[row.model, row.batch_size] for row in REFERENCE_RESULTS)
+        minutes_per_step[network] = result.elapsed_s / 60 / result.steps
+    needed = sum(
+        row.steps * minutes_per_step[row.model, row.batch_size] for row in REFERENCE_RESULTS
+    )
     share = min(1.0, settings.minutes / needed)
-    write_bytes(kept, json.dumps(share).encode())
+    write_bytes(file, json.dumps(share).encode())
     return share
 
 
@@ -197,47 +198,47 @@ def _measure(
     config: TrainConfig,
     on_progress: Callable[[TrainingProgress], None] | None,
 ) -> dict[str, Any] | None:
-    """Train one configuration, or go on with it, and measure it; None after a Ctrl-C."""
-    kept = folder / "measured.json"
-    if kept.is_file():
-        found: dict[str, Any] = json.loads(kept.read_text())
-        return found
+    """Train one configuration, or continue its training, and measure it; None after Ctrl-C."""
+    file = folder / "measured.json"
+    if file.is_file():
+        measured: dict[str, Any] = json.loads(file.read_text())
+        return measured
     if not (folder / FILE_NAME).is_file():
         resumes = (folder / CHECKPOINT_NAME).is_file()
         result = train(dataset, folder, config=config, resume=resumes, on_progress=on_progress)
         if result.interrupted:
             return None
     encoder = load_encoder(folder, device=_device_of(config.device))
-    record = read_training_log(folder)
-    assert record is not None
+    log = read_training_log(folder)
+    assert log is not None
     started = time.perf_counter()
-    test_top1, features = _answer(encoder, dataset.split("test"), dataset.labels("test"))
-    train_top1, _ = _answer(encoder, dataset.split("train"), dataset.labels("train"))
-    found = {
-        "steps": record.steps,
-        "minutes": record.minutes,
-        "loss": record.metrics[-1]["loss"],
+    test_top1, features = _classify(encoder, dataset.split("test"), dataset.labels("test"))
+    train_top1, _ = _classify(encoder, dataset.split("train"), dataset.labels("train"))
+    measured = {
+        "steps": log.steps,
+        "minutes": log.minutes,
+        "loss": log.metrics[-1]["loss"],
         "train_top1": train_top1,
         "test_top1": test_top1,
         "map": mean_average_precision_by_distance(features, dataset.labels("test")),
         "measuring_seconds": round(time.perf_counter() - started, 1),
         "machine": _machine(_device_of(config.device)),
     }
-    write_bytes(kept, json.dumps(found).encode())
-    return found
+    write_bytes(file, json.dumps(measured).encode())
+    return measured
 
 
-def _answer(
+def _classify(
     encoder: Encoder, drawings: DrawingBatch, labels: np.ndarray[Any, Any]
 ) -> tuple[float, FloatArray]:
-    """Top-1, and the deep features as they are, of any length: (N, 1024) float32."""
-    n_right, features = 0, []
+    """Top-1 accuracy, and the deep features (N, 1024) float32, not normalised."""
+    n_correct, features = 0, []
     for start in range(0, len(drawings), _CHUNK):
         images = render_batch(drawings[start : start + _CHUNK], encoder.spec)
         logits, deep = encoder.runtime.run(images)
-        n_right += int((logits.argmax(axis=1) == labels[start : start + _CHUNK]).sum())
+        n_correct += int((logits.argmax(axis=1) == labels[start : start + _CHUNK]).sum())
         features.append(deep)
-    return n_right / len(labels), np.concatenate(features)
+    return n_correct / len(labels), np.concatenate(features)
 
 
 def _device_of(name: str) -> str:
@@ -247,7 +248,7 @@ def _device_of(name: str) -> str:
 
 
 def _machine(device: str) -> str:
-    """What the minutes depend on: the card, or the processor and its cores."""
+    """The GPU, or the CPU and its number of cores."""
     if device.startswith("cuda"):
         import torch
 
@@ -258,7 +259,7 @@ def _machine(device: str) -> str:
 def _command(
     source: str | PathLike[str], out: Path, settings: ReproduceSettings, device: str
 ) -> str:
-    """The command that measures the same, every setting written out."""
+    """The command that repeats this, with every setting written out."""
     chosen = settings.categories
     options = {
         "source": source,
@@ -276,15 +277,15 @@ def _command(
     return shlex.join(["garabato", "reproduce", *(w for n, v in given for w in (f"--{n}", v))])
 
 
-def _keep_settings(out: Path, source: str | PathLike[str], settings: ReproduceSettings) -> None:
+def _check_settings(out: Path, source: str | PathLike[str], settings: ReproduceSettings) -> None:
     wanted = json.dumps({"source": str(Path(source).resolve()), **asdict(settings)}, indent=1)
-    kept = out / "settings.json"
-    if kept.is_file():
-        if kept.read_text() != wanted:
+    file = out / "settings.json"
+    if file.is_file():
+        if file.read_text() != wanted:
             raise InputError(
-                f"{out} was begun with other settings (see {kept}); choose another folder"
+                f"{out} was started with other settings (see {file}); choose another folder"
             )
         return
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
-    write_bytes(kept, wanted.encode())
+    write_bytes(file, wanted.encode())

@@ -56,7 +56,7 @@ def refuse_finished(run: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything that isn't a function of the configuration and the step.
+    """The state of a training that the configuration and the step don't determine.
 
     `learner` is `Learner.state()`. `training_files`: see `training_files`; None in version 1.
     """
@@ -126,7 +126,7 @@ def load_checkpoint(run: Path, dataset: Dataset) -> Checkpoint:
 
 
 class MetricsLog:
-    """`metrics.jsonl`: one JSON object a line. Lines after `keep_until_step` are dropped first.
+    """`metrics.jsonl`: one JSON object per line. Lines after `keep_until_step` are dropped first.
 
     `on_write` gets every new line as a dictionary, too.
     """

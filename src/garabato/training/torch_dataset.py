@@ -1,4 +1,4 @@
-"""A dataset for PyTorch's DataLoader: drawings become images, and vary, as they are read."""
+"""A dataset for PyTorch's DataLoader, which renders and augments drawings as they are read."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def torch_dataset(
     """A `torch.utils.data.Dataset` of (image (K, S, S) float32 with ink 1.0, label) pairs.
 
     `data` is a prepared dataset or its folder; a label is an index into its `categories`. `render`
-    says how drawings become images. With `augment` every reading varies a drawing anew, from
-    PyTorch's random numbers: `torch.manual_seed` makes it repeatable. A DataLoader renders whole
+    says how drawings become images. With `augment`, drawings are varied each time they are read,
+    by PyTorch's random numbers: `torch.manual_seed` makes it repeatable. A DataLoader renders whole
     batches at once:
 
         loader = DataLoader(torch_dataset("data", augment=True), batch_size=128, shuffle=True)
@@ -52,7 +52,7 @@ def torch_dataset(
 
 @dataclass(eq=False)
 class TorchDataset(torch.utils.data.Dataset[tuple[Tensor, int]]):
-    """What `torch_dataset` makes. `drawings` and `labels` (N,) are in the same order."""
+    """The dataset of `torch_dataset`. `drawings` and `labels` (N,) are in the same order."""
 
     drawings: DrawingBatch
     labels: IntArray
