@@ -60,12 +60,12 @@ def test_options_that_resume_would_ignore_are_refused(tmp_path):
 def test_a_log_file_gets_a_line_every_thirty_seconds(monkeypatch, capsys):
     now = [100.0]
     monkeypatch.setattr(output.time, "monotonic", lambda: now[0])
-    show = output._timed_lines()
-    for step, seconds in enumerate((0, 10, 29.9, 30, 45, 61)):
-        now[0] = 100 + seconds
-        notes = ("too short",) if seconds >= 45 else ()
-        show(TrainingProgress(0.1 + step / 100, step, 0, 2.0, 0.5, 100.0, seconds, notes))
-    show(TrainingProgress(1.0, 6, 1, 2.0, 0.5, 100.0, 62, ("too short",)))
+    with output.training_progress() as show:
+        for step, seconds in enumerate((0, 10, 29.9, 30, 45, 61)):
+            now[0] = 100 + seconds
+            notes = ("too short",) if seconds >= 45 else ()
+            show(TrainingProgress(0.1 + step / 100, step, 0, 2.0, 0.5, 100.0, seconds, notes))
+        show(TrainingProgress(1.0, 6, 1, 2.0, 0.5, 100.0, 62, ("too short",)))
     lines = capsys.readouterr().err.splitlines()
     assert [line.split()[1] for line in lines] == ["10%", "13%", "too", "15%", "100%"]
 

@@ -18,9 +18,9 @@ from garabato.cli.queries import read_queries
 def command() -> None:
     """Add categories to an encoder from a few drawings each, without training.
 
-    They are kept in a small file: beside the encoder given with --model, where every command finds
-    it, or where --categories says. The shipped encoder needs --categories. Embeddings stay the
-    same, so galleries stay valid.
+    They are kept in a small file beside the encoder of --model, where every command finds it, or at
+    --categories, which the shipped encoder requires. Embeddings stay the same, so galleries stay
+    valid.
 
     \b
     Example: garabato categories add resistor resistors.ndjson --categories my.categories.json
@@ -93,6 +93,6 @@ def remove(model: str | None, categories: Path | None, names: tuple[str, ...]) -
 
 
 def _open(model: str | None, categories: Path | None) -> tuple[Path, garabato.Encoder]:
-    """The file of the added categories, which need not exist yet, and the encoder with them."""
+    """The file of added categories, which may not exist yet, and the encoder with them."""
     file = garabato.categories_file(model) if categories is None else categories
     return file, garabato.load_encoder(model, categories=file if file.exists() else None)

@@ -25,7 +25,9 @@ from garabato.cli.queries import Query, read_queries
     metavar="CATEGORY",
     help="Consider only this category; repeat it for each.",
 )
-@click.option("--gallery", "uri", metavar="URI", help="Let its nearest drawings vote, too.")
+@click.option(
+    "--gallery", "uri", metavar="URI", help="Add the votes of the nearest drawings of a gallery."
+)
 @json_option
 @click.argument("query", nargs=-1, required=True)
 def command(
@@ -39,13 +41,13 @@ def command(
 ) -> None:
     """Classify the drawings in QUERY: files with one or more drawings, or - for stdin.
 
-    Low-confidence predictions are marked "unsure": those less probable than the threshold that
-    training chose, or than 0.5 if it chose none.
+    Low-confidence predictions are marked "unsure": the best category is less probable than the
+    threshold that training chose, or than 0.5 if it chose none.
 
-    With --among, only these categories are considered: their probabilities sum to 1.
+    With --among, only these categories are considered; their probabilities sum to 1.
 
     With --gallery, the 20 most similar drawings of the gallery give a second opinion: each votes
-    for its category, closer ones with more weight.
+    for its category, and more similar ones have more weight.
 
     \b
     Example: garabato classify --model run query.ndjson -k 3
@@ -88,9 +90,7 @@ def _documents(
         document["unsure"] = unsure[number]
         if votes is not None:
             voted = votes[number]
-            document["votes"] = [
-                {"category": v.category, "share": round(v.share, 6)} for v in voted
-            ]
+            document["votes"] = [vote.to_dict() for vote in voted]
             document["agrees"] = bool(voted) and voted[0].category == best[0].category
         documents.append(document)
     return documents

@@ -21,7 +21,7 @@ from garabato.cli.options import (
 from garabato.cli.output import counted, print_json, print_picture, progress, stderr, stdout
 
 _limit_option = click.option(
-    "-n", "n_shown", default=50, show_default=True, help="Show at most so many."
+    "-n", "n_shown", default=50, show_default=True, help="Show at most this many."
 )
 
 
@@ -123,7 +123,7 @@ def delete(uri: str, key_id: tuple[str, ...], where: dict[str, Any], as_json: bo
     if key_id:
         where["key_id"] = list(key_id)
     if not where:
-        raise click.UsageError("say what to delete: --key-id, --category, --tag ...")
+        raise click.UsageError("give the drawings to delete: --key-id, --category, --tag ...")
     gallery = garabato.open_gallery(uri, must_exist=True)
     n_deleted = gallery.delete(where=where)
     if as_json:
@@ -161,9 +161,10 @@ def compact(uri: str, as_json: bool) -> None:
 @json_option
 @click.argument("out", type=click.Path(path_type=Path))
 def export(uri: str, where: dict[str, Any], as_json: bool, out: Path) -> None:
-    """Write the drawings to OUT: one file if it ends in .ndjson, else a folder, a file a category.
+    """Write the drawings to OUT.
 
-    If OUT ends in .parquet, the file also holds embeddings and tags.
+    An OUT that ends in .ndjson or .parquet is one file; .parquet also holds embeddings and tags.
+    Any other OUT is a folder with a file for each category.
 
     \b
     Example: garabato gallery export --gallery my.gallery drawings
@@ -186,10 +187,10 @@ def export(uri: str, where: dict[str, Any], as_json: bool, out: Path) -> None:
 )
 @json_option
 def tune(uri: str, recall: float, queries: int, as_json: bool) -> None:
-    """Find the fastest setting of the index that reaches a recall, and keep it.
+    """Find the fastest setting of the index that reaches a recall, and store it.
 
-    Recall is measured against exact search, with drawings of the gallery as queries. The setting
-    stays with the gallery and is measured again when the index is rebuilt. Small galleries search
+    Recall is measured against exact search, with drawings of the gallery as queries. The setting is
+    stored in the gallery and measured again when the index is rebuilt. Small galleries are searched
     exactly, so there is nothing to tune.
 
     \b
@@ -278,7 +279,7 @@ def odd(
 ) -> None:
     """Find drawings that are probably mislabelled, or oddly drawn; the oddest first.
 
-    A drawing is odd if most of its nearest neighbours share another category.
+    A drawing is odd if most of its nearest neighbours have the same other category.
 
     \b
     Example: garabato gallery odd --gallery my.gallery --picture odd.png

@@ -13,7 +13,7 @@ import garabato
 from garabato.cli.group import did_you_mean
 from garabato.cli.output import stderr
 
-#: How many categories, all of them, or these.
+#: A number of categories, all of them, or their names.
 Categories = int | Literal["all"] | list[str]
 
 
@@ -63,7 +63,7 @@ seed_option = click.option(
     type=int,
     default=0,
     show_default=True,
-    help="Random seed; another seed, another choice.",
+    help="Random seed.",
 )
 
 picture_option = file_option("--picture", help="Draw the results into this PNG.")
@@ -72,7 +72,7 @@ picture_option = file_option("--picture", help="Draw the results into this PNG."
 def _parse_categories(
     _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
 ) -> Categories:
-    """One text is a number, "all" or names with commas between them; several texts are names."""
+    """A single text is a number, "all" or names separated by commas; several texts are names."""
     if len(texts) != 1:
         return list(texts)
     if texts[0] == "all":
@@ -102,8 +102,8 @@ category_from_option = click.option(
     type=Choice(["auto", "name", "drawing"]),
     default="auto",
     show_default=True,
-    help="Where categories come from: the file name (lamp-1.svg is a lamp), what each drawing "
-    "says, or as usual for the kind of file: folders of pictures, names of other files.",
+    help="Where categories come from: the file name (lamp-1.svg is a lamp), the metadata of each "
+    "drawing, or (auto) the folder of a picture and the name of any other file.",
 )
 
 
@@ -114,7 +114,7 @@ def open_drawings(
     *,
     keep_originals: bool = False,
 ) -> garabato.Dataset | garabato.Source:
-    """What --data or --source names, exactly one of which must be given."""
+    """The data set of --data or the source of --source, exactly one of which must be given."""
     if data is not None and source is None:
         return garabato.Dataset.open(data)
     if source is not None and data is None:
@@ -125,7 +125,7 @@ def open_drawings(
 
 
 def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the filter options, and pass them on as its argument `where`."""
+    """Add the filter options to a command, which gets them as its argument `where`."""
 
     @functools.wraps(function)
     def with_where(
@@ -158,7 +158,7 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def suggest_categories(where: dict[str, Any]) -> None:
-    """For a filter that no drawing passed: name its unknown categories and the nearest known."""
+    """Print the unknown categories of a filter that no drawing passed, and the nearest names."""
     for name in where.get("category", ()):
         if name not in garabato.CATEGORIES:
             nearest = garabato.nearest_category(name)
@@ -171,11 +171,13 @@ _WHERE = (
     click.option("--country", multiple=True, metavar="CC", help="From this country; repeatable."),
     click.option("--tag", multiple=True, metavar="TAG", help="With this tag; repeatable."),
     click.option(
-        "--recognized/--unrecognized", default=None, help="Only what the game recognized, or not."
+        "--recognized/--unrecognized", default=None, help="Recognized by the game, or not."
     ),
-    click.option("--after", metavar="TIME", help="Drawn at this time or later, as 2017-03-01."),
+    click.option("--after", metavar="TIME", help="Drawn at this time or later, e.g. 2017-03-01."),
     click.option("--before", metavar="TIME", help="Drawn before this time."),
-    click.option("--text", help="Each of its words begins a word of the title, category or a tag."),
+    click.option(
+        "--text", metavar="WORDS", help="These words begin words of the title, category or tags."
+    ),
 )
 
 

@@ -26,15 +26,15 @@ from rich.text import Text
 
 import garabato
 
-#: For everything but results. Text is printed as it is: no markup, no wrapping.
+#: For progress and messages. Text is printed unchanged, without markup and wrapping.
 stderr = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
-#: For results as text and tables.
+#: For results.
 stdout = Console(highlight=False, markup=False, soft_wrap=True)
 
 #: `report(stage, n_done, n_total)`; n_total is None while it is unknown.
 ReportProgress = Callable[[str, int, int | None], None]
 
-#: If stderr is a file, progress is a line this often.
+#: If stderr is a file, a line of progress is printed this often.
 _LINE_EVERY_S = 30.0
 
 
@@ -50,16 +50,14 @@ def print_unreadable(report: garabato.ReadReport) -> None:
 
 
 def print_busy(meter: garabato.CpuMeter) -> None:
-    """Say so if other processes kept the machine busy since `meter` was created."""
+    """Print a note if other processes kept the machine busy since `meter` was created."""
     share = meter.read()
     if share is not None and share.is_busy:
         stderr.print(f"note: {share}")
 
 
-def print_picture(picture: Path | None, n_rows: int = 0) -> None:
-    """Say where a picture is, and whether it shows all of `n_rows` rows."""
-    if picture is None:
-        return
+def print_picture(picture: Path, n_rows: int) -> None:
+    """Print where a picture is, and a note if it does not show all of `n_rows` rows."""
     if n_rows > garabato.MAX_PICTURE_ROWS:
         stderr.print(f"the picture shows the first {garabato.MAX_PICTURE_ROWS} of {n_rows} rows")
     stderr.print(f"look at {picture}")
@@ -76,8 +74,8 @@ def progress(unit: str = "drawings") -> Iterator[ReportProgress]:
     """A progress bar for each stage, with its rate in `unit` per second and the time left.
 
     Yields `report(stage, n_done, n_total)`, which functions of the public API take as `progress`.
-    A stage is a short text; its bar appears with its first report. If stderr is a file, there is a
-    line every 30 s instead, and one for each stage at the end.
+    A stage is a short text; its bar appears with its first report. If stderr is a file, a line is
+    printed every 30 s instead, and one for each stage at the end.
     """
     if not stderr.is_terminal:
         lines = _StageLines(unit)
@@ -104,7 +102,7 @@ def progress(unit: str = "drawings") -> Iterator[ReportProgress]:
 
 
 class _StageLines:
-    """Progress as lines: the stage, how much of it is done, and its rate."""
+    """Progress as lines: the stage, how much is done, and the rate."""
 
     def __init__(self, unit: str) -> None:
         self._unit = unit
@@ -147,9 +145,7 @@ def training_progress(
     *, shown: bool = True
 ) -> Iterator[Callable[[garabato.TrainingProgress], None]]:
     """A bar with loss, accuracy, rate and time left; a line every 30 s if stderr is a file."""
-    if not stderr.is_terminal:
-        yield _timed_lines() if shown else (lambda progress: None)
-        return
+    has_bar = shown and stderr.is_terminal
     columns = (
         TextColumn("training"),
         BarColumn(),
@@ -157,34 +153,22 @@ def training_progress(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=stderr, disable=not shown) as bar:
+    with Progress(*columns, console=stderr, disable=not has_bar) as bar:
         task = bar.add_task("", total=1.0)
-
-        n_notes = 0
+        n_notes, next_s = 0, 0.0
 
         def show(progress: garabato.TrainingProgress) -> None:
-            nonlocal n_notes
+            nonlocal n_notes, next_s
             for note in progress.notes[n_notes:]:
                 stderr.print(f"note: {note}")
             n_notes = len(progress.notes)
-            bar.update(task, completed=progress.share_done, description=_in_words(progress))
+            if has_bar:
+                bar.update(task, completed=progress.share_done, description=_in_words(progress))
+            elif progress.share_done >= 1 or time.monotonic() >= next_s:
+                next_s = time.monotonic() + _LINE_EVERY_S
+                stderr.print(f"training {progress.share_done:4.0%} {_in_words(progress)}")
 
-        yield show
-
-
-def _timed_lines() -> Callable[[garabato.TrainingProgress], None]:
-    n_notes, next_s = 0, 0.0
-
-    def show(progress: garabato.TrainingProgress) -> None:
-        nonlocal n_notes, next_s
-        for note in progress.notes[n_notes:]:
-            stderr.print(f"note: {note}")
-        n_notes = len(progress.notes)
-        if progress.share_done >= 1 or time.monotonic() >= next_s:
-            next_s = time.monotonic() + _LINE_EVERY_S
-            stderr.print(f"training {progress.share_done:4.0%} {_in_words(progress)}")
-
-    return show
+        yield show if shown else (lambda progress: None)
 
 
 def _in_words(progress: garabato.TrainingProgress) -> str:

@@ -23,16 +23,21 @@ from garabato.cli.options import (
 from garabato.cli.output import print_json, print_picture, stderr, stdout
 from garabato.cli.queries import Query, read_queries
 
+#: Hits, best first, or groups of hits by category.
+Hits = list[garabato.Hit] | dict[str | None, list[garabato.Hit]]
+
 
 @click.command()
 @gallery_option
 @model_option
-@click.option("-k", "k", default=10, show_default=True, help="Hits per query, or categories.")
 @click.option(
-    "--like", multiple=True, metavar="FILE", help="More drawings the hits should be like."
+    "-k", "k", default=10, show_default=True, help="Hits per query, or categories (--by-category)."
 )
 @click.option(
-    "--unlike", multiple=True, metavar="FILE", help="Drawings the hits should not be like."
+    "--like", multiple=True, metavar="FILE", help="More drawings that the hits should be like."
+)
+@click.option(
+    "--unlike", multiple=True, metavar="FILE", help="Drawings that the hits should not be like."
 )
 @click.option("--diverse", is_flag=True, help="Prefer hits that differ from each other.")
 @click.option(
@@ -61,17 +66,17 @@ def command(
 ) -> None:
     """Find the drawings most similar to those in QUERY, a file or - for stdin.
 
-    Without QUERY, list the drawings whose title, category or tags have the words of --text, in the
-    order of their key_ids.
+    Without QUERY, list the drawings whose title, category or tags have the words of --text, sorted
+    by key_id.
 
     Each drawing in QUERY is a query of its own. With --like or --unlike, all drawings together
-    make one query: similar to those in QUERY and --like, not to those in --unlike. The query
-    drawings themselves are then left out of the hits.
+    make one query: for drawings similar to those in QUERY and --like, but not to those in --unlike.
+    The query drawings themselves are then left out of the hits.
 
     If fewer than half of the gallery's drawings have a category that the encoder knows, drawings
-    whose title or tags name what the query probably shows come first, and the hits are headed by
-    the gallery's vote: the 20 best hits vote for their category, better ones with more weight.
-    Below half of the votes it is marked "unsure".
+    whose title or tags name what the query probably shows come first, and the table is headed by
+    the gallery's vote: the 20 best hits vote for their category, better ones with more weight. If
+    the best category has less than half of the votes, it is marked "unsure".
 
     \b
     Example: garabato search --gallery my.gallery query.ndjson -k 10 --picture hits.png
@@ -90,43 +95,40 @@ def command(
     if diverse and per_category is not None:
         raise click.UsageError("--diverse and --by-category exclude each other")
     garabato.open_gallery(uri, must_exist=True)  # report a wrong name before loading an encoder
-    questions = _questions(query, like, unlike)
+    queries = _queries(query, like, unlike)
     encoder = garabato.load_encoder(model)
     gallery = garabato.open_gallery(uri, encoder=encoder, must_exist=True)
     has_vote = garabato.has_own_categories(gallery.count(by="category"), encoder.categories)
-    answers = []
-    for question in questions:
-        by_name = has_vote and not (diverse or per_category is not None or question.is_combined)
+    results = []
+    for one in queries:
         started = time.perf_counter()
-        if by_name:  # the voters are hits of the same search
-            n_hits = max(k, garabato.N_VOTERS)
-            found = _search_with_names(gallery, encoder, question, n_hits, where)
-            hits: list[garabato.Hit] | dict[str | None, list[garabato.Hit]] = found[:k]
+        if has_vote and not (diverse or per_category is not None or one.is_combined):
+            voters = _search_with_names(gallery, encoder, one, max(k, garabato.N_VOTERS), where)
+            hits: Hits = voters[:k]
+            took_s = time.perf_counter() - started
         else:
-            found = []
-            hits = _find(gallery, encoder, question, k, diverse, per_category, where)
-        took_ms = 1000 * (time.perf_counter() - started)
-        if has_vote and not by_name:
-            found = _voters(gallery, encoder, question, where)
-        votes = garabato.category_votes(found[: garabato.N_VOTERS])
-        answers.append(_Answer(question, hits, took_ms, votes))
+            hits = _search(gallery, encoder, one, k, diverse, per_category, where)
+            took_s = time.perf_counter() - started
+            voters = _voters(gallery, encoder, one, where) if has_vote else []
+        votes = garabato.category_votes(voters[: garabato.N_VOTERS])
+        results.append(_Result(one, hits, 1000 * took_s, votes))
     if picture is not None:
-        results = [answer.as_result() for answer in answers]
-        print_picture(picture, garabato.draw_hits(results, gallery, picture, where=where))
+        drawn = [result.to_public() for result in results]
+        print_picture(picture, garabato.draw_hits(drawn, gallery, picture, where=where))
     if as_json:
-        documents = [answer.to_dict(with_query=len(answers) > 1) for answer in answers]
+        documents = [result.to_dict(with_query=len(results) > 1) for result in results]
         print_json(documents[0] if len(documents) == 1 else {"queries": documents})
     else:
-        for answer in answers:
-            _print_table(answer)
-    if not any(answer.n_hits for answer in answers):
+        for result in results:
+            _print_table(result)
+    if not any(result.n_hits for result in results):
         stderr.print(f"no drawing in {uri} passes the filter" if where else f"{uri} is empty")
         suggest_categories(where)
 
 
 @dataclass(frozen=True, slots=True)
-class _Question:
-    """One query: drawings the hits should be like, and drawings they should not be like."""
+class _Query:
+    """Drawings that the hits should be like, and drawings that they should be unlike."""
 
     like: tuple[Query, ...]
     unlike: tuple[Query, ...] = ()
@@ -140,6 +142,10 @@ class _Question:
         text = " + ".join(query.name for query in self.like)
         return " - ".join([text, *(query.name for query in self.unlike)])
 
+    def drawings(self) -> tuple[list[garabato.Drawing], list[garabato.Drawing]]:
+        """The drawings to be like, and those to be unlike."""
+        return [query.drawing for query in self.like], [query.drawing for query in self.unlike]
+
     def to_dict(self) -> dict[str, Any]:
         if not self.is_combined:
             return self.like[0].to_dict()
@@ -150,26 +156,21 @@ class _Question:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
-    """A query's hits, best first, or groups of hits by category.
+class _Result:
+    """The hits of a query; `votes` are the gallery's, empty if its categories are the encoder's."""
 
-    `votes` are the gallery's; empty if its categories are the encoder's.
-    """
-
-    question: _Question
-    hits: list[garabato.Hit] | dict[str | None, list[garabato.Hit]]
+    query: _Query
+    hits: Hits
     took_ms: float
     votes: list[garabato.CategoryVote]
 
     @property
     def n_hits(self) -> int:
-        return sum(map(len, self.as_result().groups))
+        return sum(map(len, self.to_public().groups))
 
-    def as_result(self) -> garabato.SearchResult:
-        like, unlike = self.question.like, self.question.unlike
-        return garabato.SearchResult(
-            [query.drawing for query in like], self.hits, [query.drawing for query in unlike]
-        )
+    def to_public(self) -> garabato.SearchResult:
+        like, unlike = self.query.drawings()
+        return garabato.SearchResult(like, self.hits, unlike)
 
     def to_dict(self, *, with_query: bool) -> dict[str, Any]:
         document: dict[str, Any]
@@ -184,13 +185,11 @@ class _Answer:
             }
         document["headline"] = "gallery" if self.votes else "encoder"
         if self.votes:
-            document["votes"] = [
-                {"category": v.category, "share": round(v.share, 6)} for v in self.votes
-            ]
+            document["votes"] = [vote.to_dict() for vote in self.votes]
             document["votes_unsure"] = garabato.is_vote_unsure(self.votes)
         document["took_ms"] = round(self.took_ms, 2)
-        if with_query or self.question.is_combined:
-            document["query"] = self.question.to_dict()
+        if with_query or self.query.is_combined:
+            document["query"] = self.query.to_dict()
         return document
 
 
@@ -216,88 +215,80 @@ def _list_by_words(uri: str, k: int, where: dict[str, Any], as_json: bool) -> No
         suggest_categories(where)
 
 
-def _questions(query: str, like: tuple[str, ...], unlike: tuple[str, ...]) -> list[_Question]:
-    """One query for each drawing of QUERY; with `like` or `unlike` one of all drawings."""
+def _queries(query: str, like: tuple[str, ...], unlike: tuple[str, ...]) -> list[_Query]:
+    """A query for each drawing of QUERY; a single one with `like` or `unlike`."""
     queries = read_queries([query])
     if not like and not unlike:
-        return [_Question((one,)) for one in queries]
+        return [_Query((one,)) for one in queries]
     more = read_queries(like) if like else []
     less = read_queries(unlike) if unlike else []
-    return [_Question((*queries, *more), tuple(less))]
+    return [_Query((*queries, *more), tuple(less))]
 
 
-def _find(
+def _search(
     gallery: garabato.Gallery,
     encoder: garabato.Encoder,
-    question: _Question,
+    query: _Query,
     k: int,
     diverse: bool,
     per_category: int | None,
     where: dict[str, Any],
-) -> list[garabato.Hit] | dict[str | None, list[garabato.Hit]]:
-    query, left_out = _query_of(encoder, question)
+) -> Hits:
+    like, unlike = query.drawings()
+    if query.is_combined and per_category is None and not diverse:
+        return garabato.search_like(gallery, encoder, like, unlike, k, where=where)
+    target: Any = like[0]
+    left_out: set[str | None] = set()
+    if query.is_combined:
+        target = garabato.query_direction(encoder, like, unlike)
+        left_out = {drawing.key_id for drawing in (*like, *unlike)}
     if per_category is not None:
         return garabato.search_by_category(
-            gallery, query, k, per_category=per_category, where=where, leave_out=left_out
+            gallery, target, k, per_category=per_category, where=where, leave_out=left_out
         )
     if diverse:
-        return garabato.search_diverse(gallery, encoder, query, k, where=where, leave_out=left_out)
-    if question.is_combined:
-        like = [query.drawing for query in question.like]
-        unlike = [query.drawing for query in question.unlike]
-        return garabato.search_like(gallery, encoder, like, unlike, k, where=where)
-    return gallery.search(query, k=k, where=where)
+        return garabato.search_diverse(gallery, encoder, target, k, where=where, leave_out=left_out)
+    return gallery.search(target, k=k, where=where)
 
 
 def _search_with_names(
     gallery: garabato.Gallery,
     encoder: garabato.Encoder,
-    question: _Question,
+    query: _Query,
     k: int,
     where: dict[str, Any],
 ) -> list[garabato.Hit]:
-    drawing, _ = _query_of(encoder, question)
+    drawing = query.like[0].drawing
     predictions = encoder.classify(drawing)
     return garabato.search_with_names(gallery, drawing, predictions, k, where=where)
 
 
 def _voters(
-    gallery: garabato.Gallery, encoder: garabato.Encoder, question: _Question, where: dict[str, Any]
+    gallery: garabato.Gallery, encoder: garabato.Encoder, query: _Query, where: dict[str, Any]
 ) -> list[garabato.Hit]:
-    query, left_out = _query_of(encoder, question)
-    if not question.is_combined:
-        return _search_with_names(gallery, encoder, question, garabato.N_VOTERS, where)
-    hits = gallery.search(query, k=garabato.N_VOTERS + len(left_out), where=where)
-    return [hit for hit in hits if hit.key_id not in left_out]
+    if not query.is_combined:
+        return _search_with_names(gallery, encoder, query, garabato.N_VOTERS, where)
+    like, unlike = query.drawings()
+    return garabato.search_like(gallery, encoder, like, unlike, garabato.N_VOTERS, where=where)
 
 
-def _query_of(encoder: garabato.Encoder, question: _Question) -> tuple[Any, set[str | None]]:
-    """The drawing or embedding to search with, and the key_ids to leave out of the hits."""
-    like = [query.drawing for query in question.like]
-    unlike = [query.drawing for query in question.unlike]
-    if not question.is_combined:
-        return like[0], set()
-    left_out = {drawing.key_id for drawing in (*like, *unlike)}
-    return garabato.query_direction(encoder, like, unlike), left_out
-
-
-def _print_table(answer: _Answer) -> None:
+def _print_table(result: _Result) -> None:
     """The hits as a table, with a line between groups; nothing if there are none."""
-    if not answer.n_hits:
+    if not result.n_hits:
         return
-    result = answer.as_result()
-    category = f" ({result.category})" if result.category else ""
-    title = f"most similar to {answer.question.name}{category}"
-    if answer.votes:
-        best = answer.votes[0]
-        unsure = ", unsure" if garabato.is_vote_unsure(answer.votes) else ""
+    shown = result.to_public()
+    category = f" ({shown.category})" if shown.category else ""
+    title = f"most similar to {result.query.name}{category}"
+    if result.votes:
+        best = result.votes[0]
+        unsure = ", unsure" if garabato.is_vote_unsure(result.votes) else ""
         title = f"looks like {best.category} ({best.share:.0%} of the votes{unsure})\n{title}"
     table = Table(title=escape(title), title_justify="left")
     table.add_column("", justify="right")
     for name in ("score", "category", "country", "key_id"):
         table.add_column(name, justify="right" if name == "score" else "left")
     rank = 0
-    for group in result.groups:
+    for group in shown.groups:
         for number, hit in enumerate(group, start=1):
             rank += 1
             cells = (f"{hit.score:.3f}", hit.category or "", hit.country or "", hit.key_id)

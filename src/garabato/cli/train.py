@@ -15,7 +15,7 @@ from garabato.cli.output import counted, stderr, training_progress
 
 
 def _check_device(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
-    """Refuse a wrong name in our own words: PyTorch lists sixteen kinds, most of them rare."""
+    """Check the name; PyTorch's own message lists sixteen kinds of devices, most of them rare."""
     try:
         import torch
     except ImportError:

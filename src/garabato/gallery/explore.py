@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -148,6 +149,10 @@ class CategoryVote:
 
     category: str
     share: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {"category": self.category, "share": round(self.share, 6)}
 
 
 def category_votes(hits: Sequence[Hit]) -> list[CategoryVote]:

@@ -72,7 +72,7 @@ def headline_document(votes: Sequence[CategoryVote]) -> dict[str, Any]:
         return {"headline": "encoder"}
     return {
         "headline": "gallery",
-        "votes": [{"category": v.category, "share": round(v.share, 6)} for v in votes],
+        "votes": [vote.to_dict() for vote in votes],
         "votes_unsure": is_vote_unsure(votes),
     }
 
