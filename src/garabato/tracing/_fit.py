@@ -1,7 +1,7 @@
-"""Compiled kernels of tracing, 5: dense polylines -> few straight lines.
+"""Compiled kernels of tracing, 5: dense polylines -> a few straight lines.
 
-Centre lines of thick or small pictures cut corners and wobble a little. A drawing's corners are
-where the straight lines meet that fit best between them.
+The centre lines of thick or small pictures cut corners and wobble a little. So a straight line is
+fitted to the points between two corners, and corners are moved to where these lines intersect.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import numpy as np
 
 from garabato.host.kernels import inner_kernel, kernel
 
-#: Points within this many pen radii of a corner don't count for its lines; a corner is moved by at
-#: most _MOVED pen radii.
-_SPARED, _MOVED = 1.0, 1.5
-#: Lines that turn by less than this (sine) have no corner worth looking for.
-_TURN = 0.25
+#: Points within this many pen radii of a corner are ignored when lines are fitted; a corner is
+#: moved by at most _MAX_MOVE pen radii.
+_IGNORED, _MAX_MOVE = 1.0, 1.5
+#: The intersection of lines that turn by less than this (sine) is not used.
+_MIN_TURN = 0.25
 
 
 @kernel
 def fit_lines(points, is_corner, stroke_starts, radii):  # type: ignore[no-untyped-def]
-    """Strokes of dense points (P, 2) float32 -> (corners (Q, 2) float32, where strokes start).
+    """Strokes of dense points (P, 2) float32 -> corners (Q, 2) float32 and their stroke_starts.
 
-    `is_corner` (P,) bool marks first guesses, both ends of each stroke among them; `radii` (S,) is
-    half the line width of each stroke in units of the points.
+    `is_corner` (P,) bool marks initial corners, including both ends of each stroke. `radii` (S,)
+    are half the line widths of the strokes, in units of the points.
     """
     n_corners = 0
     for p in range(len(points)):
@@ -44,7 +44,7 @@ def fit_lines(points, is_corner, stroke_starts, radii):  # type: ignore[no-untyp
                 at[m] = p
                 m += 1
         for k in range(m - 1):
-            _fit(points, at[k], at[k + 1], _SPARED * radii[s], lines[k])
+            _fit(points, at[k], at[k + 1], _IGNORED * radii[s], lines[k])
         first, last = at[0], at[m - 1]
         closed = (
             m > 3 and points[first, 0] == points[last, 0] and points[first, 1] == points[last, 1]
@@ -59,7 +59,7 @@ def fit_lines(points, is_corner, stroke_starts, radii):  # type: ignore[no-untyp
             if after > m - 2:
                 after = before
             if m > 1:
-                x, y = _corner(x, y, lines[before], lines[after], _MOVED * radii[s])
+                x, y = _corner(x, y, lines[before], lines[after], _MAX_MOVE * radii[s])
             out[n, 0], out[n, 1] = x, y
             n += 1
         out_starts[s + 1] = n
@@ -67,15 +67,15 @@ def fit_lines(points, is_corner, stroke_starts, radii):  # type: ignore[no-untyp
 
 
 @inner_kernel
-def _fit(points, first, last, spared, line):  # type: ignore[no-untyped-def]
-    """Write the line with the least squared distances from points[first:last + 1]."""
+def _fit(points, first, last, ignored, line):  # type: ignore[no-untyped-def]
+    """Write the least-squares line (orthogonal distances) through points[first:last + 1]."""
     skipped = 0  # at either end
     while skipped < (last - first) // 4 and (
         math.hypot(
             points[first + skipped, 0] - points[first, 0],
             points[first + skipped, 1] - points[first, 1],
         )
-        < spared
+        < ignored
     ):
         skipped += 1
     chosen = points[first + skipped : last + 1 - skipped]
@@ -96,10 +96,11 @@ def _fit(points, first, last, spared, line):  # type: ignore[no-untyped-def]
 
 
 @inner_kernel
-def _corner(x, y, before, after, most):  # type: ignore[no-untyped-def]
-    """Where two lines meet, or else the nearest point to them, if it is within `most` of (x, y)."""
+def _corner(x, y, before, after, max_move):  # type: ignore[no-untyped-def]
+    """The intersection of two lines, or (x, y) projected onto them if they are nearly parallel;
+    (x, y) if that is more than `max_move` away."""
     turn = before[2] * after[3] - before[3] * after[2]
-    if abs(turn) > _TURN:
+    if abs(turn) > _MIN_TURN:
         dx, dy = after[0] - before[0], after[1] - before[1]
         along = (dx * after[3] - dy * after[2]) / turn
         new_x, new_y = before[0] + along * before[2], before[1] + along * before[3]
@@ -109,6 +110,6 @@ def _corner(x, y, before, after, most):  # type: ignore[no-untyped-def]
             along = (x - line[0]) * line[2] + (y - line[1]) * line[3]
             new_x += 0.5 * (line[0] + along * line[2])
             new_y += 0.5 * (line[1] + along * line[3])
-    if math.hypot(new_x - x, new_y - y) > most:
+    if math.hypot(new_x - x, new_y - y) > max_move:
         return x, y
     return new_x, new_y

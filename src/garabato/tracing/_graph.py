@@ -1,40 +1,57 @@
 """Compiled kernels of tracing, 3: skeletons one pixel wide -> graphs.
 
-Clusters of pixels with three or more neighbours are nodes, the chains of pixels between them
-branches. Spurs of the thinning are pruned, nodes that it tore apart at a crossing joined again.
+Clusters of pixels with three or more neighbours are nodes; the chains of pixels between them are
+branches. Spurs left by thinning are pruned, and nodes that it separated at a crossing are merged.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from garabato.drawing import ByteArray, FloatArray, IntArray
 from garabato.host.kernels import inner_kernel, kernel
 
-#: A branch whose ink sticks out of that around its node by less than this many depths is a spur.
+#: A branch whose ink extends less than this many depths beyond the ink around its node is a spur.
 _SPUR = 0.5
-#: Nodes nearer than this many depths are one crossing.
+#: Nodes closer than this many depths are one crossing.
 _CROSSING = 1.5
-#: Strokes on their own, shorter than this many pen radii, are dots; thinner than _DIRT, no ink.
+#: Isolated strokes shorter than _DOT pen radii are dots; dots thinner than _DIRT are not ink.
 _DOT, _DIRT = 1.1, 0.5
 
-#: What chains are: `_walk` knows these numbers too.
+#: The kinds of chains; `_walk` uses the same numbers.
 _BRANCH, _RING, _SINGLE, _DROPPED = 0, 1, 2, 3
-_FREE = -1  # where a branch ends at no node
-_ROUNDS_OF_PRUNING = 3
+_FREE = -1  # the end of a branch that is not at a node
+_N_PRUNINGS = 3
+
+
+class Graphs(NamedTuple):
+    """The graphs of N bitmaps, with C chains of P points and M nodes, in px of the bitmaps.
+
+    The points of chain c begin at `chain_starts[c]`. `kinds` (C,): 0 a branch, 1 a closed ring,
+    2 a dot. `ends` (C, 2) are the nodes at the ends of branches, or -1. `through` (M,): whether
+    lines go exactly through the node. The chains and nodes of bitmap i begin at `first_chains[i]`
+    and `first_nodes[i]`.
+    """
+
+    points: FloatArray
+    chain_starts: IntArray
+    kinds: ByteArray
+    ends: npt.NDArray[np.int32]
+    nodes: FloatArray
+    through: npt.NDArray[np.bool_]
+    first_chains: IntArray
+    first_nodes: IntArray
 
 
 @kernel
-def graphs(pixels, depths, starts, strides, sizes, places, radii):  # type: ignore[no-untyped-def]
-    """Skeletons (as `_thin.skeletons` gives them) -> (points, chain_starts, kinds, ends, nodes,
-    through, first_chains, first_nodes).
+def graphs(pixels, depths, starts, strides, sizes, fits, radii):  # type: ignore[no-untyped-def]
+    """Skeletons (from `_thin.skeletons`) -> the fields of `Graphs`.
 
-    `points` (P, 2) float32 are the chains' in px of the bitmaps, chain c's from `chain_starts[c]`.
-    `kinds` (C,): 0 a branch, 1 a closed ring, 2 a dot. `ends` (C, 2) are the nodes at the ends of
-    branches, or -1. `nodes` (M, 2) float32 in px; `through` (M,): lines go through that very
-    point. Bitmap i's chains and nodes begin at `first_chains[i]` and `first_nodes[i]`. `sizes`
-    (N,) are the numbers of pixels of the working images.
+    `sizes` (N,) are the numbers of pixels of the working images, `fits` is from `_ink.inks`.
     """
     n_bitmaps, most = len(strides), len(pixels)
     points = np.empty((most, 2), np.float32)
@@ -47,12 +64,12 @@ def graphs(pixels, depths, starts, strides, sizes, places, radii):  # type: igno
     first_nodes = np.zeros(n_bitmaps + 1, np.int64)
     n, n_chains, n_nodes = 0, 0, 0
     for i in range(n_bitmaps):
-        stride, left, top, scale = strides[i], places[i, 0], places[i, 1], places[i, 2]
+        stride, left, top, scale = strides[i], fits[i, 0], fits[i, 1], fits[i, 2]
         first, last = starts[i], starts[i + 1]
         chain, parts, kind, ends, spots, root, members = _graph(
             pixels[first:last], depths[first:last], stride, sizes[i], radii[i]
         )
-        number = np.empty(len(spots), np.int64)  # of the nodes that stay
+        number = np.empty(len(spots), np.int64)  # of the nodes that are kept
         for node in range(len(spots)):
             if root[node] == node:
                 nodes[n_nodes, 0] = left + spots[node, 0] / scale
@@ -88,8 +105,8 @@ def graphs(pixels, depths, starts, strides, sizes, places, radii):  # type: igno
 
 @inner_kernel
 def _graph(pixels, depths, stride, size, radius):  # type: ignore[no-untyped-def]
-    """One skeleton -> (chain pixels, chain starts, kinds, ends, nodes, and of each node its root
-    and how many nodes became part of it)."""
+    """One skeleton -> chain pixels, chain starts, kinds, ends, nodes, and for each node its root
+    and the number of nodes merged into it."""
     degree = _degrees(pixels, size, stride)
     node_of, spots = _find_nodes(pixels, depths, degree, stride)
     chain, chain_depths, starts, ends, kinds = _find_chains(pixels, depths, degree, node_of, stride)
@@ -102,13 +119,13 @@ def _graph(pixels, depths, stride, size, radius):  # type: ignore[no-untyped-def
 
 @inner_kernel(inline="always")
 def _steps(stride):  # type: ignore[no-untyped-def]
-    """To the eight neighbours, the four nearest first."""
+    """The steps to the eight neighbours, the four nearest first."""
     return (1, stride, -1, -stride, stride + 1, stride - 1, -stride - 1, -stride + 1)
 
 
 @inner_kernel
 def _degrees(pixels, size, stride):  # type: ignore[no-untyped-def]
-    """By pixel of the working image: 0 off the skeleton, else 1 + the number of neighbours."""
+    """For each pixel of the image: 0 off the skeleton, else 1 + its number of neighbours."""
     degree = np.zeros(size, np.uint8)
     for p in pixels:
         degree[p] = 1
@@ -120,17 +137,17 @@ def _degrees(pixels, size, stride):  # type: ignore[no-untyped-def]
 
 @inner_kernel
 def _find_nodes(pixels, depths, degree, stride):  # type: ignore[no-untyped-def]
-    """(the node at each pixel or _FREE; x, y and depth of the ink of each node)."""
+    """The node at each pixel, or _FREE; and x, y and depth of the ink of each node."""
     node_of = np.empty(len(degree), np.int32)
     for p in range(len(degree)):
         node_of[p] = _FREE
     stack = np.empty(len(pixels), np.int64)
     n = 0
-    for seed in pixels:
-        if degree[seed] <= 3 or node_of[seed] >= 0:
+    for origin in pixels:
+        if degree[origin] <= 3 or node_of[origin] >= 0:
             continue
-        node_of[seed] = n
-        stack[0] = seed
+        node_of[origin] = n
+        stack[0] = origin
         n_open = 1
         while n_open > 0:
             n_open -= 1
@@ -161,8 +178,8 @@ def _find_nodes(pixels, depths, degree, stride):  # type: ignore[no-untyped-def]
 def _find_chains(pixels, depths, degree, node_of, stride):  # type: ignore[no-untyped-def]
     """All branches, then the rings that touch no node.
 
-    Returns (pixels of all chains, their depths, where each chain starts, the nodes at its two
-    ends, its kind).
+    Returns the pixels of all chains, their depths, and for each chain its start, the nodes at its
+    two ends, and its kind.
     """
     chain = np.empty(len(pixels), np.int64)
     chain_depths = np.empty(len(pixels), np.float32)
@@ -177,15 +194,15 @@ def _find_chains(pixels, depths, degree, node_of, stride):  # type: ignore[no-un
     kinds = np.empty(len(pixels), np.uint8)
     n, n_chains = 0, 0
     for rings in (False, True):
-        for seed in pixels:
-            if index_of[seed] < 0:
+        for origin in pixels:
+            if index_of[origin] < 0:
                 continue
             n_onward = 0
             for step in _steps(stride):
-                n_onward += index_of[seed + step] >= 0
+                n_onward += index_of[origin + step] >= 0
             if n_onward > 1 and not rings:
                 continue
-            p = seed
+            p = origin
             while p >= 0:
                 chain[n], chain_depths[n] = p, depths[index_of[p]]
                 n += 1
@@ -207,7 +224,7 @@ def _find_chains(pixels, depths, degree, node_of, stride):  # type: ignore[no-un
 
 @inner_kernel
 def _find_ends(branch, node_of, stride, ends):  # type: ignore[no-untyped-def]
-    """Write the nodes beside the first and the last pixel of a branch; one pixel may have both."""
+    """Write the nodes next to the first and last pixel of a branch, which may be the same pixel."""
     n_found = 0
     for step in _steps(stride):
         node = node_of[branch[0] + step]
@@ -224,7 +241,7 @@ def _find_ends(branch, node_of, stride, ends):  # type: ignore[no-untyped-def]
 
 @inner_kernel
 def _lengths(chain, starts, ends, spots, stride):  # type: ignore[no-untyped-def]
-    """Length of each chain, from node to node."""
+    """The length of each chain, from node to node."""
     lengths = np.zeros(len(ends), np.float64)
     for b in range(len(ends)):
         for i in range(starts[b] + 1, starts[b + 1]):
@@ -241,7 +258,7 @@ def _lengths(chain, starts, ends, spots, stride):  # type: ignore[no-untyped-def
 
 @inner_kernel
 def _find_dots(depths, starts, ends, lengths, kinds, radius, no_nodes):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Mark dots, and drop those much thinner than the pen unless they are all there is."""
+    """Mark dots, and drop those much thinner than the pen unless there is nothing else."""
     n_dropped = 0
     for c in range(len(kinds)):
         alone = kinds[c] == _BRANCH and ends[c, 0] < 0 and ends[c, 1] < 0
@@ -259,13 +276,13 @@ def _find_dots(depths, starts, ends, lengths, kinds, radius, no_nodes):  # type:
 
 @inner_kernel
 def _prune(depths, starts, ends, lengths, spots, kinds):  # type: ignore[no-untyped-def]
-    """Drop spurs, and spurs of spurs: all that lies within the ink around a node anyway."""
+    """Drop spurs, and spurs of spurs, which lie within the ink around a node."""
     degree = np.zeros(len(spots), np.int64)
     for c in range(len(ends)):
         for end in range(2):
             if ends[c, end] >= 0:
                 degree[ends[c, end]] += 1
-    for _ in range(_ROUNDS_OF_PRUNING):
+    for _ in range(_N_PRUNINGS):
         spurs = np.zeros(len(kinds), np.bool_)
         for c in range(len(kinds)):
             u, v = ends[c, 0], ends[c, 1]
@@ -285,9 +302,9 @@ def _prune(depths, starts, ends, lengths, spots, kinds):  # type: ignore[no-unty
 
 @inner_kernel
 def _merge_nodes(ends, lengths, spots, kinds):  # type: ignore[no-untyped-def]
-    """Drop the short branches between nodes; move the nodes that become one to the middle.
+    """Drop short branches between nodes and merge their nodes, in the middle.
 
-    Returns (the node that each has become part of, how many each consists of).
+    Returns the node that each was merged into, and the number of nodes in each.
     """
     parent = np.empty(len(spots), np.int64)
     for node in range(len(spots)):

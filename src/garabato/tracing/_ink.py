@@ -1,8 +1,8 @@
-"""Compiled kernels of tracing, 1: bitmaps -> ink, enlarged where they are small.
+"""Compiled kernels of tracing, 1: bitmaps -> ink; small bitmaps are enlarged.
 
-The kernels of tracing come in four files, each compiled and cached on its own (a cached kernel
-doesn't notice changes in another file): `_ink`, `_thin`, `_graph`, `_walk`. They hand flat arrays
-for many bitmaps on, and know no Python objects, so that threads can run them side by side.
+The steps of tracing are `_ink`, `_thin`, `_graph`, `_walk` and `_fit`. Each file is compiled and
+cached on its own, since a cached kernel doesn't notice changes in another file. They exchange flat
+arrays for many bitmaps and use no Python objects, so several threads can run them.
 """
 
 from __future__ import annotations
@@ -13,29 +13,30 @@ from garabato.host.kernels import inner_kernel, kernel
 
 #: Empty pixels around a working image, so that neighbours need no bounds check.
 _BORDER = 2
-#: By how much a bitmap is enlarged whose ink is at most so many px long.
+#: (longer side of the ink in px, factor): bitmaps up to that size are enlarged by the factor.
 _ENLARGED = ((40, 4), (80, 3), (160, 2))
-#: How much of its neighbourhood's mean a small bitmap's pixel loses before it is enlarged.
+#: The share of its neighbourhood's mean that is subtracted from a pixel before enlarging.
 _SHARPENING = 0.6
-#: Mean inks (of 1) and thresholds for them, as shares of the mean: from faint lines over bold ones
-#: to black and white, which has no half-tones to sharpen.
+#: (mean ink from 0 to 1, threshold as a share of the mean): for faint lines, bold lines, and nearly
+#: or fully black and white bitmaps, which have no half-tones to sharpen.
 _FAINT, _BOLD, _GREY, _BLACK = (0.58, 0.48), (0.86, 0.86), (0.92, 0.86), (0.97, 0.50)
-#: What is this dark, as a share of the darkest pixel, is ink whatever the threshold.
+#: Pixels at least this dark, as a share of the darkest pixel, are always ink.
 _SOLID = 0.92
 
 
 @kernel
 def inks(bitmaps):  # type: ignore[no-untyped-def]
-    """(N, H, W) uint8, ink 255 -> (ink, starts, strides, places).
+    """Bitmaps (N, H, W) uint8, ink 255 -> (ink, starts, strides, fits).
 
-    `ink` (K,) uint8, 0 or 1, holds the working images, `ink[starts[i]:starts[i + 1]]` bitmap i's:
-    its inked part within an empty border, rows `strides[i]` long. `places` (N, 3) float64: left
-    and top of the working image in px of the bitmap, working px a px. No ink gives no image.
+    `ink` (K,) uint8, 0 or 1, holds the working images. That of bitmap i is
+    `ink[starts[i]:starts[i + 1]]`, with rows of `strides[i]` px: the part with ink, within an empty
+    border. `fits` (N, 3) float64 are its left and top in px of the bitmap, and the number of
+    working px per px. A bitmap without ink has no working image.
     """
     ink = np.empty(1024, np.uint8)
     starts = np.zeros(len(bitmaps) + 1, np.int64)
     strides = np.ones(len(bitmaps), np.int64)
-    places = np.ones((len(bitmaps), 3), np.float64)
+    fits = np.ones((len(bitmaps), 3), np.float64)
     n = 0
     for i in range(len(bitmaps)):
         image, left, top, factor = _ink_of(bitmaps[i])
@@ -51,14 +52,14 @@ def inks(bitmaps):  # type: ignore[no-untyped-def]
                 n += 1
         starts[i + 1] = n
         strides[i] = width
-        places[i, 0], places[i, 1] = left - _BORDER / factor, top - _BORDER / factor
-        places[i, 2] = factor
-    return ink[:n], starts, strides, places
+        fits[i, 0], fits[i, 1] = left - _BORDER / factor, top - _BORDER / factor
+        fits[i, 2] = factor
+    return ink[:n], starts, strides, fits
 
 
 @inner_kernel
 def _ink_of(bitmap):  # type: ignore[no-untyped-def]
-    """(working image, left and top in px of the bitmap of what is within its border, factor)."""
+    """The working image, left and top (within its border) in px of the bitmap, and the factor."""
     level = _ink_level(bitmap)
     height, width = bitmap.shape
     top, bottom, left, right = height, -1, width, -1
@@ -73,7 +74,7 @@ def _ink_of(bitmap):  # type: ignore[no-untyped-def]
         return np.zeros((0, 1), np.uint8), 0, 0, 1
     height, width = bottom - top + 1, right - left + 1
     for longest, factor in _ENLARGED:
-        if max(height, width) <= longest:  # half a pixel of ink may bulge beyond the inked pixels
+        if max(height, width) <= longest:  # enlarged ink may extend half a pixel further
             left, top, height, width = left - 1, top - 1, height + 2, width + 2
             return _enlarged(bitmap, top, left, height, width, factor, level), left, top, factor
     ink = np.zeros((height + 2 * _BORDER, width + 2 * _BORDER), np.uint8)
@@ -85,7 +86,7 @@ def _ink_of(bitmap):  # type: ignore[no-untyped-def]
 
 @inner_kernel
 def _ink_level(bitmap):  # type: ignore[no-untyped-def]
-    """Half of how dark ink is on average, the dark counting more (sum v^2 / sum v)."""
+    """Half the mean ink, weighted by ink (sum v^2 / sum v)."""
     total, squares = np.int64(0), np.int64(0)
     for row in range(bitmap.shape[0]):
         for column in range(bitmap.shape[1]):
@@ -97,16 +98,17 @@ def _ink_level(bitmap):  # type: ignore[no-untyped-def]
 
 @inner_kernel
 def _enlarged(bitmap, top, left, height, width, factor, level):  # type: ignore[no-untyped-def]
-    """Sharpened, enlarged (Catmull-Rom) and thresholded: a window, which may stick out.
+    """A window of the bitmap, which may extend beyond it, sharpened, enlarged (Catmull-Rom) and
+    thresholded.
 
-    In a small bitmap neighbouring lines run into each other; the light valley between them says
-    that they are two. Sharpening deepens it, and a high threshold keeps it open.
+    In small bitmaps, neighbouring lines run together, with a lighter valley between them.
+    Sharpening deepens the valley, and a high threshold keeps it open.
     """
     mean = 2 * level / 255
     black = min(1.0, max(0.0, (mean - _GREY[0]) / (_BLACK[0] - _GREY[0])))
     bold = min(1.0, max(0.0, (mean - _FAINT[0]) / (_BOLD[0] - _FAINT[0])))
     share = _FAINT[1] + (_BOLD[1] - _FAINT[1]) * bold + (_BLACK[1] - _GREY[1]) * black
-    # with two more pixels all around
+    # The window has two more pixels on each side.
     sharp = _sharpened(bitmap, top, left, height, width, _SHARPENING * (1 - black))
     total, squares = np.float32(1e-9), np.float32(0.0)
     for row in range(sharp.shape[0]):
@@ -136,7 +138,7 @@ def _enlarged(bitmap, top, left, height, width, factor, level):  # type: ignore[
                 )
     ink = np.zeros((height * factor + 2 * _BORDER, width * factor + 2 * _BORDER), np.uint8)
     inked = False
-    while not inked:  # once, but for odd patterns of which the threshold leaves nothing
+    while not inked:  # usually once; the threshold erases some odd patterns
         for row in range(height):
             for phase in range(factor):
                 at = row + 2 + first[phase]
@@ -187,7 +189,7 @@ def _sharpened(bitmap, top, left, height, width, share):  # type: ignore[no-unty
 
 @inner_kernel
 def _cubic(factor):  # type: ignore[no-untyped-def]
-    """Catmull-Rom: by phase the weights of four pixels, and the first of them."""
+    """Catmull-Rom: the weights of four pixels for each phase, and the first of these pixels."""
     weights = np.empty((factor, 4), np.float32)
     first = np.empty(factor, np.int64)
     for phase in range(factor):

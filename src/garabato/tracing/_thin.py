@@ -7,26 +7,26 @@ import numpy as np
 from garabato.drawing import ByteArray
 from garabato.host.kernels import inner_kernel, kernel
 
-#: Chamfer distances: a step to the side and one across, in units (Borgefors 1986).
-_UNITS, _ACROSS = 5, 7
-#: A pen is never thicker than this share of the drawing's longer side, or than that share of the
-#: bitmap's if it is more. What is thicker is a filled area, outlined with a pen of its own.
-_THICKEST_PEN, _THICKEST_DOT, _OUTLINING_PEN = 0.22, 0.11, 0.04
-#: Areas deeper than _FILLED pen radii are hollowed, and an outline _OUTLINE radii deep stays.
+#: Chamfer distances of a straight and a diagonal step (Borgefors 1986).
+_UNITS, _DIAGONAL = 5, 7
+#: The largest line width as a share of the drawing's longer side, and, if that is more, as a share
+#: of the bitmap's. Thicker ink is a filled area, with an outline of _OUTLINE_WIDTH.
+_MAX_WIDTH, _MAX_DOT_WIDTH, _OUTLINE_WIDTH = 0.22, 0.11, 0.04
+#: Areas deeper than _FILLED pen radii are hollowed out; an outline _OUTLINE radii deep remains.
 _FILLED, _OUTLINE = 1.9, 1.7
-#: In areas up to _SCRIBBLED radii deep, lines that ran together, more lines stay, _APART radii
-#: apart; deeper ones are shapes that were filled.
+#: Areas up to _SCRIBBLED radii deep are lines that ran together: lines _APART radii apart remain,
+#: too. Deeper ones are filled shapes.
 _SCRIBBLED, _APART = 8.0, 2.5
 
 
 @kernel
 def skeletons(ink, starts, strides, sides):  # type: ignore[no-untyped-def]
-    """Working images (as `_ink.inks` gives them) -> (pixels, depths, starts, radii).
+    """Working images (from `_ink.inks`) -> (pixels, depths, starts, radii).
 
-    `pixels` (K,) int64 are the skeletons' pixels, row * stride + column; image i's begin at
-    `starts[i]`. `depths` (K,) float32 are their distances to the edge of the ink, `radii` (N,)
-    half the line widths, both in working px. `sides` (N,) are the longer sides of the bitmaps in
-    working px. Overwrites `ink`.
+    `pixels` (K,) int64 are the pixels of the skeletons, row * stride + column; those of image i
+    begin at `starts[i]`. `depths` (K,) float32 are their distances to the edge of the ink, and
+    `radii` (N,) half the line widths, both in working px. `sides` (N,) are the longer sides of the
+    bitmaps in working px. Overwrites `ink`.
     """
     pixels = np.empty(1024, np.int64)
     depths = np.empty(1024, np.float32)
@@ -79,12 +79,12 @@ def _distances(ink, pixels, stride):  # type: ignore[no-untyped-def]
     for p in pixels:
         if ink[p]:
             straight = min(distance[p - 1], distance[p - stride]) + _UNITS
-            slanted = min(distance[p - stride - 1], distance[p - stride + 1]) + _ACROSS
+            slanted = min(distance[p - stride - 1], distance[p - stride + 1]) + _DIAGONAL
             distance[p] = min(straight, slanted)
     for p in pixels[::-1]:
         if ink[p]:
             straight = min(distance[p + 1], distance[p + stride]) + _UNITS
-            slanted = min(distance[p + stride - 1], distance[p + stride + 1]) + _ACROSS
+            slanted = min(distance[p + stride - 1], distance[p + stride + 1]) + _DIAGONAL
             distance[p] = min(distance[p], straight, slanted)
     return distance
 
@@ -121,16 +121,16 @@ def _pen_radius(distance, pixels, stride, side):  # type: ignore[no-untyped-def]
     rows = pixels[len(pixels) - 1] // stride - pixels[0] // stride
     extent = max(right - left, rows) + 1
     width = 2 * median / _UNITS - 0.5
-    if width > max(_THICKEST_PEN * extent, _THICKEST_DOT * side):
-        width = _OUTLINING_PEN * extent
+    if width > max(_MAX_WIDTH * extent, _MAX_DOT_WIDTH * side):
+        width = _OUTLINE_WIDTH * extent
     return 0.5 * max(1.0, width)
 
 
 @inner_kernel
 def _hollow(ink, distance, pixels, stride, radius):  # type: ignore[no-untyped-def]
-    """Leave nothing but lines of filled areas, around their middle; returns whether there were any.
+    """Reduce filled areas to lines around their middle; returns whether there were any.
 
-    Lines are laid at equal distances from the edge, with gaps two px wide between them.
+    The lines are at equal distances from the edge, with gaps of two px between them.
     """
     deep = int(_FILLED * radius * _UNITS) + _UNITS
     outline = int(_OUTLINE * radius * _UNITS) + 1
@@ -138,12 +138,12 @@ def _hollow(ink, distance, pixels, stride, radius):  # type: ignore[no-untyped-d
     area = np.empty(len(pixels), np.int64)
     seen = np.zeros(len(ink), np.bool_)
     found = False
-    for seed in pixels:
-        if distance[seed] < deep or seen[seed]:
+    for origin in pixels:
+        if distance[origin] < deep or seen[origin]:
             continue
         found = True
-        seen[seed] = True
-        area[0] = seed
+        seen[origin] = True
+        area[0] = origin
         n, n_done, deepest = 1, 0, 0
         while n_done < n:
             p = area[n_done]
@@ -163,7 +163,8 @@ def _hollow(ink, distance, pixels, stride, radius):  # type: ignore[no-untyped-d
 
 
 def _guo_hall() -> ByteArray:
-    """Guo and Hall 1989, A1: by sub-iteration and the eight neighbours, whether a pixel goes."""
+    """Guo and Hall 1989, algorithm A1: (2, 256), whether a pixel with these eight neighbours is
+    removed in the first or second sub-iteration."""
     table = np.zeros((2, 256), np.uint8)
     for code in range(256):
         n, ne, e, se, s, sw, w, nw = ((code >> bit) & 1 for bit in range(8))
@@ -179,7 +180,7 @@ def _guo_hall() -> ByteArray:
     return table
 
 
-_GOES = _guo_hall()
+_IS_REMOVED = _guo_hall()
 
 
 @inner_kernel(inline="always")
@@ -199,10 +200,10 @@ def _neighbours(image, p, stride):  # type: ignore[no-untyped-def]
 
 @inner_kernel
 def _thin(ink, distance, pixels, stride):  # type: ignore[no-untyped-def]
-    """Thin `ink` in place to lines one pixel wide; returns the pixels that stay, in raster order.
+    """Thin `ink` in place to lines one pixel wide; returns the remaining pixels, in raster order.
 
-    Guo-Hall sub-iterations that reach one pixel deeper each round, so that the lines stay in the
-    middle whatever their direction, and each pixel is looked at a few times only.
+    Each round of Guo-Hall sub-iterations goes one pixel deeper, so that lines stay in the middle
+    whatever their direction, and each pixel is visited only a few times.
     """
     order = _by_distance(distance, pixels)
     active = np.empty(len(pixels), np.int64)
@@ -220,7 +221,7 @@ def _thin(ink, distance, pixels, stride):  # type: ignore[no-untyped-def]
         for half in range(2):
             n_going = 0
             for i in range(n_active):
-                if _GOES[half, _neighbours(ink, active[i], stride)]:
+                if _IS_REMOVED[half, _neighbours(ink, active[i], stride)]:
                     going[n_going] = active[i]
                     n_going += 1
             for i in range(n_going):
@@ -264,7 +265,8 @@ def _by_distance(distance, pixels):  # type: ignore[no-untyped-def]
 
 @inner_kernel(inline="always")
 def _is_corner(code):  # type: ignore[no-untyped-def]
-    """The inner corner of a stair, which Guo-Hall leaves: its two neighbours touch without it."""
+    """Whether a pixel is the inner corner of a stair, which Guo-Hall leaves: its two neighbours
+    touch without it."""
     for turn in (0, 2, 4, 6):
         beside = 1 << turn | 1 << ((turn + 2) & 7)
         between = 1 << ((turn + 1) & 7)

@@ -1,7 +1,7 @@
 """Compiled kernels of tracing, 4: graphs -> polylines.
 
-Branches that run straight through a node become one stroke. A branch c has two half-edges:
-`2 * c` is c seen from its first point, `2 * c + 1` from its last.
+Branches that run straight through a node become one stroke. Branch c has two half-edges: `2 * c` is
+c from its first point on, `2 * c + 1` is c from its last point on.
 """
 
 from __future__ import annotations
@@ -12,35 +12,40 @@ import numpy as np
 
 from garabato.host.kernels import inner_kernel, kernel
 
-#: Branches go on through a node where they turn by less than 60 degrees (cosine between them).
+#: A stroke continues through a node if it turns by less than 60 degrees (the cosine between its
+#: branches).
 _STRAIGHT = -0.5
-#: At nodes with more branches than this all of them end (noise; pairing is quadratic).
-_BUSY = 12
-#: The direction of a branch is seen over this many pen radii, and two points, from its node.
+#: At nodes with more branches than this, all strokes end (noise; pairing is quadratic).
+_MAX_BRANCHES = 12
+#: The direction of a branch is measured over this many pen radii, plus two points, from its node.
 _AHEAD = 2.5
-#: Points are averaged over this many pen radii to both sides, and at most this many points.
+#: Points are averaged over this many pen radii, and at most this many points, on each side.
 _SMOOTHING, _SMOOTHING_POINTS = 0.5, 8
-#: Where a stroke goes on past other branches, points within this many pen radii are left out: the
-#: others have pulled them aside.
+#: Where a stroke passes other branches, points within this many pen radii of the node are left out,
+#: since the other branches displace them.
 _PASSING = 1.0
 
-_BRANCH, _RING, _SINGLE = 0, 1, 2  # the kinds of chains, as `_graph` has them
+_BRANCH, _RING, _SINGLE = 0, 1, 2  # the kinds of chains in `_graph`
 
 
 @kernel
-def polylines(points, chain_starts, kinds, ends, nodes, through, first_chains, first_nodes, radii):  # type: ignore[no-untyped-def]  # fmt: skip
-    """Graphs (as `_graph.graphs` gives them) -> points (P, 2), stroke_starts, drawing_starts.
+def polylines(graphs, radii):  # type: ignore[no-untyped-def]
+    """`_graph.Graphs` -> points (P, 2), stroke_starts, drawing_starts.
 
     The points are in px of the bitmaps, about as far apart as pixels of the working images.
-    `radii` (N,): half the line width of each drawing, in those pixels.
+    `radii` (N,) are half the line widths of the drawings, in those pixels.
     """
+    points, chain_starts, kinds, ends, nodes = (
+        graphs.points, graphs.chain_starts, graphs.kinds, graphs.ends, graphs.nodes
+    )  # fmt: skip
+    first_chains, first_nodes = graphs.first_chains, graphs.first_nodes
     edges, edge_starts = _edges_of_nodes(ends, len(nodes))
     partner = np.full(2 * len(kinds), -1, np.int64)
     for i in range(len(radii)):
         ahead, left_out = int(_AHEAD * radii[i]) + 2, int(_PASSING * radii[i])
         for node in range(first_nodes[i], first_nodes[i + 1]):
             around = edges[edge_starts[node] : edge_starts[node + 1]]
-            if 2 <= len(around) <= _BUSY:
+            if 2 <= len(around) <= _MAX_BRANCHES:
                 _pair(points, chain_starts, nodes[node], around, ahead, partner)
             if len(around) > 2:
                 _move_onto_line(points, chain_starts, nodes[node], around, left_out, partner)
@@ -53,17 +58,14 @@ def polylines(points, chain_starts, kinds, ends, nodes, through, first_chains, f
     for i in range(len(radii)):
         reach = max(1, min(_SMOOTHING_POINTS, int(_SMOOTHING * radii[i])))
         left_out = int(_PASSING * radii[i])
-        for closed in (False, True):  # what no free end leads to goes round in a circle
+        for closed in (False, True):  # chains that no free end leads to are closed
             for edge in range(2 * first_chains[i], 2 * first_chains[i + 1]):
                 if (
                     walked[edge // 2]
                     or (kinds[edge // 2] == _BRANCH and partner[edge] >= 0) != closed
                 ):
                     continue
-                last = _walk(
-                    edge, points, chain_starts, kinds, ends, nodes, through, edge_starts, partner,
-                    left_out, walked, out, n,
-                )  # fmt: skip
+                last = _walk(edge, graphs, edge_starts, partner, left_out, walked, out, n)
                 _smooth(out[n:last], reach, scratch)
                 n = last
                 n_strokes += 1
@@ -80,7 +82,7 @@ def polylines(points, chain_starts, kinds, ends, nodes, through, first_chains, f
 
 @inner_kernel
 def _edges_of_nodes(ends, n_nodes):  # type: ignore[no-untyped-def]
-    """(half-edges by node, where those of each node start)."""
+    """The half-edges by node, and where those of each node start."""
     starts = np.zeros(n_nodes + 1, np.int64)
     for c in range(len(ends)):
         for end in range(2):
@@ -103,7 +105,7 @@ def _edges_of_nodes(ends, n_nodes):  # type: ignore[no-untyped-def]
 
 @inner_kernel
 def _pair(points, chain_starts, node, around, ahead, partner):  # type: ignore[no-untyped-def]
-    """Make half-edges around a node partners that go on from each other, straightest first."""
+    """Pair the half-edges around a node that continue each other, the straightest first."""
     ways = np.empty((len(around), 2), np.float32)
     for i in range(len(around)):
         first, last = chain_starts[around[i] // 2], chain_starts[around[i] // 2 + 1] - 1
@@ -131,7 +133,7 @@ def _pair(points, chain_starts, node, around, ahead, partner):  # type: ignore[n
 
 @inner_kernel
 def _move_onto_line(points, chain_starts, node, around, left_out, partner):  # type: ignore[no-untyped-def]
-    """Move a node to where the first line that passes it will run, so that others end there."""
+    """Move a node onto the first line that passes it, so that other strokes end on that line."""
     for edge in around:
         if partner[edge] >= 0:
             a = _passing_point(chain_starts, edge, left_out)
@@ -147,15 +149,18 @@ def _move_onto_line(points, chain_starts, node, around, left_out, partner):  # t
 
 @inner_kernel
 def _passing_point(chain_starts, edge, left_out):  # type: ignore[no-untyped-def]
-    """The first point of a half-edge that is not left out where its stroke passes its node."""
+    """The first point of a half-edge that is not left out when its stroke passes the node."""
     first, last = chain_starts[edge // 2], chain_starts[edge // 2 + 1] - 1
     spare = min(left_out, (last - first) // 3)
     return first + spare if edge % 2 == 0 else last - spare
 
 
 @inner_kernel
-def _walk(edge, points, chain_starts, kinds, ends, nodes, through, edge_starts, partner, left_out, walked, out, n):  # type: ignore[no-untyped-def]  # fmt: skip  # noqa: E501
-    """Write the stroke that begins at a half-edge to `out` from row n on; returns the row after."""
+def _walk(edge, graphs, edge_starts, partner, left_out, walked, out, n):  # type: ignore[no-untyped-def]
+    """Write the stroke that begins at a half-edge to `out` from row n on; returns the next row."""
+    points, chain_starts, kinds, ends, nodes = (
+        graphs.points, graphs.chain_starts, graphs.kinds, graphs.ends, graphs.nodes
+    )  # fmt: skip
     first = n
     kind = kinds[edge // 2]
     node = ends[edge // 2, edge % 2]
@@ -171,14 +176,14 @@ def _walk(edge, points, chain_starts, kinds, ends, nodes, through, edge_starts, 
         low = spare if passing else 0
         node = ends[chain, 1 - edge % 2]
         edge = partner[edge ^ 1]
-        goes_on = edge >= 0 and not walked[edge // 2]
-        passing = goes_on and edge_starts[node + 1] - edge_starts[node] > 2
+        continues = edge >= 0 and not walked[edge // 2]
+        passing = continues and edge_starts[node + 1] - edge_starts[node] > 2
         high = last - start - (spare if passing else 0)
         for i in range(low, high + 1):
             p = start + i if is_forward else last - i
             out[n, 0], out[n, 1] = points[p, 0], points[p, 1]
             n += 1
-        if node >= 0 and (not goes_on or (through[node] and not passing)):
+        if node >= 0 and (not continues or (graphs.through[node] and not passing)):
             out[n, 0], out[n, 1] = nodes[node, 0], nodes[node, 1]
             n += 1
     if kind == _RING:
@@ -193,7 +198,8 @@ def _walk(edge, points, chain_starts, kinds, ends, nodes, through, edge_starts, 
 
 @inner_kernel
 def _smooth(stroke, reach, scratch):  # type: ignore[no-untyped-def]
-    """Mean of 2 * reach + 1 points, fewer near the ends, which stay; closed lines go round."""
+    """Replace points by the mean of 2 * reach + 1 points, fewer near the ends; the ends stay.
+    Closed lines are averaged around."""
     n = len(stroke)
     closed = n > 2 * reach + 1
     closed = closed and stroke[0, 0] == stroke[n - 1, 0] and stroke[0, 1] == stroke[n - 1, 1]
