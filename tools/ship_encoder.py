@@ -40,7 +40,7 @@ from garabato.host.atomic import write_bytes
 from garabato.models import create_model
 from garabato.training import TrainConfig
 from garabato.training.data import split_off_validation
-from garabato.training.finish import Deadline, add_binary_codes, calibrate
+from garabato.training.finish import Deadline, add_binary_codes, calibrate, fit_stroke_weights
 
 #: doodleNet's top-1 and top-5 on drawings held back by who set it as the bar for this encoder.
 DOODLENET = 0.730, 0.935
@@ -87,6 +87,7 @@ def main() -> None:
     drawings, _, held_out = split_off_validation(dataset, config)
     assert held_out is not None, "--validation must be more than 0"
     _say("calibrating")
+    fit_stroke_weights(encoder, held_out, Deadline(None))
     calibrate(
         encoder,
         held_out,
