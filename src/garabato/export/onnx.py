@@ -187,6 +187,7 @@ def _in_eight_bits(encoder: Encoder, calibration: DrawingBatch) -> bytes:
         exact.write_bytes(_with_header(_exported(encoder), _header(encoder, 32)))
         _quantize(exact, quantized, images)
         model = _onnx().load(quantized)
+        _keep_in_half(model)
         header = _header(encoder, 8)
         quantized.write_bytes(_with_header(model, header))
         agreement = _mean_cosine(exact, quantized, images)
