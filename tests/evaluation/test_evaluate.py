@@ -203,7 +203,7 @@ def test_a_source_without_a_readable_drawing_says_so(
     prototypes: PrototypeEncoder, tmp_path: Path
 ) -> None:
     (tmp_path / "circle.ndjson").write_text("not json\n")
-    with pytest.raises(SourceError, match=r"holds no drawing that can be read"):
+    with pytest.raises(SourceError, match=r"holds no readable drawing"):
         evaluate(prototypes, open_source(tmp_path))
 
 

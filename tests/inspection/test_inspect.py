@@ -150,7 +150,7 @@ def test_strokes_and_bitmaps_in_one_folder_are_not_mixed(tmp_path):
         inspect(tmp_path)
 
 
-def test_the_page_stands_alone_and_shows_what_was_found(found, tmp_path):
+def test_the_page_is_self_contained_and_shows_all_findings(found, tmp_path):
     path = tmp_path / "page.html"
     write_inspection(found, path)
     page = path.read_text()
@@ -163,7 +163,7 @@ def test_the_page_stands_alone_and_shows_what_was_found(found, tmp_path):
     numbers = [e.text for e in tree.find(".//div[@class='numbers']").iter("b")]
     assert numbers == ["14", "2", "2", "2", "1", "2", "1", "2"]
     paths = [e.get("d") for e in tree.iter("path")]
-    assert "M3 4L3 4" in paths  # a dot
+    assert "M152 152L152 152" in paths  # a dot, centred
     assert "nonsense" not in page
     assert "broken JSON" in page
 

@@ -1,4 +1,4 @@
-"""Drawings as inline SVG: in reports, and in notebooks (`_repr_svg_`, `_repr_html_`)."""
+"""Drawings as inline SVG, for HTML pages and notebooks (`_repr_svg_`, `_repr_html_`)."""
 
 from __future__ import annotations
 
@@ -12,25 +12,28 @@ if TYPE_CHECKING:
 
     from garabato.drawing.drawing import Drawing
 
-#: Drawings shown of a batch or gallery in a notebook.
+#: Drawings of a batch or gallery shown in a notebook.
 N_SHOWN = 12
 _MARGIN = 24
 _SIDE = 255 + 2 * _MARGIN
-#: What makes an SVG look the same without the style sheet of a page.
+#: Attributes that replace the style sheet of a page.
 _ALONE = (
     'xmlns="http://www.w3.org/2000/svg" width="{0}" height="{0}" fill="none" stroke="black" '
     'stroke-width="6" stroke-linecap="round" stroke-linejoin="round" style="background:white" '
 )
 
 
-def drawing_svg(drawing: Drawing, *, size_px: int | None = None) -> Markup:
-    """An `<svg>` element of the drawing, centred in a square; only numbers get into the markup.
+def drawing_svg(drawing: Drawing, *, size_px: int | None = None, label: str = "") -> Markup:
+    """An `<svg>` element with the drawing centred in a square.
 
-    With `size_px` it stands alone: black on white. Without, the page's style sheet decides.
+    With `size_px` it is black on white; without, the page's style sheet decides. `label` is read
+    out by screen readers.
     """
-    from markupsafe import Markup
+    from markupsafe import Markup, escape
 
     attributes = "" if size_px is None else _ALONE.format(size_px)
+    if label:
+        attributes += f'role="img" aria-label="{escape(label)}" '
     content = _path(drawing) if drawing.bitmap is None else _image(drawing)
     box = f'viewBox="0 0 {_SIDE} {_SIDE}" class="drawing"'
     return Markup(f"<svg {attributes}{box}>{content}</svg>")
@@ -57,7 +60,7 @@ def _path(drawing: Drawing) -> str:
     lines = []
     for xs, ys in moved.strokes:
         points = [f"{x + left:.0f} {y + top:.0f}" for x, y in zip(xs, ys, strict=True)]
-        # a dot is a line of no length: round caps make it visible
+        # A dot is a line of length 0, which round caps make visible.
         lines.append("M" + "L".join(points if len(points) > 1 else points * 2))
     return f'<path d="{"".join(lines)}"/>'
 

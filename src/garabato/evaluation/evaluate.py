@@ -65,7 +65,7 @@ def evaluate(
         split, gallery_split = "source", None
         drawings = {split: DrawingList(_read_all(data, strict, unreadable, report))}
     if not len(drawings[split]):
-        raise SourceError(f"{_name_of(data)} holds no drawing that can be read")
+        raise SourceError(f"{_name_of(data)} holds no readable drawing")
 
     names = {name for group in drawings.values() for name in group.categories()}
     categories = [*encoder.categories, *sorted(names - set(encoder.categories))]

@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from garabato.drawing import DrawingBatch, FloatArray, IntArray
 
-#: How far apart the same point of two near-duplicates may be, both scaled to 255. Whole numbers at
-#: half the size are up to 2 off.
+#: Largest difference between coordinates of near-duplicates, both scaled to 255. Rounding at half
+#: the size causes differences of up to 2.
 TOLERANCE = 3.0
 
 
 def equal_groups(values: Iterable[Hashable]) -> list[IntArray]:
-    """The indices (n,) int64 of equal values, for every value that occurs more than once."""
+    """Groups of indices (n,) int64 of equal values, for values that occur more than once."""
     indices: defaultdict[Hashable, list[int]] = defaultdict(list)
     for index, value in enumerate(values):
         indices[value].append(index)
@@ -26,10 +26,9 @@ def equal_groups(values: Iterable[Hashable]) -> list[IntArray]:
 def near_groups(batch: DrawingBatch, *, tolerance: float = TOLERANCE) -> list[IntArray]:
     """Groups of drawings (rows, (n,) int64) with the same strokes after moving and scaling.
 
-    They have the same number of strokes with the same numbers of points. With every drawing moved
-    to the top left and scaled to 255, no coordinate differs by more than `tolerance` from that of
-    one drawing of the group. Drawings without extent (empty, dots) are in no group, and no drawing
-    is in two.
+    They have the same numbers of strokes and points, and, aligned to the top left and scaled to
+    255, no coordinate differs by more than `tolerance` from the first drawing of the group.
+    Drawings without extent (empty, dots) are in no group, and no drawing is in two.
     """
     scaled = batch.normalised()
     lengths = np.diff(scaled.stroke_starts)
@@ -45,12 +44,12 @@ def near_groups(batch: DrawingBatch, *, tolerance: float = TOLERANCE) -> list[In
         n_points = starts[members[0] + 1] - starts[members[0]]
         points = scaled.points[starts[members][:, None] + np.arange(n_points)]
         close = _balls(points.reshape(len(members), -1), tolerance)
-        groups += [members[places] for places in close]
+        groups += [members[indices] for indices in close]
     return groups
 
 
 def _balls(vectors: FloatArray, radius: float) -> list[IntArray]:
-    """Rows of (n, d) within `radius`, in every coordinate, of a first row; each only once."""
+    """Groups of rows of (n, d) within `radius` of a first row in every coordinate; disjoint."""
     widest = int(vectors.std(axis=0).argmax())
     order = np.argsort(vectors[:, widest], kind="stable")
     sorted_vectors = vectors[order]

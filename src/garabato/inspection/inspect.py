@@ -1,4 +1,4 @@
-"""What is in a data set or a source: counts, sizes, and what should not be there."""
+"""Inspection of a data set or source: counts, sizes, duplicates and other problems."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def inspect(
     report: ReadReport | None = None,
     progress: Progress | None = None,
 ) -> Inspection:
-    """Count what is in a data set or a source of drawings.
+    """Inspect a data set or a source of drawings.
 
-    Duplicates have identical strokes on the grid (or identical bitmaps). Near-duplicates have the
-    same strokes after moving and scaling (see `duplicates.near_groups`; bitmaps are not compared
-    this way). `category_from` is that of `open_source`. All drawings are held in memory, up to 2 kB
-    each. Unreadable drawings are counted in `report`. Raises DatasetError or SourceError, also if
-    strokes and bitmaps are mixed.
+    Duplicates have identical strokes on the grid, or identical bitmaps. Near-duplicates have the
+    same strokes after moving and scaling (see `duplicates.near_groups`); bitmaps have none.
+    `category_from` is that of `open_source`. Holds all drawings in memory, up to 2 kB each. Counts
+    unreadable drawings in `report`. Raises DatasetError or SourceError, also if strokes and bitmaps
+    are mixed.
     """
     path = Path(target)
     report = ReadReport() if report is None else report
@@ -54,7 +54,7 @@ def inspect(
     else:
         kind, tables = "source", list(_read_source(path, category_from, report, progress))
     if not tables:
-        raise SourceError(f"{path} holds no drawing that can be read")
+        raise SourceError(f"{path} holds no readable drawing")
     schema = tables[0].schema
     if not all(table.schema.equals(schema, check_metadata=True) for table in tables):
         raise SourceError(
@@ -125,12 +125,12 @@ def _inspect(table: pa.Table, name: str, kind: str, report: ReadReport) -> Inspe
 
 
 def _copies(drawings: DrawingBatch, rows: IntArray) -> tuple[list[IntArray], list[IntArray]]:
-    """Groups of identical drawings among `rows`, and of nearly identical ones.
+    """Groups of identical and of nearly identical drawings among `rows`.
 
-    One of each group of copies stands for it among the latter.
+    Of identical drawings, only one is compared with others.
     """
     content_ids = drawings.content_ids()
-    repeated = [rows[places] for places in equal_groups(content_ids[row] for row in rows)]
+    repeated = [rows[indices] for indices in equal_groups(content_ids[row] for row in rows)]
     copies = [group[1:] for group in repeated]
     single = np.setdiff1d(rows, np.concatenate(copies)) if copies else rows
     near = [single[group] for group in near_groups(drawings.take(single))]
@@ -201,7 +201,7 @@ def _marked(groups: list[IntArray], n: int) -> Flags:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """The distribution of a number (of strokes, of points) over the drawings that are not empty.
+    """The distribution of a count (of strokes or points) over the drawings that are not empty.
 
     `bins[0]` counts the drawings with 1 to `bin_width`, `bins[1]` those with up to twice that, and
     so on; the last bin has no upper end.
@@ -245,8 +245,8 @@ class CategoryCounts:
 class Groups:
     """Groups of equal drawings, and how many span categories or splits.
 
-    `groups` holds the rows of each group, those with the most points first: these are the least
-    likely to be equal by chance.
+    `groups` holds the rows of each group. Drawings with the most points, which are the least likely
+    to be equal by chance, come first.
     """
 
     n_groups: int
@@ -281,7 +281,7 @@ class Inspection:
         return from_table(self.table.take(pa.array(list(rows), pa.int64())))
 
     def samples(self, n: int) -> dict[str, IntArray]:
-        """Rows of `n` drawings of each category that are not empty, spread evenly over it."""
+        """Rows of up to `n` evenly spaced drawings of each category, without empty ones."""
         names = np.array(self.table["category"].to_pylist(), object)
         names[self.empty] = None
         found = {}
@@ -303,8 +303,8 @@ class Inspection:
             "recognized": self.recognized,
             "strokes": None if self.strokes is None else asdict(self.strokes),
             "points": None if self.points is None else asdict(self.points),
-            "empty": self._places(self.empty, max_groups),
-            "dots": self._places(self.dots, max_groups),
+            "empty": self._first_members(self.empty, max_groups),
+            "dots": self._first_members(self.dots, max_groups),
             "repeated": self._describe(self.repeated, max_groups),
             "near": self._describe(self.near, max_groups),
             "repeated_key_ids": self.repeated_key_ids,
@@ -317,7 +317,7 @@ class Inspection:
         found: list[dict[str, str]] = part.take(pa.array(rows, pa.int64())).to_pylist()
         return [{k: v for k, v in member.items() if v} for member in found]
 
-    def _places(self, rows: IntArray, limit: int) -> dict[str, Any]:
+    def _first_members(self, rows: IntArray, limit: int) -> dict[str, Any]:
         return {"n_drawings": len(rows), "drawings": self.members(rows[:limit])}
 
     def _describe(self, found: Groups, limit: int) -> dict[str, Any]:

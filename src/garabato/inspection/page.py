@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
-
-import numpy as np
 
 from garabato.drawing import Drawing, IntArray
 from garabato.host.atomic import write_bytes
 from garabato.inspection.inspect import Groups, Inspection, Spread
-from garabato.render.contact_sheets import encode_png
+from garabato.render.html_pages import html_page
 
-#: Groups of copies shown, and drawings of each.
+#: Groups of copies shown, drawings shown of each group, and countries listed.
 MAX_GROUPS = 24
 MAX_MEMBERS = 6
 MAX_COUNTRIES = 10
-#: Drawings shown of each category, and categories that are shown.
+#: Drawings shown per category, and categories shown.
 SAMPLE_SIZE = 8
 MAX_SAMPLED = 400
 
 
 def write_inspection(inspection: Inspection, path: str | PathLike[str]) -> None:
     """Write the inspection as a self-contained HTML page. Raises StorageError."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    environment = Environment(
-        loader=PackageLoader("garabato.inspection", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("page.html").render(
+    page = html_page(
+        "garabato.inspection",
+        "page.html",
         found=inspection,
         largest_category=max(category.n for category in inspection.categories),
         has_splits=any(category.splits for category in inspection.categories),
@@ -53,23 +42,21 @@ def write_inspection(inspection: Inspection, path: str | PathLike[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A drawing on the page: an SVG path, or a picture as a data URI."""
+    """A drawing on the page; `note` is its split and key_id."""
 
-    path: str
-    view_box: str
-    picture: str
+    drawing: Drawing
     category: str
     note: str
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One bar of a histogram, in the units of its SVG."""
+    """A bar of a histogram, in the units of its SVG; `label` is its tooltip."""
 
     x: float
     height: float
     n: int
-    says: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +86,7 @@ def _histogram(title: str, spread: Spread) -> Histogram:
     labels[-1] = f"{(n_bins - 1) * width + 1} or more"
     tallest = max(spread.bins)
     bars = [
-        Bar(x=10 * i, height=100 * n / tallest, n=n, says=f"{labels[i]}: {n:,} drawings")
+        Bar(x=10 * i, height=100 * n / tallest, n=n, label=f"{labels[i]}: {n:,} drawings")
         for i, n in enumerate(spread.bins)
     ]
     summary = (
@@ -121,30 +108,11 @@ def _shown_groups(inspection: Inspection, groups: Groups) -> list[tuple[int, lis
 
 
 def _shown(inspection: Inspection, rows: IntArray) -> list[Shown]:
-    members = inspection.members(rows)
-    drawings = inspection.drawings(rows)
-    return [_show(one, member) for one, member in zip(drawings, members, strict=True)]
-
-
-def _show(drawing: Drawing, member: dict[str, Any]) -> Shown:
-    note = " · ".join(member[key] for key in ("split", "key_id") if key in member)
-    category = member["category"]
-    if drawing.bitmap is not None:
-        png = base64.b64encode(encode_png(255 - drawing.bitmap)).decode()
-        return Shown("", "", f"data:image/png;base64,{png}", category, note)
-    low, high = drawing.points.min(axis=0), drawing.points.max(axis=0)
-    side = max(float((high - low).max()), 8.0)
-    left, top = (low + high) / 2 - 0.6 * side
-    view_box = f"{left:g} {top:g} {1.2 * side:g} {1.2 * side:g}"
-    return Shown(_svg_path(drawing), view_box, "", category, note)
-
-
-def _svg_path(drawing: Drawing) -> str:
-    """Strokes as an SVG path; a single point becomes a line of no length, drawn as a dot."""
-    parts = []
-    for stroke in drawing.strokes:
-        points = np.rint(stroke.T).astype(int).tolist()
-        if len(points) == 1:
-            points *= 2
-        parts.append("M" + "L".join(f"{x} {y}" for x, y in points))
-    return "".join(parts)
+    return [
+        Shown(
+            drawing,
+            member["category"],
+            " · ".join(member[key] for key in ("split", "key_id") if key in member),
+        )
+        for drawing, member in zip(inspection.drawings(rows), inspection.members(rows), strict=True)
+    ]
