@@ -111,7 +111,7 @@ def test_a_wrong_field_of_a_new_drawing_is_named(service: Running, body: Any, fi
         ("/a", "between slashes"),
         ("a/", "between slashes"),
         ("a/report", "may not end in /report"),
-        ("a\nb", "control characters are not taken"),
+        ("a\nb", "control characters are not allowed"),
     ],
 )
 def test_what_is_wrong_with_a_new_key_id_is_told_in_words(

@@ -18,7 +18,7 @@ from garabato.service.settings import Settings
 
 _log = logging.getLogger("garabato.requests")
 
-#: Pages run only this service's own files and can't be framed.
+#: Pages load only this service's own files and can't be framed.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -34,7 +34,7 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
-#: For original files: nothing in them runs or is fetched, and they share nothing with the page.
+#: For original files: no scripts, no external references, and no access to the page.
 ORIGINAL_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _HEADERS = {
     "content-security-policy": CONTENT_SECURITY_POLICY,

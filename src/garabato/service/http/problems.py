@@ -70,9 +70,9 @@ def of_validation(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
     """Validation errors of pydantic, field by field (the first twenty)."""
     listed = [{"field": _field(error["loc"]), "detail": _words(error)} for error in errors[:20]]
     first = listed[0]
-    is_no_json = errors[0].get("type") == "json_invalid"
+    is_invalid_json = errors[0].get("type") == "json_invalid"
     text = first["detail"] if first["field"] == "body" else f"{first['field']}: {first['detail']}"
-    return ProblemError(400 if is_no_json else 422, text, errors=listed)
+    return ProblemError(400 if is_invalid_json else 422, text, errors=listed)
 
 
 _DESCRIPTIONS = {
@@ -153,7 +153,7 @@ def install(app: FastAPI) -> None:
 
 def _words(error: Mapping[str, Any]) -> str:
     if error["type"] == "string_pattern_mismatch":  # the only pattern in `requests`
-        return "control characters are not taken"
+        return "control characters are not allowed"
     return str(error["msg"])
 
 

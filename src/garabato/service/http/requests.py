@@ -61,11 +61,11 @@ def _stands_in_addresses(key_id: str) -> str:
     parts = key_id.split("/")
     if not {"", ".", ".."}.isdisjoint(parts):
         raise PydanticCustomError(
-            "key_id", "no part between slashes may be empty, . or .., which addresses leave out"
+            "key_id", "no part between slashes may be empty, . or .., which URLs leave out"
         )
     if len(parts) > 1 and parts[-1] in ("report", "original"):
         raise PydanticCustomError(
-            "key_id", "it may not end in /report or /original, which are addresses of their own"
+            "key_id", "it may not end in /report or /original, which are routes of their own"
         )
     return key_id
 
@@ -85,9 +85,9 @@ NewKeyId = Annotated[
     Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)],
     AfterValidator(_stands_in_addresses),
     Field(
-        description="A stored drawing with this key_id is replaced; without one it is made from "
-        "the strokes. Slashes may stand between its parts, none of which is `.` or `..` and the "
-        "last of which is not `report` or `original`.",
+        description="A stored drawing with this key_id is replaced. By default, the key_id is made "
+        "from the strokes. It may have parts separated by slashes; no part may be `.` or `..`, and "
+        "the last may not be `report` or `original`.",
         examples=["my-drawing-1"],
     ),
 ]
@@ -100,7 +100,7 @@ class _TextConvertor(PathConvertor):
     regex = "(?s:.*)"
 
 
-#: `{key_id:text}` in the path of a route: as `path`, and line breaks too.
+#: `{key_id:text}` in the path of a route: like `path`, but line breaks match, too.
 register_url_convertor("text", _TextConvertor())
 
 
@@ -143,8 +143,7 @@ class Classify(_Request):
 
 
 class Span(_Request):
-    """A span of time. Timestamps are compared as text, which is the order of time where all are
-    written alike."""
+    """A span of time."""
 
     after: Annotated[Timestamp | None, Field(description="This time or later.")] = None
     before: Annotated[Timestamp | None, Field(description="Earlier than this.")] = None

@@ -62,8 +62,8 @@ class StoredDrawing(BaseModel):
 
 
 class Hit(StoredDrawing):
-    """A drawing that was found; `score` is its cosine similarity to the query, or more if a gallery
-    with categories of its own names the drawing as the encoder does the query."""
+    """A drawing that was found. `score` is its cosine similarity to the query, or more if the
+    drawing is named like the query's predictions, in a gallery with categories of its own."""
 
     score: float
 
@@ -76,7 +76,7 @@ class Vote(BaseModel):
 
 
 class Found(BaseModel):
-    """Hits, best first. `headline` says who tells best what the query shows: the encoder's
+    """Hits, best first. `headline` is the better answer to what the query shows: the encoder's
     `predictions`, or the gallery's `votes` if its categories are not the encoder's."""
 
     hits: list[Hit]

@@ -67,7 +67,7 @@ def hit_document(hit: Hit) -> dict[str, Any]:
 
 
 def headline_document(votes: Sequence[CategoryVote]) -> dict[str, Any]:
-    """Who says best what the query shows: the gallery if there are `votes`, else the encoder."""
+    """`headline`: "gallery" with its `votes` if there are any, else "encoder"."""
     if not votes:
         return {"headline": "encoder"}
     return {

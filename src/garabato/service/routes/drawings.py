@@ -164,7 +164,7 @@ async def delete(
 
 
 def _drawings(given: Add, service: Service) -> list[Drawing]:
-    """What is to be stored. Raises ProblemError that names the field."""
+    """The drawings to store. Raises ProblemError, which names the field."""
     if (given.drawing is None) == (given.drawings is None):
         raise ProblemError.of_field("drawing", "give drawing or drawings, one of the two")
     named: list[tuple[str, Strokes, Add | NewDrawing]] = []
@@ -174,7 +174,7 @@ def _drawings(given: Add, service: Service) -> list[Drawing]:
         named.append((f"drawings.{i}.drawing", new.drawing, new))
     if given.drawing is None:
         for field in given.model_dump(exclude={"drawings"}, exclude_none=True):
-            raise ProblemError.of_field(field, "beside drawings it stands in each of them")
+            raise ProblemError.of_field(field, "with drawings, this field belongs in each of them")
     return [
         to_drawing(strokes, service.settings, field).replace(
             key_id=new.key_id,
