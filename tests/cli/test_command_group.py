@@ -46,13 +46,13 @@ def test_an_error_of_garabato_is_one_line_on_stderr_and_status_1(ends: CliRunner
     assert result.stdout == ""
 
 
-def test_an_interruption_is_status_130(ends: CliRunner) -> None:
+def test_an_interruption_exits_with_status_130(ends: CliRunner) -> None:
     result = ends.invoke(main, ["ends", "interrupt"])
     assert result.exit_code == 130
     assert "interrupted" in result.stderr
 
 
-def test_a_command_that_ends_well_is_status_0(ends: CliRunner) -> None:
+def test_a_successful_command_exits_with_status_0(ends: CliRunner) -> None:
     result = ends.invoke(main, ["ends", "well"])
     assert (result.exit_code, result.stdout) == (0, "well\n")
 

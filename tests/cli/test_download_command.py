@@ -42,7 +42,7 @@ def test_json_is_what_is_in_the_folder(bucket: BucketServer, tmp_path: Path) -> 
     assert json.loads(result.stdout)["categories"]["star"]["n_drawings"] == 30
 
 
-def test_too_few_drawings_are_told(bucket: BucketServer, tmp_path: Path) -> None:
+def test_too_few_drawings_are_reported(bucket: BucketServer, tmp_path: Path) -> None:
     result = run(bucket, tmp_path, "--categories", "star", "--format", "bin")
     assert result.exit_code == 0, result.output
     assert "fewer than 1,050 drawings in the bucket: star 60" in result.stderr
@@ -56,7 +56,7 @@ def test_whole_files_by_full(bucket: BucketServer, tmp_path: Path) -> None:
     assert content == bucket.files["/full/numpy_bitmap/house.npy"]
 
 
-def test_a_server_without_ranges_is_told(
+def test_a_server_without_range_requests_is_reported(
     bucket: BucketServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bucket, "has_ranges", False)

@@ -120,7 +120,7 @@ def test_the_training_split_is_measured_without_a_gallery(data: Path, run: Path)
         (("--data", "{data}", "--gallery-split", "test"), 1, "both the 'test' split"),
     ],
 )
-def test_what_cannot_be_measured_is_said(
+def test_what_cannot_be_evaluated_is_an_error(
     data: Path, run: Path, arguments: tuple[str, ...], status: int, message: str
 ) -> None:
     filled = [a.replace("{data}", str(data)) for a in arguments]
@@ -130,7 +130,7 @@ def test_what_cannot_be_measured_is_said(
     assert "Traceback" not in result.output
 
 
-def test_a_missing_encoder_is_said(data: Path, tmp_path: Path) -> None:
+def test_a_missing_encoder_is_an_error(data: Path, tmp_path: Path) -> None:
     result = evaluate("--model", tmp_path / "none.safetensors", "--data", data)
     assert result.exit_code == 1
     assert "there is no encoder at" in result.stderr

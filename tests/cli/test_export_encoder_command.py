@@ -41,7 +41,7 @@ def test_an_exported_encoder_classifies_as_the_one_it_was_made_from(model, tmp_p
     assert "skfast, 5 categories" in run("export", "onnx", "--model", model, "--out", out)
 
 
-def test_a_name_by_which_the_file_would_not_be_known_is_refused(model, tmp_path):
+def test_a_file_name_without_the_right_suffix_is_refused(model, tmp_path):
     said = run("export", "onnx", "--model", model, "--out", tmp_path / "encoder.bin", exit_code=2)
     assert "must end in .onnx" in said
 

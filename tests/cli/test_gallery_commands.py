@@ -53,7 +53,7 @@ def test_duplicates_are_listed_and_drawn(planted, tmp_path):
     assert f"look at {picture}" in nothing.stderr
 
 
-def test_only_so_many_are_shown_but_all_are_counted(planted):
+def test_only_the_first_n_are_shown_but_all_are_counted(planted):
     gallery, _ = planted
     arguments = ("gallery", "duplicates", "--gallery", gallery.uri, "--above", -1, "-n", 3)
     document = read_json(run(*arguments, "--json"))
@@ -180,7 +180,7 @@ def test_groups_and_filters_agree_with_a_plain_search(tmp_path, model):
         assert [hit["key_id"] for hit in group["hits"]] == best[:2]
 
 
-def test_deleting_nothing_suggests_the_category_meant(planted):
+def test_a_deletion_without_matches_suggests_a_category(planted):
     gallery, _ = planted
     done = run("gallery", "delete", "--gallery", gallery.uri, "--category", "Skul")
     assert done.exit_code == 0

@@ -40,7 +40,7 @@ def query(tmp_path):
     return path
 
 
-def test_indexing_again_passes_over_what_is_there(model, sketch_source, tmp_path):
+def test_indexing_again_skips_stored_drawings(model, sketch_source, tmp_path):
     uri = tmp_path / "g"
     extra = write_source(tmp_path / "more", ["spiral"], per_category=5, seed=0)
     (extra / "circle.ndjson").write_text((sketch_source / "circle.ndjson").read_text())
@@ -75,7 +75,7 @@ def test_a_data_set_is_indexed_whole_or_by_split(model, sketch_source, tmp_path)
     assert read_json(run(*arguments, tmp_path / "b", "--split", "test"))["n_drawings"] == 15
 
 
-def test_unreadable_lines_are_told_and_counted(model, tmp_path):
+def test_unreadable_lines_are_reported_and_counted(model, tmp_path):
     source = write_source(tmp_path / "s", ["circle"], per_category=4, seed=0)
     with open(source / "circle.ndjson", "a") as file:
         file.write('{"drawing": [[[1, 2], [3]]]}\n{"drawing": []}\n')
@@ -89,7 +89,7 @@ def test_unreadable_lines_are_told_and_counted(model, tmp_path):
     assert "line 5" in strict.stderr
 
 
-def test_search_prints_hits_as_the_design_says(model, filled, query):
+def test_search_prints_hits_as_json(model, filled, query):
     document = read_json(
         run("search", "--model", model, "--gallery", filled, query, "-k", 7, "--json")
     )
@@ -140,14 +140,14 @@ def test_search_prints_a_table_and_draws_a_picture(model, filled, query, tmp_pat
     assert len(np.unique(image)) > 10
 
 
-def test_a_category_nobody_drew_suggests_the_nearest(model, filled, query):
+def test_an_unknown_category_suggests_the_nearest(model, filled, query):
     done = run("search", "--model", model, "--gallery", filled, query, "--category", "circel")
     assert done.exit_code == 0
     assert "did you mean 'circle'?" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["search", "info", "delete", "compact", "export"])
-def test_a_gallery_that_is_not_there_is_not_made(command, query, tmp_path):
+def test_a_missing_gallery_is_not_created(command, query, tmp_path):
     uri = tmp_path / "nothing"
     arguments = {
         "search": ("search", query),
@@ -162,7 +162,7 @@ def test_a_gallery_that_is_not_there_is_not_made(command, query, tmp_path):
     assert not uri.exists()
 
 
-def test_another_encoder_is_refused_with_the_way_out(filled, query, tmp_path):
+def test_another_encoder_is_refused_with_a_suggested_fix(filled, query, tmp_path):
     torch.manual_seed(1)
     other = tmp_path / "other.safetensors"
     network = create_model("skfast", n_categories=2, image_size_px=32)
@@ -172,7 +172,7 @@ def test_another_encoder_is_refused_with_the_way_out(filled, query, tmp_path):
     assert f"garabato gallery copy {filled} {filled}.new --model MODEL" in done.stderr
 
 
-def test_the_way_out_of_another_encoder_works(model, filled, query, tmp_path):
+def test_the_suggested_fix_for_another_encoder_works(model, filled, query, tmp_path):
     new = tmp_path / "new"
     copied = read_json(run("gallery", "copy", filled, new, "--model", model, "--json"))
     assert (copied["n_copied"], copied["n_drawings"]) == (400, 400)
@@ -180,7 +180,7 @@ def test_the_way_out_of_another_encoder_works(model, filled, query, tmp_path):
     assert len(read_json(found)["hits"]) == 10
 
 
-def test_an_empty_drawing_is_no_query(model, filled):
+def test_an_empty_drawing_is_refused_as_a_query(model, filled):
     done = run("search", "--gallery", filled, "--model", model, "-", stdin='{"drawing": []}')
     assert done.exit_code == 1
     assert "stdin, drawing 1: empty" in done.stderr
@@ -213,7 +213,7 @@ def test_files_of_the_same_name_are_told_apart(model, tmp_path):
     assert shown == "".join(f"{path},drawing1" for path in paths)
 
 
-def test_values_are_taken_as_given(model, tmp_path):
+def test_option_values_are_used_unchanged(model, tmp_path):
     """A comma belongs to a name: it once made `delete --category "Paris, France"` delete two."""
     uri = tmp_path / "g"
     encoder = load_encoder(model)
@@ -234,7 +234,7 @@ def test_values_are_taken_as_given(model, tmp_path):
     }
 
 
-def test_classify_says_of_what_it_is_unsure(model, query, tmp_path):
+def test_classify_marks_unsure_predictions(model, query, tmp_path):
     encoder = load_encoder(model)
     for threshold, unsure in ((0.0, False), (0.999, True)):
         encoder.unsure_below, encoder.unsure_precision = threshold, 0.9
@@ -293,7 +293,7 @@ def test_info_delete_and_compact_say_what_they_did(model, sketch_source, tmp_pat
         ("search", "q"),
     ],
 )
-def test_wrong_use_is_told_with_status_two(arguments):
+def test_wrong_usage_exits_with_status_2(arguments):
     assert run(*arguments).exit_code == 2
 
 
@@ -314,7 +314,7 @@ def test_every_help_has_an_example(arguments):
 
 
 @pytest.mark.slow
-def test_an_interrupted_index_goes_on_where_it_stopped(model, tmp_path):
+def test_an_interrupted_index_resumes_where_it_stopped(model, tmp_path):
     # so many that the process is in the middle of them when it is interrupted
     source = write_source(tmp_path / "s", SKETCH_CATEGORIES[:10], per_category=620, seed=0)
     uri = tmp_path / "g"

@@ -34,7 +34,7 @@ def test_json_is_one_document(sketch_source):
     assert document["categories"]["star"]["n"] == 40
 
 
-def test_unreadable_lines_are_told_on_stderr(tmp_path):
+def test_unreadable_lines_are_reported_on_stderr(tmp_path):
     source = write_source(tmp_path / "source", ["star"], 3, seed=0)
     with open(source / "star.ndjson", "a") as file:
         file.write("nonsense\n")
@@ -44,7 +44,7 @@ def test_unreadable_lines_are_told_on_stderr(tmp_path):
     assert "unreadable   1" in done.stdout
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path):
+def test_a_missing_folder_is_an_error(tmp_path):
     done = run(tmp_path / "nowhere")
     assert done.exit_code == 1
     assert "does not exist" in done.stderr

@@ -56,7 +56,7 @@ def test_categories_come_from_the_names_of_files_on_request(tmp_path):
     assert json.loads(done.stdout)["categories"] == ["lamp"]
 
 
-def test_unreadable_lines_are_told_on_stderr(tmp_path):
+def test_unreadable_lines_are_reported_on_stderr(tmp_path):
     source = write_source(tmp_path / "source", ["star"], 12, seed=0)
     with open(source / "star.ndjson", "a") as file:
         file.write("[not json]\n")
@@ -86,7 +86,7 @@ def test_mistakes_end_in_one_line_and_status_1(sketch_source, tmp_path, options,
     assert not (tmp_path / "data").exists()
 
 
-def test_short_categories_are_taken_where_allowed(sketch_source, tmp_path):
+def test_categories_with_too_few_drawings_are_accepted_if_allowed(sketch_source, tmp_path):
     out = tmp_path / "data"
     done = run("--source", sketch_source, "--out", out, "--categories", 2, "--allow-short")
     assert done.exit_code == 0
@@ -94,7 +94,7 @@ def test_short_categories_are_taken_where_allowed(sketch_source, tmp_path):
     assert Dataset.open(out).counts.popitem()[1] == {"train": 38, "test": 2}
 
 
-def test_a_source_that_is_not_there_is_told(tmp_path):
+def test_a_missing_source_is_an_error(tmp_path):
     done = run("--source", tmp_path / "nowhere", "--out", tmp_path / "data")
     assert done.exit_code == 1
     assert f"{tmp_path / 'nowhere'} does not exist" in done.stderr.replace("\n", "")

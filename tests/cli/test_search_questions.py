@@ -42,7 +42,7 @@ def ask(tmp_path, filled):
     return search
 
 
-def test_several_drawings_make_one_question_and_are_no_hits_themselves(ask, filled):
+def test_several_drawings_make_one_query_and_are_left_out_of_the_hits(ask, filled):
     document = read_json(
         ask("star 0", "--like", "star 1", "--unlike", "house 2", "-k", 5, "--json")
     )
@@ -59,7 +59,7 @@ def test_several_drawings_make_one_question_and_are_no_hits_themselves(ask, fill
     assert [hit["key_id"] for hit in document["hits"]] == expected[:5]
 
 
-def test_what_is_unlike_is_pushed_down(ask):
+def test_drawings_similar_to_unlike_ones_move_down(ask):
     plain = read_json(ask("star 0", "-k", 400, "--json"))["hits"]
     pushed = read_json(ask("star 0", "--unlike", "circle 7", "-k", 400, "--json"))["hits"]
 
@@ -69,7 +69,7 @@ def test_what_is_unlike_is_pushed_down(ask):
     assert mean_place(pushed) > mean_place(plain)
 
 
-def test_diverse_hits_are_others_than_the_nearest(ask):
+def test_diverse_hits_differ_from_the_nearest(ask):
     nearest = [hit["key_id"] for hit in read_json(ask("star 0", "-k", 8, "--json"))["hits"]]
     document = read_json(ask("star 0", "-k", 8, "--diverse", "--json"))
     diverse = [hit["key_id"] for hit in document["hits"]]
@@ -89,7 +89,7 @@ def test_groups_are_shown_and_drawn(ask, tmp_path):
     assert ask("star 0", "--diverse", "--by-category", 2).exit_code == 2
 
 
-def test_a_question_of_several_is_drawn_with_all_it_was_made_of(ask, tmp_path):
+def test_the_picture_of_a_combined_query_shows_all_its_drawings(ask, tmp_path):
     picture = tmp_path / "combined.png"
     done = ask("star 0", "--like", "star 1", "--unlike", "house 2", "-k", 2, "--picture", picture)
     assert done.exit_code == 0, done.output
@@ -118,7 +118,7 @@ def test_the_nearest_drawings_vote_beside_the_classifier(filled, tmp_path):
     assert "there is no gallery at" in missing.stderr
 
 
-def test_a_filter_that_nothing_passes_is_told_in_place_of_a_table(ask):
+def test_a_filter_that_nothing_passes_is_reported_instead_of_a_table(ask):
     done = ask("star 0", "--category", "circel", "--tag", "none")
     assert done.exit_code == 0
     assert done.stdout == ""

@@ -18,7 +18,7 @@ from garabato.training import TrainingProgress
         ("--preset", "resnet", "unknown preset 'resnet'"),
     ],
 )
-def test_a_name_nobody_knows_is_told_with_those_there_are(tmp_path, option, value, told):
+def test_an_unknown_name_lists_the_known_ones(tmp_path, option, value, told):
     done = run("train", "--data", tmp_path, "--out", tmp_path / "run", option, value)
     assert done.exit_code != 0
     assert told in " ".join(done.output.split())

@@ -92,7 +92,7 @@ def test_a_new_gallery_is_empty_and_finds_nothing(gallery, drawings):
     assert gallery.search(drawings[0], k=5) == []
 
 
-def test_what_was_added_is_found_at_once_with_all_that_is_known_of_it(gallery, drawings):
+def test_added_drawings_are_found_at_once_with_their_metadata(gallery, drawings):
     added = gallery.add(drawings[:50], tags=["first", "round"])
     assert (added.n_new, added.n_replaced, added.n_empty) == (50, 0, 0)
     assert len(gallery) == 50
@@ -108,7 +108,7 @@ def test_what_was_added_is_found_at_once_with_all_that_is_known_of_it(gallery, d
         assert hit.drawing.to_lists() == drawings[17].to_lists()
 
 
-def test_hits_are_the_nearest_by_cosine_best_first(gallery, encoder, drawings):
+def test_hits_are_sorted_by_cosine_similarity(gallery, encoder, drawings):
     gallery.add(drawings)
     for query in make_drawings(SKETCH_CATEGORIES[:10], per_category=1, seed=99):
         _, scores = nearest_by_hand(encoder, drawings, query, 12)
@@ -128,7 +128,7 @@ def test_a_search_by_embedding_is_a_search_by_drawing(gallery, encoder, drawings
     assert [score for _, score in by_drawing] == pytest.approx(scores, abs=1e-3)
 
 
-def test_many_queries_are_searched_as_one_by_one(gallery, encoder, drawings):
+def test_search_many_returns_the_hits_of_single_searches(gallery, encoder, drawings):
     gallery.add(drawings)
     queries = make_drawings(SKETCH_CATEGORIES[:10], per_category=2, seed=7)
     for where in (None, {"category": ["circle", "star"]}, {"category": "no such"}):
@@ -144,7 +144,7 @@ def test_many_queries_are_searched_as_one_by_one(gallery, encoder, drawings):
     assert gallery.search_many([]) == []
 
 
-def test_hidden_drawings_leave_room_for_others_in_each_of_many_queries(gallery, drawings):
+def test_hidden_drawings_are_replaced_by_others_in_each_of_many_queries(gallery, drawings):
     gallery.add(drawings)
     queries = drawings[:8]
     gallery.hide([hit.key_id for hits in gallery.search_many(queries[:4], k=9) for hit in hits])
@@ -155,7 +155,7 @@ def test_hidden_drawings_leave_room_for_others_in_each_of_many_queries(gallery, 
         assert [hit.score for hit in hits] == pytest.approx(alone, abs=1e-3)
 
 
-def test_one_of_many_queries_that_cannot_be_answered_is_named(gallery, encoder, drawings):
+def test_an_invalid_query_among_many_is_named(gallery, encoder, drawings):
     gallery.add(drawings[:3])
     with pytest.raises(InputError, match="query 2 is empty"):
         gallery.search_many([drawings[0], Drawing()])
@@ -198,7 +198,7 @@ def test_more_hits_than_drawings_gives_all_drawings(gallery, drawings):
         ({}, lambda d: True),
     ],
 )
-def test_a_filter_is_applied_before_ranking_so_k_hits_come_whenever_k_exist(
+def test_a_filter_is_applied_before_ranking_so_k_hits_are_returned_whenever_k_pass(
     gallery, encoder, drawings, where, passes
 ):
     for parity, tag in enumerate(("even", "odd")):
@@ -214,7 +214,7 @@ def test_a_filter_is_applied_before_ranking_so_k_hits_come_whenever_k_exist(
         assert [hit.score for hit in hits] == pytest.approx(list(scores), abs=1e-3)
 
 
-def test_drawings_of_which_a_field_is_not_known_do_not_pass_a_filter_on_it(gallery, drawings):
+def test_drawings_with_an_unknown_field_do_not_pass_a_filter_on_it(gallery, drawings):
     unknown = drawings[0].replace(country=None, recognized=None, timestamp=None, category=None)
     gallery.add([unknown])
     for _ in range(2):
@@ -238,13 +238,13 @@ def test_adding_a_key_id_again_replaces_its_drawing(gallery, drawings):
         assert hits[0].score < 0.999
 
 
-def test_of_two_drawings_with_one_key_id_in_one_add_the_last_counts(gallery, drawings):
+def test_the_last_of_two_added_drawings_with_the_same_key_id_is_kept(gallery, drawings):
     gallery.add([drawings[0].replace(key_id="same"), drawings[100].replace(key_id="same")])
     assert len(gallery) == 1
     assert gallery.get(["same"])[0].to_lists() == drawings[100].to_lists()
 
 
-def test_the_last_counts_among_strokes_and_bitmaps_too(gallery, drawings):
+def test_the_last_drawing_is_kept_among_strokes_and_bitmaps_too(gallery, drawings):
     bitmap = Drawing(bitmap=np.eye(28, dtype=np.uint8) * 255, key_id="same", category="line")
     first, last = (drawings[i].replace(key_id="same") for i in (0, 100))
     gallery.add([drawings[1].replace(key_id="other"), first, bitmap, last])
@@ -254,7 +254,7 @@ def test_the_last_counts_among_strokes_and_bitmaps_too(gallery, drawings):
     assert len(gallery) == 2
 
 
-def test_a_tag_in_place_of_a_list_is_one_tag(gallery, drawings):
+def test_a_single_string_of_tags_is_one_tag(gallery, drawings):
     gallery.add(drawings[:2], tags="mine")
     gallery.add(drawings[2:4], tags=["other"])
     hits = gallery.search(drawings[3], k=10, where={"tags": "mine"})
@@ -270,7 +270,7 @@ def test_a_drawing_without_key_id_gets_one_from_its_strokes(gallery, drawings):
     assert gallery.search(nameless[1], k=1)[0].key_id.startswith("content-")
 
 
-def test_drawings_without_ink_are_left_out_and_counted(gallery, drawings):
+def test_empty_drawings_are_skipped_and_counted(gallery, drawings):
     added = gallery.add([drawings[0], Drawing([], key_id="empty"), drawings[1]])
     assert (added.n_new, added.n_empty) == (2, 1)
     assert gallery.missing(["empty", drawings[0].key_id]) == ["empty"]
@@ -285,7 +285,7 @@ def test_a_batch_and_a_generator_can_be_added(gallery, drawings):
     assert gallery.search(drawings[45], k=1)[0].key_id == drawings[45].key_id
 
 
-def test_ready_embeddings_spare_the_encoder(uri, encoder, drawings):
+def test_given_embeddings_are_stored_without_the_encoder(uri, encoder, drawings):
     open_gallery(uri, encoder=encoder)
     without_encoder = open_gallery(uri)
     batch = [drawings[5], Drawing([], key_id="empty"), drawings[6]]
@@ -298,7 +298,7 @@ def test_ready_embeddings_spare_the_encoder(uri, encoder, drawings):
     assert hit.score == pytest.approx(1.0, abs=1e-3)
 
 
-def test_bitmaps_are_stored_beside_strokes_and_come_back_as_they_were(gallery, drawings):
+def test_bitmaps_survive_the_round_trip(gallery, drawings):
     pixels = np.zeros((28, 28), np.uint8)
     pixels[5:20, 10] = 255
     pixels[5, 10:22] = 128
@@ -323,7 +323,7 @@ def test_drawings_off_the_grid_are_stored_on_it_with_their_shape(gallery):
     assert gallery.get(["raw"])[0].to_lists() == [[[0, 255, 127], [0, 0, 127]]]
 
 
-def test_deleting_by_key_id_takes_them_out_of_the_next_search(gallery, drawings):
+def test_drawings_deleted_by_key_id_are_gone_from_the_next_search(gallery, drawings):
     gallery.add(drawings)
     for n in range(3):
         found = [hit.key_id for hit in gallery.search(drawings[50], k=3)]
@@ -334,7 +334,7 @@ def test_deleting_by_key_id_takes_them_out_of_the_next_search(gallery, drawings)
     assert gallery.delete([]) == 0
 
 
-def test_deleting_by_filter_says_how_many_it_took(gallery, drawings):
+def test_deleting_by_filter_returns_how_many_were_deleted(gallery, drawings):
     gallery.add(drawings)
     gallery.search(drawings[0])
     assert gallery.delete(where={"category": ["circle", "star"]}) == 40
@@ -352,7 +352,7 @@ def test_deleting_everything_by_an_empty_filter_is_refused(gallery, drawings):
     assert len(gallery) == 5
 
 
-def test_get_and_missing_keep_the_order_asked_for(gallery, drawings):
+def test_get_and_missing_keep_the_order_of_the_key_ids(gallery, drawings):
     gallery.add(drawings[:20])
     keys = [drawings[7].key_id, "not there", drawings[2].key_id]
     assert [drawing.key_id for drawing in gallery.get(keys)] == [keys[0], keys[2]]
@@ -385,7 +385,7 @@ def test_list_gives_pages_in_the_order_of_key_ids(gallery, drawings):
     assert [stored.drawing.key_id for stored in listed] == expected
 
 
-def test_drawings_are_counted_by_any_field_there_is(gallery, drawings):
+def test_drawings_are_counted_by_each_field(gallery, drawings):
     gallery.add(drawings, tags=["mine", "new"])
     gallery.add([sketch("circle", 3).replace(category=None, key_id="a", country="DE")])
     assert gallery.count() == len(gallery) == len(drawings) + 1
@@ -404,7 +404,7 @@ def test_drawings_are_counted_by_any_field_there_is(gallery, drawings):
 
 
 @pytest.mark.parametrize("key_id", ["x" * 300, "two\nlines", "a,b", " spaces ", "it's"])
-def test_a_hidden_drawing_is_found_by_nothing_until_it_is_shown_again(gallery, drawings, key_id):
+def test_a_hidden_drawing_is_not_found_until_it_is_unhidden(gallery, drawings, key_id):
     one = drawings[0].replace(key_id=key_id)
     gallery.add([one, *drawings[1:40]])
     before = gallery.version()
@@ -461,7 +461,7 @@ def test_scan_gives_every_drawing_once_with_its_embedding(gallery, encoder, draw
     assert len(circles) == 19
 
 
-def test_what_is_exported_reads_back_as_what_was_added(gallery, drawings, tmp_path):
+def test_exported_drawings_read_back_as_they_were_added(gallery, drawings, tmp_path):
     gallery.add(drawings)
     assert gallery.export(tmp_path / "all.ndjson") == len(drawings)
     back = {drawing.key_id: drawing for drawing in read_drawings(tmp_path / "all.ndjson")}
@@ -508,7 +508,7 @@ def test_one_open_gallery_sees_what_another_writes(opened, engine, drawings):
     assert len(reader.search(drawings[1], k=9)) == 4
 
 
-def test_info_says_what_is_there_and_who_filled_it(gallery, encoder, drawings, uri, engine):
+def test_info_has_the_counts_and_the_encoder(gallery, encoder, drawings, uri, engine):
     assert gallery.info().n_drawings == 0
     gallery.add(drawings)
     document = gallery.info().to_dict()
@@ -537,12 +537,12 @@ def test_another_encoder_is_refused_with_the_commands_that_index_again(uri, enco
     assert message.endswith(" --model MODEL")
 
 
-def test_without_an_encoder_there_is_no_new_gallery(uri):
+def test_without_an_encoder_no_gallery_is_created(uri):
     with pytest.raises(GalleryError, match="garabato index"):
         open_gallery(uri)
 
 
-def test_a_gallery_that_must_exist_is_not_made(uri, encoder):
+def test_a_gallery_that_must_exist_is_not_created(uri, encoder):
     with pytest.raises(GalleryError, match="there is no gallery at"):
         open_gallery(uri, encoder=encoder, must_exist=True)
     with pytest.raises(GalleryError, match="there is no gallery at"):
@@ -574,7 +574,7 @@ def test_without_an_encoder_drawings_cannot_be_embedded(uri, encoder, drawings):
         (["cat"], "where is a mapping"),
     ],
 )
-def test_a_filter_that_is_none_says_what_it_should_be(gallery, drawings, where, told):
+def test_an_invalid_filter_says_what_is_expected(gallery, drawings, where, told):
     with pytest.raises(InputError, match=told):
         gallery.search(drawings[0], where=where)
 
@@ -582,7 +582,7 @@ def test_a_filter_that_is_none_says_what_it_should_be(gallery, drawings, where, 
 @pytest.mark.parametrize(
     "after", ["2017", "2017-03", "2017-03-29", "2017-03-29 00:29:12.12345 UTC", "2017-03-29T00:29"]
 )
-def test_a_time_may_be_given_as_exactly_as_it_is_known(gallery, drawings, after):
+def test_a_time_may_be_a_year_a_month_a_day_or_a_second(gallery, drawings, after):
     at, long_ago = "2017-03-29 00:29:12.12345 UTC", "2016-12-31 23:59:59.9 UTC"
     gallery.add([drawings[0].replace(timestamp=at), drawings[1].replace(timestamp=long_ago)])
     hits = gallery.search(drawings[1], where={"timestamp": {"after": after}})
@@ -597,14 +597,14 @@ def test_galleries_and_hits_are_shown_in_one_short_line(gallery, drawings):
     assert repr(hit) == f"Hit({hit.key_id!r}, {hit.category!r}, score=1.00)"
 
 
-def test_a_query_that_is_no_drawing_is_told_with_how_to_read_one(gallery, drawings):
+def test_a_query_of_the_wrong_type_is_an_error_that_says_how_to_read_drawings(gallery, drawings):
     gallery.add(drawings[:3])
     for query in ("mine/star.svg", Path("mine/star.svg"), drawings[:2]):
         with pytest.raises(InputError, match=r"a Drawing or an embedding \(64,\).*read_drawings"):
             gallery.search(query, k=1)
 
 
-def test_queries_that_cannot_be_answered_say_why(gallery, drawings):
+def test_invalid_queries_say_why(gallery, drawings):
     gallery.add(drawings[:3])
     with pytest.raises(InputError, match="query drawing is empty"):
         gallery.search(Drawing([]))
@@ -627,7 +627,7 @@ def test_embeddings_that_do_not_match_the_drawings_are_refused(
     assert len(gallery) == 0
 
 
-def test_any_sequence_of_changes_leaves_what_a_dictionary_would(gallery, engine):
+def test_any_sequence_of_changes_behaves_like_a_dictionary(gallery, engine):
     pool = make_drawings(SKETCH_CATEGORIES[:4], per_category=6, seed=3)
     changes = ["add", "delete", "search", "compact"]
     if engine in ("milvus", "http"):  # takes Milvus seconds; a test of its own compacts

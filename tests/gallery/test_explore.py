@@ -57,14 +57,14 @@ def keys(hits) -> list[str]:
     return [hit.key_id for hit in hits]
 
 
-def test_more_like_several_looks_between_them_and_leaves_them_out(plane):
+def test_search_like_several_searches_between_them_and_leaves_them_out(plane):
     gallery = plane([at(d) for d in (0, 18, 40, 62, 80, 120)])
     hits = search_like(gallery, DegreesEncoder(), [at(0), at(80)], k=3)
     assert keys(hits) == ["@40", "@18", "@62"] or keys(hits) == ["@40", "@62", "@18"]
     assert hits[0].score == pytest.approx(1, abs=1e-3)
 
 
-def test_less_like_pushes_away(plane):
+def test_less_moves_hits_away(plane):
     gallery = plane([at(d) for d in (-30, -10, 10, 30)])
     encoder = DegreesEncoder()
     # from 0 degrees, less 0.5 * 90 degrees: the direction is -26.57 degrees
@@ -87,7 +87,7 @@ def test_diverse_hits_are_not_all_alike(plane):
         search_diverse(gallery, encoder, at(0), variety=2)
 
 
-def test_what_was_given_is_no_diverse_hit(plane):
+def test_given_drawings_are_left_out_of_diverse_hits(plane):
     gallery = plane([at(d) for d in (0, 1, 2, 50)])
     hits = search_diverse(gallery, DegreesEncoder(), at(0), k=4, variety=0, leave_out={"@0", "@2"})
     assert keys(hits) == ["@1", "@50"]
@@ -131,7 +131,7 @@ def test_groups_come_in_the_order_of_their_best_hit():
     assert list(groups) == ["cat", "dog", None]
 
 
-def test_a_vote_weighs_nearness():
+def test_more_similar_hits_have_more_votes():
     hits = [hit("cat", 0.9), hit("dog", 0.8), hit("dog", 0.8), hit(None, 0.8)]
     votes = category_votes(hits)
     # cat: 1; dog: 2 * exp(-1) = 0.7358
@@ -140,7 +140,7 @@ def test_a_vote_weighs_nearness():
     assert category_votes([]) == []
 
 
-def test_duplicates_are_the_pairs_that_are_nearly_one(plane):
+def test_duplicates_are_the_nearly_identical_pairs(plane):
     gallery = plane([at(0, name="a"), at(0, name="b"), at(2), at(30), at(31)])
     pairs = find_duplicates(gallery, above=math.cos(math.radians(1.5)))
     assert [(pair.key_id, pair.other_key_id) for pair in pairs] == [
@@ -151,19 +151,19 @@ def test_duplicates_are_the_pairs_that_are_nearly_one(plane):
     assert pairs[0].score == pytest.approx(1, abs=1e-3)
 
 
-def test_drawings_that_only_the_encoder_takes_for_one_are_no_pair(plane):
+def test_different_drawings_with_equal_embeddings_are_not_duplicates(plane):
     one, other = at(0, name="a"), sketch("square", 3).replace(key_id="b@0", category="circle")
     moved = Drawing([(3 * xs + 50, 3 * ys) for xs, ys in one.strokes], key_id="c@0")
     pairs = find_duplicates(plane([one, other, moved]))
     assert [(pair.key_id, pair.other_key_id) for pair in pairs] == [("a@0", "c@0")]
 
 
-def test_the_same_embedding_twice_is_a_pair_above_one(plane):
+def test_equal_embeddings_are_a_pair_despite_rounding(plane):
     gallery = plane([at(degrees, name=name) for degrees in range(1, 90) for name in "ab"])
     assert len(find_duplicates(gallery, above=1.0)) >= 89
 
 
-def test_as_many_as_a_search_may_give_can_be_asked_for_like_several(plane):
+def test_search_like_accepts_the_largest_k(plane):
     gallery = plane([at(0), at(10), at(20)])
     encoder = DegreesEncoder()
     assert keys(search_like(gallery, encoder, [at(0)], k=MAX_K)) == ["@10", "@20"]

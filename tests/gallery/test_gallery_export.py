@@ -37,7 +37,7 @@ def categories_by_file(folder: Path) -> dict[str, set[str | None]]:
     }
 
 
-def test_categories_of_which_the_same_is_left_in_a_file_name_have_their_own_files(tmp_path):
+def test_categories_with_the_same_file_name_get_separate_files(tmp_path):
     categories = ["a/b", "a:b", "a_b"]
     assert export_drawings([piece(*categories), piece(*categories)], tmp_path / "out") == 6
     found = categories_by_file(tmp_path / "out")
@@ -46,7 +46,7 @@ def test_categories_of_which_the_same_is_left_in_a_file_name_have_their_own_file
     assert all(name.startswith("a_b-") for name in found)
 
 
-def test_categories_too_long_for_a_file_name_have_their_own_files(tmp_path):
+def test_categories_too_long_for_a_file_name_get_separate_files(tmp_path):
     categories = ["猫" * 90, "猫" * 91, "ee" + "猫" * 90]  # cut between and within characters
     export_drawings([piece(*categories)], tmp_path / "out")
     found = categories_by_file(tmp_path / "out")
@@ -61,7 +61,7 @@ def die_while_exporting(target: Path) -> None:
     export_drawings(pieces(), target)
 
 
-def test_what_a_killed_export_left_behind_goes_with_the_next(tmp_path):
+def test_files_of_a_killed_export_are_removed_by_the_next(tmp_path):
     target = tmp_path / "out"
     dying = multiprocessing.get_context("forkserver").Process(
         target=die_while_exporting, args=(target,)

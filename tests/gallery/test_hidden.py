@@ -98,7 +98,7 @@ def test_a_copy_hides_what_its_source_hides(published, drawings, tmp_path):
     assert open_gallery(tmp_path / "files").hidden() == gallery.hidden()
 
 
-def test_what_a_service_of_before_hid_beside_the_gallery_is_hidden(tmp_path, encoder, drawings):
+def test_drawings_hidden_by_an_older_service_stay_hidden(tmp_path, encoder, drawings):
     open_gallery(tmp_path / "g", encoder=encoder).add(drawings)
     before = tmp_path / "g.service" / "hidden.json"
     hidden_list(before).put([entry(str(drawings[0].key_id), "rude")])

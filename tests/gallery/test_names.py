@@ -65,20 +65,20 @@ def test_what_the_encoder_recognises_moves_up_by_its_name(gallery: Gallery) -> N
     assert hits["category"] == pytest.approx(0.8, abs=1e-3), "not a word of its own"
 
 
-def test_the_first_hits_are_those_of_all(gallery: Gallery) -> None:
+def test_the_first_hits_do_not_depend_on_k(gallery: Gallery) -> None:
     all_hits = list(found(gallery, ("cat", 1.0), ("sun", 0.3)))
     for k in range(1, len(STORED) + 1):
         assert list(found(gallery, ("cat", 1.0), ("sun", 0.3), k=k)) == all_hits[:k]
 
 
-def test_without_a_name_that_fits_the_search_is_by_likeness(gallery: Gallery) -> None:
+def test_without_a_matching_name_the_search_is_by_similarity(gallery: Gallery) -> None:
     plain = {hit.key_id: hit.score for hit in gallery.search(QUERY, k=10)}
     assert found(gallery) == plain
     assert found(gallery, ("the of", 0.9), ("whale", 0.1), ("cat", 0.009)) == plain
     assert found(gallery, ("cell phone", 1.0)) == plain, "the words are in two tags"
 
 
-def test_filters_still_hold(gallery: Gallery) -> None:
+def test_searches_by_name_respect_filters(gallery: Gallery) -> None:
     assert list(found(gallery, ("cat", 1.0), where={"text": "off"})) == ["cat off"]
     assert list(found(gallery, ("cat", 1.0), where={"key_id": ["sun", "cats"]})) == ["cats", "sun"]
     assert list(found(gallery, ("cat", 1.0), where={"key_id": "sun"})) == ["sun"]
@@ -94,7 +94,7 @@ def test_names_are_read_again_when_drawings_change(gallery: Gallery) -> None:
     assert list(found(gallery, ("cat", 1.0), k=1)) == ["cats"]
 
 
-def test_large_galleries_are_searched_by_likeness_alone(gallery: Gallery, monkeypatch) -> None:
+def test_large_galleries_are_searched_by_similarity_alone(gallery: Gallery, monkeypatch) -> None:
     monkeypatch.setattr(names, "MAX_DRAWINGS", len(STORED) - 1)
     assert list(found(gallery, ("cat", 1.0), k=1)) == ["sun"]
 
@@ -109,7 +109,7 @@ def test_a_gallery_without_titles_has_its_categories_as_names(tmp_path) -> None:
     assert list(found(gallery, ("cat", 1.0))) == ["cat", "sun"]
 
 
-def test_words_are_compared_without_case_and_plural() -> None:
+def test_words_are_compared_ignoring_case_and_plural() -> None:
     assert words_of("The Eiffel Tower") == ["eiffel", "tower"]
     assert words_of("building-eiffel_tower 2") == ["building", "eiffel", "tower", "2"]
     assert words_of("Shoes, GLASS bus Caf\u0065\u0301s") == ["shoe", "glass", "bus", "café"]

@@ -15,12 +15,12 @@ VERSIONS = sorted(
 )
 
 
-def test_there_is_a_fixture_of_every_format_version():
+def test_every_format_version_has_a_fixture():
     assert list(range(1, FORMAT_VERSION + 1)) == VERSIONS
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_gallery_of_an_older_version_holds_all_it_held(version, tmp_path, encoder):
+def test_a_gallery_of_an_older_version_still_has_all_its_content(version, tmp_path, encoder):
     place = tmp_path / "g"
     shutil.copytree(FIXTURES / f"gallery-format-{version}", place)
     gallery = open_gallery(place, encoder=encoder)

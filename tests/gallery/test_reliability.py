@@ -68,7 +68,7 @@ def test_the_check_after_a_kill_sees_what_was_lost_or_torn(tmp_path, monkeypatch
     assert "torn: 1-8 is half-written" in killer.tally.problems
 
 
-def test_readers_beside_a_writer_see_no_error_and_nothing_stale(tmp_path):
+def test_concurrent_readers_see_no_errors_and_nothing_stale(tmp_path):
     import gallery_readers
 
     wrote, readers = gallery_readers.read_while_writing(tmp_path, n_readers=3, seconds=5)
@@ -101,7 +101,7 @@ def still_holds(uri, encoder, drawings):
 
 
 @pytest.mark.parametrize("change", ["add", "replace", "compact"])
-def test_a_disk_that_fills_up_amid_a_change_is_told_and_the_old_state_stays(
+def test_a_disk_that_fills_up_during_a_change_is_reported_and_the_old_state_is_kept(
     tmp_path, encoder, drawings, change
 ):
     uri = str(tmp_path / "g")
@@ -152,7 +152,9 @@ def permission_lost(folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("change", ["add", "delete", "compact"])
-def test_permission_lost_is_told_and_the_old_state_stays(public_folder, encoder, drawings, change):
+def test_lost_write_permission_is_reported_and_the_old_state_is_kept(
+    public_folder, encoder, drawings, change
+):
     uri = str(public_folder / "g")
     gallery = open_gallery(uri, encoder=encoder)
     gallery.add(drawings[:100])
@@ -172,7 +174,7 @@ def test_permission_lost_is_told_and_the_old_state_stays(public_folder, encoder,
 
 
 @pytest.mark.parametrize("trouble", ["disk", "permission"])
-def test_trouble_amid_many_transactions_keeps_those_that_were_stored(
+def test_an_error_during_many_transactions_keeps_the_stored_ones(
     public_folder, encoder, drawings, trouble, monkeypatch
 ):
     monkeypatch.setattr(adding, "TRANSACTION", 40)

@@ -28,20 +28,20 @@ def test_the_bytes_are_those_the_module_describes():
 
 
 @given(st.lists(grid_drawings(), max_size=5))
-def test_drawings_on_the_grid_come_back_exactly(drawings):
+def test_drawings_on_the_grid_survive_the_round_trip_exactly(drawings):
     packed = pack_batch(DrawingBatch.from_drawings(drawings)).to_pylist()
     assert packed == [pack(drawing) for drawing in drawings]
     for drawing, one in zip(drawings, packed, strict=True):
         assert unpack(one).to_lists() == drawing.to_lists()
 
 
-def test_a_slice_of_a_batch_packs_as_the_drawings_it_holds():
+def test_a_slice_of_a_batch_packs_like_its_drawings():
     batch = DrawingBatch.from_drawings(make_drawings(SKETCH_CATEGORIES[:3], 4, seed=1))
     whole = pack_batch(batch).to_pylist()
     assert pack_batch(batch[4:9]).to_pylist() == whole[4:9]
 
 
-def test_few_drawings_off_the_grid_or_with_long_strokes_keep_their_places():
+def test_drawings_off_the_grid_or_with_long_strokes_keep_their_positions():
     usual = make_drawings(SKETCH_CATEGORIES[:3], 3, seed=1)
     long = Drawing([([i % 256 for i in range(300)], [0] * 299 + [255])])
     many = Drawing([([i % 256], [i % 251]) for i in range(260)])
@@ -51,7 +51,7 @@ def test_few_drawings_off_the_grid_or_with_long_strokes_keep_their_places():
 
 
 @pytest.mark.parametrize("n", [255, 256, 65_536])
-def test_counts_of_any_width_come_back(n):
+def test_counts_of_any_width_survive_the_round_trip(n):
     rng = np.random.default_rng(0)
     long = Drawing([rng.integers(0, 256, (2, n)), ([0, 255], [0, 255])])
     many = Drawing([([i % 256], [0]) for i in range(min(n, 70_000))] + [([255], [255])])
@@ -66,7 +66,7 @@ def test_what_is_known_is_put_back():
 
 
 @pytest.mark.parametrize("broken", [b"", b"\x07abc", b"\x01\x05\x01"])
-def test_bytes_that_are_no_drawing_are_refused(broken):
+def test_bytes_that_are_not_a_drawing_are_refused(broken):
     with pytest.raises(ValueError, match=r".+"):
         unpack(broken)
 
@@ -77,7 +77,7 @@ def test_drawings_are_told_apart_by_kind():
     assert [list(places) for places in group_by_kind(drawings)] == [[0, 3], [1], [2]]
 
 
-def test_real_drawings_come_back_exactly_from_less_than_160_bytes_each(quickdraw):
+def test_real_drawings_survive_the_round_trip_in_less_than_160_bytes_each(quickdraw):
     from garabato.formats import read_batches
 
     batch = next(iter(read_batches(quickdraw / "simplified" / "cat.ndjson")))

@@ -31,11 +31,11 @@ def test_a_time_is_stored_in_utc(written, stored):
     ["", "yesterday", "2017-13", "2017-02-29", "2017-03 08:00", "08:00", "2017-03-29T25:00",
      "2017-03-29T08:00+24:00", "0001-01-01T00:00+02:00", "29.3.2017"],
 )  # fmt: skip
-def test_anything_else_is_no_time(text):
+def test_other_text_is_not_a_time(text):
     assert time_or_none(text) is None
 
 
-def test_adding_what_is_no_time_is_refused_and_offsets_count(tmp_path, encoder, drawings):
+def test_an_invalid_time_is_refused_and_offsets_are_applied(tmp_path, encoder, drawings):
     gallery = open_gallery(tmp_path / "g", encoder=encoder)
     one, other = drawings[:2]
     with pytest.raises(InputError, match=r"timestamp of drawing .* 'yesterday'"):

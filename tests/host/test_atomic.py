@@ -38,7 +38,7 @@ def one_pid(monkeypatch):
 
 
 @pytest.mark.usefixtures("one_pid")
-def test_writers_of_one_file_that_share_a_pid_do_not_disturb_each_other(tmp_path):
+def test_two_writers_of_one_file_with_the_same_pid_do_not_interfere(tmp_path):
     target = tmp_path / "a.bin"
     with replacing(target) as temporary:
         temporary.write_bytes(b"first")
@@ -109,7 +109,7 @@ def test_an_interrupted_folder_leaves_the_old_one_and_no_leftovers(tmp_path):
 
 
 @pytest.mark.usefixtures("one_pid")
-def test_fillers_of_one_folder_that_share_a_pid_do_not_disturb_each_other(tmp_path):
+def test_two_writers_of_one_folder_with_the_same_pid_do_not_interfere(tmp_path):
     target = tmp_path / "a"
     with replacing_folder(target) as folder:
         (folder / "mine").write_text("mine")
@@ -119,7 +119,7 @@ def test_fillers_of_one_folder_that_share_a_pid_do_not_disturb_each_other(tmp_pa
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_an_old_folder_that_a_kill_left_moved_aside_is_put_back(tmp_path):
+def test_an_old_folder_moved_aside_by_a_kill_is_restored(tmp_path):
     target = tmp_path / "a"
     (tmp_path / ".a.old").mkdir()
     (tmp_path / ".a.old" / "old").write_text("old")
@@ -129,14 +129,14 @@ def test_an_old_folder_that_a_kill_left_moved_aside_is_put_back(tmp_path):
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_an_old_folder_that_a_kill_left_beside_the_new_one_is_removed(tmp_path):
+def test_an_old_folder_left_beside_the_new_one_by_a_kill_is_removed(tmp_path):
     fill(tmp_path / "a")
     (tmp_path / ".a.old").mkdir()
     fill(tmp_path / "a")
     assert os.listdir(tmp_path) == ["a"]
 
 
-def test_leftovers_of_other_folders_are_not_touched(tmp_path):
+def test_leftovers_of_other_folders_are_kept(tmp_path):
     for name in (".b.1.unfinished", ".ab.1.unfinished", ".a[1].1.unfinished"):
         (tmp_path / name).mkdir()
     fill(tmp_path / "a")

@@ -25,7 +25,7 @@ def test_xdg_cache_home_comes_first(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize("value", [None, "", "relative"])
-def test_without_it_the_cache_is_in_the_home(monkeypatch, tmp_path, value):
+def test_without_xdg_cache_home_the_cache_is_in_the_home_folder(monkeypatch, tmp_path, value):
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     if value is not None:
         monkeypatch.setenv("XDG_CACHE_HOME", value)

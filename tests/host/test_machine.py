@@ -29,7 +29,7 @@ def _system(root: Path, cgroup: str, **files: str) -> Path:
     return root
 
 
-def test_a_process_has_the_cores_it_is_bound_to(monkeypatch, tmp_path):
+def test_a_process_may_use_the_cores_it_is_bound_to(monkeypatch, tmp_path):
     monkeypatch.setattr(machine, "_ROOT", tmp_path)
     assert machine.n_cores() == len(os.sched_getaffinity(0))
 
@@ -43,7 +43,7 @@ def test_a_cpu_quota_of_cgroup_v2_counts_in_whole_cores(tmp_path, quota, n_cores
     assert machine._cpu_quota(root) == n_cores
 
 
-def test_a_cpu_quota_of_cgroup_v1_is_quota_by_period(tmp_path):
+def test_a_cpu_quota_of_cgroup_v1_is_quota_divided_by_period(tmp_path):
     root = _system(tmp_path, "4:cpuacct,cpu:/box\n1:name=systemd:/\n")
     folder = root / "sys/fs/cgroup/cpu/box"
     folder.mkdir(parents=True)
@@ -72,7 +72,7 @@ def test_a_limit_of_a_cgroup_above_counts_too(tmp_path):
     assert machine._memory_limit(root) == 2 * 2**30
 
 
-def test_in_a_container_the_limit_stands_where_the_mount_begins(tmp_path):
+def test_in_a_container_the_limit_is_at_the_root_of_the_mount(tmp_path):
     """Without a cgroup namespace the path of v1 is the host's, which the container can't see."""
     root = _system(
         tmp_path, "9:memory:/docker/0123\n", memory__memory_dot_limit_in_bytes="1073741824"
@@ -80,7 +80,7 @@ def test_in_a_container_the_limit_stands_where_the_mount_begins(tmp_path):
     assert machine._memory_limit(root) == 2**30
 
 
-def test_memory_is_the_smaller_of_the_machine_s_and_the_limit(monkeypatch, tmp_path):
+def test_memory_is_the_smaller_of_the_machine_and_its_limit(monkeypatch, tmp_path):
     installed = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     root = _system(tmp_path, "0::/\n", memory_dot_max="1048576")
     monkeypatch.setattr(machine, "_ROOT", root)
@@ -90,7 +90,7 @@ def test_memory_is_the_smaller_of_the_machine_s_and_the_limit(monkeypatch, tmp_p
     assert machine.memory_bytes() == installed
 
 
-def test_files_that_say_nothing_useful_set_no_limit(tmp_path):
+def test_malformed_cgroup_files_set_no_limit(tmp_path):
     root = _system(tmp_path, "nonsense\n0::/box\n", cpu_dot_max="", memory_dot_max="lots")
     assert machine._cpu_quota(root) is None
     assert machine._memory_limit(root) is None

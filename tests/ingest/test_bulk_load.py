@@ -31,7 +31,7 @@ def batches_of(drawings: list[Drawing], n: int) -> list[DrawingBatch]:
     ]
 
 
-def test_everything_is_stored_as_it_came_and_progress_reaches_the_end(gallery, encoder, drawings):
+def test_everything_is_stored_in_order_and_progress_reaches_the_end(gallery, encoder, drawings):
     told: list[int] = []
     filled = fill(gallery, encoder, batches_of(drawings, 30), tags=["new"], progress=told.append)
     assert (filled.n_new, filled.n_there, filled.n_empty) == (200, 0, 0)
@@ -42,7 +42,7 @@ def test_everything_is_stored_as_it_came_and_progress_reaches_the_end(gallery, e
     assert told[-1] == 200
 
 
-def test_of_drawings_with_one_key_id_in_neighbouring_pieces_the_first_is_kept(
+def test_the_first_drawing_is_kept_if_consecutive_pieces_repeat_a_key_id(
     gallery, encoder, drawings
 ):
     twice = [*drawings[:20], *[d.replace(key_id=drawings[3].key_id) for d in drawings[20:40]]]
@@ -77,7 +77,7 @@ def test_the_next_piece_is_embedded_while_one_is_stored(gallery, drawings, monke
     assert len(gallery) == 60
 
 
-def test_an_encoder_that_fails_leaves_what_was_stored_and_filling_goes_on_from_there(
+def test_after_a_failing_encoder_stored_drawings_remain_and_the_bulk_load_resumes(
     gallery, encoder, drawings
 ):
     class Failing(PixelEncoder):
@@ -93,7 +93,7 @@ def test_an_encoder_that_fails_leaves_what_was_stored_and_filling_goes_on_from_t
     assert (filled.n_new, filled.n_there) == (100, 100)
 
 
-def test_drawings_without_ink_are_counted_and_left_out(gallery, encoder, drawings):
+def test_empty_drawings_are_counted_and_skipped(gallery, encoder, drawings):
     some = [drawings[0], Drawing([]), *drawings[1:30], Drawing([])]
     filled = fill(gallery, encoder, batches_of(some, 8))
     assert (filled.n_new, filled.n_there, filled.n_empty) == (30, 0, 2)

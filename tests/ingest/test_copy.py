@@ -67,7 +67,7 @@ def embeddings(gallery) -> dict[str, np.ndarray]:
     }
 
 
-def test_a_copy_holds_all_the_first_held_under_the_same_encoder(places, encoder, drawings):
+def test_a_copy_for_the_same_encoder_is_complete(places, encoder, drawings):
     source_uri, target_uri = places
     source = open_gallery(source_uri, encoder=encoder)
     source.add(drawings[:60], tags=["a", "b"])
@@ -90,7 +90,7 @@ def test_a_copy_holds_all_the_first_held_under_the_same_encoder(places, encoder,
     assert "92 drawings (0 copied, 92 already there)" in again.stdout
 
 
-def test_a_copy_that_was_killed_goes_on_where_it_stopped(places, encoder, drawings):
+def test_a_killed_copy_resumes_where_it_stopped(places, encoder, drawings):
     source_uri, target_uri = places
     source = open_gallery(source_uri, encoder=encoder)
     for first in range(0, 200, 40):

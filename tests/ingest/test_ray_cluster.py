@@ -104,7 +104,7 @@ def test_two_machines_fill_the_same_gallery_as_one_process(cluster, model, sketc
     assert (again["n_new"], again["n_there"]) == (0, 400)
 
 
-def test_a_killed_filling_goes_on_where_it_stopped(cluster, model, sketch_source, tmp_path):
+def test_a_killed_bulk_load_resumes_where_it_stopped(cluster, model, sketch_source, tmp_path):
     uri = str(tmp_path / "g")
     arguments = [model, str(sketch_source), uri]
     done = subprocess.run([sys.executable, "-c", KILLED_AFTER_TWO_PIECES, *arguments], check=False)

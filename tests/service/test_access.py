@@ -44,7 +44,7 @@ def test_without_the_token_nothing_is_changed(
     assert answer.headers["www-authenticate"] == "Bearer"
 
 
-def test_with_the_token_things_change_and_everybody_reads(guarded: Running) -> None:
+def test_changes_need_the_token_and_reading_does_not(guarded: Running) -> None:
     headers = {"authorization": f"Bearer {TOKEN}"}
     added = guarded.post("/v1/drawings", LINE, headers=headers)
     assert added.status == 201
@@ -55,7 +55,7 @@ def test_with_the_token_things_change_and_everybody_reads(guarded: Running) -> N
     assert guarded.ask("DELETE", f"/v1/drawings/{key_id}", headers=headers).status == 204
 
 
-def test_without_any_token_a_service_for_others_takes_no_changes(gallery_uri: str) -> None:
+def test_without_a_token_a_public_service_refuses_changes(gallery_uri: str) -> None:
     with Running(Settings(gallery=gallery_uri, host="0.0.0.0")) as running:
         running.wait_until("/readyz")
         answer = running.post("/v1/drawings", LINE)
@@ -104,14 +104,14 @@ def test_the_own_page_may_change_things(service: Running) -> None:
     service.ask("DELETE", f"/v1/drawings/{added.json['key_ids'][0]}")
 
 
-def test_a_service_can_be_told_to_take_no_changes(gallery_uri: str) -> None:
+def test_a_service_can_be_set_to_refuse_changes(gallery_uri: str) -> None:
     with Running(Settings(gallery=gallery_uri, writes_per_minute=0)) as running:
         running.wait_until("/readyz")
         answer = running.ask("DELETE", "/v1/drawings/none")
         assert (answer.status, answer.json["detail"]) == (403, "this service takes no changes")
 
 
-def test_too_many_changes_are_told_when_to_go_on(gallery_uri: str) -> None:
+def test_too_many_changes_get_429_with_retry_after(gallery_uri: str) -> None:
     with Running(Settings(gallery=gallery_uri, writes_per_minute=3)) as running:
         running.wait_until("/readyz")
         answers = [running.ask("DELETE", "/v1/drawings/none") for _ in range(5)]

@@ -114,7 +114,7 @@ def test_a_wrong_field_of_a_new_drawing_is_named(service: Running, body: Any, fi
         ("a\nb", "control characters are not allowed"),
     ],
 )
-def test_what_is_wrong_with_a_new_key_id_is_told_in_words(
+def test_an_invalid_new_key_id_says_what_is_wrong(
     service: Running, key_id: str, words: str
 ) -> None:
     document = problem(service.post("/v1/drawings", {"drawing": LINE, "key_id": key_id}), 422)
@@ -143,14 +143,14 @@ def test_a_wrong_field_of_delete_is_named_and_nothing_is_deleted(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[", b"null", b"3", b'{"drawing": NaN}', b"\xff\xfe"])
-def test_a_body_that_is_no_object_of_json_is_told(service: Running, body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(service: Running, body: bytes) -> None:
     headers = {"content-type": "application/json"}
     answer = service.ask("POST", "/v1/classify", body=body, headers=headers)
     assert answer.status in (400, 422)
     problem(answer, answer.status)
 
 
-def test_a_body_of_another_type_is_told(service: Running) -> None:
+def test_a_body_of_the_wrong_media_type_is_refused(service: Running) -> None:
     answer = service.ask("POST", "/v1/classify", body=b"a=1", headers={"content-type": "text/csv"})
     assert "application/json" in problem(answer, 415)["detail"]
 
@@ -183,9 +183,7 @@ def test_unknown_places_and_methods_are_problems(service: Running) -> None:
         ("/v1/map?category=cat", "category"),
     ],
 )
-def test_parameters_that_are_not_taken_are_refused(
-    service: Running, address: str, field: str
-) -> None:
+def test_unknown_parameters_are_refused(service: Running, address: str, field: str) -> None:
     document = problem(service.get(address), 422)
     assert document["errors"][0]["field"] == field
 
@@ -204,7 +202,7 @@ def test_too_many_strokes_points_and_bytes_are_refused(strict: Running) -> None:
     assert "20,000 bytes" in problem(strict.post("/v1/classify", huge), 413)["detail"]
 
 
-def test_a_body_that_does_not_say_how_long_it_is_is_cut_off(strict: Running) -> None:
+def test_a_body_without_a_length_is_cut_off_at_the_limit(strict: Running) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(1_000):
             yield b" " * 1_000
@@ -235,7 +233,9 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(strict: Ru
         (b"#!/bin/sh\nrm -rf /", 422),
     ],
 )
-def test_a_file_without_a_drawing_is_told(service: Running, content: bytes, status: int) -> None:
+def test_a_file_without_a_drawing_is_an_error(
+    service: Running, content: bytes, status: int
+) -> None:
     answer = service.ask("POST", "/v1/search", fields={"file": ("cat.ndjson", content)})
     assert problem(answer, status)["errors"][0]["field"] == "file"
     assert "/tmp" not in answer.body.decode(), "names of our files are nobody's business"
@@ -307,7 +307,7 @@ def test_no_path_reaches_the_file_system(service: Running, path: str) -> None:
     connection.close()
 
 
-def test_the_disk_full_is_told_without_details(
+def test_a_full_disk_is_reported_without_details(
     make_gallery: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from garabato.errors import StorageError

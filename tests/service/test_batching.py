@@ -50,7 +50,7 @@ def run(batcher: Batcher, drawings: list[Drawing]) -> list[Encoded | BaseExcepti
     return asyncio.run(ask())
 
 
-def test_everybody_gets_the_answer_to_their_own_drawing() -> None:
+def test_every_request_gets_the_result_of_its_own_drawing() -> None:
     encoder = Counting()
     answers = run(batcher_of(encoder), [drawing_of(n) for n in (1, 2, 4, 5) * 5])
     assert [float(answer.embedding[0]) for answer in answers] == [1, 2, 4, 5] * 5
@@ -58,13 +58,13 @@ def test_everybody_gets_the_answer_to_their_own_drawing() -> None:
     assert len(encoder.batches) < 20, "each was encoded alone"
 
 
-def test_one_drawing_that_breaks_spoils_no_other() -> None:
+def test_a_drawing_that_cannot_be_encoded_does_not_affect_others() -> None:
     answers = run(batcher_of(Counting()), [drawing_of(n) for n in (1, 3, 2)])
     assert isinstance(answers[1], ValueError)
     assert [float(answers[n].embedding[0]) for n in (0, 2)] == [1, 2]
 
 
-def test_more_than_may_wait_are_refused_at_once() -> None:
+def test_queries_beyond_the_limit_are_refused_at_once() -> None:
     answers = run(batcher_of(Counting(), max_waiting=2), [drawing_of(1)] * 5)
     refused = [answer for answer in answers if isinstance(answer, ProblemError)]
     assert [(problem.status, problem.headers) for problem in refused] == [
@@ -72,7 +72,7 @@ def test_more_than_may_wait_are_refused_at_once() -> None:
     ] * 3
 
 
-def test_who_went_away_is_not_encoded() -> None:
+def test_drawings_of_disconnected_clients_are_not_encoded() -> None:
     encoder = Counting()
     batcher = batcher_of(encoder)
 
@@ -89,7 +89,7 @@ def test_who_went_away_is_not_encoded() -> None:
 
 
 @pytest.mark.parametrize("n", [1, 9])
-def test_a_batch_is_no_bigger_than_it_may_be(n: int) -> None:
+def test_a_batch_is_at_most_batch_size(n: int) -> None:
     encoder = Counting()
     run(batcher_of(encoder, batch_size=n), [drawing_of(1)] * 20)
     assert max(encoder.batches) <= n

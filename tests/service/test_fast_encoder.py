@@ -54,7 +54,7 @@ def test_from_the_second_time_on_pytorch_is_not_imported(cache, trained):
     assert answer.stdout.strip() == b"False"
 
 
-def test_a_damaged_form_is_written_anew(cache, trained):
+def test_a_damaged_cached_encoder_is_exported_again(cache, trained):
     load_fast_encoder(trained)
     (kept,) = cache.iterdir()
     whole = kept.read_bytes()

@@ -85,7 +85,7 @@ def test_one_process_stays_after_many_files(reader: FileReader) -> None:
     assert len(processes()) == 1
 
 
-def test_a_file_given_up_ends_its_process_and_the_next_one_is_read(reader: FileReader) -> None:
+def test_a_cancelled_request_ends_its_process_and_the_next_file_is_read(reader: FileReader) -> None:
     async def give_up() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.first_drawing(png(3_000)), 0.2)
@@ -98,7 +98,7 @@ def test_a_file_given_up_ends_its_process_and_the_next_one_is_read(reader: FileR
     assert before not in processes()
 
 
-def test_a_file_given_up_before_its_process_is_ready_leaves_the_process(
+def test_a_request_cancelled_before_its_process_is_ready_keeps_the_process(
     reader: FileReader,
 ) -> None:
     # otherwise a process that compiles for longer than a request may take would never get ready
@@ -145,7 +145,7 @@ def test_a_process_that_ends_while_it_warms_up_is_not_kept(reader: FileReader) -
     assert isinstance(answer, FileQuery)
 
 
-def test_if_no_process_starts_the_file_is_to_be_sent_again() -> None:
+def test_if_no_process_starts_the_client_is_asked_to_retry() -> None:
     reader = FileReader(Limits(max_pixels=-1, max_strokes=10, max_points=100))
     reader.wait_until_ready()  # its first picture is refused, and the process ends
     assert not reader.is_warm.is_set()
@@ -175,7 +175,7 @@ def test_a_file_that_takes_too_much_processor_time_is_refused(reader: FileReader
     asyncio.run(read_while_ended())
 
 
-def test_more_files_than_may_wait_are_told_to_come_back(reader: FileReader) -> None:
+def test_too_many_waiting_files_get_503(reader: FileReader) -> None:
     answers = read(reader, *[LINE] * (MAX_FILES + 3))
     refused = [answer for answer in answers if isinstance(answer, ProblemError)]
     assert [(problem.status, problem.headers) for problem in refused] == [
@@ -207,7 +207,7 @@ NOT_QUERIES: dict[str, tuple[Callable[[], bytes], int, str]] = {
 
 
 @pytest.mark.parametrize("kind", NOT_QUERIES)
-def test_what_cannot_be_a_query_is_told_at_once(reader: FileReader, kind: str) -> None:
+def test_an_invalid_query_is_refused_at_once(reader: FileReader, kind: str) -> None:
     content, status, detail = NOT_QUERIES[kind]
     (answer,) = read(reader, content())
     assert (answer.status, detail in answer.detail) == (status, True), answer.detail
@@ -225,7 +225,7 @@ def test_several_gzip_members_are_one_file(reader: FileReader) -> None:
 
 
 @pytest.mark.parametrize("content", [b"hello", b"GIF89a\x01", b"<html>", b"\x00\x01"])
-def test_a_picture_of_no_known_format_is_told_as_a_picture(
+def test_a_picture_of_an_unknown_format_gets_an_error_about_pictures(
     service: Running, content: bytes
 ) -> None:
     fields = {"file": ("cat.heic", content, "image/heic")}
@@ -234,7 +234,7 @@ def test_a_picture_of_no_known_format_is_told_as_a_picture(
     assert "JSON" not in answer.json["detail"]
 
 
-def test_a_bitmap_from_a_picture_gives_the_answer_of_its_strokes(service: Running) -> None:
+def test_a_picture_and_its_traced_strokes_give_the_same_response(service: Running) -> None:
     answer = service.ask("POST", "/v1/classify", fields={"file": ("a.png", png(300))})
     assert answer.status == 200
     assert np.ptp(answer.json["drawing"][0][1]) == 255

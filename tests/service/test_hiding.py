@@ -36,7 +36,7 @@ def everywhere(running: Running, drawing: Drawing) -> set[str]:
     return found
 
 
-def test_a_hidden_drawing_is_nowhere_even_after_a_restart_until_it_is_restored(
+def test_a_hidden_drawing_stays_hidden_over_a_restart_until_it_is_restored(
     make_gallery: Callable[[], str], drawings: list[Drawing]
 ) -> None:
     uri = make_gallery()
@@ -69,5 +69,5 @@ def test_a_hidden_drawing_is_nowhere_even_after_a_restart_until_it_is_restored(
         assert running.get("/v1/hidden").json["hidden"] == []
 
 
-def test_only_what_is_there_can_be_hidden(service: Running) -> None:
+def test_only_stored_drawings_can_be_hidden(service: Running) -> None:
     assert service.post("/v1/drawings/nonsense/hide", {}).status == 404

@@ -71,7 +71,7 @@ def test_a_category_has_a_page_and_a_list(odd: Running, name: str) -> None:
     assert [one["key_id"] for one in listed.json["drawings"]] == [name]
 
 
-def test_pages_of_a_list_go_past_every_name(odd: Running) -> None:
+def test_paging_through_a_list_handles_every_key_id(odd: Running) -> None:
     names, after = [], None
     while True:
         given = {"limit": 1} if after is None else {"limit": 1, "after": after}

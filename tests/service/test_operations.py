@@ -16,13 +16,13 @@ def samples(service: Running) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-def test_it_is_alive_and_ready(service: Running) -> None:
+def test_healthz_and_readyz_return_200(service: Running) -> None:
     assert service.get("/healthz").json == {"status": "ok"}
     assert service.get("/readyz").json == {"status": "ready"}
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
-def test_monitors_may_ask_with_head(service: Running, path: str) -> None:
+def test_monitors_may_use_head(service: Running, path: str) -> None:
     answer = service.ask("HEAD", path)
     assert (answer.status, answer.body) == (200, b"")
     assert int(answer.headers["content-length"]) > 0
@@ -46,7 +46,7 @@ def test_requests_are_counted_by_route_and_status(service: Running) -> None:
     assert after['garabato_gallery_drawings{gallery="drawings"}'] == 72
 
 
-def test_made_up_paths_and_methods_make_no_new_series(service: Running) -> None:
+def test_unknown_paths_and_methods_create_no_new_series(service: Running) -> None:
     service.get("/one/nobody/knows")
     series = set(samples(service))
     for n in range(5):

@@ -31,7 +31,7 @@ def icon(drawings: list[Drawing]) -> Drawing:
     )
 
 
-def test_an_original_is_served_so_that_nothing_in_it_runs(service: Running, icon: Drawing) -> None:
+def test_scripts_in_an_original_do_not_run(service: Running, icon: Drawing) -> None:
     client = Client(service.url)
     assert client.add([icon]) == ["set/cloud-off"]
     answer = service.get("/v1/drawings/set%2Fcloud-off/original")

@@ -40,14 +40,14 @@ def test_nothing_but_the_services_own_files_may_run(service: Running) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/v1/categories", "/nothing", "/metrics"])
-def test_every_answer_is_guarded(service: Running, path: str) -> None:
+def test_every_response_has_security_headers(service: Running, path: str) -> None:
     headers = service.get(path).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert "server" not in headers
 
 
-def test_a_file_that_is_known_is_not_sent_again(service: Running) -> None:
+def test_a_file_that_the_browser_has_is_not_sent_again(service: Running) -> None:
     first = service.get("/")
     again = service.get("/", headers={"if-none-match": first.headers["etag"]})
     assert (again.status, again.body) == (304, b"")
@@ -55,7 +55,7 @@ def test_a_file_that_is_known_is_not_sent_again(service: Running) -> None:
     assert service.get("/", headers={"if-none-match": '"other"'}).status == 200
 
 
-def test_files_are_zipped_for_who_takes_that(service: Running) -> None:
+def test_files_are_compressed_for_clients_that_accept_gzip(service: Running) -> None:
     plain = service.get("/", headers={"accept-encoding": "identity"})
     zipped = service.get("/", headers={"accept-encoding": "gzip"}, decode_content=False)
     assert zipped.headers["content-encoding"] == "gzip"

@@ -22,7 +22,7 @@ def client(service: Running) -> garabato.Client:
     return garabato.Client(service.url)
 
 
-def test_an_address_without_its_scheme_is_told_with_it() -> None:
+def test_an_address_without_a_scheme_gets_a_suggestion() -> None:
     with pytest.raises(garabato.InputError, match=r"write http://localhost:8765$"):
         garabato.Client("localhost:8765/")
 
@@ -61,7 +61,7 @@ def test_it_stores_lists_hides_and_deletes(
     client.delete(key_id)
 
 
-def test_what_it_adds_keeps_all_that_is_known_of_it(client: garabato.Client) -> None:
+def test_added_drawings_keep_their_metadata(client: garabato.Client) -> None:
     new = [
         sketch("lollipop", n).replace(
             key_id=f"mine {n}",
@@ -118,7 +118,7 @@ def test_a_bitmap_is_a_query_and_is_stored_as_strokes(client: garabato.Client) -
     assert client.delete("corner") == 1
 
 
-def test_it_waits_where_it_changes_too_much(gallery_uri: str) -> None:
+def test_the_client_waits_when_the_rate_of_changes_is_limited(gallery_uri: str) -> None:
     with Running(Settings(gallery=gallery_uri, writes_per_minute=60)) as running:
         running.wait_until("/readyz")
         asked = iter(lambda: running.ask("DELETE", "/v1/drawings/none").status, 429)
@@ -141,19 +141,19 @@ def test_drawings_whose_key_ids_hold_slashes_are_reached(
         assert client.delete(key_id) == 1
 
 
-def test_it_says_what_to_delete_before_it_asks(client: garabato.Client) -> None:
+def test_delete_without_a_condition_is_refused_before_a_request(client: garabato.Client) -> None:
     for given in ({}, {"where": {}}, {"key_ids": ["5"], "where": {"category": "cat"}}):
         with pytest.raises(garabato.InputError, match="which drawings to delete"):
             client.delete(**given)
 
 
-def test_errors_are_the_servers_words(client: garabato.Client) -> None:
+def test_errors_have_the_message_of_the_server(client: garabato.Client) -> None:
     with pytest.raises(garabato.ServiceError, match=r"k: .*greater") as wrong:
         client.classify(Drawing([[[0, 1], [0, 1]]]), k=0)
     assert wrong.value.problem["errors"][0]["field"] == "k"
 
 
-def test_no_answer_is_told_with_the_address() -> None:
+def test_an_unreachable_service_is_an_error_with_its_address() -> None:
     with pytest.raises(garabato.ServiceError, match=r"no answer from http://127\.0\.0\.1:9"):
         garabato.Client("http://127.0.0.1:9", timeout_s=1).categories()
 

@@ -57,7 +57,7 @@ def test_one_request_searches_and_classifies(service: Running, drawings: list[Dr
     assert answer["unsure"] == alone["unsure"]
 
 
-def test_a_stored_drawing_is_a_query_and_no_hit_of_its_own(
+def test_a_stored_drawing_used_as_query_is_not_among_its_hits(
     service: Running, drawings: list[Drawing]
 ) -> None:
     hits = service.post("/v1/search", {"key_id": drawings[0].key_id, "k": 100}).json["hits"]
@@ -65,7 +65,7 @@ def test_a_stored_drawing_is_a_query_and_no_hit_of_its_own(
     assert drawings[0].key_id not in {hit["key_id"] for hit in hits}
 
 
-def test_filters_hold_for_every_hit(service: Running, drawings: list[Drawing]) -> None:
+def test_every_hit_passes_the_filters(service: Running, drawings: list[Drawing]) -> None:
     where = {"category": [drawings[0].category], "recognized": True}
     body = {"drawing": drawings[-1].to_lists(), "k": 100, "where": where}
     hits = service.post("/v1/search", body).json["hits"]
@@ -105,7 +105,9 @@ def test_the_form_takes_the_other_fields_as_json(
     assert len(answer["predictions"]) == 1
 
 
-def test_many_at_once_get_what_they_get_alone(service: Running, drawings: list[Drawing]) -> None:
+def test_concurrent_requests_get_the_same_results_as_single_ones(
+    service: Running, drawings: list[Drawing]
+) -> None:
     bodies = [{"drawing": d.to_lists(), "k": 3} for d in drawings[:24]]
     alone = [service.post("/v1/search", body).json["hits"] for body in bodies]
     with ThreadPoolExecutor(24) as threads:

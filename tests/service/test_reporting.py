@@ -48,18 +48,18 @@ def test_a_report_is_counted_and_hides_nothing_until_the_operator_does(
     assert public.get(f"/v1/drawings/{bad}").status == 404
 
 
-def test_reports_are_limited_as_all_changes_are(public: Running, drawings: list[Drawing]) -> None:
+def test_reports_count_for_the_rate_limit(public: Running, drawings: list[Drawing]) -> None:
     path = f"/v1/drawings/{drawings[0].key_id}/report"
     answers = [public.post(path).status for _ in range(8)]
     assert answers == [204] * 7 + [429]
 
 
-def test_only_what_is_there_can_be_reported(service: Running) -> None:
+def test_only_stored_drawings_can_be_reported(service: Running) -> None:
     assert service.post("/v1/drawings/nonsense/report", {}).status == 404
     assert service.ask("DELETE", "/v1/drawings/nonsense/report").status == 404
 
 
-def test_reports_stay_over_a_restart_and_are_not_without_end(
+def test_reports_survive_a_restart_and_are_limited_in_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reports, "MAX_REPORTED", 2)

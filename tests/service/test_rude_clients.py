@@ -44,12 +44,12 @@ def read_all(connection: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-def test_a_connection_that_says_nothing_is_closed(hasty: Running) -> None:
+def test_an_idle_connection_is_closed(hasty: Running) -> None:
     with connect(hasty) as connection:
         assert read_all(connection) == b""
 
 
-def test_a_head_that_comes_drop_by_drop_is_closed(hasty: Running) -> None:
+def test_a_request_head_that_arrives_too_slowly_closes_the_connection(hasty: Running) -> None:
     with connect(hasty) as connection:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             for byte in HEAD:
@@ -59,7 +59,7 @@ def test_a_head_that_comes_drop_by_drop_is_closed(hasty: Running) -> None:
             assert read_all(connection) == b""
 
 
-def test_a_body_that_does_not_come_is_answered_408(hasty: Running) -> None:
+def test_a_body_that_does_not_arrive_gets_408(hasty: Running) -> None:
     with connect(hasty) as connection:
         connection.sendall(HEAD + QUERY[:10])
         answer = read_all(connection)
@@ -67,7 +67,7 @@ def test_a_body_that_does_not_come_is_answered_408(hasty: Running) -> None:
         assert b"application/problem+json" in answer
 
 
-def test_an_answer_that_takes_too_long_is_given_up(
+def test_a_response_that_takes_too_long_is_aborted(
     gallery_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Running(Settings(gallery=gallery_uri, request_timeout_s=3.0)) as running:
@@ -82,7 +82,7 @@ def test_an_answer_that_takes_too_long_is_given_up(
         assert "took too long" in answer.json["detail"]
 
 
-def test_many_clients_that_go_away_in_mid_request_leave_nothing_behind(hasty: Running) -> None:
+def test_clients_that_disconnect_leave_nothing_behind(hasty: Running) -> None:
     for n in range(60):
         with connect(hasty) as connection:
             connection.sendall((HEAD + QUERY)[: 20 * n])
@@ -105,7 +105,7 @@ def test_hundreds_of_idle_connections_do_not_hold_up_a_query(gallery_uri: str) -
             assert running.ask("POST", "/v1/search", json.loads(QUERY)).status == 200
 
 
-def test_more_queries_than_may_wait_are_told_to_come_back(gallery_uri: str) -> None:
+def test_too_many_waiting_queries_get_503(gallery_uri: str) -> None:
     with Running(Settings(gallery=gallery_uri, max_waiting=1, batch_size=1)) as running:
         running.wait_until("/readyz")
 

@@ -45,7 +45,7 @@ def test_drawings_that_are_bitmaps_are_sent_as_strokes() -> None:
         assert max(ys) - min(ys) < 20
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_fields_are_left_out() -> None:
     drawing = Drawing([[[0, 255], [0, 10]]], key_id="5")
     assert drawing_document(drawing) == {
         "key_id": "5",

@@ -42,7 +42,7 @@ def test_it_serves_logs_json_and_ends_gracefully(
     assert records[-1]["message"].startswith("Finished server process")
 
 
-def test_a_request_under_way_is_answered_before_it_ends(
+def test_a_running_request_is_answered_before_shutdown(
     make_gallery: Callable[[], str], tmp_path: Path
 ) -> None:
     with serving(make_gallery(), tmp_path / "log") as (process, port):

@@ -25,7 +25,9 @@ def test_options_come_before_variables_and_these_before_defaults() -> None:
         ("GALLERY", "http://milvus:19530/drawings", "http://milvus:19530/drawings"),
     ],
 )
-def test_variables_are_read_as_what_they_set(variable: str, text: str, value: object) -> None:
+def test_variables_are_converted_to_the_type_of_their_setting(
+    variable: str, text: str, value: object
+) -> None:
     settings = Settings.from_environment({}, {f"GARABATO_{variable}": text})
     assert getattr(settings, variable.lower()) == value
 
@@ -42,7 +44,7 @@ def test_variables_are_read_as_what_they_set(variable: str, text: str, value: ob
         ("IDLE_TIMEOUT_S", "soon"),
     ],
 )
-def test_a_variable_that_makes_no_sense_is_named(variable: str, text: str) -> None:
+def test_an_invalid_variable_is_named(variable: str, text: str) -> None:
     with pytest.raises(InputError, match=f"(?i){variable}"):
         Settings.from_environment({}, {f"GARABATO_{variable}": text})
 

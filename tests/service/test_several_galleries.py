@@ -99,7 +99,7 @@ def test_an_unknown_gallery_is_a_404_that_lists_the_names(
     assert answer.json["detail"] == "there is no gallery 'icons'; there are: sketches, shapes"
 
 
-def test_classify_takes_no_gallery(both: Running) -> None:
+def test_classify_refuses_the_parameter_gallery(both: Running) -> None:
     answer = both.post("/v1/classify?gallery=shapes", {"drawing": [[[0, 1], [0, 1]]]})
     assert answer.status == 422
     assert garabato.Client(both.url, gallery="shapes").classify(sketch("lollipop", 1), k=1)

@@ -14,7 +14,7 @@ from garabato.service.settings import Settings
 TOKEN = "0123456789abcdef"
 
 
-def test_a_service_that_gets_ready_tells_its_state_with_200(
+def test_the_state_is_200_while_the_service_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
@@ -36,7 +36,7 @@ def test_a_service_that_gets_ready_tells_its_state_with_200(
         assert (on_map.status, on_map.json["ready"], on_map.json["failed"]) == (200, False, True)
 
 
-def test_ready_and_counted_are_told(service: Running) -> None:
+def test_the_state_has_ready_and_counted(service: Running) -> None:
     assert service.get("/v1/state").json == {
         "status": "ready",
         "ready": True,
@@ -56,7 +56,7 @@ def test_ready_and_counted_are_told(service: Running) -> None:
         ({}, None, {"change": True, "hide": True}),
     ],
 )
-def test_what_one_may_do_is_told(
+def test_the_state_has_the_permissions(
     gallery_uri: str, more: dict[str, object], given: str | None, may: dict[str, bool]
 ) -> None:
     headers = {} if given is None else {"authorization": f"Bearer {given}"}
@@ -78,7 +78,7 @@ def test_the_state_of_the_map_says_what_is_missing(
         assert "pip install 'garabato[map]'" in answer.json["status"]
 
 
-def test_asking_for_the_state_of_the_map_has_it_made(make_gallery: Callable[[], str]) -> None:
+def test_requesting_the_state_of_the_map_starts_making_it(make_gallery: Callable[[], str]) -> None:
     pytest.importorskip("umap")
     with Running(Settings(gallery=make_gallery())) as running:
         running.wait_until("/v1/categories")

@@ -38,14 +38,14 @@ def folder_by_the_whole_address(tmp_path: Path, uri: str) -> Path:
     return folder
 
 
-def test_what_was_kept_by_the_whole_address_is_found_again(tmp_path: Path) -> None:
+def test_a_state_folder_named_after_the_whole_address_is_found(tmp_path: Path) -> None:
     uri = "milvus://h:19530/c?ef=800"
     (folder_by_the_whole_address(tmp_path, uri) / "hidden.json").write_text("[]")
     assert (state_folder(uri) / "hidden.json").read_text() == "[]"
     assert (state_folder("http://h:19530/c?ef=200") / "hidden.json").exists()
 
 
-def test_what_is_kept_already_is_not_replaced_by_what_was(tmp_path: Path) -> None:
+def test_an_existing_state_folder_is_not_replaced_by_an_older_one(tmp_path: Path) -> None:
     uri = "milvus://h:19530/c"
     kept = state_folder(uri)
     kept.mkdir(parents=True)

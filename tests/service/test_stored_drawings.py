@@ -15,7 +15,7 @@ from garabato.gallery import open_gallery
 from garabato.service.settings import Settings
 
 
-def test_what_is_added_is_found_at_once_and_gone_when_deleted(service: Running) -> None:
+def test_an_added_drawing_is_found_at_once_and_gone_when_deleted(service: Running) -> None:
     new = sketch("lollipop", 1).to_lists()
     added = service.post("/v1/drawings", {"drawing": new, "category": "lollipop", "tags": ["mine"]})
     assert added.status == 201
@@ -35,7 +35,7 @@ def test_what_is_added_is_found_at_once_and_gone_when_deleted(service: Running) 
     assert "lollipop" not in str(service.get("/v1/categories").json["categories"])
 
 
-def test_a_drawing_is_given_with_its_tags_wherever_it_is_given(service: Running) -> None:
+def test_every_response_with_a_drawing_has_its_tags(service: Running) -> None:
     tagged = {"drawing": sketch("stairs", 8).to_lists(), "key_id": "t1", "tags": ["mine", "new"]}
     plain = {"drawing": sketch("stairs", 9).to_lists(), "key_id": "t2"}
     both = [document | {"category": "tagged"} for document in (tagged, plain)]
@@ -55,7 +55,7 @@ def test_the_same_strokes_are_stored_once(service: Running) -> None:
     assert service.ask("DELETE", f"/v1/drawings/{first[0]}").status == 204
 
 
-def test_a_drawing_with_a_key_id_that_is_there_replaces_it(service: Running) -> None:
+def test_a_drawing_replaces_the_one_with_its_key_id(service: Running) -> None:
     first, second = (sketch("envelope", n).to_lists() for n in (1, 2))
     body = {"key_id": "mine", "category": "envelope", "country": "IS", "tags": ["old"]}
     assert service.post("/v1/drawings", body | {"drawing": first}).json == {"key_ids": ["mine"]}
@@ -78,7 +78,7 @@ def test_a_drawing_with_a_key_id_that_is_there_replaces_it(service: Running) -> 
     assert gone.json == {"n_deleted": 2}
 
 
-def test_deleting_by_filter_takes_what_passes_out_of_everything(service: Running) -> None:
+def test_drawings_deleted_by_filter_are_gone_everywhere(service: Running) -> None:
     listed = [
         {"drawing": sketch("stairs", n).to_lists(), "category": "stairs", "timestamp": f"2030-0{n}"}
         for n in range(1, 6)
@@ -95,7 +95,7 @@ def test_deleting_by_filter_takes_what_passes_out_of_everything(service: Running
     assert service.post("/v1/drawings/delete", rest).json == {"n_deleted": 2}
 
 
-def test_a_list_is_stored_with_what_belongs_to_each(service: Running) -> None:
+def test_a_list_of_drawings_is_stored_with_the_metadata_of_each(service: Running) -> None:
     new = [sketch("stairs", n).to_lists() for n in range(3)]
     listed = [
         {"drawing": new[0], "category": "stairs"},
@@ -110,7 +110,7 @@ def test_a_list_is_stored_with_what_belongs_to_each(service: Running) -> None:
         service.ask("DELETE", f"/v1/drawings/{key_id}")
 
 
-def test_pages_together_are_all_drawings_that_pass(
+def test_all_pages_together_have_all_drawings_that_pass(
     service: Running, drawings: list[Drawing]
 ) -> None:
     category = drawings[0].category
@@ -150,7 +150,7 @@ def test_lists_are_filtered_by_tags_of_which_one_is_enough(
         assert listed("tags=nobody") == []
 
 
-def test_what_another_process_writes_is_found(
+def test_drawings_written_by_another_process_are_found(
     make_gallery: Callable[[], str], shipped_encoder: Encoder, monkeypatch
 ) -> None:
     uri = make_gallery()
@@ -164,9 +164,7 @@ def test_what_another_process_writes_is_found(
         running.wait_until("/v1/categories/hourglass")
 
 
-def test_all_that_was_stored_is_there_after_a_restart(
-    make_gallery: Callable[[], str], tmp_path: Path
-) -> None:
+def test_stored_drawings_survive_a_restart(make_gallery: Callable[[], str], tmp_path: Path) -> None:
     uri = make_gallery()
     new = sketch("envelope", 4).to_lists()
     with Running(Settings(gallery=uri)) as running:

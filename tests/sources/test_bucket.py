@@ -137,7 +137,7 @@ def test_repeated_drawings_count_once(bucket: BucketServer, tmp_path: Path) -> N
     assert len(set(key_ids(tmp_path / "out" / "star.ndjson"))) == 30 == done.n_drawings
 
 
-def test_lines_that_are_no_drawings_are_left_out(bucket: BucketServer, tmp_path: Path) -> None:
+def test_lines_that_are_not_drawings_are_skipped(bucket: BucketServer, tmp_path: Path) -> None:
     good = simplified_file(make_drawings(["star"], 20, seed=0)).splitlines(keepends=True)
     bucket.add("/full/simplified/star.ndjson", b"{broken\n".join(good) + b'{"drawing": []}\n')
     assert fetch(bucket, tmp_path / "out", "star").n_drawings == 20
@@ -163,7 +163,7 @@ def test_other_settings_or_a_damaged_file_are_fetched_anew(
     assert len(key_ids(tmp_path / "out" / "circle.ndjson")) == 60
 
 
-def test_whole_files_are_the_server_s_bytes(bucket: BucketServer, tmp_path: Path) -> None:
+def test_whole_files_equal_those_on_the_server(bucket: BucketServer, tmp_path: Path) -> None:
     serve_sketches(bucket, ["star", "house", "line"], 60, tmp_path)
     told: list[tuple[str, int, int | None]] = []
     done = fetch(
@@ -185,9 +185,7 @@ def test_whole_files_are_the_server_s_bytes(bucket: BucketServer, tmp_path: Path
     assert leftovers(tmp_path / "out") == {"star.ndjson", "house.ndjson", "line.ndjson"}
 
 
-def test_a_dropped_connection_is_taken_up_where_it_broke(
-    circles: BucketServer, tmp_path: Path
-) -> None:
+def test_a_dropped_connection_resumes_where_it_broke(circles: BucketServer, tmp_path: Path) -> None:
     circles.fail(CIRCLE, drop_after=100_000, times=3)
     fetch(circles, tmp_path / "out", per_category=None)
     assert (tmp_path / "out" / "circle.ndjson").read_bytes() == circles.files[CIRCLE]
@@ -201,7 +199,7 @@ def test_a_dropped_connection_is_taken_up_where_it_broke(
     assert all(get.headers["if-match"] == circles.etag(CIRCLE) for get in gets)
 
 
-def test_samples_bear_dropped_and_silent_connections_and_errors_of_the_server(
+def test_sampling_survives_dropped_and_silent_connections_and_server_errors(
     circles: BucketServer, tmp_path: Path
 ) -> None:
     fetch(circles, tmp_path / "good")
@@ -230,15 +228,13 @@ def test_retry_after_is_honoured(circles: BucketServer, tmp_path: Path, status: 
     assert answered.at_s - refused.at_s >= 1.0
 
 
-def test_a_server_that_asks_for_an_hour_is_not_waited_for(
-    circles: BucketServer, tmp_path: Path
-) -> None:
+def test_a_retry_after_of_an_hour_is_not_waited_for(circles: BucketServer, tmp_path: Path) -> None:
     circles.fail(CIRCLE, status=429, retry_after="3600")
     with pytest.raises(SourceError, match=r"answers 429 .* asks to come back in 3,600 s"):
         fetch(circles, tmp_path / "out")
 
 
-def test_a_server_that_stays_down_ends_it_and_what_was_fetched_is_kept(
+def test_a_server_that_stays_down_is_an_error_and_fetched_files_are_kept(
     bucket: BucketServer, tmp_path: Path
 ) -> None:
     serve_sketches(bucket, ["house", "star"], 60, tmp_path)
@@ -250,7 +246,7 @@ def test_a_server_that_stays_down_ends_it_and_what_was_fetched_is_kept(
     assert fetch(bucket, tmp_path / "out", "house", "star").n_done_before == 1
 
 
-def test_a_file_that_ends_too_early_is_not_taken(circles: BucketServer, tmp_path: Path) -> None:
+def test_a_truncated_download_is_refused(circles: BucketServer, tmp_path: Path) -> None:
     circles.fail(CIRCLE, drop_after=100_000)
     circles.fail(CIRCLE, drop_after=0, times=99)
     with pytest.raises(SourceError, match="dropped the connection, 4 times"):
@@ -289,7 +285,7 @@ def test_bytes_damaged_in_an_earlier_part_are_fetched_again(
     assert (tmp_path / "out" / "circle.ndjson").read_bytes() == circles.files[CIRCLE]
 
 
-def test_a_file_that_changed_meanwhile_is_begun_anew(circles: BucketServer, tmp_path: Path) -> None:
+def test_a_file_that_changed_since_is_fetched_again(circles: BucketServer, tmp_path: Path) -> None:
     circles.fail(CIRCLE, drop_after=50_000)
     circles.fail(CIRCLE, status=404)
     with pytest.raises(CategoryError):
@@ -299,7 +295,9 @@ def test_a_file_that_changed_meanwhile_is_begun_anew(circles: BucketServer, tmp_
     assert (tmp_path / "out" / "circle.ndjson").read_bytes() == new
 
 
-def test_a_file_that_changes_under_way_is_noticed(circles: BucketServer, tmp_path: Path) -> None:
+def test_a_file_that_changes_during_a_download_is_noticed(
+    circles: BucketServer, tmp_path: Path
+) -> None:
     circles.fail(CIRCLE, status=412)
     fetch(circles, tmp_path / "out")
     assert len(circles.asked("HEAD")) == 2
@@ -308,7 +306,7 @@ def test_a_file_that_changes_under_way_is_noticed(circles: BucketServer, tmp_pat
         fetch(circles, tmp_path / "other")
 
 
-def test_without_ranges_the_first_drawings_are_taken_and_it_is_said(
+def test_without_range_requests_the_first_drawings_are_taken_and_reported(
     circles: BucketServer, tmp_path: Path
 ) -> None:
     circles.has_ranges = False
@@ -328,7 +326,7 @@ def test_without_ranges_whole_files_start_from_their_beginning(
     assert (tmp_path / "out" / "circle.ndjson").read_bytes() == circles.files[CIRCLE]
 
 
-def test_without_an_etag_nothing_old_is_gone_on_with(circles: BucketServer, tmp_path: Path) -> None:
+def test_without_an_etag_a_download_starts_again(circles: BucketServer, tmp_path: Path) -> None:
     circles.has_etags = False
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / ".circle.ndjson.part").write_bytes(b"something else")
@@ -413,7 +411,7 @@ def start_command(bucket: BucketServer, out: Path, *more: str) -> subprocess.Pop
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_a_download_that_is_killed_goes_on_where_it_was(
+def test_a_killed_download_resumes_where_it_stopped(
     bucket: BucketServer, circle_file: bytes, tmp_path: Path, how: signal.Signals
 ) -> None:
     small = bucket.add("/full/simplified/star.ndjson", simplified_file([sketch("star", 0)] * 3))
@@ -447,9 +445,7 @@ def test_a_download_that_is_killed_goes_on_where_it_was(
     assert leftovers(out) == {"star.ndjson", "circle.ndjson"}
 
 
-def test_two_downloads_into_one_folder_are_one_too_many(
-    circles: BucketServer, tmp_path: Path
-) -> None:
+def test_a_second_download_into_a_folder_is_refused(circles: BucketServer, tmp_path: Path) -> None:
     circles.bytes_per_s = 100_000
     running = start_command(circles, tmp_path / "out", "--full", "--categories", "circle")
     try:

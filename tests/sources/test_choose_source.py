@@ -62,7 +62,7 @@ def test_the_starter_set_comes_third(desk: Path) -> None:
     assert "cannot be reached: 127.0.0.1" in chosen.said
 
 
-def test_without_any_the_error_says_what_to_give(desk: Path) -> None:
+def test_without_any_source_the_error_says_what_to_give(desk: Path) -> None:
     with pytest.raises(SourceError, match=r"npm.* is not installed.*--source DIR"):
         choose_source(None, desk / "drawings")
     result = CliRunner().invoke(main, ["demo"])

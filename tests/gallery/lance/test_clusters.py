@@ -24,7 +24,7 @@ def arranged(stored: np.ndarray) -> tuple[Clusters, np.ndarray, Blocks]:
     return clusters, order, Blocks.of(of_rows[order], to_centres[order])
 
 
-def test_blocks_hold_alike_rows_of_one_cluster():
+def test_blocks_hold_similar_rows_of_one_cluster():
     clusters = np.array([0] * 40 + [3] * 2 + [4])
     blocks = Blocks.of(clusters, np.arange(43, dtype=np.float32))
     assert blocks.starts.tolist() == [0, 32, 40, 42, 43]
@@ -44,7 +44,7 @@ def n_promising(blocks: Blocks, to_centres: np.ndarray, least: float) -> int:
     return count_promising(given, np.arange(len(runs) - 1), query, 0, least)
 
 
-def test_a_block_is_promising_where_its_ring_comes_near_enough():
+def test_a_block_is_read_if_its_angles_allow_a_near_row():
     # two clusters; the query is 0.5 off the first centre and 1.2 off the second
     to_centres = np.array([0.5, 1.2], np.float32)
     low, high = np.float32([[0.1, 0.4, 0.9, 1.0], [0.2, 0.6, 1.1, 1.1]])
@@ -63,7 +63,7 @@ def test_runs_are_of_one_cluster_and_sorted_by_angle():
     assert Blocks.of(np.zeros(0, np.int64), np.zeros(0, np.float32)).runs.tolist() == [0]
 
 
-def test_of_clustered_rows_few_blocks_are_promising():
+def test_few_blocks_of_clustered_rows_are_read():
     stored = embeddings(20_000, 64, 0.05, seed=1)
     clusters, order, blocks = arranged(stored)
     query = unit_rows(stored[order][:1])[0]
@@ -74,14 +74,14 @@ def test_of_clustered_rows_few_blocks_are_promising():
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])
-def test_a_few_rows_are_arranged_too(n):
+def test_a_few_rows_are_clustered_too(n):
     _, order, blocks = arranged(embeddings(n, 8, 0.1, seed=0))
     assert sorted(order.tolist()) == list(range(n))
     assert blocks.starts[-1] == n
     assert np.diff(blocks.starts).max(initial=0) <= BLOCK
 
 
-def test_blocks_of_some_places_and_of_others_behind_them():
+def test_blocks_of_a_subset_and_of_joined_rows():
     blocks = Blocks(np.array([0, 3, 5, 9]), np.array([7, 8, 9]), *np.float32([[1, 2, 3]] * 2))
     some = blocks.subset(np.array([1, 2, 6]))
     assert (some.starts.tolist(), some.clusters.tolist()) == ([0, 2, 3], [7, 9])

@@ -51,7 +51,7 @@ for first in range(0, 100, 10):
 
 
 @pytest.mark.slow
-def test_writers_at_the_same_time_lose_and_double_nothing(tmp_path, encoder):
+def test_concurrent_writers_lose_and_duplicate_nothing(tmp_path, encoder):
     uri = str(tmp_path / "g")
     # two writers with the same drawings, one with others, one that makes the gallery as well
     writers = [
@@ -109,7 +109,7 @@ def test_readers_see_whole_transactions_while_another_process_writes(tmp_path, e
         assert output == "200\n"
 
 
-def test_what_is_held_in_memory_is_kept_up_with_every_change(tmp_path, encoder, drawings):
+def test_rows_in_memory_are_updated_with_every_change(tmp_path, encoder, drawings):
     gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
     rng = random.Random(1)
     held = {}
@@ -129,7 +129,7 @@ def test_what_is_held_in_memory_is_kept_up_with_every_change(tmp_path, encoder, 
         assert [s for _, s in in_memory] == pytest.approx([h.score for h in fresh], abs=1e-3)
 
 
-def test_what_was_held_of_an_older_version_is_given_up(tmp_path, encoder, drawings):
+def test_rows_of_an_older_version_are_dropped_from_memory(tmp_path, encoder, drawings):
     gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
     gallery.add(drawings)
     gallery.warm()
@@ -159,7 +159,7 @@ def test_small_pieces_are_merged_before_they_pile_up(tmp_path, encoder, drawings
     assert len(gallery) == 30
 
 
-def test_old_versions_are_given_up_before_they_pile_up(tmp_path, encoder, drawings, monkeypatch):
+def test_old_versions_are_removed_before_they_pile_up(tmp_path, encoder, drawings, monkeypatch):
     monkeypatch.setattr(limits, "KEEP_VERSIONS_S", 0.01)
     monkeypatch.setattr(limits, "MAX_OLD_VERSIONS", 5)
     monkeypatch.setattr(limits, "REST", 0.0)
@@ -184,7 +184,7 @@ def test_compacting_gives_the_space_of_replaced_drawings_back(tmp_path, encoder,
 
 
 @pytest.mark.parametrize("content", ["file", "folder"])
-def test_what_is_no_gallery_is_refused_and_left_alone(tmp_path, encoder, content):
+def test_a_folder_that_is_not_a_gallery_is_refused_and_left_alone(tmp_path, encoder, content):
     place = tmp_path / "mine"
     if content == "file":
         place.write_text("precious")
@@ -205,7 +205,7 @@ def test_an_empty_folder_becomes_a_gallery(tmp_path, encoder, drawings):
     assert len(open_gallery(tmp_path)) == 2
 
 
-def test_a_lance_table_that_is_not_ours_is_refused(tmp_path, encoder):
+def test_a_lance_table_that_garabato_did_not_create_is_refused(tmp_path, encoder):
     lancedb.connect(tmp_path / "g").create_table("drawings", pa.table({"a": [1]}))
     with pytest.raises(GalleryError, match="garabato did not create"):
         open_gallery(str(tmp_path / "g"), encoder=encoder)
@@ -219,7 +219,7 @@ def test_a_gallery_of_a_newer_format_says_to_upgrade(tmp_path, encoder, monkeypa
         open_gallery(str(tmp_path / "g"), encoder=encoder)
 
 
-def test_an_unknown_scheme_says_what_a_gallery_is(encoder):
+def test_an_unknown_scheme_says_what_a_gallery_address_is(encoder):
     with pytest.raises(InputError, match="a gallery is a folder"):
         open_gallery("ftp://somewhere/else", encoder=encoder)
 
@@ -287,7 +287,7 @@ def test_a_full_disk_is_a_storage_error_and_leaves_the_old_state(small_disk, enc
         assert opened.search(drawings[0], k=1)[0].key_id == drawings[0].key_id
 
 
-def test_a_gallery_made_anew_in_the_same_place_is_noticed(tmp_path, encoder):
+def test_a_gallery_that_was_replaced_is_noticed(tmp_path, encoder):
     uri = str(tmp_path / "g")
     before, after = (
         make_drawings(SKETCH_CATEGORIES[:2], 20, seed=1)[:20],
@@ -313,7 +313,7 @@ def test_a_gallery_made_anew_in_the_same_place_is_noticed(tmp_path, encoder):
             use()
 
 
-def test_after_additions_the_held_rows_are_in_one_piece(tmp_path, encoder):
+def test_after_additions_the_rows_in_memory_are_one_chunk(tmp_path, encoder):
     gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
     drawings = make_drawings(SKETCH_CATEGORIES[:2], 20, seed=1)
     for first in range(0, 40, 10):
@@ -323,7 +323,7 @@ def test_after_additions_the_held_rows_are_in_one_piece(tmp_path, encoder):
         assert gallery._in_memory.rows["strokes"].num_chunks == 1
 
 
-def test_text_that_is_none_and_other_kinds_of_values_are_refused_by_name(tmp_path, encoder):
+def test_invalid_text_and_values_of_the_wrong_type_are_refused_by_name(tmp_path, encoder):
     gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
     one = make_drawings(SKETCH_CATEGORIES[:1], 1, seed=1)[0]
     for wrong, named in (
@@ -341,7 +341,7 @@ def test_text_that_is_none_and_other_kinds_of_values_are_refused_by_name(tmp_pat
     assert len(gallery) == 0
 
 
-def test_a_scan_whose_version_was_compacted_away_goes_on_with_the_newest(
+def test_a_scan_whose_version_was_compacted_away_continues_with_the_newest(
     tmp_path, encoder, drawings
 ):
     gallery = open_gallery(tmp_path / "g", encoder=encoder)
@@ -421,7 +421,7 @@ def test_an_exact_search_agrees_with_float64_brute_force(tmp_path, quickdraw, wa
         np.testing.assert_allclose(scores[n][found], np.sort(scores[n])[::-1][:10], atol=2e-7)
 
 
-def test_embeddings_lose_nothing_that_float32_can_tell():
+def test_split_embeddings_are_as_precise_as_float32():
     from garabato.gallery.lance.table import join, split
 
     rows = np.random.default_rng(0).normal(size=(2_000, 128)).astype(np.float32)

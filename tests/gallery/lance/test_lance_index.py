@@ -64,7 +64,7 @@ def near(embeddings, n, seed=1):
     return (queries / np.linalg.norm(queries, axis=1, keepdims=True)).astype(np.float32)
 
 
-def test_a_large_gallery_makes_its_index_by_itself(gallery):
+def test_a_large_gallery_is_indexed_automatically(gallery):
     info = gallery.info()
     assert info.exact is False
     assert info.n_indexed == N
@@ -113,7 +113,7 @@ def test_the_index_catches_up_when_many_are_new_and_is_remade_when_outgrown(
 
 
 @pytest.mark.slow
-def test_an_index_made_anew_that_cannot_reach_its_recall_looks_at_all_cells(
+def test_a_rebuilt_index_that_cannot_reach_its_recall_probes_all_clusters(
     gallery, batch, embeddings, monkeypatch
 ):
     gallery.tune(recall=0.9)
@@ -128,7 +128,7 @@ def test_an_index_made_anew_that_cannot_reach_its_recall_looks_at_all_cells(
     assert len(gallery) == 5 * N
 
 
-def test_tuning_measures_recall_and_keeps_the_fewest_cells_that_reach_it(gallery, embeddings):
+def test_tuning_measures_recall_and_keeps_the_fewest_clusters_that_reach_it(gallery, embeddings):
     measured = gallery.tune(recall=0.9, n_queries=30)
     n_probes = measured[-1].n_probes
     assert {tried.n_probes for tried in measured} >= {1, n_probes - 1, n_probes} - {0}
@@ -148,7 +148,7 @@ def test_tuning_an_exact_gallery_has_nothing_to_do(tmp_path, encoder, drawings):
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_with_key_ids_indexed_every_change_leaves_what_it_should(
+def test_changes_are_correct_with_an_index_of_key_ids(
     tmp_path, encoder, drawings, monkeypatch, seed
 ):
     monkeypatch.setattr(limits, "KEYS_INDEXED_FROM", 1)
@@ -178,7 +178,7 @@ def test_with_key_ids_indexed_every_change_leaves_what_it_should(
         assert sorted(stored) == sorted(held.items())
 
 
-def test_indexing_rests_while_much_is_added_and_filling_ends_with_it(
+def test_indexing_is_deferred_during_a_bulk_load_and_done_at_its_end(
     gallery, batch, embeddings, encoder, monkeypatch
 ):
     monkeypatch.setattr(limits, "REST", 1e9)  # times what a look at the gallery takes

@@ -119,7 +119,7 @@ def test_every_row_that_passes_is_found_and_no_other(rows, n_chunks, where):
 
 
 @pytest.mark.parametrize("where", [{"category": "cat"}, {"recognized": True}])
-def test_of_no_rows_none_pass(where):
+def test_an_empty_table_passes_no_rows(where):
     empty = table(
         [
             {"key_id": "0", "tags": None}

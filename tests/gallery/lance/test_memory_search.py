@@ -66,7 +66,7 @@ def test_the_scan_of_some_rows_finds_the_nearest_among_them(n_passing):
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 30), st.integers(0, 2**31))
-def test_no_shape_or_direction_defeats_it(n, dim, k, seed):
+def test_any_shape_and_direction_is_searched_exactly(n, dim, k, seed):
     rng = np.random.default_rng(seed)
     stored = rng.normal(size=(n, dim)) * (rng.random((n, dim)) < 0.5)
     stored[:, 0] += 1e-2
@@ -141,14 +141,14 @@ def test_several_threads_find_what_one_does(monkeypatch):
         np.testing.assert_array_equal(scores_a, scores_b)
 
 
-def test_equal_rows_come_in_the_order_they_lie_in():
+def test_equal_rows_are_returned_in_stored_order():
     stored = np.repeat(clustered(1, 16, seed=0), 50, axis=0)
     query = stored[0].astype(np.float32)
     found, _ = MemoryIndex(stored).nearest(query / np.linalg.norm(query), 5)
     assert found.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_rows_kept_and_joined_are_searched_as_if_made_so():
+def test_kept_and_joined_rows_are_searched_like_new_ones():
     stored = clustered(400, 32, seed=3)
     kept = np.arange(400) % 3 > 0
     more = clustered(100, 32, seed=4)
@@ -160,7 +160,7 @@ def test_rows_kept_and_joined_are_searched_as_if_made_so():
     assert vectors.nbytes == whole.nbytes
 
 
-def test_rows_joined_again_and_again_leave_what_they_joined_as_it_was():
+def test_joining_rows_repeatedly_does_not_change_the_originals():
     pieces = [clustered(n, 32, seed=n) for n in (400, 30, 20, 25)]
     base = MemoryIndex(pieces[0])
     once = base.joined(pieces[1])
@@ -180,7 +180,7 @@ def test_rows_joined_again_and_again_leave_what_they_joined_as_it_was():
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 2**31)), max_size=12), st.booleans())
-def test_after_any_changes_the_nearest_are_those_of_the_rows_that_are_left(changes, tight):
+def test_after_any_changes_searches_find_the_nearest_remaining_rows(changes, tight):
     spread = 0.01 if tight else 1.0
     stored = clustered(300, 24, seed=0, spread=spread)
     vectors = MemoryIndex(stored)

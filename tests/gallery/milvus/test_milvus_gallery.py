@@ -79,7 +79,7 @@ def test_the_settings_and_their_defaults_stand_in_the_docs():
         ("http://h/c?shards=99", "shards is a whole number from 1 to 16"),
     ],
 )
-def test_an_address_that_is_none_says_what_is_wrong(uri, told):
+def test_an_invalid_address_says_what_is_wrong(uri, told):
     with pytest.raises(InputError, match=told) as caught:
         open_gallery(uri)
     assert "secret" not in str(caught.value)
@@ -96,7 +96,7 @@ def test_without_the_extra_the_command_that_installs_it_is_told(monkeypatch):
         open_gallery("http://localhost:19530/c")
 
 
-def test_a_server_that_does_not_answer_is_told_of(monkeypatch):
+def test_a_server_that_does_not_answer_is_an_error(monkeypatch):
     pytest.importorskip("pymilvus")
     monkeypatch.setattr(milvus_server, "CONNECT_S", 1.0)
     with pytest.raises(GalleryError, match=r"no answer from the Milvus server.* Is it running"):
@@ -104,7 +104,7 @@ def test_a_server_that_does_not_answer_is_told_of(monkeypatch):
 
 
 @pytest.mark.parametrize("text", [None, "", "∅", "∅∅", "∅x", "x∅", "cat"])
-def test_any_text_and_none_is_kept_apart(text):
+def test_text_and_none_survive_the_round_trip(text):
     assert milvus_rows._known(milvus_rows._or_unknown(text)) == text
 
 
@@ -151,7 +151,7 @@ def test_https_speaks_tls_and_trusts_the_certificate_named(milvus, milvus_uri, e
     assert '"engine": "milvus"' in done.stdout
 
 
-def test_a_collection_of_somebody_else_is_left_alone(milvus, milvus_uri, encoder):
+def test_a_collection_that_garabato_did_not_create_is_left_alone(milvus, milvus_uri, encoder):
     from pymilvus import MilvusClient
 
     client = MilvusClient(f"http://127.0.0.1:{milvus.port}", token=TOKEN)
@@ -168,7 +168,9 @@ def test_a_gallery_of_a_newer_format_says_what_to_run(milvus_uri, encoder, monke
         open_gallery(milvus_uri, encoder=encoder)
 
 
-def test_a_gallery_whose_making_was_interrupted_is_finished(milvus, milvus_uri, encoder, drawings):
+def test_a_gallery_whose_creation_was_interrupted_is_completed(
+    milvus, milvus_uri, encoder, drawings
+):
     from pymilvus import MilvusClient
 
     open_gallery(milvus_uri, encoder=encoder)
@@ -190,7 +192,9 @@ def test_the_settings_of_the_address_are_those_of_the_collection(milvus_uri, enc
     assert key_ids(gallery) == sorted(drawing.key_id for drawing in drawings[:40])
 
 
-def test_a_giant_drawing_comes_back_whole_and_too_long_a_key_id_is_told(milvus_uri, encoder):
+def test_a_giant_drawing_survives_the_round_trip_and_a_too_long_key_id_is_refused(
+    milvus_uri, encoder
+):
     rng = np.random.default_rng(0)
     giant = Drawing([rng.integers(0, 256, (2, 100_000))], key_id="giant", category="∅ or not")
     gallery = open_gallery(milvus_uri, encoder=encoder)
@@ -202,7 +206,7 @@ def test_a_giant_drawing_comes_back_whole_and_too_long_a_key_id_is_told(milvus_u
         gallery.add([giant.replace(key_id="k" * 70_000)])
 
 
-def test_everything_is_read_however_many_pages_and_segments_it_lies_in(
+def test_everything_is_read_from_many_pages_and_segments(
     milvus_uri, encoder, drawings, monkeypatch
 ):
     monkeypatch.setattr(milvus, "PAGE", 16)
@@ -256,7 +260,7 @@ def test_compacting_indexes_everything_and_drops_what_was_replaced(milvus_uri, e
 
 @pytest.mark.parametrize("direction", ["sent", "received"])
 @pytest.mark.parametrize("n_bytes", [1, 60_000])
-def test_a_connection_cut_in_mid_batch_loses_and_doubles_nothing(
+def test_a_connection_that_breaks_in_a_batch_loses_and_duplicates_nothing(
     relay, milvus_uri, encoder, drawings, direction, n_bytes
 ):
     collection = milvus_uri.rpartition("/")[2]
@@ -277,7 +281,7 @@ def test_a_connection_cut_in_mid_batch_loses_and_doubles_nothing(
     assert len(gallery) == len(drawings) - 30
 
 
-def test_a_server_killed_and_started_again_keeps_what_it_acknowledged_and_the_filling_goes_on(
+def test_a_killed_and_restarted_server_keeps_acknowledged_rows_and_the_bulk_load_continues(
     milvus, relay, milvus_uri, encoder, drawings
 ):
     collection = milvus_uri.rpartition("/")[2]

@@ -55,7 +55,7 @@ def _wait_until_it_listens(port: int, process: subprocess.Popen[bytes], log: Pat
     raise RuntimeError(f"milvus-lite did not start: {log.read_text()[-2000:]}")
 
 
-def test_a_gallery_is_made_filled_searched_and_opened_again(server: str) -> None:
+def test_a_gallery_is_created_filled_searched_and_reopened(server: str) -> None:
     uri = f"{server}/drawings"
     drawings = make_drawings(["circle", "house"], 8, seed=0)
     gallery = open_gallery(uri, encoder=PixelEncoder())
@@ -83,6 +83,6 @@ def test_another_encoder_is_refused(server: str) -> None:
         open_gallery(uri, encoder=PixelEncoder(line_width=0.2))
 
 
-def test_a_gallery_that_is_not_there_is_named(server: str) -> None:
+def test_a_missing_gallery_is_named(server: str) -> None:
     with pytest.raises(GalleryError, match="there is no gallery at"):
         open_gallery(f"{server}/nothing", must_exist=True)

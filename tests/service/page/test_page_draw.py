@@ -97,7 +97,7 @@ def test_undo_redo_and_clear(page):
     assert guess(page) == whole
 
 
-def test_a_stroke_taken_back_with_the_button_down_stays_away(page):
+def test_a_stroke_undone_while_the_button_is_down_stays_undone(page):
     (stroke,) = places(page, STAR)
     draw(page, STAIRS)
     wait_for_hits(page)
@@ -117,7 +117,7 @@ def test_a_stroke_taken_back_with_the_button_down_stays_away(page):
     assert guess(page) == "stairs"
 
 
-def test_a_stroke_taken_back_lifts_the_keyboards_pen(page):
+def test_undoing_a_stroke_lifts_the_keyboard_pen(page):
     page.locator("#pad").focus()
     for key in ("Space", "Shift+ArrowRight", "Control+Z", "Shift+ArrowDown", "Shift+ArrowDown"):
         page.keyboard.press(key)
@@ -159,7 +159,7 @@ def test_replay_draws_the_drawing_again(page):
     until(page, f"({inked})() === {whole}")
 
 
-def test_an_honest_not_sure_yet(page):
+def test_an_unsure_prediction_is_shown_as_unsure(page):
     draw(page, sketch("lollipop", 900))  # which could be many things
     wait_for_hits(page)
     assert page.locator("#guess .says").inner_text() == "Not sure yet. Perhaps"
@@ -170,7 +170,7 @@ def test_an_honest_not_sure_yet(page):
     expect(page.locator("#guess .says")).to_have_text("Looks like")
 
 
-def test_the_answer_to_an_older_question_is_not_shown(page):
+def test_the_response_to_an_older_query_is_not_shown(page):
     held = []
 
     def hold_the_first(route):
@@ -191,7 +191,7 @@ def test_the_answer_to_an_older_question_is_not_shown(page):
     assert guess(page) == "stairs"
 
 
-def test_choosing_a_hit_searches_from_it(page):
+def test_choosing_a_hit_searches_for_similar_drawings(page):
     draw(page, STAR)
     wait_for_hits(page)
     chosen = key_ids(page)[3]
@@ -211,7 +211,7 @@ def test_a_hit_draws_itself_while_pointed_at_unless_motion_is_unwelcome(new_page
         assert (page.evaluate(running) > 0) == animated
 
 
-def test_filters_leave_only_what_passes(page):
+def test_only_drawings_that_pass_the_filters_are_shown(page):
     draw(page, STAR)
     wait_for_hits(page)
     categories = page.get_by_label("Only these categories")

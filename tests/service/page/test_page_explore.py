@@ -73,7 +73,7 @@ def test_pointing_at_the_map_shows_the_drawing_and_choosing_searches_from_it(pag
     assert key_ids(page)[0] == zigzag
 
 
-def test_near_enough_points_become_drawings(page):
+def test_nearby_points_of_the_map_become_drawings(page):
     open_map(page)
     with page.expect_request("**/v1/drawings/*"):
         page.mouse.move(*place_of(page, some_key_id(page, "house")))
@@ -141,7 +141,7 @@ def test_the_map_fills_the_view_and_moving_it_never_loses_its_points(page):
     until(page, f"(({extent})()).every((share, i) => Math.abs(share - {whole}[i]) < 0.02)")
 
 
-def test_a_late_failure_leaves_no_trace_on_another_categorys_page(page):
+def test_a_late_failure_does_not_show_on_another_category_page(page):
     page.evaluate("""() => {
       const ask = fetch;
       window.fetch = (path, options) => path.endsWith("/house")

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 from sketches import sketch, write_source
 
 
-def test_one_can_draw_and_explore_while_the_starter_gallery_is_being_made(
+def test_the_page_can_be_used_while_the_starter_gallery_is_built(
     browser: Browser, tmp_path: Path
 ) -> None:
     source = write_source(tmp_path / "simplified", ("star", "stairs"), per_category=30, seed=0)

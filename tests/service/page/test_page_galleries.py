@@ -65,7 +65,7 @@ def test_explore_and_category_pages_are_those_of_the_gallery(new_page):
     expect(page.locator("#explore .index li")).to_have_count(1)
 
 
-def test_what_is_added_to_one_gallery_is_not_listed_in_another(page):
+def test_a_drawing_added_to_one_gallery_is_not_listed_in_another(page):
     draw(page, STAR)
     wait_for_hits(page)
     page.locator("#add").click()

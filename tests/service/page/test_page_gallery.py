@@ -23,7 +23,7 @@ def remove(page, key_id: str) -> None:
     expect(page.locator(f"[data-key='{key_id}']")).to_have_count(0)
 
 
-def test_what_is_added_is_found_at_once_and_gone_when_removed(page):
+def test_a_drawing_added_on_the_page_is_found_at_once_and_gone_when_removed(page):
     draw(page, STAR)
     wait_for_hits(page)
     key_id = add(page, "my star")
@@ -47,7 +47,7 @@ def test_the_category_is_completed_from_all_that_are_known(page):
     expect(page.locator("dialog")).to_have_count(0)
 
 
-def test_what_was_added_is_found_after_the_server_starts_again(new_page, server):
+def test_added_drawings_are_found_after_a_restart_of_the_server(new_page, server):
     page = new_page()
     draw(page, STAIRS)
     wait_for_hits(page)
