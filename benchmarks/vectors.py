@@ -85,25 +85,38 @@ class Drawings:
 
 
 def load(source: Path) -> Drawings:
-    """All drawings of the source, embedded: minutes the first time, kept for the next."""
+    """All drawings of the source, embedded: minutes the first time, kept file by file for the next.
+
+    A run that is interrupted goes on with the first file that is not embedded yet.
+    """
     import garabato
     from garabato.formats import read_batches
 
-    files = sorted(source.glob("*.ndjson"))
-    batch = DrawingBatch.concatenate([b for file in files for b in read_batches(file)])
     encoder = garabato.load_encoder()
-    sizes = "".join(f"{file.name} {file.stat().st_size}\n" for file in files)
-    name = hashlib.sha256((encoder.fingerprint + sizes).encode()).hexdigest()[:16]
-    kept = cache_folder() / "bench"
-    path = kept / f"embeddings-{name}.npy"
-    if not path.exists():
-        print(f"embedding {len(batch):,} drawings, kept in {path}", file=sys.stderr, flush=True)
-        embeddings = encoder.embed(batch)
-        kept.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=kept, suffix=".npy", delete=False) as file:
-            np.save(file, embeddings)
-        Path(file.name).replace(path)
-    return Drawings(batch, np.load(path))
+    kept = cache_folder() / "bench" / encoder.fingerprint[:16]
+    kept.mkdir(parents=True, exist_ok=True)
+    batches, embeddings = [], []
+    for file in sorted(source.glob("*.ndjson")):
+        batch = DrawingBatch.concatenate(list(read_batches(file)))
+        path = kept / f"{file.stem}-{_checksum(file)}.npy"
+        if not path.exists():
+            print(f"embedding {file.name}, kept in {kept}", file=sys.stderr, flush=True)
+            _save(path, encoder.embed(batch))
+        batches.append(batch)
+        embeddings.append(np.load(path))
+    return Drawings(DrawingBatch.concatenate(batches), np.concatenate(embeddings))
+
+
+def _checksum(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()[:16]
+
+
+def _save(path: Path, embeddings: np.ndarray) -> None:
+    """Write a file that is whole or not there."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npy", delete=False) as file:
+        np.save(file, embeddings)
+    Path(file.name).replace(path)
 
 
 def queries(drawings: Drawings, n: int, seed: int = 1) -> np.ndarray:

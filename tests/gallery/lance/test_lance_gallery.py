@@ -427,3 +427,11 @@ def test_split_embeddings_are_as_precise_as_float32():
     rows = np.random.default_rng(0).normal(size=(2_000, 128)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     np.testing.assert_allclose(join(*split(rows)), rows, rtol=2**-19, atol=2**-33)
+
+
+def test_a_rest_counts_steps_of_the_float16_it_belongs_to():
+    from garabato.gallery.lance.table import join
+
+    halves = np.arange(0x7800, dtype=np.uint16).view(np.float16)  # 0 to 32,768, subnormal ones too
+    one = join(halves, np.ones(len(halves), np.int8)).astype(np.float64) - halves
+    np.testing.assert_allclose(one, np.spacing(halves).astype(np.float64) / 254, rtol=0.02)

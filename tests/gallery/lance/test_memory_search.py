@@ -103,6 +103,22 @@ def test_many_queries_find_the_true_nearest_of_each(monkeypatch, k, n_passing):
         np.testing.assert_array_equal(vectors.nearest(query, k, subset)[0], one_found)
 
 
+def test_few_candidates_are_left_to_score_with_full_precision():
+    stored = clustered(20_000, 128, seed=6, spread=0.02)
+    vectors = MemoryIndex(stored)
+    queries = stored[:50].astype(np.float32)
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    n_candidates = [
+        len(vectors._candidates(vectors._quantized(query[None]), 10, vectors._runs(None)))
+        for query in queries
+    ]
+    exact = stored.astype(np.float64) / np.linalg.norm(stored.astype(np.float64), axis=1)[:, None]
+    scores = np.sort(queries @ exact.T, axis=1)[:, ::-1]
+    # float16 errs by 2^-11 at most, both in the 10th best score and in the candidate's
+    close = (scores >= scores[:, 9:10] - 4 * 2**-11).sum(axis=1)
+    assert (np.array(n_candidates) <= close).all()
+
+
 def test_no_queries_have_no_hits():
     found, scores = MemoryIndex(clustered(9, 8, seed=0)).nearest_many(np.empty((0, 8)), 5)
     assert found.shape == scores.shape == (0, 5)

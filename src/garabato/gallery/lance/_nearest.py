@@ -17,6 +17,10 @@ from garabato.host.kernels import inner_kernel, kernel
 ANGLE_SLACK = 2e-3
 #: What float32 rounds in a score, at most.
 SLACK = 1e-5
+#: What rounding a row to float16 changes in its score, at most, and float32 in one product.
+HALF_PRECISION, FLOAT_PRECISION = 2.0**-11, 2.0**-24
+#: What `_shifted` divides by.
+SHIFT = 2.0**112
 #: Lower than any score. Kernels with `fastmath` must not meet infinity.
 NO_SCORE = -4.0
 #: Space for candidates at first.
@@ -24,18 +28,18 @@ _SPACE = 1_024
 
 
 class Rows(NamedTuple):
-    """Quantized rows: `heads` (N, H) and `tails` (N, T) int8 are their first and last dimensions.
+    """Rows in two precisions: `heads` (N, H) int8 are their first dimensions along the principal
+    axes, `halves` (N, D) uint16 the bits of the rows as float16.
 
-    `head_scales` and `tail_scales` (N,) are what a step of them is worth, `tail_lengths` (N,) the
-    lengths of the tails, `rounding` (N,) the lengths of what quantization rounded away.
+    `head_scales` (N,) is what a step of a head is worth, `tail_lengths` (N,) the length of what the
+    head leaves out, `lengths` (N,) those of the rows as float16.
     """
 
     heads: Any
-    tails: Any
+    halves: Any
     head_scales: Any
-    tail_scales: Any
     tail_lengths: Any
-    rounding: Any
+    lengths: Any
 
 
 class Runs(NamedTuple):
@@ -54,17 +58,18 @@ class Runs(NamedTuple):
 
 
 class Queries(NamedTuple):
-    """Quantized queries: `steps` (Q, D) int16, each worth `unit` (Q,).
+    """`exact` (Q, D) float32 of length 1, and `heads` (Q, H) int16 along the principal axes, each
+    step worth `unit` (Q,).
 
-    `tail_lengths` (Q,) are the lengths of their tails, `rounding` (Q,) those of what quantization
-    rounded away, `head_errors` (Q,) bound the error of the score of any row's head, and
-    `to_centres` (Q, C) are the angles to the clusters' centres.
+    `tail_lengths` (Q,) are the lengths of what the heads leave out, `head_errors` (Q,) bound the
+    error of the score of any row's head, and `to_centres` (Q, C) are the angles to the clusters'
+    centres.
     """
 
-    steps: Any
+    exact: Any
+    heads: Any
     unit: Any
     tail_lengths: Any
-    rounding: Any
     head_errors: Any
     to_centres: Any
 
@@ -149,10 +154,10 @@ def search_runs(rows, runs, chosen, queries, i, best):  # type: ignore[no-untype
     `best` (k,) is a heap of the k best lower bounds of scores so far, the least one first. It is
     updated, so that the next call goes on from there.
     """
-    n_head, n_tail = rows.heads.shape[1], rows.tails.shape[1]
-    steps, unit = queries.steps[i], queries.unit[i]
-    tail_length, query_rounding = queries.tail_lengths[i], queries.rounding[i]
-    head_error = queries.head_errors[i]
+    n_head, dim = rows.heads.shape[1], rows.halves.shape[1]
+    exact, head, unit = queries.exact[i], queries.heads[i], queries.unit[i]
+    tail_length, head_error = queries.tail_lengths[i], queries.head_errors[i]
+    error = np.float32(HALF_PRECISION + SLACK + dim * FLOAT_PRECISION)
     is_subset = len(runs.positions) > 0
     found, upper = np.empty(_SPACE, np.int64), np.empty(_SPACE, np.float32)
     n = 0
@@ -167,16 +172,15 @@ def search_runs(rows, runs, chosen, queries, i, best):  # type: ignore[no-untype
                 row = runs.positions[j] if is_subset else j
                 total = np.int32(0)
                 for d in range(n_head):
-                    total += np.int32(rows.heads[row, d]) * np.int32(steps[d])
+                    total += np.int32(rows.heads[row, d]) * np.int32(head[d])
                 score = rows.head_scales[row] * unit * np.float32(total)
                 # Cauchy-Schwarz: the tail adds at most the product of its length and the query's.
                 if score + rows.tail_lengths[row] * tail_length + head_error < least:
                     continue
-                total = np.int32(0)
-                for d in range(n_tail):
-                    total += np.int32(rows.tails[row, d]) * np.int32(steps[n_head + d])
-                score += rows.tail_scales[row] * unit * np.float32(total)
-                error = _error(rows.rounding[row], query_rounding)
+                score = np.float32(0)
+                for d in range(dim):
+                    score += _shifted(rows.halves[row, d]) * exact[d]
+                score *= np.float32(SHIFT) / rows.lengths[row]
                 if score + error < least:
                     continue
                 if n == len(found):
@@ -199,10 +203,16 @@ def _reach(least):  # type: ignore[no-untyped-def]
     return np.float32(np.arccos(min(1.0, max(-1.0, least - SLACK))) + ANGLE_SLACK)
 
 
-@kernel
-def _error(of_row, of_query):  # type: ignore[no-untyped-def]
-    """A bound of the error of a score, by Cauchy-Schwarz, for rows and queries of length 1."""
-    return of_row + of_query * (np.float32(1) + of_row) + np.float32(SLACK)
+@inner_kernel
+def _shifted(half):  # type: ignore[no-untyped-def]
+    """A float16, given by its bits, as float32 and divided by `SHIFT`.
+
+    The exponents of the two have different offsets; moving the bits alone can be vectorised.
+    """
+    bits = np.uint32(half)
+    magnitude = np.uint32((bits & np.uint32(0x7FFF)) << np.uint32(13))
+    sign = np.uint32((bits & np.uint32(0x8000)) << np.uint32(16))
+    return np.uint32(magnitude | sign).view(np.float32)
 
 
 @inner_kernel

@@ -9,7 +9,7 @@ from garabato.host.machine import memory_bytes
 EXACT_UP_TO = 8_000_000
 #: Bytes that a drawing takes in memory, and the share of the machine's memory for a gallery. A
 #: gallery that needs more is searched by the approximate index on disk.
-BYTES_PER_ROW, MEMORY_SHARE = 728, 0.25
+BYTES_PER_ROW, MEMORY_SHARE = 628, 0.25
 #: If at most this number of drawings pass the filter, they are all ranked, so the search is exact
 #: in a gallery of any size.
 EXACT_PASSING = 250_000

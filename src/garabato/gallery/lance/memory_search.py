@@ -2,15 +2,13 @@
 
 Rows lie in blocks of similar ones (see `clusters`), and most blocks cannot hold any of the k
 nearest (see `_nearest`). In the others, embeddings are rotated onto their principal axes, so that
-the first dimensions (the head) hold most of the variance, and quantized to int8. How much the rest
-of a row (the tail) can add to the score of its head is bounded by Cauchy-Schwarz: the length of the
-tail times that of the query's. The error of quantization is bounded as well. The candidates that
-remain are scored with full precision, so the result is that of ranking everything; tests compare it
-with float64 brute force.
+the first dimensions (the head) hold most of the variance, and heads are quantized to int8. How much
+the rest of a row (the tail) can add to the score of its head is bounded by Cauchy-Schwarz: the
+length of the tail times that of the query's. A row that can still be among the k nearest is scored
+as float16, within a known error. The few candidates that remain are scored with full precision, so
+the result is that of ranking everything; tests compare it with float64 brute force.
 
-It is not faster than faiss everywhere: for some ten thousand embeddings, faiss' exact index needs
-less time, for one query and for many. `benchmarks/gallery_search.py` and
-`benchmarks/search_many.py` run both side by side.
+`benchmarks/gallery_search.py` and `benchmarks/search_many.py` run faiss side by side.
 """
 
 from __future__ import annotations
@@ -102,21 +100,18 @@ class MemoryIndex:
         self.rows = order.astype(np.int32)
         self.stored, self.rest = stored[order], rest[order]
         self.heads = np.empty((n, n_head), np.int8)
-        self.tails = np.empty((n, stored.shape[1] - n_head), np.int8)
         self.head_scales = np.empty(n, np.float32)
-        self.tail_scales = np.empty(n, np.float32)
         self.tail_lengths = np.empty(n, np.float32)
-        self.rounding = np.empty(n, np.float32)
+        self.lengths = np.empty(n, np.float32)
         self.head_rounding = 0.0
         for first in range(0, n, _CHUNK):
             part = slice(first, first + _CHUNK)
             rotated = unit_rows(join(self.stored[part], self.rest[part])) @ self.axes.matrix
-            head, tail = rotated[:, :n_head], rotated[:, n_head:]
-            self.tail_lengths[part] = np.linalg.norm(tail, axis=1)
-            of_heads = _quantize(head, self.heads[part], self.head_scales[part])
-            of_tails = _quantize(tail, self.tails[part], self.tail_scales[part])
-            self.rounding[part] = np.hypot(of_heads, of_tails)
-            self.head_rounding = max(self.head_rounding, float(of_heads.max()))
+            self.tail_lengths[part] = np.linalg.norm(rotated[:, n_head:], axis=1)
+            errors = _quantize(rotated[:, :n_head], self.heads[part], self.head_scales[part])
+            self.head_rounding = max(self.head_rounding, float(errors.max()))
+            lengths = np.linalg.norm(self.stored[part].astype(np.float32), axis=1)
+            self.lengths[part] = np.maximum(lengths, 1e-12)
 
     def __len__(self) -> int:
         return len(self.stored)
@@ -272,20 +267,21 @@ class MemoryIndex:
         return best_rows, best_scores
 
     def _quantized(self, queries: FloatArray) -> Queries:
-        """Queries (Q, D), rotated and quantized to int16."""
+        """Queries (Q, D) as the kernels take them: their heads are quantized to int16."""
         from garabato.gallery.lance._nearest import SLACK, Queries
 
         rotated = queries @ self.axes.matrix
-        unit = np.abs(rotated).max(axis=1) / np.float32(_QUERY_MAX)
-        steps = np.rint(rotated / unit[:, None]).astype(np.int16)
-        rounding = np.linalg.norm(rotated - steps * unit[:, None], axis=1)
-        tail_lengths = np.linalg.norm(rotated[:, self.axes.n_head :], axis=1)
+        head, tail = rotated[:, : self.axes.n_head], rotated[:, self.axes.n_head :]
+        unit = np.abs(head).max(axis=1) / np.float32(_QUERY_MAX)
+        unit = np.maximum(unit, np.float32(1e-12))
+        steps = np.rint(head / unit[:, None]).astype(np.int16)
+        rounding = np.linalg.norm(head - steps * unit[:, None], axis=1)
         head_errors = self.head_rounding + rounding * (1 + self.head_rounding) + SLACK
         return Queries(
-            steps=steps,
+            exact=np.ascontiguousarray(queries, np.float32),
+            heads=steps,
             unit=unit.astype(np.float32),
-            tail_lengths=tail_lengths.astype(np.float32),
-            rounding=rounding.astype(np.float32),
+            tail_lengths=np.linalg.norm(tail, axis=1).astype(np.float32),
             head_errors=head_errors.astype(np.float32),
             to_centres=angles(queries @ self.clusters.centres.T),
         )
@@ -293,7 +289,13 @@ class MemoryIndex:
     def _rows(self) -> Rows:
         from garabato.gallery.lance._nearest import Rows
 
-        return Rows(*(getattr(self, name) for name in Rows._fields))
+        return Rows(
+            heads=self.heads,
+            halves=self.stored.view(np.uint16),
+            head_scales=self.head_scales,
+            tail_lengths=self.tail_lengths,
+            lengths=self.lengths,
+        )
 
     def _runs(self, subset: RowSubset | None) -> Runs:
         """What to search: all rows, or some."""
@@ -348,10 +350,7 @@ class GrowableArrays:
         return {name: array[:n] for name, array in self._arrays.items()}
 
 
-_ARRAYS = (
-    *("rows", "stored", "rest", "heads", "tails"),
-    *("head_scales", "tail_scales", "tail_lengths", "rounding"),
-)
+_ARRAYS = (*("rows", "stored", "rest", "heads", "head_scales", "tail_lengths", "lengths"),)
 
 
 def _quantize(exact: FloatArray, codes: npt.NDArray[np.int8], scales: FloatArray) -> FloatArray:

@@ -157,5 +157,10 @@ def join(stored: npt.NDArray[np.floating], rest: npt.NDArray[np.int8]) -> FloatA
 
 
 def _steps(stored: npt.NDArray[np.floating]) -> FloatArray:
-    steps: FloatArray = np.spacing(np.abs(stored)).astype(np.float32) / 254
+    exponents = (stored.astype(np.float16, copy=False).view(np.uint16) >> 10) & 31
+    steps: FloatArray = _STEPS[exponents]
     return steps
+
+
+#: The spacing of float16 numbers with each exponent, over 254.
+_STEPS = np.ldexp(np.float32(1), np.maximum(np.arange(32), 1) - 25) / np.float32(254)
