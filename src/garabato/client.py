@@ -27,8 +27,9 @@ from garabato.render import with_strokes
 _N_RETRIES = 3
 #: Drawings per request.
 _PAGE = 200
-#: Requests that do not take `gallery`.
-_OF_ALL_GALLERIES = {"/v1/classify", "/v1/galleries"}
+_TAUGHT = "/v1/encoder/categories"
+#: How requests begin that do not take `gallery`.
+_OF_ALL_GALLERIES = ("/v1/classify", "/v1/galleries", _TAUGHT)
 
 
 class Client:
@@ -178,6 +179,24 @@ class Client:
         listed = self._send("GET", "/v1/categories")["categories"]
         return {entry["category"]: entry["n_drawings"] for entry in listed}
 
+    def teach(self, category: str, drawings: Iterable[Drawing]) -> None:
+        """Teach the encoder of the service a category from drawings of it, up to 100.
+
+        Classification knows it at once. A taught category of this name is replaced.
+        """
+        batch = with_strokes(DrawingBatch.from_drawings(list(drawings)))
+        body = {"drawings": [drawing.to_lists() for drawing in batch]}
+        self._send("PUT", f"{_TAUGHT}/{quote(category, safe='')}", body)
+
+    def forget(self, category: str) -> None:
+        """Remove a taught category."""
+        self._send("DELETE", f"{_TAUGHT}/{quote(category, safe='')}")
+
+    def taught(self) -> dict[str, int]:
+        """The number of drawings that each taught category was made from."""
+        listed = self._send("GET", _TAUGHT)["categories"]
+        return {entry["category"]: entry["n_drawings"] for entry in listed}
+
     def _query(
         self, path: str, query: Drawing | str | PathLike[str], options: dict[str, Any]
     ) -> dict[str, Any]:
@@ -217,7 +236,7 @@ class Client:
         if fields is not None:
             options["fields"] = fields
         query = list(parameters)
-        if self._gallery is not None and path not in _OF_ALL_GALLERIES:
+        if self._gallery is not None and not path.startswith(_OF_ALL_GALLERIES):
             query.append(("gallery", self._gallery))
         url = self._url + path + (f"?{urlencode(query)}" if query else "")
         try:

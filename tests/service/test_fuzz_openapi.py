@@ -36,6 +36,9 @@ OPERATIONS = (
     "POST /v1/drawings/{key_id}/report",
     "DELETE /v1/drawings/{key_id}/report",
     "GET /v1/reported",
+    "PUT /v1/encoder/categories/{category}",
+    "GET /v1/encoder/categories",
+    "DELETE /v1/encoder/categories/{category}",
     "GET /v1/categories",
     "GET /v1/categories/{category}",
 )

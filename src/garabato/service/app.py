@@ -16,7 +16,15 @@ from garabato.service.http import problems, requests
 from garabato.service.http.middleware import Middleware
 from garabato.service.http.parsing import refuse_unknown_parameters
 from garabato.service.jobs import startup
-from garabato.service.routes import drawings, explore, moderation, operations, page, queries
+from garabato.service.routes import (
+    drawings,
+    encoder,
+    explore,
+    moderation,
+    operations,
+    page,
+    queries,
+)
 from garabato.service.service import Service
 from garabato.service.settings import Settings
 
@@ -46,7 +54,7 @@ def create_app(settings: Settings, choose_source: startup.ChooseSource) -> FastA
     )
     app.state.service = service
     # A key_id may contain slashes: /v1/drawings/{key_id}/hide comes before /v1/drawings/{key_id}.
-    for part in (queries, moderation, drawings, explore, operations):
+    for part in (queries, moderation, drawings, encoder, explore, operations):
         app.include_router(part.router, dependencies=[Depends(refuse_unknown_parameters)])
     app.include_router(operations.probes)
     app.include_router(page.make_router())
@@ -58,7 +66,7 @@ def create_app(settings: Settings, choose_source: startup.ChooseSource) -> FastA
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.origins,
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["authorization", "content-type"],
             expose_headers=["retry-after"],
         )

@@ -50,8 +50,13 @@ class ServedGallery:
             took_s = ended - started if ended - started > _SLOW_COUNT_S else 0.0
             self._counts[column] = (ended, took_s, counts)
             if column == "category":
-                self.has_own_categories = has_own_categories(counts, self._encoder().categories)
+                self.encoder_changed()
         return counts
+
+    def encoder_changed(self) -> None:
+        """Decide anew whether the gallery has categories of its own."""
+        _, _, counts = self._counts["category"]
+        self.has_own_categories = has_own_categories(counts, self._encoder().categories)
 
     def drawings_changed(self) -> None:
         """Update counts and metrics after drawings were stored, deleted or hidden."""

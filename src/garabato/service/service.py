@@ -19,7 +19,9 @@ from garabato.service.jobs.file_reader import FileReader
 from garabato.service.metrics import Metrics
 from garabato.service.served_gallery import ServedGallery
 from garabato.service.settings import Settings
+from garabato.service.state.folder import state_folder
 from garabato.service.state.progress import Progress
+from garabato.service.state.taught_categories import FILE, TaughtCategories
 
 T = TypeVar("T")
 
@@ -39,6 +41,7 @@ class Service:
         self.start_failed: Callable[[str], None] = lambda reason: None
         self._encoder: Encoder | None = None
         self._galleries: dict[str, ServedGallery] = {}
+        self._taught: TaughtCategories | None = None
         self.batcher = Batcher(
             lambda: self.encoder,
             self.metrics,
@@ -54,11 +57,16 @@ class Service:
         self._slow = ThreadPoolExecutor(2, thread_name_prefix="garabato-slow")
 
     def set_encoder(self, encoder: Encoder) -> None:
-        """Start answering classify requests."""
+        """Answer requests with this encoder from now on. Blocks."""
         self._encoder = encoder
+        for served in self._galleries.values():
+            served.encoder_changed()
 
     def add_gallery(self, name: str, gallery: Gallery) -> None:
-        """Start answering requests for a gallery. Blocks."""
+        """Start answering requests for a gallery. The first keeps what is taught. Blocks."""
+        if self._taught is None:
+            self._taught = TaughtCategories(state_folder(gallery.uri) / FILE, self.encoder)
+            self.set_encoder(self._taught.encoder)
         served = ServedGallery(name, gallery, lambda: self.encoder, self.metrics)
         served.drawings_changed()
         served.reports_changed()
@@ -70,6 +78,13 @@ class Service:
         if self._encoder is None:
             raise self.progress.stage.to_problem()
         return self._encoder
+
+    @property
+    def taught(self) -> TaughtCategories:
+        """The categories that clients taught. Raises ProblemError 503 until they are read."""
+        if self._taught is None:
+            raise self.progress.stage.to_problem()
+        return self._taught
 
     @property
     def galleries(self) -> list[ServedGallery]:

@@ -21,6 +21,8 @@ from garabato.drawing import MAX_COORDINATE
 
 MAX_K = 200
 MAX_DRAWINGS_AT_ONCE = 500
+#: Drawings that a category may be taught from.
+MAX_EXAMPLES = 100
 _FACE: list[Any] = [
     [[0, 60, 200, 255, 200, 60, 0], [128, 20, 20, 128, 235, 235, 128]],
     [[80, 82], [100, 102]],
@@ -279,8 +281,16 @@ class Hide(_Request):
     model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "inappropriate"}]})
 
 
+class Teach(_Request):
+    """Drawings of a new category."""
+
+    drawings: Annotated[list[Strokes], Field(min_length=1, max_length=MAX_EXAMPLES)]
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"drawings": [_FACE]}]})
+
+
 #: Bodies that routes parse themselves, added to the OpenAPI document.
-BODIES: tuple[type[BaseModel], ...] = (Classify, Search, Add, Delete, Hide)
+BODIES: tuple[type[BaseModel], ...] = (Classify, Search, Add, Delete, Hide, Teach)
 
 
 def body_of(model: str, *form_fields: str, is_required: bool = True) -> dict[str, Any]:

@@ -140,6 +140,19 @@ class Categories(BaseModel):
     known: list[str]
 
 
+class TaughtCategory(BaseModel):
+    """A category that the encoder was taught, and from how many drawings."""
+
+    category: str
+    n_drawings: int
+
+
+class TaughtList(BaseModel):
+    """The categories that the encoder was taught."""
+
+    categories: list[TaughtCategory]
+
+
 class Confusion(BaseModel):
     """Another category, and its share of the neighbours of this category's drawings."""
 

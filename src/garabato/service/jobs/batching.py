@@ -24,8 +24,12 @@ _log = logging.getLogger("garabato.service")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """One drawing's probabilities (C,) and embedding (D,) of length 1."""
+    """One drawing's probabilities (C,) and embedding (D,) of length 1, and the encoder they are by.
 
+    Categories may be taught or removed while a query waits.
+    """
+
+    encoder: Encoder
     probabilities: FloatArray
     embedding: FloatArray
 
@@ -111,7 +115,8 @@ class Batcher:
         """In the thread. If a batch fails, each drawing is tried alone: one may be the cause."""
         started = time.perf_counter()
         try:
-            output = self._encoder().predict(drawings)
+            encoder = self._encoder()
+            output = encoder.predict(drawings)
         except Exception as error:
             if len(drawings) > 1:
                 return [answer for drawing in drawings for answer in self._encode([drawing])]
@@ -120,7 +125,7 @@ class Batcher:
         self._metrics.batch_size.observe(len(drawings))
         self._metrics.encode_seconds.observe(time.perf_counter() - started)
         return [
-            Encoded(probabilities, embedding)
+            Encoded(encoder, probabilities, embedding)
             for probabilities, embedding in zip(
                 output.probabilities, output.embeddings, strict=True
             )

@@ -58,10 +58,10 @@ async def classify(request: Request, service: CurrentService) -> Response:
     else:
         asked = await read_json(request, Classify)
         drawing = to_drawing(asked.drawing, service.settings)
-    encoder = service.encoder
-    among = _among(encoder, asked.among)
+    _ = service.encoder  # 503 until it is loaded
     encoded = await service.batcher.encode(drawing)
-    document = prediction_documents(encoder, encoded.probabilities, asked.k, among)
+    among = _among(encoded.encoder, asked.among)
+    document = prediction_documents(encoded.encoder, encoded.probabilities, asked.k, among)
     return _answer(document, started, uploaded)
 
 
@@ -89,12 +89,12 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
         else:
             assert asked.key_id is not None
             drawing, _ = await service.searching(served.stored_one, asked.key_id)
-    among = _among(service.encoder, asked.among)
     encoded = await service.batcher.encode(drawing)
+    among = _among(encoded.encoder, asked.among)
     where = None if asked.where is None else asked.where.model_dump(exclude_none=True)
 
     def find() -> dict[str, Any]:
-        shown = service.encoder.best_predictions(encoded.probabilities, N_NAMED)
+        shown = encoded.encoder.best_predictions(encoded.probabilities, N_NAMED)
         named = shown if asked.key_id is None else []  # a stored drawing has its own name
         hits = served.search(encoded.embedding, asked.k, where, predictions=named, but=asked.key_id)
         document: dict[str, Any] = {"hits": [hit_document(hit) for hit in hits[: asked.k]]}
@@ -104,7 +104,7 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
     document = await service.searching(find)
     if asked.predictions is not None:
         document |= prediction_documents(
-            service.encoder, encoded.probabilities, asked.predictions, among
+            encoded.encoder, encoded.probabilities, asked.predictions, among
         )
     return _answer(document, started, uploaded)
 

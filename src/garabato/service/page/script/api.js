@@ -82,6 +82,13 @@ export const restore = (keyId) =>
 export const categories = once(() => request(ofGallery("v1/categories")));
 export const category = (name) => request(ofGallery(`v1/categories/${encodeURIComponent(name)}`));
 
+/** [{category, n_drawings}]: the categories that the encoder was taught from drawings. */
+export const taught = async () => (await request("v1/encoder/categories")).categories;
+/** Teach the encoder a category from all these drawings of it; they replace earlier ones. */
+export const teach = (name, drawings) =>
+  request(`v1/encoder/categories/${encodeURIComponent(name)}`, {method: "PUT", body: {drawings}});
+export const forget = (name) => request(`v1/encoder/categories/${encodeURIComponent(name)}`, {method: "DELETE"});
+
 /** {ready, status}: progress of the map. The first call starts computing it. */
 export const mapState = () => request(ofGallery("v1/map/state"));
 /** {n, categories, category, x, y, key_id}, once the map is ready. Fetched once. */

@@ -12,6 +12,7 @@ import {LiveSearch} from "./live_search.js";
 import {drawWithKeys, Pad} from "./pad.js";
 import {decode, encode} from "./share.js";
 import {fitted, Sketch} from "./sketch.js";
+import {Taught} from "./teach.js";
 import {Invitation, Welcome} from "./welcome.js";
 
 /** Hits at first, and with each "More"; the API gives at most MAX_HITS. */
@@ -54,7 +55,11 @@ export function setUpDrawing() {
   byId("replay").addEventListener("click", () => pad.replay());
   byId("share").addEventListener("click", share);
   byId("add").addEventListener("click", () => askToAdd(sketch.lists(), best));
-  onCan(() => (byId("add").hidden = !can.change));
+  const taught = new Taught(byId("taught"), () => changed(true));
+  byId("teach").addEventListener("click", () => taught.ask(sketch.lists()));
+  onCan(() => {
+    for (const id of ["add", "teach"]) byId(id).hidden = !can.change;
+  });
   byId("open").hidden = !can.openFiles;
   byId("open").addEventListener("click", () => byId("file").click());
   if (can.openFiles) takeFiles(byId("file"), putOnPad);

@@ -9,13 +9,14 @@ const MIN_PROBABILITY = 0.01;
 /** A hand-drawn underline. */
 const UNDERLINE = "M1 7C18 3 42 5 60 4S93 2 99 5C80 6 40 7 22 11";
 
-/** What a search says the drawing shows: {predictions: [{category, probability}, ...], unsure, says}, best
+/** What a search says the drawing shows: {predictions: [{category, probability}, ...], unsure, by, says}, best
  * first. A gallery with categories of its own speaks first: the shares of its votes are the probabilities. */
 export function verdictOf({headline, votes, votes_unsure, predictions, unsure}) {
-  if (headline !== "gallery") return {predictions, unsure, says: unsure ? "Not sure yet. Perhaps" : "Looks like"};
+  if (headline !== "gallery") return {predictions, unsure, by: "encoder", says: unsure ? "Not sure yet. Perhaps" : "Looks like"};
   return {
     predictions: votes.slice(0, predictions.length).map(({category, share}) => ({category, probability: share})),
     unsure: votes_unsure,
+    by: "gallery",
     says: votes_unsure ? "The gallery is not sure. Perhaps" : "The gallery says",
   };
 }
@@ -37,15 +38,16 @@ export class Guess {
       svg("path", {d: UNDERLINE, pathLength: 1}),
     );
     this.#name = element("p", {class: "name"}, this.#link, line);
-    section.append(element("div", {}, this.#says, this.#name), this.#bars);
+    section.append(element("div", {}, this.#says, this.#name, ...section.querySelectorAll("button")), this.#bars);
     section.hidden = true;
   }
 
   /** Show a verdict of `verdictOf`. */
-  show({predictions, unsure, says}) {
+  show({predictions, unsure, by, says}) {
     const [best] = predictions;
     this.#section.hidden = false;
     this.#section.classList.toggle("unsure", unsure);
+    this.#section.classList.toggle("gallery", by === "gallery");
     this.#says.textContent = says;
     this.#link.textContent = best.category;
     this.#link.href = categoryLink(best.category);

@@ -1,0 +1,114 @@
+// "This is a ...": teach the encoder a category from drawings, and list what it was taught.
+
+import {can, forget, onCan, taught, teach} from "./api.js";
+import {count, drawings} from "./format.js";
+import {element, formDialog, icon, toast} from "./dom.js";
+import {picture} from "./picture.js";
+
+const KEY = "garabato.taught";
+/** Drawings of a category that the browser keeps, to teach it again with one more. */
+const MAX_KEPT = 20;
+
+export class Taught {
+  #box;
+  #chips = element("div", {class: "filters"});
+  #listed = [];
+  #changed;
+
+  /** List the taught categories in `box`, if visitors may change them; call `changed()` after a change. */
+  constructor(box, changed) {
+    this.#box = box;
+    this.#changed = changed;
+    box.append(this.#chips);
+    onCan(() => this.#read());
+  }
+
+  /** Ask what the drawing is, then teach it. */
+  ask(drawing) {
+    const names = element("datalist", {id: "taught-names"}, ...this.#listed.map(({category}) => element("option", {value: category})));
+    const input = element("input", {
+      type: "text",
+      name: "category",
+      list: "taught-names",
+      required: true,
+      maxlength: 100,
+      autocomplete: "off",
+      autocapitalize: "none",
+    });
+    formDialog({
+      title: "This is a …",
+      content: [
+        picture(drawing),
+        element("label", {class: "field"}, element("span", {}, "Name of the new category"), input, names),
+        element(
+          "p",
+          {class: "quiet"},
+          "The encoder learns it at once, for everyone who uses this service. Five to ten drawings of the same name make it sure.",
+        ),
+      ],
+      action: "Teach it",
+      submit: (form) => this.#teach(form.get("category").trim(), drawing),
+    });
+    input.focus();
+  }
+
+  async #teach(name, drawing) {
+    await this.#read();
+    const kept = read()[name] ?? [];
+    const n = this.#listed.find(({category}) => category === name)?.n_drawings ?? 0;
+    if (n > kept.length) {
+      throw new Error(`“${name}” was taught elsewhere from ${drawings(n)}. Remove it first, or choose another name.`);
+    }
+    const all = [drawing, ...(n ? kept : [])].slice(0, MAX_KEPT);
+    await teach(name, all);
+    keep(name, all);
+    toast(`Taught “${name}” from ${drawings(all.length)}.`);
+    await this.#update();
+  }
+
+  async #forget(name) {
+    try {
+      await forget(name);
+      toast(`“${name}” is removed.`);
+    } catch (error) {
+      if (error.status !== 404) return toast(error.message);
+    }
+    keep(name, undefined);
+    await this.#update();
+  }
+
+  async #update() {
+    await this.#read();
+    this.#changed();
+  }
+
+  async #read() {
+    this.#listed = can.change ? await taught().catch(() => []) : [];
+    this.#box.hidden = !this.#listed.length;
+    this.#chips.replaceChildren(
+      ...this.#listed.map(({category, n_drawings: n}) => {
+        const label = `Remove ${category}, taught from ${drawings(n)}`;
+        const attributes = {type: "button", class: "chip", "aria-label": label, title: label};
+        const words = [category, element("span", {class: "quiet"}, count(n)), icon("close")];
+        return element("button", {...attributes, onclick: () => this.#forget(category)}, ...words);
+      }),
+    );
+  }
+}
+
+/** Drawings taught from this browser by category, latest first. */
+function read() {
+  try {
+    return JSON.parse(localStorage.getItem(KEY)) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+function keep(name, list) {
+  try {
+    localStorage.setItem(KEY, JSON.stringify({...read(), [name]: list}));
+  } catch {
+    // full: the category stays as it was taught, and can be removed
+  }
+}

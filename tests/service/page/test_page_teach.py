@@ -1,0 +1,65 @@
+"""Teach the encoder a category on the page."""
+
+from __future__ import annotations
+
+from pens import draw, guess, wait_for_hits
+from playwright.sync_api import expect
+from sketches import sketch
+
+import garabato
+
+#: An odd shape that is none of the encoder's categories: a coil on a base.
+COILS = [
+    garabato.Drawing(
+        [
+            [[10 + 3 * i for i in range(20)], [60 + (40 + n) * (-1) ** i for i in range(20)]],
+            [[5, 75], [125 + n, 125 + n]],
+        ]
+    )
+    for n in range(3)
+]
+
+
+def teach(page, name: str) -> None:
+    page.get_by_role("button", name="No, this is a").click()
+    page.locator("dialog input[name=category]").fill(name)
+    page.locator("dialog").get_by_role("button", name="Teach it").click()
+
+
+def taught(page):
+    return page.locator("#taught .chip")
+
+
+def test_a_category_is_taught_from_two_drawings_named_at_once_and_removed(page):
+    draw(page, COILS[0])
+    wait_for_hits(page)
+    before = guess(page)
+    teach(page, "spring coil")
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(taught(page)).to_have_text(["spring coil1"])
+    expect(page.locator("#guess .name a")).to_have_text("spring coil")
+    page.locator("#clear").click()
+    draw(page, COILS[1])
+    wait_for_hits(page)
+    teach(page, "spring coil")
+    expect(taught(page)).to_have_text(["spring coil2"])
+    page.get_by_role("button", name="Remove spring coil").click()
+    expect(page.locator("#taught")).to_be_hidden()
+    page.locator("#clear").click()
+    draw(page, COILS[0])
+    expect(page.locator("#guess .name a")).to_have_text(before)
+
+
+def test_a_category_of_the_encoder_or_taught_elsewhere_is_not_replaced(new_page):
+    page, other = new_page(), new_page()
+    draw(page, COILS[2])
+    wait_for_hits(page)
+    with page.expect_response(lambda answer: answer.request.method == "PUT"):
+        teach(page, "star of mine")
+    draw(other, sketch("star", 910))
+    wait_for_hits(other)
+    teach(other, "star of mine")
+    dialog = other.locator("dialog")
+    expect(dialog.get_by_role("alert")).to_contain_text("taught elsewhere from 1 drawing")
+    page.get_by_role("button", name="Remove star of mine").click()
+    expect(page.locator("#taught")).to_be_hidden()
