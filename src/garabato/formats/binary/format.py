@@ -3,8 +3,8 @@
 key_id uint64, country 2 bytes, recognized int8, timestamp uint32 (seconds since 1970), number of
 strokes uint16; each stroke: number of points uint16, its xs uint8 each, its ys uint8 each.
 Source: https://github.com/googlecreativelab/quickdraw-dataset (README and
-examples/binary_file_parser.py). Where something is not known garabato writes 0 (country: two NUL
-bytes; recognized: -1) and reads it back as not known.
+examples/binary_file_parser.py). garabato writes unknown values as 0 (country: two NUL bytes;
+recognized: -1) and reads these as unknown.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from garabato.formats.stream import Input, Reject, Writable
 if TYPE_CHECKING:
     from garabato.formats.binary._records import Scan
 
-#: About a thousand drawings; bigger blocks leave the processor's cache.
+#: About a thousand drawings; larger blocks don't fit in the processor's cache.
 BLOCK_BYTES = 128 * 2**10
 _HEADER = struct.Struct("<Q2sbIH")
 _COUNT = struct.Struct("<H")
@@ -33,7 +33,7 @@ _TIME = "%Y-%m-%d %H:%M:%S"
 
 
 def looks_like(head: bytes) -> bool:
-    """True where `head`, the first bytes of a file, can be the beginning of a record."""
+    """True if `head`, the first bytes of a file, can be the beginning of a record."""
     if len(head) < _HEADER.size + _COUNT.size:
         return False
     _, country, recognized, _, n_strokes = _HEADER.unpack_from(head)
@@ -43,7 +43,7 @@ def looks_like(head: bytes) -> bool:
 
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
-    """Batches of drawings. As records have no separators, the first damage ends the reading."""
+    """Yield batches. Records have no separators, so reading ends at the first damage."""
     from garabato.formats.binary import _records
 
     offset = 0
@@ -71,9 +71,10 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
 
 
 def write(file: Writable, drawings: Iterable[Drawing]) -> int:
-    """Write drawings, on the grid of 0..255; returns how many.
+    """Write drawings, on the grid 0..255; returns the number written.
 
-    Raises InputError for a key_id that is no whole number and for what uint16 cannot count.
+    Raises InputError for a key_id that is not a whole number, and for more strokes or points than
+    uint16 can count.
     """
     n_written = 0
     for drawing in drawings:
@@ -93,13 +94,13 @@ def _batch(block: npt.NDArray[np.uint8], found: Scan) -> DrawingBatch:
         drawing_starts=drawing_starts,
         key_ids=_Texts(header.key_ids, _records.number_texts),
         countries=list(map(_COUNTRIES.__getitem__, header.countries.tolist())),
-        recognized=_truths(header.recognized),
+        recognized=_booleans(header.recognized),
         timestamps=_Texts(header.seconds, _records.timestamp_texts),
     )
 
 
 class _Countries(dict[int, str | None]):
-    """The two bytes of a country, as one little-endian number -> its code; filled on demand."""
+    """A country's two bytes, as a little-endian number -> its code; filled on demand."""
 
     def __missing__(self, number: int) -> str | None:
         code = number.to_bytes(2, "little").rstrip(b"\0").decode("ascii") or None
@@ -111,7 +112,7 @@ _COUNTRIES = _Countries()
 
 
 class _Texts(Sequence[str | None]):
-    """Numbers as texts, 0 as None; the texts are made when one is first looked at."""
+    """Numbers as texts, 0 as None; converted when the first one is read."""
 
     def __init__(
         self, numbers: npt.NDArray[Any], to_texts: Callable[[npt.NDArray[Any]], list[str]]
@@ -148,7 +149,7 @@ class _Texts(Sequence[str | None]):
         return repr(self._texts)
 
 
-def _truths(recognized: npt.NDArray[np.int8]) -> list[bool | None]:
+def _booleans(recognized: npt.NDArray[np.int8]) -> list[bool | None]:
     values: list[bool | None] = (recognized == 1).tolist()
     for row in np.flatnonzero(recognized < 0).tolist():
         values[row] = None
@@ -164,7 +165,7 @@ def _damage(source: Input, fault: int, first: int, why: int) -> FormatError:
         _records.BAD_RECOGNIZED: '"recognized" is neither 0 nor 1',
     }[why]
     return source.error(
-        f"{problem}; the file is damaged from here or no .bin file",
+        f"{problem}; the file is damaged from here on, or is not a .bin file",
         f"byte {fault} (the drawing begins at byte {first})",
     )
 
@@ -175,8 +176,8 @@ def _record(drawing: Drawing) -> bytes:
     strokes = drawing.strokes
     if len(strokes) > _MAX_COUNT or any(stroke.shape[1] > _MAX_COUNT for stroke in strokes):
         raise InputError(
-            f"drawing {drawing.key_id}: a .bin file counts up to {_MAX_COUNT:,} strokes and as "
-            "many points a stroke; write ndjson"
+            f"drawing {drawing.key_id}: a .bin file holds up to {_MAX_COUNT:,} strokes, and as "
+            "many points per stroke; write ndjson"
         )
     recognized = -1 if drawing.recognized is None else int(drawing.recognized)
     parts = [
@@ -213,7 +214,7 @@ def _country_bytes(country: str | None) -> bytes:
 
 
 def _seconds(timestamp: str | None) -> int:
-    """Whole seconds since 1970 of "2017-01-28 00:32:43.75704 UTC"; 0 where there is none."""
+    """Whole seconds since 1970 of "2017-01-28 00:32:43.75704 UTC"; 0 for None."""
     if timestamp is None:
         return 0
     whole = timestamp.removesuffix(" UTC").partition(".")[0]
@@ -223,7 +224,7 @@ def _seconds(timestamp: str | None) -> int:
         seconds = -1
     if not 0 <= seconds < 2**32:
         raise InputError(
-            f'timestamp {timestamp!r}: a .bin file holds times as "2017-01-28 00:32:43 UTC", '
-            "from 1970 to 2106"
+            f"timestamp {timestamp!r}: a .bin file holds times from 1970 to 2106, such as "
+            '"2017-01-28 00:32:43 UTC"'
         )
     return seconds

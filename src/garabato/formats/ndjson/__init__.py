@@ -1,4 +1,4 @@
-"""Newline-delimited JSON: Google's simplified and raw drawings, one JSON object a line."""
+"""Newline-delimited JSON: Google's simplified and raw drawings, one JSON object per line."""
 
 from garabato.formats.ndjson.lines import BLOCK_BYTES, MAX_LINE_BYTES, iter_blocks, read, write
 from garabato.formats.ndjson.simplified import ALIASES, parse_fields

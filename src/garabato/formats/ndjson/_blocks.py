@@ -23,19 +23,19 @@ _RECOGNIZED_VALUES = (False, True, None)
 _BYTES_PER_POINT, _BYTES_PER_STROKE = 4, 8
 
 #: A line that the scanner did not understand: its number in the block (from 0), its first byte, its
-#: end, and the number of drawings of the batch before it.
+#: end, and the number of drawings of the batch that come before it.
 OtherLine = tuple[int, int, int, int]
 
 
 class BlockParser:
-    """Parses one block after another into the same memory. Not thread-safe."""
+    """Parses blocks one by one, reusing its memory. Not thread-safe."""
 
     def __init__(self, max_line_bytes: int) -> None:
         self._max_line_bytes = max_line_bytes
         self._grow(n_bytes=0, n_lines=0)
 
     def parse(self, block: bytes) -> tuple[DrawingBatch, list[OtherLine]]:
-        """Parse lines of ndjson; each ends in a line end, the last one too.
+        """Parse lines of ndjson; each, including the last, ends with a line end.
 
         Returns the drawings, and the lines that were not understood or are longer than
         `max_line_bytes`. Blank lines are skipped.
@@ -83,5 +83,5 @@ def _texts(data: npt.NDArray[np.uint8], spans: npt.NDArray[np.int64]) -> list[st
 
 def _interned(texts: list[str | None]) -> list[str | None]:
     """The same texts; equal ones become one object."""
-    known: dict[str | None, str | None] = {}
-    return list(map(known.setdefault, texts, texts))
+    unique: dict[str | None, str | None] = {}
+    return list(map(unique.setdefault, texts, texts))

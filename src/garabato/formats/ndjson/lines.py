@@ -10,7 +10,7 @@ from garabato.errors import FormatError
 from garabato.formats.ndjson.simplified import format_line, parse_line
 from garabato.formats.stream import Input, Reject, Writable
 
-#: Longer lines are rejected unread; 200,000 points take about 2 MB as text.
+#: Longer lines are rejected without parsing; 200,000 points take about 2 MB as text.
 MAX_LINE_BYTES = 8 * 2**20
 #: A few hundred drawings, which fit in the processor's cache while they are parsed.
 BLOCK_BYTES = 256 * 2**10
@@ -50,7 +50,7 @@ def write(file: Writable, drawings: Iterable[Drawing]) -> int:
 
 
 def iter_blocks(source: Input, reject: Reject) -> Iterator[tuple[int, bytes]]:
-    """Yield (number of the first line, whole lines); lines that are too long are rejected."""
+    """Yield blocks of whole lines with the number of their first line; reject too long lines."""
     number = 1
     rest = b""
     skipping = False  # inside a line that is too long
@@ -82,11 +82,7 @@ def _with_other_lines(
     source: Input,
     reject: Reject,
 ) -> Iterator[DrawingBatch]:
-    """Merge `columns` with the drawings of the other lines, in the order of the lines.
-
-    `others` are (line number in the block, first byte, end, number of drawings in `columns` before
-    the line).
-    """
+    """Merge `columns` with the drawings of the `others` (`_blocks.OtherLine`), in line order."""
     pieces: list[DrawingBatch] = []
     run: list[Drawing] = []
     n_taken = 0
@@ -121,7 +117,7 @@ def _joined(pieces: list[DrawingBatch]) -> Iterator[DrawingBatch]:
 
 
 def _line_spans(block: bytes) -> list[tuple[int, int, int, int]]:
-    """All lines of a block, in the form of `others`."""
+    """All lines of a block as `_blocks.OtherLine`s."""
     spans = []
     first = 0
     for number, line in enumerate(block.split(b"\n")[:-1]):
@@ -132,6 +128,6 @@ def _line_spans(block: bytes) -> list[tuple[int, int, int, int]]:
 
 def _too_long(source: Input, number: int) -> FormatError:
     return source.error(
-        f"the line is longer than {MAX_LINE_BYTES // 2**20} MiB; one drawing a line was expected",
+        f"the line is longer than {MAX_LINE_BYTES // 2**20} MiB; one drawing per line was expected",
         f"line {number}",
     )

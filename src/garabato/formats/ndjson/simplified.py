@@ -243,5 +243,5 @@ def _json_problem(line: bytes, error: orjson.JSONDecodeError) -> tuple[str, int]
     if line.strip()[:1] not in (b"{", b"[", b'"') and error.colno == 1:
         return "broken JSON (plain text, no JSON object)", error.colno
     if error.msg.startswith("unexpected content after"):
-        return "there is text after the JSON object; one drawing a line was expected", error.colno
+        return "there is text after the JSON object; one drawing per line was expected", error.colno
     return f"broken JSON ({error.msg})", error.colno
