@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -373,3 +374,23 @@ def test_classify_among_considers_only_the_given_categories(model, query):
 def predictions(model, query, *options):
     done = run("classify", "--model", model, query, "--json", "-k", "99", *options)
     return read_json(done)["queries"][0]["predictions"]
+
+
+def test_classify_answers_for_the_files_that_can_be_read_and_names_the_others(model, tmp_path):
+    good, bad = tmp_path / "good.ndjson", tmp_path / "bad.png"
+    good.write_text(simplified_line(sketch("star", 0)) + "\n")
+    bad.write_bytes(b"\x89PNG\r\n\x1a\n")
+    done = run("classify", "--model", model, bad, good, tmp_path / "none.svg")
+    assert done.exit_code == 1
+    assert "good.ndjson, drawing 1" in done.stdout
+    assert "unreadable: 2 of 3 files" in done.stderr
+    assert "a truncated or damaged picture" in done.stderr
+    assert "none.svg: there is no such file" in done.stderr.replace("\n", " ")
+    told = run("classify", "--model", model, "--json", bad, good)
+    assert told.exit_code == 1
+    document = json.loads(told.stdout)
+    assert [one["file"] for one in document["queries"]] == [str(good)]
+    assert len(document["unreadable"]) == 1
+    nothing = run("classify", "--model", model, bad, tmp_path / "none.svg")
+    assert nothing.exit_code == 1
+    assert "there is no such file" in nothing.stderr.replace("\n", " ")

@@ -98,6 +98,23 @@ def test_without_a_report_what_cannot_be_read_is_logged(tmp_path, caplog):
         ("full_simplified_cat (1).ndjson", "cat"),
         ("cat (2).ndjson.gz", "cat"),
         ("The%20Mona%20Lisa/1.png", "The Mona Lisa"),
+        ("alarm+clock.ndjson", "alarm clock"),
+        ("full%252Fsimplified%252Falarm%2520clock.ndjson", "alarm clock"),
+        ("cat - Copy.ndjson", "cat"),
+        ("cat - Copy (2).ndjson", "cat"),
+        ("cat copy 2.npy", "cat"),
+        ("Copy of cat.ndjson", "cat"),
+        ("cat[1].bin", "cat"),
+        ("cat (1) (1).ndjson", "cat"),
+        ("cat.ndjson.1", "cat"),
+        ("full%2Fsimplified%2Fcat.ndjson?alt=media&token=a.b", "cat"),
+        ("quickdraw_dataset_full_simplified_cat.ndjson", "cat"),
+        ("CAT.NDJSON.GZ", "CAT"),
+        ("Full_Simplified_cat.NDJSON", "cat"),
+        ("cafe\u0301.ndjson", "caf\u00e9"),
+        ("cat (1)/1.png", "cat"),
+        ("copy.ndjson", "copy"),
+        ("c++.ndjson", "c++"),
     ],
 )
 def test_names_that_google_browsers_or_wget_give_are_undone(name, category):
@@ -332,3 +349,30 @@ def test_the_real_folder_holds_all_categories(quickdraw: Path):
     from garabato.categories import CATEGORIES
 
     assert tuple(open_source(quickdraw / "simplified").categories()) == CATEGORIES
+
+
+@pytest.mark.parametrize(
+    "name", ["CAT.NDJSON", "cat.ndjson.1", "cat.ndjson?raw=true", "cat.jsonl", "cat.Ndjson.GZ"]
+)
+def test_files_are_found_by_the_suffix_they_had_on_the_server(tmp_path, name):
+    write_drawings(tmp_path / "plain.ndjson", make_drawings(["star"], 2, seed=0))
+    (tmp_path / "plain.ndjson").rename(tmp_path / name)
+    source = open_source(tmp_path)
+    assert sum(len(b) for c in source.categories() for b in source.read(c, strict=True)) == 2
+
+
+@pytest.mark.parametrize("name", ["1.svg.gz", "1.SVGZ"])
+def test_gzipped_svg_files_are_pictures(tmp_path, name):
+    _picture(tmp_path / "star" / "1.svg", "star", 0)
+    content = (tmp_path / "star" / "1.svg").read_bytes()
+    (tmp_path / "star" / "1.svg").unlink()
+    (tmp_path / "star" / name).write_bytes(gzip.compress(content))
+    assert sum(map(len, open_source(tmp_path).read("star", strict=True))) == 1
+
+
+def test_splits_deep_below_are_pointed_to(tmp_path):
+    for split in ("train", "val"):
+        (tmp_path / "images" / split).mkdir(parents=True)
+        _picture(tmp_path / "images" / split / "star" / "1.svg", "star", 0)
+    with pytest.raises(SourceError, match="its folders images/train, images/val hold some"):
+        open_source(tmp_path)

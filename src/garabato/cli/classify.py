@@ -9,7 +9,7 @@ from rich.table import Table
 
 import garabato
 from garabato.cli.options import added_categories_option, json_option, model_option
-from garabato.cli.output import print_json, stdout
+from garabato.cli.output import counted, print_json, stderr, stdout
 from garabato.cli.queries import Query, read_queries
 
 
@@ -30,7 +30,9 @@ from garabato.cli.queries import Query, read_queries
 )
 @json_option
 @click.argument("query", nargs=-1, required=True)
+@click.pass_context
 def command(
+    ctx: click.Context,
     model: str | None,
     categories: Path | None,
     k: int,
@@ -44,6 +46,9 @@ def command(
     Low-confidence predictions are marked "unsure": the best category is less probable than the
     threshold that training chose, or than 0.5 if it chose none.
 
+    Files that cannot be read are named at the end; the others are classified, and the exit status
+    is 1.
+
     With --among, only these categories are considered; their probabilities sum to 1.
 
     With --gallery, the 20 most similar drawings of the gallery give a second opinion: each votes
@@ -54,7 +59,8 @@ def command(
     Example: garabato classify --among car --among fish query.ndjson
     Example: garabato classify --gallery my.gallery query.ndjson
     """
-    queries = read_queries(query)
+    unreadable: list[garabato.FormatError] = []
+    queries = read_queries(query, unreadable)
     if uri is not None:
         garabato.open_gallery(uri, must_exist=True)  # report a wrong name before loading an encoder
     encoder = garabato.load_encoder(model, categories=categories)
@@ -62,9 +68,17 @@ def command(
     unsure = [encoder.is_unsure(best) for best in predictions]
     votes = None if uri is None else _votes(uri, encoder, queries, k)
     if as_json:
-        print_json({"queries": _documents(queries, predictions, unsure, votes)})
+        document: dict[str, object] = {"queries": _documents(queries, predictions, unsure, votes)}
+        if unreadable:
+            document["unreadable"] = [str(error) for error in unreadable]
+        print_json(document)
     else:
         _print_table(queries, predictions, unsure, votes)
+    if unreadable:
+        stderr.print(f"unreadable: {len(unreadable):,} of {counted(len(set(query)), 'file')}")
+        for error in unreadable:
+            stderr.print(f"  {error}", markup=False)
+        ctx.exit(1)
 
 
 def _votes(

@@ -30,15 +30,31 @@ class Query:
         return document
 
 
-def read_queries(files: Iterable[str]) -> list[Query]:
-    """The drawings of all files, except empty ones, which are reported on stderr."""
+def read_queries(
+    files: Iterable[str], unreadable: list[garabato.FormatError] | None = None
+) -> list[Query]:
+    """The drawings of all files, except empty ones, which are reported on stderr.
+
+    Files that cannot be read are added to `unreadable`, as long as another can be; without this
+    list the first one raises.
+    """
     report = garabato.ReadReport()
     queries = []
     for file, label in _labels(list(files)):
-        drawings = garabato.read_drawings(file, report=report)
+        try:
+            drawings = list(garabato.read_drawings(file, report=report))
+        except garabato.FormatError as error:
+            if unreadable is None:
+                raise
+            unreadable.append(error)
+            continue
         for number, drawing in enumerate(drawings, start=1):
             queries.append(Query(drawing, file, number, f"{label}, drawing {number}"))
     print_unreadable(report)
+    if unreadable and not queries:
+        for error in unreadable[1:]:
+            stderr.print(str(error), markup=False)
+        raise unreadable[0]
     for query in queries:
         if query.drawing.is_empty:
             stderr.print(f"{query.name}: empty, skipped")

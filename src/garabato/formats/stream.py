@@ -136,7 +136,7 @@ def _kind(drawing: Drawing) -> tuple[int, ...] | None:
 
 def plain_stem(path: Path) -> str:
     """The name of the file without its suffixes: "cat" for "cat.ndjson.gz"."""
-    return path.with_suffix("").stem if path.suffix == ".gz" else path.stem
+    return path.with_suffix("").stem if path.suffix.lower() == ".gz" else path.stem
 
 
 def _open_file(path: str) -> BinaryIO:

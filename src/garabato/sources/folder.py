@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -11,6 +12,7 @@ from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Literal
+from unicodedata import normalize
 from urllib.parse import unquote
 
 import numpy as np
@@ -27,18 +29,23 @@ CategoryFrom = Literal["auto", "name", "drawing"]
 #: Files with many drawings, whose name is the category. A ".gz" may follow.
 SUFFIXES = (".ndjson", ".npy", ".bin", ".npz")
 #: Files with many drawings that have a category each. A ".gz" may follow.
-TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".json")
-#: Files with one drawing, or a few; the folder is the category.
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet", ".arrow", ".feather", ".json", ".jsonl")
+#: Files with one drawing, or a few; the folder is the category. A ".gz" may follow.
 PICTURE_SUFFIXES = (
-    ".svg", ".png", ".jpg", ".jpeg", ".jfif", ".webp",
+    ".svg", ".svgz", ".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp",
     ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
-    ".excalidraw", ".excalidrawlib", ".tldr", ".inkml", ".xopp", ".pdf",
+    ".excalidraw", ".excalidrawlib", ".tldr", ".inkml", ".xopp", ".xoj", ".pdf",
 )  # fmt: skip
 
 #: What downloads are named besides their category: by Google, and with hyphens by browsers.
-_PREFIX = re.compile(r"(full[-_](simplified|raw|binary|numpy[-_]bitmap)|sketchrnn)[-_]")
-#: What browsers add to the name of a file that is there already.
-_COPY = re.compile(r" ?\(\d+\)$")
+_PREFIX = re.compile(
+    r"(quickdraw[-_]dataset[-_])?(full[-_](simplified|raw|binary|numpy[-_]bitmap)|sketchrnn)[-_]",
+    re.IGNORECASE,
+)
+#: What browsers and file managers add to the name of a file that is there already.
+_COPY = re.compile(r"^Copy of |( ?\(\d+\)|\[\d+\]| - (Copy|Kopie|Copie|copia)| copy( \d+)?)+$")
+#: What wget adds: the number of a file that is there already, and the query of the address.
+_WGET = re.compile(r"(\?[^/]*|\.\d+)$")
 #: What tells pictures of one category apart: lamp-1.svg, lamp_02.png, lamp 3.png.
 _NUMBER = re.compile(r"[-_ ]*\d+$")
 
@@ -53,7 +60,11 @@ _OTHER_FOLDERS = {
     "garabato gallery info --gallery {0}",
 }
 #: Files of a source that nobody expects to be drawings.
-_COMPANIONS = re.compile(r"download\.json|(readme|licen[cs]e|notice)(\.\w+)?", re.IGNORECASE)
+_COMPANIONS = re.compile(
+    r"download\.json|thumbs\.db|desktop\.ini|(readme|licen[cs]e|notice)(\.\w+)?", re.IGNORECASE
+)
+#: How deep below a folder without drawings others are looked for, to point to them.
+_MAX_HINT_DEPTH = 4
 _PICTURES_A_BATCH = 256
 _MAX_NAMED = 3
 
@@ -206,15 +217,8 @@ class FolderSource:
         found = [file for file in files if _holds_many(file) or _is_picture(file)]
         pictures_inside = [file for file in inside if _is_picture(file)]
         fuller = sorted({file.parent.name for file in inside if _holds_many(file)})
-        if not found and fuller:
-            raise self._no_drawings(fuller)
-        if not found and not pictures_inside:
-            deeper = {
-                file.parent.name
-                for file in inside
-                if file.is_dir() and any(map(_is_picture, _list(file)))
-            }
-            raise self._no_drawings(sorted(deeper))
+        if not found and (fuller or not pictures_inside):
+            raise self._no_drawings(fuller or _sources_below(self.path))
         if fuller:
             _log.warning(
                 "%s: the files with many drawings in its folders %s are passed over; "
@@ -230,7 +234,7 @@ class FolderSource:
         if len(folders) == 1:
             hint = f"; its folder {folders[0]} holds some: give that"
         elif folders:
-            hint = f"; its folders {', '.join(folders)} hold some: give one of them"
+            hint = f"; its folders {_some(folders, limit=10)} hold some: give one of them"
         return SourceError(f"{self.path} holds no drawings; {_EXPECTED}{hint}")
 
     def _warn_of_unread(self, files: list[Path]) -> None:
@@ -291,14 +295,40 @@ def category_of(file: Path, *, by_name: bool = False) -> str:
     folder = _plain_name(file.parent.resolve().name)
     if _is_picture(file) and not by_name:
         return folder
-    name = _plain_name(plain_stem(file).removesuffix(".full"))
+    name = _plain_name(plain_stem(_as_served(file)).removesuffix(".full"))
     name = name[match.end() :] if (match := _PREFIX.match(name)) else name
     return _NUMBER.sub("", name) or folder if _is_picture(file) else name
 
 
 def _plain_name(name: str) -> str:
-    """A name without what browsers and wget made of it: "%20", a path in it, " (1)"."""
-    return _COPY.sub("", unquote(name).rpartition("/")[2]) or name
+    """A name without what browsers and wget made of it: "%20", "+", a path in it, " (1)"."""
+    plain = unquote(unquote(name)).rpartition("/")[2]
+    plain = _COPY.sub("", re.sub(r"(?<=\w)\+(?=\w)", " ", plain)).strip()
+    return normalize("NFC", plain or name)
+
+
+def _as_served(file: Path) -> Path:
+    """The file by the name it had on the server: "cat.ndjson" for "cat.ndjson.1"."""
+    name = file.name
+    while (served := _WGET.sub("", name)) != name:
+        name = served
+    return file.with_name(name or file.name)
+
+
+def _sources_below(root: Path) -> list[str]:
+    """The folders below `root` that are sources: with files of drawings, or folders of pictures."""
+    found = set()
+    for folder, folders, names in os.walk(root):
+        inside = Path(folder).relative_to(root)
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if len(inside.parts) >= _MAX_HINT_DEPTH:
+            folders.clear()
+        files = [Path(folder, name) for name in names if not name.startswith(".")]
+        if any(map(_holds_many, files)):
+            found.add(inside.as_posix())
+        elif any(map(_is_picture, files)):
+            found.add(inside.parent.as_posix())
+    return sorted(found - {"."})
 
 
 def _own_categories(file: Path) -> set[str]:
@@ -355,11 +385,11 @@ def _holds_many(file: Path) -> bool:
 
 
 def _is_picture(file: Path) -> bool:
-    return file.suffix.lower() in PICTURE_SUFFIXES and not file.is_dir()
+    return _has_suffix(file, PICTURE_SUFFIXES)
 
 
 def _has_suffix(file: Path, suffixes: tuple[str, ...]) -> bool:
-    name = file.name.lower().removesuffix(".gz")
+    name = _as_served(file).name.lower().removesuffix(".gz")
     is_one = name.endswith(suffixes) and not _COMPANIONS.fullmatch(file.name)
     return is_one and not file.is_dir()
 
