@@ -77,7 +77,7 @@ def command(
     if unreadable:
         stderr.print(f"unreadable: {len(unreadable):,} of {counted(len(set(query)), 'file')}")
         for error in unreadable:
-            stderr.print(f"  {error}", markup=False)
+            stderr.print(f"  {error}")
         ctx.exit(1)
 
 

@@ -52,8 +52,8 @@ def read_queries(
             queries.append(Query(drawing, file, number, f"{label}, drawing {number}"))
     print_unreadable(report)
     if unreadable and not queries:
-        for error in unreadable[1:]:
-            stderr.print(str(error), markup=False)
+        for other in unreadable[1:]:
+            stderr.print(str(other))
         raise unreadable[0]
     for query in queries:
         if query.drawing.is_empty:
