@@ -44,13 +44,13 @@ def test_unknown_names_are_all_told_with_the_nearest_known():
 @pytest.mark.parametrize(
     ("wanted", "message"),
     [
-        (3, "3 categories are wanted, but the source has 2; ask for fewer, or for all"),
-        (0, "1 or more, not 0"),
-        (-1, "1 or more, not -1"),
-        ([], "no category was named"),
+        (3, "the source has only 2 categories, not 3; choose fewer, or 'all'"),
+        (0, "at least 1, not 0"),
+        (-1, "at least 1, not -1"),
+        ([], "categories is empty"),
         ("cat", "a number, 'all' or a list of names, not 'cat'"),
     ],
 )
-def test_a_choice_that_cannot_be_made_says_why(wanted, message):
+def test_an_impossible_choice_is_an_error(wanted, message):
     with pytest.raises(InputError, match=message):
         choose_categories(["cat", "dog"], wanted, seed=0)

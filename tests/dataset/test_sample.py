@@ -112,7 +112,7 @@ def test_bitmaps_are_told_apart_by_their_pixels():
 def test_strokes_and_bitmaps_of_one_category_are_not_mixed(stars):
     picture = Drawing(bitmap=np.eye(28, dtype=np.uint8))
     batches = [DrawingBatch.from_drawings([d]) for d in (stars[0], picture)]
-    with pytest.raises(SourceError, match="'star' is there as 28x28 bitmaps and as strokes"):
+    with pytest.raises(SourceError, match="'star' comes as 28x28 bitmaps and as strokes"):
         first_candidates(batches, "star", 5, seed=0)
 
 

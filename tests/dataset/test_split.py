@@ -95,18 +95,18 @@ def test_where_the_reserve_does_not_last_the_category_is_read_again():
     assert not tested & trained
 
 
-def test_all_short_categories_are_told_with_their_counts_and_the_fix():
+def test_the_error_lists_all_short_categories_with_their_counts_and_the_fix():
     pools = Pools(star=STARS, house=HOUSES[:30], line=LINES)
     with pytest.raises(SourceError) as caught:
         pools.split(["house", "line", "star"], Sizes(30, 10))
     assert str(caught.value) == (
         "2 of 3 categories have fewer than 40 usable drawings (30 to train with and 10 to test "
-        "with): house has 30, line has 3. Ask for fewer (all would do with 2 and 1), leave these "
-        "out, or allow short categories (--allow-short)"
+        "with): house has 30, line has 3. Choose fewer drawings (all categories have 2 and 1), "
+        "leave these out, or allow short categories (--allow-short)"
     )
 
 
-def test_short_categories_give_what_there_is_in_the_same_proportion_where_allowed():
+def test_with_allow_short_categories_give_what_they_have_in_the_same_proportion():
     pools = Pools(house=HOUSES[:20], star=STARS)
     splits = pools.split(["house", "star"], Sizes(30, 10, allow_short=True))
     assert [len(part) for part in splits["house"]] == [15, 5]
@@ -115,5 +115,5 @@ def test_short_categories_give_what_there_is_in_the_same_proportion_where_allowe
 
 def test_a_category_with_one_drawing_is_never_enough():
     pools = Pools(house=HOUSES[:1], star=STARS)
-    with pytest.raises(SourceError, match="house has 1: not even one drawing a split"):
+    with pytest.raises(SourceError, match="house has 1: too few for one drawing per split"):
         pools.split(["house", "star"], Sizes(30, 10, allow_short=True))

@@ -49,13 +49,15 @@ def test_a_truncated_file_is_told_with_its_sizes(data):
     file = data / "train.parquet"
     whole = file.read_bytes()
     file.write_bytes(whole[:-100])
-    with pytest.raises(DatasetError, match=rf"{len(whole) - 100:,} bytes, {len(whole):,} were"):
+    with pytest.raises(
+        DatasetError, match=rf"{len(whole) - 100:,} bytes instead of {len(whole):,}:"
+    ):
         Dataset.open(data)
 
 
 def test_a_missing_file_is_told(data):
     (data / "test.parquet").unlink()
-    with pytest.raises(DatasetError, match=r"test\.parquet is missing; make the data set again"):
+    with pytest.raises(DatasetError, match=r"test\.parquet is missing; prepare the data set again"):
         Dataset.open(data)
 
 
@@ -71,7 +73,7 @@ def test_a_damaged_file_fails_its_checksum(data):
 def test_a_file_that_is_no_parquet_cannot_be_read(data):
     file = data / "train.parquet"
     file.write_bytes(b"x" * file.stat().st_size)
-    with pytest.raises(DatasetError, match=r"train\.parquet cannot be read; make"):
+    with pytest.raises(DatasetError, match=r"train\.parquet cannot be read; prepare"):
         Dataset.open(data).split("train")
 
 
@@ -81,7 +83,7 @@ def test_a_file_of_another_data_set_is_noticed(data):
     about["train"]["files"][0]["bytes"] = about["test"]["files"][0]["bytes"]
     change_manifest(data, splits=about)
     with pytest.raises(
-        DatasetError, match=r"the train split of .* holds 15 drawings, dataset\.json says 30"
+        DatasetError, match=r"the train split of .* has 15 drawings, but dataset\.json says 30"
     ):
         Dataset.open(data).split("train")
 
@@ -89,7 +91,9 @@ def test_a_file_of_another_data_set_is_noticed(data):
 def test_a_drawing_of_a_category_that_is_not_listed_is_named(data):
     listed = json.loads((data / "dataset.json").read_text())["categories"]
     change_manifest(data, categories=[*listed[:2], "zebra"])
-    message = rf"drawing 10 of the test split of .* category '{listed[2]}', which dataset\.json"
+    message = (
+        rf"drawing 10 of the test split of .* category '{listed[2]}', which is not in dataset\.json"
+    )
     with pytest.raises(DatasetError, match=message):
         Dataset.open(data).labels("test")
 

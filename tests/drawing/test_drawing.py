@@ -53,7 +53,7 @@ def test_a_bitmap_is_a_drawing_of_its_own_kind():
     drawing = Drawing(bitmap=np.zeros((28, 28), np.uint8))
     assert drawing.is_empty
     assert not Drawing(bitmap=np.full((2, 2), 9, np.uint8)).is_empty
-    with pytest.raises(DrawingError, match=r"\(H, W\) uint8 array, this one is \(28,\) float64"):
+    with pytest.raises(DrawingError, match=r"\(H, W\) uint8 array, not \(28,\) float64"):
         Drawing(bitmap=np.zeros(28))  # type: ignore[arg-type]
     with pytest.raises(DrawingError, match="not both"):
         Drawing(CORNER, bitmap=np.zeros((2, 2), np.uint8))

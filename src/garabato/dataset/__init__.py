@@ -1,4 +1,4 @@
-"""Prepared data sets: drawings chosen, sampled, split and written once, read many times."""
+"""Prepared data sets: sampled drawings in two splits, for training and evaluation."""
 
 from __future__ import annotations
 

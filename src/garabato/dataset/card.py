@@ -1,4 +1,4 @@
-"""The dataset card: README.md of a prepared data set, in the form of the Hugging Face Hub."""
+"""Dataset cards: the README.md of prepared data sets, in the format of the Hugging Face Hub."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 
 def dataset_card(manifest: Mapping[str, Any]) -> str:
-    """The card for a data set with this content of dataset.json, as Markdown.
+    """The card of a data set, as Markdown; `manifest` is its dataset.json.
 
-    Its YAML front matter names the Parquet files of the splits, so that an uploaded folder loads
-    with `datasets.load_dataset`. It states no license: garabato doesn't know whose drawings
-    these are. https://huggingface.co/docs/hub/datasets-cards
+    The YAML front matter names the Parquet files of the splits, so that an uploaded folder loads
+    with `datasets.load_dataset`. The license is left to the owner of the drawings.
+    https://huggingface.co/docs/hub/datasets-cards
     """
     n_drawings = {split: known["n_drawings"] for split, known in manifest["splits"].items()}
-    front_matter = {
+    metadata = {
         "pretty_name": f"Drawings of {len(manifest['categories'])} categories",
         "task_categories": ["image-classification"],
         "tags": ["sketch", "drawing", "garabato"],
@@ -31,18 +31,12 @@ def dataset_card(manifest: Mapping[str, Any]) -> str:
             }
         ],
     }
-    yaml = "".join(  # JSON is YAML, so texts need no other quoting
-        f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in front_matter.items()
-    )
     rows = "\n".join(
         f"| {_cell(name)} | {count['train']:,} | {count['test']:,} |"
         for name, count in manifest["counts"].items()
     )
     ink = _INK[manifest["kind"]].format(*manifest.get("bitmap_shape_px", ()))
-    return f"""---
-{yaml}---
-
-# {front_matter["pretty_name"]}
+    return f"""{front_matter(metadata)}# {metadata["pretty_name"]}
 
 Hand-drawn sketches: {n_drawings["train"]:,} for training and {n_drawings["test"]:,} for testing.
 No drawing is in both splits, by its id or by identical strokes.
@@ -50,17 +44,17 @@ No drawing is in both splits, by its id or by identical strokes.
 | column | content |
 | --- | --- |
 | `key_id` | id of the drawing |
-| `category` | what it shows |
+| `category` | name of the category |
 | `split` | `train` or `test` |
-| `country`, `timestamp` | where and when it was drawn; null if not known |
-| `recognized` | whether *Quick, Draw!* recognized it; null if not known |
+| `country`, `timestamp` | where and when it was drawn; null if unknown |
+| `recognized` | whether *Quick, Draw!* recognized it; null if unknown |
 {ink}
 
-Made by garabato with seed {manifest["seed"]} from the folder `{manifest["source"]["folder"]}`.
-`dataset.json` has the files, their checksums and what could not be read. To train a network on it:
-`garabato train --data FOLDER --out run`.
+Made by garabato with random seed {manifest["seed"]} from the folder
+`{manifest["source"]["folder"]}`. `dataset.json` lists the files, their checksums and unreadable
+drawings. To train a network on it: `garabato train --data FOLDER --out run`.
 
-The card states no license. Before you publish the data set, find out whose drawings they are, and
+This card states no license. Before you publish the data set, find out who owns the drawings, and
 add `license:` to the front matter above.
 
 ## Categories
@@ -77,6 +71,12 @@ _INK = {
     ),
     "bitmaps": "| `bitmap` | {} x {} bytes by rows, 0 (paper) to 255 (ink) |",
 }
+
+
+def front_matter(metadata: Mapping[str, Any]) -> str:
+    """YAML front matter, between lines of dashes. Values are written as JSON, which is YAML."""
+    lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in metadata.items())
+    return f"---\n{''.join(lines)}---\n\n"
 
 
 def _size_category(n: int) -> str:

@@ -1,4 +1,4 @@
-"""From a source of drawings to a data set: choose, sample, split, write."""
+"""Prepares a data set from a source of drawings: choose, sample, split, write."""
 
 from __future__ import annotations
 
@@ -58,22 +58,23 @@ def prepare(
 ) -> Dataset:
     """Choose categories, sample and split their drawings, and write the data set `out`.
 
-    `categories` is a number of random categories, "all", or a list of names. Of each, `n_train`
-    drawings for training and `n_test` for testing are chosen at random by `seed`. No drawing (by
-    key_id, or by identical strokes on the grid) is in both splits, even of different categories.
-    Categories with too few drawings raise SourceError; with `allow_short` they give what they
-    have, in the same proportion. README.md in `out` is a dataset card for the Hugging Face Hub. The
-    same seed and source give the same bytes. Adding categories
-    leaves the others as they are, except for drawings that the new ones test with. Memory: about
-    200 bytes a drawing.
+    `categories` is a number of random categories, "all", or a list of names. The random `seed`
+    chooses `n_train` training and `n_test` test drawings of each. No drawing (by key_id, or by
+    identical strokes on the grid) is in both splits, even across categories. Categories with too
+    few drawings raise SourceError, or with `allow_short` contribute what they have, in the same
+    proportion. README.md in `out` is a dataset card for the Hugging Face Hub. The same seed and
+    source give the same bytes. More categories don't change the drawings of the others, except for
+    test drawings that they share. Uses about 200 bytes of memory per drawing.
 
-    Unreadable drawings are counted in `report` and dataset.json (without a `report` they are
-    logged); with `strict` the first one raises FormatError. A data set at `out` is replaced once
-    the new one is complete. Raises CategoryError for unknown names, DatasetError if `out` holds
-    something else, StorageError for a full disk or a read-only folder.
+    Unreadable drawings are counted in dataset.json and in `report`, or logged without one; with
+    `strict` the first one raises FormatError. A data set at `out` is replaced once the new one is
+    complete. Raises CategoryError for unknown names, DatasetError if `out` holds anything else,
+    and StorageError.
     """
     if n_train < 1 or n_test < 0:
-        raise InputError(f"n_train is 1 or more and n_test 0 or more, not {n_train} and {n_test}")
+        raise InputError(
+            f"n_train must be at least 1 and n_test at least 0, not {n_train} and {n_test}"
+        )
     if isinstance(source, str | PathLike):
         source = open_source(source)
     out = Path(out)
@@ -141,8 +142,10 @@ def _refuse_mixed_kinds(candidates: Mapping[str, Candidates]) -> None:
         if found.digests:
             kinds.setdefault(found.kind, name)
     if len(kinds) > 1:
-        said = ", ".join(f"{name} is {kind}" for kind, name in kinds.items())
-        raise SourceError(f"a data set holds one kind of drawing, but {said}; choose one kind")
+        mixed = ", ".join(f"{name} is {kind}" for kind, name in kinds.items())
+        raise SourceError(
+            f"a data set holds either strokes or bitmaps, but {mixed}; choose one kind"
+        )
 
 
 def _counts(split: Split, found: Candidates) -> dict[str, int]:
@@ -150,7 +153,7 @@ def _counts(split: Split, found: Candidates) -> dict[str, int]:
 
 
 def _describe_files(files: Mapping[str, list[Path]]) -> dict[str, Any]:
-    """Names and sizes of the files, without the paths of this machine."""
+    """Names and sizes of the files, without local paths."""
     folders = sorted({file.parent.name for paths in files.values() for file in paths})
     return {
         "folder": ", ".join(folders),

@@ -1,8 +1,8 @@
-"""Which drawings a data set is made of: choose categories, sample each, split the sample.
+"""Selection of the drawings of a data set: choose categories, sample each, split the sample.
 
-The random order of a category's drawings is that of a keyed hash of the drawings themselves. It
-depends on the seed, the category and the drawings only: not on other categories, nor on the order
-of lines or the file format.
+A category's drawings are ordered by a keyed hash of their content, so the random order depends on
+the seed, the category and the drawings, but not on other categories, the order of lines or the
+file format.
 """
 
 from __future__ import annotations
@@ -30,31 +30,30 @@ Categories = int | Literal["all"] | Sequence[str]
 def choose_categories(available: Sequence[str], wanted: Categories, *, seed: int) -> list[str]:
     """The chosen names, sorted.
 
-    A number of categories is drawn at random by `seed`; with the same seed, a smaller choice is
-    part of a larger one. Raises CategoryError for names that are not available and for more
-    categories than there are.
+    A number of categories is chosen at random by `seed`; with the same seed, a larger choice
+    contains a smaller one. Raises CategoryError for unknown names and for more categories than
+    there are.
     """
     if wanted == "all":
         return sorted(available)
     if isinstance(wanted, int):
-        return sorted(_draw(available, wanted, seed))
+        return sorted(_choose_random(available, wanted, seed))
     if isinstance(wanted, str):
-        raise InputError(f"categories is a number, 'all' or a list of names, not {wanted!r}")
+        raise InputError(f"categories must be a number, 'all' or a list of names, not {wanted!r}")
     names = set(wanted)
     if not names:
-        raise CategoryError("no category was named; name some, give a number or 'all'")
+        raise CategoryError("categories is empty; give names, a number or 'all'")
     if unknown := sorted(names - set(available)):
         raise CategoryError("; ".join(_unknown(name, available) for name in unknown))
     return sorted(names)
 
 
-def _draw(available: Sequence[str], n: int, seed: int) -> list[str]:
+def _choose_random(available: Sequence[str], n: int, seed: int) -> list[str]:
     if n < 1:
-        raise InputError(f"the number of categories is 1 or more, not {n}")
+        raise InputError(f"the number of categories must be at least 1, not {n}")
     if n > len(available):
         raise CategoryError(
-            f"{n} categories are wanted, but the source has {len(available)}; "
-            "ask for fewer, or for all"
+            f"the source has only {len(available)} categories, not {n}; choose fewer, or 'all'"
         )
 
     def order(name: str) -> bytes:
@@ -119,8 +118,8 @@ def first_candidates(
         kinds.add(_kind(None if batch.bitmaps is None else batch.bitmaps.shape[1:]))
         if len(kinds) > 1:
             raise SourceError(
-                f"{category!r} is there as {' and as '.join(sorted(kinds))}; keep the files of "
-                "one kind in the folder"
+                f"{category!r} comes as {' and as '.join(sorted(kinds))}; keep the files of one "
+                "kind in the folder"
             )
         part = _distinct_part(
             batch.on_grid(),
@@ -157,14 +156,14 @@ class _Seen:
         self._sorted: _Numbers = np.zeros(0, np.uint64)
 
     def add(self, numbers: _Numbers) -> npt.NDArray[np.bool_]:
-        """Add `numbers` (n,); return (n,) bool: which of them are new."""
-        unique, first_places = np.unique(numbers, return_index=True)
-        places = np.searchsorted(self._sorted, unique)
-        is_new = places == len(self._sorted)
-        is_new[~is_new] = self._sorted[places[~is_new]] != unique[~is_new]
-        self._sorted = np.insert(self._sorted, places[is_new], unique[is_new])
+        """Add `numbers` (n,); returns (n,) bool, True for the first of each new number."""
+        unique, first_indices = np.unique(numbers, return_index=True)
+        positions = np.searchsorted(self._sorted, unique)
+        is_new = positions == len(self._sorted)
+        is_new[~is_new] = self._sorted[positions[~is_new]] != unique[~is_new]
+        self._sorted = np.insert(self._sorted, positions[is_new], unique[is_new])
         is_first = np.zeros(len(numbers), np.bool_)
-        is_first[first_places[is_new]] = True
+        is_first[first_indices[is_new]] = True
         return is_first
 
 
@@ -225,10 +224,10 @@ def _first(parts: list[_Part], n_kept: int) -> _Part:
 
 
 def digests_of(batch: DrawingBatch) -> list[bytes]:
-    """16 bytes a drawing of a batch on the grid: the same for the same strokes or bitmap.
+    """Content hashes of 16 bytes, for a batch on the grid.
 
-    They decide which drawings a data set holds and in which split, so they never change; the ids
-    of drawings are `DrawingBatch.content_ids`.
+    They decide which drawings a data set holds and in which split, so they must never change. (The
+    ids of drawings are `DrawingBatch.content_ids`.)
     """
     if batch.bitmaps is not None:
         pixels = memoryview(batch.bitmaps.tobytes())
@@ -237,7 +236,7 @@ def digests_of(batch: DrawingBatch) -> list[bytes]:
             hashlib.blake2b(pixels[i * size : (i + 1) * size], digest_size=16).digest()
             for i in range(len(batch))
         ]
-    # A drawing is the number of its strokes, their lengths (4 bytes each), then its points.
+    # Hashed are the number of strokes, their lengths (4 bytes each), then the points.
     points = memoryview(batch.points.astype(np.uint8).tobytes())
     lengths = memoryview(np.diff(batch.stroke_starts).astype("<u4").tobytes())
     first_strokes = batch.drawing_starts.tolist()
@@ -252,7 +251,7 @@ def digests_of(batch: DrawingBatch) -> list[bytes]:
     return digests
 
 
-#: Spare candidates, to replace drawings that another category tests with.
+#: Spare candidates, to replace test drawings of other categories.
 RESERVE = 64
 
 
@@ -266,7 +265,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many drawings are wanted of each category, and whether fewer will do."""
+    """Number of drawings per category; with `allow_short`, categories may have fewer."""
 
     n_train: int
     n_test: int
@@ -274,11 +273,11 @@ class Sizes:
 
     @property
     def total(self) -> int:
-        """Drawings of a category in both splits together."""
+        """Drawings per category in both splits together."""
         return self.n_train + self.n_test
 
     def of(self, n_distinct: int) -> Sizes:
-        """The sizes for a category of `n_distinct` drawings: if too few, in the same proportion."""
+        """The sizes for a category of `n_distinct` drawings, reduced in proportion if too few."""
         if n_distinct >= self.total:
             return self
         n_test = round(n_distinct * self.n_test / self.total)
@@ -340,14 +339,14 @@ def _refuse_short(splits: Mapping[str, Split], sizes: Sizes) -> None:
         least = bool(sizes.n_train) + bool(sizes.n_test)
         if hopeless := {name: n for name, n in counts.items() if n < least}:
             raise SourceError(
-                f"{_list(hopeless)}: not even one drawing a split; leave these categories out"
+                f"{_list(hopeless)}: too few for one drawing per split; leave these categories out"
             )
     elif short := {name: n for name, n in counts.items() if n < sizes.total}:
         smallest = sizes.of(min(short.values()))
         raise SourceError(
             f"{len(short)} of {len(splits)} categories have fewer than {sizes.total:,} usable "
             f"drawings ({sizes.n_train:,} to train with and {sizes.n_test:,} to test with): "
-            f"{_list(short)}. Ask for fewer (all would do with {smallest.n_train:,} and "
+            f"{_list(short)}. Choose fewer drawings (all categories have {smallest.n_train:,} and "
             f"{smallest.n_test:,}), leave these out, or allow short categories (--allow-short)"
         )
 

@@ -1,7 +1,4 @@
-"""A data set on disk: dataset.json beside its splits, as Parquet or TFRecords.
-
-Parquet files are read by pandas, polars and DuckDB too.
-"""
+"""Data sets on disk: dataset.json, and the splits as Parquet or TFRecords."""
 
 from __future__ import annotations
 
@@ -30,17 +27,17 @@ if TYPE_CHECKING:
 
 
 class Storage(NamedTuple):
-    """How the files of a split are read."""
+    """Functions that read the files of a split."""
 
     read_split: Callable[[Sequence[Path]], DrawingBatch]
     read_categories: Callable[[Sequence[Path]], list[str]]
 
 
 class Dataset:
-    """A data set, read only. `prepare` and `export_tfrecord` write one, `Dataset.open` opens it.
+    """A prepared data set, read-only. `prepare` and `export_tfrecord` write one.
 
-    `path` is its folder, `manifest` the content of dataset.json: source, seed, categories and
-    their counts, checksums, and what was unreadable.
+    `path` is its folder, `manifest` the content of dataset.json: source, seed, categories, counts,
+    checksums and unreadable drawings.
     """
 
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
@@ -51,13 +48,13 @@ class Dataset:
     def open(cls, path: str | PathLike[str]) -> Dataset:
         """Open the data set in the folder `path`.
 
-        Raises DatasetError if the folder holds none, was written by a later version, or has files
-        that are missing or truncated.
+        Raises DatasetError if it is missing, has another format version, or lacks files or parts of
+        them.
         """
         folder = Path(path)
         manifest = read_manifest(folder)
         if manifest["storage"] not in _STORAGES:
-            raise DatasetError(f"{folder} is stored as {manifest['storage']!r}, which is unknown")
+            raise DatasetError(f"{folder} has the unknown storage {manifest['storage']!r}")
         check_sizes(folder, manifest)
         return cls(folder, manifest)
 
@@ -73,7 +70,7 @@ class Dataset:
         return {name: {split: found[name][split] for split in SPLITS} for name in self.categories}
 
     def split(self, name: str) -> DrawingBatch:
-        """The drawings of a split ("train" or "test"), category after category."""
+        """The drawings of a split ("train" or "test"), ordered by category."""
         drawings = self._storage.read_split(self._files(name))
         self._check_count(name, len(drawings))
         return drawings
@@ -96,20 +93,20 @@ class Dataset:
         return pandas.concat(frames, ignore_index=True)
 
     def labels(self, name: str) -> IntArray:
-        """(N,) int64: for every drawing of a split the index of its category in `categories`."""
+        """(N,) int64: the index in `categories` for each drawing of a split."""
         categories = self._storage.read_categories(self._files(name))
         self._check_count(name, len(categories))
-        place = {category: number for number, category in enumerate(self.categories)}
+        label_of = {category: label for label, category in enumerate(self.categories)}
         for row, category in enumerate(categories):
-            if category not in place:
+            if category not in label_of:
                 raise DatasetError(
-                    f"drawing {row} of the {name} split of {self.path} is of the category "
-                    f"{category!r}, which {MANIFEST} does not list; make the data set again"
+                    f"drawing {row} of the {name} split of {self.path} has the category "
+                    f"{category!r}, which is not in {MANIFEST}; {_AGAIN}"
                 )
-        return np.array([place[category] for category in categories], np.int64)
+        return np.array([label_of[category] for category in categories], np.int64)
 
     def verify(self) -> None:
-        """Check the files against their checksums. Raises DatasetError if one was changed."""
+        """Check the files against their checksums. Raises DatasetError if one has changed."""
         check_checksums(self.path, self.manifest)
 
     @property
@@ -125,8 +122,8 @@ class Dataset:
         n_written = self.manifest["splits"][name]["n_drawings"]
         if n_found != n_written:
             raise DatasetError(
-                f"the {name} split of {self.path} holds {n_found:,} drawings, {MANIFEST} says "
-                f"{n_written:,}; make the data set again"
+                f"the {name} split of {self.path} has {n_found:,} drawings, but {MANIFEST} says "
+                f"{n_written:,}; {_AGAIN}"
             )
 
     def __repr__(self) -> str:
@@ -146,7 +143,7 @@ _OURS = re.compile(
     r"dataset\.json|sheets|mean_image\.(npy|png)"
     r"|(train|test)(-\d{5}-of-\d{5})?\.(parquet|tfrecords)"
 )
-_AGAIN = "make the data set again"
+_AGAIN = "prepare the data set again"
 
 
 def describe_split(files: Iterable[Path], n_drawings: int) -> dict[str, Any]:
@@ -185,7 +182,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def check_sizes(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Raise DatasetError if a file is missing or has another size than was written."""
+    """Raise DatasetError if a file is missing or has the wrong size."""
     for file, about in _files(folder, manifest):
         try:
             n_bytes = file.stat().st_size
@@ -193,19 +190,17 @@ def check_sizes(folder: Path, manifest: Mapping[str, Any]) -> None:
             raise DatasetError(f"{file} is missing; {_AGAIN}") from None
         if n_bytes != about["bytes"]:
             raise DatasetError(
-                f"{file} has {n_bytes:,} bytes, {about['bytes']:,} were written: it was truncated "
-                f"or changed; {_AGAIN}"
+                f"{file} has {n_bytes:,} bytes instead of {about['bytes']:,}: it was truncated or "
+                f"changed; {_AGAIN}"
             )
 
 
 def check_checksums(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Raise DatasetError if a file is not, byte for byte, what was written."""
+    """Raise DatasetError if a file differs from what was written."""
     check_sizes(folder, manifest)
     for file, about in _files(folder, manifest):
         if sha256_of(file) != about["sha256"]:
-            raise DatasetError(
-                f"{file} is damaged: its checksum is not the one in {MANIFEST}; {_AGAIN}"
-            )
+            raise DatasetError(f"{file} is damaged: its checksum differs from {MANIFEST}; {_AGAIN}")
 
 
 def check_replaceable(folder: Path) -> None:
@@ -226,7 +221,7 @@ def check_replaceable(folder: Path) -> None:
     if others := sorted(name for name in held if not _OURS.fullmatch(name)):
         raise DatasetError(
             f"{folder} holds {', '.join(others)}, which garabato did not write; "
-            "move that away or give another folder"
+            "move them away or give another folder"
         )
 
 
@@ -256,7 +251,7 @@ def _load(folder: Path) -> dict[str, Any]:
 
 
 def sha256_of(file: Path) -> str:
-    """The checksum of a file, as dataset.json has it."""
+    """The SHA-256 checksum of a file, as in dataset.json."""
     with open(file, "rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
@@ -266,7 +261,7 @@ ROW_GROUP = 2**15
 
 
 def write_split(folder: Path, name: str, tables: Iterable[pa.Table]) -> dict[str, Any]:
-    """Write tables (as `drawing.arrow.to_table` makes, one a category) to `<name>.parquet`.
+    """Write tables (of `drawing.arrow.to_table`, one per category) to `<name>.parquet`.
 
     Flushes the file to the disk; returns the split's entry for dataset.json.
     """
@@ -303,7 +298,7 @@ def _read(files: Sequence[Path], columns: list[str] | None = None) -> pa.Table:
         try:
             tables.append(pq.read_table(file, columns=columns, memory_map=True))
         except (pa.ArrowException, OSError) as error:
-            raise DatasetError(f"{file} cannot be read; make the data set again") from error
+            raise DatasetError(f"{file} cannot be read; {_AGAIN}") from error
     return pa.concat_tables(tables)
 
 

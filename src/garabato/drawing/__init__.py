@@ -1,7 +1,7 @@
-"""What a drawing is: strokes, and what is known of them.
+"""Drawings: strokes or bitmaps, and their metadata.
 
-`Drawing` is one drawing; `DrawingBatch` holds many in flat columns, which is what parsers fill,
-Parquet stores and the renderer reads, so that millions of drawings never become Python lists.
+`Drawing` is one drawing. `DrawingBatch` holds many in flat arrays, which parsers fill, Parquet
+files store and the renderer reads, so that millions of drawings never become Python lists.
 """
 
 from garabato.drawing.arrays import (

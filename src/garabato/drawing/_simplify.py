@@ -1,4 +1,4 @@
-"""Google's recipe for the simplified drawings, compiled: resample, then Ramer-Douglas-Peucker.
+"""Compiled kernels of Google's simplification: resampling, then Ramer-Douglas-Peucker.
 
 Source: https://github.com/googlecreativelab/quickdraw-dataset (README, "Preprocessed dataset").
 """
@@ -11,8 +11,8 @@ import numpy.typing as npt
 from garabato.drawing.arrays import FloatArray, IntArray
 from garabato.host.kernels import inner_kernel, kernel
 
-#: A stroke's samples are spaced wider where it would take more than this many: RDP's worst case
-#: is quadratic, and no real stroke is 64 canvases long.
+#: Limit on the samples of a stroke, which are spaced wider if necessary: RDP's worst case is
+#: quadratic, and no real stroke is 64 canvases long.
 MAX_SAMPLES_PER_STROKE = 16_384
 #: The same for a whole drawing.
 MAX_SAMPLES = 200_000
@@ -23,8 +23,8 @@ def resample_and_simplify(
 ) -> tuple[FloatArray, IntArray]:
     """Resample each stroke at `spacing_px` along its length, then Ramer-Douglas-Peucker.
 
-    `points` (P, 2) float32, `stroke_starts` (S + 1,) int64; returns the same of fewer points. A
-    stroke keeps its first and last point; a stroke of one point stays as it is.
+    `points` (P, 2) float32, `stroke_starts` (S + 1,) int64; returns both, with fewer points. A
+    stroke keeps its first and last point; a stroke of one point is not changed.
     """
     return _simplify_strokes(  # type: ignore[no-any-return]
         np.ascontiguousarray(points, np.float32),
@@ -53,7 +53,7 @@ def _length(points, first, last):  # type: ignore[no-untyped-def]
 
 @inner_kernel
 def _resample(points, first, last, spacing, out):  # type: ignore[no-untyped-def]
-    """Samples every `spacing` along points[first:last], and the last point; returns how many."""
+    """Sample points[first:last] every `spacing`, and at its end; returns the number of samples."""
     out[0, 0] = points[first, 0]
     out[0, 1] = points[first, 1]
     n = 1

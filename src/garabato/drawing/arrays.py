@@ -1,4 +1,4 @@
-"""The arrays a drawing is kept in, their limits, and what people give as strokes -> arrays."""
+"""The arrays of a drawing and their limits, and the conversion of strokes to arrays."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ IntArray = npt.NDArray[np.int64]
 ByteArray = npt.NDArray[np.uint8]
 BoolArray = npt.NDArray[np.bool_]
 
-#: Coordinates beyond this are refused: float32 holds whole numbers exactly up to here.
+#: The largest coordinate: float32 represents integers exactly up to here.
 MAX_COORDINATE = 2.0**24
-#: Coordinates nearer to 0 count as 0: scaled to 255, float32 could not hold what lies so close.
+#: Smaller coordinates become 0: float32 could not represent them once scaled to 255.
 LEAST_COORDINATE = 2.0**-60
-#: A drawing with more points than this is refused (real ones have some 50, raw ones some 500).
+#: The most points of a drawing (typical ones have about 50, raw ones about 500).
 MAX_POINTS = 200_000
 #: A stroke has rows of xs and ys, and perhaps of times and pressures, which are not read.
 MAX_ROWS = 4
 
-#: Google's published recipe ends with coordinates 0..255 and Ramer-Douglas-Peucker at 2.0.
+#: Google's published simplification: coordinates 0..255, Ramer-Douglas-Peucker with 2.0 px.
 GRID = 255.0
 SIMPLIFY_EPSILON = 2.0
 
 
 def as_rows(strokes: Sequence[Any]) -> Sequence[Any]:
-    """Strokes given as lists of points `[(x, y), ...]` as `(xs, ys)`; others as they are.
+    """Convert strokes given as lists of points `[(x, y), ...]` to `(xs, ys)`.
 
-    A stroke of points has rows of two to four numbers: x, y, and perhaps time and pressure. A
-    stroke of rows has two to four rows, one for each of them. If the form of one stroke is
-    certain, the others of its drawing have it too, with as many numbers for each point. A drawing
-    whose every stroke could be either is read as `(xs, ys)` with optional times, as long as the
-    third rows are times. Raises DrawingError for a drawing that mixes both forms.
+    The rows of a stroke of points have two to four numbers: x, y, and optionally time and pressure.
+    Other strokes have two to four rows, one for each of these. If the form of one stroke is
+    certain, the other strokes of its drawing must have it too, with as many numbers per point. If
+    every stroke could be either form, they are `(xs, ys)` with optional times, unless the third
+    rows can't be times. Raises DrawingError for a drawing that mixes both forms.
     """
     shapes = [_row_lengths(stroke) for stroke in strokes]
     has_pressures = any(len(shape) == 4 and shape[0] > 4 for shape in shapes)
@@ -83,7 +83,7 @@ def _possible_forms(shape: Sequence[int], has_pressures: bool) -> set[str]:
 
 
 def _has_times(strokes: Sequence[Any], shapes: Sequence[Sequence[int]]) -> bool:
-    """Whether third rows of strokes with two points are times: from 0 on, never falling."""
+    """Whether third rows of strokes with two points are times: from 0, not decreasing."""
     times = [s[2] for s, shape in zip(strokes, shapes, strict=True) if len(shape) == 3]
     if not times or any(len(row) != 2 for row in times):
         return True
@@ -91,7 +91,7 @@ def _has_times(strokes: Sequence[Any], shapes: Sequence[Sequence[int]]) -> bool:
 
 
 def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray]:
-    """Strokes as given by people -> (points, stroke_starts); strokes without points are dropped."""
+    """Strokes in any accepted form -> (points, stroke_starts); drops strokes without points."""
     columns: list[npt.NDArray[np.float64]] = []
     n_points = 0
     for number, stroke in enumerate(as_rows(list(strokes)), start=1):

@@ -1,4 +1,4 @@
-"""DrawingBatch <-> Arrow tables, as prepared data sets and galleries store them."""
+"""DrawingBatch <-> Arrow tables, the form of prepared data sets."""
 
 from __future__ import annotations
 
@@ -21,9 +21,8 @@ def _strokes_of(number: pa.DataType) -> pa.DataType:
 #: The strokes of a drawing: list<struct<x: list<uint8>, y: list<uint8>>>.
 STROKES = _strokes_of(pa.uint8())
 
-
-#: What is known of a drawing, and which split it is in.
-_KNOWN = [
+#: The metadata of a drawing, and its split.
+_METADATA = [
     pa.field("key_id", pa.string(), nullable=False),
     pa.field("category", pa.string(), nullable=False),
     pa.field("split", pa.string(), nullable=False),
@@ -36,8 +35,8 @@ _KNOWN = [
 def to_table(batch: DrawingBatch, split: str = "") -> pa.Table:
     """A batch on the grid (see `DrawingBatch.on_grid`) as a table.
 
-    Its columns: key_id, category, split, country, recognized, timestamp, and strokes, or for
-    bitmaps `bitmap`, their bytes by rows, with height_px and width_px in the field's metadata.
+    Columns: key_id, category, split, country, recognized, timestamp, and `strokes`, or for bitmaps
+    `bitmap`, bytes by rows, with height_px and width_px in the field's metadata.
     """
     if batch.bitmaps is None:
         ink, ink_field = _strokes(batch), pa.field("strokes", STROKES, nullable=False)
@@ -53,19 +52,19 @@ def to_table(batch: DrawingBatch, split: str = "") -> pa.Table:
             pa.array(batch.timestamps, pa.string()),
             ink,
         ],
-        schema=pa.schema([*_KNOWN, ink_field]),
+        schema=pa.schema([*_METADATA, ink_field]),
     )
 
 
 def with_split(table: pa.Table, split: str) -> pa.Table:
-    """The same drawings, in `split`."""
-    place = table.schema.get_field_index("split")
+    """The same table with this split."""
+    index = table.schema.get_field_index("split")
     column = pa.repeat(pa.scalar(split), table.num_rows)
-    return table.set_column(place, table.schema.field(place), column)
+    return table.set_column(index, table.schema.field(index), column)
 
 
 def bitmap_shape(schema: pa.Schema) -> tuple[int, int] | None:
-    """(height, width) in px of the bitmaps of a table, None where it holds strokes."""
+    """(height, width) in px of the bitmaps of a table; None if it holds strokes."""
     if "bitmap" not in schema.names:
         return None
     metadata = schema.field("bitmap").metadata or {}
@@ -79,7 +78,7 @@ def bitmap_shape(schema: pa.Schema) -> tuple[int, int] | None:
 
 
 def to_any_table(batch: DrawingBatch) -> pa.Table:
-    """As `to_table` without `split`, for any drawings: coordinates off the grid are float32."""
+    """Like `to_table`, for any drawings and without `split`; float32 unless all are on the grid."""
     points = batch.points
     if batch.bitmaps is not None:
         column, field = _bitmap_column(batch.bitmaps)
@@ -87,7 +86,7 @@ def to_any_table(batch: DrawingBatch) -> pa.Table:
         fits = (points >= 0) & (points <= 255) & (np.rint(points) == points)
         column = _strokes(batch, None if fits.all() else pa.float32())
         field = pa.field("strokes", column.type, nullable=False)
-    known = {
+    metadata = {
         "key_id": (batch.key_ids, pa.string()),
         "category": (batch.categories, pa.string()),
         "country": (batch.countries, pa.string()),
@@ -95,13 +94,13 @@ def to_any_table(batch: DrawingBatch) -> pa.Table:
         "timestamp": (batch.timestamps, pa.string()),
     }
     return pa.table(
-        [*(pa.array(values, kind) for values, kind in known.values()), column],
-        schema=pa.schema([*(pa.field(name, kind) for name, (_, kind) in known.items()), field]),
+        [*(pa.array(values, kind) for values, kind in metadata.values()), column],
+        schema=pa.schema([*(pa.field(name, kind) for name, (_, kind) in metadata.items()), field]),
     )
 
 
 def from_any_table(table: pa.Table) -> DrawingBatch:
-    """As `from_table`, for tables that came from other programs: checked, columns may be missing.
+    """Like `from_table`, for tables of other programs: checks them; metadata may be missing.
 
     Raises DrawingError.
     """
@@ -117,7 +116,7 @@ def from_any_table(table: pa.Table) -> DrawingBatch:
 
 
 def _check_strokes(column: pa.ChunkedArray) -> None:
-    """Raise DrawingError, naming the column, for strokes that cannot be drawings."""
+    """Raise DrawingError, naming the column, for invalid strokes."""
     expected = "expected list<struct<x: list<number>, y: list<number>>>"
     for chunk in column.chunks:
         kind = chunk.type
@@ -148,8 +147,8 @@ def _is_list(kind: pa.DataType) -> bool:
 
 
 def from_table(table: pa.Table) -> DrawingBatch:
-    """The drawings of a table as `to_table` makes; points are copied once, into float32."""
-    known: dict[str, Any] = {
+    """The drawings of a table of `to_table`; points are copied once, into float32."""
+    metadata: dict[str, Any] = {
         column: table[name].to_pylist() if name in table.schema.names else ()
         for name, column in (
             ("key_id", "key_ids"),
@@ -161,13 +160,13 @@ def from_table(table: pa.Table) -> DrawingBatch:
     }
     shape = bitmap_shape(table.schema)
     if shape is not None:
-        return _with_bitmaps(table["bitmap"], shape, known)
+        return _with_bitmaps(table["bitmap"], shape, metadata)
     batch = DrawingBatch.concatenate([_with_strokes(chunk) for chunk in table["strokes"].chunks])
-    return batch.replace(**known) if len(batch) else batch
+    return batch.replace(**metadata) if len(batch) else batch
 
 
 def _strokes(batch: DrawingBatch, number: pa.DataType | None = None) -> pa.Array:
-    """The strokes of a batch, with coordinates of the type `number` (uint8 if not given)."""
+    """The strokes of a batch, with coordinates of type `number`, by default uint8."""
     kind = STROKES if number is None else _strokes_of(number)
     stroke = kind.value_type
     values = batch.points.astype(np.uint8 if number is None else number.to_pandas_dtype())
@@ -203,13 +202,13 @@ def _with_strokes(strokes: pa.ListArray) -> DrawingBatch:
 
 
 def opened_lists(lists: pa.ListArray) -> tuple[IntArray, pa.Array]:
-    """Where the lists start among their values (closed by the end), and those values."""
+    """The starts of the lists among their values (plus the end), and these values."""
     starts = lists.offsets.to_numpy().astype(np.int64)
     return starts - starts[0], lists.values[starts[0] : starts[-1]]
 
 
 def _with_bitmaps(
-    column: pa.ChunkedArray, shape: tuple[int, int], known: dict[str, Any]
+    column: pa.ChunkedArray, shape: tuple[int, int], metadata: dict[str, Any]
 ) -> DrawingBatch:
     size = shape[0] * shape[1]
     images = [
@@ -224,5 +223,5 @@ def _with_bitmaps(
         stroke_starts=np.zeros(1, np.int64),
         drawing_starts=np.zeros(len(bitmaps) + 1, np.int64),
         bitmaps=bitmaps,
-        **known,
+        **metadata,
     )

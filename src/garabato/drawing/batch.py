@@ -1,4 +1,4 @@
-"""Many drawings in flat columns."""
+"""DrawingBatch: many drawings in flat arrays."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DrawingBatch:
-    """Many drawings in flat columns; `batch[i]` is a Drawing over views of them.
+    """Many drawings in flat arrays; `batch[i]` is a Drawing that views them.
 
-    `points` (P, 2) float32, `stroke_starts` (S + 1,) int64 rows of `points`, `drawing_starts`
-    (N + 1,) int64 rows of `stroke_starts`. `bitmaps` (N, H, W) uint8, ink 255, for drawings that
-    exist only as pictures (their strokes are empty). The known columns have length N.
+    `points` (P, 2) float32; `stroke_starts` (S + 1,) int64, rows of `points`; `drawing_starts`
+    (N + 1,) int64, rows of `stroke_starts`. `bitmaps` (N, H, W) uint8, ink 255, for drawings that
+    exist only as pictures and have no strokes. The metadata columns have length N.
     """
 
     points: FloatArray
@@ -123,9 +123,9 @@ class DrawingBatch:
         return self._iter_strokes()
 
     def _iter_strokes(self) -> Iterator[Drawing]:
-        """`self[i]` for all i; their starts are made all at once, which is many times faster."""
+        """`self[i]` for all i, many times faster because all starts are computed at once."""
         n = len(self)
-        n_starts = np.diff(self.drawing_starts) + 1  # each has its own, closed one
+        n_starts = np.diff(self.drawing_starts) + 1  # each drawing has an end, too
         rows = np.arange(self.drawing_starts[-1] + n) - np.repeat(np.arange(n), n_starts)
         first_points = self.stroke_starts[self.drawing_starts]
         starts = self.stroke_starts[rows] - np.repeat(first_points[:-1], n_starts)
@@ -181,15 +181,15 @@ class DrawingBatch:
 
     @property
     def has_ink(self) -> BoolArray:
-        """(N,) bool: which drawings have a point or an inked pixel."""
+        """(N,) bool: whether a drawing has a point or an inked pixel."""
         if self.bitmaps is not None:
             return np.asarray(self.bitmaps.any(axis=(1, 2)), np.bool_)
         return np.asarray(np.diff(self.stroke_starts[self.drawing_starts]) > 0, np.bool_)
 
     def content_ids(self) -> list[str]:
-        """An id for each drawing, made from its strokes on the grid or its bitmap alone.
+        """An id for each drawing, from its strokes on the grid or its bitmap.
 
-        This is the key_id of drawings that come without one, wherever they are stored.
+        Stored drawings without a key_id get it as key_id.
         """
         if self.bitmaps is not None:
             return content_ids_of_bitmaps(self.bitmaps)
@@ -207,7 +207,7 @@ class DrawingBatch:
         return replace(self, key_ids=key_ids)
 
     def normalised(self) -> DrawingBatch:
-        """All drawings as `Drawing.normalised` gives them: at the top left, longer side 255."""
+        """All drawings aligned to the top left, longer side 255 (see `Drawing.normalised`)."""
         firsts, n_points = self._inked()
         if len(firsts) == 0:
             return self
@@ -220,7 +220,7 @@ class DrawingBatch:
         return replace(self, points=moved)
 
     def on_grid(self) -> DrawingBatch:
-        """All drawings as `Drawing.on_grid` gives them: whole numbers 0..255."""
+        """All drawings with integer coordinates 0..255 (see `Drawing.on_grid`)."""
         firsts, n_points = self._inked()
         if len(firsts) == 0:
             return self
@@ -233,7 +233,7 @@ class DrawingBatch:
         return replace(self, points=np.where(stays, self.points, moved))
 
     def _inked(self) -> tuple[IntArray, IntArray]:
-        """The first point of each drawing that has any, and how many it has."""
+        """The first point and the number of points of each drawing that has points."""
         starts = self.stroke_starts[self.drawing_starts]
         n_points = np.diff(starts)
         return starts[:-1][n_points > 0], n_points[n_points > 0]
@@ -281,7 +281,7 @@ _METADATA = {
 }
 _METADATA_COLUMNS = tuple(_METADATA.values())
 
-# Setters of the frozen class's slots, for drawings made by the million.
+# Setters of the frozen class's slots, to create drawings by the million.
 _set_points, _set_stroke_starts, _set_bitmap = (
     getattr(Drawing, name).__set__ for name in ("points", "stroke_starts", "bitmap")
 )

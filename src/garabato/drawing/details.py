@@ -1,4 +1,4 @@
-"""What a drawing is called, where it comes from and the file it was read from."""
+"""Details of a drawing: title, tags, link and original file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAGIC = (
 class Details:
     """The title, tags, link, path and original file of a drawing; few drawings have any.
 
-    `link` is an http(s) address, `source_path` the file it was read from, as its owner writes it.
+    `link` is an http(s) address, `source_path` the path of the file as its owner writes it.
     `original` is that file: an SVG, PNG, JPEG, GIF or WebP of at most 64 KiB. `original_type` is
     its media type; it is also set if the original is stored in a gallery but was not loaded.
     Raises DrawingError that names the field.
@@ -39,14 +39,16 @@ class Details:
         tags = (self.tags,) if isinstance(self.tags, str) else tuple(self.tags)
         for tag in tags:
             if not isinstance(tag, str):
-                raise DrawingError(f"tags: a tag is text, not {tag!r}")
+                raise DrawingError(f"tags must be text, not {tag!r}")
         object.__setattr__(self, "tags", tags)
         for name in ("title", "link", "source_path"):
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
-                raise DrawingError(f"{name} is text, not {value!r}")
+                raise DrawingError(f"{name} must be text, not {value!r}")
         if self.link is not None and not self.link.startswith(("http://", "https://")):
-            raise DrawingError(f"link is an http:// or https:// address, not {self.link[:80]!r}")
+            raise DrawingError(
+                f"link must be an http:// or https:// address, not {self.link[:80]!r}"
+            )
         if self.original is not None:
             object.__setattr__(self, "original_type", media_type_of(self.original))
 
@@ -55,10 +57,10 @@ DETAIL_NAMES = tuple(field.name for field in fields(Details))
 
 
 def media_type_of(content: bytes) -> str:
-    """The media type of an original file. Raises DrawingError for one that is not allowed."""
+    """The media type of an original file. Raises DrawingError if it is not allowed."""
     if len(content) > MAX_ORIGINAL_BYTES:
         raise DrawingError(
-            f"original has {len(content):,} bytes; at most {MAX_ORIGINAL_BYTES:,} are kept"
+            f"original has {len(content):,} bytes; at most {MAX_ORIGINAL_BYTES:,} are allowed"
         )
     for magic, media_type in _MAGIC:
         if content.startswith(magic):

@@ -1,4 +1,4 @@
-"""One drawing."""
+"""Drawing: one drawing and its metadata."""
 
 from __future__ import annotations
 
@@ -24,18 +24,16 @@ from garabato.errors import DrawingError
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
 class Drawing:
-    """One drawing: strokes (or, where strokes are lost, a bitmap), and what is known of it.
+    """A drawing: strokes, or a bitmap if it exists only as a picture, and its metadata.
 
-    `strokes` is a sequence of `(xs, ys)` pairs in any units, y pointing down; anything beyond the
-    second element of a stroke (the times of Google's raw format) is ignored.
-    `bitmap` is an `(H, W)` uint8 image, ink 255, for drawings that exist only as pictures.
-    `title`, `tags`, `link` (http or https), `source_path` and `original` (an SVG or a small
-    picture, as bytes) describe the thing that is drawn; `details` holds all of them, None if there
-    are none.
+    `strokes` is a sequence of `(xs, ys)` pairs in any units, y pointing down; further elements of a
+    stroke, such as the times in Google's raw format, are ignored. `bitmap` is an (H, W) uint8
+    image, ink 255. `title`, `tags`, `link` (http or https), `source_path` and `original` (an SVG or
+    a small picture, as bytes) are the `details`, None if all are missing.
 
     Attributes: `points` (P, 2) float32; `stroke_starts` (S + 1,) int64, the rows of `points` where
-    strokes begin, closed by P. Raises DrawingError, naming the stroke, for unequal lengths, NaN or
-    infinity, coordinates beyond 2^24 or more than 200,000 points. Drawings compare by identity.
+    strokes begin, followed by P. Raises DrawingError, naming the stroke, for unequal lengths, NaN
+    or infinity, coordinates beyond 2^24 or more than 200,000 points. Drawings compare by identity.
     """
 
     points: FloatArray
@@ -74,7 +72,7 @@ class Drawing:
             bitmap = np.asarray(bitmap)
             if bitmap.ndim != 2 or bitmap.dtype != np.uint8:
                 raise DrawingError(
-                    f"a bitmap is an (H, W) uint8 array, this one is {bitmap.shape} {bitmap.dtype}"
+                    f"a bitmap must be an (H, W) uint8 array, not {bitmap.shape} {bitmap.dtype}"
                 )
             if len(points):
                 raise DrawingError("a drawing has strokes or a bitmap, not both")
@@ -119,9 +117,9 @@ class Drawing:
         timestamp: str | None = None,
         details: Details | None = None,
     ) -> Drawing:
-        """A drawing over ready arrays (shapes as the attributes'), which are trusted."""
+        """A drawing of `points` and `stroke_starts` (see `Drawing`), which are not checked."""
         drawing = object.__new__(cls)
-        put = object.__setattr__  # one by one: galleries make 50,000 drawings a second
+        put = object.__setattr__  # one by one, for speed: galleries make 50,000 drawings a second
         put(drawing, "points", points)
         put(drawing, "stroke_starts", stroke_starts)
         put(drawing, "key_id", None if key_id is None else str(key_id))
@@ -135,31 +133,30 @@ class Drawing:
 
     @property
     def strokes(self) -> list[FloatArray]:
-        """One (2, n) float32 view a stroke: the xs, then the ys."""
+        """A (2, n) float32 view for each stroke: the xs, then the ys."""
         starts = self.stroke_starts
         return [self.points[a:b].T for a, b in pairwise(starts)]
 
     @property
     def is_empty(self) -> bool:
-        """True where there is neither a point nor an inked pixel."""
+        """Whether the drawing has neither a point nor an inked pixel."""
         if self.bitmap is not None:
             return not self.bitmap.any()
         return len(self.points) == 0
 
     @property
     def title(self) -> str | None:
-        """What the drawn thing is called."""
+        """The title, if known."""
         return None if self.details is None else self.details.title
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """Its tags."""
+        """The tags; empty if there are none."""
         return () if self.details is None else self.details.tags
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """key_id, category, country, recognized, timestamp and, if there are any, details, as
-        keyword arguments."""
+        """key_id, category, country, recognized, timestamp and any details, by name."""
         metadata: dict[str, Any] = {
             "key_id": self.key_id,
             "category": self.category,
@@ -182,7 +179,7 @@ class Drawing:
         return Drawing.from_points(self.points, self.stroke_starts, **merged)
 
     def to_lists(self) -> list[list[list[float]]]:
-        """Strokes as JSON takes them: `[[[x, ...], [y, ...]], ...]`, whole numbers as ints."""
+        """Strokes for JSON: `[[[x, ...], [y, ...]], ...]`, whole numbers as ints."""
         rounded = np.rint(self.points)
         whole = bool((rounded == self.points).all())
         values = rounded.astype(np.int64) if whole else self.points
@@ -192,7 +189,7 @@ class Drawing:
     def normalised(self) -> Drawing:
         """Aligned to the top left, scaled so that the longer side is 255 (aspect kept).
 
-        A drawing of no extent (dots in one place) is moved, not scaled.
+        A drawing without extent (dots in one place) is moved only.
         """
         if len(self.points) == 0:
             return self
@@ -203,7 +200,7 @@ class Drawing:
         return Drawing.from_points(points, self.stroke_starts, **self.metadata)
 
     def on_grid(self) -> Drawing:
-        """As stored: whole numbers 0..255. Drawings already on the grid are returned as is."""
+        """With integer coordinates 0..255, as stored. Drawings on the grid are not changed."""
         points = self.points
         if len(points) == 0:
             return self
@@ -213,10 +210,10 @@ class Drawing:
         return Drawing.from_points(np.rint(moved.points), moved.stroke_starts, **self.metadata)
 
     def simplified(self, epsilon: float = SIMPLIFY_EPSILON) -> Drawing:
-        """Google's published recipe for the simplified files, from raw device coordinates.
+        """Simplify as Google did for its simplified files, from raw device coordinates.
 
         Align to the top left, scale to 255, resample at 1 px, Ramer-Douglas-Peucker with
-        `epsilon` (px), round to whole numbers.
+        `epsilon` (px), round to integers.
         """
         from garabato.drawing._simplify import resample_and_simplify
 
@@ -227,13 +224,13 @@ class Drawing:
         return Drawing.from_points(np.rint(points), starts, **self.metadata)
 
     def first_part(self, fraction: float) -> Drawing:
-        """What had been drawn when `fraction` (0..1] of the ink was on the paper.
+        """The first `fraction`, in (0, 1], of the ink, in drawing order.
 
-        Ink is measured by length; the stroke under the pen is cut where the ink runs out. A
-        drawing of dots only keeps that fraction of its dots.
+        Ink is measured by length; the last stroke is cut. A drawing of dots keeps that fraction of
+        its dots.
         """
         if not 0 < fraction <= 1:
-            raise DrawingError(f"the part of a drawing to keep is in (0, 1], not {fraction}")
+            raise DrawingError(f"fraction must be in (0, 1], not {fraction}")
         points, starts = self.points, self.stroke_starts
         if fraction == 1 or len(points) == 0:
             return self
@@ -247,7 +244,7 @@ class Drawing:
                 points[: starts[n_kept]], starts[: n_kept + 1], **self.metadata
             )
         target = fraction * ink[-1]
-        last = int(np.searchsorted(ink, target))  # the point at or beyond the cut; ink[0] == 0
+        last = int(np.searchsorted(ink, target))  # the first point at or beyond the cut
         share = (target - ink[last - 1]) / (ink[last] - ink[last - 1])
         cut = points[last - 1] + np.float32(share) * (points[last] - points[last - 1])
         kept = np.concatenate([points[:last], cut[None]]).astype(np.float32)

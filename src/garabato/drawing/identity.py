@@ -1,7 +1,7 @@
-"""The content id: the key_id of a drawing that came without one.
+"""Content ids: the key_ids of drawings that come without one.
 
-Galleries store these ids, so what is hashed never changes: the bytes in which galleries pack a
-drawing (`garabato.gallery.stroke_codec`). The category plays no part.
+Galleries store these ids, so the hashed bytes, those of `garabato.gallery.stroke_codec`, must never
+change. The category is not part of them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _PREFIX = "content-"
 def content_ids_of_strokes(
     points: FloatArray, stroke_starts: IntArray, drawing_starts: IntArray
 ) -> list[str]:
-    """The ids of drawings on the grid; the arrays are those of a `DrawingBatch`."""
+    """The ids of drawings on the grid, given as the arrays of a `DrawingBatch`."""
     starts = stroke_starts[drawing_starts]
     xs, ys = (points[starts[0] : starts[-1], axis].astype(np.uint8).tobytes() for axis in (0, 1))
     cuts, first_strokes = (starts - starts[0]).tolist(), drawing_starts.tolist()

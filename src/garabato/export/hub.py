@@ -16,6 +16,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from garabato.dataset.card import front_matter
 from garabato.drawing import DrawingBatch
 from garabato.encoder import Encoder, load_encoder
 from garabato.encoder.hub import ONNX_FILE, WEIGHTS_FILE
@@ -32,7 +33,7 @@ from garabato.host.atomic import write_bytes
 
 #: Where programs that use ONNX on the Hub, such as transformers.js, look for the 8-bit form.
 QUANTIZED_FILE = "onnx/model_quantized.onnx"
-#: What the encoder that ships was trained on, by its name on the Hub.
+#: The data set of the shipped encoder, by its name on the Hub.
 _QUICKDRAW = "google/quickdraw"
 
 
@@ -41,23 +42,23 @@ def export_hub(
     folder: str | PathLike[str],
     *,
     name: str = "garabato encoder",
-    license: str = "mit",  # the word that the Hub uses
+    license: str = "mit",  # spelled as the Hub does
     datasets: Sequence[str] | None = None,
     results: Mapping[str, float] | None = None,
     calibration: DrawingBatch | None = None,
     run: str | PathLike[str] | None = None,
 ) -> list[Path]:
-    """Write the files of a model repository into `folder`, which is made if needed.
+    """Write the files of a model repository into `folder`, created if missing.
 
     Writes `config.json`, `preprocessor_config.json`, `model.safetensors`, `onnx/model.onnx` and
     `README.md`, the model card, whose YAML front matter the Hub reads. `onnx/model_quantized.onnx`,
-    the 8-bit form, is written if `calibration` gives some 500 training drawings (see
-    `export_onnx`), and for the encoder that ships, whose 8-bit form ships, too.
+    the 8-bit form, is written if `calibration` has about 500 training drawings (see
+    `export_onnx`), and always for the shipped encoder.
 
-    `datasets` are names of data sets on the Hub that the encoder was trained on; by default the
-    card names none, and Quick, Draw! for the encoder that ships. `results` are measures on drawings
-    it was not trained on, such as {"accuracy": 0.77}; the card and its model index have them. The
-    card ends with the settings and the duration of the training in the run folder `run`.
+    `datasets` are the names, on the Hub, of the data sets that the encoder was trained on; by
+    default none, but Quick, Draw! for the shipped encoder. `results` are metrics on other drawings,
+    such as {"accuracy": 0.77}, for the card and its model index. With the run folder `run`, the
+    card ends with the settings and the duration of the training.
 
     Returns the files. Raises InputError if `folder` holds other files, and EncoderError for an
     encoder in ONNX form.
@@ -81,10 +82,13 @@ def export_hub(
         names.append(QUANTIZED_FILE)
     _write_json(folder / "config.json", _config(encoder))
     _write_json(folder / "preprocessor_config.json", _preprocessor(encoder))
-    card = _front_matter(name, license, datasets, results or {})
+    card = front_matter(_metadata(name, license, datasets, results or {}))
     card += _card(encoder, name, datasets, results or {}, has_8_bits=QUANTIZED_FILE in names)
-    diary = _shipped_diary() if shipped is not None else "" if run is None else _diary(Path(run))
-    write_bytes(folder / "README.md", (card + diary).encode())
+    if shipped is not None:
+        card += _shipped_training()
+    elif run is not None:
+        card += _training(Path(run))
+    write_bytes(folder / "README.md", card.encode())
     return [folder / one for one in names]
 
 
@@ -96,7 +100,7 @@ def push_to_hub(
     token: str | None = None,
     **card: Any,
 ) -> str:
-    """Upload an encoder to the model repository "owner/name", which is made if needed.
+    """Upload an encoder to the model repository "owner/name", created if missing.
 
     `token` defaults to the one of `hf auth login`; HF_ENDPOINT names another server than
     huggingface.co. `card` are the keyword arguments of `export_hub`, such as `results`. Returns the
@@ -121,10 +125,10 @@ def push_to_hub(
 
 
 def _shipped_form_of(encoder: Encoder) -> Encoder | None:
-    """The ONNX form that ships, if `encoder` is the one that ships and that form has 8 bits."""
+    """The shipped 8-bit ONNX form if `encoder` is the shipped encoder, else None."""
     try:
         shipped = load_encoder()
-    except EncoderError:  # this version ships without one
+    except EncoderError:  # no encoder is shipped with this version
         return None
     if not isinstance(shipped.runtime, OnnxRuntime) or shipped.runtime.bits != 8:
         return None
@@ -134,7 +138,7 @@ def _shipped_form_of(encoder: Encoder) -> Encoder | None:
 
 
 def _check_folder(folder: Path, names: list[str]) -> None:
-    """Raise InputError if the folder holds files that an earlier export did not write."""
+    """Raise InputError if the folder holds files that are not from an earlier export."""
     if folder.is_dir():
         ours = {name.partition("/")[0] for name in names}
         others = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
@@ -161,7 +165,7 @@ def _config(encoder: Encoder) -> dict[str, Any]:
 
 
 def _preprocessor(encoder: Encoder) -> dict[str, Any]:
-    """What a program that only has pictures does first; `render` says what it stands for."""
+    """How programs without garabato prepare pictures; `render` is the spec for strokes."""
     size = {"height": encoder.spec.size_px, "width": encoder.spec.size_px}
     return {
         "image_processor_type": "garabato",
@@ -175,10 +179,10 @@ def _preprocessor(encoder: Encoder) -> dict[str, Any]:
     }
 
 
-def _front_matter(
+def _metadata(
     name: str, license: str, datasets: Sequence[str], results: Mapping[str, float]
-) -> str:
-    """The YAML between two lines of dashes; JSON is YAML, so texts need no other quoting."""
+) -> dict[str, Any]:
+    """The front matter of the card: https://huggingface.co/docs/hub/model-cards."""
     metadata: dict[str, Any] = {
         "license": license,
         "library_name": "garabato",
@@ -202,14 +206,13 @@ def _front_matter(
                         "task": {"type": "image-classification"},
                         "dataset": measured_on,
                         "metrics": [
-                            {"type": measure, "value": value} for measure, value in results.items()
+                            {"type": metric, "value": value} for metric, value in results.items()
                         ],
                     }
                 ],
             }
         ]
-    lines = (f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in metadata.items())
-    return f"---\n{''.join(lines)}---\n\n"
+    return metadata
 
 
 def _card(
@@ -222,10 +225,10 @@ def _card(
 ) -> str:
     categories = encoder.network_categories
     examples = ", ".join(categories[:8]) + (" ..." if len(categories) > 8 else "")
-    measures = "\n".join(f"| {measure} | {value:.3f} |" for measure, value in results.items())
-    table = f"| measure | value |\n| --- | ---: |\n{measures}\n" if results else "Not measured.\n"
+    rows = "\n".join(f"| {metric} | {value:.3f} |" for metric, value in results.items())
+    table = f"| metric | value |\n| --- | ---: |\n{rows}\n" if results else "Not measured.\n"
     if results:
-        table += "\nMeasured on drawings that it was not trained on.\n"
+        table += "\nMeasured on drawings that were not used for training.\n"
     added = ", ".join(one.name for one in encoder.added_categories)
     more = f"Added from a few drawings each, without training: {added}.\n\n" if added else ""
     trained_on = f"Trained on {', '.join(datasets)}. " if datasets else ""
@@ -235,14 +238,14 @@ def _card(
 Classifies hand-drawn sketches into {len(categories)} categories ({examples}) and turns them into
 embeddings of {encoder.embedding_dim} numbers, for finding similar sketches.
 
-{more}## What it can't do
+{more}## Limitations
 
-- It answers with one of its categories for anything, photographs and writing too. Predictions less
+- It predicts one of its categories for any image, even photographs and writing. Predictions less
   probable than {encoder.unsure_below:.2f} are marked as unsure.
-- Drawings in another style than those it was trained on, such as detailed pencil drawings, are
-  recognised less often.
+- It recognises drawings in other styles than its training drawings, such as detailed pencil
+  drawings, less often.
 
-## Measures
+## Results
 
 {table}
 ## Use
@@ -267,23 +270,25 @@ fingerprint {encoder.fingerprint}. {trained_on}
 """
 
 
-def _diary(run: Path) -> str:
+def _training(run: Path) -> str:
     """The settings and the duration of the training in a run folder."""
     try:
         settings = (run / "config.toml").read_text()
         last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
-        told = f"{last['step']:,} steps in {last['seconds'] / 60:.1f} minutes, with these settings"
+        summary = (
+            f"{last['step']:,} steps in {last['seconds'] / 60:.1f} minutes, with these settings"
+        )
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{run} is not the folder of a finished training: {error!r}") from None
-    return f"\n## Training\n\n{told}:\n\n```toml\n{settings.strip()}\n```\n"
+    return f"\n## Training\n\n{summary}:\n\n```toml\n{settings.strip()}\n```\n"
 
 
-def _shipped_diary() -> str:
-    """The sections on data and training of the card that ships."""
+def _shipped_training() -> str:
+    """The sections on data and training of the shipped model card."""
     card = (resources.files("garabato") / "pretrained" / "MODEL_CARD.md").read_text()
     sections = re.split(r"^(?=## )", card, flags=re.MULTILINE)
-    told = [one.strip() for one in sections if one.startswith(("## Data", "## How it was made"))]
-    return "".join(f"\n{section}\n" for section in told)
+    chosen = [one.strip() for one in sections if one.startswith(("## Data", "## How it was made"))]
+    return "".join(f"\n{section}\n" for section in chosen)
 
 
 def _write_json(path: Path, document: Mapping[str, Any]) -> None:

@@ -136,7 +136,7 @@ def test_only_data_sets_are_replaced(prepared, tmp_path):
 
 @pytest.mark.parametrize("n_shards", [0, -1, 31])
 def test_a_senseless_number_of_shards_is_refused(prepared, tmp_path, n_shards):
-    with pytest.raises(InputError, match=f"the number of shards is 1 to 30, not {n_shards}"):
+    with pytest.raises(InputError, match=f"the number of shards must be 1 to 30, not {n_shards}"):
         export_tfrecord(prepared, tmp_path / "a", spec=SMALL, n_shards=n_shards)
 
 
@@ -183,7 +183,7 @@ def test_a_truncated_file_names_the_byte_where_its_last_record_begins(damaged):
         ({"category": None}, "'category' is missing"),
         ({"category": b"\xff"}, "'category' is not UTF-8"),
         ({"country": [7]}, "'country' is not bytes"),
-        ({"bitmap": b"1234", "bitmap_shape": [2, 3]}, "'bitmap' does not have its shape"),
+        ({"bitmap": b"1234", "bitmap_shape": [2, 3]}, "'bitmap' is not that of 'bitmap_shape'"),
     ],
 )
 def test_a_record_that_garabato_did_not_write_is_named(damaged, change, message):

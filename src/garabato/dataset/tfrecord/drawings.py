@@ -1,4 +1,4 @@
-"""Drawings <-> records: what the features of a tf.train.Example mean."""
+"""Drawings <-> features of tf.train.Examples."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ def _read_file(file: Path) -> Iterator[tuple[int, Drawing]]:
         raise DatasetError(f"{file} cannot be read; export the data set again") from error
 
 
-#: What dataset.json says about the features, so that others can read the records.
+#: The description of the features in dataset.json, for other readers of the records.
 FEATURES = {
     "image": "bytes: the drawing rendered, a grey PNG, ink 255 on 0",
     "label": "int64: the index of the category in `categories`",
     "category": "bytes: its name, UTF-8",
     "key_id": "bytes",
-    "country": "bytes; absent where unknown",
-    "recognized": "int64: 1 or 0; absent where unknown",
-    "timestamp": "bytes; absent where unknown",
+    "country": "bytes; absent if unknown",
+    "recognized": "int64: 1 or 0; absent if unknown",
+    "timestamp": "bytes; absent if unknown",
     "row": "int64: the index of the drawing in the split before the records were shuffled",
 }
 STROKE_FEATURES = {
@@ -63,7 +63,7 @@ STROKE_FEATURES = {
     "y": "bytes: the y of all points, pointing down, one byte each",
 }
 BITMAP_FEATURES = {
-    "bitmap": "bytes: the bitmap as it was found, by rows, ink 255",
+    "bitmap": "bytes: the original bitmap, by rows, ink 255",
     "bitmap_shape": "int64 list: its height and width in px",
 }
 
@@ -89,7 +89,7 @@ def to_features(drawing: Drawing, *, label: int, row: int, png: bytes) -> dict[s
 
 
 def from_features(features: dict[str, Value]) -> tuple[int, Drawing]:
-    """(row, drawing). Raises FormatError, naming the feature, for what `to_features` can't give."""
+    """Features -> (row, drawing). Raises FormatError, naming the feature."""
     if "category" not in features:
         raise FormatError("the feature 'category' is missing")
     known: dict[str, Any] = {
@@ -104,7 +104,7 @@ def from_features(features: dict[str, Value]) -> tuple[int, Drawing]:
         shape = _integers(features, "bitmap_shape", 2)
         pixels = _array(features, "bitmap")
         if min(shape) < 1 or shape[0] * shape[1] != len(pixels):
-            raise FormatError("the feature 'bitmap' does not have its shape")
+            raise FormatError("the size of the feature 'bitmap' is not that of 'bitmap_shape'")
         return row, Drawing(bitmap=pixels.reshape(shape), **known)
     xs, ys = _array(features, "x"), _array(features, "y")
     lengths = _integers(features, "stroke_lengths")
@@ -143,6 +143,6 @@ def iter_png(images: ByteArray) -> Iterator[bytes]:
     """Every image of (N, S, S) uint8 as a PNG file."""
     import cv2
 
-    # Compression 1: strokes are flat, and more of it takes long and saves little.
+    # Higher compression takes much longer and saves little.
     for image in images:
         yield cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()

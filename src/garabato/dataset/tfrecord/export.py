@@ -1,4 +1,4 @@
-"""Write a data set as TFRecords: rendered images for TensorFlow, and the strokes they came from."""
+"""Exports a data set as TFRecords, with rendered images for TensorFlow and the strokes."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def export_tfrecord(
 ) -> Dataset:
     """Write `dataset` to the folder `out` as TFRecords of tf.train.Example.
 
-    `train.tfrecords` and `test.tfrecords`, or with more than one shard
-    `train-00000-of-00004.tfrecords` and so on, their records in an order shuffled by the seed of
-    the data set; `mean_image.npy` (S, S) float32, the mean of the training images, and as a
-    picture; and dataset.json, which tells the features, the categories and how images were
-    rendered (`spec`, by default 64x64). `Dataset.open` reads the folder back with the drawings as
-    they were. What stands at `out` is replaced if it is a data set. Raises InputError for more
-    shards than drawings, DatasetError where `out` holds something else, StorageError.
+    Writes `train.tfrecords` and `test.tfrecords` (with several shards
+    `train-00000-of-00004.tfrecords` and so on), shuffled by the random seed of the data set;
+    `mean_image.npy`, the mean of the training images, (S, S) float32, and `mean_image.png`; and
+    dataset.json, which describes the features, the categories and the rendering (`spec`, by
+    default 64x64). `Dataset.open` reads the folder and restores the drawings. A data set at `out`
+    is replaced. Raises InputError for more shards than drawings, DatasetError if `out` holds
+    anything else, and StorageError.
     """
     spec = spec or RenderSpec()
     out = Path(out)
@@ -63,7 +63,7 @@ def export_tfrecord(
         check_replaceable(out)
     sizes = [dataset.manifest["splits"][name]["n_drawings"] for name in SPLITS]
     if not 1 <= n_shards <= max(1, *sizes):
-        raise InputError(f"the number of shards is 1 to {max(sizes)}, not {n_shards}")
+        raise InputError(f"the number of shards must be 1 to {max(sizes)}, not {n_shards}")
     with replacing_folder(out) as folder:
         means = {}
         splits = {}
@@ -81,14 +81,14 @@ def export_tfrecord(
             "features": {**FEATURES, **features},
             "splits": splits,
         }
-        for written_anew in ("format", "format_version", "garabato"):
-            del known[written_anew]
+        for name in ("format", "format_version", "garabato"):  # written by `write_manifest`
+            del known[name]
         write_manifest(folder, known)
     return Dataset.open(out)
 
 
 class _SplitWriter:
-    """Writes the records of one split, and sums up its images."""
+    """Writes the records of a split and computes its mean image."""
 
     def __init__(
         self, dataset: Dataset, name: str, spec: RenderSpec, progress: Progress | None
@@ -103,7 +103,7 @@ class _SplitWriter:
         self._n_done = 0
 
     def write(self, files: list[Path]) -> dict[str, Any]:
-        """Write the shards; returns the split as dataset.json holds it."""
+        """Write the shards; returns the split's entry for dataset.json."""
         rows = np.random.default_rng(abs(self._seed)).permutation(len(self._drawings))
         for file, part in zip(files, np.array_split(rows, len(files)), strict=True):
             with open(file, "wb") as opened:
@@ -113,7 +113,7 @@ class _SplitWriter:
         return describe_split(files, len(self._drawings))
 
     def mean_image(self) -> npt.NDArray[np.float32]:
-        """(S, S) float32: the mean of the images written, 0 where there are none."""
+        """(S, S) float32: the mean of the images written; zeros if there are none."""
         return (self._sum / max(1, self._n_done)).astype(np.float32)
 
     def _records(self, rows: IntArray) -> Iterator[bytes]:
