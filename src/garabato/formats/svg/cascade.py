@@ -45,7 +45,7 @@ _ALWAYS = {"width", "height", "color", "hover", "pointer", "update"}
 #: CSS properties that count; others ("font-family") are skipped. Geometry is CSS in SVG 2.
 _PROPERTIES = {
     "fill", "stroke", "color", "fill-opacity", "stroke-opacity", "stroke-width", "visibility",
-    "fill-rule", "clip-rule",
+    "fill-rule", "clip-rule", "filter",
     "display", "opacity", "transform", "transform-origin", "clip-path", "mask", "overflow",
     "vector-effect", "stop-color", "stop-opacity", "background", "background-color",
     "transform-box", "translate", "rotate", "scale", "mask-type",
@@ -242,8 +242,13 @@ class _Rules:
                 continue
             try:
                 selectors = cssselect2.compile_selector_list(prelude)
-            except (cssselect2.SelectorError, NotImplementedError, RecursionError, SyntaxError):
-                continue  # as browsers do
+            except (
+                cssselect2.SelectorError,  # not a selector, or one of a later CSS
+                NotImplementedError,  # pseudo-elements inside :is() and :not()
+                RecursionError,  # :not(:not(:not(...)))
+                SyntaxError,  # cssselect2 compiles Python, which limits how deep brackets may go
+            ):
+                continue  # as browsers do with a selector they do not know
             for compiled in selectors:
                 self.matcher.add_selector(compiled, declared)
                 self.n_selectors += 1

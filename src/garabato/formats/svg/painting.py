@@ -133,10 +133,20 @@ def _paint(
     canvas = _Canvas(frame, background)
     kept: list[tuple[int, Points]] = []
     ground = None
+    tiles: BoolArray | None = None  # painted by the first items, as long as they are like tiles
     for number, item in enumerate(items):
         fill_mask = canvas.fill_mask(item) if item.fill else None
-        is_ground = fill_mask is not None and (
-            fill_mask.mean() >= _PAGE_SHARE
+        covered = fill_mask
+        if (
+            fill_mask is not None
+            and _is_tile(item, items[0])
+            and (tiles is not None or number == 0)
+        ):
+            covered = tiles = fill_mask if tiles is None else tiles | fill_mask
+        else:
+            tiles = None
+        is_ground = covered is not None and (
+            covered.mean() >= _PAGE_SHARE
             if has_page
             else rectangle_of(item) == (0.0, 0.0, *DEFAULT_SIZE)  # 100 % of an unknown page
         )
@@ -158,6 +168,14 @@ def _paint(
     for number, line in kept:
         lines += _cut(line, canvas.to_px(line), covers <= number)
     return lines, ground
+
+
+def _is_tile(item: Item, first: Item) -> bool:
+    """Whether an item is an opaque rectangle without a line, in the colour of the first item."""
+    if item.fill is None or first.fill is None or item.stroke or item.fill[3] < _OPAQUE:
+        return False
+    is_alike = _difference(item.fill, np.array(first.fill[:3])) <= _CONTRAST
+    return bool(is_alike) and rectangle_of(item) is not None
 
 
 class _Canvas:

@@ -67,6 +67,7 @@ _PLACING = {"transform", "style", "clip-path", "mask", "class"}
 _OWN_BOXES = {"fill-box", "content-box", "border-box", "stroke-box"}
 _AREA = ("x", "y", "width", "height")
 _BASIC_SHAPE = re.compile(r"(inset|xywh|rect|circle|ellipse|polygon|path)\(")
+_FILTER_OPACITY = re.compile(r"\bopacity\(([^()]*)\)")
 _URL = re.compile(r"url\(\s*['\"]?#([^'\")]*)['\"]?\s*\)(.*)", re.DOTALL)
 
 
@@ -162,6 +163,8 @@ class _Walk:
         alpha = context.opacity
         if not context.is_clip:
             alpha *= opacity_or(declared.get("opacity"), 1.0)
+            for value in _FILTER_OPACITY.findall(declared.get("filter", "")):
+                alpha *= opacity_or(value, 1.0)
         if alpha < LEAST_ALPHA:
             return None
         whole = context.whole
