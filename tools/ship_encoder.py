@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from garabato.dataset import Dataset
 from garabato.drawing import DrawingBatch, IntArray
@@ -64,6 +65,13 @@ def main() -> None:
     )
     parser.add_argument("--focus", type=float, help="of the embedding; default: as trained")
     parser.add_argument(
+        "--stroke-weights",
+        type=float,
+        nargs=2,
+        metavar=("ORDERED", "PICTURE"),
+        help="of the stroke branch; default: fitted to the validation part",
+    )
+    parser.add_argument(
         "--threshold-on",
         choices=["strange", "validation"],
         default="strange",
@@ -87,7 +95,10 @@ def main() -> None:
     drawings, _, held_out = split_off_validation(dataset, config)
     assert held_out is not None, "--validation must be more than 0"
     _say("calibrating")
-    fit_stroke_weights(encoder, held_out, Deadline(None))
+    if arguments.stroke_weights is None:
+        fit_stroke_weights(encoder, held_out, Deadline(None))
+    else:
+        set_stroke_weights(encoder, arguments.stroke_weights)
     calibrate(
         encoder,
         held_out,
@@ -108,7 +119,12 @@ def main() -> None:
         evaluation = json.loads((arguments.report / "evaluation.json").read_text())
     evaluation["n_gallery"] = len(dataset.split("train"))
     s345 = None if arguments.s345 is None else json.loads(arguments.s345.read_text())
-    options = "".join(
+    options = (
+        ""
+        if arguments.stroke_weights is None
+        else " --stroke-weights {:g} {:g}".format(*arguments.stroke_weights)
+    )
+    options += "".join(
         f" --{name} {value:g}"
         for name, value in (("start", arguments.start), ("focus", arguments.focus))
         if value
@@ -138,6 +154,12 @@ def blend_with_start(encoder: Encoder, run: Path, share: float) -> None:
             # in half precision where the file stores it so
             blended = value.lerp(before[name].to(value), share)
             value.copy_(blended.half() if is_stored_in_half(value) else blended)
+
+
+def set_stroke_weights(encoder: Encoder, weights: list[float]) -> None:
+    """How much the stroke branch counts, where the order of strokes is known and where it isn't."""
+    given = torch.tensor(weights)
+    encoder.as_pytorch().model.stroke_weights.data.copy_(given)
 
 
 def with_focus(encoder: Encoder, focus: float) -> Encoder:
