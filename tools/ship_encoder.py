@@ -286,16 +286,17 @@ def model_card(
     With the evaluation `s345` of the preset `shipped` on S345, scores by category are that one's.
     """
     files = [f"training{i + 1}.toml" for i in range(len(trainings))]
-    commands = "\n".join(t.command(file) for t, file in zip(trainings, files, strict=True))
-    told = ", then ".join(training.told() for training in trainings) or "its steps are not recorded"
-    settings = "\n".join(
-        f"{file}:\n\n```toml\n{t.config}```\n" for t, file in zip(trainings, files, strict=True)
-    )
+    commands = [t.command(file) for t, file in zip(trainings, files, strict=True)]
+    if not trainings:
+        commands = ["python tools/train_stroke_branch.py runs/strokes --data runs/all"]
+    told, settings = _told(trainings, files)
     promised = f"{100 * (encoder.unsure_precision or 0):.0f} %"
     right = f"{100 * evaluation['partial_top1']['50']:.0f} %"
     half = f"{right} of\n  {evaluation['n_drawings']:,} drawings"
     if s345 is not None:
         half += f" (S345: {100 * s345['partial_top1']['50']:.0f} % of {s345['n_drawings']:,})"
+    run = trainings[-1].run if trainings else "runs/strokes"
+    newline = "\n"
     return f"""# The encoder that ships
 
 `{encoder.model_name}`, {encoder.n_parameters:,} weights, {len(encoder.categories)} categories of
@@ -312,20 +313,13 @@ recognised. The drawings measured below were never trained on, but come from the
 
 ```
 garabato prepare --source SAMPLE --out runs/all --categories all --train 600 --test 6 --allow-short
-{commands}
-python tools/ship_encoder.py {trainings[-1].run if trainings else "RUN"} --data runs/all{options}
+{newline.join(commands)}
+python tools/ship_encoder.py {run} --data runs/all{options}
 ```
 
-Seed 0, {told}, on one CPU core (OMP_NUM_THREADS=1) of a machine that did other work beside it. Each
-training starts with the weights of the one before.{_taught(trainings)} A training by the clock
-comes out a little different each time. {remark}
+{told}A training by the clock comes out a little different each time. {remark}
 
-<details><summary>All settings</summary>
-
-{settings}
-</details>
-
-## Scores
+{settings}## Scores
 
 {_scores(evaluation, s345)}
 
@@ -356,6 +350,22 @@ on.
 
 {_by_category(evaluation, s345)}
 """
+
+
+def _told(trainings: list[Training], files: list[str]) -> tuple[str, str]:
+    """What the trainings were, and all their settings; empty if there are no records of any."""
+    if not trainings:
+        return "", ""
+    settings = "\n".join(
+        f"{file}:\n\n```toml\n{t.config}```\n" for t, file in zip(trainings, files, strict=True)
+    )
+    told = ", then ".join(training.told() for training in trainings)
+    return (
+        f"Seed 0, {told}, on one CPU core (OMP_NUM_THREADS=1) of a machine that did other work "
+        "beside it. Each\ntraining starts with the weights of the one before."
+        f"{_taught(trainings)} ",
+        f"<details><summary>All settings</summary>\n\n{settings}\n</details>\n\n",
+    )
 
 
 def _taught(trainings: list[Training]) -> str:
