@@ -207,16 +207,8 @@ class Client:
         fields["file"] = ("query", content, "application/octet-stream")
         return dict(self._send("POST", path, fields=fields))
 
-    def _send(
-        self,
-        method: str,
-        path: str,
-        body: Any = None,
-        *,
-        fields: Mapping[str, Any] | None = None,
-        parameters: Sequence[tuple[str, str]] = (),
-    ) -> Any:
-        content, _ = self._receive(method, path, body, fields=fields, parameters=parameters)
+    def _send(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        content, _ = self._receive(method, path, body, **options)
         return orjson.loads(content) if content else None
 
     def _receive(
