@@ -143,7 +143,7 @@ def test_drawings_whose_key_ids_hold_slashes_are_reached(
 
 def test_delete_without_a_condition_is_refused_before_a_request(client: garabato.Client) -> None:
     for given in ({}, {"where": {}}, {"key_ids": ["5"], "where": {"category": "cat"}}):
-        with pytest.raises(garabato.InputError, match="which drawings to delete"):
+        with pytest.raises(garabato.InputError, match="give the drawings to delete"):
             client.delete(**given)
 
 
