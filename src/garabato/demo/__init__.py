@@ -1,4 +1,4 @@
-"""Everything once, end to end: prepare, train, evaluate, index, search."""
+"""The demo: prepare, train, evaluate, index and search, end to end."""
 
 from garabato.demo.demo import DemoProgress, DemoResult, run_demo
 

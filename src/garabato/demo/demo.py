@@ -1,4 +1,4 @@
-"""The demo: its stages, each a call of what the rooms before it offer."""
+"""The stages of the demo; the work is done by functions of the other rooms."""
 
 from __future__ import annotations
 
@@ -33,30 +33,30 @@ from garabato.sources.google_bucket import download
 from garabato.training import TrainingProgress, load_preset, train
 
 N_TRAIN, N_TEST = 200, 25
-#: Downloaded of each category; a few may turn out to be the same drawing.
+#: Drawings downloaded per category; a few may be repeated.
 N_DOWNLOADED = N_TRAIN + N_TEST + 25
-#: Test drawings that are searched for, and hits shown for each.
+#: Queries (test drawings), and hits per query.
 N_QUERIES, N_HITS = 6, 10
 
 
 class DemoProgress(Protocol):
-    """What the demo reports to."""
+    """Receives the progress of a demo."""
 
     def say(self, text: str) -> None:
-        """Something happened that a person wants to know."""
+        """Show a message to the user."""
 
     def bar(self, unit: str) -> AbstractContextManager[Callable[[str, int, int | None], None]]:
-        """Gives `report(stage, n_done, n_total)` for a stage that handles so many `unit`."""
+        """Yields `report(stage, n_done, n_total)`, in `unit`, for a stage."""
 
     def training_bar(self) -> AbstractContextManager[Callable[[TrainingProgress], None]]:
-        """Gives what `train` reports to."""
+        """Yields the `on_progress` function for `train`."""
 
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """What a demo found, and the files it left.
+    """The results and files of a demo.
 
-    `figures` is what results.json holds; `published` are the reference project's results.
+    `figures` is the content of results.json; `published` are the reference project's results.
     """
 
     figures: dict[str, Any]
@@ -131,7 +131,7 @@ class _Demo:
         progress.say(f"drawings: {source.said}\neverything goes to {out}")
 
     def run(self) -> dict[str, Any] | None:
-        """Run the stages that are not finished; returns what results.json holds."""
+        """Run the unfinished stages; returns the content of results.json."""
         chosen = {
             "source": str(self.source.place.resolve()),
             "categories": self.n_categories,
@@ -237,12 +237,12 @@ class _Demo:
         return {"n_gallery": len(gallery)}
 
     def _search(self, resumes: bool) -> dict[str, Any]:
-        """Search for test drawings of a few categories, chosen by the seed."""
+        """Search with test drawings of a few random categories."""
         test = self._dataset.split("test")
         order = np.random.default_rng(self.seed).permutation(len(test))
         of_category = {test.categories[row]: int(row) for row in order}
         rows = np.array(list(of_category.values())[:N_QUERIES])
-        queries = list(with_strokes(test.take(rows)))  # bitmaps too are written as strokes
+        queries = list(with_strokes(test.take(rows)))  # bitmaps are traced
         gallery = open_gallery(self.gallery, encoder=self._encoder)
         hits = gallery.search_many(queries, k=N_HITS)
         results = [SearchResult([query], found) for query, found in zip(queries, hits, strict=True)]

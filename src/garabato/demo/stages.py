@@ -39,7 +39,7 @@ class Stages:
             (folder / ".stages").mkdir(parents=True, exist_ok=True)
 
     def run(self, name: str, where: Path, settings: dict[str, Any], work: Work) -> dict[str, Any]:
-        """The results of `work`, now or in an earlier run; its files are in the folder `where`."""
+        """The results of `work`, run now or earlier; its files are in the folder `where`."""
         stamp_file = self.folder / ".stages" / f"{name}.json"
         stamp: dict[str, Any] = {"settings": settings, "after": dict(self._made)}
         before = json.loads(stamp_file.read_text()) if stamp_file.exists() else {}

@@ -49,11 +49,10 @@ def at_temperature(
 def threshold_for_precision(
     confidence: npt.NDArray[np.floating], right: npt.NDArray[np.bool_], precision: float
 ) -> float:
-    """The lowest threshold above which predictions are right as often as `precision` (0..1).
+    """The lowest threshold above which predictions have at least this `precision` (0..1).
 
-    `confidence` (N,) in 0..1 is the probability of each prediction, `right` (N,) whether it was
-    right. Returns a number just above 1, which no prediction reaches, if no threshold has that
-    precision or there are no predictions.
+    `confidence` (N,) in 0..1 is the probability of each prediction, `right` (N,) its correctness.
+    Returns a number just above 1, which no prediction reaches, if there is no such threshold.
     """
     order = np.argsort(-confidence, kind="stable")
     descending = confidence[order]

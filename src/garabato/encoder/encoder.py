@@ -58,18 +58,17 @@ class Encoder:
     """Turns drawings into categories and embeddings. `load_encoder` and `train` make encoders.
 
     `network_categories` (given as `categories`) are the names of the network's outputs, in order;
-    `categories` are these and those of `added_categories`, which were made from a few drawings
-    each (see `with_categories`). `spec` says how drawings are rendered. The logits are divided by
+    `categories` adds the names of `added_categories`, each made from a few drawings (see
+    `with_categories`). `spec` says how drawings are rendered. The logits are divided by
     `temperature` before they become probabilities.
 
     Predictions less probable than `unsure_below` are unsure (see `is_unsure`). If training chose
-    that threshold on held-out drawings, predictions above it were right as often as
-    `unsure_precision` says (0..1); otherwise the threshold is `DEFAULT_UNSURE_BELOW` and
-    `unsure_precision` is None.
+    that threshold on held-out drawings, predictions above it had the precision `unsure_precision`
+    (0..1); otherwise the threshold is `DEFAULT_UNSURE_BELOW` and `unsure_precision` is None.
 
-    `coders` maps a number of bits to what makes binary codes of that length. A PyTorch model has
-    its weight matrices rounded to half precision, as in the file; `device` and `precision` apply
-    to it (see `load_encoder`).
+    `coders` maps a number of bits to the coder of that length. The weight matrices of a PyTorch
+    model are rounded to half precision, as in the file; `device` and `precision` apply to it (see
+    `load_encoder`).
     """
 
     def __init__(

@@ -1,14 +1,14 @@
 """Categories from a few drawings, without training.
 
-A drawing's logits say how much it looks like each category of the network, so the mean of their
-directions over a few drawings describes a new category. The logit of the new category is
+A drawing's logits say how similar it is to each category of the network, so the mean direction of
+the logits of a few drawings describes a new category. The logit of the new category is
 
     level * (SLOPE * cosine(logits of the drawing, mean of the examples) + OFFSET)
 
-where every drawing's logits are centred on 0 first. `level` gives new and old logits one scale: it
-is the logit at which a category has log-odds of 3 (95 %) while all others are at 0, which is
-temperature * (log(C - 1) + 3) for C categories. Everything comes from the logits, so every runtime
-and every network can do it. benchmarks/few_shot.py measures it.
+where the logits of every drawing are centred on 0 first. `level` puts new and old logits on one
+scale: it is the logit of a category with log-odds of 3 (95 %) if all others are 0, which for C
+categories is temperature * (log(C - 1) + 3). Only logits are needed, so this works for every
+runtime and network. benchmarks/few_shot.py measures it.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class AddedCategory:
                 f"the added category {name!r} has {len(prototype)} numbers, not {n_categories}"
             )
         if not np.isfinite(prototype).all():
-            raise ValueError(f"the added category {name!r} has numbers that make no sense")
+            raise ValueError(f"the added category {name!r} has NaN or infinity")
         return cls(name, prototype, n_drawings)
 
 
@@ -78,7 +78,7 @@ def learn_category(name: str, logits: FloatArray) -> AddedCategory:
     centred = _centred(logits)
     directions = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
     mean = directions.mean(axis=0)
-    # rounded as in the file, so that a saved encoder gives the same predictions
+    # Rounded as in the file, so that a saved encoder gives the same predictions.
     prototype = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float16)
     return AddedCategory(name, prototype.astype(np.float32), len(logits))
 
