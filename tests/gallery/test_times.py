@@ -6,6 +6,7 @@ import pytest
 
 from garabato.errors import InputError
 from garabato.gallery import open_gallery
+from garabato.gallery.filters import parse_where
 from garabato.gallery.times import normal_time, time_or_none
 
 
@@ -18,6 +19,10 @@ from garabato.gallery.times import normal_time, time_or_none
         ("2017-03-29 00:29:12.12345 UTC", "2017-03-29 00:29:12.12345 UTC"),
         ("2017-03-29T08:00:00Z", "2017-03-29 08:00:00 UTC"),
         ("2017-03-29T01:30+02:00", "2017-03-28 23:30:00 UTC"),
+        (" 2017-03-29t08:00:00z ", "2017-03-29 08:00:00 UTC"),
+        ("2017-03-29 08:00:00,25 GMT", "2017-03-29 08:00:00.25 UTC"),
+        ("2016-12-31T23:59:60Z", "2017-01-01 00:00:00 UTC"),
+        ("2017-01-01T00:59:60.5+01:00", "2017-01-01 00:00:00.5 UTC"),
         ("2017-03-29 01:30:10.5-0530", "2017-03-29 07:00:10.5 UTC"),
         ("0001-01-01", "0001-01-01 00:00:00 UTC"),
     ],
@@ -29,7 +34,8 @@ def test_a_time_is_stored_in_utc(written, stored):
 @pytest.mark.parametrize(
     "text",
     ["", "yesterday", "2017-13", "2017-02-29", "2017-03 08:00", "08:00", "2017-03-29T25:00",
-     "2017-03-29T08:00+24:00", "0001-01-01T00:00+02:00", "29.3.2017"],
+     "2017-03-29T08:00+24:00", "0001-01-01T00:00+02:00", "29.3.2017",
+     "0000-01-01", "9999-12-31T23:59:60Z", "2017-03-29T12:30:60", "2017-03-29T24:00"],
 )  # fmt: skip
 def test_other_text_is_not_a_time(text):
     assert time_or_none(text) is None
@@ -60,3 +66,18 @@ def test_text_compares_equal_however_its_accents_are_encoded(tmp_path, encoder, 
         for _ in range(2):
             assert len(gallery.search(drawings[0], where={"category": text})) == 2
             assert len(gallery.search(drawings[0], where={"tags": text})) == 2
+
+
+@pytest.mark.parametrize("bound", ["12:00:00.5", "12:00:00.50", "12:00:00,500Z"])
+@pytest.mark.parametrize("stored", ["12:00:00.5", "12:00:00.500"])
+def test_zeros_at_the_end_of_a_fraction_do_not_matter(bound, stored):
+    condition = parse_where({"timestamp": {"after": f"2017-03-29T{bound}"}})
+    assert condition.after is not None
+    assert f"2017-03-29 {stored} UTC" >= condition.after
+    assert not f"2017-03-29 {stored} UTC" < condition.after
+    assert condition.after > "2017-03-29 12:00:00.49 UTC"
+
+
+def test_a_bound_without_a_fraction_keeps_its_zeros():
+    condition = parse_where({"timestamp": {"before": "2017-03-29 12:00:00.000"}})
+    assert condition.before == "2017-03-29 12:00:00"

@@ -169,7 +169,8 @@ def _parse_time(text: str | None) -> str | None:
     if text is None:
         return None
     try:
-        return normal_time(text).removesuffix(" UTC")
+        moment, point, fraction = normal_time(text).removesuffix(" UTC").partition(".")
+        return f"{moment}{point}{fraction}".rstrip("0") if fraction.strip("0") else moment
     except ValueError:
         raise InputError(
             "where: timestamp is compared with a time such as 2017, 2017-03, 2017-03-29 or "

@@ -15,8 +15,8 @@ _NORMAL = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? UTC", re.ASCII)
 #: A year, or more of "2017-03-29T00:29:12.12345+02:00", from the left.
 _TIME = re.compile(
     r"(?P<date>\d{4}(?:-\d\d(?:-\d\d)?)?)"
-    r"(?:(?<=-\d\d-\d\d)[ T](?P<clock>\d\d:\d\d(?::\d\d)?)(?P<fraction>\.\d+)?"
-    r" ?(?P<zone>UTC|Z|[+-]\d\d(?::?\d\d)?)?)?",
+    r"(?:(?<=-\d\d-\d\d)[ Tt](?P<clock>\d\d:\d\d(?::\d\d)?)(?P<fraction>[.,]\d+)?"
+    r" ?(?P<zone>UTC|GMT|Z|z|[+-]\d\d(?::?\d\d)?)?)?",
     re.ASCII,
 )
 _FIRST_MOMENT = "0000-01-01 00:00:00"
@@ -26,15 +26,25 @@ def normal_time(text: str) -> str:
     """A time in the normal form.
 
     Takes ISO 8601 and Google's format. A time without an offset is UTC, and parts that are left out
-    are the earliest ("2017-03" is 2017-03-01 00:00:00 UTC). Raises ValueError for other text.
+    are the earliest ("2017-03" is 2017-03-01 00:00:00 UTC). A leap second is the next minute's
+    first. Raises ValueError for other text.
     """
-    found = _TIME.fullmatch(text)
+    found = _TIME.fullmatch(text.strip())
     if found is None:
         raise ValueError(text)
-    moment = found["date"] + (f" {found['clock']}" if found["clock"] else "")
+    clock = found["clock"] or ""
+    is_leap_second = clock.endswith("59:60")
+    moment = found["date"] + (f" {clock}" if clock else "")
+    if is_leap_second:
+        moment = moment[:-2] + "59"
     when = datetime.fromisoformat(moment + _FIRST_MOMENT[len(moment) :])  # month 13, 30 February
     zone = found["zone"] or "UTC"
-    if zone not in ("UTC", "Z"):
+    if is_leap_second:
+        try:
+            when += timedelta(seconds=1)
+        except OverflowError:
+            raise ValueError(text) from None
+    if zone not in ("UTC", "GMT", "Z", "z"):
         hours, minutes = int(zone[1:3]), int(zone[-2:]) if len(zone) > 3 else 0
         if hours > 23 or minutes > 59:
             raise ValueError(text)
@@ -43,7 +53,8 @@ def normal_time(text: str) -> str:
             when = when - offset if zone[0] == "+" else when + offset
         except OverflowError:
             raise ValueError(text) from None
-    return f"{when.isoformat(sep=' ')}{found['fraction'] or ''} UTC"
+    fraction = (found["fraction"] or "").replace(",", ".")
+    return f"{when.isoformat(sep=' ')}{fraction} UTC"
 
 
 def normal_if_time(text: str | None) -> str | None:
