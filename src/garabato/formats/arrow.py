@@ -34,7 +34,6 @@ from garabato.formats.ndjson import ALIASES, parse_fields
 from garabato.formats.stream import Input, Reject, in_batches
 
 PARQUET_MAGIC, ARROW_MAGIC = b"PAR1", b"ARROW1"
-_CONTINUATION = b"\xff\xff\xff\xff"  # an Arrow stream, as `datasets` caches it
 #: Rows decoded at a time.
 _BATCH_ROWS = 1024
 #: A column of one row group or batch may have this many values: 128 MiB as uint8.
@@ -42,11 +41,6 @@ _MAX_VALUES = 2**27
 
 #: Field of a drawing -> the columns that may hold it, in order of preference.
 _COLUMNS = {**ALIASES, "drawing": (*ALIASES["drawing"], "bitmap", "image")}
-
-
-def looks_like(head: bytes) -> bool:
-    """True if `head` begins a Parquet or Arrow file."""
-    return head.startswith((PARQUET_MAGIC, ARROW_MAGIC, _CONTINUATION))
 
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:

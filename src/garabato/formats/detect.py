@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from garabato.drawing import DrawingBatch
 from garabato.errors import UnknownFormatError
 from garabato.formats import (
-    arrow,
     binary,
     bitmap,
     csv_table,
@@ -83,6 +82,14 @@ def _is_named_binary(source: Input) -> bool:
     return source.name.lower().endswith((".bin", ".bin.gz"))
 
 
+def _read_arrow(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+    from garabato.formats import arrow  # imports pyarrow, which files of other formats don't need
+
+    return arrow.read(source, reject)
+
+
+#: How Parquet and Arrow files begin; the last one is an Arrow stream, as `datasets` caches it.
+_ARROW_MAGICS = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
 #: Formats that are certain from their first bytes.
 WITH_SIGNATURE = (
     Format(
@@ -96,7 +103,7 @@ WITH_SIGNATURE = (
         lambda source: picture.looks_like(source.head),
         lambda source, _: picture.read(source),
     ),
-    Format("Parquet, Arrow", lambda source: arrow.looks_like(source.head), arrow.read),
+    Format("Parquet, Arrow", lambda source: source.head.startswith(_ARROW_MAGICS), _read_arrow),
     Format(
         "Excalidraw, tldraw", lambda source: whiteboard.looks_like(source.head), whiteboard.read
     ),
