@@ -21,6 +21,7 @@ from statistics import median
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from garabato.host.machine import n_cores, processor
@@ -143,7 +144,7 @@ def show(results: Sequence[dict[str, Any]]) -> None:
             sign = ">=" if row["at_least"] else "<="
             target = "" if row["target"] is None else f"{sign} {_text(row['target'], row['unit'])}"
             about_it = row["note"] or ("" if number else result["compared_with"])
-            table.add_row(row["what"], f"[{colour}]{value}[/]", target, about_it)
+            table.add_row(escape(row["what"]), f"[{colour}]{value}[/]", target, about_it)
     Console(width=max(100, Console().width), highlight=False).print(table)
 
 
