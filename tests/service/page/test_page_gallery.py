@@ -7,6 +7,8 @@ from playwright.sync_api import expect
 from sketches import sketch
 
 STAR, STAIRS = sketch("star", 910), sketch("stairs", 911)
+#: Drawings that an empty pad offers to start from.
+N_SAMPLES = 6
 
 
 def add(page, category: str) -> str:
@@ -102,3 +104,23 @@ def test_a_hidden_drawing_leaves_all_results_and_an_operator_restores_it(new_pag
     page.locator("#redo").click()
     wait_for_hits(page)
     assert key_ids(page)[0] == bad
+
+
+def test_an_empty_pad_searches_by_words(page):
+    words = page.get_by_label("Or search by words")
+    found = page.locator("#welcome .hit")
+    expect(found).to_have_count(N_SAMPLES)
+    words.fill("STA")
+    expect(found).to_have_count(24)  # stars and stairs
+    assert {name[:3] for name in found.locator(".about a").all_inner_texts()} == {"sta"}
+    expect(page.locator("#welcome h3")).to_have_text("24 drawings with “STA”")
+    words.fill("zeppelin")
+    expect(found).to_have_count(0)
+    expect(page.locator("#welcome h3")).to_have_text("No drawing has the words “zeppelin”")
+    words.fill("")
+    expect(found).to_have_count(N_SAMPLES)
+    words.fill("stairs")
+    expect(found).to_have_count(12)
+    found.first.locator(".look").click()  # searches from it
+    wait_for_hits(page)
+    expect(page.locator("#welcome")).to_be_hidden()

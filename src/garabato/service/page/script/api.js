@@ -61,6 +61,9 @@ export const list = (name, n, after = null) => {
   const page = after === null ? "" : `&after=${encodeURIComponent(after)}`;
   return request(ofGallery(`v1/drawings?category=${encodeURIComponent(name)}&limit=${n}${page}`));
 };
+/** {drawings, next}: up to `n` drawings whose title, category or tags have these words. */
+export const withWords = (words, n, signal) =>
+  request(ofGallery(`v1/drawings?text=${encodeURIComponent(words)}&limit=${n}`), {signal});
 export const remove = (keyId) => request(drawingPath(keyId), {method: "DELETE"});
 
 /** Remove a drawing from all results until an operator restores it. */

@@ -1,13 +1,18 @@
-// What an empty pad shows: an introduction, ideas, drawings to start from, an animated doodle.
+// What an empty pad shows: an introduction, ideas, a search by words, drawings to start from, an
+// animated doodle.
 
-import {sample} from "./api.js";
-import {element, motionAllowed, svg} from "./dom.js";
+import {can, sample, withWords} from "./api.js";
+import {element, motionAllowed, showError, speak, svg} from "./dom.js";
 import {drawings} from "./format.js";
 import {Hits} from "./hits.js";
+import {LiveSearch} from "./live_search.js";
 
 const N_SHOWN = 6;
 /** One of this many drawings of a category is shown, at random. */
 const N_CANDIDATES = 8;
+/** Drawings found by words. */
+const N_WITH_WORDS = 48;
+const SAMPLES_TITLE = "Or start from another drawing";
 
 export class Welcome {
   #section;
@@ -16,7 +21,21 @@ export class Welcome {
   #prompt = element("p", {class: "prompt", hidden: true}, element("span", {}, "No idea? Try"), this.#idea);
   #size = element("p", {class: "lede"});
   #samples = element("ul", {class: "hits"});
-  #samplesTitle = element("h3", {hidden: true}, "Or start from another drawing");
+  #title = element("h3", {hidden: true}, SAMPLES_TITLE);
+  #words = element("input", {
+    type: "search",
+    placeholder: "title, category or tags",
+    maxlength: 200,
+    autocapitalize: "none",
+    autocomplete: "off",
+  });
+  #field = element("label", {class: "field words", hidden: true}, element("span", {}, "Or search by words"), this.#words);
+  #live = new LiveSearch(
+    (words, signal) => withWords(words, N_WITH_WORDS, signal),
+    (found, words) => this.#showFound(found, words),
+    ({message}) => showError(message),
+  );
+  #chosen = [];
   #hits;
 
   constructor(section, pick) {
@@ -24,11 +43,13 @@ export class Welcome {
     this.#hits = new Hits(this.#samples, pick);
     const another = element("button", {type: "button", class: "plain", onclick: () => this.#suggest()}, "Another");
     this.#prompt.append(another);
+    this.#words.addEventListener("input", () => this.#search());
     section.append(
       element("h2", {id: "welcome-title"}, "Draw badly. Be understood."),
       this.#size,
       this.#prompt,
-      element("div", {}, this.#samplesTitle, this.#samples),
+      this.#field,
+      element("div", {}, this.#title, this.#samples),
     );
   }
 
@@ -44,6 +65,7 @@ export class Welcome {
       `Draw, and see what it looks like and the most similar of ${drawings(n)} in ` +
       `${categories.length} categories, stroke by stroke.`;
     if (!this.#names.length) return;
+    this.#field.hidden = !can.searchText;
     this.#suggest();
     await this.#showSamples();
   }
@@ -57,9 +79,34 @@ export class Welcome {
     const chosen = new Set();
     while (chosen.size < Math.min(N_SHOWN, this.#names.length)) chosen.add(any(this.#names));
     const results = await Promise.allSettled([...chosen].map((name) => sample(name, N_CANDIDATES)));
-    const shown = results.flatMap(({value}) => (value?.length ? [any(value)] : []));
+    this.#chosen = results.flatMap(({value}) => (value?.length ? [any(value)] : []));
+    this.#search();
+  }
+
+  /** List the drawings that have the words; the samples if there are no words. */
+  #search() {
+    const words = this.#words.value.trim();
+    if (words) return this.#live.now(words);
+    this.#live.cancel();
+    this.#list(SAMPLES_TITLE, this.#chosen);
+  }
+
+  #showFound({drawings: found, next}, words) {
+    showError(null);
+    const title = !found.length
+      ? `No drawing has the words “${words}”`
+      : next === null
+      ? `${drawings(found.length)} with “${words}”`
+      : `The first ${drawings(found.length)} with “${words}”`;
+    this.#list(title, found);
+    this.#title.hidden = false;
+    speak(title);
+  }
+
+  #list(title, shown) {
+    this.#title.textContent = title;
+    this.#title.hidden = !shown.length;
     this.#hits.show(shown);
-    this.#samplesTitle.hidden = !shown.length;
   }
 }
 

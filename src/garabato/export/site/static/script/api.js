@@ -46,6 +46,7 @@ export const taught = async () => [];
 export const teach = refuse;
 export const forget = refuse;
 export const drawingFromFile = refuse;
+export const withWords = refuse;
 export const add = refuse;
 export const remove = refuse;
 export const hide = refuse;
