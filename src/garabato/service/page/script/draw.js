@@ -138,7 +138,7 @@ function changed(finished) {
   else live.soon({body});
 }
 
-function showResult(result, {finishedMs}) {
+function showResult(result, {body, finishedMs}) {
   showError(null);
   const verdict = verdictOf(result);
   const {category, probability} = verdict.predictions[0];
@@ -146,6 +146,7 @@ function showResult(result, {finishedMs}) {
   guess.show(verdict);
   hits.show(result.hits);
   latest.hits = result.hits;
+  latest.drawing = body.drawing;
   byId("more").hidden = result.hits.length < nHits || nHits >= MAX_HITS;
   byId("found-note").textContent = result.hits.length
     ? `${drawings(result.hits.length)}, found in ${Math.max(1, Math.round(result.took_ms))} ms.`

@@ -2,6 +2,7 @@
 
 import {can, onCan, original} from "./api.js";
 import {askToHide, isMine, onGone, removeMine} from "./changes.js";
+import {showDetails} from "./details.js";
 import {element, icon} from "./dom.js";
 import {country} from "./format.js";
 import {animate, picture, stop} from "./picture.js";
@@ -70,7 +71,13 @@ export class Hits {
       ? element("a", {href: categoryLink(hit.category)}, name)
       : element("span", {class: "quiet"}, name);
     const line = element("div", {class: "about"}, label, this.#act(hit, name));
-    return element("li", {class: isMine(hit.key_id) ? "hit yours" : "hit", "data-key": hit.key_id}, look, line);
+    const words = `Details of this ${name}`;
+    const onclick = () => {
+      const found = latest.hits.find(({key_id}) => key_id === hit.key_id); // a card outlives its search
+      showDetails(found ?? hit, found ? latest.drawing : null);
+    };
+    const details = element("button", {type: "button", class: "details", "aria-label": words, title: words, onclick}, icon("details"));
+    return element("li", {class: isMine(hit.key_id) ? "hit yours" : "hit", "data-key": hit.key_id}, look, details, line);
   }
 
   /** A button to remove your own drawing, or to hide or report any other. */
@@ -92,5 +99,5 @@ function about(hit) {
   return parts.join(", ");
 }
 
-/** The hits of the latest search, which the map highlights. */
-export const latest = {hits: []};
+/** The hits of the latest search, which the map highlights, and the drawing that found them. */
+export const latest = {hits: [], drawing: null};

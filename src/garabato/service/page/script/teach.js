@@ -43,7 +43,7 @@ export class Taught {
         element(
           "p",
           {class: "quiet"},
-          "The encoder learns it at once, for everyone who uses this service. Five to ten drawings of the same name make it sure.",
+          "The encoder learns it at once, for everyone who uses this service. Five to ten drawings of the same name are enough.",
         ),
       ],
       action: "Teach it",

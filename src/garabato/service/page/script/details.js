@@ -1,0 +1,71 @@
+// A hit's details: why it matched (the query laid over it), and its name, SVG and link to copy.
+
+import {original} from "./api.js";
+import {element, svg} from "./dom.js";
+import {picture} from "./picture.js";
+import {fitted, SIDE} from "./sketch.js";
+import {pathOf} from "./strokes.js";
+
+/** Show a hit in a dialog, with the strokes of the query that found it, if any, laid over it. */
+export function showDetails(hit, query) {
+  const name = hit.title ?? hit.category ?? "no category";
+  const link = /^https?:\/\//.test(hit.link ?? "") ? hit.link : null;
+  const close = () => dialog.close();
+  const status = element("p", {class: "quiet", role: "status"});
+  const copy = async (label, text) => {
+    try {
+      await navigator.clipboard.writeText(await text());
+      status.textContent = `${label.replace("Copy", "Copied the")}.`;
+    } catch {
+      status.textContent = "This browser does not let the page copy.";
+    }
+  };
+  const copies = [["Copy name", () => name], ["Copy SVG", () => svgOf(hit)], ...(link ? [["Copy link", () => link]] : [])];
+  const dialog = element(
+    "dialog",
+    {class: "details", "aria-labelledby": "details-title", onclose: () => dialog.remove()},
+    element("h2", {id: "details-title"}, name),
+    overlay(hit.drawing, query ?? []),
+    ...lines(hit, query).map((words) => element("p", {class: "quiet"}, ...words)),
+    status,
+    element(
+      "div",
+      {class: "actions"},
+      ...copies.map(([label, text]) => element("button", {type: "button", class: "action", onclick: () => copy(label, text)}, label)),
+      element("button", {type: "button", class: "action main-action", onclick: close}, "Close"),
+    ),
+  );
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+function lines(hit, query) {
+  const found = [];
+  const colour = element("span", {class: "query"}, "this colour");
+  if (query) found.push([`Score ${hit.score.toFixed(2)}. Your drawing is laid over it, in `, colour, "."]);
+  if (hit.title && hit.category && hit.title !== hit.category) found.push([`Category: ${hit.category}`]);
+  if (hit.tags?.length) found.push([`Tags: ${hit.tags.join(", ")}`]);
+  return found;
+}
+
+/** Two drawings in one picture, fitted to the same box as the encoder sees them. */
+function overlay(drawing, query) {
+  const paths = (lists, attributes) => fitted(lists).map(([xs, ys]) => svg("path", {...attributes, d: pathOf(xs, ys)}));
+  const attributes = {class: "picture overlay", viewBox: `60 60 ${SIDE - 120} ${SIDE - 120}`, "aria-hidden": "true"};
+  return svg("svg", attributes, ...paths(drawing, {}), ...paths(query, {class: "query"}));
+}
+
+/** The original file of a hit if it is an SVG, else its strokes as an SVG. */
+async function svgOf(hit) {
+  const address = original(hit);
+  const response = address && (await fetch(address));
+  if (response?.ok && response.headers.get("content-type")?.startsWith("image/svg")) return response.text();
+  const drawn = picture(hit.drawing);
+  const box = drawn.getAttribute("viewBox");
+  const line = Number(box.split(" ")[2]) / 40;
+  const paths = [...drawn.querySelectorAll("path")].map((path) => `<path d="${path.getAttribute("d")}"/>`);
+  return (
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${box}" fill="none" stroke="currentColor" stroke-width="${line}" ` +
+    `stroke-linecap="round" stroke-linejoin="round" overflow="visible">${paths.join("")}</svg>`
+  );
+}
