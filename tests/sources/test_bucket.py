@@ -391,7 +391,7 @@ def test_a_folder_of_another_kind_or_with_others_files_is_left_alone(
 
 
 def test_nonsense_numbers_are_refused(circles: BucketServer, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="1 or more"):
+    with pytest.raises(InputError, match="at least 1, not 0"):
         fetch(circles, tmp_path / "out", per_category=0)
 
 

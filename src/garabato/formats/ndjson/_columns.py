@@ -131,6 +131,15 @@ def _string_end(data, at):  # type: ignore[no-untyped-def]
 
 
 @inner_kernel
+def _is_digits(data, at, end):  # type: ignore[no-untyped-def]
+    """Whether data[at:end] is a number, such as the milliseconds of a timestamp."""
+    first = at
+    while np.uint32(data[at]) - _DIGIT_0 < _N_DIGITS:
+        at += _U1
+    return at == end and end > first
+
+
+@inner_kernel
 def _which_key(data, at, end):  # type: ignore[no-untyped-def]
     """The number of the key data[at:end], or -1 if it is unknown."""
     n = end - at
@@ -192,7 +201,7 @@ def _scan_line(data, at, end, columns, row):  # type: ignore[no-untyped-def]
             if data[at] != _QUOTE:
                 return -1
             value_end = _string_end(data, at + _U1)
-            if value_end == _U0:
+            if value_end == _U0 or (key == TIMESTAMP and _is_digits(data, at + _U1, value_end)):
                 return -1
             spans[key, 0] = np.int64(at + _U1)
             spans[key, 1] = np.int64(value_end)
