@@ -30,6 +30,7 @@ const guess = new Guess(byId("guess"));
 const hits = new Hits(byId("hits"), searchFrom);
 const invitation = new Invitation(byId("invitation"));
 const welcome = new Welcome(byId("welcome"), searchFrom);
+const taught = new Taught(byId("taught"), () => changed(true));
 const live = new LiveSearch((query, signal) => search(query.body, signal), showResult, showFailure);
 let isReady = false;
 let best = null;
@@ -55,7 +56,6 @@ export function setUpDrawing() {
   byId("replay").addEventListener("click", () => pad.replay());
   byId("share").addEventListener("click", share);
   byId("add").addEventListener("click", () => askToAdd(sketch.lists(), best));
-  const taught = new Taught(byId("taught"), () => changed(true));
   byId("teach").addEventListener("click", () => taught.ask(sketch.lists()));
   onCan(() => {
     for (const id of ["add", "teach"]) byId(id).hidden = !can.change;
@@ -85,6 +85,7 @@ export function keepDrawing() {
 /** The server answers queries from now on. */
 export function drawingIsReady() {
   isReady = true;
+  taught.start();
   changed(true);
 }
 

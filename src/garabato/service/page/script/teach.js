@@ -15,11 +15,15 @@ export class Taught {
   #listed = [];
   #changed;
 
-  /** List the taught categories in `box`, if visitors may change them; call `changed()` after a change. */
+  /** `box` will hold the taught categories, if visitors may change them; `changed()` is called after a change. */
   constructor(box, changed) {
     this.#box = box;
     this.#changed = changed;
     box.append(this.#chips);
+  }
+
+  /** To be called once the encoder is loaded. */
+  start() {
     onCan(() => this.#read());
   }
 
