@@ -14,16 +14,13 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import harness
 import numpy as np
 import torch
 
 from garabato.drawing import ByteArray, DrawingBatch, FloatArray
-from garabato.encoder import FORMAT, Encoder, load_encoder
-from garabato.encoder.onnx_runtime import OnnxRuntime
+from garabato.encoder import Encoder, load_encoder
 from garabato.export import export_onnx
 from garabato.formats import read_drawings
 from garabato.models import as_input
@@ -74,39 +71,6 @@ def as_trained(encoder: Encoder) -> Run:
     return run
 
 
-def in_eight_bits(exported: Path, images: ByteArray) -> Run:
-    """ONNX Runtime with weights and maps of convolutions as 8-bit numbers.
-
-    Their ranges are those seen with `images`.
-    """
-    import onnxruntime
-    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
-
-    class Images(CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.rest: Iterator[Any] = (images[i : i + 32] for i in range(0, len(images), 32))
-
-        def get_next(self) -> dict[str, Any] | None:
-            piece = next(self.rest, None)
-            return None if piece is None else {"images": piece}
-
-    folded, quantized = exported.with_suffix(".folded.onnx"), exported.with_suffix(".int8.onnx")
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.optimized_model_filepath = str(folded)
-    onnxruntime.InferenceSession(exported, options, providers=["CPUExecutionProvider"])
-    quantize_static(
-        folded,
-        quantized,
-        Images(),
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        op_types_to_quantize=["Conv", "Add", "AveragePool", "Relu"],
-    )
-    return OnnxRuntime(quantized, metadata_key=FORMAT).run
-
-
 def answers(run: Run, images: ByteArray) -> tuple[np.ndarray, FloatArray]:
     """Best categories (N,), embeddings (N, D) of length 1; 64 at a time."""
     outputs = [run(images[i : i + 64]) for i in range(0, len(images), 64)]
@@ -117,7 +81,8 @@ def answers(run: Run, images: ByteArray) -> tuple[np.ndarray, FloatArray]:
 @one_core()
 def run(context: harness.Context) -> list[harness.Row]:
     """Milliseconds of one drawing, drawings a second of 256, and what each engine changes."""
-    encoder, quick = load_encoder(precision="float32"), load_encoder()
+    encoder = load_encoder(runtime="pytorch", precision="float32")
+    quick = load_encoder(runtime="pytorch")
     drawings, known = [], []
     for file in sorted(context.source.glob("*.ndjson")):
         few = list(itertools.islice(read_drawings(file), PER_CATEGORY + PER_CATEGORY_FOR_RANGES))
@@ -128,13 +93,18 @@ def run(context: harness.Context) -> list[harness.Row]:
     as_long = np.arange(N_LONG) % len(batch)  # all of them again, where there are fewer
     exported = context.work / "encoder.onnx"
     export_onnx(encoder, exported)
-    ranges = render_batch(DrawingBatch.from_drawings(known), encoder.spec)
+    export_onnx(
+        encoder,
+        context.work / "8bit.onnx",
+        bits=8,
+        calibration=DrawingBatch.from_drawings(known),
+    )
     engines: dict[str, Run] = {
         "PyTorch, as trained": as_trained(encoder),
         "PyTorch, in float32": encoder.runtime.run,
         "PyTorch, the default: long batches in bfloat16": quick.runtime.run,
         "ONNX Runtime": load_encoder(exported).runtime.run,
-        "ONNX Runtime, 8 bits": in_eight_bits(exported, ranges),
+        "ONNX Runtime, 8 bits": load_encoder(context.work / "8bit.onnx").runtime.run,
     }
     rows = []
     best, embeddings = answers(engines["PyTorch, as trained"], images)
