@@ -15,14 +15,14 @@ export class Taught {
   #listed = [];
   #changed;
 
-  /** `box` will hold the taught categories, if visitors may change them; `changed()` is called after a change. */
+  /** `box`: for the taught categories, if visitors may change them. Changes call `changed()`. */
   constructor(box, changed) {
     this.#box = box;
     this.#changed = changed;
     box.append(this.#chips);
   }
 
-  /** To be called once the encoder is loaded. */
+  /** Call it once the encoder is loaded. */
   start() {
     onCan(() => this.#read());
   }
