@@ -119,15 +119,15 @@ def main() -> None:
         evaluation = json.loads((arguments.report / "evaluation.json").read_text())
     evaluation["n_gallery"] = len(dataset.split("train"))
     s345 = None if arguments.s345 is None else json.loads(arguments.s345.read_text())
-    options = (
-        ""
-        if arguments.stroke_weights is None
-        else " --stroke-weights {:g} {:g}".format(*arguments.stroke_weights)
-    )
-    options += "".join(
-        f" --{name} {value:g}"
-        for name, value in (("start", arguments.start), ("focus", arguments.focus))
-        if value
+    given = {
+        "start": [arguments.start] if arguments.start else [],
+        "focus": [arguments.focus] if arguments.focus else [],
+        "stroke-weights": arguments.stroke_weights or [],
+    }
+    options = "".join(
+        f" --{name} " + " ".join(f"{value:g}" for value in values)
+        for name, values in given.items()
+        if values
     )
     card = model_card(
         shipped, evaluation, _trainings(arguments.encoder), forms, s345, arguments.remark, options
@@ -158,8 +158,7 @@ def blend_with_start(encoder: Encoder, run: Path, share: float) -> None:
 
 def set_stroke_weights(encoder: Encoder, weights: list[float]) -> None:
     """How much the stroke branch counts, where the order of strokes is known and where it isn't."""
-    given = torch.tensor(weights)
-    encoder.as_pytorch().model.stroke_weights.data.copy_(given)
+    encoder.as_pytorch().model.stroke_weights.data.copy_(torch.tensor(weights))
 
 
 def with_focus(encoder: Encoder, focus: float) -> Encoder:

@@ -38,8 +38,8 @@ def serve(
     variable GARABATO_<NAME>, as do all other settings (docs/run_for_others.md lists them).
 
     Raises GalleryError if there is no gallery at `gallery`, different encoders filled them or the
-    service cannot start, InputError
-    for a setting that makes no sense, and MissingExtraError without the extra `serve`.
+    service cannot start, InputError for a setting that makes no sense, and MissingExtraError
+    without the extra `serve`.
     """
     settings = Settings.from_environment(
         {
