@@ -162,13 +162,13 @@ def set_stroke_weights(encoder: Encoder, weights: list[float]) -> None:
 
 
 def with_focus(encoder: Encoder, focus: float) -> Encoder:
-    """The same network with another `focus` of its embeddings."""
+    """The same network with another `focus` of its embeddings, scaled by confidence."""
     old = encoder.as_pytorch().model
     model = create_model(
         old.name,
         n_categories=len(encoder.categories),
         image_size_px=encoder.spec.size_px,
-        **(old.options | {"focus": focus}),
+        **(old.options | {"focus": focus, "focus_by_confidence": True}),
     )
     model.load_state_dict(old.state_dict())
     return Encoder(

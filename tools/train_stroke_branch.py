@@ -33,7 +33,7 @@ from garabato.training import TrainConfig
 from garabato.training.data import TrainingBatches, split_off_validation
 
 AUGMENT = AugmentSpec(
-    partial=0.3,
+    partial=0.25,
     partial_least=0.3,
     drop_stroke=0.03,
     rotate_degrees=7,
@@ -44,12 +44,12 @@ AUGMENT = AugmentSpec(
     line_width=0,
     shrink=0,
     picture=0.25,
-    reorder=0.15,
+    reorder=0.25,
     pose=0.15,
     cut=0.05,
-    sketchy=0.35,
+    sketchy=0.45,
     shade=0.1,
-    detail=0.25,
+    detail=0.3,
     picture_px=128,
 )
 #: The smallest images with a path: their pictures are not used.

@@ -89,6 +89,24 @@ def test_the_embedding_of_skfast_is_drawn_towards_the_likely_categories():
     torch.testing.assert_close(model.forward_embedding(features, logits), expected)
 
 
+def test_confidence_scales_the_pull_of_skfast_embeddings():
+    model = create_model(
+        "skfast",
+        n_categories=2,
+        image_size_px=32,
+        embedding_dim=2,
+        focus=2.0,
+        focus_by_confidence=True,
+    )
+    with torch.no_grad():
+        model.directions.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
+    features = torch.tensor([[0.6, 0.8]])
+    logits = torch.tensor([[1.0, 3.0]]).log()  # probabilities 1/4 and 3/4
+    # (0.6, 0.8) + 2 x 3/4 x (1/4, 3/4) = (0.975, 1.925).
+    expected = torch.nn.functional.normalize(torch.tensor([[0.975, 1.925]]))
+    torch.testing.assert_close(model.forward_embedding(features, logits), expected)
+
+
 def test_the_embeddings_of_skfast_have_length_one():
     model = create_model("skfast", n_categories=5, image_size_px=64).eval()
     with torch.no_grad():

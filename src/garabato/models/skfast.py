@@ -14,7 +14,7 @@ from garabato.models.stroke_branch import StrokeBranch
 #: Channels of the picture; a fourth is the path for the stroke branch.
 _IMAGE_CHANNELS = 3
 
-#: Label smoothing makes probabilities too even, so the embedding uses sharper ones.
+#: Label smoothing makes probabilities too even, so a pull that ignores confidence sharpens them.
 _SHARPEN = 1.4
 
 
@@ -27,8 +27,10 @@ class SkFast(Model):
 
     The embedding pulls the features towards the directions of the predicted categories:
     normalise(features + `focus` * sum of probability * direction). This brings drawings of a
-    category closer together, for retrieval, and keeps their differences. Training uses the logits
-    only and doesn't depend on `focus`.
+    category closer together, for retrieval, and keeps their differences. With
+    `focus_by_confidence`, the pull is also multiplied by the highest probability, so drawings of
+    categories that the network doesn't know keep more of their features. Training uses the logits
+    only and depends on neither.
 
     For images of four channels (see `RenderSpec.path`) the network has a stroke branch: its logits
     are added to those of the image with a learned weight, one for drawings with a known stroke
@@ -45,6 +47,7 @@ class SkFast(Model):
         depths: Sequence[int] = (1, 1, 2, 2),
         embedding_dim: int = 128,
         focus: float = 4.0,
+        focus_by_confidence: bool = False,
         mirror: bool = False,
     ) -> None:
         super().__init__(
@@ -69,6 +72,7 @@ class SkFast(Model):
         nn.init.normal_(self.directions)
         self.log_scale = nn.Parameter(torch.tensor(16.0).log())
         self.focus = focus
+        self.focus_by_confidence = focus_by_confidence
         if self.strokes is not None:
             #: The weights of the stroke branch: for a known stroke order, and for an unknown one.
             self.stroke_weights = nn.Parameter(torch.tensor([0.5, 0.25]))
@@ -125,10 +129,14 @@ class SkFast(Model):
         return torch.cat([pictures, paths[:, None]], dim=1)
 
     def forward_embedding(self, features: Tensor, logits: Tensor) -> Tensor:
-        expected = (_SHARPEN * logits).softmax(dim=1) @ F.normalize(
-            self.directions, dim=1
-        )  # (N, D)
-        return F.normalize(features + self.focus * expected, dim=1)
+        directions = F.normalize(self.directions, dim=1)
+        if self.focus_by_confidence:
+            probabilities = logits.softmax(dim=1)
+            strength = self.focus * probabilities.amax(dim=1, keepdim=True)  # (N, 1)
+            pull = strength * (probabilities @ directions)  # (N, D)
+        else:
+            pull = self.focus * (_SHARPEN * logits).softmax(dim=1) @ directions
+        return F.normalize(features + pull, dim=1)
 
 
 class ResidualBlock(nn.Module):
