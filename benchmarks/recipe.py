@@ -110,7 +110,7 @@ ARMS = {
         {"model_options": {"widths": [16, 32, 64, 128]}},
     ),
     "one-sided": Arm(
-        "answers by the drawing alone, not by its mirror image too",
+        "predictions from the image alone, without its mirror image",
         {"model_options": {"mirror": False}},
     ),
     "no-focus": Arm("embedding = features", {"model_options": {"focus": 0.0}}),

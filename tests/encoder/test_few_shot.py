@@ -118,7 +118,7 @@ def test_one_drawing_and_a_hundred_will_do(encoder):
     [
         ({"new": []}, "'new' has no drawing"),
         ({"new": [STARS[0], Drawing()]}, "drawing 2 of the category 'new' is empty"),
-        ({"new": ["star.svg"]}, "drawing 1 of the category 'new' is a str"),
+        ({"new": ["star.svg"]}, "expected a Drawing, .* not a str; read the drawings"),
         ({"cat": STARS}, "has a category 'cat' already"),
         ({"  ": STARS}, "not blank"),
         ({" new": STARS}, "begins or ends with a space"),

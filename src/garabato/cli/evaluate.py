@@ -139,11 +139,8 @@ def _print_summary(found: dict[str, Any]) -> None:
         if value is not None:
             _print_figure(name, f"{value:.3f}", width and f"{width:.3f}")
     if found["unsure"] and found["unsure"]["precision"] is not None:
-        unsure = found["unsure"]
-        _print_figure(
-            "right when sure",
-            f"{100 * unsure['precision']:.1f} % of the {100 * unsure['coverage']:.1f} % answered",
-        )
+        precision, share = (100 * found["unsure"][name] for name in ("precision", "coverage"))
+        _print_figure("top-1, if not unsure", f"{precision:.1f} % of {share:.1f} % of the drawings")
     known = [(row["top1"], name) for name, row in found["per_category"].items()]
     hardest = sorted((top1, name) for top1, name in known if top1 is not None)[:N_HARDEST]
     if len(known) > N_HARDEST and hardest:

@@ -16,7 +16,7 @@ from garabato.drawing import ByteArray, Drawing, DrawingBatch, FloatArray, IntAr
 from garabato.encoder.binary_codes import BinaryCoder
 from garabato.encoder.few_shot import (
     AddedCategory,
-    as_examples,
+    check_examples,
     check_name,
     learn_category,
     save_categories,
@@ -168,7 +168,8 @@ class Encoder:
                     f"the encoder has a category {name!r} already; choose another name, or remove "
                     "the old one first if it was added"
                 )
-            examples = as_examples(name, given)
+            examples = _listed(given)
+            check_examples(name, examples)
             logits = [self.runtime.run(images)[0] for images in self._images(examples, 256)]
             added.append(learn_category(name, np.concatenate(logits)))
         return self.with_added(added)
@@ -371,8 +372,6 @@ class Encoder:
     def _images(
         self, drawings: Drawing | Iterable[Drawing] | DrawingBatch, batch_size: int
     ) -> Iterator[ByteArray]:
-        if isinstance(drawings, Drawing):
-            drawings = [drawings]
         if not isinstance(drawings, DrawingBatch):
             drawings = _listed(drawings)
             kinds = {None if d.bitmap is None else d.bitmap.shape for d in drawings}
@@ -407,8 +406,10 @@ def _check_no_duplicates(categories: Sequence[str]) -> None:
         raise InputError(f"the category {twice!r} is listed twice")
 
 
-def _listed(drawings: Iterable[Drawing]) -> list[Drawing]:
+def _listed(drawings: Drawing | Iterable[Drawing]) -> list[Drawing]:
     """The drawings as a list. Raises InputError for anything else, such as a file name."""
+    if isinstance(drawings, Drawing):
+        return [drawings]
     wrong: object = drawings
     if isinstance(drawings, Iterable) and not isinstance(drawings, str):
         listed = list(drawings)

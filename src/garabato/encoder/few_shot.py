@@ -14,7 +14,7 @@ runtime and network. benchmarks/few_shot.py measures it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -23,7 +23,7 @@ from unicodedata import category as unicode_category
 
 import numpy as np
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray
+from garabato.drawing import Drawing, FloatArray
 from garabato.encoder.binary_codes import array_as_text, array_from_text
 from garabato.errors import EncoderError, InputError
 from garabato.host.atomic import write_bytes
@@ -100,20 +100,13 @@ def _centred(logits: FloatArray) -> FloatArray:
     return centred
 
 
-def as_examples(name: str, drawings: Drawing | Iterable[Drawing] | DrawingBatch) -> list[Drawing]:
-    """The drawings of a new category. Raises InputError if there are none, or one is empty."""
-    examples = [drawings] if isinstance(drawings, Drawing) else list(drawings)
-    if not examples:
+def check_examples(name: str, drawings: Sequence[Drawing]) -> None:
+    """Raise InputError if a new category has no drawings, or one is empty."""
+    if not drawings:
         raise InputError(f"the category {name!r} has no drawing; give at least one")
-    for number, drawing in enumerate(examples, start=1):
-        if not isinstance(drawing, Drawing):
-            raise InputError(
-                f"drawing {number} of the category {name!r} is a {type(drawing).__name__}; "
-                "read the drawings of a file with garabato.read_drawings"
-            )
+    for number, drawing in enumerate(drawings, start=1):
         if drawing.is_empty:
             raise InputError(f"drawing {number} of the category {name!r} is empty; leave it out")
-    return examples
 
 
 def check_name(name: object) -> str:

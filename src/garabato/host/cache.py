@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 import tempfile
@@ -19,6 +20,11 @@ def cache_folder() -> Path:
     raise StorageError(
         "there is no writable cache folder; set XDG_CACHE_HOME to a folder that can be written"
     )
+
+
+def service_cache(gallery: str) -> Path:
+    """The folder of services for a gallery on a server, `gallery` being its address."""
+    return cache_folder() / "service" / hashlib.sha256(gallery.encode()).hexdigest()[:16]
 
 
 def _user_cache() -> Path | None:

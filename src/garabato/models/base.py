@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -84,14 +85,21 @@ class Model(nn.Module):
         """(N, K, S, S) -> logits (N, C), embeddings (N, D)."""
         if self.mean_image is not None:
             images = images - self.mean_image
-        mirrored = self.mirror and not self.training
-        if mirrored:
-            images = torch.cat([images, self.mirrored(images)])  # (2 N, K, S, S)
-        features = self.forward_features(images)
-        logits = self.add_branches(images, self.forward_head(features))
-        if mirrored:
-            features, logits = _mean_of_halves(features), _mean_of_halves(logits)
+        features, logits = self.mean_over_views(images, self._features_and_logits)
         return logits, self.forward_embedding(features, logits)
+
+    def mean_over_views(
+        self, images: Tensor, run: Callable[[Tensor], tuple[Tensor, Tensor]]
+    ) -> tuple[Tensor, Tensor]:
+        """`run(images)`; with `mirror`, the mean over images and mirror images."""
+        if not self.mirror or self.training:
+            return run(images)
+        first, second = run(torch.cat([images, self.mirrored(images)]))  # (2 N, K, S, S)
+        return _mean_of_halves(first), _mean_of_halves(second)
+
+    def _features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.forward_features(images)
+        return features, self.add_branches(images, self.forward_head(features))
 
 
 def _mean_of_halves(values: Tensor) -> Tensor:
@@ -100,17 +108,60 @@ def _mean_of_halves(values: Tensor) -> Tensor:
     return (one + other) / 2
 
 
+#: Convolution, batch normalisation and average pooling, by the number of dimensions.
+_LAYERS: dict[int, Any] = {
+    1: (nn.Conv1d, nn.BatchNorm1d, nn.AvgPool1d),
+    2: (nn.Conv2d, nn.BatchNorm2d, nn.AvgPool2d),
+}
+
+
 class ConvNormAct(nn.Sequential):
-    """Convolution (same padding) -> batch normalisation -> ReLU."""
+    """Convolution (same padding, 1-D or 2-D) -> batch normalisation -> ReLU."""
 
     def __init__(
-        self, n_in: int, n_out: int, kernel: int = 3, *, stride: int = 1, bias: bool = False
+        self,
+        n_in: int,
+        n_out: int,
+        kernel: int = 3,
+        *,
+        stride: int = 1,
+        bias: bool = False,
+        dims: int = 2,
     ) -> None:
+        conv, norm, _ = _LAYERS[dims]
         super().__init__(
-            nn.Conv2d(n_in, n_out, kernel, stride=stride, padding=kernel // 2, bias=bias),
-            nn.BatchNorm2d(n_out),
+            conv(n_in, n_out, kernel, stride=stride, padding=kernel // 2, bias=bias),
+            norm(n_out),
             nn.ReLU(inplace=True),
         )
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions plus a shortcut, ReLU after the sum (He et al. 2016).
+
+    With a stride of 2, the shortcut is average pooling and a convolution with kernel 1.
+    """
+
+    def __init__(
+        self, n_in: int, n_out: int, kernel: int = 3, *, stride: int, dims: int = 2
+    ) -> None:
+        super().__init__()
+        conv, norm, pool = _LAYERS[dims]
+        self.first = ConvNormAct(n_in, n_out, kernel, stride=stride, dims=dims)
+        self.second = conv(n_out, n_out, kernel, padding=kernel // 2, bias=False)
+        self.norm = norm(n_out)
+        nn.init.zeros_(self.norm.weight)  # a block starts as its shortcut
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or n_in != n_out:
+            self.shortcut = nn.Sequential(
+                pool(stride, ceil_mode=True) if stride > 1 else nn.Identity(),
+                conv(n_in, n_out, 1, bias=False),
+                norm(n_out),
+            )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """(N, C, ...) -> (N, n_out, ...), each side divided by `stride`, rounded up."""
+        return F.relu(self.norm(self.second(self.first(maps))) + self.shortcut(maps))
 
 
 class MaxPoolSame(nn.Module):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from garabato.models.base import ConvNormAct, Model
+from garabato.models.base import ConvNormAct, Model, ResidualBlock
 from garabato.models.stroke_branch import StrokeBranch
 
 #: Channels of the picture; a fourth is the path for the stroke branch.
@@ -115,11 +115,14 @@ class SkFast(Model):
         Without gradients; for networks with a stroke branch only.
         """
         assert self.strokes is not None
+        strokes = self.strokes
+
+        def of_views(views: Tensor) -> tuple[Tensor, Tensor]:
+            of_image = self.forward_head(self.forward_features(views))
+            return of_image, strokes(views[:, _IMAGE_CHANNELS])
+
         with torch.inference_mode():
-            views = [images, self.mirrored(images)] if self.mirror else [images]
-            of_image = [self.forward_head(self.forward_features(view)) for view in views]
-            of_strokes = [self.strokes(view[:, _IMAGE_CHANNELS]) for view in views]
-            return torch.stack(of_image).mean(0), torch.stack(of_strokes).mean(0)
+            return self.mean_over_views(images, of_views)
 
     def mirrored(self, images: Tensor) -> Tensor:
         pictures = images[:, :_IMAGE_CHANNELS].flip(3)
@@ -137,28 +140,3 @@ class SkFast(Model):
         else:
             pull = self.focus * (_SHARPEN * logits).softmax(dim=1) @ directions
         return F.normalize(features + pull, dim=1)
-
-
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions plus a shortcut, ReLU after the sum (He et al. 2016).
-
-    With a stride of 2, the shortcut is 2x2 average pooling and a 1x1 convolution.
-    """
-
-    def __init__(self, n_in: int, n_out: int, *, stride: int) -> None:
-        super().__init__()
-        self.first = ConvNormAct(n_in, n_out, stride=stride)
-        self.second = nn.Conv2d(n_out, n_out, 3, padding=1, bias=False)
-        self.norm = nn.BatchNorm2d(n_out)
-        nn.init.zeros_(self.norm.weight)  # a block starts as its shortcut
-        self.shortcut: nn.Module = nn.Identity()
-        if stride > 1 or n_in != n_out:
-            self.shortcut = nn.Sequential(
-                nn.AvgPool2d(stride, ceil_mode=True) if stride > 1 else nn.Identity(),
-                nn.Conv2d(n_in, n_out, 1, bias=False),
-                nn.BatchNorm2d(n_out),
-            )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, n_out, ceil(H / stride), ceil(W / stride))."""
-        return F.relu(self.norm(self.second(self.first(maps))) + self.shortcut(maps))

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-#: Points in the fourth channel of images (see `RenderSpec.path`), and numbers per point.
-_POINTS, _NUMBERS = 160, 4
+from garabato.models.base import ConvNormAct, ResidualBlock
+from garabato.render import PATH_POINTS
+
+#: Numbers per point in the fourth channel of images (see `RenderSpec.path`).
+_NUMBERS = 4
 #: Features of each point: x, y, the step from the previous point (dx, dy, length), stroke start,
 #: share of the points and of the strokes before it.
 _FEATURES = 8
 #: Scales the steps between points, which are short compared to the drawing.
 _STEP_SCALE = 5.0
+_KERNEL = 5
 _POOLINGS = 4
 _HIDDEN = 256
 
@@ -32,16 +37,13 @@ class StrokeBranch(nn.Module):
 
     def __init__(self, n_categories: int, widths: Sequence[int] = (48, 80, 128, 160)) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv1d(_FEATURES, widths[0], 7, stride=2, padding=3, bias=False),
-            nn.BatchNorm1d(widths[0]),
-            nn.ReLU(inplace=True),
-        )
-        blocks = [PointBlock(widths[0], widths[0], stride=1)]
+        self.stem = ConvNormAct(_FEATURES, widths[0], 7, stride=2, dims=1)
+        block = partial(ResidualBlock, kernel=_KERNEL, dims=1)
+        blocks = [block(widths[0], widths[0], stride=1)]
         for n_in, n_out in pairwise(widths):
-            blocks.append(PointBlock(n_in, n_out, stride=2))
+            blocks.append(block(n_in, n_out, stride=2))
             if n_out >= 128:
-                blocks.append(PointBlock(n_out, n_out, stride=1))
+                blocks.append(block(n_out, n_out, stride=1))
         self.blocks = nn.Sequential(*blocks)
         self.attention = nn.Conv1d(widths[-1], _POOLINGS, 1)
         self.head = nn.Sequential(
@@ -50,7 +52,7 @@ class StrokeBranch(nn.Module):
             nn.ReLU(inplace=True),
             nn.Linear(_HIDDEN, n_categories),
         )
-        self.register_buffer("progress", torch.arange(_POINTS) / _POINTS, persistent=False)
+        self.register_buffer("progress", torch.arange(PATH_POINTS) / PATH_POINTS, persistent=False)
 
     def forward(self, path: Tensor) -> Tensor:
         maps: Tensor = self.blocks(self.stem(self.point_features(path)))  # (N, W, 10)
@@ -62,7 +64,7 @@ class StrokeBranch(nn.Module):
 
     def point_features(self, path: Tensor) -> Tensor:
         """The path channel (N, S, S) -> the features of its points (N, 8, 160)."""
-        numbers = path.flatten(1)[:, : _NUMBERS * _POINTS].reshape(-1, _NUMBERS, _POINTS)
+        numbers = path.flatten(1)[:, : _NUMBERS * PATH_POINTS].reshape(-1, _NUMBERS, PATH_POINTS)
         positions = 2 * numbers[:, :2] - 1  # (N, 2, 160): x and y in -1..1
         steps = F.pad(_STEP_SCALE * (positions[:, :, 1:] - positions[:, :, :-1]), (1, 0))
         lengths = steps.square().sum(1, keepdim=True).sqrt()
@@ -73,37 +75,11 @@ class StrokeBranch(nn.Module):
     def mirrored(path: Tensor) -> Tensor:
         """The path channel (N, S, S) of the mirror image: x becomes 1 - x."""
         values = path.flatten(1)
-        xs, rest = values[:, :_POINTS], values[:, _POINTS:]
+        xs, rest = values[:, :PATH_POINTS], values[:, PATH_POINTS:]
         return torch.cat([1 - xs, rest], dim=1).reshape(path.shape)
 
     @staticmethod
     def has_order(path: Tensor) -> Tensor:
         """Whether the order of the strokes is known: (N,) bool."""
-        starts = path.flatten(1)[:, 2 * _POINTS : 3 * _POINTS]
+        starts = path.flatten(1)[:, 2 * PATH_POINTS : 3 * PATH_POINTS]
         return starts.amax(1) > 0.75
-
-
-class PointBlock(nn.Module):
-    """Two convolutions over 5 points plus a shortcut, ReLU after the sum (He et al. 2016)."""
-
-    def __init__(self, n_in: int, n_out: int, *, stride: int) -> None:
-        super().__init__()
-        self.first = nn.Sequential(
-            nn.Conv1d(n_in, n_out, 5, stride=stride, padding=2, bias=False),
-            nn.BatchNorm1d(n_out),
-            nn.ReLU(inplace=True),
-        )
-        self.second = nn.Conv1d(n_out, n_out, 5, padding=2, bias=False)
-        self.norm = nn.BatchNorm1d(n_out)
-        nn.init.zeros_(self.norm.weight)  # a block starts as its shortcut
-        self.shortcut: nn.Module = nn.Identity()
-        if stride > 1 or n_in != n_out:
-            self.shortcut = nn.Sequential(
-                nn.AvgPool1d(stride) if stride > 1 else nn.Identity(),
-                nn.Conv1d(n_in, n_out, 1, bias=False),
-                nn.BatchNorm1d(n_out),
-            )
-
-    def forward(self, maps: Tensor) -> Tensor:
-        """(N, C, P) -> (N, n_out, P / stride)."""
-        return F.relu(self.norm(self.second(self.first(maps))) + self.shortcut(maps))

@@ -1,5 +1,6 @@
 """Strokes -> pixels: the renderer, augmentation, contact sheets, HTML pages."""
 
+from garabato.render._raster import PATH_POINTS
 from garabato.render.renderer import (
     RenderSpec,
     Style,
@@ -10,6 +11,7 @@ from garabato.render.renderer import (
 )
 
 __all__ = [
+    "PATH_POINTS",
     "RenderSpec",
     "Style",
     "rasterise",

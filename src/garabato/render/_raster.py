@@ -21,7 +21,7 @@ _LAST_RANK = np.float32(0.15)
 #: Third channel: a stroke starts at 1 and ends here.
 _STROKE_END = np.float32(0.2)
 #: Fourth channel: points along the strokes, at least two a stroke.
-_PATH_POINTS = 160
+PATH_POINTS = 160
 
 
 class _Shades(NamedTuple):
@@ -143,11 +143,11 @@ def list_path(
         x_middle, y_middle, scale = _path_box(
             points, stroke_starts[first_stroke], stroke_starts[end_stroke]
         )
-        n_strokes = min(end_stroke - first_stroke, _PATH_POINTS // 2)
+        n_strokes = min(end_stroke - first_stroke, PATH_POINTS // 2)
         ink = 0.0
         for s in range(first_stroke, first_stroke + n_strokes):
             ink += _stroke_length(points, stroke_starts[s], stroke_starts[s + 1])
-        n_free = _PATH_POINTS - 2 * n_strokes
+        n_free = PATH_POINTS - 2 * n_strokes
         n_given, drawn, k = 0, 0.0, 0
         for rank in range(n_strokes):
             p, end = stroke_starts[first_stroke + rank], stroke_starts[first_stroke + rank + 1]
@@ -171,13 +171,13 @@ def list_path(
                     x += t * (points[p + 1, 0] - x)
                     y += t * (points[p + 1, 1] - y)
                 _put(images, i, k, size, (x - x_middle) * scale + 128.0)
-                _put(images, i, _PATH_POINTS + k, size, (y - y_middle) * scale + 128.0)
+                _put(images, i, PATH_POINTS + k, size, (y - y_middle) * scale + 128.0)
                 if j == 0:
                     start = 255.0 if has_order[i] else 128.0
-                    _put(images, i, 2 * _PATH_POINTS + k, size, start)
+                    _put(images, i, 2 * PATH_POINTS + k, size, start)
                 if has_order[i]:
                     before = 255.0 * rank / n_strokes + 0.5
-                    _put(images, i, 3 * _PATH_POINTS + k, size, before)
+                    _put(images, i, 3 * PATH_POINTS + k, size, before)
                 k += 1
 
 

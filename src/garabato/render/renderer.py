@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -17,6 +18,7 @@ import numpy as np
 
 from garabato.drawing import BoolArray, ByteArray, Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import InputError
+from garabato.render._raster import PATH_POINTS
 
 Style = Literal["smooth", "reference"]
 
@@ -25,8 +27,8 @@ _STORED_REFERENCE = "seed"
 #: The canvas and pen of the reference project's images, in px.
 _REFERENCE_CANVAS_PX = 256
 _REFERENCE_LINE_PX = 3
-#: The smallest image whose fourth channel has room for the 160 points of a path, four bytes each.
-_LEAST_PATH_PX = 26
+#: The smallest image whose fourth channel has room for a path, four bytes a point.
+_LEAST_PATH_PX = math.isqrt(4 * PATH_POINTS - 1) + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,10 @@ class RenderSpec:
     stroke order is unknown.
 
     With `path` as well, a fourth channel serves networks with a stroke branch. It is not a picture:
-    its first bytes, row by row, list 160 points at even distances along the strokes. First come all
-    x, then all y (0 to 255 in the drawing's box, aspect kept), then 255 where a stroke starts (128
-    if the stroke order is unknown) and 0 elsewhere, then the share of strokes drawn before this one
-    (0 to 255; all 0 if the order is unknown).
+    its first bytes, row by row, list `PATH_POINTS` points (160) at even distances along the
+    strokes. First come all x, then all y (0 to 255 in the drawing's box, aspect kept), then 255
+    where a stroke starts (128 if the stroke order is unknown) and 0 elsewhere, then the share of
+    strokes drawn before this one (0 to 255; all 0 if the order is unknown).
     """
 
     size_px: int = 64

@@ -102,7 +102,7 @@ class FolderSource:
         self._reported: set[Path] = set()
         self._files = self._by_category(self._find())
         if not self._files:
-            raise SourceError(f"{self.path} holds no drawing that can be read; {_EXPECTED}")
+            raise SourceError(f"{self.path} holds no readable drawings; {_EXPECTED}")
 
     def categories(self) -> dict[str, list[Path]]:
         """Category -> its files, sorted."""

@@ -6,7 +6,6 @@ second.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Iterable
@@ -17,7 +16,7 @@ from garabato.gallery.key_id_list import KeyIdList
 from garabato.gallery.milvus.rows import MAX_TEXT_BYTES, is_one_of, quote
 from garabato.gallery.milvus.server import Address, Server
 from garabato.gallery.records import Hidden
-from garabato.host.cache import cache_folder
+from garabato.host.cache import service_cache
 
 #: The list is read again if it is older than this.
 _MAX_AGE_S = 1.0
@@ -119,8 +118,7 @@ class MilvusHidden:
     def _import_older_list(self) -> None:
         """Hide the drawings that services of earlier versions listed in the user's cache folder."""
         address = f"{self._address.server}/{self._address.collection}"
-        digest = hashlib.sha256(address.encode()).hexdigest()[:16]
-        file = cache_folder() / "service" / digest / "hidden.json"
+        file = service_cache(address) / "hidden.json"
         if file.exists():
             self.put(KeyIdList(file, Hidden, "the hidden drawings").all().values())
             file.rename(file.with_suffix(".moved"))

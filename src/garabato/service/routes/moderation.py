@@ -19,13 +19,14 @@ from garabato.service.service import CurrentGallery, CurrentService
 from garabato.service.state.reports import Reported
 
 router = APIRouter(prefix="/v1", tags=["moderation"])
-_BODY = body_of("Hide", is_required=False)
-_PROBLEMS = problems(400, 404, 413, 415, *WRITE)
+_WITH_REASON: dict[str, Any] = {
+    "status_code": 204,
+    "responses": problems(400, 404, 413, 415, *WRITE),
+    "openapi_extra": body_of("Hide", is_required=False),
+}
 
 
-@router.post(
-    "/drawings/{key_id:text}/hide", status_code=204, responses=_PROBLEMS, openapi_extra=_BODY
-)
+@router.post("/drawings/{key_id:text}/hide", **_WITH_REASON)
 async def hide(
     key_id: KeyIdInPath, request: Request, service: CurrentService, served: CurrentGallery
 ) -> Response:
@@ -74,9 +75,7 @@ async def list_hidden(
     return json_response({"hidden": await service.searching(list_them)})
 
 
-@router.post(
-    "/drawings/{key_id:text}/report", status_code=204, responses=_PROBLEMS, openapi_extra=_BODY
-)
+@router.post("/drawings/{key_id:text}/report", **_WITH_REASON)
 async def report(
     key_id: KeyIdInPath, request: Request, service: CurrentService, served: CurrentGallery
 ) -> Response:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 from pathlib import Path
 
 from garabato.gallery.milvus.server import parse_address
-from garabato.host.cache import cache_folder
+from garabato.host.cache import service_cache
 
 
 def state_folder(uri: str) -> Path:
@@ -19,16 +18,11 @@ def state_folder(uri: str) -> Path:
     """
     if "://" in uri:
         address = parse_address(uri)
-        folder = _in_cache(f"{address.server}/{address.collection}")
-        before = _in_cache(uri)
+        folder = service_cache(f"{address.server}/{address.collection}")
+        before = service_cache(uri)
         if before.is_dir() and not folder.exists():
             with suppress(FileNotFoundError):  # another service moved it first
                 before.rename(folder)
         return folder
     path = Path(uri).absolute()
     return path.with_name(path.name + ".service")
-
-
-def _in_cache(address: str) -> Path:
-    digest = hashlib.sha256(address.encode()).hexdigest()[:16]
-    return cache_folder() / "service" / digest

@@ -36,7 +36,7 @@ export class Encoder {
     const predictions = order
       .slice(0, k)
       .map((i) => ({category: names[i], probability: round(probabilities[i])}));
-    return {predictions, unsure: probabilities[order[0]] < (this.#about.unsure_below ?? 0.5)};
+    return {predictions, unsure: probabilities[order[0]] < this.#about.unsure_below};
   }
 
   #rowsOf(names) {
