@@ -45,5 +45,6 @@ def make_encoder(name: str, style: str = "smooth", *, precision: str = "float32"
         temperature=1.3,
         unsure_below=0.4,
         unsure_precision=0.9,
+        unknown_below=0.3,
         precision=precision,
     )

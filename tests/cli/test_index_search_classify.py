@@ -246,6 +246,21 @@ def test_classify_marks_unsure_predictions(model, query, tmp_path):
         assert ("unsure" in run("classify", "--model", file, query).stdout) is unsure
 
 
+def test_classify_marks_drawings_of_unknown_categories(model, query, tmp_path):
+    encoder = load_encoder(model)
+    for threshold, unknown in ((0.0, False), (1.1, True)):
+        encoder.unknown_below = threshold
+        file = tmp_path / "encoder.safetensors"
+        encoder.save(file)
+        (answer,) = read_json(run("classify", "--model", file, query, "-k", 1, "--json"))["queries"]
+        assert answer["unknown"] is unknown
+        assert len(answer["predictions"]) == 1
+        assert ("(unknown)" in run("classify", "--model", file, query).stdout) is unknown
+        among = [f"--among={name}" for name in encoder.categories[:2]]
+        (answer,) = read_json(run("classify", "--model", file, *among, query, "--json"))["queries"]
+        assert answer["unknown"] is False
+
+
 def test_classify_prints_a_table(model, query):
     done = run("classify", "--model", model, query, "-k", 2)
     assert done.exit_code == 0, done.output

@@ -180,15 +180,31 @@ def test_an_answer_below_the_threshold_is_unsure(encoder, tmp_path):
         loaded.is_unsure([])
 
 
+def test_a_drawing_is_unknown_if_its_five_best_predictions_are_improbable(encoder, tmp_path):
+    five = [Prediction(name, 0.125) for name in "abcde"]
+    assert not encoder.is_unknown(five)  # no threshold: never
+    encoder.unknown_below = 0.64
+    encoder.save(tmp_path / "encoder.safetensors")
+    loaded = load_encoder(tmp_path)
+    assert loaded.unknown_below == 0.64
+    assert loaded.is_unknown(five)
+    assert loaded.is_unknown([*five, Prediction("f", 0.1)])
+    assert not loaded.is_unknown([Prediction("cat", 0.2), *five])
+    model = create_model("skfast", n_categories=6, image_size_px=24)
+    larger = Encoder(model, spec=RenderSpec(24), categories="abcdef")
+    with pytest.raises(InputError, match="give the 5 best predictions, not 3"):
+        larger.is_unknown(five[:3])
+
+
 def test_an_encoder_written_before_there_were_thresholds_is_read(encoder, tmp_path):
     encoder.save(tmp_path / "new.safetensors")
     with safe_open(tmp_path / "new.safetensors", framework="pt") as reader:
         header = json.loads(reader.metadata()["garabato.encoder"])
         state = {name: reader.get_tensor(name) for name in reader.keys()}  # noqa: SIM118
-    del header["unsure_below"], header["unsure_precision"]
+    del header["unsure_below"], header["unsure_precision"], header["unknown_below"]
     save_file(state, tmp_path / "old.safetensors", {"garabato.encoder": json.dumps(header)})
     old = load_encoder(tmp_path / "old.safetensors")
-    assert (old.unsure_below, old.unsure_precision) == (0.5, None)
+    assert (old.unsure_below, old.unsure_precision, old.unknown_below) == (0.5, None, 0.0)
     assert old.is_unsure([Prediction("cat", 0.49)])
 
 

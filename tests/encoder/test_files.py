@@ -82,6 +82,7 @@ def rewritten(tmp_path: Path, *, keep_checksum: bool = False, weights=None, **ch
         ("categories", ["cat"], "size mismatch"),
         ("unsure_below", "0.5", "unsure_below must be a number"),
         ("unsure_precision", -1, "unsure_precision must be a number of at least 0"),
+        ("unknown_below", True, "unknown_below must be a number of at least 0"),
     ],
 )
 def test_header_fields_that_no_encoder_has_are_refused(tmp_path, field, value, says) -> None:

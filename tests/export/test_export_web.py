@@ -85,7 +85,8 @@ def test_the_browser_answers_as_garabato_does(page, web_encoder, web_gallery):
         assert found["category"] == expected.category
         # The browser's runtime rounds 8-bit sums differently.
         assert found["probability"] == pytest.approx(expected.probability, abs=5e-3)
-        assert answer["unsure"] == (expected.probability < (web_encoder.unsure_below or 0.5))
+        assert answer["unsure"] == (expected.probability < web_encoder.unsure_below)
+        assert answer["unknown"] == web_encoder.is_unknown(web_encoder.classify(drawing))
         hits = web_gallery.search(output.embeddings[row], len(web_gallery))
         score_of = {hit.key_id: hit.score for hit in hits}
         for mine, theirs in zip(answer["hits"], hits[:N_HITS], strict=True):

@@ -31,6 +31,20 @@ def test_the_encoders_own_threshold_says_what_is_unsure(
     assert len(document["predictions"]) == 3
 
 
+@pytest.mark.parametrize(("together", "unknown"), [(0.39, True), (0.41, False)])
+def test_a_drawing_is_unknown_if_its_five_best_predictions_are_improbable(
+    shipped_encoder: Encoder, monkeypatch: pytest.MonkeyPatch, together: float, unknown: bool
+) -> None:
+    monkeypatch.setattr(shipped_encoder, "unknown_below", 0.4)
+    probabilities = np.full(345, (1 - together) / 340, np.float32)
+    probabilities[[3, 5, 7, 8, 9]] = together / 5
+    document = prediction_documents(shipped_encoder, probabilities, 1)
+    assert document["unknown"] is unknown
+    assert len(document["predictions"]) == 1
+    among = np.arange(20)
+    assert not prediction_documents(shipped_encoder, probabilities, 1, among)["unknown"]
+
+
 def test_drawings_that_are_bitmaps_are_sent_as_strokes() -> None:
     bitmap = np.zeros((28, 28), np.uint8)
     bitmap[14, 4:24] = 255

@@ -3,9 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sketches import SKETCH_CATEGORIES, make_drawings
 
+from garabato.drawing import DrawingBatch
+from garabato.encoder import Encoder
 from garabato.evaluation.retrieval import mean_average_precision, mean_average_precision_by_hamming
-from garabato.training.finish import best_weight, train_hash_codes
+from garabato.models import create_model
+from garabato.render import RenderSpec
+from garabato.training.finish import Deadline, best_weight, calibrate, train_hash_codes
 
 
 def embeddings_of(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -74,3 +79,17 @@ def test_a_branch_that_misleads_counts_for_nothing() -> None:
     targets = torch.arange(5).repeat(50)
     noise = torch.randn(right.shape, generator=torch.Generator().manual_seed(0))
     assert best_weight(right + noise, noise - right, targets) == 0
+
+
+def test_few_held_out_drawings_are_unknown_and_these_are_unsure() -> None:
+    names = SKETCH_CATEGORIES[:8]
+    torch.manual_seed(0)
+    model = create_model("skfast", n_categories=len(names), image_size_px=24)
+    encoder = Encoder(model, spec=RenderSpec(24), categories=names)
+    drawings = DrawingBatch.from_drawings(make_drawings(names, 20, seed=3))
+    labels = np.repeat(np.arange(8), 20)
+    calibrate(encoder, (drawings, labels), 0.9, Deadline(None), with_strange=False)
+    predictions = encoder.classify(drawings)
+    unknown = [p for p in predictions if encoder.is_unknown(p)]
+    assert 0 < len(unknown) <= 0.03 * len(drawings)
+    assert all(encoder.is_unsure(p) for p in unknown)

@@ -29,6 +29,8 @@ export interface Predictions {
   predictions: Prediction[];
   /** Whether the best prediction is too improbable to rely on. */
   unsure: boolean;
+  /** Whether the drawing seems to show no category of the encoder. Never with `among`. */
+  unknown: boolean;
 }
 
 export interface QueryResult extends Predictions {

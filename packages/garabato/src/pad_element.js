@@ -2,7 +2,7 @@
 // searches a gallery while one draws.
 //
 // Events: "ready" once the gallery has loaded; "change" after every change of the drawing, with
-// {strokes, finished}; "hits" with {hits, predictions, unsure, took_ms}, empty for an empty pad;
+// {strokes, finished}; "hits" with {hits, predictions, unsure, unknown, took_ms}, empty for an empty pad;
 // "failure" with {error}. CSS: --garabato-ink, --garabato-paper, --garabato-line, --garabato-cursor.
 
 import {Garabato} from "./garabato.js";
@@ -36,7 +36,7 @@ const TEMPLATE = `
 </div>
 <div class="unseen" aria-live="polite"></div>`;
 
-const NOTHING = {hits: [], predictions: [], unsure: false, took_ms: 0};
+const NOTHING = {hits: [], predictions: [], unsure: false, unknown: false, took_ms: 0};
 
 export class GarabatoPad extends HTMLElement {
   static observedAttributes = ["gallery"];

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 from rich.table import Table
@@ -44,7 +45,9 @@ def command(
     """Classify the drawings in QUERY: files with one or more drawings, or - for stdin.
 
     Low-confidence predictions are marked "unsure": the best category is less probable than the
-    threshold that training chose, or than 0.5 if it chose none.
+    threshold that training chose, or than 0.5 if it chose none. They are marked "unknown" if even
+    the five best categories together are less probable than a second threshold: the drawing seems
+    to show nothing that the encoder knows.
 
     Files that cannot be read are named at the end; the others are classified, and the exit status
     is 1.
@@ -64,21 +67,31 @@ def command(
     if uri is not None:
         garabato.open_gallery(uri, must_exist=True)  # report a wrong name before loading an encoder
     encoder = garabato.load_encoder(model, categories=categories)
-    predictions = [encoder.classify(one.drawing, k=k, among=among or None) for one in queries]
-    unsure = [encoder.is_unsure(best) for best in predictions]
+    n_best = max(k, garabato.N_TO_KNOW)
+    best = [encoder.classify(one.drawing, k=n_best, among=among or None) for one in queries]
+    answers = [
+        _Answer(one[:k], encoder.is_unsure(one), not among and encoder.is_unknown(one))
+        for one in best
+    ]
     votes = None if uri is None else _votes(uri, encoder, queries, k)
     if as_json:
-        document: dict[str, object] = {"queries": _documents(queries, predictions, unsure, votes)}
+        document: dict[str, object] = {"queries": _documents(queries, answers, votes)}
         if unreadable:
             document["unreadable"] = [str(error) for error in unreadable]
         print_json(document)
     else:
-        _print_table(queries, predictions, unsure, votes)
+        _print_table(queries, answers, votes)
     if unreadable:
         stderr.print(f"unreadable: {len(unreadable):,} of {counted(len(set(query)), 'file')}")
         for error in unreadable:
             stderr.print(f"  {error}")
         ctx.exit(1)
+
+
+class _Answer(NamedTuple):
+    predictions: list[garabato.Prediction]
+    unsure: bool
+    unknown: bool
 
 
 def _votes(
@@ -91,29 +104,28 @@ def _votes(
 
 def _documents(
     queries: list[Query],
-    predictions: list[list[garabato.Prediction]],
-    unsure: list[bool],
+    answers: list[_Answer],
     votes: list[list[garabato.CategoryVote]] | None,
 ) -> list[dict[str, object]]:
     documents = []
-    for number, (query, best) in enumerate(zip(queries, predictions, strict=True)):
+    for number, (query, answer) in enumerate(zip(queries, answers, strict=True)):
         document = query.to_dict()
         document["predictions"] = [
-            {"category": p.category, "probability": round(p.probability, 6)} for p in best
+            {"category": p.category, "probability": round(p.probability, 6)}
+            for p in answer.predictions
         ]
-        document["unsure"] = unsure[number]
+        document["unsure"], document["unknown"] = answer.unsure, answer.unknown
         if votes is not None:
             voted = votes[number]
             document["votes"] = [vote.to_dict() for vote in voted]
-            document["agrees"] = bool(voted) and voted[0].category == best[0].category
+            document["agrees"] = bool(voted) and voted[0].category == answer.predictions[0].category
         documents.append(document)
     return documents
 
 
 def _print_table(
     queries: list[Query],
-    predictions: list[list[garabato.Prediction]],
-    unsure: list[bool],
+    answers: list[_Answer],
     votes: list[list[garabato.CategoryVote]] | None,
 ) -> None:
     table = Table()
@@ -123,12 +135,13 @@ def _print_table(
     if votes is not None:
         table.add_column("gallery's vote")
         table.add_column("share", justify="right")
-    for number, (query, best) in enumerate(zip(queries, predictions, strict=True)):
-        for rank, prediction in enumerate(best):
-            name = query.name + (" (unsure)" if unsure[number] else "") if rank == 0 else ""
+    for number, (query, answer) in enumerate(zip(queries, answers, strict=True)):
+        mark = " (unknown)" if answer.unknown else " (unsure)" if answer.unsure else ""
+        for rank, prediction in enumerate(answer.predictions):
+            name = query.name + mark if rank == 0 else ""
             row = [name, prediction.category, f"{prediction.probability:.1%}"]
             if votes is not None and rank < len(votes[number]):
                 voted = votes[number][rank]
                 row += [voted.category, f"{voted.share:.1%}"]
-            table.add_row(*row, end_section=rank == len(best) - 1)
+            table.add_row(*row, end_section=rank == len(answer.predictions) - 1)
     stdout.print(table)

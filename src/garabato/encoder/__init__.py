@@ -3,6 +3,7 @@
 from garabato.encoder.encoder import (
     DEFAULT_UNSURE_BELOW,
     FORMAT,
+    N_TO_KNOW,
     Encoder,
     Output,
     Prediction,
@@ -22,6 +23,7 @@ __all__ = [
     "DEFAULT_UNSURE_BELOW",
     "FILE_NAME",
     "FORMAT",
+    "N_TO_KNOW",
     "ONNX_SUFFIX",
     "SHIPPED",
     "Encoder",

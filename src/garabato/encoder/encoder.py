@@ -36,6 +36,8 @@ FORMAT = "garabato.encoder"
 FORMAT_VERSION = 1
 #: `Encoder.unsure_below` of an encoder whose training chose no threshold.
 DEFAULT_UNSURE_BELOW = 0.5
+#: `Encoder.is_unknown` looks at so many predictions.
+N_TO_KNOW = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,9 @@ class Encoder:
     that threshold on held-out drawings, predictions above it had the precision `unsure_precision`
     (0..1); otherwise the threshold is `DEFAULT_UNSURE_BELOW` and `unsure_precision` is None.
 
+    Drawings whose `N_TO_KNOW` best predictions are together less probable than `unknown_below` show
+    nothing that the encoder knows (see `is_unknown`); 0, the default, if no training chose it.
+
     `coders` maps a number of bits to the coder of that length. The weight matrices of a PyTorch
     model are rounded to half precision, as in the file; `device` and `precision` apply to it (see
     `load_encoder`).
@@ -80,6 +85,7 @@ class Encoder:
         temperature: float = 1.0,
         unsure_below: float | None = None,
         unsure_precision: float | None = None,
+        unknown_below: float | None = None,
         coders: Mapping[int, BinaryCoder] | None = None,
         notes: dict[str, Any] | None = None,
         added_categories: Iterable[AddedCategory] = (),
@@ -94,6 +100,7 @@ class Encoder:
         self.temperature = temperature
         self.unsure_below = DEFAULT_UNSURE_BELOW if unsure_below is None else unsure_below
         self.unsure_precision = unsure_precision
+        self.unknown_below = 0.0 if unknown_below is None else unknown_below
         self.coders = dict(coders or {})
         self.notes = notes or {}
         if not isinstance(model, Runtime):
@@ -119,6 +126,7 @@ class Encoder:
             "images": " x ".join(map(str, self.spec.image_shape)),
             "embeddings": f"{self.embedding_dim} numbers, fingerprint {self.fingerprint}",
             "unsure": f"below {self.unsure_below:.2f}",
+            "unknown": f"five best together below {self.unknown_below:.2f}",
         }
         lines = (f"<tr><th>{name}</th><td>{escape(v)}</td></tr>" for name, v in rows.items() if v)
         return f"<table>{''.join(lines)}</table>"
@@ -195,6 +203,7 @@ class Encoder:
             temperature=self.temperature,
             unsure_below=self.unsure_below,
             unsure_precision=self.unsure_precision,
+            unknown_below=self.unknown_below,
             coders=self.coders,
             notes=self.notes,
             added_categories=added,
@@ -321,6 +330,18 @@ class Encoder:
             raise InputError("there are no predictions; call classify with k of at least 1")
         return predictions[0].probability < self.unsure_below
 
+    def is_unknown(self, predictions: Sequence[Prediction]) -> bool:
+        """Whether one drawing, by its predictions among all categories, shows none of them.
+
+        True if the `N_TO_KNOW` (five) best are together less probable than `unknown_below`, which
+        few drawings of known categories are. Give at least five predictions. The command line, the
+        HTTP API and the page use this test; drawings of unknown categories mostly pass for unsure.
+        Raises InputError for fewer predictions.
+        """
+        if len(predictions) < min(N_TO_KNOW, len(self.categories)):
+            raise InputError(f"give the {N_TO_KNOW} best predictions, not {len(predictions)}")
+        return sum(p.probability for p in predictions[:N_TO_KNOW]) < self.unknown_below
+
     def description(self) -> dict[str, Any]:
         """The header of encoder files, without the network's options. Plain values, for JSON."""
         return {
@@ -332,6 +353,7 @@ class Encoder:
             "temperature": self.temperature,
             "unsure_below": self.unsure_below,
             "unsure_precision": self.unsure_precision,
+            "unknown_below": self.unknown_below,
             "codes": {str(n_bits): coder.to_dict() for n_bits, coder in self.coders.items()},
             "notes": self.notes,
             **self._description_of_added(),

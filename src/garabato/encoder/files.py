@@ -263,6 +263,7 @@ def _build(
             temperature=header.get("temperature", 1.0),
             unsure_below=header.get("unsure_below"),
             unsure_precision=header.get("unsure_precision"),
+            unknown_below=header.get("unknown_below"),
             coders={
                 int(n_bits): BinaryCoder.from_dict(plain)
                 for n_bits, plain in header.get("codes", {}).items()
@@ -292,7 +293,7 @@ def _check_header(header: dict[str, Any]) -> None:
     temperature = header.get("temperature", 1.0)
     if not _is_number(temperature) or not temperature > 0:
         raise ValueError(f"temperature must be a positive number, not {temperature!r}")
-    for name in ("unsure_below", "unsure_precision"):
+    for name in ("unsure_below", "unsure_precision", "unknown_below"):
         value = header.get(name)
         if value is not None and (not _is_number(value) or value < 0):
             raise ValueError(f"{name} must be a number of at least 0, or null, not {value!r}")

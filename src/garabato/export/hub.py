@@ -160,6 +160,7 @@ def _config(encoder: Encoder) -> dict[str, Any]:
         "label2id": {name: i for i, name in enumerate(names)},
         "temperature": encoder.temperature,
         "unsure_below": encoder.unsure_below,
+        "unknown_below": encoder.unknown_below,
         "fingerprint": encoder.fingerprint,
     }
 

@@ -106,6 +106,7 @@ def export_web(
             "embedding_dim": encoder.embedding_dim,
             "temperature": encoder.temperature,
             "unsure_below": encoder.unsure_below,
+            "unknown_below": encoder.unknown_below,
         }
         (data / "encoder.json").write_bytes(orjson.dumps(about))
         web_gallery.write(data)

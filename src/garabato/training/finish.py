@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from garabato.drawing import DrawingBatch, FloatArray, IntArray
-from garabato.encoder import Encoder
+from garabato.encoder import N_TO_KNOW, Encoder
 from garabato.encoder.binary_codes import CODE_BITS, BinaryCoder
 from garabato.encoder.calibration import at_temperature, fit_temperature, threshold_for_precision
 from garabato.models import as_input
@@ -36,6 +36,8 @@ STRANGE = AugmentSpec(
 
 #: With fewer held-out drawings, nothing is calibrated.
 _LEAST_TO_CALIBRATE = 50
+#: Share of held-out drawings that may be taken for unknown. Few of these are predicted correctly.
+_SHARE_UNKNOWN = 0.03
 #: Training drawings that binary codes are trained on, at most.
 _MOST_FOR_CODES = 10_000
 #: Drawings encoded between two checks of the deadline.
@@ -78,12 +80,14 @@ def calibrate(
     *,
     with_strange: bool = True,
 ) -> float:
-    """Fit the temperature and the unsure threshold to held-out drawings; returns top-1 on them.
+    """Fit the temperature and both thresholds to held-out drawings; returns top-1 on them.
 
-    The threshold is fitted to the drawings and strongly varied copies of them (`STRANGE`), so that
-    it also holds for drawings from elsewhere; on the drawings themselves, the precision above it is
-    higher than `precision`. The copies are left out with `with_strange=False` and for styles other
-    than "smooth". With fewer than 50 drawings the encoder is not changed.
+    The unsure threshold is fitted to the drawings and strongly varied copies of them (`STRANGE`),
+    so that it also holds for drawings from elsewhere; on the drawings themselves, the precision
+    above it is higher than `precision`. The copies are left out with `with_strange=False` and for
+    styles other than "smooth". The threshold for unknown drawings takes at most `_SHARE_UNKNOWN` of
+    the drawings themselves for unknown, and only unsure ones. With fewer than 50 drawings the
+    encoder is not changed.
     """
     drawings, labels = held_out
     order = np.random.default_rng(0).permutation(len(labels))  # in case time runs out
@@ -110,6 +114,11 @@ def calibrate(
         confidence = at_temperature(all_given, encoder.temperature).max(axis=1)
         encoder.unsure_precision = precision
         encoder.unsure_below = threshold_for_precision(confidence, all_right, precision)
+        encoder.unknown_below = 0.0
+        if given.shape[1] > N_TO_KNOW:
+            best = np.sort(at_temperature(given, encoder.temperature), axis=1)[:, -N_TO_KNOW:]
+            lowest = float(np.quantile(best.sum(axis=1), _SHARE_UNKNOWN, method="lower"))
+            encoder.unknown_below = min(lowest, encoder.unsure_below)
     return float(right.mean())
 
 

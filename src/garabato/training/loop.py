@@ -410,6 +410,7 @@ class _Training:
                 top1=top1,
                 temperature=encoder.temperature,
                 unsure_below=encoder.unsure_below,
+                unknown_below=encoder.unknown_below,
             )
         finish.add_binary_codes(encoder, self.drawings, seed=self.config.seed, deadline=deadline)
         encoder.save(self.run / FILE_NAME)

@@ -28,6 +28,7 @@ class Classified(BaseModel):
 
     predictions: list[Prediction]
     unsure: bool
+    unknown: bool
     took_ms: float
     drawing: list[Any] | None = None
 
@@ -37,6 +38,7 @@ class Classified(BaseModel):
                 {
                     "predictions": [{"category": "smiley face", "probability": 0.97}],
                     "unsure": False,
+                    "unknown": False,
                     "took_ms": 8.1,
                 }
             ]
@@ -85,6 +87,7 @@ class Found(BaseModel):
     votes_unsure: bool | None = None
     predictions: list[Prediction] | None = None
     unsure: bool | None = None
+    unknown: bool | None = None
     took_ms: float
     drawing: list[Any] | None = None
 

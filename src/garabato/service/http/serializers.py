@@ -12,7 +12,7 @@ import orjson
 from fastapi import Request, Response
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
-from garabato.encoder import Encoder
+from garabato.encoder import N_TO_KNOW, Encoder
 from garabato.gallery import Hit, StoredDrawing
 from garabato.gallery.explore import CategoryVote, is_vote_unsure
 from garabato.tracing.trace import trace_batch
@@ -86,14 +86,17 @@ def drawing_document(drawing: Drawing, tags: Sequence[str] = ()) -> dict[str, An
 def prediction_documents(
     encoder: Encoder, probabilities: FloatArray, k: int, among: IntArray | None = None
 ) -> dict[str, Any]:
-    """`predictions` (the `k` most probable, best first) and `unsure`, from probabilities (C,).
+    """`predictions` (the `k` most probable, best first), `unsure` and `unknown`.
 
-    `among` are the indices of the categories to choose from.
+    From probabilities (C,); `among` are the indices of the categories to choose from, and with it
+    no drawing is unknown.
     """
-    predictions = encoder.best_predictions(probabilities, k, among=among)
+    predictions = encoder.best_predictions(probabilities, max(k, N_TO_KNOW), among=among)
     return {
         "predictions": [
-            {"category": p.category, "probability": round(p.probability, 6)} for p in predictions
+            {"category": p.category, "probability": round(p.probability, 6)}
+            for p in predictions[:k]
         ],
         "unsure": encoder.is_unsure(predictions),
+        "unknown": among is None and encoder.is_unknown(predictions),
     }

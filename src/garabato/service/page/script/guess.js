@@ -1,18 +1,21 @@
-// What the drawing looks like: the best in large letters, five with their probabilities.
+// What the drawing looks like: the best in large letters, five with probabilities.
 
 import {element, svg} from "./dom.js";
 import {percent} from "./format.js";
 import {categoryLink} from "./routes.js";
 
-/** Less probable predictions than this get no bar; the best one always does. */
+/** Less probable predictions get no bar; the best always does. */
 const MIN_PROBABILITY = 0.01;
-/** A hand-drawn underline. */
+/** Hand-drawn. */
 const UNDERLINE = "M1 7C18 3 42 5 60 4S93 2 99 5C80 6 40 7 22 11";
 
-/** What a search says the drawing shows: {predictions: [{category, probability}, ...], unsure, by, says}, best
- * first. A gallery with categories of its own speaks first: the shares of its votes are the probabilities. */
-export function verdictOf({headline, votes, votes_unsure, predictions, unsure}) {
-  if (headline !== "gallery") return {predictions, unsure, by: "encoder", says: unsure ? "Not sure yet. Perhaps" : "Looks like"};
+/** What a search says the drawing shows: {predictions: [{category, probability}, ...], unsure, by, says}.
+ * A gallery with categories of its own speaks first: its shares are the probabilities. */
+export function verdictOf({headline, votes, votes_unsure, predictions, unsure, unknown}) {
+  if (headline !== "gallery") {
+    const says = unknown ? "Nothing I know. Closest:" : unsure ? "Not sure yet. Perhaps" : "Looks like";
+    return {predictions, unsure, by: "encoder", says};
+  }
   return {
     predictions: votes.slice(0, predictions.length).map(({category, share}) => ({category, probability: share})),
     unsure: votes_unsure,
@@ -26,7 +29,7 @@ export class Guess {
   #says = element("p", {class: "says"});
   #link = element("a", {});
   #name;
-  #bars = element("ol", {class: "bars", "aria-label": "Probability of each category"});
+  #bars = element("ol", {class: "bars", "aria-label": "Probabilities"});
   #rows = [];
   #shown = null;
 
@@ -42,7 +45,7 @@ export class Guess {
     section.hidden = true;
   }
 
-  /** Show a verdict of `verdictOf`. */
+  /** A verdict of `verdictOf`. */
   show({predictions, unsure, by, says}) {
     const [best] = predictions;
     this.#section.hidden = false;

@@ -2,6 +2,9 @@
 
 import {render} from "./render.js";
 
+/** The best predictions of a drawing of a known category are together at least `unknown_below`. */
+const N_TO_KNOW = 5;
+
 export class Encoder {
   #ort;
   #session;
@@ -28,7 +31,7 @@ export class Encoder {
     return {logits: logits.data, embedding: embeddings.data};
   }
 
-  /** {predictions: the `k` most probable, best first, unsure}, of all categories or those in `among`. */
+  /** {predictions: the `k` most probable, best first, unsure, unknown}, of all categories or those in `among`. */
   predict(logits, k, among = this.#about.categories) {
     const names = [...new Set(among)];
     const probabilities = softmax(this.#rowsOf(names).map((row) => logits[row]), this.#about.temperature);
@@ -36,7 +39,9 @@ export class Encoder {
     const predictions = order
       .slice(0, k)
       .map((i) => ({category: names[i], probability: round(probabilities[i])}));
-    return {predictions, unsure: probabilities[order[0]] < this.#about.unsure_below};
+    const known = order.slice(0, N_TO_KNOW).reduce((sum, i) => sum + probabilities[i], 0);
+    const unknown = among === this.#about.categories && known < this.#about.unknown_below;
+    return {predictions, unsure: probabilities[order[0]] < this.#about.unsure_below, unknown};
   }
 
   #rowsOf(names) {

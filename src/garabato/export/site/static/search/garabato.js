@@ -41,13 +41,13 @@ export class Garabato {
     return (await this.query(drawing, {k, where, predictions: 0, signal})).hits;
   }
 
-  /** The `k` most probable categories: {predictions: [{category, probability}, ...], unsure}.
+  /** The `k` most probable categories: {predictions: [{category, probability}, ...], unsure, unknown}.
    * With `among`, a list of categories, it is certainly one of these. */
   classify(drawing, {k = 5, among, signal} = {}) {
     return this.#request("classify", {drawing, k, among}, signal);
   }
 
-  /** Search and classify at once: {hits, headline, predictions, unsure, took_ms}. If the gallery's
+  /** Search and classify at once: {hits, headline, predictions, unsure, unknown, took_ms}. If the gallery's
    * categories are not the encoder's, `headline` is "gallery", and `votes` and `votes_unsure` are there. */
   query(drawing, {k = 10, where = {}, predictions = 5, signal} = {}) {
     return this.#request("query", {drawing, k, where, predictions}, signal);
