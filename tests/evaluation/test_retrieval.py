@@ -291,22 +291,17 @@ def test_hamming_rankings_equal_cosine_rankings_of_the_bits(n_bits: int) -> None
     random = np.random.default_rng(n_bits)
     codes = random.integers(0, 256, (300, n_bits // 8), np.uint8)
     labels = random.integers(0, 9, 300)
-    alone = mean_average_precision_by_hamming(codes, labels)
-    assert alone == pytest.approx(mean_average_precision(as_unit_vectors(codes), labels))
-    split = (codes[:50], labels[:50], codes[50:], labels[50:])
-    vectors = as_unit_vectors(codes)
-    assert mean_average_precision_by_hamming(*split) == pytest.approx(
-        mean_average_precision(vectors[:50], labels[:50], vectors[50:], labels[50:])
-    )
+    found = mean_average_precision_by_hamming(codes, labels)
+    assert found == pytest.approx(mean_average_precision(as_unit_vectors(codes), labels))
 
 
 def test_a_hamming_ranking_computed_by_hand() -> None:
-    # Distances from the query (all zero): 0 right; 1 right and wrong, tied; 64 wrong.
-    codes = np.zeros((5, 8), np.uint8)
-    codes[2, 0], codes[3, 7], codes[4] = 1, 128, 255
-    labels = np.array([0, 0, 0, 1, 1])
-    found = mean_average_precision_by_hamming(codes[:1], labels[:1], codes[1:], labels[1:])
-    assert found == pytest.approx((1 / 1 + 2 / 3) / 2)
+    # From the first: the right and a wrong code, tied at distance 1. From the second: the right
+    # one at distance 1, then the wrong one. The third is the only one of its label.
+    codes = np.zeros((3, 8), np.uint8)
+    codes[1, 0], codes[2, 7] = 1, 128
+    found = mean_average_precision_by_hamming(codes, np.array([0, 0, 1]))
+    assert found == pytest.approx((1 / 2 + 1) / 2)
 
 
 def test_the_hamming_map_leaves_out_queries_without_relevant_codes() -> None:
@@ -317,11 +312,9 @@ def test_the_hamming_map_leaves_out_queries_without_relevant_codes() -> None:
 
 def test_codes_of_other_shapes_are_refused() -> None:
     codes, labels = np.zeros((2, 8), np.uint8), np.zeros(2, np.int64)
-    for wrong in (codes[:, :5], codes.astype(np.int64), codes[0]):
+    for wrong in (codes.astype(np.int64), codes[0]):
         with pytest.raises(InputError, match="uint8"):
             mean_average_precision_by_hamming(wrong, labels)
-    with pytest.raises(InputError, match="64 bits, the gallery 128"):
-        mean_average_precision_by_hamming(codes, labels, np.zeros((2, 16), np.uint8), labels)
     with pytest.raises(InputError, match="labels"):
         mean_average_precision_by_hamming(codes, labels[:1])
 

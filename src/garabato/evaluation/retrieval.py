@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from garabato.drawing import ByteArray, FloatArray, IntArray
 from garabato.errors import InputError
-from garabato.evaluation._hamming import count_by_distance
 from garabato.evaluation.similarity import check_embeddings, similarities
 from garabato.host.machine import n_cores
 
 DoubleArray = npt.NDArray[np.float64]
+
+#: Binary codes compared with all others at once.
+_CHUNK = 256
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -130,47 +132,32 @@ def mean_average_precision(
     return metrics.mean_average_precision
 
 
-def mean_average_precision_by_hamming(
-    query_codes: ByteArray,
-    query_labels: IntArray,
-    gallery_codes: ByteArray | None = None,
-    gallery_labels: IntArray | None = None,
-) -> float:
-    """mAP of binary codes by Hamming distance; NaN if no query has a relevant item.
+def mean_average_precision_by_hamming(codes: ByteArray, labels: IntArray) -> float:
+    """mAP of binary codes (N, B / 8) uint8, each ranked against all others by Hamming distance.
 
-    Codes are (Q, B / 8) and (G, B / 8) uint8, B a multiple of 64. Without a gallery, each query is
-    ranked against the other queries. Raises InputError for shapes that don't match.
+    NaN if no code has another of its label. Raises InputError for shapes that don't match.
     """
-    alone = gallery_codes is None or gallery_labels is None
-    if gallery_codes is None or gallery_labels is None:
-        gallery_codes, gallery_labels = query_codes, query_labels
-    queries = _as_words(query_codes, query_labels, "query")
-    gallery = _as_words(gallery_codes, gallery_labels, "gallery")
-    if queries.shape[1] != gallery.shape[1]:
+    if codes.ndim != 2 or codes.dtype != np.uint8 or len(codes) != len(labels):
         raise InputError(
-            f"the queries have {64 * queries.shape[1]} bits, the gallery {64 * gallery.shape[1]}"
+            f"codes are (N, B / 8) uint8 with N labels, "
+            f"not {codes.shape} {codes.dtype} with {len(labels)} labels"
         )
-
-    def average_precision(query: int) -> float:
-        counts = np.zeros((2, 64 * queries.shape[1] + 1), np.int64)
-        count_by_distance(
-            queries[query],
-            gallery,
-            gallery_labels,
-            query_labels[query],
-            query if alone else -1,
-            counts[0],
-            counts[1],
-        )
-        n_up_to, n_relevant_up_to = counts.cumsum(axis=1)
-        found = counts[1] > 0
-        precision = n_relevant_up_to[found] / n_up_to[found]
-        n_relevant = counts[1].sum()
-        return float((counts[1][found] * precision).sum() / n_relevant) if n_relevant else np.nan
-
-    with ThreadPoolExecutor(n_cores()) as threads:
-        values = np.fromiter(threads.map(average_precision, range(len(queries))), np.float64)
-    return _mean_without_nan(values)
+    bits = np.unpackbits(codes, axis=1).astype(np.float32)  # (N, B); float products are exact
+    n_set, n_distances = bits.sum(axis=1), bits.shape[1] + 1
+    precisions = np.full(len(codes), np.nan)
+    for first in range(0, len(codes), _CHUNK):
+        block = slice(first, first + _CHUNK)
+        common = bits[block] @ bits.T
+        distances = (n_set[block, None] + n_set - 2 * common).astype(np.int64)  # (Q, N)
+        for query, row in enumerate(distances, start=first):
+            n_relevant = np.bincount(row[labels == labels[query]], minlength=n_distances)
+            n_all = np.bincount(row, minlength=n_distances)
+            n_relevant[0] -= 1  # the query itself
+            n_all[0] -= 1
+            if n_relevant.any():
+                precision = n_relevant.cumsum() / np.maximum(n_all.cumsum(), 1)
+                precisions[query] = (n_relevant * precision).sum() / n_relevant.sum()
+    return _mean_without_nan(precisions)
 
 
 def mean_average_precision_by_distance(features: FloatArray, labels: IntArray) -> float:
@@ -217,18 +204,6 @@ def _rows_by_label(labels: IntArray) -> dict[int, IntArray]:
     order = np.argsort(labels, kind="stable")
     values, firsts = np.unique(labels[order], return_index=True)
     return dict(zip(values.tolist(), np.split(order, firsts[1:]), strict=True))
-
-
-def _as_words(codes: ByteArray, labels: IntArray, name: str) -> npt.NDArray[np.uint64]:
-    """The same bits as (N, B / 64) uint64."""
-    if codes.ndim != 2 or codes.dtype != np.uint8 or codes.shape[1] % 8 or not codes.shape[1]:
-        raise InputError(
-            f"{name} codes are (N, B / 8) uint8 with B a multiple of 64, "
-            f"not {codes.shape} {codes.dtype}"
-        )
-    if len(codes) != len(labels):
-        raise InputError(f"there are {len(codes)} {name} codes but {len(labels)} labels")
-    return np.ascontiguousarray(codes).view(np.uint64)
 
 
 def _mean_without_nan(values: DoubleArray) -> float:

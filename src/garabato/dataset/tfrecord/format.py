@@ -10,15 +10,16 @@ masked CRC-32C of the content (uint32), all little-endian. The content is a prot
     BytesList { repeated bytes value = 1; }     Int64List { repeated int64 value = 1 [packed]; }
 
 Sources: https://www.tensorflow.org/tutorials/load_data/tfrecord,
-tensorflow/core/example/{example,feature}.proto and the protocol buffers encoding guide.
+tensorflow/core/example/{example,feature}.proto.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from functools import cache
 from os import PathLike
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import google_crc32c
 
@@ -82,16 +83,18 @@ def _masked_crc(content: bytes) -> int:
 
 Value = bytes | list[int]
 
-_VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
-
 
 def encode_example(features: Mapping[str, Value]) -> bytes:
     """Encode features by name: bytes as a BytesList of one, ints as an Int64List."""
-    entries = b"".join(
-        _field(1, _field(1, name.encode()) + _field(2, _encode_feature(value)))
-        for name, value in sorted(features.items())
-    )
-    return _field(1, entries)
+    example = _example_type()()
+    for name, value in sorted(features.items()):
+        entry = example.features.feature.add(key=name)
+        if isinstance(value, bytes):
+            entry.value.bytes_list.value.append(value)
+        else:
+            entry.value.int64_list.SetInParent()
+            entry.value.int64_list.value.extend(value)
+    return bytes(example.SerializeToString())
 
 
 def decode_example(content: bytes) -> dict[str, Value]:
@@ -99,116 +102,57 @@ def decode_example(content: bytes) -> dict[str, Value]:
 
     Raises FormatError if `content` is not a tf.train.Example.
     """
-    found: dict[str, Value] = {}
+    from google.protobuf.message import DecodeError
+
     try:
-        for features in _messages(content, 1):
-            for entry in _messages(features, 1):
-                fields = dict(_fields(entry))
-                name, feature = fields.get(1, b""), fields.get(2, b"")
-                if not isinstance(name, bytes) or not isinstance(feature, bytes):
-                    raise _NotAnExampleError
-                value = _decode_feature(feature)
-                if value is not None:
-                    found[name.decode()] = value
-    except (_NotAnExampleError, UnicodeDecodeError):
+        example = _example_type().FromString(content)
+    except DecodeError:
         raise FormatError("the record is not a tf.train.Example") from None
+    found: dict[str, Value] = {}
+    for entry in example.features.feature:
+        if entry.value.HasField("bytes_list"):
+            found[entry.key] = next(iter(entry.value.bytes_list.value), b"")
+        elif entry.value.HasField("int64_list"):
+            found[entry.key] = list(entry.value.int64_list.value)
     return found
 
 
-class _NotAnExampleError(Exception):
-    pass
+#: A map is stored as a list of entries.
+_MESSAGES = """
+name: "garabato/tfrecord.proto" package: "garabato" syntax: "proto3"
+message_type {
+  name: "BytesList"
+  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES }
+}
+message_type {
+  name: "Int64List"
+  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 }
+}
+message_type {
+  name: "Feature"
+  field { name: "bytes_list" number: 1 type: TYPE_MESSAGE type_name: "BytesList" }
+  field { name: "int64_list" number: 3 type: TYPE_MESSAGE type_name: "Int64List" }
+}
+message_type {
+  name: "Entry"
+  field { name: "key" number: 1 type: TYPE_STRING }
+  field { name: "value" number: 2 type: TYPE_MESSAGE type_name: "Feature" }
+}
+message_type {
+  name: "Features"
+  field { name: "feature" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE type_name: "Entry" }
+}
+message_type {
+  name: "Example"
+  field { name: "features" number: 1 type: TYPE_MESSAGE type_name: "Features" }
+}
+"""
 
 
-def _encode_feature(value: Value) -> bytes:
-    if isinstance(value, bytes):
-        return _field(1, _field(1, value))
-    return _field(3, _field(1, b"".join(map(_varint, value))))
+@cache
+def _example_type() -> Any:
+    from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 
-
-def _decode_feature(feature: bytes) -> Value | None:
-    for number, content in _fields(feature):
-        if not isinstance(content, bytes):
-            raise _NotAnExampleError
-        if number == 1:
-            return next(_messages(content, 1), b"")
-        if number == 3:
-            return list(_integers(content))
-    return None
-
-
-def _integers(content: bytes) -> Iterator[int]:
-    """The values of an Int64List, packed (as everybody writes them) or one by one."""
-    for number, value in _fields(content):
-        if number != 1:
-            continue
-        if isinstance(value, int):
-            yield _signed(value)
-            continue
-        position = 0
-        while position < len(value):
-            one, position = _read_varint(value, position)
-            yield _signed(one)
-
-
-def _field(number: int, content: bytes) -> bytes:
-    return bytes([number << 3 | _LENGTH]) + _varint(len(content)) + content
-
-
-def _varint(value: int) -> bytes:
-    if 0 <= value < 0x80:
-        return bytes([value])
-    value &= 2**64 - 1  # negative numbers: ten bytes of two's complement
-    groups = bytearray()
-    while value >= 0x80:
-        groups.append(value & 0x7F | 0x80)
-        value >>= 7
-    groups.append(value)
-    return bytes(groups)
-
-
-def _messages(content: bytes, wanted: int) -> Iterator[bytes]:
-    for number, value in _fields(content):
-        if number == wanted:
-            if not isinstance(value, bytes):
-                raise _NotAnExampleError
-            yield value
-
-
-def _fields(content: bytes) -> Iterable[tuple[int, bytes | int]]:
-    """Yield (field number, value) of a message, in order, without fixed-width values."""
-    position = 0
-    while position < len(content):
-        key, position = _read_varint(content, position)
-        number, kind = key >> 3, key & 7
-        if kind == _VARINT:
-            value, position = _read_varint(content, position)
-            yield number, value
-        elif kind == _LENGTH:
-            length, position = _read_varint(content, position)
-            if position + length > len(content):
-                raise _NotAnExampleError
-            yield number, content[position : position + length]
-            position += length
-        elif kind in (_FIXED32, _FIXED64):
-            position += 4 if kind == _FIXED32 else 8
-        else:
-            raise _NotAnExampleError
-    if position != len(content):
-        raise _NotAnExampleError
-
-
-def _read_varint(content: bytes, position: int) -> tuple[int, int]:
-    value = shift = 0
-    while position < len(content) and shift < 70:
-        byte = content[position]
-        position += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, position
-        shift += 7
-    raise _NotAnExampleError
-
-
-def _signed(value: int) -> int:
-    value &= 2**64 - 1
-    return value - 2**64 if value >= 2**63 else value
+    file = text_format.Parse(_MESSAGES, descriptor_pb2.FileDescriptorProto())
+    messages = message_factory.GetMessages([file], pool=descriptor_pool.DescriptorPool())
+    return messages["garabato.Example"]
