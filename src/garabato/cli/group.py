@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import logging
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -86,6 +88,10 @@ def main() -> None:
     Example: garabato classify drawing.svg
     """
     garabato.limit_native_threads()
+    kernels = logging.getLogger("garabato.host.kernels")
+    if sys.stderr.isatty() and not kernels.handlers:  # says why the first command takes long
+        kernels.addHandler(logging.StreamHandler())
+        kernels.setLevel(logging.INFO)
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:

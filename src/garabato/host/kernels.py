@@ -7,15 +7,20 @@ that cannot be written either, they are compiled again in every process.
 
 from __future__ import annotations
 
+import logging
 import tempfile
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.caching import FunctionCache
+from numba.core.runtime.nrt import rtsys
 
 from garabato.errors import StorageError
 from garabato.host.cache import cache_folder
 
+_log = logging.getLogger(__name__)
 _settings: Any = numba.config
 
 
@@ -54,7 +59,33 @@ def kernel(function: Any = None, **options: Any) -> Any:
     gives inf or nan, as in NumPy. Each signature is compiled separately, so always pass the same
     dtypes.
     """
-    return numba.njit(function, nogil=True, cache=_CACHED, **_LEAN, **options)
+    if function is None:
+        return partial(kernel, **options)
+    compiled = numba.njit(function, nogil=True, **_LEAN, **options)
+    if _CACHED:
+        compiled._cache = _QuickCache(function)  # type: ignore[no-untyped-call]
+    return compiled
+
+
+class _QuickCache(FunctionCache):
+    """numba's cache, without the preparations for compiling before machine code is loaded.
+
+    They take 0.5 s of processor time, and if there is no machine code, the compiler makes them.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        rtsys.initialize(target_context)  # allocates arrays
+        with self._guard_against_spurious_io_errors():
+            load: Any = self._load_overload
+            machine_code = load(sig, target_context)
+        if machine_code is None:
+            _announce_compiling()
+        return machine_code
+
+
+@cache
+def _announce_compiling() -> None:
+    _log.info("compiling for this machine; only the first time, up to half a minute")
 
 
 def inner_kernel(function: Any = None, **options: Any) -> Any:

@@ -21,10 +21,13 @@ from garabato.errors import (
     storage_errors,
 )
 from garabato.host.atomic import sync
+from garabato.host.lean_imports import import_lean
 
 TABLE = "drawings"
 LOCK = "writer.lock"
 _TABLE_FOLDER = f"{TABLE}.lance"
+#: Lance's client of remote catalogs: some 300 pydantic models, two thirds of lancedb's import time.
+_NAMESPACE_CLIENT = ("lance_namespace", "lance_namespace_urllib3_client")
 
 _OS_ERROR = re.compile(r"os error (\d+)|\[Errno (\d+)\]")
 
@@ -153,6 +156,5 @@ def bytes_on_disk(folder: Path) -> int:
 
 def connect(folder: Path) -> Any:
     """A connection whose tables check for newer versions before each read."""
-    import lancedb
-
+    lancedb: Any = import_lean("lancedb", _NAMESPACE_CLIENT)
     return lancedb.connect(folder, read_consistency_interval=timedelta(0))

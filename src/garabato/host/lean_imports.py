@@ -1,0 +1,72 @@
+"""Import a library without the packages that it imports but garabato does not use."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.abc
+import importlib.machinery
+import os
+import sys
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+
+def import_lean(name: str, unneeded: tuple[str, ...]) -> ModuleType:
+    """Import the module `name`; in the command line, without the top-level packages `unneeded`.
+
+    Whatever the module imports from them is an empty class. If it cannot be imported that way,
+    it is imported as usual. Other programs may use the packages themselves, so nothing is left out
+    there.
+    """
+    if (
+        not _is_command()
+        or name in sys.modules
+        or any(package in sys.modules for package in unneeded)
+    ):
+        return importlib.import_module(name)
+    before, finder = set(sys.modules), _PlaceholderFinder(unneeded)
+    sys.meta_path.insert(0, finder)
+    try:
+        return importlib.import_module(name)
+    except Exception:
+        for imported in set(sys.modules) - before:
+            if imported.partition(".")[0] == name:
+                del sys.modules[imported]
+    finally:
+        sys.meta_path.remove(finder)
+        for imported in set(sys.modules) - before:
+            if imported.partition(".")[0] in unneeded:
+                del sys.modules[imported]
+    return importlib.import_module(name)
+
+
+def _is_command() -> bool:
+    """Whether this process runs the command `garabato` or `python -m garabato`."""
+    module = getattr(sys.modules["__main__"], "__spec__", None)
+    is_module = module is not None and module.name == "garabato.__main__"
+    return is_module or os.path.basename(sys.argv[0]) == "garabato"
+
+
+class _PlaceholderFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds all modules of some packages; each has every name that is asked for."""
+
+    def __init__(self, packages: tuple[str, ...]) -> None:
+        self._packages = packages
+
+    def find_spec(
+        self, fullname: str, path: Any, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname.partition(".")[0] not in self._packages:
+            return None
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__getattr__ = _empty_class  # type: ignore[method-assign]
+
+
+@cache
+def _empty_class(name: str) -> type:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return type(name, (Exception,), {})  # some of them are errors that are caught
