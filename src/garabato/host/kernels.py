@@ -74,10 +74,13 @@ class _QuickCache(FunctionCache):
     """
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        rtsys.initialize(target_context)  # allocates arrays
-        with self._guard_against_spurious_io_errors():
-            load: Any = self._load_overload
-            machine_code = load(sig, target_context)
+        try:
+            rtsys.initialize(target_context)  # allocates arrays
+            with self._guard_against_spurious_io_errors():
+                load: Any = self._load_overload
+                machine_code = load(sig, target_context)
+        except (AttributeError, TypeError):  # a numba with other internals: load as it does
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
         if machine_code is None:
             _announce_compiling()
         return machine_code
