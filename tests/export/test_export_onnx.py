@@ -16,7 +16,8 @@ from garabato.encoder.onnx_runtime import OnnxRuntime
 from garabato.errors import EncoderError, EncoderMismatchError, InputError
 from garabato.export import export_onnx
 from garabato.gallery import open_gallery
-from garabato.render import render_batch
+from garabato.models import create_model
+from garabato.render import RenderSpec, render_batch
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -149,6 +150,43 @@ def test_eight_bits_keep_the_fingerprint_only_if_the_embeddings_agree(
     export_onnx(encoder, path, bits=8, calibration=SKETCHES)
     assert len(load_encoder(path).fingerprint) == len(encoder.fingerprint)
     assert load_encoder(path).fingerprint != encoder.fingerprint
+
+
+def test_eight_bits_leave_only_the_first_convolution_of_each_branch_in_float32(tmp_path):
+    encoder = load_encoder(runtime="pytorch", precision="float32")
+    export_onnx(encoder, tmp_path / "encoder.onnx", bits=8, calibration=SKETCHES)
+    nodes = onnx.load(tmp_path / "encoder.onnx").graph.node
+    convolutions = [node.name for node in nodes if node.op_type == "Conv"]
+    branches = sorted(name.removeprefix("/model/").split("/")[0] for name in convolutions)
+    assert branches == ["stem", "strokes"]
+    producers = {name: node for node in nodes for name in node.output}
+    assert "AveragePool" not in {node.op_type for node in nodes}
+    for node in nodes:
+        if node.op_type == "Relu":  # ReLUs of residual blocks are part of 8-bit nodes
+            assert producers[node.input[0]].op_type in ("Conv", "Gemm")
+
+
+@pytest.mark.parametrize(("image_size", "n_left"), [(32, 0), (40, 1), (36, 2)])
+def test_average_pooling_is_folded_into_the_next_convolution_if_it_fits(
+    image_size, n_left, tmp_path
+):
+    """Sides 32: 16, 8, 4; 40: 20, 10, then 5 is odd; 36: 18, then 9 and 5 are odd."""
+    import onnxruntime
+
+    from garabato.export.onnx import _exported, _folded
+
+    spec = RenderSpec(size_px=image_size)
+    model = create_model("skfast", n_categories=5, image_size_px=image_size, widths=(8, 8, 8, 8))
+    exact = tmp_path / "exact.onnx"
+    onnx.save(_exported(Encoder(model, spec=spec, categories=list("abcde"))), exact)
+    folded = _folded(exact)
+    onnx.checker.check_model(folded)
+    assert [node.op_type for node in folded.graph.node].count("AveragePool") == n_left
+    images = {"images": render_batch(SKETCHES, spec)}
+    expected = onnxruntime.InferenceSession(exact).run(None, images)
+    found = onnxruntime.InferenceSession(folded.SerializeToString()).run(None, images)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
 
 
 def test_eight_bits_without_drawings_are_refused(exported, tmp_path):

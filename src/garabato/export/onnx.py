@@ -6,7 +6,7 @@ fingerprint) is JSON in the file's metadata, under the key "garabato.encoder".
 
 With 32 bits, weights are stored in half precision, as in the encoder's own file, with a cast to
 float32 that runtimes apply once on loading: the same numbers in half the size. With 8 bits, the
-convolutions are computed with 8-bit integers.
+residual blocks (convolutions, sums, ReLU) are computed with 8-bit integers.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import io
 import json
 import tempfile
 import warnings
+from collections import Counter
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -198,11 +199,10 @@ def _in_eight_bits(encoder: Encoder, calibration: DrawingBatch) -> bytes:
 
 
 def _quantize(exact: Path, quantized: Path, images: ByteArray) -> None:
-    """Quantize all convolutions but the first: weights per channel, maps by their range.
+    """Quantize the residual blocks: weights per channel, feature maps by their range.
 
-    Sums, pooling, the first convolution, the embedding and the logits stay in float32.
+    The first convolution of each branch, pooling, the embedding and the logits stay in float32.
     """
-    import onnxruntime
     from onnxruntime.quantization import (
         CalibrationDataReader,
         QuantFormat,
@@ -219,14 +219,9 @@ def _quantize(exact: Path, quantized: Path, images: ByteArray) -> None:
             piece = next(self.rest, None)
             return None if piece is None else {"images": piece}
 
-    folded = exact.with_suffix(".folded.onnx")  # batch norms folded into the convolutions
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    options.optimized_model_filepath = str(folded)
-    onnxruntime.InferenceSession(exact, options, providers=["CPUExecutionProvider"])
-    nodes = _onnx().load(folded).graph.node
-    convolutions = [node.name for node in nodes if node.op_type == "Conv"]
+    model = _folded(exact)
+    folded = exact.with_suffix(".folded.onnx")
+    _onnx().save(model, folded)
     quantize_static(
         folded,
         quantized,
@@ -237,9 +232,96 @@ def _quantize(exact: Path, quantized: Path, images: ByteArray) -> None:
         reduce_range=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        op_types_to_quantize=["Conv"],
-        nodes_to_exclude=convolutions[:1],
+        op_types_to_quantize=["Conv", "Add", "Relu"],
+        nodes_to_quantize=_nodes_to_quantize(model),
     )
+
+
+def _folded(exact: Path) -> onnx.ModelProto:
+    """The network with batch norms and average pooling folded into the convolutions."""
+    import onnxruntime
+
+    folded = exact.with_suffix(".folded.onnx")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.optimized_model_filepath = str(folded)
+    onnxruntime.InferenceSession(exact, options, providers=["CPUExecutionProvider"])
+    model: onnx.ModelProto = _onnx().load(folded)
+    _fold_average_pooling(model)
+    return model
+
+
+def _fold_average_pooling(model: onnx.ModelProto) -> None:
+    """Replace average pooling and a following 1x1 convolution by one convolution.
+
+    There is no fast 8-bit average pooling. The windows must not overlap and must cover the feature
+    map; where they don't, the nodes stay as they are.
+    """
+    from onnx import helper, numpy_helper, shape_inference
+
+    graph = model.graph
+    shapes = {
+        value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+        for value in shape_inference.infer_shapes(model).graph.value_info
+    }
+    weights = {initializer.name: initializer for initializer in graph.initializer}
+    pools = {node.output[0]: node for node in graph.node if node.op_type == "AveragePool"}
+    readers = Counter(name for node in graph.node for name in node.input)
+
+    def attribute(node: onnx.NodeProto, name: str, default: list[int]) -> list[int]:
+        return next((list(one.ints) for one in node.attribute if one.name == name), default)
+
+    for node in [node for node in graph.node if node.op_type == "Conv"]:
+        pool, weight = pools.get(node.input[0]), weights.get(node.input[1])
+        if pool is None or weight is None or readers[node.input[0]] > 1:
+            continue
+        window = attribute(pool, "kernel_shape", [])
+        sides = shapes.get(pool.input[0], [])[2:]
+        ones = [1] * len(window)
+        if (
+            len(sides) != len(window)
+            or any(side == 0 or side % step for side, step in zip(sides, window, strict=True))
+            or attribute(pool, "strides", ones) != window
+            or any(attribute(pool, "pads", []))
+            or attribute(node, "kernel_shape", []) != ones
+            or attribute(node, "strides", ones) != ones
+            or any(attribute(node, "pads", []))
+            or readers[weight.name] > 1
+        ):
+            continue
+        values = numpy_helper.to_array(weight)  # (n_out, n_in, 1, ...)
+        spread = np.tile(values / np.float32(np.prod(window)), (1, 1, *window))
+        weight.CopyFrom(numpy_helper.from_array(spread, weight.name))
+        node.input[0] = pool.input[0]
+        kept = [one for one in node.attribute if one.name not in ("kernel_shape", "strides")]
+        del node.attribute[:]
+        node.attribute.extend(kept)
+        for name in ("kernel_shape", "strides"):
+            node.attribute.append(helper.make_attribute(name, window))
+        graph.node.remove(pool)
+
+
+def _nodes_to_quantize(model: onnx.ModelProto) -> list[str]:
+    """Names of the convolutions, and of the sums and ReLUs that follow them.
+
+    The first convolution of each branch, which reads the images, is left out: errors there would
+    pass through the whole network.
+    """
+    after_convolution: set[str] = set()  # values
+    quantized: set[str] = set()
+    names = []
+    for node in model.graph.node:  # in topological order
+        if node.op_type == "Conv":
+            chosen = node.input[0] in after_convolution
+        else:
+            chosen = node.op_type in ("Add", "Relu") and not quantized.isdisjoint(node.input)
+        if chosen:
+            names.append(node.name)
+            quantized.update(node.output)
+        if node.op_type == "Conv" or not after_convolution.isdisjoint(node.input):
+            after_convolution.update(node.output)
+    return names
 
 
 def _mean_cosine(exact: Path, quantized: Path, images: ByteArray) -> float:
