@@ -108,7 +108,7 @@ def test_a_service_can_be_set_to_refuse_changes(gallery_uri: str) -> None:
     with Running(Settings(gallery=gallery_uri, writes_per_minute=0)) as running:
         running.wait_until("/readyz")
         answer = running.ask("DELETE", "/v1/drawings/none")
-        assert (answer.status, answer.json["detail"]) == (403, "this service takes no changes")
+        assert (answer.status, answer.json["detail"]) == (403, "this service accepts no changes")
 
 
 def test_too_many_changes_get_429_with_retry_after(gallery_uri: str) -> None:

@@ -11,8 +11,8 @@ from running import Running
 from garabato.drawing import Drawing
 from garabato.service.http.problems import ProblemError
 from garabato.service.settings import Settings
-from garabato.service.state import reports
-from garabato.service.state.reports import Reports
+from garabato.service.state import stored
+from garabato.service.state.stored import Reports
 
 TOKEN = "0123456789abcdef"
 OPERATOR = {"headers": {"authorization": f"Bearer {TOKEN}"}}
@@ -62,11 +62,10 @@ def test_only_stored_drawings_can_be_reported(service: Running) -> None:
 def test_reports_survive_a_restart_and_are_limited_in_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reports, "MAX_REPORTED", 2)
-    file = tmp_path / "reported.json"
+    monkeypatch.setattr(stored, "MAX_REPORTED", 2)
     for key_id in ("a", "b", "a"):
-        Reports(file).report(key_id, None)
-    kept = Reports(file)
+        Reports(tmp_path).report(key_id, None)
+    kept = Reports(tmp_path)
     assert [one.n_reports for one in kept.all().values()] == [2, 1]
     with pytest.raises(ProblemError, match="try again later"):
         kept.report("c", None)

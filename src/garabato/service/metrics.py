@@ -28,7 +28,7 @@ class Metrics:
         PlatformCollector(registry=self._registry)
         self.requests = Counter(
             "garabato_requests_total",
-            "Requests answered.",
+            "Requests.",
             ["route", "method", "status"],
             registry=self._registry,
         )
@@ -46,9 +46,9 @@ class Metrics:
             registry=self._registry,
         )
         build.labels(garabato.__version__).set(1)
-        self.in_flight = self._gauge("requests_in_flight", "Requests being answered.")
-        self.waiting = self._gauge("queries_waiting", "Drawings waiting for the encoder.")
-        self.ready = self._gauge("ready", "1 once queries are answered at full speed.")
+        self.in_flight = self._gauge("requests_in_flight", "Requests in progress.")
+        self.waiting = self._gauge("queries_waiting", "Drawings that wait for the encoder.")
+        self.ready = self._gauge("ready", "1 once the service is ready.")
         self.drawings = self._gauge(
             "gallery_drawings", "Drawings in a gallery, as last counted.", "gallery"
         )

@@ -15,10 +15,9 @@ from garabato.service.http.problems import ProblemError
 from garabato.service.jobs.category_pages import CategoryPages
 from garabato.service.jobs.gallery_map import GalleryMap
 from garabato.service.metrics import Metrics
-from garabato.service.state.folder import state_folder
-from garabato.service.state.reports import Reports
+from garabato.service.state.stored import Reports, state_folder
 
-#: Counting a gallery that takes longer is not repeated with every request.
+#: A gallery that takes longer to count is not counted again for every request.
 _SLOW_COUNT_S = 0.5
 
 
@@ -30,14 +29,14 @@ class ServedGallery:
     ) -> None:
         self.name = name
         self.gallery = gallery
-        self.reports = Reports(state_folder(gallery.uri) / "reported.json")
+        self.reports = Reports(state_folder(gallery.uri))
         self.pages = CategoryPages(gallery, self.stored)
         self.map = GalleryMap(gallery)
         #: Whether searches are headed by the gallery's vote; decided when categories are counted.
         self.has_own_categories = False
         self._encoder = encoder
         self._metrics = metrics
-        #: Column -> when it was counted, how long that took if long, the counts.
+        #: Column -> the time of the count, how long it took (0 if not long), and the counts.
         self._counts: dict[str, tuple[float, float, dict[Any, int]]] = {}
 
     def count_by(self, column: str) -> dict[Any, int]:
@@ -75,22 +74,22 @@ class ServedGallery:
         where: Mapping[str, Any] | None,
         *,
         predictions: Sequence[Prediction] = (),
-        but: str | None = None,
+        leave_out: str | None = None,
     ) -> list[Hit]:
-        """The k nearest drawings, or enough to vote, without the drawing `but`.
+        """The k nearest drawings, or enough to vote, without the one with the key_id `leave_out`.
 
         In a gallery with categories of its own, drawings named as `predictions` say come first.
         """
         started = time.perf_counter()
         if self.has_own_categories:
             k = max(k, N_VOTERS)
-        n = k + (but is not None)
+        n = k + (leave_out is not None)
         if self.has_own_categories and predictions:
             hits = search_with_names(self.gallery, embedding, predictions, n, where=where)
         else:
             hits = self.gallery.search(embedding, n, where=where)
         self._metrics.search_seconds.observe(time.perf_counter() - started)
-        return [hit for hit in hits if hit.key_id != but][:k]
+        return [hit for hit in hits if hit.key_id != leave_out][:k]
 
     def stored(self, key_ids: Sequence[str]) -> list[StoredDrawing]:
         """The stored drawings with these key_ids, in that order."""

@@ -19,9 +19,8 @@ from garabato.service.jobs.file_reader import FileReader
 from garabato.service.metrics import Metrics
 from garabato.service.served_gallery import ServedGallery
 from garabato.service.settings import Settings
-from garabato.service.state.folder import state_folder
 from garabato.service.state.progress import Progress
-from garabato.service.state.taught_categories import FILE, TaughtCategories
+from garabato.service.state.stored import TaughtCategories, state_folder
 
 T = TypeVar("T")
 
@@ -57,15 +56,15 @@ class Service:
         self._slow = ThreadPoolExecutor(2, thread_name_prefix="garabato-slow")
 
     def set_encoder(self, encoder: Encoder) -> None:
-        """Answer requests with this encoder from now on. Blocks."""
+        """Use this encoder from now on. Blocks."""
         self._encoder = encoder
         for served in self._galleries.values():
             served.encoder_changed()
 
     def add_gallery(self, name: str, gallery: Gallery) -> None:
-        """Start answering requests for a gallery. The first keeps what is taught. Blocks."""
+        """Serve a gallery. Taught categories are stored with the first one. Blocks."""
         if self._taught is None:
-            self._taught = TaughtCategories(state_folder(gallery.uri) / FILE, self.encoder)
+            self._taught = TaughtCategories(state_folder(gallery.uri), self.encoder)
             self.set_encoder(self._taught.encoder)
         served = ServedGallery(name, gallery, lambda: self.encoder, self.metrics)
         served.drawings_changed()
@@ -114,7 +113,7 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._writing, work, *arguments)
 
     async def slowly(self, work: Callable[..., T], *arguments: Any) -> T:
-        """Run work of seconds in a thread that nothing else needs."""
+        """Run work that takes seconds, in a thread of its own."""
         return await asyncio.get_running_loop().run_in_executor(self._slow, work, *arguments)
 
     def shut_down(self) -> None:

@@ -1,4 +1,4 @@
-"""Access rules: who may change something, from which pages, and how often."""
+"""Access rules: who may change what, from which pages, and how often."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastapi import Request
 from garabato.service.http.problems import ProblemError
 from garabato.service.settings import Settings, is_loopback
 
-#: Clients that the rate limit remembers; the one not seen for longest is dropped first.
+#: Clients that the rate limit remembers; the least recently seen is dropped first.
 _MAX_CLIENTS = 10_000
 #: Headers of requests that a proxy passed on.
 _PROXY_HEADERS = {"forwarded", "x-forwarded-for", "x-forwarded-host"}
@@ -41,7 +41,7 @@ class Access:
                 )
 
     def check_operator(self, request: Request) -> None:
-        """Let requests with the token pass, and local ones if no token is set.
+        """Check that a request has the token, or is local if no token is set.
 
         Raises ProblemError 401 or 403.
         """
@@ -55,12 +55,12 @@ class Access:
                 return
             raise ProblemError(
                 401,
-                "this needs the token: Authorization: Bearer TOKEN",
+                "this request needs the token: Authorization: Bearer TOKEN",
                 headers={"www-authenticate": "Bearer"},
             )
         if not self._settings.is_local or not _PROXY_HEADERS.isdisjoint(request.headers):
             raise ProblemError(
-                403, "nothing can be changed here: the operator has set no GARABATO_TOKEN"
+                403, "this service accepts no changes: its operator has set no GARABATO_TOKEN"
             )
 
     def rights(self, request: Request) -> dict[str, bool]:
@@ -72,14 +72,14 @@ class Access:
         return {"change": True, "hide": True}
 
     def check_write(self, request: Request, *, visitors: bool = False) -> None:
-        """Let requests pass that may change something now. Raises ProblemError 401, 403 or 429."""
+        """Check that a request may change something. Raises ProblemError 401, 403 or 429."""
         self._check_origin(request)
         if not visitors:
             self.check_operator(request)
         self._count(request.client.host if request.client else "")
 
     def _check_origin(self, request: Request) -> None:
-        """Refuse changes that the page of another site sends from a visitor's browser."""
+        """Refuse changes sent by a page of another site (CSRF)."""
         origin = request.headers.get("origin")
         if origin is None or origin in self._settings.origins:
             return
@@ -103,11 +103,11 @@ class Access:
             self._buckets.popitem(last=False)
         if not allowed:
             if limit == 0:
-                raise ProblemError(403, "this service takes no changes")
+                raise ProblemError(403, "this service accepts no changes")
             wait_s = int((1 - left) * 60 / limit) + 1
             raise ProblemError(
                 429,
-                f"more than {self._settings.writes_per_minute} changes in a minute; try again in "
+                f"more than {self._settings.writes_per_minute} changes per minute; try again in "
                 f"{wait_s} s",
                 retry_after_s=wait_s,
             )

@@ -65,12 +65,12 @@ class Middleware:
         exchange = _Exchange(scope, receive, send, self._settings)
         self._metrics.in_flight.inc()
         try:
-            await self._answer(scope, exchange)
+            await self._respond(scope, exchange)
         finally:
             self._metrics.in_flight.dec()
             self._record(scope, exchange)
 
-    async def _answer(self, scope: Scope, exchange: _Exchange) -> None:
+    async def _respond(self, scope: Scope, exchange: _Exchange) -> None:
         try:
             async with asyncio.timeout(self._settings.request_timeout_s) as timeout:
                 exchange.timeout = timeout
@@ -82,11 +82,11 @@ class Middleware:
                     return
                 await self._app(scope, exchange.receive, exchange.send)
         except ProblemError as problem:
-            await exchange.answer(problem)
+            await exchange.respond(problem)
         except ClientDisconnect:
             pass  # the client is gone; recorded as 499
         except TimeoutError:
-            await exchange.answer(_too_late(exchange))
+            await exchange.respond(_too_late(exchange))
 
     def _record(self, scope: Scope, exchange: _Exchange) -> None:
         route = getattr(scope.get("route"), "path", "other")
@@ -116,7 +116,7 @@ _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 def _too_late(exchange: _Exchange) -> ProblemError:
     if exchange.is_read:
-        return ProblemError(503, "the answer took too long; try again later", retry_after_s=5)
+        return ProblemError(503, "the response took too long; try again later", retry_after_s=5)
     return ProblemError(408, "the request took too long to arrive")
 
 
@@ -168,10 +168,10 @@ class _Exchange:
             self.n_sent += len(message.get("body", b""))
         await self._send(message)
 
-    async def answer(self, problem: ProblemError) -> None:
+    async def respond(self, problem: ProblemError) -> None:
         """Respond with a problem if no response has begun; otherwise abort the connection."""
         if self.status:
-            raise ConnectionAbortedError("the answer was not taken in time")
+            raise ConnectionAbortedError("the client did not receive the response in time")
         self.timeout = None
         response = problem.to_response()
         if not self.is_read:  # the rest of the request will not be read

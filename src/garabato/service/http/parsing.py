@@ -106,7 +106,7 @@ def refuse_unknown_parameters(request: Request) -> None:
     known = list(_query_parameters(request.scope["route"].dependant))
     for name in request.query_params:
         if name not in known:
-            takes = f"it takes {', '.join(known)}" if known else "it takes none"
+            takes = f"known are: {', '.join(known)}" if known else "this route has none"
             raise ProblemError.of_field(name[:100], f"unknown parameter; {takes}")
 
 

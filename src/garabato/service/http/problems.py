@@ -86,7 +86,7 @@ _DESCRIPTIONS = {
     422: "A field or a parameter is invalid; `errors` names it.",
     429: "Too many changes; Retry-After says when to try again.",
     501: "Not installed; the detail says what to install.",
-    503: "Not ready, or too many queries wait; Retry-After says when to try again.",
+    503: "Not ready, or too many queries are waiting; Retry-After says when to try again.",
     507: "The disk is full.",
 }
 #: Problems of any route, and of routes that change something.
@@ -119,7 +119,7 @@ def install(app: FastAPI) -> None:
         if error.status_code == 404:
             detail = f"there is nothing at {request.url.path[:200]}"
         elif error.status_code == 405:
-            detail = f"{request.url.path[:200]} does not take {request.method}"
+            detail = f"{request.url.path[:200]} does not support {request.method}"
         return ProblemError(error.status_code, detail, headers=error.headers).to_response()
 
     async def on_input(request: Request, error: Exception) -> Response:
@@ -128,7 +128,7 @@ def install(app: FastAPI) -> None:
     async def on_storage(request: Request, error: Exception) -> Response:
         _log.error("storage: %s", error)
         return ProblemError(
-            507, "the server cannot store anything now; its operator was told"
+            507, "the server cannot store anything now; the operator's log says why"
         ).to_response()
 
     async def on_gallery(request: Request, error: Exception) -> Response:

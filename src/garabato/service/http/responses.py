@@ -78,8 +78,8 @@ class Vote(BaseModel):
 
 
 class Found(BaseModel):
-    """Hits, best first. `headline` is the better answer to what the query shows: the encoder's
-    `predictions`, or the gallery's `votes` if its categories are not the encoder's."""
+    """Hits, best first. `headline` says which classification to show: the `predictions` of the
+    encoder, or the `votes` of a gallery whose categories are not the encoder's."""
 
     hits: list[Hit]
     headline: Literal["encoder", "gallery"]
@@ -240,7 +240,7 @@ class May(BaseModel):
 
 
 class State(Progressing):
-    """`ready`: queries are answered. `counted`: categories have been counted."""
+    """`ready`: the service accepts queries. `counted`: categories have been counted."""
 
     counted: bool
     may: May

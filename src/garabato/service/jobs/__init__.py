@@ -1,1 +1,1 @@
-"""Work a service does beside requests: startup, category pages, the map."""
+"""Work in the background: startup, encoding, reading files, category pages, the map."""

@@ -24,9 +24,9 @@ _log = logging.getLogger("garabato.service")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Encoded:
-    """One drawing's probabilities (C,) and embedding (D,) of length 1, and the encoder they are by.
+    """One drawing's probabilities (C,) and embedding (D,) of length 1, and the encoder used.
 
-    Categories may be taught or removed while a query waits.
+    The encoder can change while a query waits: categories are taught and removed.
     """
 
     encoder: Encoder
@@ -73,7 +73,9 @@ class Batcher:
     async def encode(self, drawing: Drawing) -> Encoded:
         """Encode one drawing that is not empty. Raises ProblemError 503 if too many wait."""
         if len(self._waiting) >= self._max_waiting:
-            raise ProblemError(503, "too many queries wait; try again in a second", retry_after_s=1)
+            raise ProblemError(
+                503, "too many queries are waiting; try again in a second", retry_after_s=1
+            )
         future: asyncio.Future[Encoded] = asyncio.get_running_loop().create_future()
         self._waiting.append((drawing, future))
         self._metrics.waiting.set(len(self._waiting))
@@ -90,14 +92,14 @@ class Batcher:
             batch = self._take()
             if batch:
                 drawings = [drawing for drawing, _ in batch]
-                answers = await loop.run_in_executor(self._thread, self._encode, drawings)
-                for (_, future), answer in zip(batch, answers, strict=True):
+                results = await loop.run_in_executor(self._thread, self._encode, drawings)
+                for (_, future), result in zip(batch, results, strict=True):
                     if future.done():  # the request timed out or its client went away
                         continue
-                    if isinstance(answer, Encoded):
-                        future.set_result(answer)
+                    if isinstance(result, Encoded):
+                        future.set_result(result)
                     else:
-                        future.set_exception(answer)
+                        future.set_exception(result)
             was_busy = len(batch) > 1 or bool(self._waiting)
             if not self._waiting:
                 self._arrived.clear()
@@ -119,7 +121,7 @@ class Batcher:
             output = encoder.predict(drawings)
         except Exception as error:
             if len(drawings) > 1:
-                return [answer for drawing in drawings for answer in self._encode([drawing])]
+                return [result for drawing in drawings for result in self._encode([drawing])]
             _log.exception("a drawing could not be encoded")
             return [error]
         self._metrics.batch_size.observe(len(drawings))

@@ -1,4 +1,4 @@
-"""Category pages: computed when first requested, cached until the gallery changes."""
+"""Category pages, computed on the first request and cached until the gallery changes."""
 
 from __future__ import annotations
 

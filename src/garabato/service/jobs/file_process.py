@@ -1,9 +1,9 @@
 """Reads the first drawing of uploaded files: the process behind `file_reader.FileReader`.
 
-Run as `python -m garabato.service.jobs.file_process LIMITS`, with LIMITS as JSON. Sends an empty
-message once it is ready, then takes files on stdin and answers on stdout; a message is its length
-(8 bytes, big-endian) and as many bytes. The process ends when stdin ends, when a file takes too
-much processor time (the kernel ends it), and after an answer that left it much larger than it was.
+Run as `python -m garabato.service.jobs.file_process LIMITS`, with LIMITS as JSON. It sends an empty
+message once it is ready, then reads files from stdin and replies on stdout. A message is its length
+(8 bytes, big-endian) followed by its bytes. The process ends when stdin ends, when a file takes too
+much processor time (the kernel kills it), and after a file that made it much larger.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ from garabato.tracing.trace import trace_batch
 LENGTH = struct.Struct(">Q")
 #: Processor time a file may take.
 MAX_CPU_S = 10
-#: Memory a file may take, beyond what an idle process takes.
+#: Memory a file may take, beyond that of an idle process.
 MAX_MEMORY_BYTES = 200 * 2**20
-#: Bytes of an expanded gzip file that are looked at.
+#: Bytes of an expanded gzip file that are read.
 MAX_EXPANDED_BYTES = 32 * 2**20
 #: Unreadable lines before the first drawing.
 MAX_UNREADABLE = 1_000
-#: A process that has grown more than this is replaced by a new one.
+#: A process that grew by more than this is replaced.
 _MAX_GROWTH_BYTES = 32 * 2**20
-#: Searches come first.
+#: Searches take precedence.
 _NICENESS = 5
 _GZIP_MAGIC = b"\x1f\x8b"
 
@@ -65,13 +65,13 @@ class RefusedError(Exception):
 
 
 def first_drawing(content: bytes, limits: Limits) -> tuple[Drawing, Drawing]:
-    """The first drawing in a file of any format garabato reads, and the same as strokes.
+    """The first drawing in a file of any format garabato reads, and the same drawing as strokes.
 
     Raises RefusedError: 415 for an unknown format, 413 for a file or picture that is too large,
     422 for a file without a readable drawing or whose first one is beyond the limits.
     """
     _check_pixels(content, limits.max_pixels)
-    # Readers take files. The name the client gave plays no part.
+    # Readers take files. The name that the client gave is ignored.
     with tempfile.NamedTemporaryFile(prefix="garabato-upload-") as file:
         reason = _expand(content, file)
         file.flush()
@@ -98,7 +98,7 @@ def first_drawing(content: bytes, limits: Limits) -> tuple[Drawing, Drawing]:
 
 
 class _BoundedReport(ReadReport):
-    """Gives a file up after MAX_UNREADABLE unreadable places."""
+    """Gives up a file after MAX_UNREADABLE unreadable lines."""
 
     def add(self, error: FormatError) -> None:
         super().add(error)
@@ -152,20 +152,20 @@ def _expand(content: bytes, file: Any) -> RefusedError | None:
 
 
 def main() -> None:
-    """Answer until stdin ends."""
+    """Read files until stdin ends."""
     limits = Limits(**orjson.loads(sys.argv[1]))
     source, target = sys.stdin.buffer, sys.stdout.buffer
-    sys.stdout = sys.stderr  # whatever a library prints
+    sys.stdout = sys.stderr  # for libraries that print
     _warm_up(limits)
     os.nice(_NICENESS)
     write_message(target, b"")  # ready
     idle_bytes = _memory_bytes("VmRSS")
     while (content := read_message(source)) is not None:
         _limit_resources()
-        answer = _answer(content, limits)
+        reply = _reply_to(content, limits)
         del content
         is_last = _memory_bytes("VmRSS") > idle_bytes + _MAX_GROWTH_BYTES
-        write_message(target, orjson.dumps(answer | {"is_last": is_last}))
+        write_message(target, orjson.dumps(reply | {"is_last": is_last}))
         if is_last:
             return
 
@@ -187,7 +187,7 @@ def write_message(stream: BinaryIO, content: bytes) -> None:
     stream.flush()
 
 
-def _answer(content: bytes, limits: Limits) -> dict[str, Any]:
+def _reply_to(content: bytes, limits: Limits) -> dict[str, Any]:
     try:
         drawing, strokes = first_drawing(content, limits)
     except RefusedError as refused:
@@ -197,19 +197,19 @@ def _answer(content: bytes, limits: Limits) -> dict[str, Any]:
             return {"detail": "the file needs too much memory to read", "status": 413}
         traceback.print_exc()
         return {"detail": "the file cannot be read", "status": 422}
-    answer: dict[str, Any] = {
+    reply: dict[str, Any] = {
         "points": strokes.points.tolist(),
         "stroke_starts": strokes.stroke_starts.tolist(),
     }
     if drawing.bitmap is not None:
-        answer["shape"] = drawing.bitmap.shape
-        answer["bitmap"] = zlib.compress(drawing.bitmap.tobytes(), 1).hex()
-    return answer
+        reply["shape"] = drawing.bitmap.shape
+        reply["bitmap"] = zlib.compress(drawing.bitmap.tobytes(), 1).hex()
+    return reply
 
 
 def _warm_up(limits: Limits) -> None:
-    """Read a file of each kind once, before anything is limited: compiled kernels are loaded, or
-    compiled if they cannot be cached."""
+    """Read a file of each kind before limits are set, so that all compiled kernels are loaded, or
+    compiled if they are not cached."""
     pixels = np.full((64, 64), 255, np.uint8)
     pixels[20:40, 30:33] = 0
     packed = io.BytesIO()

@@ -1,7 +1,7 @@
-"""Reads uploaded files in processes of their own (`file_process`), which can be ended at any time.
+"""Reads uploaded files in separate processes (`file_process`).
 
-A file from a stranger may be made to take hours or gigabytes. A thread that reads it cannot be
-stopped; a process can, and the system bounds its memory. Its work ends when its request does.
+A malicious file can take hours or gigabytes to read. A thread that reads it can't be stopped; a
+process can be killed, and the system limits its memory. It is killed when its request ends.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from garabato.service.jobs.file_process import Limits
 
 #: Files read at the same time.
 N_PROCESSES = 2
-#: Files that may be read or wait to be read; one more is told to come back.
+#: Files being read or waiting. Further ones get 503.
 MAX_FILES = 16
-#: Processes tried for a file: the idle one may have ended, and its replacement is a new one.
+#: Processes tried for a file: the idle one may have ended.
 _N_STARTS = 2
-#: One thread for each library that would start one a core, and no spare memory for each thread.
+#: Libraries start one thread, not one per core, and malloc keeps no arena per thread.
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
@@ -44,7 +44,7 @@ _ENVIRONMENT = {
 
 
 class FileQuery(NamedTuple):
-    """The first drawing of a file, and the same as strokes (a picture gives a bitmap)."""
+    """The first drawing of a file, which is a bitmap for a picture, and the same as strokes."""
 
     drawing: Drawing
     strokes: Drawing
@@ -70,9 +70,9 @@ class FileReader:
             self._release(_Process(self._command))
 
     def wait_until_ready(self) -> None:
-        """Start a process and wait until it reads files at once. Blocks: compiling kernels, where
-        they are not cached, takes a minute."""
-        with suppress(ProblemError):  # if none starts, the next file is told so
+        """Start a process and wait until it is ready. Blocks for a minute if kernels have to be
+        compiled."""
+        with suppress(ProblemError):  # if none starts, the next file gets the error
             with self._ready_process():
                 pass
             self.is_warm.set()
@@ -85,7 +85,9 @@ class FileReader:
         if not content:
             raise ProblemError.of_field("file", "the file is empty")
         if self._n_files >= MAX_FILES:
-            raise ProblemError(503, "too many files wait; try again in a second", retry_after_s=1)
+            raise ProblemError(
+                503, "too many files are waiting; try again in a second", retry_after_s=1
+            )
         self._n_files += 1
         job = _Job(content)
         try:
@@ -107,27 +109,27 @@ class FileReader:
     def _run(self, job: _Job) -> FileQuery:
         """In a thread."""
         with self._ready_process() as process:
-            # A job given up meanwhile doesn't end the process: the next would have to wait again.
+            # Not by ending the process: the next file would have to wait for another one.
             if job.is_given_up:
-                raise ProblemError(503, "the file was given up before it was read")
-            answer = job.read_by(process)
-            is_last = answer is None or answer["is_last"]
+                raise ProblemError(503, "the request ended before the file was read")
+            reply = job.read_by(process)
+            is_last = reply is None or reply["is_last"]
             if is_last:
                 process.end()
         if is_last:
             self.prepare()
-        if answer is None:
+        if reply is None:
             too_long = process.returncode == -signal.SIGXCPU
             raise ProblemError.of_field(
                 "file", "takes too long to read" if too_long else "cannot be read"
             )
-        if "detail" in answer:
-            raise ProblemError.of_field("file", answer["detail"], answer["status"])
-        return _to_query(answer)
+        if "detail" in reply:
+            raise ProblemError.of_field("file", reply["detail"], reply["status"])
+        return _to_query(reply)
 
     @contextmanager
     def _ready_process(self) -> Iterator[_Process]:
-        """A process that takes files; it is kept for the next file unless it ends meanwhile.
+        """A process that is ready; it is kept for the next file unless it ends.
 
         A process that ended while it warmed up or was idle is replaced. Raises ProblemError 503 if
         its replacement ends, too.
@@ -146,10 +148,10 @@ class FileReader:
                 with self._lock:
                     self._running.remove(process)
                 self._release(process)
-        raise ProblemError(503, "files cannot be read just now; try again", retry_after_s=1)
+        raise ProblemError(503, "files cannot be read now; try again in a second", retry_after_s=1)
 
     def _release(self, process: _Process) -> None:
-        """Keep one idle process; more would only take memory."""
+        """Keep one idle process; more would only use memory."""
         with self._lock:
             if not self._idle and not self._stopped and not process.has_ended:
                 self._idle.append(process)
@@ -167,18 +169,18 @@ class _Job:
         self.is_given_up = False
 
     def read_by(self, process: _Process) -> dict[str, Any] | None:
-        """The process's answer; None if it ended without one."""
+        """The reply of the process; None if it ended without one."""
         with self._lock:
             if self.is_given_up:
                 process.kill()
             self._process = process
-        answer = process.ask(self._content)
+        reply = process.ask(self._content)
         with self._lock:
             self._process = None
-        return answer
+        return reply
 
     def give_up(self) -> None:
-        """End the process, if it is reading."""
+        """Kill the process if it is reading this file."""
         with self._lock:
             self.is_given_up = True
             if self._process is not None:
@@ -205,11 +207,11 @@ class _Process:
 
     @property
     def has_ended(self) -> bool:
-        """Whether it takes no more files."""
+        """Whether the process has ended."""
         return self._process.poll() is not None
 
     def wait_until_ready(self) -> bool:
-        """Wait until it takes files; False if it has ended."""
+        """Wait until it is ready for files; False if it has ended."""
         if self._is_ready:
             return not self.has_ended
         assert self._process.stdout is not None
@@ -221,24 +223,24 @@ class _Process:
         return self._is_ready
 
     def ask(self, content: bytes) -> dict[str, Any] | None:
-        """Send a file and wait for the answer; None if the process ends first."""
+        """Send a file and wait for the reply; None if the process ends first."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         with suppress(OSError, ValueError):
             file_process.write_message(self._process.stdin, content)  # type: ignore[arg-type]
             message = file_process.read_message(self._process.stdout)  # type: ignore[arg-type]
             if message is not None:
-                answer: dict[str, Any] = orjson.loads(message)
-                return answer
+                reply: dict[str, Any] = orjson.loads(message)
+                return reply
         self._process.wait()
         return None
 
     def kill(self) -> None:
-        """End it; whoever waits for its answer gets None."""
+        """Kill it; a thread that waits for its reply gets None."""
         self._process.kill()
 
     def end(self) -> None:
-        """End it and clean up. Not while another thread waits for its answer."""
+        """Kill it and clean up. Call it only if no thread waits for a reply."""
         self._process.kill()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -247,10 +249,10 @@ class _Process:
                 pipe.close()
 
 
-def _to_query(answer: dict[str, Any]) -> FileQuery:
-    points = np.array(answer["points"], np.float32).reshape(-1, 2)
-    strokes = Drawing.from_points(points, np.array(answer["stroke_starts"], np.int64))
-    if "bitmap" not in answer:
+def _to_query(reply: dict[str, Any]) -> FileQuery:
+    points = np.array(reply["points"], np.float32).reshape(-1, 2)
+    strokes = Drawing.from_points(points, np.array(reply["stroke_starts"], np.int64))
+    if "bitmap" not in reply:
         return FileQuery(strokes, strokes)
-    pixels = np.frombuffer(zlib.decompress(bytes.fromhex(answer["bitmap"])), np.uint8)
-    return FileQuery(Drawing(bitmap=pixels.reshape(answer["shape"])), strokes)
+    pixels = np.frombuffer(zlib.decompress(bytes.fromhex(reply["bitmap"])), np.uint8)
+    return FileQuery(Drawing(bitmap=pixels.reshape(reply["shape"])), strokes)

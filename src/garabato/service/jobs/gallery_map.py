@@ -1,8 +1,8 @@
-"""The map of the gallery: made once in the background and kept beside the gallery.
+"""The map of a gallery: made in the background and stored beside the gallery.
 
-A process of its own makes it (`python -m garabato.service.jobs.gallery_map URI FILE`), so that the
-service stays responsive, its memory small, and the work can be stopped at any time. That process
-reports its progress on stdout, one line a step: stage, done and total, separated by tabs.
+A separate process makes it (`python -m garabato.service.jobs.gallery_map URI FILE`): the service
+stays responsive and small, and the work can be stopped at any time. The process reports progress on
+stdout, one line per step: stage, done and total, separated by tabs.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from garabato.errors import MissingExtraError
 from garabato.gallery import Gallery, open_gallery
 from garabato.service.http.problems import ProblemError
 from garabato.service.http.serializers import CachedContent
-from garabato.service.state.folder import state_folder
 from garabato.service.state.progress import READY, Progress, Stage
+from garabato.service.state.stored import state_folder
 
 _log = logging.getLogger("garabato.service")
 FILE = "map.parquet"
 #: If more than this share of the drawings changed, the next start makes the map again.
 _MAX_CHANGED = 0.1
-#: The process that makes the map gives way to others.
+#: The process that makes the map has low priority.
 _NICENESS = 10
 
 
@@ -62,7 +62,7 @@ class GalleryMap:
             return self._cached[1]
 
     def stage(self) -> Stage:
-        """How far the map is; the first call starts making it. Blocks for a moment."""
+        """The progress of the map; the first call starts making it. Blocks for a moment."""
         try:
             self._made()
         except ProblemError as problem:

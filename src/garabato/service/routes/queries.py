@@ -62,7 +62,7 @@ async def classify(request: Request, service: CurrentService) -> Response:
     encoded = await service.batcher.encode(drawing)
     among = _among(encoded.encoder, asked.among)
     document = prediction_documents(encoded.encoder, encoded.probabilities, asked.k, among)
-    return _answer(document, started, uploaded)
+    return _respond(document, started, uploaded)
 
 
 @router.post(
@@ -96,7 +96,9 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
     def find() -> dict[str, Any]:
         shown = encoded.encoder.best_predictions(encoded.probabilities, N_NAMED)
         named = shown if asked.key_id is None else []  # a stored drawing has its own name
-        hits = served.search(encoded.embedding, asked.k, where, predictions=named, but=asked.key_id)
+        hits = served.search(
+            encoded.embedding, asked.k, where, predictions=named, leave_out=asked.key_id
+        )
         document: dict[str, Any] = {"hits": [hit_document(hit) for hit in hits[: asked.k]]}
         voters = hits[:N_VOTERS] if served.has_own_categories else []
         return document | headline_document(category_votes(voters))
@@ -106,7 +108,7 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
         document |= prediction_documents(
             encoded.encoder, encoded.probabilities, asked.predictions, among
         )
-    return _answer(document, started, uploaded)
+    return _respond(document, started, uploaded)
 
 
 def _among(encoder: Encoder, names: list[str] | None) -> IntArray | None:
@@ -117,7 +119,7 @@ def _among(encoder: Encoder, names: list[str] | None) -> IntArray | None:
         raise ProblemError.of_field("among", str(error)) from None
 
 
-def _answer(document: dict[str, Any], started: float, uploaded: FileQuery | None) -> Response:
+def _respond(document: dict[str, Any], started: float, uploaded: FileQuery | None) -> Response:
     document["took_ms"] = round(1000 * (time.perf_counter() - started), 2)
     if uploaded is not None:
         document["drawing"] = uploaded.strokes.to_lists()

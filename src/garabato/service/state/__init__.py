@@ -1,1 +1,1 @@
-"""What a service keeps: hidden drawings, reports, progress."""
+"""The state of a service: what it stores about a gallery, and the progress of its jobs."""

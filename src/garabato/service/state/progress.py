@@ -1,4 +1,4 @@
-"""Progress of work in the background."""
+"""The progress of work in the background."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from garabato.service.http.problems import ProblemError
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What is being done, and how much of it. If `failed`, `status` says why."""
+    """A step of the work, and how much of it is done. If `failed`, `status` says why."""
 
     status: str
     done: int | None = None
@@ -74,4 +74,4 @@ class Progress:
 
 
 class StoppedError(Exception):
-    """The service shuts down."""
+    """The service is shutting down."""

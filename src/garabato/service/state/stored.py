@@ -1,0 +1,136 @@
+"""What a service stores about a gallery: its folder, reported drawings, taught categories."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from garabato.drawing import Drawing
+from garabato.encoder import Encoder
+from garabato.encoder.few_shot import AddedCategory, load_categories, save_categories
+from garabato.errors import InputError
+from garabato.gallery.key_id_list import KeyIdList
+from garabato.gallery.milvus.server import parse_address
+from garabato.host.cache import service_cache
+from garabato.service.http.problems import ProblemError
+
+_log = logging.getLogger("garabato.service")
+#: Reported drawings that may wait for an operator, so that reports can't fill the disk.
+MAX_REPORTED = 5_000
+#: Categories that may be taught; each takes 1 kB and a little time of every query.
+MAX_TAUGHT = 200
+
+
+def state_folder(uri: str) -> Path:
+    """The folder for reports, taught categories and the map of a gallery.
+
+    It is beside the gallery's folder. For a gallery on a server it is in the user's cache folder,
+    the same for all ways to write the address. Folders of older versions, named after the address
+    as written, are moved.
+    """
+    if "://" in uri:
+        address = parse_address(uri)
+        folder = service_cache(f"{address.server}/{address.collection}")
+        before = service_cache(uri)
+        if before.is_dir() and not folder.exists():
+            with suppress(FileNotFoundError):  # another service moved it first
+                before.rename(folder)
+        return folder
+    path = Path(uri).absolute()
+    return path.with_name(path.name + ".service")
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """A reported drawing: how often, when last (ISO 8601, UTC) and the last reason given."""
+
+    key_id: str
+    n_reports: int
+    reported_at: str
+    reason: str | None = None
+
+
+class Reports(KeyIdList[Reported]):
+    """The reported drawings of a gallery; they stay visible until an operator hides them."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "reported.json", Reported, "the reported drawings")
+
+    def report(self, key_id: str, reason: str | None) -> None:
+        """Count one more report. Raises ProblemError 503 if too many drawings wait already."""
+        with self._changing():
+            before = self._entries.get(key_id)
+            if before is None and len(self._entries) >= MAX_REPORTED:
+                raise ProblemError(
+                    503,
+                    "more drawings are reported than the operator has looked at; try again later",
+                    retry_after_s=3600,
+                )
+            n_reports = 1 if before is None else before.n_reports + 1
+            reason = reason or (before and before.reason) or None
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            self._write(self._entries | {key_id: Reported(key_id, n_reports, now, reason)})
+
+
+class TaughtCategories:
+    """The categories that clients taught, in a file as `garabato categories add` writes it.
+
+    `encoder` is the given encoder with these categories added. Raises EncoderError if the file is
+    damaged or was made with another encoder.
+    """
+
+    def __init__(self, folder: Path, encoder: Encoder) -> None:
+        file = self._file = folder / "categories.json"
+        self._untaught = encoder
+        self._taught: dict[str, AddedCategory] = {}
+        if file.is_file():
+            stored = load_categories(
+                file,
+                fingerprint=encoder.fingerprint,
+                n_categories=len(encoder.network_categories),
+            )
+            for one in stored:
+                if one.name in encoder.categories:
+                    _log.warning("%s: skipped %r, which the encoder itself knows", file, one.name)
+                else:
+                    self._taught[one.name] = one
+        self.encoder = self._with(self._taught)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._taught
+
+    def all(self) -> list[AddedCategory]:
+        """The taught categories, in the order they were taught."""
+        return list(self._taught.values())
+
+    def teach(self, name: str, drawings: Sequence[Drawing]) -> AddedCategory:
+        """Make or replace a category; it is on disk when this returns.
+
+        Raises InputError for a category of the encoder itself, and beyond MAX_TAUGHT.
+        """
+        kept = {other: one for other, one in self._taught.items() if other != name}
+        if len(kept) >= MAX_TAUGHT:
+            raise InputError(f"{MAX_TAUGHT} categories have been taught; remove one first")
+        new = self._with(kept).with_categories({name: drawings}).added_categories[-1]
+        self._change(kept | {name: new})
+        return new
+
+    def forget(self, name: str) -> bool:
+        """Remove a taught category; returns whether there was one."""
+        if name not in self._taught:
+            return False
+        self._change({other: one for other, one in self._taught.items() if other != name})
+        return True
+
+    def _change(self, taught: dict[str, AddedCategory]) -> None:
+        encoder = self._with(taught)
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        save_categories(self._file, list(taught.values()), fingerprint=encoder.fingerprint)
+        self._taught, self.encoder = taught, encoder
+
+    def _with(self, taught: dict[str, AddedCategory]) -> Encoder:
+        return self._untaught.with_added([*self._untaught.added_categories, *taught.values()])
