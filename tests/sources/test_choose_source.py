@@ -43,23 +43,23 @@ def add_npm(folder: Path) -> None:
 
 def test_a_given_source_comes_first(bucket: BucketServer, desk: Path) -> None:
     chosen = choose_source("mine", desk / "drawings")
-    assert (chosen.place, chosen.is_fetched) == (Path("mine"), False)
-    assert "as given" in chosen.said
+    assert (chosen.path, chosen.is_fetched) == (Path("mine"), False)
+    assert "as given" in chosen.reason
     assert bucket.requests == []
 
 
 def test_the_bucket_comes_second(bucket: BucketServer, desk: Path) -> None:
     add_npm(desk)
     chosen = choose_source(None, desk / "drawings")
-    assert (chosen.place, chosen.is_fetched) == (desk / "drawings", True)
-    assert "Google's bucket" in chosen.said
+    assert (chosen.path, chosen.is_fetched) == (desk / "drawings", True)
+    assert "Google's bucket" in chosen.reason
 
 
 def test_the_starter_set_comes_third(desk: Path) -> None:
     add_npm(desk)
     chosen = choose_source(None, desk / "drawings")
-    assert (chosen.place, chosen.is_fetched) == (Path("starter"), False)
-    assert "cannot be reached: 127.0.0.1" in chosen.said
+    assert (chosen.path, chosen.is_fetched) == (Path("starter"), False)
+    assert "cannot be reached: 127.0.0.1" in chosen.reason
 
 
 def test_without_any_source_the_error_says_what_to_give(desk: Path) -> None:
@@ -75,4 +75,4 @@ def test_an_earlier_download_is_used_without_a_network(desk: Path) -> None:
     (desk / "drawings").mkdir()
     (desk / "drawings" / "download.json").write_text("{}")
     chosen = choose_source(None, desk / "drawings")
-    assert (chosen.place, chosen.is_fetched) == (desk / "drawings", True)
+    assert (chosen.path, chosen.is_fetched) == (desk / "drawings", True)

@@ -55,7 +55,7 @@ def test_a_folder_above_the_right_one_points_to_it(tmp_path):
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "1.png").touch()
     write_source(tmp_path / "simplified", ["star"], per_category=1, seed=0)
-    with pytest.raises(SourceError, match="its folder simplified holds some: give that"):
+    with pytest.raises(SourceError, match="its folder simplified does: use that"):
         open_source(tmp_path)
 
 
@@ -200,14 +200,14 @@ def test_files_that_are_not_read_are_counted_and_named(tmp_path, caplog):
     for name in ("cat/2.psd", "cat/3.ps", "notes.txt", "README.md", "cat/4.PSD"):
         (tmp_path / name).touch()
     open_source(tmp_path)
-    assert caplog.messages == [f"{tmp_path}: passed over: 4 files (.ps, .psd, .txt)"]
+    assert caplog.messages == [f"{tmp_path}: skipped 4 files (.ps, .psd, .txt)"]
 
 
 def test_a_folder_of_splits_points_to_them(tmp_path):
     for split in ("test", "train"):
         (tmp_path / split / "cat").mkdir(parents=True)
         (tmp_path / split / "cat" / "1.png").touch()
-    with pytest.raises(SourceError, match="its folders test, train hold some: give one of them"):
+    with pytest.raises(SourceError, match="its folders test, train do: use one of them"):
         open_source(tmp_path)
 
 
@@ -217,7 +217,7 @@ def test_pictures_with_different_names_in_one_folder_are_reported(tmp_path, capl
         _picture(flat / name, "star", 0)
     assert list(open_source(flat).categories()) == ["flat"]
     (told,) = caplog.messages
-    assert "4 pictures are taken for 'flat'" in told
+    assert "4 pictures are read as 'flat'" in told
     assert "(chair, lamp, sun): --category-from name" in told
     source = open_source(flat, category_from="name")
     assert {name: len(files) for name, files in source.categories().items()} == {
@@ -275,7 +275,7 @@ def test_drawing_files_in_deeper_folders_are_reported(tmp_path, caplog):
     write_drawings(tmp_path / "star.ndjson", make_drawings(["star"], 2, seed=0))
     write_source(tmp_path / "raw", ["house"], per_category=1, seed=0)
     assert list(open_source(tmp_path).categories()) == ["star"]
-    assert "in its folders raw are passed over" in caplog.text
+    assert "skipped the files with many drawings in its folders raw" in caplog.text
 
 
 def test_drawings_whose_category_differs_from_their_file_are_reported_once(tmp_path, caplog):
@@ -286,7 +286,7 @@ def test_drawings_whose_category_differs_from_their_file_are_reported_once(tmp_p
         for name in source.categories():
             assert {c for batch in source.read(name) for c in batch.categories} == {name}
     (told,) = caplog.messages
-    assert "mine.ndjson: 6 of its drawings say that they show 'house', 'star'" in told
+    assert "mine.ndjson: 6 drawings have the category 'house', 'star'" in told
 
 
 @pytest.mark.parametrize(

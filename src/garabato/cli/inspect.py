@@ -48,13 +48,14 @@ def _print_summary(found: garabato.Inspection) -> None:
     countries = [f"{country} {n:,}" for country, n in found.countries.items()]
     if len(countries) > MAX_COUNTRIES:
         countries[MAX_COUNTRIES:] = [f"and {len(countries) - MAX_COUNTRIES} more"]
+    unknown = "unknown: these are bitmaps"
     lines = {
         f"{found.kind}": f"{found.name}",
         "drawings": f"{found.n_drawings:,} in {counted(len(found.categories), 'category')}",
         "recognized": ", ".join(f"{answer} {n:,}" for answer, n in found.recognized.items()),
         "countries": ", ".join(countries) or "unknown",
-        "strokes": _spread(found.strokes),
-        "points": _spread(found.points),
+        "strokes": str(found.strokes or unknown),
+        "points": str(found.points or unknown),
         "identical": _groups(found.repeated, found.kind),
         "near copies": _groups(found.near, found.kind),
         "empty": f"{len(found.empty):,}, and {len(found.dots):,} with only dots in one place",
@@ -83,15 +84,6 @@ def _print_categories(found: garabato.Inspection) -> None:
         )
     stdout.print()
     stdout.print(table)
-
-
-def _spread(spread: Any) -> str:
-    if spread is None:
-        return "unknown: these are bitmaps"
-    return (
-        f"median {spread.median:g}, mean {spread.mean:.1f}, 90 % between {spread.p05:g} and "
-        f"{spread.p95:g}, at most {spread.largest:,}"
-    )
 
 
 def _groups(groups: Any, kind: str) -> str:

@@ -40,7 +40,9 @@ from garabato.cli.output import print_json, stderr, stdout, training_progress
     "--train", "n_train", type=click.IntRange(min=1), help="Training drawings per category."
 )
 @click.option("--test", "n_test", type=click.IntRange(min=1), help="Test drawings per category.")
-@click.option("--image-size", type=click.IntRange(min=16), help="Side of the images, in px.")
+@click.option(
+    "--image-size", "image_size_px", type=click.IntRange(min=16), help="Side of the images, in px."
+)
 @seed_option
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @json_option
@@ -48,14 +50,11 @@ def command(
     source: Path,
     out: Path,
     scale: str,
-    minutes: float | None,
     categories: Categories,
-    n_train: int | None,
-    n_test: int | None,
-    image_size: int | None,
     seed: int,
     device: str,
     as_json: bool,
+    **changes: Any,
 ) -> None:
     """Train the reference project's five configurations; print published and measured results.
 
@@ -66,12 +65,6 @@ def command(
     Example: garabato reproduce --source simplified --out runs/reproduce
              garabato reproduce --source bitmaps --categories all --train 1000 --test 50 --out b32
     """
-    changes: dict[str, Any] = {
-        "minutes": minutes,
-        "n_train": n_train,
-        "n_test": n_test,
-        "image_size_px": image_size,
-    }
     settings = replace(
         garabato.REPRODUCE_SCALES[scale],
         categories=categories,

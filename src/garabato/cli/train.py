@@ -56,19 +56,7 @@ def _check_device(ctx: click.Context, param: click.Parameter, name: str | None) 
 )
 @click.option("--seed", type=int, help="Random seed.  [default: the preset's]")
 @click.option("--resume", is_flag=True, help="Continue the stopped run in --out.")
-def command(
-    data: Path,
-    out: Path,
-    model: str | None,
-    preset: str | None,
-    start_from: str | None,
-    image_size: int | None,
-    epochs: int | None,
-    minutes: float | None,
-    device: str | None,
-    seed: int | None,
-    resume: bool,
-) -> None:
+def command(data: Path, out: Path, resume: bool, **options: Any) -> None:
     """Train a network on a data set.
 
     The run folder gets the encoder, the settings, the metrics and a checkpoint. Ctrl-C or SIGTERM
@@ -81,27 +69,15 @@ def command(
     Example: garabato train --data data --out runs/first --minutes 10
              torchrun --nproc-per-node 4 -m garabato train --data data --out runs/first
     """
-    if epochs and minutes:
+    given = {name: value for name, value in options.items() if value is not None}
+    if "epochs" in given and "minutes" in given:
         raise click.UsageError("--epochs and --minutes exclude each other")
-    given = {
-        "--model": model,
-        "--preset": preset,
-        "--start-from": start_from,
-        "--image-size": image_size,
-        "--epochs": epochs,
-        "--minutes": minutes,
-        "--device": device,
-        "--seed": seed,
-    }
-    if resume:
-        changed = [name for name, value in given.items() if value is not None]
-        if changed:
-            raise click.UsageError(
-                f"--resume continues with the settings of the run; leave out {changed[0]}"
-            )
-        config = None
-    else:
-        config = _config(model, preset, start_from, image_size, epochs, minutes, device, seed)
+    if resume and given:
+        name = next(iter(given)).replace("_", "-")
+        raise click.UsageError(
+            f"--resume continues with the settings of the run; leave out --{name}"
+        )
+    config = None if resume else _config(**given)
     is_main = garabato.is_main_process()
     with training_progress(shown=is_main) as on_progress:
         result = garabato.train(data, out, config=config, resume=resume, on_progress=on_progress)
@@ -120,34 +96,23 @@ def command(
 
 
 def _config(
-    model: str | None,
-    preset: str | None,
-    start_from: str | None,
-    image_size_px: int | None,
-    epochs: int | None,
-    minutes: float | None,
-    device: str | None,
-    seed: int | None,
+    preset: str | None = None,
+    model: str | None = None,
+    image_size: int | None = None,
+    **settings: Any,
 ) -> garabato.TrainConfig:
     """The preset, overridden by the options that were given."""
-    names = garabato.model_names()
-    if model is not None and model not in names:
-        raise click.BadParameter(
-            f"{model!r} is not one of {', '.join(names)}; {did_you_mean(model, names)}",
-            param_hint="--model",
-        )
+    if model is not None:
+        names = garabato.model_names()
+        if model not in names:
+            raise click.BadParameter(
+                f"{model!r} is not one of {', '.join(names)}; {did_you_mean(model, names)}",
+                param_hint="--model",
+            )
+        settings["model"] = model
     config = garabato.load_preset(preset or model or "skfast")
-    changes: dict[str, Any] = {
-        "model": model,
-        "start_from": start_from,
-        "device": device,
-        "seed": seed,
-    }
-    config = replace(config, **{name: v for name, v in changes.items() if v is not None})
-    if image_size_px is not None:
-        config = config.at_size(image_size_px)
-    if epochs is not None:
-        config = replace(config, epochs=epochs, steps=None, minutes=None)
-    if minutes is not None:
-        config = replace(config, minutes=minutes, steps=None)
-    return config
+    if image_size is not None:
+        config = config.at_size(image_size)
+    if "epochs" in settings or "minutes" in settings:
+        settings = {"steps": None, "minutes": None} | settings
+    return replace(config, **settings)

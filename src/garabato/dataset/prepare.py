@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,9 @@ from garabato.formats import ReadReport
 from garabato.host.atomic import replacing_folder
 from garabato.render.contact_sheets import Cell, draw_sheet, encode_png
 from garabato.sources import Source, open_source
+from garabato.sources.base import Progress
 
 _log = logging.getLogger(__name__)
-
-#: `progress(stage, done, total)`; the unit is categories.
-Progress = Callable[[str, int, int | None], None]
 
 
 def prepare(
@@ -185,7 +183,7 @@ def write_sheets(
     folder: Path,
     splits: Mapping[str, Split],
     *,
-    progress: Callable[[str, int, int | None], None] | None = None,
+    progress: Progress | None = None,
 ) -> None:
     """Write a contact sheet for every category, and `_all.png`, to a new folder."""
     folder.mkdir()

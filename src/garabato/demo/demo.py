@@ -28,6 +28,7 @@ from garabato.gallery import open_gallery
 from garabato.host.atomic import write_bytes
 from garabato.ingest.bulk_load import fill
 from garabato.render import with_strokes
+from garabato.sources.base import Progress
 from garabato.sources.choose import ChosenSource
 from garabato.sources.google_bucket import download
 from garabato.training import TrainingProgress, load_preset, train
@@ -45,7 +46,7 @@ class DemoProgress(Protocol):
     def say(self, text: str) -> None:
         """Show a message to the user."""
 
-    def bar(self, unit: str) -> AbstractContextManager[Callable[[str, int, int | None], None]]:
+    def bar(self, unit: str) -> AbstractContextManager[Progress]:
         """Yields `report(stage, n_done, n_total)`, in `unit`, for a stage."""
 
     def training_bar(self) -> AbstractContextManager[Callable[[TrainingProgress], None]]:
@@ -128,12 +129,12 @@ class _Demo:
         self.hits = self.search / "hits.png"
         self.results = out / "results.json"
         self.stages = Stages(out, on_reuse=self._say_reused)
-        progress.say(f"drawings: {source.said}\neverything goes to {out}")
+        progress.say(f"drawings: {source.reason}\neverything goes to {out}")
 
     def run(self) -> dict[str, Any] | None:
         """Run the unfinished stages; returns the content of results.json."""
         chosen = {
-            "source": str(self.source.place.resolve()),
+            "source": str(self.source.path.resolve()),
             "categories": self.n_categories,
             "train": N_TRAIN,
             "test": N_TEST,
@@ -144,7 +145,7 @@ class _Demo:
         found: dict[str, Any] = {}
         if self.source.is_fetched:
             wanted = {"categories": self.n_categories, "seed": self.seed, "each": N_DOWNLOADED}
-            found |= self.stages.run("fetch", self.source.place, wanted, self._download)
+            found |= self.stages.run("fetch", self.source.path, wanted, self._download)
         found |= self.stages.run("prepare", self.data, chosen, self._prepare)
         try:
             found |= self.stages.run("train", self.run_folder, schedule, self._train)
@@ -169,7 +170,7 @@ class _Demo:
     def _download(self, resumes: bool) -> dict[str, Any]:
         with self.progress.bar("drawings") as show:
             done = download(
-                self.source.place,
+                self.source.path,
                 choose_categories(CATEGORIES, self.n_categories, seed=self.seed),
                 per_category=N_DOWNLOADED,
                 seed=self.seed,
@@ -181,7 +182,7 @@ class _Demo:
         unreadable = ReadReport()
         with self.progress.bar("categories") as show:
             dataset = prepare(
-                self.source.place,
+                self.source.path,
                 self.data,
                 categories=self.n_categories,
                 n_train=N_TRAIN,

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from garabato.dataset import Dataset
     from garabato.encoder import Encoder
     from garabato.sources import Source
-
-#: `progress(stage, done, total)`.
-ReportProgress = Callable[[str, int, int | None], None]
+    from garabato.sources.base import Progress
 
 #: Percentages of the ink from which drawings are classified.
 INK_PERCENTS = (25, 50, 75, 100)
@@ -37,7 +35,7 @@ def evaluate(
     split: str = "test",
     gallery_split: str | None = "train",
     strict: bool = False,
-    progress: ReportProgress | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
     """Measure `encoder` on one split of a data set, or on all drawings of a source.
 
@@ -102,7 +100,7 @@ def evaluate(
 
 
 def _read_all(
-    source: Source, strict: bool, unreadable: ReadReport, report: ReportProgress
+    source: Source, strict: bool, unreadable: ReadReport, report: Progress
 ) -> Iterator[DrawingBatch]:
     names = list(source.categories())
     for done, name in enumerate(names, start=1):
@@ -127,9 +125,7 @@ def _rank(
     )
 
 
-def _top1_by_ink(
-    encoder: Encoder, test: Predictions, report: ReportProgress
-) -> dict[int, float | None]:
+def _top1_by_ink(encoder: Encoder, test: Predictions, report: Progress) -> dict[int, float | None]:
     """Percentage of the ink -> top-1; all None for bitmaps, whose strokes have no order."""
     if any(batch.bitmaps is not None for batch in test.drawings.batches):
         return dict.fromkeys(INK_PERCENTS)
@@ -191,5 +187,5 @@ def _name_of(data: Dataset | Source) -> str:
     return str(getattr(data, "path", data))
 
 
-def _stage(report: ReportProgress, stage: str, total: int) -> Callable[[int], None]:
+def _stage(report: Progress, stage: str, total: int) -> Callable[[int], None]:
     return lambda done: report(stage, done, total)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -20,9 +20,7 @@ from garabato.errors import SourceError
 from garabato.formats import ReadReport
 from garabato.inspection.duplicates import equal_groups, extents, near_groups
 from garabato.sources import CategoryFrom, open_source
-
-#: `progress(stage, done, total)`; the unit is categories, or splits of a data set.
-Progress = Callable[[str, int, int | None], None]
+from garabato.sources.base import Progress
 
 Flags = npt.NDArray[np.bool_]
 Texts = npt.NDArray[np.object_]
@@ -214,6 +212,12 @@ class Spread:
     largest: int
     bins: list[int]
     bin_width: int
+
+    def __str__(self) -> str:
+        return (
+            f"median {self.median:g}, mean {self.mean:.1f}, 90 % between {self.p05:g} and "
+            f"{self.p95:g}, at most {self.largest:,}"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,11 +89,7 @@ def _histogram(title: str, spread: Spread) -> Histogram:
         Bar(x=10 * i, height=100 * n / tallest, n=n, label=f"{labels[i]}: {n:,} drawings")
         for i, n in enumerate(spread.bins)
     ]
-    summary = (
-        f"median {spread.median:g}, mean {spread.mean:.1f}, 90 % between {spread.p05:g} and "
-        f"{spread.p95:g}, at most {spread.largest:,}"
-    )
-    return Histogram(title, summary, bars, labels[0], labels[-1])
+    return Histogram(title, str(spread), bars, labels[0], labels[-1])
 
 
 def _samples(inspection: Inspection) -> list[tuple[str, list[Shown]]]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
 from garabato.drawing import DrawingBatch
 from garabato.formats import ReadReport
+
+#: `progress(stage, n_done, n_total)`; the total is None while it is unknown.
+Progress = Callable[[str, int, int | None], None]
 
 
 class Source(Protocol):

@@ -17,12 +17,12 @@ from garabato.sources.starter import STARTER
 class ChosenSource:
     """A folder of drawings, or "starter".
 
-    With `is_fetched`, `place` is the folder to download from Google's bucket into first. `said`
-    names the source and says why it was chosen.
+    With `is_fetched`, drawings have to be downloaded from Google's bucket to the folder `path`
+    first. `reason` names the source and says why it was chosen.
     """
 
-    place: Path
-    said: str
+    path: Path
+    reason: str
     is_fetched: bool = False
 
 
@@ -43,8 +43,8 @@ def choose_source(
     if problem is None:
         return ChosenSource(folder, "a random sample from Google's bucket", is_fetched=True)
     if shutil.which("npm"):
-        said = f"the starter set, by npm, because Google's bucket cannot be reached: {problem}"
-        return ChosenSource(Path(STARTER), said)
+        reason = f"the starter set, by npm, because Google's bucket cannot be reached: {problem}"
+        return ChosenSource(Path(STARTER), reason)
     raise SourceError(
         f"no drawings: Google's bucket cannot be reached ({problem}), and npm, which fetches the "
         "starter set, is not installed. Give a folder of Google's simplified <category>.ndjson "

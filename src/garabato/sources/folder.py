@@ -37,33 +37,33 @@ PICTURE_SUFFIXES = (
     ".excalidraw", ".excalidrawlib", ".tldr", ".inkml", ".xopp", ".xoj", ".pdf",
 )  # fmt: skip
 
-#: What downloads are named besides their category: by Google, and with hyphens by browsers.
+#: Prefixes of downloaded files: Google's, and with hyphens those of browsers.
 _PREFIX = re.compile(
     r"(quickdraw[-_]dataset[-_])?(full[-_](simplified|raw|binary|numpy[-_]bitmap)|sketchrnn)[-_]",
     re.IGNORECASE,
 )
-#: What browsers and file managers add to the name of a file that is there already.
+#: Added by browsers and file managers to the name of a file that exists already.
 _COPY = re.compile(r"^Copy of |( ?\(\d+\)|\[\d+\]| - (Copy|Kopie|Copie|copia)| copy( \d+)?)+$")
-#: What wget adds: the number of a file that is there already, and the query of the address.
+#: Added by wget: the number of a file that exists already, and the query of the address.
 _WGET = re.compile(r"(\?[^/]*|\.\d+)$")
-#: What tells pictures of one category apart: lamp-1.svg, lamp_02.png, lamp 3.png.
+#: Numbers the pictures of a category: lamp-1.svg, lamp_02.png, lamp 3.png.
 _NUMBER = re.compile(r"[-_ ]*\d+$")
 
 _EXPECTED = (
     "expected files named after their category (cat.ndjson, cat.bin, cat.npy, cat.npz), tables "
     "with a column `drawing` (.csv, .parquet, .arrow, .json), or folders of pictures (cat/1.png)"
 )
-#: Folders of other kinds -> what to do with them.
+#: Folders that are not sources, by a file in them -> what to do instead.
 _OTHER_FOLDERS = {
     "dataset.json": "{0} is a data set, not a source; give it as --data",
     "drawings.lance": "{0} is a gallery, not a source; to see what is in it: "
     "garabato gallery info --gallery {0}",
 }
-#: Files of a source that nobody expects to be drawings.
+#: Files that are no drawings, and are not reported as skipped.
 _COMPANIONS = re.compile(
     r"download\.json|thumbs\.db|desktop\.ini|(readme|licen[cs]e|notice)(\.\w+)?", re.IGNORECASE
 )
-#: How deep below a folder without drawings others are looked for, to point to them.
+#: Levels below a folder without drawings that are searched for folders with drawings.
 _MAX_HINT_DEPTH = 4
 _PICTURES_A_BATCH = 256
 _MAX_NAMED = 3
@@ -76,10 +76,10 @@ class FolderSource:
 
     `category_from` says where categories come from:
 
-    - "auto": the name of files with many drawings (cat.ndjson); what each drawing says in tables
-      (CSV, Parquet, Arrow, JSON); the folder of pictures (cat/1.png).
+    - "auto": the name of files with many drawings (cat.ndjson); the category of each drawing in
+      tables (CSV, Parquet, Arrow, JSON); the folder of pictures (cat/1.png).
     - "name": the name of every file, without the number at its end (lamp-1.svg is a lamp).
-    - "drawing": what each drawing says, in all files; the name of the file where it says nothing.
+    - "drawing": the category of each drawing, in all files; else the name of the file.
 
     With `keep_originals` the drawing of an SVG or picture file has the file's name as title, its
     path in the folder as source_path and, up to 64 KiB, its content as original.
@@ -157,7 +157,7 @@ class FolderSource:
     def _read_named(
         self, file: Path, category: str, strict: bool, report: ReadReport
     ) -> Iterator[DrawingBatch]:
-        """All drawings of a file, whatever category they say they have."""
+        """All drawings of a file, whatever categories they have."""
         others: Counter[str] = Counter()
         for batch in _read_file(file, strict, report):
             others.update(name for name in batch.categories if name not in (None, category))
@@ -167,7 +167,7 @@ class FolderSource:
     def _read_own(
         self, file: Path, category: str, strict: bool, report: ReadReport
     ) -> Iterator[DrawingBatch]:
-        """The drawings of a file that say they have this category."""
+        """The drawings of a file that have this category."""
         fallback = category_of(file, by_name=True)
         into = ReadReport() if file in self._reported else report  # count bad rows only once
         self._reported.add(file)
@@ -185,13 +185,13 @@ class FolderSource:
         report.n_read += n_taken
 
     def _warn_of_others(self, file: Path, category: str, others: Mapping[str, int]) -> None:
-        """Warn, once for a file, that its drawings name other categories."""
+        """Warn, once per file, that its drawings have other categories."""
         if not others or file in self._warned:
             return
         self._warned.add(file)
         _log.warning(
-            "%s: %s of its drawings say that they show %s, but all are taken for %r, the name of "
-            "the file; to go by what they say: --category-from drawing",
+            "%s: %s drawings have the category %s, but all are read as %r, the name of the file; "
+            "to use their own categories: --category-from drawing",
             file,
             f"{sum(others.values()):,}",
             _some(map(repr, sorted(others))),
@@ -199,7 +199,7 @@ class FolderSource:
         )
 
     def _find(self) -> list[Path]:
-        """The files to read; logs what is passed over."""
+        """The files to read; logs what is skipped."""
         if not self.path.exists():
             raise SourceError(f"{self.path} does not exist; {_EXPECTED}")
         if not self.path.is_dir():
@@ -221,8 +221,8 @@ class FolderSource:
             raise self._no_drawings(fuller or _sources_below(self.path))
         if fuller:
             _log.warning(
-                "%s: the files with many drawings in its folders %s are passed over; "
-                "give these folders by themselves",
+                "%s: skipped the files with many drawings in its folders %s; read each of these "
+                "folders as a source of its own",
                 self.path,
                 ", ".join(fuller),
             )
@@ -232,9 +232,9 @@ class FolderSource:
     def _no_drawings(self, folders: list[str]) -> SourceError:
         hint = ""
         if len(folders) == 1:
-            hint = f"; its folder {folders[0]} holds some: give that"
+            hint = f"; its folder {folders[0]} does: use that"
         elif folders:
-            hint = f"; its folders {_some(folders, limit=10)} hold some: give one of them"
+            hint = f"; its folders {_some(folders, limit=10)} do: use one of them"
         return SourceError(f"{self.path} holds no drawings; {_EXPECTED}{hint}")
 
     def _warn_of_unread(self, files: list[Path]) -> None:
@@ -247,7 +247,7 @@ class FolderSource:
         ]
         if unread:
             _log.warning(
-                "%s: passed over: %s %s (%s)",
+                "%s: skipped %s %s (%s)",
                 self.path,
                 f"{len(unread):,}",
                 "file" if len(unread) == 1 else "files",
@@ -268,12 +268,12 @@ class FolderSource:
         return dict(sorted(found.items()))
 
     def _warn_of_one_folder(self, files: list[Path]) -> None:
-        """Say so if the pictures of the folder itself seem to be of several categories."""
+        """Warn if the pictures directly in the folder seem to have several categories."""
         directly = [file for file in files if _is_picture(file) and file.parent == self.path]
         names = {category_of(file, by_name=True) for file in directly}
         if len(names) > 1:
             _log.warning(
-                "%s: its %s pictures are taken for %r, the name of the folder; to name each after "
+                "%s: its %s pictures are read as %r, the name of the folder; to name each after "
                 "its file (%s): --category-from name",
                 self.path,
                 f"{len(directly):,}",
@@ -287,7 +287,7 @@ class FolderSource:
 
 
 def category_of(file: Path, *, by_name: bool = False) -> str:
-    """The category that a file's name or folder stands for.
+    """The category that a file's name or folder gives.
 
     "cat" for "full_simplified_cat.ndjson.gz", "full%2Fsimplified%2Fcat (1).ndjson", "cat/1.png";
     with `by_name` "lamp" for "flat/lamp-1.svg", but "cat" for "cat/1.png".
@@ -301,7 +301,7 @@ def category_of(file: Path, *, by_name: bool = False) -> str:
 
 
 def _plain_name(name: str) -> str:
-    """A name without what browsers and wget made of it: "%20", "+", a path in it, " (1)"."""
+    """A name without the changes of browsers and wget: "%20", "+", a path in it, " (1)"."""
     plain = unquote(unquote(name)).rpartition("/")[2]
     plain = _COPY.sub("", re.sub(r"(?<=\w)\+(?=\w)", " ", plain)).strip()
     return normalize("NFC", plain or name)
@@ -368,11 +368,11 @@ def _read_picture(
 
 
 def _list(folder: Path) -> list[Path]:
-    """What is in a folder; nothing, with a warning, if it cannot be listed."""
+    """The files in a folder; none, with a warning, if it cannot be listed."""
     try:
         return _visible(folder)
     except PermissionError:
-        _log.warning("%s is passed over: permission denied", folder)
+        _log.warning("%s: skipped, permission denied", folder)
         return []
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,10 @@ from garabato.errors import InputError, storage_errors
 from garabato.host.atomic import replacing_folder, sync
 from garabato.render import RenderSpec, render_batch
 from garabato.render.contact_sheets import encode_png
+from garabato.sources.base import Progress
 
 MEAN_IMAGE = "mean_image"
 _CHUNK = 1024
-
-#: `progress(stage, done, total)`; the unit is drawings.
-Progress = Callable[[str, int, int | None], None]
 
 
 def export_tfrecord(

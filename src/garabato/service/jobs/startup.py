@@ -48,7 +48,7 @@ ChooseSource = Callable[[Path], ChosenSource]
 
 
 def start(service: Service, choose_source: ChooseSource) -> threading.Thread:
-    """Start in the background; `service.progress` tells how far it is."""
+    """Start in the background; `service.progress` has the progress."""
     thread = threading.Thread(
         target=_start, args=(service, choose_source), name="garabato-startup", daemon=True
     )
@@ -57,7 +57,7 @@ def start(service: Service, choose_source: ChooseSource) -> threading.Thread:
 
 
 def _start(service: Service, choose_source: ChooseSource) -> None:
-    # On another core: compiling what reads files can take a minute, the first time on a machine.
+    # In parallel: the first time on a machine, compiling the file readers can take a minute.
     threading.Thread(target=service.files.wait_until_ready, daemon=True).start()
     try:
         _prepare_encoder(service)
@@ -73,7 +73,7 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
         _log.info("stopped before it was ready")
     except Exception as error:
         _log.exception("cannot start")
-        # everybody may read the stage; the reason may name files
+        # Everybody can read the stage, and the reason may name files.
         service.progress.fail("cannot start; the operator's log says why")
         text = getattr(error, "message", None) or str(error) or type(error).__name__
         service.start_failed(str(text))
@@ -132,7 +132,7 @@ def _cached_onnx(file: Path) -> Path:
 
 
 def _open_galleries(service: Service, choose_source: ChooseSource) -> Iterator[tuple[str, Gallery]]:
-    """The galleries by name, in order, each opened when asked for."""
+    """The galleries by name, in order, each opened when the iterator reaches it."""
     encoder, progress = service.encoder, service.progress
     if not service.settings.galleries:
         yield "drawings", _starter_gallery(encoder, choose_source, progress)
@@ -141,7 +141,7 @@ def _open_galleries(service: Service, choose_source: ChooseSource) -> Iterator[t
             try:
                 yield "icons", open_gallery(icons, encoder=encoder, must_exist=True)
             except GalleryError as error:
-                _log.warning("the icons are left out: %s", error)
+                _log.warning("cannot serve the icons: %s", error)
     for name, uri in service.settings.galleries.items():
         progress.report("opening the gallery")
         yield name, open_gallery(uri, encoder=encoder, must_exist=True)
@@ -156,8 +156,8 @@ def _starter_gallery(encoder: Encoder, choose_source: ChooseSource, progress: Pr
         progress.report(_BUILDING)
         chosen = choose_source(cache_folder() / "starter-drawings")
         if chosen.is_fetched:
-            _download(encoder, chosen.place, progress)
-        source = open_source(chosen.place)
+            _download(encoder, chosen.path, progress)
+        source = open_source(chosen.path)
         gallery = open_gallery(uri, encoder=encoder)
         total = len(source.categories()) * N_PER_CATEGORY
         fill(
@@ -167,7 +167,7 @@ def _starter_gallery(encoder: Encoder, choose_source: ChooseSource, progress: Pr
             progress=lambda done: progress.report(_BUILDING, min(done, total), total),
         )
         complete.parent.mkdir(parents=True, exist_ok=True)
-        write_bytes(complete, f"{chosen.said}\n".encode())
+        write_bytes(complete, f"{chosen.reason}\n".encode())
     return open_gallery(uri, encoder=encoder, must_exist=True)
 
 

@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from garabato.categories import nearest_category
 from garabato.errors import CategoryError, InputError, SourceError, StorageError, storage_errors
 from garabato.host.atomic import write_bytes
+from garabato.sources.base import Progress
 from garabato.sources.google_bucket.download_record import DownloadRecord
 from garabato.sources.google_bucket.http import (
     ChangedError,
@@ -44,8 +45,6 @@ from garabato.sources.google_bucket.sampling import (
 )
 
 Kind = Literal["simplified", "raw", "bin", "npy"]
-#: `progress(stage, done, total)`.
-Progress = Callable[[str, int, int | None], None]
 
 BUCKET_URL = "https://storage.googleapis.com/quickdraw_dataset"
 #: Environment variable with the address of a mirror.
