@@ -25,7 +25,7 @@ Written by `make docs` from the help of the commands; `garabato COMMAND --help` 
 
 def reference() -> str:
     """The whole page. Laid out here and not by click, whose layout changes between versions."""
-    rows = [f"| [{n}](#garabato-{n}) | {text} |\n" for n, (_, text) in COMMANDS.items()]
+    rows = [f"| [{n}](#garabato-{n}) | {text} |\n" for n, text in COMMANDS.items()]
     context = click.Context(main, info_name="garabato")
     sections = [
         section

@@ -19,8 +19,8 @@ from garabato.service.settings import Settings
 
 @dataclass(frozen=True)
 class Chosen:
-    place: Path
-    said: str = "as given"
+    path: Path
+    reason: str = "as given"
     is_fetched: bool = False
 
 

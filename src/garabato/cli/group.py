@@ -13,29 +13,23 @@ import click
 
 import garabato
 
-#: Command -> (module, line of help). `garabato --help` reads only this table.
+#: The commands, each in `garabato.cli.<name>`, and their lines of help: all that `--help` needs.
 COMMANDS = {
-    "download": ("garabato.cli.download", "Download drawings from Google's public bucket."),
-    "prepare": ("garabato.cli.prepare", "Sample drawings from a source into a data set."),
-    "inspect": ("garabato.cli.inspect", "Count what a data set or source holds; find duplicates."),
-    "train": ("garabato.cli.train", "Train a network on a data set."),
-    "evaluate": ("garabato.cli.evaluate", "Measure an encoder on labelled drawings."),
-    "classify": ("garabato.cli.classify", "Classify drawings."),
-    "categories": (
-        "garabato.cli.categories",
-        "Add categories from a few drawings, without training.",
-    ),
-    "index": ("garabato.cli.index", "Fill a gallery with drawings and their embeddings."),
-    "search": ("garabato.cli.search", "Find similar drawings in a gallery."),
-    "gallery": (
-        "garabato.cli.gallery",
-        "Manage a gallery: info, copy, delete, duplicates, odd ...",
-    ),
-    "serve": ("garabato.cli.serve", "Serve the page and the HTTP API."),
-    "export": ("garabato.cli.export", "Export data sets, encoders and the page."),
-    "reproduce": ("garabato.cli.reproduce", "Train the reference project's five configurations."),
-    "icons": ("garabato.cli.icons", "Draw to find an icon: icon sets from npm, served."),
-    "demo": ("garabato.cli.demo", "Run everything once, end to end, on 100 categories."),
+    "download": "Download drawings from Google's public bucket.",
+    "prepare": "Sample drawings from a source into a data set.",
+    "inspect": "Count what a data set or source holds; find duplicates.",
+    "train": "Train a network on a data set.",
+    "evaluate": "Measure an encoder on labelled drawings.",
+    "classify": "Classify drawings.",
+    "categories": "Add categories from a few drawings, without training.",
+    "index": "Fill a gallery with drawings and their embeddings.",
+    "search": "Find similar drawings in a gallery.",
+    "gallery": "Manage a gallery: info, copy, delete, duplicates, odd ...",
+    "serve": "Serve the page and the HTTP API.",
+    "export": "Export data sets, encoders and the page.",
+    "reproduce": "Train the reference project's five configurations.",
+    "icons": "Draw to find an icon: icon sets from npm, served.",
+    "demo": "Run everything once, end to end, on 100 categories.",
 }
 
 
@@ -61,12 +55,12 @@ class LazyGroup(Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        command: click.Command = importlib.import_module(f"garabato.cli.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+            formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -9,7 +9,6 @@ import click
 
 import garabato
 from garabato.cli.options import (
-    Categories,
     categories_option,
     category_from_option,
     file_option,
@@ -25,28 +24,17 @@ from garabato.cli.output import counted, print_json, print_unreadable, progress,
 @category_from_option
 @file_option("--out", required=True, help="Folder to write.")
 @categories_option
-@click.option("--train", default=1000, show_default=True, help="Training drawings per category.")
-@click.option("--test", default=50, show_default=True, help="Test drawings per category.")
+@click.option(
+    "--train", "n_train", default=1000, show_default=True, help="Training drawings per category."
+)
+@click.option("--test", "n_test", default=50, show_default=True, help="Test drawings per category.")
 @seed_option
 @click.option("--recognized-only", is_flag=True, help="Only drawings that the game recognized.")
 @click.option("--allow-short", is_flag=True, help="Accept categories with too few drawings.")
 @strict_option
 @click.option("--sheets/--no-sheets", default=True, help="Draw a contact sheet of each category.")
 @json_option
-def command(
-    source: Path,
-    category_from: Any,
-    out: Path,
-    categories: Categories,
-    train: int,
-    test: int,
-    seed: int,
-    recognized_only: bool,
-    allow_short: bool,
-    strict: bool,
-    sheets: bool,
-    as_json: bool,
-) -> None:
+def command(source: Path, category_from: Any, out: Path, as_json: bool, **options: Any) -> None:
     """Sample drawings from a source and write them as a data set.
 
     Categories and drawings are chosen at random by --seed. No drawing is both in train and test.
@@ -56,20 +44,8 @@ def command(
     """
     report = garabato.ReadReport()
     with progress("categories") as show:
-        dataset = garabato.prepare(
-            garabato.open_source(source, category_from=category_from),
-            out,
-            categories=categories,
-            n_train=train,
-            n_test=test,
-            seed=seed,
-            recognized_only=recognized_only,
-            allow_short=allow_short,
-            strict=strict,
-            sheets=sheets,
-            report=report,
-            progress=show,
-        )
+        drawings = garabato.open_source(source, category_from=category_from)
+        dataset = garabato.prepare(drawings, out, report=report, progress=show, **options)
     print_unreadable(report)
     if as_json:
         print_json(dataset.manifest)

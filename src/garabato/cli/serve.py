@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Any
 
 import click
 
@@ -40,16 +40,7 @@ from garabato.cli.options import added_categories_option, file_option, model_opt
     help="Address that visitors use, with its path, if a proxy rewrites Host or serves a subpath. "
     "Repeat it for other sites whose pages may use the API.",
 )
-def command(
-    galleries: tuple[str, ...],
-    model: str | None,
-    categories: Path | None,
-    source: Path | None,
-    host: str | None,
-    port: int | None,
-    token: str | None,
-    public_url: tuple[str, ...],
-) -> None:
+def command(galleries: tuple[str, ...], **options: Any) -> None:
     """Serve the page and the HTTP API until Ctrl-C.
 
     Every option but --source can be set by an environment variable too, such as GARABATO_PORT or
@@ -59,13 +50,4 @@ def command(
     Example: garabato serve --gallery my.gallery
     Example: garabato serve --gallery icons=my-icons --gallery drawings=my.gallery
     """
-    garabato.serve(
-        galleries,
-        model=model,
-        categories=categories,
-        source=source,
-        host=host,
-        port=port,
-        token=token,
-        public_url=public_url,
-    )
+    garabato.serve(galleries, **options)

@@ -232,9 +232,9 @@ class FolderSource:
     def _no_drawings(self, folders: list[str]) -> SourceError:
         hint = ""
         if len(folders) == 1:
-            hint = f"; its folder {folders[0]} does: use that"
+            hint = f"; use its folder {folders[0]}"
         elif folders:
-            hint = f"; its folders {_some(folders, limit=10)} do: use one of them"
+            hint = f"; use one of its folders: {_some(folders, limit=10)}"
         return SourceError(f"{self.path} holds no drawings; {_EXPECTED}{hint}")
 
     def _warn_of_unread(self, files: list[Path]) -> None:
