@@ -305,10 +305,10 @@ Fingerprint {encoder.fingerprint}. Written by `tools/ship_encoder.py`.
 ## Data
 
 {evaluation["n_gallery"]:,} drawings, at most 600 of a category, out of a sample of Google's public
-*Quick, Draw!* data (CC BY 4.0) of some 118,000 drawings that leans towards those the game
-recognised. The drawings measured below were never trained on, but come from the same sample.
+*Quick, Draw!* data (CC BY 4.0). The sample has about 118,000 drawings, more of them recognised by
+the game than in the whole data. The drawings measured below were held out, from the same sample.
 
-## How it was made
+## Training
 
 ```
 garabato prepare --source SAMPLE --out runs/all --categories all --train 600 --test 6 --allow-short
@@ -316,16 +316,16 @@ garabato prepare --source SAMPLE --out runs/all --categories all --train 600 --t
 python tools/ship_encoder.py {run} --data runs/all{options}
 ```
 
-{told}A training by the clock comes out a little different each time. {remark}
+{told}A training with a time budget gives slightly different weights each time. {remark}
 
 {settings}## Scores
 
 {_scores(evaluation, s345)}
 
-"±" is one standard error: what other test drawings would change. doodleNet, a public network that
+"±" is one standard error, over the choice of test drawings. doodleNet, a public network that
 learned from 50,000 drawings of each category, reaches {100 * DOODLENET[0]:.1f} % and
 {100 * DOODLENET[1]:.1f} % on other drawings, which this project has not seen. The calibration error
-of a thousand drawings in 15 bins comes out too large, as chance moves every bin.{_about(s345)}
+of a thousand drawings in 15 bins is overestimated, because every bin has noise.{_about(s345)}
 
 {_about_forms(forms)}
 
@@ -334,18 +334,17 @@ The temperature, {encoder.temperature:.3f}, and the threshold for unsure predict
 right {promised} of the time on that part together with strongly varied copies of its drawings.
 All scores are of drawings from the sample, with as many of a category as it has.
 
-Embeddings are features drawn towards the directions of the likely categories (`focus` in
-`models/skfast.py`): two drawings taken for the same category come closer to each other than their
-lines alone would bring them. The mAP above gains from it, and is that of categories it was trained
-on.
+Embeddings are features pulled towards the directions of the likely categories (`focus` in
+`models/skfast.py`), so drawings with the same prediction are closer to each other. This raises the
+mAP above, which is that of categories it was trained on.
 
-## What it can't do
+## Limitations
 
-- It knows {len(encoder.categories)} categories and gives every drawing one of them.
-- Players of the game drew in some 20 seconds with a mouse or a finger: careful drawings, writing
-  and photographs are not what it learned.
-- Some categories overlap (cup, mug, coffee cup; pond, river, ocean), and so do its answers.
-- Half a drawing is often not enough: with half of the ink it is right for {half}.
+- It knows {len(encoder.categories)} categories and predicts one of them for every drawing.
+- It learned from drawings made in about 20 seconds with a mouse or a finger. It is less accurate on
+  careful drawings, and was not trained on writing or photographs.
+- Some categories overlap (cup, mug, coffee cup; pond, river, ocean) and are often confused.
+- Unfinished drawings are hard: from half of the ink it is right for {half}.
 
 {_by_category(evaluation, s345)}
 """
@@ -411,7 +410,7 @@ def _scores(evaluation: dict[str, Any], s345: dict[str, Any] | None) -> str:
         {} if s345 is None else {"preset `shipped` on S345": s345}
     )
     rows = {
-        "drawings it never saw": "{n_drawings:,}",
+        "held-out drawings": "{n_drawings:,}",
         "top-1": "{top1:.1%} ± {top1_error:.1%}",
         "top-5": "{top5:.1%} ± {top5_error:.1%}",
         "mAP, test against test": "{map:.3f}",
@@ -450,7 +449,7 @@ def _figures(evaluation: dict[str, Any]) -> dict[str, Any]:
 def _by_category(evaluation: dict[str, Any], s345: dict[str, Any] | None) -> str:
     """Every category's score, the worst first, where there are most drawings of each."""
     if s345 is None:
-        about = "With so few test drawings of a category these are no more than hints."
+        about = "With so few test drawings per category, these figures are only rough."
     else:
         about = (
             "Of a training with the preset `shipped` on S345, where it learned from 200 of each "
@@ -459,7 +458,7 @@ def _by_category(evaluation: dict[str, Any], s345: dict[str, Any] | None) -> str
         )
     found = (s345 or evaluation)["per_category"]
     ranked = sorted(found.items(), key=lambda item: item[1]["top1"])
-    head = ["## By category, worst first", "", about, ""]
+    head = ["## Accuracy by category, lowest first", "", about, ""]
     head += ["| category | test drawings | top-1, % |", "| --- | ---: | ---: |"]
     return "\n".join(
         [*head, *(f"| {k} | {v['n_drawings']} | {100 * v['top1']:.0f} |" for k, v in ranked)]

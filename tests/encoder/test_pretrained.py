@@ -84,20 +84,20 @@ def test_a_model_card_says_how_sure_its_scores_are_and_what_half_the_ink_gives()
     assert "| top-1 | 75.0 % ± 17.7 % |" in card  # sqrt(0.75 x 0.25 / 6)
     assert "| 8 bits (ships) | 77.31 % | 0.680 | 98.8 % | 3,328,997 | `ab12` |" in card
     assert "73.0 % and\n93.5 %" in card
-    assert "with half of the ink it is right for 33 % of\n  6 drawings" in card
-    assert "no more than hints" in card
+    assert "from half of the ink it is right for 33 % of\n  6 drawings" in card
+    assert "figures are only rough" in card
     assert card.index("| bee | 4 | 25 |") < card.index("| ant | 2 | 50 |")
 
 
 def test_a_model_card_takes_the_scores_by_category_of_the_larger_test():
     card = _card(_evaluation(ON_S345, n_drawings=8_625, top1=0.76, half=0.41))
     assert "| | this encoder | preset `shipped` on S345 |" in card
-    assert "| drawings it never saw | 6 | 8,625 |" in card
+    assert "| held-out drawings | 6 | 8,625 |" in card
     assert "right for 33 % of\n  6 drawings (S345: 41 % of 8,625)" in card
     assert "| top-1 with 50 % of the ink | 33.0 % | 41.0 % |" in card
     assert card.index("| ant | 25 | 64 |") < card.index("| bee | 25 | 80 |")
     assert "| bee | 4 |" not in card
-    assert "no more than hints" not in card
+    assert "figures are only rough" not in card
 
 
 def test_pictures_of_real_drawings_get_the_answers_of_their_strokes(quickdraw, tmp_path):

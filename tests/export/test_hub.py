@@ -163,7 +163,7 @@ def test_the_sections_of_the_card_come_in_order(repository, request):
     card = (request.getfixturevalue(repository) / "README.md").read_text()
     parts = ["Classifies hand-drawn", "## Limitations", "## Results", "## Use"]
     parts += ["## Technical details"]
-    parts += ["## Training"] if repository == "exported" else ["## Data", "## How it was made"]
+    parts += ["## Training"] if repository == "exported" else ["## Data", "## Training"]
     assert [card.count(part) for part in parts] == [1] * len(parts)
     assert sorted(parts, key=card.index) == parts
     assert "## " not in card.split(parts[-1])[1]

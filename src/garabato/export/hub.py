@@ -288,7 +288,7 @@ def _shipped_training() -> str:
     """The sections on data and training of the shipped model card."""
     card = (resources.files("garabato") / "pretrained" / "MODEL_CARD.md").read_text()
     sections = re.split(r"^(?=## )", card, flags=re.MULTILINE)
-    chosen = [one.strip() for one in sections if one.startswith(("## Data", "## How it was made"))]
+    chosen = [one.strip() for one in sections if one.startswith(("## Data", "## Training"))]
     return "".join(f"\n{section}\n" for section in chosen)
 
 
