@@ -108,6 +108,7 @@ from garabato.training import train as train
 from garabato.training.reproduce import REPRODUCE_SCALES as REPRODUCE_SCALES
 from garabato.training.reproduce import ReproduceSettings as ReproduceSettings
 from garabato.training.reproduce import reproduce as reproduce
+from garabato.training.tensorboard_log import TensorBoardLog as TensorBoardLog
 from garabato.training.torch_dataset import torch_dataset as torch_dataset
 
 __version__: str

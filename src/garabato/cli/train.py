@@ -56,7 +56,8 @@ def _check_device(ctx: click.Context, param: click.Parameter, name: str | None) 
 )
 @click.option("--seed", type=int, help="Random seed.  [default: the preset's]")
 @click.option("--resume", is_flag=True, help="Continue the stopped run in --out.")
-def command(data: Path, out: Path, resume: bool, **options: Any) -> None:
+@click.option("--tensorboard", is_flag=True, help="Log for TensorBoard in OUT/tensorboard, too.")
+def command(data: Path, out: Path, resume: bool, tensorboard: bool, **options: Any) -> None:
     """Train a network on a data set.
 
     The run folder gets the encoder, the settings, the metrics and a checkpoint. Ctrl-C or SIGTERM
@@ -79,8 +80,11 @@ def command(data: Path, out: Path, resume: bool, **options: Any) -> None:
         )
     config = None if resume else _config(**given)
     is_main = garabato.is_main_process()
+    log = garabato.TensorBoardLog(out / "tensorboard") if tensorboard and is_main else None
     with training_progress(shown=is_main) as on_progress:
-        result = garabato.train(data, out, config=config, resume=resume, on_progress=on_progress)
+        result = garabato.train(
+            data, out, config=config, resume=resume, on_progress=on_progress, on_metrics=log
+        )
     if not is_main:
         return
     for note in result.notes:
