@@ -13,6 +13,7 @@ from pathlib import Path
 import b32
 import evaluate_memory
 import few_shot
+import first_tasks
 import fuzz_readers
 import gallery_kills
 import gallery_milvus
@@ -48,6 +49,7 @@ DATA = os.environ.get("GARABATO_DATA")
 if __name__ == "__main__":
     harness.main(
         startup.BENCHMARK,
+        first_tasks.BENCHMARK,
         parse.BENCHMARK,
         parse_render.BENCHMARK,
         prepare.BENCHMARK,

@@ -32,7 +32,8 @@ def page(folder: Path) -> str:
     if "s100" in by_name:
         parts.append(beside_the_reference(by_name["s100"]))
     parts += [reproduced(path) for path in sorted(folder.glob("reproduce/*.json"))]
-    parts += [section(result) for result in results]
+    tables = {"first_tasks": first_tasks}
+    parts += [heading(result) + tables.get(result["name"], rows)(result) for result in results]
     return "\n".join(parts)
 
 
@@ -66,8 +67,8 @@ def reproduced(path: Path) -> str:
     return f"## The reference project's tables, measured again: {path.stem}\n\n{tables}"
 
 
-def section(result: dict[str, Any]) -> str:
-    """One benchmark: its command, machine, data and rows."""
+def heading(result: dict[str, Any]) -> str:
+    """One benchmark: its command, machine and data."""
     about = result["machine"]
     command = result.get("command") or f"{result['name']}.py"
     lines = [
@@ -75,8 +76,14 @@ def section(result: dict[str, Any]) -> str:
         f"`python benchmarks/{command}`, {result['when'][:10]}, on {about['cpu']}, "
         f"{about['cores']} cores, {about['system']}, Python {about['python']} (load before: "
         f"{about['load_before']:.1f}). Data: {result['data']}."
-        + (f" Compared with: {result['compared_with']}." if result["compared_with"] else "")
-        + "\n",
+        + (f" Compared with: {result['compared_with']}." if result["compared_with"] else ""),
+    ]
+    return "\n".join(lines) + "\n\n"
+
+
+def rows(result: dict[str, Any]) -> str:
+    """One figure a row."""
+    lines = [
         "| what | measured | smallest to largest | target | note |",
         "| --- | ---: | ---: | ---: | --- |",
     ]
@@ -90,6 +97,34 @@ def section(result: dict[str, Any]) -> str:
             f"| {row['what']} | {text(row['median'], row)} | {spread} | {target}{missed} "
             f"| {row['note']} |"
         )
+    return "\n".join(lines) + "\n"
+
+
+def first_tasks(result: dict[str, Any]) -> str:
+    """One way to do a task a row."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for row in result["rows"]:
+        task, who, what = row["what"].split(": ")
+        way = found.setdefault((task, who), {"note": ""})
+        way[what] = text(row["median"], row)
+        way["note"] = way["note"] or row["note"]
+    columns = [
+        "installed",
+        "lines",
+        "the first time",
+        "the first time, processor time",
+        "again",
+        "again, processor time",
+        "top-1",
+        "note",
+    ]
+    lines = [
+        f"| task | by | {' | '.join(columns)} |",
+        f"| --- | --- | {'---: | ' * (len(columns) - 1)}--- |",
+    ]
+    for (task, who), way in found.items():
+        values = " | ".join(way.get(column, "") for column in columns)
+        lines.append(f"| {task} | {who} | {values} |")
     return "\n".join(lines) + "\n"
 
 
