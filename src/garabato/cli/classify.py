@@ -110,10 +110,7 @@ def _documents(
     documents = []
     for number, (query, answer) in enumerate(zip(queries, answers, strict=True)):
         document = query.to_dict()
-        document["predictions"] = [
-            {"category": p.category, "probability": round(p.probability, 6)}
-            for p in answer.predictions
-        ]
+        document["predictions"] = [one.to_dict() for one in answer.predictions]
         document["unsure"], document["unknown"] = answer.unsure, answer.unknown
         if votes is not None:
             voted = votes[number]

@@ -47,6 +47,10 @@ class Prediction:
     category: str
     probability: float
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, the probability rounded to six digits."""
+        return {"category": self.category, "probability": round(self.probability, 6)}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Output:

@@ -90,12 +90,10 @@ def calibrate(
     encoder is not changed.
     """
     drawings, labels = held_out
-    order = np.random.default_rng(0).permutation(len(labels))  # in case time runs out
-    chunks = [order[i : i + _CHUNK] for i in range(0, len(order), _CHUNK)]
     before, encoder.temperature = encoder.temperature, 1.0
     with_strange = with_strange and encoder.spec.style == "smooth"
     rows, plain, strange = [], [], []
-    for chunk in deadline.limit(chunks, share=0.4):
+    for chunk in deadline.limit(_shuffled_chunks(len(labels)), share=0.4):
         batch = drawings.take(chunk)
         rows.append(chunk)
         plain.append(encoder.predict(batch).probabilities)
@@ -135,8 +133,7 @@ def fit_stroke_weights(
     drawings, labels = held_out
     if not isinstance(model, SkFast) or model.strokes is None:
         return
-    order = np.random.default_rng(0).permutation(len(labels))
-    chunks = [order[i : i + _CHUNK] for i in range(0, len(order), _CHUNK)]
+    chunks = _shuffled_chunks(len(labels))
     for i, picture in enumerate((0.0, 1.0)):
         as_seen = replace(AugmentSpec.none(), picture=picture)
         each = []
@@ -149,7 +146,7 @@ def fit_stroke_weights(
             torch.cat(logits).float().cpu() for logits in zip(*each, strict=True)
         )
         if len(of_image) >= _LEAST_TO_CALIBRATE:
-            targets = torch.from_numpy(labels[order[: len(of_image)]])
+            targets = torch.from_numpy(labels[np.concatenate(chunks[: len(each)])])
             with torch.no_grad():
                 model.stroke_weights[i] = best_weight(of_image, of_strokes, targets)
 
@@ -180,12 +177,19 @@ def add_binary_codes(
 
     Bitmaps must not be traced: traced strokes would be rendered as if their order were known.
     """
-    order = np.random.default_rng([seed, 2]).permutation(len(drawings))[:_MOST_FOR_CODES]
-    chunks = [order[i : i + _CHUNK] for i in range(0, len(order), _CHUNK)]
+    chunks = _shuffled_chunks(len(drawings), (seed, 2), most=_MOST_FOR_CODES)
     embeddings = np.concatenate(
         [encoder.embed(drawings.take(chunk)) for chunk in deadline.limit(chunks, share=0.8)]
     )
     encoder.coders = {n: train_hash_codes(embeddings, n, seed=seed) for n in CODE_BITS}
+
+
+def _shuffled_chunks(
+    n: int, seed: tuple[int, ...] = (0,), *, most: int | None = None
+) -> list[IntArray]:
+    """Up to `most` of `n` rows, in random chunks, so that a deadline leaves a fair sample."""
+    order = np.random.default_rng(seed).permutation(n)[:most]
+    return [order[i : i + _CHUNK] for i in range(0, len(order), _CHUNK)]
 
 
 def train_hash_codes(embeddings: FloatArray, n_bits: int, *, seed: int) -> BinaryCoder:

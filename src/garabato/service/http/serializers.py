@@ -93,10 +93,7 @@ def prediction_documents(
     """
     predictions = encoder.best_predictions(probabilities, max(k, N_TO_KNOW), among=among)
     return {
-        "predictions": [
-            {"category": p.category, "probability": round(p.probability, 6)}
-            for p in predictions[:k]
-        ],
+        "predictions": [prediction.to_dict() for prediction in predictions[:k]],
         "unsure": encoder.is_unsure(predictions),
         "unknown": among is None and encoder.is_unknown(predictions),
     }
