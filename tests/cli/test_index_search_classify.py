@@ -170,7 +170,7 @@ def test_another_encoder_is_refused_with_a_suggested_fix(filled, query, tmp_path
     Encoder(network, spec=RenderSpec(size_px=32), categories=["a", "b"]).save(other)
     done = run("search", "--model", other, "--gallery", filled, query)
     assert done.exit_code == 1
-    assert f"garabato gallery copy {filled} {filled}.new --model MODEL" in done.stderr
+    assert f"garabato gallery copy {filled} {filled}.new --model shipped" in done.stderr
 
 
 def test_the_suggested_fix_for_another_encoder_works(model, filled, query, tmp_path):

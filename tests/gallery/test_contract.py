@@ -534,7 +534,7 @@ def test_another_encoder_is_refused_with_the_commands_that_index_again(uri, enco
     assert encoder.fingerprint in message
     assert other.fingerprint in message
     assert f"garabato gallery copy {uri} " in message
-    assert message.endswith(" --model MODEL")
+    assert message.endswith(" --model shipped")
 
 
 def test_without_an_encoder_no_gallery_is_created(uri):

@@ -61,7 +61,9 @@ def info(uri: str, as_json: bool) -> None:
 @click.argument("source", metavar="SRC")
 @click.argument("target", metavar="DST")
 @click.option(
-    "--model", metavar="FILE", help="Embed again with this encoder: its file or a run folder."
+    "--model",
+    metavar="FILE",
+    help="Embed again with this encoder: its file, a run folder, or `shipped`.",
 )
 @json_option
 def copy(source: str, target: str, model: str | None, as_json: bool) -> None:
