@@ -112,8 +112,8 @@ def test_one_draws_and_sees_what_it_is_and_what_is_like_it(page):
     expect = playwright_api.expect
     expect(page.locator("#hits .hit")).to_have_count(24, timeout=TIMEOUT_MS)
     expect(page.locator("#hits .hit").first).to_contain_text("house")
-    for action in ("#add", "#open"):
-        expect(page.locator(action)).to_be_hidden()
+    for element in ("#add", "#open", "#drop-hint"):
+        expect(page.locator(element)).to_be_hidden()
 
 
 def test_hits_can_be_of_one_category_or_country(page):

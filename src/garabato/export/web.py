@@ -98,7 +98,9 @@ def export_web(
         data.mkdir()
         shutil.copy(runtime / SCRIPT, data / SCRIPT)
         write_gzip(data / f"{WASM}.gz", (runtime / WASM).read_bytes())
-        export_onnx(encoder, data / "encoder.onnx")
+        network = Path(work) / "encoder.onnx"
+        export_onnx(encoder, network)
+        write_gzip(data / "encoder.onnx.gz", network.read_bytes())
         about = {
             "fingerprint": encoder.fingerprint,
             "render": encoder.spec.to_dict(),
@@ -107,6 +109,7 @@ def export_web(
             "temperature": encoder.temperature,
             "unsure_below": encoder.unsure_below,
             "unknown_below": encoder.unknown_below,
+            "network": "encoder.onnx.gz",
         }
         (data / "encoder.json").write_bytes(orjson.dumps(about))
         web_gallery.write(data)

@@ -12,9 +12,8 @@ from sketches import sketch
 import garabato
 
 PAGE = Path(garabato.__file__).parent / "service" / "page"
-#: Of all scripts and styles, uncompressed. It was 120,000 before galleries to choose from, taught
-#: categories and the details of hits.
-MAX_BYTES = 130_000
+#: Of all scripts and styles, uncompressed.
+MAX_BYTES = 125_000
 
 
 #: Views beside the pad, each with what is there once it is complete.

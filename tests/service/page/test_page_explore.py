@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from pens import draw, key_ids, until, wait_for_hits
 from playwright.sync_api import expect
 from sketches import sketch
@@ -171,3 +172,25 @@ def test_the_page_of_a_category_has_typical_odd_and_confused(page):
     view.locator(".hit .look").first.click()
     wait_for_hits(page)
     expect(page.locator("#guess .name a")).to_have_text("star")
+
+
+def test_a_category_without_drawings_says_so(page):
+    page.goto(page.url + "#/category/teapot")
+    expect(page.locator("#category header")).to_contain_text("no drawing of it in this gallery")
+    expect(page.get_by_role("link", name="All categories")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_buttons_and_the_legend_stand_below_the_map(new_page, width):
+    page = new_page(viewport={"width": width, "height": 800})
+    draw(page, sketch("star", 921))
+    wait_for_hits(page)
+    page.get_by_role("link", name="Explore").click()
+    expect(page.locator(".chart .legend")).to_be_visible()
+    over = page.locator(".chart .over").bounding_box()
+    legend = page.locator(".chart .legend").bounding_box()
+    zoom = page.locator(".chart .zoom").bounding_box()
+    for box in (legend, zoom):
+        assert box["y"] >= over["y"] + over["height"]
+    assert legend["x"] + legend["width"] <= zoom["x"]
+    assert page.locator(".chart .legend").evaluate("(one) => one.scrollHeight <= one.clientHeight")

@@ -51,6 +51,14 @@ def test_the_drawing_is_searched_in_the_gallery_that_is_chosen(page):
     assert "gallery" not in page.url
 
 
+def test_a_phone_shows_the_whole_name_of_the_gallery(new_page):
+    page = new_page(viewport={"width": 390, "height": 844})
+    choice = page.locator("#galleries").bounding_box()
+    assert choice["width"] > 300
+    links = page.locator("nav").bounding_box()
+    assert choice["y"] >= links["y"] + links["height"]
+
+
 def test_explore_and_category_pages_are_those_of_the_gallery(new_page):
     page = new_page("?gallery=shapes#/explore")
     expect(page.locator("#explore .index li")).to_have_count(1)

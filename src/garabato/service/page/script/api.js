@@ -1,7 +1,7 @@
-// The only module that talks to the server. An exported page replaces it with a module that has the
-// same exports. A drawing is a list of strokes, each [[x, ...], [y, ...]].
+// The only module that talks to the server. Exported pages replace it with another one with the same exports.
+// A drawing is a list of strokes, each [[x, ...], [y, ...]].
 
-/** What visitors may do besides searching. Permissions are false until the server grants them. */
+/** What visitors may do besides searching. The server grants what is false here. */
 export const can = {change: false, hide: false, report: true, openFiles: true, searchText: true};
 const listeners = new Set();
 
@@ -45,52 +45,41 @@ export async function drawingFromFile(file) {
 
 /** Add a drawing to the gallery; resolves to its key_id. */
 export async function add(drawing, category) {
-  const body = category ? {drawing, category} : {drawing};
+  const body = {drawing, category: category ?? undefined};
   return (await request(ofGallery("v1/drawings"), {method: "POST", body})).key_ids[0];
 }
 
 /** The address of a hit's original file, or null if none is kept. */
-export const original = (hit) =>
-  hit.original_type ? drawingPath(hit.key_id, "/original") : null;
+export const original = (hit) => (hit.original_type ? drawingPath(hit.key_id, "/original") : null);
 
 export const drawing = (keyId, signal) => request(drawingPath(keyId), {signal});
 /** Any `n` drawings of a category, in the form of hits. */
 export const sample = async (name, n) => (await list(name, n)).drawings;
-/** A page of the drawings of a category: {drawings, next}; `next`, null at the end, continues it. */
-export const list = (name, n, after = null) => {
-  const page = after === null ? "" : `&after=${encodeURIComponent(after)}`;
-  return request(ofGallery(`v1/drawings?category=${encodeURIComponent(name)}&limit=${n}${page}`));
-};
-/** {drawings, next}: up to `n` drawings whose title, category or tags have these words. */
-export const withWords = (words, n, signal) =>
-  request(ofGallery(`v1/drawings?text=${encodeURIComponent(words)}&limit=${n}`), {signal});
+/** `n` drawings of a category: {drawings, next}. Give `next` as `after` for more; it is null at the end. */
+export const list = (category, n, after = null) => drawings({category, limit: n, ...(after === null ? {} : {after})});
+/** {drawings, next}: up to `n` drawings with these words in title, category or tags. */
+export const withWords = (text, n, signal) => drawings({text, limit: n}, signal);
 export const remove = (keyId) => request(drawingPath(keyId), {method: "DELETE"});
 
 /** Remove a drawing from all results until an operator restores it. */
-export const hide = (keyId, reason) =>
-  request(drawingPath(keyId, "/hide"), {method: "POST", body: {reason}});
+export const hide = (keyId, reason) => request(drawingPath(keyId, "/hide"), {method: "POST", body: {reason}});
 /** Report a drawing to the operator. It stays visible until they hide it. */
-export const report = (keyId, reason) =>
-  request(drawingPath(keyId, "/report"), {method: "POST", body: {reason}});
+export const report = (keyId, reason) => request(drawingPath(keyId, "/report"), {method: "POST", body: {reason}});
 export const reported = async () => (await request(ofGallery("v1/reported"))).reported;
 /** Dismiss the reports about a drawing. */
-export const dismissReports = (keyId) =>
-  request(drawingPath(keyId, "/report"), {method: "DELETE"});
+export const dismissReports = (keyId) => request(drawingPath(keyId, "/report"), {method: "DELETE"});
 export const hidden = async () => (await request(ofGallery("v1/hidden"))).hidden;
-export const restore = (keyId) =>
-  request(drawingPath(keyId, "/restore"), {method: "POST"});
+export const restore = (keyId) => request(drawingPath(keyId, "/restore"), {method: "POST"});
 
-/** {categories: [{category, n_drawings}], countries, known}; `known` are the encoder's categories.
- * Fetched once. */
+/** {categories: [{category, n_drawings}], countries, known (the encoder's categories)}. Fetched once. */
 export const categories = once(() => request(ofGallery("v1/categories")));
 export const category = (name) => request(ofGallery(`v1/categories/${encodeURIComponent(name)}`));
 
 /** [{category, n_drawings}]: the categories that the encoder was taught from drawings. */
 export const taught = async () => (await request("v1/encoder/categories")).categories;
-/** Teach the encoder a category from all these drawings of it; they replace earlier ones. */
-export const teach = (name, drawings) =>
-  request(`v1/encoder/categories/${encodeURIComponent(name)}`, {method: "PUT", body: {drawings}});
-export const forget = (name) => request(`v1/encoder/categories/${encodeURIComponent(name)}`, {method: "DELETE"});
+/** Teach the encoder a category from these drawings, which replace earlier ones. */
+export const teach = (name, drawings) => request(taughtPath(name), {method: "PUT", body: {drawings}});
+export const forget = (name) => request(taughtPath(name), {method: "DELETE"});
 
 /** {ready, status}: progress of the map. The first call starts computing it. */
 export const mapState = () => request(ofGallery("v1/map/state"));
@@ -100,6 +89,8 @@ export const map = once(() => request(ofGallery("v1/map")));
 /** [{name, n_drawings}]: the galleries of this server; the first is the default. */
 export const galleries = async () => (await request("v1/galleries")).galleries;
 
+const drawings = (query, signal) => request(ofGallery(`v1/drawings?${new URLSearchParams(query)}`), {signal});
+const taughtPath = (name) => `v1/encoder/categories/${encodeURIComponent(name)}`;
 const drawingPath = (keyId, action = "") => ofGallery(`v1/drawings/${encodeURIComponent(keyId)}${action}`);
 
 function ofGallery(path) {
@@ -143,10 +134,9 @@ async function errorOf(response) {
   return new ApiError(detail || title || `The server returned status ${response.status}.`, response.status);
 }
 
-// The token that a shared server requires for changes. Kept until the tab is closed.
-
 const TOKEN_KEY = "garabato.token";
 
+/** The token that a shared server requires for changes, kept until the tab is closed. */
 export const token = () => sessionStorage.getItem(TOKEN_KEY) ?? "";
 
 export function setToken(value) {

@@ -1,13 +1,13 @@
 // The page of a category: typical drawings, odd ones, confusable categories.
 
 import {category, list} from "./api.js";
-import {byId, element} from "./dom.js";
+import {button, byId, element} from "./dom.js";
 import {searchFrom} from "./draw.js";
 import {count, drawings} from "./format.js";
 import {Row} from "./guess.js";
 import {Hits} from "./hits.js";
 
-/** Drawings that "See all" and "More" add. */
+/** "See all" and "More" each show this many drawings. */
 const N_A_PAGE = 48;
 
 let visits = 0;
@@ -24,24 +24,22 @@ export async function enterCategory(name, counted) {
     const about = await category(name);
     if (visit !== visits) return;
     size.textContent = `${drawings(about.n_drawings)} in this gallery.`;
-    view.append(
-      grid("Typical", "The most common ways to draw it.", about.typical),
-      grid("Odd", "The drawings least like the others.", about.odd),
-      confusions(about),
-      everyDrawing(about),
-    );
+    view.append(grid("Typical", "The most common ways to draw it.", about.typical));
+    if (about.odd.length) view.append(grid("Odd", "The drawings least like the others.", about.odd));
+    view.append(confusions(about));
+    if (about.n_drawings > about.typical.length + about.odd.length) view.append(everyDrawing(about));
   } catch (error) {
     if (visit !== visits) return;
-    size.textContent = error.message;
+    size.textContent = error.status === 404 ? "There is no drawing of it in this gallery." : error.message;
   }
-  const links = [element("a", {class: "action", href: "#/"}, "Draw one"), element("a", {class: "action", href: "#/explore"}, "All categories")];
-  view.append(element("p", {class: "back"}, ...links));
+  const link = (href, text) => element("a", {class: "action", href}, text);
+  view.append(element("p", {class: "back"}, link("#/", "Draw one"), link("#/explore", "All categories")));
 }
 
 function grid(title, note, hits) {
   const list = element("ul", {class: "hits"});
   new Hits(list, searchFrom).show(hits);
-  return block(title, note, hits.length ? list : null);
+  return block(title, note, list);
 }
 
 /** A button that shows all drawings of the category, a page at a time. */
@@ -49,38 +47,38 @@ function everyDrawing({category: name, n_drawings: n}) {
   const grid = element("ul", {class: "hits"});
   const hits = new Hits(grid, searchFrom);
   const error = element("p", {class: "error", role: "alert", hidden: true});
-  const button = element("button", {type: "button", class: "action"}, `See all ${count(n)}`);
+  const more = button({class: "action", onclick: showMore}, `See all ${count(n)}`);
   let shown = [];
   let next = null;
-  button.addEventListener("click", async () => {
-    button.disabled = true;
+  async function showMore() {
+    more.disabled = true;
     try {
       const page = await list(name, N_A_PAGE, next);
       shown = [...shown, ...page.drawings];
       next = page.next;
       hits.show(shown);
-      button.hidden = next === null;
-      button.textContent = "More";
+      more.hidden = next === null;
+      more.textContent = "More";
       error.hidden = true;
     } catch ({message}) {
       error.hidden = false;
       error.textContent = message;
     }
-    button.disabled = false;
-  });
-  return block("All", "Every drawing of it in this gallery.", element("div", {class: "every"}, grid, error, button));
+    more.disabled = false;
+  }
+  return block("All", "Every drawing of it in this gallery.", element("div", {class: "every"}, grid, error, more));
 }
 
 function confusions({confused_with: others}) {
   const list = element("ul", {class: "bars"});
   for (const {category: other, share} of others) new Row(list).show({category: other, probability: share});
   const note = others.length
-    ? "Other categories among its nearest drawings, with their share."
-    : "No other category is near it.";
+    ? "The share of other categories among the drawings nearest to its own."
+    : "The drawings nearest to its own are all of this category.";
   return block("Confused with", note, others.length ? list : null);
 }
 
-function block(title, note, content) {
+export function block(title, note, content) {
   const head = element("div", {}, element("h2", {}, title), element("p", {class: "quiet"}, note));
   return element("section", {class: "block"}, head, content);
 }

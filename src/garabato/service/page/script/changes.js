@@ -1,7 +1,7 @@
 // Changes to the gallery: add a drawing, remove your own, hide or report somebody else's.
 
 import {add, can, gallery, hide, remove, report} from "./api.js";
-import {element, formDialog, toast} from "./dom.js";
+import {element, formDialog, stored, textInput, toast} from "./dom.js";
 import {picture} from "./picture.js";
 
 const KEY = gallery === null ? "garabato.mine" : `garabato.mine.${gallery}`;
@@ -24,8 +24,8 @@ const REPORT = {
 const mineListeners = new Set();
 const goneListeners = new Set();
 
-/** What was added from this browser, shared by all its tabs: [{key_id, category, drawing}], latest first. */
-let mine = read();
+/** Drawings added from this browser, in any tab: [{key_id, category, drawing}], latest first. */
+let mine = stored(localStorage, KEY, []);
 
 export const isMine = (keyId) => mine.some((one) => one.key_id === keyId);
 
@@ -34,8 +34,6 @@ export function onMine(listener) {
   mineListeners.add(listener);
   listener(mine);
 }
-
-const remember = (one) => keep([one, ...read()].slice(0, MAX_KEPT));
 
 /** Remove a drawing that was added from this browser. */
 export async function removeMine(keyId) {
@@ -47,7 +45,7 @@ export async function removeMine(keyId) {
       return;
     }
   }
-  keep(read().filter((one) => one.key_id !== keyId));
+  keep(stored(localStorage, KEY, []).filter((one) => one.key_id !== keyId));
   announceGone(keyId);
   toast("Removed from the gallery.");
 }
@@ -57,16 +55,8 @@ function keep(list) {
   announceMine();
 }
 
-function read() {
-  try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? [];
-  } catch {
-    return [];
-  }
-}
-
 function announceMine() {
-  mine = read();
+  mine = stored(localStorage, KEY, []);
   for (const listener of mineListeners) listener(mine);
 }
 
@@ -76,15 +66,7 @@ addEventListener("storage", (event) => {
 
 /** Ask for a category (suggesting `guess`), then add the drawing to the gallery. */
 export function askToAdd(drawing, guess) {
-  const input = element("input", {
-    type: "text",
-    name: "category",
-    list: "category-names",
-    value: guess ?? "",
-    maxlength: 100,
-    autocomplete: "off",
-    autocapitalize: "none",
-  });
+  const input = textInput({name: "category", list: "category-names", value: guess ?? ""});
   formDialog({
     title: "Add it to the gallery",
     content: [
@@ -96,7 +78,7 @@ export function askToAdd(drawing, guess) {
     async submit(form) {
       const category = form.get("category").trim() || null;
       const key_id = await add(drawing, category);
-      remember({key_id, category, drawing});
+      keep([{key_id, category, drawing}, ...stored(localStorage, KEY, [])].slice(0, MAX_KEPT));
       toast("Added.", {label: "Undo", act: () => removeMine(key_id)});
     },
   });
@@ -113,13 +95,8 @@ export function announceGone(keyId) {
 /** Ask for a reason, then hide the drawing, or report it where visitors may not hide. */
 export function askToHide(hit) {
   const words = can.hide ? HIDE : REPORT;
-  const choices = REASONS.map((reason, i) =>
-    element(
-      "label",
-      {},
-      element("input", {type: "radio", name: "reason", value: reason, checked: i === 0}),
-      reason,
-    ),
+  const choices = REASONS.map((value, i) =>
+    element("label", {}, element("input", {type: "radio", name: "reason", value, checked: i === 0}), value),
   );
   formDialog({
     title: words.title,

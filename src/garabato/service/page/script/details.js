@@ -1,16 +1,16 @@
 // A hit's details: why it matched (the query laid over it), and its name, SVG and link to copy.
 
 import {original} from "./api.js";
-import {element, svg} from "./dom.js";
+import {button, element, openDialog, svg} from "./dom.js";
+import {nameOf, webLink} from "./format.js";
 import {picture} from "./picture.js";
 import {fitted, SIDE} from "./sketch.js";
 import {pathOf} from "./strokes.js";
 
 /** Show a hit in a dialog, with the strokes of the query that found it, if any, laid over it. */
 export function showDetails(hit, query) {
-  const name = hit.title ?? hit.category ?? "no category";
-  const link = /^https?:\/\//.test(hit.link ?? "") ? hit.link : null;
-  const close = () => dialog.close();
+  const name = nameOf(hit);
+  const link = webLink(hit);
   const status = element("p", {class: "quiet", role: "status"});
   const copy = async (label, text) => {
     try {
@@ -21,9 +21,8 @@ export function showDetails(hit, query) {
     }
   };
   const copies = [["Copy name", () => name], ["Copy SVG", () => svgOf(hit)], ...(link ? [["Copy link", () => link]] : [])];
-  const dialog = element(
-    "dialog",
-    {class: "details", "aria-labelledby": "details-title", onclose: () => dialog.remove()},
+  const dialog = openDialog(
+    {class: "details", "aria-labelledby": "details-title"},
     element("h2", {id: "details-title"}, name),
     overlay(hit.drawing, query ?? []),
     ...lines(hit, query).map((words) => element("p", {class: "quiet"}, ...words)),
@@ -31,12 +30,10 @@ export function showDetails(hit, query) {
     element(
       "div",
       {class: "actions"},
-      ...copies.map(([label, text]) => element("button", {type: "button", class: "action", onclick: () => copy(label, text)}, label)),
-      element("button", {type: "button", class: "action main-action", onclick: close}, "Close"),
+      ...copies.map(([label, text]) => button({class: "action", onclick: () => copy(label, text)}, label)),
+      button({class: "action main-action", onclick: () => dialog.close()}, "Close"),
     ),
   );
-  document.body.append(dialog);
-  dialog.showModal();
 }
 
 function lines(hit, query) {

@@ -10,6 +10,12 @@ export function svg(tag, attributes = {}, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
+export const button = (attributes, ...children) => element("button", {type: "button", ...attributes}, ...children);
+
+/** A one-line text field. */
+export const textInput = (attributes) =>
+  element("input", {type: "text", maxlength: 100, autocomplete: "off", autocapitalize: "none", ...attributes});
+
 /** One of the icons at the end of index.html. */
 export function icon(name) {
   return svg("svg", {"aria-hidden": "true"}, svg("use", {href: `#i-${name}`}));
@@ -29,7 +35,7 @@ function fill(node, attributes, children) {
   return node;
 }
 
-/** Show a dialog with a form. It closes once `submit(FormData)` succeeds; a rejection is shown in it. */
+/** Show a dialog with a form. It closes when `submit(FormData)` succeeds and shows the error if it fails. */
 export function formDialog({title, content, action, submit}) {
   const error = element("p", {class: "error", role: "alert", hidden: true});
   const close = () => dialog.close();
@@ -40,12 +46,7 @@ export function formDialog({title, content, action, submit}) {
     element("h2", {id: "dialog-title"}, title),
     ...content,
     error,
-    element(
-      "div",
-      {class: "actions"},
-      element("button", {type: "button", class: "action", onclick: close}, "Cancel"),
-      act,
-    ),
+    element("div", {class: "actions"}, button({class: "action", onclick: close}, "Cancel"), act),
   );
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -59,9 +60,15 @@ export function formDialog({title, content, action, submit}) {
       act.disabled = false;
     }
   });
-  const dialog = element("dialog", {"aria-labelledby": "dialog-title", onclose: () => dialog.remove()}, form);
+  const dialog = openDialog({"aria-labelledby": "dialog-title"}, form);
+}
+
+/** Open a modal dialog, which removes itself when it is closed. */
+export function openDialog(attributes, ...content) {
+  const dialog = element("dialog", {...attributes, onclose: () => dialog.remove()}, ...content);
   document.body.append(dialog);
   dialog.showModal();
+  return dialog;
 }
 
 const SHOWN_MS = 7000;
@@ -71,11 +78,11 @@ export function toast(text, undo) {
   const box = element("div", {class: "toast"}, element("span", {}, text));
   const close = () => box.remove();
   if (undo) {
-    const act = () => {
+    const onclick = () => {
       close();
       undo.act();
     };
-    box.append(element("button", {type: "button", class: "plain", onclick: act}, undo.label));
+    box.append(button({class: "plain", onclick}, undo.label));
   }
   byId("toasts").append(box);
   setTimeout(close, SHOWN_MS);
@@ -83,10 +90,19 @@ export function toast(text, undo) {
 
 let timer = 0;
 
-/** Let screen readers announce `text` after `delayMs` without another announcement. */
+/** Announce `text` to screen readers, unless another announcement follows within `delayMs`. */
 export function speak(text, delayMs = 900) {
   clearTimeout(timer);
   timer = setTimeout(() => (byId("spoken").textContent = text), delayMs);
+}
+
+/** What a browser storage keeps under a key; `fallback` if there is nothing, or nothing readable. */
+export function stored(storage, key, fallback) {
+  try {
+    return JSON.parse(storage.getItem(key)) ?? fallback;
+  } catch {
+    return fallback;
+  }
 }
 
 /** Show an error above the results; null removes it. */

@@ -2,7 +2,7 @@
 
 import {can, onCan, search} from "./api.js";
 import {askToAdd, onGone, onMine} from "./changes.js";
-import {byId, motionAllowed, showError, speak, toast} from "./dom.js";
+import {byId, motionAllowed, showError, speak, stored, toast} from "./dom.js";
 import {takeFiles} from "./file_input.js";
 import {Filters} from "./filters.js";
 import {drawings, percent} from "./format.js";
@@ -37,31 +37,26 @@ let best = null;
 let nHits = N_HITS;
 
 export function setUpDrawing() {
-  sketch.addEventListener("change", ({detail}) => {
-    nHits = N_HITS;
-    changed(detail.finished);
-  });
-  filters.addEventListener("change", () => {
-    nHits = N_HITS;
-    changed(true);
-  });
-  byId("more").addEventListener("click", () => {
-    nHits += N_HITS;
-    changed(true);
-  });
+  const ask = (n, finished) => {
+    nHits = n;
+    changed(finished);
+  };
+  sketch.addEventListener("change", ({detail}) => ask(N_HITS, detail.finished));
+  filters.addEventListener("change", () => ask(N_HITS, true));
+  onClick("more", () => ask(nHits + N_HITS, true));
   drawWithKeys(byId("pad"), sketch, pad, (words) => speak(words, 0));
-  byId("undo").addEventListener("click", () => sketch.undo());
-  byId("redo").addEventListener("click", () => sketch.redo());
-  byId("clear").addEventListener("click", () => sketch.clear());
-  byId("replay").addEventListener("click", () => pad.replay());
-  byId("share").addEventListener("click", share);
-  byId("add").addEventListener("click", () => askToAdd(sketch.lists(), best));
-  byId("teach").addEventListener("click", () => taught.ask(sketch.lists()));
+  onClick("undo", () => sketch.undo());
+  onClick("redo", () => sketch.redo());
+  onClick("clear", () => sketch.clear());
+  onClick("replay", () => pad.replay());
+  onClick("share", share);
+  onClick("add", () => askToAdd(sketch.lists(), best));
+  onClick("teach", () => taught.ask(sketch.lists()));
   onCan(() => {
     for (const id of ["add", "teach"]) byId(id).hidden = !can.change;
   });
   byId("open").hidden = !can.openFiles;
-  byId("open").addEventListener("click", () => byId("file").click());
+  onClick("open", () => byId("file").click());
   if (can.openFiles) takeFiles(byId("file"), putOnPad);
   addEventListener("keydown", shortcuts);
   onGone((keyId) => (latest.hits = latest.hits.filter((hit) => hit.key_id !== keyId)));
@@ -71,18 +66,18 @@ export function setUpDrawing() {
     mine.show(list);
     if (isReady) changed(true);
   });
-  const kept = JSON.parse(sessionStorage.getItem(KEPT));
+  const kept = stored(sessionStorage, KEPT, null);
   sessionStorage.removeItem(KEPT);
   if (kept) sketch.replace(kept);
   changed(true);
 }
 
-/** Put the drawing on the pad again when the page is next loaded in this tab. */
+/** Keep the drawing for the next time the page is loaded in this tab. */
 export function keepDrawing() {
   if (!sketch.isEmpty) sessionStorage.setItem(KEPT, JSON.stringify(sketch.lists()));
 }
 
-/** The server answers queries from now on. */
+/** Start searching: the server answers queries now. */
 export function drawingIsReady() {
   isReady = true;
   taught.start();
@@ -114,6 +109,8 @@ function putOnPad(lists) {
   sketch.replace(fitted(lists));
   byId("pad").scrollIntoView({block: "nearest", behavior: motionAllowed() ? "smooth" : "auto"});
 }
+
+const onClick = (id, act) => byId(id).addEventListener("click", act);
 
 function changed(finished) {
   byId("undo").disabled = !sketch.canUndo;

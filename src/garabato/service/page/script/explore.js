@@ -1,7 +1,7 @@
 // The Explore view: the map of the gallery and the list of categories.
 
 import {categories, map, mapState} from "./api.js";
-import {byId, element, svg} from "./dom.js";
+import {button, byId, element, svg} from "./dom.js";
 import {searchFrom} from "./draw.js";
 import {count, drawings} from "./format.js";
 import {latest} from "./hits.js";
@@ -22,46 +22,24 @@ export async function enterExplore(counted) {
 }
 
 class Explore {
-  #size = element("p", {class: "quiet"});
-  #progress = element("div", {class: "progress"}, element("p", {}, "The map is on its way …"), element("p", {class: "quiet"}));
-  #legend = element("p", {class: "legend", hidden: true});
-  #search = element("input", {type: "search", placeholder: "Find a category", "aria-label": "Find a category"});
-  #list = element("ul", {tabindex: "-1"});
+  #size;
+  #progress;
+  #legend;
+  #search;
+  #list;
   #chart;
   #positions = null;
   #dots = new Map();
 
   constructor(section, counted) {
-    const below = element("canvas", {"aria-hidden": "true"});
-    const over = element("canvas", {
-      class: "over",
-      tabindex: "0",
-      role: "application",
-      "aria-label": "Map of the gallery. Arrow keys move, plus and minus zoom, Enter selects the drawing in the middle.",
-    });
+    const find = (selector) => section.querySelector(selector);
+    [this.#size, this.#progress, this.#legend] = ["header p", ".progress", ".legend"].map(find);
+    [this.#search, this.#list] = find(".index").children;
+    const [below, over] = section.querySelectorAll("canvas");
     this.#chart = new Chart(below, over);
-    const zoom = (label, text, factor) =>
-      element("button", {type: "button", "aria-label": label, onclick: () => this.#zoom(factor)}, text);
-    const box = element(
-      "div",
-      {class: "chart"},
-      below,
-      over,
-      this.#legend,
-      element(
-        "div",
-        {class: "zoom"},
-        element("button", {type: "button", class: "all", onclick: () => this.#chart.showAll()}, "Show all"),
-        zoom("Zoom in", "+", 1.8),
-        zoom("Zoom out", "−", 1 / 1.8),
-      ),
-      this.#progress,
-    );
-    const index = element("aside", {class: "index", "aria-label": "Categories"}, this.#search, this.#list);
-    const title = element("h1", {id: "explore-title"}, "All drawings");
-    const head = element("header", {class: "explore-head"}, title, this.#size);
-    section.append(element("div", {class: "explore-grid"}, head, box, index));
-    new Peek(box, this.#chart, searchFrom);
+    const actions = [() => this.#chart.showAll(), () => this.#zoom(1.8), () => this.#zoom(1 / 1.8)];
+    section.querySelectorAll(".zoom button").forEach((button, i) => button.addEventListener("click", actions[i]));
+    new Peek(find(".chart"), this.#chart, searchFrom);
     this.#search.addEventListener("input", () => this.#filter());
     this.#chart.addEventListener("colours", () => this.#colour());
     this.#load(counted);
@@ -143,7 +121,7 @@ function progressText({status = "", done, total}) {
   return total > 1 ? `${status}, ${count(done)} of ${count(total)}` : status;
 }
 
-/** How often a card checks whether its drawing has arrived. */
+/** How long a card waits before it checks again whether its drawing has arrived. */
 const WAIT_MS = 60;
 
 /** A card beside a point of the map: its drawing and, once selected, actions. */
@@ -200,7 +178,7 @@ class Peek {
       "div",
       {},
       element("a", {href: categoryLink(one.category)}, one.category),
-      element("button", {type: "button", class: "plain", onclick: search}, "Search from it"),
+      button({class: "plain", onclick: search}, "Search from it"),
     );
   }
 }

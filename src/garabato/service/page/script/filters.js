@@ -1,34 +1,20 @@
 // Filters: only these categories, only these countries.
 
 import {can} from "./api.js";
-import {element, icon, toast} from "./dom.js";
+import {button, element, icon, toast} from "./dom.js";
 import {country} from "./format.js";
 
 export class Filters extends EventTarget {
   #chosen = {category: [], country: []};
-  #text = element("input", {
-    type: "search",
-    placeholder: "any words",
-    "aria-label": "Only with these words in title, category or tags",
-    maxlength: 200,
-    autocapitalize: "none",
-    autocomplete: "off",
-  });
   #known = {category: [], country: []};
-  #chips = element("span", {class: "filters"});
-  #category = element("input", {
-    type: "text",
-    list: "category-names",
-    placeholder: "any category",
-    "aria-label": "Only these categories",
-    autocapitalize: "none",
-    autocomplete: "off",
-  });
-  #country = element("select", {"aria-label": "Only these countries"});
+  #chips;
+  #text;
+  #category;
+  #country;
 
   constructor(box) {
     super();
-    box.append(this.#chips, this.#text, this.#category, this.#country);
+    [this.#chips, this.#text, this.#category, this.#country] = box.children;
     this.#text.hidden = !can.searchText;
     this.#text.addEventListener("input", () => this.dispatchEvent(new Event("change")));
     this.#category.addEventListener("change", () => this.#takeCategory());
@@ -37,7 +23,6 @@ export class Filters extends EventTarget {
       if (inputType === "insertReplacementText" || inputType === undefined) this.#takeCategory();
     });
     this.#country.addEventListener("change", () => this.#choose("country", this.#country.value));
-    this.#country.hidden = true;
   }
 
   /** The `where` of a search: {category: [...], country: [...], text}, or undefined without filters. */
@@ -57,12 +42,6 @@ export class Filters extends EventTarget {
       element("option", {value: ""}, "any country"),
       ...names.map(([name, code]) => element("option", {value: code}, name)),
     );
-  }
-
-  clear() {
-    this.#text.value = "";
-    this.#chosen = {category: [], country: []};
-    this.#changed();
   }
 
   #takeCategory() {
@@ -93,8 +72,8 @@ export class Filters extends EventTarget {
     const chips = Object.entries(this.#chosen).flatMap(([kind, names]) =>
       names.map((name) => {
         const shown = kind === "country" ? country(name) : name;
-        const attributes = {type: "button", class: "chip", "aria-label": `Remove filter: ${shown}`};
-        return element("button", {...attributes, onclick: () => this.#drop(kind, name)}, shown, icon("close"));
+        const attributes = {class: "chip", "aria-label": `Remove filter: ${shown}`};
+        return button({...attributes, onclick: () => this.#drop(kind, name)}, shown, icon("close"));
       }),
     );
     this.#chips.replaceChildren(...chips);

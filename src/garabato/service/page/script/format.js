@@ -19,3 +19,8 @@ export function country(code) {
 }
 
 export const drawings = (n) => (n === 1 ? "1 drawing" : `${count(n)} drawings`);
+
+export const nameOf = ({title, category}) => title ?? category ?? "no category";
+
+/** The link of a hit if it leads to a web page, or null. */
+export const webLink = ({link}) => (/^https?:\/\//.test(link ?? "") ? link : null);

@@ -1,16 +1,14 @@
-// What the drawing looks like: the best in large letters, five with probabilities.
+// What the drawing looks like: the best category in large letters, and up to five with their probabilities.
 
-import {element, svg} from "./dom.js";
+import {element} from "./dom.js";
 import {percent} from "./format.js";
 import {categoryLink} from "./routes.js";
 
-/** Less probable predictions get no bar; the best always does. */
+/** Only predictions of at least this probability, and the best one, get a bar. */
 const MIN_PROBABILITY = 0.01;
-/** Hand-drawn. */
-const UNDERLINE = "M1 7C18 3 42 5 60 4S93 2 99 5C80 6 40 7 22 11";
 
-/** What a search says the drawing shows: {predictions: [{category, probability}, ...], unsure, by, says}.
- * A gallery with categories of its own speaks first: its shares are the probabilities. */
+/** What a search says the drawing shows: {predictions: [{category, probability}, ...] (best first), unsure, by,
+ * says}. If the gallery has categories of its own, it speaks: its shares of votes are the probabilities. */
 export function verdictOf({headline, votes, votes_unsure, predictions, unsure, unknown}) {
   if (headline !== "gallery") {
     const says = unknown ? "Nothing I know. Closest:" : unsure ? "Not sure yet. Perhaps" : "Looks like";
@@ -26,26 +24,19 @@ export function verdictOf({headline, votes, votes_unsure, predictions, unsure, u
 
 export class Guess {
   #section;
-  #says = element("p", {class: "says"});
-  #link = element("a", {});
+  #says;
   #name;
-  #bars = element("ol", {class: "bars", "aria-label": "Probabilities"});
+  #link;
+  #bars;
   #rows = [];
   #shown = null;
 
   constructor(section) {
     this.#section = section;
-    const line = svg(
-      "svg",
-      {viewBox: "0 0 100 12", preserveAspectRatio: "none", "aria-hidden": "true"},
-      svg("path", {d: UNDERLINE, pathLength: 1}),
-    );
-    this.#name = element("p", {class: "name"}, this.#link, line);
-    section.append(element("div", {}, this.#says, this.#name, ...section.querySelectorAll("button")), this.#bars);
-    section.hidden = true;
+    [this.#says, this.#name, this.#link, this.#bars] = [".says", ".name", ".name a", ".bars"].map((one) => section.querySelector(one));
   }
 
-  /** A verdict of `verdictOf`. */
+  /** Show a verdict of `verdictOf`. */
   show({predictions, unsure, by, says}) {
     const [best] = predictions;
     this.#section.hidden = false;
@@ -57,7 +48,7 @@ export class Guess {
     if (this.#shown !== best.category && !unsure) this.#redrawUnderline();
     this.#shown = unsure ? null : best.category;
     const shown = predictions.filter(({probability}, i) => i === 0 || probability >= MIN_PROBABILITY);
-    shown.forEach((prediction, i) => this.#row(i).show(prediction));
+    shown.forEach((prediction, i) => (this.#rows[i] ??= new Row(this.#bars)).show(prediction));
     this.#rows.forEach((row, i) => (row.item.hidden = i >= shown.length));
   }
 
@@ -70,10 +61,6 @@ export class Guess {
     this.#name.classList.remove("new");
     requestAnimationFrame(() => this.#name.classList.add("new"));
   }
-
-  #row(i) {
-    return (this.#rows[i] ??= new Row(this.#bars));
-  }
 }
 
 /** One bar: name, hatched bar, percent. Category pages use it too. */
@@ -83,8 +70,7 @@ export class Row {
   #share = element("span", {class: "share"});
 
   constructor(list) {
-    const track = element("div", {class: "track", "aria-hidden": "true"}, this.#bar);
-    this.item = element("li", {}, this.#link, track, this.#share);
+    this.item = element("li", {}, this.#link, element("div", {class: "track", "aria-hidden": "true"}, this.#bar), this.#share);
     list.append(this.item);
   }
 

@@ -1,10 +1,10 @@
-// A grid of drawings as vector pictures; each replays its strokes while the pointer is on it.
+// A grid of drawings as vector pictures. A drawing replays its strokes while the pointer is on it.
 
 import {can, onCan, original} from "./api.js";
 import {askToHide, isMine, onGone, removeMine} from "./changes.js";
 import {showDetails} from "./details.js";
-import {element, icon} from "./dom.js";
-import {country} from "./format.js";
+import {button, element, icon} from "./dom.js";
+import {country, nameOf, webLink} from "./format.js";
 import {animate, picture, stop} from "./picture.js";
 import {categoryLink} from "./routes.js";
 
@@ -46,14 +46,12 @@ export class Hits {
 
   #card(hit) {
     const drawn = picture(hit.drawing);
-    const name = hit.title ?? hit.category ?? "no category";
+    const name = nameOf(hit);
     const file = original(hit);
-    const look = element(
-      "button",
+    const look = button(
       {
-        type: "button",
         class: "look",
-        title: about(hit),
+        title: summary(hit),
         "aria-label": `${name}: search from this drawing`,
         onclick: () => this.#pick(hit),
         onpointerenter: () => animate(drawn),
@@ -65,19 +63,21 @@ export class Hits {
       drawn,
     );
     if (file) look.classList.add("has-original");
-    const label = /^https?:\/\//.test(hit.link ?? "")
-      ? element("a", {href: hit.link, rel: "noreferrer", target: "_blank", title: hit.link}, name)
+    const link = webLink(hit);
+    const label = link
+      ? element("a", {href: link, rel: "noreferrer", target: "_blank", title: link}, name)
       : hit.category
-      ? element("a", {href: categoryLink(hit.category)}, name)
+      ? element("a", {href: categoryLink(hit.category), title: name}, name)
       : element("span", {class: "quiet"}, name);
-    const line = element("div", {class: "about"}, label, this.#act(hit, name));
     const words = `Details of this ${name}`;
     const onclick = () => {
       const found = latest.hits.find(({key_id}) => key_id === hit.key_id); // a card outlives its search
       showDetails(found ?? hit, found ? latest.drawing : null);
     };
-    const details = element("button", {type: "button", class: "details", "aria-label": words, title: words, onclick}, icon("details"));
-    return element("li", {class: isMine(hit.key_id) ? "hit yours" : "hit", "data-key": hit.key_id}, look, details, line);
+    const details = button({class: "details", "aria-label": words, title: words, onclick}, icon("details"));
+    const about = element("div", {class: "about"}, label);
+    const attributes = {class: isMine(hit.key_id) ? "hit yours" : "hit", "data-key": hit.key_id};
+    return element("li", attributes, look, details, this.#act(hit, name), about);
   }
 
   /** A button to remove your own drawing, or to hide or report any other. */
@@ -86,13 +86,12 @@ export class Hits {
     if (!(mine ? can.change : can.hide || can.report)) return null;
     const label = mine ? `Remove this ${name}, which you added` : `${can.hide ? "Hide" : "Report"} this ${name}`;
     const onclick = () => (mine ? removeMine(hit.key_id) : askToHide(hit));
-    const attributes = {type: "button", class: "act", "aria-label": label, title: label, onclick};
-    return element("button", attributes, icon(mine ? "close" : "hide"));
+    return button({class: "act", "aria-label": label, title: label, onclick}, icon(mine ? "close" : "hide"));
   }
 }
 
-function about(hit) {
-  const parts = [hit.title ?? hit.category ?? "no category"];
+function summary(hit) {
+  const parts = [nameOf(hit)];
   if (hit.tags?.length) parts.push(hit.tags.slice(0, 8).join(", "));
   if (hit.score != null) parts.push(`score ${hit.score.toFixed(2)}`);
   if (hit.country) parts.push(country(hit.country));

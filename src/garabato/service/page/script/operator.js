@@ -1,9 +1,10 @@
 // The operator's view: reported and hidden drawings.
 
 import {can, dismissReports, hidden, hide, readiness, reported, restore, setToken, token} from "./api.js";
+import {block} from "./category.js";
 import {announceGone} from "./changes.js";
-import {byId, element, toast} from "./dom.js";
-import {drawings} from "./format.js";
+import {button, byId, element, toast} from "./dom.js";
+import {drawings, nameOf} from "./format.js";
 import {picture} from "./picture.js";
 
 export async function enterOperator(ready) {
@@ -49,9 +50,7 @@ function tokenForm() {
 
 function reportedBlock(reports) {
   const list = element("ul", {class: "hits"}, ...reports.map(reportedCard));
-  const note = `${drawings(reports.length)} reported by visitors.`;
-  const head = element("div", {}, element("h2", {}, "Reported"), element("p", {class: "quiet"}, note));
-  return element("section", {class: "block"}, head, list);
+  return block("Reported", `${drawings(reports.length)} reported by visitors.`, list);
 }
 
 function hiddenCard(one) {
@@ -80,10 +79,8 @@ function card(one, words, actions) {
       await act().catch((error) => toast(error.message));
       enterOperator();
     };
-    return element("button", {type: "button", class: "action", "aria-label": `${label} this ${nameOf(one)}`, onclick}, label);
+    return button({class: "action", "aria-label": `${label} this ${nameOf(one)}`, onclick}, label);
   });
   const look = element("div", {class: "look"}, picture(one.drawing ?? []));
   return element("li", {class: "hit", "data-key": one.key_id}, look, element("p", {class: "quiet"}, words), ...buttons);
 }
-
-const nameOf = (one) => one.category ?? "no category";

@@ -3,8 +3,7 @@
 import {motionAllowed, svg} from "./dom.js";
 import {extent, pathOf} from "./strokes.js";
 
-/** The duration of a replay. */
-const DURATION_MS = 1100;
+const REPLAY_MS = 1100;
 
 export function picture(lists) {
   const strokes = lists.filter(([xs]) => xs.length);
@@ -18,18 +17,18 @@ export function picture(lists) {
   );
 }
 
-/** Replay the strokes once, in their order. */
-export function animate(drawn) {
+/** Replay the strokes of an SVG element once, in their order. */
+export function animate(drawn, durationMs = REPLAY_MS) {
   if (!motionAllowed()) return;
   stop(drawn);
   const paths = [...drawn.querySelectorAll("path")];
   // with "non-scaling-stroke", dashes are measured in screen pixels
-  const scale = drawn.getBoundingClientRect().width / drawn.viewBox.baseVal.width;
+  const scale = drawn.getScreenCTM()?.a ?? 1;
   const lengths = paths.map((path) => path.getTotalLength() * scale + 1);
   const total = lengths.reduce((sum, length) => sum + length, 0);
   let delay = 0;
   paths.forEach((path, i) => {
-    const duration = (DURATION_MS * lengths[i]) / total;
+    const duration = (durationMs * lengths[i]) / total;
     const dash = `${lengths[i]} ${lengths[i]}`;
     path.animate(
       [

@@ -2,7 +2,7 @@
 
 import {can, forget, onCan, taught, teach} from "./api.js";
 import {count, drawings} from "./format.js";
-import {element, formDialog, icon, toast} from "./dom.js";
+import {button, element, formDialog, icon, stored, textInput, toast} from "./dom.js";
 import {picture} from "./picture.js";
 
 const KEY = "garabato.taught";
@@ -11,15 +11,15 @@ const MAX_KEPT = 20;
 
 export class Taught {
   #box;
-  #chips = element("div", {class: "filters"});
+  #chips;
   #listed = [];
   #changed;
 
-  /** `box`: for the taught categories, if visitors may change them. Changes call `changed()`. */
+  /** Show the taught categories in `box` to visitors who may change them. Changes call `changed()`. */
   constructor(box, changed) {
     this.#box = box;
     this.#changed = changed;
-    box.append(this.#chips);
+    this.#chips = box.querySelector(".filters");
   }
 
   /** Call it once the encoder is loaded. */
@@ -30,25 +30,13 @@ export class Taught {
   /** Ask what the drawing is, then teach it. */
   ask(drawing) {
     const names = element("datalist", {id: "taught-names"}, ...this.#listed.map(({category}) => element("option", {value: category})));
-    const input = element("input", {
-      type: "text",
-      name: "category",
-      list: "taught-names",
-      required: true,
-      maxlength: 100,
-      autocomplete: "off",
-      autocapitalize: "none",
-    });
+    const input = textInput({name: "category", list: "taught-names", required: true});
     formDialog({
       title: "This is a …",
       content: [
         picture(drawing),
         element("label", {class: "field"}, element("span", {}, "Name of the new category"), input, names),
-        element(
-          "p",
-          {class: "quiet"},
-          "The encoder learns it at once, for everyone who uses this service. Five to ten drawings of the same name are enough.",
-        ),
+        element("p", {class: "quiet"}, "The encoder learns it at once, for everyone who uses this service. Five to ten drawings are enough."),
       ],
       action: "Teach it",
       submit: (form) => this.#teach(form.get("category").trim(), drawing),
@@ -58,10 +46,10 @@ export class Taught {
 
   async #teach(name, drawing) {
     await this.#read();
-    const kept = read()[name] ?? [];
+    const kept = stored(localStorage, KEY, {})[name] ?? [];
     const n = this.#listed.find(({category}) => category === name)?.n_drawings ?? 0;
     if (n > kept.length) {
-      throw new Error(`“${name}” was taught elsewhere from ${drawings(n)}. Remove it first, or choose another name.`);
+      throw new Error(`“${name}” was taught in another browser, from ${drawings(n)}. Remove it first, or choose another name.`);
     }
     const all = [drawing, ...(n ? kept : [])].slice(0, MAX_KEPT);
     await teach(name, all);
@@ -73,7 +61,7 @@ export class Taught {
   async #forget(name) {
     try {
       await forget(name);
-      toast(`“${name}” is removed.`);
+      toast(`Removed “${name}”.`);
     } catch (error) {
       if (error.status !== 404) return toast(error.message);
     }
@@ -92,27 +80,18 @@ export class Taught {
     this.#chips.replaceChildren(
       ...this.#listed.map(({category, n_drawings: n}) => {
         const label = `Remove ${category}, taught from ${drawings(n)}`;
-        const attributes = {type: "button", class: "chip", "aria-label": label, title: label};
-        const words = [category, element("span", {class: "quiet"}, count(n)), icon("close")];
-        return element("button", {...attributes, onclick: () => this.#forget(category)}, ...words);
+        const attributes = {class: "chip", "aria-label": label, title: label, onclick: () => this.#forget(category)};
+        return button(attributes, category, element("span", {class: "quiet"}, count(n)), icon("close"));
       }),
     );
   }
 }
 
-/** Drawings taught from this browser by category, latest first. */
-function read() {
-  try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? {};
-  } catch {
-    return {};
-  }
-}
-
+/** Keep the drawings that taught a category, latest first. */
 function keep(name, list) {
   try {
-    localStorage.setItem(KEY, JSON.stringify({...read(), [name]: list}));
+    localStorage.setItem(KEY, JSON.stringify({...stored(localStorage, KEY, {}), [name]: list}));
   } catch {
-    // full: the category stays as it was taught, and can be removed
+    // the storage is full: the category stays as it was taught, and can be removed
   }
 }

@@ -24,9 +24,7 @@ export class Gallery {
     this.#columns = columns;
     this.#dim = dim;
     this.#embeddings = embeddings;
-    this.#lengths = Float64Array.from(columns.key_id, (_, row) =>
-      Math.hypot(...embeddings.subarray(row * dim, (row + 1) * dim)),
-    );
+    this.#lengths = Float64Array.from(columns.key_id, (_, row) => lengthOf(embeddings, row * dim, dim));
     this.#strokes = decodeStrokes(strokes, columns.key_id.length);
     this.#rows = new Map(columns.key_id.map((keyId, row) => [keyId, row]));
   }
@@ -145,6 +143,13 @@ export function votesOf(hits) {
   const votes = [...weights].map(([category, weight]) => ({category, share: round(weight / total)}));
   votes.sort((a, b) => b.share - a.share);
   return {votes, votes_unsure: !votes.length || votes[0].share < SURE_SHARE};
+}
+
+/** The length of the vector of `n` values from `start`; Math.hypot takes twenty times as long. */
+function lengthOf(values, start, n) {
+  let sum = 0;
+  for (let i = start; i < start + n; i++) sum += values[i] * values[i];
+  return Math.sqrt(sum);
 }
 
 /** Strokes of variable-length integers (7 bits a byte, lowest first); steps are zigzag-encoded. */

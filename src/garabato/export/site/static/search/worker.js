@@ -45,7 +45,7 @@ async function loadEncoder(folder, about) {
   const [ort, wasm, network] = await Promise.all([
     import(/* webpackIgnore: true */ /* @vite-ignore */ new URL("onnxruntime.mjs", folder).href),
     bytesOf(folder, "onnxruntime.wasm.gz"),
-    bytesOf(folder, "encoder.onnx"),
+    bytesOf(folder, about.network ?? "encoder.onnx"), // older exports do not say
   ]);
   return Encoder.load(about, {ort, wasm, network});
 }

@@ -3,7 +3,7 @@
 
 const MAX_ZOOM = 400;
 const MARGIN = 0.92;
-/** The view is not stretched more than this, so that near drawings stay near in both directions. */
+/** The most that the map is stretched in one direction, so that distances stay meaningful. */
 const MAX_STRETCH = 1.8;
 
 export class Camera {
@@ -27,6 +27,11 @@ export class Camera {
 
   toMap(left, top) {
     return [(left - this.width / 2) / this.scaleX + this.x, (top - this.height / 2) / this.scaleY + this.y];
+  }
+
+  /** The part of the map in view: [left, top, right, bottom]. */
+  get window() {
+    return [...this.toMap(0, 0), ...this.toMap(this.width, this.height)];
   }
 
   pan(dx, dy) {
@@ -68,7 +73,7 @@ export class Camera {
   }
 }
 
-/** A pointer that moves farther than this is dragging, not clicking. */
+/** A pointer that moves farther than this drags instead of clicking. */
 const SLOP_PX = 6;
 const KEY_STEP_PX = 60;
 const ARROWS = {ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1]};
@@ -130,16 +135,16 @@ export function steer(surface, camera, {moved, pointed, left, chosen}) {
     {passive: false},
   );
 
-  surface.addEventListener("keydown", ({key}) => {
+  surface.addEventListener("keydown", (event) => {
+    const {key} = event;
+    if (event.ctrlKey || event.metaKey || event.altKey) return; // the browser's own shortcuts
     if (key in ARROWS) camera.pan(KEY_STEP_PX * ARROWS[key][0], KEY_STEP_PX * ARROWS[key][1]);
     else if (key === "+" || key === "=") camera.zoomAt(1.4);
     else if (key === "-") camera.zoomAt(1 / 1.4);
     else if (key === "Enter") chosen(camera.width / 2, camera.height / 2);
     else return;
+    event.preventDefault();
     moved();
-  });
-  surface.addEventListener("keydown", (event) => {
-    if (event.key in ARROWS) event.preventDefault();
   });
 }
 

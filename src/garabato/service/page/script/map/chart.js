@@ -7,13 +7,13 @@ import {coloursOf, Points} from "./points.js";
 
 /** With at most this many drawings in view, drawings replace points. */
 const MAX_DRAWN = 140;
-/** A name has at least so much of the view to itself, so that names stay readable. */
+/** The view shows at most one name for each such area. */
 const AREA_PER_NAME_PX2 = 17_000;
 /** Moving the map leaves at least one point this far inside the view. */
 const KEPT_IN_VIEW_PX = 40;
 /** Names stand this far above the middle of their category. */
 const NAME_ABOVE_PX = 15;
-/** Pointing this near at a point means it. */
+/** The pointer selects the nearest drawing within this distance. */
 const REACH_PX = 22;
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
@@ -49,7 +49,7 @@ export class Chart extends EventTarget {
     this.#recolour();
   }
 
-  /** The camera has moved: never to where there is no drawing. */
+  /** Repaint after the camera has moved, with at least one drawing in view. */
   moved() {
     if (this.#positions) this.#keepPointsInView();
     this.refresh();
@@ -75,7 +75,7 @@ export class Chart extends EventTarget {
     this.refresh();
   }
 
-  /** What is known of the drawing at a row: {key_id, category, drawing?}. */
+  /** {key_id, category} of the drawing at a row, and `drawing` once it has arrived. */
   about(row) {
     const keyId = this.#positions.keyIds[row];
     const category = this.#positions.categories[this.#positions.category[row]];
@@ -91,9 +91,7 @@ export class Chart extends EventTarget {
 
   #keepPointsInView() {
     const {camera} = this;
-    const [left, top] = camera.toMap(0, 0);
-    const [right, bottom] = camera.toMap(camera.width, camera.height);
-    if (this.#positions.within(left, top, right, bottom, 1).length) return;
+    if (this.#positions.within(...camera.window, 1).length) return;
     const row = this.#positions.nearestOfAll(camera.x, camera.y);
     camera.include(this.#positions.x[row], this.#positions.y[row], KEPT_IN_VIEW_PX);
   }
@@ -137,9 +135,7 @@ export class Chart extends EventTarget {
   /** Paint drawings instead of points if few enough are in view; returns whether it did. */
   #paintCloseups(context, style) {
     const {camera} = this;
-    const [left, top] = camera.toMap(0, 0);
-    const [right, bottom] = camera.toMap(camera.width, camera.height);
-    const rows = this.#positions.within(left, top, right, bottom, MAX_DRAWN + 1);
+    const rows = this.#positions.within(...camera.window, MAX_DRAWN + 1);
     if (rows.length > MAX_DRAWN) return false;
     this.#closeups.want(rows.map((row) => this.#positions.keyIds[row]));
     const size = Math.min(76, Math.max(34, 0.5 * Math.sqrt((camera.width * camera.height) / (rows.length || 1))));
@@ -258,7 +254,7 @@ class Closeups {
       if (this.#known.size > MAX_KEPT) this.#known.delete(this.#known.keys().next().value);
       this.#changed();
     } catch {
-      // removed since the map was computed: it stays a point
+      // it was removed after the map was computed, and stays a point
     }
     this.#nRunning--;
     this.want(this.#queue);
