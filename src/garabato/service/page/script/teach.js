@@ -49,7 +49,7 @@ export class Taught {
     const kept = stored(localStorage, KEY, {})[name] ?? [];
     const n = this.#listed.find(({category}) => category === name)?.n_drawings ?? 0;
     if (n > kept.length) {
-      throw new Error(`“${name}” was taught in another browser, from ${drawings(n)}. Remove it first, or choose another name.`);
+      throw new Error(`“${name}” was taught elsewhere from ${drawings(n)}. Remove it first, or choose another name.`);
     }
     const all = [drawing, ...(n ? kept : [])].slice(0, MAX_KEPT);
     await teach(name, all);
