@@ -240,8 +240,8 @@ class FilledBy:
             f"{uri} was filled by encoder {self.fingerprint} ({self.model_name}, "
             f"{self.embedding_dim}-d), this one is {encoder.fingerprint} ({encoder.model_name}, "
             f"{encoder.embedding_dim}-d): their embeddings cannot be compared. Use that encoder "
-            "(--model), or copy the gallery, which embeds its drawings again (--model shipped: with "
-            "the encoder that ships; or name the file of another):\n"
+            "(--model), or copy the gallery, which embeds its drawings again (`shipped` is the "
+            "encoder that ships; a file names another):\n"
             f"  garabato gallery copy {uri} {new} --model shipped"
         )
 

@@ -93,7 +93,7 @@ def _check_galleries(galleries: Mapping[str, str]) -> None:
         )
         raise EncoderMismatchError(
             f"the galleries were filled by different encoders: {listed}. One service has one "
-            "encoder: serve them apart, or copy a gallery with the encoder of the others, a file or "
-            "`shipped`:\n"
+            "encoder: serve them apart, or copy a gallery with the encoder of the others (a file, "
+            "or `shipped`):\n"
             "  garabato gallery copy URI NEW --model shipped"
         )
