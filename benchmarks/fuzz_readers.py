@@ -5,10 +5,13 @@ moved, replaced by what is special to the format; records of TFRecords with chec
 again, too. Files made to fill the memory or the time come once each. Anything but valid drawings or
 an error that names the file, and the place where the format has places, more than a few seconds or
 more memory than a few files need is a failure; the case is kept beside the results.
+
+GARABATO_BENCH_EXAMPLES sets the number of cases.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import resource
@@ -27,21 +30,21 @@ import numpy as np
 from garabato.dataset import tfrecord
 from garabato.drawing import DrawingBatch
 
-N_CASES = 100_000
+N_CASES = int(os.environ.get("GARABATO_BENCH_EXAMPLES", "100000"))
 LONGEST_S = 20
 #: Of all cases, the share each format gets: more where the code is our own.
 SHARES = {
-    "ndjson": 0.16, "raw": 0.04, "bin": 0.10, "npy": 0.05, "npz": 0.07, "svg": 0.14, "png": 0.02,
+    "ndjson": 0.13, "raw": 0.04, "bin": 0.10, "npy": 0.05, "npz": 0.07, "svg": 0.14, "png": 0.02,
     "jpg": 0.02, "webp": 0.02, "gz": 0.02, "tfrecord": 0.02, "example": 0.06, "csv": 0.06,
     "parquet": 0.06, "arrow": 0.03, "json": 0.05, "whiteboard": 0.04, "ink": 0.03,
-    "pdf": 0.01,
+    "pdf": 0.01, "gif": 0.01, "bmp": 0.01, "tiff": 0.005, "avif": 0.005,
 }  # fmt: skip
 LINES_AND_RECORDS = ("ndjson", "raw", "bin")
 #: What is said of a file of lines or records as a whole, without a place in it.
 WHOLE = (
     "there is no drawing in the file", "the file is empty", "unknown file format",
     "damaged gzip stream", "a truncated or damaged", "the file ends inside an array",
-    "there is text after the array", "there is no column",
+    "there is text after the array", "there is no column", "this is a", "the file holds only",
 )  # fmt: skip
 WORDS = {
     "ndjson": b"[ ] { } , : \" \\ - . 0 00 1e9 -1 null true NaN 99999999 {} [] [[[1],[2]]] \n \xff"
@@ -71,7 +74,7 @@ WORDS = {
 }  # fmt: skip
 
 
-def run(context: harness.Context, n_cases: int = N_CASES) -> list[harness.Row]:
+def run(context: harness.Context) -> list[harness.Row]:
     """Failures (none is the goal), the slowest case and the memory, over all formats."""
     warnings.simplefilter("error")
     kept = harness.RESULTS / "fuzz_failures"
@@ -79,7 +82,7 @@ def run(context: harness.Context, n_cases: int = N_CASES) -> list[harness.Row]:
     seeds = dict(fuzz_seeds.make_seeds(context))
     check_all(seeds, context.work)
     before = peak_mib()
-    for kind, number, case in iter_cases(seeds, n_cases):
+    for kind, number, case in iter_cases(seeds, N_CASES):
         path = context.work / "case"
         path.write_bytes(case)
         started = time.perf_counter()
@@ -97,7 +100,7 @@ def run(context: harness.Context, n_cases: int = N_CASES) -> list[harness.Row]:
     memory = peak_mib() - before
     n_let_in, worst_mib = fuzz_hostile.check_all(context.work / "hostile")
     return [
-        harness.Row("mutated files read or refused", "cases", [n_done], 100_000, at_least=True),
+        harness.Row("mutated files read or refused", "cases", [n_done], 100_000, True),
         harness.Row("of them with drawings", "cases", [n_read]),
         harness.Row("of them refused whole", "cases", [n_refused]),
         harness.Row(

@@ -59,6 +59,10 @@ def make_seeds(context: harness.Context) -> Iterator[tuple[str, list[bytes]]]:
     yield "png", pictures("PNG")
     yield "jpg", pictures("JPEG")
     yield "webp", pictures("WEBP")
+    yield "gif", pictures("GIF")
+    yield "bmp", pictures("BMP")
+    yield "tiff", pictures("TIFF")
+    yield "avif", pictures("AVIF")
     dots = Drawing(bitmap=np.eye(9, dtype=np.uint8) * 255, category="cat")
     records = [example(drawing) for drawing in (*drawings, dots)]
     yield "example", records
@@ -109,7 +113,16 @@ def tables(drawings: list[Drawing]) -> Iterator[tuple[str, list[bytes]]]:
 def documents(drawings: list[Drawing]) -> Iterator[tuple[str, list[bytes]]]:
     """JSON arrays, whiteboards and handwriting."""
     objects = [{"word": "cat", "drawing": d.to_lists()} for d in drawings[:3]]
-    yield "json", [json.dumps(objects).encode(), json.dumps(objects[0], indent=1).encode()]
+    bare = "\n".join(json.dumps(d.to_lists()) for d in drawings[:3])
+    yield (
+        "json",
+        [
+            json.dumps(objects).encode(),
+            json.dumps(objects[0], indent=1).encode(),
+            json.dumps([d.to_lists() for d in drawings[:3]]).encode(),
+            bare.encode(),
+        ],
+    )
     points = [np.stack(stroke, axis=1).tolist() for stroke in drawings[0].strokes]
     elements = [
         {"type": "freedraw", "x": 1, "y": 2, "angle": 0.5, "points": stroke} for stroke in points
@@ -128,12 +141,14 @@ def documents(drawings: list[Drawing]) -> Iterator[tuple[str, list[bytes]]]:
     traces = [", ".join(f"{x:g} {y:g}" for x, y in stroke) for stroke in points]
     inkml = "".join(f"<trace>{trace}</trace>" for trace in traces)
     strokes = "".join(f"<stroke>{trace.replace(',', '')}</stroke>" for trace in traces)
+    xournal = f"<xournal><page><layer>{strokes}</layer></page></xournal>".encode()
     yield (
         "ink",
         [
             f'<ink xmlns="http://www.w3.org/2003/InkML">{inkml}</ink>'.encode(),
             b"""<ink><trace>1125 18432,'23'43,"7"-8,3-5,7 -3</trace></ink>""",
-            f"<xournal><page><layer>{strokes}</layer></page></xournal>".encode(),
+            xournal,
+            gzip.compress(xournal, mtime=0),
         ],
     )
 

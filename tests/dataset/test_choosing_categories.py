@@ -36,6 +36,14 @@ def test_all_and_named_categories_are_sorted_and_each_there_once():
     assert choose_categories(["c", "b", "a"], ["c", "a", "c"], seed=0) == ["a", "c"]
 
 
+def test_names_may_have_commas():
+    names = ["Paris", "Paris, France", "France", "cat"]
+    assert choose_categories(names, ["Paris, France"], seed=0) == ["Paris, France"]
+    assert choose_categories(names, ["Paris,cat"], seed=0) == ["Paris", "cat"]
+    with pytest.raises(CategoryError, match="no category 'catt'; did you mean 'cat'"):
+        choose_categories(names, ["Paris, catt"], seed=0)
+
+
 def test_unknown_names_are_all_told_with_the_nearest_known():
     with pytest.raises(CategoryError, match=r"'catt'; did you mean 'cat'\?.*'xyzzy'"):
         choose_categories(["cat", "dog"], ["catt", "xyzzy", "dog"], seed=0)

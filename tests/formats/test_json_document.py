@@ -42,6 +42,25 @@ def test_an_array_of_drawings_and_the_strokes_of_one_are_told_apart(tmp_path):
     assert [d.to_lists() for d in read_drawings(one, strict=True)] == [STROKES]
 
 
+@pytest.mark.parametrize("between", ["\n", "\r\n\r\n", " "])
+def test_arrays_one_after_the_other_are_a_drawing_each(tmp_path, between):
+    other = [[[1, 2], [3, 4]]]
+    text = between.join(map(json.dumps, [STROKES, other, STROKES])) + between
+    for name in ("cats.json", "cats.ndjson"):
+        path = write(tmp_path / name, text)
+        assert [d.to_lists() for d in read_drawings(path, strict=True)] == [STROKES, other, STROKES]
+
+
+def test_an_array_that_is_no_drawing_is_counted_and_the_others_are_read(tmp_path):
+    path = write(
+        tmp_path / "cats.json", f"{json.dumps(STROKES)}\n[[[1], []]]\n{json.dumps(STROKES)}"
+    )
+    report = ReadReport()
+    assert len(list(read_drawings(path, report=report))) == 2
+    (problem,) = report.problems.values()
+    assert problem.positions[0].startswith(f"{path}, array 2")
+
+
 def test_a_bad_element_is_counted_and_named_and_the_others_are_read(tmp_path):
     path = write(
         tmp_path / "cats.json", [OBJECT, {"word": "cat"}, {"drawing": [[[1], []]]}, OBJECT]
@@ -93,5 +112,6 @@ def test_an_array_is_split_into_its_elements_whatever_is_in_them(
     path.write_text(json.dumps(elements, indent=indent, ensure_ascii=ascii_only), "utf-8")
     with pytest.MonkeyPatch.context() as patch, open_input(path) as source:
         patch.setattr(json_document, "_BLOCK_BYTES", block)
-        found = [json.loads(text) for text in json_document._split(source)]
-    assert found == elements
+        *found, end = json_document._split(source)
+    assert [json.loads(text) for text in found] == elements
+    assert end == json_document._ARRAY_END

@@ -17,6 +17,7 @@ from garabato.cli.options import (
     seed_option,
 )
 from garabato.cli.output import counted, print_json, progress, stderr, stdout
+from garabato.dataset.selection import split_names
 
 
 @click.command()
@@ -67,7 +68,7 @@ def command(
     """
     known = set(garabato.CATEGORIES)
     if isinstance(categories, list):  # a mirror may have other categories
-        known |= set(categories)
+        known |= set(categories if len(categories) > 1 else split_names(categories[0], known))
     names = garabato.choose_categories(sorted(known), categories, seed=seed)
     with progress("MB" if full else "drawings") as show:
         done = garabato.download(

@@ -72,7 +72,7 @@ picture_option = file_option("--picture", help="Draw the results into this PNG."
 def _parse_categories(
     _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
 ) -> Categories:
-    """A single text is a number, "all" or names separated by commas; several texts are names."""
+    """A single text is a number, "all" or names; several texts are names."""
     if len(texts) != 1:
         return list(texts)
     if texts[0] == "all":
@@ -80,7 +80,7 @@ def _parse_categories(
     try:
         return int(texts[0])
     except ValueError:
-        return [name.strip() for name in texts[0].split(",") if name.strip()]
+        return [texts[0]]  # split at commas where no category of the source is called so
 
 
 categories_option = click.option(
@@ -89,7 +89,7 @@ categories_option = click.option(
     multiple=True,
     metavar="100|all|cat,dog",
     default=("100",),
-    help="How many at random, all, or names; repeat it for names with commas.  [default: 100]",
+    help="How many at random, all, or names, separated by commas or repeated.  [default: 100]",
 )
 
 tags_option = click.option(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
@@ -31,7 +31,8 @@ def choose_categories(available: Sequence[str], wanted: Categories, *, seed: int
     """The chosen names, sorted.
 
     A number of categories is chosen at random by `seed`; with the same seed, a larger choice
-    contains a smaller one. Raises CategoryError for unknown names and for more categories than
+    contains a smaller one. A name with commas that is not among `available` stands for several
+    names. Raises CategoryError for unknown names and for more categories than
     there are.
     """
     if wanted == "all":
@@ -40,12 +41,19 @@ def choose_categories(available: Sequence[str], wanted: Categories, *, seed: int
         return sorted(_choose_random(available, wanted, seed))
     if isinstance(wanted, str):
         raise InputError(f"categories must be a number, 'all' or a list of names, not {wanted!r}")
-    names = set(wanted)
+    names = {part for name in wanted for part in split_names(name, available)}
     if not names:
         raise CategoryError("categories is empty; give names, a number or 'all'")
     if unknown := sorted(names - set(available)):
         raise CategoryError("; ".join(_unknown(name, available) for name in unknown))
     return sorted(names)
+
+
+def split_names(text: str, available: Collection[str]) -> list[str]:
+    """The names in "cat, dog"; a name that has commas itself is taken as it is."""
+    if text in available or "," not in text:
+        return [text]
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _choose_random(available: Sequence[str], n: int, seed: int) -> list[str]:

@@ -2,7 +2,8 @@
 
     [{"word": "cat", "drawing": [[[x, ...], [y, ...]], ...]}, ...]     objects as in ndjson
     [[[[x, ...], [y, ...]], ...], ...]                                 drawings
-    [[[x, ...], [y, ...]], ...]                                        the strokes of one drawing
+    [[[x, ...], [y, ...]], ...]                                        the strokes of one drawing,
+                                                                       or one such array a line
     {"drawings": [...]}                                                an array in an object
     {"word": "cat",
      "drawing": ...}                                                   objects, one or more
@@ -34,6 +35,8 @@ _WRAPPER = re.compile(
 #: Brackets, and whole strings, whose brackets do not count.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},"]', re.DOTALL)
 
+_ARRAY_END = b"]"
+
 
 def looks_like(head: bytes) -> bool:
     """True if `head` begins a JSON array or an object written over several lines."""
@@ -62,7 +65,15 @@ def load_object(source: Input, max_bytes: int) -> dict[str, Any]:
 
 def _elements(source: Input, reject: Reject) -> Iterator[Drawing]:
     strokes: list[Any] = []
-    for number, text in enumerate(_split(source), start=1):
+    number = n_arrays = 0
+    for text in _split(source):
+        if text == _ARRAY_END:
+            n_arrays += 1
+            if strokes:
+                yield from _read_strokes(strokes, f"array {n_arrays}", source, reject)
+            strokes = []
+            continue
+        number += 1
         position = f"element {number}"
         try:
             element = orjson.loads(text)
@@ -80,9 +91,17 @@ def _elements(source: Input, reject: Reject) -> Iterator[Drawing]:
                 problem = error
         reject(problem)
     if strokes:
-        yield parse_fields(
-            {"drawing": strokes}, path=source.name, position="the one drawing", notes=source.notes
-        )
+        yield from _read_strokes(strokes, "the one drawing", source, reject)
+
+
+def _read_strokes(
+    strokes: list[Any], position: str, source: Input, reject: Reject
+) -> Iterator[Drawing]:
+    fields = {"drawing": strokes}
+    try:
+        yield parse_fields(fields, path=source.name, position=position, notes=source.notes)
+    except FormatError as error:
+        reject(error)
 
 
 def _is_stroke(element: Any) -> bool:
@@ -101,7 +120,10 @@ def _is_stroke(element: Any) -> bool:
 
 
 def _split(source: Input) -> Iterator[bytes]:
-    """Yield the text of each element of the array, or of each object where there is no array."""
+    """Yield the text of each element of the array, or of each object where there is no array.
+
+    Where an array ends, _ARRAY_END follows; there may be several.
+    """
     text = source.read(_BLOCK_BYTES).removeprefix(_BOM)
     wrapper = _WRAPPER.match(source.head.removeprefix(_BOM))
     is_array = wrapper is not None or text.lstrip().startswith(b"[")
@@ -124,12 +146,24 @@ def _split(source: Input) -> Iterator[bytes]:
                     yield element
                 start = token.end()
                 if depth < 0:
-                    if wrapper is None:
-                        _check_end(text[start:] + source.read(_BLOCK_BYTES), source)
-                    return
+                    yield _ARRAY_END
+                    break
             elif not is_array and depth <= 0 and token[0] in (b"]", b"}"):
                 yield text[start : token.end()].strip()
                 start, depth = token.end(), 0
+        if depth < 0:
+            if wrapper is not None:
+                return
+            while not (rest := text[start:].lstrip()) and (block := source.read(_BLOCK_BYTES)):
+                text, start = block, 0
+            if not rest:
+                return
+            if not rest.startswith(b"["):
+                raise source.error(
+                    "there is text after the array; only more arrays were expected, one a line"
+                )
+            text, depth, scanned = rest[1:], 0, 0
+            continue
         block = source.read(_BLOCK_BYTES)
         if not block:
             if is_array:
@@ -143,8 +177,3 @@ def _split(source: Input) -> Iterator[bytes]:
                 f"an element is larger than {MAX_LINE_BYTES // 2**20} MiB; "
                 "an array of drawings was expected"
             )
-
-
-def _check_end(rest: bytes, source: Input) -> None:
-    if rest.strip():
-        raise source.error("there is text after the array; one JSON array a file was expected")

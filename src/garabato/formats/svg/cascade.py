@@ -34,6 +34,7 @@ _OF_TYPE = {
 #: At-rules whose rules hold (@supports: garabato paints what browsers do), and nested ones.
 _TRANSPARENT_RULES = {"media", "supports", "layer"}
 _MAX_NESTED_RULES = 4
+_MAX_NESTED_VARIABLES = 8
 #: Media features of a light screen, SCREEN_PX wide and high, and those that need no value.
 _SCREEN_PX = 1000.0
 _FEATURES = {
@@ -41,11 +42,13 @@ _FEATURES = {
     "prefers-contrast": "no-preference", "forced-colors": "none", "hover": "hover",
     "pointer": "fine", "orientation": "landscape", "scripting": "none", "update": "fast",
 }  # fmt: skip
+_RANGE = re.compile(r"([a-z-]+)\s*([<>]=?)\s*([^<>=]+)")
 _ALWAYS = {"width", "height", "color", "hover", "pointer", "update"}
 #: CSS properties that count; others ("font-family") are skipped. Geometry is CSS in SVG 2.
 _PROPERTIES = {
     "fill", "stroke", "color", "fill-opacity", "stroke-opacity", "stroke-width", "visibility",
-    "fill-rule", "clip-rule", "filter",
+    "fill-rule", "clip-rule", "filter", "stroke-dasharray", "stroke-dashoffset",
+    "marker", "marker-start", "marker-mid", "marker-end",
     "display", "opacity", "transform", "transform-origin", "clip-path", "mask", "overflow",
     "vector-effect", "stop-color", "stop-opacity", "background", "background-color",
     "transform-box", "translate", "rotate", "scale", "mask-type",
@@ -61,34 +64,37 @@ class Cascade:
     """The declarations of each element of a document, by the rules of CSS."""
 
     def __init__(self, root: Element) -> None:
-        self._variables: dict[str, str] = {}
         sheet = "\n".join(
             element.text or ""
             for element in root.iter("style")
             if element.get("type", "text/css").strip().lower() in ("", "text/css")
+            and _media_match(element.get("media", "all").strip().lower() or "all")
         )
         self._by_element: dict[Element, _Declared] = {}
         if sheet.strip():
-            self._by_element = _match_sheet(sheet, root, self._variables)
-        if any("--" in element.get("style", "") for element in root.iter()):
-            self._add_inline_variables(root)
-
-    def _add_inline_variables(self, root: Element) -> None:
-        """Custom properties in `style`: the first of each name holds for the whole document."""
-        inline: dict[str, str] = {}
-        for element in root.iter():
-            if "--" in (text := element.get("style", "")):
-                found: dict[str, str] = {}
-                _declarations_of(text, found)
-                inline = found | inline
-        self._variables |= inline
+            self._by_element = _match_sheet(sheet, root)
+        self._has_variables = "var(" in sheet or any(
+            "var(" in value
+            for element in root.iter()
+            for name, value in element.attrib.items()
+            if name == "style" or (name in _PROPERTIES and name != "d")
+        )
+        #: An animation that draws the lines one after the other hides them at its start.
+        self.has_animation = "@keyframes" in sheet or any(
+            element.get("attributeName", "").startswith("stroke-dash")
+            for tag in ("animate", "set")
+            for element in root.iter(tag)
+        )
 
     def declared(self, element: Element) -> Mapping[str, str]:
-        """Attributes, overridden by style sheets, by `style`, and by what is `!important`."""
+        """Attributes, overridden by style sheets, by `style`, and by what is `!important`.
+
+        Custom properties are among them; `resolved` puts their values where `var()` asks for them.
+        """
         attributes = element.attrib
         style = attributes.get("style")
         sheet = self._by_element.get(element)
-        if style is None and sheet is None and not self._variables:
+        if style is None and sheet is None:
             return attributes
         merged = dict(attributes)
         inline = _parse_style(style) if style else _NOTHING_DECLARED
@@ -96,18 +102,38 @@ class Cascade:
             merged.update(part.normal if part else {})
         for part in (sheet, inline):
             merged.update(part.important if part else {})
-        for name, value in merged.items():
-            if name in _PROPERTIES and "var(" in value:
-                merged[name] = self._with_variables(value)
         return merged
 
-    def _with_variables(self, value: str) -> str:
-        """`value` with `var(--name, fallback)` replaced, one level deep."""
+    def resolved(
+        self, declared: Mapping[str, str], variables: Mapping[str, str]
+    ) -> tuple[Mapping[str, str], Mapping[str, str]]:
+        """(the declarations without `var()`, the custom properties inside the element).
 
-        def replaced(match: re.Match[str]) -> str:
-            return self._variables.get(match[1], match[2] or "").strip()
+        `variables` are those the element inherits.
+        """
+        if not self._has_variables:
+            return declared, variables
+        own = {name: value for name, value in declared.items() if name.startswith("--")}
+        variables = {**variables, **own} if own else variables
+        values = {
+            name: _with_variables(value, variables)
+            for name, value in declared.items()
+            if name in _PROPERTIES and "var(" in value
+        }
+        return {**declared, **values} if values else declared, variables
 
-        return _VARIABLE.sub(replaced, value) if len(value) < 1000 else value
+
+def _with_variables(value: str, variables: Mapping[str, str]) -> str:
+    """`value` with `var(--name, fallback)` replaced; "unset" where a name has no value."""
+
+    def replaced(match: re.Match[str]) -> str:
+        return variables.get(match[1], match[2] or "var()").strip()
+
+    for _ in range(_MAX_NESTED_VARIABLES):
+        if "var(" not in value or len(value) > 1000:
+            break
+        value = _VARIABLE.sub(replaced, value)
+    return "unset" if "var(" in value else value
 
 
 _VARIABLE = re.compile(r"var\(\s*(--[\w-]+)\s*(?:,([^()]*(?:\([^()]*\))?[^()]*))?\)")
@@ -133,12 +159,13 @@ def _parse_short_style(text: str) -> _Declared:
 def _parse_declarations(text: str) -> _Declared:
     """The declarations of a `style` attribute."""
     if any(sign in text for sign in ("/*", "\\", "'", '"', "url(data")):
-        return _declarations_of(text, {})
+        return _declarations_of(text)
     declared = _Declared({}, {})
     for part in text.split(";"):
         name, _, value = part.partition(":")
-        name, value = name.strip().lower(), value.strip()
-        if name in _PROPERTIES and value:
+        name, value = name.strip(), value.strip()
+        name = name if name.startswith("--") else name.lower()
+        if (name in _PROPERTIES or name.startswith("--")) and value:
             value, mark, important = value.partition("!")
             if not is_valid(name, value.strip()):
                 continue
@@ -149,7 +176,7 @@ def _parse_declarations(text: str) -> _Declared:
     return declared
 
 
-def _declarations_of(content: Any, variables: dict[str, str]) -> _Declared:
+def _declarations_of(content: Any) -> _Declared:
     """The declarations of a block, as text or as tokens of tinycss2."""
     import tinycss2
 
@@ -157,20 +184,19 @@ def _declarations_of(content: Any, variables: dict[str, str]) -> _Declared:
     for node in tinycss2.parse_blocks_contents(content, skip_comments=True, skip_whitespace=True):
         if node.type != "declaration":
             continue
-        if node.lower_name not in _PROPERTIES and not node.name.startswith("--"):
+        name = node.name if node.name.startswith("--") else node.lower_name
+        if name not in _PROPERTIES and not name.startswith("--"):
             continue
         try:
             value = tinycss2.serialize(node.value).strip()
         except RecursionError:  # brackets inside brackets by the thousand
             continue
-        if node.name.startswith("--"):
-            variables[node.name] = value
-        elif value and is_valid(node.lower_name, value):
-            (declared.important if node.important else declared.normal)[node.lower_name] = value
+        if value and is_valid(name, value):
+            (declared.important if node.important else declared.normal)[name] = value
     return declared
 
 
-def _match_sheet(sheet: str, root: Element, variables: dict[str, str]) -> dict[Element, _Declared]:
+def _match_sheet(sheet: str, root: Element) -> dict[Element, _Declared]:
     """What a style sheet declares for each element that a rule of it matches."""
     import cssselect2
     import tinycss2
@@ -180,7 +206,7 @@ def _match_sheet(sheet: str, root: Element, variables: dict[str, str]) -> dict[E
             f"the style sheets have more than {MAX_SHEET_CHARACTERS // 2**10} KiB"
         )
     budget = _Budget()
-    rules = _Rules(cssselect2.Matcher(), variables, budget)
+    rules = _Rules(cssselect2.Matcher(), budget)
     rules.add_all(tinycss2.parse_stylesheet(sheet, skip_comments=True, skip_whitespace=True))
     matched: dict[Element, _Declared] = {}
     for wrapper in _bounded_wrapper(budget).from_xml_root(root).iter_subtree():
@@ -198,10 +224,9 @@ def _match_sheet(sheet: str, root: Element, variables: dict[str, str]) -> dict[E
 class _Rules:
     """The style rules that hold, for matching, and how many selectors they have."""
 
-    def __init__(self, matcher: Matcher, variables: dict[str, str], budget: _Budget) -> None:
+    def __init__(self, matcher: Matcher, budget: _Budget) -> None:
         self.matcher = matcher
         self.n_selectors = self.n_of_type = 0
-        self._variables = variables
         self._budget = budget
 
     def add_all(self, rules: Iterable[Any], outer: list[Any] | None = None, depth: int = 0) -> None:
@@ -224,7 +249,7 @@ class _Rules:
             selector = rule.prelude
             if outer is not None:
                 selector = _nested_selector(selector, outer, self._budget)
-            self._add(selector, _declarations_of(rule.content, self._variables))
+            self._add(selector, _declarations_of(rule.content))
             if any(token.type == "{} block" for token in rule.content):
                 inner = tinycss2.parse_blocks_contents(
                     rule.content, skip_comments=True, skip_whitespace=True
@@ -284,7 +309,11 @@ def _media_query_matches(query: str) -> bool:
 
 
 def _media_feature_holds(condition: str) -> bool:
-    name, _, value = condition.strip().strip("()").partition(":")
+    condition = condition.strip().strip("()")
+    if match := _RANGE.fullmatch(condition):
+        sign = {"<": "max-", ">": "min-"}[match[2][0]]
+        return _media_feature_holds(f"{sign}{match[1]}:{match[3]}")
+    name, _, value = condition.partition(":")
     name, value = name.strip(), value.strip()
     if name.startswith(("min-", "max-")):
         known = length(value, _SCREEN_PX, float("nan"))

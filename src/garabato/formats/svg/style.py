@@ -15,7 +15,8 @@ from garabato.formats.svg.geometry import length
 Colour = tuple[float, float, float, float]  # red, green, blue 0..255; alpha 0..1
 BLACK: Colour = (0.0, 0.0, 0.0, 1.0)
 CURRENT_COLOUR = "currentcolor"
-#: None paints nothing; a text is CURRENT_COLOUR or a paint server, "url(#id)" and its fallback.
+#: None paints nothing; a text is CURRENT_COLOUR, "context-fill", "context-stroke", or a paint
+#: server, "url(#id)" and its fallback.
 Paint = Colour | str | None
 
 
@@ -31,6 +32,15 @@ class Style(NamedTuple):
     is_visible: bool = True
     fill_rule: str = "nonzero"
     clip_rule: str = "nonzero"
+    dashes: str = "none"
+    dash_offset: str = "0"
+    marker_start: str = "none"
+    marker_mid: str = "none"
+    marker_end: str = "none"
+    #: Inside a marker: what paints the line that it is on, for `context-fill` and `context-stroke`.
+    is_marker: bool = False
+    context_fill: Colour | None = None
+    context_stroke: Colour | None = None
 
 
 _INHERITED = {
@@ -43,6 +53,11 @@ _INHERITED = {
     "visibility": "is_visible",
     "fill-rule": "fill_rule",
     "clip-rule": "clip_rule",
+    "stroke-dasharray": "dashes",
+    "stroke-dashoffset": "dash_offset",
+    "marker-start": "marker_start",
+    "marker-mid": "marker_mid",
+    "marker-end": "marker_end",
 }
 _INITIAL = Style()
 _KEYWORDS = {"inherit", "unset", "initial", "revert", "revert-layer"}
@@ -59,11 +74,13 @@ def inherit(style: Style, declared: Mapping[str, str], diagonal: float) -> Style
     Percentages of stroke-width are of `diagonal`. Invalid values count as not declared.
     """
     changed: dict[str, Any] = {}
+    if "marker" in declared:
+        changed = dict.fromkeys(("marker_start", "marker_mid", "marker_end"), declared["marker"])
     for name in declared.keys() & _INHERITED.keys():
         field = _INHERITED[name]
         value = declared[name].strip()
         keyword = value.lower()
-        if keyword in ("inherit", "unset", ""):
+        if keyword in ("inherit", "unset", "revert", "revert-layer", ""):
             continue
         if keyword in _KEYWORDS:
             changed[field] = getattr(_INITIAL, field)
@@ -77,10 +94,18 @@ def inherit(style: Style, declared: Mapping[str, str], diagonal: float) -> Style
 
 
 _INVALID = object()
+#: In CSS, only zero may come without a unit. An attribute may leave all units out.
+_UNITLESS = re.compile(
+    r"\b(?:translate(?:3d|[xyz])?|rotate(?:[xyz])?|skew[xy]?)\("
+    r"(?:[^(),]*,)*\s*[+-]?(?:[1-9][\d.]*|0?\.0*[1-9]\d*)\s*[,)]",
+    re.IGNORECASE,
+)
 
 
 def is_valid(name: str, value: str) -> bool:
     """Whether a declaration counts: an invalid one leaves what was declared before it."""
+    if name == "transform" and _UNITLESS.search(value):
+        return False
     if name not in _INHERITED or "var(" in value or value.lower() in _KEYWORDS:
         return True
     return _parsed(name, value, 1.0) is not _INVALID
@@ -99,6 +124,8 @@ def _parsed(name: str, value: str, diagonal: float) -> Any:
         return width if width >= 0 else _INVALID
     if name == "visibility":
         return value.lower() == "visible"
+    if name.startswith(("marker", "stroke-dash")):
+        return value
     return "evenodd" if value.lower() == "evenodd" else "nonzero"
 
 
@@ -112,7 +139,7 @@ def paint(value: str) -> Any:
     if keyword.startswith("url("):
         return value
     if keyword.startswith("context-"):
-        return None
+        return keyword
     colour = parse_colour(value)
     return _INVALID if colour is None else colour
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -39,6 +40,7 @@ from garabato.formats.svg.items import (
     intersection,
     rectangle_of,
 )
+from garabato.formats.svg.lines import vertices, without_gaps
 from garabato.formats.svg.style import (
     BLACK,
     CURRENT_COLOUR,
@@ -61,6 +63,8 @@ DEFAULT_SIZE: Size = (300.0, 150.0)
 _SHAPES = {"path", "polyline", "polygon", "line", "rect", "circle", "ellipse"}
 _GROUPS = {"svg", "g", "a", "switch", "use"}
 _RENDERED = _SHAPES | _GROUPS | {"image", "text", "foreignObject"}
+_MARKED = {"path", "polyline", "polygon", "line"}
+_CURVED = re.compile("[CcSsQqTtAa]")
 _CLIPPING = _SHAPES | {"use", "text"}
 #: Attributes that a bounding box does not depend on, and the boxes that transforms may be of.
 _PLACING = {"transform", "style", "clip-path", "mask", "class"}
@@ -95,6 +99,7 @@ class _Context(NamedTuple):
     clip: Clip
     depth: int
     is_clip: bool = False
+    variables: Mapping[str, str] = MappingProxyType({})
 
 
 class _Walk:
@@ -114,6 +119,7 @@ class _Walk:
 
     def items(self) -> list[Item]:
         start = _Context(IDENTITY, DEFAULT_SIZE, Style(), 1.0, Clip(), 0)
+        self._root_variables = self._declared(self.root, start)[1].variables
         return self._walk([(self.root, start)])
 
     def _walk(self, waiting: list[tuple[Element, _Context]]) -> list[Item]:
@@ -124,14 +130,13 @@ class _Walk:
             name = element.tag
             if name not in _RENDERED:
                 continue
-            declared = self._declared(element)
+            declared, context = self._declared(element, context)
             inside = self._enter(element, declared, context)
             if inside is None:
                 continue
             if name in _SHAPES:
-                item = self._shape(name, declared, inside)
-                if item is not None:
-                    found.append(item)
+                found += self._shape(name, declared, inside)
+                waiting += self._markers(name, declared, inside)
             elif name in _GROUPS:
                 waiting += self._children(element, declared, inside)
             elif inside.style.is_visible:
@@ -139,7 +144,8 @@ class _Walk:
                 self.n_texts += name == "text"
         return found
 
-    def _declared(self, element: Element) -> Mapping[str, str]:
+    def _declared(self, element: Element, context: _Context) -> tuple[Mapping[str, str], _Context]:
+        """What is declared for an element, and `context` with its custom properties."""
         self._n_elements_left -= 1
         if self._n_elements_left < 0:
             raise TooMuchError(
@@ -152,7 +158,11 @@ class _Walk:
                 f"the document has more than {MAX_CHARACTERS // 2**20} MiB of attributes, with "
                 "what is repeated"
             )
-        return self._cascade.declared(element)
+        declared = self._cascade.declared(element)
+        declared, variables = self._cascade.resolved(declared, context.variables)
+        if variables is not context.variables:
+            context = context._replace(variables=variables)
+        return declared, context
 
     def _enter(
         self, element: Element, declared: Mapping[str, str], context: _Context
@@ -173,7 +183,7 @@ class _Walk:
             return None
         style = inherit(context.style, declared, math.hypot(*whole) / math.sqrt(2))
         inside = _Context(matrix, whole, style, alpha, context.clip, context.depth + 1)
-        inside = inside._replace(is_clip=context.is_clip)
+        inside = inside._replace(is_clip=context.is_clip, variables=context.variables)
         for name in ("clip-path", "mask"):
             if name in declared:
                 inside = inside._replace(clip=self._clipped(element, declared[name], inside))
@@ -187,16 +197,16 @@ class _Walk:
         translate, rotate, scale = (
             declared.get(name, "").strip() for name in ("translate", "rotate", "scale")
         )
-        inner = multiply(
-            own_transforms(translate, rotate, scale, whole),
-            transform(declared.get("transform"), whole),
-        )
+        left, top, size = 0.0, 0.0, whole
         is_of_box = declared.get("transform-box", "").strip() in _OWN_BOXES
+        if is_of_box:
+            left, top, right, bottom = self._box(element, context) or (0.0, 0.0, 0.0, 0.0)
+            size = right - left, bottom - top
+        inner = multiply(
+            own_transforms(translate, rotate, scale, size),
+            transform(declared.get("transform"), size),
+        )
         if "transform-origin" in declared or is_of_box:
-            left, top, size = 0.0, 0.0, whole
-            if is_of_box and inner != IDENTITY:
-                left, top, right, bottom = self._box(element, context) or (0.0, 0.0, 0.0, 0.0)
-                size = right - left, bottom - top
             x, y = origin(declared.get("transform-origin", "0 0"), size)
             x, y = x + left, y + top
             inner = multiply(multiply((1, 0, 0, 1, x, y), inner), (1, 0, 0, 1, -x, -y))
@@ -216,10 +226,10 @@ class _Walk:
         points = [item.points for item in items]
         return bounds_of(np.concatenate(points)) if points else None
 
-    def _shape(self, name: str, declared: Mapping[str, str], context: _Context) -> Item | None:
+    def _shape(self, name: str, declared: Mapping[str, str], context: _Context) -> list[Item]:
         style = context.style
         if not style.is_visible:
-            return None
+            return []
         stroke = fill = None
         width = style.stroke_width
         if context.is_clip:
@@ -230,14 +240,94 @@ class _Walk:
             if name != "line":
                 fill = self._colour(style.fill, style, style.fill_opacity * context.opacity)
         if stroke is None and fill is None:
-            return None
+            return []
         points, starts, bounds = self._flattened(name, declared, context)
         if len(points) == 0:
-            return None
-        if declared.get("vector-effect") != "non-scaling-stroke":
-            width *= scale_of(context.matrix)
+            return []
+        scale = scale_of(context.matrix)
+        if declared.get("vector-effect") == "non-scaling-stroke":
+            scale = 1.0
+        width *= scale
         is_even_odd = (style.clip_rule if context.is_clip else style.fill_rule) == "evenodd"
-        return Item(points, starts, fill, stroke, width, is_even_odd, context.clip, bounds)
+        item = Item(points, starts, fill, stroke, width, is_even_odd, context.clip, bounds)
+        if stroke is None or style.dashes == "none" or self._cascade.has_animation:
+            return [item]
+        offset = length(style.dash_offset, context.whole[0])
+        whole_length = length(declared.get("pathLength"), 1.0, 0.0)
+        seen, seen_starts = without_gaps(points, starts, style.dashes, offset, scale, whole_length)
+        if seen is points:
+            return [item]
+        items = [item._replace(stroke=None)] if fill else []
+        if len(seen):
+            bounds = bounds_of(seen)
+            items.append(item._replace(points=seen, starts=seen_starts, fill=None, bounds=bounds))
+        return items
+
+    def _markers(
+        self, name: str, declared: Mapping[str, str], context: _Context
+    ) -> list[tuple[Element, _Context]]:
+        """The contents of the markers on a line, the last of which comes first."""
+        style = context.style
+        texts = style.marker_start, style.marker_mid, style.marker_end
+        if context.is_clip or style.is_marker or not style.is_visible or set(texts) == {"none"}:
+            return []
+        if name not in _MARKED:
+            return []
+        markers = []
+        for text in texts:
+            match = _URL.match(text.strip())
+            marker = self._element(match[1]) if match else None
+            markers.append(marker if marker is not None and marker.tag == "marker" else None)
+        points, starts, _ = self._flattened(name, declared, context._replace(matrix=IDENTITY))
+        if len(points) == 0:
+            return []
+        is_curved = name == "path" and _CURVED.search(shape_path(name, declared, context.whole))
+        found: list[tuple[Element, _Context]] = []
+        for at, position, angle in vertices(points, starts, has_mid=not is_curved):
+            marker = markers[at]
+            if marker is not None:
+                found += self._marker(marker, at == 0, position, angle, context)
+        return found[::-1]
+
+    def _marker(
+        self,
+        marker: Element,
+        is_start: bool,
+        position: tuple[float, float],
+        angle: float,
+        context: _Context,
+    ) -> list[tuple[Element, _Context]]:
+        """What a marker paints at a vertex where the line has the direction `angle`."""
+        own, context = self._declared(marker, context)
+        style = context.style
+        orient = own.get("orient", "0").strip()
+        if orient == "auto-start-reverse":
+            angle += 180 if is_start else 0
+        elif orient != "auto":
+            angle = 0.0
+        turn = f" rotate({orient})" if not orient.startswith("auto") else f" rotate({angle})"
+        unit = 1.0 if own.get("markerUnits") == "userSpaceOnUse" else style.stroke_width
+        sized = {
+            **{key: value for key, value in own.items() if key != "display"},
+            "width": own.get("markerWidth", "3"),
+            "height": own.get("markerHeight", "3"),
+        }
+        a, _, _, d, e, f = view_box(sized, context.whole)[0]
+        x, y = a * length(own.get("refX"), 1.0) + e, d * length(own.get("refY"), 1.0) + f
+        placed = transform(
+            f"translate({position[0]} {position[1]}){turn} scale({unit}) translate({-x} {-y})"
+        )
+        inner = Style(
+            is_marker=True,
+            context_fill=self._colour(style.fill, style, 1.0),
+            context_stroke=self._colour(style.stroke, style, 1.0),
+        )
+        context = context._replace(matrix=multiply(context.matrix, placed), style=inner)
+        inside = self._enter(marker, sized, context)
+        if inside is None:
+            return []
+        inside = self._in_viewport(sized, inside, is_shifted=False)
+        return [(child, inside) for child in marker]
 
     def _flattened(
         self, name: str, declared: Mapping[str, str], context: _Context
@@ -256,7 +346,12 @@ class _Walk:
         if value is None:
             return None
         if isinstance(value, str):
-            colour = style.colour if value == CURRENT_COLOUR else self._served(value, style)
+            if value == CURRENT_COLOUR:
+                colour: Colour | None = style.colour
+            elif value.startswith("context-"):
+                colour = style.context_fill if value == "context-fill" else style.context_stroke
+            else:
+                colour = self._served(value, style)
             if colour is None:
                 return None
         else:
@@ -291,7 +386,8 @@ class _Walk:
             server = target
         colours = []
         for stop in stops:
-            declared = self._declared(stop)
+            context = _Context(IDENTITY, DEFAULT_SIZE, style, 1.0, Clip(), 0)
+            declared, _ = self._declared(stop, context._replace(variables=self._root_variables))
             text = declared.get("stop-color", "black").strip()
             is_current = text.lower() == CURRENT_COLOUR
             colour = style.colour if is_current else parse_colour(text)
@@ -370,7 +466,7 @@ class _Walk:
         context = context._replace(matrix=multiply(context.matrix, (1, 0, 0, 1, x, y)))
         if target.tag not in ("symbol", "svg"):
             return [(target, context)]
-        own = self._declared(target)
+        own, context = self._declared(target, context)
         inside = self._enter(target, own, context)
         if inside is None:
             return []
@@ -412,7 +508,7 @@ class _Walk:
             return clip
         if self._n_nested_clips > _MAX_NESTED_CLIPS:
             return clip
-        own = self._declared(region)
+        own, inside = self._declared(region, inside)
         kind = "clipPathUnits" if region.tag == "clipPath" else "maskContentUnits"
         is_of_box = own.get(kind) == "objectBoundingBox"
         has_area = region.tag == "mask" and not own.keys().isdisjoint(_AREA)
@@ -449,7 +545,9 @@ class _Walk:
         self, element: Element, declared: Mapping[str, str], matrix: Matrix, whole: Size
     ) -> Clip:
         is_clip = element.tag == "clipPath"
-        context = _Context(matrix, whole, Style(), 1.0, Clip(), 1, is_clip)
+        context = _Context(
+            matrix, whole, Style(), 1.0, Clip(), 1, is_clip, variables=self._root_variables
+        )
         inside = self._enter(element, {**declared, "opacity": "1", "display": "inline"}, context)
         if inside is None:
             return Clip(None, ((),))
