@@ -17,7 +17,6 @@ from garabato.cli.options import (
     seed_option,
 )
 from garabato.cli.output import counted, print_json, progress, stderr, stdout
-from garabato.dataset.selection import split_names
 
 
 @click.command()
@@ -68,7 +67,8 @@ def command(
     """
     known = set(garabato.CATEGORIES)
     if isinstance(categories, list):  # a mirror may have other categories
-        known |= set(categories if len(categories) > 1 else split_names(categories[0], known))
+        names = categories if len(categories) > 1 else categories[0].split(",")
+        known |= {name.strip() for name in names}
     names = garabato.choose_categories(sorted(known), categories, seed=seed)
     with progress("MB" if full else "drawings") as show:
         done = garabato.download(

@@ -41,7 +41,7 @@ def choose_categories(available: Sequence[str], wanted: Categories, *, seed: int
         return sorted(_choose_random(available, wanted, seed))
     if isinstance(wanted, str):
         raise InputError(f"categories must be a number, 'all' or a list of names, not {wanted!r}")
-    names = {part for name in wanted for part in split_names(name, available)}
+    names = {part for name in wanted for part in _split_names(name, available)}
     if not names:
         raise CategoryError("categories is empty; give names, a number or 'all'")
     if unknown := sorted(names - set(available)):
@@ -49,7 +49,7 @@ def choose_categories(available: Sequence[str], wanted: Categories, *, seed: int
     return sorted(names)
 
 
-def split_names(text: str, available: Collection[str]) -> list[str]:
+def _split_names(text: str, available: Collection[str]) -> list[str]:
     """The names in "cat, dog"; a name that has commas itself is taken as it is."""
     if text in available or "," not in text:
         return [text]
