@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from milvus_server import TOKEN, MilvusServer
 from pixel_encoder import PixelEncoder
 from sketches import SKETCH_CATEGORIES, make_drawings, write_source
@@ -19,6 +20,10 @@ from garabato.drawing import Drawing
 # Networks in tests are tiny, and two threads that wait for each other on a busy machine are many
 # times slower than one. Set before PyTorch is imported, and passed on to commands that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A busy machine takes any time for an example; what a test checks does not depend on it.
+settings.register_profile("garabato", deadline=None)
+settings.load_profile("garabato")
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 ROOT = Path(__file__).resolve().parent.parent

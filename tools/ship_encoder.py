@@ -340,7 +340,8 @@ mAP above, which is that of categories it was trained on.
 
 ## Limitations
 
-- It knows {len(encoder.categories)} categories and predicts one of them for every drawing.
+- It knows {len(encoder.categories)} categories and predicts one of them for every drawing. It
+  marks some drawings of no category as `unknown` and more of them as `unsure`, but not all.
 - It learned from drawings made in about 20 seconds with a mouse or a finger. It is less accurate on
   careful drawings, and was not trained on writing or photographs.
 - Some categories overlap (cup, mug, coffee cup; pond, river, ocean) and are often confused.

@@ -18,7 +18,7 @@ strokes = st.lists(st.tuples(coordinates, coordinates), max_size=6).map(
 drawings = st.lists(st.lists(strokes, max_size=4).map(Drawing), max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(drawings)
 def test_a_batch_goes_onto_the_grid_as_each_of_its_drawings_does(given_drawings):
     batch = DrawingBatch.from_drawings(given_drawings).on_grid()
@@ -29,7 +29,7 @@ def test_a_batch_goes_onto_the_grid_as_each_of_its_drawings_does(given_drawings)
     assert np.array_equal(batch.points, batch.points.astype(np.uint8))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(drawings)
 def test_a_batch_is_normalised_as_each_of_its_drawings_is(given_drawings):
     batch = DrawingBatch.from_drawings(given_drawings).normalised()

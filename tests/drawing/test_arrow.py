@@ -41,7 +41,7 @@ def assert_same(found: DrawingBatch, expected: DrawingBatch) -> None:
         assert getattr(found, name) == getattr(expected, name)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(known_drawings(), max_size=6), st.integers(0, 6), st.integers(0, 6))
 def test_strokes_come_back_as_they_were_also_of_slices_and_chunks(drawings, first, last):
     batch = DrawingBatch.from_drawings(drawings)
@@ -94,7 +94,7 @@ coordinates = st.floats(-1e6, 1e6, width=32, allow_subnormal=False).filter(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.lists(known_drawings(), max_size=4),
     st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=4),

@@ -108,7 +108,7 @@ def _ink(drawing: Drawing) -> float:
     return float(sum(np.hypot(*np.diff(s, axis=1)).sum() for s in drawing.strokes))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(_strokes, st.floats(0.01, 1))
 def test_the_first_part_has_its_share_of_the_ink(strokes, fraction):
     drawing = Drawing(strokes)
@@ -117,14 +117,14 @@ def test_the_first_part_has_its_share_of_the_ink(strokes, fraction):
     assert part.stroke_starts[-1] == len(part.points)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_strokes)
 def test_the_grid_is_reached_in_one_step(strokes):
     once = Drawing([[np.array(x) * 7.7 - 20, np.array(y) * 7.7] for x, y in strokes]).on_grid()
     assert once.on_grid() is once
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_drawings)
 def test_a_batch_gives_back_its_drawings(drawings):
     batch = DrawingBatch.from_drawings(drawings)
@@ -137,7 +137,7 @@ def test_a_batch_gives_back_its_drawings(drawings):
             assert one.stroke_starts.dtype == np.int64
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_drawings, st.data())
 def test_taking_rows_of_a_batch_is_taking_its_drawings(drawings, data):
     batch = DrawingBatch.from_drawings(drawings)
@@ -149,7 +149,7 @@ def test_taking_rows_of_a_batch_is_taking_its_drawings(drawings, data):
     assert taken.key_ids == [drawings[i].key_id for i in rows]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(_drawings, st.integers(0, 6))
 def test_a_batch_cut_in_two_and_joined_is_the_batch(drawings, cut):
     batch = DrawingBatch.from_drawings(drawings)

@@ -102,7 +102,7 @@ _points = st.tuples(st.integers(0, 60), st.integers(61, 120))
 _strokes = st.lists(_points, min_size=2, max_size=10, unique_by=(lambda p: p[0], lambda p: p[1]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(_strokes, min_size=1, max_size=3), st.sampled_from([0.5, 1.0, 2.5]))
 def test_strokes_are_simplified_as_by_the_plain_recipe(strokes, spacing_px):
     strokes = [[(_skewed(x), _skewed(y)) for x, y in stroke] for stroke in strokes]

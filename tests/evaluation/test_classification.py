@@ -69,7 +69,7 @@ def test_calibration_computed_by_hand() -> None:
     assert found.error == pytest.approx((2 * 0.325 + 2 * 0.275 + 1 * 1.0) / 5)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=seeds)
 def test_the_calibration_error_is_small_if_accuracy_equals_probability(seed: int) -> None:
     rng = np.random.default_rng(seed)

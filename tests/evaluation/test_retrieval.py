@@ -133,7 +133,7 @@ def test_queries_against_each_other_agree_with_scikit_learn() -> None:
     assert found.mean_average_precision == pytest.approx(np.mean(expected), abs=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=seeds)
 def test_the_order_of_gallery_and_queries_does_not_matter(seed: int) -> None:
     queries, query_labels = random_set(seed, 20)
@@ -165,7 +165,7 @@ def test_the_chunk_size_does_not_change_the_result(dimensions: int) -> None:
     np.testing.assert_array_equal(first.precision_at_k, second.precision_at_k)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=seeds)
 def test_rotating_all_embeddings_changes_the_map_by_rounding_only(seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -178,7 +178,7 @@ def test_rotating_all_embeddings_changes_the_map_by_rounding_only(seed: int) -> 
     assert before == pytest.approx(after, abs=1e-3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=seeds, n_categories=st.integers(2, 6), per_category=st.integers(2, 8))
 def test_one_hot_embeddings_of_the_labels_score_one(
     seed: int, n_categories: int, per_category: int
@@ -192,7 +192,7 @@ def test_one_hot_embeddings_of_the_labels_score_one(
     assert found.precision_at_k == pytest.approx(1.0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=seeds, k=st.integers(1, 30))
 def test_metrics_are_between_zero_and_one_and_relevant_items_found_grow_with_k(
     seed: int, k: int

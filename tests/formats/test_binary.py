@@ -207,7 +207,7 @@ def test_bitmaps_and_endless_strokes_are_refused(tmp_path):
         write_drawings(tmp_path / "out.bin", [Drawing([[np.zeros(70_000), np.zeros(70_000)]])])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=5), st.lists(st.integers(0, 2**32 - 1)))
 def test_numbers_and_times_are_written_as_python_writes_them(numbers, seconds):
     assert _records.number_texts(np.array(numbers, np.uint64)) == [str(n) for n in numbers]
@@ -217,7 +217,7 @@ def test_numbers_and_times_are_written_as_python_writes_them(numbers, seconds):
     ]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_mutated_records_are_read_or_refused_never_more(tmp_path_factory, data):
     mutated = bytearray(RECORD * data.draw(st.integers(1, 3)))

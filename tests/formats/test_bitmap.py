@@ -92,7 +92,7 @@ def test_a_header_that_promises_too_much_is_refused_not_allocated(tmp_path):
             list(read_drawings(path))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 127), st.integers(0, 255), st.booleans())
 def test_a_mutated_header_is_read_or_refused(tmp_path_factory, at, value, compress):
     path = _save(tmp_path_factory.mktemp("mutated"), _images(3))

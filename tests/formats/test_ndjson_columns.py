@@ -167,13 +167,13 @@ def _mutated_lines(draw: st.DrawFn) -> bytes:
     return line
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(_mutated_lines(), max_size=6), st.sampled_from([b"", b"\n", b"\r\n"]))
 def test_both_ways_read_mutated_lines_alike(lines: list[bytes], last: bytes) -> None:
     _assert_both_read_the_same(b"\n".join(lines) + last)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(_mutated_lines(), max_size=8), st.integers(1, 300), st.integers(40, 400))
 def test_where_blocks_are_cut_changes_nothing(
     lines: list[bytes], block_bytes: int, max_line_bytes: int

@@ -324,7 +324,7 @@ def _small(suffix: str) -> bytes:
 _SMALL = {suffix: _small(suffix) for suffix in ("png", "jpg", "webp", "gif", "bmp", "tif", "avif")}
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.sampled_from(sorted(_SMALL)), st.integers(1, 6), st.randoms(use_true_random=False))
 def test_mutated_pictures_are_read_or_refused(
     tmp_path_factory, suffix: str, n_changes: int, chance: random.Random

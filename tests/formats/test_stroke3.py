@@ -292,7 +292,7 @@ def test_truncated_archives_say_so(tmp_path):
             list(read_drawings(path, strict=True))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_mutated_archives_are_read_or_refused(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("mutated")

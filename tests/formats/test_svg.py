@@ -357,7 +357,7 @@ _BODY = (
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_mutated_documents_are_read_or_refused(tmp_path_factory, data):
     mutated = bytearray(_BODY.encode())

@@ -144,7 +144,7 @@ def test_too_many_points_are_refused_before_they_are_made():
         flatten("M0 0" + "h1" * 100, 50)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.text("MmZzLlHhVvCcSsQqTtAa0123456789.-+eE, x", max_size=60))
 def test_any_text_gives_polylines_of_numbers(data):
     try:
@@ -281,7 +281,7 @@ def test_winding_numbers_count_how_often_polygons_go_around_a_pixel():
     assert _paths.winding_numbers(turned, starts, 6, 6)[3, 3] == 0  # a hole by both rules
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(st.floats(-30, 30), st.floats(-30, 30)), min_size=3, max_size=8))
 def test_winding_numbers_are_the_turns_seen_from_a_pixels_centre(corners):
     points = np.array(corners)

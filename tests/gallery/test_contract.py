@@ -634,7 +634,7 @@ def test_any_sequence_of_changes_behaves_like_a_dictionary(gallery, engine):
         changes.remove("compact")
     numbers = st.lists(st.integers(0, len(pool) - 1), max_size=8)
 
-    @settings(max_examples=5 if engine == "milvus" else 10, deadline=None)
+    @settings(max_examples=5 if engine == "milvus" else 10)
     @given(data=st.data())
     def check(data):
         gallery.delete([f"k{i}" for i in range(5)])

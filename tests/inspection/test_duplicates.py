@@ -34,7 +34,7 @@ def test_sketches_of_different_hands_are_no_near_copies():
     assert near(SKETCHES) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, len(SKETCHES) - 1),
     st.floats(0.5, 4),

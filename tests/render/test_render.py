@@ -51,7 +51,7 @@ def test_the_aspect_is_kept_and_the_drawing_is_centred():
 
 
 @given(scale=st.sampled_from([0.25, 2.0, 64.0]), shift=st.sampled_from([-512.0, 0.0, 1024.0]))
-@settings(max_examples=9, deadline=None)
+@settings(max_examples=9)
 def test_where_and_how_large_a_drawing_was_drawn_changes_nothing(scale, shift):
     drawing = make_drawings(["star"], 1, seed=3)[0]
     moved = Drawing([stroke * scale + shift for stroke in drawing.strokes])

@@ -39,7 +39,7 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 cuts = st.lists(st.integers(1, len(SIMPLIFIED) - 1), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(cuts=cuts, typical=st.sampled_from([1, 50, 700]), ends=st.booleans())
 def test_lines_cut_anywhere_are_read_exactly_once(
     cuts: list[int], typical: int, ends: bool
@@ -62,7 +62,7 @@ def test_raw_lines_longer_than_a_piece_are_there_once() -> None:
     )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_binary_records_are_found_again_wherever_the_file_is_cut(
     binary: bytes, data: st.DataObject

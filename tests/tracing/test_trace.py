@@ -223,7 +223,7 @@ def test_views_and_transposed_bitmaps_are_traced_like_their_copies() -> None:
         assert np.array_equal(trace_bitmap(view)[0], trace_bitmap(bitmap)[0])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     bitmap=arrays.arrays(
         np.uint8, arrays.array_shapes(min_dims=2, max_dims=2, max_side=60), fill=st.just(0)
@@ -233,7 +233,7 @@ def test_any_bitmap_is_traced(bitmap: Bitmap) -> None:
     assert_well_formed(bitmap)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32 - 1),
     side=st.sampled_from([5, 28, 50, 90, 170, 250]),
@@ -256,7 +256,7 @@ def test_coarse_noise_is_traced() -> None:
 # drawings that were rendered, traced and rendered again
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     category=st.sampled_from(SKETCH_CATEGORIES),
     seed=st.integers(0, 10_000),
@@ -307,7 +307,7 @@ def test_a_shifted_bitmap_gives_shifted_strokes(factor: int) -> None:
     assert moved.max(axis=0) - [7, 13] == pytest.approx(points.max(axis=0), abs=0.01)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(category=st.sampled_from(SKETCH_CATEGORIES), seed=st.integers(0, 10_000))
 def test_flipped_and_turned_bitmaps_give_about_the_same_lines(category: str, seed: int) -> None:
     bitmap = render(sketch(category, seed), RenderSpec(size_px=200, line_width=0.025))

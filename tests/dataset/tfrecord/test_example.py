@@ -27,7 +27,7 @@ def test_an_example_is_encoded_as_protocol_buffers_say():
     assert encode_example({"i": b"ink"}) == expected
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(features)
 def test_features_come_back_as_they_were(given_features):
     assert decode_example(encode_example(given_features)) == given_features
@@ -41,7 +41,7 @@ def test_lists_that_are_not_packed_are_read_and_floats_left_out():
     assert decode_example(bytes([0x0A, len(body)]) + body) == {"n": [1, 2]}
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.one_of(st.binary(max_size=60), features.map(encode_example)), st.data())
 def test_any_bytes_are_an_example_or_a_format_error(content, data):
     damaged = bytearray(content)

@@ -23,7 +23,7 @@ def test_a_record_is_laid_out_as_tensorflow_lays_it_out(tmp_path):
     assert write(tmp_path / "a", [b"garabato"]).read_bytes() == expected
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.binary(max_size=300), max_size=8))
 def test_records_come_back_as_they_were(tmp_path_factory, records):
     path = write(tmp_path_factory.mktemp("records") / "a", records)

@@ -64,7 +64,7 @@ def test_the_scan_of_some_rows_finds_the_nearest_among_them(n_passing):
     np.testing.assert_allclose(scores, true, atol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 30), st.integers(0, 2**31))
 def test_any_shape_and_direction_is_searched_exactly(n, dim, k, seed):
     rng = np.random.default_rng(seed)
@@ -194,7 +194,7 @@ def test_joining_rows_repeatedly_does_not_change_the_originals():
         np.testing.assert_array_equal(vectors.nearest(query, 10)[0], found)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 2**31)), max_size=12), st.booleans())
 def test_after_any_changes_searches_find_the_nearest_remaining_rows(changes, tight):
     spread = 0.01 if tight else 1.0
