@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from write_results import RESULTS, ROOT, section
+from write_results import RESULTS, ROOT, heading, rows
 
 from garabato.gallery.lance.limits import EXACT_UP_TO, MEMORY_SHARE
 from garabato.gallery.milvus.server import Settings
@@ -54,7 +54,11 @@ def reliability(results: dict[str, Result]) -> str:
     """The page on kills, readers and full disks."""
     parts = [RELIABILITY]
     for name in ("gallery_kills", "gallery_readers"):
-        parts.append(section(results[name]) if name in results else _not_run(name, f"{name}.py"))
+        parts.append(
+            heading(results[name]) + rows(results[name])
+            if name in results
+            else _not_run(name, f"{name}.py")
+        )
     return "\n".join(parts)
 
 
