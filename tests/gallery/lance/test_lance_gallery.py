@@ -435,3 +435,32 @@ def test_a_rest_counts_steps_of_the_float16_it_belongs_to():
     halves = np.arange(0x7800, dtype=np.uint16).view(np.float16)  # 0 to 32,768, subnormal ones too
     one = join(halves, np.ones(len(halves), np.int8)).astype(np.float64) - halves
     np.testing.assert_allclose(one, np.spacing(halves).astype(np.float64) / 254, rtol=0.02)
+
+
+def test_a_search_asks_lance_only_if_a_version_was_written_since_the_last(
+    tmp_path, encoder, monkeypatch
+):
+    drawings = make_drawings(SKETCH_CATEGORIES[:2], 3, seed=0)
+    writer = open_gallery(tmp_path / "g", encoder=encoder)
+    writer.add(drawings[:-1])
+    reader = open_gallery(tmp_path / "g", encoder=encoder)
+    (versions,) = (tmp_path / "g").glob("*/_versions")
+
+    def nearest() -> str:
+        return reader.search(drawings[-1], k=1)[0].key_id
+
+    def age(seconds: int) -> None:
+        then = versions.stat().st_mtime - seconds
+        os.utime(versions, (then, then))
+
+    reader.warm()
+    before = nearest()
+    writer.add(drawings[-1:])  # at once: the file system's clock need not have ticked
+    assert nearest() == drawings[-1].key_id != before
+    age(60)
+    nearest()
+    with monkeypatch.context() as without_lance:
+        without_lance.setattr(reader, "_table", None)
+        assert nearest() == drawings[-1].key_id
+    writer.delete([drawings[-1].key_id])
+    assert nearest() == before

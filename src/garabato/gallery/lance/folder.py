@@ -29,6 +29,9 @@ _TABLE_FOLDER = f"{TABLE}.lance"
 #: Lance's client of remote catalogs: some 300 pydantic models, two thirds of lancedb's import time.
 _NAMESPACE_CLIENT = ("lance_namespace", "lance_namespace_urllib3_client")
 
+#: Longer than a tick of any file system's clock (FAT: two seconds).
+_SETTLED_NS = 3 * 10**9
+
 _OS_ERROR = re.compile(r"os error (\d+)|\[Errno (\d+)\]")
 
 
@@ -140,6 +143,19 @@ def stamp(folder: Path) -> tuple[int, int] | None:
     except FileNotFoundError:
         return None
     return status.st_ino, status.st_ctime_ns
+
+
+def versions_stamp(folder: Path) -> tuple[tuple[int, int], bool]:
+    """A value that changes when a version of the table is written, and whether it is settled.
+
+    Until then, a version written within one tick of the file system's clock could share it.
+    """
+    try:
+        status = os.stat(folder / _TABLE_FOLDER / "_versions")
+    except FileNotFoundError:
+        return (0, 0), False
+    is_settled = time.time_ns() - status.st_mtime_ns > _SETTLED_NS
+    return (status.st_ino, status.st_mtime_ns), is_settled
 
 
 def n_old_versions(folder: Path, keep_s: float) -> int:

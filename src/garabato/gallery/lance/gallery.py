@@ -34,6 +34,7 @@ from garabato.gallery.lance.folder import (
     lance_errors,
     n_old_versions,
     stamp,
+    versions_stamp,
     writing,
 )
 from garabato.gallery.lance.index import (
@@ -101,6 +102,8 @@ class LanceGallery(Gallery):
         self._id = read_id(table)
         self._stamp = stamp(self._folder)
         self._in_memory: MemoryTable | None = None
+        #: The newest rows in memory, and the state of the list of versions when they were.
+        self._newest: tuple[tuple[int, int], MemoryTable] | None = None
         self._n_searches = 0
         self._settle_from_s = 0.0
         self._refreshing = threading.Lock()
@@ -414,8 +417,15 @@ class LanceGallery(Gallery):
     def _held(self, n_queries: int) -> MemoryTable | None:
         """The rows of the newest version in memory; None if the table on disk is to be searched."""
         held = self._in_memory
-        if held is not None and held.version == self._table.version:
-            return held
+        if held is not None:
+            # Asking Lance takes longer than a search, so ask only if a version was written since.
+            seen, is_settled = versions_stamp(self._folder)
+            newest = self._newest
+            if newest is not None and newest[0] == seen and newest[1] is held:
+                return held
+            if held.version == self._table.version:
+                self._newest = (seen, held) if is_settled else None
+                return held
         self._n_searches += n_queries
         # Loading all rows pays off from the second query on; the first is often the only one.
         if self._is_large() or (held is None and self._n_searches == 1):
