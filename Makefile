@@ -86,6 +86,7 @@ docs: setup
 	$(BIN)/python tools/write_cli_docs.py
 	$(if $(wildcard benchmarks/results/*.json),$(BIN)/python tools/write_results.py)
 	$(BIN)/python tools/write_gallery_pages.py
+	$(if $(wildcard benchmarks/results/growth/*.json),$(BIN)/python tools/write_growth.py)
 	$(if $(wildcard benchmarks/results/recipe/*.json),$(BIN)/python tools/write_recipe.py)
 
 site: setup

@@ -19,6 +19,7 @@ import gallery_kills
 import gallery_milvus
 import gallery_readers
 import gallery_search
+import growth
 import harness
 import icon_sets
 import icons
@@ -70,6 +71,7 @@ if __name__ == "__main__":
         gallery_search.benchmark(1_000_000),
         search_many.benchmark(),
         search_many.benchmark(1_000_000),
+        growth.benchmark(),
         serve_load.BENCHMARK,
         serve_rude.BENCHMARK,
         serve_uploads.BENCHMARK,

@@ -84,8 +84,9 @@ class Drawings:
         return self._neighbours  # type: ignore[attr-defined, no-any-return]
 
 
-def load(source: Path) -> Drawings:
-    """All drawings of the source, embedded: minutes the first time, kept file by file for the next.
+def load(source: Path, *, per_file: int | None = None) -> Drawings:
+    """The drawings of the source, or the first `per_file` of each file, embedded: minutes for all
+    the first time, kept file by file for the next.
 
     A run that is interrupted goes on with the first file that is not embedded yet.
     """
@@ -98,12 +99,16 @@ def load(source: Path) -> Drawings:
     batches, embeddings = [], []
     for file in sorted(source.glob("*.ndjson")):
         batch = DrawingBatch.concatenate(list(read_batches(file)))
-        path = kept / f"{file.stem}-{_checksum(file)}.npy"
+        whole = kept / f"{file.stem}-{_checksum(file)}.npy"
+        path = whole
+        if per_file is not None and not whole.exists():
+            batch = batch[:per_file]
+            path = whole.with_suffix(f".{per_file}.npy")
         if not path.exists():
             print(f"embedding {file.name}, kept in {kept}", file=sys.stderr, flush=True)
             _save(path, encoder.embed(batch))
-        batches.append(batch)
-        embeddings.append(np.load(path))
+        batches.append(batch[:per_file])
+        embeddings.append(np.load(path)[:per_file])
     return Drawings(DrawingBatch.concatenate(batches), np.concatenate(embeddings))
 
 
