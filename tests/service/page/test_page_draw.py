@@ -170,6 +170,13 @@ def test_an_unsure_prediction_is_shown_as_unsure(page):
     expect(page.locator("#guess .says")).to_have_text("Looks like")
 
 
+def test_a_drawing_that_shows_nothing_known_is_shown_as_such(page):
+    for kind in ("triangle", "smiley face"):  # one over the other
+        draw(page, sketch(kind, 900))
+    wait_for_hits(page)
+    expect(page.locator("#guess .says")).to_have_text("Nothing I know. Closest:")
+
+
 def test_the_response_to_an_older_query_is_not_shown(page):
     held = []
 
