@@ -107,14 +107,13 @@ def calibrate(
         encoder.temperature = before
     else:
         encoder.temperature = fit_temperature(given, right_labels)
-        all_given = np.concatenate([*plain, *strange])
-        all_right = all_given.argmax(1) == np.resize(right_labels, len(all_given))
-        confidence = at_temperature(all_given, encoder.temperature).max(axis=1)
+        scaled = at_temperature(np.concatenate([*plain, *strange]), encoder.temperature)
+        all_right = scaled.argmax(1) == np.resize(right_labels, len(scaled))
         encoder.unsure_precision = precision
-        encoder.unsure_below = threshold_for_precision(confidence, all_right, precision)
+        encoder.unsure_below = threshold_for_precision(scaled.max(axis=1), all_right, precision)
         encoder.unknown_below = 0.0
         if given.shape[1] > N_TO_KNOW:
-            best = np.sort(at_temperature(given, encoder.temperature), axis=1)[:, -N_TO_KNOW:]
+            best = np.sort(scaled[: len(given)], axis=1)[:, -N_TO_KNOW:]
             lowest = float(np.quantile(best.sum(axis=1), _SHARE_UNKNOWN, method="lower"))
             encoder.unknown_below = min(lowest, encoder.unsure_below)
     return float(right.mean())
