@@ -70,7 +70,8 @@ class Drawings:
         return made / np.linalg.norm(made, axis=1, keepdims=True)
 
     def neighbours(self) -> np.ndarray:
-        """(N, 16) int32: the nearest of the same category to each."""
+        """(N, 16) int32: the nearest of the same category to each, repeated if there are fewer. The
+        only drawing of a category is its own neighbour."""
         if not hasattr(self, "_neighbours"):
             found = np.empty((len(self), _NEIGHBOURS), np.int32)
             categories = np.array(self.batch.categories)
@@ -78,8 +79,9 @@ class Drawings:
                 rows = np.flatnonzero(categories == name)
                 likeness = self.embeddings[rows] @ self.embeddings[rows].T
                 np.fill_diagonal(likeness, -2)
-                nearest = np.argpartition(-likeness, _NEIGHBOURS, axis=1)[:, :_NEIGHBOURS]
-                found[rows] = rows[nearest]
+                n = min(_NEIGHBOURS, len(rows) - 1)
+                nearest = np.argpartition(-likeness, n, axis=1)[:, : max(1, n)]
+                found[rows] = np.take(rows[nearest], np.arange(_NEIGHBOURS) % max(1, n), axis=1)
             object.__setattr__(self, "_neighbours", found)
         return self._neighbours  # type: ignore[attr-defined, no-any-return]
 

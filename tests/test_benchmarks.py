@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from garabato.drawing import Drawing, DrawingBatch
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -54,6 +57,29 @@ def test_one_command_runs_every_benchmark() -> None:
         for name in benchmarks
         if f"{name}.BENCHMARK," not in together and f"{name}.benchmark(" not in together
     } == set()
+
+
+def test_sets_of_vectors_are_made_from_any_number_of_drawings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))  # type: ignore[no-untyped-call]
+    import vectors
+
+    categories = ["one"] + ["three"] * 3 + ["forty"] * 40
+    batch = DrawingBatch.from_drawings(
+        [Drawing([[[0, n], [9, 0]]], category=name) for n, name in enumerate(categories)]
+    )
+    embeddings = np.random.default_rng(0).standard_normal((44, 8)).astype(np.float32)
+    embeddings /= np.linalg.norm(embeddings, axis=1, keepdims=True)
+    drawings = vectors.Drawings(batch, embeddings)
+    near = drawings.neighbours()
+    assert set(near[0]) == {0}
+    assert set(near[1]) == {2, 3}
+    closest = set(4 + np.argsort(-(embeddings[4:] @ embeddings[9]))[1:17])
+    assert set(near[9]) == closest
+    made = np.concatenate([vectors for _, vectors in drawings.chunks(60)])
+    assert np.array_equal(made[:44], embeddings)
+    assert np.linalg.norm(made, axis=1) == pytest.approx(1, abs=1e-5)
 
 
 def test_the_results_page_has_every_figure(results: tuple[Path, str], tmp_path: Path) -> None:

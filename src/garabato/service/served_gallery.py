@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from garabato.drawing import FloatArray
@@ -21,11 +23,28 @@ from garabato.service.state.stored import Reports, state_folder
 _SLOW_COUNT_S = 0.5
 
 
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """`gallery.count(by=...)`: when it ended, how long it took if that was long (otherwise 0), and
+    how many changes this service had made to the gallery when it began."""
+
+    ended_s: float
+    took_s: float
+    n_changes: int
+    counts: dict[Any, int]
+
+
 class ServedGallery:
     """An open gallery under the name by which requests choose it. All methods block."""
 
     def __init__(
-        self, name: str, gallery: Gallery, encoder: Callable[[], Encoder], metrics: Metrics
+        self,
+        name: str,
+        gallery: Gallery,
+        encoder: Callable[[], Encoder],
+        metrics: Metrics,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.gallery = gallery
@@ -36,30 +55,51 @@ class ServedGallery:
         self.has_own_categories = False
         self._encoder = encoder
         self._metrics = metrics
-        #: Column -> the time of the count, how long it took (0 if not long), and the counts.
-        self._counts: dict[str, tuple[float, float, dict[Any, int]]] = {}
+        self._clock = clock
+        self._n_changes = 0
+        self._counts: dict[str, _Count] = {}
 
     def count_by(self, column: str) -> dict[Any, int]:
-        """`gallery.count(by=column)`, reused for ten times as long as it took."""
-        counted_at, took_s, counts = self._counts.get(column, (0.0, 0.0, {}))
-        started = time.monotonic()
-        if started - counted_at >= 10 * took_s:
-            counts = self.gallery.count(by=column)
-            ended = time.monotonic()
-            took_s = ended - started if ended - started > _SLOW_COUNT_S else 0.0
-            self._counts[column] = (ended, took_s, counts)
-            if column == "category":
-                self.encoder_changed()
+        """`gallery.count(by=column)`. A count that took long is reused for ten times as long.
+
+        Changes made by this service are always seen; those of other processes may be seen later.
+        """
+        last = self._counts.get(column)
+        n_changes, started_s = self._n_changes, self._clock()
+        if (
+            last is not None
+            and last.n_changes == n_changes
+            and started_s - last.ended_s < 10 * last.took_s
+        ):
+            return last.counts
+        counts = self.gallery.count(by=column)
+        ended_s = self._clock()
+        took_s = ended_s - started_s if ended_s - started_s > _SLOW_COUNT_S else 0.0
+        self._counts[column] = _Count(ended_s, took_s, n_changes, counts)
+        if column == "category":
+            self.encoder_changed()
         return counts
 
     def encoder_changed(self) -> None:
         """Decide anew whether the gallery has categories of its own."""
-        _, _, counts = self._counts["category"]
+        counts = self._counts["category"].counts
         self.has_own_categories = has_own_categories(counts, self._encoder().categories)
 
-    def drawings_changed(self) -> None:
-        """Update counts and metrics after drawings were stored, deleted or hidden."""
-        self.count_by("category")
+    @contextmanager
+    def changing(self) -> Iterator[Gallery]:
+        """The gallery, for storing, deleting or hiding drawings; then update counts and metrics."""
+        try:
+            yield self.gallery
+        finally:  # an error may have left a part of the change
+            self._n_changes += 1
+        self.update()
+
+    def update(self) -> None:
+        """Update the metrics, and the counts of categories unless counting them takes long: the
+        next `count_by` does it then."""
+        last = self._counts.get("category")
+        if last is None or last.took_s == 0:
+            self.count_by("category")
         self._metrics.drawings.labels(self.name).set(self.gallery.count())
         self._metrics.hidden.labels(self.name).set(len(self.gallery.hidden()))
 

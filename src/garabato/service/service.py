@@ -67,7 +67,7 @@ class Service:
             self._taught = TaughtCategories(state_folder(gallery.uri), self.encoder)
             self.set_encoder(self._taught.encoder)
         served = ServedGallery(name, gallery, lambda: self.encoder, self.metrics)
-        served.drawings_changed()
+        served.update()
         served.reports_changed()
         self._galleries = {**self._galleries, name: served}
 

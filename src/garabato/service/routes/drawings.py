@@ -51,8 +51,8 @@ async def add(request: Request, service: CurrentService, served: CurrentGallery)
     def store() -> list[str]:
         batch = DrawingBatch.from_drawings(drawings).on_grid().with_key_ids()
         key_ids = [str(key_id) for key_id in batch.key_ids]
-        served.gallery.add(batch)
-        served.drawings_changed()
+        with served.changing() as gallery:
+            gallery.add(batch)
         return key_ids
 
     return json_response({"key_ids": await service.writing(store)}, 201)
@@ -78,9 +78,8 @@ async def delete_several(
         raise ProblemError.of_field("where", "an empty filter would delete every drawing")
 
     def remove() -> int:
-        n_deleted = served.gallery.delete(given.key_ids, where=where)
-        served.drawings_changed()
-        return n_deleted
+        with served.changing() as gallery:
+            return gallery.delete(given.key_ids, where=where)
 
     return json_response({"n_deleted": await service.writing(remove)})
 
@@ -155,9 +154,10 @@ async def delete(
     service.access.check_write(request)
 
     def remove() -> None:
-        if not served.gallery.delete([key_id]):
+        with served.changing() as gallery:
+            n_deleted = gallery.delete([key_id])
+        if not n_deleted:
             raise ProblemError(404, f"there is no drawing with the key_id {key_id!r}")
-        served.drawings_changed()
 
     await service.writing(remove)
     return Response(status_code=204)

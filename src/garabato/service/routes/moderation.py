@@ -37,8 +37,8 @@ async def hide(
     def do() -> None:
         if all(one.key_id != key_id for one in served.gallery.hidden()):
             served.stored_one(key_id)
-            served.gallery.hide(key_id, reason=given.reason)
-            served.drawings_changed()
+            with served.changing() as gallery:
+                gallery.hide(key_id, reason=given.reason)
             if served.reports.remove([key_id]):
                 served.reports_changed()
 
@@ -54,9 +54,10 @@ async def restore(
     service.access.check_write(request)
 
     def do() -> None:
-        if not served.gallery.unhide(key_id):
+        with served.changing() as gallery:
+            n_shown = gallery.unhide(key_id)
+        if not n_shown:
             raise ProblemError(404, f"the drawing {key_id!r} is not hidden")
-        served.drawings_changed()
 
     await service.writing(do)
     return Response(status_code=204)

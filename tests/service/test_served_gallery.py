@@ -1,0 +1,91 @@
+"""Counts of a served gallery: which changes they see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+
+from garabato.drawing import Drawing
+from garabato.encoder import Encoder
+from garabato.gallery import Gallery, open_gallery
+from garabato.service.metrics import Metrics
+from garabato.service.served_gallery import ServedGallery
+
+
+@pytest.fixture
+def gallery(make_gallery: Callable[[], str]) -> Gallery:
+    return open_gallery(make_gallery())
+
+
+@pytest.fixture
+def served(gallery: Gallery, shipped_encoder: Encoder) -> ServedGallery:
+    """By its clock, every count takes a second, and is reused for ten."""
+    seconds: Iterator[int] = count()
+    served = ServedGallery(
+        "g", gallery, lambda: shipped_encoder, Metrics(), clock=lambda: next(seconds)
+    )
+    served.update()
+    return served
+
+
+def test_a_slow_count_sees_changes_by_the_service_at_once(
+    served: ServedGallery, drawings: list[Drawing]
+) -> None:
+    before = served.count_by("category")
+    first = drawings[0]
+    with served.changing() as gallery:
+        gallery.delete([str(first.key_id)])
+    after = before | {first.category: before[first.category] - 1}
+    assert served.count_by("category") == after
+    with served.changing() as gallery:
+        gallery.hide(str(drawings[1].key_id))
+    assert sum(served.count_by("category").values()) == sum(after.values()) - 1
+    assert sum(served.count_by("country").values()) == sum(after.values()) - 1
+
+
+def test_a_slow_count_sees_changes_by_other_processes_after_a_while(
+    served: ServedGallery, drawings: list[Drawing]
+) -> None:
+    before = served.count_by("category")
+    open_gallery(served.gallery.uri).delete([str(drawings[0].key_id)])
+    assert served.count_by("category") == before
+    for _ in range(10):
+        after = served.count_by("category")
+    assert sum(after.values()) == sum(before.values()) - 1
+
+
+def test_a_count_that_a_change_overtakes_is_not_reused(
+    served: ServedGallery, drawings: list[Drawing], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = served.gallery.count
+
+    def overtaken(**arguments: Any) -> Any:
+        counted = real(**arguments)
+        monkeypatch.undo()
+        with served.changing() as gallery:
+            gallery.delete([str(drawings[0].key_id)])
+        return counted
+
+    with served.changing():  # so that the next read counts
+        pass
+    monkeypatch.setattr(served.gallery, "count", overtaken)
+    outdated = served.count_by("category")
+    assert sum(served.count_by("category").values()) == sum(outdated.values()) - 1
+
+
+def test_a_change_that_fails_halfway_is_counted(
+    served: ServedGallery, drawings: list[Drawing]
+) -> None:
+    before = served.count_by("category")
+
+    def delete_half() -> None:
+        with served.changing() as gallery:
+            gallery.delete([str(drawings[0].key_id)])
+            raise OSError("the disk is full")
+
+    with pytest.raises(OSError, match="full"):
+        delete_half()
+    assert sum(served.count_by("category").values()) == sum(before.values()) - 1
