@@ -72,6 +72,11 @@ def main() -> None:
         help="of the stroke branch; default: fitted to the validation part",
     )
     parser.add_argument(
+        "--balance",
+        action="store_true",
+        help="expect all categories equally often, not as often as in the training drawings",
+    )
+    parser.add_argument(
         "--threshold-on",
         choices=["strange", "validation"],
         default="strange",
@@ -92,13 +97,15 @@ def main() -> None:
         encoder = with_focus(encoder, arguments.focus)
     dataset = Dataset.open(arguments.data)
     config = TrainConfig(validation=arguments.validation, seed=arguments.seed)
-    drawings, _, held_out = split_off_validation(dataset, config)
+    drawings, labels, held_out = split_off_validation(dataset, config)
     assert held_out is not None, "--validation must be more than 0"
     _say("calibrating")
     if arguments.stroke_weights is None:
         fit_stroke_weights(encoder, held_out, Deadline(None))
     else:
         set_stroke_weights(encoder, arguments.stroke_weights)
+    if arguments.balance:
+        balance(encoder, labels)
     calibrate(
         encoder,
         held_out,
@@ -129,6 +136,7 @@ def main() -> None:
         for name, values in given.items()
         if values
     )
+    options += " --balance" * arguments.balance
     card = model_card(
         shipped, evaluation, _trainings(arguments.encoder), forms, s345, arguments.remark, options
     )
@@ -159,6 +167,21 @@ def blend_with_start(encoder: Encoder, run: Path, share: float) -> None:
 def set_stroke_weights(encoder: Encoder, weights: list[float]) -> None:
     """How much the stroke branch counts, where the order of strokes is known and where it isn't."""
     encoder.as_pytorch().model.stroke_weights.data.copy_(torch.tensor(weights))
+
+
+def balance(encoder: Encoder, labels: IntArray) -> None:
+    """Subtract the log of each category's share of the training drawings from its logit.
+
+    The predictions no longer favour categories with many training drawings (Menon et al. 2021,
+    "Long-tail learning via logit adjustment"). The bias in the last layer of the stroke branch, the
+    only one per category, takes the difference.
+    """
+    model = encoder.as_pytorch().model
+    ordered, picture = model.stroke_weights.tolist()
+    assert ordered == picture, "--balance needs two equal --stroke-weights"
+    counts = np.bincount(labels, minlength=len(encoder.categories))
+    log_shares = torch.from_numpy(np.log(counts / counts.mean())).float()
+    model.strokes.head[-1].bias.data -= log_shares / ordered
 
 
 def with_focus(encoder: Encoder, focus: float) -> Encoder:
