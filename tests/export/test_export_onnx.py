@@ -163,7 +163,18 @@ def test_eight_bits_leave_only_the_first_convolution_of_each_branch_in_float32(t
     assert "AveragePool" not in {node.op_type for node in nodes}
     for node in nodes:
         if node.op_type == "Relu":  # ReLUs of residual blocks are part of 8-bit nodes
-            assert producers[node.input[0]].op_type in ("Conv", "Gemm")
+            assert producers[node.input[0]].op_type in ("Conv", "BatchNormalization")
+
+
+def test_eight_bits_store_each_matrix_once_and_in_half_precision(tmp_path):
+    encoder = load_encoder(runtime="pytorch", precision="float32")
+    export_onnx(encoder, tmp_path / "encoder.onnx", bits=8, calibration=SKETCHES)
+    weights = onnx.load(tmp_path / "encoder.onnx").graph.initializer
+    matrices = [tuple(one.dims) for one in weights if len(one.dims) == 2]
+    expected = [w.shape for w in encoder.as_pytorch().model.parameters() if w.ndim == 2]
+    assert sorted(matrices) == sorted(tuple(shape) for shape in expected)
+    types = {one.data_type for one in weights if len(one.dims) == 2}
+    assert types == {onnx.TensorProto.FLOAT16}
 
 
 @pytest.mark.parametrize(("image_size", "n_left"), [(32, 0), (40, 1), (36, 2)])

@@ -238,16 +238,29 @@ def _quantize(exact: Path, quantized: Path, images: ByteArray) -> None:
 
 
 def _folded(exact: Path) -> onnx.ModelProto:
-    """The network with batch norms and average pooling folded into the convolutions."""
+    """The network with batch norms and average pooling folded into the convolutions.
+
+    Matrices stay as they are. Folding would transpose, normalise or multiply them by a batch norm,
+    so that they are stored twice, and no longer exact in half precision; runtimes do so on loading.
+    """
     import onnxruntime
+    from onnx import helper
 
     folded = exact.with_suffix(".folded.onnx")
+    model: onnx.ModelProto = _onnx().load(exact)
+    n_inputs = len(model.graph.input)
+    for weight in model.graph.initializer:
+        if len(weight.dims) == 2:  # what is also an input is no constant, and is not folded
+            value = helper.make_tensor_value_info(weight.name, weight.data_type, weight.dims)
+            model.graph.input.append(value)
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
     options.optimized_model_filepath = str(folded)
-    onnxruntime.InferenceSession(exact, options, providers=["CPUExecutionProvider"])
-    model: onnx.ModelProto = _onnx().load(folded)
+    providers = ["CPUExecutionProvider"]
+    onnxruntime.InferenceSession(model.SerializeToString(), options, providers=providers)
+    model = _onnx().load(folded)
+    del model.graph.input[n_inputs:]
     _fold_average_pooling(model)
     return model
 
