@@ -310,7 +310,7 @@ def model_card(
     files = [f"training{i + 1}.toml" for i in range(len(trainings))]
     commands = [t.command(file) for t, file in zip(trainings, files, strict=True)]
     if not trainings:
-        commands = ["python tools/train_stroke_branch.py runs/strokes --data runs/all"]
+        commands = ["python tools/train_part.py strokes runs/strokes --data runs/all"]
     told, settings = _told(trainings, files)
     promised = f"{100 * (encoder.unsure_precision or 0):.0f} %"
     right = f"{100 * evaluation['partial_top1']['50']:.0f} %"

@@ -1,0 +1,329 @@
+"""Train one part of an encoder further, its image network or its stroke branch.
+
+    python tools/train_part.py image runs/image --data runs/all --minutes 90
+    python tools/train_part.py strokes runs/strokes --start runs/image --data runs/all
+    python tools/ship_encoder.py runs/strokes --data runs/all
+
+The other part stays as it is, so all the time goes to one; `garabato train` trains both together
+(docs/training.md). `strokes` adds a branch to an encoder that has none.
+
+The targets are the labels mixed with the probabilities that the whole encoder gives to the
+unchanged drawings (Hinton et al. 2015), which soften the labels of drawings that look like
+something else. `--bitmaps` takes a folder of Google's 28x28 bitmaps: half of the drawings of the
+categories it has are replaced by one of these, traced, so the part learns from real small pictures
+without seeing these categories more often. Bitmaps that look like a drawing of the validation or
+test part are left out.
+
+The learning rate falls by the clock, and `--resume` goes on after an interruption.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from scipy.ndimage import gaussian_filter
+from torch import Tensor
+
+from garabato.dataset import Dataset
+from garabato.drawing import DrawingBatch, FloatArray, IntArray
+from garabato.encoder import FILE_NAME, Encoder, load_encoder
+from garabato.models import Model, as_input, create_model
+from garabato.render import RenderSpec, render_batch, with_strokes
+from garabato.render.augment import AugmentSpec, render_augmented
+from garabato.sources import open_source
+from garabato.training import TrainConfig
+from garabato.training.data import Batch, prefetch, split_off_validation
+
+
+@dataclass(frozen=True)
+class Part:
+    """How a part is trained.
+
+    The first `small_share` of the time takes images of `small_px`, which are faster to learn from
+    (Touvron et al. 2019).
+    """
+
+    augment: AugmentSpec
+    small_px: int
+    small_share: float
+    batch_size: int
+    learning_rate: float
+
+
+#: Varied towards the drawings of other people: in several strokes a line, with details and poses.
+_AUGMENT = AugmentSpec(
+    partial=0.2,
+    partial_least=0.3,
+    drop_stroke=0.03,
+    rotate_degrees=6,
+    shear=0.06,
+    stretch=0.08,
+    wobble=0.012,
+    stroke_shift=0.006,
+    line_width=0.12,
+    shrink=0.1,
+    picture=0.3,
+    reorder=0.2,
+    pose=0.3,
+    cut=0.08,
+    sketchy=0.25,
+    shade=0.12,
+    detail=0.2,
+    picture_px=128,
+)
+PARTS = {
+    "image": Part(_AUGMENT, 32, 0.6, batch_size=128, learning_rate=1.5e-3),
+    # The smallest images with a path: the branch doesn't use their pictures.
+    "strokes": Part(
+        replace(_AUGMENT, partial=0.25, reorder=0.25, sketchy=0.45, detail=0.3),
+        26,
+        1.0,
+        batch_size=256,
+        learning_rate=1.2e-3,
+    ),
+}
+WEIGHT_DECAY, WARMUP_STEPS, EMA_DECAY = 0.05, 200, 0.999
+#: How much of the target is the encoder's probabilities; the rest is the label.
+TEACHING, LABEL_SMOOTHING = 0.4, 0.03
+SAVE_EVERY_S = 120
+#: Bitmaps this similar to a held-out drawing are taken for the same one (cosine of blurred images).
+SAME = 0.9
+
+
+def main() -> None:
+    """Train for a given time, and write the encoder with the averaged weights."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("out", type=Path, help="folder for the checkpoint and the encoder")
+    parser.add_argument("--data", type=Path, required=True, help="the data set to train on")
+    parser.add_argument("--bitmaps", type=Path, help="folder of Google's numpy bitmaps")
+    parser.add_argument("--start", default="shipped", help="the encoder to train further")
+    parser.add_argument("--minutes", type=float, default=60)
+    parser.add_argument("--validation", type=float, default=0.03, help="share kept out")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in `out`")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    encoder = load_encoder(arguments.start, runtime="pytorch", precision="float32")
+    dataset = Dataset.open(arguments.data)
+    config = TrainConfig(validation=arguments.validation, seed=arguments.seed)
+    drawings, labels, held_out = split_off_validation(dataset, config)
+    assert held_out is not None, "--validation must be more than 0"
+    if dataset.categories != encoder.network_categories:
+        raise SystemExit(f"{dataset.path} and {arguments.start} have different categories")
+    print("computing the probabilities that the encoder gives", flush=True)
+    strokes = Drawings(with_strokes(drawings), labels, encoder.predict(drawings).probabilities)
+    bitmaps = None
+    if arguments.bitmaps is not None:
+        kept_out = [held_out, (dataset.split("test"), dataset.labels("test"))]
+        bitmaps = read_bitmaps(arguments.bitmaps, encoder, kept_out)
+    torch.manual_seed(arguments.seed)
+    part = PARTS[arguments.part]
+    spec = replace(encoder.spec, path=arguments.part == "strokes")
+    if arguments.part == "strokes":
+        encoder = with_branch(encoder)
+    model = encoder.as_pytorch().model
+
+    def logits_of(images: Tensor) -> Tensor:
+        if arguments.part == "image":
+            return model.forward_head(model.forward_features(images))
+        return model.strokes(images[:, 3])
+
+    for name, parameter in model.named_parameters():
+        of_branch = name.startswith(model.branches)
+        parameter.requires_grad = of_branch == (arguments.part == "strokes")
+    if arguments.part == "strokes":
+        model.stroke_weights.requires_grad = False  # tools/ship_encoder.py fits them
+    batches = MixedBatches(strokes, bitmaps, spec, part, arguments.seed)
+    seconds = 60 * arguments.minutes
+    train(model, logits_of, batches, seconds, arguments.out, resume=arguments.resume)
+    encoder.save(arguments.out / FILE_NAME)
+    print(f"wrote {arguments.out / FILE_NAME}")
+
+
+def with_branch(start: Encoder) -> Encoder:
+    """The encoder with a stroke branch of random weights beside its network, if it has none."""
+    old = start.as_pytorch().model
+    if not start.spec.order:
+        raise SystemExit(f"{start!r} does not see the order of strokes; give one that does")
+    spec = replace(start.spec, path=True)
+    model = create_model(
+        old.name,
+        n_categories=len(start.network_categories),
+        image_size_px=spec.size_px,
+        **(old.options | {"n_channels": spec.n_channels}),
+    )
+    model.load_state_dict(model.state_dict() | old.state_dict())
+    return Encoder(
+        model,
+        spec=spec,
+        categories=start.network_categories,
+        notes=start.notes,
+        precision="float32",
+    )
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """Strokes, labels (N,) and the encoder's probabilities (N, C)."""
+
+    strokes: DrawingBatch
+    labels: IntArray
+    taught: FloatArray
+
+
+def read_bitmaps(
+    folder: Path, encoder: Encoder, kept_out: list[tuple[DrawingBatch, IntArray]]
+) -> Drawings:
+    """The bitmaps of the encoder's categories, traced, without those similar to `kept_out`."""
+    source = open_source(folder)
+    batches, labels = [], []
+    for category in source.categories():
+        label = encoder.categories.index(category)
+        batch = DrawingBatch.concatenate(list(source.read(category)))
+        theirs = [drawings.take(np.flatnonzero(own == label)) for drawings, own in kept_out]
+        similarity = _blurred(batch) @ _blurred(DrawingBatch.concatenate(theirs)).T
+        batch = batch.take(np.flatnonzero(similarity.max(axis=1) < SAME))
+        batches.append(batch)
+        labels.append(np.full(len(batch), label))
+        print(f"{category}: {len(batch)} bitmaps", flush=True)
+    drawings = DrawingBatch.concatenate(batches)
+    taught = encoder.predict(drawings).probabilities
+    return Drawings(with_strokes(drawings), np.concatenate(labels), taught)
+
+
+def _blurred(drawings: DrawingBatch) -> FloatArray:
+    """Small blurred images of length 1, (N, S * S) float32, to find the same drawings."""
+    images = render_batch(with_strokes(drawings), RenderSpec(28)).astype(np.float32)
+    flat: FloatArray = gaussian_filter(images, (0, 1, 1)).reshape(len(images), -1)
+    lengths: FloatArray = np.linalg.norm(flat, axis=1, keepdims=True)
+    return flat / np.maximum(lengths, 1e-6)
+
+
+@dataclass(frozen=True)
+class MixedBatches:
+    """Augmented batches of stroke drawings, of which some are replaced by bitmaps."""
+
+    drawings: Drawings
+    bitmaps: Drawings | None
+    spec: RenderSpec
+    part: Part
+    seed: int
+
+    def plan(self, step: int, *, is_small: bool) -> Callable[[], Batch]:
+        """A function that makes the batch of a step."""
+        n, batch_size = len(self.drawings.labels), self.part.batch_size
+        epoch, position = divmod(step, n // batch_size)
+        order = np.random.default_rng([self.seed, epoch]).permutation(n)
+        rows = order[position * batch_size : (position + 1) * batch_size]
+        spec = replace(self.spec, size_px=self.part.small_px) if is_small else self.spec
+        return lambda: self._make(rows, np.random.default_rng([self.seed, step, 1]), spec)
+
+    def _make(self, rows: IntArray, random: np.random.Generator, spec: RenderSpec) -> Batch:
+        keys = random.integers(0, 2**32, len(rows), dtype=np.uint32)
+        labels, taught = self.drawings.labels[rows], self.drawings.taught[rows]
+        images = render_augmented(self.drawings.strokes.take(rows), spec, self.part.augment, keys)
+        if self.bitmaps is not None:
+            has_bitmaps = np.isin(labels, self.bitmaps.labels)
+            replaced = np.flatnonzero(has_bitmaps & (random.random(len(rows)) < 0.5))
+            if len(replaced) > 0:
+                same_label = [np.flatnonzero(self.bitmaps.labels == labels[i]) for i in replaced]
+                chosen = np.array([random.choice(candidates) for candidates in same_label])
+                traced = self.bitmaps.strokes.take(chosen)
+                images[replaced] = render_augmented(
+                    traced, spec, self.part.augment, keys[replaced], has_order=False
+                )
+                taught[replaced] = self.bitmaps.taught[chosen]
+        return Batch(images, labels, taught)
+
+
+def train(
+    model: Model,
+    logits_of: Callable[[Tensor], Tensor],
+    batches: MixedBatches,
+    seconds: float,
+    out: Path,
+    *,
+    resume: bool,
+) -> None:
+    """Minimise cross-entropy with AdamW; at the end, `model` has the averaged weights."""
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": [p for p in trained if p.ndim >= 2], "weight_decay": WEIGHT_DECAY},
+            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0},
+        ],
+        fused=True,
+    )
+    average = {name: value.clone() for name, value in model.state_dict().items()}
+    checkpoint = out / "checkpoint.pt"
+    step, trained_s = 0, 0.0
+    if resume:
+        state = torch.load(checkpoint)
+        model.load_state_dict(state["model"])
+        optimizer.load_state_dict(state["optimizer"])
+        average, step, trained_s = state["average"], state["step"], state["trained_s"]
+    saved_s, mean_loss, accuracy = trained_s, math.nan, 0.0
+    began, first_s = time.perf_counter(), trained_s
+    model.train()
+
+    def plan(step: int) -> Callable[[], Batch]:
+        return batches.plan(step, is_small=trained_s < batches.part.small_share * seconds)
+
+    steps = prefetch(plan, step, n_threads=1)
+    while trained_s < seconds:
+        share = 0.5 * (1 + math.cos(math.pi * trained_s / seconds))
+        for group in optimizer.param_groups:
+            group["lr"] = batches.part.learning_rate * share * min(1.0, (step + 1) / WARMUP_STEPS)
+        step, batch = next(steps)
+        labels = torch.from_numpy(batch.labels)
+        assert batch.taught is not None
+        targets = F.one_hot(labels, batch.taught.shape[1]).float()
+        targets = targets.lerp(torch.from_numpy(batch.taught), TEACHING)
+        logits = logits_of(as_input(batch.images, torch.device("cpu")))
+        loss = F.cross_entropy(logits, targets, label_smoothing=LABEL_SMOOTHING)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        step += 1
+        for name, value in model.state_dict().items():
+            if value.is_floating_point():
+                average[name].lerp_(value, 1 - EMA_DECAY)
+        trained_s = first_s + time.perf_counter() - began
+        right = (logits.argmax(1) == labels).float().mean().item()
+        if math.isnan(mean_loss):
+            mean_loss, accuracy = loss.item(), right
+        mean_loss += 0.01 * (loss.item() - mean_loss)
+        accuracy += 0.01 * (right - accuracy)
+        if step % 100 == 0:
+            progress = f"step {step}, {trained_s:.0f} s"
+            print(f"{progress}, loss {mean_loss:.3f}, accuracy {accuracy:.3f}", flush=True)
+        if trained_s - saved_s > SAVE_EVERY_S or trained_s >= seconds:
+            state = {"model": model.state_dict(), "optimizer": optimizer.state_dict()}
+            save(checkpoint, state | {"average": average, "step": step, "trained_s": trained_s})
+            saved_s = trained_s
+    model.load_state_dict(average)
+    model.eval()
+
+
+def save(checkpoint: Path, state: dict[str, Any]) -> None:
+    """Write the checkpoint beside the old one, then put it in its place."""
+    unfinished = checkpoint.with_suffix(".new")
+    torch.save(state, unfinished)
+    unfinished.replace(checkpoint)
+
+
+if __name__ == "__main__":
+    main()
