@@ -5,7 +5,7 @@ WORKDIR /src
 RUN python -m venv /venv
 COPY pyproject.toml setup.py README.md LICENSE NOTICE ./
 COPY tools/list_requirements.py tools/
-RUN python tools/list_requirements.py serve map milvus > /requirements.txt \
+RUN python tools/list_requirements.py serve milvus > /requirements.txt \
     && /venv/bin/pip install --no-cache-dir -r /requirements.txt
 COPY src src
 RUN /venv/bin/pip install --no-cache-dir --no-deps .

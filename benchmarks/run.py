@@ -16,6 +16,7 @@ import few_shot
 import first_tasks
 import fuzz_readers
 import gallery_kills
+import gallery_map
 import gallery_milvus
 import gallery_readers
 import gallery_search
@@ -66,6 +67,7 @@ if __name__ == "__main__":
         fuzz_readers.BENCHMARK,
         inference.BENCHMARK,
         gallery_kills.BENCHMARK,
+        gallery_map.BENCHMARK,
         gallery_readers.BENCHMARK,
         gallery_search.benchmark(),
         gallery_search.benchmark(1_000_000),

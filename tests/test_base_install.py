@@ -13,7 +13,7 @@ BLOCKED = """
 import sys
 class Blocked:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "safetensors", "onnx", "matplotlib", "umap"):
+        if name.partition(".")[0] in ("torch", "safetensors", "onnx", "matplotlib"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Blocked())
 from garabato.cli import main

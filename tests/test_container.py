@@ -59,7 +59,7 @@ def test_what_serves_has_all_that_is_needed_but_pytorch() -> None:
     listed = done.stdout.splitlines()
     assert set(PROJECT["dependencies"]) <= set(listed)
     names = {re.split(r"[^\w-]", one)[0] for one in listed}
-    assert {"fastapi", "uvicorn", "onnxruntime", "pymilvus", "umap-learn"} <= names
+    assert {"fastapi", "uvicorn", "onnxruntime", "pymilvus"} <= names
     assert not names & {"torch", "onnx", "garabato"}
 
 

@@ -1,6 +1,6 @@
 """List what garabato needs at run time, a requirement a line, as pip takes it with -r.
 
-    python tools/list_requirements.py serve map
+    python tools/list_requirements.py serve milvus
 
 lists the dependencies of pyproject.toml and of the extras named, which the Dockerfile installs
 before it copies the source code.
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def _of_extras(extras: list[str], project: dict) -> Iterator[str]:
-    """What extras need; one may name others: garabato[map,onnx]."""
+    """What extras need; one may name others: garabato[hub,train]."""
     for extra in extras:
         for requirement in project["optional-dependencies"][extra]:
             others = re.fullmatch(r"garabato\[(.+)\]", requirement)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pixel_encoder import PixelEncoder
 
-from garabato.analysis.map import SIDE, Projection, project
+from garabato.analysis._layout import memberships
+from garabato.analysis.map import SIDE, Projection, _edges, lay_out, project
 from garabato.drawing import Drawing
-from garabato.errors import GalleryError, MissingExtraError
+from garabato.errors import GalleryError
 from garabato.gallery import open_gallery
 from garabato.gallery.base import Gallery
 
@@ -27,9 +27,7 @@ def gallery_of(folder: Path, n_groups: int, n_each: int) -> Gallery:
     return gallery
 
 
-@pytest.mark.slow
 def test_like_drawings_lie_near_each_other(tmp_path: Path) -> None:
-    pytest.importorskip("umap")
     told = []
     made = project(gallery_of(tmp_path / "g", 3, 40), progress=lambda *step: told.append(step))
     assert len(made.key_ids) == 120
@@ -40,13 +38,13 @@ def test_like_drawings_lie_near_each_other(tmp_path: Path) -> None:
     distances = np.linalg.norm(places[:, None] - places[None], axis=2)
     np.fill_diagonal(distances, np.inf)
     assert (groups[distances.argmin(axis=1)] == groups).mean() > 0.95
-    assert {stage for stage, _, _ in told} >= {"reading the gallery", "finding neighbours"}
+    stages = ["reading the gallery", "finding neighbours", "laying out the map"]
+    assert list(dict.fromkeys(stage for stage, _, _ in told)) == stages
     assert all(0 <= done <= total for _, done, total in told)
 
 
 @pytest.mark.parametrize("n_each", [0, 1, 2, 10])
 def test_small_galleries_have_maps_too(tmp_path: Path, n_each: int) -> None:
-    pytest.importorskip("umap")
     made = project(gallery_of(tmp_path / "g", 2, n_each))
     assert len(made.key_ids) == len(made.x) == len(made.y) == 2 * n_each
 
@@ -67,9 +65,37 @@ def test_a_damaged_map_is_an_error(tmp_path: Path, content: bytes) -> None:
         Projection.load(file)
 
 
-def test_a_missing_extra_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "umap", None)
-    with pytest.raises(MissingExtraError, match=r"pip install 'garabato\[map\]'"):
-        project(gallery_of(tmp_path / "g", 1, 1))
+def test_a_seed_gives_one_map_and_another_seed_another(tmp_path: Path) -> None:
+    gallery = gallery_of(tmp_path / "g", 3, 40)
+    first, again, other = (project(gallery, seed=seed) for seed in (3, 3, 4))
+    assert np.array_equal(first.x, again.x)
+    assert np.array_equal(first.y, again.y)
+    assert not np.array_equal(first.x, other.x)
+
+
+@pytest.mark.parametrize("n_distinct", [1, 2, 40])
+def test_copies_of_a_few_drawings_have_a_map(n_distinct: int) -> None:
+    """Most have more copies than neighbours are searched for."""
+    embeddings = np.tile(np.eye(64, dtype=np.float32)[:n_distinct], (200 // n_distinct, 1))
+    points = lay_out(embeddings, seed=0, progress=lambda *step: None)
+    assert points.shape == (len(embeddings), 2)
+    assert np.isfinite(points).all()
+
+
+def test_memberships_fall_off_on_a_scale_that_fits_the_neighbourhood() -> None:
+    distances = np.array([[1, 2, 3], [10, 20, 30], [0, 0, 5], [0, 0, 0]], np.float32)
+    strengths = memberships(distances)
+    # 1 + q + q^2 = log2(4) for q = (sqrt(5) - 1) / 2
+    q = (5**0.5 - 1) / 2
+    assert strengths[0] == pytest.approx([1, q, q * q], abs=1e-4)
+    assert strengths[1] == pytest.approx([1, q, q * q], abs=1e-4)
+    assert strengths[2] == pytest.approx([1, 1, 1])  # the nearest that is no copy counts as near
+    assert strengths[3] == pytest.approx([1, 1, 1])
+
+
+def test_edges_join_neighbours_in_both_directions() -> None:
+    neighbours = np.array([[1], [0], [0]])
+    heads, tails, strengths = _edges(neighbours, np.array([[0.5], [0.25], [0.125]], np.float32))
+    found = dict(zip(zip(heads.tolist(), tails.tolist(), strict=True), strengths, strict=True))
+    mutual = 0.5 + 0.25 - 0.5 * 0.25
+    assert found == {(0, 1): mutual, (1, 0): mutual, (2, 0): 0.125, (0, 2): 0.125}

@@ -41,7 +41,6 @@ def exported(
 ) -> Path:
     """The folder that `export_web` wrote."""
     pytest.importorskip("onnxruntime")
-    pytest.importorskip("umap")
     folder = tmp_path_factory.mktemp("page") / "site"
     try:
         export_web(web_encoder, folder, gallery=web_gallery)

@@ -24,7 +24,6 @@ playwright_api = pytest.importorskip(
     "playwright.sync_api", reason="exported pages are tested with: pip install playwright"
 )
 pytest.importorskip("onnxruntime")
-pytest.importorskip("umap")
 
 N_HITS = 10
 TIMEOUT_MS = 60_000

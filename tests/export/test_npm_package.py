@@ -26,7 +26,6 @@ playwright_api = pytest.importorskip(
     "playwright.sync_api", reason="the npm package is tested with: pip install playwright"
 )
 pytest.importorskip("onnxruntime")
-pytest.importorskip("umap")
 
 PACKAGE = Path(__file__).resolve().parents[2] / "packages" / "garabato"
 TIMEOUT_MS = 90_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import sys
 from collections import Counter
 from collections.abc import Callable
 
@@ -49,7 +48,6 @@ def test_a_category_whose_name_holds_a_slash_has_a_page(service: Running, writte
 def test_the_map_is_made_once_and_kept(
     make_gallery: Callable[[], str], drawings: list[Drawing]
 ) -> None:
-    pytest.importorskip("umap")
     uri = make_gallery()
     with Running(Settings(gallery=uri)) as running:
         running.wait_until("/readyz")
@@ -79,15 +77,3 @@ def test_the_map_is_made_once_and_kept(
         running.wait_until("/readyz")
         running.wait_until("/v1/categories")
         assert running.get("/v1/map").status == 200, "it was kept"
-
-
-def test_without_the_extra_the_map_says_what_to_install(
-    make_gallery: Callable[[], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "umap", None)
-    with Running(Settings(gallery=make_gallery())) as running:
-        running.wait_until("/readyz")
-        running.wait_until("/v1/categories")
-        answer = running.get("/v1/map")
-        assert answer.status == 501
-        assert "pip install 'garabato[map]'" in answer.json["detail"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -65,21 +64,7 @@ def test_the_state_has_the_permissions(
         assert running.get("/v1/state", headers=headers).json["may"] == may
 
 
-def test_the_state_of_the_map_says_what_is_missing(
-    make_gallery: Callable[[], str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "umap", None)
-    with Running(Settings(gallery=make_gallery())) as running:
-        running.wait_until("/v1/categories")
-        answer = running.get("/v1/map/state")
-        assert answer.status == 200
-        assert not answer.json["ready"]
-        assert answer.json["failed"]
-        assert "pip install 'garabato[map]'" in answer.json["status"]
-
-
 def test_requesting_the_state_of_the_map_starts_making_it(make_gallery: Callable[[], str]) -> None:
-    pytest.importorskip("umap")
     with Running(Settings(gallery=make_gallery())) as running:
         running.wait_until("/v1/categories")
         state = running.get("/v1/map/state").json

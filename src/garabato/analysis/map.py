@@ -1,14 +1,13 @@
 """The map of a gallery: its embeddings in two dimensions, similar drawings close together.
 
-UMAP (McInnes et al. 2018) on cosine distances. Needs the extra `map`.
+The method is UMAP's (see `_layout`), on cosine distances to the exact nearest neighbours. It starts
+from the first two principal components. `benchmarks/gallery_map.py` runs umap-learn side by side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -16,16 +15,26 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from garabato.drawing import FloatArray
-from garabato.errors import GalleryError, MissingExtraError
+from garabato.drawing import FloatArray, IntArray
+from garabato.errors import GalleryError
 from garabato.gallery.base import Gallery
+from garabato.gallery.lance.memory_search import MemoryIndex
+from garabato.gallery.lance.table import split
+from garabato.gallery.rows import embeddings_of
 from garabato.host.atomic import replacing
 
 #: Coordinates are integers in 0..SIDE.
 SIDE = 65_535
-_N_NEIGHBOURS = 15
+#: Neighbours of a drawing that attract it.
+_N_NEIGHBOURS = 14
+#: Epochs of the layout: more for galleries of up to 10,000 drawings, as in UMAP.
+_N_EPOCHS, _N_EPOCHS_IF_SMALL, _SMALL = 200, 500, 10_000
 #: With fewer drawings, the map is their first two principal components.
-_MIN_FOR_UMAP = 100
+_MIN_FOR_LAYOUT = 100
+#: The side of the square in which the layout starts.
+_FIRST_SIDE = 10.0
+#: Drawings whose neighbours are searched at once, and epochs between two reports of progress.
+_AT_ONCE, _EPOCHS_AT_ONCE = 4_096, 10
 
 #: `progress(stage, done, total)`.
 Progress = Callable[[str, int, int], None]
@@ -58,68 +67,95 @@ class Projection:
             ) from None
 
 
-def check_extra() -> None:
-    """Raise MissingExtraError if the extra `map` is not installed."""
-    from importlib.util import find_spec
-
-    if find_spec("umap") is None:
-        raise MissingExtraError("the map of a gallery", "map")
-
-
 def project(gallery: Gallery, *, seed: int = 0, progress: Progress | None = None) -> Projection:
-    """Project all drawings of `gallery`, on one core; 100,000 take minutes.
+    """Project all drawings of `gallery`. Of 100,000, that takes about 25 s of processor time.
 
-    Deterministic for a gallery and seed. Raises MissingExtraError.
+    Deterministic for a gallery and seed.
     """
-    check_extra()
+    tell = progress or (lambda stage, done, total: None)
     key_ids: list[str] = []
     pieces = [np.zeros((0, gallery.info().encoder.embedding_dim), np.float32)]
     total = len(gallery)
-    for piece in gallery.scan():
-        key_ids += [str(key_id) for key_id in piece.drawings.key_ids]
-        pieces.append(piece.embeddings)
-        if progress is not None:
-            progress("reading the gallery", len(key_ids), max(total, len(key_ids)))
-    embeddings = np.concatenate(pieces)
-    if len(embeddings) < _MIN_FOR_UMAP:
-        coordinates = _principal_components(embeddings)
-    else:
-        coordinates = _umap(embeddings, seed, progress)
+    for rows in gallery.columns("key_id", "embedding"):
+        key_ids += rows["key_id"].to_pylist()
+        pieces.append(embeddings_of(rows))
+        tell("reading the gallery", len(key_ids), max(total, len(key_ids)))
+    coordinates = lay_out(np.concatenate(pieces), seed=seed, progress=tell)
     return Projection(key_ids, *_scale(coordinates))
 
 
-def _umap(embeddings: FloatArray, seed: int, progress: Progress | None) -> FloatArray:
-    import umap
+def lay_out(embeddings: FloatArray, *, seed: int, progress: Progress) -> FloatArray:
+    """Coordinates (N, 2) float32 of embeddings (N, D) float32 of length 1, in no fixed range."""
+    if len(embeddings) < _MIN_FOR_LAYOUT:
+        return _principal_components(embeddings)
+    from garabato.analysis._layout import memberships, move_points
 
-    if progress is not None:
-        progress("finding neighbours", 0, len(embeddings))
-    model = umap.UMAP(
-        n_neighbors=_N_NEIGHBOURS,
-        metric="cosine",
-        random_state=seed,
-        init="pca",
-        low_memory=True,
-        n_jobs=1,
-        verbose=progress is not None,
-        tqdm_kwds={"file": _Epochs(progress), "bar_format": "{n} {total}\n", "mininterval": 0.5},
-    )
-    with redirect_stdout(StringIO()):  # UMAP's other messages
-        coordinates: FloatArray = model.fit_transform(embeddings)
-    return coordinates
+    neighbours, distances = _nearest(embeddings, progress)
+    heads, tails, strengths = _edges(neighbours, memberships(distances))
+    points = _first_points(embeddings, seed)
+    n_epochs = _N_EPOCHS_IF_SMALL if len(points) <= _SMALL else _N_EPOCHS
+    taking_part = strengths >= strengths.max() / n_epochs
+    heads, tails = heads[taking_part], tails[taking_part]
+    periods = strengths.max() / strengths[taking_part]
+    due, state = periods.copy(), np.array([seed], np.uint64)
+    for epoch in range(n_epochs):
+        if epoch % _EPOCHS_AT_ONCE == 0:
+            progress("laying out the map", epoch, n_epochs)
+        rate = np.float32(1 - epoch / n_epochs)
+        move_points(points, heads, tails, periods, due, epoch, rate, state)
+    progress("laying out the map", n_epochs, n_epochs)
+    return points
 
 
-class _Epochs(StringIO):
-    """The file of UMAP's progress bar: passes its "EPOCH TOTAL" lines on to `progress`."""
+def _nearest(embeddings: FloatArray, progress: Progress) -> tuple[IntArray, FloatArray]:
+    """The rows of the nearest neighbours (N, K) of each embedding, nearest first, and their cosine
+    distances (N, K) float32."""
+    n = len(embeddings)
+    k = min(_N_NEIGHBOURS, n - 1)
+    index = MemoryIndex(*split(embeddings))
+    neighbours = np.empty((n, k), np.int64)
+    distances = np.empty((n, k), np.float32)
+    for first in range(0, n, _AT_ONCE):
+        progress("finding neighbours", first, n)
+        part = slice(first, min(first + _AT_ONCE, n))
+        found, scores = index.nearest_many(embeddings[part], k + 1)
+        # Each is among its own neighbours, first unless it has copies; of many copies, it may not.
+        is_own = found == np.arange(part.start, part.stop)[:, None]
+        others = np.argsort(is_own, axis=1, kind="stable")[:, :k]
+        neighbours[part] = np.take_along_axis(found, others, axis=1)
+        distances[part] = np.maximum(0, 1 - np.take_along_axis(scores, others, axis=1))
+    progress("finding neighbours", n, n)
+    return neighbours, distances
 
-    def __init__(self, progress: Progress | None) -> None:
-        super().__init__()
-        self._progress = progress
 
-    def write(self, text: str) -> int:
-        numbers = [int(word) for word in text.split() if word.isdigit()]
-        if self._progress is not None and len(numbers) == 2:
-            self._progress("laying out the map", *numbers)
-        return len(text)
+def _edges(
+    neighbours: IntArray, strengths: FloatArray
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], FloatArray]:
+    """Heads, tails and strengths (E,) of the edges of a graph, each edge in both directions.
+
+    Drawings of which one is a neighbour of the other are joined with its strength s; if each is a
+    neighbour of the other, with s + t - s t.
+    """
+    n, k = neighbours.shape
+    ones, others = np.repeat(np.arange(n), k), neighbours.ravel()
+    pairs = np.concatenate([ones * n + others, others * n + ones])
+    order = np.argsort(pairs, kind="stable")
+    pairs, given = pairs[order], np.tile(strengths.ravel(), 2)[order]
+    firsts = np.flatnonzero(np.diff(pairs, prepend=-1))
+    joined = np.add.reduceat(given, firsts)
+    is_mutual = np.diff(np.append(firsts, len(pairs))) == 2
+    mutual = firsts[is_mutual]
+    joined[is_mutual] -= given[mutual] * given[mutual + 1]
+    heads, tails = np.divmod(pairs[firsts], n)
+    return heads.astype(np.int32), tails.astype(np.int32), joined
+
+
+def _first_points(embeddings: FloatArray, seed: int) -> FloatArray:
+    """Where the layout starts: the principal components, moved a little so that no two coincide."""
+    points = _principal_components(embeddings)
+    points *= _FIRST_SIDE / max(float(np.ptp(points, axis=0).max()), 1e-9)
+    points += np.random.default_rng(seed).normal(scale=1e-4, size=points.shape)
+    return np.ascontiguousarray(points, np.float32)
 
 
 def _principal_components(embeddings: FloatArray) -> FloatArray:
@@ -127,8 +163,8 @@ def _principal_components(embeddings: FloatArray) -> FloatArray:
     centred = embeddings - embeddings.mean(axis=0) if len(embeddings) else embeddings
     if len(embeddings) < 3:
         return np.arange(2 * len(embeddings), dtype=np.float32).reshape(-1, 2)
-    _, _, directions = np.linalg.svd(centred, full_matrices=False)
-    coordinates: FloatArray = centred @ directions[:2].T
+    _, directions = np.linalg.eigh(centred.T @ centred)
+    coordinates: FloatArray = centred @ directions[:, :-3:-1]
     return coordinates
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from garabato.analysis.map import Progress, check_extra
+from garabato.analysis.map import Progress
 from garabato.encoder import Encoder
 from garabato.errors import InputError
 from garabato.export.onnx import export_onnx
@@ -63,8 +63,8 @@ def export_web(
     been filled by `encoder`; without a gallery, of the starter set. An earlier page in `folder` is
     replaced; any other content is an InputError. Calls `progress(stage, done, total)`.
 
-    Raises MissingExtraError without the extra `web`, SourceError if npm fails, InputError for
-    encoders whose images are not in style "smooth", and StorageError.
+    Raises SourceError if npm fails, InputError for encoders whose images are not in style "smooth",
+    and StorageError.
     """
     target = Path(folder)
     is_page = any((target / mark).is_file() for mark in _MARKS)
@@ -79,7 +79,6 @@ def export_web(
         )
     if per_category < 1:
         raise InputError(f"per_category must be at least 1, not {per_category}")
-    check_extra()
     progress("fetching ONNX Runtime for browsers", 0, 1)
     runtime = onnxruntime_web()
     progress("fetching ONNX Runtime for browsers", 1, 1)

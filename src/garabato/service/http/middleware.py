@@ -97,7 +97,7 @@ class Middleware:
         self._metrics.request_seconds.labels(route).observe(seconds)
         client = scope.get("client")
         _log.log(
-            logging.ERROR if status >= 500 and status not in (501, 503) else logging.INFO,
+            logging.ERROR if status >= 500 and status != 503 else logging.INFO,
             "request",
             extra={
                 "method": scope["method"],

@@ -85,7 +85,6 @@ _DESCRIPTIONS = {
     415: "The body's media type is not supported.",
     422: "A field or a parameter is invalid; `errors` names it.",
     429: "Too many changes; Retry-After says when to try again.",
-    501: "Not installed; the detail says what to install.",
     503: "Not ready, or too many queries are waiting; Retry-After says when to try again.",
     507: "The disk is full.",
 }

@@ -18,8 +18,7 @@ from typing import Any
 
 import orjson
 
-from garabato.analysis.map import Projection, check_extra, project
-from garabato.errors import MissingExtraError
+from garabato.analysis.map import Projection, project
 from garabato.gallery import Gallery, open_gallery
 from garabato.service.http.problems import ProblemError
 from garabato.service.http.serializers import CachedContent
@@ -50,7 +49,7 @@ class GalleryMap:
     def content(self) -> CachedContent:
         """The response to GET /v1/map. Blocks for a moment.
 
-        Raises ProblemError: 503 with the progress until the map is there, 501 with what to install.
+        Raises ProblemError 503, with the progress, until the map is there.
         """
         projection = self._made()
         version = self._gallery.version()
@@ -94,12 +93,6 @@ class GalleryMap:
             stored = _category_of(self._gallery)
             if _share_changed(self._projection.key_ids, stored) <= _MAX_CHANGED:
                 return
-        try:
-            check_extra()
-        except MissingExtraError as error:
-            if self._projection is None:
-                raise ProblemError(501, str(error)) from None
-            return  # an outdated map is better than none
         threading.Thread(target=self._make, name="garabato-map", daemon=True).start()
 
     @property

@@ -63,7 +63,7 @@ async def category_page(
     return json_response(await service.slowly(served.pages.page, category))
 
 
-@router.get("/map", response_model=Map, responses=problems(404, 501, *ANY))
+@router.get("/map", response_model=Map, responses=problems(404, *ANY))
 async def gallery_map(
     request: Request, service: CurrentService, served: CurrentGallery
 ) -> Response:
