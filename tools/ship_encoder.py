@@ -1,6 +1,6 @@
 """Make a trained encoder the one that ships: calibrate it, write it in all forms, and its card.
 
-    python tools/ship_encoder.py runs/next --data runs/all --start 0.6 --focus 2
+    python tools/ship_encoder.py runs/next --data runs/all --start 0.6 --focus 2 --balance
 
 The temperature, the unsure threshold and the binary codes are fitted anew, as at the end of a
 training, with the same validation part kept out. `--start SHARE` takes the weights between those
@@ -23,6 +23,7 @@ import json
 import math
 import tempfile
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,6 +89,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=PRETRAINED, help="the package's folder")
     parser.add_argument("--report", type=Path, help="of `garabato evaluate --report`")
     parser.add_argument("--s345", type=Path, help="evaluation.json of preset `shipped` on S345")
+    parser.add_argument(
+        "--command",
+        action="append",
+        default=[],
+        help="for the card: how it was trained, if not by `garabato train`; can be repeated",
+    )
     parser.add_argument("--remark", default="", help="a sentence on how it was trained")
     arguments = parser.parse_args()
     encoder = load_encoder(arguments.encoder, runtime="pytorch", precision="float32")
@@ -138,7 +145,14 @@ def main() -> None:
     )
     options += " --balance" * arguments.balance
     card = model_card(
-        shipped, evaluation, _trainings(arguments.encoder), forms, s345, arguments.remark, options
+        shipped,
+        evaluation,
+        _trainings(arguments.encoder),
+        forms,
+        s345,
+        arguments.remark,
+        options,
+        arguments.command,
     )
     write_bytes(arguments.out / "MODEL_CARD.md", card.encode())
     _say(f"wrote {arguments.out}")
@@ -153,8 +167,14 @@ def _say(text: str) -> None:
 
 
 def blend_with_start(encoder: Encoder, run: Path, share: float) -> None:
-    """Move the weights by `share` (0..1) of the way back to those the run started from."""
-    start_from = tomllib.loads((run / "config.toml").read_text())["start_from"]
+    """Move the weights by `share` (0..1) of the way back to those the run started from.
+
+    A file, or a run of tools/train_part.py, started from the encoder that shipped before.
+    """
+    config = run / "config.toml"
+    start_from = "shipped"
+    if config.is_file():
+        start_from = tomllib.loads(config.read_text())["start_from"]
     started = load_encoder(start_from, runtime="pytorch", precision="float32")
     before = started.as_pytorch().model.state_dict()
     for name, value in encoder.as_pytorch().model.state_dict().items():
@@ -301,23 +321,23 @@ def model_card(
     s345: dict[str, Any] | None = None,
     remark: str = "",
     options: str = "",
+    given_commands: Sequence[str] = (),
 ) -> str:
     """The card as Markdown; `trainings` in their order, each starting from the one before.
-    `options` were given to this command.
+    `options` were given to this command; `given_commands` trained it where `trainings` is empty.
 
     With the evaluation `s345` of the preset `shipped` on S345, scores by category are that one's.
     """
     files = [f"training{i + 1}.toml" for i in range(len(trainings))]
     commands = [t.command(file) for t, file in zip(trainings, files, strict=True)]
-    if not trainings:
-        commands = ["python tools/train_part.py strokes runs/strokes --data runs/all"]
+    commands += given_commands
     told, settings = _told(trainings, files)
     promised = f"{100 * (encoder.unsure_precision or 0):.0f} %"
     right = f"{100 * evaluation['partial_top1']['50']:.0f} %"
     half = f"{right} of\n  {evaluation['n_drawings']:,} drawings"
     if s345 is not None:
         half += f" (S345: {100 * s345['partial_top1']['50']:.0f} % of {s345['n_drawings']:,})"
-    run = trainings[-1].run if trainings else "runs/strokes"
+    run = trainings[-1].run if trainings else "runs/part"
     newline = "\n"
     return f"""# The encoder that ships
 
