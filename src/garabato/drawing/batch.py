@@ -184,7 +184,12 @@ class DrawingBatch:
         """(N,) bool: whether a drawing has a point or an inked pixel."""
         if self.bitmaps is not None:
             return np.asarray(self.bitmaps.any(axis=(1, 2)), np.bool_)
-        return np.asarray(np.diff(self.stroke_starts[self.drawing_starts]) > 0, np.bool_)
+        return np.asarray(self.n_points > 0, np.bool_)
+
+    @property
+    def n_points(self) -> IntArray:
+        """(N,) int64: the number of points of each drawing."""
+        return np.diff(self.stroke_starts[self.drawing_starts])
 
     def content_ids(self) -> list[str]:
         """An id for each drawing, from its strokes on the grid or its bitmap.
@@ -208,35 +213,38 @@ class DrawingBatch:
 
     def normalised(self) -> DrawingBatch:
         """All drawings aligned to the top left, longer side 255 (see `Drawing.normalised`)."""
-        firsts, n_points = self._inked()
-        if len(firsts) == 0:
-            return self
-        low = np.minimum.reduceat(self.points, firsts, axis=0)
-        extent = (np.maximum.reduceat(self.points, firsts, axis=0) - low).max(axis=1)
-        with np.errstate(divide="ignore"):
-            scale = np.where(extent > 0, GRID / extent.astype(np.float64), 1.0)
-        moved = self.points - np.repeat(low, n_points, axis=0)
-        moved *= np.repeat(scale.astype(np.float32), n_points)[:, None]
-        return replace(self, points=moved)
+        low, extents = self._boxes()
+        scale = np.divide(GRID, extents, out=np.ones_like(extents), where=extents > 0)
+        points = self.points - np.repeat(low, self.n_points, axis=0)
+        points *= np.repeat(scale, self.n_points)[:, None]
+        return replace(self, points=points)
 
     def on_grid(self) -> DrawingBatch:
         """All drawings with integer coordinates 0..255 (see `Drawing.on_grid`)."""
-        firsts, n_points = self._inked()
-        if len(firsts) == 0:
+        points = self.points
+        fits = ((points >= 0) & (points <= GRID) & (np.rint(points) == points)).all(axis=1)
+        if fits.all():
             return self
-        fits = (self.points >= 0) & (self.points <= GRID) & (np.rint(self.points) == self.points)
-        ready = np.logical_and.reduceat(fits.all(axis=1), firsts)
-        if ready.all():
-            return self
+        row_of_point = np.repeat(np.arange(len(self)), self.n_points)
+        moves = np.bincount(row_of_point[~fits], minlength=len(self)) > 0
         moved = np.rint(self.normalised().points)
-        stays = np.repeat(ready, n_points)[:, None]
-        return replace(self, points=np.where(stays, self.points, moved))
+        return replace(self, points=np.where(moves[row_of_point, None], moved, points))
 
-    def _inked(self) -> tuple[IntArray, IntArray]:
-        """The first point and the number of points of each drawing that has points."""
-        starts = self.stroke_starts[self.drawing_starts]
-        n_points = np.diff(starts)
-        return starts[:-1][n_points > 0], n_points[n_points > 0]
+    @property
+    def extents(self) -> FloatArray:
+        """(N,) float32: the longer side of each drawing; 0 for dots and empty drawings."""
+        return self._boxes()[1]
+
+    def _boxes(self) -> tuple[FloatArray, FloatArray]:
+        """The top left corner (N, 2) and longer side (N,) of each drawing; 0 without points."""
+        low, extents = np.zeros((len(self), 2), np.float32), np.zeros(len(self), np.float32)
+        rows = np.flatnonzero(self.n_points)
+        if len(rows):  # reduceat cannot handle empty ranges
+            firsts = self.stroke_starts[self.drawing_starts[rows]]
+            low[rows] = np.minimum.reduceat(self.points, firsts, axis=0)
+            high = np.maximum.reduceat(self.points, firsts, axis=0)
+            extents[rows] = (high - low[rows]).max(axis=1)
+        return low, extents
 
     def replace(self, **columns: Any) -> DrawingBatch:
         """The same batch with some columns replaced."""

@@ -33,7 +33,7 @@ def near_groups(batch: DrawingBatch, *, tolerance: float = TOLERANCE) -> list[In
     scaled = batch.normalised()
     lengths = np.diff(scaled.stroke_starts)
     starts = scaled.stroke_starts[scaled.drawing_starts]
-    rows = np.flatnonzero(extents(scaled) > 0)
+    rows = np.flatnonzero(scaled.extents > 0)
     signatures = (
         lengths[scaled.drawing_starts[row] : scaled.drawing_starts[row + 1]].tobytes()
         for row in rows
@@ -66,16 +66,3 @@ def _balls(vectors: FloatArray, radius: float) -> list[IntArray]:
         if close.sum() > 1:
             groups.append(np.sort(order[window[close]]))
     return groups
-
-
-def extents(batch: DrawingBatch) -> FloatArray:
-    """(N,) float32: the longer side of every drawing, 0 for dots and empty drawings."""
-    n_points = np.diff(batch.stroke_starts[batch.drawing_starts])
-    extent = np.zeros(len(batch), np.float32)
-    inked = n_points > 0
-    if inked.any():
-        firsts = batch.stroke_starts[batch.drawing_starts[:-1]][inked]
-        low = np.minimum.reduceat(batch.points, firsts, axis=0)
-        high = np.maximum.reduceat(batch.points, firsts, axis=0)
-        extent[inked] = (high - low).max(axis=1)
-    return extent

@@ -18,7 +18,7 @@ from garabato.drawing import DrawingBatch, IntArray
 from garabato.drawing.arrow import from_table, to_table
 from garabato.errors import SourceError
 from garabato.formats import ReadReport
-from garabato.inspection.duplicates import equal_groups, extents, near_groups
+from garabato.inspection.duplicates import equal_groups, near_groups
 from garabato.sources import CategoryFrom, open_source
 from garabato.sources.base import Progress
 
@@ -88,9 +88,9 @@ def _read_source(
 
 def _inspect(table: pa.Table, name: str, kind: str, report: ReadReport) -> Inspection:
     drawings = from_table(table)
-    n_points = np.diff(drawings.stroke_starts[drawings.drawing_starts])
+    n_points = drawings.n_points
     is_empty = ~drawings.has_ink
-    is_dot = (n_points > 0) & (extents(drawings) == 0)
+    is_dot = (n_points > 0) & (drawings.extents == 0)
     repeated, near = _copies(drawings, np.flatnonzero(~is_empty))
     splits = np.array(table["split"].to_pylist(), object)
     flags = {

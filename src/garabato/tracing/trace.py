@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from garabato.drawing import GRID, ByteArray, DrawingBatch, FloatArray, IntArray
+from garabato.drawing import ByteArray, DrawingBatch, FloatArray, IntArray
 from garabato.drawing._simplify import corners
 from garabato.errors import DrawingError
 from garabato.tracing._fit import fit_lines
@@ -39,8 +39,8 @@ def trace_bitmap(bitmap: ByteArray) -> tuple[FloatArray, IntArray]:
         raise DrawingError(
             f"a bitmap is an (H, W) uint8 array, this one is {bitmap.shape} {bitmap.dtype}"
         )
-    points, starts, _ = _trace(bitmap[None])
-    return points, starts
+    traced = _trace(bitmap[None])
+    return traced.points, traced.stroke_starts
 
 
 def trace_batch(batch: DrawingBatch) -> DrawingBatch:
@@ -55,11 +55,7 @@ def trace_batch(batch: DrawingBatch) -> DrawingBatch:
     n_portion = max(1, _PORTION_PX // max(1, bitmaps.shape[1] * bitmaps.shape[2]))
     portions = []
     for first in range(0, len(batch), n_portion):
-        points, stroke_starts, drawing_starts = _trace(bitmaps[first : first + n_portion])
-        _normalise(points, stroke_starts[drawing_starts])
-        portions.append(
-            DrawingBatch(points=points, stroke_starts=stroke_starts, drawing_starts=drawing_starts)
-        )
+        portions.append(_trace(bitmaps[first : first + n_portion]).normalised())
     traced = DrawingBatch.concatenate(portions)
     return batch.replace(
         points=traced.points,
@@ -69,42 +65,17 @@ def trace_batch(batch: DrawingBatch) -> DrawingBatch:
     )
 
 
-def _trace(bitmaps: ByteArray) -> tuple[FloatArray, IntArray, IntArray]:
-    """(N, H, W) -> points in px of the bitmaps, stroke_starts, drawing_starts."""
+def _trace(bitmaps: ByteArray) -> DrawingBatch:
+    """(N, H, W) -> strokes in px of the bitmaps."""
     ink, ink_starts, strides, fits = inks(np.ascontiguousarray(bitmaps))
     sides = max(*bitmaps.shape[1:], _MIN_SIDE_PX) * fits[:, 2]
     pixels, depths, starts, radii = skeletons(ink, ink_starts, strides, sides)
-    traced = Graphs(*graphs(pixels, depths, starts, strides, np.diff(ink_starts), fits, radii))
-    points, stroke_starts, drawing_starts = polylines(traced, radii)
-    n_strokes = np.diff(drawing_starts)
-    extents = _extents(points, stroke_starts[drawing_starts])
-    epsilons = np.maximum(_TOLERANCE * extents, _TOLERANCE_PX).astype(np.float32)
-    is_corner = corners(points, stroke_starts, np.repeat(epsilons, n_strokes))
+    found = Graphs(*graphs(pixels, depths, starts, strides, np.diff(ink_starts), fits, radii))
+    dense = DrawingBatch(*polylines(found, radii))
+    n_strokes = np.diff(dense.drawing_starts)
+    epsilons = np.maximum(_TOLERANCE * dense.extents, _TOLERANCE_PX).astype(np.float32)
+    is_corner = corners(dense.points, dense.stroke_starts, np.repeat(epsilons, n_strokes))
     radii_px = np.repeat(radii / fits[:, 2], n_strokes)
-    points, stroke_starts = fit_lines(points, is_corner, stroke_starts, radii_px)
+    points, stroke_starts = fit_lines(dense.points, is_corner, dense.stroke_starts, radii_px)
     np.clip(points, 0, bitmaps.shape[:0:-1], out=points)
-    return points, stroke_starts, drawing_starts
-
-
-def _extents(points: FloatArray, starts: IntArray) -> FloatArray:
-    """The longer sides (N,) of drawings, points[starts[i]:starts[i + 1]]; 0 without points."""
-    extents = np.zeros(len(starts) - 1, np.float32)
-    inked = np.diff(starts) > 0  # reduceat cannot handle empty ranges
-    if inked.any():
-        first = starts[:-1][inked]
-        highest, lowest = np.maximum.reduceat(points, first), np.minimum.reduceat(points, first)
-        extents[inked] = (highest - lowest).max(axis=1)
-    return extents
-
-
-def _normalise(points: FloatArray, starts: IntArray) -> None:
-    """Move drawings, points[starts[i]:starts[i + 1]], to the top left; scale to GRID. In place."""
-    extents = _extents(points, starts)
-    n_points = np.diff(starts)
-    inked = n_points > 0
-    if not inked.any():
-        return
-    lowest = np.minimum.reduceat(points, starts[:-1][inked])
-    scales = np.divide(GRID, extents, out=np.ones_like(extents), where=extents > 0)
-    points -= np.repeat(lowest, n_points[inked], axis=0)
-    points *= np.repeat(scales, n_points)[:, None]
+    return DrawingBatch(points, stroke_starts, dense.drawing_starts)

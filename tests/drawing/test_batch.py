@@ -1,4 +1,4 @@
-"""Bringing a whole batch onto the grid at once."""
+"""Batches: sizes, normalisation and the grid, for all drawings at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ drawings = st.lists(st.lists(strokes, max_size=4).map(Drawing), max_size=6)
 
 @settings(max_examples=60)
 @given(drawings)
-def test_a_batch_goes_onto_the_grid_as_each_of_its_drawings_does(given_drawings):
+def test_on_grid_of_a_batch_equals_that_of_each_drawing(given_drawings):
     batch = DrawingBatch.from_drawings(given_drawings).on_grid()
     assert len(batch) == len(given_drawings)
     for found, drawing in zip(batch, given_drawings, strict=True):
@@ -31,12 +31,21 @@ def test_a_batch_goes_onto_the_grid_as_each_of_its_drawings_does(given_drawings)
 
 @settings(max_examples=60)
 @given(drawings)
-def test_a_batch_is_normalised_as_each_of_its_drawings_is(given_drawings):
+def test_normalised_of_a_batch_equals_that_of_each_drawing(given_drawings):
     batch = DrawingBatch.from_drawings(given_drawings).normalised()
     for found, drawing in zip(batch, given_drawings, strict=True):
         np.testing.assert_array_equal(found.points, drawing.normalised().points)
 
 
-def test_a_batch_on_the_grid_already_is_returned_as_it_is():
+def test_a_batch_on_the_grid_is_returned_unchanged():
     batch = DrawingBatch.from_drawings([Drawing([[[0, 255], [3, 4]]]), Drawing([])])
     assert batch.on_grid() is batch
+
+
+@settings(max_examples=60)
+@given(drawings)
+def test_point_counts_and_extents_equal_those_of_each_drawing(given_drawings):
+    batch = DrawingBatch.from_drawings(given_drawings)
+    assert batch.n_points.tolist() == [len(drawing.points) for drawing in given_drawings]
+    expected = [np.ptp(d.points, axis=0).max() if len(d.points) else 0 for d in given_drawings]
+    np.testing.assert_array_equal(batch.extents, np.array(expected, np.float32))
