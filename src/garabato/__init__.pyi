@@ -13,12 +13,12 @@ from garabato.analysis import draw_odd as draw_odd
 from garabato.analysis import find_duplicates as find_duplicates
 from garabato.analysis import find_odd as find_odd
 from garabato.categories import CATEGORIES as CATEGORIES
+from garabato.categories import choose_categories as choose_categories
 from garabato.categories import nearest_category as nearest_category
 from garabato.client import Client as Client
 from garabato.dataset import Dataset as Dataset
 from garabato.dataset import export_tfrecord as export_tfrecord
 from garabato.dataset import prepare as prepare
-from garabato.dataset.selection import choose_categories as choose_categories
 from garabato.demo import DemoProgress as DemoProgress
 from garabato.demo import DemoResult as DemoResult
 from garabato.demo import run_demo as run_demo

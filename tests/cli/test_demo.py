@@ -11,9 +11,8 @@ from bucket_server import BucketServer, serving, simplified_file
 from click.testing import CliRunner, Result
 from sketches import make_drawings
 
-from garabato.categories import CATEGORIES
+from garabato.categories import CATEGORIES, choose_categories
 from garabato.cli import main
-from garabato.dataset.selection import choose_categories
 
 pytestmark = pytest.mark.slow
 
@@ -34,7 +33,7 @@ def finished(sketch_source: Path, tmp_path_factory: pytest.TempPathFactory) -> t
     return out, result
 
 
-def test_the_demo_ends_with_its_results_beside_the_published_ones(
+def test_the_demo_prints_its_results_and_the_published_ones(
     finished: tuple[Path, Result],
 ) -> None:
     out, result = finished
@@ -47,7 +46,7 @@ def test_the_demo_ends_with_its_results_beside_the_published_ones(
     assert found["seconds"] >= found["train_seconds"] > 0
 
 
-def test_the_demo_names_files_that_are_there(finished: tuple[Path, Result]) -> None:
+def test_the_files_named_by_the_demo_exist(finished: tuple[Path, Result]) -> None:
     out, result = finished
     named = [word for word in result.stdout.split() if word.startswith(str(out))]
     assert len(named) >= 5
@@ -58,7 +57,7 @@ def test_the_demo_names_files_that_are_there(finished: tuple[Path, Result]) -> N
     assert (out / "report" / "report.html").stat().st_size > 1000
 
 
-def test_what_the_demo_says_to_type_next_works(
+def test_the_commands_suggested_by_the_demo_work(
     finished: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -70,7 +69,7 @@ def test_what_the_demo_says_to_type_next_works(
         assert again.exit_code == 0, again.output
 
 
-def test_a_finished_demo_is_shown_again_without_work(
+def test_a_finished_demo_prints_its_results_again_without_work(
     finished: tuple[Path, Result], sketch_source: Path
 ) -> None:
     out, first = finished

@@ -10,9 +10,8 @@ import pytest
 from bucket_server import BucketServer, serve_sketches, serving
 from click.testing import CliRunner, Result
 
-from garabato.categories import CATEGORIES
+from garabato.categories import CATEGORIES, choose_categories
 from garabato.cli import main
-from garabato.dataset.selection import choose_categories
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +26,9 @@ def run(bucket: BucketServer, out: Path, *more: str) -> Result:
     return CliRunner().invoke(main, command)
 
 
-def test_it_says_what_it_fetched_and_what_was_there(bucket: BucketServer, tmp_path: Path) -> None:
+def test_it_prints_what_it_downloaded_and_what_was_complete_before(
+    bucket: BucketServer, tmp_path: Path
+) -> None:
     wanted = ["--categories", "star,house", "--per-category", "30"]
     result = run(bucket, tmp_path, *wanted)
     assert result.exit_code == 0, result.output
@@ -36,7 +37,7 @@ def test_it_says_what_it_fetched_and_what_was_there(bucket: BucketServer, tmp_pa
     assert "2 of them before, 60 drawings, 0.0 MB" in run(bucket, tmp_path, *wanted).stdout
 
 
-def test_json_is_what_is_in_the_folder(bucket: BucketServer, tmp_path: Path) -> None:
+def test_json_equals_the_record_in_the_folder(bucket: BucketServer, tmp_path: Path) -> None:
     result = run(bucket, tmp_path, "--categories", "star", "--per-category", "30", "--json")
     assert json.loads(result.stdout) == json.loads((tmp_path / "download.json").read_bytes())
     assert json.loads(result.stdout)["categories"]["star"]["n_drawings"] == 30

@@ -65,15 +65,10 @@ def command(
     \b
     Example: garabato download --out simplified --categories 100 --per-category 1050
     """
-    known = set(garabato.CATEGORIES)
-    if isinstance(categories, list):  # a mirror may have other categories
-        names = categories if len(categories) > 1 else categories[0].split(",")
-        known |= {name.strip() for name in names}
-    names = garabato.choose_categories(sorted(known), categories, seed=seed)
     with progress("MB" if full else "drawings") as show:
         done = garabato.download(
             out,
-            names,
+            categories,
             format=kind,
             per_category=None if full else per_category,
             seed=seed,

@@ -9,14 +9,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from garabato.categories import Categories, choose_categories
 from garabato.dataset.card import dataset_card
 from garabato.dataset.selection import (
     RESERVE,
     Candidates,
-    Categories,
     Sizes,
     Split,
-    choose_categories,
     first_candidates,
     split_categories,
 )

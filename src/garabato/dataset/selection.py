@@ -1,4 +1,4 @@
-"""Selection of the drawings of a data set: choose categories, sample each, split the sample.
+"""Selection of the drawings of a data set: sample each category, split the sample.
 
 A category's drawings are ordered by a keyed hash of their content, so the random order depends on
 the seed, the category and the drawings, but not on other categories, the order of lines or the
@@ -9,72 +9,17 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from garabato.categories import nearest_category
 from garabato.drawing import DrawingBatch
 from garabato.drawing.arrow import bitmap_shape, to_table
-from garabato.errors import CategoryError, InputError, SourceError
-
-#: A number of random categories, all of them, or these names.
-Categories = int | Literal["all"] | Sequence[str]
-
-
-def choose_categories(available: Sequence[str], wanted: Categories, *, seed: int) -> list[str]:
-    """The chosen names, sorted.
-
-    A number of categories is chosen at random by `seed`; with the same seed, a larger choice
-    contains a smaller one. A name with commas that is not among `available` stands for several
-    names. Raises CategoryError for unknown names and for more categories than
-    there are.
-    """
-    if wanted == "all":
-        return sorted(available)
-    if isinstance(wanted, int):
-        return sorted(_choose_random(available, wanted, seed))
-    if isinstance(wanted, str):
-        raise InputError(f"categories must be a number, 'all' or a list of names, not {wanted!r}")
-    names = {part for name in wanted for part in _split_names(name, available)}
-    if not names:
-        raise CategoryError("categories is empty; give names, a number or 'all'")
-    if unknown := sorted(names - set(available)):
-        raise CategoryError("; ".join(_unknown(name, available) for name in unknown))
-    return sorted(names)
-
-
-def _split_names(text: str, available: Collection[str]) -> list[str]:
-    """The names in "cat, dog"; a name that has commas itself is taken as it is."""
-    if text in available or "," not in text:
-        return [text]
-    return [name.strip() for name in text.split(",") if name.strip()]
-
-
-def _choose_random(available: Sequence[str], n: int, seed: int) -> list[str]:
-    if n < 1:
-        raise InputError(f"the number of categories must be at least 1, not {n}")
-    if n > len(available):
-        raise CategoryError(
-            f"the source has only {len(available)} categories, not {n}; choose fewer, or 'all'"
-        )
-
-    def order(name: str) -> bytes:
-        return hashlib.blake2b(f"{seed}/{name}".encode(), person=b"categories").digest()
-
-    return sorted(available, key=order)[:n]
-
-
-def _unknown(name: str, available: Sequence[str]) -> str:
-    nearest = nearest_category(name, available)
-    hint = f"did you mean {nearest!r}?" if nearest else f"it has {len(available)} others"
-    return f"the source has no category {name!r}; {hint}"
-
+from garabato.errors import SourceError
 
 #: Reasons to leave drawings out.
 _LEFT_OUT = ("empty", "unrecognized", "repeated")

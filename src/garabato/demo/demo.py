@@ -15,9 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from garabato.analysis.pictures import SearchResult, draw_hits
-from garabato.categories import CATEGORIES
 from garabato.dataset import Dataset, prepare
-from garabato.dataset.selection import choose_categories
 from garabato.demo.stages import Stages
 from garabato.encoder import Encoder, load_encoder
 from garabato.evaluation import evaluate, write_report
@@ -171,7 +169,7 @@ class _Demo:
         with self.progress.bar("drawings") as show:
             done = download(
                 self.source.path,
-                choose_categories(CATEGORIES, self.n_categories, seed=self.seed),
+                self.n_categories,
                 per_category=N_DOWNLOADED,
                 seed=self.seed,
                 progress=show,

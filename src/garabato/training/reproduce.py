@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from garabato.categories import Categories
 from garabato.dataset import Dataset, prepare
-from garabato.dataset.selection import Categories
 from garabato.drawing import DrawingBatch, FloatArray
 from garabato.encoder import FILE_NAME, Encoder, load_encoder
 from garabato.errors import InputError, storage_errors
@@ -25,6 +26,7 @@ from garabato.host.atomic import write_bytes
 from garabato.host.machine import n_cores, processor
 from garabato.render import render_batch
 from garabato.training import TrainConfig, TrainingProgress, load_preset, train
+from garabato.training.distributed import choose_device
 from garabato.training.run_folder import CHECKPOINT_NAME
 
 _CHUNK = 256
@@ -208,7 +210,8 @@ def _measure(
         result = train(dataset, folder, config=config, resume=resumes, on_progress=on_progress)
         if result.interrupted:
             return None
-    encoder = load_encoder(folder, device=_device_of(config.device))
+    device = choose_device(config.device)
+    encoder = load_encoder(folder, device=device)
     log = read_training_log(folder)
     assert log is not None
     started = time.perf_counter()
@@ -222,7 +225,7 @@ def _measure(
         "test_top1": test_top1,
         "map": mean_average_precision_by_distance(features, dataset.labels("test")),
         "measuring_seconds": round(time.perf_counter() - started, 1),
-        "machine": _machine(_device_of(config.device)),
+        "machine": _machine(device),
     }
     write_bytes(file, json.dumps(measured).encode())
     return measured
@@ -241,17 +244,9 @@ def _classify(
     return n_correct / len(labels), np.concatenate(features)
 
 
-def _device_of(name: str) -> str:
-    from garabato.training.distributed import choose_device
-
-    return str(choose_device(name))
-
-
-def _machine(device: str) -> str:
+def _machine(device: torch.device) -> str:
     """The GPU, or the CPU and its number of cores."""
-    if device.startswith("cuda"):
-        import torch
-
+    if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{processor()}, {n_cores()} cores"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,7 +16,13 @@ from urllib.parse import quote
 
 from filelock import FileLock, Timeout
 
-from garabato.categories import nearest_category
+from garabato.categories import (
+    CATEGORIES,
+    Categories,
+    choose_categories,
+    nearest_category,
+    split_names,
+)
 from garabato.errors import CategoryError, InputError, SourceError, StorageError, storage_errors
 from garabato.host.atomic import write_bytes
 from garabato.sources.base import Progress
@@ -77,7 +83,7 @@ class Download:
 
 def download(
     out: str | PathLike[str],
-    categories: Sequence[str],
+    categories: Categories,
     *,
     format: Kind = "simplified",
     per_category: int | None = 1050,
@@ -86,14 +92,15 @@ def download(
     policy: RetryPolicy | None = None,
     progress: Progress | None = None,
 ) -> Download:
-    """Fetch drawings of `categories` (names as in CATEGORIES) into the folder `out`.
+    """Fetch drawings into the folder `out`.
 
-    Takes `per_category` different drawings of each, sampled by `seed` from a few pieces of its
-    file; only these are fetched. If `per_category` is None, whole files are fetched and their
-    length and hash checked. Files in `out` are named as in the bucket (`cat.ndjson`), beside
-    download.json. Each is complete or absent, and the same call resumes an interrupted download.
-    `bucket` (or GARABATO_BUCKET) is the address of a mirror. `progress` counts drawings, or
-    megabytes for whole files.
+    `categories` is a number of random categories, "all", or a list of names as in CATEGORIES. Takes
+    `per_category` different drawings of each, sampled by `seed` from a few pieces of its file; only
+    these are fetched. If `per_category` is None, whole files are fetched and their length and hash
+    checked. Files in `out` are named as in the bucket (`cat.ndjson`), beside download.json. Each is
+    complete or absent, and the same call resumes an interrupted download. `bucket` (or
+    GARABATO_BUCKET) is the address of a mirror. `progress` counts drawings, or megabytes for whole
+    files.
 
     Raises CategoryError for a category that is not in the bucket, SourceError if the bucket cannot
     be reached (what was fetched is kept), InputError if the folder holds other files, and
@@ -102,7 +109,7 @@ def download(
     if per_category is not None and per_category < 1:
         raise InputError(f"per_category must be at least 1, not {per_category}")
     out = Path(out)
-    names = sorted(set(categories))
+    names = _chosen(categories, seed)
     url = _bucket_url(bucket)
     with storage_errors(out):
         out.mkdir(parents=True, exist_ok=True)
@@ -134,6 +141,13 @@ def why_unreachable(bucket: str | None = None, *, timeout_s: float = 3.0) -> str
         except SourceError as error:
             return str(error)
     return None
+
+
+def _chosen(categories: Categories, seed: int) -> list[str]:
+    if isinstance(categories, int | str):
+        return choose_categories(CATEGORIES, categories, seed=seed)
+    # Unknown names are kept: a mirror may have other categories.
+    return sorted({part for name in categories for part in split_names(name, CATEGORIES)})
 
 
 def _bucket_url(given: str | None) -> str:
