@@ -13,7 +13,6 @@ from garabato.training import TrainingProgress
 @pytest.mark.parametrize(
     ("option", "value", "told"),
     [
-        ("--device", "gpu", "'gpu' is not one of auto, cpu, cuda, cuda:1"),
         ("--model", "resnet", "'resnet' is not one of skfast, sknet, skresnet"),
         ("--preset", "resnet", "unknown preset 'resnet'"),
     ],

@@ -69,18 +69,18 @@ def command(
     encoder = garabato.load_encoder(model, categories=categories)
     n_best = max(k, garabato.N_TO_KNOW)
     best = [encoder.classify(one.drawing, k=n_best, among=among or None) for one in queries]
-    answers = [
-        _Answer(one[:k], encoder.is_unsure(one), not among and encoder.is_unknown(one))
+    results = [
+        _Result(one[:k], encoder.is_unsure(one), not among and encoder.is_unknown(one))
         for one in best
     ]
     votes = None if uri is None else _votes(uri, encoder, queries, k)
     if as_json:
-        document: dict[str, object] = {"queries": _documents(queries, answers, votes)}
+        document: dict[str, object] = {"queries": _documents(queries, results, votes)}
         if unreadable:
             document["unreadable"] = [str(error) for error in unreadable]
         print_json(document)
     else:
-        _print_table(queries, answers, votes)
+        _print_table(queries, results, votes)
     if unreadable:
         stderr.print(f"unreadable: {len(unreadable):,} of {counted(len(set(query)), 'file')}")
         for error in unreadable:
@@ -88,7 +88,7 @@ def command(
         ctx.exit(1)
 
 
-class _Answer(NamedTuple):
+class _Result(NamedTuple):
     predictions: list[garabato.Prediction]
     unsure: bool
     unknown: bool
@@ -104,25 +104,25 @@ def _votes(
 
 def _documents(
     queries: list[Query],
-    answers: list[_Answer],
+    results: list[_Result],
     votes: list[list[garabato.CategoryVote]] | None,
 ) -> list[dict[str, object]]:
     documents = []
-    for number, (query, answer) in enumerate(zip(queries, answers, strict=True)):
+    for number, (query, result) in enumerate(zip(queries, results, strict=True)):
         document = query.to_dict()
-        document["predictions"] = [one.to_dict() for one in answer.predictions]
-        document["unsure"], document["unknown"] = answer.unsure, answer.unknown
+        document["predictions"] = [one.to_dict() for one in result.predictions]
+        document["unsure"], document["unknown"] = result.unsure, result.unknown
         if votes is not None:
             voted = votes[number]
             document["votes"] = [vote.to_dict() for vote in voted]
-            document["agrees"] = bool(voted) and voted[0].category == answer.predictions[0].category
+            document["agrees"] = bool(voted) and voted[0].category == result.predictions[0].category
         documents.append(document)
     return documents
 
 
 def _print_table(
     queries: list[Query],
-    answers: list[_Answer],
+    results: list[_Result],
     votes: list[list[garabato.CategoryVote]] | None,
 ) -> None:
     table = Table()
@@ -132,13 +132,13 @@ def _print_table(
     if votes is not None:
         table.add_column("gallery's vote")
         table.add_column("share", justify="right")
-    for number, (query, answer) in enumerate(zip(queries, answers, strict=True)):
-        mark = " (unknown)" if answer.unknown else " (unsure)" if answer.unsure else ""
-        for rank, prediction in enumerate(answer.predictions):
+    for number, (query, result) in enumerate(zip(queries, results, strict=True)):
+        mark = " (unknown)" if result.unknown else " (unsure)" if result.unsure else ""
+        for rank, prediction in enumerate(result.predictions):
             name = query.name + mark if rank == 0 else ""
             row = [name, prediction.category, f"{prediction.probability:.1%}"]
             if votes is not None and rank < len(votes[number]):
                 voted = votes[number][rank]
                 row += [voted.category, f"{voted.share:.1%}"]
-            table.add_row(*row, end_section=rank == len(answer.predictions) - 1)
+            table.add_row(*row, end_section=rank == len(result.predictions) - 1)
     stdout.print(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -21,15 +22,16 @@ def _strokes_of(number: pa.DataType) -> pa.DataType:
 #: The strokes of a drawing: list<struct<x: list<uint8>, y: list<uint8>>>.
 STROKES = _strokes_of(pa.uint8())
 
-#: The metadata of a drawing, and its split.
-_METADATA = [
-    pa.field("key_id", pa.string(), nullable=False),
-    pa.field("category", pa.string(), nullable=False),
-    pa.field("split", pa.string(), nullable=False),
-    pa.field("country", pa.string()),
-    pa.field("recognized", pa.bool_()),
-    pa.field("timestamp", pa.string()),
-]
+#: Column -> the attribute of `DrawingBatch`, and the column's type.
+_METADATA = {
+    "key_id": ("key_ids", pa.string()),
+    "category": ("categories", pa.string()),
+    "country": ("countries", pa.string()),
+    "recognized": ("recognized", pa.bool_()),
+    "timestamp": ("timestamps", pa.string()),
+}
+#: Columns that prepared data sets fill for every drawing; their third column is `split`.
+_REQUIRED, _SPLIT_COLUMN = ("key_id", "category"), 2
 
 
 def to_table(batch: DrawingBatch, split: str = "") -> pa.Table:
@@ -42,18 +44,10 @@ def to_table(batch: DrawingBatch, split: str = "") -> pa.Table:
         ink, ink_field = _strokes(batch), pa.field("strokes", STROKES, nullable=False)
     else:
         ink, ink_field = _bitmap_column(batch.bitmaps)
-    return pa.Table.from_arrays(
-        [
-            pa.array(batch.key_ids, pa.string()),
-            pa.array(batch.categories, pa.string()),
-            pa.repeat(pa.scalar(split), len(batch)),
-            pa.array(batch.countries, pa.string()),
-            pa.array(batch.recognized, pa.bool_()),
-            pa.array(batch.timestamps, pa.string()),
-            ink,
-        ],
-        schema=pa.schema([*_METADATA, ink_field]),
-    )
+    arrays, fields = _metadata(batch, required=_REQUIRED)
+    arrays.insert(_SPLIT_COLUMN, pa.repeat(pa.scalar(split), len(batch)))
+    fields.insert(_SPLIT_COLUMN, pa.field("split", pa.string(), nullable=False))
+    return pa.Table.from_arrays([*arrays, ink], schema=pa.schema([*fields, ink_field]))
 
 
 def with_split(table: pa.Table, split: str) -> pa.Table:
@@ -86,17 +80,20 @@ def to_any_table(batch: DrawingBatch) -> pa.Table:
         fits = (points >= 0) & (points <= 255) & (np.rint(points) == points)
         column = _strokes(batch, None if fits.all() else pa.float32())
         field = pa.field("strokes", column.type, nullable=False)
-    metadata = {
-        "key_id": (batch.key_ids, pa.string()),
-        "category": (batch.categories, pa.string()),
-        "country": (batch.countries, pa.string()),
-        "recognized": (batch.recognized, pa.bool_()),
-        "timestamp": (batch.timestamps, pa.string()),
-    }
-    return pa.table(
-        [*(pa.array(values, kind) for values, kind in metadata.values()), column],
-        schema=pa.schema([*(pa.field(name, kind) for name, (_, kind) in metadata.items()), field]),
-    )
+    arrays, fields = _metadata(batch)
+    return pa.Table.from_arrays([*arrays, column], schema=pa.schema([*fields, field]))
+
+
+def _metadata(
+    batch: DrawingBatch, *, required: Collection[str] = ()
+) -> tuple[list[pa.Array], list[pa.Field]]:
+    """The columns of metadata, and their fields."""
+    arrays = [pa.array(getattr(batch, name), kind) for name, kind in _METADATA.values()]
+    fields = [
+        pa.field(column, kind, nullable=column not in required)
+        for column, (_, kind) in _METADATA.items()
+    ]
+    return arrays, fields
 
 
 def from_any_table(table: pa.Table) -> DrawingBatch:
@@ -149,14 +146,9 @@ def _is_list(kind: pa.DataType) -> bool:
 def from_table(table: pa.Table) -> DrawingBatch:
     """The drawings of a table of `to_table`; points are copied once, into float32."""
     metadata: dict[str, Any] = {
-        column: table[name].to_pylist() if name in table.schema.names else ()
-        for name, column in (
-            ("key_id", "key_ids"),
-            ("category", "categories"),
-            ("country", "countries"),
-            ("recognized", "recognized"),
-            ("timestamp", "timestamps"),
-        )
+        name: table[column].to_pylist()
+        for column, (name, _) in _METADATA.items()
+        if column in table.schema.names
     }
     shape = bitmap_shape(table.schema)
     if shape is not None:

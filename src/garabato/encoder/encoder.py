@@ -100,7 +100,9 @@ class Encoder:
         self.network_categories = list(categories)
         self.added_categories = list(added_categories)
         self.categories = self.network_categories + [one.name for one in self.added_categories]
-        _check_no_duplicates(self.categories)
+        if len(set(self.categories)) < len(self.categories):
+            twice = next(name for name, n in Counter(self.categories).items() if n > 1)
+            raise InputError(f"the category {twice!r} is listed twice")
         self.temperature = temperature
         self.unsure_below = DEFAULT_UNSURE_BELOW if unsure_below is None else unsure_below
         self.unsure_precision = unsure_precision
@@ -348,7 +350,7 @@ class Encoder:
 
     def description(self) -> dict[str, Any]:
         """The header of encoder files, without the network's options. Plain values, for JSON."""
-        return {
+        header = {
             "format": FORMAT,
             "version": FORMAT_VERSION,
             "model": self.model_name,
@@ -360,8 +362,10 @@ class Encoder:
             "unknown_below": self.unknown_below,
             "codes": {str(n_bits): coder.to_dict() for n_bits, coder in self.coders.items()},
             "notes": self.notes,
-            **self._description_of_added(),
         }
+        if self.added_categories:
+            header["added_categories"] = [one.to_dict() for one in self.added_categories]
+        return header
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the encoder to one safetensors file, atomically.
@@ -389,11 +393,6 @@ class Encoder:
                 ".safetensors file it was made from (the shipped one with runtime='pytorch')"
             )
         return self.runtime
-
-    def _description_of_added(self) -> dict[str, Any]:
-        if not self.added_categories:
-            return {}
-        return {"added_categories": [one.to_dict() for one in self.added_categories]}
 
     def _images(
         self, drawings: Drawing | Iterable[Drawing] | DrawingBatch, batch_size: int
@@ -424,12 +423,6 @@ class Encoder:
             exponentials / exponentials.sum(axis=1, keepdims=True),
             (embeddings / lengths).astype(np.float32, copy=False),
         )
-
-
-def _check_no_duplicates(categories: Sequence[str]) -> None:
-    if len(set(categories)) < len(categories):
-        twice = next(name for name, n in Counter(categories).items() if n > 1)
-        raise InputError(f"the category {twice!r} is listed twice")
 
 
 def _listed(drawings: Drawing | Iterable[Drawing]) -> list[Drawing]:

@@ -1,7 +1,7 @@
 """Encoder files: find, check, load and save them.
 
 An encoder file is safetensors (weights, and a JSON header in the metadata) or ONNX (the same header
-in the metadata). A damaged file raises EncoderError; nothing in it is taken on trust.
+in the metadata). Everything in a file is checked; a damaged file raises EncoderError.
 """
 
 from __future__ import annotations
@@ -82,13 +82,12 @@ def with_categories_file(
         categories = categories_file(path)
         if not categories.is_file():
             return encoder
-    added = {one.name: one for one in encoder.added_categories}
-    for one in load_categories(
+    loaded = load_categories(
         categories,
         fingerprint=encoder.fingerprint,
         n_categories=len(encoder.network_categories),
-    ):
-        added[one.name] = one
+    )
+    added = {one.name: one for one in (*encoder.added_categories, *loaded)}
     try:
         return encoder.with_added(added.values())
     except InputError as error:
@@ -117,15 +116,14 @@ def load_encoder_alone(
     device: str | torch.device = "cpu",
     precision: Precision = "auto",
 ) -> Encoder:
-    """As `load_encoder`, without the categories in a file of their own."""
+    """Like `load_encoder`, but without a file of added categories."""
     wants_onnx = runtime == "auto" and str(device) == "cpu"
     if is_hub_address(path):
         file = download_encoder(str(path), in_onnx=wants_onnx)
     else:
         file = encoder_file(path)
-    if path is None or path == SHIPPED:
         in_onnx = file.with_suffix(ONNX_SUFFIX)
-        if runtime == "auto" and str(device) == "cpu" and in_onnx.is_file():
+        if path in (None, SHIPPED) and wants_onnx and in_onnx.is_file():
             file = in_onnx
     if file.suffix == ONNX_SUFFIX:
         if runtime == "pytorch":
@@ -141,9 +139,7 @@ def load_encoder_alone(
 def encoder_file(path: str | PathLike[str] | None) -> Path:
     """The file that `load_encoder` reads: `path` itself, the one in a run folder, or the shipped.
 
-    Of "hf://owner/name" it is the one for PyTorch, downloaded.
-
-    Raises EncoderError if there is none.
+    For "hf://owner/name", downloads the file for PyTorch. Raises EncoderError if there is none.
     """
     if path is None or path == SHIPPED:
         file = Path(str(resources.files("garabato") / "pretrained" / FILE_NAME))
@@ -283,13 +279,9 @@ def _check_header(header: dict[str, Any]) -> None:
     categories = header["categories"]
     if not isinstance(categories, list) or not categories:
         raise ValueError(f"categories must be a list of names, not {categories!r}")
-    seen = set()
     for name in categories:
         if not isinstance(name, str) or not name:
             raise ValueError(f"categories must be names, not {name!r}")
-        if name in seen:
-            raise ValueError(f"the category {name!r} is listed twice")
-        seen.add(name)
     temperature = header.get("temperature", 1.0)
     if not _is_number(temperature) or not temperature > 0:
         raise ValueError(f"temperature must be a positive number, not {temperature!r}")

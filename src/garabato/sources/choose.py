@@ -1,16 +1,34 @@
-"""Choose where drawings come from: what was given, else what can be downloaded."""
+"""Open a source by its name, or choose one: what was given, else what can be downloaded."""
 
 from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
 
 from garabato.errors import SourceError
-from garabato.sources.google_bucket.bucket import why_unreachable
-from garabato.sources.google_bucket.download_record import RECORD
-from garabato.sources.starter import STARTER
+from garabato.sources.base import Source
+from garabato.sources.folder import CategoryFrom, FolderSource
+from garabato.sources.starter import STARTER, StarterSource
+
+
+def open_source(
+    path: str | PathLike[str],
+    *,
+    category_from: CategoryFrom = "auto",
+    keep_originals: bool = False,
+) -> Source:
+    """Open a folder or file of drawings, or "starter", the starter set.
+
+    `category_from` says whether a drawing's category is the name of its file ("name"), what the
+    drawing says itself ("drawing") or, by default, what is usual for the kind of file;
+    `keep_originals` keeps SVGs and small pictures with their drawings; see `FolderSource`. A folder
+    named `starter` comes before the set of that name. Raises SourceError.
+    """
+    if fspath(path) == STARTER and not Path(path).exists():
+        return StarterSource()
+    return FolderSource(path, category_from=category_from, keep_originals=keep_originals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +52,10 @@ def choose_source(
     Drawings from the bucket go to `download_folder`; a download that began there is continued.
     Raises SourceError if none is available.
     """
+    # These import urllib3, which other sources don't need.
+    from garabato.sources.google_bucket.bucket import why_unreachable
+    from garabato.sources.google_bucket.download_record import RECORD
+
     if given is not None:
         return ChosenSource(Path(given), f"{Path(given)}, as given")
     folder = Path(download_folder)

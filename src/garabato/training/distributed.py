@@ -25,6 +25,9 @@ def choose_device(name: str) -> torch.device:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
+    except RuntimeError:  # its message lists sixteen kinds of devices, most of them rare
+        raise TrainingError(f"device must be auto, cpu, cuda, cuda:1 ..., not {name!r}") from None
+    try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise TrainingError(f"cannot use device {name!r}: {error}") from None

@@ -137,12 +137,3 @@ def _integers(features: dict[str, Value], name: str, n: int | None = None) -> li
     if not isinstance(value, list) or (n is not None and len(value) != n):
         raise FormatError(f"the feature {name!r} is missing or not {n or 'a list of'} int64")
     return value
-
-
-def iter_png(images: ByteArray) -> Iterator[bytes]:
-    """Every image of (N, S, S) uint8 as a PNG file."""
-    import cv2
-
-    # Higher compression takes much longer and saves little.
-    for image in images:
-        yield cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
@@ -22,7 +21,6 @@ from garabato.dataset.tfrecord.drawings import (
     BITMAP_FEATURES,
     FEATURES,
     STROKE_FEATURES,
-    iter_png,
     to_features,
 )
 from garabato.dataset.tfrecord.format import encode_example, write_record
@@ -30,7 +28,7 @@ from garabato.drawing import DrawingBatch, IntArray
 from garabato.errors import InputError, storage_errors
 from garabato.host.atomic import replacing_folder, sync
 from garabato.render import RenderSpec, render_batch
-from garabato.render.contact_sheets import encode_png
+from garabato.render.contact_sheets import encode_png, save_png
 from garabato.sources.base import Progress
 
 MEAN_IMAGE = "mean_image"
@@ -70,7 +68,8 @@ def export_tfrecord(
             writer = _SplitWriter(dataset, name, spec, progress)
             splits[name] = writer.write(files)
             means[name] = writer.mean_image()
-        _write_mean_image(folder, means["train"])
+        np.save(folder / f"{MEAN_IMAGE}.npy", means["train"])
+        save_png(np.rint(means["train"]).astype(np.uint8), folder / f"{MEAN_IMAGE}.png")
         features = BITMAP_FEATURES if dataset.manifest["kind"] == "bitmaps" else STROKE_FEATURES
         known: dict[str, Any] = {
             **dataset.manifest,
@@ -125,9 +124,11 @@ class _SplitWriter:
     def _encode(self, rows: IntArray, drawings: DrawingBatch) -> Iterator[bytes]:
         images = render_batch(drawings, self._spec)
         self._sum += images.sum(axis=0, dtype=np.uint64)
-        for row, drawing, png in zip(rows, drawings, iter_png(images), strict=True):
-            label = int(self._labels[row])
-            yield encode_example(to_features(drawing, label=label, row=int(row), png=png))
+        for row, drawing, image in zip(rows.tolist(), drawings, images, strict=True):
+            features = to_features(
+                drawing, label=int(self._labels[row]), row=row, png=encode_png(image)
+            )
+            yield encode_example(features)
 
 
 def _shard_names(folder: Path, split: str, n_shards: int) -> list[Path]:
@@ -136,10 +137,3 @@ def _shard_names(folder: Path, split: str, n_shards: int) -> list[Path]:
     return [
         folder / f"{split}-{shard:05d}-of-{n_shards:05d}.tfrecords" for shard in range(n_shards)
     ]
-
-
-def _write_mean_image(folder: Path, mean: npt.NDArray[np.float32]) -> None:
-    content = io.BytesIO()
-    np.save(content, mean)
-    (folder / f"{MEAN_IMAGE}.npy").write_bytes(content.getvalue())
-    (folder / f"{MEAN_IMAGE}.png").write_bytes(encode_png(np.rint(mean).astype(np.uint8)))
