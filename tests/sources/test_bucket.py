@@ -56,7 +56,7 @@ def leftovers(out: Path) -> set[str]:
     return {file.name for file in out.iterdir()} - {"download.json", ".download.lock"}
 
 
-def test_a_sample_has_so_many_different_drawings_of_the_file(
+def test_a_sample_has_the_given_number_of_different_drawings(
     circles: BucketServer, tmp_path: Path
 ) -> None:
     done = fetch(circles, tmp_path / "out")
@@ -68,7 +68,7 @@ def test_a_sample_has_so_many_different_drawings_of_the_file(
     assert leftovers(tmp_path / "out") == {"circle.ndjson"}
 
 
-def test_a_sample_comes_in_a_few_pieces_from_all_over_the_file(
+def test_a_sample_is_read_from_a_few_pieces_across_the_file(
     circles: BucketServer, tmp_path: Path
 ) -> None:
     done = fetch(circles, tmp_path / "out", per_category=100)
@@ -91,7 +91,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(
     assert a == b != c
 
 
-def test_over_many_seeds_every_part_of_the_file_is_sampled_alike(
+def test_every_part_of_the_file_is_sampled_equally_often(
     bucket: BucketServer, tmp_path: Path
 ) -> None:
     drawings = make_drawings(["line"], 600, seed=0)  # of few points
@@ -152,7 +152,7 @@ def test_a_finished_download_asks_the_server_nothing(circles: BucketServer, tmp_
     assert (again.n_done_before, again.fetched_bytes, again.n_drawings) == (1, 0, 50)
 
 
-def test_other_settings_or_a_damaged_file_are_fetched_anew(
+def test_with_other_settings_or_a_damaged_file_it_is_fetched_again(
     circles: BucketServer, tmp_path: Path
 ) -> None:
     fetch(circles, tmp_path / "out")
@@ -228,7 +228,9 @@ def test_retry_after_is_honoured(circles: BucketServer, tmp_path: Path, status: 
     assert answered.at_s - refused.at_s >= 1.0
 
 
-def test_a_retry_after_of_an_hour_is_not_waited_for(circles: BucketServer, tmp_path: Path) -> None:
+def test_it_does_not_wait_for_a_retry_after_of_an_hour(
+    circles: BucketServer, tmp_path: Path
+) -> None:
     circles.fail(CIRCLE, status=429, retry_after="3600")
     with pytest.raises(SourceError, match=r"answers 429 .* asks to come back in 3,600 s"):
         fetch(circles, tmp_path / "out")
@@ -344,7 +346,7 @@ def test_an_unknown_category_gets_the_nearest_suggested_and_the_others_are_fetch
     assert leftovers(tmp_path / "out") == {"circle.ndjson"}
 
 
-def test_without_a_network_it_says_so_at_once(tmp_path: Path) -> None:
+def test_without_a_network_it_fails_at_once(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -357,7 +359,7 @@ def test_without_a_network_it_says_so_at_once(tmp_path: Path) -> None:
         download(tmp_path / "out2", ["circle"], bucket="http://bucket.invalid", policy=QUICK)
 
 
-def test_a_bucket_that_answers_is_reachable(bucket: BucketServer) -> None:
+def test_a_bucket_that_responds_is_reachable(bucket: BucketServer) -> None:
     bucket.add("/full/simplified/cat.ndjson", b"{}\n")
     assert why_unreachable(bucket.url) is None
 
@@ -374,9 +376,7 @@ def test_a_proxy_is_used_where_the_environment_names_one(
     assert {get.headers["host"] for get in circles.asked("GET")} == {"bucket.invalid"}
 
 
-def test_a_folder_of_another_kind_or_with_others_files_is_left_alone(
-    circles: BucketServer, tmp_path: Path
-) -> None:
+def test_a_folder_with_other_files_is_refused(circles: BucketServer, tmp_path: Path) -> None:
     fetch(circles, tmp_path / "out")
     with pytest.raises(InputError, match=r"holds simplified drawings .* choose another folder"):
         fetch(circles, tmp_path / "out", format="raw")
@@ -390,7 +390,7 @@ def test_a_folder_of_another_kind_or_with_others_files_is_left_alone(
         fetch(circles, tmp_path / "out")
 
 
-def test_nonsense_numbers_are_refused(circles: BucketServer, tmp_path: Path) -> None:
+def test_a_sample_size_below_one_is_refused(circles: BucketServer, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 1, not 0"):
         fetch(circles, tmp_path / "out", per_category=0)
 
@@ -478,7 +478,7 @@ def test_real_drawings_come_through_unchanged(
     assert record["categories"]["aircraft carrier"]["n_drawings"] == 100
 
 
-def test_whole_bitmap_files_are_read_as_they_are(bucket: BucketServer, tmp_path: Path) -> None:
+def test_whole_bitmap_files_are_copied_unchanged(bucket: BucketServer, tmp_path: Path) -> None:
     content = bucket.add("/full/numpy_bitmap/cat.npy", bitmap_file(50, seed=1))
     fetch(bucket, tmp_path / "out", "cat", format="npy", per_category=None)
     assert (tmp_path / "out" / "cat.npy").read_bytes() == content

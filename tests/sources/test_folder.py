@@ -117,7 +117,7 @@ def test_without_a_report_what_cannot_be_read_is_logged(tmp_path, caplog):
         ("c++.ndjson", "c++"),
     ],
 )
-def test_names_that_google_browsers_or_wget_give_are_undone(name, category):
+def test_additions_to_names_by_google_browsers_and_wget_are_removed(name, category):
     assert category_of(Path(name)) == category
 
 
@@ -276,6 +276,16 @@ def test_drawing_files_in_deeper_folders_are_reported(tmp_path, caplog):
     write_source(tmp_path / "raw", ["house"], per_category=1, seed=0)
     assert list(open_source(tmp_path).categories()) == ["star"]
     assert "skipped the files with many drawings in its folders raw" in caplog.text
+
+
+def test_folders_that_are_too_deep_are_reported(tmp_path, caplog):
+    for folder in ("arrows", "arrows/outline", "arrows/filled"):
+        (tmp_path / folder).mkdir()
+        write_drawings(tmp_path / folder / "left.svg", make_drawings(["line"], 1, seed=0))
+    source = open_source(tmp_path)
+    assert source.categories() == {"arrows": [tmp_path / "arrows" / "left.svg"]}
+    (message,) = caplog.messages
+    assert "skipped the folders inside its folders (arrows/filled, arrows/outline)" in message
 
 
 def test_drawings_whose_category_differs_from_their_file_are_reported_once(tmp_path, caplog):

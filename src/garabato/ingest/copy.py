@@ -38,7 +38,7 @@ def copy_gallery(
 ) -> Copied:
     """Copy the drawings of `source` to the gallery at `uri`, which is created if missing.
 
-    Embeddings, tags, titles, links, original files and what is hidden are copied, too. With
+    Embeddings, tags, titles, links, original files and hidden drawings are copied, too. With
     `encoder` the copy is for that encoder: if another one filled `source`, the drawings are
     embedded again. Drawings whose key_id the copy already holds are skipped, so an interrupted
     call can be repeated. `progress(n_done)` is called after each piece. Raises

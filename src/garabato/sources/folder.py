@@ -59,7 +59,7 @@ _OTHER_FOLDERS = {
     "drawings.lance": "{0} is a gallery, not a source; to see what is in it: "
     "garabato gallery info --gallery {0}",
 }
-#: Files that are no drawings, and are not reported as skipped.
+#: Files beside drawings that are not reported as skipped.
 _COMPANIONS = re.compile(
     r"download\.json|thumbs\.db|desktop\.ini|(readme|licen[cs]e|notice)(\.\w+)?", re.IGNORECASE
 )
@@ -79,7 +79,7 @@ class FolderSource:
     - "auto": the name of files with many drawings (cat.ndjson); the category of each drawing in
       tables (CSV, Parquet, Arrow, JSON); the folder of pictures (cat/1.png).
     - "name": the name of every file, without the number at its end (lamp-1.svg is a lamp).
-    - "drawing": the category of each drawing, in all files; else the name of the file.
+    - "drawing": the category of each drawing, in all files; the file's name if it has none.
 
     With `keep_originals` the drawing of an SVG or picture file has the file's name as title, its
     path in the folder as source_path and, up to 64 KiB, its content as original.
@@ -219,6 +219,14 @@ class FolderSource:
         fuller = sorted({file.parent.name for file in inside if _holds_many(file)})
         if not found and (fuller or not pictures_inside):
             raise self._no_drawings(fuller or _sources_below(self.path))
+        deeper = [f"{file.parent.name}/{file.name}" for file in inside if file.is_dir()]
+        if deeper:
+            _log.warning(
+                "%s: skipped the folders inside its folders (%s); read each of them, or the folder "
+                "it is in, as a source of its own",
+                self.path,
+                _some(deeper),
+            )
         if fuller:
             _log.warning(
                 "%s: skipped the files with many drawings in its folders %s; read each of these "
@@ -332,7 +340,7 @@ def _sources_below(root: Path) -> list[str]:
 
 
 def _own_categories(file: Path) -> set[str]:
-    """The categories that the drawings of a file name; its name for those that name none."""
+    """The categories of the drawings in a file; the file's name for drawings without one."""
     fallback = category_of(file, by_name=True)
     quiet = ReadReport()
     return {

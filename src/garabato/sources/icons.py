@@ -35,7 +35,7 @@ class IconSet:
 
     `metadata` is the package's file with titles and tags, `link` the address of an icon's own page,
     where {name} stands for its name. `variants` are the endings of names that say how an icon is
-    drawn, such as "fill"; they are no part of its category.
+    drawn, such as "fill"; they are not part of its category.
     """
 
     package: str
@@ -47,7 +47,7 @@ class IconSet:
     variants: tuple[str, ...] = ()
 
 
-#: Name -> set. The default of `garabato icons` are the first two.
+#: Name -> set.
 ICON_SETS: dict[str, IconSet] = {
     "tabler": IconSet(
         "@tabler/icons@3.52.0",
@@ -134,11 +134,12 @@ ICON_SETS: dict[str, IconSet] = {
         link="https://simpleicons.org/?q={name}",
     ),
 }
+#: The sets of `garabato icons` without arguments.
 DEFAULT_ICON_SETS = ("tabler", "lucide")
 
 
 class IconSource:
-    """The icons of some sets; a set is a category to read, and an icon's category is its name.
+    """The icons of some sets: `read` takes the name of a set, and an icon's category is its name.
 
     Icons have the key_id "set/name", a title (their name in words, "cloud off", where the set has
     no title for them), tags (the set, folders in it, and its own tags), a link and the original
@@ -155,7 +156,7 @@ class IconSource:
 
     @staticmethod
     def check(sets: Sequence[str]) -> None:
-        """Raise InputError for a name that is not a set's; suggests the nearest."""
+        """Raise InputError, with the nearest name, for an unknown set."""
         for name in sets:
             if name not in ICON_SETS:
                 nearest = nearest_category(name, ICON_SETS)
@@ -200,7 +201,7 @@ class IconSource:
                 report.add(error)
                 continue
             report.n_read += 1
-            about = known.get(file.stem, _NOTHING_KNOWN)
+            about = known.get(file.stem, _NO_METADATA)
             title = about.title or " ".join(re.split(r"[-_\s]+", file.stem))
             tags = (name, *file.relative_to(folder / "icons").parent.parts, *about.tags)
             yield drawing.replace(
@@ -236,16 +237,16 @@ def unpack_icons(archive: bytes, chosen: IconSet, target: Path) -> None:
                 inside = PurePosixPath(*path.parts[1:])
                 if not member.isfile() or ".." in path.parts or not path.name:
                     continue
-                place = _place(inside, chosen)
+                target_path = _target_path(inside, chosen)
                 content = package.extractfile(member)
-                if place is None or content is None:
+                if target_path is None or content is None:
                     continue
-                file = target / place
+                file = target / target_path
                 file.parent.mkdir(parents=True, exist_ok=True)
                 # one byte more than allowed, so that a huge file is counted when it is read
-                limit = MAX_ICON_BYTES + 1 if place.suffix == ".svg" else 2**26
+                limit = MAX_ICON_BYTES + 1 if target_path.suffix == ".svg" else 2**26
                 file.write_bytes(content.read(limit))
-                n_icons += place.suffix == ".svg"
+                n_icons += target_path.suffix == ".svg"
     except (tarfile.TarError, OSError, EOFError) as error:
         raise SourceError(f"{chosen.package} cannot be unpacked ({error})") from error
     if not n_icons:
@@ -254,7 +255,7 @@ def unpack_icons(archive: bytes, chosen: IconSet, target: Path) -> None:
         raise SourceError(f"{chosen.package} has no file {chosen.metadata}")
 
 
-def _place(inside: PurePosixPath, chosen: IconSet) -> PurePosixPath | None:
+def _target_path(inside: PurePosixPath, chosen: IconSet) -> PurePosixPath | None:
     """Where a file of the package goes; None if it is not needed."""
     if len(inside.parts) == 1 and _LICENCE.fullmatch(inside.name):
         return inside
@@ -282,24 +283,24 @@ def _without_variant(title: str, variants: tuple[str, ...]) -> str:
     return name if name and last in variants else title
 
 
-class _About(NamedTuple):
-    """What a set says about an icon."""
+class _Metadata(NamedTuple):
+    """The metadata of an icon in its set."""
 
     title: str | None
     tags: tuple[str, ...]
 
 
-_NOTHING_KNOWN = _About(None, ())
+_NO_METADATA = _Metadata(None, ())
 #: An icon in Phosphor's JavaScript.
 _ENTRY = re.compile(r'name: "([^"]+)".*?tags: \[(.*?)\]', re.DOTALL)
 
 
-def _read_metadata(folder: Path) -> dict[str, _About]:
-    """What the package's metadata say about each icon; nothing if they cannot be read."""
+def _read_metadata(folder: Path) -> dict[str, _Metadata]:
+    """Metadata by name of the icon; empty if the package's file cannot be read."""
     for file in folder.glob("metadata.*"):
         if file.suffix != ".json":
             entries = _ENTRY.findall(file.read_text(encoding="utf-8", errors="replace"))
-            return {name: _about(re.findall(r'"([^"]*)"', tags)) for name, tags in entries}
+            return {name: _parse(re.findall(r'"([^"]*)"', tags)) for name, tags in entries}
         try:
             document: Any = json.loads(file.read_bytes())
         except ValueError:
@@ -310,19 +311,19 @@ def _read_metadata(folder: Path) -> dict[str, _About]:
             listed = [one for one in document if isinstance(one, Mapping)]
             document = {str(one.get("slug") or one.get("name")): one for one in listed}
         if isinstance(document, Mapping):
-            return {name: _about(entry) for name, entry in document.items()}
+            return {name: _parse(entry) for name, entry in document.items()}
     return {}
 
 
-def _about(entry: Any) -> _About:
-    """Of a list of tags, or of a mapping with a title, tags or aliases."""
+def _parse(entry: Any) -> _Metadata:
+    """`entry` is a list of tags, or a mapping with a title, tags or aliases."""
     if not isinstance(entry, Mapping):
-        return _About(None, _texts(entry))
+        return _Metadata(None, _texts(entry))
     title, aliases = entry.get("title"), entry.get("aliases")
     if isinstance(aliases, Mapping):
         aliases = [*_texts(aliases.get("aka")), *_texts(aliases.get("old"))]
     tags = (*_texts(entry.get("tags")), *_texts(aliases))
-    return _About(title if isinstance(title, str) and title.strip() else None, tags)
+    return _Metadata(title if isinstance(title, str) and title.strip() else None, tags)
 
 
 def _texts(values: Any) -> tuple[str, ...]:

