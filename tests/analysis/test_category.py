@@ -57,7 +57,7 @@ def test_a_summary_shows_the_typical_the_odd_and_the_confused(gallery: Gallery) 
     assert summary.confused_with == {"dog": 0.5, "pig": 0.5}
 
 
-def test_hidden_drawings_play_no_part(gallery: Gallery) -> None:
+def test_hidden_drawings_are_ignored(gallery: Gallery) -> None:
     gallery.hide(["stray"])
     summary = summarize_category(gallery, "cat")
     assert summary.n_drawings == 13

@@ -27,7 +27,7 @@ def gallery_of(folder: Path, n_groups: int, n_each: int) -> Gallery:
     return gallery
 
 
-def test_like_drawings_lie_near_each_other(tmp_path: Path) -> None:
+def test_similar_drawings_are_close_on_the_map(tmp_path: Path) -> None:
     told = []
     made = project(gallery_of(tmp_path / "g", 3, 40), progress=lambda *step: told.append(step))
     assert len(made.key_ids) == 120
@@ -49,7 +49,7 @@ def test_small_galleries_have_maps_too(tmp_path: Path, n_each: int) -> None:
     assert len(made.key_ids) == len(made.x) == len(made.y) == 2 * n_each
 
 
-def test_a_map_is_read_as_it_was_written(tmp_path: Path) -> None:
+def test_a_map_survives_saving_and_loading(tmp_path: Path) -> None:
     made = Projection(["a", "b"], np.array([0, SIDE], np.uint16), np.array([7, 8], np.uint16))
     made.save(tmp_path / "map.parquet")
     read = Projection.load(tmp_path / "map.parquet")

@@ -43,7 +43,7 @@ def evaluate(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, ["evaluate", *map(str, arguments)])
 
 
-def test_json_is_one_document_on_stdout_and_nothing_else(data: Path, run: Path) -> None:
+def test_json_prints_only_one_document_on_stdout(data: Path, run: Path) -> None:
     result = evaluate("--model", run, "--data", data, "--json")
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
@@ -65,7 +65,7 @@ def test_a_run_and_its_encoder_file_give_the_same_figures(data: Path, run: Path)
     assert first | {"seconds": 0} == second | {"seconds": 0}
 
 
-def test_without_json_the_figures_are_for_people(data: Path, run: Path) -> None:
+def test_without_json_the_figures_are_printed_as_text(data: Path, run: Path) -> None:
     result = evaluate("--model", run, "--data", data)
     assert result.exit_code == 0, result.stderr
     for text in ("40 drawings of 10 categories", "top-1", "mAP, in the gallery", "±", "hardest"):
@@ -120,7 +120,7 @@ def test_the_training_split_is_measured_without_a_gallery(data: Path, run: Path)
         (("--data", "{data}", "--gallery-split", "test"), 1, "both the 'test' split"),
     ],
 )
-def test_what_cannot_be_evaluated_is_an_error(
+def test_invalid_arguments_are_errors(
     data: Path, run: Path, arguments: tuple[str, ...], status: int, message: str
 ) -> None:
     filled = [a.replace("{data}", str(data)) for a in arguments]

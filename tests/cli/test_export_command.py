@@ -30,7 +30,7 @@ def test_a_data_set_is_written_as_tfrecords(sketch_source, tmp_path):
     assert json.loads(again.stdout) == Dataset.open(out).manifest
 
 
-def test_mistakes_end_in_one_line_and_status_1(tmp_path):
+def test_errors_are_one_line_and_status_1(tmp_path):
     done = run("--data", tmp_path / "nowhere", "--out", tmp_path / "records")
     assert done.exit_code == 1
     assert "holds no data set" in done.stderr

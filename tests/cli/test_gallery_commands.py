@@ -25,13 +25,6 @@ def planted(tmp_path, encoder):
     return gallery, drawings
 
 
-@pytest.fixture(scope="module")
-def encoder():
-    from pixel_encoder import PixelEncoder
-
-    return PixelEncoder()
-
-
 def test_duplicates_are_listed_and_drawn(planted, tmp_path):
     gallery, drawings = planted
     picture = tmp_path / "pairs.png"
@@ -61,7 +54,7 @@ def test_only_the_first_n_are_shown_but_all_are_counted(planted):
     assert document["n_pairs"] == len(find_duplicates(gallery, above=-1)) > 3
 
 
-def test_odd_ones_are_listed_and_drawn_with_their_neighbours(planted, tmp_path):
+def test_odd_drawings_are_listed_and_drawn_with_their_neighbours(planted, tmp_path):
     gallery, _ = planted
     picture = tmp_path / "odd.png"
     arguments = ("gallery", "odd", "--gallery", gallery.uri, "-k", 8)
@@ -81,7 +74,7 @@ def test_odd_ones_are_listed_and_drawn_with_their_neighbours(planted, tmp_path):
     assert "wrong: labelled circle like 0% of its neighbours; most are ladder" in done.stdout
 
 
-def test_tuning_says_what_it_tried_and_kept(tmp_path, encoder, monkeypatch):
+def test_tuning_prints_what_it_tried_and_kept(tmp_path, encoder, monkeypatch):
     monkeypatch.setattr(limits, "EXACT_UP_TO", 100)
     gallery = open_gallery(tmp_path / "g", encoder=encoder)
     gallery.add(make_drawings(SKETCH_CATEGORIES[:10], per_category=60, seed=1))
@@ -95,7 +88,7 @@ def test_tuning_says_what_it_tried_and_kept(tmp_path, encoder, monkeypatch):
     assert run(*arguments[:4], "--recall", 2).exit_code == 1
 
 
-def test_tuning_an_exact_gallery_says_that_it_is(planted):
+def test_tuning_an_exact_gallery_prints_that_it_is_exact(planted):
     gallery, _ = planted
     document = read_json(run("gallery", "tune", "--gallery", gallery.uri, "--json"))
     assert (document["exact"], document["tried"]) == (True, [])
@@ -157,8 +150,7 @@ def test_deleting_by_time_and_recognition(tmp_path, encoder):
 
 
 @pytest.mark.parametrize("command", ["tune", "duplicates", "odd"])
-def test_help_has_an_example_and_a_missing_gallery_is_told(command, tmp_path):
-    assert f"Example: garabato gallery {command}" in run("gallery", command, "--help").stdout
+def test_a_missing_gallery_is_reported(command, tmp_path):
     done = run("gallery", command, "--gallery", tmp_path / "none")
     assert done.exit_code == 1
     assert "there is no gallery at" in done.stderr

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
+from functools import partial
 
-from click.testing import CliRunner
+import typed
 from sketches import make_drawings, write_source
+from typed import read_json
 
-from garabato.cli import main
 from garabato.formats import write_drawings
 
-
-def run(*arguments):
-    return CliRunner().invoke(main, ["inspect", *map(str, arguments)])
+run = partial(typed.run, "inspect")
 
 
 def test_it_prints_the_counts_and_writes_the_page(sketch_source, tmp_path):
@@ -29,7 +27,7 @@ def test_it_prints_the_counts_and_writes_the_page(sketch_source, tmp_path):
 
 def test_json_is_one_document(sketch_source):
     done = run(sketch_source, "--json")
-    document = json.loads(done.stdout)
+    document = read_json(done)
     assert document["n_drawings"] == 400
     assert document["categories"]["star"]["n"] == 40
 
@@ -55,7 +53,7 @@ def test_icons_in_one_folder_are_named_after_their_files_if_asked_for(tmp_path):
         write_drawings(tmp_path / f"{name}.svg", make_drawings(["star"], 1, seed=0))
     done = run(tmp_path, "--category-from", "name", "--json")
     assert done.exit_code == 0, done.output
-    assert {k: v["n"] for k, v in json.loads(done.stdout)["categories"].items()} == {
+    assert {k: v["n"] for k, v in read_json(done)["categories"].items()} == {
         "chair": 1,
         "lamp": 2,
     }

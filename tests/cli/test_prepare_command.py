@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
+from functools import partial
 
 import pytest
-from click.testing import CliRunner
+import typed
 from sketches import make_drawings, write_source
+from typed import read_json
 
-from garabato.cli import main
 from garabato.dataset import Dataset
 from garabato.formats import write_drawings
 
-
-def run(*arguments):
-    return CliRunner().invoke(main, ["prepare", *map(str, arguments)])
+run = partial(typed.run, "prepare")
 
 
 def test_it_writes_a_data_set_and_says_what_to_look_at(sketch_source, tmp_path):
@@ -39,7 +37,7 @@ def test_categories_are_a_list_or_all(sketch_source, tmp_path, given, expected):
     out = tmp_path / "data"
     sizes = ("--train", 5, "--test", 2, "--no-sheets", "--json")
     done = run("--source", sketch_source, "--out", out, "--categories", given, *sizes)
-    manifest = json.loads(done.stdout)
+    manifest = read_json(done)
     assert manifest == Dataset.open(out).manifest
     assert manifest["categories"] == expected or len(manifest["categories"]) == 10
     assert not (out / "sheets").exists()
@@ -53,7 +51,7 @@ def test_categories_come_from_the_names_of_files_on_request(tmp_path):
     sizes = ("--categories", "all", "--train", 1, "--test", 1, "--no-sheets", "--json")
     out = tmp_path / "data"
     done = run("--source", folder, "--out", out, "--category-from", "name", *sizes)
-    assert json.loads(done.stdout)["categories"] == ["lamp"]
+    assert read_json(done)["categories"] == ["lamp"]
 
 
 def test_unreadable_lines_are_reported_on_stderr(tmp_path):
@@ -79,7 +77,7 @@ def test_unreadable_lines_are_reported_on_stderr(tmp_path):
         (["--train", "0"], "error: n_train must be at least 1"),
     ],
 )
-def test_mistakes_end_in_one_line_and_status_1(sketch_source, tmp_path, options, message):
+def test_errors_are_one_line_and_status_1(sketch_source, tmp_path, options, message):
     done = run("--source", sketch_source, "--out", tmp_path / "data", *options)
     assert done.exit_code == 1
     assert message in done.stderr.replace("\n", " ")

@@ -15,19 +15,9 @@ from garabato.gallery.explore import category_votes
 from garabato.render.contact_sheets import FRAMES
 
 
-@pytest.fixture(scope="module")
-def filled(model, sketch_source, tmp_path_factory):
-    """(model file, gallery of ten categories of forty sketches). Read only."""
-    uri = tmp_path_factory.mktemp("filled") / "g"
-    done = run("index", "--model", model, "--source", sketch_source, "--gallery", uri)
-    assert done.exit_code == 0, done.output
-    return model, uri
-
-
 @pytest.fixture
-def ask(tmp_path, filled):
+def ask(tmp_path, model, filled):
     """Run search with files of sketches: ask("star 0", "--unlike", "house 3")."""
-    model, uri = filled
 
     def file_of(text):
         name, _, number = text.rpartition(" ")
@@ -37,12 +27,12 @@ def ask(tmp_path, filled):
 
     def search(*arguments):
         given = [file_of(a) if str(a).rpartition(" ")[1] else a for a in arguments]
-        return run("search", "--model", model, "--gallery", uri, *given)
+        return run("search", "--model", model, "--gallery", filled, *given)
 
     return search
 
 
-def test_several_drawings_make_one_query_and_are_left_out_of_the_hits(ask, filled):
+def test_several_drawings_make_one_query_and_are_left_out_of_the_hits(ask, model, filled):
     document = read_json(
         ask("star 0", "--like", "star 1", "--unlike", "house 2", "-k", 5, "--json")
     )
@@ -51,11 +41,12 @@ def test_several_drawings_make_one_query_and_are_left_out_of_the_hits(ask, fille
     assert not given & {hit["key_id"] for hit in document["hits"]}
     assert [one["category"] for one in document["query"]["like"]] == ["star", "star"]
     assert [one["category"] for one in document["query"]["unlike"]] == ["house"]
-    model, uri = filled
     encoder = load_encoder(model)
     embeddings = encoder.embed([sketch("star", 0), sketch("star", 1), sketch("house", 2)])
     towards = embeddings[:2].mean(axis=0) - 0.5 * embeddings[2]
-    expected = [h.key_id for h in open_gallery(uri).search(towards, k=8) if h.key_id not in given]
+    expected = [
+        h.key_id for h in open_gallery(filled).search(towards, k=8) if h.key_id not in given
+    ]
     assert [hit["key_id"] for hit in document["hits"]] == expected[:5]
 
 
@@ -97,22 +88,21 @@ def test_the_picture_of_a_combined_query_shows_all_its_drawings(ask, tmp_path):
     assert cv2.imread(str(picture)).shape[1] > 5 * 112
 
 
-def test_the_nearest_drawings_vote_beside_the_classifier(filled, tmp_path):
-    model, uri = filled
+def test_the_nearest_drawings_vote_beside_the_classifier(model, filled, tmp_path):
     path = tmp_path / "two.ndjson"
     path.write_text("\n".join(simplified_line(sketch(name, 0)) for name in ("star", "house")))
     arguments = ("classify", "--model", model, path, "-k", 3)
-    document = read_json(run(*arguments, "--gallery", uri, "--json"))
-    gallery = open_gallery(uri, encoder=load_encoder(model))
-    for answer, drawing in zip(document["queries"], read_drawings(path), strict=True):
-        votes = answer["votes"]
+    document = read_json(run(*arguments, "--gallery", filled, "--json"))
+    gallery = open_gallery(filled, encoder=load_encoder(model))
+    for result, drawing in zip(document["queries"], read_drawings(path), strict=True):
+        votes = result["votes"]
         expected = category_votes(gallery.search(drawing, k=20))[:3]
         assert [v["category"] for v in votes] == [v.category for v in expected]
         assert [v["share"] for v in votes] == pytest.approx([v.share for v in expected], abs=1e-3)
-        guess = answer["predictions"][0]["category"]
-        assert answer["agrees"] is (guess == votes[0]["category"])
+        guess = result["predictions"][0]["category"]
+        assert result["agrees"] is (guess == votes[0]["category"])
     assert "votes" not in read_json(run(*arguments, "--json"))["queries"][0]
-    table = run(*arguments, "--gallery", uri).stdout
+    table = run(*arguments, "--gallery", filled).stdout
     assert "gallery's vote" in table
     missing = run(*arguments, "--gallery", tmp_path / "none")
     assert "there is no gallery at" in missing.stderr
@@ -136,14 +126,13 @@ def test_a_filter_that_nothing_passes_is_reported_instead_of_a_table(ask):
         ("star", ["--tag", "none such"], False),
     ],
 )
-def test_hits_are_marked_right_or_wrong_only_where_some_could_be_right(
-    filled, tmp_path, category, filters, judged
+def test_hits_are_marked_right_or_wrong_only_if_some_can_be_right(
+    model, filled, tmp_path, category, filters, judged
 ):
-    model, uri = filled
     query, picture = tmp_path / "query.ndjson", tmp_path / "hits.png"
     query.write_text(simplified_line(sketch("star", 0).replace(category=category)))
     arguments = ("--by-category", 2, "-k", 4, "--picture", picture, query, *filters)
-    assert run("search", "--model", model, "--gallery", uri, *arguments).exit_code == 0
+    assert run("search", "--model", model, "--gallery", filled, *arguments).exit_code == 0
     page = cv2.cvtColor(cv2.imread(str(picture)), cv2.COLOR_BGR2RGB)
     marks = [(page == FRAMES[frame]).all(axis=-1).any() for frame in ("right", "wrong")]
     assert any(marks) is judged
@@ -159,7 +148,7 @@ def symbols(model, tmp_path_factory):
     return model, uri
 
 
-def test_a_gallery_with_categories_of_its_own_heads_its_hits_with_its_vote(symbols, tmp_path):
+def test_a_gallery_with_its_own_categories_shows_its_vote_above_the_hits(symbols, tmp_path):
     model, uri = symbols
     query = tmp_path / "query.ndjson"
     query.write_text(simplified_line(sketch("star", 0)))
@@ -184,31 +173,27 @@ def test_a_gallery_of_the_encoders_categories_does_not_vote_in_a_search(ask):
 
 
 def test_words_alone_list_the_drawings_that_have_them(filled):
-    _, uri = filled
-    document = read_json(run("search", "--gallery", uri, "--text", "Sta", "-k", 100, "--json"))
+    document = read_json(run("search", "--gallery", filled, "--text", "Sta", "-k", 100, "--json"))
     names = {drawing["category"] for drawing in document["drawings"]}
-    expected = open_gallery(uri).list(limit=100, where={"text": "sta"})
+    expected = open_gallery(filled).list(limit=100, where={"text": "sta"})
     assert "star" in names
     assert all(name.startswith("sta") for name in names)
     assert document["drawings"] == [stored.to_dict() for stored in expected]
-    table = run("search", "--gallery", uri, "--text", "star", "-k", 3)
+    table = run("search", "--gallery", filled, "--text", "star", "-k", 3)
     assert table.exit_code == 0
     assert table.stdout.count("star") == 3
 
 
 def test_words_that_no_drawing_has_are_reported(filled):
-    _, uri = filled
-    done = run("search", "--gallery", uri, "--text", "zeppelin")
+    search = ("search", "--gallery", filled, "--text", "zeppelin")
+    done = run(*search)
     assert done.exit_code == 0
     assert "no drawing in" in done.stderr
-    assert (
-        read_json(run("search", "--gallery", uri, "--text", "zeppelin", "--json"))["drawings"] == []
-    )
+    assert read_json(run(*search, "--json"))["drawings"] == []
 
 
 @pytest.mark.parametrize("arguments", [(), ("--text", "star", "--diverse")])
 def test_without_a_query_only_words_can_be_searched(filled, arguments):
-    _, uri = filled
-    done = run("search", "--gallery", uri, *arguments)
+    done = run("search", "--gallery", filled, *arguments)
     assert done.exit_code == 2
     assert "QUERY" in done.stderr

@@ -93,7 +93,7 @@ def test_ctrl_c_leaves_the_old_data_set_and_nothing_else(sketch_source, tmp_path
     assert Dataset.open(out).categories == old.categories
 
 
-def test_what_another_process_is_still_writing_is_not_taken_for_a_leftover(sketch_source, tmp_path):
+def test_folders_of_running_processes_are_not_removed(sketch_source, tmp_path):
     out = tmp_path / "data"
     process = start(sketch_source, out, "sheets 2")
     try:

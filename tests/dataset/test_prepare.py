@@ -38,7 +38,7 @@ def five(sketch_source, tmp_path_factory):
     return prepare(sketch_source, out, categories=5, n_train=30, n_test=10)
 
 
-def test_every_category_has_its_drawings_in_both_splits_with_all_that_is_known(five):
+def test_both_splits_hold_the_drawings_of_every_category_with_their_metadata(five):
     assert len(five.categories) == 5
     assert five.counts == {name: {"train": 30, "test": 10} for name in five.categories}
     originals = {d.key_id: d for d in make_drawings(five.categories, 40, seed=0)}
@@ -73,7 +73,9 @@ def test_another_seed_gives_other_categories_and_drawings(sketch_source, five, t
     assert set(same_names.split("test").key_ids) != set(five.split("test").key_ids)
 
 
-def test_a_category_has_the_same_drawings_whatever_else_is_chosen(sketch_source, five, tmp_path):
+def test_the_drawings_of_a_category_do_not_depend_on_other_categories(
+    sketch_source, five, tmp_path
+):
     name = five.categories[2]
     alone = prepare(sketch_source, tmp_path / "a", categories=[name], n_train=30, n_test=10)
     for split in ("train", "test"):
@@ -81,7 +83,7 @@ def test_a_category_has_the_same_drawings_whatever_else_is_chosen(sketch_source,
         assert alone.split(split).key_ids == five.split(split).take(rows).key_ids
 
 
-def test_the_manifest_tells_what_from_where_and_names_no_path_of_this_machine(sketch_source, five):
+def test_the_manifest_describes_the_source_without_local_paths(sketch_source, five):
     text = (five.path / "dataset.json").read_text()
     assert str(sketch_source.parent) not in text
     manifest = json.loads(text)
@@ -97,7 +99,7 @@ def test_the_manifest_tells_what_from_where_and_names_no_path_of_this_machine(sk
     assert manifest["counts"] == dict.fromkeys(five.categories, about)
 
 
-def test_unreadable_lines_are_passed_over_counted_and_told(tmp_path, caplog):
+def test_unreadable_lines_are_skipped_counted_and_reported(tmp_path, caplog):
     source = write_source(tmp_path / "source", ["star", "house"], 12, seed=0)
     with open(source / "star.ndjson", "a") as file:
         file.write('{"drawing": [[[1, 2], [3]]]}\nnot json\n')
@@ -132,7 +134,7 @@ def test_short_categories_are_listed_and_nothing_is_written(sketch_source, tmp_p
     assert os.listdir(tmp_path) == []
 
 
-def test_a_category_of_three_drawings_gives_two_and_one_where_allowed(tmp_path):
+def test_with_allow_short_three_drawings_are_split_into_two_and_one(tmp_path):
     source = write_source(tmp_path / "source", ["star"], 3, seed=0)
     write_source(source, ["house"], 40, seed=0)
     dataset = prepare(
@@ -144,24 +146,24 @@ def test_a_category_of_three_drawings_gives_two_and_one_where_allowed(tmp_path):
     }
 
 
-def test_a_data_set_may_have_nothing_to_test_with(sketch_source, tmp_path):
+def test_the_test_split_may_be_empty(sketch_source, tmp_path):
     dataset = prepare(sketch_source, tmp_path / "data", categories=2, n_train=5, n_test=0)
     assert len(dataset.split("test")) == 0
     assert dataset.labels("test").shape == (0,)
     assert len(dataset.split("train")) == 10
 
 
-def test_an_unknown_category_is_told_with_the_nearest(sketch_source, tmp_path):
+def test_an_unknown_category_is_reported_with_the_nearest(sketch_source, tmp_path):
     with pytest.raises(CategoryError, match="'hause'; did you mean 'house'"):
         prepare(sketch_source, tmp_path / "data", categories=["hause", "star"])
 
 
-def test_sizes_that_make_no_sense_are_refused(sketch_source, tmp_path):
+def test_invalid_sizes_are_refused(sketch_source, tmp_path):
     with pytest.raises(InputError, match="not 0 and 5"):
         prepare(sketch_source, tmp_path / "data", n_train=0, n_test=5)
 
 
-def test_only_recognized_drawings_are_taken_where_asked(tmp_path, sketch_source):
+def test_recognized_only_leaves_out_other_drawings(tmp_path, sketch_source):
     dataset = prepare(
         sketch_source,
         tmp_path / "data",
@@ -199,7 +201,7 @@ def test_one_data_set_holds_one_kind_of_drawing(tmp_path):
         prepare(source, tmp_path / "data", categories="all", n_train=5, n_test=2)
 
 
-def test_an_old_data_set_is_replaced_whole(sketch_source, tmp_path):
+def test_an_old_data_set_is_replaced_completely(sketch_source, tmp_path):
     out = tmp_path / "data"
     old = prepare(sketch_source, out, categories=3, n_train=5, n_test=2)
     new = prepare(sketch_source, out, categories=2, n_train=5, n_test=2, sheets=False)
@@ -224,7 +226,7 @@ def test_an_empty_folder_is_filled_and_missing_parents_are_made(sketch_source, t
         assert len(Dataset.open(out).categories) == 1
 
 
-def test_what_garabato_did_not_write_is_never_replaced(sketch_source, tmp_path):
+def test_other_files_are_never_replaced(sketch_source, tmp_path):
     out = tmp_path / "data"
     out.mkdir()
     (out / "thesis.txt").write_text("dear to me")

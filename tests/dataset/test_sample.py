@@ -46,7 +46,7 @@ def test_another_seed_or_category_gives_another_order(stars):
     assert len({frozenset(order) for order in orders}) == 1
 
 
-def test_keeping_few_while_reading_gives_the_first_of_the_whole_order(stars):
+def test_keeping_a_few_gives_the_first_of_the_whole_order(stars):
     whole = candidates(stars)
     part = candidates(stars, 3, batch=2)
     assert key_ids(part) == key_ids(whole)[:3]
@@ -76,7 +76,7 @@ def test_the_same_points_in_other_strokes_are_another_drawing():
     assert found.n_distinct == 2
 
 
-def test_only_recognized_ones_are_taken_where_asked(stars):
+def test_recognized_only_leaves_out_other_drawings(stars):
     mixed = [
         stars[0].replace(recognized=True),
         stars[1].replace(recognized=False),

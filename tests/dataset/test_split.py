@@ -51,21 +51,21 @@ def test_sizes_shrink_in_proportion_and_keep_a_drawing_on_each_side():
     assert (Sizes(10, 0).of(4).n_train, Sizes(10, 0).of(4).n_test) == (4, 0)
 
 
-def test_a_category_is_split_into_as_many_as_wanted_and_none_twice():
+def test_a_category_is_split_into_disjoint_parts_of_the_given_sizes():
     splits = Pools(star=STARS).split(["star"], Sizes(20, 5))
     train, test = splits["star"]
     assert (len(train), len(test)) == (20, 5)
     assert len({*train, *test}) == 25
 
 
-def test_other_categories_change_nothing():
+def test_a_split_does_not_depend_on_other_categories():
     pools = Pools(star=STARS, house=HOUSES)
     alone = pools.split(["star"], Sizes(20, 5))
     together = pools.split(["house", "star"], Sizes(20, 5))
     assert together["star"] == alone["star"]
 
 
-def test_a_drawing_that_one_category_tests_with_no_other_trains_with():
+def test_test_drawings_of_one_category_are_not_training_drawings_of_another():
     pools = Pools(star=STARS)
     _, test = pools.split(["star"], Sizes(20, 5))["star"]
     by_key = {drawing.key_id: drawing for drawing in STARS}
@@ -84,7 +84,7 @@ def test_a_drawing_that_one_category_tests_with_no_other_trains_with():
     assert not {key.removeprefix("twin ") for key in house_test} & set(splits["star"][0])
 
 
-def test_where_the_reserve_does_not_last_the_category_is_read_again():
+def test_if_there_are_too_few_spare_candidates_the_category_is_read_again():
     pools = Pools(star=STARS, house=HOUSES)
     pools.drawings["copies"] = [d.replace(key_id=f"c{d.key_id}") for d in STARS]
     splits = pools.split(["copies", "star"], Sizes(10, 10), n_kept=20)
@@ -106,7 +106,7 @@ def test_the_error_lists_all_short_categories_with_their_counts_and_the_fix():
     )
 
 
-def test_with_allow_short_categories_give_what_they_have_in_the_same_proportion():
+def test_with_allow_short_small_categories_are_split_in_the_same_proportion():
     pools = Pools(house=HOUSES[:20], star=STARS)
     splits = pools.split(["house", "star"], Sizes(30, 10, allow_short=True))
     assert [len(part) for part in splits["house"]] == [15, 5]

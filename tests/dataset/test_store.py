@@ -45,7 +45,7 @@ def test_a_folder_that_is_missing_says_how_to_make_one(tmp_path):
         Dataset.open(tmp_path / "nowhere")
 
 
-def test_a_truncated_file_is_told_with_its_sizes(data):
+def test_a_truncated_file_is_reported_with_its_sizes(data):
     file = data / "train.parquet"
     whole = file.read_bytes()
     file.write_bytes(whole[:-100])
@@ -55,7 +55,7 @@ def test_a_truncated_file_is_told_with_its_sizes(data):
         Dataset.open(data)
 
 
-def test_a_missing_file_is_told(data):
+def test_a_missing_file_is_reported(data):
     (data / "test.parquet").unlink()
     with pytest.raises(DatasetError, match=r"test\.parquet is missing; prepare the data set again"):
         Dataset.open(data)
@@ -70,14 +70,14 @@ def test_a_damaged_file_fails_its_checksum(data):
         Dataset.open(data).verify()
 
 
-def test_a_file_that_is_no_parquet_cannot_be_read(data):
+def test_a_file_that_is_not_parquet_is_reported(data):
     file = data / "train.parquet"
     file.write_bytes(b"x" * file.stat().st_size)
     with pytest.raises(DatasetError, match=r"train\.parquet cannot be read; prepare"):
         Dataset.open(data).split("train")
 
 
-def test_a_file_of_another_data_set_is_noticed(data):
+def test_a_file_of_another_data_set_is_detected(data):
     shutil.copy(data / "test.parquet", data / "train.parquet")
     about = json.loads((data / "dataset.json").read_text())["splits"]
     about["train"]["files"][0]["bytes"] = about["test"]["files"][0]["bytes"]
@@ -111,7 +111,7 @@ def test_a_drawing_of_a_category_that_is_not_listed_is_named(data):
         ),
     ],
 )
-def test_a_manifest_that_is_damaged_or_of_a_later_version_says_so(data, text, message):
+def test_a_manifest_that_is_damaged_or_of_a_later_version_is_reported(data, text, message):
     (data / "dataset.json").write_text(text)
     with pytest.raises(DatasetError, match=message):
         Dataset.open(data)

@@ -49,7 +49,7 @@ def workshop(tmp_path: Path) -> Workshop:
     return Workshop(tmp_path / "shop")
 
 
-def test_finished_stages_are_not_done_again_and_say_what_they_found(workshop: Workshop) -> None:
+def test_finished_stages_are_not_repeated_and_return_their_results(workshop: Workshop) -> None:
     first = workshop.work()
     assert workshop.done == ["saw", "paint"]
     assert workshop.work() == first == {"wood": 1, "paint": "red"}
@@ -64,28 +64,30 @@ def test_other_settings_redo_the_stage_and_those_after_it(workshop: Workshop) ->
     assert workshop.done == ["saw", "paint"]
 
 
-def test_an_interrupted_stage_goes_on_with_the_files_it_left(workshop: Workshop) -> None:
+def test_an_interrupted_stage_resumes_with_its_files(workshop: Workshop) -> None:
     with pytest.raises(KeyboardInterrupt):
         workshop.work(stop_in="paint")
     workshop.work()
     assert workshop.done == ["saw reused", "paint resumed"]
 
 
-def test_an_interrupted_stage_with_other_settings_begins_anew(workshop: Workshop) -> None:
+def test_an_interrupted_stage_with_other_settings_starts_again(workshop: Workshop) -> None:
     with pytest.raises(KeyboardInterrupt):
         workshop.work(stop_in="paint")
     workshop.work(colour="blue")
     assert workshop.done == ["saw reused", "paint"]
 
 
-def test_a_stage_whose_files_are_gone_is_done_again_and_those_after_it(workshop: Workshop) -> None:
+def test_a_stage_whose_files_are_missing_is_repeated_with_those_after_it(
+    workshop: Workshop,
+) -> None:
     workshop.work()
     (workshop.folder / "saw").rmdir()
     workshop.work()
     assert workshop.done == ["saw", "paint"]
 
 
-def test_a_folder_with_other_things_in_it_is_refused(tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     with pytest.raises(InputError, match="choose another with --out"):
         Stages(tmp_path, on_reuse=lambda name, seconds: None)

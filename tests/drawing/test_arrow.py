@@ -43,7 +43,7 @@ def assert_same(found: DrawingBatch, expected: DrawingBatch) -> None:
 
 @settings(max_examples=50)
 @given(st.lists(known_drawings(), max_size=6), st.integers(0, 6), st.integers(0, 6))
-def test_strokes_come_back_as_they_were_also_of_slices_and_chunks(drawings, first, last):
+def test_strokes_survive_a_round_trip_even_from_slices_and_chunks(drawings, first, last):
     batch = DrawingBatch.from_drawings(drawings)
     table = to_table(batch)
     table.validate(full=True)
@@ -55,7 +55,7 @@ def test_strokes_come_back_as_they_were_also_of_slices_and_chunks(drawings, firs
     assert_same(from_table(chunked), DrawingBatch.concatenate([batch[part], batch]))
 
 
-def test_bitmaps_come_back_as_they_were_also_of_slices_and_chunks():
+def test_bitmaps_survive_a_round_trip_even_from_slices_and_chunks():
     rng = np.random.default_rng(0)
     bitmaps = rng.integers(0, 256, (5, 28, 20), np.uint8)
     batch = DrawingBatch.from_drawings(
@@ -99,7 +99,7 @@ coordinates = st.floats(-1e6, 1e6, width=32, allow_subnormal=False).filter(
     st.lists(known_drawings(), max_size=4),
     st.lists(st.tuples(coordinates, coordinates), min_size=1, max_size=4),
 )
-def test_any_batch_comes_back_from_arrow_and_pandas_as_it_was(drawings, points):
+def test_batches_survive_a_round_trip_through_arrow_and_pandas(drawings, points):
     free = Drawing([list(zip(*points, strict=True))])  # off the grid, nothing known about it
     for batch in map(DrawingBatch.from_drawings, (drawings, [*drawings, free])):
         table = batch.to_arrow()
@@ -109,7 +109,7 @@ def test_any_batch_comes_back_from_arrow_and_pandas_as_it_was(drawings, points):
             assert_same(DrawingBatch.from_arrow(table.to_batches()[0]), batch)
 
 
-def test_drawings_come_back_from_a_data_frame():
+def test_a_data_frame_can_be_read_as_drawings():
     batch = DrawingBatch.from_drawings(make_drawings(["star", "house"], 3, 0))
     frame = batch.to_arrow().to_pandas()
     assert frame["category"].tolist() == ["star"] * 3 + ["house"] * 3
@@ -118,7 +118,7 @@ def test_drawings_come_back_from_a_data_frame():
     assert_same(found, batch[3:])
 
 
-def test_bitmaps_come_back_from_arrow():
+def test_bitmaps_survive_a_round_trip_through_arrow():
     bitmaps = np.random.default_rng(0).integers(0, 256, (3, 28, 20), np.uint8)
     batch = DrawingBatch.from_drawings([Drawing(bitmap=bitmap) for bitmap in bitmaps])
     found = DrawingBatch.from_arrow(batch.to_arrow())
@@ -132,7 +132,7 @@ def stroke_table(strokes, line=None):
     return pa.table({"strokes": pa.array(strokes, kind)})
 
 
-def test_a_table_with_nothing_but_strokes_will_do():
+def test_a_table_with_only_strokes_is_enough():
     line = pa.large_list(pa.int32())
     found = DrawingBatch.from_arrow(stroke_table([[{"x": [1, 2], "y": [3, 400]}]], line))
     assert found[0].to_lists() == [[[1, 2], [3, 400]]]
@@ -152,6 +152,6 @@ def test_a_table_with_nothing_but_strokes_will_do():
         (pa.table({"bitmap": [b"1234"]}), "lost its metadata"),
     ],
 )
-def test_a_table_that_holds_no_drawings_names_the_column(table, problem):
+def test_invalid_tables_are_refused_and_the_column_named(table, problem):
     with pytest.raises(DrawingError, match=problem):
         DrawingBatch.from_arrow(table)

@@ -37,7 +37,7 @@ def test_times_are_ignored_and_strokes_without_points_dropped():
         ([[range(MAX_POINTS + 1), range(MAX_POINTS + 1)]], "more than 200,000 points"),
     ],
 )
-def test_what_is_no_drawing_is_refused_by_name(strokes, problem):
+def test_invalid_strokes_are_refused_and_named(strokes, problem):
     with pytest.raises(DrawingError, match=problem):
         Drawing(strokes)
 
@@ -49,7 +49,7 @@ def test_a_drawing_error_is_an_input_error_and_a_value_error():
         Drawing([[[1], []]])
 
 
-def test_a_bitmap_is_a_drawing_of_its_own_kind():
+def test_a_drawing_can_be_a_bitmap():
     drawing = Drawing(bitmap=np.zeros((28, 28), np.uint8))
     assert drawing.is_empty
     assert not Drawing(bitmap=np.full((2, 2), 9, np.uint8)).is_empty
@@ -70,7 +70,7 @@ def test_a_dot_is_moved_not_scaled():
     assert Drawing([[[0, 1e-40], [0, 1e-38]]]).normalised().to_lists() == [[[0, 0], [0, 0]]]
 
 
-def test_drawings_on_the_grid_stay_the_very_same():
+def test_drawings_on_the_grid_are_returned_unchanged():
     drawing = Drawing(CORNER)
     assert drawing.on_grid() is drawing
     far = Drawing([[[-100, 410], [0, 0]]], key_id="k").on_grid()
@@ -78,13 +78,13 @@ def test_drawings_on_the_grid_stay_the_very_same():
     assert far.key_id == "k"
 
 
-def test_replacing_what_is_known_keeps_strokes_and_the_rest():
+def test_replacing_metadata_keeps_strokes_and_other_metadata():
     drawing = Drawing(CORNER, key_id="7", country="DE").replace(category="cat")
     assert (drawing.key_id, drawing.country, drawing.category) == ("7", "DE", "cat")
     assert drawing.to_lists() == CORNER
 
 
-def test_the_first_part_is_cut_where_the_ink_runs_out():
+def test_the_first_part_ends_at_its_share_of_the_ink():
     # 100 px right, then 100 px down: half of the ink ends in the corner
     drawing = Drawing([[[0, 100, 100], [0, 0, 100]]])
     assert drawing.first_part(0.5).to_lists() == [[[0, 100], [0, 0]]]
@@ -126,7 +126,7 @@ def test_the_grid_is_reached_in_one_step(strokes):
 
 @settings(max_examples=100)
 @given(_drawings)
-def test_a_batch_gives_back_its_drawings(drawings):
+def test_a_batch_returns_its_drawings(drawings):
     batch = DrawingBatch.from_drawings(drawings)
     assert len(batch) == len(drawings)
     for i, (drawing, back) in enumerate(zip(drawings, batch, strict=True)):
@@ -171,7 +171,7 @@ def test_strokes_and_bitmaps_do_not_mix_in_a_batch():
         )
 
 
-def test_bitmaps_stay_beside_what_is_known_of_them():
+def test_bitmaps_keep_their_metadata():
     images = np.arange(3 * 4, dtype=np.uint8).reshape(3, 2, 2)
     batch = DrawingBatch.from_drawings(
         [Drawing(bitmap=image, key_id=str(i)) for i, image in enumerate(images)]
@@ -185,7 +185,7 @@ def test_bitmaps_stay_beside_what_is_known_of_them():
         taken[2]
 
 
-def test_a_drawing_is_shown_in_one_short_line():
+def test_repr_is_one_short_line():
     drawing = Drawing([[range(50), range(50)], [[1], [2]]], key_id="5", category="cat")
     assert repr(drawing) == "Drawing(key_id='5', category='cat', 2 strokes, 51 points)"
     assert repr(Drawing([[[1], [2]]])) == "Drawing(1 stroke, 1 point)"

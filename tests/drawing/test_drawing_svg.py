@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import base64
+import re
 import xml.etree.ElementTree as ET
 
+import cv2
 import numpy as np
 
 from garabato.drawing import Drawing, DrawingBatch
+from garabato.drawing.svg import drawing_svg
 
 LINE = Drawing([[[0, 10], [0, 10]]], category="a <b>")
 BITMAP = Drawing(bitmap=np.eye(28, dtype=np.uint8) * 255)
 
 
-def test_a_notebook_shows_a_drawing_as_svg_that_stands_alone():
+def test_a_notebook_shows_a_drawing_as_self_contained_svg():
     for drawing in (LINE, BITMAP, Drawing()):
         svg = ET.fromstring(drawing._repr_svg_())
         assert svg.tag == "{http://www.w3.org/2000/svg}svg"
@@ -30,3 +34,24 @@ def test_a_batch_prints_one_line_and_shows_its_first_drawings():
     one = DrawingBatch.from_drawings([BITMAP])
     assert repr(one) == "DrawingBatch(1 drawing, bitmaps of 28 x 28 px)"
     assert repr(DrawingBatch.from_drawings([])) == "DrawingBatch(0 drawings)"
+
+
+def test_a_drawing_as_svg_fits_its_box_and_shows_dots() -> None:
+    svg = drawing_svg(Drawing([[[0, 500], [0, 100]], [[40], [50]]]))
+    (path,) = re.findall(r'<path d="([^"]*)"', svg)
+    assert path.count("M") == 2
+    numbers = [float(n) for n in re.findall(r"-?\d+", path)]
+    assert min(numbers) >= 0
+    assert max(numbers) <= 303
+    (dot,) = re.findall(r"M(\d+ \d+)L\1$", path)
+    assert dot
+    assert "<path" in drawing_svg(Drawing())
+
+
+def test_a_bitmap_as_svg_is_ink_on_white() -> None:
+    bitmap = np.zeros((28, 28), np.uint8)
+    bitmap[3] = 255
+    svg = drawing_svg(Drawing(bitmap=bitmap))
+    (png,) = re.findall(r'href="data:image/png;base64,([^"]*)"', svg)
+    pixels = cv2.imdecode(np.frombuffer(base64.b64decode(png), np.uint8), cv2.IMREAD_GRAYSCALE)
+    np.testing.assert_array_equal(pixels, 255 - bitmap)

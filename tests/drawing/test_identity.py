@@ -26,7 +26,7 @@ DOT[1, 2] = 255
         (Drawing(bitmap=DOT), "content-38e4f50372aacb32cac0a6a8"),
     ],
 )
-def test_content_ids_are_those_that_galleries_already_store(drawing, content_id):
+def test_content_ids_equal_those_stored_in_galleries(drawing, content_id):
     assert DrawingBatch.from_drawings([drawing]).content_ids() == [content_id]
 
 
@@ -48,7 +48,7 @@ def test_only_drawings_without_a_key_id_get_their_content_id():
     assert DrawingBatch.from_drawings([]).with_key_ids().key_ids == []
 
 
-def test_a_prepared_drawing_has_the_id_that_its_source_file_would_be_indexed_under():
+def test_prepared_and_indexed_drawings_get_the_same_content_id():
     batch = DrawingBatch.from_drawings([Drawing([([0.5, 1000], [-3, 7])], category="x")])
     prepared = from_table(first_candidates([batch], "x", 1, seed=0).table)
     assert list(prepared.key_ids) == list(batch.with_key_ids().key_ids)

@@ -57,17 +57,17 @@ def _plain_rdp(points: list[Point], epsilon: float) -> list[Point]:
     return _plain_rdp(points[: farthest + 1], epsilon)[:-1] + _plain_rdp(points[farthest:], epsilon)
 
 
-def test_points_on_a_line_leave_its_ends():
+def test_points_on_a_line_are_removed_except_the_ends():
     assert _simplify([[(0, 0), (3, 0), (7, 0), (100, 0)]]) == [[[0, 0], [100, 0]]]
 
 
-def test_a_corner_stays_and_a_bump_below_epsilon_goes():
+def test_a_corner_is_kept_and_a_bump_below_epsilon_removed():
     assert _simplify([[(0, 0), (50, 0), (50, 50)]]) == [[[0, 0], [50, 0], [50, 50]]]
     assert _simplify([[(0, 0), (50, 1.9), (100, 0)]]) == [[[0, 0], [100, 0]]]
     assert len(_simplify([[(0, 0), (50, 2.5), (100, 0)]])[0]) == 3
 
 
-def test_strokes_of_one_point_stay():
+def test_strokes_of_one_point_are_kept():
     assert _simplify([[(5, 6)], [(0, 0), (9, 0)], [(7, 8)]]) == [
         [[5, 6]],
         [[0, 0], [9, 0]],
@@ -75,7 +75,7 @@ def test_strokes_of_one_point_stay():
     ]
 
 
-def test_a_dot_of_two_equal_points_stays_two_as_in_googles_files():
+def test_a_dot_of_two_equal_points_keeps_both_as_in_googles_files():
     assert _simplify([[(7, 7), (7, 7), (7, 7)]]) == [[[7, 7], [7, 7]]]
 
 
@@ -84,7 +84,7 @@ def test_a_closed_stroke_keeps_its_ends_and_its_shape():
     assert _simplify([square]) == [[list(p) for p in square]]
 
 
-def test_a_stroke_longer_than_any_real_one_is_sampled_wider_not_for_ever():
+def test_very_long_strokes_are_sampled_at_wider_distances():
     rng = np.random.default_rng(0)
     points = rng.uniform(0, 255, (50_000, 2))
     (kept,) = _simplify([points])

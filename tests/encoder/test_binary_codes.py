@@ -28,7 +28,7 @@ def test_a_coder_comes_back_from_json() -> None:
 @pytest.mark.parametrize(
     "plain", [{}, {"weights": "AAAA", "offsets": "AAAA"}, {"weights": "?", "offsets": ""}]
 )
-def test_a_damaged_coder_is_said(plain: dict[str, str]) -> None:
+def test_a_damaged_coder_is_reported(plain: dict[str, str]) -> None:
     with pytest.raises(InputError):
         BinaryCoder.from_dict(plain)
 

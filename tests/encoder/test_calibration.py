@@ -31,7 +31,7 @@ def test_two_outcomes_by_hand():
     assert fit_temperature(probabilities, labels) == pytest.approx(np.log(4) / np.log(3), rel=1e-3)
 
 
-def test_an_answer_given_no_chance_does_not_break_it():
+def test_a_probability_of_zero_gives_a_finite_temperature():
     assert np.isfinite(fit_temperature(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([0, 1])))
 
 
@@ -42,7 +42,7 @@ def test_probabilities_at_another_temperature_are_those_of_its_logits():
     np.testing.assert_allclose(at_temperature(at_one, 0.5), at_half)
 
 
-def test_the_threshold_lets_as_many_answers_through_as_the_precision_allows():
+def test_the_threshold_is_the_lowest_that_reaches_the_precision():
     confidence = np.array([0.3, 0.9, 0.8, 0.6, 0.5, 0.7])
     right = np.array([False, True, True, True, False, False])
     # From the surest: 1/1, 2/2, 2/3, 3/4, 3/5, 3/6 are right.
@@ -50,19 +50,19 @@ def test_the_threshold_lets_as_many_answers_through_as_the_precision_allows():
         assert threshold_for_precision(confidence, right, precision) == threshold
 
 
-def test_answers_of_equal_probability_are_not_told_apart():
+def test_predictions_of_equal_probability_are_on_one_side_of_the_threshold():
     confidence = np.array([0.9, 0.7, 0.7])
     for right in ([True, True, False], [True, False, True]):
         assert threshold_for_precision(confidence, np.array(right), 0.9) == 0.9
 
 
 @pytest.mark.parametrize("n", [0, 1, 5])
-def test_a_precision_out_of_reach_leaves_every_answer_unsure(n):
+def test_if_no_threshold_reaches_the_precision_all_predictions_are_unsure(n):
     threshold = threshold_for_precision(np.ones(n, np.float32), np.zeros(n, np.bool_), 0.9)
     assert threshold > 1
 
 
-def test_the_chosen_precision_holds_on_answers_it_was_not_chosen_by():
+def test_the_threshold_reaches_its_precision_on_other_predictions():
     random = np.random.default_rng(0)
     confidence = random.random(20_000)
     right = random.random(20_000) < confidence

@@ -54,7 +54,7 @@ def test_one_drawing_gives_a_list_and_several_a_list_of_lists(encoder):
     assert sum(p.probability for p in everything) == pytest.approx(1, abs=1e-5)
 
 
-def test_strokes_and_bitmaps_go_together(encoder):
+def test_strokes_and_bitmaps_can_be_mixed(encoder):
     bitmap = np.zeros((28, 28), np.uint8)
     bitmap[5:20, 10:12] = 255
     mixed = [DRAWINGS[0], Drawing(bitmap=bitmap), DRAWINGS[1]]
@@ -67,13 +67,13 @@ def test_no_drawings_give_no_embeddings(encoder):
     assert encoder.classify(DrawingBatch.from_drawings([])) == []
 
 
-def test_a_drawing_without_ink_still_gets_finite_numbers(encoder):
+def test_an_empty_drawing_has_a_finite_embedding(encoder):
     output = encoder.predict(Drawing([]))
     assert np.isfinite(output.embeddings).all()
     assert np.isfinite(output.probabilities).all()
 
 
-def test_a_drawing_without_ink_shows_nothing(encoder):
+def test_classifying_an_empty_drawing_is_an_error(encoder):
     for empty in (Drawing([]), Drawing(bitmap=np.zeros((28, 28), np.uint8))):
         with pytest.raises(InputError, match="the drawing is empty"):
             encoder.classify(empty)
@@ -89,7 +89,7 @@ def test_a_drawing_without_ink_shows_nothing(encoder):
         (DRAWINGS[0].to_lists(), "list"),
     ],
 )
-def test_what_is_no_drawing_is_told_with_how_to_read_one(encoder, given, kind):
+def test_other_types_are_refused_with_a_hint_how_to_read_drawings(encoder, given, kind):
     for ask in (encoder.classify, encoder.embed, encoder.predict):
         with pytest.raises(InputError, match=f"not a {kind}; read the drawings of a file"):
             ask(given)
@@ -100,7 +100,7 @@ def test_less_than_one_category_is_refused(encoder):
         encoder.classify(DRAWINGS[0], k=0)
 
 
-def test_an_encoder_comes_back_from_its_file_as_it_was(encoder, tmp_path):
+def test_an_encoder_survives_saving_and_loading(encoder, tmp_path):
     encoder.save(tmp_path / "encoder.safetensors")
     for path in (tmp_path, tmp_path / "encoder.safetensors"):
         loaded = load_encoder(path)
@@ -130,7 +130,7 @@ def test_the_file_holds_weights_in_half_precision(tmp_path):
 
 
 @pytest.mark.parametrize("kept", [0, 4, 100, 5000])
-def test_a_truncated_encoder_is_said(encoder, tmp_path, kept):
+def test_a_truncated_encoder_is_reported(encoder, tmp_path, kept):
     path = tmp_path / "cut.safetensors"
     encoder.save(path)
     path.write_bytes(path.read_bytes()[:kept])
@@ -138,14 +138,14 @@ def test_a_truncated_encoder_is_said(encoder, tmp_path, kept):
         load_encoder(path)
 
 
-def test_another_projects_safetensors_file_is_said(tmp_path):
+def test_another_projects_safetensors_file_is_reported(tmp_path):
     path = tmp_path / "other.safetensors"
     save_file({"weight": torch.zeros(3)}, path)
     with pytest.raises(EncoderError, match="not an encoder of garabato"):
         load_encoder(path)
 
 
-def test_a_file_of_a_later_version_is_said(encoder, tmp_path):
+def test_a_file_of_a_later_version_is_reported(encoder, tmp_path):
     path = tmp_path / "later.safetensors"
     encoder.save(path)
     content = path.read_bytes()
@@ -154,14 +154,14 @@ def test_a_file_of_a_later_version_is_said(encoder, tmp_path):
         load_encoder(path)
 
 
-def test_no_file_and_an_unfinished_run_say_what_to_do(tmp_path):
+def test_a_missing_file_and_an_unfinished_run_say_what_to_do(tmp_path):
     with pytest.raises(EncoderError, match="garabato train"):
         load_encoder(tmp_path / "nowhere.safetensors")
     with pytest.raises(EncoderError, match="--resume"):
         load_encoder(tmp_path)
 
 
-def test_an_answer_below_the_threshold_is_unsure(encoder, tmp_path):
+def test_a_prediction_below_the_threshold_is_unsure(encoder, tmp_path):
     assert encoder.is_unsure([Prediction("cat", 0.49)])  # the default threshold
     assert not encoder.is_unsure([Prediction("cat", 0.5)])
     sure = Encoder(
@@ -230,7 +230,7 @@ def test_among_without_any_probability_left_is_even(encoder):
     assert found == [Prediction("dog", 0.5), Prediction("sun", 0.5)]
 
 
-def test_names_in_among_that_are_no_categories_are_refused(encoder):
+def test_unknown_names_in_among_are_refused(encoder):
     with pytest.raises(InputError, match="no category 'hous'; did you mean 'house'"):
         encoder.classify(DRAWINGS[0], among=["cat", "hous"])
     with pytest.raises(InputError, match="`among` is empty"):

@@ -75,7 +75,7 @@ def test_embeddings_and_fingerprint_stay_the_same(encoder, larger):
     assert larger.fingerprint == encoder.fingerprint
 
 
-def test_the_encoder_it_came_from_stays_as_it_was(encoder, larger):
+def test_adding_categories_does_not_change_the_encoder(encoder, larger):
     assert encoder.categories == CATEGORIES
     assert larger.categories == [*CATEGORIES, "star", "spiral"]
 
@@ -87,7 +87,7 @@ def test_added_categories_work_with_among_and_unsure(larger):
     assert larger.is_unsure(larger.classify(STARS[5])) in (True, False)
 
 
-def test_a_notebook_shows_what_an_encoder_is(larger):
+def test_a_notebook_shows_the_encoder_as_a_table(larger):
     html = larger._repr_html_()
     assert f"7: {', '.join(CATEGORIES)}, star, spiral" in html
     assert larger.fingerprint in html
@@ -107,7 +107,7 @@ def test_categories_can_be_added_one_after_the_other_and_removed(encoder, larger
     )
 
 
-def test_one_drawing_and_a_hundred_will_do(encoder):
+def test_one_or_a_hundred_drawings_make_a_category(encoder):
     hundred = make_drawings(["star"], 100, seed=3)
     more = encoder.with_categories({"star": hundred, "spiral": SPIRALS[0]})
     assert [one.n_drawings for one in more.added_categories] == [100, 1]

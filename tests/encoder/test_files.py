@@ -28,7 +28,7 @@ no_headers = pytest.mark.parametrize(
 
 
 @no_headers
-def test_a_file_of_weights_with_a_damaged_header_is_said(tmp_path: Path, header, says) -> None:
+def test_a_file_of_weights_with_a_damaged_header_is_reported(tmp_path: Path, header, says) -> None:
     path = tmp_path / "encoder.safetensors"
     save_file({"weight": torch.zeros(3)}, path, {FORMAT: header})
     with pytest.raises(EncoderError, match=rf"encoder\.safetensors is damaged: {says}"):
@@ -36,7 +36,7 @@ def test_a_file_of_weights_with_a_damaged_header_is_said(tmp_path: Path, header,
 
 
 @no_headers
-def test_an_onnx_file_with_a_damaged_header_is_said(tmp_path: Path, header, says) -> None:
+def test_an_onnx_file_with_a_damaged_header_is_reported(tmp_path: Path, header, says) -> None:
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
     from garabato.export import export_onnx
@@ -85,7 +85,7 @@ def rewritten(tmp_path: Path, *, keep_checksum: bool = False, weights=None, **ch
         ("unknown_below", True, "unknown_below must be a number of at least 0"),
     ],
 )
-def test_header_fields_that_no_encoder_has_are_refused(tmp_path, field, value, says) -> None:
+def test_invalid_header_fields_are_refused(tmp_path, field, value, says) -> None:
     path = rewritten(tmp_path, **{field: value})
     with pytest.raises(EncoderError, match=rf"(?s)encoder\.safetensors is damaged: .*{says}"):
         load_encoder(path)
@@ -108,7 +108,7 @@ def to_integers(state) -> None:
     ],
     ids=["nan", "integers", "missing"],
 )
-def test_weights_that_no_encoder_has_are_refused(tmp_path, change, says) -> None:
+def test_invalid_weights_are_refused(tmp_path, change, says) -> None:
     path = rewritten(tmp_path, weights=change)
     with pytest.raises(EncoderError, match=rf"(?s)encoder\.safetensors is damaged: .*{says}"):
         load_encoder(path)

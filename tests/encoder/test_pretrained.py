@@ -79,7 +79,7 @@ def _card(*more, settings="minutes = 1\n"):
     return model_card(garabato.load_encoder(), evaluation, [training], [FORM], *more)
 
 
-def test_a_model_card_says_how_sure_its_scores_are_and_what_half_the_ink_gives():
+def test_a_model_card_gives_noise_and_accuracy_on_half_the_ink():
     card = _card()
     assert "| top-1 | 75.0 % ± 17.7 % |" in card  # sqrt(0.75 x 0.25 / 6)
     assert "| 8 bits (ships) | 77.31 % | 0.680 | 98.8 % | 3,328,997 | `ab12` |" in card
@@ -100,7 +100,7 @@ def test_a_model_card_takes_the_scores_by_category_of_the_larger_test():
     assert "figures are only rough" not in card
 
 
-def test_pictures_of_real_drawings_get_the_answers_of_their_strokes(quickdraw, tmp_path):
+def test_pictures_of_real_drawings_are_classified_like_their_strokes(quickdraw, tmp_path):
     encoder = garabato.load_encoder()
     batch = DrawingBatch.from_drawings(
         drawing
@@ -129,7 +129,7 @@ def test_pictures_of_real_drawings_get_the_answers_of_their_strokes(quickdraw, t
         assert (answers == from_strokes).mean() > 0.7, name
 
 
-def test_the_card_tells_who_taught_it():
+def test_the_model_card_names_the_teachers():
     assert "learned the answers of" not in _card()
     card = _card(settings='minutes = 1\nteachers = ["runs/a", "runs/b"]\n')
     assert "learned the answers of `runs/a` and `runs/b`" in card

@@ -28,7 +28,7 @@ def test_predictions_are_those_of_the_network(name, style):
     np.testing.assert_allclose(fast_embeddings, embeddings.numpy(), atol=1e-4, rtol=1e-4)
 
 
-def test_the_networks_own_weights_stay_as_they_are():
+def test_running_a_network_does_not_change_its_weights():
     encoder = make_encoder("skfast")
     before = encoder.runtime.fingerprint(encoder.spec)
     encoder.embed(DRAWINGS)
@@ -36,7 +36,7 @@ def test_the_networks_own_weights_stay_as_they_are():
 
 
 @pytest.mark.slow
-def test_in_float32_a_drawing_gets_the_same_embedding_in_any_company():
+def test_in_float32_an_embedding_does_not_depend_on_the_batch():
     encoder = make_encoder("skfast")
     together = encoder.embed(DRAWINGS)
     alone = np.concatenate([encoder.embed(drawing) for drawing in DRAWINGS])
@@ -62,7 +62,7 @@ def test_it_is_a_runtime():
 
 
 @pytest.mark.slow
-def test_several_threads_may_ask_a_new_encoder_first() -> None:
+def test_several_threads_may_share_a_new_encoder() -> None:
     expected = make_encoder("skfast").embed(DRAWINGS)
     with ThreadPoolExecutor(4) as threads:
         for _ in range(5):

@@ -18,7 +18,7 @@ from garabato.evaluation.retrieval import mean_average_precision
 from garabato.sources import open_source
 
 
-def test_figures_are_those_that_scikit_learn_finds_in_the_same_answers(
+def test_metrics_agree_with_scikit_learn_on_the_same_predictions(
     prototypes: PrototypeEncoder, sketch_dataset: Dataset, sketch_evaluation: Evaluation
 ) -> None:
     found = sketch_evaluation.to_dict()
@@ -171,7 +171,7 @@ def test_a_source_of_unknown_categories_alone_is_measured_by_retrieval(
     assert found["most_confused"] == []
 
 
-def test_a_data_set_of_unknown_categories_is_searched_among_itself_and_in_its_gallery(
+def test_retrieval_is_measured_for_a_data_set_of_unknown_categories(
     prototypes: PrototypeEncoder, tmp_path: Path
 ) -> None:
     write_source(tmp_path / "s", SKETCH_CATEGORIES[12:], per_category=10, seed=1)
@@ -199,7 +199,7 @@ def test_unreadable_lines_are_counted_and_named(
         evaluate(prototypes, open_source(tmp_path), strict=True)
 
 
-def test_a_source_without_a_readable_drawing_says_so(
+def test_a_source_without_a_readable_drawing_is_reported(
     prototypes: PrototypeEncoder, tmp_path: Path
 ) -> None:
     (tmp_path / "circle.ndjson").write_text("not json\n")
@@ -229,7 +229,7 @@ def test_precision_at_10_of_a_handful_of_drawings_is_not_given(
     assert any("precision@10 is not measured" in note for note in found["notes"])
 
 
-def test_lonely_drawings_are_no_queries_and_counted(
+def test_drawings_alone_in_their_category_are_counted_and_not_used_as_queries(
     prototypes: PrototypeEncoder, tmp_path: Path
 ) -> None:
     write_source(tmp_path, SKETCH_CATEGORIES[:2], per_category=8, seed=0)
@@ -240,7 +240,7 @@ def test_lonely_drawings_are_no_queries_and_counted(
     assert any("the only ones of their category" in note for note in found["notes"])
 
 
-def test_accuracy_is_given_for_recognized_and_other_drawings_apart(
+def test_accuracy_is_given_separately_for_recognized_and_other_drawings(
     prototypes: PrototypeEncoder, sketch_dataset: Dataset, sketch_evaluation: Evaluation
 ) -> None:
     test = sketch_dataset.split("test")
@@ -252,7 +252,7 @@ def test_accuracy_is_given_for_recognized_and_other_drawings_apart(
         assert found[answer]["top1"] == pytest.approx(right[rows].mean())
 
 
-def test_bitmaps_are_measured_but_have_no_halves(tmp_path: Path) -> None:
+def test_bitmaps_are_measured_but_not_half_finished(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for number, name in enumerate(("cat", "dog")):
         images = np.zeros((12, 28, 28), np.uint8)
@@ -319,7 +319,7 @@ def test_real_drawings_are_measured(quickdraw: Path, tmp_path: Path) -> None:
     assert found["map"] > 0.4
 
 
-def test_an_encoder_that_can_be_unsure_is_measured_on_what_it_answers(
+def test_selective_accuracy_counts_only_predictions_that_are_not_unsure(
     sketch_evaluation: Evaluation,
 ) -> None:
     test = sketch_evaluation.test

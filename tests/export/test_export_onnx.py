@@ -46,7 +46,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Encoder, Path]:
 
 
 @pytest.mark.parametrize(("name", "style"), KINDS)
-def test_every_model_answers_in_onnx_form_as_by_pytorch(name, style, tmp_path):
+def test_every_model_predicts_the_same_in_onnx_form(name, style, tmp_path):
     encoder = make_encoder(name, style)
     export_onnx(encoder, tmp_path / "encoder.onnx")
     loaded = load_encoder(tmp_path / "encoder.onnx")
@@ -54,7 +54,7 @@ def test_every_model_answers_in_onnx_form_as_by_pytorch(name, style, tmp_path):
     assert_same_answers(encoder, loaded, SKETCHES)
 
 
-def test_the_encoder_that_ships_answers_the_same_on_real_drawings(quickdraw, tmp_path):
+def test_the_shipped_encoder_predicts_the_same_on_real_drawings(quickdraw, tmp_path):
     from garabato.formats import read_drawings
 
     files = sorted((quickdraw / "simplified").glob("*.ndjson"))[::15]
@@ -206,14 +206,14 @@ def test_eight_bits_without_drawings_are_refused(exported, tmp_path):
 
 
 @pytest.mark.parametrize("kept", [0, 4, 1000, 20_000])
-def test_a_truncated_file_is_said(exported, tmp_path, kept):
+def test_a_truncated_file_is_reported(exported, tmp_path, kept):
     path = tmp_path / "cut.onnx"
     path.write_bytes(exported[1].read_bytes()[:kept])
     with pytest.raises(EncoderError, match=r"cut\.onnx is .*garabato export onnx"):
         load_encoder(path)
 
 
-def test_another_projects_onnx_file_is_said(exported, tmp_path):
+def test_another_projects_onnx_file_is_reported(exported, tmp_path):
     model = onnx.load(exported[1])
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "other.onnx")
@@ -229,7 +229,7 @@ def without_pytorch(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-def test_answers_need_no_pytorch_and_other_files_say_that_they_do(
+def test_onnx_files_need_no_pytorch_and_other_files_say_that_they_do(
     exported, sketch_source, tmp_path
 ):
     encoder, path = exported

@@ -74,7 +74,7 @@ def draw(page: Any, drawing: Drawing) -> None:
         page.mouse.up()
 
 
-def test_the_browser_answers_as_garabato_does(page, web_encoder, web_gallery):
+def test_the_browser_predicts_and_searches_like_garabato(page, web_encoder, web_gallery):
     drawings = make_drawings((*CATEGORIES, "star", "zigzag"), 10, seed=8)
     drawings += [Drawing([[[3], [4]]]), Drawing([[[-2.5, 1.25], [1e4, 3]]])]
     answers = page.evaluate(ASK, [drawing.to_lists() for drawing in drawings])
@@ -198,7 +198,7 @@ def test_the_map_has_every_drawing(page):
     assert found["known"]["categories"][0] == {"category": "envelope", "n_drawings": PER_CATEGORY}
 
 
-def test_a_drawing_that_is_not_there_and_a_missing_file_are_said(page, exported):
+def test_a_drawing_that_is_not_there_and_a_missing_file_are_reported(page, exported):
     said = page.evaluate(
         """async () => {
           const {drawing, category, add} = await import("./static/script/api.js");
@@ -240,7 +240,7 @@ def test_a_page_is_replaced_by_a_newer_one(web_encoder, web_gallery, exported, t
     assert page.files["index.html"] == (tmp_path / "site/index.html").stat().st_size
 
 
-def test_an_encoder_of_the_seeds_images_is_refused(tmp_path, web_gallery):
+def test_an_encoder_of_style_reference_is_refused(tmp_path, web_gallery):
     from networks import make_encoder
 
     assert make_encoder("sknet", "reference").spec == RenderSpec.reference(32)

@@ -136,7 +136,7 @@ def test_a_cluster_on_this_machine_starts_before_threads_that_forking_breaks(
     assert "fork" not in done.stderr
 
 
-def test_without_the_extra_the_command_that_installs_it_is_told(monkeypatch, model):
+def test_without_the_extra_the_command_that_installs_it_is_reported(monkeypatch, model):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'garabato\[ray\]'"):
         RayWorkers(load_encoder(model))

@@ -30,7 +30,7 @@ def test_equal_values_are_grouped_and_single_ones_left_out():
     assert sorted(rows.tolist() for rows in groups) == [[0, 3, 6], [1, 4]]
 
 
-def test_sketches_of_different_hands_are_no_near_copies():
+def test_different_sketches_are_not_near_duplicates():
     assert near(SKETCHES) == []
 
 
@@ -41,12 +41,12 @@ def test_sketches_of_different_hands_are_no_near_copies():
     st.floats(-300, 300),
     st.floats(-300, 300),
 )
-def test_a_copy_at_another_place_and_scale_is_found(row, scale, x, y):
+def test_a_moved_and_scaled_copy_is_found(row, scale, x, y):
     copy = scaled(SKETCHES[row], scale, x, y)
     assert near([*SKETCHES, copy]) == [[row, len(SKETCHES)]]
 
 
-def test_another_stroke_order_or_one_stroke_less_is_another_drawing():
+def test_drawings_with_other_strokes_are_not_near_duplicates():
     house = next(d for d in SKETCHES if d.category == "house" and len(d.strokes) == 3)
     other_order = Drawing(house.strokes[::-1])
     without_door = Drawing(house.strokes[:2])
@@ -65,7 +65,7 @@ def test_dots_and_empty_drawings_are_in_no_group():
     assert near([dot, dot, empty, empty]) == []
 
 
-def test_no_drawing_is_in_two_groups_and_no_chain_is_one_group():
+def test_groups_are_disjoint_and_do_not_chain():
     # Lines of slowly changing slope: neighbours are alike, the ends are not.
     lines = [Drawing([[[0, 255], [0, y]]]) for y in range(100)]
     groups = near(lines)

@@ -55,7 +55,7 @@ def test_drawings_are_counted_by_category_country_and_recognized(found):
     assert (star.recognized, star.unrecognized) == (5, 0)
 
 
-def test_strokes_and_points_are_spread_as_numpy_says(found):
+def test_the_distributions_of_strokes_and_points_agree_with_numpy(found):
     inked = [*STARS, HALF, *HOUSES, STARS[1], Drawing([[[3], [4]]]), Drawing([[[3, 3], [4, 4]]])]
     for spread, numbers in (
         (found.strokes, [len(d.strokes) for d in inked]),
@@ -105,7 +105,7 @@ def test_the_document_is_json_with_all_numbers(found):
     assert found.to_dict(max_groups=0)["near"]["groups"] == []
 
 
-def test_a_data_set_tells_its_splits_and_what_is_on_both_sides(tmp_path):
+def test_near_duplicates_across_splits_are_counted(tmp_path):
     source = write_source(tmp_path / "source", ["star"], 20, seed=0)
     copies = [
         Drawing([np.rint(stroke / 2) for stroke in d.strokes], key_id=f"half {d.key_id}")

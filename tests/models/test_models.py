@@ -52,7 +52,7 @@ def test_every_model_takes_images_of_several_channels(name):
 
 
 @pytest.mark.parametrize("name", model_names())
-def test_with_mirror_an_image_and_its_mirror_image_get_the_same_answer(name):
+def test_with_mirror_an_image_and_its_mirror_image_get_the_same_output(name):
     torch.manual_seed(1)
     one_sided = create_model(name, n_categories=3, image_size_px=32).eval()
     model = create_model(name, n_categories=3, image_size_px=32, mirror=True).eval()
@@ -79,7 +79,7 @@ def test_logits_and_embeddings_are_made_of_the_features(model):
         torch.testing.assert_close(model.forward_embedding(features, logits), embeddings)
 
 
-def test_the_embedding_of_skfast_is_drawn_towards_the_likely_categories():
+def test_skfast_embeddings_are_pulled_towards_the_probable_categories():
     model = create_model("skfast", n_categories=2, image_size_px=32, embedding_dim=2, focus=1.0)
     with torch.no_grad():
         model.directions.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0]]))
@@ -165,7 +165,7 @@ def test_the_pooling_pads_as_tensorflow_does():
     assert MaxPoolSame()(image).tolist() == [[[[4.0, 5.0], [7.0, 8.0]]]]
 
 
-def test_the_mean_image_is_subtracted_by_the_models_of_the_seed():
+def test_reference_models_subtract_the_mean_image():
     model = create_model("sknet", n_categories=3, image_size_px=32).eval()
     images = torch.rand(2, 1, 32, 32)
     with torch.no_grad():

@@ -57,7 +57,7 @@ def test_the_logits_are_those_of_the_image_and_weighted_those_of_the_strokes(mod
         torch.testing.assert_close(logits, of_image + weight * of_strokes)
 
 
-def test_every_weight_learns(model):
+def test_every_weight_gets_a_gradient(model):
     logits, _ = model(images_of(DRAWINGS))
     torch.nn.functional.cross_entropy(logits, torch.arange(len(DRAWINGS)) % 5).backward()
     # Only drawings without an order teach the second weight.

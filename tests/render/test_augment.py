@@ -69,7 +69,7 @@ def test_no_ink_leaves_the_image_however_strong_the_augmentation():
     assert not varied[:, :, -4:].any()
 
 
-def test_drawings_without_ink_stay_empty():
+def test_empty_drawings_stay_empty():
     batch = DrawingBatch.from_drawings([Drawing([]), *make_drawings(["star"], 1, 0)])
     varied = render_augmented(batch, SPEC, AugmentSpec(), np.arange(2, dtype="u4"))
     assert not varied[0].any()
@@ -81,7 +81,7 @@ def test_the_reference_style_cannot_be_augmented():
         render_augmented(BATCH, RenderSpec.reference(), AugmentSpec(), KEYS)
 
 
-def test_a_probability_beyond_one_is_refused():
+def test_probabilities_above_one_are_refused():
     with pytest.raises(InputError, match="flip"):
         AugmentSpec(flip=1.5)
 
@@ -99,7 +99,7 @@ def test_as_a_picture_a_drawing_keeps_its_look_and_loses_its_order():
     assert (seen[..., 0][near < 128] > 128).sum() < 0.02 * (seen[..., 0] > 128).sum()
 
 
-def test_some_drawings_are_seen_as_pictures_the_others_unchanged():
+def test_some_drawings_are_rendered_as_pictures_and_the_others_unchanged():
     spec = RenderSpec(48, order=True)
     many = BATCH.take(np.arange(2000) % len(BATCH))
     keys = np.arange(2000, dtype=np.uint32) * 977
@@ -151,7 +151,7 @@ def test_each_way_of_redrawing_changes_most_drawings(change):
     assert varied.any(axis=(1, 2)).all()
 
 
-def test_a_redrawn_dot_and_a_drawing_without_ink_stay_what_they_are():
+def test_dots_and_empty_drawings_are_not_redrawn():
     batch = DrawingBatch.from_drawings([Drawing([]), Drawing([([5], [5])])])
     for change in (*REDRAWN, "picture"):
         varied = render_augmented(batch, SPEC, only(**{change: 1.0}), np.arange(2, dtype="u4"))

@@ -53,7 +53,7 @@ def test_one_point_and_bitmap_and_empty_drawings_are_drawn():
 
 
 @pytest.mark.parametrize(("frame", "badge"), [("right", True), ("wrong", True), ("query", False)])
-def test_frames_have_their_colour_and_answers_a_badge(frame, badge):
+def test_frames_have_their_colour_and_right_and_wrong_a_badge(frame, badge):
     page = draw_sheet([[Cell(CROSS, frame=frame)]], cell_px=96)
     cell = page[24:120, 24:120]
     assert (cell[0] == FRAMES[frame]).all(axis=-1).sum() > 70
@@ -62,7 +62,7 @@ def test_frames_have_their_colour_and_answers_a_badge(frame, badge):
     assert has_colour(corner, FRAMES[frame]) == badge
 
 
-def test_right_and_wrong_can_be_told_without_colours():
+def test_right_and_wrong_differ_without_colours():
     right, wrong = (
         draw_sheet([[Cell(CROSS, frame=frame)]])[24:44, 100:120].mean(axis=-1) > 200
         for frame in ("right", "wrong")
@@ -70,14 +70,14 @@ def test_right_and_wrong_can_be_told_without_colours():
     assert (right != wrong).sum() > 10
 
 
-def test_queries_stand_apart_from_what_was_found():
+def test_a_gap_separates_queries_from_hits():
     row = [Cell(CROSS, frame="query"), Cell(CROSS), Cell(CROSS)]
     plain = draw_sheet([[Cell(CROSS)] * 3], cell_px=48)
     apart = draw_sheet([row], cell_px=48)
     assert apart.shape[1] == plain.shape[1] + 16
 
 
-def test_cells_that_belong_together_touch_and_stand_apart_from_the_next():
+def test_cells_of_a_group_touch_and_groups_are_separate():
     page = draw_sheet([[Cell(CROSS)] * 4], cell_px=48, together=2)
     paper = (page == PAPER).all(axis=(0, 2))
     left, inside = 16, 2 * 48
@@ -94,7 +94,7 @@ def test_small_captions_hold_more():
     assert (page("5152802093400064") != page("5152802093400065")).any()  # its end is there
 
 
-def test_captions_make_room_for_at_most_two_lines_and_never_leave_their_cell():
+def test_captions_have_at_most_two_lines_and_stay_in_their_cell():
     def height(caption):
         return draw_sheet([[Cell(CROSS, caption)]], cell_px=96).shape[0]
 

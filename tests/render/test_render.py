@@ -18,7 +18,7 @@ def ink_box(image):
     return rows.min(), rows.max(), columns.min(), columns.max()
 
 
-def test_a_horizontal_line_is_as_wide_as_the_spec_says_and_in_the_middle():
+def test_a_horizontal_line_is_centred_and_has_the_line_width_of_the_spec():
     image = render(LINE, RenderSpec(32, line_width=4 / 32, margin=0.0))
     assert image.dtype == np.uint8
     # 4 px wide around the middle row boundary 16, from edge to edge less the round caps.
@@ -52,14 +52,14 @@ def test_the_aspect_is_kept_and_the_drawing_is_centred():
 
 @given(scale=st.sampled_from([0.25, 2.0, 64.0]), shift=st.sampled_from([-512.0, 0.0, 1024.0]))
 @settings(max_examples=9)
-def test_where_and_how_large_a_drawing_was_drawn_changes_nothing(scale, shift):
+def test_position_and_size_of_a_drawing_do_not_matter(scale, shift):
     drawing = make_drawings(["star"], 1, seed=3)[0]
     moved = Drawing([stroke * scale + shift for stroke in drawing.strokes])
     difference = render(moved, RenderSpec()).astype(int) - render(drawing, RenderSpec())
     assert abs(difference).max() <= 2
 
 
-def test_the_margin_stays_free():
+def test_the_margin_stays_empty():
     spec = RenderSpec(64, margin=0.125)
     for image in render_batch(DrawingBatch.from_drawings(make_drawings(["house"], 5, 0)), spec):
         top, bottom, left, right = ink_box(image)
@@ -67,7 +67,7 @@ def test_the_margin_stays_free():
         assert max(bottom, right) <= 55
 
 
-def test_a_batch_gives_what_each_drawing_gives_alone():
+def test_a_batch_renders_like_each_drawing_alone():
     drawings = make_drawings(SKETCH_CATEGORIES, 2, seed=1)
     images = render_batch(DrawingBatch.from_drawings(drawings), RenderSpec(48))
     assert images.shape == (len(drawings), 48, 48)
@@ -75,7 +75,7 @@ def test_a_batch_gives_what_each_drawing_gives_alone():
         np.testing.assert_array_equal(render(drawing, RenderSpec(48)), image)
 
 
-def test_a_drawing_without_ink_is_an_empty_image():
+def test_an_empty_drawing_gives_an_empty_image():
     assert not render(Drawing([]), RenderSpec()).any()
 
 
@@ -101,7 +101,7 @@ def test_real_drawings_rendered_both_ways_show_the_same_ink(quickdraw):
     assert 0.5 < smooth.sum() / reference.sum() < 2
 
 
-def test_a_spec_survives_the_way_through_json_and_refuses_what_it_does_not_know():
+def test_a_spec_survives_json_and_refuses_unknown_fields():
     spec = RenderSpec(48, line_width=0.05)
     assert RenderSpec.from_dict(spec.to_dict()) == spec
     assert spec.fingerprint != RenderSpec(48).fingerprint
@@ -112,7 +112,7 @@ def test_a_spec_survives_the_way_through_json_and_refuses_what_it_does_not_know(
 @pytest.mark.parametrize(
     "wrong", [{"size_px": 4}, {"line_width": 0.0}, {"margin": 0.5}, {"style": "oil"}]
 )
-def test_a_spec_that_cannot_be_drawn_is_refused(wrong):
+def test_invalid_specs_are_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         RenderSpec(**wrong)
 
@@ -133,7 +133,7 @@ def test_the_order_of_strokes_fills_two_more_channels():
     assert along[1, 4] < along[1, 16] < along[1, 27]
 
 
-def test_pictures_show_no_order():
+def test_bitmaps_have_no_stroke_order():
     bitmap = np.zeros((28, 28), np.uint8)
     bitmap[5:20, 10] = 255
     image = render(Drawing(bitmap=bitmap), RenderSpec(size_px=32, order=True))

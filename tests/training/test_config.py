@@ -43,14 +43,14 @@ def test_settings_that_cannot_train_are_refused(changes: dict[str, Any], says: s
         TrainConfig(**changes)
 
 
-def test_a_teacher_that_is_no_list_is_refused_in_a_file_too(tmp_path: Path) -> None:
+def test_a_file_with_a_single_teacher_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('teachers = "runs/large"\n')
     with pytest.raises(TrainingError, match="teachers must be a list"):
         read_config(path)
 
 
-def test_paths_are_kept_as_text_that_files_can_hold(tmp_path: Path) -> None:
+def test_paths_are_stored_as_text(tmp_path: Path) -> None:
     config = TrainConfig(start_from=Path("runs/first"), teachers=[Path("runs/large"), "shipped"])
     assert config.start_from == "runs/first"
     assert config.teachers == ("runs/large", "shipped")
@@ -59,6 +59,6 @@ def test_paths_are_kept_as_text_that_files_can_hold(tmp_path: Path) -> None:
     assert read_config(path) == config
 
 
-def test_sizes_survive_as_pairs_of_numbers_however_they_are_given() -> None:
+def test_sizes_become_pairs_of_numbers() -> None:
     assert TrainConfig(sizes=[[0.5, 32]]) == TrainConfig(sizes=((0.5, 32),))
     assert replace(load_preset("skfast"), sizes=()).sizes == ()

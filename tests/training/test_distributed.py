@@ -1,4 +1,4 @@
-"""Two processes of torchrun, talking by gloo on this machine's CPU, train as one does."""
+"""Two processes of torchrun, connected by gloo on the CPU, train like one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from garabato.dataset import Dataset, prepare
+from garabato.dataset import Dataset
 from garabato.encoder import FILE_NAME
 from garabato.errors import TrainingError
 from garabato.render import RenderSpec
@@ -28,7 +28,7 @@ from garabato.training.loop import _Training
 
 pytestmark = pytest.mark.slow
 
-#: 31 drawings a batch: the workers' parts are never equal.
+#: 31 drawings a batch: the processes' parts are never equal.
 CONFIG = TrainConfig(
     model_options={"widths": [8, 16], "depths": [1, 1], "embedding_dim": 16},
     render=RenderSpec(24),
@@ -38,12 +38,6 @@ CONFIG = TrainConfig(
     precision="float32",
     device="cpu",
 )
-
-
-@pytest.fixture(scope="module")
-def dataset(sketch_source: Path, tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    out = tmp_path_factory.mktemp("workers") / "data"
-    return prepare(sketch_source, out, categories="all", n_train=30, n_test=10, sheets=False)
 
 
 def start(dataset: Dataset, run: Path, config: TrainConfig, *options: str) -> subprocess.Popen[str]:
@@ -65,41 +59,45 @@ def read_metrics(run: Path) -> list[dict[str, float]]:
 
 
 @pytest.fixture(scope="module")
+def alone(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of one process."""
+    run = tmp_path_factory.mktemp("alone") / "run"
+    train(dataset, run, config=CONFIG)
+    return run
+
+
+@pytest.fixture(scope="module")
 def together(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """The run of two workers, and what they printed on stdout."""
+    """The run of two processes, and what they printed on stdout."""
     run = tmp_path_factory.mktemp("together") / "run"
     stdout, stderr = (process := start(dataset, run, CONFIG)).communicate(timeout=300)
     assert process.returncode == 0, stderr
     return run, stdout
 
 
-def test_two_workers_have_the_loss_curve_of_one(
-    dataset: Dataset, together: tuple[Path, str], tmp_path: Path
-) -> None:
-    train(dataset, tmp_path / "alone", config=CONFIG)
-    alone, shared = read_metrics(tmp_path / "alone"), read_metrics(together[0])
-    assert [r["kind"] for r in shared] == [r["kind"] for r in alone]
-    for one, two in zip(alone[:-1], shared[:-1], strict=True):
+def test_two_processes_have_the_loss_curve_of_one(alone: Path, together: tuple[Path, str]) -> None:
+    metrics, shared = read_metrics(alone), read_metrics(together[0])
+    assert [r["kind"] for r in shared] == [r["kind"] for r in metrics]
+    for one, two in zip(metrics[:-1], shared[:-1], strict=True):
         assert two["step"] == one["step"]
         assert two["learning_rate"] == one["learning_rate"]
         assert two["loss"] == pytest.approx(one["loss"], rel=1e-4)
         assert two["accuracy"] == pytest.approx(one["accuracy"], abs=0.002)
-    assert alone[0]["loss"] - alone[-2]["loss"] > 0.05  # they have learned something
+    assert metrics[0]["loss"] - metrics[-2]["loss"] > 0.05  # they have learned something
 
 
-def test_two_workers_come_to_the_weights_and_statistics_of_one(
-    dataset: Dataset, together: tuple[Path, str], tmp_path: Path
+def test_two_processes_come_to_the_weights_and_statistics_of_one(
+    alone: Path, together: tuple[Path, str]
 ) -> None:
-    train(dataset, tmp_path / "alone", config=CONFIG)
-    alone, shared = load_file(tmp_path / "alone" / FILE_NAME), load_file(together[0] / FILE_NAME)
-    assert alone.keys() == shared.keys()
-    for name in alone:
-        difference = (alone[name].double() - shared[name].double()).norm()
-        # Adam makes steps of gradients that are nothing but rounding, too.
-        assert difference < 0.01 * alone[name].double().norm() + CONFIG.learning_rate, name
+    expected, shared = load_file(alone / FILE_NAME), load_file(together[0] / FILE_NAME)
+    assert expected.keys() == shared.keys()
+    for name, weights in expected.items():
+        difference = (weights.double() - shared[name].double()).norm()
+        # Adam takes steps even where gradients are only rounding errors.
+        assert difference < 0.01 * weights.double().norm() + CONFIG.learning_rate, name
 
 
-def test_only_the_first_worker_writes_and_prints(together: tuple[Path, str]) -> None:
+def test_only_the_first_process_writes_and_prints(together: tuple[Path, str]) -> None:
     run, stdout = together
     assert stdout == f"{run / FILE_NAME}\n"
     assert sorted(p.name for p in run.iterdir()) == [
@@ -112,7 +110,7 @@ def test_only_the_first_worker_writes_and_prints(together: tuple[Path, str]) -> 
     assert steps == sorted(set(steps))
 
 
-def test_workers_stop_together_at_ctrl_c_and_go_on(dataset: Dataset, tmp_path: Path) -> None:
+def test_processes_stop_together_at_ctrl_c_and_go_on(dataset: Dataset, tmp_path: Path) -> None:
     run = tmp_path / "run"
     process = start(dataset, run, replace(CONFIG, epochs=100_000))
     timer = threading.Timer(200, process.kill)
@@ -135,23 +133,23 @@ def test_workers_stop_together_at_ctrl_c_and_go_on(dataset: Dataset, tmp_path: P
     assert result.encoder is not None
 
 
-def test_more_workers_than_drawings_in_a_batch_are_refused(
+def test_more_processes_than_drawings_in_a_batch_are_refused(
     dataset: Dataset, tmp_path: Path
 ) -> None:
-    workers = ProcessGroup(0, 40, choose_device("cpu"))
+    processes = ProcessGroup(0, 40, choose_device("cpu"))
     with pytest.raises(TrainingError, match="31 drawings is too small for 40 processes"):
-        _Training(dataset, tmp_path, CONFIG, None, workers, None, None)
+        _Training(dataset, tmp_path, CONFIG, None, processes, None, None)
 
 
-def test_one_worker_sums_alone_and_keeps_its_network_as_it_is() -> None:
-    worker = ProcessGroup(0, 1, choose_device("cpu"))
+def test_one_process_sums_alone_and_keeps_its_network_as_it_is() -> None:
+    process = ProcessGroup(0, 1, choose_device("cpu"))
     model = nn.Sequential(nn.BatchNorm2d(3))
-    assert worker.sum([1.5, 2]) == [1.5, 2]
-    assert worker.share(model) is model
-    assert worker.is_main
+    assert process.sum([1.5, 2]) == [1.5, 2]
+    assert process.share(model) is model
+    assert process.is_main
 
 
-def test_a_shared_batch_norm_measured_by_one_worker_is_the_ordinary_one(tmp_path: Path) -> None:
+def test_a_shared_batch_norm_measured_by_one_process_is_the_ordinary_one(tmp_path: Path) -> None:
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{tmp_path / 'store'}", rank=0, world_size=1
     )

@@ -25,7 +25,7 @@ TRAIN, TEST = embeddings_of(LABELS, 0), embeddings_of(LABELS[:400], 1)
 
 
 @pytest.mark.parametrize(("n_bits", "loss"), [(128, 0.08), (64, 0.15)])
-def test_codes_retrieve_nearly_as_well_as_what_they_stand_for(n_bits: int, loss: float) -> None:
+def test_codes_retrieve_nearly_as_well_as_their_embeddings(n_bits: int, loss: float) -> None:
     codes = train_hash_codes(TRAIN, n_bits, seed=0).encode(TEST)
     assert codes.shape == (400, n_bits // 8)
     whole = mean_average_precision(TEST, LABELS[:400])
@@ -40,7 +40,7 @@ def test_learned_codes_are_better_than_random_ones() -> None:
     assert mean_average_precision_by_hamming(learned, LABELS[:400]) > at_random + 0.02
 
 
-def test_what_all_embeddings_have_in_common_uses_up_no_bits() -> None:
+def test_the_mean_embedding_uses_up_no_bits() -> None:
     together = np.full(24, 6.0, np.float32) / np.sqrt(24, dtype=np.float32)
     near, near_test = ((e + together) / 7 for e in (TRAIN, TEST))
     near, near_test = (e / np.linalg.norm(e, axis=1, keepdims=True) for e in (near, near_test))
@@ -74,7 +74,7 @@ def test_the_better_branch_gets_the_greater_weight() -> None:
         assert best_weight(logits, others, targets) == pytest.approx(expected, rel=0.1)
 
 
-def test_a_branch_that_misleads_counts_for_nothing() -> None:
+def test_a_misleading_branch_gets_weight_zero() -> None:
     right = torch.eye(5).repeat(50, 1)
     targets = torch.arange(5).repeat(50)
     noise = torch.randn(right.shape, generator=torch.Generator().manual_seed(0))

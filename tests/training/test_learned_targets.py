@@ -1,4 +1,4 @@
-"""What a network is asked to answer: labels, teachers' answers, blends of drawings."""
+"""The targets of training: labels, teachers' probabilities, mixup."""
 
 from __future__ import annotations
 
@@ -27,36 +27,30 @@ DRAWINGS = DrawingBatch.from_drawings(
 )
 
 
-@pytest.fixture(scope="module")
-def dataset(sketch_source, tmp_path_factory):
-    out = tmp_path_factory.mktemp("targets") / "data"
-    return prepare(sketch_source, out, categories="all", n_train=30, n_test=10, seed=0)
-
-
-def test_teachers_answer_the_mean_of_theirs_in_the_order_asked_for(tmp_path) -> None:
+def test_teachers_give_their_mean_probabilities_in_the_given_order(tmp_path) -> None:
     first, second = make_encoder("skfast"), make_encoder("skfast", "order")
     for name, encoder in (("first", first), ("second", second)):
         encoder.save(tmp_path / f"{name}.safetensors")
     paths = tuple(str(tmp_path / f"{name}.safetensors") for name in ("first", "second"))
-    asked = CATEGORIES[::-1][:3]
-    teachers = Teachers(TrainConfig(teachers=paths), asked, CPU)
+    wanted = CATEGORIES[::-1][:3]
+    teachers = Teachers(TrainConfig(teachers=paths), wanted, CPU)
     seen = []
 
     def render(spec):
         seen.append(spec)
         return render_batch(DRAWINGS, spec)
 
-    answers = teachers.probabilities(render)
+    probabilities = teachers.probabilities(render)
     assert seen == [first.spec, second.spec]  # each is shown drawings its own way
     expected = np.zeros((2, 3))
     for encoder in (first, second):
         logits, _ = encoder.runtime.run(render_batch(DRAWINGS, encoder.spec))
         shares = np.exp(logits[:, [4, 3, 2]])
         expected += shares / shares.sum(1, keepdims=True) / 2
-    assert answers == pytest.approx(expected, abs=1e-5)
+    assert probabilities == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_pupil_taught_wholly_learns_the_teachers_answers_not_the_labels(
+def test_with_full_distillation_a_network_learns_the_predictions_not_the_labels(
     dataset, tmp_path
 ) -> None:
     """The teacher calls each category by the next one's name; its pupil is told the right ones."""
@@ -67,12 +61,12 @@ def test_a_pupil_taught_wholly_learns_the_teachers_answers_not_the_labels(
     config = replace(shifted, teachers=(str(tmp_path / "wrong.safetensors"),), teaching=1.0)
     pupil = train(dataset, tmp_path / "pupil", config=config).encoder
     drawings, labels = dataset.split("test"), dataset.labels("test")
-    answers = pupil.predict(drawings).probabilities.argmax(1)
-    assert (answers == labels).mean() < 0.3
-    assert (answers == (labels + 1) % len(dataset.categories)).mean() > 0.6
+    predicted = pupil.predict(drawings).probabilities.argmax(1)
+    assert (predicted == labels).mean() < 0.3
+    assert (predicted == (labels + 1) % len(dataset.categories)).mean() > 0.6
 
 
-def test_a_taught_run_goes_on_from_another_working_directory(tmp_path, monkeypatch) -> None:
+def test_a_distilled_run_resumes_from_another_working_directory(tmp_path, monkeypatch) -> None:
     known = make_encoder("skfast")
     known.categories = SKETCH_CATEGORIES[: len(known.categories)]
     known.network_categories = known.categories
@@ -99,11 +93,11 @@ def test_a_taught_run_goes_on_from_another_working_directory(tmp_path, monkeypat
     assert read_config(tmp_path / "run" / "config.toml") == config
 
 
-def test_the_teacher_that_ships_is_no_path() -> None:
+def test_the_shipped_teacher_is_not_a_path() -> None:
     assert TrainConfig(teachers=("shipped",)).with_absolute_teachers().teachers == ("shipped",)
 
 
-def test_a_teacher_that_cannot_teach_is_named(tmp_path) -> None:
+def test_an_unsuitable_teacher_is_named(tmp_path) -> None:
     make_encoder("skfast").save(tmp_path / "t.safetensors")
     make_encoder("sknet", "reference").save(tmp_path / "s.safetensors")
     config = TrainConfig(teachers=(str(tmp_path / "t.safetensors"),))
@@ -121,7 +115,7 @@ def test_a_teacher_that_cannot_teach_is_named(tmp_path) -> None:
     [{"loss": "arcface"}, {"loss": "proxy-anchor"}, {"loss": "supcon"}, {"mixup": 0.4}],
     ids=str,
 )
-def test_sketches_are_learned_by_every_loss_and_by_blends(dataset, tmp_path, changes) -> None:
+def test_every_loss_and_mixup_learn_sketches(dataset, tmp_path, changes) -> None:
     config = replace(SMALL, epochs=30, **changes)
     encoder = train(dataset, tmp_path / "run", config=config).encoder
     probabilities = encoder.predict(dataset.split("test")).probabilities
@@ -138,12 +132,12 @@ def test_sketches_are_learned_by_every_loss_and_by_blends(dataset, tmp_path, cha
         ({"teaching": 1.5}, r"teaching must be in \[0, 1\], not 1.5"),
     ],
 )
-def test_targets_that_make_no_sense_are_refused(changes, says) -> None:
+def test_incompatible_loss_settings_are_refused(changes, says) -> None:
     with pytest.raises(TrainingError, match=says):
         TrainConfig(**changes)
 
 
-def test_a_loss_of_cosines_needs_a_network_of_cosines(dataset, tmp_path) -> None:
+def test_cosine_losses_need_a_network_with_cosine_logits(dataset, tmp_path) -> None:
     config = TrainConfig(model="sknet", loss="arcface", augment=AugmentSpec.none(), steps=1)
     with pytest.raises(TrainingError, match=r"logits are cosines \(skfast\), not sknet"):
         train(dataset, tmp_path / "run", config=config)

@@ -20,7 +20,7 @@ def softplus(value: float) -> float:
     return math.log1p(math.exp(value))
 
 
-def test_arcface_asks_for_a_smaller_angle() -> None:
+def test_arcface_adds_a_margin_to_the_angle() -> None:
     cosines = tensor([[0.5, 0.2]])
     loss = LOSS_FUNCTIONS["arcface"](SCALE * cosines, NO_EMBEDDINGS, tensor([0]), SCALE)
     with_margin = math.cos(math.acos(0.5) + 0.15)
@@ -29,7 +29,7 @@ def test_arcface_asks_for_a_smaller_angle() -> None:
     assert loss > without
 
 
-def test_proxy_anchor_draws_own_drawings_and_repels_others() -> None:
+def test_proxy_anchor_by_hand() -> None:
     cosines = tensor([[0.3, -0.05]])
     loss = LOSS_FUNCTIONS["proxy-anchor"](SCALE * cosines, NO_EMBEDDINGS, tensor([0]), SCALE)
     drawn = softplus(-32 * (0.3 - 0.1))
@@ -37,7 +37,7 @@ def test_proxy_anchor_draws_own_drawings_and_repels_others() -> None:
     assert loss.item() == pytest.approx(drawn + repelled, rel=1e-5)
 
 
-def test_supcon_brings_drawings_of_a_category_together() -> None:
+def test_supcon_by_hand() -> None:
     logits = torch.zeros(3, 2)
     embeddings = tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
     labels = tensor([0, 0, 1])

@@ -1,4 +1,4 @@
-"""The seed's five configurations, on a few sketches and for moments."""
+"""The five configurations of the reference project, on a few sketches and for moments."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def finished(sketch_source: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     return out
 
 
-def test_all_five_are_measured_beside_what_was_published(finished: Path) -> None:
+def test_all_five_are_measured_and_compared_with_the_published_results(finished: Path) -> None:
     document = json.loads((finished / "reproduce.json").read_text())
     assert (document["n_train"], document["n_test"]) == (60, 15)
     assert [row["published"]["steps"] for row in document["rows"]] == [
@@ -62,13 +62,13 @@ def test_all_five_are_measured_beside_what_was_published(finished: Path) -> None
     assert (finished / "reproduce.md").read_text() == as_markdown(document)
 
 
-def test_what_is_finished_is_not_done_again(finished: Path, sketch_source: Path) -> None:
+def test_finished_configurations_are_not_trained_again(finished: Path, sketch_source: Path) -> None:
     before = (finished / "reproduce.json").read_text()
     reproduce(sketch_source, finished, settings=TINY)
     assert (finished / "reproduce.json").read_text() == before
 
 
-def test_a_folder_begun_with_other_settings_is_refused(finished: Path, sketch_source: Path) -> None:
+def test_a_folder_with_other_settings_is_refused(finished: Path, sketch_source: Path) -> None:
     with pytest.raises(InputError, match="other settings"):
         reproduce(sketch_source, finished, settings=replace(TINY, seed=1))
 
@@ -89,7 +89,7 @@ def test_ctrl_c_stops_and_the_same_call_goes_on(sketch_source: Path, tmp_path: P
     assert seen == [1, 2, 3, 4]
 
 
-def test_full_scale_is_the_seeds_own() -> None:
+def test_full_scale_has_the_settings_of_the_reference_project() -> None:
     full = REPRODUCE_SCALES["full"]
     configs = [_config(row, full, "cpu") for row in REFERENCE_RESULTS]
     assert [c.steps for c in configs] == [20_000, 10_259, 7_000, 14_000, 7_000]
@@ -99,7 +99,7 @@ def test_full_scale_is_the_seeds_own() -> None:
     assert (full.n_train, full.n_test, full.categories) == (1000, 50, 100)
 
 
-def test_small_scale_does_the_same_share_of_each_published_number_of_steps(finished: Path) -> None:
+def test_small_scale_takes_the_same_share_of_all_published_steps(finished: Path) -> None:
     document = json.loads((finished / "reproduce.json").read_text())
     share = document["share_of_steps"]
     assert 0 < share < 1
@@ -108,7 +108,7 @@ def test_small_scale_does_the_same_share_of_each_published_number_of_steps(finis
     ]
 
 
-def test_the_tables_begin_with_the_command_that_measures_them_again(
+def test_the_tables_begin_with_the_command_that_repeats_them(
     finished: Path, sketch_source: Path
 ) -> None:
     document = json.loads((finished / "reproduce.json").read_text())

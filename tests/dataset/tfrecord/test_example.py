@@ -29,7 +29,7 @@ def test_an_example_is_encoded_as_protocol_buffers_say():
 
 @settings(max_examples=200)
 @given(features)
-def test_features_come_back_as_they_were(given_features):
+def test_features_survive_a_round_trip(given_features):
     assert decode_example(encode_example(given_features)) == given_features
 
 

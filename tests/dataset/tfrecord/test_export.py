@@ -47,7 +47,7 @@ def assert_same(found: Dataset, expected: Dataset) -> None:
             assert getattr(a, column) == getattr(b, column)
 
 
-def test_an_export_is_read_back_as_the_data_set_it_was(prepared, exported):
+def test_an_export_is_read_back_as_the_same_data_set(prepared, exported):
     assert_same(exported, prepared)
     assert sorted(os.listdir(exported.path)) == [
         "dataset.json",
@@ -90,7 +90,7 @@ def test_the_description_tells_how_images_were_rendered(exported):
     assert RenderSpec.from_dict(manifest["image"]["rendered"]) == SMALL
 
 
-def test_shards_share_out_the_drawings_and_are_read_as_one(prepared, tmp_path):
+def test_shards_divide_the_drawings_and_are_read_as_one(prepared, tmp_path):
     sharded = export_tfrecord(prepared, tmp_path / "a", spec=SMALL, n_shards=4)
     assert_same(sharded, prepared)
     names = [f"train-{shard:05d}-of-00004.tfrecords" for shard in range(4)]
@@ -135,7 +135,7 @@ def test_only_data_sets_are_replaced(prepared, tmp_path):
 
 
 @pytest.mark.parametrize("n_shards", [0, -1, 31])
-def test_a_senseless_number_of_shards_is_refused(prepared, tmp_path, n_shards):
+def test_an_invalid_number_of_shards_is_refused(prepared, tmp_path, n_shards):
     with pytest.raises(InputError, match=f"the number of shards must be 1 to 30, not {n_shards}"):
         export_tfrecord(prepared, tmp_path / "a", spec=SMALL, n_shards=n_shards)
 
@@ -153,7 +153,7 @@ def damaged(exported, tmp_path):
     return Dataset(folder, exported.manifest), folder / "test.tfrecords"
 
 
-def test_a_damaged_byte_is_noticed_while_reading(damaged):
+def test_a_damaged_byte_is_detected_while_reading(damaged):
     dataset, file = damaged
     content = bytearray(file.read_bytes())
     content[200] ^= 1

@@ -25,12 +25,12 @@ def test_a_record_is_laid_out_as_tensorflow_lays_it_out(tmp_path):
 
 @settings(max_examples=30)
 @given(st.lists(st.binary(max_size=300), max_size=8))
-def test_records_come_back_as_they_were(tmp_path_factory, records):
+def test_records_survive_a_round_trip(tmp_path_factory, records):
     path = write(tmp_path_factory.mktemp("records") / "a", records)
     assert list(read_records(path)) == records
 
 
-def test_every_flipped_byte_is_noticed_and_the_record_named(tmp_path):
+def test_every_flipped_byte_is_detected_and_the_record_named(tmp_path):
     records = [b"the first", b"the second one"]
     whole = write(tmp_path / "a", records).read_bytes()
     second = 12 + len(records[0]) + 4
@@ -43,7 +43,7 @@ def test_every_flipped_byte_is_noticed_and_the_record_named(tmp_path):
         assert caught.value.position == f"byte {0 if position < second else second}"
 
 
-def test_every_truncation_but_between_records_is_noticed(tmp_path):
+def test_every_truncation_within_a_record_is_detected(tmp_path):
     records = [b"the first", b"the second one"]
     whole = write(tmp_path / "a", records).read_bytes()
     second = 12 + len(records[0]) + 4
@@ -56,7 +56,7 @@ def test_every_truncation_but_between_records_is_noticed(tmp_path):
             list(read_records(tmp_path / "a"))
 
 
-def test_a_huge_length_is_refused_unread(tmp_path):
+def test_a_huge_length_is_refused_without_reading(tmp_path):
     path = tmp_path / "a"
     with open(path, "wb") as file:
         write_record(file, bytes(MAX_RECORD_BYTES + 1))
