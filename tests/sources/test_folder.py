@@ -288,6 +288,23 @@ def test_folders_that_are_too_deep_are_reported(tmp_path, caplog):
     assert "skipped the folders inside its folders (arrows/filled, arrows/outline)" in message
 
 
+@pytest.mark.parametrize(
+    ("category_from", "folders", "name", "category"),
+    [
+        ("name", ("arrows", "icons"), "left.svg", "left"),
+        ("auto", ("cat", "cat (1)"), "1.svg", "cat"),
+    ],
+)
+def test_files_of_the_same_name_in_several_folders_have_their_own_key_ids(
+    tmp_path, category_from, folders, name, category
+):
+    for seed, folder in enumerate(folders):
+        (tmp_path / folder).mkdir()
+        write_drawings(tmp_path / folder / name, make_drawings(["line"], 1, seed=seed))
+    (batch,) = open_source(tmp_path, category_from=category_from).read(category)
+    assert batch.key_ids == [f"{folder}/{name}" for folder in folders]
+
+
 def test_drawings_whose_category_differs_from_their_file_are_reported_once(tmp_path, caplog):
     write_drawings(tmp_path / "mine.ndjson", make_drawings(["star", "house"], 3, seed=0))
     write_drawings(tmp_path / "star.ndjson", make_drawings(["star"], 3, seed=0))

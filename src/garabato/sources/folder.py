@@ -84,8 +84,9 @@ class FolderSource:
     With `keep_originals` the drawing of an SVG or picture file has the file's name as title, its
     path in the folder as source_path and, up to 64 KiB, its content as original.
 
-    Pictures are traced into strokes; their key_id is "cat/1.png". Tables are read once for each
-    category. Raises SourceError if `path` does not exist or holds no drawings.
+    Pictures are traced into strokes. Their key_id is "cat/1.png", the category and the name of the
+    file, or its path in the folder if files of several folders would have the same. Tables are read
+    once for each category. Raises SourceError if `path` does not exist or holds no drawings.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class FolderSource:
             hint = f"; did you mean {nearest!r}?" if nearest else ""
             raise CategoryError(f"{self.path} has no category {category!r}{hint}")
         own_report = ReadReport() if report is None else report
+        same_name = Counter(file.name for file in self._files[category])
         pictures: list[DrawingBatch] = []
         for file in self._files[category]:
             if self._has_own_categories(file):
@@ -129,7 +131,10 @@ class FolderSource:
             elif not _is_picture(file):
                 yield from self._read_named(file, category, strict, own_report)
             else:
-                batches = _read_picture(file, category, strict, own_report)
+                name = f"{category}/{file.name}"
+                if same_name[file.name] > 1:  # in several folders
+                    name = file.relative_to(self.path).as_posix()
+                batches = _read_picture(file, category, name, strict, own_report)
                 pictures += map(self._with_original(file), batches)
                 if len(pictures) >= _PICTURES_A_BATCH:
                     yield DrawingBatch.concatenate(pictures)
@@ -360,7 +365,7 @@ def _read_file(file: Path, strict: bool, report: ReadReport) -> Iterator[Drawing
 
 
 def _read_picture(
-    file: Path, category: str, strict: bool, report: ReadReport
+    file: Path, category: str, key_id: str, strict: bool, report: ReadReport
 ) -> Iterator[DrawingBatch]:
     """Traced, as pictures have all sizes and the drawings of a category are of one kind."""
     n_before = 0
@@ -370,7 +375,7 @@ def _read_picture(
 
             batch = trace_batch(batch)
         numbers = range(n_before + 1, n_before + len(batch) + 1)
-        key_ids = [f"{category}/{file.name}" + (f"-{n}" if n > 1 else "") for n in numbers]
+        key_ids = [key_id if n == 1 else f"{key_id}-{n}" for n in numbers]
         n_before += len(batch)
         yield batch.replace(key_ids=key_ids, categories=[category] * len(batch))
 
