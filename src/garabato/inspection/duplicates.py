@@ -23,11 +23,11 @@ def equal_groups(values: Iterable[Hashable]) -> list[IntArray]:
     return [np.array(found, np.int64) for found in indices.values() if len(found) > 1]
 
 
-def near_groups(batch: DrawingBatch, *, tolerance: float = TOLERANCE) -> list[IntArray]:
+def near_groups(batch: DrawingBatch) -> list[IntArray]:
     """Groups of drawings (rows, (n,) int64) with the same strokes after moving and scaling.
 
     They have the same numbers of strokes and points, and, aligned to the top left and scaled to
-    255, no coordinate differs by more than `tolerance` from the first drawing of the group.
+    255, no coordinate differs by more than TOLERANCE from the first drawing of the group.
     Drawings without extent (empty, dots) are in no group, and no drawing is in two.
     """
     scaled = batch.normalised()
@@ -43,7 +43,7 @@ def near_groups(batch: DrawingBatch, *, tolerance: float = TOLERANCE) -> list[In
         members = rows[alike]
         n_points = starts[members[0] + 1] - starts[members[0]]
         points = scaled.points[starts[members][:, None] + np.arange(n_points)]
-        close = _balls(points.reshape(len(members), -1), tolerance)
+        close = _balls(points.reshape(len(members), -1), TOLERANCE)
         groups += [members[indices] for indices in close]
     return groups
 
