@@ -73,29 +73,18 @@ def plot_learning(records: Sequence[Mapping[str, Any]], theme: Theme) -> bytes:
     }
     with _figure(theme, 11, 3.4, n_columns=3) as (figure, (loss, accuracy, rate)):
         xs = [r["step"] for r in steps]
-        loss.plot(xs, [r["loss"] for r in steps], color=theme.first, lw=1.6)
-        _label(loss, "training loss", "step", theme)
-        accuracy.plot(xs, [100 * r["accuracy"] for r in steps], color=theme.first, lw=1.6)
+        for axes, title, ys in (
+            (loss, "training loss", [r["loss"] for r in steps]),
+            (accuracy, "top-1 while training, %", [100 * r["accuracy"] for r in steps]),
+            (rate, "learning rate", [r["learning_rate"] for r in steps]),
+        ):
+            axes.plot(xs, ys, lw=1.6)
+            axes.set(title=title, xlabel="step")
         if validated:
-            accuracy.plot(
-                list(validated),
-                list(validated.values()),
-                color=theme.second,
-                lw=1.6,
-                marker="o",
-                ms=3,
-            )
-            figure.legend(
-                accuracy.lines,
-                ["training, augmented", "validation"],
-                loc="outside lower center",  # within the axes it would cover a curve
-                ncols=2,
-                frameon=False,
-                labelcolor=theme.ink,
-            )
-        _label(accuracy, "top-1 while training, %", "step", theme)
-        rate.plot(xs, [r["learning_rate"] for r in steps], color=theme.first, lw=1.6)
-        _label(rate, "learning rate", "step", theme)
+            accuracy.plot(*zip(*validated.items(), strict=True), lw=1.6, marker="o", ms=3)
+            names = ["training, augmented", "validation"]
+            # Within the axes the legend would cover a curve.
+            figure.legend(accuracy.lines, names, loc="outside lower center", ncols=2)
         for axes in (loss, accuracy, rate):
             axes.set_ylim(0, 1.06 * axes.dataLim.y1 or 1)  # room above the highest point
             _mark_image_sizes(axes, steps, theme)
@@ -121,20 +110,11 @@ def plot_unfinished(top1_by_percent: Mapping[int, float | None], theme: Theme) -
     """Top-1 accuracy by the percentage of the ink: PNG."""
     known = {p: 100 * top1 for p, top1 in top1_by_percent.items() if top1 is not None}
     with _figure(theme, 5.2, 3.6) as (figure, (axes,)):
-        axes.plot(list(known), list(known.values()), color=theme.first, lw=2, marker="o", ms=6)
-        for percent, top1 in known.items():
-            axes.annotate(
-                f"{top1:.1f}",
-                (percent, top1),
-                xytext=(0, 8),
-                textcoords="offset points",
-                ha="center",
-                color=theme.ink,
-            )
-        axes.set_xticks(list(known))
-        axes.set_ylim(0, 108)
-        axes.set_xlim(min(known) - 8, max(known) + 8)
-        _label(axes, "top-1, %", "ink drawn so far, %", theme)
+        axes.plot(list(known), list(known.values()), marker="o")
+        for point in known.items():
+            _annotate(axes, f"{point[1]:.1f}", point, (0, 8), ha="center")
+        axes.set(xticks=list(known), xlim=(min(known) - 8, max(known) + 8), ylim=(0, 108))
+        axes.set(title="top-1, %", xlabel="ink drawn so far, %")
         return _png(figure)
 
 
@@ -146,25 +126,12 @@ def plot_reliability(calibration: Calibration, theme: Theme) -> bytes:
         share = 100 * calibration.n / max(calibration.n.sum(), 1)
         axes.bar(edges[:-1], share, 100 / n_bins * 0.86, align="edge", color=theme.grid)
         axes.plot([0, 100], [0, 100], color=theme.faint, lw=1, ls=(0, (4, 3)))
-        axes.plot(
-            100 * calibration.confidence,
-            100 * calibration.accuracy,
-            color=theme.first,
-            lw=2,
-            marker="o",
-            ms=5,
-        )
-        axes.set_xlim(0, 100)
-        axes.set_ylim(0, 100)
-        axes.text(
-            3,
-            93,
-            "line: accuracy, %\nbars: share of all predictions, %",
-            color=theme.faint,
-            va="top",
-            fontsize=8,
-        )
-        _label(axes, "accuracy, %", "probability of the prediction, %", theme)
+        confidence, accuracy = 100 * calibration.confidence, 100 * calibration.accuracy
+        axes.plot(confidence, accuracy, color=theme.first, marker="o", ms=5)
+        legend = "line: accuracy, %\nbars: share of all predictions, %"
+        axes.text(3, 93, legend, color=theme.faint, va="top", fontsize=8)
+        axes.set(xlim=(0, 100), ylim=(0, 100))
+        axes.set(title="accuracy, %", xlabel="probability of the prediction, %")
         return _png(figure)
 
 
@@ -176,24 +143,16 @@ def plot_selective_accuracy(
 ) -> bytes:
     """Precision by coverage, (M,) each in 0..1, with the encoder's threshold marked: PNG."""
     with _figure(theme, 5.2, 3.6) as (figure, (axes,)):
-        axes.plot(100 * coverage, 100 * precision, color=theme.first, lw=2)
+        axes.plot(100 * coverage, 100 * precision)
         if chosen is not None and chosen.precision is not None:
             at = (100 * chosen.coverage, 100 * chosen.precision)
             if chosen.chosen_for is not None:
                 axes.axhline(100 * chosen.chosen_for, color=theme.faint, lw=1, ls=(0, (4, 3)))
             axes.plot(*at, color=theme.second, marker="o", ms=8)
-            axes.annotate(
-                f"{at[1]:.1f} % correct of\n{at[0]:.1f} % not unsure",
-                at,
-                xytext=(-8, -10),
-                textcoords="offset points",
-                ha="right",
-                va="top",
-                color=theme.ink,
-            )
-        axes.set_xlim(0, 102)
-        axes.set_ylim(0, 104)
-        _label(axes, "accuracy, %", "drawings, most confident first, %", theme)
+            text = f"{at[1]:.1f} % correct of\n{at[0]:.1f} % not unsure"
+            _annotate(axes, text, at, (-8, -10), ha="right", va="top")
+        axes.set(xlim=(0, 102), ylim=(0, 104))
+        axes.set(title="accuracy, %", xlabel="drawings, most confident first, %")
         return _png(figure)
 
 
@@ -216,13 +175,11 @@ def plot_confusion(
     width = labels_in + side_in + right_in + 0.7
     height = labels_in + side_in + bottom_in + 0.1
     with _figure(theme, width, height, layout=None) as (figure, (axes,)):
-        axes.set_position(
-            (labels_in / width, bottom_in / height, side_in / width, side_in / height)
-        )
+        inch = np.array([width, height] * 2)  # positions are shares of the figure
+        axes.set_position(np.array([labels_in, bottom_in, side_in, side_in]) / inch)
         colours = LinearSegmentedColormap.from_list("heat", theme.heat)
-        picture = axes.imshow(
-            percent, cmap=colours, norm=PowerNorm(0.5, 0, 100), interpolation="nearest"
-        )
+        norm = PowerNorm(0.5, 0, 100)
+        picture = axes.imshow(percent, cmap=colours, norm=norm, interpolation="nearest")
         ticks = [names[i] for i in order]
         size_pt = font_px * 72 / _DPI
         axes.set_xticks(range(n), ticks, rotation=90, fontsize=size_pt)
@@ -242,25 +199,15 @@ def plot_confusion(
             for index in range(10, n, 10):
                 axes.axhline(index - 0.5, color=theme.grid, lw=0.5)
                 axes.axvline(index - 0.5, color=theme.grid, lw=0.5)
-        figure.text(
-            0.1 / width,
-            1 - 0.1 / height,
-            "row: true category\ncolumn: predicted",
-            color=theme.faint,
-            fontsize=8,
-            va="top",
-        )
+        legend = "row: true category\ncolumn: predicted"
+        corner = (0.1 / width, 1 - 0.1 / height)
+        figure.text(*corner, legend, color=theme.faint, fontsize=8, va="top")
         bar_in = min(side_in, 3)
-        bar_axes = figure.add_axes(
-            (
-                (labels_in + side_in + right_in) / width,
-                (bottom_in + side_in - bar_in) / height,
-                0.14 / width,
-                bar_in / height,
-            )
-        )
+        left_in = labels_in + side_in + right_in
+        bar_position = np.array([left_in, bottom_in + side_in - bar_in, 0.14, bar_in]) / inch
+        bar_axes = figure.add_axes(tuple(bar_position))
         bar = figure.colorbar(picture, cax=bar_axes, ticks=[0, 1, 5, 10, 25, 50, 75, 100])
-        bar.ax.set_title("% of row", fontsize=8, color=theme.faint)
+        bar.ax.set_title("% of row", loc="center", fontsize=8, color=theme.faint)
         bar.ax.tick_params(labelsize=8, labelcolor=theme.ink, color=theme.grid)
         bar.outline.set_visible(False)
         return _png(figure)
@@ -292,6 +239,16 @@ def _figure(
         "grid.color": theme.grid,
         "xtick.color": theme.faint,
         "ytick.color": theme.faint,
+        "axes.labelcolor": theme.faint,
+        "axes.prop_cycle": matplotlib.cycler(color=[theme.first, theme.second]),
+        "axes.titlecolor": theme.ink,
+        "axes.titlelocation": "left",
+        "axes.titlesize": 10,
+        "legend.frameon": False,
+        "legend.labelcolor": theme.ink,
+        "lines.linewidth": 2,
+        "lines.markersize": 6,
+        "text.color": theme.ink,
     }
     with matplotlib.rc_context(style):
         figure = Figure(figsize=(width_in, height_in), dpi=_DPI, layout=layout)
@@ -299,9 +256,11 @@ def _figure(
         yield figure, list(np.atleast_1d(figure.subplots(1, n_columns)))
 
 
-def _label(axes: Axes, title: str, x: str, theme: Theme) -> None:
-    axes.set_title(title, loc="left", color=theme.ink, fontsize=10)
-    axes.set_xlabel(x, color=theme.faint)
+def _annotate(
+    axes: Axes, text: str, point: tuple[float, float], offset: tuple[float, float], **style: Any
+) -> None:
+    """Write text beside a point, `offset` typographic points away."""
+    axes.annotate(text, point, xytext=offset, textcoords="offset points", **style)
 
 
 def _png(figure: Figure) -> bytes:
