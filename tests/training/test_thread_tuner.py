@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from garabato.training import loop
+from garabato.training import distributed
 
 
 @pytest.fixture
 def clock(monkeypatch):
     """Seconds that pass only when the test says so."""
     now = [0.0]
-    monkeypatch.setattr(loop.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(loop, "n_cores", lambda: 4)
+    monkeypatch.setattr(distributed.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(distributed, "n_cores", lambda: 4)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
     return now
@@ -27,7 +27,7 @@ def train_with(tuner, clock, rates, n_steps, size_px=32):
 
 
 def test_fewer_threads_are_kept_if_they_are_faster(clock):
-    tuner = loop._ThreadTuner()
+    tuner = distributed.ThreadTuner()
     train_with(tuner, clock, {1: 100, 2: 300, 3: 200, 4: 150}, 600)
     assert tuner.n_threads in (1, 2, 3)
     counts = []
@@ -38,7 +38,7 @@ def test_fewer_threads_are_kept_if_they_are_faster(clock):
 
 
 def test_all_threads_stay_if_fewer_are_slower(clock):
-    tuner = loop._ThreadTuner()
+    tuner = distributed.ThreadTuner()
     counts = []
     for _ in range(300):
         train_with(tuner, clock, {1: 100, 2: 200, 3: 300, 4: 400}, 1)
@@ -48,7 +48,7 @@ def test_all_threads_stay_if_fewer_are_slower(clock):
 
 
 def test_a_trial_ends_when_the_images_grow(clock):
-    tuner = loop._ThreadTuner()
+    tuner = distributed.ThreadTuner()
     rates = {3: 400, 4: 400}
     while tuner.n_threads == 4:
         train_with(tuner, clock, rates, 1)

@@ -225,6 +225,7 @@ def _figure(
     import matplotlib
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.rcsetup import cycler
 
     style: dict[Any, Any] = {
         "font.size": 9.5,
@@ -240,7 +241,7 @@ def _figure(
         "xtick.color": theme.faint,
         "ytick.color": theme.faint,
         "axes.labelcolor": theme.faint,
-        "axes.prop_cycle": matplotlib.cycler(color=[theme.first, theme.second]),
+        "axes.prop_cycle": cycler(color=[theme.first, theme.second]),
         "axes.titlecolor": theme.ink,
         "axes.titlelocation": "left",
         "axes.titlesize": 10,

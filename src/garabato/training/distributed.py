@@ -1,9 +1,10 @@
-"""The device of a training, and the processes that torchrun started (DDP)."""
+"""What a training runs on: its device, PyTorch's threads, and torchrun's processes (DDP)."""
 
 from __future__ import annotations
 
 import inspect
 import os
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from garabato.errors import TrainingError
+from garabato.host.machine import n_cores
 from garabato.training.config import TrainConfig
+
+#: How often another number of threads is tried, and for how many steps.
+_TUNE_EVERY_S = 30.0
+_TUNE_STEPS = 8
 
 
 def choose_device(name: str) -> torch.device:
@@ -41,6 +47,53 @@ def uses_bfloat16(config: TrainConfig, device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
+
+
+class ThreadTuner:
+    """Finds the number of PyTorch threads that trains fastest, and tries others from time to time.
+
+    On a busy machine, fewer threads can be faster.
+    """
+
+    def __init__(self) -> None:
+        self.n_threads = torch.get_num_threads()
+        self._most = max(n_cores(), self.n_threads)
+        self._rates: list[float] = []
+        self._trial: tuple[int, float] | None = None  # the previous number, and its rate
+        self._size_px = 0
+        self._fewer_next = True
+        self._next_s = time.perf_counter() + _TUNE_EVERY_S / 3
+
+    def after_step(self, drawings_per_second: float, *, size_px: int) -> None:
+        """Record the speed of a step; from time to time, change the number of threads."""
+        if size_px != self._size_px:  # rates at different image sizes can't be compared
+            self._size_px, self._rates = size_px, []
+            if self._trial is not None:
+                self._use(self._trial[0])
+                self._trial = None
+        self._rates.append(drawings_per_second)
+        if len(self._rates) < _TUNE_STEPS:
+            return
+        rate = sorted(self._rates[-_TUNE_STEPS:])[_TUNE_STEPS // 2]
+        if self._trial is not None:
+            before, rate_before = self._trial
+            if rate < 1.05 * rate_before:
+                self._use(before)
+                self._fewer_next = not self._fewer_next
+            self._trial, self._rates = None, []
+            self._next_s = time.perf_counter() + _TUNE_EVERY_S
+        elif time.perf_counter() >= self._next_s:
+            tried = self.n_threads - 1 if self._fewer_next else self.n_threads + 1
+            if not 1 <= tried <= self._most:
+                self._fewer_next = not self._fewer_next
+                tried = self.n_threads - 1 if self._fewer_next else self.n_threads + 1
+            if 1 <= tried <= self._most:
+                self._trial, self._rates = (self.n_threads, rate), []
+                self._use(tried)
+
+    def _use(self, n_threads: int) -> None:
+        self.n_threads = n_threads
+        torch.set_num_threads(n_threads)
 
 
 def is_main_process() -> bool:

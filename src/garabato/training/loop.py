@@ -21,7 +21,6 @@ from garabato.encoder import FILE_NAME, Encoder, load_encoder
 from garabato.errors import TrainingError
 from garabato.host.atomic import write_bytes
 from garabato.host.cpu_share import CpuMeter
-from garabato.host.machine import n_cores
 from garabato.render import with_strokes
 from garabato.training import finish
 from garabato.training.config import TrainConfig, image_size_px, learning_rate, to_toml
@@ -32,7 +31,7 @@ from garabato.training.data import (
     prefetch,
     split_off_validation,
 )
-from garabato.training.distributed import ProcessGroup, joined_processes
+from garabato.training.distributed import ProcessGroup, ThreadTuner, joined_processes
 from garabato.training.learner import Learner
 from garabato.training.run_folder import (
     CONFIG_NAME,
@@ -56,9 +55,6 @@ _FINISH_SHARE = 0.2
 _USEFUL_PER_CATEGORY = 2_000
 #: Share of the time budget after which the forecast of that number is made.
 _FORECAST_AT = 0.05
-#: With a time budget: how often another number of threads is tried, and for how many steps.
-_TUNE_EVERY_S = 30.0
-_TUNE_STEPS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +255,7 @@ class _Training:
         """Take steps until the end or an interruption, yielding what to log after each."""
         running = _RunningMean()
         batch_size = self.batches.batch_size
-        threads = _ThreadTuner() if self._tunes_threads else None
+        threads = ThreadTuner() if self._tunes_threads else None
         # Batches are planned a few steps ahead. All processes then agree on `share_done`, so they
         # choose the same image size.
         batches = prefetch(
@@ -446,53 +442,6 @@ class _RunningMean:
         self.loss += share * (loss - self.loss)
         self.accuracy += share * (accuracy - self.accuracy)
         self.rate += share * (rate - self.rate)
-
-
-class _ThreadTuner:
-    """Finds the number of PyTorch threads that trains fastest, and tries others from time to time.
-
-    On a busy machine, fewer threads can be faster.
-    """
-
-    def __init__(self) -> None:
-        self.n_threads = torch.get_num_threads()
-        self._most = max(n_cores(), self.n_threads)
-        self._rates: list[float] = []
-        self._trial: tuple[int, float] | None = None  # the previous number, and its rate
-        self._size_px = 0
-        self._fewer_next = True
-        self._next_s = time.perf_counter() + _TUNE_EVERY_S / 3
-
-    def after_step(self, drawings_per_second: float, *, size_px: int) -> None:
-        """Record the speed of a step; from time to time, change the number of threads."""
-        if size_px != self._size_px:  # rates at different image sizes can't be compared
-            self._size_px, self._rates = size_px, []
-            if self._trial is not None:
-                self._use(self._trial[0])
-                self._trial = None
-        self._rates.append(drawings_per_second)
-        if len(self._rates) < _TUNE_STEPS:
-            return
-        rate = sorted(self._rates[-_TUNE_STEPS:])[_TUNE_STEPS // 2]
-        if self._trial is not None:
-            before, rate_before = self._trial
-            if rate < 1.05 * rate_before:
-                self._use(before)
-                self._fewer_next = not self._fewer_next
-            self._trial, self._rates = None, []
-            self._next_s = time.perf_counter() + _TUNE_EVERY_S
-        elif time.perf_counter() >= self._next_s:
-            tried = self.n_threads - 1 if self._fewer_next else self.n_threads + 1
-            if not 1 <= tried <= self._most:
-                self._fewer_next = not self._fewer_next
-                tried = self.n_threads - 1 if self._fewer_next else self.n_threads + 1
-            if 1 <= tried <= self._most:
-                self._trial, self._rates = (self.n_threads, rate), []
-                self._use(tried)
-
-    def _use(self, n_threads: int) -> None:
-        self.n_threads = n_threads
-        torch.set_num_threads(n_threads)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import Any, Literal
@@ -122,13 +122,29 @@ def download(
         record = DownloadRecord(out, bucket=url, kind=format)
         with Web(url, policy=policy or RetryPolicy(), n_connections=_N_CONNECTIONS) as web:
             fetcher = CategoryFetcher(
-                web, out, record, kind=format, per_category=per_category, seed=seed,
-                n_threads=_N_CONNECTIONS, progress=progress,
-            )  # fmt: skip
+                web=web,
+                out=out,
+                record=record,
+                kind=format,
+                per_category=per_category,
+                seed=seed,
+                progress=progress,
+            )
             n_done_before = fetcher.run(names)
     finally:
         lock.release()
-    return _summary(out, names, record, per_category, fetcher.fetched_bytes, n_done_before)
+    entries = {name: record.entry(name) for name in names}
+    counts = {name: entry["n_drawings"] for name, entry in entries.items()}
+    return Download(
+        path=out,
+        n_categories=len(names),
+        n_drawings=None if per_category is None else sum(counts.values()),
+        fetched_bytes=fetcher.fetched_bytes,
+        n_done_before=n_done_before,
+        short={name: n for name, n in counts.items() if n is not None and n < per_category},
+        at_random=all(entry["at_random"] for entry in entries.values()),
+        record=record.to_dict(),
+    )
 
 
 def why_unreachable(bucket: str | None = None, *, timeout_s: float = 3.0) -> str | None:
@@ -154,28 +170,6 @@ def _bucket_url(given: str | None) -> str:
     return (given or os.environ.get(BUCKET_VARIABLE) or BUCKET_URL).rstrip("/")
 
 
-def _summary(
-    out: Path,
-    names: list[str],
-    record: DownloadRecord,
-    per_category: int | None,
-    fetched_bytes: int,
-    n_done_before: int,
-) -> Download:
-    entries = {name: record.entry(name) for name in names}
-    counts = {name: entry["n_drawings"] for name, entry in entries.items()}
-    return Download(
-        path=out,
-        n_categories=len(names),
-        n_drawings=None if per_category is None else sum(counts.values()),
-        fetched_bytes=fetched_bytes,
-        n_done_before=n_done_before,
-        short={name: n for name, n in counts.items() if n is not None and n < per_category},
-        at_random=all(entry["at_random"] for entry in entries.values()),
-        record=record.to_dict(),
-    )
-
-
 #: Kind -> (folder in the bucket, suffix of its files).
 _LOCATIONS: dict[Kind, tuple[str, str]] = {
     "simplified": ("full/simplified", ".ndjson"),
@@ -195,35 +189,23 @@ def url_of(bucket: str, kind: Kind, category: str) -> str:
     return f"{bucket}/{folder}/{quote(category)}{suffix}"
 
 
+@dataclass(eq=False, kw_only=True)
 class CategoryFetcher:
     """Fetches the files of categories into `out` in threads and keeps `record` up to date."""
 
-    def __init__(
-        self,
-        web: Web,
-        out: Path,
-        record: DownloadRecord,
-        *,
-        kind: Kind,
-        per_category: int | None,
-        seed: int,
-        n_threads: int,
-        progress: Progress | None,
-    ) -> None:
-        self.web = web
-        self.out = out
-        self.record = record
-        self.kind: Kind = kind
-        self.per_category = per_category
-        self.seed = seed
-        self.n_threads = n_threads
-        self.progress = progress
-        self.fetched_bytes = 0
-        self._lock = threading.Lock()
-        self._done: dict[str, int] = {}
-        self._totals: dict[str, int] = {}
-        self._missing: dict[str, str] = {}
-        self._failed: dict[str, str] = {}
+    web: Web
+    out: Path
+    record: DownloadRecord
+    kind: Kind
+    per_category: int | None
+    seed: int
+    progress: Progress | None
+    fetched_bytes: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _done: dict[str, int] = field(default_factory=dict)
+    _totals: dict[str, int] = field(default_factory=dict)
+    _missing: dict[str, str] = field(default_factory=dict)
+    _failed: dict[str, str] = field(default_factory=dict)
 
     def run(self, names: list[str]) -> int:
         """Fetch what is missing; return how many categories were complete before.
@@ -266,7 +248,7 @@ class CategoryFetcher:
             except SourceError as error:
                 self._failed[name] = f"{name}: {error}"
 
-        with ThreadPoolExecutor(self.n_threads) as threads:
+        with ThreadPoolExecutor(_N_CONNECTIONS) as threads:
             jobs = [threads.submit(one, name) for name in names]
             try:
                 wait(jobs, return_when=FIRST_EXCEPTION)
