@@ -7,14 +7,15 @@ import sys
 
 import pytest
 
-#: Scales a line from (0, 0) to (10, 20) into a box of 60 px.
+#: Marks the corners of a line with three points: its ends.
 _PROGRAM = """
 import sys
 import numpy as np
-from garabato.render._raster import fit_to_box
-points = np.array([[0, 0], [10, 20]], np.float32)
-print(fit_to_box(points, np.array([0, 2]), np.array([0, 1]), 64, 2.0).tolist())
-print("numba.np.arraymath" in sys.modules, sum(fit_to_box.stats.cache_hits.values()))
+from garabato.drawing._simplify import _mark_corners
+print("numba" in sys.modules, _mark_corners.is_compiled)
+points = np.array([[0, 0], [5, 5], [10, 10]], np.float32)
+print(_mark_corners(points, np.array([0, 3]), np.array([1.0])).tolist())
+print("numba.np.arraymath" in sys.modules, _mark_corners.was_cached)
 """
 
 
@@ -31,23 +32,35 @@ def run(tmp_path):
 
 def test_cached_machine_code_is_used_without_preparing_the_compiler(run):
     compiled, cached = run(_PROGRAM), run(_PROGRAM)
-    assert compiled == ["[[17.0, 2.0], [47.0, 62.0]]", "True 0"]
-    assert cached == ["[[17.0, 2.0], [47.0, 62.0]]", "False 1"]
+    assert compiled == ["False False", "[True, False, True]", "True False"]
+    assert cached == ["False False", "[True, False, True]", "False True"]
 
 
 def test_a_new_signature_is_compiled_after_cached_machine_code_was_loaded(run):
     run(_PROGRAM)
     more = _PROGRAM + (
         "points = points.astype(np.float64)\n"
-        "moved = fit_to_box(points, np.array([0, 2]), np.array([0, 1]), 64, 2.0)\n"
-        "print(moved.tolist(), moved.dtype)\n"
+        "print(_mark_corners(points, np.array([0, 3]), np.array([1.0])).tolist())\n"
+        "print(len(_mark_corners.dispatcher.signatures))\n"
     )
-    assert run(more)[2] == "[[17.0, 2.0], [47.0, 62.0]] float64"
+    assert run(more)[3:] == ["[True, False, True]", "2"]
+
+
+def test_classifying_a_few_strokes_needs_no_compiler(tmp_path):
+    query = tmp_path / "line.ndjson"
+    query.write_text('{"drawing": [[[0, 10], [0, 20]]]}\n')
+    program = (
+        "import sys\n"
+        "from garabato.cli import main\n"
+        f"main(['classify', {str(query)!r}, '--json'], standalone_mode=False)\n"
+        "assert 'numba' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
 
 
 def test_a_command_in_a_terminal_says_that_it_compiles(tmp_path):
-    query = tmp_path / "line.ndjson"
-    query.write_text('{"drawing": [[[0, 10], [0, 20]]]}\n')
+    query = tmp_path / "line.svg"
+    query.write_text('<svg xmlns="http://www.w3.org/2000/svg"><path d="M1 1 L9 9"/></svg>')
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     command = [sys.executable, "-m", "garabato", "classify", str(query)]
 

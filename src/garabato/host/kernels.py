@@ -1,55 +1,59 @@
-"""`@kernel`: a function on arrays that numba compiles, with its machine code cached on disk.
+"""`@kernel`: a function on arrays that numba compiles when it is first called.
 
-numba caches beside the source or in the user's home, and fails if neither can be written (a
-read-only installation run by a user without a home). Kernels then use garabato's cache folder; if
-that cannot be written either, they are compiled again in every process.
+numba is imported then as well, which takes as long as everything else that `garabato classify`
+does. Little work is done sooner by `Kernel.interpreted`, the same function run by Python.
 """
 
 from __future__ import annotations
 
-import logging
-import tempfile
-from functools import cache, partial
-from pathlib import Path
+import functools
+import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-import numba
-from numba.core.caching import FunctionCache
-from numba.core.runtime.nrt import rtsys
-
-from garabato.errors import StorageError
-from garabato.host.cache import cache_folder
-
-_log = logging.getLogger(__name__)
-_settings: Any = numba.config
+#: Held while kernels are compiled or their machine code is loaded.
+_COMPILING = threading.RLock()
+#: The attribute of an inner kernel that holds its options.
+INNER_OPTIONS = "_inner_kernel_options"
 
 
-def _choose_cache() -> bool:
-    """Set numba's cache folder to one that can be written; False if there is none."""
-    given = _settings.CACHE_DIR
-    if _can_write(Path(given) if given else Path(__file__).parent / "__pycache__"):
-        return True  # numba's own choice
-    try:
-        folder = cache_folder() / "kernels"
-    except StorageError:
-        return False
-    _settings.CACHE_DIR = str(folder)
-    return _can_write(folder)
+class Kernel:
+    """A function that is compiled when it is called first.
 
+    `interpreted` is the function itself. It gives the same results only if its source says which
+    precision each step has: NumPy's and numba's rules for mixed types differ.
+    """
 
-def _can_write(folder: Path) -> bool:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError:
-        return False
-    return True
+    def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
+        functools.update_wrapper(self, function)
+        self.interpreted = function
+        self._options = options
+        self._dispatcher: Any = None
 
+    def __call__(self, *arguments: Any) -> Any:
+        return self.dispatcher(*arguments)
 
-_CACHED = _choose_cache()
-#: Kernels need no C entry point and no checks for division by zero, which take time to compile.
-_LEAN: dict[str, Any] = {"no_cfunc_wrapper": True, "error_model": "numpy"}
-_INNER = {**_LEAN, "no_cpython_wrapper": True}
+    @property
+    def dispatcher(self) -> Any:
+        """numba's dispatcher. Imports numba."""
+        if self._dispatcher is None:
+            from garabato.host.compiler import make_dispatcher
+
+            with _COMPILING:
+                if self._dispatcher is None:
+                    self._dispatcher = make_dispatcher(self.interpreted, self._options)
+        return self._dispatcher
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether machine code for some signature is in memory."""
+        return self._dispatcher is not None and bool(self._dispatcher.signatures)
+
+    @property
+    def was_cached(self) -> bool:
+        """Whether all machine code in memory came from the cache on disk."""
+        return self.is_compiled and not any(self._dispatcher.stats.cache_misses.values())
 
 
 def kernel(function: Any = None, **options: Any) -> Any:
@@ -59,36 +63,7 @@ def kernel(function: Any = None, **options: Any) -> Any:
     gives inf or nan, as in NumPy. Each signature is compiled separately, so always pass the same
     dtypes.
     """
-    if function is None:
-        return partial(kernel, **options)
-    compiled = numba.njit(function, nogil=True, **_LEAN, **options)
-    if _CACHED:
-        compiled._cache = _QuickCache(function)  # type: ignore[no-untyped-call]
-    return compiled
-
-
-class _QuickCache(FunctionCache):
-    """numba's cache, without the preparations for compiling before machine code is loaded.
-
-    They take 0.5 s of processor time, and if there is no machine code, the compiler makes them.
-    """
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        try:
-            rtsys.initialize(target_context)  # allocates arrays
-            with self._guard_against_spurious_io_errors():
-                load: Any = self._load_overload
-                machine_code = load(sig, target_context)
-        except (AttributeError, TypeError):  # a numba with other internals: load as it does
-            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
-        if machine_code is None:
-            _announce_compiling()
-        return machine_code
-
-
-@cache
-def _announce_compiling() -> None:
-    _log.info("compiling for this machine; only the first time, up to half a minute")
+    return partial(kernel, **options) if function is None else Kernel(function, options)
 
 
 def inner_kernel(function: Any = None, **options: Any) -> Any:
@@ -97,4 +72,7 @@ def inner_kernel(function: Any = None, **options: Any) -> Any:
     numba builds no Python entry point for them and caches them with the kernels that call them,
     which saves much of their compile time.
     """
-    return numba.njit(function, **_INNER, **options)
+    if function is None:
+        return partial(inner_kernel, **options)
+    setattr(function, INNER_OPTIONS, options)
+    return function

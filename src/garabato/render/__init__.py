@@ -4,6 +4,7 @@ from garabato.render._raster import PATH_POINTS
 from garabato.render.renderer import (
     RenderSpec,
     Style,
+    load_kernels,
     rasterise,
     render,
     render_batch,
@@ -14,6 +15,7 @@ __all__ = [
     "PATH_POINTS",
     "RenderSpec",
     "Style",
+    "load_kernels",
     "rasterise",
     "render",
     "render_batch",

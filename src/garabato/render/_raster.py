@@ -1,4 +1,8 @@
-"""Compiled kernels of the rasteriser. `renderer.py` is the only caller."""
+"""Kernels of the rasteriser. `renderer.py` is the only caller.
+
+Python and the compiler must compute the same pixels (`Kernel.interpreted`), so the precision of
+each step is spelt out.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +21,9 @@ _FASTMATH = {"nnan", "ninf", "nsz"}
 _LANES = 4
 #: Second channel: the first stroke is 1, and each further one is this factor closer to _LAST_RANK.
 _RANK_FADES = np.float32(0.8)
-_LAST_RANK = np.float32(0.15)
-#: Third channel: a stroke starts at 1 and ends here.
-_STROKE_END = np.float32(0.2)
+_LAST_RANK = np.float64(np.float32(0.15))
+#: Third channel: a stroke starts at 1 and loses this until its end.
+_STROKE_FADE = np.float64(1) - np.float64(np.float32(0.2))
 #: Fourth channel: points along the strokes, at least two a stroke.
 PATH_POINTS = 160
 
@@ -31,39 +35,6 @@ class _Shades(NamedTuple):
     rank: float  # of the second channel
     shade: float  # of the third channel at the start of the segment
     fade: float  # what the third channel loses per px
-
-
-@kernel(fastmath=_FASTMATH)
-def fit_to_box(
-    points: FloatArray,
-    stroke_starts: IntArray,
-    drawing_starts: IntArray,
-    size_px: float,
-    inset_px: float,
-) -> FloatArray:
-    """Scale each drawing (aspect kept) into the box `inset_px` inside the image, and centre it."""
-    placed = np.empty_like(points)
-    box = size_px - 2 * inset_px
-    for i in range(len(drawing_starts) - 1):
-        first = stroke_starts[drawing_starts[i]]
-        last = stroke_starts[drawing_starts[i + 1]]
-        if first == last:
-            continue
-        x_low = x_high = points[first, 0]
-        y_low = y_high = points[first, 1]
-        for p in range(first + 1, last):
-            x_low = min(x_low, points[p, 0])
-            x_high = max(x_high, points[p, 0])
-            y_low = min(y_low, points[p, 1])
-            y_high = max(y_high, points[p, 1])
-        extent = max(x_high - x_low, y_high - y_low)
-        scale = box / extent if extent > 0 else np.float32(1.0)
-        x_shift = (size_px - (x_low + x_high) * scale) / 2
-        y_shift = (size_px - (y_low + y_high) * scale) / 2
-        for p in range(first, last):
-            placed[p, 0] = points[p, 0] * scale + x_shift
-            placed[p, 1] = points[p, 1] * scale + y_shift
-    return placed
 
 
 @kernel(fastmath=_FASTMATH)
@@ -91,13 +62,13 @@ def draw_polylines(
         rank_shade = np.float32(1.0)
         for s in range(drawing_starts[i], drawing_starts[i + 1]):
             first, last = stroke_starts[s], stroke_starts[s + 1]
-            rank = _LAST_RANK + (1 - _LAST_RANK) * rank_shade
+            rank = _LAST_RANK + (np.float64(1.0) - _LAST_RANK) * np.float64(rank_shade)
             rank_shade *= _RANK_FADES
             ink = np.float32(0.0)
             if in_order:
                 for p in range(first, last - 1):
                     ink += _distance(points, p)
-            fade = (1 - _STROKE_END) / ink if ink > 0 else np.float32(0.0)
+            fade = _STROKE_FADE / np.float64(ink) if ink > 0 else np.float64(0.0)
             shade = np.float64(1.0)
             shades = _Shades(in_order, rank, shade, fade)
             if last - first == 1:
@@ -187,8 +158,9 @@ def _path_box(points: FloatArray, first: int, end: int) -> tuple[float, float, f
     x_low = x_high = np.float64(points[first, 0])
     y_low = y_high = np.float64(points[first, 1])
     for p in range(first + 1, end):
-        x_low, x_high = min(x_low, points[p, 0]), max(x_high, points[p, 0])
-        y_low, y_high = min(y_low, points[p, 1]), max(y_high, points[p, 1])
+        x, y = np.float64(points[p, 0]), np.float64(points[p, 1])
+        x_low, x_high = min(x_low, x), max(x_high, x)
+        y_low, y_high = min(y_low, y), max(y_high, y)
     extent = max(x_high - x_low, y_high - y_low)
     scale = 255.0 / extent if extent > 0 else 0.0
     return (x_low + x_high) / 2, (y_low + y_high) / 2, scale
@@ -250,7 +222,7 @@ def _draw_segment(
     size = page.shape[0]
     reach = radius + half
     dx, dy = x1 - x0, y1 - y0
-    length = math.sqrt(dx * dx + dy * dy)
+    length = np.float32(math.sqrt(dx * dx + dy * dy))
     ux, uy = (dx / length, dy / length) if length > zero else (one, zero)
     y_first = max(0, int(min(y0, y1) - reach))
     y_last = min(size - 1, int(max(y0, y1) + reach))
@@ -273,7 +245,8 @@ def _draw_segment(
                 on_line = min(max(t, zero), length)
                 beyond = t - on_line
                 beside = across + np.float32(lane) * uy
-                depth = min(reach - math.sqrt(beyond * beyond + beside * beside), one)
+                off_line = np.float32(math.sqrt(beyond * beyond + beside * beside))
+                depth = min(reach - off_line, one)
                 column = first + lane
                 page[row, column] = max(page[row, column], depth)
                 if in_order:

@@ -18,7 +18,7 @@ import numpy as np
 
 from garabato.drawing import BoolArray, ByteArray, Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import InputError
-from garabato.render._raster import PATH_POINTS
+from garabato.render._raster import PATH_POINTS, draw_polylines, list_path
 
 Style = Literal["smooth", "reference"]
 
@@ -160,16 +160,23 @@ def with_strokes(batch: DrawingBatch) -> DrawingBatch:
 
 def fit_to_image(batch: DrawingBatch, spec: RenderSpec) -> FloatArray:
     """Points (P, 2) float32 in px of the image: each drawing scaled to fit and centred."""
-    from garabato.render._raster import fit_to_box
-
-    inset_px = spec.margin * spec.size_px + spec.line_px / 2
-    points_px: FloatArray = fit_to_box(
-        np.ascontiguousarray(batch.points, np.float32),
-        batch.stroke_starts,
-        batch.drawing_starts,
-        spec.size_px,
-        inset_px,
-    )
+    box_px = spec.size_px - 2 * (spec.margin * spec.size_px + spec.line_px / 2)
+    starts = batch.stroke_starts[batch.drawing_starts]
+    n_points = np.diff(starts)
+    starts, n_points = starts[:-1][n_points > 0], n_points[n_points > 0]
+    points_px = np.empty(batch.points.shape, np.float32)
+    if not len(starts):
+        return points_px
+    columns = [np.ascontiguousarray(column, np.float32) for column in batch.points.T]
+    low = [np.minimum.reduceat(column, starts) for column in columns]
+    high = [np.maximum.reduceat(column, starts) for column in columns]
+    extent = np.maximum(high[0] - low[0], high[1] - low[1]).astype(np.float64)
+    scale = np.where(extent > 0, box_px / np.where(extent > 0, extent, 1), 1)
+    scale_of_points = np.repeat(scale, n_points)
+    for axis, column in enumerate(columns):
+        middle = (low[axis] + high[axis]).astype(np.float64)
+        shift = (spec.size_px - middle * scale) / 2
+        points_px[:, axis] = column * scale_of_points + np.repeat(shift, n_points)
     return points_px
 
 
@@ -186,14 +193,57 @@ def rasterise(
 
     Per drawing: `line_widths_px` (N,), and `has_order` (N,), whether its stroke order is known.
     """
-    from garabato.render._raster import draw_polylines, list_path
-
     n_drawings = len(drawing_starts) - 1
     images = np.empty((n_drawings, spec.size_px, spec.size_px, spec.n_channels), np.uint8)
-    draw_polylines(points_px, stroke_starts, drawing_starts, line_widths_px, has_order, images)
+    n_pixels = images.size + len(points_px) * (float(line_widths_px.max(initial=0)) + 8) ** 2
+    draw, trace_path = draw_polylines, list_path
+    if _INTERPRETED.allows(n_pixels):
+        draw, trace_path = draw_polylines.interpreted, list_path.interpreted
+    draw(points_px, stroke_starts, drawing_starts, line_widths_px, has_order, images)
     if spec.path:
-        list_path(points_px, stroke_starts, drawing_starts, has_order, images)
+        trace_path(points_px, stroke_starts, drawing_starts, has_order, images)
     return images.reshape(n_drawings, *spec.image_shape)
+
+
+class _InterpretedWork:
+    """How much is drawn by Python, so that a few drawings need not wait for the kernels.
+
+    Loading them takes 0.4 s of processor time, and compiling them 5 s.
+    """
+
+    def __init__(self, n_pixels: int) -> None:
+        self.n_pixels = self._n_left = n_pixels
+        #: Another thread is loading or compiling the kernels.
+        self.is_loading = False
+
+    def allows(self, n_pixels: float) -> bool:
+        if draw_polylines.is_compiled or n_pixels > self._n_left:
+            return False
+        if not self.is_loading:
+            self._n_left -= int(n_pixels)
+        return True
+
+
+#: Pixels that Python computes in about 0.4 s.
+_INTERPRETED = _InterpretedWork(100_000)
+
+
+def load_kernels(spec: RenderSpec) -> bool:
+    """Load the kernels that draw images; False if they had to be compiled.
+
+    Other threads can draw a few drawings meanwhile.
+    """
+    points, starts = np.zeros((1, 2), np.float32), np.array([0, 1])
+    images = np.empty((1, spec.size_px, spec.size_px, spec.n_channels), np.uint8)
+    has_order = np.array([True])
+    _INTERPRETED.is_loading = True
+    try:
+        if spec.path:
+            list_path(points, starts, starts, has_order, images)
+        draw_polylines(points, starts, starts, np.ones(1, np.float32), has_order, images)
+    finally:
+        _INTERPRETED.is_loading = False
+    return bool(draw_polylines.was_cached)
 
 
 def _render_as_reference(batch: DrawingBatch, spec: RenderSpec) -> ByteArray:

@@ -40,6 +40,8 @@ MAX_MEMORY_BYTES = 200 * 2**20
 MAX_EXPANDED_BYTES = 32 * 2**20
 #: Unreadable lines before the first drawing.
 MAX_UNREADABLE = 1_000
+#: The second argument of a process that only compiles what reads files of strokes.
+COMPILE_TEXT_READERS = "compile-text-readers"
 #: A process that grew by more than this is replaced.
 _MAX_GROWTH_BYTES = 32 * 2**20
 #: Searches take precedence.
@@ -156,7 +158,11 @@ def main() -> None:
     limits = Limits(**orjson.loads(sys.argv[1]))
     source, target = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # for libraries that print
-    _warm_up(limits)
+    if sys.argv[2:] == [COMPILE_TEXT_READERS]:
+        _read_texts(limits)
+        return
+    _read_picture(limits)
+    _read_texts(limits)
     os.nice(_NICENESS)
     write_message(target, b"")  # ready
     idle_bytes = _memory_bytes("VmRSS")
@@ -207,17 +213,20 @@ def _reply_to(content: bytes, limits: Limits) -> dict[str, Any]:
     return reply
 
 
-def _warm_up(limits: Limits) -> None:
-    """Read a file of each kind before limits are set, so that all compiled kernels are loaded, or
-    compiled if they are not cached."""
+# A file of each kind is read before limits are set, so that all compiled kernels are loaded, or
+# compiled if they are not cached.
+def _read_picture(limits: Limits) -> None:
     pixels = np.full((64, 64), 255, np.uint8)
     pixels[20:40, 30:33] = 0
     packed = io.BytesIO()
     Image.fromarray(pixels).save(packed, "png")
     first_drawing(packed.getvalue(), limits)
+
+
+def _read_texts(limits: Limits) -> None:
     line = Drawing([[[0, 255], [0, 255]]], key_id="1", category="line", country="ES")
     with tempfile.TemporaryDirectory(prefix="garabato-warm-up-") as folder:
-        for suffix in (".ndjson", ".bin", ".npz", ".svg"):
+        for suffix in (".svg", ".ndjson", ".bin", ".npz"):
             file = Path(folder, f"line{suffix}")
             # short ndjson files don't use the compiled scanner
             write_drawings(file, [line] * (2_000 if suffix == ".ndjson" else 1))

@@ -63,6 +63,8 @@ class FileReader:
         self._stopped = False
         #: Set once a process has been ready: kernels are compiled, files are read at once.
         self.is_warm = threading.Event()
+        #: Set once `wait_until_ready` has returned, also if no process could be started.
+        self.has_warmed_up = threading.Event()
 
     def prepare(self) -> None:
         """Start a process, so that the next file is read sooner."""
@@ -72,10 +74,24 @@ class FileReader:
     def wait_until_ready(self) -> None:
         """Start a process and wait until it is ready. Blocks for a minute if kernels have to be
         compiled."""
-        with suppress(ProblemError):  # if none starts, the next file gets the error
-            with self._ready_process():
-                pass
-            self.is_warm.set()
+        try:
+            with suppress(ProblemError):  # if none starts, the next file gets the error
+                with self._ready_process():
+                    pass
+                self.is_warm.set()
+        finally:
+            self.has_warmed_up.set()
+
+    def compile_text_readers(self) -> None:
+        """Compile half of the kernels in a process of its own, while `wait_until_ready` compiles
+        the other half; each then loads what the other has cached. Blocks."""
+        process = _Process([*self._command, file_process.COMPILE_TEXT_READERS])
+        with self._lock:
+            self._running.add(process)
+        process.wait_until_ready()
+        with self._lock:
+            self._running.remove(process)
+        process.end()
 
     async def first_drawing(self, content: bytes) -> FileQuery:
         """The first drawing of a file.

@@ -27,6 +27,7 @@ from garabato.host.atomic import write_bytes
 from garabato.host.cache import cache_folder
 from garabato.ingest.bulk_load import fill
 from garabato.ingest.icons import icon_gallery_folder
+from garabato.render import load_kernels
 from garabato.service.service import Service
 from garabato.service.state.progress import Progress, StoppedError
 from garabato.sources import open_source
@@ -34,6 +35,7 @@ from garabato.sources.base import Source
 from garabato.sources.choose import ChosenSource
 from garabato.sources.google_bucket.bucket import download
 from garabato.sources.icons import DEFAULT_ICON_SETS
+from garabato.sources.starter import StarterSource
 
 _log = logging.getLogger("garabato.service")
 #: Drawings of each category in the starter gallery.
@@ -57,10 +59,12 @@ def start(service: Service, choose_source: ChooseSource) -> threading.Thread:
 
 
 def _start(service: Service, choose_source: ChooseSource) -> None:
-    # In parallel: the first time on a machine, compiling the file readers can take a minute.
-    threading.Thread(target=service.files.wait_until_ready, daemon=True).start()
     try:
         _prepare_encoder(service)
+        # In parallel: the first time on a machine, compiling the file readers can take a minute.
+        _run_beside(service.files.wait_until_ready)
+        if not load_kernels(service.encoder.spec):
+            _run_beside(service.files.compile_text_readers)
         for name, gallery in _open_galleries(service, choose_source):
             service.progress.report("warming up")
             gallery.warm()
@@ -79,12 +83,15 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
         service.start_failed(str(text))
 
 
+def _run_beside(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, daemon=True).start()
+
+
 def _prepare_encoder(service: Service) -> None:
     settings = service.settings
     encoder = load_fast_encoder(settings.model)
     encoder = with_categories_file(encoder, settings.model, settings.categories)
-    for n in (1, service.settings.batch_size, 1):  # compiles the renderer, allocates
-        encoder.predict([_ANY_DRAWING] * n)
+    encoder.predict([_ANY_DRAWING])  # allocates
     service.set_encoder(encoder)
 
 
@@ -135,7 +142,7 @@ def _open_galleries(service: Service, choose_source: ChooseSource) -> Iterator[t
     """The galleries by name, in order, each opened when the iterator reaches it."""
     encoder, progress = service.encoder, service.progress
     if not service.settings.galleries:
-        yield "drawings", _starter_gallery(encoder, choose_source, progress)
+        yield "drawings", _starter_gallery(service, choose_source)
         icons = icon_gallery_folder(DEFAULT_ICON_SETS, encoder)
         if Path(icons).is_dir():
             try:
@@ -147,8 +154,9 @@ def _open_galleries(service: Service, choose_source: ChooseSource) -> Iterator[t
         yield name, open_gallery(uri, encoder=encoder, must_exist=True)
 
 
-def _starter_gallery(encoder: Encoder, choose_source: ChooseSource, progress: Progress) -> Gallery:
+def _starter_gallery(service: Service, choose_source: ChooseSource) -> Gallery:
     """The encoder's starter gallery in the user's cache folder, built or completed if needed."""
+    encoder, progress = service.encoder, service.progress
     folder = cache_folder() / "galleries"
     uri = folder / f"starter-{encoder.fingerprint}"
     complete = folder / f"{uri.name}.service" / _COMPLETE
@@ -158,6 +166,9 @@ def _starter_gallery(encoder: Encoder, choose_source: ChooseSource, progress: Pr
         if chosen.is_fetched:
             _download(encoder, chosen.path, progress)
         source = open_source(chosen.path)
+        if isinstance(source, StarterSource):  # bitmaps
+            progress.report("preparing to read pictures")
+            service.files.has_warmed_up.wait()
         gallery = open_gallery(uri, encoder=encoder)
         total = len(source.categories()) * N_PER_CATEGORY
         fill(
