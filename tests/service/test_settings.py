@@ -75,6 +75,19 @@ def test_the_port_that_kubernetes_sets_is_named() -> None:
         Settings.from_environment({}, variables)
 
 
+def test_a_misspelt_variable_is_named_and_those_of_kubernetes_are_not() -> None:
+    with pytest.raises(InputError, match=r"GARABATO_GALERY is not a setting.*GARABATO_GALLERY"):
+        Settings.from_environment({}, {"GARABATO_GALERY": "my.gallery"})
+    kubernetes = {
+        "GARABATO_SERVICE_HOST": "10.0.0.1",
+        "GARABATO_SERVICE_PORT": "8000",
+        "GARABATO_PORT_8000_TCP_PORT": "8000",
+        "GARABATO_SOURCE": "simplified",
+        "GARABATO_MILVUS_TOKEN": "root:Milvus",
+    }
+    assert Settings.from_environment({}, kubernetes) == Settings()
+
+
 def test_public_urls_give_the_subpath_and_the_origins() -> None:
     given = "https://Example.org:443/draw/ http://[::1]:8000,https://app.example:8443/x"
     settings = Settings.from_environment({"public_url": ()}, {"GARABATO_PUBLIC_URL": given})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import os
 import re
@@ -62,8 +63,10 @@ class Settings:
     ) -> Settings:
         """Fields from `given` unless None or empty, then GARABATO_* variables, then defaults.
 
-        Raises InputError that names the variable and the values it takes.
+        Raises InputError that names the variable and the values it takes, also for a variable whose
+        name looks like a misspelt one of these.
         """
+        _check_names([field.name.upper() for field in fields(cls)], environment)
         values = {name: value for name, value in given.items() if value not in (None, ())}
         for field in fields(cls):
             variable = f"GARABATO_{field.name.upper()}"
@@ -163,6 +166,18 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+def _check_names(names: list[str], environment: Mapping[str, str]) -> None:
+    """Raise InputError for a misspelt variable, such as GARABATO_TOKENS."""
+    for variable in environment:
+        prefix, _, name = variable.partition("_")
+        if prefix == "GARABATO" and name not in names:
+            nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.85)
+            if nearest:
+                raise InputError(
+                    f"{variable} is not a setting; did you mean GARABATO_{nearest[0]}?"
+                )
 
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
