@@ -85,11 +85,24 @@ def test_a_damaged_file_is_an_error(tmp_path, content, problem):
         list(read_drawings(write(tmp_path / "cats.json", content), strict=True))
 
 
-def test_drawings_before_the_damage_are_kept(tmp_path):
-    path = write(tmp_path / "cats.json", json.dumps([OBJECT, OBJECT])[:-20])
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize(
+    "document",
+    [[OBJECT] * 4, [STROKES] * 4, {"drawings": [OBJECT] * 4}, {"version": 2, "data": [OBJECT] * 4}],
+    ids=["objects", "drawings", "wrapped", "wrapped after a field"],
+)
+def test_the_drawings_before_the_end_of_a_file_that_was_cut_off_are_kept(
+    tmp_path, document, indent
+):
+    text = json.dumps(document, indent=indent)
+    path = write(tmp_path / "cats.json", text[: len(text) * 5 // 8])
     report = ReadReport()
-    assert len(list(read_drawings(path, report=report))) == 1
+    drawings = list(read_drawings(path, report=report))
+    assert [drawing.to_lists() for drawing in drawings] == [STROKES, STROKES]
     assert report.n_unreadable == 1
+    (problem,) = report.problems
+    assert problem.startswith("the file ends inside an array")
+    assert report.problems[problem].positions == [f"{path}, element 3"]
 
 
 @given(

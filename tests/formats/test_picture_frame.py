@@ -189,3 +189,52 @@ def test_the_outline_of_a_canvas_inside_a_page_is_no_ink(colour: int) -> None:
     canvas = np.repeat(np.rint(255 * (1 - ink)).astype(np.uint8)[:, :, None], 3, axis=2)
     page = bordered(bordered(canvas, 1, 1, colour), 80, 120, 255)
     assert shows(find_ink(page), ink)
+
+
+def canvas_of(category: str, ground: int) -> Picture:
+    """A flat canvas with ink in the opposite colour."""
+    grey = np.rint(ground + (255 - 2 * ground) * ink_of(category))
+    return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def with_shadow(page: Picture) -> Picture:
+    shaded = np.zeros((HEIGHT + 120, WIDTH + 120), np.float32)
+    shaded[66:-54, 63:-57] = 0.45
+    around = 255 * (1 - cv2.GaussianBlur(shaded, (0, 0), 9))
+    whole = np.repeat(np.rint(around).astype(np.uint8)[:, :, None], 3, axis=2)
+    whole[60:-60, 60:-60] = page
+    return whole
+
+
+def uneven(page: Picture, colour: int) -> Picture:
+    return cv2.copyMakeBorder(page, 10, 60, 30, 6, cv2.BORDER_CONSTANT, value=(colour,) * 3)
+
+
+@pytest.mark.parametrize("ground", [0, 255])
+@pytest.mark.parametrize(
+    "framed",
+    [
+        lambda page: uneven(page, 128),
+        lambda page: uneven(page, 255 - int(page[0, 0, 0])),
+        lambda page: bordered(bordered(page, 30, 30, 200), 15, 15, 60),
+        lambda page: bordered(bordered(page, 2, 2, 150), 30, 50, 255 - int(page[0, 0, 0])),
+        with_shadow,
+        lambda page: cv2.copyMakeBorder(page, 40, 0, 70, 0, cv2.BORDER_CONSTANT, value=(90,) * 3),
+    ],
+    ids=["uneven", "in the ink's colour", "two frames", "a canvas", "a shadow", "two bars"],
+)
+def test_bands_around_a_plain_page_are_no_ink(
+    framed: Callable[[Picture], Picture], ground: int
+) -> None:
+    assert shows(find_ink(framed(canvas_of("house", ground))), ink_of("house"))
+
+
+@pytest.mark.parametrize("light", LIGHTS)
+def test_a_page_in_perspective_in_a_black_picture_is_the_page(light: str) -> None:
+    corners = np.array([[0, 0], [WIDTH, 0], [WIDTH, HEIGHT], [0, HEIGHT]], np.float32)
+    moved = np.array([[60, 50], [620, 30], [660, 500], [20, 520]], np.float32)
+    matrix = cv2.getPerspectiveTransform(corners, moved)
+    size = (WIDTH + 90, HEIGHT + 100)
+    picture = cv2.warpPerspective(page_of("house", "cream", light), matrix, size)
+    truth = cv2.warpPerspective(ink_of("house"), matrix, size)
+    assert shows(find_ink(picture), truth)

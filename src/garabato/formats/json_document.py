@@ -130,7 +130,7 @@ def _split(source: Input) -> Iterator[bytes]:
     while wrapper is not None and len(text) < wrapper.end():
         text += source.read(_BLOCK_BYTES)
     text = text[wrapper.end() :] if wrapper else text.lstrip()[1:] if is_array else text
-    depth = scanned = 0
+    depth = scanned = n_elements = 0
     while True:
         start, n_complete = 0, len(text)
         for token in _TOKEN.finditer(text, scanned):
@@ -143,6 +143,7 @@ def _split(source: Input) -> Iterator[bytes]:
                 depth -= 1
             if is_array and (depth < 0 or (token[0] == b"," and depth == 0)):
                 if element := text[start : token.start()].strip():
+                    n_elements += 1
                     yield element
                 start = token.end()
                 if depth < 0:
@@ -167,7 +168,9 @@ def _split(source: Input) -> Iterator[bytes]:
         block = source.read(_BLOCK_BYTES)
         if not block:
             if is_array:
-                raise source.error("the file ends inside an array; fetch it again")
+                raise source.error(
+                    "the file ends inside an array; fetch it again", f"element {n_elements + 1}"
+                )
             if rest := text[start:].strip():
                 yield rest  # cut off, or no JSON: the parser says what is wrong
             return

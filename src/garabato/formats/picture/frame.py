@@ -31,6 +31,13 @@ _LEAST_PAGE, _CONVEX = 0.2, 0.97
 #: A page fills this share of its smallest rectangle, unless the frame is smaller than that share
 #: of the picture (the corners of a deskewed scan).
 _RECTANGULAR, _CORNERS = 0.93, 0.3
+#: A page in perspective has four corners, found with this tolerance (of its outline's length).
+_CORNER = 0.02
+#: So many frames may lie inside the outermost one.
+_N_INNER_FRAMES = 2
+#: A plain page covers this share of the picture. This share of its rim has its colour, and this
+#: share of each band around it varies by at most this much (of 255) along the band.
+_LEAST_PLAIN_PAGE, _RIM, _EVEN_BAND, _BAND_TOLERANCE = 0.4, 0.8, 0.9, 12
 #: This share of a flat page and its ink has the page's colour.
 _FLAT = 0.7
 #: A thin frame is at most this share of the longer side wide; levels of white pages; levels
@@ -39,6 +46,8 @@ _THIN, _WHITE, _OTHER_COLOUR = 0.009, 240, 40
 #: Drawn lines and frames differ in width by at least this factor; the sides of a frame by at most
 #: this share.
 _OTHER_WIDTH, _EVEN = 1.6, 0.2
+#: The same for a frame along all edges of a flat picture, where hardly anybody draws.
+_OTHER_THAN_DRAWN = 1.25
 #: Photographed pages are looked for at this size; darker lines thinner than this are ink.
 _SMALL_PX, _LINE_PX = 256, 5
 #: A photographed page covers this share of the picture or more, and is so many times lighter than
@@ -55,15 +64,21 @@ _BLURRED_PX = 3
 
 
 def page_in_frame(picture: Image) -> BoolArray | None:
-    """(H, W): where the page lies in `picture` (H, W, 3), or None if there is no frame."""
-    levels = np.rint(picture * 255).astype(np.uint8)
-    for tolerance in (_EXACT, _COMPRESSED):
-        for colour in _edge_colours(levels):
-            frame = _connected_to_edges(_is_near(levels, colour, tolerance))
-            page = _page_inside(levels, frame, colour)
-            if page is not None:
-                return page
-    return _sheet_on_table(picture)
+    """(H, W): where the page lies in `picture` (H, W, 3), or None if there is no frame.
+
+    A page inside a frame may have a frame of its own.
+    """
+    page = _page_in_one_frame(picture)
+    for _ in range(_N_INNER_FRAMES if page is not None else 0):
+        assert page is not None
+        ys, xs = np.flatnonzero(page.any(axis=1)), np.flatnonzero(page.any(axis=0))
+        part = np.s_[ys[0] : ys[-1] + 1, xs[0] : xs[-1] + 1]
+        inner = _page_in_one_frame(picture[part]) if page[part].all() else None
+        if inner is None:
+            break
+        page = np.zeros_like(page)
+        page[part] = inner
+    return page
 
 
 def pen_px(mask: BoolArray) -> float:
@@ -82,6 +97,18 @@ def filled_outside(picture: Image, page: BoolArray) -> Image:
     colours = np.zeros((int(nearest.max()) + 1, 3), np.float32)
     colours[nearest[page]] = picture[page]
     return np.asarray(colours[nearest], np.float32)
+
+
+def _page_in_one_frame(picture: Image) -> BoolArray | None:
+    levels = np.rint(picture * 255).astype(np.uint8)
+    for tolerance in (_EXACT, _COMPRESSED):
+        for colour in _edge_colours(levels):
+            frame = _connected_to_edges(_is_near(levels, colour, tolerance))
+            page = _page_inside(levels, frame, colour)
+            if page is not None:
+                return page
+    page = _plain_page(levels)
+    return page if page is not None else _sheet_on_table(picture)
 
 
 def _edge_colours(levels: ByteArray) -> list[npt.NDArray[np.int16]]:
@@ -139,7 +166,10 @@ def _page_inside(
     if area < _CONVEX * filled.sum():
         return None
     _, (width, height), _ = cv2.minAreaRect(hull)
-    is_rectangle = area >= _RECTANGULAR * (width + 1) * (height + 1)
+    corners = cv2.approxPolyDP(hull, _CORNER * cv2.arcLength(hull, True), True)
+    is_rectangle = area >= _RECTANGULAR * (width + 1) * (height + 1) or (
+        len(corners) == 4 and area >= _CONVEX * cv2.contourArea(corners)  # seen in perspective
+    )
     if not is_rectangle and area < (1 - _CORNERS) * page.size:
         return None
     if is_rectangle and (outline_px := _thin_outline_px(levels, page, colour)):
@@ -200,6 +230,70 @@ def _is_paper(
     narrowest = min(above, below, before, behind)
     pen = pen_px(is_ink & _eroded(page, 2 * _BLURRED_PX))
     return bool(narrowest >= (1 - _EVEN) * widest and widest > _OTHER_WIDTH * pen > 0)
+
+
+def _plain_page(levels: ByteArray) -> BoolArray | None:
+    """An upright rectangle of one colour with ink, amid bands of other colours: bars, a shadow."""
+    flat = levels.reshape(-1, 3)
+    colour = np.array([np.bincount(flat[:, c]).argmax() for c in range(3)], np.int16)
+    near = _is_near(levels, colour, _COMPRESSED) > 0
+    ys, xs = (_long_runs(near.sum(axis=axis)) for axis in (1, 0))
+    height, width = near.shape
+    if (ys.stop - ys.start) * (xs.stop - xs.start) < _LEAST_PLAIN_PAGE * near.size:
+        return None
+    bands = [  # from the picture's edge to the page
+        levels[: ys.start, xs],
+        levels[ys.stop :, xs][::-1],
+        levels[ys, : xs.start].transpose(1, 0, 2),
+        levels[ys, xs.stop :].transpose(1, 0, 2)[::-1],
+    ]
+    bands = [band for band in bands if len(band)]
+    page = np.zeros(near.shape, np.bool_)
+    page[ys, xs] = True
+    inner = _eroded(page, 2 * _BLURRED_PX)
+    ink = inner & ~near
+    if not bands or not ink.any() or near[inner].mean() < _FLAT:
+        return None
+    rim = _eroded(page, 1) & ~_eroded(page, 2)
+    if near[rim].mean() < _RIM:
+        return None
+    profiles = [np.median(band, axis=1, keepdims=True).astype(np.int16) for band in bands]
+    for band, profile in zip(bands, profiles, strict=True):
+        if (np.abs(band - profile).max(axis=2) <= _BAND_TOLERANCE).mean() < _EVEN_BAND:
+            return None
+        if (np.abs(profile[:-1, 0] - colour).max(axis=1) <= _COMPRESSED).any():
+            return None
+    away = np.abs(levels - colour).max(axis=2)
+    ink &= away >= 0.6 * away[ink].max()
+    drawn_px = _OTHER_THAN_DRAWN * _line_px(ink)
+    widest = max(map(len, bands))
+    if _THIN * max(height, width) < widest <= drawn_px:
+        return None
+    ink_colour = np.median(levels[ink], axis=0)
+    outlines = [_width_at_page(profile[:, 0], ink_colour) for profile in profiles]
+    if 0 < max(outlines) <= drawn_px and max(outlines) < widest:
+        return None
+    return _eroded(page, _BLURRED_PX)
+
+
+def _long_runs(counts: npt.NDArray[np.int64]) -> slice:
+    """From the first to the last row with at least half as many pixels as the fullest one."""
+    long = np.flatnonzero(2 * counts >= counts.max())
+    return slice(int(long[0]), int(long[-1]) + 1)
+
+
+def _width_at_page(profile: npt.NDArray[np.int16], ink: npt.NDArray[np.float64]) -> int:
+    """How many px of a band, next to the page, have the colour of the ink."""
+    is_ink = (np.abs(profile - ink).max(axis=1) <= _OTHER_COLOUR)[::-1]
+    if len(is_ink) > 1 and is_ink[1]:
+        is_ink[0] = True  # it may be a blend of both
+    return len(is_ink) if is_ink.all() else int(is_ink.argmin())
+
+
+def _line_px(mask: BoolArray) -> float:
+    """The mean thickness of the lines of a mask: a line of n px has the mean depth (n + 2) / 4."""
+    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L1, 3)
+    return max(1.0, 4 * float(depth[depth > 0].mean()) - 2)
 
 
 def _sheet_on_table(picture: Image) -> BoolArray | None:
