@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -47,7 +46,6 @@ def measure(size: int, source: Path, part: Path) -> None:
     os.nice(15)
     drawings = vectors.load(source, per_file=PER_FILE)
     queries = vectors.queries(drawings, N_QUERIES)
-    resource.setrlimit(resource.RLIMIT_CPU, (LIMIT_S, LIMIT_S))
     record: dict[str, Any] = {"size": size, "n_real": min(size, len(drawings))}
     record |= {"machine": harness.machine(), "steps": {}, "finished": False}
     step = partial(_measured, record, part)
@@ -138,7 +136,8 @@ def run(context: harness.Context, sizes: tuple[int, ...], results: Path) -> list
         print(f"growth: {size:,} drawings", file=sys.stderr, flush=True)
         command = [sys.executable, __file__, "--source", str(context.source)]
         command += ["--measure", str(part), "--size", str(size)]
-        code = subprocess.run(command, env=os.environ | {"OMP_NUM_THREADS": "1"}).returncode
+        process = subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        code = _wait(process)
         if not part.exists():
             raise RuntimeError(f"measuring {size:,} drawings failed with exit code {code}")
     rows = []
@@ -154,6 +153,19 @@ def run(context: harness.Context, sizes: tuple[int, ...], results: Path) -> list
                 rows.append(harness.Row(f"{name}, {of}", "CPU s", [step["cpu_s"]], note=note))
             rows.append(harness.Row(f"{name}, memory, {of}", "MiB", [step["memory_mib"]]))
     return rows
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of a process, which is ended after LIMIT_S seconds of processor time.
+
+    RLIMIT_CPU would end it as well, but Linux then counts processor time in ticks of 4 ms.
+    """
+    while (code := process.poll()) is None:
+        time.sleep(1)
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+        if sum(map(int, fields[11:13])) > LIMIT_S * os.sysconf("SC_CLK_TCK"):
+            process.kill()
+    return code
 
 
 def benchmark(sizes: tuple[int, ...] = SIZES, results: Path = harness.RESULTS) -> harness.Benchmark:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sketches import SKETCH_CATEGORIES, make_drawings
 
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.gallery.stroke_codec import group_by_kind, pack, pack_batch, unpack
+from garabato.gallery.stroke_codec import group_by_kind, pack, pack_batch, unpack, unpack_batch
 
 coordinates = st.integers(0, 255)
 
@@ -85,3 +86,31 @@ def test_real_drawings_survive_the_round_trip_in_less_than_160_bytes_each(quickd
     assert packed.nbytes / len(batch) < 160
     for drawing, one in zip(batch, packed.to_pylist(), strict=True):
         assert unpack(one).to_lists() == drawing.to_lists()
+
+
+@given(st.lists(grid_drawings(), max_size=6), st.integers(0, 3))
+def test_a_slice_of_packed_rows_unpacks_like_each_of_them(drawings, first):
+    wide = Drawing([([i % 256 for i in range(300)], [0] * 299 + [255])])
+    bitmap = Drawing(bitmap=np.eye(3, dtype=np.uint8) * 255)
+    usual = make_drawings(SKETCH_CATEGORIES[:3], 8, seed=1)
+    several = (wide, *drawings, bitmap, *usual, *drawings)
+    rows = pa.array([pack(one.on_grid()) for one in several], pa.binary())[first:]
+    unpacked = unpack_batch(rows, ({"key_id": str(i)} for i in range(len(rows))))
+    for i, (drawing, one) in enumerate(zip(unpacked, rows.to_pylist(), strict=True)):
+        alone = unpack(one)
+        assert drawing.key_id == str(i)
+        assert drawing.to_lists() == alone.to_lists()
+        assert drawing.points.dtype == alone.points.dtype
+        assert drawing.stroke_starts.tolist() == alone.stroke_starts.tolist()
+        assert np.array_equal(drawing.bitmap, alone.bitmap)
+
+
+@pytest.mark.parametrize(
+    "damaged", [b"", b"\x01", b"\x01\x02\x01", b"\x01\x01\x02\x05", b"\x09\x00"]
+)
+def test_rows_that_are_no_packed_drawings_are_refused(damaged):
+    with pytest.raises(ValueError, match="not a packed drawing"):
+        unpack_batch(pa.array([damaged]), [{}])
+    usual = [pack(drawing.on_grid()) for drawing in make_drawings(SKETCH_CATEGORIES[:3], 8, seed=1)]
+    with pytest.raises(ValueError, match="not a packed drawing"):
+        unpack_batch(pa.array([*usual, damaged]), [{}] * 25)

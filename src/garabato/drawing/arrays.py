@@ -92,7 +92,9 @@ def _has_times(strokes: Sequence[Any], shapes: Sequence[Sequence[int]]) -> bool:
 
 def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray]:
     """Strokes in any accepted form -> (points, stroke_starts); drops strokes without points."""
-    columns: list[npt.NDArray[np.float64]] = []
+    numbers: list[int] = []
+    all_xs: list[npt.NDArray[np.float64]] = []
+    all_ys: list[npt.NDArray[np.float64]] = []
     n_points = 0
     for number, stroke in enumerate(as_rows(list(strokes)), start=1):
         if len(stroke) == 0:
@@ -111,15 +113,22 @@ def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray
         n_points += len(xs)
         if n_points > MAX_POINTS:
             raise DrawingError(f"the drawing has more than {MAX_POINTS:,} points")
-        column = np.stack([xs, ys], axis=1)
-        if not np.isfinite(column).all():
+        if len(xs):
+            numbers.append(number)
+            all_xs.append(xs)
+            all_ys.append(ys)
+    starts = np.cumsum([0, *map(len, all_xs)], dtype=np.int64)
+    points = np.empty((n_points, 2))
+    if numbers:
+        np.concatenate(all_xs, out=points[:, 0])
+        np.concatenate(all_ys, out=points[:, 1])
+    sizes = np.abs(points)
+    is_bad = ~(sizes <= MAX_COORDINATE)  # true for NaN, too
+    if is_bad.any():
+        at = int(np.argmax(is_bad.any(axis=1)))
+        number = numbers[int(np.searchsorted(starts, at, "right")) - 1]
+        if not np.isfinite(points[at]).all():
             raise DrawingError(f"stroke {number} has a coordinate that is NaN or infinite")
-        if len(column) and np.abs(column).max() > MAX_COORDINATE:
-            raise DrawingError(f"stroke {number} has a coordinate beyond 2^24")
-        if len(column):
-            column[np.abs(column) < LEAST_COORDINATE] = 0
-            columns.append(column)
-    starts = np.cumsum([0] + [len(column) for column in columns]).astype(np.int64)
-    if not columns:
-        return np.zeros((0, 2), np.float32), starts
-    return np.concatenate(columns).astype(np.float32), starts
+        raise DrawingError(f"stroke {number} has a coordinate beyond 2^24")
+    points[sizes < LEAST_COORDINATE] = 0
+    return points.astype(np.float32), starts

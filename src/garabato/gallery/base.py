@@ -340,6 +340,10 @@ class Gallery(ABC):
     def _search(self, embeddings: FloatArray, k: int, where: Where | None) -> builtins.list[Hits]:
         k, condition = check_k(k), parse_where(where)
         hidden = self._hidden.all()
+        if not hidden and len(embeddings):
+            rows, scores, counts = self._nearest(embeddings, k, condition)
+            hits = iter(to_hits(rows, scores))
+            return [Hits(islice(hits, n)) for n in counts.tolist()]
         results = [Hits() for _ in embeddings]
         # Hidden drawings are nearest to some queries: these are searched again for more.
         pending, n = np.arange(len(embeddings)), k + min(len(hidden), k)
@@ -351,7 +355,9 @@ class Gallery(ABC):
             is_done = (n_shown >= k) | (counts < n)
             rank = np.arange(len(shown)) - (np.cumsum(n_shown) - n_shown)[of_query]
             wanted = shown[(rank < k) & is_done[of_query]]
-            hits = iter(to_hits(rows.take(pa.array(wanted)), scores[wanted]))
+            if len(wanted) < rows.num_rows:
+                rows, scores = rows.take(pa.array(wanted)), scores[wanted]
+            hits = iter(to_hits(rows, scores))
             for i in np.flatnonzero(is_done):
                 results[pending[i]] = Hits(islice(hits, min(k, int(n_shown[i]))))
             pending, n = pending[~is_done], 2 * n

@@ -14,7 +14,7 @@ from garabato.drawing import SVG_TYPE, Details, Drawing, DrawingBatch, FloatArra
 from garabato.errors import FormatError, InputError
 from garabato.formats.svg.clean import clean_svg
 from garabato.gallery.records import Hit, Stored, StoredDrawing
-from garabato.gallery.stroke_codec import group_by_kind, pack_batch, unpack
+from garabato.gallery.stroke_codec import group_by_kind, pack_batch, unpack_batch
 from garabato.gallery.times import normal_if_time, normal_time
 
 #: Describe a drawing. `strokes` are packed by `stroke_codec`. `embedding` is one more column.
@@ -167,9 +167,7 @@ def _column(name: str, values: Any, kind: pa.DataType) -> pa.Array:
 
 def embeddings_of(rows: pa.RecordBatch | pa.Table) -> FloatArray:
     """The `embedding` column of rows as (N, D)."""
-    column = rows["embedding"]
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
+    column = _in_one_chunk(rows["embedding"])
     embeddings: FloatArray = column.flatten().to_numpy().reshape(-1, column.type.list_size)
     return embeddings
 
@@ -217,25 +215,29 @@ def to_stored(rows: pa.RecordBatch) -> Iterator[Stored]:
 def _drawings(rows: pa.RecordBatch | pa.Table) -> list[Drawing]:
     """The drawings of rows that have at least COLUMNS."""
     # Column by column: building a dictionary for each row would take most of the time.
-    columns = [rows[name].to_pylist() for name in ("strokes", *_METADATA)]
-    return [
-        unpack(
-            strokes,
-            key_id=key_id,
-            category=category,
-            country=country,
-            recognized=recognized,
-            timestamp=normal_if_time(timestamp),
-            details=details,
-        )
-        for strokes, key_id, category, country, recognized, timestamp, details in zip(
+    columns = [rows[name].to_pylist() for name in _METADATA]
+    packed = _in_one_chunk(rows["strokes"])
+    metadata = (
+        {
+            "key_id": key_id,
+            "category": category,
+            "country": country,
+            "recognized": recognized,
+            "timestamp": normal_if_time(timestamp),
+            "details": details,
+        }
+        for key_id, category, country, recognized, timestamp, details in zip(
             *columns, _stored_details(rows), strict=True
         )
-    ]
+    )
+    return unpack_batch(packed, metadata)
 
 
 def _stored_details(rows: pa.RecordBatch | pa.Table) -> list[Details | None]:
     names = [name for name in (*DETAILS, ORIGINAL) if name in rows.schema.names]
+    names = [name for name in names if rows[name].null_count < rows.num_rows]
+    if not names and len(_in_one_chunk(rows["tags"]).flatten()) == 0:
+        return [None] * rows.num_rows
     columns = [rows[name].to_pylist() for name in ("tags", *names)]
     return [
         Details(tags=tuple(tags or ()), **dict(zip(names, values, strict=True)))
@@ -243,3 +245,7 @@ def _stored_details(rows: pa.RecordBatch | pa.Table) -> list[Details | None]:
         else None
         for tags, *values in zip(*columns, strict=True)
     ]
+
+
+def _in_one_chunk(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

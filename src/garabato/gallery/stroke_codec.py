@@ -10,7 +10,7 @@ each), then the pixels row by row, deflated. A drawing of 6 strokes and 45 point
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
@@ -18,9 +18,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from garabato.drawing import Drawing, DrawingBatch, IntArray
+from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
 
 _BITMAP = 0
+#: Unpacking fewer rows one by one takes less time.
+_MIN_TOGETHER = 24
 
 
 def pack_batch(batch: DrawingBatch) -> pa.Array:
@@ -96,7 +98,7 @@ def unpack(packed: bytes, **metadata: Any) -> Drawing:
         height, columns = (int(n) for n in np.frombuffer(packed, "<u4", 2, 1))
         pixels = np.frombuffer(zlib.decompress(packed[9:]), np.uint8)
         return Drawing(bitmap=pixels.reshape(height, columns), **metadata)
-    if width not in (1, 2, 4):
+    if width not in (1, 2, 4) or len(packed) < 2:
         raise ValueError("these bytes are not a packed drawing")
     if width == 1:
         n_strokes = packed[1]
@@ -108,9 +110,62 @@ def unpack(packed: bytes, **metadata: Any) -> Drawing:
     if len(ends) != n_strokes + 1:
         raise ValueError("these bytes are not a packed drawing")
     first = 1 + width * (1 + n_strokes)
+    if len(packed) != first + 2 * ends[-1]:
+        raise ValueError("these bytes are not a packed drawing")
     points = np.frombuffer(packed, np.uint8, 2 * ends[-1], first).reshape(2, -1)
     starts = np.array(ends, np.int64)
     return Drawing.from_points(points.T.astype(np.float32), starts, **metadata)
+
+
+def unpack_batch(packed: pa.Array, metadata: Iterable[Mapping[str, Any]]) -> list[Drawing]:
+    """`unpack` for all rows of a binary array. Drawings with narrow counts are unpacked together
+    and share their arrays."""
+    if len(packed) < _MIN_TOGETHER:
+        return [
+            unpack(row, **known) for row, known in zip(packed.to_pylist(), metadata, strict=True)
+        ]
+    shapes = _unpack_narrow(packed)
+    return [
+        unpack(packed[row].as_py(), **known)
+        if shape is None
+        else Drawing.from_points(*shape, **known)
+        for row, (shape, known) in enumerate(zip(shapes, metadata, strict=True))
+    ]
+
+
+def _unpack_narrow(packed: pa.Array) -> list[tuple[FloatArray, IntArray] | None]:
+    """The points and stroke starts of each row; None for those without narrow counts."""
+    _, offsets, content = packed.buffers()
+    if content is None:
+        return [None] * len(packed)
+    data = np.frombuffer(content, np.uint8)
+    ends = np.frombuffer(offsets, np.int32)[packed.offset : packed.offset + len(packed) + 1]
+    firsts, lengths = ends[:-1].astype(np.int64), np.diff(ends)
+    rows = np.flatnonzero(lengths >= 2)
+    rows = rows[data[firsts[rows]] == 1]
+    firsts, lengths = firsts[rows], lengths[rows]
+    n_strokes = data[firsts + 1].astype(np.int64)
+    if (lengths < 2 + n_strokes).any():
+        raise ValueError("these bytes are not a packed drawing")
+    counts = data[_ranges(firsts + 2, n_strokes)]
+    n_before = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+    first_strokes = np.cumsum(n_strokes) - n_strokes
+    first_points = n_before[first_strokes]
+    n_points = n_before[first_strokes + n_strokes] - first_points
+    if (lengths != 2 + n_strokes + 2 * n_points).any():
+        raise ValueError("these bytes are not a packed drawing")
+    starts = n_before[_ranges(first_strokes, n_strokes + 1)]
+    starts -= np.repeat(first_points, n_strokes + 1)
+    coordinates = data[ends[0] : ends[-1]].astype(np.float32)
+    first_xs = firsts + 2 + n_strokes - ends[0]
+    shapes: list[tuple[FloatArray, IntArray] | None] = [None] * len(packed)
+    c = 0
+    layout = np.stack([rows, first_xs, n_points, n_strokes], axis=1)
+    for row, a, n, m in layout.tolist():
+        points = coordinates[a : a + 2 * n].reshape(2, n).T
+        shapes[row] = points, starts[c : c + m + 1]
+        c += m + 1
+    return shapes
 
 
 def group_by_kind(drawings: Sequence[Drawing]) -> list[IntArray]:

@@ -217,18 +217,20 @@ class MemoryIndex:
         from garabato.gallery.lance._nearest import (
             NO_SCORE,
             count_promising,
+            search_each,
             search_runs,
             split_runs,
         )
 
         rows = self._rows()
+        if n_cores() == 1 or runs.block_starts[-1] < 2 * ROWS_PER_THREAD:
+            found: IntArray = search_each(rows, runs, query, k, NO_SCORE, N_NEAR)[0]
+            return found
         best = np.full(k, NO_SCORE, np.float32)
         near, far = split_runs(runs, query.to_centres[0], N_NEAR)
         parts = [search_runs(rows, runs, near, query, 0, best)]
-        n_parts = 1
-        if n_cores() > 1:
-            n_promising = count_promising(runs, far, query, 0, best[0])
-            n_parts = max(1, min(MAX_THREADS, n_cores(), n_promising // ROWS_PER_THREAD))
+        n_promising = count_promising(runs, far, query, 0, best[0])
+        n_parts = max(1, min(MAX_THREADS, n_cores(), n_promising // ROWS_PER_THREAD))
         if n_parts == 1:
             parts.append(search_runs(rows, runs, far, query, 0, best))
             least = best[0]
@@ -239,7 +241,7 @@ class MemoryIndex:
                 lambda chosen, held: search_runs(rows, runs, chosen, query, 0, held), shares, bests
             )
             least = max(held[0] for held in bests)
-        return np.concatenate([found[upper >= least] for found, upper in parts])
+        return np.concatenate([near[upper >= least] for near, upper in parts])
 
     def _score(
         self,

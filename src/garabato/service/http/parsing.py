@@ -99,10 +99,13 @@ async def first_drawing(upload: Upload, reader: FileReader) -> FileQuery:
         raise
 
 
-def refuse_unknown_parameters(request: Request) -> None:
+async def refuse_unknown_parameters(request: Request) -> None:
     """Refuse query parameters that the route does not have. Raises ProblemError for the first.
 
     An ignored misspelt filter would let everything pass."""
+    # Not a plain function: FastAPI would call it in a thread, for every request.
+    if not request.query_params:
+        return
     known = list(_query_parameters(request.scope["route"].dependant))
     for name in request.query_params:
         if name not in known:

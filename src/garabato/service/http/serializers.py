@@ -63,7 +63,9 @@ def as_strokes(drawing: Drawing) -> Drawing:
 
 def hit_document(hit: Hit) -> dict[str, Any]:
     """A hit as JSON, without unknown fields."""
-    return replace(hit, drawing=as_strokes(hit.drawing)).to_dict()
+    if hit.drawing.bitmap is not None:
+        hit = replace(hit, drawing=as_strokes(hit.drawing))
+    return hit.to_dict()
 
 
 def headline_document(votes: Sequence[CategoryVote]) -> dict[str, Any]:
