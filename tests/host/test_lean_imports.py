@@ -47,6 +47,18 @@ def test_a_command_leaves_unneeded_packages_out(run):
     assert run(_COMMAND + program)[-1] == "False"
 
 
+def test_an_optional_package_seems_not_to_be_installed_until_the_module_is_imported(run, tmp_path):
+    (tmp_path / "modest.py").write_text(
+        "try:\n    from client import answer\nexcept ImportError:\n    answer = None\n"
+    )
+    program = (
+        "print(lean_imports.import_lean('modest', (), ('client',)).answer)\n"
+        "import client\nprint(client.answer)"
+    )
+    assert run(program) == ["42", "42"]
+    assert run(_COMMAND + program) == ["None", "42"]
+
+
 def test_the_packages_can_be_imported_afterwards(run):
     program = (
         "lean_imports.import_lean('library', ('client',))\nimport client\nprint(client.answer)"

@@ -12,12 +12,12 @@ from types import ModuleType
 from typing import Any
 
 
-def import_lean(name: str, unneeded: tuple[str, ...]) -> ModuleType:
+def import_lean(name: str, unneeded: tuple[str, ...], optional: tuple[str, ...] = ()) -> ModuleType:
     """Import the module `name`; in the command line, without the top-level packages `unneeded`.
 
-    Whatever the module imports from them is an empty class. If it cannot be imported that way,
-    it is imported as usual. Other programs may use the packages themselves, so nothing is left out
-    there.
+    Whatever the module imports from them is an empty class. `optional` packages seem not to be
+    installed. If the module cannot be imported that way, it is imported as usual. Other programs
+    may use the packages themselves, so nothing is left out there.
     """
     if (
         not _is_command()
@@ -25,13 +25,18 @@ def import_lean(name: str, unneeded: tuple[str, ...]) -> ModuleType:
         or any(package in sys.modules for package in unneeded)
     ):
         return importlib.import_module(name)
-    before, finder = set(sys.modules), _PlaceholderFinder(unneeded)
+    before, finder = set(sys.modules), _PlaceholderFinder(unneeded, optional)
     sys.meta_path.insert(0, finder)
     try:
         return importlib.import_module(name)
     except Exception:
         for imported in set(sys.modules) - before:
-            if imported.partition(".")[0] == name:
+            # Native modules stay: some can be initialised only once.
+            is_native = isinstance(
+                getattr(sys.modules[imported], "__loader__", None),
+                importlib.machinery.ExtensionFileLoader,
+            )
+            if imported.partition(".")[0] == name and not is_native:
                 del sys.modules[imported]
     finally:
         sys.meta_path.remove(finder)
@@ -49,15 +54,21 @@ def _is_command() -> bool:
 
 
 class _PlaceholderFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds all modules of some packages; each has every name that is asked for."""
+    """Finds all modules of some packages; each has every name that is asked for.
 
-    def __init__(self, packages: tuple[str, ...]) -> None:
-        self._packages = packages
+    The packages `absent` cannot be imported.
+    """
+
+    def __init__(self, packages: tuple[str, ...], absent: tuple[str, ...]) -> None:
+        self._packages, self._absent = packages, absent
 
     def find_spec(
         self, fullname: str, path: Any, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        if fullname.partition(".")[0] not in self._packages:
+        package = fullname.partition(".")[0]
+        if package in self._absent:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
+        if package not in self._packages:
             return None
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 

@@ -28,6 +28,8 @@ LOCK = "writer.lock"
 _TABLE_FOLDER = f"{TABLE}.lance"
 #: Lance's client of remote catalogs: some 300 pydantic models, two thirds of lancedb's import time.
 _NAMESPACE_CLIENT = ("lance_namespace", "lance_namespace_urllib3_client")
+#: pyarrow.dataset imports pandas where it is installed, which takes as long as lancedb.
+_PANDAS = ("pandas",)
 
 #: Longer than a tick of any file system's clock (FAT: two seconds).
 _SETTLED_NS = 3 * 10**9
@@ -172,5 +174,5 @@ def bytes_on_disk(folder: Path) -> int:
 
 def connect(folder: Path) -> Any:
     """A connection whose tables check for newer versions before each read."""
-    lancedb: Any = import_lean("lancedb", _NAMESPACE_CLIENT)
+    lancedb: Any = import_lean("lancedb", _NAMESPACE_CLIENT, _PANDAS)
     return lancedb.connect(folder, read_consistency_interval=timedelta(0))
