@@ -46,6 +46,9 @@ _BLUR_PX, _INK = 1.5, 0.36
 #: An edge pixel fainter than this belongs to no line.
 _FAINTEST = 0.03
 
+#: Readers that want a few drawings of each category need not wait for all of them.
+_TRACED_AT_ONCE = 32
+
 #: The real archive has 14 MB, its files at most 100 kB, 300 kB when expanded.
 _MAX_EXPANDED_BYTES = 2**20
 
@@ -75,12 +78,14 @@ class StarterSource:
     ) -> Iterator[DrawingBatch]:
         """The 100 drawings of a category, traced, in the 0..255 frame."""
         for batch in self._folder.read(category, strict=strict, report=report):
-            assert batch.bitmaps is not None
-            large = batch.replace(
-                key_ids=[f"{STARTER}-{key_id}" for key_id in batch.key_ids],
-                bitmaps=enlarged(batch.bitmaps),
-            )
-            yield trace_batch(large)
+            for start in range(0, len(batch), _TRACED_AT_ONCE):
+                part = batch[start : start + _TRACED_AT_ONCE]
+                assert part.bitmaps is not None
+                large = part.replace(
+                    key_ids=[f"{STARTER}-{key_id}" for key_id in part.key_ids],
+                    bitmaps=enlarged(part.bitmaps),
+                )
+                yield trace_batch(large)
 
 
 def _is_complete(folder: Path) -> bool:
