@@ -56,7 +56,7 @@ def run(
     if folder is not None:
         folders += [(path.name, path) for path in sorted(folder.iterdir()) if path.is_dir()]
     for name, path in folders:
-        files = [file for file in sorted(path.rglob("*.svg")) if not is_sprite(file)]
+        files = [file for file in sorted(path.rglob("*.svg")) if is_drawing(file)]
         if not files:
             continue
         n_files = len(files)
@@ -90,9 +90,9 @@ def fetch(package: str, work: Path) -> Path:
     return folder
 
 
-def is_sprite(file: Path) -> bool:
-    """Whether a file only defines symbols for others to use."""
-    return "sprite" in file.name
+def is_drawing(file: Path) -> bool:
+    """False for files that only define symbols or the characters of a font."""
+    return "sprite" not in file.name and file.parent.name not in ("font", "fonts")
 
 
 def read_all(files: Sequence[Path]) -> tuple[int, list[float]]:

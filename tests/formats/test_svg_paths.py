@@ -175,6 +175,31 @@ def test_lengths_have_units_and_percentages():
     assert length("1 %", 50, 7) == 0.5
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("calc(50% - 10px)", 30),
+        ("calc((1in + 4px) / 2 * 3)", 150),
+        ("calc(100% - calc(2 * 5px))", 70),
+        ("CALC( -1 * 20% )", -16),
+        ("min(50%, 25px)", 25),
+        ("max(10px, 1em, 5%)", 16),
+        ("clamp(10px, 90%, 60px)", 60),
+        ("calc(1px / 0)", 7),
+        ("calc(1furlong)", 7),
+        ("calc(2 ** 9)", 7),
+        ("calc(9" + "*9" * 200 + ")", 7),
+        ("calc(" * 30 + "1" + ")" * 30, 1),
+        ("calc(__import__)", 7),
+        ("calc(1px", 7),
+        ("calc()", 7),
+        ("clamp(1)", 7),
+    ],
+)
+def test_lengths_may_be_calculated(text, expected):
+    assert length(text, 80, 7) == pytest.approx(expected)
+
+
 def test_numbers_stop_at_the_first_thing_that_is_none():
     assert numbers("1,2 -3-.5e1x 6") == [1, 2, -3, -5]
 

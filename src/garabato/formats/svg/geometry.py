@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import math
+import operator
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 Matrix = tuple[float, float, float, float, float, float]  # as SVG's matrix(a b c d e f)
 Size = tuple[float, float]
@@ -20,6 +22,11 @@ _LENGTH = re.compile(rf"({_NUMBER_TEXT})\s*([a-zA-Z]*|%)")
 _TRANSFORM = re.compile(r"(?<![a-zA-Z])([a-zA-Z]+(?:3d)?)\s*\(([^()]*(?:\([^()]*\)[^()]*){0,9})\)")
 _CALC = re.compile(r"calc\(([^()]*)\)")
 _LENGTH_TERM = re.compile(r"([+-]?\s*(?:\d+(?:\.\d*)?|\.\d+))([a-zA-Z%]*)")
+_MATH = re.compile(r"(?:calc|min|max|clamp)\(.*\)", re.DOTALL)
+#: A number, with a unit or without one, in an expression that _CALCULABLE lets through.
+_OPERAND = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(%|[a-z]+)?")
+_CALCULABLE = re.compile(r"(?:calc|min|max|clamp|[\d.e+\-*/(),\s])+")
+_MAX_MATH_CHARACTERS = 200
 _UNITS_PX = {
     "": 1.0, "px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 9.6 / 2.54, "pt": 96 / 72, "pc": 16.0,
     "em": 16.0, "rem": 16.0, "ex": 8.0,
@@ -47,11 +54,53 @@ def length(text: str | None, whole: float, default: float = 0.0) -> float:
         return default
     match = _LENGTH.fullmatch(text.strip())
     if match is None:
-        return default
+        return _calculated_length(text.strip().lower(), whole, default)
     value, unit = float(match[1]), match[2].lower()
     if unit == "%":
         return value / 100 * whole
     return value * _UNITS_PX[unit] if unit in _UNITS_PX else default
+
+
+def _calculated_length(text: str, whole: float, default: float) -> float:
+    """The result of calc(), min(), max() or clamp(), which may be nested.
+
+    Source: https://www.w3.org/TR/css-values-4/#math.
+    """
+    if len(text) > _MAX_MATH_CHARACTERS or not _MATH.fullmatch(text):
+        return default
+    expression = _OPERAND.sub(lambda found: repr(length(found[0], whole, math.nan)), text)
+    if not _CALCULABLE.fullmatch(expression):
+        return default
+    try:
+        value = _value_of(ast.parse(expression.strip(), mode="eval").body)
+    except (SyntaxError, TypeError, ArithmeticError, ValueError, RecursionError, MemoryError):
+        return default
+    return value if math.isfinite(value) else default
+
+
+def _value_of(node: ast.expr) -> float:
+    """The value of an arithmetic expression. Raises ValueError for anything else in it."""
+    match node:
+        case ast.Constant(value=int() | float() as value):
+            return float(value)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_value_of(operand)
+        case ast.BinOp(left=left, op=how, right=right) if type(how) in _OPERATORS:
+            return _OPERATORS[type(how)](_value_of(left), _value_of(right))
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:
+            return _FUNCTIONS[name](*map(_value_of, arguments))
+    raise ValueError(node)
+
+
+_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+}  # fmt: skip
+_FUNCTIONS: dict[str, Callable[..., float]] = {
+    "calc": lambda value: value,
+    "min": lambda *values: min(values),
+    "max": lambda *values: max(values),
+    "clamp": lambda low, value, high: max(low, min(value, high)),
+}
 
 
 def multiply(outer: Matrix, inner: Matrix) -> Matrix:
