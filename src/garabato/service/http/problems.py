@@ -153,7 +153,14 @@ def install(app: FastAPI) -> None:
 def _words(error: Mapping[str, Any]) -> str:
     if error["type"] == "string_pattern_mismatch":  # the only pattern in `requests`
         return "control characters are not allowed"
-    return str(error["msg"])
+    text = str(error["msg"])
+    if error["type"] in ("too_long", "too_short", "list_type") and "drawing" in error["loc"]:
+        inside = len(error["loc"]) - 1 - error["loc"].index("drawing")
+        if inside == 0 and error["type"] == "list_type":
+            return f"{text}; a drawing is [[[x, ...], [y, ...]], ...]"
+        if inside == 1:  # points [[x, y], ...], perhaps
+            return f"{text}; a stroke is [[x, ...], [y, ...]]"
+    return text
 
 
 def _field(location: Sequence[Any]) -> str:
