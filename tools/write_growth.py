@@ -12,6 +12,9 @@ import matplotlib as mpl
 
 mpl.use("svg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import StrMethodFormatter
+
+from garabato.gallery.lance.limits import EXACT_UP_TO, KEYS_INDEXED_FROM
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = ROOT / "benchmarks" / "results" / "growth"
@@ -33,8 +36,10 @@ beside the load, because other programs ran at the same time.
 ![Time and memory against the number of drawings](pictures/growth.svg)
 """
 
-ABOUT = """- **index**: writing the drawings, embeddings ready. Rendering and embedding come on top
+ABOUT = f"""- **index**: writing the drawings, embeddings ready. Rendering and embedding come on top
   and take far longer; [Measured results](results.md) has their rate (inference).
+- **compact**: merging small pieces. From {KEYS_INDEXED_FROM:,} drawings on, it also indexes their
+  key_ids, so its time jumps there.
 - **search**: one query, k = 10, the median and the 99th percentile of 300 queries.
 - **search with a filter**: the filter keeps 1 % of the drawings.
 - **search_many**: the same 300 queries in one call.
@@ -61,6 +66,8 @@ def plot(parts: list[Part], file: Path) -> None:
     for axes, title in ((times, "CPU seconds (a search: median)"), (memory, "memory, MiB")):
         axes.set(xscale="log", yscale="log", xlabel="drawings", title=title)
         axes.grid(alpha=0.3)
+    memory.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    memory.yaxis.set_minor_formatter(StrMethodFormatter("{x:,.0f}"))
     figure.legend(loc="outside right center", frameon=False)
     figure.savefig(file, metadata={"Date": None})
     plt.close(figure)
@@ -94,7 +101,9 @@ def _bends(parts: list[Part]) -> str:
         "## Where the curves bend\n",
         "The power of the size that time grew by between the two largest sizes: 1 is proportional. "
         "The last column goes on with that power up to fifty million drawings, on one core; treat "
-        "it as an order of magnitude. [Fifty million drawings](fifty_million.md) has the plan.\n",
+        "it as an order of magnitude. Galleries of more than "
+        f"{EXACT_UP_TO:,} drawings are searched on disk by an index, so load and the searches of "
+        "this table end there. [Fifty million drawings](fifty_million.md) has the plan.\n",
         "| step | power | fifty million |",
         "| --- | ---: | ---: |",
     ]
