@@ -115,6 +115,23 @@ def test_one_draws_and_sees_what_it_is_and_what_is_like_it(page):
         expect(page.locator(element)).to_be_hidden()
 
 
+def test_the_gallery_is_shown_while_the_encoder_is_still_loading(browser, address):
+    page = browser.new_page()
+    page.set_default_timeout(TIMEOUT_MS)
+    held: list[Any] = []
+    page.route("**/onnxruntime.wasm.gz", lambda route: held.append(route))
+    page.goto(f"{address}#/category/ladder")
+    page.wait_for_selector("#category .hit")
+    page.evaluate("location.hash = '#/'")
+    page.wait_for_selector("#welcome .hit")
+    draw(page, make_drawings(["ladder"], 1, seed=9)[0])
+    playwright_api.expect(page.locator("#readiness")).to_be_visible()
+    held[0].continue_()
+    page.wait_for_selector("#hits .hit")  # nobody has to draw again
+    assert page.locator("#guess .name").inner_text() == "ladder"
+    page.close()
+
+
 def test_hits_can_be_of_one_category_or_country(page):
     found = page.evaluate(
         """async (drawing) => {

@@ -7,7 +7,7 @@ import {count, drawings} from "./format.js";
 import {Row} from "./guess.js";
 import {Hits} from "./hits.js";
 
-/** "See all" and "More" each show this many drawings. */
+/** Drawings that "See all" and "More" show. */
 const N_A_PAGE = 48;
 
 let visits = 0;
@@ -21,19 +21,26 @@ export async function enterCategory(name, counted) {
   view.replaceChildren(element("header", {}, title, size));
   await counted;
   try {
-    const about = await category(name);
+    // without drawings it has no page, and browsers log what is missing
+    const about = (await list(name, 1)).drawings.length ? await category(name) : null;
     if (visit !== visits) return;
-    size.textContent = `${drawings(about.n_drawings)} in this gallery.`;
-    view.append(grid("Typical", "The most common ways to draw it.", about.typical));
-    if (about.odd.length) view.append(grid("Odd", "The drawings least like the others.", about.odd));
-    view.append(confusions(about));
-    if (about.n_drawings > about.typical.length + about.odd.length) view.append(everyDrawing(about));
-  } catch (error) {
+    size.textContent = `${about ? drawings(about.n_drawings) : "There is no drawing of it"} in this gallery.`;
+    if (about) view.append(...blocks(about));
+  } catch ({message}) {
     if (visit !== visits) return;
-    size.textContent = error.status === 404 ? "There is no drawing of it in this gallery." : error.message;
+    size.textContent = message;
   }
   const link = (href, text) => element("a", {class: "action", href}, text);
   view.append(element("p", {class: "back"}, link("#/", "Draw one"), link("#/explore", "All categories")));
+}
+
+function blocks(about) {
+  const {typical, odd} = about;
+  const found = [grid("Typical", "The most common ways to draw it.", typical)];
+  if (odd.length) found.push(grid("Odd", "The drawings least like the others.", odd));
+  found.push(confusions(about));
+  if (about.n_drawings > typical.length + odd.length) found.push(everyDrawing(about));
+  return found;
 }
 
 function grid(title, note, hits) {

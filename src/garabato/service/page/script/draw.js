@@ -84,7 +84,7 @@ export function drawingIsReady() {
   changed(true);
 }
 
-/** Offer the gallery's categories and countries as filters and suggestions. */
+/** Offer the gallery's categories and countries. */
 export function offer(known) {
   filters.know(known);
   welcome.know(known);
@@ -163,12 +163,13 @@ function showFailure(error) {
 
 async function share() {
   history.replaceState(null, "", `#d=${encode(sketch.lists())}`);
+  let where = "Link copied";
   try {
     await navigator.clipboard.writeText(location.href);
-    toast("Link copied. Anyone who opens it sees your drawing.");
   } catch {
-    toast("The link is in the address bar. Anyone who opens it sees your drawing.");
+    where = "The link is in the address bar";
   }
+  toast(`${where}. Anyone who opens it sees your drawing.`);
 }
 
 function shortcuts(event) {

@@ -15,7 +15,7 @@ const RETRY_MS = 3000;
 let view = null;
 
 /** Show the map, created on the first visit. */
-export async function enterExplore(counted) {
+export function enterExplore(counted) {
   document.title = "Explore: garabato";
   view ??= new Explore(byId("explore"), counted);
   view.enter();
@@ -71,7 +71,7 @@ class Explore {
       note.textContent = error.message;
     }
     if (!this.#positions) {
-      // still computing, or the server is away: try again later
+      // still computing, or the server is away
       setTimeout(() => this.#load(counted), RETRY_MS);
       return;
     }
@@ -121,7 +121,7 @@ function progressText({status = "", done, total}) {
   return total > 1 ? `${status}, ${count(done)} of ${count(total)}` : status;
 }
 
-/** How long a card waits before it checks again whether its drawing has arrived. */
+/** How long a card waits before it checks whether its drawing has arrived. */
 const WAIT_MS = 60;
 
 /** A card beside a point of the map: its drawing and, once selected, actions. */

@@ -45,7 +45,10 @@ export class Guess {
     this.#says.textContent = says;
     this.#link.textContent = best.category;
     this.#link.href = categoryLink(best.category);
-    if (this.#shown !== best.category && !unsure) this.#redrawUnderline();
+    if (this.#shown !== best.category && !unsure) {
+      this.#name.classList.remove("new");
+      requestAnimationFrame(() => this.#name.classList.add("new"));
+    }
     this.#shown = unsure ? null : best.category;
     const shown = predictions.filter(({probability}, i) => i === 0 || probability >= MIN_PROBABILITY);
     shown.forEach((prediction, i) => (this.#rows[i] ??= new Row(this.#bars)).show(prediction));
@@ -55,11 +58,6 @@ export class Guess {
   hide() {
     this.#section.hidden = true;
     this.#shown = null;
-  }
-
-  #redrawUnderline() {
-    this.#name.classList.remove("new");
-    requestAnimationFrame(() => this.#name.classList.add("new"));
   }
 }
 

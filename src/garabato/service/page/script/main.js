@@ -22,9 +22,10 @@ follow({
   category: ({argument}) => enterCategory(argument, counted),
   operator: () => enterOperator(ready),
 });
-await ready;
-drawingIsReady();
-await offerGalleries();
+ready.then(() => {
+  drawingIsReady();
+  offerGalleries();
+});
 await counted;
 const known = await loadCategories();
 const names = new Set([...known.categories.map(({category}) => category), ...known.known]);

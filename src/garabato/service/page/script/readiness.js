@@ -6,21 +6,21 @@ import {count} from "./format.js";
 
 const POLL_MS = 700;
 
-/** Show the progress until the gallery is ready. Returns promises {ready, counted}: queries are answered; the
- * drawings are counted. */
+/** Show the progress until queries are answered. Returns promises {ready, counted}: queries are answered; the
+ * drawings are counted. Either may come first. */
 export function watchReadiness() {
   const box = byId("readiness");
-  let state = {};
-  async function until(what) {
-    while (!state[what]) {
-      state = await readiness().catch((error) => ({ready: false, status: error.message}));
-      box.hidden = state.ready;
-      if (!state.ready) showProgress(box, state);
-      if (!state[what]) await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    }
+  const reached = {};
+  const until = (what) => new Promise((done) => (reached[what] = done));
+  async function watch() {
+    const state = await readiness().catch((error) => ({status: error.message}));
+    box.hidden = !!state.ready;
+    if (!state.ready) showProgress(box, state);
+    for (const what in reached) if (state[what]) reached[what]();
+    if (!state.ready || !state.counted) setTimeout(watch, POLL_MS);
   }
-  const ready = until("ready");
-  return {ready, counted: ready.then(() => until("counted"))};
+  watch();
+  return {ready: until("ready"), counted: until("counted")};
 }
 
 function showProgress(box, {status, done, total}) {

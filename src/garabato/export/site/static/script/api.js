@@ -12,14 +12,16 @@ export const gallery = null;
 export const galleries = async () => [];
 
 const garabato = new Garabato({gallery: new URL("../../gallery/", import.meta.url)});
-let isReady = false;
-garabato.ready.then(() => (isReady = true)).catch(() => {});
+let [ready, counted] = [false, false];
+garabato.ready.then(() => (ready = true)).catch(() => {});
+const loaded = garabato.categories().then(() => (counted = true));
+loaded.catch(() => {});
 
 /** {ready, counted}: whether the encoder and the gallery have loaded. */
 export async function readiness() {
   const soon = new Promise((resolve) => setTimeout(resolve, 100));
-  await Promise.race([garabato.ready, soon]);
-  return {ready: isReady, counted: isReady, status: "Loading the encoder and the gallery."};
+  await Promise.race([counted ? garabato.ready : loaded, soon]);
+  return {ready, counted, status: "Loading the encoder. You can draw now."};
 }
 
 /** query: {drawing, k, where, predictions} -> {hits, headline, votes, predictions, unsure, took_ms}. */

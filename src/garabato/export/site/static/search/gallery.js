@@ -121,7 +121,7 @@ export class Gallery {
   }
 
   #filter({category, country}) {
-    const numbers = (names, wanted) => wanted && new Set(wanted.map((name) => names.indexOf(name)));
+    const numbers = (names, wanted) => wanted && new Set(wanted.map((name) => names.indexOf(name)).filter((i) => i >= 0));
     const categories = numbers(this.#columns.categories, category);
     const countries = numbers(this.#columns.countries, country);
     return (row) =>

@@ -16,7 +16,8 @@ export class Garabato {
   #worker;
   #requests = new Map();
   #nRequests = 0;
-  /** Resolves once the encoder and the gallery have loaded. */
+  #ended = null;
+  /** Resolves once the encoder and the gallery have loaded. What needs no encoder works before. */
   ready;
 
   /** Load the gallery at a URL: the folder that `garabato export web` wrote, or the `gallery` folder in it. */
@@ -31,9 +32,9 @@ export class Garabato {
     if (!folder.pathname.endsWith("/")) folder.pathname += "/";
     this.#worker = startWorker();
     this.#worker.addEventListener("message", ({data}) => this.#settle(data));
-    this.#worker.addEventListener("error", ({message}) => this.#fail(`the web worker failed: ${message ?? "no reason given"}`));
+    this.#worker.addEventListener("error", ({message}) => this.#end(`the web worker failed: ${message ?? "no reason given"}`));
     this.ready = this.#request("load", folder.href);
-    this.ready.catch(() => this.#worker.terminate());
+    this.ready.catch(({message, status}) => this.#end(message, status));
   }
 
   /** The `k` drawings most similar to a drawing, or named as it probably is, best first. `where`: {category: [...], country: [...]}. */
@@ -81,12 +82,12 @@ export class Garabato {
 
   /** Stop the worker and free its memory. */
   close() {
-    this.#fail("it was closed");
-    this.#worker.terminate();
+    this.#end("it was closed");
   }
 
   async #request(name, argument, signal) {
     signal?.throwIfAborted();
+    if (this.#ended) throw this.#ended;
     const result = await new Promise((resolve, reject) => {
       this.#requests.set(++this.#nRequests, {resolve, reject});
       this.#worker.postMessage({id: this.#nRequests, name, argument});
@@ -102,8 +103,11 @@ export class Garabato {
     else request.reject(new GarabatoError(error, status));
   }
 
-  #fail(message) {
-    for (const {reject} of this.#requests.values()) reject(new GarabatoError(message));
+  /** Stop the worker; all requests fail. */
+  #end(message, status) {
+    this.#ended ??= new GarabatoError(message, status);
+    this.#worker.terminate();
+    for (const {reject} of this.#requests.values()) reject(this.#ended);
     this.#requests.clear();
   }
 }

@@ -5,8 +5,8 @@ import {Gallery, N_VOTERS, votesOf} from "./gallery.js";
 import {N_NAMED} from "./names.js";
 
 const handlers = {load, query, classify, drawing, list, categories, category, map};
-/** The folder's URL, the encoder and its description, the gallery; a promise once `load` is called. */
-let opened = null;
+/** Promises, once `load` is called: of the gallery and what is about it, and of the encoder, which takes longer. */
+let [opened, loaded] = [null, null];
 
 onmessage = async ({data: {id, name, argument}}) => {
   try {
@@ -16,19 +16,18 @@ onmessage = async ({data: {id, name, argument}}) => {
   }
 };
 
-async function load(folder) {
-  opened = open(folder);
-  await opened;
+async function load(url) {
+  const found = find(url);
+  opened = found.then(openGallery);
+  loaded = found.then(loadEncoder);
+  await Promise.all([opened, loaded]);
 }
 
-async function open(url) {
-  const {folder, about} = await find(url);
+async function openGallery({folder, about}) {
   const parts = ["gallery.json.gz", "embeddings.bin", "strokes.bin.gz"].map((name) => bytesOf(folder, name));
-  const encoder = loadEncoder(folder, about);
   const [columns, embeddings, strokes] = await Promise.all(parts);
   const gallery = new Gallery(json(columns), about.embedding_dim, new Int16Array(embeddings.buffer), strokes);
-  const hasOwnCategories = gallery.hasOwnCategories(about.categories);
-  return {folder, about, gallery, hasOwnCategories, encoder: await encoder};
+  return {folder, about, gallery, hasOwnCategories: gallery.hasOwnCategories(about.categories)};
 }
 
 /** The folder of the gallery's files: `url` itself, or `gallery/` in it. */
@@ -41,7 +40,7 @@ async function find(url) {
   throw failure(404, `there is no gallery at ${url}; write one with: garabato export web DIR --gallery URI`);
 }
 
-async function loadEncoder(folder, about) {
+async function loadEncoder({folder, about}) {
   const [ort, wasm, network] = await Promise.all([
     import(/* webpackIgnore: true */ /* @vite-ignore */ new URL("onnxruntime.mjs", folder).href),
     bytesOf(folder, "onnxruntime.wasm.gz"),
@@ -51,27 +50,27 @@ async function loadEncoder(folder, about) {
 }
 
 async function query({drawing: strokes, k, where, predictions}) {
-  const {encoder} = await opened;
+  const [encoder, {gallery, hasOwnCategories}] = await Promise.all([loaded, opened]);
   const started = performance.now();
   const {logits, embedding} = await encoder.encode(checked(strokes));
-  const result = search(await opened, {embedding, logits}, count(k), where);
+  const named = hasOwnCategories ? encoder.predict(logits, N_NAMED).predictions : null;
+  const result = search(gallery, embedding, count(k), where, named);
   if (predictions) Object.assign(result, encoder.predict(logits, count(predictions)));
   result.took_ms = performance.now() - started;
   return result;
 }
 
-/** {hits, headline}; a gallery with categories of its own votes and is searched by name, too. */
-function search({gallery, encoder, hasOwnCategories}, {embedding, logits}, k, where) {
-  if (!hasOwnCategories) return {hits: gallery.search(embedding, k, where), headline: "encoder"};
-  const {predictions} = encoder.predict(logits, N_NAMED);
-  const hits = gallery.search(embedding, Math.max(k, N_VOTERS), where, predictions);
+/** {hits, headline}; a gallery with categories of its own votes, and is searched by what is `named`, too. */
+function search(gallery, embedding, k, where, named) {
+  if (!named) return {hits: gallery.search(embedding, k, where), headline: "encoder"};
+  const hits = gallery.search(embedding, Math.max(k, N_VOTERS), where, named);
   const {votes, votes_unsure} = votesOf(hits);
   const says = votes.length ? {headline: "gallery", votes, votes_unsure} : {headline: "encoder"};
   return {hits: hits.slice(0, k), ...says};
 }
 
 async function classify({drawing: strokes, k, among}) {
-  const {encoder} = await opened;
+  const encoder = await loaded;
   const {logits} = await encoder.encode(checked(strokes));
   return encoder.predict(logits, count(k), among);
 }

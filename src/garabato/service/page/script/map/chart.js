@@ -7,7 +7,7 @@ import {coloursOf, Points} from "./points.js";
 
 /** With at most this many drawings in view, drawings replace points. */
 const MAX_DRAWN = 140;
-/** The view shows at most one name for each such area. */
+/** At most one name for each such area. */
 const AREA_PER_NAME_PX2 = 17_000;
 /** Moving the map leaves at least one point this far inside the view. */
 const KEPT_IN_VIEW_PX = 40;
@@ -178,7 +178,8 @@ export class Chart extends EventTarget {
     context.lineWidth = 4;
     const taken = [];
     const most = Math.max(4, (this.camera.width * this.camera.height) / AREA_PER_NAME_PX2);
-    const order = [...centres.keys()].sort((a, b) => centres[b].n - centres[a].n);
+    const turn = (i) => (i * 7919) % centres.length; // if equal: not alphabetical
+    const order = [...centres.keys()].sort((a, b) => centres[b].n - centres[a].n || turn(a) - turn(b));
     if (this.#only >= 0) order.unshift(this.#only);
     for (const i of order) {
       if (!centres[i].n) continue;
