@@ -8,9 +8,11 @@ import re
 import shutil
 from collections.abc import Iterator
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from exported_page import CATEGORIES, PER_CATEGORY
 from sketches import make_drawings
@@ -54,6 +56,12 @@ def page(browser: Any, address: str) -> Iterator[Any]:
     page.close()
     assert not complaints
     assert [url for url in asked if not url.startswith((address, "data:", "blob:"))] == []
+
+
+def expanded(file: Path) -> bytes:
+    """The content of a file compressed with Zstandard."""
+    content: bytes = pa.CompressedInputStream(pa.OSFile(str(file)), "zstd").read()
+    return content
 
 
 def draw(page: Any, drawing: Drawing) -> None:
@@ -119,7 +127,7 @@ def test_the_gallery_is_shown_while_the_encoder_is_still_loading(browser, addres
     page = browser.new_page()
     page.set_default_timeout(TIMEOUT_MS)
     held: list[Any] = []
-    page.route("**/onnxruntime.wasm.gz", lambda route: held.append(route))
+    page.route("**/onnxruntime.wasm.zst", lambda route: held.append(route))
     page.goto(f"{address}#/category/ladder")
     page.wait_for_selector("#category .hit")
     page.evaluate("location.hash = '#/'")
@@ -129,6 +137,33 @@ def test_the_gallery_is_shown_while_the_encoder_is_still_loading(browser, addres
     held[0].continue_()
     page.wait_for_selector("#hits .hit")  # nobody has to draw again
     assert page.locator("#guess .name").inner_text() == "ladder"
+    page.close()
+
+
+def test_a_gallery_exported_with_gzip_still_opens(browser, host, address, exported):
+    folder = host[0] / "older" / "gallery"
+    shutil.copytree(exported / "gallery", folder)
+    for file in folder.glob("*.zst"):
+        file.with_suffix(".gz").write_bytes(gzip.compress(expanded(file)))
+        file.unlink()
+    (folder / "fzstd.mjs").unlink()
+    about = json.loads((folder / "encoder.json").read_bytes())
+    del about["compression"]
+    (folder / "encoder.json").write_text(json.dumps(about | {"network": "encoder.onnx.gz"}))
+    page = browser.new_page()
+    page.set_default_timeout(TIMEOUT_MS)
+    page.goto(address)
+    best = page.evaluate(
+        """async (drawing) => {
+          const {Garabato} = await import("./static/search/garabato.js");
+          const garabato = await Garabato.create({gallery: "../older/"});
+          await garabato.map();
+          await garabato.category("envelope");
+          return (await garabato.classify(drawing)).predictions[0].category;
+        }""",
+        make_drawings(["envelope"], 1, seed=9)[0].to_lists(),
+    )
+    assert best == "envelope"
     page.close()
 
 
@@ -220,6 +255,7 @@ def test_a_drawing_that_is_not_there_and_a_missing_file_are_reported(page, expor
         """async () => {
           const {drawing, category, add} = await import("./static/script/api.js");
           const problems = [drawing("nobody's"), category("nothing"), add([], "cat")];
+          problems.push(category("constructor"));
           const settled = await Promise.allSettled(problems);
           return settled.map(({reason}) => reason.message);
         }"""
@@ -227,6 +263,7 @@ def test_a_drawing_that_is_not_there_and_a_missing_file_are_reported(page, expor
     assert "nobody's" in said[0]
     assert "nothing" in said[1]
     assert "no server" in said[2]
+    assert said[3] == "the gallery has no drawing of constructor"  # every object inherits one
 
 
 def test_it_offers_the_page_all_that_the_way_to_the_server_does():
@@ -250,7 +287,7 @@ def test_a_page_is_replaced_by_a_newer_one(web_encoder, web_gallery, exported, t
     shutil.copytree(exported, tmp_path / "site")
     page = export_web(web_encoder, tmp_path / "site", gallery=web_gallery, per_category=2)
     assert page.n_drawings == 2 * len(CATEGORIES) + 1
-    kept = json.loads(gzip.decompress((tmp_path / "site/gallery/gallery.json.gz").read_bytes()))
+    kept = json.loads(expanded(tmp_path / "site/gallery/gallery.json.zst"))
     assert len(kept["key_id"]) == page.n_drawings
     sizes = (tmp_path / "site/gallery/embeddings.bin").stat().st_size
     assert sizes == 2 * web_encoder.embedding_dim * page.n_drawings
@@ -268,8 +305,7 @@ def test_an_encoder_of_style_reference_is_refused(tmp_path, web_gallery):
 @pytest.mark.slow
 def test_embeddings_are_kept_to_the_fifth_digit(web_gallery, exported):
     whole = np.fromfile(exported / "gallery/embeddings.bin", "<i2").astype(np.float64)
-    columns = gzip.decompress((exported / "gallery/gallery.json.gz").read_bytes())
-    keys = json.loads(columns)["key_id"]
+    keys = json.loads(expanded(exported / "gallery/gallery.json.zst"))["key_id"]
     rows = whole.reshape(len(keys), -1)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     stored = next(iter(web_gallery.scan()))

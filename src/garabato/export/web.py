@@ -21,9 +21,9 @@ import orjson
 from garabato.analysis.map import Progress
 from garabato.encoder import Encoder
 from garabato.errors import InputError
+from garabato.export.browser_packages import browser_packages, compress
 from garabato.export.onnx import export_onnx
-from garabato.export.onnxruntime_web import SCRIPT, WASM, onnxruntime_web
-from garabato.export.web_gallery import WebGallery, write_gzip
+from garabato.export.web_gallery import WebGallery
 from garabato.formats import ReadReport
 from garabato.gallery import Gallery, open_gallery
 from garabato.host.atomic import replacing_folder
@@ -80,7 +80,7 @@ def export_web(
     if per_category < 1:
         raise InputError(f"per_category must be at least 1, not {per_category}")
     progress("fetching ONNX Runtime for browsers", 0, 1)
-    runtime = onnxruntime_web()
+    packages = browser_packages()
     progress("fetching ONNX Runtime for browsers", 1, 1)
     with (
         tempfile.TemporaryDirectory(prefix="garabato-") as work,
@@ -95,11 +95,11 @@ def export_web(
         _copy_page(unfinished)
         data = unfinished / "gallery"
         data.mkdir()
-        shutil.copy(runtime / SCRIPT, data / SCRIPT)
-        write_gzip(data / f"{WASM}.gz", (runtime / WASM).read_bytes())
+        for file in packages:
+            shutil.copy(file, data)
         network = Path(work) / "encoder.onnx"
         export_onnx(encoder, network)
-        write_gzip(data / "encoder.onnx.gz", network.read_bytes())
+        (data / "encoder.onnx.zst").write_bytes(compress(network.read_bytes()))
         about = {
             "fingerprint": encoder.fingerprint,
             "render": encoder.spec.to_dict(),
@@ -108,7 +108,8 @@ def export_web(
             "temperature": encoder.temperature,
             "unsure_below": encoder.unsure_below,
             "unknown_below": encoder.unknown_below,
-            "network": "encoder.onnx.gz",
+            "compression": "zst",
+            "network": "encoder.onnx.zst",
         }
         (data / "encoder.json").write_bytes(orjson.dumps(about))
         web_gallery.write(data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from garabato.analysis.category import summarize_category
 from garabato.analysis.map import Progress, project
 from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.errors import InputError
+from garabato.export.browser_packages import compress
 from garabato.gallery import Gallery
 from garabato.tracing.trace import trace_batch
 
@@ -69,7 +69,7 @@ class WebGallery:
         gallery.add(DrawingBatch.from_drawings(self.drawings), embeddings=self.embeddings)
 
     def write(self, folder: Path) -> None:
-        """Write gallery.json.gz, embeddings.bin and strokes.bin.gz."""
+        """Write gallery.json.zst, embeddings.bin and strokes.bin.zst."""
         categories = _names(drawing.category for drawing in self.drawings)
         countries = _names(drawing.country for drawing in self.drawings)
         columns: dict[str, Any] = {
@@ -87,15 +87,15 @@ class WebGallery:
         originals = [_data_url(drawing) for drawing in self.drawings]
         if any(originals):
             columns["original"] = originals
-        write_gzip(folder / "gallery.json.gz", orjson.dumps(columns))
+        (folder / "gallery.json.zst").write_bytes(compress(orjson.dumps(columns)))
         largest = np.abs(self.embeddings).max(axis=1, keepdims=True)
         integers = np.rint(self.embeddings / largest * _INT16_MAX).astype("<i2")
         (folder / "embeddings.bin").write_bytes(integers.tobytes())
         strokes = b"".join(pack_strokes(drawing) for drawing in self.drawings)
-        write_gzip(folder / "strokes.bin.gz", strokes)
+        (folder / "strokes.bin.zst").write_bytes(compress(strokes))
 
     def write_views(self, folder: Path, gallery: Gallery, progress: Progress) -> None:
-        """Write category_pages.json.gz and map.json.gz, from a gallery with the same drawings."""
+        """Write category_pages.json.zst and map.json.zst, from a gallery with the same drawings."""
         row_of = {drawing.key_id: row for row, drawing in enumerate(self.drawings)}
 
         def rows(drawings: Sequence[Drawing]) -> list[int]:
@@ -116,17 +116,12 @@ class WebGallery:
                 "odd": rows(summary.odd),
                 "confused_with": [{"category": n, "share": round(s, 4)} for n, s in confused],
             }
-        write_gzip(folder / "category_pages.json.gz", orjson.dumps(pages))
+        (folder / "category_pages.json.zst").write_bytes(compress(orjson.dumps(pages)))
         projection = project(gallery, progress=progress)
         number_of = {key_id: i for i, key_id in enumerate(projection.key_ids)}
         order = [number_of[str(drawing.key_id)] for drawing in self.drawings]
         positions = {"x": projection.x[order].tolist(), "y": projection.y[order].tolist()}
-        write_gzip(folder / "map.json.gz", orjson.dumps(positions))
-
-
-def write_gzip(path: Path, content: bytes) -> None:
-    """Write `content` compressed: not every static host compresses, and the page can expand it."""
-    path.write_bytes(gzip.compress(content, 9, mtime=0))
+        (folder / "map.json.zst").write_bytes(compress(orjson.dumps(positions)))
 
 
 def pack_strokes(drawing: Drawing) -> bytes:

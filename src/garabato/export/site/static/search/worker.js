@@ -24,7 +24,7 @@ async function load(url) {
 }
 
 async function openGallery({folder, about}) {
-  const parts = ["gallery.json.gz", "embeddings.bin", "strokes.bin.gz"].map((name) => bytesOf(folder, name));
+  const parts = [packed(about, "gallery.json"), "embeddings.bin", packed(about, "strokes.bin")].map((name) => bytesOf(folder, name));
   const [columns, embeddings, strokes] = await Promise.all(parts);
   const gallery = new Gallery(json(columns), about.embedding_dim, new Int16Array(embeddings.buffer), strokes);
   return {folder, about, gallery, hasOwnCategories: gallery.hasOwnCategories(about.categories)};
@@ -42,8 +42,8 @@ async function find(url) {
 
 async function loadEncoder({folder, about}) {
   const [ort, wasm, network] = await Promise.all([
-    import(/* webpackIgnore: true */ /* @vite-ignore */ new URL("onnxruntime.mjs", folder).href),
-    bytesOf(folder, "onnxruntime.wasm.gz"),
+    module(folder, "onnxruntime.mjs"),
+    bytesOf(folder, packed(about, "onnxruntime.wasm")),
     bytesOf(folder, about.network ?? "encoder.onnx"), // older exports do not say
   ]);
   return Encoder.load(about, {ort, wasm, network});
@@ -93,10 +93,10 @@ async function categories() {
 
 let pages = null;
 async function category(name) {
-  const {folder, gallery} = await opened;
-  pages ??= bytesOf(folder, "category_pages.json.gz").then(json);
+  const {folder, about, gallery} = await opened;
+  pages ??= bytesOf(folder, packed(about, "category_pages.json")).then(json);
+  if (!Object.hasOwn(await pages, name)) return smallCategory(gallery, name); // "constructor" is inherited
   const page = (await pages)[name];
-  if (!page) return smallCategory(gallery, name);
   return {
     category: name,
     n_drawings: page.n_drawings,
@@ -114,8 +114,8 @@ function smallCategory(gallery, name) {
 }
 
 async function map() {
-  const {folder, gallery} = await opened;
-  const {x, y} = json(await bytesOf(folder, "map.json.gz"));
+  const {folder, about, gallery} = await opened;
+  const {x, y} = json(await bytesOf(folder, packed(about, "map.json")));
   return {n: gallery.n, ...gallery.mapColumns(), x, y};
 }
 
@@ -139,11 +139,15 @@ function count(k) {
   throw failure(400, `k must be a whole number of at least 1, not ${k}`);
 }
 
+/** The name of a compressed file; older exports used gzip. */
+const packed = ({compression}, name) => `${name}.${compression ?? "gz"}`;
+
 /** The content of a file, decompressed unless the host has done so. */
 async function bytesOf(folder, name) {
   const response = await fetched(folder, name);
   if (!response.ok) throw failure(response.status, `cannot load ${response.url} (status ${response.status})`);
   const bytes = new Uint8Array(await response.arrayBuffer());
+  if (name.endsWith(".zst") && bytes[0] === 0x28 && bytes[1] === 0xb5) return (await module(folder, "fzstd.mjs")).decompress(bytes);
   if (!name.endsWith(".gz") || bytes[0] !== 0x1f || bytes[1] !== 0x8b) return bytes;
   const expanded = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Uint8Array(await new Response(expanded).arrayBuffer());
@@ -158,5 +162,6 @@ async function fetched(folder, name) {
   }
 }
 
+const module = (folder, name) => import(/* webpackIgnore: true */ /* @vite-ignore */ new URL(name, folder).href);
 const json = (bytes) => JSON.parse(new TextDecoder().decode(bytes));
 const failure = (status, message) => Object.assign(new Error(message), {status});
