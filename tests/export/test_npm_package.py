@@ -29,6 +29,7 @@ pytest.importorskip("onnxruntime")
 
 PACKAGE = Path(__file__).resolve().parents[2] / "packages" / "garabato"
 TIMEOUT_MS = 90_000
+playwright_api.expect.set_options(timeout=TIMEOUT_MS)
 MODULES = {
     "encoder",
     "gallery",
