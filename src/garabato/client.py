@@ -242,6 +242,8 @@ class Client:
 
 
 def _path(key_id: str) -> str:
+    if not isinstance(key_id, str):
+        raise InputError(f"key_id must be text, not {key_id!r}; give one key_id at a time")
     return f"/v1/drawings/{quote(key_id, safe='')}"
 
 

@@ -147,6 +147,12 @@ def test_delete_without_a_condition_is_refused_before_a_request(client: garabato
             client.delete(**given)
 
 
+def test_get_refuses_a_list_of_key_ids() -> None:
+    client = garabato.Client("http://127.0.0.1:9")
+    with pytest.raises(garabato.InputError, match="give one key_id at a time"):
+        client.get(["k"])  # type: ignore[arg-type]
+
+
 def test_errors_have_the_message_of_the_server(client: garabato.Client) -> None:
     with pytest.raises(garabato.ServiceError, match=r"k: .*greater") as wrong:
         client.classify(Drawing([[[0, 1], [0, 1]]]), k=0)
