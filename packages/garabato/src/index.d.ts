@@ -79,7 +79,7 @@ export declare class Garabato {
     n_drawings: number;
     typical: StoredDrawing[];
     odd: StoredDrawing[];
-    confused_with: {category: string; share: number}[];
+    confused_with?: {category: string; share: number}[];
   }>;
   map(): Promise<{n: number; categories: string[]; category: number[]; x: number[]; y: number[]; key_id: string[]}>;
   /** Stop its web worker. */

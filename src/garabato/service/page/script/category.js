@@ -38,7 +38,7 @@ function blocks(about) {
   const {typical, odd} = about;
   const found = [grid("Typical", "The most common ways to draw it.", typical)];
   if (odd.length) found.push(grid("Odd", "The drawings least like the others.", odd));
-  found.push(confusions(about));
+  if (about.confused_with) found.push(confusions(about));
   if (about.n_drawings > typical.length + odd.length) found.push(everyDrawing(about));
   return found;
 }
@@ -73,15 +73,15 @@ function everyDrawing({category: name, n_drawings: n}) {
     }
     more.disabled = false;
   }
-  return block("All", "Every drawing of it in this gallery.", element("div", {class: "every"}, grid, error, more));
+  return block("All", "All drawings of it in this gallery.", element("div", {class: "every"}, grid, error, more));
 }
 
 function confusions({confused_with: others}) {
   const list = element("ul", {class: "bars"});
   for (const {category: other, share} of others) new Row(list).show({category: other, probability: share});
   const note = others.length
-    ? "The share of other categories among the drawings nearest to its own."
-    : "The drawings nearest to its own are all of this category.";
+    ? "The share of other categories among its nearest drawings."
+    : "Its nearest drawings are all of this category.";
   return block("Confused with", note, others.length ? list : null);
 }
 

@@ -70,7 +70,7 @@ export class Garabato {
     return this.#request("categories");
   }
 
-  /** {category, n_drawings, typical, odd, confused_with} of a category. */
+  /** {category, n_drawings, typical, odd, confused_with} of a category; small ones lack the last. */
   category(name) {
     return this.#request("category", name);
   }

@@ -110,7 +110,7 @@ async function category(name) {
 function smallCategory(gallery, name) {
   const {drawings} = gallery.list(name, gallery.n, null);
   if (!drawings.length) throw failure(404, `the gallery has no drawing of ${name}`);
-  return {category: name, n_drawings: drawings.length, typical: drawings, odd: [], confused_with: []};
+  return {category: name, n_drawings: drawings.length, typical: drawings, odd: []};
 }
 
 async function map() {
