@@ -89,7 +89,8 @@ def read_document(root: Element) -> Document:
 class _Context(NamedTuple):
     """What an element is inside of; `whole` is the size of which percentages are.
 
-    Inside a `clipPath` shapes count by their outline, however they are painted.
+    Inside a `clipPath` shapes count by their outline, however they are painted. `within` has the
+    ids of its ancestors, including those by `use`.
     """
 
     matrix: Matrix
@@ -100,6 +101,7 @@ class _Context(NamedTuple):
     depth: int
     is_clip: bool = False
     variables: Mapping[str, str] = MappingProxyType({})
+    within: frozenset[str] = frozenset()
 
 
 class _Walk:
@@ -183,7 +185,12 @@ class _Walk:
             return None
         style = inherit(context.style, declared, math.hypot(*whole) / math.sqrt(2))
         inside = _Context(matrix, whole, style, alpha, context.clip, context.depth + 1)
-        inside = inside._replace(is_clip=context.is_clip, variables=context.variables)
+        within = (
+            context.within | {element.attrib["id"]} if "id" in element.attrib else context.within
+        )
+        inside = inside._replace(
+            is_clip=context.is_clip, variables=context.variables, within=within
+        )
         for name in ("clip-path", "mask"):
             if name in declared:
                 inside = inside._replace(clip=self._clipped(element, declared[name], inside))
@@ -459,8 +466,8 @@ class _Walk:
         self, use: Element, declared: Mapping[str, str], context: _Context
     ) -> list[tuple[Element, _Context]]:
         target = self._target(use)
-        if target is None:
-            return []
+        if target is None or target.get("id") in context.within:
+            return []  # browsers don't draw an element within itself
         x = length(declared.get("x"), context.whole[0])
         y = length(declared.get("y"), context.whole[1])
         context = context._replace(matrix=multiply(context.matrix, (1, 0, 0, 1, x, y)))
