@@ -36,6 +36,23 @@ def test_cached_machine_code_is_used_without_preparing_the_compiler(run):
     assert cached == ["False False", "[True, False, True]", "False True"]
 
 
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+def test_damaged_machine_code_is_compiled_again(run, tmp_path, suffix):
+    run(_PROGRAM)
+    for file in tmp_path.rglob(f"*{suffix}"):
+        file.write_bytes(b"")
+    assert run(_PROGRAM) == ["False False", "[True, False, True]", "True False"]
+    assert run(_PROGRAM) == ["False False", "[True, False, True]", "False True"]
+
+
+def test_kernels_run_although_their_machine_code_cannot_be_stored(run, tmp_path):
+    run(_PROGRAM)
+    for file in list(tmp_path.rglob("*.nbi")):
+        file.unlink()
+        file.mkdir()
+    assert run(_PROGRAM) == ["False False", "[True, False, True]", "True False"]
+
+
 def test_a_new_signature_is_compiled_after_cached_machine_code_was_loaded(run):
     run(_PROGRAM)
     more = _PROGRAM + (

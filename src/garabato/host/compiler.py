@@ -2,7 +2,7 @@
 
 numba caches beside the source or in the user's home, and fails if neither can be written (a
 read-only installation run by a user without a home). Kernels then use garabato's cache folder; if
-that cannot be written either, they are compiled again in every process.
+that cannot be written either, they are compiled again in every process. Damaged files are replaced.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import gc
 import logging
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import FunctionType
@@ -101,16 +102,28 @@ class _QuickCache(FunctionCache):
             with self._guard_against_spurious_io_errors():
                 load: Any = self._load_overload
                 machine_code = load(sig, target_context)
-        except (AttributeError, TypeError):  # a numba with other internals: load as it does
-            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        except Exception:  # a numba with other internals, or a damaged file
+            machine_code = self._load_as_numba_does(sig, target_context)
         if machine_code is None:
             _announce_compiling()
             gc.set_threshold(*_GC_THRESHOLDS)
         return machine_code
 
+    def _load_as_numba_does(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        except Exception as error:  # unpickling a damaged file can raise anything
+            _log.warning("a cached kernel in %s is damaged: %r", self.cache_path, error)
+        with suppress(OSError):
+            self.flush()  # type: ignore[no-untyped-call]
+        return None
+
     def save_overload(self, sig: Any, data: Any) -> None:
         gc.set_threshold(*self._thresholds)
-        super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        try:
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        except Exception as error:  # a full disk, or a damaged file that cannot be replaced
+            _log.warning("cannot cache a kernel in %s: %r", self.cache_path, error)
 
 
 @cache

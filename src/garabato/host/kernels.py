@@ -12,8 +12,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-#: Held while kernels are compiled or their machine code is loaded.
-_COMPILING = threading.RLock()
+#: Held while dispatchers are made. numba has a lock of its own for compiling.
+_MAKING_DISPATCHER = threading.RLock()
 #: The attribute of an inner kernel that holds its options.
 INNER_OPTIONS = "_inner_kernel_options"
 
@@ -40,7 +40,7 @@ class Kernel:
         if self._dispatcher is None:
             from garabato.host.compiler import make_dispatcher
 
-            with _COMPILING:
+            with _MAKING_DISPATCHER:
                 if self._dispatcher is None:
                     self._dispatcher = make_dispatcher(self.interpreted, self._options)
         return self._dispatcher
