@@ -82,6 +82,19 @@ def test_copies_of_a_few_drawings_have_a_map(n_distinct: int) -> None:
     assert np.isfinite(points).all()
 
 
+def test_equal_drawings_lie_around_one_point() -> None:
+    """The mean of equal embeddings is not exactly equal to them in float32."""
+    embedding = np.random.default_rng(0).normal(size=(1, 128)).astype(np.float32)
+    embeddings = np.repeat(embedding / np.linalg.norm(embedding), 150, axis=0)
+    spread = lay_out(embeddings, seed=0, progress=lambda *step: None).std(axis=0)
+    assert 0.2 < spread[0] / spread[1] < 5
+
+
+def test_embeddings_may_have_one_dimension() -> None:
+    points = lay_out(np.ones((120, 1), np.float32), seed=0, progress=lambda *step: None)
+    assert points.shape == (120, 2)
+
+
 def test_memberships_fall_off_on_a_scale_that_fits_the_neighbourhood() -> None:
     distances = np.array([[1, 2, 3], [10, 20, 30], [0, 0, 5], [0, 0, 0]], np.float32)
     strengths = memberships(distances)

@@ -33,6 +33,8 @@ _N_EPOCHS, _N_EPOCHS_IF_SMALL, _SMALL = 200, 500, 10_000
 _MIN_FOR_LAYOUT = 100
 #: The side of the square in which the layout starts.
 _FIRST_SIDE = 10.0
+#: Drawings closer together than this are equal: float32 rounds principal components.
+_LEAST_EXTENT = 1e-6
 #: Drawings whose neighbours are searched at once, and epochs between two reports of progress.
 _AT_ONCE, _EPOCHS_AT_ONCE = 4_096, 10
 
@@ -153,7 +155,8 @@ def _edges(
 def _first_points(embeddings: FloatArray, seed: int) -> FloatArray:
     """Where the layout starts: the principal components, moved a little so that no two coincide."""
     points = _principal_components(embeddings)
-    points *= _FIRST_SIDE / max(float(np.ptp(points, axis=0).max()), 1e-9)
+    points -= points[0]
+    points *= _FIRST_SIDE / max(float(np.ptp(points, axis=0).max()), _LEAST_EXTENT)
     points += np.random.default_rng(seed).normal(scale=1e-4, size=points.shape)
     return np.ascontiguousarray(points, np.float32)
 
@@ -164,7 +167,8 @@ def _principal_components(embeddings: FloatArray) -> FloatArray:
     if len(embeddings) < 3:
         return np.arange(2 * len(embeddings), dtype=np.float32).reshape(-1, 2)
     _, directions = np.linalg.eigh(centred.T @ centred)
-    coordinates: FloatArray = centred @ directions[:, :-3:-1]
+    coordinates = np.zeros((len(embeddings), 2), np.float32)
+    coordinates[:, : centred.shape[1]] = centred @ directions[:, :-3:-1]
     return coordinates
 
 
