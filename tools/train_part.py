@@ -27,10 +27,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from garabato.dataset import Dataset
@@ -206,7 +206,8 @@ def read_bitmaps(
 def _blurred(drawings: DrawingBatch) -> FloatArray:
     """Small blurred images of length 1, (N, S * S) float32, to find the same drawings."""
     images = render_batch(with_strokes(drawings), RenderSpec(28)).astype(np.float32)
-    flat: FloatArray = gaussian_filter(images, (0, 1, 1)).reshape(len(images), -1)
+    blurred = [cv2.GaussianBlur(image, (0, 0), 1.0).ravel() for image in images[..., 0]]
+    flat = np.stack(blurred)
     lengths: FloatArray = np.linalg.norm(flat, axis=1, keepdims=True)
     return flat / np.maximum(lengths, 1e-6)
 
