@@ -206,7 +206,7 @@ def read_bitmaps(
 def _blurred(drawings: DrawingBatch) -> FloatArray:
     """Small blurred images of length 1, (N, S * S) float32, to find the same drawings."""
     images = render_batch(with_strokes(drawings), RenderSpec(28)).astype(np.float32)
-    blurred = [cv2.GaussianBlur(image, (0, 0), 1.0).ravel() for image in images[..., 0]]
+    blurred = [cv2.GaussianBlur(image, (0, 0), 1.0).ravel() for image in images]
     flat = np.stack(blurred)
     lengths: FloatArray = np.linalg.norm(flat, axis=1, keepdims=True)
     return flat / np.maximum(lengths, 1e-6)
