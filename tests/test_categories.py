@@ -85,6 +85,7 @@ def test_unknown_names_are_all_told_with_the_nearest_known():
         (0, "at least 1, not 0"),
         (-1, "at least 1, not -1"),
         ([], "categories is empty"),
+        (["", " , "], "categories is empty"),
         ("cat", "a number, 'all' or a list of names, not 'cat'"),
     ],
 )

@@ -86,19 +86,24 @@ def choose_categories(available: Sequence[str], wanted: Categories, *, seed: int
         return sorted(_choose_random(available, wanted, seed))
     if isinstance(wanted, str):
         raise InputError(f"categories must be a number, 'all' or a list of names, not {wanted!r}")
-    names = {part for name in wanted for part in split_names(name, available)}
-    if not names:
-        raise CategoryError("categories is empty; give names, a number or 'all'")
+    names = set(split_names(wanted, available))
     if unknown := sorted(names - set(available)):
         raise CategoryError("; ".join(_unknown(name, available) for name in unknown))
     return sorted(names)
 
 
-def split_names(text: str, available: Collection[str]) -> list[str]:
-    """The names in "cat, dog"; a name that has commas itself is taken as it is."""
-    if text in available or "," not in text:
-        return [text]
-    return [name.strip() for name in text.split(",") if name.strip()]
+def split_names(wanted: Iterable[str], available: Collection[str]) -> list[str]:
+    """The names in ["cat, dog", "owl"]; a name that has commas itself is taken as it is.
+
+    Raises CategoryError if there is none.
+    """
+    names: list[str] = []
+    for text in wanted:
+        parts = [text] if text in available else map(str.strip, text.split(","))
+        names += filter(None, parts)
+    if not names:
+        raise CategoryError("categories is empty; give names, a number or 'all'")
+    return names
 
 
 def _choose_random(available: Sequence[str], n: int, seed: int) -> list[str]:

@@ -390,6 +390,13 @@ def test_a_folder_with_other_files_is_refused(circles: BucketServer, tmp_path: P
         fetch(circles, tmp_path / "out")
 
 
+@pytest.mark.parametrize("categories", [[], [""], [","]])
+def test_a_download_of_no_category_is_refused(tmp_path: Path, categories: list[str]) -> None:
+    with pytest.raises(CategoryError, match="categories is empty"):
+        download(tmp_path / "out", categories)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_sample_size_below_one_is_refused(circles: BucketServer, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 1, not 0"):
         fetch(circles, tmp_path / "out", per_category=0)

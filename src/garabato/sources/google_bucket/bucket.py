@@ -163,7 +163,7 @@ def _chosen(categories: Categories, seed: int) -> list[str]:
     if isinstance(categories, int | str):
         return choose_categories(CATEGORIES, categories, seed=seed)
     # Unknown names are kept: a mirror may have other categories.
-    return sorted({part for name in categories for part in split_names(name, CATEGORIES)})
+    return sorted(set(split_names(categories, CATEGORIES)))
 
 
 def _bucket_url(given: str | None) -> str:
