@@ -179,6 +179,7 @@ def test_lengths_have_units_and_percentages():
     ("text", "expected"),
     [
         ("calc(50% - 10px)", 30),
+        ("calc(+5px)", 5),
         ("calc((1in + 4px) / 2 * 3)", 150),
         ("calc(100% - calc(2 * 5px))", 70),
         ("CALC( -1 * 20% )", -16),

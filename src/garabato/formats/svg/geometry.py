@@ -83,6 +83,8 @@ def _value_of(node: ast.expr) -> float:
     match node:
         case ast.Constant(value=int() | float() as value):
             return float(value)
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return _value_of(operand)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_value_of(operand)
         case ast.BinOp(left=left, op=how, right=right) if type(how) in _OPERATORS:
