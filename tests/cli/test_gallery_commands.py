@@ -71,7 +71,7 @@ def test_odd_drawings_are_listed_and_drawn_with_their_neighbours(planted, tmp_pa
     image = cv2.imread(str(picture))
     assert image.shape[1] > 7 * 112
     done = run(*arguments)
-    assert "wrong: labelled circle like 0% of its neighbours; most are ladder" in done.stdout
+    assert "wrong: labelled circle, as are 0% of its neighbours; most are ladder" in done.stdout
 
 
 def test_tuning_prints_what_it_tried_and_kept(tmp_path, encoder, monkeypatch):

@@ -21,6 +21,7 @@ from PIL import Image
 from running import Running
 
 from garabato.service.http.problems import ProblemError
+from garabato.service.jobs import file_reader
 from garabato.service.jobs.file_process import Limits
 from garabato.service.jobs.file_reader import MAX_FILES, FileQuery, FileReader
 
@@ -141,6 +142,23 @@ def test_a_process_that_ends_while_it_warms_up_is_not_kept(reader: FileReader) -
     warming.join()
     assert reader.is_warm.is_set()  # another one has started in its place
     assert before not in processes()
+    (answer,) = read(reader, LINE)
+    assert isinstance(answer, FileQuery)
+
+
+def test_a_file_sent_while_kernels_are_compiled_for_long_is_told_so(
+    reader: FileReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_reader, "_WARM_UP_WAIT_S", 0.01)
+    warming = threading.Thread(target=reader.wait_until_ready)
+    warming.start()
+    while not processes():
+        time.sleep(0.01)
+    (problem,) = read(reader, LINE)
+    warming.join()
+    assert isinstance(problem, ProblemError)
+    assert (problem.status, problem.headers) == (503, {"retry-after": "10"})
+    assert "still compiling" in problem.detail
     (answer,) = read(reader, LINE)
     assert isinstance(answer, FileQuery)
 

@@ -96,6 +96,14 @@ def test_a_port_that_cannot_be_is_refused(gallery_uri: str, port: int) -> None:
     assert "0<=x<=65535" in done.output
 
 
+def test_a_port_in_use_is_refused_before_anything_starts(gallery_uri: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        done = CliRunner().invoke(main, ["serve", "--gallery", gallery_uri, "--port", str(port)])
+    assert done.exit_code == 1
+    assert f"port {port} of 127.0.0.1 is in use" in done.output
+
+
 def test_a_missing_extra_says_what_to_install(gallery_uri: str) -> None:
     code = (
         "import sys; sys.modules['fastapi'] = None; from garabato.cli import main; "

@@ -300,7 +300,7 @@ def odd(
         return
     for one in shown:
         stdout.print(
-            f"{one.key_id}: labelled {one.category} like {one.agreement:.0%} of its neighbours; "
+            f"{one.key_id}: labelled {one.category}, as are {one.agreement:.0%} of its neighbours; "
             f"most are {one.looks_like}"
         )
     stdout.print(f"{uri}: {counted(len(found), 'odd drawing')}")

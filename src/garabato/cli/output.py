@@ -126,8 +126,13 @@ class _StageLines:
         done, total, now = self._last[stage]
         took_s = now - self._started_s[stage]
         of_total = "" if total is None else f" of {total:,}"
-        rate = f", {done / took_s:,.0f} {self._unit}/s" if took_s >= 1 else ""
-        stderr.print(f"{stage} {done:,}{of_total}{rate}")
+        rate = _rate(done / took_s, self._unit) if took_s >= 1 else ""
+        stderr.print(f"{stage} {done:,}{of_total}{rate and f', {rate}'}")
+
+
+def _rate(per_s: float, unit: str) -> str:
+    """Empty if it would be rounded to 0 or 1: the stage counts something larger, or has stalled."""
+    return f"{per_s:,.0f} {unit}/s" if per_s >= 1.5 else ""
 
 
 class _RateColumn(ProgressColumn):
@@ -137,7 +142,7 @@ class _RateColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f} {self.unit}/s")
+        return Text("" if speed is None else _rate(speed, self.unit))
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import re
+import socket
 from collections.abc import Mapping, Sequence
 from functools import partial
 from os import PathLike, fspath
@@ -38,8 +40,8 @@ def serve(
     variable GARABATO_<NAME>, as do all other settings (docs/run_for_others.md lists them).
 
     Raises GalleryError if there is no gallery at `gallery`, different encoders filled them or the
-    service cannot start, InputError for a setting that makes no sense, and MissingExtraError
-    without the extra `serve`.
+    service cannot start, InputError for a setting that makes no sense or a port in use, and
+    MissingExtraError without the extra `serve`.
     """
     settings = Settings.from_environment(
         {
@@ -53,6 +55,7 @@ def serve(
         }
     )
     _check_galleries(settings.galleries)  # before anything slow is loaded
+    _check_address(settings.host, settings.port)
     limit_native_threads()
     try:
         from garabato.service.app import create_app
@@ -78,6 +81,19 @@ def _listed(
                 )
         return tuple(f"{name}={fspath(uri)}" for name, uri in gallery.items())
     return (fspath(gallery),) if isinstance(gallery, str | PathLike) else tuple(gallery)
+
+
+def _check_address(host: str, port: int) -> None:
+    """Raise InputError if another program listens there. The server reports other problems."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise InputError(
+                f"port {port} of {host} is in use, perhaps by another garabato; choose another "
+                "port, such as --port 8001"
+            ) from None
 
 
 def _check_galleries(galleries: Mapping[str, str]) -> None:

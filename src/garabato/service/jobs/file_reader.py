@@ -31,6 +31,8 @@ from garabato.service.jobs.file_process import Limits
 N_PROCESSES = 2
 #: Files being read or waiting. Further ones get 503.
 MAX_FILES = 16
+#: Seconds a file waits while kernels are compiled, less than a request may take by default.
+_WARM_UP_WAIT_S = 20.0
 #: Processes tried for a file: the idle one may have ended.
 _N_STARTS = 2
 #: Libraries start one thread, not one per core, and malloc keeps no arena per thread.
@@ -63,6 +65,7 @@ class FileReader:
         self._stopped = False
         #: Set once a process has been ready: kernels are compiled, files are read at once.
         self.is_warm = threading.Event()
+        self._is_warming_up = False
         #: Set once `wait_until_ready` has returned, also if no process could be started.
         self.has_warmed_up = threading.Event()
 
@@ -74,12 +77,14 @@ class FileReader:
     def wait_until_ready(self) -> None:
         """Start a process and wait until it is ready. Blocks for a minute if kernels have to be
         compiled."""
+        self._is_warming_up = True
         try:
             with suppress(ProblemError):  # if none starts, the next file gets the error
                 with self._ready_process():
                     pass
                 self.is_warm.set()
         finally:
+            self._is_warming_up = False
             self.has_warmed_up.set()
 
     def compile_text_readers(self) -> None:
@@ -107,7 +112,18 @@ class FileReader:
         self._n_files += 1
         job = _Job(content)
         try:
-            return await asyncio.wrap_future(self._threads.submit(self._run, job))
+            reading = asyncio.wrap_future(self._threads.submit(self._run, job))
+            if self._is_warming_up:
+                await asyncio.wait([reading], timeout=_WARM_UP_WAIT_S)
+                if not reading.done():
+                    reading.cancel()
+                    raise ProblemError(
+                        503,
+                        "garabato is still compiling what reads files, which takes up to a minute "
+                        "the first time on a machine; try again in ten seconds",
+                        retry_after_s=10,
+                    )
+            return await reading
         finally:
             self._n_files -= 1
             job.give_up()  # does nothing if it is done
