@@ -214,6 +214,30 @@ def test_a_category_has_its_page(page, address):
     assert page.locator("#category .hit").count() >= 1
 
 
+def test_category_pages_that_failed_to_load_are_fetched_again(browser, address):
+    page, failed = browser.new_page(), []
+    page.set_default_timeout(TIMEOUT_MS)
+
+    def fail_once(route: Any) -> None:
+        if failed:
+            route.continue_()
+        else:
+            failed.append(route.abort())
+
+    page.route("**/category_pages.json.zst", fail_once)
+    page.goto(address)
+    first, second = page.evaluate(
+        """async () => {
+          const {category} = await import("./static/script/api.js");
+          const first = await category("ladder").catch(({message}) => message);
+          return [first, (await category("ladder")).n_drawings];
+        }"""
+    )
+    page.close()
+    assert "category_pages" in first
+    assert second == PER_CATEGORY
+
+
 def test_all_drawings_of_a_category_come_page_by_page(page):
     pages = page.evaluate(
         """async () => {

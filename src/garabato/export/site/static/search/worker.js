@@ -94,9 +94,9 @@ async function categories() {
 let pages = null;
 async function category(name) {
   const {folder, about, gallery} = await opened;
-  pages ??= bytesOf(folder, packed(about, "category_pages.json")).then(json);
-  if (!Object.hasOwn(await pages, name)) return smallCategory(gallery, name); // "constructor" is inherited
-  const page = (await pages)[name];
+  pages ??= json(await bytesOf(folder, packed(about, "category_pages.json")));
+  if (!Object.hasOwn(pages, name)) return smallCategory(gallery, name); // "constructor" is inherited
+  const page = pages[name];
   return {
     category: name,
     n_drawings: page.n_drawings,
