@@ -40,6 +40,7 @@ from garabato.evaluation.retrieval import mean_average_precision
 from garabato.export import export_onnx
 from garabato.host.atomic import write_bytes
 from garabato.models import create_model
+from garabato.render import RenderSpec
 from garabato.training import TrainConfig
 from garabato.training.data import split_off_validation
 from garabato.training.finish import Deadline, add_binary_codes, calibrate, fit_stroke_weights
@@ -101,7 +102,7 @@ def main() -> None:
     if arguments.start:
         blend_with_start(encoder, arguments.encoder, arguments.start)
     if arguments.focus is not None:
-        encoder = with_focus(encoder, arguments.focus)
+        encoder = rebuilt(encoder, encoder.spec, focus=arguments.focus, focus_by_confidence=True)
     dataset = Dataset.open(arguments.data)
     config = TrainConfig(validation=arguments.validation, seed=arguments.seed)
     drawings, labels, held_out = split_off_validation(dataset, config)
@@ -204,20 +205,20 @@ def balance(encoder: Encoder, labels: IntArray) -> None:
     model.strokes.head[-1].bias.data -= log_shares / ordered
 
 
-def with_focus(encoder: Encoder, focus: float) -> Encoder:
-    """The same network with another `focus` of its embeddings, scaled by confidence."""
+def rebuilt(encoder: Encoder, spec: RenderSpec, **options: Any) -> Encoder:
+    """The encoder with another render spec and options; weights that it lacks are random."""
     old = encoder.as_pytorch().model
     model = create_model(
         old.name,
-        n_categories=len(encoder.categories),
-        image_size_px=encoder.spec.size_px,
-        **(old.options | {"focus": focus, "focus_by_confidence": True}),
+        n_categories=len(encoder.network_categories),
+        image_size_px=spec.size_px,
+        **(old.options | options),
     )
-    model.load_state_dict(old.state_dict())
+    model.load_state_dict(model.state_dict() | old.state_dict())
     return Encoder(
         model,
-        spec=encoder.spec,
-        categories=encoder.categories,
+        spec=spec,
+        categories=encoder.network_categories,
         temperature=encoder.temperature,
         notes=encoder.notes,
         precision="float32",

@@ -31,12 +31,13 @@ import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
+from ship_encoder import rebuilt
 from torch import Tensor
 
 from garabato.dataset import Dataset
 from garabato.drawing import DrawingBatch, FloatArray, IntArray
 from garabato.encoder import FILE_NAME, Encoder, load_encoder
-from garabato.models import Model, as_input, create_model
+from garabato.models import Model, as_input
 from garabato.render import RenderSpec, render_batch, with_strokes
 from garabato.render.augment import AugmentSpec, render_augmented
 from garabato.sources import open_source
@@ -154,24 +155,10 @@ def main() -> None:
 
 def with_branch(start: Encoder) -> Encoder:
     """The encoder with a stroke branch of random weights beside its network, if it has none."""
-    old = start.as_pytorch().model
     if not start.spec.order:
         raise SystemExit(f"{start!r} does not see the order of strokes; give one that does")
     spec = replace(start.spec, path=True)
-    model = create_model(
-        old.name,
-        n_categories=len(start.network_categories),
-        image_size_px=spec.size_px,
-        **(old.options | {"n_channels": spec.n_channels}),
-    )
-    model.load_state_dict(model.state_dict() | old.state_dict())
-    return Encoder(
-        model,
-        spec=spec,
-        categories=start.network_categories,
-        notes=start.notes,
-        precision="float32",
-    )
+    return rebuilt(start, spec, n_channels=spec.n_channels)
 
 
 @dataclass(frozen=True)
