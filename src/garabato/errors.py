@@ -106,12 +106,12 @@ class StorageError(GarabatoError, OSError):
 
 
 class MissingExtraError(GarabatoError, ImportError):
-    """An optional dependency is missing."""
+    """An optional dependency of `feature` is missing; the extra `extra` installs it."""
 
     def __init__(self, feature: str, extra: str, alternative: str = "") -> None:
-        command = f"pip install 'garabato[{extra}]'"
+        self.feature, self.extra, self.alternative = feature, extra, alternative
         super().__init__(
-            f"{feature} needs more packages: {command}"
+            f"{feature} needs the extra `{extra}`: pip install 'garabato[{extra}]'"
             + (f"; {alternative}" if alternative else "")
         )
 

@@ -125,3 +125,22 @@ def test_progress_goes_to_stderr_a_line_a_stage(capfd: pytest.CaptureFixture[str
     assert "3 of 3" in read
     assert "draw" in draw
     assert "5 of 10" in draw
+
+
+def test_the_list_of_subcommands_has_whole_sentences() -> None:
+    for name in ("gallery", "export", "categories"):
+        listed = CliRunner().invoke(main, [name, "--help"]).stdout.split("Commands:")[1]
+        assert "..." not in listed.replace("FILE...", ""), listed
+
+
+@pytest.mark.parametrize("arguments", [["train", "--data", "d"], ["reproduce", "--source", "d"]])
+def test_training_without_pytorch_names_the_command_and_the_extra(arguments: list[str]) -> None:
+    program = (
+        "import sys; sys.modules['torch'] = None\n"
+        f"from garabato.cli import main; main({[*arguments, '--out', 'run']})"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: garabato {arguments[0]} needs the extra `train`: pip install 'garabato[train]'\n"
+    )

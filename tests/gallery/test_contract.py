@@ -1,4 +1,4 @@
-"""What every gallery does, whatever the engine: one suite, run on all of them."""
+"""What every gallery does, whatever the backend: one suite, run on all of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from garabato.service.settings import Settings
 
 
 @pytest.fixture(params=["lance", "lance, indexed", "milvus", "http"])
-def engine(request) -> str:
+def backend(request) -> str:
     if request.param == "http" and request.function.__name__ in NO_HTTP_FORM:
         pytest.skip(f"no form in HTTP: {NO_HTTP_FORM[request.function.__name__]}")
     return request.param
@@ -44,21 +44,21 @@ def served(tmp_path_factory) -> Iterator[Running]:
 
 
 @pytest.fixture
-def encoder(engine, encoder, request):
+def encoder(backend, encoder, request):
     """The encoder that fills the gallery; the service's own is the one that ships."""
-    return request.getfixturevalue("served").service.encoder if engine == "http" else encoder
+    return request.getfixturevalue("served").service.encoder if backend == "http" else encoder
 
 
 @pytest.fixture
-def uri(engine, request, tmp_path, monkeypatch) -> str:
-    """A place where a gallery of each engine can be made."""
-    if engine == "milvus":
+def uri(backend, request, tmp_path, monkeypatch) -> str:
+    """Where a gallery of each backend can be created."""
+    if backend == "milvus":
         return request.getfixturevalue("milvus_uri")
-    if engine == "http":
+    if backend == "http":
         client = Client(request.getfixturevalue("served").url)
         client.delete([drawing.key_id for drawing in client.drawings()])
         return request.getfixturevalue("served").url
-    if engine == "lance, indexed":
+    if backend == "lance, indexed":
         # large galleries in small: beyond 20 drawings an index on disk, of which all is probed
         monkeypatch.setattr(limits, "EXACT_UP_TO", 20)
         monkeypatch.setattr(limits, "EXACT_PASSING", 10)
@@ -66,9 +66,9 @@ def uri(engine, request, tmp_path, monkeypatch) -> str:
 
 
 @pytest.fixture
-def opened(engine, uri, encoder):
+def opened(backend, uri, encoder):
     """Opens the gallery, once more each time."""
-    if engine == "http":
+    if backend == "http":
         return lambda: HttpGallery(uri)
     return lambda: open_gallery(uri, encoder=encoder)
 
@@ -495,7 +495,7 @@ def test_a_gallery_opened_again_holds_what_was_added(opened, drawings):
     assert again.search(drawings[8], k=1)[0].key_id == drawings[8].key_id
 
 
-def test_one_open_gallery_sees_what_another_writes(opened, engine, drawings):
+def test_one_open_gallery_sees_what_another_writes(opened, backend, drawings):
     writer, reader = opened(), opened()
     for n in range(1, 6):
         writer.add([drawings[n]])
@@ -503,12 +503,12 @@ def test_one_open_gallery_sees_what_another_writes(opened, engine, drawings):
         assert reader.search(drawings[n], k=1)[0].key_id == drawings[n].key_id
     writer.delete([drawings[1].key_id])
     assert drawings[1].key_id not in {hit.key_id for hit in reader.search(drawings[1], k=9)}
-    if engine != "http":  # compacting is done where the gallery is
+    if backend != "http":  # compacting is done where the gallery is
         writer.compact()
     assert len(reader.search(drawings[1], k=9)) == 4
 
 
-def test_info_has_the_counts_and_the_encoder(gallery, encoder, drawings, uri, engine):
+def test_info_has_the_counts_and_the_encoder(gallery, encoder, drawings, uri, backend):
     assert gallery.info().n_drawings == 0
     gallery.add(drawings)
     document = gallery.info().to_dict()
@@ -521,7 +521,7 @@ def test_info_has_the_counts_and_the_encoder(gallery, encoder, drawings, uri, en
         "embedding_dim": 64,
         "render_spec": encoder.spec.to_dict(),
     }
-    assert document["exact"] is (engine == "lance")
+    assert document["exact"] is (backend == "lance")
     assert ("exact" if document["exact"] else "approximate") in document["mode"]
 
 
@@ -627,14 +627,14 @@ def test_embeddings_that_do_not_match_the_drawings_are_refused(
     assert len(gallery) == 0
 
 
-def test_any_sequence_of_changes_behaves_like_a_dictionary(gallery, engine):
+def test_any_sequence_of_changes_behaves_like_a_dictionary(gallery, backend):
     pool = make_drawings(SKETCH_CATEGORIES[:4], per_category=6, seed=3)
     changes = ["add", "delete", "search", "compact"]
-    if engine in ("milvus", "http"):  # takes Milvus seconds; a test of its own compacts
+    if backend in ("milvus", "http"):  # takes Milvus seconds; a test of its own compacts
         changes.remove("compact")
     numbers = st.lists(st.integers(0, len(pool) - 1), max_size=8)
 
-    @settings(max_examples=5 if engine == "milvus" else 10)
+    @settings(max_examples=5 if backend == "milvus" else 10)
     @given(data=st.data())
     def check(data):
         gallery.delete([f"k{i}" for i in range(5)])

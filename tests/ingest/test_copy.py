@@ -83,7 +83,7 @@ def test_a_copy_for_the_same_encoder_is_complete(places, encoder, drawings):
     target = open_gallery(target_uri, encoder=encoder)
     assert contents(target) == contents(source)
     first, second = embeddings(source), embeddings(target)
-    # one engine keeps float16, the other float32
+    # one backend keeps float16, the other float32
     assert max(float(np.abs(first[key] - second[key]).max()) for key in first) < 1e-3
     assert target.search(drawings[5], k=1)[0].key_id == drawings[5].key_id
     again = garabato("gallery", "copy", source_uri, target_uri)

@@ -36,6 +36,14 @@ COMMANDS = {
 class Group(click.Group):
     """A group that suggests the nearest command for a misspelt one."""
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands with the whole first sentence of their help; click cuts it off."""
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        with formatter.section("Commands"):
+            formatter.write_dl(
+                [(name, one.get_short_help_str(limit=200)) for name, one in commands.items() if one]
+            )
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
@@ -65,6 +73,12 @@ class LazyGroup(Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except garabato.MissingExtraError as error:
+            if error.feature.startswith("garabato."):  # a name of the public API
+                feature = f"garabato {ctx.invoked_subcommand}"
+                error = garabato.MissingExtraError(feature, error.extra, error.alternative)
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(1)
         except garabato.GarabatoError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(1)

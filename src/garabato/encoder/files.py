@@ -190,7 +190,7 @@ def _load_weights(file: Path, *, device: str | torch.device, precision: Precisio
         from garabato.models import create_model
     except ModuleNotFoundError:
         raise MissingExtraError(
-            f"{file} is run by PyTorch, which",
+            f"{file} (an encoder in PyTorch's form)",
             "train",
             "or use the encoder in ONNX form, which `garabato export onnx` writes",
         ) from None

@@ -264,7 +264,7 @@ class GalleryInfo:
     """
 
     uri: str
-    engine: str
+    backend: str
     format_version: int
     n_drawings: int
     encoder: FilledBy
@@ -283,7 +283,7 @@ class GalleryInfo:
         )
         return {
             "uri": self.uri,
-            "engine": self.engine,
+            "backend": self.backend,
             "format_version": self.format_version,
             "n_drawings": self.n_drawings,
             "encoder": {

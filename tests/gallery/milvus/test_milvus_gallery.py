@@ -148,7 +148,7 @@ def test_https_speaks_tls_and_trusts_the_certificate_named(milvus, milvus_uri, e
     )
     relay.close()
     assert done.returncode == 0, done.stderr
-    assert '"engine": "milvus"' in done.stdout
+    assert '"backend": "milvus"' in done.stdout
 
 
 def test_a_collection_that_garabato_did_not_create_is_left_alone(milvus, milvus_uri, encoder):

@@ -148,7 +148,7 @@ class LanceGallery(Gallery):
             mode = self._index_mode()
         return GalleryInfo(
             uri=self.uri,
-            engine="lance",
+            backend="lance",
             format_version=FORMAT_VERSION,
             n_drawings=n_drawings,
             encoder=self._filled_by,

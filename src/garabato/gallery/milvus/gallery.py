@@ -113,7 +113,7 @@ class MilvusGallery(Gallery):
         n_drawings = self._count(EVERYTHING)
         return GalleryInfo(
             uri=self.uri,
-            engine="milvus",
+            backend="milvus",
             format_version=FORMAT_VERSION,
             n_drawings=n_drawings,
             encoder=self._filled_by,
