@@ -46,8 +46,11 @@ def run(context: harness.Context) -> list[harness.Row]:
 
 def _garabato(embeddings: np.ndarray) -> np.ndarray:
     from garabato.analysis.map import lay_out
+    from garabato.gallery.embeddings import Embeddings
 
-    return lay_out(embeddings, seed=0, progress=lambda *step: None)
+    n = len(embeddings)
+    drawings = Embeddings([str(row) for row in range(n)], [None] * n, embeddings)
+    return lay_out(drawings, seed=0, progress=lambda *step: None)
 
 
 def _umap(embeddings: np.ndarray) -> np.ndarray:

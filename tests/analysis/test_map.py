@@ -14,6 +14,7 @@ from garabato.drawing import Drawing
 from garabato.errors import GalleryError
 from garabato.gallery import open_gallery
 from garabato.gallery.base import Gallery
+from garabato.gallery.embeddings import Embeddings
 
 
 def gallery_of(folder: Path, n_groups: int, n_each: int) -> Gallery:
@@ -25,6 +26,11 @@ def gallery_of(folder: Path, n_groups: int, n_each: int) -> Gallery:
     drawings = [Drawing([[[0, 1], [0, i]]], key_id=f"{i // n_each}-{i}") for i in range(n)]
     gallery.add(drawings, embeddings=embeddings.astype(np.float32))
     return gallery
+
+
+def embedded(embeddings: np.ndarray) -> Embeddings:
+    n = len(embeddings)
+    return Embeddings([str(row) for row in range(n)], [None] * n, embeddings)
 
 
 def test_similar_drawings_are_close_on_the_map(tmp_path: Path) -> None:
@@ -77,7 +83,7 @@ def test_a_seed_gives_one_map_and_another_seed_another(tmp_path: Path) -> None:
 def test_copies_of_a_few_drawings_have_a_map(n_distinct: int) -> None:
     """Most have more copies than neighbours are searched for."""
     embeddings = np.tile(np.eye(64, dtype=np.float32)[:n_distinct], (200 // n_distinct, 1))
-    points = lay_out(embeddings, seed=0, progress=lambda *step: None)
+    points = lay_out(embedded(embeddings), seed=0, progress=lambda *step: None)
     assert points.shape == (len(embeddings), 2)
     assert np.isfinite(points).all()
 
@@ -86,12 +92,12 @@ def test_equal_drawings_lie_around_one_point() -> None:
     """The mean of equal embeddings is not exactly equal to them in float32."""
     embedding = np.random.default_rng(0).normal(size=(1, 128)).astype(np.float32)
     embeddings = np.repeat(embedding / np.linalg.norm(embedding), 150, axis=0)
-    spread = lay_out(embeddings, seed=0, progress=lambda *step: None).std(axis=0)
+    spread = lay_out(embedded(embeddings), seed=0, progress=lambda *step: None).std(axis=0)
     assert 0.2 < spread[0] / spread[1] < 5
 
 
 def test_embeddings_may_have_one_dimension() -> None:
-    points = lay_out(np.ones((120, 1), np.float32), seed=0, progress=lambda *step: None)
+    points = lay_out(embedded(np.ones((120, 1), np.float32)), seed=0, progress=lambda *step: None)
     assert points.shape == (120, 2)
 
 

@@ -29,6 +29,7 @@ NO_HTTP_FORM = {
     "test_a_drawing_that_was_deleted_is_no_longer_hidden": "test_hiding.py",
     "test_a_drawing_keeps_its_title_tags_link_path_and_original_file": "test_originals.py",
     "test_scan_gives_every_drawing_once_with_its_embedding": _INSIDE,
+    "test_embeddings_give_the_true_nearest_neighbours_of_every_drawing": _INSIDE,
     "test_the_last_drawing_is_kept_among_strokes_and_bitmaps_too": (
         "drawings are strokes there: test_python_client.py"
     ),

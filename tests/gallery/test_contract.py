@@ -447,6 +447,25 @@ def test_a_drawing_that_was_deleted_is_no_longer_hidden(gallery, drawings, by):
     assert [d.key_id for d in gallery.get([key_id])] == [key_id]
 
 
+def test_embeddings_give_the_true_nearest_neighbours_of_every_drawing(gallery, drawings):
+    gallery.add(drawings[:60])
+    gallery.hide([drawings[5].key_id])
+    told = []
+    read = gallery.embeddings(progress=lambda done, n: told.append((done, n)))
+    shown = {d.key_id: d.category for d in drawings[:60] if d.key_id != drawings[5].key_id}
+    assert dict(zip(read.key_ids, read.categories, strict=True)) == shown
+    assert told[-1] == (59, 59)
+    neighbours, scores = read.nearest(5)
+    exact = read.embeddings.astype(np.float64)
+    true = exact @ exact.T
+    np.fill_diagonal(true, -2)
+    np.testing.assert_allclose(np.take_along_axis(true, neighbours, 1), scores, atol=1e-6)
+    np.testing.assert_allclose(scores, -np.sort(-true, axis=1)[:, :5], atol=1e-6)
+    of_one = gallery.embeddings(where={"category": drawings[0].category})
+    assert set(of_one.categories) == {drawings[0].category}
+    assert len(of_one) == list(shown.values()).count(drawings[0].category)
+
+
 def test_scan_gives_every_drawing_once_with_its_embedding(gallery, encoder, drawings):
     gallery.add(drawings)
     gallery.delete([drawings[0].key_id])

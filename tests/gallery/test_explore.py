@@ -64,7 +64,7 @@ def test_search_like_several_searches_between_them_and_leaves_them_out(plane):
     assert hits[0].score == pytest.approx(1, abs=1e-3)
 
 
-def test_less_moves_hits_away(plane):
+def test_drawings_to_avoid_move_hits_away(plane):
     gallery = plane([at(d) for d in (-30, -10, 10, 30)])
     encoder = DegreesEncoder()
     # from 0 degrees, less 0.5 * 90 degrees: the direction is -26.57 degrees
@@ -188,8 +188,8 @@ def test_blocks_do_not_change_what_is_found(plane, monkeypatch):
     gallery = plane(drawings)
     seen = []
     whole = (find_duplicates(gallery, above=0.9999), find_odd(gallery, k=5))
-    monkeypatch.setattr("garabato.analysis.neighbours.AT_ONCE", 7)
-    monkeypatch.setattr("garabato.analysis.neighbours._FIRST", 1)
+    monkeypatch.setattr("garabato.gallery.embeddings.AT_ONCE", 7)
+    monkeypatch.setattr("garabato.gallery.embeddings._FIRST", 1)
     parts = (
         find_duplicates(gallery, above=0.9999, progress=lambda done, n: seen.append((done, n))),
         find_odd(gallery, k=5),

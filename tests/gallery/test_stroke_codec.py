@@ -108,7 +108,7 @@ def test_a_slice_of_packed_rows_unpacks_like_each_of_them(drawings, first):
 @pytest.mark.parametrize(
     "damaged", [b"", b"\x01", b"\x01\x02\x01", b"\x01\x01\x02\x05", b"\x09\x00"]
 )
-def test_rows_that_are_no_packed_drawings_are_refused(damaged):
+def test_rows_that_are_not_packed_drawings_are_refused(damaged):
     with pytest.raises(ValueError, match="not a packed drawing"):
         unpack_batch(pa.array([damaged]), [{}])
     usual = [pack(drawing.on_grid()) for drawing in make_drawings(SKETCH_CATEGORIES[:3], 8, seed=1)]

@@ -110,7 +110,7 @@ def test_a_killed_copy_resumes_where_it_stopped(places, encoder, drawings):
     assert contents(target) == contents(source)
 
 
-def test_a_gallery_of_another_encoder_takes_no_copy(tmp_path, encoder, drawings):
+def test_copying_into_a_gallery_of_another_encoder_is_refused(tmp_path, encoder, drawings):
     source = open_gallery(tmp_path / "one", encoder=encoder)
     source.add(drawings[:3])
     open_gallery(tmp_path / "two", encoder=PixelEncoder(line_width=0.2))

@@ -84,7 +84,7 @@ def test_a_service_for_this_machine_answers_to_its_own_names_only(
 
 
 @pytest.mark.parametrize("host", ["localhost:1234", "127.0.0.1", "[::1]:8000", "LOCALHOST"])
-def test_names_of_this_machine_are_taken(service: Running, host: str) -> None:
+def test_names_of_this_machine_are_accepted(service: Running, host: str) -> None:
     assert service.post("/v1/search", LINE, headers={"host": host}).status == 200
 
 

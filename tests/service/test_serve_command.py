@@ -90,7 +90,7 @@ def test_a_wrong_variable_is_named(gallery_uri: str) -> None:
 
 
 @pytest.mark.parametrize("port", [-1, 65536])
-def test_a_port_that_cannot_be_is_refused(gallery_uri: str, port: int) -> None:
+def test_an_invalid_port_is_refused(gallery_uri: str, port: int) -> None:
     done = CliRunner().invoke(main, ["serve", "--gallery", gallery_uri, "--port", str(port)])
     assert done.exit_code == 2
     assert "0<=x<=65535" in done.output

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from garabato.analysis.neighbours import Embeddings, Progress
 from garabato.drawing import ByteArray, DrawingBatch
 from garabato.errors import InputError
 from garabato.gallery.base import Gallery
+from garabato.gallery.embeddings import Progress
 from garabato.gallery.filters import Where
 from garabato.gallery.stroke_codec import group_by_kind
 from garabato.render import RenderSpec, render_batch
@@ -47,7 +47,7 @@ def find_duplicates(
     """
     if not -1 <= above <= 1:
         raise InputError(f"above must be in [-1, 1], not {above}")
-    drawings = Embeddings.of(gallery, where)
+    drawings = gallery.embeddings(where=where)
     pairs = []
     for rows, others, scores in drawings.pairs(above - _ROUNDING, progress):
         for i, j, score in zip(rows.tolist(), others.tolist(), scores.tolist(), strict=True):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +19,7 @@ import pyarrow.parquet as pq
 from garabato.drawing import FloatArray, IntArray
 from garabato.errors import GalleryError
 from garabato.gallery.base import Gallery
-from garabato.gallery.lance.memory_search import MemoryIndex
-from garabato.gallery.lance.table import split
-from garabato.gallery.rows import embeddings_of
+from garabato.gallery.embeddings import Embeddings
 from garabato.host.atomic import replacing
 
 #: Coordinates are integers in 0..SIDE.
@@ -35,8 +34,8 @@ _MIN_FOR_LAYOUT = 100
 _FIRST_SIDE = 10.0
 #: Drawings closer together than this are equal: float32 rounds principal components.
 _LEAST_EXTENT = 1e-6
-#: Drawings whose neighbours are searched at once, and epochs between two reports of progress.
-_AT_ONCE, _EPOCHS_AT_ONCE = 4_096, 10
+#: Epochs between two reports of progress.
+_EPOCHS_AT_ONCE = 10
 
 #: `progress(stage, done, total)`.
 Progress = Callable[[str, int, int], None]
@@ -75,26 +74,20 @@ def project(gallery: Gallery, *, seed: int = 0, progress: Progress | None = None
     Deterministic for a gallery and seed.
     """
     tell = progress or (lambda stage, done, total: None)
-    key_ids: list[str] = []
-    pieces = [np.zeros((0, gallery.info().encoder.embedding_dim), np.float32)]
-    total = len(gallery)
-    for rows in gallery.columns("key_id", "embedding"):
-        key_ids += rows["key_id"].to_pylist()
-        pieces.append(embeddings_of(rows))
-        tell("reading the gallery", len(key_ids), max(total, len(key_ids)))
-    coordinates = lay_out(np.concatenate(pieces), seed=seed, progress=tell)
-    return Projection(key_ids, *_scale(coordinates))
+    drawings = gallery.embeddings(progress=partial(tell, "reading the gallery"))
+    coordinates = lay_out(drawings, seed=seed, progress=tell)
+    return Projection(drawings.key_ids, *_scale(coordinates))
 
 
-def lay_out(embeddings: FloatArray, *, seed: int, progress: Progress) -> FloatArray:
-    """Coordinates (N, 2) float32 of embeddings (N, D) float32 of length 1, in no fixed range."""
-    if len(embeddings) < _MIN_FOR_LAYOUT:
-        return _principal_components(embeddings)
+def lay_out(drawings: Embeddings, *, seed: int, progress: Progress) -> FloatArray:
+    """Coordinates (N, 2) float32 of N drawings, in no fixed range."""
+    if len(drawings) < _MIN_FOR_LAYOUT:
+        return _principal_components(drawings.embeddings)
     from garabato.analysis._layout import memberships, move_points
 
-    neighbours, distances = _nearest(embeddings, progress)
-    heads, tails, strengths = _edges(neighbours, memberships(distances))
-    points = _first_points(embeddings, seed)
+    neighbours, scores = drawings.nearest(_N_NEIGHBOURS, partial(progress, "finding neighbours"))
+    heads, tails, strengths = _edges(neighbours, memberships(np.maximum(0, 1 - scores)))
+    points = _first_points(drawings.embeddings, seed)
     n_epochs = _N_EPOCHS_IF_SMALL if len(points) <= _SMALL else _N_EPOCHS
     taking_part = strengths >= strengths.max() / n_epochs
     heads, tails = heads[taking_part], tails[taking_part]
@@ -107,27 +100,6 @@ def lay_out(embeddings: FloatArray, *, seed: int, progress: Progress) -> FloatAr
         move_points(points, heads, tails, periods, due, epoch, rate, state)
     progress("laying out the map", n_epochs, n_epochs)
     return points
-
-
-def _nearest(embeddings: FloatArray, progress: Progress) -> tuple[IntArray, FloatArray]:
-    """The rows of the nearest neighbours (N, K) of each embedding, nearest first, and their cosine
-    distances (N, K) float32."""
-    n = len(embeddings)
-    k = min(_N_NEIGHBOURS, n - 1)
-    index = MemoryIndex(*split(embeddings))
-    neighbours = np.empty((n, k), np.int64)
-    distances = np.empty((n, k), np.float32)
-    for first in range(0, n, _AT_ONCE):
-        progress("finding neighbours", first, n)
-        part = slice(first, min(first + _AT_ONCE, n))
-        found, scores = index.nearest_many(embeddings[part], k + 1)
-        # Each is among its own neighbours, first unless it has copies; of many copies, it may not.
-        is_own = found == np.arange(part.start, part.stop)[:, None]
-        others = np.argsort(is_own, axis=1, kind="stable")[:, :k]
-        neighbours[part] = np.take_along_axis(found, others, axis=1)
-        distances[part] = np.maximum(0, 1 - np.take_along_axis(scores, others, axis=1))
-    progress("finding neighbours", n, n)
-    return neighbours, distances
 
 
 def _edges(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from garabato.analysis.neighbours import Embeddings, Progress
 from garabato.errors import InputError
 from garabato.gallery.base import Gallery
+from garabato.gallery.embeddings import Progress
 from garabato.gallery.filters import Where
 
 
@@ -43,13 +43,15 @@ def find_odd(
     """
     if k < 1:
         raise InputError(f"k must be at least 1, not {k}")
-    drawings = _labelled(Embeddings.of(gallery, where))
+    drawings = gallery.embeddings(where=where)
+    is_labelled = [category is not None for category in drawings.categories]
+    drawings = drawings.take(np.flatnonzero(is_labelled))
     names, labels = np.unique(np.array(drawings.categories, str), return_inverse=True)
     n_neighbours = min(k, len(drawings) - 1)
     if n_neighbours < 1:
         return []
     odd = []
-    for row, neighbours in drawings.nearest(n_neighbours, progress):
+    for row, neighbours in enumerate(drawings.nearest(n_neighbours, progress)[0]):
         votes = Counter(labels[neighbours].tolist())
         own = int(labels[row])
         # Ties go to the first category by name.
@@ -64,13 +66,3 @@ def find_odd(
             )
             odd.append((one.agreement, -n_most, one.key_id, one))
     return [one for *_, one in sorted(odd, key=lambda item: item[:3])]
-
-
-def _labelled(drawings: Embeddings) -> Embeddings:
-    """The drawings that have a category."""
-    rows = [i for i, category in enumerate(drawings.categories) if category is not None]
-    return Embeddings(
-        [drawings.key_ids[i] for i in rows],
-        [drawings.categories[i] for i in rows],
-        drawings.embeddings[rows],
-    )

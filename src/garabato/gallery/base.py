@@ -25,6 +25,7 @@ from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.drawing.svg import N_SHOWN, drawings_html
 from garabato.errors import GarabatoError, InputError
 from garabato.gallery.batching import as_tags, transactions
+from garabato.gallery.embeddings import Embeddings, Progress
 from garabato.gallery.export import export_drawings
 from garabato.gallery.filters import EVERYTHING, Filter, Where, parse_where
 from garabato.gallery.records import (
@@ -49,6 +50,7 @@ from garabato.gallery.rows import (
     DETAILS,
     ORIGINAL,
     Nearest,
+    embeddings_of,
     to_drawings,
     to_hits,
     to_rows,
@@ -300,6 +302,27 @@ class Gallery(ABC):
             if name not in (*known, "embedding"):
                 raise InputError(f"{name!r} is not a column of a gallery")
         yield from self._scan_shown(parse_where(where), names)
+
+    def embeddings(
+        self, *, where: Where | None = None, progress: Progress | None = None
+    ) -> Embeddings:
+        """All drawings, or those that pass `where`, held in memory to find the true nearest
+        neighbours of each, even if `search` is approximate.
+
+        They take 1.2 kB each with embeddings of 128 numbers. `progress(n_done, n)` is called while
+        they are read.
+        """
+        n = 0 if progress is None else self.count(where=where)
+        key_ids: builtins.list[str] = []
+        categories: builtins.list[str | None] = []
+        parts = [np.zeros((0, self._filled_by.embedding_dim), np.float32)]
+        for rows in self.columns("key_id", "category", "embedding", where=where):
+            key_ids += rows["key_id"].to_pylist()
+            categories += rows["category"].to_pylist()
+            parts.append(embeddings_of(rows))
+            if progress is not None:
+                progress(len(key_ids), max(n, len(key_ids)))
+        return Embeddings(key_ids, categories, np.concatenate(parts))
 
     def export(self, path: str | PathLike[str], *, where: Where | None = None) -> int:
         """Write the drawings to a .ndjson or .parquet file, or to a folder with a file for each

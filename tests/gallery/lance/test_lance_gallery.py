@@ -422,15 +422,15 @@ def test_an_exact_search_agrees_with_float64_brute_force(tmp_path, quickdraw, wa
 
 
 def test_split_embeddings_are_as_precise_as_float32():
-    from garabato.gallery.lance.table import join, split
+    from garabato.gallery.exact.half_precision import join, split
 
     rows = np.random.default_rng(0).normal(size=(2_000, 128)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     np.testing.assert_allclose(join(*split(rows)), rows, rtol=2**-19, atol=2**-33)
 
 
-def test_a_rest_counts_steps_of_the_float16_it_belongs_to():
-    from garabato.gallery.lance.table import join
+def test_rounding_errors_are_stored_in_steps_of_the_last_float16_digit():
+    from garabato.gallery.exact.half_precision import join
 
     halves = np.arange(0x7800, dtype=np.uint16).view(np.float16)  # 0 to 32,768, subnormal ones too
     one = join(halves, np.ones(len(halves), np.int8)).astype(np.float64) - halves

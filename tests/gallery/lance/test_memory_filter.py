@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from garabato.gallery.exact.memory_index import MemoryIndex
 from garabato.gallery.filters import Filter, parse_where
 from garabato.gallery.lance.memory_filter import MemoryFilter
-from garabato.gallery.lance.memory_search import MemoryIndex
 
 CATEGORIES = ("cat", "dog", None)
 COUNTRIES = ("FR", "JP", "US", None)

@@ -113,7 +113,7 @@ def test_an_unknown_timestamp_passes_no_bound():
     assert expression == 'timestamp < "2017-01-01 00:00:00" and timestamp != "∅"'
 
 
-def test_a_wrong_token_is_refused_and_the_right_one_taken(milvus_uri, encoder, monkeypatch):
+def test_a_wrong_token_is_refused_and_the_right_one_accepted(milvus_uri, encoder, monkeypatch):
     monkeypatch.setenv("GARABATO_MILVUS_TOKEN", "root:wrong")
     with pytest.raises(GalleryError, match="refuses the token; set GARABATO_MILVUS_TOKEN"):
         open_gallery(milvus_uri, encoder=encoder)

@@ -1,7 +1,7 @@
-"""Searching a Lance table on disk: exactly, or by an approximate index that is kept up to date.
+"""Search of a Lance table on disk: exact, or by an approximate index that is kept up to date.
 
-The index is IVF with int8 codes: embeddings are grouped into clusters of a few thousand, and a
-query looks at the nearest ones and scores the best candidates again with full precision. Rows that
+The index is IVF with int8 codes: embeddings are grouped into clusters of a few thousand. A query
+probes the nearest clusters, and the best candidates are scored again with full precision. Rows that
 are not indexed yet are all ranked, so they are found at once.
 """
 
@@ -18,28 +18,29 @@ import pyarrow as pa
 
 from garabato.drawing import FloatArray
 from garabato.errors import InputError
+from garabato.gallery.exact.half_precision import join
 from garabato.gallery.lance import limits
-from garabato.gallery.lance.table import columns_of, embedding_columns, join, read_embeddings
+from garabato.gallery.lance.table import columns_of, embedding_columns, read_embeddings
 from garabato.gallery.records import Tuned
 from garabato.gallery.rows import described_by
 
-#: Clusters that a filtered search should find open, at least: a filter by category closes whole
-#: clusters.
+#: Clusters that hold rows that pass, of those that a filtered search probes, at least: no row of
+#: most clusters passes a filter by category.
 LEAST_OPEN = 8
 #: Candidates of an exact search beyond k, at first.
 _MARGIN = 32
-#: What Lance's scores can be off: a row and the query are rounded to half precision there
-#: (relative error 2^-11 each), and so are their lengths.
+#: The error of Lance's scores, at most: it rounds rows, queries and their lengths to half precision
+#: (relative error 2^-11 each).
 _HALF_PRECISION = 2**-9
 _METADATA = "garabato.index"
 
 
 @dataclass(frozen=True, slots=True)
 class IndexSettings:
-    """How the index was made and is searched.
+    """How the index was built and is searched.
 
-    A query looks at `n_probes` of its `n_clusters` and scores `refine` times k candidates with full
-    precision. `recall` is what `tune` measured when it was to reach `goal` (None: not tuned).
+    A query probes `n_probes` of its `n_clusters` and scores `refine` times k candidates with full
+    precision. `recall` is what `tune` measured when it was asked for `goal` (None: not tuned).
     """
 
     n_rows: int
@@ -53,16 +54,16 @@ class IndexSettings:
     def for_rows(cls, n_rows: int) -> IndexSettings:
         """For a table of this size, erring towards recall.
 
-        Building takes n_rows * n_clusters steps, so there are fewer than the usual sqrt(n_rows).
-        But Lance splits clusters that outgrow 4 x 8,192 drawings, a hundred at a time, which takes
-        longer than building the whole index.
+        Building takes n_rows * n_clusters steps, so there are fewer clusters than the usual
+        sqrt(n_rows). But they must not be large: Lance splits clusters that outgrow 4 x 8,192
+        drawings, a hundred at a time, which takes longer than building the whole index.
         """
         n_clusters = max(1, round(max(math.sqrt(n_rows) / 4, n_rows / 8_192)))
         return cls(n_rows, n_clusters, n_probes=min(n_clusters, max(20, n_clusters // 20)))
 
 
 def read_settings(table: Any) -> IndexSettings | None:
-    """The settings of the table's index; None where it has none."""
+    """The settings of the table's index; None without an index."""
     written = (table.schema.field("embedding").metadata or {}).get(_METADATA.encode())
     if written is None:
         return None
@@ -71,7 +72,7 @@ def read_settings(table: Any) -> IndexSettings | None:
 
 
 def write_settings(table: Any, settings: IndexSettings) -> None:
-    """Keep the settings with the table, where every process finds them."""
+    """Store the settings in the table, where every process finds them."""
     stored = asdict(settings)
     stored["n_cells"] = stored.pop("n_clusters")  # as earlier versions call it
     text = json.dumps(stored)
@@ -91,16 +92,16 @@ def needs_index(table: Any) -> bool:
 
 
 def build_index(table: Any) -> None:
-    """Make the index, or make it anew, for the table as it is now. The write lock must be held.
+    """Build the index, or build it again. The write lock must be held.
 
-    What filters look at gets an index too. A recall that was asked of `tune` is reached again.
+    The columns that filters use are indexed, too. If the table was tuned, it is tuned again.
     """
     from lancedb.index import Bitmap, IvfSq, LabelList
 
     before = read_settings(table)
     settings = IndexSettings.for_rows(table.count_rows())
-    # Cells found from fewer drawings in fewer rounds than Lance's own (256 a cell, 50) serve as
-    # well, and their finding would take as long as everything else.
+    # Lance's defaults, 256 drawings per cluster and 50 iterations of k-means, give no better recall
+    # and would take as long as everything else.
     config = IvfSq(
         distance_type="cosine",
         num_partitions=settings.n_clusters,
@@ -115,15 +116,14 @@ def build_index(table: Any) -> None:
     if before is not None and before.goal is not None:
         try:
             tune(table, recall=before.goal)
-        except InputError:  # not even by all cells; what is added is no worse for it
+        except InputError:  # not even probing all clusters reaches it
             write_settings(table, replace(settings, n_probes=settings.n_clusters, goal=before.goal))
 
 
 def index_keys(table: Any) -> None:
-    """Make an index of key_ids where the table has none and is large enough for it to pay.
+    """Index the key_ids of a large table, unless they are. The write lock must be held.
 
-    Adding looks for key_ids that are there already, and without it reads them all. The write lock
-    must be held.
+    `add` looks up which key_ids are stored; without the index it would read all of them.
     """
     from lancedb.index import BTree
 
@@ -132,7 +132,7 @@ def index_keys(table: Any) -> None:
 
 
 def is_outgrown(table: Any) -> bool:
-    """Whether adding the new rows to the index is not enough: it must be made anew."""
+    """Whether there is no index, or one with too few clusters for the table, to be built again."""
     settings = read_settings(table)
     if settings is None or _name(table) is None:
         return True
@@ -149,7 +149,8 @@ def search_on_disk(
 ) -> tuple[pa.Table, FloatArray]:
     """The k nearest rows that pass `sql`, best first, and their cosine similarities.
 
-    Without `settings` all rows are ranked, which is exact; with them the index is used.
+    Without `settings` all rows are ranked, which is exact. With them the index is used, unless so
+    few rows pass that ranking all of them takes less time.
     """
     query = table.search(embedding.astype(np.float16), vector_column_name="embedding")
     query = query.distance_type("cosine")
@@ -170,8 +171,8 @@ def search_on_disk(
 
 
 def _rank_all(query: Any, embedding: FloatArray, k: int) -> tuple[pa.Table, FloatArray]:
-    """The true nearest, although Lance scores in half precision: so many candidates are scored
-    again that none of the others can belong to the k best."""
+    """The true nearest, although Lance scores in half precision: enough candidates are scored again
+    that no other row can be among the k best."""
     n = k + _MARGIN
     while True:
         candidates = query.limit(n).to_arrow()
@@ -193,11 +194,11 @@ def _best(candidates: pa.Table, embedding: FloatArray, k: int) -> tuple[pa.Table
 
 
 def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> list[Tuned]:
-    """Find the fewest cells to look at that reach a recall@10 and keep the setting with the table.
+    """Find the fewest probes that reach a recall@10, and store that setting in the table.
 
-    Queries are embeddings of the table drawn at random by `seed`, each left out of its own
-    answer; the truth is a scan of all rows. Returns what was measured, the one that was kept last.
-    Raises InputError for a recall that cannot be reached.
+    Queries are random embeddings of the table, each left out of its own hits. Recall is measured
+    against an exact search. Returns all settings that were measured, the stored one last. Raises
+    InputError for a recall that cannot be reached.
     """
     settings = read_settings(table)
     assert settings is not None
@@ -210,15 +211,15 @@ def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> l
     truth = [_scores(table, query, None) for query in queries]
     measured: dict[int, Tuned] = {}
     too_few, n_probes = 0, 1
-    while True:  # twice as many each time until they are enough, then between the last two
+    while True:  # double them until they are enough, then bisect
         tried = replace(settings, n_probes=n_probes)
         measured[n_probes] = _measure(table, queries, truth, tried)
         if measured[n_probes].recall >= recall:
             break
         if n_probes == settings.n_clusters:
             raise InputError(
-                f"a recall of {recall} is not reached with all {n_probes} cells: "
-                f"{measured[n_probes].recall:.4f}"
+                f"a recall of {recall} cannot be reached: probing all {n_probes} clusters gives "
+                f"{measured[n_probes].recall:.4f}; ask for less"
             )
         too_few, n_probes = n_probes, min(2 * n_probes, settings.n_clusters)
     while n_probes - too_few > 1:
@@ -247,12 +248,12 @@ def _measure(
 
 
 def _scores(table: Any, query: FloatArray, settings: IndexSettings | None) -> FloatArray:
-    """Scores of the ten nearest but the query itself, which is the first."""
+    """Scores of the ten nearest, without the query itself, which is the first."""
     return search_on_disk(table, query, 11, None, settings=settings)[1][1:]
 
 
 def _recall(found: FloatArray, true: FloatArray) -> float:
-    """Share of true neighbours found; by score, so that one of two equal ones is as good."""
+    """The share of true neighbours found. By score: of two equal ones, either will do."""
     if len(true) == 0:
         return 1.0
     return float((found >= true.min() - 1e-6).sum()) / len(true)

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from garabato.drawing import IntArray
+from garabato.gallery.exact.memory_index import MemoryIndex, RowSubset
 from garabato.gallery.filters import Filter, has_text
-from garabato.gallery.lance.memory_search import MemoryIndex, RowSubset
 from garabato.gallery.times import NORMAL_TIME
 
 #: Columns whose values repeat; positions are listed by value.

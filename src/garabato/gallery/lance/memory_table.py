@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from garabato.drawing import FloatArray
+from garabato.gallery.exact.memory_index import MemoryIndex, RowSubset
 from garabato.gallery.filters import Filter
 from garabato.gallery.lance.memory_filter import LISTED, MemoryFilter
-from garabato.gallery.lance.memory_search import MemoryIndex, RowSubset
 from garabato.gallery.lance.table import columns_of, embedding_columns, read_embeddings
 from garabato.gallery.rows import Nearest
 from garabato.gallery.times import NORMAL_TIME, normal_if_time
@@ -89,7 +89,8 @@ def refresh(held: MemoryTable, table: Any, version: int) -> MemoryTable:
 def _read(
     table: Any, condition: str | None
 ) -> tuple[npt.NDArray[np.uint64], pa.Table, npt.NDArray[np.float16], npt.NDArray[np.int8]]:
-    """Row ids (N,), rows, and embeddings (N, D) split as by `table.split`; sorted by row id."""
+    """Row ids (N,), rows, and embeddings (N, D) split as by
+    `half_precision.split`; sorted by row id."""
     drawing_columns = columns_of(table)
     columns = [*drawing_columns, *embedding_columns(table), "_rowid"]
     query = table.search().with_row_id(True).select(columns)

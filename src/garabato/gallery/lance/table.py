@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from garabato.drawing import FloatArray
 from garabato.errors import GalleryError, StorageError, storage_errors
+from garabato.gallery.exact.half_precision import join, split
 from garabato.gallery.filters import quote
 from garabato.gallery.lance.folder import TABLE, connect, is_gallery, lance_errors, writing
 from garabato.gallery.records import FilledBy
@@ -140,27 +140,3 @@ def _matrix(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
         column = column.combine_chunks()
     matrix: npt.NDArray[Any] = column.flatten().to_numpy().reshape(-1, column.type.list_size)
     return matrix
-
-
-def split(embeddings: FloatArray) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.int8]]:
-    """Embeddings as float16, and their rounding errors in steps of 1/254 of the last binary digit,
-    int8."""
-    stored = embeddings.astype(np.float16)
-    rest = (embeddings - stored.astype(np.float32)) / _steps(stored)
-    return stored, np.rint(rest).astype(np.int8)
-
-
-def join(stored: npt.NDArray[np.floating], rest: npt.NDArray[np.int8]) -> FloatArray:
-    """The embeddings that `split` split, as float32, precise to 20 binary digits."""
-    whole: FloatArray = stored.astype(np.float32) + rest * _steps(stored)
-    return whole
-
-
-def _steps(stored: npt.NDArray[np.floating]) -> FloatArray:
-    exponents = (stored.astype(np.float16, copy=False).view(np.uint16) >> 10) & 31
-    steps: FloatArray = _STEPS[exponents]
-    return steps
-
-
-#: The spacing of float16 numbers with each exponent, over 254.
-_STEPS = np.ldexp(np.float32(1), np.maximum(np.arange(32), 1) - 25) / np.float32(254)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from garabato.gallery.lance._nearest import Queries, Runs, count_promising
-from garabato.gallery.lance.clusters import BLOCK, Blocks, Clusters, angles, unit_rows
+from garabato.gallery.exact._nearest import Queries, Runs, count_promising
+from garabato.gallery.exact.clusters import BLOCK, Blocks, Clusters, angles, unit_rows
 
 
 def embeddings(n: int, dim: int, spread: float, seed: int) -> np.ndarray:

@@ -1,8 +1,9 @@
 """Compiled search in memory: which rows can be among the k nearest to a query.
 
 Rows lie in blocks, and blocks in runs: the blocks of one cluster, sorted by their angle to its
-centre (see `clusters`). A query goes through the runs of the nearest clusters first. After a few of
-them it knows a score that k rows reach, and passes over every block whose angles rule it out.
+centre (see `clusters`). A first look at the nearest cluster gives a score that k rows reach. The
+query then goes through all runs, those of the nearest clusters first, and skips every block whose
+angles rule out a higher score.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ SHIFT = 2.0**112
 NO_SCORE = -4.0
 #: Space for candidates at first.
 _SPACE = 1_024
+#: Rows that the first look takes, at least, and rows of which it computes the score, for each hit.
+_N_LOOKED_AT, _SCORED_PER_HIT = 512, 4
 
 
 class Rows(NamedTuple):
@@ -82,10 +85,8 @@ def search_each(rows, runs, queries, k, least, n_near):  # type: ignore[no-untyp
     found = np.empty(_SPACE, np.int64)
     n = 0
     for i in range(len(counts)):
-        best = np.empty(k, np.float32)
-        for j in range(k):
-            best[j] = least
         near, far = split_runs(runs, queries.to_centres[i], n_near)
+        best = look_first(rows, runs, near, queries, i, k, least)
         near_found, near_upper = search_runs(rows, runs, near, queries, i, best)
         far_found, far_upper = search_runs(rows, runs, far, queries, i, best)
         before = n
@@ -147,6 +148,45 @@ def count_promising(runs, chosen, queries, i, least):  # type: ignore[no-untyped
 
 
 @kernel(fastmath=True)
+def look_first(rows, runs, near, queries, i, k, least):  # type: ignore[no-untyped-def]
+    """A heap (k,) for `search_runs`: copies of a score, at least `least`, that k rows reach.
+
+    Looks at the first of the `near` runs, and computes the scores of the rows with the best heads.
+    """
+    exact, head, unit = queries.exact[i], queries.heads[i], queries.unit[i]
+    is_subset = len(runs.positions) > 0
+    n_rows = n_runs = 0
+    for r in near:
+        if n_rows >= max(k, _N_LOOKED_AT):
+            break
+        n_rows += runs.block_starts[runs.starts[r + 1]] - runs.block_starts[runs.starts[r]]
+        n_runs += 1
+    best = np.full(k, np.float32(least), np.float32)
+    if n_rows < k:
+        return best
+    scores = np.empty(n_rows, np.float32)
+    best_heads = np.full(min(n_rows, _SCORED_PER_HIT * k), np.float32(NO_SCORE), np.float32)
+    n = 0
+    for r in near[:n_runs]:
+        for j in range(runs.block_starts[runs.starts[r]], runs.block_starts[runs.starts[r + 1]]):
+            scores[n] = _score_head(rows, runs.positions[j] if is_subset else j, head, unit)
+            if scores[n] > best_heads[0]:
+                _replace_least(best_heads, scores[n])
+            n += 1
+    n = 0
+    for r in near[:n_runs]:
+        for j in range(runs.block_starts[runs.starts[r]], runs.block_starts[runs.starts[r + 1]]):
+            if scores[n] >= best_heads[0]:
+                score = _score_half(rows, runs.positions[j] if is_subset else j, exact)
+                if score > best[0]:
+                    _replace_least(best, score)
+            n += 1
+    # These rows will be met again. Were their scores in the heap, they would count twice.
+    best[:] = max(np.float32(least), best[0] - _half_error(rows))
+    return best
+
+
+@kernel(fastmath=True)
 def search_runs(rows, runs, chosen, queries, i, best):  # type: ignore[no-untyped-def]
     """Go through the `chosen` runs for query i. Returns the positions of the rows that could be
     among the k nearest when they were met, and upper bounds of their scores.
@@ -154,10 +194,9 @@ def search_runs(rows, runs, chosen, queries, i, best):  # type: ignore[no-untype
     `best` (k,) is a heap of the k best lower bounds of scores so far, the least one first. It is
     updated, so that the next call goes on from there.
     """
-    n_head, dim = rows.heads.shape[1], rows.halves.shape[1]
     exact, head, unit = queries.exact[i], queries.heads[i], queries.unit[i]
     tail_length, head_error = queries.tail_lengths[i], queries.head_errors[i]
-    error = np.float32(HALF_PRECISION + SLACK + dim * FLOAT_PRECISION)
+    error = _half_error(rows)
     is_subset = len(runs.positions) > 0
     found, upper = np.empty(_SPACE, np.int64), np.empty(_SPACE, np.float32)
     n = 0
@@ -166,21 +205,17 @@ def search_runs(rows, runs, chosen, queries, i, best):  # type: ignore[no-untype
     for r in chosen:
         angle = queries.to_centres[i, runs.clusters[r]]
         last = runs.starts[r + 1]
+        if runs.high[last - 1] < angle - reach:  # so are most runs, and this is faster to see
+            continue
         block = _first_reaching(runs.high, runs.starts[r], last, angle - reach)
         while block < last and runs.low[block] <= angle + reach:
             for j in range(runs.block_starts[block], runs.block_starts[block + 1]):
                 row = runs.positions[j] if is_subset else j
-                total = np.int32(0)
-                for d in range(n_head):
-                    total += np.int32(rows.heads[row, d]) * np.int32(head[d])
-                score = rows.head_scales[row] * unit * np.float32(total)
+                score = _score_head(rows, row, head, unit)
                 # Cauchy-Schwarz: the tail adds at most the product of its length and the query's.
                 if score + rows.tail_lengths[row] * tail_length + head_error < least:
                     continue
-                score = np.float32(0)
-                for d in range(dim):
-                    score += _shifted(rows.halves[row, d]) * exact[d]
-                score *= np.float32(SHIFT) / rows.lengths[row]
+                score = _score_half(rows, row, exact)
                 if score + error < least:
                     continue
                 if n == len(found):
@@ -195,6 +230,30 @@ def search_runs(rows, runs, chosen, queries, i, best):  # type: ignore[no-untype
             reach = _reach(least)
             block += 1
     return found[:n], upper[:n]
+
+
+@inner_kernel(fastmath=True)
+def _score_head(rows, row, head, unit):  # type: ignore[no-untyped-def]
+    """What the head of a row adds to its score."""
+    total = np.int32(0)
+    for d in range(rows.heads.shape[1]):
+        total += np.int32(rows.heads[row, d]) * np.int32(head[d])
+    return rows.head_scales[row] * unit * np.float32(total)
+
+
+@inner_kernel(fastmath=True)
+def _score_half(rows, row, exact):  # type: ignore[no-untyped-def]
+    """The score of a row as float16, within `_half_error`."""
+    score = np.float32(0)
+    for d in range(rows.halves.shape[1]):
+        score += _shifted(rows.halves[row, d]) * exact[d]
+    return score * (np.float32(SHIFT) / rows.lengths[row])
+
+
+@inner_kernel
+def _half_error(rows):  # type: ignore[no-untyped-def]
+    """What `_score_half` can be off."""
+    return np.float32(HALF_PRECISION + SLACK + rows.halves.shape[1] * FLOAT_PRECISION)
 
 
 @inner_kernel

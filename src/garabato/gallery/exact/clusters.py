@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import FloatArray, IntArray
-from garabato.gallery.lance.table import join
+from garabato.gallery.exact.half_precision import join
 
 #: The largest number of rows in a block.
 BLOCK = 32
@@ -55,8 +55,8 @@ class Clusters:
     def assign(
         self, stored: npt.NDArray[np.float16], rest: npt.NDArray[np.int8]
     ) -> tuple[IntArray, FloatArray]:
-        """The clusters (N,) int64 of embeddings split by `table.split`, and their angles (N,) to
-        the centres."""
+        """The clusters (N,) int64 of embeddings split by `half_precision.split`, and their angles
+        (N,) to the centres."""
         clusters = np.empty(len(stored), np.int64)
         cosines = np.empty(len(stored), np.float32)
         for first in range(0, len(stored), _CHUNK):

@@ -23,12 +23,12 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import FloatArray, IntArray
-from garabato.gallery.lance.clusters import Blocks, Clusters, angles, unit_rows
-from garabato.gallery.lance.table import join
+from garabato.gallery.exact.clusters import Blocks, Clusters, angles, unit_rows
+from garabato.gallery.exact.half_precision import join
 from garabato.host.machine import n_cores
 
 if TYPE_CHECKING:  # numba is imported by the first search
-    from garabato.gallery.lance._nearest import Queries, Rows, Runs
+    from garabato.gallery.exact._nearest import Queries, Rows, Runs
 
 #: Rows of one query that a thread should have at least: fewer take less time than threads.
 ROWS_PER_THREAD = 250_000
@@ -75,9 +75,9 @@ class Axes:
 class MemoryIndex:
     """Embeddings (N, D), D at most 4,096, arranged for search.
 
-    They are given as `table.split` makes them: float16, and the rest as int8. All arrays are
-    sorted by cluster and angle; `rows` (N,) int32 is the row at each position. Scores are cosine
-    similarities. Immutable; `keep` and `joined` return new ones.
+    They are given as `half_precision.split` makes them: float16, and the rest as int8. All arrays
+    are sorted by cluster and angle; `rows` (N,) int32 is the row at each position. Scores are
+    cosine similarities. Immutable; `keep` and `joined` return new ones.
     """
 
     _arrays: GrowableArrays | None = None
@@ -199,7 +199,7 @@ class MemoryIndex:
         n_together = max(1, min(QUERIES_AT_ONCE, _CANDIDATES_AT_ONCE // k))
 
         def search(first: int, last: int) -> None:
-            from garabato.gallery.lance._nearest import NO_SCORE, search_each
+            from garabato.gallery.exact._nearest import NO_SCORE, search_each
 
             start_at = NO_SCORE if least is None else least
             for start in range(first, last, n_together):
@@ -214,9 +214,10 @@ class MemoryIndex:
 
     def _candidates(self, query: Queries, k: int, runs: Runs) -> npt.NDArray[np.integer]:
         """The positions of all rows that could be among the k nearest, and of few others."""
-        from garabato.gallery.lance._nearest import (
+        from garabato.gallery.exact._nearest import (
             NO_SCORE,
             count_promising,
+            look_first,
             search_each,
             search_runs,
             split_runs,
@@ -226,8 +227,8 @@ class MemoryIndex:
         if n_cores() == 1 or runs.block_starts[-1] < 2 * ROWS_PER_THREAD:
             found: IntArray = search_each(rows, runs, query, k, NO_SCORE, N_NEAR)[0]
             return found
-        best = np.full(k, NO_SCORE, np.float32)
         near, far = split_runs(runs, query.to_centres[0], N_NEAR)
+        best = look_first(rows, runs, near, query, 0, k, NO_SCORE)
         parts = [search_runs(rows, runs, near, query, 0, best)]
         n_promising = count_promising(runs, far, query, 0, best[0])
         n_parts = max(1, min(MAX_THREADS, n_cores(), n_promising // ROWS_PER_THREAD))
@@ -270,7 +271,7 @@ class MemoryIndex:
 
     def _quantized(self, queries: FloatArray) -> Queries:
         """Queries (Q, D) as the kernels take them: their heads are quantized to int16."""
-        from garabato.gallery.lance._nearest import SLACK, Queries
+        from garabato.gallery.exact._nearest import SLACK, Queries
 
         rotated = queries @ self.axes.matrix
         head, tail = rotated[:, : self.axes.n_head], rotated[:, self.axes.n_head :]
@@ -289,7 +290,7 @@ class MemoryIndex:
         )
 
     def _rows(self) -> Rows:
-        from garabato.gallery.lance._nearest import Rows
+        from garabato.gallery.exact._nearest import Rows
 
         return Rows(
             heads=self.heads,
@@ -301,7 +302,7 @@ class MemoryIndex:
 
     def _runs(self, subset: RowSubset | None) -> Runs:
         """What to search: all rows, or some."""
-        from garabato.gallery.lance._nearest import Runs
+        from garabato.gallery.exact._nearest import Runs
 
         positions, blocks = (
             (_ALL, self.blocks) if subset is None else (subset.positions, subset.blocks)

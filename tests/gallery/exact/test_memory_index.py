@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from garabato.gallery.lance import memory_search
-from garabato.gallery.lance.memory_search import MemoryIndex
+from garabato.gallery.exact import memory_index
+from garabato.gallery.exact.memory_index import MemoryIndex
 
 
 def clustered(n: int, dim: int, seed: int, spread: float = 0.05) -> np.ndarray:
@@ -34,7 +34,7 @@ def score_of(stored, query, rows):
 
 @pytest.mark.parametrize("spread", [0.001, 0.01, 0.1, 1.0])
 @pytest.mark.parametrize("k", [1, 10, 500])
-def test_the_scan_finds_the_true_nearest(spread, k):
+def test_a_search_finds_the_true_nearest(spread, k):
     stored = clustered(5_000, 128, seed=int(1000 * spread), spread=spread)
     vectors = MemoryIndex(stored)
     rng = np.random.default_rng(1)
@@ -50,7 +50,7 @@ def test_the_scan_finds_the_true_nearest(spread, k):
 
 
 @pytest.mark.parametrize("n_passing", [1, 7, 300, 4_000])
-def test_the_scan_of_some_rows_finds_the_nearest_among_them(n_passing):
+def test_a_search_of_some_rows_finds_the_nearest_among_them(n_passing):
     stored = clustered(5_000, 128, seed=5)
     rng = np.random.default_rng(2)
     rows = np.sort(rng.choice(5_000, n_passing, replace=False))
@@ -82,7 +82,7 @@ def test_any_shape_and_direction_is_searched_exactly(n, dim, k, seed):
 @pytest.mark.parametrize("k", [1, 10, 700])
 @pytest.mark.parametrize("n_passing", [None, 0, 7, 2_000])
 def test_many_queries_find_the_true_nearest_of_each(monkeypatch, k, n_passing):
-    monkeypatch.setattr(memory_search, "QUERIES_AT_ONCE", 7)
+    monkeypatch.setattr(memory_index, "QUERIES_AT_ONCE", 7)
     stored = clustered(4_000, 128, seed=3, spread=0.02)
     vectors = MemoryIndex(stored)
     rng = np.random.default_rng(4)
@@ -127,7 +127,7 @@ def test_no_queries_have_no_hits():
 def test_real_embeddings_are_found_as_by_float64_brute_force(quickdraw):
     from garabato.encoder import load_encoder
     from garabato.formats import read_batches
-    from garabato.gallery.lance.table import join, split
+    from garabato.gallery.exact.half_precision import join, split
 
     files = sorted((quickdraw / "simplified").glob("*.ndjson"))[:20]
     batches = [next(iter(read_batches(file))) for file in files]
@@ -150,7 +150,7 @@ def test_several_threads_find_what_one_does(monkeypatch):
     vectors = MemoryIndex(stored)
     rows = vectors.subset(np.arange(0, 3_000, 2))
     alone = [vectors.nearest(query, 20), vectors.nearest(query, 20, rows)]
-    monkeypatch.setattr(memory_search, "ROWS_PER_THREAD", 100)
+    monkeypatch.setattr(memory_index, "ROWS_PER_THREAD", 100)
     together = [vectors.nearest(query, 20), vectors.nearest(query, 20, rows)]
     for (rows_a, scores_a), (rows_b, scores_b) in zip(alone, together, strict=True):
         np.testing.assert_array_equal(rows_a, rows_b)

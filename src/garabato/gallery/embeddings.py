@@ -1,0 +1,91 @@
+"""All embeddings of a gallery in memory, to find the nearest neighbours of each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from garabato.drawing import FloatArray, IntArray
+from garabato.gallery.exact.half_precision import split
+from garabato.gallery.exact.memory_index import MemoryIndex
+
+#: Drawings whose neighbours are searched at once.
+AT_ONCE = 16_384
+#: Neighbours that `pairs` asks for at first.
+_FIRST = 8
+
+#: `progress(n_done, n)`, in drawings.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """Key_ids, categories and embeddings (N, D) float32 of length 1 of N drawings.
+
+    Neighbours are the true nearest. Drawings are given by their row, 0 to N - 1.
+    """
+
+    key_ids: list[str]
+    categories: list[str | None]
+    embeddings: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.key_ids)
+
+    def take(self, rows: IntArray) -> Embeddings:
+        """The drawings of these rows."""
+        return Embeddings(
+            [self.key_ids[row] for row in rows],
+            [self.categories[row] for row in rows],
+            self.embeddings[rows],
+        )
+
+    def nearest(self, k: int, progress: Progress | None = None) -> tuple[IntArray, FloatArray]:
+        """The rows (N, k) of the k nearest neighbours of each drawing, best first, and their cosine
+        similarities (N, k) float32. There are N - 1 columns if k is larger."""
+        n = len(self)
+        k = max(0, min(k, n - 1))
+        neighbours = np.empty((n, k), np.int64)
+        scores = np.empty((n, k), np.float32)
+        for first in range(0, n, AT_ONCE):
+            _tell(progress, first, n)
+            part = slice(first, min(first + AT_ONCE, n))
+            found, found_scores = self._index.nearest_many(self.embeddings[part], k + 1)
+            # Each is among its own neighbours, first unless it has copies; of many copies, it may
+            # not be.
+            is_own = found == np.arange(part.start, part.stop)[:, None]
+            others = np.argsort(is_own, axis=1, kind="stable")[:, :k]
+            neighbours[part] = np.take_along_axis(found, others, axis=1)
+            scores[part] = np.take_along_axis(found_scores, others, axis=1)
+        _tell(progress, n, n)
+        return neighbours, scores
+
+    def pairs(
+        self, least: float, progress: Progress | None = None
+    ) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
+        """Yield the pairs of rows with a cosine similarity of at least `least`, each once.
+
+        As arrays (n,): the first rows, the second rows, their similarities.
+        """
+        for first in range(0, len(self), AT_ONCE):
+            rows = np.arange(first, min(first + AT_ONCE, len(self)))
+            k = _FIRST
+            while len(rows):
+                found, scores = self._index.nearest_many(self.embeddings[rows], k, least=least)
+                has_more = (found[:, -1] >= 0) & (k < len(self))
+                one, column = np.nonzero((found > rows[:, None]) & ~has_more[:, None])
+                yield rows[one], found[one, column], scores[one, column]
+                rows, k = rows[has_more], 4 * k
+            _tell(progress, min(first + AT_ONCE, len(self)), len(self))
+
+    @cached_property
+    def _index(self) -> MemoryIndex:
+        return MemoryIndex(*split(self.embeddings))
+
+
+def _tell(progress: Progress | None, n_done: int, n: int) -> None:
+    if progress is not None:
+        progress(n_done, n)

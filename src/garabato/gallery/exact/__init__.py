@@ -1,0 +1,1 @@
+"""Exact search among embeddings held in memory, whichever backend stores them."""
