@@ -24,6 +24,8 @@ COLUMNS = ("key_id", "category", "country", "recognized", "timestamp", "tags", "
 DETAILS, ORIGINAL = ("title", "link", "source_path", "original_type"), "original"
 #: The columns that are fields of a Drawing.
 _METADATA = ("key_id", "category", "country", "recognized", "timestamp")
+#: Fewer values of a dictionary array are looked up one by one.
+_MIN_TO_DECODE = 50
 _log = logging.getLogger(__name__)
 
 
@@ -215,7 +217,7 @@ def to_stored(rows: pa.RecordBatch) -> Iterator[Stored]:
 def _drawings(rows: pa.RecordBatch | pa.Table) -> list[Drawing]:
     """The drawings of rows that have at least COLUMNS."""
     # Column by column: building a dictionary for each row would take most of the time.
-    columns = [rows[name].to_pylist() for name in _METADATA]
+    columns = [_values(rows[name]) for name in _METADATA]
     packed = _in_one_chunk(rows["strokes"])
     metadata = (
         {
@@ -247,5 +249,18 @@ def _stored_details(rows: pa.RecordBatch | pa.Table) -> list[Details | None]:
     ]
 
 
+def _values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
+    """`column.to_pylist()`, which takes 3 microseconds for each value of a dictionary array."""
+    column = _in_one_chunk(column)
+    if not isinstance(column, pa.DictionaryArray):
+        return list(column.to_pylist())
+    if len(column) > _MIN_TO_DECODE:
+        return list(column.dictionary_decode().to_pylist())
+    names = column.dictionary
+    return [None if i is None else names[i].as_py() for i in column.indices.to_pylist()]
+
+
 def _in_one_chunk(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

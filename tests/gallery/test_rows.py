@@ -1,0 +1,37 @@
+"""Rows as drawings and hits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from garabato.drawing import Drawing, DrawingBatch
+from garabato.gallery.rows import to_hits, to_rows
+
+
+@pytest.mark.parametrize("n", [0, 3, 200])
+@pytest.mark.parametrize("n_chunks", [1, 2])
+def test_dictionary_columns_give_the_same_hits_as_plain_ones(n: int, n_chunks: int) -> None:
+    drawings = [
+        Drawing(
+            [[[0, i % 256], [0, 9]]],
+            key_id=str(i),
+            category=("cat", None, "dog")[i % 3],
+            country=("FR", "JP", None, "US")[i % 4],
+        )
+        for i in range(n)
+    ]
+    rows = to_rows(DrawingBatch.from_drawings(drawings), np.ones((n, 4), np.float32), ())
+    encoded = rows
+    for name in ("category", "country"):
+        at = rows.schema.get_field_index(name)
+        encoded = encoded.set_column(at, name, rows[name].dictionary_encode())
+    cut = n // n_chunks
+    encoded = pa.concat_tables([encoded.slice(0, cut), encoded.slice(cut)])
+    scores = np.linspace(1, 0, n, dtype=np.float32)
+    plain, found = to_hits(rows, scores), to_hits(encoded, scores)
+    assert [hit.to_dict() for hit in found] == [hit.to_dict() for hit in plain]
+    assert [(hit.category, hit.country) for hit in found] == [
+        (drawing.category, drawing.country) for drawing in drawings
+    ]
