@@ -1,17 +1,21 @@
-"""Encoding drawings of several requests together."""
+"""Encoding and searching for several requests together."""
 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import numpy as np
 import pytest
-from sketches import sketch
+from pixel_encoder import PixelEncoder
+from sketches import SKETCH_CATEGORIES, make_drawings, sketch
 
 from garabato.drawing import Drawing
 from garabato.encoder import Output
+from garabato.errors import GalleryError
+from garabato.gallery import Gallery, open_gallery
 from garabato.service.http.problems import ProblemError
-from garabato.service.jobs.batching import Batcher, Encoded
+from garabato.service.jobs.batching import Batcher, Encoded, SearchBatcher
 from garabato.service.metrics import Metrics
 
 
@@ -93,3 +97,43 @@ def test_a_batch_is_at_most_batch_size(n: int) -> None:
     encoder = Counting()
     run(batcher_of(encoder, batch_size=n), [drawing_of(1)] * 20)
     assert max(encoder.batches) <= n
+
+
+def search(asked: list[tuple[Gallery, np.ndarray, int]]) -> list[list[str] | BaseException]:
+    """The key_ids that each request finds, all asked at once."""
+
+    async def ask() -> list[list[str] | BaseException]:
+        batcher = SearchBatcher(Metrics(), max_waiting=100)
+        batcher.start()
+        found = await asyncio.gather(
+            *(batcher.search(*one, lambda hits: [hit.key_id for hit in hits]) for one in asked),
+            return_exceptions=True,
+        )
+        await batcher.stop()
+        return found
+
+    return asyncio.run(ask())
+
+
+def test_searches_of_several_requests_find_what_each_would_alone(tmp_path: Path) -> None:
+    encoder, drawings = PixelEncoder(), make_drawings(SKETCH_CATEGORIES[:3], 20, seed=0)
+    galleries = [open_gallery(tmp_path / name, encoder=encoder) for name in ("a", "b")]
+    galleries[0].add(drawings[:40])
+    galleries[1].add(drawings[40:])
+    embeddings = encoder.embed(drawings)
+    asked = [
+        (galleries[n % 2], embeddings[n], k) for n, k in zip(range(30), [1, 5, 5] * 10, strict=True)
+    ]
+    alone = [[hit.key_id for hit in one.search(query, k)] for one, query, k in asked]
+    assert search(asked) == alone
+
+
+def test_a_search_that_fails_does_not_affect_those_in_other_galleries(tmp_path: Path) -> None:
+    encoder, drawings = PixelEncoder(), make_drawings(SKETCH_CATEGORIES[:1], 10, seed=0)
+    whole, gone = (open_gallery(tmp_path / name, encoder=encoder) for name in ("a", "b"))
+    whole.add(drawings)
+    (tmp_path / "b").rename(tmp_path / "c")
+    query = encoder.embed(drawings[:1])[0]
+    found = search([(whole, query, 1), (gone, query, 1), (whole, query, 1)])
+    assert found[0] == found[2] == [drawings[0].key_id]
+    assert isinstance(found[1], GalleryError)

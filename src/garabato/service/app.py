@@ -36,9 +36,11 @@ def create_app(settings: Settings, choose_source: startup.ChooseSource) -> FastA
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service.batcher.start()
+        service.search_batcher.start()
         thread = startup.start(service, choose_source)
         yield
         await service.batcher.stop()
+        await service.search_batcher.stop()
         await asyncio.to_thread(service.shut_down)
         await asyncio.to_thread(thread.join, 5.0)
 

@@ -53,6 +53,8 @@ class ServedGallery:
         self.map = GalleryMap(gallery)
         #: Whether searches are headed by the gallery's vote; decided when categories are counted.
         self.has_own_categories = False
+        #: Whether several searches at once take less time than one after the other.
+        self.is_exact = gallery.info().exact
         self._encoder = encoder
         self._metrics = metrics
         self._clock = clock
@@ -114,22 +116,20 @@ class ServedGallery:
         where: Mapping[str, Any] | None,
         *,
         predictions: Sequence[Prediction] = (),
-        leave_out: str | None = None,
     ) -> list[Hit]:
-        """The k nearest drawings, or enough to vote, without the one with the key_id `leave_out`.
+        """The k nearest drawings, or one more than are needed to vote.
 
         In a gallery with categories of its own, drawings named as `predictions` say come first.
         """
         started = time.perf_counter()
         if self.has_own_categories:
-            k = max(k, N_VOTERS)
-        n = k + (leave_out is not None)
+            k = max(k, N_VOTERS + 1)  # the query itself may be among them, and does not vote
         if self.has_own_categories and predictions:
-            hits = search_with_names(self.gallery, embedding, predictions, n, where=where)
+            hits = search_with_names(self.gallery, embedding, predictions, k, where=where)
         else:
-            hits = self.gallery.search(embedding, n, where=where)
+            hits = self.gallery.search(embedding, k, where=where)
         self._metrics.search_seconds.observe(time.perf_counter() - started)
-        return [hit for hit in hits if hit.key_id != leave_out][:k]
+        return hits
 
     def stored(self, key_ids: Sequence[str]) -> list[StoredDrawing]:
         """The stored drawings with these key_ids, in that order."""

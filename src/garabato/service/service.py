@@ -13,7 +13,7 @@ from garabato.encoder import Encoder
 from garabato.gallery import Gallery
 from garabato.service.http.access import Access
 from garabato.service.http.problems import ProblemError
-from garabato.service.jobs.batching import Batcher
+from garabato.service.jobs.batching import Batcher, SearchBatcher
 from garabato.service.jobs.file_process import Limits
 from garabato.service.jobs.file_reader import FileReader
 from garabato.service.metrics import Metrics
@@ -48,6 +48,7 @@ class Service:
             window_ms=settings.batch_window_ms,
             max_waiting=settings.max_waiting,
         )
+        self.search_batcher = SearchBatcher(self.metrics, max_waiting=settings.max_waiting)
         self.files = FileReader(
             Limits(settings.max_pixels, settings.max_strokes, settings.max_points)
         )

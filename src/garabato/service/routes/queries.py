@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from pydantic import ValidationError
 from garabato.drawing import IntArray
 from garabato.encoder import Encoder
 from garabato.errors import InputError
+from garabato.gallery import Hit
 from garabato.gallery.explore import N_VOTERS, category_votes
 from garabato.gallery.names import N_NAMED
 from garabato.service.http.parsing import (
@@ -93,17 +95,26 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
     among = _among(encoded.encoder, asked.among)
     where = None if asked.where is None else asked.where.model_dump(exclude_none=True)
 
+    def to_document(hits: Sequence[Hit]) -> dict[str, Any]:
+        hits = [hit for hit in hits if hit.key_id != asked.key_id]
+        voters = hits[:N_VOTERS] if served.has_own_categories else []
+        return {
+            "hits": [hit_document(hit) for hit in hits[: asked.k]],
+            **headline_document(category_votes(voters)),
+        }
+
     def find() -> dict[str, Any]:
         shown = encoded.encoder.best_predictions(encoded.probabilities, N_NAMED)
         named = shown if asked.key_id is None else []  # a stored drawing has its own name
-        hits = served.search(
-            encoded.embedding, asked.k, where, predictions=named, leave_out=asked.key_id
-        )
-        document: dict[str, Any] = {"hits": [hit_document(hit) for hit in hits[: asked.k]]}
-        voters = hits[:N_VOTERS] if served.has_own_categories else []
-        return document | headline_document(category_votes(voters))
+        return to_document(served.search(encoded.embedding, n_hits, where, predictions=named))
 
-    document = await service.searching(find)
+    n_hits = asked.k + (asked.key_id is not None)
+    if where is None and served.is_exact and not served.has_own_categories:
+        document = await service.search_batcher.search(
+            served.gallery, encoded.embedding, n_hits, to_document
+        )
+    else:
+        document = await service.searching(find)
     if asked.predictions is not None:
         document |= prediction_documents(
             encoded.encoder, encoded.probabilities, asked.predictions, among
