@@ -32,6 +32,7 @@ from garabato.training.config import read_config, to_toml
         ({"sizes": ((1.0, 32),)}, r"increase within \(0, 1\)"),
         ({"sizes": ((0.6, 32), (0.5, 48))}, "shares in sizes must increase"),
         ({"schedule": "linear"}, "unknown schedule 'linear'; choose one of cosine, constant"),
+        ({"optimizer": "sgd"}, "unknown optimizer 'sgd'; choose one of adamw, muon"),
         ({"precision": "half"}, "unknown precision 'half'; choose one of auto, bfloat16, float32"),
         ({"teachers": "runs/large"}, r"teachers must be a list: \['runs/large'\]"),
         ({"teachers": Path("runs/large")}, "teachers must be a list"),

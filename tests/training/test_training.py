@@ -90,9 +90,9 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(dataset, t
     assert not torch.equal(state(tmp_path / "a")["directions"], state(tmp_path / "c")["directions"])
 
 
-@pytest.mark.parametrize("stop_at", [3, 8, 12])
-def test_a_resumed_run_gives_the_same_weights(dataset, tmp_path, stop_at):
-    config = small(sizes=((0.5, 16),))
+@pytest.mark.parametrize(("stop_at", "optimizer"), [(3, "adamw"), (8, "muon"), (12, "adamw")])
+def test_a_resumed_run_gives_the_same_weights(dataset, tmp_path, stop_at, optimizer):
+    config = small(sizes=((0.5, 16),), optimizer=optimizer)
     train(dataset, tmp_path / "whole", config=config)
 
     def stop(progress):
@@ -303,10 +303,13 @@ def test_a_run_is_not_resumed_on_other_drawings(run, sketch_source, tmp_path):
     train(again, run, resume=True)
 
 
-def test_a_checkpoint_of_version_1_resumes(dataset, run):
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_checkpoint_of_an_older_version_resumes(dataset, run, version):
     plain = torch.load(run / "checkpoint.pt", weights_only=True)
-    del plain["training_files"]
-    torch.save(plain | {"version": 1}, run / "checkpoint.pt")
+    plain["optimizer"] = plain.pop("optimizers")["adamw"]
+    if version == 1:
+        del plain["training_files"]
+    torch.save(plain | {"version": version}, run / "checkpoint.pt")
     assert train(dataset, run, resume=True).steps == 1
 
 

@@ -22,6 +22,7 @@ from garabato.render.augment import AugmentSpec
 
 Schedule = Literal["cosine", "constant"]
 Precision = Literal["auto", "bfloat16", "float32"]
+OptimizerName = Literal["adamw", "muon"]
 LossName = Literal["softmax", "arcface", "proxy-anchor", "supcon"]
 
 
@@ -52,7 +53,9 @@ class TrainConfig:
     batch_size: int = 128
 
     # AdamW (Loshchilov & Hutter 2019); Adam if weight_decay is 0. Batch norms, biases and the
-    # logit scale don't decay.
+    # logit scale don't decay. "muon": Muon (Jordan et al. 2024) for the kernels of convolutions,
+    # AdamW for the rest.
+    optimizer: OptimizerName = "adamw"
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     # "cosine": linear warm-up (a share of the training), then a cosine down to zero.
@@ -110,6 +113,7 @@ class TrainConfig:
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise TrainingError(f"minutes must be positive, not {self.minutes}")
         for name, known in (
+            ("optimizer", get_args(OptimizerName)),
             ("loss", get_args(LossName)),
             ("schedule", get_args(Schedule)),
             ("precision", get_args(Precision)),

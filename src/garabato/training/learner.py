@@ -18,6 +18,7 @@ from garabato.render import RenderSpec
 from garabato.training.config import LossName, TrainConfig
 from garabato.training.data import Batch, mean_image
 from garabato.training.distributed import ProcessGroup, uses_bfloat16
+from garabato.training.muon import Muon
 
 #: Losses for networks whose logits are cosines between a drawing and a direction per category.
 _COSINE_LOSSES = ("arcface", "proxy-anchor")
@@ -72,21 +73,24 @@ class Learner:
             )
         self.model = model.to(processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.shared = processes.share(self.model)
-        self.optimizer = _optimizer(self.model, config)
+        self.optimizers = _optimizers(self.model, config)
         self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
 
     def state(self) -> dict[str, dict[str, Any]]:
-        """The state that a checkpoint stores: model, optimizer and averaged weights."""
+        """The state that a checkpoint stores: model, optimizers and averaged weights."""
         return {
             "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": {
+                name: optimizer.state_dict() for name, optimizer in self.optimizers.items()
+            },
             "average": self.average,
         }
 
     def restore(self, state: dict[str, dict[str, Any]]) -> None:
         """Continue from `state()`."""
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for name, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
         self.average = {n: v.to(self.processes.device) for n, v in state["average"].items()}
 
     def start_from(self, encoder: Encoder) -> None:
@@ -132,8 +136,10 @@ class Learner:
         """
         # For dropout: each process drops other features.
         torch.manual_seed(self.config.seed * 1_000_003 + step + (self.processes.rank << 40))
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
+            optimizer.zero_grad(set_to_none=True)
         self.model.train()
         inputs = as_input(batch.images, self.processes.device)  # (B, K, S, S)
         labels = torch.from_numpy(batch.labels).to(self.processes.device)
@@ -150,9 +156,9 @@ class Learner:
             )
         # Gradients are averaged over processes, whose parts may differ by one drawing.
         share = len(labels) * self.processes.n / batch_size
-        self.optimizer.zero_grad(set_to_none=True)
         (loss * share).backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
+        for optimizer in self.optimizers.values():
+            optimizer.step()
         self._update_average(step)
         return loss.item() * len(labels), int((logits.argmax(1) == labels).sum())
 
@@ -219,17 +225,26 @@ def _shapes(model: Model) -> dict[str, torch.Size]:
     return {name: value.shape for name, value in model.state_dict().items()}
 
 
-def _optimizer(model: Model, config: TrainConfig) -> torch.optim.Optimizer:
-    decaying = [p for p in model.parameters() if p.ndim >= 2]
-    others = [p for p in model.parameters() if p.ndim < 2]
-    return torch.optim.AdamW(
+def _optimizers(model: Model, config: TrainConfig) -> dict[str, torch.optim.Optimizer]:
+    """AdamW, and before it Muon for the kernels of the convolutions if the config says so."""
+    parameters = list(model.parameters())
+    kernels = [p for p in parameters if p.ndim >= 3 and config.optimizer == "muon"]
+    matrices = [p for p in parameters if p.ndim >= 2 and not any(p is k for k in kernels)]
+    others = [p for p in parameters if p.ndim < 2]
+    optimizers: dict[str, torch.optim.Optimizer] = {}
+    if kernels:
+        optimizers["muon"] = Muon(
+            kernels, lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+    optimizers["adamw"] = torch.optim.AdamW(
         [
-            {"params": decaying, "weight_decay": config.weight_decay},
+            {"params": matrices, "weight_decay": config.weight_decay},
             {"params": others, "weight_decay": 0.0},
         ],
         lr=config.learning_rate,
         fused=True,
     )
+    return optimizers
 
 
 # Loss functions other than softmax cross-entropy. Each takes logits (B, C), embeddings (B, D) of

@@ -24,8 +24,8 @@ from garabato.training.config import TrainConfig
 CHECKPOINT_NAME = "checkpoint.pt"
 METRICS_NAME = "metrics.jsonl"
 CONFIG_NAME = "config.toml"
-#: Version 1 has no `training_files`.
-_FORMAT_VERSION = 2
+#: Version 1 has no `training_files`; versions 1 and 2 have one `optimizer`, AdamW.
+_FORMAT_VERSION = 3
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def load_checkpoint(run: Path, dataset: Dataset) -> Checkpoint:
         # weights_only: reads tensors and plain values; runs no code from the file.
         plain = torch.load(path, map_location="cpu", weights_only=True)
         version = plain["version"]
-        if version not in (1, _FORMAT_VERSION):
+        if version not in range(1, _FORMAT_VERSION + 1):
             raise TrainingError(
                 f"{path} has format version {version}; train again into a new folder"
             )
@@ -107,7 +107,11 @@ def load_checkpoint(run: Path, dataset: Dataset) -> Checkpoint:
             categories=plain["categories"],
             step=plain["step"],
             elapsed_s=plain["elapsed_s"],
-            learner={name: plain[name] for name in ("model", "optimizer", "average")},
+            learner={
+                "model": plain["model"],
+                "optimizers": plain["optimizers"] if version > 2 else {"adamw": plain["optimizer"]},
+                "average": plain["average"],
+            },
             training_files=plain.get("training_files"),
         )
     except (RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
