@@ -40,7 +40,7 @@ def n_promising(blocks: Blocks, to_centres: np.ndarray, least: float) -> int:
         runs, blocks.clusters[runs[:-1]], blocks.starts, blocks.low, blocks.high, np.empty(0)
     )
     nothing = np.zeros((1, 1), np.float32)
-    query = Queries(nothing, *[nothing[0]] * 4, to_centres[None])
+    query = Queries(nothing, nothing, nothing[0], to_centres[None])
     return count_promising(given, np.arange(len(runs) - 1), query, 0, least)
 
 

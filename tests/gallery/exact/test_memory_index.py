@@ -109,7 +109,7 @@ def test_few_candidates_are_left_to_score_with_full_precision():
     queries = stored[:50].astype(np.float32)
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
     n_candidates = [
-        len(vectors._candidates(vectors._quantized(query[None]), 10, vectors._runs(None)))
+        len(vectors._candidates(vectors._prepared(query[None]), 10, vectors._runs(None)))
         for query in queries
     ]
     exact = stored.astype(np.float64) / np.linalg.norm(stored.astype(np.float64), axis=1)[:, None]

@@ -35,7 +35,8 @@ class Rows(NamedTuple):
     axes, `halves` (N, D) uint16 the bits of the rows as float16.
 
     `head_scales` (N,) is what a step of a head is worth, `tail_lengths` (N,) the length of what the
-    head leaves out, `lengths` (N,) those of the rows as float16.
+    head leaves out, `lengths` (N,) those of the rows as float16. `head_error` bounds the error of
+    the score of any head.
     """
 
     heads: Any
@@ -43,6 +44,7 @@ class Rows(NamedTuple):
     head_scales: Any
     tail_lengths: Any
     lengths: Any
+    head_error: Any
 
 
 class Runs(NamedTuple):
@@ -61,19 +63,16 @@ class Runs(NamedTuple):
 
 
 class Queries(NamedTuple):
-    """`exact` (Q, D) float32 of length 1, and `heads` (Q, H) int16 along the principal axes, each
-    step worth `unit` (Q,).
+    """`exact` (Q, D) float32 of length 1, and `heads` (Q, H) float32, their first dimensions along
+    the principal axes.
 
-    `tail_lengths` (Q,) are the lengths of what the heads leave out, `head_errors` (Q,) bound the
-    error of the score of any row's head, and `to_centres` (Q, C) are the angles to the clusters'
-    centres.
+    `tail_lengths` (Q,) are the lengths of what the heads leave out, and `to_centres` (Q, C) the
+    angles to the clusters' centres.
     """
 
     exact: Any
     heads: Any
-    unit: Any
     tail_lengths: Any
-    head_errors: Any
     to_centres: Any
 
 
@@ -81,7 +80,7 @@ class Queries(NamedTuple):
 def search_each(rows, runs, queries, k, least, n_near):  # type: ignore[no-untyped-def]
     """The candidates of each query: positions of all rows that can be among the k nearest and can
     score `least`, and of few others, query by query; and how many each query has."""
-    counts = np.empty(len(queries.unit), np.int64)
+    counts = np.empty(len(queries.exact), np.int64)
     found = np.empty(_SPACE, np.int64)
     n = 0
     for i in range(len(counts)):
@@ -153,7 +152,7 @@ def look_first(rows, runs, near, queries, i, k, least):  # type: ignore[no-untyp
 
     Looks at the first of the `near` runs, and computes the scores of the rows with the best heads.
     """
-    exact, head, unit = queries.exact[i], queries.heads[i], queries.unit[i]
+    exact, head = queries.exact[i], queries.heads[i]
     is_subset = len(runs.positions) > 0
     n_rows = n_runs = 0
     for r in near:
@@ -169,7 +168,7 @@ def look_first(rows, runs, near, queries, i, k, least):  # type: ignore[no-untyp
     n = 0
     for r in near[:n_runs]:
         for j in range(runs.block_starts[runs.starts[r]], runs.block_starts[runs.starts[r + 1]]):
-            scores[n] = _score_head(rows, runs.positions[j] if is_subset else j, head, unit)
+            scores[n] = _score_head(rows, runs.positions[j] if is_subset else j, head)
             if scores[n] > best_heads[0]:
                 _replace_least(best_heads, scores[n])
             n += 1
@@ -194,8 +193,8 @@ def search_runs(rows, runs, chosen, queries, i, best):  # type: ignore[no-untype
     `best` (k,) is a heap of the k best lower bounds of scores so far, the least one first. It is
     updated, so that the next call goes on from there.
     """
-    exact, head, unit = queries.exact[i], queries.heads[i], queries.unit[i]
-    tail_length, head_error = queries.tail_lengths[i], queries.head_errors[i]
+    exact, head = queries.exact[i], queries.heads[i]
+    tail_length, head_error = queries.tail_lengths[i], rows.head_error
     error = _half_error(rows)
     is_subset = len(runs.positions) > 0
     found, upper = np.empty(_SPACE, np.int64), np.empty(_SPACE, np.float32)
@@ -211,7 +210,7 @@ def search_runs(rows, runs, chosen, queries, i, best):  # type: ignore[no-untype
         while block < last and runs.low[block] <= angle + reach:
             for j in range(runs.block_starts[block], runs.block_starts[block + 1]):
                 row = runs.positions[j] if is_subset else j
-                score = _score_head(rows, row, head, unit)
+                score = _score_head(rows, row, head)
                 # Cauchy-Schwarz: the tail adds at most the product of its length and the query's.
                 if score + rows.tail_lengths[row] * tail_length + head_error < least:
                     continue
@@ -233,12 +232,15 @@ def search_runs(rows, runs, chosen, queries, i, best):  # type: ignore[no-untype
 
 
 @inner_kernel(fastmath=True)
-def _score_head(rows, row, head, unit):  # type: ignore[no-untyped-def]
-    """What the head of a row adds to its score."""
-    total = np.int32(0)
+def _score_head(rows, row, head):  # type: ignore[no-untyped-def]
+    """What the head of a row adds to its score.
+
+    In float32: numba makes integers 64 bits wide, and LLVM does not vectorise their product.
+    """
+    total = np.float32(0)
     for d in range(rows.heads.shape[1]):
-        total += np.int32(rows.heads[row, d]) * np.int32(head[d])
-    return rows.head_scales[row] * unit * np.float32(total)
+        total += np.float32(rows.heads[row, d]) * head[d]
+    return rows.head_scales[row] * total
 
 
 @inner_kernel(fastmath=True)

@@ -42,8 +42,6 @@ HEAD_SHARE, HEAD_STEP = 0.6, 32
 #: Rows from which the axes are learned, at most.
 _SAMPLE = 65_536
 _CODE_MAX = 127
-# Codes reach 127 and queries 4,000: a sum of 4,096 such products stays below 2^31.
-_QUERY_MAX = 4_000
 #: Rows converted at a time.
 _CHUNK = 8_192
 #: Stands for all positions.
@@ -73,7 +71,7 @@ class Axes:
 
 
 class MemoryIndex:
-    """Embeddings (N, D), D at most 4,096, arranged for search.
+    """Embeddings (N, D), arranged for search.
 
     They are given as `half_precision.split` makes them: float16, and the rest as int8. All arrays
     are sorted by cluster and angle; `rows` (N,) int32 is the row at each position. Scores are
@@ -170,7 +168,7 @@ class MemoryIndex:
         k = min(k, len(self) if subset is None else len(subset))
         if k == 0:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
-        found = self._candidates(self._quantized(query[None]), k, self._runs(subset))
+        found = self._candidates(self._prepared(query[None]), k, self._runs(subset))
         rows, scores = self._score(found, np.array([len(found)]), query[None], k, -np.inf)
         return rows[0], scores[0]
 
@@ -205,7 +203,7 @@ class MemoryIndex:
             for start in range(first, last, n_together):
                 chosen = order[start : min(start + n_together, last)]
                 part = queries[chosen]
-                found, counts = search_each(rows, runs, self._quantized(part), k, start_at, N_NEAR)
+                found, counts = search_each(rows, runs, self._prepared(part), k, start_at, N_NEAR)
                 scored = self._score(found, counts, part, k, start_at)
                 found_rows[chosen], found_scores[chosen] = scored
 
@@ -269,28 +267,20 @@ class MemoryIndex:
         best_scores[of_query[order], rank] = scores[order]
         return best_rows, best_scores
 
-    def _quantized(self, queries: FloatArray) -> Queries:
-        """Queries (Q, D) as the kernels take them: their heads are quantized to int16."""
-        from garabato.gallery.exact._nearest import SLACK, Queries
+    def _prepared(self, queries: FloatArray) -> Queries:
+        """Queries (Q, D) as the kernels take them."""
+        from garabato.gallery.exact._nearest import Queries
 
         rotated = queries @ self.axes.matrix
-        head, tail = rotated[:, : self.axes.n_head], rotated[:, self.axes.n_head :]
-        unit = np.abs(head).max(axis=1) / np.float32(_QUERY_MAX)
-        unit = np.maximum(unit, np.float32(1e-12))
-        steps = np.rint(head / unit[:, None]).astype(np.int16)
-        rounding = np.linalg.norm(head - steps * unit[:, None], axis=1)
-        head_errors = self.head_rounding + rounding * (1 + self.head_rounding) + SLACK
         return Queries(
             exact=np.ascontiguousarray(queries, np.float32),
-            heads=steps,
-            unit=unit.astype(np.float32),
-            tail_lengths=np.linalg.norm(tail, axis=1).astype(np.float32),
-            head_errors=head_errors.astype(np.float32),
+            heads=np.ascontiguousarray(rotated[:, : self.axes.n_head], np.float32),
+            tail_lengths=np.linalg.norm(rotated[:, self.axes.n_head :], axis=1).astype(np.float32),
             to_centres=angles(queries @ self.clusters.centres.T),
         )
 
     def _rows(self) -> Rows:
-        from garabato.gallery.exact._nearest import Rows
+        from garabato.gallery.exact._nearest import FLOAT_PRECISION, SLACK, Rows
 
         return Rows(
             heads=self.heads,
@@ -298,6 +288,7 @@ class MemoryIndex:
             head_scales=self.head_scales,
             tail_lengths=self.tail_lengths,
             lengths=self.lengths,
+            head_error=np.float32(self.head_rounding + SLACK + self.axes.n_head * FLOAT_PRECISION),
         )
 
     def _runs(self, subset: RowSubset | None) -> Runs:
