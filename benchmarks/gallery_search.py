@@ -1,9 +1,9 @@
 """Search, add and size of a gallery on disk, beside plain faiss and LanceDB used naively.
 
-`python benchmarks/gallery_search.py` takes the real drawings; `--size 1000000` and `--size
-10000000` sets made from them (see vectors.py), with a results file of their own; `--gallery FOLDER`
-keeps the gallery, and searches it as it is where there is one already. faiss is asked where it is
-installed: pip install 'garabato[bench]'.
+`python benchmarks/gallery_search.py` uses the real drawings. `--size 1000000` and `--size 10000000`
+use larger sets made from them (see vectors.py) and have results files of their own. `--gallery
+FOLDER` keeps the gallery; one that is there already is searched as it is. faiss is measured if it
+is installed: pip install 'garabato[bench]'.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ import vectors
 
 N_QUERIES = 300
 K = 10
-#: Share of drawings that the filters of the filtered queries keep.
+#: The share of drawings that pass the filters.
 KEPT = 0.01
-#: Two scores that differ by less are the same once embeddings are stored as float16.
+#: Scores that differ by less are equal once embeddings are stored as float16.
 SAME = 1e-4
 
-#: Of each size (None: the real drawings): recall@10, p50 in ms, p99 in ms to be reached.
+#: Targets for each size (None: the real drawings): recall@10, p50 in ms, p99 in ms.
 GOALS: dict[int | None, tuple[float, float | None, float | None]] = {
     None: (1.0, 3, 8),
     1_000_000: (0.98, 5, 15),
@@ -38,7 +38,8 @@ GOALS: dict[int | None, tuple[float, float | None, float | None]] = {
 
 
 def run(context: harness.Context, size: int | None, kept: Path | None) -> list[harness.Row]:
-    """All rows for one size; None: the real drawings. `kept`: a gallery filled before, or to be."""
+    """All rows for one size (None: the real drawings). `kept` is where the gallery stays, if it
+    does."""
     drawings = vectors.load(context.source)
     n, goals = size or len(drawings), GOALS.get(size, (0.95, None, None))
     queries = vectors.queries(drawings, N_QUERIES)
@@ -70,7 +71,7 @@ def run(context: harness.Context, size: int | None, kept: Path | None) -> list[h
 
 
 class Truth:
-    """The ten best scores of every query, with and without its filter, by comparing with all."""
+    """The ten best scores of each query, with and without its filter, by brute force."""
 
     def __init__(
         self, drawings: vectors.Drawings, queries: np.ndarray, filters: list[list[str]]
@@ -102,7 +103,7 @@ class Truth:
         self._rows[which] = np.take_along_axis(places, kept, 1)
 
     def recall(self, found: list[list[int]], *, filtered: bool = False) -> float:
-        """Share of the ten best found; one that scores the same as a true one is as good."""
+        """The share of the ten best that were found; of two with the same score, either will do."""
         n_right = 0
         for query, rows, best in zip(self.queries, found, self._scores[int(filtered)], strict=True):
             scores = self.drawings.vectors(np.array(rows, np.int64)) @ query
@@ -110,13 +111,13 @@ class Truth:
         return n_right / (K * len(found))
 
     def recall_by_key(self, found: list[list[int]]) -> float:
-        """Share of the very rows found."""
+        """The share of the ten best rows that were found, whatever their scores."""
         pairs = zip(found, self._rows[0].tolist(), strict=True)
         return sum(len(set(rows) & set(true)) for rows, true in pairs) / (K * len(found))
 
 
 def _keeping(drawings: vectors.Drawings, seed: int) -> list[str]:
-    """Categories, at random, that together hold KEPT of the drawings or a little more."""
+    """Random categories that together have KEPT of the drawings, or a few more."""
     names, counts = np.unique(np.array(drawings.batch.categories, str), return_counts=True)
     order = np.random.default_rng(seed).permutation(len(names))
     enough = np.searchsorted(np.cumsum(counts[order]), KEPT * len(drawings)) + 1
@@ -148,10 +149,10 @@ def _fill(
     gallery.compact(keep_versions_s=0)
     took = "search is exact, no index"
     if not gallery.info().exact:
-        took = "the drawings added since the index was built, among them"
+        took = "with indexing of the drawings added since the index was built"
     yield harness.Row("compact", "s", [time.perf_counter() - started], note=took)
     size = gallery.info().to_dict()["bytes_per_drawing"]
-    note = "strokes, embedding, what is known, index"
+    note = "strokes, embedding, metadata, index"
     yield harness.Row("on disk", "bytes/drawing", [size], 800, note=note)
     if not gallery.info().exact:
         started = time.perf_counter()
@@ -160,7 +161,7 @@ def _fill(
 
 
 def _embedding_rate(drawings: vectors.Drawings) -> harness.Row:
-    """How fast drawings become embeddings, on one core."""
+    """Drawings embedded per second on one core."""
     import torch
 
     import garabato
@@ -179,14 +180,14 @@ def _embedding_rate(drawings: vectors.Drawings) -> harness.Row:
 
 
 def n_rate(n_chunks: int, seconds: list[float]) -> float:
-    """Drawings a second so far."""
+    """Drawings per second so far."""
     return n_chunks * vectors.CHUNK / sum(seconds)
 
 
 def _searched(
     work: Path, n: int, truth: Truth, goals: tuple[float, float | None, float | None]
 ) -> list[harness.Row]:
-    """Search in a process of its own, whose memory is then that of searching."""
+    """Search in a separate process, so that its memory is that of searching alone."""
     command = [sys.executable, __file__, "--search", str(work)]
     subprocess.run(command, check=True)
     seen = json.loads((work / "seen.json").read_text())
@@ -203,9 +204,9 @@ def _searched(
         ),
         harness.Row(
             "recall@10", "", [truth.recall(plain["found"])], recall_goal, True,
-            f"as good as the true ten, to {SAME} of the score, which float16 takes away",
+            f"scores within {SAME} count as equal: float16 rounds that much",
         ),
-        harness.Row("recall@10, the very same drawings", "", [truth.recall_by_key(plain["found"])]),
+        harness.Row("recall@10, the same drawings", "", [truth.recall_by_key(plain["found"])]),
         harness.Row(
             "a search among 1 %, median", "ms", filtered["times_ms"],
             note="other categories each time",
@@ -224,7 +225,7 @@ def _searched(
 
 
 def search(work: Path) -> None:
-    """What the process of its own does: writes seen.json."""
+    """The separate process of `_searched`: writes seen.json."""
     import resource
 
     from garabato.gallery import open_gallery
@@ -247,7 +248,7 @@ def search(work: Path) -> None:
 def timed_searches(
     gallery: Any, queries: np.ndarray, wheres: Sequence[list[str] | None]
 ) -> tuple[list[float], list[list[int]]]:
-    """Each query's time and the keys it found, among the categories of its filter (None: all)."""
+    """The time of each query, and the key_ids it found among the categories of its filter."""
     for query in queries[:20]:
         gallery.search(query, k=K)
     times_ms, found = [], []
@@ -283,7 +284,7 @@ def _add_a_few(uri: Path, drawings: vectors.Drawings, n: int) -> Iterator[harnes
 def _naive_lancedb(
     folder: Path, drawings: vectors.Drawings, n: int, queries: np.ndarray, truth: Truth
 ) -> Iterator[harness.Row]:
-    """LanceDB as its first page shows it; from a million rows on with its default index."""
+    """LanceDB as in its quickstart; from a million rows on with its default index."""
     import lancedb
     import pyarrow as pa
 
@@ -327,9 +328,9 @@ def _naive_lancedb(
 def _faiss(
     drawings: vectors.Drawings, n: int, queries: np.ndarray, truth: Truth
 ) -> Iterator[harness.Row]:
-    """faiss by itself: embeddings only, in memory, nothing durable, no filters."""
+    """faiss: embeddings only, in memory, not durable, no filters."""
     if importlib.util.find_spec("faiss") is None:
-        say("faiss is left out; it comes with: pip install 'garabato[bench]'")
+        say("without faiss, which is not installed: pip install 'garabato[bench]'")
         return
     import faiss
 
@@ -369,12 +370,12 @@ def encoder() -> Any:
 
 
 def say(text: str) -> None:
-    """Tell how far it is."""
+    """Report progress."""
     print(f"  {text}", file=sys.stderr, flush=True)
 
 
 def benchmark(size: int | None = None, kept: Path | None = None) -> harness.Benchmark:
-    """Of the real drawings, or of a set of `size` made from them, in a gallery that is `kept`."""
+    """With the real drawings, or a set of `size` made from them, in a gallery that is `kept`."""
     name, command = "gallery_search", "gallery_search.py"
     data = "every drawing of the source, embedded by the encoder that ships"
     if size is not None:

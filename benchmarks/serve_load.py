@@ -1,7 +1,7 @@
-"""How quickly the service answers: one client, then 32 at once for a minute, and its memory.
+"""Load on the service: one client, then 32 at once for a minute; response times and memory.
 
-Clients are a process of their own on the same machine. GARABATO_BENCH_GALLERY names a gallery to be
-used instead of one that is filled first, GARABATO_BENCH_SECONDS another time than a minute.
+The clients are a separate process on the same machine. GARABATO_BENCH_GALLERY names a gallery to
+use instead of filling one, GARABATO_BENCH_SECONDS is used instead of a minute.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ N_ALONE = 300
 async def ask(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
 ) -> tuple[float, bool]:
-    """Milliseconds until the whole answer is there, and whether it is a 200."""
+    """Milliseconds until the whole response has come, and whether its status is 200."""
     started = time.perf_counter()
     writer.write(request)
     head = await reader.readuntil(b"\r\n\r\n")
@@ -34,17 +34,17 @@ async def ask(
 
 
 async def client(
-    port: int, requests: Iterator[bytes], until: float, answers: list[tuple[float, bool]]
+    port: int, requests: Iterator[bytes], until: float, responses: list[tuple[float, bool]]
 ) -> None:
-    """Ask one query after the other on one connection."""
+    """Send one query after the other on one connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     while time.perf_counter() < until:
-        answers.append(await ask(reader, writer, next(requests)))
+        responses.append(await ask(reader, writer, next(requests)))
     writer.close()
 
 
 async def alone(port: int, requests: Iterator[bytes], n: int) -> list[float]:
-    """Milliseconds of `n` queries of one client."""
+    """Milliseconds that each of `n` queries of one client takes."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     took = [(await ask(reader, writer, next(requests)))[0] for _ in range(n)]
     writer.close()
@@ -54,25 +54,25 @@ async def alone(port: int, requests: Iterator[bytes], n: int) -> list[float]:
 async def together(
     port: int, requests: Iterator[bytes], seconds: float
 ) -> list[tuple[float, bool]]:
-    """All answers that N_CLIENTS got in `seconds`."""
-    answers: list[tuple[float, bool]] = []
+    """All responses that N_CLIENTS get in `seconds`."""
+    responses: list[tuple[float, bool]] = []
     until = time.perf_counter() + seconds
-    await asyncio.gather(*(client(port, requests, until, answers) for _ in range(N_CLIENTS)))
-    return answers
+    await asyncio.gather(*(client(port, requests, until, responses) for _ in range(N_CLIENTS)))
+    return responses
 
 
 def run(context: harness.Context) -> list[harness.Row]:
-    """Fill the gallery, serve it, ask."""
+    """Fill a gallery, serve it and send queries."""
     uri = serving.gallery_of(context)
     requests = itertools.cycle(serving.queries(context, 2_000))
     with serving.running(uri, context.work / "log") as server:
         asyncio.run(alone(server.port, requests, 30))
         at_rest = server.memory_mib()
         took = asyncio.run(alone(server.port, requests, N_ALONE))
-        answers = asyncio.run(together(server.port, requests, SECONDS))
+        responses = asyncio.run(together(server.port, requests, SECONDS))
         most = server.memory_mib("VmHWM")
-    ms = np.array([each for each, _ in answers])
-    n_failed = sum(not is_right for _, is_right in answers)
+    ms = np.array([each for each, _ in responses])
+    n_failed = sum(not is_right for _, is_right in responses)
     p = {q: float(np.percentile(ms, q)) for q in (50, 99)}
     return [
         harness.Row("POST /v1/search, one client, p50", "ms", [float(np.median(took))], target=20),

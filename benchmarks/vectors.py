@@ -1,9 +1,9 @@
 """Drawings with embeddings for the benchmarks of galleries: real ones, and larger sets from them.
 
-Real: every drawing of the source, embedded by the encoder that ships. Larger sets: row r takes
-the strokes and the category of real drawing r mod N, and as embedding a point between it and one
-of its 16 nearest of its category, plus noise: normalise((1 - a) x + a y + 0.1 z), a uniform in
-[0, 0.7], z normal of expected length 1. Seeded by r, so that any part can be made alone.
+Real: every drawing of the source, embedded by the encoder that ships. Larger sets: row r has the
+strokes and the category of real drawing r mod N. Its embedding is a point between the drawing's and
+that of one of its 16 nearest of the same category, plus noise: normalise((1 - a) x + a y + 0.1 z),
+a uniform in [0, 0.7], z normal of expected length 1. The seed is r, so any part can be made alone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Drawings:
         return len(self.batch)
 
     def chunks(self, n: int, first: int = 0) -> Iterator[tuple[DrawingBatch, np.ndarray]]:
-        """Rows first to first + n of the set without end: the real ones, then made ones."""
+        """Rows first to first + n of an infinite set: the real ones, then made ones."""
         for start in range(first, first + n, CHUNK):
             rows = np.arange(start, min(start + CHUNK, first + n))
             yield self.drawings(rows), self.vectors(rows)
@@ -87,10 +87,10 @@ class Drawings:
 
 
 def load(source: Path, *, per_file: int | None = None) -> Drawings:
-    """The drawings of the source, or the first `per_file` of each file, embedded: minutes for all
-    the first time, kept file by file for the next.
+    """The drawings of the source, or the first `per_file` of each file, with their embeddings.
 
-    A run that is interrupted goes on with the first file that is not embedded yet.
+    Embedding all takes minutes; embeddings are cached for each file, so an interrupted run
+    continues where it stopped.
     """
     import garabato
     from garabato.formats import read_batches
@@ -120,15 +120,15 @@ def _checksum(file: Path) -> str:
 
 
 def _save(path: Path, embeddings: np.ndarray) -> None:
-    """Write a file that is whole or not there."""
+    """Write a file atomically."""
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npy", delete=False) as file:
         np.save(file, embeddings)
     Path(file.name).replace(path)
 
 
 def queries(drawings: Drawings, n: int, seed: int = 1) -> np.ndarray:
-    """(n, D) float32: made as the larger sets are, but in none of them."""
+    """(n, D) float32: made like the larger sets, but not part of them."""
     rng = np.random.default_rng(seed)
-    far = 2**40 // CHUNK * CHUNK  # a place no set reaches
+    far = 2**40 // CHUNK * CHUNK  # beyond all sets
     rows = far + rng.choice(CHUNK * 8, n, replace=False)
     return drawings.vectors(rows)
