@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import json
 import re
@@ -10,6 +11,7 @@ from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
@@ -140,6 +142,168 @@ def test_the_gallery_is_shown_while_the_encoder_is_still_loading(browser, addres
     page.close()
 
 
+HOSTILE = (
+    "\"><img src='https://evil.example/a.png' onerror='hacked = 1'>"
+    "<script>hacked = 1</script><style>@import 'https://evil.example/b.css'</style>"
+)
+HOSTILE_SVG = f"""<!DOCTYPE svg [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]>
+<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1e30 1e30" onload="parent.hacked = 1">
+<script>parent.hacked = 1</script><style>@import url(https://evil.example/c.css);</style>
+<image href="https://evil.example/d.png"/><use href="https://evil.example/e.svg#f"/>
+<foreignObject width="9" height="9"><body xmlns="http://www.w3.org/1999/xhtml">{HOSTILE}</body>
+</foreignObject><a href="javascript:hacked = 1"><set attributeName="href" to="javascript:1"/>
+<animate attributeName="x" onbegin="hacked = 1"/></a><text>&b;</text></svg>"""
+ORIGINALS = [
+    "data:image/svg+xml;base64," + base64.b64encode(HOSTILE_SVG.encode()).decode(),
+    "https://evil.example/original.png",
+    "javascript:hacked = 1",
+    "data:text/html,<script>parent.hacked = 1</script>",
+]
+
+
+@pytest.fixture
+def hostile(host: tuple[Path, int], exported: Path, address: str) -> Iterator[str]:
+    """The address of a page whose gallery someone has tampered with."""
+    folder = host[0] / "hostile"
+    shutil.copytree(exported, folder)
+    file = folder / "gallery" / "gallery.json.zst"
+    columns = json.loads(expanded(file))
+    n = len(columns["key_id"])
+    columns["categories"] = [f"{name} {HOSTILE}" for name in columns["categories"]]
+    columns["key_id"] = ["__proto__", *(f"../{HOSTILE}/{key}" for key in columns["key_id"][1:])]
+    columns["title"] = [f"{HOSTILE} {'x' * 3000}"] * n
+    columns["tags"] = [[HOSTILE, "constructor", "x" * 3000]] * n
+    columns["link"] = ["javascript:hacked = 1", "https://example.org/", None] * n
+    columns["original"] = [ORIGINALS[row % len(ORIGINALS)] for row in range(n)]
+    content = pa.Codec("zstd").compress(json.dumps(columns).encode(), asbytes=True)
+    file.write_bytes(content)
+    yield address.replace("/page/", "/hostile/")
+    shutil.rmtree(folder)
+
+
+def test_nothing_in_a_hostile_gallery_runs_or_is_fetched(browser, hostile):
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.set_default_timeout(TIMEOUT_MS)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto(hostile)
+    expect = playwright_api.expect
+    expect(page.locator("#readiness")).to_be_hidden(timeout=TIMEOUT_MS)
+    expect(page.locator("#welcome .hit").first).to_be_visible()
+    draw(page, make_drawings(["house"], 1, seed=21)[0])
+    expect(page.locator("#hits .hit")).to_have_count(24)
+    for hit in page.locator("#hits .hit").all()[:4]:
+        hit.locator(".details").click()
+        page.get_by_role("button", name="Copy SVG").click()
+        expect(page.locator("dialog [role=status]")).not_to_be_empty()
+        page.get_by_role("button", name="Close").click()
+    name = page.evaluate("document.querySelector('#category-names option').value")
+    assert HOSTILE in name
+    for view in (f"category/{quote(name, safe='')}", "explore"):
+        page.evaluate("(view) => { location.hash = `#/${view}` }", view)
+        expect(page.locator("#category .hit, #explore header p:not(:empty)").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("typeof hacked") == "undefined"
+    assert errors == []
+    assert [url for url in asked if not url.startswith((hostile, "data:image/", "blob:"))] == []
+    links = page.evaluate("[...document.querySelectorAll('#hits a')].map(({href}) => href)")
+    assert {link.split(":")[0] for link in links} <= {"http", "https"}
+    page.close()
+
+
+def refuse_webassembly(page: Any) -> None:
+    """Answer as a host does whose content security policy forbids WebAssembly."""
+
+    def refuse(route: Any) -> None:
+        response = route.fetch()
+        policy = {"content-security-policy": "script-src 'self' 'unsafe-inline'"}
+        route.fulfill(response=response, headers=response.headers | policy)
+
+    page.route("**/static/search/worker.js", refuse)
+    page.route("**/page/", refuse)
+
+
+@pytest.mark.parametrize(
+    ("break_encoder", "reason"),
+    [
+        (lambda page: page.route("**/encoder.onnx.zst", lambda r: r.abort()), "encoder.onnx.zst"),
+        (
+            lambda page: page.route("**/onnxruntime.mjs", lambda r: r.fulfill(status=404)),
+            "onnxruntime.mjs",
+        ),
+        (refuse_webassembly, "WebAssembly"),
+    ],
+)
+def test_the_gallery_can_be_browsed_without_the_encoder(browser, address, break_encoder, reason):
+    expect = playwright_api.expect
+    page = browser.new_page()
+    page.set_default_timeout(TIMEOUT_MS)
+    break_encoder(page)
+    page.goto(address)
+    missing = page.locator("#readiness")
+    expect(missing).to_contain_text("Something is missing", timeout=TIMEOUT_MS)
+    expect(missing).to_contain_text("You can browse the drawings and search them by words")
+    expect(missing).to_contain_text(reason)
+    page.locator("#welcome .words input").fill("ladd")
+    expect(page.locator("#welcome h3")).to_have_text(f"{PER_CATEGORY} drawings with “ladd”")
+    page.locator("#welcome .words input").fill("road")
+    page.wait_for_function("document.querySelector('#welcome .hit .original')?.complete")
+    draw(page, make_drawings(["ladder"], 1, seed=9)[0])
+    expect(page.locator("#welcome .hit").first).to_be_visible()
+    page.evaluate("location.hash = '#/category/ladder'")
+    expect(page.locator("#category .hit").first).to_be_visible()
+    page.evaluate("location.hash = '#/explore'")
+    expect(page.locator("#explore header p")).to_contain_text("drawings.")
+    expect(missing).to_be_hidden()
+    page.close()
+
+
+def test_a_page_without_its_gallery_says_so(browser, address):
+    page = browser.new_page()
+    page.route("**/gallery.json.zst", lambda route: route.fulfill(status=404))
+    page.goto(address)
+    missing = page.locator("#readiness")
+    playwright_api.expect(missing).to_contain_text("did not load", timeout=TIMEOUT_MS)
+    playwright_api.expect(missing).to_contain_text("gallery.json.zst (status 404)")
+    page.close()
+
+
+def test_words_find_the_drawings_that_they_find_in_the_gallery(page, web_gallery):
+    texts = [
+        "a WARN",
+        "road tri",
+        "sign (",
+        "arning",
+        "LAD",
+        "house",
+        "-",
+        ".*",
+        "\\p{L}",
+        "tri sign ro",
+    ]
+    found = page.evaluate(
+        """(texts) => import("./static/script/api.js").then(({withWords}) =>
+          Promise.all(texts.map(async (text) => (await withWords(text, 100)).drawings)))""",
+        texts,
+    )
+    for text, drawings in zip(texts, found, strict=True):
+        wanted = web_gallery.list(limit=100, where={"text": text})
+        assert {one["key_id"] for one in drawings} == {one.key_id for one in wanted}, text
+    assert [len(drawings) for drawings in found[:5]] == [1, 1, 0, 0, PER_CATEGORY]
+
+
+def test_a_drawing_and_words_are_searched_together(page):
+    draw(page, make_drawings(["house"], 1, seed=21)[0])
+    playwright_api.expect(page.locator("#hits .hit")).to_have_count(24, timeout=TIMEOUT_MS)
+    page.get_by_label("Only with these words in title, category or tags").fill("lad")
+    playwright_api.expect(page.locator("#hits .hit")).to_have_count(PER_CATEGORY)
+    page.get_by_label("Only with these words in title, category or tags").fill("road sign")
+    playwright_api.expect(page.locator("#hits .hit")).to_have_count(1)
+    playwright_api.expect(page.locator("#hits .hit")).to_contain_text("A warning")
+
+
 def test_a_gallery_exported_with_gzip_still_opens(browser, host, address, exported):
     folder = host[0] / "older" / "gallery"
     shutil.copytree(exported / "gallery", folder)
@@ -147,8 +311,11 @@ def test_a_gallery_exported_with_gzip_still_opens(browser, host, address, export
         file.with_suffix(".gz").write_bytes(gzip.compress(expanded(file)))
         file.unlink()
     (folder / "fzstd.mjs").unlink()
+    embeddings = (folder / "embeddings.bin.gz").read_bytes()
+    (folder / "embeddings.bin").write_bytes(gzip.decompress(embeddings))
+    (folder / "embeddings.bin.gz").unlink()
     about = json.loads((folder / "encoder.json").read_bytes())
-    del about["compression"]
+    del about["compression"], about["embedding_bits"]
     (folder / "encoder.json").write_text(json.dumps(about | {"network": "encoder.onnx.gz"}))
     page = browser.new_page()
     page.set_default_timeout(TIMEOUT_MS)
@@ -259,10 +426,10 @@ def test_all_drawings_of_a_category_come_page_by_page(page):
 def test_the_map_has_every_drawing(page):
     found = page.evaluate(
         """async () => {
-          const {map, drawing, sample, categories} = await import("./static/script/api.js");
+          const {map, drawing, list, categories} = await import("./static/script/api.js");
           const places = await map();
           const one = await drawing(places.key_id[5]);
-          return {places, one, known: await categories(), some: await sample(one.category, 3)};
+          return {places, one, known: await categories(), some: await list(one.category, 3)};
         }"""
     )
     places = found["places"]
@@ -271,7 +438,7 @@ def test_the_map_has_every_drawing(page):
     assert len(places["x"]) == len(places["y"]) == places["n"]
     name = places["categories"][places["category"][5]]
     assert found["one"]["category"] == name
-    assert [one["category"] for one in found["some"]] == [name] * 3
+    assert [one["category"] for one in found["some"]["drawings"]] == [name] * 3
     assert found["known"]["categories"][0] == {"category": "envelope", "n_drawings": PER_CATEGORY}
 
 
@@ -314,8 +481,8 @@ def test_a_page_is_replaced_by_a_newer_one(web_encoder, web_gallery, exported, t
     assert page.n_drawings == 2 * len(CATEGORIES) + 1
     kept = json.loads(expanded(tmp_path / "site/gallery/gallery.json.zst"))
     assert len(kept["key_id"]) == page.n_drawings
-    sizes = (tmp_path / "site/gallery/embeddings.bin").stat().st_size
-    assert sizes == 2 * web_encoder.embedding_dim * page.n_drawings
+    embeddings = expanded(tmp_path / "site/gallery/embeddings.bin.zst")
+    assert len(embeddings) == 2 * web_encoder.embedding_dim * page.n_drawings
     assert page.files["index.html"] == (tmp_path / "site/index.html").stat().st_size
 
 
@@ -329,7 +496,8 @@ def test_an_encoder_of_style_reference_is_refused(tmp_path, web_gallery):
 
 @pytest.mark.slow
 def test_embeddings_are_kept_to_the_fifth_digit(web_gallery, exported):
-    whole = np.fromfile(exported / "gallery/embeddings.bin", "<i2").astype(np.float64)
+    stored_bytes = expanded(exported / "gallery/embeddings.bin.zst")
+    whole = np.frombuffer(stored_bytes, "<i2").astype(np.float64)
     keys = json.loads(expanded(exported / "gallery/gallery.json.zst"))["key_id"]
     rows = whole.reshape(len(keys), -1)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sketches import SKETCH_CATEGORIES, make_drawings, sketch
 
@@ -163,6 +164,8 @@ def test_a_gallery_with_categories_of_its_own_votes_and_is_searched_by_name_as_i
     ]
     gallery.add(drawings)
     export_web(web_encoder, host[0] / "icons", gallery=gallery)
+    about = json.loads((host[0] / "icons" / "gallery" / "encoder.json").read_bytes())
+    assert about["embedding_bits"] == 8
     page.evaluate(CREATE, [f"{origin}/package/dist/index.js", f"{origin}/icons"])
     moved = 0
     for query in make_drawings(SKETCH_CATEGORIES, 1, seed=8):
@@ -195,6 +198,9 @@ def test_among_limits_the_categories_and_bad_input_is_refused(page, origin, web_
             garabato.search([[[1, 2], [1]]]),
             garabato.search([[[1, NaN], [1, 2]]]),
             garabato.search(drawing, {k: 0}),
+            garabato.search([[1, 2], [3, 4]]),
+            garabato.search(drawing, {where: {colour: "red"}}),
+            garabato.list({text: 3}, 5),
             garabato.drawing("nobody's"),
             library.Garabato.create({gallery: "/package/dist"}),
           ];
@@ -216,12 +222,38 @@ def test_among_limits_the_categories_and_bad_input_is_refused(page, origin, web_
         "stroke 0 has 2 x and 1 y",
         "not a finite number",
         "at least 1, not 0",
+        "stroke 0 is not a pair of lists",
+        "cannot be filtered by colour",
+        "text is not a string",
         "nobody's",
         "there is no gallery at",
     )
     for (name, message), part in zip(said["refused"], wanted, strict=True):
         assert name == "GarabatoError"
         assert part in message
+
+
+def test_a_gallery_of_mixed_files_or_of_another_encoder_is_refused(page, origin, host, exported):
+    folder = host[0] / "mixed"
+    shutil.copytree(exported / "gallery", folder)
+    file = folder / "embeddings.bin.zst"
+    embeddings = pa.CompressedInputStream(pa.OSFile(str(file)), "zstd").read()
+    half = embeddings[: len(embeddings) // 2]
+    file.write_bytes(pa.Codec("zstd").compress(half, asbytes=True))
+    with pytest.raises(playwright_api.Error, match="mixes files of several exports"):
+        page.evaluate(CREATE, [f"{origin}/package/dist/index.js", f"{origin}/mixed"])
+    about = json.loads((folder / "encoder.json").read_bytes())
+    about["embedding_dim"] //= 2
+    (folder / "encoder.json").write_text(json.dumps(about))
+    page.evaluate(CREATE, [f"{origin}/package/dist/index.js", f"{origin}/mixed"])
+    with pytest.raises(playwright_api.Error, match="the gallery is of another encoder"):
+        page.evaluate("(d) => garabato.search(d)", sketch("house", 3).to_lists())
+
+
+def test_a_host_that_answers_every_address_with_a_page_has_no_gallery(page, origin, host):
+    page.route("**/missing/**", lambda route: route.fulfill(body="<html>", status=200))
+    with pytest.raises(playwright_api.Error, match="there is no gallery at"):
+        page.evaluate(CREATE, [f"{origin}/package/dist/index.js", f"{origin}/missing"])
 
 
 def test_a_page_may_take_the_package_and_the_gallery_from_another_origin(page, origin):

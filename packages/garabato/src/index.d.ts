@@ -44,8 +44,10 @@ export interface QueryResult extends Predictions {
 }
 
 export interface Where {
-  category?: string[];
-  country?: string[];
+  category?: string | string[];
+  country?: string | string[];
+  /** Each of its words begins a word of the title, category or a tag. */
+  text?: string;
 }
 
 export declare class GarabatoError extends Error {
@@ -56,7 +58,8 @@ export declare class GarabatoError extends Error {
 export declare class Garabato {
   /** Load a gallery: the URL of the folder that `garabato export web` wrote, or of `gallery/` in it. */
   static create(options: {gallery: string | URL}): Promise<Garabato>;
-  /** Start loading; `ready` resolves once it has. */
+  /** Start loading; `ready` resolves once it has. If only the encoder fails to load, `ready` rejects, but
+   * all methods but `search`, `classify` and `query` work. */
   constructor(options: {gallery: string | URL});
   readonly ready: Promise<void>;
 
@@ -71,8 +74,14 @@ export declare class Garabato {
   ): Promise<QueryResult>;
 
   drawing(keyId: string): Promise<StoredDrawing>;
-  /** `n` drawings of a category; `next`, null at the end, is the `after` of the page that follows. */
-  list(category: string, n: number, after?: string | null): Promise<{drawings: StoredDrawing[]; next: string | null}>;
+  /** `n` drawings of a category, or that match a `where`; `next`, null at the end, is the `after` of the
+   * page that follows. */
+  list(
+    where: string | Where,
+    n: number,
+    after?: string | null,
+    signal?: AbortSignal,
+  ): Promise<{drawings: StoredDrawing[]; next: string | null}>;
   categories(): Promise<{categories: {category: string; n_drawings: number}[]; countries: string[]; known: string[]}>;
   category(name: string): Promise<{
     category: string;

@@ -5,7 +5,7 @@
 // {strokes, finished}; "hits" with {hits, predictions, unsure, unknown, took_ms}, empty for an empty pad;
 // "failure" with {error}. CSS: --garabato-ink, --garabato-paper, --garabato-line, --garabato-cursor.
 
-import {Garabato} from "./garabato.js";
+import {checkDrawing, Garabato} from "./garabato.js";
 import {LiveSearch} from "./live_search.js";
 import {drawWithKeys, Pad} from "./pad.js";
 import {fitted, Sketch} from "./sketch.js";
@@ -97,6 +97,7 @@ export class GarabatoPad extends HTMLElement {
     return this.#sketch.lists();
   }
   set strokes(strokes) {
+    if (strokes?.length !== 0) checkDrawing(strokes);
     this.#sketch.replace(fitted(strokes));
   }
 

@@ -53,7 +53,9 @@ def browser_packages() -> list[Path]:
     for package, (integrity, members) in _PACKAGES.items():
         folder = cache_folder() / f"{package.replace('@', '-')}-zst"
         if not all((folder / name).is_file() for name in members):
-            archive = fetch_package(package, integrity, what="ONNX Runtime for browsers")
+            archive = fetch_package(
+                package, integrity, what=f"{package}, which exported pages need,"
+            )
             with replacing_folder(folder) as unfinished:
                 for name, content in _extracted(archive, package, members).items():
                     packed = compress(content) if name.endswith(".zst") else content

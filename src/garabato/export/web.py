@@ -90,7 +90,9 @@ def export_web(
         if gallery is None:
             gallery = open_gallery(Path(work) / "starter", encoder=encoder)
             _fill_with_starter_set(gallery, per_category, progress)
-        web_gallery = WebGallery.of(gallery, per_category=per_category)
+        web_gallery = WebGallery.of(
+            gallery, per_category=per_category, known=encoder.network_categories
+        )
         web_gallery.fill(page_gallery)
         _copy_page(unfinished)
         data = unfinished / "gallery"
@@ -105,6 +107,7 @@ def export_web(
             "render": encoder.spec.to_dict(),
             "categories": encoder.network_categories,
             "embedding_dim": encoder.embedding_dim,
+            "embedding_bits": web_gallery.embedding_bits,
             "temperature": encoder.temperature,
             "unsure_below": encoder.unsure_below,
             "unknown_below": encoder.unknown_below,

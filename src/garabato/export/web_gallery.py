@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,12 @@ from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.errors import InputError
 from garabato.export.browser_packages import compress
 from garabato.gallery import Gallery
+from garabato.gallery.explore import has_own_categories
 from garabato.tracing.trace import trace_batch
 
-#: Embeddings are stored as 16-bit integers, scaled so that the largest component is this value;
-#: readers normalise them. Eight bits would change scores by 0.001, and so the order of hits.
-_INT16_MAX = 32767
+#: Bits of a component of an embedding. Fewer than 16 change scores by about 0.001, and so the order
+#: of hits; galleries with categories of their own, such as icon sets, find as much with 8.
+_BITS, _BITS_OF_OWN_CATEGORIES = 16, 8
 #: Typical drawings, odd drawings and confusable categories on a category page.
 _N_SHOWN = 4
 #: Fewer drawings are all shown as typical ones: icon sets have thousands of such categories.
@@ -35,16 +36,20 @@ _PLAIN_IN_URLS = " =:/;,.-+'()!?"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WebGallery:
-    """The drawings of a page and their embeddings (N, D) float32, in the same order."""
+    """The drawings of a page and their embeddings (N, D) float32, in the same order.
+
+    `embedding_bits` is the precision in which `write` stores the embeddings.
+    """
 
     drawings: list[Drawing]
     embeddings: FloatArray
+    embedding_bits: int
 
     @classmethod
-    def of(cls, gallery: Gallery, *, per_category: int) -> WebGallery:
+    def of(cls, gallery: Gallery, *, per_category: int, known: Collection[str]) -> WebGallery:
         """Up to `per_category` drawings of each category (and without one), evenly spaced.
 
-        Raises InputError if the gallery is empty.
+        `known` are the categories of the encoder. Raises InputError if the gallery is empty.
         """
         key_ids: dict[str | None, list[str]] = {}
         for piece in gallery.scan():
@@ -62,14 +67,16 @@ class WebGallery:
             raise InputError(
                 f"the gallery {gallery.uri} is empty; add drawings before exporting a page"
             )
-        return cls(drawings, np.concatenate(pieces))
+        has_own = has_own_categories(Counter(drawing.category for drawing in drawings), known)
+        bits = _BITS_OF_OWN_CATEGORIES if has_own else _BITS
+        return cls(drawings, np.concatenate(pieces), bits)
 
     def fill(self, gallery: Gallery) -> None:
         """Add the drawings to a gallery."""
         gallery.add(DrawingBatch.from_drawings(self.drawings), embeddings=self.embeddings)
 
     def write(self, folder: Path) -> None:
-        """Write gallery.json.zst, embeddings.bin and strokes.bin.zst."""
+        """Write gallery.json.zst, embeddings.bin.zst and strokes.bin.zst."""
         categories = _names(drawing.category for drawing in self.drawings)
         countries = _names(drawing.country for drawing in self.drawings)
         columns: dict[str, Any] = {
@@ -89,8 +96,9 @@ class WebGallery:
             columns["original"] = originals
         (folder / "gallery.json.zst").write_bytes(compress(orjson.dumps(columns)))
         largest = np.abs(self.embeddings).max(axis=1, keepdims=True)
-        integers = np.rint(self.embeddings / largest * _INT16_MAX).astype("<i2")
-        (folder / "embeddings.bin").write_bytes(integers.tobytes())
+        scaled = np.rint(self.embeddings / largest * (2 ** (self.embedding_bits - 1) - 1))
+        integers = scaled.astype("i1" if self.embedding_bits <= 8 else "<i2")
+        (folder / "embeddings.bin.zst").write_bytes(compress(integers.tobytes()))
         strokes = b"".join(pack_strokes(drawing) for drawing in self.drawings)
         (folder / "strokes.bin.zst").write_bytes(compress(strokes))
 

@@ -108,6 +108,31 @@ def test_a_search_marks_its_neighbours_on_the_map(page):
     expect(page.locator(".chart .legend")).to_contain_text("24 drawings most like yours")
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_ring_is_cut_at_the_edge_of_the_map(new_page, width):
+    page = new_page(viewport={"width": width, "height": 800})
+    open_map(page)
+    page.get_by_role("link", name="Draw", exact=True).click()
+    draw(page, sketch("star", 920))
+    wait_for_hits(page)
+    for n in (48, 72, 96):  # rings all over the map
+        page.get_by_role("button", name="More").click()
+        expect(page.locator("#hits .hit")).to_have_count(n)
+    page.evaluate("""() => {
+      window.rings = [];
+      const arc = CanvasRenderingContext2D.prototype.arc;
+      CanvasRenderingContext2D.prototype.arc = function (x, y, radius, ...rest) {
+        const {clientWidth, clientHeight} = this.canvas;
+        const room = Math.min(x, y, clientWidth - x, clientHeight - y) - radius;
+        if (radius === 34) window.rings.push(room - this.lineWidth / 2);
+        return arc.call(this, x, y, radius, ...rest);
+      };
+    }""")
+    page.get_by_role("link", name="Explore").click()
+    until(page, "rings.length >= 96")
+    assert min(page.evaluate("rings")) >= 0
+
+
 def test_the_map_fills_the_view_and_moving_it_never_loses_its_points(page):
     open_map(page)
     extent = """() => {

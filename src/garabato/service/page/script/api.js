@@ -2,7 +2,7 @@
 // A drawing is a list of strokes, each [[x, ...], [y, ...]].
 
 /** What visitors may do besides searching. The server grants what is false here. */
-export const can = {change: false, hide: false, report: true, openFiles: true, searchText: true};
+export const can = {change: false, hide: false, report: true, openFiles: true};
 const listeners = new Set();
 
 /** Call `listener()` now and whenever `can` changes. */
@@ -22,7 +22,7 @@ class ApiError extends Error {
   }
 }
 
-/** {ready, counted, status, done, total}: progress of the gallery. Updates `can`. */
+/** {ready, counted, status, done, total}: progress, or (exported pages) `failed`. Updates `can`. */
 export async function readiness() {
   const {may, ...state} = await request("v1/state");
   if (may.change !== can.change || may.hide !== can.hide) {
@@ -53,8 +53,6 @@ export async function add(drawing, category) {
 export const original = (hit) => (hit.original_type ? drawingPath(hit.key_id, "/original") : null);
 
 export const drawing = (keyId, signal) => request(drawingPath(keyId), {signal});
-/** Any `n` drawings of a category, in the form of hits. */
-export const sample = async (name, n) => (await list(name, n)).drawings;
 /** `n` drawings of a category: {drawings, next}. Give `next` as `after` for more; it is null at the end. */
 export const list = (category, n, after = null) => drawings({category, limit: n, ...(after === null ? {} : {after})});
 /** {drawings, next}: up to `n` drawings with these words in title, category or tags. */

@@ -117,7 +117,7 @@ function changed(finished) {
   byId("redo").disabled = !sketch.canRedo;
   for (const id of ["clear", "replay", "share", "add"]) byId(id).disabled = sketch.isEmpty;
   invitation.show(sketch.isEmpty);
-  welcome.show(sketch.isEmpty);
+  welcome.show(sketch.isEmpty || !isReady);
   byId("found").hidden = sketch.isEmpty || !isReady;
   if (sketch.isEmpty) {
     live.cancel();

@@ -1,6 +1,5 @@
 // Filters: only these categories, only these countries.
 
-import {can} from "./api.js";
 import {button, element, icon, toast} from "./dom.js";
 import {country} from "./format.js";
 
@@ -15,7 +14,6 @@ export class Filters extends EventTarget {
   constructor(box) {
     super();
     [this.#chips, this.#text, this.#category, this.#country] = box.children;
-    this.#text.hidden = !can.searchText;
     this.#text.addEventListener("input", () => this.dispatchEvent(new Event("change")));
     this.#category.addEventListener("change", () => this.#takeCategory());
     this.#category.addEventListener("input", ({inputType}) => {

@@ -39,9 +39,7 @@ export class Hits {
   }
 
   drop(keyId) {
-    this.#cards.get(keyId)?.remove();
-    this.#cards.delete(keyId);
-    this.#shown = this.#shown.filter((hit) => hit.key_id !== keyId);
+    this.show(this.#shown.filter((hit) => hit.key_id !== keyId));
   }
 
   #card(hit) {

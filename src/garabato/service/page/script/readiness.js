@@ -1,4 +1,4 @@
-// Progress of the gallery while it is being filled.
+// Progress while the gallery is being filled.
 
 import {readiness} from "./api.js";
 import {byId} from "./dom.js";
@@ -17,16 +17,16 @@ export function watchReadiness() {
     box.hidden = !!state.ready;
     if (!state.ready) showProgress(box, state);
     for (const what in reached) if (state[what]) reached[what]();
-    if (!state.ready || !state.counted) setTimeout(watch, POLL_MS);
+    if (!state.failed && !(state.ready && state.counted)) setTimeout(watch, POLL_MS);
   }
   watch();
   return {ready: until("ready"), counted: until("counted")};
 }
 
-function showProgress(box, {status, done, total}) {
+function showProgress(box, {failed, status, done, total}) {
   const [title, words, track] = box.children;
   track.hidden = !total;
-  title.textContent = total ? "Filling the gallery" : "One moment";
+  title.textContent = failed ? "Something is missing" : total ? "Filling the gallery" : "One moment";
   words.textContent = total
     ? `${count(done)} of ${count(total)} drawings added. This happens only once. You can draw now; results appear when it is done.`
     : status ?? "The server is starting.";

@@ -1,7 +1,7 @@
 // What the page shows while the pad is empty: an introduction, ideas, a search by words, drawings to start
 // from, an animated doodle.
 
-import {can, sample, withWords} from "./api.js";
+import {can, list, withWords} from "./api.js";
 import {byId, motionAllowed, showError, speak} from "./dom.js";
 import {count, drawings} from "./format.js";
 import {Hits} from "./hits.js";
@@ -20,7 +20,6 @@ export class Welcome {
   #names = [];
   #size;
   #prompt;
-  #field;
   #words;
   #title;
   #live = new LiveSearch(
@@ -33,9 +32,7 @@ export class Welcome {
 
   constructor(section, pick) {
     this.#section = section;
-    [this.#size, this.#prompt, this.#field, this.#words, this.#title] = [".lede", ".prompt", ".words", "input", "h3"].map((one) =>
-      section.querySelector(one),
-    );
+    [this.#size, this.#prompt, this.#words, this.#title] = [".lede", ".prompt", "input", "h3"].map((one) => section.querySelector(one));
     this.#hits = new Hits(section.querySelector(".hits"), pick);
     this.#prompt.querySelector("button").addEventListener("click", () => this.#suggest());
     this.#words.addEventListener("input", () => this.#search());
@@ -52,7 +49,6 @@ export class Welcome {
     const kinds = categories.length === 1 ? "1 category" : `${count(categories.length)} categories`;
     this.#size.textContent = `With every stroke, see what it looks like and the most similar of ${drawings(n)} in ${kinds}.`;
     if (!this.#names.length) return;
-    this.#field.hidden = !can.searchText;
     this.#suggest();
     await this.#showSamples();
   }
@@ -65,8 +61,8 @@ export class Welcome {
   async #showSamples() {
     const chosen = new Set();
     while (chosen.size < Math.min(N_SHOWN, this.#names.length)) chosen.add(any(this.#names));
-    const results = await Promise.allSettled([...chosen].map((name) => sample(name, N_CANDIDATES)));
-    this.#chosen = results.flatMap(({value}) => (value?.length ? [any(value)] : []));
+    const results = await Promise.allSettled([...chosen].map((name) => list(name, N_CANDIDATES)));
+    this.#chosen = results.flatMap(({value}) => (value?.drawings.length ? [any(value.drawings)] : []));
     this.#search();
   }
 

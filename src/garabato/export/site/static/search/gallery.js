@@ -6,6 +6,8 @@ import {Names} from "./names.js";
 /** How many hits vote, and the least share of the votes to be sure; each votes with exp(10 * score). */
 export const N_VOTERS = 20;
 const [SURE_SHARE, SHARPNESS] = [0.5, 10];
+/** What others in a gallery that someone has tampered with would run or fetch. */
+const SAFE = {link: /^https?:\/\//, original: /^data:image\//};
 
 export class Gallery {
   #columns;
@@ -15,9 +17,10 @@ export class Gallery {
   #strokes;
   #rows;
   #names = null;
+  #texts = null;
 
   /**
-   * `columns`: gallery.json; `embeddings`: Int16Array (N * dim), rows of any length; `strokes`:
+   * `columns`: gallery.json; `embeddings`: Int8Array or Int16Array (N * dim), rows of any length; `strokes`:
    * Uint8Array, the strokes encoded as in garabato.export.web_gallery.
    */
   constructor(columns, dim, embeddings, strokes) {
@@ -45,7 +48,7 @@ export class Gallery {
     if (this.#columns.recognized[row] !== null) metadata.recognized = this.#columns.recognized[row];
     for (const name of ["title", "tags", "link", "original"]) {
       const value = this.#columns[name]?.[row];
-      if (value != null) metadata[name] = value;
+      if (value != null && (SAFE[name]?.test(value) ?? true)) metadata[name] = value;
     }
     return {...metadata, drawing: this.#strokes[row]};
   }
@@ -76,9 +79,9 @@ export class Gallery {
     return hits.slice(0, k).map(({row, score}) => ({...this.drawing(row), score: round(score)}));
   }
 
-  /** `n` drawings of a category after that with the key_id `after`: {drawings, next}. */
-  list(category, n, after) {
-    const passes = this.#filter({category: [category]});
+  /** `n` drawings that match `where`, after the one with the key_id `after`: {drawings, next}. */
+  list(where, n, after) {
+    const passes = this.#filter(where);
     const rows = [];
     const first = after === null ? 0 : this.rowOf(after) + 1;
     for (let row = first; row < this.n && rows.length <= n; row++) if (passes(row)) rows.push(row);
@@ -120,13 +123,25 @@ export class Gallery {
     return names[this.#columns[kind][row]] ?? null;
   }
 
-  #filter({category, country}) {
-    const numbers = (names, wanted) => wanted && new Set(wanted.map((name) => names.indexOf(name)).filter((i) => i >= 0));
+  #filter({category, country, text, ...others}) {
+    const [unknown] = Object.keys(others);
+    if (unknown) throw refusal(`drawings cannot be filtered by ${unknown}, only by category, country and text`);
+    if (typeof (text ?? "") !== "string") throw refusal("where.text is not a string");
+    const patterns = (text ?? "").split(/\s+/).filter(Boolean).map(beginning);
+    if (patterns.length) this.#texts ??= this.#columns.key_id.map((_, row) => this.#textOf(row));
+    const numbers = (names, wanted) => wanted && new Set([wanted].flat().map((name) => names.indexOf(name)).filter((i) => i >= 0));
     const categories = numbers(this.#columns.categories, category);
     const countries = numbers(this.#columns.countries, country);
     return (row) =>
       (!categories || categories.has(this.#columns.category[row])) &&
-      (!countries || countries.has(this.#columns.country[row]));
+      (!countries || countries.has(this.#columns.country[row])) &&
+      patterns.every((pattern) => pattern.test(this.#texts[row]));
+  }
+
+  /** Title, category and tags, a line each. */
+  #textOf(row) {
+    const {title, tags} = this.#columns;
+    return [title?.[row], this.#nameOf("category", row), ...(tags?.[row] ?? [])].join("\n").normalize("NFC");
   }
 }
 
@@ -145,6 +160,14 @@ export function votesOf(hits) {
   return {votes, votes_unsure: !votes.length || votes[0].share < SURE_SHARE};
 }
 
+/** A pattern for texts with a word that begins with `word`. */
+function beginning(word) {
+  const escaped = word.normalize("NFC").replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+  return new RegExp(`(?:^|[^\\p{L}\\p{N}])${escaped}`, "iu");
+}
+
+const refusal = (message) => Object.assign(new Error(message), {status: 400});
+
 /** The length of the vector of `n` values from `start`; Math.hypot takes twenty times as long. */
 function lengthOf(values, start, n) {
   let sum = 0;
@@ -160,7 +183,7 @@ function decodeStrokes(bytes, nDrawings) {
     for (let shift = 0; ; shift += 7) {
       const byte = bytes[at++];
       value |= (byte & 127) << shift;
-      if (byte < 128) return value;
+      if (!(byte >= 128)) return value; // at the end of a truncated file, too
     }
   };
   const signed = () => {

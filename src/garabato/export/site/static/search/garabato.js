@@ -17,13 +17,19 @@ export class Garabato {
   #requests = new Map();
   #nRequests = 0;
   #ended = null;
-  /** Resolves once the encoder and the gallery have loaded. What needs no encoder works before. */
+  /** Resolves once the encoder and the gallery have loaded, and rejects if either fails. What needs no encoder
+   * (all but `search`, `classify` and `query`) works before, and if only the encoder fails. */
   ready;
 
   /** Load the gallery at a URL: the folder that `garabato export web` wrote, or the `gallery` folder in it. */
   static async create({gallery}) {
     const garabato = new Garabato({gallery});
-    await garabato.ready;
+    try {
+      await garabato.ready;
+    } catch (error) {
+      garabato.close();
+      throw error;
+    }
     return garabato;
   }
 
@@ -34,23 +40,26 @@ export class Garabato {
     this.#worker.addEventListener("message", ({data}) => this.#settle(data));
     this.#worker.addEventListener("error", ({message}) => this.#end(`the web worker failed: ${message ?? "no reason given"}`));
     this.ready = this.#request("load", folder.href);
-    this.ready.catch(({message, status}) => this.#end(message, status));
+    this.ready.catch(() => {}); // requests fail with the same error
   }
 
-  /** The `k` drawings most similar to a drawing, or named as it probably is, best first. `where`: {category: [...], country: [...]}. */
+  /** The `k` drawings most similar to a drawing, or named as it probably is, best first. `where`:
+   * {category: [...], country: [...], text}; each word of `text` begins a word of the title, category or a tag. */
   async search(drawing, {k = 10, where = {}, signal} = {}) {
     return (await this.query(drawing, {k, where, predictions: 0, signal})).hits;
   }
 
   /** The `k` most probable categories: {predictions: [{category, probability}, ...], unsure, unknown}.
    * With `among`, a list of categories, it is certainly one of these. */
-  classify(drawing, {k = 5, among, signal} = {}) {
+  async classify(drawing, {k = 5, among, signal} = {}) {
+    checkDrawing(drawing);
     return this.#request("classify", {drawing, k, among}, signal);
   }
 
   /** Search and classify at once: {hits, headline, predictions, unsure, unknown, took_ms}. If the gallery's
    * categories are not the encoder's, `headline` is "gallery", and `votes` and `votes_unsure` are there. */
-  query(drawing, {k = 10, where = {}, predictions = 5, signal} = {}) {
+  async query(drawing, {k = 10, where = {}, predictions = 5, signal} = {}) {
+    checkDrawing(drawing);
     return this.#request("query", {drawing, k, where, predictions}, signal);
   }
 
@@ -59,10 +68,10 @@ export class Garabato {
     return this.#request("drawing", keyId);
   }
 
-  /** `n` drawings of a category, in the form of hits: {drawings, next}; `next`, null at the end, is
-   * the `after` of the page that follows. */
-  list(category, n, after = null) {
-    return this.#request("list", {category, n, after});
+  /** `n` drawings, in the form of hits, of a category or that match a `where`: {drawings, next}; `next`,
+   * null at the end, is the `after` of the page that follows. */
+  list(where, n, after = null, signal) {
+    return this.#request("list", {where, n, after}, signal);
   }
 
   /** {categories: [{category, n_drawings}], countries, known}; `known` are the encoder's categories. */
@@ -104,12 +113,26 @@ export class Garabato {
   }
 
   /** Stop the worker; all requests fail. */
-  #end(message, status) {
-    this.#ended ??= new GarabatoError(message, status);
+  #end(message) {
+    this.#ended ??= new GarabatoError(message);
     this.#worker.terminate();
     for (const {reject} of this.#requests.values()) reject(this.#ended);
     this.#requests.clear();
   }
+}
+
+/** Throw a GarabatoError if a drawing cannot be searched. */
+export function checkDrawing(drawing) {
+  const refuse = (reason) => {
+    throw new GarabatoError(`${reason}; a drawing is a list of strokes, each [[x, ...], [y, ...]]`, 400);
+  };
+  if (!Array.isArray(drawing) || !drawing.length) refuse("the drawing has no strokes");
+  drawing.forEach((stroke, i) => {
+    const [xs, ys] = Array.isArray(stroke) ? stroke : [];
+    if (!Array.isArray(xs) || !Array.isArray(ys)) refuse(`stroke ${i} is not a pair of lists`);
+    if (!xs.length || xs.length !== ys.length) refuse(`stroke ${i} has ${xs.length} x and ${ys.length} y`);
+    if (![...xs, ...ys].every(Number.isFinite)) refuse(`stroke ${i} has a coordinate that is not a finite number`);
+  });
 }
 
 /** A page may start workers of its own origin only; one from elsewhere is imported by a local one. */

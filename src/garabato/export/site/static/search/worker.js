@@ -24,9 +24,16 @@ async function load(url) {
 }
 
 async function openGallery({folder, about}) {
-  const parts = [packed(about, "gallery.json"), "embeddings.bin", packed(about, "strokes.bin")].map((name) => bytesOf(folder, name));
-  const [columns, embeddings, strokes] = await Promise.all(parts);
-  const gallery = new Gallery(json(columns), about.embedding_dim, new Int16Array(embeddings.buffer), strokes);
+  const {embedding_bits: bits} = about; // older exports have 16, and do not say so
+  const names = [packed(about, "gallery.json"), bits ? packed(about, "embeddings.bin") : "embeddings.bin", packed(about, "strokes.bin")];
+  const [columns, integers, strokes] = await Promise.all(names.map((name) => bytesOf(folder, name)));
+  const Integers = bits <= 8 ? Int8Array : Int16Array;
+  const embeddings = new Integers(integers.buffer, integers.byteOffset, integers.length / Integers.BYTES_PER_ELEMENT);
+  const gallery = new Gallery(json(columns), about.embedding_dim, embeddings, strokes);
+  if (embeddings.length !== gallery.n * about.embedding_dim) {
+    const expected = `embeddings of ${about.embedding_dim} numbers for ${gallery.n} drawings, not ${embeddings.length} numbers`;
+    throw failure(0, `${folder} mixes files of several exports: expected ${expected}; export the page again`);
+  }
   return {folder, about, gallery, hasOwnCategories: gallery.hasOwnCategories(about.categories)};
 }
 
@@ -34,8 +41,9 @@ async function openGallery({folder, about}) {
 async function find(url) {
   for (const folder of [url, new URL("gallery/", url).href]) {
     const response = await fetched(folder, "encoder.json");
-    if (response.ok) return {folder, about: await response.json()};
-    if (response.status !== 404) throw failure(response.status, `cannot load ${response.url} (status ${response.status})`);
+    const about = response.ok && (await response.json().catch(() => null)); // some hosts answer with a page
+    if (about) return {folder, about};
+    if (!response.ok && response.status !== 404) throw failure(response.status, `cannot load ${response.url} (status ${response.status})`);
   }
   throw failure(404, `there is no gallery at ${url}; write one with: garabato export web DIR --gallery URI`);
 }
@@ -46,13 +54,21 @@ async function loadEncoder({folder, about}) {
     bytesOf(folder, packed(about, "onnxruntime.wasm")),
     bytesOf(folder, about.network ?? "encoder.onnx"), // older exports do not say
   ]);
-  return Encoder.load(about, {ort, wasm, network});
+  try {
+    return await Encoder.load(about, {ort, wasm, network});
+  } catch ({message}) {
+    throw failure(0, `the encoder does not run in this browser: it needs WebAssembly (${message})`);
+  }
 }
 
 async function query({drawing: strokes, k, where, predictions}) {
-  const [encoder, {gallery, hasOwnCategories}] = await Promise.all([loaded, opened]);
+  const [encoder, {about, gallery, hasOwnCategories}] = await Promise.all([loaded, opened]);
   const started = performance.now();
-  const {logits, embedding} = await encoder.encode(checked(strokes));
+  const {logits, embedding} = await encoder.encode(strokes);
+  if (embedding.length !== about.embedding_dim) {
+    const sizes = `the gallery's embeddings have ${about.embedding_dim} numbers, the encoder's ${embedding.length}`;
+    throw failure(0, `the gallery is of another encoder: ${sizes}; export the page again`);
+  }
   const named = hasOwnCategories ? encoder.predict(logits, N_NAMED).predictions : null;
   const result = search(gallery, embedding, count(k), where, named);
   if (predictions) Object.assign(result, encoder.predict(logits, count(predictions)));
@@ -71,7 +87,7 @@ function search(gallery, embedding, k, where, named) {
 
 async function classify({drawing: strokes, k, among}) {
   const encoder = await loaded;
-  const {logits} = await encoder.encode(checked(strokes));
+  const {logits} = await encoder.encode(strokes);
   return encoder.predict(logits, count(k), among);
 }
 
@@ -82,8 +98,8 @@ async function drawing(keyId) {
   return gallery.drawing(row);
 }
 
-async function list({category: name, n, after}) {
-  return (await opened).gallery.list(name, count(n), after);
+async function list({where, n, after}) {
+  return (await opened).gallery.list(typeof where === "string" ? {category: where} : where, count(n), after);
 }
 
 async function categories() {
@@ -108,7 +124,7 @@ async function category(name) {
 
 /** A category with too few drawings to compare them: it shows all. */
 function smallCategory(gallery, name) {
-  const {drawings} = gallery.list(name, gallery.n, null);
+  const {drawings} = gallery.list({category: name}, gallery.n, null);
   if (!drawings.length) throw failure(404, `the gallery has no drawing of ${name}`);
   return {category: name, n_drawings: drawings.length, typical: drawings, odd: []};
 }
@@ -117,21 +133,6 @@ async function map() {
   const {folder, about, gallery} = await opened;
   const {x, y} = json(await bytesOf(folder, packed(about, "map.json")));
   return {n: gallery.n, ...gallery.mapColumns(), x, y};
-}
-
-/** The drawing, if it is one that can be rendered. */
-function checked(drawing) {
-  const refuse = (reason) => {
-    throw failure(400, `${reason}; a drawing is a list of strokes, each [[x, ...], [y, ...]]`);
-  };
-  if (!Array.isArray(drawing) || !drawing.length) refuse("the drawing has no strokes");
-  drawing.forEach((stroke, i) => {
-    const [xs, ys] = Array.isArray(stroke) ? stroke : [];
-    if (!Array.isArray(xs) || !Array.isArray(ys)) refuse(`stroke ${i} is not a pair of lists`);
-    if (!xs.length || xs.length !== ys.length) refuse(`stroke ${i} has ${xs.length} x and ${ys.length} y`);
-    if (![...xs, ...ys].every(Number.isFinite)) refuse(`stroke ${i} has a coordinate that is not a finite number`);
-  });
-  return drawing;
 }
 
 function count(k) {

@@ -3,6 +3,8 @@
 
 const MAX_ZOOM = 400;
 const MARGIN = 0.92;
+/** Room around framed positions, for their rings. */
+const FRAME_PX = 60;
 /** The most that the map is stretched in one direction, so that distances stay meaningful. */
 const MAX_STRETCH = 1.8;
 
@@ -10,8 +12,19 @@ export class Camera {
   x = 0.5;
   y = 0.5;
   zoom = 1;
-  width = 1;
-  height = 1;
+  #surface;
+
+  constructor(surface) {
+    this.#surface = surface;
+  }
+
+  get width() {
+    return this.#surface.clientWidth;
+  }
+
+  get height() {
+    return this.#surface.clientHeight;
+  }
 
   get scaleX() {
     return Math.min(this.width, this.height * MAX_STRETCH) * MARGIN * this.zoom;
@@ -54,17 +67,21 @@ export class Camera {
   /** Zoom around (left, top), the middle by default. */
   zoomAt(factor, left = this.width / 2, top = this.height / 2) {
     const [x, y] = this.toMap(left, top);
-    this.zoom = Math.min(MAX_ZOOM, Math.max(1, this.zoom * factor));
+    this.zoom = Math.min(MAX_ZOOM, Math.max(Math.min(1, this.zoom), this.zoom * factor));
     const [nowX, nowY] = this.toMap(left, top);
     this.#lookAt(this.x + x - nowX, this.y + y - nowY);
   }
 
   /** Show these positions [[x, y], ...] with a margin. */
   frame(positions) {
-    const [xs, ys] = [positions.map(([x]) => x), positions.map(([, y]) => y)];
-    const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-    this.zoom = Math.min(12, Math.max(1, 0.6 / Math.max(right - left, bottom - top, 0.01)));
-    this.#lookAt((left + right) / 2, (top + bottom) / 2);
+    this.zoom = 1;
+    const sides = [[this.width, this.scaleX], [this.height, this.scaleY]].map(([side, scale], axis) => {
+      const all = positions.map((position) => position[axis]);
+      const [low, high] = [Math.min(...all), Math.max(...all)];
+      return {middle: (low + high) / 2, zoom: (side - 2 * FRAME_PX) / scale / (high - low || 1e-9)};
+    });
+    this.zoom = Math.max(0.5, Math.min(12, ...sides.map(({zoom}) => zoom)));
+    this.#lookAt(...sides.map(({middle}) => middle));
   }
 
   #lookAt(x, y) {

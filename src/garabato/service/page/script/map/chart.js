@@ -18,7 +18,6 @@ const REACH_PX = 22;
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
 export class Chart extends EventTarget {
-  camera = new Camera();
   #below;
   #over;
   #points;
@@ -33,6 +32,7 @@ export class Chart extends EventTarget {
     super();
     this.#below = below;
     this.#over = over;
+    this.camera = new Camera(over);
     this.#points = new Points(below);
     new ResizeObserver(() => this.refresh()).observe(over);
     DARK.addEventListener("change", () => this.#recolour());
@@ -51,7 +51,11 @@ export class Chart extends EventTarget {
 
   /** Repaint after the camera has moved, with at least one drawing in view. */
   moved() {
-    if (this.#positions) this.#keepPointsInView();
+    const {camera} = this;
+    if (this.#positions && !this.#positions.within(...camera.window, 1).length) {
+      const row = this.#positions.nearestOfAll(camera.x, camera.y);
+      camera.include(this.#positions.x[row], this.#positions.y[row], KEPT_IN_VIEW_PX);
+    }
     this.refresh();
   }
 
@@ -89,13 +93,6 @@ export class Chart extends EventTarget {
     });
   }
 
-  #keepPointsInView() {
-    const {camera} = this;
-    if (this.#positions.within(...camera.window, 1).length) return;
-    const row = this.#positions.nearestOfAll(camera.x, camera.y);
-    camera.include(this.#positions.x[row], this.#positions.y[row], KEPT_IN_VIEW_PX);
-  }
-
   #recolour() {
     if (!this.#positions) return;
     this.colours = coloursOf(this.#positions.centres, DARK.matches);
@@ -105,7 +102,6 @@ export class Chart extends EventTarget {
 
   #paint() {
     const {camera} = this;
-    [camera.width, camera.height] = [this.#over.clientWidth, this.#over.clientHeight];
     const ratio = Math.min(2, devicePixelRatio);
     const style = getComputedStyle(this.#over);
     const paint = {
