@@ -120,12 +120,16 @@ def test_no_ring_is_cut_at_the_edge_of_the_map(new_page, width):
         expect(page.locator("#hits .hit")).to_have_count(n)
     page.evaluate("""() => {
       window.rings = [];
-      const arc = CanvasRenderingContext2D.prototype.arc;
+      const {arc, stroke} = CanvasRenderingContext2D.prototype;
+      let room = 0;
       CanvasRenderingContext2D.prototype.arc = function (x, y, radius, ...rest) {
         const {clientWidth, clientHeight} = this.canvas;
-        const room = Math.min(x, y, clientWidth - x, clientHeight - y) - radius;
-        if (radius === 34) window.rings.push(room - this.lineWidth / 2);
+        room = Math.min(x, y, clientWidth - x, clientHeight - y) - radius - this.lineWidth / 2;
         return arc.call(this, x, y, radius, ...rest);
+      };
+      CanvasRenderingContext2D.prototype.stroke = function (...path) {
+        if (!path.length) window.rings.push(room);
+        return stroke.apply(this, path);
       };
     }""")
     page.get_by_role("link", name="Explore").click()

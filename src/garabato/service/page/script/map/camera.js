@@ -3,7 +3,7 @@
 
 const MAX_ZOOM = 400;
 const MARGIN = 0.92;
-/** Room around framed positions, for their rings. */
+/** Room around framed positions. */
 const FRAME_PX = 60;
 /** The most that the map is stretched in one direction, so that distances stay meaningful. */
 const MAX_STRETCH = 1.8;

@@ -128,11 +128,11 @@ export class Chart extends EventTarget {
     return context;
   }
 
-  /** Paint drawings instead of points if few enough are in view; returns whether it did. */
+  /** Paint drawings instead of points if few enough are in view; returns their size. */
   #paintCloseups(context, style) {
     const {camera} = this;
     const rows = this.#positions.within(...camera.window, MAX_DRAWN + 1);
-    if (rows.length > MAX_DRAWN) return false;
+    if (rows.length > MAX_DRAWN) return 0;
     this.#closeups.want(rows.map((row) => this.#positions.keyIds[row]));
     const size = Math.min(76, Math.max(34, 0.5 * Math.sqrt((camera.width * camera.height) / (rows.length || 1))));
     for (const row of rows) {
@@ -149,7 +149,7 @@ export class Chart extends EventTarget {
       paintDrawing(context, one, x, y, 0.8 * size);
       context.globalAlpha = 1;
     }
-    return true;
+    return size;
   }
 
   #paintHighlights(context, style, drawn) {
@@ -158,7 +158,7 @@ export class Chart extends EventTarget {
       const [x, y] = this.#onScreen(row);
       context.lineWidth = rank ? 1.8 : 3;
       context.beginPath();
-      context.arc(x, y, drawn ? 34 : rank ? 7 : 10, 0, 2 * Math.PI);
+      context.arc(x, y, drawn * 0.6 || (rank ? 7 : 10), 0, 2 * Math.PI);
       context.stroke();
     });
   }
