@@ -53,7 +53,13 @@ def test_a_missing_extra_says_the_command_that_installs_it():
 
 
 @pytest.mark.parametrize(
-    ("number", "fix"), [(errno.ENOSPC, "disk is full"), (errno.EROFS, "read-only")]
+    ("number", "fix"),
+    [
+        (errno.ENOSPC, "disk is full"),
+        (errno.EROFS, "read-only"),
+        (errno.EEXIST, "there is a file of this name"),
+        (errno.ENOTDIR, "a part of this path is a file"),
+    ],
 )
 def test_a_disk_that_refuses_becomes_a_storage_error_that_names_the_file(number, fix):
     with (

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from garabato.dataset import Dataset
@@ -231,6 +232,7 @@ class Form:
 
     name: str
     top1: float
+    balanced_top1: float
     mean_average_precision: float
     agreement: float
     n_drawings: int
@@ -263,6 +265,7 @@ def write_forms(
             Form(
                 name,
                 top1[name],
+                _balanced_top1(found == labels, labels),
                 float(mean_average_precision(given[name].embeddings, labels)),
                 float((found == best["float"]).mean()),
                 len(labels),
@@ -274,13 +277,20 @@ def write_forms(
         ]
         for form in forms:
             _say(
-                f"{form.name}: top-1 {form.top1:.4f}, mAP {form.mean_average_precision:.4f}, best "
+                f"{form.name}: top-1 {form.top1:.4f} (categories equally: "
+                f"{form.balanced_top1:.4f}), mAP {form.mean_average_precision:.4f}, best "
                 f"category as in float {form.agreement:.4f}, {form.n_bytes:,} bytes"
             )
         _say(f"ships: {ships}")
         encoder.save(out / FILE_NAME)
         write_bytes(out / FORM_NAME, files[ships].read_bytes())
     return forms
+
+
+def _balanced_top1(is_right: npt.NDArray[np.bool_], labels: IntArray) -> float:
+    """Top-1 with all categories weighted equally: the mean over the categories of their top-1."""
+    n = np.bincount(labels)
+    return float((np.bincount(labels, weights=is_right)[n > 0] / n[n > 0]).mean())
 
 
 @dataclass(frozen=True)
@@ -340,6 +350,12 @@ def model_card(
         half += f" (S345: {100 * s345['partial_top1']['50']:.0f} % of {s345['n_drawings']:,})"
     run = trainings[-1].run if trainings else "runs/part"
     newline = "\n"
+    balanced = ""
+    if "--balance" in options:
+        balanced = (
+            " Its predictions don't favour categories\nwith many training drawings, so this is the "
+            "figure for data in which all categories are equally\nfrequent."
+        )
     return f"""# The encoder that ships
 
 `{encoder.model_name}`, {encoder.n_parameters:,} weights, {len(encoder.categories)} categories of
@@ -376,7 +392,8 @@ of a thousand drawings in 15 bins is overestimated, because every bin has noise.
 The temperature, {encoder.temperature:.3f}, and the threshold for unsure predictions,
 {encoder.unsure_below:.3f}, were fitted to the validation part. Predictions above the threshold were
 right {promised} of the time on that part together with strongly varied copies of its drawings.
-All scores are of drawings from the sample, with as many of a category as it has.
+All scores are of drawings from the sample, with as many of a category as it has; weighted equally,
+categories with few drawings count as much as the others.{balanced}
 
 Embeddings are features pulled towards the directions of the likely categories (`focus` in
 `models/skfast.py`), so drawings with the same prediction are closer to each other. This raises the
@@ -427,13 +444,15 @@ def _about_forms(forms: list[Form]) -> str:
     lines = [
         f"On the validation part ({forms[0].n_drawings:,} drawings kept out of training):",
         "",
-        "| ONNX form | top-1 | mAP | best category as in float | bytes | SHA-256 |",
-        "| --- | ---: | ---: | ---: | ---: | --- |",
+        "| ONNX form | top-1 | top-1, categories equally | mAP | best category as in float | bytes "
+        "| SHA-256 |",
+        "| --- | ---: | ---: | ---: | ---: | ---: | --- |",
     ]
     for form in forms:
         name = f"{form.name} (ships)" if form.ships else form.name
         lines.append(
-            f"| {name} | {100 * form.top1:.2f} % | {form.mean_average_precision:.3f} | "
+            f"| {name} | {100 * form.top1:.2f} % | {100 * form.balanced_top1:.2f} % | "
+            f"{form.mean_average_precision:.3f} | "
             f"{100 * form.agreement:.1f} % | {form.n_bytes:,} | `{form.sha256}` |"
         )
     return "\n".join(lines)
@@ -457,6 +476,7 @@ def _scores(evaluation: dict[str, Any], s345: dict[str, Any] | None) -> str:
     rows = {
         "held-out drawings": "{n_drawings:,}",
         "top-1": "{top1:.1%} ± {top1_error:.1%}",
+        "top-1, categories weighted equally": "{balanced_top1:.1%} ± {balanced_top1_error:.1%}",
         "top-5": "{top5:.1%} ± {top5_error:.1%}",
         "mAP, test against test": "{map:.3f}",
         "mAP, against the training drawings": "{map_gallery:.3f}",
@@ -488,7 +508,19 @@ def _figures(evaluation: dict[str, Any]) -> dict[str, Any]:
         / math.sqrt(evaluation["n_drawings"])
         for name in ("top1", "top5")
     }
-    return evaluation | shares | errors
+    return evaluation | shares | errors | _balanced(evaluation)
+
+
+def _balanced(evaluation: dict[str, Any]) -> dict[str, float]:
+    """The mean top-1 of the categories and its standard error."""
+    known = [one for one in evaluation["per_category"].values() if one["top1"] is not None]
+    top1 = np.array([one["top1"] for one in known])
+    n = np.array([one["n_drawings"] for one in known])
+    variances = top1 * (1 - top1) / np.maximum(n - 1, 1)  # of each category's top-1, unbiased
+    return {
+        "balanced_top1": float(top1.mean()),
+        "balanced_top1_error": math.sqrt(variances.sum()) / len(known),
+    }
 
 
 def _by_category(evaluation: dict[str, Any], s345: dict[str, Any] | None) -> str:

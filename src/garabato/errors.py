@@ -123,6 +123,8 @@ _STORAGE_FIXES = {
     errno.EROFS: "the file system is read-only; write somewhere else",
     errno.EACCES: "permission denied; write somewhere else or change the folder's permissions",
     errno.EPERM: "not permitted; write somewhere else or change the folder's permissions",
+    errno.EEXIST: "there is a file of this name; choose another folder",
+    errno.ENOTDIR: "a part of this path is a file, not a folder",
 }
 
 

@@ -95,15 +95,23 @@ def test_if_there_are_too_few_spare_candidates_the_category_is_read_again():
     assert not tested & trained
 
 
-def test_the_error_lists_all_short_categories_with_their_counts_and_the_fix():
+def test_the_error_lists_the_short_categories_with_their_counts_and_the_fix():
     pools = Pools(star=STARS, house=HOUSES[:30], line=LINES)
     with pytest.raises(SourceError) as caught:
         pools.split(["house", "line", "star"], Sizes(30, 10))
     assert str(caught.value) == (
         "2 of 3 categories have fewer than 40 usable drawings (30 to train with and 10 to test "
-        "with): house has 30, line has 3. Choose fewer drawings (all categories have 2 and 1), "
-        "leave these out, or allow short categories (--allow-short)"
+        "with): line has 3, house has 30. Choose fewer drawings (--train 2 --test 1 suits all "
+        "categories), leave these categories out, or accept what they have (--allow-short)"
     )
+
+
+def test_the_error_names_the_ten_smallest_of_many_short_categories():
+    pools = Pools(
+        **{f"house{n:02}": make_drawings(["house"], 30 - n, seed=n + 1) for n in range(13)}
+    )
+    with pytest.raises(SourceError, match=r"house12 has 18, .*, house03 has 27 and 3 more\. "):
+        pools.split(sorted(pools.drawings), Sizes(30, 10))
 
 
 def test_with_allow_short_small_categories_are_split_in_the_same_proportion():

@@ -6,6 +6,8 @@ from itertools import islice
 from pathlib import Path
 
 import cv2
+import numpy as np
+import pytest
 
 import garabato
 from garabato.categories import CATEGORIES
@@ -15,7 +17,7 @@ from garabato.render import RenderSpec, render_batch, with_strokes
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
-from ship_encoder import Form, Training, model_card
+from ship_encoder import Form, Training, _balanced_top1, model_card
 
 
 def test_the_encoder_that_ships_knows_all_categories_and_is_small():
@@ -51,7 +53,7 @@ def test_real_drawings_are_recognised_without_any_training(quickdraw):
     assert n_right / n > 0.85
 
 
-FORM = Form("8 bits", 0.7731, 0.68, 0.988, 3_151, 3_328_997, "ab12", True)
+FORM = Form("8 bits", 0.7731, 0.7412, 0.68, 0.988, 3_151, 3_328_997, "ab12", True)
 SHIPPED = {"ant": (2, 0.5), "bee": (4, 0.25)}
 ON_S345 = {"ant": (25, 0.64), "bee": (25, 0.8)}
 
@@ -82,7 +84,9 @@ def _card(*more, settings="minutes = 1\n"):
 def test_a_model_card_gives_noise_and_accuracy_on_half_the_ink():
     card = _card()
     assert "| top-1 | 75.0 % ± 17.7 % |" in card  # sqrt(0.75 x 0.25 / 6)
-    assert "| 8 bits (ships) | 77.31 % | 0.680 | 98.8 % | 3,328,997 | `ab12` |" in card
+    assert "| 8 bits (ships) | 77.31 % | 74.12 % | 0.680 | 98.8 % | 3,328,997 | `ab12` |" in card
+    # (0.5 + 0.25) / 2, and the square root of (0.25 / 1 + 0.1875 / 3) / 2**2
+    assert "| top-1, categories weighted equally | 37.5 % ± 28.0 % |" in card
     assert "73.0 % and\n93.5 %" in card
     assert "from half of the ink it is right for 33 % of\n  6 drawings" in card
     assert "figures are only rough" in card
@@ -127,6 +131,23 @@ def test_pictures_of_real_drawings_are_classified_like_their_strokes(quickdraw, 
         traced = [with_strokes(DrawingBatch.from_drawings([drawing]))[0] for drawing in drawings]
         answers = encoder.predict(traced).probabilities.argmax(axis=1)
         assert (answers == from_strokes).mean() > 0.7, name
+
+
+def test_top1_with_categories_weighted_equally_is_the_mean_over_the_categories():
+    labels = np.array([0, 0, 0, 0, 2])  # 3 of 4 right, 0 of 1; category 1 has no drawing
+    assert _balanced_top1(np.array([1, 1, 1, 0, 0], bool), labels) == pytest.approx(0.375)
+
+
+def test_the_model_card_says_that_predictions_favour_no_category():
+    assert "don't favour categories" not in _card()
+    card = model_card(
+        garabato.load_encoder(),
+        _evaluation(SHIPPED, n_drawings=6, top1=0.75, half=0.33),
+        [],
+        [FORM],
+        options=" --balance",
+    )
+    assert "don't favour categories" in card
 
 
 def test_the_model_card_names_the_teachers():

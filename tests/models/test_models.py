@@ -180,6 +180,12 @@ def test_an_unknown_model_is_refused_with_the_names_there_are():
         create_model("resnet", n_categories=3, image_size_px=32)
 
 
+@pytest.mark.parametrize("name", ["skfast", "sknet"])
+def test_an_unknown_option_of_a_model_is_refused(name):
+    with pytest.raises(InputError, match=rf"cannot build {name} with the options .*widht"):
+        create_model(name, n_categories=2, image_size_px=16, widht=3)
+
+
 def test_a_name_is_registered_once():
     with pytest.raises(InputError, match="already"):
         register_model("skfast", lambda **options: None)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from garabato.errors import TrainingError
@@ -36,6 +37,13 @@ from garabato.training.config import read_config, to_toml
         ({"precision": "half"}, "unknown precision 'half'; choose one of auto, bfloat16, float32"),
         ({"teachers": "runs/large"}, r"teachers must be a list: \['runs/large'\]"),
         ({"teachers": Path("runs/large")}, "teachers must be a list"),
+        ({"sizes": (0.5, 32)}, r"sizes must be a list of pairs \[share, size in px\]"),
+        ({"batch_size": 2.5}, "batch_size must be a whole number, not 2.5"),
+        ({"epochs": True}, "epochs must be a whole number, not True"),
+        ({"minutes": "ten"}, "minutes must be a number, not 'ten'"),
+        ({"model_options": 3}, "model_options must be a table, not 3"),
+        ({"seed": -1}, "seed must be between 0 and 4294967295, not -1"),
+        ({"weight_decay": math.nan}, "weight_decay must be at least 0, not nan"),
     ],
     ids=str,
 )
@@ -49,6 +57,34 @@ def test_a_file_with_a_single_teacher_is_refused(tmp_path: Path) -> None:
     path.write_text('teachers = "runs/large"\n')
     with pytest.raises(TrainingError, match="teachers must be a list"):
         read_config(path)
+
+
+@pytest.mark.parametrize(
+    ("toml", "says"),
+    [
+        ("epoch = 3", "mine.toml: there is no setting 'epoch'; did you mean 'epochs'?"),
+        ('epochs = "many"', "mine.toml: epochs must be a whole number, not 'many'"),
+        (
+            "[augment]\npartal = 0.3",
+            "there is no setting 'partal'; did you mean 'partial'?",
+        ),
+        ('[augment]\nflip = "often"', "mine.toml: [augment] flip must be a number, not 'often'"),
+        ("[render]\norder = 1", "mine.toml: [render] order must be true or false, not 1"),
+        ("render = 64", "mine.toml: [render] must be a table of settings, not 64"),
+    ],
+)
+def test_a_mistake_in_a_preset_file_names_the_file_and_the_setting(
+    tmp_path: Path, toml: str, says: str
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(toml)
+    with pytest.raises(TrainingError) as caught:
+        read_config(path)
+    assert says in str(caught.value)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    assert TrainConfig(seed=np.int64(3), mixup=np.float32(0.5)).seed == 3
 
 
 def test_paths_are_stored_as_text(tmp_path: Path) -> None:

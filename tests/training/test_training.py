@@ -21,7 +21,7 @@ import garabato
 from garabato.dataset import prepare
 from garabato.drawing import DrawingBatch
 from garabato.encoder import FILE_NAME
-from garabato.errors import EncoderError, TrainingError
+from garabato.errors import EncoderError, StorageError, TrainingError
 from garabato.render import RenderSpec, render_batch
 from garabato.render.augment import AugmentSpec
 from garabato.training import TrainConfig, load_preset, preset_names, train
@@ -174,6 +174,19 @@ def test_a_second_training_in_the_same_folder_is_refused(dataset, tmp_path):
             train(dataset, tmp_path / "run", config=small(steps=1))
         assert list((tmp_path / "run").iterdir()) == []
     assert train(dataset, tmp_path / "run", config=small(steps=1)).steps == 1
+    with (
+        locked(tmp_path / "run"),
+        pytest.raises(TrainingError, match="another training is running"),
+    ):
+        train(dataset, tmp_path / "run", config=small(steps=1))  # not "already holds a training"
+    with pytest.raises(TrainingError, match="already holds a training; continue it with --resume"):
+        train(dataset, tmp_path / "run", config=small(steps=1))
+
+
+def test_a_run_folder_that_is_a_file_is_refused(dataset, tmp_path):
+    (tmp_path / "run").touch()
+    with pytest.raises(StorageError, match=r"cannot write .*run: there is a file of this name"):
+        train(dataset, tmp_path / "run", config=small(steps=1))
 
 
 def test_reference_networks_train_on_their_mean_image(dataset, tmp_path):

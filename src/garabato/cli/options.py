@@ -60,7 +60,7 @@ strict_option = click.option(
 
 seed_option = click.option(
     "--seed",
-    type=int,
+    type=click.IntRange(min=0),
     default=0,
     show_default=True,
     help="Random seed.",

@@ -27,7 +27,11 @@ from garabato.cli.output import counted, stderr, training_progress
     metavar="ENCODER",
     help="Weights to start with: an encoder file, a run folder or `shipped`.",
 )
-@click.option("--image-size", type=int, help="Side of the images, in px.  [default: the preset's]")
+@click.option(
+    "--image-size",
+    type=click.IntRange(8, 1024),
+    help="Side of the images, in px.  [default: the preset's]",
+)
 @click.option(
     "--epochs",
     type=click.IntRange(min=1),
@@ -39,7 +43,7 @@ from garabato.cli.output import counted, stderr, training_progress
     help="Train for this time, calibration included.",
 )
 @click.option("--device", help="auto, cpu, cuda, cuda:1 ...  [default: the preset's]")
-@click.option("--seed", type=int, help="Random seed.  [default: the preset's]")
+@click.option("--seed", type=click.IntRange(min=0), help="Random seed.  [default: the preset's]")
 @click.option("--resume", is_flag=True, help="Continue the stopped run in --out.")
 @click.option("--tensorboard", is_flag=True, help="Log for TensorBoard in OUT/tensorboard, too.")
 def command(data: Path, out: Path, resume: bool, tensorboard: bool, **options: Any) -> None:
@@ -66,13 +70,20 @@ def command(data: Path, out: Path, resume: bool, tensorboard: bool, **options: A
     config = None if resume else _config(**given)
     is_main = garabato.is_main_process()
     log = garabato.TensorBoardLog(out / "tensorboard") if tensorboard and is_main else None
-    with training_progress(shown=is_main) as on_progress:
+    n_noted = 0  # notes that the progress has printed already
+    with training_progress(shown=is_main) as show:
+
+        def on_progress(progress: garabato.TrainingProgress) -> None:
+            nonlocal n_noted
+            n_noted = len(progress.notes)
+            show(progress)
+
         result = garabato.train(
             data, out, config=config, resume=resume, on_progress=on_progress, on_metrics=log
         )
     if not is_main:
         return
-    for note in result.notes:
+    for note in result.notes[n_noted:]:
         stderr.print(f"note: {note}")
     if result.interrupted:
         stderr.print(

@@ -23,6 +23,8 @@ from garabato.errors import SourceError
 
 #: Reasons to leave drawings out.
 _LEFT_OUT = ("empty", "unrecognized", "repeated")
+#: Categories that an error names.
+_MOST_LISTED = 10
 
 _Numbers = npt.NDArray[np.uint64]
 
@@ -299,10 +301,15 @@ def _refuse_short(splits: Mapping[str, Split], sizes: Sizes) -> None:
         raise SourceError(
             f"{len(short)} of {len(splits)} categories have fewer than {sizes.total:,} usable "
             f"drawings ({sizes.n_train:,} to train with and {sizes.n_test:,} to test with): "
-            f"{_list(short)}. Choose fewer drawings (all categories have {smallest.n_train:,} and "
-            f"{smallest.n_test:,}), leave these out, or allow short categories (--allow-short)"
+            f"{_list(short)}. Choose fewer drawings (--train {smallest.n_train} --test "
+            f"{smallest.n_test} suits all categories), leave these categories out, or accept what "
+            "they have (--allow-short)"
         )
 
 
 def _list(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{name} has {n:,}" for name, n in sorted(counts.items()))
+    """The smallest categories, and the number of the others."""
+    smallest = sorted(counts.items(), key=lambda item: item[1])[:_MOST_LISTED]
+    listed = ", ".join(f"{name} has {n:,}" for name, n in smallest)
+    n_more = len(counts) - len(smallest)
+    return listed + (f" and {n_more:,} more" if n_more else "")

@@ -155,10 +155,12 @@ def encoder_file(path: str | PathLike[str] | None) -> Path:
     if file.is_dir():
         file = file / FILE_NAME
         if not file.is_file():
-            raise EncoderError(
-                f"there is no {FILE_NAME} in {path}; finish the training with: "
-                f"garabato train --data DATA --out {path} --resume"
-            )
+            command = f"garabato train --data DATA --out {path}"
+            if (file.parent / "checkpoint.pt").exists():
+                fix = f"finish the training: {command} --resume"
+            else:
+                fix = f"train one: {command}"
+            raise EncoderError(f"there is no {FILE_NAME} in {path}; {fix}")
     if not file.is_file():
         raise EncoderError(f"there is no encoder at {path}; train one with: garabato train")
     return file

@@ -23,11 +23,15 @@ def register_model(name: str, builder: Callable[..., Model]) -> None:
 def create_model(name: str, *, n_categories: int, image_size_px: int, **options: Any) -> Model:
     """A new network with random weights, for (N, n_channels, image_size_px, image_size_px) images.
 
-    Every network has the option `n_channels`, 1 by default.
+    Every network has the option `n_channels`, 1 by default. Raises InputError for an unknown name
+    or option.
     """
     if name not in _BUILDERS:
         raise InputError(f"unknown model {name!r}; choose one of {', '.join(model_names())}")
-    model = _BUILDERS[name](n_categories=n_categories, image_size_px=image_size_px, **options)
+    try:
+        model = _BUILDERS[name](n_categories=n_categories, image_size_px=image_size_px, **options)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"cannot build {name} with the options {options}: {error}") from error
     model.name, model.options = name, options
     return model
 

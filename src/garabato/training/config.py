@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import math
 import os
 import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib import resources
 from itertools import pairwise
+from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import tomli_w
 
 from garabato.errors import TrainingError
 from garabato.render import RenderSpec
 from garabato.render.augment import AugmentSpec
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 Schedule = Literal["cosine", "constant"]
 Precision = Literal["auto", "bfloat16", "float32"]
@@ -87,16 +92,23 @@ class TrainConfig:
     precision: Precision = "auto"
 
     def __post_init__(self) -> None:
+        _check_fields(TrainConfig, {one.name: getattr(self, one.name) for one in fields(self)})
         if isinstance(self.teachers, str | PathLike):
             raise TrainingError(f"teachers must be a list: [{self.teachers!r}]")
         # Plain values, for TOML and checkpoints.
         object.__setattr__(self, "teachers", tuple(os.fspath(path) for path in self.teachers))
         if self.start_from is not None:
             object.__setattr__(self, "start_from", os.fspath(self.start_from))
-        object.__setattr__(self, "sizes", tuple((float(a), int(b)) for a, b in self.sizes))
+        try:
+            sizes = tuple((float(until), int(size_px)) for until, size_px in self.sizes)
+        except (TypeError, ValueError):
+            raise TrainingError(
+                f"sizes must be a list of pairs [share, size in px], not {self.sizes!r}"
+            ) from None
+        object.__setattr__(self, "sizes", sizes)
 
         # Each comparison is False for NaN.
-        for name, least in (("epochs", 1), ("batch_size", 2), ("mixup", 0)):
+        for name, least in (("epochs", 1), ("batch_size", 2), ("mixup", 0), ("weight_decay", 0)):
             if not getattr(self, name) >= least:
                 raise TrainingError(f"{name} must be at least {least}, not {getattr(self, name)}")
         for name in ("warmup", "label_smoothing", "ema_decay", "validation"):
@@ -104,6 +116,8 @@ class TrainConfig:
                 raise TrainingError(f"{name} must be in [0, 1), not {getattr(self, name)}")
         if not 0 < self.learning_rate < math.inf:
             raise TrainingError(f"learning_rate must be positive, not {self.learning_rate}")
+        if not 0 <= self.seed < 2**32:
+            raise TrainingError(f"seed must be between 0 and {2**32 - 1}, not {self.seed}")
         self._check_sizes()
         if self.steps is not None and (self.steps < 1 or self.minutes is not None):
             raise TrainingError(
@@ -159,13 +173,42 @@ class TrainConfig:
         """The inverse of `to_dict`. Raises TrainingError naming `origin` and the wrong field."""
         values = dict(values)
         try:
-            if "render" in values:
-                values["render"] = RenderSpec(**values["render"])
-            if "augment" in values:
-                values["augment"] = AugmentSpec(**values["augment"])
+            _check_fields(cls, values)
+            for name, table in (("render", RenderSpec), ("augment", AugmentSpec)):
+                if name in values:
+                    _check_fields(table, values[name], f"[{name}] ")
+                    values[name] = table(**values[name])
             return cls(**values)
-        except (TypeError, ValueError) as error:
+        except (TrainingError, TypeError, ValueError) as error:
             raise TrainingError(f"{origin}: {error}") from None
+
+
+#: The types that a field may have, by its annotation; other fields are checked where they are used.
+_TYPES: dict[str, tuple[type, str]] = {
+    "int": (Integral, "a whole number"),
+    "float": (Real, "a number"),
+    "bool": (bool, "true or false"),
+    "str": (str, "text"),
+    "dict[str, Any]": (dict, "a table"),
+}
+
+
+def _check_fields(spec: type[DataclassInstance], values: Any, where: str = "") -> None:
+    """Raise TrainingError for an unknown name or a wrong type in the fields of a dataclass."""
+    if not isinstance(values, dict):
+        raise TrainingError(f"{where}must be a table of settings, not {values!r}")
+    known = {one.name: str(one.type) for one in fields(spec)}
+    for name, value in values.items():
+        if name not in known:
+            nearest = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            raise TrainingError(f"{where}there is no setting {name!r}{hint}")
+        annotation = known[name].removesuffix(" | None")
+        if annotation not in _TYPES or (value is None and annotation != known[name]):
+            continue
+        kind, expected = _TYPES[annotation]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise TrainingError(f"{where}{name} must be {expected}, not {value!r}")
 
 
 def preset_names() -> list[str]:

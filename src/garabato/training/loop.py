@@ -53,8 +53,9 @@ _FINISH_SHARE = 0.2
 #: Drawings per category that a network must see to be useful: with 100 categories, skfast then
 #: reaches the accuracy of the reference project (74.5 %).
 _USEFUL_PER_CATEGORY = 2_000
-#: Share of the time budget after which the forecast of that number is made.
-_FORECAST_AT = 0.05
+#: Share of the time budget after which the forecast of that number is made, and the number of steps
+#: that it needs: the first ones are slow. After the larger share it is made from fewer steps.
+_FORECAST_AT, _FORECAST_STEPS, _FORECAST_AT_LATEST = 0.05, 10, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,14 +124,14 @@ def train(
     if resume:
         checkpoint = load_checkpoint(run, dataset)
         config = checkpoint.config
-    else:
-        refuse_finished(run)
     n_threads = torch.get_num_threads()
     try:
         with (
             joined_processes(config) as processes,
             locked(run) if processes.is_main else nullcontext(),
         ):
+            if processes.is_main and not resume:
+                refuse_finished(run)  # after locking: a running training is named as such
             training = _Training(
                 dataset, run, config, checkpoint, processes, on_progress, on_metrics
             )
@@ -338,25 +339,27 @@ class _Training:
         """Warn once if the time budget is too short for a useful network at the current speed."""
         if self.config.minutes is None or self.notes or self.share_done < _FORECAST_AT:
             return
+        if self.step < _FORECAST_STEPS and self.share_done < _FORECAST_AT_LATEST:
+            return
         left_s = max(0.0, self._budget_s - self.elapsed_s)
         n_seen = max(1.0, self.step * self.batches.batch_size + left_s * running.rate)
         n_useful = _USEFUL_PER_CATEGORY * len(self.dataset.categories)
         if n_seen < n_useful:
             minutes = self.config.minutes * n_useful / n_seen
             self.notes.append(
-                f"{self.config.minutes:g} minutes are too short for a useful network: at "
-                f"{running.rate:,.0f} drawings/s it will see about "
+                f"the time is too short for a useful network: in {self.config.minutes:g} min, at "
+                f"{running.rate:,.0f} drawings/s, it will see about "
                 f"{n_seen / len(self.dataset.categories):,.0f} drawings of each category, and "
-                f"needs about {_USEFUL_PER_CATEGORY:,}; give it about {minutes:,.0f} minutes"
+                f"needs about {_USEFUL_PER_CATEGORY:,}; give it about {minutes:,.0f} min"
             )
 
     def _note_short_training(self) -> None:
-        """Warn at the end, if the machine became slower than forecast."""
+        """Say at the end that the network saw too few drawings; the forecast was only a guess."""
         n_seen = self.step * self.batches.batch_size / len(self.dataset.categories)
-        if self.config.minutes is not None and not self.notes and n_seen < _USEFUL_PER_CATEGORY:
+        if self.config.minutes is not None and n_seen < _USEFUL_PER_CATEGORY:
             self.notes.append(
                 f"the network saw only {n_seen:,.0f} drawings of each category in "
-                f"{self.config.minutes:g} minutes, and needs about {_USEFUL_PER_CATEGORY:,} to be "
+                f"{self.config.minutes:g} min, and needs about {_USEFUL_PER_CATEGORY:,} to be "
                 "useful; train for longer or on a faster machine"
             )
 
