@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +19,7 @@ from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import DrawingError
 from garabato.formats import read_batches
 from garabato.render import RenderSpec, render, render_batch
+from garabato.tracing import trace
 from garabato.tracing.trace import trace_batch, trace_bitmap
 
 Bitmap = npt.NDArray[np.uint8]
@@ -364,6 +367,34 @@ def test_large_bitmaps_are_traced_in_portions_without_a_seam() -> None:
         alone = trace_batch(batch_of(bitmap[None]))[0]
         assert np.array_equal(drawing.points, alone.points)
         assert np.array_equal(drawing.stroke_starts, alone.stroke_starts)
+
+
+def test_interpreted_kernels_trace_what_compiled_ones_trace() -> None:
+    drawings = make_drawings(SKETCH_CATEGORIES, 2, seed=3)
+    bitmaps = google_bitmaps(DrawingBatch.from_drawings(drawings))
+    bitmaps[0] = 0
+    bitmaps[1, 5:20, 5:20] = 255
+    for side in (28, 90):
+        images = np.stack([cv2.resize(bitmap, (side, side)) for bitmap in bitmaps])
+        compiled = trace._trace(images, trace._KERNELS)
+        interpreted = trace._trace(images, trace._INTERPRETED_KERNELS)
+        assert interpreted.stroke_starts.tolist() == compiled.stroke_starts.tolist()
+        assert interpreted.drawing_starts.tolist() == compiled.drawing_starts.tolist()
+        np.testing.assert_allclose(interpreted.points, compiled.points, atol=1e-3)
+
+
+def test_a_first_picture_is_traced_without_the_compiler() -> None:
+    program = (
+        "import sys\n"
+        "import numpy as np\n"
+        "from garabato.tracing.trace import trace_bitmap\n"
+        "page = np.zeros((400, 400), np.uint8)\n"
+        "page[100:300, 195:205] = page[195:205, 100:300] = 255\n"
+        "points, stroke_starts = trace_bitmap(page)\n"
+        "assert stroke_starts.tolist() == [0, 2, 4], stroke_starts\n"
+        "assert 'numba' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_a_batch_of_strokes_is_returned_unchanged() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import importlib
 import logging
-import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -97,9 +96,16 @@ def main() -> None:
     """
     garabato.limit_native_threads()
     kernels = logging.getLogger("garabato.host.kernels")
-    if sys.stderr.isatty() and not kernels.handlers:  # says why the first command takes long
-        kernels.addHandler(logging.StreamHandler())
+    if not kernels.handlers:
+        kernels.addHandler(_Messages())
         kernels.setLevel(logging.INFO)
+
+
+class _Messages(logging.Handler):
+    """Prints messages on stderr: why the first command takes long, for example."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(record.getMessage(), err=True)
 
 
 def did_you_mean(word: str, names: Iterable[str]) -> str:

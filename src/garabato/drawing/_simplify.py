@@ -6,7 +6,6 @@ Source: https://github.com/googlecreativelab/quickdraw-dataset (README, "Preproc
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from garabato.drawing.arrays import FloatArray, IntArray
 from garabato.host.kernels import inner_kernel, kernel
@@ -31,15 +30,6 @@ def resample_and_simplify(
         np.ascontiguousarray(stroke_starts, np.int64),
         float(spacing_px),
         float(epsilon_px),
-    )
-
-
-def corners(
-    points: FloatArray, stroke_starts: IntArray, epsilons_px: FloatArray
-) -> npt.NDArray[np.bool_]:
-    """Which points (P,) of each stroke Ramer-Douglas-Peucker keeps; `epsilons_px` (S,) float32."""
-    return _mark_corners(  # type: ignore[no-any-return]
-        np.ascontiguousarray(points, np.float32), stroke_starts, epsilons_px.astype(np.float64)
     )
 
 
@@ -159,18 +149,19 @@ def _simplify_strokes(points, stroke_starts, spacing, epsilon):  # type: ignore[
 
 
 @kernel
-def _mark_corners(points, stroke_starts, epsilons):  # type: ignore[no-untyped-def]
+def mark_corners(points, stroke_starts, epsilons_px):  # type: ignore[no-untyped-def]
+    """Which points (P,) of each stroke Ramer-Douglas-Peucker keeps; `epsilons_px` (S,) float64."""
     longest = 1
-    for s in range(len(epsilons)):
+    for s in range(len(epsilons_px)):
         longest = max(longest, stroke_starts[s + 1] - stroke_starts[s])
     samples = np.empty((longest, 2), np.float64)
     stack = np.empty((longest + 2, 2), np.int64)
     kept = np.empty(len(points), np.bool_)
-    for s in range(len(epsilons)):
+    for s in range(len(epsilons_px)):
         first = stroke_starts[s]
         n = stroke_starts[s + 1] - first
         if n > 0:
             for i in range(n):
                 samples[i, 0], samples[i, 1] = points[first + i, 0], points[first + i, 1]
-            _mark_kept(samples, n, epsilons[s], kept[first : first + n], stack)
+            _mark_kept(samples, n, epsilons_px[s], kept[first : first + n], stack)
     return kept

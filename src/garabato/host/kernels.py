@@ -56,6 +56,27 @@ class Kernel:
         return self.is_compiled and not any(self._dispatcher.stats.cache_misses.values())
 
 
+class InterpretedWork:
+    """How much work Python does, so that the first drawings need not wait for `kernel`.
+
+    The amount is counted for the whole process, in any unit.
+    """
+
+    def __init__(self, kernel: Kernel, amount: int) -> None:
+        self.amount = self._left = amount
+        self._kernel = kernel
+        #: Another thread is loading or compiling the kernel.
+        self.is_loading = False
+
+    def allows(self, amount: float) -> bool:
+        """Whether to interpret the kernel for work of this amount."""
+        if self._kernel.is_compiled or amount > self._left:
+            return False
+        if not self.is_loading:
+            self._left -= int(amount)
+        return True
+
+
 def kernel(function: Any = None, **options: Any) -> Any:
     """Compile `function` with numba: no Python objects, the GIL released, cached on disk.
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from garabato.drawing import BoolArray, ByteArray, Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import InputError
+from garabato.host.kernels import InterpretedWork
 from garabato.render._raster import PATH_POINTS, draw_polylines, list_path
 
 Style = Literal["smooth", "reference"]
@@ -205,27 +206,8 @@ def rasterise(
     return images.reshape(n_drawings, *spec.image_shape)
 
 
-class _InterpretedWork:
-    """How much is drawn by Python, so that a few drawings need not wait for the kernels.
-
-    Loading them takes 0.4 s of processor time, and compiling them 5 s.
-    """
-
-    def __init__(self, n_pixels: int) -> None:
-        self.n_pixels = self._n_left = n_pixels
-        #: Another thread is loading or compiling the kernels.
-        self.is_loading = False
-
-    def allows(self, n_pixels: float) -> bool:
-        if draw_polylines.is_compiled or n_pixels > self._n_left:
-            return False
-        if not self.is_loading:
-            self._n_left -= int(n_pixels)
-        return True
-
-
-#: Pixels that Python computes in about 0.4 s.
-_INTERPRETED = _InterpretedWork(100_000)
+#: Python draws this many pixels in about 0.4 s. Loading the kernels takes as long, compiling 5 s.
+_INTERPRETED = InterpretedWork(draw_polylines, 100_000)
 
 
 def load_kernels(spec: RenderSpec) -> bool:

@@ -128,7 +128,11 @@ def log_config() -> dict[str, Any]:
             }
         },
         "root": {"handlers": ["stderr"], "level": "WARNING"},
-        "loggers": {"garabato": {"level": "INFO"}, "uvicorn": {"level": "INFO"}},
+        "loggers": {
+            "garabato": {"level": "INFO"},
+            "garabato.host.kernels": {},  # without the handler of the command line
+            "uvicorn": {"level": "INFO"},
+        },
     }
 
 

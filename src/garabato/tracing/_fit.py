@@ -1,4 +1,4 @@
-"""Compiled kernels of tracing, 5: dense polylines -> a few straight lines.
+"""Tracing, 5: dense polylines -> a few straight lines.
 
 The centre lines of thick or small pictures cut corners and wobble a little. So a straight line is
 fitted to the points between two corners, and corners are moved to where these lines intersect.
@@ -26,6 +26,7 @@ def fit_lines(points, is_corner, stroke_starts, radii):  # type: ignore[no-untyp
     `is_corner` (P,) bool marks initial corners, including both ends of each stroke. `radii` (S,)
     are half the line widths of the strokes, in units of the points.
     """
+    points = points.astype(np.float64)
     n_corners = 0
     for p in range(len(points)):
         n_corners += is_corner[p]

@@ -1,4 +1,4 @@
-"""Compiled kernels of tracing, 3: skeletons one pixel wide -> graphs.
+"""Tracing, 3: skeletons one pixel wide -> graphs.
 
 Clusters of pixels with three or more neighbours are nodes; the chains of pixels between them are
 branches. Spurs left by thinning are pruned, and nodes that it separated at a crossing are merged.
@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from garabato.drawing import ByteArray, FloatArray, IntArray
+from garabato.drawing import ByteArray, IntArray
 from garabato.host.kernels import inner_kernel, kernel
 
 #: A branch whose ink extends less than this many depths beyond the ink around its node is a spur.
@@ -37,43 +37,44 @@ class Graphs(NamedTuple):
     and `first_nodes[i]`.
     """
 
-    points: FloatArray
+    points: npt.NDArray[np.float64]
     chain_starts: IntArray
     kinds: ByteArray
-    ends: npt.NDArray[np.int32]
-    nodes: FloatArray
+    ends: IntArray
+    nodes: npt.NDArray[np.float64]
     through: npt.NDArray[np.bool_]
     first_chains: IntArray
     first_nodes: IntArray
 
 
 @kernel
-def graphs(pixels, depths, starts, strides, sizes, fits, radii):  # type: ignore[no-untyped-def]
-    """Skeletons (from `_thin.skeletons`) -> the fields of `Graphs`.
-
-    `sizes` (N,) are the numbers of pixels of the working images, `fits` is from `_ink.inks`.
-    """
-    n_bitmaps, most = len(strides), len(pixels)
-    points = np.empty((most, 2), np.float32)
+def find_graphs(skeletons, first_rows, stride, fits):  # type: ignore[no-untyped-def]
+    """`_thin.Skeletons` of `_ink.WorkingImages` -> the fields of `Graphs`."""
+    pixels, depths, starts, radii = (
+        skeletons.pixels, skeletons.depths, skeletons.starts, skeletons.radii
+    )  # fmt: skip
+    n_bitmaps, most = len(radii), len(pixels)
+    points = np.empty((most, 2), np.float64)
     chain_starts = np.zeros(most + 1, np.int64)
     kinds = np.empty(most, np.uint8)
-    all_ends = np.empty((most, 2), np.int32)
-    nodes = np.empty((most, 2), np.float32)
+    all_ends = np.empty((most, 2), np.int64)
+    nodes = np.empty((most, 2), np.float64)
     through = np.empty(most, np.bool_)
     first_chains = np.zeros(n_bitmaps + 1, np.int64)
     first_nodes = np.zeros(n_bitmaps + 1, np.int64)
     n, n_chains, n_nodes = 0, 0, 0
     for i in range(n_bitmaps):
-        stride, left, top, scale = strides[i], fits[i, 0], fits[i, 1], fits[i, 2]
+        left, top, scale = fits[i, 0], fits[i, 1], fits[i, 2]
         first, last = starts[i], starts[i + 1]
+        size = (first_rows[i + 1] - first_rows[i]) * stride
         chain, parts, kind, ends, spots, root, members = _graph(
-            pixels[first:last], depths[first:last], stride, sizes[i], radii[i]
+            pixels[first:last] - first_rows[i] * stride, depths[first:last], stride, size, radii[i]
         )
         number = np.empty(len(spots), np.int64)  # of the nodes that are kept
         for node in range(len(spots)):
             if root[node] == node:
-                nodes[n_nodes, 0] = left + spots[node, 0] / scale
-                nodes[n_nodes, 1] = top + spots[node, 1] / scale
+                nodes[n_nodes, 0] = np.float32(left + spots[node, 0] / scale)
+                nodes[n_nodes, 1] = np.float32(top + spots[node, 1] / scale)
                 through[n_nodes] = members[node] == 1
                 number[node] = n_nodes
                 n_nodes += 1
@@ -81,8 +82,8 @@ def graphs(pixels, depths, starts, strides, sizes, fits, radii):  # type: ignore
             if kind[c] == _DROPPED:
                 continue
             for j in range(parts[c], parts[c + 1]):
-                points[n, 0] = left + (chain[j] % stride + 0.5) / scale
-                points[n, 1] = top + (chain[j] // stride + 0.5) / scale
+                points[n, 0] = np.float32(left + (chain[j] % stride + 0.5) / scale)
+                points[n, 1] = np.float32(top + (chain[j] // stride + 0.5) / scale)
                 n += 1
             for end in range(2):
                 node = ends[c, end]
@@ -138,9 +139,7 @@ def _degrees(pixels, size, stride):  # type: ignore[no-untyped-def]
 @inner_kernel
 def _find_nodes(pixels, depths, degree, stride):  # type: ignore[no-untyped-def]
     """The node at each pixel, or _FREE; and x, y and depth of the ink of each node."""
-    node_of = np.empty(len(degree), np.int32)
-    for p in range(len(degree)):
-        node_of[p] = _FREE
+    node_of = np.full(len(degree), _FREE, np.int64)
     stack = np.empty(len(pixels), np.int64)
     n = 0
     for origin in pixels:
@@ -182,15 +181,13 @@ def _find_chains(pixels, depths, degree, node_of, stride):  # type: ignore[no-un
     two ends, and its kind.
     """
     chain = np.empty(len(pixels), np.int64)
-    chain_depths = np.empty(len(pixels), np.float32)
-    index_of = np.empty(len(degree), np.int32)  # of chain pixels not yet walked
-    for p in range(len(degree)):
-        index_of[p] = -1
+    chain_depths = np.empty(len(pixels), np.float64)
+    index_of = np.full(len(degree), -1, np.int64)  # of chain pixels not yet walked
     for i in range(len(pixels)):
         if degree[pixels[i]] <= 3:
             index_of[pixels[i]] = i
     starts = np.zeros(len(pixels) + 1, np.int64)
-    ends = np.empty((len(pixels), 2), np.int32)
+    ends = np.empty((len(pixels), 2), np.int64)
     kinds = np.empty(len(pixels), np.uint8)
     n, n_chains = 0, 0
     for rings in (False, True):
@@ -310,7 +307,7 @@ def _merge_nodes(ends, lengths, spots, kinds):  # type: ignore[no-untyped-def]
     for node in range(len(spots)):
         parent[node] = node
     for c in range(len(kinds)):
-        u, v = np.int64(ends[c, 0]), np.int64(ends[c, 1])
+        u, v = ends[c, 0], ends[c, 1]
         if kinds[c] != _BRANCH or u < 0 or v < 0:
             continue
         near = lengths[c] <= _CROSSING * max(spots[u, 2], spots[v, 2])

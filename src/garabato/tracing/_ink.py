@@ -1,15 +1,20 @@
-"""Compiled kernels of tracing, 1: bitmaps -> ink; small bitmaps are enlarged.
+"""Tracing, 1: bitmaps -> working images of their ink; small bitmaps are enlarged.
 
-The steps of tracing are `_ink`, `_thin`, `_graph`, `_walk` and `_fit`. Each file is compiled and
-cached on its own, since a cached kernel doesn't notice changes in another file. They exchange flat
-arrays for many bitmaps and use no Python objects, so several threads can run them.
+The steps of tracing are `_ink`, `_thin`, `_graph`, `_walk` and `_fit`. The first two handle pixels
+with NumPy and OpenCV, the others handle the few pixels of skeletons and are kernels. All work on
+many bitmaps at once, use few Python objects and release the GIL for most of their time.
 """
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from functools import cache
+from typing import NamedTuple
 
-from garabato.host.kernels import inner_kernel, kernel
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import ByteArray, FloatArray, IntArray
 
 #: Empty pixels around a working image, so that neighbours need no bounds check.
 _BORDER = 2
@@ -23,81 +28,79 @@ _FAINT, _BOLD, _GREY, _BLACK = (0.58, 0.48), (0.86, 0.86), (0.92, 0.86), (0.97, 
 #: Pixels at least this dark, as a share of the darkest pixel, are always ink.
 _SOLID = 0.92
 
+_VALUES = np.arange(256)
+_SQUARES = _VALUES**2
 
-@kernel
-def inks(bitmaps):  # type: ignore[no-untyped-def]
-    """Bitmaps (N, H, W) uint8, ink 255 -> (ink, starts, strides, fits).
 
-    `ink` (K,) uint8, 0 or 1, holds the working images. That of bitmap i is
-    `ink[starts[i]:starts[i + 1]]`, with rows of `strides[i]` px: the part with ink, within an empty
-    border. `fits` (N, 3) float64 are its left and top in px of the bitmap, and the number of
-    working px per px. A bitmap without ink has no working image.
+class WorkingImages(NamedTuple):
+    """The ink of N bitmaps, one below the other.
+
+    `ink` (H, W) uint8 is 0 or 1. The rows of bitmap i begin at `first_rows[i]`: the part of the
+    bitmap with ink, within an empty border. A bitmap without ink has no rows. `fits` (N, 3) are
+    its left and top in px of the bitmap, and the number of working px per px.
     """
-    ink = np.empty(1024, np.uint8)
-    starts = np.zeros(len(bitmaps) + 1, np.int64)
-    strides = np.ones(len(bitmaps), np.int64)
-    fits = np.ones((len(bitmaps), 3), np.float64)
-    n = 0
-    for i in range(len(bitmaps)):
-        image, left, top, factor = _ink_of(bitmaps[i])
-        height, width = image.shape
-        if n + height * width > len(ink):
-            grown = np.empty(2 * (n + height * width), np.uint8)
-            for p in range(n):
-                grown[p] = ink[p]
-            ink = grown
-        for row in range(height):
-            for column in range(width):
-                ink[n] = image[row, column]
-                n += 1
-        starts[i + 1] = n
-        strides[i] = width
-        fits[i, 0], fits[i, 1] = left - _BORDER / factor, top - _BORDER / factor
-        fits[i, 2] = factor
-    return ink[:n], starts, strides, fits
+
+    ink: ByteArray
+    first_rows: IntArray
+    fits: npt.NDArray[np.float64]
 
 
-@inner_kernel
-def _ink_of(bitmap):  # type: ignore[no-untyped-def]
+def working_images(bitmaps: ByteArray) -> WorkingImages:
+    """Bitmaps (N, H, W) uint8, ink 255 -> their working images."""
+    fits = np.ones((len(bitmaps), 3))
+    images = []
+    for bitmap, fit in zip(bitmaps, fits, strict=True):
+        image, left, top, factor = _ink_of(bitmap)
+        images.append(image)
+        fit[:] = left - _BORDER / factor, top - _BORDER / factor, factor
+    first_rows = np.zeros(len(images) + 1, np.int64)
+    np.cumsum([len(image) for image in images], out=first_rows[1:])
+    width = max((image.shape[1] for image in images), default=1)
+    ink = np.zeros((first_rows[-1], width), np.uint8)
+    for image, first_row in zip(images, first_rows[:-1], strict=True):
+        ink[first_row : first_row + len(image), : image.shape[1]] = image
+    return WorkingImages(ink, first_rows, fits)
+
+
+def _ink_of(bitmap: ByteArray) -> tuple[ByteArray, int, int, int]:
     """The working image, left and top (within its border) in px of the bitmap, and the factor."""
-    level = _ink_level(bitmap)
-    height, width = bitmap.shape
-    top, bottom, left, right = height, -1, width, -1
-    for row in range(height):
-        for column in range(width):
-            if bitmap[row, column] > 0.5 * level:
-                top = min(top, row)
-                bottom = row
-                left = min(left, column)
-                right = max(right, column)
-    if bottom < 0:
+    counts = np.bincount(bitmap.ravel(), minlength=256)
+    total = int(counts @ _VALUES)
+    if total == 0:
         return np.zeros((0, 1), np.uint8), 0, 0, 1
-    height, width = bottom - top + 1, right - left + 1
+    # Half the mean ink, weighted by ink.
+    level = 0.5 * int(counts @ _SQUARES) / total
+    inked = bitmap > math.floor(0.5 * level)
+    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
+    top, left = int(rows[0]), int(columns[0])
+    height, width = int(rows[-1]) + 1 - top, int(columns[-1]) + 1 - left
     for longest, factor in _ENLARGED:
         if max(height, width) <= longest:  # enlarged ink may extend half a pixel further
             left, top, height, width = left - 1, top - 1, height + 2, width + 2
-            return _enlarged(bitmap, top, left, height, width, factor, level), left, top, factor
+            darkest = int(np.flatnonzero(counts)[-1])
+            enlarged = _enlarged(bitmap, top, left, height, width, factor, level, darkest)
+            return _bordered(enlarged), left, top, factor
+    part = bitmap[top : top + height, left : left + width]
+    return _bordered(part > math.floor(level)), left, top, 1
+
+
+def _bordered(is_ink: npt.NDArray[np.bool_]) -> ByteArray:
+    height, width = is_ink.shape
     ink = np.zeros((height + 2 * _BORDER, width + 2 * _BORDER), np.uint8)
-    for row in range(height):
-        for column in range(width):
-            ink[row + _BORDER, column + _BORDER] = bitmap[top + row, left + column] > level
-    return ink, left, top, 1
+    ink[_BORDER:-_BORDER, _BORDER:-_BORDER] = is_ink
+    return ink
 
 
-@inner_kernel
-def _ink_level(bitmap):  # type: ignore[no-untyped-def]
-    """Half the mean ink, weighted by ink (sum v^2 / sum v)."""
-    total, squares = np.int64(0), np.int64(0)
-    for row in range(bitmap.shape[0]):
-        for column in range(bitmap.shape[1]):
-            value = np.int64(bitmap[row, column])
-            total += value
-            squares += value * value
-    return 0.5 * squares / total if total > 0 else 127.5
-
-
-@inner_kernel
-def _enlarged(bitmap, top, left, height, width, factor, level):  # type: ignore[no-untyped-def]
+def _enlarged(
+    bitmap: ByteArray,
+    top: int,
+    left: int,
+    height: int,
+    width: int,
+    factor: int,
+    level: float,
+    darkest: int,
+) -> npt.NDArray[np.bool_]:
     """A window of the bitmap, which may extend beyond it, sharpened, enlarged (Catmull-Rom) and
     thresholded.
 
@@ -110,95 +113,64 @@ def _enlarged(bitmap, top, left, height, width, factor, level):  # type: ignore[
     share = _FAINT[1] + (_BOLD[1] - _FAINT[1]) * bold + (_BLACK[1] - _GREY[1]) * black
     # The window has two more pixels on each side.
     sharp = _sharpened(bitmap, top, left, height, width, _SHARPENING * (1 - black))
-    total, squares = np.float32(1e-9), np.float32(0.0)
-    for row in range(sharp.shape[0]):
-        for column in range(sharp.shape[1]):
-            value = sharp[row, column]
-            if value > 0:
-                total += value
-                squares += value * value
-    darkest = np.uint8(0)
-    for row in range(bitmap.shape[0]):
-        for column in range(bitmap.shape[1]):
-            darkest = max(darkest, bitmap[row, column])
-    threshold = np.float32(min(share * squares / total, _SOLID * darkest))
-    weights, first = _cubic(factor)
-    wide = np.empty((height + 4, width * factor), np.float32)
-    for row in range(height + 4):
-        for phase in range(factor):
-            a, b = weights[phase, 0], weights[phase, 1]
-            c, d = weights[phase, 2], weights[phase, 3]
-            for column in range(width):
-                at = column + 2 + first[phase]
-                wide[row, column * factor + phase] = (
-                    a * sharp[row, at]
-                    + b * sharp[row, at + 1]
-                    + c * sharp[row, at + 2]
-                    + d * sharp[row, at + 3]
-                )
-    ink = np.zeros((height * factor + 2 * _BORDER, width * factor + 2 * _BORDER), np.uint8)
-    inked = False
-    while not inked:  # usually once; the threshold erases some odd patterns
-        for row in range(height):
-            for phase in range(factor):
-                at = row + 2 + first[phase]
-                line = ink[row * factor + phase + _BORDER, _BORDER:]
-                a, b = weights[phase, 0], weights[phase, 1]
-                c, d = weights[phase, 2], weights[phase, 3]
-                for column in range(width * factor):
-                    value = (
-                        a * wide[at, column]
-                        + b * wide[at + 1, column]
-                        + c * wide[at + 2, column]
-                        + d * wide[at + 3, column]
-                    )
-                    line[column] = value > threshold
-                    inked |= value > threshold
+    positive = np.maximum(sharp, 0)
+    weighted_mean = float(np.vdot(positive, positive)) / float(positive.sum())
+    threshold = np.float32(min(share * weighted_mean, _SOLID * darkest))
+    enlarged = _stretched(_stretched(sharp, factor).T, factor).T
+    is_ink = enlarged > threshold
+    while not is_ink.any():  # the threshold erases some odd patterns
         threshold *= np.float32(0.5)
-    return ink
+        is_ink = enlarged > threshold
+    return is_ink
 
 
-@inner_kernel
-def _sharpened(bitmap, top, left, height, width, share):  # type: ignore[no-untyped-def]
+def _sharpened(
+    bitmap: ByteArray, top: int, left: int, height: int, width: int, share: float
+) -> FloatArray:
     """(v - share * blurred v) / (1 - share) with the binomial 3x3 blur; areas keep their values."""
     padded = np.zeros((height + 6, width + 6), np.float32)
-    for row in range(max(0, 3 - top), min(height + 6, bitmap.shape[0] - top + 3)):
-        for column in range(max(0, 3 - left), min(width + 6, bitmap.shape[1] - left + 3)):
-            padded[row, column] = bitmap[row + top - 3, column + left - 3]
-    sharp = np.empty((height + 4, width + 4), np.float32)
+    first_row, first_column = max(0, 3 - top), max(0, 3 - left)
+    window = bitmap[max(0, top - 3) : top + height + 3, max(0, left - 3) : left + width + 3]
+    padded[
+        first_row : first_row + window.shape[0], first_column : first_column + window.shape[1]
+    ] = window
     own = np.float32((1 - share / 4) / (1 - share))
     beside = np.float32(-share / 8 / (1 - share))
     across = np.float32(-share / 16 / (1 - share))
-    for row in range(height + 4):
-        for column in range(width + 4):
-            r, c = row + 1, column + 1
-            sharp[row, column] = (
-                own * padded[r, c]
-                + beside
-                * (padded[r, c - 1] + padded[r, c + 1] + padded[r - 1, c] + padded[r + 1, c])
-                + across
-                * (
-                    padded[r - 1, c - 1]
-                    + padded[r - 1, c + 1]
-                    + padded[r + 1, c - 1]
-                    + padded[r + 1, c + 1]
-                )
-            )
+    up, here, down = padded[:-2], padded[1:-1], padded[2:]
+    left_of, within, right_of = slice(None, -2), slice(1, -1), slice(2, None)
+    straight = here[:, left_of] + here[:, right_of] + up[:, within] + down[:, within]
+    slanted = up[:, left_of] + up[:, right_of] + down[:, left_of] + down[:, right_of]
+    sharp: FloatArray = own * here[:, within] + beside * straight + across * slanted
     return sharp
 
 
-@inner_kernel
-def _cubic(factor):  # type: ignore[no-untyped-def]
-    """Catmull-Rom: the weights of four pixels for each phase, and the first of these pixels."""
-    weights = np.empty((factor, 4), np.float32)
-    first = np.empty(factor, np.int64)
+def _stretched(image: FloatArray, factor: int) -> FloatArray:
+    """(H, W + 4) -> (H, W * factor): rows enlarged without two columns at either end."""
+    width = image.shape[1] - 4
+    stretched = np.empty((len(image), width * factor), np.float32)
+    for phase, (first, weights) in enumerate(_catmull_rom(factor)):
+        a, b, c, d = (image[:, 2 + first + i : 2 + first + i + width] for i in range(4))
+        total = weights[0] * a
+        for weight, column in zip(weights[1:], (b, c, d), strict=True):
+            total += weight * column
+        stretched[:, phase::factor] = total
+    return stretched
+
+
+@cache
+def _catmull_rom(factor: int) -> list[tuple[int, FloatArray]]:
+    """For each phase: the first of four pixels, and their weights."""
+    phases = []
     for phase in range(factor):
         at = (phase + 0.5) / factor - 0.5
-        below = int(np.floor(at))
+        below = math.floor(at)
         t = at - below
-        first[phase] = below - 1
-        weights[phase, 0] = -0.5 * t + t * t - 0.5 * t * t * t
-        weights[phase, 1] = 1.0 - 2.5 * t * t + 1.5 * t * t * t
-        weights[phase, 2] = 0.5 * t + 2.0 * t * t - 1.5 * t * t * t
-        weights[phase, 3] = -0.5 * t * t + 0.5 * t * t * t
-    return weights, first
+        weights = (
+            -0.5 * t + t * t - 0.5 * t * t * t,
+            1.0 - 2.5 * t * t + 1.5 * t * t * t,
+            0.5 * t + 2.0 * t * t - 1.5 * t * t * t,
+            -0.5 * t * t + 0.5 * t * t * t,
+        )
+        phases.append((below - 1, np.array(weights, np.float32)))
+    return phases

@@ -1,14 +1,22 @@
-"""Compiled kernels of tracing, 2: ink -> skeletons one pixel wide."""
+"""Tracing, 2: working images -> skeletons one pixel wide.
+
+Pixels are numbered row * W + column, in one numbering for all working images of a stack.
+"""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
-from garabato.drawing import ByteArray
-from garabato.host.kernels import inner_kernel, kernel
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import ByteArray, IntArray
+from garabato.tracing._ink import WorkingImages
 
 #: Chamfer distances of a straight and a diagonal step (Borgefors 1986).
 _UNITS, _DIAGONAL = 5, 7
+#: More than any distance.
+_FAR = 2**30
 #: The largest line width as a share of the drawing's longer side, and, if that is more, as a share
 #: of the bitmap's. Thicker ink is a filled area, with an outline of _OUTLINE_WIDTH.
 _MAX_WIDTH, _MAX_DOT_WIDTH, _OUTLINE_WIDTH = 0.22, 0.11, 0.04
@@ -18,154 +26,136 @@ _FILLED, _OUTLINE = 1.9, 1.7
 #: too. Deeper ones are filled shapes.
 _SCRIBBLED, _APART = 8.0, 2.5
 
+_Distances = npt.NDArray[np.int32]
 
-@kernel
-def skeletons(ink, starts, strides, sides):  # type: ignore[no-untyped-def]
-    """Working images (from `_ink.inks`) -> (pixels, depths, starts, radii).
 
-    `pixels` (K,) int64 are the pixels of the skeletons, row * stride + column; those of image i
-    begin at `starts[i]`. `depths` (K,) float32 are their distances to the edge of the ink, and
-    `radii` (N,) half the line widths, both in working px. `sides` (N,) are the longer sides of the
-    bitmaps in working px. Overwrites `ink`.
+class Skeletons(NamedTuple):
+    """The skeletons of N working images, with K pixels.
+
+    `pixels` (K,) int64 are in raster order, and those of image i begin at `starts[i]`. `depths`
+    (K,) are their distances to the edge of the ink, and `radii` (N,) half the line widths, both in
+    working px.
     """
-    pixels = np.empty(1024, np.int64)
-    depths = np.empty(1024, np.float32)
-    pixel_starts = np.zeros(len(strides) + 1, np.int64)
-    radii = np.empty(len(strides), np.float64)
-    n = 0
-    for i in range(len(strides)):
-        image = ink[starts[i] : starts[i + 1]]
-        inked = _inked_pixels(image)
-        radii[i] = 0.5
-        if len(inked) > 0:
-            distance = _distances(image, inked, strides[i])
-            radii[i] = _pen_radius(distance, inked, strides[i], sides[i])
-            if _hollow(image, distance, inked, strides[i], radii[i]):
-                inked = _inked_pixels(image)
-                distance = _distances(image, inked, strides[i])
-            skeleton = _thin(image, distance, inked, strides[i])
-            if n + len(skeleton) > len(pixels):
-                more_pixels = np.empty(2 * (n + len(skeleton)), np.int64)
-                more_depths = np.empty(2 * (n + len(skeleton)), np.float32)
-                for p in range(n):
-                    more_pixels[p], more_depths[p] = pixels[p], depths[p]
-                pixels, depths = more_pixels, more_depths
-            for p in skeleton:
-                pixels[n], depths[n] = p, distance[p] / _UNITS
-                n += 1
-        pixel_starts[i + 1] = n
-    return pixels[:n], depths[:n], pixel_starts, radii
+
+    pixels: IntArray
+    depths: npt.NDArray[np.float64]
+    starts: IntArray
+    radii: npt.NDArray[np.float64]
 
 
-@inner_kernel
-def _inked_pixels(ink):  # type: ignore[no-untyped-def]
-    """Indices of the inked pixels, in raster order."""
-    n = 0
-    for p in range(len(ink)):
-        n += ink[p] != 0
-    pixels = np.empty(n, np.int64)
-    n = 0
-    for p in range(len(ink)):
-        if ink[p]:
-            pixels[n] = p
-            n += 1
-    return pixels
-
-
-@inner_kernel
-def _distances(ink, pixels, stride):  # type: ignore[no-untyped-def]
-    """Chamfer distance to the nearest empty pixel, in _UNITS; 0 off the ink."""
+def skeletons(images: WorkingImages, sides: npt.NDArray[np.float64]) -> Skeletons:
+    """Thin working images, which are overwritten. `sides` (N,) are the longer sides of the bitmaps
+    in working px."""
+    ink, stride = images.ink.ravel(), images.ink.shape[1]
+    borders = images.first_rows * stride
+    pixels = np.flatnonzero(ink)
+    starts = np.searchsorted(pixels, borders)
     distance = np.zeros(len(ink), np.int32)
-    for p in pixels:
-        if ink[p]:
-            straight = min(distance[p - 1], distance[p - stride]) + _UNITS
-            slanted = min(distance[p - stride - 1], distance[p - stride + 1]) + _DIAGONAL
-            distance[p] = min(straight, slanted)
-    for p in pixels[::-1]:
-        if ink[p]:
-            straight = min(distance[p + 1], distance[p + stride]) + _UNITS
-            slanted = min(distance[p + stride - 1], distance[p + stride + 1]) + _DIAGONAL
-            distance[p] = min(distance[p], straight, slanted)
-    return distance
+    _measure(distance, pixels, stride)
+    radii = _pen_radii(distance, pixels, starts, stride, sides)
+    if _hollow(images, distance, pixels, starts, radii):
+        pixels = np.flatnonzero(ink)
+    skeleton = _thin(ink, distance, pixels, stride)
+    starts = np.searchsorted(skeleton, borders)
+    return Skeletons(skeleton, distance[skeleton] / _UNITS, starts, radii)
 
 
-@inner_kernel
-def _pen_radius(distance, pixels, stride, side):  # type: ignore[no-untyped-def]
-    """Half the line width in working px: the median of the distance along its ridges."""
-    deepest = 0
-    for p in pixels:
-        deepest = max(deepest, distance[p])
-    counts = np.zeros(deepest + 1, np.int64)
-    n = 0
-    left, right = stride, 0
-    for p in pixels:
-        column = p % stride
-        left, right = min(left, column), max(right, column)
-        d = distance[p]
-        if (
-            d >= distance[p - 1]
-            and d >= distance[p + 1]
-            and d >= distance[p - stride]
-            and d >= distance[p + stride]
-            and d >= distance[p - stride - 1]
-            and d >= distance[p - stride + 1]
-            and d >= distance[p + stride - 1]
-            and d >= distance[p + stride + 1]
-        ):
-            counts[d] += 1
-            n += 1
-    seen, median = 0, 0
-    while seen + counts[median] <= n // 2:
-        seen += counts[median]
-        median += 1
-    rows = pixels[len(pixels) - 1] // stride - pixels[0] // stride
-    extent = max(right - left, rows) + 1
-    width = 2 * median / _UNITS - 0.5
-    if width > max(_MAX_WIDTH * extent, _MAX_DOT_WIDTH * side):
-        width = _OUTLINE_WIDTH * extent
-    return 0.5 * max(1.0, width)
+def _steps(stride: int) -> tuple[int, ...]:
+    """The steps to the eight neighbours, clockwise from the one above."""
+    return (-stride, 1 - stride, 1, stride + 1, stride, stride - 1, -1, -stride - 1)
 
 
-@inner_kernel
-def _hollow(ink, distance, pixels, stride, radius):  # type: ignore[no-untyped-def]
+def _measure(distance: _Distances, pixels: IntArray, stride: int) -> None:
+    """Write the chamfer distances of `pixels` to the nearest pixel of distance 0, in _UNITS."""
+    steps = _steps(stride)
+    distance[pixels] = _FAR
+    n_steps = 0
+    while len(pixels):
+        straight, slanted = (
+            np.minimum.reduce([distance[pixels + step] for step in steps[first::2]])
+            for first in (0, 1)
+        )
+        found = np.minimum(straight + _UNITS, slanted + _DIAGONAL)
+        distance[pixels] = found
+        n_steps += 1
+        pixels = pixels[found > (n_steps + 1) * _UNITS]  # the others have no shorter, longer way
+
+
+def _pen_radii(
+    distance: _Distances,
+    pixels: IntArray,
+    starts: IntArray,
+    stride: int,
+    sides: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Half the line widths in working px: the median of the distance along its ridges."""
+    distances = distance[pixels]
+    is_ridge = np.ones(len(pixels), np.bool_)
+    for step in _steps(stride):
+        is_ridge &= distances >= distance[pixels + step]
+    rows, columns = np.divmod(pixels, stride)
+    radii = np.full(len(sides), 0.5)
+    for i, side in enumerate(sides.tolist()):
+        part = slice(starts[i], starts[i + 1])
+        if part.start == part.stop:
+            continue
+        ridge = distances[part][is_ridge[part]]
+        median = int(np.partition(ridge, len(ridge) // 2)[len(ridge) // 2])
+        height, width = int(rows[part][-1] - rows[part][0]), int(np.ptp(columns[part]))
+        extent = max(height, width) + 1
+        line_width = 2 * median / _UNITS - 0.5
+        if line_width > max(_MAX_WIDTH * extent, _MAX_DOT_WIDTH * side):
+            line_width = _OUTLINE_WIDTH * extent
+        radii[i] = 0.5 * max(1.0, line_width)
+    return radii
+
+
+def _hollow(
+    images: WorkingImages,
+    distance: _Distances,
+    pixels: IntArray,
+    starts: IntArray,
+    radii: npt.NDArray[np.float64],
+) -> bool:
     """Reduce filled areas to lines around their middle; returns whether there were any.
 
     The lines are at equal distances from the edge, with gaps of two px between them.
     """
+    deepest = np.zeros(len(radii), np.int32)
+    is_inked = np.diff(starts) > 0
+    deepest[is_inked] = np.maximum.reduceat(distance[pixels], starts[:-1][is_inked])
+    is_hollowed = deepest >= (_FILLED * radii * _UNITS).astype(np.int64) + _UNITS
+    for i in np.flatnonzero(is_hollowed):
+        rows = slice(images.first_rows[i], images.first_rows[i + 1])
+        distances = distance.reshape(images.ink.shape)[rows]
+        _hollow_image(images.ink[rows], distances, float(radii[i]))
+    changed = pixels[np.repeat(is_hollowed, np.diff(starts))]
+    is_left = images.ink.ravel()[changed] > 0
+    distance[changed[~is_left]] = 0
+    _measure(distance, changed[is_left], images.ink.shape[1])
+    return bool(is_hollowed.any())
+
+
+def _hollow_image(ink: ByteArray, distances: _Distances, radius: float) -> None:
+    import cv2
+
     deep = int(_FILLED * radius * _UNITS) + _UNITS
     outline = int(_OUTLINE * radius * _UNITS) + 1
     apart = max(4 * _UNITS, int(_APART * radius * _UNITS))
-    area = np.empty(len(pixels), np.int64)
-    seen = np.zeros(len(ink), np.bool_)
-    found = False
-    for origin in pixels:
-        if distance[origin] < deep or seen[origin]:
-            continue
-        found = True
-        seen[origin] = True
-        area[0] = origin
-        n, n_done, deepest = 1, 0, 0
-        while n_done < n:
-            p = area[n_done]
-            n_done += 1
-            deepest = max(deepest, distance[p])
-            for q in (p - 1, p + 1, p - stride, p + stride):
-                if not seen[q] and distance[q] > outline:
-                    seen[q] = True
-                    area[n] = q
-                    n += 1
-        is_scribble = deepest <= _SCRIBBLED * radius * _UNITS
-        for i in range(n):
-            p = area[i]
-            if not is_scribble or (distance[p] - outline) % apart < 2 * _UNITS:
-                ink[p] = 0
-    return found
+    is_inside = distances > outline
+    n_areas, labels = cv2.connectedComponents(is_inside.astype(np.uint8), connectivity=4)
+    areas, inside = np.asarray(labels, np.int32)[is_inside], distances[is_inside]
+    deepest = np.zeros(n_areas, np.int32)
+    np.maximum.at(deepest, areas, inside)
+    is_filled, is_shape = deepest >= deep, deepest > _SCRIBBLED * radius * _UNITS
+    is_gap = (inside - outline) % apart < 2 * _UNITS
+    ink[is_inside] = ~(is_filled[areas] & (is_shape[areas] | is_gap))
 
 
-def _guo_hall() -> ByteArray:
+def _guo_hall() -> npt.NDArray[np.bool_]:
     """Guo and Hall 1989, algorithm A1: (2, 256), whether a pixel with these eight neighbours is
     removed in the first or second sub-iteration."""
-    table = np.zeros((2, 256), np.uint8)
+    table = np.zeros((2, 256), np.bool_)
     for code in range(256):
         n, ne, e, se, s, sw, w, nw = ((code >> bit) & 1 for bit in range(8))
         crossings = (
@@ -183,93 +173,58 @@ def _guo_hall() -> ByteArray:
 _IS_REMOVED = _guo_hall()
 
 
-@inner_kernel(inline="always")
-def _neighbours(image, p, stride):  # type: ignore[no-untyped-def]
-    """The eight neighbours of a pixel as bits, clockwise from the one above."""
-    return (
-        image[p - stride]
-        | image[p - stride + 1] << 1
-        | image[p + 1] << 2
-        | image[p + stride + 1] << 3
-        | image[p + stride] << 4
-        | image[p + stride - 1] << 5
-        | image[p - 1] << 6
-        | image[p - stride - 1] << 7
-    )
-
-
-@inner_kernel
-def _thin(ink, distance, pixels, stride):  # type: ignore[no-untyped-def]
-    """Thin `ink` in place to lines one pixel wide; returns the remaining pixels, in raster order.
-
-    Each round of Guo-Hall sub-iterations goes one pixel deeper, so that lines stay in the middle
-    whatever their direction, and each pixel is visited only a few times.
-    """
-    order = _by_distance(distance, pixels)
-    active = np.empty(len(pixels), np.int64)
-    going = np.empty(len(pixels), np.int64)
-    n_active, n_seen = 0, 0
-    reach = _UNITS
-    changed = True
-    while changed or n_seen < len(order):
-        reach += _UNITS
-        while n_seen < len(order) and distance[order[n_seen]] < reach:
-            active[n_active] = order[n_seen]
-            n_active += 1
-            n_seen += 1
-        changed = False
-        for half in range(2):
-            n_going = 0
-            for i in range(n_active):
-                if _IS_REMOVED[half, _neighbours(ink, active[i], stride)]:
-                    going[n_going] = active[i]
-                    n_going += 1
-            for i in range(n_going):
-                ink[going[i]] = 0
-            if n_going:
-                changed = True
-                n_kept = 0
-                for i in range(n_active):
-                    if ink[active[i]]:
-                        active[n_kept] = active[i]
-                        n_kept += 1
-                n_active = n_kept
-    n_kept = 0
-    for p in pixels:
-        if ink[p]:
-            if _is_corner(_neighbours(ink, p, stride)):
-                ink[p] = 0
-            else:
-                active[n_kept] = p
-                n_kept += 1
-    return active[:n_kept]
-
-
-@inner_kernel
-def _by_distance(distance, pixels):  # type: ignore[no-untyped-def]
-    """The pixels sorted by distance (a counting sort, so raster order among equals)."""
-    deepest = 0
-    for p in pixels:
-        deepest = max(deepest, distance[p])
-    starts = np.zeros(deepest + 2, np.int64)
-    for p in pixels:
-        starts[distance[p] + 1] += 1
-    for d in range(deepest + 1):
-        starts[d + 1] += starts[d]
-    order = np.empty(len(pixels), np.int64)
-    for p in pixels:
-        order[starts[distance[p]]] = p
-        starts[distance[p]] += 1
-    return order
-
-
-@inner_kernel(inline="always")
-def _is_corner(code):  # type: ignore[no-untyped-def]
-    """Whether a pixel is the inner corner of a stair, which Guo-Hall leaves: its two neighbours
-    touch without it."""
+def _is_corner(code: int) -> bool:
+    """Whether a pixel with these neighbours is the inner corner of a stair, which Guo-Hall leaves:
+    its two neighbours touch without it."""
     for turn in (0, 2, 4, 6):
         beside = 1 << turn | 1 << ((turn + 2) & 7)
         between = 1 << ((turn + 1) & 7)
         if code & beside == beside and code & ~(beside | between) == 0:
             return True
     return False
+
+
+_CORNERS = frozenset(code for code in range(256) if _is_corner(code))
+
+
+def _thin(ink: ByteArray, distance: _Distances, pixels: IntArray, stride: int) -> IntArray:
+    """Thin `ink` to lines one pixel wide; returns the remaining pixels, in raster order.
+
+    Each round of Guo-Hall sub-iterations goes one pixel deeper, so that lines stay in the middle
+    whatever their direction, and each pixel is visited only a few times.
+    """
+    steps = _steps(stride)
+    codes = np.zeros(len(ink), np.uint8)  # the neighbours of each pixel as bits
+    for bit, step in enumerate(steps):
+        codes[pixels] |= ink[pixels + step] << bit
+    order = pixels[np.argsort(distance[pixels])]
+    depths = distance[order]
+    active = order[:0]
+    n_seen, reach, changed = 0, _UNITS, True
+    while changed or n_seen < len(order):
+        reach += _UNITS
+        n_reached = int(np.searchsorted(depths, reach))
+        active = np.concatenate([active, order[n_seen:n_reached]])
+        n_seen, changed = n_reached, False
+        for is_removed in _IS_REMOVED:
+            is_going = is_removed[codes[active]]
+            going = active[is_going]
+            if len(going):
+                changed = True
+                ink[going] = 0
+                for bit, step in enumerate(steps):
+                    codes[going - step] &= 0xFF ^ 1 << bit
+                active = active[~is_going]
+    return _without_corners(np.sort(active), codes, steps)
+
+
+def _without_corners(pixels: IntArray, codes: ByteArray, steps: tuple[int, ...]) -> IntArray:
+    """`pixels` without the corners of stairs; removing one can make its neighbour none."""
+    is_left = np.ones(len(pixels), np.bool_)
+    code_of = memoryview(codes)  # type: ignore[arg-type]
+    for i, pixel in enumerate(pixels.tolist()):
+        if code_of[pixel] in _CORNERS:
+            is_left[i] = False
+            for bit, step in enumerate(steps):
+                code_of[pixel - step] &= 0xFF ^ 1 << bit
+    return pixels[is_left]

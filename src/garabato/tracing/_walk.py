@@ -1,4 +1,4 @@
-"""Compiled kernels of tracing, 4: graphs -> polylines.
+"""Tracing, 4: graphs -> polylines.
 
 Branches that run straight through a node become one stroke. Branch c has two half-edges: `2 * c` is
 c from its first point on, `2 * c + 1` is c from its last point on.
@@ -29,8 +29,8 @@ _BRANCH, _RING, _SINGLE = 0, 1, 2  # the kinds of chains in `_graph`
 
 
 @kernel
-def polylines(graphs, radii):  # type: ignore[no-untyped-def]
-    """`_graph.Graphs` -> points (P, 2), stroke_starts, drawing_starts.
+def find_polylines(graphs, radii):  # type: ignore[no-untyped-def]
+    """`_graph.Graphs` -> points (P, 2) float32, stroke_starts, drawing_starts.
 
     The points are in px of the bitmaps, about as far apart as pixels of the working images.
     `radii` (N,) are half the line widths of the drawings, in those pixels.
@@ -49,10 +49,10 @@ def polylines(graphs, radii):  # type: ignore[no-untyped-def]
                 _pair(points, chain_starts, nodes[node], around, ahead, partner)
             if len(around) > 2:
                 _move_onto_line(points, chain_starts, nodes[node], around, left_out, partner)
-    out = np.empty((len(points) + 3 * len(kinds) + len(nodes), 2), np.float32)
+    out = np.empty((len(points) + 3 * len(kinds) + len(nodes), 2), np.float64)
     stroke_starts = np.zeros(len(kinds) + len(nodes) + 1, np.int64)
     drawing_starts = np.zeros(len(radii) + 1, np.int64)
-    scratch = np.empty((len(out), 2), np.float32)
+    scratch = np.empty((len(out), 2), np.float64)
     walked = np.zeros(len(kinds), np.bool_)
     n, n_strokes = np.int64(0), 0  # numba would compile `_walk` once more for a literal 0
     for i in range(len(radii)):
@@ -77,7 +77,7 @@ def polylines(graphs, radii):  # type: ignore[no-untyped-def]
                 n_strokes += 1
                 stroke_starts[n_strokes] = n
         drawing_starts[i + 1] = n_strokes
-    return out[:n], stroke_starts[: n_strokes + 1], drawing_starts
+    return out[:n].astype(np.float32), stroke_starts[: n_strokes + 1], drawing_starts
 
 
 @inner_kernel
@@ -106,7 +106,7 @@ def _edges_of_nodes(ends, n_nodes):  # type: ignore[no-untyped-def]
 @inner_kernel
 def _pair(points, chain_starts, node, around, ahead, partner):  # type: ignore[no-untyped-def]
     """Pair the half-edges around a node that continue each other, the straightest first."""
-    ways = np.empty((len(around), 2), np.float32)
+    ways = np.empty((len(around), 2), np.float64)
     for i in range(len(around)):
         first, last = chain_starts[around[i] // 2], chain_starts[around[i] // 2 + 1] - 1
         steps = min(ahead, last - first)
@@ -115,7 +115,7 @@ def _pair(points, chain_starts, node, around, ahead, partner):  # type: ignore[n
         if steps > 2:
             from_x, from_y = points[near, 0], points[near, 1]
         x, y = points[far, 0] - from_x, points[far, 1] - from_y
-        length = max(np.float32(1e-9), math.hypot(x, y))
+        length = max(1e-9, math.hypot(x, y))
         ways[i, 0], ways[i, 1] = x / length, y / length
     while True:
         best, best_i, best_j = (2.0 if len(around) == 2 else _STRAIGHT), -1, -1
@@ -141,8 +141,8 @@ def _move_onto_line(points, chain_starts, node, around, left_out, partner):  # t
             x, y = points[a, 0], points[a, 1]
             way_x, way_y = points[b, 0] - x, points[b, 1] - y
             along = (node[0] - x) * way_x + (node[1] - y) * way_y
-            along /= max(np.float32(1e-9), way_x * way_x + way_y * way_y)
-            along = min(np.float32(1), max(np.float32(0), along))
+            along /= max(1e-9, way_x * way_x + way_y * way_y)
+            along = min(1.0, max(0.0, along))
             node[0], node[1] = x + along * way_x, y + along * way_y
             return
 

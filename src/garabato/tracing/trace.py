@@ -7,16 +7,19 @@ drawing. Filled areas become outlines; isolated dots become strokes of one point
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from garabato.drawing import ByteArray, DrawingBatch, FloatArray, IntArray
-from garabato.drawing._simplify import corners
+from garabato.drawing._simplify import mark_corners
 from garabato.errors import DrawingError
+from garabato.host.kernels import InterpretedWork
 from garabato.tracing._fit import fit_lines
-from garabato.tracing._graph import Graphs, graphs
-from garabato.tracing._ink import inks
+from garabato.tracing._graph import Graphs, find_graphs
+from garabato.tracing._ink import working_images
 from garabato.tracing._thin import skeletons
-from garabato.tracing._walk import polylines
+from garabato.tracing._walk import find_polylines
 
 #: The tolerance of Ramer-Douglas-Peucker: a share of the drawing's longer side (Google's is
 #: 2 / 255), and the least number of px of the bitmap.
@@ -24,7 +27,11 @@ _TOLERANCE, _TOLERANCE_PX = 0.008, 0.35
 #: Smaller bitmaps count as this large, since a single dot may fill them.
 _MIN_SIDE_PX = 16
 #: Bitmaps are traced in portions of this many px, which limits the memory for intermediate results.
-_PORTION_PX = 2**20
+_PORTION_PX = 2**17
+_KERNELS = find_graphs, find_polylines, mark_corners, fit_lines
+_INTERPRETED_KERNELS = tuple(kernel.interpreted for kernel in _KERNELS)
+#: Python handles skeletons of this many px in about 0.5 s. Compiling the kernels takes 15 s.
+_INTERPRETED = InterpretedWork(find_graphs, 20_000)
 
 
 def trace_bitmap(bitmap: ByteArray) -> tuple[FloatArray, IntArray]:
@@ -46,8 +53,8 @@ def trace_bitmap(bitmap: ByteArray) -> tuple[FloatArray, IntArray]:
 def trace_batch(batch: DrawingBatch) -> DrawingBatch:
     """The drawings of `batch` as strokes, fitted into 0..255 (as by `Drawing.normalised`).
 
-    Metadata is kept. A batch of strokes is returned unchanged. Runs on one core and releases the
-    GIL, so several threads can share the work.
+    Metadata is kept. A batch of strokes is returned unchanged. Runs on one core and mostly releases
+    the GIL, so several threads can share the work.
     """
     bitmaps = batch.bitmaps
     if bitmaps is None:
@@ -65,17 +72,27 @@ def trace_batch(batch: DrawingBatch) -> DrawingBatch:
     )
 
 
-def _trace(bitmaps: ByteArray) -> DrawingBatch:
+def load_kernels() -> None:
+    """Load or compile the kernels, so that no later call has to."""
+    _trace(np.full((1, 2, 2), 255, np.uint8), _KERNELS)
+
+
+def _trace(bitmaps: ByteArray, kernels: tuple[Any, ...] | None = None) -> DrawingBatch:
     """(N, H, W) -> strokes in px of the bitmaps."""
-    ink, ink_starts, strides, fits = inks(np.ascontiguousarray(bitmaps))
-    sides = max(*bitmaps.shape[1:], _MIN_SIDE_PX) * fits[:, 2]
-    pixels, depths, starts, radii = skeletons(ink, ink_starts, strides, sides)
-    found = Graphs(*graphs(pixels, depths, starts, strides, np.diff(ink_starts), fits, radii))
-    dense = DrawingBatch(*polylines(found, radii))
-    n_strokes = np.diff(dense.drawing_starts)
-    epsilons = np.maximum(_TOLERANCE * dense.extents, _TOLERANCE_PX).astype(np.float32)
-    is_corner = corners(dense.points, dense.stroke_starts, np.repeat(epsilons, n_strokes))
-    radii_px = np.repeat(radii / fits[:, 2], n_strokes)
-    points, stroke_starts = fit_lines(dense.points, is_corner, dense.stroke_starts, radii_px)
+    images = working_images(np.ascontiguousarray(bitmaps))
+    factors = images.fits[:, 2]
+    found = skeletons(images, max(*bitmaps.shape[1:], _MIN_SIDE_PX) * factors)
+    if kernels is None:
+        is_interpreted = _INTERPRETED.allows(len(found.pixels))
+        kernels = _INTERPRETED_KERNELS if is_interpreted else _KERNELS
+    to_graphs, to_polylines, to_corners, to_lines = kernels
+    graphs = Graphs(*to_graphs(found, images.first_rows, images.ink.shape[1], images.fits))
+    points, stroke_starts, drawing_starts = to_polylines(graphs, found.radii)
+    n_strokes = np.diff(drawing_starts)
+    extents = DrawingBatch(points, stroke_starts, drawing_starts).extents
+    epsilons_px = np.maximum(_TOLERANCE * extents, _TOLERANCE_PX).astype(np.float64)
+    is_corner = to_corners(points, stroke_starts, np.repeat(epsilons_px, n_strokes))
+    radii_px = np.repeat(found.radii / factors, n_strokes)
+    points, stroke_starts = to_lines(points, is_corner, stroke_starts, radii_px)
     np.clip(points, 0, bitmaps.shape[:0:-1], out=points)
-    return DrawingBatch(points, stroke_starts, dense.drawing_starts)
+    return DrawingBatch(points, stroke_starts, drawing_starts)

@@ -29,7 +29,7 @@ from PIL import Image
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError, UnknownFormatError
 from garabato.formats import ReadReport, read_drawings, write_drawings
-from garabato.tracing.trace import trace_batch
+from garabato.tracing.trace import load_kernels, trace_batch
 
 LENGTH = struct.Struct(">Q")
 #: Processor time a file may take.
@@ -161,6 +161,7 @@ def main() -> None:
     if sys.argv[2:] == [COMPILE_TEXT_READERS]:
         _read_texts(limits)
         return
+    load_kernels()  # compiling them takes more time than a file may take
     _read_picture(limits)
     _read_texts(limits)
     os.nice(_NICENESS)
