@@ -20,8 +20,9 @@ measures them.
 
 Each arm is one change to a short form of the preset `skfast`: S100 of seed 0 (100 categories x 200
 training drawings), 10 epochs on 90 % of them at 32 px and then 48 px, scored on the other 10 %. The
-test split is not used. With 2,000 scored drawings the standard error of an accuracy is about one
-point, so differences below two points between single seeds mean little.
+preset uses Muon, but all arms except `muon` were trained with AdamW. The test split is not used.
+With 2,000 scored drawings the standard error of an accuracy is about one point, so differences
+below two points between single seeds mean little.
 
 The columns "half the ink", "bitmap" and "other order" are top-1 accuracies: on drawings cut to the
 first half of their ink, on Google's 28x28 bitmaps, and on drawings whose strokes come in a random

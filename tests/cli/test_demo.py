@@ -44,6 +44,8 @@ def test_the_demo_prints_its_results_and_the_published_ones(
     assert [found[name] for name in ("top1", "map")] == [measured["top1"], measured["map"]]
     assert found["n_categories"] == 4
     assert found["seconds"] >= found["train_seconds"] > 0
+    assert any(note.startswith("the network saw only") for note in found["notes"])
+    assert f"note: {found['notes'][-1]}" in " ".join(result.stderr.split())
 
 
 def test_the_files_named_by_the_demo_exist(finished: tuple[Path, Result]) -> None:

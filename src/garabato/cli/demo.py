@@ -83,6 +83,8 @@ def _print_summary(result: garabato.DemoResult) -> None:
         f"Noise with {figures['n_test']:,} test drawings: top-1 +- {100 * noise['top1']:.1f} "
         f"points, mAP +- {noise['map']:.2f}. Total time: {figures['seconds'] / 60:.1f} minutes.\n"
     )
+    for note in figures.get("notes", ()):  # a demo of an older version may have none
+        stderr.print(f"note: {note}")
     run, gallery, queries = result.run, result.gallery, result.queries
     stdout.print(
         "Look at\n"

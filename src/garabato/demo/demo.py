@@ -213,6 +213,7 @@ class _Demo:
             "batch_size": min(config.batch_size, len(self._dataset.labels("train"))),
             "train_seconds": result.elapsed_s,
             "device": "GPU" if on_gpu else "CPU",
+            "notes": list(result.notes),
         }
 
     def _evaluate(self, resumes: bool) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def _open_file(path: str) -> BinaryIO:
     except FileNotFoundError:
         problem = "there is no such file"
     except IsADirectoryError:
-        problem = "this is a folder, a file with drawings was expected"
+        problem = "this is a folder; give the files in it"
     except PermissionError:
         problem = "permission denied; make the file readable (chmod u+r)"
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
