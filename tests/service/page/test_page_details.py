@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+from urllib.parse import quote
+
 from pens import draw, wait_for_hits
 from playwright.sync_api import expect
 from sketches import sketch
@@ -42,3 +45,48 @@ def test_a_drawing_of_a_category_page_has_details_without_a_query(new_page):
     expect(page.locator("dialog .overlay path.query")).to_have_count(0)
     page.get_by_role("button", name="Close").click()
     expect(page.locator("dialog")).to_have_count(0)
+
+
+HOSTILE = "\"><img src='https://evil.example/' onerror='hacked = 1'><script>hacked = 1</script>"
+HOSTILE_SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1e30 1e30" onload="evil()">
+<script>parent.hacked = 1</script><style>@import url(https://evil.example/c.css);</style>
+<image href="https://evil.example/d.png"/><use href="https://evil.example/e.svg#f"/>
+<foreignObject width="9" height="9"><iframe src="https://evil.example/"/></foreignObject>
+<a href="javascript:hacked = 1"><set attributeName="href" to="javascript:1" onbegin="a()"/></a>
+<path d="M0 0h9" fill="url(https://evil.example/f.svg#g)"/></svg>"""
+
+
+def test_a_hostile_title_category_or_original_runs_and_fetches_nothing(new_page):
+    page = new_page(viewport={"width": 390, "height": 800})
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    drawing = {
+        "key_id": HOSTILE.replace("//", "/ /"),
+        "drawing": STAR.to_lists(),
+        "category": HOSTILE,
+        "title": HOSTILE + "x" * 400,
+        "tags": [HOSTILE, "x" * 100, "__proto__"],
+        "link": "https://example.org/",
+        "original": base64.b64encode(HOSTILE_SVG.encode()).decode(),
+    }
+    server = page.url.partition("#")[0]
+    added = page.request.post(f"{server}v1/drawings", data=drawing)
+    assert added.status == 201, added.text()
+    try:
+        page.reload()
+        draw(page, STAR)
+        wait_for_hits(page)
+        card = page.locator("#hits .hit").filter(has_text="evil.example")
+        expect(card).to_be_visible()
+        page.wait_for_function("document.querySelector('#hits .original').complete")
+        card.locator(".details").click()
+        expect(page.locator("dialog")).to_contain_text("x" * 100)
+        page.get_by_role("button", name="Close").click()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        page.goto(f"{server}#/category/{quote(HOSTILE, safe='')}")
+        expect(page.locator("#category .hit")).to_have_count(1)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        assert page.evaluate("typeof hacked") == "undefined"
+        assert [url for url in asked if not url.startswith((server, "data:", "blob:"))] == []
+    finally:
+        page.request.delete(f"{server}v1/drawings/{quote(drawing['key_id'], safe='')}")
