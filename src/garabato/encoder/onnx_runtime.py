@@ -90,9 +90,20 @@ def open_session(file: Path, metadata_key: str) -> tuple[Any, str, bytes]:
     return session, str(text), content
 
 
-def _session(content: bytes) -> Any:
+def import_onnxruntime() -> Any:
+    """The module onnxruntime, which doesn't report to Microsoft unless ORT_DISABLE_TELEMETRY=0.
+
+    From version 1.29 on, it sends the names and properties of networks from Linux too, and keeps an
+    identifier of the machine in the user's cache folder.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read on import
     import onnxruntime
 
+    return onnxruntime
+
+
+def _session(content: bytes) -> Any:
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors are raised as well
     options.intra_op_num_threads = _n_threads()

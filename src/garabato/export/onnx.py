@@ -26,7 +26,7 @@ import numpy as np
 
 from garabato.drawing import ByteArray, DrawingBatch
 from garabato.encoder import FORMAT, Encoder
-from garabato.encoder.onnx_runtime import OnnxRuntime, open_session
+from garabato.encoder.onnx_runtime import OnnxRuntime, import_onnxruntime, open_session
 from garabato.errors import EncoderError, InputError, MissingExtraError
 from garabato.host.atomic import write_bytes
 from garabato.render import render_batch
@@ -203,6 +203,7 @@ def _quantize(exact: Path, quantized: Path, images: ByteArray) -> None:
 
     The first convolution of each branch, pooling, the embedding and the logits stay in float32.
     """
+    import_onnxruntime()
     from onnxruntime.quantization import (
         CalibrationDataReader,
         QuantFormat,
@@ -243,9 +244,9 @@ def _folded(exact: Path) -> onnx.ModelProto:
     Matrices stay as they are. Folding would transpose, normalise or multiply them by a batch norm,
     so that they are stored twice, and no longer exact in half precision; runtimes do so on loading.
     """
-    import onnxruntime
     from onnx import helper
 
+    onnxruntime = import_onnxruntime()
     folded = exact.with_suffix(".folded.onnx")
     model: onnx.ModelProto = _onnx().load(exact)
     n_inputs = len(model.graph.input)
