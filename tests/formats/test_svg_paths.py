@@ -287,8 +287,29 @@ def test_the_inner_matrix_is_applied_first():
     "text", ["0.1", "123.456", "-7e-3", ".5e2", "1234567890.125", "1e-300", "0e9", "3."]
 )
 def test_numbers_are_read_as_python_reads_them(text):
-    data = np.frombuffer(text.encode(), np.uint8)
+    data = list(text.encode())
     assert _paths.read_number(data, 0) == (len(text), pytest.approx(float(text), rel=1e-15))
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("MmZzLlHhVvCcSsQqTtAa"), st.lists(st.floats(-99, 99), max_size=8))
+    )
+)
+def test_python_reads_the_paths_that_the_compiled_kernel_reads(commands):
+    text = "M1 2" + "".join(letter + " ".join(map(str, values)) for letter, values in commands)
+    data = np.frombuffer(text.encode(), np.uint8)
+    matrix = (1.5, 0.2, -0.1, 0.7, 3.0, 4.0)
+    points, starts, bounds, is_complete = _paths._flatten(data, matrix, 500)
+    interpreted = _paths._flatten.interpreted(data.tolist(), matrix, 500)
+    # Sines and cosines differ in the last digit, so a closing line may have length 0.
+    if len(points) == len(interpreted[0]):
+        np.testing.assert_allclose(interpreted[0], points, rtol=1e-9, atol=1e-9)
+        assert interpreted[1].tolist() == starts.tolist()
+    assert abs(len(points) - len(interpreted[0])) <= len(starts)
+    np.testing.assert_allclose(interpreted[2], bounds, rtol=1e-9, atol=1e-9)
+    assert interpreted[3] == is_complete
 
 
 SQUARES = np.array([(1, 1), (5, 1), (5, 5), (1, 5), (2, 2), (4, 2), (4, 4), (2, 4)], np.float64)

@@ -1,4 +1,4 @@
-"""Compiled kernels: SVG path data -> polylines (curves and arcs flattened) -> filled pixels.
+"""SVG path data -> polylines (curves and arcs flattened) -> filled pixels.
 
 Source: https://www.w3.org/TR/SVG11/paths.html; arcs follow its appendix F.6. As specified there,
 path data are read up to their first error.
@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from garabato.host.kernels import inner_kernel, kernel
+from garabato.drawing import ByteArray, FloatArray, IntArray
+from garabato.host.kernels import InterpretedWork, inner_kernel, kernel
 
 #: Straight pieces for a Bezier curve and for half a circle.
 _N_PIECES = 16
@@ -36,8 +37,9 @@ class _Pen(NamedTuple):
     mirrored_y: float
 
 
-@kernel
-def flatten(data, matrix, max_points):  # type: ignore[no-untyped-def]
+def flatten(
+    data: ByteArray, matrix: tuple[float, ...], max_points: int
+) -> tuple[FloatArray, IntArray, tuple[float, float, float, float], bool]:
     """Path data (n,) uint8 -> (points (P, 2) float64, starts (S + 1,) int64, bounds, is_complete).
 
     Subpath s is `points[starts[s]:starts[s + 1]]`, two or more points; a closed one ends where it
@@ -45,6 +47,19 @@ def flatten(data, matrix, max_points):  # type: ignore[no-untyped-def]
     right, bottom). `is_complete` is False if the path has more than `max_points` points, of which
     none are returned.
     """
+    if _INTERPRETED.allows(len(data)):
+        with np.errstate(all="ignore"):
+            return _flatten.interpreted(data.tolist(), matrix, max_points)  # type: ignore[no-any-return]
+    return _flatten(data, matrix, max_points)  # type: ignore[no-any-return]
+
+
+def load_kernels() -> None:
+    """Load or compile the kernel of `flatten`, so that no later call has to."""
+    _flatten(np.frombuffer(b"M0 0", np.uint8), (1.0, 0.0, 0.0, 1.0, 0.0, 0.0), 1)
+
+
+@kernel
+def _flatten(data, matrix, max_points):  # type: ignore[no-untyped-def]
     points = np.empty((64, 2), np.float64)
     starts = np.zeros(8, np.int64)
     values = np.empty(7, np.float64)
@@ -141,6 +156,10 @@ def flatten(data, matrix, max_points):  # type: ignore[no-untyped-def]
     return points[:n].copy(), starts[: n_paths + 1].copy(), bounds, True
 
 
+#: Python reads so many characters of path data in about 0.2 s. Compiling takes 6 s.
+_INTERPRETED = InterpretedWork(_flatten, 50_000)
+
+
 @inner_kernel
 def _with_room(points, n):  # type: ignore[no-untyped-def]
     if n <= len(points):
@@ -206,7 +225,7 @@ def _read_values(data, at, command, n_values, values):  # type: ignore[no-untype
     return at
 
 
-@kernel
+@inner_kernel
 def read_number(data, at):  # type: ignore[no-untyped-def]
     """The index behind the number at `at`, or -1 if there is none, and the number."""
     sign = 1.0

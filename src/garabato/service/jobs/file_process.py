@@ -29,7 +29,9 @@ from PIL import Image
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError, UnknownFormatError
 from garabato.formats import ReadReport, read_drawings, write_drawings
-from garabato.tracing.trace import load_kernels, trace_batch
+from garabato.formats.svg import load_kernels as load_svg_kernels
+from garabato.tracing.trace import load_kernels as load_tracing_kernels
+from garabato.tracing.trace import trace_batch
 
 LENGTH = struct.Struct(">Q")
 #: Processor time a file may take.
@@ -161,7 +163,7 @@ def main() -> None:
     if sys.argv[2:] == [COMPILE_TEXT_READERS]:
         _read_texts(limits)
         return
-    load_kernels()  # compiling them takes more time than a file may take
+    load_tracing_kernels()  # compiling them takes more time than a file may take
     _read_picture(limits)
     _read_texts(limits)
     os.nice(_NICENESS)
@@ -225,6 +227,7 @@ def _read_picture(limits: Limits) -> None:
 
 
 def _read_texts(limits: Limits) -> None:
+    load_svg_kernels()
     line = Drawing([[[0, 255], [0, 255]]], key_id="1", category="line", country="ES")
     with tempfile.TemporaryDirectory(prefix="garabato-warm-up-") as folder:
         for suffix in (".svg", ".ndjson", ".bin", ".npz"):
