@@ -10,8 +10,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
-from garabato.drawing import ByteArray, FloatArray, IntArray
+from garabato.drawing import ByteArray, IntArray
 from garabato.host.kernels import InterpretedWork, inner_kernel, kernel
 
 #: Straight pieces for a Bezier curve and for half a circle.
@@ -39,7 +40,7 @@ class _Pen(NamedTuple):
 
 def flatten(
     data: ByteArray, matrix: tuple[float, ...], max_points: int
-) -> tuple[FloatArray, IntArray, tuple[float, float, float, float], bool]:
+) -> tuple[npt.NDArray[np.float64], IntArray, tuple[float, float, float, float], bool]:
     """Path data (n,) uint8 -> (points (P, 2) float64, starts (S + 1,) int64, bounds, is_complete).
 
     Subpath s is `points[starts[s]:starts[s + 1]]`, two or more points; a closed one ends where it
