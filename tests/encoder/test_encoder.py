@@ -157,7 +157,12 @@ def test_a_file_of_a_later_version_is_reported(encoder, tmp_path):
 def test_a_missing_file_and_an_unfinished_run_say_what_to_do(tmp_path):
     with pytest.raises(EncoderError, match="garabato train"):
         load_encoder(tmp_path / "nowhere.safetensors")
-    with pytest.raises(EncoderError, match="--resume"):
+    with pytest.raises(
+        EncoderError, match=f"train one: garabato train --data DATA --out {tmp_path}$"
+    ):
+        load_encoder(tmp_path)
+    (tmp_path / "checkpoint.pt").touch()
+    with pytest.raises(EncoderError, match=r"finish the training: garabato train .* --resume"):
         load_encoder(tmp_path)
 
 
