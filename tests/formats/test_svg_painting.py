@@ -101,13 +101,38 @@ def test_style_sheets_apply(tmp_path, sheet):
         ".h{transform:scale(0)}",
         ".h{scale:0}",
         ".h{width:0}",
+        "@layer a{#h{stroke:red}} @layer b{.h{stroke:none}}",
+        "@layer b, a; @layer a{.h{stroke:none}} @layer b{#h{stroke:red}}",
+        ".h{stroke:none} @layer a{#h{stroke:red}}",
+        "@layer a{.h{stroke:none !important}} .h{stroke:red !important}",
+        "@layer a.b{#h{stroke:red}} @layer a{.h{stroke:none}}",
+        "@layer a{.h{stroke:none}} @layer b{.h{stroke:red; stroke:revert-layer}}",
+        "@layer{#h{stroke:red}} .h{stroke:none}",
+        "rect{@layer a{stroke:none}}",
+        "rect{@media screen{display:none}}",
+        "svg:has(path) .h{display:none}",
+        ".h:has(+ path){display:none}",
+        ".h:not(:has(*)){display:none}",
+        ":where(:nonsense, .h){display:none}",
+        "rect:nth-child(1 of .h){display:none}",
+        "svg:scope .h{display:none}",
+        "@scope (svg){.h{display:none}}",
+        "@namespace s url(http://www.w3.org/2000/svg); s|rect{display:none}",
+        "@import 'other.css'; .h{display:none}",
+        "@media (max-width:1px) or (min-width:1px){.h{display:none}}",
+        "@media not (max-width:1px){.h{display:none}}",
+        "@media (1px <= width <= 99999px){.h{display:none}}",
+        "@media (display-mode: browser) and (grid: 0){.h{display:none}}",
+        ".h{stroke:color-mix(in srgb, red 0%, transparent)}",
+        ".h{stroke:rgb(from red r g b / 0)}",
+        ".h{stroke-dasharray:0 10}",
     ],
 )
 def test_what_a_style_sheet_hides_is_not_drawn(tmp_path, sheet):
     escaped = sheet.replace("&", "&amp;").replace(">", "&gt;")
     body = (
-        f'<style>{escaped}</style><g class="g"><rect class="h" x="50" y="40" width="99" '
-        f'height="60"/><path d="{ZIGZAG}"/></g>'
+        f'<style>{escaped}</style><g class="g"><rect class="h" id="h" x="50" y="40" '
+        f'width="99" height="60"/><path d="{ZIGZAG}"/></g>'
     )
     assert _strokes(tmp_path, body, f"{PAGE} {PEN}") == STROKES
 
@@ -121,6 +146,10 @@ def test_what_a_style_sheet_hides_is_not_drawn(tmp_path, sheet):
         "@media (max-width:99px){.h{display:none}}",
         "@media (nonsense:1){.h{display:none}}",
         "@container (min-width:1px){.h{display:none}}",
+        "@media not (nonsense:1){.h{display:none}}",
+        "@supports not (display:grid){.h{display:none}}",
+        ".h:has(> rect){display:none}",
+        "@layer a{.h{display:none}} .h{display:inline}",
         ".h{.h{display:none}}",
         "rect:nth-of-type(2){display:none}",
     ],
@@ -169,6 +198,7 @@ def test_the_cascade_decides(tmp_path, sheet, attributes, is_seen):
         '<circle cx="50" cy="50" r="9"/><rect width="200" height="150" fill="white"/>',
         '<rect width="200" height="150" fill="#ccc"/><rect width="200" height="150" fill="#eee"/>',
         '<rect width="200" height="150" opacity=".1"/>',
+        '<path d="M0 75H200" stroke="wheat" stroke-width="150"/>',
     ],
 )
 def test_what_covers_the_page_is_ground_in_any_colour(tmp_path, ground):
@@ -479,3 +509,49 @@ def test_rectangles_of_two_colours_are_no_ground(tmp_path):
         '<rect x="100" width="100" height="150" fill="gold"/>'
     )
     assert len(_read(tmp_path, body).strokes) == 2
+
+
+@pytest.mark.parametrize(
+    "conditions", ['requiredExtensions=""', 'requiredExtensions="x"', 'systemLanguage="de"']
+)
+def test_elements_whose_conditions_fail_are_not_drawn(tmp_path, conditions):
+    body = f'<rect {conditions} x="50" y="40" width="99" height="60"/><path d="{ZIGZAG}"/>'
+    assert _strokes(tmp_path, body, f"{PAGE} {PEN}") == STROKES
+
+
+@pytest.mark.parametrize("size", ['width="0"', 'viewBox="0 0 0 0"', 'height="0%"'])
+def test_a_nested_document_without_size_is_not_drawn(tmp_path, size):
+    body = f'<svg {size}><rect x="50" y="40" width="99" height="60"/></svg><path d="{ZIGZAG}"/>'
+    assert _strokes(tmp_path, body, f"{PAGE} {PEN}") == STROKES
+
+
+def test_a_symbol_without_a_size_fills_the_page(tmp_path):
+    symbol = '<symbol id="s" viewBox="0 0 400 300"><path d="M20 40L60 80"/></symbol>'
+    assert _strokes(tmp_path, f'{symbol}<use href="#s"/>', f"{PAGE} {PEN}") == [
+        [[10, 30], [20, 40]]
+    ]
+
+
+@pytest.mark.parametrize("size", ['width="100%" height="100%"', 'width="100"', 'height="50%"'])
+def test_the_page_is_the_view_box_whatever_size_is_given(tmp_path, size):
+    ground = '<rect width="200" height="150" fill="pink" stroke="none"/>'
+    body = f'{ground}<path d="{ZIGZAG}"/>'
+    assert _strokes(tmp_path, body, f"{PAGE} {PEN} {size}") == STROKES
+
+
+def test_holes_in_what_covers_the_page_are_the_drawing(tmp_path):
+    (shape,) = _strokes(tmp_path, '<path d="M0 0H200V150H0ZM50 40V120H150V40Z"/>')
+    assert shape == [[50, 50, 150, 150, 50], [40, 120, 120, 40, 40]]
+
+
+def test_a_fill_has_the_outline_of_its_clip(tmp_path):
+    clip = '<clipPath id="c"><path d="M50 40V120H150Z"/></clipPath>'
+    body = f'{clip}<rect width="200" height="150" clip-path="url(#c)"/>'
+    (shape,) = _strokes(tmp_path, body)
+    assert shape == [[50, 50, 150, 50], [40, 120, 120, 40]]
+
+
+def test_what_is_half_masked_is_seen(tmp_path):
+    mask = '<mask id="m"><rect width="200" height="150" fill="#777" stroke="none"/></mask>'
+    body = f'{mask}<g mask="url(#m)"><path d="{ZIGZAG}"/></g>'
+    assert _strokes(tmp_path, body, f"{PAGE} {PEN}") == STROKES

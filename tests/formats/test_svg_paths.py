@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from garabato.formats.svg import _paths
 from garabato.formats.svg.geometry import (
     IDENTITY,
+    attribute_transform,
     length,
     multiply,
     numbers,
@@ -276,6 +277,39 @@ def test_view_boxes(attributes, point, placed):
 )
 def test_transform_origins(text, point):
     assert origin(text, (200, 100)) == point
+
+
+@pytest.mark.parametrize(
+    ("text", "moved"),
+    [
+        ("translate(-.5-.5)scale(.5.25)", (0, 0)),
+        ("translate(10)", (11, 2)),
+        ("translate(10px, 0)", (1, 2)),
+        ("translate(10%)", (1, 2)),
+        ("rotate(20deg)", (1, 2)),
+        ("SCALE(2)", (1, 2)),
+        ("scale(2) bogus(3)", (1, 2)),
+        ("", (1, 2)),
+    ],
+)
+def test_transform_attributes_have_numbers_without_units(text, moved):
+    np.testing.assert_allclose(_apply(attribute_transform(text), (1, 2)), moved, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("text", "moved"),
+    [
+        ("scale(calc(1/2))", (0.5, 1)),
+        ("rotate(calc(0.125turn * 2))", (-2, 1)),
+        ("rotateX(60deg)", (1, 1)),
+        ("rotateY(60deg)", (0.5, 2)),
+        ("rotate3d(0, 0, 1, 90deg)", (-2, 1)),
+        ("rotate3d(1, 0, 0, 60deg)", (1, 1)),
+        ("rotate3d(0, 0, 0, 60deg)", (1, 2)),
+    ],
+)
+def test_css_transforms(text, moved):
+    np.testing.assert_allclose(_apply(transform(text), (1, 2)), moved, atol=1e-12)
 
 
 def test_the_inner_matrix_is_applied_first():

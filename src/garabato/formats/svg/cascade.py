@@ -6,9 +6,11 @@ work they may cause is bounded. Source: https://www.w3.org/TR/SVG2/styling.html.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -24,15 +26,13 @@ MAX_STEPS = 3_000_000
 #: Longer selectors, and those with pseudo-classes not listed, match nothing.
 _MAX_SELECTOR_TOKENS = 60
 _PSEUDO_CLASSES = {
-    "root", "first-child", "last-child", "only-child", "empty", "not", "is", "where", "nth-child",
-    "nth-last-child", "hover", "focus", "active", "link", "visited",
+    "root", "scope", "first-child", "last-child", "only-child", "empty", "not", "is", "where",
+    "has", "nth-child", "nth-last-child", "hover", "focus", "active", "link", "visited",
 }  # fmt: skip
-#: Selectors with these look at all siblings.
+#: Selectors with these, or with "nth-child(... of ...)", look at all siblings.
 _OF_TYPE = {
-    "first-of-type", "last-of-type", "only-of-type", "nth-of-type", "nth-last-of-type",
+    "first-of-type", "last-of-type", "only-of-type", "nth-of-type", "nth-last-of-type", "of",
 }  # fmt: skip
-#: At-rules whose rules hold (@supports: garabato paints what browsers do), and nested ones.
-_TRANSPARENT_RULES = {"media", "supports", "layer"}
 _MAX_NESTED_RULES = 4
 _MAX_NESTED_VARIABLES = 8
 #: Media features of a light screen, SCREEN_PX wide and high, and those that need no value.
@@ -40,14 +40,21 @@ _SCREEN_PX = 1000.0
 _FEATURES = {
     "prefers-color-scheme": "light", "prefers-reduced-motion": "no-preference",
     "prefers-contrast": "no-preference", "forced-colors": "none", "hover": "hover",
-    "pointer": "fine", "orientation": "landscape", "scripting": "none", "update": "fast",
+    "pointer": "fine", "any-hover": "hover", "any-pointer": "fine", "orientation": "landscape",
+    "scripting": "none", "update": "fast", "display-mode": "browser", "grid": "0",
+    "monochrome": "0", "prefers-reduced-transparency": "no-preference",
+    "dynamic-range": "standard", "color-gamut": "srgb",
 }  # fmt: skip
-_RANGE = re.compile(r"([a-z-]+)\s*([<>]=?)\s*([^<>=]+)")
-_ALWAYS = {"width", "height", "color", "hover", "pointer", "update"}
+_RANGE = re.compile(r"(?:([^<>=]+)([<>])=?)?\s*([a-z-]+)\s*(?:([<>])=?([^<>=]+))?")
+_ALWAYS = {
+    "width", "height", "color", "hover", "pointer", "any-hover", "any-pointer", "update",
+    "aspect-ratio", "resolution",
+}  # fmt: skip
 #: CSS properties that count; others ("font-family") are skipped. Geometry is CSS in SVG 2.
 _PROPERTIES = {
     "fill", "stroke", "color", "fill-opacity", "stroke-opacity", "stroke-width", "visibility",
     "fill-rule", "clip-rule", "filter", "stroke-dasharray", "stroke-dashoffset",
+    "stroke-linecap",
     "marker", "marker-start", "marker-mid", "marker-end",
     "display", "opacity", "transform", "transform-origin", "clip-path", "mask", "overflow",
     "vector-effect", "stop-color", "stop-opacity", "background", "background-color",
@@ -211,14 +218,42 @@ def _match_sheet(sheet: str, root: Element) -> dict[Element, _Declared]:
     matched: dict[Element, _Declared] = {}
     for wrapper in _bounded_wrapper(budget).from_xml_root(root).iter_subtree():
         budget.spend(1 + rules.n_selectors + rules.n_of_type * len(wrapper.etree_siblings))
-        found = rules.matcher.match(wrapper)
+        found = [
+            payload
+            for _, _, pseudo_element, payload in rules.matcher.match(wrapper)
+            if pseudo_element is None
+        ]
         if found:
-            declared = matched.setdefault(wrapper.etree_element, _Declared({}, {}))
-            for _, _, pseudo_element, payload in found:
-                if pseudo_element is None:
-                    declared.normal.update(payload.normal)
-                    declared.important.update(payload.important)
+            matched[wrapper.etree_element] = _in_layers(found)
     return matched
+
+
+#: Where a rule's layer comes in the cascade: its numbers among its siblings, outermost first, and
+#: then infinity, since what is in no inner layer comes last.
+_Layer = tuple[float, ...]
+_NO_LAYER: _Layer = (math.inf,)
+
+
+def _in_layers(found: list[tuple[_Layer, _Declared]]) -> _Declared:
+    """One set of declarations from several, which are in order of specificity.
+
+    Later layers win, and earlier ones among the important declarations. Source:
+    https://www.w3.org/TR/css-cascade-5/#layer-ordering.
+    """
+    merged = _Declared({}, {})
+    found.sort(key=lambda entry: entry[0])
+    layers = [list(group) for _, group in groupby(found, key=lambda entry: entry[0])]
+    for layer in layers:
+        before = dict(merged.normal)
+        for _, declared in layer:
+            merged.normal.update(declared.normal)
+        for name in [name for name, value in merged.normal.items() if value == "revert-layer"]:
+            del merged.normal[name]
+            merged.normal.update({name: before[name]} if name in before else {})
+    for layer in reversed(layers):
+        for _, declared in layer:
+            merged.important.update(declared.important)
+    return merged
 
 
 class _Rules:
@@ -228,40 +263,82 @@ class _Rules:
         self.matcher = matcher
         self.n_selectors = self.n_of_type = 0
         self._budget = budget
+        self._svg_prefixes = {"*"}
+        self._layers: dict[tuple[str, ...], _Layer] = {}
 
-    def add_all(self, rules: Iterable[Any], outer: list[Any] | None = None, depth: int = 0) -> None:
-        """Add rules, which may be nested in one with the selector `outer`."""
+    def add_all(
+        self,
+        rules: Iterable[Any],
+        outer: list[Any] | None = None,
+        layer: tuple[str, ...] = (),
+        depth: int = 0,
+    ) -> None:
+        """Add rules, which may be nested in one with the selector `outer`, and in a layer."""
         import tinycss2
 
         for rule in rules:
             if depth > _MAX_NESTED_RULES or rule.type not in ("at-rule", "qualified-rule"):
                 continue
             if rule.type == "at-rule":
-                if rule.content and _holds(rule):
-                    parse = (
-                        tinycss2.parse_rule_list
-                        if outer is None
-                        else tinycss2.parse_blocks_contents
-                    )
-                    inner = parse(rule.content, skip_comments=True, skip_whitespace=True)
-                    self.add_all(inner, outer, depth + 1)
+                self._add_at_rule(rule, outer, layer, depth)
                 continue
             selector = rule.prelude
             if outer is not None:
                 selector = _nested_selector(selector, outer, self._budget)
-            self._add(selector, _declarations_of(rule.content))
+            self._add(selector, _declarations_of(rule.content), layer)
             if any(token.type == "{} block" for token in rule.content):
                 inner = tinycss2.parse_blocks_contents(
                     rule.content, skip_comments=True, skip_whitespace=True
                 )
-                self.add_all(inner, selector, depth + 1)
+                self.add_all(inner, selector, layer, depth + 1)
 
-    def _add(self, selector: list[Any], declared: _Declared) -> None:
+    def _add_at_rule(
+        self, rule: Any, outer: list[Any] | None, layer: tuple[str, ...], depth: int
+    ) -> None:
+        import tinycss2
+
+        keyword = rule.lower_at_keyword
+        if keyword == "namespace":
+            prefix = rule.prelude[1] if len(rule.prelude) > 2 else None
+            if prefix is not None and prefix.type == "ident" and _names_svg(rule.prelude):
+                self._svg_prefixes.add(prefix.value)
+        if keyword == "layer":
+            names = tinycss2.serialize(rule.prelude).split(",")
+            for name in names:
+                path = (*layer, *(name.strip() or f"#{len(self._layers)}").split("."))
+                for end in range(1, len(path) + 1):
+                    self._number(path[:end])
+            layer = path
+        if not rule.content or keyword not in ("layer", "media", "supports", "scope"):
+            return
+        if keyword in ("media", "supports") and not _query_holds(rule.prelude, keyword):
+            return
+        if keyword == "scope":
+            within = tinycss2.serialize(rule.prelude).strip().removeprefix("(").removesuffix(")")
+            outer = tinycss2.parse_component_value_list(f":where({within or ':root'})")
+        parse = tinycss2.parse_rule_list if outer is None else tinycss2.parse_blocks_contents
+        inner = parse(rule.content, skip_comments=True, skip_whitespace=True)
+        if outer is not None and keyword != "scope":
+            self._add(outer, _declarations_of(rule.content), layer)
+        self.add_all(inner, outer, layer, depth + 1)
+
+    def _number(self, path: tuple[str, ...]) -> None:
+        """Layers are ordered by where they are first named."""
+        if path not in self._layers:
+            n_siblings = sum(
+                len(known) == len(path) and known[:-1] == path[:-1] for known in self._layers
+            )
+            parent = self._layers.get(path[:-1], _NO_LAYER)
+            self._layers[path] = (*parent[:-1], float(n_siblings), math.inf)
+            self._budget.spend(len(self._layers))
+
+    def _add(self, selector: list[Any], declared: _Declared, layer: tuple[str, ...]) -> None:
         import cssselect2
 
         if not (declared.normal or declared.important):
             return
-        for prelude in _split_at_commas(selector):
+        for prelude in _split_at_commas(_without_prefixes(selector, self._svg_prefixes)):
+            prelude = _forgiving(prelude)
             names = _cheap_pseudo_classes(prelude)
             if names is None:
                 continue
@@ -275,18 +352,52 @@ class _Rules:
             ):
                 continue  # as browsers do with a selector they do not know
             for compiled in selectors:
-                self.matcher.add_selector(compiled, declared)
+                payload = self._layers.get(layer, _NO_LAYER), declared
+                self.matcher.add_selector(compiled, payload)
                 self.n_selectors += 1
                 self.n_of_type += not _OF_TYPE.isdisjoint(names)
 
 
-def _holds(rule: Any) -> bool:
-    """Whether the rules inside an at-rule apply in garabato."""
+def _names_svg(prelude: list[Any]) -> bool:
+    """Whether the prelude of `@namespace` has the address of SVG."""
+    return any(
+        getattr(token, "value", "") == _SVG
+        or any(getattr(part, "value", "") == _SVG for part in getattr(token, "arguments", ()))
+        for token in prelude
+    )
+
+
+_SVG = "http://www.w3.org/2000/svg"
+
+
+def _without_prefixes(tokens: list[Any], prefixes: set[str]) -> list[Any]:
+    """`svg|rect` as `rect`: the elements of a document are all of SVG's namespace."""
+    kept: list[Any] = []
+    for token in tokens:
+        is_bar = token.type == "literal" and token.value == "|"
+        if is_bar and kept and getattr(kept[-1], "value", None) in prefixes:
+            kept.pop()
+        else:
+            kept.append(token)
+    return kept
+
+
+def _forgiving(selector: list[Any]) -> list[Any]:
+    """`selector`, where the lists in :is() and :where() have lost the selectors not known."""
     import tinycss2
 
-    if rule.lower_at_keyword == "media":
-        return _media_match(tinycss2.serialize(rule.prelude[:50]).lower())
-    return rule.lower_at_keyword in _TRANSPARENT_RULES
+    for token in selector:
+        if token.type == "function" and token.lower_name in ("is", "where"):
+            parts = [
+                part
+                for part in _split_at_commas(token.arguments)
+                if _cheap_pseudo_classes(part) is not None
+            ]
+            comma = tinycss2.parse_component_value_list(",")
+            token.arguments = [
+                token for i, part in enumerate(parts) for token in ([*comma, *part] if i else part)
+            ]
+    return selector
 
 
 def _media_match(queries: str) -> bool:
@@ -295,32 +406,86 @@ def _media_match(queries: str) -> bool:
     >>> _media_match("print, screen and (min-width: 300px)")
     True
     """
-    return any(_media_query_matches(query.strip()) for query in queries.split(","))
+    import tinycss2
+
+    return _query_holds(tinycss2.parse_component_value_list(queries), "media")
 
 
-def _media_query_matches(query: str) -> bool:
-    kind, *conditions = re.split(r"\band\b", query.removeprefix("only "))
-    is_negated = kind.startswith("not ")
-    kind = kind.removeprefix("not ").strip()
-    if kind.startswith("("):
-        conditions, kind = [kind, *conditions], ""
-    holds = kind in ("", "all", "screen") and all(map(_media_feature_holds, conditions))
-    return holds != is_negated
+def _query_holds(prelude: list[Any], keyword: str) -> bool:
+    """Whether the condition of `@media` or `@supports` holds."""
+    prelude = [token for token in prelude if token.type not in ("whitespace", "comment")]
+    if len(prelude) > _MAX_SELECTOR_TOKENS:
+        return False
+    if not prelude:
+        return True
+    holds = _media_feature_holds if keyword == "media" else _is_supported
+    return any(_condition(part, holds) is True for part in _split_at_commas(prelude))
 
 
-def _media_feature_holds(condition: str) -> bool:
-    condition = condition.strip().strip("()")
-    if match := _RANGE.fullmatch(condition):
-        sign = {"<": "max-", ">": "min-"}[match[2][0]]
-        return _media_feature_holds(f"{sign}{match[1]}:{match[3]}")
-    name, _, value = condition.partition(":")
-    name, value = name.strip(), value.strip()
+def _condition(tokens: list[Any], feature: Callable[[str], bool | None]) -> bool | None:
+    """The value of a condition; None if it is not known, which its negation is neither.
+
+    Source: https://www.w3.org/TR/mediaqueries-4/#mq-syntax.
+    """
+    import tinycss2
+
+    tokens = [token for token in tokens if token.type not in ("whitespace", "comment")]
+    words = [token.lower_value if token.type == "ident" else "" for token in tokens]
+    if words[:1] == ["only"]:
+        tokens, words = tokens[1:], words[1:]
+    if words[:1] == ["not"]:  # of all that follows a media type, or of what is in parentheses
+        value = _condition(tokens[1:], feature)
+        return None if value is None else not value
+    values: list[bool | None] = []
+    for token, word in zip(tokens, words, strict=True):
+        if word in ("and", "or"):
+            continue
+        if token.type == "() block":
+            inner = [part for part in token.content if part.type not in ("whitespace", "comment")]
+            first = inner[0] if inner else None
+            is_nested = first is not None and (
+                first.type in ("() block", "function")
+                or (first.type == "ident" and first.lower_value == "not")
+            )
+            if is_nested and len(inner) < _MAX_SELECTOR_TOKENS:
+                values.append(_condition(inner, feature))
+            else:
+                values.append(feature(tinycss2.serialize(token.content).strip().lower()))
+        elif token.type == "function":
+            values.append(feature(tinycss2.serialize([token]).lower()))
+        else:
+            values.append(word in ("all", "screen") if word else None)
+    if "or" in words:
+        return True if True in values else None if None in values else False
+    return False if False in values else None if None in values or not values else True
+
+
+def _is_supported(feature: str) -> bool:
+    """Whether browsers know what `@supports` asks for, which they do but for invented names."""
+    name, _, value = feature.partition(":")
+    return bool(value.strip()) or "(" in name
+
+
+def _media_feature_holds(condition: str) -> bool | None:
+    """Whether a media feature holds; None if it is not known."""
+    name, colon, value = (part.strip() for part in condition.partition(":"))
+    if not colon and (match := _RANGE.fullmatch(condition)) and (match[2] or match[4]):
+        low, first, name, second, high = match.groups()
+        parts = [(first, low)] if first else []
+        parts += [("><"["<>".index(second)], high)] if second else []  # as if on the left
+        values = [
+            _media_feature_holds(f"{'min' if sign == '<' else 'max'}-{name}:{value}")
+            for sign, value in parts
+        ]
+        return False if False in values else None if None in values else True
     if name.startswith(("min-", "max-")):
-        known = length(value, _SCREEN_PX, float("nan"))
         if name[4:] in ("width", "height"):
+            known = length(value, _SCREEN_PX, float("nan"))
             return known <= _SCREEN_PX if name.startswith("min-") else known >= _SCREEN_PX
         return name.startswith("min-")  # resolution, colours
-    return _FEATURES.get(name) == value if value else name in _ALWAYS
+    if not colon:
+        return True if name in _ALWAYS else None
+    return _FEATURES[name] == value if name in _FEATURES else None
 
 
 def _nested_selector(inner: list[Any], outer: list[Any], budget: _Budget) -> list[Any]:
@@ -331,7 +496,7 @@ def _nested_selector(inner: list[Any], outer: list[Any], budget: _Budget) -> lis
     import tinycss2
 
     parent = f":is({tinycss2.serialize(outer)})"
-    parts = tinycss2.serialize(inner).split(",")
+    parts = map(tinycss2.serialize, _split_at_commas(inner))
     text = ",".join(
         part.replace("&", parent) if "&" in part else f"{parent} {part}" for part in parts
     )
@@ -369,7 +534,7 @@ def _cheap_pseudo_classes(selector: list[Any]) -> set[str] | None:
         inner = getattr(token, "arguments", None) or getattr(token, "content", None)
         if isinstance(inner, list):
             if any(part.type == "ident" and part.lower_value == "of" for part in inner):
-                return None
+                found.add("of")
             waiting = [*inner, *waiting]
     return found
 
@@ -400,6 +565,11 @@ def _bounded_wrapper(budget: _Budget) -> Any:
         @property
         def previous_siblings(self) -> Iterator[Any]:
             return self._along("previous")
+
+        def iter_children(self) -> Iterator[Any]:
+            for child in super().iter_children():
+                budget.spend(4)  # a new wrapper
+                yield child
 
         def _along(self, step: str) -> Iterator[Any]:
             element = getattr(self, step)

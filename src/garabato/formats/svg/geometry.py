@@ -20,8 +20,8 @@ _NUMBER = re.compile(_NUMBER_TEXT)
 _BLANK = re.compile(r"[\s,]*")
 _LENGTH = re.compile(rf"({_NUMBER_TEXT})\s*([a-zA-Z]*|%)")
 _TRANSFORM = re.compile(r"(?<![a-zA-Z])([a-zA-Z]+(?:3d)?)\s*\(([^()]*(?:\([^()]*\)[^()]*){0,9})\)")
-_CALC = re.compile(r"calc\(([^()]*)\)")
-_LENGTH_TERM = re.compile(r"([+-]?\s*(?:\d+(?:\.\d*)?|\.\d+))([a-zA-Z%]*)")
+#: An argument of a transform, which may be calculated.
+_ARGUMENT = re.compile(r"[^\s,()]+(?:\([^()]*(?:\([^()]*\)[^()]*){0,9}\))?")
 _MATH = re.compile(r"(?:calc|min|max|clamp)\(.*\)", re.DOTALL)
 #: A number, with a unit or without one, in an expression that _CALCULABLE lets through.
 _OPERAND = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(%|[a-z]+)?")
@@ -36,12 +36,17 @@ _UNITS_DEGREES = {"": 1.0, "deg": 1.0, "grad": 0.9, "rad": 180 / math.pi, "turn"
 
 def numbers(text: str) -> list[float]:
     """All numbers of a list separated by blanks and commas, up to the first other thing."""
+    return _numbers(text)[0]
+
+
+def _numbers(text: str) -> tuple[list[float], bool]:
+    """(the numbers at the start of a text, whether there is nothing else in it)."""
     found = []
     at = _skip(text, 0)
     while match := _NUMBER.match(text, at):
         found.append(float(match[0]))
         at = _skip(text, match.end())
-    return found
+    return found, at == len(text)
 
 
 def _skip(text: str, at: int) -> int:
@@ -54,28 +59,31 @@ def length(text: str | None, whole: float, default: float = 0.0) -> float:
         return default
     match = _LENGTH.fullmatch(text.strip())
     if match is None:
-        return _calculated_length(text.strip().lower(), whole, default)
+        value = _calculated(text, lambda operand: length(operand, whole, math.nan))
+        return default if math.isnan(value) else value
     value, unit = float(match[1]), match[2].lower()
     if unit == "%":
         return value / 100 * whole
     return value * _UNITS_PX[unit] if unit in _UNITS_PX else default
 
 
-def _calculated_length(text: str, whole: float, default: float) -> float:
-    """The result of calc(), min(), max() or clamp(), which may be nested.
+def _calculated(text: str, value_of: Callable[[str], float]) -> float:
+    """The result of calc(), min(), max() or clamp(), which may be nested; NaN for other texts.
 
-    Source: https://www.w3.org/TR/css-values-4/#math.
+    `value_of` gives the value of one operand with its unit, or NaN. Source:
+    https://www.w3.org/TR/css-values-4/#math.
     """
+    text = text.strip().lower()
     if len(text) > _MAX_MATH_CHARACTERS or not _MATH.fullmatch(text):
-        return default
-    expression = _OPERAND.sub(lambda found: repr(length(found[0], whole, math.nan)), text)
+        return math.nan
+    expression = _OPERAND.sub(lambda found: repr(value_of(found[0])), text)
     if not _CALCULABLE.fullmatch(expression):
-        return default
+        return math.nan
     try:
         value = _value_of(ast.parse(expression.strip(), mode="eval").body)
     except (SyntaxError, TypeError, ArithmeticError, ValueError, RecursionError, MemoryError):
-        return default
-    return value if math.isfinite(value) else default
+        return math.nan
+    return value if math.isfinite(value) else math.nan
 
 
 def _value_of(node: ast.expr) -> float:
@@ -122,17 +130,38 @@ def scale_of(matrix: Matrix) -> float:
 
 
 def transform(text: str | None, whole: Size = (0.0, 0.0)) -> Matrix:
-    """The matrix of a `transform` attribute or CSS property; one that is invalid does nothing.
+    """The matrix of a CSS `transform`; one that is invalid does nothing.
 
-    Percentages in CSS translations are of `whole`.
+    Percentages in translations are of `whole`.
     """
     matrix = IDENTITY
     for match in _TRANSFORM.finditer(text or ""):
-        inner = _one_transform(match[1].lower(), _calculated(match[2]), whole)
+        inner = _one_transform(match[1].lower(), match[2], whole)
         if inner is None:
             return IDENTITY
         matrix = multiply(matrix, inner)
     return matrix
+
+
+def attribute_transform(text: str) -> Matrix:
+    """The matrix of a `transform` attribute, whose numbers have no units.
+
+    An invalid one does nothing. Source: https://www.w3.org/TR/SVG11/coords.html#TransformAttribute.
+    """
+    matrix = IDENTITY
+    for match in _TRANSFORM.finditer(text):
+        values, is_all = _numbers(match[2])
+        if not is_all or len(values) not in _N_ARGUMENTS.get(match[1], ()):
+            return IDENTITY
+        inner = _one_transform(match[1].lower(), " ".join(map(repr, values)), (0.0, 0.0))
+        matrix = multiply(matrix, inner) if inner else matrix
+    return matrix
+
+
+_N_ARGUMENTS = {
+    "matrix": (6,), "translate": (1, 2), "scale": (1, 2), "rotate": (1, 3), "skewX": (1,),
+    "skewY": (1,),
+}  # fmt: skip
 
 
 def own_transforms(translate: str, rotate: str, scale: str, whole: Size) -> Matrix:
@@ -144,18 +173,6 @@ def own_transforms(translate: str, rotate: str, scale: str, whole: Size) -> Matr
     return matrix
 
 
-def _calculated(arguments: str) -> str:
-    """`arguments` where calc() with sums of one unit is replaced by its result."""
-
-    def replaced(match: re.Match[str]) -> str:
-        terms = _LENGTH_TERM.findall(match[1])
-        units = {unit for _, unit in terms}
-        total = sum(float(value.replace(" ", "")) for value, _ in terms)
-        return f"{total}{units.pop()}" if len(units) == 1 else match[0]
-
-    return _CALC.sub(replaced, arguments)
-
-
 def _one_transform(name: str, arguments: str, whole: Size) -> Matrix | None:
     if name == "matrix":
         values = numbers(arguments)
@@ -163,7 +180,7 @@ def _one_transform(name: str, arguments: str, whole: Size) -> Matrix | None:
     if name == "matrix3d":
         m = numbers(arguments)
         return (m[0], m[1], m[4], m[5], m[12], m[13]) if len(m) == 16 else None
-    parts = arguments.replace(",", " ").split()
+    parts = _ARGUMENT.findall(arguments)
     if name == "perspective":
         return IDENTITY
     if not parts:
@@ -179,7 +196,13 @@ def _one_transform(name: str, arguments: str, whole: Size) -> Matrix | None:
             return None
         first, second = factors[0], factors[1] if len(factors) > 1 else factors[0]
         return 1 if name == "scaley" else first, 0, 0, 1 if name == "scalex" else second, 0, 0
+    if name == "rotate3d":
+        axis = [length(part, 1.0) for part in parts[:3]]
+        return _turned(axis, _radians(parts[3])) if len(parts) == 4 else None
     angle = _radians(parts[0])
+    if name in ("rotatex", "rotatey"):  # seen from the front, without perspective
+        cos = math.cos(angle)
+        return (1, 0, 0, cos, 0, 0) if name == "rotatex" else (cos, 0, 0, 1, 0, 0)
     if name in ("rotate", "rotatez"):
         cos, sin = math.cos(angle), math.sin(angle)
         x, y = (length(part, 0) for part in parts[1:3]) if len(parts) >= 3 else (0.0, 0.0)
@@ -193,13 +216,31 @@ def _one_transform(name: str, arguments: str, whole: Size) -> Matrix | None:
     return None
 
 
+def _turned(axis: Sequence[float], angle: float) -> Matrix | None:
+    """The matrix of a turn about an axis in space, seen from the front."""
+    size = math.hypot(*axis)
+    if not 0 < size < math.inf:
+        return IDENTITY
+    x, y, z = (part / size for part in axis)
+    cos, sin = math.cos(angle), math.sin(angle)
+    mixed = x * y * (1 - cos)
+    return (
+        cos + x * x * (1 - cos), mixed + z * sin, mixed - z * sin, cos + y * y * (1 - cos), 0, 0,
+    )  # fmt: skip
+
+
 def _radians(text: str) -> float:
     """An angle, less than a turn; 0 for anything that is not an angle."""
-    match = _LENGTH.fullmatch(text)
-    if match is None or match[2].lower() not in _UNITS_DEGREES:
-        return 0.0
-    degrees = float(match[1]) * _UNITS_DEGREES[match[2].lower()]
+    degrees = _degrees(text)
+    if math.isnan(degrees):
+        degrees = _calculated(text, _degrees)
     return math.radians(math.fmod(degrees, 360)) if math.isfinite(degrees) else 0.0
+
+
+def _degrees(text: str) -> float:
+    match = _LENGTH.fullmatch(text)
+    known = match is not None and match[2].lower() in _UNITS_DEGREES
+    return float(match[1]) * _UNITS_DEGREES[match[2].lower()] if match and known else math.nan
 
 
 def origin(text: str, whole: Size) -> tuple[float, float]:
@@ -216,20 +257,29 @@ def origin(text: str, whole: Size) -> tuple[float, float]:
     return x, y
 
 
+def page_size(attributes: Mapping[str, str]) -> tuple[float | None, float | None]:
+    """The width and height of an outermost `svg` element; None where they are not absolute."""
+    width, height = (length(attributes.get(key), math.nan, math.nan) for key in ("width", "height"))
+    return width if width > 0 else None, height if height > 0 else None
+
+
 def view_box(attributes: Mapping[str, str], outside: Size) -> tuple[Matrix, Size, Size]:
     """Where an `svg` element puts its content; its size in `outside` units; its inner size.
 
     `outside` is the size of which the element's own percentages are, the inner size that of which
-    its content's are.
+    its content's are. An element without a size has that of `outside`; one with a size of 0 shows
+    nothing: its matrix is 0.
     """
     box = numbers(attributes.get("viewBox", ""))
-    has_box = len(box) == 4 and box[2] > 0 and box[3] > 0
-    default = (box[2], box[3]) if has_box else outside
-    width = length(attributes.get("width"), outside[0], default[0])
-    height = length(attributes.get("height"), outside[1], default[1])
-    if width <= 0 or height <= 0:
+    has_box = len(box) == 4 and box[2] >= 0 and box[3] >= 0
+    width, height = (
+        length(attributes.get(key), outside[i], outside[i])
+        for i, key in enumerate(("width", "height"))
+    )
+    if width == 0 or height == 0 or (has_box and (box[2] == 0 or box[3] == 0)):
+        return (0.0, 0.0, 0.0, 0.0, 0.0, 0.0), (0.0, 0.0), (1.0, 1.0)
+    if width < 0 or height < 0:
         width, height = outside
-        return IDENTITY, (width, height), (width, height)
     if not has_box:
         return IDENTITY, (width, height), (width, height)
     how = attributes.get("preserveAspectRatio", "xMidYMid meet").split() or [""]

@@ -25,11 +25,14 @@ def without_gaps(
     offset: float,
     scale: float,
     whole_length: float = 0.0,
+    *,
+    has_caps: bool = True,
 ) -> tuple[Points, IntArray]:
     """The parts of polylines that `stroke-dasharray` shows; the same arrays if it shows all.
 
     A dashed line is read as a line: only gaps that are long beside the line count. `scale` is that
     of the units of `dashes` and `offset`, `whole_length` the path's `pathLength`, 0 if not set.
+    Dashes of length 0 are dots, which are seen if the line `has_caps`.
     Source: https://www.w3.org/TR/SVG2/painting.html#StrokeDashing.
     """
     texts = dashes.replace(",", " ").split()
@@ -37,6 +40,8 @@ def without_gaps(
     cycle = sum(pattern)
     if len(texts) > _MAX_DASHES or min(pattern, default=-1.0) < 0 or not 0 < cycle < math.inf:
         return points, starts
+    if not has_caps and sum((pattern * (1 + len(pattern) % 2))[::2]) == 0:
+        return np.empty((0, 2)), np.zeros(1, np.int64)
     lines = [points[a:b] for a, b in pairwise(starts.tolist())]
     lengths = [np.hypot(*np.diff(line, axis=0).T) for line in lines]
     if whole_length > 0:

@@ -8,6 +8,7 @@ centre lines first.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -40,6 +41,10 @@ _BLACK: Colour = (0.0, 0.0, 0.0, 1.0)
 _STEP_PX, _MAX_SAMPLES = 1.5, 200_000
 #: Shorter parts of a line that is partly seen are where it crosses others.
 _LEAST_SAMPLES = 8
+#: Masks darker than this hide what is beneath them.
+_MASKED = 0.1
+#: Shapes in clips whose outlines are looked at, in a document.
+_MAX_CLIP_EDGES = 2000
 #: Pixels beyond this are as good as infinitely far away.
 _FAR_PX = 1e5
 
@@ -98,9 +103,19 @@ def _is_plain(items: list[Item], document: Document) -> bool:
     if others or _difference(first, np.array(WHITE[:3])) <= _CONTRAST:
         return False
     return not any(
-        item.clip.regions or (item.fill and document.page and _spans(item, document.page))
+        item.clip.regions
+        or (item.fill and (_is_cut(item) or (document.page and _spans(item, document.page))))
         for item in items
     )
+
+
+def _is_cut(item: Item) -> bool:
+    """Whether an item reaches beyond its clip rectangle."""
+    if item.clip.rectangle is None:
+        return False
+    left, top, right, bottom = item.clip.rectangle
+    own = item.bounds
+    return not (left <= own[0] and top <= own[1] and own[2] <= right and own[3] <= bottom)
 
 
 def _spans(item: Item, page: Rectangle) -> bool:
@@ -134,9 +149,23 @@ def _paint(
     kept: list[tuple[int, Points]] = []
     ground = None
     tiles: BoolArray | None = None  # painted by the first items, as long as they are like tiles
-    for number, item in enumerate(items):
+    waiting = items[::-1]
+    number = -1
+    while waiting:
+        item = waiting.pop()
+        number += 1
         fill_mask = canvas.fill_mask(item) if item.fill else None
+        if has_page and fill_mask is not None and (parts := _holes_apart(item, canvas, frame)):
+            waiting += parts[::-1]
+            continue
         covered = fill_mask
+        if fill_mask is not None and has_page and item.clip.regions:
+            whole = canvas.fill_mask(item._replace(clip=Clip(item.clip.rectangle)))
+            is_knocked_out = fill_mask.mean() > 0.5 and whole.mean() >= _PAGE_SHARE
+            covered = whole if is_knocked_out else fill_mask
+        if fill_mask is None and has_page and 2 * item.stroke_width > _width(frame):
+            covered = canvas.stroke_mask(item)  # a line as wide as the page
+            item = item._replace(fill=item.stroke, stroke=None)
         if (
             fill_mask is not None
             and _is_tile(item, items[0])
@@ -152,10 +181,15 @@ def _paint(
         )
         if is_ground:
             assert item.fill is not None
+            assert covered is not None
             if item.fill[3] >= _OPAQUE:
-                canvas = _Canvas(frame, item.fill)
-                kept, ground = [], item
+                shown = covered if fill_mask is None else fill_mask
+                canvas = canvas.covered_by(item.fill, shown)
+                edges = canvas.edges_of_clip(item, shown)
+                kept, ground = [(number, line) for line in edges], item
             continue
+        if fill_mask is None and item.stroke is None:
+            item = item._replace(fill=None, stroke=item.fill)  # no ground after all
         changed = canvas.paint(number, item, fill_mask)
         if changed is not None:
             kept += [
@@ -163,11 +197,51 @@ def _paint(
                 for line in _clipped_lines(item)
                 for seen in _cut(line, canvas.to_px(line), changed)
             ]
+            if fill_mask is not None:
+                edges = canvas.edges_of_clip(item, fill_mask & changed)
+                kept += [(number, line) for line in edges]
     covers = canvas.least_covers()
     lines: list[Points] = []
     for number, line in kept:
         lines += _cut(line, canvas.to_px(line), covers <= number)
     return lines, ground
+
+
+def _width(frame: Rectangle) -> float:
+    """The shorter side of a rectangle."""
+    return min(frame[2] - frame[0], frame[3] - frame[1])
+
+
+def _holes_apart(item: Item, canvas: _Canvas, frame: Rectangle) -> list[Item] | None:
+    """A fill that covers the page but for holes, as a ground and shapes of what is beneath it.
+
+    None if the item is anything else.
+    """
+    if len(item.starts) < 3 or item.stroke or item.fill is None or item.clip.regions:
+        return None
+    if not _spans(item, frame):
+        return None
+    background = canvas.uniform_colour()
+    if background is None or item.fill[3] < _OPAQUE:
+        return None
+    first, last = item.starts[:-1], item.starts[1:]
+    extent = np.maximum.reduceat(item.points, first) - np.minimum.reduceat(item.points, first)
+    largest = int(np.argmax(extent.prod(axis=1)))
+    a, b = int(first[largest]), int(last[largest])
+    outer = item._replace(points=item.points[a:b], starts=np.array([0, b - a]))
+    lengths = np.delete(last - first, largest)
+    rest = item._replace(
+        points=np.delete(item.points, np.s_[a:b], axis=0),
+        starts=np.concatenate([[0], np.cumsum(lengths)]),
+        fill=background,
+        is_even_odd=True,
+    )
+    holes = canvas.fill_mask(rest)
+    if canvas.fill_mask(outer).mean() < _PAGE_SHARE or holes.mean() >= _PAGE_SHARE:
+        return None
+    if (canvas.fill_mask(item) & holes).mean() > 0.5 * holes.mean():  # shapes of its own colour
+        return None
+    return [outer, rest]
 
 
 def _is_tile(item: Item, first: Item) -> bool:
@@ -192,10 +266,28 @@ class _Canvas:
         self._covers = np.full((self.height, self.width), -1, np.float32)
         self._is_line = np.zeros((self.height, self.width), bool)  # where a stroke was painted last
         self._region_masks: dict[int, BoolArray] = {}
+        self._n_clip_edges_left = _MAX_CLIP_EDGES
 
     def to_px(self, points: Points) -> Points:
         px: Points = np.clip((points - self._origin) * self._scale, -_FAR_PX, _FAR_PX)
         return px
+
+    def uniform_colour(self) -> Colour | None:
+        """The one colour of the whole canvas; None if there are several."""
+        first = self._colours[0, 0]
+        if not (self._colours == first).all():
+            return None
+        red, green, blue = first.tolist()
+        return red, green, blue, 1.0
+
+    def covered_by(self, colour: Colour, mask: BoolArray) -> _Canvas:
+        """A canvas with `colour` for ground where `mask` is, and what was there elsewhere."""
+        canvas = _Canvas.__new__(_Canvas)
+        canvas.__dict__ = {**self.__dict__, "_covers": np.full_like(self._covers, -1)}
+        canvas._colours = np.where(mask[..., None], np.asarray(colour[:3], np.float32), 0)
+        canvas._colours += np.where(mask[..., None], 0, self._colours)
+        canvas._is_line = np.zeros_like(self._is_line)
+        return canvas
 
     def fill_mask(self, item: Item) -> BoolArray:
         """The pixels (H, W) an item fills, within its clip."""
@@ -218,13 +310,52 @@ class _Canvas:
             if item.fill[3] >= _OPAQUE:
                 self._covers[fill_mask] = number
         if item.stroke:
-            thickness = max(1, round(min(item.stroke_width * self._scale, CANVAS_PX)))
-            mask = self._line_mask(self.to_px(item.points), item.starts, thickness)
-            mask = self._within(mask, item.clip)
+            mask = self.stroke_mask(item)
             stroked = self._stands_out(item.stroke, mask, crossing=True)
             self._blend(item.stroke, mask, is_line=True)
             changed = stroked if changed is None else changed | stroked
         return changed if changed is not None and changed.any() else None
+
+    def stroke_mask(self, item: Item) -> BoolArray:
+        """The pixels (H, W) an item's line covers, within its clip."""
+        mask = self._line_mask(self.to_px(item.points), item.starts, self._thickness(item))
+        return self._within(mask, item.clip)
+
+    def _thickness(self, item: Item) -> int:
+        return max(1, round(min(item.stroke_width * self._scale, CANVAS_PX)))
+
+    def edges_of_clip(self, item: Item, fill_mask: BoolArray) -> Iterator[Points]:
+        """The outlines of a fill's clips, where they are the edges of what is seen of it."""
+        import cv2
+
+        clips = [part for region in item.clip.regions for part in region]
+        outline = self._clip_outline(item)
+        if outline is not None:
+            clips.append(outline)
+        self._n_clip_edges_left -= len(clips)
+        if not clips or self._n_clip_edges_left < 0:
+            return
+        filled = fill_mask.astype(np.uint8)
+        border = filled - cv2.erode(filled, np.ones((3, 3), np.uint8), borderValue=1)
+        border[[0, 1, -2, -1]] = border[:, [0, 1, -2, -1]] = 0  # the page's own edges
+        for part in clips:
+            reach = 3 + (self._thickness(part) if part.stroke else 0)
+            near = cv2.dilate(border, np.ones((reach, reach), np.uint8)) > 0
+            for line in _clipped_lines(part):
+                yield from _cut(line, self.to_px(line), near)
+
+    def _clip_outline(self, item: Item) -> Item | None:
+        """The rectangle that an item is clipped to; None if nothing is, or at the page's edges."""
+        if item.clip.rectangle is None:
+            return None
+        left, top, right, bottom = item.clip.rectangle
+        xs, ys = [left, right, right, left, left], [top, top, bottom, bottom, top]
+        corners = np.column_stack([xs, ys])
+        px = self.to_px(corners)
+        is_inside = (px > 1).any() and (px < (self.width - 1, self.height - 1)).any()
+        if not (is_inside and _is_cut(item)):
+            return None
+        return Item(corners, np.array([0, 5]), WHITE, None, 0.0, False, Clip(), item.clip.rectangle)
 
     def least_covers(self) -> npt.NDArray[np.float32]:
         """For each pixel, the first of the items that cover it and its eight neighbours."""
@@ -282,11 +413,9 @@ class _Canvas:
             shown = np.zeros((self.height, self.width), bool)
             for item in region:
                 if item.fill:
-                    shown[self.fill_mask(item)] = _brightness(item.fill) > 0.5
+                    shown[self.fill_mask(item)] = _brightness(item.fill) > _MASKED
                 if item.stroke:
-                    thickness = max(1, round(min(item.stroke_width * self._scale, CANVAS_PX)))
-                    mask = self._line_mask(self.to_px(item.points), item.starts, thickness)
-                    shown[self._within(mask, item.clip)] = _brightness(item.stroke) > 0.5
+                    shown[self.stroke_mask(item)] = _brightness(item.stroke) > _MASKED
             self._region_masks[key] = shown
         return self._region_masks[key]
 
@@ -322,13 +451,9 @@ def _cut(line: Points, px: Points, is_seen: BoolArray) -> list[Points]:
 def _clipped_lines(item: Item) -> list[Points]:
     """The polylines of an item, cut where its clip rectangle ends."""
     lines = [item.points[a:b] for a, b in pairwise(item.starts.tolist())]
-    if item.clip.rectangle is None:
+    if not _is_cut(item):
         return lines
     rectangle = _grown(item)
-    left, top, right, bottom = rectangle
-    own = item.bounds
-    if left <= own[0] and top <= own[1] and own[2] <= right and own[3] <= bottom:
-        return lines
     return [part for line in lines for part in _cut_at_rectangle(line, rectangle)]
 
 

@@ -34,6 +34,7 @@ class Style(NamedTuple):
     clip_rule: str = "nonzero"
     dashes: str = "none"
     dash_offset: str = "0"
+    line_cap: str = "butt"
     marker_start: str = "none"
     marker_mid: str = "none"
     marker_end: str = "none"
@@ -55,6 +56,7 @@ _INHERITED = {
     "clip-rule": "clip_rule",
     "stroke-dasharray": "dashes",
     "stroke-dashoffset": "dash_offset",
+    "stroke-linecap": "line_cap",
     "marker-start": "marker_start",
     "marker-mid": "marker_mid",
     "marker-end": "marker_end",
@@ -94,10 +96,10 @@ def inherit(style: Style, declared: Mapping[str, str], diagonal: float) -> Style
 
 
 _INVALID = object()
-#: In CSS, only zero may come without a unit. An attribute may leave all units out.
+#: In CSS, only zero may come without a unit, and commas are between arguments.
 _UNITLESS = re.compile(
     r"\b(?:translate(?:3d|[xyz])?|rotate(?:[xyz])?|skew[xy]?)\("
-    r"(?:[^(),]*,)*\s*[+-]?(?:[1-9][\d.]*|0?\.0*[1-9]\d*)\s*[,)]",
+    r"(?:(?:[^(),]*,)*\s*[+-]?(?:[1-9][\d.]*|0?\.0*[1-9]\d*)\s*[,)]|[^(),]*[^(),\s]\s+[^\s(),])",
     re.IGNORECASE,
 )
 
@@ -126,6 +128,8 @@ def _parsed(name: str, value: str, diagonal: float) -> Any:
         return value.lower() == "visible"
     if name.startswith(("marker", "stroke-dash")):
         return value
+    if name == "stroke-linecap":
+        return value.lower()
     return "evenodd" if value.lower() == "evenodd" else "nonzero"
 
 
@@ -163,8 +167,12 @@ def parse_colour(text: str) -> Colour | None:
 
 #: The colour for light screens in light-dark(LIGHT, DARK).
 _LIGHT = re.compile(r"^light-dark\(\s*([^(),]+(?:\([^()]*\))?)\s*,.*", re.DOTALL)
-#: The colour that a relative one starts from, which is near enough: rgb(from COLOUR r g b).
-_FROM = re.compile(r"^[a-z]+\(\s*from\s+([^\s()]+(?:\([^()]*\))?).*", re.DOTALL)
+#: The colour that a relative one starts from, which is near enough: rgb(from COLOUR r g b / ALPHA).
+_FROM = re.compile(
+    r"^[a-z]+\(\s*from\s+([^\s()]+(?:\([^()]*\))?)[^/]*(?:/\s*([\d.]+%?)\s*\))?.*", re.DOTALL
+)
+_MIX = re.compile(r"^color-mix\((?:\s*in\b[^,]*,)?(.*)\)$", re.DOTALL)
+_MIXED = re.compile(r"\s*(?:([\d.]+)%)?\s*([^\s()%]+(?:\([^()]*\))?)\s*(?:([\d.]+)%)?\s*(?:,|$)")
 
 
 @lru_cache(maxsize=4096)
@@ -177,7 +185,14 @@ def _parse_colour(text: str) -> Colour | None:
         return _hex_colour(text.split()[0][1:])
     from tinycss2.color4 import parse_color
 
-    text = _FROM.sub(r"\1", _LIGHT.sub(r"\1", text))
+    text = _LIGHT.sub(r"\1", text)
+    if match := _MIX.match(text):
+        return _mixed(match[1])
+    if match := _FROM.match(text):
+        origin = _parse_colour(match[1])
+        return (*origin[:3], opacity(match[2])) if origin and match[2] else origin
+    if "(" in text:
+        text = re.sub(r"\bnone\b", "0", text)
     colour = parse_color(_SYSTEM_COLOURS.get(text, text))
     if colour is None or isinstance(colour, str):
         return None
@@ -187,6 +202,29 @@ def _parse_colour(text: str) -> Colour | None:
         lightness = colour.coordinates[0] or 0.0
         red = green = blue = 255 * min(max(lightness / (100 if lightness > 1 else 1), 0.0), 1.0)
     return red, green, blue, colour.alpha
+
+
+def _mixed(text: str) -> Colour | None:
+    """The colour of color-mix(), as if all were mixed in sRGB.
+
+    Source: https://www.w3.org/TR/css-color-5/#color-mix.
+    """
+    parts = _MIXED.findall(text)
+    colours = [BLACK if name == CURRENT_COLOUR else _parse_colour(name) for _, name, _ in parts]
+    first, second = colours if len(colours) == 2 else (None, None)
+    if first is None or second is None:
+        return None
+    a, b = (float(before or after or "nan") / 100 for before, _, after in parts)
+    a, b = (0.5 if a != a and b != b else 1 - b if a != a else a), (1 - a if b != b else b)
+    b = 0.5 if b != b else b
+    if a + b <= 0:
+        return None
+    alpha = (a * first[3] + b * second[3]) / (a + b)
+    red, green, blue = (
+        (a * first[i] * first[3] + b * second[i] * second[3]) / ((a + b) * alpha) if alpha else 0.0
+        for i in range(3)
+    )
+    return red, green, blue, alpha * min(a + b, 1.0)
 
 
 def _hex_colour(digits: str) -> Colour | None:

@@ -18,11 +18,14 @@ from garabato.formats.svg.geometry import (
     IDENTITY,
     Matrix,
     Size,
+    attribute_transform,
     basic_shape_path,
     length,
     multiply,
+    numbers,
     origin,
     own_transforms,
+    page_size,
     scale_of,
     shape_path,
     transform,
@@ -70,6 +73,7 @@ _CLIPPING = _SHAPES | {"use", "text"}
 _PLACING = {"transform", "style", "clip-path", "mask", "class"}
 _OWN_BOXES = {"fill-box", "content-box", "border-box", "stroke-box"}
 _AREA = ("x", "y", "width", "height")
+_SIZED = {"width", "height", "viewBox"}
 _BASIC_SHAPE = re.compile(r"(inset|xywh|rect|circle|ellipse|polygon|path)\(")
 _FILTER_OPACITY = re.compile(r"\bopacity\(([^()]*)\)")
 _URL = re.compile(r"url\(\s*['\"]?#([^'\")]*)['\"]?\s*\)(.*)", re.DOTALL)
@@ -116,6 +120,7 @@ class _Walk:
         self._n_points_left = MAX_POINTS
         self._n_nested_clips = 0
         self._by_id: dict[str, Element] | None = None
+        self._parents: dict[Element, Element] | None = None
         self._regions: dict[tuple[str, Matrix, Size], Clip] = {}
         self._server_colours: dict[str, Colour | None] = {}
 
@@ -170,6 +175,8 @@ class _Walk:
         self, element: Element, declared: Mapping[str, str], context: _Context
     ) -> _Context | None:
         """The context inside an element; None where nothing of it is seen."""
+        if not _is_supported(element):
+            return None
         if declared.get("display", "").strip().lower() == "none" or context.depth > MAX_DEPTH:
             return None
         alpha = context.opacity
@@ -209,9 +216,11 @@ class _Walk:
         if is_of_box:
             left, top, right, bottom = self._box(element, context) or (0.0, 0.0, 0.0, 0.0)
             size = right - left, bottom - top
+        text = declared.get("transform", "")
+        is_css = text != element.get("transform")
         inner = multiply(
             own_transforms(translate, rotate, scale, size),
-            transform(declared.get("transform"), size),
+            transform(text, size) if is_css else attribute_transform(text),
         )
         if "transform-origin" in declared or is_of_box:
             x, y = origin(declared.get("transform-origin", "0 0"), size)
@@ -261,7 +270,10 @@ class _Walk:
             return [item]
         offset = length(style.dash_offset, context.whole[0])
         whole_length = length(declared.get("pathLength"), 1.0, 0.0)
-        seen, seen_starts = without_gaps(points, starts, style.dashes, offset, scale, whole_length)
+        seen, seen_starts = without_gaps(
+            points, starts, style.dashes, offset, scale, whole_length,
+            has_caps=style.line_cap != "butt",
+        )  # fmt: skip
         if seen is points:
             return [item]
         items = [item._replace(stroke=None)] if fill else []
@@ -324,7 +336,7 @@ class _Walk:
         placed = transform(
             f"translate({position[0]} {position[1]}){turn} scale({unit}) translate({-x} {-y})"
         )
-        inner = Style(
+        inner = self._inherited_style(marker)._replace(
             is_marker=True,
             context_fill=self._colour(style.fill, style, 1.0),
             context_stroke=self._colour(style.stroke, style, 1.0),
@@ -430,16 +442,26 @@ class _Walk:
         elif element.tag == "use":
             return self._used(element, declared, context)
         elif element.tag == "switch":
-            chosen = next((child for child in element if _is_supported(child)), None)
+            rendered = (child for child in element if child.tag in _RENDERED)
+            chosen = next(filter(_is_supported, rendered), None)
             return [] if chosen is None else [(chosen, context)]
         return [(child, context) for child in reversed(element)]
 
     def _on_page(self, declared: Mapping[str, str], context: _Context) -> _Context:
         """Inside the outermost `svg`, whose units are kept but for what distorts."""
-        box, size, whole = view_box(declared, context.whole)
+        width, height = page_size(declared)
+        shown = numbers(declared.get("viewBox", ""))
+        sized = {key: value for key, value in declared.items() if key not in _SIZED}
+        has_box = len(shown) == 4 and shown[2] > 0 and shown[3] > 0
+        default = context.whole
+        if has_box:  # a size that is not given keeps its proportions
+            sized["viewBox"] = declared["viewBox"]
+            scale = width / shown[2] if width else height / shown[3] if height else 1.0
+            default = (shown[2] * scale, shown[3] * scale)
+        size = width or default[0], height or default[1]
+        box, size, whole = view_box(sized, size)
         a, _, _, d, e, f = box
-        has_size = all("%" not in declared.get(key, "%") for key in ("width", "height"))
-        if "viewBox" in declared or has_size:
+        if has_box or (width and height):
             left, top = -e / d, -f / d
             self.page = (left, top, left + size[0] / d, top + size[1] / d)
         colour = parse_colour(declared.get("background-color", declared.get("background", "")))
@@ -552,8 +574,9 @@ class _Walk:
         self, element: Element, declared: Mapping[str, str], matrix: Matrix, whole: Size
     ) -> Clip:
         is_clip = element.tag == "clipPath"
+        style = self._inherited_style(element)
         context = _Context(
-            matrix, whole, Style(), 1.0, Clip(), 1, is_clip, variables=self._root_variables
+            matrix, whole, style, 1.0, Clip(), 1, is_clip, variables=self._root_variables
         )
         inside = self._enter(element, {**declared, "opacity": "1", "display": "inline"}, context)
         if inside is None:
@@ -571,6 +594,21 @@ class _Walk:
         if declared.get("mask-type", "").strip().lower() == "alpha":
             items = [as_white(item) for item in items]
         return Clip(None, (tuple(items),))
+
+    def _inherited_style(self, element: Element) -> Style:
+        """What an element inherits where it stands, not where it is used."""
+        if self._parents is None:
+            self._parents = {child: parent for parent in self.root.iter() for child in parent}
+        ancestors = []
+        while (parent := self._parents.get(element)) is not None:
+            ancestors.append(parent)
+            element = parent
+        style = Style()
+        for ancestor in reversed(ancestors):
+            start = _Context(IDENTITY, DEFAULT_SIZE, style, 1.0, Clip(), 0)
+            start = start._replace(variables=self._root_variables)
+            style = inherit(style, self._declared(ancestor, start)[0], 1.0)
+        return style
 
     def _within(self, clip: Clip, rectangle: Rectangle, matrix: Matrix) -> Clip:
         """`clip`, and a rectangle that `matrix` puts on the page."""
@@ -591,8 +629,8 @@ class _Walk:
 
 
 def _is_supported(element: Element) -> bool:
-    """Whether a `switch` may choose an element."""
-    if element.tag not in _RENDERED or element.get("requiredExtensions", "").strip():
+    """Whether an element's own conditions hold, in a browser whose language is English."""
+    if "requiredExtensions" in element.attrib:
         return False
     languages = element.get("systemLanguage")
     return languages is None or any(
