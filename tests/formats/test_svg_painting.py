@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from xml.sax.saxutils import escape
 
 import numpy as np
 import pytest
@@ -129,7 +130,7 @@ def test_style_sheets_apply(tmp_path, sheet):
     ],
 )
 def test_what_a_style_sheet_hides_is_not_drawn(tmp_path, sheet):
-    escaped = sheet.replace("&", "&amp;").replace(">", "&gt;")
+    escaped = escape(sheet)
     body = (
         f'<style>{escaped}</style><g class="g"><rect class="h" id="h" x="50" y="40" '
         f'width="99" height="60"/><path d="{ZIGZAG}"/></g>'

@@ -154,6 +154,8 @@ def _paint(
     while waiting:
         item = waiting.pop()
         number += 1
+        if item.fill and item.stroke and _extent(item.bounds) == 0:
+            item = item._replace(fill=None)  # a straight line has no inside
         fill_mask = canvas.fill_mask(item) if item.fill else None
         if has_page and fill_mask is not None and (parts := _holes_apart(item, canvas, frame)):
             waiting += parts[::-1]
@@ -163,7 +165,7 @@ def _paint(
             whole = canvas.fill_mask(item._replace(clip=Clip(item.clip.rectangle)))
             is_knocked_out = fill_mask.mean() > 0.5 and whole.mean() >= _PAGE_SHARE
             covered = whole if is_knocked_out else fill_mask
-        if fill_mask is None and has_page and 2 * item.stroke_width > _width(frame):
+        if fill_mask is None and has_page and 2 * item.stroke_width > _extent(frame):
             covered = canvas.stroke_mask(item)  # a line as wide as the page
             item = item._replace(fill=item.stroke, stroke=None)
         if (
@@ -207,9 +209,10 @@ def _paint(
     return lines, ground
 
 
-def _width(frame: Rectangle) -> float:
+def _extent(rectangle: Rectangle) -> float:
     """The shorter side of a rectangle."""
-    return min(frame[2] - frame[0], frame[3] - frame[1])
+    left, top, right, bottom = rectangle
+    return min(right - left, bottom - top)
 
 
 def _holes_apart(item: Item, canvas: _Canvas, frame: Rectangle) -> list[Item] | None:
