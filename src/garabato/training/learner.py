@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -227,9 +228,10 @@ def _shapes(model: Model) -> dict[str, torch.Size]:
 
 def _optimizers(model: Model, config: TrainConfig) -> dict[str, torch.optim.Optimizer]:
     """AdamW, and before it Muon for the kernels of the convolutions if the config says so."""
+    most_dimensions = 2 if config.optimizer == "muon" else math.inf  # of AdamW's parameters
     parameters = list(model.parameters())
-    kernels = [p for p in parameters if p.ndim >= 3 and config.optimizer == "muon"]
-    matrices = [p for p in parameters if p.ndim >= 2 and not any(p is k for k in kernels)]
+    kernels = [p for p in parameters if p.ndim > most_dimensions]
+    matrices = [p for p in parameters if 2 <= p.ndim <= most_dimensions]
     others = [p for p in parameters if p.ndim < 2]
     optimizers: dict[str, torch.optim.Optimizer] = {}
     if kernels:
