@@ -17,8 +17,14 @@ from garabato.cli import COMMANDS, main
 from garabato.cli.output import print_json, progress
 
 ENDINGS = """
+import signal
 import click
+from garabato.cli.output import progress
 from garabato.errors import FormatError
+
+class Destroyed:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
 
 @click.command()
 @click.argument("ending")
@@ -27,6 +33,11 @@ def command(ending):
         raise FormatError("not JSON", path="cat.ndjson", position="line 7")
     if ending == "interrupt":
         raise KeyboardInterrupt
+    if ending == "destructor":
+        with progress() as show:
+            show("draw", 1, 2)
+            Destroyed()
+            show("draw", 2, 2)
     click.echo(ending)
 """
 
@@ -53,6 +64,15 @@ def test_an_interruption_exits_with_status_130(ends: CliRunner) -> None:
     result = ends.invoke(main, ["ends", "interrupt"])
     assert result.exit_code == 130
     assert "interrupted" in result.stderr
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interruption_that_python_drops_ends_the_command_at_its_next_progress(
+    ends: CliRunner,
+) -> None:
+    result = ends.invoke(main, ["ends", "destructor"])
+    assert (result.exit_code, result.stdout) == (130, "")
+    assert ends.invoke(main, ["ends", "well"]).exit_code == 0
 
 
 def test_a_successful_command_exits_with_status_0(ends: CliRunner) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 import garabato
+from garabato.cli.interrupts import catching_interrupts
 
 #: The commands, each in `garabato.cli.<name>`, and their lines of help: all that `--help` needs.
 COMMANDS = {
@@ -71,7 +72,8 @@ class LazyGroup(Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with catching_interrupts():
+                return super().invoke(ctx)
         except garabato.MissingExtraError as error:
             if error.feature.startswith("garabato."):  # a name of the public API
                 feature = f"garabato {ctx.invoked_subcommand}"

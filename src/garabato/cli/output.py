@@ -25,6 +25,7 @@ from rich.progress import (
 from rich.text import Text
 
 import garabato
+from garabato.cli.interrupts import raise_if_interrupted
 
 #: For progress and messages. Text is printed unchanged, without markup and wrapping.
 stderr = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
@@ -79,7 +80,7 @@ def progress(unit: str = "drawings") -> Iterator[ReportProgress]:
     """
     if not stderr.is_terminal:
         lines = _StageLines(unit)
-        yield lines.report
+        yield _interruptible(lines.report)
         lines.finish()
         return
     columns = (
@@ -98,7 +99,15 @@ def progress(unit: str = "drawings") -> Iterator[ReportProgress]:
                 tasks[stage] = bars.add_task(stage, total=total)
             bars.update(tasks[stage], completed=done, total=total)
 
-        yield report
+        yield _interruptible(report)
+
+
+def _interruptible(report: ReportProgress) -> ReportProgress:
+    def report_unless_interrupted(stage: str, done: int, total: int | None) -> None:
+        raise_if_interrupted()
+        report(stage, done, total)
+
+    return report_unless_interrupted
 
 
 class _StageLines:
