@@ -74,7 +74,7 @@ class Learner:
             )
         self.model = model.to(processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.shared = processes.share(self.model)
-        self.optimizers = _optimizers(self.model, config)
+        self.optimizers = create_optimizers(self.model, config)
         self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
 
     def state(self) -> dict[str, dict[str, Any]]:
@@ -226,10 +226,13 @@ def _shapes(model: Model) -> dict[str, torch.Size]:
     return {name: value.shape for name, value in model.state_dict().items()}
 
 
-def _optimizers(model: Model, config: TrainConfig) -> dict[str, torch.optim.Optimizer]:
-    """AdamW, and before it Muon for the kernels of the convolutions if the config says so."""
+def create_optimizers(model: Model, config: TrainConfig) -> dict[str, torch.optim.Optimizer]:
+    """Optimizers for the parameters that need gradients.
+
+    AdamW, and before it Muon for the kernels of the convolutions if the config says so.
+    """
     most_dimensions = 2 if config.optimizer == "muon" else math.inf  # of AdamW's parameters
-    parameters = list(model.parameters())
+    parameters = [p for p in model.parameters() if p.requires_grad]
     kernels = [p for p in parameters if p.ndim > most_dimensions]
     matrices = [p for p in parameters if 2 <= p.ndim <= most_dimensions]
     others = [p for p in parameters if p.ndim < 2]
