@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from garabato.categories import CATEGORIES, choose_categories, nearest_category
+from garabato.categories import CATEGORIES, choose_categories
 from garabato.errors import CategoryError, InputError
 
 
@@ -16,26 +16,6 @@ def test_there_are_345_different_sorted_names():
 def test_the_names_are_those_of_the_files(quickdraw: Path):
     files = (quickdraw / "simplified").glob("*.ndjson")
     assert sorted(file.stem for file in files) == list(CATEGORIES)
-
-
-@pytest.mark.parametrize(
-    ("name", "nearest"),
-    [
-        ("catt", "cat"),
-        ("CAT", "cat"),
-        ("eiffel tower", "The Eiffel Tower"),
-        ("alarm_clock", "alarm clock"),
-        ("tshirt", "t-shirt"),
-        ("qwertzuiop", None),
-        ("", None),
-    ],
-)
-def test_the_nearest_name_to_a_misspelt_one(name: str, nearest: str | None):
-    assert nearest_category(name) == nearest
-
-
-def test_the_nearest_is_among_those_given():
-    assert nearest_category("dog", ["fog", "cat"]) == "fog"
 
 
 def test_a_number_is_drawn_by_seed_and_sorted():

@@ -9,7 +9,15 @@ import re
 import pytest
 
 from garabato import errors
-from garabato.errors import FormatError, GarabatoError, MissingExtraError, StorageError
+from garabato.categories import CATEGORIES
+from garabato.errors import (
+    FormatError,
+    GarabatoError,
+    MissingExtraError,
+    StorageError,
+    did_you_mean,
+    nearest_name,
+)
 
 
 def _classes() -> dict[str, type]:
@@ -72,3 +80,29 @@ def test_a_disk_that_refuses_becomes_a_storage_error_that_names_the_file(number,
 def test_other_system_errors_pass_as_they_are():
     with pytest.raises(ChildProcessError), errors.storage_errors("x"):
         raise ChildProcessError(errno.ECHILD, "no")
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("catt", "cat"),
+        ("CAT", "cat"),
+        ("eiffel tower", "The Eiffel Tower"),
+        ("alarm_clock", "alarm clock"),
+        ("tshirt", "t-shirt"),
+        ("qwertzuiop", None),
+        ("", None),
+    ],
+)
+def test_the_nearest_name_to_a_misspelt_one(name: str, nearest: str | None):
+    assert nearest_name(name, CATEGORIES) == nearest
+
+
+def test_the_nearest_is_among_those_given():
+    assert nearest_name("dog", ["fog", "cat"]) == "fog"
+
+
+def test_a_hint_names_the_nearest_name_or_says_something_else():
+    assert did_you_mean("catt", ["dog", "cat"]) == "; did you mean 'cat'?"
+    assert did_you_mean("xyzzy", ["dog", "cat"]) == ""
+    assert did_you_mean("xyzzy", ["dog"], otherwise="choose from dog") == "; choose from dog"

@@ -14,7 +14,6 @@ from garabato.analysis import find_duplicates as find_duplicates
 from garabato.analysis import find_odd as find_odd
 from garabato.categories import CATEGORIES as CATEGORIES
 from garabato.categories import choose_categories as choose_categories
-from garabato.categories import nearest_category as nearest_category
 from garabato.client import Client as Client
 from garabato.dataset import Dataset as Dataset
 from garabato.dataset import export_tfrecord as export_tfrecord
@@ -44,6 +43,7 @@ from garabato.errors import SourceError as SourceError
 from garabato.errors import StorageError as StorageError
 from garabato.errors import TrainingError as TrainingError
 from garabato.errors import UnknownFormatError as UnknownFormatError
+from garabato.errors import did_you_mean as did_you_mean
 from garabato.evaluation import Evaluation as Evaluation
 from garabato.evaluation import evaluate as evaluate
 from garabato.evaluation import write_report as write_report

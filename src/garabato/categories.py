@@ -1,13 +1,12 @@
-"""The 345 categories of Quick, Draw!, the nearest name to a misspelt one, and random choices."""
+"""The 345 categories of Quick, Draw!, and choices of categories."""
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
-from garabato.errors import CategoryError, InputError
+from garabato.errors import CategoryError, InputError, did_you_mean
 
 # fmt: off
 CATEGORIES: tuple[str, ...] = (
@@ -56,17 +55,6 @@ CATEGORIES: tuple[str, ...] = (
 )
 # fmt: on
 """All category names of the Quick, Draw! data set, sorted by code point."""
-
-
-def nearest_category(name: str, among: Iterable[str] = CATEGORIES) -> str | None:
-    """The name in `among` most similar to `name`, ignoring case; None if none is similar."""
-    by_folded = {_folded(known): known for known in among}
-    found = difflib.get_close_matches(_folded(name), by_folded, n=1, cutoff=0.6)
-    return by_folded[found[0]] if found else None
-
-
-def _folded(name: str) -> str:
-    return " ".join(name.replace("_", " ").replace("-", " ").split()).casefold()
 
 
 #: A number of random categories, all of them, or these names.
@@ -121,6 +109,5 @@ def _choose_random(available: Sequence[str], n: int, seed: int) -> list[str]:
 
 
 def _unknown(name: str, available: Sequence[str]) -> str:
-    nearest = nearest_category(name, available)
-    hint = f"did you mean {nearest!r}?" if nearest else f"it has {len(available)} others"
-    return f"the source has no category {name!r}; {hint}"
+    hint = did_you_mean(name, available, otherwise=f"it has {len(available)} others")
+    return f"the source has no category {name!r}{hint}"

@@ -1,4 +1,4 @@
-"""Every error garabato raises on purpose.
+"""Every error garabato raises on purpose, and the hint for a misspelt name.
 
 GarabatoError
 ├── InputError              an invalid argument or file (also a ValueError)
@@ -19,8 +19,9 @@ GarabatoError
 
 from __future__ import annotations
 
+import difflib
 import errno
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import Any
@@ -114,6 +115,30 @@ class MissingExtraError(GarabatoError, ImportError):
             f"{feature} needs the extra `{extra}`: pip install 'garabato[{extra}]'"
             + (f"; {alternative}" if alternative else "")
         )
+
+
+def did_you_mean(name: str, among: Iterable[str], *, otherwise: str = "") -> str:
+    """The end of an error about a misspelt name: "; did you mean 'cat'?".
+
+    If no name in `among` is similar, it is "; " and the text `otherwise`, or nothing.
+    """
+    nearest = nearest_name(name, among)
+    hint = otherwise if nearest is None else f"did you mean {nearest!r}?"
+    return hint and f"; {hint}"
+
+
+def nearest_name(name: str, among: Iterable[str], *, at_least: float = 0.6) -> str | None:
+    """The name in `among` most similar to `name`, ignoring case, hyphens and underscores.
+
+    None if no similarity (difflib's ratio, 0 to 1) is `at_least` so high.
+    """
+    by_folded = {_folded(known): known for known in among}
+    found = difflib.get_close_matches(_folded(name), by_folded, n=1, cutoff=at_least)
+    return by_folded[found[0]] if found else None
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.replace("_", " ").replace("-", " ").split()).casefold()
 
 
 _STORAGE_FIXES = {

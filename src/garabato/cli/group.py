@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import logging
-from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -49,8 +47,10 @@ class Group(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
-            hint = did_you_mean(name, self.list_commands(ctx))
-            ctx.fail(f"there is no command {name!r}; {hint}")
+            names = self.list_commands(ctx)
+            choices = f"choose from {', '.join(names)}"
+            hint = garabato.did_you_mean(name, names, otherwise=choices)
+            ctx.fail(f"there is no command {name!r}{hint}")
         return super().resolve_command(ctx, args)
 
 
@@ -108,10 +108,3 @@ class _Messages(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         click.echo(record.getMessage(), err=True)
-
-
-def did_you_mean(word: str, names: Iterable[str]) -> str:
-    """A hint for a misspelt name: the nearest one, else all of them."""
-    names = list(names)
-    nearest = difflib.get_close_matches(word, names, n=1)
-    return f"did you mean {nearest[0]!r}?" if nearest else f"choose from {', '.join(names)}"

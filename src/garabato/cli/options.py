@@ -10,7 +10,6 @@ from typing import Any, Literal
 import click
 
 import garabato
-from garabato.cli.group import did_you_mean
 from garabato.cli.output import stderr
 
 #: A number of categories, all of them, or their names.
@@ -23,9 +22,8 @@ class Choice(click.Choice[str]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         if value not in self.choices:
             names = list(map(str, self.choices))
-            self.fail(
-                f"{value!r} is not one of {', '.join(names)}{_hint(value, names)}", param, ctx
-            )
+            hint = garabato.did_you_mean(value, names)
+            self.fail(f"{value!r} is not one of {', '.join(names)}{hint}", param, ctx)
         return str(value)
 
 
@@ -161,8 +159,7 @@ def suggest_categories(where: dict[str, Any]) -> None:
     """Print the unknown categories of a filter that no drawing passed, and the nearest names."""
     for name in where.get("category", ()):
         if name not in garabato.CATEGORIES:
-            nearest = garabato.nearest_category(name)
-            hint = f"; did you mean {nearest!r}?" if nearest else ""
+            hint = garabato.did_you_mean(name, garabato.CATEGORIES)
             stderr.print(f"no drawing of category {name!r}{hint}")
 
 
@@ -179,8 +176,3 @@ _WHERE = (
         "--text", metavar="WORDS", help="These words begin words of the title, category or tags."
     ),
 )
-
-
-def _hint(word: str, names: list[str]) -> str:
-    hint = did_you_mean(word, names)
-    return f"; {hint}" if hint.startswith("did") else ""

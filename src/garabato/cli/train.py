@@ -9,7 +9,6 @@ from typing import Any
 import click
 
 import garabato
-from garabato.cli.group import did_you_mean
 from garabato.cli.options import file_option
 from garabato.cli.output import counted, stderr, training_progress
 
@@ -105,9 +104,9 @@ def _config(
     if model is not None:
         names = garabato.model_names()
         if model not in names:
+            hint = garabato.did_you_mean(model, names)
             raise click.BadParameter(
-                f"{model!r} is not one of {', '.join(names)}; {did_you_mean(model, names)}",
-                param_hint="--model",
+                f"{model!r} is not one of {', '.join(names)}{hint}", param_hint="--model"
             )
         settings["model"] = model
     config = garabato.load_preset(preset or model or "skfast")

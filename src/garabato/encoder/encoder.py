@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from garabato.categories import nearest_category
 from garabato.drawing import ByteArray, Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.encoder.binary_codes import BinaryCoder
 from garabato.encoder.few_shot import (
@@ -23,7 +22,7 @@ from garabato.encoder.few_shot import (
     with_added_logits,
 )
 from garabato.encoder.runtime import Runtime
-from garabato.errors import EncoderError, InputError
+from garabato.errors import EncoderError, InputError, did_you_mean
 from garabato.render import RenderSpec, render_batch
 
 if TYPE_CHECKING:  # PyTorch is imported only if an encoder runs on it
@@ -302,8 +301,7 @@ class Encoder:
         names = [names] if isinstance(names, str) else list(names)
         for name in names:
             if name not in index:
-                nearest = nearest_category(str(name), self.categories)
-                hint = f"; did you mean {nearest!r}?" if nearest else ""
+                hint = did_you_mean(str(name), self.categories)
                 raise InputError(f"the encoder has no category {name!r}{hint}")
         if not names:
             raise InputError("`among` is empty; give at least one category, or leave it out")

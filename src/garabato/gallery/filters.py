@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from garabato.errors import InputError
+from garabato.errors import InputError, did_you_mean
 from garabato.gallery.times import NORMAL_TIME, normal_time
 
 #: A filter as callers give it: field -> condition.
@@ -72,8 +71,7 @@ def parse_where(where: Where | None) -> Filter:
         )
     for field in where:
         if field not in FIELDS:
-            nearest = difflib.get_close_matches(str(field), FIELDS, n=1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            hint = did_you_mean(str(field), FIELDS)
             raise InputError(
                 f"drawings cannot be filtered by {field!r}, only by {', '.join(FIELDS)}{hint}"
             )

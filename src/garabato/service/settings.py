@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
 import re
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from garabato.errors import InputError
+from garabato.errors import InputError, nearest_name
 from garabato.gallery.milvus.server import parse_address
 
 
@@ -173,11 +172,9 @@ def _check_names(names: list[str], environment: Mapping[str, str]) -> None:
     for variable in environment:
         prefix, _, name = variable.partition("_")
         if prefix == "GARABATO" and name not in names:
-            nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.85)
+            nearest = nearest_name(name, names, at_least=0.85)
             if nearest:
-                raise InputError(
-                    f"{variable} is not a setting; did you mean GARABATO_{nearest[0]}?"
-                )
+                raise InputError(f"{variable} is not a setting; did you mean GARABATO_{nearest}?")
 
 
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}

@@ -17,9 +17,8 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from garabato.categories import nearest_category
 from garabato.drawing import MAX_ORIGINAL_BYTES, Details, DrawingBatch
-from garabato.errors import CategoryError, DrawingError, FormatError, SourceError
+from garabato.errors import CategoryError, DrawingError, FormatError, SourceError, did_you_mean
 from garabato.formats import ReadReport, read_batches
 from garabato.formats.stream import plain_stem
 
@@ -119,8 +118,7 @@ class FolderSource:
         is not in the folder.
         """
         if category not in self._files:
-            nearest = nearest_category(category, self._files)
-            hint = f"; did you mean {nearest!r}?" if nearest else ""
+            hint = did_you_mean(category, self._files)
             raise CategoryError(f"{self.path} has no category {category!r}{hint}")
         own_report = ReadReport() if report is None else report
         same_name = Counter(file.name for file in self._files[category])

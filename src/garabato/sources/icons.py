@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from garabato.categories import nearest_category
 from garabato.drawing import MAX_ORIGINAL_BYTES, DrawingBatch
-from garabato.errors import FormatError, InputError, SourceError
+from garabato.errors import FormatError, InputError, SourceError, did_you_mean
 from garabato.formats import ReadReport, read_drawings
 from garabato.formats.stream import in_batches
 from garabato.host.atomic import replacing_folder
@@ -159,10 +158,9 @@ class IconSource:
         """Raise InputError, with the nearest name, for an unknown set."""
         for name in sets:
             if name not in ICON_SETS:
-                nearest = nearest_category(name, ICON_SETS)
-                known = ", ".join(ICON_SETS)
-                hint = f"did you mean {nearest!r}?" if nearest else f"choose from {known}"
-                raise InputError(f"there is no icon set {name!r}; {hint}")
+                known = f"choose from {', '.join(ICON_SETS)}"
+                hint = did_you_mean(name, ICON_SETS, otherwise=known)
+                raise InputError(f"there is no icon set {name!r}{hint}")
 
     def categories(self) -> dict[str, list[Path]]:
         """The sets, and the files of each."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import os
 import tomllib
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import tomli_w
 
-from garabato.errors import TrainingError
+from garabato.errors import TrainingError, did_you_mean
 from garabato.render import RenderSpec
 from garabato.render.augment import AugmentSpec
 
@@ -200,8 +199,7 @@ def _check_fields(spec: type[DataclassInstance], values: Any, where: str = "") -
     known = {one.name: str(one.type) for one in fields(spec)}
     for name, value in values.items():
         if name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1)
-            hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+            hint = did_you_mean(name, known)
             raise TrainingError(f"{where}there is no setting {name!r}{hint}")
         annotation = known[name].removesuffix(" | None")
         if annotation not in _TYPES or (value is None and annotation != known[name]):

@@ -20,10 +20,16 @@ from garabato.categories import (
     CATEGORIES,
     Categories,
     choose_categories,
-    nearest_category,
     split_names,
 )
-from garabato.errors import CategoryError, InputError, SourceError, StorageError, storage_errors
+from garabato.errors import (
+    CategoryError,
+    InputError,
+    SourceError,
+    StorageError,
+    did_you_mean,
+    storage_errors,
+)
 from garabato.host.atomic import write_bytes
 from garabato.sources.base import Progress
 from garabato.sources.google_bucket.download_record import DownloadRecord
@@ -370,6 +376,5 @@ class CategoryFetcher:
 
 
 def _not_found(name: str, error: Exception) -> str:
-    nearest = nearest_category(name)
-    hint = f"; did you mean {nearest!r}?" if nearest and nearest != name else ""
+    hint = "" if name in CATEGORIES else did_you_mean(name, CATEGORIES)
     return f"the bucket has no category {name!r}{hint} ({error})"
