@@ -45,7 +45,8 @@ def test_the_demo_prints_its_results_and_the_published_ones(
     assert found["n_categories"] == 4
     assert found["seconds"] >= found["train_seconds"] > 0
     assert any(note.startswith("the network saw only") for note in found["notes"])
-    assert f"note: {found['notes'][-1]}" in " ".join(result.stderr.split())
+    printed = " ".join(result.stderr.split())
+    assert [printed.count(f"note: {note}") for note in found["notes"]] == [1] * len(found["notes"])
 
 
 def test_the_files_named_by_the_demo_exist(finished: tuple[Path, Result]) -> None:

@@ -57,7 +57,7 @@ def test_options_that_resume_would_ignore_are_refused(tmp_path):
 def test_a_log_file_gets_a_line_every_thirty_seconds(monkeypatch, capsys):
     now = [100.0]
     monkeypatch.setattr(output.time, "monotonic", lambda: now[0])
-    with output.training_progress() as show:
+    with output.training_progress(output.TrainingNotes()) as show:
         for step, seconds in enumerate((0, 10, 29.9, 30, 45, 61)):
             now[0] = 100 + seconds
             notes = ("too short",) if seconds >= 45 else ()

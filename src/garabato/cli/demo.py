@@ -12,7 +12,14 @@ from rich.table import Table
 
 import garabato
 from garabato.cli.options import file_option, seed_option
-from garabato.cli.output import ReportProgress, progress, stderr, stdout, training_progress
+from garabato.cli.output import (
+    ReportProgress,
+    TrainingNotes,
+    progress,
+    stderr,
+    stdout,
+    training_progress,
+)
 
 
 @click.command()
@@ -48,17 +55,23 @@ def command(source: Path | None, out: Path, categories: int, minutes: float, see
     Example: garabato demo --source simplified --out demo
     """
     chosen = garabato.choose_source(source, out / "drawings")
+    shown = _Progress()
     result = garabato.run_demo(
-        out, chosen, n_categories=categories, minutes=minutes, seed=seed, progress=_Progress()
+        out, chosen, n_categories=categories, minutes=minutes, seed=seed, progress=shown
     )
     if result is None:
         stderr.print("interrupted; the same command continues")
         raise SystemExit(130)
-    _print_summary(result)
+    _print_figures(result)
+    shown.notes.print(result.figures.get("notes", ()))  # an older demo may have none
+    _print_files(result)
 
 
 class _Progress:
     """Shows the demo's progress on stderr."""
+
+    def __init__(self) -> None:
+        self.notes = TrainingNotes()
 
     def say(self, text: str) -> None:
         stderr.print(text)
@@ -69,10 +82,10 @@ class _Progress:
     def training_bar(
         self,
     ) -> AbstractContextManager[Callable[[garabato.TrainingProgress], None]]:
-        return training_progress()
+        return training_progress(self.notes)
 
 
-def _print_summary(result: garabato.DemoResult) -> None:
+def _print_figures(result: garabato.DemoResult) -> None:
     figures = result.figures
     noise = figures["noise"]
     stdout.print(_results_table(result))
@@ -83,8 +96,9 @@ def _print_summary(result: garabato.DemoResult) -> None:
         f"Noise with {figures['n_test']:,} test drawings: top-1 +- {100 * noise['top1']:.1f} "
         f"points, mAP +- {noise['map']:.2f}. Total time: {figures['seconds'] / 60:.1f} minutes.\n"
     )
-    for note in figures.get("notes", ()):  # a demo of an older version may have none
-        stderr.print(f"note: {note}")
+
+
+def _print_files(result: garabato.DemoResult) -> None:
     run, gallery, queries = result.run, result.gallery, result.queries
     stdout.print(
         "Look at\n"

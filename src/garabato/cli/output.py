@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -154,9 +154,22 @@ class _RateColumn(ProgressColumn):
         return Text("" if speed is None else _rate(speed, self.unit))
 
 
+class TrainingNotes:
+    """Prints the notes of a training, each once."""
+
+    def __init__(self) -> None:
+        self._n_printed = 0
+
+    def print(self, notes: Sequence[str]) -> None:
+        """Print those of `notes`, all notes of the training so far, that are new."""
+        for note in notes[self._n_printed :]:
+            stderr.print(f"note: {note}")
+        self._n_printed = len(notes)
+
+
 @contextmanager
 def training_progress(
-    *, shown: bool = True
+    notes: TrainingNotes, *, shown: bool = True
 ) -> Iterator[Callable[[garabato.TrainingProgress], None]]:
     """A bar with loss, accuracy, rate and time left; a line every 30 s if stderr is a file."""
     has_bar = shown and stderr.is_terminal
@@ -169,13 +182,11 @@ def training_progress(
     )
     with Progress(*columns, console=stderr, disable=not has_bar) as bar:
         task = bar.add_task("", total=1.0)
-        n_notes, next_s = 0, 0.0
+        next_s = 0.0
 
         def show(progress: garabato.TrainingProgress) -> None:
-            nonlocal n_notes, next_s
-            for note in progress.notes[n_notes:]:
-                stderr.print(f"note: {note}")
-            n_notes = len(progress.notes)
+            nonlocal next_s
+            notes.print(progress.notes)
             if has_bar:
                 bar.update(task, completed=progress.share_done, description=_in_words(progress))
             elif progress.share_done >= 1 or time.monotonic() >= next_s:

@@ -17,7 +17,7 @@ from garabato.cli.options import (
     json_option,
     seed_option,
 )
-from garabato.cli.output import print_json, stderr, stdout, training_progress
+from garabato.cli.output import TrainingNotes, print_json, stderr, stdout, training_progress
 
 
 @click.command()
@@ -71,7 +71,7 @@ def command(
         seed=seed,
         **{name: value for name, value in changes.items() if value is not None},
     )
-    with training_progress() as on_progress:
+    with training_progress(TrainingNotes()) as on_progress:
         document = garabato.reproduce(
             source,
             out,

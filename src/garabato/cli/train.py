@@ -10,7 +10,7 @@ import click
 
 import garabato
 from garabato.cli.options import file_option
-from garabato.cli.output import counted, stderr, training_progress
+from garabato.cli.output import TrainingNotes, counted, stderr, training_progress
 
 
 @click.command("train")
@@ -69,21 +69,14 @@ def command(data: Path, out: Path, resume: bool, tensorboard: bool, **options: A
     config = None if resume else _config(**given)
     is_main = garabato.is_main_process()
     log = garabato.TensorBoardLog(out / "tensorboard") if tensorboard and is_main else None
-    n_noted = 0  # notes that the progress has printed already
-    with training_progress(shown=is_main) as show:
-
-        def on_progress(progress: garabato.TrainingProgress) -> None:
-            nonlocal n_noted
-            n_noted = len(progress.notes)
-            show(progress)
-
+    notes = TrainingNotes()
+    with training_progress(notes, shown=is_main) as show:
         result = garabato.train(
-            data, out, config=config, resume=resume, on_progress=on_progress, on_metrics=log
+            data, out, config=config, resume=resume, on_progress=show, on_metrics=log
         )
     if not is_main:
         return
-    for note in result.notes[n_noted:]:
-        stderr.print(f"note: {note}")
+    notes.print(result.notes)
     if result.interrupted:
         stderr.print(
             f"stopped after {counted(result.steps, 'step')}; continue with: "
