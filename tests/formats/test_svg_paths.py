@@ -26,8 +26,7 @@ class TooManyPointsError(Exception):
 
 
 def flatten(data: str, max_points: int) -> list[list[complex]]:
-    encoded = np.frombuffer(data.encode(), np.uint8)
-    points, starts, _, is_complete = _paths.flatten(encoded, IDENTITY, max_points)
+    points, starts, _, is_complete = _paths.flatten(data.encode(), IDENTITY, max_points)
     if not is_complete:
         raise TooManyPointsError
     numbers = (points[:, 0] + 1j * points[:, 1]).tolist()
@@ -333,10 +332,10 @@ def test_numbers_are_read_as_python_reads_them(text):
 )
 def test_python_reads_the_paths_that_the_compiled_kernel_reads(commands):
     text = "M1 2" + "".join(letter + " ".join(map(str, values)) for letter, values in commands)
-    data = np.frombuffer(text.encode(), np.uint8)
+    data = text.encode()
     matrix = (1.5, 0.2, -0.1, 0.7, 3.0, 4.0)
     points, starts, bounds, is_complete = _paths._flatten(data, matrix, 500)
-    interpreted = _paths._flatten.interpreted(data.tolist(), matrix, 500)
+    interpreted = _paths._flatten.interpreted(data, matrix, 500)
     # Sines and cosines differ in the last digit, so a closing line may have length 0.
     if len(points) == len(interpreted[0]):
         np.testing.assert_allclose(interpreted[0], points, rtol=1e-9, atol=1e-9)

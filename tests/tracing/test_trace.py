@@ -376,8 +376,8 @@ def test_interpreted_kernels_trace_what_compiled_ones_trace() -> None:
     bitmaps[1, 5:20, 5:20] = 255
     for side in (28, 90):
         images = np.stack([cv2.resize(bitmap, (side, side)) for bitmap in bitmaps])
-        compiled = trace._trace(images, trace._KERNELS)
-        interpreted = trace._trace(images, trace._INTERPRETED_KERNELS)
+        compiled = trace._trace(images, trace._KERNELS.compiled)
+        interpreted = trace._trace(images, trace._KERNELS.interpreted)
         assert interpreted.stroke_starts.tolist() == compiled.stroke_starts.tolist()
         assert interpreted.drawing_starts.tolist() == compiled.drawing_starts.tolist()
         np.testing.assert_allclose(interpreted.points, compiled.points, atol=1e-3)

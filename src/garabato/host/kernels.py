@@ -1,16 +1,19 @@
 """`@kernel`: a function on arrays that numba compiles when it is first called.
 
 numba is imported then as well, which takes as long as everything else that `garabato classify`
-does. Little work is done sooner by `Kernel.interpreted`, the same function run by Python.
+does. Little work is done sooner by Python, which runs the same function: see `Kernels`.
 """
 
 from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
+
+import numpy as np
 
 #: Held while dispatchers are made. numba has a lock of its own for compiling.
 _MAKING_DISPATCHER = threading.RLock()
@@ -21,13 +24,14 @@ INNER_OPTIONS = "_inner_kernel_options"
 class Kernel:
     """A function that is compiled when it is called first.
 
-    `interpreted` is the function itself. It gives the same results only if its source says which
-    precision each step has: NumPy's and numba's rules for mixed types differ.
+    `interpreted` runs the function in Python. It gives the same results only if its source says
+    which precision each step has: NumPy's and numba's rules for mixed types differ.
     """
 
     def __init__(self, function: Callable[..., Any], options: dict[str, Any]) -> None:
         functools.update_wrapper(self, function)
-        self.interpreted = function
+        self._function = function
+        self.interpreted = np.errstate(all="ignore")(function)
         self._options = options
         self._dispatcher: Any = None
 
@@ -42,7 +46,7 @@ class Kernel:
 
             with _MAKING_DISPATCHER:
                 if self._dispatcher is None:
-                    self._dispatcher = make_dispatcher(self.interpreted, self._options)
+                    self._dispatcher = make_dispatcher(self._function, self._options)
         return self._dispatcher
 
     @property
@@ -56,25 +60,38 @@ class Kernel:
         return self.is_compiled and not any(self._dispatcher.stats.cache_misses.values())
 
 
-class InterpretedWork:
-    """How much work Python does, so that the first drawings need not wait for `kernel`.
+class Kernels:
+    """Kernels that are called together; Python runs them for the first, small work.
 
-    The amount is counted for the whole process, in any unit.
+    So the first drawings need not wait for the compiler. `interpreted_work` is how much work Python
+    does, in any unit, counted for the whole process.
     """
 
-    def __init__(self, kernel: Kernel, amount: int) -> None:
-        self.amount = self._left = amount
-        self._kernel = kernel
-        #: Another thread is loading or compiling the kernel.
-        self.is_loading = False
+    def __init__(self, *kernels: Kernel, interpreted_work: int) -> None:
+        self.compiled = kernels
+        self.interpreted = tuple(kernel.interpreted for kernel in kernels)
+        self._work_left = interpreted_work
+        self._is_loading = False
 
-    def allows(self, amount: float) -> bool:
-        """Whether to interpret the kernel for work of this amount."""
-        if self._kernel.is_compiled or amount > self._left:
-            return False
-        if not self.is_loading:
-            self._left -= int(amount)
-        return True
+    def choose(self, work: float) -> tuple[Callable[..., Any], ...]:
+        """`interpreted` or `compiled`, depending on how much work they will do."""
+        if self.compiled[0].is_compiled or work > self._work_left:
+            return self.compiled
+        if not self._is_loading:
+            self._work_left -= int(work)
+        return self.interpreted
+
+    @contextmanager
+    def loading(self) -> Iterator[tuple[Callable[..., Any], ...]]:
+        """Yields `compiled`, to be called in order to load or compile them.
+
+        Meanwhile, other threads can let Python do any number of small pieces of work.
+        """
+        self._is_loading = True
+        try:
+            yield self.compiled
+        finally:
+            self._is_loading = False
 
 
 def kernel(function: Any = None, **options: Any) -> Any:

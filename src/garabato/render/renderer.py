@@ -18,7 +18,7 @@ import numpy as np
 
 from garabato.drawing import BoolArray, ByteArray, Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import InputError
-from garabato.host.kernels import InterpretedWork
+from garabato.host.kernels import Kernels
 from garabato.render._raster import PATH_POINTS, draw_polylines, list_path
 
 Style = Literal["smooth", "reference"]
@@ -197,9 +197,7 @@ def rasterise(
     n_drawings = len(drawing_starts) - 1
     images = np.empty((n_drawings, spec.size_px, spec.size_px, spec.n_channels), np.uint8)
     n_pixels = images.size + len(points_px) * (float(line_widths_px.max(initial=0)) + 8) ** 2
-    draw, trace_path = draw_polylines, list_path
-    if _INTERPRETED.allows(n_pixels):
-        draw, trace_path = draw_polylines.interpreted, list_path.interpreted
+    draw, trace_path = _KERNELS.choose(n_pixels)
     draw(points_px, stroke_starts, drawing_starts, line_widths_px, has_order, images)
     if spec.path:
         trace_path(points_px, stroke_starts, drawing_starts, has_order, images)
@@ -207,7 +205,7 @@ def rasterise(
 
 
 #: Python draws this many pixels in about 0.4 s. Loading the kernels takes as long, compiling 5 s.
-_INTERPRETED = InterpretedWork(draw_polylines, 100_000)
+_KERNELS = Kernels(draw_polylines, list_path, interpreted_work=100_000)
 
 
 def load_kernels(spec: RenderSpec) -> bool:
@@ -218,13 +216,10 @@ def load_kernels(spec: RenderSpec) -> bool:
     points, starts = np.zeros((1, 2), np.float32), np.array([0, 1])
     images = np.empty((1, spec.size_px, spec.size_px, spec.n_channels), np.uint8)
     has_order = np.array([True])
-    _INTERPRETED.is_loading = True
-    try:
+    with _KERNELS.loading() as (draw, trace_path):
         if spec.path:
-            list_path(points, starts, starts, has_order, images)
-        draw_polylines(points, starts, starts, np.ones(1, np.float32), has_order, images)
-    finally:
-        _INTERPRETED.is_loading = False
+            trace_path(points, starts, starts, has_order, images)
+        draw(points, starts, starts, np.ones(1, np.float32), has_order, images)
     return bool(draw_polylines.was_cached)
 
 

@@ -7,6 +7,7 @@ drawing. Filled areas become outlines; isolated dots become strokes of one point
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from garabato.drawing import ByteArray, DrawingBatch, FloatArray, IntArray
 from garabato.drawing._simplify import mark_corners
 from garabato.errors import DrawingError
-from garabato.host.kernels import InterpretedWork
+from garabato.host.kernels import Kernels
 from garabato.tracing._fit import fit_lines
 from garabato.tracing._graph import Graphs, find_graphs
 from garabato.tracing._ink import working_images
@@ -28,10 +29,8 @@ _TOLERANCE, _TOLERANCE_PX = 0.008, 0.35
 _MIN_SIDE_PX = 16
 #: Bitmaps are traced in portions of this many px, which limits the memory for intermediate results.
 _PORTION_PX = 2**17
-_KERNELS = find_graphs, find_polylines, mark_corners, fit_lines
-_INTERPRETED_KERNELS = tuple(kernel.interpreted for kernel in _KERNELS)
 #: Python handles skeletons of this many px in about 0.5 s. Compiling the kernels takes 15 s.
-_INTERPRETED = InterpretedWork(find_graphs, 20_000)
+_KERNELS = Kernels(find_graphs, find_polylines, mark_corners, fit_lines, interpreted_work=20_000)
 
 
 def trace_bitmap(bitmap: ByteArray) -> tuple[FloatArray, IntArray]:
@@ -74,18 +73,18 @@ def trace_batch(batch: DrawingBatch) -> DrawingBatch:
 
 def load_kernels() -> None:
     """Load or compile the kernels, so that no later call has to."""
-    _trace(np.full((1, 2, 2), 255, np.uint8), _KERNELS)
+    with _KERNELS.loading() as kernels:
+        _trace(np.full((1, 2, 2), 255, np.uint8), kernels)
 
 
-def _trace(bitmaps: ByteArray, kernels: tuple[Any, ...] | None = None) -> DrawingBatch:
+def _trace(
+    bitmaps: ByteArray, kernels: tuple[Callable[..., Any], ...] | None = None
+) -> DrawingBatch:
     """(N, H, W) -> strokes in px of the bitmaps."""
     images = working_images(np.ascontiguousarray(bitmaps))
     factors = images.fits[:, 2]
     found = skeletons(images, max(*bitmaps.shape[1:], _MIN_SIDE_PX) * factors)
-    if kernels is None:
-        is_interpreted = _INTERPRETED.allows(len(found.pixels))
-        kernels = _INTERPRETED_KERNELS if is_interpreted else _KERNELS
-    to_graphs, to_polylines, to_corners, to_lines = kernels
+    to_graphs, to_polylines, to_corners, to_lines = kernels or _KERNELS.choose(len(found.pixels))
     graphs = Graphs(*to_graphs(found, images.first_rows, images.ink.shape[1], images.fits))
     points, stroke_starts, drawing_starts = to_polylines(graphs, found.radii)
     n_strokes = np.diff(drawing_starts)

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from garabato.drawing import ByteArray, IntArray
-from garabato.host.kernels import InterpretedWork, inner_kernel, kernel
+from garabato.drawing import IntArray
+from garabato.host.kernels import Kernels, inner_kernel, kernel
 
 #: Straight pieces for a Bezier curve and for half a circle.
 _N_PIECES = 16
@@ -39,24 +39,23 @@ class _Pen(NamedTuple):
 
 
 def flatten(
-    data: ByteArray, matrix: tuple[float, ...], max_points: int
+    data: bytes, matrix: tuple[float, ...], max_points: int
 ) -> tuple[npt.NDArray[np.float64], IntArray, tuple[float, float, float, float], bool]:
-    """Path data (n,) uint8 -> (points (P, 2) float64, starts (S + 1,) int64, bounds, is_complete).
+    """Path data -> (points (P, 2) float64, starts (S + 1,) int64, bounds, is_complete).
 
     Subpath s is `points[starts[s]:starts[s + 1]]`, two or more points; a closed one ends where it
     began. `matrix` is SVG's (a, b, c, d, e, f), applied to all points. `bounds` are (left, top,
     right, bottom). `is_complete` is False if the path has more than `max_points` points, of which
     none are returned.
     """
-    if _INTERPRETED.allows(len(data)):
-        with np.errstate(all="ignore"):
-            return _flatten.interpreted(data.tolist(), matrix, max_points)  # type: ignore[no-any-return]
-    return _flatten(data, matrix, max_points)  # type: ignore[no-any-return]
+    (run,) = _KERNELS.choose(len(data))
+    return run(data, matrix, max_points)  # type: ignore[no-any-return]
 
 
 def load_kernels() -> None:
     """Load or compile the kernel of `flatten`, so that no later call has to."""
-    _flatten(np.frombuffer(b"M0 0", np.uint8), (1.0, 0.0, 0.0, 1.0, 0.0, 0.0), 1)
+    with _KERNELS.loading() as (run,):
+        run(b"M0 0", (1.0, 0.0, 0.0, 1.0, 0.0, 0.0), 1)
 
 
 @kernel
@@ -158,7 +157,7 @@ def _flatten(data, matrix, max_points):  # type: ignore[no-untyped-def]
 
 
 #: Python reads so many characters of path data in about 0.2 s. Compiling takes 6 s.
-_INTERPRETED = InterpretedWork(_flatten, 50_000)
+_KERNELS = Kernels(_flatten, interpreted_work=50_000)
 
 
 @inner_kernel

@@ -352,7 +352,7 @@ class _Walk:
         self, name: str, declared: Mapping[str, str], context: _Context
     ) -> tuple[Points, IntArray, Rectangle]:
         text = shape_path(name, declared, context.whole)
-        data = np.frombuffer(text.encode("ascii", "replace"), np.uint8)
+        data = text.encode("ascii", "replace")
         matrix = tuple(map(float, context.matrix))
         points, starts, bounds, is_complete = flatten(data, matrix, self._n_points_left)
         if not is_complete:
@@ -561,7 +561,7 @@ class _Walk:
         return clip if area is None else self._within(clip, area, inside.matrix)
 
     def _with_region(self, clip: Clip, data: str, value: str, matrix: Matrix) -> Clip:
-        encoded = np.frombuffer(data.encode("ascii", "replace"), np.uint8)
+        encoded = data.encode("ascii", "replace")
         points, starts, bounds, is_complete = flatten(
             encoded, tuple(map(float, matrix)), self._n_points_left
         )
