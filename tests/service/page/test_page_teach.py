@@ -31,19 +31,20 @@ def taught(page):
 
 
 def test_a_category_is_taught_from_two_drawings_named_at_once_and_removed(page):
+    name = "constructor"  # every object of JavaScript has a property of this name
     draw(page, COILS[0])
     wait_for_hits(page)
     before = guess(page)
-    teach(page, "spring coil")
+    teach(page, name)
     expect(page.locator("dialog")).to_have_count(0)
-    expect(taught(page)).to_have_text(["spring coil1"])
-    expect(page.locator("#guess .name a")).to_have_text("spring coil")
+    expect(taught(page)).to_have_text([f"{name}1"])
+    expect(page.locator("#guess .name a")).to_have_text(name)
     page.locator("#clear").click()
     draw(page, COILS[1])
     wait_for_hits(page)
-    teach(page, "spring coil")
-    expect(taught(page)).to_have_text(["spring coil2"])
-    page.get_by_role("button", name="Remove spring coil").click()
+    teach(page, name)
+    expect(taught(page)).to_have_text([f"{name}2"])
+    page.get_by_role("button", name=f"Remove {name}").click()
     expect(page.locator("#taught")).to_be_hidden()
     page.locator("#clear").click()
     draw(page, COILS[0])

@@ -173,12 +173,11 @@ class Peek {
   }
 
   #actions(one) {
-    const search = () => one.drawing && this.#pick(one);
     return element(
       "div",
       {},
       element("a", {href: categoryLink(one.category)}, one.category),
-      button({class: "plain", onclick: search}, "Search from it"),
+      button({class: "plain", onclick: () => one.drawing && this.#pick(one)}, "Search from it"),
     );
   }
 }

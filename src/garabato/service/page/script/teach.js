@@ -46,7 +46,7 @@ export class Taught {
 
   async #teach(name, drawing) {
     await this.#read();
-    const kept = stored(localStorage, KEY, {})[name] ?? [];
+    const {[name]: kept = []} = {__proto__: null, ...stored(localStorage, KEY, {})};
     const n = this.#listed.find(({category}) => category === name)?.n_drawings ?? 0;
     if (n > kept.length) {
       throw new Error(`“${name}” was taught elsewhere from ${drawings(n)}. Remove it first, or choose another name.`);
