@@ -161,13 +161,13 @@ def _values(given: dict[str, Any]) -> list[Any] | None:
 def _metadata(document: dict[str, Any], notes: Counter[str] | None) -> dict[str, Any]:
     """The readable metadata; other fields are counted in `notes`."""
     metadata: dict[str, Any] = {}
-    for key, name, read in _FIELDS:
+    for key, name, read, expected in _FIELDS:
         value = document.get(key)
         if value is None or value == "":
             continue
         metadata[name] = read(value)
         if metadata[name] is None and notes is not None:
-            notes[f'"{key}" cannot be read and is left out, as {str(value)[:40]!r}'] += 1
+            notes[f'"{key}" is not {expected} and is left out'] += 1
     return metadata
 
 
@@ -201,13 +201,13 @@ def _timestamp(value: Any) -> str | None:
     return f"{datetime.fromtimestamp(value, UTC):%Y-%m-%d %H:%M:%S.%f} UTC"
 
 
-#: Key of the JSON object, attribute of Drawing, function that reads the value.
-_FIELDS: tuple[tuple[str, str, Callable[[Any], Any]], ...] = (
-    ("key_id", "key_id", _key_id),
-    ("word", "category", _text),
-    ("countrycode", "country", _text),
-    ("recognized", "recognized", _recognized),
-    ("timestamp", "timestamp", _timestamp),
+#: Key of the JSON object, attribute of Drawing, function that reads the value, what it reads.
+_FIELDS: tuple[tuple[str, str, Callable[[Any], Any], str], ...] = (
+    ("key_id", "key_id", _key_id, "text or a whole number"),
+    ("word", "category", _text, "text"),
+    ("countrycode", "country", _text, "text"),
+    ("recognized", "recognized", _recognized, "true or false"),
+    ("timestamp", "timestamp", _timestamp, "a time"),
 )
 
 
