@@ -4,6 +4,9 @@ Each file is shown by chromium, 128 px wide, and read by garabato. A file agrees
 pixels of the lines read lie within a pixel of what chromium paints, and 99 % of the edge pixels of
 what chromium paints lie within a pixel of the lines, or of half the width of the pen that draws
 them. Needs `npm` (to fetch the sets) and playwright with a chromium.
+
+`--faults` takes a folder with small files of kinds that were once read wrongly, named as in KINDS,
+and counts those that the encoder that ships answers rightly now.
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ import cv2
 import harness
 import numpy as np
 
+from garabato.encoder import Encoder, load_encoder
 from garabato.errors import FormatError
 from garabato.formats import read_drawings
 from garabato.formats.stream import open_input
@@ -32,6 +36,7 @@ from garabato.formats.svg.painting import visible_lines
 from garabato.formats.svg.ribbons import thin_ribbons
 from garabato.formats.svg.walk import read_document
 from garabato.formats.xml_tree import parse_xml
+from garabato.sources import open_source
 
 SETS = ("feather-icons", "lucide-static", "@tabler/icons", "@phosphor-icons/core")
 SIDE_PX = 128
@@ -40,6 +45,42 @@ N_COMPARED = 100
 N_READ = 400
 #: Share of a file's pixels that must agree, and of the files of a set.
 LEAST_SHARE = 0.99
+#: What is in each folder of faults, and its right answers by the end of a file name: a category or
+#: words of the error. A folder's categories are those it must have. The geometry of
+#: `symbol_viewbox.svg` and `three_points.ndjson` is checked by tests.
+KINDS: dict[str, tuple[str, dict[str, str]]] = {
+    "00": ("control", {"": "cat"}),
+    "01": ("SVG: currentColor", {"fill_on_path.svg": "triangle", "": "cat"}),
+    "02": ("SVG: invisible shapes as large as the page", {"": "cat"}),
+    "03": ("SVG: grounds of any colour", {"": "cat"}),
+    "04": ("SVG: white on dark", {"": "cat"}),
+    "05": ("SVG: style sheets", {"": "cat"}),
+    "06": ("SVG: entities", {"": "cat"}),
+    "07": ("SVG: clips, masks, symbols", {"symbol_viewbox.svg": "", "": "cat"}),
+    "08": ("SVG: a picture inside", {"": "holds a picture"}),
+    "09": ("ndjson: strokes as points", {"three_points.ndjson": "", "": "cat"}),
+    "10": ("ndjson: odd metadata", {"": "cat"}),
+    "11": (
+        "files of other kinds",
+        {
+            "error.ndjson": "error message was saved",
+            ".npz": "Git LFS pointer",
+            ".excalidraw": "no drawing",
+            ".pdf": "PDF",
+            "powershell.ndjson": "UTF-16",
+            "page.npy": "web page was saved",
+            "": "cat",
+        },
+    ),
+    "12": ("pictures: frames and margins", {"": "cat"}),
+    "13": ("pictures: uneven light", {"": "cat"}),
+    "14": ("pictures: pale beside dark lines", {"": "cat"}),
+    "15/source": ("folders: all formats", {"cat": "cat"}),
+    "15/imagefolder/train": ("folders: ImageFolder", {"cat": "cat"}),
+    "16/strokes": ("folders: names by browsers, strokes", {"alarm clock": "", "cat": ""}),
+    "16/bitmaps": ("folders: names by browsers, bitmaps", {"alarm clock": "", "dog": ""}),
+    "17": ("pictures: animations", {"": "cat"}),
+}
 #: Colours (0..255) that differ by more from the ground are ink.
 CONTRAST = 40
 
@@ -49,9 +90,10 @@ def run(
     sets: Sequence[str] = SETS,
     folder: Path | None = None,
     n_compared: int = N_COMPARED,
+    faults: Path | None = None,
 ) -> list[harness.Row]:
     """How many files of each set are read and agree, and how long reading takes."""
-    rows = []
+    rows = [] if faults is None else answers_to_faults(faults)
     folders = [(name, fetch(name, context.work)) for name in sets]
     if folder is not None:
         folders += [(path.name, path) for path in sorted(folder.iterdir()) if path.is_dir()]
@@ -74,6 +116,39 @@ def run(
         share = sum(agreeing) / len(agreeing)
         rows.append(harness.Row(what, "%", [share], LEAST_SHARE, at_least=True))
     return rows
+
+
+def answers_to_faults(folder: Path) -> list[harness.Row]:
+    """How many files of each kind are answered rightly."""
+    encoder = load_encoder()
+    rows = []
+    for name, (what, expected) in KINDS.items():
+        files = [file for file in sorted((folder / name).iterdir()) if file.name != "README.txt"]
+        if "" in expected:
+            rights = [
+                next(e for end, e in expected.items() if file.name.endswith(end)) for file in files
+            ]
+            wrong = [
+                file.name
+                for file, right in zip(files, rights, strict=True)
+                if right and right not in answer(encoder, file)
+            ]
+            n = sum(map(bool, rights))
+        else:
+            found = set(open_source(folder / name).categories())
+            wrong, n = sorted(found ^ expected.keys()), len(found | expected.keys())
+        note = f"wrong: {', '.join(wrong)}" if wrong else ""
+        label = f"faults {name}, {what}: right, of {n}"
+        rows.append(harness.Row(label, "%", [1 - len(wrong) / n], 1.0, at_least=True, note=note))
+    return rows
+
+
+def answer(encoder: Encoder, file: Path) -> str:
+    """The category of the first drawing in a file, or the error."""
+    try:
+        return encoder.classify(next(iter(read_drawings(file))), k=1)[0].category
+    except FormatError as error:
+        return str(error)
 
 
 def fetch(package: str, work: Path) -> Path:
@@ -175,17 +250,21 @@ def ink_of(shown: np.ndarray, margin: np.ndarray, size: np.ndarray) -> np.ndarra
 
 
 def benchmark(
-    sets: Sequence[str] = SETS, folder: Path | None = None, n_compared: int = N_COMPARED
+    sets: Sequence[str] = SETS,
+    folder: Path | None = None,
+    n_compared: int = N_COMPARED,
+    faults: Path | None = None,
 ) -> harness.Benchmark:
     """What is measured."""
-    options = f" --folder {folder}" if folder else ""
+    options = f" --folder {folder.name}" if folder else ""
+    options += f" --faults {faults.name}" if faults else ""
     options += "" if n_compared == N_COMPARED else f" -n {n_compared}"
     options += "" if tuple(sets) == SETS else "".join(f" --set {name}" for name in sets)
     return harness.Benchmark(
         "wild",
         f"SVG files of {', '.join(sets)}" + (" and of a folder" if folder else ""),
         f"chromium's rendering at {SIDE_PX} px, {n_compared} files of each set",
-        partial(run, sets=sets, folder=folder, n_compared=n_compared),
+        partial(run, sets=sets, folder=folder, n_compared=n_compared, faults=faults),
         quick=False,
         command=f"wild.py{options}",
     )
@@ -197,8 +276,9 @@ def main() -> None:
     parser.add_argument("--set", action="append", dest="sets", help="an npm package; repeatable")
     parser.add_argument("--folder", type=Path, help="a folder of folders of more SVG files")
     parser.add_argument("-n", type=int, default=N_COMPARED, help="files of a set to compare")
+    parser.add_argument("--faults", type=Path, help="a folder of files that were once read wrongly")
     given = parser.parse_args()
-    asked = benchmark(given.sets or SETS, given.folder, given.n)
+    asked = benchmark(given.sets or SETS, given.folder, given.n, given.faults)
     harness.show([harness.measure(asked, Path(), given.results)])
 
 
