@@ -41,6 +41,9 @@ CSV = 'countrycode,ink,key_id,recognized,timestamp,word\nUS,"[[[0, 9], [0, 9]]]"
         ("<ListBucketResult xmlns='http://s3'/>", "an error message was saved"),
         ('{"detail": "Not Found"}', "an error message was saved"),
         ("404 page not found\n", "an error message was saved"),
+        ("Entry not found", "an error message was saved"),
+        ('<meta charset="utf-8"><title>Log in</title>', "a web page was saved"),
+        ("\ufeffversion https://git-lfs.github.com/spec/v1\r\n", "a Git LFS pointer"),
         ("<!-- saved -->\n<!DOCTYPE html>\n<html></html>", "a web page was saved"),
         ("../../.git/annex/objects/x"[3:], "a git-annex link"),
         ("---\nexcalidraw-plugin: parsed\n---\n", "Obsidian"),
@@ -70,6 +73,14 @@ def test_a_file_of_another_kind_is_named(tmp_path: Path, content: str | bytes, p
     with pytest.raises(UnknownFormatError, match=problem) as caught:
         list(read_drawings(path))
     assert caught.value.path == str(path)
+
+
+@pytest.mark.parametrize("content", ["# by hand\nword,ink\ncat,3\n", "word^drawing\ncat^[]\n"])
+def test_other_text_named_csv_is_called_a_csv_file(tmp_path, content):
+    path = tmp_path / "cat.csv"
+    path.write_text(content)
+    with pytest.raises(UnknownFormatError, match="a CSV file without a column `drawing`"):
+        list(read_drawings(path))
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,23 @@ def test_a_row_with_too_few_fields_is_counted(tmp_path):
     assert "number of fields differs" in next(iter(report.problems))
 
 
+def test_a_quote_that_is_never_closed_loses_one_row(tmp_path):
+    good = kaggle(json.dumps(STROKES))
+    header, row = good.splitlines()
+    bad = 'US,"[[[1, 2], [3, 4]]],7,True,,cat'
+    path = write(tmp_path / "cat.csv", "\n".join([header, row, bad, row, row, ""]))
+    report = ReadReport()
+    assert len(list(read_drawings(path, report=report))) == 3
+    ((_, counted),) = report.problems.items()
+    assert counted.positions == [f"{path}, line 3, 2 fields, 6 expected"]
+
+
+def test_strokes_over_several_lines_are_one_field(tmp_path):
+    pretty = json.dumps(STROKES, indent=1)
+    path = write(tmp_path / "cat.csv", f'word,drawing\ncat,"{pretty}"\ncat,"{STROKES}"\n')
+    assert [d.to_lists() for d in read_drawings(path, strict=True)] == [STROKES, STROKES]
+
+
 def test_a_csv_without_a_readable_row_is_an_error(tmp_path):
     with pytest.raises(FormatError, match="there is no drawing in the file"):
         list(read_drawings(write(tmp_path / "cat.csv", KAGGLE_HEADER + "\n")))
@@ -220,6 +237,56 @@ def test_a_prepared_data_set_of_bitmaps_is_read(tmp_path):
     read = list(read_drawings(tmp_path / "data" / "test.parquet", strict=True))
     expected = list(dataset.split("test"))
     assert all((a.bitmap == b.bitmap).all() for a, b in zip(read, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("times", "read"),
+    [
+        (pa.array([1488500000123456789], pa.timestamp("ns")), "2017-03-03T00:13:20.123456"),
+        (pa.array([1488500000123], pa.timestamp("ms", "Mars/Olympus")), "2017-03-03T00:13:20.123"),
+        (pa.array([2**62], pa.timestamp("s")), None),
+        (pa.array([2**30], pa.date32()), None),
+        (pa.array([None], pa.timestamp("ns")), None),
+    ],
+)
+def test_a_time_of_any_unit_keeps_its_drawing(tmp_path, times, read):
+    table = pa.table({"timestamp": times, "drawing": [STROKES]})
+    with pa.ipc.new_file(tmp_path / "cat.arrow", table.schema) as file:
+        file.write_table(table)
+    (drawing,) = read_drawings(tmp_path / "cat.arrow", strict=True)
+    assert drawing.to_lists() == STROKES
+    assert (drawing.timestamp or "").startswith(read or "")
+    assert (drawing.timestamp is None) == (read is None)
+
+
+@pytest.mark.parametrize(
+    ("words", "category"),
+    [([["cat"]], None), ([{"name": "cat"}], None), ([31], "31"), ([""], None)],
+)
+def test_only_text_and_numbers_are_categories(tmp_path, words, category):
+    pq.write_table(pa.table({"word": words, "drawing": [STROKES]}), tmp_path / "a.parquet")
+    (drawing,) = read_drawings(tmp_path / "a.parquet", strict=True)
+    assert (drawing.category, drawing.to_lists()) == (category, STROKES)
+
+
+def test_the_label_of_hugging_face_s_test_sets_is_no_category(tmp_path):
+    table = hugging_face()
+    table = table.set_column(1, table.schema.field("word"), pa.array([-1, 1]))
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert [d.category for d in read_drawings(tmp_path / "a.parquet")] == [None, "dog"]
+
+
+def test_text_that_is_not_utf8_costs_its_field_or_its_row(tmp_path):
+    texts = pa.array([b"caf\xe9", b"cat"]).view(pa.string())
+    strokes = pa.array([json.dumps(STROKES).encode(), b"[\xff]"]).view(pa.string())
+    pq.write_table(pa.table({"word": texts, "drawing": strokes}), tmp_path / "a.parquet")
+    report = ReadReport()
+    (drawing,) = read_drawings(tmp_path / "a.parquet", report=report)
+    assert (drawing.category, drawing.to_lists()) == (None, STROKES)
+    assert list(report.notes.values()) == [1]
+    ((problem, counted),) = report.problems.items()
+    assert problem.startswith("the strokes cannot be read ('utf-8' codec")
+    assert counted.positions == [f"{tmp_path / 'a.parquet'}, row 1"]
 
 
 def test_a_row_without_strokes_is_counted_and_the_others_are_read(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,7 @@ def read(path: Path, content: str | bytes) -> list[Drawing]:
         [{"points": points} for points in POINTS],
         {"x": [xs for xs, _ in STROKES], "y": [ys for _, ys in STROKES]},
         TEXT,
+        str([[tuple(point) for point in points] for points in POINTS]),
         [*STROKES, []],
         [[], *POINTS],
         [*STROKES, [[], []]],
@@ -52,8 +54,8 @@ def read(path: Path, content: str | bytes) -> list[Drawing]:
         [[*stroke, range(len(stroke[0])), [0.5] * len(stroke[0])] for stroke in STROKES],
     ],
     ids=[
-        "points", "objects", "x and y", "objects of points", "columns", "text", "empty stroke",
-        "empty stroke of points", "empty rows", "no times", "points with times",
+        "points", "objects", "x and y", "objects of points", "columns", "text", "text of tuples",
+        "empty stroke", "empty stroke of points", "empty rows", "no times", "points with times",
         "points with times and pressures", "times and pressures",
     ],
 )  # fmt: skip
@@ -106,6 +108,9 @@ def test_points_in_numpy_arrays_are_read_and_an_empty_array_is_no_stroke():
         ({"key_id": {"$oid": "5"}}, "key_id", None),
         ({"key_id": ""}, "key_id", None),
         ({"countrycode": ["DE"]}, "country", None),
+        ({"key_id": math.nan}, "key_id", None),
+        ({"timestamp": -math.inf}, "timestamp", None),
+        ({"word": "c\ud800t"}, "category", None),
     ],
 )
 def test_an_odd_field_is_read_or_left_out_and_the_drawing_is_kept(tmp_path, fields, name, value):
@@ -119,6 +124,21 @@ def test_empty_metadata_is_missing_metadata(tmp_path, n_lines):
     content = line(word="", key_id="", timestamp="", countrycode="") * n_lines
     for drawing in read(tmp_path / "cat.ndjson", content):
         assert set(drawing.metadata.values()) == {None}
+
+
+def test_text_that_is_not_utf8_is_left_out_and_counted_once_for_each_field(tmp_path):
+    odd = line(word="caf\u00e9").encode().replace(b"\\u00e9", b"\xe9")
+    files = {
+        "cat.ndjson": odd + odd.replace(b"caf", b"th"),
+        "cat.csv": b'word,key_id,drawing\ncaf\xe9,7,"%s"\nth\xe9,7,"%s"\n' % ((TEXT.encode(),) * 2),
+    }
+    for name, content in files.items():
+        report = ReadReport()
+        (tmp_path / name).write_bytes(content)
+        drawings = list(read_drawings(tmp_path / name, report=report))
+        assert [(drawing.category, drawing.key_id) for drawing in drawings] == [(None, "7")] * 2
+        assert [drawing.to_lists() for drawing in drawings] == [STROKES] * 2
+        assert report.notes == {'"word" is not UTF-8 text and is left out': 2}
 
 
 def test_other_names_of_the_keys_are_known(tmp_path):
@@ -137,7 +157,9 @@ def test_lines_with_commas_at_their_ends_are_read(tmp_path):
     [
         (line().strip() + line(), "there is text after the JSON object"),
         ("word: cat\n", "plain text, no JSON object"),
-        (line(word="caf\u00e9").encode().replace(b"\\u00e9", b"\xe9"), "not UTF-8"),
+        (json.dumps({"drawing": {"x": [[0, 9]], "y": None}}), '"x" and "y" of "drawing" are not'),
+        (json.dumps({"drawing": {"x": [[0, 9], [1]], "y": [[0, 9]]}}), '"x" and "y" of "drawing"'),
+        (json.dumps({"drawing": {"0": STROKES}}), "pandas: orient="),
         (json.dumps({"ink": STROKES}), 'the key "drawing" is missing; the keys are "ink"'),
     ],
 )
@@ -155,6 +177,7 @@ def test_a_line_that_is_no_drawing_says_what_it_is(tmp_path, content, problem):
     [
         {"drawings": [{"word": "cat", "drawing": STROKES}]},
         {"version": 1, "data": [{"word": "cat", "drawing": POINTS}]},
+        {"about": {"by": "me"}, "size": [256, 256], "hits": [{"word": "cat", "drawing": STROKES}]},
         [{"word": "cat", "strokes": STROKES}],
         {"word": "cat", "strokes": STROKES},
         POINTS,

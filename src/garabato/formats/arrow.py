@@ -221,16 +221,53 @@ def _read_table(
 
 def _values(column: pa.ChunkedArray, schema: pa.Schema, name: str) -> list[Any]:
     class_names = _class_names(schema, name) if pa.types.is_integer(column.type) else []
-    values: list[Any] = column.to_pylist()
+    if pa.types.is_timestamp(column.type):
+        return _times(column)
+    try:
+        values: list[Any] = column.to_pylist()
+    except (ValueError, OverflowError):  # text that is not UTF-8, a date after 9999
+        values = [_converted(scalar) for scalar in column]
     if name.lower() in _COLUMNS["word"]:
         return [_category(value, class_names) for value in values]
     return [_plain(value) for value in values]
 
 
-def _category(value: Any, class_names: list[str]) -> str | None:
-    if isinstance(value, int) and 0 <= value < len(class_names):
-        return class_names[value]
-    return None if value is None or value == "" else normalize("NFC", str(value))
+def _converted(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):
+        return _unreadable(scalar.type)
+
+
+def _unreadable(kind: pa.DataType) -> dict[str, str]:
+    """Stands for a value that Python cannot represent: no field of a drawing is an object."""
+    return {"unreadable": str(kind)}
+
+
+def _times(column: pa.ChunkedArray) -> list[Any]:
+    """Times in ISO 8601 to the microsecond, with an offset if the column has a time zone.
+
+    pyarrow's own conversion needs pandas for nanoseconds, and a database of time zones.
+    """
+    start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC if column.type.tz else None)
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
+    times: list[Any] = column.cast(pa.int64()).to_pylist()
+    for row, ticks in enumerate(times):
+        if ticks is not None:
+            try:
+                passed = datetime.timedelta(microseconds=ticks * 10**6 // per_second)
+                times[row] = (start + passed).isoformat()
+            except OverflowError:
+                times[row] = _unreadable(column.type)
+    return times
+
+
+def _category(value: Any, class_names: list[str]) -> Any:
+    if type(value) is int and class_names:  # -1 stands for no category
+        return class_names[value] if 0 <= value < len(class_names) else None
+    if type(value) in (int, str):
+        return normalize("NFC", str(value)) or None
+    return value
 
 
 def _plain(value: Any) -> Any:
@@ -308,6 +345,8 @@ def _rows(
             yield _drawing(scalar.as_py(), fields, shape, source, position)
         except FormatError as error:
             reject(error)
+        except (ValueError, OverflowError) as error:  # text that is not UTF-8
+            reject(source.error(f"the strokes cannot be read ({error})", position))
 
 
 def _drawing(

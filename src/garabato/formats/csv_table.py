@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from garabato.drawing import Drawing, DrawingBatch
@@ -49,10 +50,8 @@ class _Header(NamedTuple):
 
 def _header(head: bytes) -> _Header | None:
     """The columns and the delimiter; None if no column can hold drawings."""
-    try:
-        lines = [line.decode().strip() for line in _LINE_END.split(head.removeprefix(_BOM), 2)[:2]]
-    except UnicodeDecodeError:
-        return None
+    text = head.removeprefix(_BOM)
+    lines = [line.decode(errors="replace").strip() for line in _LINE_END.split(text, 2)[:2]]
     n_lines, delimiters = 1, ",;\t|"
     if lines[0].lower().startswith("sep=") and len(lines) > 1:  # as Excel writes it
         n_lines, delimiters = 2, lines[0][4:] or "\t"
@@ -69,22 +68,8 @@ def _starts_with_strokes(line: str) -> bool:
 
 
 def _drawings(source: Input, reject: Reject, header: _Header) -> Iterator[Drawing]:
-    lines = _lines(source, reject)
-    rows = csv.reader(lines, delimiter=header.delimiter, skipinitialspace=True)
-    for _ in range(header.n_lines):
-        next(rows)
-    while True:
-        first_line = rows.line_num + 1
-        position = f"line {first_line}"
-        try:
-            row = next(rows)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            reject(source.error(f"broken CSV ({error})", position))
-            continue
-        if not row:
-            continue
+    for number, row in _rows(source, reject, header):
+        position = f"line {number}"
         row = _with_joined_strokes(row, header)
         try:
             if len(row) != len(header.columns):
@@ -96,6 +81,50 @@ def _drawings(source: Input, reject: Reject, header: _Header) -> Iterator[Drawin
             yield parse_fields(fields, path=source.name, position=position, notes=source.notes)
         except FormatError as error:
             reject(error)
+
+
+def _rows(source: Input, reject: Reject, header: _Header) -> Iterator[tuple[int, list[str]]]:
+    """The number of each row's first line, and the row's fields.
+
+    A quoted field may have several lines. If its quote is never closed, the row ends where another
+    one begins, so that only one is lost.
+    """
+    lines = enumerate(_lines(source, reject), start=1)
+    ahead = next(islice(lines, header.n_lines, None), None)
+
+    def lines_of_row() -> Iterator[str]:
+        nonlocal ahead
+        while ahead is not None:
+            line = ahead[1]
+            ahead = next(lines, None)
+            yield line
+            if ahead is not None and _is_row(ahead[1], header):
+                return
+
+    while ahead is not None:
+        number = ahead[0]
+        try:
+            row = next(_csv_reader(lines_of_row(), header))
+        except csv.Error as error:
+            reject(source.error(f"broken CSV ({error})", f"line {number}"))
+            continue
+        if row:
+            yield number, row
+
+
+def _csv_reader(lines: Iterable[str], header: _Header) -> Iterator[list[str]]:
+    return csv.reader(lines, delimiter=header.delimiter, skipinitialspace=True)
+
+
+def _is_row(line: str, header: _Header) -> bool:
+    """Whether a line alone is a whole row with strokes."""
+    if "[[[" not in line:
+        return False
+    try:
+        row = next(_csv_reader([line], header))
+    except csv.Error:
+        return False
+    return len(row) == len(header.columns) and row[header.drawing].startswith("[[[")
 
 
 def _with_joined_strokes(row: list[str], header: _Header) -> list[str]:
@@ -113,4 +142,4 @@ def _with_joined_strokes(row: list[str], header: _Header) -> list[str]:
 def _lines(source: Input, reject: Reject) -> Iterator[str]:
     for _, block in iter_blocks(source, reject):
         for line in block.splitlines(keepends=True):
-            yield line.decode("utf-8", errors="replace").replace("\0", "\ufffd")
+            yield line.decode("utf-8", errors="surrogateescape").replace("\0", "\ufffd")

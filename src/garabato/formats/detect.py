@@ -20,7 +20,7 @@ from garabato.formats import (
     svg,
     whiteboard,
 )
-from garabato.formats.other_files import describe_other_file
+from garabato.formats.other_files import CSV_WITHOUT_DRAWINGS, describe_other_file
 from garabato.formats.stream import Input, Reject
 
 
@@ -50,6 +50,8 @@ def detect(source: Input) -> Format:
         if problem is not None:
             raise UnknownFormatError(problem, path=source.name)
         found = _first_match(source, BY_APPEARANCE)
+        if found is not None and found.read is ndjson.read and _is_named_csv(source):
+            raise UnknownFormatError(CSV_WITHOUT_DRAWINGS, path=source.name)
     if found is None:
         names = ", ".join(known.name for known in (*WITH_SIGNATURE, *BY_APPEARANCE))
         raise UnknownFormatError(
@@ -66,6 +68,11 @@ def _is_ndjson(source: Input) -> bool:
     """True for any text: the reader reports line by line what is wrong with it."""
     is_text = not any(byte < 32 and byte not in b"\t\n\r" for byte in source.head)
     return is_text or source.name.lower().endswith((".ndjson", ".ndjson.gz"))
+
+
+def _is_named_csv(source: Input) -> bool:
+    name = source.name.lower().removesuffix(".gz")
+    return name.endswith((".csv", ".tsv")) and not source.head.lstrip().startswith(b"{")
 
 
 def _is_binary(source: Input) -> bool:

@@ -21,16 +21,17 @@ import orjson
 
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError
-from garabato.formats.ndjson import MAX_LINE_BYTES, parse_fields
+from garabato.formats.ndjson import MAX_LINE_BYTES, load_json, parse_fields
 from garabato.formats.stream import Input, Reject, in_batches
 
 _BOM = b"\xef\xbb\xbf"
 _BLOCK_BYTES = 256 * 2**10
 #: An object that goes on after its first line, or an array.
 _START = re.compile(rb"\s*(\{\s*\r?\n|\[\s*[\[{]|\[\s*\r?\n|\[\s*\]\s*$)")
-#: An object whose first list is an array of drawings.
+#: An object with an array of drawings, after fields that hold at most a flat object or list.
 _WRAPPER = re.compile(
-    rb'\s*\{[^{\[]*?"(?:drawings|data|examples|items|rows|samples)"\s*:\s*\[(?=\s*[\[{\]])'
+    rb"""\s*\{(?:[^{}\[\]]|\{[^{}\[\]]*\}|\[[^{}\[\]]*\])*?"""
+    rb'"(?:drawings|data|examples|hits|items|rows|samples)"\s*:\s*\[(?=\s*[\[{\]])'
 )
 #: Brackets, and whole strings, whose brackets do not count.
 _TOKEN = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[\[\]{},"]', re.DOTALL)
@@ -76,7 +77,7 @@ def _elements(source: Input, reject: Reject) -> Iterator[Drawing]:
         number += 1
         position = f"element {number}"
         try:
-            element = orjson.loads(text)
+            element = load_json(text)
         except orjson.JSONDecodeError as error:
             problem = source.error(f"broken JSON ({error.msg})", position)
         else:

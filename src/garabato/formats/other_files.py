@@ -75,12 +75,17 @@ _ERROR_JSON = re.compile(
     rb'\{\s*"(error|errors|message|detail|details|success|status|statusCode|code)"\s*:'
 )
 _ERROR_TEXT = re.compile(
-    rb"(http/\S+ )?(error )?(\d{3}[: ]+)?(the )?(page |file |resource |object )?"
+    rb"(http/\S+ )?(error )?(\d{3}[: ]+)?(the )?(page |file |resource |object |entry )?"
     rb"(not found|access denied|permission denied|forbidden|unauthorized|bad gateway|bad request|"
     rb"too many requests|internal server error|service unavailable|gateway timeout)\W*",
     re.IGNORECASE,
 )
 _WEB_PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+#: First elements of web pages that leave out <html>.
+_WEB_ROOTS = {"meta", "title", "link", "script", "style", "div", "p"}
+CSV_WITHOUT_DRAWINGS = (
+    "a CSV file without a column `drawing`; name the column that holds the strokes so"
+)
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 #: A first line of short plain names, and a second one that has a separator, too.
 _CSV_HEADER = re.compile(rb'"?[\w .-]{1,40}"?([,;\t|]"?[\w .-]{0,40}"?)+\r?\n(?=[^\n{\[]*[,;\t|])')
@@ -96,7 +101,7 @@ def describe_other_file(head: bytes, *, may_be_records: bool = False) -> str | N
     """
     for signature, kind in _SIGNATURES:
         is_proof = len(signature) >= _LEAST_PROOF_BYTES or not may_be_records
-        if is_proof and head.startswith(signature):
+        if is_proof and head.removeprefix(codecs.BOM_UTF8).startswith(signature):
             return f"this is {kind}"
     if head[257:262] == b"ustar":
         return "this is a tar archive; unpack it first"
@@ -125,7 +130,7 @@ def _describe_text(text: bytes) -> str | None:
         if root in _ERROR_ROOTS:
             return f"an error message {_FETCH_AGAIN}"
         web_page = _WEB_PAGE.search(text)
-        if web_page and b"<svg" not in text[: web_page.start()]:
+        if root in _WEB_ROOTS or (web_page and b"<svg" not in text[: web_page.start()]):
             return f"a web page {_FETCH_AGAIN}"
     if _OBSIDIAN.match(text):
         return "a note of Obsidian's Excalidraw plugin; export the drawing as .excalidraw or SVG"
@@ -134,7 +139,7 @@ def _describe_text(text: bytes) -> str | None:
     if _XBM.match(text):
         return f"this is an X bitmap or pixmap{_AS_PICTURE}"
     if _CSV_HEADER.match(text):
-        return "a CSV file without a column `drawing`; name the column that holds the strokes so"
+        return CSV_WITHOUT_DRAWINGS
     if _CSV_ROW.match(text):
         return (
             "a CSV file whose first line does not name the columns; put one before it, such as "

@@ -9,6 +9,7 @@ Source: https://github.com/googlecreativelab/quickdraw-dataset.
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -31,6 +32,9 @@ ALIASES = {
     "recognized": ("recognized",),
     "timestamp": ("timestamp",),
 }
+#: Half a character: what a lone \ud800 or text that is not UTF-8 is read as.
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_TUPLES_TO_LISTS = str.maketrans("()", "[]")
 _TRUE, _FALSE = {"true", "t", "yes", "y", "1", "1.0"}, {"false", "f", "no", "n", "0", "0.0"}
 
 
@@ -43,11 +47,25 @@ def parse_line(
     """
     position = f"line {line_number}"
     try:
-        fields = orjson.loads(line.rstrip(b", \t\r\n"))  # a comma: a line of an array
+        fields = load_json(line.rstrip(b", \t\r\n"))  # a comma: a line of an array
     except orjson.JSONDecodeError as error:
         problem, column = _json_problem(line, error)
         raise FormatError(problem, path=path, position=f"{position}, column {column}") from None
     return parse_fields(fields, path=path, position=position, notes=notes)
+
+
+def load_json(text: bytes) -> Any:
+    """Parse JSON, also with NaN and Infinity, as Python's `json` and pandas write them.
+
+    Text that is no Unicode comes as surrogates. Raises orjson.JSONDecodeError.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        try:
+            return json.loads(text.decode("utf-8", errors="surrogateescape"))
+        except (ValueError, RecursionError):
+            raise error from None
 
 
 def parse_fields(
@@ -99,11 +117,13 @@ def _parse_object(document: Any, notes: Counter[str] | None) -> Drawing:
     strokes = document["drawing"]
     if isinstance(strokes, str):  # as in BigQuery and Kaggle's CSV
         try:
-            strokes = orjson.loads(strokes)
-        except orjson.JSONDecodeError:
+            strokes = orjson.loads(strokes.translate(_TUPLES_TO_LISTS))
+        except (orjson.JSONDecodeError, UnicodeEncodeError):
             raise _LineError(
                 '"drawing" is text but not JSON; [[[x, ...], [y, ...]], ...] was expected'
             ) from None
+    if isinstance(strokes, dict) and not {"x", "y"} <= strokes.keys():
+        raise _LineError(_object_problem(strokes))
     try:
         strokes = _without_objects(strokes)
         if isinstance(strokes, list):
@@ -134,9 +154,11 @@ def _without_objects(strokes: Any) -> Any:
     A stroke may be {"x": [...], "y": [...]} or {"points": [...]}, a point {"x": 1, "y": 2}, and a
     whole drawing {"x": [[...], ...], "y": [[...], ...]}.
     """
-    if isinstance(strokes, dict) and {"x", "y"} <= strokes.keys():
-        rows = [strokes[axis] for axis in ("x", "y", "t") if isinstance(strokes.get(axis), list)]
-        return list(map(list, zip(*rows, strict=False)))
+    if isinstance(strokes, dict):
+        rows = _values(strokes) or [None]
+        if not all(isinstance(row, list) for row in rows) or len(set(map(len, rows))) > 1:
+            raise _LineError('"x" and "y" of "drawing" are not lists with a list for each stroke')
+        return list(map(list, zip(*rows, strict=True)))
     if not isinstance(strokes, list):
         return strokes
     plain = []
@@ -153,9 +175,16 @@ def _without_objects(strokes: Any) -> Any:
 
 def _values(given: dict[str, Any]) -> list[Any] | None:
     """[x, y] or [x, y, t] of an object with these keys."""
-    if not {"x", "y"} <= given.keys():
+    if given.get("x") is None or given.get("y") is None:
         return None
     return [given[axis] for axis in ("x", "y", "t") if given.get(axis) is not None]
+
+
+def _object_problem(strokes: dict[str, Any]) -> str:
+    problem = '"drawing" is an object, not a list of strokes [[x, ...], [y, ...]]'
+    if strokes and all(str(key).isdecimal() for key in strokes):
+        problem += '; write one object for each drawing (pandas: orient="records", lines=True)'
+    return problem
 
 
 def _metadata(document: dict[str, Any], notes: Counter[str] | None) -> dict[str, Any]:
@@ -163,11 +192,13 @@ def _metadata(document: dict[str, Any], notes: Counter[str] | None) -> dict[str,
     metadata: dict[str, Any] = {}
     for key, name, read, expected in _FIELDS:
         value = document.get(key)
-        if value is None or value == "":
+        if value is None or value == "" or value != value:  # NaN is pandas' null
             continue
-        metadata[name] = read(value)
+        is_odd = isinstance(value, str) and _SURROGATE.search(value)
+        metadata[name] = None if is_odd else read(value)
         if metadata[name] is None and notes is not None:
-            notes[f'"{key}" is not {expected} and is left out'] += 1
+            what = "UTF-8 text" if is_odd else expected
+            notes[f'"{key}" is not {what} and is left out'] += 1
     return metadata
 
 
@@ -235,9 +266,6 @@ def _check_strokes(strokes: Any) -> bool:
 
 def _json_problem(line: bytes, error: orjson.JSONDecodeError) -> tuple[str, int]:
     """The problem with a line that is not JSON, and its column (from 1)."""
-    rest = line[error.pos :].lstrip(b" -+[,")
-    if rest.startswith((b"NaN", b"Inf")):
-        return "NaN and Infinity are not JSON numbers", error.colno
     if "UTF-8" in error.msg:
         return "the text is not UTF-8; save it as UTF-8", error.colno
     if line.strip()[:1] not in (b"{", b"[", b'"') and error.colno == 1:
