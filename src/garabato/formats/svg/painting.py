@@ -8,7 +8,7 @@ centre lines first.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -145,68 +145,96 @@ def _paint(
     items: list[Item], frame: Rectangle, background: Colour, *, has_page: bool
 ) -> tuple[list[Points], Item | None]:
     """(the lines that are seen when all is painted, the item that is the ground)."""
-    canvas = _Canvas(frame, background)
-    kept: list[tuple[int, Points]] = []
-    ground = None
-    tiles: BoolArray | None = None  # painted by the first items, as long as they are like tiles
+    painting = _Painting(frame, background, has_page=has_page)
     waiting = items[::-1]
-    number = -1
     while waiting:
-        item = waiting.pop()
-        number += 1
+        waiting += painting.add(waiting.pop())[::-1]
+    return painting.visible_lines(), painting.ground
+
+
+class _Painting:
+    """Items painted one over the other: the ground, and the lines on it that stood out."""
+
+    def __init__(self, frame: Rectangle, background: Colour, *, has_page: bool) -> None:
+        self.ground: Item | None = None
+        self._frame, self._has_page = frame, has_page
+        self._canvas = _Canvas(frame, background)
+        self._n_items = 0
+        self._lines: list[tuple[int, Points]] = []  # each with the number of its item
+        self._first: Item | None = None
+        self._tiles: BoolArray | None = None  # painted so far, if all items are like tiles
+
+    def add(self, item: Item) -> list[Item]:
+        """Paint an item; returns the items to be painted instead, if it is made of several."""
+        self._n_items += 1
+        self._first = self._first or item
         if item.fill and item.stroke and _extent(item.bounds) == 0:
             item = item._replace(fill=None)  # a straight line has no inside
-        fill_mask = canvas.fill_mask(item) if item.fill else None
-        if has_page and fill_mask is not None and (parts := _holes_apart(item, canvas, frame)):
-            waiting += parts[::-1]
-            continue
-        covered = fill_mask
-        if fill_mask is not None and has_page and item.clip.regions:
-            whole = canvas.fill_mask(item._replace(clip=Clip(item.clip.rectangle)))
-            is_knocked_out = fill_mask.mean() > 0.5 and whole.mean() >= _PAGE_SHARE
-            covered = whole if is_knocked_out else fill_mask
-        if fill_mask is None and has_page and 2 * item.stroke_width > _extent(frame):
-            covered = canvas.stroke_mask(item)  # a line as wide as the page
-            item = item._replace(fill=item.stroke, stroke=None)
-        if (
-            fill_mask is not None
-            and _is_tile(item, items[0])
-            and (tiles is not None or number == 0)
-        ):
-            covered = tiles = fill_mask if tiles is None else tiles | fill_mask
-        else:
-            tiles = None
-        is_ground = covered is not None and (
-            covered.mean() >= _PAGE_SHARE
-            if has_page
-            else rectangle_of(item) == (0.0, 0.0, *DEFAULT_SIZE)  # 100 % of an unknown page
-        )
-        if is_ground:
-            assert item.fill is not None
-            assert covered is not None
-            if item.fill[3] >= _OPAQUE:
-                shown = covered if fill_mask is None else fill_mask
-                canvas = canvas.covered_by(item.fill, shown)
-                edges = canvas.edges_of_clip(item, shown)
-                kept, ground = [(number, line) for line in edges], item
-            continue
-        if fill_mask is None and item.stroke is None:
-            item = item._replace(fill=None, stroke=item.fill)  # no ground after all
-        changed = canvas.paint(number, item, fill_mask)
-        if changed is not None:
-            kept += [
-                (number, seen)
-                for line in _clipped_lines(item)
-                for seen in _cut(line, canvas.to_px(line), changed)
-            ]
-            if fill_mask is not None:
-                edges = canvas.edges_of_clip(item, fill_mask & changed)
-                kept += [(number, line) for line in edges]
-    covers = canvas.least_covers()
-    lines: list[Points] = []
-    for number, line in kept:
-        lines += _cut(line, canvas.to_px(line), covers <= number)
-    return lines, ground
+        fill_mask = self._canvas.fill_mask(item) if item.fill else None
+        if fill_mask is not None and self._has_page:
+            parts = _holes_apart(item, self._canvas, self._frame)
+            if parts:
+                return parts
+        covered = self._covered(item, fill_mask)
+        if covered is None or not self._is_page(item, covered):
+            self._add_shape(item, fill_mask)
+        elif fill_mask is not None:
+            self._add_ground(item, fill_mask)
+        else:  # a line as wide as the page
+            self._add_ground(item._replace(fill=item.stroke, stroke=None), covered)
+        return []
+
+    def _covered(self, item: Item, fill_mask: BoolArray | None) -> BoolArray | None:
+        """The pixels by which an item may be ground; None if it can't be."""
+        tiles, self._tiles = self._tiles, None
+        if fill_mask is None:
+            is_wide = self._has_page and 2 * item.stroke_width > _extent(self._frame)
+            return self._canvas.stroke_mask(item) if is_wide else None
+        assert self._first is not None
+        if _is_tile(item, self._first) and (tiles is not None or self._n_items == 1):
+            self._tiles = fill_mask if tiles is None else tiles | fill_mask
+            return self._tiles
+        if self._has_page and item.clip.regions and fill_mask.mean() > 0.5:
+            whole = self._canvas.fill_mask(item._replace(clip=Clip(item.clip.rectangle)))
+            if whole.mean() >= _PAGE_SHARE:
+                return whole  # the page, with parts knocked out
+        return fill_mask
+
+    def _is_page(self, item: Item, covered: BoolArray) -> bool:
+        if self._has_page:
+            return bool(covered.mean() >= _PAGE_SHARE)
+        return rectangle_of(item) == (0.0, 0.0, *DEFAULT_SIZE)  # 100 % of an unknown page
+
+    def _add_ground(self, item: Item, mask: BoolArray) -> None:
+        """Begin anew on the pixels of `mask`; what is hardly opaque is no ground, nor a shape."""
+        assert item.fill is not None
+        if item.fill[3] < _OPAQUE:
+            return
+        self.ground = item
+        self._canvas = self._canvas.covered_by(item.fill, mask)
+        self._lines = []
+        self._keep(self._canvas.edges_of_clip(item, mask))
+
+    def _add_shape(self, item: Item, fill_mask: BoolArray | None) -> None:
+        changed = self._canvas.paint(self._n_items, item, fill_mask)
+        if changed is None:
+            return
+        for line in _clipped_lines(item):
+            self._keep(_cut(line, self._canvas.to_px(line), changed))
+        if fill_mask is not None:
+            self._keep(self._canvas.edges_of_clip(item, fill_mask & changed))
+
+    def _keep(self, lines: Iterable[Points]) -> None:
+        self._lines += [(self._n_items, line) for line in lines]
+
+    def visible_lines(self) -> list[Points]:
+        """The parts of lines that no later item covers."""
+        covers = self._canvas.least_covers()
+        return [
+            part
+            for number, line in self._lines
+            for part in _cut(line, self._canvas.to_px(line), covers <= number)
+        ]
 
 
 def _extent(rectangle: Rectangle) -> float:
