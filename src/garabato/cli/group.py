@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 import garabato
-from garabato.cli.interrupts import catching_interrupts
+from garabato.cli.interrupts import remember_interrupts
 
 #: The commands, each in `garabato.cli.<name>`, and their lines of help: all that `--help` needs.
 COMMANDS = {
@@ -72,7 +72,7 @@ class LazyGroup(Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            with catching_interrupts():
+            with remember_interrupts():
                 return super().invoke(ctx)
         except garabato.MissingExtraError as error:
             if error.feature.startswith("garabato."):  # a name of the public API

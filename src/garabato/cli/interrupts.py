@@ -17,7 +17,7 @@ _received = threading.Event()
 
 
 @contextmanager
-def catching_interrupts() -> Iterator[None]:
+def remember_interrupts() -> Iterator[None]:
     """Remember Ctrl-C, beside raising KeyboardInterrupt as usual."""
     _received.clear()
     is_usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
