@@ -35,6 +35,8 @@ def test_times_are_ignored_and_strokes_without_points_dropped():
         ([[["a"], [1]]], "stroke 1 has coordinates that are not numbers"),
         ([[[[1]], [[1]]]], "stroke 1 is not a pair of flat lists"),
         ([[range(MAX_POINTS + 1), range(MAX_POINTS + 1)]], "more than 200,000 points"),
+        ([[[0, 9], [0, 9]], 3], "stroke 2 is not a pair"),
+        (None, r"strokes are a list of pairs \(xs, ys\), not a NoneType"),
     ],
 )
 def test_invalid_strokes_are_refused_and_named(strokes, problem):

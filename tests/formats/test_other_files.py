@@ -84,6 +84,16 @@ def test_other_text_named_csv_is_called_a_csv_file(tmp_path, content):
 
 
 @pytest.mark.parametrize(
+    ("name", "kind"),
+    [("cat.png", "PNG"), ("cat.JPG", "JPG"), ("c.npz", "NPZ"), ("c.svg.gz", "SVG")],
+)
+def test_text_with_the_name_of_another_kind_of_file_is_called_text(tmp_path, name, kind):
+    (tmp_path / name).write_text("Link expired, sign in again\n")
+    with pytest.raises(UnknownFormatError, match=f"the file holds plain text, not {kind}"):
+        list(read_drawings(tmp_path / name))
+
+
+@pytest.mark.parametrize(
     "first_line", ["garbage", "cat, dog, house", "[1, 2, 3]", '{"nope": 1}', "{nope"]
 )
 def test_a_bad_first_line_does_not_make_ndjson_another_kind_of_file(tmp_path, first_line):

@@ -37,6 +37,8 @@ NO_HTTP_FORM = {
     "test_bitmaps_survive_the_round_trip": ("drawings are strokes there: test_python_client.py"),
     "test_empty_drawings_are_skipped_and_counted": ("they are refused there: test_bad_requests.py"),
     "test_galleries_and_hits_are_shown_in_one_short_line": _INSIDE,
+    "test_a_bad_drawing_among_others_is_named_by_its_number": "test_bad_requests.py",
+    "test_key_ids_that_are_not_text_are_refused": "test_bad_requests.py",
     "test_a_query_of_the_wrong_type_is_an_error_that_says_how_to_read_drawings": (
         "a client reads files: test_python_client.py"
     ),

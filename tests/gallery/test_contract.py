@@ -637,6 +637,40 @@ def test_invalid_queries_say_why(gallery, drawings):
             gallery.search(drawings[0], k=k)
 
 
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [
+        (None, "drawing 2 is a NoneType, not a Drawing"),
+        ([[[0, 9], [0, 9]]], "drawing 2 is a list, not a Drawing"),
+        ("cat.svg", "drawing 2 is a str, not a Drawing; read the drawings of a file with"),
+        (sketch("square", 1).replace(category=3), "the category of drawing 2 is not valid text"),
+        (sketch("square", 1).replace(recognized="yes"), "recognized of drawing 2 is not true or f"),
+        (
+            sketch("square", 1).replace(timestamp="yesterday"),
+            "timestamp of drawing 2 is not a time",
+        ),
+        (
+            sketch("square", 1).replace(key_id="a\ud800"),
+            "the key_id of drawing 2 is not valid text",
+        ),
+    ],
+)
+def test_a_bad_drawing_among_others_is_named_by_its_number(gallery, drawings, bad, problem):
+    for several in ([drawings[0], bad, drawings[1]], iter([Drawing([]), bad, drawings[1]])):
+        with pytest.raises(InputError, match=problem):
+            gallery.add(several)
+    assert len(gallery) == 0
+
+
+def test_key_ids_that_are_not_text_are_refused(gallery, drawings):
+    gallery.add(drawings[:3])
+    for change in (gallery.delete, gallery.hide, gallery.get, gallery.missing):
+        with pytest.raises(InputError, match="a key_id is text, not 3"):
+            change([str(drawings[0].key_id), 3])
+    assert len(gallery) == 3
+    assert gallery.hidden() == []
+
+
 @pytest.mark.parametrize("n_embeddings", [2, 4])
 def test_embeddings_that_do_not_match_the_drawings_are_refused(
     gallery, encoder, drawings, n_embeddings

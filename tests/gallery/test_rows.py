@@ -22,7 +22,8 @@ def test_dictionary_columns_give_the_same_hits_as_plain_ones(n: int, n_chunks: i
         )
         for i in range(n)
     ]
-    rows = to_rows(DrawingBatch.from_drawings(drawings), np.ones((n, 4), np.float32), ())
+    numbers = np.arange(n)
+    rows = to_rows(DrawingBatch.from_drawings(drawings), np.ones((n, 4), np.float32), (), numbers)
     encoded = rows
     for name in ("category", "country"):
         at = rows.schema.get_field_index(name)

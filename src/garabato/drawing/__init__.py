@@ -16,7 +16,7 @@ from garabato.drawing.arrays import (
 )
 from garabato.drawing.batch import DrawingBatch
 from garabato.drawing.details import MAX_ORIGINAL_BYTES, SVG_TYPE, Details
-from garabato.drawing.drawing import Drawing
+from garabato.drawing.drawing import Drawing, list_drawings
 
 __all__ = [
     "GRID",
@@ -32,4 +32,5 @@ __all__ = [
     "DrawingBatch",
     "FloatArray",
     "IntArray",
+    "list_drawings",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Sized
 from typing import Any
 
 import numpy as np
@@ -96,10 +96,13 @@ def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray
     all_xs: list[npt.NDArray[np.float64]] = []
     all_ys: list[npt.NDArray[np.float64]] = []
     n_points = 0
+    if not isinstance(strokes, Iterable):
+        raise DrawingError(f"strokes are a list of pairs (xs, ys), not a {type(strokes).__name__}")
     for number, stroke in enumerate(as_rows(list(strokes)), start=1):
-        if len(stroke) == 0:
+        n_rows = len(stroke) if isinstance(stroke, Sized) else 1
+        if n_rows == 0:
             continue
-        if not 2 <= len(stroke) <= MAX_ROWS:
+        if not 2 <= n_rows <= MAX_ROWS:
             raise DrawingError(f"stroke {number} is not a pair (xs, ys)")
         try:
             xs = np.asarray(stroke[0], np.float64)

@@ -19,7 +19,9 @@ from garabato.drawing.arrays import (
     pack_strokes,
 )
 from garabato.drawing.details import DETAIL_NAMES, Details
-from garabato.errors import DrawingError
+from garabato.errors import DrawingError, InputError
+
+_HOW_TO_READ = "read the drawings of a file with garabato.read_drawings"
 
 
 @dataclass(frozen=True, slots=True, eq=False, init=False)
@@ -251,3 +253,21 @@ class Drawing:
         n_strokes = int(np.searchsorted(starts, last, side="right"))
         new_starts = np.append(starts[:n_strokes], len(kept))
         return Drawing.from_points(kept, new_starts, **self.metadata)
+
+
+def list_drawings(drawings: Drawing | Iterable[Drawing], first: int = 1) -> list[Drawing]:
+    """One or more drawings as a list.
+
+    Raises InputError for anything else, such as a file name; it names the drawing by its number,
+    counted from `first`.
+    """
+    if isinstance(drawings, Drawing):
+        return [drawings]
+    if not isinstance(drawings, Iterable):
+        raise InputError(f"expected drawings, not a {type(drawings).__name__}; {_HOW_TO_READ}")
+    listed = list(drawings)
+    for number, drawing in enumerate(listed, start=first):
+        if not isinstance(drawing, Drawing):
+            wrong = type(drawing).__name__
+            raise InputError(f"drawing {number} is a {wrong}, not a Drawing; {_HOW_TO_READ}")
+    return listed

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from garabato.drawing import ByteArray, Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.drawing import (
+    ByteArray,
+    Drawing,
+    DrawingBatch,
+    FloatArray,
+    IntArray,
+    list_drawings,
+)
 from garabato.encoder.binary_codes import BinaryCoder
 from garabato.encoder.few_shot import (
     AddedCategory,
@@ -181,7 +188,7 @@ class Encoder:
                     f"the encoder has a category {name!r} already; choose another name, or remove "
                     "the old one first if it was added"
                 )
-            examples = _listed(given)
+            examples = list_drawings(given)
             check_examples(name, examples)
             logits = [self.runtime.run(images)[0] for images in self._images(examples, 256)]
             added.append(learn_category(name, np.concatenate(logits)))
@@ -396,7 +403,7 @@ class Encoder:
         self, drawings: Drawing | Iterable[Drawing] | DrawingBatch, batch_size: int
     ) -> Iterator[ByteArray]:
         if not isinstance(drawings, DrawingBatch):
-            drawings = _listed(drawings)
+            drawings = list_drawings(drawings)
             kinds = {None if d.bitmap is None else d.bitmap.shape for d in drawings}
             if len(kinds) > 1:  # strokes and bitmaps, or bitmaps of several sizes
                 for drawing in drawings:
@@ -421,19 +428,3 @@ class Encoder:
             exponentials / exponentials.sum(axis=1, keepdims=True),
             (embeddings / lengths).astype(np.float32, copy=False),
         )
-
-
-def _listed(drawings: Drawing | Iterable[Drawing]) -> list[Drawing]:
-    """The drawings as a list. Raises InputError for anything else, such as a file name."""
-    if isinstance(drawings, Drawing):
-        return [drawings]
-    wrong: object = drawings
-    if isinstance(drawings, Iterable) and not isinstance(drawings, str):
-        listed = list(drawings)
-        wrong = next((one for one in listed if not isinstance(one, Drawing)), None)
-        if wrong is None:
-            return listed
-    raise InputError(
-        f"expected a Drawing, an iterable of them or a DrawingBatch, not a "
-        f"{type(wrong).__name__}; read the drawings of a file with garabato.read_drawings"
-    )

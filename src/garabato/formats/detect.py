@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -22,6 +23,13 @@ from garabato.formats import (
 )
 from garabato.formats.other_files import CSV_WITHOUT_DRAWINGS, describe_other_file
 from garabato.formats.stream import Input, Reject
+
+#: Names of files that hold no JSON.
+_OTHER_NAME = re.compile(
+    r"\.(csv|tsv|png|jpe?g|webp|gif|bmp|tiff?|avif|heic|svgz?|pdf|np[yz]|parquet|arrow|feather)"
+    r"(\.gz)?$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +58,13 @@ def detect(source: Input) -> Format:
         if problem is not None:
             raise UnknownFormatError(problem, path=source.name)
         found = _first_match(source, BY_APPEARANCE)
-        if found is not None and found.read is ndjson.read and _is_named_csv(source):
-            raise UnknownFormatError(CSV_WITHOUT_DRAWINGS, path=source.name)
+        other = _OTHER_NAME.search(source.name)
+        is_text = found is not None and found.read is ndjson.read
+        if other and is_text and not source.head.lstrip().startswith((b"{", b"[")):
+            problem = f"the file holds plain text, not {other[1].upper()}"
+            if other[1].lower() in ("csv", "tsv"):
+                problem = CSV_WITHOUT_DRAWINGS
+            raise UnknownFormatError(problem, path=source.name)
     if found is None:
         names = ", ".join(known.name for known in (*WITH_SIGNATURE, *BY_APPEARANCE))
         raise UnknownFormatError(
@@ -68,11 +81,6 @@ def _is_ndjson(source: Input) -> bool:
     """True for any text: the reader reports line by line what is wrong with it."""
     is_text = not any(byte < 32 and byte not in b"\t\n\r" for byte in source.head)
     return is_text or source.name.lower().endswith((".ndjson", ".ndjson.gz"))
-
-
-def _is_named_csv(source: Input) -> bool:
-    name = source.name.lower().removesuffix(".gz")
-    return name.endswith((".csv", ".tsv")) and not source.head.lstrip().startswith(b"{")
 
 
 def _is_binary(source: Input) -> bool:

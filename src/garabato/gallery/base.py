@@ -122,7 +122,10 @@ class Gallery(ABC):
         for transaction in transactions(drawings, embeddings, self._encoder, self._filled_by):
             stored = Added()
             if transaction.batches:
-                rows = [to_rows(batch, vectors, tags) for batch, vectors in transaction.batches]
+                rows = [
+                    to_rows(batch, vectors, tags, numbers)
+                    for batch, vectors, numbers in transaction.batches
+                ]
                 stored = self._upsert(pa.concat_tables(rows, promote_options="default"))
             added += stored + Added(n_empty=transaction.n_empty)
         return added
@@ -223,7 +226,9 @@ class Gallery(ABC):
         """
         given = [key_ids] if isinstance(key_ids, str) else key_ids
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        entries = [one if isinstance(one, Hidden) else Hidden(one, now, reason) for one in given]
+        entries = [
+            one if isinstance(one, Hidden) else Hidden(_checked(one), now, reason) for one in given
+        ]
         return self._hidden.put(entries)
 
     def unhide(self, key_ids: Iterable[str]) -> int:
@@ -475,5 +480,11 @@ def _only(condition: Filter, key_ids: Sequence[str]) -> Filter:
 
 def _parts(key_ids: Sequence[str]) -> Iterator[builtins.list[str]]:
     iterator = iter(key_ids)
-    while part := builtins.list(islice(iterator, KEYS_AT_ONCE)):
+    while part := builtins.list(map(_checked, islice(iterator, KEYS_AT_ONCE))):
         yield part
+
+
+def _checked(key_id: Any) -> str:
+    if not isinstance(key_id, str):
+        raise InputError(f"a key_id is text, not {key_id!r}")
+    return key_id

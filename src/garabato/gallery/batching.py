@@ -9,7 +9,7 @@ from itertools import islice
 
 import numpy as np
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray, list_drawings
 from garabato.errors import InputError
 from garabato.gallery.records import Embedder, FilledBy, embed, normalised_rows
 from garabato.gallery.stroke_codec import group_by_kind
@@ -24,10 +24,10 @@ TRANSACTION = 16_384
 @dataclass(frozen=True, slots=True, eq=False)
 class Transaction:
     """Drawings to store together: batches of strokes or of one bitmap size with their embeddings
-    (n, D), and how many empty drawings were dropped. Every drawing has ink and a key_id, and no two
-    have the same key_id."""
+    (n, D) and numbers (n,), counted from 1 over all drawings given, and how many empty drawings
+    were dropped. Every drawing has ink and a key_id, and no two have the same key_id."""
 
-    batches: list[tuple[DrawingBatch, FloatArray]]
+    batches: list[tuple[DrawingBatch, FloatArray, IntArray]]
     n_empty: int
 
 
@@ -39,12 +39,11 @@ def transactions(
 ) -> Iterator[Transaction]:
     """The drawings in transactions, in order; embedded unless `embeddings` (N, D) are given.
 
-    Raises InputError for embeddings of the wrong shape, and GalleryError without an encoder.
+    Raises InputError for embeddings of the wrong shape and for anything that is not a drawing, and
+    GalleryError without an encoder.
     """
-    if isinstance(drawings, Drawing):
-        drawings = [drawings]
     if embeddings is not None:
-        drawings = drawings if isinstance(drawings, DrawingBatch) else list(drawings)
+        drawings = drawings if isinstance(drawings, DrawingBatch) else list_drawings(drawings)
         if len(drawings) != len(embeddings):
             raise InputError(
                 f"{len(embeddings)} embeddings were given for {len(drawings)} drawings"
@@ -53,7 +52,7 @@ def transactions(
     first = 0
     for batches in _batches(drawings):
         n_empty = n_seen = 0
-        embedded, positions = [], []
+        embedded = []
         for batch, in_batch in batches:
             n_seen += len(batch)
             inked = np.flatnonzero(batch.has_ink)
@@ -62,13 +61,11 @@ def transactions(
                 batch, in_batch = batch.take(inked), in_batch[inked]
             if not len(batch):
                 continue
-            if embeddings is None:
-                embedded.append((batch.with_key_ids(), embed(batch, encoder, filled_by)))
-            else:
-                embedded.append((batch.with_key_ids(), embeddings[first + in_batch]))
-            positions.append(in_batch)
+            rows = first + in_batch
+            vectors = embed(batch, encoder, filled_by) if embeddings is None else embeddings[rows]
+            embedded.append((batch.with_key_ids(), vectors, rows + 1))
         first += n_seen
-        yield Transaction(_last_of_each_key_id(embedded, positions), n_empty)
+        yield Transaction(_last_of_each_key_id(embedded), n_empty)
 
 
 def without_invalid_times(batch: DrawingBatch) -> DrawingBatch:
@@ -91,25 +88,22 @@ def as_tags(tags: Sequence[str]) -> tuple[str, ...]:
 
 
 def _last_of_each_key_id(
-    batches: list[tuple[DrawingBatch, FloatArray]], positions: list[IntArray]
-) -> list[tuple[DrawingBatch, FloatArray]]:
-    """Keep the last of the drawings with the same key_id, as adding them one by one would.
-
-    `positions` of the drawings of each batch, in the transaction.
-    """
-    key_ids = {key_id for batch, _ in batches for key_id in batch.key_ids}
-    if len(key_ids) == sum(map(len, positions)):
+    batches: list[tuple[DrawingBatch, FloatArray, IntArray]],
+) -> list[tuple[DrawingBatch, FloatArray, IntArray]]:
+    """Keep the last of the drawings with the same key_id, as adding them one by one would."""
+    key_ids = {key_id for batch, _, _ in batches for key_id in batch.key_ids}
+    if len(key_ids) == sum(len(numbers) for _, _, numbers in batches):
         return batches
     last: dict[str | None, int] = {}
-    for (batch, _), in_batch in zip(batches, positions, strict=True):
-        for key_id, position in zip(batch.key_ids, in_batch.tolist(), strict=True):
-            last[key_id] = max(position, last.get(key_id, -1))
+    for batch, _, numbers in batches:
+        for key_id, number in zip(batch.key_ids, numbers.tolist(), strict=True):
+            last[key_id] = max(number, last.get(key_id, 0))
     kept = []
-    for (batch, embeddings), in_batch in zip(batches, positions, strict=True):
-        pairs = zip(batch.key_ids, in_batch.tolist(), strict=True)
-        rows = np.flatnonzero([last[key_id] == position for key_id, position in pairs])
+    for batch, embeddings, numbers in batches:
+        pairs = zip(batch.key_ids, numbers.tolist(), strict=True)
+        rows = np.flatnonzero([last[key_id] == number for key_id, number in pairs])
         if len(rows):
-            kept.append((batch.take(rows), embeddings[rows]))
+            kept.append((batch.take(rows), embeddings[rows], numbers[rows]))
     return kept
 
 
@@ -122,8 +116,10 @@ def _batches(
             batch = drawings[first : first + TRANSACTION]
             yield [(batch, np.arange(len(batch)))]
         return
-    iterator = iter(drawings)
-    while piece := list(islice(iterator, TRANSACTION)):
+    iterator = iter(drawings if isinstance(drawings, Iterable) else list_drawings(drawings))
+    n_before = 0
+    while piece := list_drawings(islice(iterator, TRANSACTION), n_before + 1):
+        n_before += len(piece)
         yield [
             (DrawingBatch.from_drawings([piece[i] for i in positions]), positions)
             for positions in group_by_kind(piece)

@@ -74,22 +74,29 @@ def described_by(names: Collection[str]) -> tuple[str, ...]:
     return (*COLUMNS, *(name for name in DETAILS if name in names))
 
 
-def to_rows(batch: DrawingBatch, embeddings: FloatArray, tags: tuple[str, ...]) -> pa.Table:
+def to_rows(
+    batch: DrawingBatch, embeddings: FloatArray, tags: tuple[str, ...], numbers: IntArray
+) -> pa.Table:
     """Drawings, all with ink and a key_id, and their embeddings (N, D) as rows.
 
     There are columns of details only if a drawing has any. Original SVGs are cleaned; those that
-    cannot be are left out, with a warning. Raises InputError for metadata of the wrong type.
+    cannot be are left out, with a warning. Raises InputError for metadata of the wrong type; it
+    names the drawing by its `numbers` (N,).
     """
+
+    def column(name: str, values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+        return _column(name, values, kind, numbers)
+
     schema = row_schema(embeddings.shape[1])
     vectors = pa.array(np.ascontiguousarray(embeddings, np.float32).reshape(-1))
     rows = pa.table(
         [
-            _column("key_id", batch.key_ids, pa.string()),
-            _column("category", [_nfc(name) for name in batch.categories], pa.string()),
-            _column("country", [_nfc(name) for name in batch.countries], pa.string()),
-            _column("recognized", batch.recognized, pa.bool_()),
-            _column("timestamp", _times(batch), pa.string()),
-            _column("tags", _tags(batch, tags), pa.list_(pa.string())),
+            column("key_id", batch.key_ids, pa.string()),
+            column("category", [_nfc(name) for name in batch.categories], pa.string()),
+            column("country", [_nfc(name) for name in batch.countries], pa.string()),
+            column("recognized", batch.recognized, pa.bool_()),
+            column("timestamp", _times(batch, numbers), pa.string()),
+            column("tags", _tags(batch, tags), pa.list_(pa.string())),
             pack_batch(batch),
             pa.FixedSizeListArray.from_arrays(vectors, embeddings.shape[1]),
         ],
@@ -98,7 +105,7 @@ def to_rows(batch: DrawingBatch, embeddings: FloatArray, tags: tuple[str, ...]) 
     if any(one is not None and one != Details(tags=one.tags) for one in batch.details):
         for name, values in _details(batch).items():
             kind = details_schema().field(name).type
-            rows = rows.append_column(name, _column(name, values, kind))
+            rows = rows.append_column(name, column(name, values, kind))
     return rows
 
 
@@ -142,29 +149,40 @@ def _nfc(text: Any) -> Any:
     return unicodedata.normalize("NFC", text) if isinstance(text, str) else text
 
 
-def _times(batch: DrawingBatch) -> list[Any]:
+def _times(batch: DrawingBatch, numbers: IntArray) -> list[Any]:
     times: list[Any] = []
-    for key_id, text in zip(batch.key_ids, batch.timestamps, strict=True):
+    for number, text in zip(numbers, batch.timestamps, strict=True):
         try:
             times.append(normal_time(text) if isinstance(text, str) else text)
         except ValueError:
             raise InputError(
-                f"the timestamp of drawing {key_id!r} is not a time: {text!r}; write it as "
+                f"the timestamp of drawing {number} is not a time: {text!r}; write it as "
                 "2017-03-29 00:29:12, with an offset as +02:00 if it is not UTC"
             ) from None
     return times
 
 
-def _column(name: str, values: Any, kind: pa.DataType) -> pa.Array:
+def _column(name: str, values: Sequence[Any], kind: pa.DataType, numbers: IntArray) -> pa.Array:
     try:
         return pa.array(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise InputError(f"a drawing's {name} cannot be stored: {error}") from None
-    except UnicodeEncodeError as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+        expected = "true or false" if kind == pa.bool_() else "valid text"
+        number, value = next(
+            (number, value)
+            for number, value in zip(numbers, values, strict=True)
+            if not _can_be(kind, value)
+        )
         raise InputError(
-            f"a drawing's {name} cannot be stored: {error.object[:80]!r} is not valid text "
-            f"({error.reason})"
+            f"the {name} of drawing {number} is not {expected}: {str(value)[:80]!r}"
         ) from None
+
+
+def _can_be(kind: pa.DataType, value: Any) -> bool:
+    try:
+        pa.array([value], kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+        return False
+    return True
 
 
 def embeddings_of(rows: pa.RecordBatch | pa.Table) -> FloatArray:
