@@ -294,19 +294,8 @@ def _error(status: int, body: bytes) -> ServiceError:
     return ServiceError(f"{detail} ({status})", status=status, problem=problem)
 
 
-def _hit(hit: Mapping[str, Any]) -> Hit:
-    drawing = _drawing(hit)
-    return Hit(
-        key_id=hit["key_id"],
-        category=hit["category"],
-        score=hit["score"],
-        drawing=drawing,
-        country=drawing.country,
-        recognized=drawing.recognized,
-        timestamp=drawing.timestamp,
-        tags=drawing.tags,
-        **{name: hit.get(name) for name in ("title", "link", "source_path", "original_type")},
-    )
+def _hit(document: Mapping[str, Any]) -> Hit:
+    return Hit.of(_drawing(document), document["score"])
 
 
 def _drawing(document: Mapping[str, Any]) -> Drawing:

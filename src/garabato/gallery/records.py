@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray
+from garabato.drawing import Details, Drawing, DrawingBatch, FloatArray
 from garabato.drawing.svg import drawings_html
 from garabato.errors import EncoderMismatchError, GalleryError, InputError
 from garabato.render import RenderSpec
@@ -18,6 +18,7 @@ from garabato.render import RenderSpec
 FORMAT_VERSION = 1
 #: The most hits a search returns.
 MAX_K = 100_000
+_NO_DETAILS = Details()
 
 
 class Embedder(Protocol):
@@ -61,6 +62,25 @@ class Hit:
     #: The media type of its original file, which `Gallery.original` gives; None if none is kept.
     original_type: str | None = None
 
+    @classmethod
+    def of(cls, drawing: Drawing, score: float) -> Hit:
+        """The hit of a stored drawing, with its metadata."""
+        details = drawing.details or _NO_DETAILS
+        return cls(
+            str(drawing.key_id),
+            drawing.category,
+            score,
+            drawing,
+            drawing.country,
+            drawing.recognized,
+            drawing.timestamp,
+            details.tags,
+            details.title,
+            details.link,
+            details.source_path,
+            details.original_type,
+        )
+
     def __repr__(self) -> str:
         return f"Hit({self.key_id!r}, {self.category!r}, score={self.score:.2f})"
 
@@ -72,22 +92,14 @@ class Hit:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON. Fields that are unknown (country, timestamp, ...) are left out."""
-        document: dict[str, Any] = {
+        bitmap = self.drawing.bitmap
+        return {
             "key_id": self.key_id,
             "category": self.category,
             "score": round(self.score, 6),
+            **StoredDrawing(self.drawing, self.tags).to_dict(),
+            **({} if bitmap is None else {"bitmap": bitmap.tolist()}),
         }
-        for name in (
-            "country", "recognized", "timestamp", "title", "link", "source_path", "original_type",
-        ):  # fmt: skip
-            if getattr(self, name) is not None:
-                document[name] = getattr(self, name)
-        if self.tags:
-            document["tags"] = list(self.tags)
-        if self.drawing.bitmap is not None:
-            document["bitmap"] = self.drawing.bitmap.tolist()
-        document["drawing"] = self.drawing.to_lists()
-        return document
 
 
 class Hits(list[Hit]):
@@ -281,24 +293,9 @@ class GalleryInfo:
             if self.bytes_on_disk is not None and self.n_drawings
             else None
         )
-        return {
-            "uri": self.uri,
-            "backend": self.backend,
-            "format_version": self.format_version,
-            "n_drawings": self.n_drawings,
-            "encoder": {
-                "fingerprint": self.encoder.fingerprint,
-                "model": self.encoder.model_name,
-                "embedding_dim": self.encoder.embedding_dim,
-                "render_spec": self.encoder.render_spec,
-            },
-            "mode": self.mode,
-            "exact": self.exact,
-            "n_indexed": self.n_indexed,
-            "bytes_on_disk": self.bytes_on_disk,
-            "bytes_per_drawing": per_drawing,
-            "bytes_in_memory": self.bytes_in_memory,
-        }
+        document = asdict(self) | {"bytes_per_drawing": per_drawing}
+        document["encoder"]["model"] = document["encoder"].pop("model_name")
+        return document
 
 
 Query = Drawing | FloatArray

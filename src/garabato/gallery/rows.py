@@ -200,24 +200,9 @@ def to_drawings(rows: pa.RecordBatch | pa.Table) -> list[StoredDrawing]:
 def to_hits(rows: pa.Table, scores: FloatArray) -> list[Hit]:
     """Hits of rows that have at least COLUMNS, in their order."""
     return [
-        Hit(
-            key_id=str(drawing.key_id),
-            category=drawing.category,
-            score=min(1.0, score),
-            drawing=drawing,
-            country=drawing.country,
-            recognized=drawing.recognized,
-            timestamp=drawing.timestamp,
-            **_details_of(drawing),
-        )
+        Hit.of(drawing, min(1.0, score))
         for drawing, score in zip(_drawings(rows), scores.tolist(), strict=True)
     ]
-
-
-def _details_of(drawing: Drawing) -> dict[str, Any]:
-    if drawing.details is None:
-        return {}
-    return {name: getattr(drawing.details, name) for name in ("tags", *DETAILS)}
 
 
 def to_stored(rows: pa.RecordBatch) -> Iterator[Stored]:

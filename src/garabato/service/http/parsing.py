@@ -8,14 +8,14 @@ from typing import TypeVar
 
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from garabato.drawing import Drawing
 from garabato.errors import DrawingError
-from garabato.service.http.problems import ProblemError, of_validation
+from garabato.service.http.problems import ProblemError
 from garabato.service.jobs.file_reader import FileQuery, FileReader
 from garabato.service.settings import Settings
 
@@ -32,17 +32,14 @@ class Upload:
 
 
 async def read_json(request: Request, model: type[M], *, may_be_empty: bool = False) -> M:
-    """The body as `model`. Raises ProblemError that names the field."""
+    """The body as `model`. Raises ProblemError, and ValidationError, which becomes one."""
     kind = media_type(request)
     body = await request.body()
     if may_be_empty and not body:
         body = b"{}"
     elif kind != "application/json" and not kind.endswith("+json"):
         raise ProblemError(415, f"the body is application/json, not {kind[:100] or 'of no type'}")
-    try:
-        return model.model_validate_json(body)
-    except ValidationError as error:
-        raise of_validation(error.errors(include_url=False, include_input=False)) from None
+    return model.model_validate_json(body)
 
 
 async def read_form(request: Request) -> tuple[Upload, dict[str, str]]:

@@ -104,50 +104,52 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 def install(app: FastAPI) -> None:
     """Turn every error of `app` into a problem document."""
 
-    async def on_problem(request: Request, error: Exception) -> Response:
-        assert isinstance(error, ProblemError)
-        return error.to_response()
+    async def respond(request: Request, error: Exception) -> Response:
+        return _problem_of(request, error).to_response()
 
-    async def on_validation(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError | ValidationError)
-        return of_validation(error.errors()).to_response()
+    for kind in _HANDLED:
+        app.add_exception_handler(kind, respond)
 
-    async def on_http(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        detail = str(error.detail)
-        if error.status_code == 404:
-            detail = f"there is nothing at {request.url.path[:200]}"
-        elif error.status_code == 405:
+
+_HANDLED = (
+    ProblemError,
+    RequestValidationError,
+    ValidationError,
+    HTTPException,
+    InputError,
+    StorageError,
+    GalleryError,
+    ClientDisconnect,
+)
+
+
+def _problem_of(request: Request, error: Exception) -> ProblemError:
+    match error:
+        case ProblemError():
+            return error
+        case RequestValidationError() | ValidationError():
+            return of_validation(error.errors())
+        case HTTPException(status_code=404):
+            return ProblemError(404, f"there is nothing at {request.url.path[:200]}")
+        case HTTPException(status_code=405):
             detail = f"{request.url.path[:200]} does not support {request.method}"
-        return ProblemError(error.status_code, detail, headers=error.headers).to_response()
-
-    async def on_input(request: Request, error: Exception) -> Response:
-        return ProblemError(422, str(error)).to_response()
-
-    async def on_storage(request: Request, error: Exception) -> Response:
-        _log.error("storage: %s", error)
-        return ProblemError(
-            507, "the server cannot store anything now; the operator's log says why"
-        ).to_response()
-
-    async def on_gallery(request: Request, error: Exception) -> Response:
-        _log.error("gallery: %s", error)
-        problem = ProblemError(
-            503, "the gallery cannot be used now; the operator's log says why", retry_after_s=10
-        )
-        return problem.to_response()
-
-    async def on_gone(request: Request, error: Exception) -> Response:
-        return ProblemError(400, "the request ended before it was complete").to_response()
-
-    app.add_exception_handler(ProblemError, on_problem)
-    app.add_exception_handler(RequestValidationError, on_validation)
-    app.add_exception_handler(ValidationError, on_validation)
-    app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(InputError, on_input)
-    app.add_exception_handler(StorageError, on_storage)
-    app.add_exception_handler(GalleryError, on_gallery)
-    app.add_exception_handler(ClientDisconnect, on_gone)
+            return ProblemError(405, detail, headers=error.headers)
+        case HTTPException():
+            return ProblemError(error.status_code, str(error.detail), headers=error.headers)
+        case ClientDisconnect():
+            return ProblemError(400, "the request ended before it was complete")
+        case StorageError():
+            _log.error("storage: %s", error)
+            return ProblemError(
+                507, "the server cannot store anything now; the operator's log says why"
+            )
+        case GalleryError():
+            _log.error("gallery: %s", error)
+            return ProblemError(
+                503, "the gallery cannot be used now; the operator's log says why", retry_after_s=10
+            )
+        case _:
+            return ProblemError(422, str(error))
 
 
 def _words(error: Mapping[str, Any]) -> str:

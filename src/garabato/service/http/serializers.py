@@ -63,9 +63,7 @@ def as_strokes(drawing: Drawing) -> Drawing:
 
 def hit_document(hit: Hit) -> dict[str, Any]:
     """A hit as JSON, without unknown fields."""
-    if hit.drawing.bitmap is not None:
-        hit = replace(hit, drawing=as_strokes(hit.drawing))
-    return hit.to_dict()
+    return replace(hit, drawing=as_strokes(hit.drawing)).to_dict()
 
 
 def headline_document(votes: Sequence[CategoryVote]) -> dict[str, Any]:

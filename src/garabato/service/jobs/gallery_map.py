@@ -20,7 +20,6 @@ import orjson
 
 from garabato.analysis.map import Projection, project
 from garabato.gallery import Gallery, open_gallery
-from garabato.service.http.problems import ProblemError
 from garabato.service.http.serializers import CachedContent
 from garabato.service.state.progress import READY, Progress, Stage
 from garabato.service.state.stored import state_folder
@@ -51,7 +50,10 @@ class GalleryMap:
 
         Raises ProblemError 503, with the progress, until the map is there.
         """
-        projection = self._made()
+        self._begin_once()
+        projection = self._projection
+        if projection is None:
+            raise self._progress.stage.to_problem()
         version = self._gallery.version()
         with self._lock:
             if self._cached is None or self._cached[0] != version:
@@ -62,14 +64,8 @@ class GalleryMap:
 
     def stage(self) -> Stage:
         """The progress of the map; the first call starts making it. Blocks for a moment."""
-        try:
-            self._made()
-        except ProblemError as problem:
-            known = problem.more
-            status = known.get("status", problem.detail)
-            failed = "retry-after" not in problem.headers
-            return Stage(status, known.get("done"), known.get("total"), failed)
-        return READY
+        self._begin_once()
+        return self._progress.stage if self._projection is None else READY
 
     def stop(self) -> None:
         """Stop making the map."""
@@ -77,14 +73,11 @@ class GalleryMap:
         if self._process is not None:
             self._process.terminate()
 
-    def _made(self) -> Projection:
+    def _begin_once(self) -> None:
         with self._lock:
             if not self._has_begun:
                 self._begin()
                 self._has_begun = True
-        if self._projection is None:
-            raise self._progress.stage.to_problem()
-        return self._projection
 
     def _begin(self) -> None:
         """Load the stored map; start making one if there is none or much has changed."""

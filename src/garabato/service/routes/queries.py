@@ -8,7 +8,6 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
-from pydantic import ValidationError
 
 from garabato.drawing import IntArray
 from garabato.encoder import Encoder
@@ -23,7 +22,7 @@ from garabato.service.http.parsing import (
     read_json,
     to_drawing,
 )
-from garabato.service.http.problems import ANY, ProblemError, of_validation, problems
+from garabato.service.http.problems import ANY, ProblemError, problems
 from garabato.service.http.requests import Classify, Search, body_of
 from garabato.service.http.responses import Classified, Found
 from garabato.service.http.serializers import (
@@ -51,11 +50,10 @@ async def classify(request: Request, service: CurrentService) -> Response:
     """Classify a drawing, given as JSON or as a form with a `file` in any format garabato reads.
     The first drawing of the file is used."""
     started = time.perf_counter()
-    asked: Classify
     uploaded: FileQuery | None = None
     if media_type(request) == "multipart/form-data":
         uploaded, fields = await _uploaded(request, service)
-        asked = _checked(Classify, {"drawing": _ANY_STROKES, **fields})
+        asked = Classify.model_validate({"drawing": _ANY_STROKES, **fields})
         drawing = uploaded.drawing
     else:
         asked = await read_json(request, Classify)
@@ -80,7 +78,7 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
     uploaded: FileQuery | None = None
     if media_type(request) == "multipart/form-data":
         uploaded, fields = await _uploaded(request, service)
-        asked = _checked(Search, {"drawing": _ANY_STROKES, **fields})
+        asked = Search.model_validate({"drawing": _ANY_STROKES, **fields})
         drawing = uploaded.drawing
     else:
         asked = await read_json(request, Search)
@@ -151,10 +149,3 @@ async def _uploaded(request: Request, service: Service) -> tuple[FileQuery, dict
     if "drawing" in values or "key_id" in values:
         raise ProblemError.of_field("file", "give one query: a file, a drawing or a key_id")
     return await first_drawing(upload, service.files), values
-
-
-def _checked(model: Any, values: dict[str, Any]) -> Any:
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise of_validation(error.errors(include_url=False, include_input=False)) from None
