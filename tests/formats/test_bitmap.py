@@ -71,7 +71,7 @@ def test_pickled_arrays_are_refused_unopened(tmp_path):
 
 @pytest.mark.parametrize("n_kept", [7, 20, 127, 128, 1000])
 @pytest.mark.parametrize("compress", [False, True])
-def test_a_truncated_file_says_so(tmp_path, n_kept, compress):
+def test_a_truncated_file_is_an_error(tmp_path, n_kept, compress):
     path = _save(tmp_path, _images(5))
     data = path.read_bytes()[:n_kept]
     path.write_bytes(gzip.compress(data) if compress else data)

@@ -126,7 +126,7 @@ def test_valid_lines_beyond_the_scanner_go_to_the_plain_parser(line: str) -> Non
         "\v\f",
     ],
 )
-def test_faulty_and_odd_lines_are_judged_alike(line: str) -> None:
+def test_both_parsers_accept_and_reject_the_same_odd_lines(line: str) -> None:
     _assert_both_read_the_same(b"\n".join([_LINES[0], line.encode(), _LINES[1]]))
     _assert_both_read_the_same(line.encode())
 

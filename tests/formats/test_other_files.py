@@ -67,7 +67,9 @@ CSV = 'countrycode,ink,key_id,recognized,timestamp,word\nUS,"[[[0, 9], [0, 9]]]"
     ],
 )
 @pytest.mark.parametrize("name", ["cat.ndjson", "cat"])
-def test_a_file_of_another_kind_is_named(tmp_path: Path, content: str | bytes, problem: str, name):
+def test_the_error_for_an_unknown_file_says_what_it_is(
+    tmp_path: Path, content: str | bytes, problem: str, name
+):
     path = tmp_path / name
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     with pytest.raises(UnknownFormatError, match=problem) as caught:

@@ -59,7 +59,7 @@ def test_each_page_is_a_drawing_and_a_blank_one_is_reported(tmp_path):
     assert found.positions == [f"{path}, page 2"]
 
 
-def test_a_page_of_text_is_named(tmp_path):
+def test_the_error_for_a_page_of_text_names_the_page(tmp_path):
     figure = page_with()
     figure.text(0.5, 0.5, "a cat")
     path = write(tmp_path / "text.pdf", figure)
@@ -67,7 +67,7 @@ def test_a_page_of_text_is_named(tmp_path):
         list(read_drawings(path))
 
 
-def test_an_encrypted_file_is_named(tmp_path):
+def test_the_error_for_an_encrypted_file_says_how_to_save_it(tmp_path):
     path = write(tmp_path / "locked.pdf", page_with([(0, 0), (1, 1)]))
     key = b"(" + b"x" * 32 + b")"
     encrypt = b"/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O " + key + b" /U " + key + b" >>"
@@ -77,7 +77,7 @@ def test_an_encrypted_file_is_named(tmp_path):
         list(read_drawings(path))
 
 
-def test_curves_are_read(tmp_path):
+def test_curves_become_polylines(tmp_path):
     figure = page_with()
     figure.axes[0].add_patch(plt.Circle((0.5, 0.5), 0.4, fill=False, color="black"))
     (drawing,) = read_drawings(write(tmp_path / "o.pdf", figure))

@@ -147,7 +147,7 @@ def test_ink_is_cut_out_and_bounded(tmp_path):
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_ink_on_nothing_is_what_is_seen(tmp_path, value):
+def test_opaque_pixels_on_a_transparent_page_are_ink_in_any_colour(tmp_path, value):
     ink = _ink()
     picture = np.full((HEIGHT, WIDTH, 4), value, np.float32)
     picture[:, :, 3] = ink
@@ -297,7 +297,7 @@ def test_a_picture_of_60_million_pixels_is_held_once(tmp_path, mode):
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "tif", "avif"])
-def test_a_truncated_picture_says_so(tmp_path, suffix):
+def test_a_truncated_picture_is_an_error(tmp_path, suffix):
     path = _save(tmp_path, 1 - _ink(), suffix)
     data = path.read_bytes()
     for n_kept in (20 if suffix == "bmp" else 12, 40, len(data) // 2):

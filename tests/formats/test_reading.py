@@ -92,7 +92,7 @@ def test_raw_lines_are_simplified_on_reading(tmp_path):
         ("[" * 100_000, "broken JSON", "line 2"),
     ],
 )  # fmt: skip
-def test_one_bad_line_is_named_and_the_good_ones_are_read(tmp_path, line, problem, place):
+def test_the_report_names_a_bad_line_and_the_good_ones_are_read(tmp_path, line, problem, place):
     path = _file(tmp_path, GOOD, line, GOOD)
     report = ReadReport()
     assert len(list(read_drawings(path, report=report))) == 2
@@ -149,14 +149,14 @@ def test_an_empty_file_is_an_error(tmp_path):
     assert "there is no drawing in the file" in str(_problem(path))
 
 
-def test_what_cannot_be_opened_is_named(tmp_path):
+def test_the_error_for_a_path_that_cannot_be_opened_says_why(tmp_path):
     assert "there is no such file" in str(_problem(tmp_path / "none.ndjson"))
     assert "this is a folder" in str(_problem(tmp_path))
     assert "cannot be opened" in str(_problem("a\0b"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_says_so(tmp_path):
+def test_the_error_for_an_unreadable_file_says_permission_denied(tmp_path):
     path = _file(tmp_path, GOOD)
     path.chmod(0)
     assert "permission denied" in str(_problem(path))
@@ -194,7 +194,7 @@ def test_gzip_is_read_whatever_its_name(tmp_path):
     assert sum(map(len, read_batches(path))) == 3000
 
 
-def test_a_truncated_gzip_gives_what_came_before_and_then_says_so(tmp_path):
+def test_a_truncated_gzip_yields_its_first_drawings_and_then_an_error(tmp_path):
     path = tmp_path / "cat.ndjson.gz"
     rng = random.Random(2)
     lines = [GOOD.replace('"1"', f'"{rng.random()}"') for _ in range(20_000)]
@@ -209,7 +209,7 @@ def test_a_truncated_gzip_gives_what_came_before_and_then_says_so(tmp_path):
         list(batches)
 
 
-def test_a_small_truncated_gzip_gives_what_it_has_too(tmp_path):
+def test_a_small_truncated_gzip_yields_its_first_drawings(tmp_path):
     path = tmp_path / "cat.ndjson.gz"
     lines = [GOOD.replace("255", str(i)) for i in range(50)]
     path.write_bytes(gzip.compress("\n".join(lines).encode())[:-9])

@@ -283,7 +283,7 @@ def test_one_array_named_a_million_times_comes_in_bounded_batches(tmp_path, monk
     assert max(len(batch.points) for batch in batches) <= 130
 
 
-def test_truncated_archives_say_so(tmp_path):
+def test_a_truncated_archive_is_an_error(tmp_path):
     path = _save(tmp_path, train=_objects(ROWS, ROWS))
     data = path.read_bytes()
     for n_kept in (4, 30, len(data) // 2, len(data) - 1):

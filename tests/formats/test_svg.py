@@ -57,7 +57,7 @@ def test_others_are_simplified_to_the_grid(tmp_path):
         ('<polyline points="0,0 9,0 9,9"/>', [[[0, 9, 9], [0, 0, 9]]]),
     ],
 )
-def test_basic_shapes(tmp_path, shape, strokes):
+def test_basic_shapes_become_strokes_along_their_outlines(tmp_path, shape, strokes):
     assert _strokes(tmp_path, shape) == strokes
 
 
@@ -86,7 +86,7 @@ def test_transforms_are_applied_from_the_outside_in(tmp_path):
     assert _strokes(tmp_path, with_stroke) == [[[10, 20], [20, 30]]]
 
 
-def test_a_box_that_distorts_distorts(tmp_path):
+def test_preserve_aspect_ratio_none_stretches_the_drawing(tmp_path):
     attributes = f'{NAMESPACE} viewBox="0 0 10 10" width="200" height="100"'
     line = '<line x2="10" y2="10" stroke="black"/>'
     assert _strokes(tmp_path, line, attributes) == [[[0, 10], [0, 10]]]
@@ -159,7 +159,7 @@ def test_what_is_not_seen_is_not_drawn(tmp_path, invisible):
     assert re.search("the document (has no|holds)", _problem(_file(tmp_path, invisible)))
 
 
-def test_white_lines_are_lines(tmp_path):
+def test_white_lines_are_read(tmp_path):
     body = '<rect width="99" height="99" fill="black"/><path d="M9 9h50" stroke="white"/>'
     assert len(_strokes(tmp_path, body)) == 2
     assert len(_strokes(tmp_path, '<path d="M1 1h9" stroke="white"/>')) == 1
@@ -178,7 +178,7 @@ def test_documents_are_recognised_whatever_their_name_and_encoding(tmp_path):
         assert drawing.to_lists() == [[[0, 9], [0, 0]]]
 
 
-def test_a_document_type_is_harmless(tmp_path):
+def test_a_document_with_a_public_doctype_is_read(tmp_path):
     doctype = (
         '<!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" '
         '"http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">'
@@ -229,13 +229,13 @@ def test_entities_that_expand_far_are_refused_before_they_do(tmp_path):
     assert "the entities that the document declares expand too far" in _problem(path)
 
 
-def test_default_attributes_count_too(tmp_path):
+def test_default_attributes_of_a_doctype_count_towards_the_size_limit(tmp_path):
     declared = f'<!ATTLIST g d CDATA "{"x" * 100_000}">'
     path = _with_doctype(tmp_path, declared, "<g/>" * 1000)
     assert "MiB of text and attributes" in _problem(path)
 
 
-def test_broken_xml_is_told_with_its_place(tmp_path):
+def test_the_error_for_broken_xml_names_line_and_column(tmp_path):
     path = tmp_path / "cat.svg"
     path.write_text("<svg>\n<path></svg>")
     assert "line 2, column 9: broken XML (mismatched tag)" in _problem(path)
@@ -243,7 +243,7 @@ def test_broken_xml_is_told_with_its_place(tmp_path):
     assert "broken XML (" in _problem(path)
 
 
-def test_other_documents_are_named(tmp_path):
+def test_the_error_for_another_xml_document_names_its_root_element(tmp_path):
     path = tmp_path / "cat.svg"
     path.write_text("<math><mi/></math>")
     assert "the document is <math>; <svg> was expected" in _problem(path)
@@ -285,7 +285,7 @@ def test_absurd_numbers_are_refused(tmp_path):
     assert "NaN or infinite" in _problem(_file(tmp_path, '<path d="M0 0h1e999"/>'))
 
 
-def test_points_that_are_one_to_float32_are_a_dot(tmp_path):
+def test_points_equal_in_float32_become_a_dot(tmp_path):
     assert _strokes(tmp_path, '<path d="M0 0h1e-40"/>') == [[[0, 0], [0, 0]]]
 
 

@@ -57,7 +57,7 @@ def test_nothing_that_runs_or_is_fetched_is_left(name: str) -> None:
     ElementTree.fromstring(cleaned)
 
 
-def test_an_icon_stays_as_it_is() -> None:
+def test_an_icon_without_scripts_or_links_is_unchanged() -> None:
     assert clean_svg(CLOUD.encode()).decode() == CLOUD
     assert clean_svg(clean_svg(CLOUD.encode())) == clean_svg(CLOUD.encode())
 

@@ -75,7 +75,7 @@ def test_paint_is_resolved_as_in_a_browser(tmp_path, body, attributes):
         "<![CDATA[.l{fill:none;stroke:#000}.b{fill:ivory}]]>",
     ],
 )
-def test_style_sheets_apply(tmp_path, sheet):
+def test_style_sheets_decide_what_is_painted(tmp_path, sheet):
     sheet = sheet.replace(">", "&gt;") if "CDATA" not in sheet else sheet
     body = f'<style>{sheet}</style><rect class="b" width="200" height="150"/>'
     assert _strokes(tmp_path, f'{body}<path id="a" class="l" d="{ZIGZAG}"/>') == STROKES
@@ -176,7 +176,9 @@ def test_rules_that_do_not_apply_hide_nothing(tmp_path, sheet):
         ("a b c, path{stroke:none}", 'stroke="black"', False),
     ],
 )
-def test_the_cascade_decides(tmp_path, sheet, attributes, is_seen):
+def test_specificity_importance_and_order_decide_between_rules(
+    tmp_path, sheet, attributes, is_seen
+):
     other = "M0 140L9 140"
     body = (
         f'<style>{sheet}</style><g><path id="a" d="{ZIGZAG}" {attributes}/></g>'
@@ -377,7 +379,7 @@ def test_a_switch_shows_its_first_fitting_child(tmp_path):
     assert _strokes(tmp_path, body) == STROKES
 
 
-def test_pictures_and_texts_are_named_where_there_are_no_lines(tmp_path):
+def test_the_error_for_a_document_without_lines_names_its_picture_or_text(tmp_path):
     picture = '<image width="8" height="8" xlink:href="data:image/png;base64,iVBORw0KGgo="/>'
     with pytest.raises(FormatError, match="the document holds a picture, not lines; save it as"):
         _read(tmp_path, picture)
@@ -459,7 +461,7 @@ def test_clips_inside_clips_and_in_circles_end(tmp_path):
     assert len(_read(tmp_path, body).strokes) >= 1
 
 
-def test_a_picture_as_a_pattern_is_named(tmp_path):
+def test_the_error_for_a_picture_used_as_a_pattern_names_the_picture(tmp_path):
     """As Figma exports pictures."""
     path = tmp_path / "figma.svg"
     path.write_text(
@@ -473,7 +475,7 @@ def test_a_picture_as_a_pattern_is_named(tmp_path):
         list(read_drawings(path))
 
 
-def test_a_sprite_sheet_is_named(tmp_path):
+def test_the_error_for_a_sprite_sheet_says_that_it_only_defines_symbols(tmp_path):
     path = tmp_path / "sprite.svg"
     path.write_text(
         '<svg xmlns="http://www.w3.org/2000/svg"><symbol id="a"><path d="M0 0h9v9"/></symbol></svg>'

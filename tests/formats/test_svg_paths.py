@@ -61,7 +61,7 @@ def _points(data: str) -> list[list[tuple[float, float]]]:
         ("  M 0,0 , 3 , 4\n\t", [[(0, 0), (3, 4)]]),
     ],
 )
-def test_straight_commands(data, expected):
+def test_straight_commands_become_polylines(data, expected):
     assert _points(data) == expected
 
 
@@ -201,7 +201,7 @@ def test_lengths_may_be_calculated(text, expected):
     assert length(text, 80, 7) == pytest.approx(expected)
 
 
-def test_numbers_stop_at_the_first_thing_that_is_none():
+def test_a_list_of_numbers_ends_at_the_first_other_text():
     assert numbers("1,2 -3-.5e1x 6") == [1, 2, -3, -5]
 
 
@@ -234,7 +234,7 @@ def test_numbers_stop_at_the_first_thing_that_is_none():
         (None, (1, 1), (1, 1)),
     ],
 )
-def test_transforms(text, point, moved):
+def test_a_transform_moves_a_point_as_css_says(text, point, moved):
     np.testing.assert_allclose(_apply(transform(text, (200, 100)), point), moved, atol=1e-12)
 
 
@@ -256,7 +256,7 @@ def test_transforms(text, point, moved):
         ({}, (3, 4), (3, 4)),
     ],
 )  # fmt: skip
-def test_view_boxes(attributes, point, placed):
+def test_a_view_box_maps_points_to_the_page(attributes, point, placed):
     matrix, _, _ = view_box(attributes, (300, 150))
     np.testing.assert_allclose(_apply(matrix, point), placed, atol=1e-9)
 
@@ -274,7 +274,7 @@ def test_view_boxes(attributes, point, placed):
         ("0 0 5px", (0, 0)),
     ],
 )
-def test_transform_origins(text, point):
+def test_a_transform_origin_takes_lengths_percentages_and_keywords(text, point):
     assert origin(text, (200, 100)) == point
 
 
@@ -307,7 +307,7 @@ def test_transform_attributes_have_numbers_without_units(text, moved):
         ("rotate3d(0, 0, 0, 60deg)", (1, 2)),
     ],
 )
-def test_css_transforms(text, moved):
+def test_css_transforms_may_use_calc_and_three_dimensions(text, moved):
     np.testing.assert_allclose(_apply(transform(text), (1, 2)), moved, atol=1e-12)
 
 

@@ -261,7 +261,7 @@ def test_a_column_of_any_type_is_read(tmp_path, drawing, strokes):
     assert (found.category, found.to_lists()) == ("cat", strokes)
 
 
-def test_a_picture_that_is_only_a_path_is_named(tmp_path):
+def test_a_picture_given_only_by_its_path_is_an_error(tmp_path):
     picture = pa.array(
         [{"bytes": None, "path": "a.png"}], pa.struct({"bytes": pa.binary(), "path": pa.string()})
     )
@@ -269,6 +269,6 @@ def test_a_picture_that_is_only_a_path_is_named(tmp_path):
         read(tmp_path / "cat.parquet", parquet(picture))
 
 
-def test_a_file_gzipped_twice_is_named(tmp_path):
+def test_the_error_for_a_file_gzipped_twice_says_so(tmp_path):
     with pytest.raises(FormatError, match="gzipped twice"):
         read(tmp_path / "cat.ndjson.gz", gzip.compress(gzip.compress(line().encode())))

@@ -158,7 +158,7 @@ def test_packed_paths_are_unpacked(tmp_path, dim):
     assert stroke == [[0, 255, 255], [0, 0, 255]]
 
 
-def test_each_page_is_a_drawing(tmp_path):
+def test_each_page_becomes_a_drawing(tmp_path):
     other = draw([free((0, 0), (9, 9))], number=2, parent="page:b")
     path = write(tmp_path / "two.tldr", tldr(draw([free((0, 9), (9, 0))]), other))
     assert [d.key_id for d in read_drawings(path, strict=True)] == ["two-1", "two-2"]
@@ -177,7 +177,7 @@ def test_a_bad_shape_is_counted_and_the_others_are_read(tmp_path, segment):
     assert counted.positions == [f"{path}, shape:1"]
 
 
-def test_a_group_that_contains_itself_ends(tmp_path):
+def test_a_group_that_contains_itself_is_an_error(tmp_path):
     a = {"id": "shape:a", "typeName": "shape", "type": "group", "x": 0, "y": 0,
          "parentId": "shape:b", "props": {}}  # fmt: skip
     b = {**a, "id": "shape:b", "parentId": "shape:a"}

@@ -20,7 +20,7 @@ NO_HTTP_FORM = {
     "test_a_search_by_embedding_is_a_search_by_drawing": _INSIDE,
     "test_search_many_returns_the_hits_of_single_searches": _ONE_BY_ONE,
     "test_hidden_drawings_are_replaced_by_others_in_each_of_many_queries": _ONE_BY_ONE,
-    "test_an_invalid_query_among_many_is_named": _ONE_BY_ONE,
+    "test_the_error_for_an_invalid_query_among_many_gives_its_number": _ONE_BY_ONE,
     "test_given_embeddings_are_stored_without_the_encoder": _INSIDE,
     "test_embeddings_that_do_not_match_the_drawings_are_refused": _INSIDE,
     "test_list_gives_pages_in_the_order_of_key_ids": "test_stored_drawings.py",
@@ -37,12 +37,14 @@ NO_HTTP_FORM = {
     "test_bitmaps_survive_the_round_trip": ("drawings are strokes there: test_python_client.py"),
     "test_empty_drawings_are_skipped_and_counted": ("they are refused there: test_bad_requests.py"),
     "test_galleries_and_hits_are_shown_in_one_short_line": _INSIDE,
-    "test_a_bad_drawing_among_others_is_named_by_its_number": "test_bad_requests.py",
+    "test_the_error_for_a_bad_drawing_among_others_gives_its_number": "test_bad_requests.py",
     "test_key_ids_that_are_not_text_are_refused": "test_bad_requests.py",
     "test_a_query_of_the_wrong_type_is_an_error_that_says_how_to_read_drawings": (
         "a client reads files: test_python_client.py"
     ),
-    "test_invalid_queries_say_why": ("the service says it in its words: test_bad_requests.py"),
+    "test_the_error_for_an_invalid_query_says_what_is_wrong": (
+        "the service says it in its words: test_bad_requests.py"
+    ),
     "test_exported_drawings_read_back_as_they_were_added": _FILES,
     "test_compacting_changes_nothing_that_can_be_seen": "it is done where the gallery is",
     "test_info_has_the_counts_and_the_encoder": _OPENING,

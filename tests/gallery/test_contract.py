@@ -155,7 +155,7 @@ def test_hidden_drawings_are_replaced_by_others_in_each_of_many_queries(gallery,
         assert [hit.score for hit in hits] == pytest.approx(alone, abs=1e-3)
 
 
-def test_an_invalid_query_among_many_is_named(gallery, encoder, drawings):
+def test_the_error_for_an_invalid_query_among_many_gives_its_number(gallery, encoder, drawings):
     gallery.add(drawings[:3])
     with pytest.raises(InputError, match="query 2 is empty"):
         gallery.search_many([drawings[0], Drawing()])
@@ -623,7 +623,7 @@ def test_a_query_of_the_wrong_type_is_an_error_that_says_how_to_read_drawings(ga
             gallery.search(query, k=1)
 
 
-def test_invalid_queries_say_why(gallery, drawings):
+def test_the_error_for_an_invalid_query_says_what_is_wrong(gallery, drawings):
     gallery.add(drawings[:3])
     with pytest.raises(InputError, match="query drawing is empty"):
         gallery.search(Drawing([]))
@@ -655,7 +655,7 @@ def test_invalid_queries_say_why(gallery, drawings):
         ),
     ],
 )
-def test_a_bad_drawing_among_others_is_named_by_its_number(gallery, drawings, bad, problem):
+def test_the_error_for_a_bad_drawing_among_others_gives_its_number(gallery, drawings, bad, problem):
     for several in ([drawings[0], bad, drawings[1]], iter([Drawing([]), bad, drawings[1]])):
         with pytest.raises(InputError, match=problem):
             gallery.add(several)

@@ -78,7 +78,7 @@ def test_without_a_matching_name_the_search_is_by_similarity(gallery: Gallery) -
     assert found(gallery, ("cell phone", 1.0)) == plain, "the words are in two tags"
 
 
-def test_searches_by_name_respect_filters(gallery: Gallery) -> None:
+def test_search_by_name_applies_the_filter(gallery: Gallery) -> None:
     assert list(found(gallery, ("cat", 1.0), where={"text": "off"})) == ["cat off"]
     assert list(found(gallery, ("cat", 1.0), where={"key_id": ["sun", "cats"]})) == ["cats", "sun"]
     assert list(found(gallery, ("cat", 1.0), where={"key_id": "sun"})) == ["sun"]

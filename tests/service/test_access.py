@@ -64,7 +64,7 @@ def test_without_a_token_a_public_service_refuses_changes(gallery_uri: str) -> N
         assert running.post("/v1/search", LINE).status == 200
 
 
-def test_visitors_may_hide_where_the_operator_says_so(gallery_uri: str, drawings: list) -> None:
+def test_visitors_may_hide_if_the_operator_allows_it(gallery_uri: str, drawings: list) -> None:
     settings = Settings(gallery=gallery_uri, host="0.0.0.0", token=TOKEN, visitors_may_hide=True)
     key_id = drawings[-1].key_id
     with Running(settings) as running:

@@ -57,7 +57,7 @@ def problem(answer: Answer, status: int) -> dict[str, Any]:
         ({"drawing": LINE, "colour": 3}, "colour", "not permitted"),
     ],
 )
-def test_a_wrong_field_of_classify_is_named(
+def test_the_error_for_a_bad_classify_request_names_the_field(
     service: Running, body: Any, field: str, text: str
 ) -> None:
     document = problem(service.post("/v1/classify", body), 422)
@@ -81,7 +81,9 @@ def test_a_wrong_field_of_classify_is_named(
         ({"key_id": ""}, "key_id"),
     ],
 )
-def test_a_wrong_field_of_search_is_named(service: Running, body: Any, field: str) -> None:
+def test_the_error_for_a_bad_search_request_names_the_field(
+    service: Running, body: Any, field: str
+) -> None:
     assert problem(service.post("/v1/search", body), 422)["errors"][0]["field"] == field
 
 
@@ -101,7 +103,9 @@ def test_a_wrong_field_of_search_is_named(service: Running, body: Any, field: st
         ({"drawing": LINE, "timestamp": ""}, "timestamp"),
     ],
 )
-def test_a_wrong_field_of_a_new_drawing_is_named(service: Running, body: Any, field: str) -> None:
+def test_the_error_for_a_bad_new_drawing_names_the_field(
+    service: Running, body: Any, field: str
+) -> None:
     assert problem(service.post("/v1/drawings", body), 422)["errors"][0]["field"] == field
 
 
@@ -136,7 +140,7 @@ def test_an_invalid_new_key_id_says_what_is_wrong(
         ({"where": {"category": None}}, "where"),
     ],
 )
-def test_a_wrong_field_of_delete_is_named_and_nothing_is_deleted(
+def test_a_bad_delete_request_names_the_field_and_deletes_nothing(
     service: Running, body: Any, field: str
 ) -> None:
     before = service.get("/v1/drawings?limit=500").json
@@ -253,7 +257,9 @@ def test_a_file_without_a_drawing_is_an_error(
         ({"file": ("a", b'{"drawing": [[[1, 2], [3, 4]]]}'), "drawing": "[]"}, "file"),
     ],
 )
-def test_a_wrong_field_of_a_form_is_named(service: Running, fields: Any, field: str) -> None:
+def test_the_error_for_a_bad_form_names_the_field(
+    service: Running, fields: Any, field: str
+) -> None:
     answer = service.ask("POST", "/v1/search", fields=fields)
     assert problem(answer, 422)["errors"][0]["field"] == field
 

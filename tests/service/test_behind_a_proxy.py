@@ -115,7 +115,7 @@ def test_other_pages_change_nothing_and_the_error_names_the_setting(
     assert "access-control-allow-origin" not in refused.headers
 
 
-def test_pages_of_a_site_that_is_named_may_use_the_api(proxy: Proxy) -> None:
+def test_pages_of_an_allowed_site_may_use_the_api(proxy: Proxy) -> None:
     preflight = proxy.ask(
         "OPTIONS",
         "/draw/v1/drawings",

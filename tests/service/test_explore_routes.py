@@ -15,7 +15,9 @@ from garabato.drawing import Drawing
 from garabato.service.settings import Settings
 
 
-def test_categories_are_those_of_the_gallery(service: Running, drawings: list[Drawing]) -> None:
+def test_categories_lists_what_the_gallery_holds_and_the_encoder_knows(
+    service: Running, drawings: list[Drawing]
+) -> None:
     answer = service.get("/v1/categories").json
     counts = {entry["category"]: entry["n_drawings"] for entry in answer["categories"]}
     assert counts == Counter(drawing.category for drawing in drawings)

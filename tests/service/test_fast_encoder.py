@@ -34,7 +34,7 @@ def trained(tmp_path: Path) -> Path:
     return tmp_path / "encoder.safetensors"
 
 
-def test_predictions_are_those_of_pytorch(cache, trained):
+def test_the_onnx_form_predicts_the_same_as_pytorch(cache, trained):
     fast, slow = load_fast_encoder(trained), load_encoder(trained, precision="float32")
     assert isinstance(fast.runtime, OnnxRuntime)
     assert fast.fingerprint == slow.fingerprint

@@ -22,7 +22,7 @@ def test_healthz_and_readyz_return_200(service: Running) -> None:
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz"])
-def test_monitors_may_use_head(service: Running, path: str) -> None:
+def test_head_requests_are_answered_without_a_body(service: Running, path: str) -> None:
     answer = service.ask("HEAD", path)
     assert (answer.status, answer.body) == (200, b"")
     assert int(answer.headers["content-length"]) > 0

@@ -75,7 +75,7 @@ def test_the_starter_gallery_is_made_while_drawings_are_classified_already(
         running.wait_until("/readyz")
 
 
-def test_why_a_service_will_never_be_ready_is_told(cache: Path) -> None:
+def test_a_service_that_cannot_start_reports_why(cache: Path) -> None:
     class NothingThereError(Exception):
         message = "no drawings: none were given"
 

@@ -82,7 +82,7 @@ def test_a_wrong_gallery_is_told_before_anything_starts(tmp_path: Path) -> None:
     assert "there is no gallery" in done.output
 
 
-def test_a_wrong_variable_is_named(gallery_uri: str) -> None:
+def test_the_error_for_a_wrong_variable_names_it(gallery_uri: str) -> None:
     given = {"GARABATO_MAX_POINTS": "many"}
     done = CliRunner().invoke(main, ["serve", "--gallery", gallery_uri], env=given)
     assert done.exit_code == 1
@@ -114,7 +114,7 @@ def test_a_missing_extra_says_what_to_install(gallery_uri: str) -> None:
     assert "pip install 'garabato[serve]'" in done.stderr
 
 
-def test_the_port_that_kubernetes_sets_is_named(gallery_uri: str) -> None:
+def test_the_error_for_a_port_that_kubernetes_set_explains_it(gallery_uri: str) -> None:
     given = {"GARABATO_PORT": "tcp://10.0.0.1:8000"}
     done = CliRunner().invoke(main, ["serve", "--gallery", gallery_uri], env=given)
     assert done.exit_code == 1

@@ -44,7 +44,7 @@ def test_variables_are_converted_to_the_type_of_their_setting(
         ("IDLE_TIMEOUT_S", "soon"),
     ],
 )
-def test_an_invalid_variable_is_named(variable: str, text: str) -> None:
+def test_the_error_for_an_invalid_variable_names_it(variable: str, text: str) -> None:
     with pytest.raises(InputError, match=f"(?i){variable}"):
         Settings.from_environment({}, {f"GARABATO_{variable}": text})
 
@@ -69,13 +69,13 @@ def test_only_addresses_of_this_machine_are_loopback(host: str, expected: bool) 
     assert is_loopback(host) is expected
 
 
-def test_the_port_that_kubernetes_sets_is_named() -> None:
+def test_the_error_for_a_port_that_kubernetes_set_explains_it() -> None:
     variables = {"GARABATO_PORT": "tcp://10.0.0.1:8000"}
     with pytest.raises(InputError, match="Kubernetes sets for a service named garabato"):
         Settings.from_environment({}, variables)
 
 
-def test_a_misspelt_variable_is_named_and_those_of_kubernetes_are_not() -> None:
+def test_a_misspelt_variable_is_refused_and_variables_of_kubernetes_are_ignored() -> None:
     with pytest.raises(InputError, match=r"GARABATO_GALERY is not a setting.*GARABATO_GALLERY"):
         Settings.from_environment({}, {"GARABATO_GALERY": "my.gallery"})
     kubernetes = {

@@ -117,7 +117,7 @@ def test_classify_refuses_the_parameter_gallery(both: Running) -> None:
         (None, []),
     ],
 )
-def test_galleries_have_the_names_given_or_those_of_their_folders(
+def test_a_gallery_without_a_name_is_named_after_its_folder(
     given: object, names: list[str]
 ) -> None:
     assert list(Settings(gallery=given).galleries) == names
@@ -130,7 +130,7 @@ def test_two_galleries_of_one_name_are_refused() -> None:
         garabato.serve({"my icons": "a"})
 
 
-def test_galleries_of_different_encoders_are_named(
+def test_the_error_for_galleries_of_different_encoders_names_both(
     tmp_path: Path, gallery_uri: str, shipped_encoder: Encoder, drawings: list[Drawing]
 ) -> None:
     other = make_encoder("skfast")

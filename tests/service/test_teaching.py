@@ -86,7 +86,7 @@ def test_teaching_again_replaces_the_drawings(running: Running) -> None:
         ("spring", [spring(1).to_lists(), [[[1, 2], [3]]]], "drawings.1", "2 xs but 1 ys"),
     ],
 )
-def test_what_cannot_be_taught_is_named(
+def test_the_error_for_drawings_that_cannot_be_taught_names_the_field(
     service: Running, name: str, given: object, field: str, words: str
 ) -> None:
     answer = service.ask("PUT", f"{PATH}/{name}", {"drawings": given})

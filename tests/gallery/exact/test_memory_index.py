@@ -164,7 +164,7 @@ def test_equal_rows_are_returned_in_stored_order():
     assert found.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_kept_and_joined_rows_are_searched_like_new_ones():
+def test_an_index_with_rows_removed_and_added_finds_the_same_as_a_new_one():
     stored = clustered(400, 32, seed=3)
     kept = np.arange(400) % 3 > 0
     more = clustered(100, 32, seed=4)

@@ -226,7 +226,9 @@ def test_an_unknown_scheme_says_what_a_gallery_address_is(encoder):
 
 @pytest.mark.parametrize("damage", ["truncate", "empty", "delete", "scramble"])
 @pytest.mark.parametrize("part", ["data", "_versions"])
-def test_a_damaged_gallery_says_so(tmp_path, encoder, drawings, damage, part):
+def test_opening_or_searching_a_damaged_gallery_is_an_error(
+    tmp_path, encoder, drawings, damage, part
+):
     uri = str(tmp_path / "g")
     open_gallery(uri, encoder=encoder).add(drawings)
     for file in (tmp_path / "g" / "drawings.lance" / part).iterdir():

@@ -90,7 +90,7 @@ def test_a_token_for_a_folder_is_refused(tmp_path):
         open_gallery(tmp_path / "g", token="root:Milvus")
 
 
-def test_without_the_extra_the_command_that_installs_it_is_told(monkeypatch):
+def test_without_the_extra_the_error_has_the_command_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pymilvus", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'garabato\[milvus\]'"):
         open_gallery("http://localhost:19530/c")
@@ -183,7 +183,7 @@ def test_a_gallery_whose_creation_was_interrupted_is_completed(
     assert len(gallery.search(drawings[0])) == 5
 
 
-def test_the_settings_of_the_address_are_those_of_the_collection(milvus_uri, encoder, drawings):
+def test_a_new_collection_gets_the_settings_in_its_address(milvus_uri, encoder, drawings):
     uri = f"{milvus_uri}?shards=2&m=8&ef_construction=64&ef=77"
     gallery = open_gallery(uri, encoder=encoder)
     gallery.add(drawings[:40])

@@ -83,6 +83,6 @@ def test_another_encoder_is_refused(server: str) -> None:
         open_gallery(uri, encoder=PixelEncoder(line_width=0.2))
 
 
-def test_a_missing_gallery_is_named(server: str) -> None:
+def test_opening_a_missing_gallery_is_an_error(server: str) -> None:
     with pytest.raises(GalleryError, match="there is no gallery at"):
         open_gallery(f"{server}/nothing", must_exist=True)

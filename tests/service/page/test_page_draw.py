@@ -49,7 +49,7 @@ def test_results_come_while_the_pen_is_still_down(page):
     page.mouse.up()
 
 
-def test_a_finger_draws_too(new_page):
+def test_drawing_with_a_finger_does_not_scroll_the_page(new_page):
     page = new_page(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 844})
     touch(page, STAIRS)
     wait_for_hits(page)
@@ -76,7 +76,7 @@ def test_a_pen_that_presses_draws_broader(page):
     assert page.evaluate(ink, 0.9) > 1.5 * page.evaluate(ink, 0.2)
 
 
-def test_undo_redo_and_clear(page):
+def test_undo_redo_and_clear_change_the_drawing_and_its_hits(page):
     house = sketch("house", 905)
     draw(page, house)
     wait_for_hits(page)
@@ -324,6 +324,6 @@ def test_a_shared_address_opens_with_the_drawing(new_page):
     assert key_ids(friend) == key_ids(page)
 
 
-def test_a_damaged_address_says_so(new_page):
+def test_the_page_reports_an_incomplete_drawing_in_its_address(new_page):
     page = new_page("#d=AQUAAAAA")
     assert "incomplete" in page.locator("#error").inner_text()

@@ -205,7 +205,7 @@ def test_the_page_of_a_category_has_typical_odd_and_confused(page):
     expect(page.locator("#guess .name a")).to_have_text("star")
 
 
-def test_a_category_without_drawings_says_so_and_logs_nothing(new_page):
+def test_a_category_without_drawings_shows_a_message_and_logs_no_error(new_page):
     page = new_page("#/category/teapot")
     expect(page.locator("#category header")).to_contain_text("no drawing of it in this gallery")
     expect(page.get_by_role("link", name="All categories")).to_be_visible()

@@ -59,7 +59,7 @@ def test_a_phone_shows_the_whole_name_of_the_gallery(new_page):
     assert choice["y"] >= links["y"] + links["height"]
 
 
-def test_explore_and_category_pages_are_those_of_the_gallery(new_page):
+def test_explore_and_category_pages_show_the_chosen_gallery(new_page):
     page = new_page("?gallery=shapes#/explore")
     expect(page.locator("#explore .index li")).to_have_count(1)
     page.locator("#explore .index a").click()
