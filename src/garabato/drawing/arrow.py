@@ -210,10 +210,4 @@ def _with_bitmaps(
         for chunk in column.chunks
     ]
     bitmaps = np.concatenate(images) if images else np.zeros((0, *shape), np.uint8)
-    return DrawingBatch(
-        points=np.zeros((0, 2), np.float32),
-        stroke_starts=np.zeros(1, np.int64),
-        drawing_starts=np.zeros(len(bitmaps) + 1, np.int64),
-        bitmaps=bitmaps,
-        **metadata,
-    )
+    return DrawingBatch.from_bitmaps(bitmaps, **metadata)

@@ -77,6 +77,17 @@ class DrawingBatch:
         )
 
     @classmethod
+    def from_bitmaps(cls, bitmaps: ByteArray, **metadata: Any) -> DrawingBatch:
+        """A batch of bitmaps (N, H, W) uint8, ink 255; `metadata` are other fields of a batch."""
+        return cls(
+            points=np.zeros((0, 2), np.float32),
+            stroke_starts=np.zeros(1, np.int64),
+            drawing_starts=np.zeros(len(bitmaps) + 1, np.int64),
+            bitmaps=bitmaps,
+            **metadata,
+        )
+
+    @classmethod
     def from_arrow(cls, table: pa.Table) -> DrawingBatch:
         """The drawings of an Arrow table, as `to_arrow` makes it; metadata may be missing.
 

@@ -27,8 +27,9 @@ def read(source: Input) -> Iterator[DrawingBatch]:
     """
     rows = _open(source)
     for first in range(0, len(rows), BATCH):
-        bitmaps = np.array(rows[first : first + BATCH])
-        yield _batch(bitmaps.reshape(-1, SIDE_PX, SIDE_PX), source.stem, first)
+        bitmaps = np.array(rows[first : first + BATCH]).reshape(-1, SIDE_PX, SIDE_PX)
+        key_ids = [f"{source.stem}-{row}" for row in range(first, first + len(bitmaps))]
+        yield DrawingBatch.from_bitmaps(bitmaps, key_ids=key_ids)
 
 
 def write(file: Writable, drawings: Iterable[Drawing]) -> int:
@@ -47,17 +48,6 @@ def write(file: Writable, drawings: Iterable[Drawing]) -> int:
     array = np.array(rows, np.uint8).reshape(-1, SIDE_PX * SIDE_PX)
     np.save(cast(IO[bytes], file), array, allow_pickle=False)
     return len(rows)
-
-
-def _batch(bitmaps: npt.NDArray[np.uint8], stem: str, first: int) -> DrawingBatch:
-    n = len(bitmaps)
-    return DrawingBatch(
-        points=np.zeros((0, 2), np.float32),
-        stroke_starts=np.zeros(1, np.int64),
-        drawing_starts=np.zeros(n + 1, np.int64),
-        key_ids=[f"{stem}-{row}" for row in range(first, first + n)],
-        bitmaps=bitmaps,
-    )
 
 
 def _open(source: Input) -> npt.NDArray[np.uint8]:

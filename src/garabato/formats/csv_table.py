@@ -10,6 +10,7 @@ are separated by commas, semicolons, tabs or bars. Source: https://www.kaggle.co
 
 from __future__ import annotations
 
+import codecs
 import csv
 import re
 from collections.abc import Iterable, Iterator
@@ -20,9 +21,6 @@ from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError
 from garabato.formats.ndjson import ALIASES, MAX_LINE_BYTES, iter_blocks, parse_fields
 from garabato.formats.stream import Input, Reject, in_batches
-
-_BOM = b"\xef\xbb\xbf"
-
 
 _LINE_END = re.compile(rb"\r\n?|\n")
 
@@ -50,7 +48,7 @@ class _Header(NamedTuple):
 
 def _header(head: bytes) -> _Header | None:
     """The columns and the delimiter; None if no column can hold drawings."""
-    text = head.removeprefix(_BOM)
+    text = head.removeprefix(codecs.BOM_UTF8)
     lines = [line.decode(errors="replace").strip() for line in _LINE_END.split(text, 2)[:2]]
     n_lines, delimiters = 1, ",;\t|"
     if lines[0].lower().startswith("sep=") and len(lines) > 1:  # as Excel writes it

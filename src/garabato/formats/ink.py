@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import MAX_POINTS, Drawing, DrawingBatch
-from garabato.errors import DrawingError
-from garabato.formats.stream import Input, Reject, in_batches
+from garabato.formats.stream import Input, Reject, in_batches, simplified_drawing
 from garabato.formats.xml_tree import parse_xml, root_name
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ def _xournal_pages(root: Element, source: Input, reject: Reject) -> Iterator[Dra
                 continue
             strokes.append(numbers.reshape(-1, 2))
         key_id = f"{source.stem}-{number}" if len(pages) > 1 else None
-        yield from _as_drawing(strokes, source, reject, f"page {number}", key_id=key_id)
+        yield from simplified_drawing(strokes, source, reject, f"page {number}", key_id=key_id)
 
 
 def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Drawing]:
@@ -90,7 +89,8 @@ def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Dra
         for annotation in root
         if annotation.tag == "annotation" and annotation.get("type") in _LABELS
     ]
-    yield from _as_drawing(strokes, source, reject, None, category=next(iter(labels), None) or None)
+    category = next(iter(labels), None) or None
+    yield from simplified_drawing(strokes, source, reject, None, category=category)
 
 
 def _axes(root: Element) -> tuple[int, int, tuple[int, int]]:
@@ -147,21 +147,3 @@ def _trace(text: str, x: int, y: int, most: int) -> Points:
             raise ValueError("a point of the trace has no x and y")
         points.append((value[x], value[y]))
     return np.array(points, np.float64).reshape(-1, 2)
-
-
-def _as_drawing(
-    strokes: list[Points],
-    source: Input,
-    reject: Reject,
-    position: str | None,
-    *,
-    key_id: str | None = None,
-    category: str | None = None,
-) -> Iterator[Drawing]:
-    kept = [(points[:, 0], points[:, 1]) for points in strokes if len(points)]
-    if not kept:
-        return
-    try:
-        yield Drawing(kept, key_id=key_id, category=category).simplified()
-    except DrawingError as error:
-        reject(source.error(str(error), position))

@@ -13,6 +13,7 @@ Files are read element by element, so that they may be larger than memory.
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -24,7 +25,6 @@ from garabato.errors import FormatError
 from garabato.formats.ndjson import MAX_LINE_BYTES, load_json, parse_fields
 from garabato.formats.stream import Input, Reject, in_batches
 
-_BOM = b"\xef\xbb\xbf"
 _BLOCK_BYTES = 256 * 2**10
 #: An object that goes on after its first line, or an array.
 _START = re.compile(rb"\s*(\{\s*\r?\n|\[\s*[\[{]|\[\s*\r?\n|\[\s*\]\s*$)")
@@ -41,7 +41,7 @@ _ARRAY_END = b"]"
 
 def looks_like(head: bytes) -> bool:
     """True if `head` begins a JSON array or an object written over several lines."""
-    text = head.removeprefix(_BOM)
+    text = head.removeprefix(codecs.BOM_UTF8)
     return _START.match(text) is not None or _WRAPPER.match(text) is not None
 
 
@@ -52,7 +52,7 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
 
 def load_object(source: Input, max_bytes: int) -> dict[str, Any]:
     """Read a file that is one JSON object. Raises FormatError for anything else."""
-    content = source.read_whole(max_bytes).removeprefix(_BOM)
+    content = source.read_whole(max_bytes).removeprefix(codecs.BOM_UTF8)
     try:
         document = orjson.loads(content)
     except orjson.JSONDecodeError as error:
@@ -125,8 +125,8 @@ def _split(source: Input) -> Iterator[bytes]:
 
     Where an array ends, _ARRAY_END follows; there may be several.
     """
-    text = source.read(_BLOCK_BYTES).removeprefix(_BOM)
-    wrapper = _WRAPPER.match(source.head.removeprefix(_BOM))
+    text = source.read(_BLOCK_BYTES).removeprefix(codecs.BOM_UTF8)
+    wrapper = _WRAPPER.match(source.head.removeprefix(codecs.BOM_UTF8))
     is_array = wrapper is not None or text.lstrip().startswith(b"[")
     while wrapper is not None and len(text) < wrapper.end():
         text += source.read(_BLOCK_BYTES)

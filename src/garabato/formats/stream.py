@@ -11,10 +11,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
 
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.errors import FormatError
+from garabato.errors import DrawingError, FormatError
 
 GZIP_MAGIC = b"\x1f\x8b"
 #: Formats are recognised by the first bytes, this many.
@@ -128,6 +131,26 @@ def in_batches(drawings: Iterable[Drawing]) -> Iterator[DrawingBatch]:
         raise
     if waiting:
         yield DrawingBatch.from_drawings(waiting)
+
+
+def simplified_drawing(
+    strokes: Iterable[npt.NDArray[np.float64]],
+    source: Input,
+    reject: Reject,
+    position: str | None,
+    **metadata: Any,
+) -> Iterator[Drawing]:
+    """Yield the drawing of these strokes (n, 2), simplified; nothing if none has a point.
+
+    A drawing that cannot be is rejected, at `position`.
+    """
+    kept = [(points[:, 0], points[:, 1]) for points in strokes if len(points)]
+    if not kept:
+        return
+    try:
+        yield Drawing(kept, **metadata).simplified()
+    except DrawingError as error:
+        reject(source.error(str(error), position))
 
 
 def _kind(drawing: Drawing) -> tuple[int, ...] | None:

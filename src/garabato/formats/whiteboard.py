@@ -23,9 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.errors import DrawingError
 from garabato.formats.json_document import load_object
-from garabato.formats.stream import Input, Reject, in_batches
+from garabato.formats.stream import Input, Reject, in_batches, simplified_drawing
 
 MAX_BYTES = 64 * 2**20
 #: Keys that only these programs write, in whatever order.
@@ -99,7 +98,7 @@ def _scene(
             strokes += _excalidraw_strokes(element)
         except _ShapeError as error:
             reject(source.error(str(error), f"{within}element {number}"))
-    yield from _as_drawing(strokes, key_id, source, reject)
+    yield from simplified_drawing(strokes, source, reject, key_id, key_id=key_id)
 
 
 def _plain_colour(colour: Any) -> str:
@@ -170,7 +169,7 @@ def _tldraw_drawings(pages: list[Page], source: Input, reject: Reject) -> Iterat
             except _ShapeError as error:
                 reject(source.error(str(error), shape_id[:100]))
         key_id = f"{source.stem}-{number}" if len(pages) > 1 else None
-        yield from _as_drawing(strokes, key_id, source, reject)
+        yield from simplified_drawing(strokes, source, reject, key_id, key_id=key_id)
 
 
 def _page_of(shape: Json, records: dict[str, Json]) -> str:
@@ -275,18 +274,6 @@ def _segment(segment: Json) -> Points:
 
 class _ShapeError(Exception):
     """A shape that cannot be read."""
-
-
-def _as_drawing(
-    strokes: list[Points], key_id: str | None, source: Input, reject: Reject
-) -> Iterator[Drawing]:
-    kept = [(points[:, 0], points[:, 1]) for points in strokes if len(points)]
-    if not kept:
-        return
-    try:
-        yield Drawing(kept, key_id=key_id).simplified()
-    except DrawingError as error:
-        reject(source.error(str(error), key_id))
 
 
 def _objects(value: Any) -> list[Json]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -17,7 +18,6 @@ BLOCK_BYTES = 256 * 2**10
 #: Shorter files are not worth the second it takes to load the compiled scanner.
 SMALL_BYTES = 64 * 2**10
 _SCANNER = "garabato.formats.ndjson._blocks"
-_BOM = b"\xef\xbb\xbf"
 
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
@@ -54,7 +54,7 @@ def iter_blocks(source: Input, reject: Reject) -> Iterator[tuple[int, bytes]]:
     number = 1
     rest = b""
     skipping = False  # inside a line that is too long
-    block = source.read(BLOCK_BYTES).removeprefix(_BOM)
+    block = source.read(BLOCK_BYTES).removeprefix(codecs.BOM_UTF8)
     while block:
         if skipping:
             _, line_end, block = block.partition(b"\n")

@@ -11,6 +11,7 @@ is a page.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
@@ -155,14 +156,9 @@ def _page_inside(
         return None
     if (np.abs(levels[frame] - colour).max(axis=1) <= _EXACT).mean() < _SMOOTH_FRAME:
         return None
-    outline = max(
-        cv2.findContours(page.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0],
-        key=len,
-    )
-    hull = cv2.convexHull(outline)
+    outline, hull, filled = _hull(page)
     if cv2.arcLength(outline, True) > _STRAIGHT * cv2.arcLength(hull, True):
         return None
-    filled = cv2.fillConvexPoly(np.zeros(page.shape, np.uint8), hull, 1)
     if area < _CONVEX * filled.sum():
         return None
     _, (width, height), _ = cv2.minAreaRect(hull)
@@ -178,6 +174,15 @@ def _page_inside(
     if not inner.any() or not _is_paper(levels, page, inner, colour, is_rectangle):
         return None
     return inner
+
+
+def _hull(page: BoolArray) -> tuple[Any, Any, BoolArray]:
+    """The longest outline of a region and its convex hull, as OpenCV's, and the hull's pixels."""
+    outlines, _ = cv2.findContours(page.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outline = max(outlines, key=len)
+    hull = cv2.convexHull(outline)
+    filled = cv2.fillConvexPoly(np.zeros(page.shape, np.uint8), hull, 1)
+    return outline, hull, filled > 0
 
 
 def _thin_outline_px(levels: ByteArray, page: BoolArray, colour: npt.NDArray[np.int16]) -> int:
@@ -310,12 +315,7 @@ def _sheet_on_table(picture: Image) -> BoolArray | None:
     if not whole:
         return None
     page = labels == max(whole, key=lambda label: int(areas[label]))
-    outline = max(
-        cv2.findContours(page.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[0],
-        key=len,
-    )
-    hull = cv2.convexHull(outline)
-    filled = cv2.fillConvexPoly(np.zeros(page.shape, np.uint8), hull, 1) > 0
+    _, hull, filled = _hull(page)
     _, (width, height), _ = cv2.minAreaRect(hull)
     if filled.sum() < _SHEET_RECTANGULAR * (width + 1) * (height + 1):
         return None
