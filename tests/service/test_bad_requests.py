@@ -167,6 +167,20 @@ def test_deeply_nested_json_is_refused(service: Running) -> None:
     problem(service.ask("POST", "/v1/classify", body=body, headers=headers), 400)
 
 
+def test_a_method_that_a_path_lacks_names_those_it_has_and_the_route_to_use(
+    service: Running,
+) -> None:
+    answer = service.ask("DELETE", "/v1/drawings")
+    assert problem(answer, 405)["detail"] == (
+        "/v1/drawings does not support DELETE; "
+        "use POST /v1/drawings/delete or DELETE /v1/drawings/{key_id}"
+    )
+    assert answer.headers["allow"] == "GET, POST"
+    answer = service.ask("PATCH", "/v1/drawings/a/b")
+    assert problem(answer, 405)["detail"] == "/v1/drawings/a/b does not support PATCH"
+    assert answer.headers["allow"] == "DELETE, GET"
+
+
 def test_unknown_places_and_methods_are_problems(service: Running) -> None:
     problem(service.get("/v1/nothing"), 404)
     problem(service.get("/v1/classify"), 405)

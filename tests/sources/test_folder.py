@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,11 @@ from garabato.drawing import Drawing
 from garabato.errors import CategoryError, FormatError, SourceError
 from garabato.formats import ReadReport, write_drawings
 from garabato.sources import open_source
-from garabato.sources.folder import category_of
+from garabato.sources.folder import FolderSource, category_of
+
+SVG = (
+    b'<svg xmlns="http://www.w3.org/2000/svg"><path stroke="black" fill="none" d="M0 0L9 9"/></svg>'
+)
 
 
 def test_the_categories_are_the_names_of_the_files(sketch_source):
@@ -85,6 +90,9 @@ def test_without_a_report_what_cannot_be_read_is_logged(tmp_path, caplog):
 @pytest.mark.parametrize(
     ("name", "category"),
     [
+        ("cat.ndjson (1)", "cat"),
+        ("Kopie von cat.ndjson", "cat"),
+        ("full simplified alarm clock.ndjson", "alarm clock"),
         ("cat.ndjson", "cat"),
         ("The Eiffel Tower.bin", "The Eiffel Tower"),
         ("full_simplified_t-shirt.ndjson.gz", "t-shirt"),
@@ -395,6 +403,47 @@ def test_gzipped_svg_files_are_pictures(tmp_path, name):
     (tmp_path / "star" / "1.svg").unlink()
     (tmp_path / "star" / name).write_bytes(gzip.compress(content))
     assert sum(map(len, open_source(tmp_path).read("star", strict=True))) == 1
+
+
+def test_names_that_are_not_utf8_are_read_as_latin_1(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(folder)
+    with open(folder + b"/th\xe9.svg", "wb") as file:
+        file.write(SVG)
+    source = FolderSource(tmp_path, keep_originals=True)
+    assert list(source.categories()) == ["caf\u00e9"]
+    (batch,) = source.read("caf\u00e9")
+    assert batch.key_ids == ["caf\u00e9/th\u00e9.svg"]
+    assert batch[0].details.source_path == "caf\u00e9/th\u00e9.svg"
+
+
+def test_tables_without_drawings_beside_pictures_are_skipped_and_named(tmp_path, caplog):
+    for name in ("train/cat/1.svg", "train/dog/1.svg"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(SVG)
+    for folder in (tmp_path, tmp_path / "train"):
+        (folder / "metadata.csv").write_text("file_name,label\n1.svg,cat\n")
+    with pytest.raises(SourceError, match="use its folder train"):
+        FolderSource(tmp_path)
+    (tmp_path / "train" / "cat" / "labels.csv").write_text("file_name,label\n1.svg,cat\n")
+    caplog.clear()
+    assert list(FolderSource(tmp_path / "train").categories()) == ["cat", "dog"]
+    skipped = [record.message for record in caplog.records]
+    assert len(skipped) == 2
+    assert all(".csv: skipped: a CSV file without a column" in text for text in skipped)
+
+
+def test_folders_of_systems_links_to_folders_above_and_pipes_are_passed_over(tmp_path, caplog):
+    for name in ("cat", "$RECYCLE.BIN", "@eaDir", "__MACOSX"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.svg").write_bytes(SVG)
+    (tmp_path / "self").symlink_to(tmp_path)
+    (tmp_path / "cat" / "up").symlink_to("..")
+    os.mkfifo(tmp_path / "dog.ndjson")
+    source = FolderSource(tmp_path)
+    assert list(source.categories()) == ["cat"]
+    assert [batch.key_ids for batch in source.read("cat")] == [["cat/1.svg"]]
+    assert not caplog.records
 
 
 def test_splits_deep_below_are_pointed_to(tmp_path):

@@ -38,13 +38,17 @@ PICTURE_SUFFIXES = (
 
 #: Prefixes of downloaded files: Google's, and with hyphens those of browsers.
 _PREFIX = re.compile(
-    r"(quickdraw[-_]dataset[-_])?(full[-_](simplified|raw|binary|numpy[-_]bitmap)|sketchrnn)[-_]",
+    r"(quickdraw[-_]dataset[-_])?"
+    r"(full[-_ ](simplified|raw|binary|numpy[-_ ]bitmap)|sketchrnn)[-_ ]",
     re.IGNORECASE,
 )
 #: Added by browsers and file managers to the name of a file that exists already.
-_COPY = re.compile(r"^Copy of |( ?\(\d+\)|\[\d+\]| - (Copy|Kopie|Copie|copia)| copy( \d+)?)+$")
-#: Added by wget: the number of a file that exists already, and the query of the address.
-_WGET = re.compile(r"(\?[^/]*|\.\d+)$")
+_COPY = re.compile(
+    r"^(Copy of|Kopie von|Copie de|Copia d[ei]) "
+    r"|( ?\(\d+\)|\[\d+\]| - (Copy|Kopie|Copie|copia)| copy( \d+)?)+$"
+)
+#: Added after the suffix by wget and browsers: a number, and the query of the address.
+_WGET = re.compile(r"(\?[^/]*|\.\d+| ?\(\d+\))$")
 #: Numbers the pictures of a category: lamp-1.svg, lamp_02.png, lamp 3.png.
 _NUMBER = re.compile(r"[-_ ]*\d+$")
 
@@ -60,8 +64,13 @@ _OTHER_FOLDERS = {
 }
 #: Files beside drawings that are not reported as skipped.
 _COMPANIONS = re.compile(
-    r"download\.json|thumbs\.db|desktop\.ini|(readme|licen[cs]e|notice)(\.\w+)?", re.IGNORECASE
+    r"download\.json|(eh)?thumbs\.db|desktop\.ini|icon\r|(readme|licen[cs]e|notice)(\.\w+)?",
+    re.IGNORECASE,
 )
+#: Folders that systems and archives add.
+_SYSTEM_FOLDERS = {
+    "__MACOSX", "@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found",
+}  # fmt: skip
 #: Levels below a folder without drawings that are searched for folders with drawings.
 _MAX_HINT_DEPTH = 4
 _PICTURES_A_BATCH = 256
@@ -129,9 +138,9 @@ class FolderSource:
             elif not _is_picture(file):
                 yield from self._read_named(file, category, strict, own_report)
             else:
-                name = f"{category}/{file.name}"
+                name = f"{category}/{_as_text(file.name)}"
                 if same_name[file.name] > 1:  # in several folders
-                    name = file.relative_to(self.path).as_posix()
+                    name = _as_text(file.relative_to(self.path).as_posix())
                 batches = _read_picture(file, category, name, strict, own_report)
                 pictures += map(self._with_original(file), batches)
                 if len(pictures) >= _PICTURES_A_BATCH:
@@ -148,7 +157,7 @@ class FolderSource:
         if not self._keep_originals:
             return lambda batch: batch
         inside = file.relative_to(self.path) if file != self.path else Path(file.name)
-        details = Details(title=plain_stem(file), source_path=inside.as_posix())
+        details = Details(title=_as_text(plain_stem(file)), source_path=_as_text(inside.as_posix()))
         try:
             with open(file, "rb") as opened:
                 content = opened.read(MAX_ORIGINAL_BYTES + 1)
@@ -217,6 +226,9 @@ class FolderSource:
             if what := _OTHER_FOLDERS.get(file.name):
                 raise SourceError(what.format(self.path))
         inside = [file for folder in files if folder.is_dir() for file in _list(folder)]
+        others = {file for file in [*files, *inside] if _is_other_table(file)}
+        files = [file for file in files if file not in others]
+        inside = [file for file in inside if file not in others]
         found = [file for file in files if _holds_many(file) or _is_picture(file)]
         pictures_inside = [file for file in inside if _is_picture(file)]
         fuller = sorted({file.parent.name for file in inside if _holds_many(file)})
@@ -313,9 +325,17 @@ def category_of(file: Path, *, by_name: bool = False) -> str:
 
 def _plain_name(name: str) -> str:
     """A name without the changes of browsers and wget: "%20", "+", a path in it, " (1)"."""
-    plain = unquote(unquote(name)).rpartition("/")[2]
+    plain = unquote(unquote(_as_text(name))).rpartition("/")[2]
     plain = _COPY.sub("", re.sub(r"(?<=\w)\+(?=\w)", " ", plain)).strip()
-    return normalize("NFC", plain or name)
+    return normalize("NFC", plain or _as_text(name))
+
+
+def _as_text(name: str) -> str:
+    """A file's name, in Latin-1 if it is not UTF-8: old archives have such names."""
+    try:
+        return os.fsencode(name).decode()
+    except UnicodeDecodeError:
+        return os.fsencode(name).decode("latin-1")
 
 
 def _as_served(file: Path) -> Path:
@@ -349,6 +369,18 @@ def _own_categories(file: Path) -> set[str]:
     return {
         own or fallback for batch in _read_file(file, False, quiet) for own in batch.categories
     } or {fallback}
+
+
+def _is_other_table(file: Path) -> bool:
+    """Whether a table holds no drawings, such as the labels of pictures; a warning says why."""
+    if not _has_suffix(file, TABLE_SUFFIXES):
+        return False
+    try:
+        next(read_batches(file, report=ReadReport()), None)
+    except FormatError as error:
+        _log.warning("%s: skipped: %s", file, error.problem)
+        return True
+    return False
 
 
 def _read_file(file: Path, strict: bool, report: ReadReport) -> Iterator[DrawingBatch]:
@@ -388,7 +420,18 @@ def _list(folder: Path) -> list[Path]:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(file for file in folder.iterdir() if not file.name.startswith("."))
+    """What is in a folder, sorted, without hidden files and links to folders above."""
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if not file.name.startswith(".")
+        and file.name not in _SYSTEM_FOLDERS
+        and not (file.is_symlink() and file.is_dir() and _is_above(file, folder))
+    )
+
+
+def _is_above(file: Path, folder: Path) -> bool:
+    return folder.resolve().is_relative_to(file.resolve())
 
 
 def _holds_many(file: Path) -> bool:
@@ -402,7 +445,7 @@ def _is_picture(file: Path) -> bool:
 def _has_suffix(file: Path, suffixes: tuple[str, ...]) -> bool:
     name = _as_served(file).name.lower().removesuffix(".gz")
     is_one = name.endswith(suffixes) and not _COMPANIONS.fullmatch(file.name)
-    return is_one and not file.is_dir()
+    return is_one and (file.is_file() or not file.exists())  # no folder, and no named pipe
 
 
 def _some(names: Iterator[str] | list[str], limit: int = _MAX_NAMED) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -132,8 +133,7 @@ def _problem_of(request: Request, error: Exception) -> ProblemError:
         case HTTPException(status_code=404):
             return ProblemError(404, f"there is nothing at {request.url.path[:200]}")
         case HTTPException(status_code=405):
-            detail = f"{request.url.path[:200]} does not support {request.method}"
-            return ProblemError(405, detail, headers=error.headers)
+            return _not_supported(request, error)
         case HTTPException():
             return ProblemError(error.status_code, str(error.detail), headers=error.headers)
         case ClientDisconnect():
@@ -150,6 +150,26 @@ def _problem_of(request: Request, error: Exception) -> ProblemError:
             )
         case _:
             return ProblemError(422, str(error))
+
+
+def _not_supported(request: Request, error: HTTPException) -> ProblemError:
+    """405, with all methods of the path and the routes next below that do what the method says."""
+    path, wanted = request.url.path, request.method
+    here: set[str] = set()
+    below: list[str] = []
+    for route, operations in request.app.openapi()["paths"].items():
+        methods = [method.upper() for method in operations]
+        if re.fullmatch(re.sub(r"\\{\w+\\}", ".+", re.escape(route)), path):
+            here.update(methods)
+        elif route == f"{path}/{wanted.lower()}":
+            below += [f"{method} {route}" for method in methods]
+        elif route.rpartition("/")[0] == path and wanted in methods:
+            below.append(f"{wanted} {route}")
+    detail = f"{path[:200]} does not support {wanted}"
+    if below:
+        detail += f"; use {' or '.join(below)}"
+    headers = {"allow": ", ".join(sorted(here))} if here else error.headers
+    return ProblemError(405, detail, headers=headers)
 
 
 def _words(error: Mapping[str, Any]) -> str:
