@@ -47,32 +47,30 @@ def read_records(path: str | PathLike[str]) -> Iterator[bytes]:
     with open(path, "rb") as file:
         start = 0
         while head := file.read(_HEAD.size):
-            position = f"byte {start}"
-            if len(head) < _HEAD.size:
-                raise FormatError("the file ends within a record", path=path, position=position)
-            length, crc = _HEAD.unpack(head)
-            if _masked_crc(head[:8]) != crc:
-                raise FormatError(
-                    "not a TFRecord (the checksum of its length is wrong)",
-                    path=path,
-                    position=position,
-                )
-            if length > MAX_RECORD_BYTES:
-                raise FormatError(
-                    f"the record is longer than {MAX_RECORD_BYTES // 2**20} MiB",
-                    path=path,
-                    position=position,
-                )
-            content = file.read(length)
-            tail = file.read(_TAIL.size)
-            if len(content) < length or len(tail) < _TAIL.size:
-                raise FormatError("the file ends within a record", path=path, position=position)
-            if _TAIL.unpack(tail)[0] != _masked_crc(content):
-                raise FormatError(
-                    "the record is damaged (its checksum is wrong)", path=path, position=position
-                )
+            try:
+                content = _read_record(file, head)
+            except ValueError as error:
+                raise FormatError(str(error), path=path, position=f"byte {start}") from None
             yield content
-            start += _HEAD.size + length + _TAIL.size
+            start += _HEAD.size + len(content) + _TAIL.size
+
+
+def _read_record(file: BinaryIO, head: bytes) -> bytes:
+    """The content of the record that begins with `head`. Raises ValueError if it is damaged."""
+    if len(head) < _HEAD.size:
+        raise ValueError("the file ends within a record")
+    length, crc = _HEAD.unpack(head)
+    if _masked_crc(head[:8]) != crc:
+        raise ValueError("not a TFRecord (the checksum of its length is wrong)")
+    if length > MAX_RECORD_BYTES:
+        raise ValueError(f"the record is longer than {MAX_RECORD_BYTES // 2**20} MiB")
+    content = file.read(length)
+    tail = file.read(_TAIL.size)
+    if len(content) < length or len(tail) < _TAIL.size:
+        raise ValueError("the file ends within a record")
+    if _TAIL.unpack(tail)[0] != _masked_crc(content):
+        raise ValueError("the record is damaged (its checksum is wrong)")
+    return content
 
 
 def _masked_crc(content: bytes) -> int:

@@ -78,9 +78,9 @@ from garabato.gallery.times import NORMAL_TIME, time_or_none
 HIDDEN = "hidden.json"
 _log = logging.getLogger(__name__)
 
-#: The approximate number of drawings between two known key_ids (see `_next_key_ids`), and the
-#: largest number of known key_ids.
-_DRAWINGS_PER_STEP, _MAX_STEPS = 2_000, 8_192
+#: The approximate number of drawings between two boundaries (see `_next_key_ids`), and the most
+#: boundaries.
+_DRAWINGS_PER_RANGE, _MAX_BOUNDARIES = 2_000, 8_192
 
 
 class LanceGallery(Gallery):
@@ -109,9 +109,9 @@ class LanceGallery(Gallery):
         self._refreshing = threading.Lock()
         self._counts: dict[str, tuple[Hashable, dict[Any, int]]] = {}
         #: A version of the table, and its times that are not stored in the normal form, by key_id.
-        self._odd: tuple[int, dict[str, str]] = (-1, {})
+        self._converted: tuple[int, dict[str, str]] = (-1, {})
         #: Some key_ids, sorted, and the number of drawings when they were read.
-        self._steps: tuple[list[str], int] = ([], 0)
+        self._boundaries: tuple[list[str], int] = ([], 0)
 
     @classmethod
     def open(
@@ -132,7 +132,7 @@ class LanceGallery(Gallery):
             if not self._is_large():
                 self._up_to_date()
             else:
-                self._key_steps()
+                self._key_boundaries()
         super().warm()
 
     def info(self) -> GalleryInfo:
@@ -255,17 +255,17 @@ class LanceGallery(Gallery):
     ) -> list[str]:
         """The first `limit` key_ids after `after` that pass.
 
-        Some key_ids of the gallery are known, sorted. The index of key_ids quickly finds all those
-        between two of them, so a page reads a few thousand key_ids instead of all.
+        Boundaries divide the sorted key_ids into ranges. The index of key_ids quickly finds all in
+        a range, so a page reads a few thousand key_ids instead of all.
         """
         sql = self._sql(condition)
-        steps = [] if condition.key_ids is not None else self._key_steps()
-        at = 0 if after is None else bisect.bisect_right(steps, after)
-        width = max(1, limit // _DRAWINGS_PER_STEP)
+        boundaries = [] if condition.key_ids is not None else self._key_boundaries()
+        at = 0 if after is None else bisect.bisect_right(boundaries, after)
+        width = max(1, limit // _DRAWINGS_PER_RANGE)
         found: list[str] = []
         while len(found) < limit:
             at += width
-            last = steps[at - 1] if at <= len(steps) else None
+            last = boundaries[at - 1] if at <= len(boundaries) else None
             terms = [] if sql is None else [f"({sql})"]
             terms += [] if after is None else [f"key_id > {quote(after)}"]
             terms += [] if last is None else [f"key_id <= {quote(last)}"]
@@ -278,23 +278,23 @@ class LanceGallery(Gallery):
             after, width = last, 2 * width
         return found[:limit]
 
-    def _key_steps(self) -> list[str]:
-        """Some key_ids, sorted, with about _DRAWINGS_PER_STEP drawings between two of them.
+    def _key_boundaries(self) -> list[str]:
+        """Some key_ids, sorted, with about _DRAWINGS_PER_RANGE drawings between two of them.
 
         They only divide the range of key_ids, so they stay valid when the gallery changes.
         """
         n = self._table.count_rows()
-        steps, n_before = self._steps
+        boundaries, n_before = self._boundaries
         if n < limits.KEYS_INDEXED_FROM:
             return []
         if not n_before / 2 < n < 2 * n_before:
             rng = np.random.default_rng(0)
-            n_steps = min(_MAX_STEPS, n // _DRAWINGS_PER_STEP)
-            chosen = np.sort(rng.choice(n, n_steps, replace=False)).tolist()
+            n_boundaries = min(_MAX_BOUNDARIES, n // _DRAWINGS_PER_RANGE)
+            chosen = np.sort(rng.choice(n, n_boundaries, replace=False)).tolist()
             rows = self._table.take_offsets(chosen).select(["key_id"]).to_arrow()
-            steps = sorted(rows["key_id"].to_pylist())
-            self._steps = steps, n
-        return steps
+            boundaries = sorted(rows["key_id"].to_pylist())
+            self._boundaries = boundaries, n
+        return boundaries
 
     def _scan(self, condition: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         done = np.zeros(0, np.int64)
@@ -363,31 +363,29 @@ class LanceGallery(Gallery):
     def _sql(self, condition: Filter) -> str | None:
         after, before = condition.after, condition.before
         has_titles = condition.text is not None and "title" in self._columns()
-        if after is None and before is None:
-            return to_sql(condition, has_titles=has_titles)
-        odd = self._odd_times()
-        if odd is None:
+        times = None if after is None and before is None else self._converted_times()
+        if times is None:
             return to_sql(condition, has_titles=has_titles)
         passing = [
             key_id
-            for key_id, time in odd.items()
+            for key_id, time in times.items()
             if (after is None or time >= after) and (before is None or time < before)
         ]
         return to_sql(condition, passing, has_titles=has_titles)
 
-    def _odd_times(self) -> dict[str, str] | None:
+    def _converted_times(self) -> dict[str, str] | None:
         """The times that earlier versions stored in other forms, converted to the normal form, by
         key_id; None if the table was made by this version, which stores only the normal form."""
         if has_normal_times(self._table):
             return None
         version = self._table.version
-        if self._odd[0] != version:
+        if self._converted[0] != version:
             query = self._table.search().select(["key_id", "timestamp"])
             rows = query.where(f"NOT (timestamp LIKE {quote(NORMAL_TIME)})").to_arrow()
             times = zip(rows["key_id"].to_pylist(), rows["timestamp"].to_pylist(), strict=True)
             normal = ((key_id, time_or_none(text)) for key_id, text in times)
-            self._odd = version, {key_id: time for key_id, time in normal if time is not None}
-        return self._odd[1]
+            self._converted = version, {key_id: time for key_id, time in normal if time is not None}
+        return self._converted[1]
 
     def _settle_now_and_then(self) -> None:
         if time.monotonic() >= self._settle_from_s:
@@ -411,7 +409,7 @@ class LanceGallery(Gallery):
                 if self._encoder is not None:
                     filled_by.check(self._encoder, self.uri)
                 self._table, self._filled_by, self._in_memory = table, filled_by, None
-                self._id, self._steps, self._odd = new_id, ([], 0), (-1, {})
+                self._id, self._boundaries, self._converted = new_id, ([], 0), (-1, {})
             self._stamp = seen
 
     def _held(self, n_queries: int) -> MemoryTable | None:
