@@ -13,14 +13,14 @@ from urllib.parse import quote, urlencode
 import orjson
 import urllib3
 
-from garabato.drawing import Details, Drawing, DrawingBatch
+from garabato.drawing import Details, Drawing
 from garabato.drawing.details import DETAIL_NAMES
 from garabato.encoder import Prediction
 from garabato.errors import InputError, ServiceError
 from garabato.gallery import Hit
 from garabato.gallery.filters import Where, parse_where
 from garabato.gallery.records import Original
-from garabato.render import with_strokes
+from garabato.render import as_strokes
 
 #: A request is repeated this many times if the server cannot be reached, is busy (503) or limits
 #: the rate of changes (429); the last two have a Retry-After header.
@@ -184,8 +184,7 @@ class Client:
 
         Classification knows it at once. A taught category of this name is replaced.
         """
-        batch = with_strokes(DrawingBatch.from_drawings(list(drawings)))
-        body = {"drawings": [drawing.to_lists() for drawing in batch]}
+        body = {"drawings": [as_strokes(drawing).to_lists() for drawing in drawings]}
         self._send("PUT", f"{_TAUGHT}/{quote(category, safe='')}", body)
 
     def forget(self, category: str) -> None:
@@ -266,7 +265,7 @@ def _filter(where: Where | None) -> dict[str, Any]:
 
 def _to_document(drawing: Drawing, tags: Sequence[str]) -> dict[str, Any]:
     """A drawing to store, as JSON, without unknown fields."""
-    strokes = with_strokes(DrawingBatch.from_drawings([drawing]))[0].to_lists()
+    strokes = as_strokes(drawing).to_lists()
     metadata = drawing.metadata
     details = metadata.pop("details", None) or Details()
     metadata |= {name: getattr(details, name) for name in ("title", "link", "source_path")}

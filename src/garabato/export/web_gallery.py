@@ -20,7 +20,7 @@ from garabato.errors import InputError
 from garabato.export.browser_packages import compress
 from garabato.gallery import Gallery
 from garabato.gallery.explore import has_own_categories
-from garabato.tracing.trace import trace_batch
+from garabato.render import with_strokes
 
 #: Bits of a component of an embedding. Fewer than 16 change scores by about 0.001, and so the order
 #: of hits; galleries with categories of their own, such as icon sets, find as much with 8.
@@ -61,7 +61,7 @@ class WebGallery:
         pieces: list[FloatArray] = []
         for piece in gallery.scan(with_originals=True):
             rows = [i for i, key_id in enumerate(piece.drawings.key_ids) if key_id in chosen]
-            drawings += list(trace_batch(piece.drawings.take(np.array(rows, np.int64))))
+            drawings += list(with_strokes(piece.drawings.take(np.array(rows, np.int64))))
             pieces.append(piece.embeddings[rows])
         if not drawings:
             raise InputError(

@@ -4,6 +4,7 @@ from garabato.render._raster import PATH_POINTS
 from garabato.render.renderer import (
     RenderSpec,
     Style,
+    as_strokes,
     load_kernels,
     rasterise,
     render,
@@ -15,6 +16,7 @@ __all__ = [
     "PATH_POINTS",
     "RenderSpec",
     "Style",
+    "as_strokes",
     "load_kernels",
     "rasterise",
     "render",

@@ -159,6 +159,13 @@ def with_strokes(batch: DrawingBatch) -> DrawingBatch:
     return trace_batch(batch)
 
 
+def as_strokes(drawing: Drawing) -> Drawing:
+    """The drawing itself, or its bitmap traced into strokes."""
+    if drawing.bitmap is None:
+        return drawing
+    return with_strokes(DrawingBatch.from_drawings([drawing]))[0]
+
+
 def fit_to_image(batch: DrawingBatch, spec: RenderSpec) -> FloatArray:
     """Points (P, 2) float32 in px of the image: each drawing scaled to fit and centred."""
     box_px = spec.size_px - 2 * (spec.margin * spec.size_px + spec.line_px / 2)

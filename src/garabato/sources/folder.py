@@ -21,6 +21,7 @@ from garabato.drawing import MAX_ORIGINAL_BYTES, Details, DrawingBatch
 from garabato.errors import CategoryError, DrawingError, FormatError, SourceError, did_you_mean
 from garabato.formats import ReadReport, read_batches
 from garabato.formats.stream import plain_stem
+from garabato.render import with_strokes
 
 #: How drawings get their category; see `FolderSource`.
 CategoryFrom = Literal["auto", "name", "drawing"]
@@ -400,10 +401,7 @@ def _read_picture(
     """Traced, as pictures have all sizes and the drawings of a category are of one kind."""
     n_before = 0
     for batch in _read_file(file, strict, report):
-        if batch.bitmaps is not None:
-            from garabato.tracing.trace import trace_batch
-
-            batch = trace_batch(batch)
+        batch = with_strokes(batch)
         numbers = range(n_before + 1, n_before + len(batch) + 1)
         key_ids = [key_id if n == 1 else f"{key_id}-{n}" for n in numbers]
         n_before += len(batch)

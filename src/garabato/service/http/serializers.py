@@ -11,11 +11,11 @@ from typing import Any
 import orjson
 from fastapi import Request, Response
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.drawing import Drawing, FloatArray, IntArray
 from garabato.encoder import N_TO_KNOW, Encoder
 from garabato.gallery import Hit, StoredDrawing
 from garabato.gallery.explore import CategoryVote, is_vote_unsure
-from garabato.tracing.trace import trace_batch
+from garabato.render import as_strokes
 
 
 def json_response(document: Any, status: int = 200) -> Response:
@@ -52,13 +52,6 @@ class CachedContent:
             headers["content-encoding"] = "gzip"
             return Response(self.gzipped, headers=headers, media_type=self.media_type)
         return Response(self.content, headers=headers, media_type=self.media_type)
-
-
-def as_strokes(drawing: Drawing) -> Drawing:
-    """The drawing as strokes; a bitmap is traced."""
-    if drawing.bitmap is None:
-        return drawing
-    return trace_batch(DrawingBatch.from_drawings([drawing]))[0]
 
 
 def hit_document(hit: Hit) -> dict[str, Any]:

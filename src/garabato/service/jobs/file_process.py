@@ -26,12 +26,12 @@ import numpy as np
 import orjson
 from PIL import Image
 
-from garabato.drawing import Drawing, DrawingBatch
+from garabato.drawing import Drawing
 from garabato.errors import FormatError, UnknownFormatError
 from garabato.formats import ReadReport, read_drawings, write_drawings
 from garabato.formats.svg import load_kernels as load_svg_kernels
+from garabato.render import as_strokes
 from garabato.tracing.trace import load_kernels as load_tracing_kernels
-from garabato.tracing.trace import trace_batch
 
 LENGTH = struct.Struct(">Q")
 #: Processor time a file may take.
@@ -89,9 +89,7 @@ def first_drawing(content: bytes, limits: Limits) -> tuple[Drawing, Drawing]:
             status = 415 if isinstance(error, UnknownFormatError) else 422
             position = f" ({error.position})" if error.position else ""
             raise RefusedError(error.problem + position, status) from None
-    strokes = drawing
-    if drawing.bitmap is not None:
-        strokes = trace_batch(DrawingBatch.from_drawings([drawing]))[0]
+    strokes = as_strokes(drawing)
     if strokes.is_empty:
         raise RefusedError("its first drawing is empty; draw at least one stroke")
     if len(strokes.stroke_starts) - 1 > limits.max_strokes:
