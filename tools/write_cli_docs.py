@@ -65,7 +65,9 @@ def prose(text: str) -> str:
 
 def argument(param: click.Argument) -> str:
     """An argument as the usage line has it."""
-    name = param.metavar or (param.name or "").upper()
+    if param.metavar:
+        return param.metavar
+    name = (param.name or "").upper()
     name = name if param.required else f"[{name}]"
     return f"{name}..." if param.nargs == -1 else name
 

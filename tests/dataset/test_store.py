@@ -107,7 +107,7 @@ def test_a_drawing_of_a_category_that_is_not_listed_is_named(data):
         ('{"format": "garabato dataset", "format_version": 1}', "is incomplete"),
         (
             '{"format": "garabato dataset", "format_version": 99, "garabato": "9.1"}',
-            r"format version 99, this garabato reads 1; .*wrote it \(9\.1\)",
+            r"format version 99, this version of garabato reads 1; .*wrote it \(9\.1\)",
         ),
     ],
 )

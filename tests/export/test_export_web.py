@@ -244,7 +244,7 @@ def test_the_gallery_can_be_browsed_without_the_encoder(browser, address, break_
     break_encoder(page)
     page.goto(address)
     missing = page.locator("#readiness")
-    expect(missing).to_contain_text("Something is missing")
+    expect(missing).to_contain_text("Loading failed")
     expect(missing).to_contain_text("You can browse the drawings and search them by words")
     expect(missing).to_contain_text(reason)
     page.locator("#welcome .words input").fill("ladd")

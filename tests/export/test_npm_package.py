@@ -247,7 +247,7 @@ def test_a_gallery_of_mixed_files_or_of_another_encoder_is_refused(page, origin,
     folder = folder.rename(host[0] / "other")  # nothing of it is in the browser's cache
     (folder / "encoder.json").write_text(json.dumps(about))
     page.evaluate(CREATE, [f"{origin}/package/dist/index.js", f"{origin}/other"])
-    with pytest.raises(playwright_api.Error, match="the gallery is of another encoder"):
+    with pytest.raises(playwright_api.Error, match="the gallery was made with another encoder"):
         page.evaluate("(d) => garabato.search(d)", sketch("house", 3).to_lists())
 
 

@@ -213,8 +213,8 @@ _CHAIN = "".join(f'<!ENTITY e{i} "&e{i + 1};">' for i in range(9)) + '<!ENTITY e
         ("<!ENTITY % a \"<!ENTITY b 'c'>\"> %a;", "external or parameter entities"),
         (f'<!ENTITY a "{"x" * 1000}"><!ENTITY b "{_TEN}">', "more than 4,096 characters"),
         (_CHAIN, "nested more than 4 deep"),
-        ('<!ENTITY a "&b;"><!ENTITY b "&a;">', "nested more than 4 deep, or in a circle"),
-        ("".join(f'<!ENTITY e{i} "x">' for i in range(300)), "or very many"),
+        ('<!ENTITY a "&b;"><!ENTITY b "&a;">', "nested more than 4 deep, or refer to themselves"),
+        ("".join(f'<!ENTITY e{i} "x">' for i in range(300)), "or too many"),
     ],
 )
 def test_other_entities_are_refused_in_plain_words(tmp_path, declared, problem):
@@ -331,9 +331,9 @@ def test_attributes_are_not_looked_at_again_and_again(tmp_path, monkeypatch, att
     monkeypatch.setattr(walk, "MAX_CHARACTERS", 100_000)
     uses = '<use href="#a"/>' * 999
     body = f'<path id="a" {attribute}/>{uses}<path d="M0 0h9"/>'
-    assert "of attributes, with what is repeated" in _problem(_file(tmp_path, body))
+    assert "of attributes, repeated ones included" in _problem(_file(tmp_path, body))
     body = f'<symbol id="a" {attribute}/>{uses}<path d="M0 0h9"/>'
-    assert "of attributes, with what is repeated" in _problem(_file(tmp_path, body))
+    assert "of attributes, repeated ones included" in _problem(_file(tmp_path, body))
 
 
 def test_what_is_written_is_read_back(tmp_path):

@@ -232,7 +232,7 @@ def test_it_does_not_wait_for_a_retry_after_of_an_hour(
     circles: BucketServer, tmp_path: Path
 ) -> None:
     circles.fail(CIRCLE, status=429, retry_after="3600")
-    with pytest.raises(SourceError, match=r"answers 429 .* asks to come back in 3,600 s"):
+    with pytest.raises(SourceError, match=r"answers 429 .* asks to retry after 3,600 s"):
         fetch(circles, tmp_path / "out")
 
 

@@ -35,7 +35,7 @@ from garabato.cli.output import (
     type=click.IntRange(2),
     default=100,
     show_default=True,
-    help="How many, at random.",
+    help="How many categories, chosen at random.",
 )
 @click.option(
     "--minutes",

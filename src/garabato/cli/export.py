@@ -77,9 +77,9 @@ def onnx(
 ) -> None:
     """Write an encoder as ONNX, to run it without PyTorch.
 
-    Other commands take the file as --model. With 32 bits it gives the same predictions as the
-    original encoder, with 8 bits almost always; docs/export.md has the figures and explains the
-    use in other programs.
+    Other commands take the file as --model. With 32 bits, predictions are the same as the
+    original encoder's, with 8 bits almost always the same. docs/export.md explains how to use the
+    file in other programs.
 
     \b
     Example: garabato export onnx --model run --out encoder.onnx
@@ -124,8 +124,8 @@ def _calibration_drawings(data: Path) -> garabato.DrawingBatch:
 @file_option(
     "--calibrate",
     metavar="DATA",
-    help="Also write an 8-bit form; the data set the encoder was trained on. The encoder that "
-    "ships needs none.",
+    help="Also write an 8-bit form, calibrated with the data set the encoder was trained on. Not "
+    "needed for the encoder that ships.",
 )
 @click.option(
     "--dataset",
@@ -136,7 +136,7 @@ def _calibration_drawings(data: Path) -> garabato.DrawingBatch:
 )
 @click.option("--name", default="garabato encoder", show_default=True, help="Title of the card.")
 @click.option(
-    "--license", "licence", default="mit", show_default=True, help="As the Hub spells it."
+    "--license", "licence", default="mit", show_default=True, help="Licence, as the Hub names it."
 )
 @json_option
 def hub(

@@ -67,10 +67,11 @@ def info(uri: str, as_json: bool) -> None:
 )
 @json_option
 def copy(source: str, target: str, model: str | None, as_json: bool) -> None:
-    """Copy the gallery SRC to DST, created if missing; each is a folder or on a Milvus server.
+    """Copy the gallery SRC to DST; each is a folder or an address on a Milvus server.
 
-    Embeddings and tags are copied, too. With --model, DST is for another encoder. Drawings that
-    DST already holds are skipped, so after an interruption the same command continues.
+    DST is created if it does not exist. Embeddings and tags are copied too; with --model, the
+    drawings are embedded again. Drawings that DST already holds are skipped, so after an
+    interruption the same command continues.
 
     \b
     Example: garabato gallery copy my.gallery http://localhost:19530/drawings
@@ -215,7 +216,7 @@ def tune(uri: str, recall: float, queries: int, as_json: bool) -> None:
 @command.command()
 @gallery_option
 @click.option(
-    "--above", default=0.995, show_default=True, metavar="SCORE", help="Least cosine similarity."
+    "--above", default=0.995, show_default=True, metavar="SCORE", help="Lowest cosine similarity."
 )
 @_limit_option
 @where_options

@@ -26,7 +26,7 @@ COMMANDS = {
     "serve": "Serve the page and the HTTP API.",
     "export": "Export data sets, encoders and the page.",
     "reproduce": "Train the reference project's five configurations.",
-    "icons": "Draw to find an icon: icon sets from npm, served.",
+    "icons": "Serve icon sets from npm: draw an icon to find it.",
     "demo": "Run everything once, end to end, on 100 categories.",
 }
 

@@ -20,14 +20,21 @@ from garabato.cli.output import counted, print_json, print_unreadable, progress,
     help="Folder, or address on a Milvus server.  [default: in the cache folder]",
 )
 @model_option
-@click.option("--serve/--no-serve", default=True, help="Serve the page afterwards, or only build.")
-@click.option("--host", envvar="GARABATO_HOST", default="127.0.0.1", show_default=True)
+@click.option("--serve/--no-serve", default=True, help="Serve the page, or only build the gallery.")
+@click.option(
+    "--host",
+    envvar="GARABATO_HOST",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on.",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     envvar="GARABATO_PORT",
     default=8000,
     show_default=True,
+    help="Port to listen on.",
 )
 @json_option
 def command(
@@ -39,8 +46,7 @@ def command(
     port: int,
     as_json: bool,
 ) -> None:
-    """Fetch icon sets from npm, fill a gallery with their icons and serve it: draw an icon to find
-    it.
+    """Fetch icon sets from npm, fill a gallery with their icons and serve it.
 
     SETs are tabler and lucide (the default), feather, phosphor, iconoir, bootstrap, heroicons,
     ionicons, mdi, remix and simple. The gallery keeps each icon's name, tags, link and SVG file.

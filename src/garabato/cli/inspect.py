@@ -21,11 +21,11 @@ MAX_COUNTRIES = 10
 @file_option("--html", help="Also write a page with pictures.")
 @json_option
 def command(target: Path, category_from: Any, html: Path | None, as_json: bool) -> None:
-    """Count what TARGET, a data set or a folder of drawings, holds.
+    """Count the drawings in TARGET, a data set or a folder of drawings.
 
-    Drawings by category, country and whether the game recognized them; strokes and points;
-    identical and nearly identical drawings, also across categories and splits; empty drawings and
-    dots.
+    Drawings are counted by category, country and whether the game recognized them. The report also
+    has numbers of strokes and points, empty drawings and dots, and identical and nearly identical
+    drawings, also across categories and splits.
 
     \b
     Example: garabato inspect data --html inspect.html

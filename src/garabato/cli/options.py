@@ -64,7 +64,7 @@ seed_option = click.option(
     help="Random seed.",
 )
 
-picture_option = file_option("--picture", help="Draw the results into this PNG.")
+picture_option = file_option("--picture", help="Draw the results to this PNG file.")
 
 
 def _parse_categories(
@@ -173,6 +173,6 @@ _WHERE = (
     click.option("--after", metavar="TIME", help="Drawn at this time or later, e.g. 2017-03-01."),
     click.option("--before", metavar="TIME", help="Drawn before this time."),
     click.option(
-        "--text", metavar="WORDS", help="These words begin words of the title, category or tags."
+        "--text", metavar="WORDS", help="Each word begins a word of the title, category or tags."
     ),
 )

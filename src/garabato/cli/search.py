@@ -31,14 +31,10 @@ Hits = list[garabato.Hit] | dict[str | None, list[garabato.Hit]]
 @gallery_option
 @model_option
 @click.option(
-    "-k", "k", default=10, show_default=True, help="Hits per query, or categories (--by-category)."
+    "-k", "k", default=10, show_default=True, help="Hits per query; with --by-category, categories."
 )
-@click.option(
-    "--like", multiple=True, metavar="FILE", help="More drawings that the hits should be like."
-)
-@click.option(
-    "--unlike", multiple=True, metavar="FILE", help="Drawings that the hits should not be like."
-)
+@click.option("--like", multiple=True, metavar="FILE", help="More drawings to be similar to.")
+@click.option("--unlike", multiple=True, metavar="FILE", help="Drawings not to be similar to.")
 @click.option("--diverse", is_flag=True, help="Prefer hits that differ from each other.")
 @click.option(
     "--by-category",
@@ -70,13 +66,13 @@ def command(
     by key_id.
 
     Each drawing in QUERY is a query of its own. With --like or --unlike, all drawings together
-    make one query: for drawings similar to those in QUERY and --like, but not to those in --unlike.
-    The query drawings themselves are then left out of the hits.
+    make one query, for drawings similar to QUERY and --like but not to --unlike. The hits then
+    leave out the query drawings themselves.
 
     If fewer than half of the gallery's drawings have a category that the encoder knows, drawings
-    whose title or tags name what the query probably shows come first, and the table is headed by
-    the gallery's vote: the 20 best hits vote for their category, better ones with more weight. If
-    the best category has less than half of the votes, it is marked "unsure".
+    whose title or tags name what the query probably shows move up, and the gallery's vote is
+    printed above the hits: the 20 best hits vote for their category, better ones with more weight.
+    It is marked "unsure" if its best category has less than half of the votes.
 
     \b
     Example: garabato search --gallery my.gallery query.ndjson -k 10 --picture hits.png
@@ -85,7 +81,7 @@ def command(
     """
     if query is None:
         if "text" not in where:
-            raise click.UsageError("give QUERY, a file of drawings, or --text, words to look for")
+            raise click.UsageError("give QUERY (a file of drawings) or --text (words to look for)")
         if like or unlike or diverse or per_category is not None or picture is not None:
             raise click.UsageError(
                 "--like, --unlike, --diverse, --by-category and --picture need QUERY"

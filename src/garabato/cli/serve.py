@@ -16,8 +16,8 @@ from garabato.cli.options import added_categories_option, file_option, model_opt
     "galleries",
     metavar="[NAME=]URI",
     multiple=True,
-    help="Gallery to serve; may be given several times.  [default: the starter gallery, filled on "
-    "first use, and the icons of `garabato icons`, if there]",
+    help="Gallery to serve; repeatable.  [default: the starter gallery, filled on first use, and "
+    "the icons that `garabato icons` fetched, if any]",
 )
 @model_option
 @added_categories_option
@@ -28,10 +28,10 @@ from garabato.cli.options import added_categories_option, file_option, model_opt
     "starter set]",
 )
 @click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65535), help="[default: 8000]")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: 8000]")
 @click.option(
     "--token",
-    help="Required for changes. Without a token, only a service bound to this machine allows them.",
+    help="Token that changes need. Without one, only a service bound to this machine allows them.",
 )
 @click.option(
     "--public-url",
@@ -43,8 +43,8 @@ from garabato.cli.options import added_categories_option, file_option, model_opt
 def command(galleries: tuple[str, ...], **options: Any) -> None:
     """Serve the page and the HTTP API until Ctrl-C.
 
-    Every option but --source can be set by an environment variable too, such as GARABATO_PORT or
-    GARABATO_PUBLIC_URL; docs/run_for_others.md lists these and further settings.
+    Every option can also be set by an environment variable, such as GARABATO_PORT;
+    docs/run_for_others.md lists these and further settings.
 
     \b
     Example: garabato serve --gallery my.gallery

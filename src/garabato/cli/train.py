@@ -34,17 +34,17 @@ from garabato.cli.output import TrainingNotes, counted, stderr, training_progres
 @click.option(
     "--epochs",
     type=click.IntRange(min=1),
-    help="Times each drawing is seen.  [default: the preset's]",
+    help="How often the network sees each drawing.  [default: the preset's]",
 )
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
-    help="Train for this time, calibration included.",
+    help="Time to train, loading and calibration included.",
 )
 @click.option("--device", help="auto, cpu, cuda, cuda:1 ...  [default: the preset's]")
 @click.option("--seed", type=click.IntRange(min=0), help="Random seed.  [default: the preset's]")
 @click.option("--resume", is_flag=True, help="Continue the stopped run in --out.")
-@click.option("--tensorboard", is_flag=True, help="Log for TensorBoard in OUT/tensorboard, too.")
+@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard logs to OUT/tensorboard.")
 def command(data: Path, out: Path, resume: bool, tensorboard: bool, **options: Any) -> None:
     """Train a network on a data set.
 

@@ -172,8 +172,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     found = manifest.get("format_version")
     if found != FORMAT_VERSION:
         raise DatasetError(
-            f"{folder} has format version {found}, this garabato reads {FORMAT_VERSION}; "
-            f"{_AGAIN}, or install the garabato that wrote it "
+            f"{folder} has format version {found}, this version of garabato reads "
+            f"{FORMAT_VERSION}; {_AGAIN}, or install the version of garabato that wrote it "
             f"({manifest.get('garabato', 'unknown')})"
         )
     if {"storage", "kind", "categories", "counts", "splits"} - set(manifest):

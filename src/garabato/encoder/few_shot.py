@@ -156,8 +156,8 @@ def load_categories(
         raise EncoderError(f"{file} is not a file that `garabato categories add` wrote")
     if document.get("version") != FORMAT_VERSION:
         raise EncoderError(
-            f"{file} has format version {document.get('version')}, this garabato reads "
-            f"{FORMAT_VERSION}; use the garabato that wrote it"
+            f"{file} has format version {document.get('version')}, this version of garabato reads "
+            f"{FORMAT_VERSION}; use the version of garabato that wrote it"
         )
     if document.get("fingerprint") != fingerprint:
         raise EncoderError(

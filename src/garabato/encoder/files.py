@@ -248,8 +248,8 @@ def _build(
     """The encoder that the header describes. Raises EncoderError naming `file`."""
     if header.get("version") != FORMAT_VERSION:
         raise EncoderError(
-            f"{file} has format version {header.get('version')}, this garabato reads "
-            f"{FORMAT_VERSION}; use the garabato that wrote it or train again"
+            f"{file} has format version {header.get('version')}, this version of garabato reads "
+            f"{FORMAT_VERSION}; use the version of garabato that wrote it or train again"
         )
     try:
         _check_header(header)

@@ -388,7 +388,7 @@ def _picture(content: bytes, source: Input, position: str) -> Drawing:
     """The drawing of a picture or SVG file in a row."""
     head = content[:4096]
     if not (picture.looks_like(head) or svg.looks_like(head)):
-        raise source.error("the bytes are no picture, SVG or JSON", position)
+        raise source.error("the bytes are not a picture, SVG or JSON", position)
     inner = Input(source.name, source.stem, io.BytesIO(content), head, None)
     try:
         (batch,) = picture.read(inner) if picture.looks_like(head) else svg.read(inner)

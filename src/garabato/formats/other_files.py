@@ -84,7 +84,7 @@ _WEB_PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 #: First elements of web pages that leave out <html>.
 _WEB_ROOTS = {"meta", "title", "link", "script", "style", "div", "p"}
 CSV_WITHOUT_DRAWINGS = (
-    "a CSV file without a column `drawing`; name the column that holds the strokes so"
+    "a CSV file without a column `drawing`; rename the column of the strokes to `drawing`"
 )
 _BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 #: A first line of short plain names, and a second one that has a separator, too.

@@ -157,7 +157,7 @@ class _Builder:
     ) -> None:
         if is_parameter or value is None or len(self._entities) >= MAX_ENTITIES:
             raise _LimitError(
-                "the document declares external or parameter entities, or very many; "
+                "the document declares external or parameter entities, or too many; "
                 "save it without them"
             )
         self._entities.setdefault(name, value)
@@ -177,8 +177,8 @@ class _Builder:
 def _expanded_length(name: str, entities: Mapping[str, str], depth: int) -> int:
     if depth > MAX_ENTITY_DEPTH:
         raise _LimitError(
-            f"the document's entities are nested more than {MAX_ENTITY_DEPTH} deep, or in a "
-            "circle; save it without them"
+            f"the document's entities are nested more than {MAX_ENTITY_DEPTH} deep, or refer "
+            "to themselves; save it without them"
         )
     value = entities.get(name, "")
     n = len(value)

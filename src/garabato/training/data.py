@@ -165,7 +165,7 @@ class Teachers:
             if missing:
                 raise TrainingError(
                     f"the teacher {path} doesn't know {missing[0]!r} (nor {len(missing) - 1} other "
-                    "categories of the dataset); choose one trained on the same categories"
+                    "categories of the data set); choose one trained on the same categories"
                 )
             if encoder.spec.style != "smooth" and config.augment != AugmentSpec.none():
                 raise TrainingError(

@@ -119,12 +119,12 @@ def load_checkpoint(run: Path, dataset: Dataset) -> Checkpoint:
     if checkpoint.categories != dataset.categories:
         raise TrainingError(
             f"{path} was trained on {len(checkpoint.categories)} categories, which are not the "
-            f"{len(dataset.categories)} of {dataset.path}; give the dataset it was started with"
+            f"{len(dataset.categories)} of {dataset.path}; give the data set it was started with"
         )
     if checkpoint.training_files not in (None, training_files(dataset)):
         raise TrainingError(
             f"{path} was trained on other drawings than {dataset.path} holds; "
-            "give the dataset it was started with"
+            "give the data set it was started with"
         )
     return checkpoint
 

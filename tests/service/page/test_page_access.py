@@ -77,7 +77,7 @@ def test_a_screen_reader_is_told_what_it_looks_like(page):
     draw(page, sketch("star", 931))
     expect(page.locator("#spoken")).to_contain_text("Looks like star")
     first = page.locator("#hits .look").first
-    assert first.get_attribute("aria-label") == "star: search from this drawing"
+    assert first.get_attribute("aria-label") == "star: search with this drawing"
 
 
 @pytest.mark.parametrize("width", [320, 390, 768])

@@ -69,7 +69,7 @@ def test_pointing_at_the_map_shows_the_drawing_and_choosing_searches_from_it(pag
     expect(page.locator(".peek svg path").first).to_be_attached()
     page.mouse.down()
     page.mouse.up()
-    page.get_by_role("button", name="Search from it").click()
+    page.get_by_role("button", name="Search with it").click()
     wait_for_hits(page)
     assert key_ids(page)[0] == zigzag
 

@@ -64,7 +64,7 @@ def _iter_numbers(items: list[Any]) -> Iterator[Numbers | PickleError]:
         content = item.content if isinstance(item, _Array) else None
         n_bytes_left -= len(content) if isinstance(content, bytes | str) else 0
         if n_bytes_left < 0:
-            yield PickleError(f"the arrays unfold to more than {MAX_NUMBERS_BYTES // 2**20} MiB")
+            yield PickleError(f"the arrays expand to more than {MAX_NUMBERS_BYTES // 2**20} MiB")
             return
         yield _numbers(item)
 
@@ -73,24 +73,24 @@ def _numbers(item: Any) -> Numbers | PickleError:
     try:
         return _checked_numbers(item)
     except UnicodeEncodeError:
-        return PickleError("the item is no array of numbers")
+        return PickleError("the item is not an array of numbers")
     except PickleError as error:
         return error
 
 
 def _checked_numbers(item: Any) -> Numbers:
     if not isinstance(item, _Array) or not isinstance(item.content, bytes | str):
-        raise PickleError("the item is no array of numbers")
+        raise PickleError("the item is not an array of numbers")
     content = item.content.encode("latin1") if isinstance(item.content, str) else item.content
     kind = item.dtype.kind if isinstance(item.dtype, _Dtype) else None
     if kind not in _DTYPES:
-        raise PickleError("the item is no array of numbers")
+        raise PickleError("the item is not an array of numbers")
     dtype = np.dtype(kind).newbyteorder(">" if item.dtype.order == ">" else "<")
     shape = item.shape
     if not (isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)):
         raise PickleError("the item has no shape")
     if len(shape) != 2 or len(content) != shape[0] * shape[1] * dtype.itemsize:
-        raise PickleError("the item's data are not of its shape")
+        raise PickleError("the item's data do not fit its shape")
     flat = np.frombuffer(content, dtype)
     return flat.reshape(shape, order="F" if item.is_fortran is True else "C")
 
@@ -144,7 +144,7 @@ def _counted(load: _Load) -> _Load:
 
 
 def _refuse(_: Any) -> None:
-    raise PickleError("the pickle holds something else than arrays")
+    raise PickleError("the pickle holds something other than arrays")
 
 
 class _Unpickler(pickle._Unpickler):
@@ -163,12 +163,12 @@ class _Unpickler(pickle._Unpickler):
             return self._encode
         found = _STAND_INS.get((module, name))
         if found is None:
-            raise PickleError(f"the pickle asks for {module}.{name}, which is no array")
+            raise PickleError(f"the pickle asks for {module}.{name}, which is not an array")
         return found
 
     def _encode(self, text: str, _: str = "latin1") -> bytes:
         """Each text in the pickle is encoded once at most: all together are no longer than it."""
         self._n_characters_left -= len(text)
         if self._n_characters_left < 0:
-            raise PickleError("the pickle unfolds to more than it holds")
+            raise PickleError("the pickle expands to more than it holds")
         return text.encode("latin1")

@@ -82,7 +82,7 @@ def _load_part(
     about = archive.getinfo(f"{part}.npy")
     if about.compress_type not in _COMPRESSIONS:
         raise source.error(
-            f"the array is compressed in a way that NumPy has not ({about.compress_type}); "
+            f"the array is compressed in a way that NumPy cannot read ({about.compress_type}); "
             "save the file with numpy.savez_compressed",
             part,
         )
@@ -100,7 +100,7 @@ def _load_part(
             f"a truncated or damaged .npz file ({error}); {_EXPECTED}", part
         ) from error
     if len(data) > most:
-        raise source.error(f"the array unfolds to more than {most // 2**20} MiB; {_EXPECTED}", part)
+        raise source.error(f"the array expands to more than {most // 2**20} MiB; {_EXPECTED}", part)
     try:
         return _load_array(data)
     except PickleError as error:

@@ -156,7 +156,7 @@ class _Walk:
         self._n_elements_left -= 1
         if self._n_elements_left < 0:
             raise TooMuchError(
-                f"the document has more than {MAX_ELEMENTS:,} elements, with what is repeated"
+                f"the document has more than {MAX_ELEMENTS:,} elements, repeated ones included"
             )
         for value in element.attrib.values():
             self._n_characters_left -= len(value)

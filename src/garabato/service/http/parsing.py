@@ -38,7 +38,9 @@ async def read_json(request: Request, model: type[M], *, may_be_empty: bool = Fa
     if may_be_empty and not body:
         body = b"{}"
     elif kind != "application/json" and not kind.endswith("+json"):
-        raise ProblemError(415, f"the body is application/json, not {kind[:100] or 'of no type'}")
+        raise ProblemError(
+            415, f"the body must be application/json, not {kind[:100] or 'of no type'}"
+        )
     return model.model_validate_json(body)
 
 

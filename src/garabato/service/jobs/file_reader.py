@@ -119,8 +119,8 @@ class FileReader:
                     reading.cancel()
                     raise ProblemError(
                         503,
-                        "garabato is still compiling what reads files, which takes up to a minute "
-                        "the first time on a machine; try again in ten seconds",
+                        "garabato is still compiling the code that reads files, which takes up to "
+                        "a minute the first time on a machine; try again in ten seconds",
                         retry_after_s=10,
                     )
             return await reading

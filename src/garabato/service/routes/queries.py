@@ -144,7 +144,7 @@ async def _uploaded(request: Request, service: Service) -> tuple[FileQuery, dict
             values[name] = orjson.loads(text)
         except ValueError:
             raise ProblemError.of_field(
-                name, f"is JSON, as 5 or {{...}}, not {text[:50]!r}"
+                name, f"must be JSON, such as 5 or {{...}}, not {text[:50]!r}"
             ) from None
     if "drawing" in values or "key_id" in values:
         raise ProblemError.of_field("file", "give one query: a file, a drawing or a key_id")

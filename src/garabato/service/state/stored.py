@@ -67,7 +67,7 @@ class Reports(KeyIdList[Reported]):
             if before is None and len(self._entries) >= MAX_REPORTED:
                 raise ProblemError(
                     503,
-                    "more drawings are reported than the operator has looked at; try again later",
+                    "too many reports wait for the operator; try again later",
                     retry_after_s=3600,
                 )
             n_reports = 1 if before is None else before.n_reports + 1

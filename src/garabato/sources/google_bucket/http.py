@@ -154,7 +154,7 @@ class Web:
         if failure.retry_after_s is not None:
             if failure.retry_after_s > policy.max_retry_after_s:
                 raise UnreachableError(
-                    f"{failure} and asks to come back in {failure.retry_after_s:,.0f} s"
+                    f"{failure} and asks to retry after {failure.retry_after_s:,.0f} s"
                 ) from failure
             delay_s += failure.retry_after_s
         self._stopping.wait(delay_s)

@@ -17,7 +17,7 @@ export function showDetails(hit, query) {
       await navigator.clipboard.writeText(await text());
       status.textContent = `${label.replace("Copy", "Copied the")}.`;
     } catch {
-      status.textContent = "This browser does not let the page copy.";
+      status.textContent = "The browser did not allow copying.";
     }
   };
   const copies = [["Copy name", () => name], ["Copy SVG", () => svgOf(hit)], ...(link ? [["Copy link", () => link]] : [])];

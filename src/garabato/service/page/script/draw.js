@@ -98,10 +98,10 @@ export function enterDrawing({shared}) {
   else if (shared) showError("The drawing in this link is incomplete. Ask for the whole link.");
 }
 
-/** Put a hit's drawing on the pad and search from it. */
+/** Put a hit's drawing on the pad and search with it. */
 export function searchFrom(hit) {
   putOnPad(hit.drawing);
-  speak(`Searching from this ${hit.category ?? "drawing"}`, 0);
+  speak(`Searching with this ${hit.category ?? "drawing"}`, 0);
 }
 
 function putOnPad(lists) {

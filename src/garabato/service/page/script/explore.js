@@ -177,7 +177,7 @@ class Peek {
       "div",
       {},
       element("a", {href: categoryLink(one.category)}, one.category),
-      button({class: "plain", onclick: () => one.drawing && this.#pick(one)}, "Search from it"),
+      button({class: "plain", onclick: () => one.drawing && this.#pick(one)}, "Search with it"),
     );
   }
 }

@@ -50,7 +50,7 @@ export class Hits {
       {
         class: "look",
         title: summary(hit),
-        "aria-label": `${name}: search from this drawing`,
+        "aria-label": `${name}: search with this drawing`,
         onclick: () => this.#pick(hit),
         onpointerenter: () => animate(drawn),
         onpointerleave: () => stop(drawn),

@@ -26,7 +26,7 @@ export function watchReadiness() {
 function showProgress(box, {failed, status, done, total}) {
   const [title, words, track] = box.children;
   track.hidden = !total;
-  title.textContent = failed ? "Something is missing" : total ? "Filling the gallery" : "One moment";
+  title.textContent = failed ? "Loading failed" : total ? "Filling the gallery" : "Loading …";
   words.textContent = total
     ? `${count(done)} of ${count(total)} drawings added. This happens only once. You can draw now; results appear when it is done.`
     : status ?? "The server is starting.";

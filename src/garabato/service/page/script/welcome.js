@@ -47,7 +47,7 @@ export class Welcome {
     const n = categories.reduce((sum, {n_drawings}) => sum + n_drawings, 0);
     this.#names = categories.map(({category: name}) => name);
     const kinds = categories.length === 1 ? "1 category" : `${count(categories.length)} categories`;
-    this.#size.textContent = `With every stroke, see what it looks like and the most similar of ${drawings(n)} in ${kinds}.`;
+    this.#size.textContent = `While you draw, see what it looks like and the most similar of ${drawings(n)} in ${kinds}.`;
     if (!this.#names.length) return;
     this.#suggest();
     await this.#showSamples();

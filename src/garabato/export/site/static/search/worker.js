@@ -67,7 +67,7 @@ async function query({drawing: strokes, k, where, predictions}) {
   const {logits, embedding} = await encoder.encode(strokes);
   if (embedding.length !== about.embedding_dim) {
     const sizes = `the gallery's embeddings have ${about.embedding_dim} numbers, the encoder's ${embedding.length}`;
-    throw failure(0, `the gallery is of another encoder: ${sizes}; export the page again`);
+    throw failure(0, `the gallery was made with another encoder: ${sizes}; export the page again`);
   }
   const named = hasOwnCategories ? encoder.predict(logits, N_NAMED).predictions : null;
   const result = search(gallery, embedding, count(k), where, named);
