@@ -162,8 +162,8 @@ class _Walk:
             self._n_characters_left -= len(value)
         if self._n_characters_left < 0:
             raise TooMuchError(
-                f"the document has more than {MAX_CHARACTERS // 2**20} MiB of attributes, with "
-                "what is repeated"
+                f"the document has more than {MAX_CHARACTERS // 2**20} MiB of attributes, "
+                "repeated ones included"
             )
         declared = self._cascade.declared(element)
         declared, variables = self._cascade.resolved(declared, context.variables)
