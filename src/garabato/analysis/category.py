@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from garabato.gallery.base import Gallery
 
 #: Drawings of the category whose neighbours are searched, at most.
 N_JUDGED = 300
+#: Categories that `confusions` lists, at most.
+N_CONFUSED = 8
 _N_NEIGHBOURS = 10
 _N_ROUNDS = 20
 
@@ -32,6 +35,11 @@ class CategorySummary:
     typical: list[Drawing]
     odd: list[Drawing]
     confused_with: dict[str, float]
+
+    def confusions(self) -> list[dict[str, Any]]:
+        """The first N_CONFUSED of `confused_with`, for JSON."""
+        listed = list(self.confused_with.items())[:N_CONFUSED]
+        return [{"category": name, "share": round(share, 4)} for name, share in listed]
 
 
 def summarize_category(

@@ -29,7 +29,6 @@ _BITS, _BITS_OF_OWN_CATEGORIES = 16, 8
 _N_SHOWN = 4
 #: Fewer drawings are all shown as typical ones: icon sets have thousands of such categories.
 _MIN_TO_SUMMARIZE = _N_SHOWN + 1
-_N_CONFUSED = 8
 #: Characters of an SVG that a data URL may have as they are.
 _PLAIN_IN_URLS = " =:/;,.-+'()!?"
 
@@ -117,12 +116,11 @@ class WebGallery:
                 continue
             progress("comparing categories", number + 1, len(categories))
             summary = summarize_category(gallery, category, n_typical=_N_SHOWN, n_odd=_N_SHOWN)
-            confused = list(summary.confused_with.items())[:_N_CONFUSED]
             pages[category] = {
                 "n_drawings": summary.n_drawings,
                 "typical": rows(summary.typical),
                 "odd": rows(summary.odd),
-                "confused_with": [{"category": n, "share": round(s, 4)} for n, s in confused],
+                "confused_with": summary.confusions(),
             }
         (folder / "category_pages.json.zst").write_bytes(compress(orjson.dumps(pages)))
         projection = project(gallery, progress=progress)

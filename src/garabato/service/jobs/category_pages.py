@@ -16,8 +16,6 @@ from garabato.service.http.serializers import drawing_document
 
 #: Pages kept in memory; a page takes about 20 kB.
 _MAX_CACHED = 500
-#: Categories listed under `confused_with`.
-_N_CONFUSED = 8
 
 
 class CategoryPages:
@@ -45,15 +43,12 @@ class CategoryPages:
             summary = summarize_category(self._gallery, category)
         except InputError:
             raise ProblemError(404, f"the gallery has no drawing of {category!r}") from None
-        confused = list(summary.confused_with.items())[:_N_CONFUSED]
         page = {
             "category": category,
             "n_drawings": summary.n_drawings,
             "typical": self._documents(summary.typical),
             "odd": self._documents(summary.odd),
-            "confused_with": [
-                {"category": name, "share": round(share, 4)} for name, share in confused
-            ],
+            "confused_with": summary.confusions(),
         }
         with self._lock:
             self._cached[category] = (version, page)
