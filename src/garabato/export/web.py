@@ -15,7 +15,6 @@ from importlib import resources
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
 import orjson
 
 from garabato.analysis.map import Progress
@@ -24,11 +23,11 @@ from garabato.errors import InputError
 from garabato.export.browser_packages import browser_packages, compress
 from garabato.export.onnx import export_onnx
 from garabato.export.web_gallery import WebGallery
-from garabato.formats import ReadReport
 from garabato.gallery import Gallery, open_gallery
 from garabato.host.atomic import replacing_folder
 from garabato.sources import open_source
-from garabato.sources.starter import STARTER
+from garabato.sources.base import first_of_each
+from garabato.sources.starter import N_PER_CATEGORY, STARTER
 
 #: Drawings of each category on a page.
 PER_CATEGORY = 12
@@ -137,12 +136,8 @@ def _copy_page(folder: Path) -> None:
 
 def _fill_with_starter_set(gallery: Gallery, per_category: int, progress: Progress) -> None:
     source = open_source(STARTER)
-    categories = source.categories()
-    for done, category in enumerate(categories, start=1):
-        n_left = per_category
-        for batch in source.read(category, report=ReadReport()):
-            gallery.add(batch.take(np.arange(min(n_left, len(batch)))))
-            n_left -= min(n_left, len(batch))
-            if n_left == 0:
-                break
-        progress("embedding the starter set", done, len(categories))
+    n_done, n = 0, len(source.categories()) * min(per_category, N_PER_CATEGORY)
+    for batch in first_of_each(source, per_category):
+        gallery.add(batch)
+        n_done += len(batch)
+        progress("embedding the starter set", n_done, n)

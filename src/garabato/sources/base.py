@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from garabato.drawing import DrawingBatch
 from garabato.formats import ReadReport
 
@@ -23,3 +25,16 @@ class Source(Protocol):
         self, category: str, *, strict: bool = False, report: ReadReport | None = None
     ) -> Iterator[DrawingBatch]:
         """The drawings of one category in batches, each with its category set."""
+
+
+def first_of_each(source: Source, n: int) -> Iterator[DrawingBatch]:
+    """The first `n` drawings of each category that Google's network did not fail to recognise."""
+    for category in source.categories():
+        n_left = n
+        for batch in source.read(category, report=ReadReport()):
+            recognized = [i for i, known in enumerate(batch.recognized) if known is not False]
+            batch = batch.take(np.array(recognized[:n_left], np.int64))
+            yield batch
+            n_left -= len(batch)
+            if n_left <= 0:
+                break

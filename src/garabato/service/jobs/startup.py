@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterator
 from os import PathLike
 from pathlib import Path
 
-import numpy as np
-
 import garabato
-from garabato.drawing import Drawing, DrawingBatch
+from garabato.drawing import Drawing
 from garabato.encoder import (
     SHIPPED,
     Encoder,
@@ -21,7 +19,6 @@ from garabato.encoder import (
     with_categories_file,
 )
 from garabato.errors import EncoderError, GalleryError, StorageError
-from garabato.formats import ReadReport
 from garabato.gallery import Gallery, open_gallery
 from garabato.host.atomic import write_bytes
 from garabato.host.cache import cache_folder
@@ -31,7 +28,7 @@ from garabato.render import load_kernels
 from garabato.service.service import Service
 from garabato.service.state.progress import Progress, StoppedError
 from garabato.sources import open_source
-from garabato.sources.base import Source
+from garabato.sources.base import first_of_each
 from garabato.sources.choose import ChosenSource
 from garabato.sources.google_bucket.bucket import download
 from garabato.sources.icons import DEFAULT_ICON_SETS
@@ -174,7 +171,7 @@ def _starter_gallery(service: Service, choose_source: ChooseSource) -> Gallery:
         fill(
             gallery,
             encoder,
-            _some_of_each(source),
+            first_of_each(source, N_PER_CATEGORY),
             progress=lambda done: progress.report(_BUILDING, min(done, total), total),
         )
         complete.parent.mkdir(parents=True, exist_ok=True)
@@ -189,16 +186,3 @@ def _download(encoder: Encoder, folder: Path, progress: Progress) -> None:
         per_category=N_PER_CATEGORY,
         progress=lambda stage, done, total: progress.report("downloading drawings", done, total),
     )
-
-
-def _some_of_each(source: Source) -> Iterator[DrawingBatch]:
-    """The first drawings of each category that Google's network did not fail to recognise."""
-    for category in source.categories():
-        n_left = N_PER_CATEGORY
-        for batch in source.read(category, report=ReadReport()):
-            recognized = [i for i, known in enumerate(batch.recognized) if known is not False]
-            batch = batch.take(np.array(recognized[:n_left], np.int64))
-            yield batch
-            n_left -= len(batch)
-            if n_left <= 0:
-                break
