@@ -332,7 +332,7 @@ def test_invalid_text_and_values_of_the_wrong_type_are_refused_by_name(tmp_path,
         ({"category": 3}, "category"),
         ({"timestamp": 3}, "timestamp"),
         ({"recognized": "yes"}, "recognized"),
-        ({"category": "\ud800"}, "surrogates"),
+        ({"category": "\ud800"}, "category of drawing 1 is not valid text"),
     ):
         with pytest.raises(InputError, match=named):
             gallery.add([one.replace(**wrong)])
