@@ -20,35 +20,21 @@ _PIECE = 32
 class OnnxRuntime:
     """Runs the network of an ONNX file, `content`, with the session and header in it."""
 
+    device = "cpu"
+
     def __init__(self, session: Any, header: dict[str, Any], content: bytes) -> None:
         self._session = session
         self.header = header
         self.content = content
         #: 8 if the convolutions are computed with 8-bit integers, else 32.
         self.bits = int(header.get("bits", 32))
-        self._model_name = str(header["model"])
-        self._embedding_dim = int(header["embedding_dim"])
-        self._n_parameters = int(header["n_parameters"])
+        self.model_name = str(header["model"])
+        self.embedding_dim = int(header["embedding_dim"])
+        self.n_parameters = int(header["n_parameters"])
         self._fingerprint = str(header["fingerprint"])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self.content, self.header)
-
-    @property
-    def model_name(self) -> str:
-        return self._model_name
-
-    @property
-    def embedding_dim(self) -> int:
-        return self._embedding_dim
-
-    @property
-    def n_parameters(self) -> int:
-        return self._n_parameters
-
-    @property
-    def device(self) -> str:
-        return "cpu"
 
     def fingerprint(self, spec: RenderSpec) -> str:
         """The fingerprint of the encoder the file was made from: the embeddings are the same."""

@@ -12,21 +12,14 @@ from garabato.render import RenderSpec
 class Runtime(Protocol):
     """Runs a network: rendered images in, logits and embeddings out. Thread-safe."""
 
-    @property
-    def model_name(self) -> str:
-        """The name of the network in the registry."""
-
-    @property
-    def embedding_dim(self) -> int:
-        """Length D of an embedding."""
-
-    @property
-    def n_parameters(self) -> int:
-        """Number of weights in the network."""
-
-    @property
-    def device(self) -> str:
-        """Where the network runs: "cpu", "cuda:0"."""
+    #: The name of the network in the registry.
+    model_name: str
+    #: Length D of an embedding.
+    embedding_dim: int
+    #: Number of weights in the network.
+    n_parameters: int
+    #: Where the network runs: "cpu", "cuda:0".
+    device: str
 
     def fingerprint(self, spec: RenderSpec) -> str:
         """Sixteen hex digits of the weights and the RenderSpec."""

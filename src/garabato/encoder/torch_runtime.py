@@ -38,6 +38,10 @@ class TorchRuntime:
             if is_stored_in_half(tensor):
                 tensor.copy_(tensor.half())
         self._device = torch.device(device)
+        self.device = str(self._device)
+        self.model_name = model.name
+        self.embedding_dim = model.embedding_dim
+        self.n_parameters = sum(p.numel() for p in model.parameters())
         self.model: Model = model.to(self._device).eval()
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._uses_bfloat16 = (
@@ -45,22 +49,6 @@ class TorchRuntime:
             and self._device.type == "cpu"
             and bool(torch.cpu._is_avx512_bf16_supported())
         )
-
-    @property
-    def model_name(self) -> str:
-        return str(self.model.name)
-
-    @property
-    def embedding_dim(self) -> int:
-        return int(self.model.embedding_dim)
-
-    @property
-    def n_parameters(self) -> int:
-        return sum(p.numel() for p in self.model.parameters())
-
-    @property
-    def device(self) -> str:
-        return str(self._device)
 
     def fingerprint(self, spec: RenderSpec) -> str:
         digest = hashlib.sha256(spec.fingerprint.encode())
