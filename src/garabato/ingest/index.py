@@ -39,46 +39,29 @@ def index(
     Unreadable lines of a source are counted in `report`; with `strict` the first one raises
     FormatError. Raises whatever `Gallery.add` raises.
     """
-    reading = _Reading(drawings, split, strict, report)
+    if split is not None and not isinstance(drawings, Dataset):
+        raise InputError("a source has no splits, only a data set has; leave out split")
+    n_expected = 0
+
+    def batches() -> Iterator[DrawingBatch]:
+        nonlocal n_expected
+        if isinstance(drawings, Dataset):
+            names = SPLITS if split is None else (split,)
+            splits = drawings.manifest["splits"]
+            n_expected = sum(splits[name]["n_drawings"] for name in names)
+            yield from map(drawings.split, names)
+            return
+        categories = drawings.categories()
+        n_read = 0
+        for number, category in enumerate(categories, start=1):
+            for batch in drawings.read(category, strict=strict, report=report):
+                n_read += len(batch)
+                yield batch
+            n_expected = n_read * len(categories) // number
 
     def tell(n_done: int) -> None:
         if progress is not None:
-            progress(n_done, max(n_done, reading.n_expected))
+            progress(n_done, max(n_done, n_expected))
 
     workers = RayWorkers if runner == "ray" else OneThread
-    return fill(gallery, encoder, reading.batches(), tags=tags, progress=tell, workers=workers)
-
-
-class _Reading:
-    """The drawings to index, and how many to expect: known for a data set, estimated for a source
-    from the categories read so far."""
-
-    def __init__(
-        self,
-        drawings: Dataset | Source,
-        split: str | None,
-        strict: bool,
-        report: ReadReport | None,
-    ) -> None:
-        if split is not None and not isinstance(drawings, Dataset):
-            raise InputError("a source has no splits, only a data set has; leave out split")
-        self.n_expected = 0
-        self._drawings = drawings
-        self._splits = SPLITS if split is None else (split,)
-        self._strict = strict
-        self._report = report
-
-    def batches(self) -> Iterator[DrawingBatch]:
-        if isinstance(self._drawings, Dataset):
-            splits = self._drawings.manifest["splits"]
-            self.n_expected = sum(splits[name]["n_drawings"] for name in self._splits)
-            for name in self._splits:
-                yield self._drawings.split(name)
-            return
-        categories = self._drawings.categories()
-        n_read = 0
-        for number, category in enumerate(categories, start=1):
-            for batch in self._drawings.read(category, strict=self._strict, report=self._report):
-                n_read += len(batch)
-                yield batch
-            self.n_expected = n_read * len(categories) // number
+    return fill(gallery, encoder, batches(), tags=tags, progress=tell, workers=workers)
