@@ -30,7 +30,7 @@ _LICENCE = re.compile(r"(licen[cs]e|notice|copying)([.-].*)?", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class IconSet:
-    """An icon set on npm: `folders` of the package hold its SVG files.
+    """An icon set on npm: `folder` of the package holds its SVG files.
 
     `metadata` is the package's file with titles and tags, `link` the address of an icon's own page,
     where {name} stands for its name. `variants` are the endings of names that say how an icon is
@@ -39,7 +39,7 @@ class IconSet:
 
     package: str
     integrity: str
-    folders: tuple[str, ...]
+    folder: str
     licence: str
     metadata: str | None = None
     link: str | None = None
@@ -51,7 +51,7 @@ ICON_SETS: dict[str, IconSet] = {
     "tabler": IconSet(
         "@tabler/icons@3.52.0",
         "sha512-dldKlJNfO/gZnGLcIY0X2EFFKIMGwL/rEvTqglvBgAPFiwj9pZOCN5V3Sf0Gyjq6foX4VQmLdOmsS4w5FdWKAw==",
-        ("icons/outline",),
+        "icons/outline",
         "MIT",
         metadata="icons.json",
         link="https://tabler.io/icons/icon/{name}",
@@ -59,7 +59,7 @@ ICON_SETS: dict[str, IconSet] = {
     "lucide": IconSet(
         "lucide-static@1.62.0",
         "sha512-WBZA/m2PvkFpMGHDtsBck5P2A9G4ehLlYu4GwwICcmEm1BvYVgj00lCDxKRWLlbMlOibLaiwdQ88G5pHkSWgwA==",
-        ("icons",),
+        "icons",
         "ISC",
         metadata="tags.json",
         link="https://lucide.dev/icons/{name}",
@@ -67,14 +67,14 @@ ICON_SETS: dict[str, IconSet] = {
     "feather": IconSet(
         "feather-icons@4.29.2",
         "sha512-0TaCFTnBTVCz6U+baY2UJNKne5ifGh7sMG4ZC2LoBWCZdIyPa+y6UiR4lEYGws1JOFWdee8KAsAIvu0VcXqiqA==",
-        ("dist/icons",),
+        "dist/icons",
         "MIT",
         link="https://feathericons.com/?query={name}",
     ),
     "phosphor": IconSet(
         "@phosphor-icons/core@2.1.1",
         "sha512-v4ARvrip4qBCImOE5rmPUylOEK4iiED9ZyKjcvzuezqMaiRASCHKcRIuvvxL/twvLpkfnEODCOJp5dM4eZilxQ==",
-        ("assets/regular",),
+        "assets/regular",
         "MIT",
         metadata="dist/index.mjs",
         link="https://phosphoricons.com/?q={name}",
@@ -82,13 +82,13 @@ ICON_SETS: dict[str, IconSet] = {
     "iconoir": IconSet(
         "iconoir@7.12.1",
         "sha512-7ei4jd1bss0Ukyz/bbM9Zc96aLfZuwTEkSW8u5fx5h3X9912MsnmWwPw9LyTUtcf0ShfTzQeQ9oG7IslW3hrLg==",
-        ("icons/regular",),
+        "icons/regular",
         "MIT",
     ),
     "bootstrap": IconSet(
         "bootstrap-icons@1.13.2",
         "sha512-fAU1Ly3dH7hwRg+CB8EZ0Vl0fF80zgXHeUVJyfUOKzoURr+TbwISbCW5tKUoQLERaWYG2emTCybcPbD96hdD1A==",
-        ("icons",),
+        "icons",
         "MIT",
         link="https://icons.getbootstrap.com/icons/{name}/",
         variants=("fill",),
@@ -96,13 +96,13 @@ ICON_SETS: dict[str, IconSet] = {
     "heroicons": IconSet(
         "heroicons@2.2.0",
         "sha512-yOwvztmNiBWqR946t+JdgZmyzEmnRMC2nxvHFC90bF1SUttwB6yJKYeme1JeEcBfobdOs827nCyiWBS2z/brog==",
-        ("24/outline",),
+        "24/outline",
         "MIT",
     ),
     "ionicons": IconSet(
         "ionicons@8.1.0",
         "sha512-XSM2gYWTXxSYTwjmKWAoy4yR7AbAFDjpc5ZIivAiGXskM0fe5CdMPfs6InQRUcrYtVb2WZ/0HQ1/jeh3JW78SA==",
-        ("dist/svg",),
+        "dist/svg",
         "MIT",
         metadata="dist/ionicons.json",
         variants=("outline", "sharp"),
@@ -110,7 +110,7 @@ ICON_SETS: dict[str, IconSet] = {
     "mdi": IconSet(
         "@mdi/svg@7.4.47",
         "sha512-WQ2gDll12T9WD34fdRFgQVgO8bag3gavrAgJ0frN4phlwdJARpE6gO1YvLEMJR0KKgoc+/Ea/A0Pp11I00xBvw==",
-        ("svg",),
+        "svg",
         "Pictogrammers Free License (Apache-2.0)",
         metadata="meta.json",
         link="https://pictogrammers.com/library/mdi/icon/{name}/",
@@ -119,7 +119,7 @@ ICON_SETS: dict[str, IconSet] = {
     "remix": IconSet(
         "remixicon@4.9.1",
         "sha512-36gLSoujkabnCFZFDyP17VNh9piuBA/rsXUb4auSJWLGsHVXtmxLj/EM5FjaEAGnk8oIAj1Azob/DZ2N+90lAQ==",
-        ("icons",),
+        "icons",
         "Remix Icon License 1.0",
         link="https://remixicon.com/icon/{name}",
         variants=("line", "fill"),
@@ -127,7 +127,7 @@ ICON_SETS: dict[str, IconSet] = {
     "simple": IconSet(
         "simple-icons@16.37.0",
         "sha512-8mCJIhpMYOL9g13GW59EiL3sVXJnTEKGCTZFaekl9UQ3Qo0SwVjnLaJ82QiaH8BKBdouEDzrHMXIWh8cBIy48A==",
-        ("icons",),
+        "icons",
         "CC0-1.0",
         metadata="data/simple-icons.json",
         link="https://simpleicons.org/?q={name}",
@@ -248,7 +248,7 @@ def unpack_icons(archive: bytes, chosen: IconSet, target: Path) -> None:
     except (tarfile.TarError, OSError, EOFError) as error:
         raise SourceError(f"{chosen.package} cannot be unpacked ({error})") from error
     if not n_icons:
-        raise SourceError(f"{chosen.package} has no SVG file in {', '.join(chosen.folders)}")
+        raise SourceError(f"{chosen.package} has no SVG file in {chosen.folder}")
     if chosen.metadata and not list(target.glob("metadata.*")):
         raise SourceError(f"{chosen.package} has no file {chosen.metadata}")
 
@@ -259,11 +259,8 @@ def _target_path(inside: PurePosixPath, chosen: IconSet) -> PurePosixPath | None
         return inside
     if inside.as_posix() == chosen.metadata:
         return PurePosixPath("metadata").with_suffix(inside.suffix)
-    if inside.suffix == ".svg":
-        for folder in chosen.folders:
-            if inside.is_relative_to(folder):
-                variant = folder.rpartition("/")[2] if len(chosen.folders) > 1 else ""
-                return PurePosixPath("icons", variant, inside.relative_to(folder))
+    if inside.suffix == ".svg" and inside.is_relative_to(chosen.folder):
+        return PurePosixPath("icons", inside.relative_to(chosen.folder))
     return None
 
 

@@ -303,17 +303,19 @@ class CategoryFetcher:
             self._count_bytes(len(data))
             return data
 
+        at_random = True
         try:
-            sample = self._sample(name, file, n, read, at_random=True)
+            sample = self._sample(name, file, n, read, at_random=at_random)
         except NoRangesError:
+            at_random = False
             with closing(self.web.stream(file)) as stream:
                 from_start = FromStart(stream)
-                sample = self._sample(name, file, n, from_start, at_random=False)
+                sample = self._sample(name, file, n, from_start, at_random=at_random)
             self._count_bytes(from_start.n_bytes)
         write_bytes(self._target(name), sample.content)
         self.record.update(
             name, finished=True, bytes=len(sample.content), per_category=n, seed=self.seed,
-            etag=file.etag, n_drawings=sample.n_drawings, at_random=sample.at_random,
+            etag=file.etag, n_drawings=sample.n_drawings, at_random=at_random,
         )  # fmt: skip
         self._totals[name] = sample.n_drawings
         self._show_progress(name, sample.n_drawings)

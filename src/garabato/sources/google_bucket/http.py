@@ -15,7 +15,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Self
 from urllib.request import getproxies, proxy_bypass
 
 import urllib3
@@ -37,7 +37,6 @@ from garabato.host.atomic import sync
 _BLOCK_BYTES = 64 * 2**10
 #: Attempts before the server has answered at all: without a network, fail quickly.
 _FIRST_CONTACT_ATTEMPTS = 2
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +75,15 @@ class Web:
 
         Raises NotFoundError, UnreachableError, SourceError.
         """
-
-        def ask() -> RemoteFile:
-            with self._request("HEAD", url, {}) as response:
-                response.read()  # empty, but it frees the connection
-                return describe(url, response)
-
-        return self._with_retries(ask)
+        failures = 0
+        while True:
+            try:
+                with self._request("HEAD", url, {}) as response:
+                    response.read()  # empty, but it frees the connection
+                    return describe(url, response)
+            except TransientError as failure:
+                failures += 1
+                self._wait(failures, failure)
 
     def stream(
         self, file: RemoteFile, first: int = 0, end: int | None = None
@@ -130,15 +131,6 @@ class Web:
 
     def __exit__(self, *_: object) -> None:
         self._pool.clear()
-
-    def _with_retries(self, ask: Callable[[], _T]) -> _T:
-        failures = 0
-        while True:
-            try:
-                return ask()
-            except TransientError as failure:
-                failures += 1
-                self._wait(failures, failure)
 
     def _wait(self, failures: int, failure: TransientError) -> None:
         """Wait before the next attempt, or raise UnreachableError if there is none left."""

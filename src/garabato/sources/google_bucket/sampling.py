@@ -33,15 +33,10 @@ MIN_PIECE_BYTES = 16 * 2**10
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A sample of `n_drawings`, as the `content` of a new file.
-
-    `n_pieces` were read for it. `at_random` is False if it holds the first drawings of the file.
-    """
+    """A sample of `n_drawings`, as the `content` of a new file."""
 
     content: bytes
     n_drawings: int
-    n_pieces: int
-    at_random: bool
 
 
 def sample_file(
@@ -69,7 +64,6 @@ def sample_file(
     order = rng.permutation(n_pieces).tolist() if at_random else range(n_pieces)
     seen: set[bytes] = set()
     found: list[tuple[int, int, bytes]] = []
-    n_read = 0
     for piece in order:
         first = layout.first_byte + piece * piece_bytes
         end = min(first + piece_bytes, size_bytes)
@@ -78,7 +72,6 @@ def sample_file(
             if identities is not None and seen.isdisjoint(identities):
                 seen.update(identities)
                 found.append((piece, row, record))
-        n_read += 1
         on_found(min(len(found), n))
         if len(found) >= n:
             break
@@ -88,7 +81,7 @@ def sample_file(
         rows = rng.choice(len(found), n, replace=False).tolist() if at_random else range(n)
         found = [found[row] for row in rows]
     records = [record for _, _, record in sorted(found)]
-    return Sample(layout.join(records), len(records), n_read, at_random)
+    return Sample(layout.join(records), len(records))
 
 
 class FromStart:
