@@ -14,7 +14,9 @@ from garabato.drawing import DrawingBatch
 from garabato.encoder import load_encoder
 from garabato.errors import EncoderError, InputError, SourceError
 from garabato.export import export_hub, push_to_hub
+from garabato.render import render_batch
 
+onnxruntime = pytest.importorskip("onnxruntime")
 huggingface_hub = pytest.importorskip("huggingface_hub")
 DRAWINGS = make_drawings(["star", "house"], 3, seed=0)
 FILES = {
@@ -23,6 +25,7 @@ FILES = {
     "preprocessor_config.json",
     "model.safetensors",
     "onnx/model.onnx",
+    "onnx/pictures.onnx",
 }
 COMMIT = "0123456789" * 4
 
@@ -137,6 +140,18 @@ def test_a_repository_has_the_files_that_the_hub_expects(encoder, exported):
     assert config["label2id"][encoder.categories[1]] == 1
     preprocessor = json.loads((exported / "preprocessor_config.json").read_text())
     assert preprocessor["size"] == {"height": 32, "width": 32}
+
+
+def test_black_on_white_pictures_of_the_images_get_the_same_answers(encoder, exported):
+    ink = render_batch(DrawingBatch.from_drawings(DRAWINGS), encoder.spec) / np.float32(255)
+    pictures = np.repeat((1 - ink)[:, None], 3, axis=1)
+    session = onnxruntime.InferenceSession(exported / "onnx" / "pictures.onnx")
+    logits, embeddings = session.run(["logits", "embeddings"], {"pixel_values": pictures})
+    odds = np.exp(logits)
+    probabilities = odds / odds.sum(axis=1, keepdims=True)
+    expected = encoder.predict(DRAWINGS)
+    np.testing.assert_allclose(probabilities, expected.probabilities, atol=1e-4)
+    np.testing.assert_allclose(embeddings, encoder.embed(DRAWINGS), atol=1e-4)
 
 
 def test_both_forms_of_the_encoder_load_from_the_folder(encoder, exported):

@@ -28,11 +28,14 @@ from garabato.errors import (
     SourceError,
     storage_errors,
 )
-from garabato.export.onnx import export_onnx
+from garabato.export.onnx import export_onnx, picture_network
 from garabato.host.atomic import write_bytes
 
 #: Where programs that use ONNX on the Hub, such as transformers.js, look for the 8-bit form.
 QUANTIZED_FILE = "onnx/model_quantized.onnx"
+#: The network for pictures as `preprocessor_config.json` makes them; in transformers.js, the option
+#: `model_file_name: "pictures"`.
+PICTURES_FILE = "onnx/pictures.onnx"
 #: The data set of the shipped encoder, by its name on the Hub.
 _QUICKDRAW = "google/quickdraw"
 
@@ -50,10 +53,11 @@ def export_hub(
 ) -> list[Path]:
     """Write the files of a model repository into `folder`, created if missing.
 
-    Writes `config.json`, `preprocessor_config.json`, `model.safetensors`, `onnx/model.onnx` and
-    `README.md`, the model card, whose YAML front matter the Hub reads. `onnx/model_quantized.onnx`,
-    the 8-bit form, is written if `calibration` has about 500 training drawings (see
-    `export_onnx`), and always for the shipped encoder.
+    Writes `config.json`, `model.safetensors`, `onnx/model.onnx` and `README.md`, the model card,
+    whose YAML front matter the Hub reads; and for transformers.js `preprocessor_config.json` and
+    `onnx/pictures.onnx`, a network that takes pictures instead of rendered strokes.
+    `onnx/model_quantized.onnx`, the 8-bit form, is written if `calibration` has about 500 training
+    drawings (see `export_onnx`), and always for the shipped encoder.
 
     `datasets` are the names, on the Hub, of the data sets that the encoder was trained on; by
     default none, but Quick, Draw! for the shipped encoder. `results` are metrics on other drawings,
@@ -65,6 +69,7 @@ def export_hub(
     """
     folder = Path(folder)
     names = ["README.md", "config.json", "preprocessor_config.json", WEIGHTS_FILE, ONNX_FILE]
+    names.append(PICTURES_FILE)
     _check_folder(folder, names)
     shipped = _shipped_form_of(encoder)
     if datasets is None:
@@ -74,6 +79,7 @@ def export_hub(
         (folder / QUANTIZED_FILE).unlink(missing_ok=True)  # of an earlier export
     encoder.save(folder / WEIGHTS_FILE)
     export_onnx(encoder, folder / ONNX_FILE)
+    write_bytes(folder / PICTURES_FILE, picture_network(encoder))
     if calibration is not None:
         export_onnx(encoder, folder / QUANTIZED_FILE, bits=8, calibration=calibration)
     elif shipped is not None:
@@ -166,16 +172,16 @@ def _config(encoder: Encoder) -> dict[str, Any]:
 
 
 def _preprocessor(encoder: Encoder) -> dict[str, Any]:
-    """How programs without garabato prepare pictures; `render` is the spec for strokes."""
-    size = {"height": encoder.spec.size_px, "width": encoder.spec.size_px}
+    """How transformers and transformers.js prepare pictures; `render` is the spec for strokes."""
     return {
-        "image_processor_type": "garabato",
+        "image_processor_type": "ViTImageProcessor",
+        "do_convert_rgb": True,
         "do_resize": True,
-        "size": size,
-        "do_rescale": False,
+        "size": {"height": encoder.spec.size_px, "width": encoder.spec.size_px},
+        "resample": 1,  # Lanczos: transformers.js samples thin lines by points with the others
+        "do_rescale": True,
+        "rescale_factor": 1 / 255,
         "do_normalize": False,
-        "ink_value": 255,
-        "input": "uint8, (N, height, width) or with a last axis of 3 channels, ink 255",
         "render": encoder.spec.to_dict(),
     }
 
@@ -233,6 +239,13 @@ def _card(
     added = ", ".join(one.name for one in encoder.added_categories)
     more = f"Added from a few drawings each, without training: {added}.\n\n" if added else ""
     trained_on = f"Trained on {', '.join(datasets)}. " if datasets else ""
+    spec = encoder.spec
+    if spec.style == "reference":
+        looks = "with lines 3 px wide on 256 x 256 px"
+    else:
+        looks = (
+            f"with lines {spec.line_width:.1%} of the side wide and a margin of {spec.margin:.0%}"
+        )
     quantized = f"`{QUANTIZED_FILE}` is smaller and faster, and differs a little. "
     return f"""# {name}
 
@@ -260,9 +273,24 @@ print(encoder.classify(drawing, k=3))
 embeddings = encoder.embed([drawing])  # (1, {encoder.embedding_dim}), length 1
 ```
 
-`{ONNX_FILE}` takes images as uint8 with ink 255 and returns `logits` and `embeddings`.
-{quantized if has_8_bits else ""}`preprocessor_config.json` says how drawings become images,
-`config.json` has the categories.
+In JavaScript, pictures are classified with transformers.js. They must be square, black on white,
+{looks}:
+
+```js
+import {{ AutoModel, AutoProcessor, RawImage, softmax }} from "@huggingface/transformers";
+
+const processor = await AutoProcessor.from_pretrained("OWNER/NAME");
+const model = await AutoModel.from_pretrained("OWNER/NAME",
+  {{ dtype: "fp32", model_file_name: "pictures" }});
+const {{ logits, embeddings }} = await model(await processor(await RawImage.read("drawing.png")));
+const probabilities = softmax(logits.data);
+console.log(model.config.id2label[probabilities.indexOf(Math.max(...probabilities))]);
+```
+
+Only garabato itself, in Python or its npm package, traces other pictures and uses the strokes.
+
+`{ONNX_FILE}` takes drawings rendered by garabato, uint8 with ink 255, and returns `logits` and
+`embeddings`. {quantized if has_8_bits else ""}`config.json` has the categories.
 
 ## Technical details
 

@@ -33,6 +33,7 @@ from garabato.render import render_batch
 
 if TYPE_CHECKING:
     import onnx
+    import torch
 
 #: How the weights and feature maps of convolutions are computed.
 Bits = Literal[8, 32]
@@ -118,9 +119,45 @@ def _onnx() -> Any:
     return onnx
 
 
+def picture_network(encoder: Encoder) -> bytes:
+    """The network as an ONNX file for programs that prepare pictures themselves.
+
+    `pixel_values` are (N, 3, S, S) float32, black ink (0) on white (1). Pictures have no stroke
+    order, so channels for it stay empty, and a stroke branch is left out. The outputs are
+    `embeddings` and `logits`, the latter divided by the temperature: softmax gives probabilities.
+    """
+    import torch
+
+    model = copy.deepcopy(encoder.as_pytorch().model)
+    if encoder.spec.path:
+        model.strokes = None
+    n_pictures = min(encoder.spec.n_channels, 3)  # channels that are pictures
+    temperature = encoder.temperature
+
+    class PicturesToOutputs(torch.nn.Module):
+        """Pictures, black on white -> calibrated logits and L2-normalised embeddings."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, pixel_values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            ink = 1 - pixel_values.mean(dim=1, keepdim=True)
+            nothing = torch.zeros_like(ink)
+            images = torch.cat([ink, *[nothing] * (n_pictures - 1)], dim=1)
+            logits, embeddings = self.model(images)
+            return logits / temperature, torch.nn.functional.normalize(embeddings, dim=1)
+
+    size_px = encoder.spec.size_px
+    written = _traced(PicturesToOutputs(), torch.zeros((2, 3, size_px, size_px)), "pixel_values")
+    _keep_in_half(written)
+    content: bytes = written.SerializeToString()
+    return content
+
+
 def _exported(encoder: Encoder) -> onnx.ModelProto:
     """The network with float32 weights and separate batch norms."""
-    load_from_string = _onnx().load_from_string
+    _onnx()  # a missing extra is named before PyTorch is
     import torch
     import torch.nn.functional as F  # noqa: N812
 
@@ -136,15 +173,24 @@ def _exported(encoder: Encoder) -> onnx.ModelProto:
             logits, embeddings = self.model(channels_first.float() / 255)
             return logits, F.normalize(embeddings, dim=1)
 
+    network = ImagesToOutputs(copy.deepcopy(encoder.as_pytorch().model))
+    images = torch.zeros((2, *encoder.spec.image_shape), dtype=torch.uint8)
+    return _traced(network, images, "images")
+
+
+def _traced(network: torch.nn.Module, example: torch.Tensor, input_name: str) -> onnx.ModelProto:
+    """`network` as a graph with the outputs `logits` and `embeddings`, for any number of inputs."""
+    import torch
+
     written = io.BytesIO()
-    names = ["images", "logits", "embeddings"]
+    names = [input_name, "logits", "embeddings"]
     with warnings.catch_warnings():
         # PyTorch's newer exporter takes six times as long, needs another package and writes a
         # graph that is slower to load.
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            ImagesToOutputs(copy.deepcopy(encoder.as_pytorch().model).cpu()).eval(),
-            (torch.zeros((2, *encoder.spec.image_shape), dtype=torch.uint8),),
+            network.cpu().eval(),
+            (example,),
             written,  # type: ignore[arg-type]  # this exporter accepts streams
             dynamo=False,
             opset_version=_OPSET,
@@ -156,7 +202,7 @@ def _exported(encoder: Encoder) -> onnx.ModelProto:
             # Runtimes fold them on loading.
             training=torch.onnx.TrainingMode.PRESERVE,
         )
-    model: onnx.ModelProto = load_from_string(written.getvalue())
+    model: onnx.ModelProto = _onnx().load_from_string(written.getvalue())
     return model
 
 
