@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 #: What a build reads; not .git, .venv or data.
-BUILT_FROM = ("src", "tests", "docs", "tools", "benchmarks")
+BUILT_FROM = ("src", "tests", "docs", "tools", "benchmarks", "examples", "packages")
 HOUSE = (
     '<svg xmlns="http://www.w3.org/2000/svg" fill="none" stroke="black">'
     '<path d="M10 90V40H90V90Z"/><path d="M5 42L50 5L95 42"/></svg>'
@@ -26,7 +26,7 @@ HOUSE = (
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy to build from: a build leaves files behind."""
     copy = tmp_path_factory.mktemp("checkout")
-    unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    unwanted = shutil.ignore_patterns("__pycache__", "*.egg-info", "node_modules")
     for name in BUILT_FROM:
         shutil.copytree(ROOT / name, copy / name, ignore=unwanted)
     for path in ROOT.iterdir():
@@ -101,6 +101,11 @@ def test_the_sdist_holds_the_tests_and_what_they_read(checkout: Path, tmp_path: 
         names = {name.partition("/")[2] for name in sdist.getnames()}
     for name in ("tests/conftest.py", "docs/cli.md", "tools/setup.sh", "Makefile", "README.md"):
         assert name in names, name
-    fixtures = (ROOT / "tests" / "gallery" / "fixtures").rglob("*")
-    missing = {str(p.relative_to(ROOT)) for p in fixtures if p.is_file()} - names
+    read = [
+        *(ROOT / "tests" / "gallery" / "fixtures").rglob("*"),
+        *(ROOT / "packages" / "garabato" / "src").rglob("*"),
+        *(ROOT / "examples").glob("*.ipynb"),
+        *(ROOT / "packages" / "garabato").glob("*.*"),
+    ]
+    missing = {str(p.relative_to(ROOT)) for p in read if p.is_file()} - names
     assert not missing

@@ -69,7 +69,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[Path, dict]]
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr[-1500:]
     return list(zip(pictures, json.loads(done.stdout), strict=True))
 
 

@@ -129,7 +129,7 @@ def _check_decoder(source: Input, kind: str | None) -> None:
 
         if not features.check("avif"):
             raise source.error(
-                "reading AVIF pictures needs a newer Pillow: pip install 'pillow>=11.3'"
+                "this build of Pillow cannot read AVIF pictures; save the picture as PNG"
             )
 
 
