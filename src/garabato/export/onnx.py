@@ -130,7 +130,7 @@ def picture_network(encoder: Encoder) -> bytes:
 
     model = copy.deepcopy(encoder.as_pytorch().model)
     if encoder.spec.path:
-        model.strokes = None
+        model.strokes = None  # type: ignore[assignment]  # as in networks made without one
     n_pictures = min(encoder.spec.n_channels, 3)  # channels that are pictures
     temperature = encoder.temperature
 
