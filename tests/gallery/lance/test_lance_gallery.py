@@ -20,6 +20,7 @@ from sketches import SKETCH_CATEGORIES, make_drawings
 from garabato.errors import EncoderMismatchError, GalleryError, InputError, StorageError
 from garabato.gallery import open_gallery, records
 from garabato.gallery.lance import limits
+from garabato.gallery.lance.gallery import LanceGallery
 
 TESTS = Path(__file__).resolve().parents[2]
 
@@ -359,6 +360,31 @@ def test_a_scan_whose_version_was_compacted_away_continues_with_the_newest(
     key_ids = [key for piece in pieces for key in piece.drawings.key_ids]
     assert len(key_ids) == len(set(key_ids))
     assert set(key_ids) >= {d.key_id for d in drawings[1:]}
+
+
+class _CompactedWhileListing(LanceGallery):
+    """Its version is compacted away in the middle of `list`, once."""
+
+    writer: LanceGallery | None = None
+
+    def _next_key_ids(self, *args):
+        found = super()._next_key_ids(*args)
+        if self.writer is not None:
+            writer, self.writer = self.writer, None
+            writer.add(make_drawings(["star"], 1, seed=9))
+            writer.compact(keep_versions_s=0)
+        return found
+
+
+def test_a_page_whose_version_was_compacted_away_is_read_again(tmp_path, encoder, drawings):
+    writer = open_gallery(tmp_path / "g", encoder=encoder)
+    for first in range(0, 60, 20):
+        writer.add(drawings[first : first + 20])
+    gallery = _CompactedWhileListing.open(str(tmp_path / "g"), encoder=encoder)
+    gallery.writer = writer
+    listed = gallery.list(limit=100)
+    assert gallery.writer is None
+    assert len(listed) == 61
 
 
 def test_times_that_earlier_versions_stored_are_compared_as_times(tmp_path, encoder, drawings):

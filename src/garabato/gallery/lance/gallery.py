@@ -12,10 +12,11 @@ import bisect
 import logging
 import threading
 import time
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from datetime import timedelta
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -81,6 +82,30 @@ _log = logging.getLogger(__name__)
 #: The approximate number of drawings between two boundaries (see `_next_key_ids`), and the most
 #: boundaries.
 _DRAWINGS_PER_RANGE, _MAX_BOUNDARIES = 2_000, 8_192
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _repeated_if_compacted(
+    read: Callable[Concatenate[LanceGallery, P], R],
+) -> Callable[Concatenate[LanceGallery, P], R]:
+    """Repeats a read that fails because a compaction removed the version it was reading."""
+
+    @wraps(read)
+    def repeated(gallery: LanceGallery, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        failed_at: Hashable = None
+        while True:
+            try:
+                return read(gallery, *args, **kwargs)
+            except GalleryError:
+                newest = gallery._version()
+                if newest == failed_at:  # nothing was compacted: the gallery is damaged
+                    raise
+                failed_at = newest
+
+    return repeated
 
 
 class LanceGallery(Gallery):
@@ -217,6 +242,7 @@ class LanceGallery(Gallery):
         self._settle_now_and_then()
         return Added(result.num_inserted_rows, result.num_updated_rows)
 
+    @_repeated_if_compacted
     def _nearest(self, embeddings: FloatArray, k: int, condition: Filter) -> Nearest:
         with lance_errors(self.uri):
             self._notice_new_table()
@@ -238,11 +264,13 @@ class LanceGallery(Gallery):
         self._settle_now_and_then()
         return n_deleted
 
+    @_repeated_if_compacted
     def _fetch(self, key_ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
         with lance_errors(self.uri):
             query = self._table.search().where(is_one_of(key_ids)).select(list(columns))
             return query.limit(max(1, len(key_ids))).to_arrow()
 
+    @_repeated_if_compacted
     def _page(self, condition: Filter, after: str | None, limit: int) -> pa.Table:
         with lance_errors(self.uri):
             table = self._pinned(self._table.version)
@@ -338,6 +366,7 @@ class LanceGallery(Gallery):
                 if rows.num_rows:
                     yield from_table(rows, wanted)
 
+    @_repeated_if_compacted
     def _count(self, condition: Filter) -> int:
         with lance_errors(self.uri):
             return int(self._table.count_rows(self._sql(condition)))
