@@ -155,8 +155,7 @@ def _map_of_unseen(test: Predictions) -> float | None:
     unseen = ~test.classified
     if unseen.sum() < 2:
         return None
-    metrics = retrieval.ranking_metrics(test.embeddings[unseen], test.labels[unseen], k=1)
-    return metrics.mean_average_precision
+    return retrieval.mean_average_precision(test.embeddings[unseen], test.labels[unseen])
 
 
 def _selective_accuracy(

@@ -119,6 +119,19 @@ def ranking_metrics(
     return RankingMetrics(average_precision, precision, n_relevant, k)
 
 
+def mean_average_precision(
+    query_embeddings: FloatArray,
+    query_labels: IntArray,
+    gallery_embeddings: FloatArray | None = None,
+    gallery_labels: IntArray | None = None,
+) -> float:
+    """mAP by cosine, as in `ranking_metrics`; NaN if no query has a relevant item."""
+    metrics = ranking_metrics(
+        query_embeddings, query_labels, gallery_embeddings, gallery_labels, k=1
+    )
+    return metrics.mean_average_precision
+
+
 def mean_average_precision_by_hamming(codes: ByteArray, labels: IntArray) -> float:
     """mAP of binary codes (N, B / 8) uint8, each ranked against all others by Hamming distance.
 
