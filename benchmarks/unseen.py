@@ -15,7 +15,7 @@ from pathlib import Path
 
 import harness
 
-from garabato.dataset.selection import choose_categories
+from garabato.categories import choose_categories
 from garabato.sources import open_source
 
 N_SEEN, SEED = 300, 0

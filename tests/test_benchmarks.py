@@ -28,6 +28,13 @@ def results(sketch_source: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
     return folder, run("benchmarks/parse_render.py", *options)
 
 
+def test_all_benchmarks_and_tools_can_be_imported() -> None:
+    names = [path.stem for room in ("benchmarks", "tools") for path in (ROOT / room).glob("*.py")]
+    names.remove("check_tensorflow")  # runs in an environment of its own
+    imports = f"import sys; sys.path += ['benchmarks', 'tools']; import {', '.join(names)}"
+    subprocess.run([sys.executable, "-c", imports], cwd=ROOT, check=True)
+
+
 def test_a_benchmark_keeps_its_samples_and_says_data_machine_and_comparison(
     results: tuple[Path, str],
 ) -> None:

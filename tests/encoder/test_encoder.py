@@ -91,7 +91,7 @@ def test_classifying_an_empty_drawing_is_an_error(encoder):
 )
 def test_other_types_are_refused_with_a_hint_how_to_read_drawings(encoder, given, kind):
     for ask in (encoder.classify, encoder.embed, encoder.predict):
-        with pytest.raises(InputError, match=f"not a {kind}; read the drawings of a file"):
+        with pytest.raises(InputError, match=rf"a {kind}(, not a Drawing)?; read the drawings of"):
             ask(given)
 
 
