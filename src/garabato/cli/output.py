@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -158,13 +158,14 @@ class TrainingNotes:
     """Prints the notes of a training, each once."""
 
     def __init__(self) -> None:
-        self._n_printed = 0
+        self._printed: set[str] = set()
 
-    def print(self, notes: Sequence[str]) -> None:
-        """Print those of `notes`, all notes of the training so far, that are new."""
-        for note in notes[self._n_printed :]:
-            stderr.print(f"note: {note}")
-        self._n_printed = len(notes)
+    def print(self, notes: Iterable[str]) -> None:
+        """Print those of `notes` that are new."""
+        for note in notes:
+            if note not in self._printed:
+                stderr.print(f"note: {note}")
+                self._printed.add(note)
 
 
 @contextmanager

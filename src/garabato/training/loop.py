@@ -180,7 +180,7 @@ class _Training:
         self.learner = Learner(config, dataset.categories, self.drawings, processes)
         self.step, self.elapsed_s = 0, 0.0
         self.finish_s = 0.0
-        self.notes: list[str] = []
+        self.forecast = ""  # a warning that the time is too short
         if checkpoint is not None:
             self.learner.restore(checkpoint.learner)
             self.step, self.elapsed_s = checkpoint.step, checkpoint.elapsed_s
@@ -235,13 +235,14 @@ class _Training:
                 self._save_checkpoint()
         unfinished = self.share_done < 1
         encoder, validation_top1 = None, None
+        notes = [self.forecast] if unfinished and self.forecast else []
         if self.processes.is_main:
             if not unfinished:
-                self._note_short_training()
+                notes += self._too_short()
                 encoder, validation_top1 = self._finish(started, already_s)
             share = meter.read()
             if share is not None and share.is_busy:
-                self.notes.append(str(share))
+                notes.append(str(share))
         return RunResult(
             self.run,
             encoder,
@@ -249,7 +250,7 @@ class _Training:
             already_s + time.perf_counter() - started,
             unfinished,
             validation_top1,
-            tuple(self.notes),
+            tuple(notes),
         )
 
     def _steps(self, interrupted: threading.Event, started: float) -> Iterator[dict[str, Any]]:
@@ -330,14 +331,14 @@ class _Training:
                         running.accuracy,
                         running.rate,
                         self.elapsed_s,
-                        tuple(self.notes),
+                        (self.forecast,) if self.forecast else (),
                     )
                 )
         return outcome
 
     def _forecast(self, running: _RunningMean) -> None:
         """Warn once if the time budget is too short for a useful network at the current speed."""
-        if self.config.minutes is None or self.notes or self.share_done < _FORECAST_AT:
+        if self.config.minutes is None or self.forecast or self.share_done < _FORECAST_AT:
             return
         if self.step < _FORECAST_STEPS and self.share_done < _FORECAST_AT_LATEST:
             return
@@ -346,22 +347,23 @@ class _Training:
         n_useful = _USEFUL_PER_CATEGORY * len(self.dataset.categories)
         if n_seen < n_useful:
             minutes = self.config.minutes * n_useful / n_seen
-            self.notes.append(
+            self.forecast = (
                 f"the time is too short for a useful network: in {self.config.minutes:g} min, at "
                 f"{running.rate:,.0f} drawings/s, it will see about "
                 f"{n_seen / len(self.dataset.categories):,.0f} drawings of each category, and "
                 f"needs about {_USEFUL_PER_CATEGORY:,}; give it about {minutes:,.0f} min"
             )
 
-    def _note_short_training(self) -> None:
-        """Say at the end that the network saw too few drawings; the forecast was only a guess."""
+    def _too_short(self) -> list[str]:
+        """A note if the network saw too few drawings; the forecast was only a guess."""
         n_seen = self.step * self.batches.batch_size / len(self.dataset.categories)
-        if self.config.minutes is not None and n_seen < _USEFUL_PER_CATEGORY:
-            self.notes.append(
-                f"the network saw only {n_seen:,.0f} drawings of each category in "
-                f"{self.config.minutes:g} min, and needs about {_USEFUL_PER_CATEGORY:,} to be "
-                "useful; train for longer or on a faster machine"
-            )
+        if self.config.minutes is None or n_seen >= _USEFUL_PER_CATEGORY:
+            return []
+        return [
+            f"the network saw only {n_seen:,.0f} drawings of each category in "
+            f"{self.config.minutes:g} min, and needs about {_USEFUL_PER_CATEGORY:,} to be "
+            "useful; train for longer or on a faster machine"
+        ]
 
     def _size_at(self, step: int) -> int:
         if self.config.minutes is not None:
