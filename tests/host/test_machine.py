@@ -99,10 +99,13 @@ def test_malformed_cgroup_files_set_no_limit(tmp_path):
 def test_native_threads_follow_the_cores_and_sleep_unless_set(monkeypatch):
     monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
     machine.limit_native_threads()
     assert (os.environ["OMP_NUM_THREADS"], os.environ["OMP_WAIT_POLICY"]) == ("7", "ACTIVE")
+    assert "GOMP_SPINCOUNT" not in os.environ  # it would take precedence over ACTIVE
     monkeypatch.delenv("OMP_NUM_THREADS")
     monkeypatch.delenv("OMP_WAIT_POLICY")
     machine.limit_native_threads()
     assert os.environ.pop("OMP_NUM_THREADS") == str(machine.n_cores())
     assert os.environ.pop("OMP_WAIT_POLICY") == "PASSIVE"
+    assert os.environ.pop("GOMP_SPINCOUNT") == "10000"

@@ -71,6 +71,13 @@ def processes() -> list[int]:
     return found
 
 
+def started() -> list[int]:
+    """The file processes, once there is one: a new process has no command line for a moment."""
+    while not processes():
+        time.sleep(0.01)
+    return processes()
+
+
 def test_the_first_drawing_is_read(reader: FileReader) -> None:
     strokes, picture = read(reader, LINE + b"\n{}\n", png(100))
     assert strokes.drawing.to_lists() == strokes.strokes.to_lists() == [[[1, 2], [3, 4]]]
@@ -108,7 +115,7 @@ def test_a_request_cancelled_before_its_process_is_ready_keeps_the_process(
             await asyncio.wait_for(reader.first_drawing(LINE), 0.01)
 
     reader.prepare()
-    before = processes()
+    before = started()
     asyncio.run(give_up())
     time.sleep(0.5)
     assert processes() == before
@@ -124,7 +131,7 @@ def test_a_process_that_ended_while_it_warmed_up_or_was_idle_is_replaced(
         reader.wait_until_ready()
     else:
         reader.prepare()
-    (before,) = processes()
+    (before,) = started()
     os.kill(before, signal.SIGKILL)  # as the kernel does when memory runs out
     os.waitid(os.P_PID, before, os.WEXITED | os.WNOWAIT)
     (answer,) = read(reader, LINE)
@@ -135,9 +142,7 @@ def test_a_process_that_ended_while_it_warmed_up_or_was_idle_is_replaced(
 def test_a_process_that_ends_while_it_warms_up_is_not_kept(reader: FileReader) -> None:
     warming = threading.Thread(target=reader.wait_until_ready)
     warming.start()
-    while not processes():
-        time.sleep(0.01)
-    (before,) = processes()
+    (before,) = started()
     os.kill(before, signal.SIGKILL)
     warming.join()
     assert reader.is_warm.is_set()  # another one has started in its place

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import threading
 from pathlib import Path
 
+from filelock import FileLock
 from page_server import START_S, PageServer
 from pens import draw, guess, until, wait_for_hits
 from playwright.sync_api import Browser, expect
 from sketches import sketch, write_source
+
+from garabato import load_encoder
+from garabato.gallery.lance.folder import LOCK
 
 
 def test_the_page_can_be_used_while_the_starter_gallery_is_built(
     browser: Browser, tmp_path: Path
 ) -> None:
     source = write_source(tmp_path / "simplified", ("star", "stairs"), per_category=30, seed=0)
-    give_drawings = _held_back(source / "star.ndjson")
     options = ["--source", str(source)]
     server = PageServer(options, tmp_path / "log", XDG_CACHE_HOME=str(tmp_path / "cache"))
+    gallery = f"cache/garabato/galleries/starter-{load_encoder().fingerprint}"
+    (tmp_path / gallery).mkdir(parents=True)
+    another_writer = FileLock(tmp_path / gallery / LOCK)
+    another_writer.acquire()
     server.start(wait_for=503)
     try:
         said: list[str] = []
@@ -33,7 +38,7 @@ def test_the_page_can_be_used_while_the_starter_gallery_is_built(
         expect(page.locator("#invitation")).to_contain_text("Draw something")
         draw(page, sketch("star", 940))
         expect(page.locator("#clear")).to_be_enabled()
-        give_drawings.start()
+        another_writer.release()
         wait_for_hits(page)  # nobody has to draw again once it is ready
         expect(page.locator("#readiness")).to_be_hidden()
         assert guess(page) == "star"
@@ -43,14 +48,5 @@ def test_the_page_can_be_used_while_the_starter_gallery_is_built(
         page.close()
         explorer.close()
     finally:
-        if give_drawings.ident is None:  # the server waits for them
-            give_drawings.start()
+        another_writer.release()
         server.stop()
-
-
-def _held_back(file: Path) -> threading.Thread:
-    """Make the file's readers wait until the thread is started: it writes the content to a pipe."""
-    content = file.read_bytes()
-    file.unlink()
-    os.mkfifo(file)
-    return threading.Thread(target=file.write_bytes, args=(content,), daemon=True)
