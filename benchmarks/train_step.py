@@ -1,11 +1,15 @@
-"""One training step of skfast on one core: as garabato takes it, and by the ways it might be taken.
+"""One training step of skfast: as garabato takes it, and by the ways it might be taken.
 
-A step is of 128 images of 48 px: forward, backward, AdamW. Rates are by the processor's time, so
-that other work on the machine disturbs them little.
+A step is of 128 images of 48 px: forward, backward, AdamW. Rates on one core are by the processor's
+time, so that other work on the machine disturbs them little. Those on all cores are by the clock,
+in a process for each way its idle threads can wait, alone and beside a busy program.
 """
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,6 +44,19 @@ WAYS = (
     Way("float32, channels last", bfloat16=False),
     Way("float32, channels first", bfloat16=False, channels_last=False),
 )
+#: How idle threads wait, and the variables for it.
+WAITS: dict[str, dict[str, str]] = {
+    "spin for microseconds, then sleep: garabato's": {},
+    "sleep at once": {"OMP_WAIT_POLICY": "PASSIVE"},
+    "spin for milliseconds, OpenMP's default": {"GOMP_SPINCOUNT": "300000"},
+}
+#: Prints the rate of steps on all cores, once per line.
+ON_ALL_CORES = f"""
+import garabato
+garabato.limit_native_threads()
+import train_step
+train_step.print_rates({STEPS}, {REPEATS})
+"""
 
 
 def run(context: harness.Context) -> list[harness.Row]:
@@ -61,15 +78,50 @@ def run(context: harness.Context) -> list[harness.Row]:
                 steps[way]()
             rates[way].append(BATCH * STEPS / (time.process_time() - started))
     torch.set_num_threads(n_threads)
-    return [
+    rows = [
         harness.Row(
-            way.what,
+            f"one core: {way.what}",
             "drawings/s",
             rates[way],
             note=f"its first step takes {first_s[way]:.0f} s" if way.compiled else "",
         )
         for way in WAYS
     ]
+    for beside in ("", ", beside a busy program"):
+        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"])] if beside else []
+        rows += [
+            harness.Row(f"all cores{beside}; idle threads {how}", "drawings/s", on_all_cores(given))
+            for how, given in WAITS.items()
+        ]
+        for program in busy:
+            program.kill()
+            program.wait()
+    return rows
+
+
+def on_all_cores(variables: dict[str, str]) -> list[float]:
+    """Rates of steps in a process with these environment variables."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
+    printed = subprocess.run(
+        [sys.executable, "-c", ON_ALL_CORES],
+        env=inherited | variables,
+        cwd=harness.ROOT / "benchmarks",
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return [float(line) for line in printed.stdout.split()]
+
+
+def print_rates(n_steps: int, n_repeats: int) -> None:
+    """Print the rate of steps by the clock, `n_repeats` times."""
+    step = stepper(OURS)
+    step()
+    for _ in range(n_repeats):
+        started = time.perf_counter()
+        for _ in range(n_steps):
+            step()
+        print(BATCH * n_steps / (time.perf_counter() - started))
 
 
 def stepper(way: Way) -> Callable[[], None]:
@@ -102,7 +154,7 @@ def stepper(way: Way) -> Callable[[], None]:
 
 BENCHMARK = harness.Benchmark(
     "train_step",
-    f"{BATCH} random images of {SIZE_PX} px a step, {N_CATEGORIES} categories, one core",
+    f"{BATCH} random images of {SIZE_PX} px a step, {N_CATEGORIES} categories",
     "the other ways to take the same step",
     run,
     quick=False,
