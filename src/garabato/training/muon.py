@@ -58,13 +58,19 @@ def orthogonalize(matrix: Tensor) -> Tensor:
     """
     if matrix.shape[0] > matrix.shape[1]:
         return orthogonalize(matrix.T).T
-    a, b, c = _COEFFICIENTS
     matrix = matrix / (matrix.norm() + 1e-7)
     gram = matrix @ matrix.T  # (M, M)
-    identity = torch.eye(len(gram), dtype=gram.dtype, device=gram.device)
-    product = identity
-    for _ in range(_ITERATIONS):
-        factor = a * identity + b * gram + c * (gram @ gram)
-        product = factor @ product
+    factor = product = _factor(gram)
+    for _ in range(_ITERATIONS - 1):
         gram = factor @ gram @ factor
+        factor = _factor(gram)
+        product = factor @ product
     return product @ matrix
+
+
+def _factor(gram: Tensor) -> Tensor:
+    """a + b X X^T + c (X X^T)^2, (M, M)."""
+    a, b, c = _COEFFICIENTS
+    factor = torch.addmm(gram, gram, gram, beta=b, alpha=c)
+    factor.diagonal().add_(a)
+    return factor
