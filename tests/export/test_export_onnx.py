@@ -152,13 +152,20 @@ def test_eight_bits_keep_the_fingerprint_only_if_the_embeddings_agree(
     assert load_encoder(path).fingerprint != encoder.fingerprint
 
 
-def test_eight_bits_leave_only_the_first_convolution_of_each_branch_in_float32(tmp_path):
+@pytest.fixture(scope="module")
+def eight_bits(tmp_path_factory: pytest.TempPathFactory) -> onnx.GraphProto:
+    """The shipped network, quantized."""
     encoder = load_encoder(runtime="pytorch", precision="float32")
-    export_onnx(encoder, tmp_path / "encoder.onnx", bits=8, calibration=SKETCHES)
-    nodes = onnx.load(tmp_path / "encoder.onnx").graph.node
+    path = tmp_path_factory.mktemp("eight_bits") / "encoder.onnx"
+    export_onnx(encoder, path, bits=8, calibration=SKETCHES)
+    return onnx.load(path).graph
+
+
+def test_eight_bits_leave_only_the_first_convolution_of_strokes_in_float32(eight_bits):
+    nodes = eight_bits.node
     convolutions = [node.name for node in nodes if node.op_type == "Conv"]
-    branches = sorted(name.removeprefix("/model/").split("/")[0] for name in convolutions)
-    assert branches == ["stem", "strokes"]
+    branches = [name.removeprefix("/model/").split("/")[0] for name in convolutions]
+    assert branches == ["strokes"]
     producers = {name: node for node in nodes for name in node.output}
     assert "AveragePool" not in {node.op_type for node in nodes}
     for node in nodes:
@@ -166,15 +173,31 @@ def test_eight_bits_leave_only_the_first_convolution_of_each_branch_in_float32(t
             assert producers[node.input[0]].op_type in ("Conv", "BatchNormalization")
 
 
-def test_eight_bits_store_each_matrix_once_and_in_half_precision(tmp_path):
-    encoder = load_encoder(runtime="pytorch", precision="float32")
-    export_onnx(encoder, tmp_path / "encoder.onnx", bits=8, calibration=SKETCHES)
-    weights = onnx.load(tmp_path / "encoder.onnx").graph.initializer
-    matrices = [tuple(one.dims) for one in weights if len(one.dims) == 2]
-    expected = [w.shape for w in encoder.as_pytorch().model.parameters() if w.ndim == 2]
-    assert sorted(matrices) == sorted(tuple(shape) for shape in expected)
-    types = {one.data_type for one in weights if len(one.dims) == 2}
-    assert types == {onnx.TensorProto.FLOAT16}
+def test_eight_bit_sums_need_no_rounding_of_their_terms(eight_bits):
+    """A term is multiplied by its scale over that of the sum: 8 significant bits at most."""
+    values = {one.name: onnx.numpy_helper.to_array(one) for one in eight_bits.initializer}
+    sums = [node for node in eight_bits.node if node.op_type == "QLinearAdd"]
+    assert len(sums) > 8
+    for node in sums:
+        for scale in node.input[1], node.input[4]:
+            fraction, _ = np.frexp(values[scale] / values[node.input[6]])
+            assert fraction * 256 == int(fraction * 256)
+
+
+def test_eight_bits_read_pixels_as_they_are(eight_bits):
+    """Pixels / 255, which the network starts with, become the same integers again."""
+    values = {one.name: onnx.numpy_helper.to_array(one) for one in eight_bits.initializer}
+    first = next(node for node in eight_bits.node if node.op_type == "QLinearConv")
+    assert values[first.input[1]] == np.float32(1 / 255)
+    assert values[first.input[2]] == 0
+
+
+def test_eight_bits_store_each_matrix_once_and_in_half_precision(eight_bits):
+    matrices = [one for one in eight_bits.initializer if len(one.dims) == 2]
+    model = load_encoder(runtime="pytorch").as_pytorch().model
+    expected = [tuple(w.shape) for w in model.parameters() if w.ndim == 2]
+    assert sorted(tuple(one.dims) for one in matrices) == sorted(expected)
+    assert {one.data_type for one in matrices} == {onnx.TensorProto.FLOAT16}
 
 
 @pytest.mark.parametrize(("image_size", "n_left"), [(32, 0), (40, 1), (36, 2)])

@@ -5,8 +5,8 @@ any number of drawings. The rest of the encoder (render spec, categories, temper
 fingerprint) is JSON in the file's metadata, under the key "garabato.encoder".
 
 With 32 bits, weights are stored in half precision, as in the encoder's own file, with a cast to
-float32 that runtimes apply once on loading: the same numbers in half the size. With 8 bits, the
-residual blocks (convolutions, sums, ReLU) are computed with 8-bit integers.
+float32 that runtimes apply once on loading: the same numbers in half the size. With 8 bits,
+convolutions, their sums and ReLU are computed with 8-bit integers, alike on every processor.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import json
 import tempfile
 import warnings
 from collections import Counter
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -245,9 +246,10 @@ def _in_eight_bits(encoder: Encoder, calibration: DrawingBatch) -> bytes:
 
 
 def _quantize(exact: Path, quantized: Path, images: ByteArray) -> None:
-    """Quantize the residual blocks: weights per channel, feature maps by their range.
+    """Quantize the convolutions: weights per channel, feature maps by their range.
 
-    The first convolution of each branch, pooling, the embedding and the logits stay in float32.
+    The first convolution of the stroke branch, pooling, the embedding and the logits stay in
+    float32.
     """
     import_onnxruntime()
     from onnxruntime.quantization import (
@@ -269,19 +271,54 @@ def _quantize(exact: Path, quantized: Path, images: ByteArray) -> None:
     model = _folded(exact)
     folded = exact.with_suffix(".folded.onnx")
     _onnx().save(model, folded)
-    quantize_static(
-        folded,
-        quantized,
-        Images(),
-        quant_format=QuantFormat.QOperator,
-        per_channel=True,
-        # Weights of 7 bits: with 8, sums overflow on x86 processors without VNNI.
-        reduce_range=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        op_types_to_quantize=["Conv", "Add", "Relu"],
-        nodes_to_quantize=_nodes_to_quantize(model),
-    )
+
+    def write(overrides: dict[str, list[dict[str, Any]]]) -> None:
+        quantize_static(
+            folded,
+            quantized,
+            Images(),
+            quant_format=QuantFormat.QOperator,
+            per_channel=True,
+            # Weights of 7 bits: with 8, sums overflow on x86 processors without VNNI.
+            reduce_range=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            op_types_to_quantize=["Conv", "Add", "Relu"],
+            nodes_to_quantize=_nodes_to_quantize(model),
+            extra_options={"TensorQuantOverrides": overrides},
+        )
+
+    write({})
+    write(_exact_sums(_onnx().load(quantized)))
+
+
+def _exact_sums(model: onnx.ModelProto) -> dict[str, list[dict[str, Any]]]:
+    """Scales with which sums come out the same on every processor, for `TensorQuantOverrides`.
+
+    A sum multiplies each term by its scale over the sum's scale. Processors with and without fused
+    multiply-add round this differently, which now and then changes a sum by one. Nothing is rounded
+    if the scales of sums are powers of two and those of the other terms have 8 significant bits.
+    """
+    from onnx import numpy_helper
+
+    values = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    chosen: dict[str, dict[str, Any]] = {}
+
+    def choose(names: Sequence[str], bits: int) -> None:
+        name, scale, zero_point = names
+        fraction, exponent = np.frexp(values[scale])
+        rounded = np.ldexp(np.ceil(fraction * 2**bits) / 2**bits, exponent)
+        chosen.setdefault(
+            name, {"scale": np.array(rounded, np.float32), "zero_point": values[zero_point]}
+        )
+
+    for node in model.graph.node:  # in topological order: sums before the sums they are terms of
+        if node.op_type == "QLinearAdd":
+            choose([node.output[0], *node.input[6:8]], bits=0)
+            choose(node.input[:3], bits=8)
+            choose(node.input[3:6], bits=8)
+    suffix = "_quantized"
+    return {name.removesuffix(suffix): [one] for name, one in chosen.items()}
 
 
 def _folded(exact: Path) -> onnx.ModelProto:
@@ -365,15 +402,15 @@ def _fold_average_pooling(model: onnx.ModelProto) -> None:
 def _nodes_to_quantize(model: onnx.ModelProto) -> list[str]:
     """Names of the convolutions, and of the sums and ReLUs that follow them.
 
-    The first convolution of each branch, which reads the images, is left out: errors there would
-    pass through the whole network.
+    The first convolution of the stroke branch is left out, because 8 bits are too few for the
+    positions of points. That of the pictures is not: pixels have 8 bits.
     """
     after_convolution: set[str] = set()  # values
     quantized: set[str] = set()
     names = []
     for node in model.graph.node:  # in topological order
         if node.op_type == "Conv":
-            chosen = node.input[0] in after_convolution
+            chosen = _is_two_dimensional(node) or node.input[0] in after_convolution
         else:
             chosen = node.op_type in ("Add", "Relu") and not quantized.isdisjoint(node.input)
         if chosen:
@@ -382,6 +419,10 @@ def _nodes_to_quantize(model: onnx.ModelProto) -> list[str]:
         if node.op_type == "Conv" or not after_convolution.isdisjoint(node.input):
             after_convolution.update(node.output)
     return names
+
+
+def _is_two_dimensional(convolution: onnx.NodeProto) -> bool:
+    return any(one.name == "kernel_shape" and len(one.ints) == 2 for one in convolution.attribute)
 
 
 def _mean_cosine(exact: Path, quantized: Path, images: ByteArray) -> float:
