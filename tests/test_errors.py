@@ -16,6 +16,7 @@ from garabato.errors import (
     MissingExtraError,
     StorageError,
     did_you_mean,
+    first_line,
     nearest_name,
 )
 
@@ -106,3 +107,8 @@ def test_a_hint_names_the_nearest_name_or_says_something_else():
     assert did_you_mean("catt", ["dog", "cat"]) == "; did you mean 'cat'?"
     assert did_you_mean("xyzzy", ["dog", "cat"]) == ""
     assert did_you_mean("xyzzy", ["dog"], otherwise="choose from dog") == "; choose from dog"
+
+
+def test_the_first_line_of_an_error_without_text_is_its_class() -> None:
+    assert first_line(ValueError("no such field\nin the header")) == "no such field"
+    assert first_line(ValueError()) == "ValueError"

@@ -141,6 +141,11 @@ def _folded(name: str) -> str:
     return " ".join(name.replace("_", " ").replace("-", " ").split()).casefold()
 
 
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, or the name of its class if it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
 _STORAGE_FIXES = {
     errno.ENOSPC: "the disk is full; free some space or write to another disk",
     errno.EDQUOT: "the disk quota is used up; free some space or write to another disk",

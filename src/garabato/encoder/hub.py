@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from garabato.errors import EncoderError, MissingExtraError
+from garabato.errors import EncoderError, MissingExtraError, first_line
 
 #: The files that `garabato.export_hub` writes.
 WEIGHTS_FILE = "model.safetensors"
@@ -45,5 +45,4 @@ def download_encoder(address: str, *, in_onnx: bool) -> Path:
             )
         )
     except (OSError, ValueError) as error:  # the base of its errors
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise EncoderError(f"cannot download {file} of {address}: {reason}") from None
+        raise EncoderError(f"cannot download {file} of {address}: {first_line(error)}") from None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from garabato.drawing import ByteArray, FloatArray
-from garabato.errors import EncoderError
+from garabato.errors import EncoderError, first_line
 from garabato.host.machine import n_cores
 from garabato.render import RenderSpec
 
@@ -64,7 +64,7 @@ def open_session(file: Path, metadata_key: str) -> tuple[Any, str, bytes]:
         session = _session(content)
     except Exception as error:  # its error classes have no common base
         raise EncoderError(
-            f"{file} is truncated or not an ONNX file ({_first_line(error)}); "
+            f"{file} is truncated or not an ONNX file ({first_line(error)}); "
             "write one with: garabato export onnx"
         ) from None
     text = session.get_modelmeta().custom_metadata_map.get(metadata_key)
@@ -106,7 +106,3 @@ def _restored(content: bytes, header: dict[str, Any]) -> OnnxRuntime:
 def _n_threads() -> int:
     given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
     return int(given) if given.isdigit() else n_cores()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

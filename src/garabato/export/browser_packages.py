@@ -6,16 +6,13 @@ expands Zstandard, which browsers can't: WebAssembly is a third smaller than wit
 
 from __future__ import annotations
 
-import io
-import tarfile
 from pathlib import Path
 
 import pyarrow as pa
 
-from garabato.errors import SourceError
 from garabato.host.atomic import replacing_folder
 from garabato.host.cache import cache_folder
-from garabato.sources.npm import fetch_package
+from garabato.sources.npm import fetch_package, open_package, read_member
 
 #: Files of an exported page, here in the order of `browser_packages`.
 SCRIPT, WASM, EXPANDER, LICENSE = (
@@ -30,14 +27,14 @@ _PACKAGES = {
         "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8p"
         "ZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
         {
-            SCRIPT: "package/dist/ort.wasm.bundle.min.mjs",
-            WASM: "package/dist/ort-wasm-simd-threaded.wasm",
+            SCRIPT: "dist/ort.wasm.bundle.min.mjs",
+            WASM: "dist/ort-wasm-simd-threaded.wasm",
         },
     ),
     "fzstd@0.1.1": (
         "sha512-dkuVSOKKwh3eas5VkJy1AW1vFpet8TA/fGmVA5krThl8"
         "YcOVE/8ZIoEA1+U1vEn5ckxxhLirSdY837azmbaNHA==",
-        {EXPANDER: "package/esm/index.mjs", LICENSE: "package/LICENSE"},
+        {EXPANDER: "esm/index.mjs", LICENSE: "LICENSE"},
     ),
 }
 #: The level from which on compressing takes longer and saves little.
@@ -56,10 +53,12 @@ def browser_packages() -> list[Path]:
             archive = fetch_package(
                 package, integrity, what=f"{package}, which exported pages need,"
             )
-            with replacing_folder(folder) as unfinished:
-                for name, content in _extracted(archive, package, members).items():
-                    packed = compress(content) if name.endswith(".zst") else content
-                    (unfinished / name).write_bytes(packed)
+            with replacing_folder(folder) as unfinished, open_package(archive, package) as packed:
+                for name, member in members.items():
+                    content = read_member(packed, member)
+                    (unfinished / name).write_bytes(
+                        compress(content) if name.endswith(".zst") else content
+                    )
         files += [folder / name for name in members]
     return files
 
@@ -68,16 +67,3 @@ def compress(content: bytes) -> bytes:
     """One frame of Zstandard."""
     packed: bytes = pa.Codec("zstd", _LEVEL).compress(content, asbytes=True)
     return packed
-
-
-def _extracted(archive: bytes, package: str, members: dict[str, str]) -> dict[str, bytes]:
-    found = {}
-    try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as files:
-            for name, member in members.items():
-                content = files.extractfile(member)
-                assert content is not None, f"{member} is not a file"
-                found[name] = content.read()
-    except (tarfile.TarError, KeyError, AssertionError, OSError, EOFError) as error:
-        raise SourceError(f"the npm package {package} lacks expected files ({error})") from error
-    return found

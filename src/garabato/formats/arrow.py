@@ -28,7 +28,7 @@ import numpy as np
 import pyarrow as pa
 
 from garabato.drawing import MAX_POINTS, ByteArray, Drawing, DrawingBatch
-from garabato.errors import FormatError
+from garabato.errors import FormatError, first_line
 from garabato.formats import picture, svg
 from garabato.formats.ndjson import ALIASES, parse_fields
 from garabato.formats.stream import Input, Reject, in_batches
@@ -53,8 +53,8 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     except (pa.ArrowException, OSError, ValueError, KeyError, OverflowError) as error:
         if isinstance(error, FormatError):
             raise
-        text = (str(error).splitlines() or [type(error).__name__])[0]
-        raise source.error(f"a truncated or damaged Parquet or Arrow file ({text})") from error
+        problem = f"a truncated or damaged Parquet or Arrow file ({first_line(error)})"
+        raise source.error(problem) from error
 
 
 def _tables(source: Input) -> Iterator[pa.Table]:

