@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sketches import make_drawings
 
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.drawing.arrow import bitmap_shape, from_table, to_table, with_split
+from garabato.drawing.arrow import from_table, stored_bitmap_shape, to_table, with_split
 from garabato.errors import DrawingError
 
 values = st.integers(0, 255)
@@ -62,7 +62,7 @@ def test_bitmaps_survive_a_round_trip_even_from_slices_and_chunks():
         [Drawing(bitmap=bitmap, key_id=str(i), category="cat") for i, bitmap in enumerate(bitmaps)]
     )
     table = to_table(batch)
-    assert bitmap_shape(table.schema) == (28, 20)
+    assert stored_bitmap_shape(table.schema) == (28, 20)
     chunked = pa.concat_tables([table.slice(1, 2), table.slice(4)])
     found = from_table(chunked)
     np.testing.assert_array_equal(found.bitmaps, bitmaps[[1, 2, 4]])

@@ -156,11 +156,15 @@ def test_equal_embeddings_tie_exactly_at_any_position() -> None:
 
 
 @pytest.mark.parametrize("dimensions", [3, 32, 128])
-def test_the_chunk_size_does_not_change_the_result(dimensions: int) -> None:
+def test_the_chunk_size_does_not_change_the_result(
+    dimensions: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     queries, query_labels = random_set(0, 300, dimensions=dimensions)
     gallery, gallery_labels = random_set(1, 9000, dimensions=dimensions)
-    first = ranking_metrics(queries, query_labels, gallery, gallery_labels, chunk=1)
-    second = ranking_metrics(queries, query_labels, gallery, gallery_labels, chunk=1000)
+    monkeypatch.setattr(similarity, "_MAX_CHUNK", 1)
+    first = ranking_metrics(queries, query_labels, gallery, gallery_labels)
+    monkeypatch.setattr(similarity, "_MAX_CHUNK", 1000)
+    second = ranking_metrics(queries, query_labels, gallery, gallery_labels)
     np.testing.assert_array_equal(first.average_precision, second.average_precision)
     np.testing.assert_array_equal(first.precision_at_k, second.precision_at_k)
 
@@ -273,10 +277,11 @@ def test_the_memory_for_scores_is_bounded_for_any_gallery(
     )
 
 
-def test_progress_reports_the_number_of_queries_done() -> None:
+def test_progress_reports_the_number_of_queries_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(similarity, "_MAX_CHUNK", 120)
     points, which = random_set(0, 300)
     told: list[int] = []
-    ranking_metrics(points, which, chunk=120, progress=told.append)
+    ranking_metrics(points, which, progress=told.append)
     assert told == [120, 240, 300]
 
 

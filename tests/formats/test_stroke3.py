@@ -15,7 +15,7 @@ from sketches import make_drawings
 
 from garabato.drawing import Drawing
 from garabato.errors import FormatError, InputError
-from garabato.formats import ReadReport, read_batches, read_drawings, write_drawings
+from garabato.formats import ReadReport, read_batches, read_drawings, stream, write_drawings
 from garabato.formats.stroke3 import _pickled
 from garabato.formats.stroke3 import format as stroke3_format
 
@@ -276,7 +276,7 @@ def test_a_text_in_place_of_bytes_is_no_array(tmp_path):
 
 
 def test_one_array_named_a_million_times_comes_in_bounded_batches(tmp_path, monkeypatch):
-    monkeypatch.setattr(stroke3_format, "BATCH_POINTS", 100)
+    monkeypatch.setattr(stream, "_BATCH_POINTS", 100)
     one = np.zeros((30, 3), np.int16)
     batches = list(read_batches(_save(tmp_path, train=_objects(*[one] * 50))))
     assert sum(map(len, batches)) == 50

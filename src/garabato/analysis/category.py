@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,7 +47,6 @@ def summarize_category(
     *,
     n_typical: int = 8,
     n_odd: int = 8,
-    progress: Callable[[int, int], None] | None = None,
 ) -> CategorySummary:
     """Summarize the drawings of `category`; deterministic.
 
@@ -70,8 +68,6 @@ def summarize_category(
         wrong = [name for name in names if name is not None and name != category]
         n_other[n] = len(wrong)
         others.update(wrong)
-        if progress is not None:
-            progress(n + 1, len(judged))
     # Most neighbours of other categories first; ties: furthest from the category's mean first.
     middle = embeddings.mean(axis=0)
     order = np.lexsort((embeddings[judged] @ middle, -n_other))

@@ -27,7 +27,7 @@ from garabato.dataset.store import (
     write_manifest,
     write_split,
 )
-from garabato.drawing.arrow import bitmap_shape, from_table
+from garabato.drawing.arrow import from_table, stored_bitmap_shape
 from garabato.errors import InputError, SourceError, storage_errors
 from garabato.formats import ReadReport
 from garabato.host.atomic import replacing_folder
@@ -119,7 +119,7 @@ def prepare(
 
 
 def _write(folder: Path, splits: Mapping[str, Split], known: Mapping[str, Any]) -> None:
-    shape = bitmap_shape(next(iter(splits.values())).train.schema)
+    shape = stored_bitmap_shape(next(iter(splits.values())).train.schema)
     kind: dict[str, Any] = {"storage": "parquet", "kind": "strokes"}
     if shape is not None:
         kind = {"storage": "parquet", "kind": "bitmaps", "bitmap_shape_px": list(shape)}

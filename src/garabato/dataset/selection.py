@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from garabato.drawing import DrawingBatch
-from garabato.drawing.arrow import bitmap_shape, to_table
+from garabato.drawing.arrow import stored_bitmap_shape, to_table
 from garabato.errors import SourceError
 
 #: Reasons to leave drawings out.
@@ -46,7 +46,7 @@ class Candidates:
     @property
     def kind(self) -> str:
         """ "strokes", or the size of the bitmaps."""
-        return _kind(bitmap_shape(self.table.schema))
+        return _kind(stored_bitmap_shape(self.table.schema))
 
 
 def first_candidates(
@@ -70,7 +70,7 @@ def first_candidates(
     kinds: set[str] = set()
     cutoff = np.uint64(2**64 - 1)
     for batch in batches:
-        kinds.add(_kind(None if batch.bitmaps is None else batch.bitmaps.shape[1:]))
+        kinds.add(_kind(batch.bitmap_shape))
         if len(kinds) > 1:
             raise SourceError(
                 f"{category!r} comes as {' and as '.join(sorted(kinds))}; keep the files of one "

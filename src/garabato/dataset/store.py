@@ -107,7 +107,12 @@ class Dataset:
 
     def verify(self) -> None:
         """Check the files against their checksums. Raises DatasetError if one has changed."""
-        check_checksums(self.path, self.manifest)
+        check_sizes(self.path, self.manifest)
+        for file, about in _files(self.path, self.manifest):
+            if sha256_of(file) != about["sha256"]:
+                raise DatasetError(
+                    f"{file} is damaged: its checksum differs from {MANIFEST}; {_AGAIN}"
+                )
 
     @property
     def _storage(self) -> Storage:
@@ -193,14 +198,6 @@ def check_sizes(folder: Path, manifest: Mapping[str, Any]) -> None:
                 f"{file} has {n_bytes:,} bytes instead of {about['bytes']:,}: it was truncated or "
                 f"changed; {_AGAIN}"
             )
-
-
-def check_checksums(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Raise DatasetError if a file differs from what was written."""
-    check_sizes(folder, manifest)
-    for file, about in _files(folder, manifest):
-        if sha256_of(file) != about["sha256"]:
-            raise DatasetError(f"{file} is damaged: its checksum differs from {MANIFEST}; {_AGAIN}")
 
 
 def check_replaceable(folder: Path) -> None:

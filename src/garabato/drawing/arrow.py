@@ -57,18 +57,26 @@ def with_split(table: pa.Table, split: str) -> pa.Table:
     return table.set_column(index, table.schema.field(index), column)
 
 
-def bitmap_shape(schema: pa.Schema) -> tuple[int, int] | None:
+def stored_bitmap_shape(schema: pa.Schema) -> tuple[int, int] | None:
     """(height, width) in px of the bitmaps of a table; None if it holds strokes."""
     if "bitmap" not in schema.names:
         return None
-    metadata = schema.field("bitmap").metadata or {}
-    try:
-        return int(metadata[b"height_px"]), int(metadata[b"width_px"])
-    except KeyError:
+    shape = described_shape(schema.field("bitmap"))
+    if shape is None:
         raise DrawingError(
             "the column `bitmap` has lost its metadata height_px and width_px; "
             "keep the Arrow schema"
-        ) from None
+        )
+    return shape
+
+
+def described_shape(field: pa.Field) -> tuple[int, int] | None:
+    """(height, width) in px from the metadata of a field of bitmaps; None if it has none."""
+    try:
+        shape = int(field.metadata[b"height_px"]), int(field.metadata[b"width_px"])
+    except (TypeError, KeyError, ValueError):
+        return None
+    return shape if min(shape) > 0 else None
 
 
 def to_any_table(batch: DrawingBatch) -> pa.Table:
@@ -150,7 +158,7 @@ def from_table(table: pa.Table) -> DrawingBatch:
         for column, (name, _) in _METADATA.items()
         if column in table.schema.names
     }
-    shape = bitmap_shape(table.schema)
+    shape = stored_bitmap_shape(table.schema)
     if shape is not None:
         return _with_bitmaps(table["bitmap"], shape, metadata)
     batch = DrawingBatch.concatenate([_with_strokes(chunk) for chunk in table["strokes"].chunks])

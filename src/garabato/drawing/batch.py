@@ -191,6 +191,11 @@ class DrawingBatch:
         )
 
     @property
+    def bitmap_shape(self) -> tuple[int, ...] | None:
+        """(H, W) of each bitmap, None for strokes. Only batches with the same can be joined."""
+        return None if self.bitmaps is None else self.bitmaps.shape[1:]
+
+    @property
     def has_ink(self) -> BoolArray:
         """(N,) bool: whether a drawing has a point or an inked pixel."""
         if self.bitmaps is not None:

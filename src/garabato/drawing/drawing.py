@@ -140,6 +140,11 @@ class Drawing:
         return [self.points[a:b].T for a, b in pairwise(starts)]
 
     @property
+    def bitmap_shape(self) -> tuple[int, ...] | None:
+        """(H, W) of the bitmap, None for strokes. Drawings of one batch have the same."""
+        return None if self.bitmap is None else self.bitmap.shape
+
+    @property
     def is_empty(self) -> bool:
         """Whether the drawing has neither a point nor an inked pixel."""
         if self.bitmap is not None:

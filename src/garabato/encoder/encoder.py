@@ -404,8 +404,7 @@ class Encoder:
     ) -> Iterator[ByteArray]:
         if not isinstance(drawings, DrawingBatch):
             drawings = list_drawings(drawings)
-            kinds = {None if d.bitmap is None else d.bitmap.shape for d in drawings}
-            if len(kinds) > 1:  # strokes and bitmaps, or bitmaps of several sizes
+            if len({drawing.bitmap_shape for drawing in drawings}) > 1:
                 for drawing in drawings:
                     yield render_batch(DrawingBatch.from_drawings([drawing]), self.spec)
                 return

@@ -153,8 +153,8 @@ class Evaluation:
             "per_category": self.per_category(),
         }
 
-    def most_confused(self, n: int = 10) -> list[dict[str, Any]]:
-        """The pairs of categories mistaken for one another most often."""
+    def most_confused(self) -> list[dict[str, Any]]:
+        """The ten pairs of categories mistaken for one another most often."""
         confusion = self.confusion
         return [
             {
@@ -162,7 +162,7 @@ class Evaluation:
                 "n_first_as_second": int(confusion[a, b]),
                 "n_second_as_first": int(confusion[b, a]),
             }
-            for a, b in most_confused_pairs(confusion, n)
+            for a, b in most_confused_pairs(confusion)
         ]
 
     def per_category(self) -> dict[str, dict[str, Any]]:

@@ -62,15 +62,13 @@ def ranking_metrics(
     gallery_labels: IntArray | None = None,
     *,
     k: int = 10,
-    chunk: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> RankingMetrics:
     """Rank the whole gallery by cosine for each query; items with the query's label are relevant.
 
     Embeddings are (Q, D) and (G, D) float32, L2-normalised; labels (Q,) and (G,) integers.
-    Without a gallery, each query is ranked against the other queries. `chunk` queries are ranked
-    at once, in 4 * chunk * G bytes (by default at most 1 GiB); it does not change the results. A
-    gallery may be memory-mapped. Calls `progress` with the number of queries done.
+    Without a gallery, each query is ranked against the other queries. A gallery may be
+    memory-mapped. Calls `progress` with the number of queries done.
     Raises InputError for shapes that don't match, lengths that aren't 1, NaN, or k beyond the
     ranking.
     """
@@ -110,7 +108,7 @@ def ranking_metrics(
             precision[query] = _precision_at_k(relevant, scores, k)
 
     with ThreadPoolExecutor(n_cores()) as threads:
-        for first, scores in similarities(query_embeddings, gallery_embeddings, chunk):
+        for first, scores in similarities(query_embeddings, gallery_embeddings):
             queries = range(first, first + len(scores))
             for _ in threads.map(rank, queries, scores):
                 pass

@@ -17,7 +17,7 @@ _GRID = 2.0**26
 #: Gallery rows multiplied at once.
 _TILE = 4096
 
-#: Default number of queries compared at once, and the limit on the memory for their scores.
+#: The most queries compared at once, and the limit on the memory for their scores.
 _MAX_CHUNK = 256
 _MAX_SCORE_BYTES = 2**30
 
@@ -25,18 +25,15 @@ _MAX_SCORE_BYTES = 2**30
 _LENGTH_TOLERANCE = 1e-3
 
 
-def similarities(
-    queries: FloatArray, gallery: FloatArray, chunk: int | None = None
-) -> Iterator[tuple[int, FloatArray]]:
-    """Cosines of all queries (Q, D) with a whole gallery (G, D), `chunk` queries at a time.
+def similarities(queries: FloatArray, gallery: FloatArray) -> Iterator[tuple[int, FloatArray]]:
+    """Cosines of all queries (Q, D) with a whole gallery (G, D), in chunks of queries.
 
     Yields the index of the first query of a chunk and its scores (q, G) float32, each rounded once
-    from its exact value. The scores may be changed; the next chunk overwrites them. By default a
-    chunk is 256 queries, or fewer so that its scores fit in 1 GiB.
+    from its exact value. The scores may be changed; the next chunk overwrites them. A chunk is 256
+    queries, or fewer so that its scores fit in 1 GiB.
     """
-    if chunk is None:
-        chunk = min(_MAX_CHUNK, _MAX_SCORE_BYTES // (4 * max(len(gallery), 1)))
-    chunk = max(1, min(chunk, len(queries)))
+    n_fitting = _MAX_SCORE_BYTES // (4 * max(len(gallery), 1))
+    chunk = max(1, min(_MAX_CHUNK, n_fitting, len(queries)))
     scores = np.empty((chunk, len(gallery)), np.float32)
     tile = np.empty((min(_TILE, len(gallery)), gallery.shape[1]))
     product = np.empty(chunk * len(tile))

@@ -27,7 +27,8 @@ from unicodedata import normalize
 import numpy as np
 import pyarrow as pa
 
-from garabato.drawing import MAX_POINTS, ByteArray, Drawing, DrawingBatch
+from garabato.drawing import MAX_POINTS, Drawing, DrawingBatch
+from garabato.drawing.arrow import described_shape, opened_lists
 from garabato.errors import FormatError, first_line
 from garabato.formats import picture, svg
 from garabato.formats.ndjson import ALIASES, parse_fields
@@ -215,7 +216,7 @@ def _read_table(
     if batch is not None:
         yield batch
         return
-    shape = _bitmap_shape(table.schema.field(names["drawing"]))
+    shape = described_shape(table.schema.field(names["drawing"]))
     yield from in_batches(_rows(column, metadata, shape, first_row, source, reject))
 
 
@@ -290,8 +291,6 @@ def _whole_batch(column: pa.ChunkedArray, metadata: dict[str, list[Any]]) -> Dra
     Taken where strokes are list<struct<x: list<uint8>, y: list<uint8>>> without a null or a
     stroke of unequal lengths, and the metadata is plain: as garabato writes its files.
     """
-    from garabato.drawing.arrow import opened_lists
-
     kind = column.type
     if not (pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)):
         return None
@@ -371,17 +370,14 @@ def _drawing(
             {**fields, "drawing": []}, path=source.name, position=position, notes=source.notes
         )
         if shape is not None:
-            return Drawing(bitmap=_bitmap(value, shape, source, position), **known.metadata)
+            if len(value) != shape[0] * shape[1]:
+                raise source.error("the bitmap is not of the size the schema names", position)
+            bitmap = np.frombuffer(value, np.uint8).reshape(shape)
+            return Drawing(bitmap=bitmap, **known.metadata)
         return _picture(value, source, position).replace(**known.metadata)
     return parse_fields(
         {**fields, "drawing": value}, path=source.name, position=position, notes=source.notes
     )
-
-
-def _bitmap(content: bytes, shape: tuple[int, int], source: Input, position: str) -> ByteArray:
-    if len(content) != shape[0] * shape[1]:
-        raise source.error("the bitmap is not of the size the schema names", position)
-    return np.frombuffer(content, np.uint8).reshape(shape)
 
 
 def _picture(content: bytes, source: Input, position: str) -> Drawing:
@@ -396,12 +392,3 @@ def _picture(content: bytes, source: Input, position: str) -> Drawing:
         where = ", ".join(part for part in (position, error.position) if part)
         raise source.error(error.problem, where) from None
     return batch[0]
-
-
-def _bitmap_shape(field: pa.Field) -> tuple[int, int] | None:
-    """(height, width) of garabato's own bitmaps, which the field's metadata names."""
-    try:
-        shape = int(field.metadata[b"height_px"]), int(field.metadata[b"width_px"])
-    except (TypeError, KeyError, ValueError):
-        return None
-    return shape if min(shape) > 0 else None

@@ -21,9 +21,9 @@ _EXPECTED = f"N x {SIDE_PX * SIDE_PX} or N x {SIDE_PX} x {SIDE_PX} uint8 was exp
 
 
 def read(source: Input) -> Iterator[DrawingBatch]:
-    """Batches of bitmaps; their key_ids are invented from file and row ("cat-17").
+    """Yield batches of bitmaps, with key_ids from file and row ("cat-17").
 
-    A plain file is memory-mapped, so only the batch in hand is in memory.
+    A plain file is memory-mapped, so only one batch is in memory.
     """
     rows = _open(source)
     for first in range(0, len(rows), BATCH):
@@ -33,9 +33,9 @@ def read(source: Input) -> Iterator[DrawingBatch]:
 
 
 def write(file: Writable, drawings: Iterable[Drawing]) -> int:
-    """Write bitmaps of 28x28 as Google does (N, 784); returns how many.
+    """Write 28x28 bitmaps as Google does, (N, 784); returns the number written.
 
-    They are held in memory until the last is there. Raises InputError for any other drawing.
+    All are held in memory. Raises InputError for any other drawing.
     """
     rows = []
     for drawing in drawings:
@@ -60,7 +60,7 @@ def _open(source: Input) -> npt.NDArray[np.uint8]:
                 rows = np.load(io.BytesIO(source.read_whole()), allow_pickle=False)
     except FormatError:
         raise
-    except Exception as error:  # NumPy lets out whatever reading a header as Python raises
+    except Exception as error:  # NumPy evaluates headers as Python, which may raise anything
         raise source.error(f"a truncated or damaged .npy file ({error}); {_EXPECTED}") from error
     is_flat = rows.ndim == 2 and rows.shape[1] == SIDE_PX * SIDE_PX
     is_square = rows.ndim == 3 and rows.shape[1:] == (SIDE_PX, SIDE_PX)

@@ -117,7 +117,7 @@ def in_batches(drawings: Iterable[Drawing]) -> Iterator[DrawingBatch]:
     n_points = 0
     try:
         for drawing in drawings:
-            if waiting and _kind(waiting[0]) != _kind(drawing):
+            if waiting and waiting[0].bitmap_shape != drawing.bitmap_shape:
                 yield DrawingBatch.from_drawings(waiting)
                 waiting, n_points = [], 0
             waiting.append(drawing)
@@ -151,10 +151,6 @@ def simplified_drawing(
         yield Drawing(kept, **metadata).simplified()
     except DrawingError as error:
         reject(source.error(str(error), position))
-
-
-def _kind(drawing: Drawing) -> tuple[int, ...] | None:
-    return None if drawing.bitmap is None else drawing.bitmap.shape
 
 
 def plain_stem(path: Path) -> str:

@@ -172,8 +172,7 @@ def group_by_kind(drawings: Sequence[Drawing]) -> list[IntArray]:
     """The positions of drawings that can share a batch: of strokes, and of each bitmap size."""
     kinds: dict[tuple[int, ...] | None, list[int]] = {}
     for position, drawing in enumerate(drawings):
-        kind = None if drawing.bitmap is None else drawing.bitmap.shape
-        kinds.setdefault(kind, []).append(position)
+        kinds.setdefault(drawing.bitmap_shape, []).append(position)
     return [np.array(positions, np.int64) for positions in kinds.values()]
 
 

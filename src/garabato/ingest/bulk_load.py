@@ -155,14 +155,9 @@ def _pieces(batches: Iterable[DrawingBatch]) -> Iterator[DrawingBatch]:
         for first in range(0, len(batch), PIECE):
             part = batch[first : first + PIECE]
             n_held = sum(map(len, held))
-            if held and (bitmap_shape(held[0]) != bitmap_shape(part) or n_held + len(part) > PIECE):
+            if held and (held[0].bitmap_shape != part.bitmap_shape or n_held + len(part) > PIECE):
                 yield DrawingBatch.concatenate(held)
                 held = []
             held.append(part)
     if held:
         yield DrawingBatch.concatenate(held)
-
-
-def bitmap_shape(batch: DrawingBatch) -> tuple[int, ...] | None:
-    """The shape of each bitmap; None for strokes. Batches that differ in it cannot be joined."""
-    return None if batch.bitmaps is None else batch.bitmaps.shape[1:]

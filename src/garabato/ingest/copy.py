@@ -13,7 +13,6 @@ from garabato.gallery import open_gallery
 from garabato.gallery.base import Gallery
 from garabato.gallery.batching import without_invalid_times
 from garabato.gallery.records import Embedder, FilledBy, Stored
-from garabato.ingest.bulk_load import bitmap_shape
 from garabato.render import RenderSpec
 
 #: Drawings stored at a time. A killed process loses at most so many.
@@ -73,7 +72,7 @@ def _pieces(scanned: Iterable[Stored]) -> Iterator[Stored]:
     """The same rows in pieces of about PIECE, each of strokes or of one bitmap size."""
     held: dict[tuple[int, ...] | None, list[Stored]] = {}
     for stored in scanned:
-        group = held.setdefault(bitmap_shape(stored.drawings), [])
+        group = held.setdefault(stored.drawings.bitmap_shape, [])
         group.append(stored)
         if sum(len(one.drawings) for one in group) >= PIECE:
             yield _joined(group)

@@ -221,8 +221,8 @@ def _lay_out_title(title: str, title_px: int) -> list[tuple[str, int, bool, int]
     ]
 
 
-def _wrap(text: str, width_px: int, size_px: int, max_lines: int = 2) -> list[str]:
-    """`text` in lines that fit `width_px`; longer text is cut off with an ellipsis."""
+def _wrap(text: str, width_px: int, size_px: int) -> list[str]:
+    """`text` in two lines, at most, that fit `width_px`; longer text ends with an ellipsis."""
     lines: list[str] = []
     for paragraph in text.split("\n") if text else []:
         line = ""
@@ -233,10 +233,9 @@ def _wrap(text: str, width_px: int, size_px: int, max_lines: int = 2) -> list[st
                 longer = word
             line = longer
         lines.append(line)
-    kept = lines[:max_lines]
-    if len(lines) > max_lines:
-        kept[-1] += "…"
-    return [_shorten(line, width_px, size_px) for line in kept]
+    if len(lines) > 2:
+        lines[1] += "…"
+    return [_shorten(line, width_px, size_px) for line in lines[:2]]
 
 
 def _shorten(line: str, width_px: int, size_px: int) -> str:

@@ -1,9 +1,9 @@
-"""Arrays out of a pickle, and nothing else: no code of the file's choosing is ever run.
+"""Reads arrays from pickles without running any code that the file names.
 
-sketch-rnn's files hold arrays of arrays, which NumPy can only keep pickled. Here the few names such
-pickles use lead to harmless stand-ins that take notes; any other name is refused. The pure Python
-unpickler is used because the compiled one lets a few bytes claim gigabytes for its memo. What a
-pickle may do is counted, as every byte of it may make an object of a hundred.
+sketch-rnn's files hold arrays of arrays, which NumPy can only store as pickles. The few names in
+such pickles are replaced by harmless stand-ins that record what they are given; any other name is
+refused. The pure Python unpickler is used because the compiled one lets a few bytes claim gigabytes
+for its memo. Opcodes are counted, since every byte of a pickle may create an object of a hundred.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Numbers = npt.NDArray[np.number[Any]]
 MAX_OPCODES = 12 * 10**6
 #: Bytes of numbers handed out; an array named several times counts each time.
 MAX_NUMBERS_BYTES = 512 * 2**20
-#: All that arrays of arrays were ever pickled with, and other texts and numbers. None of these
-#: reserves more than the pickle holds.
+#: The opcodes in pickled arrays of arrays, of any version, and those of other texts and numbers.
+#: None of them reserves more memory than the pickle holds.
 _OPCODES = {
     pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.MARK, pickle.GLOBAL, pickle.STACK_GLOBAL,
     pickle.REDUCE, pickle.BUILD, pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.INT,
@@ -38,14 +38,14 @@ _DTYPES = {"i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}
 
 
 class PickleError(Exception):
-    """What was in the pickle instead of an array of arrays of numbers."""
+    """A pickle does not hold an array of arrays of numbers."""
 
 
 def load_arrays(file: BinaryIO, n_bytes: int) -> Iterator[Numbers | PickleError]:
-    """The arrays of numbers a pickled array of objects (N,) holds; unfit ones as their fault.
+    """The arrays of numbers in a pickled array of objects (N,); for other objects, an error.
 
-    The pickle is `file` from where it stands, `n_bytes` long. Raises PickleError where it holds
-    anything else, before the first array.
+    The pickle is the next `n_bytes` of `file`. Raises PickleError, before the first array, if it
+    holds anything but an array of objects.
     """
     try:
         loaded = _Unpickler(file, n_bytes).load()
@@ -96,7 +96,7 @@ def _checked_numbers(item: Any) -> Numbers:
 
 
 class _Array:
-    """Stands in for a NumPy array: keeps what the pickle says of it."""
+    """Stands in for a NumPy array; keeps its state in the pickle."""
 
     def __init__(self) -> None:
         self.shape: Any = None

@@ -19,26 +19,32 @@ import numpy.typing as npt
 
 from garabato.drawing import MAX_COORDINATE, MAX_POINTS, Drawing, DrawingBatch
 from garabato.errors import DrawingError, FormatError, InputError
-from garabato.formats.stream import MAX_EXPANSION, MIN_BOMB_BYTES, Input, Reject, Writable
+from garabato.formats.stream import (
+    MAX_EXPANSION,
+    MIN_BOMB_BYTES,
+    Input,
+    Reject,
+    Writable,
+    in_batches,
+)
 from garabato.formats.stroke3._pickled import PickleError, load_arrays
 
 MAGIC = b"PK\x03\x04"
 PARTS = ("train", "valid", "test")
-#: Google's biggest file has 75,000 drawings and unfolds to 30 MB, all of a category to 150 MB.
+#: Google's largest file has 75,000 drawings and expands to 30 MB, one with all drawings of a
+#: category to 150 MB.
 MAX_PART_BYTES = 512 * 2**20
-#: NumPy writes no other kinds; what would expand them may take any memory and raise anything.
+#: NumPy writes no others; the code that expands them may take any memory and raise anything.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-BATCH = 4096
-BATCH_POINTS = 10**6
 _EXPECTED = "a sketch-rnn file with arrays train, valid and test was expected"
 
 Numbers = npt.NDArray[np.number[Any]]
 
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
-    """Batches of drawings, moved to the top left; their key_ids are invented ("cat-train-17").
+    """Yield batches of drawings, moved to the top left, with key_ids such as "cat-train-17".
 
-    The pickles inside are opened without running anything they ask for.
+    No code in the pickles inside is run.
     """
     try:
         archive = zipfile.ZipFile(source.path or io.BytesIO(source.read_whole()))
@@ -59,14 +65,14 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
             except FormatError as error:
                 reject(error)
             else:
-                yield from _batches(items, part, source, reject)
+                yield from in_batches(_drawings(items, part, source, reject))
 
 
 def write(file: Writable, drawings: Iterable[Drawing]) -> int:
-    """Write drawings, on the grid of 0..255, all as `train`; `valid` and `test` are empty.
+    """Write drawings, on the grid 0..255, as `train`; `valid` and `test` are empty.
 
-    They are held in memory until the last is there. Returns how many. Raises InputError for
-    bitmaps and drawings without points.
+    All are held in memory. Returns the number written. Raises InputError for bitmaps and drawings
+    without points.
     """
     rows = [_stroke3(drawing.on_grid()) for drawing in drawings]
     train = np.empty(len(rows), object)
@@ -105,7 +111,7 @@ def _load_part(
         return _load_array(data)
     except PickleError as error:
         raise source.error(f"{error}; {_EXPECTED}", part) from error
-    except Exception as error:  # NumPy lets out whatever reading a header as Python raises
+    except Exception as error:  # NumPy evaluates headers as Python, which may raise anything
         raise source.error(f"a truncated or damaged array ({error}); {_EXPECTED}", part) from error
 
 
@@ -130,26 +136,16 @@ def _load_array(data: bytes) -> Iterable[Numbers | PickleError]:
     return numbers
 
 
-def _batches(
+def _drawings(
     items: Iterable[Numbers | PickleError], part: str, source: Input, reject: Reject
-) -> Iterator[DrawingBatch]:
-    drawings: list[Drawing] = []
-    n_points = 0
+) -> Iterator[Drawing]:
     for row, item in enumerate(items):
         try:
             if isinstance(item, PickleError):
                 raise DrawingError(str(item))
-            drawing = _drawing(item).replace(key_id=f"{source.stem}-{part}-{row}")
+            yield _drawing(item).replace(key_id=f"{source.stem}-{part}-{row}")
         except DrawingError as error:
             reject(source.error(str(error), f"{part}, drawing {row}"))
-            continue
-        drawings.append(drawing)
-        n_points += len(drawing.points)
-        if len(drawings) == BATCH or n_points > BATCH_POINTS:
-            yield DrawingBatch.from_drawings(drawings)
-            drawings, n_points = [], 0
-    if drawings:
-        yield DrawingBatch.from_drawings(drawings)
 
 
 def _drawing(rows: Numbers) -> Drawing:

@@ -344,7 +344,7 @@ class GrowableArrays:
         return {name: array[:n] for name, array in self._arrays.items()}
 
 
-_ARRAYS = (*("rows", "stored", "rest", "heads", "head_scales", "tail_lengths", "lengths"),)
+_ARRAYS = ("rows", "stored", "rest", "heads", "head_scales", "tail_lengths", "lengths")
 
 
 def _quantize(exact: FloatArray, codes: npt.NDArray[np.int8], scales: FloatArray) -> FloatArray:

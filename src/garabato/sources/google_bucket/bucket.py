@@ -153,10 +153,10 @@ def download(
     )
 
 
-def why_unreachable(bucket: str | None = None, *, timeout_s: float = 3.0) -> str | None:
-    """Return what is wrong if the bucket does not answer, else None."""
+def why_unreachable(bucket: str | None = None) -> str | None:
+    """Return what is wrong if the bucket does not answer within three seconds, else None."""
     url = _bucket_url(bucket)
-    policy = RetryPolicy(attempts=1, timeout_s=timeout_s)
+    policy = RetryPolicy(attempts=1, timeout_s=3.0)
     with Web(url, policy=policy, n_connections=1) as web:
         try:
             web.look_up(url_of(url, "simplified", _PROBED))
