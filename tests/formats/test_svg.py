@@ -39,7 +39,8 @@ def _problem(path: Path) -> str:
 
 
 def test_lines_on_googles_grid_stay_as_they_are(tmp_path):
-    body = '<path d="M0 0L9 3L255 7" fill="none" stroke="black"/><path d="M4 5h0"/>'
+    paths = '<path d="M0 0L9 3L255 7"/><path d="M4 5h0" stroke-linecap="round"/>'
+    body = f'<g fill="none" stroke="black">{paths}</g>'
     assert _strokes(tmp_path, body) == [[[0, 9, 255], [0, 3, 7]], [[4, 4], [5, 5]]]
 
 
@@ -166,12 +167,13 @@ def test_white_lines_are_read(tmp_path):
 
 
 def test_documents_are_recognised_whatever_their_name_and_encoding(tmp_path):
-    text = f'<?xml version="1.0" encoding="utf-16"?><svg {NAMESPACE}><path d="M0 0h9"/></svg>'
+    line = '<path d="M0 0h9" stroke="red"/>'
+    text = f'<?xml version="1.0" encoding="utf-16"?><svg {NAMESPACE}>{line}</svg>'
     path = tmp_path / "picture"
     for data in (
         text.encode("utf-16"),
-        b"\xef\xbb\xbf  \n<!-- hi --><svg><path d='M0 0h9'/></svg>",
-        gzip.compress(b"<svg><path d='M0 0h9'/></svg>"),
+        b"\xef\xbb\xbf  \n<!-- hi --><svg><path d='M0 0h9' stroke='red'/></svg>",
+        gzip.compress(b"<svg><path d='M0 0h9' stroke='red'/></svg>"),
     ):
         path.write_bytes(data)
         (drawing,) = read_drawings(path, strict=True)
@@ -184,11 +186,11 @@ def test_a_document_with_a_public_doctype_is_read(tmp_path):
         '"http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">'
     )
     path = tmp_path / "cat.svg"
-    path.write_text(f"{doctype}<svg><path d='M0 0h9'/></svg>")
+    path.write_text(f"{doctype}<svg><path d='M0 0h9' stroke='red'/></svg>")
     assert len(list(read_drawings(path))) == 1
 
 
-def _with_doctype(folder: Path, declared: str, body: str = "<path d='M0 0h9'/>") -> Path:
+def _with_doctype(folder: Path, declared: str, body: str = "<path d='M0 0h9V9'/>") -> Path:
     path = folder / "cat.svg"
     path.write_text(f"<!DOCTYPE svg [{declared}]><svg>{body}</svg>")
     return path
@@ -196,7 +198,7 @@ def _with_doctype(folder: Path, declared: str, body: str = "<path d='M0 0h9'/>")
 
 def test_short_entities_are_expanded(tmp_path):
     declared = '<!ENTITY ns "http://example.org/"><!ENTITY l "M0 0h"><!ENTITY p "&l;9">'
-    path = _with_doctype(tmp_path, declared, '<g xmlns:i="&ns;"><path d="&p;"/></g>')
+    path = _with_doctype(tmp_path, declared, '<g xmlns:i="&ns;"><path d="&p;" stroke="red"/></g>')
     (drawing,) = read_drawings(path, strict=True)
     assert drawing.to_lists() == [[[0, 9], [0, 0]]]
 
@@ -251,7 +253,7 @@ def test_the_error_for_another_xml_document_names_its_root_element(tmp_path):
 
 def test_use_that_multiplies_without_end_is_stopped(tmp_path, monkeypatch):
     monkeypatch.setattr(walk, "MAX_ELEMENTS", 1000)
-    levels = '<path id="u0" d="M0 0h9"/>' + "".join(
+    levels = '<path id="u0" d="M0 0h9" stroke="red"/>' + "".join(
         f'<g id="u{i + 1}">{f"""<use href="#u{i}"/>""" * 10}</g>' for i in range(9)
     )
     assert "more than 1,000 elements" in _problem(_file(tmp_path, levels))
@@ -260,10 +262,10 @@ def test_use_that_multiplies_without_end_is_stopped(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "body",
     [
-        '<g id="a"><path d="M0 0h9"/><use href="#a" y="3"/><use href="#a" y="6"/></g>',
-        '<g id="a"><path d="M0 0h9"/><use href="#b" y="3"/></g>'
+        '<g id="a"><path d="M0 0h9" stroke="red"/><use href="#a" y="3"/><use href="#a" y="6"/></g>',
+        '<g id="a"><path d="M0 0h9" stroke="red"/><use href="#b" y="3"/></g>'
         '<defs><g id="b"><use href="#a"/></g></defs>',
-        '<path d="M0 0h9"/><use id="a" href="#a"/>',
+        '<path d="M0 0h9" stroke="red"/><use id="a" href="#a"/>',
     ],
 )
 def test_use_within_what_it_points_to_is_not_drawn(tmp_path, body):
@@ -279,14 +281,14 @@ def test_too_many_elements_points_levels_and_bytes_are_refused(tmp_path, monkeyp
 
 
 def test_absurd_numbers_are_refused(tmp_path):
-    assert "beyond 2^24" in _problem(_file(tmp_path, '<path d="M0 0h1e30"/>'))
-    far = '<path d="M0 0L1e308 1e308" transform="matrix(1e9 0 1e9 1e9 0 0)"/>'
+    assert "beyond 2^24" in _problem(_file(tmp_path, '<path d="M0 0h1e30" stroke="red"/>'))
+    far = '<path d="M0 0L1e308 1e308" stroke="red" transform="matrix(1e9 0 1e9 1e9 0 0)"/>'
     assert "NaN or infinite" in _problem(_file(tmp_path, far))
-    assert "NaN or infinite" in _problem(_file(tmp_path, '<path d="M0 0h1e999"/>'))
+    assert "NaN or infinite" in _problem(_file(tmp_path, '<path d="M0 0h1e999" stroke="red"/>'))
 
 
 def test_points_equal_in_float32_become_a_dot(tmp_path):
-    assert _strokes(tmp_path, '<path d="M0 0h1e-40"/>') == [[[0, 0], [0, 0]]]
+    assert _strokes(tmp_path, '<path d="M0 0h1e-40" stroke="red"/>') == [[[0, 0], [0, 0]]]
 
 
 @pytest.mark.parametrize(
@@ -313,7 +315,7 @@ _MEGABYTE = 2**20
     ids=lambda attributes: attributes[:20],
 )
 def test_a_megabyte_of_nonsense_in_an_attribute_is_passed_over_at_once(tmp_path, attributes):
-    path = _file(tmp_path, f'<svg {attributes}><path d="M1 2h9"/></svg>')
+    path = _file(tmp_path, f'<svg {attributes}><path d="M1 2h9" stroke="red"/></svg>')
     code = (
         "import sys; from garabato.formats import *; print(len(list(read_drawings(sys.argv[1]))))"
     )

@@ -127,13 +127,21 @@ def test_style_sheets_decide_what_is_painted(tmp_path, sheet):
         ".h{stroke:color-mix(in srgb, red 0%, transparent)}",
         ".h{stroke:rgb(from red r g b / 0)}",
         ".h{stroke-dasharray:0 10}",
+        ".h{all:initial; fill:none}",
+        ".h{all:unset !important; fill:none}",
+        "rect:lang(de){display:none}",
+        "g:lang(fr) > :lang(de-at){display:none}",
+        "@property --c{syntax:'*'; inherits:false; initial-value:none} .h{stroke:var(--c)}",
+        "@property --c{inherits:false; initial-value:none} svg{--c:red} .h{stroke:var(--c, red)}",
+        "@property --c{inherits:true; initial-value:red} svg{--c:none} .h{stroke:var(--c)}",
     ],
 )
 def test_what_a_style_sheet_hides_is_not_drawn(tmp_path, sheet):
     escaped = escape(sheet)
     body = (
-        f'<style>{escaped}</style><g class="g"><rect class="h" id="h" x="50" y="40" '
-        f'width="99" height="60"/><path d="{ZIGZAG}"/></g>'
+        f'<style>{escaped}</style><g class="g" xml:lang="fr-CA">'
+        f'<rect class="h" id="h" x="50" y="40" width="99" height="60" lang="de-AT"/>'
+        f'<path d="{ZIGZAG}" lang="en"/></g>'
     )
     assert _strokes(tmp_path, body, f"{PAGE} {PEN}") == STROKES
 
@@ -153,6 +161,8 @@ def test_what_a_style_sheet_hides_is_not_drawn(tmp_path, sheet):
         "@layer a{.h{display:none}} .h{display:inline}",
         ".h{.h{display:none}}",
         "rect:nth-of-type(2){display:none}",
+        "path:lang(en){display:none}",
+        f".h{{stroke:none; all:revert; stroke:red; fill:none; d:path('{ZIGZAG}')}}",
     ],
 )
 def test_rules_that_do_not_apply_hide_nothing(tmp_path, sheet):
@@ -260,6 +270,14 @@ def test_a_white_hole_in_a_dark_shape_is_seen(tmp_path):
         '<svg x="5" y="5" width="9" height="9"><path d="M100 100L120 120"/></svg>',
         '<symbol id="s" viewBox="0 0 9 9"><path d="M50 50L60 60"/></symbol>'
         '<use href="#s" width="20" height="20"/>',
+        '<mask id="m"/><path style="mask-image:url(#m)" d="M100 100L120 120"/>',
+        '<g style="mix-blend-mode:multiply" fill="white" stroke="none"><circle r="50"/></g>',
+        '<rect width="200" height="150" fill="#eee" style="mix-blend-mode:darken" stroke="none"/>',
+        '<rect width="200" height="150" fill="#000" style="mix-blend-mode:screen" stroke="none"/>',
+        '<pattern id="p" width="9" height="9"><path d="M0 0L9 9" stroke="red" opacity="0"/>'
+        '</pattern><circle r="50" fill="url(#p)" stroke="none"/>',
+        '<g fill="black" stroke="none"><path d="M50 50L60 60"/><path d="M50 50L60 60Z"/>'
+        '<polygon points="9,9 19,29 29,49"/><polyline points="9,9 99,9"/></g>',
     ],
 )
 def test_what_lies_off_the_page_or_is_clipped_away_is_not_drawn(tmp_path, hidden):
@@ -284,6 +302,23 @@ def test_a_clip_that_shows_all_changes_nothing(tmp_path, clip):
     assert _strokes(tmp_path, body) == STROKES
 
 
+def test_a_pattern_may_take_its_shapes_from_another(tmp_path):
+    patterns = (
+        '<pattern id="p" width="9" height="9"><path d="M0 0L9 9" stroke="red"/></pattern>'
+        '<pattern id="q" href="#p" patternTransform="scale(2)"/>'
+    )
+    box = '<path fill="url(#q)" d="M0 0H90V120H0Z"/>'
+    assert _strokes(tmp_path, patterns + box) == [[[0, 90, 90, 0, 0], [0, 0, 120, 120, 0]]]
+
+
+@pytest.mark.parametrize(("stroke", "n_strokes"), [("red", 2), ("none", 1)])
+def test_what_is_used_may_take_the_paint_of_its_use(tmp_path, stroke, n_strokes):
+    mark = '<path id="m" d="M100 100L120 120" fill="context-fill" stroke="context-stroke"/>'
+    body = f'<defs>{mark}</defs><path d="{ZIGZAG}" {PEN}/>'
+    use = f'<use href="#m" fill="none" stroke="{stroke}"/>'
+    assert len(_strokes(tmp_path, body + use)) == n_strokes
+
+
 @pytest.mark.parametrize(
     ("clip", "kept"),
     [
@@ -293,6 +328,10 @@ def test_a_clip_that_shows_all_changes_nothing(tmp_path, clip):
         ('style="clip-path:circle(20px at 50px 30px)"', (30, 70)),
         ('style="clip-path:ellipse(25% 50%)"', (25, 75)),
         ('style="clip-path:polygon(0 0, 50px 0, 50px 100%, 0 100%)"', (0, 50)),
+        ('style="clip-path:circle(farthest-side at 0 30px)"', (0, 100)),
+        ('style="clip-path:ellipse(closest-side farthest-side at 30% 50%)"', (0, 60)),
+        ('style="clip-path:inset(0 25px round 9px)"', (25, 75)),
+        ('style="clip-path:inset(0 40px 28px 0 round 20px / 16px)"', (10, 50)),
         ("style=\"clip-path:path('M10 0H35V99H10Z')\"", (10, 35)),
         ('style="clip-path:xywh(10px 0 50px 100%)"', (10, 60)),
         ('style="clip-path:rect(0 80px 60px 20px)"', (20, 80)),
@@ -335,6 +374,22 @@ def test_lines_end_at_the_edge_of_the_page_and_of_a_clip(tmp_path):
         tmp_path, f'{clip}<g clip-path="url(#c)">{line}</g><path d="M20 50V140" {PEN}/>'
     )
     assert np.ptp(clipped.points, axis=0).tolist() == [128, 255]
+
+
+def test_a_page_may_have_its_drawing_knocked_out(tmp_path):
+    mask = (
+        '<mask id="m"><rect width="200" height="150" fill="white"/>'
+        f'<path d="{ZIGZAG}" fill="none" stroke="black" stroke-width="4"/></mask>'
+    )
+    page = '<rect width="200" height="150" mask="url(#m)"/>'
+    (stroke,) = _read(tmp_path, mask + page).strokes
+    assert np.ptp(stroke[0]) == pytest.approx(0.955 * np.ptp(stroke[1]), rel=0.02)
+
+
+def test_a_symbol_may_have_its_own_box(tmp_path):
+    path = f'<path d="M9 9H19V29" {PEN}/>'
+    symbol = f'<symbol id="s" x="10" y="20" width="50" height="60">{path}</symbol>'
+    assert _strokes(tmp_path, symbol + '<use href="#s"/>') == [[[19, 29, 29], [29, 29, 49]]]
 
 
 def test_a_symbol_is_fitted_into_the_box_of_its_use(tmp_path):

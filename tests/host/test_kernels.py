@@ -76,7 +76,7 @@ def test_classifying_a_few_strokes_needs_no_compiler(tmp_path):
 
 def test_a_command_says_that_it_compiles(tmp_path):
     query = tmp_path / "line.svg"
-    query.write_text('<svg xmlns="http://www.w3.org/2000/svg"><path d="M1 1 L9 9"/></svg>')
+    query.write_text('<svg xmlns="http://www.w3.org/2000/svg"><path d="M1 1L9 9V1"/></svg>')
     environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
     command = [sys.executable, "-m", "garabato", "classify", str(query)]
 

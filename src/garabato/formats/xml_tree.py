@@ -54,8 +54,9 @@ def parse_xml(
     """Parse a document of the vocabulary `namespace` and return its root.
 
     Tags are local names ("path"). Attributes keep their names, except that "xlink:href" becomes
-    "href". Raises FormatError for broken XML (with line and column) and for documents that exceed
-    a limit.
+    "href" and "xml:lang" "lang".
+
+    Raises FormatError for broken XML (with line and column) and for documents that exceed a limit.
     """
     data = source.read_whole(max_bytes)
     if data[:1].isspace() and data.lstrip().startswith(b"<?xml"):  # the declaration must be first
@@ -141,8 +142,8 @@ class _Builder:
                 self._prefixes[name[6:]] = value
         local = {name: value for name, value in attributes.items() if ":" not in name}
         for name, value in attributes.items():
-            if name.endswith(":href"):
-                local.setdefault("href", value)
+            if name.endswith((":href", ":lang")):
+                local.setdefault(name[-4:], value)
         return local
 
     def _local_name(self, tag: str) -> str:

@@ -27,7 +27,7 @@ MAX_STEPS = 3_000_000
 _MAX_SELECTOR_TOKENS = 60
 _PSEUDO_CLASSES = {
     "root", "scope", "first-child", "last-child", "only-child", "empty", "not", "is", "where",
-    "has", "nth-child", "nth-last-child", "hover", "focus", "active", "link", "visited",
+    "has", "lang", "nth-child", "nth-last-child", "hover", "focus", "active", "link", "visited",
 }  # fmt: skip
 #: Selectors with these, or with "nth-child(... of ...)", look at all siblings.
 _OF_TYPE = {
@@ -35,6 +35,7 @@ _OF_TYPE = {
 }  # fmt: skip
 _MAX_NESTED_RULES = 4
 _MAX_NESTED_VARIABLES = 8
+_MAX_REGISTERED = 64
 #: Media features of a light screen, SCREEN_PX wide and high, and those that need no value.
 _SCREEN_PX = 1000.0
 _FEATURES = {
@@ -55,8 +56,9 @@ _PROPERTIES = {
     "fill", "stroke", "color", "fill-opacity", "stroke-opacity", "stroke-width", "visibility",
     "fill-rule", "clip-rule", "filter", "stroke-dasharray", "stroke-dashoffset",
     "stroke-linecap",
-    "marker", "marker-start", "marker-mid", "marker-end",
-    "display", "opacity", "transform", "transform-origin", "clip-path", "mask", "overflow",
+    "marker", "marker-start", "marker-mid", "marker-end", "mix-blend-mode",
+    "display", "opacity", "transform", "transform-origin", "clip-path", "mask", "mask-image",
+    "overflow",
     "vector-effect", "stop-color", "stop-opacity", "background", "background-color",
     "transform-box", "translate", "rotate", "scale", "mask-type",
     "x", "y", "width", "height", "cx", "cy", "r", "rx", "ry", "d",
@@ -78,8 +80,9 @@ class Cascade:
             and _media_match(element.get("media", "all").strip().lower() or "all")
         )
         self._by_element: dict[Element, _Declared] = {}
+        self._registered: dict[str, _Registered] = {}
         if sheet.strip():
-            self._by_element = _match_sheet(sheet, root)
+            self._by_element = _match_sheet(sheet, root, self._registered)
         self._has_variables = "var(" in sheet or any(
             "var(" in value
             for element in root.iter()
@@ -121,6 +124,9 @@ class Cascade:
         if not self._has_variables:
             return declared, variables
         own = {name: value for name, value in declared.items() if name.startswith("--")}
+        for name, (initial, is_inherited) in self._registered.items():
+            if initial and not (is_inherited and name in variables):
+                own.setdefault(name, initial)
         variables = {**variables, **own} if own else variables
         values = {
             name: _with_variables(value, variables)
@@ -154,6 +160,13 @@ class _Declared(NamedTuple):
 _NOTHING_DECLARED = _Declared({}, {})
 
 
+class _Registered(NamedTuple):
+    """What `@property` says of a custom property."""
+
+    initial: str
+    is_inherited: bool
+
+
 def _parse_style(text: str) -> _Declared:
     return _parse_short_style(text) if len(text) < 500 else _parse_declarations(text)
 
@@ -172,15 +185,20 @@ def _parse_declarations(text: str) -> _Declared:
         name, _, value = part.partition(":")
         name, value = name.strip(), value.strip()
         name = name if name.startswith("--") else name.lower()
-        if (name in _PROPERTIES or name.startswith("--")) and value:
+        if _counts(name) and value:
             value, mark, important = value.partition("!")
             if not is_valid(name, value.strip()):
                 continue
             if not mark:
-                declared.normal[name] = value
+                declared.normal.update(_longhands(name, value))
             elif important.strip().lower() == "important":
-                declared.important[name] = value.strip()
+                declared.important.update(_longhands(name, value.strip()))
     return declared
+
+
+def _longhands(name: str, value: str) -> Mapping[str, str]:
+    """The declarations that one stands for: `all` is for every property."""
+    return dict.fromkeys(_PROPERTIES, value) if name == "all" else {name: value}
 
 
 def _declarations_of(content: Any) -> _Declared:
@@ -192,19 +210,29 @@ def _declarations_of(content: Any) -> _Declared:
         if node.type != "declaration":
             continue
         name = node.name if node.name.startswith("--") else node.lower_name
-        if name not in _PROPERTIES and not name.startswith("--"):
+        if not _counts(name):
             continue
         try:
             value = tinycss2.serialize(node.value).strip()
         except RecursionError:  # brackets inside brackets by the thousand
             continue
         if value and is_valid(name, value):
-            (declared.important if node.important else declared.normal)[name] = value
+            part = declared.important if node.important else declared.normal
+            part.update(_longhands(name, value))
     return declared
 
 
-def _match_sheet(sheet: str, root: Element) -> dict[Element, _Declared]:
-    """What a style sheet declares for each element that a rule of it matches."""
+def _counts(name: str) -> bool:
+    return name in _PROPERTIES or name.startswith("--") or name == "all"
+
+
+def _match_sheet(
+    sheet: str, root: Element, registered: dict[str, _Registered]
+) -> dict[Element, _Declared]:
+    """What a style sheet declares for each element that a rule of it matches.
+
+    The custom properties that it registers are added to `registered`.
+    """
     import cssselect2
     import tinycss2
 
@@ -213,7 +241,7 @@ def _match_sheet(sheet: str, root: Element) -> dict[Element, _Declared]:
             f"the style sheets have more than {MAX_SHEET_CHARACTERS // 2**10} KiB"
         )
     budget = _Budget()
-    rules = _Rules(cssselect2.Matcher(), budget)
+    rules = _Rules(cssselect2.Matcher(), budget, registered)
     rules.add_all(tinycss2.parse_stylesheet(sheet, skip_comments=True, skip_whitespace=True))
     matched: dict[Element, _Declared] = {}
     for wrapper in _bounded_wrapper(budget).from_xml_root(root).iter_subtree():
@@ -259,8 +287,11 @@ def _in_layers(found: list[tuple[_Layer, _Declared]]) -> _Declared:
 class _Rules:
     """The style rules that hold, for matching, and how many selectors they have."""
 
-    def __init__(self, matcher: Matcher, budget: _Budget) -> None:
+    def __init__(
+        self, matcher: Matcher, budget: _Budget, registered: dict[str, _Registered]
+    ) -> None:
         self.matcher = matcher
+        self._registered = registered
         self.n_selectors = self.n_of_type = 0
         self._budget = budget
         self._svg_prefixes = {"*"}
@@ -309,6 +340,16 @@ class _Rules:
                 for end in range(1, len(path) + 1):
                     self._number(path[:end])
             layer = path
+        if keyword == "property" and rule.content and len(self._registered) < _MAX_REGISTERED:
+            found = {
+                node.lower_name: tinycss2.serialize(node.value).strip()
+                for node in tinycss2.parse_blocks_contents(rule.content)
+                if node.type == "declaration"
+            }
+            name = tinycss2.serialize(rule.prelude).strip()
+            self._registered[name] = _Registered(
+                found.get("initial-value", ""), found.get("inherits", "").lower() == "true"
+            )
         if not rule.content or keyword not in ("layer", "media", "supports", "scope"):
             return
         if keyword in ("media", "supports") and not _query_holds(rule.prelude, keyword):
@@ -570,6 +611,13 @@ def _bounded_wrapper(budget: _Budget) -> Any:
             for child in super().iter_children():
                 budget.spend(4)  # a new wrapper
                 yield child
+
+        @property
+        def lang(self) -> str:
+            for wrapper in (self, *self.ancestors):
+                if "lang" in wrapper.etree_element.attrib:
+                    return str(wrapper.etree_element.attrib["lang"].lower())
+            return ""
 
         def _along(self, step: str) -> Iterator[Any]:
             element = getattr(self, step)

@@ -164,10 +164,20 @@ _N_ARGUMENTS = {
 }  # fmt: skip
 
 
+_AXES = {"x": "1 0 0", "y": "0 1 0", "z": "0 0 1"}
+
+
 def own_transforms(translate: str, rotate: str, scale: str, whole: Size) -> Matrix:
     """The matrix of the CSS properties `translate`, `rotate` and `scale`; "" for one not set."""
     matrix = IDENTITY
-    for name, value in (("translate", translate), ("rotate", rotate), ("scale", scale)):
+    axis, _, angle = rotate.rpartition(" ")
+    if axis:  # as rotate3d() has it
+        rotate = f"{_AXES.get(axis.strip().lower(), axis)} {angle}"
+    for name, value in (
+        ("translate", translate),
+        ("rotate3d" if axis else "rotate", rotate),
+        ("scale", scale),
+    ):
         inner = _one_transform(name, value, whole) if value[:1] in "+-.0123456789" else None
         matrix = multiply(matrix, inner) if inner else matrix
     return matrix
@@ -333,9 +343,14 @@ def _rect_path(attributes: Mapping[str, str], whole: Size) -> str:
     x, y = length(attributes.get("x"), whole[0]), length(attributes.get("y"), whole[1])
     width = length(attributes.get("width"), whole[0])
     height = length(attributes.get("height"), whole[1])
+    return _rounded_path((x, y, width, height), *_radii(attributes, whole))
+
+
+def _rounded_path(box: tuple[float, float, float, float], rx: float, ry: float) -> str:
+    """The path data of a box (x, y, width, height) with rounded corners; "" for one of no size."""
+    x, y, width, height = box
     if width <= 0 or height <= 0:
         return ""
-    rx, ry = _radii(attributes, whole)
     rx, ry = min(max(rx, 0), width / 2), min(max(ry, 0), height / 2)
     if rx == 0 or ry == 0:
         return f"M{x} {y}H{x + width}V{y + height}H{x}Z"
@@ -350,7 +365,7 @@ def _rect_path(attributes: Mapping[str, str], whole: Size) -> str:
 def basic_shape_path(text: str, size: Size) -> str | None:
     """The path data of a CSS `<basic-shape>` in a box at (0, 0); None if it is invalid.
 
-    Rounded corners are taken as square. Source: https://www.w3.org/TR/css-shapes-1/.
+    All corners are as round as the first. Source: https://www.w3.org/TR/css-shapes-1/.
     """
     name, _, rest = text.strip().partition("(")
     arguments = rest.rpartition(")")[0].strip()
@@ -367,7 +382,8 @@ def basic_shape_path(text: str, size: Size) -> str | None:
         return f"M{'L'.join(corners)}Z" if corners else None
     if name in ("circle", "ellipse"):
         return _round_shape_path(name, arguments, size)
-    sides = arguments.partition("round")[0].split()
+    insets, _, radii = arguments.partition("round")
+    sides = insets.split()
     if not sides:
         return None
     sides = (sides * 4)[:4] if len(sides) < 3 else [*sides, sides[1]][:4]
@@ -378,19 +394,21 @@ def basic_shape_path(text: str, size: Size) -> str | None:
         y0, x1, y1, x0 = (length(side, size[1 - i % 2]) for i, side in enumerate(sides))
         if name == "inset":
             x1, y1 = width - x1, height - y1
-    return f"M{x0} {y0}H{x1}V{y1}H{x0}Z" if x1 > x0 and y1 > y0 else ""
+    rx, ry = (length([*part.split(), "0"][0], width) for part in (radii.split("/") * 2)[:2])
+    return _rounded_path((x0, y0, x1 - x0, y1 - y0), rx, ry)
 
 
 def _round_shape_path(name: str, arguments: str, size: Size) -> str:
     radii, _, place = arguments.partition("at ")
     cx, cy = origin(place or "center", size)
-    closest = min(cx, size[0] - cx), min(cy, size[1] - cy)
-    sizes = radii.split()
+    sides = (cx, size[0] - cx), (cy, size[1] - cy)
+    sizes = (radii.split() + ["closest-side"] * 2)[:2]
+    choose = [max if text == "farthest-side" else min for text in sizes]
     if name == "circle":
         diagonal = math.hypot(*size) / math.sqrt(2)
-        rx = ry = length(sizes[0] if sizes else None, diagonal, min(closest))
+        rx = ry = length(sizes[0], diagonal, choose[0](*sides[0], *sides[1]))
     else:
-        rx, ry = (length(sizes[i] if i < len(sizes) else None, size[i], closest[i]) for i in (0, 1))
+        rx, ry = (length(sizes[i], size[i], choose[i](*sides[i])) for i in (0, 1))
     if rx <= 0 or ry <= 0:
         return ""
     return f"M{cx + rx} {cy}A{rx} {ry} 0 0 1 {cx - rx} {cy}A{rx} {ry} 0 0 1 {cx + rx} {cy}Z"

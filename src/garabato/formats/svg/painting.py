@@ -279,6 +279,8 @@ def _is_tile(item: Item, first: Item) -> bool:
     """Whether an item is an opaque rectangle without a line, in the colour of the first item."""
     if item.fill is None or first.fill is None or item.stroke or item.fill[3] < _OPAQUE:
         return False
+    if item.clip.regions:
+        return False
     is_alike = _difference(item.fill, np.array(first.fill[:3])) <= _CONTRAST
     return bool(is_alike) and rectangle_of(item) is not None
 

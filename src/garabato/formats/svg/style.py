@@ -38,7 +38,8 @@ class Style(NamedTuple):
     marker_start: str = "none"
     marker_mid: str = "none"
     marker_end: str = "none"
-    #: Inside a marker: what paints the line that it is on, for `context-fill` and `context-stroke`.
+    #: Inside a marker or a `use`: what paints the line that it is on, or the `use`, for
+    #: `context-fill` and `context-stroke`.
     is_marker: bool = False
     context_fill: Colour | None = None
     context_stroke: Colour | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from types import MappingProxyType
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
@@ -73,6 +74,11 @@ _CLIPPING = _SHAPES | {"use", "text"}
 _PLACING = {"transform", "style", "clip-path", "mask", "class"}
 _OWN_BOXES = {"fill-box", "content-box", "border-box", "stroke-box"}
 _AREA = ("x", "y", "width", "height")
+#: Blend modes in which white, and those in which black changes nothing.
+_DARKENING = {"multiply", "darken", "color-burn"}
+_LIGHTENING = {"screen", "lighten", "color-dodge", "plus-lighter"}
+#: Outlines that are flatter than this, for their length, have no inside.
+_FLAT = 1e-9
 _SIZED = {"width", "height", "viewBox"}
 _BASIC_SHAPE = re.compile(r"(inset|xywh|rect|circle|ellipse|polygon|path)\(")
 _FILTER_OPACITY = re.compile(r"\bopacity\(([^()]*)\)")
@@ -106,6 +112,7 @@ class _Context(NamedTuple):
     is_clip: bool = False
     variables: Mapping[str, str] = MappingProxyType({})
     within: frozenset[str] = frozenset()
+    blend: str = ""  # the `mix-blend-mode`, if it is one of _DARKENING or _LIGHTENING
 
 
 class _Walk:
@@ -195,10 +202,13 @@ class _Walk:
         within = (
             context.within | {element.attrib["id"]} if "id" in element.attrib else context.within
         )
+        blend = declared.get("mix-blend-mode", "").strip().lower()
+        if blend not in _DARKENING | _LIGHTENING:
+            blend = context.blend
         inside = inside._replace(
-            is_clip=context.is_clip, variables=context.variables, within=within
+            is_clip=context.is_clip, variables=context.variables, within=within, blend=blend
         )
-        for name in ("clip-path", "mask"):
+        for name in ("clip-path", "mask", "mask-image"):
             if name in declared:
                 inside = inside._replace(clip=self._clipped(element, declared[name], inside))
         return inside
@@ -255,11 +265,17 @@ class _Walk:
                 stroke = self._colour(style.stroke, style, style.stroke_opacity * context.opacity)
             if name != "line":
                 fill = self._colour(style.fill, style, style.fill_opacity * context.opacity)
+        if context.blend:
+            fill, stroke = _glaze(fill, context.blend), _glaze(stroke, context.blend)
         if stroke is None and fill is None:
             return []
         points, starts, bounds = self._flattened(name, declared, context)
         if len(points) == 0:
             return []
+        if fill and not context.is_clip and not _has_area(points, starts):
+            fill = None
+            if stroke is None:
+                return []
         scale = scale_of(context.matrix)
         if declared.get("vector-effect") == "non-scaling-stroke":
             scale = 1.0
@@ -336,17 +352,20 @@ class _Walk:
         placed = transform(
             f"translate({position[0]} {position[1]}){turn} scale({unit}) translate({-x} {-y})"
         )
-        inner = self._inherited_style(marker)._replace(
-            is_marker=True,
-            context_fill=self._colour(style.fill, style, 1.0),
-            context_stroke=self._colour(style.stroke, style, 1.0),
-        )
+        inner = self._with_context(self._inherited_style(marker), style)._replace(is_marker=True)
         context = context._replace(matrix=multiply(context.matrix, placed), style=inner)
         inside = self._enter(marker, sized, context)
         if inside is None:
             return []
         inside = self._in_viewport(sized, inside, is_shifted=False)
         return [(child, inside) for child in marker]
+
+    def _with_context(self, style: Style, outer: Style) -> Style:
+        """`style` inside of what is painted in the style `outer`."""
+        return style._replace(
+            context_fill=self._colour(outer.fill, outer, 1.0),
+            context_stroke=self._colour(outer.stroke, outer, 1.0),
+        )
 
     def _flattened(
         self, name: str, declared: Mapping[str, str], context: _Context
@@ -396,13 +415,8 @@ class _Walk:
             if self._holds_picture(server):
                 self.n_pictures += 1
                 return None
-            return (128.0, 128.0, 128.0, 1.0) if len(server) else None
-        for _ in range(8):  # gradients may take their stops from others
-            stops = [child for child in server if child.tag == "stop"][:64]
-            target = self._target(server)
-            if stops or target is None:
-                break
-            server = target
+            return (128.0, 128.0, 128.0, 1.0) if self._is_pattern_seen(server) else None
+        stops = [child for child in self._with_content(server) if child.tag == "stop"][:64]
         colours = []
         for stop in stops:
             context = _Context(IDENTITY, DEFAULT_SIZE, style, 1.0, Clip(), 0)
@@ -420,6 +434,28 @@ class _Walk:
             sum(column) / len(colours) for column in zip(*colours, strict=True)
         )
         return red, green, blue, alpha
+
+    def _with_content(self, server: Element) -> Element:
+        """A paint server, or the one that it takes its stops or its shapes from."""
+        for _ in range(8):
+            target = self._target(server)
+            if len(server) or target is None:
+                break
+            server = target
+        return server
+
+    def _is_pattern_seen(self, pattern: Element) -> bool:
+        """Whether a pattern paints anything."""
+        if self._n_nested_clips > _MAX_NESTED_CLIPS:
+            return False
+        pattern = self._with_content(pattern)
+        start = _Context(IDENTITY, DEFAULT_SIZE, self._inherited_style(pattern), 1.0, Clip(), 1)
+        start = start._replace(variables=self._root_variables)
+        inside = self._enter(pattern, *self._declared(pattern, start))
+        self._n_nested_clips += 1
+        is_seen = inside is not None and bool(self._walk([(part, inside) for part in pattern]))
+        self._n_nested_clips -= 1
+        return is_seen
 
     def _holds_picture(self, pattern: Element) -> bool:
         """Whether a pattern paints a picture, which is how Figma exports them."""
@@ -492,7 +528,10 @@ class _Walk:
             return []  # browsers don't draw an element within itself
         x = length(declared.get("x"), context.whole[0])
         y = length(declared.get("y"), context.whole[1])
-        context = context._replace(matrix=multiply(context.matrix, (1, 0, 0, 1, x, y)))
+        style = context.style
+        if not style.is_marker:  # what paints the `use` is for `context-fill` and `context-stroke`
+            style = self._with_context(style, style)
+        context = context._replace(matrix=multiply(context.matrix, (1, 0, 0, 1, x, y)), style=style)
         if target.tag not in ("symbol", "svg"):
             return [(target, context)]
         own, context = self._declared(target, context)
@@ -503,7 +542,7 @@ class _Walk:
         for key in ("width", "height"):
             if key in use.attrib:
                 sized[key] = use.attrib[key]
-        inside = self._in_viewport(sized, inside, is_shifted=target.tag == "svg")
+        inside = self._in_viewport(sized, inside, is_shifted=True)
         return [(child, inside) for child in reversed(target)]
 
     def _target(self, element: Element) -> Element | None:
@@ -626,6 +665,32 @@ class _Walk:
         if placed is None:
             return clip._replace(regions=(*clip.regions, (item,)))
         return clip._replace(rectangle=intersection(clip.rectangle, placed))
+
+
+def _glaze(colour: Colour | None, blend: str) -> Colour | None:
+    """The black or white that looks about like `colour` when blended; None if it is not seen.
+
+    Source: https://www.w3.org/TR/compositing-1/#blending.
+    """
+    if colour is None:
+        return None
+    brightness = sum(colour[:3]) / (3 * 255)
+    is_dark = blend in _DARKENING
+    alpha = colour[3] * (1 - brightness if is_dark else brightness)
+    return None if alpha < LEAST_ALPHA else (*(BLACK if is_dark else WHITE)[:3], alpha)
+
+
+def _has_area(points: Points, starts: IntArray) -> bool:
+    """Whether a fill may be seen: a line has no inside, nor has one that goes there and back."""
+    if len(points) > 4 * (len(starts) - 1):
+        return True
+    for a, b in pairwise(starts.tolist()):
+        steps = points[a + 1 : b] - points[a]
+        longest = steps[np.argmax(np.hypot(*steps.T))]
+        off = np.abs(steps @ (-longest[1], longest[0]))  # the distances from it, times its length
+        if not (off <= _FLAT * (longest @ longest)).all():  # nor NaN
+            return True
+    return False
 
 
 def _is_supported(element: Element) -> bool:
