@@ -82,9 +82,9 @@ PARTS = {
     "image": Part(_AUGMENT, batch_size=256, learning_rate=2e-3),
     # The smallest images with a path: the branch doesn't use their pictures.
     "strokes": Part(
-        replace(_AUGMENT, partial=0.25, reorder=0.25, sketchy=0.45, detail=0.3),
+        replace(_AUGMENT, partial=0.15, picture=0.2, reorder=0.2, sketchy=0.25),
         batch_size=256,
-        learning_rate=1.2e-3,
+        learning_rate=2e-3,
         size_px=26,
     ),
 }
@@ -113,6 +113,9 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     encoder = load_encoder(arguments.start, runtime="pytorch", precision="float32")
+    log_priors = encoder.as_pytorch().model.log_priors
+    if log_priors is not None:
+        log_priors.zero_()  # tools/ship_encoder.py sets them
     dataset = Dataset.open(arguments.data)
     config = TrainConfig(validation=arguments.validation, seed=arguments.seed)
     drawings, labels, held_out = split_off_validation(dataset, config)

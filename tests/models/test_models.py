@@ -107,6 +107,19 @@ def test_confidence_scales_the_pull_of_skfast_embeddings():
     torch.testing.assert_close(model.forward_embedding(features, logits), expected)
 
 
+@pytest.mark.parametrize("n_channels", [3, 4])
+def test_log_priors_of_skfast_are_added_to_the_logits(n_channels):
+    model = create_model(
+        "skfast", n_categories=3, image_size_px=48, n_channels=n_channels, priors=True, mirror=True
+    ).eval()
+    images = torch.rand(2, n_channels, 48, 48)
+    priors = torch.tensor([0.0, 2.0, -1.0])
+    with torch.no_grad():
+        before, _ = model(images)
+        model.log_priors.copy_(priors)
+        torch.testing.assert_close(model(images)[0], before + priors)
+
+
 def test_the_embeddings_of_skfast_have_length_one():
     model = create_model("skfast", n_categories=5, image_size_px=64).eval()
     with torch.no_grad():

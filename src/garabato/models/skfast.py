@@ -32,10 +32,15 @@ class SkFast(Model):
     categories that the network doesn't know keep more of their features. Training uses the logits
     only and depends on neither.
 
+    With `priors`, the buffer `log_priors` (C,) is added to the logits: how much more or less often
+    than others each category is expected. Training leaves it at 0.
+
     For images of four channels (see `RenderSpec.path`) the network has a stroke branch: its logits
     are added to those of the image with a learned weight, one for drawings with a known stroke
     order and one for the others.
     """
+
+    log_priors: Tensor | None
 
     def __init__(
         self,
@@ -48,6 +53,7 @@ class SkFast(Model):
         embedding_dim: int = 128,
         focus: float = 4.0,
         focus_by_confidence: bool = False,
+        priors: bool = False,
         mirror: bool = False,
     ) -> None:
         super().__init__(
@@ -71,6 +77,7 @@ class SkFast(Model):
         self.directions = nn.Parameter(torch.empty(n_categories, embedding_dim))
         nn.init.normal_(self.directions)
         self.log_scale = nn.Parameter(torch.tensor(16.0).log())
+        self.register_buffer("log_priors", torch.zeros(n_categories) if priors else None)
         self.focus = focus
         self.focus_by_confidence = focus_by_confidence
         if self.strokes is not None:
@@ -80,7 +87,8 @@ class SkFast(Model):
 
     @property
     def logit_scale(self) -> Tensor | None:
-        return self.log_scale.exp() if self.strokes is None else None
+        is_cosine = self.strokes is None and self.log_priors is None
+        return self.log_scale.exp() if is_cosine else None
 
     def forward_features(self, images: Tensor) -> Tensor:
         pictures = images[:, :_IMAGE_CHANNELS]
@@ -98,6 +106,8 @@ class SkFast(Model):
         return cosines * self.log_scale.exp()
 
     def add_branches(self, images: Tensor, logits: Tensor) -> Tensor:
+        if self.log_priors is not None:
+            logits = logits + self.log_priors
         if self.strokes is None:
             return logits
         path = images[:, _IMAGE_CHANNELS]
