@@ -51,11 +51,11 @@ WAITS: dict[str, dict[str, str]] = {
     "spin for milliseconds, OpenMP's default": {"GOMP_SPINCOUNT": "300000"},
 }
 #: Prints the rate of steps on all cores, once per line.
-ON_ALL_CORES = f"""
+ON_ALL_CORES = """
 import garabato
 garabato.limit_native_threads()
 import train_step
-train_step.print_rates({STEPS}, {REPEATS})
+train_step.print_rates()
 """
 
 
@@ -113,15 +113,15 @@ def on_all_cores(variables: dict[str, str]) -> list[float]:
     return [float(line) for line in printed.stdout.split()]
 
 
-def print_rates(n_steps: int, n_repeats: int) -> None:
-    """Print the rate of steps by the clock, `n_repeats` times."""
+def print_rates() -> None:
+    """Print the rate of steps by the clock, REPEATS times."""
     step = stepper(OURS)
     step()
-    for _ in range(n_repeats):
+    for _ in range(REPEATS):
         started = time.perf_counter()
-        for _ in range(n_steps):
+        for _ in range(STEPS):
             step()
-        print(BATCH * n_steps / (time.perf_counter() - started))
+        print(BATCH * STEPS / (time.perf_counter() - started))
 
 
 def stepper(way: Way) -> Callable[[], None]:

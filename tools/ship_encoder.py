@@ -293,7 +293,7 @@ def write_forms(
             Form(
                 name,
                 top1[name],
-                _balanced_top1(found == labels, labels),
+                _balanced_top1(np.bincount(labels, found == labels), np.bincount(labels))[0],
                 float(mean_average_precision(given[name].embeddings, labels)),
                 float((found == best["float"]).mean()),
                 len(labels),
@@ -315,10 +315,16 @@ def write_forms(
     return forms
 
 
-def _balanced_top1(is_right: npt.NDArray[np.bool_], labels: IntArray) -> float:
-    """Top-1 with all categories weighted equally: the mean over the categories of their top-1."""
-    n = np.bincount(labels)
-    return float((np.bincount(labels, weights=is_right)[n > 0] / n[n > 0]).mean())
+def _balanced_top1(n_right: npt.ArrayLike, n: npt.ArrayLike) -> tuple[float, float]:
+    """The mean over the categories of their top-1, and its standard error.
+
+    `n_right` (C,) of `n` (C,) drawings of each category are right; categories without any don't
+    count.
+    """
+    n = np.asarray(n)
+    top1 = np.asarray(n_right)[n > 0] / n[n > 0]
+    variances = top1 * (1 - top1) / np.maximum(n[n > 0] - 1, 1)  # of each top-1, unbiased
+    return float(top1.mean()), math.sqrt(variances.sum()) / len(top1)
 
 
 @dataclass(frozen=True)
@@ -546,19 +552,10 @@ def _figures(evaluation: dict[str, Any]) -> dict[str, Any]:
         / math.sqrt(evaluation["n_drawings"])
         for name in ("top1", "top5")
     }
-    return evaluation | shares | errors | _balanced(evaluation)
-
-
-def _balanced(evaluation: dict[str, Any]) -> dict[str, float]:
-    """The mean top-1 of the categories and its standard error."""
     known = [one for one in evaluation["per_category"].values() if one["top1"] is not None]
-    top1 = np.array([one["top1"] for one in known])
-    n = np.array([one["n_drawings"] for one in known])
-    variances = top1 * (1 - top1) / np.maximum(n - 1, 1)  # of each category's top-1, unbiased
-    return {
-        "balanced_top1": float(top1.mean()),
-        "balanced_top1_error": math.sqrt(variances.sum()) / len(known),
-    }
+    n = [one["n_drawings"] for one in known]
+    top1, error = _balanced_top1([one["top1"] * one["n_drawings"] for one in known], n)
+    return evaluation | shares | errors | {"balanced_top1": top1, "balanced_top1_error": error}
 
 
 def _by_category(evaluation: dict[str, Any], s345: dict[str, Any] | None) -> str:

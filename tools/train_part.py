@@ -20,12 +20,10 @@ The learning rate falls by the clock, and `--resume` goes on after an interrupti
 from __future__ import annotations
 
 import argparse
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -37,14 +35,17 @@ from torch import Tensor
 from garabato.dataset import Dataset
 from garabato.drawing import DrawingBatch, FloatArray, IntArray
 from garabato.encoder import FILE_NAME, Encoder, load_encoder
+from garabato.host.atomic import replacing
 from garabato.models import Model, as_input
 from garabato.render import RenderSpec, render_batch, with_strokes
 from garabato.render.augment import AugmentSpec, render_augmented
 from garabato.sources import open_source
 from garabato.training import TrainConfig
+from garabato.training.config import learning_rate
 from garabato.training.data import Batch, prefetch, split_off_validation
 from garabato.training.distributed import uses_bfloat16
-from garabato.training.learner import create_optimizers
+from garabato.training.learner import Weights
+from garabato.training.loop import RunningMean
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,11 @@ PARTS = {
         size_px=26,
     ),
 }
-WARMUP_STEPS, EMA_DECAY = 200, 0.999
-#: How much of the target is the encoder's probabilities; the rest is the label.
-TEACHING, LABEL_SMOOTHING = 0.4, 0.03
+#: How a part is trained, beside its learning rate. `teaching` is the weight of the encoder's own
+#: probabilities in the targets.
+CONFIG = TrainConfig(
+    optimizer="muon", warmup=0.02, ema_decay=0.999, teaching=0.4, label_smoothing=0.03
+)
 SAVE_EVERY_S = 120
 #: Bitmaps this similar to a held-out drawing are taken for the same one (cosine of blurred images).
 SAME = 0.9
@@ -246,70 +249,46 @@ def train(
 ) -> None:
     """Minimise cross-entropy; at the end, `model` has the averaged weights."""
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    config = TrainConfig(optimizer="muon", learning_rate=batches.part.learning_rate)
-    optimizers = create_optimizers(model, config)
+    config = replace(CONFIG, learning_rate=batches.part.learning_rate)
+    weights = Weights(model, config)
     autocast = uses_bfloat16(config, torch.device("cpu"))
-    average = {name: value.clone() for name, value in model.state_dict().items()}
     checkpoint = out / "checkpoint.pt"
     step, trained_s = 0, 0.0
     if resume:
         state = torch.load(checkpoint)
-        model.load_state_dict(state["model"])
-        for name, optimizer in optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
-        average, step, trained_s = state["average"], state["step"], state["trained_s"]
-    saved_s, mean_loss, accuracy = trained_s, math.nan, 0.0
+        weights.restore(state)
+        step, trained_s = state["step"], state["trained_s"]
+    mean, saved_s = RunningMean(), trained_s
     began, first_s = time.perf_counter(), trained_s
     model.train()
     steps = prefetch(batches.plan, step, n_threads=1)
     while trained_s < seconds:
-        share = 0.5 * (1 + math.cos(math.pi * trained_s / seconds))
-        rate = config.learning_rate * share * min(1.0, (step + 1) / WARMUP_STEPS)
-        for optimizer in optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.zero_grad(set_to_none=True)
+        rate = learning_rate(config, trained_s / seconds)
         step, batch = next(steps)
         labels = torch.from_numpy(batch.labels)
         assert batch.taught is not None
         targets = F.one_hot(labels, batch.taught.shape[1]).float()
-        targets = targets.lerp(torch.from_numpy(batch.taught), TEACHING)
+        targets = targets.lerp(torch.from_numpy(batch.taught), config.teaching)
         with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
             logits = logits_of(as_input(batch.images, torch.device("cpu")))
-        loss = F.cross_entropy(logits.float(), targets, label_smoothing=LABEL_SMOOTHING)
-        loss.backward()  # type: ignore[no-untyped-call]
-        for optimizer in optimizers.values():
-            optimizer.step()
+        loss = F.cross_entropy(logits.float(), targets, label_smoothing=config.label_smoothing)
+        weights.step(loss, step=step, learning_rate=rate)
         step += 1
-        for name, value in model.state_dict().items():
-            if value.is_floating_point():
-                average[name].lerp_(value, 1 - EMA_DECAY)
-        trained_s = first_s + time.perf_counter() - began
+        before_s, trained_s = trained_s, first_s + time.perf_counter() - began
         right = (logits.argmax(1) == labels).float().mean().item()
-        if math.isnan(mean_loss):
-            mean_loss, accuracy = loss.item(), right
-        mean_loss += 0.01 * (loss.item() - mean_loss)
-        accuracy += 0.01 * (right - accuracy)
+        mean.add(loss.item(), right, len(labels) / (trained_s - before_s))
         if step % 100 == 0:
-            progress = f"step {step}, {trained_s:.0f} s"
-            print(f"{progress}, loss {mean_loss:.3f}, accuracy {accuracy:.3f}", flush=True)
+            print(
+                f"step {step}, {trained_s:.0f} s, loss {mean.loss:.3f}, accuracy "
+                f"{mean.accuracy:.3f}, {mean.rate:.0f} drawings/s",
+                flush=True,
+            )
         if trained_s - saved_s > SAVE_EVERY_S or trained_s >= seconds:
-            state = {
-                "model": model.state_dict(),
-                "optimizers": {n: optimizer.state_dict() for n, optimizer in optimizers.items()},
-                "average": average,
-            }
-            save(checkpoint, state | {"step": step, "trained_s": trained_s})
+            with replacing(checkpoint) as unfinished:
+                torch.save(weights.state() | {"step": step, "trained_s": trained_s}, unfinished)
             saved_s = trained_s
-    model.load_state_dict(average)
+    model.load_state_dict(weights.average)
     model.eval()
-
-
-def save(checkpoint: Path, state: dict[str, Any]) -> None:
-    """Write the checkpoint beside the old one, then put it in its place."""
-    unfinished = checkpoint.with_suffix(".new")
-    torch.save(state, unfinished)
-    unfinished.replace(checkpoint)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ _BRANCH_LOSS = 0.5
 
 
 class Learner:
-    """A network, its optimiser and the moving average of its weights.
+    """A network and its weights in training.
 
     `drawings` are the training drawings, for networks that subtract the mean image. In distributed
     training every process has a learner, and all hold the same weights after each step.
@@ -74,25 +74,7 @@ class Learner:
             )
         self.model = model.to(processes.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.shared = processes.share(self.model)
-        self.optimizers = create_optimizers(self.model, config)
-        self.average = {name: value.clone() for name, value in self.model.state_dict().items()}
-
-    def state(self) -> dict[str, dict[str, Any]]:
-        """The state that a checkpoint stores: model, optimizers and averaged weights."""
-        return {
-            "model": self.model.state_dict(),
-            "optimizers": {
-                name: optimizer.state_dict() for name, optimizer in self.optimizers.items()
-            },
-            "average": self.average,
-        }
-
-    def restore(self, state: dict[str, dict[str, Any]]) -> None:
-        """Continue from `state()`."""
-        self.model.load_state_dict(state["model"])
-        for name, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
-        self.average = {n: v.to(self.processes.device) for n, v in state["average"].items()}
+        self.weights = Weights(self.model, config)
 
     def start_from(self, encoder: Encoder) -> None:
         """Copy the weights of a trained encoder with the same network, at any image size.
@@ -126,7 +108,7 @@ class Learner:
                 value[ours] = found[theirs].to(value)
             else:
                 value.copy_(found)
-        self.average = {name: value.clone() for name, value in taken.items()}
+        self.weights.average = {name: value.clone() for name, value in taken.items()}
 
     def learn(
         self, batch: Batch, *, step: int, learning_rate: float, batch_size: int
@@ -137,10 +119,6 @@ class Learner:
         """
         # For dropout: each process drops other features.
         torch.manual_seed(self.config.seed * 1_000_003 + step + (self.processes.rank << 40))
-        for optimizer in self.optimizers.values():
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate
-            optimizer.zero_grad(set_to_none=True)
         self.model.train()
         inputs = as_input(batch.images, self.processes.device)  # (B, K, S, S)
         labels = torch.from_numpy(batch.labels).to(self.processes.device)
@@ -157,16 +135,13 @@ class Learner:
             )
         # Gradients are averaged over processes, whose parts may differ by one drawing.
         share = len(labels) * self.processes.n / batch_size
-        (loss * share).backward()  # type: ignore[no-untyped-call]
-        for optimizer in self.optimizers.values():
-            optimizer.step()
-        self._update_average(step)
+        self.weights.step(loss * share, step=step, learning_rate=learning_rate)
         return loss.item() * len(labels), int((logits.argmax(1) == labels).sum())
 
     def encoder(self, spec: RenderSpec) -> Encoder:
         """An encoder with the averaged weights, for drawings rendered by `spec`."""
         model = self._new_model()
-        model.load_state_dict(self.average)
+        model.load_state_dict(self.weights.average)
         return Encoder(model, spec=spec, categories=self.categories, device=self.processes.device)
 
     def measure_norms(self, batches: Iterable[Batch]) -> None:
@@ -176,9 +151,9 @@ class Learner:
         steps the network would predict at random (Izmailov et al. 2018).
         """
         model = self._new_model().to(self.processes.device)
-        model.load_state_dict(self.average)
+        model.load_state_dict(self.weights.average)
         update_bn((as_input(batch.images, self.processes.device) for batch in batches), model)
-        self.average = model.state_dict()
+        self.weights.average = model.state_dict()
 
     def _cross_entropy(self, logits: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(logits.float(), targets, label_smoothing=self.config.label_smoothing)
@@ -202,14 +177,6 @@ class Learner:
         other = torch.randperm(len(inputs)).to(inputs.device)
         return inputs.lerp(inputs[other], share), targets.lerp(targets[other], share)
 
-    def _update_average(self, step: int) -> None:
-        decay = min(self.config.ema_decay, (1 + step) / (10 + step))
-        for name, value in self.model.state_dict().items():
-            if decay > 0 and value.is_floating_point():
-                self.average[name].lerp_(value, 1 - decay)
-            else:
-                self.average[name].copy_(value)
-
     def _new_model(self, n_categories: int | None = None) -> Model:
         options = dict(self.config.model_options)
         if self.config.render.n_channels > 1:
@@ -226,7 +193,47 @@ def _shapes(model: Model) -> dict[str, torch.Size]:
     return {name: value.shape for name, value in model.state_dict().items()}
 
 
-def create_optimizers(model: Model, config: TrainConfig) -> dict[str, torch.optim.Optimizer]:
+class Weights:
+    """The weights of a network in training, their optimizers and their moving average."""
+
+    def __init__(self, model: Model, config: TrainConfig) -> None:
+        self._model, self._decay = model, config.ema_decay
+        self._optimizers = _create_optimizers(model, config)
+        self.average = {name: value.clone() for name, value in model.state_dict().items()}
+
+    def step(self, loss: Tensor, *, step: int, learning_rate: float) -> None:
+        """Take a step against the gradient of `loss`, and update the average."""
+        loss.backward()  # type: ignore[no-untyped-call]
+        for optimizer in self._optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = learning_rate
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        decay = min(self._decay, (1 + step) / (10 + step))
+        for name, value in self._model.state_dict().items():
+            if decay > 0 and value.is_floating_point():
+                self.average[name].lerp_(value, 1 - decay)
+            else:
+                self.average[name].copy_(value)
+
+    def state(self) -> dict[str, dict[str, Any]]:
+        """The state that a checkpoint stores: model, optimizers and averaged weights."""
+        return {
+            "model": self._model.state_dict(),
+            "optimizers": {name: one.state_dict() for name, one in self._optimizers.items()},
+            "average": self.average,
+        }
+
+    def restore(self, state: dict[str, dict[str, Any]]) -> None:
+        """Continue from `state()`."""
+        self._model.load_state_dict(state["model"])
+        for name, optimizer in self._optimizers.items():
+            optimizer.load_state_dict(state["optimizers"][name])
+        for name, value in state["average"].items():
+            self.average[name].copy_(value)
+
+
+def _create_optimizers(model: Model, config: TrainConfig) -> dict[str, torch.optim.Optimizer]:
     """Optimizers for the parameters that need gradients.
 
     AdamW, and before it Muon for the kernels of the convolutions if the config says so.

@@ -182,7 +182,7 @@ class _Training:
         self.finish_s = 0.0
         self.forecast = ""  # a warning that the time is too short
         if checkpoint is not None:
-            self.learner.restore(checkpoint.learner)
+            self.learner.weights.restore(checkpoint.weights)
             self.step, self.elapsed_s = checkpoint.step, checkpoint.elapsed_s
         elif config.start_from is not None:
             self.learner.start_from(load_encoder(config.start_from, runtime="pytorch"))
@@ -255,7 +255,7 @@ class _Training:
 
     def _steps(self, interrupted: threading.Event, started: float) -> Iterator[dict[str, Any]]:
         """Take steps until the end or an interruption, yielding what to log after each."""
-        running = _RunningMean()
+        running = RunningMean()
         batch_size = self.batches.batch_size
         threads = ThreadTuner() if self._tunes_threads else None
         # Batches are planned a few steps ahead. All processes then agree on `share_done`, so they
@@ -306,7 +306,7 @@ class _Training:
             and self.processes.device.type == "cpu"
         )
 
-    def _report(self, running: _RunningMean, *, image_size_px: int) -> dict[str, Any]:
+    def _report(self, running: RunningMean, *, image_size_px: int) -> dict[str, Any]:
         """Log every 20th step, report progress, and return what to log."""
         outcome = {
             "step": self.step,
@@ -336,7 +336,7 @@ class _Training:
                 )
         return outcome
 
-    def _forecast(self, running: _RunningMean) -> None:
+    def _forecast(self, running: RunningMean) -> None:
         """Warn once if the time budget is too short for a useful network at the current speed."""
         if self.config.minutes is None or self.forecast or self.share_done < _FORECAST_AT:
             return
@@ -429,12 +429,12 @@ class _Training:
             categories=self.dataset.categories,
             step=self.step,
             elapsed_s=self.elapsed_s,
-            learner=self.learner.state(),
+            weights=self.learner.weights.state(),
             training_files=training_files(self.dataset),
         ).save(self.run)
 
 
-class _RunningMean:
+class RunningMean:
     """Means over about the last fifty steps."""
 
     def __init__(self) -> None:

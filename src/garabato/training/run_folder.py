@@ -58,14 +58,14 @@ def refuse_finished(run: Path) -> None:
 class Checkpoint:
     """The state of a training that the configuration and the step don't determine.
 
-    `learner` is `Learner.state()`. `training_files`: see `training_files`; None in version 1.
+    `weights` is `Weights.state()`. `training_files`: see `training_files`; None in version 1.
     """
 
     config: TrainConfig
     categories: list[str]
     step: int
     elapsed_s: float
-    learner: dict[str, dict[str, Any]]
+    weights: dict[str, dict[str, Any]]
     training_files: list[str] | None = None
 
     def save(self, run: Path) -> None:
@@ -77,7 +77,7 @@ class Checkpoint:
             "step": self.step,
             "elapsed_s": self.elapsed_s,
             "training_files": self.training_files,
-            **self.learner,
+            **self.weights,
         }
         content = io.BytesIO()
         torch.save(plain, content)
@@ -107,7 +107,7 @@ def load_checkpoint(run: Path, dataset: Dataset) -> Checkpoint:
             categories=plain["categories"],
             step=plain["step"],
             elapsed_s=plain["elapsed_s"],
-            learner={
+            weights={
                 "model": plain["model"],
                 "optimizers": plain["optimizers"] if version > 2 else {"adamw": plain["optimizer"]},
                 "average": plain["average"],
