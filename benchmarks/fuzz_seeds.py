@@ -114,6 +114,8 @@ def documents(drawings: list[Drawing]) -> Iterator[tuple[str, list[bytes]]]:
     """JSON arrays, whiteboards and handwriting."""
     objects = [{"word": "cat", "drawing": d.to_lists()} for d in drawings[:3]]
     bare = "\n".join(json.dumps(d.to_lists()) for d in drawings[:3])
+    columns = {key: dict(enumerate(row[key] for row in objects)) for key in ("word", "drawing")}
+    split = {"columns": ["word", "drawing"], "data": [list(row.values()) for row in objects]}
     yield (
         "json",
         [
@@ -121,6 +123,7 @@ def documents(drawings: list[Drawing]) -> Iterator[tuple[str, list[bytes]]]:
             json.dumps(objects[0], indent=1).encode(),
             json.dumps([d.to_lists() for d in drawings[:3]]).encode(),
             bare.encode(),
+            *(json.dumps(table).encode() for table in (columns, split)),
         ],
     )
     points = [np.stack(stroke, axis=1).tolist() for stroke in drawings[0].strokes]

@@ -159,7 +159,7 @@ def test_lines_with_commas_at_their_ends_are_read(tmp_path):
         ("word: cat\n", "plain text, no JSON object"),
         (json.dumps({"drawing": {"x": [[0, 9]], "y": None}}), '"x" and "y" of "drawing" are not'),
         (json.dumps({"drawing": {"x": [[0, 9], [1]], "y": [[0, 9]]}}), '"x" and "y" of "drawing"'),
-        (json.dumps({"drawing": {"0": STROKES}}), "pandas: orient="),
+        (json.dumps({"word": "cat", "drawing": {"0": STROKES}}), "pandas: orient="),
         (json.dumps({"ink": STROKES}), 'the key "drawing" is missing; the keys are "ink"'),
     ],
 )

@@ -14,6 +14,7 @@ from garabato.formats import (
     csv_table,
     ink,
     json_document,
+    json_table,
     ndjson,
     pdf,
     picture,
@@ -133,6 +134,9 @@ WITH_SIGNATURE = (
 #: Formats that are tried only after files of other kinds are ruled out.
 BY_APPEARANCE = (
     Format("SVG", lambda source: svg.looks_like(source.head), lambda source, _: svg.read(source)),
+    Format(
+        "JSON tables of pandas", lambda source: json_table.looks_like(source.head), json_table.read
+    ),
     Format("JSON", lambda source: json_document.looks_like(source.head), json_document.read),
     Format("ndjson (one JSON object a line)", _is_ndjson, ndjson.read),
     Format(".bin (Quick, Draw! binary)", _is_binary, binary.read),

@@ -50,9 +50,12 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     return in_batches(_elements(source, reject))
 
 
-def load_object(source: Input, max_bytes: int) -> dict[str, Any]:
-    """Read a file that is one JSON object. Raises FormatError for anything else."""
-    content = source.read_whole(max_bytes).removeprefix(codecs.BOM_UTF8)
+def load_object(source: Input, max_bytes: int, remedy: str = "") -> dict[str, Any]:
+    """Read a file that is one JSON object. Raises FormatError for anything else.
+
+    `remedy` says what to do about files of more than `max_bytes`.
+    """
+    content = source.read_whole(max_bytes, remedy).removeprefix(codecs.BOM_UTF8)
     try:
         document = orjson.loads(content)
     except orjson.JSONDecodeError as error:

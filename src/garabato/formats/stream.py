@@ -77,12 +77,13 @@ class Input:
         with _stream_errors(self.name):
             return _read_fully(self.stream, size)
 
-    def read_whole(self, max_bytes: int = MAX_WHOLE_BYTES) -> bytes:
-        """Read all bytes. Raises FormatError for more than `max_bytes`."""
+    def read_whole(self, max_bytes: int = MAX_WHOLE_BYTES, remedy: str = "") -> bytes:
+        """Read all bytes. Raises FormatError for more than `max_bytes`, which may name a remedy."""
         data = self.read(max_bytes + 1)
         self.read(1)  # raises if damage ended the first read early
         if len(data) > max_bytes:
-            raise self.error(f"bigger than the {max_bytes // 2**20} MiB this format may have")
+            problem = f"bigger than the {max_bytes // 2**20} MiB this format may have"
+            raise self.error(f"{problem}; {remedy}" if remedy else problem)
         return data
 
 

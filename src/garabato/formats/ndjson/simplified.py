@@ -118,6 +118,8 @@ def _parse_object(document: Any, notes: Counter[str] | None) -> Drawing:
     if isinstance(strokes, str):  # as in BigQuery and Kaggle's CSV
         try:
             strokes = orjson.loads(strokes.translate(_TUPLES_TO_LISTS))
+            if isinstance(strokes, str):  # text of text, which a second export makes of it
+                strokes = orjson.loads(strokes)
         except (orjson.JSONDecodeError, UnicodeEncodeError):
             raise _LineError(
                 '"drawing" is text but not JSON; [[[x, ...], [y, ...]], ...] was expected'

@@ -1,0 +1,81 @@
+"""JSON objects with a table of drawings, as pandas writes them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from garabato import read_drawings
+from garabato.errors import FormatError
+from garabato.formats import ReadReport, json_table
+
+STROKES = [[[0, 255, 128], [0, 9, 255]], [[7], [8]]]
+OTHER = [[[0, 255], [9, 9]]]
+ROWS = [
+    {"key_id": "7", "word": "cat", "recognized": True, "drawing": STROKES},
+    {"key_id": "8", "word": "dog", "recognized": False, "drawing": OTHER},
+]
+COLUMNS = {name: {str(i): row[name] for i, row in enumerate(ROWS)} for name in ROWS[0]}
+FIELDS = [{"name": name, "type": "string"} for name in ("index", *ROWS[0])]
+
+
+def read(path, document, **options):
+    path.write_text(json.dumps(document, **options))
+    return list(read_drawings(path, strict=True))
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize(
+    "document",
+    [
+        COLUMNS,
+        {"columns": list(ROWS[0]), "index": [3, 4], "data": [list(row.values()) for row in ROWS]},
+        {"abc": ROWS[0], "def": ROWS[1]},
+        {"0": ROWS[0], "1": ROWS[1]},
+        {"schema": {"fields": FIELDS, "primaryKey": ["index"]}, "data": ROWS},
+        {"features": FIELDS, "rows": [{"row_idx": i, "row": row} for i, row in enumerate(ROWS)]},
+    ],
+    ids=["columns", "split", "index", "numbered", "table", "viewer"],
+)
+def test_a_table_is_read(tmp_path, document, indent):
+    cat, dog = read(tmp_path / "cats.json", document, indent=indent)
+    assert (cat.key_id, cat.category, cat.recognized, cat.to_lists()) == ("7", "cat", True, STROKES)
+    assert (dog.key_id, dog.category, dog.recognized, dog.to_lists()) == ("8", "dog", False, OTHER)
+
+
+def test_a_bad_row_is_named_and_the_others_are_read(tmp_path):
+    path = tmp_path / "cats.json"
+    path.write_text(json.dumps(COLUMNS | {"drawing": {"0": STROKES, "1": [[1]]}}))
+    report = ReadReport()
+    (cat,) = read_drawings(path, report=report)
+    assert cat.key_id == "7"
+    (problem,) = report.problems.values()
+    assert problem.positions == [f"{path}, row 1, stroke 1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('{"word": {"0": "cat"}, "drawing": {"0": [[', "broken JSON"),
+        ('{"columns": ["word"], "data": [["cat"]]}', 'the key "drawing" is missing'),
+        ('{"columns": ["drawing"], "data": [[[[[1, 2], [3, 4]]], 5]]}', "expected a JSON object"),
+        ('{"word": {"0": "cat"}, "drawing": 5}', 'the key "drawing" is missing'),
+    ],
+)
+def test_a_damaged_table_is_an_error(tmp_path, text, problem):
+    path = tmp_path / "cats.json"
+    path.write_text(text)
+    with pytest.raises(FormatError, match=problem):
+        list(read_drawings(path))
+
+
+def test_a_large_table_says_how_to_write_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_table, "MAX_BYTES", 100)
+    with pytest.raises(FormatError, match=r"bigger than the 0 MiB .*lines=True"):
+        read(tmp_path / "cats.json", COLUMNS)
+
+
+def test_strokes_may_be_text_of_text(tmp_path):
+    (cat,) = read(tmp_path / "cat.ndjson", {"drawing": json.dumps(json.dumps(STROKES))})
+    assert cat.to_lists() == STROKES
