@@ -47,6 +47,14 @@ def test_a_command_leaves_unneeded_packages_out(run):
     assert run(_COMMAND + program)[-1] == "False"
 
 
+def test_methods_marked_as_overrides_work_without_the_package(run, tmp_path):
+    (tmp_path / "child.py").write_text(
+        "from client import override\nclass Child:\n    @override\n    def age(self): return 7\n"
+    )
+    program = "print(lean_imports.import_lean('child', ('client',)).Child().age())"
+    assert run(_COMMAND + program) == ["7"]
+
+
 def test_an_optional_package_seems_not_to_be_installed_until_the_module_is_imported(run, tmp_path):
     (tmp_path / "modest.py").write_text(
         "try:\n    from client import answer\nexcept ImportError:\n    answer = None\n"

@@ -7,6 +7,7 @@ import importlib.abc
 import importlib.machinery
 import os
 import sys
+from collections.abc import Callable
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -15,9 +16,10 @@ from typing import Any
 def import_lean(name: str, unneeded: tuple[str, ...], optional: tuple[str, ...] = ()) -> ModuleType:
     """Import the module `name`; in the command line, without the top-level packages `unneeded`.
 
-    Whatever the module imports from them is an empty class. `optional` packages seem not to be
-    installed. If the module cannot be imported that way, it is imported as usual. Other programs
-    may use the packages themselves, so nothing is left out there.
+    Whatever the module imports from them is an empty class, but the decorator `override` leaves
+    methods as they are. `optional` packages seem not to be installed. If the module cannot be
+    imported that way, it is imported as usual. Other programs may use the packages themselves, so
+    nothing is left out there.
     """
     if (
         not _is_command()
@@ -73,11 +75,13 @@ class _PlaceholderFinder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
 
     def exec_module(self, module: ModuleType) -> None:
-        module.__getattr__ = _empty_class  # type: ignore[method-assign]
+        module.__getattr__ = _placeholder  # type: ignore[method-assign]
 
 
 @cache
-def _empty_class(name: str) -> type:
+def _placeholder(name: str) -> Callable[..., Any]:
     if name.startswith("__"):
         raise AttributeError(name)
+    if name == "override":  # a decorator of methods, which remain as they are
+        return lambda method: method
     return type(name, (Exception,), {})  # some of them are errors that are caught

@@ -27,7 +27,8 @@ TABLE = "drawings"
 LOCK = "writer.lock"
 _TABLE_FOLDER = f"{TABLE}.lance"
 #: Lance's client of remote catalogs: some 300 pydantic models, two thirds of lancedb's import time.
-_NAMESPACE_CLIENT = ("lance_namespace", "lance_namespace_urllib3_client")
+#: `overrides` (Python 3.11) checks the signatures of methods: a third of the rest.
+_UNNEEDED = ("lance_namespace", "lance_namespace_urllib3_client", "overrides")
 #: pyarrow.dataset imports pandas where it is installed, which takes as long as lancedb.
 _PANDAS = ("pandas",)
 
@@ -174,5 +175,5 @@ def bytes_on_disk(folder: Path) -> int:
 
 def connect(folder: Path) -> Any:
     """A connection whose tables check for newer versions before each read."""
-    lancedb: Any = import_lean("lancedb", _NAMESPACE_CLIENT, _PANDAS)
+    lancedb: Any = import_lean("lancedb", _UNNEEDED, _PANDAS)
     return lancedb.connect(folder, read_consistency_interval=timedelta(0))
