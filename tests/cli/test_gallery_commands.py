@@ -51,7 +51,10 @@ def test_only_the_first_n_are_shown_but_all_are_counted(planted):
     arguments = ("gallery", "duplicates", "--gallery", gallery.uri, "--above", -1, "-n", 3)
     document = read_json(run(*arguments, "--json"))
     assert len(document["pairs"]) == 3
-    assert document["n_pairs"] == len(find_duplicates(gallery, above=-1)) > 3
+    n_pairs = len(find_duplicates(gallery, above=-1))
+    assert document["n_pairs"] == n_pairs > 3
+    summary = f"{n_pairs:,} pairs with a similarity of -1.0 or more; the first 3 are listed"
+    assert f"{summary} (-n {n_pairs} lists all)" in run(*arguments).stdout
 
 
 def test_odd_drawings_are_listed_and_drawn_with_their_neighbours(planted, tmp_path):
@@ -68,6 +71,7 @@ def test_odd_drawings_are_listed_and_drawn_with_their_neighbours(planted, tmp_pa
     assert oddest["agreement"] == 0
     assert len(oddest["neighbours"]) == 8
     assert document["n_odd"] == len(document["odd"])
+    assert f"{gallery.uri}: {document['n_odd']} odd drawing" in run(*arguments).stdout
     image = cv2.imread(str(picture))
     assert image.shape[1] > 7 * 112
     done = run(*arguments)

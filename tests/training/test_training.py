@@ -170,6 +170,15 @@ def test_a_time_budget_too_short_for_a_useful_network_is_noted_early(dataset, tm
     assert not any("the network saw only" in note for note in by_epochs.notes)
 
 
+def test_a_network_that_starts_from_another_needs_no_long_training(dataset, tmp_path):
+    first = train(dataset, tmp_path / "first", config=small(epochs=1))
+    seen = []
+    config = small(minutes=0.02, start_from=first.path)
+    result = train(dataset, tmp_path / "run", config=config, on_progress=seen.append)
+    notes = {note for progress in seen for note in progress.notes} | set(result.notes)
+    assert not any("too short" in note or "saw only" in note for note in notes)
+
+
 def test_a_second_training_in_the_same_folder_is_refused(dataset, tmp_path):
     with locked(tmp_path / "run"):
         with pytest.raises(TrainingError, match=r"another training is running in .*run"):

@@ -21,7 +21,11 @@ from garabato.cli.options import (
 from garabato.cli.output import counted, print_json, print_picture, progress, stderr, stdout
 
 _limit_option = click.option(
-    "-n", "n_shown", default=50, show_default=True, help="Show at most this many."
+    *("-n", "n_shown"),
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="List at most this many.",
 )
 
 
@@ -262,7 +266,8 @@ def duplicates(
             for key in (pair.key_id, pair.other_key_id)
         ]
         stdout.print(f"{pair.score:.4f}  {'  '.join(names)}")
-    stdout.print(f"{uri}: {counted(len(pairs), 'pair')} with a similarity of {above} or more")
+    n_pairs = f"{counted(len(pairs), 'pair')} with a similarity of {above} or more"
+    stdout.print(f"{uri}: {n_pairs}{_listed(shown, pairs)}")
 
 
 @command.command()
@@ -304,4 +309,11 @@ def odd(
             f"{one.key_id}: labelled {one.category}, as are {one.agreement:.0%} of its neighbours; "
             f"most are {one.looks_like}"
         )
-    stdout.print(f"{uri}: {counted(len(found), 'odd drawing')}")
+    stdout.print(f"{uri}: {counted(len(found), 'odd drawing')}{_listed(shown, found)}")
+
+
+def _listed(shown: list[Any], found: list[Any]) -> str:
+    """How many of `found` are listed, if some are left out."""
+    if len(shown) == len(found):
+        return ""
+    return f"; the first {len(shown):,} are listed (-n {len(found)} lists all)"

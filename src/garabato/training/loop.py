@@ -336,9 +336,15 @@ class _Training:
                 )
         return outcome
 
+    @property
+    def _minutes_from_scratch(self) -> float | None:
+        """The time budget of a network with random weights; others are useful from the start."""
+        return self.config.minutes if self.config.start_from is None else None
+
     def _forecast(self, running: RunningMean) -> None:
         """Warn once if the time budget is too short for a useful network at the current speed."""
-        if self.config.minutes is None or self.forecast or self.share_done < _FORECAST_AT:
+        minutes = self._minutes_from_scratch
+        if minutes is None or self.forecast or self.share_done < _FORECAST_AT:
             return
         if self.step < _FORECAST_STEPS and self.share_done < _FORECAST_AT_LATEST:
             return
@@ -346,22 +352,23 @@ class _Training:
         n_seen = max(1.0, self.step * self.batches.batch_size + left_s * running.rate)
         n_useful = _USEFUL_PER_CATEGORY * len(self.dataset.categories)
         if n_seen < n_useful:
-            minutes = self.config.minutes * n_useful / n_seen
             self.forecast = (
-                f"the time is too short for a useful network: in {self.config.minutes:g} min, at "
+                f"the time is too short for a useful network: in {minutes:g} min, at "
                 f"{running.rate:,.0f} drawings/s, it will see about "
                 f"{n_seen / len(self.dataset.categories):,.0f} drawings of each category, and "
-                f"needs about {_USEFUL_PER_CATEGORY:,}; give it about {minutes:,.0f} min"
+                f"needs about {_USEFUL_PER_CATEGORY:,}; give it about "
+                f"{minutes * n_useful / n_seen:,.0f} min"
             )
 
     def _too_short(self) -> list[str]:
         """A note if the network saw too few drawings; the forecast was only a guess."""
+        minutes = self._minutes_from_scratch
         n_seen = self.step * self.batches.batch_size / len(self.dataset.categories)
-        if self.config.minutes is None or n_seen >= _USEFUL_PER_CATEGORY:
+        if minutes is None or n_seen >= _USEFUL_PER_CATEGORY:
             return []
         return [
             f"the network saw only {n_seen:,.0f} drawings of each category in "
-            f"{self.config.minutes:g} min, and needs about {_USEFUL_PER_CATEGORY:,} to be "
+            f"{minutes:g} min, and needs about {_USEFUL_PER_CATEGORY:,} to be "
             "useful; train for longer or on a faster machine"
         ]
 
