@@ -171,9 +171,9 @@ def test_a_time_budget_too_short_for_a_useful_network_is_noted_early(dataset, tm
 
 
 def test_a_network_that_starts_from_another_needs_no_long_training(dataset, tmp_path):
-    first = train(dataset, tmp_path / "first", config=small(epochs=1))
+    train(dataset, tmp_path / "first", config=small(epochs=1))
     seen = []
-    config = small(minutes=0.02, start_from=first.path)
+    config = small(minutes=0.02, start_from=tmp_path / "first")
     result = train(dataset, tmp_path / "run", config=config, on_progress=seen.append)
     notes = {note for progress in seen for note in progress.notes} | set(result.notes)
     assert not any("too short" in note or "saw only" in note for note in notes)
