@@ -133,7 +133,7 @@ def load_encoder_alone(
         session, header_text, content = open_session(file, FORMAT)
         header = _parse_header(header_text, file)
         return _build(header, file, lambda _spec: OnnxRuntime(session, header, content))
-    return _load_weights(file, device=device, precision=precision)
+    return _load_weights(file, device=device, precision=precision, else_onnx=wants_onnx)
 
 
 def encoder_file(path: str | PathLike[str] | None) -> Path:
@@ -183,8 +183,10 @@ def save_encoder(encoder: Encoder, path: str | PathLike[str]) -> None:
     write_bytes(path, save(weights, {FORMAT: text}))
 
 
-def _load_weights(file: Path, *, device: str | torch.device, precision: Precision) -> Encoder:
-    """Load an encoder from a safetensors file."""
+def _load_weights(
+    file: Path, *, device: str | torch.device, precision: Precision, else_onnx: bool
+) -> Encoder:
+    """Load an encoder from a safetensors file; an ONNX file would do, too, if `else_onnx`."""
     try:
         from safetensors import SafetensorError, safe_open
 
@@ -194,7 +196,9 @@ def _load_weights(file: Path, *, device: str | torch.device, precision: Precisio
         raise MissingExtraError(
             f"{file} (an encoder in PyTorch's form)",
             "train",
-            "or use the encoder in ONNX form, which `garabato export onnx` writes",
+            "or use the encoder in ONNX form, which `garabato export onnx` writes"
+            if else_onnx
+            else "",
         ) from None
     try:
         with safe_open(file, framework="pt") as reader:
