@@ -10,6 +10,7 @@ from sketches import make_drawings, write_source
 
 from garabato import write_drawings
 from garabato.cli import main
+from garabato.export.web import ExportedPage
 
 pytest.importorskip("onnxruntime")
 
@@ -74,3 +75,11 @@ def test_a_page_goes_to_a_folder_of_its_own(model, tmp_path):
     said = run("export", "web", tmp_path, "--model", model, exit_code=1)
     assert "is not empty and was not written" in said
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_an_exported_page_comes_with_the_command_that_shows_it(tmp_path, monkeypatch):
+    page = ExportedPage(tmp_path / "my page", 7, {"index.html": 1_000_000, "a.js": 500_000})
+    monkeypatch.setattr("garabato.export_web", lambda *_, **__: page)
+    said = run("export", "web", page.folder).replace("\n", "")
+    assert said.startswith(f"{page.folder}: 7 drawings, 1.5 MB in 2 files")
+    assert f"python -m http.server --directory '{page.folder}'" in said

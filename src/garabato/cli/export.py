@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Literal
 
@@ -211,6 +212,9 @@ def web(
     stdout.print(
         f"{folder}: {counted(page.n_drawings, 'drawing')}, {n_bytes / 1e6:.1f} MB in {files}"
     )
+    # As a file, the page would stay blank: browsers load modules and data from servers only.
+    command = f"python -m http.server --directory {shlex.quote(str(folder))}"
+    stderr.print(f"to look at it: {command}, then open http://127.0.0.1:8000")
 
 
 def _results_of(evaluation: Path) -> dict[str, float]:
