@@ -179,9 +179,13 @@ def test_words_alone_list_the_drawings_that_have_them(filled):
     assert "star" in names
     assert all(name.startswith("sta") for name in names)
     assert document["drawings"] == [stored.to_dict() for stored in expected]
+    assert document["n_found"] == len(expected)
     table = run("search", "--gallery", filled, "--text", "star", "-k", 3)
     assert table.exit_code == 0
-    assert table.stdout.count("star") == 3
+    *rows, summary = table.stdout.splitlines()
+    assert "\n".join(rows).count("star") == 3
+    n = open_gallery(filled).count(where={"text": "star"})
+    assert summary == f"{filled}: {n} drawings; the first 3 are listed (-k {n} lists all)"
 
 
 def test_words_that_no_drawing_has_are_reported(filled):

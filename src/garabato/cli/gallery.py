@@ -18,7 +18,15 @@ from garabato.cli.options import (
     suggest_categories,
     where_options,
 )
-from garabato.cli.output import counted, print_json, print_picture, progress, stderr, stdout
+from garabato.cli.output import (
+    counted,
+    partly_listed,
+    print_json,
+    print_picture,
+    progress,
+    stderr,
+    stdout,
+)
 
 _limit_option = click.option(
     *("-n", "n_shown"),
@@ -267,7 +275,7 @@ def duplicates(
         ]
         stdout.print(f"{pair.score:.4f}  {'  '.join(names)}")
     n_pairs = f"{counted(len(pairs), 'pair')} with a similarity of {above} or more"
-    stdout.print(f"{uri}: {n_pairs}{_listed(shown, pairs)}")
+    stdout.print(f"{uri}: {n_pairs}{partly_listed(len(shown), len(pairs), '-n')}")
 
 
 @command.command()
@@ -309,11 +317,6 @@ def odd(
             f"{one.key_id}: labelled {one.category}, as are {one.agreement:.0%} of its neighbours; "
             f"most are {one.looks_like}"
         )
-    stdout.print(f"{uri}: {counted(len(found), 'odd drawing')}{_listed(shown, found)}")
-
-
-def _listed(shown: list[Any], found: list[Any]) -> str:
-    """How many of `found` are listed, if some are left out."""
-    if len(shown) == len(found):
-        return ""
-    return f"; the first {len(shown):,} are listed (-n {len(found)} lists all)"
+    stdout.print(
+        f"{uri}: {counted(len(found), 'odd drawing')}{partly_listed(len(shown), len(found), '-n')}"
+    )

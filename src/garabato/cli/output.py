@@ -70,6 +70,16 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun if n == 1 else plural}"
 
 
+def partly_listed(n_listed: int, n_found: int, option: str) -> str:
+    """The end of a line about what was found: nothing, or that only a part is listed.
+
+    `option` is the one that says how many are listed.
+    """
+    if n_listed == n_found:
+        return ""
+    return f"; the first {n_listed:,} are listed ({option} {n_found} lists all)"
+
+
 @contextmanager
 def progress(unit: str = "drawings") -> Iterator[ReportProgress]:
     """A progress bar for each stage, with its rate in `unit` per second and the time left.

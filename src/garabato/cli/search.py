@@ -20,7 +20,7 @@ from garabato.cli.options import (
     suggest_categories,
     where_options,
 )
-from garabato.cli.output import print_json, print_picture, stderr, stdout
+from garabato.cli.output import counted, partly_listed, print_json, print_picture, stderr, stdout
 from garabato.cli.queries import Query, read_queries
 
 #: Hits, best first, or groups of hits by category.
@@ -193,10 +193,11 @@ def _list_by_words(uri: str, k: int, where: dict[str, Any], as_json: bool) -> No
     gallery = garabato.open_gallery(uri, must_exist=True)
     started = time.perf_counter()
     found = gallery.list(limit=k, where=where)
+    n_found = gallery.count(where=where)
     took_ms = 1000 * (time.perf_counter() - started)
     if as_json:
         documents = [stored.to_dict() for stored in found]
-        print_json({"drawings": documents, "took_ms": round(took_ms, 2)})
+        print_json({"drawings": documents, "n_found": n_found, "took_ms": round(took_ms, 2)})
     elif found:
         table = Table()
         for name in ("title", "category", "tags", "key_id"):
@@ -206,6 +207,9 @@ def _list_by_words(uri: str, k: int, where: dict[str, Any], as_json: bool) -> No
             cells = (title or "", drawing.category or "", ", ".join(tags), str(drawing.key_id))
             table.add_row(*map(escape, cells))
         stdout.print(table)
+        stdout.print(
+            f"{uri}: {counted(n_found, 'drawing')}{partly_listed(len(found), n_found, '-k')}"
+        )
     if not found:
         stderr.print(f"no drawing in {uri} passes the filter")
         suggest_categories(where)
