@@ -9,10 +9,11 @@ zero-shot models"): it keeps more of what the network knew before. `--focus` cha
 (see `models/skfast.py`) and needs no training. What ships is `encoder.safetensors` for PyTorch and
 `encoder.onnx`, which has 8 bits if that costs at most 0.2 points of top-1 on the validation part.
 
-Every figure of the card is measured by this command, or comes from the run's folder, but
-doodleNet's. `--report` (a folder of `garabato evaluate --report`) saves measuring the test part
-again and adds the mAP against the training drawings. `--s345` gives what the preset `shipped`
-reached on S345 (`benchmarks/s345.py`), whose test part is large enough for single categories.
+Except for doodleNet's, every figure of the card is measured by this command or comes from the run's
+folder. With `--report`, a folder of `garabato evaluate --report`, the test part is not measured
+again, and the card has the mAP against the training drawings. `--s345` adds the scores of the
+preset `shipped` on S345 (`benchmarks/s345.py`), whose test part is large enough for the scores of
+single categories.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from garabato.training import TrainConfig
 from garabato.training.data import split_off_validation
 from garabato.training.finish import Deadline, add_binary_codes, calibrate, fit_stroke_weights
 
-#: doodleNet's top-1 and top-5 on drawings held back by who set it as the bar for this encoder.
+#: doodleNet's top-1 and top-5, the bar for this encoder, on drawings that this project hasn't seen.
 DOODLENET = 0.730, 0.935
 #: Training drawings that give the ranges for 8 bits.
 N_CALIBRATION = 512
@@ -203,7 +204,7 @@ def blend_with_start(encoder: Encoder, run: Path, share: float) -> None:
 
 
 def set_stroke_weights(encoder: Encoder, weights: list[float]) -> None:
-    """How much the stroke branch counts, where the order of strokes is known and where it isn't."""
+    """Set the weights of the stroke branch for drawings with and without a stroke order."""
     encoder.as_pytorch().model.stroke_weights.data.copy_(torch.tensor(weights))
 
 
@@ -256,7 +257,7 @@ def rebuilt(encoder: Encoder, spec: RenderSpec, **options: Any) -> Encoder:
 
 @dataclass(frozen=True)
 class Form:
-    """A file the encoder was written to, and what it gives on the validation part."""
+    """A file the encoder was written to, and its scores on the validation part."""
 
     name: str
     top1: float
@@ -336,18 +337,18 @@ class Training:
     last: dict[str, Any]
 
     def told(self) -> str:
-        """What it was and took, in a line."""
+        """Its steps and minutes, in a line."""
         return f"{self.last['step']:,} steps in {self.last['seconds'] / 60:.0f} minutes"
 
     def command(self, settings: str) -> str:
-        """What was typed, with a preset's name or a file of settings."""
+        """The command, with a preset's name or a file of settings."""
         minutes = tomllib.loads(self.config)["minutes"]
         where = f"--data runs/all --out {self.run}"
         return f"garabato train {where} --preset {settings} --minutes {minutes:g}"
 
 
 def _trainings(run: Path) -> list[Training]:
-    """The run, after those it started from, as far as their folders are there."""
+    """The run, after the runs it started from whose folders exist."""
     run = run if run.is_dir() else run.parent
     if not (run / "metrics.jsonl").is_file():
         return []
@@ -370,7 +371,7 @@ def model_card(
     without_words: float | None = None,
 ) -> str:
     """The card as Markdown; `trainings` in their order, each starting from the one before.
-    `options` were given to this command; `given_commands` trained it where `trainings` is empty.
+    `options` were given to this command; `given_commands` trained it if `trainings` is empty.
     `without_words` is the balanced top-1 on the validation part without `--common-words`.
 
     With the evaluation `s345` of the preset `shipped` on S345, scores by category are that one's.
@@ -457,7 +458,7 @@ mAP above, which is that of categories it was trained on.
 
 
 def _told(trainings: list[Training], files: list[str]) -> tuple[str, str]:
-    """What the trainings were, and all their settings; empty if there are no records of any."""
+    """A description of the trainings, and all their settings; empty without records."""
     if not trainings:
         return "", ""
     settings = "\n".join(
@@ -473,7 +474,7 @@ def _told(trainings: list[Training], files: list[str]) -> tuple[str, str]:
 
 
 def _taught(trainings: list[Training]) -> str:
-    """Who taught the network in the last training beside the labels, if anybody did."""
+    """A sentence on the teachers of the last training, if it had any."""
     teachers = tomllib.loads(trainings[-1].config).get("teachers", []) if trainings else []
     if not teachers:
         return ""
@@ -503,7 +504,7 @@ def _about_forms(forms: list[Form]) -> str:
 
 
 def _about(s345: dict[str, Any] | None) -> str:
-    """What S345 is."""
+    """A sentence on S345."""
     if s345 is None:
         return ""
     return (
@@ -559,7 +560,7 @@ def _figures(evaluation: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_category(evaluation: dict[str, Any], s345: dict[str, Any] | None) -> str:
-    """Every category's score, the worst first, where there are most drawings of each."""
+    """The score of each category, lowest first, from the evaluation with most drawings of each."""
     if s345 is None:
         about = "With so few test drawings per category, these figures are only rough."
     else:

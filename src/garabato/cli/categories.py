@@ -10,7 +10,7 @@ from rich.table import Table
 import garabato
 from garabato.cli.group import Group
 from garabato.cli.options import added_categories_option, json_option, model_option
-from garabato.cli.output import counted, print_json, stdout
+from garabato.cli.output import counted, print_json, print_result, stdout
 from garabato.cli.queries import read_queries
 
 
@@ -47,10 +47,11 @@ def add(
     file, encoder = _open(model, categories)
     drawings = [query.drawing for query in read_queries(files)]
     encoder.with_categories({name: drawings}).save_categories(file)
-    if as_json:
-        print_json({"file": str(file), "category": name, "n_drawings": len(drawings)})
-        return
-    stdout.print(f"{name}: added from {counted(len(drawings), 'drawing')} to {file}")
+    print_result(
+        {"file": str(file), "category": name, "n_drawings": len(drawings)},
+        f"{name}: added from {counted(len(drawings), 'drawing')} to {file}",
+        as_json=as_json,
+    )
 
 
 @command.command("list")

@@ -16,7 +16,7 @@ from garabato.cli.options import (
     json_option,
     seed_option,
 )
-from garabato.cli.output import counted, print_json, progress, stderr, stdout
+from garabato.cli.output import counted, print_result, progress, stderr
 
 
 @click.command()
@@ -76,15 +76,11 @@ def command(
             progress=show,
         )
     _warn(done, per_category)
-    if as_json:
-        print_json(done.record)
-        return
     before = f", {done.n_done_before} of them before" if done.n_done_before else ""
     drawings = "whole files" if done.n_drawings is None else counted(done.n_drawings, "drawing")
-    stdout.print(
-        f"{done.path}: {counted(done.n_categories, 'category')}{before}, {drawings}, "
-        f"{done.fetched_bytes / 1e6:,.1f} MB downloaded"
-    )
+    text = f"{done.path}: {counted(done.n_categories, 'category')}{before}, {drawings}, "
+    text += f"{done.fetched_bytes / 1e6:,.1f} MB downloaded"
+    print_result(done.record, text, as_json=as_json)
 
 
 def _warn(done: garabato.Download, per_category: int) -> None:

@@ -79,12 +79,14 @@ def command(
         garabato.check_report_folder(report)  # before the work, not after it
     encoder = garabato.load_encoder(model, device=device)
     meter = garabato.CpuMeter()
+    if gallery_split is None and split != "train":
+        gallery_split = "train"
     with progress() as show:
         evaluation = garabato.evaluate(
             encoder,
             drawings,
             split=split,
-            gallery_split=_gallery_split(split, gallery_split),
+            gallery_split=None if gallery_split == "none" else gallery_split,
             strict=strict,
             progress=show,
         )
@@ -98,12 +100,6 @@ def command(
         print_json(document)
     else:
         _print_summary(document)
-
-
-def _gallery_split(split: str, given: str | None) -> str | None:
-    if given is None:
-        return "train" if split != "train" else None
-    return None if given == "none" else given
 
 
 def _print_summary(found: dict[str, Any]) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import garabato
 from garabato.cli.group import Group
 from garabato.cli.options import Choice, file_option, json_option, model_option
-from garabato.cli.output import counted, print_json, progress, stderr, stdout
+from garabato.cli.output import counted, print_json, print_result, progress, stderr, stdout
 
 #: Training drawings that give the ranges for 8 bits.
 N_CALIBRATION = 512
@@ -100,12 +100,13 @@ def onnx(
     )
     written = garabato.load_encoder(out)
     n_bytes = out.stat().st_size
-    if as_json:
-        print_json({"file": str(out), "bytes": n_bytes, "fingerprint": written.fingerprint})
-        return
-    text = f"{out}: {encoder.model_name}, {len(encoder.categories)} categories"
-    stdout.print(f"{text}, {n_bytes / 1e6:.1f} MB")
-    if written.fingerprint != encoder.fingerprint:
+    about = f"{encoder.model_name}, {len(encoder.categories)} categories, {n_bytes / 1e6:.1f} MB"
+    print_result(
+        {"file": str(out), "bytes": n_bytes, "fingerprint": written.fingerprint},
+        f"{out}: {about}",
+        as_json=as_json,
+    )
+    if not as_json and written.fingerprint != encoder.fingerprint:
         stderr.print(
             "its embeddings differ too much from those of the original encoder to search the same "
             "galleries"
@@ -172,11 +173,12 @@ def hub(
         calibration=calibration,
         run=model if model is not None and Path(model).is_dir() else None,
     )
-    if as_json:
-        print_json({"folder": str(folder), "files": [str(f.relative_to(folder)) for f in files]})
-        return
     n_bytes = sum(file.stat().st_size for file in files)
-    stdout.print(f"{folder}: {counted(len(files), 'file')}, {n_bytes / 1e6:.1f} MB")
+    print_result(
+        {"folder": str(folder), "files": [str(file.relative_to(folder)) for file in files]},
+        f"{folder}: {counted(len(files), 'file')}, {n_bytes / 1e6:.1f} MB",
+        as_json=as_json,
+    )
 
 
 @command.command()
@@ -204,13 +206,12 @@ def web(
         page = garabato.export_web(
             encoder, folder, gallery=drawings, per_category=per_category, progress=show
         )
-    if as_json:
-        print_json({"folder": str(folder), "n_drawings": page.n_drawings, "files": page.files})
-        return
     n_bytes = sum(page.files.values())
     files = counted(len(page.files), "file")
-    stdout.print(
-        f"{folder}: {counted(page.n_drawings, 'drawing')}, {n_bytes / 1e6:.1f} MB in {files}"
+    print_result(
+        {"folder": str(folder), "n_drawings": page.n_drawings, "files": page.files},
+        f"{folder}: {counted(page.n_drawings, 'drawing')}, {n_bytes / 1e6:.1f} MB in {files}",
+        as_json=as_json,
     )
     # As a file, the page would stay blank: browsers load modules and data from servers only.
     command = f"python -m http.server --directory {shlex.quote(str(folder))}"

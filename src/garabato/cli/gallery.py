@@ -23,6 +23,7 @@ from garabato.cli.output import (
     partly_listed,
     print_json,
     print_picture,
+    print_result,
     progress,
     stderr,
     stdout,
@@ -106,21 +107,17 @@ def copy(source: str, target: str, model: str | None, as_json: bool) -> None:
         stderr.print("the same command continues where this one stopped")
         raise
     n_drawings = len(garabato.open_gallery(target, must_exist=True))
-    if as_json:
-        print_json(
-            {
-                "source": source,
-                "target": target,
-                "n_copied": copied.n_copied,
-                "n_there": copied.n_there,
-                "n_drawings": n_drawings,
-                "seconds": round(time.perf_counter() - started, 2),
-            }
-        )
-        return
-    stdout.print(
+    print_result(
+        {
+            "source": source,
+            "target": target,
+            **asdict(copied),
+            "n_drawings": n_drawings,
+            "seconds": round(time.perf_counter() - started, 2),
+        },
         f"{target}: {counted(n_drawings, 'drawing')} ({copied.n_copied:,} copied, "
-        f"{copied.n_there:,} already there)"
+        f"{copied.n_there:,} already there)",
+        as_json=as_json,
     )
 
 
@@ -141,10 +138,11 @@ def delete(uri: str, key_id: tuple[str, ...], where: dict[str, Any], as_json: bo
         raise click.UsageError("give the drawings to delete: --key-id, --category, --tag ...")
     gallery = garabato.open_gallery(uri, must_exist=True)
     n_deleted = gallery.delete(where=where)
-    if as_json:
-        print_json({"gallery": uri, "n_deleted": n_deleted, "n_drawings": len(gallery)})
-    else:
-        stdout.print(f"{uri}: {counted(n_deleted, 'drawing')} deleted, {len(gallery):,} left")
+    print_result(
+        {"gallery": uri, "n_deleted": n_deleted, "n_drawings": len(gallery)},
+        f"{uri}: {counted(n_deleted, 'drawing')} deleted, {len(gallery):,} left",
+        as_json=as_json,
+    )
     if n_deleted == 0:
         suggest_categories(where)
 
@@ -162,12 +160,11 @@ def compact(uri: str, as_json: bool) -> None:
     before = gallery.info().bytes_on_disk
     gallery.compact()
     after = gallery.info().bytes_on_disk
-    if as_json:
-        print_json({"gallery": uri, "bytes_before": before, "bytes_after": after})
-    elif before is None or after is None:
-        stdout.print(f"{uri}: compacted")
-    else:
-        stdout.print(f"{uri}: {before / 2**20:,.1f} MiB before, {after / 2**20:,.1f} MiB after")
+    sizes = "compacted"
+    if before is not None and after is not None:
+        sizes = f"{before / 2**20:,.1f} MiB before, {after / 2**20:,.1f} MiB after"
+    document = {"gallery": uri, "bytes_before": before, "bytes_after": after}
+    print_result(document, f"{uri}: {sizes}", as_json=as_json)
 
 
 @command.command()
@@ -186,10 +183,8 @@ def export(uri: str, where: dict[str, Any], as_json: bool, out: Path) -> None:
     Example: garabato gallery export --gallery my.gallery --tag mine mine.parquet
     """
     n_written = garabato.open_gallery(uri, must_exist=True).export(out, where=where)
-    if as_json:
-        print_json({"gallery": uri, "out": str(out), "n_drawings": n_written})
-    else:
-        stdout.print(f"{out}: {counted(n_written, 'drawing')}")
+    document = {"gallery": uri, "out": str(out), "n_drawings": n_written}
+    print_result(document, f"{out}: {counted(n_written, 'drawing')}", as_json=as_json)
 
 
 @command.command()

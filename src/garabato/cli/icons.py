@@ -8,7 +8,7 @@ import click
 
 import garabato
 from garabato.cli.options import json_option, model_option
-from garabato.cli.output import counted, print_json, print_unreadable, progress, stderr, stdout
+from garabato.cli.output import counted, print_result, print_unreadable, progress, stderr
 
 
 @click.command()
@@ -71,20 +71,19 @@ def command(
         raise
     print_unreadable(report)
     n_icons = len(gallery)
-    if as_json:
-        print_json(
-            {
-                "gallery": uri,
-                "sets": list(names),
-                "n_icons": n_icons,
-                "n_new": filled.n_new,
-                "n_there": filled.n_there,
-                "unreadable": report.n_unreadable,
-                "seconds": round(time.perf_counter() - started, 2),
-            }
-        )
-    else:
-        stdout.print(f"{uri}: {counted(n_icons, 'icon')} ({filled.n_new:,} new)")
+    print_result(
+        {
+            "gallery": uri,
+            "sets": list(names),
+            "n_icons": n_icons,
+            "n_new": filled.n_new,
+            "n_there": filled.n_there,
+            "unreadable": report.n_unreadable,
+            "seconds": round(time.perf_counter() - started, 2),
+        },
+        f"{uri}: {counted(n_icons, 'icon')} ({filled.n_new:,} new)",
+        as_json=as_json,
+    )
     if serve:
         shown = f"[{host}]" if ":" in host else host
         stderr.print(f"http://{shown}:{port}/ (press Ctrl-C to stop)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,10 @@ from garabato.cli.options import (
 from garabato.cli.output import (
     counted,
     print_busy,
-    print_json,
+    print_result,
     print_unreadable,
     progress,
     stderr,
-    stdout,
 )
 
 
@@ -106,20 +106,15 @@ def command(
     print_unreadable(report)
     print_busy(meter)
     n_drawings = len(gallery)
-    if as_json:
-        print_json(
-            {
-                "gallery": uri,
-                "n_drawings": n_drawings,
-                "n_new": indexed.n_new,
-                "n_there": indexed.n_there,
-                "n_empty": indexed.n_empty,
-                "unreadable": report.n_unreadable,
-                "seconds": round(time.perf_counter() - started, 2),
-            }
-        )
-        return
-    stdout.print(
+    print_result(
+        {
+            "gallery": uri,
+            "n_drawings": n_drawings,
+            **asdict(indexed),
+            "unreadable": report.n_unreadable,
+            "seconds": round(time.perf_counter() - started, 2),
+        },
         f"{uri}: {counted(n_drawings, 'drawing')} ({indexed.n_new:,} new, "
-        f"{indexed.n_there:,} already there, {indexed.n_empty:,} empty and skipped)"
+        f"{indexed.n_there:,} already there, {indexed.n_empty:,} empty and skipped)",
+        as_json=as_json,
     )

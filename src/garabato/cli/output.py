@@ -44,6 +44,14 @@ def print_json(document: Any) -> None:
     click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
 
 
+def print_result(document: Any, text: str, *, as_json: bool) -> None:
+    """Print a result on stdout, as one JSON document or as text."""
+    if as_json:
+        print_json(document)
+    else:
+        stdout.print(text)
+
+
 def print_unreadable(report: garabato.ReadReport) -> None:
     """Print what could not be read, a line for each kind of problem."""
     for line in report.lines():

@@ -17,7 +17,7 @@ from garabato.cli.options import (
     json_option,
     seed_option,
 )
-from garabato.cli.output import TrainingNotes, print_json, stderr, stdout, training_progress
+from garabato.cli.output import TrainingNotes, print_result, stderr, training_progress
 
 
 @click.command()
@@ -83,8 +83,5 @@ def command(
     if document is None:
         stderr.print("interrupted; the same command continues")
         raise SystemExit(130)
-    if as_json:
-        print_json(document)
-    else:
-        stdout.print((out / "reproduce.md").read_text())
+    print_result(document, (out / "reproduce.md").read_text(), as_json=as_json)
     stderr.print(f"kept in {out / 'reproduce.json'} and {out / 'reproduce.md'}")

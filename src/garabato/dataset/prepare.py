@@ -81,6 +81,7 @@ def prepare(
     names = choose_categories(list(files), categories, seed=seed)
     sizes = Sizes(n_train, n_test, allow_short)
     own_report = ReadReport() if report is None else report
+    show = progress or (lambda stage, done, total: None)
 
     def read(name: str, n_kept: int, into: ReadReport) -> Candidates:
         batches = source.read(name, strict=strict, report=into)
@@ -89,11 +90,9 @@ def prepare(
     with replacing_folder(out) as folder:
         candidates = {}
         for done, name in enumerate(names):
-            if progress:
-                progress("read", done, len(names))
+            show("read", done, len(names))
             candidates[name] = read(name, sizes.total + RESERVE, own_report)
-        if progress:
-            progress("read", len(names), len(names))
+        show("read", len(names), len(names))
         _refuse_mixed_kinds(candidates)
         splits = split_categories(
             candidates, sizes, read_more=lambda name, n: read(name, n, ReadReport())
@@ -111,7 +110,7 @@ def prepare(
         }
         _write(folder, splits, known)
         if sheets:
-            write_sheets(folder / SHEETS, splits, progress=progress)
+            write_sheets(folder / SHEETS, splits, show)
     if report is None:
         for line in own_report.lines():
             _log.warning("%s", line)
@@ -178,18 +177,12 @@ ROWS = 5
 ALL = "_all.png"
 
 
-def write_sheets(
-    folder: Path,
-    splits: Mapping[str, Split],
-    *,
-    progress: Progress | None = None,
-) -> None:
+def write_sheets(folder: Path, splits: Mapping[str, Split], progress: Progress) -> None:
     """Write a contact sheet for every category, and `_all.png`, to a new folder."""
     folder.mkdir()
     first: list[Cell] = []
     for done, (name, split) in enumerate(splits.items()):
-        if progress:
-            progress("sheets", done, len(splits))
+        progress("sheets", done, len(splits))
         shown = split.train if split.train.num_rows else split.test
         cells = [Cell(drawing) for drawing in from_table(shown.slice(0, COLUMNS * ROWS))]
         first.append(Cell(cells[0].drawing, name))
@@ -201,8 +194,7 @@ def write_sheets(
     n_test = sum(split.test.num_rows for split in splits.values())
     title = f"{len(splits)} categories\n{_sizes(n_train, n_test)} · one drawing of each category"
     _write_sheet(folder / ALL, first, title, max(6, math.ceil(math.sqrt(1.5 * len(first)))))
-    if progress:
-        progress("sheets", len(splits), len(splits))
+    progress("sheets", len(splits), len(splits))
 
 
 def _write_sheet(path: Path, cells: list[Cell], title: str, columns: int) -> None:

@@ -51,9 +51,7 @@ class DrawingBatch:
         with_bitmap = [drawing.bitmap for drawing in drawings if drawing.bitmap is not None]
         if with_bitmap:
             if len(with_bitmap) < len(drawings) or len({b.shape for b in with_bitmap}) > 1:
-                raise DrawingError(
-                    "a batch is all strokes or all bitmaps of one size; split the drawings by kind"
-                )
+                raise DrawingError(_MIXED)
             bitmaps = np.stack(with_bitmap)
         n_points = np.array([len(d.points) for d in drawings], np.int64)
         n_strokes = np.array([len(d.stroke_starts) - 1 for d in drawings], np.int64)
@@ -272,9 +270,7 @@ class DrawingBatch:
         if not batches:
             return DrawingBatch.from_drawings([])
         if len({b.bitmaps is None for b in batches if len(b)}) > 1:
-            raise DrawingError(
-                "a batch is all strokes or all bitmaps of one size; split the drawings by kind"
-            )
+            raise DrawingError(_MIXED)
         n_points = np.cumsum([0] + [len(b.points) for b in batches])
         n_strokes = np.cumsum([0] + [len(b.stroke_starts) - 1 for b in batches])
         stroke_starts = [b.stroke_starts[:-1] + n for b, n in zip(batches, n_points, strict=False)]
@@ -294,6 +290,7 @@ class DrawingBatch:
         )
 
 
+_MIXED = "a batch is all strokes or all bitmaps of one size; split the drawings by kind"
 #: Drawing's attribute -> DrawingBatch's column.
 _METADATA = {
     "key_id": "key_ids",

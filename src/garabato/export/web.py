@@ -35,10 +35,6 @@ PER_CATEGORY = 12
 _MARKS = ("gallery/encoder.json", "static/search/encoder.json")
 
 
-def _silent(_stage: str, _done: int, _total: int) -> None:
-    """Show no progress."""
-
-
 @dataclass(frozen=True, slots=True)
 class ExportedPage:
     """What `export_web` wrote: the folder, the number of drawings, and bytes by file name."""
@@ -54,7 +50,7 @@ def export_web(
     *,
     gallery: Gallery | None = None,
     per_category: int = PER_CATEGORY,
-    progress: Progress = _silent,
+    progress: Progress | None = None,
 ) -> ExportedPage:
     """Write a page for any static web host into `folder`, atomically.
 
@@ -78,9 +74,10 @@ def export_web(
         )
     if per_category < 1:
         raise InputError(f"per_category must be at least 1, not {per_category}")
-    progress("fetching ONNX Runtime for browsers", 0, 1)
+    show = progress or (lambda stage, done, total: None)
+    show("fetching ONNX Runtime for browsers", 0, 1)
     packages = browser_packages()
-    progress("fetching ONNX Runtime for browsers", 1, 1)
+    show("fetching ONNX Runtime for browsers", 1, 1)
     with (
         tempfile.TemporaryDirectory(prefix="garabato-") as work,
         replacing_folder(target) as unfinished,
@@ -88,7 +85,7 @@ def export_web(
         page_gallery = open_gallery(Path(work) / "gallery", encoder=encoder)
         if gallery is None:
             gallery = open_gallery(Path(work) / "starter", encoder=encoder)
-            _fill_with_starter_set(gallery, per_category, progress)
+            _fill_with_starter_set(gallery, per_category, show)
         web_gallery = WebGallery.of(
             gallery, per_category=per_category, known=encoder.network_categories
         )
@@ -115,7 +112,7 @@ def export_web(
         }
         (data / "encoder.json").write_bytes(orjson.dumps(about))
         web_gallery.write(data)
-        web_gallery.write_views(data, page_gallery, progress)
+        web_gallery.write_views(data, page_gallery, show)
         files = {
             path.relative_to(unfinished).as_posix(): path.stat().st_size
             for path in sorted(unfinished.rglob("*"))

@@ -56,13 +56,10 @@ def _header(head: bytes) -> _Header | None:
     for delimiter in delimiters:
         names = [name.strip().strip("\"'").lower() for name in lines[n_lines - 1].split(delimiter)]
         drawing = next((names.index(name) for name in ALIASES["drawing"] if name in names), None)
-        if drawing is not None and (len(names) > 1 or _starts_with_strokes(lines[-1])):
+        has_strokes = lines[-1].lstrip("\"' ").startswith("[")
+        if drawing is not None and (len(names) > 1 or has_strokes):
             return _Header(names, delimiter, n_lines, drawing)
     return None
-
-
-def _starts_with_strokes(line: str) -> bool:
-    return line.lstrip("\"' ").startswith("[")
 
 
 def _drawings(source: Input, reject: Reject, header: _Header) -> Iterator[Drawing]:

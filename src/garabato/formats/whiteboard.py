@@ -142,8 +142,9 @@ def _tldraw_pages(document: Json) -> list[Page]:
     pages: dict[str, Page] = {}
     for shape_id, shape in records.items():
         if shape.get("typeName") == "shape" and shape.get("opacity") != 0:
-            page = pages.setdefault(_page_of(shape, records), {})
-            page[shape_id] = partial(_strokes_on_page, shape, records)
+            with_groups = _with_groups(shape, records)
+            page = pages.setdefault(str(with_groups[-1].get("parentId")), {})
+            page[shape_id] = partial(_strokes_on_page, with_groups)
     return list(pages.values())
 
 
@@ -172,19 +173,26 @@ def _tldraw_drawings(pages: list[Page], source: Input, reject: Reject) -> Iterat
         yield from simplified_drawing(strokes, source, reject, key_id, key_id=key_id)
 
 
-def _page_of(shape: Json, records: dict[str, Json]) -> str:
-    """The id of the page that a shape is on; of a group that contains itself, one of its shapes."""
-    for _ in range(_MAX_DEPTH):
-        parent = str(shape.get("parentId"))
-        if records.get(parent, {}).get("typeName") != "shape":
+def _with_groups(shape: Json, records: dict[str, Json]) -> list[Json]:
+    """A shape and the groups around it, from the inside; too many if one contains itself."""
+    found = [shape]
+    while len(found) <= _MAX_DEPTH:
+        parent = records.get(str(found[-1].get("parentId")), {})
+        if parent.get("typeName") != "shape":
             break
-        shape = records[parent]
-    return parent
+        found.append(parent)
+    return found
 
 
-def _strokes_on_page(shape: Json, records: dict[str, Json]) -> list[Points]:
-    matrix, offset = _on_page(shape, records)
-    return [points @ matrix.T + offset for points in _tldraw_strokes(shape)]
+def _strokes_on_page(with_groups: list[Json]) -> list[Points]:
+    if len(with_groups) > _MAX_DEPTH:
+        raise _ShapeError("the shape is in a group that contains itself")
+    strokes = _tldraw_strokes(with_groups[0])
+    for one in with_groups:
+        turn = _rotation(_number(one, "rotation", 0.0))
+        offset = (_number(one, "x"), _number(one, "y"))
+        strokes = [points @ turn.T + offset for points in strokes]
+    return strokes
 
 
 def _old_strokes(shape: Any) -> list[Points]:
@@ -208,20 +216,6 @@ def _old_strokes(shape: Any) -> list[Points]:
     if len(points) == 0:
         return []
     return [_turned(points, _number(shape, "rotation", 0.0)) + _points([shape.get("point")])]
-
-
-def _on_page(shape: Json, records: dict[str, Json]) -> tuple[Points, Points]:
-    """The matrix and offset from a shape to its page."""
-    matrix, offset = np.eye(2), np.zeros(2)
-    for _ in range(_MAX_DEPTH):
-        turn = _rotation(_number(shape, "rotation", 0.0))
-        offset = turn @ offset + np.array([_number(shape, "x"), _number(shape, "y")])
-        matrix = turn @ matrix
-        parent = str(shape.get("parentId"))
-        if records.get(parent, {}).get("typeName") != "shape":
-            return matrix, offset
-        shape = records[parent]
-    raise _ShapeError("the shape is in a group that contains itself")
 
 
 def _tldraw_strokes(shape: Json) -> list[Points]:

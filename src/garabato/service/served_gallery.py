@@ -133,12 +133,7 @@ class ServedGallery:
 
     def stored(self, key_ids: Sequence[str]) -> list[StoredDrawing]:
         """The stored drawings with these key_ids, in that order."""
-        limit = max(1, len(key_ids))
-        found = {
-            str(stored.drawing.key_id): stored
-            for stored in self.gallery.list(where={"key_id": list(key_ids)}, limit=limit)
-        }
-        return [found[key_id] for key_id in key_ids if key_id in found]
+        return [StoredDrawing(drawing, drawing.tags) for drawing in self.gallery.get(key_ids)]
 
     def stored_one(self, key_id: str) -> StoredDrawing:
         """One drawing. Raises ProblemError 404 if it is not stored or is hidden."""

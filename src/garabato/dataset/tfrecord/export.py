@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from garabato.dataset.store import (
     SPLITS,
@@ -24,7 +22,7 @@ from garabato.dataset.tfrecord.drawings import (
     to_features,
 )
 from garabato.dataset.tfrecord.format import encode_example, write_record
-from garabato.drawing import DrawingBatch, IntArray
+from garabato.drawing import FloatArray
 from garabato.errors import InputError, storage_errors
 from garabato.host.atomic import replacing_folder, sync
 from garabato.render import RenderSpec, render_batch
@@ -65,9 +63,7 @@ def export_tfrecord(
         splits = {}
         for name in SPLITS:
             files = _shard_names(folder, name, n_shards)
-            writer = _SplitWriter(dataset, name, spec, progress)
-            splits[name] = writer.write(files)
-            means[name] = writer.mean_image()
+            splits[name], means[name] = _write_split(dataset, name, files, spec, progress)
         np.save(folder / f"{MEAN_IMAGE}.npy", means["train"])
         save_png(np.rint(means["train"]).astype(np.uint8), folder / f"{MEAN_IMAGE}.png")
         features = BITMAP_FEATURES if dataset.manifest["kind"] == "bitmaps" else STROKE_FEATURES
@@ -84,51 +80,31 @@ def export_tfrecord(
     return Dataset.open(out)
 
 
-class _SplitWriter:
-    """Writes the records of a split and computes its mean image."""
-
-    def __init__(
-        self, dataset: Dataset, name: str, spec: RenderSpec, progress: Progress | None
-    ) -> None:
-        self._drawings = dataset.split(name)
-        self._labels = dataset.labels(name)
-        self._seed = int(dataset.manifest["seed"])
-        self._name = name
-        self._spec = spec
-        self._progress = progress
-        self._sum: npt.NDArray[np.uint64] = np.zeros((spec.size_px, spec.size_px), np.uint64)
-        self._n_done = 0
-
-    def write(self, files: list[Path]) -> dict[str, Any]:
-        """Write the shards; returns the split's entry for dataset.json."""
-        rows = np.random.default_rng(abs(self._seed)).permutation(len(self._drawings))
-        for file, part in zip(files, np.array_split(rows, len(files)), strict=True):
-            with open(file, "wb") as opened:
-                for record in self._records(part):
-                    write_record(opened, record)
-            sync(file)
-        return describe_split(files, len(self._drawings))
-
-    def mean_image(self) -> npt.NDArray[np.float32]:
-        """(S, S) float32: the mean of the images written; zeros if there are none."""
-        return (self._sum / max(1, self._n_done)).astype(np.float32)
-
-    def _records(self, rows: IntArray) -> Iterator[bytes]:
-        for first in range(0, len(rows), _CHUNK):
-            chunk = rows[first : first + _CHUNK]
-            yield from self._encode(chunk, self._drawings.take(chunk))
-            self._n_done += len(chunk)
-            if self._progress:
-                self._progress(self._name, self._n_done, len(self._drawings))
-
-    def _encode(self, rows: IntArray, drawings: DrawingBatch) -> Iterator[bytes]:
-        images = render_batch(drawings, self._spec)
-        self._sum += images.sum(axis=0, dtype=np.uint64)
-        for row, drawing, image in zip(rows.tolist(), drawings, images, strict=True):
-            features = to_features(
-                drawing, label=int(self._labels[row]), row=row, png=encode_png(image)
-            )
-            yield encode_example(features)
+def _write_split(
+    dataset: Dataset, name: str, files: list[Path], spec: RenderSpec, progress: Progress | None
+) -> tuple[dict[str, Any], FloatArray]:
+    """Write the shards of a split; returns its entry for dataset.json and its mean image (S, S)."""
+    drawings, labels = dataset.split(name), dataset.labels(name)
+    order = np.random.default_rng(abs(int(dataset.manifest["seed"]))).permutation(len(drawings))
+    total = np.zeros((spec.size_px, spec.size_px), np.uint64)
+    n_done = 0
+    for file, rows in zip(files, np.array_split(order, len(files)), strict=True):
+        with open(file, "wb") as opened:
+            for first in range(0, len(rows), _CHUNK):
+                chunk = rows[first : first + _CHUNK]
+                batch = drawings.take(chunk)
+                images = render_batch(batch, spec)
+                total += images.sum(axis=0, dtype=np.uint64)
+                for row, drawing, image in zip(chunk.tolist(), batch, images, strict=True):
+                    png = encode_png(image)
+                    features = to_features(drawing, label=int(labels[row]), row=row, png=png)
+                    write_record(opened, encode_example(features))
+                n_done += len(chunk)
+                if progress:
+                    progress(name, n_done, len(drawings))
+        sync(file)
+    mean_image = (total / max(1, len(drawings))).astype(np.float32)
+    return describe_split(files, len(drawings)), mean_image
 
 
 def _shard_names(folder: Path, split: str, n_shards: int) -> list[Path]:

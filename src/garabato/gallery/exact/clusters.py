@@ -1,4 +1,4 @@
-"""Clusters and blocks of rows, which tell the rows that can be near a query without reading them.
+"""Clusters and blocks of rows, which show which rows can be near a query without reading them.
 
 Each embedding belongs to the cluster with the nearest centre, and its angle to the centre is known.
 If the angle between a query and that centre differs from it by d, the query is at least d away from

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -52,7 +53,11 @@ class MilvusHidden:
             new = {one.key_id: one for one in entries if one.key_id not in self._entries}
             if new:
                 self._create()
-                self._call("upsert", data=[_to_row(one) for one in new.values()])
+                rows = [
+                    asdict(one) | {"reason": one.reason or "", "no_vector": _NO_VECTOR}
+                    for one in new.values()
+                ]
+                self._call("upsert", data=rows)
                 self._read()
             return len(new)
 
@@ -122,12 +127,3 @@ class MilvusHidden:
         if file.exists():
             self.put(KeyIdList(file, Hidden, "the hidden drawings").all().values())
             file.rename(file.with_suffix(".moved"))
-
-
-def _to_row(one: Hidden) -> dict[str, Any]:
-    return {
-        "key_id": one.key_id,
-        "hidden_at": one.hidden_at,
-        "reason": one.reason or "",
-        "no_vector": _NO_VECTOR,
-    }

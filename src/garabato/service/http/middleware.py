@@ -86,7 +86,11 @@ class Middleware:
         except ClientDisconnect:
             pass  # the client is gone; recorded as 499
         except TimeoutError:
-            await exchange.respond(_too_late(exchange))
+            late = ProblemError(408, "the request took too long to arrive")
+            if exchange.is_read:
+                text = "the response took too long; try again later"
+                late = ProblemError(503, text, retry_after_s=5)
+            await exchange.respond(late)
 
     def _record(self, scope: Scope, exchange: _Exchange) -> None:
         route = getattr(scope.get("route"), "path", "other")
@@ -112,12 +116,6 @@ class Middleware:
 
 
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-
-
-def _too_late(exchange: _Exchange) -> ProblemError:
-    if exchange.is_read:
-        return ProblemError(503, "the response took too long; try again later", retry_after_s=5)
-    return ProblemError(408, "the request took too long to arrive")
 
 
 class _Exchange:

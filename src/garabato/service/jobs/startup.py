@@ -18,7 +18,7 @@ from garabato.encoder import (
     load_encoder_alone,
     with_categories_file,
 )
-from garabato.errors import EncoderError, GalleryError, StorageError
+from garabato.errors import EncoderError, GalleryError
 from garabato.gallery import Gallery, open_gallery
 from garabato.host.atomic import write_bytes
 from garabato.host.cache import cache_folder
@@ -105,10 +105,19 @@ def load_fast_encoder(path: str | PathLike[str] | None = None) -> Encoder:
     if file.suffix != ".safetensors":
         return load_encoder_alone(file)
     try:
-        cached = _cached_onnx(file)
-    except StorageError as error:
+        content = file.read_bytes()
+    except OSError as error:
+        raise EncoderError(f"cannot read {file}: {error}") from None
+    try:
+        return _load_cached_onnx(file, hashlib.sha256(content).hexdigest()[:32])
+    except OSError as error:  # or StorageError
         _log.warning("PyTorch runs the encoder: cannot cache its ONNX form: %s", error)
         return load_encoder_alone(file, precision="float32")
+
+
+def _load_cached_onnx(file: Path, digest: str) -> Encoder:
+    """The encoder in ONNX form, exported by this version from `file` unless it is in the cache."""
+    cached = cache_folder() / "encoders" / f"{digest}-{garabato.__version__}.onnx"
     if cached.is_file():
         try:
             return load_encoder_alone(cached)
@@ -117,22 +126,9 @@ def load_fast_encoder(path: str | PathLike[str] | None = None) -> Encoder:
     encoder = load_encoder_alone(file, precision="float32")
     from garabato.export.onnx import export_onnx
 
-    try:
-        cached.parent.mkdir(parents=True, exist_ok=True)
-        export_onnx(encoder, cached)
-    except (OSError, StorageError) as error:
-        _log.warning("PyTorch runs the encoder: cannot cache its ONNX form: %s", error)
-        return encoder
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    export_onnx(encoder, cached)
     return load_encoder_alone(cached)
-
-
-def _cached_onnx(file: Path) -> Path:
-    """The cached ONNX form of a file with this content, exported by this version."""
-    try:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()[:32]
-    except OSError as error:
-        raise EncoderError(f"cannot read {file}: {error}") from None
-    return cache_folder() / "encoders" / f"{digest}-{garabato.__version__}.onnx"
 
 
 def _open_galleries(service: Service, choose_source: ChooseSource) -> Iterator[tuple[str, Gallery]]:

@@ -223,7 +223,9 @@ class CategoryFetcher:
             settings["seed"] = self.seed
         wanted = self.record.begin({name: self._target(name) for name in names}, settings)
         try:
-            files = self._each(wanted, self._look_up)
+            files: dict[str, RemoteFile] = self._each(
+                wanted, lambda name: self.web.look_up(url_of(self.web.base_url, self.kind, name))
+            )
             if self.per_category is None:
                 self._check_space(files)
                 self._totals = {name: file.size_bytes for name, file in files.items()}
@@ -231,8 +233,10 @@ class CategoryFetcher:
                 self._totals = dict.fromkeys(files, self.per_category)
             self._each(files, lambda name: self._fetch(name, files[name]))
         except UnreachableError as error:
+            hint = "Is there a network connection? (Set HTTPS_PROXY to use a proxy.) "
             raise SourceError(
-                f"{error}. {self._hint()}{self._completed(names)}; run it again to resume"
+                f"{error}. {'' if self.web.answered else hint}{self._completed(names)}; "
+                "run it again to resume"
             ) from error
         if self._missing or self._failed:
             told = "; ".join([*self._missing.values(), *self._failed.values()])
@@ -250,7 +254,8 @@ class CategoryFetcher:
             except (StoppedError, UnreachableError):
                 raise
             except NotFoundError as error:
-                self._missing[name] = _not_found(name, error)
+                hint = "" if name in CATEGORIES else did_you_mean(name, CATEGORIES)
+                self._missing[name] = f"the bucket has no category {name!r}{hint} ({error})"
             except SourceError as error:
                 self._failed[name] = f"{name}: {error}"
 
@@ -266,9 +271,6 @@ class CategoryFetcher:
                 threads.shutdown(cancel_futures=True)
                 raise
         return {name: results[name] for name in names if name in results}
-
-    def _look_up(self, name: str) -> RemoteFile:
-        return self.web.look_up(url_of(self.web.base_url, self.kind, name))
 
     def _fetch(self, name: str, file: RemoteFile) -> None:
         for version in range(1, _MAX_VERSIONS + 1):
@@ -367,16 +369,6 @@ class CategoryFetcher:
                 f"{free / 1e9:,.1f} GB free; free some space, or fetch a sample (--per-category)"
             )
 
-    def _hint(self) -> str:
-        if self.web.answered:
-            return ""
-        return "Is there a network connection? (Set HTTPS_PROXY to use a proxy.) "
-
     def _completed(self, names: list[str]) -> str:
         done = sum(bool(self.record.entry(name)["finished"]) for name in names)
         return f"{done} of {len(names)} categories are complete in {self.out}"
-
-
-def _not_found(name: str, error: Exception) -> str:
-    hint = "" if name in CATEGORIES else did_you_mean(name, CATEGORIES)
-    return f"the bucket has no category {name!r}{hint} ({error})"
