@@ -61,7 +61,7 @@ def uri(backend, request, tmp_path, monkeypatch) -> str:
     if backend == "lance, indexed":
         # large galleries in small: beyond 20 drawings an index on disk, of which all is probed
         monkeypatch.setattr(limits, "EXACT_UP_TO", 20)
-        monkeypatch.setattr(limits, "EXACT_PASSING", 10)
+        monkeypatch.setattr(limits, "PASSED_OVER", 5)
     return str(tmp_path / "my.gallery")
 
 

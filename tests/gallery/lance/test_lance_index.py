@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import numpy as np
@@ -32,7 +33,11 @@ def batch() -> DrawingBatch:
     """N drawings: the strokes are the same, the key_ids their numbers, one in forty is a star."""
     drawing = sketch("circle", 0)
     return DrawingBatch.from_drawings(
-        drawing.replace(key_id=str(i), category="star" if i % 40 == 0 else "circle")
+        drawing.replace(
+            key_id=str(i),
+            category="star" if i % 40 == 0 else "circle",
+            country="AA" if i % 2 else "BB" if i % 10 == 0 else "CC",
+        )
         for i in range(N)
     )
 
@@ -40,7 +45,7 @@ def batch() -> DrawingBatch:
 @pytest.fixture
 def gallery(tmp_path, encoder, batch, embeddings, monkeypatch):
     monkeypatch.setattr(limits, "EXACT_UP_TO", 1_000)
-    monkeypatch.setattr(limits, "EXACT_PASSING", 50)
+    monkeypatch.setattr(lance_index, "LEAST_PROBED", 1)
     gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
     gallery.add(batch, embeddings=embeddings)
     return gallery
@@ -80,6 +85,69 @@ def test_the_nearest_are_found_with_and_without_a_filter(gallery, embeddings):
         ({"key_id": [str(i) for i in range(0, N, 400)]}, np.arange(0, N, 400)),
     ):
         assert recall(gallery, embeddings, queries, where=where, passing=passing) >= 0.97
+
+
+@pytest.fixture
+def labelled(gallery, batch, embeddings):
+    """The gallery and the categories (N,) of its drawings: "c0" to "c39", the clusters they lie in.
+    Two clusters of the index are probed."""
+    centres = np.random.default_rng(0).normal(size=(40, DIM))
+    categories = np.array([f"c{i}" for i in (embeddings @ centres.T).argmax(axis=1)])
+    gallery.add(batch.replace(categories=categories.tolist()), embeddings=embeddings)
+    gallery.compact(keep_versions_s=0)
+    settings = lance_index.read_settings(gallery._table)
+    lance_index.write_settings(gallery._table, dataclasses.replace(settings, n_probes=2))
+    return gallery, categories
+
+
+@pytest.mark.parametrize(
+    ("n_categories", "country"), [(20, "AA"), (20, None), (4, None), (4, "BB")]
+)
+def test_the_nearest_are_found_among_other_categories_than_the_querys(
+    labelled, embeddings, n_categories, country
+):
+    gallery, categories = labelled
+    names = [f"c{i}" for i in range(n_categories)]
+    where = {"category": names} | ({} if country is None else {"country": country})
+    is_country = {"AA": np.arange(N) % 2 == 1, "BB": np.arange(N) % 10 == 0, None: True}[country]
+    passing = np.flatnonzero(np.isin(categories, names) & is_country)
+    queries = near(embeddings, 20, seed=4)
+    assert recall(gallery, embeddings, queries, where=where, passing=passing) >= 0.98
+
+
+@pytest.mark.parametrize(("country", "every", "first"), [("AA", 2, 1), ("BB", 10, 0)])
+def test_the_nearest_are_found_in_a_country(labelled, embeddings, country, every, first):
+    gallery, _ = labelled
+    passing = np.arange(first, N, every)
+    queries = near(embeddings, 20, seed=4)
+    where = {"country": country}
+    assert recall(gallery, embeddings, queries, where=where, passing=passing) >= 0.98
+
+
+def test_as_many_clusters_are_probed_as_set_or_all_if_these_hold_too_few(gallery, embeddings):
+    settings = lance_index.read_settings(gallery._table)
+    rng = np.random.default_rng(5)
+    queries = embeddings[rng.choice(N, 20)] + embeddings[rng.choice(N, 20)]
+    queries /= np.linalg.norm(queries, axis=1, keepdims=True)
+    recalls = []
+    for n_probes in (settings.n_clusters, 1):
+        set_to = dataclasses.replace(settings, n_probes=n_probes)
+        lance_index.write_settings(gallery._table, set_to)
+        recalls.append(recall(gallery, embeddings, queries))
+    assert recalls[0] >= 0.99
+    assert recalls[1] < 0.9
+    assert len(gallery.search(queries[0], k=1_000)) == 1_000
+
+
+def test_settings_of_earlier_versions_are_not_trusted(gallery):
+    settings = lance_index.read_settings(gallery._table)
+    tuned = dataclasses.replace(settings, n_probes=1, recall=0.99, goal=0.98)
+    lance_index.write_settings(gallery._table, tuned)
+    assert lance_index.read_settings(gallery._table) == tuned
+    gallery._table.update_field_metadata(
+        {"path": "embedding", "metadata": {lance_index._PROBED_AS_SET: None}}
+    )
+    assert lance_index.read_settings(gallery._table) == dataclasses.replace(settings, goal=0.98)
 
 
 def test_new_drawings_are_found_before_they_are_indexed(gallery, batch, embeddings):

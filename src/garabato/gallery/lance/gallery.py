@@ -39,13 +39,13 @@ from garabato.gallery.lance.folder import (
     writing,
 )
 from garabato.gallery.lance.index import (
+    OnDisk,
     build_index,
     index_keys,
     is_outgrown,
     n_indexed,
     needs_index,
     read_settings,
-    search_on_disk,
     tune,
 )
 from garabato.gallery.lance.memory_table import MemoryTable, load, refresh
@@ -135,6 +135,8 @@ class LanceGallery(Gallery):
         self._counts: dict[str, tuple[Hashable, dict[Any, int]]] = {}
         #: A version of the table, and its times that are not stored in the normal form, by key_id.
         self._converted: tuple[int, dict[str, str]] = (-1, {})
+        #: The table to be searched on disk, and its version.
+        self._searched: tuple[int, OnDisk] | None = None
         #: Some key_ids, sorted, and the number of drawings when they were read.
         self._boundaries: tuple[list[str], int] = ([], 0)
 
@@ -249,11 +251,9 @@ class LanceGallery(Gallery):
             held = self._held(len(embeddings))
             if held is not None:
                 return held.search(embeddings, k, condition)
-            settings = read_settings(self._table) if self._is_large() else None
-            sql = self._sql(condition)
-            return Nearest.of(
-                [search_on_disk(self._table, one, k, sql, settings=settings) for one in embeddings]
-            )
+            on_disk = self._on_disk()
+            sql, shown = self._sql(condition), self._sql(condition.of_what_is_shown)
+            return Nearest.of([on_disk.search(one, k, sql, shown=shown) for one in embeddings])
 
     def _delete(self, conditions: Sequence[Filter]) -> int:
         n_deleted = 0
@@ -438,6 +438,7 @@ class LanceGallery(Gallery):
                 if self._encoder is not None:
                     filled_by.check(self._encoder, self.uri)
                 self._table, self._filled_by, self._in_memory = table, filled_by, None
+                self._searched = None
                 self._id, self._boundaries, self._converted = new_id, ([], 0), (-1, {})
             self._stamp = seen
 
@@ -465,6 +466,14 @@ class LanceGallery(Gallery):
             return False
         self._in_memory = None
         return True
+
+    def _on_disk(self) -> OnDisk:
+        """The newest version of the table, to be searched on disk."""
+        version, searched = self._table.version, self._searched
+        if searched is None or searched[0] != version:
+            settings = read_settings(self._table) if self._is_large() else None
+            searched = self._searched = version, OnDisk.of(self._table, settings=settings)
+        return searched[1]
 
     def _index_mode(self) -> str:
         settings = read_settings(self._table)

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -24,15 +26,17 @@ from garabato.gallery.lance.table import columns_of, embedding_columns, read_emb
 from garabato.gallery.records import Tuned
 from garabato.gallery.rows import described_by
 
-#: Clusters that hold rows that pass, of those that a filtered search probes, at least: no row of
-#: most clusters passes a filter by category.
-LEAST_OPEN = 8
+#: `tune` chooses at least so many clusters, because queries and filters differ from those it tries.
+#: Fewer would hardly save time.
+LEAST_PROBED = 8
+#: Candidates of the index that are scored with full precision, at least.
+_LEAST_REFINED = 30
 #: Candidates of an exact search beyond k, at first.
 _MARGIN = 32
 #: The error of Lance's scores, at most: it rounds rows, queries and their lengths to half precision
 #: (relative error 2^-11 each).
 _HALF_PRECISION = 2**-9
-_METADATA = "garabato.index"
+_METADATA, _PROBED_AS_SET = "garabato.index", "garabato.index.probed_as_set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +68,26 @@ class IndexSettings:
 
 def read_settings(table: Any) -> IndexSettings | None:
     """The settings of the table's index; None without an index."""
-    written = (table.schema.field("embedding").metadata or {}).get(_METADATA.encode())
+    metadata = table.schema.field("embedding").metadata or {}
+    written = metadata.get(_METADATA.encode())
     if written is None:
         return None
     stored = json.loads(written)
-    return IndexSettings(n_clusters=stored.pop("n_cells"), **stored)
+    settings = IndexSettings(n_clusters=stored.pop("n_cells"), **stored)
+    if _PROBED_AS_SET.encode() in metadata:
+        return settings
+    # Earlier versions let Lance probe more clusters than they were tuned to: it is not known how
+    # good their settings are.
+    n_probes = max(settings.n_probes, IndexSettings.for_rows(settings.n_rows).n_probes)
+    return replace(settings, n_probes=min(n_probes, settings.n_clusters), recall=None)
 
 
 def write_settings(table: Any, settings: IndexSettings) -> None:
     """Store the settings in the table, where every process finds them."""
     stored = asdict(settings)
     stored["n_cells"] = stored.pop("n_clusters")  # as earlier versions call it
-    text = json.dumps(stored)
-    table.update_field_metadata({"path": "embedding", "metadata": {_METADATA: text}})
+    metadata = {_METADATA: json.dumps(stored), _PROBED_AS_SET: "yes"}
+    table.update_field_metadata({"path": "embedding", "metadata": metadata})
 
 
 def n_indexed(table: Any) -> int:
@@ -139,35 +150,72 @@ def is_outgrown(table: Any) -> bool:
     return bool(table.count_rows() > limits.MAX_GROWTH * settings.n_rows)
 
 
-def search_on_disk(
-    table: Any,
-    embedding: FloatArray,
-    k: int,
-    sql: str | None,
-    *,
-    settings: IndexSettings | None,
-) -> tuple[pa.Table, FloatArray]:
-    """The k nearest rows that pass `sql`, best first, and their cosine similarities.
+@dataclass(frozen=True, eq=False)
+class OnDisk:
+    """A table on disk to search, and what its searches need to know of one version of it.
 
-    Without `settings` all rows are ranked, which is exact. With them the index is used, unless so
-    few rows pass that ranking all of them takes less time.
+    Without `settings` all rows are ranked, which is exact.
     """
-    query = table.search(embedding.astype(np.float16), vector_column_name="embedding")
-    query = query.distance_type("cosine")
-    query = query.select([*columns_of(table), *embedding_columns(table), "_distance"])
-    n_passing = math.inf
-    if sql is not None:
-        query = query.where(sql, prefilter=True)
-        if settings is not None:
-            n_passing = table.count_rows(sql)
-    if settings is None or n_passing <= limits.EXACT_PASSING:
-        return _rank_all(query.bypass_vector_index(), embedding, k)
-    n_probes = settings.n_probes
-    if sql is not None:
-        share = min(1.0, n_passing / table.count_rows())
-        n_probes = min(settings.n_clusters, math.ceil(max(n_probes, LEAST_OPEN) / share))
-    query = query.minimum_nprobes(n_probes).maximum_nprobes(0).refine_factor(settings.refine)
-    return _best(query.limit(k).to_arrow(), embedding, k)
+
+    table: Any
+    columns: tuple[str, ...]
+    n_rows: int
+    settings: IndexSettings | None
+    #: The number of rows that pass an SQL condition, cached for the last 64 conditions.
+    n_passing: Callable[[str | None], int] = field(init=False)
+
+    @classmethod
+    def of(cls, table: Any, *, settings: IndexSettings | None) -> OnDisk:
+        """The newest version of `table`."""
+        columns = (*columns_of(table), *embedding_columns(table), "_distance")
+        return cls(table, columns, table.count_rows(), settings)
+
+    def __post_init__(self) -> None:
+        cached = lru_cache(maxsize=64)(self._count)
+        object.__setattr__(self, "n_passing", cached)
+
+    def search(
+        self, embedding: FloatArray, k: int, sql: str | None = None, *, shown: str | None = None
+    ) -> tuple[pa.Table, FloatArray]:
+        """The k nearest rows that pass `sql`, best first, and their cosine similarities.
+
+        `shown` is the part of `sql` that depends on what a drawing shows. The index is used, unless
+        so few rows pass that ranking all of them takes less time.
+        """
+        query = self.table.search(embedding.astype(np.float16), vector_column_name="embedding")
+        query = query.distance_type("cosine").select(list(self.columns))
+        if sql is not None:
+            query = query.where(sql, prefilter=True)
+        if self.settings is None:
+            return _rank_all(query.bypass_vector_index(), embedding, k)
+        n_passing, n_clusters = self.n_passing(sql), self.settings.n_clusters
+        n_probes = self._n_probes(self.settings, k, n_passing, self.n_passing(shown))
+        if n_passing <= n_probes / n_clusters * self.n_rows / limits.PASSED_OVER:
+            return _rank_all(query.bypass_vector_index(), embedding, k)
+        refine = max(self.settings.refine, math.ceil(_LEAST_REFINED / k))
+        query = query.refine_factor(refine).limit(k)
+        while True:
+            # Between two different bounds, Lance chooses for itself, and often probes all clusters.
+            query = query.minimum_nprobes(n_probes).maximum_nprobes(n_probes)
+            rows, scores = _best(query.to_arrow(), embedding, k)
+            if len(scores) >= min(k, n_passing) or n_probes == n_clusters:
+                return rows, scores
+            n_probes = n_clusters
+
+    def _n_probes(self, settings: IndexSettings, k: int, n_passing: int, n_shown: int) -> int:
+        """The clusters to probe: `settings.n_probes` are enough for the ten nearest of all rows.
+
+        The rows that pass a filter of what they show may all lie in other clusters than the
+        nearest, so as many more are probed as fewer rows pass. Rows that pass another filter, such
+        as a country, lie in all clusters, but if fewer pass, the nearest are farther away. So are
+        more than ten.
+        """
+        farther = math.sqrt(max(1, k / 10) * max(1, n_shown) / max(1, n_passing))
+        n_wanted = settings.n_probes * self.n_rows / max(1, n_shown) * farther
+        return min(settings.n_clusters, math.ceil(n_wanted))
+
+    def _count(self, sql: str | None) -> int:
+        return self.n_rows if sql is None else int(self.table.count_rows(sql))
 
 
 def _rank_all(query: Any, embedding: FloatArray, k: int) -> tuple[pa.Table, FloatArray]:
@@ -194,7 +242,8 @@ def _best(candidates: pa.Table, embedding: FloatArray, k: int) -> tuple[pa.Table
 
 
 def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> list[Tuned]:
-    """Find the fewest probes that reach a recall@10, and store that setting in the table.
+    """Find the fewest probes, at least LEAST_PROBED, that reach a recall@10, and store them in the
+    table.
 
     Queries are random embeddings of the table, each left out of its own hits. Recall is measured
     against an exact search. Returns all settings that were measured, the stored one last. Raises
@@ -208,12 +257,14 @@ def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> l
     stored = table.take_offsets(offsets).select(["embedding"]).to_arrow()["embedding"]
     queries = np.array(stored.to_pylist(), np.float32)
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    truth = [_scores(table, query, None) for query in queries]
+    searched = OnDisk.of(table, settings=None)
+    truth = [_scores(searched, query) for query in queries]
     measured: dict[int, Tuned] = {}
-    too_few, n_probes = 0, 1
+    n_probes = min(LEAST_PROBED, settings.n_clusters)
+    too_few = n_probes - 1
     while True:  # double them until they are enough, then bisect
         tried = replace(settings, n_probes=n_probes)
-        measured[n_probes] = _measure(table, queries, truth, tried)
+        measured[n_probes] = _measure(replace(searched, settings=tried), queries, truth)
         if measured[n_probes].recall >= recall:
             break
         if n_probes == settings.n_clusters:
@@ -224,7 +275,8 @@ def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> l
         too_few, n_probes = n_probes, min(2 * n_probes, settings.n_clusters)
     while n_probes - too_few > 1:
         middle = (too_few + n_probes) // 2
-        measured[middle] = _measure(table, queries, truth, replace(settings, n_probes=middle))
+        tried = replace(settings, n_probes=middle)
+        measured[middle] = _measure(replace(searched, settings=tried), queries, truth)
         if measured[middle].recall >= recall:
             n_probes = middle
         else:
@@ -235,21 +287,21 @@ def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> l
     return [*measured.values(), best]
 
 
-def _measure(
-    table: Any, queries: FloatArray, truth: list[FloatArray], tried: IndexSettings
-) -> Tuned:
+def _measure(searched: OnDisk, queries: FloatArray, truth: list[FloatArray]) -> Tuned:
     times_ms, recalls = [], []
     for query, true in zip(queries, truth, strict=True):
         started = time.perf_counter()
-        found = _scores(table, query, tried)
+        found = _scores(searched, query)
         times_ms.append(1000 * (time.perf_counter() - started))
         recalls.append(_recall(found, true))
+    tried = searched.settings
+    assert tried is not None
     return Tuned(tried.n_probes, tried.refine, float(np.mean(recalls)), float(np.median(times_ms)))
 
 
-def _scores(table: Any, query: FloatArray, settings: IndexSettings | None) -> FloatArray:
+def _scores(searched: OnDisk, query: FloatArray) -> FloatArray:
     """Scores of the ten nearest, without the query itself, which is the first."""
-    return search_on_disk(table, query, 11, None, settings=settings)[1][1:]
+    return searched.search(query, 11)[1][1:]
 
 
 def _recall(found: FloatArray, true: FloatArray) -> float:

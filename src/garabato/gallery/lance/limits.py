@@ -10,9 +10,9 @@ EXACT_UP_TO = 8_000_000
 #: Bytes that a drawing takes in memory, and the share of the machine's memory for a gallery. A
 #: gallery that needs more is searched by the approximate index on disk.
 BYTES_PER_ROW, MEMORY_SHARE = 628, 0.25
-#: If at most this number of drawings pass the filter, they are all ranked, so the search is exact
-#: in a gallery of any size.
-EXACT_PASSING = 250_000
+#: Ranking a drawing that passes a filter takes as long as passing over this number of drawings in
+#: the index. If ranking all that pass takes less time, they are ranked, so the search is exact.
+PASSED_OVER = 100
 #: From this number of drawings on, key_ids are indexed: reading 100,000 of them takes 20 ms.
 KEYS_INDEXED_FROM = 100_000
 #: If a larger share of drawings is not indexed yet, they are added to the index.
