@@ -73,6 +73,7 @@ if __name__ == "__main__":
         gallery_search.benchmark(1_000_000),
         search_many.benchmark(),
         search_many.benchmark(1_000_000),
+        search_many.benchmark(600_000, on_disk=True),
         growth.benchmark(),
         serve_load.BENCHMARK,
         serve_rude.BENCHMARK,
