@@ -233,7 +233,10 @@ class CategoryFetcher:
                 self._totals = dict.fromkeys(files, self.per_category)
             self._each(files, lambda name: self._fetch(name, files[name]))
         except UnreachableError as error:
-            hint = "Is there a network connection? (Set HTTPS_PROXY to use a proxy.) "
+            hint = (
+                "Is there a network connection? (Set HTTPS_PROXY to use a proxy; if only npm can "
+                "be reached, other commands take the starter set: --source starter.) "
+            )
             raise SourceError(
                 f"{error}. {'' if self.web.answered else hint}{self._completed(names)}; "
                 "run it again to resume"
