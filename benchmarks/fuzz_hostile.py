@@ -1,4 +1,4 @@
-"""Files made to fill the memory or the time of whoever reads them; all are to be refused."""
+"""Files made to use up memory or time when they are read; all must be refused."""
 
 from __future__ import annotations
 

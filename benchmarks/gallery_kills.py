@@ -3,7 +3,7 @@
 A process adds, deletes, compacts or builds the index, and is killed somewhere in the middle. Then
 the gallery is opened and read whole: it must hold exactly what was acknowledged, with or without
 the change that was under way, whole; every row's embedding, strokes and tag must be of one and
-the same change; `info` must agree with the scan, and a search must find what is there.
+the same change; `info` must agree with the scan, and a search must find what is stored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether the service stands what nobody should send: fuzzing by its own OpenAPI document, broken
+"""Whether the service withstands bad requests: fuzzing by its own OpenAPI document, broken
 forms, clients that go away, 10,000 connections that say nothing. It must stay up, without a 5xx,
 and give the memory back.
 

@@ -65,7 +65,7 @@ def run(
 def benchmark(
     folder: Path = FOLDER, n_seen: int = N_SEEN, preset: str = PRESET, minutes: float = MINUTES
 ) -> harness.Benchmark:
-    """What is measured, on so many categories, with a preset and a time."""
+    """The benchmark for a number of categories, a preset and a time."""
     chosen = (
         ("--preset", preset, PRESET),
         ("--minutes", f"{minutes:g}", f"{MINUTES:g}"),

@@ -567,7 +567,7 @@ def _by_category(evaluation: dict[str, Any], s345: dict[str, Any] | None) -> str
         about = (
             "Of a training with the preset `shipped` on S345, where it learned from 200 of each "
             f"category, on {s345['n_drawings']:,} test drawings: with 25 of a category, a score "
-            "has a standard error of some nine points."
+            "has a standard error of about nine points."
         )
     found = (s345 or evaluation)["per_category"]
     ranked = sorted(found.items(), key=lambda item: item[1]["top1"])

@@ -130,7 +130,7 @@ def did_you_mean(name: str, among: Iterable[str], *, otherwise: str = "") -> str
 def nearest_name(name: str, among: Iterable[str], *, at_least: float = 0.6) -> str | None:
     """The name in `among` most similar to `name`, ignoring case, hyphens and underscores.
 
-    None if no similarity (difflib's ratio, 0 to 1) is `at_least` so high.
+    None if the highest similarity (difflib's ratio, 0 to 1) is below `at_least`.
     """
     by_folded = {_folded(known): known for known in among}
     found = difflib.get_close_matches(_folded(name), by_folded, n=1, cutoff=at_least)

@@ -42,7 +42,7 @@ FORMAT = "garabato.encoder"
 FORMAT_VERSION = 1
 #: `Encoder.unsure_below` of an encoder whose training chose no threshold.
 DEFAULT_UNSURE_BELOW = 0.5
-#: `Encoder.is_unknown` looks at so many predictions.
+#: `Encoder.is_unknown` looks at this many predictions.
 N_TO_KNOW = 5
 
 

@@ -15,7 +15,7 @@ from garabato.gallery.batching import without_invalid_times
 from garabato.gallery.records import Embedder, FilledBy, Stored
 from garabato.render import RenderSpec
 
-#: Drawings stored at a time. A killed process loses at most so many.
+#: Drawings stored at a time. A killed process loses at most this many.
 PIECE = 8_192
 
 

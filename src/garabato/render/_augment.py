@@ -113,7 +113,7 @@ def vary_strokes(
 def _keep_ink(
     strokes: Strokes, i: int, variation: Variation, out: Strokes, n_points: int, n_strokes: int
 ) -> tuple[int, int]:
-    """Copy the strokes of drawing `i` that stay to `out`, behind what is there.
+    """Append the strokes of drawing `i` that stay to `out`.
 
     Either the first part of the ink stays, or all strokes but the dropped ones. Returns the new
     numbers of points and strokes in `out`.

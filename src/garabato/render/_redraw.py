@@ -112,7 +112,7 @@ def _to_unit(drawing: FloatArray) -> None:
 
 @kernel
 def _pose(drawing: FloatArray, starts: IntArray) -> None:
-    """Turned, foreshortened, in perspective, parts larger or smaller; in place."""
+    """Rotate, foreshorten and draw in perspective, with parts larger or smaller; in place."""
     for s in range(len(starts) - 1):
         first, last = starts[s], starts[s + 1]
         x_mean, y_mean = drawing[first:last, 0].mean(), drawing[first:last, 1].mean()
@@ -143,7 +143,7 @@ def _pose(drawing: FloatArray, starts: IntArray) -> None:
 
 @kernel
 def _cut(drawing: FloatArray, starts: IntArray) -> Any:
-    """Without what lies beyond a line near one side -> points, starts; all where it is too much."""
+    """Cut off one side at a straight line -> points, starts; not if too much ink would go."""
     axis = 0 if np.random.random() < 0.7 else 1
     side = 1.0 if np.random.random() < 0.5 else -1.0
     share = 0.03 + 0.3 * np.random.random()
@@ -190,7 +190,7 @@ def _cut(drawing: FloatArray, starts: IntArray) -> Any:
 
 @inner_kernel
 def _sketched(drawing: FloatArray, starts: IntArray) -> Any:
-    """Lines in several strokes with gaps or overlaps, some gone over again -> points, starts."""
+    """Draw lines in several strokes with gaps or overlaps, some twice -> points, starts."""
     piece = math.exp(math.log(0.1) + np.random.random() * math.log(12.0))
     gap = max(np.random.normal() * 0.02, -0.04)  # overlaps are shorter than the shortest piece
     offset = 0.002 + 0.012 * np.random.random() ** 2
@@ -213,7 +213,7 @@ def _sketched(drawing: FloatArray, starts: IntArray) -> Any:
             n_times = 2 if np.random.random() < again else 1
             for time in range(n_times):
                 begin, end = at, until
-                if time:  # not the very same stretch again
+                if time:  # not exactly the same stretch again
                     begin = max(0.0, at + np.random.normal() * 0.03)
                     end = min(length, until + np.random.normal() * 0.03)
                     if end <= begin:
@@ -288,7 +288,7 @@ def _area(drawing: FloatArray, first: int, last: int) -> float:
 
 @inner_kernel
 def _hatches(drawing: FloatArray, starts: IntArray) -> Any:
-    """Shading of some areas that strokes enclose -> points, starts."""
+    """Hatch some of the areas that strokes enclose -> points, starts of the hatching."""
     out = np.empty((2 * _MOST_HATCHES + 2, 2), np.float32)
     out_starts = np.zeros(_MOST_HATCHES + 2, np.int64)
     n_points = n_strokes = 0
@@ -307,7 +307,7 @@ def _hatches(drawing: FloatArray, starts: IntArray) -> Any:
         for p in range(first, last):
             v = -sin * drawing[p, 0] + cos * drawing[p, 1]
             low, high = min(low, v), max(high, v)
-        share = np.random.random()  # from one side, some only in part
+        share = np.random.random()  # of the area, from one side; half of them are filled
         share = 1.0 if share < 0.5 else share
         v = low + spacing * (0.3 + 0.4 * np.random.random())
         turn = False
@@ -351,7 +351,7 @@ def _hatches(drawing: FloatArray, starts: IntArray) -> Any:
 
 @kernel
 def _details(drawing: FloatArray, starts: IntArray) -> Any:
-    """Small marks along the lines or in between, or a ground below -> points, starts."""
+    """Small marks on or between the lines, and a ground below -> their points, starts."""
     n_marks = 1 + int(12 * np.random.random() ** 2)
     kind = np.random.random()
     size = 0.015 + 0.06 * np.random.random()
@@ -362,7 +362,7 @@ def _details(drawing: FloatArray, starts: IntArray) -> Any:
     for _ in range(n_marks):
         p = np.random.randint(len(drawing))
         x, y = drawing[p, 0], drawing[p, 1]
-        if kind < 0.6:  # in between: on the way to another point
+        if kind < 0.6:  # between this point and another one
             q = np.random.randint(len(drawing))
             t = np.random.random()
             x, y = x + t * (drawing[q, 0] - x), y + t * (drawing[q, 1] - y)
@@ -373,7 +373,7 @@ def _details(drawing: FloatArray, starts: IntArray) -> Any:
                 out[n_points, 0] = x + its_size / 2 * math.cos(around)
                 out[n_points, 1] = y + its_size / 2 * math.sin(around)
                 n_points += 1
-        else:  # short lines, about one way
+        else:  # short lines in about one direction
             angle = turned + np.random.normal() * 0.4
             bend = np.random.normal() * 0.2 * its_size
             for step in range(3):

@@ -59,7 +59,7 @@ def strokes(data: npt.NDArray[np.uint8], found: Scan) -> tuple[FloatArray, IntAr
 
 
 def headers(data: npt.NDArray[np.uint8], found: Scan) -> Headers:
-    """What the records of a scan say before their strokes."""
+    """The headers of the records of a scan."""
     n = len(found.firsts) - 1
     fields = Headers(
         np.empty(n, np.uint64), np.empty(n, np.uint16), np.empty(n, np.int8), np.empty(n, np.uint32)
@@ -180,7 +180,7 @@ def _fill_strokes(data, firsts, points, stroke_starts, drawing_starts):  # type:
 
 @kernel
 def _write_numbers(numbers):  # type: ignore[no-untyped-def]
-    """Their digits, a line each."""
+    """The digits of each number, one number per line."""
     lines = np.empty(21 * len(numbers), np.uint8)
     digits = np.empty(20, np.uint8)
     n = 0
@@ -209,7 +209,7 @@ def _write_digits(line, at, n_digits, value):  # type: ignore[no-untyped-def]
 
 @kernel
 def _write_timestamps(seconds):  # type: ignore[no-untyped-def]
-    """A line each; the calendar is Howard Hinnant's `civil_from_days`."""
+    """One time per line; the calendar is Howard Hinnant's `civil_from_days`."""
     lines = np.empty((len(seconds), len(_TIMESTAMP)), np.uint8)
     for i in range(len(seconds)):
         days = np.int64(seconds[i]) // _SECONDS_A_DAY

@@ -51,7 +51,7 @@ def load_arrays(file: BinaryIO, n_bytes: int) -> Iterator[Numbers | PickleError]
         loaded = _Unpickler(file, n_bytes).load()
     except PickleError:
         raise
-    except Exception as error:  # a damaged pickle may raise whatever there is
+    except Exception as error:  # a damaged pickle may raise anything
         raise PickleError(f"the pickle is damaged ({error or type(error).__name__})") from error
     if not isinstance(loaded, _Array) or not isinstance(loaded.content, list):
         raise PickleError("the pickle holds no array of arrays")

@@ -14,19 +14,19 @@ import numpy as np
 
 from garabato.host.kernels import inner_kernel, kernel
 
-#: What float32 can be off in an angle: near 0, cosines tell little about it.
+#: The largest error of an angle in float32: near 0, cosines say little about it.
 ANGLE_SLACK = 2e-3
-#: What float32 rounds in a score, at most.
+#: The largest rounding error of a score in float32.
 SLACK = 1e-5
-#: What rounding a row to float16 changes in its score, at most, and float32 in one product.
+#: The largest error of a score from rounding its row to float16, and of a product in float32.
 HALF_PRECISION, FLOAT_PRECISION = 2.0**-11, 2.0**-24
-#: What `_shifted` divides by.
+#: The divisor of `_shifted`.
 SHIFT = 2.0**112
 #: Lower than any score. Kernels with `fastmath` must not meet infinity.
 NO_SCORE = -4.0
-#: Space for candidates at first.
+#: Candidates that there is space for at first.
 _SPACE = 1_024
-#: Rows that the first look takes, at least, and rows of which it computes the score, for each hit.
+#: The least rows of the first look, and the rows for each hit whose score it computes.
 _N_LOOKED_AT, _SCORED_PER_HIT = 512, 4
 
 
@@ -34,9 +34,9 @@ class Rows(NamedTuple):
     """Rows in two precisions: `heads` (N, H) int8 are their first dimensions along the principal
     axes, `halves` (N, D) uint16 the bits of the rows as float16.
 
-    `head_scales` (N,) is what a step of a head is worth, `tail_lengths` (N,) the length of what the
-    head leaves out, `lengths` (N,) those of the rows as float16. `head_error` bounds the error of
-    the score of any head.
+    `head_scales` (N,) are the step sizes of the heads, `tail_lengths` (N,) the lengths of the other
+    dimensions, `lengths` (N,) those of the rows as float16. `head_error` bounds the error of the
+    score of any head.
     """
 
     heads: Any
@@ -66,8 +66,8 @@ class Queries(NamedTuple):
     """`exact` (Q, D) float32 of length 1, and `heads` (Q, H) float32, their first dimensions along
     the principal axes.
 
-    `tail_lengths` (Q,) are the lengths of what the heads leave out, and `to_centres` (Q, C) the
-    angles to the clusters' centres.
+    `tail_lengths` (Q,) are the lengths of the other dimensions, and `to_centres` (Q, C) the angles
+    to the clusters' centres.
     """
 
     exact: Any
@@ -180,7 +180,7 @@ def look_first(rows, runs, near, queries, i, k, least):  # type: ignore[no-untyp
                 if score > best[0]:
                     _replace_least(best, score)
             n += 1
-    # These rows will be met again. Were their scores in the heap, they would count twice.
+    # These rows are visited again, so their scores in the heap would count twice.
     best[:] = max(np.float32(least), best[0] - _half_error(rows))
     return best
 
@@ -204,7 +204,7 @@ def search_runs(rows, runs, chosen, queries, i, best):  # type: ignore[no-untype
     for r in chosen:
         angle = queries.to_centres[i, runs.clusters[r]]
         last = runs.starts[r + 1]
-        if runs.high[last - 1] < angle - reach:  # so are most runs, and this is faster to see
+        if runs.high[last - 1] < angle - reach:  # true for most runs, and quick to compute
             continue
         block = _first_reaching(runs.high, runs.starts[r], last, angle - reach)
         while block < last and runs.low[block] <= angle + reach:
@@ -233,7 +233,7 @@ def search_runs(rows, runs, chosen, queries, i, best):  # type: ignore[no-untype
 
 @inner_kernel(fastmath=True)
 def _score_head(rows, row, head):  # type: ignore[no-untyped-def]
-    """What the head of a row adds to its score.
+    """The contribution of the head of a row to its score.
 
     In float32: numba makes integers 64 bits wide, and LLVM does not vectorise their product.
     """
@@ -254,7 +254,7 @@ def _score_half(rows, row, exact):  # type: ignore[no-untyped-def]
 
 @inner_kernel
 def _half_error(rows):  # type: ignore[no-untyped-def]
-    """What `_score_half` can be off."""
+    """The largest error of `_score_half`."""
     return np.float32(HALF_PRECISION + SLACK + rows.halves.shape[1] * FLOAT_PRECISION)
 
 
@@ -290,7 +290,7 @@ def _first_reaching(values, first, last, least):  # type: ignore[no-untyped-def]
 
 @inner_kernel
 def _drop_below(found, upper, least):  # type: ignore[no-untyped-def]
-    """Keep the candidates whose upper bound is at least `least`; returns how many these are."""
+    """Keep the candidates whose upper bound is at least `least`; returns their number."""
     n = 0
     for j in range(len(found)):
         if upper[j] >= least:
@@ -301,7 +301,7 @@ def _drop_below(found, upper, least):  # type: ignore[no-untyped-def]
 
 @inner_kernel
 def _replace_least(heap, score):  # type: ignore[no-untyped-def]
-    """Replace the least of a heap, which is its first, by a higher score."""
+    """Replace the first, and least, score of a heap by a higher one."""
     at = 0
     while True:
         child = 2 * at + 1
@@ -318,7 +318,7 @@ def _replace_least(heap, score):  # type: ignore[no-untyped-def]
 
 @inner_kernel
 def _twice(array):  # type: ignore[no-untyped-def]
-    """A copy with as much space again at its end."""
+    """A copy with twice the space."""
     longer = np.empty(2 * len(array), array.dtype)
     for i in range(len(array)):
         longer[i] = array[i]

@@ -333,7 +333,7 @@ class GrowableArrays:
             self._arrays[name][: len(array)] = array
 
     def fits(self, n_before: int, n: int) -> bool:
-        """Whether nobody uses the space behind the first `n_before` rows, and it is enough."""
+        """Whether the space behind the first `n_before` rows is free and enough for `n` in all."""
         return self._n_taken == n_before and n <= len(self._arrays["stored"])
 
     def put(self, index: MemoryIndex, n: int) -> dict[str, Any]:

@@ -187,7 +187,7 @@ class Search(_Request):
     where: Where | None = None
     predictions: Annotated[
         int | None,
-        Field(ge=1, le=MAX_K, description="Also classify; return so many predictions."),
+        Field(ge=1, le=MAX_K, description="Also classify; return this many predictions."),
     ] = None
     among: Among | None = None
 
