@@ -425,26 +425,45 @@ class _WithoutTimes:
         return schema.with_metadata(metadata)
 
 
-@pytest.mark.parametrize("warm", [False, True])
-def test_an_exact_search_agrees_with_float64_brute_force(tmp_path, quickdraw, warm):
+@pytest.fixture(scope="module")
+def embedded(quickdraw):
+    """Real drawings of twelve categories, and their embeddings by the encoder that ships."""
     from itertools import islice
 
     from garabato.encoder import load_encoder
     from garabato.formats import read_drawings
 
-    encoder = load_encoder()
     files = sorted((quickdraw / "simplified").glob("*.ndjson"))[:12]
-    real = [d for file in files for d in islice(read_drawings(file), 110)]
-    embeddings = encoder.embed(real)
-    stored, queries = real[:-100], embeddings[-100:].astype(np.float64)
-    gallery = open_gallery(tmp_path / "g", encoder=encoder)
+    drawings = [d for file in files for d in islice(read_drawings(file), 110)]
+    return drawings, load_encoder().embed(drawings)
+
+
+@pytest.mark.parametrize("is_filtered", [False, True])
+@pytest.mark.parametrize("way", ["in memory", "first query", "index on disk"])
+def test_an_exact_search_agrees_with_float64_brute_force(
+    tmp_path, embedded, monkeypatch, way, is_filtered
+):
+    from garabato.encoder import load_encoder
+
+    drawings, embeddings = embedded
+    if way == "index on disk":
+        monkeypatch.setattr(limits, "EXACT_UP_TO", 0)
+        monkeypatch.setattr(limits, "PASSED_OVER", 1)  # all that pass are ranked
+    stored, queries = drawings[:-100], embeddings[-100:].astype(np.float64)
+    gallery = open_gallery(tmp_path / "g", encoder=load_encoder())
     gallery.add(stored, embeddings=embeddings[:-100])
+    assert gallery.info().exact == (way != "index on disk")
+    categories = np.array([d.category for d in stored])
+    chosen = sorted(set(categories.tolist()))[::3]
+    where = {"category": chosen} if is_filtered else None
     exact = embeddings[:-100].astype(np.float64)
     scores = queries @ (exact / np.linalg.norm(exact, axis=1, keepdims=True)).T
+    if is_filtered:
+        scores[:, ~np.isin(categories, chosen)] = -2
     by_key = {str(d.key_id): i for i, d in enumerate(stored)}
     for n, query in enumerate(queries):
-        searched = gallery if warm else open_gallery(tmp_path / "g", encoder=encoder)
-        found = [by_key[hit.key_id] for hit in searched.search(query, k=10)]
+        searched = open_gallery(tmp_path / "g") if way == "first query" else gallery
+        found = [by_key[hit.key_id] for hit in searched.search(query, k=10, where=where)]
         # by score: drawings that differ by less than float32 can tell may change places
         np.testing.assert_allclose(scores[n][found], np.sort(scores[n])[::-1][:10], atol=2e-7)
 
