@@ -178,6 +178,14 @@ def test_rules_on_the_paper_are_no_ink(tmp_path, noise):
     _assert_is_the_ink(_read(_save(tmp_path, page)), ink)
 
 
+@pytest.mark.parametrize("rule", [0.2, 0.6])
+def test_rules_on_flat_paper_are_no_ink_however_dark(tmp_path, rule):
+    ink = _ink()
+    rules = np.where(np.arange(HEIGHT) % 28 < 1, rule, 0.0)[:, None]
+    page = (0.98 - rules) * (1 - ink) + 0.1 * ink
+    _assert_is_the_ink(_read(_save(tmp_path, page)), ink)
+
+
 def test_the_table_around_a_sheet_is_no_ink(tmp_path, noise):
     ink = _ink(box=220, at=(200, 120))
     sheet = cv2.fillConvexPoly(

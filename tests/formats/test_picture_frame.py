@@ -145,13 +145,23 @@ def grainy(height: int, width: int, colour: tuple[int, int, int], seed: int = 1)
     return np.clip(np.array(colour) + grain, 0, 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize("paper", ["white", "cream", "grey"])
+@pytest.mark.parametrize(
+    ("paper", "table_colour"),
+    [
+        ("white", (60, 40, 25)),
+        ("cream", (60, 40, 25)),
+        ("grey", (60, 40, 25)),
+        ("white", (198, 188, 172)),
+    ],
+)
 @pytest.mark.parametrize("turn", [0, 9, -20])
-def test_a_small_sheet_on_a_dark_table_is_the_page(paper: str, turn: int) -> None:
+def test_a_small_sheet_on_a_table_is_the_page(
+    paper: str, table_colour: tuple[int, int, int], turn: int
+) -> None:
     page = page_of("house", paper, "even")
     matrix = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), turn, 0.8)
     matrix[:, 2] += (200, 150)
-    table = grainy(HEIGHT + 350, WIDTH + 400, (60, 40, 25))
+    table = grainy(HEIGHT + 350, WIDTH + 400, table_colour)
     size = table.shape[1], table.shape[0]
     is_page = cv2.warpAffine(np.full((HEIGHT, WIDTH), 255, np.uint8), matrix, size) > 250
     table[is_page] = cv2.warpAffine(page, matrix, size)[is_page]
@@ -175,8 +185,8 @@ def test_a_box_drawn_with_a_thick_pen_on_a_photo_is_ink() -> None:
 
 
 @pytest.mark.parametrize("colour", [0, 255])
-@pytest.mark.parametrize("n_px", [12, 40])
-def test_a_wide_even_frame_in_the_colour_of_the_ink_is_no_ink(colour: int, n_px: int) -> None:
+@pytest.mark.parametrize("n_px", [4, 12, 40])
+def test_an_even_frame_in_the_colour_of_the_ink_is_no_ink(colour: int, n_px: int) -> None:
     ink = ink_of("house")
     grey = np.rint(colour + (255 - 2 * colour) * (1 - ink))
     canvas = np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
@@ -189,6 +199,43 @@ def test_the_outline_of_a_canvas_inside_a_page_is_no_ink(colour: int) -> None:
     canvas = np.repeat(np.rint(255 * (1 - ink)).astype(np.uint8)[:, :, None], 3, axis=2)
     page = bordered(bordered(canvas, 1, 1, colour), 80, 120, 255)
     assert shows(find_ink(page), ink)
+
+
+def rounded(canvas: Picture, radius: int, n_px: int) -> Picture:
+    """A white page with a canvas on it that has a black outline and round corners."""
+    page = bordered(canvas, 60, 60, 255)
+    edges = np.full(page.shape[:2], 255, np.uint8)
+    left, top, right, bottom = 50, 50, page.shape[1] - 51, page.shape[0] - 51
+    for x, y, angle in (
+        (left, top, 180),
+        (right, top, 270),
+        (right, bottom, 0),
+        (left, bottom, 90),
+    ):
+        at = x + radius * (1 if x == left else -1), y + radius * (1 if y == top else -1)
+        cv2.ellipse(edges, at, (radius, radius), angle, 0, 90, 0, n_px, cv2.LINE_AA)
+    for y in (top, bottom):
+        cv2.line(edges, (left + radius, y), (right - radius, y), 0, n_px)
+    for x in (left, right):
+        cv2.line(edges, (x, top + radius), (x, bottom - radius), 0, n_px)
+    return np.minimum(page, edges[:, :, None])
+
+
+@pytest.mark.parametrize("radius", [8, 30])
+@pytest.mark.parametrize("n_px", [1, 2])
+def test_the_round_outline_of_a_canvas_inside_a_page_is_no_ink(radius: int, n_px: int) -> None:
+    ink = ink_of("house")
+    canvas = np.repeat(np.rint(255 * (1 - ink)).astype(np.uint8)[:, :, None], 3, axis=2)
+    assert shows(find_ink(rounded(canvas, radius, n_px)), ink)
+
+
+def test_a_rectangle_along_all_edges_that_other_ink_touches_is_ink() -> None:
+    page = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    cv2.line(page, (0, 0), (300, 200), (0, 0, 0), 10)
+    cv2.line(page, (WIDTH, 0), (300, 200), (0, 0, 0), 10)
+    found = find_ink(bordered(page, 10, 10, 0))
+    assert found is not None
+    assert found.shape[1] / found.shape[0] == pytest.approx(620 / 470, rel=0.02)
 
 
 def canvas_of(category: str, ground: int) -> Picture:

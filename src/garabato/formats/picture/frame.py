@@ -49,11 +49,14 @@ _THIN, _WHITE, _OTHER_COLOUR = 0.009, 240, 40
 _OTHER_WIDTH, _EVEN = 1.6, 0.2
 #: The same for a frame along all edges of a flat picture, where hardly anybody draws.
 _OTHER_THAN_DRAWN = 1.25
+#: A frame along all edges of a picture of this size or more may be as wide as the pen, if no ink
+#: touches it.
+_LEAST_APART_PX = 100
 #: Photographed pages are looked for at this size; darker lines thinner than this are ink.
 _SMALL_PX, _LINE_PX = 256, 5
 #: A photographed page covers this share of the picture or more, and is so many times lighter than
 #: what surrounds it. It fills this share of its smallest rectangle: less than 1 in perspective.
-_LEAST_SHEET, _SHEET_CONTRAST, _SHEET_RECTANGULAR = 0.1, 1.4, 0.8
+_LEAST_SHEET, _SHEET_CONTRAST, _SHEET_RECTANGULAR = 0.1, 1.2, 0.8
 #: What surrounds a photographed page is this many times wider than the pen at least.
 _SHEET_WIDTH = 2.0
 #: Ink on it has at most this share of its light.
@@ -193,7 +196,10 @@ def _thin_outline_px(levels: ByteArray, page: BoolArray, colour: npt.NDArray[np.
     marked = page & (np.abs(levels - colour).max(axis=2) > _COMPRESSED)
     rows, columns = np.flatnonzero(page.any(axis=1)), np.flatnonzero(page.any(axis=0))
     _, labels = cv2.connectedComponents(marked.astype(np.uint8))
-    outline = labels == labels[rows[0], columns[len(columns) // 2]]
+    at_border = labels[marked & page & ~_eroded(page, 2)]
+    if len(at_border) < len(rows) + len(columns):  # half of a page's border, or less
+        return 0
+    outline = labels == np.bincount(at_border).argmax()
     thickness = outline.sum() / (2 * (len(rows) + len(columns)))
     pen = pen_px(marked & ~outline)
     is_thin = 0 < thickness <= _THIN * max(page.shape) and _OTHER_WIDTH * thickness <= pen
@@ -234,7 +240,10 @@ def _is_paper(
         return True
     narrowest = min(above, below, before, behind)
     pen = pen_px(is_ink & _eroded(page, 2 * _BLURRED_PX))
-    return bool(narrowest >= (1 - _EVEN) * widest and widest > _OTHER_WIDTH * pen > 0)
+    if narrowest < (1 - _EVEN) * widest or pen == 0:
+        return False
+    is_apart = bool((np.abs(levels[rim] - ground).max(axis=1) <= _COMPRESSED).all())
+    return widest > _OTHER_WIDTH * pen or (is_apart and min(page.shape) >= _LEAST_APART_PX)
 
 
 def _plain_page(levels: ByteArray) -> BoolArray | None:

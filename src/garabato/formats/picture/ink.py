@@ -42,6 +42,8 @@ _SURE, _POSSIBLE = 0.5, 0.25
 _HALO_PX, _PALE_PEN, _PALE = 17, 1.6, 1.6
 #: Ruled lines reach the edges of the paper at least this often.
 _N_RULE_ENDS = 6
+#: What is printed has at most this share of the ink's darkness; it varies by this (of 1).
+_DARK_PRINT, _PRINT_MARGIN = 0.8, 0.02
 #: Paper is this many times lighter than a table, and at least this share of the photo.
 _TABLE_CONTRAST, _LEAST_SHEET = 1.4, 0.1
 #: Lines that touch the edge of the photo are not ink if a line this long (share of the longer side)
@@ -79,7 +81,7 @@ def _ink_sheet(picture: Picture, inside: BoolArray) -> ByteArray | None:
     darkness = _darkness(page, _resized(light, page))
     sheet = mask if is_flat else np.minimum(mask, _resized(_sheet(light, darkness), page))
     level = _median(_darkness(light, light) if is_flat else darkness[sheet > 0.5])
-    ink = _ink(darkness - level, sheet, is_flat)
+    ink, printed = _ink(darkness - level, sheet, is_flat)
     if ink is None:
         return None
     rows, columns = _inked_part(ink, picture.shape)
@@ -91,7 +93,7 @@ def _ink_sheet(picture: Picture, inside: BoolArray) -> ByteArray | None:
         around = _median(darkness[on_part > 0.5])
         level = around if around - level < _SURELY_INK else level  # more ink than paper
     darkness = np.where(on_part > 0, darkness - level, np.float32(0))
-    closer = _ink(darkness, on_part, is_flat)
+    closer, _ = _ink(darkness, on_part, is_flat, printed if is_flat else 0.0)
     if closer is None:
         return None
     rows, columns = _inked_part(closer, closer.shape, margin=0)
@@ -206,8 +208,12 @@ def _darkness(page: Image, light: Image) -> Image:
     return np.asarray(darkness, np.float32)  # below 0 for the lighter grains of the paper
 
 
-def _ink(darkness: Image, sheet: Image, is_flat: bool) -> Image | None:
-    """The amount of ink in each pixel, 0..1; None if there is no ink. Paper has `darkness` 0."""
+def _ink(
+    darkness: Image, sheet: Image, is_flat: bool, printed: float = 0.0
+) -> tuple[Image | None, float]:
+    """(the amount of ink in each pixel, 0..1, or None if there is none; how dark what is printed on
+    the paper is). Paper has `darkness` 0. `printed` is what is known of the latter.
+    """
     grain = _grain(darkness[sheet > 0.5])
     is_flat = is_flat and grain < _FLAT_GRAIN
     if not is_flat:
@@ -217,16 +223,17 @@ def _ink(darkness: Image, sheet: Image, is_flat: bool) -> Image | None:
     floor = max(_LEAST_CONTRAST, _GRAIN * grain)
     standing_out = darkness[darkness > floor]
     if len(standing_out) == 0:
-        return None
+        return None, 0.0
     split = _otsu(standing_out)
     full = float(np.median(standing_out[standing_out >= split]))
     possible, sure = max(_POSSIBLE * full, floor), max(_SURE * full, floor)
-    printed = _printed(darkness, possible, max(sure, split), is_flat)
+    found = _printed(darkness, possible, max(sure, split), full, is_flat)
+    printed = max(printed, found)
     if printed:
-        possible, sure = max(possible, printed), max(sure, split)
+        possible, sure = max(possible, printed), max(sure, split, printed)
     mask = _connected(darkness > possible, darkness > sure, is_flat)
     if not mask.any():
-        return None
+        return None, 0.0
     least = 0.0 if is_flat else possible / 2
     ink = _strength(darkness, mask, least, full)
     # pale lines that touch dark ones may be part of the mask
@@ -235,7 +242,7 @@ def _ink(darkness: Image, sheet: Image, is_flat: bool) -> Image | None:
     pale, pale_full = _pale_lines(darkness, dark, sheet, floor, is_flat)
     if pale is not None:
         ink = np.maximum(ink, _strength(darkness, pale, least * pale_full / full, pale_full))
-    return ink
+    return ink, printed
 
 
 def _strength(darkness: Image, mask: BoolArray, least: float, full: float) -> Image:
@@ -305,7 +312,7 @@ def _otsu(values: Image) -> float:
     return float(cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[0]) / 255
 
 
-def _printed(darkness: Image, possible: float, sure: float, is_flat: bool) -> float:
+def _printed(darkness: Image, possible: float, sure: float, full: float, is_flat: bool) -> float:
     """The darkness of what is printed on the paper (rules, squares, smudges); 0.0 if nothing is.
 
     Pale parts of ink lie beside dark ones. Many pale pixels elsewhere do not belong to the drawing;
@@ -321,7 +328,8 @@ def _printed(darkness: Image, possible: float, sure: float, is_flat: bool) -> fl
     )
     if is_flat and n_at_edges < _N_RULE_ENDS:
         return 0.0
-    return min(float(np.quantile(darkness[elsewhere], 0.98)), 0.9 * sure)
+    darkest = float(np.quantile(darkness[elsewhere], 0.98)) + _PRINT_MARGIN
+    return min(darkest, max(0.9 * sure, _DARK_PRINT * full))
 
 
 def _connected(
