@@ -20,7 +20,6 @@ from garabato.service.http.requests import (
     KeyId,
     KeyIdInPath,
     Name,
-    Names,
     NewDrawing,
     Strokes,
     Text,
@@ -91,7 +90,8 @@ async def list_drawings(
     category: Annotated[Name | None, Query(description="Only drawings of this category.")] = None,
     country: Annotated[Name | None, Query(description="Only drawings from this country.")] = None,
     tags: Annotated[
-        Names | None, Query(description="Only with one of these; may be given several times.")
+        list[Name] | None,
+        Query(max_length=500, description="Only with one of these; may be given several times."),
     ] = None,
     text: Annotated[
         Text | None,
