@@ -143,11 +143,11 @@ def check_answers(page: Any, encoder: Any, gallery: Any, drawings: list[Drawing]
         found, wanted = answers[row]["predictions"], expected[row]
         assert found[0]["category"] == wanted[0].category
         np.testing.assert_allclose(
-            [one["probability"] for one in found], [one.probability for one in wanted], atol=5e-3
+            [one["probability"] for one in found], [one.probability for one in wanted], atol=1e-4
         )
         scores = {hit.key_id: hit.score for hit in gallery.search(embedding, len(gallery))}
         for hit in answers[row]["hits"]:
-            assert hit["score"] == pytest.approx(scores[hit["key_id"]], abs=5e-3)
+            assert hit["score"] == pytest.approx(scores[hit["key_id"]], abs=1e-4)
         ranked = [hit["score"] for hit in answers[row]["hits"]]
         assert len(ranked) == len(gallery)
         assert ranked == sorted(ranked, reverse=True)
@@ -173,7 +173,9 @@ def test_a_gallery_with_categories_of_its_own_votes_and_is_searched_by_name_as_i
         expected = search_with_names(gallery, query, web_encoder.classify(query), 30)
         scores = {hit.key_id: hit.score for hit in expected}
         for hit in found["hits"]:
-            assert hit["score"] == pytest.approx(scores.get(hit["key_id"], hit["score"]), abs=5e-3)
+            expected_score = scores.get(hit["key_id"], hit["score"])
+            # the page's gallery holds embeddings of 8 bits
+            assert hit["score"] == pytest.approx(expected_score, abs=5e-3)
         assert len({hit["key_id"] for hit in found["hits"]} & scores.keys()) >= 25
         assert found["headline"] == "gallery"
         votes = category_votes(expected[:20])
@@ -214,7 +216,7 @@ def test_among_limits_the_categories_and_bad_input_is_refused(page, origin, web_
     assert sum(probabilities.values()) == pytest.approx(1, abs=1e-5)
     everything = {p.category: p.probability for p in web_encoder.classify(sketch("house", 3), 345)}
     ratio = everything["house"] / (everything["house"] + everything["barn"])
-    assert probabilities["house"] == pytest.approx(ratio, abs=5e-3)
+    assert probabilities["house"] == pytest.approx(ratio, abs=1e-4)
     wanted = (
         "does not know cathode",
         "`among` is empty",
