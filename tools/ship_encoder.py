@@ -498,7 +498,8 @@ def _about_forms(forms: list[Form]) -> str:
     if not forms:
         return ""
     lines = [
-        f"On the validation and test parts ({forms[0].n_drawings:,} drawings, not trained on):",
+        f"On the validation and test parts ({forms[0].n_drawings:,} drawings, not trained on),\n"
+        "which also decided the form that ships:",
         "",
         "| ONNX form | top-1 | top-1, categories equally | mAP | best category as in float | bytes "
         "| SHA-256 |",

@@ -53,7 +53,7 @@ def test_only_the_first_n_are_shown_but_all_are_counted(planted):
     assert len(document["pairs"]) == 3
     n_pairs = len(find_duplicates(gallery, above=-1))
     assert document["n_pairs"] == n_pairs > 3
-    summary = f"{n_pairs:,} pairs with a similarity of -1.0 or more; the first 3 are listed"
+    summary = f"{n_pairs:,} pairs with a similarity of -1.0 or more; 3 of them listed"
     assert f"{summary} (-n {n_pairs} lists all)" in run(*arguments).stdout
 
 

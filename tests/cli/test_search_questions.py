@@ -185,7 +185,7 @@ def test_words_alone_list_the_drawings_that_have_them(filled):
     *rows, summary = table.stdout.splitlines()
     assert "\n".join(rows).count("star") == 3
     n = open_gallery(filled).count(where={"text": "star"})
-    assert summary == f"{filled}: {n} drawings; the first 3 are listed (-k {n} lists all)"
+    assert summary == f"{filled}: {n} drawings; 3 of them listed (-k {n} lists all)"
 
 
 def test_words_that_no_drawing_has_are_reported(filled):

@@ -30,13 +30,26 @@ def read(path, document, **options):
     "document",
     [
         COLUMNS,
+        {name: {f"r{i}": row[name] for i, row in enumerate(ROWS)} for name in ROWS[0]},
         {"columns": list(ROWS[0]), "index": [3, 4], "data": [list(row.values()) for row in ROWS]},
         {"abc": ROWS[0], "def": ROWS[1]},
+        {str(i): {"id": i} | row for i, row in enumerate(ROWS)},
         {"0": ROWS[0], "1": ROWS[1]},
         {"schema": {"fields": FIELDS, "primaryKey": ["index"]}, "data": ROWS},
+        {"schema": {"fields": FIELDS}, "data": [row | {"row": 5} for row in ROWS]},
         {"features": FIELDS, "rows": [{"row_idx": i, "row": row} for i, row in enumerate(ROWS)]},
     ],
-    ids=["columns", "split", "index", "numbered", "table", "viewer"],
+    ids=[
+        "columns",
+        "labels",
+        "split",
+        "index",
+        "unknown first",
+        "numbered",
+        "table",
+        "row",
+        "viewer",
+    ],
 )
 def test_a_table_is_read(tmp_path, document, indent):
     cat, dog = read(tmp_path / "cats.json", document, indent=indent)
@@ -55,12 +68,22 @@ def test_a_bad_row_is_named_and_the_others_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "field", [{"features": [0.1]}, {"schema": {"v": 1}}, {"meta": {"word": "x"}}], ids=str
+)
+@pytest.mark.parametrize("n_lines", [1, 2])
+def test_an_object_a_line_is_no_table(tmp_path, field, n_lines):
+    path = tmp_path / "cats.ndjson"
+    path.write_text(f"{json.dumps(field | {'drawing': OTHER})}\n" * n_lines)
+    assert [drawing.to_lists() for drawing in read_drawings(path, strict=True)] == [OTHER] * n_lines
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ('{"word": {"0": "cat"}, "drawing": {"0": [[', "broken JSON"),
         ('{"columns": ["word"], "data": [["cat"]]}', 'the key "drawing" is missing'),
         ('{"columns": ["drawing"], "data": [[[[[1, 2], [3, 4]]], 5]]}', "expected a JSON object"),
-        ('{"word": {"0": "cat"}, "drawing": 5}', 'the key "drawing" is missing'),
+        ('{"word": {"0": "cat"}, "drawing": 5}', '"drawing" is not a list of strokes'),
     ],
 )
 def test_a_damaged_table_is_an_error(tmp_path, text, problem):

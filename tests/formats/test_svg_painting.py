@@ -162,6 +162,7 @@ def test_what_a_style_sheet_hides_is_not_drawn(tmp_path, sheet):
         ".h{.h{display:none}}",
         "rect:nth-of-type(2){display:none}",
         "path:lang(en){display:none}",
+        ".h{all:red}",
         f".h{{stroke:none; all:revert; stroke:red; fill:none; d:path('{ZIGZAG}')}}",
     ],
 )

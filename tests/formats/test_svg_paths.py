@@ -116,6 +116,13 @@ def test_arc_flags_need_no_separator():
     )
 
 
+@pytest.mark.parametrize("rotate", ["60deg x", "X 60deg", "1 0 0 60deg"])
+def test_the_angle_of_the_property_rotate_may_come_first(rotate):
+    """About the x axis, y shrinks by cos 60 degrees."""
+    matrix = own_transforms("", rotate, "", (100, 100))
+    assert matrix == pytest.approx((1, 0, 0, 0.5, 0, 0), abs=1e-12)
+
+
 def test_a_rotated_ellipse_is_followed():
     (arc,) = flatten("M20 0A20 10 90 0 1 -20 0", 99)
     # rotated by 90 degrees the half axes swap; 10 is too small to reach: scaled up to 20 and 40

@@ -434,6 +434,20 @@ def test_a_training_starts_from_an_encoders_weights_by_the_names_of_categories(
         train(others, tmp_path / "third", config=wider)
 
 
+def test_log_priors_stay_zero_whatever_the_training_starts_from(dataset, tmp_path):
+    options = SMALL.model_options | {"priors": True}
+    plain = train(dataset, tmp_path / "plain", config=SMALL).encoder
+    config = replace(SMALL, model_options=options, start_from=tmp_path / "plain", epochs=1)
+    first = train(dataset, tmp_path / "first", config=config).encoder
+    assert plain.as_pytorch().model.log_priors is None
+    assert not first.as_pytorch().model.log_priors.any()
+    first.as_pytorch().model.log_priors += 1
+    first.save(tmp_path / "changed.safetensors")
+    config = replace(config, start_from=tmp_path / "changed.safetensors")
+    second = train(dataset, tmp_path / "second", config=config).encoder
+    assert not second.as_pytorch().model.log_priors.any()
+
+
 def test_a_stroke_branch_is_trained_and_starts_from_an_encoder_without_one(dataset, tmp_path):
     in_order = replace(SMALL, render=RenderSpec(32, order=True))
     first = train(dataset, tmp_path / "first", config=in_order).encoder

@@ -79,13 +79,13 @@ def counted(n: int, noun: str) -> str:
 
 
 def partly_listed(n_listed: int, n_found: int, option: str) -> str:
-    """The end of a line about what was found: nothing, or that only a part is listed.
+    """ "; 10 of them listed ..." if a list is incomplete, else "".
 
-    `option` is the one that says how many are listed.
+    `option` sets the length of the list.
     """
-    if n_listed == n_found:
+    if n_listed >= n_found:
         return ""
-    return f"; the first {n_listed:,} are listed ({option} {n_found} lists all)"
+    return f"; {n_listed:,} of them listed ({option} {n_found} lists all)"
 
 
 @contextmanager

@@ -186,7 +186,10 @@ def save_encoder(encoder: Encoder, path: str | PathLike[str]) -> None:
 def _load_weights(
     file: Path, *, device: str | torch.device, precision: Precision, else_onnx: bool
 ) -> Encoder:
-    """Load an encoder from a safetensors file; an ONNX file would do, too, if `else_onnx`."""
+    """Load an encoder from a safetensors file.
+
+    With `else_onnx`, the error for a missing PyTorch names an ONNX file as the alternative.
+    """
     try:
         from safetensors import SafetensorError, safe_open
 

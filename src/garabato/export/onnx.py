@@ -6,7 +6,7 @@ fingerprint) is JSON in the file's metadata, under the key "garabato.encoder".
 
 With 32 bits, weights are stored in half precision, as in the encoder's own file, with a cast to
 float32 that runtimes apply once on loading: the same numbers in half the size. With 8 bits,
-convolutions, their sums and ReLU are computed with 8-bit integers, alike on every processor.
+convolutions, their sums and ReLU are computed with 8-bit integers.
 """
 
 from __future__ import annotations
@@ -289,7 +289,8 @@ def _quantize(exact: Path, quantized: Path, images: ByteArray) -> None:
         )
 
     write({})
-    write(_exact_sums(_onnx().load(quantized)))
+    if overrides := _exact_sums(_onnx().load(quantized)):
+        write(overrides)
 
 
 def _exact_sums(model: onnx.ModelProto) -> dict[str, list[dict[str, Any]]]:

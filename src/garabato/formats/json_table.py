@@ -23,16 +23,23 @@ from garabato.formats.ndjson import ALIASES, parse_fields
 from garabato.formats.stream import Input, Reject, in_batches
 
 MAX_BYTES = 32 * 2**20
-_KEYS = "|".join(name for names in ALIASES.values() for name in names).encode()
+_DRAWING = "|".join(ALIASES["drawing"]).encode()
+_OTHERS = "|".join(
+    name for key, names in ALIASES.items() if key != "drawing" for name in names
+).encode()
 _START = re.compile(
     rb'\s*\{\s*(?:"columns"\s*:\s*\[|"schema"\s*:\s*\{|"features"\s*:\s*\[|'
-    rb'"[^"\\]*"\s*:\s*\{\s*"(?:\d+|' + _KEYS + rb')"\s*:)'
+    rb'"(?:' + _OTHERS + rb')"\s*:\s*\{|'
+    rb'"[^"\\]*"\s*:\s*\{\s*(?:"\d+"\s*:|[^{}]*?"(?:' + _DRAWING + rb')"\s*:))'
 )
+#: A whole object in the first line, and the start of another: ndjson.
+_LINES = re.compile(rb"\s*\{[^\n]*\}[ \t\r,]*\n\s*\{")
 
 
 def looks_like(head: bytes) -> bool:
     """True if `head` begins a JSON object that holds a table."""
-    return _START.match(head.removeprefix(codecs.BOM_UTF8)) is not None
+    text = head.removeprefix(codecs.BOM_UTF8)
+    return _START.match(text) is not None and _LINES.match(text) is None
 
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
@@ -61,11 +68,15 @@ def _rows(document: dict[str, Any]) -> Iterator[tuple[object, Any]]:
         for number, values in enumerate(data):
             is_row = isinstance(values, list) and len(values) == len(names)
             yield number, dict(zip(map(str, names), values, strict=True)) if is_row else values
-    elif isinstance(rows, list) or isinstance(data, list):
-        for number, row in enumerate(rows if isinstance(rows, list) else data or []):
+    elif isinstance(rows, list):
+        for number, row in enumerate(rows):
             yield number, row.get("row", row) if isinstance(row, dict) else row
+    elif isinstance(data, list):
+        yield from enumerate(data)
     elif isinstance(first, dict):
         for key in first:
             yield key, {n: c[key] for n, c in columns.items() if isinstance(c, dict) and key in c}
+    elif first is not None:
+        yield 0, document
     else:
         yield from document.items()

@@ -80,8 +80,8 @@ class Learner:
         """Copy the weights of a trained encoder with the same network, at any image size.
 
         Weights that belong to a category go to the category of the same name; categories unknown
-        to the encoder, and a stroke branch it lacks, keep random weights. Raises TrainingError if
-        the networks differ otherwise.
+        to the encoder, and a stroke branch it lacks, keep random weights. Log priors stay 0.
+        Raises TrainingError if the networks differ otherwise.
         """
         given = encoder.as_pytorch().model.state_dict()
         taken = dict(self.model.state_dict())
@@ -91,7 +91,7 @@ class Learner:
         pairs = [(i, rows[n]) for i, n in enumerate(self.categories) if n in rows]
         ours, theirs = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).T
         for name, value in taken.items():
-            if name == "mean_image":
+            if name in ("mean_image", "log_priors"):  # of the data, not learned
                 continue
             found = given.get(name)
             is_rows = name in by_category

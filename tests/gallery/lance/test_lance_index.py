@@ -139,15 +139,26 @@ def test_as_many_clusters_are_probed_as_set_or_all_if_these_hold_too_few(gallery
     assert len(gallery.search(queries[0], k=1_000)) == 1_000
 
 
+@pytest.mark.parametrize(("k", "n_probes"), [(1, 8), (10, 8), (11, 8), (44, 16), (9_999, 100)])
+def test_the_tuned_probes_are_enough_for_ten_hits_and_the_query_itself(gallery, k, n_probes):
+    """sqrt(44 / 11) = 2 times as many for 44 hits, and at most all clusters."""
+    settings = lance_index.IndexSettings(n_rows=1_000, n_clusters=100, n_probes=8)
+    searched = lance_index.OnDisk.of(gallery._table, settings=settings)
+    n_rows = searched.n_rows
+    assert searched._n_probes(settings, k, n_rows, n_rows) == n_probes
+
+
 def test_settings_of_earlier_versions_are_not_trusted(gallery):
     settings = lance_index.read_settings(gallery._table)
     tuned = dataclasses.replace(settings, n_probes=1, recall=0.99, goal=0.98)
     lance_index.write_settings(gallery._table, tuned)
     assert lance_index.read_settings(gallery._table) == tuned
-    gallery._table.update_field_metadata(
-        {"path": "embedding", "metadata": {lance_index._PROBED_AS_SET: None}}
-    )
-    assert lance_index.read_settings(gallery._table) == dataclasses.replace(settings, goal=0.98)
+    for written_by_now in (None, "what this version had written before"):
+        gallery._table.update_field_metadata(
+            {"path": "embedding", "metadata": {lance_index._PROBED_AS_SET: written_by_now}}
+        )
+        found = lance_index.read_settings(gallery._table)
+        assert found == dataclasses.replace(settings, goal=0.98)
 
 
 def test_new_drawings_are_found_before_they_are_indexed(gallery, batch, embeddings):

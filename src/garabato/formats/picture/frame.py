@@ -196,7 +196,7 @@ def _thin_outline_px(levels: ByteArray, page: BoolArray, colour: npt.NDArray[np.
     marked = page & (np.abs(levels - colour).max(axis=2) > _COMPRESSED)
     rows, columns = np.flatnonzero(page.any(axis=1)), np.flatnonzero(page.any(axis=0))
     _, labels = cv2.connectedComponents(marked.astype(np.uint8))
-    at_border = labels[marked & page & ~_eroded(page, 2)]
+    at_border = labels[marked & ~_eroded(page, 2)]
     if len(at_border) < len(rows) + len(columns):  # half of a page's border, or less
         return 0
     outline = labels == np.bincount(at_border).argmax()

@@ -170,7 +170,10 @@ _AXES = {"x": "1 0 0", "y": "0 1 0", "z": "0 0 1"}
 def own_transforms(translate: str, rotate: str, scale: str, whole: Size) -> Matrix:
     """The matrix of the CSS properties `translate`, `rotate` and `scale`; "" for one not set."""
     matrix = IDENTITY
-    axis, _, angle = rotate.rpartition(" ")
+    words = rotate.split()
+    if len(words) == 2 and words[1].lower() in _AXES:  # the angle may come first
+        words.reverse()
+    axis, angle = " ".join(words[:-1]), "".join(words[-1:])
     if axis:  # as rotate3d() has it
         rotate = f"{_AXES.get(axis.strip().lower(), axis)} {angle}"
     for name, value in (
@@ -394,7 +397,8 @@ def basic_shape_path(text: str, size: Size) -> str | None:
         y0, x1, y1, x0 = (length(side, size[1 - i % 2]) for i, side in enumerate(sides))
         if name == "inset":
             x1, y1 = width - x1, height - y1
-    rx, ry = (length([*part.split(), "0"][0], width) for part in (radii.split("/") * 2)[:2])
+    parts = (radii.split("/") * 2)[:2]
+    rx, ry = (length([*p.split(), "0"][0], side) for p, side in zip(parts, size, strict=True))
     return _rounded_path((x0, y0, x1 - x0, y1 - y0), rx, ry)
 
 

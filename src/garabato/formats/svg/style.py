@@ -107,6 +107,8 @@ _UNITLESS = re.compile(
 
 def is_valid(name: str, value: str) -> bool:
     """Whether a declaration counts: an invalid one leaves what was declared before it."""
+    if name == "all":
+        return "var(" in value or value.lower() in _KEYWORDS
     if name == "transform" and _UNITLESS.search(value):
         return False
     if name not in _INHERITED or "var(" in value or value.lower() in _KEYWORDS:

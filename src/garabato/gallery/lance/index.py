@@ -26,9 +26,11 @@ from garabato.gallery.lance.table import columns_of, embedding_columns, read_emb
 from garabato.gallery.records import Tuned
 from garabato.gallery.rows import described_by
 
-#: `tune` chooses at least so many clusters, because queries and filters differ from those it tries.
-#: Fewer would hardly save time.
+#: `tune` chooses at least this many clusters, because queries and filters differ from those it
+#: tries. Fewer would hardly save time.
 LEAST_PROBED = 8
+#: The nearest rows that `n_probes` are enough for: the ten of recall@10, and the query itself.
+_TUNED_FOR = 11
 #: Candidates of the index that are scored with full precision, at least.
 _LEAST_REFINED = 30
 #: Candidates of an exact search beyond k, at first.
@@ -74,7 +76,7 @@ def read_settings(table: Any) -> IndexSettings | None:
         return None
     stored = json.loads(written)
     settings = IndexSettings(n_clusters=stored.pop("n_cells"), **stored)
-    if _PROBED_AS_SET.encode() in metadata:
+    if metadata.get(_PROBED_AS_SET.encode()) == written:
         return settings
     # Earlier versions let Lance probe more clusters than they were tuned to: it is not known how
     # good their settings are.
@@ -86,7 +88,9 @@ def write_settings(table: Any, settings: IndexSettings) -> None:
     """Store the settings in the table, where every process finds them."""
     stored = asdict(settings)
     stored["n_cells"] = stored.pop("n_clusters")  # as earlier versions call it
-    metadata = {_METADATA: json.dumps(stored), _PROBED_AS_SET: "yes"}
+    written = json.dumps(stored)
+    # an earlier version, which writes only the first, leaves two that differ
+    metadata = {_METADATA: written, _PROBED_AS_SET: written}
     table.update_field_metadata({"path": "embedding", "metadata": metadata})
 
 
@@ -205,12 +209,11 @@ class OnDisk:
     def _n_probes(self, settings: IndexSettings, k: int, n_passing: int, n_shown: int) -> int:
         """The clusters to probe: `settings.n_probes` are enough for the ten nearest of all rows.
 
-        The rows that pass a filter of what they show may all lie in other clusters than the
-        nearest, so as many more are probed as fewer rows pass. Rows that pass another filter, such
-        as a country, lie in all clusters, but if fewer pass, the nearest are farther away. So are
-        more than ten.
+        The fewer rows pass a filter on what they show, the more clusters are probed, because those
+        rows may lie far from the query. Rows that pass another filter, such as a country, lie in
+        all clusters, but the nearest of them are farther away. The same holds if k is larger.
         """
-        farther = math.sqrt(max(1, k / 10) * max(1, n_shown) / max(1, n_passing))
+        farther = math.sqrt(max(1, k / _TUNED_FOR) * max(1, n_shown) / max(1, n_passing))
         n_wanted = settings.n_probes * self.n_rows / max(1, n_shown) * farther
         return min(settings.n_clusters, math.ceil(n_wanted))
 
@@ -301,7 +304,7 @@ def _measure(searched: OnDisk, queries: FloatArray, truth: list[FloatArray]) -> 
 
 def _scores(searched: OnDisk, query: FloatArray) -> FloatArray:
     """Scores of the ten nearest, without the query itself, which is the first."""
-    return searched.search(query, 11)[1][1:]
+    return searched.search(query, _TUNED_FOR)[1][1:]
 
 
 def _recall(found: FloatArray, true: FloatArray) -> float:
