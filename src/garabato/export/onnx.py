@@ -124,14 +124,18 @@ def picture_network(encoder: Encoder) -> bytes:
     """The network as an ONNX file for programs that prepare pictures themselves.
 
     `pixel_values` are (N, 3, S, S) float32, black ink (0) on white (1). Pictures have no stroke
-    order, so channels for it stay empty, and a stroke branch is left out. The outputs are
-    `embeddings` and `logits`, the latter divided by the temperature: softmax gives probabilities.
+    order, so channels for it stay empty, and the logits of the image take the place of those of a
+    stroke branch. The outputs are `embeddings` and `logits`, the latter divided by the temperature:
+    softmax gives probabilities.
     """
     import torch
 
     model = copy.deepcopy(encoder.as_pytorch().model)
     if encoder.spec.path:
         model.strokes = None  # type: ignore[assignment]  # as in networks made without one
+        # The image stands in for the branch, so that probabilities stay calibrated.
+        weights = dict(model.named_parameters())
+        weights["log_scale"].data += torch.log1p(weights["stroke_weights"][1])
     n_pictures = min(encoder.spec.n_channels, 3)  # channels that are pictures
     temperature = encoder.temperature
 
