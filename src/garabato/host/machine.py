@@ -55,8 +55,8 @@ def limit_native_threads() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
         # PyTorch's OpenMP takes longer to wake a thread than many operations take: spin for some
-        # microseconds first. A training step is 1.3 to 1.7 times as fast with two threads, also
-        # beside other programs (benchmarks/train_step.py).
+        # microseconds first. A training step on two quiet cores is 1.2 times as fast, and beside
+        # a busy program about as fast (benchmarks/train_step.py).
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
