@@ -143,7 +143,7 @@ def test_as_many_clusters_are_probed_as_set_or_all_if_these_hold_too_few(gallery
 def test_the_tuned_probes_are_enough_for_ten_hits_and_the_query_itself(gallery, k, n_probes):
     """sqrt(44 / 11) = 2 times as many for 44 hits, and at most all clusters."""
     settings = lance_index.IndexSettings(n_rows=1_000, n_clusters=100, n_probes=8)
-    searched = lance_index.OnDisk.of(gallery._table, settings=settings)
+    searched = lance_index.OnDisk(gallery._table, settings=settings)
     n_rows = searched.n_rows
     assert searched._n_probes(settings, k, n_rows, n_rows) == n_probes
 

@@ -175,7 +175,7 @@ def own_transforms(translate: str, rotate: str, scale: str, whole: Size) -> Matr
         words.reverse()
     axis, angle = " ".join(words[:-1]), "".join(words[-1:])
     if axis:  # as rotate3d() has it
-        rotate = f"{_AXES.get(axis.strip().lower(), axis)} {angle}"
+        rotate = f"{_AXES.get(axis.lower(), axis)} {angle}"
     for name, value in (
         ("translate", translate),
         ("rotate3d" if axis else "rotate", rotate),

@@ -472,7 +472,7 @@ class LanceGallery(Gallery):
         version, searched = self._table.version, self._searched
         if searched is None or searched[0] != version:
             settings = read_settings(self._table) if self._is_large() else None
-            searched = self._searched = version, OnDisk.of(self._table, settings=settings)
+            searched = self._searched = version, OnDisk(self._table, settings=settings)
         return searched[1]
 
     def _index_mode(self) -> str:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -154,29 +153,18 @@ def is_outgrown(table: Any) -> bool:
     return bool(table.count_rows() > limits.MAX_GROWTH * settings.n_rows)
 
 
-@dataclass(frozen=True, eq=False)
 class OnDisk:
-    """A table on disk to search, and what its searches need to know of one version of it.
+    """The newest version of a table on disk to search, and what its searches need to know of it.
 
     Without `settings` all rows are ranked, which is exact.
     """
 
-    table: Any
-    columns: tuple[str, ...]
-    n_rows: int
-    settings: IndexSettings | None
-    #: The number of rows that pass an SQL condition, cached for the last 64 conditions.
-    n_passing: Callable[[str | None], int] = field(init=False)
-
-    @classmethod
-    def of(cls, table: Any, *, settings: IndexSettings | None) -> OnDisk:
-        """The newest version of `table`."""
-        columns = (*columns_of(table), *embedding_columns(table), "_distance")
-        return cls(table, columns, table.count_rows(), settings)
-
-    def __post_init__(self) -> None:
-        cached = lru_cache(maxsize=64)(self._count)
-        object.__setattr__(self, "n_passing", cached)
+    def __init__(self, table: Any, *, settings: IndexSettings | None) -> None:
+        self.table, self.settings = table, settings
+        self.columns = [*columns_of(table), *embedding_columns(table), "_distance"]
+        #: The number of rows that pass an SQL condition, or of all rows if it is None.
+        self.n_passing = lru_cache(maxsize=64)(table.count_rows)
+        self.n_rows = int(self.n_passing(None))
 
     def search(
         self, embedding: FloatArray, k: int, sql: str | None = None, *, shown: str | None = None
@@ -187,7 +175,7 @@ class OnDisk:
         so few rows pass that ranking all of them takes less time.
         """
         query = self.table.search(embedding.astype(np.float16), vector_column_name="embedding")
-        query = query.distance_type("cosine").select(list(self.columns))
+        query = query.distance_type("cosine").select(self.columns)
         if sql is not None:
             query = query.where(sql, prefilter=True)
         if self.settings is None:
@@ -216,9 +204,6 @@ class OnDisk:
         farther = math.sqrt(max(1, k / _TUNED_FOR) * max(1, n_shown) / max(1, n_passing))
         n_wanted = settings.n_probes * self.n_rows / max(1, n_shown) * farther
         return min(settings.n_clusters, math.ceil(n_wanted))
-
-    def _count(self, sql: str | None) -> int:
-        return self.n_rows if sql is None else int(self.table.count_rows(sql))
 
 
 def _rank_all(query: Any, embedding: FloatArray, k: int) -> tuple[pa.Table, FloatArray]:
@@ -260,14 +245,14 @@ def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> l
     stored = table.take_offsets(offsets).select(["embedding"]).to_arrow()["embedding"]
     queries = np.array(stored.to_pylist(), np.float32)
     queries /= np.linalg.norm(queries, axis=1, keepdims=True)
-    searched = OnDisk.of(table, settings=None)
-    truth = [_scores(searched, query) for query in queries]
+    exact = OnDisk(table, settings=None)
+    truth = [_scores(exact, query) for query in queries]
     measured: dict[int, Tuned] = {}
     n_probes = min(LEAST_PROBED, settings.n_clusters)
     too_few = n_probes - 1
     while True:  # double them until they are enough, then bisect
         tried = replace(settings, n_probes=n_probes)
-        measured[n_probes] = _measure(replace(searched, settings=tried), queries, truth)
+        measured[n_probes] = _measure(OnDisk(table, settings=tried), queries, truth)
         if measured[n_probes].recall >= recall:
             break
         if n_probes == settings.n_clusters:
@@ -279,7 +264,7 @@ def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> l
     while n_probes - too_few > 1:
         middle = (too_few + n_probes) // 2
         tried = replace(settings, n_probes=middle)
-        measured[middle] = _measure(replace(searched, settings=tried), queries, truth)
+        measured[middle] = _measure(OnDisk(table, settings=tried), queries, truth)
         if measured[middle].recall >= recall:
             n_probes = middle
         else:
