@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import unicodedata
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -194,15 +196,17 @@ def embeddings_of(rows: pa.RecordBatch | pa.Table) -> FloatArray:
 
 def to_drawings(rows: pa.RecordBatch | pa.Table) -> list[StoredDrawing]:
     """The drawings of rows that have at least COLUMNS, with their tags."""
-    return [StoredDrawing(drawing, drawing.tags) for drawing in _drawings(rows)]
+    with _garbage_collection_paused():
+        return [StoredDrawing(drawing, drawing.tags) for drawing in _drawings(rows)]
 
 
 def to_hits(rows: pa.Table, scores: FloatArray) -> list[Hit]:
     """Hits of rows that have at least COLUMNS, in their order."""
-    return [
-        Hit.of(drawing, min(1.0, score))
-        for drawing, score in zip(_drawings(rows), scores.tolist(), strict=True)
-    ]
+    with _garbage_collection_paused():
+        return [
+            Hit.of(drawing, min(1.0, score))
+            for drawing, score in zip(_drawings(rows), scores.tolist(), strict=True)
+        ]
 
 
 def to_stored(rows: pa.RecordBatch) -> Iterator[Stored]:
@@ -215,6 +219,20 @@ def to_stored(rows: pa.RecordBatch) -> Iterator[Stored]:
             embeddings[positions],
             [tags[i] for i in positions],
         )
+
+
+@contextmanager
+def _garbage_collection_paused() -> Iterator[None]:
+    """Ten thousand new objects would start collections that go through all objects of all libraries
+    and find nothing: no object made here refers back to another."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _drawings(rows: pa.RecordBatch | pa.Table) -> list[Drawing]:
