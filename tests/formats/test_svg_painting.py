@@ -614,3 +614,69 @@ def test_what_is_half_masked_is_seen(tmp_path):
     mask = '<mask id="m"><rect width="200" height="150" fill="#777" stroke="none"/></mask>'
     body = f'{mask}<g mask="url(#m)"><path d="{ZIGZAG}"/></g>'
     assert _strokes(tmp_path, body, f"{PAGE} {PEN}") == STROKES
+
+
+def test_light_through_several_parts_of_a_mask_adds_up(tmp_path):
+    mask = (
+        '<mask id="m"><g stroke="none"><rect width="200" height="150" fill="white"/>'
+        '<rect width="200" height="150" fill="black" opacity=".5"/></g></mask>'
+    )
+    body = f'{mask}<g mask="url(#m)"><path d="{ZIGZAG}"/></g>'
+    assert _strokes(tmp_path, body, f"{PAGE} {PEN}") == STROKES
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        f'<g style="display:contents" opacity="0"><path d="{ZIGZAG}"/></g>',
+        f'<g style="display:contents" transform="scale(2 1)"><path d="{ZIGZAG}"/></g>',
+        f'<path d="{ZIGZAG}"/><path style="display:contents" d="M10 10L20 10"/>',
+        f'<defs><path id="z" d="{ZIGZAG}"/></defs><use href="#z" x="9" display="contents"/>',
+    ],
+)
+def test_an_element_whose_contents_are_displayed_does_nothing_itself(tmp_path, body):
+    assert _strokes(tmp_path, body, f"{PAGE} {PEN}") == STROKES
+
+
+@pytest.mark.parametrize("ground", ["white", "#121212"])
+@pytest.mark.parametrize("data", ["M100 0V150", "M110 0V150M101 0V150"])
+def test_a_line_in_the_colour_of_the_page_erases(tmp_path, ground, data):
+    ink = "black" if ground == "white" else "white"
+    body = (
+        f'<rect width="200" height="150" fill="{ground}"/><g fill="none" stroke-width="4">'
+        f'<path stroke="{ink}" d="M0 40L200 60"/>'
+        f'<path stroke="{ground}" stroke-width="20" d="{data}"/></g>'
+    )
+    left, right = _read(tmp_path, body).strokes
+    scale = 255 / 200
+    assert left[0].max() == pytest.approx(90 * scale, abs=4)
+    assert right[0].min() == pytest.approx((110 if "101" not in data else 120) * scale, abs=4)
+
+
+def test_light_lines_on_a_dark_shape_erase_nothing(tmp_path):
+    whiskers = '<path d="M60 70L20 60M80 100Q100 120 120 100" stroke="white" stroke-width="3"/>'
+    body = f'<circle cx="100" cy="75" r="60"/>{whiskers}'
+    assert len(_read(tmp_path, body).strokes) == 3
+    road = '<path d="M10 20L190 130" stroke-width="30"/><path d="M40 38L160 112" stroke="white"/>'
+    assert len(_read(tmp_path, f'<g stroke="black">{road}</g>').strokes) == 2
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "".join(f'<path stroke="#40bfff" d="M0 {y}H200"/>' for y in range(10, 150, 20)),
+        f'<path stroke="#ddd" d="{"".join(f"M{x} 0V150" for x in range(10, 200, 20))}"/>',
+        "".join(f'<rect width="200" y="{y}" height=".5" fill="#bbf"/>' for y in range(10, 150, 20)),
+    ],
+)
+def test_the_rules_of_the_paper_are_no_drawing(tmp_path, rules):
+    margin = '<path stroke="red" d="M20 0V150"/>'
+    body = f'{rules}{margin}<path d="{ZIGZAG}" {PEN}/>'
+    assert _strokes(tmp_path, body) == STROKES
+
+
+def test_lines_across_the_page_in_the_colour_of_the_drawing_belong_to_it(tmp_path):
+    rules = "".join(f'<path d="M0 {y}H200"/>' for y in range(10, 150, 20))
+    attributes = f"{PAGE} {PEN}"
+    assert len(_strokes(tmp_path, f'{rules}<path d="{ZIGZAG}"/>', attributes)) == 8
+    assert len(_strokes(tmp_path, rules, attributes)) == 7

@@ -80,11 +80,3 @@ def rectangle_of(item: Item) -> Rectangle | None:
     if not on_edge.all() or not (sides.sum(axis=1) == 1).all():
         return None
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
-
-
-def as_white(item: Item) -> Item:
-    """`item` in white, and as opaque as before."""
-    fill, stroke = (
-        None if colour is None else (*WHITE[:3], colour[3]) for colour in (item.fill, item.stroke)
-    )
-    return item._replace(fill=fill, stroke=stroke)

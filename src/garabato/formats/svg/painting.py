@@ -9,7 +9,7 @@ centre lines first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from garabato.drawing import BoolArray, IntArray
 from garabato.formats.svg._paths import winding_numbers
+from garabato.formats.svg.gradients import Shaded
 from garabato.formats.svg.items import (
     WHITE,
     Clip,
@@ -30,6 +31,8 @@ from garabato.formats.svg.ribbons import thin_ribbons
 from garabato.formats.svg.style import Colour
 from garabato.formats.svg.walk import DEFAULT_SIZE
 
+Colours = npt.NDArray[np.float64]  # (..., 4): red, green, blue 0..255; alpha 0..1
+
 #: Longer side of the canvas.
 CANVAS_PX = 256
 #: Colours closer than this, in the channel (0..255) that differs most, look the same.
@@ -41,8 +44,13 @@ _BLACK: Colour = (0.0, 0.0, 0.0, 1.0)
 _STEP_PX, _MAX_SAMPLES = 1.5, 200_000
 #: Shorter parts of a line that is partly seen are where it crosses others.
 _LEAST_SAMPLES = 8
+#: Ruled paper has so many rules, straight across this share of the page.
+_N_RULES, _RULE_SHARE = 6, 0.8
+#: Where an eraser has crossed lines, it differs from at most this share of what is beside it.
+_ERASED = 0.5
 #: Masks darker than this hide what is beneath them.
 _MASKED = 0.1
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722]) / 255
 #: Shapes in clips whose outlines are looked at, in a document.
 _MAX_CLIP_EDGES = 2000
 #: Pixels beyond this are as good as infinitely far away.
@@ -57,6 +65,8 @@ def visible_lines(document: Document) -> list[Points]:
     """
     items = [item for item in document.items if item.clip.rectangle is None or _touches(item)]
     items = thin_ribbons(items, document.page)
+    if document.page is not None:
+        items = _without_rules(items, document.page)
     if not items:
         return []
     if _is_plain(items, document):
@@ -73,6 +83,26 @@ def visible_lines(document: Document) -> list[Points]:
         return list(_clipped_lines(ground)) if stands_out else []
     opposite = _BLACK if sum(background[:3]) > 3 * 127 else WHITE
     return _paint(items, frame, opposite, has_page=document.page is not None)[0]
+
+
+def _without_rules(items: list[Item], page: Rectangle) -> list[Item]:
+    """`items` without the rules or squares of the paper, which have colours of their own."""
+    n_rules = [_n_rules(item, page) for item in items]
+    inks = {item.stroke or item.fill for item, n in zip(items, n_rules, strict=True) if not n}
+    is_kept = [not n or item.stroke in inks for item, n in zip(items, n_rules, strict=True)]
+    n_printed = sum(n for n, kept in zip(n_rules, is_kept, strict=True) if not kept)
+    return list(compress(items, is_kept)) if inks and n_printed >= _N_RULES else items
+
+
+def _n_rules(item: Item, page: Rectangle) -> int:
+    """How many rules an item is; 0 if any of its lines is none."""
+    if item.fill or not item.stroke:
+        return 0
+    first, last = item.starts[:-1], item.starts[1:]
+    size = np.maximum.reduceat(item.points, first) - np.minimum.reduceat(item.points, first)
+    share = size / np.subtract(page[2:], page[:2])
+    is_rule = ((share < 1e-6) & (share[:, ::-1] > _RULE_SHARE)).any(axis=1) & (last - first == 2)
+    return len(is_rule) if is_rule.all() else 0
 
 
 def _touches(item: Item) -> bool:
@@ -98,9 +128,13 @@ def _is_plain(items: list[Item], document: Document) -> bool:
     """Whether all is in one colour that stands out, and nothing can be ground or clipped away."""
     if document.background is not None:
         return False
-    colours = {colour for item in items for colour in (item.fill, item.stroke) if colour}
-    (first, *others) = colours
-    if others or _difference(first, np.array(WHITE[:3])) <= _CONTRAST:
+    colours = [colour for item in items for colour in (item.fill, item.stroke) if colour]
+    (first, *others) = set(colours)
+    if (
+        others
+        or any(isinstance(colour, Shaded) for colour in colours)
+        or _difference(first, np.array(WHITE[:3])) <= _CONTRAST
+    ):
         return False
     return not any(
         item.clip.regions
@@ -136,9 +170,10 @@ def _bounds(items: list[Item]) -> Rectangle | None:
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
-def _difference(colour: Colour, beneath: npt.NDArray[Any]) -> Any:
+def _difference(colour: Colour | Colours, beneath: npt.NDArray[Any]) -> Any:
     """By how much painting `colour` changes colours (..., 3), in the channel changed most."""
-    return np.abs(np.asarray(colour[:3]) - beneath).max(axis=-1) * colour[3]
+    above = np.asarray(colour)
+    return np.abs(above[..., :3] - beneath).max(axis=-1) * above[..., 3]
 
 
 def _paint(
@@ -340,11 +375,13 @@ class _Canvas:
             outline = self._within(outline, item.clip)
             changed = self._stands_out(item.fill, outline | fill_mask)
             self._blend(item.fill, fill_mask, is_line=False)
-            if item.fill[3] >= _OPAQUE:
-                self._covers[fill_mask] = number
+            self._covers[self._opaque(item.fill, fill_mask)] = number
         if item.stroke:
             mask = self.stroke_mask(item)
             stroked = self._stands_out(item.stroke, mask, crossing=True)
+            if not item.fill and self._is_eraser(item.stroke, mask, stroked, self._thickness(item)):
+                self._covers[self._opaque(item.stroke, mask)] = number
+                stroked[:] = False
             self._blend(item.stroke, mask, is_line=True)
             changed = stroked if changed is None else changed | stroked
         return changed if changed is not None and changed.any() else None
@@ -356,6 +393,21 @@ class _Canvas:
 
     def _thickness(self, item: Item) -> int:
         return max(1, round(min(item.stroke_width * self._scale, CANVAS_PX)))
+
+    def _is_eraser(
+        self, colour: Colour, mask: BoolArray, changed: BoolArray, thickness: int
+    ) -> bool:
+        """Whether a line changes other lines, and is not seen beside what is left of them."""
+        import cv2
+
+        if not changed.any() or self._is_line[changed & mask].mean() < 0.5:
+            return False
+        size = 2 * thickness + 3
+        beside = cv2.dilate(changed.view(np.uint8), np.ones((size, size), np.uint8)) > 0
+        beside &= cv2.dilate(mask.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        beside &= ~mask
+        differs = _difference(np.asarray(colour), self._colours[beside]) > _CONTRAST
+        return not differs.size or bool(differs.mean() < _ERASED)
 
     def edges_of_clip(self, item: Item, fill_mask: BoolArray) -> Iterator[Points]:
         """The outlines of a fill's clips, where they are the edges of what is seen of it."""
@@ -404,15 +456,28 @@ class _Canvas:
         import cv2
 
         changed = np.zeros(mask.shape, np.uint8)
-        changed[mask] = _difference(colour, self._colours[mask]) > _CONTRAST
+        changed[mask] = _difference(self._at(colour, mask), self._colours[mask]) > _CONTRAST
         if crossing and changed.any():
             changed |= (mask & self._is_line).view(np.uint8)
         near: BoolArray = cv2.dilate(changed, np.ones((3, 3), np.uint8)) > 0
         return near
 
+    def _at(self, colour: Colour, mask: BoolArray) -> Colours:
+        """(n, 4) or (4,): what is painted on the n pixels of `mask`."""
+        if not isinstance(colour, Shaded):
+            return np.asarray(colour)
+        rows, columns = np.nonzero(mask)
+        return colour.at((np.column_stack([columns, rows]) + 0.5) / self._scale + self._origin)
+
+    def _opaque(self, colour: Colour, mask: BoolArray) -> BoolArray:
+        """The pixels of `mask` where `colour` hides what is beneath it."""
+        opaque = np.zeros_like(mask)
+        opaque[mask] = self._at(colour, mask)[..., 3] >= _OPAQUE
+        return opaque
+
     def _blend(self, colour: Colour, mask: BoolArray, *, is_line: bool) -> None:
-        beneath = self._colours[mask]
-        self._colours[mask] = beneath + (np.asarray(colour[:3]) - beneath) * colour[3]
+        beneath, above = self._colours[mask], self._at(colour, mask)
+        self._colours[mask] = beneath + (above[..., :3] - beneath) * above[..., 3:]
         self._is_line[mask] = is_line
 
     def _line_mask(self, px: Points, starts: IntArray, thickness: int) -> BoolArray:
@@ -443,20 +508,19 @@ class _Canvas:
         """The pixels where what a clip path or mask paints is bright."""
         key = id(region)
         if key not in self._region_masks:
-            shown = np.zeros((self.height, self.width), bool)
+            brightness = np.zeros((self.height, self.width))
             for item in region:
-                if item.fill:
-                    shown[self.fill_mask(item)] = _brightness(item.fill) > _MASKED
-                if item.stroke:
-                    shown[self.stroke_mask(item)] = _brightness(item.stroke) > _MASKED
-            self._region_masks[key] = shown
+                for colour, mask_of in (
+                    (item.fill, self.fill_mask),
+                    (item.stroke, self.stroke_mask),
+                ):
+                    if colour:
+                        mask = mask_of(item)
+                        painted = self._at(colour, mask)
+                        brightness[mask] *= 1 - painted[..., 3]
+                        brightness[mask] += painted[..., :3] @ _LUMINANCE * painted[..., 3]
+            self._region_masks[key] = brightness > _MASKED
         return self._region_masks[key]
-
-
-def _brightness(colour: Colour) -> float:
-    """Luminance times alpha, 0..1."""
-    red, green, blue, alpha = colour
-    return (0.2126 * red + 0.7152 * green + 0.0722 * blue) / 255 * alpha
 
 
 def _cut(line: Points, px: Points, is_seen: BoolArray) -> list[Points]:

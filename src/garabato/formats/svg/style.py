@@ -96,6 +96,11 @@ def inherit(style: Style, declared: Mapping[str, str], diagonal: float) -> Style
     return style._replace(**changed) if changed else style
 
 
+def inherited(declared: Mapping[str, str]) -> dict[str, str]:
+    """The declarations that count for what is inside the element."""
+    return {k: v for k, v in declared.items() if k in _INHERITED or k == "marker"}
+
+
 _INVALID = object()
 #: In CSS, only zero may come without a unit, and commas are between arguments.
 _UNITLESS = re.compile(

@@ -32,6 +32,7 @@ from garabato.formats.svg.geometry import (
     transform,
     view_box,
 )
+from garabato.formats.svg.gradients import Stop, as_white, mean_colour, shaded
 from garabato.formats.svg.items import (
     WHITE,
     Clip,
@@ -39,7 +40,6 @@ from garabato.formats.svg.items import (
     Item,
     Points,
     Rectangle,
-    as_white,
     bounds_of,
     intersection,
     rectangle_of,
@@ -52,6 +52,7 @@ from garabato.formats.svg.style import (
     Paint,
     Style,
     inherit,
+    inherited,
     opacity_or,
     paint,
     parse_colour,
@@ -129,7 +130,8 @@ class _Walk:
         self._by_id: dict[str, Element] | None = None
         self._parents: dict[Element, Element] | None = None
         self._regions: dict[tuple[str, Matrix, Size], Clip] = {}
-        self._server_colours: dict[str, Colour | None] = {}
+        self._pattern_colours: dict[str, Colour | None] = {}
+        self._stops: dict[str, list[Stop]] = {}
 
     def items(self) -> list[Item]:
         start = _Context(IDENTITY, DEFAULT_SIZE, Style(), 1.0, Clip(), 0)
@@ -145,6 +147,10 @@ class _Walk:
             if name not in _RENDERED:
                 continue
             declared, context = self._declared(element, context)
+            if context.depth and declared.get("display", "").strip().lower() == "contents":
+                if name not in _GROUPS:
+                    continue
+                declared = inherited(declared)
             inside = self._enter(element, declared, context)
             if inside is None:
                 continue
@@ -276,6 +282,9 @@ class _Walk:
             fill = None
             if stroke is None:
                 return []
+        if not (context.is_clip or context.blend):
+            fill = self._shaded(fill, style.fill, points, context)
+            stroke = self._shaded(stroke, style.stroke, points, context)
         scale = scale_of(context.matrix)
         if declared.get("vector-effect") == "non-scaling-stroke":
             scale = 1.0
@@ -406,49 +415,69 @@ class _Walk:
             if fallback == CURRENT_COLOUR:
                 return style.colour
             return fallback if isinstance(fallback, tuple) else None
-        if match[1] not in self._server_colours:
-            self._server_colours[match[1]] = self._mean_stop(server, style)
-        return self._server_colours[match[1]]
-
-    def _mean_stop(self, server: Element, style: Style) -> Colour | None:
         if server.tag == "pattern":
-            if self._holds_picture(server):
-                self.n_pictures += 1
-                return None
-            return (128.0, 128.0, 128.0, 1.0) if self._is_pattern_seen(server) else None
-        stops = [child for child in self._with_content(server) if child.tag == "stop"][:64]
-        colours = []
-        for stop in stops:
-            context = _Context(IDENTITY, DEFAULT_SIZE, style, 1.0, Clip(), 0)
-            declared, _ = self._declared(stop, context._replace(variables=self._root_variables))
-            text = declared.get("stop-color", "black").strip()
-            is_current = text.lower() == CURRENT_COLOUR
-            colour = style.colour if is_current else parse_colour(text)
-            red, green, blue, alpha = colour or (0.0, 0.0, 0.0, 1.0)
-            colours.append(
-                (red, green, blue, alpha * opacity_or(declared.get("stop-opacity"), 1.0))
-            )
-        if not colours:
-            return None
-        red, green, blue, alpha = (
-            sum(column) / len(colours) for column in zip(*colours, strict=True)
-        )
-        return red, green, blue, alpha
+            return self._pattern_colour(match[1], server)
+        return mean_colour(self._stops_of(match[1], server, style))
 
-    def _with_content(self, server: Element) -> Element:
-        """A paint server, or the one that it takes its stops or its shapes from."""
-        for _ in range(8):
-            target = self._target(server)
-            if len(server) or target is None:
-                break
-            server = target
-        return server
+    def _pattern_colour(self, name: str, pattern: Element) -> Colour | None:
+        if name not in self._pattern_colours:
+            colour = (128.0, 128.0, 128.0, 1.0) if self._is_pattern_seen(pattern) else None
+            if self._holds_picture(pattern):
+                self.n_pictures += 1
+                colour = None
+            self._pattern_colours[name] = colour
+        return self._pattern_colours[name]
+
+    def _stops_of(self, name: str, server: Element, style: Style) -> list[Stop]:
+        if name not in self._stops:
+            elements = [part for part in self._chain(server)[-1] if part.tag == "stop"]
+            self._stops[name] = [self._stop(element, style) for element in elements[:64]]
+        return self._stops[name]
+
+    def _stop(self, element: Element, style: Style) -> Stop:
+        context = _Context(IDENTITY, DEFAULT_SIZE, style, 1.0, Clip(), 0)
+        declared, _ = self._declared(element, context._replace(variables=self._root_variables))
+        text = declared.get("stop-color", "black").strip()
+        is_current = text.lower() == CURRENT_COLOUR
+        colour = (style.colour if is_current else parse_colour(text)) or BLACK
+        alpha = colour[3] * opacity_or(declared.get("stop-opacity"), 1.0)
+        offset = min(max(length(element.get("offset"), 1.0), 0.0), 1.0)
+        return Stop(offset, (*colour[:3], alpha))
+
+    def _shaded(
+        self, colour: Colour | None, value: Paint, points: Points, context: _Context
+    ) -> Colour | None:
+        """`colour`, the mean of a gradient if `value` is one, as it shades a shape of `points`."""
+        match = _URL.match(value) if isinstance(value, str) else None
+        server = self._element(match[1]) if match else None
+        if colour is None or match is None or server is None or not server.tag.endswith("Gradient"):
+            return colour
+        attributes: dict[str, str] = {}
+        for element in self._chain(server)[::-1]:
+            attributes |= element.attrib
+        a, b, c, d, e, f = context.matrix
+        box = bounds_of(np.linalg.solve(np.array([[a, c], [b, d]]), (points - (e, f)).T).T)
+        return shaded(
+            colour, self._stops[match[1]], attributes, server.tag == "radialGradient",
+            context.matrix, box, context.whole,
+        )  # fmt: skip
+
+    def _chain(self, server: Element) -> list[Element]:
+        """A paint server, and those it refers to up to the one that has its stops or shapes."""
+        chain = [server]
+        while (
+            not len(chain[-1])
+            and len(chain) < 8
+            and ((target := self._target(chain[-1])) is not None)
+        ):
+            chain.append(target)
+        return chain
 
     def _is_pattern_seen(self, pattern: Element) -> bool:
         """Whether a pattern paints anything."""
         if self._n_nested_clips > _MAX_NESTED_CLIPS:
             return False
-        pattern = self._with_content(pattern)
+        pattern = self._chain(pattern)[-1]
         start = _Context(IDENTITY, DEFAULT_SIZE, self._inherited_style(pattern), 1.0, Clip(), 1)
         start = start._replace(variables=self._root_variables)
         inside = self._enter(pattern, *self._declared(pattern, start))
@@ -631,7 +660,10 @@ class _Walk:
             if rectangle is not None:
                 return Clip(intersection(rectangle, items[0].clip.rectangle))
         if declared.get("mask-type", "").strip().lower() == "alpha":
-            items = [as_white(item) for item in items]
+            items = [
+                item._replace(fill=as_white(item.fill), stroke=as_white(item.stroke))
+                for item in items
+            ]
         return Clip(None, (tuple(items),))
 
     def _inherited_style(self, element: Element) -> Style:
