@@ -69,17 +69,17 @@ from garabato.gallery.explore import query_direction as query_direction
 from garabato.gallery.explore import search_by_category as search_by_category
 from garabato.gallery.explore import search_diverse as search_diverse
 from garabato.gallery.explore import search_like as search_like
-from garabato.gallery.names import search_with_names as search_with_names
-from garabato.host.cpu_share import CpuMeter as CpuMeter
-from garabato.host.cpu_share import CpuShare as CpuShare
+from garabato.gallery.explore import search_with_names as search_with_names
+from garabato.host.machine import CpuMeter as CpuMeter
+from garabato.host.machine import CpuShare as CpuShare
 from garabato.host.machine import limit_native_threads as limit_native_threads
 from garabato.ingest import Copied as Copied
 from garabato.ingest import Filled as Filled
 from garabato.ingest import connect_ray as connect_ray
 from garabato.ingest import copy_gallery as copy_gallery
 from garabato.ingest import index as index
-from garabato.ingest.icons import icon_gallery_folder as icon_gallery_folder
-from garabato.ingest.icons import index_icons as index_icons
+from garabato.ingest.index import icon_gallery_folder as icon_gallery_folder
+from garabato.ingest.index import index_icons as index_icons
 from garabato.inspection import Inspection as Inspection
 from garabato.inspection import inspect as inspect
 from garabato.inspection import write_inspection as write_inspection
@@ -108,7 +108,7 @@ from garabato.training import train as train
 from garabato.training.reproduce import REPRODUCE_SCALES as REPRODUCE_SCALES
 from garabato.training.reproduce import ReproduceSettings as ReproduceSettings
 from garabato.training.reproduce import reproduce as reproduce
-from garabato.training.tensorboard_log import TensorBoardLog as TensorBoardLog
+from garabato.training.run_folder import TensorBoardLog as TensorBoardLog
 from garabato.training.torch_dataset import torch_dataset as torch_dataset
 
 __version__: str

@@ -14,7 +14,7 @@ import orjson
 import urllib3
 
 from garabato.drawing import Details, Drawing
-from garabato.drawing.details import DETAIL_NAMES
+from garabato.drawing.drawing import DETAIL_NAMES
 from garabato.encoder import Prediction
 from garabato.errors import InputError, ServiceError
 from garabato.gallery import Hit

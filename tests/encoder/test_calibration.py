@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from garabato.encoder.calibration import (
+from garabato.training.finish import (
     at_temperature,
     fit_temperature,
     threshold_for_precision,

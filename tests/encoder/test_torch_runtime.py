@@ -9,7 +9,7 @@ from networks import KINDS, make_encoder
 from sketches import SKETCH_CATEGORIES, make_drawings
 
 from garabato.drawing import DrawingBatch
-from garabato.encoder.runtime import Runtime
+from garabato.encoder.encoder import Runtime
 from garabato.encoder.torch_runtime import TorchRuntime
 from garabato.models import as_input, model_names
 from garabato.render import render_batch

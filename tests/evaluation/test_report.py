@@ -15,8 +15,8 @@ from sketches import SKETCH_CATEGORIES, make_drawings, write_source
 from garabato.dataset import Dataset
 from garabato.errors import InputError
 from garabato.evaluation import Evaluation, evaluate, write_report
-from garabato.evaluation.examples import confused_pairs, query_rows
 from garabato.evaluation.plots import THEMES, plot_confusion, plot_learning
+from garabato.evaluation.report import confused_pairs, query_rows
 from garabato.evaluation.training_runs import REFERENCE_RESULTS, read_training_log
 from garabato.sources import open_source
 

@@ -20,8 +20,7 @@ from garabato import export_web
 from garabato.drawing import Drawing
 from garabato.formats import read_drawings
 from garabato.gallery import open_gallery
-from garabato.gallery.explore import category_votes
-from garabato.gallery.names import search_with_names
+from garabato.gallery.explore import category_votes, search_with_names
 
 playwright_api = pytest.importorskip(
     "playwright.sync_api", reason="the npm package is tested with: pip install playwright"

@@ -9,8 +9,8 @@ from sketches import sketch
 
 from garabato.drawing import Drawing
 from garabato.encoder import Prediction
-from garabato.gallery import Gallery, names, open_gallery
-from garabato.gallery.names import search_with_names, words_of
+from garabato.gallery import Gallery, explore, open_gallery
+from garabato.gallery.explore import search_with_names, words_of
 from garabato.render import RenderSpec
 
 #: key_id -> cosine with the query, title, tags.
@@ -95,7 +95,7 @@ def test_names_are_read_again_when_drawings_change(gallery: Gallery) -> None:
 
 
 def test_large_galleries_are_searched_by_similarity_alone(gallery: Gallery, monkeypatch) -> None:
-    monkeypatch.setattr(names, "MAX_DRAWINGS", len(STORED) - 1)
+    monkeypatch.setattr(explore, "MAX_DRAWINGS", len(STORED) - 1)
     assert list(found(gallery, ("cat", 1.0), k=1)) == ["sun"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from garabato.host.cpu_share import CpuShare
+from garabato.host.machine import CpuShare
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sketches import SKETCH_CATEGORIES, make_drawings
 
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.inspection.duplicates import equal_groups, near_groups
+from garabato.inspection.inspect import equal_groups, near_groups
 
 
 def near(drawings):

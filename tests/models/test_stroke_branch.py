@@ -8,7 +8,7 @@ from sketches import SKETCH_CATEGORIES, make_drawings
 
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.models import as_input, create_model
-from garabato.models.stroke_branch import StrokeBranch
+from garabato.models.skfast import StrokeBranch
 from garabato.render import RenderSpec, render_batch
 
 SPEC = RenderSpec(32, order=True, path=True)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, tensor
 
-from garabato.training.muon import Muon, orthogonalize
+from garabato.training.learner import Muon, orthogonalize
 
 
 def newton_schulz(matrix: Tensor) -> Tensor:

@@ -15,8 +15,7 @@ from garabato.drawing.arrays import (
     IntArray,
 )
 from garabato.drawing.batch import DrawingBatch
-from garabato.drawing.details import MAX_ORIGINAL_BYTES, SVG_TYPE, Details
-from garabato.drawing.drawing import Drawing, list_drawings
+from garabato.drawing.drawing import MAX_ORIGINAL_BYTES, SVG_TYPE, Details, Drawing, list_drawings
 
 __all__ = [
     "GRID",

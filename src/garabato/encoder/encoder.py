@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Protocol, overload, runtime_checkable
 
 import numpy as np
 
@@ -28,7 +28,6 @@ from garabato.encoder.few_shot import (
     save_categories,
     with_added_logits,
 )
-from garabato.encoder.runtime import Runtime
 from garabato.errors import EncoderError, InputError, did_you_mean
 from garabato.render import RenderSpec, render_batch
 
@@ -44,6 +43,29 @@ FORMAT_VERSION = 1
 DEFAULT_UNSURE_BELOW = 0.5
 #: `Encoder.is_unknown` looks at this many predictions.
 N_TO_KNOW = 5
+
+
+@runtime_checkable
+class Runtime(Protocol):
+    """Runs a network: rendered images in, logits and embeddings out. Thread-safe."""
+
+    #: The name of the network in the registry.
+    model_name: str
+    #: Length D of an embedding.
+    embedding_dim: int
+    #: Number of weights in the network.
+    n_parameters: int
+    #: Where the network runs: "cpu", "cuda:0".
+    device: str
+
+    def fingerprint(self, spec: RenderSpec) -> str:
+        """Sixteen hex digits of the weights and the RenderSpec."""
+
+    def run(self, images: ByteArray) -> tuple[FloatArray, FloatArray]:
+        """Images from `render_batch`, N >= 1 -> logits (N, C), embeddings (N, D), float32.
+
+        The embeddings need not be normalised.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
+import re
 from collections.abc import Callable, Mapping
 from importlib import resources
 from os import PathLike
@@ -16,11 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from garabato.encoder.binary_codes import BinaryCoder
-from garabato.encoder.encoder import FORMAT, FORMAT_VERSION, Encoder
+from garabato.encoder.encoder import FORMAT, FORMAT_VERSION, Encoder, Runtime
 from garabato.encoder.few_shot import AddedCategory, load_categories
-from garabato.encoder.hub import download_encoder, is_hub_address
-from garabato.encoder.runtime import Runtime
-from garabato.errors import EncoderError, GarabatoError, InputError, MissingExtraError
+from garabato.errors import EncoderError, GarabatoError, InputError, MissingExtraError, first_line
 from garabato.host.atomic import write_bytes
 from garabato.render import RenderSpec
 
@@ -323,3 +323,43 @@ def _checksum(weights: Mapping[str, torch.Tensor]) -> str:
         digest.update(f"{name} {tensor.dtype} {list(tensor.shape)} ".encode())
         digest.update(tensor.contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+#: The files that `garabato.export_hub` writes.
+WEIGHTS_FILE = "model.safetensors"
+ONNX_FILE = "onnx/model.onnx"
+
+_SCHEME = "hf://"
+_ADDRESS = re.compile(r"hf://(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
+
+
+def is_hub_address(path: object) -> bool:
+    """Whether `path` is the address of a repository."""
+    return isinstance(path, str) and path.startswith(_SCHEME)
+
+
+def download_encoder(address: str, *, in_onnx: bool) -> Path:
+    """Download the encoder at `address` and return its file, which huggingface_hub caches.
+
+    HF_ENDPOINT names another server than huggingface.co, HF_TOKEN a token. Raises EncoderError and,
+    without the extra `hub`, MissingExtraError.
+    """
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        raise EncoderError(f"{address!r} is not an address such as hf://owner/name@revision")
+    try:
+        from huggingface_hub import hf_hub_download
+    except ImportError:
+        raise MissingExtraError("loading an encoder from the Hub", "hub") from None
+    file = ONNX_FILE if in_onnx else WEIGHTS_FILE
+    try:
+        return Path(
+            hf_hub_download(
+                found["repository"],
+                file,
+                revision=found["revision"],
+                endpoint=os.environ.get("HF_ENDPOINT"),
+            )
+        )
+    except (OSError, ValueError) as error:  # the base of its errors
+        raise EncoderError(f"cannot download {file} of {address}: {first_line(error)}") from None

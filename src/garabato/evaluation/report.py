@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from os import PathLike
@@ -12,14 +13,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from garabato.drawing import Drawing
 from garabato.errors import InputError, MissingExtraError, storage_errors
-from garabato.evaluation import examples, plots
+from garabato.evaluation import plots
 from garabato.evaluation.classification import (
     category_similarity,
+    most_confused_pairs,
     order_by_similarity,
     precision_by_coverage,
 )
 from garabato.evaluation.result import Evaluation
+from garabato.evaluation.retrieval import nearest
 from garabato.evaluation.training_runs import REFERENCE_RESULTS, TrainingLog, read_training_log
 from garabato.host.atomic import write_bytes
 from garabato.render.html_pages import html_page
@@ -57,7 +61,7 @@ def write_report(
         folder.mkdir(parents=True, exist_ok=True)
     document = evaluation.to_dict()
     log = None if run is None else read_training_log(run)
-    rows = examples.query_rows(evaluation, N_QUERIES, k=N_HITS)
+    rows = query_rows(evaluation, N_QUERIES, k=N_HITS)
     pictures = {
         name: {theme: draw(colours) for theme, colours in plots.THEMES.items()}
         for name, draw in _plots(evaluation, log).items()
@@ -68,7 +72,7 @@ def write_report(
         found=document,
         rows=rows,
         searched=_describe_search(evaluation),
-        pairs=examples.confused_pairs(evaluation, N_PAIRS, n_drawings=N_MISTAKES),
+        pairs=confused_pairs(evaluation, N_PAIRS, n_drawings=N_MISTAKES),
         pictures=pictures,
         published=REFERENCE_RESULTS,
         run=log,
@@ -144,7 +148,7 @@ def _describe_search(evaluation: Evaluation) -> str:
     return f"the {N_HITS} nearest of {n:,} in the {split} split"
 
 
-def _cells(rows: list[examples.QueryRow]) -> list[list[Cell]]:
+def _cells(rows: list[QueryRow]) -> list[list[Cell]]:
     from garabato.render.contact_sheets import Cell
 
     return [
@@ -161,3 +165,85 @@ def _cells(rows: list[examples.QueryRow]) -> list[list[Cell]]:
         ]
         for row in rows
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class ExampleHit:
+    """A hit; `right` if it has the category of the query."""
+
+    drawing: Drawing
+    category: str
+    score: float
+    right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueryRow:
+    """A query and its hits, best first."""
+
+    query: Drawing
+    category: str
+    hits: list[ExampleHit]
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """`n` drawings of the category `right` were classified as `predicted`, and some of them."""
+
+    right: str
+    predicted: str
+    n: int
+    drawings: list[Drawing]
+
+
+def query_rows(evaluation: Evaluation, n_rows: int, *, k: int) -> list[QueryRow]:
+    """Test drawings of `n_rows` random categories, with the k nearest to each.
+
+    Searches the gallery if there is one, else the other test drawings.
+    """
+    test, gallery = evaluation.test, evaluation.gallery or evaluation.test
+    order = np.random.default_rng(0).permutation(len(test.labels))
+    one_of_each = {int(test.labels[i]): int(i) for i in order}
+    chosen = np.array(list(one_of_each.values())[:n_rows], np.int64)
+    found, scores = nearest(
+        test.embeddings[chosen],
+        gallery.embeddings,
+        k=k,
+        left_out=chosen if gallery is test else None,
+    )
+    names = evaluation.categories
+    return [
+        QueryRow(
+            test.drawings[int(i)],
+            names[test.labels[i]],
+            [
+                ExampleHit(
+                    gallery.drawings[int(row)],
+                    names[gallery.labels[row]],
+                    float(score),
+                    bool(gallery.labels[row] == test.labels[i]),
+                )
+                for row, score in zip(rows, row_scores, strict=True)
+            ],
+        )
+        for i, rows, row_scores in zip(chosen, found, scores, strict=True)
+    ]
+
+
+def confused_pairs(
+    evaluation: Evaluation, n_pairs: int, *, n_drawings: int
+) -> list[tuple[Mistake, Mistake]]:
+    """The most confused pairs of categories, both directions, most confident mistakes first."""
+    return [
+        (_mistake(evaluation, a, b, n_drawings), _mistake(evaluation, b, a, n_drawings))
+        for a, b in most_confused_pairs(evaluation.confusion, n_pairs)
+    ]
+
+
+def _mistake(evaluation: Evaluation, right: int, predicted: int, n_drawings: int) -> Mistake:
+    test, names = evaluation.test, evaluation.categories
+    rows = np.flatnonzero((test.labels == right) & (test.predicted == predicted))
+    most_confident = rows[np.argsort(-test.confidence[rows], kind="stable")][:n_drawings]
+    return Mistake(
+        names[right], names[predicted], len(rows), [test.drawings[int(i)] for i in most_confident]
+    )

@@ -19,7 +19,7 @@ from typing import Any
 from garabato.dataset.card import front_matter
 from garabato.drawing import DrawingBatch
 from garabato.encoder import Encoder, load_encoder
-from garabato.encoder.hub import ONNX_FILE, WEIGHTS_FILE
+from garabato.encoder.files import ONNX_FILE, WEIGHTS_FILE
 from garabato.encoder.onnx_runtime import OnnxRuntime
 from garabato.errors import (
     EncoderError,

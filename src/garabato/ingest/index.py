@@ -1,4 +1,4 @@
-"""Index a whole data set or source: embed its drawings and store them in a gallery."""
+"""Index a whole data set, source or icon set: embed its drawings and store them in a gallery."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from garabato.drawing import DrawingBatch
 from garabato.errors import InputError
 from garabato.formats import ReadReport
 from garabato.gallery import Embedder, Gallery
+from garabato.host.cache import cache_folder
 from garabato.ingest.bulk_load import Filled, OneThread, fill
 from garabato.ingest.ray_cluster import RayWorkers
 from garabato.sources import Source
+from garabato.sources.icons import DEFAULT_ICON_SETS, IconSource
 
 #: `progress(n_done, n_expected)`; for a source, `n_expected` is an estimate that improves.
 Progress = Callable[[int, int], None]
@@ -65,3 +67,47 @@ def index(
 
     workers = RayWorkers if runner == "ray" else OneThread
     return fill(gallery, encoder, batches(), tags=tags, progress=tell, workers=workers)
+
+
+def index_icons(
+    gallery: Gallery,
+    encoder: Embedder,
+    sets: Sequence[str] = DEFAULT_ICON_SETS,
+    *,
+    report: ReadReport | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Filled:
+    """Fetch icon sets from npm and store their icons in `gallery`; icons it holds are skipped.
+
+    `sets` are names of `ICON_SETS`. Icons that cannot be read are counted in `report`.
+    `progress(stage, n_done, n_total)` is called with the stages "fetch" (sets) and "index" (icons).
+    Raises InputError for an unknown set and SourceError if npm cannot fetch one.
+    """
+    show = progress or (lambda stage, n_done, n_total: None)
+    names = list(dict.fromkeys(sets))
+    IconSource.check(names)
+    for number, name in enumerate(names):
+        show("fetch", number, len(names))
+        IconSource([name])
+    show("fetch", len(names), len(names))
+    source = IconSource(names)
+    key_ids = source.key_ids()
+    missing = set(gallery.missing(key_ids))
+    source.leave_out = frozenset(key_ids) - missing
+    n_there = len(source.leave_out)
+    if not missing:
+        return Filled(n_there=n_there)
+    filled = index(
+        source,
+        gallery,
+        encoder,
+        report=report,
+        progress=lambda n_done, _: show("index", n_there + n_done, len(key_ids)),
+    )
+    return Filled(filled.n_new, filled.n_there + n_there, filled.n_empty)
+
+
+def icon_gallery_folder(sets: Sequence[str], encoder: Embedder) -> str:
+    """A folder in the user's cache for the gallery of these sets and this encoder."""
+    name = "-".join(["icons", *dict.fromkeys(sets), encoder.fingerprint])
+    return str(cache_folder() / "galleries" / name)

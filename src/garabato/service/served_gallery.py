@@ -11,8 +11,7 @@ from typing import Any
 from garabato.drawing import FloatArray
 from garabato.encoder import Encoder, Prediction
 from garabato.gallery import Gallery, Hit, StoredDrawing
-from garabato.gallery.explore import N_VOTERS, has_own_categories
-from garabato.gallery.names import search_with_names
+from garabato.gallery.explore import N_VOTERS, has_own_categories, search_with_names
 from garabato.service.http.problems import ProblemError
 from garabato.service.jobs.category_pages import CategoryPages
 from garabato.service.jobs.gallery_map import GalleryMap

@@ -20,7 +20,7 @@ from garabato.dataset import Dataset
 from garabato.encoder import FILE_NAME, Encoder, load_encoder
 from garabato.errors import TrainingError
 from garabato.host.atomic import write_bytes
-from garabato.host.cpu_share import CpuMeter
+from garabato.host.machine import CpuMeter
 from garabato.render import with_strokes
 from garabato.training import finish
 from garabato.training.config import TrainConfig, image_size_px, learning_rate, to_toml

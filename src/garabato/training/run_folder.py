@@ -1,4 +1,4 @@
-"""The folder of a training run: its lock, the checkpoint, and the log of metrics."""
+"""The folder of a training run: its lock, the checkpoint, and the logs of metrics."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pickle
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 
 from garabato.dataset import Dataset
 from garabato.encoder import FILE_NAME
-from garabato.errors import TrainingError, storage_errors
+from garabato.errors import MissingExtraError, TrainingError, storage_errors
 from garabato.host.atomic import write_bytes
 from garabato.training.config import TrainConfig
 
@@ -159,3 +160,31 @@ class MetricsLog:
             file.write(json.dumps({"kind": kind, **values}) + "\n")
         if self._on_write is not None:
             self._on_write({"kind": kind, **values})
+
+
+class TensorBoardLog:
+    """Event files with the numbers of `metrics.jsonl`; pass it to `train` as `on_metrics`.
+
+    Scalars are named by kind and name, such as `epoch/loss`. A resumed training may go on in the
+    same `folder`: its first line hides what TensorBoard knows of later steps. Raises
+    MissingExtraError without the extra `tensorboard`.
+    """
+
+    def __init__(self, folder: str | PathLike[str]) -> None:
+        try:
+            from torch.utils.tensorboard.writer import SummaryWriter
+        except ImportError:
+            raise MissingExtraError("a log for TensorBoard", "tensorboard") from None
+
+        self._folder, self._writer_class = str(folder), SummaryWriter
+        self._writer: SummaryWriter | None = None
+
+    def __call__(self, line: dict[str, Any]) -> None:
+        """Log one line of `metrics.jsonl`."""
+        step = line["step"]
+        if self._writer is None:
+            self._writer = self._writer_class(self._folder, purge_step=step)
+        for name, value in line.items():
+            if isinstance(value, int | float) and name != "step":
+                self._writer.add_scalar(f"{line['kind']}/{name}", value, step)
+        self._writer.flush()

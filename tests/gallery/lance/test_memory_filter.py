@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from garabato.gallery.exact.memory_index import MemoryIndex
 from garabato.gallery.filters import Filter, parse_where
-from garabato.gallery.lance.memory_filter import MemoryFilter
+from garabato.gallery.lance.memory_table import MemoryFilter
 
 CATEGORIES = ("cat", "dog", None)
 COUNTRIES = ("FR", "JP", "US", None)

@@ -25,7 +25,7 @@ from garabato.gallery.filters import parse_where
 from garabato.gallery.milvus import gallery as milvus
 from garabato.gallery.milvus import rows as milvus_rows
 from garabato.gallery.milvus import server as milvus_server
-from garabato.gallery.milvus.index import describe_index
+from garabato.gallery.milvus.gallery import describe_index
 from garabato.gallery.milvus.server import Settings, parse_address
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from garabato.drawing import SVG_TYPE, Details, Drawing, DrawingBatch
-from garabato.drawing.details import media_type_of
+from garabato.drawing.drawing import media_type_of
 from garabato.errors import FormatError, GarabatoError
 from garabato.formats.svg.clean import clean_svg
 from garabato.service.http.middleware import ORIGINAL_POLICY

@@ -13,8 +13,7 @@ from garabato.drawing import IntArray
 from garabato.encoder import Encoder
 from garabato.errors import InputError
 from garabato.gallery import Hit
-from garabato.gallery.explore import N_VOTERS, category_votes
-from garabato.gallery.names import N_NAMED
+from garabato.gallery.explore import N_NAMED, N_VOTERS, category_votes
 from garabato.service.http.parsing import (
     first_drawing,
     media_type,

@@ -1,4 +1,4 @@
-// What drawings are called: as garabato.gallery.names in Python, where the weights are explained.
+// What drawings are called: as garabato.gallery.explore in Python, where the weights are explained.
 
 const [NAME_WEIGHT, WHOLE_TITLE, PART_OF_TITLE, IN_TAG] = [0.9, 1, 0.85, 0.7];
 const MIN_PROBABILITY = 0.01;
