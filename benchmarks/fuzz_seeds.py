@@ -11,8 +11,7 @@ from collections.abc import Iterator
 import harness
 import numpy as np
 
-from garabato.dataset.tfrecord.drawings import to_features
-from garabato.dataset.tfrecord.format import encode_example, write_record
+from garabato.dataset.tfrecord import encode_example, to_features, write_record
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.drawing.arrow import to_table
 

@@ -91,13 +91,13 @@ from garabato.render.augment import AugmentSpec as AugmentSpec
 from garabato.service.serving import serve as serve
 from garabato.sources import Source as Source
 from garabato.sources import open_source as open_source
-from garabato.sources.choose import ChosenSource as ChosenSource
-from garabato.sources.choose import choose_source as choose_source
 from garabato.sources.google_bucket import Download as Download
 from garabato.sources.google_bucket import download as download
 from garabato.sources.icons import DEFAULT_ICON_SETS as DEFAULT_ICON_SETS
 from garabato.sources.icons import ICON_SETS as ICON_SETS
 from garabato.sources.icons import IconSource as IconSource
+from garabato.sources.source import ChosenSource as ChosenSource
+from garabato.sources.source import choose_source as choose_source
 from garabato.training import RunResult as RunResult
 from garabato.training import TrainConfig as TrainConfig
 from garabato.training import TrainingProgress as TrainingProgress

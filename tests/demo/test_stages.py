@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from garabato.demo.stages import Stages
+from garabato.demo import Stages
 from garabato.errors import InputError
 
 

@@ -15,9 +15,14 @@ from sketches import make_drawings
 
 from garabato.drawing import Drawing
 from garabato.errors import FormatError, InputError
-from garabato.formats import ReadReport, read_batches, read_drawings, stream, write_drawings
-from garabato.formats.stroke3 import _pickled
-from garabato.formats.stroke3 import format as stroke3_format
+from garabato.formats import (
+    ReadReport,
+    read_batches,
+    read_drawings,
+    stream,
+    stroke3,
+    write_drawings,
+)
 
 #: Two strokes by hand: (10, 10) to (40, 10), then a dot at (40, 50).
 ROWS = np.array([[10, 10, 0], [30, 0, 1], [0, 40, 1]], np.int16)
@@ -193,14 +198,14 @@ def test_another_archive_is_refused_with_what_it_holds(tmp_path):
 
 
 def test_an_array_that_unfolds_too_far_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(stroke3_format, "MAX_PART_BYTES", 1000)
+    monkeypatch.setattr(stroke3, "MAX_PART_BYTES", 1000)
     path = _save(tmp_path, train=_objects(np.zeros((10_000, 3), np.int16)))
     with pytest.raises(FormatError, match="expands to more than"):
         list(read_drawings(path, strict=True))
 
 
 def test_a_small_archive_does_not_unfold_to_much(tmp_path, monkeypatch):
-    monkeypatch.setattr(stroke3_format, "MIN_BOMB_BYTES", 10_000)
+    monkeypatch.setattr(stroke3, "MIN_BOMB_BYTES", 10_000)
     path = _save(tmp_path, train=np.zeros((10_000, 30, 3), np.int16))
     assert path.stat().st_size < 10_000
     with pytest.raises(FormatError, match=r"train: the array expands to more than 0 MiB"):
@@ -208,7 +213,7 @@ def test_a_small_archive_does_not_unfold_to_much(tmp_path, monkeypatch):
 
 
 def test_what_an_archive_says_of_an_entry_does_not_let_it_unfold_further(tmp_path, monkeypatch):
-    monkeypatch.setattr(stroke3_format, "MIN_BOMB_BYTES", 10_000)
+    monkeypatch.setattr(stroke3, "MIN_BOMB_BYTES", 10_000)
     path = _save(tmp_path, train=np.zeros((30_000, 30, 3), np.int16))
     data = bytearray(path.read_bytes())
     entry = data.index(b"PK\x01\x02")
@@ -234,7 +239,7 @@ def test_compressions_that_numpy_never_writes_are_refused(tmp_path, method):
 
 @pytest.mark.parametrize("opcode", [b"]", b"(", b")", b"N"])
 def test_a_pickle_of_a_million_little_things_is_refused(tmp_path, monkeypatch, opcode):
-    monkeypatch.setattr(_pickled, "MAX_OPCODES", 1000)
+    monkeypatch.setattr(stroke3, "MAX_OPCODES", 1000)
     path = _archive(tmp_path, train=_npy_header("|O", (1,)) + b"\x80\x02" + opcode * 2000 + b".")
     with pytest.raises(FormatError, match=r"train: the pickle has more than 1,000 opcodes"):
         list(read_drawings(path, strict=True))
@@ -257,7 +262,7 @@ def test_a_text_encoded_again_and_again_is_refused(tmp_path):
 
 
 def test_one_array_named_too_often_is_read_up_to_a_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr(_pickled, "MAX_NUMBERS_BYTES", 3 * ROWS.nbytes)
+    monkeypatch.setattr(stroke3, "MAX_NUMBERS_BYTES", 3 * ROWS.nbytes)
     report = ReadReport()
     drawings = list(read_drawings(_save(tmp_path, train=_objects(*[ROWS] * 9)), report=report))
     assert len(drawings) == 3

@@ -9,10 +9,10 @@ import pytest
 from running import Running
 
 from garabato.drawing import Drawing
+from garabato.service import state
 from garabato.service.http.problems import ProblemError
 from garabato.service.settings import Settings
-from garabato.service.state import stored
-from garabato.service.state.stored import Reports
+from garabato.service.state import Reports
 
 TOKEN = "0123456789abcdef"
 OPERATOR = {"headers": {"authorization": f"Bearer {TOKEN}"}}
@@ -62,7 +62,7 @@ def test_only_stored_drawings_can_be_reported(service: Running) -> None:
 def test_reports_survive_a_restart_and_are_limited_in_number(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stored, "MAX_REPORTED", 2)
+    monkeypatch.setattr(state, "MAX_REPORTED", 2)
     for key_id in ("a", "b", "a"):
         Reports(tmp_path).report(key_id, None)
     kept = Reports(tmp_path)

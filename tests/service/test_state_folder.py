@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from garabato.service.state.stored import state_folder
+from garabato.service.state import state_folder
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ from garabato.drawing import Drawing
 from garabato.encoder import Encoder
 from garabato.encoder.few_shot import learn_category, save_categories
 from garabato.service.settings import Settings
-from garabato.service.state.stored import state_folder
+from garabato.service.state import state_folder
 
 PATH = "/v1/encoder/categories"
 TOKEN = "a token of tests"

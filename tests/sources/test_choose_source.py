@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from garabato.cli import main
 from garabato.errors import SourceError
-from garabato.sources.choose import choose_source
+from garabato.sources.source import choose_source
 
 
 @pytest.fixture

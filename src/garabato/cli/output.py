@@ -25,7 +25,7 @@ from rich.progress import (
 from rich.text import Text
 
 import garabato
-from garabato.cli.interrupts import raise_if_interrupted
+from garabato.cli.group import raise_if_interrupted
 
 #: For progress and messages. Text is printed unchanged, without markup and wrapping.
 stderr = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)

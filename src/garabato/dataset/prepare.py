@@ -33,7 +33,7 @@ from garabato.formats import ReadReport
 from garabato.host.atomic import replacing_folder
 from garabato.render.contact_sheets import Cell, draw_sheet, encode_png
 from garabato.sources import Source, open_source
-from garabato.sources.base import Progress
+from garabato.sources.source import Progress
 
 _log = logging.getLogger(__name__)
 

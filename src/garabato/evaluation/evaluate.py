@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from garabato.dataset import Dataset
     from garabato.encoder import Encoder
     from garabato.sources import Source
-    from garabato.sources.base import Progress
+    from garabato.sources.source import Progress
 
 #: Percentages of the ink from which drawings are classified.
 INK_PERCENTS = (25, 50, 75, 100)

@@ -26,7 +26,7 @@ from garabato.export.web_gallery import WebGallery
 from garabato.gallery import Gallery, open_gallery
 from garabato.host.atomic import replacing_folder
 from garabato.sources import open_source
-from garabato.sources.base import first_of_each
+from garabato.sources.source import first_of_each
 from garabato.sources.starter import N_PER_CATEGORY, STARTER
 
 #: Drawings of each category on a page.

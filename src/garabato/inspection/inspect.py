@@ -19,7 +19,7 @@ from garabato.drawing.arrow import from_table, to_table
 from garabato.errors import SourceError
 from garabato.formats import ReadReport
 from garabato.sources import CategoryFrom, open_source
-from garabato.sources.base import Progress
+from garabato.sources.source import Progress
 
 Flags = npt.NDArray[np.bool_]
 Texts = npt.NDArray[np.object_]

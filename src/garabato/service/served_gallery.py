@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from garabato.drawing import FloatArray
+from garabato.analysis.category import summarize_category
+from garabato.drawing import Drawing, FloatArray
 from garabato.encoder import Encoder, Prediction
+from garabato.errors import InputError
 from garabato.gallery import Gallery, Hit, StoredDrawing
 from garabato.gallery.explore import N_VOTERS, has_own_categories, search_with_names
 from garabato.service.http.problems import ProblemError
-from garabato.service.jobs.category_pages import CategoryPages
+from garabato.service.http.serializers import drawing_document
 from garabato.service.jobs.gallery_map import GalleryMap
 from garabato.service.metrics import Metrics
-from garabato.service.state.stored import Reports, state_folder
+from garabato.service.state import Reports, state_folder
 
 #: A gallery that takes longer to count is not counted again for every request.
 _SLOW_COUNT_S = 0.5
@@ -140,3 +144,50 @@ class ServedGallery:
         if not found:
             raise ProblemError(404, f"there is no drawing with the key_id {key_id!r}")
         return found[0]
+
+
+#: Pages kept in memory; a page takes about 20 kB.
+_MAX_CACHED = 500
+
+
+class CategoryPages:
+    """The category pages of one gallery; `stored` gives its drawings by key_id."""
+
+    def __init__(
+        self, gallery: Gallery, stored: Callable[[Sequence[str]], list[StoredDrawing]]
+    ) -> None:
+        self._gallery = gallery
+        self._stored = stored
+        self._cached: OrderedDict[str, tuple[Any, dict[str, Any]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def page(self, category: str) -> dict[str, Any]:
+        """The page of a category, as JSON. Blocks, the first time for a second or two.
+
+        Raises ProblemError 404 if all its drawings are gone or hidden.
+        """
+        version = self._gallery.version()
+        with self._lock:
+            cached = self._cached.get(category)
+        if cached is not None and cached[0] == version:
+            return cached[1]
+        try:
+            summary = summarize_category(self._gallery, category)
+        except InputError:
+            raise ProblemError(404, f"the gallery has no drawing of {category!r}") from None
+        page = {
+            "category": category,
+            "n_drawings": summary.n_drawings,
+            "typical": self._documents(summary.typical),
+            "odd": self._documents(summary.odd),
+            "confused_with": summary.confusions(),
+        }
+        with self._lock:
+            self._cached[category] = (version, page)
+            if len(self._cached) > _MAX_CACHED:
+                self._cached.popitem(last=False)
+        return page
+
+    def _documents(self, drawings: list[Drawing]) -> list[dict[str, Any]]:
+        stored = self._stored([str(drawing.key_id) for drawing in drawings])
+        return [drawing_document(*one) for one in stored]

@@ -19,8 +19,7 @@ from garabato.service.jobs.file_reader import FileReader
 from garabato.service.metrics import Metrics
 from garabato.service.served_gallery import ServedGallery
 from garabato.service.settings import Settings
-from garabato.service.state.progress import Progress
-from garabato.service.state.stored import TaughtCategories, state_folder
+from garabato.service.state import Progress, TaughtCategories, state_folder
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from garabato.errors import EncoderMismatchError, InputError, MissingExtraError
 from garabato.gallery import open_gallery
 from garabato.host.machine import limit_native_threads
 from garabato.service.settings import Settings
-from garabato.sources.choose import choose_source
+from garabato.sources.source import choose_source
 
 
 def serve(

@@ -1,8 +1,7 @@
 """Where drawings come from."""
 
-from garabato.sources.base import Source
-from garabato.sources.choose import open_source
 from garabato.sources.folder import CategoryFrom, FolderSource
+from garabato.sources.source import Source, open_source
 from garabato.sources.starter import STARTER, StarterSource
 
 __all__ = [

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from garabato.dataset.tfrecord.format import decode_example, encode_example
+from garabato.dataset.tfrecord import decode_example, encode_example
 from garabato.errors import FormatError
 
 int64 = st.integers(-(2**63), 2**63 - 1)

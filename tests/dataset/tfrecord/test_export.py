@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from garabato.dataset import Dataset, export_tfrecord, prepare
-from garabato.dataset.tfrecord.format import (
+from garabato.dataset.tfrecord import (
     decode_example,
     encode_example,
     read_records,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from garabato.dataset.tfrecord.format import MAX_RECORD_BYTES, read_records, write_record
+from garabato.dataset.tfrecord import MAX_RECORD_BYTES, read_records, write_record
 from garabato.errors import FormatError
 
 

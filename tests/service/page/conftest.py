@@ -15,7 +15,7 @@ import garabato
 from garabato.analysis.map import Projection
 from garabato.service.jobs.file_process import Limits
 from garabato.service.jobs.file_reader import FileReader
-from garabato.service.state.stored import state_folder
+from garabato.service.state import state_folder
 
 playwright_api = pytest.importorskip(
     "playwright.sync_api", reason="the page is tested with: pip install playwright"

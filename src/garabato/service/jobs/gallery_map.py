@@ -21,8 +21,7 @@ import orjson
 from garabato.analysis.map import Projection, project
 from garabato.gallery import Gallery, open_gallery
 from garabato.service.http.serializers import CachedContent
-from garabato.service.state.progress import READY, Progress, Stage
-from garabato.service.state.stored import state_folder
+from garabato.service.state import READY, Progress, Stage, state_folder
 
 _log = logging.getLogger("garabato.service")
 FILE = "map.parquet"

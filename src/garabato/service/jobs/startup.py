@@ -27,12 +27,11 @@ from garabato.ingest.bulk_load import fill
 from garabato.ingest.index import icon_gallery_folder
 from garabato.render import load_kernels
 from garabato.service.service import Service
-from garabato.service.state.progress import Progress, StoppedError
+from garabato.service.state import Progress, StoppedError
 from garabato.sources import open_source
-from garabato.sources.base import first_of_each
-from garabato.sources.choose import ChosenSource
 from garabato.sources.google_bucket.bucket import download
 from garabato.sources.icons import DEFAULT_ICON_SETS
+from garabato.sources.source import ChosenSource, first_of_each
 from garabato.sources.starter import StarterSource
 
 _log = logging.getLogger("garabato.service")

@@ -11,7 +11,7 @@ from garabato.service.http.requests import Name
 from garabato.service.http.responses import Categories, CategoryPage, Galleries, Map, Progressing
 from garabato.service.http.serializers import json_response
 from garabato.service.service import CurrentGallery, CurrentService, GalleryName
-from garabato.service.state.progress import READY
+from garabato.service.state import READY
 
 router = APIRouter(prefix="/v1", tags=["explore"])
 

@@ -16,7 +16,7 @@ from garabato.service.http.responses import HiddenList, ReportedList
 from garabato.service.http.serializers import drawing_document, json_response
 from garabato.service.served_gallery import ServedGallery
 from garabato.service.service import CurrentGallery, CurrentService
-from garabato.service.state.stored import Reported
+from garabato.service.state import Reported
 
 router = APIRouter(prefix="/v1", tags=["moderation"])
 _WITH_REASON: dict[str, Any] = {

@@ -1,16 +1,49 @@
-"""Open a source by its name, or choose one: what was given, else what can be downloaded."""
+"""What every source of drawings can do; open one by its name, or choose one that can be reached."""
 
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Protocol
 
+import numpy as np
+
+from garabato.drawing import DrawingBatch
 from garabato.errors import SourceError
-from garabato.sources.base import Source
+from garabato.formats import ReadReport
 from garabato.sources.folder import CategoryFrom, FolderSource
 from garabato.sources.starter import STARTER, StarterSource
+
+#: `progress(stage, n_done, n_total)`; the total is None while it is unknown.
+Progress = Callable[[str, int, int | None], None]
+
+
+class Source(Protocol):
+    """A place that holds drawings by category."""
+
+    def categories(self) -> dict[str, list[Path]]:
+        """The categories, sorted, and the files each is in."""
+
+    def read(
+        self, category: str, *, strict: bool = False, report: ReadReport | None = None
+    ) -> Iterator[DrawingBatch]:
+        """The drawings of one category in batches, each with its category set."""
+
+
+def first_of_each(source: Source, n: int) -> Iterator[DrawingBatch]:
+    """The first `n` drawings of each category that Google's network did not fail to recognise."""
+    for category in source.categories():
+        n_left = n
+        for batch in source.read(category, report=ReadReport()):
+            recognized = [i for i, known in enumerate(batch.recognized) if known is not False]
+            batch = batch.take(np.array(recognized[:n_left], np.int64))
+            yield batch
+            n_left -= len(batch)
+            if n_left <= 0:
+                break
 
 
 def open_source(
@@ -53,8 +86,7 @@ def choose_source(
     Raises SourceError if none is available.
     """
     # These import urllib3, which other sources don't need.
-    from garabato.sources.google_bucket.bucket import why_unreachable
-    from garabato.sources.google_bucket.download_record import RECORD
+    from garabato.sources.google_bucket.bucket import RECORD, why_unreachable
 
     if given is not None:
         return ChosenSource(Path(given), f"{Path(given)}, as given")

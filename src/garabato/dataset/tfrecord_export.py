@@ -15,19 +15,20 @@ from garabato.dataset.store import (
     describe_split,
     write_manifest,
 )
-from garabato.dataset.tfrecord.drawings import (
+from garabato.dataset.tfrecord import (
     BITMAP_FEATURES,
     FEATURES,
     STROKE_FEATURES,
+    encode_example,
     to_features,
+    write_record,
 )
-from garabato.dataset.tfrecord.format import encode_example, write_record
 from garabato.drawing import FloatArray
 from garabato.errors import InputError, storage_errors
 from garabato.host.atomic import replacing_folder, sync
 from garabato.render import RenderSpec, render_batch
 from garabato.render.contact_sheets import encode_png, save_png
-from garabato.sources.base import Progress
+from garabato.sources.source import Progress
 
 MEAN_IMAGE = "mean_image"
 _CHUNK = 1024
