@@ -375,14 +375,14 @@ def test_list_gives_pages_in_the_order_of_key_ids(gallery, drawings):
     gallery.add(drawings, tags=["mine"])
     key_ids = sorted(d.key_id for d in drawings)
     first = gallery.list(limit=30)
-    assert [stored.drawing.key_id for stored in first] == key_ids[:30]
-    assert {stored.tags for stored in first} == {("mine",)}
+    assert [one.key_id for one in first] == key_ids[:30]
+    assert {one.tags for one in first} == {("mine",)}
     rest = gallery.list(after=key_ids[29], limit=500)
-    assert [stored.drawing.key_id for stored in rest] == key_ids[30:]
+    assert [one.key_id for one in rest] == key_ids[30:]
     category = drawings[0].category
     listed = gallery.list(limit=500, where={"category": category})
     expected = sorted(d.key_id for d in drawings if d.category == category)
-    assert [stored.drawing.key_id for stored in listed] == expected
+    assert [one.key_id for one in listed] == expected
 
 
 def test_drawings_are_counted_by_each_field(gallery, drawings):
@@ -419,7 +419,7 @@ def test_a_hidden_drawing_is_not_found_until_it_is_unhidden(gallery, drawings, k
     assert gallery.get([key_id]) == []
     assert [d.key_id for d in gallery.get([key_id], with_hidden=True)] == [key_id]
     assert gallery.missing([key_id]) == []
-    assert key_id not in {stored.drawing.key_id for stored in gallery.list(limit=100)}
+    assert key_id not in {one.key_id for one in gallery.list(limit=100)}
     assert len(gallery) == 39 == sum(gallery.count(by="category").values())
     scanned = {key for piece in gallery.scan() for key in piece.drawings.key_ids}
     assert len(scanned) == 39

@@ -40,7 +40,7 @@ def test_hits_are_a_list_that_shows_a_row_of_pictures(gallery):
 
 
 def test_get_takes_one_key_id_too(gallery):
-    key_id = gallery.list(limit=1)[0].drawing.key_id
+    key_id = gallery.list(limit=1)[0].key_id
     assert gallery.get(key_id).key_id == key_id
     assert gallery.get("none") is None
     assert [drawing.key_id for drawing in gallery.get([key_id, "none"])] == [key_id]

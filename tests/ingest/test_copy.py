@@ -51,11 +51,14 @@ def garabato(*arguments: str) -> subprocess.CompletedProcess[str]:
 def contents(gallery) -> dict[str, tuple]:
     """Everything of every drawing; embeddings apart."""
     return {
-        key: (drawing.metadata, drawing.to_lists(), drawing.bitmap is not None, tags)
-        for piece in gallery.scan()
-        for key, drawing, tags in zip(
-            piece.drawings.key_ids, piece.drawings, piece.tags, strict=True
+        drawing.key_id: (
+            drawing.metadata,
+            drawing.to_lists(),
+            drawing.bitmap is not None,
+            drawing.tags,
         )
+        for piece in gallery.scan()
+        for drawing in piece.drawings
     }
 
 

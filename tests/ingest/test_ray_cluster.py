@@ -85,11 +85,7 @@ def index(*arguments: str) -> dict:
 
 def contents(uri) -> tuple[list, np.ndarray]:
     pieces = list(open_gallery(uri).scan())
-    known = [
-        (d.metadata, d.to_lists(), tags)
-        for p in pieces
-        for d, tags in zip(p.drawings, p.tags, strict=True)
-    ]
+    known = [(d.metadata, d.to_lists(), d.tags) for p in pieces for d in p.drawings]
     return known, np.concatenate([piece.embeddings for piece in pieces])
 
 

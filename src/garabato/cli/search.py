@@ -196,15 +196,15 @@ def _list_by_words(uri: str, k: int, where: dict[str, Any], as_json: bool) -> No
     n_found = gallery.count(where=where)
     took_ms = 1000 * (time.perf_counter() - started)
     if as_json:
-        documents = [stored.to_dict() for stored in found]
+        documents = [drawing.to_dict() for drawing in found]
         print_json({"drawings": documents, "n_found": n_found, "took_ms": round(took_ms, 2)})
     elif found:
         table = Table()
         for name in ("title", "category", "tags", "key_id"):
             table.add_column(name)
-        for drawing, tags in found:
-            title = getattr(drawing.details, "title", None)
-            cells = (title or "", drawing.category or "", ", ".join(tags), str(drawing.key_id))
+        for drawing in found:
+            tags = ", ".join(drawing.tags)
+            cells = (drawing.title or "", drawing.category or "", tags, str(drawing.key_id))
             table.add_row(*map(escape, cells))
         stdout.print(table)
         stdout.print(

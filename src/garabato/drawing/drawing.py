@@ -258,6 +258,20 @@ class Drawing:
         starts = self.stroke_starts
         return [[values[a:b, 0].tolist(), values[a:b, 1].tolist()] for a, b in pairwise(starts)]
 
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: metadata and `to_lists`. Unknown fields are left out, except the category."""
+        document = {
+            name: value
+            for name, value in self.metadata.items()
+            if name != "details" and (value is not None or name == "category")
+        }
+        if self.tags:
+            document["tags"] = list(self.tags)
+        for name in ("title", "link", "source_path", "original_type"):
+            if (value := getattr(self.details, name, None)) is not None:
+                document[name] = value
+        return document | {"drawing": self.to_lists()}
+
     def normalised(self) -> Drawing:
         """Aligned to the top left, scaled so that the longer side is 255 (aspect kept).
 

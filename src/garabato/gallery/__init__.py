@@ -14,7 +14,6 @@ from garabato.gallery.records import (
     Hit,
     Hits,
     Stored,
-    StoredDrawing,
     Tuned,
 )
 
@@ -27,7 +26,6 @@ __all__ = [
     "Hit",
     "Hits",
     "Stored",
-    "StoredDrawing",
     "Tuned",
     "open_gallery",
 ]

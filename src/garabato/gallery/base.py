@@ -39,7 +39,6 @@ from garabato.gallery.records import (
     Original,
     Query,
     Stored,
-    StoredDrawing,
     Tuned,
     as_embedding,
     as_embeddings,
@@ -94,7 +93,7 @@ class Gallery(ABC):
         about = repr(self)
         if n <= _MAX_COUNTED:
             about += f" of {len(self.count(by='category')):,} categories"
-        sample = [stored.drawing for stored in self.list(limit=N_SHOWN)]
+        sample = self.list(limit=N_SHOWN)
         if n > len(sample):
             about += f": {len(sample)} of them"
         return drawings_html([(d, d.category or "") for d in sample], heading=about)
@@ -171,7 +170,7 @@ class Gallery(ABC):
         hidden = {} if with_hidden else self._hidden.all()
         found: dict[str, Drawing] = {}
         for part in _parts([key_id for key_id in key_ids if key_id not in hidden]):
-            for drawing, _ in to_drawings(self._fetch(part, self._columns())):
+            for drawing in to_drawings(self._fetch(part, self._columns())):
                 found[str(drawing.key_id)] = drawing
         return [found[key_id] for key_id in key_ids if key_id in found]
 
@@ -241,7 +240,7 @@ class Gallery(ABC):
 
     def list(
         self, *, after: str | None = None, limit: int = 100, where: Where | None = None
-    ) -> builtins.list[StoredDrawing]:
+    ) -> builtins.list[Drawing]:
         """Up to `limit` drawings, sorted by key_id, that come after the key_id `after`.
 
         Pass the last key_id of a page as `after` to get the next page.
@@ -249,7 +248,7 @@ class Gallery(ABC):
         if limit < 1:
             raise InputError(f"limit must be at least 1, not {limit}")
         condition, hidden = parse_where(where), self._hidden.all()
-        found: builtins.list[StoredDrawing] = []
+        found: builtins.list[Drawing] = []
         while len(found) < limit:
             rows = self._page(condition, after, limit)
             found += to_drawings(rows.take(pa.array(_shown(rows, hidden))))

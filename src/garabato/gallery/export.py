@@ -95,7 +95,7 @@ def _to_columns(piece: Stored) -> pa.Table:
         "country": batch.countries,
         "recognized": batch.recognized,
         "timestamp": batch.timestamps,
-        "tags": [list(tags) for tags in piece.tags],
+        "tags": [getattr(one, "tags", ()) for one in batch.details],
         **{
             name: [getattr(one, name, None) for one in batch.details]
             for name in ("title", "link", "source_path", "original_type", "original")

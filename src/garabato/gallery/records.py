@@ -97,7 +97,7 @@ class Hit:
             "key_id": self.key_id,
             "category": self.category,
             "score": round(self.score, 6),
-            **StoredDrawing(self.drawing, self.tags).to_dict(),
+            **self.drawing.to_dict(),
             **({} if bitmap is None else {"bitmap": bitmap.tolist()}),
         }
 
@@ -171,34 +171,12 @@ class Original(NamedTuple):
     media_type: str
 
 
-class StoredDrawing(NamedTuple):
-    """A drawing of a gallery and its tags."""
-
-    drawing: Drawing
-    tags: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """For JSON. Fields that are unknown (country, timestamp, ...) are left out."""
-        document = {
-            name: value
-            for name, value in self.drawing.metadata.items()
-            if name != "details" and (value is not None or name == "category")
-        }
-        if self.tags:
-            document["tags"] = list(self.tags)
-        for name in ("title", "link", "source_path", "original_type"):
-            if (value := getattr(self.drawing.details, name, None)) is not None:
-                document[name] = value
-        return document | {"drawing": self.drawing.to_lists()}
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Stored:
-    """Drawings of a gallery, their embeddings (N, D) float32 of length 1, and their tags."""
+    """Drawings of a gallery and their embeddings (N, D) float32 of length 1."""
 
     drawings: DrawingBatch
     embeddings: FloatArray
-    tags: list[tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import pyarrow as pa
 from garabato.drawing import SVG_TYPE, Details, Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import FormatError, InputError
 from garabato.formats.svg.clean import clean_svg
-from garabato.gallery.records import Hit, Stored, StoredDrawing
+from garabato.gallery.records import Hit, Stored
 from garabato.gallery.stroke_codec import group_by_kind, pack_batch, unpack_batch
 from garabato.gallery.times import normal_if_time, normal_time
 
@@ -194,31 +194,21 @@ def embeddings_of(rows: pa.RecordBatch | pa.Table) -> FloatArray:
     return embeddings
 
 
-def to_drawings(rows: pa.RecordBatch | pa.Table) -> list[StoredDrawing]:
-    """The drawings of rows that have at least COLUMNS, with their tags."""
-    with _garbage_collection_paused():
-        return [StoredDrawing(drawing, drawing.tags) for drawing in _drawings(rows)]
-
-
 def to_hits(rows: pa.Table, scores: FloatArray) -> list[Hit]:
     """Hits of rows that have at least COLUMNS, in their order."""
     with _garbage_collection_paused():
         return [
             Hit.of(drawing, min(1.0, score))
-            for drawing, score in zip(_drawings(rows), scores.tolist(), strict=True)
+            for drawing, score in zip(to_drawings(rows), scores.tolist(), strict=True)
         ]
 
 
 def to_stored(rows: pa.RecordBatch) -> Iterator[Stored]:
     """Rows of drawings with embeddings, in batches of strokes or of one bitmap size."""
-    drawings, tags = zip(*to_drawings(rows), strict=True)
-    embeddings = embeddings_of(rows)
+    drawings, embeddings = to_drawings(rows), embeddings_of(rows)
     for positions in group_by_kind(drawings):
-        yield Stored(
-            DrawingBatch.from_drawings([drawings[i] for i in positions]),
-            embeddings[positions],
-            [tags[i] for i in positions],
-        )
+        batch = DrawingBatch.from_drawings([drawings[i] for i in positions])
+        yield Stored(batch, embeddings[positions])
 
 
 @contextmanager
@@ -235,7 +225,8 @@ def _garbage_collection_paused() -> Iterator[None]:
         gc.enable()
 
 
-def _drawings(rows: pa.RecordBatch | pa.Table) -> list[Drawing]:
+@_garbage_collection_paused()
+def to_drawings(rows: pa.RecordBatch | pa.Table) -> list[Drawing]:
     """The drawings of rows that have at least COLUMNS."""
     # Column by column: building a dictionary for each row would take most of the time.
     columns = [_values(rows[name]) for name in _METADATA]

@@ -84,7 +84,6 @@ def _joined(pieces: Sequence[Stored]) -> Stored:
     return Stored(
         DrawingBatch.concatenate([piece.drawings for piece in pieces]),
         np.concatenate([piece.embeddings for piece in pieces]),
-        [tags for piece in pieces for tags in piece.tags],
     )
 
 

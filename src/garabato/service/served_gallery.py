@@ -14,7 +14,7 @@ from garabato.analysis.category import summarize_category
 from garabato.drawing import Drawing, FloatArray
 from garabato.encoder import Encoder, Prediction
 from garabato.errors import InputError
-from garabato.gallery import Gallery, Hit, StoredDrawing
+from garabato.gallery import Gallery, Hit
 from garabato.gallery.explore import N_VOTERS, has_own_categories, search_with_names
 from garabato.service.http.problems import ProblemError
 from garabato.service.http.serializers import drawing_document
@@ -52,7 +52,7 @@ class ServedGallery:
         self.name = name
         self.gallery = gallery
         self.reports = Reports(state_folder(gallery.uri))
-        self.pages = CategoryPages(gallery, self.stored)
+        self.pages = CategoryPages(gallery)
         self.map = GalleryMap(gallery)
         #: Whether searches are headed by the gallery's vote; decided when categories are counted.
         self.has_own_categories = False
@@ -134,16 +134,12 @@ class ServedGallery:
         self._metrics.search_seconds.observe(time.perf_counter() - started)
         return hits
 
-    def stored(self, key_ids: Sequence[str]) -> list[StoredDrawing]:
-        """The stored drawings with these key_ids, in that order."""
-        return [StoredDrawing(drawing, drawing.tags) for drawing in self.gallery.get(key_ids)]
-
-    def stored_one(self, key_id: str) -> StoredDrawing:
-        """One drawing. Raises ProblemError 404 if it is not stored or is hidden."""
-        found = self.stored([key_id])
-        if not found:
+    def stored(self, key_id: str) -> Drawing:
+        """A drawing. Raises ProblemError 404 if it is not stored or is hidden."""
+        found = self.gallery.get(key_id)
+        if found is None:
             raise ProblemError(404, f"there is no drawing with the key_id {key_id!r}")
-        return found[0]
+        return found
 
 
 #: Pages kept in memory; a page takes about 20 kB.
@@ -151,13 +147,10 @@ _MAX_CACHED = 500
 
 
 class CategoryPages:
-    """The category pages of one gallery; `stored` gives its drawings by key_id."""
+    """The category pages of one gallery, made on the first request and cached until it changes."""
 
-    def __init__(
-        self, gallery: Gallery, stored: Callable[[Sequence[str]], list[StoredDrawing]]
-    ) -> None:
+    def __init__(self, gallery: Gallery) -> None:
         self._gallery = gallery
-        self._stored = stored
         self._cached: OrderedDict[str, tuple[Any, dict[str, Any]]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -178,8 +171,8 @@ class CategoryPages:
         page = {
             "category": category,
             "n_drawings": summary.n_drawings,
-            "typical": self._documents(summary.typical),
-            "odd": self._documents(summary.odd),
+            "typical": [drawing_document(drawing) for drawing in summary.typical],
+            "odd": [drawing_document(drawing) for drawing in summary.odd],
             "confused_with": summary.confusions(),
         }
         with self._lock:
@@ -187,7 +180,3 @@ class CategoryPages:
             if len(self._cached) > _MAX_CACHED:
                 self._cached.popitem(last=False)
         return page
-
-    def _documents(self, drawings: list[Drawing]) -> list[dict[str, Any]]:
-        stored = self._stored([str(drawing.key_id) for drawing in drawings])
-        return [drawing_document(*one) for one in stored]

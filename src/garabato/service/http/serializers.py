@@ -13,7 +13,7 @@ from fastapi import Request, Response
 
 from garabato.drawing import Drawing, FloatArray, IntArray
 from garabato.encoder import N_TO_KNOW, Encoder
-from garabato.gallery import Hit, StoredDrawing
+from garabato.gallery import Hit
 from garabato.gallery.explore import CategoryVote, is_vote_unsure
 from garabato.render import as_strokes
 
@@ -70,10 +70,9 @@ def headline_document(votes: Sequence[CategoryVote]) -> dict[str, Any]:
     }
 
 
-def drawing_document(drawing: Drawing, tags: Sequence[str] = ()) -> dict[str, Any]:
+def drawing_document(drawing: Drawing) -> dict[str, Any]:
     """A stored drawing as JSON, without unknown fields."""
-    stored = StoredDrawing(drawing, tuple(tags)).to_dict()
-    return stored | {"drawing": as_strokes(drawing).to_lists()}
+    return as_strokes(drawing).to_dict()
 
 
 def prediction_documents(

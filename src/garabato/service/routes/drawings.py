@@ -107,8 +107,8 @@ async def list_drawings(
         found = served.gallery.list(after=after, limit=limit + 1, where=where)
         shown = found[:limit]
         return {
-            "drawings": [drawing_document(*stored) for stored in shown],
-            "next": shown[-1].drawing.key_id if len(found) > limit else None,
+            "drawings": [drawing_document(drawing) for drawing in shown],
+            "next": shown[-1].key_id if len(found) > limit else None,
         }
 
     return json_response(await service.searching(list_them))
@@ -126,9 +126,9 @@ async def get_original(
     found = await service.searching(served.gallery.original, key_id)
     if found is None:
         # A stored key_id may end in /original itself.
-        stored = await service.searching(served.stored, [f"{key_id}/original"])
-        if stored:
-            return json_response(drawing_document(*stored[0]))
+        stored = await service.searching(served.gallery.get, f"{key_id}/original")
+        if stored is not None:
+            return json_response(drawing_document(stored))
         raise ProblemError(404, f"no original file is kept of {key_id!r}")
     headers = {
         "content-security-policy": ORIGINAL_POLICY,
@@ -143,7 +143,7 @@ async def get_drawing(
     key_id: KeyIdInPath, service: CurrentService, served: CurrentGallery
 ) -> Response:
     """One drawing."""
-    return json_response(drawing_document(*await service.searching(served.stored_one, key_id)))
+    return json_response(drawing_document(await service.searching(served.stored, key_id)))
 
 
 @router.delete("/{key_id:text}", status_code=204, responses=problems(404, *WRITE))

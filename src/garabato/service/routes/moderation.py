@@ -36,7 +36,7 @@ async def hide(
 
     def do() -> None:
         if all(one.key_id != key_id for one in served.gallery.hidden()):
-            served.stored_one(key_id)
+            served.stored(key_id)
             with served.changing() as gallery:
                 gallery.hide(key_id, reason=given.reason)
             if served.reports.remove([key_id]):
@@ -86,7 +86,7 @@ async def report(
     given = await read_json(request, Hide, may_be_empty=True)
 
     def do() -> None:
-        served.stored_one(key_id)
+        served.stored(key_id)
         served.reports.report(key_id, given.reason)
         served.reports_changed()
 

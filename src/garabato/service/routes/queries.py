@@ -87,7 +87,7 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
             drawing = to_drawing(asked.drawing, service.settings)
         else:
             assert asked.key_id is not None
-            drawing, _ = await service.searching(served.stored_one, asked.key_id)
+            drawing = await service.searching(served.stored, asked.key_id)
     encoded = await service.batcher.encode(drawing)
     among = _among(encoded.encoder, asked.among)
     where = None if asked.where is None else asked.where.model_dump(exclude_none=True)
