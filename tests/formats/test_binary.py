@@ -208,9 +208,8 @@ def test_bitmaps_and_endless_strokes_are_refused(tmp_path):
 
 
 @settings(max_examples=200)
-@given(st.lists(st.integers(0, 2**64 - 1), max_size=5), st.lists(st.integers(0, 2**32 - 1)))
-def test_numbers_and_times_are_written_as_python_writes_them(numbers, seconds):
-    assert _records.number_texts(np.array(numbers, np.uint64)) == [str(n) for n in numbers]
+@given(st.lists(st.integers(0, 2**32 - 1)))
+def test_times_are_written_as_python_writes_them(seconds):
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
     assert _records.timestamp_texts(np.array(seconds, np.uint32)) == [
         f"{epoch + timedelta(seconds=s):%Y-%m-%d %H:%M:%S} UTC" for s in seconds

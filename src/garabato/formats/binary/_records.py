@@ -15,7 +15,6 @@ COMPLETE, NEEDS_MORE, TOO_MANY_POINTS, BAD_COUNTRY, BAD_RECOGNIZED = range(5)
 #: Bytes of a record before its strokes: key_id 8, country 2, recognized 1, timestamp 4, count 2.
 HEADER_BYTES = 17
 
-_NEWLINE = ord("\n")
 _U0, _U1, _U2 = np.uintp(0), np.uintp(1), np.uintp(2)
 _SECONDS_A_DAY = 86_400
 _TIMESTAMP = np.frombuffer(b"0000-00-00 00:00:00 UTC\n", np.uint8)
@@ -68,18 +67,9 @@ def headers(data: npt.NDArray[np.uint8], found: Scan) -> Headers:
     return fields
 
 
-def number_texts(numbers: npt.NDArray[np.uint64]) -> list[str]:
-    """`str` of each, many times faster."""
-    return _texts(_write_numbers(numbers))
-
-
 def timestamp_texts(seconds: npt.NDArray[np.uint32]) -> list[str]:
-    """Seconds since 1970 as "2017-01-28 00:32:43 UTC"."""
-    return _texts(_write_timestamps(seconds))
-
-
-def _texts(lines: npt.NDArray[np.uint8]) -> list[str]:
-    return lines.tobytes().decode("ascii").split("\n")[:-1]
+    """Seconds since 1970 as "2017-01-28 00:32:43 UTC", 3 times as fast as NumPy."""
+    return _write_timestamps(seconds).tobytes().decode("ascii").split("\n")[:-1]
 
 
 @inner_kernel
@@ -176,28 +166,6 @@ def _fill_strokes(data, firsts, points, stroke_starts, drawing_starts):  # type:
                 stroke_starts[n_strokes] = np.int64(n_points)
             read += _U2 * n
         drawing_starts[record + 1] = np.int64(n_strokes)
-
-
-@kernel
-def _write_numbers(numbers):  # type: ignore[no-untyped-def]
-    """The digits of each number, one number per line."""
-    lines = np.empty(21 * len(numbers), np.uint8)
-    digits = np.empty(20, np.uint8)
-    n = 0
-    for number in numbers:
-        rest = number
-        n_digits = 0
-        while rest > 0 or n_digits == 0:
-            quotient = rest // np.uint64(10)
-            digits[n_digits] = np.uint8(48) + np.uint8(rest - quotient * np.uint64(10))
-            n_digits += 1
-            rest = quotient
-        for i in range(n_digits):
-            lines[n + i] = digits[n_digits - 1 - i]
-        n += n_digits
-        lines[n] = _NEWLINE
-        n += 1
-    return lines[:n]
 
 
 @inner_kernel(inline="always")

@@ -92,7 +92,7 @@ def _batch(block: npt.NDArray[np.uint8], found: Scan) -> DrawingBatch:
         points=points,
         stroke_starts=stroke_starts,
         drawing_starts=drawing_starts,
-        key_ids=_Texts(header.key_ids, _records.number_texts),
+        key_ids=_Texts(header.key_ids, lambda numbers: list(map(str, numbers.tolist()))),
         countries=list(map(_COUNTRIES.__getitem__, header.countries.tolist())),
         recognized=_booleans(header.recognized),
         timestamps=_Texts(header.seconds, _records.timestamp_texts),
