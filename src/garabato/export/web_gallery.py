@@ -12,12 +12,12 @@ from urllib.parse import quote
 
 import numpy as np
 import orjson
+import pyarrow as pa
 
 from garabato.analysis.category import summarize_category
 from garabato.analysis.map import Progress, project
 from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.errors import InputError
-from garabato.export.browser_packages import compress
 from garabato.gallery import Gallery
 from garabato.gallery.explore import has_own_categories
 from garabato.render import with_strokes
@@ -31,6 +31,8 @@ _N_SHOWN = 4
 _MIN_TO_SUMMARIZE = _N_SHOWN + 1
 #: Characters of an SVG that a data URL may have as they are.
 _PLAIN_IN_URLS = " =:/;,.-+'()!?"
+#: The level from which on compressing takes longer and saves little.
+_LEVEL = 19
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -173,3 +175,9 @@ def _spread(items: Sequence[str], n: int) -> list[str]:
     if len(items) <= n:
         return list(items)
     return [items[i * len(items) // n] for i in range(n)]
+
+
+def compress(content: bytes) -> bytes:
+    """One frame of Zstandard."""
+    packed: bytes = pa.Codec("zstd", _LEVEL).compress(content, asbytes=True)
+    return packed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,8 +23,8 @@ from garabato.formats import (
     svg,
     whiteboard,
 )
-from garabato.formats.other_files import CSV_WITHOUT_DRAWINGS, describe_other_file
 from garabato.formats.stream import Input, Reject
+from garabato.formats.xml_tree import root_name
 
 #: Names of files that hold no JSON.
 _OTHER_NAME = re.compile(
@@ -141,3 +142,134 @@ BY_APPEARANCE = (
     Format("ndjson (one JSON object a line)", _is_ndjson, ndjson.read),
     Format(".bin (Quick, Draw! binary)", _is_binary, binary.read),
 )
+
+
+# Files that are not drawings but are often handed over as such: named, with what to do.
+
+_FETCH_AGAIN = "was saved instead of the file; fetch it again"
+_AS_PICTURE = "; save it as PNG"
+#: First bytes -> what the file is. Formats that garabato reads are not listed.
+_SIGNATURES = (
+    (b"%!PS", "PostScript; export the drawing as SVG or PNG"),
+    (b"\xc5\xd0\xd3\xc6", "PostScript; export the drawing as SVG or PNG"),
+    (b"version https://git-lfs", "a Git LFS pointer, not the file itself; run: git lfs pull"),
+    (b"../.git/annex/", "a git-annex link, not the file itself; run: git annex get"),
+    (b"/annex/objects/", "a git-annex pointer, not the file itself; run: git annex get"),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file; convert the drawings to ndjson or PNG"),
+    (b"SQLite format 3\0", "an SQLite database; export the drawings as ndjson or PNG"),
+    (b"8BPS", "a Photoshop file; export the drawing as PNG"),
+    (b"gimp xcf", "a GIMP file; export the drawing as PNG"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document; save the drawing as SVG or PNG"),
+    (b"icns", f"an icon of macOS{_AS_PICTURE}"),
+    (b"\0\0\1\0", f"an icon of Windows (ICO){_AS_PICTURE}"),
+    (b"\0\0\0\x0cjP  \r\n", f"a JPEG 2000 picture{_AS_PICTURE}"),
+    (b"\xff\x4f\xff\x51", f"a JPEG 2000 picture{_AS_PICTURE}"),
+    (b"\0\0\0\x0cJXL \r\n", f"a JPEG XL picture{_AS_PICTURE}"),
+    (b"\xff\x0a", f"a JPEG XL picture{_AS_PICTURE}"),
+    (b"\xd7\xcd\xc6\x9a", "a Windows metafile (WMF); export the drawing as SVG or PNG"),
+    (b"\x1aE\xdf\xa3", "a video; save a frame of it as PNG"),
+    (b"\x80\x02", "a Python pickle, which is not read; save the drawings as ndjson"),
+    (b"\x80\x03", "a Python pickle, which is not read; save the drawings as ndjson"),
+    (b"\x80\x04", "a Python pickle, which is not read; save the drawings as ndjson"),
+    (b"\x80\x05", "a Python pickle, which is not read; save the drawings as ndjson"),
+    (b"\x1f\x8b", "gzipped twice; expand it once"),
+    (b"\x28\xb5\x2f\xfd", "a Zstandard archive; unpack it first"),
+    (b"\xfd7zXZ\0", "an xz archive; unpack it first"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive; unpack it first"),
+    (b"BZh", "a bzip2 archive; unpack it first"),
+    (b"Rar!", "a RAR archive; unpack it first"),
+    (b"data:", "a data URL; save the picture it stands for as a file"),
+)
+#: PBM, PGM, PPM, PAM and PFM: "P6\\n640 480\\n255\\n", with comments.
+_NETPBM = re.compile(rb"P([1-7fF])\s(\s|#[^\n]*\n)*[-\dW]")
+_DXF = re.compile(rb"\s*0\r?\n\s*SECTION\r?\n")
+#: Files of records begin with any number, so that shorter signatures prove nothing there.
+_LEAST_PROOF_BYTES = 4
+_OBSIDIAN = re.compile(rb"---\s*\n(?:[^\n]*\n){0,20}?excalidraw-plugin:")
+#: Brands of ISO media files that hold pictures are those of `formats.picture`.
+_VIDEO = re.compile(rb"\0\0..ftyp", re.DOTALL)
+#: First elements of documents that servers send instead of a file.
+_ERROR_ROOTS = {"error", "errors", "errorresponse", "response", "listbucketresult"}
+_ERROR_JSON = re.compile(
+    rb'\{\s*"(error|errors|message|detail|details|success|status|statusCode|code)"\s*:'
+)
+_ERROR_TEXT = re.compile(
+    rb"(http/\S+ )?(error )?(\d{3}[: ]+)?(the )?(page |file |resource |object |entry )?"
+    rb"(not found|access denied|permission denied|forbidden|unauthorized|bad gateway|bad request|"
+    rb"too many requests|internal server error|service unavailable|gateway timeout)\W*",
+    re.IGNORECASE,
+)
+_WEB_PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+#: First elements of web pages that leave out <html>.
+_WEB_ROOTS = {"meta", "title", "link", "script", "style", "div", "p"}
+CSV_WITHOUT_DRAWINGS = (
+    "a CSV file without a column `drawing`; rename the column of the strokes to `drawing`"
+)
+_BYTE_ORDER_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+#: A first line of short plain names, and a second one that has a separator, too.
+_CSV_HEADER = re.compile(rb'"?[\w .-]{1,40}"?([,;\t|]"?[\w .-]{0,40}"?)+\r?\n(?=[^\n{\[]*[,;\t|])')
+#: A first line that has strokes.
+_CSV_ROW = re.compile(rb'[^\n{\[<"]{0,200}[,;\t|]\s*["\']?\[\[')
+
+
+def describe_other_file(head: bytes, *, may_be_records: bool = False) -> str | None:
+    """Say what a file that begins with `head` is, or None if it may be a drawing.
+
+    Called only for files that no format with a signature matches. `may_be_records`: the file may
+    be a .bin file.
+    """
+    for signature, kind in _SIGNATURES:
+        is_proof = len(signature) >= _LEAST_PROOF_BYTES or not may_be_records
+        if is_proof and head.removeprefix(codecs.BOM_UTF8).startswith(signature):
+            return f"this is {kind}"
+    if head[257:262] == b"ustar":
+        return "this is a tar archive; unpack it first"
+    if head[40:44] == b" EMF":
+        return "this is a Windows metafile (EMF); export the drawing as SVG or PNG"
+    if _VIDEO.match(head):
+        return "this is a video; save a frame of it as PNG"
+    if not any(head):
+        return "the file holds only zeros, so its download was not completed; fetch it again"
+    if encoding := _wide_encoding(head):
+        return None if root_name(head) else f"{encoding} text; save it as UTF-8"
+    described = _describe_text(head.removeprefix(codecs.BOM_UTF8).lstrip())
+    if described is None and not may_be_records and _NETPBM.match(head):
+        return f"this is a PBM, PGM or PPM picture{_AS_PICTURE}"
+    return described
+
+
+def _describe_text(text: bytes) -> str | None:
+    if _ERROR_JSON.match(text) or _ERROR_TEXT.fullmatch(text):
+        return f"an error message {_FETCH_AGAIN}"
+    if text.startswith(b"<"):
+        root = (root_name(text) or "").lower()
+        if root in _ERROR_ROOTS:
+            return f"an error message {_FETCH_AGAIN}"
+        web_page = _WEB_PAGE.search(text)
+        if root in _WEB_ROOTS or (web_page and b"<svg" not in text[: web_page.start()]):
+            return f"a web page {_FETCH_AGAIN}"
+    if _OBSIDIAN.match(text):
+        return "a note of Obsidian's Excalidraw plugin; export the drawing as .excalidraw or SVG"
+    if _DXF.match(text):
+        return "this is a DXF file; export the drawing as SVG"
+    if _CSV_HEADER.match(text):
+        return CSV_WITHOUT_DRAWINGS
+    if _CSV_ROW.match(text):
+        return (
+            "a CSV file whose first line does not name the columns; put one before it, such as "
+            "countrycode,drawing,key_id,recognized,timestamp,word"
+        )
+    return None
+
+
+def _wide_encoding(head: bytes) -> str | None:
+    """UTF-16 or UTF-32 if `head` is text in it, with a byte order mark or in plain letters."""
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "UTF-32"
+    if head.startswith(_BYTE_ORDER_MARKS):
+        return "UTF-16"
+    start = head[:64]
+    for letters, zeros in ((start[::2], start[1::2]), (start[1::2], start[::2])):
+        if len(start) > 8 and not any(zeros) and re.fullmatch(rb"[\t\n\r -~]*", letters):
+            return "UTF-16"
+    return None

@@ -17,7 +17,7 @@ MAX_LINE_BYTES = 8 * 2**20
 BLOCK_BYTES = 256 * 2**10
 #: Shorter files are not worth the second it takes to load the compiled scanner.
 SMALL_BYTES = 64 * 2**10
-_SCANNER = "garabato.formats.ndjson._blocks"
+_SCANNER = "garabato.formats.ndjson._columns"
 
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
@@ -29,7 +29,7 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     parser = None
     for first_line, block in iter_blocks(source, reject):
         if parser is None and (len(block) > SMALL_BYTES or _SCANNER in sys.modules):
-            from garabato.formats.ndjson._blocks import BlockParser
+            from garabato.formats.ndjson._columns import BlockParser
 
             parser = BlockParser(MAX_LINE_BYTES)
         if parser is None:
@@ -82,7 +82,7 @@ def _with_other_lines(
     source: Input,
     reject: Reject,
 ) -> Iterator[DrawingBatch]:
-    """Merge `columns` with the drawings of the `others` (`_blocks.OtherLine`), in line order."""
+    """Merge `columns` with the drawings of the `others` (`_columns.OtherLine`), in line order."""
     pieces: list[DrawingBatch] = []
     run: list[Drawing] = []
     n_taken = 0
@@ -117,7 +117,7 @@ def _joined(pieces: list[DrawingBatch]) -> Iterator[DrawingBatch]:
 
 
 def _line_spans(block: bytes) -> list[tuple[int, int, int, int]]:
-    """All lines of a block as `_blocks.OtherLine`s."""
+    """All lines of a block as `_columns.OtherLine`s."""
     spans = []
     first = 0
     for number, line in enumerate(block.split(b"\n")[:-1]):
