@@ -32,6 +32,15 @@ def test_rows_become_bitmaps_with_key_ids_of_file_and_row(tmp_path, shape):
     np.testing.assert_array_equal(drawings[2].bitmap, images[2].reshape(28, 28))
 
 
+@pytest.mark.parametrize("white", [255, 250])
+def test_dark_drawings_on_white_are_inverted(tmp_path, white):
+    images = np.full((2, 28, 28), white, np.uint8)
+    images[:, 5:9, 3:20] = 10
+    for drawing in read_drawings(_save(tmp_path, images)):
+        assert drawing.bitmap[6, 10] == 245
+        assert drawing.bitmap[20, 10] == 255 - white
+
+
 def test_big_files_come_in_batches(tmp_path, monkeypatch):
     monkeypatch.setattr(bitmap, "BATCH", 4)
     batches = list(read_batches(_save(tmp_path, _images(10))))

@@ -17,6 +17,7 @@ ROWS = [
     {"key_id": "8", "word": "dog", "recognized": False, "drawing": OTHER},
 ]
 COLUMNS = {name: {str(i): row[name] for i, row in enumerate(ROWS)} for name in ROWS[0]}
+LABELLED = {name: {f"r{i}": row[name] for i, row in enumerate(ROWS)} for name in ROWS[0]}
 FIELDS = [{"name": name, "type": "string"} for name in ("index", *ROWS[0])]
 
 
@@ -30,7 +31,8 @@ def read(path, document, **options):
     "document",
     [
         COLUMNS,
-        {name: {f"r{i}": row[name] for i, row in enumerate(ROWS)} for name in ROWS[0]},
+        LABELLED,
+        {"id": {"r0": 1.5, "r1": None}} | LABELLED,
         {"columns": list(ROWS[0]), "index": [3, 4], "data": [list(row.values()) for row in ROWS]},
         {"abc": ROWS[0], "def": ROWS[1]},
         {str(i): {"id": i} | row for i, row in enumerate(ROWS)},
@@ -42,6 +44,7 @@ def read(path, document, **options):
     ids=[
         "columns",
         "labels",
+        "labels, unknown first",
         "split",
         "index",
         "unknown first",
@@ -55,6 +58,12 @@ def test_a_table_is_read(tmp_path, document, indent):
     cat, dog = read(tmp_path / "cats.json", document, indent=indent)
     assert (cat.key_id, cat.category, cat.recognized, cat.to_lists()) == ("7", "cat", True, STROKES)
     assert (dog.key_id, dog.category, dog.recognized, dog.to_lists()) == ("8", "dog", False, OTHER)
+
+
+def test_a_first_column_may_be_unknown_and_longer_than_the_head_of_the_file(tmp_path):
+    rows = {f"row {i}": OTHER for i in range(1000)}
+    drawings = read(tmp_path / "cats.json", {"id": dict.fromkeys(rows, 1.5), "drawing": rows})
+    assert [drawing.to_lists() for drawing in drawings] == [OTHER] * 1000
 
 
 def test_a_bad_row_is_named_and_the_others_are_read(tmp_path):

@@ -74,6 +74,16 @@ def test_drawings_of_one_length_saved_as_one_array_of_numbers_are_read(tmp_path)
     assert drawing.to_lists() == [[[0, 30], [0, 0]], [[30], [40]]]
 
 
+def test_stroke_5_is_read_up_to_the_end_of_the_drawing(tmp_path):
+    rows = [[0, 0, 1, 0, 0], [30, 0, 0, 1, 0], [0, 40, 1, 0, 0], [5, 0, 0, 1, 0], [0, 0, 0, 0, 1]]
+    padded = [*rows, [0, 0, 0, 0, 1], [7, 7, 1, 0, 0]]
+    strokes = [[[0, 30], [0, 0]], [[30, 35], [40, 40]]]
+    for items in (rows, padded, rows[:-1]):
+        for train in (_objects(np.array(items, np.float16)), np.array([items])):
+            (drawing,) = read_drawings(_save(tmp_path, train=train))
+            assert drawing.to_lists() == strokes
+
+
 def test_what_is_written_is_read_back_and_numpy_reads_it_too(tmp_path):
     drawings = make_drawings(["circle", "house"], 10, seed=0)
     path = tmp_path / "out.npz"

@@ -17,17 +17,23 @@ from garabato.formats.stream import Input, Writable
 MAGIC = b"\x93NUMPY"
 SIDE_PX = 28
 BATCH = 4096
+#: Paper is lighter than this; of Google's bitmaps, most pixels are 0.
+_WHITE = 240
 _EXPECTED = f"N x {SIDE_PX * SIDE_PX} or N x {SIDE_PX} x {SIDE_PX} uint8 was expected"
 
 
 def read(source: Input) -> Iterator[DrawingBatch]:
     """Yield batches of bitmaps, with key_ids from file and row ("cat-17").
 
-    A plain file is memory-mapped, so only one batch is in memory.
+    A plain file is memory-mapped, so only one batch is in memory. If most of it is white, the
+    bitmaps are dark on light, and are inverted.
     """
     rows = _open(source)
+    ground = np.median(rows[:BATCH]) if len(rows) else 0
     for first in range(0, len(rows), BATCH):
         bitmaps = np.array(rows[first : first + BATCH]).reshape(-1, SIDE_PX, SIDE_PX)
+        if ground > _WHITE:
+            bitmaps = 255 - bitmaps
         key_ids = [f"{source.stem}-{row}" for row in range(first, first + len(bitmaps))]
         yield DrawingBatch.from_bitmaps(bitmaps, key_ids=key_ids)
 

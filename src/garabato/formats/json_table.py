@@ -30,7 +30,9 @@ _OTHERS = "|".join(
 _START = re.compile(
     rb'\s*\{\s*(?:"columns"\s*:\s*\[|"schema"\s*:\s*\{|"features"\s*:\s*\[|'
     rb'"(?:' + _OTHERS + rb')"\s*:\s*\{|'
-    rb'"[^"\\]*"\s*:\s*\{\s*(?:"\d+"\s*:|[^{}]*?"(?:' + _DRAWING + rb')"\s*:))'
+    rb'"[^"\\]*"\s*:\s*\{\s*(?:"\d+"\s*:|[^{}]*?"(?:' + _DRAWING + rb')"\s*:|'
+    rb'("[^"\\]*")\s*:[^{}]*\}\s*,\s*"[^"\\]*"\s*:\s*\{\s*\1\s*:|'  # two columns
+    rb"[^{}]+\Z))"  # a column that is longer than the head
 )
 #: A whole object in the first line, and the start of another: ndjson.
 _LINES = re.compile(rb"\s*\{[^\n]*\}[ \t\r,]*\n\s*\{")

@@ -1,7 +1,8 @@
 """sketch-rnn's `.npz`: arrays `train`, `valid` and `test` of drawings in stroke-3 form.
 
 A drawing is (n, 3) int16: how far the pen moved in x and y since the last point (the first one from
-the origin), and 1 where the stroke ends. Source: https://github.com/magenta/magenta
+the origin), and 1 where the stroke ends. In stroke-5 form it is (n, 5): moves, pen down,
+stroke ends, drawing ends. Source: https://github.com/magenta/magenta
 (models/sketch_rnn) and the quickdraw-dataset's README, "Sketch-RNN QuickDraw Dataset".
 """
 
@@ -149,6 +150,9 @@ def _drawings(
 
 
 def _drawing(rows: Numbers) -> Drawing:
+    if rows.ndim == 2 and rows.shape[1] == 5:  # stroke-5, perhaps with padding
+        ended = np.flatnonzero(rows[:, 4] == 1)
+        rows = rows[: ended[0] if len(ended) else None, [0, 1, 3]]
     if rows.ndim != 2 or rows.shape[1] != 3 or rows.dtype.kind not in "iuf":
         raise DrawingError("the item is not (n, 3) numbers: moves in x and y, ends of strokes")
     if len(rows) == 0:
