@@ -1,4 +1,7 @@
-"""Import a library without the packages that it imports but garabato does not use."""
+"""Import a library without the packages that it imports but garabato does not use.
+
+For LanceDB this takes 0.26 s of processor time instead of 1.18 s.
+"""
 
 from __future__ import annotations
 

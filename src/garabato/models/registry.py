@@ -14,7 +14,11 @@ _BUILDERS: dict[str, Callable[..., Model]] = {}
 
 
 def register_model(name: str, builder: Callable[..., Model]) -> None:
-    """Register a network for `create_model`. Raises InputError if the name is taken."""
+    """Register a network for `create_model`. Raises InputError if the name is taken.
+
+    `builder` is called with `n_categories`, `image_size_px`, and the options of the preset or
+    encoder file as keyword arguments; every network has the option `n_channels`.
+    """
     if name in _BUILDERS:
         raise InputError(f"a model named {name!r} is already registered")
     _BUILDERS[name] = builder
