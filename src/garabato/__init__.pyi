@@ -105,10 +105,10 @@ from garabato.training import is_main_process as is_main_process
 from garabato.training import load_preset as load_preset
 from garabato.training import preset_names as preset_names
 from garabato.training import train as train
+from garabato.training.data import torch_dataset as torch_dataset
 from garabato.training.reproduce import REPRODUCE_SCALES as REPRODUCE_SCALES
 from garabato.training.reproduce import ReproduceSettings as ReproduceSettings
 from garabato.training.reproduce import reproduce as reproduce
 from garabato.training.run_folder import TensorBoardLog as TensorBoardLog
-from garabato.training.torch_dataset import torch_dataset as torch_dataset
 
 __version__: str

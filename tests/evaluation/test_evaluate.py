@@ -13,7 +13,7 @@ from garabato.dataset import Dataset, prepare
 from garabato.drawing import DrawingBatch
 from garabato.errors import FormatError, InputError, SourceError
 from garabato.evaluation import Evaluation, evaluate
-from garabato.evaluation.predictions import DrawingList
+from garabato.evaluation.result import DrawingList
 from garabato.evaluation.retrieval import mean_average_precision
 from garabato.sources import open_source
 

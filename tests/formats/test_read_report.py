@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from garabato.errors import FormatError
-from garabato.formats.read_report import MAX_KINDS, OTHER, ReadReport
+from garabato.formats.files import MAX_KINDS, OTHER, ReadReport
 
 
 def test_a_clean_report_says_nothing():

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from garabato.drawing import DrawingBatch
 from garabato.errors import InputError, SourceError
 from garabato.evaluation import classification, retrieval
-from garabato.evaluation.predictions import (
-    DrawingList,
-    Predictions,
-    predict_all,
-    top1_of_unfinished,
-)
-from garabato.evaluation.result import PRECISION_AT, Evaluation
-from garabato.formats.read_report import ReadReport
+from garabato.evaluation.result import PRECISION_AT, DrawingList, Evaluation, Predictions
+from garabato.formats import ReadReport
 
 if TYPE_CHECKING:
     from garabato.dataset import Dataset
@@ -97,6 +93,56 @@ def evaluate(
         unreadable=unreadable,
         seconds=round(time.perf_counter() - started, 3),
     )
+
+
+def predict_all(
+    encoder: Encoder,
+    drawings: DrawingList,
+    categories: Sequence[str],
+    *,
+    progress: Callable[[int], None],
+) -> Predictions:
+    """Classify and embed all drawings; `categories` begins with the encoder's own.
+
+    Calls `progress` with the number of drawings done.
+    """
+    label_of = {name: label for label, name in enumerate(categories)}
+    labels = np.array([label_of[name] for name in drawings.categories()], np.int64)
+    n, n_known = len(labels), len(encoder.categories)
+    embeddings = np.zeros((n, encoder.embedding_dim), np.float32)
+    predicted, rank = np.zeros((2, n), np.int64)
+    confidence, loss = np.zeros(n, np.float32), np.full(n, np.nan)
+    first = 0
+    for batch in drawings.chunks():
+        rows = slice(first, first + len(batch))
+        output = encoder.predict(batch)
+        embeddings[rows] = output.embeddings
+        predicted[rows] = output.probabilities.argmax(axis=1)
+        confidence[rows] = output.probabilities.max(axis=1)
+        known = np.flatnonzero(labels[rows] < n_known)
+        right = labels[rows][known]
+        rank[first + known] = classification.rank_of_label(output.probabilities[known], right)
+        loss[first + known] = classification.log_losses(output.probabilities[known], right)
+        first += len(batch)
+        progress(first)
+    return Predictions(drawings, labels, embeddings, predicted, confidence, rank, loss)
+
+
+def top1_of_unfinished(
+    encoder: Encoder, predictions: Predictions, share: float, *, progress: Callable[[int], None]
+) -> float | None:
+    """Top-1 accuracy from the first `share` of the ink of each classified drawing."""
+    n_correct = n_done = 0
+    for batch in predictions.drawings.chunks():
+        known = np.flatnonzero(predictions.classified[n_done : n_done + len(batch)])
+        parts = [batch[int(i)].first_part(share) for i in known]
+        probabilities = encoder.predict(DrawingBatch.from_drawings(parts)).probabilities
+        ranks = classification.rank_of_label(probabilities, predictions.labels[n_done + known])
+        n_correct += int((ranks == 1).sum())
+        n_done += len(batch)
+        progress(n_done)
+    n_classified = int(predictions.classified.sum())
+    return n_correct / n_classified if n_classified else None
 
 
 def _read_all(

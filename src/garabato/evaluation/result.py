@@ -1,15 +1,17 @@
-"""The result of an evaluation, as Python values and as JSON."""
+"""An encoder's predictions for drawings of known category, and the result of an evaluation."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
+import numpy.typing as npt
 
-from garabato.drawing import IntArray
+from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.evaluation.classification import (
     Calibration,
     SelectiveAccuracy,
@@ -17,14 +19,76 @@ from garabato.evaluation.classification import (
     half_width,
     most_confused_pairs,
 )
-from garabato.evaluation.predictions import Predictions
 from garabato.evaluation.retrieval import RankingMetrics
-from garabato.formats.read_report import ReadReport
+from garabato.formats import ReadReport
 
 #: The k of precision@k.
 PRECISION_AT = 10
+#: Drawings encoded between two calls of `progress`.
+_CHUNK = 1024
 
 _NOTHING = np.zeros(0)
+
+
+class DrawingList(Sequence[Drawing]):
+    """The drawings of many batches as one sequence; batches of strokes and bitmaps may be mixed."""
+
+    def __init__(self, batches: Iterable[DrawingBatch]) -> None:
+        self.batches = [batch for batch in batches if len(batch)]
+        self._ends: list[int] = np.cumsum([len(batch) for batch in self.batches]).tolist()
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    @overload
+    def __getitem__(self, which: int) -> Drawing: ...
+    @overload
+    def __getitem__(self, which: slice) -> list[Drawing]: ...
+    def __getitem__(self, which: int | slice) -> Drawing | list[Drawing]:
+        if isinstance(which, slice):
+            return [self[i] for i in range(len(self))[which]]
+        i = range(len(self))[which]
+        number = bisect_right(self._ends, i)
+        return self.batches[number][int(i - self._ends[number])]
+
+    def categories(self) -> list[str]:
+        """The category of every drawing, in order; "" if unknown."""
+        return [name or "" for batch in self.batches for name in batch.categories]
+
+    def chunks(self) -> Iterator[DrawingBatch]:
+        """All drawings, in order, in batches of bounded size."""
+        for batch in self.batches:
+            for first in range(0, len(batch), _CHUNK):
+                yield batch[first : first + _CHUNK]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictions:
+    """Predictions for N drawings.
+
+    `labels` and `predicted` (N,) int64 are the true and the predicted category, as indices into a
+    list that begins with the encoder's categories. `rank` (N,) int64 is the rank of the true
+    category (1 = best), 0 if the encoder doesn't know it; `loss` (N,) float64 in nats, NaN there.
+    `confidence` (N,) float32: the probability of the prediction. `embeddings` (N, D) float32.
+    """
+
+    drawings: DrawingList
+    labels: IntArray
+    embeddings: FloatArray
+    predicted: IntArray
+    confidence: FloatArray
+    rank: IntArray
+    loss: npt.NDArray[np.float64]
+
+    @property
+    def classified(self) -> npt.NDArray[np.bool_]:
+        """(N,) True where the encoder knows the drawing's category."""
+        return self.rank > 0
+
+    def top_k(self, k: int) -> float | None:
+        """Top-k accuracy on the classified drawings; None if there are none."""
+        ranks = self.rank[self.classified]
+        return float((ranks <= k).mean()) if len(ranks) else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

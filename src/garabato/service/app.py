@@ -1,13 +1,14 @@
-"""The FastAPI application."""
+"""The FastAPI application, and the files of the page."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
-from fastapi import Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.openapi.utils import get_openapi
 
@@ -15,16 +16,10 @@ import garabato
 from garabato.service.http import problems, requests
 from garabato.service.http.middleware import Middleware
 from garabato.service.http.parsing import refuse_unknown_parameters
+from garabato.service.http.problems import ProblemError
+from garabato.service.http.serializers import CachedContent
 from garabato.service.jobs import startup
-from garabato.service.routes import (
-    drawings,
-    encoder,
-    explore,
-    moderation,
-    operations,
-    page,
-    queries,
-)
+from garabato.service.routes import drawings, encoder, explore, moderation, operations, queries
 from garabato.service.service import Service
 from garabato.service.settings import Settings
 
@@ -59,7 +54,7 @@ def create_app(settings: Settings, choose_source: startup.ChooseSource) -> FastA
     for part in (queries, moderation, drawings, encoder, explore, operations):
         app.include_router(part.router, dependencies=[Depends(refuse_unknown_parameters)])
     app.include_router(operations.probes)
-    app.include_router(page.make_router())
+    app.include_router(_page_router())
     problems.install(app)
     app.add_middleware(
         Middleware, settings=settings, access=service.access, metrics=service.metrics
@@ -89,3 +84,52 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             schemas[model.__name__] = schema
         app.openapi_schema = document
     return app.openapi_schema
+
+
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+
+
+def _page_router() -> APIRouter:
+    """Routes for `/` and `/static/...`. The files are read once; only they have addresses."""
+    router = APIRouter(include_in_schema=False)
+    files = _read_files()
+
+    @router.head("/")
+    @router.get("/")
+    async def index(request: Request) -> Response:
+        return find("index.html").to_response(request)
+
+    @router.get("/favicon.ico")
+    async def favicon(request: Request) -> Response:
+        return find("favicon.ico").to_response(request)
+
+    @router.get("/static/{name:path}")
+    async def static(name: str, request: Request) -> Response:
+        return find(name).to_response(request)
+
+    def find(name: str) -> CachedContent:
+        if name not in files:
+            raise ProblemError(404, "there is no such file")
+        return files[name]
+
+    return router
+
+
+def _read_files() -> dict[str, CachedContent]:
+    """The page's files by name ("script/main.js")."""
+    page = Path(__file__).with_name("page")
+    return {
+        file.relative_to(page).as_posix(): CachedContent.of(file.read_bytes(), media_type)
+        for file in page.rglob("*")
+        if (media_type := _MEDIA_TYPES.get(file.suffix))
+    }
