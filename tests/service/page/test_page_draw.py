@@ -27,6 +27,18 @@ def test_a_drawing_made_with_the_mouse_gets_its_category_and_hits(page):
     assert page.locator("#hits .hit").first.locator("svg path").count() >= 1
 
 
+@pytest.mark.parametrize("width_px", [390, 700, 950, 1240, 1700])
+def test_the_name_of_the_category_is_not_broken_within_a_word(new_page, width_px):
+    page = new_page(viewport={"width": width_px, "height": 800})
+    draw(page, STAR)
+    wait_for_hits(page)
+    name = page.locator("#guess .name a")
+    height_px = name.evaluate("a => a.getBoundingClientRect().height")
+    # the longest word of all 345 categories
+    name.evaluate("a => { a.firstChild.textContent = 'rollerskates'; }")
+    assert name.evaluate("a => a.getBoundingClientRect().height") == height_px
+
+
 def test_more_shows_the_next_24_hits_and_a_new_stroke_starts_over(page):
     draw(page, STAR)
     wait_for_hits(page)
