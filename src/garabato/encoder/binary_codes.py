@@ -40,7 +40,6 @@ class BinaryCoder:
 
     @property
     def n_bits(self) -> int:
-        """Bits in a code."""
         return int(self.weights.shape[1])
 
     def encode(self, embeddings: FloatArray) -> ByteArray:

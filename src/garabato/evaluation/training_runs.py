@@ -19,18 +19,15 @@ class TrainingLog:
 
     @property
     def steps(self) -> int | None:
-        """Steps trained."""
         return self.metrics[-1].get("step")
 
     @property
     def minutes(self) -> float | None:
-        """Minutes trained."""
         seconds = self.metrics[-1].get("seconds")
         return None if seconds is None else seconds / 60
 
     @property
     def batch_size(self) -> int | None:
-        """Drawings per step."""
         return self.config.get("batch_size")
 
 

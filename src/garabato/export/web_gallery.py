@@ -73,7 +73,6 @@ class WebGallery:
         return cls(drawings, np.concatenate(pieces), bits)
 
     def fill(self, gallery: Gallery) -> None:
-        """Add the drawings to a gallery."""
         gallery.add(DrawingBatch.from_drawings(self.drawings), embeddings=self.embeddings)
 
     def write(self, folder: Path) -> None:

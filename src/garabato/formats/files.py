@@ -139,7 +139,6 @@ class ReadReport:
     notes: dict[str, int] = field(default_factory=dict)
 
     def add_notes(self, notes: Mapping[str, int]) -> None:
-        """Add the notes on one file."""
         for note, n in notes.items():
             if note not in self.notes and len(self.notes) >= MAX_KINDS:
                 note = OTHER

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from garabato.analysis.category import summarize_category
@@ -24,6 +23,8 @@ from garabato.service.state import Reports, state_folder
 
 #: A gallery that takes longer to count is not counted again for every request.
 _SLOW_COUNT_S = 0.5
+#: Category pages kept in memory; one takes about 20 kB.
+_MAX_PAGES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,7 @@ class ServedGallery:
         self.name = name
         self.gallery = gallery
         self.reports = Reports(state_folder(gallery.uri))
-        self.pages = CategoryPages(gallery)
+        self._page = lru_cache(_MAX_PAGES)(self._make_page)
         self.map = GalleryMap(gallery)
         #: Whether searches are headed by the gallery's vote; decided when categories are counted.
         self.has_own_categories = False
@@ -141,42 +142,23 @@ class ServedGallery:
             raise ProblemError(404, f"there is no drawing with the key_id {key_id!r}")
         return found
 
+    def category_page(self, category: str) -> dict[str, Any]:
+        """The page of a category, as JSON, cached until the gallery changes.
 
-#: Pages kept in memory; a page takes about 20 kB.
-_MAX_CACHED = 500
-
-
-class CategoryPages:
-    """The category pages of one gallery, made on the first request and cached until it changes."""
-
-    def __init__(self, gallery: Gallery) -> None:
-        self._gallery = gallery
-        self._cached: OrderedDict[str, tuple[Any, dict[str, Any]]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def page(self, category: str) -> dict[str, Any]:
-        """The page of a category, as JSON. Blocks, the first time for a second or two.
-
-        Raises ProblemError 404 if all its drawings are gone or hidden.
+        Takes a second or two the first time. Raises ProblemError 404 if all its drawings are gone
+        or hidden.
         """
-        version = self._gallery.version()
-        with self._lock:
-            cached = self._cached.get(category)
-        if cached is not None and cached[0] == version:
-            return cached[1]
+        return self._page(category, self.gallery.version())
+
+    def _make_page(self, category: str, _version: Hashable) -> dict[str, Any]:
         try:
-            summary = summarize_category(self._gallery, category)
+            summary = summarize_category(self.gallery, category)
         except InputError:
             raise ProblemError(404, f"the gallery has no drawing of {category!r}") from None
-        page = {
+        return {
             "category": category,
             "n_drawings": summary.n_drawings,
             "typical": [drawing_document(drawing) for drawing in summary.typical],
             "odd": [drawing_document(drawing) for drawing in summary.odd],
             "confused_with": summary.confusions(),
         }
-        with self._lock:
-            self._cached[category] = (version, page)
-            if len(self._cached) > _MAX_CACHED:
-                self._cached.popitem(last=False)
-        return page

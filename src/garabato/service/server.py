@@ -140,7 +140,6 @@ class JsonFormatter(logging.Formatter):
     """One JSON object a record: time (UTC), level, logger, message, and the fields of `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
         document: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -157,7 +156,6 @@ class TextFormatter(logging.Formatter):
     """Time, message, and the fields of `extra`."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S")
         extra = " ".join(f"{name}={value}" for name, value in _extra(record).items())
         line = f"{time} {record.getMessage()} {extra}".rstrip()

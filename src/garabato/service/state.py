@@ -147,7 +147,6 @@ class Stage:
     failed: bool = False
 
     def to_dict(self) -> dict[str, str | int | bool]:
-        """For JSON."""
         document: dict[str, str | int | bool] = {"status": self.status}
         if self.done is not None and self.total is not None:
             document |= {"done": self.done, "total": self.total}
@@ -175,12 +174,10 @@ class Progress:
 
     @property
     def stage(self) -> Stage:
-        """The stage now."""
         return self._stage
 
     @property
     def is_ready(self) -> bool:
-        """Whether it is done."""
         return self._stage is READY
 
     def report(self, status: str, done: int | None = None, total: int | None = None) -> None:
@@ -190,11 +187,9 @@ class Progress:
         self._stage = Stage(status, done, total)
 
     def finish(self) -> None:
-        """The work is done."""
         self._stage = READY
 
     def fail(self, why: str) -> None:
-        """The work has failed."""
         self._stage = Stage(why, failed=True)
 
     def stop(self) -> None:

@@ -331,7 +331,6 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Take a step along the gradients."""
         assert closure is None
         for group in self.param_groups:
             for weights in group["params"]:

@@ -116,7 +116,6 @@ class MemoryIndex:
 
     @property
     def nbytes(self) -> int:
-        """Bytes held."""
         return sum(getattr(self, name).nbytes for name in _ARRAYS)
 
     def keep(self, rows: npt.NDArray[np.bool_]) -> MemoryIndex:

@@ -37,7 +37,6 @@ class MemoryTable:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory."""
         return int(self.index.nbytes + self.rows.nbytes + self.row_ids.nbytes)
 
     def search(self, queries: FloatArray, k: int, condition: Filter) -> Nearest:

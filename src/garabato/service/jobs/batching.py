@@ -68,11 +68,9 @@ class _Batches(ABC, Generic[T, R]):
         """Called when an item has come or a batch has been taken."""
 
     def start(self) -> None:
-        """Start processing."""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Stop processing."""
         if self._task is not None:
             self._task.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)

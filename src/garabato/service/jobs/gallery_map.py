@@ -67,7 +67,6 @@ class GalleryMap:
         return self._progress.stage if self._projection is None else READY
 
     def stop(self) -> None:
-        """Stop making the map."""
         self._stopped = True
         if self._process is not None:
             self._process.terminate()

@@ -60,7 +60,7 @@ async def category_page(
     served: CurrentGallery,
 ) -> Response:
     """A category: typical drawings, odd ones, and the categories it is confused with."""
-    return json_response(await service.slowly(served.pages.page, category))
+    return json_response(await service.slowly(served.category_page, category))
 
 
 @router.get("/map", response_model=Map, responses=problems(404, *ANY))

@@ -429,13 +429,11 @@ class DownloadRecord:
         return wanted
 
     def update(self, category: str, **known: Any) -> None:
-        """Update a category's entry."""
         with self._lock:
             self._document["categories"][category] |= known
             self._save()
 
     def entry(self, category: str) -> dict[str, Any]:
-        """A category's entry."""
         with self._lock:
             return dict(self._document["categories"][category])
 
