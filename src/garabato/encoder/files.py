@@ -122,9 +122,8 @@ def load_encoder_alone(
         file = download_encoder(str(path), in_onnx=wants_onnx)
     else:
         file = encoder_file(path)
-        in_onnx = file.with_suffix(ONNX_SUFFIX)
-        if path in (None, SHIPPED) and wants_onnx and in_onnx.is_file():
-            file = in_onnx
+        if path in (None, SHIPPED) and wants_onnx:
+            file = file.with_suffix(ONNX_SUFFIX)
     if file.suffix == ONNX_SUFFIX:
         if runtime == "pytorch":
             raise EncoderError(f"PyTorch cannot run {file}; give the .safetensors file it is from")
@@ -142,13 +141,7 @@ def encoder_file(path: str | PathLike[str] | None) -> Path:
     For "hf://owner/name", downloads the file for PyTorch. Raises EncoderError if there is none.
     """
     if path is None or path == SHIPPED:
-        file = Path(str(resources.files("garabato") / "pretrained" / FILE_NAME))
-        if not file.is_file():
-            raise EncoderError(
-                "this version of garabato ships without an encoder; "
-                "train one with `garabato train` and give it with --model"
-            )
-        return file
+        return Path(str(resources.files("garabato") / "pretrained" / FILE_NAME))
     if is_hub_address(path):
         return download_encoder(str(path), in_onnx=False)
     file = Path(path)

@@ -20,9 +20,7 @@ from garabato.dataset.card import front_matter
 from garabato.drawing import DrawingBatch
 from garabato.encoder import Encoder, load_encoder
 from garabato.encoder.files import ONNX_FILE, WEIGHTS_FILE
-from garabato.encoder.onnx_runtime import OnnxRuntime
 from garabato.errors import (
-    EncoderError,
     InputError,
     MissingExtraError,
     SourceError,
@@ -131,13 +129,8 @@ def push_to_hub(
 
 
 def _shipped_form_of(encoder: Encoder) -> Encoder | None:
-    """The shipped 8-bit ONNX form if `encoder` is the shipped encoder, else None."""
-    try:
-        shipped = load_encoder()
-    except EncoderError:  # no encoder is shipped with this version
-        return None
-    if not isinstance(shipped.runtime, OnnxRuntime) or shipped.runtime.bits != 8:
-        return None
+    """The shipped ONNX form, of 8 bits, if `encoder` is the shipped encoder, else None."""
+    shipped = load_encoder()
     if shipped.fingerprint != encoder.fingerprint:
         return None
     return shipped.with_added(encoder.added_categories)
