@@ -24,7 +24,7 @@ from garabato.cli.output import counted, partly_listed, print_json, print_pictur
 from garabato.cli.queries import Query, read_queries
 
 #: Hits, best first, or groups of hits by category.
-Hits = list[garabato.Hit] | dict[str | None, list[garabato.Hit]]
+HitsOrGroups = list[garabato.Hit] | dict[str | None, list[garabato.Hit]]
 
 
 @click.command()
@@ -100,7 +100,7 @@ def command(
         started = time.perf_counter()
         if has_vote and not (diverse or per_category is not None or one.is_combined):
             voters = _search_with_names(gallery, encoder, one, max(k, garabato.N_VOTERS), where)
-            hits: Hits = voters[:k]
+            hits: HitsOrGroups = voters[:k]
             took_s = time.perf_counter() - started
         else:
             hits = _search(gallery, encoder, one, k, diverse, per_category, where)
@@ -156,7 +156,7 @@ class _Result:
     """The hits of a query; `votes` are the gallery's, empty if its categories are the encoder's."""
 
     query: _Query
-    hits: Hits
+    hits: HitsOrGroups
     took_ms: float
     votes: list[garabato.CategoryVote]
 
@@ -233,7 +233,7 @@ def _search(
     diverse: bool,
     per_category: int | None,
     where: dict[str, Any],
-) -> Hits:
+) -> HitsOrGroups:
     like, unlike = query.drawings()
     if query.is_combined and per_category is None and not diverse:
         return garabato.search_like(gallery, encoder, like, unlike, k, where=where)

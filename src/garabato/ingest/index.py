@@ -11,14 +11,13 @@ from garabato.drawing import DrawingBatch
 from garabato.errors import InputError
 from garabato.formats import ReadReport
 from garabato.gallery import Embedder, Gallery
+from garabato.gallery.embeddings import Progress
 from garabato.host.cache import cache_folder
 from garabato.ingest.bulk_load import Filled, OneThread, fill
 from garabato.ingest.ray_cluster import RayWorkers
 from garabato.sources import Source
 from garabato.sources.icons import DEFAULT_ICON_SETS, IconSource
 
-#: `progress(n_done, n_expected)`; for a source, `n_expected` is an estimate that improves.
-Progress = Callable[[int, int], None]
 Runner = Literal["local", "ray"]
 
 
@@ -39,7 +38,8 @@ def index(
     An interrupted call can therefore be repeated: it continues where it stopped. `split` limits a
     data set to "train" or "test". `runner` "ray" embeds on the Ray cluster of RAY_ADDRESS.
     Unreadable lines of a source are counted in `report`; with `strict` the first one raises
-    FormatError. Raises whatever `Gallery.add` raises.
+    FormatError. `progress(n_done, n)` is called while it works; for a source, `n` is an estimate
+    that improves. Raises whatever `Gallery.add` raises.
     """
     if split is not None and not isinstance(drawings, Dataset):
         raise InputError("a source has no splits, only a data set has; leave out split")

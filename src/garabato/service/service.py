@@ -19,7 +19,7 @@ from garabato.service.jobs.file_reader import FileReader
 from garabato.service.metrics import Metrics
 from garabato.service.served_gallery import ServedGallery
 from garabato.service.settings import Settings
-from garabato.service.state import Progress, TaughtCategories, state_folder
+from garabato.service.state import BackgroundProgress, TaughtCategories, state_folder
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class Service:
         self.settings = settings
         self.metrics = Metrics()
         self.access = Access(settings)
-        self.progress = Progress("loading the encoder")
+        self.progress = BackgroundProgress("loading the encoder")
         #: Called with the reason if the service can never be ready.
         self.start_failed: Callable[[str], None] = lambda reason: None
         self._encoder: Encoder | None = None

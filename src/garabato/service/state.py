@@ -165,7 +165,7 @@ class Stage:
 READY = Stage("ready")
 
 
-class Progress:
+class BackgroundProgress:
     """The stage of work in another thread."""
 
     def __init__(self, first: str) -> None:
@@ -181,9 +181,9 @@ class Progress:
         return self._stage is READY
 
     def report(self, status: str, done: int | None = None, total: int | None = None) -> None:
-        """Set the stage. Raises StoppedError after `stop`."""
+        """Set the stage. Raises ShutdownError after `stop`."""
         if self._stop.is_set():
-            raise StoppedError
+            raise ShutdownError
         self._stage = Stage(status, done, total)
 
     def finish(self) -> None:
@@ -193,9 +193,9 @@ class Progress:
         self._stage = Stage(why, failed=True)
 
     def stop(self) -> None:
-        """Make the next report raise StoppedError."""
+        """Make the next report raise ShutdownError."""
         self._stop.set()
 
 
-class StoppedError(Exception):
+class ShutdownError(Exception):
     """The service is shutting down."""

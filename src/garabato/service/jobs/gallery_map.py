@@ -21,7 +21,7 @@ import orjson
 from garabato.analysis.map import Projection, project
 from garabato.gallery import Gallery, open_gallery
 from garabato.service.http.serializers import CachedContent
-from garabato.service.state import READY, Progress, Stage, state_folder
+from garabato.service.state import READY, BackgroundProgress, Stage, state_folder
 
 _log = logging.getLogger("garabato.service")
 FILE = "map.parquet"
@@ -36,7 +36,7 @@ class GalleryMap:
 
     def __init__(self, gallery: Gallery) -> None:
         self._gallery = gallery
-        self._progress = Progress("making the map")
+        self._progress = BackgroundProgress("making the map")
         self._lock = threading.Lock()
         self._has_begun = False
         self._process: subprocess.Popen[str] | None = None

@@ -27,7 +27,7 @@ from garabato.ingest.bulk_load import fill
 from garabato.ingest.index import icon_gallery_folder
 from garabato.render import load_kernels
 from garabato.service.service import Service
-from garabato.service.state import Progress, StoppedError
+from garabato.service.state import BackgroundProgress, ShutdownError
 from garabato.sources import open_source
 from garabato.sources.google_bucket.bucket import download
 from garabato.sources.icons import DEFAULT_ICON_SETS
@@ -73,7 +73,7 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
         service.progress.finish()
         service.metrics.ready.set(1)
         _log.info("ready")
-    except StoppedError:
+    except ShutdownError:
         _log.info("stopped before it was ready")
     except Exception as error:
         _log.exception("cannot start")
@@ -178,7 +178,7 @@ def _starter_gallery(service: Service, choose_source: ChooseSource) -> Gallery:
     return open_gallery(uri, encoder=encoder, must_exist=True)
 
 
-def _download(encoder: Encoder, folder: Path, progress: Progress) -> None:
+def _download(encoder: Encoder, folder: Path, progress: BackgroundProgress) -> None:
     download(
         folder,
         encoder.categories,
