@@ -3,8 +3,9 @@
 `python benchmarks/search_many.py --size 1000000` chooses another number of drawings than the real
 ones (see vectors.py for how they are made). All ways take turns in one process on the same queries,
 and are measured by processor time, so that what else runs on the machine matters less. Recall is
-measured against float64 brute force. Filters keep 50 %, 10 %, 1 % and 0.01 % of the drawings, and
-two are combined. faiss is measured if it is installed: pip install 'garabato[bench]'.
+measured against float64 brute force. Filters keep 50 %, 10 %, 1 % and 0.01 % of the drawings, two
+are combined, and one, by time, keeps all drawings of a tenth of the categories. faiss is measured
+if it is installed: pip install 'garabato[bench]'.
 
 With `--on-disk`, only filters are measured, in a gallery that is searched by its index on disk, as
 one of more than 8 million drawings is, tuned to a recall of 0.98.
@@ -14,7 +15,8 @@ from __future__ import annotations
 
 import importlib.util
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
@@ -42,7 +44,8 @@ def run(context: harness.Context, size: int | None, on_disk: bool) -> list[harne
     gallery = open_gallery(context.work / "g", encoder=_encoder())
     parts = []
     for batch, embeddings in drawings.chunks(n):
-        gallery.add(batch.replace(countries=_countries(batch)), embeddings=embeddings)
+        batch = batch.replace(countries=_countries(batch), timestamps=_times(batch))
+        gallery.add(batch, embeddings=embeddings)
         parts.append(embeddings)
     stored = np.concatenate(parts)
     gallery.compact(keep_versions_s=0)
@@ -68,6 +71,15 @@ def _countries(batch: Any) -> list[str]:
     draws = np.random.default_rng(int(batch.key_ids[0])).random(len(batch))
     which = np.searchsorted(np.cumsum(KEPT), draws)
     return [("AA", "BB", "CC", "DD", "ZZ")[i] for i in which]
+
+
+def _years(categories: Iterable[str | None]) -> list[int]:
+    """The year of each drawing, 2000 to 2009: all drawings of a category are from the same."""
+    return [2000 + zlib.crc32(str(name).encode()) % 10 for name in categories]
+
+
+def _times(batch: Any) -> list[str]:
+    return [f"{year}-06-01 12:00:00" for year in _years(batch.categories)]
 
 
 def _truth(stored: np.ndarray, queries: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
@@ -147,6 +159,9 @@ def _filters(
         cases.append((f"a filter that keeps {100 * share:g} %", {"country": name}, kept))
     both = np.flatnonzero((country == "BB") & np.isin(category, half))
     cases.append(("two filters, 10 % and 50 %", {"country": "BB", "category": half}, both))
+    year = np.array(_years(category.tolist()))
+    in_2003 = {"timestamp": {"after": "2003", "before": "2004"}}
+    cases.append(("a tenth of the categories, by time", in_2003, np.flatnonzero(year == 2003)))
     times: dict[str, list[float]] = {name: [] for name, *_ in cases}
     found: dict[str, list[Any]] = {name: [] for name, *_ in cases}
     for _, where, _ in cases:

@@ -90,10 +90,12 @@ def test_the_nearest_are_found_with_and_without_a_filter(gallery, embeddings):
 @pytest.fixture
 def labelled(gallery, batch, embeddings):
     """The gallery and the categories (N,) of its drawings: "c0" to "c39", the clusters they lie in.
-    Two clusters of the index are probed."""
+    Drawings of c0 are from 2000, those of c39 from 2039. Two clusters of the index are probed."""
     centres = np.random.default_rng(0).normal(size=(40, DIM))
     categories = np.array([f"c{i}" for i in (embeddings @ centres.T).argmax(axis=1)])
-    gallery.add(batch.replace(categories=categories.tolist()), embeddings=embeddings)
+    years = [f"20{int(name[1:]):02}-06-01" for name in categories]
+    labelled = batch.replace(categories=categories.tolist(), timestamps=years)
+    gallery.add(labelled, embeddings=embeddings)
     gallery.compact(keep_versions_s=0)
     settings = lance_index.read_settings(gallery._table)
     lance_index.write_settings(gallery._table, dataclasses.replace(settings, n_probes=2))
@@ -122,6 +124,37 @@ def test_the_nearest_are_found_in_a_country(labelled, embeddings, country, every
     queries = near(embeddings, 20, seed=4)
     where = {"country": country}
     assert recall(gallery, embeddings, queries, where=where, passing=passing) >= 0.98
+
+
+def test_more_clusters_are_probed_if_the_drawings_of_some_years_lie_far_from_the_query(
+    labelled, embeddings, monkeypatch
+):
+    gallery, categories = labelled
+    probed = []
+
+    def note(*given):
+        probed.append(n_probes(*given))
+        return probed[-1]
+
+    n_probes = lance_index.OnDisk._n_probes
+    monkeypatch.setattr(lance_index.OnDisk, "_n_probes", note)
+    passing = np.flatnonzero(np.isin(categories, ["c0", "c1", "c2", "c3"]))
+    where = {"timestamp": {"before": "2004"}}
+    near_them = embeddings[categories == "c1"][:10]
+    far_from_them = embeddings[categories == "c20"][:10]
+    for queries in (near_them, far_from_them):
+        assert recall(gallery, embeddings, queries, where=where, passing=passing) >= 0.98
+    # A tenth passes: sqrt(10) times the two of a search without a filter, rounded up.
+    assert probed[:10] == [7] * 10
+    assert min(probed[10:]) > 7
+
+
+def test_clusters_to_probe_grow_with_the_square_root_of_the_rank(gallery):
+    settings = lance_index.IndexSettings(n_rows=1_000, n_clusters=100, n_probes=8)
+    searched = lance_index.OnDisk(gallery._table, settings=settings)
+    n_rows = searched.n_rows
+    for rank, n_probes in ((0, 8), (11, 8), (44, 16), (275, 40), (4_000, 100)):
+        assert searched._n_probes(settings, 10, n_rows, n_rows, rank) == n_probes
 
 
 def test_as_many_clusters_are_probed_as_set_or_all_if_these_hold_too_few(gallery, embeddings):

@@ -49,6 +49,7 @@ from garabato.gallery.lance.index import (
     tune,
 )
 from garabato.gallery.lance.memory_table import MemoryTable, load, refresh
+from garabato.gallery.lance.row_sample import RowSample
 from garabato.gallery.lance.table import (
     EMBEDDING,
     columns_of,
@@ -137,6 +138,8 @@ class LanceGallery(Gallery):
         self._converted: tuple[int, dict[str, str]] = (-1, {})
         #: The table to be searched on disk, and its version.
         self._searched: tuple[int, OnDisk] | None = None
+        #: Random rows, for filtered searches on disk.
+        self._sample: RowSample | None = None
         #: Some key_ids, sorted, and the number of drawings when they were read.
         self._boundaries: tuple[list[str], int] = ([], 0)
 
@@ -160,6 +163,7 @@ class LanceGallery(Gallery):
                 self._up_to_date()
             else:
                 self._key_boundaries()
+                self._row_sample()
         super().warm()
 
     def info(self) -> GalleryInfo:
@@ -253,7 +257,13 @@ class LanceGallery(Gallery):
                 return held.search(embeddings, k, condition)
             on_disk = self._on_disk()
             sql, shown = self._sql(condition), self._sql(condition.of_what_is_shown)
-            return Nearest.of([on_disk.search(one, k, sql, shown=shown) for one in embeddings])
+            is_estimated = not condition.is_empty and on_disk.settings is not None
+            sample = self._row_sample() if is_estimated else None
+            found = []
+            for one in embeddings:
+                rank = 0.0 if sample is None else sample.rank_of_passing(k, one, condition)
+                found.append(on_disk.search(one, k, sql, shown=shown, rank=rank))
+            return Nearest.of(found)
 
     def _delete(self, conditions: Sequence[Filter]) -> int:
         n_deleted = 0
@@ -438,7 +448,7 @@ class LanceGallery(Gallery):
                 if self._encoder is not None:
                     filled_by.check(self._encoder, self.uri)
                 self._table, self._filled_by, self._in_memory = table, filled_by, None
-                self._searched = None
+                self._searched = self._sample = None
                 self._id, self._boundaries, self._converted = new_id, ([], 0), (-1, {})
             self._stamp = seen
 
@@ -474,6 +484,13 @@ class LanceGallery(Gallery):
             settings = read_settings(self._table) if self._is_large() else None
             searched = self._searched = version, OnDisk(self._table, settings=settings)
         return searched[1]
+
+    def _row_sample(self) -> RowSample:
+        """A sample of the rows, read again when the gallery is twice or half as large."""
+        n, sample = self._table.count_rows(), self._sample
+        if sample is None or not sample.n_rows / 2 < n < 2 * sample.n_rows:
+            sample = self._sample = RowSample(self._table)
+        return sample
 
     def _index_mode(self) -> str:
         settings = read_settings(self._table)

@@ -110,7 +110,7 @@ def build_index(table: Any) -> None:
 
     The columns that filters use are indexed, too. If the table was tuned, it is tuned again.
     """
-    from lancedb.index import Bitmap, IvfSq, LabelList
+    from lancedb.index import Bitmap, BTree, IvfSq, LabelList
 
     before = read_settings(table)
     settings = IndexSettings.for_rows(table.count_rows())
@@ -126,6 +126,7 @@ def build_index(table: Any) -> None:
     for column in ("category", "country", "recognized"):
         table.create_index(column, config=Bitmap())
     table.create_index("tags", config=LabelList())
+    table.create_index("timestamp", config=BTree())
     write_settings(table, settings)
     if before is not None and before.goal is not None:
         try:
@@ -167,12 +168,19 @@ class OnDisk:
         self.n_rows = int(self.n_passing(None))
 
     def search(
-        self, embedding: FloatArray, k: int, sql: str | None = None, *, shown: str | None = None
+        self,
+        embedding: FloatArray,
+        k: int,
+        sql: str | None = None,
+        *,
+        shown: str | None = None,
+        rank: float = 0,
     ) -> tuple[pa.Table, FloatArray]:
         """The k nearest rows that pass `sql`, best first, and their cosine similarities.
 
-        `shown` is the part of `sql` that depends on what a drawing shows. The index is used, unless
-        so few rows pass that ranking all of them takes less time.
+        `shown` is the part of `sql` that depends on what a drawing shows, `rank` an estimate of how
+        many rows are as near as the k-th of those that pass. The index is used, unless so few rows
+        pass that ranking all of them takes less time.
         """
         query = self.table.search(embedding.astype(np.float16), vector_column_name="embedding")
         query = query.distance_type("cosine").select(self.columns)
@@ -181,7 +189,7 @@ class OnDisk:
         if self.settings is None:
             return _rank_all(query.bypass_vector_index(), embedding, k)
         n_passing, n_clusters = self.n_passing(sql), self.settings.n_clusters
-        n_probes = self._n_probes(self.settings, k, n_passing, self.n_passing(shown))
+        n_probes = self._n_probes(self.settings, k, n_passing, self.n_passing(shown), rank)
         if n_passing <= n_probes / n_clusters * self.n_rows / limits.PASSED_OVER:
             return _rank_all(query.bypass_vector_index(), embedding, k)
         refine = max(self.settings.refine, math.ceil(_LEAST_REFINED / k))
@@ -194,15 +202,19 @@ class OnDisk:
                 return rows, scores
             n_probes = n_clusters
 
-    def _n_probes(self, settings: IndexSettings, k: int, n_passing: int, n_shown: int) -> int:
+    def _n_probes(
+        self, settings: IndexSettings, k: int, n_passing: int, n_shown: int, rank: float = 0
+    ) -> int:
         """The clusters to probe: `settings.n_probes` are enough for the ten nearest of all rows.
 
         The fewer rows pass a filter on what they show, the more clusters are probed, because those
-        rows may lie far from the query. Rows that pass another filter, such as a country, lie in
-        all clusters, but the nearest of them are farther away. The same holds if k is larger.
+        rows may lie far from the query. Rows that pass another filter, such as a country, mostly
+        lie in all clusters, but the nearest of them are farther away. The same holds if k is
+        larger. Where such rows lie far from the query, too, `rank` tells.
         """
         farther = math.sqrt(max(1, k / _TUNED_FOR) * max(1, n_shown) / max(1, n_passing))
         n_wanted = settings.n_probes * self.n_rows / max(1, n_shown) * farther
+        n_wanted = max(n_wanted, settings.n_probes * math.sqrt(rank / _TUNED_FOR))
         return min(settings.n_clusters, math.ceil(n_wanted))
 
 

@@ -57,6 +57,19 @@ def load(table: Any, version: int) -> MemoryTable:
     return MemoryTable(version, row_ids, rows, MemoryIndex(stored, rest))
 
 
+def read_sample(table: Any, n: int) -> MemoryTable:
+    """At most `n` random rows of a Lance table; their `row_ids` are not Lance's."""
+    n_rows = table.count_rows()
+    chosen = np.sort(np.random.default_rng(0).choice(n_rows, min(n, n_rows), replace=False))
+    drawing_columns = columns_of(table)
+    columns = [*drawing_columns, *embedding_columns(table)]
+    read = table.take_offsets(chosen.tolist()).select(columns).to_arrow()
+    stored, rest = read_embeddings(read)
+    index = MemoryIndex(np.ascontiguousarray(stored), rest)
+    rows = _compact(read.select(drawing_columns))
+    return MemoryTable(int(table.version), chosen.astype(np.uint64), rows, index)
+
+
 def refresh(held: MemoryTable, table: Any, version: int) -> MemoryTable:
     """The rows of a newer version. Only rows that were added are read from disk.
 
