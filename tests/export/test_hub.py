@@ -164,13 +164,28 @@ def test_both_forms_of_the_encoder_load_from_the_folder(encoder, exported):
 
 def test_the_hub_understands_the_card(exported):
     card = huggingface_hub.ModelCard.load(exported / "README.md")
-    assert card.data.license == "mit"
+    assert card.data.license is None  # only the owner can choose one
     assert card.data.library_name == "garabato"
     assert card.data.pipeline_tag == "image-classification"
     assert card.data.model_name == "a/b"
     (result,) = card.data.eval_results
     assert (result.metric_type, result.metric_value) == ("accuracy", 0.5)
     assert card.data.datasets is None
+
+
+def test_an_encoder_in_onnx_form_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(EncoderError, match="an encoder in ONNX form cannot be saved, exported"):
+        export_hub(load_encoder(), tmp_path / "repository")
+    assert not (tmp_path / "repository").exists()
+
+
+def test_the_card_states_the_license_that_is_given(encoder, tmp_path):
+    export_hub(encoder, tmp_path, license="cc-by-4.0")
+    assert huggingface_hub.ModelCard.load(tmp_path / "README.md").data.license == "cc-by-4.0"
+
+
+def test_the_card_of_the_shipped_encoder_states_its_license(shipped):
+    assert huggingface_hub.ModelCard.load(shipped / "README.md").data.license == "mit"
 
 
 @pytest.mark.parametrize("repository", ["exported", "shipped"])

@@ -138,7 +138,11 @@ def _calibration_drawings(data: Path) -> garabato.DrawingBatch:
 )
 @click.option("--name", default="garabato encoder", show_default=True, help="Title of the card.")
 @click.option(
-    "--license", "licence", default="mit", show_default=True, help="Licence, as the Hub names it."
+    "--license",
+    "licence",
+    metavar="NAME",
+    help="Licence of the encoder as the Hub names it, such as cc-by-4.0.  [default: none is stated; "
+    "mit for the encoder that ships]",
 )
 @json_option
 def hub(
@@ -148,7 +152,7 @@ def hub(
     calibrate: Path | None,
     datasets: tuple[str, ...],
     name: str,
-    licence: str,
+    licence: str | None,
     as_json: bool,
 ) -> None:
     """Write an encoder as a model repository of the Hugging Face Hub.

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Protocol, overload, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, overload, runtime_checkable
 
 import numpy as np
 
@@ -412,14 +412,14 @@ class Encoder:
 
     def as_pytorch(self) -> TorchRuntime:
         """The PyTorch runtime. Raises EncoderError for an encoder in ONNX form."""
-        from garabato.encoder.torch_runtime import TorchRuntime
+        from garabato.encoder.onnx_runtime import OnnxRuntime
 
-        if not isinstance(self.runtime, TorchRuntime):
+        if isinstance(self.runtime, OnnxRuntime):  # asked first: it needs no PyTorch
             raise EncoderError(
                 "an encoder in ONNX form cannot be saved, exported or trained; load the "
                 ".safetensors file it was made from (the shipped one with runtime='pytorch')"
             )
-        return self.runtime
+        return cast("TorchRuntime", self.runtime)
 
     def _images(
         self, drawings: Drawing | Iterable[Drawing] | DrawingBatch, batch_size: int

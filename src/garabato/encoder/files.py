@@ -164,9 +164,9 @@ def save_encoder(encoder: Encoder, path: str | PathLike[str]) -> None:
 
     Raises StorageError, and EncoderError for an encoder in ONNX form.
     """
-    from safetensors.torch import save
-
     runtime = encoder.as_pytorch()
+    from safetensors.torch import save  # comes with PyTorch in the extra `train`
+
     weights = runtime.stored_weights()
     header = encoder.description() | {
         "options": runtime.model.options,

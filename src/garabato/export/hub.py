@@ -43,7 +43,7 @@ def export_hub(
     folder: str | PathLike[str],
     *,
     name: str = "garabato encoder",
-    license: str = "mit",  # spelled as the Hub does
+    license: str | None = None,  # spelled as the Hub does
     datasets: Sequence[str] | None = None,
     results: Mapping[str, float] | None = None,
     calibration: DrawingBatch | None = None,
@@ -57,6 +57,9 @@ def export_hub(
     `onnx/model_quantized.onnx`, the 8-bit form, is written if `calibration` has about 500 training
     drawings (see `export_onnx`), and always for the shipped encoder.
 
+    `license` is the licence as the Hub names it, such as "cc-by-4.0". By default the card of the
+    shipped encoder states its own, MIT, and other cards state none.
+
     `datasets` are the names, on the Hub, of the data sets that the encoder was trained on; by
     default none, but Quick, Draw! for the shipped encoder. `results` are metrics on other drawings,
     such as {"accuracy": 0.77}, for the card and its model index. With the run folder `run`, the
@@ -65,13 +68,15 @@ def export_hub(
     Returns the files. Raises InputError if `folder` holds other files, and EncoderError for an
     encoder in ONNX form.
     """
+    encoder.as_pytorch()  # raises before anything is written
     folder = Path(folder)
     names = ["README.md", "config.json", "preprocessor_config.json", WEIGHTS_FILE, ONNX_FILE]
     names.append(PICTURES_FILE)
     _check_folder(folder, names)
     shipped = _shipped_form_of(encoder)
-    if datasets is None:
-        datasets = [] if shipped is None else [_QUICKDRAW]
+    if shipped is not None:
+        license = license or "mit"
+        datasets = [_QUICKDRAW] if datasets is None else datasets
     with storage_errors(folder):
         (folder / ONNX_FILE).parent.mkdir(parents=True, exist_ok=True)
         (folder / QUANTIZED_FILE).unlink(missing_ok=True)  # of an earlier export
@@ -86,8 +91,8 @@ def export_hub(
         names.append(QUANTIZED_FILE)
     _write_json(folder / "config.json", _config(encoder))
     _write_json(folder / "preprocessor_config.json", _preprocessor(encoder))
-    card = front_matter(_metadata(name, license, datasets, results or {}))
-    card += _card(encoder, name, datasets, results or {}, has_8_bits=QUANTIZED_FILE in names)
+    card = front_matter(_metadata(name, license, datasets or [], results or {}))
+    card += _card(encoder, name, datasets or [], results or {}, has_8_bits=QUANTIZED_FILE in names)
     if shipped is not None:
         card += _shipped_training()
     elif run is not None:
@@ -180,11 +185,11 @@ def _preprocessor(encoder: Encoder) -> dict[str, Any]:
 
 
 def _metadata(
-    name: str, license: str, datasets: Sequence[str], results: Mapping[str, float]
+    name: str, license: str | None, datasets: Sequence[str], results: Mapping[str, float]
 ) -> dict[str, Any]:
     """The front matter of the card: https://huggingface.co/docs/hub/model-cards."""
-    metadata: dict[str, Any] = {
-        "license": license,
+    metadata: dict[str, Any] = {} if license is None else {"license": license}
+    metadata |= {
         "library_name": "garabato",
         "pipeline_tag": "image-classification",
         "tags": ["sketch", "drawing", "image-retrieval", "onnx"],
