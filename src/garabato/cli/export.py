@@ -141,8 +141,8 @@ def _calibration_drawings(data: Path) -> garabato.DrawingBatch:
     "--license",
     "licence",
     metavar="NAME",
-    help="Licence of the encoder as the Hub names it, such as cc-by-4.0.  [default: none is stated; "
-    "mit for the encoder that ships]",
+    help="Licence of the encoder as the Hub names it, such as cc-by-4.0.  [default: none is "
+    "stated; mit for the encoder that ships]",
 )
 @json_option
 def hub(
