@@ -221,9 +221,8 @@ class Killer:
     def _read(self, gallery: Any, where: str) -> State:
         found: State = {}
         for piece in gallery.scan():
-            rows = zip(piece.drawings, piece.embeddings, piece.tags, strict=True)
-            for drawing, embedding, (tag,) in rows:
-                number = int(tag)
+            for drawing, embedding in zip(piece.drawings, piece.embeddings, strict=True):
+                number = int(drawing.tags[0])
                 expected = embeddings_of_cached(number)[key_ids_cached(number)[drawing.key_id]]
                 whole = drawing.to_lists() == strokes_of(number)
                 if not whole or float(embedding @ expected) < 0.999 or drawing.key_id in found:

@@ -26,7 +26,7 @@ def piece(*categories: str) -> Stored:
         for number, category in enumerate(categories)
     ]
     n = len(drawings)
-    return Stored(DrawingBatch.from_drawings(drawings), np.zeros((n, 2), np.float32), [()] * n)
+    return Stored(DrawingBatch.from_drawings(drawings), np.zeros((n, 2), np.float32))
 
 
 def categories_by_file(folder: Path) -> dict[str, set[str | None]]:
