@@ -255,8 +255,8 @@ class Drawing:
         rounded = np.rint(self.points)
         whole = bool((rounded == self.points).all())
         values = rounded.astype(np.int64) if whole else self.points
-        starts = self.stroke_starts
-        return [[values[a:b, 0].tolist(), values[a:b, 1].tolist()] for a, b in pairwise(starts)]
+        xs, ys = values.T.tolist()  # lists are cut faster than arrays
+        return [[xs[a:b], ys[a:b]] for a, b in pairwise(self.stroke_starts.tolist())]
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: metadata and `to_lists`. Unknown fields are left out, except the category."""

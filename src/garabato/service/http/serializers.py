@@ -56,7 +56,9 @@ class CachedContent:
 
 def hit_document(hit: Hit) -> dict[str, Any]:
     """A hit as JSON, without unknown fields."""
-    return replace(hit, drawing=as_strokes(hit.drawing)).to_dict()
+    if hit.drawing.bitmap is not None:
+        hit = replace(hit, drawing=as_strokes(hit.drawing))
+    return hit.to_dict()
 
 
 def headline_document(votes: Sequence[CategoryVote]) -> dict[str, Any]:
