@@ -19,7 +19,7 @@ from garabato import prepare, read_drawings
 from garabato.drawing import Drawing
 from garabato.errors import FormatError
 from garabato.formats import ReadReport, read_batches
-from garabato.formats.arrow import _most_values, _parquet_footer
+from garabato.formats.arrow import _column_sizes, _parquet_footer
 
 STROKES = [[[0, 255, 128], [0, 9, 255]], [[7], [8]]]
 KAGGLE_HEADER = "countrycode,drawing,key_id,recognized,timestamp,word"
@@ -325,12 +325,17 @@ def test_damaged_statistics_are_an_error_and_do_not_end_the_process():
 
 
 @pytest.mark.parametrize("compression", ["none", "zstd"])
-def test_the_values_of_row_groups_are_counted_as_pyarrow_counts_them(compression):
+def test_the_sizes_of_columns_are_those_that_pyarrow_reads(compression):
     table = pa.table({"a": [[1, 2], [3]] * 1000, "b": ["x"] * 2000, "c": [None, True] * 1000})
     file = io.BytesIO()
     pq.write_table(table, file, row_group_size=700, compression=compression)
-    footer = _parquet_footer(pa.BufferReader(file.getvalue()))
-    assert _most_values(footer) == [1050, 1050, 900]  # of column a: 700 rows with 1.5 on average
+    sizes = _column_sizes(_parquet_footer(pa.BufferReader(file.getvalue())))
+    assert [group[0].n_values for group in sizes] == [1050, 1050, 900]  # 1.5 a row on average
+    metadata = pq.read_metadata(file)
+    for number, group in enumerate(sizes):
+        columns = [metadata.row_group(number).column(i) for i in range(3)]
+        assert [one.n_bytes for one in group] == [one.total_uncompressed_size for one in columns]
+        assert [one.n_compressed for one in group] == [one.total_compressed_size for one in columns]
 
 
 def test_a_truncated_parquet_is_an_error_that_names_the_file(tmp_path):
@@ -350,6 +355,21 @@ def test_a_column_that_expands_without_end_is_refused_before_it_is_read(tmp_path
     del values
     assert path.stat().st_size < 10**6
     with pytest.raises(FormatError, match="smaller row groups"):
+        list(read_drawings(path))
+
+
+@pytest.mark.parametrize("kind", ["parquet", "arrow", "stream"])
+def test_a_text_that_expands_without_end_is_refused(tmp_path, kind):
+    path = tmp_path / "bomb.table"
+    table = pa.table({"drawing": ["y" * (2**26 + 1)]})
+    if kind == "parquet":
+        pq.write_table(table, path, compression="zstd", use_dictionary=False)
+    else:
+        new = pa.ipc.new_file if kind == "arrow" else pa.ipc.new_stream
+        with new(path, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as file:
+            file.write_table(table)
+    assert path.stat().st_size < 10**5
+    with pytest.raises(FormatError, match="a column grows more than 200 times when expanded"):
         list(read_drawings(path))
 
 

@@ -8,8 +8,10 @@ import io
 import os
 import resource
 import signal
+import struct
 import threading
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -22,7 +24,7 @@ from running import Running
 
 from garabato.service.http.problems import ProblemError
 from garabato.service.jobs import file_reader
-from garabato.service.jobs.file_process import Limits
+from garabato.service.jobs.file_process import Limits, RefusedError, first_drawing
 from garabato.service.jobs.file_reader import MAX_FILES, FileQuery, FileReader
 
 LINE = b'{"drawing": [[[1, 2], [3, 4]]]}'
@@ -176,6 +178,36 @@ def test_if_no_process_starts_the_client_is_asked_to_retry() -> None:
     reader.stop()
     assert isinstance(problem, ProblemError)
     assert (problem.status, problem.headers) == (503, {"retry-after": "1"})
+
+
+@pytest.mark.parametrize("side_px", [4_000, 2**31 - 1])
+def test_a_picture_of_too_many_pixels_is_refused_by_its_header(side_px: int) -> None:
+    """Pillow itself refuses the larger one."""
+    content = bytearray(png(64))
+    content[16:24] = struct.pack(">II", side_px, side_px)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    limits = Limits(max_pixels=9_000_000, max_strokes=10, max_points=100)
+    with pytest.raises(RefusedError, match="more than 9 million pixels") as caught:
+        first_drawing(bytes(content), limits)
+    assert caught.value.status == 413
+
+
+def test_a_file_that_ends_the_process_is_refused_and_the_next_one_is_read(
+    reader: FileReader,
+) -> None:
+    async def read_while_ended() -> None:
+        job = asyncio.ensure_future(reader.first_drawing(png(3_000)))
+        while resource.prlimit(process, resource.RLIMIT_CPU)[0] == resource.RLIM_INFINITY:
+            await asyncio.sleep(0.001)  # it limits itself when it gets the file
+        os.kill(process, signal.SIGABRT)  # as libraries do that get no more memory
+        with pytest.raises(ProblemError, match="file: cannot be read; it may need too much memory"):
+            await job
+
+    reader.wait_until_ready()
+    (process,) = processes()
+    asyncio.run(read_while_ended())
+    (answer,) = read(reader, LINE)
+    assert isinstance(answer, FileQuery)
 
 
 def test_a_file_that_takes_too_much_memory_is_refused(reader: FileReader) -> None:

@@ -21,7 +21,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 from unicodedata import normalize
 
 import numpy as np
@@ -32,7 +32,13 @@ from garabato.drawing.arrow import described_shape, opened_lists
 from garabato.errors import FormatError, first_line
 from garabato.formats import picture, svg
 from garabato.formats.ndjson import ALIASES, parse_fields
-from garabato.formats.stream import Input, Reject, in_batches
+from garabato.formats.stream import (
+    MAX_EXPANSION,
+    MIN_BOMB_BYTES,
+    Input,
+    Reject,
+    in_batches,
+)
 
 PARQUET_MAGIC, ARROW_MAGIC = b"PAR1", b"ARROW1"
 #: Rows decoded at a time.
@@ -73,6 +79,7 @@ def _tables(source: Input) -> Iterator[pa.Table]:
             reader = batches = pa.ipc.open_stream(handle)
         names = _chosen(reader.schema, source)
         for batch in batches:
+            _check_growth(batch.nbytes, handle.size(), source)
             batch.validate(full=True)  # offsets of a damaged file would lead outside of it
             for first in range(0, batch.num_rows, _BATCH_ROWS):
                 part = batch.slice(first, _BATCH_ROWS)
@@ -84,15 +91,18 @@ def _parquet_tables(file: Any, source: Input) -> Iterator[pa.Table]:
 
     with pq.ParquetFile(file, memory_map=isinstance(file, str)) as parquet:
         names = _chosen(parquet.schema_arrow, source)
-        most_values = _most_values(_parquet_footer(file))
+        sizes = _column_sizes(_parquet_footer(file))
         groups = range(parquet.metadata.num_row_groups)
-        for number, n_values in zip(groups, most_values, strict=True):
+        for number, columns in zip(groups, sizes, strict=True):
+            n_values = max((column.n_values for column in columns), default=0)
             if n_values > _MAX_VALUES:
                 raise source.error(
                     f"a row group has more than {_MAX_VALUES:,} values in a column; "
                     "write the file with smaller row groups",
                     f"row group {number}",
                 )
+            for column in columns:
+                _check_growth(column.n_bytes, column.n_compressed, source)
             for batch in parquet.iter_batches(
                 _BATCH_ROWS, row_groups=[number], columns=list(names.values()), use_threads=False
             ):
@@ -109,8 +119,24 @@ def _parquet_footer(file: Any) -> bytes:
         return footer
 
 
-def _most_values(footer: bytes) -> list[int]:
-    """For each row group, the largest number of values in a column.
+def _check_growth(n_bytes: int, n_compressed: int, source: Input) -> None:
+    if n_bytes > max(MIN_BOMB_BYTES, MAX_EXPANSION * n_compressed):
+        raise source.error(
+            f"a column grows more than {MAX_EXPANSION} times when expanded; "
+            "write the file without compression if you trust it"
+        )
+
+
+class _ColumnSize(NamedTuple):
+    """Of a column in a row group."""
+
+    n_values: int
+    n_bytes: int
+    n_compressed: int
+
+
+def _column_sizes(footer: bytes) -> list[list[_ColumnSize]]:
+    """The sizes of each row group's columns.
 
     pyarrow's own `RowGroupMetaData.column` ends the process if the statistics of a column are
     damaged (an uncaught C++ exception in 26.0). The field numbers are those of
@@ -119,7 +145,7 @@ def _most_values(footer: bytes) -> list[int]:
     try:
         row_groups = _ThriftReader(footer).read_struct()[4]
         return [
-            max((int(column[3][5]) for column in group.get(1, [])), default=0)
+            [_ColumnSize(*(int(column[3][n]) for n in (5, 6, 7))) for column in group.get(1, [])]
             for group in row_groups
         ]
     except (IndexError, KeyError, TypeError, AttributeError, RecursionError) as error:

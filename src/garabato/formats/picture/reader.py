@@ -107,12 +107,12 @@ def _decode(source: Input) -> Iterator[tuple[ByteArray, ByteArray | None]]:
                     yield _as_arrays(picture)
         except FormatError:
             raise
+        except Image.DecompressionBombError:
+            raise source.error(_too_many_pixels(MAX_PIXELS)) from None
         except Exception as error:  # decoders raise anything on damaged files
             text = str(error) or type(error).__name__
             if isinstance(error, UnidentifiedImageError):  # its text has a memory address
                 text = "its header cannot be read"
-            if isinstance(error, Image.DecompressionBombError):
-                text = f"more than {MAX_PIXELS / 1e6:g} million pixels"
             raise source.error(f"a truncated or damaged picture ({text})") from error
 
 
@@ -148,9 +148,13 @@ def _check_size(source: Input, picture: Image) -> None:
     if width * height > (MAX_JPEG_PIXELS if is_baseline_jpeg else MAX_PIXELS):
         limit = MAX_JPEG_PIXELS if is_baseline_jpeg else MAX_PIXELS
         raise source.error(
-            f"the picture has more than {limit / 1e6:g} million pixels; reduce it first",
+            _too_many_pixels(limit),
             f"{width} x {height} pixels",
         )
+
+
+def _too_many_pixels(limit: int) -> str:
+    return f"the picture has more than {limit / 1e6:g} million pixels; reduce it first"
 
 
 def _frames(picture: Image) -> list[int]:

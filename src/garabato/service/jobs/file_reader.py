@@ -151,10 +151,10 @@ class FileReader:
         if is_last:
             self.prepare()
         if reply is None:
-            too_long = process.returncode == -signal.SIGXCPU
-            raise ProblemError.of_field(
-                "file", "takes too long to read" if too_long else "cannot be read"
-            )
+            if process.returncode == -signal.SIGXCPU:
+                raise ProblemError.of_field("file", "takes too long to read")
+            # Libraries in C that get no more memory end the process.
+            raise ProblemError.of_field("file", "cannot be read; it may need too much memory")
         if "detail" in reply:
             raise ProblemError.of_field("file", reply["detail"], reply["status"])
         return _to_query(reply)
