@@ -171,6 +171,34 @@ def test_a_photo_with_uneven_light_and_grain_is_read(tmp_path, noise):
     _assert_is_the_ink(_read(_save(tmp_path, page, "jpg", quality=75)), ink)
 
 
+@pytest.mark.parametrize("share", [0.4, 0.7])
+@pytest.mark.parametrize("blur", [1, 5])
+@pytest.mark.parametrize("outline", [
+    [(0, 150), (0, 480), (560, 480)],
+    [(200, 0), (380, 0), (520, 480), (340, 480)],
+    [(90, 480), (120, 200), (210, 110), (400, 120), (470, 200), (500, 480)],
+])  # fmt: skip
+def test_a_shadow_with_a_sharp_edge_is_no_ink(tmp_path, noise, share, blur, outline):
+    ink = cv2.GaussianBlur(_ink(), (0, 0), 0.8)
+    light = np.full((HEIGHT, WIDTH), 0.9, np.float32)
+    cv2.fillPoly(light, [np.array(outline)], 0.9 * share)
+    page = cv2.GaussianBlur(light, (0, 0), blur) * (1 - 0.7 * ink) + 0.015 * noise
+    _assert_is_the_ink(_read(_save(tmp_path, page, "jpg", quality=85)), ink)
+
+
+@pytest.mark.parametrize("is_squared", [False, True])
+@pytest.mark.parametrize("grain", [0.0, 0.01])
+def test_rules_as_dark_as_the_ink_are_told_by_their_width(tmp_path, noise, grain, is_squared):
+    ink = _ink()
+    rules = np.zeros((HEIGHT, WIDTH), np.float32)
+    for y in range(-20, HEIGHT, 30):  # turned a little
+        cv2.line(rules, (0, y), (WIDTH, y + 15), 1, 2)
+    for x in range(10, WIDTH + 20, 30 if is_squared else 1000):
+        cv2.line(rules, (x, 0), (x - 12, HEIGHT), 1, 2)
+    page = 0.95 - 0.8 * np.maximum(ink, rules) + grain * noise
+    _assert_is_the_ink(_read(_save(tmp_path, page)), ink)
+
+
 def test_rules_on_the_paper_are_no_ink(tmp_path, noise):
     ink = _ink()
     rules = np.where(np.arange(HEIGHT) % 25 < 2, 0.3, 0.0)[:, None]

@@ -62,7 +62,7 @@ _SHEET_WIDTH = 2.0
 #: Ink on it has at most this share of its light.
 _LEAST_INK = 0.9
 #: Surroundings with less grain (of 255) are no photo.
-_LEAST_GRAIN = 0.3
+LEAST_GRAIN = 0.3
 #: Pages are cut this many px within their frames, whose edges are blurred.
 _BLURRED_PX = 3
 
@@ -343,14 +343,14 @@ def _sheet_on_table(picture: Image) -> BoolArray | None:
     pen = pen_px(_eroded(filled, 4) & is_ink)
     if not 0 < _SHEET_WIDTH * pen < pen_px(dark):
         return None
-    if _grain(picture, dark) < _LEAST_GRAIN:
+    if grain_of(picture, dark) < LEAST_GRAIN:
         return None
     size = picture.shape[1], picture.shape[0]
     mask = cv2.resize(inner.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     return np.asarray(mask > 0)
 
 
-def _grain(picture: Image, where: BoolArray) -> float:
+def grain_of(picture: Image, where: BoolArray) -> float:
     """How much the pixels of a region, given at a smaller size, differ from those around them."""
     size = picture.shape[1], picture.shape[0]
     region = cv2.resize(_eroded(where, 1).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)

@@ -13,7 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import BoolArray, ByteArray
-from garabato.formats.picture.frame import filled_outside, page_in_frame, pen_px
+from garabato.formats.picture.frame import (
+    LEAST_GRAIN,
+    filled_outside,
+    grain_of,
+    page_in_frame,
+    pen_px,
+)
 from garabato.formats.picture.pixels import Image, Picture, reduced
 
 Array = npt.NDArray[Any]
@@ -42,8 +48,14 @@ _SURE, _POSSIBLE = 0.5, 0.25
 _HALO_PX, _PALE_PEN, _PALE = 17, 1.6, 1.6
 #: Ruled lines reach the edges of the paper at least this often.
 _N_RULE_ENDS = 6
+#: Rules are thinner than the longer side divided by this. They are this far apart or more (grain is
+#: not), and most distances differ by at most this share.
+_RULE_SHARE, _LEAST_GAP_PX, _UNEVEN = 60, 8, 0.15
 #: What is printed has at most this share of the ink's darkness; it varies by this (of 1).
 _DARK_PRINT, _PRINT_MARGIN = 0.8, 0.02
+#: Shadows are wider than this in the reduced page, and have at most this share of the light, but
+#: more than ink. In a flat picture, what is no photo, they cover this share of it at least.
+_SHADOW_PX, _SHADOW, _BLACK, _LEAST_SHADOW = 41, 0.95, 0.3, 0.02
 #: Paper is this many times lighter than a table, and at least this share of the photo.
 _TABLE_CONTRAST, _LEAST_SHEET = 1.4, 0.1
 #: Lines that touch the edge of the photo are not ink if a line this long (share of the longer side)
@@ -76,23 +88,31 @@ def _ink_sheet(picture: Picture, inside: BoolArray) -> ByteArray | None:
     if _is_light_on_dark(page, ground):
         picture.is_negative = True
         page, ground = 1 - page, None if ground is None else 1 - ground
+    if ground is not None:
+        _, is_shadow = _with_shadows(ground[None, None], page)
+        if is_shadow.mean() > _LEAST_SHADOW and grain_of(page, is_shadow) >= LEAST_GRAIN:
+            ground = None
     is_flat = ground is not None
     light = _light(page) if ground is None else ground[None, None]
-    darkness = _darkness(page, _resized(light, page))
+    shaded = light if is_flat else _with_shadows(light, page)[0]
+    darkness = _darkness(page, shaded)
     sheet = mask if is_flat else np.minimum(mask, _resized(_sheet(light, darkness), page))
     level = _median(_darkness(light, light) if is_flat else darkness[sheet > 0.5])
-    ink, printed = _ink(darkness - level, sheet, is_flat)
+    pen = _beside_rules(darkness - level)
+    ink, printed = _ink((darkness - level) * pen, sheet, is_flat)
     if ink is None:
         return None
     rows, columns = _inked_part(ink, picture.shape)
     part = picture.reduced(_INK_PX, rows, columns)
-    light, sheet = (_cut(whole, rows, columns, picture.shape) for whole in (light, sheet))
+    light, sheet, pen = (
+        _cut(whole, rows, columns, picture.shape) for whole in (shaded, sheet, pen)
+    )
     darkness = _darkness(part, _resized(light, part))
     on_part = np.asarray(_resized(sheet, part) > 0.999, np.float32)
     if not is_flat:
         around = _median(darkness[on_part > 0.5])
         level = around if around - level < _SURELY_INK else level  # more ink than paper
-    darkness = np.where(on_part > 0, darkness - level, np.float32(0))
+    darkness = np.where(on_part > 0, darkness - level, np.float32(0)) * _resized(pen, part)
     closer, _ = _ink(darkness, on_part, is_flat, printed if is_flat else 0.0)
     if closer is None:
         return None
@@ -171,6 +191,23 @@ def _light(page: Image) -> Image:
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_WINDOW_PX, _WINDOW_PX))
     closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, window, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(cv2.GaussianBlur(closed, (0, 0), _WINDOW_PX / 6), np.float32)
+
+
+def _with_shadows(light: Image, page: Image) -> tuple[Image, BoolArray]:
+    """(`light` with the sharp edges of shadows, where those are), at the size of the page.
+
+    Where a region that is wider than any pen is darker than the light around it, it is a shadow if
+    it reaches in from outside the page and is not as dark as ink.
+    """
+    light = _resized(light, page)
+    grey = cv2.medianBlur(np.rint(page.mean(axis=2) * 255).astype(np.uint8), 5)
+    window = np.ones((_SHADOW_PX, _SHADOW_PX), np.uint8)
+    share = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, window) / (255 * light.mean(axis=2) + 1e-6)
+    _, labels = cv2.connectedComponents((share < _SHADOW).astype(np.uint8))
+    is_shadow = np.isin(labels, np.unique(np.concatenate(_edges(labels)))) & (labels > 0)
+    is_shadow &= share > _BLACK
+    shaded = np.where(is_shadow[:, :, None], light * share[:, :, None], light)
+    return shaded.astype(np.float32), is_shadow
 
 
 def _sheet(light: Image, darkness: Image) -> Image:
@@ -323,13 +360,55 @@ def _printed(darkness: Image, possible: float, sure: float, full: float, is_flat
     elsewhere = (darkness > possible) & ~near
     if np.count_nonzero(elsewhere) < np.count_nonzero(inked) * 0.5:
         return 0.0
-    n_at_edges = sum(
-        np.count_nonzero(np.diff(edge.astype(np.int8)) > 0) for edge in _edges(elsewhere)
-    )
-    if is_flat and n_at_edges < _N_RULE_ENDS:
+    if is_flat and _n_ends(elsewhere) < _N_RULE_ENDS:
         return 0.0
     darkest = float(np.quantile(darkness[elsewhere], 0.98)) + _PRINT_MARGIN
     return min(darkest, max(0.9 * sure, _DARK_PRINT * full))
+
+
+def _beside_rules(darkness: Image) -> Image:
+    """1 where a pen was that is thicker than the rules of the paper, else 0; 1 without rules.
+
+    They are found if they are as dark as the ink; paler ones are left to `_printed`.
+    """
+    everywhere = np.ones(darkness.shape, np.float32)
+    dark = darkness[darkness > _LEAST_CONTRAST]
+    least = 0.5 * float(np.quantile(dark, 0.9)) if len(dark) else 1.0
+    if not _has_rules(darkness > least):
+        return everywhere
+    n_ends = _n_ends(darkness > least)
+    for px in range(2, max(3, max(darkness.shape) // _RULE_SHARE)):
+        window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (px, px))
+        thick = cv2.morphologyEx(darkness, cv2.MORPH_OPEN, window) > least
+        if _n_ends(thick) > n_ends // 8:
+            continue
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(thick.astype(np.uint8))
+        extent = stats[:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(axis=1)
+        extent[np.concatenate(_edges(labels))] = 0  # the paper, and what reaches in from outside
+        if extent.max() < _LEAST_DRAWING * max(darkness.shape):
+            break
+        pen = (extent > 4 * px)[labels].astype(np.float32)  # not where rules cross
+        return np.asarray(cv2.dilate(pen, np.ones((5, 5), np.uint8)), np.float32)
+    return everywhere
+
+
+def _has_rules(mask: BoolArray) -> bool:
+    """Whether lines reach two opposite edges, at equal distances."""
+    top, bottom, left, right = map(_is_regular, _edges(mask))
+    return (top and bottom) or (left and right)
+
+
+def _n_ends(mask: BoolArray) -> int:
+    """How many lines reach the edges."""
+    return sum(int((np.diff(edge.astype(np.int8)) > 0).sum()) for edge in _edges(mask))
+
+
+def _is_regular(edge: BoolArray) -> bool:
+    gaps = np.diff(np.flatnonzero(np.diff(edge.astype(np.int8)) > 0))
+    usual = float(np.median(gaps)) if len(gaps) else 0.0
+    if len(gaps) < _N_RULE_ENDS - 1 or usual < _LEAST_GAP_PX:
+        return False
+    return bool((np.abs(gaps - usual) <= _UNEVEN * usual + 1).mean() > 0.7)
 
 
 def _connected(
