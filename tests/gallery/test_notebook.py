@@ -24,6 +24,7 @@ def test_a_gallery_tells_its_count_and_shows_a_sample(gallery):
     assert repr(gallery).endswith("/g', 16 drawings)")
     html = gallery._repr_html_()
     assert "16 drawings) of 2 categories: 12 of them" in html
+    assert [html.count(f"{name}<") for name in ("star", "house")] == [6, 6]
     assert html.count("<svg") == 12
 
 

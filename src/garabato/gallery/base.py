@@ -91,9 +91,16 @@ class Gallery(ABC):
     def _repr_html_(self) -> str:
         n = self.count()
         about = repr(self)
+        names: builtins.list[str] = []
         if n <= _MAX_COUNTED:
-            about += f" of {len(self.count(by='category')):,} categories"
-        sample = self.list(limit=N_SHOWN)
+            categories = self.count(by="category")
+            about += f" of {len(categories):,} categories"
+            names = [name for name in categories if name is not None][:N_SHOWN]
+        sample = [  # by key_id alone, they may all be of the first category
+            drawing
+            for name in names
+            for drawing in self.list(limit=N_SHOWN // len(names), where={"category": [name]})
+        ] or self.list(limit=N_SHOWN)
         if n > len(sample):
             about += f": {len(sample)} of them"
         return drawings_html([(d, d.category or "") for d in sample], heading=about)
