@@ -7,12 +7,12 @@
 The other part stays as it is, so all the time goes to one; `garabato train` trains both together
 (docs/training.md). `strokes` adds a branch to an encoder that has none.
 
-The targets are the labels mixed with the probabilities that the whole encoder gives to the
-unchanged drawings (Hinton et al. 2015), which soften the labels of drawings that look like
-something else. `--bitmaps` takes a folder of Google's 28x28 bitmaps: half of the drawings of the
-categories it has are replaced by one of these, traced, so the part learns from real small pictures
-without seeing these categories more often. Bitmaps that look like a drawing of the validation or
-test part are left out.
+The targets are the labels mixed with the probabilities that the encoder before the training gives
+to the same augmented images (Beyer et al. 2022, "Knowledge distillation: a good teacher is patient
+and consistent"), so each part learns what both know together. `--bitmaps` takes a folder of
+Google's 28x28 bitmaps: half of the drawings of the categories it has are replaced by one of these,
+traced, so the part learns from real small pictures without seeing these categories more often.
+Bitmaps that look like a drawing of the validation or test part are left out.
 
 The learning rate falls by the clock, and `--resume` goes on after an interruption.
 """
@@ -20,6 +20,7 @@ The learning rate falls by the clock, and `--resume` goes on after an interrupti
 from __future__ import annotations
 
 import argparse
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -33,7 +34,7 @@ from ship_encoder import rebuilt
 from torch import Tensor
 
 from garabato.dataset import Dataset
-from garabato.drawing import DrawingBatch, FloatArray, IntArray
+from garabato.drawing import ByteArray, DrawingBatch, FloatArray, IntArray
 from garabato.encoder import FILE_NAME, Encoder, load_encoder
 from garabato.host.atomic import replacing
 from garabato.models import Model, as_input
@@ -50,12 +51,11 @@ from garabato.training.loop import RunningMean
 
 @dataclass(frozen=True)
 class Part:
-    """How a part is trained; images are of the encoder's size unless `size_px` is given."""
+    """How a part is trained."""
 
     augment: AugmentSpec
     batch_size: int
     learning_rate: float
-    size_px: int | None = None
 
 
 #: Varied towards the drawings of other people: in several strokes a line, with details and poses.
@@ -81,18 +81,16 @@ _AUGMENT = AugmentSpec(
 )
 PARTS = {
     "image": Part(_AUGMENT, batch_size=256, learning_rate=2e-3),
-    # The smallest images with a path: the branch doesn't use their pictures.
     "strokes": Part(
         replace(_AUGMENT, partial=0.15, picture=0.2, reorder=0.2, sketchy=0.25),
         batch_size=256,
         learning_rate=2e-3,
-        size_px=26,
     ),
 }
-#: How a part is trained, beside its learning rate. `teaching` is the weight of the encoder's own
+#: How a part is trained, beside its learning rate. `teaching` is the weight of the teacher's
 #: probabilities in the targets.
 CONFIG = TrainConfig(
-    optimizer="muon", warmup=0.02, ema_decay=0.999, teaching=0.4, label_smoothing=0.03
+    optimizer="muon", warmup=0.02, ema_decay=0.999, teaching=0.7, label_smoothing=0.03
 )
 SAVE_EVERY_S = 120
 #: Bitmaps this similar to a held-out drawing are taken for the same one (cosine of blurred images).
@@ -125,15 +123,13 @@ def main() -> None:
     assert held_out is not None, "--validation must be more than 0"
     if dataset.categories != encoder.network_categories:
         raise SystemExit(f"{dataset.path} and {arguments.start} have different categories")
-    print("computing the probabilities that the encoder gives", flush=True)
-    strokes = Drawings(with_strokes(drawings), labels, encoder.predict(drawings).probabilities)
+    strokes = Drawings(with_strokes(drawings), labels)
     bitmaps = None
     if arguments.bitmaps is not None:
         kept_out = [held_out, (dataset.split("test"), dataset.labels("test"))]
         bitmaps = read_bitmaps(arguments.bitmaps, encoder, kept_out)
     torch.manual_seed(arguments.seed)
-    part = PARTS[arguments.part]
-    spec = replace(encoder.spec, path=arguments.part == "strokes")
+    teacher = Teacher(copy.deepcopy(encoder.as_pytorch().model), encoder.temperature)
     if arguments.part == "strokes":
         encoder = with_branch(encoder)
     model = encoder.as_pytorch().model
@@ -148,7 +144,8 @@ def main() -> None:
         parameter.requires_grad = of_branch == (arguments.part == "strokes")
     if arguments.part == "strokes":
         model.stroke_weights.requires_grad = False  # tools/ship_encoder.py fits them
-    batches = MixedBatches(strokes, bitmaps, spec, part, arguments.seed)
+    part = PARTS[arguments.part]
+    batches = MixedBatches(strokes, bitmaps, teacher, encoder.spec, part, arguments.seed)
     seconds = 60 * arguments.minutes
     train(model, logits_of, batches, seconds, arguments.out, resume=arguments.resume)
     encoder.save(arguments.out / FILE_NAME)
@@ -165,11 +162,29 @@ def with_branch(start: Encoder) -> Encoder:
 
 @dataclass(frozen=True)
 class Drawings:
-    """Strokes, labels (N,) and the encoder's probabilities (N, C)."""
+    """Strokes and labels (N,)."""
 
     strokes: DrawingBatch
     labels: IntArray
-    taught: FloatArray
+
+
+class Teacher:
+    """The network as it was before the training, and the temperature of its probabilities."""
+
+    def __init__(self, model: Model, temperature: float) -> None:
+        self._model = model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._model.mirror = False  # one view: mirror images would double its time
+        self._temperature = temperature
+
+    def probabilities(self, images: ByteArray) -> FloatArray:
+        """The probabilities of the categories, (N, C), of rendered images."""
+        device = torch.device("cpu")
+        with (
+            torch.inference_mode(),
+            torch.autocast("cpu", torch.bfloat16, enabled=uses_bfloat16(CONFIG, device)),
+        ):
+            logits, _ = self._model(as_input(images, device))
+        return (logits.float() / self._temperature).softmax(1).numpy()
 
 
 def read_bitmaps(
@@ -188,8 +203,7 @@ def read_bitmaps(
         labels.append(np.full(len(batch), label))
         print(f"{category}: {len(batch)} bitmaps", flush=True)
     drawings = DrawingBatch.concatenate(batches)
-    taught = encoder.predict(drawings).probabilities
-    return Drawings(with_strokes(drawings), np.concatenate(labels), taught)
+    return Drawings(with_strokes(drawings), np.concatenate(labels))
 
 
 def _blurred(drawings: DrawingBatch) -> FloatArray:
@@ -207,6 +221,7 @@ class MixedBatches:
 
     drawings: Drawings
     bitmaps: Drawings | None
+    teacher: Teacher
     spec: RenderSpec
     part: Part
     seed: int
@@ -220,10 +235,10 @@ class MixedBatches:
         return lambda: self._make(rows, np.random.default_rng([self.seed, step, 1]))
 
     def _make(self, rows: IntArray, random: np.random.Generator) -> Batch:
-        spec = replace(self.spec, size_px=self.part.size_px or self.spec.size_px)
         keys = random.integers(0, 2**32, len(rows), dtype=np.uint32)
-        labels, taught = self.drawings.labels[rows], self.drawings.taught[rows]
-        images = render_augmented(self.drawings.strokes.take(rows), spec, self.part.augment, keys)
+        labels = self.drawings.labels[rows]
+        strokes = self.drawings.strokes.take(rows)
+        images = render_augmented(strokes, self.spec, self.part.augment, keys)
         if self.bitmaps is not None:
             has_bitmaps = np.isin(labels, self.bitmaps.labels)
             replaced = np.flatnonzero(has_bitmaps & (random.random(len(rows)) < 0.5))
@@ -232,10 +247,9 @@ class MixedBatches:
                 chosen = np.array([random.choice(candidates) for candidates in same_label])
                 traced = self.bitmaps.strokes.take(chosen)
                 images[replaced] = render_augmented(
-                    traced, spec, self.part.augment, keys[replaced], has_order=False
+                    traced, self.spec, self.part.augment, keys[replaced], has_order=False
                 )
-                taught[replaced] = self.bitmaps.taught[chosen]
-        return Batch(images, labels, taught)
+        return Batch(images, labels, self.teacher.probabilities(images))
 
 
 def train(
