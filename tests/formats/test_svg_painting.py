@@ -661,6 +661,14 @@ def test_light_lines_on_a_dark_shape_erase_nothing(tmp_path):
     assert len(_read(tmp_path, f'<g stroke="black">{road}</g>').strokes) == 2
 
 
+def test_dense_lines_of_one_colour_erase_nothing(tmp_path):
+    lines = [f'<path d="M{40 + 3 * i} 40L{50 + 3 * i} 110"/>' for i in range(30)]
+    lines += [f'<path d="M40 {40 + 3 * i}L140 {45 + 3 * i}"/>' for i in range(24)]
+    body = f'<g stroke="black" stroke-width="2">{"".join(lines)}</g>'
+    body += '<path stroke="red" d="M10 10L190 20"/>'
+    assert len(_read(tmp_path, body).strokes) == 55
+
+
 @pytest.mark.parametrize(
     "rules",
     [
@@ -673,6 +681,20 @@ def test_the_rules_of_the_paper_are_no_drawing(tmp_path, rules):
     margin = '<path stroke="red" d="M20 0V150"/>'
     body = f'{rules}{margin}<path d="{ZIGZAG}" {PEN}/>'
     assert _strokes(tmp_path, body) == STROKES
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        # the stripes of a flag, the bars before a face, the strings of a harp
+        "".join(f'<path stroke="red" stroke-width="6" d="M0 {y}H200"/>' for y in range(8, 150, 20)),
+        f'<path {PEN} d="{ZIGZAG}"/>'
+        + "".join(f'<path stroke="#555" d="M{x} 0V150"/>' for x in range(25, 200, 25)),
+        "".join(f'<path stroke="#999" d="M{x} 5V145"/>' for x in range(25, 200, 25)),
+    ],
+)
+def test_parallel_lines_of_a_drawing_in_a_colour_of_their_own_are_seen(tmp_path, lines):
+    assert len(_strokes(tmp_path, f'{lines}<path d="{ZIGZAG}" {PEN}/>')) >= 8
 
 
 def test_lines_across_the_page_in_the_colour_of_the_drawing_belong_to_it(tmp_path):

@@ -44,8 +44,8 @@ _BLACK: Colour = (0.0, 0.0, 0.0, 1.0)
 _STEP_PX, _MAX_SAMPLES = 1.5, 200_000
 #: Shorter parts of a line that is partly seen are where it crosses others.
 _LEAST_SAMPLES = 8
-#: Ruled paper has so many rules, straight across this share of the page.
-_N_RULES, _RULE_SHARE = 6, 0.8
+#: Ruled paper has so many rules, straight across this share of the page, and so wide at most.
+_N_RULES, _RULE_SHARE, _RULE_WIDTH = 6, 0.99, 0.01
 #: Where an eraser has crossed lines, it differs from at most this share of what is beside it.
 _ERASED = 0.5
 #: Masks darker than this hide what is beneath them.
@@ -86,21 +86,28 @@ def visible_lines(document: Document) -> list[Points]:
 
 
 def _without_rules(items: list[Item], page: Rectangle) -> list[Item]:
-    """`items` without the rules or squares of the paper, which have colours of their own."""
+    """`items` without the rules or squares of the paper: beneath all ink, in other colours."""
     n_rules = [_n_rules(item, page) for item in items]
+    is_ink = [bool(item.stroke) and not n for item, n in zip(items, n_rules, strict=True)]
+    n_beneath = is_ink.index(True) if True in is_ink else 0
     inks = {item.stroke or item.fill for item, n in zip(items, n_rules, strict=True) if not n}
-    is_kept = [not n or item.stroke in inks for item, n in zip(items, n_rules, strict=True)]
-    n_printed = sum(n for n, kept in zip(n_rules, is_kept, strict=True) if not kept)
-    return list(compress(items, is_kept)) if inks and n_printed >= _N_RULES else items
+    is_printed = [
+        i < n_beneath and n > 0 and item.stroke not in inks
+        for i, (item, n) in enumerate(zip(items, n_rules, strict=True))
+    ]
+    if sum(compress(n_rules, is_printed)) < _N_RULES:
+        return items
+    return [item for item, printed in zip(items, is_printed, strict=True) if not printed]
 
 
 def _n_rules(item: Item, page: Rectangle) -> int:
     """How many rules an item is; 0 if any of its lines is none."""
-    if item.fill or not item.stroke:
+    page_size = np.subtract(page[2:], page[:2])
+    if item.fill or not item.stroke or item.stroke_width > _RULE_WIDTH * max(page_size):
         return 0
     first, last = item.starts[:-1], item.starts[1:]
     size = np.maximum.reduceat(item.points, first) - np.minimum.reduceat(item.points, first)
-    share = size / np.subtract(page[2:], page[:2])
+    share = size / page_size
     is_rule = ((share < 1e-6) & (share[:, ::-1] > _RULE_SHARE)).any(axis=1) & (last - first == 2)
     return len(is_rule) if is_rule.all() else 0
 
@@ -397,17 +404,21 @@ class _Canvas:
     def _is_eraser(
         self, colour: Colour, mask: BoolArray, changed: BoolArray, thickness: int
     ) -> bool:
-        """Whether a line changes other lines, and is not seen beside what is left of them."""
+        """Whether a line hides lines of other colours, and is not seen on what is beside them."""
         import cv2
 
         if not changed.any() or self._is_line[changed & mask].mean() < 0.5:
             return False
+        hidden = changed & mask & self._is_line
+        contrast = _difference(self._at(colour, hidden), self._colours[hidden])
+        if (contrast > _CONTRAST).mean() < 0.5:
+            return False
         size = 2 * thickness + 3
         beside = cv2.dilate(changed.view(np.uint8), np.ones((size, size), np.uint8)) > 0
         beside &= cv2.dilate(mask.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        beside &= ~mask
-        differs = _difference(np.asarray(colour), self._colours[beside]) > _CONTRAST
-        return not differs.size or bool(differs.mean() < _ERASED)
+        beside &= ~mask & ~self._is_line
+        differs = _difference(self._at(colour, beside), self._colours[beside]) > _CONTRAST
+        return bool(differs.size) and bool(differs.mean() < _ERASED)
 
     def edges_of_clip(self, item: Item, fill_mask: BoolArray) -> Iterator[Points]:
         """The outlines of a fill's clips, where they are the edges of what is seen of it."""
