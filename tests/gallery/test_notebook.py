@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 from networks import make_encoder
-from sketches import make_drawings
+from sketches import make_drawings, sketch
 
 from garabato.gallery import open_gallery
 
@@ -26,6 +26,26 @@ def test_a_gallery_tells_its_count_and_shows_a_sample(gallery):
     assert "16 drawings) of 2 categories: 12 of them" in html
     assert [html.count(f"{name}<") for name in ("star", "house")] == [6, 6]
     assert html.count("<svg") == 12
+
+
+@pytest.mark.parametrize(
+    ("counts", "shown"),
+    [
+        (dict.fromkeys("abcdefg", 20), [6, *[1] * 6]),  # one each, then five by key_id
+        ({None: 20, "a": 1}, [11, 1]),
+        ({None: 3, "a": 20}, [3, 9]),
+    ],
+)
+def test_twelve_drawings_are_shown_whatever_the_categories(tmp_path, counts, shown):
+    encoder = make_encoder("skfast")
+    gallery = open_gallery(tmp_path / "g", encoder=encoder)
+    names = [name for name, n in counts.items() for _ in range(n)]
+    gallery.add(
+        sketch("star", i).replace(key_id=f"{i:03}", category=name) for i, name in enumerate(names)
+    )
+    html = gallery._repr_html_()
+    assert f" of {len(counts)} categories: 12 of them" in html
+    assert [html.count(f"<figcaption>{name or ''}<") for name in counts] == shown
 
 
 def test_the_repr_of_a_gallery_that_is_gone_does_not_fail(gallery):

@@ -91,16 +91,19 @@ class Gallery(ABC):
     def _repr_html_(self) -> str:
         n = self.count()
         about = repr(self)
-        names: builtins.list[str] = []
+        sample: builtins.list[Drawing] = []
         if n <= _MAX_COUNTED:
             categories = self.count(by="category")
             about += f" of {len(categories):,} categories"
-            names = [name for name in categories if name is not None][:N_SHOWN]
-        sample = [  # by key_id alone, they may all be of the first category
-            drawing
-            for name in names
-            for drawing in self.list(limit=N_SHOWN // len(names), where={"category": [name]})
-        ] or self.list(limit=N_SHOWN)
+            shown = builtins.list(categories)[:N_SHOWN]
+            for name in shown:
+                if name is not None:  # no filter finds drawings without a category
+                    where: Where = {"category": [name]}
+                    sample += self.list(limit=N_SHOWN // len(shown), where=where)
+        # By key_id alone, they may all be of the first category.
+        seen = {drawing.key_id for drawing in sample}
+        sample += [d for d in self.list(limit=N_SHOWN) if d.key_id not in seen]
+        del sample[N_SHOWN:]
         if n > len(sample):
             about += f": {len(sample)} of them"
         return drawings_html([(d, d.category or "") for d in sample], heading=about)
