@@ -78,12 +78,12 @@ def _tables(source: Input) -> Iterator[pa.Table]:
         else:
             reader = batches = pa.ipc.open_stream(handle)
         names = _chosen(reader.schema, source)
-        for batch in batches:
+        for whole in batches:
+            batch = whole.select(list(names.values()))
             _check_growth(batch.nbytes, handle.size(), source)
             batch.validate(full=True)  # offsets of a damaged file would lead outside of it
             for first in range(0, batch.num_rows, _BATCH_ROWS):
-                part = batch.slice(first, _BATCH_ROWS)
-                yield pa.Table.from_batches([part]).select(list(names.values()))
+                yield pa.Table.from_batches([batch.slice(first, _BATCH_ROWS)])
 
 
 def _parquet_tables(file: Any, source: Input) -> Iterator[pa.Table]:
@@ -91,9 +91,13 @@ def _parquet_tables(file: Any, source: Input) -> Iterator[pa.Table]:
 
     with pq.ParquetFile(file, memory_map=isinstance(file, str)) as parquet:
         names = _chosen(parquet.schema_arrow, source)
+        paths = [parquet.schema.column(i).path for i in range(len(parquet.schema))]
+        read = tuple(f"{name}." for name in names.values())
+        is_read = [f"{path}.".startswith(read) for path in paths]
         sizes = _column_sizes(_parquet_footer(file))
         groups = range(parquet.metadata.num_row_groups)
-        for number, columns in zip(groups, sizes, strict=True):
+        for number, all_columns in zip(groups, sizes, strict=True):
+            columns = [one for one, wanted in zip(all_columns, is_read, strict=True) if wanted]
             n_values = max((column.n_values for column in columns), default=0)
             if n_values > _MAX_VALUES:
                 raise source.error(
