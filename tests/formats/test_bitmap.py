@@ -41,6 +41,16 @@ def test_dark_drawings_on_white_are_inverted(tmp_path, white):
         assert drawing.bitmap[20, 10] == 255 - white
 
 
+@pytest.mark.parametrize("rows", [slice(1, 27), slice(0, 24)])
+@pytest.mark.parametrize("n_filled", [1, 2])
+def test_filled_drawings_stay_as_they_are(tmp_path, rows, n_filled):
+    images = np.zeros((2, 28, 28), np.uint8)
+    images[:, 5:9, 3:20] = 255
+    images[:n_filled, rows, 1:27] = 255
+    drawings = read_drawings(_save(tmp_path, images))
+    np.testing.assert_array_equal([drawing.bitmap for drawing in drawings], images)
+
+
 def test_big_files_come_in_batches(tmp_path, monkeypatch):
     monkeypatch.setattr(bitmap, "BATCH", 4)
     batches = list(read_batches(_save(tmp_path, _images(10))))

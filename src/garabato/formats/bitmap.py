@@ -17,7 +17,7 @@ from garabato.formats.stream import Input, Writable
 MAGIC = b"\x93NUMPY"
 SIDE_PX = 28
 BATCH = 4096
-#: Paper is lighter than this; of Google's bitmaps, most pixels are 0.
+#: White paper is lighter than this.
 _WHITE = 240
 _EXPECTED = f"N x {SIDE_PX * SIDE_PX} or N x {SIDE_PX} x {SIDE_PX} uint8 was expected"
 
@@ -25,14 +25,14 @@ _EXPECTED = f"N x {SIDE_PX * SIDE_PX} or N x {SIDE_PX} x {SIDE_PX} uint8 was exp
 def read(source: Input) -> Iterator[DrawingBatch]:
     """Yield batches of bitmaps, with key_ids from file and row ("cat-17").
 
-    A plain file is memory-mapped, so only one batch is in memory. If most of it is white, the
-    bitmaps are dark on light, and are inverted.
+    A plain file is memory-mapped, so only one batch is in memory. Bitmaps that are dark on white
+    are inverted.
     """
     rows = _open(source)
-    ground = np.median(rows[:BATCH]) if len(rows) else 0
+    is_dark_on_white = len(rows) > 0 and _is_dark_on_white(rows[:BATCH])
     for first in range(0, len(rows), BATCH):
         bitmaps = np.array(rows[first : first + BATCH]).reshape(-1, SIDE_PX, SIDE_PX)
-        if ground > _WHITE:
+        if is_dark_on_white:
             bitmaps = 255 - bitmaps
         key_ids = [f"{source.stem}-{row}" for row in range(first, first + len(bitmaps))]
         yield DrawingBatch.from_bitmaps(bitmaps, key_ids=key_ids)
@@ -54,6 +54,17 @@ def write(file: Writable, drawings: Iterable[Drawing]) -> int:
     array = np.array(rows, np.uint8).reshape(-1, SIDE_PX * SIDE_PX)
     np.save(cast(IO[bytes], file), array, allow_pickle=False)
     return len(rows)
+
+
+def _is_dark_on_white(rows: npt.NDArray[np.uint8]) -> bool:
+    """Whether most pixels are white, and in most bitmaps most pixels of each of the four edges.
+
+    A filled drawing has a lot of ink, which is as light as paper, but not at all edges.
+    """
+    bitmaps = rows.reshape(-1, SIDE_PX, SIDE_PX)
+    edges = [bitmaps[:, 0], bitmaps[:, -1], bitmaps[:, :, 0], bitmaps[:, :, -1]]
+    is_white = np.median(edges, axis=2) > _WHITE
+    return bool(is_white.all(axis=0).mean() > 0.5 and np.median(bitmaps) > _WHITE)
 
 
 def _open(source: Input) -> npt.NDArray[np.uint8]:
