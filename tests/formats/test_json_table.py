@@ -66,6 +66,26 @@ def test_a_first_column_may_be_unknown_and_longer_than_the_head_of_the_file(tmp_
     assert [drawing.to_lists() for drawing in drawings] == [OTHER] * 1000
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"settings": {f"key {i}": i for i in range(1000)}},
+        {"min": {"x": 0}, "max": {"x": 1}, "note": "x" * 5000},
+        {"word": {"en": "cat"}, "note": "x" * 5000},
+    ],
+    ids=["flat object", "two alike", "word"],
+)
+@pytest.mark.parametrize("n_lines", [1, 2, 3000])
+def test_objects_a_line_that_are_longer_than_the_head_are_no_table(
+    tmp_path, monkeypatch, field, n_lines
+):
+    monkeypatch.setattr(json_table, "MAX_BYTES", 2**20)
+    path = tmp_path / "cats.ndjson"
+    path.write_text(f"{json.dumps(field | {'drawing': OTHER})}\n" * n_lines)
+    drawings = [drawing.to_lists() for drawing in read_drawings(path)]
+    assert drawings == [OTHER] * n_lines
+
+
 def test_a_bad_row_is_named_and_the_others_are_read(tmp_path):
     path = tmp_path / "cats.json"
     path.write_text(json.dumps(COLUMNS | {"drawing": {"0": STROKES, "1": [[1]]}}))

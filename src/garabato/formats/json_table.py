@@ -18,6 +18,7 @@ from typing import Any
 
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError
+from garabato.formats import ndjson
 from garabato.formats.json_document import load_object
 from garabato.formats.ndjson import ALIASES, parse_fields
 from garabato.formats.stream import Input, Reject, in_batches
@@ -47,8 +48,13 @@ def looks_like(head: bytes) -> bool:
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     """Yield batches of the rows' drawings; rows that cannot be read are rejected one by one.
 
-    Raises FormatError for files of more than 32 MiB, which are held in memory.
+    Raises FormatError for files of more than 32 MiB, which are held in memory. Objects a line whose
+    first line is longer than the head of the file are read as ndjson.
     """
+    start = source.read(MAX_BYTES + 1)
+    source = source.with_put_back(start)
+    if _LINES.match(start.removeprefix(codecs.BOM_UTF8)):
+        return ndjson.read(source, reject)
     remedy = 'write one object a line (pandas: orient="records", lines=True)'
     return in_batches(_drawings(load_object(source, MAX_BYTES, remedy), source, reject))
 

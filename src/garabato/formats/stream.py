@@ -8,7 +8,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
@@ -76,6 +76,10 @@ class Input:
         """Read `size` bytes, fewer only at the end. Raises FormatError for a damaged stream."""
         with _stream_errors(self.name):
             return _read_fully(self.stream, size)
+
+    def with_put_back(self, data: bytes) -> Input:
+        """This input with `data`, which was read from it, to be read again."""
+        return replace(self, stream=_Prefixed(data, self.stream))
 
     def read_whole(self, max_bytes: int = MAX_WHOLE_BYTES, remedy: str = "") -> bytes:
         """Read all bytes. Raises FormatError for more than `max_bytes`, which may name a remedy."""
