@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import matplotlib
 
 matplotlib.use("Agg")
@@ -106,4 +108,31 @@ def test_a_truncated_file_is_an_error_that_names_it(tmp_path, n_bytes):
     path = tmp_path / "cut.pdf"
     path.write_bytes(whole[:n_bytes])
     with pytest.raises(FormatError, match=r"cut.pdf: a truncated or damaged PDF"):
+        list(read_drawings(path))
+
+
+def pdf_of(content, n_filters):
+    """A page whose content stream is compressed `n_filters` times."""
+    for _ in range(n_filters):
+        content = zlib.compress(content, 9)
+    filters = b"/FlateDecode " * n_filters
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 100 100] /Contents 4 0 R >>",
+        b"<< /Length %d /Filter [%s] >>\nstream\n%s\nendstream" % (len(content), filters, content),
+    ]
+    parts = (b"%d 0 obj\n%s\nendobj\n" % numbered for numbered in enumerate(objects, 1))
+    return b"%PDF-1.4\n" + b"".join(parts) + b"trailer << /Root 1 0 R /Size 5 >>\n%%EOF\n"
+
+
+@pytest.mark.parametrize("n_filters", [1, 2])
+def test_a_small_file_that_expands_to_gigabytes_is_refused_unread(tmp_path, n_filters):
+    line = b"10 10 m 90 90 l S\n"
+    path = tmp_path / "lines.pdf"
+    path.write_bytes(pdf_of(line, n_filters))
+    (drawing,) = read_drawings(path, strict=True)
+    assert drawing.strokes[0].T.tolist() == [[0, 255], [255, 0]]
+    path.write_bytes(pdf_of(line * 4_000_000, n_filters))  # 72 MB
+    with pytest.raises(FormatError, match=r"lines.pdf: the PDF grows more than 200 times"):
         list(read_drawings(path))

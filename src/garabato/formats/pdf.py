@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import ctypes
 import io
-from collections.abc import Iterator
+import re
+import zlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from garabato.drawing import DrawingBatch
 from garabato.errors import FormatError, MissingExtraError
 from garabato.formats import picture, svg
-from garabato.formats.stream import Input, Reject
+from garabato.formats.stream import MAX_EXPANSION, MIN_BOMB_BYTES, Input, Reject
 from garabato.formats.svg.format import NAMESPACE
 from garabato.formats.svg.geometry import IDENTITY, Matrix, multiply
 
@@ -27,6 +29,9 @@ MAX_PAGES = 1_000
 _MAX_SEGMENTS, _MAX_DEPTH = 200_000, 15
 #: Pages without paths are rendered with this longer side.
 _RENDERED_PX = 1024
+_STREAM_START = re.compile(rb"(?<!end)stream\s+")
+#: Streams may be compressed several times; so many are undone. Parts of them are expanded at once.
+_MAX_FILTERS, _PART_BYTES = 4, 2**20
 
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
@@ -42,6 +47,7 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
         hint = "convert a page to SVG: pdftocairo -svg -f 1 -l 1 FILE.pdf FILE.svg"
         raise source.error(f"this is a PDF; {needed}; or {hint}") from None
     content = source.read_whole(MAX_BYTES)
+    _check_growth(content, source)
     try:
         document = pypdfium2.PdfDocument(content)
     except pypdfium2.PdfiumError as error:
@@ -63,6 +69,41 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
             yield batch.replace(key_ids=[key_id])
     finally:
         document.close()
+
+
+def _check_growth(content: bytes, source: Input) -> None:
+    """Raise FormatError if the compressed streams grow like a bomb: PDFium has no limit."""
+    n_left = max(MIN_BOMB_BYTES, MAX_EXPANSION * len(content))
+    for start in _STREAM_START.finditer(content):
+        first = range(start.end(), len(content), _PART_BYTES)
+        for n_filters in range(1, _MAX_FILTERS + 1):
+            parts: Iterable[bytes] = (content[i : i + _PART_BYTES] for i in first)
+            for _ in range(n_filters):
+                parts = _inflated(parts)
+            n_before = n_left
+            for part in parts:
+                n_left -= len(part)
+                if n_left < 0:
+                    raise source.error(
+                        f"the PDF grows more than {MAX_EXPANSION} times when expanded; "
+                        "convert it to SVG if you trust it"
+                    )
+            if n_left == n_before:  # not compressed, or not as often
+                break
+
+
+def _inflated(parts: Iterable[bytes]) -> Iterator[bytes]:
+    """What deflated data expands to, up to its end or the first damage."""
+    stream = zlib.decompressobj()
+    try:
+        for part in parts:
+            while part and not stream.eof:
+                yield stream.decompress(part, _PART_BYTES)
+                part = stream.unconsumed_tail
+            if stream.eof:
+                return
+    except zlib.error:
+        return
 
 
 def _read_page(page: Any, source: Input) -> DrawingBatch:
