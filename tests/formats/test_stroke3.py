@@ -75,13 +75,44 @@ def test_drawings_of_one_length_saved_as_one_array_of_numbers_are_read(tmp_path)
 
 
 def test_stroke_5_is_read_up_to_the_end_of_the_drawing(tmp_path):
-    rows = [[0, 0, 1, 0, 0], [30, 0, 0, 1, 0], [0, 40, 1, 0, 0], [5, 0, 0, 1, 0], [0, 0, 0, 0, 1]]
+    rows = [[8, 9, 1, 0, 0], [30, 0, 0, 1, 0], [0, 40, 1, 0, 0], [5, 0, 0, 1, 0], [0, 0, 0, 0, 1]]
     padded = [*rows, [0, 0, 0, 0, 1], [7, 7, 1, 0, 0]]
     strokes = [[[0, 30], [0, 0]], [[30, 35], [40, 40]]]
     for items in (rows, padded, rows[:-1]):
         for train in (_objects(np.array(items, np.float16)), np.array([items])):
             (drawing,) = read_drawings(_save(tmp_path, train=train))
             assert drawing.to_lists() == strokes
+
+
+def test_a_start_token_before_every_drawing_is_no_point(tmp_path):
+    token = [0, 0, 1, 0, 0]
+    rows = [[50, 60, 1, 0, 0], [30, 0, 0, 1, 0], [0, 0, 0, 0, 1]]
+    path = _save(tmp_path, train=np.array([[token, *rows], [token, token, *rows[1:]]]))
+    assert [d.to_lists() for d in read_drawings(path)] == [[[[0, 30], [0, 0]]]] * 2
+    path = _save(tmp_path, train=_objects(np.array([token, *rows]), np.array(rows)))
+    with_token, without = (d.to_lists() for d in read_drawings(path))
+    assert with_token == [[[0, 50, 80], [0, 60, 60]]]  # a point like any other
+    assert without == [[[0, 30], [0, 0]]]
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        [110, 120, 16, 0.5, 0.25],  # time, pressure, tilt
+        [110, 120, 0, 0.5, 1],
+        [110, 120, 0, 0, 0],
+        [110, 120, 0, 1, 1],
+        [110, 120, 2, -1, 0],
+        [110, 120, 1, 0, np.nan],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("at", [0, 1])
+def test_five_other_columns_are_no_stroke_5(tmp_path, row, at):
+    rows = [[30, 0, 1, 0, 0], [0, 40, 0, 1, 0]]
+    rows.insert(at, row)
+    with pytest.raises(FormatError, match=r"neither stroke-3.* nor stroke-5, \(n, 5\)"):
+        list(read_drawings(_save(tmp_path, train=np.array([rows]))))
 
 
 def test_what_is_written_is_read_back_and_numpy_reads_it_too(tmp_path):

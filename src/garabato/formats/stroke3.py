@@ -1,8 +1,8 @@
 """sketch-rnn's `.npz`: arrays `train`, `valid` and `test` of drawings in stroke-3 form.
 
 A drawing is (n, 3) int16: how far the pen moved in x and y since the last point (the first one from
-the origin), and 1 where the stroke ends. In stroke-5 form it is (n, 5): moves, pen down,
-stroke ends, drawing ends. Source: https://github.com/magenta/magenta
+the origin), and 1 where the stroke ends. In stroke-5 form it is (n, 5): moves, and one 1 of three:
+pen down, stroke ends, drawing ends. Training adds a first row that is no point. Source: https://github.com/magenta/magenta
 (models/sketch_rnn) and the quickdraw-dataset's README, "Sketch-RNN QuickDraw Dataset".
 """
 
@@ -38,6 +38,9 @@ MAX_PART_BYTES = 512 * 2**20
 #: NumPy writes no others; the code that expands them may take any memory and raise anything.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _EXPECTED = "a sketch-rnn file with arrays train, valid and test was expected"
+
+#: The row that sketch-rnn's DataLoader.pad_batch puts before each drawing.
+_START_TOKEN = [0, 0, 1, 0, 0]
 
 Numbers = npt.NDArray[np.number[Any]]
 
@@ -140,21 +143,30 @@ def _load_array(data: bytes) -> Iterable[Numbers | PickleError]:
 def _drawings(
     items: Iterable[Numbers | PickleError], part: str, source: Input, reject: Reject
 ) -> Iterator[Drawing]:
+    n_skipped = 1 if all(map(_has_start_token, items)) else 0
     for row, item in enumerate(items):
         try:
             if isinstance(item, PickleError):
                 raise DrawingError(str(item))
-            yield _drawing(item).replace(key_id=f"{source.stem}-{part}-{row}")
+            yield _drawing(item[n_skipped:]).replace(key_id=f"{source.stem}-{part}-{row}")
         except DrawingError as error:
             reject(source.error(str(error), f"{part}, drawing {row}"))
 
 
+def _has_start_token(item: Numbers | PickleError) -> bool:
+    return isinstance(item, PickleError) or item[:1].ravel().tolist() == _START_TOKEN
+
+
 def _drawing(rows: Numbers) -> Drawing:
-    if rows.ndim == 2 and rows.shape[1] == 5:  # stroke-5, perhaps with padding
-        ended = np.flatnonzero(rows[:, 4] == 1)
+    if rows.ndim == 2 and rows.shape[1] == 5 and _are_pen_states(rows[:, 2:]):
+        ended = np.flatnonzero(rows[:, 4] == 1)  # padding follows
         rows = rows[: ended[0] if len(ended) else None, [0, 1, 3]]
     if rows.ndim != 2 or rows.shape[1] != 3 or rows.dtype.kind not in "iuf":
-        raise DrawingError("the item is not (n, 3) numbers: moves in x and y, ends of strokes")
+        raise DrawingError(
+            "the item is neither stroke-3, (n, 3) numbers: moves in x and y, ends of strokes; nor "
+            "stroke-5, (n, 5) numbers: moves in x and y, pen down, stroke ends, drawing ends, of "
+            "which one is 1 and the others 0"
+        )
     if len(rows) == 0:
         return Drawing()
     if len(rows) > MAX_POINTS:
@@ -170,6 +182,10 @@ def _drawing(rows: Numbers) -> Drawing:
     ends = np.flatnonzero(moves[:, 2] == 1) + 1
     starts = np.unique(np.concatenate([[0], ends, [len(points)]])).astype(np.int64)
     return Drawing.from_points(points.astype(np.float32), starts)
+
+
+def _are_pen_states(columns: Numbers) -> bool:
+    return bool(np.isin(columns, (0, 1)).all() and (columns.sum(axis=1) == 1).all())
 
 
 def _stroke3(drawing: Drawing) -> npt.NDArray[np.int16]:
@@ -213,11 +229,11 @@ class PickleError(Exception):
     """A pickle does not hold an array of arrays of numbers."""
 
 
-def load_arrays(file: BinaryIO, n_bytes: int) -> Iterator[Numbers | PickleError]:
+def load_arrays(file: BinaryIO, n_bytes: int) -> Iterable[Numbers | PickleError]:
     """The arrays of numbers in a pickled array of objects (N,); for other objects, an error.
 
-    The pickle is the next `n_bytes` of `file`. Raises PickleError, before the first array, if it
-    holds anything but an array of objects.
+    They may be iterated over more than once. The pickle is the next `n_bytes` of `file`. Raises
+    PickleError, before the first array, if it holds anything but an array of objects.
     """
     try:
         loaded = _Unpickler(file, n_bytes).load()
@@ -227,18 +243,25 @@ def load_arrays(file: BinaryIO, n_bytes: int) -> Iterator[Numbers | PickleError]
         raise PickleError(f"the pickle is damaged ({error or type(error).__name__})") from error
     if not isinstance(loaded, _Array) or not isinstance(loaded.content, list):
         raise PickleError("the pickle holds no array of arrays")
-    return _iter_numbers(loaded.content)
+    return _Arrays(loaded.content)
 
 
-def _iter_numbers(items: list[Any]) -> Iterator[Numbers | PickleError]:
-    n_bytes_left = MAX_NUMBERS_BYTES
-    for item in items:
-        content = item.content if isinstance(item, _Array) else None
-        n_bytes_left -= len(content) if isinstance(content, bytes | str) else 0
-        if n_bytes_left < 0:
-            yield PickleError(f"the arrays expand to more than {MAX_NUMBERS_BYTES // 2**20} MiB")
-            return
-        yield _numbers(item)
+class _Arrays:
+    """Makes each array when it is asked for: a pickle may name one array a million times."""
+
+    def __init__(self, items: list[Any]) -> None:
+        self._items = items
+
+    def __iter__(self) -> Iterator[Numbers | PickleError]:
+        n_bytes_left = MAX_NUMBERS_BYTES
+        for item in self._items:
+            content = item.content if isinstance(item, _Array) else None
+            n_bytes_left -= len(content) if isinstance(content, bytes | str) else 0
+            if n_bytes_left < 0:
+                most = MAX_NUMBERS_BYTES // 2**20
+                yield PickleError(f"the arrays expand to more than {most} MiB")
+                return
+            yield _numbers(item)
 
 
 def _numbers(item: Any) -> Numbers | PickleError:
