@@ -137,3 +137,27 @@ def test_external_entities_are_refused(tmp_path):
 def test_a_file_without_a_stroke_is_an_error(tmp_path):
     with pytest.raises(FormatError, match="there is no drawing in the file"):
         list(read_drawings(write(tmp_path / "x.inkml", ink())))
+
+
+def test_a_drawing_of_too_many_points_is_refused_as_a_whole(tmp_path):
+    traces = [", ".join(f"{i % 97} {i % 89}" for i in range(1_000))] * 201
+    inkml = write(tmp_path / "x.inkml", ink(*traces))
+    xopp = tmp_path / "x.xopp"
+    strokes = "".join(f"<stroke>{trace.replace(',', '')}</stroke>" for trace in traces)
+    write(xopp, f"<xournal><page><layer>{strokes}</layer></page></xournal>")
+    for path in (inkml, xopp):
+        with pytest.raises(FormatError, match="more than 200,000 points"):
+            list(read_drawings(path, report=ReadReport()))
+    assert len(lists(write(inkml, ink(*traces[:200])))) == 1
+
+
+def test_one_file_may_have_too_many_points_only_on_one_page(tmp_path):
+    full = "<stroke>" + "0 0 9 9 " * 100_001 + "</stroke>"
+    pages = "".join(f"<page><layer>{s}</layer></page>" for s in (full, "<stroke>0 0 9 9</stroke>"))
+    report = ReadReport()
+    path = write(tmp_path / "x.xopp", f"<xournal>{pages}</xournal>")
+    assert [d.key_id for d in read_drawings(path, report=report)] == ["x-2"]
+    assert report.lines() == [
+        "1 unreadable: the drawing has more than 200,000 points",
+        f"  {path}, page 1",
+    ]

@@ -154,6 +154,25 @@ def test_opaque_pixels_on_a_transparent_page_are_ink_in_any_colour(tmp_path, val
     _assert_is_the_ink(_read(_save(tmp_path, picture)), ink)
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif", "webp"])
+@pytest.mark.parametrize("margin", [0, 20])
+def test_a_drawing_cut_out_of_a_card_is_read(tmp_path, suffix, margin):
+    ink = _ink()
+    card = np.ones((HEIGHT, WIDTH, 4), np.float32)
+    card[:, :, 3] = 1 - ink
+    around = np.ones((HEIGHT, WIDTH), np.bool_)
+    around[margin : HEIGHT - margin, margin : WIDTH - margin] = False
+    card[around, 3] = 0
+    _assert_is_the_ink(_read(_save(tmp_path, card, suffix)), ink)
+
+
+def test_a_blank_card_with_transparent_corners_is_blank(tmp_path):
+    card = np.ones((HEIGHT, WIDTH, 4), np.float32)
+    card[:20, :30, 3] = card[-20:, -30:, 3] = 0
+    with pytest.raises(FormatError, match="blank"):
+        _read(_save(tmp_path, card))
+
+
 def test_a_card_with_transparent_corners_is_a_card(tmp_path):
     ink = _ink()
     card = np.zeros((HEIGHT, WIDTH, 4), np.float32)
@@ -403,10 +422,42 @@ def test_an_animation_that_ends_blank_gives_an_earlier_frame(tmp_path):
     _assert_is_the_ink(_read(path), ink)
 
 
-def test_the_first_page_of_a_tiff_with_ink_is_read(tmp_path):
+@pytest.mark.parametrize("quality", [10, 30])
+def test_specks_that_a_lossy_animation_leaves_are_no_drawing(tmp_path, quality):
     ink = _ink()
-    path = _save_animation(tmp_path / "cat.tif", [np.zeros_like(ink), ink, _ink("star")])
+    blank = np.zeros_like(ink)
+    half = ink.copy()
+    half[:, 260:] = 0
+    path = _save_animation(tmp_path / "cat.webp", [blank, half, ink, blank], quality=quality)
+    with Image.open(path) as animation:
+        animation.seek(animation.n_frames - 1)
+        assert np.asarray(animation.convert("L")).min() < 240  # specks, not plain paper
     _assert_is_the_ink(_read(path), ink)
+
+
+def test_an_animation_that_stays_blank_for_long_gives_an_earlier_frame(tmp_path):
+    ink = _ink()
+    blanks = [np.full_like(ink, 0.01 * i) for i in range(16)]
+    path = _save_animation(tmp_path / "cat.gif", [*blanks[:5], ink, 0.99 * ink, *blanks[5:]])
+    with Image.open(path) as animation:
+        assert animation.n_frames == 18
+    _assert_is_the_ink(_read(path), ink)
+
+
+@pytest.mark.parametrize("n_blank", [1, 5])
+def test_the_first_page_of_a_tiff_with_ink_is_read(tmp_path, n_blank):
+    ink = _ink()
+    blank = [np.zeros_like(ink)] * n_blank
+    path = _save_animation(tmp_path / "cat.tif", [*blank, ink, _ink("star")])
+    _assert_is_the_ink(_read(path), ink)
+
+
+def test_a_large_page_of_a_tiff_is_refused_before_it_is_decoded(tmp_path):
+    pages = [Image.new("1", (64, 64), 1), Image.new("1", (8100, 8000), 1)]
+    path = tmp_path / "cat.tif"
+    pages[0].save(path, save_all=True, append_images=pages[1:], compression="group4")
+    with pytest.raises(FormatError, match="more than 64 million pixels"):
+        next(read_drawings(path))
 
 
 @pytest.mark.slow

@@ -417,6 +417,22 @@ def test_names_that_are_not_utf8_are_read_as_latin_1(tmp_path):
     assert batch[0].details.source_path == "caf\u00e9/th\u00e9.svg"
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("1.inkml", '<ink xmlns="http://www.w3.org/2003/InkML"><trace>0 0, 9 9</trace></ink>'),
+        ("1.xopp", "<xournal><page><layer><stroke>0 0 9 9</stroke></layer></page></xournal>"),
+        ("1.excalidraw", '{"type": "excalidraw", "elements": [{"type": "line", "x": 0, "y": 0, '
+         '"points": [[0, 0], [9, 9]]}]}'),
+    ],
+)  # fmt: skip
+def test_files_that_browsers_do_not_show_are_no_originals(tmp_path, name, content):
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / name).write_text(content)
+    (batch,) = FolderSource(tmp_path, keep_originals=True).read("cat", strict=True)
+    assert (batch[0].details.source_path, batch[0].details.original) == (f"cat/{name}", None)
+
+
 def test_tables_without_drawings_beside_pictures_are_skipped_and_named(tmp_path, caplog):
     for name in ("train/cat/1.svg", "train/dog/1.svg"):
         (tmp_path / name).parent.mkdir(parents=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from dataclasses import replace as replace_fields
@@ -32,6 +33,7 @@ _MAGIC = (
     (b"GIF87a", "image/gif"),
     (b"GIF89a", "image/gif"),
 )
+_SVG_TAG = re.compile(r"<(?:[\w.-]+:)?svg\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ def media_type_of(content: bytes) -> str:
     if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
         return "image/webp"
     is_utf16 = content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    if is_utf16 or content.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<"):
+    text = content.decode("utf-16" if is_utf16 else "utf-8-sig", "replace")
+    if text.lstrip().startswith("<") and _SVG_TAG.search(text):  # InkML is XML, too
         return SVG_TYPE
     raise DrawingError("original is not an SVG, PNG, JPEG, GIF or WebP file")
 

@@ -72,18 +72,17 @@ def _xournal_pages(root: Element, source: Input, reject: Reject) -> Iterator[Dra
 
 def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Drawing]:
     x, y, signs = _axes(root)
+    traces = list(root.iter("trace"))
+    if sum(1 + (trace.text or "").count(",") for trace in traces) > MAX_POINTS + len(traces):
+        raise source.error(f"the drawing has more than {MAX_POINTS:,} points")
     strokes = []
-    n_points = 0
-    for number, trace in enumerate(root.iter("trace"), start=1):
+    for number, trace in enumerate(traces, start=1):
         if trace.get("type") == "penUp":
             continue
         try:
-            points = _trace(trace.text or "", x, y, MAX_POINTS - n_points) * signs
+            strokes.append(_trace(trace.text or "", x, y) * signs)
         except ValueError as error:
             reject(source.error(str(error), f"trace {number}"))
-            continue
-        n_points += len(points)
-        strokes.append(points)
     labels = [
         (annotation.text or "").strip()
         for annotation in root
@@ -109,7 +108,7 @@ def _axes(root: Element) -> tuple[int, int, tuple[int, int]]:
     return 0, 1, (1, 1)
 
 
-def _trace(text: str, x: int, y: int, most: int) -> Points:
+def _trace(text: str, x: int, y: int) -> Points:
     """The (n, 2) points of a trace: absolute values, or differences of first or second order.
 
     A prefix applies to its value and the following ones of the same channel: `!` marks absolute
@@ -122,8 +121,6 @@ def _trace(text: str, x: int, y: int, most: int) -> Points:
     for point in text.split(","):
         if not point.strip():
             continue
-        if len(points) >= most:
-            raise ValueError(f"a drawing has at most {MAX_POINTS:,} points")
         at = channel = 0
         while at < len(point):
             found = _VALUE.match(point, at)

@@ -76,7 +76,22 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
         found = _ink_sheet(picture.part(rows, columns), _cut(inside, rows, columns, picture.shape))
         if found is not None:
             return found
-    return _ink_sheet(picture, np.ones((1, 1), np.bool_))
+    found = _ink_sheet(picture, np.ones((1, 1), np.bool_))
+    if found is None and alpha is not None:
+        card = _with_dark_holes(alpha)
+        if card.min() == 0:
+            found = find_ink(np.broadcast_to(card[:, :, None], colours.shape))
+    return found
+
+
+def _with_dark_holes(alpha: ByteArray) -> ByteArray:
+    """(H, W): 0 where a card is cut out to show a drawing, 255 on and around the card."""
+    holes = np.where(alpha < 128, np.uint8(255), np.uint8(0))
+    bottom, right = holes.shape[0] - 1, holes.shape[1] - 1
+    for corner in ((0, 0), (right, 0), (0, bottom), (right, bottom)):
+        if holes[corner[::-1]]:
+            cv2.floodFill(holes, None, corner, (0,))
+    return np.subtract(255, holes, out=holes)
 
 
 def _ink_sheet(picture: Picture, inside: BoolArray) -> ByteArray | None:

@@ -7,6 +7,7 @@ strokes like any other bitmap.
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -27,8 +28,11 @@ MAX_PIXELS = 64 * 10**6
 MAX_JPEG_PIXELS = 512 * 10**6
 #: JPEG files are decoded at the smallest scale that leaves this many px on the longer side.
 _DECODED_PX = 2048
-#: Frames of an animation are decoded up to this number, and this number of px in all.
+#: Frames and pages are decoded up to this number, and this number of px in all.
 _MAX_FRAMES, _MAX_FRAMES_PIXELS = 1_000, 512 * 10**6
+#: This many frames of an animation are looked at. One with less ink than this share of the fullest
+#: is nearly blank: lossy formats leave specks where a drawing was.
+_LOOKED_AT, _LEAST_INK = 9, 0.25
 #: Rows converted at a time, so that a picture of 64 million pixels is held only once.
 _STRIP_ROWS = 256
 
@@ -55,20 +59,27 @@ def looks_like(head: bytes) -> bool:
 def read(source: Input) -> Iterator[DrawingBatch]:
     """Yield one batch with the one drawing of a picture: (H, W) uint8, ink 255, cut to the ink.
 
-    An animation gives its last frame, or an earlier one if that is blank. Raises FormatError if
-    the file is damaged or too large, needs a package that is not installed, or shows no ink.
+    An animation gives its last frame, or an earlier one if that is blank or nearly so; a TIFF gives
+    its first page with ink. Raises FormatError if the file is damaged or too large, needs a package
+    that is not installed, or shows no ink.
     """
     from garabato.formats.picture.ink import find_ink
 
+    bitmaps: list[ByteArray] = []
     for colours, alpha in _decode(source):
         bitmap = find_ink(colours, alpha)
         if bitmap is not None:
-            yield DrawingBatch.from_drawings([Drawing(bitmap=bitmap)])
-            return
-    raise source.error(
-        "the picture is blank: no ink stands out from its background; "
-        "a drawing or a photo of one was expected"
-    )
+            bitmaps.append(bitmap)
+            if _kind(source.head) == "TIFF":
+                break
+    if not bitmaps:
+        raise source.error(
+            "the picture is blank: no ink stands out from its background; "
+            "a drawing or a photo of one was expected"
+        )
+    amounts = [int(bitmap.sum()) for bitmap in bitmaps]
+    finished = max(i for i, n in enumerate(amounts) if n >= _LEAST_INK * max(amounts))
+    yield DrawingBatch.from_drawings([Drawing(bitmap=bitmaps[finished])])
 
 
 def _kind(head: bytes) -> str | None:
@@ -104,6 +115,7 @@ def _decode(source: Input) -> Iterator[tuple[ByteArray, ByteArray | None]]:
                 for frame in frames:
                     if len(frames) > 1:
                         picture.seek(frame)
+                        _check_size(source, picture)  # pages have sizes of their own
                     yield _as_arrays(picture)
         except FormatError:
             raise
@@ -158,12 +170,11 @@ def _too_many_pixels(limit: int) -> str:
 
 
 def _frames(picture: Image) -> list[int]:
-    """The frames to look at, best first: an animation often ends with the finished drawing."""
+    """The frames or pages to look at, in order: of an animation some, the last among them."""
     n = getattr(picture, "n_frames", 1)
     n = min(n, _MAX_FRAMES, max(1, _MAX_FRAMES_PIXELS // max(1, picture.width * picture.height)))
-    if picture.format == "TIFF":  # pages
-        return list(range(min(n, 3)))
-    return list(dict.fromkeys((n - 1, n // 2, 0)))
+    step = 1 if picture.format == "TIFF" else math.ceil(n / _LOOKED_AT)
+    return list(range((n - 1) % step, n, step))
 
 
 def _as_arrays(picture: Image) -> tuple[ByteArray, ByteArray | None]:

@@ -100,13 +100,13 @@ def first_drawing(content: bytes, limits: Limits) -> tuple[Drawing, Drawing]:
 
 
 class _BoundedReport(ReadReport):
-    """Gives up a file after MAX_UNREADABLE unreadable lines."""
+    """Gives up a file after MAX_UNREADABLE unreadable lines, rows or strokes."""
 
     def add(self, error: FormatError) -> None:
         super().add(error)
         if self.n_unreadable >= MAX_UNREADABLE:
             raise RefusedError(
-                f"none of the first {MAX_UNREADABLE:,} lines is a drawing; the first problem: "
+                f"{MAX_UNREADABLE:,} of its lines, rows or strokes cannot be read; the first problem: "
                 f"{next(iter(self.problems))}"
             )
 
