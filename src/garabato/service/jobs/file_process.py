@@ -106,8 +106,8 @@ class _BoundedReport(ReadReport):
         super().add(error)
         if self.n_unreadable >= MAX_UNREADABLE:
             raise RefusedError(
-                f"{MAX_UNREADABLE:,} of its lines, rows or strokes cannot be read; the first problem: "
-                f"{next(iter(self.problems))}"
+                f"{MAX_UNREADABLE:,} of its lines, rows or strokes cannot be read; "
+                f"the first problem: {next(iter(self.problems))}"
             )
 
 
