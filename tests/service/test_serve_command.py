@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -10,14 +11,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import urllib3
+import uvicorn
 from click.testing import CliRunner
+from running import Running
 from test_survives_kill import serving
 
 from garabato.cli import main
+from garabato.service.app import create_app
+from garabato.service.server import run
+from garabato.service.settings import Settings
+from garabato.sources.source import choose_source
 
 
 def test_it_serves_logs_json_and_ends_gracefully(
@@ -40,6 +48,23 @@ def test_it_serves_logs_json_and_ends_gracefully(
     assert (searched["status"], searched["method"]) == (200, "POST")
     assert {"time", "level", "took_ms", "bytes_out", "client"} <= set(searched)
     assert records[-1]["message"].startswith("Finished server process")
+
+
+def test_only_a_process_of_its_own_leaves_objects_out_of_garbage_collections(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert gc.get_freeze_count() == 0  # `service` runs in this process
+    app = create_app(Settings(), partial(choose_source, None))
+    counts = []
+
+    def serve(_: uvicorn.Server) -> None:
+        app.state.service.started()
+        counts.append(gc.get_freeze_count())
+
+    monkeypatch.setattr(uvicorn.Server, "run", serve)
+    run(app, Settings())
+    assert counts[0] > 0
+    assert gc.get_freeze_count() == 0
 
 
 def test_a_running_request_is_answered_before_shutdown(

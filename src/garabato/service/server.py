@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import resource
 import sys
@@ -36,9 +37,20 @@ def run(app: FastAPI, settings: Settings) -> None:
         server.should_exit = True
 
     app.state.service.start_failed = stop
+    app.state.service.started = _leave_out_of_collections
     server.run()
+    gc.unfreeze()
     if failures:
         raise GarabatoError(f"the service could not start: {failures[0]}")
+
+
+def _leave_out_of_collections() -> None:
+    """Leave what there is now, most of it objects of libraries, out of later garbage collections.
+
+    They would go through all of it while requests wait.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def config(app: FastAPI, settings: Settings) -> uvicorn.Config:

@@ -35,6 +35,8 @@ class Service:
         self.metrics = Metrics()
         self.access = Access(settings)
         self.progress = BackgroundProgress("loading the encoder")
+        #: Called when the service is about to be ready.
+        self.started: Callable[[], None] = lambda: None
         #: Called with the reason if the service can never be ready.
         self.start_failed: Callable[[str], None] = lambda reason: None
         self._encoder: Encoder | None = None

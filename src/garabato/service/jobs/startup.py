@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import logging
 import threading
@@ -67,9 +66,7 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
             gallery.warm()
             service.add_gallery(name, gallery)
             _log.info("gallery open", extra={"gallery": gallery.uri, "n_drawings": len(gallery)})
-        # Later collections would take 0.15 s each, most of it for the objects of libraries.
-        gc.collect()
-        gc.freeze()
+        service.started()
         service.progress.finish()
         service.metrics.ready.set(1)
         _log.info("ready")
