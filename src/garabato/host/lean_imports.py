@@ -1,7 +1,5 @@
-"""Import a library without the packages that it imports but garabato does not use.
-
-For LanceDB this takes 0.26 s of processor time instead of 1.18 s.
-"""
+"""Import a library without the packages that it imports but garabato does not use: for LanceDB,
+most of the time."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ def headers(data: npt.NDArray[np.uint8], found: Scan) -> Headers:
 
 
 def timestamp_texts(seconds: npt.NDArray[np.uint32]) -> list[str]:
-    """Seconds since 1970 as "2017-01-28 00:32:43 UTC", 3 times as fast as NumPy."""
+    """Seconds since 1970 as "2017-01-28 00:32:43 UTC"."""
     lines: bytes = _write_timestamps(seconds).tobytes()
     return lines.decode("ascii").split("\n")[:-1]
 
