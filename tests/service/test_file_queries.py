@@ -7,6 +7,7 @@ import gzip
 import io
 import os
 import resource
+import select
 import signal
 import struct
 import threading
@@ -78,6 +79,24 @@ def started() -> list[int]:
     while not processes():
         time.sleep(0.01)
     return processes()
+
+
+def ended_with_a_file(reader: FileReader, number: signal.Signals) -> ProblemError:
+    """The problem of a file whose process a signal ends after it got the file."""
+    (process,) = processes()
+
+    async def read_while_ended() -> ProblemError:
+        os.kill(process, signal.SIGSTOP)
+        with open(f"/proc/{process}/fd/0", "rb") as files:
+            job = asyncio.ensure_future(reader.first_drawing(LINE))
+            await asyncio.to_thread(select.select, [files], [], [], 60)
+        os.kill(process, number)
+        os.kill(process, signal.SIGCONT)
+        with pytest.raises(ProblemError) as caught:
+            await job
+        return caught.value
+
+    return asyncio.run(read_while_ended())
 
 
 def test_the_first_drawing_is_read(reader: FileReader) -> None:
@@ -195,17 +214,10 @@ def test_a_picture_of_too_many_pixels_is_refused_by_its_header(side_px: int) -> 
 def test_a_file_that_ends_the_process_is_refused_and_the_next_one_is_read(
     reader: FileReader,
 ) -> None:
-    async def read_while_ended() -> None:
-        job = asyncio.ensure_future(reader.first_drawing(png(3_000)))
-        while resource.prlimit(process, resource.RLIMIT_CPU)[0] == resource.RLIM_INFINITY:
-            await asyncio.sleep(0.001)  # it limits itself when it gets the file
-        os.kill(process, signal.SIGABRT)  # as libraries do that get no more memory
-        with pytest.raises(ProblemError, match="file: cannot be read; it may need too much memory"):
-            await job
-
     reader.wait_until_ready()
-    (process,) = processes()
-    asyncio.run(read_while_ended())
+    # as libraries do that get no more memory
+    problem = ended_with_a_file(reader, signal.SIGABRT)
+    assert problem.detail == "file: cannot be read; it may need too much memory"
     (answer,) = read(reader, LINE)
     assert isinstance(answer, FileQuery)
 
@@ -217,17 +229,12 @@ def test_a_file_that_takes_too_much_memory_is_refused(reader: FileReader) -> Non
 
 
 def test_a_file_that_takes_too_much_processor_time_is_refused(reader: FileReader) -> None:
-    async def read_while_ended() -> None:
-        job = asyncio.ensure_future(reader.first_drawing(png(3_000)))
-        while resource.prlimit(process, resource.RLIMIT_CPU)[0] == resource.RLIM_INFINITY:
-            await asyncio.sleep(0.001)  # it limits itself when it gets the file
-        os.kill(process, signal.SIGXCPU)  # as the kernel does at the limit
-        with pytest.raises(ProblemError, match="file: takes too long to read"):
-            await job
-
-    reader.wait_until_ready()
+    read(reader, LINE)
     (process,) = processes()
-    asyncio.run(read_while_ended())
+    assert resource.prlimit(process, resource.RLIMIT_CPU)[0] != resource.RLIM_INFINITY
+    # as the kernel does at the limit
+    problem = ended_with_a_file(reader, signal.SIGXCPU)
+    assert problem.detail == "file: takes too long to read"
 
 
 def test_too_many_waiting_files_get_503(reader: FileReader) -> None:
