@@ -158,6 +158,42 @@ def test_packed_paths_are_unpacked(tmp_path, dim):
     assert stroke == [[0, 255, 255], [0, 0, 255]]
 
 
+def test_points_may_be_packed_without_steps(tmp_path):
+    """Files of tldraw 4.2 on its way to `path`: x, y and the pressure of each point as float16."""
+    points = np.array([[0, 0, 0.5], [100, 0, 0.5], [100, 100, 0.5]], "<f2")
+    segment = {"type": "free", "points": base64.b64encode(points.tobytes()).decode()}
+    empty = {"type": "free", "path": ""}
+    ((stroke,),) = lists(write(tmp_path / "cat.tldr", tldr(draw([segment, empty]))))
+    assert stroke == [[0, 255, 255], [0, 0, 255]]
+
+
+@pytest.mark.parametrize("key", ["points", "handles"])
+def test_points_of_a_line_are_ordered_by_their_index(tmp_path, key):
+    points = {
+        "end": {"id": "end", "index": "a2", "x": 100, "y": 100},
+        "start": {"id": "start", "index": "a1", "x": 0, "y": 0},
+        "handle:a1V": {"id": "handle:a1V", "index": "a1V", "x": 100, "y": 0},
+    }
+    line = draw([], type="line", props={key: points, "spline": "line"})
+    ((stroke,),) = lists(write(tmp_path / "line.tldr", tldr(line)))
+    assert stroke == [[0, 255, 255], [0, 0, 255]]
+
+
+def test_a_drawing_of_too_many_points_is_refused_and_named(tmp_path):
+    many = [[i % 97, i % 89] for i in range(200_001)]
+    few = freedraw([[0, 0], [9, 9]])
+    items = [{"id": "a", "elements": [freedraw(many)]}, {"id": "b", "elements": [few]}]
+    library = {"type": "excalidrawlib", "version": 2, "libraryItems": items}
+    pages = tldr(draw([free(*many)]), draw([free((0, 0), (9, 9))], number=2, parent="page:b"))
+    for document, position in ((library, "item 1"), (pages, "page 1")):
+        report = ReadReport()
+        path = write(tmp_path / "x.json", document, None)
+        assert len(list(read_drawings(path, report=report))) == 1
+        assert report.lines() == [
+            "1 unreadable: the drawing has more than 200,000 points", f"  {path}, {position}"
+        ]  # fmt: skip
+
+
 def test_each_page_becomes_a_drawing(tmp_path):
     other = draw([free((0, 0), (9, 9))], number=2, parent="page:b")
     path = write(tmp_path / "two.tldr", tldr(draw([free((0, 9), (9, 0))]), other))

@@ -98,7 +98,8 @@ def _scene(
             strokes += _excalidraw_strokes(element)
         except _ShapeError as error:
             reject(source.error(str(error), f"{within}element {number}"))
-    yield from simplified_drawing(strokes, source, reject, key_id, key_id=key_id)
+    position = within.removesuffix(", ") or None
+    yield from simplified_drawing(strokes, source, reject, position, key_id=key_id)
 
 
 def _plain_colour(colour: Any) -> str:
@@ -170,7 +171,7 @@ def _tldraw_drawings(pages: list[Page], source: Input, reject: Reject) -> Iterat
             except _ShapeError as error:
                 reject(source.error(str(error), shape_id[:100]))
         key_id = f"{source.stem}-{number}" if len(pages) > 1 else None
-        yield from simplified_drawing(strokes, source, reject, key_id, key_id=key_id)
+        yield from simplified_drawing(strokes, source, reject, f"page {number}", key_id=key_id)
 
 
 def _with_groups(shape: Json, records: dict[str, Json]) -> list[Json]:
@@ -228,7 +229,7 @@ def _tldraw_strokes(shape: Json) -> list[Points]:
         segments = [_segment(segment) for segment in _objects(props.get("segments"))]
         return [np.concatenate(segments) * scale] if segments else []
     if kind == "line":
-        points = props.get("points")
+        points = props.get("points", props.get("handles"))  # "handles" up to tldraw 2.1
         if isinstance(points, dict):  # by id, ordered by `index`
             ordered = sorted(_objects(list(points.values())), key=lambda p: str(p.get("index")))
             return [_points(ordered)]
@@ -242,25 +243,35 @@ def _tldraw_strokes(shape: Json) -> list[Points]:
 
 
 def _segment(segment: Json) -> Points:
-    """The points of a part of a stroke: a list of {x, y}, or since tldraw 4.2 `path` in base 64.
+    """The points of a part of a stroke: a list of {x, y}, or since tldraw 4.2 text in base 64.
 
-    A path is its first point as float32, then the steps to the next ones as float16; each has two
-    numbers if `dim` is 2, else three (the third is the pressure).
+    A point has two numbers if `dim` is 2, else three (the third is the pressure). `path` is the
+    first point as float32, then the steps to the next ones as float16. `points`, if it is text, has
+    each point as float16.
     """
-    path = segment.get("path")
-    if not isinstance(path, str):
-        return _points(segment.get("points"))
+    path, points = segment.get("path"), segment.get("points")
     n_numbers = 2 if segment.get("dim") == 2 else 3
+    if isinstance(path, str):
+        content = _decoded(path)
+        first = _floats(content[: 4 * n_numbers], "<f4", n_numbers)
+        steps = _floats(content[4 * n_numbers :], "<f2", n_numbers)
+        return np.cumsum(np.concatenate([first, steps]), axis=0)
+    return _floats(_decoded(points), "<f2", 3) if isinstance(points, str) else _points(points)
+
+
+def _decoded(text: str) -> bytes:
     try:
-        content = base64.b64decode(path + "=" * (-len(path) % 4), validate=True)
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         raise _ShapeError("the path of the shape is not base 64") from None
-    n_first = 4 * n_numbers
-    if len(content) < n_first or (len(content) - n_first) % (2 * n_numbers):
+
+
+def _floats(content: bytes, kind: str, n_numbers: int) -> Points:
+    """(n, 2): the first two of each `n_numbers` numbers."""
+    numbers = np.dtype(kind).itemsize * n_numbers
+    if len(content) % numbers:
         raise _ShapeError("the path of the shape is cut off")
-    first = np.frombuffer(content[:n_first], "<f4").astype(np.float64)
-    steps = np.frombuffer(content[n_first:], "<f2").astype(np.float64).reshape(-1, n_numbers)
-    return np.cumsum(np.concatenate([first[None], steps])[:, :2], axis=0)
+    return np.frombuffer(content, kind).astype(np.float64).reshape(-1, n_numbers)[:, :2]
 
 
 # Both
