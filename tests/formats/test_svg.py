@@ -15,7 +15,7 @@ from sketches import make_drawings
 from garabato.drawing import Drawing
 from garabato.errors import FormatError, InputError
 from garabato.formats import read_drawings, write_drawings, xml_tree
-from garabato.formats.svg import walk
+from garabato.formats.svg import tree
 
 NAMESPACE = 'xmlns="http://www.w3.org/2000/svg"'
 
@@ -252,7 +252,7 @@ def test_the_error_for_another_xml_document_names_its_root_element(tmp_path):
 
 
 def test_use_that_multiplies_without_end_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(walk, "MAX_ELEMENTS", 1000)
+    monkeypatch.setattr(tree, "MAX_ELEMENTS", 1000)
     levels = '<path id="u0" d="M0 0h9" stroke="red"/>' + "".join(
         f'<g id="u{i + 1}">{f"""<use href="#u{i}"/>""" * 10}</g>' for i in range(9)
     )
@@ -275,7 +275,7 @@ def test_use_within_what_it_points_to_is_not_drawn(tmp_path, body):
 def test_too_many_elements_points_levels_and_bytes_are_refused(tmp_path, monkeypatch):
     assert "more than 20,000 elements" in _problem(_file(tmp_path, "<g/>" * 20_001))
     assert "nested more than 256" in _problem(_file(tmp_path, "<g>" * 300 + "</g>" * 300))
-    monkeypatch.setattr(walk, "MAX_POINTS", 2000)
+    monkeypatch.setattr(tree, "MAX_POINTS", 2000)
     assert "more than 2,000 points" in _problem(_file(tmp_path, f'<path d="M0 0{"h1" * 2000}"/>'))
     assert "bigger than the" in _problem(_file(tmp_path, " " * xml_tree.MAX_BYTES))
 
@@ -330,7 +330,7 @@ def test_a_megabyte_of_nonsense_in_an_attribute_is_passed_over_at_once(tmp_path,
     [f'transform="{"scale(1)" * 99}"', f'd="M0 0{" " * 999}"', f'style="{" " * 999}"'],
 )
 def test_attributes_are_not_looked_at_again_and_again(tmp_path, monkeypatch, attribute):
-    monkeypatch.setattr(walk, "MAX_CHARACTERS", 100_000)
+    monkeypatch.setattr(tree, "MAX_CHARACTERS", 100_000)
     uses = '<use href="#a"/>' * 999
     body = f'<path id="a" {attribute}/>{uses}<path d="M0 0h9"/>'
     assert "of attributes, repeated ones included" in _problem(_file(tmp_path, body))

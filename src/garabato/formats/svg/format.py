@@ -36,7 +36,8 @@ def read(source: Input) -> Iterator[DrawingBatch]:
     """
     from garabato.formats.svg.cascade import StyleTooComplexError
     from garabato.formats.svg.painting import visible_lines
-    from garabato.formats.svg.walk import TooMuchError, read_document
+    from garabato.formats.svg.tree import TooMuchError
+    from garabato.formats.svg.walk import read_document
 
     root = parse_xml(source, NAMESPACE)
     if root.tag != "svg":

@@ -29,7 +29,7 @@ from garabato.formats.svg.items import (
 )
 from garabato.formats.svg.ribbons import thin_ribbons
 from garabato.formats.svg.style import Colour
-from garabato.formats.svg.walk import DEFAULT_SIZE
+from garabato.formats.svg.tree import DEFAULT_SIZE
 
 Colours = npt.NDArray[np.float64]  # (..., 4): red, green, blue 0..255; alpha 0..1
 

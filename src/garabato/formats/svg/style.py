@@ -18,6 +18,10 @@ CURRENT_COLOUR = "currentcolor"
 #: None paints nothing; a text is CURRENT_COLOUR, "context-fill", "context-stroke", or a paint
 #: server, "url(#id)" and its fallback.
 Paint = Colour | str | None
+#: What is fainter is not seen.
+LEAST_ALPHA = 0.02
+#: A reference to an element of the document, and what follows it.
+URL = re.compile(r"url\(\s*['\"]?#([^'\")]*)['\"]?\s*\)(.*)", re.DOTALL)
 
 
 class Style(NamedTuple):

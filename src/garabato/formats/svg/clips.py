@@ -1,0 +1,147 @@
+"""Where the elements of an SVG document may be seen: `clip-path` and `mask`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from garabato.formats.svg.geometry import Matrix, Size, basic_shape_path, length, multiply
+from garabato.formats.svg.gradients import as_white
+from garabato.formats.svg.items import (
+    WHITE,
+    Clip,
+    Item,
+    Rectangle,
+    bounds_of,
+    intersection,
+    rectangle_of,
+)
+from garabato.formats.svg.style import URL
+from garabato.formats.svg.tree import MAX_NESTED, SHAPES, Context, Tree
+
+_CLIPPING = SHAPES | {"use", "text"}
+_AREA = ("x", "y", "width", "height")
+_BASIC_SHAPE = re.compile(r"(inset|xywh|rect|circle|ellipse|polygon|path)\(")
+
+
+class Clips:
+    """Clips of a document; `enter`, `walk` and `box` are those of `walk.Walk`."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        enter: Callable[[Element, Mapping[str, str], Context], Context | None],
+        walk: Callable[[list[tuple[Element, Context]]], list[Item]],
+        box: Callable[[Element, Context], Rectangle | None],
+    ) -> None:
+        self._tree, self._enter, self._walk, self._box = tree, enter, walk, box
+        self._regions: dict[tuple[str, Matrix, Size], Clip] = {}
+
+    def clipped(self, element: Element, value: str, inside: Context) -> Clip:
+        """The clip of `inside`, and the region of its element's own `clip-path` or `mask`."""
+        value = value.strip()
+        clip, matrix, whole = inside.clip, inside.matrix, inside.whole
+        if _BASIC_SHAPE.match(value):
+            box = (0.0, 0.0, *whole) if "view-box" in value else self._box(element, inside)
+            if box is None:
+                return clip
+            left, top, right, bottom = box
+            data = basic_shape_path(value, (right - left, bottom - top))
+            matrix = multiply(matrix, (1, 0, 0, 1, left, top))
+            return clip if data is None else self._with_region(clip, data, value, matrix)
+        match = URL.match(value)
+        region = self._tree.element(match[1]) if match else None
+        if match is None or region is None or region.tag not in ("clipPath", "mask"):
+            return clip
+        if self._tree.n_nested > MAX_NESTED:
+            return clip
+        own, inside = self._tree.declared(region, inside)
+        kind = "clipPathUnits" if region.tag == "clipPath" else "maskContentUnits"
+        is_of_box = own.get(kind) == "objectBoundingBox"
+        has_area = region.tag == "mask" and not own.keys().isdisjoint(_AREA)
+        area: Rectangle | None = None
+        box = None
+        if is_of_box or (has_area and own.get("maskUnits") != "userSpaceOnUse"):
+            box = self._box(element, inside) or (0.0, 0.0, 0.0, 0.0)
+        if has_area:
+            area = _mask_area(own, box if own.get("maskUnits") != "userSpaceOnUse" else None, whole)
+        if is_of_box and box is not None:
+            left, top, right, bottom = box
+            matrix = multiply(matrix, (right - left, 0.0, 0.0, bottom - top, left, top))
+            whole = (1.0, 1.0)
+        key = (match[1], matrix, whole)
+        if key not in self._regions:
+            self._tree.n_nested += 1
+            self._regions[key] = self._region(region, own, matrix, whole)
+            self._tree.n_nested -= 1
+        found = self._regions[key]
+        clip = Clip(intersection(clip.rectangle, found.rectangle), clip.regions + found.regions)
+        return clip if area is None else within(clip, area, inside.matrix)
+
+    def _with_region(self, clip: Clip, data: str, value: str, matrix: Matrix) -> Clip:
+        points, starts, bounds = self._tree.flattened(data, matrix)
+        if not len(points):
+            return clip._replace(regions=(*clip.regions, ()))
+        item = Item(points, starts, WHITE, None, 0.0, "evenodd" in value, Clip(), bounds)
+        return clip._replace(regions=(*clip.regions, (item,)))
+
+    def _region(
+        self, element: Element, declared: Mapping[str, str], matrix: Matrix, whole: Size
+    ) -> Clip:
+        is_clip = element.tag == "clipPath"
+        style = self._tree.inherited_style(element)
+        context = self._tree.start._replace(
+            matrix=matrix, whole=whole, style=style, depth=1, is_clip=is_clip
+        )
+        inside = self._enter(element, {**declared, "opacity": "1", "display": "inline"}, context)
+        if inside is None:
+            return Clip(None, ((),))
+        children = [
+            (child, inside) for child in reversed(element) if not is_clip or child.tag in _CLIPPING
+        ]
+        if any(child.tag == "text" for child, _ in children):
+            return Clip()  # letters are not read, and may show all
+        items = self._walk(children)
+        if is_clip and len(items) == 1 and not items[0].clip.regions:
+            rectangle = rectangle_of(items[0])
+            if rectangle is not None:
+                return Clip(intersection(rectangle, items[0].clip.rectangle))
+        if declared.get("mask-type", "").strip().lower() == "alpha":
+            items = [
+                item._replace(fill=as_white(item.fill), stroke=as_white(item.stroke))
+                for item in items
+            ]
+        return Clip(None, (tuple(items),))
+
+
+def within(clip: Clip, rectangle: Rectangle, matrix: Matrix) -> Clip:
+    """`clip`, and a rectangle that `matrix` puts on the page."""
+    left, top, right, bottom = rectangle
+    a, b, c, d, e, f = matrix
+    if b == 0 and c == 0:
+        xs, ys = sorted((a * left + e, a * right + e)), sorted((d * top + f, d * bottom + f))
+        placed: Rectangle | None = (xs[0], ys[0], xs[1], ys[1])
+        return clip._replace(rectangle=intersection(clip.rectangle, placed))
+    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+    points = corners @ np.array([[a, b], [c, d]]) + (e, f)
+    bounds = bounds_of(points)
+    item = Item(points, np.array([0, 4]), WHITE, None, 0.0, False, Clip(), bounds)
+    placed = rectangle_of(item)
+    if placed is None:
+        return clip._replace(regions=(*clip.regions, (item,)))
+    return clip._replace(rectangle=intersection(clip.rectangle, placed))
+
+
+def _mask_area(declared: Mapping[str, str], box: Rectangle | None, whole: Size) -> Rectangle:
+    """Where a mask may show anything, in units of the masked element."""
+    left, top, right, bottom = box or (0.0, 0.0, 1.0, 1.0)
+    unit = (1.0, 1.0) if box else whole
+    x, y, width, height = (
+        length(declared.get(name), unit[i % 2], default * unit[i % 2])
+        for i, (name, default) in enumerate(zip(_AREA, (-0.1, -0.1, 1.2, 1.2), strict=True))
+    )
+    sx, sy = right - left, bottom - top
+    return left + x * sx, top + y * sy, left + (x + width) * sx, top + (y + height) * sy
