@@ -51,6 +51,16 @@ def _extent(folder: Path, body: str) -> tuple[float, float]:
             (100, 200),
         ),
         (
+            f'<linearGradient id="s">{HALVES}</linearGradient>'
+            '<linearGradient id="g" href="#s" x1="1" x2="0"><title>t</title></linearGradient>',
+            (100, 200),
+        ),
+        (
+            '<linearGradient id="s" x2="50%"/>'
+            f'<linearGradient id="g" href="#s">{HALVES}</linearGradient>',
+            (0, 50),
+        ),
+        (
             '<linearGradient id="g"><stop offset=".5" stop-color="white" stop-opacity="0"/>'
             '<stop offset=".5" stop-color="white"/></linearGradient>',
             (100, 200),

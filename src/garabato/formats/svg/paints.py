@@ -89,7 +89,7 @@ class Paints:
 
     def _stops_of(self, name: str, server: Element, style: Style) -> list[Stop]:
         if name not in self._stops:
-            elements = [part for part in self._chain(server)[-1] if part.tag == "stop"]
+            elements = [part for part in self._filled(server) if part.tag == "stop"]
             self._stops[name] = [self._stop(element, style) for element in elements[:64]]
         return self._stops[name]
 
@@ -121,21 +121,23 @@ class Paints:
         )  # fmt: skip
 
     def _chain(self, server: Element) -> list[Element]:
-        """A paint server, and those it refers to up to the one that has its stops or shapes."""
+        """A paint server, and those it refers to."""
         chain = [server]
-        while (
-            not len(chain[-1])
-            and len(chain) < 8
-            and ((target := self._tree.target(chain[-1])) is not None)
-        ):
+        while len(chain) < 8 and (target := self._tree.target(chain[-1])) is not None:
             chain.append(target)
         return chain
+
+    def _filled(self, server: Element) -> Element:
+        """The first of the chain that has stops or shapes of its own."""
+        described = ("title", "desc", "metadata")
+        chain = self._chain(server)
+        return next((e for e in chain if any(part.tag not in described for part in e)), server)
 
     def _is_pattern_seen(self, pattern: Element) -> bool:
         """Whether a pattern paints anything."""
         if self._tree.n_nested > MAX_NESTED:
             return False
-        pattern = self._chain(pattern)[-1]
+        pattern = self._filled(pattern)
         start = self._tree.start._replace(style=self._tree.inherited_style(pattern), depth=1)
         inside = self._enter(pattern, *self._tree.declared(pattern, start))
         self._tree.n_nested += 1
