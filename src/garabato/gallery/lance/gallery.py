@@ -258,7 +258,9 @@ class LanceGallery(Gallery):
             on_disk = self._on_disk()
             sql, shown = self._sql(condition), self._sql(condition.of_what_is_shown)
             is_estimated = not condition.is_empty and on_disk.settings is not None
-            sample = self._row_sample() if is_estimated else None
+            sample = None
+            if is_estimated:
+                sample = self._row_sample(condition, on_disk.n_passing(sql))
             found = []
             for one in embeddings:
                 rank = 0.0 if sample is None else sample.rank_of_passing(k, one, condition)
@@ -485,11 +487,22 @@ class LanceGallery(Gallery):
             searched = self._searched = version, OnDisk(self._table, settings=settings)
         return searched[1]
 
-    def _row_sample(self) -> RowSample:
-        """A sample of the rows, read again when the gallery is twice or half as large."""
-        n, sample = self._table.count_rows(), self._sample
-        if sample is None or not sample.n_rows / 2 < n < 2 * sample.n_rows:
-            sample = self._sample = RowSample(self._table)
+    def _row_sample(
+        self, condition: Filter = EVERYTHING, n_passing: int | None = None
+    ) -> RowSample:
+        """A sample of the rows, to estimate where those lie that pass a filter.
+
+        Read again when the gallery has changed by a fifth, or its share of rows that pass.
+        """
+        table, sample = self._table, self._sample
+        n = table.count_rows()
+        if (
+            sample is None
+            or sample.table is not table  # another thread may have read it from a replaced table
+            or not sample.n_rows / 1.2 < n < 1.2 * sample.n_rows
+            or (n_passing is not None and sample.is_outdated(condition, n_passing))
+        ):
+            sample = self._sample = RowSample(table)
         return sample
 
     def _index_mode(self) -> str:

@@ -57,19 +57,6 @@ def load(table: Any, version: int) -> MemoryTable:
     return MemoryTable(version, row_ids, rows, MemoryIndex(stored, rest))
 
 
-def read_sample(table: Any, n: int) -> MemoryTable:
-    """At most `n` random rows of a Lance table; their `row_ids` are not Lance's."""
-    n_rows = table.count_rows()
-    chosen = np.sort(np.random.default_rng(0).choice(n_rows, min(n, n_rows), replace=False))
-    drawing_columns = columns_of(table)
-    columns = [*drawing_columns, *embedding_columns(table)]
-    read = table.take_offsets(chosen.tolist()).select(columns).to_arrow()
-    stored, rest = read_embeddings(read)
-    index = MemoryIndex(np.ascontiguousarray(stored), rest)
-    rows = _compact(read.select(drawing_columns))
-    return MemoryTable(int(table.version), chosen.astype(np.uint64), rows, index)
-
-
 def refresh(held: MemoryTable, table: Any, version: int) -> MemoryTable:
     """The rows of a newer version. Only rows that were added are read from disk.
 
@@ -115,10 +102,10 @@ def _read(
     if (np.diff(order) != 1).any():
         row_ids, stored, rest = row_ids[order], stored[order], rest[order]
         rows = rows.take(pa.array(order))
-    return row_ids, _compact(rows), np.ascontiguousarray(stored), rest
+    return row_ids, compact(rows), np.ascontiguousarray(stored), rest
 
 
-def _compact(rows: pa.Table) -> pa.Table:
+def compact(rows: pa.Table) -> pa.Table:
     """The rows in one chunk, with dictionaries for columns whose values repeat."""
     rows = rows.replace_schema_metadata(None).combine_chunks()
     times = rows["timestamp"]
@@ -155,11 +142,11 @@ class MemoryFilter:
                     listed.all_of(values) if positions is None else listed.among(positions, values)
                 )
         if positions is None:
-            positions = np.flatnonzero(_meets(self.rows, condition)[self.index.rows])
+            positions = np.flatnonzero(meets(self.rows, condition)[self.index.rows])
         elif condition != Filter(condition.categories, condition.countries):
             rows = self.rows.drop_columns(["country", "strokes"])
             rows = rows.take(pa.array(self.index.rows[positions]))
-            positions = positions[_meets(rows, condition)]
+            positions = positions[meets(rows, condition)]
         return self.index.subset(positions)
 
     def _by_value(self, column: str) -> _ByValue:
@@ -213,7 +200,7 @@ class _ByValue:
         return kept
 
 
-def _meets(rows: pa.Table, condition: Filter) -> npt.NDArray[np.bool_]:
+def meets(rows: pa.Table, condition: Filter) -> npt.NDArray[np.bool_]:
     """(n,) bool: whether rows meet the conditions on columns that are not in LISTED."""
     mask = np.ones(rows.num_rows, bool)
     if condition.key_ids is not None:

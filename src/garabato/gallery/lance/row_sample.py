@@ -2,40 +2,65 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from garabato.drawing import FloatArray
 from garabato.gallery.filters import Filter
-from garabato.gallery.lance.memory_table import MemoryTable, read_sample
+from garabato.gallery.lance.memory_table import LISTED, compact, meets
+from garabato.gallery.lance.table import EMBEDDING, read_embeddings
 
-#: Rows of a sample: 20 MB. Sorting them by their distance takes 2 ms.
+#: Rows of a sample.
 N_SAMPLED = 32_768
 #: The nearest rows of the sample that pass, counted from 1, between which the number of rows that
 #: pass is assumed to grow as a power of the number of all rows. The first varies too much.
 _FROM, _TO = 2, 8
+#: The columns that filters use.
+_FILTERED = ("key_id", "category", "country", "recognized", "timestamp", "tags", "title")
 
 
 class RowSample:
-    """A sample of the `n_rows` of a table."""
+    """A sample of the `n_rows` of a version of a table."""
 
     def __init__(self, table: Any) -> None:
-        self.n_rows = int(table.count_rows())
-        self._held: MemoryTable = read_sample(table, N_SAMPLED)
-        index = self._held.index
-        self._embeddings: FloatArray = index.stored.astype(np.float32) / index.lengths[:, None]
+        self.table = table
+        self.version, self.n_rows = int(table.version), int(table.count_rows())
+        rng = np.random.default_rng(0)
+        chosen = rng.choice(self.n_rows, min(N_SAMPLED, self.n_rows), replace=False)
+        columns = [name for name in _FILTERED if name in table.schema.names]
+        offsets = np.sort(chosen).tolist()
+        read = table.take_offsets(offsets).select([*columns, EMBEDDING]).to_arrow()
+        embeddings: FloatArray = read_embeddings(read)[0].astype(np.float32)
+        embeddings /= np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+        self._embeddings, self._rows = embeddings, compact(read.select(columns))
+        self._passing = lru_cache(maxsize=16)(self._find_passing)
+
+    @property
+    def nbytes(self) -> int:
+        return int(self._embeddings.nbytes + self._rows.nbytes)
+
+    def is_outdated(self, condition: Filter, n_passing: int) -> bool:
+        """Whether the table has changed and the share of rows that pass with it: now `n_passing` of
+        all rows pass."""
+        if self.version == self.table.version:
+            return False
+        share = len(self._embeddings) / self.n_rows
+        fewer, more = sorted((self._passing(condition).sum(), n_passing * share))
+        return bool(more >= 2 * _TO and fewer < more / 2)
 
     def rank_of_passing(self, k: int, embedding: FloatArray, condition: Filter) -> float:
         """About how many rows are as near to an embedding (D,) as the k-th of those that pass.
 
         All rows, if too few of the sample pass to tell.
         """
-        positions = self._held.passing(condition).positions
-        if len(positions) < _TO:
+        passes = self._passing(condition)
+        if passes.sum() < _TO:
             return float(self.n_rows)
-        passes = np.zeros(len(self._embeddings), bool)
-        passes[positions] = True
         ranks = 1 + np.flatnonzero(passes[np.argsort(-(self._embeddings @ embedding))])
         rows_each = self.n_rows / len(passes)
         n_wanted = k / rows_each
@@ -47,3 +72,13 @@ class RowSample:
             power = max(1.0, np.log(_TO / _FROM) / np.log(last / first))
             nearest = first * (n_wanted / _FROM) ** (1 / power)
         return float(max(k, nearest * rows_each))
+
+    def _find_passing(self, condition: Filter) -> npt.NDArray[np.bool_]:
+        """(n,): which rows of the sample pass."""
+        passes = meets(self._rows, condition)
+        for column, values in zip(LISTED, (condition.categories, condition.countries), strict=True):
+            if values is not None:
+                wanted = pa.array(values, pa.string())
+                found = pc.is_in(self._rows[column].cast(pa.string()), value_set=wanted)
+                passes &= found.to_numpy()
+        return passes
