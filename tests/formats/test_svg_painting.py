@@ -702,3 +702,38 @@ def test_lines_across_the_page_in_the_colour_of_the_drawing_belong_to_it(tmp_pat
     attributes = f"{PAGE} {PEN}"
     assert len(_strokes(tmp_path, f'{rules}<path d="{ZIGZAG}"/>', attributes)) == 8
     assert len(_strokes(tmp_path, rules, attributes)) == 7
+
+
+@pytest.mark.parametrize(
+    ("body", "is_hidden"),
+    [
+        ("<!-- <style>path{display:none}</style> -->", False),
+        ("<style><!-- path{display:none} --></style>", False),
+        ("<style>circle{fill:red}<!-- path{display:none} --></style>", False),
+        ("<style><![CDATA[<!-- path{display:none} -->]]></style>", True),
+        ("<style>&lt;!-- path{display:none} --&gt;</style>", True),
+        ("<style><!-- note -->path{display:none}</style>", True),
+    ],
+)
+def test_comments_of_xml_are_no_style_sheets_but_marks_of_css_do_not_matter(
+    tmp_path, body, is_hidden
+):
+    """Chromium shows the path in the first three and none in the others."""
+    other = '<polyline points="0 0 200 0 200 150" fill="none" stroke="black"/>'
+    found = _strokes(tmp_path, f'{body}<path d="{ZIGZAG}" {PEN}/>{other}')
+    assert len(found) == (1 if is_hidden else 2)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        "style=\"offset-path:path('M100 100h50');offset-distance:50%\"",
+        'filter="url(#none)"',
+        'filter="url(#blur)"',
+        'style="filter:blur(2px) drop-shadow(4px 4px 2px red)"',
+        'style="filter:nonsense(3)"',
+    ],
+)
+def test_motion_paths_and_filters_leave_a_line_as_it_is(tmp_path, attributes):
+    blur = '<filter id="blur"><feGaussianBlur stdDeviation="2"/></filter>'
+    assert _strokes(tmp_path, f'{blur}<path d="{ZIGZAG}" {PEN} {attributes}/>') == STROKES

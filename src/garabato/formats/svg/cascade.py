@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree.ElementTree import Element
 
-from garabato.formats.svg.geometry import length
+from garabato.formats.svg.conditions import media_match, query_holds
+from garabato.formats.svg.selectors import (
+    OF_TYPE,
+    cheap_pseudo_classes,
+    forgiving,
+    nested_selector,
+    split_at_commas,
+    without_prefixes,
+)
 from garabato.formats.svg.style import is_valid
 
 if TYPE_CHECKING:
@@ -23,34 +31,9 @@ if TYPE_CHECKING:
 #: Bounds on all style sheets of a document together, and on the work of matching them.
 MAX_SHEET_CHARACTERS = 256 * 2**10
 MAX_STEPS = 3_000_000
-#: Longer selectors, and those with pseudo-classes not listed, match nothing.
-_MAX_SELECTOR_TOKENS = 60
-_PSEUDO_CLASSES = {
-    "root", "scope", "first-child", "last-child", "only-child", "empty", "not", "is", "where",
-    "has", "lang", "nth-child", "nth-last-child", "hover", "focus", "active", "link", "visited",
-}  # fmt: skip
-#: Selectors with these, or with "nth-child(... of ...)", look at all siblings.
-_OF_TYPE = {
-    "first-of-type", "last-of-type", "only-of-type", "nth-of-type", "nth-last-of-type", "of",
-}  # fmt: skip
 _MAX_NESTED_RULES = 4
 _MAX_NESTED_VARIABLES = 8
 _MAX_REGISTERED = 64
-#: Media features of a light screen, SCREEN_PX wide and high, and those that need no value.
-_SCREEN_PX = 1000.0
-_FEATURES = {
-    "prefers-color-scheme": "light", "prefers-reduced-motion": "no-preference",
-    "prefers-contrast": "no-preference", "forced-colors": "none", "hover": "hover",
-    "pointer": "fine", "any-hover": "hover", "any-pointer": "fine", "orientation": "landscape",
-    "scripting": "none", "update": "fast", "display-mode": "browser", "grid": "0",
-    "monochrome": "0", "prefers-reduced-transparency": "no-preference",
-    "dynamic-range": "standard", "color-gamut": "srgb",
-}  # fmt: skip
-_RANGE = re.compile(r"(?:([^<>=]+)([<>])=?)?\s*([a-z-]+)\s*(?:([<>])=?([^<>=]+))?")
-_ALWAYS = {
-    "width", "height", "color", "hover", "pointer", "any-hover", "any-pointer", "update",
-    "aspect-ratio", "resolution",
-}  # fmt: skip
 #: CSS properties that count; others ("font-family") are skipped. Geometry is CSS in SVG 2.
 _PROPERTIES = {
     "fill", "stroke", "color", "fill-opacity", "stroke-opacity", "stroke-width", "visibility",
@@ -77,7 +60,7 @@ class Cascade:
             element.text or ""
             for element in root.iter("style")
             if element.get("type", "text/css").strip().lower() in ("", "text/css")
-            and _media_match(element.get("media", "all").strip().lower() or "all")
+            and media_match(element.get("media", "all").strip().lower() or "all")
         )
         self._by_element: dict[Element, _Declared] = {}
         self._registered: dict[str, _Registered] = {}
@@ -315,7 +298,7 @@ class _Rules:
                 continue
             selector = rule.prelude
             if outer is not None:
-                selector = _nested_selector(selector, outer, self._budget)
+                selector = nested_selector(selector, outer, self._budget.spend)
             self._add(selector, _declarations_of(rule.content), layer)
             if any(token.type == "{} block" for token in rule.content):
                 inner = tinycss2.parse_blocks_contents(
@@ -352,7 +335,7 @@ class _Rules:
             )
         if not rule.content or keyword not in ("layer", "media", "supports", "scope"):
             return
-        if keyword in ("media", "supports") and not _query_holds(rule.prelude, keyword):
+        if keyword in ("media", "supports") and not query_holds(rule.prelude, keyword):
             return
         if keyword == "scope":
             within = tinycss2.serialize(rule.prelude).strip().removeprefix("(").removesuffix(")")
@@ -378,9 +361,9 @@ class _Rules:
 
         if not (declared.normal or declared.important):
             return
-        for prelude in _split_at_commas(_without_prefixes(selector, self._svg_prefixes)):
-            prelude = _forgiving(prelude)
-            names = _cheap_pseudo_classes(prelude)
+        for prelude in split_at_commas(without_prefixes(selector, self._svg_prefixes)):
+            prelude = forgiving(prelude)
+            names = cheap_pseudo_classes(prelude)
             if names is None:
                 continue
             try:
@@ -396,7 +379,7 @@ class _Rules:
                 payload = self._layers.get(layer, _NO_LAYER), declared
                 self.matcher.add_selector(compiled, payload)
                 self.n_selectors += 1
-                self.n_of_type += not _OF_TYPE.isdisjoint(names)
+                self.n_of_type += not OF_TYPE.isdisjoint(names)
 
 
 def _names_svg(prelude: list[Any]) -> bool:
@@ -409,175 +392,6 @@ def _names_svg(prelude: list[Any]) -> bool:
 
 
 _SVG = "http://www.w3.org/2000/svg"
-
-
-def _without_prefixes(tokens: list[Any], prefixes: set[str]) -> list[Any]:
-    """`svg|rect` as `rect`: the elements of a document are all of SVG's namespace."""
-    kept: list[Any] = []
-    for token in tokens:
-        is_bar = token.type == "literal" and token.value == "|"
-        if is_bar and kept and getattr(kept[-1], "value", None) in prefixes:
-            kept.pop()
-        else:
-            kept.append(token)
-    return kept
-
-
-def _forgiving(selector: list[Any]) -> list[Any]:
-    """`selector`, where the lists in :is() and :where() have lost the selectors not known."""
-    import tinycss2
-
-    for token in selector:
-        if token.type == "function" and token.lower_name in ("is", "where"):
-            parts = [
-                part
-                for part in _split_at_commas(token.arguments)
-                if _cheap_pseudo_classes(part) is not None
-            ]
-            comma = tinycss2.parse_component_value_list(",")
-            token.arguments = [
-                token for i, part in enumerate(parts) for token in ([*comma, *part] if i else part)
-            ]
-    return selector
-
-
-def _media_match(queries: str) -> bool:
-    """Whether one of several media queries holds for a light screen.
-
-    >>> _media_match("print, screen and (min-width: 300px)")
-    True
-    """
-    import tinycss2
-
-    return _query_holds(tinycss2.parse_component_value_list(queries), "media")
-
-
-def _query_holds(prelude: list[Any], keyword: str) -> bool:
-    """Whether the condition of `@media` or `@supports` holds."""
-    prelude = [token for token in prelude if token.type not in ("whitespace", "comment")]
-    if len(prelude) > _MAX_SELECTOR_TOKENS:
-        return False
-    if not prelude:
-        return True
-    holds = _media_feature_holds if keyword == "media" else _is_supported
-    return any(_condition(part, holds) is True for part in _split_at_commas(prelude))
-
-
-def _condition(tokens: list[Any], feature: Callable[[str], bool | None]) -> bool | None:
-    """The value of a condition; None if it is not known, which its negation is neither.
-
-    Source: https://www.w3.org/TR/mediaqueries-4/#mq-syntax.
-    """
-    import tinycss2
-
-    tokens = [token for token in tokens if token.type not in ("whitespace", "comment")]
-    words = [token.lower_value if token.type == "ident" else "" for token in tokens]
-    if words[:1] == ["only"]:
-        tokens, words = tokens[1:], words[1:]
-    if words[:1] == ["not"]:  # of all that follows a media type, or of what is in parentheses
-        value = _condition(tokens[1:], feature)
-        return None if value is None else not value
-    values: list[bool | None] = []
-    for token, word in zip(tokens, words, strict=True):
-        if word in ("and", "or"):
-            continue
-        if token.type == "() block":
-            inner = [part for part in token.content if part.type not in ("whitespace", "comment")]
-            first = inner[0] if inner else None
-            is_nested = first is not None and (
-                first.type in ("() block", "function")
-                or (first.type == "ident" and first.lower_value == "not")
-            )
-            if is_nested and len(inner) < _MAX_SELECTOR_TOKENS:
-                values.append(_condition(inner, feature))
-            else:
-                values.append(feature(tinycss2.serialize(token.content).strip().lower()))
-        elif token.type == "function":
-            values.append(feature(tinycss2.serialize([token]).lower()))
-        else:
-            values.append(word in ("all", "screen") if word else None)
-    if "or" in words:
-        return True if True in values else None if None in values else False
-    return False if False in values else None if None in values or not values else True
-
-
-def _is_supported(feature: str) -> bool:
-    """Whether browsers know what `@supports` asks for, which they do but for invented names."""
-    name, _, value = feature.partition(":")
-    return bool(value.strip()) or "(" in name
-
-
-def _media_feature_holds(condition: str) -> bool | None:
-    """Whether a media feature holds; None if it is not known."""
-    name, colon, value = (part.strip() for part in condition.partition(":"))
-    if not colon and (match := _RANGE.fullmatch(condition)) and (match[2] or match[4]):
-        low, first, name, second, high = match.groups()
-        parts = [(first, low)] if first else []
-        parts += [("><"["<>".index(second)], high)] if second else []  # as if on the left
-        values = [
-            _media_feature_holds(f"{'min' if sign == '<' else 'max'}-{name}:{value}")
-            for sign, value in parts
-        ]
-        return False if False in values else None if None in values else True
-    if name.startswith(("min-", "max-")):
-        if name[4:] in ("width", "height"):
-            known = length(value, _SCREEN_PX, float("nan"))
-            return known <= _SCREEN_PX if name.startswith("min-") else known >= _SCREEN_PX
-        return name.startswith("min-")  # resolution, colours
-    if not colon:
-        return True if name in _ALWAYS else None
-    return _FEATURES[name] == value if name in _FEATURES else None
-
-
-def _nested_selector(inner: list[Any], outer: list[Any], budget: _Budget) -> list[Any]:
-    """The selector of a rule inside another: "&" stands for the outer one's, before it if absent.
-
-    Source: https://www.w3.org/TR/css-nesting-1/.
-    """
-    import tinycss2
-
-    parent = f":is({tinycss2.serialize(outer)})"
-    parts = map(tinycss2.serialize, _split_at_commas(inner))
-    text = ",".join(
-        part.replace("&", parent) if "&" in part else f"{parent} {part}" for part in parts
-    )
-    budget.spend(4 * len(text))
-    return list(tinycss2.parse_component_value_list(text)) if len(text) < 1000 else []
-
-
-def _split_at_commas(tokens: list[Any]) -> Iterator[list[Any]]:
-    part: list[Any] = []
-    for token in tokens:
-        if token.type == "literal" and token.value == ",":
-            yield part
-            part = []
-        else:
-            part.append(token)
-    yield part
-
-
-def _cheap_pseudo_classes(selector: list[Any]) -> set[str] | None:
-    """The pseudo-classes of a selector; None if it could take long to compile or to match."""
-    n, waiting = 0, [*selector]
-    found: set[str] = set()
-    after_colon = False
-    while waiting:
-        token = waiting.pop(0)
-        n += 1
-        if n > _MAX_SELECTOR_TOKENS:
-            return None
-        name = getattr(token, "lower_name", None) or getattr(token, "lower_value", "")
-        if after_colon and token.type in ("ident", "function"):
-            if name not in _PSEUDO_CLASSES | _OF_TYPE:
-                return None
-            found.add(name)
-        after_colon = token.type == "literal" and token.value == ":"
-        inner = getattr(token, "arguments", None) or getattr(token, "content", None)
-        if isinstance(inner, list):
-            if any(part.type == "ident" and part.lower_value == "of" for part in inner):
-                found.add("of")
-            waiting = [*inner, *waiting]
-    return found
 
 
 class _Budget:

@@ -1,4 +1,4 @@
-"""Along a line of an SVG document: the gaps of its dashes, and where its markers are."""
+"""Along a line of an SVG document: its dashes and markers, and the parts of it that are seen."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from itertools import pairwise
 
 import numpy as np
 
-from garabato.drawing import IntArray
+from garabato.drawing import BoolArray, IntArray
 from garabato.formats.svg.geometry import length
-from garabato.formats.svg.items import Points
+from garabato.formats.svg.items import Item, Points, Rectangle
 
 #: A gap longer than this share of its line is left out; shorter ones are the look of the line.
 _LEAST_GAP = 0.25
 #: Longer dash patterns are not read.
 _MAX_DASHES = 64
+#: Points at which lines are looked at are at least this far apart; of a line, at most so many.
+_STEP_PX, _MAX_SAMPLES = 1.5, 200_000
+#: Shorter parts of a line that is partly seen are where it crosses others.
+_LEAST_SAMPLES = 8
 
 
 def without_gaps(
@@ -113,3 +117,74 @@ def vertices(
                 yield (0 if number == 0 else 2), (x, y), angle
             else:
                 yield 1, (x, y), angle
+
+
+def cut(line: Points, px: Points, is_seen: BoolArray) -> list[Points]:
+    """The parts of a line whose pixels are seen."""
+    lengths = np.hypot(*np.diff(px, axis=0).T)
+    step = max(_STEP_PX, float(lengths.sum()) / _MAX_SAMPLES)
+    n_pieces = np.maximum(np.ceil(lengths / step), 1).astype(np.int64)
+    # at positions 0..n - 1 along the line's points, its own points among them
+    segment = np.repeat(np.arange(len(n_pieces)), n_pieces)
+    within = np.arange(len(segment)) - np.repeat(np.cumsum(n_pieces) - n_pieces, n_pieces)
+    share = np.append(within / n_pieces[segment], 1.0)
+    segment = np.append(segment, len(n_pieces) - 1)
+    at = px[segment] + (px[segment + 1] - px[segment]) * share[:, None]
+    height, width = is_seen.shape
+    columns = np.clip(np.floor(at[:, 0]), 0, width - 1).astype(np.int64)
+    rows = np.clip(np.floor(at[:, 1]), 0, height - 1).astype(np.int64)
+    seen = is_seen[rows, columns]
+    if seen.all():
+        return [line]
+    samples = line[segment] + (line[segment + 1] - line[segment]) * share[:, None]
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], seen.view(np.int8), [0]])))
+    return [samples[a:b] for a, b in edges.reshape(-1, 2) if b - a > _LEAST_SAMPLES]
+
+
+def clipped_lines(item: Item) -> list[Points]:
+    """The polylines of an item, cut where its clip rectangle ends."""
+    lines = [item.points[a:b] for a, b in pairwise(item.starts.tolist())]
+    if not is_cut(item):
+        return lines
+    rectangle = grown(item)
+    return [part for line in lines for part in _cut_at_rectangle(line, rectangle)]
+
+
+def _cut_at_rectangle(line: Points, rectangle: Rectangle) -> list[Points]:
+    """The parts of a line inside a rectangle, by Liang and Barsky's algorithm."""
+    a, b = line[:-1], line[1:]
+    step = b - a
+    enter, leave = np.zeros(len(a)), np.ones(len(a))
+    for axis in (0, 1):
+        low, high = rectangle[axis], rectangle[axis + 2]
+        moves = step[:, axis] != 0
+        t = np.stack([low - a[:, axis], high - a[:, axis]]) / np.where(moves, step[:, axis], 1.0)
+        enter = np.where(moves, np.maximum(enter, t.min(axis=0)), enter)
+        leave = np.where(moves, np.minimum(leave, t.max(axis=0)), leave)
+        outside = (a[:, axis] < low) | (a[:, axis] > high)
+        leave = np.where(~moves & outside, -1.0, leave)
+    parts: list[list[Points]] = []
+    following = -1  # the segment that would go on with the last part
+    for i in np.flatnonzero(enter <= leave).tolist():
+        if i != following or enter[i] > 0.0:
+            parts.append([a[i] + enter[i] * step[i]])
+        parts[-1].append(a[i] + leave[i] * step[i] if leave[i] < 1.0 else b[i])
+        following = i + 1 if leave[i] == 1.0 else -1
+    return [np.array(part) for part in parts]
+
+
+def is_cut(item: Item) -> bool:
+    """Whether an item reaches beyond its clip rectangle."""
+    if item.clip.rectangle is None:
+        return False
+    left, top, right, bottom = item.clip.rectangle
+    own = item.bounds
+    return not (left <= own[0] and top <= own[1] and own[2] <= right and own[3] <= bottom)
+
+
+def grown(item: Item) -> Rectangle:
+    """The clip rectangle, so much larger that strokes half seen at its edge stay."""
+    left, top, right, bottom = item.clip.rectangle  # type: ignore[misc]
+    margin = item.stroke_width / 2 if item.stroke else 0.0
+    margin += 1e-6 * max(right - left, bottom - top, 0.0)
+    return left - margin, top - margin, right + margin, bottom + margin

@@ -8,15 +8,13 @@ centre lines first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from itertools import compress, pairwise
-from typing import Any
+from collections.abc import Iterable
+from itertools import compress
 
 import numpy as np
-import numpy.typing as npt
 
-from garabato.drawing import BoolArray, IntArray
-from garabato.formats.svg._paths import winding_numbers
+from garabato.drawing import BoolArray
+from garabato.formats.svg.canvas import CONTRAST, OPAQUE, Canvas, difference
 from garabato.formats.svg.gradients import Shaded
 from garabato.formats.svg.items import (
     WHITE,
@@ -27,34 +25,16 @@ from garabato.formats.svg.items import (
     Rectangle,
     rectangle_of,
 )
+from garabato.formats.svg.lines import clipped_lines, cut, grown, is_cut
 from garabato.formats.svg.ribbons import thin_ribbons
 from garabato.formats.svg.style import Colour
 from garabato.formats.svg.tree import DEFAULT_SIZE
 
-Colours = npt.NDArray[np.float64]  # (..., 4): red, green, blue 0..255; alpha 0..1
-
-#: Longer side of the canvas.
-CANVAS_PX = 256
-#: Colours closer than this, in the channel (0..255) that differs most, look the same.
-_CONTRAST = 12.0
-#: A fill is ground if it covers this share of the page, and is this opaque.
-_PAGE_SHARE, _OPAQUE = 0.93, 0.9
+#: A fill is ground if it covers this share of the page.
+_PAGE_SHARE = 0.93
 _BLACK: Colour = (0.0, 0.0, 0.0, 1.0)
-#: Points at which lines are looked at are at least this far apart; of a line, at most so many.
-_STEP_PX, _MAX_SAMPLES = 1.5, 200_000
-#: Shorter parts of a line that is partly seen are where it crosses others.
-_LEAST_SAMPLES = 8
 #: Ruled paper has so many rules, straight across this share of the page, and so wide at most.
 _N_RULES, _RULE_SHARE, _RULE_WIDTH = 6, 0.99, 0.01
-#: Where an eraser has crossed lines, it differs from at most this share of what is beside it.
-_ERASED = 0.5
-#: Masks darker than this hide what is beneath them.
-_MASKED = 0.1
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722]) / 255
-#: Shapes in clips whose outlines are looked at, in a document.
-_MAX_CLIP_EDGES = 2000
-#: Pixels beyond this are as good as infinitely far away.
-_FAR_PX = 1e5
 
 
 def visible_lines(document: Document) -> list[Points]:
@@ -70,17 +50,17 @@ def visible_lines(document: Document) -> list[Points]:
     if not items:
         return []
     if _is_plain(items, document):
-        return [line for item in items for line in _clipped_lines(item)]
+        return [line for item in items for line in clipped_lines(item)]
     frame = document.page or _bounds(items)
     if frame is None:  # no finite points, or no extent
-        return [line for item in items for line in _clipped_lines(item)]
+        return [line for item in items for line in clipped_lines(item)]
     background = document.background or WHITE
     lines, ground = _paint(items, frame, background, has_page=document.page is not None)
     if lines:
         return lines
     if ground is not None:
-        stands_out = _difference(ground.fill or WHITE, np.array(background[:3])) > _CONTRAST
-        return list(_clipped_lines(ground)) if stands_out else []
+        stands_out = difference(ground.fill or WHITE, np.array(background[:3])) > CONTRAST
+        return list(clipped_lines(ground)) if stands_out else []
     opposite = _BLACK if sum(background[:3]) > 3 * 127 else WHITE
     return _paint(items, frame, opposite, has_page=document.page is not None)[0]
 
@@ -115,20 +95,12 @@ def _n_rules(item: Item, page: Rectangle) -> int:
 def _touches(item: Item) -> bool:
     """Whether any of an item may lie in its clip rectangle."""
     assert item.clip.rectangle is not None
-    left, top, right, bottom = _grown(item)
+    left, top, right, bottom = grown(item)
     own = item.bounds
     # a comparison with NaN is False: what has one is kept, and refused later
     return not (own[2] < left or own[0] > right or own[3] < top or own[1] > bottom) and (
         left <= right and top <= bottom
     )
-
-
-def _grown(item: Item) -> Rectangle:
-    """The clip rectangle, so much larger that strokes half seen at its edge stay."""
-    left, top, right, bottom = item.clip.rectangle  # type: ignore[misc]
-    margin = item.stroke_width / 2 if item.stroke else 0.0
-    margin += 1e-6 * max(right - left, bottom - top, 0.0)
-    return left - margin, top - margin, right + margin, bottom + margin
 
 
 def _is_plain(items: list[Item], document: Document) -> bool:
@@ -140,23 +112,14 @@ def _is_plain(items: list[Item], document: Document) -> bool:
     if (
         others
         or any(isinstance(colour, Shaded) for colour in colours)
-        or _difference(first, np.array(WHITE[:3])) <= _CONTRAST
+        or difference(first, np.array(WHITE[:3])) <= CONTRAST
     ):
         return False
     return not any(
         item.clip.regions
-        or (item.fill and (_is_cut(item) or (document.page and _spans(item, document.page))))
+        or (item.fill and (is_cut(item) or (document.page and _spans(item, document.page))))
         for item in items
     )
-
-
-def _is_cut(item: Item) -> bool:
-    """Whether an item reaches beyond its clip rectangle."""
-    if item.clip.rectangle is None:
-        return False
-    left, top, right, bottom = item.clip.rectangle
-    own = item.bounds
-    return not (left <= own[0] and top <= own[1] and own[2] <= right and own[3] <= bottom)
 
 
 def _spans(item: Item, page: Rectangle) -> bool:
@@ -177,12 +140,6 @@ def _bounds(items: list[Item]) -> Rectangle | None:
     return float(low[0]), float(low[1]), float(high[0]), float(high[1])
 
 
-def _difference(colour: Colour | Colours, beneath: npt.NDArray[Any]) -> Any:
-    """By how much painting `colour` changes colours (..., 3), in the channel changed most."""
-    above = np.asarray(colour)
-    return np.abs(above[..., :3] - beneath).max(axis=-1) * above[..., 3]
-
-
 def _paint(
     items: list[Item], frame: Rectangle, background: Colour, *, has_page: bool
 ) -> tuple[list[Points], Item | None]:
@@ -200,7 +157,7 @@ class _Painting:
     def __init__(self, frame: Rectangle, background: Colour, *, has_page: bool) -> None:
         self.ground: Item | None = None
         self._frame, self._has_page = frame, has_page
-        self._canvas = _Canvas(frame, background)
+        self._canvas = Canvas(frame, background)
         self._n_items = 0
         self._lines: list[tuple[int, Points]] = []  # each with the number of its item
         self._first: Item | None = None
@@ -250,7 +207,7 @@ class _Painting:
     def _add_ground(self, item: Item, mask: BoolArray) -> None:
         """Begin anew on the pixels of `mask`; what is hardly opaque is no ground, nor a shape."""
         assert item.fill is not None
-        if item.fill[3] < _OPAQUE:
+        if item.fill[3] < OPAQUE:
             return
         self.ground = item
         self._canvas = self._canvas.covered_by(item.fill, mask)
@@ -261,8 +218,8 @@ class _Painting:
         changed = self._canvas.paint(self._n_items, item, fill_mask)
         if changed is None:
             return
-        for line in _clipped_lines(item):
-            self._keep(_cut(line, self._canvas.to_px(line), changed))
+        for line in clipped_lines(item):
+            self._keep(cut(line, self._canvas.to_px(line), changed))
         if fill_mask is not None:
             self._keep(self._canvas.edges_of_clip(item, fill_mask & changed))
 
@@ -275,7 +232,7 @@ class _Painting:
         return [
             part
             for number, line in self._lines
-            for part in _cut(line, self._canvas.to_px(line), covers <= number)
+            for part in cut(line, self._canvas.to_px(line), covers <= number)
         ]
 
 
@@ -285,7 +242,7 @@ def _extent(rectangle: Rectangle) -> float:
     return min(right - left, bottom - top)
 
 
-def _holes_apart(item: Item, canvas: _Canvas, frame: Rectangle) -> list[Item] | None:
+def _holes_apart(item: Item, canvas: Canvas, frame: Rectangle) -> list[Item] | None:
     """A fill that covers the page but for holes, as a ground and shapes of what is beneath it.
 
     None if the item is anything else.
@@ -295,7 +252,7 @@ def _holes_apart(item: Item, canvas: _Canvas, frame: Rectangle) -> list[Item] | 
     if not _spans(item, frame):
         return None
     background = canvas.uniform_colour()
-    if background is None or item.fill[3] < _OPAQUE:
+    if background is None or item.fill[3] < OPAQUE:
         return None
     first, last = item.starts[:-1], item.starts[1:]
     extent = np.maximum.reduceat(item.points, first) - np.minimum.reduceat(item.points, first)
@@ -319,270 +276,9 @@ def _holes_apart(item: Item, canvas: _Canvas, frame: Rectangle) -> list[Item] | 
 
 def _is_tile(item: Item, first: Item) -> bool:
     """Whether an item is an opaque rectangle without a line, in the colour of the first item."""
-    if item.fill is None or first.fill is None or item.stroke or item.fill[3] < _OPAQUE:
+    if item.fill is None or first.fill is None or item.stroke or item.fill[3] < OPAQUE:
         return False
     if item.clip.regions:
         return False
-    is_alike = _difference(item.fill, np.array(first.fill[:3])) <= _CONTRAST
+    is_alike = difference(item.fill, np.array(first.fill[:3])) <= CONTRAST
     return bool(is_alike) and rectangle_of(item) is not None
-
-
-class _Canvas:
-    """Colours (H, W, 3), and for each pixel the last item that covered it."""
-
-    def __init__(self, frame: Rectangle, colour: Colour) -> None:
-        left, top, right, bottom = frame
-        self._scale = CANVAS_PX / max(right - left, bottom - top)
-        self._origin = np.array([left, top])
-        self.height = max(1, round((bottom - top) * self._scale))
-        self.width = max(1, round((right - left) * self._scale))
-        self._colours = np.empty((self.height, self.width, 3), np.float32)
-        self._colours[:] = colour[:3]
-        self._covers = np.full((self.height, self.width), -1, np.float32)
-        self._is_line = np.zeros((self.height, self.width), bool)  # where a stroke was painted last
-        self._region_masks: dict[int, BoolArray] = {}
-        self._n_clip_edges_left = _MAX_CLIP_EDGES
-
-    def to_px(self, points: Points) -> Points:
-        px: Points = np.clip((points - self._origin) * self._scale, -_FAR_PX, _FAR_PX)
-        return px
-
-    def uniform_colour(self) -> Colour | None:
-        """The one colour of the whole canvas; None if there are several."""
-        first = self._colours[0, 0]
-        if not (self._colours == first).all():
-            return None
-        red, green, blue = first.tolist()
-        return red, green, blue, 1.0
-
-    def covered_by(self, colour: Colour, mask: BoolArray) -> _Canvas:
-        """A canvas with `colour` for ground where `mask` is, and what was there elsewhere."""
-        canvas = _Canvas.__new__(_Canvas)
-        canvas.__dict__ = {**self.__dict__, "_covers": np.full_like(self._covers, -1)}
-        canvas._colours = np.where(mask[..., None], np.asarray(colour[:3], np.float32), 0)
-        canvas._colours += np.where(mask[..., None], 0, self._colours)
-        canvas._is_line = np.zeros_like(self._is_line)
-        return canvas
-
-    def fill_mask(self, item: Item) -> BoolArray:
-        """The pixels (H, W) an item fills, within its clip."""
-        px = self.to_px(item.points)
-        winding = winding_numbers(px, item.starts, self.height, self.width)
-        mask = winding & 1 != 0 if item.is_even_odd else winding != 0
-        if not mask.any():  # finer than a pixel, or no area at all
-            mask = self._line_mask(px, item.starts, 1)
-        return self._within(mask, item.clip)
-
-    def paint(self, number: int, item: Item, fill_mask: BoolArray | None) -> BoolArray | None:
-        """Paint an item; returns the pixels that look different now, None if there are none."""
-        changed = None
-        if item.fill and fill_mask is not None:
-            # of corners finer than a pixel, the outline tells whether they stand out
-            outline = self._line_mask(self.to_px(item.points), item.starts, 1)
-            outline = self._within(outline, item.clip)
-            changed = self._stands_out(item.fill, outline | fill_mask)
-            self._blend(item.fill, fill_mask, is_line=False)
-            self._covers[self._opaque(item.fill, fill_mask)] = number
-        if item.stroke:
-            mask = self.stroke_mask(item)
-            stroked = self._stands_out(item.stroke, mask, crossing=True)
-            if not item.fill and self._is_eraser(item.stroke, mask, stroked, self._thickness(item)):
-                self._covers[self._opaque(item.stroke, mask)] = number
-                stroked[:] = False
-            self._blend(item.stroke, mask, is_line=True)
-            changed = stroked if changed is None else changed | stroked
-        return changed if changed is not None and changed.any() else None
-
-    def stroke_mask(self, item: Item) -> BoolArray:
-        """The pixels (H, W) an item's line covers, within its clip."""
-        mask = self._line_mask(self.to_px(item.points), item.starts, self._thickness(item))
-        return self._within(mask, item.clip)
-
-    def _thickness(self, item: Item) -> int:
-        return max(1, round(min(item.stroke_width * self._scale, CANVAS_PX)))
-
-    def _is_eraser(
-        self, colour: Colour, mask: BoolArray, changed: BoolArray, thickness: int
-    ) -> bool:
-        """Whether a line hides lines of other colours, and is not seen on what is beside them."""
-        import cv2
-
-        if not changed.any() or self._is_line[changed & mask].mean() < 0.5:
-            return False
-        hidden = changed & mask & self._is_line
-        contrast = _difference(self._at(colour, hidden), self._colours[hidden])
-        if (contrast > _CONTRAST).mean() < 0.5:
-            return False
-        size = 2 * thickness + 3
-        beside = cv2.dilate(changed.view(np.uint8), np.ones((size, size), np.uint8)) > 0
-        beside &= cv2.dilate(mask.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        beside &= ~mask & ~self._is_line
-        differs = _difference(self._at(colour, beside), self._colours[beside]) > _CONTRAST
-        return bool(differs.size) and bool(differs.mean() < _ERASED)
-
-    def edges_of_clip(self, item: Item, fill_mask: BoolArray) -> Iterator[Points]:
-        """The outlines of a fill's clips, where they are the edges of what is seen of it."""
-        import cv2
-
-        clips = [part for region in item.clip.regions for part in region]
-        outline = self._clip_outline(item)
-        if outline is not None:
-            clips.append(outline)
-        self._n_clip_edges_left -= len(clips)
-        if not clips or self._n_clip_edges_left < 0:
-            return
-        filled = fill_mask.astype(np.uint8)
-        border = filled - cv2.erode(filled, np.ones((3, 3), np.uint8), borderValue=1)
-        border[[0, 1, -2, -1]] = border[:, [0, 1, -2, -1]] = 0  # the page's own edges
-        for part in clips:
-            reach = 3 + (self._thickness(part) if part.stroke else 0)
-            near = cv2.dilate(border, np.ones((reach, reach), np.uint8)) > 0
-            for line in _clipped_lines(part):
-                yield from _cut(line, self.to_px(line), near)
-
-    def _clip_outline(self, item: Item) -> Item | None:
-        """The rectangle that an item is clipped to; None if nothing is, or at the page's edges."""
-        if item.clip.rectangle is None:
-            return None
-        left, top, right, bottom = item.clip.rectangle
-        xs, ys = [left, right, right, left, left], [top, top, bottom, bottom, top]
-        corners = np.column_stack([xs, ys])
-        px = self.to_px(corners)
-        is_inside = (px > 1).any() and (px < (self.width - 1, self.height - 1)).any()
-        if not (is_inside and _is_cut(item)):
-            return None
-        return Item(corners, np.array([0, 5]), WHITE, None, 0.0, False, Clip(), item.clip.rectangle)
-
-    def least_covers(self) -> npt.NDArray[np.float32]:
-        """For each pixel, the first of the items that cover it and its eight neighbours."""
-        import cv2
-
-        return np.asarray(cv2.erode(self._covers, np.ones((3, 3), np.uint8)), np.float32)
-
-    def _stands_out(self, colour: Colour, mask: BoolArray, *, crossing: bool = False) -> BoolArray:
-        """The pixels near those of `mask` that `colour` would change.
-
-        With `crossing`, strokes painted before may be crossed: nothing needs to change there.
-        """
-        import cv2
-
-        changed = np.zeros(mask.shape, np.uint8)
-        changed[mask] = _difference(self._at(colour, mask), self._colours[mask]) > _CONTRAST
-        if crossing and changed.any():
-            changed |= (mask & self._is_line).view(np.uint8)
-        near: BoolArray = cv2.dilate(changed, np.ones((3, 3), np.uint8)) > 0
-        return near
-
-    def _at(self, colour: Colour, mask: BoolArray) -> Colours:
-        """(n, 4) or (4,): what is painted on the n pixels of `mask`."""
-        if not isinstance(colour, Shaded):
-            return np.asarray(colour)
-        rows, columns = np.nonzero(mask)
-        return colour.at((np.column_stack([columns, rows]) + 0.5) / self._scale + self._origin)
-
-    def _opaque(self, colour: Colour, mask: BoolArray) -> BoolArray:
-        """The pixels of `mask` where `colour` hides what is beneath it."""
-        opaque = np.zeros_like(mask)
-        opaque[mask] = self._at(colour, mask)[..., 3] >= _OPAQUE
-        return opaque
-
-    def _blend(self, colour: Colour, mask: BoolArray, *, is_line: bool) -> None:
-        beneath, above = self._colours[mask], self._at(colour, mask)
-        self._colours[mask] = beneath + (above[..., :3] - beneath) * above[..., 3:]
-        self._is_line[mask] = is_line
-
-    def _line_mask(self, px: Points, starts: IntArray, thickness: int) -> BoolArray:
-        import cv2
-
-        mask = np.zeros((self.height, self.width), np.uint8)
-        fixed = np.rint(np.clip(px, -4 * CANVAS_PX, 5 * CANVAS_PX) * 16 - 8).astype(np.int32)
-        lines = [fixed[a:b] for a, b in pairwise(starts.tolist())]
-        cv2.polylines(mask, lines, False, 1, thickness, cv2.LINE_8, 4)
-        return mask > 0
-
-    def _within(self, mask: BoolArray, clip: Clip) -> BoolArray:
-        """`mask` where `clip` lets it be seen."""
-        if clip.rectangle is not None:
-            corners = np.reshape(clip.rectangle, (2, 2))
-            left, top = np.rint(self.to_px(corners[:1])[0]).astype(int)
-            right, bottom = np.rint(self.to_px(corners[1:])[0]).astype(int)
-            clipped = np.zeros_like(mask)
-            rows = slice(max(top, 0), max(bottom, 0))
-            columns = slice(max(left, 0), max(right, 0))
-            clipped[rows, columns] = mask[rows, columns]
-            mask = clipped
-        for region in clip.regions:
-            mask = mask & self._region_mask(region)
-        return mask
-
-    def _region_mask(self, region: tuple[Item, ...]) -> BoolArray:
-        """The pixels where what a clip path or mask paints is bright."""
-        key = id(region)
-        if key not in self._region_masks:
-            brightness = np.zeros((self.height, self.width))
-            for item in region:
-                for colour, mask_of in (
-                    (item.fill, self.fill_mask),
-                    (item.stroke, self.stroke_mask),
-                ):
-                    if colour:
-                        mask = mask_of(item)
-                        painted = self._at(colour, mask)
-                        brightness[mask] *= 1 - painted[..., 3]
-                        brightness[mask] += painted[..., :3] @ _LUMINANCE * painted[..., 3]
-            self._region_masks[key] = brightness > _MASKED
-        return self._region_masks[key]
-
-
-def _cut(line: Points, px: Points, is_seen: BoolArray) -> list[Points]:
-    """The parts of a line whose pixels are seen."""
-    lengths = np.hypot(*np.diff(px, axis=0).T)
-    step = max(_STEP_PX, float(lengths.sum()) / _MAX_SAMPLES)
-    n_pieces = np.maximum(np.ceil(lengths / step), 1).astype(np.int64)
-    # at positions 0..n - 1 along the line's points, its own points among them
-    segment = np.repeat(np.arange(len(n_pieces)), n_pieces)
-    within = np.arange(len(segment)) - np.repeat(np.cumsum(n_pieces) - n_pieces, n_pieces)
-    share = np.append(within / n_pieces[segment], 1.0)
-    segment = np.append(segment, len(n_pieces) - 1)
-    at = px[segment] + (px[segment + 1] - px[segment]) * share[:, None]
-    height, width = is_seen.shape
-    columns = np.clip(np.floor(at[:, 0]), 0, width - 1).astype(np.int64)
-    rows = np.clip(np.floor(at[:, 1]), 0, height - 1).astype(np.int64)
-    seen = is_seen[rows, columns]
-    if seen.all():
-        return [line]
-    samples = line[segment] + (line[segment + 1] - line[segment]) * share[:, None]
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], seen.view(np.int8), [0]])))
-    return [samples[a:b] for a, b in edges.reshape(-1, 2) if b - a > _LEAST_SAMPLES]
-
-
-def _clipped_lines(item: Item) -> list[Points]:
-    """The polylines of an item, cut where its clip rectangle ends."""
-    lines = [item.points[a:b] for a, b in pairwise(item.starts.tolist())]
-    if not _is_cut(item):
-        return lines
-    rectangle = _grown(item)
-    return [part for line in lines for part in _cut_at_rectangle(line, rectangle)]
-
-
-def _cut_at_rectangle(line: Points, rectangle: Rectangle) -> list[Points]:
-    """The parts of a line inside a rectangle, by Liang and Barsky's algorithm."""
-    a, b = line[:-1], line[1:]
-    step = b - a
-    enter, leave = np.zeros(len(a)), np.ones(len(a))
-    for axis in (0, 1):
-        low, high = rectangle[axis], rectangle[axis + 2]
-        moves = step[:, axis] != 0
-        t = np.stack([low - a[:, axis], high - a[:, axis]]) / np.where(moves, step[:, axis], 1.0)
-        enter = np.where(moves, np.maximum(enter, t.min(axis=0)), enter)
-        leave = np.where(moves, np.minimum(leave, t.max(axis=0)), leave)
-        outside = (a[:, axis] < low) | (a[:, axis] > high)
-        leave = np.where(~moves & outside, -1.0, leave)
-    parts: list[list[Points]] = []
-    following = -1  # the segment that would go on with the last part
-    for i in np.flatnonzero(enter <= leave).tolist():
-        if i != following or enter[i] > 0.0:
-            parts.append([a[i] + enter[i] * step[i]])
-        parts[-1].append(a[i] + leave[i] * step[i] if leave[i] < 1.0 else b[i])
-        following = i + 1 if leave[i] == 1.0 else -1
-    return [np.array(part) for part in parts]

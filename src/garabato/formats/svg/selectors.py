@@ -1,0 +1,100 @@
+"""Selectors of CSS as tokens: nested ones made plain, costly ones told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+#: Longer selectors, and those with pseudo-classes not listed, match nothing.
+MAX_SELECTOR_TOKENS = 60
+_PSEUDO_CLASSES = {
+    "root", "scope", "first-child", "last-child", "only-child", "empty", "not", "is", "where",
+    "has", "lang", "nth-child", "nth-last-child", "hover", "focus", "active", "link", "visited",
+}  # fmt: skip
+#: Selectors with these, or with "nth-child(... of ...)", look at all siblings.
+OF_TYPE = {
+    "first-of-type", "last-of-type", "only-of-type", "nth-of-type", "nth-last-of-type", "of",
+}  # fmt: skip
+
+
+def without_prefixes(tokens: list[Any], prefixes: set[str]) -> list[Any]:
+    """`svg|rect` as `rect`: the elements of a document are all of SVG's namespace."""
+    kept: list[Any] = []
+    for token in tokens:
+        is_bar = token.type == "literal" and token.value == "|"
+        if is_bar and kept and getattr(kept[-1], "value", None) in prefixes:
+            kept.pop()
+        else:
+            kept.append(token)
+    return kept
+
+
+def forgiving(selector: list[Any]) -> list[Any]:
+    """`selector`, where the lists in :is() and :where() have lost the selectors not known."""
+    import tinycss2
+
+    for token in selector:
+        if token.type == "function" and token.lower_name in ("is", "where"):
+            parts = [
+                part
+                for part in split_at_commas(token.arguments)
+                if cheap_pseudo_classes(part) is not None
+            ]
+            comma = tinycss2.parse_component_value_list(",")
+            token.arguments = [
+                token for i, part in enumerate(parts) for token in ([*comma, *part] if i else part)
+            ]
+    return selector
+
+
+def nested_selector(inner: list[Any], outer: list[Any], spend: Callable[[int], None]) -> list[Any]:
+    """The selector of a rule inside another: "&" stands for the outer one's, before it if absent.
+
+    `spend` counts the work that the selector may cause, and may raise.
+    Source: https://www.w3.org/TR/css-nesting-1/.
+    """
+    import tinycss2
+
+    parent = f":is({tinycss2.serialize(outer)})"
+    parts = map(tinycss2.serialize, split_at_commas(inner))
+    text = ",".join(
+        part.replace("&", parent) if "&" in part else f"{parent} {part}" for part in parts
+    )
+    spend(4 * len(text))
+    return list(tinycss2.parse_component_value_list(text)) if len(text) < 1000 else []
+
+
+def split_at_commas(tokens: list[Any]) -> Iterator[list[Any]]:
+    """The parts of a list of selectors or conditions."""
+    part: list[Any] = []
+    for token in tokens:
+        if token.type == "literal" and token.value == ",":
+            yield part
+            part = []
+        else:
+            part.append(token)
+    yield part
+
+
+def cheap_pseudo_classes(selector: list[Any]) -> set[str] | None:
+    """The pseudo-classes of a selector; None if it could take long to compile or to match."""
+    n, waiting = 0, [*selector]
+    found: set[str] = set()
+    after_colon = False
+    while waiting:
+        token = waiting.pop(0)
+        n += 1
+        if n > MAX_SELECTOR_TOKENS:
+            return None
+        name = getattr(token, "lower_name", None) or getattr(token, "lower_value", "")
+        if after_colon and token.type in ("ident", "function"):
+            if name not in _PSEUDO_CLASSES | OF_TYPE:
+                return None
+            found.add(name)
+        after_colon = token.type == "literal" and token.value == ":"
+        inner = getattr(token, "arguments", None) or getattr(token, "content", None)
+        if isinstance(inner, list):
+            if any(part.type == "ident" and part.lower_value == "of" for part in inner):
+                found.add("of")
+            waiting = [*inner, *waiting]
+    return found
