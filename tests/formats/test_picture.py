@@ -218,6 +218,41 @@ def test_rules_as_dark_as_the_ink_are_told_by_their_width(tmp_path, noise, grain
     _assert_is_the_ink(_read(_save(tmp_path, page)), ink)
 
 
+def _ruled(rules_px: int, *, is_upright: bool) -> npt.NDArray[np.uint8]:
+    rules = np.zeros((HEIGHT, WIDTH), np.uint8)
+    for at in range(20, WIDTH if is_upright else HEIGHT, 50):
+        cv2.line(
+            rules,
+            (at, 0) if is_upright else (0, at),
+            (at, HEIGHT) if is_upright else (WIDTH, at),
+            255,
+            rules_px,
+        )
+    return rules
+
+
+@pytest.mark.parametrize("x", [230, 246, 270])
+def test_round_marks_beside_and_on_rules_stay(tmp_path, x):
+    face = np.zeros((HEIGHT, WIDTH), np.uint8)
+    cv2.circle(face, (300, 240), 120, 255, 9)
+    for eye in ((x, 200), (345, 200)):
+        cv2.circle(face, eye, 12, 255, -1)
+    page = 1 - np.maximum(face, _ruled(4, is_upright=True)) / 255
+    _assert_is_the_ink(_read(_save(tmp_path, page)), face.astype(np.float32) / 255)
+
+
+@pytest.mark.parametrize("is_upright", [False, True])
+@pytest.mark.parametrize("detail", ["window", "line"])
+def test_rules_are_ink_where_other_lines_are_as_thin(tmp_path, is_upright, detail):
+    page = _ruled(3, is_upright=is_upright)
+    cv2.rectangle(page, (190, 120), (440, 400), 255, 8)
+    if detail == "window":
+        cv2.circle(page, (320, 220), 40, 255, 3)
+    else:
+        cv2.line(page, (210, 300), (420, 340), 255, 3)
+    _assert_is_the_ink(_read(_save(tmp_path, 1 - page / 255)), page.astype(np.float32) / 255)
+
+
 def test_rules_on_the_paper_are_no_ink(tmp_path, noise):
     ink = _ink()
     rules = np.where(np.arange(HEIGHT) % 25 < 2, 0.3, 0.0)[:, None]

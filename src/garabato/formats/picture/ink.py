@@ -49,8 +49,10 @@ _HALO_PX, _PALE_PEN, _PALE = 17, 1.6, 1.6
 #: Ruled lines reach the edges of the paper at least this often.
 _N_RULE_ENDS = 6
 #: Rules are thinner than the longer side divided by this. They are this far apart or more (grain is
-#: not), and most distances differ by at most this share.
-_RULE_SHARE, _LEAST_GAP_PX, _UNEVEN = 60, 8, 0.15
+#: not), and most distances differ by at most this share. This share of a straight line is dark.
+_RULE_SHARE, _LEAST_GAP_PX, _UNEVEN, _STRAIGHT = 60, 8, 0.15, 0.95
+#: Lines examined, the longest first; each rule gives several that are nearly equal.
+_MAX_LINES = 4000
 #: What is printed has at most this share of the ink's darkness; it varies by this (of 1).
 _DARK_PRINT, _PRINT_MARGIN = 0.8, 0.02
 #: Shadows are wider than this in the reduced page, and have at most this share of the light, but
@@ -382,29 +384,52 @@ def _printed(darkness: Image, possible: float, sure: float, full: float, is_flat
 
 
 def _beside_rules(darkness: Image) -> Image:
-    """1 where a pen was that is thicker than the rules of the paper, else 0; 1 without rules.
+    """0 on the rules of the paper, except where a thicker pen crossed them; 1 elsewhere.
 
-    They are found if they are as dark as the ink; paler ones are left to `_printed`.
+    They are found if they are as dark as the ink and it has no lines as thin as they are; paler
+    ones are left to `_printed`.
     """
     everywhere = np.ones(darkness.shape, np.float32)
     dark = darkness[darkness > _LEAST_CONTRAST]
     least = 0.5 * float(np.quantile(dark, 0.9)) if len(dark) else 1.0
-    if not _has_rules(darkness > least):
+    mask = darkness > least
+    if not _has_rules(mask):
         return everywhere
-    n_ends = _n_ends(darkness > least)
     for px in range(2, max(3, max(darkness.shape) // _RULE_SHARE)):
         window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (px, px))
         thick = cv2.morphologyEx(darkness, cv2.MORPH_OPEN, window) > least
-        if _n_ends(thick) > n_ends // 8:
+        if _n_ends(thick) > _n_ends(mask) // 8:
             continue
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(thick.astype(np.uint8))
-        extent = stats[:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(axis=1)
-        extent[np.concatenate(_edges(labels))] = 0  # the paper, and what reaches in from outside
-        if extent.max() < _LEAST_DRAWING * max(darkness.shape):
-            break
-        pen = (extent > 4 * px)[labels].astype(np.float32)  # not where rules cross
-        return np.asarray(cv2.dilate(pen, np.ones((5, 5), np.uint8)), np.float32)
+        rules = _straight_lines(mask, mask & ~thick, px + 2)
+        n, labels = cv2.connectedComponents(thick.astype(np.uint8))
+        is_pen = np.bincount(labels[~rules], minlength=n) > 0  # else where rules cross
+        is_pen[0] = False
+        pen = cv2.dilate(is_pen[labels].astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        thin = (mask & ~pen & ~rules).astype(np.uint8)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(thin)
+        if stats[1:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(initial=0) > 2 * px:
+            return everywhere
+        ends = np.isin(labels, np.unique(np.concatenate(_edges(labels)))) & (labels > 0)
+        return np.where((rules & ~pen) | ends, np.float32(0), everywhere)
     return everywhere
+
+
+def _straight_lines(mask: BoolArray, thin: BoolArray, px: int) -> BoolArray:
+    """The straight lines in `mask` from one edge to another, `thin` in part, drawn this thick."""
+    height, width = mask.shape
+    found = cv2.HoughLines(thin.astype(np.uint8), 1, np.pi / 720, min(mask.shape) // 2)
+    near = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
+    lines = np.zeros(mask.shape, np.uint8)
+    share = np.linspace(0, 1, max(mask.shape))[:, None]
+    for rho, theta in () if found is None else found[:_MAX_LINES, 0]:
+        normal = np.array([np.cos(theta), np.sin(theta)])
+        beyond = (height + width) * np.array([-normal[1], normal[0]])
+        corners = np.rint([rho * normal - beyond, rho * normal + beyond]).astype(np.int64)
+        _, start, stop = cv2.clipLine((0, 0, width, height), *corners)
+        xs, ys = np.rint(start + share * np.subtract(stop, start)).astype(np.int64).T
+        if near[ys, xs].mean() > _STRAIGHT:
+            cv2.line(lines, start, stop, 1, px)
+    return lines > 0
 
 
 def _has_rules(mask: BoolArray) -> bool:
