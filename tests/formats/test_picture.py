@@ -355,6 +355,17 @@ def test_gigapixels_are_refused_by_the_header(tmp_path, size):
         list(read_drawings(path))
 
 
+@pytest.mark.parametrize(("is_progressive", "millions"), [(False, 512), (True, 64)])
+def test_a_giant_jpeg_is_refused_with_the_limit_of_its_kind(tmp_path, is_progressive, millions):
+    file = io.BytesIO()
+    Image.new("L", (40, 30), 255).save(file, "jpeg", progressive=is_progressive)
+    size = struct.pack(">HH", 30, 40)
+    path = tmp_path / "cat.jpg"
+    path.write_bytes(file.getvalue().replace(size, struct.pack(">HH", 40_000, 40_000), 1))
+    with pytest.raises(FormatError, match=f"40000 x 40000 .*more than {millions} million pixels"):
+        list(read_drawings(path))
+
+
 _MEASURED = """
 import re, sys
 from garabato.formats import read_drawings

@@ -157,12 +157,9 @@ def _open(file: io.BytesIO, kind: str | None) -> Image:
 def _check_size(source: Input, picture: Image) -> None:
     width, height = picture.size
     is_baseline_jpeg = picture.format == "JPEG" and not picture.info.get("progressive")
-    if width * height > (MAX_JPEG_PIXELS if is_baseline_jpeg else MAX_PIXELS):
-        limit = MAX_JPEG_PIXELS if is_baseline_jpeg else MAX_PIXELS
-        raise source.error(
-            _too_many_pixels(limit),
-            f"{width} x {height} pixels",
-        )
+    limit = MAX_JPEG_PIXELS if is_baseline_jpeg else MAX_PIXELS
+    if width * height > limit:
+        raise source.error(_too_many_pixels(limit), f"{width} x {height} pixels")
 
 
 def _too_many_pixels(limit: int) -> str:
