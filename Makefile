@@ -75,7 +75,7 @@ need-source:
 	@true
 
 check-tensorflow: setup .venv-tensorflow/ready
-	$(BIN)/pytest tests/dataset/tfrecord/test_with_tensorflow.py
+	$(BIN)/pytest tests/dataset/test_with_tensorflow.py
 
 .venv-tensorflow/ready: | setup
 	$(BIN)/python -m venv --clear .venv-tensorflow

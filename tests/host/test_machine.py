@@ -1,4 +1,4 @@
-"""Cores and memory, as the cgroup allows."""
+"""Cores and memory, as the cgroup allows; whether other programs keep the machine busy."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from garabato.host import machine
+from garabato.host.machine import CpuShare
 
 
 @pytest.fixture(autouse=True)
@@ -109,3 +110,21 @@ def test_native_threads_follow_the_cores_and_sleep_unless_set(monkeypatch):
     assert os.environ.pop("OMP_NUM_THREADS") == str(machine.n_cores())
     assert os.environ.pop("OMP_WAIT_POLICY") == "PASSIVE"
     assert os.environ.pop("GOMP_SPINCOUNT") == "10000"
+
+
+@pytest.mark.parametrize(
+    ("used", "wanted", "n_cores", "busy"),
+    [
+        (0.9, 3.0, 2, True),  # wanted both cores, got 0.9
+        (1.9, 4.0, 2, False),  # its own threads waited for each other, the cores were all its own
+        (1.0, 1.02, 2, False),  # wanted one core and got it
+        (0.5, 1.0, 2, True),
+        (0.1, 0.1, 2, False),  # slept
+    ],
+)
+def test_a_share_is_busy_if_cores_were_wanted_and_not_given(used, wanted, n_cores, busy) -> None:
+    assert CpuShare(used, wanted, n_cores).is_busy is busy
+
+
+def test_a_busy_share_says_how_many_cores_there_were() -> None:
+    assert str(CpuShare(0.9, 3.0, 2)) == "this machine was busy: 0.9 of 2 cores"

@@ -18,7 +18,7 @@ import pytest
 from garabato.dataset import export_tfrecord, prepare
 from garabato.render import RenderSpec, render_batch
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 PYTHON = Path(
     os.environ.get("GARABATO_TENSORFLOW_PYTHON", ROOT / ".venv-tensorflow" / "bin" / "python")
 )
