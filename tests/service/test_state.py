@@ -78,11 +78,12 @@ def test_requesting_the_state_of_the_map_starts_making_it(make_gallery: Callable
         assert running.get("/v1/map").status == 200
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
 
+@pytest.mark.usefixtures("cache")
 @pytest.mark.parametrize(
     "uri",
     ["http://h:19530/c?ef=800", "milvus://h:19530/c", "http://h/c", "http://h:19530/c/"],
@@ -91,6 +92,7 @@ def test_a_collection_has_one_folder_however_its_address_is_written(uri: str) ->
     assert state_folder(uri) == state_folder("http://h:19530/c")
 
 
+@pytest.mark.usefixtures("cache")
 @pytest.mark.parametrize(
     "uri", ["http://h:19530/d", "http://i:19530/c", "http://h:19531/c", "https://h:19530/c"]
 )
@@ -106,6 +108,7 @@ def folder_by_the_whole_address(tmp_path: Path, uri: str) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("cache")
 def test_a_state_folder_named_after_the_whole_address_is_found(tmp_path: Path) -> None:
     uri = "milvus://h:19530/c?ef=800"
     (folder_by_the_whole_address(tmp_path, uri) / "hidden.json").write_text("[]")
@@ -113,6 +116,7 @@ def test_a_state_folder_named_after_the_whole_address_is_found(tmp_path: Path) -
     assert (state_folder("http://h:19530/c?ef=200") / "hidden.json").exists()
 
 
+@pytest.mark.usefixtures("cache")
 def test_an_existing_state_folder_is_not_replaced_by_an_older_one(tmp_path: Path) -> None:
     uri = "milvus://h:19530/c"
     kept = state_folder(uri)
