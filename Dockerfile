@@ -17,7 +17,6 @@ ENV PATH=/venv/bin:$PATH \
     GARABATO_HOST=0.0.0.0 \
     XDG_CACHE_HOME=/data/cache \
     NUMBA_CACHE_DIR=/data/cache/numba \
-    MALLOC_ARENA_MAX=2 \
     PYTHONUNBUFFERED=1
 USER garabato
 WORKDIR /data

@@ -88,11 +88,18 @@ def _can_write(folder: Path) -> bool:
     return True
 
 
+def has_cached_kernels() -> bool:
+    """Whether this process compiled kernels which the next one will load from the cache."""
+    return _QuickCache.n_saved > 0
+
+
 class _QuickCache(FunctionCache):
     """numba's cache, without the preparations for compiling before machine code is loaded.
 
     They take 0.5 s of processor time, and if there is no machine code, the compiler makes them.
     """
+
+    n_saved = 0
 
     _thresholds = gc.get_threshold()
 
@@ -122,6 +129,7 @@ class _QuickCache(FunctionCache):
         gc.set_threshold(*self._thresholds)
         try:
             super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+            _QuickCache.n_saved += 1
         except Exception as error:  # a full disk, or a damaged file that cannot be replaced
             _log.warning("cannot cache a kernel in %s: %r", self.cache_path, error)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import logging
 import resource
@@ -21,6 +22,9 @@ from garabato.service.settings import Settings
 
 #: Time for requests under way to finish after SIGTERM.
 SHUTDOWN_S = 10
+#: glibc keeps freed memory in arenas, eight per core: 143 MiB after three times sixty pictures at
+#: once, 55 with two arenas. The first number is `M_ARENA_MAX` of malloc.h.
+_M_ARENA_MAX, _N_ARENAS = -8, 2
 
 
 def run(app: FastAPI, settings: Settings) -> None:
@@ -29,6 +33,8 @@ def run(app: FastAPI, settings: Settings) -> None:
     Raises GarabatoError if it cannot start.
     """
     _raise_file_limit(settings.max_connections)
+    with suppress(AttributeError):  # not glibc
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _N_ARENAS)
     server = uvicorn.Server(config(app, settings))
     failures: list[str] = []
 

@@ -30,6 +30,7 @@ from garabato.drawing import Drawing
 from garabato.errors import FormatError, UnknownFormatError
 from garabato.formats import ReadReport, read_drawings, write_drawings
 from garabato.formats.svg import load_kernels as load_svg_kernels
+from garabato.host.compiler import has_cached_kernels
 from garabato.render import as_strokes
 from garabato.tracing.trace import load_kernels as load_tracing_kernels
 
@@ -44,6 +45,8 @@ MAX_EXPANDED_BYTES = 32 * 2**20
 MAX_UNREADABLE = 1_000
 #: The second argument of a process that only compiles what reads files of strokes.
 COMPILE_TEXT_READERS = "compile-text-readers"
+#: The second argument of a process that another one, which compiled kernels, has become.
+_RESTARTED = "restarted"
 #: A process that grew by more than this is replaced.
 _MAX_GROWTH_BYTES = 32 * 2**20
 #: Searches take precedence.
@@ -168,6 +171,9 @@ def main() -> None:
     load_tracing_kernels()  # compiling them takes more time than a file may take
     _read_picture(limits)
     _read_texts(limits)
+    if has_cached_kernels() and sys.argv[2:] != [_RESTARTED]:
+        # The compiler would keep 140 MB. All kernels come from the cache now.
+        os.execv(sys.executable, [*sys.orig_argv, _RESTARTED])
     os.nice(_NICENESS)
     write_message(target, b"")  # ready
     idle_bytes = _memory_bytes("VmRSS")
