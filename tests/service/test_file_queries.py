@@ -10,6 +10,7 @@ import resource
 import select
 import signal
 import struct
+import sys
 import threading
 import time
 import zlib
@@ -24,7 +25,7 @@ from PIL import Image
 from running import Running
 
 from garabato.service.http.problems import ProblemError
-from garabato.service.jobs import file_reader
+from garabato.service.jobs import file_process, file_reader
 from garabato.service.jobs.file_process import Limits, RefusedError, first_drawing
 from garabato.service.jobs.file_reader import MAX_FILES, FileQuery, FileReader
 
@@ -300,3 +301,26 @@ def test_a_picture_and_its_traced_strokes_give_the_same_response(service: Runnin
     answer = service.ask("POST", "/v1/classify", fields={"file": ("a.png", png(300))})
     assert answer.status == 200
     assert np.ptp(answer.json["drawing"][0][1]) == 255
+
+
+def test_a_process_that_compiled_kernels_starts_again_once(monkeypatch):
+    started = []
+
+    def execv(program, command):
+        started.append(command[-1])
+        raise SystemExit
+
+    for name in ("load_tracing_kernels", "_read_picture", "_read_texts"):
+        monkeypatch.setattr(file_process, name, lambda *_: None)
+    monkeypatch.setattr(file_process, "has_cached_kernels", lambda: True)
+    monkeypatch.setattr(file_process, "read_message", lambda stream: None)
+    monkeypatch.setattr(file_process.os, "execv", execv)
+    monkeypatch.setattr(file_process.os, "nice", lambda change: 0)
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # main sets it
+    command = ["file_process", '{"max_pixels": 1, "max_strokes": 1, "max_points": 1}']
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit):
+        file_process.main()
+    monkeypatch.setattr(sys, "argv", [*command, *started])
+    file_process.main()
+    assert len(started) == 1
