@@ -61,15 +61,17 @@ class RowSample:
         passes = self._passing(condition)
         if passes.sum() < _TO:
             return float(self.n_rows)
-        ranks = 1 + np.flatnonzero(passes[np.argsort(-(self._embeddings @ embedding))])
+        # Not by BLAS, whose threads would wait busily for more work and slow down what follows.
+        scores = np.einsum("nd,d->n", self._embeddings, embedding)
         rows_each = self.n_rows / len(passes)
         n_wanted = k / rows_each
         if n_wanted >= _FROM:
-            nearest = ranks[min(round(n_wanted), len(ranks)) - 1]
+            n_passing = min(round(n_wanted), int(passes.sum()))
+            nearest = float(_rank_of_nth(n_passing, scores, passes))
         else:
-            first, last = ranks[_FROM - 1], ranks[_TO - 1]
+            first, last = (_rank_of_nth(n, scores, passes) for n in (_FROM, _TO))
             # 1 if rows that pass are everywhere as frequent, more if there are none near the query.
-            power = max(1.0, np.log(_TO / _FROM) / np.log(last / first))
+            power = max(1.0, np.log(_TO / _FROM) / np.log(max(last, first + 1) / first))
             nearest = first * (n_wanted / _FROM) ** (1 / power)
         return float(max(k, nearest * rows_each))
 
@@ -82,3 +84,9 @@ class RowSample:
                 found = pc.is_in(self._rows[column].cast(pa.string()), value_set=wanted)
                 passes &= found.to_numpy()
         return passes
+
+
+def _rank_of_nth(n: int, scores: FloatArray, passes: npt.NDArray[np.bool_]) -> int:
+    """The rank among all, from 1, of the n-th best of those that pass."""
+    nth = np.partition(scores[passes], -n)[-n]
+    return int((scores >= nth).sum())
