@@ -257,9 +257,8 @@ class LanceGallery(Gallery):
                 return held.search(embeddings, k, condition)
             on_disk = self._on_disk()
             sql, shown = self._sql(condition), self._sql(condition.of_what_is_shown)
-            is_estimated = not condition.is_empty and on_disk.settings is not None
             sample = None
-            if is_estimated:
+            if not condition.is_empty and on_disk.settings is not None:
                 sample = self._row_sample(condition, on_disk.n_passing(sql))
             found = []
             for one in embeddings:
