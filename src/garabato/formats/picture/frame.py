@@ -107,7 +107,7 @@ def _page_in_one_frame(picture: Image) -> BoolArray | None:
     levels = np.rint(picture * 255).astype(np.uint8)
     for tolerance in (_EXACT, _COMPRESSED):
         for colour in _edge_colours(levels):
-            frame = _connected_to_edges(_is_near(levels, colour, tolerance))
+            frame = connected_to_edges(_is_near(levels, colour, tolerance), connectivity=4)
             page = _page_inside(levels, frame, colour)
             if page is not None:
                 return page
@@ -136,8 +136,9 @@ def _is_near(levels: ByteArray, colour: npt.NDArray[np.int16], tolerance: int) -
     return np.asarray(cv2.inRange(levels, low, high), np.uint8)
 
 
-def _connected_to_edges(mask: ByteArray) -> BoolArray:
-    _, labels = cv2.connectedComponents(mask, connectivity=4)
+def connected_to_edges(mask: BoolArray | ByteArray, connectivity: int = 8) -> BoolArray:
+    """The connected parts of `mask` that reach the edges of the picture."""
+    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=connectivity)
     at_edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
     touching = np.zeros(labels.max() + 1, np.bool_)
     touching[at_edges] = True

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from garabato.drawing import BoolArray, ByteArray
 from garabato.formats.picture.frame import (
     LEAST_GRAIN,
+    connected_to_edges,
     filled_outside,
     grain_of,
     page_in_frame,
@@ -220,9 +221,7 @@ def _with_shadows(light: Image, page: Image) -> tuple[Image, BoolArray]:
     grey = cv2.medianBlur(np.rint(page.mean(axis=2) * 255).astype(np.uint8), 5)
     window = np.ones((_SHADOW_PX, _SHADOW_PX), np.uint8)
     share = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, window) / (255 * light.mean(axis=2) + 1e-6)
-    _, labels = cv2.connectedComponents((share < _SHADOW).astype(np.uint8))
-    is_shadow = np.isin(labels, np.unique(np.concatenate(_edges(labels)))) & (labels > 0)
-    is_shadow &= share > _BLACK
+    is_shadow = connected_to_edges(share < _SHADOW) & (share > _BLACK)
     shaded = np.where(is_shadow[:, :, None], light * share[:, :, None], light)
     return shaded.astype(np.float32), is_shadow
 
@@ -406,11 +405,10 @@ def _beside_rules(darkness: Image) -> Image:
         is_pen[0] = False
         pen = cv2.dilate(is_pen[labels].astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
         thin = (mask & ~pen & ~rules).astype(np.uint8)
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(thin)
+        _, _, stats, _ = cv2.connectedComponentsWithStats(thin)
         if stats[1:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(initial=0) > 2 * px:
             return everywhere
-        ends = np.isin(labels, np.unique(np.concatenate(_edges(labels)))) & (labels > 0)
-        return np.where((rules & ~pen) | ends, np.float32(0), everywhere)
+        return np.where((rules & ~pen) | connected_to_edges(thin), np.float32(0), everywhere)
     return everywhere
 
 
