@@ -246,7 +246,7 @@ def test_an_array_that_unfolds_too_far_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_small_archive_does_not_unfold_to_much(tmp_path, monkeypatch):
-    monkeypatch.setattr(stroke3, "MIN_BOMB_BYTES", 10_000)
+    monkeypatch.setattr(stream, "MIN_BOMB_BYTES", 10_000)
     path = _save(tmp_path, train=np.zeros((10_000, 30, 3), np.int16))
     assert path.stat().st_size < 10_000
     with pytest.raises(FormatError, match=r"train: the array expands to more than 0 MiB"):
@@ -254,7 +254,7 @@ def test_a_small_archive_does_not_unfold_to_much(tmp_path, monkeypatch):
 
 
 def test_what_an_archive_says_of_an_entry_does_not_let_it_unfold_further(tmp_path, monkeypatch):
-    monkeypatch.setattr(stroke3, "MIN_BOMB_BYTES", 10_000)
+    monkeypatch.setattr(stream, "MIN_BOMB_BYTES", 10_000)
     path = _save(tmp_path, train=np.zeros((30_000, 30, 3), np.int16))
     data = bytearray(path.read_bytes())
     entry = data.index(b"PK\x01\x02")

@@ -34,10 +34,10 @@ from garabato.formats import picture, svg
 from garabato.formats.ndjson import ALIASES, parse_fields
 from garabato.formats.stream import (
     MAX_EXPANSION,
-    MIN_BOMB_BYTES,
     Input,
     Reject,
     in_batches,
+    most_expanded,
 )
 
 PARQUET_MAGIC, ARROW_MAGIC = b"PAR1", b"ARROW1"
@@ -124,7 +124,7 @@ def _parquet_footer(file: Any) -> bytes:
 
 
 def _check_growth(n_bytes: int, n_compressed: int, source: Input) -> None:
-    if n_bytes > max(MIN_BOMB_BYTES, MAX_EXPANSION * n_compressed):
+    if n_bytes > most_expanded(n_compressed):
         raise source.error(
             f"a column grows more than {MAX_EXPANSION} times when expanded; "
             "write the file without compression if you trust it"

@@ -18,7 +18,7 @@ from typing import Any
 from garabato.drawing import DrawingBatch
 from garabato.errors import FormatError, MissingExtraError
 from garabato.formats import picture, svg
-from garabato.formats.stream import MAX_EXPANSION, MIN_BOMB_BYTES, Input, Reject
+from garabato.formats.stream import MAX_EXPANSION, Input, Reject, most_expanded
 from garabato.formats.svg.format import NAMESPACE
 from garabato.formats.svg.geometry import IDENTITY, Matrix, multiply
 
@@ -73,7 +73,7 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
 
 def _check_growth(content: bytes, source: Input) -> None:
     """Raise FormatError if the compressed streams grow like a bomb: PDFium has no limit."""
-    n_left = max(MIN_BOMB_BYTES, MAX_EXPANSION * len(content))
+    n_left = most_expanded(len(content))
     for start in _STREAM_START.finditer(content):
         first = range(start.end(), len(content), _PART_BYTES)
         for n_filters in range(1, _MAX_FILTERS + 1):

@@ -22,7 +22,7 @@ from garabato.errors import DrawingError, FormatError
 GZIP_MAGIC = b"\x1f\x8b"
 #: Formats are recognised by the first bytes, this many.
 N_PEEKED = 4096
-#: A gzip stream that expands further than this is refused as a bomb, once it gave MIN_BOMB_BYTES.
+#: What expands further than this is refused as a bomb, once it gave MIN_BOMB_BYTES.
 #: Deflate can reach 1032; drawings as text expand 3 to 10 times.
 MAX_EXPANSION = 200
 MIN_BOMB_BYTES = 64 * 2**20
@@ -189,6 +189,11 @@ def _read_fully(stream: Readable, size: int) -> bytes:
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
+def most_expanded(n_compressed: int) -> int:
+    """The bytes that so many compressed ones may expand to; what gives more is a bomb."""
+    return max(MIN_BOMB_BYTES, MAX_EXPANSION * n_compressed)
+
+
 @contextmanager
 def _stream_errors(name: str) -> Iterator[None]:
     try:
@@ -243,7 +248,7 @@ class _BoundedGzip:
             self._damage = error
             raise
         self._n_expanded += len(part)
-        if self._n_expanded > max(MIN_BOMB_BYTES, MAX_EXPANSION * self._compressed.n_read):
+        if self._n_expanded > most_expanded(self._compressed.n_read):
             raise _BombError
         return part
 

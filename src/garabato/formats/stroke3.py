@@ -22,12 +22,11 @@ import numpy.typing as npt
 from garabato.drawing import MAX_COORDINATE, MAX_POINTS, Drawing, DrawingBatch
 from garabato.errors import DrawingError, FormatError, InputError
 from garabato.formats.stream import (
-    MAX_EXPANSION,
-    MIN_BOMB_BYTES,
     Input,
     Reject,
     Writable,
     in_batches,
+    most_expanded,
 )
 
 MAGIC = b"PK\x03\x04"
@@ -98,7 +97,7 @@ def _load_part(
         )
     # An entry may claim any size; it is not bigger than the archive.
     n_compressed = min(about.compress_size, archive.start_dir)
-    most = min(MAX_PART_BYTES, max(MIN_BOMB_BYTES, MAX_EXPANSION * n_compressed))
+    most = min(MAX_PART_BYTES, most_expanded(n_compressed))
     try:
         with archive.open(about) as member:
             data = member.read(most + 1)
