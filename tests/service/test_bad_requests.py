@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -230,6 +232,22 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(strict: Running) -> Non
     headers = {"content-type": "application/json", "transfer-encoding": "chunked"}
     answer = strict.ask("POST", "/v1/classify", body=endless(), headers=headers)
     problem(answer, 413)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/v1/classify", 413), ("/v1/nowhere", 404)])
+def test_a_client_that_is_still_sending_gets_the_whole_answer(
+    service: Running, path: str, status: int
+) -> None:
+    """The service closes the connection; closed on unread bytes, it would be reset."""
+    body = b" " * (9_000_000 if status == 413 else 8_000_000)  # 8 MiB are allowed
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
+    with socket.create_connection(("127.0.0.1", service.port), timeout=10) as client:
+        client.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body[:300_000])
+        time.sleep(0.3)
+        client.sendall(body[300_000:])
+        answer = b"".join(iter(lambda: client.recv(65_536), b""))
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["status"] == status
 
 
 def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(strict: Running) -> None:

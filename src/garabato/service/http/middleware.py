@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 
@@ -115,6 +116,8 @@ class Middleware:
         )
 
 
+#: How long to read a request that is already answered.
+_LINGER_S = 2.0
 _METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
@@ -164,7 +167,22 @@ class _Exchange:
                 self.timeout.reschedule(now + self._send_timeout_s)
         else:
             self.n_sent += len(message.get("body", b""))
+            if not message.get("more_body", False) and not self.is_read:
+                await self._send({**message, "more_body": True})
+                await self._discard_rest()
+                message = {"type": "http.response.body"}
         await self._send(message)
+
+    async def _discard_rest(self) -> None:
+        """Read what is left of the request, for a short time.
+
+        A connection closed on unread bytes is reset, and the reset can overtake the response.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_S):
+                while not self.is_read:
+                    message = await self._receive()
+                    self.is_read = not message.get("more_body", False)
 
     async def respond(self, problem: ProblemError) -> None:
         """Respond with a problem if no response has begun; otherwise abort the connection."""
