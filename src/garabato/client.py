@@ -17,7 +17,7 @@ from garabato.drawing import Details, Drawing
 from garabato.drawing.drawing import DETAIL_NAMES
 from garabato.encoder import Prediction
 from garabato.errors import InputError, ServiceError
-from garabato.gallery import Hit
+from garabato.gallery import Hit, Hits
 from garabato.gallery.filters import Where, parse_where
 from garabato.gallery.records import Original
 from garabato.render import as_strokes
@@ -85,18 +85,18 @@ class Client:
         k: int = 10,
         *,
         where: Where | None = None,
-    ) -> list[Hit]:
+    ) -> Hits:
         """The `k` stored drawings most similar to a drawing, or to the first one in a file.
 
         `where` is as in `Gallery.search`: {"category": ["cat"], "recognized": True}, ...
         """
         options: dict[str, Any] = {"k": k, **_filter(where)}
-        return [_hit(hit) for hit in self._query("/v1/search", query, options)["hits"]]
+        return Hits(_hit(hit) for hit in self._query("/v1/search", query, options)["hits"])
 
-    def search_like(self, key_id: str, k: int = 10, *, where: Where | None = None) -> list[Hit]:
+    def search_like(self, key_id: str, k: int = 10, *, where: Where | None = None) -> Hits:
         """The `k` stored drawings most similar to a stored one."""
         body: dict[str, Any] = {"key_id": key_id, "k": k, **_filter(where)}
-        return [_hit(hit) for hit in self._send("POST", "/v1/search", body)["hits"]]
+        return Hits(_hit(hit) for hit in self._send("POST", "/v1/search", body)["hits"])
 
     def add(self, drawings: Iterable[Drawing], *, tags: Sequence[str] = ()) -> list[str]:
         """Store drawings with their metadata; returns their key_ids once they are durable.

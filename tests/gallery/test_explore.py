@@ -13,7 +13,7 @@ from garabato.analysis.odd import find_odd
 from garabato.drawing import Drawing
 from garabato.encoder import Prediction
 from garabato.errors import InputError
-from garabato.gallery import Gallery, Hit, explore, open_gallery
+from garabato.gallery import Gallery, Hit, Hits, explore, open_gallery
 from garabato.gallery.explore import (
     category_votes,
     grouped,
@@ -100,6 +100,7 @@ def test_the_nearest_categories_come_with_their_best_hits(plane):
     crowd = [at(1 + i / 100, "cat", f"c{i}") for i in range(60)]
     gallery = plane([*crowd, *(at(d, "dog") for d in (20, 21, 22)), at(40, "pig"), at(70, None)])
     found = search_by_category(gallery, at(0), 3, per_category=2)
+    assert all(isinstance(group, Hits) for group in found.values())  # notebooks show them
     assert {name: keys(hits) for name, hits in found.items()} == {
         "cat": ["c0@1.0", "c1@1.01"],
         "dog": ["@20", "@21"],

@@ -51,12 +51,14 @@ def test_twelve_drawings_are_shown_whatever_the_categories(tmp_path, counts, sho
 def test_the_repr_of_a_gallery_that_is_gone_does_not_fail(gallery):
     shutil.rmtree(gallery.uri)
     assert repr(gallery).startswith("LanceGallery(")
+    assert gallery._repr_html_() is None
 
 
 def test_hits_are_a_list_that_shows_a_row_of_pictures(gallery):
     hits = gallery.search(np.eye(128, dtype=np.float32)[0], k=3)
     assert isinstance(hits, list)
     assert hits._repr_html_().count("<svg") == 3
+    assert hits[:2]._repr_html_().count("<svg") == 2
     assert f"{hits[0].category} {hits[0].score:.2f}" in hits[0]._repr_html_()
 
 

@@ -34,7 +34,9 @@ def test_it_classifies_and_searches_drawings_and_files(
     file = tmp_path / "query.ndjson"
     write_drawings(file, [query])
     assert client.classify(file, k=2) == client.classify(query, k=2)
-    (hit,) = client.search(query, k=1)
+    hits = client.search(query, k=1)
+    assert hits._repr_html_().count("<svg") == 1
+    (hit,) = hits
     assert (hit.key_id, hit.category, hit.country) == (query.key_id, query.category, query.country)
     assert hit.drawing.to_lists() == query.to_lists()
     assert client.search(file, k=1)[0].key_id == query.key_id

@@ -24,7 +24,7 @@ from garabato.cli.output import counted, partly_listed, print_json, print_pictur
 from garabato.cli.queries import Query, read_queries
 
 #: Hits, best first, or groups of hits by category.
-HitsOrGroups = list[garabato.Hit] | dict[str | None, list[garabato.Hit]]
+HitsOrGroups = garabato.Hits | dict[str | None, garabato.Hits]
 
 
 @click.command()
@@ -105,7 +105,7 @@ def command(
         else:
             hits = _search(gallery, encoder, one, k, diverse, per_category, where)
             took_s = time.perf_counter() - started
-            voters = _voters(gallery, encoder, one, where) if has_vote else []
+            voters = _voters(gallery, encoder, one, where) if has_vote else garabato.Hits()
         votes = garabato.category_votes(voters[: garabato.N_VOTERS])
         results.append(_Result(one, hits, 1000 * took_s, votes))
     if picture is not None:
@@ -257,7 +257,7 @@ def _search_with_names(
     query: _Query,
     k: int,
     where: dict[str, Any],
-) -> list[garabato.Hit]:
+) -> garabato.Hits:
     drawing = query.like[0].drawing
     predictions = encoder.classify(drawing)
     return garabato.search_with_names(gallery, drawing, predictions, k, where=where)
@@ -265,7 +265,7 @@ def _search_with_names(
 
 def _voters(
     gallery: garabato.Gallery, encoder: garabato.Encoder, query: _Query, where: dict[str, Any]
-) -> list[garabato.Hit]:
+) -> garabato.Hits:
     if not query.is_combined:
         return _search_with_names(gallery, encoder, query, garabato.N_VOTERS, where)
     like, unlike = query.drawings()

@@ -88,7 +88,13 @@ class Gallery(ABC):
         except GarabatoError:  # a folder that was deleted, a server that is gone
             return f"{type(self).__name__}({str(self.uri)!r})"
 
-    def _repr_html_(self) -> str:
+    def _repr_html_(self) -> str | None:
+        try:
+            return self._as_html()
+        except GarabatoError:  # as above; notebooks show the text for None
+            return None
+
+    def _as_html(self) -> str:
         n = self.count()
         about = repr(self)
         sample: builtins.list[Drawing] = []

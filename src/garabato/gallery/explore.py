@@ -109,11 +109,11 @@ def search_diverse(
     return Hits(hits[i] for i in chosen)
 
 
-def grouped(hits: Sequence[Hit], *, per_category: int) -> dict[str | None, list[Hit]]:
+def grouped(hits: Sequence[Hit], *, per_category: int) -> dict[str | None, Hits]:
     """Hits by category, at most `per_category` each; the category of the best hit comes first."""
-    groups: dict[str | None, list[Hit]] = {}
+    groups: dict[str | None, Hits] = {}
     for hit in hits:
-        group = groups.setdefault(hit.category, [])
+        group = groups.setdefault(hit.category, Hits())
         if len(group) < per_category:
             group.append(hit)
     return groups
@@ -127,7 +127,7 @@ def search_by_category(
     per_category: int = 3,
     where: Where | None = None,
     leave_out: Collection[str | None] = (),
-) -> dict[str | None, list[Hit]]:
+) -> dict[str | None, Hits]:
     """The `k` categories with the drawings most similar to `query`, and the best hits of each.
 
     Searches deeper until it has `k` categories with `per_category` hits each, or all drawings that

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, SupportsIndex, overload
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -103,7 +103,15 @@ class Hit:
 
 
 class Hits(list[Hit]):
-    """Hits, best first: a list that notebooks show as a row of pictures."""
+    """Hits, best first: a list that notebooks show as a row of pictures, also a part of it."""
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> Hits: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> Hit | Hits:
+        found = super().__getitem__(index)
+        return Hits(found) if isinstance(found, list) else found
 
     def _repr_html_(self) -> str:
         return drawings_html([hit._captioned() for hit in self])
@@ -209,7 +217,7 @@ class FilledBy:
         if version > FORMAT_VERSION:
             raise GalleryError(
                 f"{uri} has gallery format {version}; this version of garabato reads up to "
-                f"{FORMAT_VERSION}: pip install --upgrade garabato"
+                f"{FORMAT_VERSION}; install a newer garabato"
             )
         return cls(**document["encoder"])
 

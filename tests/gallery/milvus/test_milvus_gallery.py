@@ -164,7 +164,7 @@ def test_a_gallery_of_a_newer_format_says_what_to_run(milvus_uri, encoder, monke
     monkeypatch.setattr(records, "FORMAT_VERSION", 2)
     open_gallery(milvus_uri, encoder=encoder)
     monkeypatch.setattr(records, "FORMAT_VERSION", 1)
-    with pytest.raises(GalleryError, match=r"format 2; .* pip install --upgrade garabato"):
+    with pytest.raises(GalleryError, match=r"format 2; .* install a newer garabato"):
         open_gallery(milvus_uri, encoder=encoder)
 
 
