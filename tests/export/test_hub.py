@@ -4,6 +4,7 @@ import base64
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
 
 import numpy as np
 import pytest
@@ -219,6 +220,19 @@ def test_the_encoder_that_ships_brings_its_8_bit_form_and_its_data_set(shipped):
     assert card.data.eval_results[0].dataset_type == "google/quickdraw"
 
 
+def test_the_card_of_the_shipped_encoder_has_its_scores_unless_others_are_given(tmp_path, shipped):
+    export_hub(load_encoder(runtime="pytorch"), tmp_path)
+    card = huggingface_hub.ModelCard.load(tmp_path / "README.md")
+    found = {one.metric_type: one.metric_value for one in card.data.eval_results}
+    scores = (resources.files("garabato") / "pretrained" / "MODEL_CARD.md").read_text()
+    assert f"| top-1 | {100 * found['accuracy']:.1f} %" in scores
+    assert f"| top-5 | {100 * found['top_5_accuracy']:.1f} %" in scores
+    assert f"| mAP, test against test | {found['mean_average_precision']:.3f} |" in scores
+    assert f"| accuracy | {found['accuracy']:.3f} |" in card.text
+    given = huggingface_hub.ModelCard.load(shipped / "README.md").data.eval_results
+    assert [(one.metric_type, one.metric_value) for one in given] == [("accuracy", 0.7)]
+
+
 def test_another_encoder_gets_its_8_bit_form_from_calibration_drawings(encoder, tmp_path):
     quantized = tmp_path / "onnx" / "model_quantized.onnx"
     calibration = DrawingBatch.from_drawings(DRAWINGS)
@@ -242,6 +256,9 @@ def test_an_encoder_is_uploaded_and_loaded_from_the_hub(encoder, hub):
     url = push_to_hub(encoder, "a/b", token="hf_test")
     assert url.endswith(COMMIT)
     assert {name for name in hub if name != ".gitattributes"} == FILES
+    card = hub["README.md"].decode()
+    assert card.count('"hf://a/b"') == 1
+    assert "OWNER/NAME" not in card
     expected = encoder.predict(DRAWINGS).probabilities
     for runtime in ("auto", "pytorch"):
         loaded = load_encoder("hf://a/b", runtime=runtime, precision="float32")

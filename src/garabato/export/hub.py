@@ -36,6 +36,14 @@ QUANTIZED_FILE = "onnx/model_quantized.onnx"
 PICTURES_FILE = "onnx/pictures.onnx"
 #: The data set of the shipped encoder, by its name on the Hub.
 _QUICKDRAW = "google/quickdraw"
+#: Rows of the shipped model card, by the names of metrics on the Hub.
+_SHIPPED_SCORES = {
+    "accuracy": "top-1",
+    "top_5_accuracy": "top-5",
+    "mean_average_precision": "mAP, test against test",
+}
+#: Stands in cards for the name of a repository that is not known yet.
+_ADDRESS = "OWNER/NAME"
 
 
 def export_hub(
@@ -62,8 +70,8 @@ def export_hub(
 
     `datasets` are the names, on the Hub, of the data sets that the encoder was trained on; by
     default none, but Quick, Draw! for the shipped encoder. `results` are metrics on other drawings,
-    such as {"accuracy": 0.77}, for the card and its model index. With the run folder `run`, the
-    card ends with the settings and the duration of the training.
+    such as {"accuracy": 0.77}, for the card and its model index; the shipped encoder has its own.
+    With the run folder `run`, the card ends with the settings and the duration of the training.
 
     Returns the files. Raises InputError if `folder` holds other files, and EncoderError for an
     encoder in ONNX form.
@@ -77,6 +85,7 @@ def export_hub(
     if shipped is not None:
         license = license or "mit"
         datasets = [_QUICKDRAW] if datasets is None else datasets
+        results = results or _shipped_scores()
     with storage_errors(folder):
         (folder / ONNX_FILE).parent.mkdir(parents=True, exist_ok=True)
         (folder / QUANTIZED_FILE).unlink(missing_ok=True)  # of an earlier export
@@ -123,6 +132,8 @@ def push_to_hub(
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"), token=token)
     with tempfile.TemporaryDirectory(prefix="garabato-hub-") as folder:
         export_hub(encoder, folder, **{"name": repository, **card})
+        readme = Path(folder) / "README.md"
+        readme.write_bytes(readme.read_bytes().replace(_ADDRESS.encode(), repository.encode()))
         try:
             api.create_repo(repository, private=private, exist_ok=True)
             commit = api.upload_folder(
@@ -265,7 +276,7 @@ embeddings of {encoder.embedding_dim} numbers, for finding similar sketches.
 ```python
 import garabato
 
-encoder = garabato.load_encoder("hf://OWNER/NAME")
+encoder = garabato.load_encoder("hf://{_ADDRESS}")
 drawing = garabato.Drawing([[[10, 90, 90], [10, 10, 90]]])  # strokes: (xs, ys), y pointing down
 print(encoder.classify(drawing, k=3))
 embeddings = encoder.embed([drawing])  # (1, {encoder.embedding_dim}), length 1
@@ -277,8 +288,8 @@ In JavaScript, pictures are classified with transformers.js. They must be square
 ```js
 import {{ AutoModel, AutoProcessor, RawImage, softmax }} from "@huggingface/transformers";
 
-const processor = await AutoProcessor.from_pretrained("OWNER/NAME");
-const model = await AutoModel.from_pretrained("OWNER/NAME",
+const processor = await AutoProcessor.from_pretrained("{_ADDRESS}");
+const model = await AutoModel.from_pretrained("{_ADDRESS}",
   {{ dtype: "fp32", model_file_name: "pictures" }});
 const {{ logits, embeddings }} = await model(await processor(await RawImage.read("drawing.png")));
 const probabilities = softmax(logits.data);
@@ -310,12 +321,26 @@ def _training(run: Path) -> str:
     return f"\n## Training\n\n{summary}:\n\n```toml\n{settings.strip()}\n```\n"
 
 
+def _shipped_scores() -> dict[str, float]:
+    """The scores in the shipped model card, as shares."""
+    card = _shipped_card()
+    scores = {}
+    for name, row in _SHIPPED_SCORES.items():
+        found = re.search(rf"^\| {row} \| ([\d.]+)( %)?", card, re.MULTILINE)
+        assert found is not None, row
+        scores[name] = round(float(found[1]) / (100 if found[2] else 1), 4)
+    return scores
+
+
 def _shipped_training() -> str:
     """The sections on data and training of the shipped model card."""
-    card = (resources.files("garabato") / "pretrained" / "MODEL_CARD.md").read_text()
-    sections = re.split(r"^(?=## )", card, flags=re.MULTILINE)
+    sections = re.split(r"^(?=## )", _shipped_card(), flags=re.MULTILINE)
     chosen = [one.strip() for one in sections if one.startswith(("## Data", "## Training"))]
     return "".join(f"\n{section}\n" for section in chosen)
+
+
+def _shipped_card() -> str:
+    return (resources.files("garabato") / "pretrained" / "MODEL_CARD.md").read_text()
 
 
 def _write_json(path: Path, document: Mapping[str, Any]) -> None:
