@@ -14,6 +14,7 @@ from garabato.training import TrainingProgress
     ("option", "value", "told"),
     [
         ("--model", "resnet", "'resnet' is not one of skfast, sknet, skresnet"),
+        ("--model", "shipped", "is not one of skfast, sknet, skresnet; to start from the weights"),
         ("--preset", "resnet", "unknown preset 'resnet'"),
     ],
 )

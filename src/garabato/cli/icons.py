@@ -7,7 +7,7 @@ import time
 import click
 
 import garabato
-from garabato.cli.options import json_option, model_option
+from garabato.cli.options import host_option, json_option, model_option, port_option
 from garabato.cli.output import counted, print_result, print_unreadable, progress, stderr
 
 
@@ -21,29 +21,16 @@ from garabato.cli.output import counted, print_result, print_unreadable, progres
 )
 @model_option
 @click.option("--serve/--no-serve", default=True, help="Serve the page, or only build the gallery.")
-@click.option(
-    "--host",
-    envvar="GARABATO_HOST",
-    default="127.0.0.1",
-    show_default=True,
-    help="Address to listen on.",
-)
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    envvar="GARABATO_PORT",
-    default=8000,
-    show_default=True,
-    help="Port to listen on.",
-)
+@host_option
+@port_option
 @json_option
 def command(
     sets: tuple[str, ...],
     uri: str | None,
     model: str | None,
     serve: bool,
-    host: str,
-    port: int,
+    host: str | None,
+    port: int | None,
     as_json: bool,
 ) -> None:
     """Fetch icon sets from npm, fill a gallery with their icons and serve it.
@@ -85,6 +72,4 @@ def command(
         as_json=as_json,
     )
     if serve:
-        shown = f"[{host}]" if ":" in host else host
-        stderr.print(f"http://{shown}:{port}/ (press Ctrl-C to stop)")
         garabato.serve(uri, model=model, host=host, port=port)

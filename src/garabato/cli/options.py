@@ -36,7 +36,8 @@ model_option = click.option(
     "--model",
     metavar="FILE",
     envvar="GARABATO_MODEL",
-    help="Encoder file or run folder.  [default: $GARABATO_MODEL, else the encoder that ships]",
+    help="Encoder file, run folder, `shipped` or hf://OWNER/NAME.  [default: $GARABATO_MODEL, else "
+    "the encoder that ships]",
 )
 
 added_categories_option = file_option(
@@ -48,6 +49,12 @@ added_categories_option = file_option(
 
 gallery_option = click.option(
     "--gallery", "uri", required=True, metavar="URI", help="Folder, or address on a Milvus server."
+)
+
+#: Without these, the service reads GARABATO_HOST and GARABATO_PORT.
+host_option = click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+port_option = click.option(
+    "--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: 8000]"
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")

@@ -7,7 +7,13 @@ from typing import Any
 import click
 
 import garabato
-from garabato.cli.options import added_categories_option, file_option, model_option
+from garabato.cli.options import (
+    added_categories_option,
+    file_option,
+    host_option,
+    model_option,
+    port_option,
+)
 
 
 @click.command()
@@ -27,8 +33,8 @@ from garabato.cli.options import added_categories_option, file_option, model_opt
     help="Folder with drawings for the starter gallery.  [default: Google's bucket, else the "
     "starter set]",
 )
-@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=click.IntRange(0, 65535), help="Port to listen on.  [default: 8000]")
+@host_option
+@port_option
 @click.option(
     "--token",
     help="Token that changes need. Without one, only a service bound to this machine allows them.",

@@ -97,7 +97,8 @@ def _config(
     if model is not None:
         names = garabato.model_names()
         if model not in names:
-            hint = garabato.did_you_mean(model, names)
+            weights = "to start from the weights of an encoder, use --start-from"
+            hint = garabato.did_you_mean(model, names, otherwise=weights)
             raise click.BadParameter(
                 f"{model!r} is not one of {', '.join(names)}{hint}", param_hint="--model"
             )
