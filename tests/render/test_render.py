@@ -26,6 +26,11 @@ def test_a_horizontal_line_is_centred_and_has_the_line_width_of_the_spec():
     assert ink_box(image) == (14, 17, 0, 31)
 
 
+def test_a_list_of_drawings_is_drawn_at_64_px_unless_a_spec_is_given():
+    (image,) = render_batch([LINE])
+    assert image.tolist() == render(LINE, RenderSpec(64)).tolist()
+
+
 def test_a_line_between_pixels_is_anti_aliased():
     points = np.array([[2, 4.25], [14, 4.25]], np.float32)
     starts = np.array([0, 2]), np.array([0, 1])

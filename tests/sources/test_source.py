@@ -11,7 +11,11 @@ from bucket_server import BucketServer, serving
 from click.testing import CliRunner
 
 from garabato.cli import main
-from garabato.errors import SourceError
+from garabato.drawing import DrawingBatch
+from garabato.errors import InputError, SourceError
+from garabato.evaluation import evaluate
+from garabato.gallery import open_gallery
+from garabato.ingest import index
 from garabato.sources.source import choose_source
 
 
@@ -34,6 +38,17 @@ def bucket(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketServer
     with serving(BucketServer({"/full/simplified/cat.ndjson": b"{}\n"})) as server:
         monkeypatch.setenv("GARABATO_BUCKET", server.url)
         yield server
+
+
+@pytest.mark.parametrize("given", ["mine", Path("mine"), [], DrawingBatch.from_drawings([])])
+def test_what_is_no_source_is_refused_with_the_functions_that_open_one(
+    given, encoder, tmp_path: Path
+) -> None:
+    told = "neither a data set nor a source; open one with garabato.Dataset.open"
+    with pytest.raises(InputError, match=told):
+        index(given, open_gallery(tmp_path / "g", encoder=encoder), encoder)
+    with pytest.raises(InputError, match=told):
+        evaluate(encoder, given)
 
 
 def add_npm(folder: Path) -> None:

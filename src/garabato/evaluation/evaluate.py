@@ -13,6 +13,7 @@ from garabato.errors import InputError, SourceError
 from garabato.evaluation import classification, retrieval
 from garabato.evaluation.result import PRECISION_AT, DrawingList, Evaluation, Predictions
 from garabato.formats import ReadReport
+from garabato.sources.source import check_source
 
 if TYPE_CHECKING:
     from garabato.dataset import Dataset
@@ -55,6 +56,7 @@ def evaluate(
         wanted = dict.fromkeys(name for name in (split, gallery_split, "train") if name)
         drawings = {name: DrawingList([data.split(name)]) for name in wanted}
     else:
+        check_source(data)
         about = {"source": _name_of(data)}
         split, gallery_split = "source", None
         drawings = {split: DrawingList(_read_all(data, strict, unreadable, report))}

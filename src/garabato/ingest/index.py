@@ -17,6 +17,7 @@ from garabato.ingest.bulk_load import Filled, OneThread, fill
 from garabato.ingest.ray_cluster import RayWorkers
 from garabato.sources import Source
 from garabato.sources.icons import DEFAULT_ICON_SETS, IconSource
+from garabato.sources.source import check_source
 
 Runner = Literal["local", "ray"]
 
@@ -41,8 +42,10 @@ def index(
     FormatError. `progress(n_done, n)` is called while it works; for a source, `n` is an estimate
     that improves. Raises whatever `Gallery.add` raises.
     """
-    if split is not None and not isinstance(drawings, Dataset):
-        raise InputError("a source has no splits, only a data set has; leave out split")
+    if not isinstance(drawings, Dataset):
+        check_source(drawings)
+        if split is not None:
+            raise InputError("a source has no splits, only a data set has; leave out split")
     n_expected = 0
 
     def batches() -> Iterator[DrawingBatch]:

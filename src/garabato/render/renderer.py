@@ -132,11 +132,15 @@ def render(drawing: Drawing, spec: RenderSpec) -> ByteArray:
     return image
 
 
-def render_batch(batch: DrawingBatch | Iterable[Drawing], spec: RenderSpec) -> ByteArray:
+def render_batch(
+    batch: DrawingBatch | Iterable[Drawing], spec: RenderSpec | None = None
+) -> ByteArray:
     """Drawings -> (N, *spec.image_shape) uint8, ink 255.
 
-    Empty drawings give empty images. Runs on one core and releases the GIL.
+    Without a `spec`, images are those of `RenderSpec()`: 64 px, one channel. Empty drawings give
+    empty images. Runs on one core and releases the GIL.
     """
+    spec = spec or RenderSpec()
     if not isinstance(batch, DrawingBatch):
         batch = DrawingBatch.from_drawings(batch)
     has_order = np.full(len(batch), batch.bitmaps is None)

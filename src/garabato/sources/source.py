@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from garabato.drawing import DrawingBatch
-from garabato.errors import SourceError
+from garabato.errors import InputError, SourceError
 from garabato.formats import ReadReport
 from garabato.sources.folder import CategoryFrom, FolderSource
 from garabato.sources.starter import STARTER, StarterSource
@@ -31,6 +31,15 @@ class Source(Protocol):
         self, category: str, *, strict: bool = False, report: ReadReport | None = None
     ) -> Iterator[DrawingBatch]:
         """The drawings of one category in batches, each with its category set."""
+
+
+def check_source(given: object) -> None:
+    """Raise InputError, which says how to open one, for what is not a source."""
+    if not hasattr(given, "read"):
+        raise InputError(
+            f"a {type(given).__name__} is neither a data set nor a source; open one with "
+            "garabato.Dataset.open(FOLDER) or garabato.open_source(FOLDER)"
+        )
 
 
 def first_of_each(source: Source, n: int) -> Iterator[DrawingBatch]:
