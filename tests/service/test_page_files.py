@@ -39,6 +39,11 @@ def test_nothing_but_the_services_own_files_may_run(service: Running) -> None:
         assert not re.search(loaded, text), "something from elsewhere"
 
 
+def test_the_dialog_for_files_leaves_out_no_format() -> None:
+    (dialog,) = re.findall(r'<input type="file"[^>]*>', (PAGE / "index.html").read_text())
+    assert "accept" not in dialog  # files are recognised by their content
+
+
 @pytest.mark.parametrize("path", ["/", "/v1/categories", "/nothing", "/metrics"])
 def test_every_response_has_security_headers(service: Running, path: str) -> None:
     headers = service.get(path).headers
