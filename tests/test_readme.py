@@ -84,6 +84,21 @@ def test_the_shell_recipes_leave_what_they_say(desk: Path) -> None:
     assert (desk / "my.gallery").is_dir()
 
 
+def test_without_training_the_recipes_after_it_work_as_the_quickstart_says(
+    desk: Path, tmp_path: Path
+) -> None:
+    section = QUICKSTART.partition("## Train and evaluate")[2].partition("## The same in Python")[0]
+    told = {" --model run": "", "--data data --split train": "--source simplified"}
+    for said in ("`--model run`", "`--data data --split train`", "`--source simplified`"):
+        assert said in " ".join(section.split())
+    shutil.copytree(desk / "simplified", tmp_path / "simplified")
+    for recipe in recipes("bash", section.partition("## Classify and search")[2]):
+        for trained, shipped in told.items():
+            recipe = recipe.replace(trained, shipped)
+        run(["bash", "-euo", "pipefail", "-c", recipe], tmp_path)
+    assert (tmp_path / "hits.png").is_file()
+
+
 def test_the_python_recipes_run_and_print(desk: Path) -> None:
     recipe_in_its_own_names = "exec(compile({!r}, 'recipe', 'exec'), {{}})\nprint('--')\n"
     found = recipes("python", README, QUICKSTART)
