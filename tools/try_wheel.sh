@@ -30,4 +30,25 @@ garabato --version
 garabato classify icons/house/house.svg -k 3
 garabato index --source icons --gallery my.gallery
 garabato search --gallery my.gallery icons/ladder/ladder.svg -k 1 --json | grep -q '"category": *"ladder"'
+
+port=$(python -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
+garabato serve --gallery my.gallery --port "$port" 2> serve.log &
+trap 'kill $!; rm -rf "$folder"' EXIT
+python - "$port" <<'PY' || { cat serve.log >&2; exit 1; }
+import sys, time
+import garabato
+
+client = garabato.Client(f"http://127.0.0.1:{sys.argv[1]}")
+drawing = next(garabato.read_drawings("icons/ladder/ladder.svg"))
+for _ in range(100):
+    try:
+        (hit,) = client.search(drawing, k=1)
+        break
+    except garabato.ServiceError as error:  # it has not started yet
+        problem = error
+        time.sleep(0.5)
+else:
+    sys.exit(str(problem))
+assert hit.category == "ladder", hit
+PY
 echo "the wheel works: $(du -sh env | cut -f1) installed"
