@@ -25,6 +25,8 @@ PAGES = {
 _LINK = re.compile(
     r"(?P<text>!?\[[^\]]*\])\((?!https?:|#)(?P<target>[^)#\s]+)(?P<anchor>#[^)]*)?\)"
 )
+#: A picture as HTML, which says how wide it is; mkdocs leaves its address as it is.
+_PICTURE = re.compile(r'(?P<before><img src=")(?P<target>[^":]+)')
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -50,7 +52,14 @@ def on_page_markdown(markdown: str, page: Any, files: Files, **_: Any) -> str:
             return found["text"].lstrip("!").strip("[]")
         return f"{found['text']}({name}{found['anchor'] or ''})"
 
-    return _LINK.sub(relink, markdown)
+    def repicture(found: re.Match[str]) -> str:
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(source), found["target"]))
+        file = files.get_file_from_path(target.removeprefix("docs/"))
+        if file is None:
+            raise ValueError(f"{source}: there is no {found['target']}")
+        return found["before"] + file.url_relative_to(page.file)
+
+    return _PICTURE.sub(repicture, _LINK.sub(relink, markdown))
 
 
 def python_reference() -> str:

@@ -48,6 +48,13 @@ def test_the_readme_is_the_home_page_and_its_links_lead_to_pages(site: Path) -> 
     assert (site / "pictures" / "page.png").is_file()
 
 
+def test_every_link_and_picture_of_a_page_is_there(site: Path) -> None:
+    for page in site.rglob("index.html"):
+        for address in re.findall(r'(?:href|src)="([^"#?:]+)[#?]?[^":]*"', page.read_text()):
+            target = page.parent / address
+            assert (target / "index.html" if target.is_dir() else target).is_file(), (page, address)
+
+
 def test_nothing_is_loaded_from_other_sites(site: Path) -> None:
     for page in site.rglob("*.html"):
         loaded = re.findall(
