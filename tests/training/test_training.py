@@ -163,6 +163,7 @@ def test_a_time_budget_too_short_for_a_useful_network_is_noted_early(dataset, tm
     result = train(dataset, tmp_path / "run", config=small(minutes=0.02), on_progress=seen.append)
     forecasts = {note for progress in seen for note in progress.notes}
     assert [note.startswith("the time is too short") for note in forecasts] == [True]
+    assert re.search(r"give it about [1-9][\d,]* min$", *forecasts)  # more than given
     # at the end the number of drawings is known, so the forecast is dropped
     assert not forecasts & set(result.notes)
     assert any(note.startswith("the network saw only") for note in result.notes)

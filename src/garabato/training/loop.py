@@ -357,7 +357,7 @@ class _Training:
                 f"{running.rate:,.0f} drawings/s, it will see about "
                 f"{n_seen / len(self.dataset.categories):,.0f} drawings of each category, and "
                 f"needs about {_USEFUL_PER_CATEGORY:,}; give it about "
-                f"{minutes * n_useful / n_seen:,.0f} min"
+                f"{math.ceil(minutes * n_useful / n_seen):,} min"
             )
 
     def _too_short(self) -> list[str]:
