@@ -273,6 +273,8 @@ def _quantize(exact: Path, quantized: Path, images: ByteArray) -> None:
             return None if piece is None else {"images": piece}
 
     model = _folded(exact)
+    done = model.metadata_props.add()  # else ONNX Runtime warns that nothing was prepared
+    done.key, done.value = "onnx.quant.pre_process", "onnxruntime.quant"
     folded = exact.with_suffix(".folded.onnx")
     _onnx().save(model, folded)
 
