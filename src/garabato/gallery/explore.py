@@ -33,6 +33,20 @@ _VOTE_SHARPNESS = 10.0
 #: The gallery's vote is unsure if its best category has a smaller share of the votes.
 VOTE_UNSURE_BELOW = 0.5
 
+#: How far a name moves a drawing's score towards 1, at most.
+NAME_WEIGHT = 0.9
+#: Weights of a category that is the whole title, part of the title, or in a tag.
+WHOLE_TITLE, PART_OF_TITLE, IN_TAG = 1.0, 0.85, 0.7
+#: How many of the most probable categories count, and the least probability.
+N_NAMED, MIN_PROBABILITY = 5, 0.01
+#: The names of larger galleries are not read.
+MAX_DRAWINGS = 100_000
+_WORD = re.compile(r"[^\W_]+")
+_STOP_WORDS = frozenset(("the", "of"))
+
+#: Gallery -> its version and its names.
+_cache: WeakKeyDictionary[Gallery, tuple[Hashable, _Names]] = WeakKeyDictionary()
+
 
 def query_direction(
     encoder: Embedder, more: Sequence[Drawing], less: Sequence[Drawing] = ()
@@ -195,18 +209,6 @@ def has_own_categories(counts: Mapping[str | None, int], known: Collection[str])
     return 2 * n_known < total
 
 
-#: How far a name moves a drawing's score towards 1, at most.
-NAME_WEIGHT = 0.9
-#: Weights of a category that is the whole title, part of the title, or in a tag.
-WHOLE_TITLE, PART_OF_TITLE, IN_TAG = 1.0, 0.85, 0.7
-#: How many of the most probable categories count, and the least probability.
-N_NAMED, MIN_PROBABILITY = 5, 0.01
-#: The names of larger galleries are not read.
-MAX_DRAWINGS = 100_000
-_WORD = re.compile(r"[^\W_]+")
-_STOP_WORDS = frozenset(("the", "of"))
-
-
 def search_with_names(
     gallery: Gallery,
     query: Query,
@@ -305,10 +307,6 @@ class _Names:
             is_whole = self.n_title_words[row] == len(words)
             matches[row] = WHOLE_TITLE if is_whole else PART_OF_TITLE
         return matches
-
-
-#: Gallery -> its version and its names.
-_cache: WeakKeyDictionary[Gallery, tuple[Hashable, _Names]] = WeakKeyDictionary()
 
 
 def _names_of(gallery: Gallery) -> _Names:

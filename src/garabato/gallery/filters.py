@@ -97,16 +97,6 @@ def parse_where(where: Where | None) -> Filter:
     )
 
 
-def _parse_text(value: Any) -> str | None:
-    if value is None:
-        return None
-    if not isinstance(value, str) or not value.isprintable() or len(value) > MAX_TEXT:
-        raise InputError(
-            f"where: text is a line of at most {MAX_TEXT} characters, not {str(value)[:80]!r}"
-        )
-    return " ".join(value.split()) or None
-
-
 def word_patterns(text: str) -> list[str]:
     """For each word of `text`, a regular expression (RE2 and Rust) for words that begin with it."""
     patterns = []
@@ -133,53 +123,6 @@ def has_text(rows: pa.Table | pa.RecordBatch, text: str) -> npt.NDArray[np.bool_
         found[pc.list_parent_indices(tags).to_numpy()[is_tag]] = True
         passing &= found
     return passing
-
-
-def _parse_strings(field: str, value: Any) -> tuple[str, ...] | None:
-    if value is None:
-        return None
-    is_one = isinstance(value, str) or not isinstance(value, Sequence | set | frozenset)
-    strings = [value] if is_one else list(value)
-    if not all(isinstance(string, str) for string in strings):
-        raise InputError(f"where: {field} is a string or a list of strings, not {value!r}")
-    try:
-        "".join(strings).encode()
-    except UnicodeEncodeError:
-        raise InputError(f"where: {field} is text, not {value!r}") from None
-    if field == "key_id":  # the only text that is stored as given
-        return tuple(sorted(set(strings)))
-    # Older galleries hold text in any Unicode form: on macOS, file names are decomposed.
-    forms = {unicodedata.normalize(form, text) for text in strings for form in ("NFC", "NFD")}
-    return tuple(sorted(forms | set(strings)))
-
-
-def _parse_timestamp(value: Any) -> tuple[str | None, str | None]:
-    if value is None:
-        return None, None
-    if (
-        not isinstance(value, Mapping)
-        or not value
-        or not set(value) <= {"after", "before"}
-        or not all(isinstance(bound, str) for bound in value.values())
-    ):
-        raise InputError(
-            "where: timestamp is {'after': '2017-03-01', 'before': '2017-04-01'}, or only one of "
-            f"these, not {value!r}"
-        )
-    return _parse_time(value.get("after")), _parse_time(value.get("before"))
-
-
-def _parse_time(text: str | None) -> str | None:
-    if text is None:
-        return None
-    try:
-        moment, point, fraction = normal_time(text).removesuffix(" UTC").partition(".")
-        return f"{moment}{point}{fraction}".rstrip("0") if fraction.strip("0") else moment
-    except ValueError:
-        raise InputError(
-            "where: timestamp is compared with a time such as 2017, 2017-03, 2017-03-29 or "
-            f"2017-03-29 00:29:12, not {text!r}"
-        ) from None
 
 
 def to_sql(
@@ -224,3 +167,60 @@ def to_sql(
 def quote(text: str) -> str:
     """`text` as an SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def _parse_timestamp(value: Any) -> tuple[str | None, str | None]:
+    if value is None:
+        return None, None
+    if (
+        not isinstance(value, Mapping)
+        or not value
+        or not set(value) <= {"after", "before"}
+        or not all(isinstance(bound, str) for bound in value.values())
+    ):
+        raise InputError(
+            "where: timestamp is {'after': '2017-03-01', 'before': '2017-04-01'}, or only one of "
+            f"these, not {value!r}"
+        )
+    return _parse_time(value.get("after")), _parse_time(value.get("before"))
+
+
+def _parse_time(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        moment, point, fraction = normal_time(text).removesuffix(" UTC").partition(".")
+        return f"{moment}{point}{fraction}".rstrip("0") if fraction.strip("0") else moment
+    except ValueError:
+        raise InputError(
+            "where: timestamp is compared with a time such as 2017, 2017-03, 2017-03-29 or "
+            f"2017-03-29 00:29:12, not {text!r}"
+        ) from None
+
+
+def _parse_strings(field: str, value: Any) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    is_one = isinstance(value, str) or not isinstance(value, Sequence | set | frozenset)
+    strings = [value] if is_one else list(value)
+    if not all(isinstance(string, str) for string in strings):
+        raise InputError(f"where: {field} is a string or a list of strings, not {value!r}")
+    try:
+        "".join(strings).encode()
+    except UnicodeEncodeError:
+        raise InputError(f"where: {field} is text, not {value!r}") from None
+    if field == "key_id":  # the only text that is stored as given
+        return tuple(sorted(set(strings)))
+    # Older galleries hold text in any Unicode form: on macOS, file names are decomposed.
+    forms = {unicodedata.normalize(form, text) for text in strings for form in ("NFC", "NFD")}
+    return tuple(sorted(forms | set(strings)))
+
+
+def _parse_text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.isprintable() or len(value) > MAX_TEXT:
+        raise InputError(
+            f"where: text is a line of at most {MAX_TEXT} characters, not {str(value)[:80]!r}"
+        )
+    return " ".join(value.split()) or None

@@ -19,6 +19,7 @@ FORMAT_VERSION = 1
 #: The most hits a search returns.
 MAX_K = 100_000
 _NO_DETAILS = Details()
+Query = Drawing | FloatArray
 
 
 class Embedder(Protocol):
@@ -62,6 +63,12 @@ class Hit:
     #: The media type of its original file, which `Gallery.original` gives; None if none is kept.
     original_type: str | None = None
 
+    def __repr__(self) -> str:
+        return f"Hit({self.key_id!r}, {self.category!r}, score={self.score:.2f})"
+
+    def _repr_html_(self) -> str:
+        return drawings_html([self._captioned()])
+
     @classmethod
     def of(cls, drawing: Drawing, score: float) -> Hit:
         """The hit of a stored drawing, with its metadata."""
@@ -81,15 +88,6 @@ class Hit:
             details.original_type,
         )
 
-    def __repr__(self) -> str:
-        return f"Hit({self.key_id!r}, {self.category!r}, score={self.score:.2f})"
-
-    def _repr_html_(self) -> str:
-        return drawings_html([self._captioned()])
-
-    def _captioned(self) -> tuple[Drawing, str]:
-        return self.drawing, f"{self.category or self.key_id} {self.score:.2f}"
-
     def to_dict(self) -> dict[str, Any]:
         """For JSON. Fields that are unknown (country, timestamp, ...) are left out."""
         bitmap = self.drawing.bitmap
@@ -100,6 +98,9 @@ class Hit:
             **self.drawing.to_dict(),
             **({} if bitmap is None else {"bitmap": bitmap.tolist()}),
         }
+
+    def _captioned(self) -> tuple[Drawing, str]:
+        return self.drawing, f"{self.category or self.key_id} {self.score:.2f}"
 
 
 class Hits(list[Hit]):
@@ -282,9 +283,6 @@ class GalleryInfo:
         document = asdict(self) | {"bytes_per_drawing": per_drawing}
         document["encoder"]["model"] = document["encoder"].pop("model_name")
         return document
-
-
-Query = Drawing | FloatArray
 
 
 def as_embedding(query: Query, encoder: Embedder | None, filled_by: FilledBy) -> FloatArray:

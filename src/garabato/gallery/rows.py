@@ -111,82 +111,6 @@ def to_rows(
     return rows
 
 
-def _tags(batch: DrawingBatch, tags: tuple[str, ...]) -> list[list[str]]:
-    """The tags of each drawing: its own, then `tags`, without repetition."""
-    for_all = [_nfc(tag) for tag in tags]
-    return [
-        for_all if one is None else list(dict.fromkeys([*map(_nfc, one.tags), *for_all]))
-        for one in batch.details
-    ]
-
-
-def _details(batch: DrawingBatch) -> dict[str, list[Any]]:
-    details = [one or Details() for one in batch.details]
-    originals = [_cleaned(one, key_id) for one, key_id in zip(details, batch.key_ids, strict=True)]
-    return {
-        "title": [_nfc(one.title) for one in details],
-        "link": [one.link for one in details],
-        "source_path": [one.source_path for one in details],
-        "original_type": [
-            None if content is None else one.original_type
-            for one, content in zip(details, originals, strict=True)
-        ],
-        ORIGINAL: originals,
-    }
-
-
-def _cleaned(details: Details, key_id: str | None) -> bytes | None:
-    """The original with scripts and external references removed."""
-    if details.original is None or details.original_type != SVG_TYPE:
-        return details.original
-    try:
-        return clean_svg(details.original)
-    except FormatError as error:
-        _log.warning("the original of %s is not kept: %s", key_id, error)
-        return None
-
-
-def _nfc(text: Any) -> Any:
-    """Text in the composed form, so that it compares equal however it was typed."""
-    return unicodedata.normalize("NFC", text) if isinstance(text, str) else text
-
-
-def _times(batch: DrawingBatch, numbers: IntArray) -> list[Any]:
-    times: list[Any] = []
-    for number, text in zip(numbers, batch.timestamps, strict=True):
-        try:
-            times.append(normal_time(text) if isinstance(text, str) else text)
-        except ValueError:
-            raise InputError(
-                f"the timestamp of drawing {number} is not a time: {text!r}; write it as "
-                "2017-03-29 00:29:12, with an offset as +02:00 if it is not UTC"
-            ) from None
-    return times
-
-
-def _column(name: str, values: Sequence[Any], kind: pa.DataType, numbers: IntArray) -> pa.Array:
-    try:
-        return pa.array(values, kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
-        expected = "true or false" if kind == pa.bool_() else "valid text"
-        number, value = next(
-            (number, value)
-            for number, value in zip(numbers, values, strict=True)
-            if not _can_be(kind, value)
-        )
-        raise InputError(
-            f"the {name} of drawing {number} is not {expected}: {str(value)[:80]!r}"
-        ) from None
-
-
-def _can_be(kind: pa.DataType, value: Any) -> bool:
-    try:
-        pa.array([value], kind)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
-        return False
-    return True
-
-
 def embeddings_of(rows: pa.RecordBatch | pa.Table) -> FloatArray:
     """The `embedding` column of rows as (N, D)."""
     column = _in_one_chunk(rows["embedding"])
@@ -247,18 +171,86 @@ def to_drawings(rows: pa.RecordBatch | pa.Table) -> list[Drawing]:
     return unpack_batch(packed, metadata)
 
 
-def _stored_details(rows: pa.RecordBatch | pa.Table) -> list[Details | None]:
-    names = [name for name in (*DETAILS, ORIGINAL) if name in rows.schema.names]
-    names = [name for name in names if rows[name].null_count < rows.num_rows]
-    if not names and len(_in_one_chunk(rows["tags"]).flatten()) == 0:
-        return [None] * rows.num_rows
-    columns = [rows[name].to_pylist() for name in ("tags", *names)]
+def _column(name: str, values: Sequence[Any], kind: pa.DataType, numbers: IntArray) -> pa.Array:
+    try:
+        return pa.array(values, kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+        expected = "true or false" if kind == pa.bool_() else "valid text"
+        number, value = next(
+            (number, value)
+            for number, value in zip(numbers, values, strict=True)
+            if not _can_be(kind, value)
+        )
+        raise InputError(
+            f"the {name} of drawing {number} is not {expected}: {str(value)[:80]!r}"
+        ) from None
+
+
+def _can_be(kind: pa.DataType, value: Any) -> bool:
+    try:
+        pa.array([value], kind)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeEncodeError):
+        return False
+    return True
+
+
+def _nfc(text: Any) -> Any:
+    """Text in the composed form, so that it compares equal however it was typed."""
+    return unicodedata.normalize("NFC", text) if isinstance(text, str) else text
+
+
+def _times(batch: DrawingBatch, numbers: IntArray) -> list[Any]:
+    times: list[Any] = []
+    for number, text in zip(numbers, batch.timestamps, strict=True):
+        try:
+            times.append(normal_time(text) if isinstance(text, str) else text)
+        except ValueError:
+            raise InputError(
+                f"the timestamp of drawing {number} is not a time: {text!r}; write it as "
+                "2017-03-29 00:29:12, with an offset as +02:00 if it is not UTC"
+            ) from None
+    return times
+
+
+def _tags(batch: DrawingBatch, tags: tuple[str, ...]) -> list[list[str]]:
+    """The tags of each drawing: its own, then `tags`, without repetition."""
+    for_all = [_nfc(tag) for tag in tags]
     return [
-        Details(tags=tuple(tags or ()), **dict(zip(names, values, strict=True)))
-        if tags or any(value is not None for value in values)
-        else None
-        for tags, *values in zip(*columns, strict=True)
+        for_all if one is None else list(dict.fromkeys([*map(_nfc, one.tags), *for_all]))
+        for one in batch.details
     ]
+
+
+def _details(batch: DrawingBatch) -> dict[str, list[Any]]:
+    details = [one or Details() for one in batch.details]
+    originals = [_cleaned(one, key_id) for one, key_id in zip(details, batch.key_ids, strict=True)]
+    return {
+        "title": [_nfc(one.title) for one in details],
+        "link": [one.link for one in details],
+        "source_path": [one.source_path for one in details],
+        "original_type": [
+            None if content is None else one.original_type
+            for one, content in zip(details, originals, strict=True)
+        ],
+        ORIGINAL: originals,
+    }
+
+
+def _cleaned(details: Details, key_id: str | None) -> bytes | None:
+    """The original with scripts and external references removed."""
+    if details.original is None or details.original_type != SVG_TYPE:
+        return details.original
+    try:
+        return clean_svg(details.original)
+    except FormatError as error:
+        _log.warning("the original of %s is not kept: %s", key_id, error)
+        return None
+
+
+def _in_one_chunk(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
@@ -272,7 +264,15 @@ def _values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
     return [None if i is None else names[i].as_py() for i in column.indices.to_pylist()]
 
 
-def _in_one_chunk(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    if not isinstance(column, pa.ChunkedArray):
-        return column
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+def _stored_details(rows: pa.RecordBatch | pa.Table) -> list[Details | None]:
+    names = [name for name in (*DETAILS, ORIGINAL) if name in rows.schema.names]
+    names = [name for name in names if rows[name].null_count < rows.num_rows]
+    if not names and len(_in_one_chunk(rows["tags"]).flatten()) == 0:
+        return [None] * rows.num_rows
+    columns = [rows[name].to_pylist() for name in ("tags", *names)]
+    return [
+        Details(tags=tuple(tags or ()), **dict(zip(names, values, strict=True)))
+        if tags or any(value is not None for value in values)
+        else None
+        for tags, *values in zip(*columns, strict=True)
+    ]

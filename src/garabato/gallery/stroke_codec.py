@@ -39,45 +39,6 @@ def pack_batch(batch: DrawingBatch) -> pa.Array:
     return pa.concat_arrays(packed).take(pa.array(positions))
 
 
-def _is_narrow(batch: DrawingBatch) -> npt.NDArray[np.bool_]:
-    """(N,) bool: whether a drawing is on the grid and all its counts fit in a byte."""
-    points, strokes = batch.points, batch.drawing_starts
-    off_grid = ((points < 0) | (points > 255) | (np.rint(points) != points)).any(axis=1)
-    is_long = np.diff(batch.stroke_starts) > 255
-    narrow: npt.NDArray[np.bool_] = (
-        (np.diff(strokes) <= 255)
-        & (np.diff(_n_true_before(off_grid)[batch.stroke_starts[strokes]]) == 0)
-        & (np.diff(_n_true_before(is_long)[strokes]) == 0)
-    )
-    return narrow
-
-
-def _n_true_before(mask: npt.NDArray[np.bool_]) -> IntArray:
-    """(n + 1,): how many of `mask` (n,) are true before each position, and in total."""
-    return np.concatenate([[0], np.cumsum(mask)])
-
-
-def _pack_narrow(batch: DrawingBatch) -> pa.Array:
-    """`pack_batch` for narrow drawings, all at once."""
-    starts = batch.stroke_starts
-    n_strokes = np.diff(batch.drawing_starts)
-    first, last = starts[batch.drawing_starts[0]], starts[batch.drawing_starts[-1]]
-    n_points = np.diff(starts[batch.drawing_starts])
-    ends = np.cumsum(2 + n_strokes + 2 * n_points)
-    firsts = ends - (2 + n_strokes + 2 * n_points)
-    packed = np.empty(int(ends[-1]) if len(batch) else 0, np.uint8)
-    packed[firsts] = 1
-    packed[firsts + 1] = n_strokes
-    counts = np.diff(starts[batch.drawing_starts[0] : batch.drawing_starts[-1] + 1])
-    packed[_ranges(firsts + 2, n_strokes)] = counts
-    xs = _ranges(firsts + 2 + n_strokes, n_points)
-    packed[xs] = batch.points[first:last, 0]
-    packed[xs + np.repeat(n_points, n_points)] = batch.points[first:last, 1]
-    offsets = np.concatenate([[0], ends]).astype(np.int32)
-    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(packed)]
-    return pa.Array.from_buffers(pa.binary(), len(batch), buffers)
-
-
 def pack(drawing: Drawing) -> bytes:
     """Pack one drawing."""
     if drawing.bitmap is not None:
@@ -133,6 +94,60 @@ def unpack_batch(packed: pa.Array, metadata: Iterable[Mapping[str, Any]]) -> lis
     ]
 
 
+def group_by_kind(drawings: Sequence[Drawing]) -> list[IntArray]:
+    """The positions of drawings that can share a batch: of strokes, and of each bitmap size."""
+    kinds: dict[tuple[int, ...] | None, list[int]] = {}
+    for position, drawing in enumerate(drawings):
+        kinds.setdefault(drawing.bitmap_shape, []).append(position)
+    return [np.array(positions, np.int64) for positions in kinds.values()]
+
+
+def _is_narrow(batch: DrawingBatch) -> npt.NDArray[np.bool_]:
+    """(N,) bool: whether a drawing is on the grid and all its counts fit in a byte."""
+    points, strokes = batch.points, batch.drawing_starts
+    off_grid = ((points < 0) | (points > 255) | (np.rint(points) != points)).any(axis=1)
+    is_long = np.diff(batch.stroke_starts) > 255
+    narrow: npt.NDArray[np.bool_] = (
+        (np.diff(strokes) <= 255)
+        & (np.diff(_n_true_before(off_grid)[batch.stroke_starts[strokes]]) == 0)
+        & (np.diff(_n_true_before(is_long)[strokes]) == 0)
+    )
+    return narrow
+
+
+def _n_true_before(mask: npt.NDArray[np.bool_]) -> IntArray:
+    """(n + 1,): how many of `mask` (n,) are true before each position, and in total."""
+    return np.concatenate([[0], np.cumsum(mask)])
+
+
+def _pack_narrow(batch: DrawingBatch) -> pa.Array:
+    """`pack_batch` for narrow drawings, all at once."""
+    starts = batch.stroke_starts
+    n_strokes = np.diff(batch.drawing_starts)
+    first, last = starts[batch.drawing_starts[0]], starts[batch.drawing_starts[-1]]
+    n_points = np.diff(starts[batch.drawing_starts])
+    ends = np.cumsum(2 + n_strokes + 2 * n_points)
+    firsts = ends - (2 + n_strokes + 2 * n_points)
+    packed = np.empty(int(ends[-1]) if len(batch) else 0, np.uint8)
+    packed[firsts] = 1
+    packed[firsts + 1] = n_strokes
+    counts = np.diff(starts[batch.drawing_starts[0] : batch.drawing_starts[-1] + 1])
+    packed[_ranges(firsts + 2, n_strokes)] = counts
+    xs = _ranges(firsts + 2 + n_strokes, n_points)
+    packed[xs] = batch.points[first:last, 0]
+    packed[xs + np.repeat(n_points, n_points)] = batch.points[first:last, 1]
+    offsets = np.concatenate([[0], ends]).astype(np.int32)
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(packed)]
+    return pa.Array.from_buffers(pa.binary(), len(batch), buffers)
+
+
+def _ranges(firsts: IntArray, counts: IntArray) -> IntArray:
+    """firsts[0], firsts[0] + 1, ... (counts[0] of them), firsts[1], ...: (sum of counts,)."""
+    before = np.cumsum(counts) - counts
+    ranges: IntArray = np.arange(counts.sum()) + np.repeat(firsts - before, counts)
+    return ranges
+
+
 def _unpack_narrow(packed: pa.Array) -> list[tuple[FloatArray, IntArray] | None]:
     """The points and stroke starts of each row; None for those without narrow counts."""
     _, offsets, content = packed.buffers()
@@ -166,18 +181,3 @@ def _unpack_narrow(packed: pa.Array) -> list[tuple[FloatArray, IntArray] | None]
         shapes[row] = points, starts[c : c + m + 1]
         c += m + 1
     return shapes
-
-
-def group_by_kind(drawings: Sequence[Drawing]) -> list[IntArray]:
-    """The positions of drawings that can share a batch: of strokes, and of each bitmap size."""
-    kinds: dict[tuple[int, ...] | None, list[int]] = {}
-    for position, drawing in enumerate(drawings):
-        kinds.setdefault(drawing.bitmap_shape, []).append(position)
-    return [np.array(positions, np.int64) for positions in kinds.values()]
-
-
-def _ranges(firsts: IntArray, counts: IntArray) -> IntArray:
-    """firsts[0], firsts[0] + 1, ... (counts[0] of them), firsts[1], ...: (sum of counts,)."""
-    before = np.cumsum(counts) - counts
-    ranges: IntArray = np.arange(counts.sum()) + np.repeat(firsts - before, counts)
-    return ranges

@@ -8,6 +8,9 @@ import numpy.typing as npt
 
 from garabato.drawing import FloatArray
 
+#: The spacing of float16 numbers with each exponent, over 254.
+_STEPS = np.ldexp(np.float32(1), np.maximum(np.arange(32), 1) - 25) / np.float32(254)
+
 
 def split(embeddings: FloatArray) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.int8]]:
     """Embeddings as float16, and their rounding errors in steps of 1/254 of the last binary digit,
@@ -27,7 +30,3 @@ def _steps(stored: npt.NDArray[np.floating]) -> FloatArray:
     exponents = (stored.astype(np.float16, copy=False).view(np.uint16) >> 10) & 31
     steps: FloatArray = _STEPS[exponents]
     return steps
-
-
-#: The spacing of float16 numbers with each exponent, over 254.
-_STEPS = np.ldexp(np.float32(1), np.maximum(np.arange(32), 1) - 25) / np.float32(254)

@@ -46,6 +46,7 @@ _CODE_MAX = 127
 _CHUNK = 8_192
 #: Stands for all positions.
 _ALL = np.zeros(0, np.int32)
+_ARRAYS = ("rows", "stored", "rest", "heads", "head_scales", "tail_lengths", "lengths")
 
 
 @dataclass(frozen=True, eq=False)
@@ -341,9 +342,6 @@ class GrowableArrays:
             self._arrays[name][self._n_taken : n] = getattr(index, name)
         self._n_taken = n
         return {name: array[:n] for name, array in self._arrays.items()}
-
-
-_ARRAYS = ("rows", "stored", "rest", "heads", "head_scales", "tail_lengths", "lengths")
 
 
 def _quantize(exact: FloatArray, codes: npt.NDArray[np.int8], scales: FloatArray) -> FloatArray:

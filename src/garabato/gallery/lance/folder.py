@@ -88,25 +88,6 @@ def lance_errors(folder: str) -> Iterator[None]:
         ) from error
 
 
-def _os_error_number(error: BaseException) -> int | None:
-    """The errno of a storage problem that Lance reports, often only in the message."""
-    number = error.errno if isinstance(error, OSError) else None
-    if number is None and (found := _OS_ERROR.search(str(error))):
-        number = int(found[1] or found[2])
-    try:
-        with storage_errors(""):
-            raise OSError(number, "")
-    except StorageError:
-        return number
-    except OSError:
-        return None
-
-
-def _first_line(error: BaseException) -> str:
-    line = str(error).strip().split("\n")[0]
-    return line if len(line) <= 300 else line[:297] + "..."
-
-
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
     """Hold the gallery's write lock, and flush what was written before releasing it.
@@ -122,20 +103,6 @@ def writing(folder: Path) -> Iterator[None]:
         touched = [path for path, stamp in after.items() if before.get(path) != stamp]
         for path in [*touched, *{os.path.dirname(path) for path in touched}]:
             sync(Path(path))
-
-
-def _files(folder: Path) -> dict[str, tuple[int, int]]:
-    """Path -> (size, modification time in ns) of all files."""
-    found = {}
-    for top, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(top, name)
-            try:
-                status = os.stat(path)
-            except FileNotFoundError:  # a temporary file of Lance's
-                continue
-            found[path] = (status.st_size, status.st_mtime_ns)
-    return found
 
 
 def stamp(folder: Path) -> tuple[int, int] | None:
@@ -177,3 +144,36 @@ def connect(folder: Path) -> Any:
     """A connection whose tables check for newer versions before each read."""
     lancedb: Any = import_lean("lancedb", _UNNEEDED, _PANDAS)
     return lancedb.connect(folder, read_consistency_interval=timedelta(0))
+
+
+def _os_error_number(error: BaseException) -> int | None:
+    """The errno of a storage problem that Lance reports, often only in the message."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number is None and (found := _OS_ERROR.search(str(error))):
+        number = int(found[1] or found[2])
+    try:
+        with storage_errors(""):
+            raise OSError(number, "")
+    except StorageError:
+        return number
+    except OSError:
+        return None
+
+
+def _first_line(error: BaseException) -> str:
+    line = str(error).strip().split("\n")[0]
+    return line if len(line) <= 300 else line[:297] + "..."
+
+
+def _files(folder: Path) -> dict[str, tuple[int, int]]:
+    """Path -> (size, modification time in ns) of all files."""
+    found = {}
+    for top, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(top, name)
+            try:
+                status = os.stat(path)
+            except FileNotFoundError:  # a temporary file of Lance's
+                continue
+            found[path] = (status.st_size, status.st_mtime_ns)
+    return found

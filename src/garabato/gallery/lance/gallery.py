@@ -190,15 +190,6 @@ class LanceGallery(Gallery):
             bytes_in_memory=None if held is None or not exact else held.nbytes,
         )
 
-    def _columns(self) -> tuple[str, ...]:
-        with lance_errors(self.uri):
-            return columns_of(self._table)
-
-    def _version(self) -> tuple[str | None, int]:
-        with lance_errors(self.uri):
-            self._notice_new_table()
-            return self._id, int(self._table.version)
-
     def tune(self, *, recall: float = 0.98, n_queries: int = 100) -> list[Tuned]:
         super().tune(recall=recall, n_queries=n_queries)
         with lance_errors(self.uri):
@@ -237,6 +228,15 @@ class LanceGallery(Gallery):
         keep_s = limits.KEEP_VERSIONS_S if keep_versions_s is None else keep_versions_s
         with lance_errors(self.uri), writing(self._folder):
             self._optimize(keep_s)
+
+    def _columns(self) -> tuple[str, ...]:
+        with lance_errors(self.uri):
+            return columns_of(self._table)
+
+    def _version(self) -> tuple[str | None, int]:
+        with lance_errors(self.uri):
+            self._notice_new_table()
+            return self._id, int(self._table.version)
 
     def _upsert(self, rows: pa.Table) -> Added:
         with lance_errors(self.uri), writing(self._folder):

@@ -218,29 +218,6 @@ class OnDisk:
         return min(settings.n_clusters, math.ceil(n_wanted))
 
 
-def _rank_all(query: Any, embedding: FloatArray, k: int) -> tuple[pa.Table, FloatArray]:
-    """The true nearest, although Lance scores in half precision: enough candidates are scored again
-    that no other row can be among the k best."""
-    n = k + _MARGIN
-    while True:
-        candidates = query.limit(n).to_arrow()
-        rows, scores = _best(candidates, embedding, k)
-        if candidates.num_rows < n:
-            return rows, scores
-        best_of_others = 1 - candidates["_distance"].to_numpy().max() + _HALF_PRECISION
-        if best_of_others < scores[-1]:
-            return rows, scores
-        n *= 2
-
-
-def _best(candidates: pa.Table, embedding: FloatArray, k: int) -> tuple[pa.Table, FloatArray]:
-    exact = join(*read_embeddings(candidates)).astype(np.float64)
-    scores = exact @ embedding / np.maximum(np.linalg.norm(exact, axis=1), 1e-12)
-    best = np.argsort(-scores, kind="stable")[:k]
-    rows = candidates.select(described_by(candidates.schema.names)).take(pa.array(best))
-    return rows, scores[best].astype(np.float32)
-
-
 def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> list[Tuned]:
     """Find the fewest probes, at least LEAST_PROBED, that reach a recall@10, and store them in the
     table.
@@ -287,6 +264,40 @@ def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> l
     return [*measured.values(), best]
 
 
+def _name(table: Any, column: str = "embedding") -> str | None:
+    """The name of the index on a column."""
+    names = [index.name for index in table.list_indices() if index.columns == [column]]
+    return names[0] if names else None
+
+
+def _rank_all(query: Any, embedding: FloatArray, k: int) -> tuple[pa.Table, FloatArray]:
+    """The true nearest, although Lance scores in half precision: enough candidates are scored again
+    that no other row can be among the k best."""
+    n = k + _MARGIN
+    while True:
+        candidates = query.limit(n).to_arrow()
+        rows, scores = _best(candidates, embedding, k)
+        if candidates.num_rows < n:
+            return rows, scores
+        best_of_others = 1 - candidates["_distance"].to_numpy().max() + _HALF_PRECISION
+        if best_of_others < scores[-1]:
+            return rows, scores
+        n *= 2
+
+
+def _best(candidates: pa.Table, embedding: FloatArray, k: int) -> tuple[pa.Table, FloatArray]:
+    exact = join(*read_embeddings(candidates)).astype(np.float64)
+    scores = exact @ embedding / np.maximum(np.linalg.norm(exact, axis=1), 1e-12)
+    best = np.argsort(-scores, kind="stable")[:k]
+    rows = candidates.select(described_by(candidates.schema.names)).take(pa.array(best))
+    return rows, scores[best].astype(np.float32)
+
+
+def _scores(searched: OnDisk, query: FloatArray) -> FloatArray:
+    """Scores of the ten nearest, without the query itself, which is the first."""
+    return searched.search(query, _TUNED_FOR)[1][1:]
+
+
 def _measure(searched: OnDisk, queries: FloatArray, truth: list[FloatArray]) -> Tuned:
     times_ms, recalls = [], []
     for query, true in zip(queries, truth, strict=True):
@@ -299,19 +310,8 @@ def _measure(searched: OnDisk, queries: FloatArray, truth: list[FloatArray]) -> 
     return Tuned(tried.n_probes, tried.refine, float(np.mean(recalls)), float(np.median(times_ms)))
 
 
-def _scores(searched: OnDisk, query: FloatArray) -> FloatArray:
-    """Scores of the ten nearest, without the query itself, which is the first."""
-    return searched.search(query, _TUNED_FOR)[1][1:]
-
-
 def _recall(found: FloatArray, true: FloatArray) -> float:
     """The share of true neighbours found. By score: of two equal ones, either will do."""
     if len(true) == 0:
         return 1.0
     return float((found >= true.min() - 1e-6).sum()) / len(true)
-
-
-def _name(table: Any, column: str = "embedding") -> str | None:
-    """The name of the index on a column."""
-    names = [index.name for index in table.list_indices() if index.columns == [column]]
-    return names[0] if names else None

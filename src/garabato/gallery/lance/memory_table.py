@@ -19,6 +19,9 @@ from garabato.gallery.lance.table import columns_of, embedding_columns, read_emb
 from garabato.gallery.rows import Nearest
 from garabato.gallery.times import NORMAL_TIME, normal_if_time
 
+#: Columns whose values repeat; positions are listed by value.
+LISTED = ("category", "country")
+
 
 @dataclass(frozen=True, eq=False)
 class MemoryTable:
@@ -84,27 +87,6 @@ def refresh(held: MemoryTable, table: Any, version: int) -> MemoryTable:
     return MemoryTable(version, row_ids, rows, index)
 
 
-def _read(
-    table: Any, condition: str | None
-) -> tuple[npt.NDArray[np.uint64], pa.Table, npt.NDArray[np.float16], npt.NDArray[np.int8]]:
-    """Row ids (N,), rows, and embeddings (N, D) split as by
-    `half_precision.split`; sorted by row id."""
-    drawing_columns = columns_of(table)
-    columns = [*drawing_columns, *embedding_columns(table), "_rowid"]
-    query = table.search().with_row_id(True).select(columns)
-    if condition is not None:
-        query = query.where(condition)
-    read = query.to_arrow()
-    row_ids = read["_rowid"].to_numpy()
-    stored, rest = read_embeddings(read)
-    rows = read.select(drawing_columns)
-    order = np.argsort(row_ids)
-    if (np.diff(order) != 1).any():
-        row_ids, stored, rest = row_ids[order], stored[order], rest[order]
-        rows = rows.take(pa.array(order))
-    return row_ids, compact(rows), np.ascontiguousarray(stored), rest
-
-
 def compact(rows: pa.Table) -> pa.Table:
     """The rows in one chunk, with dictionaries for columns whose values repeat."""
     rows = rows.replace_schema_metadata(None).combine_chunks()
@@ -118,10 +100,6 @@ def compact(rows: pa.Table) -> pa.Table:
         i = rows.schema.get_field_index(name)
         rows = rows.set_column(i, name, rows[name].combine_chunks().dictionary_encode())
     return rows
-
-
-#: Columns whose values repeat; positions are listed by value.
-LISTED = ("category", "country")
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,6 +131,52 @@ class MemoryFilter:
         if column not in self._lists:
             self._lists[column] = _ByValue.of(self.rows[column], self.index.rows)
         return self._lists[column]
+
+
+def meets(rows: pa.Table, condition: Filter) -> npt.NDArray[np.bool_]:
+    """(n,) bool: whether rows meet the conditions on columns that are not in LISTED."""
+    mask = np.ones(rows.num_rows, bool)
+    if condition.key_ids is not None:
+        wanted = pa.array(condition.key_ids, pa.string())
+        mask &= _true(pc.is_in(rows["key_id"], value_set=wanted))
+    if condition.tags is not None:
+        listed = rows["tags"].combine_chunks()
+        wanted = pc.is_in(pc.list_flatten(listed), value_set=pa.array(condition.tags, pa.string()))
+        has_one = np.zeros(rows.num_rows, bool)
+        has_one[pc.list_parent_indices(listed).to_numpy()[_true(wanted)]] = True
+        mask &= has_one
+    if condition.text is not None:
+        mask &= has_text(rows, condition.text)
+    if condition.recognized is not None:
+        mask &= _true(pc.equal(rows["recognized"], condition.recognized))
+    if condition.after is not None or condition.before is not None:
+        mask &= _true(pc.match_like(rows["timestamp"], NORMAL_TIME))
+    if condition.after is not None:
+        mask &= _true(pc.greater_equal(rows["timestamp"], condition.after))
+    if condition.before is not None:
+        mask &= _true(pc.less(rows["timestamp"], condition.before))
+    return mask
+
+
+def _read(
+    table: Any, condition: str | None
+) -> tuple[npt.NDArray[np.uint64], pa.Table, npt.NDArray[np.float16], npt.NDArray[np.int8]]:
+    """Row ids (N,), rows, and embeddings (N, D) split as by
+    `half_precision.split`; sorted by row id."""
+    drawing_columns = columns_of(table)
+    columns = [*drawing_columns, *embedding_columns(table), "_rowid"]
+    query = table.search().with_row_id(True).select(columns)
+    if condition is not None:
+        query = query.where(condition)
+    read = query.to_arrow()
+    row_ids = read["_rowid"].to_numpy()
+    stored, rest = read_embeddings(read)
+    rows = read.select(drawing_columns)
+    order = np.argsort(row_ids)
+    if (np.diff(order) != 1).any():
+        row_ids, stored, rest = row_ids[order], stored[order], rest[order]
+        rows = rows.take(pa.array(order))
+    return row_ids, compact(rows), np.ascontiguousarray(stored), rest
 
 
 @dataclass(frozen=True, eq=False)
@@ -198,31 +222,6 @@ class _ByValue:
         wanted[[i for i in map(self.values.get, values) if i is not None]] = True
         kept: IntArray = positions[wanted[self.codes[positions]]]
         return kept
-
-
-def meets(rows: pa.Table, condition: Filter) -> npt.NDArray[np.bool_]:
-    """(n,) bool: whether rows meet the conditions on columns that are not in LISTED."""
-    mask = np.ones(rows.num_rows, bool)
-    if condition.key_ids is not None:
-        wanted = pa.array(condition.key_ids, pa.string())
-        mask &= _true(pc.is_in(rows["key_id"], value_set=wanted))
-    if condition.tags is not None:
-        listed = rows["tags"].combine_chunks()
-        wanted = pc.is_in(pc.list_flatten(listed), value_set=pa.array(condition.tags, pa.string()))
-        has_one = np.zeros(rows.num_rows, bool)
-        has_one[pc.list_parent_indices(listed).to_numpy()[_true(wanted)]] = True
-        mask &= has_one
-    if condition.text is not None:
-        mask &= has_text(rows, condition.text)
-    if condition.recognized is not None:
-        mask &= _true(pc.equal(rows["recognized"], condition.recognized))
-    if condition.after is not None or condition.before is not None:
-        mask &= _true(pc.match_like(rows["timestamp"], NORMAL_TIME))
-    if condition.after is not None:
-        mask &= _true(pc.greater_equal(rows["timestamp"], condition.after))
-    if condition.before is not None:
-        mask &= _true(pc.less(rows["timestamp"], condition.before))
-    return mask
 
 
 def _true(values: Any) -> npt.NDArray[np.bool_]:

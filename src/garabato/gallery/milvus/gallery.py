@@ -55,6 +55,8 @@ PAGE = 1_024
 _MAX_REQUEST_BYTES = 2**24
 #: The columns that a filter by text needs.
 _WITH_TEXT = ("key_id", "category", "tags", "title")
+_NAME = "embedding"
+_COMPACTION_S = 3_600.0
 _log = logging.getLogger(__name__)
 
 
@@ -127,6 +129,11 @@ class MilvusGallery(Gallery):
             bytes_on_disk=None,
         )
 
+    def compact(self) -> None:
+        """Make the server flush and index new rows, merge small segments and remove deleted rows,
+        which reduce the recall of an HNSW graph."""
+        compact(self._server, self.uri)
+
     def _columns(self) -> tuple[str, ...]:
         return self._drawing_columns
 
@@ -134,11 +141,6 @@ class MilvusGallery(Gallery):
         """Changes with every change through this object and with the number of drawings. It does
         not notice that another process replaced a drawing."""
         return self._n_changes, self._count(EVERYTHING)
-
-    def compact(self) -> None:
-        """Make the server flush and index new rows, merge small segments and remove deleted rows,
-        which reduce the recall of an HNSW graph."""
-        compact(self._server, self.uri)
 
     def _upsert(self, rows: pa.Table) -> Added:
         has_details = self._drawing_columns != described_by(())
@@ -278,26 +280,6 @@ class MilvusGallery(Gallery):
         return list(found)
 
 
-def _requests(rows: Iterable[Row]) -> Iterator[list[Row]]:
-    """The rows in parts of at most _MAX_REQUEST_BYTES."""
-    part: list[Row] = []
-    n_bytes = 0
-    for row in rows:
-        texts = (*row["strokes"], *row.get(ORIGINAL, ()))
-        size = row["embedding"].nbytes + sum(map(len, texts)) + 200
-        if part and n_bytes + size > _MAX_REQUEST_BYTES:
-            yield part
-            part, n_bytes = [], 0
-        part.append(row)
-        n_bytes += size
-    if part:
-        yield part
-
-
-_NAME = "embedding"
-_COMPACTION_S = 3_600.0
-
-
 @dataclass(frozen=True, slots=True)
 class Index:
     """The index as the server describes it: kind, settings, and the numbers of all rows, indexed
@@ -377,6 +359,22 @@ def compact(server: Server, uri: str) -> None:
     job = server.call("compact")
     wait(is_compacted)
     wait(is_indexed)
+
+
+def _requests(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """The rows in parts of at most _MAX_REQUEST_BYTES."""
+    part: list[Row] = []
+    n_bytes = 0
+    for row in rows:
+        texts = (*row["strokes"], *row.get(ORIGINAL, ()))
+        size = row["embedding"].nbytes + sum(map(len, texts)) + 200
+        if part and n_bytes + size > _MAX_REQUEST_BYTES:
+            yield part
+            part, n_bytes = [], 0
+        part.append(row)
+        n_bytes += size
+    if part:
+        yield part
 
 
 def _parameters(client: Any, settings: Settings) -> Any:

@@ -36,6 +36,13 @@ _NOT_READY = re.compile(
     re.IGNORECASE,
 )
 
+_BOUNDS = {
+    "shards": (1, 16),
+    "m": (4, 64),
+    "ef_construction": (8, 512),
+    "ef": (1, 32_768),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -50,14 +57,6 @@ class Settings:
     m: int = 32
     ef_construction: int = 400
     ef: int = 400
-
-
-_BOUNDS = {
-    "shards": (1, 16),
-    "m": (4, 64),
-    "ef_construction": (8, 512),
-    "ef": (1, 32_768),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,19 +92,6 @@ def parse_address(uri: str) -> Address:
     shown_host = f"[{host}]" if ":" in host else host
     server = f"{scheme}://{shown_host}:{port or (443 if scheme == 'https' else DEFAULT_PORT)}"
     return Address(server, collection, _parse_settings(uri, parts.query))
-
-
-def _parse_settings(uri: str, query: str) -> Settings:
-    given: dict[str, int] = {}
-    names = [field.name for field in fields(Settings)]
-    for name, text in parse_qsl(query, keep_blank_values=True):
-        if name not in names:
-            raise InputError(f"{uri}: there is no setting {name!r}, only {', '.join(names)}")
-        low, high = _BOUNDS[name]
-        if not text.isdecimal() or not low <= int(text) <= high:
-            raise InputError(f"{uri}: {name} is a whole number from {low} to {high:,}")
-        given[name] = int(text)
-    return Settings(**given)
 
 
 class Server:
@@ -171,6 +157,26 @@ class Server:
         return GalleryError(f"{self._uri}: the Milvus server says: {message}")
 
 
+def _parse_settings(uri: str, query: str) -> Settings:
+    given: dict[str, int] = {}
+    names = [field.name for field in fields(Settings)]
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name not in names:
+            raise InputError(f"{uri}: there is no setting {name!r}, only {', '.join(names)}")
+        low, high = _BOUNDS[name]
+        if not text.isdecimal() or not low <= int(text) <= high:
+            raise InputError(f"{uri}: {name} is a whole number from {low} to {high:,}")
+        given[name] = int(text)
+    return Settings(**given)
+
+
+def _is_temporary(error: Exception) -> bool:
+    """Whether the same call may succeed later."""
+    if _is_away(error) or getattr(error, "retriable", False):
+        return True
+    return not getattr(error, "is_input_error", False) and bool(_NOT_READY.search(_message(error)))
+
+
 def _is_away(error: Exception) -> bool:
     """Whether the connection failed or broke."""
     code = getattr(error, "code", None)
@@ -179,13 +185,6 @@ def _is_away(error: Exception) -> bool:
     return name in ("UNAVAILABLE", "UNKNOWN", "DEADLINE_EXCEEDED", "CANCELLED") or bool(
         re.search(r"fail connecting|server unavailable|retry timeout", _message(error), re.I)
     )
-
-
-def _is_temporary(error: Exception) -> bool:
-    """Whether the same call may succeed later."""
-    if _is_away(error) or getattr(error, "retriable", False):
-        return True
-    return not getattr(error, "is_input_error", False) and bool(_NOT_READY.search(_message(error)))
 
 
 def _message(error: BaseException) -> str:
