@@ -23,6 +23,18 @@ from garabato.service.routes import drawings, encoder, explore, moderation, oper
 from garabato.service.service import Service
 from garabato.service.settings import Settings
 
+_MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+
 
 def create_app(settings: Settings, choose_source: startup.ChooseSource) -> FastAPI:
     """The application. `choose_source` chooses where drawings for the starter gallery come from."""
@@ -84,19 +96,6 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             schemas[model.__name__] = schema
         app.openapi_schema = document
     return app.openapi_schema
-
-
-_MEDIA_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".html": "text/html; charset=utf-8",
-    ".ico": "image/x-icon",
-    ".js": "text/javascript; charset=utf-8",
-    ".json": "application/json",
-    ".png": "image/png",
-    ".svg": "image/svg+xml",
-    ".webmanifest": "application/manifest+json",
-    ".woff2": "font/woff2",
-}
 
 
 def _page_router() -> APIRouter:

@@ -27,17 +27,6 @@ _SLOW_COUNT_S = 0.5
 _MAX_PAGES = 500
 
 
-@dataclass(frozen=True, slots=True)
-class _Count:
-    """`gallery.count(by=...)`: when it ended, how long it took if that was long (otherwise 0), and
-    how many changes this service had made to the gallery when it began."""
-
-    ended_s: float
-    took_s: float
-    n_changes: int
-    counts: dict[Any, int]
-
-
 class ServedGallery:
     """An open gallery under the name by which requests choose it. All methods block."""
 
@@ -162,3 +151,14 @@ class ServedGallery:
             "odd": [drawing_document(drawing) for drawing in summary.odd],
             "confused_with": summary.confusions(),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """`gallery.count(by=...)`: when it ended, how long it took if that was long (otherwise 0), and
+    how many changes this service had made to the gallery when it began."""
+
+    ended_s: float
+    took_s: float
+    n_changes: int
+    counts: dict[Any, int]

@@ -25,6 +25,7 @@ SHUTDOWN_S = 10
 #: glibc keeps freed memory in arenas, eight per core: 143 MiB after three times sixty pictures at
 #: once, 55 with two arenas. The first number is `M_ARENA_MAX` of malloc.h.
 _M_ARENA_MAX, _N_ARENAS = -8, 2
+_STANDARD_FIELDS = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
 
 
 def run(app: FastAPI, settings: Settings) -> None:
@@ -50,15 +51,6 @@ def run(app: FastAPI, settings: Settings) -> None:
         raise GarabatoError(f"the service could not start: {failures[0]}")
 
 
-def _leave_out_of_collections() -> None:
-    """Leave what there is now, most of it objects of libraries, out of later garbage collections.
-
-    They would go through all of it while requests wait.
-    """
-    gc.collect()
-    gc.freeze()
-
-
 def config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     """uvicorn's configuration."""
     return uvicorn.Config(
@@ -76,59 +68,6 @@ def config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         timeout_graceful_shutdown=SHUTDOWN_S,
         backlog=2048,
     )
-
-
-def _head_timeout_protocol(timeout_s: float) -> type[HttpToolsProtocol]:
-    """uvicorn's protocol, which also closes connections whose request head does not arrive in time.
-
-    uvicorn has no setting for that: `timeout_keep_alive` starts only after the first response. A
-    subclass is the only way in; tests/service/test_rude_clients.py fails if its hooks change.
-    """
-
-    class HeadTimeoutProtocol(HttpToolsProtocol):
-        _head_timer: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: Any) -> None:
-            super().connection_made(transport)
-            self._start_timer()
-
-        def on_message_begin(self) -> None:
-            super().on_message_begin()
-            self._start_timer()
-
-        def on_headers_complete(self) -> None:
-            self._stop_timer()
-            super().on_headers_complete()
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._stop_timer()
-            super().connection_lost(exc)
-
-        def _start_timer(self) -> None:
-            self._stop_timer()
-            self._head_timer = self.loop.call_later(timeout_s, self._close)
-
-        def _stop_timer(self) -> None:
-            if self._head_timer is not None:
-                self._head_timer.cancel()
-                self._head_timer = None
-
-        def _close(self) -> None:
-            if not self.transport.is_closing():
-                self.transport.close()
-
-    return HeadTimeoutProtocol
-
-
-def _raise_file_limit(n_connections: int) -> None:
-    """Allow `n_connections` sockets and some files."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = n_connections + 1_000
-    if hard != resource.RLIM_INFINITY:
-        wanted = min(wanted, hard)
-    if soft < wanted:
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def log_config() -> dict[str, Any]:
@@ -180,7 +119,66 @@ class TextFormatter(logging.Formatter):
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
-_STANDARD_FIELDS = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
+def _raise_file_limit(n_connections: int) -> None:
+    """Allow `n_connections` sockets and some files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = n_connections + 1_000
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _leave_out_of_collections() -> None:
+    """Leave what there is now, most of it objects of libraries, out of later garbage collections.
+
+    They would go through all of it while requests wait.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def _head_timeout_protocol(timeout_s: float) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol, which also closes connections whose request head does not arrive in time.
+
+    uvicorn has no setting for that: `timeout_keep_alive` starts only after the first response. A
+    subclass is the only way in; tests/service/test_rude_clients.py fails if its hooks change.
+    """
+
+    class HeadTimeoutProtocol(HttpToolsProtocol):
+        _head_timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            self._start_timer()
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self._start_timer()
+
+        def on_headers_complete(self) -> None:
+            self._stop_timer()
+            super().on_headers_complete()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._stop_timer()
+            super().connection_lost(exc)
+
+        def _start_timer(self) -> None:
+            self._stop_timer()
+            self._head_timer = self.loop.call_later(timeout_s, self._close)
+
+        def _stop_timer(self) -> None:
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+                self._head_timer = None
+
+        def _close(self) -> None:
+            if not self.transport.is_closing():
+                self.transport.close()
+
+    return HeadTimeoutProtocol
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:

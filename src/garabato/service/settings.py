@@ -14,6 +14,12 @@ from urllib.parse import urlsplit
 from garabato.errors import InputError, nearest_name
 from garabato.gallery.milvus.server import parse_address
 
+#: A name has no slash or colon, so that paths and addresses with "=" are not taken apart.
+_NAMED = re.compile(r"([\w.-]+)=(.+)")
+_BEFORE_NAME = re.compile(r",(?=[\w.-]+=)")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -129,17 +135,6 @@ class Settings:
         return is_loopback(self.host) and not self.public_url
 
 
-#: A name has no slash or colon, so that paths and addresses with "=" are not taken apart.
-_NAMED = re.compile(r"([\w.-]+)=(.+)")
-_BEFORE_NAME = re.compile(r",(?=[\w.-]+=)")
-
-
-def _name_of(uri: str) -> str:
-    if "://" in uri:
-        return parse_address(uri).collection
-    return Path(uri).absolute().name.removesuffix(".gallery") or "gallery"
-
-
 def origin_of(url: str) -> str:
     """The origin of an http(s) URL, as browsers send it. Raises InputError."""
     try:
@@ -152,9 +147,6 @@ def origin_of(url: str) -> str:
     shown = f"[{host}]" if ":" in host else host
     is_default = port in (None, _DEFAULT_PORTS[parts.scheme])
     return f"{parts.scheme}://{shown}" + ("" if is_default else f":{port}")
-
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def is_loopback(host: str) -> bool:
@@ -177,9 +169,6 @@ def _check_names(names: list[str], environment: Mapping[str, str]) -> None:
                 raise InputError(f"{variable} is not a setting; did you mean GARABATO_{nearest}?")
 
 
-_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
-
-
 def _parse(variable: str, text: str, kind: str) -> Any:
     try:
         if kind == "bool":
@@ -197,3 +186,9 @@ def _parse(variable: str, text: str, kind: str) -> Any:
             ) from None
         words = {"bool": "true or false", "int": "a whole number", "float": "a number"}
         raise InputError(f"{variable} is {words[kind]}, not {text!r}") from None
+
+
+def _name_of(uri: str) -> str:
+    if "://" in uri:
+        return parse_address(uri).collection
+    return Path(uri).absolute().name.removesuffix(".gallery") or "gallery"

@@ -45,6 +45,9 @@ _HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+#: How long to read a request that is already answered.
+_LINGER_S = 2.0
+_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class Middleware:
@@ -116,11 +119,6 @@ class Middleware:
         )
 
 
-#: How long to read a request that is already answered.
-_LINGER_S = 2.0
-_METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
-
-
 class _Exchange:
     """One request and its response."""
 
@@ -173,6 +171,16 @@ class _Exchange:
                 message = {"type": "http.response.body"}
         await self._send(message)
 
+    async def respond(self, problem: ProblemError) -> None:
+        """Respond with a problem if no response has begun; otherwise abort the connection."""
+        if self.status:
+            raise ConnectionAbortedError("the client did not receive the response in time")
+        self.timeout = None
+        response = problem.to_response()
+        if not self.is_read:  # the rest of the request will not be read
+            response.headers["connection"] = "close"
+        await response(self._scope, self.receive, self.send)
+
     async def _discard_rest(self) -> None:
         """Read what is left of the request, for a short time.
 
@@ -183,16 +191,6 @@ class _Exchange:
                 while not self.is_read:
                     message = await self._receive()
                     self.is_read = not message.get("more_body", False)
-
-    async def respond(self, problem: ProblemError) -> None:
-        """Respond with a problem if no response has begun; otherwise abort the connection."""
-        if self.status:
-            raise ConnectionAbortedError("the client did not receive the response in time")
-        self.timeout = None
-        response = problem.to_response()
-        if not self.is_read:  # the rest of the request will not be read
-            response.headers["connection"] = "close"
-        await response(self._scope, self.receive, self.send)
 
     def _too_big(self) -> ProblemError:
         return ProblemError(413, f"the body is more than {self._max_bytes:,} bytes")

@@ -20,6 +20,22 @@ from garabato.service.http.responses import ProblemDocument
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger("garabato.service")
+_DESCRIPTIONS = {
+    400: "The body is malformed.",
+    401: "The token is missing or wrong.",
+    403: "Not allowed.",
+    404: "Not found.",
+    408: "The request took too long to arrive.",
+    413: "The body is too large.",
+    415: "The body's media type is not supported.",
+    422: "A field or a parameter is invalid; `errors` names it.",
+    429: "Too many changes; Retry-After says when to try again.",
+    503: "Not ready, or too many queries are waiting; Retry-After says when to try again.",
+    507: "The disk is full.",
+}
+#: Problems of any route, and of routes that change something.
+ANY = (403, 408, 422, 503)
+WRITE = (401, 403, 429, 507, *ANY)
 
 
 class ProblemError(Exception):
@@ -74,24 +90,6 @@ def of_validation(errors: Sequence[Mapping[str, Any]]) -> ProblemError:
     is_invalid_json = errors[0].get("type") == "json_invalid"
     text = first["detail"] if first["field"] == "body" else f"{first['field']}: {first['detail']}"
     return ProblemError(400 if is_invalid_json else 422, text, errors=listed)
-
-
-_DESCRIPTIONS = {
-    400: "The body is malformed.",
-    401: "The token is missing or wrong.",
-    403: "Not allowed.",
-    404: "Not found.",
-    408: "The request took too long to arrive.",
-    413: "The body is too large.",
-    415: "The body's media type is not supported.",
-    422: "A field or a parameter is invalid; `errors` names it.",
-    429: "Too many changes; Retry-After says when to try again.",
-    503: "Not ready, or too many queries are waiting; Retry-After says when to try again.",
-    507: "The disk is full.",
-}
-#: Problems of any route, and of routes that change something.
-ANY = (403, 408, 422, 503)
-WRITE = (401, 403, 429, 507, *ANY)
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -60,13 +60,6 @@ class _Batches(ABC, Generic[T, R]):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"garabato-{name}")
         self._task: asyncio.Task[None] | None = None
 
-    @abstractmethod
-    def _process(self, items: Sequence[T]) -> list[R | Exception]:
-        """In the thread: the result of each item, or its error."""
-
-    def _waiting_changed(self) -> None:
-        """Called when an item has come or a batch has been taken."""
-
     def start(self) -> None:
         self._task = asyncio.create_task(self._run())
 
@@ -74,6 +67,13 @@ class _Batches(ABC, Generic[T, R]):
         if self._task is not None:
             self._task.cancel()
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    @abstractmethod
+    def _process(self, items: Sequence[T]) -> list[R | Exception]:
+        """In the thread: the result of each item, or its error."""
+
+    def _waiting_changed(self) -> None:
+        """Called when an item has come or a batch has been taken."""
 
     async def _submit(self, item: T) -> R:
         if len(self._waiting) >= self._max_waiting:

@@ -102,16 +102,48 @@ def first_drawing(content: bytes, limits: Limits) -> tuple[Drawing, Drawing]:
     return drawing, strokes
 
 
-class _BoundedReport(ReadReport):
-    """Gives up a file after MAX_UNREADABLE unreadable lines, rows or strokes."""
+def main() -> None:
+    """Read files until stdin ends."""
+    limits = Limits(**orjson.loads(sys.argv[1]))
+    source, target = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # for libraries that print
+    if sys.argv[2:] == [COMPILE_TEXT_READERS]:
+        _read_texts(limits)
+        return
+    load_tracing_kernels()  # compiling them takes more time than a file may take
+    _read_picture(limits)
+    _read_texts(limits)
+    if has_cached_kernels() and sys.argv[2:] != [_RESTARTED]:
+        # The compiler would keep 140 MB. All kernels come from the cache now.
+        os.execv(sys.executable, [*sys.orig_argv, _RESTARTED])
+    os.nice(_NICENESS)
+    write_message(target, b"")  # ready
+    idle_bytes = _memory_bytes("VmRSS")
+    while (content := read_message(source)) is not None:
+        _limit_resources()
+        reply = _reply_to(content, limits)
+        del content
+        is_last = _memory_bytes("VmRSS") > idle_bytes + _MAX_GROWTH_BYTES
+        write_message(target, orjson.dumps(reply | {"is_last": is_last}))
+        if is_last:
+            return
 
-    def add(self, error: FormatError) -> None:
-        super().add(error)
-        if self.n_unreadable >= MAX_UNREADABLE:
-            raise RefusedError(
-                f"{MAX_UNREADABLE:,} of its lines, rows or strokes cannot be read; "
-                f"the first problem: {next(iter(self.problems))}"
-            )
+
+def read_message(stream: BinaryIO) -> bytes | None:
+    """The next message; None if the stream ends first."""
+    head = stream.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    (size,) = LENGTH.unpack(head)
+    content = stream.read(size)
+    return content if len(content) == size else None
+
+
+def write_message(stream: BinaryIO, content: bytes) -> None:
+    """Send a message."""
+    stream.write(LENGTH.pack(len(content)))
+    stream.write(content)
+    stream.flush()
 
 
 def _check_pixels(content: bytes, max_pixels: int) -> None:
@@ -160,68 +192,16 @@ def _expand(content: bytes, file: Any) -> RefusedError | None:
     return None
 
 
-def main() -> None:
-    """Read files until stdin ends."""
-    limits = Limits(**orjson.loads(sys.argv[1]))
-    source, target = sys.stdin.buffer, sys.stdout.buffer
-    sys.stdout = sys.stderr  # for libraries that print
-    if sys.argv[2:] == [COMPILE_TEXT_READERS]:
-        _read_texts(limits)
-        return
-    load_tracing_kernels()  # compiling them takes more time than a file may take
-    _read_picture(limits)
-    _read_texts(limits)
-    if has_cached_kernels() and sys.argv[2:] != [_RESTARTED]:
-        # The compiler would keep 140 MB. All kernels come from the cache now.
-        os.execv(sys.executable, [*sys.orig_argv, _RESTARTED])
-    os.nice(_NICENESS)
-    write_message(target, b"")  # ready
-    idle_bytes = _memory_bytes("VmRSS")
-    while (content := read_message(source)) is not None:
-        _limit_resources()
-        reply = _reply_to(content, limits)
-        del content
-        is_last = _memory_bytes("VmRSS") > idle_bytes + _MAX_GROWTH_BYTES
-        write_message(target, orjson.dumps(reply | {"is_last": is_last}))
-        if is_last:
-            return
+class _BoundedReport(ReadReport):
+    """Gives up a file after MAX_UNREADABLE unreadable lines, rows or strokes."""
 
-
-def read_message(stream: BinaryIO) -> bytes | None:
-    """The next message; None if the stream ends first."""
-    head = stream.read(LENGTH.size)
-    if len(head) < LENGTH.size:
-        return None
-    (size,) = LENGTH.unpack(head)
-    content = stream.read(size)
-    return content if len(content) == size else None
-
-
-def write_message(stream: BinaryIO, content: bytes) -> None:
-    """Send a message."""
-    stream.write(LENGTH.pack(len(content)))
-    stream.write(content)
-    stream.flush()
-
-
-def _reply_to(content: bytes, limits: Limits) -> dict[str, Any]:
-    try:
-        drawing, strokes = first_drawing(content, limits)
-    except RefusedError as refused:
-        return {"detail": str(refused), "status": refused.status}
-    except Exception as error:
-        if isinstance(error, MemoryError) or getattr(error, "code", 0) == cv2.Error.StsNoMem:
-            return {"detail": "the file needs too much memory to read", "status": 413}
-        traceback.print_exc()
-        return {"detail": "the file cannot be read", "status": 422}
-    reply: dict[str, Any] = {
-        "points": strokes.points.tolist(),
-        "stroke_starts": strokes.stroke_starts.tolist(),
-    }
-    if drawing.bitmap is not None:
-        reply["shape"] = drawing.bitmap.shape
-        reply["bitmap"] = zlib.compress(drawing.bitmap.tobytes(), 1).hex()
-    return reply
+    def add(self, error: FormatError) -> None:
+        super().add(error)
+        if self.n_unreadable >= MAX_UNREADABLE:
+            raise RefusedError(
+                f"{MAX_UNREADABLE:,} of its lines, rows or strokes cannot be read; "
+                f"the first problem: {next(iter(self.problems))}"
+            )
 
 
 # A file of each kind is read before limits are set, so that all compiled kernels are loaded, or
@@ -245,6 +225,15 @@ def _read_texts(limits: Limits) -> None:
             first_drawing(file.read_bytes(), limits)
 
 
+def _memory_bytes(kind: str) -> int:
+    """VmRSS (resident) or VmData (private, writable) of this process; 0 where unknown."""
+    with suppress(OSError), open("/proc/self/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith(f"{kind}:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
 def _limit_resources() -> None:
     """Bound the processor time and, on Linux, the memory that the next file may take."""
     used_s = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
@@ -259,13 +248,24 @@ def _set_soft_limit(kind: int, value: int) -> None:
     resource.setrlimit(kind, (soft, hard))
 
 
-def _memory_bytes(kind: str) -> int:
-    """VmRSS (resident) or VmData (private, writable) of this process; 0 where unknown."""
-    with suppress(OSError), open("/proc/self/status", encoding="ascii") as status:
-        for line in status:
-            if line.startswith(f"{kind}:"):
-                return int(line.split()[1]) * 1024
-    return 0
+def _reply_to(content: bytes, limits: Limits) -> dict[str, Any]:
+    try:
+        drawing, strokes = first_drawing(content, limits)
+    except RefusedError as refused:
+        return {"detail": str(refused), "status": refused.status}
+    except Exception as error:
+        if isinstance(error, MemoryError) or getattr(error, "code", 0) == cv2.Error.StsNoMem:
+            return {"detail": "the file needs too much memory to read", "status": 413}
+        traceback.print_exc()
+        return {"detail": "the file cannot be read", "status": 422}
+    reply: dict[str, Any] = {
+        "points": strokes.points.tolist(),
+        "stroke_starts": strokes.stroke_starts.tolist(),
+    }
+    if drawing.bitmap is not None:
+        reply["shape"] = drawing.bitmap.shape
+        reply["bitmap"] = zlib.compress(drawing.bitmap.tobytes(), 1).hex()
+    return reply
 
 
 if __name__ == "__main__":

@@ -117,29 +117,6 @@ class GalleryMap:
             raise ChildProcessError("its process failed; the log says why")
 
 
-def _load(file: Path) -> Projection | None:
-    if not file.is_file():
-        return None
-    try:
-        return Projection.load(file)
-    except Exception as error:
-        _log.warning("%s", error)
-        return None
-
-
-def _share_changed(key_ids: Sequence[str], stored: dict[str, str | None]) -> float:
-    on_map = set(key_ids)
-    return len(on_map ^ stored.keys()) / max(1, len(stored))
-
-
-def _category_of(gallery: Gallery) -> dict[str, str | None]:
-    """The category of each drawing."""
-    found: dict[str, str | None] = {}
-    for rows in gallery.columns("key_id", "category"):
-        found.update(zip(rows["key_id"].to_pylist(), rows["category"].to_pylist(), strict=True))
-    return found
-
-
 def _document(projection: Projection, category_of: dict[str, str | None]) -> dict[str, Any]:
     """The columns of the drawings that are still there."""
     shown = [i for i, key_id in enumerate(projection.key_ids) if key_id in category_of]
@@ -155,6 +132,29 @@ def _document(projection: Projection, category_of: dict[str, str | None]) -> dic
         "y": projection.y[shown].tolist(),
         "key_id": key_ids,
     }
+
+
+def _category_of(gallery: Gallery) -> dict[str, str | None]:
+    """The category of each drawing."""
+    found: dict[str, str | None] = {}
+    for rows in gallery.columns("key_id", "category"):
+        found.update(zip(rows["key_id"].to_pylist(), rows["category"].to_pylist(), strict=True))
+    return found
+
+
+def _load(file: Path) -> Projection | None:
+    if not file.is_file():
+        return None
+    try:
+        return Projection.load(file)
+    except Exception as error:
+        _log.warning("%s", error)
+        return None
+
+
+def _share_changed(key_ids: Sequence[str], stored: dict[str, str | None]) -> float:
+    on_map = set(key_ids)
+    return len(on_map ^ stored.keys()) / max(1, len(stored))
 
 
 def _main(uri: str, file: str) -> None:

@@ -39,8 +39,6 @@ N_PER_CATEGORY = 30
 _COMPLETE = "starter-complete"
 _BUILDING = "building gallery"
 _ANY_DRAWING = Drawing([[[0, 255, 120], [0, 40, 255]]])
-
-
 #: Takes the folder that downloaded drawings go to.
 ChooseSource = Callable[[Path], ChosenSource]
 
@@ -52,6 +50,29 @@ def start(service: Service, choose_source: ChooseSource) -> threading.Thread:
     )
     thread.start()
     return thread
+
+
+def load_fast_encoder(path: str | PathLike[str] | None = None) -> Encoder:
+    """As `load_encoder_alone`, in float32: a response doesn't depend on its batch.
+
+    A trained `.safetensors` file is exported to ONNX on first use, which needs PyTorch, and cached;
+    from then on PyTorch is not even imported. If the cache is not writable, PyTorch runs the
+    encoder.
+    """
+    if path is None or path == SHIPPED:
+        return load_encoder_alone(path)
+    file = encoder_file(path)
+    if file.suffix != ".safetensors":
+        return load_encoder_alone(file)
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise EncoderError(f"cannot read {file}: {error}") from None
+    try:
+        return _load_cached_onnx(file, hashlib.sha256(content).hexdigest()[:32])
+    except OSError as error:  # or StorageError
+        _log.warning("PyTorch runs the encoder: cannot cache its ONNX form: %s", error)
+        return load_encoder_alone(file, precision="float32")
 
 
 def _start(service: Service, choose_source: ChooseSource) -> None:
@@ -80,10 +101,6 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
         service.start_failed(str(text))
 
 
-def _run_beside(work: Callable[[], None]) -> None:
-    threading.Thread(target=work, daemon=True).start()
-
-
 def _prepare_encoder(service: Service) -> None:
     settings = service.settings
     encoder = load_fast_encoder(settings.model)
@@ -92,43 +109,8 @@ def _prepare_encoder(service: Service) -> None:
     service.set_encoder(encoder)
 
 
-def load_fast_encoder(path: str | PathLike[str] | None = None) -> Encoder:
-    """As `load_encoder_alone`, in float32: a response doesn't depend on its batch.
-
-    A trained `.safetensors` file is exported to ONNX on first use, which needs PyTorch, and cached;
-    from then on PyTorch is not even imported. If the cache is not writable, PyTorch runs the
-    encoder.
-    """
-    if path is None or path == SHIPPED:
-        return load_encoder_alone(path)
-    file = encoder_file(path)
-    if file.suffix != ".safetensors":
-        return load_encoder_alone(file)
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise EncoderError(f"cannot read {file}: {error}") from None
-    try:
-        return _load_cached_onnx(file, hashlib.sha256(content).hexdigest()[:32])
-    except OSError as error:  # or StorageError
-        _log.warning("PyTorch runs the encoder: cannot cache its ONNX form: %s", error)
-        return load_encoder_alone(file, precision="float32")
-
-
-def _load_cached_onnx(file: Path, digest: str) -> Encoder:
-    """The encoder in ONNX form, exported by this version from `file` unless it is in the cache."""
-    cached = cache_folder() / "encoders" / f"{digest}-{garabato.__version__}.onnx"
-    if cached.is_file():
-        try:
-            return load_encoder_alone(cached)
-        except EncoderError as error:
-            _log.warning("exporting the encoder to ONNX again: %s", error)
-    encoder = load_encoder_alone(file, precision="float32")
-    from garabato.export.onnx import export_onnx
-
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    export_onnx(encoder, cached)
-    return load_encoder_alone(cached)
+def _run_beside(work: Callable[[], None]) -> None:
+    threading.Thread(target=work, daemon=True).start()
 
 
 def _open_galleries(service: Service, choose_source: ChooseSource) -> Iterator[tuple[str, Gallery]]:
@@ -182,3 +164,19 @@ def _download(encoder: Encoder, folder: Path, progress: BackgroundProgress) -> N
         per_category=N_PER_CATEGORY,
         progress=lambda stage, done, total: progress.report("downloading drawings", done, total),
     )
+
+
+def _load_cached_onnx(file: Path, digest: str) -> Encoder:
+    """The encoder in ONNX form, exported by this version from `file` unless it is in the cache."""
+    cached = cache_folder() / "encoders" / f"{digest}-{garabato.__version__}.onnx"
+    if cached.is_file():
+        try:
+            return load_encoder_alone(cached)
+        except EncoderError as error:
+            _log.warning("exporting the encoder to ONNX again: %s", error)
+    encoder = load_encoder_alone(file, precision="float32")
+    from garabato.export.onnx import export_onnx
+
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    export_onnx(encoder, cached)
+    return load_encoder_alone(cached)
