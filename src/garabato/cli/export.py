@@ -113,12 +113,6 @@ def onnx(
         )
 
 
-def _calibration_drawings(data: Path) -> garabato.DrawingBatch:
-    """Some of the training drawings, the same ones each time."""
-    drawings = garabato.Dataset.open(data).split("train")
-    return drawings.take(np.random.default_rng(0).permutation(len(drawings))[:N_CALIBRATION])
-
-
 @command.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @model_option
@@ -220,6 +214,12 @@ def web(
     # As a file, the page would stay blank: browsers load modules and data from servers only.
     command = f"python -m http.server --directory {shlex.quote(str(folder))}"
     stderr.print(f"to look at it: {command}, then open http://127.0.0.1:8000")
+
+
+def _calibration_drawings(data: Path) -> garabato.DrawingBatch:
+    """Some of the training drawings, the same ones each time."""
+    drawings = garabato.Dataset.open(data).split("train")
+    return drawings.take(np.random.default_rng(0).permutation(len(drawings))[:N_CALIBRATION])
 
 
 def _results_of(evaluation: Path) -> dict[str, float]:

@@ -33,6 +33,11 @@ COMMANDS = {
     "demo": "Run everything once, end to end, on 100 categories.",
 }
 
+#: Set by Ctrl-C. Python drops a KeyboardInterrupt raised while a destructor or the callback of a
+#: weak reference runs, and the command would go on to its end. So the signal is remembered, and the
+#: next report of progress raises it again.
+_received = threading.Event()
+
 
 class Group(click.Group):
     """A group that suggests the nearest command for a misspelt one."""
@@ -106,19 +111,6 @@ def main() -> None:
         kernels.setLevel(logging.INFO)
 
 
-class _Messages(logging.Handler):
-    """Prints messages on stderr: why the first command takes long, for example."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        click.echo(record.getMessage(), err=True)
-
-
-#: Set by Ctrl-C. Python drops a KeyboardInterrupt raised while a destructor or the callback of a
-#: weak reference runs, and the command would go on to its end. So the signal is remembered, and the
-#: next report of progress raises it again.
-_received = threading.Event()
-
-
 @contextmanager
 def remember_interrupts() -> Iterator[None]:
     """Remember Ctrl-C, beside raising KeyboardInterrupt as usual."""
@@ -138,6 +130,13 @@ def raise_if_interrupted() -> None:
     """Raise KeyboardInterrupt if Ctrl-C was pressed since the command began."""
     if _received.is_set():
         raise KeyboardInterrupt
+
+
+class _Messages(logging.Handler):
+    """Prints messages on stderr: why the first command takes long, for example."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        click.echo(record.getMessage(), err=True)
 
 
 def _interrupt(number: int, frame: Any) -> None:

@@ -120,58 +120,6 @@ def progress(unit: str = "drawings") -> Iterator[ReportProgress]:
         yield _interruptible(report)
 
 
-def _interruptible(report: ReportProgress) -> ReportProgress:
-    def report_unless_interrupted(stage: str, done: int, total: int | None) -> None:
-        raise_if_interrupted()
-        report(stage, done, total)
-
-    return report_unless_interrupted
-
-
-class _StageLines:
-    """Progress as lines: the stage, how much is done, and the rate."""
-
-    def __init__(self, unit: str) -> None:
-        self._unit = unit
-        self._next_s = time.monotonic() + _LINE_EVERY_S
-        self._started_s: dict[str, float] = {}
-        self._last: dict[str, tuple[int, int | None, float]] = {}
-
-    def report(self, stage: str, done: int, total: int | None) -> None:
-        now = time.monotonic()
-        self._started_s.setdefault(stage, now)
-        self._last[stage] = done, total, now
-        if now >= self._next_s:
-            self._next_s = now + _LINE_EVERY_S
-            self._print(stage)
-
-    def finish(self) -> None:
-        for stage in self._last:
-            self._print(stage)
-
-    def _print(self, stage: str) -> None:
-        done, total, now = self._last[stage]
-        took_s = now - self._started_s[stage]
-        of_total = "" if total is None else f" of {total:,}"
-        rate = _rate(done / took_s, self._unit) if took_s >= 1 else ""
-        stderr.print(f"{stage} {done:,}{of_total}{rate and f', {rate}'}")
-
-
-def _rate(per_s: float, unit: str) -> str:
-    """Empty if it would be rounded to 0 or 1: the stage counts something larger, or has stalled."""
-    return f"{per_s:,.0f} {unit}/s" if per_s >= 1.5 else ""
-
-
-class _RateColumn(ProgressColumn):
-    def __init__(self, unit: str) -> None:
-        super().__init__()
-        self.unit = unit
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else _rate(speed, self.unit))
-
-
 class TrainingNotes:
     """Prints the notes of a training, each once."""
 
@@ -213,6 +161,58 @@ def training_progress(
                 stderr.print(f"training {progress.share_done:4.0%} {_in_words(progress)}")
 
         yield show if shown else (lambda progress: None)
+
+
+class _StageLines:
+    """Progress as lines: the stage, how much is done, and the rate."""
+
+    def __init__(self, unit: str) -> None:
+        self._unit = unit
+        self._next_s = time.monotonic() + _LINE_EVERY_S
+        self._started_s: dict[str, float] = {}
+        self._last: dict[str, tuple[int, int | None, float]] = {}
+
+    def report(self, stage: str, done: int, total: int | None) -> None:
+        now = time.monotonic()
+        self._started_s.setdefault(stage, now)
+        self._last[stage] = done, total, now
+        if now >= self._next_s:
+            self._next_s = now + _LINE_EVERY_S
+            self._print(stage)
+
+    def finish(self) -> None:
+        for stage in self._last:
+            self._print(stage)
+
+    def _print(self, stage: str) -> None:
+        done, total, now = self._last[stage]
+        took_s = now - self._started_s[stage]
+        of_total = "" if total is None else f" of {total:,}"
+        rate = _rate(done / took_s, self._unit) if took_s >= 1 else ""
+        stderr.print(f"{stage} {done:,}{of_total}{rate and f', {rate}'}")
+
+
+def _rate(per_s: float, unit: str) -> str:
+    """Empty if it would be rounded to 0 or 1: the stage counts something larger, or has stalled."""
+    return f"{per_s:,.0f} {unit}/s" if per_s >= 1.5 else ""
+
+
+def _interruptible(report: ReportProgress) -> ReportProgress:
+    def report_unless_interrupted(stage: str, done: int, total: int | None) -> None:
+        raise_if_interrupted()
+        report(stage, done, total)
+
+    return report_unless_interrupted
+
+
+class _RateColumn(ProgressColumn):
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self.unit = unit
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else _rate(speed, self.unit))
 
 
 def _in_words(progress: garabato.TrainingProgress) -> str:

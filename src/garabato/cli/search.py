@@ -122,6 +122,42 @@ def command(
         suggest_categories(where)
 
 
+def _list_by_words(uri: str, k: int, where: dict[str, Any], as_json: bool) -> None:
+    gallery = garabato.open_gallery(uri, must_exist=True)
+    started = time.perf_counter()
+    found = gallery.list(limit=k, where=where)
+    n_found = gallery.count(where=where)
+    took_ms = 1000 * (time.perf_counter() - started)
+    if as_json:
+        documents = [drawing.to_dict() for drawing in found]
+        print_json({"drawings": documents, "n_found": n_found, "took_ms": round(took_ms, 2)})
+    elif found:
+        table = Table()
+        for name in ("title", "category", "tags", "key_id"):
+            table.add_column(name)
+        for drawing in found:
+            tags = ", ".join(drawing.tags)
+            cells = (drawing.title or "", drawing.category or "", tags, str(drawing.key_id))
+            table.add_row(*map(escape, cells))
+        stdout.print(table)
+        stdout.print(
+            f"{uri}: {counted(n_found, 'drawing')}{partly_listed(len(found), n_found, '-k')}"
+        )
+    if not found:
+        stderr.print(f"no drawing in {uri} passes the filter")
+        suggest_categories(where)
+
+
+def _queries(query: str, like: tuple[str, ...], unlike: tuple[str, ...]) -> list[_Query]:
+    """A query for each drawing of QUERY; a single one with `like` or `unlike`."""
+    queries = read_queries([query])
+    if not like and not unlike:
+        return [_Query((one,)) for one in queries]
+    more = read_queries(like) if like else []
+    less = read_queries(unlike) if unlike else []
+    return [_Query((*queries, *more), tuple(less))]
+
+
 @dataclass(frozen=True, slots=True)
 class _Query:
     """Drawings that the hits should be like, and drawings that they should be unlike."""
@@ -149,6 +185,53 @@ class _Query:
             "like": [query.to_dict() for query in self.like],
             "unlike": [query.to_dict() for query in self.unlike],
         }
+
+
+def _search_with_names(
+    gallery: garabato.Gallery,
+    encoder: garabato.Encoder,
+    query: _Query,
+    k: int,
+    where: dict[str, Any],
+) -> garabato.Hits:
+    drawing = query.like[0].drawing
+    predictions = encoder.classify(drawing)
+    return garabato.search_with_names(gallery, drawing, predictions, k, where=where)
+
+
+def _search(
+    gallery: garabato.Gallery,
+    encoder: garabato.Encoder,
+    query: _Query,
+    k: int,
+    diverse: bool,
+    per_category: int | None,
+    where: dict[str, Any],
+) -> HitsOrGroups:
+    like, unlike = query.drawings()
+    if query.is_combined and per_category is None and not diverse:
+        return garabato.search_like(gallery, encoder, like, unlike, k, where=where)
+    target: Any = like[0]
+    left_out: set[str | None] = set()
+    if query.is_combined:
+        target = garabato.query_direction(encoder, like, unlike)
+        left_out = {drawing.key_id for drawing in (*like, *unlike)}
+    if per_category is not None:
+        return garabato.search_by_category(
+            gallery, target, k, per_category=per_category, where=where, leave_out=left_out
+        )
+    if diverse:
+        return garabato.search_diverse(gallery, encoder, target, k, where=where, leave_out=left_out)
+    return gallery.search(target, k=k, where=where)
+
+
+def _voters(
+    gallery: garabato.Gallery, encoder: garabato.Encoder, query: _Query, where: dict[str, Any]
+) -> garabato.Hits:
+    if not query.is_combined:
+        return _search_with_names(gallery, encoder, query, garabato.N_VOTERS, where)
+    like, unlike = query.drawings()
+    return garabato.search_like(gallery, encoder, like, unlike, garabato.N_VOTERS, where=where)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,89 +270,6 @@ class _Result:
         if with_query or self.query.is_combined:
             document["query"] = self.query.to_dict()
         return document
-
-
-def _list_by_words(uri: str, k: int, where: dict[str, Any], as_json: bool) -> None:
-    gallery = garabato.open_gallery(uri, must_exist=True)
-    started = time.perf_counter()
-    found = gallery.list(limit=k, where=where)
-    n_found = gallery.count(where=where)
-    took_ms = 1000 * (time.perf_counter() - started)
-    if as_json:
-        documents = [drawing.to_dict() for drawing in found]
-        print_json({"drawings": documents, "n_found": n_found, "took_ms": round(took_ms, 2)})
-    elif found:
-        table = Table()
-        for name in ("title", "category", "tags", "key_id"):
-            table.add_column(name)
-        for drawing in found:
-            tags = ", ".join(drawing.tags)
-            cells = (drawing.title or "", drawing.category or "", tags, str(drawing.key_id))
-            table.add_row(*map(escape, cells))
-        stdout.print(table)
-        stdout.print(
-            f"{uri}: {counted(n_found, 'drawing')}{partly_listed(len(found), n_found, '-k')}"
-        )
-    if not found:
-        stderr.print(f"no drawing in {uri} passes the filter")
-        suggest_categories(where)
-
-
-def _queries(query: str, like: tuple[str, ...], unlike: tuple[str, ...]) -> list[_Query]:
-    """A query for each drawing of QUERY; a single one with `like` or `unlike`."""
-    queries = read_queries([query])
-    if not like and not unlike:
-        return [_Query((one,)) for one in queries]
-    more = read_queries(like) if like else []
-    less = read_queries(unlike) if unlike else []
-    return [_Query((*queries, *more), tuple(less))]
-
-
-def _search(
-    gallery: garabato.Gallery,
-    encoder: garabato.Encoder,
-    query: _Query,
-    k: int,
-    diverse: bool,
-    per_category: int | None,
-    where: dict[str, Any],
-) -> HitsOrGroups:
-    like, unlike = query.drawings()
-    if query.is_combined and per_category is None and not diverse:
-        return garabato.search_like(gallery, encoder, like, unlike, k, where=where)
-    target: Any = like[0]
-    left_out: set[str | None] = set()
-    if query.is_combined:
-        target = garabato.query_direction(encoder, like, unlike)
-        left_out = {drawing.key_id for drawing in (*like, *unlike)}
-    if per_category is not None:
-        return garabato.search_by_category(
-            gallery, target, k, per_category=per_category, where=where, leave_out=left_out
-        )
-    if diverse:
-        return garabato.search_diverse(gallery, encoder, target, k, where=where, leave_out=left_out)
-    return gallery.search(target, k=k, where=where)
-
-
-def _search_with_names(
-    gallery: garabato.Gallery,
-    encoder: garabato.Encoder,
-    query: _Query,
-    k: int,
-    where: dict[str, Any],
-) -> garabato.Hits:
-    drawing = query.like[0].drawing
-    predictions = encoder.classify(drawing)
-    return garabato.search_with_names(gallery, drawing, predictions, k, where=where)
-
-
-def _voters(
-    gallery: garabato.Gallery, encoder: garabato.Encoder, query: _Query, where: dict[str, Any]
-) -> garabato.Hits:
-    if not query.is_combined:
-        return _search_with_names(gallery, encoder, query, garabato.N_VOTERS, where)
-    like, unlike = query.drawings()
-    return garabato.search_like(gallery, encoder, like, unlike, garabato.N_VOTERS, where=where)
 
 
 def _print_table(result: _Result) -> None:
