@@ -29,6 +29,15 @@ Precision = Literal["auto", "bfloat16", "float32"]
 OptimizerName = Literal["adamw", "muon"]
 LossName = Literal["softmax", "arcface", "proxy-anchor", "supcon"]
 
+#: The types that a field may have, by its annotation; other fields are checked where they are used.
+_TYPES: dict[str, tuple[type, str]] = {
+    "int": (Integral, "a whole number"),
+    "float": (Real, "a number"),
+    "bool": (bool, "true or false"),
+    "str": (str, "text"),
+    "dict[str, Any]": (dict, "a table"),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
@@ -140,13 +149,6 @@ class TrainConfig:
         if not 0 < self.unsure_precision <= 1:
             raise TrainingError(f"unsure_precision must be in (0, 1], not {self.unsure_precision}")
 
-    def _check_sizes(self) -> None:
-        shares = [0.0, *(until for until, _ in self.sizes), 1.0]
-        if not all(earlier < later for earlier, later in pairwise(shares)):
-            raise TrainingError(f"the shares in sizes must increase within (0, 1): {self.sizes}")
-        if not all(16 <= size_px <= 1024 for _, size_px in self.sizes):
-            raise TrainingError(f"image sizes must be 16 to 1024 px: {self.sizes}")
-
     def at_size(self, size_px: int) -> TrainConfig:
         """This configuration at another image size; progressive resizing is scaled too."""
         share = size_px / self.render.size_px
@@ -181,32 +183,12 @@ class TrainConfig:
         except (TrainingError, TypeError, ValueError) as error:
             raise TrainingError(f"{origin}: {error}") from None
 
-
-#: The types that a field may have, by its annotation; other fields are checked where they are used.
-_TYPES: dict[str, tuple[type, str]] = {
-    "int": (Integral, "a whole number"),
-    "float": (Real, "a number"),
-    "bool": (bool, "true or false"),
-    "str": (str, "text"),
-    "dict[str, Any]": (dict, "a table"),
-}
-
-
-def _check_fields(spec: type[DataclassInstance], values: Any, where: str = "") -> None:
-    """Raise TrainingError for an unknown name or a wrong type in the fields of a dataclass."""
-    if not isinstance(values, dict):
-        raise TrainingError(f"{where}must be a table of settings, not {values!r}")
-    known = {one.name: str(one.type) for one in fields(spec)}
-    for name, value in values.items():
-        if name not in known:
-            hint = did_you_mean(name, known)
-            raise TrainingError(f"{where}there is no setting {name!r}{hint}")
-        annotation = known[name].removesuffix(" | None")
-        if annotation not in _TYPES or (value is None and annotation != known[name]):
-            continue
-        kind, expected = _TYPES[annotation]
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise TrainingError(f"{where}{name} must be {expected}, not {value!r}")
+    def _check_sizes(self) -> None:
+        shares = [0.0, *(until for until, _ in self.sizes), 1.0]
+        if not all(earlier < later for earlier, later in pairwise(shares)):
+            raise TrainingError(f"the shares in sizes must increase within (0, 1): {self.sizes}")
+        if not all(16 <= size_px <= 1024 for _, size_px in self.sizes):
+            raise TrainingError(f"image sizes must be 16 to 1024 px: {self.sizes}")
 
 
 def preset_names() -> list[str]:
@@ -259,3 +241,20 @@ def image_size_px(config: TrainConfig, progress: float) -> int:
         if progress < until:
             return size_px
     return config.render.size_px
+
+
+def _check_fields(spec: type[DataclassInstance], values: Any, where: str = "") -> None:
+    """Raise TrainingError for an unknown name or a wrong type in the fields of a dataclass."""
+    if not isinstance(values, dict):
+        raise TrainingError(f"{where}must be a table of settings, not {values!r}")
+    known = {one.name: str(one.type) for one in fields(spec)}
+    for name, value in values.items():
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise TrainingError(f"{where}there is no setting {name!r}{hint}")
+        annotation = known[name].removesuffix(" | None")
+        if annotation not in _TYPES or (value is None and annotation != known[name]):
+            continue
+        kind, expected = _TYPES[annotation]
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise TrainingError(f"{where}{name} must be {expected}, not {value!r}")

@@ -46,6 +46,8 @@ _CHUNK = 256
 _PASSES, _BATCH, _LEARNING_RATE = 8, 512, 0.03
 #: Bits are tanh(sharpness x value) while they are trained; the sharpness grows from first to last.
 _SHARPNESS = (1.0, 4.0)
+_LEAST, _MOST = 0.05, 20.0
+_GOLDEN = (5**0.5 - 1) / 2
 
 
 class Deadline:
@@ -183,14 +185,6 @@ def add_binary_codes(
     encoder.coders = {n: train_hash_codes(embeddings, n, seed=seed) for n in CODE_BITS}
 
 
-def _shuffled_chunks(
-    n: int, seed: tuple[int, ...] = (0,), *, most: int | None = None
-) -> list[IntArray]:
-    """Up to `most` of `n` rows, in random chunks, so that a deadline leaves a fair sample."""
-    order = np.random.default_rng(seed).permutation(n)[:most]
-    return [order[i : i + _CHUNK] for i in range(0, len(order), _CHUNK)]
-
-
 def train_hash_codes(embeddings: FloatArray, n_bits: int, *, seed: int) -> BinaryCoder:
     """Train a coder on embeddings (N, D) float32, N >= 2, L2-normalised. Needs no labels.
 
@@ -224,19 +218,6 @@ def train_hash_codes(embeddings: FloatArray, n_bits: int, *, seed: int) -> Binar
     # Rounded as in the file, so that an encoder gives the same codes before and after saving.
     stored = weights.detach().half().float().numpy()
     return BinaryCoder(stored, -(mean @ stored))
-
-
-def _directions(dim: int, n_bits: int, generator: torch.Generator) -> torch.Tensor:
-    """(D, B), orthogonal within each group of D columns."""
-    groups = [
-        torch.linalg.qr(torch.randn(dim, dim, generator=generator)).Q
-        for _ in range(-(-n_bits // dim))
-    ]
-    return torch.cat(groups, dim=1)[:, :n_bits].contiguous()
-
-
-_LEAST, _MOST = 0.05, 20.0
-_GOLDEN = (5**0.5 - 1) / 2
 
 
 def fit_temperature(probabilities: FloatArray, labels: IntArray) -> float:
@@ -288,3 +269,20 @@ def threshold_for_precision(
     is_last_of_ties = np.append(descending[1:] != descending[:-1], True)[: len(order)]
     enough = np.flatnonzero(is_last_of_ties & (precisions >= precision))
     return float(descending[enough[-1]]) if len(enough) else float(np.nextafter(1.0, 2.0))
+
+
+def _shuffled_chunks(
+    n: int, seed: tuple[int, ...] = (0,), *, most: int | None = None
+) -> list[IntArray]:
+    """Up to `most` of `n` rows, in random chunks, so that a deadline leaves a fair sample."""
+    order = np.random.default_rng(seed).permutation(n)[:most]
+    return [order[i : i + _CHUNK] for i in range(0, len(order), _CHUNK)]
+
+
+def _directions(dim: int, n_bits: int, generator: torch.Generator) -> torch.Tensor:
+    """(D, B), orthogonal within each group of D columns."""
+    groups = [
+        torch.linalg.qr(torch.randn(dim, dim, generator=generator)).Q
+        for _ in range(-(-n_bits // dim))
+    ]
+    return torch.cat(groups, dim=1)[:, :n_bits].contiguous()

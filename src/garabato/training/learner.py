@@ -31,6 +31,15 @@ _SUPCON_TEMPERATURE = 0.1
 #: The weight of each branch's own loss, added to the loss of their sum.
 _BRANCH_LOSS = 0.5
 
+#: How much of the momentum the next step keeps.
+_MOMENTUM = 0.95
+#: Makes the mean square of a step about that of AdamW (Liu et al. 2025, "Muon is scalable for LLM
+#: training"), so both share learning rate and weight decay.
+_STEP_SIZE = 0.2
+#: Coefficients of the quintic iteration. They bring singular values near 1 quickly, not exactly.
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+_ITERATIONS = 5
+
 
 class Learner:
     """A network and its weights in training.
@@ -188,10 +197,6 @@ class Learner:
         )
 
 
-def _shapes(model: Model) -> dict[str, torch.Size]:
-    return {name: value.shape for name, value in model.state_dict().items()}
-
-
 class Weights:
     """The weights of a network in training, their optimizers and their moving average."""
 
@@ -230,32 +235,6 @@ class Weights:
             optimizer.load_state_dict(state["optimizers"][name])
         for name, value in state["average"].items():
             self.average[name].copy_(value)
-
-
-def _create_optimizers(model: Model, config: TrainConfig) -> dict[str, torch.optim.Optimizer]:
-    """Optimizers for the parameters that need gradients.
-
-    AdamW, and before it Muon for the kernels of the convolutions if the config says so.
-    """
-    most_dimensions = 2 if config.optimizer == "muon" else math.inf  # of AdamW's parameters
-    parameters = [p for p in model.parameters() if p.requires_grad]
-    kernels = [p for p in parameters if p.ndim > most_dimensions]
-    matrices = [p for p in parameters if 2 <= p.ndim <= most_dimensions]
-    others = [p for p in parameters if p.ndim < 2]
-    optimizers: dict[str, torch.optim.Optimizer] = {}
-    if kernels:
-        optimizers["muon"] = Muon(
-            kernels, lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-    optimizers["adamw"] = torch.optim.AdamW(
-        [
-            {"params": matrices, "weight_decay": config.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ],
-        lr=config.learning_rate,
-        fused=True,
-    )
-    return optimizers
 
 
 # Loss functions other than softmax cross-entropy. Each takes logits (B, C), embeddings (B, D) of
@@ -307,16 +286,6 @@ LOSS_FUNCTIONS: dict[LossName, Callable[[Tensor, Tensor, Tensor, Tensor], Tensor
 }
 
 
-#: How much of the momentum the next step keeps.
-_MOMENTUM = 0.95
-#: Makes the mean square of a step about that of AdamW (Liu et al. 2025, "Muon is scalable for LLM
-#: training"), so both share learning rate and weight decay.
-_STEP_SIZE = 0.2
-#: Coefficients of the quintic iteration. They bring singular values near 1 quickly, not exactly.
-_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-_ITERATIONS = 5
-
-
 class Muon(torch.optim.Optimizer):
     """Momentum whose steps have all singular values near 1 (Jordan et al. 2024, "Muon").
 
@@ -364,6 +333,36 @@ def orthogonalize(matrix: Tensor) -> Tensor:
         factor = _factor(gram)
         product = factor @ product
     return product @ matrix
+
+
+def _shapes(model: Model) -> dict[str, torch.Size]:
+    return {name: value.shape for name, value in model.state_dict().items()}
+
+
+def _create_optimizers(model: Model, config: TrainConfig) -> dict[str, torch.optim.Optimizer]:
+    """Optimizers for the parameters that need gradients.
+
+    AdamW, and before it Muon for the kernels of the convolutions if the config says so.
+    """
+    most_dimensions = 2 if config.optimizer == "muon" else math.inf  # of AdamW's parameters
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    kernels = [p for p in parameters if p.ndim > most_dimensions]
+    matrices = [p for p in parameters if 2 <= p.ndim <= most_dimensions]
+    others = [p for p in parameters if p.ndim < 2]
+    optimizers: dict[str, torch.optim.Optimizer] = {}
+    if kernels:
+        optimizers["muon"] = Muon(
+            kernels, lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+    optimizers["adamw"] = torch.optim.AdamW(
+        [
+            {"params": matrices, "weight_decay": config.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ],
+        lr=config.learning_rate,
+        fused=True,
+    )
+    return optimizers
 
 
 def _factor(gram: Tensor) -> Tensor:

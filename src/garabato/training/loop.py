@@ -140,6 +140,51 @@ def train(
         torch.set_num_threads(n_threads)
 
 
+class RunningMean:
+    """Means over about the last fifty steps."""
+
+    def __init__(self) -> None:
+        self.n = 0
+        self.loss = self.accuracy = self.rate = 0.0
+
+    def add(self, loss: float, accuracy: float, rate: float) -> None:
+        self.n += 1
+        share = 1 / min(self.n, 50)
+        self.loss += share * (loss - self.loss)
+        self.accuracy += share * (accuracy - self.accuracy)
+        self.rate += share * (rate - self.rate)
+
+
+@contextmanager
+def catching_interrupt(*, repeated: bool = False) -> Iterator[threading.Event]:
+    """Set the event on Ctrl-C or SIGTERM, so that the current step can finish.
+
+    A second signal stops at once, except with `repeated`: torchrun passes a Ctrl-C on to processes
+    that already received it, and itself stops those that don't end.
+    """
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def on_signal(number: int, frame: Any) -> None:
+        event.set()
+        if not repeated:
+            restore()
+
+    def restore() -> None:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+    previous = {
+        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield event
+    finally:
+        restore()
+
+
 class _Training:
     """State of one training."""
 
@@ -192,16 +237,6 @@ class _Training:
                 write_bytes(run / CONFIG_NAME, to_toml(config).encode())
 
     @property
-    def _n_steps(self) -> int:
-        return self.config.steps or self.config.epochs * self.batches.steps_per_epoch
-
-    @property
-    def _budget_s(self) -> float:
-        """The time budget for steps: what `minutes` leaves after the work at the end."""
-        assert self.config.minutes is not None
-        return 60 * self.config.minutes - self.finish_s
-
-    @property
     def share_done(self) -> float:
         """How far the training is, 0..1: by the clock with a time budget, otherwise by steps."""
         if self.config.minutes is not None:
@@ -252,6 +287,16 @@ class _Training:
             validation_top1,
             tuple(notes),
         )
+
+    @property
+    def _n_steps(self) -> int:
+        return self.config.steps or self.config.epochs * self.batches.steps_per_epoch
+
+    @property
+    def _budget_s(self) -> float:
+        """The time budget for steps: what `minutes` leaves after the work at the end."""
+        assert self.config.minutes is not None
+        return 60 * self.config.minutes - self.finish_s
 
     def _steps(self, interrupted: threading.Event, started: float) -> Iterator[dict[str, Any]]:
         """Take steps until the end or an interruption, yielding what to log after each."""
@@ -439,48 +484,3 @@ class _Training:
             weights=self.learner.weights.state(),
             training_files=training_files(self.dataset),
         ).save(self.run)
-
-
-class RunningMean:
-    """Means over about the last fifty steps."""
-
-    def __init__(self) -> None:
-        self.n = 0
-        self.loss = self.accuracy = self.rate = 0.0
-
-    def add(self, loss: float, accuracy: float, rate: float) -> None:
-        self.n += 1
-        share = 1 / min(self.n, 50)
-        self.loss += share * (loss - self.loss)
-        self.accuracy += share * (accuracy - self.accuracy)
-        self.rate += share * (rate - self.rate)
-
-
-@contextmanager
-def catching_interrupt(*, repeated: bool = False) -> Iterator[threading.Event]:
-    """Set the event on Ctrl-C or SIGTERM, so that the current step can finish.
-
-    A second signal stops at once, except with `repeated`: torchrun passes a Ctrl-C on to processes
-    that already received it, and itself stops those that don't end.
-    """
-    event = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield event
-        return
-
-    def on_signal(number: int, frame: Any) -> None:
-        event.set()
-        if not repeated:
-            restore()
-
-    def restore() -> None:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-    previous = {
-        number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)
-    }
-    try:
-        yield event
-    finally:
-        restore()
