@@ -90,12 +90,6 @@ def order_by_similarity(similarity: npt.NDArray[np.floating]) -> IntArray:
     return np.array(clusters[0] if clusters else [], np.int64)
 
 
-def _join(left: list[int], right: list[int], items: DoubleArray) -> list[int]:
-    orientations = [(x, y) for x in (left, left[::-1]) for y in (right, right[::-1])]
-    x, y = max(orientations, key=lambda pair: items[pair[0][-1], pair[1][0]])
-    return x + y
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Calibration:
     """A reliability diagram: predictions in B bins of equal width by their probability.
@@ -176,3 +170,9 @@ def half_width(values: npt.NDArray[np.generic]) -> float:
     if len(known) < 2:
         return float("nan")
     return float(1.96 * known.std(ddof=1) / np.sqrt(len(known)))
+
+
+def _join(left: list[int], right: list[int], items: DoubleArray) -> list[int]:
+    orientations = [(x, y) for x in (left, left[::-1]) for y in (right, right[::-1])]
+    x, y = max(orientations, key=lambda pair: items[pair[0][-1], pair[1][0]])
+    return x + y

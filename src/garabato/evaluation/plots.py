@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+#: Side of the confusion matrix, and the smallest and largest side of its cells.
+_MATRIX_PX = 1200
+_CELL_PX = (10, 30)
+#: With more categories than this, the matrix is labelled on all four sides.
+_LARGE = 60
+_DPI = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Theme:
@@ -53,13 +60,6 @@ DARK = Theme(
 )
 THEMES = {"light": LIGHT, "dark": DARK}
 
-#: Side of the confusion matrix, and the smallest and largest side of its cells.
-_MATRIX_PX = 1200
-_CELL_PX = (10, 30)
-#: With more categories than this, the matrix is labelled on all four sides.
-_LARGE = 60
-_DPI = 100
-
 
 def plot_learning(records: Sequence[Mapping[str, Any]], theme: Theme) -> bytes:
     """Loss, accuracy and learning rate over the training steps, from the training log: PNG."""
@@ -89,21 +89,6 @@ def plot_learning(records: Sequence[Mapping[str, Any]], theme: Theme) -> bytes:
             axes.set_ylim(0, 1.06 * axes.dataLim.y1 or 1)  # room above the highest point
             _mark_image_sizes(axes, steps, theme)
         return _png(figure)
-
-
-def _mark_image_sizes(axes: Axes, steps: Sequence[Mapping[str, Any]], theme: Theme) -> None:
-    """Mark the steps where progressive resizing changes the image size: curves jump there."""
-    for before, after in pairwise(steps):
-        size_px = after.get("image_size_px")
-        if size_px != before.get("image_size_px"):
-            axes.axvline(after["step"], color=theme.faint, lw=1, ls=(0, (1, 3)))
-            axes.annotate(
-                f" {size_px} px",
-                (after["step"], 0.03),
-                xycoords=("data", "axes fraction"),
-                fontsize=7.5,
-                color=theme.faint,
-            )
 
 
 def plot_unfinished(top1_by_percent: Mapping[int, float | None], theme: Theme) -> bytes:
@@ -257,14 +242,29 @@ def _figure(
         yield figure, list(np.atleast_1d(figure.subplots(1, n_columns)))
 
 
-def _annotate(
-    axes: Axes, text: str, point: tuple[float, float], offset: tuple[float, float], **style: Any
-) -> None:
-    """Write text beside a point, `offset` typographic points away."""
-    axes.annotate(text, point, xytext=offset, textcoords="offset points", **style)
+def _mark_image_sizes(axes: Axes, steps: Sequence[Mapping[str, Any]], theme: Theme) -> None:
+    """Mark the steps where progressive resizing changes the image size: curves jump there."""
+    for before, after in pairwise(steps):
+        size_px = after.get("image_size_px")
+        if size_px != before.get("image_size_px"):
+            axes.axvline(after["step"], color=theme.faint, lw=1, ls=(0, (1, 3)))
+            axes.annotate(
+                f" {size_px} px",
+                (after["step"], 0.03),
+                xycoords=("data", "axes fraction"),
+                fontsize=7.5,
+                color=theme.faint,
+            )
 
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def _annotate(
+    axes: Axes, text: str, point: tuple[float, float], offset: tuple[float, float], **style: Any
+) -> None:
+    """Write text beside a point, `offset` typographic points away."""
+    axes.annotate(text, point, xytext=offset, textcoords="offset points", **style)

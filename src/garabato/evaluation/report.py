@@ -109,64 +109,6 @@ def check_report_folder(folder: Path) -> None:
         raise InputError(f"{folder} is not empty and holds no report; choose another folder")
 
 
-def _plots(evaluation: Evaluation, log: TrainingLog | None) -> dict[str, Plot]:
-    """File name -> plot, for the plots that have data."""
-    test, known = evaluation.test, evaluation.test.classified
-    found: dict[str, Plot] = {}
-    if log is not None:
-        found["learning_curves"] = partial(plots.plot_learning, log.metrics)
-    if known.any():
-        found["confusion_matrix"] = _confusion_plot(evaluation)
-        found["reliability"] = partial(plots.plot_reliability, evaluation.calibration)
-        curve = precision_by_coverage(test.confidence[known], test.rank[known] == 1)
-        found["selective_accuracy"] = partial(
-            plots.plot_selective_accuracy, *curve, evaluation.selective_accuracy
-        )
-        if None not in evaluation.partial_top1.values():
-            found["unfinished"] = partial(plots.plot_unfinished, evaluation.partial_top1)
-    return found
-
-
-def _confusion_plot(evaluation: Evaluation) -> Plot:
-    """Rows and columns are the known categories with test drawings, similar ones side by side.
-
-    A row sums to less than 1 if other categories were predicted.
-    """
-    test, known = evaluation.test, evaluation.test.classified
-    occurring = np.unique(test.labels[known])
-    confusion = evaluation.confusion[occurring]
-    shares = confusion / confusion.sum(axis=1, keepdims=True)
-    order = order_by_similarity(category_similarity(test.embeddings[known], test.labels[known]))
-    names = [evaluation.categories[c] for c in occurring]
-    return partial(plots.plot_confusion, shares[:, occurring], names, order)
-
-
-def _describe_search(evaluation: Evaluation) -> str:
-    if evaluation.gallery is None:
-        return f"the {N_HITS} nearest of the {len(evaluation.test.labels) - 1:,} others"
-    n, split = len(evaluation.gallery.labels), evaluation.data["gallery_split"]
-    return f"the {N_HITS} nearest of {n:,} in the {split} split"
-
-
-def _cells(rows: list[QueryRow]) -> list[list[Cell]]:
-    from garabato.render.contact_sheets import Cell
-
-    return [
-        [
-            Cell(row.query, row.category, "query"),
-            *(
-                Cell(
-                    hit.drawing,
-                    f"{hit.category} {hit.score:.2f}",
-                    "right" if hit.right else "wrong",
-                )
-                for hit in row.hits
-            ),
-        ]
-        for row in rows
-    ]
-
-
 @dataclass(frozen=True, slots=True)
 class ExampleHit:
     """A hit; `right` if it has the category of the query."""
@@ -237,6 +179,64 @@ def confused_pairs(
     return [
         (_mistake(evaluation, a, b, n_drawings), _mistake(evaluation, b, a, n_drawings))
         for a, b in most_confused_pairs(evaluation.confusion, n_pairs)
+    ]
+
+
+def _plots(evaluation: Evaluation, log: TrainingLog | None) -> dict[str, Plot]:
+    """File name -> plot, for the plots that have data."""
+    test, known = evaluation.test, evaluation.test.classified
+    found: dict[str, Plot] = {}
+    if log is not None:
+        found["learning_curves"] = partial(plots.plot_learning, log.metrics)
+    if known.any():
+        found["confusion_matrix"] = _confusion_plot(evaluation)
+        found["reliability"] = partial(plots.plot_reliability, evaluation.calibration)
+        curve = precision_by_coverage(test.confidence[known], test.rank[known] == 1)
+        found["selective_accuracy"] = partial(
+            plots.plot_selective_accuracy, *curve, evaluation.selective_accuracy
+        )
+        if None not in evaluation.partial_top1.values():
+            found["unfinished"] = partial(plots.plot_unfinished, evaluation.partial_top1)
+    return found
+
+
+def _confusion_plot(evaluation: Evaluation) -> Plot:
+    """Rows and columns are the known categories with test drawings, similar ones side by side.
+
+    A row sums to less than 1 if other categories were predicted.
+    """
+    test, known = evaluation.test, evaluation.test.classified
+    occurring = np.unique(test.labels[known])
+    confusion = evaluation.confusion[occurring]
+    shares = confusion / confusion.sum(axis=1, keepdims=True)
+    order = order_by_similarity(category_similarity(test.embeddings[known], test.labels[known]))
+    names = [evaluation.categories[c] for c in occurring]
+    return partial(plots.plot_confusion, shares[:, occurring], names, order)
+
+
+def _describe_search(evaluation: Evaluation) -> str:
+    if evaluation.gallery is None:
+        return f"the {N_HITS} nearest of the {len(evaluation.test.labels) - 1:,} others"
+    n, split = len(evaluation.gallery.labels), evaluation.data["gallery_split"]
+    return f"the {N_HITS} nearest of {n:,} in the {split} split"
+
+
+def _cells(rows: list[QueryRow]) -> list[list[Cell]]:
+    from garabato.render.contact_sheets import Cell
+
+    return [
+        [
+            Cell(row.query, row.category, "query"),
+            *(
+                Cell(
+                    hit.drawing,
+                    f"{hit.category} {hit.score:.2f}",
+                    "right" if hit.right else "wrong",
+                )
+                for hit in row.hits
+            ),
+        ]
+        for row in rows
     ]
 
 

@@ -22,6 +22,21 @@ DoubleArray = npt.NDArray[np.float64]
 #: Binary codes compared with all others at once.
 _CHUNK = 256
 
+#: Coordinates are rounded to multiples of 2^-26 (finer than float32 resolves a typical one), which
+#: makes the float64 product of two unit vectors exact in any order of summation: equal embeddings
+#: tie exactly, and no result depends on chunk size, threads, BLAS or machine.
+_GRID = 2.0**26
+
+#: Gallery rows multiplied at once.
+_TILE = 4096
+
+#: The most queries compared at once, and the limit on the memory for their scores.
+_MAX_CHUNK = 256
+_MAX_SCORE_BYTES = 2**30
+
+#: How far the length of an embedding may be from 1.
+_LENGTH_TOLERANCE = 1e-3
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RankingMetrics:
@@ -178,52 +193,6 @@ def mean_average_precision_by_distance(features: FloatArray, labels: IntArray) -
     return _mean_without_nan(precisions)
 
 
-def _average_precision(
-    relevant: npt.NDArray[np.floating], ranked: npt.NDArray[np.floating]
-) -> float:
-    """From the scores of the relevant and of all items, both ascending."""
-    n_up_to = len(ranked) - np.searchsorted(ranked, relevant, side="left")
-    n_relevant_up_to = len(relevant) - np.searchsorted(relevant, relevant, side="left")
-    return float((n_relevant_up_to / n_up_to).mean())
-
-
-def _precision_at_k(relevant: FloatArray, ranked: FloatArray, k: int) -> float:
-    """From the scores of the relevant and of all items, both ascending."""
-    n = len(ranked)
-    # The chance of each relevant item to be among the first k: 0 or 1, unless the k-th is tied.
-    candidates = relevant[int(np.searchsorted(relevant, ranked[n - k])) :]
-    n_above = n - np.searchsorted(ranked, candidates, side="right")
-    n_tied = n - np.searchsorted(ranked, candidates, side="left") - n_above
-    return float(np.minimum((k - n_above) / n_tied, 1.0).sum() / k)
-
-
-def _rows_by_label(labels: IntArray) -> dict[int, IntArray]:
-    order = np.argsort(labels, kind="stable")
-    values, firsts = np.unique(labels[order], return_index=True)
-    return dict(zip(values.tolist(), np.split(order, firsts[1:]), strict=True))
-
-
-def _mean_without_nan(values: DoubleArray) -> float:
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
-
-
-#: Coordinates are rounded to multiples of 2^-26 (finer than float32 resolves a typical one), which
-#: makes the float64 product of two unit vectors exact in any order of summation: equal embeddings
-#: tie exactly, and no result depends on chunk size, threads, BLAS or machine.
-_GRID = 2.0**26
-
-#: Gallery rows multiplied at once.
-_TILE = 4096
-
-#: The most queries compared at once, and the limit on the memory for their scores.
-_MAX_CHUNK = 256
-_MAX_SCORE_BYTES = 2**30
-
-#: How far the length of an embedding may be from 1.
-_LENGTH_TOLERANCE = 1e-3
-
-
 def similarities(queries: FloatArray, gallery: FloatArray) -> Iterator[tuple[int, FloatArray]]:
     """Cosines of all queries (Q, D) with a whole gallery (G, D), in chunks of queries.
 
@@ -290,3 +259,33 @@ def check_embeddings(embeddings: FloatArray, labels: IntArray, name: str) -> Non
                 f"{name} embedding {first + wrong[0]} has length {lengths[wrong[0]]:.4g}, not 1; "
                 "embeddings are compared by cosine and must be L2-normalised"
             )
+
+
+def _mean_without_nan(values: DoubleArray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _rows_by_label(labels: IntArray) -> dict[int, IntArray]:
+    order = np.argsort(labels, kind="stable")
+    values, firsts = np.unique(labels[order], return_index=True)
+    return dict(zip(values.tolist(), np.split(order, firsts[1:]), strict=True))
+
+
+def _average_precision(
+    relevant: npt.NDArray[np.floating], ranked: npt.NDArray[np.floating]
+) -> float:
+    """From the scores of the relevant and of all items, both ascending."""
+    n_up_to = len(ranked) - np.searchsorted(ranked, relevant, side="left")
+    n_relevant_up_to = len(relevant) - np.searchsorted(relevant, relevant, side="left")
+    return float((n_relevant_up_to / n_up_to).mean())
+
+
+def _precision_at_k(relevant: FloatArray, ranked: FloatArray, k: int) -> float:
+    """From the scores of the relevant and of all items, both ascending."""
+    n = len(ranked)
+    # The chance of each relevant item to be among the first k: 0 or 1, unless the k-th is tied.
+    candidates = relevant[int(np.searchsorted(relevant, ranked[n - k])) :]
+    n_above = n - np.searchsorted(ranked, candidates, side="right")
+    n_tied = n - np.searchsorted(ranked, candidates, side="left") - n_above
+    return float(np.minimum((k - n_above) / n_tied, 1.0).sum() / k)
