@@ -421,19 +421,6 @@ class Encoder:
             )
         return cast("TorchRuntime", self.runtime)
 
-    def _images(
-        self, drawings: Drawing | Iterable[Drawing] | DrawingBatch, batch_size: int
-    ) -> Iterator[ByteArray]:
-        if not isinstance(drawings, DrawingBatch):
-            drawings = list_drawings(drawings)
-            if len({drawing.bitmap_shape for drawing in drawings}) > 1:
-                for drawing in drawings:
-                    yield render_batch(DrawingBatch.from_drawings([drawing]), self.spec)
-                return
-            drawings = DrawingBatch.from_drawings(drawings)
-        for start in range(0, len(drawings), batch_size):
-            yield render_batch(drawings[start : start + batch_size], self.spec)
-
     def predict_images(self, images: ByteArray) -> Output:
         """Probabilities and embeddings of images (N, *spec.image_shape) uint8, N >= 1.
 
@@ -449,3 +436,16 @@ class Encoder:
             exponentials / exponentials.sum(axis=1, keepdims=True),
             (embeddings / lengths).astype(np.float32, copy=False),
         )
+
+    def _images(
+        self, drawings: Drawing | Iterable[Drawing] | DrawingBatch, batch_size: int
+    ) -> Iterator[ByteArray]:
+        if not isinstance(drawings, DrawingBatch):
+            drawings = list_drawings(drawings)
+            if len({drawing.bitmap_shape for drawing in drawings}) > 1:
+                for drawing in drawings:
+                    yield render_batch(DrawingBatch.from_drawings([drawing]), self.spec)
+                return
+            drawings = DrawingBatch.from_drawings(drawings)
+        for start in range(0, len(drawings), batch_size):
+            yield render_batch(drawings[start : start + batch_size], self.spec)

@@ -95,11 +95,6 @@ def with_added_logits(
     return np.concatenate([centred, extra], axis=1)
 
 
-def _centred(logits: FloatArray) -> FloatArray:
-    centred: FloatArray = logits - logits.mean(axis=1, keepdims=True)
-    return centred
-
-
 def check_examples(name: str, drawings: Sequence[Drawing]) -> None:
     """Raise InputError if a new category has no drawings, or one is empty."""
     if not drawings:
@@ -168,3 +163,8 @@ def load_categories(
         return [AddedCategory.from_dict(one, n_categories) for one in document["categories"]]
     except (KeyError, TypeError, ValueError) as error:
         raise EncoderError(f"{file} is damaged: {error}") from None
+
+
+def _centred(logits: FloatArray) -> FloatArray:
+    centred: FloatArray = logits - logits.mean(axis=1, keepdims=True)
+    return centred

@@ -39,6 +39,12 @@ SHIPPED = "shipped"
 
 RuntimeName = Literal["auto", "pytorch"]
 
+#: The files that `garabato.export_hub` writes.
+WEIGHTS_FILE = "model.safetensors"
+ONNX_FILE = "onnx/model.onnx"
+_SCHEME = "hf://"
+_ADDRESS = re.compile(r"hf://(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
+
 
 def load_encoder(
     path: str | PathLike[str] | None = None,
@@ -176,60 +182,36 @@ def save_encoder(encoder: Encoder, path: str | PathLike[str]) -> None:
     write_bytes(path, save(weights, {FORMAT: text}))
 
 
-def _load_weights(
-    file: Path, *, device: str | torch.device, precision: Precision, else_onnx: bool
-) -> Encoder:
-    """Load an encoder from a safetensors file.
+def is_hub_address(path: object) -> bool:
+    """Whether `path` is the address of a repository."""
+    return isinstance(path, str) and path.startswith(_SCHEME)
 
-    With `else_onnx`, the error for a missing PyTorch names an ONNX file as the alternative.
+
+def download_encoder(address: str, *, in_onnx: bool) -> Path:
+    """Download the encoder at `address` and return its file, which huggingface_hub caches.
+
+    HF_ENDPOINT names another server than huggingface.co, HF_TOKEN a token. Raises EncoderError and,
+    without the extra `hub`, MissingExtraError.
     """
+    found = _ADDRESS.fullmatch(address)
+    if found is None:
+        raise EncoderError(f"{address!r} is not an address such as hf://owner/name@revision")
     try:
-        from safetensors import SafetensorError, safe_open
-
-        from garabato.encoder.torch_runtime import TorchRuntime
-        from garabato.models import create_model
-    except ModuleNotFoundError:
-        raise MissingExtraError(
-            f"{file} (an encoder in PyTorch's form)",
-            "train",
-            "or use the encoder in ONNX form, which `garabato export onnx` writes"
-            if else_onnx
-            else "",
-        ) from None
+        from huggingface_hub import hf_hub_download
+    except ImportError:
+        raise MissingExtraError("loading an encoder from the Hub", "hub") from None
+    file = ONNX_FILE if in_onnx else WEIGHTS_FILE
     try:
-        with safe_open(file, framework="pt") as reader:
-            header_text = (reader.metadata() or {}).get(FORMAT)
-            weights = {name: reader.get_tensor(name) for name in reader.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise EncoderError(
-            f"{file} is truncated or not an encoder of garabato ({error}); "
-            "train one with: garabato train"
-        ) from None
-    except OSError as error:
-        raise EncoderError(f"cannot read {file}: {error}") from None
-    if header_text is None:
-        raise EncoderError(
-            f"{file} is a safetensors file but not an encoder of garabato; "
-            "train one with: garabato train"
+        return Path(
+            hf_hub_download(
+                found["repository"],
+                file,
+                revision=found["revision"],
+                endpoint=os.environ.get("HF_ENDPOINT"),
+            )
         )
-    header = _parse_header(header_text, file)
-    if header.get("weights_sha256") not in (None, _checksum(weights)):
-        raise EncoderError(
-            f"{file} is damaged: the checksum of its weights does not match; copy the file again"
-        )
-
-    def build_runtime(spec: RenderSpec) -> TorchRuntime:
-        model = create_model(
-            header["model"],
-            n_categories=len(header["categories"]),
-            image_size_px=spec.size_px,
-            **header["options"],
-        )
-        _check_weights(weights, model.state_dict())
-        model.load_state_dict(weights)
-        return TorchRuntime(model, device=device, precision=precision)
-
-    return _build(header, file, build_runtime)
+    except (OSError, ValueError) as error:  # the base of its errors
+        raise EncoderError(f"cannot download {file} of {address}: {first_line(error)}") from None
 
 
 def _parse_header(text: str, file: Path) -> dict[str, Any]:
@@ -297,14 +279,60 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _check_weights(given: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
-    """Raise ValueError for weights of the wrong kind of number, and for NaN and infinity."""
-    for name, weights in given.items():
-        if name in expected and expected[name].is_floating_point():
-            if not weights.is_floating_point():
-                raise ValueError(f"{name} must be floating point, not {weights.dtype}")
-            if not weights.isfinite().all():
-                raise ValueError(f"{name} contains NaN or infinity")
+def _load_weights(
+    file: Path, *, device: str | torch.device, precision: Precision, else_onnx: bool
+) -> Encoder:
+    """Load an encoder from a safetensors file.
+
+    With `else_onnx`, the error for a missing PyTorch names an ONNX file as the alternative.
+    """
+    try:
+        from safetensors import SafetensorError, safe_open
+
+        from garabato.encoder.torch_runtime import TorchRuntime
+        from garabato.models import create_model
+    except ModuleNotFoundError:
+        raise MissingExtraError(
+            f"{file} (an encoder in PyTorch's form)",
+            "train",
+            "or use the encoder in ONNX form, which `garabato export onnx` writes"
+            if else_onnx
+            else "",
+        ) from None
+    try:
+        with safe_open(file, framework="pt") as reader:
+            header_text = (reader.metadata() or {}).get(FORMAT)
+            weights = {name: reader.get_tensor(name) for name in reader.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise EncoderError(
+            f"{file} is truncated or not an encoder of garabato ({error}); "
+            "train one with: garabato train"
+        ) from None
+    except OSError as error:
+        raise EncoderError(f"cannot read {file}: {error}") from None
+    if header_text is None:
+        raise EncoderError(
+            f"{file} is a safetensors file but not an encoder of garabato; "
+            "train one with: garabato train"
+        )
+    header = _parse_header(header_text, file)
+    if header.get("weights_sha256") not in (None, _checksum(weights)):
+        raise EncoderError(
+            f"{file} is damaged: the checksum of its weights does not match; copy the file again"
+        )
+
+    def build_runtime(spec: RenderSpec) -> TorchRuntime:
+        model = create_model(
+            header["model"],
+            n_categories=len(header["categories"]),
+            image_size_px=spec.size_px,
+            **header["options"],
+        )
+        _check_weights(weights, model.state_dict())
+        model.load_state_dict(weights)
+        return TorchRuntime(model, device=device, precision=precision)
+
+    return _build(header, file, build_runtime)
 
 
 def _checksum(weights: Mapping[str, torch.Tensor]) -> str:
@@ -318,41 +346,11 @@ def _checksum(weights: Mapping[str, torch.Tensor]) -> str:
     return digest.hexdigest()
 
 
-#: The files that `garabato.export_hub` writes.
-WEIGHTS_FILE = "model.safetensors"
-ONNX_FILE = "onnx/model.onnx"
-
-_SCHEME = "hf://"
-_ADDRESS = re.compile(r"hf://(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
-
-
-def is_hub_address(path: object) -> bool:
-    """Whether `path` is the address of a repository."""
-    return isinstance(path, str) and path.startswith(_SCHEME)
-
-
-def download_encoder(address: str, *, in_onnx: bool) -> Path:
-    """Download the encoder at `address` and return its file, which huggingface_hub caches.
-
-    HF_ENDPOINT names another server than huggingface.co, HF_TOKEN a token. Raises EncoderError and,
-    without the extra `hub`, MissingExtraError.
-    """
-    found = _ADDRESS.fullmatch(address)
-    if found is None:
-        raise EncoderError(f"{address!r} is not an address such as hf://owner/name@revision")
-    try:
-        from huggingface_hub import hf_hub_download
-    except ImportError:
-        raise MissingExtraError("loading an encoder from the Hub", "hub") from None
-    file = ONNX_FILE if in_onnx else WEIGHTS_FILE
-    try:
-        return Path(
-            hf_hub_download(
-                found["repository"],
-                file,
-                revision=found["revision"],
-                endpoint=os.environ.get("HF_ENDPOINT"),
-            )
-        )
-    except (OSError, ValueError) as error:  # the base of its errors
-        raise EncoderError(f"cannot download {file} of {address}: {first_line(error)}") from None
+def _check_weights(given: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> None:
+    """Raise ValueError for weights of the wrong kind of number, and for NaN and infinity."""
+    for name, weights in given.items():
+        if name in expected and expected[name].is_floating_point():
+            if not weights.is_floating_point():
+                raise ValueError(f"{name} must be floating point, not {weights.dtype}")
+            if not weights.isfinite().all():
+                raise ValueError(f"{name} contains NaN or infinity")
