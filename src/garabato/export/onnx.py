@@ -82,44 +82,6 @@ def export_onnx(
     write_bytes(path, content)
 
 
-def _header(encoder: Encoder, bits: int) -> dict[str, Any]:
-    return encoder.description() | {
-        "fingerprint": encoder.fingerprint,
-        "embedding_dim": encoder.embedding_dim,
-        "n_parameters": encoder.n_parameters,
-        "bits": bits,
-    }
-
-
-def _copied(encoder: Encoder, runtime: OnnxRuntime, bits: Bits | None) -> bytes:
-    """The file the encoder is from, with the encoder's present header."""
-    if bits not in (None, runtime.bits):
-        raise EncoderError(
-            f"an encoder in ONNX form of {runtime.bits} bits can't be written with {bits} bits; "
-            "load the .safetensors file it was made from (the shipped one with runtime='pytorch')"
-        )
-    header = _header(encoder, runtime.bits)
-    if header == runtime.header:
-        return runtime.content
-    return _with_header(_onnx().load_from_string(runtime.content), header)
-
-
-def _with_header(model: onnx.ModelProto, header: dict[str, Any]) -> bytes:
-    del model.metadata_props[:]
-    entry = model.metadata_props.add()
-    entry.key, entry.value = FORMAT, json.dumps(header, ensure_ascii=False)
-    content: bytes = model.SerializeToString()
-    return content
-
-
-def _onnx() -> Any:
-    try:
-        import onnx
-    except ImportError:
-        raise MissingExtraError("writing ONNX files", "train") from None
-    return onnx
-
-
 def picture_network(encoder: Encoder) -> bytes:
     """The network as an ONNX file for programs that prepare pictures themselves.
 
@@ -158,6 +120,62 @@ def picture_network(encoder: Encoder) -> bytes:
     _keep_in_half(written)
     content: bytes = written.SerializeToString()
     return content
+
+
+def _copied(encoder: Encoder, runtime: OnnxRuntime, bits: Bits | None) -> bytes:
+    """The file the encoder is from, with the encoder's present header."""
+    if bits not in (None, runtime.bits):
+        raise EncoderError(
+            f"an encoder in ONNX form of {runtime.bits} bits can't be written with {bits} bits; "
+            "load the .safetensors file it was made from (the shipped one with runtime='pytorch')"
+        )
+    header = _header(encoder, runtime.bits)
+    if header == runtime.header:
+        return runtime.content
+    return _with_header(_onnx().load_from_string(runtime.content), header)
+
+
+def _header(encoder: Encoder, bits: int) -> dict[str, Any]:
+    return encoder.description() | {
+        "fingerprint": encoder.fingerprint,
+        "embedding_dim": encoder.embedding_dim,
+        "n_parameters": encoder.n_parameters,
+        "bits": bits,
+    }
+
+
+def _with_header(model: onnx.ModelProto, header: dict[str, Any]) -> bytes:
+    del model.metadata_props[:]
+    entry = model.metadata_props.add()
+    entry.key, entry.value = FORMAT, json.dumps(header, ensure_ascii=False)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def _onnx() -> Any:
+    try:
+        import onnx
+    except ImportError:
+        raise MissingExtraError("writing ONNX files", "train") from None
+    return onnx
+
+
+def _in_eight_bits(encoder: Encoder, calibration: DrawingBatch) -> bytes:
+    """The encoder as an ONNX file with 8-bit convolutions, its header included."""
+    images = render_batch(calibration, encoder.spec)
+    with tempfile.TemporaryDirectory(prefix="garabato-") as work:
+        exact, quantized = Path(work) / "float.onnx", Path(work) / "quantized.onnx"
+        exact.write_bytes(_with_header(_exported(encoder), _header(encoder, 32)))
+        _quantize(exact, quantized, images)
+        model = _onnx().load(quantized)
+        _keep_in_half(model)
+        header = _header(encoder, 8)
+        quantized.write_bytes(_with_header(model, header))
+        agreement = _mean_cosine(exact, quantized, images)
+        if not agreement >= _SAME_EMBEDDINGS:
+            weights = hashlib.sha256(quantized.read_bytes())
+            header["fingerprint"] = weights.hexdigest()[:16]
+        return _with_header(model, header)
 
 
 def _exported(encoder: Encoder) -> onnx.ModelProto:
@@ -211,44 +229,6 @@ def _traced(network: torch.nn.Module, example: torch.Tensor, input_name: str) ->
     return model
 
 
-def _keep_in_half(model: onnx.ModelProto) -> None:
-    """Store weights that are exact in half precision as halves, with a cast to float32."""
-    from onnx import TensorProto, helper, numpy_helper
-
-    casts = []
-    for initializer in model.graph.initializer:
-        values = numpy_helper.to_array(initializer)
-        if values.dtype != np.float32 or values.size < _MIN_SIZE_FOR_HALF:
-            continue
-        halves = values.astype(np.float16)
-        if not np.array_equal(halves.astype(np.float32), values):
-            continue
-        name = initializer.name
-        initializer.CopyFrom(numpy_helper.from_array(halves, f"{name}.half"))
-        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-
-
-def _in_eight_bits(encoder: Encoder, calibration: DrawingBatch) -> bytes:
-    """The encoder as an ONNX file with 8-bit convolutions, its header included."""
-    images = render_batch(calibration, encoder.spec)
-    with tempfile.TemporaryDirectory(prefix="garabato-") as work:
-        exact, quantized = Path(work) / "float.onnx", Path(work) / "quantized.onnx"
-        exact.write_bytes(_with_header(_exported(encoder), _header(encoder, 32)))
-        _quantize(exact, quantized, images)
-        model = _onnx().load(quantized)
-        _keep_in_half(model)
-        header = _header(encoder, 8)
-        quantized.write_bytes(_with_header(model, header))
-        agreement = _mean_cosine(exact, quantized, images)
-        if not agreement >= _SAME_EMBEDDINGS:
-            weights = hashlib.sha256(quantized.read_bytes())
-            header["fingerprint"] = weights.hexdigest()[:16]
-        return _with_header(model, header)
-
-
 def _quantize(exact: Path, quantized: Path, images: ByteArray) -> None:
     """Quantize the convolutions: weights per channel, feature maps by their range.
 
@@ -297,35 +277,6 @@ def _quantize(exact: Path, quantized: Path, images: ByteArray) -> None:
     write({})
     if overrides := _exact_sums(_onnx().load(quantized)):
         write(overrides)
-
-
-def _exact_sums(model: onnx.ModelProto) -> dict[str, list[dict[str, Any]]]:
-    """Scales with which sums come out the same on every processor, for `TensorQuantOverrides`.
-
-    A sum multiplies each term by its scale over the sum's scale. Processors with and without fused
-    multiply-add round this differently, which now and then changes a sum by one. Nothing is rounded
-    if the scales of sums are powers of two and those of the other terms have 8 significant bits.
-    """
-    from onnx import numpy_helper
-
-    values = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
-    chosen: dict[str, dict[str, Any]] = {}
-
-    def choose(names: Sequence[str], bits: int) -> None:
-        name, scale, zero_point = names
-        fraction, exponent = np.frexp(values[scale])
-        rounded = np.ldexp(np.ceil(fraction * 2**bits) / 2**bits, exponent)
-        chosen.setdefault(
-            name, {"scale": np.array(rounded, np.float32), "zero_point": values[zero_point]}
-        )
-
-    for node in model.graph.node:  # in topological order: sums before the sums they are terms of
-        if node.op_type == "QLinearAdd":
-            choose([node.output[0], *node.input[6:8]], bits=0)
-            choose(node.input[:3], bits=8)
-            choose(node.input[3:6], bits=8)
-    suffix = "_quantized"
-    return {name.removesuffix(suffix): [one] for name, one in chosen.items()}
 
 
 def _folded(exact: Path) -> onnx.ModelProto:
@@ -430,6 +381,55 @@ def _nodes_to_quantize(model: onnx.ModelProto) -> list[str]:
 
 def _is_two_dimensional(convolution: onnx.NodeProto) -> bool:
     return any(one.name == "kernel_shape" and len(one.ints) == 2 for one in convolution.attribute)
+
+
+def _exact_sums(model: onnx.ModelProto) -> dict[str, list[dict[str, Any]]]:
+    """Scales with which sums come out the same on every processor, for `TensorQuantOverrides`.
+
+    A sum multiplies each term by its scale over the sum's scale. Processors with and without fused
+    multiply-add round this differently, which now and then changes a sum by one. Nothing is rounded
+    if the scales of sums are powers of two and those of the other terms have 8 significant bits.
+    """
+    from onnx import numpy_helper
+
+    values = {one.name: numpy_helper.to_array(one) for one in model.graph.initializer}
+    chosen: dict[str, dict[str, Any]] = {}
+
+    def choose(names: Sequence[str], bits: int) -> None:
+        name, scale, zero_point = names
+        fraction, exponent = np.frexp(values[scale])
+        rounded = np.ldexp(np.ceil(fraction * 2**bits) / 2**bits, exponent)
+        chosen.setdefault(
+            name, {"scale": np.array(rounded, np.float32), "zero_point": values[zero_point]}
+        )
+
+    for node in model.graph.node:  # in topological order: sums before the sums they are terms of
+        if node.op_type == "QLinearAdd":
+            choose([node.output[0], *node.input[6:8]], bits=0)
+            choose(node.input[:3], bits=8)
+            choose(node.input[3:6], bits=8)
+    suffix = "_quantized"
+    return {name.removesuffix(suffix): [one] for name, one in chosen.items()}
+
+
+def _keep_in_half(model: onnx.ModelProto) -> None:
+    """Store weights that are exact in half precision as halves, with a cast to float32."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for initializer in model.graph.initializer:
+        values = numpy_helper.to_array(initializer)
+        if values.dtype != np.float32 or values.size < _MIN_SIZE_FOR_HALF:
+            continue
+        halves = values.astype(np.float16)
+        if not np.array_equal(halves.astype(np.float32), values):
+            continue
+        name = initializer.name
+        initializer.CopyFrom(numpy_helper.from_array(halves, f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
 
 
 def _mean_cosine(exact: Path, quantized: Path, images: ByteArray) -> float:

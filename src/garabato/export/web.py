@@ -35,6 +35,26 @@ PER_CATEGORY = 12
 #: A folder with one of these files was written by `export_web` and may be replaced.
 _MARKS = ("gallery/encoder.json", "static/search/encoder.json")
 
+#: What pages take from npm: package -> the SHA-512 of its archive, as registries publish it, and
+#: its members by the name of their file on the page. ONNX Runtime comes in its smallest build,
+#: WebAssembly with SIMD and without GPU backends. fzstd expands Zstandard, which browsers can't:
+#: WebAssembly is a third smaller than with gzip. Both are MIT.
+_PACKAGES = {
+    "onnxruntime-web@1.30.0": (
+        "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8p"
+        "ZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
+        {
+            "onnxruntime.mjs": "dist/ort.wasm.bundle.min.mjs",
+            "onnxruntime.wasm.zst": "dist/ort-wasm-simd-threaded.wasm",
+        },
+    ),
+    "fzstd@0.1.1": (
+        "sha512-dkuVSOKKwh3eas5VkJy1AW1vFpet8TA/fGmVA5krThl8"
+        "YcOVE/8ZIoEA1+U1vEn5ckxxhLirSdY837azmbaNHA==",
+        {"fzstd.mjs": "esm/index.mjs", "fzstd.LICENSE.txt": "LICENSE"},
+    ),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ExportedPage:
@@ -139,27 +159,6 @@ def _fill_with_starter_set(gallery: Gallery, per_category: int, progress: Progre
         gallery.add(batch)
         n_done += len(batch)
         progress("embedding the starter set", n_done, n)
-
-
-#: What pages take from npm: package -> the SHA-512 of its archive, as registries publish it, and
-#: its members by the name of their file on the page. ONNX Runtime comes in its smallest build,
-#: WebAssembly with SIMD and without GPU backends. fzstd expands Zstandard, which browsers can't:
-#: WebAssembly is a third smaller than with gzip. Both are MIT.
-_PACKAGES = {
-    "onnxruntime-web@1.30.0": (
-        "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8p"
-        "ZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
-        {
-            "onnxruntime.mjs": "dist/ort.wasm.bundle.min.mjs",
-            "onnxruntime.wasm.zst": "dist/ort-wasm-simd-threaded.wasm",
-        },
-    ),
-    "fzstd@0.1.1": (
-        "sha512-dkuVSOKKwh3eas5VkJy1AW1vFpet8TA/fGmVA5krThl8"
-        "YcOVE/8ZIoEA1+U1vEn5ckxxhLirSdY837azmbaNHA==",
-        {"fzstd.mjs": "esm/index.mjs", "fzstd.LICENSE.txt": "LICENSE"},
-    ),
-}
 
 
 def _browser_packages() -> list[Path]:

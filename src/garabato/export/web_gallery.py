@@ -147,11 +147,22 @@ def pack_strokes(drawing: Drawing) -> bytes:
     return bytes(packed)
 
 
-def _pack(packed: bytearray, value: int) -> None:
-    while value > 127:
-        packed.append(value & 127 | 128)
-        value >>= 7
-    packed.append(value)
+def compress(content: bytes) -> bytes:
+    """One frame of Zstandard."""
+    packed: bytes = pa.Codec("zstd", _LEVEL).compress(content, asbytes=True)
+    return packed
+
+
+def _spread(items: Sequence[str], n: int) -> list[str]:
+    """`n` evenly spaced items, or all if there are fewer."""
+    if len(items) <= n:
+        return list(items)
+    return [items[i * len(items) // n] for i in range(n)]
+
+
+def _names(values: Iterable[str | None]) -> dict[str, int]:
+    """Name -> its index among the sorted names."""
+    return {name: i for i, name in enumerate(sorted({v for v in values if v is not None}))}
 
 
 def _data_url(drawing: Drawing) -> str | None:
@@ -164,19 +175,8 @@ def _data_url(drawing: Drawing) -> str | None:
     return f"data:{media_type};base64,{base64.b64encode(content).decode()}"
 
 
-def _names(values: Iterable[str | None]) -> dict[str, int]:
-    """Name -> its index among the sorted names."""
-    return {name: i for i, name in enumerate(sorted({v for v in values if v is not None}))}
-
-
-def _spread(items: Sequence[str], n: int) -> list[str]:
-    """`n` evenly spaced items, or all if there are fewer."""
-    if len(items) <= n:
-        return list(items)
-    return [items[i * len(items) // n] for i in range(n)]
-
-
-def compress(content: bytes) -> bytes:
-    """One frame of Zstandard."""
-    packed: bytes = pa.Codec("zstd", _LEVEL).compress(content, asbytes=True)
-    return packed
+def _pack(packed: bytearray, value: int) -> None:
+    while value > 127:
+        packed.append(value & 127 | 128)
+        value >>= 7
+    packed.append(value)
