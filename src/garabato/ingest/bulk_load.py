@@ -94,14 +94,6 @@ def fill(
     return Filled(load.n_new, load.n_there, load.n_empty)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sent:
-    """New drawings and their pending embeddings, one result for each STEP of them."""
-
-    drawings: DrawingBatch
-    results: list[Callable[[], FloatArray]]
-
-
 class _Load:
     """The pieces in progress: sent to the workers, then stored."""
 
@@ -146,6 +138,14 @@ class _Load:
             self.n_there += len(piece.drawings) - added.n_new - added.n_replaced
             self._in_progress.difference_update(piece.drawings.key_ids)
         self._progress(self.n_new + self.n_there + self.n_empty)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sent:
+    """New drawings and their pending embeddings, one result for each STEP of them."""
+
+    drawings: DrawingBatch
+    results: list[Callable[[], FloatArray]]
 
 
 def _pieces(batches: Iterable[DrawingBatch]) -> Iterator[DrawingBatch]:

@@ -36,14 +36,6 @@ def connect_ray() -> None:
         ) from error
 
 
-def _import_ray() -> Any:
-    try:
-        import ray
-    except ImportError:
-        raise MissingExtraError("--runner ray", "ray") from None
-    return ray
-
-
 class RayWorkers:
     """Embeds in tasks of a Ray cluster, one core each; see `garabato.ingest.bulk_load.Workers`.
 
@@ -92,6 +84,14 @@ class RayWorkers:
                 "continues where this one stopped"
             ) from error
         return embedded
+
+
+def _import_ray() -> Any:
+    try:
+        import ray
+    except ImportError:
+        raise MissingExtraError("--runner ray", "ray") from None
+    return ray
 
 
 def _last_line(error: Exception) -> str:
