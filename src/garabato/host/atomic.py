@@ -80,6 +80,15 @@ def replacing_folder(path: str | PathLike[str]) -> Iterator[Path]:
             os.close(lock)
 
 
+def sync(path: Path) -> None:
+    """Flush a file or a folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _beside(target: Path, suffix: str) -> Path:
     """A new hidden name. It is random, since containers that share a folder may share pids."""
     return target.with_name(f".{target.name}.{secrets.token_hex(4)}.{suffix}")
@@ -101,12 +110,3 @@ def _clean_up_after_the_killed(target: Path, retired: Path) -> None:
             shutil.rmtree(leftover)
         finally:
             os.close(lock)
-
-
-def sync(path: Path) -> None:
-    """Flush a file or a folder to the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

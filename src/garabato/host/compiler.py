@@ -42,6 +42,11 @@ def make_dispatcher(function: Callable[..., Any], options: dict[str, Any]) -> An
     return compiled
 
 
+def has_cached_kernels() -> bool:
+    """Whether this process compiled kernels which the next one will load from the cache."""
+    return _QuickCache.n_saved > 0
+
+
 def _with_inner(function: Callable[..., Any]) -> Callable[..., Any]:
     """A copy of `function` whose globals hold dispatchers for the kernels that it calls."""
     assert isinstance(function, FunctionType)
@@ -88,11 +93,6 @@ def _can_write(folder: Path) -> bool:
     return True
 
 
-def has_cached_kernels() -> bool:
-    """Whether this process compiled kernels which the next one will load from the cache."""
-    return _QuickCache.n_saved > 0
-
-
 class _QuickCache(FunctionCache):
     """numba's cache, without the preparations for compiling before machine code is loaded.
 
@@ -116,6 +116,14 @@ class _QuickCache(FunctionCache):
             gc.set_threshold(*_GC_THRESHOLDS)
         return machine_code
 
+    def save_overload(self, sig: Any, data: Any) -> None:
+        gc.set_threshold(*self._thresholds)
+        try:
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+            _QuickCache.n_saved += 1
+        except Exception as error:  # a full disk, or a damaged file that cannot be replaced
+            _log.warning("cannot cache a kernel in %s: %r", self.cache_path, error)
+
     def _load_as_numba_does(self, sig: Any, target_context: Any) -> Any:
         try:
             return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
@@ -124,14 +132,6 @@ class _QuickCache(FunctionCache):
         with suppress(OSError):
             self.flush()  # type: ignore[no-untyped-call]
         return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        gc.set_threshold(*self._thresholds)
-        try:
-            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
-            _QuickCache.n_saved += 1
-        except Exception as error:  # a full disk, or a damaged file that cannot be replaced
-            _log.warning("cannot cache a kernel in %s: %r", self.cache_path, error)
 
 
 @cache

@@ -14,6 +14,11 @@ from pathlib import Path, PurePosixPath
 #: Assumed if the system does not report it.
 _DEFAULT_MEMORY_BYTES = 8 * 2**30
 _ROOT = Path("/")
+_THREADS = Path("/proc/self/task")
+#: A process that gets less than this share of the cores it could use is on a busy machine.
+_BUSY_BELOW = 0.85
+#: Shorter measurements are too inaccurate.
+_MIN_S = 1.0
 
 
 def n_cores() -> int:
@@ -62,10 +67,40 @@ def limit_native_threads() -> None:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
-def _n_bound_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+@dataclass(frozen=True, slots=True)
+class CpuShare:
+    """The average number of cores used and wanted over a period, of `n_cores` available."""
+
+    used: float
+    wanted: float
+    n_cores: int
+
+    def __str__(self) -> str:
+        return f"this machine was busy: {self.used:.1f} of {self.n_cores} cores"
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether threads that wanted to run had to wait for other processes."""
+        return self.used < _BUSY_BELOW * min(self.wanted, self.n_cores)
+
+
+class CpuMeter:
+    """Measures the CPU share of this process from the creation of the meter on."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._cpu_started = time.process_time()
+        self._waited = _waited_ns()
+
+    def read(self) -> CpuShare | None:
+        """The share so far; None after less than a second, or if the system doesn't report it."""
+        elapsed_s = time.perf_counter() - self._started
+        waited = _waited_ns()
+        if elapsed_s < _MIN_S or not waited:
+            return None
+        used = (time.process_time() - self._cpu_started) / elapsed_s
+        new_ns = sum(max(0, ns - self._waited.get(thread, 0)) for thread, ns in waited.items())
+        return CpuShare(used, used + new_ns / 1e9 / elapsed_s, n_cores())
 
 
 @cache
@@ -79,13 +114,6 @@ def _cpu_quota(root: Path) -> int | None:
         if quota.isdecimal() and period.isdecimal() and int(period) > 0:  # "max" and -1: no quota
             cores.append(max(1, math.ceil(int(quota) / int(period))))
     return min(cores, default=None)
-
-
-def _memory_limit(root: Path) -> int | None:
-    """The smallest memory limit that applies; None without one."""
-    files = _cgroup_files(root, v2="memory.max", v1=("memory", "memory.limit_in_bytes"))
-    limits = [int(text) for text in map(_read, files) if text.isdecimal()]
-    return min(limits, default=None)
 
 
 def _cgroup_files(root: Path, *, v2: str, v1: tuple[str, str]) -> Iterator[Path]:
@@ -116,47 +144,17 @@ def _read(file: Path) -> str:
         return ""
 
 
-_THREADS = Path("/proc/self/task")
-#: A process that gets less than this share of the cores it could use is on a busy machine.
-_BUSY_BELOW = 0.85
-#: Shorter measurements are too inaccurate.
-_MIN_S = 1.0
+def _n_bound_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
-@dataclass(frozen=True, slots=True)
-class CpuShare:
-    """The average number of cores used and wanted over a period, of `n_cores` available."""
-
-    used: float
-    wanted: float
-    n_cores: int
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether threads that wanted to run had to wait for other processes."""
-        return self.used < _BUSY_BELOW * min(self.wanted, self.n_cores)
-
-    def __str__(self) -> str:
-        return f"this machine was busy: {self.used:.1f} of {self.n_cores} cores"
-
-
-class CpuMeter:
-    """Measures the CPU share of this process from the creation of the meter on."""
-
-    def __init__(self) -> None:
-        self._started = time.perf_counter()
-        self._cpu_started = time.process_time()
-        self._waited = _waited_ns()
-
-    def read(self) -> CpuShare | None:
-        """The share so far; None after less than a second, or if the system doesn't report it."""
-        elapsed_s = time.perf_counter() - self._started
-        waited = _waited_ns()
-        if elapsed_s < _MIN_S or not waited:
-            return None
-        used = (time.process_time() - self._cpu_started) / elapsed_s
-        new_ns = sum(max(0, ns - self._waited.get(thread, 0)) for thread, ns in waited.items())
-        return CpuShare(used, used + new_ns / 1e9 / elapsed_s, n_cores())
+def _memory_limit(root: Path) -> int | None:
+    """The smallest memory limit that applies; None without one."""
+    files = _cgroup_files(root, v2="memory.max", v1=("memory", "memory.limit_in_bytes"))
+    limits = [int(text) for text in map(_read, files) if text.isdecimal()]
+    return min(limits, default=None)
 
 
 def _waited_ns() -> dict[str, int]:
