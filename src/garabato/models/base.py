@@ -11,6 +11,12 @@ from torch import Tensor, nn
 
 from garabato.drawing import ByteArray
 
+#: Convolution, batch normalisation and average pooling, by the number of dimensions.
+_LAYERS: dict[int, Any] = {
+    1: (nn.Conv1d, nn.BatchNorm1d, nn.AvgPool1d),
+    2: (nn.Conv2d, nn.BatchNorm2d, nn.AvgPool2d),
+}
+
 
 def as_input(images: ByteArray, device: torch.device) -> Tensor:
     """Rendered images (N, S, S) or (N, S, S, K) uint8 -> (N, K, S, S) float32 in 0..1."""
@@ -102,19 +108,6 @@ class Model(nn.Module):
         return features, self.add_branches(images, self.forward_head(features))
 
 
-def _mean_of_halves(values: Tensor) -> Tensor:
-    """(2 N, D) -> (N, D)."""
-    one, other = values.chunk(2)
-    return (one + other) / 2
-
-
-#: Convolution, batch normalisation and average pooling, by the number of dimensions.
-_LAYERS: dict[int, Any] = {
-    1: (nn.Conv1d, nn.BatchNorm1d, nn.AvgPool1d),
-    2: (nn.Conv2d, nn.BatchNorm2d, nn.AvgPool2d),
-}
-
-
 class ConvNormAct(nn.Sequential):
     """Convolution (same padding, 1-D or 2-D) -> batch normalisation -> ReLU."""
 
@@ -174,3 +167,9 @@ class MaxPoolSame(nn.Module):
         top, left = height % 2, width % 2
         padded = F.pad(images, (left, 1, top, 1), value=float("-inf"))
         return F.max_pool2d(padded, 3, stride=2)
+
+
+def _mean_of_halves(values: Tensor) -> Tensor:
+    """(2 N, D) -> (N, D)."""
+    one, other = values.chunk(2)
+    return (one + other) / 2

@@ -15,9 +15,18 @@ from garabato.render import PATH_POINTS
 
 #: Channels of the picture; a fourth is the path for the stroke branch.
 _IMAGE_CHANNELS = 3
-
 #: Label smoothing makes probabilities too even, so a pull that ignores confidence sharpens them.
 _SHARPEN = 1.4
+#: Numbers per point in the fourth channel of images (see `RenderSpec.path`).
+_NUMBERS = 4
+#: Features of each point: x, y, the step from the previous point (dx, dy, length), stroke start,
+#: share of the points and of the strokes before it.
+_FEATURES = 8
+#: Scales the steps between points, which are short compared to the drawing.
+_STEP_SCALE = 5.0
+_KERNEL = 5
+_POOLINGS = 4
+_HIDDEN = 256
 
 
 class SkFast(Model):
@@ -152,18 +161,6 @@ class SkFast(Model):
         else:
             pull = self.focus * (_SHARPEN * logits).softmax(dim=1) @ directions
         return F.normalize(features + pull, dim=1)
-
-
-#: Numbers per point in the fourth channel of images (see `RenderSpec.path`).
-_NUMBERS = 4
-#: Features of each point: x, y, the step from the previous point (dx, dy, length), stroke start,
-#: share of the points and of the strokes before it.
-_FEATURES = 8
-#: Scales the steps between points, which are short compared to the drawing.
-_STEP_SCALE = 5.0
-_KERNEL = 5
-_POOLINGS = 4
-_HIDDEN = 256
 
 
 class StrokeBranch(nn.Module):
