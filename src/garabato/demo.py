@@ -39,6 +39,9 @@ N_DOWNLOADED = N_TRAIN + N_TEST + 25
 #: Queries (test drawings), and hits per query.
 N_QUERIES, N_HITS = 6, 10
 
+#: A stage's work: takes whether it continues after an interruption, returns its results (JSON).
+Work = Callable[[bool], dict[str, Any]]
+
 
 class DemoProgress(Protocol):
     """Receives the progress of a demo."""
@@ -101,8 +104,51 @@ def run_demo(
     )
 
 
-class _InterruptedError(Exception):
-    """Training stopped before its end."""
+class Stages:
+    """Stages in a folder, in order; each builds on those before it.
+
+    A stage leaves `.stages/<name>.json` in the folder: its settings, whether it is finished, its
+    duration and its results. With the same settings, a finished stage is not repeated; with other
+    settings, or after an earlier stage was repeated, its files are removed first. `on_reuse(name,
+    seconds)` is called for each stage that is not repeated.
+    """
+
+    def __init__(self, folder: Path, *, on_reuse: Callable[[str, float], None]) -> None:
+        self.folder = folder
+        self.on_reuse = on_reuse
+        self.seconds = 0.0
+        self._made: dict[str, str] = {}
+        if folder.exists() and not (folder / ".stages").is_dir() and any(folder.iterdir()):
+            raise InputError(
+                f"{folder} is not empty and does not hold a demo; choose another with --out"
+            )
+        with storage_errors(folder):
+            (folder / ".stages").mkdir(parents=True, exist_ok=True)
+
+    def run(self, name: str, where: Path, settings: dict[str, Any], work: Work) -> dict[str, Any]:
+        """The results of `work`, run now or earlier; its files are in the folder `where`."""
+        stamp_file = self.folder / ".stages" / f"{name}.json"
+        stamp: dict[str, Any] = {"settings": settings, "after": dict(self._made)}
+        before = json.loads(stamp_file.read_text()) if stamp_file.exists() else {}
+        same = where.exists() and all(before.get(key) == value for key, value in stamp.items())
+        if same and before["finished"]:
+            stamp = before
+            self.on_reuse(name, stamp["seconds"])
+        else:
+            if where.exists() and not same:
+                shutil.rmtree(where)
+            stamp |= {"finished": False, "seconds": before["seconds"] if same else 0.0}
+            write_bytes(stamp_file, _json(stamp))
+            started = time.perf_counter()
+            try:
+                stamp |= {"found": work(same), "made": uuid.uuid4().hex, "finished": True}
+            finally:
+                stamp["seconds"] += time.perf_counter() - started
+                write_bytes(stamp_file, _json(stamp))
+        self._made[name] = stamp["made"]
+        self.seconds += stamp["seconds"]
+        found: dict[str, Any] = stamp["found"]
+        return found
 
 
 class _Demo:
@@ -257,55 +303,8 @@ class _Demo:
         self.progress.say(f"{stage}: done before, in {seconds:.0f} s")
 
 
-#: A stage's work: takes whether it continues after an interruption, returns its results (JSON).
-Work = Callable[[bool], dict[str, Any]]
-
-
-class Stages:
-    """Stages in a folder, in order; each builds on those before it.
-
-    A stage leaves `.stages/<name>.json` in the folder: its settings, whether it is finished, its
-    duration and its results. With the same settings, a finished stage is not repeated; with other
-    settings, or after an earlier stage was repeated, its files are removed first. `on_reuse(name,
-    seconds)` is called for each stage that is not repeated.
-    """
-
-    def __init__(self, folder: Path, *, on_reuse: Callable[[str, float], None]) -> None:
-        self.folder = folder
-        self.on_reuse = on_reuse
-        self.seconds = 0.0
-        self._made: dict[str, str] = {}
-        if folder.exists() and not (folder / ".stages").is_dir() and any(folder.iterdir()):
-            raise InputError(
-                f"{folder} is not empty and does not hold a demo; choose another with --out"
-            )
-        with storage_errors(folder):
-            (folder / ".stages").mkdir(parents=True, exist_ok=True)
-
-    def run(self, name: str, where: Path, settings: dict[str, Any], work: Work) -> dict[str, Any]:
-        """The results of `work`, run now or earlier; its files are in the folder `where`."""
-        stamp_file = self.folder / ".stages" / f"{name}.json"
-        stamp: dict[str, Any] = {"settings": settings, "after": dict(self._made)}
-        before = json.loads(stamp_file.read_text()) if stamp_file.exists() else {}
-        same = where.exists() and all(before.get(key) == value for key, value in stamp.items())
-        if same and before["finished"]:
-            stamp = before
-            self.on_reuse(name, stamp["seconds"])
-        else:
-            if where.exists() and not same:
-                shutil.rmtree(where)
-            stamp |= {"finished": False, "seconds": before["seconds"] if same else 0.0}
-            write_bytes(stamp_file, _json(stamp))
-            started = time.perf_counter()
-            try:
-                stamp |= {"found": work(same), "made": uuid.uuid4().hex, "finished": True}
-            finally:
-                stamp["seconds"] += time.perf_counter() - started
-                write_bytes(stamp_file, _json(stamp))
-        self._made[name] = stamp["made"]
-        self.seconds += stamp["seconds"]
-        found: dict[str, Any] = stamp["found"]
-        return found
+class _InterruptedError(Exception):
+    """Training stopped before its end."""
 
 
 def _json(document: dict[str, Any]) -> bytes:

@@ -26,6 +26,17 @@ from contextlib import contextmanager
 from os import PathLike, fspath
 from typing import Any
 
+_STORAGE_FIXES = {
+    errno.ENOSPC: "the disk is full; free some space or write to another disk",
+    errno.EDQUOT: "the disk quota is used up; free some space or write to another disk",
+    errno.EFBIG: "the file exceeds the size limit; raise the limit or write elsewhere",
+    errno.EROFS: "the file system is read-only; write somewhere else",
+    errno.EACCES: "permission denied; write somewhere else or change the folder's permissions",
+    errno.EPERM: "not permitted; write somewhere else or change the folder's permissions",
+    errno.EEXIST: "there is a file of this name; choose another folder",
+    errno.ENOTDIR: "a part of this path is a file, not a folder",
+}
+
 
 class GarabatoError(Exception):
     """Base of all errors garabato raises on purpose; its text is meant for people."""
@@ -137,25 +148,9 @@ def nearest_name(name: str, among: Iterable[str], *, at_least: float = 0.6) -> s
     return by_folded[found[0]] if found else None
 
 
-def _folded(name: str) -> str:
-    return " ".join(name.replace("_", " ").replace("-", " ").split()).casefold()
-
-
 def first_line(error: Exception) -> str:
     """The first line of an error's text, or the name of its class if it has none."""
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-_STORAGE_FIXES = {
-    errno.ENOSPC: "the disk is full; free some space or write to another disk",
-    errno.EDQUOT: "the disk quota is used up; free some space or write to another disk",
-    errno.EFBIG: "the file exceeds the size limit; raise the limit or write elsewhere",
-    errno.EROFS: "the file system is read-only; write somewhere else",
-    errno.EACCES: "permission denied; write somewhere else or change the folder's permissions",
-    errno.EPERM: "not permitted; write somewhere else or change the folder's permissions",
-    errno.EEXIST: "there is a file of this name; choose another folder",
-    errno.ENOTDIR: "a part of this path is a file, not a folder",
-}
 
 
 @contextmanager
@@ -170,3 +165,7 @@ def storage_errors(path: str | PathLike[str]) -> Iterator[None]:
         if fix is None:
             raise
         raise StorageError(f"cannot write {fspath(path)}: {fix}") from error
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.replace("_", " ").replace("-", " ").split()).casefold()
