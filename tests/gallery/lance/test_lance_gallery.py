@@ -21,6 +21,7 @@ from garabato.errors import EncoderMismatchError, GalleryError, InputError, Stor
 from garabato.gallery import open_gallery, records
 from garabato.gallery.lance import limits
 from garabato.gallery.lance.gallery import LanceGallery
+from garabato.gallery.lance.key_ranges import KeyRanges
 
 TESTS = Path(__file__).resolve().parents[2]
 
@@ -362,13 +363,15 @@ def test_a_scan_whose_version_was_compacted_away_continues_with_the_newest(
     assert set(key_ids) >= {d.key_id for d in drawings[1:]}
 
 
-class _CompactedWhileListing(LanceGallery):
-    """Its version is compacted away in the middle of `list`, once."""
+class _CompactedWhileListing(KeyRanges):
+    """The version is compacted away in the middle of `list`, once."""
 
-    writer: LanceGallery | None = None
+    def __init__(self, writer: LanceGallery) -> None:
+        super().__init__()
+        self.writer: LanceGallery | None = writer
 
-    def _next_key_ids(self, *args):
-        found = super()._next_key_ids(*args)
+    def next_key_ids(self, *args, **kwargs):
+        found = super().next_key_ids(*args, **kwargs)
         if self.writer is not None:
             writer, self.writer = self.writer, None
             writer.add(make_drawings(["star"], 1, seed=9))
@@ -380,10 +383,10 @@ def test_a_page_whose_version_was_compacted_away_is_read_again(tmp_path, encoder
     writer = open_gallery(tmp_path / "g", encoder=encoder)
     for first in range(0, 60, 20):
         writer.add(drawings[first : first + 20])
-    gallery = _CompactedWhileListing.open(str(tmp_path / "g"), encoder=encoder)
-    gallery.writer = writer
+    gallery = LanceGallery.open(str(tmp_path / "g"), encoder=encoder)
+    gallery._key_ranges = _CompactedWhileListing(writer)
     listed = gallery.list(limit=100)
-    assert gallery.writer is None
+    assert gallery._key_ranges.writer is None
     assert len(listed) == 61
 
 

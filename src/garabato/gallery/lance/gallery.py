@@ -8,7 +8,6 @@ drawing that has any of them. The table's metadata names the encoder that filled
 
 from __future__ import annotations
 
-import bisect
 import logging
 import threading
 import time
@@ -48,6 +47,7 @@ from garabato.gallery.lance.index import (
     read_settings,
     tune,
 )
+from garabato.gallery.lance.key_ranges import KeyRanges
 from garabato.gallery.lance.memory_table import MemoryTable, load, refresh
 from garabato.gallery.lance.row_sample import RowSample
 from garabato.gallery.lance.table import (
@@ -79,11 +79,6 @@ from garabato.gallery.times import NORMAL_TIME, time_or_none
 #: The file in the gallery's folder that lists the hidden drawings.
 HIDDEN = "hidden.json"
 _log = logging.getLogger(__name__)
-
-#: The approximate number of drawings between two boundaries (see `_next_key_ids`), and the most
-#: boundaries.
-_DRAWINGS_PER_RANGE, _MAX_BOUNDARIES = 2_000, 8_192
-
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -140,8 +135,7 @@ class LanceGallery(Gallery):
         self._searched: tuple[int, OnDisk] | None = None
         #: Random rows, for filtered searches on disk.
         self._sample: RowSample | None = None
-        #: Some key_ids, sorted, and the number of drawings when they were read.
-        self._boundaries: tuple[list[str], int] = ([], 0)
+        self._key_ranges = KeyRanges()
 
     @classmethod
     def open(
@@ -162,7 +156,7 @@ class LanceGallery(Gallery):
             if not self._is_large():
                 self._up_to_date()
             else:
-                self._key_boundaries()
+                self._key_ranges.boundaries(self._table)
                 self._row_sample()
         super().warm()
 
@@ -285,55 +279,11 @@ class LanceGallery(Gallery):
     def _page(self, condition: Filter, after: str | None, limit: int) -> pa.Table:
         with lance_errors(self.uri):
             table = self._pinned(self._table.version)
-            key_ids = self._next_key_ids(table, condition, after, limit)
+            key_ids = self._key_ranges.next_key_ids(
+                table, self._sql(condition), after, limit, in_ranges=condition.key_ids is None
+            )
             query = table.search().where(is_one_of(key_ids)).select(list(columns_of(table)))
             return query.limit(max(1, len(key_ids))).to_arrow().sort_by("key_id")
-
-    def _next_key_ids(
-        self, table: Any, condition: Filter, after: str | None, limit: int
-    ) -> list[str]:
-        """The first `limit` key_ids after `after` that pass.
-
-        Boundaries divide the sorted key_ids into ranges. The index of key_ids quickly finds all in
-        a range, so a page reads a few thousand key_ids instead of all.
-        """
-        sql = self._sql(condition)
-        boundaries = [] if condition.key_ids is not None else self._key_boundaries()
-        at = 0 if after is None else bisect.bisect_right(boundaries, after)
-        width = max(1, limit // _DRAWINGS_PER_RANGE)
-        found: list[str] = []
-        while len(found) < limit:
-            at += width
-            last = boundaries[at - 1] if at <= len(boundaries) else None
-            terms = [] if sql is None else [f"({sql})"]
-            terms += [] if after is None else [f"key_id > {quote(after)}"]
-            terms += [] if last is None else [f"key_id <= {quote(last)}"]
-            query = table.search().select(["key_id"])
-            if terms:
-                query = query.where(" AND ".join(terms))
-            found += sorted(query.to_arrow()["key_id"].to_pylist())
-            if last is None:
-                break
-            after, width = last, 2 * width
-        return found[:limit]
-
-    def _key_boundaries(self) -> list[str]:
-        """Some key_ids, sorted, with about _DRAWINGS_PER_RANGE drawings between two of them.
-
-        They only divide the range of key_ids, so they stay valid when the gallery changes.
-        """
-        n = self._table.count_rows()
-        boundaries, n_before = self._boundaries
-        if n < limits.KEYS_INDEXED_FROM:
-            return []
-        if not n_before / 2 < n < 2 * n_before:
-            rng = np.random.default_rng(0)
-            n_boundaries = min(_MAX_BOUNDARIES, n // _DRAWINGS_PER_RANGE)
-            chosen = np.sort(rng.choice(n, n_boundaries, replace=False)).tolist()
-            rows = self._table.take_offsets(chosen).select(["key_id"]).to_arrow()
-            boundaries = sorted(rows["key_id"].to_pylist())
-            self._boundaries = boundaries, n
-        return boundaries
 
     def _scan(self, condition: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         done = np.zeros(0, np.int64)
@@ -450,7 +400,7 @@ class LanceGallery(Gallery):
                     filled_by.check(self._encoder, self.uri)
                 self._table, self._filled_by, self._in_memory = table, filled_by, None
                 self._searched = self._sample = None
-                self._id, self._boundaries, self._converted = new_id, ([], 0), (-1, {})
+                self._id, self._key_ranges, self._converted = new_id, KeyRanges(), (-1, {})
             self._stamp = seen
 
     def _held(self, n_queries: int) -> MemoryTable | None:
