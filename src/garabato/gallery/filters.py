@@ -140,7 +140,7 @@ def to_sql(
         ("key_id", condition.key_ids),
     ):
         if values is not None:
-            terms.append(f"{column} IN ({', '.join(map(quote, values))})" if values else "false")
+            terms.append(is_one_of(column, values))
     if condition.tags is not None:
         listed = ", ".join(map(quote, condition.tags))
         terms.append(f"array_has_any(tags, [{listed}])" if condition.tags else "false")
@@ -157,11 +157,16 @@ def to_sql(
         bounds.append(f"timestamp < {quote(condition.before)}")
     if bounds and odd_times:
         is_normal = f"timestamp LIKE {quote(NORMAL_TIME)}"
-        is_odd = f"NOT ({is_normal}) AND key_id IN ({', '.join(map(quote, odd_times))})"
+        is_odd = f"NOT ({is_normal}) AND {is_one_of('key_id', odd_times)}"
         bounds = [f"(({is_normal} AND {' AND '.join(bounds)}) OR ({is_odd}))"]
     elif bounds and odd_times is not None:
         bounds.append(f"timestamp LIKE {quote(NORMAL_TIME)}")
     return " AND ".join([*terms, *bounds]) or None
+
+
+def is_one_of(column: str, values: Sequence[str]) -> str:
+    """An SQL condition that rows with one of these values in a column pass."""
+    return f"{column} IN ({', '.join(map(quote, values))})" if values else "false"
 
 
 def quote(text: str) -> str:

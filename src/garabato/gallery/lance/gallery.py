@@ -23,7 +23,7 @@ import pyarrow as pa
 from garabato.drawing import FloatArray, IntArray
 from garabato.errors import GalleryError, StorageError
 from garabato.gallery.base import Gallery
-from garabato.gallery.filters import EVERYTHING, Filter, quote, to_sql
+from garabato.gallery.filters import EVERYTHING, Filter, is_one_of, quote, to_sql
 from garabato.gallery.key_id_list import KeyIdList
 from garabato.gallery.lance import limits
 from garabato.gallery.lance.folder import (
@@ -57,7 +57,6 @@ from garabato.gallery.lance.table import (
     embedding_columns,
     from_table,
     has_normal_times,
-    is_one_of,
     make_columns,
     read_id,
     read_metadata,
@@ -272,7 +271,7 @@ class LanceGallery(Gallery):
     @_repeated_if_compacted
     def _fetch(self, key_ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
         with lance_errors(self.uri):
-            query = self._table.search().where(is_one_of(key_ids)).select(list(columns))
+            query = self._table.search().where(is_one_of("key_id", key_ids)).select(list(columns))
             return query.limit(max(1, len(key_ids))).to_arrow()
 
     @_repeated_if_compacted
@@ -282,7 +281,8 @@ class LanceGallery(Gallery):
             key_ids = self._key_ranges.next_key_ids(
                 table, self._sql(condition), after, limit, in_ranges=condition.key_ids is None
             )
-            query = table.search().where(is_one_of(key_ids)).select(list(columns_of(table)))
+            query = table.search().select(list(columns_of(table)))
+            query = query.where(is_one_of("key_id", key_ids))
             return query.limit(max(1, len(key_ids))).to_arrow().sort_by("key_id")
 
     def _scan(self, condition: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:

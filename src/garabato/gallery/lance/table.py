@@ -19,7 +19,6 @@ import pyarrow as pa
 
 from garabato.errors import GalleryError, StorageError, storage_errors
 from garabato.gallery.exact.half_precision import join, split
-from garabato.gallery.filters import quote
 from garabato.gallery.lance.folder import TABLE, connect, is_gallery, lance_errors, writing
 from garabato.gallery.records import FilledBy
 from garabato.gallery.rows import DETAILS, ORIGINAL, described_by, details_schema, row_schema
@@ -74,11 +73,6 @@ def read_id(table: Any) -> str | None:
 def has_normal_times(table: Any) -> bool:
     """Whether all times of the table are stored in the normal form (see `times`)."""
     return _TIMES.encode() in (table.schema.metadata or {})
-
-
-def is_one_of(key_ids: Sequence[str]) -> str:
-    """An SQL condition that rows with these key_ids pass."""
-    return f"key_id IN ({', '.join(map(quote, key_ids))})" if key_ids else "false"
 
 
 def embedding_columns(table: Any) -> tuple[str, ...]:
