@@ -34,7 +34,7 @@ from garabato.gallery.milvus.rows import (
     to_expression,
     to_schema,
 )
-from garabato.gallery.milvus.server import Address, Server, Settings, parse_address
+from garabato.gallery.milvus.server import MAX_HITS, Address, Server, Settings, parse_address
 from garabato.gallery.records import (
     FORMAT_VERSION,
     Added,
@@ -45,8 +45,6 @@ from garabato.gallery.records import (
 )
 from garabato.gallery.rows import ORIGINAL, Nearest, described_by
 
-#: Hits or rows that Milvus returns at most. For more hits, all rows are read and ranked.
-MAX_HITS = 16_384
 #: Queries per request at most.
 MAX_QUERIES = 256
 #: Rows read at a time.
@@ -161,7 +159,7 @@ class MilvusGallery(Gallery):
         condition = self._without_text(condition)
         expression = to_expression(condition)
         found: list[list[tuple[Row, float]]] = [[] for _ in embeddings]
-        if k <= MAX_HITS:
+        if k <= MAX_HITS:  # for more, all rows are read and ranked
             found = self._search_index(embeddings, k, expression)
         # The index may miss some rows if only few pass; then all that pass are ranked.
         if min(map(len, found)) < k:

@@ -15,14 +15,12 @@ from typing import Any
 
 from garabato.gallery.key_id_list import KeyIdList
 from garabato.gallery.milvus.rows import MAX_TEXT_BYTES, is_one_of, quote
-from garabato.gallery.milvus.server import Address, Server
+from garabato.gallery.milvus.server import MAX_HITS, Address, Server
 from garabato.gallery.records import Hidden
 from garabato.host.cache import service_cache
 
 #: The list is read again if it is older than this.
 _MAX_AGE_S = 1.0
-#: Rows that Milvus returns at most.
-_PAGE = 16_384
 #: Milvus requires a vector in every collection.
 _NO_VECTOR = [0.0, 1.0]
 
@@ -80,12 +78,12 @@ class MilvusHidden:
                 filter=expression,
                 output_fields=["key_id", "hidden_at", "reason"],
                 consistency_level="Strong",
-                limit=_PAGE,
+                limit=MAX_HITS,
             )
             entries += [
                 Hidden(row["key_id"], row["hidden_at"], row["reason"] or None) for row in rows
             ]
-            if len(rows) < _PAGE:
+            if len(rows) < MAX_HITS:
                 break
             last = max((row["key_id"] for row in rows), key=str.encode)
             expression = f"key_id > {quote(last)}"

@@ -19,6 +19,8 @@ TOKEN_VARIABLE = "GARABATO_MILVUS_TOKEN"
 DEFAULT_COLLECTION = "garabato"
 DEFAULT_PORT = 19530
 
+#: Hits or rows that a server returns at most.
+MAX_HITS = 16_384
 #: How long a call is repeated while the server cannot be reached or is not ready.
 PATIENCE_S = 120.0
 #: How long the first connection may take.
