@@ -112,3 +112,8 @@ def test_a_hint_names_the_nearest_name_or_says_something_else():
 def test_the_first_line_of_an_error_without_text_is_its_class() -> None:
     assert first_line(ValueError("no such field\nin the header")) == "no such field"
     assert first_line(ValueError()) == "ValueError"
+
+
+def test_a_long_first_line_of_an_error_is_cut_off() -> None:
+    assert first_line(ValueError("x" * 300)) == "x" * 300
+    assert first_line(ValueError("x" * 301)) == "x" * 297 + "..."

@@ -148,9 +148,14 @@ def nearest_name(name: str, among: Iterable[str], *, at_least: float = 0.6) -> s
     return by_folded[found[0]] if found else None
 
 
-def first_line(error: Exception) -> str:
-    """The first line of an error's text, or the name of its class if it has none."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def first_line(error: BaseException | str) -> str:
+    """The first line of an error's text, or the name of its class if it has none.
+
+    Long lines are cut off after 300 characters.
+    """
+    lines = str(error).strip().splitlines()
+    line = lines[0] if lines else type(error).__name__
+    return line if len(line) <= 300 else f"{line[:297]}..."
 
 
 @contextmanager

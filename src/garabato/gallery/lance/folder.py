@@ -18,6 +18,7 @@ from garabato.errors import (
     GarabatoError,
     InputError,
     StorageError,
+    first_line,
     storage_errors,
 )
 from garabato.host.atomic import sync
@@ -83,7 +84,7 @@ def lance_errors(folder: str) -> Iterator[None]:
             if number is not None:
                 raise OSError(number, os.strerror(number)) from error
         raise GalleryError(
-            f"{folder} cannot be used, its files may be damaged: {_first_line(error)}. Restore it "
+            f"{folder} cannot be used, its files may be damaged: {first_line(error)}. Restore it "
             "from a backup, or index the drawings into a new folder"
         ) from error
 
@@ -158,11 +159,6 @@ def _os_error_number(error: BaseException) -> int | None:
         return number
     except OSError:
         return None
-
-
-def _first_line(error: BaseException) -> str:
-    line = str(error).strip().split("\n")[0]
-    return line if len(line) <= 300 else line[:297] + "..."
 
 
 def _files(folder: Path) -> dict[str, tuple[int, int]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from garabato.errors import GalleryError, InputError, MissingExtraError
+from garabato.errors import GalleryError, InputError, MissingExtraError, first_line
 
 SCHEMES = ("http", "https", "milvus")
 #: The token may be set here, which keeps it out of the shell's history.
@@ -192,5 +192,4 @@ def _is_away(error: Exception) -> bool:
 def _message(error: BaseException) -> str:
     details = getattr(error, "details", None)
     text = details() if callable(details) else getattr(error, "message", None)
-    line = (str(text or error).strip() or type(error).__name__).split("\n")[0]
-    return line if len(line) <= 300 else line[:297] + "..."
+    return first_line(str(text or "").strip() or error)
