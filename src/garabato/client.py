@@ -28,7 +28,7 @@ _N_RETRIES = 3
 #: Drawings per request.
 _PAGE = 200
 _TAUGHT = "/v1/encoder/categories"
-#: How requests begin that do not take `gallery`.
+#: Paths of requests that do not take `gallery` begin with one of these.
 _OF_ALL_GALLERIES = ("/v1/classify", "/v1/galleries", _TAUGHT)
 
 

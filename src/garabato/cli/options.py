@@ -85,7 +85,7 @@ def _parse_categories(
     try:
         return int(texts[0])
     except ValueError:
-        return [texts[0]]  # split at commas where no category of the source is called so
+        return [texts[0]]  # commas are split later: a category's name may contain one
 
 
 categories_option = click.option(
@@ -100,7 +100,6 @@ categories_option = click.option(
 tags_option = click.option(
     "--tag", "tags", multiple=True, metavar="TAG", help="Tag for the new drawings; repeatable."
 )
-
 
 category_from_option = click.option(
     "--category-from",

@@ -187,7 +187,7 @@ def _preprocessor(encoder: Encoder) -> dict[str, Any]:
         "do_convert_rgb": True,
         "do_resize": True,
         "size": {"height": encoder.spec.size_px, "width": encoder.spec.size_px},
-        "resample": 1,  # Lanczos: transformers.js samples thin lines by points with the others
+        "resample": 1,  # Lanczos: with any other filter, transformers.js loses thin lines
         "do_rescale": True,
         "rescale_factor": 1 / 255,
         "do_normalize": False,

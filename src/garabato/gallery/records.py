@@ -19,6 +19,7 @@ FORMAT_VERSION = 1
 #: The most hits a search returns.
 MAX_K = 100_000
 _NO_DETAILS = Details()
+#: What to search for: a drawing, or an embedding (D,).
 Query = Drawing | FloatArray
 
 

@@ -137,8 +137,11 @@ def to_stored(rows: pa.RecordBatch) -> Iterator[Stored]:
 
 @contextmanager
 def _garbage_collection_paused() -> Iterator[None]:
-    """Ten thousand new objects would start collections that go through all objects of all libraries
-    and find nothing: no object made here refers back to another."""
+    """Pause garbage collection while many objects are made.
+
+    Ten thousand new objects start collections that go through the objects of all libraries and find
+    nothing: no object made here refers back to another.
+    """
     if not gc.isenabled():
         yield
         return
@@ -254,7 +257,7 @@ def _in_one_chunk(column: pa.Array | pa.ChunkedArray) -> pa.Array:
 
 
 def _values(column: pa.Array | pa.ChunkedArray) -> list[Any]:
-    """`column.to_pylist()`, which takes 3 microseconds for each value of a dictionary array."""
+    """Like `column.to_pylist()`, which takes 3 microseconds per value of a dictionary array."""
     column = _in_one_chunk(column)
     if not isinstance(column, pa.DictionaryArray):
         return list(column.to_pylist())

@@ -24,6 +24,7 @@ _NUMBERS = 4
 _FEATURES = 8
 #: Scales the steps between points, which are short compared to the drawing.
 _STEP_SCALE = 5.0
+#: The stroke branch: points that a convolution covers, weighted means, width of the hidden layer.
 _KERNEL = 5
 _POOLINGS = 4
 _HIDDEN = 256

@@ -46,6 +46,7 @@ _CHUNK = 256
 _PASSES, _BATCH, _LEARNING_RATE = 8, 512, 0.03
 #: Bits are tanh(sharpness x value) while they are trained; the sharpness grows from first to last.
 _SHARPNESS = (1.0, 4.0)
+#: The temperatures that `fit_temperature` searches, and the ratio of the golden section.
 _LEAST, _MOST = 0.05, 20.0
 _GOLDEN = (5**0.5 - 1) / 2
 

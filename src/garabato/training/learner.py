@@ -31,12 +31,13 @@ _SUPCON_TEMPERATURE = 0.1
 #: The weight of each branch's own loss, added to the loss of their sum.
 _BRANCH_LOSS = 0.5
 
-#: How much of the momentum the next step keeps.
+#: Muon: how much of the momentum the next step keeps.
 _MOMENTUM = 0.95
-#: Makes the mean square of a step about that of AdamW (Liu et al. 2025, "Muon is scalable for LLM
-#: training"), so both share learning rate and weight decay.
+#: Muon: makes the mean square of a step about that of AdamW (Liu et al. 2025, "Muon is scalable for
+#: LLM training"), so both share learning rate and weight decay.
 _STEP_SIZE = 0.2
-#: Coefficients of the quintic iteration. They bring singular values near 1 quickly, not exactly.
+#: Muon: coefficients and number of the quintic iterations. They bring singular values near 1
+#: quickly, not exactly.
 _COEFFICIENTS = (3.4445, -4.7750, 2.0315)
 _ITERATIONS = 5
 

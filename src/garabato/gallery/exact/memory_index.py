@@ -46,6 +46,7 @@ _CODE_MAX = 127
 _CHUNK = 8_192
 #: Stands for all positions.
 _ALL = np.zeros(0, np.int32)
+#: The arrays of an index that have an entry for each position.
 _ARRAYS = ("rows", "stored", "rest", "heads", "head_scales", "tail_lengths", "lengths")
 
 

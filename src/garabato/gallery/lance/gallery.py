@@ -439,9 +439,10 @@ class LanceGallery(Gallery):
     def _row_sample(
         self, condition: Filter = EVERYTHING, n_passing: int | None = None
     ) -> RowSample:
-        """A sample of the rows, to estimate where those lie that pass a filter.
+        """A sample of the rows, to estimate where the rows that pass a filter lie.
 
-        Read again when the gallery has changed by a fifth, or its share of rows that pass.
+        Read again when the size of the gallery has changed by a fifth, or when the share of rows
+        that pass has halved or doubled.
         """
         table, sample = self._table, self._sample
         n = table.count_rows()

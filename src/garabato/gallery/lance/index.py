@@ -155,7 +155,7 @@ def is_outgrown(table: Any) -> bool:
 
 
 class OnDisk:
-    """The newest version of a table on disk to search, and what its searches need to know of it.
+    """A version of a table, to be searched on disk, and what searches need to know about it.
 
     Without `settings` all rows are ranked, which is exact.
     """
@@ -210,7 +210,7 @@ class OnDisk:
         The fewer rows pass a filter on what they show, the more clusters are probed, because those
         rows may lie far from the query. Rows that pass another filter, such as a country, mostly
         lie in all clusters, but the nearest of them are farther away. The same holds if k is
-        larger. Where such rows lie far from the query, too, `rank` tells.
+        larger. `rank` is high if such rows lie far from the query, too.
         """
         farther = math.sqrt(max(1, k / _TUNED_FOR) * max(1, n_shown) / max(1, n_passing))
         n_wanted = settings.n_probes * self.n_rows / max(1, n_shown) * farther

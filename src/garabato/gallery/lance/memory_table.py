@@ -161,8 +161,8 @@ def meets(rows: pa.Table, condition: Filter) -> npt.NDArray[np.bool_]:
 def _read(
     table: Any, condition: str | None
 ) -> tuple[npt.NDArray[np.uint64], pa.Table, npt.NDArray[np.float16], npt.NDArray[np.int8]]:
-    """Row ids (N,), rows, and embeddings (N, D) split as by
-    `half_precision.split`; sorted by row id."""
+    """Row ids (N,), rows, and embeddings (N, D) split as by `half_precision.split`; sorted by row
+    id."""
     drawing_columns = columns_of(table)
     columns = [*drawing_columns, *embedding_columns(table), "_rowid"]
     query = table.search().with_row_id(True).select(columns)

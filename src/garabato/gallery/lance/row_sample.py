@@ -1,4 +1,5 @@
-"""Random rows of a large table in memory: they tell how far from a query those lie that pass."""
+"""Random rows of a large table, in memory: they tell how far from a query the rows that pass a
+filter lie."""
 
 from __future__ import annotations
 

@@ -53,7 +53,9 @@ PAGE = 1_024
 _MAX_REQUEST_BYTES = 2**24
 #: The columns that a filter by text needs.
 _WITH_TEXT = ("key_id", "category", "tags", "title")
+#: The column that is searched, and the name of its index.
 _NAME = "embedding"
+#: How long `compact` waits for the server.
 _COMPACTION_S = 3_600.0
 _log = logging.getLogger(__name__)
 

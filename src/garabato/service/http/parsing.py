@@ -101,7 +101,8 @@ async def first_drawing(upload: Upload, reader: FileReader) -> FileQuery:
 async def refuse_unknown_parameters(request: Request) -> None:
     """Refuse query parameters that the route does not have. Raises ProblemError for the first.
 
-    An ignored misspelt filter would let everything pass."""
+    An ignored misspelt filter would let everything pass.
+    """
     # Not a plain function: FastAPI would call it in a thread, for every request.
     if not request.query_params:
         return

@@ -25,7 +25,7 @@ from garabato.service.http.problems import ProblemError
 from garabato.service.metrics import Metrics
 
 _log = logging.getLogger("garabato.service")
-#: Searches that take place together, at most: more take no less time each.
+#: Searches that take place together, at most: with more, each takes as long.
 SEARCHES_AT_ONCE = 32
 
 T = TypeVar("T")
