@@ -201,7 +201,7 @@ class Client:
     ) -> dict[str, Any]:
         if isinstance(query, Drawing) and query.bitmap is None:
             return dict(self._send("POST", path, {"drawing": query.to_lists(), **options}))
-        content = _picture(query) if isinstance(query, Drawing) else Path(query).read_bytes()
+        content = _picture(query) if isinstance(query, Drawing) else _read(query)
         fields: dict[str, Any] = {name: orjson.dumps(value) for name, value in options.items()}
         fields["file"] = ("query", content, "application/octet-stream")
         return dict(self._send("POST", path, fields=fields))
@@ -282,6 +282,13 @@ def _picture(drawing: Drawing) -> bytes:
 
     assert drawing.bitmap is not None
     return encode_png(255 - drawing.bitmap)
+
+
+def _read(path: str | PathLike[str]) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _error(status: int, body: bytes) -> ServiceError:

@@ -155,6 +155,11 @@ def test_get_refuses_a_list_of_key_ids() -> None:
         client.get(["k"])  # type: ignore[arg-type]
 
 
+def test_a_missing_file_is_named_before_a_request(tmp_path: Path) -> None:
+    with pytest.raises(garabato.InputError, match=r"cannot read .*/no\.svg: No such file"):
+        garabato.Client("http://127.0.0.1:1").classify(tmp_path / "no.svg")
+
+
 def test_errors_have_the_message_of_the_server(client: garabato.Client) -> None:
     with pytest.raises(garabato.ServiceError, match=r"k: .*greater") as wrong:
         client.classify(Drawing([[[0, 1], [0, 1]]]), k=0)
