@@ -42,6 +42,8 @@ def test_variables_are_converted_to_the_type_of_their_setting(
         ("BATCH_SIZE", "0"),
         ("TOKEN", "short"),
         ("IDLE_TIMEOUT_S", "soon"),
+        ("IDLE_TIMEOUT_S", "nan"),
+        ("IDLE_TIMEOUT_S", "inf"),
     ],
 )
 def test_the_error_for_an_invalid_variable_names_it(variable: str, text: str) -> None:

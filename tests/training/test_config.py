@@ -25,7 +25,7 @@ from garabato.training.config import read_config, to_toml
         ({"learning_rate": 0.0}, "learning_rate must be positive, not 0.0"),
         ({"learning_rate": math.nan}, "learning_rate must be positive, not nan"),
         ({"learning_rate": math.inf}, "learning_rate must be positive, not inf"),
-        ({"mixup": math.nan}, "mixup must be at least 0, not nan"),
+        ({"mixup": math.nan}, "mixup must be finite and at least 0, not nan"),
         ({"minutes": math.nan}, "minutes must be positive, not nan"),
         ({"sizes": ((0.5, 8),)}, "image sizes must be 16 to 1024 px"),
         ({"sizes": ((0.5, 2048),)}, "image sizes must be 16 to 1024 px"),
@@ -43,7 +43,8 @@ from garabato.training.config import read_config, to_toml
         ({"minutes": "ten"}, "minutes must be a number, not 'ten'"),
         ({"model_options": 3}, "model_options must be a table, not 3"),
         ({"seed": -1}, "seed must be between 0 and 4294967295, not -1"),
-        ({"weight_decay": math.nan}, "weight_decay must be at least 0, not nan"),
+        ({"weight_decay": math.nan}, "weight_decay must be finite and at least 0, not nan"),
+        ({"weight_decay": math.inf}, "weight_decay must be finite and at least 0, not inf"),
     ],
     ids=str,
 )

@@ -128,7 +128,7 @@ def test_every_loss_and_mixup_learn_sketches(dataset, tmp_path, changes) -> None
         ({"loss": "hinge"}, "unknown loss 'hinge'; choose one of softmax, arcface"),
         ({"loss": "arcface", "mixup": 0.2}, "need loss = \"softmax\", not 'arcface'"),
         ({"loss": "supcon", "teachers": ("shipped",)}, "not 'supcon'"),
-        ({"mixup": -1.0}, "mixup must be at least 0, not -1"),
+        ({"mixup": -1.0}, "mixup must be finite and at least 0, not -1"),
         ({"teaching": 1.5}, r"teaching must be in \[0, 1\], not 1.5"),
     ],
 )

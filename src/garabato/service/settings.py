@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -85,8 +86,8 @@ class Settings:
         """Raise InputError for an invalid value."""
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, int | float) and value < 0:
-                raise InputError(f"{field.name} is 0 or more, not {value}")
+            if isinstance(value, int | float) and not 0 <= value < math.inf:  # false for NaN
+                raise InputError(f"{field.name} is a finite number of at least 0, not {value}")
         for name in ("max_waiting", "batch_size", "max_body_bytes", "max_strokes", "max_points"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is 1 or more, not {getattr(self, name)}")

@@ -117,8 +117,10 @@ class TrainConfig:
 
         # Each comparison is False for NaN.
         for name, least in (("epochs", 1), ("batch_size", 2), ("mixup", 0), ("weight_decay", 0)):
-            if not getattr(self, name) >= least:
-                raise TrainingError(f"{name} must be at least {least}, not {getattr(self, name)}")
+            if not least <= getattr(self, name) < math.inf:
+                raise TrainingError(
+                    f"{name} must be finite and at least {least}, not {getattr(self, name)}"
+                )
         for name in ("warmup", "label_smoothing", "ema_decay", "validation"):
             if not 0 <= getattr(self, name) < 1:
                 raise TrainingError(f"{name} must be in [0, 1), not {getattr(self, name)}")
