@@ -240,12 +240,6 @@ class Client:
         return response.data, response.headers.get("content-type", "")
 
 
-def _path(key_id: str) -> str:
-    if not isinstance(key_id, str):
-        raise InputError(f"key_id must be text, not {key_id!r}; give one key_id at a time")
-    return f"/v1/drawings/{quote(key_id, safe='')}"
-
-
 def _filter(where: Where | None) -> dict[str, Any]:
     """The field `where` of a request, left out if every drawing passes. Raises InputError."""
     condition = parse_where(where)
@@ -263,6 +257,19 @@ def _filter(where: Where | None) -> dict[str, Any]:
     return {"where": given} if given else {}
 
 
+def _hit(document: Mapping[str, Any]) -> Hit:
+    return Hit.of(_drawing(document), document["score"])
+
+
+def _drawing(document: Mapping[str, Any]) -> Drawing:
+    names = ("key_id", "category", "country", "recognized", "timestamp")
+    metadata: dict[str, Any] = {name: document.get(name) for name in names}
+    details = {name: document[name] for name in DETAIL_NAMES if document.get(name)}
+    if details:
+        metadata["details"] = Details(**details)
+    return Drawing(document["drawing"], **metadata)
+
+
 def _to_document(drawing: Drawing, tags: Sequence[str]) -> dict[str, Any]:
     """A drawing to store, as JSON, without unknown fields."""
     strokes = as_strokes(drawing).to_lists()
@@ -274,6 +281,12 @@ def _to_document(drawing: Drawing, tags: Sequence[str]) -> dict[str, Any]:
         metadata["original"] = base64.b64encode(details.original).decode()
     known = {name: value for name, value in metadata.items() if value is not None}
     return {"drawing": strokes, **known}
+
+
+def _path(key_id: str) -> str:
+    if not isinstance(key_id, str):
+        raise InputError(f"key_id must be text, not {key_id!r}; give one key_id at a time")
+    return f"/v1/drawings/{quote(key_id, safe='')}"
 
 
 def _picture(drawing: Drawing) -> bytes:
@@ -298,16 +311,3 @@ def _error(status: int, body: bytes) -> ServiceError:
     except (ValueError, KeyError, TypeError):
         return ServiceError(f"the service responded with status {status}", status=status)
     return ServiceError(f"{detail} ({status})", status=status, problem=problem)
-
-
-def _hit(document: Mapping[str, Any]) -> Hit:
-    return Hit.of(_drawing(document), document["score"])
-
-
-def _drawing(document: Mapping[str, Any]) -> Drawing:
-    names = ("key_id", "category", "country", "recognized", "timestamp")
-    metadata: dict[str, Any] = {name: document.get(name) for name in names}
-    details = {name: document[name] for name in DETAIL_NAMES if document.get(name)}
-    if details:
-        metadata["details"] = Details(**details)
-    return Drawing(document["drawing"], **metadata)

@@ -102,6 +102,29 @@ def lay_out(drawings: Embeddings, *, seed: int, progress: Progress) -> FloatArra
     return points
 
 
+def _scale(coordinates: FloatArray) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
+    """Integer x and y, on one scale; outliers (one in 1,000) are clipped to the edge."""
+    if len(coordinates) == 0:
+        return np.zeros(0, np.uint16), np.zeros(0, np.uint16)
+    low, high = np.quantile(coordinates, [0.0005, 0.9995], axis=0)
+    extent = max(float((high - low).max()), 1e-9)
+    middle = (low + high) / 2
+    scaled = np.clip((coordinates - middle) / extent + 0.5, 0, 1) * SIDE
+    x, y = np.rint(scaled).astype(np.uint16).T
+    return x, y
+
+
+def _principal_components(embeddings: FloatArray) -> FloatArray:
+    """(N, 2): the first two principal components."""
+    centred = embeddings - embeddings.mean(axis=0) if len(embeddings) else embeddings
+    if len(embeddings) < 3:
+        return np.arange(2 * len(embeddings), dtype=np.float32).reshape(-1, 2)
+    _, directions = np.linalg.eigh(centred.T @ centred)
+    coordinates = np.zeros((len(embeddings), 2), np.float32)
+    coordinates[:, : centred.shape[1]] = centred @ directions[:, :-3:-1]
+    return coordinates
+
+
 def _edges(
     neighbours: IntArray, strengths: FloatArray
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], FloatArray]:
@@ -131,26 +154,3 @@ def _first_points(embeddings: FloatArray, seed: int) -> FloatArray:
     points *= _FIRST_SIDE / max(float(np.ptp(points, axis=0).max()), _LEAST_EXTENT)
     points += np.random.default_rng(seed).normal(scale=1e-4, size=points.shape)
     return np.ascontiguousarray(points, np.float32)
-
-
-def _principal_components(embeddings: FloatArray) -> FloatArray:
-    """(N, 2): the first two principal components."""
-    centred = embeddings - embeddings.mean(axis=0) if len(embeddings) else embeddings
-    if len(embeddings) < 3:
-        return np.arange(2 * len(embeddings), dtype=np.float32).reshape(-1, 2)
-    _, directions = np.linalg.eigh(centred.T @ centred)
-    coordinates = np.zeros((len(embeddings), 2), np.float32)
-    coordinates[:, : centred.shape[1]] = centred @ directions[:, :-3:-1]
-    return coordinates
-
-
-def _scale(coordinates: FloatArray) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint16]]:
-    """Integer x and y, on one scale; outliers (one in 1,000) are clipped to the edge."""
-    if len(coordinates) == 0:
-        return np.zeros(0, np.uint16), np.zeros(0, np.uint16)
-    low, high = np.quantile(coordinates, [0.0005, 0.9995], axis=0)
-    extent = max(float((high - low).max()), 1e-9)
-    middle = (low + high) / 2
-    scaled = np.clip((coordinates - middle) / extent + 0.5, 0, 1) * SIDE
-    x, y = np.rint(scaled).astype(np.uint16).T
-    return x, y

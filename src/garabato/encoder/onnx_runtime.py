@@ -88,6 +88,11 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
+def _restored(content: bytes, header: dict[str, Any]) -> OnnxRuntime:
+    """The runtime in another process, such as one of a Ray cluster."""
+    return OnnxRuntime(_session(content), header, content)
+
+
 def _session(content: bytes) -> Any:
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
@@ -96,11 +101,6 @@ def _session(content: bytes) -> Any:
     if os.environ.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE":
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-
-
-def _restored(content: bytes, header: dict[str, Any]) -> OnnxRuntime:
-    """The runtime in another process, such as one of a Ray cluster."""
-    return OnnxRuntime(_session(content), header, content)
 
 
 def _n_threads() -> int:

@@ -144,14 +144,6 @@ def push_to_hub(
     return str(commit.commit_url)
 
 
-def _shipped_form_of(encoder: Encoder) -> Encoder | None:
-    """The shipped ONNX form, of 8 bits, if `encoder` is the shipped encoder, else None."""
-    shipped = load_encoder()
-    if shipped.fingerprint != encoder.fingerprint:
-        return None
-    return shipped.with_added(encoder.added_categories)
-
-
 def _check_folder(folder: Path, names: list[str]) -> None:
     """Raise InputError if the folder holds files that are not from an earlier export."""
     if folder.is_dir():
@@ -160,6 +152,33 @@ def _check_folder(folder: Path, names: list[str]) -> None:
         others = [name for name in others if name not in (".git", ".gitattributes")]
         if others:
             raise InputError(f"{folder} holds {', '.join(others)}; give an empty folder")
+
+
+def _shipped_form_of(encoder: Encoder) -> Encoder | None:
+    """The shipped ONNX form, of 8 bits, if `encoder` is the shipped encoder, else None."""
+    shipped = load_encoder()
+    if shipped.fingerprint != encoder.fingerprint:
+        return None
+    return shipped.with_added(encoder.added_categories)
+
+
+def _shipped_scores() -> dict[str, float]:
+    """The scores in the shipped model card, as shares."""
+    card = _shipped_card()
+    scores = {}
+    for name, row in _SHIPPED_SCORES.items():
+        found = re.search(rf"^\| {row} \| ([\d.]+)( %)?", card, re.MULTILINE)
+        assert found is not None, row
+        scores[name] = round(float(found[1]) / (100 if found[2] else 1), 4)
+    return scores
+
+
+def _shipped_card() -> str:
+    return (resources.files("garabato") / "pretrained" / "MODEL_CARD.md").read_text()
+
+
+def _write_json(path: Path, document: Mapping[str, Any]) -> None:
+    write_bytes(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())
 
 
 def _config(encoder: Encoder) -> dict[str, Any]:
@@ -308,6 +327,13 @@ fingerprint {encoder.fingerprint}. {trained_on}
 """
 
 
+def _shipped_training() -> str:
+    """The sections on data and training of the shipped model card."""
+    sections = re.split(r"^(?=## )", _shipped_card(), flags=re.MULTILINE)
+    chosen = [one.strip() for one in sections if one.startswith(("## Data", "## Training"))]
+    return "".join(f"\n{section}\n" for section in chosen)
+
+
 def _training(run: Path) -> str:
     """The settings and the duration of the training in a run folder."""
     try:
@@ -319,29 +345,3 @@ def _training(run: Path) -> str:
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise InputError(f"{run} is not the folder of a finished training: {error!r}") from None
     return f"\n## Training\n\n{summary}:\n\n```toml\n{settings.strip()}\n```\n"
-
-
-def _shipped_scores() -> dict[str, float]:
-    """The scores in the shipped model card, as shares."""
-    card = _shipped_card()
-    scores = {}
-    for name, row in _SHIPPED_SCORES.items():
-        found = re.search(rf"^\| {row} \| ([\d.]+)( %)?", card, re.MULTILINE)
-        assert found is not None, row
-        scores[name] = round(float(found[1]) / (100 if found[2] else 1), 4)
-    return scores
-
-
-def _shipped_training() -> str:
-    """The sections on data and training of the shipped model card."""
-    sections = re.split(r"^(?=## )", _shipped_card(), flags=re.MULTILINE)
-    chosen = [one.strip() for one in sections if one.startswith(("## Data", "## Training"))]
-    return "".join(f"\n{section}\n" for section in chosen)
-
-
-def _shipped_card() -> str:
-    return (resources.files("garabato") / "pretrained" / "MODEL_CARD.md").read_text()
-
-
-def _write_json(path: Path, document: Mapping[str, Any]) -> None:
-    write_bytes(path, (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode())

@@ -142,25 +142,6 @@ def export_web(
     return ExportedPage(target, len(web_gallery.drawings), files)
 
 
-def _copy_page(folder: Path) -> None:
-    """Copy the service's page, then the files that replace the server."""
-    package = resources.files("garabato")
-    with resources.as_file(package / "service" / "page") as page:
-        shutil.copytree(page, folder / "static")
-    (folder / "static" / "index.html").replace(folder / "index.html")
-    with resources.as_file(package / "export" / "site") as site:
-        shutil.copytree(site, folder, dirs_exist_ok=True)
-
-
-def _fill_with_starter_set(gallery: Gallery, per_category: int, progress: Progress) -> None:
-    source = open_source(STARTER)
-    n_done, n = 0, len(source.categories()) * min(per_category, N_PER_CATEGORY)
-    for batch in first_of_each(source, per_category):
-        gallery.add(batch)
-        n_done += len(batch)
-        progress("embedding the starter set", n_done, n)
-
-
 def _browser_packages() -> list[Path]:
     """The files of `_PACKAGES` in the user's cache, those named *.zst compressed.
 
@@ -181,3 +162,22 @@ def _browser_packages() -> list[Path]:
                     )
         files += [folder / name for name in members]
     return files
+
+
+def _fill_with_starter_set(gallery: Gallery, per_category: int, progress: Progress) -> None:
+    source = open_source(STARTER)
+    n_done, n = 0, len(source.categories()) * min(per_category, N_PER_CATEGORY)
+    for batch in first_of_each(source, per_category):
+        gallery.add(batch)
+        n_done += len(batch)
+        progress("embedding the starter set", n_done, n)
+
+
+def _copy_page(folder: Path) -> None:
+    """Copy the service's page, then the files that replace the server."""
+    package = resources.files("garabato")
+    with resources.as_file(package / "service" / "page") as page:
+        shutil.copytree(page, folder / "static")
+    (folder / "static" / "index.html").replace(folder / "index.html")
+    with resources.as_file(package / "export" / "site") as site:
+        shutil.copytree(site, folder, dirs_exist_ok=True)

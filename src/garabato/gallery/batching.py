@@ -87,6 +87,25 @@ def as_tags(tags: Sequence[str]) -> tuple[str, ...]:
     return given
 
 
+def _batches(
+    drawings: Iterable[Drawing] | DrawingBatch,
+) -> Iterator[list[tuple[DrawingBatch, IntArray]]]:
+    """For each transaction, its drawings in batches of one kind, with their positions in it."""
+    if isinstance(drawings, DrawingBatch):
+        for first in range(0, len(drawings), TRANSACTION):
+            batch = drawings[first : first + TRANSACTION]
+            yield [(batch, np.arange(len(batch)))]
+        return
+    iterator = iter(drawings if isinstance(drawings, Iterable) else list_drawings(drawings))
+    n_before = 0
+    while piece := list_drawings(islice(iterator, TRANSACTION), n_before + 1):
+        n_before += len(piece)
+        yield [
+            (DrawingBatch.from_drawings([piece[i] for i in positions]), positions)
+            for positions in group_by_kind(piece)
+        ]
+
+
 def _last_of_each_key_id(
     batches: list[tuple[DrawingBatch, FloatArray, IntArray]],
 ) -> list[tuple[DrawingBatch, FloatArray, IntArray]]:
@@ -105,22 +124,3 @@ def _last_of_each_key_id(
         if len(rows):
             kept.append((batch.take(rows), embeddings[rows], numbers[rows]))
     return kept
-
-
-def _batches(
-    drawings: Iterable[Drawing] | DrawingBatch,
-) -> Iterator[list[tuple[DrawingBatch, IntArray]]]:
-    """For each transaction, its drawings in batches of one kind, with their positions in it."""
-    if isinstance(drawings, DrawingBatch):
-        for first in range(0, len(drawings), TRANSACTION):
-            batch = drawings[first : first + TRANSACTION]
-            yield [(batch, np.arange(len(batch)))]
-        return
-    iterator = iter(drawings if isinstance(drawings, Iterable) else list_drawings(drawings))
-    n_before = 0
-    while piece := list_drawings(islice(iterator, TRANSACTION), n_before + 1):
-        n_before += len(piece)
-        yield [
-            (DrawingBatch.from_drawings([piece[i] for i in positions]), positions)
-            for positions in group_by_kind(piece)
-        ]

@@ -254,9 +254,13 @@ def words_of(text: str) -> list[str]:
     return [_singular(word) for word in words if word not in _STOP_WORDS]
 
 
-def _singular(word: str) -> str:
-    is_plural = len(word) > 3 and word.endswith("s") and not word.endswith("ss")
-    return word[:-1] if is_plural else word
+def _names_of(gallery: Gallery) -> _Names:
+    """The names in a gallery, read again only if it has changed."""
+    version = gallery.version()
+    cached = _cache.get(gallery)
+    if cached is None or cached[0] != version:
+        cached = _cache[gallery] = (version, _Names.of(gallery))
+    return cached[1]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -309,15 +313,6 @@ class _Names:
         return matches
 
 
-def _names_of(gallery: Gallery) -> _Names:
-    """The names in a gallery, read again only if it has changed."""
-    version = gallery.version()
-    cached = _cache.get(gallery)
-    if cached is None or cached[0] != version:
-        cached = _cache[gallery] = (version, _Names.of(gallery))
-    return cached[1]
-
-
 def _named_drawings(gallery: Gallery) -> Iterable[tuple[str, str | None, list[str] | None]]:
     """key_id, title (or category) and tags of all drawings."""
     try:
@@ -331,3 +326,8 @@ def _named_drawings(gallery: Gallery) -> Iterable[tuple[str, str | None, list[st
             columns["key_id"], columns["category"], columns["tags"], titles, strict=True
         ):
             yield key_id, title or category, tags
+
+
+def _singular(word: str) -> str:
+    is_plural = len(word) > 3 and word.endswith("s") and not word.endswith("ss")
+    return word[:-1] if is_plural else word

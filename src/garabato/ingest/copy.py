@@ -68,6 +68,19 @@ def copy_gallery(
     return Copied(n_copied, n_there)
 
 
+class _EncoderOf:
+    """The encoder that filled a gallery, without its weights: it cannot embed."""
+
+    def __init__(self, filled_by: FilledBy) -> None:
+        self.fingerprint = filled_by.fingerprint
+        self.embedding_dim = filled_by.embedding_dim
+        self.model_name = filled_by.model_name
+        self.spec = RenderSpec.from_dict(filled_by.render_spec)
+
+    def embed(self, drawings: Drawing | Sequence[Drawing] | DrawingBatch) -> FloatArray:
+        raise GalleryError("a copy takes embeddings from its source")
+
+
 def _pieces(scanned: Iterable[Stored]) -> Iterator[Stored]:
     """The same rows in pieces of about PIECE, each of strokes or of one bitmap size."""
     held: dict[tuple[int, ...] | None, list[Stored]] = {}
@@ -85,16 +98,3 @@ def _joined(pieces: Sequence[Stored]) -> Stored:
         DrawingBatch.concatenate([piece.drawings for piece in pieces]),
         np.concatenate([piece.embeddings for piece in pieces]),
     )
-
-
-class _EncoderOf:
-    """The encoder that filled a gallery, without its weights: it cannot embed."""
-
-    def __init__(self, filled_by: FilledBy) -> None:
-        self.fingerprint = filled_by.fingerprint
-        self.embedding_dim = filled_by.embedding_dim
-        self.model_name = filled_by.model_name
-        self.spec = RenderSpec.from_dict(filled_by.render_spec)
-
-    def embed(self, drawings: Drawing | Sequence[Drawing] | DrawingBatch) -> FloatArray:
-        raise GalleryError("a copy takes embeddings from its source")

@@ -83,21 +83,6 @@ def create_app(settings: Settings, choose_source: startup.ChooseSource) -> FastA
     return app
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's OpenAPI document, plus the bodies that routes parse themselves."""
-    if app.openapi_schema is None:
-        document = get_openapi(
-            title=app.title, version=app.version, summary=app.summary, routes=app.routes
-        )
-        schemas = document.setdefault("components", {}).setdefault("schemas", {})
-        for model in requests.BODIES:
-            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
-            schemas |= schema.pop("$defs", {})
-            schemas[model.__name__] = schema
-        app.openapi_schema = document
-    return app.openapi_schema
-
-
 def _page_router() -> APIRouter:
     """Routes for `/` and `/static/...`. The files are read once; only they have addresses."""
     router = APIRouter(include_in_schema=False)
@@ -132,3 +117,18 @@ def _read_files() -> dict[str, CachedContent]:
         for file in page.rglob("*")
         if (media_type := _MEDIA_TYPES.get(file.suffix))
     }
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """FastAPI's OpenAPI document, plus the bodies that routes parse themselves."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title, version=app.version, summary=app.summary, routes=app.routes
+        )
+        schemas = document.setdefault("components", {}).setdefault("schemas", {})
+        for model in requests.BODIES:
+            schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= schema.pop("$defs", {})
+            schemas[model.__name__] = schema
+        app.openapi_schema = document
+    return app.openapi_schema

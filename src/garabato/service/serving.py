@@ -83,19 +83,6 @@ def _listed(
     return (fspath(gallery),) if isinstance(gallery, str | PathLike) else tuple(gallery)
 
 
-def _check_address(host: str, port: int) -> None:
-    """Raise InputError if another program listens there. The server reports other problems."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise InputError(
-                f"port {port} of {host} is in use, perhaps by another garabato; choose another "
-                "port, such as --port 8001"
-            ) from None
-
-
 def _check_galleries(galleries: Mapping[str, str]) -> None:
     """Raise GalleryError if one is missing, or if they were not filled by one encoder."""
     opened = {name: open_gallery(uri, must_exist=True) for name, uri in galleries.items()}
@@ -113,3 +100,16 @@ def _check_galleries(galleries: Mapping[str, str]) -> None:
             "or `shipped`):\n"
             "  garabato gallery copy URI NEW --model shipped"
         )
+
+
+def _check_address(host: str, port: int) -> None:
+    """Raise InputError if another program listens there. The server reports other problems."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise InputError(
+                f"port {port} of {host} is in use, perhaps by another garabato; choose another "
+                "port, such as --port 8001"
+            ) from None

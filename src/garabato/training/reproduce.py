@@ -143,26 +143,18 @@ def as_markdown(document: dict[str, Any]) -> str:
     )
 
 
-def _lines(document: dict[str, Any], columns: tuple[str, ...]) -> Iterator[str]:
-    formats = {
-        "steps": "{:,}",
-        "minutes": "{:.1f}",
-        "loss": "{:.3f}",
-        "train_top1": "{:.1%}",
-        "test_top1": "{:.1%}",
-        "map": "{:.3f}",
-    }
-    for row in document["rows"]:
-        for kind in ("published", "measured"):
-            cells = [formats[name].format(row[kind][name]) for name in columns]
-            name = f"{row['published']['model']}, {row['published']['batch_size']}, {kind}"
-            yield f"| {' | '.join([name, *cells])} |"
-
-
-def _config(published: PublishedResult, settings: ReproduceSettings, device: str) -> TrainConfig:
-    config = load_preset(published.model.lower()).at_size(settings.image_size_px)
-    config = replace(config, batch_size=published.batch_size, steps=published.steps)
-    return replace(config, seed=settings.seed, device=device)
+def _check_settings(out: Path, source: str | PathLike[str], settings: ReproduceSettings) -> None:
+    wanted = json.dumps({"source": str(Path(source).resolve()), **asdict(settings)}, indent=1)
+    file = out / "settings.json"
+    if file.is_file():
+        if file.read_text() != wanted:
+            raise InputError(
+                f"{out} was started with other settings (see {file}); choose another folder"
+            )
+        return
+    with storage_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    write_bytes(file, wanted.encode())
 
 
 def _share_of_steps(
@@ -192,6 +184,12 @@ def _share_of_steps(
     share = min(1.0, settings.minutes / needed)
     write_bytes(file, json.dumps(share).encode())
     return share
+
+
+def _config(published: PublishedResult, settings: ReproduceSettings, device: str) -> TrainConfig:
+    config = load_preset(published.model.lower()).at_size(settings.image_size_px)
+    config = replace(config, batch_size=published.batch_size, steps=published.steps)
+    return replace(config, seed=settings.seed, device=device)
 
 
 def _measure(
@@ -272,15 +270,17 @@ def _command(
     return shlex.join(["garabato", "reproduce", *(w for n, v in given for w in (f"--{n}", v))])
 
 
-def _check_settings(out: Path, source: str | PathLike[str], settings: ReproduceSettings) -> None:
-    wanted = json.dumps({"source": str(Path(source).resolve()), **asdict(settings)}, indent=1)
-    file = out / "settings.json"
-    if file.is_file():
-        if file.read_text() != wanted:
-            raise InputError(
-                f"{out} was started with other settings (see {file}); choose another folder"
-            )
-        return
-    with storage_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-    write_bytes(file, wanted.encode())
+def _lines(document: dict[str, Any], columns: tuple[str, ...]) -> Iterator[str]:
+    formats = {
+        "steps": "{:,}",
+        "minutes": "{:.1f}",
+        "loss": "{:.3f}",
+        "train_top1": "{:.1%}",
+        "test_top1": "{:.1%}",
+        "map": "{:.3f}",
+    }
+    for row in document["rows"]:
+        for kind in ("published", "measured"):
+            cells = [formats[name].format(row[kind][name]) for name in columns]
+            name = f"{row['published']['model']}, {row['published']['batch_size']}, {kind}"
+            yield f"| {' | '.join([name, *cells])} |"

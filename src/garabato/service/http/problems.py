@@ -122,6 +122,24 @@ _HANDLED = (
 )
 
 
+def _field(location: Sequence[Any]) -> str:
+    names = [str(part) for part in location if part not in ("body", "query", "path")]
+    return ".".join(names) or "body"
+
+
+def _words(error: Mapping[str, Any]) -> str:
+    if error["type"] == "string_pattern_mismatch":  # the only pattern in `requests`
+        return "control characters are not allowed"
+    text = str(error["msg"])
+    if error["type"] in ("too_long", "too_short", "list_type") and "drawing" in error["loc"]:
+        inside = len(error["loc"]) - 1 - error["loc"].index("drawing")
+        if inside == 0 and error["type"] == "list_type":
+            return f"{text}; a drawing is [[[x, ...], [y, ...]], ...]"
+        if inside == 1:  # points [[x, y], ...], perhaps
+            return f"{text}; a stroke is [[x, ...], [y, ...]]"
+    return text
+
+
 def _problem_of(request: Request, error: Exception) -> ProblemError:
     match error:
         case ProblemError():
@@ -168,21 +186,3 @@ def _not_supported(request: Request, error: HTTPException) -> ProblemError:
         detail += f"; use {' or '.join(below)}"
     headers = {"allow": ", ".join(sorted(here))} if here else error.headers
     return ProblemError(405, detail, headers=headers)
-
-
-def _words(error: Mapping[str, Any]) -> str:
-    if error["type"] == "string_pattern_mismatch":  # the only pattern in `requests`
-        return "control characters are not allowed"
-    text = str(error["msg"])
-    if error["type"] in ("too_long", "too_short", "list_type") and "drawing" in error["loc"]:
-        inside = len(error["loc"]) - 1 - error["loc"].index("drawing")
-        if inside == 0 and error["type"] == "list_type":
-            return f"{text}; a drawing is [[[x, ...], [y, ...]], ...]"
-        if inside == 1:  # points [[x, y], ...], perhaps
-            return f"{text}; a stroke is [[x, ...], [y, ...]]"
-    return text
-
-
-def _field(location: Sequence[Any]) -> str:
-    names = [str(part) for part in location if part not in ("body", "query", "path")]
-    return ".".join(names) or "body"

@@ -191,34 +191,6 @@ class FileReader:
         process.end()
 
 
-class _Job:
-    """One file to read."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self._lock = threading.Lock()
-        self._process: _Process | None = None
-        self.is_given_up = False
-
-    def read_by(self, process: _Process) -> dict[str, Any] | None:
-        """The reply of the process; None if it ended without one."""
-        with self._lock:
-            if self.is_given_up:
-                process.kill()
-            self._process = process
-        reply = process.ask(self._content)
-        with self._lock:
-            self._process = None
-        return reply
-
-    def give_up(self) -> None:
-        """Kill the process if it is reading this file."""
-        with self._lock:
-            self.is_given_up = True
-            if self._process is not None:
-                self._process.kill()
-
-
 class _Process:
     """One running `file_process`."""
 
@@ -279,6 +251,34 @@ class _Process:
             assert pipe is not None
             with suppress(OSError):
                 pipe.close()
+
+
+class _Job:
+    """One file to read."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self._lock = threading.Lock()
+        self._process: _Process | None = None
+        self.is_given_up = False
+
+    def read_by(self, process: _Process) -> dict[str, Any] | None:
+        """The reply of the process; None if it ended without one."""
+        with self._lock:
+            if self.is_given_up:
+                process.kill()
+            self._process = process
+        reply = process.ask(self._content)
+        with self._lock:
+            self._process = None
+        return reply
+
+    def give_up(self) -> None:
+        """Kill the process if it is reading this file."""
+        with self._lock:
+            self.is_given_up = True
+            if self._process is not None:
+                self._process.kill()
 
 
 def _to_query(reply: dict[str, Any]) -> FileQuery:

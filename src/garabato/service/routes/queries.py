@@ -119,21 +119,6 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
     return _respond(document, started, uploaded)
 
 
-def _among(encoder: Encoder, names: list[str] | None) -> IntArray | None:
-    """The indices of these categories. Raises ProblemError that suggests the nearest name."""
-    try:
-        return None if names is None else encoder.category_indices(names)
-    except InputError as error:
-        raise ProblemError.of_field("among", str(error)) from None
-
-
-def _respond(document: dict[str, Any], started: float, uploaded: FileQuery | None) -> Response:
-    document["took_ms"] = round(1000 * (time.perf_counter() - started), 2)
-    if uploaded is not None:
-        document["drawing"] = uploaded.strokes.to_lists()
-    return json_response(document)
-
-
 async def _uploaded(request: Request, service: Service) -> tuple[FileQuery, dict[str, Any]]:
     """The drawing of a form's file, and the form's other fields: JSON values, as in a body."""
     upload, fields = await read_form(request)
@@ -148,3 +133,18 @@ async def _uploaded(request: Request, service: Service) -> tuple[FileQuery, dict
     if "drawing" in values or "key_id" in values:
         raise ProblemError.of_field("file", "give one query: a file, a drawing or a key_id")
     return await first_drawing(upload, service.files), values
+
+
+def _among(encoder: Encoder, names: list[str] | None) -> IntArray | None:
+    """The indices of these categories. Raises ProblemError that suggests the nearest name."""
+    try:
+        return None if names is None else encoder.category_indices(names)
+    except InputError as error:
+        raise ProblemError.of_field("among", str(error)) from None
+
+
+def _respond(document: dict[str, Any], started: float, uploaded: FileQuery | None) -> Response:
+    document["took_ms"] = round(1000 * (time.perf_counter() - started), 2)
+    if uploaded is not None:
+        document["drawing"] = uploaded.strokes.to_lists()
+    return json_response(document)
