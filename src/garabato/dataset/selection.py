@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from garabato.drawing import DrawingBatch
+from garabato.drawing import BoolArray, DrawingBatch
 from garabato.drawing.arrow import stored_bitmap_shape, to_table
 from garabato.errors import SourceError
 
@@ -110,7 +110,7 @@ class _Seen:
     def __init__(self) -> None:
         self._sorted: _Numbers = np.zeros(0, np.uint64)
 
-    def add(self, numbers: _Numbers) -> npt.NDArray[np.bool_]:
+    def add(self, numbers: _Numbers) -> BoolArray:
         """Add `numbers` (n,); returns (n,) bool, True for the first of each new number."""
         unique, first_indices = np.unique(numbers, return_index=True)
         positions = np.searchsorted(self._sorted, unique)

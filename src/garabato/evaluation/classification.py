@@ -11,11 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from garabato.drawing import FloatArray, IntArray
+from garabato.drawing import BoolArray, FloatArray, IntArray
 from garabato.errors import InputError
 
 DoubleArray = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
 
 
 def rank_of_label(scores: npt.NDArray[np.floating], labels: IntArray) -> IntArray:
@@ -106,7 +105,7 @@ class Calibration:
 
 
 def calibration(
-    confidence: npt.NDArray[np.floating], correct: Flags, *, n_bins: int = 15
+    confidence: npt.NDArray[np.floating], correct: BoolArray, *, n_bins: int = 15
 ) -> Calibration:
     """Compare the probability of each prediction, (N,) in 0..1, with its correctness, (N,).
 
@@ -139,7 +138,7 @@ class SelectiveAccuracy:
 
 def selective_accuracy(
     confidence: npt.NDArray[np.floating],
-    correct: Flags,
+    correct: BoolArray,
     *,
     below: float,
     chosen_for: float | None,
@@ -151,7 +150,7 @@ def selective_accuracy(
 
 
 def precision_by_coverage(
-    confidence: npt.NDArray[np.floating], correct: Flags
+    confidence: npt.NDArray[np.floating], correct: BoolArray
 ) -> tuple[DoubleArray, DoubleArray]:
     """Coverage and precision, (M,) float64 each, at every threshold, highest first."""
     order = np.argsort(-confidence, kind="stable")

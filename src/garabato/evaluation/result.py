@@ -11,7 +11,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.drawing import BoolArray, Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.evaluation.classification import (
     Calibration,
     SelectiveAccuracy,
@@ -81,7 +81,7 @@ class Predictions:
     loss: npt.NDArray[np.float64]
 
     @property
-    def classified(self) -> npt.NDArray[np.bool_]:
+    def classified(self) -> BoolArray:
         """(N,) True where the encoder knows the drawing's category."""
         return self.rank > 0
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from garabato.drawing import BoolArray
 from garabato.errors import InputError, did_you_mean
 from garabato.gallery.times import NORMAL_TIME, normal_time
 
@@ -107,7 +107,7 @@ def word_patterns(text: str) -> list[str]:
     return patterns
 
 
-def has_text(rows: pa.Table | pa.RecordBatch, text: str) -> npt.NDArray[np.bool_]:
+def has_text(rows: pa.Table | pa.RecordBatch, text: str) -> BoolArray:
     """(n,): whether each word of `text` begins a word of a row's title, category or tags."""
     passing = np.ones(rows.num_rows, bool)
     for pattern in word_patterns(text):

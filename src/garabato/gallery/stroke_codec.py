@@ -15,10 +15,9 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.drawing import BoolArray, Drawing, DrawingBatch, FloatArray, IntArray
 
 _BITMAP = 0
 #: Unpacking fewer rows one by one takes less time.
@@ -102,12 +101,12 @@ def group_by_kind(drawings: Sequence[Drawing]) -> list[IntArray]:
     return [np.array(positions, np.int64) for positions in kinds.values()]
 
 
-def _is_narrow(batch: DrawingBatch) -> npt.NDArray[np.bool_]:
+def _is_narrow(batch: DrawingBatch) -> BoolArray:
     """(N,) bool: whether a drawing is on the grid and all its counts fit in a byte."""
     points, strokes = batch.points, batch.drawing_starts
     off_grid = ((points < 0) | (points > 255) | (np.rint(points) != points)).any(axis=1)
     is_long = np.diff(batch.stroke_starts) > 255
-    narrow: npt.NDArray[np.bool_] = (
+    narrow: BoolArray = (
         (np.diff(strokes) <= 255)
         & (np.diff(_n_true_before(off_grid)[batch.stroke_starts[strokes]]) == 0)
         & (np.diff(_n_true_before(is_long)[strokes]) == 0)
@@ -115,7 +114,7 @@ def _is_narrow(batch: DrawingBatch) -> npt.NDArray[np.bool_]:
     return narrow
 
 
-def _n_true_before(mask: npt.NDArray[np.bool_]) -> IntArray:
+def _n_true_before(mask: BoolArray) -> IntArray:
     """(n + 1,): how many of `mask` (n,) are true before each position, and in total."""
     return np.concatenate([[0], np.cumsum(mask)])
 

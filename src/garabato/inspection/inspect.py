@@ -14,14 +14,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from garabato.dataset.store import MANIFEST, SPLITS, Dataset
-from garabato.drawing import DrawingBatch, FloatArray, IntArray
+from garabato.drawing import BoolArray, DrawingBatch, FloatArray, IntArray
 from garabato.drawing.arrow import from_table, to_table
 from garabato.errors import SourceError
 from garabato.formats import ReadReport
 from garabato.sources import CategoryFrom, open_source
 from garabato.sources.source import Progress
 
-Flags = npt.NDArray[np.bool_]
 Texts = npt.NDArray[np.object_]
 
 #: Number and width of the histograms' bins.
@@ -152,7 +151,7 @@ def _by_category(
     splits: Texts,
     n_strokes: IntArray,
     n_points: IntArray,
-    flags: dict[str, Flags],
+    flags: dict[str, BoolArray],
 ) -> list[CategoryCounts]:
     names, labels = np.unique(np.array(drawings.categories, object), return_inverse=True)
     found = []
@@ -189,7 +188,7 @@ def _spread(numbers: IntArray, n_bins: int, bin_width: int) -> Spread | None:
     )
 
 
-def _marked(groups: list[IntArray], n: int) -> Flags:
+def _marked(groups: list[IntArray], n: int) -> BoolArray:
     marks = np.zeros(n, np.bool_)
     for rows in groups:
         marks[rows] = True
@@ -378,7 +377,7 @@ def _balls(vectors: FloatArray, radius: float) -> list[IntArray]:
     sorted_vectors = vectors[order]
     values = sorted_vectors[:, widest]
     ends = np.searchsorted(values, values + np.float32(radius), side="right")
-    free: npt.NDArray[np.bool_] = np.ones(len(order), np.bool_)
+    free: BoolArray = np.ones(len(order), np.bool_)
     groups = []
     for first, end in enumerate(ends):
         if not free[first]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from garabato.drawing import DrawingBatch, FloatArray, IntArray
+from garabato.drawing import BoolArray, DrawingBatch, FloatArray, IntArray
 from garabato.encoder import N_TO_KNOW, Encoder
 from garabato.encoder.binary_codes import CODE_BITS, BinaryCoder
 from garabato.models import as_input
@@ -257,7 +257,7 @@ def at_temperature(
 
 
 def threshold_for_precision(
-    confidence: npt.NDArray[np.floating], right: npt.NDArray[np.bool_], precision: float
+    confidence: npt.NDArray[np.floating], right: BoolArray, precision: float
 ) -> float:
     """The lowest threshold above which predictions have at least this `precision` (0..1).
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from garabato.drawing import FloatArray, IntArray
+from garabato.drawing import BoolArray, FloatArray, IntArray
 from garabato.gallery.exact.clusters import Blocks, Clusters, angles, unit_rows
 from garabato.gallery.exact.half_precision import join
 from garabato.host.machine import n_cores
@@ -120,7 +120,7 @@ class MemoryIndex:
     def nbytes(self) -> int:
         return sum(getattr(self, name).nbytes for name in _ARRAYS)
 
-    def keep(self, rows: npt.NDArray[np.bool_]) -> MemoryIndex:
+    def keep(self, rows: BoolArray) -> MemoryIndex:
         """The rows where `rows` (N,) is true."""
         positions = np.flatnonzero(rows[self.rows])
         made = self._with({name: getattr(self, name)[positions] for name in _ARRAYS})

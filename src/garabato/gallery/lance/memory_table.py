@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from garabato.drawing import FloatArray, IntArray
+from garabato.drawing import BoolArray, FloatArray, IntArray
 from garabato.gallery.exact.memory_index import MemoryIndex, RowSubset
 from garabato.gallery.filters import Filter, has_text
 from garabato.gallery.lance.table import columns_of, embedding_columns, read_embeddings
@@ -133,7 +133,7 @@ class MemoryFilter:
         return self._lists[column]
 
 
-def meets(rows: pa.Table, condition: Filter) -> npt.NDArray[np.bool_]:
+def meets(rows: pa.Table, condition: Filter) -> BoolArray:
     """(n,) bool: whether rows meet the conditions on columns that are not in LISTED."""
     mask = np.ones(rows.num_rows, bool)
     if condition.key_ids is not None:
@@ -224,6 +224,6 @@ class _ByValue:
         return kept
 
 
-def _true(values: Any) -> npt.NDArray[np.bool_]:
+def _true(values: Any) -> BoolArray:
     """An Arrow array of booleans as a NumPy array; null becomes False."""
     return np.asarray(pc.fill_null(values, False), bool)

@@ -7,11 +7,10 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from garabato.drawing import FloatArray
+from garabato.drawing import BoolArray, FloatArray
 from garabato.gallery.filters import Filter
 from garabato.gallery.lance.memory_table import LISTED, compact, meets
 from garabato.gallery.lance.table import EMBEDDING, read_embeddings
@@ -76,7 +75,7 @@ class RowSample:
             nearest = first * (n_wanted / _FROM) ** (1 / power)
         return float(max(k, nearest * rows_each))
 
-    def _find_passing(self, condition: Filter) -> npt.NDArray[np.bool_]:
+    def _find_passing(self, condition: Filter) -> BoolArray:
         """(n,): which rows of the sample pass."""
         passes = meets(self._rows, condition)
         for column, values in zip(LISTED, (condition.categories, condition.countries), strict=True):
@@ -87,7 +86,7 @@ class RowSample:
         return passes
 
 
-def _rank_of_nth(n: int, scores: FloatArray, passes: npt.NDArray[np.bool_]) -> int:
+def _rank_of_nth(n: int, scores: FloatArray, passes: BoolArray) -> int:
     """The rank among all, from 1, of the n-th best of those that pass."""
     nth = np.partition(scores[passes], -n)[-n]
     return int((scores >= nth).sum())
