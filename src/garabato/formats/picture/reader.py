@@ -27,7 +27,7 @@ MAX_PIXELS = 64 * 10**6
 #: Baseline JPEG files are decoded at a reduced size, so they may be larger.
 MAX_JPEG_PIXELS = 512 * 10**6
 #: JPEG files are decoded at the smallest scale that leaves this many px on the longer side.
-_DECODED_PX = 2048
+DECODED_PX = 2048
 #: Frames and pages are decoded up to this number, and this number of px in all.
 _MAX_FRAMES, _MAX_FRAMES_PIXELS = 1_000, 512 * 10**6
 #: This many frames of an animation are looked at. One with less ink than this share of the fullest
@@ -108,7 +108,7 @@ def _decode(source: Input) -> Iterator[tuple[ByteArray, ByteArray | None]]:
         try:
             with _open(io.BytesIO(data), kind) as picture:
                 _check_size(source, picture)
-                picture.draft(None, (_DECODED_PX, _DECODED_PX))
+                picture.draft(None, (DECODED_PX, DECODED_PX))
                 frames = _frames(picture)
                 if len(frames) == 1:
                     ImageOps.exif_transpose(picture, in_place=True)

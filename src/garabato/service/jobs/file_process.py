@@ -29,6 +29,8 @@ from PIL import Image
 from garabato.drawing import Drawing
 from garabato.errors import FormatError, UnknownFormatError
 from garabato.formats import ReadReport, read_drawings, write_drawings
+from garabato.formats.picture.reader import DECODED_PX
+from garabato.formats.stream import GZIP_MAGIC
 from garabato.formats.svg import load_kernels as load_svg_kernels
 from garabato.host.compiler import has_cached_kernels
 from garabato.render import as_strokes
@@ -51,7 +53,6 @@ _RESTARTED = "restarted"
 _MAX_GROWTH_BYTES = 32 * 2**20
 #: Searches take precedence.
 _NICENESS = 5
-_GZIP_MAGIC = b"\x1f\x8b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +148,14 @@ def write_message(stream: BinaryIO, content: bytes) -> None:
 
 
 def _check_pixels(content: bytes, max_pixels: int) -> None:
-    """Refuse pictures of too many pixels before any of them is decoded. JPEG files count as they
-    are decoded: at the smallest scale that leaves 2048 pixels on the longer side."""
+    """Refuse pictures of too many pixels before any of them is decoded.
+
+    JPEG files count as they are decoded: at the smallest scale that leaves DECODED_PX pixels on the
+    longer side.
+    """
     try:
         with Image.open(io.BytesIO(content)) as picture:
-            picture.draft(None, (2048, 2048))
+            picture.draft(None, (DECODED_PX, DECODED_PX))
             n_pixels = picture.width * picture.height
     except Image.DecompressionBombError:
         if content.startswith(b"\xff\xd8"):  # a JPEG file: its reader decodes it at reduced size
@@ -168,11 +172,11 @@ def _expand(content: bytes, file: Any) -> RefusedError | None:
 
     Returns the error to raise if no drawing is found in what was written.
     """
-    if not content.startswith(_GZIP_MAGIC):
+    if not content.startswith(GZIP_MAGIC):
         file.write(content)
         return None
     n_left = MAX_EXPANDED_BYTES
-    while content.startswith(_GZIP_MAGIC):  # a gzip file may have several members
+    while content.startswith(GZIP_MAGIC):  # a gzip file may have several members
         stream = zlib.decompressobj(wbits=31)
         while content and not stream.eof:
             try:
