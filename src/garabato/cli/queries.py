@@ -35,8 +35,8 @@ def read_queries(
 ) -> list[Query]:
     """The drawings of all files, except empty ones, which are reported on stderr.
 
-    Files that cannot be read are added to `unreadable`, as long as another can be; without this
-    list the first one raises.
+    Files that cannot be read are added to `unreadable`. The first one raises if there is no such
+    list, or if no file can be read.
     """
     report = garabato.ReadReport()
     queries = []

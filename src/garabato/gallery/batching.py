@@ -69,8 +69,10 @@ def transactions(
 
 
 def without_invalid_times(batch: DrawingBatch) -> DrawingBatch:
-    """The batch without invalid timestamps, so that one of them does not stop a million drawings:
-    `Gallery.add` refuses them. They are counted in the log."""
+    """The batch without invalid timestamps, whose number is logged.
+
+    `Gallery.add` refuses them, so that a single one would stop a load of a million drawings.
+    """
     times = [time_or_none(text) for text in batch.timestamps]
     n_before, n_valid = (sum(text is not None for text in t) for t in (batch.timestamps, times))
     if n_valid < n_before:

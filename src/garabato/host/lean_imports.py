@@ -1,5 +1,7 @@
-"""Import a library without the packages that it imports but garabato does not use: for LanceDB,
-most of the time."""
+"""Import a library without those packages it imports that garabato does not use.
+
+LanceDB spends most of its import time on such packages.
+"""
 
 from __future__ import annotations
 

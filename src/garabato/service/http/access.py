@@ -28,8 +28,8 @@ class Access:
     def check_name(self, request: Request) -> None:
         """Refuse requests for other host names if the service trusts everyone who reaches it.
 
-        Bound to loopback without a token, it does: a website whose name resolves to 127.0.0.1
-        (DNS rebinding) must not use that.
+        It does if it is bound to loopback and has no token. A website whose name resolves to
+        127.0.0.1 (DNS rebinding) must not be able to use it.
         """
         if self._settings.token is None and self._settings.is_local:
             host = _urlsplit(f"//{request.headers.get('host', '')}").hostname
