@@ -22,12 +22,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
-from garabato.drawing.svg import N_SHOWN, drawings_html
 from garabato.errors import GarabatoError, InputError
 from garabato.gallery.batching import as_tags, transactions
 from garabato.gallery.embeddings import Embeddings, Progress
 from garabato.gallery.export import export_drawings
 from garabato.gallery.filters import EVERYTHING, Filter, Where, parse_where
+from garabato.gallery.notebook import gallery_html
 from garabato.gallery.records import (
     Added,
     Embedder,
@@ -60,8 +60,6 @@ from garabato.gallery.rows import (
 KEYS_AT_ONCE = 1_000
 #: Fields that `count` can group by.
 GROUPS = ("category", "country", "recognized", "tags")
-#: Notebooks show the number of categories of galleries up to this size.
-_MAX_COUNTED = 1_000_000
 
 
 class Gallery(ABC):
@@ -90,29 +88,9 @@ class Gallery(ABC):
 
     def _repr_html_(self) -> str | None:
         try:
-            return self._as_html()
+            return gallery_html(self)
         except GarabatoError:  # as above; notebooks show the text for None
             return None
-
-    def _as_html(self) -> str:
-        n = self.count()
-        about = repr(self)
-        sample: builtins.list[Drawing] = []
-        if n <= _MAX_COUNTED:
-            categories = self.count(by="category")
-            about += f" of {len(categories):,} categories"
-            shown = builtins.list(categories)[:N_SHOWN]
-            for name in shown:
-                if name is not None:  # no filter finds drawings without a category
-                    where: Where = {"category": [name]}
-                    sample += self.list(limit=N_SHOWN // len(shown), where=where)
-        # By key_id alone, they may all be of the first category.
-        seen = {drawing.key_id for drawing in sample}
-        sample += [d for d in self.list(limit=N_SHOWN) if d.key_id not in seen]
-        del sample[N_SHOWN:]
-        if n > len(sample):
-            about += f": {len(sample)} of them"
-        return drawings_html([(d, d.category or "") for d in sample], heading=about)
 
     def __len__(self) -> int:
         return self.count()
