@@ -60,11 +60,11 @@ def bordered(page: Picture, above: int, beside: int, colour: int) -> Picture:
     )
 
 
-def deskewed(page: Picture) -> Picture:
+def deskewed(page: Picture, colour: int = 255) -> Picture:
     matrix = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), 4, 1)
     matrix[:, 2] += 20
     size = (WIDTH + 40, HEIGHT + 40)
-    return cv2.warpAffine(page, matrix, size, flags=cv2.INTER_LINEAR, borderValue=(255,) * 3)
+    return cv2.warpAffine(page, matrix, size, flags=cv2.INTER_LINEAR, borderValue=(colour,) * 3)
 
 
 FRAMES: dict[str, Callable[[Picture], Picture]] = {
@@ -105,6 +105,55 @@ def test_the_drawing_is_found_in_every_frame_on_every_paper_in_every_light(frame
                 if not shows(found, truth):
                     wrong.append((category, paper, light))
     assert wrong == []
+
+
+def compressed(picture: Picture, quality: int) -> Picture:
+    """What is left of a picture in a JPEG file."""
+    settings = [cv2.IMWRITE_JPEG_QUALITY, quality]
+    _, content = cv2.imencode(".jpg", np.ascontiguousarray(picture[:, :, ::-1]), settings)
+    return cv2.imdecode(content, cv2.IMREAD_COLOR)[:, :, ::-1]
+
+
+@pytest.mark.parametrize("quality", [50, 75, 92])
+@pytest.mark.parametrize(("n_px", "colour"), [(2, 0), (3, 0), (5, 255)])
+def test_a_thin_frame_is_found_after_compression(n_px: int, colour: int, quality: int) -> None:
+    wrong = []
+    for paper in PAPERS:
+        for light in LIGHTS:
+            photo = bordered(page_of("house", paper, light), n_px, n_px, colour)
+            if not shows(find_ink(compressed(photo, quality)), ink_of("house")):
+                wrong.append((paper, light))
+    assert wrong == []
+
+
+@pytest.mark.parametrize("paper", ["white", "cream", "grey"])
+def test_small_dark_corners_around_a_scan_are_found(paper: str) -> None:
+    """Each edge has more of the paper's colour than of theirs."""
+    inside = np.s_[30:-30, 30:-30]
+    ink = deskewed(np.repeat(1 - ink_of("house")[:, :, None], 3, axis=2) * 255)[inside]
+    scan = deskewed(page_of("house", paper, "even"), 0)[inside]
+    assert shows(find_ink(compressed(scan, 60)), 1 - ink[:, :, 0] / 255)
+
+
+@pytest.mark.parametrize(("grain", "quality"), [(2, 60), (2, 75), (0, None)])
+@pytest.mark.parametrize("fall", [0.08, 0.1, 0.16])
+def test_light_that_falls_over_paper_makes_no_page(
+    grain: float, quality: int | None, fall: float
+) -> None:
+    """Compression smooths the grain away, so that half of the paper has about one colour."""
+    ink = ink_of("house")[:, :, None]
+    light = 215 * (1 - fall * np.mgrid[0:HEIGHT, 0:WIDTH][1][:, :, None] / WIDTH)
+    grains = np.random.default_rng(0).standard_normal((HEIGHT, WIDTH, 1)) * grain
+    photo = np.clip(np.rint(light * (1 - 0.8 * ink) + grains), 0, 255).astype(np.uint8)
+    photo = photo.repeat(3, axis=2)
+    assert shows(find_ink(compressed(photo, quality) if quality else photo), ink_of("house"))
+
+
+@pytest.mark.parametrize("paper", [(240, 228, 200), (200, 220, 255), (255, 255, 204)])
+def test_a_pale_canvas_with_uneven_margins_is_not_blank(paper: tuple[int, int, int]) -> None:
+    ink = ink_of("house")[:, :, None]
+    canvas = np.rint(np.array(paper) * (1 - ink)).astype(np.uint8)
+    assert shows(find_ink(bordered(canvas, 150, 110, 255)), ink_of("house"))
 
 
 @pytest.mark.parametrize("colour", [0, 128, 204])

@@ -20,9 +20,12 @@ import numpy.typing as npt
 from garabato.drawing import BoolArray, ByteArray
 from garabato.formats.picture.pixels import Image, reduced
 
+#: The weights of red, green and blue in grey, as in OpenCV (ITU-R BT.601).
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 #: Pixels of a frame differ from its colour by at most this (of 255): as drawn, after compression.
 _EXACT, _COMPRESSED = 2, 8
-#: This share of a frame has exactly its colour; grainy paper does not.
+#: This share of a frame or a plain page has exactly its brightness; paper has grain and shades.
+#: JPEG smears colours over borders, but hardly the brightness, except in thin frames.
 _SMOOTH_FRAME = 0.8
 #: The outline of a page is at most this many times longer than that of its hull; overexposed paper
 #: is ragged.
@@ -105,10 +108,10 @@ def filled_outside(picture: Image, page: BoolArray) -> Image:
 
 def _page_in_one_frame(picture: Image) -> BoolArray | None:
     levels = np.rint(picture * 255).astype(np.uint8)
-    for tolerance in (_EXACT, _COMPRESSED):
+    for tolerance in (_COMPRESSED, _EXACT):
         for colour in _edge_colours(levels):
             frame = connected_to_edges(_is_near(levels, colour, tolerance), connectivity=4)
-            page = _page_inside(levels, frame, colour)
+            page = _page_inside(levels, frame, colour, tolerance)
             if page is not None:
                 return page
     page = _plain_page(levels)
@@ -116,19 +119,27 @@ def _page_in_one_frame(picture: Image) -> BoolArray | None:
 
 
 def _edge_colours(levels: ByteArray) -> list[npt.NDArray[np.int16]]:
-    """The most frequent colour of each smooth edge, without repeats."""
+    """The most frequent colour of each edge, and the colour of the corners, without repeats."""
     colours: list[npt.NDArray[np.int16]] = []
     for edge in (levels[0], levels[-1], levels[:, 0], levels[:, -1]):
         packed = edge.astype(np.int64) @ np.array([2**16, 2**8, 1])
         values, counts = np.unique(packed, return_counts=True)
         value = int(values[counts.argmax()])
         colour = np.array([value >> 16, value >> 8 & 255, value & 255], np.int16)
-        away = np.abs(edge - colour).max(axis=1)
-        if (away <= _EXACT).sum() < _SMOOTH_FRAME * (away <= _COMPRESSED).sum():
-            continue
         if not any((colour == other).all() for other in colours):
             colours.append(colour)
+    corners = levels[[0, 0, -1, -1], [0, -1, 0, -1]]
+    colour = np.median(corners, axis=0).astype(np.int16)
+    n_alike = (np.abs(corners - colour).max(axis=1) <= _COMPRESSED).sum()
+    if n_alike >= 3 and not any(np.abs(colour - other).max() <= _EXACT for other in colours):
+        colours.append(colour)
     return colours
+
+
+def _is_smooth(levels: ByteArray, colour: npt.NDArray[np.int16]) -> bool:
+    """Whether most of `levels` (n, 3) are as bright as `colour`."""
+    away = np.abs((levels - colour) @ LUMA)
+    return bool((away <= _EXACT).mean() >= _SMOOTH_FRAME)
 
 
 def _is_near(levels: ByteArray, colour: npt.NDArray[np.int16], tolerance: int) -> ByteArray:
@@ -147,9 +158,12 @@ def connected_to_edges(mask: BoolArray | ByteArray, connectivity: int = 8) -> Bo
 
 
 def _page_inside(
-    levels: ByteArray, frame: BoolArray, colour: npt.NDArray[np.int16]
+    levels: ByteArray, frame: BoolArray, colour: npt.NDArray[np.int16], tolerance: int
 ) -> BoolArray | None:
-    """The page that `frame` leaves, cut a little smaller; None if that is not a page."""
+    """The page that `frame` leaves, cut a little smaller; None if that is not a page.
+
+    `frame` differs from `colour` by at most `tolerance`.
+    """
     _, labels, stats, _ = cv2.connectedComponentsWithStats((~frame).astype(np.uint8))
     if len(stats) < 2:
         return None
@@ -158,8 +172,13 @@ def _page_inside(
     area = int(stats[largest, cv2.CC_STAT_AREA])
     if area < _LEAST_PAGE * page.size or area > page.size - max(page.shape) // 2:
         return None
-    if (np.abs(levels[frame] - colour).max(axis=1) <= _EXACT).mean() < _SMOOTH_FRAME:
+    at_edges = np.concatenate([frame[0], frame[-1], frame[:, 0], frame[:, -1]])
+    is_thin = at_edges.mean() >= _RIM and _is_thin(_margins(page), page)
+    beside = frame & _dilated(page, 2 * _BLURRED_PX) & ~_dilated(page, _BLURRED_PX)
+    if not (is_thin or _is_smooth(levels[frame], colour)):
         return None
+    if beside.any() and np.median(np.abs((levels[beside] - colour) @ LUMA)) > tolerance / 2:
+        return None  # light that falls over paper
     outline, hull, filled = _hull(page)
     if cv2.arcLength(outline, True) > _STRAIGHT * cv2.arcLength(hull, True):
         return None
@@ -207,6 +226,18 @@ def _thin_outline_px(levels: ByteArray, page: BoolArray, colour: npt.NDArray[np.
     return math.ceil(thickness) if is_thin and not (marked & ~outline).mean() > 0.5 else 0
 
 
+def _margins(page: BoolArray) -> tuple[int, int, int, int]:
+    """How many px are above, below, before and behind a page."""
+    rows, columns = np.flatnonzero(page.any(axis=1)), np.flatnonzero(page.any(axis=0))
+    height, width = page.shape
+    return int(rows[0]), int(height - 1 - rows[-1]), int(columns[0]), int(width - 1 - columns[-1])
+
+
+def _is_thin(margins: tuple[int, int, int, int], page: BoolArray) -> bool:
+    """Whether a frame that leaves these margins is thin."""
+    return max(margins) <= max(1, _THIN * max(page.shape))
+
+
 def _is_paper(
     levels: ByteArray,
     page: BoolArray,
@@ -228,18 +259,15 @@ def _is_paper(
     rim = inner & ~_eroded(page, 2 * _BLURRED_PX)
     if (np.abs(levels[rim] - ground).max(axis=1) > _COMPRESSED).mean() > 0.2:
         return False
-    rows, columns = np.flatnonzero(page.any(axis=1)), np.flatnonzero(page.any(axis=0))
-    above, below = rows[0], page.shape[0] - 1 - rows[-1]
-    before, behind = columns[0], page.shape[1] - 1 - columns[-1]
-    widest = max(above, below, before, behind)
-    if widest <= max(1, _THIN * max(page.shape)):
+    margins = above, below, before, behind = _margins(page)
+    if _is_thin(margins, page):
         return True
     if above == below == 0 or before == behind == 0:  # bars
         return True
     ink = np.median(levels[is_ink], axis=0)
     if ground.min() >= _WHITE and np.abs(ink - frame).max() > _OTHER_COLOUR:
         return True
-    narrowest = min(above, below, before, behind)
+    narrowest, widest = min(margins), max(margins)
     pen = pen_px(is_ink & _eroded(page, 2 * _BLURRED_PX))
     if narrowest < (1 - _EVEN) * widest or pen == 0:
         return False
@@ -268,6 +296,8 @@ def _plain_page(levels: ByteArray) -> BoolArray | None:
     inner = _eroded(page, 2 * _BLURRED_PX)
     ink = inner & ~near
     if not bands or not ink.any() or near[inner].mean() < _FLAT:
+        return None
+    if not _is_smooth(levels[inner & near], colour):  # paper in uneven light
         return None
     rim = _eroded(page, 1) & ~_eroded(page, 2)
     if near[rim].mean() < _RIM:
@@ -363,6 +393,11 @@ def grain_of(picture: Image, where: BoolArray) -> float:
 def _n_edges(mask: BoolArray) -> int:
     """How many of the picture's edges a mask touches."""
     return sum(bool(edge.any()) for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+
+
+def _dilated(mask: BoolArray, n_px: int) -> BoolArray:
+    kernel = np.ones((2 * n_px + 1, 2 * n_px + 1), np.uint8)
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
 
 
 def _eroded(mask: BoolArray, n_px: int) -> BoolArray:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from garabato.drawing import BoolArray, ByteArray
 from garabato.formats.picture.frame import (
     LEAST_GRAIN,
+    LUMA,
     connected_to_edges,
     filled_outside,
     grain_of,
@@ -25,8 +26,6 @@ from garabato.formats.picture.pixels import Image, Picture, reduced
 
 Array = npt.NDArray[Any]
 
-#: The weights of red, green and blue in grey, as in OpenCV (ITU-R BT.601).
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 #: Longer sides in px: of the reduced page, and of the resulting bitmap.
 _PAGE_PX, _INK_PX = 1024, 512
 #: The light on the paper is measured at this size, through a window wider than any pen.
@@ -196,7 +195,7 @@ def _is_light_on_dark(page: Image, ground: npt.NDArray[np.float32] | None) -> bo
     """Whether the pixels that differ most from the background are lighter than it."""
     grey = np.asarray(cv2.cvtColor(page, cv2.COLOR_RGB2GRAY), np.float32)
     if ground is not None:
-        return bool(((grey - ground @ _LUMA) ** 3).mean() > 0)
+        return bool(((grey - ground @ LUMA) ** 3).mean() > 0)
     grey = reduced(grey, 2 * _LIGHT_PX)
     around = cv2.medianBlur(np.rint(grey * 255).astype(np.uint8), 2 * _WINDOW_PX - 1)
     difference = grey - around.astype(np.float32) / 255
@@ -352,7 +351,8 @@ def _median(darkness: Image) -> np.float32:
 
 def _grain(darkness: Image) -> float:
     """The standard deviation of the paper's grain, without its ink."""
-    return 1.4826 * float(_median(np.abs(darkness[darkness < _SURELY_INK])))
+    paper = darkness[darkness < _SURELY_INK]
+    return 1.4826 * float(_median(np.abs(paper - _median(paper))))
 
 
 def _edges(page: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
