@@ -88,7 +88,7 @@ XOPP = """<?xml version="1.0" standalone="no"?>
 <background type="solid" color="#ffffffff" style="lined"/>
 <layer>
 <stroke tool="pen" color="#000000ff" width="1.41 1.2 1.3">100 100 200 100 200 200</stroke>
-<stroke tool="eraser" color="#ffffffff" width="8.5">0 0 500 500</stroke>
+<stroke tool="eraser" color="#ffffffff" width="8.5">0 300 500 300</stroke>
 <text font="Sans" size="12" x="9" y="9" color="#000000ff">cat</text>
 </layer>
 </page>
@@ -111,6 +111,38 @@ def test_each_page_of_a_xournal_file_that_has_strokes_is_a_drawing(tmp_path):
     assert (first.key_id, second.key_id) == ("notes-1", "notes-2")
     (counted,) = report.problems.values()
     assert counted.positions == [f"{path}, page 2, stroke 2"]
+
+
+@pytest.mark.parametrize(
+    ("page", "white"),
+    [
+        ("#ffffffff", 'tool="eraser" color="#ffffffff"'),
+        ("#ffffffff", 'tool="pen" color="white"'),
+        ("#ffffffff", 'tool="pen" color="#ffffffff"'),
+        ("#000000ff", 'tool="pen" color="black"'),
+        ("#ffff80ff", 'tool="eraser" color="#ffffffff"'),
+        ("white", 'tool="eraser" color="white"'),
+    ],
+)
+def test_what_is_whitened_out_is_not_read(tmp_path, page, white):
+    """A red box, and a line through it that is painted over."""
+    path = write(
+        tmp_path / "x.xopp",
+        f'<xournal><page width="600" height="800"><background type="solid" color="{page}"/><layer>'
+        '<stroke tool="pen" color="#ff0000ff" width="1.4 1 1.2">100 100 300 300</stroke>'
+        f'<stroke {white} width="20">80 80 320 320</stroke>'
+        '<stroke tool="pen" color="red" width="1.4">100 100 300 100 300 300 100 300 100 100'
+        "</stroke></layer></page></xournal>",
+    )
+    (drawing,) = read_drawings(path)
+    assert drawing.to_lists() == [[[0, 255, 255, 0, 0], [0, 0, 255, 255, 0]]]
+
+
+def test_white_ink_on_a_page_of_unknown_colour_is_read(tmp_path):
+    stroke = '<stroke tool="pen" color="white" width="2">0 50 50 0</stroke>'
+    path = write(tmp_path / "x.xopp", f"<xournal><page><layer>{stroke}</layer></page></xournal>")
+    (drawing,) = read_drawings(path)
+    assert drawing.to_lists() == [[[0, 255], [255, 0]]]
 
 
 def test_broken_xml_is_told_with_its_position(tmp_path):

@@ -640,10 +640,11 @@ def test_an_element_whose_contents_are_displayed_does_nothing_itself(tmp_path, b
 
 @pytest.mark.parametrize("ground", ["white", "#121212"])
 @pytest.mark.parametrize("data", ["M100 0V150", "M110 0V150M101 0V150"])
-def test_a_line_in_the_colour_of_the_page_erases(tmp_path, ground, data):
+@pytest.mark.parametrize("pen_px", [0.5, 4])
+def test_a_line_in_the_colour_of_the_page_erases(tmp_path, ground, data, pen_px):
     ink = "black" if ground == "white" else "white"
     body = (
-        f'<rect width="200" height="150" fill="{ground}"/><g fill="none" stroke-width="4">'
+        f'<rect width="200" height="150" fill="{ground}"/><g fill="none" stroke-width="{pen_px}">'
         f'<path stroke="{ink}" d="M0 40L200 60"/>'
         f'<path stroke="{ground}" stroke-width="20" d="{data}"/></g>'
     )

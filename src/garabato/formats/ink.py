@@ -9,7 +9,7 @@ Sources: https://www.w3.org/TR/InkML/ and https://xournalpp.github.io/developer/
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,10 +53,8 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
 def _xournal_pages(root: Element, source: Input, reject: Reject) -> Iterator[Drawing]:
     pages = [element for element in root if element.tag == "page"]
     for number, page in enumerate(pages, start=1):
-        strokes = []
+        strokes: list[tuple[Element, Points]] = []
         for index, stroke in enumerate(page.iter("stroke"), start=1):
-            if stroke.get("tool") == "eraser":
-                continue
             try:
                 numbers = np.array((stroke.text or "").split(), np.float64)
                 if len(numbers) % 2:
@@ -65,9 +63,43 @@ def _xournal_pages(root: Element, source: Input, reject: Reject) -> Iterator[Dra
                 position = f"page {number}, stroke {index}"
                 reject(source.error("the stroke is not a list of pairs x y", position))
                 continue
-            strokes.append(numbers.reshape(-1, 2))
+            if len(numbers):
+                strokes.append((stroke, numbers.reshape(-1, 2)))
+        seen = _seen_strokes(page.find("background"), strokes)
         key_id = f"{source.stem}-{number}" if len(pages) > 1 else None
-        yield from simplified_drawing(strokes, source, reject, f"page {number}", key_id=key_id)
+        yield from simplified_drawing(seen, source, reject, f"page {number}", key_id=key_id)
+
+
+def _seen_strokes(
+    background: Element | None, strokes: list[tuple[Element, Points]]
+) -> Iterable[Points]:
+    """The strokes, without what is hidden by others in the colour of the page: whitened out."""
+    from garabato.formats.svg.items import WHITE, Clip, Document, Item, bounds_of
+    from garabato.formats.svg.painting import visible_lines
+    from garabato.formats.svg.style import BLACK, parse_colour
+
+    paper = "" if background is None else background.get("color", "")
+    ground = (parse_colour(paper) if paper.startswith("#") else None) or WHITE
+    colours = [
+        ground if stroke.get("tool") == "eraser" else parse_colour(stroke.get("color", "")) or BLACK
+        for stroke, _ in strokes
+    ]
+    if ground not in colours:
+        return [points for _, points in strokes]
+    items = [
+        Item(points, np.array([0, len(points)]), None, colour, _width(stroke), False, Clip(),
+             bounds_of(points))
+        for (stroke, points), colour in zip(strokes, colours, strict=True)
+    ]  # fmt: skip
+    return visible_lines(Document(items, None, ground, 0, 0))
+
+
+def _width(stroke: Element) -> float:
+    """The width of a stroke, which may be followed by a width for each of its points."""
+    try:
+        return float(stroke.get("width", "").split()[0])
+    except (ValueError, IndexError):
+        return 1.0
 
 
 def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Drawing]:

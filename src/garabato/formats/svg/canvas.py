@@ -121,7 +121,9 @@ class Canvas:
         """Whether a line hides lines of other colours, and is not seen on what is beside them."""
         import cv2
 
-        if not changed.any() or self._is_line[changed & mask].mean() < 0.5:
+        seen = np.zeros_like(mask)
+        seen[mask] = difference(self._at(colour, mask), self._colours[mask]) > CONTRAST
+        if not seen.any() or self._is_line[seen].mean() < 0.5:
             return False
         hidden = changed & mask & self._is_line
         contrast = difference(self._at(colour, hidden), self._colours[hidden])
