@@ -178,10 +178,10 @@ def test_groups_and_filters_agree_with_a_plain_search(tmp_path, model):
 
 def test_a_deletion_without_matches_suggests_a_category(planted):
     gallery, _ = planted
-    done = run("gallery", "delete", "--gallery", gallery.uri, "--category", "Skul")
+    done = run("gallery", "delete", "--gallery", gallery.uri, "--category", "Ladders")
     assert done.exit_code == 0
     assert "0 drawings deleted" in done.stdout
-    assert "no drawing of category 'Skul'; did you mean 'skull'?" in done.stderr
+    assert "has no drawing of category 'Ladders'; did you mean 'ladder'?" in done.stderr
     done = run("gallery", "delete", "--gallery", gallery.uri, "--key-id", "twin")
     assert "1 drawing deleted" in done.stdout
     assert done.stderr == ""

@@ -94,7 +94,7 @@ def copy(source: str, target: str, model: str | None, as_json: bool) -> None:
     started = time.perf_counter()
     gallery = garabato.open_gallery(source, must_exist=True)
     encoder = None if model is None else garabato.load_encoder(model)
-    n_drawings = len(gallery)
+    n_drawings = gallery.info().n_drawings  # hidden ones are copied too
     try:
         with progress() as show:
             copied = garabato.copy_gallery(
@@ -106,7 +106,7 @@ def copy(source: str, target: str, model: str | None, as_json: bool) -> None:
     except KeyboardInterrupt:
         stderr.print("the same command continues where this one stopped")
         raise
-    n_drawings = len(garabato.open_gallery(target, must_exist=True))
+    n_drawings = garabato.open_gallery(target, must_exist=True).info().n_drawings
     print_result(
         {
             "source": source,
@@ -144,7 +144,7 @@ def delete(uri: str, key_id: tuple[str, ...], where: dict[str, Any], as_json: bo
         as_json=as_json,
     )
     if n_deleted == 0:
-        suggest_categories(where)
+        suggest_categories(gallery, where)
 
 
 @command.command()

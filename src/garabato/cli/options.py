@@ -161,12 +161,13 @@ def where_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return with_where
 
 
-def suggest_categories(where: dict[str, Any]) -> None:
-    """Print the unknown categories of a filter that no drawing passed, and the nearest names."""
+def suggest_categories(gallery: garabato.Gallery, where: dict[str, Any]) -> None:
+    """Print the categories of a filter that the gallery lacks, and its most similar names."""
     for name in where.get("category", ()):
-        if name not in garabato.CATEGORIES:
-            hint = garabato.did_you_mean(name, garabato.CATEGORIES)
-            stderr.print(f"no drawing of category {name!r}{hint}")
+        if not gallery.count(where={"category": name}):
+            known = filter(None, gallery.count(by="category"))
+            hint = garabato.did_you_mean(name, known)
+            stderr.print(f"{gallery.uri} has no drawing of category {name!r}{hint}")
 
 
 _WHERE = (

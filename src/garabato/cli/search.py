@@ -119,7 +119,7 @@ def command(
             _print_table(result)
     if not any(result.n_hits for result in results):
         stderr.print(f"no drawing in {uri} passes the filter" if where else f"{uri} is empty")
-        suggest_categories(where)
+        suggest_categories(gallery, where)
 
 
 def _list_by_words(uri: str, k: int, where: dict[str, Any], as_json: bool) -> None:
@@ -145,7 +145,7 @@ def _list_by_words(uri: str, k: int, where: dict[str, Any], as_json: bool) -> No
         )
     if not found:
         stderr.print(f"no drawing in {uri} passes the filter")
-        suggest_categories(where)
+        suggest_categories(gallery, where)
 
 
 def _queries(query: str, like: tuple[str, ...], unlike: tuple[str, ...]) -> list[_Query]:
