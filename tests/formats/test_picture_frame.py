@@ -156,6 +156,16 @@ def test_a_pale_canvas_with_uneven_margins_is_not_blank(paper: tuple[int, int, i
     assert shows(find_ink(bordered(canvas, 150, 110, 255)), ink_of("house"))
 
 
+def test_a_band_blurred_by_reduction_is_no_outline_of_thin_ink() -> None:
+    canvas = np.full((768, 1024, 3), (250, 243, 224), np.uint8)
+    for stroke in sketch("house", 0).strokes:
+        points = np.rint((stroke.T * (500 / 255) + 120) * 16).astype(np.int32)
+        cv2.polylines(canvas, [points], False, (60, 40, 20), 1, cv2.LINE_AA, 4)
+    truth = 1 - canvas[:, :, 0].astype(np.float32) / 250
+    window = cv2.copyMakeBorder(canvas, 60, 20, 30, 30, cv2.BORDER_CONSTANT, value=(60, 60, 60))
+    assert shows(find_ink(window), cv2.dilate(truth, np.ones((3, 3), np.uint8)))
+
+
 @pytest.mark.parametrize("colour", [0, 128, 204])
 @pytest.mark.parametrize("n_px", [1, 2])
 def test_the_border_of_a_canvas_is_no_ink(colour: int, n_px: int) -> None:

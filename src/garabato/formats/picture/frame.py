@@ -235,7 +235,7 @@ def _margins(page: BoolArray) -> tuple[int, int, int, int]:
 
 def _is_thin(margins: tuple[int, int, int, int], page: BoolArray) -> bool:
     """Whether a frame that leaves these margins is thin."""
-    return max(margins) <= max(1, _THIN * max(page.shape))
+    return bool(max(margins) <= max(1, _THIN * max(page.shape)))
 
 
 def _is_paper(
@@ -315,7 +315,7 @@ def _plain_page(levels: ByteArray) -> BoolArray | None:
     if _THIN * max(height, width) < widest <= drawn_px:
         return None
     ink_colour = np.median(levels[ink], axis=0)
-    outlines = [_width_at_page(profile[:, 0], ink_colour) for profile in profiles]
+    outlines = [_width_at_page(profile[:, 0], ink_colour, colour) for profile in profiles]
     if 0 < max(outlines) <= drawn_px and max(outlines) < widest:
         return None
     return _eroded(page, _BLURRED_PX)
@@ -327,11 +327,16 @@ def _long_runs(counts: npt.NDArray[np.int64]) -> slice:
     return slice(int(long[0]), int(long[-1]) + 1)
 
 
-def _width_at_page(profile: npt.NDArray[np.int16], ink: npt.NDArray[np.float64]) -> int:
+def _width_at_page(
+    profile: npt.NDArray[np.int16], ink: npt.NDArray[np.float64], page: npt.NDArray[np.int16]
+) -> int:
     """How many px of a band, next to the page, have the colour of the ink."""
     is_ink = (np.abs(profile - ink).max(axis=1) <= _OTHER_COLOUR)[::-1]
-    if len(is_ink) > 1 and is_ink[1]:
-        is_ink[0] = True  # it may be a blend of both
+    if len(is_ink) > 1:
+        low, high = np.minimum(profile[-2], page), np.maximum(profile[-2], page)
+        is_blend = (low <= profile[-1]).all() and (profile[-1] <= high).all()
+        if is_blend or is_ink[1]:
+            is_ink[0] = is_ink[1]
     return len(is_ink) if is_ink.all() else int(is_ink.argmin())
 
 
