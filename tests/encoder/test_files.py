@@ -51,6 +51,59 @@ def test_an_onnx_file_with_a_damaged_header_is_reported(tmp_path: Path, header, 
         load_encoder(path)
 
 
+def rewritten_onnx(tmp_path: Path, *, network=None, **changes) -> Path:
+    """An encoder in ONNX form, without its checksum, with other header fields or weights."""
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from garabato.export import export_onnx
+
+    path = tmp_path / "encoder.onnx"
+    export_onnx(make_encoder("skfast"), path)
+    model = onnx.load(path)
+    (entry,) = model.metadata_props
+    header = json.loads(entry.value)
+    del header["sha256"]
+    entry.value = json.dumps(header | changes)
+    if network is not None:
+        network(model)
+    onnx.save(model, path)
+    return path
+
+
+def set_nan_in_onnx(model) -> None:
+    from onnx import numpy_helper
+
+    (directions,) = (one for one in model.graph.initializer if one.name == "model.directions")
+    values = numpy_helper.to_array(directions).copy()
+    values[0, 0] = float("nan")
+    directions.CopyFrom(numpy_helper.from_array(values, directions.name))
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"temperature": 0}, "temperature must be a positive number, not 0"),
+        ({"categories": ["cat", "cat", "a", "b", "c"]}, "the category 'cat' is listed twice"),
+        ({"categories": ["cat", "\t"]}, r"categories must be names, not '\\t'"),
+        ({"categories": ["cat", "dog"]}, "categories is 2 in its header and 5 in its network"),
+        ({"embedding_dim": 7}, "embedding_dim is 7 in its header and 128 in its network"),
+        ({"render": {"size_px": 40}}, r"its network cannot run on images of shape \(40, 40\)"),
+        ({"network": set_nan_in_onnx}, "its network computes NaN or infinity"),
+        ({"sha256": ""}, "its checksum does not match"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_an_onnx_file_that_is_no_encoder_is_refused(tmp_path, changes, says) -> None:
+    path = rewritten_onnx(tmp_path, **changes)
+    with pytest.raises(EncoderError, match=rf"encoder\.onnx is damaged: .*{says}"):
+        load_encoder(path)
+
+
+def test_an_onnx_file_without_a_checksum_opens_as_before(tmp_path) -> None:
+    encoder = load_encoder(rewritten_onnx(tmp_path))
+    assert encoder.fingerprint == make_encoder("skfast").fingerprint
+
+
 def rewritten(tmp_path: Path, *, keep_checksum: bool = False, weights=None, **changes) -> Path:
     """An encoder file with other header fields, or with its weights changed in place."""
     path = tmp_path / "encoder.safetensors"
@@ -112,6 +165,24 @@ def test_invalid_weights_are_refused(tmp_path, change, says) -> None:
     path = rewritten(tmp_path, weights=change)
     with pytest.raises(EncoderError, match=rf"(?s)encoder\.safetensors is damaged: .*{says}"):
         load_encoder(path)
+
+
+def test_a_flipped_bit_in_an_onnx_file_is_found(tmp_path) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    from garabato.export import export_onnx
+
+    path = tmp_path / "encoder.onnx"
+    export_onnx(make_encoder("skfast"), path)
+    content = path.read_bytes()
+    largest = max((one.raw_data for one in onnx.load(path).graph.initializer), key=len)
+    temperature = content.index(b'"temperature": ') + len('"temperature": ')
+    for place in (content.index(largest) + len(largest) // 2, temperature):
+        damaged = bytearray(content)
+        damaged[place] ^= 2
+        path.write_bytes(damaged)
+        with pytest.raises(EncoderError, match="is damaged: its checksum does not match"):
+            load_encoder(path)
 
 
 @pytest.mark.parametrize("back", [1, 1000, 20_000])

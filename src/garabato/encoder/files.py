@@ -17,6 +17,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from garabato.encoder.binary_codes import BinaryCoder
 from garabato.encoder.encoder import FORMAT, FORMAT_VERSION, Encoder, Runtime
 from garabato.encoder.few_shot import AddedCategory, load_categories
@@ -133,11 +135,7 @@ def load_encoder_alone(
     if file.suffix == ONNX_SUFFIX:
         if runtime == "pytorch":
             raise EncoderError(f"PyTorch cannot run {file}; give the .safetensors file it is from")
-        from garabato.encoder.onnx_runtime import OnnxRuntime, open_session
-
-        session, header_text, content = open_session(file, FORMAT)
-        header = _parse_header(header_text, file)
-        return _build(header, file, lambda _spec: OnnxRuntime(session, header, content))
+        return _load_onnx(file)
     return _load_weights(file, device=device, precision=precision, else_onnx=wants_onnx)
 
 
@@ -214,6 +212,43 @@ def download_encoder(address: str, *, in_onnx: bool) -> Path:
         raise EncoderError(f"cannot download {file} of {address}: {first_line(error)}") from None
 
 
+def _load_onnx(file: Path) -> Encoder:
+    from garabato.encoder.onnx_runtime import OnnxRuntime, is_intact, open_session
+
+    session, header_text, content = open_session(file, FORMAT)
+    header = _parse_header(header_text, file)
+    if not is_intact(content, header):
+        raise EncoderError(f"{file} is damaged: its checksum does not match; copy the file again")
+
+    def build_runtime(spec: RenderSpec) -> OnnxRuntime:
+        runtime = OnnxRuntime(session, header, content)
+        _check_outputs(runtime, spec, n_categories=len(header["categories"]))
+        return runtime
+
+    return _build(header, file, build_runtime)
+
+
+def _check_outputs(runtime: Runtime, spec: RenderSpec, *, n_categories: int) -> None:
+    """Raise ValueError if the network does not fit the header, or computes NaN for an empty image.
+
+    Weights in an ONNX file can't be looked at without another package.
+    """
+    try:
+        logits, embeddings = runtime.run(np.zeros((1, *spec.image_shape), np.uint8))
+    except Exception as error:  # ONNX Runtime's error classes have no common base
+        raise ValueError(
+            f"its network cannot run on images of shape {spec.image_shape} ({first_line(error)})"
+        ) from None
+    for name, values, length in (
+        ("categories", logits, n_categories),
+        ("embedding_dim", embeddings, runtime.embedding_dim),
+    ):
+        if values.shape != (1, length):
+            raise ValueError(f"{name} is {length} in its header and {values.shape[-1]} in its network")
+        if not np.isfinite(values).all():
+            raise ValueError("its network computes NaN or infinity")
+
+
 def _parse_header(text: str, file: Path) -> dict[str, Any]:
     try:
         header = json.loads(text)
@@ -264,7 +299,7 @@ def _check_header(header: dict[str, Any]) -> None:
     if not isinstance(categories, list) or not categories:
         raise ValueError(f"categories must be a list of names, not {categories!r}")
     for name in categories:
-        if not isinstance(name, str) or not name:
+        if not isinstance(name, str) or not name.strip():
             raise ValueError(f"categories must be names, not {name!r}")
     temperature = header.get("temperature", 1.0)
     if not _is_number(temperature) or not temperature > 0:

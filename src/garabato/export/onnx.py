@@ -27,7 +27,13 @@ import numpy as np
 
 from garabato.drawing import ByteArray, DrawingBatch
 from garabato.encoder import FORMAT, Encoder
-from garabato.encoder.onnx_runtime import OnnxRuntime, import_onnxruntime, open_session
+from garabato.encoder.onnx_runtime import (
+    CHECKSUM,
+    NO_CHECKSUM,
+    OnnxRuntime,
+    import_onnxruntime,
+    open_session,
+)
 from garabato.errors import EncoderError, InputError, MissingExtraError
 from garabato.host.atomic import write_bytes
 from garabato.render import render_batch
@@ -130,7 +136,7 @@ def _copied(encoder: Encoder, runtime: OnnxRuntime, bits: Bits | None) -> bytes:
             "load the .safetensors file it was made from (the shipped one with runtime='pytorch')"
         )
     header = _header(encoder, runtime.bits)
-    if header == runtime.header:
+    if header == {name: value for name, value in runtime.header.items() if name != CHECKSUM}:
         return runtime.content
     return _with_header(_onnx().load_from_string(runtime.content), header)
 
@@ -145,11 +151,17 @@ def _header(encoder: Encoder, bits: int) -> dict[str, Any]:
 
 
 def _with_header(model: onnx.ModelProto, header: dict[str, Any]) -> bytes:
-    del model.metadata_props[:]
-    entry = model.metadata_props.add()
-    entry.key, entry.value = FORMAT, json.dumps(header, ensure_ascii=False)
-    content: bytes = model.SerializeToString()
-    return content
+    """The file of a network, with this header and the checksum of the file in it."""
+
+    def with_checksum(digits: str) -> bytes:
+        del model.metadata_props[:]
+        entry = model.metadata_props.add()
+        entry.key = FORMAT
+        entry.value = json.dumps(header | {CHECKSUM: digits}, ensure_ascii=False)
+        content: bytes = model.SerializeToString()
+        return content
+
+    return with_checksum(hashlib.sha256(with_checksum(NO_CHECKSUM)).hexdigest())
 
 
 def _onnx() -> Any:
