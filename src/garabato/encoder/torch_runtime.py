@@ -47,7 +47,7 @@ class TorchRuntime:
         self._uses_bfloat16 = (
             precision == "auto"
             and self._device.type == "cpu"
-            and bool(torch.cpu._is_avx512_bf16_supported())
+            and cpu_has_bfloat16()
         )
 
     def fingerprint(self, spec: RenderSpec) -> str:
@@ -82,6 +82,11 @@ class TorchRuntime:
         with torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16):
             logits, embeddings = self.model(as_input(images, self._device))
         return logits.float().cpu().numpy(), embeddings.float().cpu().numpy()
+
+
+def cpu_has_bfloat16() -> bool:
+    """Whether the CPU computes in bfloat16 (AVX512-BF16). PyTorch has no public name for this."""
+    return bool(torch.cpu._is_avx512_bf16_supported())
 
 
 def is_stored_in_half(tensor: Tensor) -> bool:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
+from garabato.encoder.torch_runtime import cpu_has_bfloat16
 from garabato.errors import TrainingError
 from garabato.host.machine import n_cores
 from garabato.training.config import TrainConfig
@@ -46,7 +47,7 @@ def uses_bfloat16(config: TrainConfig, device: torch.device) -> bool:
         return config.precision == "bfloat16"
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
-    return device.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported())
+    return device.type == "cpu" and cpu_has_bfloat16()
 
 
 class ThreadTuner:
@@ -174,7 +175,10 @@ def share_batch_norms(model: nn.Module) -> nn.Module:
 
 
 class SharedBatchNorm(_BatchNorm):
-    """Batch normalisation by the mean and variance over the batches of all processes."""
+    """Batch normalisation by the mean and variance over the batches of all processes.
+
+    PyTorch has no public base class of its batch normalisations; test_distributed.py would fail.
+    """
 
     def forward(self, values: Tensor) -> Tensor:
         """(N, C, ...) -> the same shape; N may differ between processes."""
