@@ -92,3 +92,15 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="choose another with --out"):
         Stages(tmp_path, on_reuse=lambda name, seconds: None)
     assert (tmp_path / "thesis.tex").read_text() == "precious"
+
+
+def test_a_second_demo_in_a_folder_is_refused_until_the_first_ends(tmp_path: Path) -> None:
+    first, second = (Stages(tmp_path, on_reuse=lambda name, seconds: None) for _ in range(2))
+    with (
+        first.locked(),
+        pytest.raises(InputError, match="another demo is running"),
+        second.locked(),
+    ):
+        pass
+    with second.locked():
+        assert (tmp_path / ".stages").is_dir()

@@ -1,4 +1,4 @@
-"""The stages of the demo; the work is done by functions of the other rooms."""
+"""The demo: stages that prepare, train, evaluate, index and search, each done once."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import json
 import shutil
 import time
 import uuid
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from garabato.analysis.pictures import SearchResult, draw_hits
 from garabato.dataset import Dataset, prepare
@@ -86,11 +87,13 @@ def run_demo(
 
     Everything goes into the folder `out`. Stages that finished in an earlier call with the same
     arguments are not repeated. Returns None if training was interrupted; the same call continues.
-    Raises InputError if `out` holds something else, and whatever the stages raise.
+    Raises InputError if `out` holds something else or another demo is running there, and whatever
+    the stages raise.
     """
     check_report_folder(Path(out) / "report")
     demo = _Demo(Path(out), source, n_categories, minutes, seed, progress)
-    figures = demo.run()
+    with demo.stages.locked():
+        figures = demo.run()
     if figures is None:
         return None
     return DemoResult(
@@ -124,6 +127,20 @@ class Stages:
             )
         with storage_errors(folder):
             (folder / ".stages").mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from the folder. Raises InputError if one of them has locked it."""
+        lock = FileLock(self.folder / ".stages" / "lock", blocking=False)
+        try:
+            acquired = lock.acquire()
+        except Timeout:
+            raise InputError(
+                f"another demo is running in {self.folder}; wait for it, or choose another folder "
+                "with --out"
+            ) from None
+        with acquired:
+            yield
 
     def run(self, name: str, where: Path, settings: dict[str, Any], work: Work) -> dict[str, Any]:
         """The results of `work`, run now or earlier; its files are in the folder `where`."""

@@ -241,10 +241,11 @@ def _check_outputs(runtime: Runtime, spec: RenderSpec, *, n_categories: int) -> 
         ) from None
     for name, values, length in (
         ("categories", logits, n_categories),
-        ("embedding_dim", embeddings, runtime.embedding_dim),
+        ("numbers in an embedding", embeddings, runtime.embedding_dim),
     ):
         if values.shape != (1, length):
-            raise ValueError(f"{name} is {length} in its header and {values.shape[-1]} in its network")
+            n_given = values.shape[-1]
+            raise ValueError(f"its header says {length} {name}, its network gives {n_given}")
         if not np.isfinite(values).all():
             raise ValueError("its network computes NaN or infinity")
 

@@ -45,9 +45,7 @@ class TorchRuntime:
         self.model: Model = model.to(self._device).eval()
         self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._uses_bfloat16 = (
-            precision == "auto"
-            and self._device.type == "cpu"
-            and cpu_has_bfloat16()
+            precision == "auto" and self._device.type == "cpu" and cpu_has_bfloat16()
         )
 
     def fingerprint(self, spec: RenderSpec) -> str:
