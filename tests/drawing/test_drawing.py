@@ -38,7 +38,7 @@ def test_times_are_ignored_and_strokes_without_points_dropped():
         ([[[0, 9], [0, 9]], 3], "stroke 2 is not a pair"),
         ([{"x": [1, 2], "y": [3, 4]}], r"stroke 1 is not a pair \(xs, ys\)"),
         (([0, 9], [0, 5]), "stroke 1 is a list of numbers.*a drawing is a list of strokes"),
-        (None, r"strokes are a list of pairs \(xs, ys\), not a NoneType"),
+        (None, r"strokes must be a list of pairs \(xs, ys\), not a NoneType"),
     ],
 )
 def test_invalid_strokes_are_refused_and_named(strokes, problem):

@@ -582,15 +582,15 @@ def test_without_an_encoder_drawings_cannot_be_embedded(uri, encoder, drawings):
     ("where", "told"),
     [
         ({"categroy": "cat"}, "did you mean 'category'"),
-        ({"category": 3}, "category is a string or a list of strings"),
-        ({"recognized": "yes"}, "recognized is true or false"),
+        ({"category": 3}, "category must be a string or a list of strings"),
+        ({"recognized": "yes"}, "recognized must be true or false"),
         ({"timestamp": "2017"}, "timestamp is"),
         ({"timestamp": {"after": "yesterday"}}, "as 2017, 2017-03, .*, not 'yesterday'"),
         ({"timestamp": {"before": "2017-13-45"}}, "not '2017-13-45'"),
         ({"timestamp": {"before": "2017-02-29"}}, "not '2017-02-29'"),
         ({"timestamp": {"after": "2017-03-29 00:61"}}, "not '2017-03-29 00:61'"),
         ({"timestamp": {"after": "2017-03-29 yesterday"}}, "yesterday"),
-        (["cat"], "where is a mapping"),
+        (["cat"], "where must be a mapping"),
     ],
 )
 def test_an_invalid_filter_says_what_is_expected(gallery, drawings, where, told):
@@ -665,7 +665,7 @@ def test_the_error_for_a_bad_drawing_among_others_gives_its_number(gallery, draw
 def test_key_ids_that_are_not_text_are_refused(gallery, drawings):
     gallery.add(drawings[:3])
     for change in (gallery.delete, gallery.hide, gallery.get, gallery.missing):
-        with pytest.raises(InputError, match="a key_id is text, not 3"):
+        with pytest.raises(InputError, match="a key_id must be text, not 3"):
             change([str(drawings[0].key_id), 3])
     assert len(gallery) == 3
     assert gallery.hidden() == []

@@ -167,7 +167,7 @@ def test_errors_have_the_message_of_the_server(client: garabato.Client) -> None:
 
 
 def test_an_unreachable_service_is_an_error_with_its_address() -> None:
-    with pytest.raises(garabato.ServiceError, match=r"no answer from http://127\.0\.0\.1:9"):
+    with pytest.raises(garabato.ServiceError, match=r"no response from http://127\.0\.0\.1:9"):
         garabato.Client("http://127.0.0.1:9", timeout_s=1).categories()
 
 

@@ -111,7 +111,7 @@ def test_the_error_for_a_wrong_variable_names_it(gallery_uri: str) -> None:
     given = {"GARABATO_MAX_POINTS": "many"}
     done = CliRunner().invoke(main, ["serve", "--gallery", gallery_uri], env=given)
     assert done.exit_code == 1
-    assert "GARABATO_MAX_POINTS is a whole number, not 'many'" in done.output
+    assert "GARABATO_MAX_POINTS must be a whole number, not 'many'" in done.output
 
 
 @pytest.mark.parametrize("port", [-1, 65536])

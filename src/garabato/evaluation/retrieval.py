@@ -89,7 +89,7 @@ def ranking_metrics(
     alone = gallery_embeddings is None
     if gallery_embeddings is None or gallery_labels is None:
         if (gallery_embeddings is None) != (gallery_labels is None):
-            raise InputError("a gallery is embeddings and labels; one of them is missing")
+            raise InputError("give both gallery embeddings and gallery labels, or neither")
         gallery_embeddings, gallery_labels = query_embeddings, query_labels
     check_embeddings(query_embeddings, query_labels, "query")
     if not alone:

@@ -479,5 +479,5 @@ def _parts(key_ids: Sequence[str]) -> Iterator[builtins.list[str]]:
 
 def _checked(key_id: Any) -> str:
     if not isinstance(key_id, str):
-        raise InputError(f"a key_id is text, not {key_id!r}")
+        raise InputError(f"a key_id must be text, not {key_id!r}")
     return key_id

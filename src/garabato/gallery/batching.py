@@ -85,7 +85,7 @@ def as_tags(tags: Sequence[str]) -> tuple[str, ...]:
     given = (tags,) if isinstance(tags, str) else tuple(tags)
     for tag in given:
         if not isinstance(tag, str):
-            raise InputError(f"a tag is text, not {tag!r}")
+            raise InputError(f"a tag must be text, not {tag!r}")
     return given
 
 

@@ -73,7 +73,7 @@ def parse_where(where: Where | None) -> Filter:
         return EVERYTHING
     if not isinstance(where, Mapping):
         raise InputError(
-            f"where is a mapping such as {{'category': ['cat']}}, not {type(where).__name__}"
+            f"where must be a mapping such as {{'category': ['cat']}}, not {type(where).__name__}"
         )
     for field in where:
         if field not in FIELDS:
@@ -83,7 +83,7 @@ def parse_where(where: Where | None) -> Filter:
             )
     recognized = where.get("recognized")
     if recognized is not None and not isinstance(recognized, bool):
-        raise InputError(f"where: recognized is true or false, not {recognized!r}")
+        raise InputError(f"where: recognized must be true or false, not {recognized!r}")
     after, before = _parse_timestamp(where.get("timestamp"))
     return Filter(
         categories=_parse_strings("category", where.get("category")),
@@ -184,8 +184,8 @@ def _parse_timestamp(value: Any) -> tuple[str | None, str | None]:
         or not all(isinstance(bound, str) for bound in value.values())
     ):
         raise InputError(
-            "where: timestamp is {'after': '2017-03-01', 'before': '2017-04-01'}, or only one of "
-            f"these, not {value!r}"
+            "where: timestamp must be {'after': '2017-03-01', 'before': '2017-04-01'}, or only one "
+            f"of these, not {value!r}"
         )
     return _parse_time(value.get("after")), _parse_time(value.get("before"))
 
@@ -198,7 +198,7 @@ def _parse_time(text: str | None) -> str | None:
         return f"{moment}{point}{fraction}".rstrip("0") if fraction.strip("0") else moment
     except ValueError:
         raise InputError(
-            "where: timestamp is compared with a time such as 2017, 2017-03, 2017-03-29 or "
+            "where: timestamp must be compared with a time such as 2017, 2017-03, 2017-03-29 or "
             f"2017-03-29 00:29:12, not {text!r}"
         ) from None
 
@@ -209,11 +209,11 @@ def _parse_strings(field: str, value: Any) -> tuple[str, ...] | None:
     is_one = isinstance(value, str) or not isinstance(value, Sequence | set | frozenset)
     strings = [value] if is_one else list(value)
     if not all(isinstance(string, str) for string in strings):
-        raise InputError(f"where: {field} is a string or a list of strings, not {value!r}")
+        raise InputError(f"where: {field} must be a string or a list of strings, not {value!r}")
     try:
         "".join(strings).encode()
     except UnicodeEncodeError:
-        raise InputError(f"where: {field} is text, not {value!r}") from None
+        raise InputError(f"where: {field} must be text, not {value!r}") from None
     if field == "key_id":  # the only text that is stored as given
         return tuple(sorted(set(strings)))
     # Older galleries hold text in any Unicode form: on macOS, file names are decomposed.
@@ -226,6 +226,6 @@ def _parse_text(value: Any) -> str | None:
         return None
     if not isinstance(value, str) or not value.isprintable() or len(value) > MAX_TEXT:
         raise InputError(
-            f"where: text is a line of at most {MAX_TEXT} characters, not {str(value)[:80]!r}"
+            f"where: text must be a line of at most {MAX_TEXT} characters, not {str(value)[:80]!r}"
         )
     return " ".join(value.split()) or None

@@ -296,7 +296,7 @@ def as_embedding(query: Query, encoder: Embedder | None, filled_by: FilledBy) ->
         row = np.asarray(query, np.float32).reshape(1, -1)
     except (TypeError, ValueError):
         raise InputError(
-            f"a query is a Drawing or an embedding ({filled_by.embedding_dim},), not a "
+            f"a query must be a Drawing or an embedding ({filled_by.embedding_dim},), not a "
             f"{type(query).__name__}; garabato.read_drawings gives the drawings of a file"
         ) from None
     return normalised_rows(row, filled_by).reshape(-1)
@@ -328,7 +328,7 @@ def as_embeddings(
         rows = np.asarray(queries, np.float32)
     except (TypeError, ValueError):
         raise InputError(
-            f"queries are drawings or embeddings (Q, {filled_by.embedding_dim}); "
+            f"queries must be drawings or embeddings (Q, {filled_by.embedding_dim}); "
             "garabato.read_drawings gives the drawings of a file"
         ) from None
     return normalised_rows(rows, filled_by)

@@ -87,17 +87,19 @@ class Settings:
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, int | float) and not 0 <= value < math.inf:  # false for NaN
-                raise InputError(f"{field.name} is a finite number of at least 0, not {value}")
+                raise InputError(f"{field.name} must be a finite number of at least 0, not {value}")
         for name in ("max_waiting", "batch_size", "max_body_bytes", "max_strokes", "max_points"):
             if getattr(self, name) < 1:
-                raise InputError(f"{name} is 1 or more, not {getattr(self, name)}")
+                raise InputError(f"{name} must be 1 or more, not {getattr(self, name)}")
         if self.port > 65_535:
-            raise InputError(f"port is 0 to 65535, not {self.port}")
+            raise InputError(f"port must be 0 to 65535, not {self.port}")
         for url in self.public_url:
             origin_of(url)
         _ = self.galleries
         if self.token is not None and len(self.token) < 8:
-            raise InputError("the token has 8 characters or more; make one: openssl rand -hex 16")
+            raise InputError(
+                "the token needs at least 8 characters; make one: openssl rand -hex 16"
+            )
 
     @property
     def galleries(self) -> dict[str, str]:
@@ -144,7 +146,7 @@ def origin_of(url: str) -> str:
     except ValueError:
         parts, port, host = urlsplit(""), None, None
     if parts.scheme not in _DEFAULT_PORTS or not host or set("@ \t\\") & set(parts.netloc):
-        raise InputError(f"public_url is an address such as https://draw.example, not {url!r}")
+        raise InputError(f"public_url must be an address such as https://draw.example, not {url!r}")
     shown = f"[{host}]" if ":" in host else host
     is_default = port in (None, _DEFAULT_PORTS[parts.scheme])
     return f"{parts.scheme}://{shown}" + ("" if is_default else f":{port}")
@@ -186,7 +188,7 @@ def _parse(variable: str, text: str, kind: str) -> Any:
                 "rename the service, or set GARABATO_PORT or --port to a number"
             ) from None
         words = {"bool": "true or false", "int": "a whole number", "float": "a number"}
-        raise InputError(f"{variable} is {words[kind]}, not {text!r}") from None
+        raise InputError(f"{variable} must be {words[kind]}, not {text!r}") from None
 
 
 def _name_of(uri: str) -> str:

@@ -43,7 +43,7 @@ def trace_bitmap(bitmap: ByteArray) -> tuple[FloatArray, IntArray]:
     bitmap = np.asarray(bitmap)
     if bitmap.ndim != 2 or bitmap.dtype != np.uint8:
         raise DrawingError(
-            f"a bitmap is an (H, W) uint8 array, this one is {bitmap.shape} {bitmap.dtype}"
+            f"a bitmap must be an (H, W) uint8 array, not {bitmap.shape} {bitmap.dtype}"
         )
     traced = _trace(bitmap[None])
     return traced.points, traced.stroke_starts

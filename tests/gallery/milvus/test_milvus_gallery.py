@@ -75,8 +75,8 @@ def test_the_settings_and_their_defaults_stand_in_the_docs():
         ("http://h/my.cats", "letters, digits and _"),
         ("http://me:secret@h/c", "GARABATO_MILVUS_TOKEN"),
         ("http://h/c?efs=3", "there is no setting 'efs', only shards"),
-        ("http://h/c?ef=many", "ef is a whole number from 1"),
-        ("http://h/c?shards=99", "shards is a whole number from 1 to 16"),
+        ("http://h/c?ef=many", "ef must be a whole number from 1"),
+        ("http://h/c?shards=99", "shards must be a whole number from 1 to 16"),
     ],
 )
 def test_an_invalid_address_says_what_is_wrong(uri, told):
@@ -99,7 +99,7 @@ def test_without_the_extra_the_error_has_the_command_that_installs_it(monkeypatc
 def test_a_server_that_does_not_answer_is_an_error(monkeypatch):
     pytest.importorskip("pymilvus")
     monkeypatch.setattr(milvus_server, "CONNECT_S", 1.0)
-    with pytest.raises(GalleryError, match=r"no answer from the Milvus server.* Is it running"):
+    with pytest.raises(GalleryError, match=r"no response from the Milvus server.* Is it running"):
         open_gallery("http://127.0.0.1:9/c")
 
 

@@ -152,7 +152,7 @@ class Server:
             )
         if _is_temporary(error):
             return GalleryError(
-                f"{self._uri}: no answer from the Milvus server, tried for {tried_s:.0f} s "
+                f"{self._uri}: no response from the Milvus server, tried for {tried_s:.0f} s "
                 f"({message}). Is it running, is the address right, does it need https://? The "
                 "same command continues where this one stopped"
             )
@@ -167,7 +167,7 @@ def _parse_settings(uri: str, query: str) -> Settings:
             raise InputError(f"{uri}: there is no setting {name!r}, only {', '.join(names)}")
         low, high = _BOUNDS[name]
         if not text.isdecimal() or not low <= int(text) <= high:
-            raise InputError(f"{uri}: {name} is a whole number from {low} to {high:,}")
+            raise InputError(f"{uri}: {name} must be a whole number from {low} to {high:,}")
         given[name] = int(text)
     return Settings(**given)
 

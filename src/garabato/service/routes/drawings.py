@@ -71,7 +71,7 @@ async def delete_several(
     service.access.check_write(request)
     given = await read_json(request, Delete)
     if (given.key_ids is None) == (given.where is None):
-        raise ProblemError.of_field("key_ids", "give key_ids or where, one of the two")
+        raise ProblemError.of_field("key_ids", "give either key_ids or where")
     where = None if given.where is None else given.where.model_dump(exclude_none=True)
     if where == {}:
         raise ProblemError.of_field("where", "an empty filter would delete every drawing")
@@ -166,7 +166,7 @@ async def delete(
 def _drawings(given: Add, service: Service) -> list[Drawing]:
     """The drawings to store. Raises ProblemError, which names the field."""
     if (given.drawing is None) == (given.drawings is None):
-        raise ProblemError.of_field("drawing", "give drawing or drawings, one of the two")
+        raise ProblemError.of_field("drawing", "give either drawing or drawings")
     named: list[tuple[str, Strokes, Add | NewDrawing]] = []
     if given.drawing is not None:
         named.append(("drawing", given.drawing, given))
@@ -174,7 +174,7 @@ def _drawings(given: Add, service: Service) -> list[Drawing]:
         named.append((f"drawings.{i}.drawing", new.drawing, new))
     if given.drawing is None:
         for field in given.model_dump(exclude={"drawings"}, exclude_none=True):
-            raise ProblemError.of_field(field, "with drawings, this field belongs in each of them")
+            raise ProblemError.of_field(field, "with drawings, set this field in each of them")
     return [
         to_drawing(strokes, service.settings, field).replace(
             key_id=new.key_id,

@@ -82,7 +82,7 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
     else:
         asked = await read_json(request, Search)
         if (asked.drawing is None) == (asked.key_id is None):
-            raise ProblemError.of_field("drawing", "give drawing or key_id, one of the two")
+            raise ProblemError.of_field("drawing", "give either drawing or key_id")
         if asked.drawing is not None:
             drawing = to_drawing(asked.drawing, service.settings)
         else:
