@@ -155,7 +155,7 @@ def read_while_writing(folder: Path, n_readers: int, seconds: float) -> tuple[Se
 
 
 def run(context: harness.Context) -> list[harness.Row]:
-    """Errors, stale and torn answers (none is the goal), and how much was read and written."""
+    """Errors, stale and torn results (none is the goal), and how much was read and written."""
     wrote, readers = read_while_writing(context.work, N_READERS, SECONDS)
     errors = [error for seen in (wrote, *readers) for error in seen.errors]
     for error in errors:
@@ -163,11 +163,11 @@ def run(context: harness.Context) -> list[harness.Row]:
     times_ms = [t for seen in readers for t in seen.times_ms]
     compactions = f"and as many adds of {N_ADDED} and deletes; {wrote.n_compactions} compactions"
     return [
-        harness.Row("searches answered", "searches", [len(times_ms)], note=f"{SECONDS} s"),
+        harness.Row("searches", "searches", [len(times_ms)], note=f"{SECONDS} s"),
         harness.Row("acknowledged replacements", "writes", [len(wrote.times_ms)], note=compactions),
         harness.Row("errors", "errors", [len(errors)], target=0),
-        harness.Row("stale answers", "answers", [sum(s.n_stale for s in readers)], target=0),
-        harness.Row("torn answers", "answers", [sum(s.n_torn for s in readers)], target=0),
+        harness.Row("stale results", "results", [sum(s.n_stale for s in readers)], target=0),
+        harness.Row("torn results", "results", [sum(s.n_torn for s in readers)], target=0),
         harness.Row("a search meanwhile, median", "ms", [float(np.median(times_ms))]),
         harness.Row("a search meanwhile, 99 of 100", "ms", [float(np.quantile(times_ms, 0.99))]),
         harness.Row("a write meanwhile", "ms", [float(np.median(wrote.times_ms))]),

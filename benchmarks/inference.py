@@ -1,7 +1,7 @@
-"""Inference on one core: images -> categories and embeddings, one drawing and 256, by each engine.
+"""Inference on one core: images -> categories and embeddings, one drawing and 256, by each runtime.
 
 Times are those of the processor, which on one core are those of the clock, but for what else the
-machine has to do. Beside the speed of each engine stands what it changes: how often its best
+machine has to do. Beside the speed of each runtime stands what it changes: how often its best
 category is that of the network as trained, and how far embeddings turn (1 - cosine, the mean).
 
     python benchmarks/inference.py [--source DIR]
@@ -71,7 +71,7 @@ def as_trained(encoder: Encoder) -> Run:
     return run
 
 
-def answers(run: Run, images: ByteArray) -> tuple[np.ndarray, FloatArray]:
+def best_and_embeddings(run: Run, images: ByteArray) -> tuple[np.ndarray, FloatArray]:
     """Best categories (N,), embeddings (N, D) of length 1; 64 at a time."""
     outputs = [run(images[i : i + 64]) for i in range(0, len(images), 64)]
     logits, embeddings = (np.concatenate(parts) for parts in zip(*outputs, strict=True))
@@ -80,7 +80,7 @@ def answers(run: Run, images: ByteArray) -> tuple[np.ndarray, FloatArray]:
 
 @one_core()
 def run(context: harness.Context) -> list[harness.Row]:
-    """Milliseconds of one drawing, drawings a second of 256, and what each engine changes."""
+    """Milliseconds of one drawing, drawings a second of 256, and what each runtime changes."""
     encoder = load_encoder(runtime="pytorch", precision="float32")
     quick = load_encoder(runtime="pytorch")
     drawings, known = [], []
@@ -99,7 +99,7 @@ def run(context: harness.Context) -> list[harness.Row]:
         bits=8,
         calibration=DrawingBatch.from_drawings(known),
     )
-    engines: dict[str, Run] = {
+    runtimes: dict[str, Run] = {
         "PyTorch, as trained": as_trained(encoder),
         "PyTorch, in float32": encoder.runtime.run,
         "PyTorch, the default: long batches in bfloat16": quick.runtime.run,
@@ -107,10 +107,10 @@ def run(context: harness.Context) -> list[harness.Row]:
         "ONNX Runtime, 8 bits": load_encoder(context.work / "8bit.onnx").runtime.run,
     }
     rows = []
-    best, embeddings = answers(engines["PyTorch, as trained"], images)
-    for name, engine in engines.items():
-        one = [1000 * s for s in timed(lambda e=engine: e(images[:1]), repeats=200)]  # type: ignore[misc]
-        long = [N_LONG / s for s in timed(lambda e=engine: e(images[as_long]), repeats=40)]  # type: ignore[misc]
+    best, embeddings = best_and_embeddings(runtimes["PyTorch, as trained"], images)
+    for name, runtime in runtimes.items():
+        one = [1000 * s for s in timed(lambda r=runtime: r(images[:1]), repeats=200)]  # type: ignore[misc]
+        long = [N_LONG / s for s in timed(lambda r=runtime: r(images[as_long]), repeats=40)]  # type: ignore[misc]
         note = f"median of {len(one)}"
         rows.append(harness.Row(f"{name}: one drawing", "ms", thinned(one), REACH_MS, note=note))
         rows.append(
@@ -118,9 +118,9 @@ def run(context: harness.Context) -> list[harness.Row]:
                 f"{name}: {N_LONG}", "drawings/s", thinned(long), REACH_PER_S, at_least=True
             )
         )
-        if engine is engines["PyTorch, as trained"]:
+        if runtime is runtimes["PyTorch, as trained"]:
             continue
-        other_best, other = answers(engine, images)
+        other_best, other = best_and_embeddings(runtime, images)
         same, turned = np.mean(other_best == best), np.mean(1 - (other * embeddings).sum(axis=1))
         rows.append(harness.Row(f"{name}: same best category", "%", [float(same)]))
         rows.append(harness.Row(f"{name}: embeddings turn by", "", [max(0.0, float(turned))]))
@@ -141,7 +141,7 @@ def thinned(samples: list[float]) -> list[float]:
 BENCHMARK = harness.Benchmark(
     "inference",
     "the encoder that ships on drawings of 345 categories, one core",
-    "engines side by side; changes against the network as trained",
+    "runtimes side by side; changes against the network as trained",
     run,
     quick=False,
 )

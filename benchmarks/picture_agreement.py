@@ -3,7 +3,7 @@
 Held-back drawings are drawn as other people's programs, scanners and cameras would (by OpenCV, and
 not by garabato's renderer), written to files, read back by `read_drawings` and classified. Each row
 is the accuracy on one kind of picture, divided by the accuracy on the strokes of the same drawings;
-its note says how many get the very answer of the strokes. Without options: seed 0 of S100
+its note says how many get the same category as their strokes. Without options: seed 0 of S100
 (`s100.py`), its encoder and its test drawings.
 
     python benchmarks/picture_agreement.py [--model RUN --data DATA] [--sheet sheet.png]
@@ -185,7 +185,7 @@ def read_back(path: Path) -> Drawing:
     return with_strokes(DrawingBatch.from_drawings([drawing]))[0]
 
 
-def answers(encoder: Encoder, drawings: list[Drawing]) -> npt.NDArray[np.str_]:
+def categories_of(encoder: Encoder, drawings: list[Drawing]) -> npt.NDArray[np.str_]:
     """The best category of each."""
     return np.array(encoder.categories)[encoder.predict(drawings).probabilities.argmax(axis=1)]
 
@@ -197,7 +197,7 @@ def run(
     encoder, test = load_encoder(model), Dataset.open(data).split("test")
     batch = test.take(np.random.default_rng(0).permutation(len(test))[:n])
     drawings, truth = list(batch), np.array(batch.categories)
-    from_strokes = answers(encoder, drawings)
+    from_strokes = categories_of(encoder, drawings)
     as_strokes = float((from_strokes == truth).mean())
     about = f"{len(drawings)} drawings of {len(encoder.categories)} categories"
     rows = [harness.Row("top-1 from strokes", "%", [as_strokes], note=about)]
@@ -206,9 +206,9 @@ def run(
         print(f"  {kind.name} ...", file=sys.stderr, flush=True)
         rng = np.random.default_rng(0)
         seen = [read_back(kind.write(drawing, context.work, rng)) for drawing in drawings]
-        found = answers(encoder, seen)
+        found = categories_of(encoder, seen)
         share = float((found == truth).mean()) / as_strokes
-        same = f"the answer of the strokes: {100 * (found == from_strokes).mean():.1f} %"
+        same = f"same category as from strokes: {100 * (found == from_strokes).mean():.1f} %"
         note = f"{kind.note}; {same}" if kind.note else same
         rows.append(harness.Row(kind.name, "%", [share], kind.target, at_least=True, note=note))
         shown.append(seen[:12])

@@ -46,7 +46,7 @@ def fuzz(port: int) -> int:
 
 
 async def broken(port: int, seed: int) -> bytes:
-    """Send a form with bytes changed, cut or repeated; the status line of the answer, if any."""
+    """Send a form with bytes changed, cut or repeated; the status line of the response, if any."""
     chance = random.Random(seed)
     form = (
         b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n'
@@ -62,21 +62,21 @@ async def broken(port: int, seed: int) -> bytes:
         "POST /v1/search HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"
         f"content-type: multipart/form-data; boundary=b\r\ncontent-length: {len(cut)}\r\n\r\n"
     )
-    answer = b""
+    response = b""
     with contextlib.suppress(ConnectionError):
         writer.write(head.encode() + cut)
         if seed % 5:  # every fifth goes away at once
-            answer = await reader.readline()
+            response = await reader.readline()
         writer.close()
-    return answer
+    return response
 
 
 async def all_broken(port: int) -> int:
-    """How many broken forms were answered by a 5xx."""
+    """How many broken forms got a 5xx response."""
     n_wrong = 0
     for first in range(0, N_BROKEN, 50):
-        answers = await asyncio.gather(*(broken(port, first + n) for n in range(50)))
-        n_wrong += sum(answer.startswith(b"HTTP/1.1 5") for answer in answers)
+        responses = await asyncio.gather(*(broken(port, first + n) for n in range(50)))
+        n_wrong += sum(response.startswith(b"HTTP/1.1 5") for response in responses)
     return n_wrong
 
 
@@ -115,8 +115,8 @@ def run(context: harness.Context) -> list[harness.Row]:
             n_idle, took_ms, meanwhile = asyncio.run(idle(server, request))
             time.sleep(IDLE_TIMEOUT_S + 5)
             after.append(server.memory_mib())
-        with urlopen(f"http://127.0.0.1:{server.port}/readyz") as answer:
-            is_ready = json.load(answer)["status"] == "ready"
+        with urlopen(f"http://127.0.0.1:{server.port}/readyz") as response:
+            is_ready = json.load(response)["status"] == "ready"
     return [
         harness.Row(f"schemathesis, {N_EXAMPLES} a route: failed", "", [float(n_fuzz)], target=0),
         harness.Row(f"{N_BROKEN:,} broken forms: 5xx", "", [float(n_broken)], target=0),

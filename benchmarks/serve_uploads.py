@@ -3,7 +3,7 @@ without a drawing, and six .npz files of 3 MB with thousands of drawings, all at
 
 Every upload must be answered in time (a file that isn't read within GARABATO_REQUEST_TIMEOUT_S gets
 503, and its process is ended), no file may take more than 300 MB, and memory and processor time
-must be back at rest within five seconds of the last answer.
+must be back at rest within five seconds of the last response.
 """
 
 from __future__ import annotations
@@ -78,16 +78,16 @@ def usage(pid: int) -> tuple[float, float, float]:
 
 
 def upload(port: int, content: bytes) -> tuple[int, float]:
-    """The status of the answer and the seconds until it came."""
+    """The status of the response and the seconds until it came."""
     started = time.perf_counter()
-    answer = urllib3.request(
+    response = urllib3.request(
         "POST",
         f"http://127.0.0.1:{port}/v1/classify",
         fields={"file": ("upload", content)},
         timeout=120,
         retries=False,
     )
-    return answer.status, time.perf_counter() - started
+    return response.status, time.perf_counter() - started
 
 
 def seconds_to_rest(pid: int, memory_before: float) -> float:
@@ -126,21 +126,21 @@ def run(context: harness.Context) -> list[harness.Row]:
         watcher = threading.Thread(target=watch)
         watcher.start()
         with ThreadPoolExecutor(len(contents)) as threads:
-            answers = list(threads.map(lambda content: upload(server.port, content), contents))
+            responses = list(threads.map(lambda content: upload(server.port, content), contents))
         done.set()
         watcher.join()
         rest_s = seconds_to_rest(pid, before)
         _, after, _ = usage(pid)
-    statuses = sorted({status for status, _ in answers})
-    n_errors = sum(status >= 500 for status, _ in answers)
+    statuses = sorted({status for status, _ in responses})
+    n_errors = sum(status >= 500 for status, _ in responses)
     note = "statuses: " + ", ".join(map(str, statuses))
     return [
-        harness.Row("8 uploads: answered by 5xx", "", [float(n_errors)], note=note),
-        harness.Row("until an answer", "s", [seconds for _, seconds in answers], target=31),
+        harness.Row("8 uploads: 5xx responses", "", [float(n_errors)], note=note),
+        harness.Row("until the response", "s", [seconds for _, seconds in responses], target=31),
         harness.Row("a process that reads files, idle", "MiB", [idle]),
         harness.Row("most memory of a file, more than that", "MiB", [peaks[1] - idle], target=300),
         harness.Row("most memory of all, more than before", "MiB", [peaks[0] - before], target=600),
-        harness.Row("from the last answer to rest", "s", [rest_s], target=5),
+        harness.Row("from the last response to rest", "s", [rest_s], target=5),
         harness.Row("memory at rest, more than before", "MiB", [after - before], target=REST_MIB),
     ]
 

@@ -1,8 +1,8 @@
-"""The page without a server, in Chromium: what its first load takes, how fast it answers, and how
-often its answers are garabato's own.
+"""The page without a server, in Chromium: what its first load takes, how fast a query is, and how
+often its results are those of garabato itself.
 
-Bytes are those of the bodies a static host sends, which gzips what is no picture already; the host
-here does so. Nothing is cached. Garabato's own answers are those of a gallery of the same drawings.
+Bytes are those that a static host sends, which compresses all but pictures with gzip; the host
+here does so. Nothing is cached. Its own results are those of a gallery of the same drawings.
 GARABATO_CHROMIUM names another browser, GARABATO_SITE a page exported before and
 GARABATO_SITE_GALLERY the gallery it was made of.
 
@@ -48,14 +48,14 @@ READY = """async () => {
 }"""
 ASK = """async (drawings) => {
   const {search} = await import("./static/script/api.js");
-  const answers = [];
+  const results = [];
   for (const drawing of drawings) {
     const started = performance.now();
     const {hits, predictions} = await search({drawing, k: 10, predictions: 1});
     const ms = performance.now() - started;
-    answers.push({ms, category: predictions[0].category, hits: hits.map((hit) => hit.key_id)});
+    results.push({ms, category: predictions[0].category, hits: hits.map((hit) => hit.key_id)});
   }
-  return answers;
+  return results;
 }"""
 
 
@@ -133,19 +133,19 @@ def run(context: harness.Context) -> list[harness.Row]:
         page.goto(address)
         ready_s = page.evaluate(READY) / 1000
         first_load = sum(sent.values())
-        answers = page.evaluate(ASK, [drawing.to_lists() for drawing in drawings])
+        results = page.evaluate(ASK, [drawing.to_lists() for drawing in drawings])
     output = encoder.predict(drawings)
     best = [encoder.categories[c] for c in output.probabilities.argmax(axis=1)]
     hits = [[hit.key_id for hit in gallery.search(e, K)] for e in output.embeddings]
-    same_best = [a["category"] == b for a, b in zip(answers, best, strict=True)]
-    same_hits = [a["hits"] == h for a, h in zip(answers, hits, strict=True)]
-    same_set = [set(a["hits"]) == set(h) for a, h in zip(answers, hits, strict=True)]
+    same_best = [a["category"] == b for a, b in zip(results, best, strict=True)]
+    same_hits = [a["hits"] == h for a, h in zip(results, hits, strict=True)]
+    same_set = [set(a["hits"]) == set(h) for a, h in zip(results, hits, strict=True)]
     both = np.logical_and(same_best, same_hits)
-    took_ms = [answer["ms"] for answer in answers]
+    took_ms = [one["ms"] for one in results]
     note = f"{len(gallery):,} drawings; gzip"
     rows = [
         harness.Row("first load", "MB", [first_load / 1e6], 12, note=note),
-        harness.Row("until it answers", "s", [ready_s], note="from the same machine"),
+        harness.Row("until it results", "s", [ready_s], note="from the same machine"),
         harness.Row("query, p50", "ms", [float(np.quantile(took_ms, 0.5))], 60),
         harness.Row("query, p95", "ms", [float(np.quantile(took_ms, 0.95))]),
         harness.Row("same best category", "%", [float(np.mean(same_best))], 0.99, at_least=True),

@@ -6,7 +6,7 @@ what chromium paints lie within a pixel of the lines, or of half the width of th
 them. Needs `npm` (to fetch the sets) and playwright with a chromium.
 
 `--faults` takes a folder with small files of kinds that were once read wrongly, named as in FILES,
-and counts those that the encoder that ships answers rightly now.
+and counts those that are classified or refused as expected.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ FILES = {
     "14": "pictures: pale beside dark lines",
     "17": "pictures: animations",
 }
-#: The right answers for files that don't show a cat: a category, or words of the error.
-ANSWERS = {
+#: What is expected of files that don't show a cat: a category, or words of the error.
+EXPECTED = {
     "01/fill_on_path.svg": "triangle",
     "08/picture_inside.svg": "holds a picture",
     "11/bucket_error.ndjson": "error message was saved",
@@ -96,7 +96,7 @@ def run(
     faults: Path | None = None,
 ) -> list[harness.Row]:
     """How many files of each set are read and agree, and how long reading takes."""
-    rows = [] if faults is None else answers_to_faults(faults)
+    rows = [] if faults is None else read_faults(faults)
     folders = [(name, fetch(name, context.work)) for name in sets]
     if folder is not None:
         folders += [(path.name, path) for path in sorted(folder.iterdir()) if path.is_dir()]
@@ -121,8 +121,8 @@ def run(
     return rows
 
 
-def answers_to_faults(folder: Path) -> list[harness.Row]:
-    """How many files of each kind are answered rightly."""
+def read_faults(folder: Path) -> list[harness.Row]:
+    """How many files of each kind are classified or refused as expected."""
     encoder = load_encoder()
     rows = []
     for name, what in FILES.items():
@@ -131,7 +131,7 @@ def answers_to_faults(folder: Path) -> list[harness.Row]:
         wrong = [
             Path(path).name
             for path in paths
-            if ANSWERS.get(path, "cat") not in answer(encoder, folder / path)
+            if EXPECTED.get(path, "cat") not in shown_in(encoder, folder / path)
         ]
         rows.append(row_of_faults(name, what, wrong, len(paths)))
     for name, (what, right) in SOURCES.items():
@@ -141,13 +141,13 @@ def answers_to_faults(folder: Path) -> list[harness.Row]:
 
 
 def row_of_faults(name: str, what: str, wrong: Sequence[str], n: int) -> harness.Row:
-    """How many of `n` answers are right."""
+    """How many of `n` files or names are right."""
     label = f"faults {name}, {what}: right, of {n}"
     note = f"wrong: {', '.join(wrong)}" if wrong else ""
     return harness.Row(label, "%", [1 - len(wrong) / n], 1.0, at_least=True, note=note)
 
 
-def answer(encoder: Encoder, file: Path) -> str:
+def shown_in(encoder: Encoder, file: Path) -> str:
     """The category of the first drawing in a file, or the error."""
     try:
         return encoder.classify(next(iter(read_drawings(file))), k=1)[0].category
