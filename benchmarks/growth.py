@@ -40,7 +40,7 @@ def measure(size: int, source: Path, part: Path) -> None:
     from gallery_readers import WideFiller
 
     from garabato.analysis.duplicates import find_duplicates
-    from garabato.analysis.map import project
+    from garabato.analysis.map import map_gallery
     from garabato.gallery import open_gallery
 
     os.nice(15)
@@ -66,7 +66,7 @@ def measure(size: int, source: Path, part: Path) -> None:
         doomed = [f"{row:016d}" for row in range(0, size, round(1 / DELETED))]
         step("delete", lambda: gallery.delete(doomed))
         step("compact after deleting", lambda: gallery.compact(keep_versions_s=0))
-        step("map", lambda: len(project(gallery).key_ids))
+        step("map", lambda: len(map_gallery(gallery).key_ids))
     record["finished"] = True
     _write(part, record)
 

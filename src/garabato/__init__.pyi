@@ -12,6 +12,8 @@ from garabato.analysis import draw_hits as draw_hits
 from garabato.analysis import draw_odd as draw_odd
 from garabato.analysis import find_duplicates as find_duplicates
 from garabato.analysis import find_odd as find_odd
+from garabato.analysis.map import Projection as Projection
+from garabato.analysis.map import map_gallery as map_gallery
 from garabato.categories import CATEGORIES as CATEGORIES
 from garabato.categories import choose_categories as choose_categories
 from garabato.client import Client as Client

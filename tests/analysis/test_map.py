@@ -9,7 +9,7 @@ import pytest
 from pixel_encoder import PixelEncoder
 
 from garabato.analysis._layout import memberships
-from garabato.analysis.map import SIDE, Projection, _edges, lay_out, project
+from garabato.analysis.map import SIDE, Projection, _edges, lay_out, map_gallery
 from garabato.drawing import Drawing
 from garabato.errors import GalleryError
 from garabato.gallery import open_gallery
@@ -35,7 +35,7 @@ def embedded(embeddings: np.ndarray) -> Embeddings:
 
 def test_similar_drawings_are_close_on_the_map(tmp_path: Path) -> None:
     told = []
-    made = project(gallery_of(tmp_path / "g", 3, 40), progress=lambda *step: told.append(step))
+    made = map_gallery(gallery_of(tmp_path / "g", 3, 40), progress=lambda *step: told.append(step))
     assert len(made.key_ids) == 120
     places = np.stack([made.x, made.y], axis=1).astype(float)
     assert places.min() >= 0
@@ -51,7 +51,7 @@ def test_similar_drawings_are_close_on_the_map(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("n_each", [0, 1, 2, 10])
 def test_small_galleries_have_maps_too(tmp_path: Path, n_each: int) -> None:
-    made = project(gallery_of(tmp_path / "g", 2, n_each))
+    made = map_gallery(gallery_of(tmp_path / "g", 2, n_each))
     assert len(made.key_ids) == len(made.x) == len(made.y) == 2 * n_each
 
 
@@ -73,7 +73,7 @@ def test_a_damaged_map_is_an_error(tmp_path: Path, content: bytes) -> None:
 
 def test_a_seed_gives_one_map_and_another_seed_another(tmp_path: Path) -> None:
     gallery = gallery_of(tmp_path / "g", 3, 40)
-    first, again, other = (project(gallery, seed=seed) for seed in (3, 3, 4))
+    first, again, other = (map_gallery(gallery, seed=seed) for seed in (3, 3, 4))
     assert np.array_equal(first.x, again.x)
     assert np.array_equal(first.y, again.y)
     assert not np.array_equal(first.x, other.x)

@@ -43,7 +43,8 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Projection:
-    """Coordinates of N drawings: `x` and `y` (N,) uint16, 0..65535."""
+    """Positions of N drawings on a map: `x` and `y` (N,) uint16, 0..65535, in the order of
+    `key_ids`."""
 
     key_ids: list[str]
     x: npt.NDArray[np.uint16]
@@ -68,10 +69,11 @@ class Projection:
             ) from None
 
 
-def project(gallery: Gallery, *, seed: int = 0, progress: Progress | None = None) -> Projection:
-    """Project all drawings of `gallery`. Of 100,000, that takes about 25 s of processor time.
+def map_gallery(gallery: Gallery, *, seed: int = 0, progress: Progress | None = None) -> Projection:
+    """Place all drawings of a gallery on a map, similar ones close together.
 
-    Deterministic for a gallery and seed.
+    100,000 drawings take about 25 s of processor time. The same gallery and `seed` give the same
+    map. Calls `progress(stage, n_done, n_total)`.
     """
     tell = progress or (lambda stage, done, total: None)
     drawings = gallery.embeddings(progress=partial(tell, "reading the gallery"))

@@ -15,7 +15,7 @@ import orjson
 import pyarrow as pa
 
 from garabato.analysis.category import summarize_category
-from garabato.analysis.map import Progress, project
+from garabato.analysis.map import Progress, map_gallery
 from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.errors import InputError
 from garabato.gallery import Gallery
@@ -124,7 +124,7 @@ class WebGallery:
                 "confused_with": summary.confusions(),
             }
         (folder / "category_pages.json.zst").write_bytes(compress(orjson.dumps(pages)))
-        projection = project(gallery, progress=progress)
+        projection = map_gallery(gallery, progress=progress)
         number_of = {key_id: i for i, key_id in enumerate(projection.key_ids)}
         order = [number_of[str(drawing.key_id)] for drawing in self.drawings]
         positions = {"x": projection.x[order].tolist(), "y": projection.y[order].tolist()}

@@ -18,7 +18,7 @@ from typing import Any
 
 import orjson
 
-from garabato.analysis.map import Projection, project
+from garabato.analysis.map import Projection, map_gallery
 from garabato.gallery import Gallery, open_gallery
 from garabato.service.http.serializers import CachedContent
 from garabato.service.state import READY, BackgroundProgress, Stage, state_folder
@@ -165,7 +165,7 @@ def _main(uri: str, file: str) -> None:
     def tell(stage: str, done: int, total: int) -> None:
         print(f"{stage}\t{done}\t{total}", flush=True)
 
-    project(gallery, progress=tell).save(Path(file))
+    map_gallery(gallery, progress=tell).save(Path(file))
 
 
 if __name__ == "__main__":
