@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import sys
 from importlib import resources
 from itertools import islice
@@ -28,8 +29,11 @@ def test_the_encoder_that_ships_knows_all_categories_and_is_small():
 
 
 def test_the_model_card_is_of_the_encoder_that_ships():
-    card = (resources.files("garabato") / "pretrained" / "MODEL_CARD.md").read_text()
+    folder = resources.files("garabato") / "pretrained"
+    card = (folder / "MODEL_CARD.md").read_text()
+    content = (folder / "encoder.onnx").read_bytes()
     assert garabato.load_encoder().fingerprint in card
+    assert f"{len(content):,} | `{hashlib.sha256(content).hexdigest()}`" in card
 
 
 def test_a_plain_circle_is_recognised_without_any_training():
