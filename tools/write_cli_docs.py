@@ -44,7 +44,7 @@ def sections_of(command: click.Command | None, name: str) -> Iterator[str]:
     usage = [name, "COMMAND ..." if is_group else "[OPTIONS]", *map(argument, arguments)]
     lines = [f"## {name}\n", f"`{' '.join(usage)}`\n", prose(command.help or "") + "\n"]
     if options:
-        lines += ["| option | what it is |", "| --- | --- |", *map(option, options), ""]
+        lines += ["| option | description |", "| --- | --- |", *map(option, options), ""]
     yield "\n".join(lines)
     if isinstance(command, click.Group):
         context = click.Context(command, info_name=name)

@@ -34,7 +34,7 @@ def test_it_prints_what_it_downloaded_and_what_was_complete_before(
     assert result.exit_code == 0, result.output
     assert "2 categories, 60 drawings" in result.stdout
     assert "MB downloaded" in result.stdout
-    assert "2 of them before, 60 drawings, 0.0 MB" in run(bucket, tmp_path, *wanted).stdout
+    assert "2 of them earlier, 60 drawings, 0.0 MB" in run(bucket, tmp_path, *wanted).stdout
 
 
 def test_json_equals_the_record_in_the_folder(bucket: BucketServer, tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def command(
             progress=show,
         )
     _warn(done, per_category)
-    before = f", {done.n_done_before} of them before" if done.n_done_before else ""
+    before = f", {done.n_done_before} of them earlier" if done.n_done_before else ""
     drawings = "whole files" if done.n_drawings is None else counted(done.n_drawings, "drawing")
     text = f"{done.path}: {counted(done.n_categories, 'category')}{before}, {drawings}, "
     text += f"{done.fetched_bytes / 1e6:,.1f} MB downloaded"

@@ -41,7 +41,7 @@ N_HARDEST = 5
     show_default=True,
     help="The split of --data to measure with.",
 )
-@file_option("--source", help="A folder of drawings, all of them used.")
+@file_option("--source", help="A folder of drawings; all of them are used.")
 @category_from_option
 @click.option(
     "--gallery-split",

@@ -116,7 +116,7 @@ def onnx(
 @command.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @model_option
-@file_option("--evaluation", help="What `garabato evaluate --json` printed, for the model card.")
+@file_option("--evaluation", help="Output of `garabato evaluate --json`, for the model card.")
 @file_option(
     "--calibrate",
     metavar="DATA",

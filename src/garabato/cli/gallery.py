@@ -290,7 +290,7 @@ def odd(
 ) -> None:
     """Find drawings that are probably mislabelled, or oddly drawn; the oddest first.
 
-    A drawing is odd if most of its nearest neighbours have the same other category.
+    A drawing is odd if most of its nearest neighbours share another category.
 
     \b
     Example: garabato gallery odd --gallery my.gallery --picture odd.png

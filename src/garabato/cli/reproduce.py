@@ -33,7 +33,7 @@ from garabato.cli.output import TrainingNotes, print_result, stderr, training_pr
 @click.option(
     "--minutes",
     type=click.FloatRange(min=0, min_open=True),
-    help="For the five trainings together.  [default: 50 at small scale, no limit at full scale]",
+    help="Time for all five trainings.  [default: 50 at small scale, no limit at full scale]",
 )
 @categories_option
 @click.option(

@@ -33,8 +33,10 @@ HitsOrGroups = garabato.Hits | dict[str | None, garabato.Hits]
 @click.option(
     "-k", "k", default=10, show_default=True, help="Hits per query; with --by-category, categories."
 )
-@click.option("--like", multiple=True, metavar="FILE", help="More drawings to be similar to.")
-@click.option("--unlike", multiple=True, metavar="FILE", help="Drawings not to be similar to.")
+@click.option("--like", multiple=True, metavar="FILE", help="More drawings to search with.")
+@click.option(
+    "--unlike", multiple=True, metavar="FILE", help="Drawings that hits should not resemble."
+)
 @click.option("--diverse", is_flag=True, help="Prefer hits that differ from each other.")
 @click.option(
     "--by-category",
