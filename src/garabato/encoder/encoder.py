@@ -100,8 +100,8 @@ class Encoder:
     that threshold on held-out drawings, predictions above it had the precision `unsure_precision`
     (0..1); otherwise the threshold is `DEFAULT_UNSURE_BELOW` and `unsure_precision` is None.
 
-    Drawings whose `N_TO_KNOW` best predictions are together less probable than `unknown_below` show
-    nothing that the encoder knows (see `is_unknown`); 0, the default, if no training chose it.
+    Drawings whose `N_TO_KNOW` best predictions have a total probability below `unknown_below` are
+    unknown (see `is_unknown`). The default, 0, makes no drawing unknown.
 
     `coders` maps a number of bits to the coder of that length. The weight matrices of a PyTorch
     model are rounded to half precision, as in the file; `device` and `precision` apply to it (see
@@ -364,12 +364,12 @@ class Encoder:
         return predictions[0].probability < self.unsure_below
 
     def is_unknown(self, predictions: Sequence[Prediction]) -> bool:
-        """Whether one drawing, by its predictions among all categories, shows none of them.
+        """Whether a drawing seems to show none of the categories.
 
-        True if the `N_TO_KNOW` (five) best are together less probable than `unknown_below`, which
-        few drawings of known categories are. Give at least five predictions. The command line, the
-        HTTP API and the page use this test; drawings of unknown categories mostly pass for unsure.
-        Raises InputError for fewer predictions.
+        `predictions` are at least its five best among all categories. True if the total probability
+        of the five (`N_TO_KNOW`) is below `unknown_below`, which is rare for drawings of known
+        categories. Most drawings of other categories are not unknown but unsure. The command line,
+        the HTTP API and the page use this test. Raises InputError for fewer predictions.
         """
         if len(predictions) < min(N_TO_KNOW, len(self.categories)):
             raise InputError(f"give the {N_TO_KNOW} best predictions, not {len(predictions)}")

@@ -139,6 +139,7 @@ class ReadReport:
     notes: dict[str, int] = field(default_factory=dict)
 
     def add_notes(self, notes: Mapping[str, int]) -> None:
+        """Count drawings that were read without some of their metadata: what was left out -> n."""
         for note, n in notes.items():
             if note not in self.notes and len(self.notes) >= MAX_KINDS:
                 note = OTHER

@@ -197,9 +197,9 @@ def is_vote_unsure(votes: Sequence[CategoryVote]) -> bool:
 
 
 def has_own_categories(counts: Mapping[str | None, int], known: Collection[str]) -> bool:
-    """True if the gallery's vote tells better than the encoder's predictions what a query shows.
+    """Whether to show the gallery's vote, instead of the encoder's predictions, for a query.
 
-    That is so if fewer than half of the drawings with a category have one of `known`, the encoder's
+    True if fewer than half of the drawings with a category have one of `known`, the encoder's
     categories. `counts` is `gallery.count(by="category")`. A gallery without any categories has no
     vote.
     """

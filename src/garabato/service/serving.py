@@ -40,7 +40,7 @@ def serve(
     variable GARABATO_<NAME>, as do all other settings (docs/run_for_others.md lists them).
 
     Raises GalleryError if there is no gallery at `gallery`, different encoders filled them or the
-    service cannot start, InputError for a setting that makes no sense or a port in use, and
+    service cannot start, InputError for an invalid setting or a port in use, and
     MissingExtraError without the extra `serve`.
     """
     settings = Settings.from_environment(
