@@ -1,4 +1,4 @@
-"""The order of the rooms: arrows point one way."""
+"""The order of the packages: arrows point one way."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from garabato.cli import COMMANDS, main
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "garabato"
 
-#: From top to bottom: a room may import those before it (and itself), never those after it.
-ROOMS = (
+#: From top to bottom: a package may import those before it (and itself), never those after it.
+PACKAGES = (
     "errors",
     "host",
     "drawing",
@@ -56,7 +56,7 @@ WITHOUT_TORCH = (
 )
 
 
-def room_of(module: str) -> str:
+def package_of(module: str) -> str:
     """`garabato.formats.ndjson` -> `formats`; `_` for kernels, wherever they are."""
     names = module.split(".")[1:]
     if names[0] == "__main__":
@@ -93,38 +93,40 @@ def imported_modules(path: Path) -> Iterator[str]:
                 if node.module != "garabato":
                     yield node.module
                     continue
-                for alias in node.names:  # a public name, or a room
+                for alias in node.names:  # a public name, or a package
                     is_public = alias.name in garabato.__all__
                     yield "garabato" if is_public else f"garabato.{alias.name}"
 
 
-def imported_rooms(path: Path) -> list[str]:
+def imported_packages(path: Path) -> list[str]:
     return [module for module in imported_modules(path) if module != "garabato"]
 
 
 @pytest.mark.parametrize("path", source_files(), ids=lambda p: str(p.relative_to(SOURCE)))
-def test_a_module_imports_only_rooms_above_its_own(path: Path) -> None:
-    room = room_of(module_name(path))
-    assert room in (*ROOMS, "_"), f"give the new room {room!r} its place in ROOMS"
-    may_import = KERNELS_MAY_IMPORT if room == "_" else {*ROOMS[: ROOMS.index(room) + 1], "_"}
-    wrong = [m for m in imported_rooms(path) if room_of(m) not in may_import]
-    assert not wrong, f"{room} is above {wrong}"
+def test_a_module_imports_only_packages_above_its_own(path: Path) -> None:
+    package = package_of(module_name(path))
+    assert package in (*PACKAGES, "_"), f"give the new package {package!r} its place in PACKAGES"
+    may_import = (
+        KERNELS_MAY_IMPORT if package == "_" else {*PACKAGES[: PACKAGES.index(package) + 1], "_"}
+    )
+    wrong = [m for m in imported_packages(path) if package_of(m) not in may_import]
+    assert not wrong, f"{wrong} are below {package} in PACKAGES"
 
 
 def test_only_the_command_line_and_the_service_use_the_public_face() -> None:
     users = [path for path in source_files() if "garabato" in imported_modules(path)]
-    assert {room_of(module_name(path)) for path in users} <= {"cli", "service"}
+    assert {package_of(module_name(path)) for path in users} <= {"cli", "service"}
 
 
-@pytest.mark.parametrize("room", ["cli", "service"])
-def test_the_command_line_and_the_service_call_no_kernels(room: str) -> None:
-    for path in (SOURCE / room).rglob("*.py"):
-        assert "_" not in {room_of(module) for module in imported_rooms(path)}, path
+@pytest.mark.parametrize("package", ["cli", "service"])
+def test_the_command_line_and_the_service_call_no_kernels(package: str) -> None:
+    for path in (SOURCE / package).rglob("*.py"):
+        assert "_" not in {package_of(module) for module in imported_packages(path)}, path
 
 
-@pytest.mark.parametrize("room", WITHOUT_TORCH)
-def test_a_room_loads_without_torch(room: str) -> None:
-    code = f"import sys, garabato.{room}; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize("package", WITHOUT_TORCH)
+def test_a_package_loads_without_torch(package: str) -> None:
+    code = f"import sys, garabato.{package}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

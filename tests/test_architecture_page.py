@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from test_architecture import ROOMS, ROOT, SOURCE
+from test_architecture import PACKAGES, ROOT, SOURCE
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
 
@@ -24,9 +24,9 @@ def codes(text: str) -> list[str]:
     return re.findall(r"`([^`\n]+)`", text)
 
 
-def test_every_room_is_listed_in_the_order_of_the_arrows() -> None:
+def test_every_package_is_listed_in_the_order_of_the_arrows() -> None:
     listed = re.findall(r"^\| `(\w+)` \|", section("## The packages"), re.M)
-    assert tuple(listed) == ROOMS
+    assert tuple(listed) == PACKAGES
 
 
 def is_path(code: str) -> bool:

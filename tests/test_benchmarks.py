@@ -29,7 +29,9 @@ def results(sketch_source: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
 
 
 def test_all_benchmarks_and_tools_can_be_imported() -> None:
-    names = [path.stem for room in ("benchmarks", "tools") for path in (ROOT / room).glob("*.py")]
+    names = [
+        path.stem for folder in ("benchmarks", "tools") for path in (ROOT / folder).glob("*.py")
+    ]
     names.remove("check_tensorflow")  # runs in an environment of its own
     imports = f"import sys; sys.path += ['benchmarks', 'tools']; import {', '.join(names)}"
     subprocess.run([sys.executable, "-c", imports], cwd=ROOT, check=True)
