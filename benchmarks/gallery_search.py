@@ -357,7 +357,7 @@ def _faiss(
             _, rows = index.search(query[None], K)
             times_ms.append(1000 * (time.perf_counter() - started))
             found.append(rows[0].tolist())
-        note = f"built in {build_s:.1f} s" + ("" if kind == "Flat" else ", 16 cells probed")
+        note = f"built in {build_s:.1f} s" + ("" if kind == "Flat" else ", 16 clusters probed")
         yield harness.Row(f"faiss {kind}, median", "ms", times_ms, note=note)
         yield harness.Row(f"faiss {kind}, recall@10", "", [truth.recall(found)])
 
