@@ -67,7 +67,7 @@ def page(folder: Path) -> str:
     ranked = sorted(arms.values(), key=lambda runs: -mean(run["top1"] for run in runs))
     ranked.sort(key=lambda runs: runs[0]["arm"] != "preset")
     lines = [
-        HEAD,
+        HEAD + half_a_drawing(arms),
         f"| arm | what | seeds | {' | '.join(COLUMNS.values())} | what it shows |",
         f"| --- | --- | ---: | {' | '.join('---:' for _ in COLUMNS)} | --- |",
     ]
@@ -78,6 +78,17 @@ def page(folder: Path) -> str:
             f"| `{runs[0]['arm']}` | {runs[0]['what']} | {len(runs)} | {figures} | {shown} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def half_a_drawing(arms: dict[str, list[dict[str, Any]]]) -> str:
+    """What the preset makes of half a drawing, as a share of what a network of halves does."""
+    if "all-partial" not in arms:
+        return ""
+    ours, bound = (mean(run["half_ink"] for run in arms[arm]) for arm in ("preset", "all-partial"))
+    return (
+        f"\nFrom half the ink, the preset reaches {100 * ours / bound:.0f} % of the accuracy of "
+        f"`all-partial` ({figure('half_ink', bound)}), the bound.\n"
+    )
 
 
 def learned(runs: list[dict[str, Any]], preset: list[dict[str, Any]]) -> str:

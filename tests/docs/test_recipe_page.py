@@ -22,6 +22,7 @@ def test_an_arm_shows_what_differs_by_more_than_two_standard_errors(tmp_path: Pa
     write_arm(tmp_path, "preset")
     write_arm(tmp_path, "luck", top1=0.786)
     write_arm(tmp_path, "better", top1=0.787)
+    write_arm(tmp_path, "all-partial", half_ink=0.325)
     write_arm(tmp_path, "mixed", top1=0.80, map=0.60, bitmap=0.05, half_ink=0.17)
     page = tmp_path / "docs" / "recipe.md"
     subprocess.run(
@@ -30,7 +31,10 @@ def test_an_arm_shows_what_differs_by_more_than_two_standard_errors(tmp_path: Pa
     )
     rows = [line.strip("| ").split(" | ") for line in page.read_text().splitlines()]
     shown = {row[0]: row[-1].strip() for row in rows if len(row) > 2 and row[0].startswith("`")}
+    # 0.26 is four fifths of 0.325
+    assert "reaches 80 % of the accuracy of `all-partial` (32.5 %)" in page.read_text()
     assert shown == {
+        "`all-partial`": "raises half the ink by 6.5",
         "`preset`": "4.0",  # nothing: the last cell is empty
         "`luck`": "no difference shown",
         "`better`": "raises top-1 by 2.7",
