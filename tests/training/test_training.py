@@ -146,6 +146,29 @@ def test_a_time_budget_ends_the_training_with_the_whole_schedule(dataset, tmp_pa
     assert last["learning_rate"] < 0.1 * SMALL.learning_rate
 
 
+@pytest.mark.parametrize(("chosen", "expected"), [(None, 1), ("3", 2)])
+def test_a_training_uses_the_cores_of_its_container_unless_told_otherwise(
+    dataset, tmp_path, monkeypatch, chosen, expected
+):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    monkeypatch.setattr("garabato.training.loop.n_cores", lambda: 1)
+    if chosen is None:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    else:
+        monkeypatch.setenv("OMP_NUM_THREADS", chosen)
+    seen = []
+    train(
+        dataset,
+        tmp_path / "run",
+        config=small(steps=1),
+        on_progress=lambda progress: seen.append(torch.get_num_threads()),
+    )
+    assert seen == [expected]
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(before)
+
+
 def test_a_time_budget_covers_the_work_after_the_last_step_too(dataset, tmp_path, monkeypatch):
     """Work that takes long gets a fifth of the budget: 3.6 of 18 s, so a busy machine has room."""
     monkeypatch.setattr("garabato.training.loop._Training._time_to_finish", lambda self: 60.0)

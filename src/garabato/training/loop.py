@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import signal
 import threading
 import time
@@ -20,7 +21,7 @@ from garabato.dataset import Dataset
 from garabato.encoder import FILE_NAME, Encoder, load_encoder
 from garabato.errors import TrainingError
 from garabato.host.atomic import write_bytes
-from garabato.host.machine import CpuMeter
+from garabato.host.machine import CpuMeter, n_cores
 from garabato.render import with_strokes
 from garabato.training import finish
 from garabato.training.config import TrainConfig, image_size_px, learning_rate, to_toml
@@ -125,6 +126,8 @@ def train(
         checkpoint = load_checkpoint(run, dataset)
         config = checkpoint.config
     n_threads = torch.get_num_threads()
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(n_cores())  # PyTorch does not see the CPU quota of a container
     try:
         with (
             joined_processes(config) as processes,
