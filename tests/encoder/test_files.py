@@ -104,7 +104,7 @@ def test_an_onnx_file_without_a_checksum_opens_as_before(tmp_path) -> None:
     assert encoder.fingerprint == make_encoder("skfast").fingerprint
 
 
-def rewritten(tmp_path: Path, *, keep_checksum: bool = False, weights=None, **changes) -> Path:
+def rewritten(tmp_path: Path, *, weights=None, **changes) -> Path:
     """An encoder file with other header fields, or with its weights changed in place."""
     path = tmp_path / "encoder.safetensors"
     make_encoder("skfast").save(path)
@@ -113,8 +113,7 @@ def rewritten(tmp_path: Path, *, keep_checksum: bool = False, weights=None, **ch
         state = {name: reader.get_tensor(name) for name in reader.keys()}  # noqa: SIM118
     if weights is not None:
         weights(state)
-    if not keep_checksum:
-        del header["weights_sha256"]
+    del header["sha256"]
     save_file(state, path, {FORMAT: json.dumps(header | changes)})
     return path
 
@@ -192,8 +191,23 @@ def test_a_flipped_bit_in_the_weights_is_found(tmp_path, back) -> None:
     content = bytearray(path.read_bytes())
     content[-back] ^= 1
     path.write_bytes(content)
-    with pytest.raises(EncoderError, match="is damaged: the checksum of its weights"):
+    with pytest.raises(EncoderError, match="is damaged: its checksum does not match"):
         load_encoder(path)
+
+
+def test_a_flipped_bit_in_the_header_is_found(tmp_path) -> None:
+    path = tmp_path / "encoder.safetensors"
+    make_encoder("skfast").save(path)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"temperature") + len(b'temperature\\": ')] ^= 1  # another digit
+    path.write_bytes(content)
+    with pytest.raises(EncoderError, match="is damaged: its checksum does not match"):
+        load_encoder(path)
+
+
+def test_the_checksum_of_the_weights_in_older_files_is_compared(tmp_path) -> None:
+    with pytest.raises(EncoderError, match="is damaged: the checksum of its weights"):
+        load_encoder(rewritten(tmp_path, weights_sha256=64 * "a"))
 
 
 def test_a_file_without_a_checksum_opens_as_before(tmp_path) -> None:

@@ -39,6 +39,10 @@ CATEGORIES_SUFFIX = ".categories.json"
 #: Given as a path: the encoder that ships with garabato.
 SHIPPED = "shipped"
 
+#: The header's entry for the SHA-256 of the whole file, taken while the digits of this entry are 0.
+CHECKSUM = "sha256"
+_NO_CHECKSUM = 64 * "0"
+
 RuntimeName = Literal["auto", "pytorch"]
 
 #: The files that `garabato.export_hub` writes.
@@ -172,12 +176,17 @@ def save_encoder(encoder: Encoder, path: str | PathLike[str]) -> None:
     from safetensors.torch import save  # comes with PyTorch in the extra `train`
 
     weights = runtime.stored_weights()
-    header = encoder.description() | {
-        "options": runtime.model.options,
-        "weights_sha256": _checksum(weights),
-    }
-    text = json.dumps(header, ensure_ascii=False)
-    write_bytes(path, save(weights, {FORMAT: text}))
+    header = encoder.description() | {"options": runtime.model.options}
+    write_bytes(path, with_checksum(lambda text: save(weights, {FORMAT: text}), header))
+
+
+def with_checksum(write: Callable[[str], bytes], header: dict[str, Any]) -> bytes:
+    """The file that `write` makes of a header as JSON, with the checksum of the file in it."""
+
+    def with_digits(digits: str) -> bytes:
+        return write(json.dumps(header | {CHECKSUM: digits}, ensure_ascii=False))
+
+    return with_digits(hashlib.sha256(with_digits(_NO_CHECKSUM)).hexdigest())
 
 
 def is_hub_address(path: object) -> bool:
@@ -213,12 +222,10 @@ def download_encoder(address: str, *, in_onnx: bool) -> Path:
 
 
 def _load_onnx(file: Path) -> Encoder:
-    from garabato.encoder.onnx_runtime import OnnxRuntime, is_intact, open_session
+    from garabato.encoder.onnx_runtime import OnnxRuntime, open_session
 
     session, header_text, content = open_session(file, FORMAT)
-    header = _parse_header(header_text, file)
-    if not is_intact(content, header):
-        raise EncoderError(f"{file} is damaged: its checksum does not match; copy the file again")
+    header = _parse_header(header_text, content, file)
 
     def build_runtime(spec: RenderSpec) -> OnnxRuntime:
         runtime = OnnxRuntime(session, header, content)
@@ -250,25 +257,36 @@ def _check_outputs(runtime: Runtime, spec: RenderSpec, *, n_categories: int) -> 
             raise ValueError("its network computes NaN or infinity")
 
 
-def _parse_header(text: str, file: Path) -> dict[str, Any]:
+def _parse_header(text: str, content: bytes, file: Path) -> dict[str, Any]:
+    """The header of a file, which older files give no checksum. Raises EncoderError."""
     try:
         header = json.loads(text)
     except ValueError as error:
         raise EncoderError(f"{file} is damaged: its header is not JSON ({error})") from None
     if not isinstance(header, dict):
         raise EncoderError(f"{file} is damaged: its header is not a JSON object")
+    if header.get("version") != FORMAT_VERSION:
+        raise EncoderError(
+            f"{file} has format version {header.get('version')}, this version of garabato reads "
+            f"{FORMAT_VERSION}; use the version of garabato that wrote it or train again"
+        )
+    if CHECKSUM in header and not _has_checksum(content, str(header[CHECKSUM])):
+        raise EncoderError(f"{file} is damaged: its checksum does not match; copy the file again")
     return header
+
+
+def _has_checksum(content: bytes, digits: str) -> bool:
+    """Whether `digits` are the checksum of a file, taken while they are 0 themselves."""
+    if len(digits) != len(_NO_CHECKSUM):
+        return False
+    without = content.replace(digits.encode(), _NO_CHECKSUM.encode())
+    return hashlib.sha256(without).hexdigest() == digits
 
 
 def _build(
     header: dict[str, Any], file: Path, build_runtime: Callable[[RenderSpec], Runtime]
 ) -> Encoder:
     """The encoder that the header describes. Raises EncoderError naming `file`."""
-    if header.get("version") != FORMAT_VERSION:
-        raise EncoderError(
-            f"{file} has format version {header.get('version')}, this version of garabato reads "
-            f"{FORMAT_VERSION}; use the version of garabato that wrote it or train again"
-        )
     try:
         _check_header(header)
         spec = RenderSpec.from_dict(header["render"])
@@ -339,6 +357,7 @@ def _load_weights(
         with safe_open(file, framework="pt") as reader:
             header_text = (reader.metadata() or {}).get(FORMAT)
             weights = {name: reader.get_tensor(name) for name in reader.keys()}  # noqa: SIM118
+        content = file.read_bytes()
     except SafetensorError as error:
         raise EncoderError(
             f"{file} is truncated or not an encoder of garabato ({error}); "
@@ -351,8 +370,8 @@ def _load_weights(
             f"{file} is a safetensors file but not an encoder of garabato; "
             "train one with: garabato train"
         )
-    header = _parse_header(header_text, file)
-    if header.get("weights_sha256") not in (None, _checksum(weights)):
+    header = _parse_header(header_text, content, file)
+    if header.get("weights_sha256") not in (None, _checksum_of(weights)):
         raise EncoderError(
             f"{file} is damaged: the checksum of its weights does not match; copy the file again"
         )
@@ -371,8 +390,8 @@ def _load_weights(
     return _build(header, file, build_runtime)
 
 
-def _checksum(weights: Mapping[str, torch.Tensor]) -> str:
-    """SHA-256 over the names, types, shapes and values of the weights, as they are stored."""
+def _checksum_of(weights: Mapping[str, torch.Tensor]) -> str:
+    """SHA-256 over the names, types, shapes and values of the weights, which older files have."""
     import torch
 
     digest = hashlib.sha256()

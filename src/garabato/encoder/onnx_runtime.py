@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,6 @@ from garabato.errors import EncoderError, first_line
 from garabato.host.machine import n_cores
 from garabato.render import RenderSpec
 
-#: The header's entry for the SHA-256 of the whole file, taken while the digits of this entry are 0.
-CHECKSUM = "sha256"
-NO_CHECKSUM = 64 * "0"
 #: Images run at once: their feature maps stay in the CPU's cache.
 _PIECE = 32
 
@@ -78,17 +74,6 @@ def open_session(file: Path, metadata_key: str) -> tuple[Any, str, bytes]:
             "write one with: garabato export onnx"
         )
     return session, str(text), content
-
-
-def is_intact(content: bytes, header: dict[str, Any]) -> bool:
-    """Whether a file has the checksum in its header; True if it has none, as in older files."""
-    if CHECKSUM not in header:
-        return True
-    given = str(header[CHECKSUM])
-    if len(given) != len(NO_CHECKSUM):
-        return False
-    without = content.replace(given.encode(), NO_CHECKSUM.encode())
-    return hashlib.sha256(without).hexdigest() == given
 
 
 def import_onnxruntime() -> Any:

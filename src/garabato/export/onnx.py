@@ -27,13 +27,8 @@ import numpy as np
 
 from garabato.drawing import ByteArray, DrawingBatch
 from garabato.encoder import FORMAT, Encoder
-from garabato.encoder.onnx_runtime import (
-    CHECKSUM,
-    NO_CHECKSUM,
-    OnnxRuntime,
-    import_onnxruntime,
-    open_session,
-)
+from garabato.encoder.files import CHECKSUM, with_checksum
+from garabato.encoder.onnx_runtime import OnnxRuntime, import_onnxruntime, open_session
 from garabato.errors import EncoderError, InputError, MissingExtraError
 from garabato.host.atomic import write_bytes
 from garabato.render import render_batch
@@ -151,17 +146,16 @@ def _header(encoder: Encoder, bits: int) -> dict[str, Any]:
 
 
 def _with_header(model: onnx.ModelProto, header: dict[str, Any]) -> bytes:
-    """The file of a network, with this header and the checksum of the file in it."""
+    """The file of a network with this header and the checksum of the file."""
 
-    def with_checksum(digits: str) -> bytes:
+    def write(header_text: str) -> bytes:
         del model.metadata_props[:]
         entry = model.metadata_props.add()
-        entry.key = FORMAT
-        entry.value = json.dumps(header | {CHECKSUM: digits}, ensure_ascii=False)
+        entry.key, entry.value = FORMAT, header_text
         content: bytes = model.SerializeToString()
         return content
 
-    return with_checksum(hashlib.sha256(with_checksum(NO_CHECKSUM)).hexdigest())
+    return with_checksum(write, header)
 
 
 def _onnx() -> Any:
