@@ -1,9 +1,8 @@
-"""Five first tasks by garabato, and by what a person would otherwise write (by_hand/).
+"""Five first tasks with garabato, and with the scripts one would otherwise write (by_hand/).
 
-Each way gets an environment of its own, made by uv: garabato from a wheel of this checkout, the
-others from the package index. Lines are commands, or lines of a script that are neither empty nor
-comments. A task runs twice as a whole process: the first time on a new installation, and again;
-training runs once.
+Each way gets its own environment, made by uv: garabato from a wheel of this checkout, the other
+packages from PyPI. Lines are commands, or lines of a script without empty lines and comments. Each
+task runs twice as a whole process, first on a new installation and then again; training runs once.
 
 python benchmarks/first_tasks.py --source DIR
 """

@@ -1,10 +1,11 @@
 """Damaged files for every reader: it must yield valid drawings or raise FormatError, and end.
 
-Real drawings are written in each format, then mutated: bytes changed, pieces cut out, doubled,
-moved, replaced by what is special to the format; records of TFRecords with checksums that are right
-again, too. Files made to fill the memory or the time come once each. Anything but valid drawings or
-an error that names the file, and the place where the format has places, more than a few seconds or
-more memory than a few files need is a failure; the case is kept beside the results.
+Real drawings are written in each format, then mutated: bytes are changed; pieces are cut out,
+doubled, moved or replaced by something special to the format. TFRecords are also mutated with their
+checksums corrected. Files made to use up memory or time are read once each. A reader fails if it
+yields anything but valid drawings or an error that names the file (and the position, where the
+format has one), or takes more than a few seconds or too much memory. Failures are kept beside the
+results.
 
 GARABATO_BENCH_EXAMPLES sets the number of cases.
 """

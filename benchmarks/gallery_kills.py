@@ -1,9 +1,9 @@
-"""kill -9 at random moments while a gallery is being changed: is all that was acknowledged there?
+"""kill -9 at random moments while a gallery is being changed: are all acknowledged changes kept?
 
-A process adds, deletes, compacts or builds the index, and is killed somewhere in the middle. Then
-the gallery is opened and read whole: it must hold exactly what was acknowledged, with or without
-the change that was under way, whole; every row's embedding, strokes and tag must be of one and
-the same change; `info` must agree with the scan, and a search must find what is stored.
+A process adds, deletes, compacts or builds the index, and is killed at some moment. Then the whole
+gallery is read: it must hold all acknowledged changes, and the interrupted one either completely or
+not at all. The embedding, strokes and tag of a row must come from the same change, `info` must
+agree with a scan, and a search must find what is stored.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A gallery on a Milvus server: filling, indexing and searching it.
 
-The server is one started from the `milvus` wheel on this machine, which it shares with the
-benchmark: pip install 'garabato[dev]'. Give another one's address with --server.
+The server of the package `milvus` (pip install 'garabato[dev]') is started on this machine and
+shares it with the benchmark. To measure another server, give its address with --server.
 
     python benchmarks/gallery_milvus.py [--server http://host:19530]
 """

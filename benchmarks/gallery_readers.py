@@ -1,9 +1,9 @@
 """Eight processes search a gallery while one changes it: no error, nothing stale, nothing torn.
 
-The writer replaces ten drawings, the beacons, by ones of a new number, all in one transaction, and
-once that is acknowledged makes the number known. A reader notes the number, searches for the
-beacons and must find all ten, of one and the same number, not below the one it noted. Between
-these the writer adds, deletes and compacts.
+The writer replaces ten drawings, the beacons, in one transaction, giving them a new number, and
+publishes the number once the change is acknowledged. A reader notes the published number and then
+searches for the beacons. It must find all ten with the same number, which must not be lower than
+the one it noted. In between, the writer adds, deletes and compacts.
 """
 
 from __future__ import annotations

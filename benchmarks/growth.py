@@ -1,11 +1,12 @@
 """How time and memory grow with the number of drawings in a gallery.
 
-Each size is measured in a process of its own, on one core, for at most ten minutes of processor
-time; what it has not reached by then is left out. Finished sizes are kept in results/growth/, and
-the next run goes on with the missing ones: delete a file to measure its size again. Ten million
-drawings are measured only if asked for: `python benchmarks/growth.py --size 10000000`.
+Each size is measured in its own process, on one core, for at most ten minutes of processor time;
+steps that don't fit are left out. Finished sizes are kept in results/growth/, and the next run
+measures the missing ones: to measure a size again, delete its file. To measure ten million
+drawings, run `python benchmarks/growth.py --size 10000000`.
 
-Vectors are real ones, then made ones (see vectors.py). docs/growth.md shows the results.
+The first embeddings are real, the others are made from them (see vectors.py). docs/growth.md shows
+the results.
 """
 
 from __future__ import annotations

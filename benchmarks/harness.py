@@ -1,7 +1,7 @@
 """What all benchmarks share: declaring one, running it, saving its results and printing them.
 
-Each benchmark is a script in this folder that defines a `Benchmark`. `run.py` runs them all; each
-also runs alone: `python benchmarks/startup.py`. Results are saved in results/<name>.json.
+Each benchmark is a script in this folder that defines a `Benchmark`. `run.py` runs all of them;
+`python benchmarks/startup.py` runs one. Results are saved in results/<name>.json.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Icon sets from npm: every icon of each set of `garabato icons` is read.
 
-Reported are how many icons were read, how many could not be and why, what is known of them (tags,
-titles of the set's own, links), which licence files were kept, and how long an icon takes to read.
-With --sheets, a contact sheet of 100 icons of each set, evenly spaced, is written there.
+It reports how many icons were read, how many could not be read and why, their metadata (tags,
+titles, links), the licence files that were kept, and the time to read an icon. With --sheets, it
+writes a contact sheet of 100 evenly spaced icons of each set.
 
     python benchmarks/icon_sets.py [--sets NAME,NAME] [--sheets DIR]
 """

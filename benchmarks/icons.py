@@ -1,9 +1,9 @@
 """Draw an icon to find it: drawings of real people as queries in icon sets.
 
-Queries are test drawings of each category that has an icon in the set. `icon_names.json` says
-which icons these are; it was written by hand from the sets' file names. Icons of just these names
-are right ("exact"), or their variants too, such as `cloud-off` for `cloud` ("with variants").
-Reported are the share of drawings with a right icon among the first 1, 10 and 50 hits, and the mean
+Queries are test drawings of each category that has an icon in the set. `icon_names.json`, written
+by hand from the sets' file names, lists these icons. Only icons with these names are right
+("exact"), or also their variants, such as `cloud-off` for `cloud` ("with variants"). The benchmark
+reports the share of drawings with a right icon among the first 1, 10 and 50 hits, and the mean
 reciprocal rank (0 beyond the first 50), both averaged over categories; the notes give the standard
 error over categories. The queries are the test split of --data, a data set whose train split (if
 any) trained the encoder.

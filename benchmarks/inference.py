@@ -1,8 +1,8 @@
 """Inference on one core: images -> categories and embeddings, one drawing and 256, by each runtime.
 
-Times are those of the processor, which on one core are those of the clock, but for what else the
-machine has to do. Beside the speed of each runtime stands what it changes: how often its best
-category is that of the network as trained, and how far embeddings turn (1 - cosine, the mean).
+Times are processor times, so that other programs matter little. For each runtime, two figures show
+what it changes: how often its best category is that of the network as trained, and by how much its
+embeddings differ (the mean of 1 - cosine).
 
     python benchmarks/inference.py [--source DIR]
 """

@@ -1,8 +1,8 @@
-"""What somebody who draws waits for: from the end of a stroke until its results are painted, in
-Chromium, and how fluid the map of 100,000 drawings is.
+"""The time from the end of a stroke until its results are painted, in Chromium, and the frame rate
+of a map of 100,000 drawings.
 
 The service, its gallery and the browser are on this machine. GARABATO_BENCH_GALLERY names a gallery
-to be used instead of one that is filled first, GARABATO_CHROMIUM another browser.
+to use instead of filling one, GARABATO_CHROMIUM another browser.
 """
 
 from __future__ import annotations

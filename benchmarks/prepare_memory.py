@@ -1,7 +1,7 @@
 """Memory of preparing a category file of 300 MB, the size of Google's largest.
 
-The file is made of the source's drawings of one category over and over, each time with another
-key_id and one point moved, so that none is left out as a repetition.
+The file repeats the source's drawings of one category, each time with another key_id and one point
+moved, so that none is left out as a duplicate.
 """
 
 from __future__ import annotations

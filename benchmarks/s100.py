@@ -1,7 +1,7 @@
 """S100: what `garabato demo` reaches on 100 random categories: three seeds; four minutes; thirty.
 
-The demos are kept in runs/s100: one that is finished is not trained again, so that an hour and a
-quarter can be interrupted. Remove the folder to measure anew.
+The demos are kept in runs/s100. Finished ones are not trained again, so that this benchmark, which
+takes an hour and a quarter, can be interrupted. To measure again, remove the folder.
 """
 
 from __future__ import annotations

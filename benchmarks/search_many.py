@@ -1,14 +1,13 @@
 """Many queries at once, in memory: `Gallery.search_many` beside one by one, faiss and filters.
 
-`python benchmarks/search_many.py --size 1000000` chooses another number of drawings than the real
-ones (see vectors.py for how they are made). All ways take turns in one process on the same queries,
-and are measured by processor time, so that what else runs on the machine matters less. Recall is
-measured against float64 brute force. Filters keep 50 %, 10 %, 1 % and 0.01 % of the drawings, two
-are combined, and one, by time, keeps all drawings of a tenth of the categories. faiss is measured
-if it is installed: pip install 'garabato[bench]'.
+By default, the real drawings are searched; `--size 1000000` makes more (see vectors.py). All ways
+to search take turns in one process with the same queries. Times are processor times, so that other
+programs matter little. Recall is measured against float64 brute force. Filters keep 50 %, 10 %, 1 %
+and 0.01 % of the drawings; two are combined; and one, by time, keeps all drawings of a tenth of the
+categories. faiss is measured if it is installed: pip install 'garabato[bench]'.
 
-With `--on-disk`, only filters are measured, in a gallery that is searched by its index on disk, as
-one of more than 8 million drawings is, tuned to a recall of 0.98.
+`--on-disk` measures filters only, in a gallery that is searched by its index on disk, like those of
+more than 8 million drawings, tuned to a recall of 0.98.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Whether the service withstands bad requests: fuzzing by its own OpenAPI document, broken
-forms, clients that go away, 10,000 connections that say nothing. It must stay up, without a 5xx,
-and give the memory back.
+"""Whether the service withstands bad requests: fuzzing by its own OpenAPI document, broken forms,
+clients that disconnect, 10,000 silent connections. It must stay up, never return a 5xx, and release
+the memory afterwards.
 
 GARABATO_BENCH_EXAMPLES sets how many requests each route gets from the fuzzer.
 """

@@ -1,9 +1,9 @@
-"""What a stranger's uploads may cost: two gzip files of 2.3 MB that expand to 2.3 GB of lines
-without a drawing, and six .npz files of 3 MB with thousands of drawings, all at the same time.
+"""What hostile uploads cost: two gzip files of 2.3 MB that expand to 2.3 GB of lines without a
+drawing, and six .npz files of 3 MB with thousands of drawings, all at the same time.
 
-Every upload must be answered in time (a file that isn't read within GARABATO_REQUEST_TIMEOUT_S gets
-503, and its process is ended), no file may take more than 300 MB, and memory and processor time
-must be back at rest within five seconds of the last response.
+Every upload must get a response in time (a file that isn't read within GARABATO_REQUEST_TIMEOUT_S
+gets 503, and its process is ended), no file may take more than 300 MB, and memory and processor use
+must be back to normal within five seconds of the last response.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """S345 and B32: prepared, trained and evaluated through the command line, each kept in runs/.
 
-What is finished is not done again, so that long trainings can be interrupted; remove the folder to
-measure anew.
+Finished steps are not repeated, so that long trainings can be interrupted; to measure again, remove
+the folder.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""How long a person waits for a command, as whole processes, and what is installed for it.
+"""How long commands take from start to end, and how much disk space the installation takes.
 
-Times are given twice: by the clock, and as processor time, which depends less on what else runs.
+Times are given twice: by the clock, and as processor time, which depends less on other programs.
 
 python benchmarks/startup.py                  # a gallery of 20,000 drawings
 GARABATO_BENCH_GALLERY=100000 python benchmarks/startup.py

@@ -1,8 +1,8 @@
 """Batches of a PyTorch DataLoader: `garabato.torch_dataset`, and the code people usually write.
 
-That code draws a drawing by PIL at four times the size, turns, shears and shrinks it, item by item,
-as tutorials for Quick, Draw! and torchvision's transforms do. Both read the same drawings into
-images of the same size. Rates are by the processor's time, in one process.
+Like tutorials for Quick, Draw!, that code draws one drawing at a time with PIL, at four times the
+size, and then rotates, shears and shrinks it. Both make images of the same size from the same
+drawings. Rates are per second of processor time, in one process.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""One training step of skfast: as garabato takes it, and by the ways it might be taken.
+"""One training step of skfast, as garabato takes it and in other ways.
 
-A step is of 128 images of 48 px: forward, backward, AdamW. Rates on one core are by the processor's
-time, so that other work on the machine disturbs them little. Those on all cores are by the clock,
-in a process for each way its idle threads can wait, alone and beside a busy program.
+A step processes 128 images of 48 px: forward, backward, AdamW. Rates on one core are per second of
+processor time, so that other programs matter little. Rates on all cores are by the clock, for each
+way in which idle threads can wait, alone and beside a busy program.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Unseen categories: how well an encoder retrieves what it was never told about.
+"""Unseen categories: how well an encoder retrieves drawings of categories it was not trained on.
 
-300 categories drawn by seed 0 are trained on; the other 45 of Quick, Draw!'s 345 are searched
-among each other. Kept in runs/unseen: a training that is finished is not done again.
+It is trained on 300 categories, chosen by seed 0. The drawings of the other 45 of Quick, Draw!'s
+345 are searched among each other. Finished trainings are kept in runs/unseen and not repeated.
 
     python benchmarks/unseen.py [--preset skfast] [--minutes 20]
 """
