@@ -33,6 +33,65 @@ def resample_and_simplify(
     )
 
 
+@kernel
+def mark_corners(points, stroke_starts, epsilons_px):  # type: ignore[no-untyped-def]
+    """Which points (P,) of each stroke Ramer-Douglas-Peucker keeps; `epsilons_px` (S,) float64."""
+    longest = 1
+    for s in range(len(epsilons_px)):
+        longest = max(longest, stroke_starts[s + 1] - stroke_starts[s])
+    samples = np.empty((longest, 2), np.float64)
+    stack = np.empty((longest + 2, 2), np.int64)
+    kept = np.empty(len(points), np.bool_)
+    for s in range(len(epsilons_px)):
+        first = stroke_starts[s]
+        n = stroke_starts[s + 1] - first
+        if n > 0:
+            for i in range(n):
+                samples[i, 0], samples[i, 1] = points[first + i, 0], points[first + i, 1]
+            _mark_kept(samples, n, epsilons_px[s], kept[first : first + n], stack)
+    return kept
+
+
+@kernel
+def _simplify_strokes(points, stroke_starts, spacing, epsilon):  # type: ignore[no-untyped-def]
+    n_strokes = len(stroke_starts) - 1
+    lengths = np.empty(n_strokes, np.float64)
+    total = 0.0
+    for s in range(n_strokes):
+        lengths[s] = _length(points, stroke_starts[s], stroke_starts[s + 1])
+        total += lengths[s]
+    spacing_all = max(spacing, total / MAX_SAMPLES)
+    n_samples = 0
+    for s in range(n_strokes):
+        spaced = max(spacing_all, lengths[s] / MAX_SAMPLES_PER_STROKE)
+        n_samples = max(n_samples, int(lengths[s] / spaced) + 4)
+    samples = np.empty((n_samples, 2), np.float64)
+    kept = np.empty(n_samples, np.bool_)
+    stack = np.empty((n_samples + 2, 2), np.int64)
+    out = np.empty((len(points) + 2 * n_strokes, 2), np.float32)
+    out_starts = np.zeros(n_strokes + 1, np.int64)
+    n_out = 0
+    for s in range(n_strokes):
+        first = stroke_starts[s]
+        last = stroke_starts[s + 1]
+        if last > first:
+            spaced = max(spacing_all, lengths[s] / MAX_SAMPLES_PER_STROKE)
+            n = _resample(points, first, last, spaced, samples)
+            _mark_kept(samples, n, epsilon, kept, stack)
+            if n_out + n > len(out):
+                grown = np.empty((2 * (n_out + n), 2), np.float32)
+                for i in range(n_out):
+                    grown[i, 0], grown[i, 1] = out[i, 0], out[i, 1]
+                out = grown
+            for i in range(n):
+                if kept[i]:
+                    out[n_out, 0] = samples[i, 0]
+                    out[n_out, 1] = samples[i, 1]
+                    n_out += 1
+        out_starts[s + 1] = n_out
+    return out[:n_out].copy(), out_starts
+
+
 @inner_kernel
 def _length(points, first, last):  # type: ignore[no-untyped-def]
     total = 0.0
@@ -106,62 +165,3 @@ def _mark_kept(samples, n, epsilon, kept, stack):  # type: ignore[no-untyped-def
             stack[depth + 1, 0] = farthest
             stack[depth + 1, 1] = last
             depth += 2
-
-
-@kernel
-def _simplify_strokes(points, stroke_starts, spacing, epsilon):  # type: ignore[no-untyped-def]
-    n_strokes = len(stroke_starts) - 1
-    lengths = np.empty(n_strokes, np.float64)
-    total = 0.0
-    for s in range(n_strokes):
-        lengths[s] = _length(points, stroke_starts[s], stroke_starts[s + 1])
-        total += lengths[s]
-    spacing_all = max(spacing, total / MAX_SAMPLES)
-    n_samples = 0
-    for s in range(n_strokes):
-        spaced = max(spacing_all, lengths[s] / MAX_SAMPLES_PER_STROKE)
-        n_samples = max(n_samples, int(lengths[s] / spaced) + 4)
-    samples = np.empty((n_samples, 2), np.float64)
-    kept = np.empty(n_samples, np.bool_)
-    stack = np.empty((n_samples + 2, 2), np.int64)
-    out = np.empty((len(points) + 2 * n_strokes, 2), np.float32)
-    out_starts = np.zeros(n_strokes + 1, np.int64)
-    n_out = 0
-    for s in range(n_strokes):
-        first = stroke_starts[s]
-        last = stroke_starts[s + 1]
-        if last > first:
-            spaced = max(spacing_all, lengths[s] / MAX_SAMPLES_PER_STROKE)
-            n = _resample(points, first, last, spaced, samples)
-            _mark_kept(samples, n, epsilon, kept, stack)
-            if n_out + n > len(out):
-                grown = np.empty((2 * (n_out + n), 2), np.float32)
-                for i in range(n_out):
-                    grown[i, 0], grown[i, 1] = out[i, 0], out[i, 1]
-                out = grown
-            for i in range(n):
-                if kept[i]:
-                    out[n_out, 0] = samples[i, 0]
-                    out[n_out, 1] = samples[i, 1]
-                    n_out += 1
-        out_starts[s + 1] = n_out
-    return out[:n_out].copy(), out_starts
-
-
-@kernel
-def mark_corners(points, stroke_starts, epsilons_px):  # type: ignore[no-untyped-def]
-    """Which points (P,) of each stroke Ramer-Douglas-Peucker keeps; `epsilons_px` (S,) float64."""
-    longest = 1
-    for s in range(len(epsilons_px)):
-        longest = max(longest, stroke_starts[s + 1] - stroke_starts[s])
-    samples = np.empty((longest, 2), np.float64)
-    stack = np.empty((longest + 2, 2), np.int64)
-    kept = np.empty(len(points), np.bool_)
-    for s in range(len(epsilons_px)):
-        first = stroke_starts[s]
-        n = stroke_starts[s + 1] - first
-        if n > 0:
-            for i in range(n):
-                samples[i, 0], samples[i, 1] = points[first + i, 0], points[first + i, 1]
-            _mark_kept(samples, n, epsilons_px[s], kept[first : first + n], stack)
-    return kept

@@ -55,41 +55,6 @@ def as_rows(strokes: Sequence[Any]) -> Sequence[Any]:
     return [[[point[0] for point in s], [point[1] for point in s]] for s in strokes]
 
 
-def _row_lengths(stroke: Any) -> list[int]:
-    """The length of each row; -1 for anything that is not a row."""
-    try:
-        return [-1 if isinstance(row, str | bytes | dict) else len(row) for row in stroke]
-    except TypeError:
-        return [-1]
-
-
-def _possible_forms(shape: Sequence[int], has_pressures: bool) -> set[str]:
-    """What a stroke with rows of these lengths may be: {"points"}, {"rows"}, both or nothing.
-
-    Four short rows are points, unless a long stroke of the drawing has four rows, too.
-    """
-    if max(shape, default=0) == 0:  # no points at all
-        return {"points", "rows"}
-    forms = set()
-    if len(set(shape)) == 1 and shape[0] in (2, 3, 4):
-        forms.add("points")
-    if (
-        len(shape) in (2, 3, 4)
-        and shape[0] == shape[1]
-        and (len(shape) < 4 or shape[0] > 3 or has_pressures)
-    ):
-        forms.add("rows")
-    return forms
-
-
-def _has_times(strokes: Sequence[Any], shapes: Sequence[Sequence[int]]) -> bool:
-    """Whether third rows of strokes with two points are times: from 0, not decreasing."""
-    times = [s[2] for s, shape in zip(strokes, shapes, strict=True) if len(shape) == 3]
-    if not times or any(len(row) != 2 for row in times):
-        return True
-    return all(row[0] <= row[1] for row in times) and (len(shapes[0]) != 3 or times[0][0] == 0)
-
-
 def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray]:
     """Strokes in any accepted form -> (points, stroke_starts); drops strokes without points."""
     numbers: list[int] = []
@@ -142,3 +107,38 @@ def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray
         raise DrawingError(f"stroke {number} has a coordinate beyond 2^24")
     points[sizes < LEAST_COORDINATE] = 0
     return points.astype(np.float32), starts
+
+
+def _row_lengths(stroke: Any) -> list[int]:
+    """The length of each row; -1 for anything that is not a row."""
+    try:
+        return [-1 if isinstance(row, str | bytes | dict) else len(row) for row in stroke]
+    except TypeError:
+        return [-1]
+
+
+def _possible_forms(shape: Sequence[int], has_pressures: bool) -> set[str]:
+    """What a stroke with rows of these lengths may be: {"points"}, {"rows"}, both or nothing.
+
+    Four short rows are points, unless a long stroke of the drawing has four rows, too.
+    """
+    if max(shape, default=0) == 0:  # no points at all
+        return {"points", "rows"}
+    forms = set()
+    if len(set(shape)) == 1 and shape[0] in (2, 3, 4):
+        forms.add("points")
+    if (
+        len(shape) in (2, 3, 4)
+        and shape[0] == shape[1]
+        and (len(shape) < 4 or shape[0] > 3 or has_pressures)
+    ):
+        forms.add("rows")
+    return forms
+
+
+def _has_times(strokes: Sequence[Any], shapes: Sequence[Sequence[int]]) -> bool:
+    """Whether third rows of strokes with two points are times: from 0, not decreasing."""
+    times = [s[2] for s, shape in zip(strokes, shapes, strict=True) if len(shape) == 3]
+    if not times or any(len(row) != 2 for row in times):
+        return True
+    return all(row[0] <= row[1] for row in times) and (len(shapes[0]) != 3 or times[0][0] == 0)

@@ -12,16 +12,6 @@ from garabato.drawing.arrays import MAX_COORDINATE, ByteArray, IntArray
 from garabato.drawing.batch import DrawingBatch
 from garabato.errors import DrawingError
 
-
-def _strokes_of(number: pa.DataType) -> pa.DataType:
-    line = pa.list_(pa.field("item", number, nullable=False))
-    stroke = pa.struct([pa.field("x", line, nullable=False), pa.field("y", line, nullable=False)])
-    return pa.list_(pa.field("item", stroke, nullable=False))
-
-
-#: The strokes of a drawing: list<struct<x: list<uint8>, y: list<uint8>>>.
-STROKES = _strokes_of(pa.uint8())
-
 #: Column -> the attribute of `DrawingBatch`, and the column's type.
 _METADATA = {
     "key_id": ("key_ids", pa.string()),
@@ -32,6 +22,16 @@ _METADATA = {
 }
 #: Columns that prepared data sets fill for every drawing; their third column is `split`.
 _REQUIRED, _SPLIT_COLUMN = ("key_id", "category"), 2
+
+
+def _strokes_of(number: pa.DataType) -> pa.DataType:
+    line = pa.list_(pa.field("item", number, nullable=False))
+    stroke = pa.struct([pa.field("x", line, nullable=False), pa.field("y", line, nullable=False)])
+    return pa.list_(pa.field("item", stroke, nullable=False))
+
+
+#: The strokes of a drawing: list<struct<x: list<uint8>, y: list<uint8>>>.
+STROKES = _strokes_of(pa.uint8())
 
 
 def to_table(batch: DrawingBatch, split: str = "") -> pa.Table:
@@ -92,18 +92,6 @@ def to_any_table(batch: DrawingBatch) -> pa.Table:
     return pa.Table.from_arrays([*arrays, column], schema=pa.schema([*fields, field]))
 
 
-def _metadata(
-    batch: DrawingBatch, *, required: Collection[str] = ()
-) -> tuple[list[pa.Array], list[pa.Field]]:
-    """The columns of metadata, and their fields."""
-    arrays = [pa.array(getattr(batch, name), kind) for name, kind in _METADATA.values()]
-    fields = [
-        pa.field(column, kind, nullable=column not in required)
-        for column, (_, kind) in _METADATA.items()
-    ]
-    return arrays, fields
-
-
 def from_any_table(table: pa.Table) -> DrawingBatch:
     """Like `from_table`, for tables of other programs: checks them; metadata may be missing.
 
@@ -118,6 +106,64 @@ def from_any_table(table: pa.Table) -> DrawingBatch:
             f"the table has no column `strokes` or `bitmap`, only {', '.join(table.schema.names)}"
         )
     return from_table(table)
+
+
+def from_table(table: pa.Table) -> DrawingBatch:
+    """The drawings of a table of `to_table`; points are copied once, into float32."""
+    metadata: dict[str, Any] = {
+        name: table[column].to_pylist()
+        for column, (name, _) in _METADATA.items()
+        if column in table.schema.names
+    }
+    shape = stored_bitmap_shape(table.schema)
+    if shape is not None:
+        return _with_bitmaps(table["bitmap"], shape, metadata)
+    batch = DrawingBatch.concatenate([_with_strokes(chunk) for chunk in table["strokes"].chunks])
+    return batch.replace(**metadata) if len(batch) else batch
+
+
+def opened_lists(lists: pa.ListArray) -> tuple[IntArray, pa.Array]:
+    """The starts of the lists among their values (plus the end), and these values."""
+    starts = lists.offsets.to_numpy().astype(np.int64)
+    return starts - starts[0], lists.values[starts[0] : starts[-1]]
+
+
+def _strokes(batch: DrawingBatch, number: pa.DataType | None = None) -> pa.Array:
+    """The strokes of a batch, with coordinates of type `number`, by default uint8."""
+    kind = STROKES if number is None else _strokes_of(number)
+    stroke = kind.value_type
+    values = batch.points.astype(np.uint8 if number is None else number.to_pandas_dtype())
+    line_starts = pa.array(batch.stroke_starts.astype(np.int32))
+    xs, ys = (
+        pa.ListArray.from_arrays(
+            line_starts, np.ascontiguousarray(values[:, axis]), type=stroke.field(axis).type
+        )
+        for axis in (0, 1)
+    )
+    strokes = pa.StructArray.from_arrays([xs, ys], fields=list(stroke))
+    starts = pa.array(batch.drawing_starts.astype(np.int32))
+    return pa.ListArray.from_arrays(starts, strokes, type=kind)
+
+
+def _bitmap_column(bitmaps: ByteArray) -> tuple[pa.Array, pa.Field]:
+    n, height, width = bitmaps.shape
+    kind = pa.binary(height * width)
+    content = pa.py_buffer(np.ascontiguousarray(bitmaps))
+    shape = {"height_px": str(height), "width_px": str(width)}
+    field = pa.field("bitmap", kind, nullable=False, metadata=shape)
+    return pa.FixedSizeBinaryArray.from_buffers(kind, n, [None, content]), field
+
+
+def _metadata(
+    batch: DrawingBatch, *, required: Collection[str] = ()
+) -> tuple[list[pa.Array], list[pa.Field]]:
+    """The columns of metadata, and their fields."""
+    arrays = [pa.array(getattr(batch, name), kind) for name, kind in _METADATA.values()]
+    fields = [
+        pa.field(column, kind, nullable=column not in required)
+        for column, (_, kind) in _METADATA.items()
+    ]
+    return arrays, fields
 
 
 def _check_strokes(column: pa.ChunkedArray) -> None:
@@ -151,62 +197,6 @@ def _is_list(kind: pa.DataType) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
-def from_table(table: pa.Table) -> DrawingBatch:
-    """The drawings of a table of `to_table`; points are copied once, into float32."""
-    metadata: dict[str, Any] = {
-        name: table[column].to_pylist()
-        for column, (name, _) in _METADATA.items()
-        if column in table.schema.names
-    }
-    shape = stored_bitmap_shape(table.schema)
-    if shape is not None:
-        return _with_bitmaps(table["bitmap"], shape, metadata)
-    batch = DrawingBatch.concatenate([_with_strokes(chunk) for chunk in table["strokes"].chunks])
-    return batch.replace(**metadata) if len(batch) else batch
-
-
-def _strokes(batch: DrawingBatch, number: pa.DataType | None = None) -> pa.Array:
-    """The strokes of a batch, with coordinates of type `number`, by default uint8."""
-    kind = STROKES if number is None else _strokes_of(number)
-    stroke = kind.value_type
-    values = batch.points.astype(np.uint8 if number is None else number.to_pandas_dtype())
-    line_starts = pa.array(batch.stroke_starts.astype(np.int32))
-    xs, ys = (
-        pa.ListArray.from_arrays(
-            line_starts, np.ascontiguousarray(values[:, axis]), type=stroke.field(axis).type
-        )
-        for axis in (0, 1)
-    )
-    strokes = pa.StructArray.from_arrays([xs, ys], fields=list(stroke))
-    starts = pa.array(batch.drawing_starts.astype(np.int32))
-    return pa.ListArray.from_arrays(starts, strokes, type=kind)
-
-
-def _bitmap_column(bitmaps: ByteArray) -> tuple[pa.Array, pa.Field]:
-    n, height, width = bitmaps.shape
-    kind = pa.binary(height * width)
-    content = pa.py_buffer(np.ascontiguousarray(bitmaps))
-    shape = {"height_px": str(height), "width_px": str(width)}
-    field = pa.field("bitmap", kind, nullable=False, metadata=shape)
-    return pa.FixedSizeBinaryArray.from_buffers(kind, n, [None, content]), field
-
-
-def _with_strokes(strokes: pa.ListArray) -> DrawingBatch:
-    drawing_starts, lines = opened_lists(strokes)
-    stroke_starts, xs = opened_lists(lines.field("x"))
-    _, ys = opened_lists(lines.field("y"))
-    points = np.empty((len(xs), 2), np.float32)
-    points[:, 0] = xs.to_numpy(zero_copy_only=False)
-    points[:, 1] = ys.to_numpy(zero_copy_only=False)
-    return DrawingBatch(points, stroke_starts, drawing_starts)
-
-
-def opened_lists(lists: pa.ListArray) -> tuple[IntArray, pa.Array]:
-    """The starts of the lists among their values (plus the end), and these values."""
-    starts = lists.offsets.to_numpy().astype(np.int64)
-    return starts - starts[0], lists.values[starts[0] : starts[-1]]
-
-
 def _with_bitmaps(
     column: pa.ChunkedArray, shape: tuple[int, int], metadata: dict[str, Any]
 ) -> DrawingBatch:
@@ -219,3 +209,13 @@ def _with_bitmaps(
     ]
     bitmaps = np.concatenate(images) if images else np.zeros((0, *shape), np.uint8)
     return DrawingBatch.from_bitmaps(bitmaps, **metadata)
+
+
+def _with_strokes(strokes: pa.ListArray) -> DrawingBatch:
+    drawing_starts, lines = opened_lists(strokes)
+    stroke_starts, xs = opened_lists(lines.field("x"))
+    _, ys = opened_lists(lines.field("y"))
+    points = np.empty((len(xs), 2), np.float32)
+    points[:, 0] = xs.to_numpy(zero_copy_only=False)
+    points[:, 1] = ys.to_numpy(zero_copy_only=False)
+    return DrawingBatch(points, stroke_starts, drawing_starts)

@@ -17,6 +17,28 @@ from garabato.errors import DrawingError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_MIXED = "a batch is all strokes or all bitmaps of one size; split the drawings by kind"
+#: Drawing's attribute -> DrawingBatch's column.
+_METADATA = {
+    "key_id": "key_ids",
+    "category": "categories",
+    "country": "countries",
+    "recognized": "recognized",
+    "timestamp": "timestamps",
+    "details": "details",
+}
+_METADATA_COLUMNS = tuple(_METADATA.values())
+
+# Setters of the frozen class's slots, to create drawings by the million.
+_set_points, _set_stroke_starts, _set_bitmap = (
+    getattr(Drawing, name).__set__ for name in ("points", "stroke_starts", "bitmap")
+)
+_set_metadata = [getattr(Drawing, name).__set__ for name in _METADATA]
+
+# Content ids: the key_ids of drawings that come without one. Galleries store these ids, so the
+# hashed bytes, those of `garabato.gallery.stroke_codec`, must never change.
+_PREFIX = "content-"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DrawingBatch:
@@ -42,6 +64,39 @@ class DrawingBatch:
         for name in _METADATA_COLUMNS:
             if not getattr(self, name):
                 object.__setattr__(self, name, [None] * len(self))
+
+    def __len__(self) -> int:
+        return len(self.drawing_starts) - 1
+
+    def __repr__(self) -> str:
+        n = len(self)
+        parts = [f"{n:,} drawing{'s' * (n != 1)}"]
+        if n_categories := len({*self.categories} - {None}):
+            parts.append(f"{n_categories:,} categor{'y' if n_categories == 1 else 'ies'}")
+        if self.bitmaps is not None:
+            parts.append("bitmaps of {} x {} px".format(*self.bitmaps.shape[1:]))
+        return f"DrawingBatch({', '.join(parts)})"
+
+    def _repr_html_(self) -> str:
+        from garabato.drawing.svg import N_SHOWN, drawings_html
+
+        first = [self[i] for i in range(min(N_SHOWN, len(self)))]
+        heading = repr(self) + (f": the first {N_SHOWN}" if len(self) > N_SHOWN else "")
+        return drawings_html([(d, d.category or "") for d in first], heading=heading)
+
+    def __iter__(self) -> Iterator[Drawing]:
+        if self.bitmaps is not None:
+            return (self[i] for i in range(len(self)))
+        return self._iter_strokes()
+
+    @overload
+    def __getitem__(self, which: int) -> Drawing: ...
+    @overload
+    def __getitem__(self, which: slice | IntArray) -> DrawingBatch: ...
+    def __getitem__(self, which: int | slice | IntArray) -> Drawing | DrawingBatch:
+        if isinstance(which, int | np.integer):
+            return self._one(int(which))
+        return self.take(np.arange(len(self))[which])
 
     @classmethod
     def from_drawings(cls, drawings: Iterable[Drawing]) -> DrawingBatch:
@@ -106,69 +161,6 @@ class DrawingBatch:
         from garabato.drawing.arrow import to_any_table
 
         return to_any_table(self)
-
-    def __len__(self) -> int:
-        return len(self.drawing_starts) - 1
-
-    def __repr__(self) -> str:
-        n = len(self)
-        parts = [f"{n:,} drawing{'s' * (n != 1)}"]
-        if n_categories := len({*self.categories} - {None}):
-            parts.append(f"{n_categories:,} categor{'y' if n_categories == 1 else 'ies'}")
-        if self.bitmaps is not None:
-            parts.append("bitmaps of {} x {} px".format(*self.bitmaps.shape[1:]))
-        return f"DrawingBatch({', '.join(parts)})"
-
-    def _repr_html_(self) -> str:
-        from garabato.drawing.svg import N_SHOWN, drawings_html
-
-        first = [self[i] for i in range(min(N_SHOWN, len(self)))]
-        heading = repr(self) + (f": the first {N_SHOWN}" if len(self) > N_SHOWN else "")
-        return drawings_html([(d, d.category or "") for d in first], heading=heading)
-
-    def __iter__(self) -> Iterator[Drawing]:
-        if self.bitmaps is not None:
-            return (self[i] for i in range(len(self)))
-        return self._iter_strokes()
-
-    def _iter_strokes(self) -> Iterator[Drawing]:
-        """`self[i]` for all i, many times faster because all starts are computed at once."""
-        n = len(self)
-        n_starts = np.diff(self.drawing_starts) + 1  # each drawing has an end, too
-        rows = np.arange(self.drawing_starts[-1] + n) - np.repeat(np.arange(n), n_starts)
-        first_points = self.stroke_starts[self.drawing_starts]
-        starts = self.stroke_starts[rows] - np.repeat(first_points[:-1], n_starts)
-        cuts = (self.drawing_starts + np.arange(n + 1)).tolist()
-        metadata = [getattr(self, column) for column in _METADATA_COLUMNS]
-        points, point_cuts = self.points, first_points.tolist()
-        for i, values in enumerate(zip(*metadata, strict=True)):
-            drawing = object.__new__(Drawing)
-            _set_points(drawing, points[point_cuts[i] : point_cuts[i + 1]])
-            _set_stroke_starts(drawing, starts[cuts[i] : cuts[i + 1]])
-            for set_value, value in zip(_set_metadata, values, strict=True):
-                set_value(drawing, value)
-            _set_bitmap(drawing, None)
-            yield drawing
-
-    @overload
-    def __getitem__(self, which: int) -> Drawing: ...
-    @overload
-    def __getitem__(self, which: slice | IntArray) -> DrawingBatch: ...
-    def __getitem__(self, which: int | slice | IntArray) -> Drawing | DrawingBatch:
-        if isinstance(which, int | np.integer):
-            return self._one(int(which))
-        return self.take(np.arange(len(self))[which])
-
-    def _one(self, i: int) -> Drawing:
-        i = range(len(self))[i]
-        metadata = {name: getattr(self, column)[i] for name, column in _METADATA.items()}
-        if self.bitmaps is not None:
-            return Drawing(bitmap=self.bitmaps[i], **metadata)
-        first, last = self.drawing_starts[i], self.drawing_starts[i + 1]
-        starts = self.stroke_starts[first : last + 1]
-        return Drawing.from_points(
-            self.points[starts[0] : starts[-1]], starts - starts[0], **metadata
-        )
 
     def take(self, rows: IntArray) -> DrawingBatch:
         """The drawings at `rows` (n,) in that order, copied."""
@@ -249,17 +241,6 @@ class DrawingBatch:
         """(N,) float32: the longer side of each drawing; 0 for dots and empty drawings."""
         return self._boxes()[1]
 
-    def _boxes(self) -> tuple[FloatArray, FloatArray]:
-        """The top left corner (N, 2) and longer side (N,) of each drawing; 0 without points."""
-        low, extents = np.zeros((len(self), 2), np.float32), np.zeros(len(self), np.float32)
-        rows = np.flatnonzero(self.n_points)
-        if len(rows):  # reduceat cannot handle empty ranges
-            firsts = self.stroke_starts[self.drawing_starts[rows]]
-            low[rows] = np.minimum.reduceat(self.points, firsts, axis=0)
-            high = np.maximum.reduceat(self.points, firsts, axis=0)
-            extents[rows] = (high - low[rows]).max(axis=1)
-        return low, extents
-
     def replace(self, **columns: Any) -> DrawingBatch:
         """The same batch with some columns replaced."""
         return replace(self, **columns)
@@ -289,37 +270,46 @@ class DrawingBatch:
             },
         )
 
+    def _iter_strokes(self) -> Iterator[Drawing]:
+        """`self[i]` for all i, many times faster because all starts are computed at once."""
+        n = len(self)
+        n_starts = np.diff(self.drawing_starts) + 1  # each drawing has an end, too
+        rows = np.arange(self.drawing_starts[-1] + n) - np.repeat(np.arange(n), n_starts)
+        first_points = self.stroke_starts[self.drawing_starts]
+        starts = self.stroke_starts[rows] - np.repeat(first_points[:-1], n_starts)
+        cuts = (self.drawing_starts + np.arange(n + 1)).tolist()
+        metadata = [getattr(self, column) for column in _METADATA_COLUMNS]
+        points, point_cuts = self.points, first_points.tolist()
+        for i, values in enumerate(zip(*metadata, strict=True)):
+            drawing = object.__new__(Drawing)
+            _set_points(drawing, points[point_cuts[i] : point_cuts[i + 1]])
+            _set_stroke_starts(drawing, starts[cuts[i] : cuts[i + 1]])
+            for set_value, value in zip(_set_metadata, values, strict=True):
+                set_value(drawing, value)
+            _set_bitmap(drawing, None)
+            yield drawing
 
-_MIXED = "a batch is all strokes or all bitmaps of one size; split the drawings by kind"
-#: Drawing's attribute -> DrawingBatch's column.
-_METADATA = {
-    "key_id": "key_ids",
-    "category": "categories",
-    "country": "countries",
-    "recognized": "recognized",
-    "timestamp": "timestamps",
-    "details": "details",
-}
-_METADATA_COLUMNS = tuple(_METADATA.values())
+    def _one(self, i: int) -> Drawing:
+        i = range(len(self))[i]
+        metadata = {name: getattr(self, column)[i] for name, column in _METADATA.items()}
+        if self.bitmaps is not None:
+            return Drawing(bitmap=self.bitmaps[i], **metadata)
+        first, last = self.drawing_starts[i], self.drawing_starts[i + 1]
+        starts = self.stroke_starts[first : last + 1]
+        return Drawing.from_points(
+            self.points[starts[0] : starts[-1]], starts - starts[0], **metadata
+        )
 
-# Setters of the frozen class's slots, to create drawings by the million.
-_set_points, _set_stroke_starts, _set_bitmap = (
-    getattr(Drawing, name).__set__ for name in ("points", "stroke_starts", "bitmap")
-)
-_set_metadata = [getattr(Drawing, name).__set__ for name in _METADATA]
-
-
-def _ranges(starts: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
-    """Members of the ranges `starts[r]:starts[r + 1]` for r in rows, and their new starts."""
-    lengths = starts[rows + 1] - starts[rows]
-    new_starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    members = np.arange(new_starts[-1]) + np.repeat(starts[rows] - new_starts[:-1], lengths)
-    return members, new_starts
-
-
-# Content ids: the key_ids of drawings that come without one. Galleries store these ids, so the
-# hashed bytes, those of `garabato.gallery.stroke_codec`, must never change.
-_PREFIX = "content-"
+    def _boxes(self) -> tuple[FloatArray, FloatArray]:
+        """The top left corner (N, 2) and longer side (N,) of each drawing; 0 without points."""
+        low, extents = np.zeros((len(self), 2), np.float32), np.zeros(len(self), np.float32)
+        rows = np.flatnonzero(self.n_points)
+        if len(rows):  # reduceat cannot handle empty ranges
+            firsts = self.stroke_starts[self.drawing_starts[rows]]
+            low[rows] = np.minimum.reduceat(self.points, firsts, axis=0)
+            high = np.maximum.reduceat(self.points, firsts, axis=0)
+            extents[rows] = (high - low[rows]).max(axis=1)
+        return low, extents
 
 
 def content_ids_of_strokes(
@@ -349,6 +339,14 @@ def content_ids_of_bitmaps(bitmaps: ByteArray) -> list[str]:
     return [
         _PREFIX + _digest(head + zlib.compress(bitmap.tobytes())).hexdigest() for bitmap in bitmaps
     ]
+
+
+def _ranges(starts: IntArray, rows: IntArray) -> tuple[IntArray, IntArray]:
+    """Members of the ranges `starts[r]:starts[r + 1]` for r in rows, and their new starts."""
+    lengths = starts[rows + 1] - starts[rows]
+    new_starts = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    members = np.arange(new_starts[-1]) + np.repeat(starts[rows] - new_starts[:-1], lengths)
+    return members, new_starts
 
 
 def _digest(content: bytes) -> hashlib.blake2b:
