@@ -118,12 +118,6 @@ def _graph(pixels, depths, stride, size, radius):  # type: ignore[no-untyped-def
     return chain, starts, kinds, ends, spots, root, members
 
 
-@inner_kernel(inline="always")
-def _steps(stride):  # type: ignore[no-untyped-def]
-    """The steps to the eight neighbours, the four nearest first."""
-    return (1, stride, -1, -stride, stride + 1, stride - 1, -stride - 1, -stride + 1)
-
-
 @inner_kernel
 def _degrees(pixels, size, stride):  # type: ignore[no-untyped-def]
     """For each pixel of the image: 0 off the skeleton, else 1 + its number of neighbours."""
@@ -134,6 +128,12 @@ def _degrees(pixels, size, stride):  # type: ignore[no-untyped-def]
         for step in _steps(stride):
             degree[p] += degree[p + step] > 0
     return degree
+
+
+@inner_kernel(inline="always")
+def _steps(stride):  # type: ignore[no-untyped-def]
+    """The steps to the eight neighbours, the four nearest first."""
+    return (1, stride, -1, -stride, stride + 1, stride - 1, -stride - 1, -stride + 1)
 
 
 @inner_kernel

@@ -60,11 +60,6 @@ def skeletons(images: WorkingImages, sides: npt.NDArray[np.float64]) -> Skeleton
     return Skeletons(skeleton, distance[skeleton] / _UNITS, starts, radii)
 
 
-def _steps(stride: int) -> tuple[int, ...]:
-    """The steps to the eight neighbours, clockwise from the one above."""
-    return (-stride, 1 - stride, 1, stride + 1, stride, stride - 1, -1, -stride - 1)
-
-
 def _measure(distance: _Distances, pixels: IntArray, stride: int) -> None:
     """Write the chamfer distances of `pixels` to the nearest pixel of distance 0, in _UNITS."""
     steps = _steps(stride)
@@ -79,6 +74,11 @@ def _measure(distance: _Distances, pixels: IntArray, stride: int) -> None:
         distance[pixels] = found
         n_steps += 1
         pixels = pixels[found > (n_steps + 1) * _UNITS]  # the others have no shorter, longer way
+
+
+def _steps(stride: int) -> tuple[int, ...]:
+    """The steps to the eight neighbours, clockwise from the one above."""
+    return (-stride, 1 - stride, 1, stride + 1, stride, stride - 1, -1, -stride - 1)
 
 
 def _pen_radii(
@@ -152,41 +152,6 @@ def _hollow_image(ink: ByteArray, distances: _Distances, radius: float) -> None:
     ink[is_inside] = ~(is_filled[areas] & (is_shape[areas] | is_gap))
 
 
-def _guo_hall() -> npt.NDArray[np.bool_]:
-    """Guo and Hall 1989, algorithm A1: (2, 256), whether a pixel with these eight neighbours is
-    removed in the first or second sub-iteration."""
-    table = np.zeros((2, 256), np.bool_)
-    for code in range(256):
-        n, ne, e, se, s, sw, w, nw = ((code >> bit) & 1 for bit in range(8))
-        crossings = (
-            (1 - n & (ne | e)) + (1 - e & (se | s)) + (1 - s & (sw | w)) + (1 - w & (nw | n))
-        )
-        pairs = min(
-            (nw | n) + (ne | e) + (se | s) + (sw | w), (n | ne) + (e | se) + (s | sw) + (w | nw)
-        )
-        if crossings == 1 and 2 <= pairs <= 3:
-            table[0, code] = 1 - ((s | sw | 1 - nw) & w)
-            table[1, code] = 1 - ((n | ne | 1 - se) & e)
-    return table
-
-
-_IS_REMOVED = _guo_hall()
-
-
-def _is_corner(code: int) -> bool:
-    """Whether a pixel with these neighbours is the inner corner of a stair, which Guo-Hall leaves:
-    its two neighbours touch without it."""
-    for turn in (0, 2, 4, 6):
-        beside = 1 << turn | 1 << ((turn + 2) & 7)
-        between = 1 << ((turn + 1) & 7)
-        if code & beside == beside and code & ~(beside | between) == 0:
-            return True
-    return False
-
-
-_CORNERS = frozenset(code for code in range(256) if _is_corner(code))
-
-
 def _thin(ink: ByteArray, distance: _Distances, pixels: IntArray, stride: int) -> IntArray:
     """Thin `ink` to lines one pixel wide; returns the remaining pixels, in raster order.
 
@@ -218,6 +183,27 @@ def _thin(ink: ByteArray, distance: _Distances, pixels: IntArray, stride: int) -
     return _without_corners(np.sort(active), codes, steps)
 
 
+def _guo_hall() -> npt.NDArray[np.bool_]:
+    """Guo and Hall 1989, algorithm A1: (2, 256), whether a pixel with these eight neighbours is
+    removed in the first or second sub-iteration."""
+    table = np.zeros((2, 256), np.bool_)
+    for code in range(256):
+        n, ne, e, se, s, sw, w, nw = ((code >> bit) & 1 for bit in range(8))
+        crossings = (
+            (1 - n & (ne | e)) + (1 - e & (se | s)) + (1 - s & (sw | w)) + (1 - w & (nw | n))
+        )
+        pairs = min(
+            (nw | n) + (ne | e) + (se | s) + (sw | w), (n | ne) + (e | se) + (s | sw) + (w | nw)
+        )
+        if crossings == 1 and 2 <= pairs <= 3:
+            table[0, code] = 1 - ((s | sw | 1 - nw) & w)
+            table[1, code] = 1 - ((n | ne | 1 - se) & e)
+    return table
+
+
+_IS_REMOVED = _guo_hall()
+
+
 def _without_corners(pixels: IntArray, codes: ByteArray, steps: tuple[int, ...]) -> IntArray:
     """`pixels` without the corners of stairs; removing one can make its neighbour none."""
     is_left = np.ones(len(pixels), np.bool_)
@@ -228,3 +214,17 @@ def _without_corners(pixels: IntArray, codes: ByteArray, steps: tuple[int, ...])
             for bit, step in enumerate(steps):
                 code_of[pixel - step] &= 0xFF ^ 1 << bit
     return pixels[is_left]
+
+
+def _is_corner(code: int) -> bool:
+    """Whether a pixel with these neighbours is the inner corner of a stair, which Guo-Hall leaves:
+    its two neighbours touch without it."""
+    for turn in (0, 2, 4, 6):
+        beside = 1 << turn | 1 << ((turn + 2) & 7)
+        between = 1 << ((turn + 1) & 7)
+        if code & beside == beside and code & ~(beside | between) == 0:
+            return True
+    return False
+
+
+_CORNERS = frozenset(code for code in range(256) if _is_corner(code))
