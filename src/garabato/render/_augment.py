@@ -109,6 +109,29 @@ def vary_strokes(
     )
 
 
+@kernel
+def reordered(strokes: Strokes, rows: IntArray, keys: npt.NDArray[np.uint32]) -> Any:
+    """Put the strokes of the drawings `rows` in a random order, each starting at a random end.
+
+    -> points and stroke_starts of all drawings.
+    """
+    points, stroke_starts, drawing_starts = strokes
+    out, out_starts = points.copy(), stroke_starts.copy()
+    for i in rows:
+        np.random.seed(keys[i])
+        first = drawing_starts[i]
+        order = np.random.permutation(drawing_starts[i + 1] - first)
+        n_points = stroke_starts[first]
+        for rank in range(len(order)):
+            start, end = stroke_starts[first + order[rank]], stroke_starts[first + order[rank] + 1]
+            turned = np.random.random() < 0.5
+            for p in range(end - start):
+                out[n_points + p] = points[end - 1 - p] if turned else points[start + p]
+            n_points += end - start
+            out_starts[first + rank + 1] = n_points
+    return out, out_starts
+
+
 @inner_kernel
 def _keep_ink(
     strokes: Strokes, i: int, variation: Variation, out: Strokes, n_points: int, n_strokes: int
@@ -189,26 +212,3 @@ def _wobble(drawing: FloatArray, amplitude: float) -> None:
             wave = math.sin(kx * drawing[p, 0] + ky * drawing[p, 1] + phase)
             drawing[p, 0] += ax * wave
             drawing[p, 1] += ay * wave
-
-
-@kernel
-def reordered(strokes: Strokes, rows: IntArray, keys: npt.NDArray[np.uint32]) -> Any:
-    """Put the strokes of the drawings `rows` in a random order, each starting at a random end.
-
-    -> points and stroke_starts of all drawings.
-    """
-    points, stroke_starts, drawing_starts = strokes
-    out, out_starts = points.copy(), stroke_starts.copy()
-    for i in rows:
-        np.random.seed(keys[i])
-        first = drawing_starts[i]
-        order = np.random.permutation(drawing_starts[i + 1] - first)
-        n_points = stroke_starts[first]
-        for rank in range(len(order)):
-            start, end = stroke_starts[first + order[rank]], stroke_starts[first + order[rank] + 1]
-            turned = np.random.random() < 0.5
-            for p in range(end - start):
-                out[n_points + p] = points[end - 1 - p] if turned else points[start + p]
-            n_points += end - start
-            out_starts[first + rank + 1] = n_points
-    return out, out_starts

@@ -28,15 +28,6 @@ _STROKE_FADE = np.float64(1) - np.float64(np.float32(0.2))
 PATH_POINTS = 160
 
 
-class _Shades(NamedTuple):
-    """What a segment adds to the second and third channel, if the strokes have an order."""
-
-    in_order: bool
-    rank: float  # of the second channel
-    shade: float  # of the third channel at the start of the segment
-    fade: float  # what the third channel loses per px
-
-
 @kernel(fastmath=_FASTMATH)
 def draw_polylines(
     points: FloatArray,
@@ -153,53 +144,19 @@ def list_path(
 
 
 @inner_kernel(fastmath=_FASTMATH)
-def _path_box(points: FloatArray, first: int, end: int) -> tuple[float, float, float]:
-    """The middle of a drawing's box, and the scale that makes its longer side 255."""
-    x_low = x_high = np.float64(points[first, 0])
-    y_low = y_high = np.float64(points[first, 1])
-    for p in range(first + 1, end):
-        x, y = np.float64(points[p, 0]), np.float64(points[p, 1])
-        x_low, x_high = min(x_low, x), max(x_high, x)
-        y_low, y_high = min(y_low, y), max(y_high, y)
-    extent = max(x_high - x_low, y_high - y_low)
-    scale = 255.0 / extent if extent > 0 else 0.0
-    return (x_low + x_high) / 2, (y_low + y_high) / 2, scale
-
-
-@inner_kernel(fastmath=_FASTMATH)
-def _stroke_length(points: FloatArray, first: int, end: int) -> float:
-    length = 0.0
-    for p in range(first, end - 1):
-        length += _step_length(points, p, end)
-    return length
-
-
-@inner_kernel(fastmath=_FASTMATH)
-def _step_length(points: FloatArray, p: int, end: int) -> float:
-    """From point `p` to the next one of its stroke, in double precision; 0 from the last."""
-    if p + 1 >= end:
-        return 0.0
-    dx = np.float64(points[p + 1, 0]) - np.float64(points[p, 0])
-    dy = np.float64(points[p + 1, 1]) - np.float64(points[p, 1])
-    return math.sqrt(dx * dx + dy * dy)
-
-
-@inner_kernel(fastmath=_FASTMATH)
-def _put(images: ByteArray, i: int, position: int, size: int, value: float) -> None:
-    """Set byte `position` of the fourth channel of image `i`."""
-    images[i, position // size, position % size, 3] = np.uint8(min(value, 255.0))
-
-
-@inner_kernel(fastmath=_FASTMATH)
-def _as_byte(depth: float) -> int:
-    return np.uint8(depth * np.float32(255.0) + np.float32(0.5))
-
-
-@inner_kernel(fastmath=_FASTMATH)
 def _distance(points: FloatArray, p: int) -> float:
     """From point `p` to the next."""
     dx, dy = points[p + 1, 0] - points[p, 0], points[p + 1, 1] - points[p, 1]
     return np.float32(math.sqrt(dx * dx + dy * dy))
+
+
+class _Shades(NamedTuple):
+    """What a segment adds to the second and third channel, if the strokes have an order."""
+
+    in_order: bool
+    rank: float  # of the second channel
+    shade: float  # of the third channel at the start of the segment
+    fade: float  # what the third channel loses per px
 
 
 @inner_kernel(fastmath=_FASTMATH)
@@ -253,3 +210,46 @@ def _draw_segment(
                     pages[1, row, column] = max(pages[1, row, column], depth * rank)
                     now = shade - fade * on_line
                     pages[2, row, column] = max(pages[2, row, column], depth * now)
+
+
+@inner_kernel(fastmath=_FASTMATH)
+def _as_byte(depth: float) -> int:
+    return np.uint8(depth * np.float32(255.0) + np.float32(0.5))
+
+
+@inner_kernel(fastmath=_FASTMATH)
+def _path_box(points: FloatArray, first: int, end: int) -> tuple[float, float, float]:
+    """The middle of a drawing's box, and the scale that makes its longer side 255."""
+    x_low = x_high = np.float64(points[first, 0])
+    y_low = y_high = np.float64(points[first, 1])
+    for p in range(first + 1, end):
+        x, y = np.float64(points[p, 0]), np.float64(points[p, 1])
+        x_low, x_high = min(x_low, x), max(x_high, x)
+        y_low, y_high = min(y_low, y), max(y_high, y)
+    extent = max(x_high - x_low, y_high - y_low)
+    scale = 255.0 / extent if extent > 0 else 0.0
+    return (x_low + x_high) / 2, (y_low + y_high) / 2, scale
+
+
+@inner_kernel(fastmath=_FASTMATH)
+def _stroke_length(points: FloatArray, first: int, end: int) -> float:
+    length = 0.0
+    for p in range(first, end - 1):
+        length += _step_length(points, p, end)
+    return length
+
+
+@inner_kernel(fastmath=_FASTMATH)
+def _step_length(points: FloatArray, p: int, end: int) -> float:
+    """From point `p` to the next one of its stroke, in double precision; 0 from the last."""
+    if p + 1 >= end:
+        return 0.0
+    dx = np.float64(points[p + 1, 0]) - np.float64(points[p, 0])
+    dy = np.float64(points[p + 1, 1]) - np.float64(points[p, 1])
+    return math.sqrt(dx * dx + dy * dy)
+
+
+@inner_kernel(fastmath=_FASTMATH)
+def _put(images: ByteArray, i: int, position: int, size: int, value: float) -> None:
+    """Set byte `position` of the fourth channel of image `i`."""
+    images[i, position // size, position % size, 3] = np.uint8(min(value, 255.0))

@@ -86,16 +86,6 @@ def redraw(strokes: Strokes, keys: npt.NDArray[np.uint32], chances: Redrawing) -
 
 
 @inner_kernel
-def _with_room(buffer: FloatArray, n_used: int, n: int) -> FloatArray:
-    """The buffer itself, or a longer copy that holds `n` points, of which `n_used` are there."""
-    if n <= len(buffer):
-        return buffer
-    longer = np.empty((2 * n, 2), np.float32)
-    longer[:n_used] = buffer[:n_used]
-    return longer
-
-
-@inner_kernel
 def _to_unit(drawing: FloatArray) -> None:
     """Centre on the origin, longer side 1 (unless it is a dot)."""
     x_low = x_high = drawing[0, 0]
@@ -189,104 +179,6 @@ def _cut(drawing: FloatArray, starts: IntArray) -> Any:
 
 
 @inner_kernel
-def _sketched(drawing: FloatArray, starts: IntArray) -> Any:
-    """Draw lines in several strokes with gaps or overlaps, some twice -> points, starts."""
-    piece = math.exp(math.log(0.1) + np.random.random() * math.log(12.0))
-    gap = max(np.random.normal() * 0.02, -0.04)  # overlaps are shorter than the shortest piece
-    offset = 0.002 + 0.012 * np.random.random() ** 2
-    again = 0.0 if np.random.random() < 0.5 else np.random.random()
-    out = np.empty((4 * len(drawing) + 64, 2), np.float32)
-    out_starts = np.zeros(len(drawing) + 64, np.int64)
-    n_points = n_strokes = 0
-    for s in range(len(starts) - 1):
-        first, last = starts[s], starts[s + 1]
-        length = 0.0
-        for p in range(first + 1, last):
-            length += math.hypot(
-                drawing[p, 0] - drawing[p - 1, 0], drawing[p, 1] - drawing[p - 1, 1]
-            )
-        at = 0.0
-        while True:
-            until = min(at + piece * (0.5 + np.random.random()), length)
-            if length - until < 0.05:
-                until = length
-            n_times = 2 if np.random.random() < again else 1
-            for time in range(n_times):
-                begin, end = at, until
-                if time:  # not exactly the same stretch again
-                    begin = max(0.0, at + np.random.normal() * 0.03)
-                    end = min(length, until + np.random.normal() * 0.03)
-                    if end <= begin:
-                        begin, end = at, until
-                dx, dy = np.random.normal() * offset, np.random.normal() * offset
-                n_more = last - first + 2
-                out = _with_room(out, n_points, n_points + n_more)
-                n_points = _stretch(drawing[first:last], begin, end, dx, dy, out, n_points)
-                n_strokes += 1
-                if n_strokes + 1 > len(out_starts):
-                    longer = np.zeros(2 * len(out_starts), np.int64)
-                    longer[: len(out_starts)] = out_starts
-                    out_starts = longer
-                out_starts[n_strokes] = n_points
-            if until >= length:
-                break
-            at = until + gap
-            if at >= length:
-                break
-    return out[:n_points], out_starts[: n_strokes + 1]
-
-
-@inner_kernel
-def _stretch(
-    stroke: FloatArray,
-    begin: float,
-    end: float,
-    dx: float,
-    dy: float,
-    out: FloatArray,
-    n_points: int,
-) -> int:
-    """Write the part of a stroke between two arc lengths, moved by (dx, dy), to `out`.
-
-    Returns the new number of points in `out`.
-    """
-    at = 0.0
-    written = n_points
-    if len(stroke) == 1:
-        out[written, 0], out[written, 1] = stroke[0, 0] + dx, stroke[0, 1] + dy
-        return written + 1
-    for p in range(1, len(stroke)):
-        x0, y0 = stroke[p - 1, 0], stroke[p - 1, 1]
-        vx, vy = stroke[p, 0] - x0, stroke[p, 1] - y0
-        step = math.hypot(vx, vy)
-        after = at + step
-        if after >= begin and step > 0:
-            if written == n_points:
-                t = max(begin - at, 0.0) / step
-                out[written, 0], out[written, 1] = x0 + t * vx + dx, y0 + t * vy + dy
-                written += 1
-            t = min((end - at) / step, 1.0)
-            out[written, 0], out[written, 1] = x0 + t * vx + dx, y0 + t * vy + dy
-            written += 1
-            if after >= end:
-                break
-        at = after
-    if written == n_points:
-        out[written, 0], out[written, 1] = stroke[0, 0] + dx, stroke[0, 1] + dy
-        written += 1
-    return written
-
-
-@inner_kernel
-def _area(drawing: FloatArray, first: int, last: int) -> float:
-    area = 0.0
-    for p in range(first, last):
-        q = p + 1 if p + 1 < last else first
-        area += drawing[p, 0] * drawing[q, 1] - drawing[q, 0] * drawing[p, 1]
-    return abs(area) / 2
-
-
-@inner_kernel
 def _hatches(drawing: FloatArray, starts: IntArray) -> Any:
     """Hatch some of the areas that strokes enclose -> points, starts of the hatching."""
     out = np.empty((2 * _MOST_HATCHES + 2, 2), np.float32)
@@ -349,6 +241,15 @@ def _hatches(drawing: FloatArray, starts: IntArray) -> Any:
     return out[:n_points], out_starts[: n_strokes + 1]
 
 
+@inner_kernel
+def _area(drawing: FloatArray, first: int, last: int) -> float:
+    area = 0.0
+    for p in range(first, last):
+        q = p + 1 if p + 1 < last else first
+        area += drawing[p, 0] * drawing[q, 1] - drawing[q, 0] * drawing[p, 1]
+    return abs(area) / 2
+
+
 @kernel
 def _details(drawing: FloatArray, starts: IntArray) -> Any:
     """Small marks on or between the lines, and a ground below -> their points, starts."""
@@ -395,3 +296,102 @@ def _details(drawing: FloatArray, starts: IntArray) -> Any:
         n_strokes += 1
         out_starts[n_strokes] = n_points
     return out[:n_points], out_starts[: n_strokes + 1]
+
+
+@inner_kernel
+def _sketched(drawing: FloatArray, starts: IntArray) -> Any:
+    """Draw lines in several strokes with gaps or overlaps, some twice -> points, starts."""
+    piece = math.exp(math.log(0.1) + np.random.random() * math.log(12.0))
+    gap = max(np.random.normal() * 0.02, -0.04)  # overlaps are shorter than the shortest piece
+    offset = 0.002 + 0.012 * np.random.random() ** 2
+    again = 0.0 if np.random.random() < 0.5 else np.random.random()
+    out = np.empty((4 * len(drawing) + 64, 2), np.float32)
+    out_starts = np.zeros(len(drawing) + 64, np.int64)
+    n_points = n_strokes = 0
+    for s in range(len(starts) - 1):
+        first, last = starts[s], starts[s + 1]
+        length = 0.0
+        for p in range(first + 1, last):
+            length += math.hypot(
+                drawing[p, 0] - drawing[p - 1, 0], drawing[p, 1] - drawing[p - 1, 1]
+            )
+        at = 0.0
+        while True:
+            until = min(at + piece * (0.5 + np.random.random()), length)
+            if length - until < 0.05:
+                until = length
+            n_times = 2 if np.random.random() < again else 1
+            for time in range(n_times):
+                begin, end = at, until
+                if time:  # not exactly the same stretch again
+                    begin = max(0.0, at + np.random.normal() * 0.03)
+                    end = min(length, until + np.random.normal() * 0.03)
+                    if end <= begin:
+                        begin, end = at, until
+                dx, dy = np.random.normal() * offset, np.random.normal() * offset
+                n_more = last - first + 2
+                out = _with_room(out, n_points, n_points + n_more)
+                n_points = _stretch(drawing[first:last], begin, end, dx, dy, out, n_points)
+                n_strokes += 1
+                if n_strokes + 1 > len(out_starts):
+                    longer = np.zeros(2 * len(out_starts), np.int64)
+                    longer[: len(out_starts)] = out_starts
+                    out_starts = longer
+                out_starts[n_strokes] = n_points
+            if until >= length:
+                break
+            at = until + gap
+            if at >= length:
+                break
+    return out[:n_points], out_starts[: n_strokes + 1]
+
+
+@inner_kernel
+def _with_room(buffer: FloatArray, n_used: int, n: int) -> FloatArray:
+    """The buffer itself, or a longer copy that holds `n` points, of which `n_used` are there."""
+    if n <= len(buffer):
+        return buffer
+    longer = np.empty((2 * n, 2), np.float32)
+    longer[:n_used] = buffer[:n_used]
+    return longer
+
+
+@inner_kernel
+def _stretch(
+    stroke: FloatArray,
+    begin: float,
+    end: float,
+    dx: float,
+    dy: float,
+    out: FloatArray,
+    n_points: int,
+) -> int:
+    """Write the part of a stroke between two arc lengths, moved by (dx, dy), to `out`.
+
+    Returns the new number of points in `out`.
+    """
+    at = 0.0
+    written = n_points
+    if len(stroke) == 1:
+        out[written, 0], out[written, 1] = stroke[0, 0] + dx, stroke[0, 1] + dy
+        return written + 1
+    for p in range(1, len(stroke)):
+        x0, y0 = stroke[p - 1, 0], stroke[p - 1, 1]
+        vx, vy = stroke[p, 0] - x0, stroke[p, 1] - y0
+        step = math.hypot(vx, vy)
+        after = at + step
+        if after >= begin and step > 0:
+            if written == n_points:
+                t = max(begin - at, 0.0) / step
+                out[written, 0], out[written, 1] = x0 + t * vx + dx, y0 + t * vy + dy
+                written += 1
+            t = min((end - at) / step, 1.0)
+            out[written, 0], out[written, 1] = x0 + t * vx + dx, y0 + t * vy + dy
+            written += 1
+            if after >= end:
+                break
+        at = after
+    if written == n_points:
+        out[written, 0], out[written, 1] = stroke[0, 0] + dx, stroke[0, 1] + dy
+        written += 1
+    return written

@@ -128,87 +128,6 @@ def encode_png(image: ByteArray) -> bytes:
     return encoded.tobytes()
 
 
-def _draw_cell(cell: Cell, size_px: int) -> ByteArray:
-    """(size_px, size_px, 3) uint8: paper, drawing, frame and badge."""
-    side = size_px * _OVERSAMPLE
-    if cell.drawing.bitmap is not None:
-        ink = _ink_of_bitmap(cell.drawing.bitmap, size_px)
-    else:
-        large = np.zeros((side, side), np.uint8)
-        _draw_strokes(large, cell.drawing)
-        ink = cv2.resize(large, (size_px, size_px), interpolation=cv2.INTER_AREA).astype(
-            np.uint8, copy=False
-        )
-    picture = np.take(_MIXED, ink, axis=0)
-    edge_px = 1 if cell.frame is None else max(2, size_px // 40)
-    colour = HAIRLINE if cell.frame is None else FRAMES[cell.frame]
-    for strip in (
-        picture[:edge_px],
-        picture[-edge_px:],
-        picture[:, :edge_px],
-        picture[:, -edge_px:],
-    ):
-        strip[:] = colour
-    if cell.frame in ("right", "wrong"):
-        badge, cover = _badge(cell.frame, size_px)
-        corner = picture[: len(badge), -len(badge) :]
-        corner[:] = np.rint(corner * (1 - cover) + badge * cover)
-    return picture
-
-
-def _draw_strokes(canvas: ByteArray, drawing: Drawing) -> None:
-    """Draw strokes centred onto a square (side, side) canvas of zeros, ink 255."""
-    if drawing.is_empty:
-        return
-    side = canvas.shape[0]
-    points = drawing.points.astype(np.float64)
-    low, high = points.min(axis=0), points.max(axis=0)
-    extent = float((high - low).max())
-    scale = side * (1 - 2 * _DRAWING_MARGIN) / extent if extent > 0 else 1.0
-    placed = (points - (low + high) / 2) * scale + side / 2
-    fixed = np.rint(placed * (1 << _SHIFT)).astype(np.int32)
-    starts = drawing.stroke_starts
-    strokes = [fixed[a:b] for a, b in pairwise(starts)]
-    pen_px = max(1, round(_PEN * side))
-    cv2.polylines(canvas, strokes, False, (255,), pen_px, cv2.LINE_AA, _SHIFT)
-    for stroke in strokes:
-        if (stroke == stroke[0]).all():  # polylines doesn't draw dots
-            centre = (int(stroke[0, 0]), int(stroke[0, 1]))
-            radius = int(0.8 * pen_px * (1 << _SHIFT))
-            cv2.circle(canvas, centre, radius, (255,), -1, cv2.LINE_AA, _SHIFT)
-
-
-def _ink_of_bitmap(bitmap: ByteArray, size_px: int) -> ByteArray:
-    """The bitmap's ink, resized to fit a (size_px, size_px) cell."""
-    ink: ByteArray = np.zeros((size_px, size_px), np.uint8)
-    scale = size_px * (1 - 2 * _DRAWING_MARGIN) / max(bitmap.shape)
-    height, width = (max(1, round(n * scale)) for n in bitmap.shape)
-    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    top, left = (size_px - height) // 2, (size_px - width) // 2
-    inside = cv2.resize(bitmap, (width, height), interpolation=interpolation)
-    ink[top : top + height, left : left + width] = inside
-    return ink
-
-
-@cache
-def _badge(frame: str, size_px: int) -> tuple[ByteArray, FloatArray]:
-    """A disc with a tick or a cross: (n, n, 3) uint8, and its opacity (n, n, 1) float32."""
-    n = round(size_px * 2 / 11)
-    side = n * _OVERSAMPLE * 2
-    mark = {
-        "right": [[(-0.45, 0.02), (-0.12, 0.36), (0.46, -0.34)]],
-        "wrong": [[(-0.36, -0.36), (0.36, 0.36)], [(-0.36, 0.36), (0.36, -0.36)]],
-    }[frame]
-    picture: ByteArray = np.full((side, side, 3), FRAMES[frame], np.uint8)
-    lines = [np.rint((np.array(line) + 1) * side / 2 * 16).astype(np.int32) for line in mark]
-    cv2.polylines(picture, lines, False, CELL, max(1, side // 8), cv2.LINE_AA, _SHIFT)
-    disc = np.zeros((side, side), np.uint8)
-    cv2.circle(disc, (side // 2, side // 2), side // 2, (255,), -1, cv2.LINE_AA)
-    small = cv2.resize(picture, (n, n), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
-    cover = cv2.resize(disc, (n, n), interpolation=cv2.INTER_AREA)[..., None] / np.float32(255)
-    return small, cover.astype(np.float32)
-
-
 def _lay_out_title(title: str, title_px: int) -> list[tuple[str, int, bool, int]]:
     """(text, size_px, bold, height_px) of each line of the title."""
     if not title:
@@ -238,13 +157,8 @@ def _wrap(text: str, width_px: int, size_px: int) -> list[str]:
     return [_shorten(line, width_px, size_px) for line in lines[:2]]
 
 
-def _shorten(line: str, width_px: int, size_px: int) -> str:
-    if _text_width(line, size_px) <= width_px:
-        return line
-    body = line.removesuffix("…")
-    while body and _text_width(body + "…", size_px) > width_px:
-        body = body[:-1]
-    return body.rstrip() + "…"
+def _text_width(text: str, size_px: int, bold: bool = False) -> int:
+    return round(_font(size_px, bold).getlength(text))
 
 
 @cache
@@ -260,8 +174,13 @@ def _font(size_px: int, bold: bool) -> FreeTypeFont:
     return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/{name}", size_px)
 
 
-def _text_width(text: str, size_px: int, bold: bool = False) -> int:
-    return round(_font(size_px, bold).getlength(text))
+def _shorten(line: str, width_px: int, size_px: int) -> str:
+    if _text_width(line, size_px) <= width_px:
+        return line
+    body = line.removesuffix("…")
+    while body and _text_width(body + "…", size_px) > width_px:
+        body = body[:-1]
+    return body.rstrip() + "…"
 
 
 def _write(
@@ -278,3 +197,84 @@ def _write(
     strip = Image.fromarray(page[y:bottom, x:right])
     ImageDraw.Draw(strip).text((0, 0), text, font=font, fill=colour)
     page[y:bottom, x:right] = np.asarray(strip)
+
+
+def _draw_cell(cell: Cell, size_px: int) -> ByteArray:
+    """(size_px, size_px, 3) uint8: paper, drawing, frame and badge."""
+    side = size_px * _OVERSAMPLE
+    if cell.drawing.bitmap is not None:
+        ink = _ink_of_bitmap(cell.drawing.bitmap, size_px)
+    else:
+        large = np.zeros((side, side), np.uint8)
+        _draw_strokes(large, cell.drawing)
+        ink = cv2.resize(large, (size_px, size_px), interpolation=cv2.INTER_AREA).astype(
+            np.uint8, copy=False
+        )
+    picture = np.take(_MIXED, ink, axis=0)
+    edge_px = 1 if cell.frame is None else max(2, size_px // 40)
+    colour = HAIRLINE if cell.frame is None else FRAMES[cell.frame]
+    for strip in (
+        picture[:edge_px],
+        picture[-edge_px:],
+        picture[:, :edge_px],
+        picture[:, -edge_px:],
+    ):
+        strip[:] = colour
+    if cell.frame in ("right", "wrong"):
+        badge, cover = _badge(cell.frame, size_px)
+        corner = picture[: len(badge), -len(badge) :]
+        corner[:] = np.rint(corner * (1 - cover) + badge * cover)
+    return picture
+
+
+def _ink_of_bitmap(bitmap: ByteArray, size_px: int) -> ByteArray:
+    """The bitmap's ink, resized to fit a (size_px, size_px) cell."""
+    ink: ByteArray = np.zeros((size_px, size_px), np.uint8)
+    scale = size_px * (1 - 2 * _DRAWING_MARGIN) / max(bitmap.shape)
+    height, width = (max(1, round(n * scale)) for n in bitmap.shape)
+    interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    top, left = (size_px - height) // 2, (size_px - width) // 2
+    inside = cv2.resize(bitmap, (width, height), interpolation=interpolation)
+    ink[top : top + height, left : left + width] = inside
+    return ink
+
+
+def _draw_strokes(canvas: ByteArray, drawing: Drawing) -> None:
+    """Draw strokes centred onto a square (side, side) canvas of zeros, ink 255."""
+    if drawing.is_empty:
+        return
+    side = canvas.shape[0]
+    points = drawing.points.astype(np.float64)
+    low, high = points.min(axis=0), points.max(axis=0)
+    extent = float((high - low).max())
+    scale = side * (1 - 2 * _DRAWING_MARGIN) / extent if extent > 0 else 1.0
+    placed = (points - (low + high) / 2) * scale + side / 2
+    fixed = np.rint(placed * (1 << _SHIFT)).astype(np.int32)
+    starts = drawing.stroke_starts
+    strokes = [fixed[a:b] for a, b in pairwise(starts)]
+    pen_px = max(1, round(_PEN * side))
+    cv2.polylines(canvas, strokes, False, (255,), pen_px, cv2.LINE_AA, _SHIFT)
+    for stroke in strokes:
+        if (stroke == stroke[0]).all():  # polylines doesn't draw dots
+            centre = (int(stroke[0, 0]), int(stroke[0, 1]))
+            radius = int(0.8 * pen_px * (1 << _SHIFT))
+            cv2.circle(canvas, centre, radius, (255,), -1, cv2.LINE_AA, _SHIFT)
+
+
+@cache
+def _badge(frame: str, size_px: int) -> tuple[ByteArray, FloatArray]:
+    """A disc with a tick or a cross: (n, n, 3) uint8, and its opacity (n, n, 1) float32."""
+    n = round(size_px * 2 / 11)
+    side = n * _OVERSAMPLE * 2
+    mark = {
+        "right": [[(-0.45, 0.02), (-0.12, 0.36), (0.46, -0.34)]],
+        "wrong": [[(-0.36, -0.36), (0.36, 0.36)], [(-0.36, 0.36), (0.36, -0.36)]],
+    }[frame]
+    picture: ByteArray = np.full((side, side, 3), FRAMES[frame], np.uint8)
+    lines = [np.rint((np.array(line) + 1) * side / 2 * 16).astype(np.int32) for line in mark]
+    cv2.polylines(picture, lines, False, CELL, max(1, side // 8), cv2.LINE_AA, _SHIFT)
+    disc = np.zeros((side, side), np.uint8)
+    cv2.circle(disc, (side // 2, side // 2), side // 2, (255,), -1, cv2.LINE_AA)
+    small = cv2.resize(picture, (n, n), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    cover = cv2.resize(disc, (n, n), interpolation=cv2.INTER_AREA)[..., None] / np.float32(255)
+    return small, cover.astype(np.float32)

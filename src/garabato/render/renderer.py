@@ -30,6 +30,8 @@ _REFERENCE_CANVAS_PX = 256
 _REFERENCE_LINE_PX = 3
 #: The smallest image whose fourth channel has room for a path, four bytes a point.
 _LEAST_PATH_PX = math.isqrt(4 * PATH_POINTS - 1) + 1
+#: Python draws this many pixels in about 0.4 s. Loading the kernels takes as long, compiling 5 s.
+_KERNELS = Kernels(draw_polylines, list_path, interpreted_work=100_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,10 +215,6 @@ def rasterise(
     if spec.path:
         trace_path(points_px, stroke_starts, drawing_starts, has_order, images)
     return images.reshape(n_drawings, *spec.image_shape)
-
-
-#: Python draws this many pixels in about 0.4 s. Loading the kernels takes as long, compiling 5 s.
-_KERNELS = Kernels(draw_polylines, list_path, interpreted_work=100_000)
 
 
 def load_kernels(spec: RenderSpec) -> bool:
