@@ -23,7 +23,11 @@ from garabato.sources.npm import fetch_package, open_package
 
 #: The most bytes of an icon's file; larger ones are counted and skipped.
 MAX_ICON_BYTES = 2**20
+#: The sets of `garabato icons` without arguments.
+DEFAULT_ICON_SETS = ("tabler", "lucide")
 _LICENCE = re.compile(r"(licen[cs]e|notice|copying)([.-].*)?", re.IGNORECASE)
+#: An icon in Phosphor's JavaScript.
+_ENTRY = re.compile(r'name: "([^"]+)".*?tags: \[(.*?)\]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +135,6 @@ ICON_SETS: dict[str, IconSet] = {
         link="https://simpleicons.org/?q={name}",
     ),
 }
-#: The sets of `garabato icons` without arguments.
-DEFAULT_ICON_SETS = ("tabler", "lucide")
 
 
 class IconSource:
@@ -245,41 +247,12 @@ def unpack_icons(archive: bytes, chosen: IconSet, target: Path) -> None:
         raise SourceError(f"{chosen.package} has no file {chosen.metadata}")
 
 
-def _target_path(inside: PurePosixPath, chosen: IconSet) -> PurePosixPath | None:
-    """Where a file of the package goes; None if it is not needed."""
-    if len(inside.parts) == 1 and _LICENCE.fullmatch(inside.name):
-        return inside
-    if inside.as_posix() == chosen.metadata:
-        return PurePosixPath("metadata").with_suffix(inside.suffix)
-    if inside.suffix == ".svg" and inside.is_relative_to(chosen.folder):
-        return PurePosixPath("icons", inside.relative_to(chosen.folder))
-    return None
-
-
-def _key_id(name: str, folder: Path, file: Path) -> str:
-    return f"{name}/{file.relative_to(folder / 'icons').with_suffix('').as_posix()}"
-
-
 def _icon_files(folder: Path) -> list[Path]:
     return sorted((folder / "icons").rglob("*.svg"))
 
 
-def _without_variant(title: str, variants: tuple[str, ...]) -> str:
-    """ "cloud" for "cloud outline"; a title of one word stays."""
-    name, _, last = title.rpartition(" ")
-    return name if name and last in variants else title
-
-
-class _Metadata(NamedTuple):
-    """The metadata of an icon in its set."""
-
-    title: str | None
-    tags: tuple[str, ...]
-
-
-_NO_METADATA = _Metadata(None, ())
-#: An icon in Phosphor's JavaScript.
-_ENTRY = re.compile(r'name: "([^"]+)".*?tags: \[(.*?)\]', re.DOTALL)
+def _key_id(name: str, folder: Path, file: Path) -> str:
+    return f"{name}/{file.relative_to(folder / 'icons').with_suffix('').as_posix()}"
 
 
 def _read_metadata(folder: Path) -> dict[str, _Metadata]:
@@ -302,6 +275,16 @@ def _read_metadata(folder: Path) -> dict[str, _Metadata]:
     return {}
 
 
+class _Metadata(NamedTuple):
+    """The metadata of an icon in its set."""
+
+    title: str | None
+    tags: tuple[str, ...]
+
+
+_NO_METADATA = _Metadata(None, ())
+
+
 def _parse(entry: Any) -> _Metadata:
     """`entry` is a list of tags, or a mapping with a title, tags or aliases."""
     if not isinstance(entry, Mapping):
@@ -317,3 +300,20 @@ def _texts(values: Any) -> tuple[str, ...]:
     """The texts of a list, without empty ones and marks such as "*new*"."""
     listed = values if isinstance(values, list) else []
     return tuple(v for v in listed if isinstance(v, str) and v.strip() and not v.startswith("*"))
+
+
+def _without_variant(title: str, variants: tuple[str, ...]) -> str:
+    """ "cloud" for "cloud outline"; a title of one word stays."""
+    name, _, last = title.rpartition(" ")
+    return name if name and last in variants else title
+
+
+def _target_path(inside: PurePosixPath, chosen: IconSet) -> PurePosixPath | None:
+    """Where a file of the package goes; None if it is not needed."""
+    if len(inside.parts) == 1 and _LICENCE.fullmatch(inside.name):
+        return inside
+    if inside.as_posix() == chosen.metadata:
+        return PurePosixPath("metadata").with_suffix(inside.suffix)
+    if inside.suffix == ".svg" and inside.is_relative_to(chosen.folder):
+        return PurePosixPath("icons", inside.relative_to(chosen.folder))
+    return None

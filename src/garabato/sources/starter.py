@@ -82,29 +82,6 @@ class StarterSource:
                 yield with_strokes(large)
 
 
-def _is_complete(folder: Path) -> bool:
-    n_bytes = N_PER_CATEGORY * SIDE_PX * SIDE_PX
-    files = [folder / f"{category}.npy" for category in CATEGORIES]
-    return all(file.is_file() and file.stat().st_size > n_bytes for file in files)
-
-
-def _convert(archive: bytes, folder: Path) -> None:
-    """Write a file `<category>.npy` for each category: (100, 784) uint8, ink 255."""
-    with open_package(archive, PACKAGE) as package:
-        for category in CATEGORIES:
-            lines = gzip.decompress(read_member(package, f"src/drawings/{category}.ndjson.gz"))
-            np.save(folder / f"{category}.npy", _values(lines))
-
-
-def _values(lines: bytes) -> ByteArray:
-    """Lines of 784 numbers 0..1 -> (100, 784) uint8, ink 255."""
-    values = np.array([orjson.loads(line) for line in lines.splitlines()], np.float64)
-    shape = (N_PER_CATEGORY, SIDE_PX * SIDE_PX)
-    if values.shape != shape or not ((values >= 0) & (values <= 1)).all():
-        raise ValueError(f"expected {shape} numbers from 0 to 1, found {values.shape}")
-    return np.rint(values * 255).astype(np.uint8)
-
-
 def enlarged(bitmaps: ByteArray) -> ByteArray:
     """(N, H, W) anti-aliased bitmaps -> four times as large, with pixels 0 or 255, for tracing.
 
@@ -138,3 +115,26 @@ def completed(bitmaps: ByteArray) -> FloatArray:
         inner, edge = view[:, -3, :-1], view[:, -2, :-1]
         view[:, -1, :-1] = np.where(edge > _FAINTEST, np.clip(1 - inner - edge, 0, 1), 0)
     return images
+
+
+def _is_complete(folder: Path) -> bool:
+    n_bytes = N_PER_CATEGORY * SIDE_PX * SIDE_PX
+    files = [folder / f"{category}.npy" for category in CATEGORIES]
+    return all(file.is_file() and file.stat().st_size > n_bytes for file in files)
+
+
+def _convert(archive: bytes, folder: Path) -> None:
+    """Write a file `<category>.npy` for each category: (100, 784) uint8, ink 255."""
+    with open_package(archive, PACKAGE) as package:
+        for category in CATEGORIES:
+            lines = gzip.decompress(read_member(package, f"src/drawings/{category}.ndjson.gz"))
+            np.save(folder / f"{category}.npy", _values(lines))
+
+
+def _values(lines: bytes) -> ByteArray:
+    """Lines of 784 numbers 0..1 -> (100, 784) uint8, ink 255."""
+    values = np.array([orjson.loads(line) for line in lines.splitlines()], np.float64)
+    shape = (N_PER_CATEGORY, SIDE_PX * SIDE_PX)
+    if values.shape != shape or not ((values >= 0) & (values <= 1)).all():
+        raise ValueError(f"expected {shape} numbers from 0 to 1, found {values.shape}")
+    return np.rint(values * 255).astype(np.uint8)

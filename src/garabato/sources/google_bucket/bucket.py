@@ -65,6 +65,23 @@ BUCKET_VARIABLE = "GARABATO_BUCKET"
 _PROBED = "cat"
 _N_CONNECTIONS = 8
 _LOCK = ".download.lock"
+#: Kind -> (folder in the bucket, suffix of its files).
+_LOCATIONS: dict[Kind, tuple[str, str]] = {
+    "simplified": ("full/simplified", ".ndjson"),
+    "raw": ("full/raw", ".ndjson"),
+    "bin": ("full/binary", ".bin"),
+    "npy": ("full/numpy_bitmap", ".npy"),
+}
+#: The typical length of a line, which determines the size of pieces.
+_LINE_BYTES = {"simplified": 700, "raw": 6000}
+#: A file that changes on the server is fetched this many times at most.
+_MAX_VERSIONS = 3
+#: The file that lists the files of a download folder, so that a later run can resume. A file is
+#: recorded before its first byte is fetched. Files without a record were not downloaded, and are
+#: left alone.
+RECORD = "download.json"
+_RECORD_VERSION = 1
+_LICENCE = "Quick, Draw! Dataset by Google, Inc., CC BY 4.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,30 +180,6 @@ def why_unreachable(bucket: str | None = None) -> str | None:
         except SourceError as error:
             return str(error)
     return None
-
-
-def _chosen(categories: Categories, seed: int) -> list[str]:
-    if isinstance(categories, int | str):
-        return choose_categories(CATEGORIES, categories, seed=seed)
-    # Unknown names are kept: a mirror may have other categories.
-    return sorted(set(split_names(categories, CATEGORIES)))
-
-
-def _bucket_url(given: str | None) -> str:
-    return (given or os.environ.get(BUCKET_VARIABLE) or BUCKET_URL).rstrip("/")
-
-
-#: Kind -> (folder in the bucket, suffix of its files).
-_LOCATIONS: dict[Kind, tuple[str, str]] = {
-    "simplified": ("full/simplified", ".ndjson"),
-    "raw": ("full/raw", ".ndjson"),
-    "bin": ("full/binary", ".bin"),
-    "npy": ("full/numpy_bitmap", ".npy"),
-}
-#: The typical length of a line, which determines the size of pieces.
-_LINE_BYTES = {"simplified": 700, "raw": 6000}
-#: A file that changes on the server is fetched this many times at most.
-_MAX_VERSIONS = 3
 
 
 def url_of(bucket: str, kind: Kind, category: str) -> str:
@@ -377,14 +370,6 @@ class CategoryFetcher:
         return f"{done} of {len(names)} categories are complete in {self.out}"
 
 
-#: The file that lists the files of a download folder, so that a later run can resume. A file is
-#: recorded before its first byte is fetched. Files without a record were not downloaded, and are
-#: left alone.
-RECORD = "download.json"
-_RECORD_VERSION = 1
-_LICENCE = "Quick, Draw! Dataset by Google, Inc., CC BY 4.0"
-
-
 class DownloadRecord:
     """The record of one folder; thread-safe, saved at every change."""
 
@@ -457,6 +442,17 @@ class DownloadRecord:
 
     def _save(self) -> None:
         write_bytes(self._path, json.dumps(self._document, indent=1).encode())
+
+
+def _chosen(categories: Categories, seed: int) -> list[str]:
+    if isinstance(categories, int | str):
+        return choose_categories(CATEGORIES, categories, seed=seed)
+    # Unknown names are kept: a mirror may have other categories.
+    return sorted(set(split_names(categories, CATEGORIES)))
+
+
+def _bucket_url(given: str | None) -> str:
+    return (given or os.environ.get(BUCKET_VARIABLE) or BUCKET_URL).rstrip("/")
 
 
 def _is_finished(file: Path, entry: dict[str, Any], settings: dict[str, Any]) -> bool:

@@ -37,6 +37,11 @@ from garabato.host.atomic import sync
 _BLOCK_BYTES = 64 * 2**10
 #: Attempts before the server has answered at all: without a network, fail quickly.
 _FIRST_CONTACT_ATTEMPTS = 2
+#: Temporary failures: timeouts, too many requests, a server that is briefly down.
+_TRANSIENT = {408, 429, 500, 502, 503, 504}
+_RETRY_AFTER = Retry(total=0)
+#: Times a file is fetched from its start: if the checksum is wrong or the server can't resume.
+_MAX_STARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +74,12 @@ class Web:
         self.answered = False
         self._stopping = threading.Event()
         self._open: set[urllib3.BaseHTTPResponse] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.clear()
 
     def look_up(self, url: str) -> RemoteFile:
         """Ask for a file's size and hashes without fetching it.
@@ -126,36 +137,6 @@ class Web:
             with suppress(Exception):
                 response.shutdown()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.clear()
-
-    def _wait(self, failures: int, failure: TransientError) -> None:
-        """Wait before the next attempt, or raise UnreachableError if there is none left."""
-        policy = self._policy
-        limit = policy.attempts
-        if not self.answered:
-            limit = min(limit, _FIRST_CONTACT_ATTEMPTS)
-        times = f", {failures} times" if failures > 1 else ""
-        if failures >= limit:
-            raise UnreachableError(f"{failure}{times}") from failure
-        delay_s = min(policy.max_delay_s, policy.first_delay_s * 2 ** (failures - 1))
-        delay_s *= random.uniform(0.5, 1.5)
-        if failure.retry_after_s is not None:
-            if failure.retry_after_s > policy.max_retry_after_s:
-                raise UnreachableError(
-                    f"{failure} and asks to retry after {failure.retry_after_s:,.0f} s"
-                ) from failure
-            delay_s += failure.retry_after_s
-        self._stopping.wait(delay_s)
-        self._check_stopped()
-
-    def _check_stopped(self) -> None:
-        if self._stopping.is_set():
-            raise StoppedError("stopped")
-
     @contextmanager
     def _request(
         self, method: str, url: str, headers: dict[str, str]
@@ -179,25 +160,29 @@ class Web:
                 self._open.discard(response)
                 response.close()  # keeps the connection if the body was read to its end
 
+    def _check_stopped(self) -> None:
+        if self._stopping.is_set():
+            raise StoppedError("stopped")
 
-def _pool(base_url: str, policy: RetryPolicy, n_connections: int) -> urllib3.PoolManager:
-    address = parse_url(base_url)
-    timeout = Timeout(connect=min(10.0, policy.timeout_s), read=policy.timeout_s)
-    redirects_only = Retry(total=None, connect=0, read=0, status=0, other=0, redirect=3)
-    headers = {"User-Agent": "garabato", "Accept-Encoding": "identity"}
-    proxy = None if proxy_bypass(address.host or "") else getproxies().get(address.scheme or "")
-    if proxy:
-        return urllib3.ProxyManager(
-            proxy, maxsize=n_connections, timeout=timeout, retries=redirects_only, headers=headers
-        )
-    return urllib3.PoolManager(
-        maxsize=n_connections, timeout=timeout, retries=redirects_only, headers=headers
-    )
-
-
-#: Temporary failures: timeouts, too many requests, a server that is briefly down.
-_TRANSIENT = {408, 429, 500, 502, 503, 504}
-_RETRY_AFTER = Retry(total=0)
+    def _wait(self, failures: int, failure: TransientError) -> None:
+        """Wait before the next attempt, or raise UnreachableError if there is none left."""
+        policy = self._policy
+        limit = policy.attempts
+        if not self.answered:
+            limit = min(limit, _FIRST_CONTACT_ATTEMPTS)
+        times = f", {failures} times" if failures > 1 else ""
+        if failures >= limit:
+            raise UnreachableError(f"{failure}{times}") from failure
+        delay_s = min(policy.max_delay_s, policy.first_delay_s * 2 ** (failures - 1))
+        delay_s *= random.uniform(0.5, 1.5)
+        if failure.retry_after_s is not None:
+            if failure.retry_after_s > policy.max_retry_after_s:
+                raise UnreachableError(
+                    f"{failure} and asks to retry after {failure.retry_after_s:,.0f} s"
+                ) from failure
+            delay_s += failure.retry_after_s
+        self._stopping.wait(delay_s)
+        self._check_stopped()
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,13 +265,6 @@ def check_status(url: str, response: urllib3.BaseHTTPResponse) -> None:
     raise SourceError(answer)
 
 
-def _retry_after_s(response: urllib3.BaseHTTPResponse) -> float | None:
-    try:
-        return _RETRY_AFTER.get_retry_after(response)
-    except InvalidHeader:
-        return None
-
-
 def check_range(file: RemoteFile, response: urllib3.BaseHTTPResponse, first: int, end: int) -> None:
     """Raise unless the response holds the bytes from `first` of the file that was looked up."""
     if response.status == 200:
@@ -320,10 +298,6 @@ def reason_of(base_url: str, error: HTTPError) -> str:
     if isinstance(error, ReadTimeoutError):
         return f"{host} went silent"
     return f"{host} dropped the connection"
-
-
-#: Times a file is fetched from its start: if the checksum is wrong or the server can't resume.
-_MAX_STARTS = 3
 
 
 def part_path(target: Path) -> Path:
@@ -377,6 +351,28 @@ def fetch_whole(
     raise SourceError(f"{file.url}: {wrong}, {_MAX_STARTS} times")
 
 
+def _pool(base_url: str, policy: RetryPolicy, n_connections: int) -> urllib3.PoolManager:
+    address = parse_url(base_url)
+    timeout = Timeout(connect=min(10.0, policy.timeout_s), read=policy.timeout_s)
+    redirects_only = Retry(total=None, connect=0, read=0, status=0, other=0, redirect=3)
+    headers = {"User-Agent": "garabato", "Accept-Encoding": "identity"}
+    proxy = None if proxy_bypass(address.host or "") else getproxies().get(address.scheme or "")
+    if proxy:
+        return urllib3.ProxyManager(
+            proxy, maxsize=n_connections, timeout=timeout, retries=redirects_only, headers=headers
+        )
+    return urllib3.PoolManager(
+        maxsize=n_connections, timeout=timeout, retries=redirects_only, headers=headers
+    )
+
+
+def _retry_after_s(response: urllib3.BaseHTTPResponse) -> float | None:
+    try:
+        return _RETRY_AFTER.get_retry_after(response)
+    except InvalidHeader:
+        return None
+
+
 def _difference_from(part: Path, file: RemoteFile) -> str:
     """How the file on disk differs from the server's description; "" if it does not."""
     size_bytes = part.stat().st_size
@@ -391,6 +387,13 @@ def _difference_from(part: Path, file: RemoteFile) -> str:
     return ""
 
 
+def _difference(name: str, arrived: bytes, said: bytes) -> str:
+    if arrived == said:
+        return ""
+    arrived_text, said_text = (base64.b64encode(value).decode() for value in (arrived, said))
+    return f"the {name} of the received file is {arrived_text}, the server says {said_text}"
+
+
 def _crc32c(path: Path) -> bytes:
     import google_crc32c
 
@@ -399,10 +402,3 @@ def _crc32c(path: Path) -> bytes:
         while block := content.read(2**20):
             crc = google_crc32c.extend(crc, block)
     return crc.to_bytes(4, "big")
-
-
-def _difference(name: str, arrived: bytes, said: bytes) -> str:
-    if arrived == said:
-        return ""
-    arrived_text, said_text = (base64.b64encode(value).decode() for value in (arrived, said))
-    return f"the {name} of the received file is {arrived_text}, the server says {said_text}"

@@ -91,11 +91,6 @@ class FromStart:
         self._stream = stream
         self._buffer = bytearray()
 
-    @property
-    def n_bytes(self) -> int:
-        """Bytes read so far."""
-        return len(self._buffer)
-
     def __call__(self, first: int, end: int) -> bytes:
         while len(self._buffer) < end:
             block = next(self._stream, b"")
@@ -103,6 +98,11 @@ class FromStart:
                 break
             self._buffer += block
         return bytes(self._buffer[first:end])
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes read so far."""
+        return len(self._buffer)
 
 
 class Layout(Protocol):
