@@ -6,6 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+_INK = {
+    "strokes": (
+        "| `strokes` | list of strokes, each with lists `x` and `y`, 0 to 255, y pointing down |"
+    ),
+    "bitmaps": "| `bitmap` | {} x {} bytes by rows, 0 (paper) to 255 (ink) |",
+}
+
 
 def dataset_card(manifest: Mapping[str, Any]) -> str:
     """The card of a data set, as Markdown; `manifest` is its dataset.json.
@@ -63,14 +70,6 @@ add `license:` to the front matter above.
 | --- | ---: | ---: |
 {rows}
 """
-
-
-_INK = {
-    "strokes": (
-        "| `strokes` | list of strokes, each with lists `x` and `y`, 0 to 255, y pointing down |"
-    ),
-    "bitmaps": "| `bitmap` | {} x {} bytes by rows, 0 (paper) to 255 (ink) |",
-}
 
 
 def front_matter(metadata: Mapping[str, Any]) -> str:

@@ -37,6 +37,11 @@ from garabato.sources.source import Progress
 
 _log = logging.getLogger(__name__)
 
+SHEETS = "sheets"
+COLUMNS = 12
+ROWS = 5
+ALL = "_all.png"
+
 
 def prepare(
     source: str | PathLike[str] | Source,
@@ -117,66 +122,6 @@ def prepare(
     return Dataset.open(out)
 
 
-def _write(folder: Path, splits: Mapping[str, Split], known: Mapping[str, Any]) -> None:
-    shape = stored_bitmap_shape(next(iter(splits.values())).train.schema)
-    kind: dict[str, Any] = {"storage": "parquet", "kind": "strokes"}
-    if shape is not None:
-        kind = {"storage": "parquet", "kind": "bitmaps", "bitmap_shape_px": list(shape)}
-    written = {
-        "train": write_split(folder, "train", (split.train for split in splits.values())),
-        "test": write_split(folder, "test", (split.test for split in splits.values())),
-    }
-    manifest = {**kind, **known, "splits": written}
-    card = folder / CARD
-    card.write_text(dataset_card(manifest), encoding="utf-8")
-    write_manifest(folder, {**manifest, "card_sha256": sha256_of(card)})
-
-
-def _refuse_mixed_kinds(candidates: Mapping[str, Candidates]) -> None:
-    kinds: dict[str, str] = {}
-    for name, found in candidates.items():
-        if found.digests:
-            kinds.setdefault(found.kind, name)
-    if len(kinds) > 1:
-        mixed = ", ".join(f"{name} is {kind}" for kind, name in kinds.items())
-        raise SourceError(
-            f"a data set holds either strokes or bitmaps, but {mixed}; choose one kind"
-        )
-
-
-def _counts(split: Split, found: Candidates) -> dict[str, int]:
-    return {"train": split.train.num_rows, "test": split.test.num_rows, **found.counts}
-
-
-def _describe_files(files: Mapping[str, list[Path]]) -> dict[str, Any]:
-    """Names and sizes of the files, without local paths."""
-    folders = sorted({file.parent.name for paths in files.values() for file in paths})
-    return {
-        "folder": ", ".join(folders),
-        "files": [
-            {"name": file.name, "category": name, "bytes": file.stat().st_size}
-            for name, paths in files.items()
-            for file in paths
-        ],
-    }
-
-
-def _describe_unreadable(report: ReadReport, files: Mapping[str, list[Path]]) -> dict[str, Any]:
-    """The report with file names instead of paths."""
-    folders = {f"{file.parent}/" for paths in files.values() for file in paths}
-    document = report.to_dict()
-    for problem in document["problems"].values():
-        for folder in folders:
-            problem["places"] = [place.removeprefix(folder) for place in problem["places"]]
-    return document
-
-
-SHEETS = "sheets"
-COLUMNS = 12
-ROWS = 5
-ALL = "_all.png"
-
-
 def write_sheets(folder: Path, splits: Mapping[str, Split], progress: Progress) -> None:
     """Write a contact sheet for every category, and `_all.png`, to a new folder."""
     folder.mkdir()
@@ -197,10 +142,64 @@ def write_sheets(folder: Path, splits: Mapping[str, Split], progress: Progress) 
     progress("sheets", len(splits), len(splits))
 
 
-def _write_sheet(path: Path, cells: list[Cell], title: str, columns: int) -> None:
-    rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
-    path.write_bytes(encode_png(draw_sheet(rows, title=title)))
+def _refuse_mixed_kinds(candidates: Mapping[str, Candidates]) -> None:
+    kinds: dict[str, str] = {}
+    for name, found in candidates.items():
+        if found.digests:
+            kinds.setdefault(found.kind, name)
+    if len(kinds) > 1:
+        mixed = ", ".join(f"{name} is {kind}" for kind, name in kinds.items())
+        raise SourceError(
+            f"a data set holds either strokes or bitmaps, but {mixed}; choose one kind"
+        )
+
+
+def _describe_files(files: Mapping[str, list[Path]]) -> dict[str, Any]:
+    """Names and sizes of the files, without local paths."""
+    folders = sorted({file.parent.name for paths in files.values() for file in paths})
+    return {
+        "folder": ", ".join(folders),
+        "files": [
+            {"name": file.name, "category": name, "bytes": file.stat().st_size}
+            for name, paths in files.items()
+            for file in paths
+        ],
+    }
+
+
+def _counts(split: Split, found: Candidates) -> dict[str, int]:
+    return {"train": split.train.num_rows, "test": split.test.num_rows, **found.counts}
+
+
+def _describe_unreadable(report: ReadReport, files: Mapping[str, list[Path]]) -> dict[str, Any]:
+    """The report with file names instead of paths."""
+    folders = {f"{file.parent}/" for paths in files.values() for file in paths}
+    document = report.to_dict()
+    for problem in document["problems"].values():
+        for folder in folders:
+            problem["places"] = [place.removeprefix(folder) for place in problem["places"]]
+    return document
+
+
+def _write(folder: Path, splits: Mapping[str, Split], known: Mapping[str, Any]) -> None:
+    shape = stored_bitmap_shape(next(iter(splits.values())).train.schema)
+    kind: dict[str, Any] = {"storage": "parquet", "kind": "strokes"}
+    if shape is not None:
+        kind = {"storage": "parquet", "kind": "bitmaps", "bitmap_shape_px": list(shape)}
+    written = {
+        "train": write_split(folder, "train", (split.train for split in splits.values())),
+        "test": write_split(folder, "test", (split.test for split in splits.values())),
+    }
+    manifest = {**kind, **known, "splits": written}
+    card = folder / CARD
+    card.write_text(dataset_card(manifest), encoding="utf-8")
+    write_manifest(folder, {**manifest, "card_sha256": sha256_of(card)})
 
 
 def _sizes(n_train: int, n_test: int) -> str:
     return f"{n_train:,} training drawings, {n_test:,} test drawings"
+
+
+def _write_sheet(path: Path, cells: list[Cell], title: str, columns: int) -> None:
+    rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
+    path.write_bytes(encode_png(draw_sheet(rows, title=title)))

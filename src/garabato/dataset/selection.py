@@ -25,6 +25,8 @@ from garabato.errors import SourceError
 _LEFT_OUT = ("empty", "unrecognized", "repeated")
 #: Categories that an error names.
 _MOST_LISTED = 10
+#: Spare candidates, to replace test drawings of other categories.
+RESERVE = 64
 
 _Numbers = npt.NDArray[np.uint64]
 
@@ -95,89 +97,6 @@ def first_candidates(
     return Candidates(table, chosen.digests, n_distinct, dict(counts))
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Distinct drawings with their digests and their sort keys `order` (n,) uint64."""
-
-    drawings: DrawingBatch
-    digests: list[bytes]
-    order: _Numbers
-
-
-class _Seen:
-    """A set of 64-bit hashes: a million take 8 MB."""
-
-    def __init__(self) -> None:
-        self._sorted: _Numbers = np.zeros(0, np.uint64)
-
-    def add(self, numbers: _Numbers) -> BoolArray:
-        """Add `numbers` (n,); returns (n,) bool, True for the first of each new number."""
-        unique, first_indices = np.unique(numbers, return_index=True)
-        positions = np.searchsorted(self._sorted, unique)
-        is_new = positions == len(self._sorted)
-        is_new[~is_new] = self._sorted[positions[~is_new]] != unique[~is_new]
-        self._sorted = np.insert(self._sorted, positions[is_new], unique[is_new])
-        is_first = np.zeros(len(numbers), np.bool_)
-        is_first[first_indices[is_new]] = True
-        return is_first
-
-
-def _distinct_part(
-    batch: DrawingBatch,
-    order_key: bytes,
-    seen: tuple[_Seen, _Seen],
-    counts: Counter[str],
-    *,
-    recognized_only: bool,
-    cutoff: np.uint64,
-) -> _Part:
-    """The usable, new drawings of a batch whose sort key is below `cutoff`."""
-    usable = batch.has_ink
-    counts["read"] += len(batch)
-    counts["empty"] += len(batch) - int(usable.sum())
-    if recognized_only:
-        recognized = np.array([value is True for value in batch.recognized], np.bool_)
-        counts["unrecognized"] += int((usable & ~recognized).sum())
-        usable &= recognized
-    batch = batch.take(np.flatnonzero(usable)) if not usable.all() else batch
-    digests = digests_of(batch)
-    seen_digests, seen_key_ids = seen
-    is_first = seen_digests.add(_numbers([digest[:8] for digest in digests]))
-    named = np.array([bool(key_id) for key_id in batch.key_ids], np.bool_)
-    hashes = [_hash64(key_id.encode()) for key_id in batch.key_ids if key_id]
-    is_first[named] &= seen_key_ids.add(_numbers(hashes))
-    counts["repeated"] += len(batch) - int(is_first.sum())
-    order = _numbers([_hash64(digest, order_key) for digest in digests])
-    rows = np.flatnonzero(is_first & (order < cutoff))
-    return _Part(batch.take(rows), [digests[row] for row in rows], order[rows])
-
-
-def _hash64(content: bytes, key: bytes = b"") -> bytes:
-    return hashlib.blake2b(content, digest_size=8, key=key).digest()
-
-
-def _numbers(hashes: list[bytes]) -> _Numbers:
-    return np.frombuffer(b"".join(hashes), ">u8").astype(np.uint64)
-
-
-def _kind(bitmap_shape: tuple[int, ...] | None) -> str:
-    if bitmap_shape is None:
-        return "strokes"
-    height, width = bitmap_shape
-    return f"{width}x{height} bitmaps"
-
-
-def _first(parts: list[_Part], n_kept: int) -> _Part:
-    """The first `n_kept` drawings in the order."""
-    if not parts:
-        return _Part(DrawingBatch.from_drawings([]), [], np.zeros(0, np.uint64))
-    order = np.concatenate([part.order for part in parts])
-    rows = np.argsort(order, kind="stable")[:n_kept]
-    digests = [digest for part in parts for digest in part.digests]
-    drawings = DrawingBatch.concatenate([part.drawings for part in parts])
-    return _Part(drawings.take(rows), [digests[row] for row in rows], order[rows])
-
-
 def digests_of(batch: DrawingBatch) -> list[bytes]:
     """Content hashes of 16 bytes, for a batch on the grid.
 
@@ -204,10 +123,6 @@ def digests_of(batch: DrawingBatch) -> list[bytes]:
         content.update(points[2 * first_points[i] : 2 * first_points[i + 1]])
         digests.append(content.digest())
     return digests
-
-
-#: Spare candidates, to replace test drawings of other categories.
-RESERVE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +191,89 @@ def split_categories(
         )
     _refuse_short(splits, sizes)
     return splits
+
+
+def _kind(bitmap_shape: tuple[int, ...] | None) -> str:
+    if bitmap_shape is None:
+        return "strokes"
+    height, width = bitmap_shape
+    return f"{width}x{height} bitmaps"
+
+
+class _Seen:
+    """A set of 64-bit hashes: a million take 8 MB."""
+
+    def __init__(self) -> None:
+        self._sorted: _Numbers = np.zeros(0, np.uint64)
+
+    def add(self, numbers: _Numbers) -> BoolArray:
+        """Add `numbers` (n,); returns (n,) bool, True for the first of each new number."""
+        unique, first_indices = np.unique(numbers, return_index=True)
+        positions = np.searchsorted(self._sorted, unique)
+        is_new = positions == len(self._sorted)
+        is_new[~is_new] = self._sorted[positions[~is_new]] != unique[~is_new]
+        self._sorted = np.insert(self._sorted, positions[is_new], unique[is_new])
+        is_first = np.zeros(len(numbers), np.bool_)
+        is_first[first_indices[is_new]] = True
+        return is_first
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Distinct drawings with their digests and their sort keys `order` (n,) uint64."""
+
+    drawings: DrawingBatch
+    digests: list[bytes]
+    order: _Numbers
+
+
+def _distinct_part(
+    batch: DrawingBatch,
+    order_key: bytes,
+    seen: tuple[_Seen, _Seen],
+    counts: Counter[str],
+    *,
+    recognized_only: bool,
+    cutoff: np.uint64,
+) -> _Part:
+    """The usable, new drawings of a batch whose sort key is below `cutoff`."""
+    usable = batch.has_ink
+    counts["read"] += len(batch)
+    counts["empty"] += len(batch) - int(usable.sum())
+    if recognized_only:
+        recognized = np.array([value is True for value in batch.recognized], np.bool_)
+        counts["unrecognized"] += int((usable & ~recognized).sum())
+        usable &= recognized
+    batch = batch.take(np.flatnonzero(usable)) if not usable.all() else batch
+    digests = digests_of(batch)
+    seen_digests, seen_key_ids = seen
+    is_first = seen_digests.add(_numbers([digest[:8] for digest in digests]))
+    named = np.array([bool(key_id) for key_id in batch.key_ids], np.bool_)
+    hashes = [_hash64(key_id.encode()) for key_id in batch.key_ids if key_id]
+    is_first[named] &= seen_key_ids.add(_numbers(hashes))
+    counts["repeated"] += len(batch) - int(is_first.sum())
+    order = _numbers([_hash64(digest, order_key) for digest in digests])
+    rows = np.flatnonzero(is_first & (order < cutoff))
+    return _Part(batch.take(rows), [digests[row] for row in rows], order[rows])
+
+
+def _numbers(hashes: list[bytes]) -> _Numbers:
+    return np.frombuffer(b"".join(hashes), ">u8").astype(np.uint64)
+
+
+def _hash64(content: bytes, key: bytes = b"") -> bytes:
+    return hashlib.blake2b(content, digest_size=8, key=key).digest()
+
+
+def _first(parts: list[_Part], n_kept: int) -> _Part:
+    """The first `n_kept` drawings in the order."""
+    if not parts:
+        return _Part(DrawingBatch.from_drawings([]), [], np.zeros(0, np.uint64))
+    order = np.concatenate([part.order for part in parts])
+    rows = np.argsort(order, kind="stable")[:n_kept]
+    digests = [digest for part in parts for digest in part.digests]
+    drawings = DrawingBatch.concatenate([part.drawings for part in parts])
+    return _Part(drawings.take(rows), [digests[row] for row in rows], order[rows])
 
 
 def _training_rows(found: Candidates, sizes: Sizes, tested: set[bytes | str]) -> list[int]:

@@ -25,6 +25,22 @@ from garabato.host.atomic import sync
 if TYPE_CHECKING:
     import pandas
 
+FORMAT = "garabato dataset"
+FORMAT_VERSION = 1
+MANIFEST = "dataset.json"
+#: The dataset card. One that was edited is never replaced.
+CARD = "README.md"
+SPLITS = ("train", "test")
+
+#: File names in a data set's folder, in any version of the format.
+_OURS = re.compile(
+    r"dataset\.json|sheets|mean_image\.(npy|png)"
+    r"|(train|test)(-\d{5}-of-\d{5})?\.(parquet|tfrecords)"
+)
+_AGAIN = "prepare the data set again"
+#: About 3 MB on disk: large enough to compress well, small enough to read in parts.
+ROW_GROUP = 2**15
+
 
 class Storage(NamedTuple):
     """Functions that read the files of a split."""
@@ -43,6 +59,10 @@ class Dataset:
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
         self.path = path
         self.manifest = manifest
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{self.manifest['splits'][s]['n_drawings']:,} {s}" for s in SPLITS)
+        return f"Dataset({str(self.path)!r}, {len(self.categories)} categories: {sizes})"
 
     @classmethod
     def open(cls, path: str | PathLike[str]) -> Dataset:
@@ -131,25 +151,6 @@ class Dataset:
                 f"{n_written:,}; {_AGAIN}"
             )
 
-    def __repr__(self) -> str:
-        sizes = ", ".join(f"{self.manifest['splits'][s]['n_drawings']:,} {s}" for s in SPLITS)
-        return f"Dataset({str(self.path)!r}, {len(self.categories)} categories: {sizes})"
-
-
-FORMAT = "garabato dataset"
-FORMAT_VERSION = 1
-MANIFEST = "dataset.json"
-#: The dataset card. One that was edited is never replaced.
-CARD = "README.md"
-SPLITS = ("train", "test")
-
-#: File names in a data set's folder, in any version of the format.
-_OURS = re.compile(
-    r"dataset\.json|sheets|mean_image\.(npy|png)"
-    r"|(train|test)(-\d{5}-of-\d{5})?\.(parquet|tfrecords)"
-)
-_AGAIN = "prepare the data set again"
-
 
 def describe_split(files: Iterable[Path], n_drawings: int) -> dict[str, Any]:
     """Describe a split for dataset.json: its size and its files, in order."""
@@ -222,39 +223,10 @@ def check_replaceable(folder: Path) -> None:
         )
 
 
-def _files(folder: Path, manifest: Mapping[str, Any]) -> list[tuple[Path, dict[str, Any]]]:
-    """Every file of the splits with its entry: name, bytes, sha256."""
-    try:
-        described = [about for name in SPLITS for about in manifest["splits"][name]["files"]]
-        return [(folder / str(about["name"]), about) for about in described]
-    except (KeyError, TypeError):
-        raise DatasetError(f"{folder / MANIFEST} is incomplete; {_AGAIN}") from None
-
-
-def _load(folder: Path) -> dict[str, Any]:
-    file = folder / MANIFEST
-    try:
-        manifest = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        hint = f"garabato prepare --source DIR --out {folder}"
-        raise DatasetError(
-            f"{folder} holds no data set ({MANIFEST} is missing); make one: {hint}"
-        ) from None
-    except ValueError as error:
-        raise DatasetError(f"{file} is damaged ({error}); {_AGAIN}") from None
-    if not isinstance(manifest, dict):
-        raise DatasetError(f"{file} is damaged (no JSON object); {_AGAIN}")
-    return manifest
-
-
 def sha256_of(file: Path) -> str:
     """The SHA-256 checksum of a file, as in dataset.json."""
     with open(file, "rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-#: About 3 MB on disk: large enough to compress well, small enough to read in parts.
-ROW_GROUP = 2**15
 
 
 def write_split(folder: Path, name: str, tables: Iterable[pa.Table]) -> dict[str, Any]:
@@ -289,14 +261,35 @@ def read_parquet_categories(files: Sequence[Path]) -> list[str]:
     return names
 
 
-def _read(files: Sequence[Path], columns: list[str] | None = None) -> pa.Table:
-    tables = []
-    for file in files:
-        try:
-            tables.append(pq.read_table(file, columns=columns, memory_map=True))
-        except (pa.ArrowException, OSError) as error:
-            raise DatasetError(f"{file} cannot be read; {_AGAIN}") from error
-    return pa.concat_tables(tables)
+_STORAGES = {
+    "parquet": Storage(read_parquet, read_parquet_categories),
+    "tfrecord": Storage(tfrecord.read_split, tfrecord.read_categories),
+}
+
+
+def _files(folder: Path, manifest: Mapping[str, Any]) -> list[tuple[Path, dict[str, Any]]]:
+    """Every file of the splits with its entry: name, bytes, sha256."""
+    try:
+        described = [about for name in SPLITS for about in manifest["splits"][name]["files"]]
+        return [(folder / str(about["name"]), about) for about in described]
+    except (KeyError, TypeError):
+        raise DatasetError(f"{folder / MANIFEST} is incomplete; {_AGAIN}") from None
+
+
+def _load(folder: Path) -> dict[str, Any]:
+    file = folder / MANIFEST
+    try:
+        manifest = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        hint = f"garabato prepare --source DIR --out {folder}"
+        raise DatasetError(
+            f"{folder} holds no data set ({MANIFEST} is missing); make one: {hint}"
+        ) from None
+    except ValueError as error:
+        raise DatasetError(f"{file} is damaged ({error}); {_AGAIN}") from None
+    if not isinstance(manifest, dict):
+        raise DatasetError(f"{file} is damaged (no JSON object); {_AGAIN}")
+    return manifest
 
 
 def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -311,7 +304,11 @@ def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
         yield pa.concat_tables(waiting)
 
 
-_STORAGES = {
-    "parquet": Storage(read_parquet, read_parquet_categories),
-    "tfrecord": Storage(tfrecord.read_split, tfrecord.read_categories),
-}
+def _read(files: Sequence[Path], columns: list[str] | None = None) -> pa.Table:
+    tables = []
+    for file in files:
+        try:
+            tables.append(pq.read_table(file, columns=columns, memory_map=True))
+        except (pa.ArrowException, OSError) as error:
+            raise DatasetError(f"{file} cannot be read; {_AGAIN}") from error
+    return pa.concat_tables(tables)

@@ -28,40 +28,6 @@ import numpy as np
 from garabato.drawing import ByteArray, Drawing, DrawingBatch
 from garabato.errors import DatasetError, FormatError
 
-
-def read_split(files: Sequence[Path]) -> DrawingBatch:
-    """Read the drawings of all shards of a split, in their order before the export.
-
-    Verifies checksums. Raises DatasetError naming the file and the byte or record.
-    """
-    rows: list[int] = []
-    drawings: list[Drawing] = []
-    for file in files:
-        for row, drawing in _read_file(file):
-            rows.append(row)
-            drawings.append(drawing)
-    batch = DrawingBatch.from_drawings(drawings)
-    return batch.take(np.argsort(np.array(rows, np.int64), kind="stable"))
-
-
-def read_categories(files: Sequence[Path]) -> list[str]:
-    """The category of every drawing of a split, in the order of `read_split`."""
-    return [str(category) for category in read_split(files).categories]
-
-
-def _read_file(file: Path) -> Iterator[tuple[int, Drawing]]:
-    number = 0
-    try:
-        for content in read_records(file):
-            number += 1
-            yield from_features(decode_example(content))
-    except FormatError as error:
-        where = "" if error.position else f"{file}, record {number}: "
-        raise DatasetError(f"{where}{error}; export the data set again") from error
-    except OSError as error:
-        raise DatasetError(f"{file} cannot be read; export the data set again") from error
-
-
 #: The description of the features in dataset.json, for other readers of the records.
 FEATURES = {
     "image": "bytes: the drawing rendered, a grey PNG, ink 255 on 0",
@@ -82,6 +48,64 @@ BITMAP_FEATURES = {
     "bitmap": "bytes: the original bitmap, by rows, ink 255",
     "bitmap_shape": "int64 list: its height and width in px",
 }
+
+_HEAD = struct.Struct("<QI")
+_TAIL = struct.Struct("<I")
+#: The longest record allowed: a damaged length must not fill the memory.
+MAX_RECORD_BYTES = 2**26
+
+Value = bytes | list[int]
+
+#: A map is stored as a list of entries.
+_MESSAGES = """
+name: "garabato/tfrecord.proto" package: "garabato" syntax: "proto3"
+message_type {
+  name: "BytesList"
+  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES }
+}
+message_type {
+  name: "Int64List"
+  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 }
+}
+message_type {
+  name: "Feature"
+  field { name: "bytes_list" number: 1 type: TYPE_MESSAGE type_name: "BytesList" }
+  field { name: "int64_list" number: 3 type: TYPE_MESSAGE type_name: "Int64List" }
+}
+message_type {
+  name: "Entry"
+  field { name: "key" number: 1 type: TYPE_STRING }
+  field { name: "value" number: 2 type: TYPE_MESSAGE type_name: "Feature" }
+}
+message_type {
+  name: "Features"
+  field { name: "feature" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE type_name: "Entry" }
+}
+message_type {
+  name: "Example"
+  field { name: "features" number: 1 type: TYPE_MESSAGE type_name: "Features" }
+}
+"""
+
+
+def read_split(files: Sequence[Path]) -> DrawingBatch:
+    """Read the drawings of all shards of a split, in their order before the export.
+
+    Verifies checksums. Raises DatasetError naming the file and the byte or record.
+    """
+    rows: list[int] = []
+    drawings: list[Drawing] = []
+    for file in files:
+        for row, drawing in _read_file(file):
+            rows.append(row)
+            drawings.append(drawing)
+    batch = DrawingBatch.from_drawings(drawings)
+    return batch.take(np.argsort(np.array(rows, np.int64), kind="stable"))
+
+
+def read_categories(files: Sequence[Path]) -> list[str]:
+    """The category of every drawing of a split, in the order of `read_split`."""
+    return [str(category) for category in read_split(files).categories]
 
 
 def to_features(drawing: Drawing, *, label: int, row: int, png: bytes) -> dict[str, Value]:
@@ -131,36 +155,6 @@ def from_features(features: dict[str, Value]) -> tuple[int, Drawing]:
     return row, Drawing.from_points(points, starts, **known)
 
 
-def _text(features: dict[str, Value], name: str) -> str:
-    value = features[name]
-    if not isinstance(value, bytes):
-        raise FormatError(f"the feature {name!r} is not bytes")
-    try:
-        return value.decode()
-    except UnicodeDecodeError:
-        raise FormatError(f"the feature {name!r} is not UTF-8") from None
-
-
-def _array(features: dict[str, Value], name: str) -> ByteArray:
-    value = features.get(name)
-    if not isinstance(value, bytes):
-        raise FormatError(f"the feature {name!r} is missing or not bytes")
-    return np.frombuffer(value, np.uint8)
-
-
-def _integers(features: dict[str, Value], name: str, n: int | None = None) -> list[int]:
-    value = features.get(name)
-    if not isinstance(value, list) or (n is not None and len(value) != n):
-        raise FormatError(f"the feature {name!r} is missing or not {n or 'a list of'} int64")
-    return value
-
-
-_HEAD = struct.Struct("<QI")
-_TAIL = struct.Struct("<I")
-#: The longest record allowed: a damaged length must not fill the memory.
-MAX_RECORD_BYTES = 2**26
-
-
 def write_record(file: BinaryIO, content: bytes) -> None:
     """Append one record."""
     length = struct.pack("<Q", len(content))
@@ -183,33 +177,6 @@ def read_records(path: str | PathLike[str]) -> Iterator[bytes]:
                 raise FormatError(str(error), path=path, position=f"byte {start}") from None
             yield content
             start += _HEAD.size + len(content) + _TAIL.size
-
-
-def _read_record(file: BinaryIO, head: bytes) -> bytes:
-    """The content of the record that begins with `head`. Raises ValueError if it is damaged."""
-    if len(head) < _HEAD.size:
-        raise ValueError("the file ends within a record")
-    length, crc = _HEAD.unpack(head)
-    if _masked_crc(head[:8]) != crc:
-        raise ValueError("not a TFRecord (the checksum of its length is wrong)")
-    if length > MAX_RECORD_BYTES:
-        raise ValueError(f"the record is longer than {MAX_RECORD_BYTES // 2**20} MiB")
-    content = file.read(length)
-    tail = file.read(_TAIL.size)
-    if len(content) < length or len(tail) < _TAIL.size:
-        raise ValueError("the file ends within a record")
-    if _TAIL.unpack(tail)[0] != _masked_crc(content):
-        raise ValueError("the record is damaged (its checksum is wrong)")
-    return content
-
-
-def _masked_crc(content: bytes) -> int:
-    """CRC-32C, masked as TFRecord asks for: data that contains checksums stays well protected."""
-    crc = int(google_crc32c.value(content))
-    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
-
-
-Value = bytes | list[int]
 
 
 def encode_example(features: Mapping[str, Value]) -> bytes:
@@ -245,36 +212,65 @@ def decode_example(content: bytes) -> dict[str, Value]:
     return found
 
 
-#: A map is stored as a list of entries.
-_MESSAGES = """
-name: "garabato/tfrecord.proto" package: "garabato" syntax: "proto3"
-message_type {
-  name: "BytesList"
-  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_BYTES }
-}
-message_type {
-  name: "Int64List"
-  field { name: "value" number: 1 label: LABEL_REPEATED type: TYPE_INT64 }
-}
-message_type {
-  name: "Feature"
-  field { name: "bytes_list" number: 1 type: TYPE_MESSAGE type_name: "BytesList" }
-  field { name: "int64_list" number: 3 type: TYPE_MESSAGE type_name: "Int64List" }
-}
-message_type {
-  name: "Entry"
-  field { name: "key" number: 1 type: TYPE_STRING }
-  field { name: "value" number: 2 type: TYPE_MESSAGE type_name: "Feature" }
-}
-message_type {
-  name: "Features"
-  field { name: "feature" number: 1 label: LABEL_REPEATED type: TYPE_MESSAGE type_name: "Entry" }
-}
-message_type {
-  name: "Example"
-  field { name: "features" number: 1 type: TYPE_MESSAGE type_name: "Features" }
-}
-"""
+def _read_file(file: Path) -> Iterator[tuple[int, Drawing]]:
+    number = 0
+    try:
+        for content in read_records(file):
+            number += 1
+            yield from_features(decode_example(content))
+    except FormatError as error:
+        where = "" if error.position else f"{file}, record {number}: "
+        raise DatasetError(f"{where}{error}; export the data set again") from error
+    except OSError as error:
+        raise DatasetError(f"{file} cannot be read; export the data set again") from error
+
+
+def _text(features: dict[str, Value], name: str) -> str:
+    value = features[name]
+    if not isinstance(value, bytes):
+        raise FormatError(f"the feature {name!r} is not bytes")
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise FormatError(f"the feature {name!r} is not UTF-8") from None
+
+
+def _integers(features: dict[str, Value], name: str, n: int | None = None) -> list[int]:
+    value = features.get(name)
+    if not isinstance(value, list) or (n is not None and len(value) != n):
+        raise FormatError(f"the feature {name!r} is missing or not {n or 'a list of'} int64")
+    return value
+
+
+def _array(features: dict[str, Value], name: str) -> ByteArray:
+    value = features.get(name)
+    if not isinstance(value, bytes):
+        raise FormatError(f"the feature {name!r} is missing or not bytes")
+    return np.frombuffer(value, np.uint8)
+
+
+def _masked_crc(content: bytes) -> int:
+    """CRC-32C, masked as TFRecord asks for: data that contains checksums stays well protected."""
+    crc = int(google_crc32c.value(content))
+    return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def _read_record(file: BinaryIO, head: bytes) -> bytes:
+    """The content of the record that begins with `head`. Raises ValueError if it is damaged."""
+    if len(head) < _HEAD.size:
+        raise ValueError("the file ends within a record")
+    length, crc = _HEAD.unpack(head)
+    if _masked_crc(head[:8]) != crc:
+        raise ValueError("not a TFRecord (the checksum of its length is wrong)")
+    if length > MAX_RECORD_BYTES:
+        raise ValueError(f"the record is longer than {MAX_RECORD_BYTES // 2**20} MiB")
+    content = file.read(length)
+    tail = file.read(_TAIL.size)
+    if len(content) < length or len(tail) < _TAIL.size:
+        raise ValueError("the file ends within a record")
+    if _TAIL.unpack(tail)[0] != _masked_crc(content):
+        raise ValueError("the record is damaged (its checksum is wrong)")
+    return content
 
 
 @cache
