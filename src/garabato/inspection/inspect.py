@@ -26,6 +26,9 @@ Texts = npt.NDArray[np.object_]
 #: Number and width of the histograms' bins.
 STROKE_BINS, STROKES_A_BIN = 20, 1
 POINT_BINS, POINTS_A_BIN = 40, 4
+#: Largest difference between coordinates of near-duplicates, both scaled to 255. Rounding at half
+#: the size causes differences of up to 2.
+TOLERANCE = 3.0
 
 
 def inspect(
@@ -58,141 +61,6 @@ def inspect(
             "put each kind in a folder of its own"
         )
     return _inspect(pa.concat_tables(tables), path.resolve().name, kind, report)
-
-
-def _read_dataset(path: Path, report: ReadReport, progress: Progress | None) -> Iterator[pa.Table]:
-    dataset = Dataset.open(path)
-    for done, name in enumerate(SPLITS, start=1):
-        batch = dataset.split(name)
-        report.n_read += len(batch)
-        if len(batch):
-            yield to_table(batch, name)
-        if progress:
-            progress("read", done, len(SPLITS))
-
-
-def _read_source(
-    path: Path, category_from: CategoryFrom, report: ReadReport, progress: Progress | None
-) -> Iterator[pa.Table]:
-    source = open_source(path, category_from=category_from)
-    names = list(source.categories())
-    for done, name in enumerate(names, start=1):
-        for batch in source.read(name, report=report):
-            key_ids = [key_id or "" for key_id in batch.key_ids]
-            yield to_table(batch.on_grid().replace(key_ids=key_ids))
-        if progress:
-            progress("read", done, len(names))
-
-
-def _inspect(table: pa.Table, name: str, kind: str, report: ReadReport) -> Inspection:
-    drawings = from_table(table)
-    n_points = drawings.n_points
-    is_empty = ~drawings.has_ink
-    is_dot = (n_points > 0) & (drawings.extents == 0)
-    repeated, near = _copies(drawings, np.flatnonzero(~is_empty))
-    splits = np.array(table["split"].to_pylist(), object)
-    flags = {
-        "recognized": np.array([value is True for value in drawings.recognized], np.bool_),
-        "unrecognized": np.array([value is False for value in drawings.recognized], np.bool_),
-        "empty": is_empty,
-        "dots": is_dot,
-        "repeated": _marked(repeated, len(drawings)),
-        "near": _marked(near, len(drawings)),
-    }
-    n_strokes = np.diff(drawings.drawing_starts)
-    n_yes, n_no = int(flags["recognized"].sum()), int(flags["unrecognized"].sum())
-    return Inspection(
-        name=name,
-        kind=kind,
-        n_drawings=len(drawings),
-        categories=_by_category(drawings, splits, n_strokes, n_points, flags),
-        countries=dict(Counter(c for c in drawings.countries if c).most_common()),
-        recognized={"yes": n_yes, "no": n_no, "unknown": len(drawings) - n_yes - n_no},
-        strokes=_spread(n_strokes, STROKE_BINS, STROKES_A_BIN),
-        points=_spread(n_points, POINT_BINS, POINTS_A_BIN),
-        empty=np.flatnonzero(is_empty),
-        dots=np.flatnonzero(is_dot),
-        repeated=_describe(repeated, drawings, splits, n_points),
-        near=_describe(near, drawings, splits, n_points),
-        repeated_key_ids=sum(n > 1 for key, n in Counter(drawings.key_ids).items() if key),
-        unreadable=report.to_dict(),
-        table=table,
-    )
-
-
-def _copies(drawings: DrawingBatch, rows: IntArray) -> tuple[list[IntArray], list[IntArray]]:
-    """Groups of identical and of nearly identical drawings among `rows`.
-
-    Of identical drawings, only one is compared with others.
-    """
-    content_ids = drawings.content_ids()
-    repeated = [rows[indices] for indices in equal_groups(content_ids[row] for row in rows)]
-    copies = [group[1:] for group in repeated]
-    single = np.setdiff1d(rows, np.concatenate(copies)) if copies else rows
-    near = [single[group] for group in near_groups(drawings.take(single))]
-    return repeated, near
-
-
-def _describe(
-    groups: list[IntArray], drawings: DrawingBatch, splits: Texts, n_points: IntArray
-) -> Groups:
-    categories = np.array(drawings.categories, object)
-    return Groups(
-        n_groups=len(groups),
-        n_drawings=sum(map(len, groups)),
-        across_categories=sum(len(set(categories[rows])) > 1 for rows in groups),
-        across_splits=sum(len(set(splits[rows])) > 1 for rows in groups),
-        groups=sorted(groups, key=lambda rows: -int(n_points[rows[0]])),
-    )
-
-
-def _by_category(
-    drawings: DrawingBatch,
-    splits: Texts,
-    n_strokes: IntArray,
-    n_points: IntArray,
-    flags: dict[str, BoolArray],
-) -> list[CategoryCounts]:
-    names, labels = np.unique(np.array(drawings.categories, object), return_inverse=True)
-    found = []
-    for label, name in enumerate(names):
-        rows = np.flatnonzero(labels == label)
-        inked = rows[n_points[rows] > 0]
-        found.append(
-            CategoryCounts(
-                name=str(name),
-                n=len(rows),
-                splits={split: n for split, n in Counter(splits[rows]).items() if split},
-                median_strokes=float(np.median(n_strokes[inked])) if len(inked) else 0.0,
-                median_points=float(np.median(n_points[inked])) if len(inked) else 0.0,
-                **{flag: int(marks[rows].sum()) for flag, marks in flags.items()},
-            )
-        )
-    return found
-
-
-def _spread(numbers: IntArray, n_bins: int, bin_width: int) -> Spread | None:
-    numbers = numbers[numbers > 0]
-    if len(numbers) == 0:
-        return None
-    bins = np.minimum((numbers - 1) // bin_width, n_bins - 1)
-    p05, median, p95 = np.percentile(numbers, (5, 50, 95), method="inverted_cdf")
-    return Spread(
-        mean=float(numbers.mean()),
-        median=float(median),
-        p05=float(p05),
-        p95=float(p95),
-        largest=int(numbers.max()),
-        bins=np.bincount(bins, minlength=n_bins).tolist(),
-        bin_width=bin_width,
-    )
-
-
-def _marked(groups: list[IntArray], n: int) -> BoolArray:
-    marks = np.zeros(n, np.bool_)
-    for rows in groups:
-        marks[rows] = True
-    return marks
 
 
 @dataclass(frozen=True, slots=True)
@@ -332,11 +200,6 @@ class Inspection:
         }
 
 
-#: Largest difference between coordinates of near-duplicates, both scaled to 255. Rounding at half
-#: the size causes differences of up to 2.
-TOLERANCE = 3.0
-
-
 def equal_groups(values: Iterable[Hashable]) -> list[IntArray]:
     """Groups of indices (n,) int64 of equal values, for values that occur more than once."""
     indices: defaultdict[Hashable, list[int]] = defaultdict(list)
@@ -368,6 +231,141 @@ def near_groups(batch: DrawingBatch) -> list[IntArray]:
         close = _balls(points.reshape(len(members), -1), TOLERANCE)
         groups += [members[indices] for indices in close]
     return groups
+
+
+def _read_dataset(path: Path, report: ReadReport, progress: Progress | None) -> Iterator[pa.Table]:
+    dataset = Dataset.open(path)
+    for done, name in enumerate(SPLITS, start=1):
+        batch = dataset.split(name)
+        report.n_read += len(batch)
+        if len(batch):
+            yield to_table(batch, name)
+        if progress:
+            progress("read", done, len(SPLITS))
+
+
+def _read_source(
+    path: Path, category_from: CategoryFrom, report: ReadReport, progress: Progress | None
+) -> Iterator[pa.Table]:
+    source = open_source(path, category_from=category_from)
+    names = list(source.categories())
+    for done, name in enumerate(names, start=1):
+        for batch in source.read(name, report=report):
+            key_ids = [key_id or "" for key_id in batch.key_ids]
+            yield to_table(batch.on_grid().replace(key_ids=key_ids))
+        if progress:
+            progress("read", done, len(names))
+
+
+def _inspect(table: pa.Table, name: str, kind: str, report: ReadReport) -> Inspection:
+    drawings = from_table(table)
+    n_points = drawings.n_points
+    is_empty = ~drawings.has_ink
+    is_dot = (n_points > 0) & (drawings.extents == 0)
+    repeated, near = _copies(drawings, np.flatnonzero(~is_empty))
+    splits = np.array(table["split"].to_pylist(), object)
+    flags = {
+        "recognized": np.array([value is True for value in drawings.recognized], np.bool_),
+        "unrecognized": np.array([value is False for value in drawings.recognized], np.bool_),
+        "empty": is_empty,
+        "dots": is_dot,
+        "repeated": _marked(repeated, len(drawings)),
+        "near": _marked(near, len(drawings)),
+    }
+    n_strokes = np.diff(drawings.drawing_starts)
+    n_yes, n_no = int(flags["recognized"].sum()), int(flags["unrecognized"].sum())
+    return Inspection(
+        name=name,
+        kind=kind,
+        n_drawings=len(drawings),
+        categories=_by_category(drawings, splits, n_strokes, n_points, flags),
+        countries=dict(Counter(c for c in drawings.countries if c).most_common()),
+        recognized={"yes": n_yes, "no": n_no, "unknown": len(drawings) - n_yes - n_no},
+        strokes=_spread(n_strokes, STROKE_BINS, STROKES_A_BIN),
+        points=_spread(n_points, POINT_BINS, POINTS_A_BIN),
+        empty=np.flatnonzero(is_empty),
+        dots=np.flatnonzero(is_dot),
+        repeated=_describe(repeated, drawings, splits, n_points),
+        near=_describe(near, drawings, splits, n_points),
+        repeated_key_ids=sum(n > 1 for key, n in Counter(drawings.key_ids).items() if key),
+        unreadable=report.to_dict(),
+        table=table,
+    )
+
+
+def _copies(drawings: DrawingBatch, rows: IntArray) -> tuple[list[IntArray], list[IntArray]]:
+    """Groups of identical and of nearly identical drawings among `rows`.
+
+    Of identical drawings, only one is compared with others.
+    """
+    content_ids = drawings.content_ids()
+    repeated = [rows[indices] for indices in equal_groups(content_ids[row] for row in rows)]
+    copies = [group[1:] for group in repeated]
+    single = np.setdiff1d(rows, np.concatenate(copies)) if copies else rows
+    near = [single[group] for group in near_groups(drawings.take(single))]
+    return repeated, near
+
+
+def _marked(groups: list[IntArray], n: int) -> BoolArray:
+    marks = np.zeros(n, np.bool_)
+    for rows in groups:
+        marks[rows] = True
+    return marks
+
+
+def _by_category(
+    drawings: DrawingBatch,
+    splits: Texts,
+    n_strokes: IntArray,
+    n_points: IntArray,
+    flags: dict[str, BoolArray],
+) -> list[CategoryCounts]:
+    names, labels = np.unique(np.array(drawings.categories, object), return_inverse=True)
+    found = []
+    for label, name in enumerate(names):
+        rows = np.flatnonzero(labels == label)
+        inked = rows[n_points[rows] > 0]
+        found.append(
+            CategoryCounts(
+                name=str(name),
+                n=len(rows),
+                splits={split: n for split, n in Counter(splits[rows]).items() if split},
+                median_strokes=float(np.median(n_strokes[inked])) if len(inked) else 0.0,
+                median_points=float(np.median(n_points[inked])) if len(inked) else 0.0,
+                **{flag: int(marks[rows].sum()) for flag, marks in flags.items()},
+            )
+        )
+    return found
+
+
+def _spread(numbers: IntArray, n_bins: int, bin_width: int) -> Spread | None:
+    numbers = numbers[numbers > 0]
+    if len(numbers) == 0:
+        return None
+    bins = np.minimum((numbers - 1) // bin_width, n_bins - 1)
+    p05, median, p95 = np.percentile(numbers, (5, 50, 95), method="inverted_cdf")
+    return Spread(
+        mean=float(numbers.mean()),
+        median=float(median),
+        p05=float(p05),
+        p95=float(p95),
+        largest=int(numbers.max()),
+        bins=np.bincount(bins, minlength=n_bins).tolist(),
+        bin_width=bin_width,
+    )
+
+
+def _describe(
+    groups: list[IntArray], drawings: DrawingBatch, splits: Texts, n_points: IntArray
+) -> Groups:
+    categories = np.array(drawings.categories, object)
+    return Groups(
+        n_groups=len(groups),
+        n_drawings=sum(map(len, groups)),
+        across_categories=sum(len(set(categories[rows])) > 1 for rows in groups),
+        across_splits=sum(len(set(splits[rows])) > 1 for rows in groups),
+        groups=sorted(groups, key=lambda rows: -int(n_points[rows[0]])),
+    )
 
 
 def _balls(vectors: FloatArray, radius: float) -> list[IntArray]:
