@@ -113,30 +113,20 @@ def _parquet_tables(file: Any, source: Input) -> Iterator[pa.Table]:
                 yield pa.Table.from_batches([batch])
 
 
-def _parquet_footer(file: Any) -> bytes:
-    """The metadata of a Parquet file (a path or a BufferReader), in Thrift's compact protocol."""
-    with pa.OSFile(file) if isinstance(file, str) else nullcontext(file) as opened:
-        opened.seek(opened.size() - 8)
-        n_bytes = int.from_bytes(opened.read(4), "little")
-        opened.seek(opened.size() - 8 - n_bytes)
-        footer: bytes = opened.read(n_bytes)
-        return footer
-
-
-def _check_growth(n_bytes: int, n_compressed: int, source: Input) -> None:
-    if n_bytes > most_expanded(n_compressed):
+def _chosen(schema: pa.Schema, source: Input) -> dict[str, str]:
+    """Field -> the column of the file that holds it."""
+    given = {name.lower(): name for name in reversed(schema.names)}
+    found = {
+        field: next(given[name] for name in names if name in given)
+        for field, names in _COLUMNS.items()
+        if any(name in given for name in names)
+    }
+    if "drawing" not in found:
         raise source.error(
-            f"a column grows more than {MAX_EXPANSION} times when expanded; "
-            "write the file without compression if you trust it"
+            f"there is no column {', '.join(_COLUMNS['drawing'][:-1])} or "
+            f"{_COLUMNS['drawing'][-1]}; the columns are {', '.join(schema.names[:20]) or 'none'}"
         )
-
-
-class _ColumnSize(NamedTuple):
-    """Of a column in a row group."""
-
-    n_values: int
-    n_bytes: int
-    n_compressed: int
+    return found
 
 
 def _column_sizes(footer: bytes) -> list[list[_ColumnSize]]:
@@ -154,6 +144,14 @@ def _column_sizes(footer: bytes) -> list[list[_ColumnSize]]:
         ]
     except (IndexError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError("the metadata is damaged") from error
+
+
+class _ColumnSize(NamedTuple):
+    """Of a column in a row group."""
+
+    n_values: int
+    n_bytes: int
+    n_compressed: int
 
 
 class _ThriftReader:
@@ -216,20 +214,22 @@ class _ThriftReader:
         return value >> 1 ^ -(value & 1)
 
 
-def _chosen(schema: pa.Schema, source: Input) -> dict[str, str]:
-    """Field -> the column of the file that holds it."""
-    given = {name.lower(): name for name in reversed(schema.names)}
-    found = {
-        field: next(given[name] for name in names if name in given)
-        for field, names in _COLUMNS.items()
-        if any(name in given for name in names)
-    }
-    if "drawing" not in found:
+def _parquet_footer(file: Any) -> bytes:
+    """The metadata of a Parquet file (a path or a BufferReader), in Thrift's compact protocol."""
+    with pa.OSFile(file) if isinstance(file, str) else nullcontext(file) as opened:
+        opened.seek(opened.size() - 8)
+        n_bytes = int.from_bytes(opened.read(4), "little")
+        opened.seek(opened.size() - 8 - n_bytes)
+        footer: bytes = opened.read(n_bytes)
+        return footer
+
+
+def _check_growth(n_bytes: int, n_compressed: int, source: Input) -> None:
+    if n_bytes > most_expanded(n_compressed):
         raise source.error(
-            f"there is no column {', '.join(_COLUMNS['drawing'][:-1])} or "
-            f"{_COLUMNS['drawing'][-1]}; the columns are {', '.join(schema.names[:20]) or 'none'}"
+            f"a column grows more than {MAX_EXPANSION} times when expanded; "
+            "write the file without compression if you trust it"
         )
-    return found
 
 
 def _read_table(
@@ -263,16 +263,14 @@ def _values(column: pa.ChunkedArray, schema: pa.Schema, name: str) -> list[Any]:
     return [_plain(value) for value in values]
 
 
-def _converted(scalar: pa.Scalar) -> Any:
+def _class_names(schema: pa.Schema, column: str) -> list[str]:
+    """The names behind the numbers of a `ClassLabel`, which `datasets` keeps in the metadata."""
     try:
-        return scalar.as_py()
-    except (ValueError, OverflowError):
-        return _unreadable(scalar.type)
-
-
-def _unreadable(kind: pa.DataType) -> dict[str, str]:
-    """Stands for a value that Python cannot represent: no field of a drawing is an object."""
-    return {"unreadable": str(kind)}
+        about = json.loads((schema.metadata or {})[b"huggingface"])
+        names = about["info"]["features"][column]["names"]
+    except (KeyError, TypeError, ValueError):
+        return []
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def _times(column: pa.ChunkedArray) -> list[Any]:
@@ -293,6 +291,18 @@ def _times(column: pa.ChunkedArray) -> list[Any]:
     return times
 
 
+def _unreadable(kind: pa.DataType) -> dict[str, str]:
+    """Stands for a value that Python cannot represent: no field of a drawing is an object."""
+    return {"unreadable": str(kind)}
+
+
+def _converted(scalar: pa.Scalar) -> Any:
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError):
+        return _unreadable(scalar.type)
+
+
 def _category(value: Any, class_names: list[str]) -> Any:
     if type(value) is int and class_names:  # -1 stands for no category
         return class_names[value] if 0 <= value < len(class_names) else None
@@ -303,16 +313,6 @@ def _category(value: Any, class_names: list[str]) -> Any:
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime.datetime | datetime.date) else value
-
-
-def _class_names(schema: pa.Schema, column: str) -> list[str]:
-    """The names behind the numbers of a `ClassLabel`, which `datasets` keeps in the metadata."""
-    try:
-        about = json.loads((schema.metadata or {})[b"huggingface"])
-        names = about["info"]["features"][column]["names"]
-    except (KeyError, TypeError, ValueError):
-        return []
-    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def _whole_batch(column: pa.ChunkedArray, metadata: dict[str, list[Any]]) -> DrawingBatch | None:

@@ -38,14 +38,6 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     return in_batches(_drawings(source, reject, header))
 
 
-class _Header(NamedTuple):
-    columns: list[str]
-    delimiter: str
-    n_lines: int
-    #: Index of the column that holds the strokes.
-    drawing: int
-
-
 def _header(head: bytes) -> _Header | None:
     """The columns and the delimiter; None if no column can hold drawings."""
     text = head.removeprefix(codecs.BOM_UTF8)
@@ -60,6 +52,14 @@ def _header(head: bytes) -> _Header | None:
         if drawing is not None and (len(names) > 1 or has_strokes):
             return _Header(names, delimiter, n_lines, drawing)
     return None
+
+
+class _Header(NamedTuple):
+    columns: list[str]
+    delimiter: str
+    n_lines: int
+    #: Index of the column that holds the strokes.
+    drawing: int
 
 
 def _drawings(source: Input, reject: Reject, header: _Header) -> Iterator[Drawing]:
@@ -107,8 +107,10 @@ def _rows(source: Input, reject: Reject, header: _Header) -> Iterator[tuple[int,
             yield number, row
 
 
-def _csv_reader(lines: Iterable[str], header: _Header) -> Iterator[list[str]]:
-    return csv.reader(lines, delimiter=header.delimiter, skipinitialspace=True)
+def _lines(source: Input, reject: Reject) -> Iterator[str]:
+    for _, block in iter_blocks(source, reject):
+        for line in block.splitlines(keepends=True):
+            yield line.decode("utf-8", errors="surrogateescape").replace("\0", "\ufffd")
 
 
 def _is_row(line: str, header: _Header) -> bool:
@@ -122,6 +124,10 @@ def _is_row(line: str, header: _Header) -> bool:
     return len(row) == len(header.columns) and row[header.drawing].startswith("[[[")
 
 
+def _csv_reader(lines: Iterable[str], header: _Header) -> Iterator[list[str]]:
+    return csv.reader(lines, delimiter=header.delimiter, skipinitialspace=True)
+
+
 def _with_joined_strokes(row: list[str], header: _Header) -> list[str]:
     """The row with its strokes as one field, if they are split because nothing quotes them."""
     n_more = len(row) - len(header.columns)
@@ -132,9 +138,3 @@ def _with_joined_strokes(row: list[str], header: _Header) -> list[str]:
     if not (strokes.startswith("[") and strokes.endswith("]")):
         return row
     return [*row[: header.drawing], strokes, *row[end:]]
-
-
-def _lines(source: Input, reject: Reject) -> Iterator[str]:
-    for _, block in iter_blocks(source, reject):
-        for line in block.splitlines(keepends=True):
-            yield line.decode("utf-8", errors="surrogateescape").replace("\0", "\ufffd")

@@ -18,6 +18,19 @@ from garabato.formats.stream import Input, Writable, open_input
 from garabato.host.atomic import replacing
 
 _log = logging.getLogger(__name__)
+_WRITERS: dict[str, Callable[[Writable, Iterable[Drawing]], int]] = {
+    ".bin": binary.write,
+    ".ndjson": ndjson.write,
+    ".npy": bitmap.write,
+    ".npz": stroke3.write,
+    ".svg": svg.write,
+}
+
+#: For each kind of problem this many positions are kept; the rest are only counted.
+MAX_POSITIONS = 10
+#: This many kinds are kept, so that a file of a million different problems cannot fill the memory.
+MAX_KINDS = 100
+OTHER = "other problems"
 
 
 def read_drawings(
@@ -68,16 +81,6 @@ def read_batches(
             _log.warning("%s", line)
 
 
-def _nothing_read(source: Input, first: FormatError | None, n_rejected: int) -> FormatError:
-    if first is None:
-        return source.error("there is no drawing in the file")
-    return FormatError(
-        f"{first.problem} (none of the file's drawings can be read; {n_rejected:,} tried)",
-        path=first.path,
-        position=first.position,
-    )
-
-
 def write_drawings(path: str | PathLike[str], drawings: Iterable[Drawing]) -> int:
     """Write drawings in the format of the file's suffix; return how many were written.
 
@@ -98,22 +101,6 @@ def write_drawings(path: str | PathLike[str], drawings: Iterable[Drawing]) -> in
         # Without name and time in the header, the same drawings give the same bytes.
         with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as gzipped:
             return write(gzipped, drawings)
-
-
-_WRITERS: dict[str, Callable[[Writable, Iterable[Drawing]], int]] = {
-    ".bin": binary.write,
-    ".ndjson": ndjson.write,
-    ".npy": bitmap.write,
-    ".npz": stroke3.write,
-    ".svg": svg.write,
-}
-
-
-#: For each kind of problem this many positions are kept; the rest are only counted.
-MAX_POSITIONS = 10
-#: This many kinds are kept, so that a file of a million different problems cannot fill the memory.
-MAX_KINDS = 100
-OTHER = "other problems"
 
 
 @dataclass(slots=True)
@@ -179,3 +166,13 @@ class ReadReport:
             },
         }
         return document | ({"notes": dict(self.notes)} if self.notes else {})
+
+
+def _nothing_read(source: Input, first: FormatError | None, n_rejected: int) -> FormatError:
+    if first is None:
+        return source.error("there is no drawing in the file")
+    return FormatError(
+        f"{first.problem} (none of the file's drawings can be read; {n_rejected:,} tried)",
+        path=first.path,
+        position=first.position,
+    )

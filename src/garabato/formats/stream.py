@@ -31,10 +31,8 @@ MAX_WHOLE_BYTES = 2**30
 #: A batch of `in_batches` has at most this many drawings, and ends after this many points.
 _BATCH_SIZE, _BATCH_POINTS = 256, 10**6
 
-
 #: Called with the error of an unreadable drawing: raises it (strict) or counts it.
 Reject = Callable[[FormatError], None]
-
 
 _DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
 
@@ -163,32 +161,6 @@ def plain_stem(path: Path) -> str:
     return path.with_suffix("").stem if path.suffix.lower() == ".gz" else path.stem
 
 
-def _open_file(path: str) -> BinaryIO:
-    try:
-        return open(path, "rb", buffering=2**20)
-    except FileNotFoundError:
-        problem = "there is no such file"
-    except IsADirectoryError:
-        problem = "this is a folder; give the files in it"
-    except PermissionError:
-        problem = "permission denied; make the file readable (chmod u+r)"
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        problem = f"cannot be opened ({error})"
-    raise FormatError(problem, path=path)
-
-
-def _read_fully(stream: Readable, size: int) -> bytes:
-    parts = []
-    try:
-        while size > 0 and (part := stream.read(size)):
-            parts.append(part)
-            size -= len(part)
-    except _DAMAGE:
-        if not parts:  # otherwise return what came before; the next read fails again
-            raise
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
 def most_expanded(n_compressed: int) -> int:
     """The bytes that so many compressed ones may expand to; what gives more is a bomb."""
     return max(MIN_BOMB_BYTES, MAX_EXPANSION * n_compressed)
@@ -215,6 +187,18 @@ class _BombError(Exception):
     pass
 
 
+def _read_fully(stream: Readable, size: int) -> bytes:
+    parts = []
+    try:
+        while size > 0 and (part := stream.read(size)):
+            parts.append(part)
+            size -= len(part)
+    except _DAMAGE:
+        if not parts:  # otherwise return what came before; the next read fails again
+            raise
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
 class _Prefixed:
     """A stream with the bytes already read from it put back."""
 
@@ -228,6 +212,20 @@ class _Prefixed:
         part = self._prefix[:size] if size >= 0 else self._prefix
         self._prefix = self._prefix[len(part) :]
         return part
+
+
+def _open_file(path: str) -> BinaryIO:
+    try:
+        return open(path, "rb", buffering=2**20)
+    except FileNotFoundError:
+        problem = "there is no such file"
+    except IsADirectoryError:
+        problem = "this is a folder; give the files in it"
+    except PermissionError:
+        problem = "permission denied; make the file readable (chmod u+r)"
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        problem = f"cannot be opened ({error})"
+    raise FormatError(problem, path=path)
 
 
 class _BoundedGzip:

@@ -43,6 +43,32 @@ _START_TOKEN = [0, 0, 1, 0, 0]
 
 Numbers = npt.NDArray[np.number[Any]]
 
+# NumPy stores arrays of arrays as pickles. They are read without running any code that a file
+# names: the few names in such pickles are replaced by harmless stand-ins that record what they are
+# given, and any other name is refused. The pure Python unpickler is used because the compiled one
+# lets a few bytes claim gigabytes for its memo. Opcodes are counted, since every byte of a pickle
+# may create an object of a hundred.
+
+#: Opcodes a pickle may have. A drawing takes 23 to 34, Google's largest category has 340,000.
+MAX_OPCODES = 12 * 10**6
+#: Bytes of numbers handed out; an array named several times counts each time.
+MAX_NUMBERS_BYTES = 512 * 2**20
+#: The opcodes in pickled arrays of arrays, of any version, and those of other texts and numbers.
+#: None of them reserves more memory than the pickle holds.
+_OPCODES = {
+    pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.MARK, pickle.GLOBAL, pickle.STACK_GLOBAL,
+    pickle.REDUCE, pickle.BUILD, pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.INT,
+    pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.LONG, pickle.LONG1, pickle.FLOAT,
+    pickle.BINFLOAT, pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING, pickle.UNICODE,
+    pickle.BINUNICODE, pickle.SHORT_BINUNICODE, pickle.BINUNICODE8, pickle.BINBYTES,
+    pickle.SHORT_BINBYTES, pickle.BINBYTES8, pickle.LIST, pickle.EMPTY_LIST, pickle.APPEND,
+    pickle.APPENDS, pickle.TUPLE, pickle.EMPTY_TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3,
+    pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE, pickle.GET, pickle.BINGET,
+    pickle.LONG_BINGET,
+}  # fmt: skip
+_DTYPES = {"i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}
+_Load = Callable[[Any], None]  # of an unpickler
+
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     """Yield batches of drawings, moved to the top left, with key_ids such as "cat-train-17".
@@ -83,6 +109,27 @@ def write(file: Writable, drawings: Iterable[Drawing]) -> int:
     nothing = np.empty(0, object)
     np.savez_compressed(cast(IO[bytes], file), train=train, valid=nothing, test=nothing)
     return len(rows)
+
+
+class PickleError(Exception):
+    """A pickle does not hold an array of arrays of numbers."""
+
+
+def load_arrays(file: BinaryIO, n_bytes: int) -> Iterable[Numbers | PickleError]:
+    """The arrays of numbers in a pickled array of objects (N,); for other objects, an error.
+
+    They may be iterated over more than once. The pickle is the next `n_bytes` of `file`. Raises
+    PickleError, before the first array, if it holds anything but an array of objects.
+    """
+    try:
+        loaded = _Unpickler(file, n_bytes).load()
+    except PickleError:
+        raise
+    except Exception as error:  # a damaged pickle may raise anything
+        raise PickleError(f"the pickle is damaged ({error or type(error).__name__})") from error
+    if not isinstance(loaded, _Array) or not isinstance(loaded.content, list):
+        raise PickleError("the pickle holds no array of arrays")
+    return _Arrays(loaded.content)
 
 
 def _load_part(
@@ -198,51 +245,81 @@ def _stroke3(drawing: Drawing) -> npt.NDArray[np.int16]:
     return rows
 
 
-# NumPy stores arrays of arrays as pickles. They are read without running any code that a file
-# names: the few names in such pickles are replaced by harmless stand-ins that record what they are
-# given, and any other name is refused. The pure Python unpickler is used because the compiled one
-# lets a few bytes claim gigabytes for its memo. Opcodes are counted, since every byte of a pickle
-# may create an object of a hundred.
+def _counted(load: _Load) -> _Load:
+    def counted(unpickler: Any) -> None:
+        unpickler.n_opcodes_left -= 1
+        if unpickler.n_opcodes_left < 0:
+            raise PickleError(f"the pickle has more than {MAX_OPCODES:,} opcodes")
+        load(unpickler)
 
-#: Opcodes a pickle may have. A drawing takes 23 to 34, Google's largest category has 340,000.
-MAX_OPCODES = 12 * 10**6
-#: Bytes of numbers handed out; an array named several times counts each time.
-MAX_NUMBERS_BYTES = 512 * 2**20
-#: The opcodes in pickled arrays of arrays, of any version, and those of other texts and numbers.
-#: None of them reserves more memory than the pickle holds.
-_OPCODES = {
-    pickle.PROTO, pickle.FRAME, pickle.STOP, pickle.MARK, pickle.GLOBAL, pickle.STACK_GLOBAL,
-    pickle.REDUCE, pickle.BUILD, pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.INT,
-    pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.LONG, pickle.LONG1, pickle.FLOAT,
-    pickle.BINFLOAT, pickle.STRING, pickle.BINSTRING, pickle.SHORT_BINSTRING, pickle.UNICODE,
-    pickle.BINUNICODE, pickle.SHORT_BINUNICODE, pickle.BINUNICODE8, pickle.BINBYTES,
-    pickle.SHORT_BINBYTES, pickle.BINBYTES8, pickle.LIST, pickle.EMPTY_LIST, pickle.APPEND,
-    pickle.APPENDS, pickle.TUPLE, pickle.EMPTY_TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3,
-    pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE, pickle.GET, pickle.BINGET,
-    pickle.LONG_BINGET,
-}  # fmt: skip
-_DTYPES = {"i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}
+    return counted
 
 
-class PickleError(Exception):
-    """A pickle does not hold an array of arrays of numbers."""
+def _refuse(_: Any) -> None:
+    raise PickleError("the pickle holds something other than arrays")
 
 
-def load_arrays(file: BinaryIO, n_bytes: int) -> Iterable[Numbers | PickleError]:
-    """The arrays of numbers in a pickled array of objects (N,); for other objects, an error.
+class _Unpickler(pickle._Unpickler):
+    dispatch: ClassVar[dict[int, _Load]] = {
+        code: _counted(load) if bytes([code]) in _OPCODES else _refuse
+        for code, load in pickle._Unpickler.dispatch.items()
+    }
 
-    They may be iterated over more than once. The pickle is the next `n_bytes` of `file`. Raises
-    PickleError, before the first array, if it holds anything but an array of objects.
-    """
-    try:
-        loaded = _Unpickler(file, n_bytes).load()
-    except PickleError:
-        raise
-    except Exception as error:  # a damaged pickle may raise anything
-        raise PickleError(f"the pickle is damaged ({error or type(error).__name__})") from error
-    if not isinstance(loaded, _Array) or not isinstance(loaded.content, list):
-        raise PickleError("the pickle holds no array of arrays")
-    return _Arrays(loaded.content)
+    def __init__(self, file: BinaryIO, n_bytes: int) -> None:
+        super().__init__(file, encoding="latin1")
+        self.n_opcodes_left = MAX_OPCODES
+        self._n_characters_left = n_bytes
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) == ("_codecs", "encode"):
+            return self._encode
+        found = _STAND_INS.get((module, name))
+        if found is None:
+            raise PickleError(f"the pickle asks for {module}.{name}, which is not an array")
+        return found
+
+    def _encode(self, text: str, _: str = "latin1") -> bytes:
+        """Each text in the pickle is encoded once at most: all together are no longer than it."""
+        self._n_characters_left -= len(text)
+        if self._n_characters_left < 0:
+            raise PickleError("the pickle expands to more than it holds")
+        return text.encode("latin1")
+
+
+class _Array:
+    """Stands in for a NumPy array; keeps its state in the pickle."""
+
+    def __init__(self) -> None:
+        self.shape: Any = None
+        self.dtype: Any = None
+        self.is_fortran: Any = None
+        self.content: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        _, self.shape, self.dtype, self.is_fortran, self.content = state
+
+
+class _Dtype:
+    """Stands in for a NumPy dtype: keeps its name and byte order."""
+
+    def __init__(self, kind: Any, *_: Any) -> None:
+        self.kind = kind if isinstance(kind, str) else None
+        self.order: Any = "<"
+
+    def __setstate__(self, state: Any) -> None:
+        self.order = state[1]
+
+
+def _reconstruct(*_: Any) -> _Array:
+    return _Array()
+
+
+_STAND_INS = {
+    ("numpy", "ndarray"): _Array,
+    ("numpy", "dtype"): _Dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+}
 
 
 class _Arrays:
@@ -287,82 +364,3 @@ def _checked_numbers(item: Any) -> Numbers:
         raise PickleError("the item's data do not fit its shape")
     flat = np.frombuffer(content, dtype)
     return flat.reshape(shape, order="F" if item.is_fortran is True else "C")
-
-
-class _Array:
-    """Stands in for a NumPy array; keeps its state in the pickle."""
-
-    def __init__(self) -> None:
-        self.shape: Any = None
-        self.dtype: Any = None
-        self.is_fortran: Any = None
-        self.content: Any = None
-
-    def __setstate__(self, state: Any) -> None:
-        _, self.shape, self.dtype, self.is_fortran, self.content = state
-
-
-class _Dtype:
-    """Stands in for a NumPy dtype: keeps its name and byte order."""
-
-    def __init__(self, kind: Any, *_: Any) -> None:
-        self.kind = kind if isinstance(kind, str) else None
-        self.order: Any = "<"
-
-    def __setstate__(self, state: Any) -> None:
-        self.order = state[1]
-
-
-def _reconstruct(*_: Any) -> _Array:
-    return _Array()
-
-
-_STAND_INS = {
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _Dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
-    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
-}
-
-_Load = Callable[[Any], None]  # of an unpickler
-
-
-def _counted(load: _Load) -> _Load:
-    def counted(unpickler: Any) -> None:
-        unpickler.n_opcodes_left -= 1
-        if unpickler.n_opcodes_left < 0:
-            raise PickleError(f"the pickle has more than {MAX_OPCODES:,} opcodes")
-        load(unpickler)
-
-    return counted
-
-
-def _refuse(_: Any) -> None:
-    raise PickleError("the pickle holds something other than arrays")
-
-
-class _Unpickler(pickle._Unpickler):
-    dispatch: ClassVar[dict[int, _Load]] = {
-        code: _counted(load) if bytes([code]) in _OPCODES else _refuse
-        for code, load in pickle._Unpickler.dispatch.items()
-    }
-
-    def __init__(self, file: BinaryIO, n_bytes: int) -> None:
-        super().__init__(file, encoding="latin1")
-        self.n_opcodes_left = MAX_OPCODES
-        self._n_characters_left = n_bytes
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("_codecs", "encode"):
-            return self._encode
-        found = _STAND_INS.get((module, name))
-        if found is None:
-            raise PickleError(f"the pickle asks for {module}.{name}, which is not an array")
-        return found
-
-    def _encode(self, text: str, _: str = "latin1") -> bytes:
-        """Each text in the pickle is encoded once at most: all together are no longer than it."""
-        self._n_characters_left -= len(text)
-        if self._n_characters_left < 0:
-            raise PickleError("the pickle expands to more than it holds")
-        return text.encode("latin1")

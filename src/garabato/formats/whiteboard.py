@@ -45,6 +45,8 @@ _MAX_DEPTH = 32
 
 Points = npt.NDArray[np.float64]
 Json = dict[str, Any]
+#: The shapes of a page, by id, each as a function that gives its strokes or raises _ShapeError.
+Page = dict[str, Callable[[], list[Points]]]
 
 
 def looks_like(head: bytes) -> bool:
@@ -124,10 +126,6 @@ def _excalidraw_strokes(element: Json) -> list[Points]:
 
 
 # tldraw
-
-
-#: The shapes of a page, by id, each as a function that gives its strokes or raises _ShapeError.
-Page = dict[str, Callable[[], list[Points]]]
 
 
 def _tldraw_pages(document: Json) -> list[Page]:

@@ -73,16 +73,6 @@ def timestamp_texts(seconds: npt.NDArray[np.uint32]) -> list[str]:
     return lines.decode("ascii").split("\n")[:-1]
 
 
-@inner_kernel
-def _two_bytes(data, at):  # type: ignore[no-untyped-def]
-    return np.int64(data[at]) | (np.int64(data[at + 1]) << 8)
-
-
-@inner_kernel
-def _is_country_byte(byte):  # type: ignore[no-untyped-def]
-    return byte == 0 or 32 <= byte <= 126
-
-
 @kernel
 def _scan_records(data):  # type: ignore[no-untyped-def]
     n_bytes = len(data)
@@ -133,17 +123,14 @@ def _scan_records(data):  # type: ignore[no-untyped-def]
     return firsts[: n_records + 1].copy(), n_strokes, n_points, why, fault
 
 
-@kernel
-def _fill_headers(data, firsts, key_ids, countries, recognized, seconds):  # type: ignore[no-untyped-def]
-    for record in range(len(firsts) - 1):
-        at = firsts[record]
-        key_id = np.uint64(0)
-        for i in range(8):
-            key_id |= np.uint64(data[at + i]) << np.uint64(8 * i)
-        key_ids[record] = key_id
-        countries[record] = _two_bytes(data, at + 8)
-        recognized[record] = np.int8(data[at + 10])
-        seconds[record] = _two_bytes(data, at + 11) | (_two_bytes(data, at + 13) << 16)
+@inner_kernel
+def _is_country_byte(byte):  # type: ignore[no-untyped-def]
+    return byte == 0 or 32 <= byte <= 126
+
+
+@inner_kernel
+def _two_bytes(data, at):  # type: ignore[no-untyped-def]
+    return np.int64(data[at]) | (np.int64(data[at + 1]) << 8)
 
 
 @kernel
@@ -169,11 +156,17 @@ def _fill_strokes(data, firsts, points, stroke_starts, drawing_starts):  # type:
         drawing_starts[record + 1] = np.int64(n_strokes)
 
 
-@inner_kernel(inline="always")
-def _write_digits(line, at, n_digits, value):  # type: ignore[no-untyped-def]
-    for i in range(n_digits):
-        line[at + n_digits - 1 - i] = 48 + value % 10
-        value //= 10
+@kernel
+def _fill_headers(data, firsts, key_ids, countries, recognized, seconds):  # type: ignore[no-untyped-def]
+    for record in range(len(firsts) - 1):
+        at = firsts[record]
+        key_id = np.uint64(0)
+        for i in range(8):
+            key_id |= np.uint64(data[at + i]) << np.uint64(8 * i)
+        key_ids[record] = key_id
+        countries[record] = _two_bytes(data, at + 8)
+        recognized[record] = np.int8(data[at + 10])
+        seconds[record] = _two_bytes(data, at + 11) | (_two_bytes(data, at + 13) << 16)
 
 
 @kernel
@@ -201,3 +194,10 @@ def _write_timestamps(seconds):  # type: ignore[no-untyped-def]
         _write_digits(line, 14, 2, second // 60 % 60)
         _write_digits(line, 17, 2, second % 60)
     return lines.reshape(-1)
+
+
+@inner_kernel(inline="always")
+def _write_digits(line, at, n_digits, value):  # type: ignore[no-untyped-def]
+    for i in range(n_digits):
+        line[at + n_digits - 1 - i] = 48 + value % 10
+        value //= 10

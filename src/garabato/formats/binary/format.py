@@ -121,14 +121,6 @@ class _Texts(Sequence[str | None]):
         self._to_texts = to_texts
         self._made: list[str | None] | None = None
 
-    @property
-    def _texts(self) -> list[str | None]:
-        if self._made is None:
-            self._made = [*self._to_texts(self._numbers)]
-            for row in np.flatnonzero(self._numbers == 0).tolist():
-                self._made[row] = None
-        return self._made
-
     def __len__(self) -> int:
         return len(self._numbers)
 
@@ -147,6 +139,14 @@ class _Texts(Sequence[str | None]):
 
     def __repr__(self) -> str:
         return repr(self._texts)
+
+    @property
+    def _texts(self) -> list[str | None]:
+        if self._made is None:
+            self._made = [*self._to_texts(self._numbers)]
+            for row in np.flatnonzero(self._numbers == 0).tolist():
+                self._made[row] = None
+        return self._made
 
 
 def _booleans(recognized: npt.NDArray[np.int8]) -> list[bool | None]:

@@ -90,21 +90,6 @@ class BlockParser:
         )
 
 
-def _texts(data: npt.NDArray[np.uint8], spans: npt.NDArray[np.int64]) -> list[str | None]:
-    """The strings at `spans` (N, 2); None if missing or empty."""
-    lines = copy_spans(data, spans).tobytes().decode("ascii")
-    texts: list[str | None] = lines.split("\n")[:-1]
-    for row in np.flatnonzero((spans[:, 0] < 0) | (spans[:, 0] == spans[:, 1])).tolist():
-        texts[row] = None
-    return texts
-
-
-def _interned(texts: list[str | None]) -> list[str | None]:
-    """The same texts; equal ones become one object."""
-    unique: dict[str | None, str | None] = {}
-    return list(map(unique.setdefault, texts, texts))
-
-
 @kernel
 def copy_spans(data, spans):  # type: ignore[no-untyped-def]
     """The bytes of all spans, one span per line."""
@@ -167,6 +152,21 @@ def scan_block(data, line_ends, columns, max_line_bytes):  # type: ignore[no-unt
     return n_drawings, n_others
 
 
+def _texts(data: npt.NDArray[np.uint8], spans: npt.NDArray[np.int64]) -> list[str | None]:
+    """The strings at `spans` (N, 2); None if missing or empty."""
+    lines = copy_spans(data, spans).tobytes().decode("ascii")
+    texts: list[str | None] = lines.split("\n")[:-1]
+    for row in np.flatnonzero((spans[:, 0] < 0) | (spans[:, 0] == spans[:, 1])).tolist():
+        texts[row] = None
+    return texts
+
+
+def _interned(texts: list[str | None]) -> list[str | None]:
+    """The same texts; equal ones become one object."""
+    unique: dict[str | None, str | None] = {}
+    return list(map(unique.setdefault, texts, texts))
+
+
 # No index below is compared with the end of the line: the line end itself is not a blank, a digit
 # or part of a token, so it stops every loop and fails every comparison. Indices are unsigned, which
 # spares numba the check for negative ones; 0 means "not understood".
@@ -177,54 +177,6 @@ def _skip_blank(data, at):  # type: ignore[no-untyped-def]
     while data[at] == _SPACE or data[at] == _TAB or data[at] == _RETURN:
         at += _U1
     return at
-
-
-@inner_kernel
-def _starts_with(data, at, text):  # type: ignore[no-untyped-def]
-    for i in range(len(text)):  # noqa: SIM110 - numba has no generators
-        if data[at + np.uintp(i)] != text[i]:
-            return False
-    return True
-
-
-@inner_kernel
-def _string_end(data, at):  # type: ignore[no-untyped-def]
-    """The index of the quote that closes a plain ASCII string begun before `at`, or 0."""
-    while True:
-        byte = data[at]
-        if byte == _QUOTE:
-            return at
-        if byte < 32 or byte > 126 or byte == _BACKSLASH:
-            return _U0
-        at += _U1
-
-
-@inner_kernel
-def _is_digits(data, at, end):  # type: ignore[no-untyped-def]
-    """Whether data[at:end] is a number, such as the milliseconds of a timestamp."""
-    first = at
-    while np.uint32(data[at]) - _DIGIT_0 < _N_DIGITS:
-        at += _U1
-    return at == end and end > first
-
-
-@inner_kernel
-def _which_key(data, at, end):  # type: ignore[no-untyped-def]
-    """The number of the key data[at:end], or -1 if it is unknown."""
-    n = end - at
-    if n == 4 and _starts_with(data, at, _KEYS[0]):
-        return 0
-    if n == 11 and _starts_with(data, at, _KEYS[1]):
-        return 1
-    if n == 9 and _starts_with(data, at, _KEYS[2]):
-        return 2
-    if n == 6 and _starts_with(data, at, _KEYS[3]):
-        return 3
-    if n == 10 and _starts_with(data, at, _KEYS[4]):
-        return 4
-    if n == 7 and _starts_with(data, at, _KEYS[5]):
-        return 5
-    return -1
 
 
 @inner_kernel
@@ -281,6 +233,45 @@ def _scan_line(data, at, end, columns, row):  # type: ignore[no-untyped-def]
     if data[at] != _CLOSE_OBJECT or not (seen >> _DRAWING) & 1:
         return -1
     return n_strokes if _skip_blank(data, at + _U1) == end else -1
+
+
+@inner_kernel
+def _string_end(data, at):  # type: ignore[no-untyped-def]
+    """The index of the quote that closes a plain ASCII string begun before `at`, or 0."""
+    while True:
+        byte = data[at]
+        if byte == _QUOTE:
+            return at
+        if byte < 32 or byte > 126 or byte == _BACKSLASH:
+            return _U0
+        at += _U1
+
+
+@inner_kernel
+def _which_key(data, at, end):  # type: ignore[no-untyped-def]
+    """The number of the key data[at:end], or -1 if it is unknown."""
+    n = end - at
+    if n == 4 and _starts_with(data, at, _KEYS[0]):
+        return 0
+    if n == 11 and _starts_with(data, at, _KEYS[1]):
+        return 1
+    if n == 9 and _starts_with(data, at, _KEYS[2]):
+        return 2
+    if n == 6 and _starts_with(data, at, _KEYS[3]):
+        return 3
+    if n == 10 and _starts_with(data, at, _KEYS[4]):
+        return 4
+    if n == 7 and _starts_with(data, at, _KEYS[5]):
+        return 5
+    return -1
+
+
+@inner_kernel
+def _starts_with(data, at, text):  # type: ignore[no-untyped-def]
+    for i in range(len(text)):  # noqa: SIM110 - numba has no generators
+        if data[at + np.uintp(i)] != text[i]:
+            return False
+    return True
 
 
 @inner_kernel
@@ -348,3 +339,12 @@ def _scan_row(data, at, values):  # type: ignore[no-untyped-def]
             return (at + _U1, np.int64(n)) if data[at] == _CLOSE else (_U0, 0)
         at = _skip_blank(data, at + _U1)
     return _U0, 0
+
+
+@inner_kernel
+def _is_digits(data, at, end):  # type: ignore[no-untyped-def]
+    """Whether data[at:end] is a number, such as the milliseconds of a timestamp."""
+    first = at
+    while np.uint32(data[at]) - _DIGIT_0 < _N_DIGITS:
+        at += _U1
+    return at == end and end > first

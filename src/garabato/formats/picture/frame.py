@@ -106,6 +106,25 @@ def filled_outside(picture: Image, page: BoolArray) -> Image:
     return np.asarray(colours[nearest], np.float32)
 
 
+def connected_to_edges(mask: BoolArray | ByteArray, connectivity: int = 8) -> BoolArray:
+    """The connected parts of `mask` that reach the edges of the picture."""
+    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=connectivity)
+    at_edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    touching = np.zeros(labels.max() + 1, np.bool_)
+    touching[at_edges] = True
+    touching[0] = False
+    return np.asarray(touching[labels])
+
+
+def grain_of(picture: Image, where: BoolArray) -> float:
+    """How much the pixels of a region, given at a smaller size, differ from those around them."""
+    size = picture.shape[1], picture.shape[0]
+    region = cv2.resize(_eroded(where, 1).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
+    grey = np.rint(picture.mean(axis=2) * 255).astype(np.uint8)
+    differences = cv2.absdiff(grey, cv2.medianBlur(grey, 3))[region > 0]
+    return float(differences.mean()) if len(differences) else 0.0
+
+
 def _page_in_one_frame(picture: Image) -> BoolArray | None:
     levels = np.rint(picture * 255).astype(np.uint8)
     for tolerance in (_COMPRESSED, _EXACT):
@@ -136,25 +155,9 @@ def _edge_colours(levels: ByteArray) -> list[npt.NDArray[np.int16]]:
     return colours
 
 
-def _is_smooth(levels: ByteArray, colour: npt.NDArray[np.int16]) -> bool:
-    """Whether most of `levels` (n, 3) are as bright as `colour`."""
-    away = np.abs((levels - colour) @ LUMA)
-    return bool((away <= _EXACT).mean() >= _SMOOTH_FRAME)
-
-
 def _is_near(levels: ByteArray, colour: npt.NDArray[np.int16], tolerance: int) -> ByteArray:
     low, high = (np.clip(colour + d, 0, 255).astype(float) for d in (-tolerance, tolerance))
     return np.asarray(cv2.inRange(levels, low, high), np.uint8)
-
-
-def connected_to_edges(mask: BoolArray | ByteArray, connectivity: int = 8) -> BoolArray:
-    """The connected parts of `mask` that reach the edges of the picture."""
-    _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=connectivity)
-    at_edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    touching = np.zeros(labels.max() + 1, np.bool_)
-    touching[at_edges] = True
-    touching[0] = False
-    return np.asarray(touching[labels])
 
 
 def _page_inside(
@@ -199,6 +202,29 @@ def _page_inside(
     return inner
 
 
+def _is_thin(margins: tuple[int, int, int, int], page: BoolArray) -> bool:
+    """Whether a frame that leaves these margins is thin."""
+    return bool(max(margins) <= max(1, _THIN * max(page.shape)))
+
+
+def _margins(page: BoolArray) -> tuple[int, int, int, int]:
+    """How many px are above, below, before and behind a page."""
+    rows, columns = np.flatnonzero(page.any(axis=1)), np.flatnonzero(page.any(axis=0))
+    height, width = page.shape
+    return int(rows[0]), int(height - 1 - rows[-1]), int(columns[0]), int(width - 1 - columns[-1])
+
+
+def _dilated(mask: BoolArray, n_px: int) -> BoolArray:
+    kernel = np.ones((2 * n_px + 1, 2 * n_px + 1), np.uint8)
+    return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
+
+
+def _is_smooth(levels: ByteArray, colour: npt.NDArray[np.int16]) -> bool:
+    """Whether most of `levels` (n, 3) are as bright as `colour`."""
+    away = np.abs((levels - colour) @ LUMA)
+    return bool((away <= _EXACT).mean() >= _SMOOTH_FRAME)
+
+
 def _hull(page: BoolArray) -> tuple[Any, Any, BoolArray]:
     """The longest outline of a region and its convex hull, as OpenCV's, and the hull's pixels."""
     outlines, _ = cv2.findContours(page.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
@@ -226,16 +252,10 @@ def _thin_outline_px(levels: ByteArray, page: BoolArray, colour: npt.NDArray[np.
     return math.ceil(thickness) if is_thin and not (marked & ~outline).mean() > 0.5 else 0
 
 
-def _margins(page: BoolArray) -> tuple[int, int, int, int]:
-    """How many px are above, below, before and behind a page."""
-    rows, columns = np.flatnonzero(page.any(axis=1)), np.flatnonzero(page.any(axis=0))
-    height, width = page.shape
-    return int(rows[0]), int(height - 1 - rows[-1]), int(columns[0]), int(width - 1 - columns[-1])
-
-
-def _is_thin(margins: tuple[int, int, int, int], page: BoolArray) -> bool:
-    """Whether a frame that leaves these margins is thin."""
-    return bool(max(margins) <= max(1, _THIN * max(page.shape)))
+def _eroded(mask: BoolArray, n_px: int) -> BoolArray:
+    """`mask` without its outermost px, also along the picture's edges."""
+    kernel = np.ones((2 * n_px + 1, 2 * n_px + 1), np.uint8)
+    return np.asarray(cv2.erode(mask.astype(np.uint8), kernel, borderValue=0) > 0)
 
 
 def _is_paper(
@@ -327,6 +347,12 @@ def _long_runs(counts: npt.NDArray[np.int64]) -> slice:
     return slice(int(long[0]), int(long[-1]) + 1)
 
 
+def _line_px(mask: BoolArray) -> float:
+    """The mean thickness of the lines of a mask: a line of n px has the mean depth (n + 2) / 4."""
+    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L1, 3)
+    return max(1.0, 4 * float(depth[depth > 0].mean()) - 2)
+
+
 def _width_at_page(
     profile: npt.NDArray[np.int16], ink: npt.NDArray[np.float64], page: npt.NDArray[np.int16]
 ) -> int:
@@ -338,12 +364,6 @@ def _width_at_page(
         if is_blend or is_ink[1]:
             is_ink[0] = is_ink[1]
     return len(is_ink) if is_ink.all() else int(is_ink.argmin())
-
-
-def _line_px(mask: BoolArray) -> float:
-    """The mean thickness of the lines of a mask: a line of n px has the mean depth (n + 2) / 4."""
-    depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L1, 3)
-    return max(1.0, 4 * float(depth[depth > 0].mean()) - 2)
 
 
 def _sheet_on_table(picture: Image) -> BoolArray | None:
@@ -386,26 +406,6 @@ def _sheet_on_table(picture: Image) -> BoolArray | None:
     return np.asarray(mask > 0)
 
 
-def grain_of(picture: Image, where: BoolArray) -> float:
-    """How much the pixels of a region, given at a smaller size, differ from those around them."""
-    size = picture.shape[1], picture.shape[0]
-    region = cv2.resize(_eroded(where, 1).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    grey = np.rint(picture.mean(axis=2) * 255).astype(np.uint8)
-    differences = cv2.absdiff(grey, cv2.medianBlur(grey, 3))[region > 0]
-    return float(differences.mean()) if len(differences) else 0.0
-
-
 def _n_edges(mask: BoolArray) -> int:
     """How many of the picture's edges a mask touches."""
     return sum(bool(edge.any()) for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
-
-
-def _dilated(mask: BoolArray, n_px: int) -> BoolArray:
-    kernel = np.ones((2 * n_px + 1, 2 * n_px + 1), np.uint8)
-    return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
-
-
-def _eroded(mask: BoolArray, n_px: int) -> BoolArray:
-    """`mask` without its outermost px, also along the picture's edges."""
-    kernel = np.ones((2 * n_px + 1, 2 * n_px + 1), np.uint8)
-    return np.asarray(cv2.erode(mask.astype(np.uint8), kernel, borderValue=0) > 0)

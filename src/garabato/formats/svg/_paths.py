@@ -27,17 +27,6 @@ _LOWER = 32  # set in the codes of lower-case letters
 _M, _Z, _L, _H, _V, _C, _S, _Q, _T, _A, _E = (ord(letter) for letter in "MZLHVCSQTAE")
 
 
-class _Pen(NamedTuple):
-    """Where a curve begins, what its values are relative to, and the last handle mirrored."""
-
-    x: float
-    y: float
-    base_x: float
-    base_y: float
-    mirrored_x: float
-    mirrored_y: float
-
-
 def flatten(
     data: bytes, matrix: tuple[float, ...], max_points: int
 ) -> tuple[npt.NDArray[np.float64], IntArray, tuple[float, float, float, float], bool]:
@@ -56,6 +45,83 @@ def load_kernels() -> None:
     """Load or compile the kernel of `flatten`, so that no later call has to."""
     with _KERNELS.loading() as (run,):
         run(b"M0 0", (1.0, 0.0, 0.0, 1.0, 0.0, 0.0), 1)
+
+
+@inner_kernel
+def read_number(data, at):  # type: ignore[no-untyped-def]
+    """The index behind the number at `at`, or -1 if there is none, and the number."""
+    sign = 1.0
+    if at < len(data) and (data[at] == _PLUS or data[at] == _MINUS):
+        sign = -1.0 if data[at] == _MINUS else 1.0
+        at += 1
+    value = 0.0
+    n_digits, exponent = 0, 0
+    while at < len(data) and _ZERO <= data[at] <= _NINE:
+        value = value * 10.0 + (data[at] - _ZERO)
+        n_digits += 1
+        at += 1
+    if at < len(data) and data[at] == _POINT:
+        at += 1
+        while at < len(data) and _ZERO <= data[at] <= _NINE:
+            if value < 1e17:  # further digits are beyond a float's precision
+                value = value * 10.0 + (data[at] - _ZERO)
+                exponent -= 1
+            n_digits += 1
+            at += 1
+    if n_digits == 0:
+        return -1, 0.0
+    if at < len(data) and data[at] & ~_LOWER == _E:
+        behind, power = at + 1, 0
+        is_negative = False
+        if behind < len(data) and (data[behind] == _PLUS or data[behind] == _MINUS):
+            is_negative = data[behind] == _MINUS
+            behind += 1
+        first = behind
+        while behind < len(data) and _ZERO <= data[behind] <= _NINE:
+            power = min(power * 10 + (data[behind] - _ZERO), 99_999)
+            behind += 1
+        if behind > first:
+            exponent += -power if is_negative else power
+            at = behind
+    if value == 0.0 or exponent == 0:
+        return at, sign * value
+    if exponent < 0:  # dividing is exact for short numbers: 0.1 is 1 / 10
+        return at, sign * (value / 10.0**-exponent if exponent > -300 else 0.0)
+    return at, sign * (value * 10.0**exponent if exponent < 309 else math.inf)
+
+
+@kernel
+def winding_numbers(points, starts, height, width):  # type: ignore[no-untyped-def]
+    """How often closed polygons wind around the centre of each pixel: (height, width) int32.
+
+    `points` (P, 2) in pixels, polygon s `points[starts[s]:starts[s + 1]]`. Not 0 is inside by the
+    nonzero rule, odd by the even-odd rule.
+    """
+    winding = np.zeros((height, width), np.int32)
+    for s in range(len(starts) - 1):
+        first, last = starts[s], starts[s + 1]
+        for i in range(first, last):
+            j = i + 1 if i + 1 < last else first
+            x0, y0, x1, y1 = points[i, 0], points[i, 1], points[j, 0], points[j, 1]
+            step = 1
+            if y0 > y1:
+                x0, y0, x1, y1, step = x1, y1, x0, y0, -1
+            # rows whose centre lies in [y0, y1)
+            top = max(0, math.ceil(min(max(y0 - 0.5, -1.0), height + 1.0)))
+            bottom = min(height, math.ceil(min(max(y1 - 0.5, -1.0), height + 1.0)))
+            if top < bottom:
+                slope = (x1 - x0) / (y1 - y0)
+                for row in range(top, bottom):
+                    x = x0 + (row + 0.5 - y0) * slope
+                    column = math.ceil(min(max(x - 0.5, 0.0), width + 0.0))
+                    if column < width:
+                        winding[row, column] += step
+    for row in range(height):
+        count = 0
+        for column in range(width):
+            count += winding[row, column]
+            winding[row, column] = count
+    return winding
 
 
 @kernel
@@ -161,31 +227,6 @@ _KERNELS = Kernels(_flatten, interpreted_work=50_000)
 
 
 @inner_kernel
-def _with_room(points, n):  # type: ignore[no-untyped-def]
-    if n <= len(points):
-        return points
-    grown = np.empty((2 * n, 2), np.float64)
-    for i in range(len(points)):
-        grown[i, 0], grown[i, 1] = points[i, 0], points[i, 1]
-    return grown
-
-
-@inner_kernel
-def _finish_subpath(n, n_paths, starts):  # type: ignore[no-untyped-def]
-    """End the current subpath. A subpath of a single point is dropped."""
-    if n - starts[n_paths] < 2:
-        return starts[n_paths], n_paths, starts
-    n_paths += 1
-    if n_paths == len(starts):
-        grown = np.zeros(2 * len(starts), np.int64)
-        for i in range(len(starts)):
-            grown[i] = starts[i]
-        starts = grown
-    starts[n_paths] = n
-    return n, n_paths, starts
-
-
-@inner_kernel
 def _skip_blanks(data, at):  # type: ignore[no-untyped-def]
     while at < len(data):
         byte = data[at]
@@ -226,77 +267,28 @@ def _read_values(data, at, command, n_values, values):  # type: ignore[no-untype
 
 
 @inner_kernel
-def read_number(data, at):  # type: ignore[no-untyped-def]
-    """The index behind the number at `at`, or -1 if there is none, and the number."""
-    sign = 1.0
-    if at < len(data) and (data[at] == _PLUS or data[at] == _MINUS):
-        sign = -1.0 if data[at] == _MINUS else 1.0
-        at += 1
-    value = 0.0
-    n_digits, exponent = 0, 0
-    while at < len(data) and _ZERO <= data[at] <= _NINE:
-        value = value * 10.0 + (data[at] - _ZERO)
-        n_digits += 1
-        at += 1
-    if at < len(data) and data[at] == _POINT:
-        at += 1
-        while at < len(data) and _ZERO <= data[at] <= _NINE:
-            if value < 1e17:  # further digits are beyond a float's precision
-                value = value * 10.0 + (data[at] - _ZERO)
-                exponent -= 1
-            n_digits += 1
-            at += 1
-    if n_digits == 0:
-        return -1, 0.0
-    if at < len(data) and data[at] & ~_LOWER == _E:
-        behind, power = at + 1, 0
-        is_negative = False
-        if behind < len(data) and (data[behind] == _PLUS or data[behind] == _MINUS):
-            is_negative = data[behind] == _MINUS
-            behind += 1
-        first = behind
-        while behind < len(data) and _ZERO <= data[behind] <= _NINE:
-            power = min(power * 10 + (data[behind] - _ZERO), 99_999)
-            behind += 1
-        if behind > first:
-            exponent += -power if is_negative else power
-            at = behind
-    if value == 0.0 or exponent == 0:
-        return at, sign * value
-    if exponent < 0:  # dividing is exact for short numbers: 0.1 is 1 / 10
-        return at, sign * (value / 10.0**-exponent if exponent > -300 else 0.0)
-    return at, sign * (value * 10.0**exponent if exponent < 309 else math.inf)
+def _finish_subpath(n, n_paths, starts):  # type: ignore[no-untyped-def]
+    """End the current subpath. A subpath of a single point is dropped."""
+    if n - starts[n_paths] < 2:
+        return starts[n_paths], n_paths, starts
+    n_paths += 1
+    if n_paths == len(starts):
+        grown = np.zeros(2 * len(starts), np.int64)
+        for i in range(len(starts)):
+            grown[i] = starts[i]
+        starts = grown
+    starts[n_paths] = n
+    return n, n_paths, starts
 
 
 @inner_kernel
-def _add_curve(points, n, command, pen, values):  # type: ignore[no-untyped-def]
-    """Add a Bezier curve; returns (n, end x, end y, x and y of its last handle)."""
-    x, y, base_x, base_y, mirrored_x, mirrored_y = pen
-    if command in (_C, _S):
-        first_x, first_y, used = mirrored_x, mirrored_y, 0
-        if command == _C:
-            first_x, first_y, used = base_x + values[0], base_y + values[1], 2
-        handle_x, handle_y = base_x + values[used], base_y + values[used + 1]
-        end_x, end_y = base_x + values[used + 2], base_y + values[used + 3]
-        second_x, second_y = handle_x, handle_y
-    else:
-        handle_x, handle_y, used = mirrored_x, mirrored_y, 0
-        if command == _Q:
-            handle_x, handle_y, used = base_x + values[0], base_y + values[1], 2
-        end_x, end_y = base_x + values[used], base_y + values[used + 1]
-        # the cubic of the same curve
-        first_x, first_y = x + (handle_x - x) * 2 / 3, y + (handle_y - y) * 2 / 3
-        second_x = end_x + (handle_x - end_x) * 2 / 3
-        second_y = end_y + (handle_y - end_y) * 2 / 3
-    for i in range(1, _N_PIECES):
-        t = i / _N_PIECES
-        s = 1 - t
-        p, q, r, u = s * s * s, 3 * s * s * t, 3 * s * t * t, t * t * t
-        points[n, 0] = p * x + q * first_x + r * second_x + u * end_x
-        points[n, 1] = p * y + q * first_y + r * second_y + u * end_y
-        n += 1
-    points[n, 0], points[n, 1] = end_x, end_y
-    return n + 1, end_x, end_y, handle_x, handle_y
+def _with_room(points, n):  # type: ignore[no-untyped-def]
+    if n <= len(points):
+        return points
+    grown = np.empty((2 * n, 2), np.float64)
+    for i in range(len(points)):
+        grown[i, 0], grown[i, 1] = points[i, 0], points[i, 1]
+    return grown
 
 
 @inner_kernel
@@ -342,35 +334,43 @@ def _add_arc(points, n, x, y, end_x, end_y, values):  # type: ignore[no-untyped-
     return n + 1
 
 
-@kernel
-def winding_numbers(points, starts, height, width):  # type: ignore[no-untyped-def]
-    """How often closed polygons wind around the centre of each pixel: (height, width) int32.
+class _Pen(NamedTuple):
+    """Where a curve begins, what its values are relative to, and the last handle mirrored."""
 
-    `points` (P, 2) in pixels, polygon s `points[starts[s]:starts[s + 1]]`. Not 0 is inside by the
-    nonzero rule, odd by the even-odd rule.
-    """
-    winding = np.zeros((height, width), np.int32)
-    for s in range(len(starts) - 1):
-        first, last = starts[s], starts[s + 1]
-        for i in range(first, last):
-            j = i + 1 if i + 1 < last else first
-            x0, y0, x1, y1 = points[i, 0], points[i, 1], points[j, 0], points[j, 1]
-            step = 1
-            if y0 > y1:
-                x0, y0, x1, y1, step = x1, y1, x0, y0, -1
-            # rows whose centre lies in [y0, y1)
-            top = max(0, math.ceil(min(max(y0 - 0.5, -1.0), height + 1.0)))
-            bottom = min(height, math.ceil(min(max(y1 - 0.5, -1.0), height + 1.0)))
-            if top < bottom:
-                slope = (x1 - x0) / (y1 - y0)
-                for row in range(top, bottom):
-                    x = x0 + (row + 0.5 - y0) * slope
-                    column = math.ceil(min(max(x - 0.5, 0.0), width + 0.0))
-                    if column < width:
-                        winding[row, column] += step
-    for row in range(height):
-        count = 0
-        for column in range(width):
-            count += winding[row, column]
-            winding[row, column] = count
-    return winding
+    x: float
+    y: float
+    base_x: float
+    base_y: float
+    mirrored_x: float
+    mirrored_y: float
+
+
+@inner_kernel
+def _add_curve(points, n, command, pen, values):  # type: ignore[no-untyped-def]
+    """Add a Bezier curve; returns (n, end x, end y, x and y of its last handle)."""
+    x, y, base_x, base_y, mirrored_x, mirrored_y = pen
+    if command in (_C, _S):
+        first_x, first_y, used = mirrored_x, mirrored_y, 0
+        if command == _C:
+            first_x, first_y, used = base_x + values[0], base_y + values[1], 2
+        handle_x, handle_y = base_x + values[used], base_y + values[used + 1]
+        end_x, end_y = base_x + values[used + 2], base_y + values[used + 3]
+        second_x, second_y = handle_x, handle_y
+    else:
+        handle_x, handle_y, used = mirrored_x, mirrored_y, 0
+        if command == _Q:
+            handle_x, handle_y, used = base_x + values[0], base_y + values[1], 2
+        end_x, end_y = base_x + values[used], base_y + values[used + 1]
+        # the cubic of the same curve
+        first_x, first_y = x + (handle_x - x) * 2 / 3, y + (handle_y - y) * 2 / 3
+        second_x = end_x + (handle_x - end_x) * 2 / 3
+        second_y = end_y + (handle_y - end_y) * 2 / 3
+    for i in range(1, _N_PIECES):
+        t = i / _N_PIECES
+        s = 1 - t
+        p, q, r, u = s * s * s, 3 * s * s * t, 3 * s * t * t, t * t * t
+        points[n, 0] = p * x + q * first_x + r * second_x + u * end_x
+        points[n, 1] = p * y + q * first_y + r * second_y + u * end_y
+        n += 1
+    points[n, 0], points[n, 1] = end_x, end_y
+    return n + 1, end_x, end_y, handle_x, handle_y

@@ -112,30 +112,6 @@ class Canvas:
         mask = self._line_mask(self.to_px(item.points), item.starts, self._thickness(item))
         return self._within(mask, item.clip)
 
-    def _thickness(self, item: Item) -> int:
-        return max(1, round(min(item.stroke_width * self._scale, CANVAS_PX)))
-
-    def _is_eraser(
-        self, colour: Colour, mask: BoolArray, changed: BoolArray, thickness: int
-    ) -> bool:
-        """Whether a line hides lines of other colours, and is not seen on what is beside them."""
-        import cv2
-
-        seen = np.zeros_like(mask)
-        seen[mask] = difference(self._at(colour, mask), self._colours[mask]) > CONTRAST
-        if not seen.any() or self._is_line[seen].mean() < 0.5:
-            return False
-        hidden = changed & mask & self._is_line
-        contrast = difference(self._at(colour, hidden), self._colours[hidden])
-        if (contrast > CONTRAST).mean() < 0.5:
-            return False
-        size = 2 * thickness + 3
-        beside = cv2.dilate(changed.view(np.uint8), np.ones((size, size), np.uint8)) > 0
-        beside &= cv2.dilate(mask.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        beside &= ~mask & ~self._is_line
-        differs = difference(self._at(colour, beside), self._colours[beside]) > CONTRAST
-        return bool(differs.size) and bool(differs.mean() < _ERASED)
-
     def edges_of_clip(self, item: Item, fill_mask: BoolArray) -> Iterator[Points]:
         """The outlines of a fill's clips, where they are the edges of what is seen of it."""
         import cv2
@@ -156,56 +132,11 @@ class Canvas:
             for line in clipped_lines(part):
                 yield from cut(line, self.to_px(line), near)
 
-    def _clip_outline(self, item: Item) -> Item | None:
-        """The rectangle that an item is clipped to; None if nothing is, or at the page's edges."""
-        if item.clip.rectangle is None:
-            return None
-        left, top, right, bottom = item.clip.rectangle
-        xs, ys = [left, right, right, left, left], [top, top, bottom, bottom, top]
-        corners = np.column_stack([xs, ys])
-        px = self.to_px(corners)
-        is_inside = (px > 1).any() and (px < (self.width - 1, self.height - 1)).any()
-        if not (is_inside and is_cut(item)):
-            return None
-        return Item(corners, np.array([0, 5]), WHITE, None, 0.0, False, Clip(), item.clip.rectangle)
-
     def least_covers(self) -> npt.NDArray[np.float32]:
         """For each pixel, the first of the items that cover it and its eight neighbours."""
         import cv2
 
         return np.asarray(cv2.erode(self._covers, np.ones((3, 3), np.uint8)), np.float32)
-
-    def _stands_out(self, colour: Colour, mask: BoolArray, *, crossing: bool = False) -> BoolArray:
-        """The pixels near those of `mask` that `colour` would change.
-
-        With `crossing`, strokes painted before may be crossed: nothing needs to change there.
-        """
-        import cv2
-
-        changed = np.zeros(mask.shape, np.uint8)
-        changed[mask] = difference(self._at(colour, mask), self._colours[mask]) > CONTRAST
-        if crossing and changed.any():
-            changed |= (mask & self._is_line).view(np.uint8)
-        near: BoolArray = cv2.dilate(changed, np.ones((3, 3), np.uint8)) > 0
-        return near
-
-    def _at(self, colour: Colour, mask: BoolArray) -> Colours:
-        """(n, 4) or (4,): what is painted on the n pixels of `mask`."""
-        if not isinstance(colour, Shaded):
-            return np.asarray(colour)
-        rows, columns = np.nonzero(mask)
-        return colour.at((np.column_stack([columns, rows]) + 0.5) / self._scale + self._origin)
-
-    def _opaque(self, colour: Colour, mask: BoolArray) -> BoolArray:
-        """The pixels of `mask` where `colour` hides what is beneath it."""
-        opaque = np.zeros_like(mask)
-        opaque[mask] = self._at(colour, mask)[..., 3] >= OPAQUE
-        return opaque
-
-    def _blend(self, colour: Colour, mask: BoolArray, *, is_line: bool) -> None:
-        beneath, above = self._colours[mask], self._at(colour, mask)
-        self._colours[mask] = beneath + (above[..., :3] - beneath) * above[..., 3:]
-        self._is_line[mask] = is_line
 
     def _line_mask(self, px: Points, starts: IntArray, thickness: int) -> BoolArray:
         import cv2
@@ -248,3 +179,72 @@ class Canvas:
                         brightness[mask] += painted[..., :3] @ _LUMINANCE * painted[..., 3]
             self._region_masks[key] = brightness > _MASKED
         return self._region_masks[key]
+
+    def _at(self, colour: Colour, mask: BoolArray) -> Colours:
+        """(n, 4) or (4,): what is painted on the n pixels of `mask`."""
+        if not isinstance(colour, Shaded):
+            return np.asarray(colour)
+        rows, columns = np.nonzero(mask)
+        return colour.at((np.column_stack([columns, rows]) + 0.5) / self._scale + self._origin)
+
+    def _stands_out(self, colour: Colour, mask: BoolArray, *, crossing: bool = False) -> BoolArray:
+        """The pixels near those of `mask` that `colour` would change.
+
+        With `crossing`, strokes painted before may be crossed: nothing needs to change there.
+        """
+        import cv2
+
+        changed = np.zeros(mask.shape, np.uint8)
+        changed[mask] = difference(self._at(colour, mask), self._colours[mask]) > CONTRAST
+        if crossing and changed.any():
+            changed |= (mask & self._is_line).view(np.uint8)
+        near: BoolArray = cv2.dilate(changed, np.ones((3, 3), np.uint8)) > 0
+        return near
+
+    def _blend(self, colour: Colour, mask: BoolArray, *, is_line: bool) -> None:
+        beneath, above = self._colours[mask], self._at(colour, mask)
+        self._colours[mask] = beneath + (above[..., :3] - beneath) * above[..., 3:]
+        self._is_line[mask] = is_line
+
+    def _opaque(self, colour: Colour, mask: BoolArray) -> BoolArray:
+        """The pixels of `mask` where `colour` hides what is beneath it."""
+        opaque = np.zeros_like(mask)
+        opaque[mask] = self._at(colour, mask)[..., 3] >= OPAQUE
+        return opaque
+
+    def _is_eraser(
+        self, colour: Colour, mask: BoolArray, changed: BoolArray, thickness: int
+    ) -> bool:
+        """Whether a line hides lines of other colours, and is not seen on what is beside them."""
+        import cv2
+
+        seen = np.zeros_like(mask)
+        seen[mask] = difference(self._at(colour, mask), self._colours[mask]) > CONTRAST
+        if not seen.any() or self._is_line[seen].mean() < 0.5:
+            return False
+        hidden = changed & mask & self._is_line
+        contrast = difference(self._at(colour, hidden), self._colours[hidden])
+        if (contrast > CONTRAST).mean() < 0.5:
+            return False
+        size = 2 * thickness + 3
+        beside = cv2.dilate(changed.view(np.uint8), np.ones((size, size), np.uint8)) > 0
+        beside &= cv2.dilate(mask.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        beside &= ~mask & ~self._is_line
+        differs = difference(self._at(colour, beside), self._colours[beside]) > CONTRAST
+        return bool(differs.size) and bool(differs.mean() < _ERASED)
+
+    def _thickness(self, item: Item) -> int:
+        return max(1, round(min(item.stroke_width * self._scale, CANVAS_PX)))
+
+    def _clip_outline(self, item: Item) -> Item | None:
+        """The rectangle that an item is clipped to; None if nothing is, or at the page's edges."""
+        if item.clip.rectangle is None:
+            return None
+        left, top, right, bottom = item.clip.rectangle
+        xs, ys = [left, right, right, left, left], [top, top, bottom, bottom, top]
+        corners = np.column_stack([xs, ys])
+        px = self.to_px(corners)
+        is_inside = (px > 1).any() and (px < (self.width - 1, self.height - 1)).any()
+        if not (is_inside and is_cut(item)):
+            return None
+        return Item(corners, np.array([0, 5]), WHITE, None, 0.0, False, Clip(), item.clip.rectangle)

@@ -46,6 +46,12 @@ _PROPERTIES = {
     "transform-box", "translate", "rotate", "scale", "mask-type",
     "x", "y", "width", "height", "cx", "cy", "r", "rx", "ry", "d",
 }  # fmt: skip
+_VARIABLE = re.compile(r"var\(\s*(--[\w-]+)\s*(?:,([^()]*(?:\([^()]*\))?[^()]*))?\)")
+#: Where a rule's layer comes in the cascade: its numbers among its siblings, outermost first, and
+#: then infinity, since what is in no inner layer comes last.
+_Layer = tuple[float, ...]
+_NO_LAYER: _Layer = (math.inf,)
+_SVG = "http://www.w3.org/2000/svg"
 
 
 class StyleTooComplexError(Exception):
@@ -119,22 +125,6 @@ class Cascade:
         return {**declared, **values} if values else declared, variables
 
 
-def _with_variables(value: str, variables: Mapping[str, str]) -> str:
-    """`value` with `var(--name, fallback)` replaced; "unset" where a name has no value."""
-
-    def replaced(match: re.Match[str]) -> str:
-        return variables.get(match[1], match[2] or "var()").strip()
-
-    for _ in range(_MAX_NESTED_VARIABLES):
-        if "var(" not in value or len(value) > 1000:
-            break
-        value = _VARIABLE.sub(replaced, value)
-    return "unset" if "var(" in value else value
-
-
-_VARIABLE = re.compile(r"var\(\s*(--[\w-]+)\s*(?:,([^()]*(?:\([^()]*\))?[^()]*))?\)")
-
-
 class _Declared(NamedTuple):
     normal: dict[str, str]
     important: dict[str, str]
@@ -148,65 +138,6 @@ class _Registered(NamedTuple):
 
     initial: str
     is_inherited: bool
-
-
-def _parse_style(text: str) -> _Declared:
-    return _parse_short_style(text) if len(text) < 500 else _parse_declarations(text)
-
-
-@lru_cache(maxsize=1024)
-def _parse_short_style(text: str) -> _Declared:
-    return _parse_declarations(text)
-
-
-def _parse_declarations(text: str) -> _Declared:
-    """The declarations of a `style` attribute."""
-    if any(sign in text for sign in ("/*", "\\", "'", '"', "url(data")):
-        return _declarations_of(text)
-    declared = _Declared({}, {})
-    for part in text.split(";"):
-        name, _, value = part.partition(":")
-        name, value = name.strip(), value.strip()
-        name = name if name.startswith("--") else name.lower()
-        if _counts(name) and value:
-            value, mark, important = value.partition("!")
-            if not is_valid(name, value.strip()):
-                continue
-            if not mark:
-                declared.normal.update(_longhands(name, value))
-            elif important.strip().lower() == "important":
-                declared.important.update(_longhands(name, value.strip()))
-    return declared
-
-
-def _longhands(name: str, value: str) -> Mapping[str, str]:
-    """The declarations that one stands for: `all` is for every property."""
-    return dict.fromkeys(_PROPERTIES, value) if name == "all" else {name: value}
-
-
-def _declarations_of(content: Any) -> _Declared:
-    """The declarations of a block, as text or as tokens of tinycss2."""
-    import tinycss2
-
-    declared = _Declared({}, {})
-    for node in tinycss2.parse_blocks_contents(content, skip_comments=True, skip_whitespace=True):
-        if node.type != "declaration":
-            continue
-        name = node.name if node.name.startswith("--") else node.lower_name
-        if not _counts(name):
-            continue
-        try:
-            value = tinycss2.serialize(node.value).strip()
-        except RecursionError:  # brackets inside brackets by the thousand
-            continue
-        if value and is_valid(name, value):
-            part = declared.important if node.important else declared.normal
-            part.update(_longhands(name, value))
-    return declared
-
-
-def _counts(name: str) -> bool:
-    return name in _PROPERTIES or name.startswith("--") or name == "all"
 
 
 def _match_sheet(
@@ -239,32 +170,14 @@ def _match_sheet(
     return matched
 
 
-#: Where a rule's layer comes in the cascade: its numbers among its siblings, outermost first, and
-#: then infinity, since what is in no inner layer comes last.
-_Layer = tuple[float, ...]
-_NO_LAYER: _Layer = (math.inf,)
+class _Budget:
+    def __init__(self) -> None:
+        self._n_left = MAX_STEPS
 
-
-def _in_layers(found: list[tuple[_Layer, _Declared]]) -> _Declared:
-    """One set of declarations from several, which are in order of specificity.
-
-    Later layers win, and earlier ones among the important declarations. Source:
-    https://www.w3.org/TR/css-cascade-5/#layer-ordering.
-    """
-    merged = _Declared({}, {})
-    found.sort(key=lambda entry: entry[0])
-    layers = [list(group) for _, group in groupby(found, key=lambda entry: entry[0])]
-    for layer in layers:
-        before = dict(merged.normal)
-        for _, declared in layer:
-            merged.normal.update(declared.normal)
-        for name in [name for name, value in merged.normal.items() if value == "revert-layer"]:
-            del merged.normal[name]
-            merged.normal.update({name: before[name]} if name in before else {})
-    for layer in reversed(layers):
-        for _, declared in layer:
-            merged.important.update(declared.important)
-    return merged
+    def spend(self, n: int) -> None:
+        self._n_left -= n
+        if self._n_left < 0:
+            raise StyleTooComplexError("the style sheets have too many or too complex selectors")
 
 
 class _Rules:
@@ -382,6 +295,36 @@ class _Rules:
                 self.n_of_type += not OF_TYPE.isdisjoint(names)
 
 
+def _declarations_of(content: Any) -> _Declared:
+    """The declarations of a block, as text or as tokens of tinycss2."""
+    import tinycss2
+
+    declared = _Declared({}, {})
+    for node in tinycss2.parse_blocks_contents(content, skip_comments=True, skip_whitespace=True):
+        if node.type != "declaration":
+            continue
+        name = node.name if node.name.startswith("--") else node.lower_name
+        if not _counts(name):
+            continue
+        try:
+            value = tinycss2.serialize(node.value).strip()
+        except RecursionError:  # brackets inside brackets by the thousand
+            continue
+        if value and is_valid(name, value):
+            part = declared.important if node.important else declared.normal
+            part.update(_longhands(name, value))
+    return declared
+
+
+def _counts(name: str) -> bool:
+    return name in _PROPERTIES or name.startswith("--") or name == "all"
+
+
+def _longhands(name: str, value: str) -> Mapping[str, str]:
+    """The declarations that one stands for: `all` is for every property."""
+    return dict.fromkeys(_PROPERTIES, value) if name == "all" else {name: value}
+
+
 def _names_svg(prelude: list[Any]) -> bool:
     """Whether the prelude of `@namespace` has the address of SVG."""
     return any(
@@ -389,19 +332,6 @@ def _names_svg(prelude: list[Any]) -> bool:
         or any(getattr(part, "value", "") == _SVG for part in getattr(token, "arguments", ()))
         for token in prelude
     )
-
-
-_SVG = "http://www.w3.org/2000/svg"
-
-
-class _Budget:
-    def __init__(self) -> None:
-        self._n_left = MAX_STEPS
-
-    def spend(self, n: int) -> None:
-        self._n_left -= n
-        if self._n_left < 0:
-            raise StyleTooComplexError("the style sheets have too many or too complex selectors")
 
 
 def _bounded_wrapper(budget: _Budget) -> Any:
@@ -441,3 +371,67 @@ def _bounded_wrapper(budget: _Budget) -> Any:
                 element = getattr(element, step)
 
     return Bounded
+
+
+def _in_layers(found: list[tuple[_Layer, _Declared]]) -> _Declared:
+    """One set of declarations from several, which are in order of specificity.
+
+    Later layers win, and earlier ones among the important declarations. Source:
+    https://www.w3.org/TR/css-cascade-5/#layer-ordering.
+    """
+    merged = _Declared({}, {})
+    found.sort(key=lambda entry: entry[0])
+    layers = [list(group) for _, group in groupby(found, key=lambda entry: entry[0])]
+    for layer in layers:
+        before = dict(merged.normal)
+        for _, declared in layer:
+            merged.normal.update(declared.normal)
+        for name in [name for name, value in merged.normal.items() if value == "revert-layer"]:
+            del merged.normal[name]
+            merged.normal.update({name: before[name]} if name in before else {})
+    for layer in reversed(layers):
+        for _, declared in layer:
+            merged.important.update(declared.important)
+    return merged
+
+
+def _parse_style(text: str) -> _Declared:
+    return _parse_short_style(text) if len(text) < 500 else _parse_declarations(text)
+
+
+@lru_cache(maxsize=1024)
+def _parse_short_style(text: str) -> _Declared:
+    return _parse_declarations(text)
+
+
+def _parse_declarations(text: str) -> _Declared:
+    """The declarations of a `style` attribute."""
+    if any(sign in text for sign in ("/*", "\\", "'", '"', "url(data")):
+        return _declarations_of(text)
+    declared = _Declared({}, {})
+    for part in text.split(";"):
+        name, _, value = part.partition(":")
+        name, value = name.strip(), value.strip()
+        name = name if name.startswith("--") else name.lower()
+        if _counts(name) and value:
+            value, mark, important = value.partition("!")
+            if not is_valid(name, value.strip()):
+                continue
+            if not mark:
+                declared.normal.update(_longhands(name, value))
+            elif important.strip().lower() == "important":
+                declared.important.update(_longhands(name, value.strip()))
+    return declared
+
+
+def _with_variables(value: str, variables: Mapping[str, str]) -> str:
+    """`value` with `var(--name, fallback)` replaced; "unset" where a name has no value."""
+
+    def replaced(match: re.Match[str]) -> str:
+        return variables.get(match[1], match[2] or "var()").strip()
+
+    for _ in range(_MAX_NESTED_VARIABLES):
+        if "var(" not in value or len(value) > 1000:
+            break
+        value = _VARIABLE.sub(replaced, value)
+    return "unset" if "var(" in value else value

@@ -18,42 +18,8 @@ from garabato.formats.xml_tree import parse_xml
 
 #: Elements that a browser may draw after all `<use>` are filled in.
 MAX_DRAWN_ELEMENTS = 20_000
-
-
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-_ELEMENTS = _words(
-    """
-    svg g path rect circle ellipse line polyline polygon defs use symbol clipPath mask marker
-    linearGradient radialGradient stop pattern title desc text tspan style switch
-    """
-)
 #: Elements whose text is kept.
 _WITH_TEXT = frozenset(("title", "desc", "text", "tspan", "style"))
-_ATTRIBUTES = _words(
-    """
-    id class style d points x y x1 y1 x2 y2 cx cy r rx ry fx fy fr dx dy width height viewBox
-    preserveAspectRatio transform pathLength offset href version role lang fill fill-opacity
-    fill-rule stroke stroke-width stroke-opacity stroke-linecap stroke-linejoin
-    stroke-miterlimit stroke-dasharray stroke-dashoffset opacity color clip-path clip-rule
-    mask display visibility overflow paint-order vector-effect shape-rendering stop-color
-    stop-opacity gradientUnits gradientTransform spreadMethod patternUnits patternContentUnits
-    patternTransform clipPathUnits maskUnits maskContentUnits mask-type marker-start
-    marker-mid marker-end markerUnits markerWidth markerHeight refX refY orient font-family
-    font-size font-style font-weight font-stretch font-variant letter-spacing word-spacing
-    text-anchor text-decoration text-rendering dominant-baseline alignment-baseline
-    baseline-shift writing-mode mix-blend-mode isolation transform-origin aria-label
-    aria-hidden
-    """
-)
-_FUNCTIONS = _words(
-    """
-    rgb rgba hsl hsla translate translatex translatey scale scalex scaley rotate skewx skewy
-    matrix var calc min max clamp not is where nth-child nth-of-type
-    """
-)
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _FUNCTION = re.compile(r"([\w-]*)\(\s*([\"']?#)?")
 _AT_RULE = re.compile(r"@(?!media\b)")
@@ -131,3 +97,37 @@ def _is_harmless(css: str) -> bool:
         bool(is_local) if name == "url" else name in _FUNCTIONS or name == ""
         for name, is_local in _FUNCTION.findall(css.lower())
     )
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_FUNCTIONS = _words(
+    """
+    rgb rgba hsl hsla translate translatex translatey scale scalex scaley rotate skewx skewy
+    matrix var calc min max clamp not is where nth-child nth-of-type
+    """
+)
+_ATTRIBUTES = _words(
+    """
+    id class style d points x y x1 y1 x2 y2 cx cy r rx ry fx fy fr dx dy width height viewBox
+    preserveAspectRatio transform pathLength offset href version role lang fill fill-opacity
+    fill-rule stroke stroke-width stroke-opacity stroke-linecap stroke-linejoin
+    stroke-miterlimit stroke-dasharray stroke-dashoffset opacity color clip-path clip-rule
+    mask display visibility overflow paint-order vector-effect shape-rendering stop-color
+    stop-opacity gradientUnits gradientTransform spreadMethod patternUnits patternContentUnits
+    patternTransform clipPathUnits maskUnits maskContentUnits mask-type marker-start
+    marker-mid marker-end markerUnits markerWidth markerHeight refX refY orient font-family
+    font-size font-style font-weight font-stretch font-variant letter-spacing word-spacing
+    text-anchor text-decoration text-rendering dominant-baseline alignment-baseline
+    baseline-shift writing-mode mix-blend-mode isolation transform-origin aria-label
+    aria-hidden
+    """
+)
+_ELEMENTS = _words(
+    """
+    svg g path rect circle ellipse line polyline polygon defs use symbol clipPath mask marker
+    linearGradient radialGradient stop pattern title desc text tspan style switch
+    """
+)

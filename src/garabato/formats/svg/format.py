@@ -69,18 +69,6 @@ def read(source: Input) -> Iterator[DrawingBatch]:
     yield DrawingBatch.from_drawings([drawing])
 
 
-def _drawing(lines: list[np.ndarray]) -> Drawing:
-    """A drawing of lines (n, 2). Raises DrawingError for coordinates that a drawing can't have."""
-    if not lines:
-        return Drawing()
-    points = np.concatenate(lines)
-    if not np.abs(points).max() <= MAX_COORDINATE:  # nor NaN
-        return Drawing([list(line.T) for line in lines])  # raises, naming the stroke
-    points[np.abs(points) < LEAST_COORDINATE] = 0
-    starts = np.cumsum([0, *map(len, lines)]).astype(np.int64)
-    return Drawing.from_points(points.astype(np.float32), starts)
-
-
 def write(file: Writable, drawings: Iterable[Drawing]) -> int:
     """Write a document with one drawing, on the grid of 0..255; return 1.
 
@@ -105,3 +93,15 @@ def write(file: Writable, drawings: Iterable[Drawing]) -> int:
         ).encode()
     )
     return 1
+
+
+def _drawing(lines: list[np.ndarray]) -> Drawing:
+    """A drawing of lines (n, 2). Raises DrawingError for coordinates that a drawing can't have."""
+    if not lines:
+        return Drawing()
+    points = np.concatenate(lines)
+    if not np.abs(points).max() <= MAX_COORDINATE:  # nor NaN
+        return Drawing([list(line.T) for line in lines])  # raises, naming the stroke
+    points[np.abs(points) < LEAST_COORDINATE] = 0
+    starts = np.cumsum([0, *map(len, lines)]).astype(np.int64)
+    return Drawing.from_points(points.astype(np.float32), starts)

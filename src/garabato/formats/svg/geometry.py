@@ -32,25 +32,25 @@ _UNITS_PX = {
     "em": 16.0, "rem": 16.0, "ex": 8.0,
 }  # fmt: skip
 _UNITS_DEGREES = {"": 1.0, "deg": 1.0, "grad": 0.9, "rad": 180 / math.pi, "turn": 360.0}
+_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+}  # fmt: skip
+_FUNCTIONS: dict[str, Callable[..., float]] = {
+    "calc": lambda value: value,
+    "min": lambda *values: min(values),
+    "max": lambda *values: max(values),
+    "clamp": lambda low, value, high: max(low, min(value, high)),
+}
+_N_ARGUMENTS = {
+    "matrix": (6,), "translate": (1, 2), "scale": (1, 2), "rotate": (1, 3), "skewX": (1,),
+    "skewY": (1,),
+}  # fmt: skip
+_AXES = {"x": "1 0 0", "y": "0 1 0", "z": "0 0 1"}
 
 
 def numbers(text: str) -> list[float]:
     """All numbers of a list separated by blanks and commas, up to the first other thing."""
     return _numbers(text)[0]
-
-
-def _numbers(text: str) -> tuple[list[float], bool]:
-    """(the numbers at the start of a text, whether there is nothing else in it)."""
-    found = []
-    at = _skip(text, 0)
-    while match := _NUMBER.match(text, at):
-        found.append(float(match[0]))
-        at = _skip(text, match.end())
-    return found, at == len(text)
-
-
-def _skip(text: str, at: int) -> int:
-    return _BLANK.match(text, at).end()  # type: ignore[union-attr]
 
 
 def length(text: str | None, whole: float, default: float = 0.0) -> float:
@@ -65,52 +65,6 @@ def length(text: str | None, whole: float, default: float = 0.0) -> float:
     if unit == "%":
         return value / 100 * whole
     return value * _UNITS_PX[unit] if unit in _UNITS_PX else default
-
-
-def _calculated(text: str, value_of: Callable[[str], float]) -> float:
-    """The result of calc(), min(), max() or clamp(), which may be nested; NaN for other texts.
-
-    `value_of` gives the value of one operand with its unit, or NaN. Source:
-    https://www.w3.org/TR/css-values-4/#math.
-    """
-    text = text.strip().lower()
-    if len(text) > _MAX_MATH_CHARACTERS or not _MATH.fullmatch(text):
-        return math.nan
-    expression = _OPERAND.sub(lambda found: repr(value_of(found[0])), text)
-    if not _CALCULABLE.fullmatch(expression):
-        return math.nan
-    try:
-        value = _value_of(ast.parse(expression.strip(), mode="eval").body)
-    except (SyntaxError, TypeError, ArithmeticError, ValueError, RecursionError, MemoryError):
-        return math.nan
-    return value if math.isfinite(value) else math.nan
-
-
-def _value_of(node: ast.expr) -> float:
-    """The value of an arithmetic expression. Raises ValueError for anything else in it."""
-    match node:
-        case ast.Constant(value=int() | float() as value):
-            return float(value)
-        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return _value_of(operand)
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_value_of(operand)
-        case ast.BinOp(left=left, op=how, right=right) if type(how) in _OPERATORS:
-            return _OPERATORS[type(how)](_value_of(left), _value_of(right))
-        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:
-            return _FUNCTIONS[name](*map(_value_of, arguments))
-    raise ValueError(node)
-
-
-_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-}  # fmt: skip
-_FUNCTIONS: dict[str, Callable[..., float]] = {
-    "calc": lambda value: value,
-    "min": lambda *values: min(values),
-    "max": lambda *values: max(values),
-    "clamp": lambda low, value, high: max(low, min(value, high)),
-}
 
 
 def multiply(outer: Matrix, inner: Matrix) -> Matrix:
@@ -158,15 +112,6 @@ def attribute_transform(text: str) -> Matrix:
     return matrix
 
 
-_N_ARGUMENTS = {
-    "matrix": (6,), "translate": (1, 2), "scale": (1, 2), "rotate": (1, 3), "skewX": (1,),
-    "skewY": (1,),
-}  # fmt: skip
-
-
-_AXES = {"x": "1 0 0", "y": "0 1 0", "z": "0 0 1"}
-
-
 def own_transforms(translate: str, rotate: str, scale: str, whole: Size) -> Matrix:
     """The matrix of the CSS properties `translate`, `rotate` and `scale`; "" for one not set."""
     matrix = IDENTITY
@@ -184,76 +129,6 @@ def own_transforms(translate: str, rotate: str, scale: str, whole: Size) -> Matr
         inner = _one_transform(name, value, whole) if value[:1] in "+-.0123456789" else None
         matrix = multiply(matrix, inner) if inner else matrix
     return matrix
-
-
-def _one_transform(name: str, arguments: str, whole: Size) -> Matrix | None:
-    if name == "matrix":
-        values = numbers(arguments)
-        return tuple(values) if len(values) == 6 else None  # type: ignore[return-value]
-    if name == "matrix3d":
-        m = numbers(arguments)
-        return (m[0], m[1], m[4], m[5], m[12], m[13]) if len(m) == 16 else None
-    parts = _ARGUMENT.findall(arguments)
-    if name == "perspective":
-        return IDENTITY
-    if not parts:
-        return None
-    if name in ("translate", "translatex", "translatey", "translate3d"):
-        moves = [length(part, whole[i % 2 or name == "translatey"]) for i, part in enumerate(parts)]
-        if name == "translatey":
-            return 1, 0, 0, 1, 0, moves[0]
-        return 1, 0, 0, 1, moves[0], moves[1] if len(moves) > 1 and name != "translatex" else 0
-    if name in ("scale", "scalex", "scaley", "scale3d"):
-        factors = [length(part, 1.0, float("nan")) for part in parts]
-        if any(math.isnan(factor) for factor in factors):
-            return None
-        first, second = factors[0], factors[1] if len(factors) > 1 else factors[0]
-        return 1 if name == "scaley" else first, 0, 0, 1 if name == "scalex" else second, 0, 0
-    if name == "rotate3d":
-        axis = [length(part, 1.0) for part in parts[:3]]
-        return _turned(axis, _radians(parts[3])) if len(parts) == 4 else None
-    angle = _radians(parts[0])
-    if name in ("rotatex", "rotatey"):  # seen from the front, without perspective
-        cos = math.cos(angle)
-        return (1, 0, 0, cos, 0, 0) if name == "rotatex" else (cos, 0, 0, 1, 0, 0)
-    if name in ("rotate", "rotatez"):
-        cos, sin = math.cos(angle), math.sin(angle)
-        x, y = (length(part, 0) for part in parts[1:3]) if len(parts) >= 3 else (0.0, 0.0)
-        return cos, sin, -sin, cos, x - cos * x + sin * y, y - sin * x - cos * y
-    if name in ("skewx", "skewy", "skew"):
-        slope = math.tan(angle)
-        if name == "skewy":
-            return 1, slope, 0, 1, 0, 0
-        other = math.tan(_radians(parts[1])) if name == "skew" and len(parts) > 1 else 0.0
-        return 1, other, slope, 1, 0, 0
-    return None
-
-
-def _turned(axis: Sequence[float], angle: float) -> Matrix | None:
-    """The matrix of a turn about an axis in space, seen from the front."""
-    size = math.hypot(*axis)
-    if not 0 < size < math.inf:
-        return IDENTITY
-    x, y, z = (part / size for part in axis)
-    cos, sin = math.cos(angle), math.sin(angle)
-    mixed = x * y * (1 - cos)
-    return (
-        cos + x * x * (1 - cos), mixed + z * sin, mixed - z * sin, cos + y * y * (1 - cos), 0, 0,
-    )  # fmt: skip
-
-
-def _radians(text: str) -> float:
-    """An angle, less than a turn; 0 for anything that is not an angle."""
-    degrees = _degrees(text)
-    if math.isnan(degrees):
-        degrees = _calculated(text, _degrees)
-    return math.radians(math.fmod(degrees, 360)) if math.isfinite(degrees) else 0.0
-
-
-def _degrees(text: str) -> float:
-    match = _LENGTH.fullmatch(text)
-    known = match is not None and match[2].lower() in _UNITS_DEGREES
-    return float(match[1]) * _UNITS_DEGREES[match[2].lower()] if match and known else math.nan
 
 
 def origin(text: str, whole: Size) -> tuple[float, float]:
@@ -335,36 +210,6 @@ def shape_path(name: str, attributes: Mapping[str, str], whole: Size) -> str:
     return f"M{cx + rx} {cy}A{rx} {ry} 0 0 1 {cx - rx} {cy}A{rx} {ry} 0 0 1 {cx + rx} {cy}Z"
 
 
-def _radii(attributes: Mapping[str, str], whole: Size) -> Sequence[float]:
-    """rx and ry; one that is missing or "auto" is as long as the other."""
-    rx = length(attributes.get("rx"), whole[0], -1)
-    ry = length(attributes.get("ry"), whole[1], -1)
-    return (ry if rx < 0 else rx), (rx if ry < 0 else ry)
-
-
-def _rect_path(attributes: Mapping[str, str], whole: Size) -> str:
-    x, y = length(attributes.get("x"), whole[0]), length(attributes.get("y"), whole[1])
-    width = length(attributes.get("width"), whole[0])
-    height = length(attributes.get("height"), whole[1])
-    return _rounded_path((x, y, width, height), *_radii(attributes, whole))
-
-
-def _rounded_path(box: tuple[float, float, float, float], rx: float, ry: float) -> str:
-    """The path data of a box (x, y, width, height) with rounded corners; "" for one of no size."""
-    x, y, width, height = box
-    if width <= 0 or height <= 0:
-        return ""
-    rx, ry = min(max(rx, 0), width / 2), min(max(ry, 0), height / 2)
-    if rx == 0 or ry == 0:
-        return f"M{x} {y}H{x + width}V{y + height}H{x}Z"
-    corner = f"A{rx} {ry} 0 0 1"
-    return (
-        f"M{x + rx} {y}H{x + width - rx}{corner} {x + width} {y + ry}V{y + height - ry}"
-        f"{corner} {x + width - rx} {y + height}H{x + rx}{corner} {x} {y + height - ry}"
-        f"V{y + ry}{corner} {x + rx} {y}Z"
-    )
-
-
 def basic_shape_path(text: str, size: Size) -> str | None:
     """The path data of a CSS `<basic-shape>` in a box at (0, 0); None if it is invalid.
 
@@ -400,6 +245,155 @@ def basic_shape_path(text: str, size: Size) -> str | None:
     parts = (radii.split("/") * 2)[:2]
     rx, ry = (length([*p.split(), "0"][0], side) for p, side in zip(parts, size, strict=True))
     return _rounded_path((x0, y0, x1 - x0, y1 - y0), rx, ry)
+
+
+def _numbers(text: str) -> tuple[list[float], bool]:
+    """(the numbers at the start of a text, whether there is nothing else in it)."""
+    found = []
+    at = _skip(text, 0)
+    while match := _NUMBER.match(text, at):
+        found.append(float(match[0]))
+        at = _skip(text, match.end())
+    return found, at == len(text)
+
+
+def _skip(text: str, at: int) -> int:
+    return _BLANK.match(text, at).end()  # type: ignore[union-attr]
+
+
+def _calculated(text: str, value_of: Callable[[str], float]) -> float:
+    """The result of calc(), min(), max() or clamp(), which may be nested; NaN for other texts.
+
+    `value_of` gives the value of one operand with its unit, or NaN. Source:
+    https://www.w3.org/TR/css-values-4/#math.
+    """
+    text = text.strip().lower()
+    if len(text) > _MAX_MATH_CHARACTERS or not _MATH.fullmatch(text):
+        return math.nan
+    expression = _OPERAND.sub(lambda found: repr(value_of(found[0])), text)
+    if not _CALCULABLE.fullmatch(expression):
+        return math.nan
+    try:
+        value = _value_of(ast.parse(expression.strip(), mode="eval").body)
+    except (SyntaxError, TypeError, ArithmeticError, ValueError, RecursionError, MemoryError):
+        return math.nan
+    return value if math.isfinite(value) else math.nan
+
+
+def _value_of(node: ast.expr) -> float:
+    """The value of an arithmetic expression. Raises ValueError for anything else in it."""
+    match node:
+        case ast.Constant(value=int() | float() as value):
+            return float(value)
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return _value_of(operand)
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return -_value_of(operand)
+        case ast.BinOp(left=left, op=how, right=right) if type(how) in _OPERATORS:
+            return _OPERATORS[type(how)](_value_of(left), _value_of(right))
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:
+            return _FUNCTIONS[name](*map(_value_of, arguments))
+    raise ValueError(node)
+
+
+def _one_transform(name: str, arguments: str, whole: Size) -> Matrix | None:
+    if name == "matrix":
+        values = numbers(arguments)
+        return tuple(values) if len(values) == 6 else None  # type: ignore[return-value]
+    if name == "matrix3d":
+        m = numbers(arguments)
+        return (m[0], m[1], m[4], m[5], m[12], m[13]) if len(m) == 16 else None
+    parts = _ARGUMENT.findall(arguments)
+    if name == "perspective":
+        return IDENTITY
+    if not parts:
+        return None
+    if name in ("translate", "translatex", "translatey", "translate3d"):
+        moves = [length(part, whole[i % 2 or name == "translatey"]) for i, part in enumerate(parts)]
+        if name == "translatey":
+            return 1, 0, 0, 1, 0, moves[0]
+        return 1, 0, 0, 1, moves[0], moves[1] if len(moves) > 1 and name != "translatex" else 0
+    if name in ("scale", "scalex", "scaley", "scale3d"):
+        factors = [length(part, 1.0, float("nan")) for part in parts]
+        if any(math.isnan(factor) for factor in factors):
+            return None
+        first, second = factors[0], factors[1] if len(factors) > 1 else factors[0]
+        return 1 if name == "scaley" else first, 0, 0, 1 if name == "scalex" else second, 0, 0
+    if name == "rotate3d":
+        axis = [length(part, 1.0) for part in parts[:3]]
+        return _turned(axis, _radians(parts[3])) if len(parts) == 4 else None
+    angle = _radians(parts[0])
+    if name in ("rotatex", "rotatey"):  # seen from the front, without perspective
+        cos = math.cos(angle)
+        return (1, 0, 0, cos, 0, 0) if name == "rotatex" else (cos, 0, 0, 1, 0, 0)
+    if name in ("rotate", "rotatez"):
+        cos, sin = math.cos(angle), math.sin(angle)
+        x, y = (length(part, 0) for part in parts[1:3]) if len(parts) >= 3 else (0.0, 0.0)
+        return cos, sin, -sin, cos, x - cos * x + sin * y, y - sin * x - cos * y
+    if name in ("skewx", "skewy", "skew"):
+        slope = math.tan(angle)
+        if name == "skewy":
+            return 1, slope, 0, 1, 0, 0
+        other = math.tan(_radians(parts[1])) if name == "skew" and len(parts) > 1 else 0.0
+        return 1, other, slope, 1, 0, 0
+    return None
+
+
+def _turned(axis: Sequence[float], angle: float) -> Matrix | None:
+    """The matrix of a turn about an axis in space, seen from the front."""
+    size = math.hypot(*axis)
+    if not 0 < size < math.inf:
+        return IDENTITY
+    x, y, z = (part / size for part in axis)
+    cos, sin = math.cos(angle), math.sin(angle)
+    mixed = x * y * (1 - cos)
+    return (
+        cos + x * x * (1 - cos), mixed + z * sin, mixed - z * sin, cos + y * y * (1 - cos), 0, 0,
+    )  # fmt: skip
+
+
+def _radians(text: str) -> float:
+    """An angle, less than a turn; 0 for anything that is not an angle."""
+    degrees = _degrees(text)
+    if math.isnan(degrees):
+        degrees = _calculated(text, _degrees)
+    return math.radians(math.fmod(degrees, 360)) if math.isfinite(degrees) else 0.0
+
+
+def _degrees(text: str) -> float:
+    match = _LENGTH.fullmatch(text)
+    known = match is not None and match[2].lower() in _UNITS_DEGREES
+    return float(match[1]) * _UNITS_DEGREES[match[2].lower()] if match and known else math.nan
+
+
+def _rect_path(attributes: Mapping[str, str], whole: Size) -> str:
+    x, y = length(attributes.get("x"), whole[0]), length(attributes.get("y"), whole[1])
+    width = length(attributes.get("width"), whole[0])
+    height = length(attributes.get("height"), whole[1])
+    return _rounded_path((x, y, width, height), *_radii(attributes, whole))
+
+
+def _rounded_path(box: tuple[float, float, float, float], rx: float, ry: float) -> str:
+    """The path data of a box (x, y, width, height) with rounded corners; "" for one of no size."""
+    x, y, width, height = box
+    if width <= 0 or height <= 0:
+        return ""
+    rx, ry = min(max(rx, 0), width / 2), min(max(ry, 0), height / 2)
+    if rx == 0 or ry == 0:
+        return f"M{x} {y}H{x + width}V{y + height}H{x}Z"
+    corner = f"A{rx} {ry} 0 0 1"
+    return (
+        f"M{x + rx} {y}H{x + width - rx}{corner} {x + width} {y + ry}V{y + height - ry}"
+        f"{corner} {x + width - rx} {y + height}H{x + rx}{corner} {x} {y + height - ry}"
+        f"V{y + ry}{corner} {x + rx} {y}Z"
+    )
+
+
+def _radii(attributes: Mapping[str, str], whole: Size) -> Sequence[float]:
+    """rx and ry; one that is missing or "auto" is as long as the other."""
+    rx = length(attributes.get("rx"), whole[0], -1)
+    ry = length(attributes.get("ry"), whole[1], -1)
+    return (ry if rx < 0 else rx), (rx if ry < 0 else ry)
 
 
 def _round_shape_path(name: str, arguments: str, size: Size) -> str:

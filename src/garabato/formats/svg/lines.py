@@ -62,34 +62,6 @@ def without_gaps(
     return np.concatenate(parts) if parts else np.empty((0, 2)), ends
 
 
-def _long_gaps(pattern: list[float], offset: float, total: float) -> list[tuple[float, float]]:
-    """The gaps (from, to) on a line of length `total` that are long beside it."""
-    cycle = sum(pattern)
-    if not (0 < total < math.inf and math.isfinite(offset)) or cycle <= _LEAST_GAP * total:
-        return []
-    at = -(offset % cycle)
-    gaps = []
-    while at < total:
-        for i, extent in enumerate(pattern):
-            low, high = max(at, 0.0), min(at + extent, total)
-            if i % 2 and high - low > _LEAST_GAP * total:
-                gaps.append((low, high))
-            at += extent
-    return gaps
-
-
-def _between(line: Points, at: Points, gaps: list[tuple[float, float]]) -> Iterator[Points]:
-    """The parts of a line, whose points are `at` these lengths, between its gaps."""
-    total = float(at[-1])
-    edges = [0.0, *(edge for gap in gaps for edge in gap), total]
-    for low, high in zip(edges[::2], edges[1::2], strict=True):
-        if high - low <= 1e-3 * total:
-            continue
-        inner = at[(at > low) & (at < high)]
-        along = np.concatenate([[low], inner, [high]])
-        yield np.column_stack([np.interp(along, at, line[:, axis]) for axis in (0, 1)])
-
-
 def vertices(
     points: Points, starts: IntArray, *, has_mid: bool
 ) -> Iterator[tuple[int, tuple[float, float], float]]:
@@ -150,6 +122,51 @@ def clipped_lines(item: Item) -> list[Points]:
     return [part for line in lines for part in _cut_at_rectangle(line, rectangle)]
 
 
+def is_cut(item: Item) -> bool:
+    """Whether an item reaches beyond its clip rectangle."""
+    if item.clip.rectangle is None:
+        return False
+    left, top, right, bottom = item.clip.rectangle
+    own = item.bounds
+    return not (left <= own[0] and top <= own[1] and own[2] <= right and own[3] <= bottom)
+
+
+def grown(item: Item) -> Rectangle:
+    """The clip rectangle, so much larger that strokes half seen at its edge stay."""
+    left, top, right, bottom = item.clip.rectangle  # type: ignore[misc]
+    margin = item.stroke_width / 2 if item.stroke else 0.0
+    margin += 1e-6 * max(right - left, bottom - top, 0.0)
+    return left - margin, top - margin, right + margin, bottom + margin
+
+
+def _long_gaps(pattern: list[float], offset: float, total: float) -> list[tuple[float, float]]:
+    """The gaps (from, to) on a line of length `total` that are long beside it."""
+    cycle = sum(pattern)
+    if not (0 < total < math.inf and math.isfinite(offset)) or cycle <= _LEAST_GAP * total:
+        return []
+    at = -(offset % cycle)
+    gaps = []
+    while at < total:
+        for i, extent in enumerate(pattern):
+            low, high = max(at, 0.0), min(at + extent, total)
+            if i % 2 and high - low > _LEAST_GAP * total:
+                gaps.append((low, high))
+            at += extent
+    return gaps
+
+
+def _between(line: Points, at: Points, gaps: list[tuple[float, float]]) -> Iterator[Points]:
+    """The parts of a line, whose points are `at` these lengths, between its gaps."""
+    total = float(at[-1])
+    edges = [0.0, *(edge for gap in gaps for edge in gap), total]
+    for low, high in zip(edges[::2], edges[1::2], strict=True):
+        if high - low <= 1e-3 * total:
+            continue
+        inner = at[(at > low) & (at < high)]
+        along = np.concatenate([[low], inner, [high]])
+        yield np.column_stack([np.interp(along, at, line[:, axis]) for axis in (0, 1)])
+
+
 def _cut_at_rectangle(line: Points, rectangle: Rectangle) -> list[Points]:
     """The parts of a line inside a rectangle, by Liang and Barsky's algorithm."""
     a, b = line[:-1], line[1:]
@@ -171,20 +188,3 @@ def _cut_at_rectangle(line: Points, rectangle: Rectangle) -> list[Points]:
         parts[-1].append(a[i] + leave[i] * step[i] if leave[i] < 1.0 else b[i])
         following = i + 1 if leave[i] == 1.0 else -1
     return [np.array(part) for part in parts]
-
-
-def is_cut(item: Item) -> bool:
-    """Whether an item reaches beyond its clip rectangle."""
-    if item.clip.rectangle is None:
-        return False
-    left, top, right, bottom = item.clip.rectangle
-    own = item.bounds
-    return not (left <= own[0] and top <= own[1] and own[2] <= right and own[3] <= bottom)
-
-
-def grown(item: Item) -> Rectangle:
-    """The clip rectangle, so much larger that strokes half seen at its edge stay."""
-    left, top, right, bottom = item.clip.rectangle  # type: ignore[misc]
-    margin = item.stroke_width / 2 if item.stroke else 0.0
-    margin += 1e-6 * max(right - left, bottom - top, 0.0)
-    return left - margin, top - margin, right + margin, bottom + margin

@@ -183,6 +183,15 @@ class _Painting:
             self._add_ground(item._replace(fill=item.stroke, stroke=None), covered)
         return []
 
+    def visible_lines(self) -> list[Points]:
+        """The parts of lines that no later item covers."""
+        covers = self._canvas.least_covers()
+        return [
+            part
+            for number, line in self._lines
+            for part in cut(line, self._canvas.to_px(line), covers <= number)
+        ]
+
     def _covered(self, item: Item, fill_mask: BoolArray | None) -> BoolArray | None:
         """The pixels by which an item may be ground; None if it can't be."""
         tiles, self._tiles = self._tiles, None
@@ -204,16 +213,6 @@ class _Painting:
             return bool(covered.mean() >= _PAGE_SHARE)
         return rectangle_of(item) == (0.0, 0.0, *DEFAULT_SIZE)  # 100 % of an unknown page
 
-    def _add_ground(self, item: Item, mask: BoolArray) -> None:
-        """Begin anew on the pixels of `mask`; what is hardly opaque is no ground, nor a shape."""
-        assert item.fill is not None
-        if item.fill[3] < OPAQUE:
-            return
-        self.ground = item
-        self._canvas = self._canvas.covered_by(item.fill, mask)
-        self._lines = []
-        self._keep(self._canvas.edges_of_clip(item, mask))
-
     def _add_shape(self, item: Item, fill_mask: BoolArray | None) -> None:
         changed = self._canvas.paint(self._n_items, item, fill_mask)
         if changed is None:
@@ -226,14 +225,15 @@ class _Painting:
     def _keep(self, lines: Iterable[Points]) -> None:
         self._lines += [(self._n_items, line) for line in lines]
 
-    def visible_lines(self) -> list[Points]:
-        """The parts of lines that no later item covers."""
-        covers = self._canvas.least_covers()
-        return [
-            part
-            for number, line in self._lines
-            for part in cut(line, self._canvas.to_px(line), covers <= number)
-        ]
+    def _add_ground(self, item: Item, mask: BoolArray) -> None:
+        """Begin anew on the pixels of `mask`; what is hardly opaque is no ground, nor a shape."""
+        assert item.fill is not None
+        if item.fill[3] < OPAQUE:
+            return
+        self.ground = item
+        self._canvas = self._canvas.covered_by(item.fill, mask)
+        self._lines = []
+        self._keep(self._canvas.edges_of_clip(item, mask))
 
 
 def _extent(rectangle: Rectangle) -> float:

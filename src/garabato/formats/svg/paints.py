@@ -65,6 +65,24 @@ class Paints:
         alpha *= colour[3]
         return None if alpha < LEAST_ALPHA else (colour[0], colour[1], colour[2], alpha)
 
+    def shaded(
+        self, colour: Colour | None, value: Paint, points: Points, context: Context
+    ) -> Colour | None:
+        """`colour`, the mean of a gradient if `value` is one, as it shades a shape of `points`."""
+        match = URL.match(value) if isinstance(value, str) else None
+        server = self._tree.element(match[1]) if match else None
+        if colour is None or match is None or server is None or not server.tag.endswith("Gradient"):
+            return colour
+        attributes: dict[str, str] = {}
+        for element in self._chain(server)[::-1]:
+            attributes |= element.attrib
+        a, b, c, d, e, f = context.matrix
+        box = bounds_of(np.linalg.solve(np.array([[a, c], [b, d]]), (points - (e, f)).T).T)
+        return shaded(
+            colour, self._stops[match[1]], attributes, server.tag == "radialGradient",
+            context.matrix, box, context.whole,
+        )  # fmt: skip
+
     def _served(self, text: str, style: Style) -> Colour | None:
         """The colour of a paint server: a gradient's is the mean of its stops."""
         match = URL.match(text)
@@ -87,6 +105,41 @@ class Paints:
             self._pattern_colours[name] = colour
         return self._pattern_colours[name]
 
+    def _is_pattern_seen(self, pattern: Element) -> bool:
+        """Whether a pattern paints anything."""
+        if self._tree.n_nested > MAX_NESTED:
+            return False
+        pattern = self._filled(pattern)
+        start = self._tree.start._replace(style=self._tree.inherited_style(pattern), depth=1)
+        inside = self._enter(pattern, *self._tree.declared(pattern, start))
+        self._tree.n_nested += 1
+        is_seen = inside is not None and bool(self._walk([(part, inside) for part in pattern]))
+        self._tree.n_nested -= 1
+        return is_seen
+
+    def _filled(self, server: Element) -> Element:
+        """The first of the chain that has stops or shapes of its own."""
+        described = ("title", "desc", "metadata")
+        chain = self._chain(server)
+        return next((e for e in chain if any(part.tag not in described for part in e)), server)
+
+    def _chain(self, server: Element) -> list[Element]:
+        """A paint server, and those it refers to."""
+        chain = [server]
+        while len(chain) < 8 and (target := self._tree.target(chain[-1])) is not None:
+            chain.append(target)
+        return chain
+
+    def _holds_picture(self, pattern: Element) -> bool:
+        """Whether a pattern paints a picture, which is how Figma exports them."""
+        parts = [pattern, *list(pattern)[:64]]
+        targets = [self._tree.target(part) for part in parts if part.tag in ("use", "pattern")]
+        return any(
+            part.tag == "image" or any(child.tag == "image" for child in part)
+            for part in (*parts, *targets)
+            if part is not None
+        )
+
     def _stops_of(self, name: str, server: Element, style: Style) -> list[Stop]:
         if name not in self._stops:
             elements = [part for part in self._filled(server) if part.tag == "stop"]
@@ -101,56 +154,3 @@ class Paints:
         alpha = colour[3] * opacity_or(declared.get("stop-opacity"), 1.0)
         offset = min(max(length(element.get("offset"), 1.0), 0.0), 1.0)
         return Stop(offset, (*colour[:3], alpha))
-
-    def shaded(
-        self, colour: Colour | None, value: Paint, points: Points, context: Context
-    ) -> Colour | None:
-        """`colour`, the mean of a gradient if `value` is one, as it shades a shape of `points`."""
-        match = URL.match(value) if isinstance(value, str) else None
-        server = self._tree.element(match[1]) if match else None
-        if colour is None or match is None or server is None or not server.tag.endswith("Gradient"):
-            return colour
-        attributes: dict[str, str] = {}
-        for element in self._chain(server)[::-1]:
-            attributes |= element.attrib
-        a, b, c, d, e, f = context.matrix
-        box = bounds_of(np.linalg.solve(np.array([[a, c], [b, d]]), (points - (e, f)).T).T)
-        return shaded(
-            colour, self._stops[match[1]], attributes, server.tag == "radialGradient",
-            context.matrix, box, context.whole,
-        )  # fmt: skip
-
-    def _chain(self, server: Element) -> list[Element]:
-        """A paint server, and those it refers to."""
-        chain = [server]
-        while len(chain) < 8 and (target := self._tree.target(chain[-1])) is not None:
-            chain.append(target)
-        return chain
-
-    def _filled(self, server: Element) -> Element:
-        """The first of the chain that has stops or shapes of its own."""
-        described = ("title", "desc", "metadata")
-        chain = self._chain(server)
-        return next((e for e in chain if any(part.tag not in described for part in e)), server)
-
-    def _is_pattern_seen(self, pattern: Element) -> bool:
-        """Whether a pattern paints anything."""
-        if self._tree.n_nested > MAX_NESTED:
-            return False
-        pattern = self._filled(pattern)
-        start = self._tree.start._replace(style=self._tree.inherited_style(pattern), depth=1)
-        inside = self._enter(pattern, *self._tree.declared(pattern, start))
-        self._tree.n_nested += 1
-        is_seen = inside is not None and bool(self._walk([(part, inside) for part in pattern]))
-        self._tree.n_nested -= 1
-        return is_seen
-
-    def _holds_picture(self, pattern: Element) -> bool:
-        """Whether a pattern paints a picture, which is how Figma exports them."""
-        parts = [pattern, *list(pattern)[:64]]
-        targets = [self._tree.target(part) for part in parts if part.tag in ("use", "pattern")]
-        return any(
-            part.tag == "image" or any(child.tag == "image" for child in part)
-            for part in (*parts, *targets)
-            if part is not None
-        )

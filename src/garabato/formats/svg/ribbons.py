@@ -21,15 +21,6 @@ _LEAST_ELONGATION = 12.0
 _MAX_ALONE = 64
 
 
-class _Ribbon(NamedTuple):
-    number: int  # of its item
-    mask: BoolArray  # (H, W), with an empty border
-    left: int
-    top: int
-    area: int
-    radius: float
-
-
 def thin_ribbons(items: list[Item], page: Rectangle | None) -> list[Item]:
     """`items` with ribbons replaced by their centre lines, stroked in the colour of the fill.
 
@@ -119,26 +110,13 @@ def _measure(number: int, item: Item, scale: float, left: float, top: float) -> 
     return _Ribbon(number, mask, int(low[0]), int(low[1]), area, radius) if is_narrow else None
 
 
-def _joined(group: list[_Ribbon]) -> tuple[BoolArray, int, int]:
-    """One mask of several, and where its content begins."""
-    if len(group) == 1:
-        return group[0].mask, group[0].left, group[0].top
-    left, top = min(r.left for r in group), min(r.top for r in group)
-    right = max(r.left + r.mask.shape[1] for r in group)
-    bottom = max(r.top + r.mask.shape[0] for r in group)
-    mask = np.zeros((bottom - top, right - left), bool)
-    for r in group:
-        height, width = r.mask.shape
-        mask[r.top - top : r.top - top + height, r.left - left : r.left - left + width] |= r.mask
-    return mask, left, top
-
-
-def _traced(mask: BoolArray) -> list[Points]:
-    from garabato.tracing.trace import trace_bitmap
-
-    points, starts = trace_bitmap(mask.astype(np.uint8) * 255)
-    lines = [points[a:b].astype(np.float64) for a, b in pairwise(starts.tolist())]
-    return [line if len(line) > 1 else np.repeat(line, 2, axis=0) for line in lines]
+class _Ribbon(NamedTuple):
+    number: int  # of its item
+    mask: BoolArray  # (H, W), with an empty border
+    left: int
+    top: int
+    area: int
+    radius: float
 
 
 def _dab(points: Points) -> Points:
@@ -162,3 +140,25 @@ def _stroked(item: Item, lines: list[Points], ribbon: _Ribbon, scale: float) -> 
         stroke=item.fill,
         stroke_width=2 * ribbon.radius / scale,
     )
+
+
+def _joined(group: list[_Ribbon]) -> tuple[BoolArray, int, int]:
+    """One mask of several, and where its content begins."""
+    if len(group) == 1:
+        return group[0].mask, group[0].left, group[0].top
+    left, top = min(r.left for r in group), min(r.top for r in group)
+    right = max(r.left + r.mask.shape[1] for r in group)
+    bottom = max(r.top + r.mask.shape[0] for r in group)
+    mask = np.zeros((bottom - top, right - left), bool)
+    for r in group:
+        height, width = r.mask.shape
+        mask[r.top - top : r.top - top + height, r.left - left : r.left - left + width] |= r.mask
+    return mask, left, top
+
+
+def _traced(mask: BoolArray) -> list[Points]:
+    from garabato.tracing.trace import trace_bitmap
+
+    points, starts = trace_bitmap(mask.astype(np.uint8) * 255)
+    lines = [points[a:b].astype(np.float64) for a, b in pairwise(starts.tolist())]
+    return [line if len(line) > 1 else np.repeat(line, 2, axis=0) for line in lines]

@@ -22,6 +22,44 @@ Paint = Colour | str | None
 LEAST_ALPHA = 0.02
 #: A reference to an element of the document, and what follows it.
 URL = re.compile(r"url\(\s*['\"]?#([^'\")]*)['\"]?\s*\)(.*)", re.DOTALL)
+_INHERITED = {
+    "fill": "fill",
+    "stroke": "stroke",
+    "color": "colour",
+    "fill-opacity": "fill_opacity",
+    "stroke-opacity": "stroke_opacity",
+    "stroke-width": "stroke_width",
+    "visibility": "is_visible",
+    "fill-rule": "fill_rule",
+    "clip-rule": "clip_rule",
+    "stroke-dasharray": "dashes",
+    "stroke-dashoffset": "dash_offset",
+    "stroke-linecap": "line_cap",
+    "marker-start": "marker_start",
+    "marker-mid": "marker_mid",
+    "marker-end": "marker_end",
+}
+_KEYWORDS = {"inherit", "unset", "initial", "revert", "revert-layer"}
+#: Colours of the system, for a light screen.
+_SYSTEM_COLOURS = {
+    "canvas": "white", "field": "white", "buttonface": "#efefef",
+    "canvastext": "black", "fieldtext": "black", "buttontext": "black", "linktext": "#00e",
+}  # fmt: skip
+_INVALID = object()
+#: In CSS, only zero may come without a unit, and commas are between arguments.
+_UNITLESS = re.compile(
+    r"\b(?:translate(?:3d|[xyz])?|rotate(?:[xyz])?|skew[xy]?)\("
+    r"(?:(?:[^(),]*,)*\s*[+-]?(?:[1-9][\d.]*|0?\.0*[1-9]\d*)\s*[,)]|[^(),]*[^(),\s]\s+[^\s(),])",
+    re.IGNORECASE,
+)
+#: The colour for light screens in light-dark(LIGHT, DARK).
+_LIGHT = re.compile(r"^light-dark\(\s*([^(),]+(?:\([^()]*\))?)\s*,.*", re.DOTALL)
+#: The colour that a relative one starts from, which is near enough: rgb(from COLOUR r g b / ALPHA).
+_FROM = re.compile(
+    r"^[a-z]+\(\s*from\s+([^\s()]+(?:\([^()]*\))?)[^/]*(?:/\s*([\d.]+%?)\s*\))?.*", re.DOTALL
+)
+_MIX = re.compile(r"^color-mix\((?:\s*in\b[^,]*,)?(.*)\)$", re.DOTALL)
+_MIXED = re.compile(r"\s*(?:([\d.]+)%)?\s*([^\s()%]+(?:\([^()]*\))?)\s*(?:([\d.]+)%)?\s*(?:,|$)")
 
 
 class Style(NamedTuple):
@@ -49,30 +87,7 @@ class Style(NamedTuple):
     context_stroke: Colour | None = None
 
 
-_INHERITED = {
-    "fill": "fill",
-    "stroke": "stroke",
-    "color": "colour",
-    "fill-opacity": "fill_opacity",
-    "stroke-opacity": "stroke_opacity",
-    "stroke-width": "stroke_width",
-    "visibility": "is_visible",
-    "fill-rule": "fill_rule",
-    "clip-rule": "clip_rule",
-    "stroke-dasharray": "dashes",
-    "stroke-dashoffset": "dash_offset",
-    "stroke-linecap": "line_cap",
-    "marker-start": "marker_start",
-    "marker-mid": "marker_mid",
-    "marker-end": "marker_end",
-}
 _INITIAL = Style()
-_KEYWORDS = {"inherit", "unset", "initial", "revert", "revert-layer"}
-#: Colours of the system, for a light screen.
-_SYSTEM_COLOURS = {
-    "canvas": "white", "field": "white", "buttonface": "#efefef",
-    "canvastext": "black", "fieldtext": "black", "buttontext": "black", "linktext": "#00e",
-}  # fmt: skip
 
 
 def inherit(style: Style, declared: Mapping[str, str], diagonal: float) -> Style:
@@ -105,15 +120,6 @@ def inherited(declared: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in declared.items() if k in _INHERITED or k == "marker"}
 
 
-_INVALID = object()
-#: In CSS, only zero may come without a unit, and commas are between arguments.
-_UNITLESS = re.compile(
-    r"\b(?:translate(?:3d|[xyz])?|rotate(?:[xyz])?|skew[xy]?)\("
-    r"(?:(?:[^(),]*,)*\s*[+-]?(?:[1-9][\d.]*|0?\.0*[1-9]\d*)\s*[,)]|[^(),]*[^(),\s]\s+[^\s(),])",
-    re.IGNORECASE,
-)
-
-
 def is_valid(name: str, value: str) -> bool:
     """Whether a declaration counts: an invalid one leaves what was declared before it."""
     if name == "all":
@@ -123,26 +129,6 @@ def is_valid(name: str, value: str) -> bool:
     if name not in _INHERITED or "var(" in value or value.lower() in _KEYWORDS:
         return True
     return _parsed(name, value, 1.0) is not _INVALID
-
-
-def _parsed(name: str, value: str, diagonal: float) -> Any:
-    if name in ("fill", "stroke"):
-        return paint(value)
-    if name == "color":
-        colour = parse_colour(value)
-        return _INVALID if colour is None else colour
-    if name in ("fill-opacity", "stroke-opacity"):
-        return opacity(value)
-    if name == "stroke-width":
-        width = length(value, diagonal, -1.0)
-        return width if width >= 0 else _INVALID
-    if name == "visibility":
-        return value.lower() == "visible"
-    if name.startswith(("marker", "stroke-dash")):
-        return value
-    if name == "stroke-linecap":
-        return value.lower()
-    return "evenodd" if value.lower() == "evenodd" else "nonzero"
 
 
 def paint(value: str) -> Any:
@@ -177,14 +163,24 @@ def parse_colour(text: str) -> Colour | None:
     return _parse_colour(text.strip().lower()) if len(text) < 200 else None
 
 
-#: The colour for light screens in light-dark(LIGHT, DARK).
-_LIGHT = re.compile(r"^light-dark\(\s*([^(),]+(?:\([^()]*\))?)\s*,.*", re.DOTALL)
-#: The colour that a relative one starts from, which is near enough: rgb(from COLOUR r g b / ALPHA).
-_FROM = re.compile(
-    r"^[a-z]+\(\s*from\s+([^\s()]+(?:\([^()]*\))?)[^/]*(?:/\s*([\d.]+%?)\s*\))?.*", re.DOTALL
-)
-_MIX = re.compile(r"^color-mix\((?:\s*in\b[^,]*,)?(.*)\)$", re.DOTALL)
-_MIXED = re.compile(r"\s*(?:([\d.]+)%)?\s*([^\s()%]+(?:\([^()]*\))?)\s*(?:([\d.]+)%)?\s*(?:,|$)")
+def _parsed(name: str, value: str, diagonal: float) -> Any:
+    if name in ("fill", "stroke"):
+        return paint(value)
+    if name == "color":
+        colour = parse_colour(value)
+        return _INVALID if colour is None else colour
+    if name in ("fill-opacity", "stroke-opacity"):
+        return opacity(value)
+    if name == "stroke-width":
+        width = length(value, diagonal, -1.0)
+        return width if width >= 0 else _INVALID
+    if name == "visibility":
+        return value.lower() == "visible"
+    if name.startswith(("marker", "stroke-dash")):
+        return value
+    if name == "stroke-linecap":
+        return value.lower()
+    return "evenodd" if value.lower() == "evenodd" else "nonzero"
 
 
 @lru_cache(maxsize=4096)
@@ -216,6 +212,15 @@ def _parse_colour(text: str) -> Colour | None:
     return red, green, blue, colour.alpha
 
 
+def _hex_colour(digits: str) -> Colour | None:
+    if len(digits) in (3, 4):
+        digits = "".join(digit * 2 for digit in digits)
+    if len(digits) not in (6, 8) or re.fullmatch("[0-9a-f]*", digits) is None:
+        return None
+    red, green, blue = (float(int(digits[i : i + 2], 16)) for i in (0, 2, 4))
+    return red, green, blue, int(digits[6:], 16) / 255 if len(digits) == 8 else 1.0
+
+
 def _mixed(text: str) -> Colour | None:
     """The colour of color-mix(), as if all were mixed in sRGB.
 
@@ -237,12 +242,3 @@ def _mixed(text: str) -> Colour | None:
         for i in range(3)
     )
     return red, green, blue, alpha * min(a + b, 1.0)
-
-
-def _hex_colour(digits: str) -> Colour | None:
-    if len(digits) in (3, 4):
-        digits = "".join(digit * 2 for digit in digits)
-    if len(digits) not in (6, 8) or re.fullmatch("[0-9a-f]*", digits) is None:
-        return None
-    red, green, blue = (float(int(digits[i : i + 2], 16)) for i in (0, 2, 4))
-    return red, green, blue, int(digits[6:], 16) / 255 if len(digits) == 8 else 1.0
