@@ -17,7 +17,6 @@ Source: https://huggingface.co/datasets/google/quickdraw.
 from __future__ import annotations
 
 import datetime
-import io
 import json
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -412,12 +411,12 @@ def _drawing(
 
 def _picture(content: bytes, source: Input, position: str) -> Drawing:
     """The drawing of a picture or SVG file in a row."""
-    head = content[:4096]
-    if not (picture.looks_like(head) or svg.looks_like(head)):
+    inner = Input.from_bytes(content, source.name, source.stem)
+    is_picture = picture.looks_like(inner.head)
+    if not (is_picture or svg.looks_like(inner.head)):
         raise source.error("the bytes are not a picture, SVG or JSON", position)
-    inner = Input(source.name, source.stem, io.BytesIO(content), head, None)
     try:
-        (batch,) = picture.read(inner) if picture.looks_like(head) else svg.read(inner)
+        (batch,) = picture.read(inner) if is_picture else svg.read(inner)
     except FormatError as error:
         where = ", ".join(part for part in (position, error.position) if part)
         raise source.error(error.problem, where) from None

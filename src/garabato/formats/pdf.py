@@ -116,7 +116,8 @@ def _read_page(page: Any, source: Input) -> DrawingBatch:
             f'viewBox="0 0 {width} {height}">{"".join(paths.elements)}</svg>'
         )
         try:
-            (batch,) = svg.read(_inner(source, document.encode()))
+            inner = Input.from_bytes(document.encode(), source.name, source.stem)
+            (batch,) = svg.read(inner)
             return batch
         except FormatError:
             if paths.n_segments > _MAX_SEGMENTS:
@@ -126,12 +127,8 @@ def _read_page(page: Any, source: Input) -> DrawingBatch:
         raise FormatError(f"the page {what}; a sketch was expected")
     png = io.BytesIO()
     page.render(scale=_RENDERED_PX / max(width, height, 1)).to_pil().save(png, "PNG")
-    (batch,) = picture.read(_inner(source, png.getvalue()))
+    (batch,) = picture.read(Input.from_bytes(png.getvalue(), source.name, source.stem))
     return batch
-
-
-def _inner(source: Input, content: bytes) -> Input:
-    return Input(source.name, source.stem, io.BytesIO(content), content[:4096], None)
 
 
 def _page_matrix(page: Any) -> Matrix:

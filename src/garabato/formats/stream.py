@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import sys
 import zlib
 from collections import Counter
@@ -65,6 +66,11 @@ class Input:
     head: bytes
     path: Path | None
     notes: Counter[str] = field(default_factory=Counter, compare=False)
+
+    @classmethod
+    def from_bytes(cls, content: bytes, name: str, stem: str) -> Input:
+        """Bytes in memory as an input."""
+        return cls(name, stem, io.BytesIO(content), content[:N_PEEKED], None)
 
     def error(self, problem: str, position: str | None = None) -> FormatError:
         """A FormatError at `position` of this input."""

@@ -7,7 +7,6 @@ entities and every reference outside the document are left out.
 
 from __future__ import annotations
 
-import io
 import re
 from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
@@ -31,7 +30,7 @@ def clean_svg(content: bytes) -> bytes:
     Raises FormatError if it cannot be read (see `xml_tree`), is not an SVG, or draws more than
     20,000 elements.
     """
-    source = Input("SVG", "svg", io.BytesIO(content), content[:4096], None)
+    source = Input.from_bytes(content, "SVG", "svg")
     root = parse_xml(source, NAMESPACE)
     if root.tag != "svg":
         raise source.error(f"the document is <{root.tag[:40]}>; <svg> was expected")
