@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import BoolArray, ByteArray
-from garabato.formats.picture.pixels import Image, reduced
+from garabato.formats.picture.pixels import Image, edges, is_near, most_frequent, reduced
 
 #: The weights of red, green and blue in grey, as in OpenCV (ITU-R BT.601).
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -109,7 +109,7 @@ def filled_outside(picture: Image, page: BoolArray) -> Image:
 def connected_to_edges(mask: BoolArray | ByteArray, connectivity: int = 8) -> BoolArray:
     """The connected parts of `mask` that reach the edges of the picture."""
     _, labels = cv2.connectedComponents(mask.astype(np.uint8), connectivity=connectivity)
-    at_edges = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    at_edges = np.concatenate(edges(labels))
     touching = np.zeros(labels.max() + 1, np.bool_)
     touching[at_edges] = True
     touching[0] = False
@@ -129,7 +129,7 @@ def _page_in_one_frame(picture: Image) -> BoolArray | None:
     levels = np.rint(picture * 255).astype(np.uint8)
     for tolerance in (_COMPRESSED, _EXACT):
         for colour in _edge_colours(levels):
-            frame = connected_to_edges(_is_near(levels, colour, tolerance), connectivity=4)
+            frame = connected_to_edges(is_near(levels, colour, tolerance), connectivity=4)
             page = _page_inside(levels, frame, colour, tolerance)
             if page is not None:
                 return page
@@ -140,7 +140,7 @@ def _page_in_one_frame(picture: Image) -> BoolArray | None:
 def _edge_colours(levels: ByteArray) -> list[npt.NDArray[np.int16]]:
     """The most frequent colour of each edge, and the colour of the corners, without repeats."""
     colours: list[npt.NDArray[np.int16]] = []
-    for edge in (levels[0], levels[-1], levels[:, 0], levels[:, -1]):
+    for edge in edges(levels):
         packed = edge.astype(np.int64) @ np.array([2**16, 2**8, 1])
         values, counts = np.unique(packed, return_counts=True)
         value = int(values[counts.argmax()])
@@ -153,11 +153,6 @@ def _edge_colours(levels: ByteArray) -> list[npt.NDArray[np.int16]]:
     if n_alike >= 3 and not any(np.abs(colour - other).max() <= _EXACT for other in colours):
         colours.append(colour)
     return colours
-
-
-def _is_near(levels: ByteArray, colour: npt.NDArray[np.int16], tolerance: int) -> ByteArray:
-    low, high = (np.clip(colour + d, 0, 255).astype(float) for d in (-tolerance, tolerance))
-    return np.asarray(cv2.inRange(levels, low, high), np.uint8)
 
 
 def _page_inside(
@@ -175,7 +170,7 @@ def _page_inside(
     area = int(stats[largest, cv2.CC_STAT_AREA])
     if area < _LEAST_PAGE * page.size or area > page.size - max(page.shape) // 2:
         return None
-    at_edges = np.concatenate([frame[0], frame[-1], frame[:, 0], frame[:, -1]])
+    at_edges = np.concatenate(edges(frame))
     is_thin = at_edges.mean() >= _RIM and _is_thin(_margins(page), page)
     beside = frame & _dilated(page, 2 * _BLURRED_PX) & ~_dilated(page, _BLURRED_PX)
     if not (is_thin or _is_smooth(levels[frame], colour)):
@@ -297,9 +292,8 @@ def _is_paper(
 
 def _plain_page(levels: ByteArray) -> BoolArray | None:
     """An upright rectangle of one colour with ink, amid bands of other colours: bars, a shadow."""
-    flat = levels.reshape(-1, 3)
-    colour = np.array([np.bincount(flat[:, c]).argmax() for c in range(3)], np.int16)
-    near = _is_near(levels, colour, _COMPRESSED) > 0
+    colour = most_frequent(levels)
+    near = is_near(levels, colour, _COMPRESSED)
     ys, xs = (_long_runs(near.sum(axis=axis)) for axis in (1, 0))
     height, width = near.shape
     if (ys.stop - ys.start) * (xs.stop - xs.start) < _LEAST_PLAIN_PAGE * near.size:
@@ -408,4 +402,4 @@ def _sheet_on_table(picture: Image) -> BoolArray | None:
 
 def _n_edges(mask: BoolArray) -> int:
     """How many of the picture's edges a mask touches."""
-    return sum(bool(edge.any()) for edge in (mask[0], mask[-1], mask[:, 0], mask[:, -1]))
+    return sum(bool(edge.any()) for edge in edges(mask))

@@ -22,7 +22,14 @@ from garabato.formats.picture.frame import (
     page_in_frame,
     pen_px,
 )
-from garabato.formats.picture.pixels import Image, Picture, reduced
+from garabato.formats.picture.pixels import (
+    Image,
+    Picture,
+    edges,
+    is_near,
+    most_frequent,
+    reduced,
+)
 
 Array = npt.NDArray[Any]
 
@@ -156,12 +163,12 @@ def _cut(whole: Array, rows: slice, columns: slice, shape: tuple[int, ...]) -> A
 def _ground(page: Image) -> npt.NDArray[np.float32] | None:
     """The background colour (3,) of a page; None if it has more than one."""
     levels = np.rint(page * 255).astype(np.uint8)
-    ground = _most_frequent(np.concatenate(_edges(levels)))
-    is_ground = _is_near(levels, ground)
-    if np.concatenate(_edges(is_ground)).mean() < _FLAT_SHARE:
+    ground = most_frequent(np.concatenate(edges(levels)))
+    is_ground = is_near(levels, ground, _FLAT_TOLERANCE)
+    if np.concatenate(edges(is_ground)).mean() < _FLAT_SHARE:
         return None
     if is_ground.mean() < _FLAT_SHARE:
-        is_ink = _is_near(levels, _most_frequent(levels[~is_ground]))
+        is_ink = is_near(levels, most_frequent(levels[~is_ground]), _FLAT_TOLERANCE)
         if is_ground.mean() + is_ink.mean() < _TWO_TONES_SHARE:
             return None
     if _slope(page, is_ground) > _FLAT_SLOPE:
@@ -179,16 +186,6 @@ def _slope(page: Image, is_ground: BoolArray) -> float:
     terms = np.stack([np.ones_like(ys), ys, xs, ys * ys, xs * xs], axis=1)
     factors, *_ = np.linalg.lstsq(terms, grey[rows, columns] / weight[rows, columns], rcond=None)
     return float(np.ptp(terms @ factors)) if len(terms) else 0.0
-
-
-def _most_frequent(levels: ByteArray) -> npt.NDArray[np.int16]:
-    """The most frequent level of each channel of `levels` (..., 3)."""
-    return np.array([np.bincount(levels[..., c].ravel()).argmax() for c in range(3)], np.int16)
-
-
-def _is_near(levels: ByteArray, colour: npt.NDArray[np.int16]) -> npt.NDArray[np.bool_]:
-    away = [np.abs(levels[..., c] - colour[c]) for c in range(3)]
-    return np.asarray(np.maximum(np.maximum(*away[:2]), away[2]) <= _FLAT_TOLERANCE)
 
 
 def _is_light_on_dark(page: Image, ground: npt.NDArray[np.float32] | None) -> bool:
@@ -355,10 +352,6 @@ def _grain(darkness: Image) -> float:
     return 1.4826 * float(_median(np.abs(paper - _median(paper))))
 
 
-def _edges(page: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
-    return page[0], page[-1], page[:, 0], page[:, -1]
-
-
 def _otsu(values: Image) -> float:
     """Otsu's threshold between the two kinds of values, in 0..1."""
     levels = np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
@@ -432,13 +425,13 @@ def _straight_lines(mask: BoolArray, thin: BoolArray, px: int) -> BoolArray:
 
 def _has_rules(mask: BoolArray) -> bool:
     """Whether lines reach two opposite edges, at equal distances."""
-    top, bottom, left, right = map(_is_regular, _edges(mask))
+    top, bottom, left, right = map(_is_regular, edges(mask))
     return (top and bottom) or (left and right)
 
 
 def _n_ends(mask: BoolArray) -> int:
     """How many lines reach the edges."""
-    return sum(int((np.diff(edge.astype(np.int8)) > 0).sum()) for edge in _edges(mask))
+    return sum(int((np.diff(edge.astype(np.int8)) > 0).sum()) for edge in edges(mask))
 
 
 def _is_regular(edge: BoolArray) -> bool:
@@ -462,7 +455,7 @@ def _connected(
     kept = n_sure > 0
     if not is_flat and kept.any():
         at_edge = np.zeros(n, bool)
-        for edge in _edges(labels):
+        for edge in edges(labels):
             at_edge[edge] = True
         if n_sure[~at_edge].max(initial=0) >= _LEAST_DRAWING * max(labels.shape):
             kept &= ~at_edge

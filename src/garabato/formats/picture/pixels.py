@@ -6,12 +6,13 @@ The picture itself stays bytes: as numbers a large one would fill a gigabyte, se
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from garabato.drawing import ByteArray
+from garabato.drawing import BoolArray, ByteArray
 
 Image = npt.NDArray[np.float32]  # (H, W) or (H, W, 3), 0..1
 
@@ -88,3 +89,19 @@ def reduced(picture: Image, longest_px: int) -> Image:
         return picture
     size = max(1, round(width * factor)), max(1, round(height * factor))
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def edges(picture: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
+    """The first and the last row, the first and the last column."""
+    return picture[0], picture[-1], picture[:, 0], picture[:, -1]
+
+
+def most_frequent(levels: ByteArray) -> npt.NDArray[np.int16]:
+    """The most frequent level of each channel of `levels` (..., 3)."""
+    return np.array([np.bincount(levels[..., c].ravel()).argmax() for c in range(3)], np.int16)
+
+
+def is_near(levels: ByteArray, colour: npt.NDArray[np.int16], tolerance: int) -> BoolArray:
+    """(H, W): whether each channel of `levels` (H, W, 3) is within `tolerance` of `colour`."""
+    low, high = (np.clip(colour + d, 0, 255).astype(float) for d in (-tolerance, tolerance))
+    return np.asarray(cv2.inRange(levels, low, high) > 0)
