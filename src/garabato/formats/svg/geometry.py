@@ -205,9 +205,7 @@ def shape_path(name: str, attributes: Mapping[str, str], whole: Size) -> str:
         rx = ry = get("r", diagonal)
     else:
         rx, ry = _radii(attributes, whole)
-    if rx <= 0 or ry <= 0:
-        return ""
-    return f"M{cx + rx} {cy}A{rx} {ry} 0 0 1 {cx - rx} {cy}A{rx} {ry} 0 0 1 {cx + rx} {cy}Z"
+    return _ellipse_path(cx, cy, rx, ry)
 
 
 def basic_shape_path(text: str, size: Size) -> str | None:
@@ -396,6 +394,13 @@ def _radii(attributes: Mapping[str, str], whole: Size) -> Sequence[float]:
     return (ry if rx < 0 else rx), (rx if ry < 0 else ry)
 
 
+def _ellipse_path(cx: float, cy: float, rx: float, ry: float) -> str:
+    """The path data of an ellipse; "" for one of no size."""
+    if rx <= 0 or ry <= 0:
+        return ""
+    return f"M{cx + rx} {cy}A{rx} {ry} 0 0 1 {cx - rx} {cy}A{rx} {ry} 0 0 1 {cx + rx} {cy}Z"
+
+
 def _round_shape_path(name: str, arguments: str, size: Size) -> str:
     radii, _, place = arguments.partition("at ")
     cx, cy = origin(place or "center", size)
@@ -407,6 +412,4 @@ def _round_shape_path(name: str, arguments: str, size: Size) -> str:
         rx = ry = length(sizes[0], diagonal, choose[0](*sides[0], *sides[1]))
     else:
         rx, ry = (length(sizes[i], size[i], choose[i](*sides[i])) for i in (0, 1))
-    if rx <= 0 or ry <= 0:
-        return ""
-    return f"M{cx + rx} {cy}A{rx} {ry} 0 0 1 {cx - rx} {cy}A{rx} {ry} 0 0 1 {cx + rx} {cy}Z"
+    return _ellipse_path(cx, cy, rx, ry)
