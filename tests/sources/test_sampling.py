@@ -98,8 +98,19 @@ def test_an_array_of_another_shape_is_refused(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.zeros((3, 10), np.uint8))
     with pytest.raises(SourceError, match="N x 784 uint8 was expected"):
         Rows(reading((tmp_path / "a.npy").read_bytes()))
-    with pytest.raises(SourceError, match=r"not a \.npy file"):
-        Rows(reading(b"hello"))
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"hello", "magic string"),
+        (b"\x93NUMPY\x01\0\x0b\0{'descr': (\n", "EOF in multi-line statement"),
+        (b"\x93NUMPY\x03\0", r"version \(3, 0\)"),
+    ],
+)
+def test_a_damaged_array_is_refused(content: bytes, problem: str) -> None:
+    with pytest.raises(SourceError, match=rf"not a \.npy file \(.*{problem}"):
+        Rows(reading(content))
 
 
 def test_a_record_that_is_not_a_drawing_has_no_identity() -> None:

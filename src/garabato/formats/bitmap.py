@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterable, Iterator
-from typing import IO, cast
+from typing import IO, Any, BinaryIO, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -54,6 +54,22 @@ def write(file: Writable, drawings: Iterable[Drawing]) -> int:
     array = np.array(rows, np.uint8).reshape(-1, SIDE_PX * SIDE_PX)
     np.save(cast(IO[bytes], file), array, allow_pickle=False)
     return len(rows)
+
+
+def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the header of a `.npy` file -> shape, whether in Fortran order, dtype.
+
+    Raises ValueError if it is damaged or of another version than 1.0 and 2.0.
+    """
+    try:
+        version = np.lib.format.read_magic(file)
+        if version == (1, 0):
+            return np.lib.format.read_array_header_1_0(file)
+        if version == (2, 0):
+            return np.lib.format.read_array_header_2_0(file)
+    except Exception as error:  # NumPy evaluates headers as Python, which may raise anything
+        raise ValueError(str(error)) from error
+    raise ValueError(f"version {version}")
 
 
 def _is_dark_on_white(rows: npt.NDArray[np.uint8]) -> bool:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from garabato.drawing import MAX_COORDINATE, MAX_POINTS, Drawing, DrawingBatch
 from garabato.errors import DrawingError, FormatError, InputError
+from garabato.formats.bitmap import read_header
 from garabato.formats.stream import (
     Input,
     Reject,
@@ -167,13 +168,6 @@ def _load_part(
 
 def _load_array(data: bytes) -> Iterable[Numbers | PickleError]:
     stream = io.BytesIO(data)
-    version = np.lib.format.read_magic(stream)
-    read_header = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if read_header is None:
-        raise ValueError(f"version {version}")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # files of Python 2 are read, slowly or not
         _, _, dtype = read_header(stream)

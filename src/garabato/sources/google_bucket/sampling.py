@@ -20,7 +20,7 @@ import orjson
 
 from garabato.drawing import MAX_POINTS
 from garabato.errors import SourceError
-from garabato.formats.bitmap import SIDE_PX
+from garabato.formats.bitmap import SIDE_PX, read_header
 from garabato.formats.ndjson import MAX_LINE_BYTES
 
 #: `read(first, end)` returns these bytes of a file, fewer at its end.
@@ -268,14 +268,9 @@ class Rows:
     def __init__(self, read: Read) -> None:
         head = io.BytesIO(read(0, 4096))
         try:
-            version = np.lib.format.read_magic(head)
-            header = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }[version](head)
-        except (ValueError, KeyError) as error:
+            shape, is_fortran, dtype = read_header(head)
+        except ValueError as error:
             raise SourceError(f"not a .npy file ({error})") from None
-        shape, is_fortran, dtype = header
         if dtype != np.uint8 or is_fortran or int(np.prod(shape[1:])) != self.unit:
             raise SourceError(f"the array is {shape} {dtype}; N x {self.unit} uint8 was expected")
         self.first_byte = head.tell()
