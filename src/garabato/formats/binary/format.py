@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 #: About a thousand drawings; larger blocks don't fit in the processor's cache.
 BLOCK_BYTES = 128 * 2**10
-_HEADER = struct.Struct("<Q2sbIH")
+#: A record before its strokes: key_id, country, recognized, timestamp, number of strokes.
+HEADER = struct.Struct("<Q2sbIH")
 _COUNT = struct.Struct("<H")
 _MAX_COUNT = 2**16 - 1
 _TIME = "%Y-%m-%d %H:%M:%S"
@@ -34,10 +35,10 @@ _TIME = "%Y-%m-%d %H:%M:%S"
 
 def looks_like(head: bytes) -> bool:
     """True if `head`, the first bytes of a file, can be the beginning of a record."""
-    if len(head) < _HEADER.size + _COUNT.size:
+    if len(head) < HEADER.size + _COUNT.size:
         return False
-    _, country, recognized, _, n_strokes = _HEADER.unpack_from(head)
-    (n_points,) = _COUNT.unpack_from(head, _HEADER.size)
+    _, country, recognized, _, n_strokes = HEADER.unpack_from(head)
+    (n_points,) = _COUNT.unpack_from(head, HEADER.size)
     known = country.isalpha() and country.isupper()
     return (known or country == b"\0\0") and recognized in (-1, 0, 1) and n_strokes * n_points > 0
 
@@ -181,7 +182,7 @@ def _record(drawing: Drawing) -> bytes:
         )
     recognized = -1 if drawing.recognized is None else int(drawing.recognized)
     parts = [
-        _HEADER.pack(
+        HEADER.pack(
             _key_number(drawing.key_id),
             _country_bytes(drawing.country),
             recognized,

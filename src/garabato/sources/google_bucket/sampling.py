@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ import orjson
 
 from garabato.drawing import MAX_POINTS
 from garabato.errors import SourceError
+from garabato.formats.binary.format import HEADER
 from garabato.formats.bitmap import SIDE_PX, read_header
 from garabato.formats.ndjson import MAX_LINE_BYTES
 
@@ -181,7 +181,6 @@ class BinaryRecords:
     unit = 1
     RUN = 3
 
-    _HEAD = struct.Struct("<Q2sbIH")
     _KEY_IDS = range(10**15, 10**16)
     _SECONDS = range(1_451_606_400, 1_546_300_800)  # 2016-01-01 to 2019-01-01
 
@@ -196,7 +195,7 @@ class BinaryRecords:
             at = stop
 
     def identities(self, record: bytes) -> tuple[bytes, ...] | None:
-        n_strokes = self._HEAD.unpack_from(record)[4]
+        n_strokes = HEADER.unpack_from(record)[4]
         if n_strokes == 0:
             return None
         return _digest(record[15:]), record[:8]
@@ -205,7 +204,7 @@ class BinaryRecords:
         return b"".join(records)
 
     def _first_record(self, window: _Window, end: int) -> int | None:
-        for at in self._candidates(window.data[: end - window.start + self._HEAD.size - 1]):
+        for at in self._candidates(window.data[: end - window.start + HEADER.size - 1]):
             stop: int | None = at
             for _ in range(self.RUN):
                 if stop is None or not self._is_valid_head(window, stop):
@@ -219,7 +218,7 @@ class BinaryRecords:
     @staticmethod
     def _candidates(data: bytes) -> list[int]:
         """The few positions where country and recognized are valid, to be checked one by one."""
-        n = len(data) - BinaryRecords._HEAD.size + 1
+        n = len(data) - HEADER.size + 1
         if n <= 0:
             return []
         values = np.frombuffer(data, np.uint8)
@@ -230,9 +229,9 @@ class BinaryRecords:
 
     def _is_valid_head(self, window: _Window, at: int) -> bool:
         """True for a valid head, and at the end of the file, which also ends a run."""
-        if not window.reach(at + self._HEAD.size):
+        if not window.reach(at + HEADER.size):
             return at == len(window.data)
-        key_id, country, recognized, seconds, n_strokes = self._HEAD.unpack_from(window.data, at)
+        key_id, country, recognized, seconds, n_strokes = HEADER.unpack_from(window.data, at)
         return (
             key_id in self._KEY_IDS
             and country.isalpha()
@@ -244,11 +243,11 @@ class BinaryRecords:
 
     def _end_of(self, window: _Window, at: int) -> int | None:
         """The end of the record at `at` (`at` itself at the file's end); None if it is invalid."""
-        if not window.reach(at + self._HEAD.size):
+        if not window.reach(at + HEADER.size):
             return at if at == len(window.data) else None
-        n_strokes = self._HEAD.unpack_from(window.data, at)[4]
+        n_strokes = HEADER.unpack_from(window.data, at)[4]
         n_points_in_all = 0
-        at += self._HEAD.size
+        at += HEADER.size
         for _ in range(n_strokes):
             if not window.reach(at + 2):
                 return None
