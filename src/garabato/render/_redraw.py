@@ -63,7 +63,7 @@ def redraw(strokes: Strokes, keys: npt.NDArray[np.uint32], chances: Redrawing) -
                 extra, extra_starts = _hatches(drawing, starts)
             more, more_starts = np.empty((0, 2), np.float32), np.zeros(1, np.int64)
             if np.random.random() < chances.detail:
-                more, more_starts = _details(drawing, starts)
+                more, more_starts = _details(drawing)
             if np.random.random() < chances.sketchy:
                 drawing, starts = _sketched(drawing, starts)
             for part, its_starts in (
@@ -251,7 +251,7 @@ def _area(drawing: FloatArray, first: int, last: int) -> float:
 
 
 @kernel
-def _details(drawing: FloatArray, starts: IntArray) -> Any:
+def _details(drawing: FloatArray) -> Any:
     """Small marks on or between the lines, and a ground below -> their points, starts."""
     n_marks = 1 + int(12 * np.random.random() ** 2)
     kind = np.random.random()
