@@ -94,8 +94,8 @@ def read_number(data, at):  # type: ignore[no-untyped-def]
 def winding_numbers(points, starts, height, width):  # type: ignore[no-untyped-def]
     """How often closed polygons wind around the centre of each pixel: (height, width) int32.
 
-    `points` (P, 2) in pixels, polygon s `points[starts[s]:starts[s + 1]]`. Not 0 is inside by the
-    nonzero rule, odd by the even-odd rule.
+    `points` (P, 2) in pixels, polygon s `points[starts[s]:starts[s + 1]]`. A pixel is inside
+    if its number is not 0 (nonzero rule) or odd (even-odd rule).
     """
     winding = np.zeros((height, width), np.int32)
     for s in range(len(starts) - 1):

@@ -22,14 +22,14 @@ Colours = npt.NDArray[np.float64]  # (..., 4): red, green, blue 0..255; alpha 0.
 CANVAS_PX = 256
 #: Colours closer than this, in the channel (0..255) that differs most, look the same.
 CONTRAST = 12.0
-#: What is this opaque hides what is beneath it.
+#: Paint this opaque hides what is beneath it.
 OPAQUE = 0.9
-#: Where an eraser has crossed lines, it differs from at most this share of what is beside it.
+#: An eraser that crossed lines differs in colour from at most this share of the pixels beside it.
 _ERASED = 0.5
 #: Masks darker than this hide what is beneath them.
 _MASKED = 0.1
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722]) / 255
-#: Shapes in clips whose outlines are looked at, in a document.
+#: The most shapes in clips, per document, whose outlines are examined.
 _MAX_CLIP_EDGES = 2000
 #: Pixels beyond this are as good as infinitely far away.
 _FAR_PX = 1e5
@@ -70,7 +70,7 @@ class Canvas:
         return red, green, blue, 1.0
 
     def covered_by(self, colour: Colour, mask: BoolArray) -> Canvas:
-        """A canvas with `colour` for ground where `mask` is, and what was there elsewhere."""
+        """A canvas whose ground is `colour` within `mask`, and outside it what was painted here."""
         canvas = Canvas.__new__(Canvas)
         canvas.__dict__ = {**self.__dict__, "_covers": np.full_like(self._covers, -1)}
         canvas._colours = np.where(mask[..., None], np.asarray(colour[:3], np.float32), 0)
@@ -113,7 +113,7 @@ class Canvas:
         return self._within(mask, item.clip)
 
     def edges_of_clip(self, item: Item, fill_mask: BoolArray) -> Iterator[Points]:
-        """The outlines of a fill's clips, where they are the edges of what is seen of it."""
+        """The outlines of a fill's clips, where they are the edges of its visible part."""
         import cv2
 
         clips = [part for region in item.clip.regions for part in region]
@@ -148,7 +148,7 @@ class Canvas:
         return mask > 0
 
     def _within(self, mask: BoolArray, clip: Clip) -> BoolArray:
-        """`mask` where `clip` lets it be seen."""
+        """The part of `mask` that `clip` leaves visible."""
         if clip.rectangle is not None:
             corners = np.reshape(clip.rectangle, (2, 2))
             left, top = np.rint(self.to_px(corners[:1])[0]).astype(int)
@@ -181,7 +181,7 @@ class Canvas:
         return self._region_masks[key]
 
     def _at(self, colour: Colour, mask: BoolArray) -> Colours:
-        """(n, 4) or (4,): what is painted on the n pixels of `mask`."""
+        """(n, 4) or (4,): the colours that `colour` paints on the n pixels of `mask`."""
         if not isinstance(colour, Shaded):
             return np.asarray(colour)
         rows, columns = np.nonzero(mask)
@@ -190,7 +190,7 @@ class Canvas:
     def _stands_out(self, colour: Colour, mask: BoolArray, *, crossing: bool = False) -> BoolArray:
         """The pixels near those of `mask` that `colour` would change.
 
-        With `crossing`, strokes painted before may be crossed: nothing needs to change there.
+        With `crossing`, pixels of earlier strokes count as changed: a line is not cut there.
         """
         import cv2
 
@@ -215,7 +215,7 @@ class Canvas:
     def _is_eraser(
         self, colour: Colour, mask: BoolArray, changed: BoolArray, thickness: int
     ) -> bool:
-        """Whether a line hides lines of other colours, and is not seen on what is beside them."""
+        """Whether a line hides lines of other colours, and looks like what is beside them."""
         import cv2
 
         seen = np.zeros_like(mask)

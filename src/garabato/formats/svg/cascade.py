@@ -48,7 +48,7 @@ _PROPERTIES = {
 }  # fmt: skip
 _VARIABLE = re.compile(r"var\(\s*(--[\w-]+)\s*(?:,([^()]*(?:\([^()]*\))?[^()]*))?\)")
 #: Where a rule's layer comes in the cascade: its numbers among its siblings, outermost first, and
-#: then infinity, since what is in no inner layer comes last.
+#: then infinity, since rules outside inner layers come last.
 _Layer = tuple[float, ...]
 _NO_LAYER: _Layer = (math.inf,)
 _SVG = "http://www.w3.org/2000/svg"
@@ -78,7 +78,7 @@ class Cascade:
             for name, value in element.attrib.items()
             if name == "style" or (name in _PROPERTIES and name != "d")
         )
-        #: An animation that draws the lines one after the other hides them at its start.
+        #: Whether an animation may draw the lines one by one; at its start they are hidden.
         self.has_animation = "@keyframes" in sheet or any(
             element.get("attributeName", "").startswith("stroke-dash")
             for tag in ("animate", "set")
@@ -143,7 +143,7 @@ class _Registered(NamedTuple):
 def _match_sheet(
     sheet: str, root: Element, registered: dict[str, _Registered]
 ) -> dict[Element, _Declared]:
-    """What a style sheet declares for each element that a rule of it matches.
+    """The declarations of a style sheet for each element that its rules match.
 
     The custom properties that it registers are added to `registered`.
     """
@@ -181,7 +181,7 @@ class _Budget:
 
 
 class _Rules:
-    """The style rules that hold, for matching, and how many selectors they have."""
+    """The style rules whose conditions hold, for matching, and the number of their selectors."""
 
     def __init__(
         self, matcher: Matcher, budget: _Budget, registered: dict[str, _Registered]
@@ -321,7 +321,7 @@ def _counts(name: str) -> bool:
 
 
 def _longhands(name: str, value: str) -> Mapping[str, str]:
-    """The declarations that one stands for: `all` is for every property."""
+    """The declarations that one stands for: `all` sets every property."""
     return dict.fromkeys(_PROPERTIES, value) if name == "all" else {name: value}
 
 

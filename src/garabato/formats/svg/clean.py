@@ -1,6 +1,6 @@
 """SVG documents without anything that runs or is fetched, so that they can be stored and served.
 
-What is kept is listed here: shapes, groups, gradients, text and how they are painted. Scripts,
+The lists below say what is kept: shapes, groups, gradients, text and their paint. Scripts,
 event handlers, animations, `foreignObject`, embedded pictures, links, foreign vocabularies,
 entities and every reference outside the document are left out.
 """
@@ -45,8 +45,8 @@ def clean_svg(content: bytes) -> bytes:
 def _n_drawn(
     element: Element, by_id: dict[str, Element], known: dict[int, int], above: set[int]
 ) -> int:
-    """How many elements this one draws, with those that `<use>` stands for. A circle counts as too
-    many."""
+    """How many elements this one draws, including those that `<use>` stands for. A cycle of
+    references counts as too many."""
     own = id(element)
     if own in above:
         return MAX_DRAWN_ELEMENTS + 1

@@ -28,7 +28,7 @@ _BASIC_SHAPE = re.compile(r"(inset|xywh|rect|circle|ellipse|polygon|path)\(")
 
 
 class Clips:
-    """Clips of a document; `enter`, `walk` and `box` are those of `walk.Walk`."""
+    """Clips of a document; `enter`, `walk` and `box` are methods of `walk._Walk`."""
 
     def __init__(
         self,
@@ -118,7 +118,7 @@ class Clips:
 
 
 def within(clip: Clip, rectangle: Rectangle, matrix: Matrix) -> Clip:
-    """`clip`, and a rectangle that `matrix` puts on the page."""
+    """`clip` within a rectangle, which `matrix` places on the page."""
     left, top, right, bottom = rectangle
     a, b, c, d, e, f = matrix
     if b == 0 and c == 0:
@@ -136,7 +136,7 @@ def within(clip: Clip, rectangle: Rectangle, matrix: Matrix) -> Clip:
 
 
 def _mask_area(declared: Mapping[str, str], box: Rectangle | None, whole: Size) -> Rectangle:
-    """Where a mask may show anything, in units of the masked element."""
+    """The area of a mask, in units of the masked element."""
     left, top, right, bottom = box or (0.0, 0.0, 1.0, 1.0)
     unit = (1.0, 1.0) if box else whole
     x, y, width, height = (

@@ -9,7 +9,7 @@ from typing import Any
 from garabato.formats.svg.geometry import length
 from garabato.formats.svg.selectors import MAX_SELECTOR_TOKENS, split_at_commas
 
-#: Media features of a light screen, SCREEN_PX wide and high, and those that need no value.
+#: Media features of a light screen, `_SCREEN_PX` wide and high. `_ALWAYS` are true without a value.
 _SCREEN_PX = 1000.0
 _FEATURES = {
     "prefers-color-scheme": "light", "prefers-reduced-motion": "no-preference",
@@ -49,7 +49,7 @@ def query_holds(prelude: list[Any], keyword: str) -> bool:
 
 
 def _condition(tokens: list[Any], feature: Callable[[str], bool | None]) -> bool | None:
-    """The value of a condition; None if it is not known, which its negation is neither.
+    """The value of a condition; None if it is unknown; then so is its negation.
 
     Source: https://www.w3.org/TR/mediaqueries-4/#mq-syntax.
     """
@@ -59,7 +59,7 @@ def _condition(tokens: list[Any], feature: Callable[[str], bool | None]) -> bool
     words = [token.lower_value if token.type == "ident" else "" for token in tokens]
     if words[:1] == ["only"]:
         tokens, words = tokens[1:], words[1:]
-    if words[:1] == ["not"]:  # of all that follows a media type, or of what is in parentheses
+    if words[:1] == ["not"]:  # negates what follows: a media type and its features, or parentheses
         value = _condition(tokens[1:], feature)
         return None if value is None else not value
     values: list[bool | None] = []
@@ -87,7 +87,7 @@ def _condition(tokens: list[Any], feature: Callable[[str], bool | None]) -> bool
 
 
 def _is_supported(feature: str) -> bool:
-    """Whether browsers know what `@supports` asks for, which they do but for invented names."""
+    """Whether browsers support what `@supports` asks for: anything with a value or function."""
     name, _, value = feature.partition(":")
     return bool(value.strip()) or "(" in name
 

@@ -13,8 +13,8 @@ Size = tuple[float, float]
 
 IDENTITY: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 
-# In each pattern, a run of digits, blanks or arguments can end at one place only, so that a text
-# that doesn't match is given up after one look at it, however long it is.
+# In each pattern, a run of digits, blanks or arguments can end at one place only, so that texts
+# that don't match are rejected in linear time.
 _NUMBER_TEXT = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _NUMBER = re.compile(_NUMBER_TEXT)
 _BLANK = re.compile(r"[\s,]*")
@@ -54,7 +54,7 @@ def numbers(text: str) -> list[float]:
 
 
 def length(text: str | None, whole: float, default: float = 0.0) -> float:
-    """A length in px. Percentages are of `whole`; anything else gives `default`."""
+    """A length in px. Percentages refer to `whole`; anything else gives `default`."""
     if text is None:
         return default
     match = _LENGTH.fullmatch(text.strip())
@@ -86,7 +86,7 @@ def scale_of(matrix: Matrix) -> float:
 def transform(text: str | None, whole: Size = (0.0, 0.0)) -> Matrix:
     """The matrix of a CSS `transform`; one that is invalid does nothing.
 
-    Percentages in translations are of `whole`.
+    Percentages in translations refer to `whole`.
     """
     matrix = IDENTITY
     for match in _TRANSFORM.finditer(text or ""):
@@ -132,7 +132,7 @@ def own_transforms(translate: str, rotate: str, scale: str, whole: Size) -> Matr
 
 
 def origin(text: str, whole: Size) -> tuple[float, float]:
-    """The point of a CSS `transform-origin`, percentages and keywords being of `whole`."""
+    """The point of a CSS `transform-origin`; percentages and keywords refer to `whole`."""
     keywords = {"left": "0%", "top": "0%", "center": "50%", "right": "100%", "bottom": "100%"}
     parts = text.lower().split()[:2] or ["0"]
     if parts[0] in ("top", "bottom") or parts[-1] in ("left", "right"):
@@ -154,9 +154,9 @@ def page_size(attributes: Mapping[str, str]) -> tuple[float | None, float | None
 def view_box(attributes: Mapping[str, str], outside: Size) -> tuple[Matrix, Size, Size]:
     """Where an `svg` element puts its content; its size in `outside` units; its inner size.
 
-    `outside` is the size of which the element's own percentages are, the inner size that of which
-    its content's are. An element without a size has that of `outside`; one with a size of 0 shows
-    nothing: its matrix is 0.
+    Percentages of the element itself refer to `outside`, those of its content to the inner size. An
+    element without a size has that of `outside`; one with a size of 0 shows nothing: its matrix
+    is 0.
     """
     box = numbers(attributes.get("viewBox", ""))
     has_box = len(box) == 4 and box[2] >= 0 and box[3] >= 0

@@ -24,7 +24,7 @@ from garabato.formats.svg.style import Colour
 
 
 class Stop(NamedTuple):
-    """At `offset` (0..1) along a gradient it has `colour`."""
+    """The `colour` of a gradient at `offset` (0..1)."""
 
     offset: float
     colour: Colour
@@ -65,7 +65,7 @@ def as_white(colour: Colour | None) -> Colour | None:
 
 
 def mean_colour(stops: Sequence[Stop]) -> Colour | None:
-    """None if there are no stops."""
+    """The mean colour of a gradient; None if it has no stops."""
     if not stops:
         return None
     red, green, blue, alpha = np.mean([stop.colour for stop in stops], axis=0).tolist()
@@ -81,10 +81,10 @@ def shaded(
     box: Rectangle,
     whole: Size,
 ) -> Colour:
-    """`mean` as the gradient paints it: on a shape with the bounding box `box`, in user units.
+    """The gradient as it paints a shape with the bounding box `box` (in user units).
 
-    `matrix` leads from those to the page; percentages are of `whole`. A gradient that goes nowhere
-    is its mean.
+    `matrix` maps user units to the page; percentages refer to `whole`. A gradient without extent
+    gives its mean colour, `mean`.
     """
     if all(stop.colour == stops[0].colour for stop in stops):
         return mean

@@ -61,7 +61,7 @@ def bounds_of(points: Points) -> Rectangle:
 
 
 def intersection(a: Rectangle | None, b: Rectangle | None) -> Rectangle | None:
-    """What two rectangles have in common; None has no edges."""
+    """The intersection of two rectangles; None stands for the whole plane."""
     if a is None or b is None:
         return b if a is None else a
     return max(a[0], b[0]), max(a[1], b[1]), min(a[2], b[2]), min(a[3], b[3])

@@ -1,4 +1,4 @@
-"""Along a line of an SVG document: its dashes and markers, and the parts of it that are seen."""
+"""The lines of an SVG document: their dashes, markers and visible parts."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from garabato.drawing import BoolArray, IntArray
 from garabato.formats.svg.geometry import length
 from garabato.formats.svg.items import Item, Points, Rectangle
 
-#: A gap longer than this share of its line is left out; shorter ones are the look of the line.
+#: A gap longer than this share of its line is left out; shorter ones are only a pattern.
 _LEAST_GAP = 0.25
 #: Longer dash patterns are not read.
 _MAX_DASHES = 64
-#: Points at which lines are looked at are at least this far apart; of a line, at most so many.
+#: Lines are sampled at points at least this far apart, and at no more points than this.
 _STEP_PX, _MAX_SAMPLES = 1.5, 200_000
-#: Shorter parts of a line that is partly seen are where it crosses others.
+#: Shorter visible parts of a hidden line are only where it crosses others.
 _LEAST_SAMPLES = 8
 
 
@@ -34,9 +34,9 @@ def without_gaps(
 ) -> tuple[Points, IntArray]:
     """The parts of polylines that `stroke-dasharray` shows; the same arrays if it shows all.
 
-    A dashed line is read as a line: only gaps that are long beside the line count. `scale` is that
-    of the units of `dashes` and `offset`, `whole_length` the path's `pathLength`, 0 if not set.
-    Dashes of length 0 are dots, which are seen if the line `has_caps`.
+    A dashed line is read as a line: only gaps count that are long for their line. `scale`
+    converts the units of `dashes` and `offset`, `whole_length` is the path's `pathLength`, 0 if not
+    set. Dashes of length 0 are dots, which are visible if the line `has_caps`.
     Source: https://www.w3.org/TR/SVG2/painting.html#StrokeDashing.
     """
     texts = dashes.replace(",", " ").split()
@@ -92,7 +92,7 @@ def vertices(
 
 
 def cut(line: Points, px: Points, is_seen: BoolArray) -> list[Points]:
-    """The parts of a line whose pixels are seen."""
+    """The parts of a line, whose pixels are at `px`, where `is_seen` (H, W) is true."""
     lengths = np.hypot(*np.diff(px, axis=0).T)
     step = max(_STEP_PX, float(lengths.sum()) / _MAX_SAMPLES)
     n_pieces = np.maximum(np.ceil(lengths / step), 1).astype(np.int64)
@@ -132,7 +132,7 @@ def is_cut(item: Item) -> bool:
 
 
 def grown(item: Item) -> Rectangle:
-    """The clip rectangle, so much larger that strokes half seen at its edge stay."""
+    """The clip rectangle, enlarged so that strokes half visible at its edge stay."""
     left, top, right, bottom = item.clip.rectangle  # type: ignore[misc]
     margin = item.stroke_width / 2 if item.stroke else 0.0
     margin += 1e-6 * max(right - left, bottom - top, 0.0)
@@ -140,7 +140,7 @@ def grown(item: Item) -> Rectangle:
 
 
 def _long_gaps(pattern: list[float], offset: float, total: float) -> list[tuple[float, float]]:
-    """The gaps (from, to) on a line of length `total` that are long beside it."""
+    """The gaps (from, to) on a line of length `total` that are long for it."""
     cycle = sum(pattern)
     if not (0 < total < math.inf and math.isfinite(offset)) or cycle <= _LEAST_GAP * total:
         return []
@@ -156,7 +156,7 @@ def _long_gaps(pattern: list[float], offset: float, total: float) -> list[tuple[
 
 
 def _between(line: Points, at: Points, gaps: list[tuple[float, float]]) -> Iterator[Points]:
-    """The parts of a line, whose points are `at` these lengths, between its gaps."""
+    """The parts of a line between its gaps; its points lie at the lengths `at`."""
     total = float(at[-1])
     edges = [0.0, *(edge for gap in gaps for edge in gap), total]
     for low, high in zip(edges[::2], edges[1::2], strict=True):

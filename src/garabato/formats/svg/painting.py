@@ -1,7 +1,7 @@
-"""What of a document's shapes is seen, as lines.
+"""The visible parts of a document's shapes, as lines.
 
-Shapes are painted one over the other on a small canvas. What covers the page is ground, in any
-colour; lines are kept where they stand out from what is beneath them and nothing covers them.
+Shapes are painted one over the other on a small canvas. A fill that covers the page is ground, in
+any colour; lines are kept where they stand out from what is beneath them and nothing covers them.
 Documents in one colour need no canvas. Ribbons, strokes drawn as filled outlines, become their
 centre lines first.
 """
@@ -33,7 +33,8 @@ from garabato.formats.svg.tree import DEFAULT_SIZE
 #: A fill is ground if it covers this share of the page.
 _PAGE_SHARE = 0.93
 _BLACK: Colour = (0.0, 0.0, 0.0, 1.0)
-#: Ruled paper has so many rules, straight across this share of the page, and so wide at most.
+#: Ruled paper has at least this many rules. They cross this share of the page and are at most this
+#: wide, as a share of its longer side.
 _N_RULES, _RULE_SHARE, _RULE_WIDTH = 6, 0.99, 0.01
 
 
@@ -66,7 +67,7 @@ def visible_lines(document: Document) -> list[Points]:
 
 
 def _without_rules(items: list[Item], page: Rectangle) -> list[Item]:
-    """`items` without the rules or squares of the paper: beneath all ink, in other colours."""
+    """`items` without the paper's rules or squares, which lie beneath all ink in other colours."""
     n_rules = [_n_rules(item, page) for item in items]
     is_ink = [bool(item.stroke) and not n for item, n in zip(items, n_rules, strict=True)]
     n_beneath = is_ink.index(True) if True in is_ink else 0
@@ -81,7 +82,7 @@ def _without_rules(items: list[Item], page: Rectangle) -> list[Item]:
 
 
 def _n_rules(item: Item, page: Rectangle) -> int:
-    """How many rules an item is; 0 if any of its lines is none."""
+    """How many rules an item consists of; 0 if any of its lines is not a rule."""
     page_size = np.subtract(page[2:], page[:2])
     if item.fill or not item.stroke or item.stroke_width > _RULE_WIDTH * max(page_size):
         return 0
@@ -93,11 +94,11 @@ def _n_rules(item: Item, page: Rectangle) -> int:
 
 
 def _touches(item: Item) -> bool:
-    """Whether any of an item may lie in its clip rectangle."""
+    """Whether a part of an item may lie in its clip rectangle."""
     assert item.clip.rectangle is not None
     left, top, right, bottom = grown(item)
     own = item.bounds
-    # a comparison with NaN is False: what has one is kept, and refused later
+    # comparisons with NaN are False: such an item is kept, and refused later
     return not (own[2] < left or own[0] > right or own[3] < top or own[1] > bottom) and (
         left <= right and top <= bottom
     )
@@ -123,7 +124,7 @@ def _is_plain(items: list[Item], document: Document) -> bool:
 
 
 def _spans(item: Item, page: Rectangle) -> bool:
-    """Whether the bounds of an item are about those of the page, or more."""
+    """Whether the bounds of an item cover most of the page."""
     left, top, right, bottom = item.bounds
     width = min(right, page[2]) - max(left, page[0])
     height = min(bottom, page[3]) - max(top, page[1])
@@ -143,7 +144,7 @@ def _bounds(items: list[Item]) -> Rectangle | None:
 def _paint(
     items: list[Item], frame: Rectangle, background: Colour, *, has_page: bool
 ) -> tuple[list[Points], Item | None]:
-    """(the lines that are seen when all is painted, the item that is the ground)."""
+    """(the lines visible when all is painted, the item that is the ground)."""
     painting = _Painting(frame, background, has_page=has_page)
     waiting = items[::-1]
     while waiting:
@@ -193,7 +194,7 @@ class _Painting:
         ]
 
     def _covered(self, item: Item, fill_mask: BoolArray | None) -> BoolArray | None:
-        """The pixels by which an item may be ground; None if it can't be."""
+        """The pixels that decide whether an item is ground; None if it can't be."""
         tiles, self._tiles = self._tiles, None
         if fill_mask is None:
             is_wide = self._has_page and 2 * item.stroke_width > _extent(self._frame)
@@ -226,7 +227,7 @@ class _Painting:
         self._lines += [(self._n_items, line) for line in lines]
 
     def _add_ground(self, item: Item, mask: BoolArray) -> None:
-        """Begin anew on the pixels of `mask`; what is hardly opaque is no ground, nor a shape."""
+        """Start again on the pixels of `mask`. Translucent paint is neither ground nor a shape."""
         assert item.fill is not None
         if item.fill[3] < OPAQUE:
             return
@@ -243,7 +244,7 @@ def _extent(rectangle: Rectangle) -> float:
 
 
 def _holes_apart(item: Item, canvas: Canvas, frame: Rectangle) -> list[Item] | None:
-    """A fill that covers the page but for holes, as a ground and shapes of what is beneath it.
+    """A fill that covers the page except for holes, as a ground and the holes as shapes.
 
     None if the item is anything else.
     """

@@ -1,4 +1,4 @@
-"""The colours that the paints of an SVG document give: plain ones, gradients and patterns."""
+"""The colours of an SVG document's paints: plain ones, gradients and patterns."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from garabato.formats.svg.tree import MAX_NESTED, Context, Tree
 
 
 class Paints:
-    """Paints of a document; `enter` and `walk` are those of `walk.Walk`, for patterns."""
+    """Paints of a document; `enter` and `walk` are methods of `walk._Walk`, for patterns."""
 
     def __init__(
         self,
@@ -41,14 +41,14 @@ class Paints:
         self._stops: dict[str, list[Stop]] = {}
 
     def with_context(self, style: Style, outer: Style) -> Style:
-        """`style` inside of what is painted in the style `outer`."""
+        """`style` inside an element that is painted in the style `outer`."""
         return style._replace(
             context_fill=self.colour(outer.fill, outer, 1.0),
             context_stroke=self.colour(outer.stroke, outer, 1.0),
         )
 
     def colour(self, value: Paint, style: Style, alpha: float) -> Colour | None:
-        """The colour that a paint gives; None if it is not seen."""
+        """The colour of a paint; None if it is invisible."""
         if value is None:
             return None
         if isinstance(value, str):

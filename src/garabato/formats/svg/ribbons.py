@@ -11,11 +11,11 @@ from garabato.drawing import BoolArray
 from garabato.formats.svg._paths import winding_numbers
 from garabato.formats.svg.items import Item, Points, Rectangle, bounds_of
 
-#: Longer side of the drawing in which ribbons are looked for, and their width in it at most.
+#: Ribbons are looked for in a drawing with this longer side; there they are at most this wide.
 _SIDE_PX, _MAX_WIDTH_PX = 320, 30
 #: Where ribbons meet, they are wider by this factor.
 _JOINT = 1.6
-#: A ribbon's area is at least this times the square of half its width: 4 is a square, 3.1 a disk.
+#: A ribbon's area over the square of half its width is at least this; a square has 4, a disk 3.1.
 _LEAST_ELONGATION = 12.0
 #: More ribbons than this are thinned together.
 _MAX_ALONE = 64

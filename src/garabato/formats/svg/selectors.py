@@ -1,11 +1,11 @@
-"""Selectors of CSS as tokens: nested ones made plain, costly ones told apart."""
+"""CSS selectors as tokens: flattens nested ones and detects costly ones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-#: Longer selectors, and those with pseudo-classes not listed, match nothing.
+#: Longer selectors match nothing, nor do those with pseudo-classes that are not listed here.
 MAX_SELECTOR_TOKENS = 60
 _PSEUDO_CLASSES = {
     "root", "scope", "first-child", "last-child", "only-child", "empty", "not", "is", "where",
@@ -30,7 +30,7 @@ def without_prefixes(tokens: list[Any], prefixes: set[str]) -> list[Any]:
 
 
 def forgiving(selector: list[Any]) -> list[Any]:
-    """`selector`, where the lists in :is() and :where() have lost the selectors not known."""
+    """`selector` without the unknown selectors in the lists of :is() and :where()."""
     import tinycss2
 
     for token in selector:
@@ -48,7 +48,7 @@ def forgiving(selector: list[Any]) -> list[Any]:
 
 
 def nested_selector(inner: list[Any], outer: list[Any], spend: Callable[[int], None]) -> list[Any]:
-    """The selector of a rule inside another: "&" stands for the outer one's, before it if absent.
+    """The selector of a nested rule: "&" stands for the outer one; if absent, that comes first.
 
     `spend` counts the work that the selector may cause, and may raise.
     Source: https://www.w3.org/TR/css-nesting-1/.

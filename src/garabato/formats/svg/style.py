@@ -18,7 +18,7 @@ CURRENT_COLOUR = "currentcolor"
 #: None paints nothing; a text is CURRENT_COLOUR, "context-fill", "context-stroke", or a paint
 #: server, "url(#id)" and its fallback.
 Paint = Colour | str | None
-#: What is fainter is not seen.
+#: Fainter paint is invisible.
 LEAST_ALPHA = 0.02
 #: A reference to an element of the document, and what follows it.
 URL = re.compile(r"url\(\s*['\"]?#([^'\")]*)['\"]?\s*\)(.*)", re.DOTALL)
@@ -46,7 +46,7 @@ _SYSTEM_COLOURS = {
     "canvastext": "black", "fieldtext": "black", "buttontext": "black", "linktext": "#00e",
 }  # fmt: skip
 _INVALID = object()
-#: In CSS, only zero may come without a unit, and commas are between arguments.
+#: Transforms that CSS refuses: only zero may have no unit, and commas separate arguments.
 _UNITLESS = re.compile(
     r"\b(?:translate(?:3d|[xyz])?|rotate(?:[xyz])?|skew[xy]?)\("
     r"(?:(?:[^(),]*,)*\s*[+-]?(?:[1-9][\d.]*|0?\.0*[1-9]\d*)\s*[,)]|[^(),]*[^(),\s]\s+[^\s(),])",
@@ -54,7 +54,7 @@ _UNITLESS = re.compile(
 )
 #: The colour for light screens in light-dark(LIGHT, DARK).
 _LIGHT = re.compile(r"^light-dark\(\s*([^(),]+(?:\([^()]*\))?)\s*,.*", re.DOTALL)
-#: The colour that a relative one starts from, which is near enough: rgb(from COLOUR r g b / ALPHA).
+#: A relative colour, rgb(from COLOUR r g b / ALPHA), is read as the one that it starts from.
 _FROM = re.compile(
     r"^[a-z]+\(\s*from\s+([^\s()]+(?:\([^()]*\))?)[^/]*(?:/\s*([\d.]+%?)\s*\))?.*", re.DOTALL
 )
@@ -80,8 +80,8 @@ class Style(NamedTuple):
     marker_start: str = "none"
     marker_mid: str = "none"
     marker_end: str = "none"
-    #: Inside a marker or a `use`: what paints the line that it is on, or the `use`, for
-    #: `context-fill` and `context-stroke`.
+    #: Inside a marker or a `use`: the paints of the marked line or of the `use`, for `context-fill`
+    #: and `context-stroke`.
     is_marker: bool = False
     context_fill: Colour | None = None
     context_stroke: Colour | None = None
@@ -91,9 +91,9 @@ _INITIAL = Style()
 
 
 def inherit(style: Style, declared: Mapping[str, str], diagonal: float) -> Style:
-    """The style of an element with these declarations inside one of `style`.
+    """The style of an element with these declarations, inside an element of `style`.
 
-    Percentages of stroke-width are of `diagonal`. Invalid values count as not declared.
+    Percentages of stroke-width refer to `diagonal`. Invalid values are ignored.
     """
     changed: dict[str, Any] = {}
     if "marker" in declared:
@@ -116,12 +116,12 @@ def inherit(style: Style, declared: Mapping[str, str], diagonal: float) -> Style
 
 
 def inherited(declared: Mapping[str, str]) -> dict[str, str]:
-    """The declarations that count for what is inside the element."""
+    """The declarations that the contents of the element inherit."""
     return {k: v for k, v in declared.items() if k in _INHERITED or k == "marker"}
 
 
 def is_valid(name: str, value: str) -> bool:
-    """Whether a declaration counts: an invalid one leaves what was declared before it."""
+    """Whether a declaration is valid; an invalid one does not replace an earlier one."""
     if name == "all":
         return "var(" in value or value.lower() in _KEYWORDS
     if name == "transform" and _UNITLESS.search(value):
@@ -132,7 +132,7 @@ def is_valid(name: str, value: str) -> bool:
 
 
 def paint(value: str) -> Any:
-    """A `fill` or `stroke` as Paint; _INVALID if it is none."""
+    """The Paint of a `fill` or `stroke`; _INVALID if there is no such paint."""
     keyword = value.lower()
     if keyword == "none":
         return None

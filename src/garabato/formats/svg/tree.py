@@ -1,4 +1,4 @@
-"""The elements of an SVG document: what is declared for them, and what they refer to, in bounds."""
+"""The elements of an SVG document: their declarations and references, within limits."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from garabato.formats.svg.items import Clip, Points, Rectangle
 from garabato.formats.svg.style import Style, inherit
 from garabato.formats.xml_tree import MAX_CHARACTERS, MAX_ELEMENTS
 
-#: The size of which percentages are in a document that doesn't say how big it is.
+#: Percentages refer to this size in a document that doesn't give its own.
 DEFAULT_SIZE: Size = (300.0, 150.0)
 SHAPES = {"path", "polyline", "polygon", "line", "rect", "circle", "ellipse"}
-#: Blend modes in which white, and those in which black changes nothing.
+#: Blend modes in which white changes nothing, and those in which black changes nothing.
 DARKENING = {"multiply", "darken", "color-burn"}
 LIGHTENING = {"screen", "lighten", "color-dodge", "plus-lighter"}
-#: Boxes, clips, masks and patterns whose contents have such in turn.
+#: How deeply boxes, clips, masks and patterns may be nested.
 MAX_NESTED = 4
 
 
 class TooMuchError(Exception):
-    """The document, with all that it repeats, exceeds a limit; the text says which."""
+    """The document, including repeated elements, exceeds a limit; the text says which."""
 
 
 class Context(NamedTuple):
-    """What an element is inside of; `whole` is the size of which percentages are.
+    """What surrounds an element; percentages refer to the size `whole`.
 
     Inside a `clipPath` shapes count by their outline, however they are painted. `within` has the
     ids of its ancestors, including those by `use`.
@@ -63,7 +63,7 @@ class Tree:
         self._by_id: dict[str, Element] | None = None
         self._parents: dict[Element, Element] | None = None
         start = Context(IDENTITY, DEFAULT_SIZE, Style(), 1.0, Clip(), 0)
-        #: What an element is inside of that is looked at apart from its place.
+        #: The context of an element that is examined apart from its place, such as a pattern.
         self.start = self.declared(root, start)[1]
 
     def declared(self, element: Element, context: Context) -> tuple[Mapping[str, str], Context]:

@@ -56,17 +56,18 @@ _GROUPS = {"svg", "g", "a", "switch", "use"}
 _RENDERED = SHAPES | _GROUPS | {"image", "text", "foreignObject"}
 _MARKED = {"path", "polyline", "polygon", "line"}
 _CURVED = re.compile("[CcSsQqTtAa]")
-#: Attributes that a bounding box does not depend on, and the boxes that transforms may be of.
+#: Attributes that an element's bounding box in its own units does not depend on, and the values of
+#: `transform-box` that stand for that box.
 _PLACING = {"transform", "style", "clip-path", "mask", "class"}
 _OWN_BOXES = {"fill-box", "content-box", "border-box", "stroke-box"}
-#: Outlines that are flatter than this, for their length, have no inside.
+#: An outline no wider than this share of its length has no inside.
 _FLAT = 1e-9
 _SIZED = {"width", "height", "viewBox"}
 _FILTER_OPACITY = re.compile(r"\bopacity\(([^()]*)\)")
 
 
 def read_document(root: Element) -> Document:
-    """Raises TooMuchError and StyleTooComplexError."""
+    """What the document of this root paints. Raises TooMuchError and StyleTooComplexError."""
     return _Walk(root).document()
 
 
@@ -85,7 +86,7 @@ class _Walk:
         return Document(items, self._page, self._background, n_pictures, self._n_texts)
 
     def _walk(self, waiting: list[tuple[Element, Context]]) -> list[Item]:
-        """All items of these elements, the last of which comes first."""
+        """All items of these elements, a stack: the last element is painted first."""
         found: list[Item] = []
         while waiting:
             element, context = waiting.pop()
@@ -239,7 +240,7 @@ class _Walk:
     def _markers(
         self, name: str, declared: Mapping[str, str], context: Context
     ) -> list[tuple[Element, Context]]:
-        """The contents of the markers on a line, the last of which comes first."""
+        """The contents of the markers on a line, as a stack: the last one is painted first."""
         style = context.style
         texts = style.marker_start, style.marker_mid, style.marker_end
         if context.is_clip or style.is_marker or not style.is_visible or set(texts) == {"none"}:
@@ -317,7 +318,7 @@ class _Walk:
         return [(child, context) for child in reversed(element)]
 
     def _on_page(self, declared: Mapping[str, str], context: Context) -> Context:
-        """Inside the outermost `svg`, whose units are kept but for what distorts."""
+        """The context inside the outermost `svg`, in units of its view box (of y, if stretched)."""
         width, height = page_size(declared)
         shown = numbers(declared.get("viewBox", ""))
         sized = {key: value for key, value in declared.items() if key not in _SIZED}
@@ -343,7 +344,7 @@ class _Walk:
     def _in_viewport(
         self, declared: Mapping[str, str], context: Context, *, is_shifted: bool
     ) -> Context:
-        """Inside a nested `svg` or a `symbol`: its own view box, and nothing outside of it."""
+        """The context inside a nested `svg`, `symbol` or marker: its view box, and a clip to it."""
         box, size, whole = view_box(declared, context.whole)
         x = length(declared.get("x"), context.whole[0]) if is_shifted else 0.0
         y = length(declared.get("y"), context.whole[1]) if is_shifted else 0.0
@@ -380,7 +381,7 @@ class _Walk:
 
 
 def _glaze(colour: Colour | None, blend: str) -> Colour | None:
-    """The black or white that looks about like `colour` when blended; None if it is not seen.
+    """The black or white that looks about like `colour` when blended; None if it is invisible.
 
     Source: https://www.w3.org/TR/compositing-1/#blending.
     """
@@ -393,7 +394,7 @@ def _glaze(colour: Colour | None, blend: str) -> Colour | None:
 
 
 def _has_area(points: Points, starts: IntArray) -> bool:
-    """Whether a fill may be seen: a line has no inside, nor has one that goes there and back."""
+    """Whether a fill can be visible: a straight line, even one there and back, has no inside."""
     if len(points) > 4 * (len(starts) - 1):
         return True
     for a, b in pairwise(starts.tolist()):
