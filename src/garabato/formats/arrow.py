@@ -146,7 +146,7 @@ def _column_sizes(footer: bytes) -> list[list[_ColumnSize]]:
 
 
 class _ColumnSize(NamedTuple):
-    """Of a column in a row group."""
+    """The size of a column in a row group."""
 
     n_values: int
     n_bytes: int
@@ -315,10 +315,10 @@ def _plain(value: Any) -> Any:
 
 
 def _whole_batch(column: pa.ChunkedArray, metadata: dict[str, list[Any]]) -> DrawingBatch | None:
-    """The rows as one batch, by whole buffers; None where they must be looked at one by one.
+    """The rows as one batch, from whole buffers; None if they must be read one by one.
 
-    Taken where strokes are list<struct<x: list<uint8>, y: list<uint8>>> without a null or a
-    stroke of unequal lengths, and the metadata is plain: as garabato writes its files.
+    For strokes as list<struct<x: list<uint8>, y: list<uint8>>>, without nulls and strokes of
+    unequal lengths, and plain metadata: as garabato writes its files.
     """
     kind = column.type
     if not (pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)):

@@ -35,7 +35,7 @@ _OTHER_NAME = re.compile(
 #: How Parquet and Arrow files begin; the last one is an Arrow stream, as `datasets` caches it.
 _ARROW_MAGICS = (b"PAR1", b"ARROW1", b"\xff\xff\xff\xff")
 
-# Files that are not drawings but are often handed over as such: named, with what to do.
+# Files that are often mistaken for drawings. Errors name them and say what to do.
 
 _FETCH_AGAIN = "was saved instead of the file; fetch it again"
 _AS_PICTURE = "; save it as PNG"

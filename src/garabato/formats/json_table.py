@@ -48,8 +48,8 @@ def looks_like(head: bytes) -> bool:
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     """Yield batches of the rows' drawings; rows that cannot be read are rejected one by one.
 
-    Raises FormatError for files of more than 32 MiB, which are held in memory. Objects a line whose
-    first line is longer than the head of the file are read as ndjson.
+    Raises FormatError for files of more than 32 MiB, which are held in memory. Files with one
+    object a line whose first line is longer than their head are read as ndjson.
     """
     start = source.read(MAX_BYTES + 1)
     source = source.with_put_back(start)

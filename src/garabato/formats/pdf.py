@@ -2,8 +2,7 @@
 
 The paths of a page become an SVG document, so that what is visible is decided as for SVG files.
 Pages with pictures but no visible paths, such as scans, are rendered and read as pictures. Text is
-skipped.
-Clipping is ignored.
+skipped and clipping is ignored.
 """
 
 from __future__ import annotations

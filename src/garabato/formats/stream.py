@@ -23,7 +23,7 @@ from garabato.errors import DrawingError, FormatError
 GZIP_MAGIC = b"\x1f\x8b"
 #: Formats are recognised by the first bytes, this many.
 N_PEEKED = 4096
-#: What expands further than this is refused as a bomb, once it gave MIN_BOMB_BYTES.
+#: Data that expand more than this many times, to more than MIN_BOMB_BYTES, are refused as a bomb.
 #: Deflate can reach 1032; drawings as text expand 3 to 10 times.
 MAX_EXPANSION = 200
 MIN_BOMB_BYTES = 64 * 2**20
@@ -151,7 +151,7 @@ def simplified_drawing(
 ) -> Iterator[Drawing]:
     """Yield the drawing of these strokes (n, 2), simplified; nothing if none has a point.
 
-    A drawing that cannot be is rejected, at `position`.
+    An invalid drawing is rejected, at `position`.
     """
     kept = [(points[:, 0], points[:, 1]) for points in strokes if len(points)]
     if not kept:
@@ -168,7 +168,7 @@ def plain_stem(path: Path) -> str:
 
 
 def most_expanded(n_compressed: int) -> int:
-    """The bytes that so many compressed ones may expand to; what gives more is a bomb."""
+    """The most bytes that `n_compressed` bytes may expand to; more is a bomb."""
     return max(MIN_BOMB_BYTES, MAX_EXPANSION * n_compressed)
 
 

@@ -2,7 +2,7 @@
 
 A drawing is (n, 3) int16: how far the pen moved in x and y since the last point (the first one from
 the origin), and 1 where the stroke ends. In stroke-5 form it is (n, 5): moves, and one 1 of three:
-pen down, stroke ends, drawing ends. Training adds a first row that is no point. Source: https://github.com/magenta/magenta
+pen down, stroke ends, drawing ends. Training adds a first row that is not a point. Source: https://github.com/magenta/magenta
 (models/sketch_rnn) and the quickdraw-dataset's README, "Sketch-RNN QuickDraw Dataset".
 """
 
@@ -169,7 +169,7 @@ def _load_part(
 def _load_array(data: bytes) -> Iterable[Numbers | PickleError]:
     stream = io.BytesIO(data)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # files of Python 2 are read, slowly or not
+        warnings.simplefilter("ignore")  # about files of Python 2, which take longer
         _, _, dtype = read_header(stream)
         if dtype.hasobject:
             return load_arrays(stream, len(data) - stream.tell())
@@ -273,7 +273,7 @@ class _Unpickler(pickle._Unpickler):
         return found
 
     def _encode(self, text: str, _: str = "latin1") -> bytes:
-        """Each text in the pickle is encoded once at most: all together are no longer than it."""
+        """Encode a text. NumPy encodes each once, so all may be no longer than the pickle."""
         self._n_characters_left -= len(text)
         if self._n_characters_left < 0:
             raise PickleError("the pickle expands to more than it holds")

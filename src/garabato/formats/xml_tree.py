@@ -27,7 +27,6 @@ MAX_ENTITIES = 256
 #: Encodings in which an entity reference is a "&", so that references can be counted.
 _COUNTABLE_ENCODINGS = {"", "utf-8", "utf-16", "us-ascii", "iso-8859-1", "windows-1252"}
 
-
 #: What may come before the first element: a declaration, comments, a DOCTYPE with its entities.
 #: Each is atomic: trying all ways to end a hundred comments would take forever.
 _FIRST_TAG = re.compile(

@@ -57,7 +57,7 @@ def parse_line(
 def load_json(text: bytes) -> Any:
     """Parse JSON, also with NaN and Infinity, as Python's `json` and pandas write them.
 
-    Text that is no Unicode comes as surrogates. Raises orjson.JSONDecodeError.
+    Bytes that are not UTF-8 become surrogates. Raises orjson.JSONDecodeError.
     """
     try:
         return orjson.loads(text)

@@ -60,7 +60,7 @@ _N_RULE_ENDS = 6
 _RULE_SHARE, _LEAST_GAP_PX, _UNEVEN, _STRAIGHT = 60, 8, 0.15, 0.95
 #: Lines examined, the longest first; each rule gives several that are nearly equal.
 _MAX_LINES = 4000
-#: What is printed has at most this share of the ink's darkness; it varies by this (of 1).
+#: Print (rules, squares) has at most this share of the ink's darkness; it varies by this (of 1).
 _DARK_PRINT, _PRINT_MARGIN = 0.8, 0.02
 #: Shadows are wider than this in the reduced page, and have at most this share of the light, but
 #: more than ink. In a flat picture, what is no photo, they cover this share of it at least.
@@ -208,7 +208,7 @@ def _light(page: Image) -> Image:
 
 
 def _with_shadows(light: Image, page: Image) -> tuple[Image, BoolArray]:
-    """(`light` with the sharp edges of shadows, where those are), at the size of the page.
+    """(`light` with the sharp edges of shadows, where the shadows are), at the size of the page.
 
     Where a region that is wider than any pen is darker than the light around it, it is a shadow if
     it reaches in from outside the page and is not as dark as ink.
@@ -260,8 +260,9 @@ def _darkness(page: Image, light: Image) -> Image:
 def _ink(
     darkness: Image, sheet: Image, is_flat: bool, printed: float = 0.0
 ) -> tuple[Image | None, float]:
-    """(the amount of ink in each pixel, 0..1, or None if there is none; how dark what is printed on
-    the paper is). Paper has `darkness` 0. `printed` is what is known of the latter.
+    """(the amount of ink in each pixel, 0..1, or None if there is none; the darkness of print).
+
+    Paper has `darkness` 0. `printed` is the darkness of print, if it is known already.
     """
     grain = _grain(darkness[sheet > 0.5])
     is_flat = is_flat and grain < _FLAT_GRAIN
@@ -359,7 +360,7 @@ def _otsu(values: Image) -> float:
 
 
 def _printed(darkness: Image, possible: float, sure: float, full: float, is_flat: bool) -> float:
-    """The darkness of what is printed on the paper (rules, squares, smudges); 0.0 if nothing is.
+    """The darkness of print on the paper (rules, squares, smudges); 0.0 if there is none.
 
     Pale parts of ink lie beside dark ones. Many pale pixels elsewhere do not belong to the drawing;
     in a flat picture only if they reach the edges, as rules do.

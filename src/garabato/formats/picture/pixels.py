@@ -1,6 +1,6 @@
-"""A picture's colours as numbers, the part that is looked at, as closely as is asked.
+"""A picture's colours as floats: of the part and at the size that are needed.
 
-The picture itself stays bytes: as numbers a large one would fill a gigabyte, several times over.
+The picture itself stays bytes: as floats, a large one would take several gigabytes.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from garabato.drawing import BoolArray, ByteArray
 
 Image = npt.NDArray[np.float32]  # (H, W) or (H, W, 3), 0..1
 
-#: Parts of more pixels are reduced, by a whole factor, while they become numbers.
+#: Parts of more pixels are reduced, by a whole factor, while they are converted.
 MAX_PIXELS = 16 * 10**6
 _TILE_PX = 512
 _EVERYTHING = slice(None)
 
 
 class Picture:
-    """Colours 0..1, what is transparent laid on a ground that the rest stands out from.
+    """Colours 0..1. Transparent parts are laid on a ground that the rest stands out from.
 
     `is_negative` turns light and dark around.
     """
@@ -82,7 +82,7 @@ class Picture:
 
 
 def reduced(picture: Image, longest_px: int) -> Image:
-    """The same, the longer side `longest_px` at most."""
+    """`picture`, reduced so that its longer side is at most `longest_px`."""
     height, width = picture.shape[:2]
     factor = longest_px / max(height, width)
     if factor >= 1:
