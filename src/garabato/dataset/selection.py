@@ -47,7 +47,7 @@ class Candidates:
 
     @property
     def kind(self) -> str:
-        """ "strokes", or the size of the bitmaps."""
+        """Either "strokes" or the size of the bitmaps."""
         return _kind(stored_bitmap_shape(self.table.schema))
 
 

@@ -250,7 +250,7 @@ def _array(features: dict[str, Value], name: str) -> ByteArray:
 
 
 def _masked_crc(content: bytes) -> int:
-    """CRC-32C, masked as TFRecord asks for: data that contains checksums stays well protected."""
+    """CRC-32C, masked as TFRecord prescribes, since a CRC of data with CRCs protects poorly."""
     crc = int(google_crc32c.value(content))
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 

@@ -39,6 +39,7 @@ _BLOCK_BYTES = 64 * 2**10
 _FIRST_CONTACT_ATTEMPTS = 2
 #: Temporary failures: timeouts, too many requests, a server that is briefly down.
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
+#: Parses the header Retry-After.
 _RETRY_AFTER = Retry(total=0)
 #: Times a file is fetched from its start: if the checksum is wrong or the server can't resume.
 _MAX_STARTS = 3
