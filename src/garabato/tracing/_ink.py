@@ -84,13 +84,6 @@ def _ink_of(bitmap: ByteArray) -> tuple[ByteArray, int, int, int]:
     return _bordered(part > math.floor(level)), left, top, 1
 
 
-def _bordered(is_ink: npt.NDArray[np.bool_]) -> ByteArray:
-    height, width = is_ink.shape
-    ink = np.zeros((height + 2 * _BORDER, width + 2 * _BORDER), np.uint8)
-    ink[_BORDER:-_BORDER, _BORDER:-_BORDER] = is_ink
-    return ink
-
-
 def _enlarged(
     bitmap: ByteArray,
     top: int,
@@ -174,3 +167,10 @@ def _catmull_rom(factor: int) -> list[tuple[int, FloatArray]]:
         )
         phases.append((below - 1, np.array(weights, np.float32)))
     return phases
+
+
+def _bordered(is_ink: npt.NDArray[np.bool_]) -> ByteArray:
+    height, width = is_ink.shape
+    ink = np.zeros((height + 2 * _BORDER, width + 2 * _BORDER), np.uint8)
+    ink[_BORDER:-_BORDER, _BORDER:-_BORDER] = is_ink
+    return ink
