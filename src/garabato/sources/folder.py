@@ -153,63 +153,36 @@ class FolderSource:
             for line in own_report.lines():
                 _log.warning("%s", line)
 
-    def _with_original(self, file: Path) -> Callable[[DrawingBatch], DrawingBatch]:
-        """Adds the title, path and content of a file to the drawings read from it."""
-        if not self._keep_originals:
-            return lambda batch: batch
-        inside = file.relative_to(self.path) if file != self.path else Path(file.name)
-        details = Details(title=_as_text(plain_stem(file)), source_path=_as_text(inside.as_posix()))
-        try:
-            with open(file, "rb") as opened:
-                content = opened.read(MAX_ORIGINAL_BYTES + 1)
-            details = replace(details, original=content)
-        except (OSError, DrawingError):  # too large, or neither an SVG nor a picture browsers show
-            _log.info("%s: its original is not kept", file)
-        return lambda batch: batch.replace(details=[details] * len(batch))
+    def _by_category(self, files: list[Path]) -> dict[str, list[Path]]:
+        found: dict[str, list[Path]] = {}
+        for file in files:
+            if self._has_own_categories(file):
+                names = _own_categories(file)
+            else:
+                names = {category_of(file, by_name=self._from == "name")}
+            for name in names:
+                found.setdefault(name, []).append(file)
+        if self._from == "auto":
+            self._warn_of_one_folder(files)
+        return dict(sorted(found.items()))
 
-    def _read_named(
-        self, file: Path, category: str, strict: bool, report: ReadReport
-    ) -> Iterator[DrawingBatch]:
-        """All drawings of a file, whatever categories they have."""
-        others: Counter[str] = Counter()
-        for batch in _read_file(file, strict, report):
-            others.update(name for name in batch.categories if name not in (None, category))
-            yield batch.replace(categories=[category] * len(batch))
-        self._warn_of_others(file, category, others)
+    def _has_own_categories(self, file: Path) -> bool:
+        is_table = self._from == "auto" and _has_suffix(file, TABLE_SUFFIXES)
+        return is_table or (self._from == "drawing" and not _is_picture(file))
 
-    def _read_own(
-        self, file: Path, category: str, strict: bool, report: ReadReport
-    ) -> Iterator[DrawingBatch]:
-        """The drawings of a file that have this category."""
-        fallback = category_of(file, by_name=True)
-        into = ReadReport() if file in self._reported else report  # count bad rows only once
-        self._reported.add(file)
-        n_before = into.n_read
-        n_taken = 0
-        for batch in _read_file(file, strict, into):
-            rows = [
-                row for row, own in enumerate(batch.categories) if (own or fallback) == category
-            ]
-            if rows:
-                n_taken += len(rows)
-                kept = batch.take(np.array(rows, np.int64))
-                yield kept.replace(categories=[category] * len(kept))
-        into.n_read = n_before
-        report.n_read += n_taken
-
-    def _warn_of_others(self, file: Path, category: str, others: Mapping[str, int]) -> None:
-        """Warn, once per file, that its drawings have other categories."""
-        if not others or file in self._warned:
-            return
-        self._warned.add(file)
-        _log.warning(
-            "%s: %s drawings have the category %s, but all are read as %r, the name of the file; "
-            "to use their own categories: --category-from drawing",
-            file,
-            f"{sum(others.values()):,}",
-            _some(map(repr, sorted(others))),
-            category,
-        )
+    def _warn_of_one_folder(self, files: list[Path]) -> None:
+        """Warn if the pictures directly in the folder seem to have several categories."""
+        directly = [file for file in files if _is_picture(file) and file.parent == self.path]
+        names = {category_of(file, by_name=True) for file in directly}
+        if len(names) > 1:
+            _log.warning(
+                "%s: its %s pictures are read as %r, the name of the folder; to name each after "
+                "its file (%s): --category-from name",
+                self.path,
+                f"{len(directly):,}",
+                category_of(directly[0]),
+                _some(sorted(names)),
+            )
 
     def _find(self) -> list[Path]:
         """The files to read; logs what is skipped."""
@@ -278,36 +251,63 @@ class FolderSource:
                 _some(sorted(set(unread)), limit=10),
             )
 
-    def _by_category(self, files: list[Path]) -> dict[str, list[Path]]:
-        found: dict[str, list[Path]] = {}
-        for file in files:
-            if self._has_own_categories(file):
-                names = _own_categories(file)
-            else:
-                names = {category_of(file, by_name=self._from == "name")}
-            for name in names:
-                found.setdefault(name, []).append(file)
-        if self._from == "auto":
-            self._warn_of_one_folder(files)
-        return dict(sorted(found.items()))
+    def _read_own(
+        self, file: Path, category: str, strict: bool, report: ReadReport
+    ) -> Iterator[DrawingBatch]:
+        """The drawings of a file that have this category."""
+        fallback = category_of(file, by_name=True)
+        into = ReadReport() if file in self._reported else report  # count bad rows only once
+        self._reported.add(file)
+        n_before = into.n_read
+        n_taken = 0
+        for batch in _read_file(file, strict, into):
+            rows = [
+                row for row, own in enumerate(batch.categories) if (own or fallback) == category
+            ]
+            if rows:
+                n_taken += len(rows)
+                kept = batch.take(np.array(rows, np.int64))
+                yield kept.replace(categories=[category] * len(kept))
+        into.n_read = n_before
+        report.n_read += n_taken
 
-    def _warn_of_one_folder(self, files: list[Path]) -> None:
-        """Warn if the pictures directly in the folder seem to have several categories."""
-        directly = [file for file in files if _is_picture(file) and file.parent == self.path]
-        names = {category_of(file, by_name=True) for file in directly}
-        if len(names) > 1:
-            _log.warning(
-                "%s: its %s pictures are read as %r, the name of the folder; to name each after "
-                "its file (%s): --category-from name",
-                self.path,
-                f"{len(directly):,}",
-                category_of(directly[0]),
-                _some(sorted(names)),
-            )
+    def _read_named(
+        self, file: Path, category: str, strict: bool, report: ReadReport
+    ) -> Iterator[DrawingBatch]:
+        """All drawings of a file, whatever categories they have."""
+        others: Counter[str] = Counter()
+        for batch in _read_file(file, strict, report):
+            others.update(name for name in batch.categories if name not in (None, category))
+            yield batch.replace(categories=[category] * len(batch))
+        self._warn_of_others(file, category, others)
 
-    def _has_own_categories(self, file: Path) -> bool:
-        is_table = self._from == "auto" and _has_suffix(file, TABLE_SUFFIXES)
-        return is_table or (self._from == "drawing" and not _is_picture(file))
+    def _warn_of_others(self, file: Path, category: str, others: Mapping[str, int]) -> None:
+        """Warn, once per file, that its drawings have other categories."""
+        if not others or file in self._warned:
+            return
+        self._warned.add(file)
+        _log.warning(
+            "%s: %s drawings have the category %s, but all are read as %r, the name of the file; "
+            "to use their own categories: --category-from drawing",
+            file,
+            f"{sum(others.values()):,}",
+            _some(map(repr, sorted(others))),
+            category,
+        )
+
+    def _with_original(self, file: Path) -> Callable[[DrawingBatch], DrawingBatch]:
+        """Adds the title, path and content of a file to the drawings read from it."""
+        if not self._keep_originals:
+            return lambda batch: batch
+        inside = file.relative_to(self.path) if file != self.path else Path(file.name)
+        details = Details(title=_as_text(plain_stem(file)), source_path=_as_text(inside.as_posix()))
+        try:
+            with open(file, "rb") as opened:
+                content = opened.read(MAX_ORIGINAL_BYTES + 1)
+            details = replace(details, original=content)
+        except (OSError, DrawingError):  # too large, or neither an SVG nor a picture browsers show
+            _log.info("%s: its original is not kept", file)
+        return lambda batch: batch.replace(details=[details] * len(batch))
 
 
 def category_of(file: Path, *, by_name: bool = False) -> str:
@@ -324,11 +324,22 @@ def category_of(file: Path, *, by_name: bool = False) -> str:
     return _NUMBER.sub("", name) or folder if _is_picture(file) else name
 
 
-def _plain_name(name: str) -> str:
-    """A name without the changes of browsers and wget: "%20", "+", a path in it, " (1)"."""
-    plain = unquote(unquote(_as_text(name))).rpartition("/")[2]
-    plain = _COPY.sub("", re.sub(r"(?<=\w)\+(?=\w)", " ", plain)).strip()
-    return normalize("NFC", plain or _as_text(name))
+def _is_picture(file: Path) -> bool:
+    return _has_suffix(file, PICTURE_SUFFIXES)
+
+
+def _has_suffix(file: Path, suffixes: tuple[str, ...]) -> bool:
+    name = _as_served(file).name.lower().removesuffix(".gz")
+    is_one = name.endswith(suffixes) and not _COMPANIONS.fullmatch(file.name)
+    return is_one and (file.is_file() or not file.exists())  # no folder, and no named pipe
+
+
+def _as_served(file: Path) -> Path:
+    """The file by the name it had on the server: "cat.ndjson" for "cat.ndjson.1"."""
+    name = file.name
+    while (served := _WGET.sub("", name)) != name:
+        name = served
+    return file.with_name(name or file.name)
 
 
 def _as_text(name: str) -> str:
@@ -339,12 +350,83 @@ def _as_text(name: str) -> str:
         return os.fsencode(name).decode("latin-1")
 
 
-def _as_served(file: Path) -> Path:
-    """The file by the name it had on the server: "cat.ndjson" for "cat.ndjson.1"."""
-    name = file.name
-    while (served := _WGET.sub("", name)) != name:
-        name = served
-    return file.with_name(name or file.name)
+def _read_picture(
+    file: Path, category: str, key_id: str, strict: bool, report: ReadReport
+) -> Iterator[DrawingBatch]:
+    """Traced, as pictures have all sizes and the drawings of a category are of one kind."""
+    n_before = 0
+    for batch in _read_file(file, strict, report):
+        batch = with_strokes(batch)
+        numbers = range(n_before + 1, n_before + len(batch) + 1)
+        key_ids = [key_id if n == 1 else f"{key_id}-{n}" for n in numbers]
+        n_before += len(batch)
+        yield batch.replace(key_ids=key_ids, categories=[category] * len(batch))
+
+
+def _read_file(file: Path, strict: bool, report: ReadReport) -> Iterator[DrawingBatch]:
+    before = report.n_unreadable
+    try:
+        yield from read_batches(file, strict=strict, report=report)
+    except FormatError as error:
+        if strict:
+            raise
+        if report.n_unreadable == before:  # not counted yet, line by line
+            report.add(error)
+
+
+def _own_categories(file: Path) -> set[str]:
+    """The categories of the drawings in a file; the file's name for drawings without one."""
+    fallback = category_of(file, by_name=True)
+    quiet = ReadReport()
+    return {
+        own or fallback for batch in _read_file(file, False, quiet) for own in batch.categories
+    } or {fallback}
+
+
+def _some(names: Iterator[str] | list[str], limit: int = _MAX_NAMED) -> str:
+    names = iter(names)
+    first = list(islice(names, limit))
+    return ", ".join(first) + (", ..." if next(names, None) is not None else "")
+
+
+def _holds_many(file: Path) -> bool:
+    return _has_suffix(file, (*SUFFIXES, *TABLE_SUFFIXES))
+
+
+def _visible(folder: Path) -> list[Path]:
+    """What is in a folder, sorted, without hidden files and links to folders above."""
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if not file.name.startswith(".")
+        and file.name not in _SYSTEM_FOLDERS
+        and not (file.is_symlink() and file.is_dir() and _is_above(file, folder))
+    )
+
+
+def _is_above(file: Path, folder: Path) -> bool:
+    return folder.resolve().is_relative_to(file.resolve())
+
+
+def _list(folder: Path) -> list[Path]:
+    """The files in a folder; none, with a warning, if it cannot be listed."""
+    try:
+        return _visible(folder)
+    except PermissionError:
+        _log.warning("%s: skipped, permission denied", folder)
+        return []
+
+
+def _is_other_table(file: Path) -> bool:
+    """Whether a table holds no drawings, such as the labels of pictures; a warning says why."""
+    if not _has_suffix(file, TABLE_SUFFIXES):
+        return False
+    try:
+        next(read_batches(file, report=ReadReport()), None)
+    except FormatError as error:
+        _log.warning("%s: skipped: %s", file, error.problem)
+        return True
+    return False
 
 
 def _sources_below(root: Path) -> list[str]:
@@ -363,90 +445,8 @@ def _sources_below(root: Path) -> list[str]:
     return sorted(found - {"."})
 
 
-def _own_categories(file: Path) -> set[str]:
-    """The categories of the drawings in a file; the file's name for drawings without one."""
-    fallback = category_of(file, by_name=True)
-    quiet = ReadReport()
-    return {
-        own or fallback for batch in _read_file(file, False, quiet) for own in batch.categories
-    } or {fallback}
-
-
-def _is_other_table(file: Path) -> bool:
-    """Whether a table holds no drawings, such as the labels of pictures; a warning says why."""
-    if not _has_suffix(file, TABLE_SUFFIXES):
-        return False
-    try:
-        next(read_batches(file, report=ReadReport()), None)
-    except FormatError as error:
-        _log.warning("%s: skipped: %s", file, error.problem)
-        return True
-    return False
-
-
-def _read_file(file: Path, strict: bool, report: ReadReport) -> Iterator[DrawingBatch]:
-    before = report.n_unreadable
-    try:
-        yield from read_batches(file, strict=strict, report=report)
-    except FormatError as error:
-        if strict:
-            raise
-        if report.n_unreadable == before:  # not counted yet, line by line
-            report.add(error)
-
-
-def _read_picture(
-    file: Path, category: str, key_id: str, strict: bool, report: ReadReport
-) -> Iterator[DrawingBatch]:
-    """Traced, as pictures have all sizes and the drawings of a category are of one kind."""
-    n_before = 0
-    for batch in _read_file(file, strict, report):
-        batch = with_strokes(batch)
-        numbers = range(n_before + 1, n_before + len(batch) + 1)
-        key_ids = [key_id if n == 1 else f"{key_id}-{n}" for n in numbers]
-        n_before += len(batch)
-        yield batch.replace(key_ids=key_ids, categories=[category] * len(batch))
-
-
-def _list(folder: Path) -> list[Path]:
-    """The files in a folder; none, with a warning, if it cannot be listed."""
-    try:
-        return _visible(folder)
-    except PermissionError:
-        _log.warning("%s: skipped, permission denied", folder)
-        return []
-
-
-def _visible(folder: Path) -> list[Path]:
-    """What is in a folder, sorted, without hidden files and links to folders above."""
-    return sorted(
-        file
-        for file in folder.iterdir()
-        if not file.name.startswith(".")
-        and file.name not in _SYSTEM_FOLDERS
-        and not (file.is_symlink() and file.is_dir() and _is_above(file, folder))
-    )
-
-
-def _is_above(file: Path, folder: Path) -> bool:
-    return folder.resolve().is_relative_to(file.resolve())
-
-
-def _holds_many(file: Path) -> bool:
-    return _has_suffix(file, (*SUFFIXES, *TABLE_SUFFIXES))
-
-
-def _is_picture(file: Path) -> bool:
-    return _has_suffix(file, PICTURE_SUFFIXES)
-
-
-def _has_suffix(file: Path, suffixes: tuple[str, ...]) -> bool:
-    name = _as_served(file).name.lower().removesuffix(".gz")
-    is_one = name.endswith(suffixes) and not _COMPANIONS.fullmatch(file.name)
-    return is_one and (file.is_file() or not file.exists())  # no folder, and no named pipe
-
-
-def _some(names: Iterator[str] | list[str], limit: int = _MAX_NAMED) -> str:
-    names = iter(names)
-    first = list(islice(names, limit))
-    return ", ".join(first) + (", ..." if next(names, None) is not None else "")
+def _plain_name(name: str) -> str:
+    """A name without the changes of browsers and wget: "%20", "+", a path in it, " (1)"."""
+    plain = unquote(unquote(_as_text(name))).rpartition("/")[2]
+    plain = _COPY.sub("", re.sub(r"(?<=\w)\+(?=\w)", " ", plain)).strip()
+    return normalize("NFC", plain or _as_text(name))

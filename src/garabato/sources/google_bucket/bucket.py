@@ -240,6 +240,9 @@ class CategoryFetcher:
             raise kind(f"{told}. {self._completed(names)}")
         return len(names) - len(wanted)
 
+    def _target(self, name: str) -> Path:
+        return self.out / f"{name}{_LOCATIONS[self.kind][1]}"
+
     def _each(self, names: Iterable[str], work: Callable[[str], Any]) -> dict[str, Any]:
         """Map names to `work(name)`, in threads. If one fails, the others continue."""
         results: dict[str, Any] = {}
@@ -268,6 +271,17 @@ class CategoryFetcher:
                 raise
         return {name: results[name] for name in names if name in results}
 
+    def _check_space(self, files: dict[str, RemoteFile]) -> None:
+        parts = [part_path(self._target(name)) for name in files]
+        there = sum(part.stat().st_size for part in parts if part.exists())
+        needed = sum(file.size_bytes for file in files.values()) - there
+        free = shutil.disk_usage(self.out).free
+        if needed > free:
+            raise StorageError(
+                f"{len(files)} files need {needed / 1e9:,.1f} GB more, but {self.out} has "
+                f"{free / 1e9:,.1f} GB free; free some space, or fetch a sample (--per-category)"
+            )
+
     def _fetch(self, name: str, file: RemoteFile) -> None:
         for version in range(1, _MAX_VERSIONS + 1):
             try:
@@ -294,6 +308,18 @@ class CategoryFetcher:
             name, finished=True, bytes=file.size_bytes, per_category=None, n_drawings=None,
             at_random=True,
         )  # fmt: skip
+
+    def _show_progress(self, name: str, done: int) -> None:
+        with self._lock:
+            self._done[name] = done
+            unit = 10**6 if self.per_category is None else 1
+            if self.progress:
+                done, total = sum(self._done.values()), sum(self._totals.values())
+                self.progress("download", done // unit, total // unit)
+
+    def _count_bytes(self, n_bytes: int) -> None:
+        with self._lock:
+            self.fetched_bytes += n_bytes
 
     def _fetch_sample(self, name: str, file: RemoteFile, n: int) -> None:
         def read(first: int, end: int) -> bytes:
@@ -338,32 +364,6 @@ class CategoryFetcher:
         if self.kind == "bin":
             return BinaryRecords()
         return Lines(_LINE_BYTES[self.kind])
-
-    def _target(self, name: str) -> Path:
-        return self.out / f"{name}{_LOCATIONS[self.kind][1]}"
-
-    def _show_progress(self, name: str, done: int) -> None:
-        with self._lock:
-            self._done[name] = done
-            unit = 10**6 if self.per_category is None else 1
-            if self.progress:
-                done, total = sum(self._done.values()), sum(self._totals.values())
-                self.progress("download", done // unit, total // unit)
-
-    def _count_bytes(self, n_bytes: int) -> None:
-        with self._lock:
-            self.fetched_bytes += n_bytes
-
-    def _check_space(self, files: dict[str, RemoteFile]) -> None:
-        parts = [part_path(self._target(name)) for name in files]
-        there = sum(part.stat().st_size for part in parts if part.exists())
-        needed = sum(file.size_bytes for file in files.values()) - there
-        free = shutil.disk_usage(self.out).free
-        if needed > free:
-            raise StorageError(
-                f"{len(files)} files need {needed / 1e9:,.1f} GB more, but {self.out} has "
-                f"{free / 1e9:,.1f} GB free; free some space, or fetch a sample (--per-category)"
-            )
 
     def _completed(self, names: list[str]) -> str:
         done = sum(bool(self.record.entry(name)["finished"]) for name in names)
