@@ -81,6 +81,14 @@ def export_tfrecord(
     return Dataset.open(out)
 
 
+def _shard_names(folder: Path, split: str, n_shards: int) -> list[Path]:
+    if n_shards == 1:
+        return [folder / f"{split}.tfrecords"]
+    return [
+        folder / f"{split}-{shard:05d}-of-{n_shards:05d}.tfrecords" for shard in range(n_shards)
+    ]
+
+
 def _write_split(
     dataset: Dataset, name: str, files: list[Path], spec: RenderSpec, progress: Progress | None
 ) -> tuple[dict[str, Any], FloatArray]:
@@ -106,11 +114,3 @@ def _write_split(
         sync(file)
     mean_image = (total / max(1, len(drawings))).astype(np.float32)
     return describe_split(files, len(drawings)), mean_image
-
-
-def _shard_names(folder: Path, split: str, n_shards: int) -> list[Path]:
-    if n_shards == 1:
-        return [folder / f"{split}.tfrecords"]
-    return [
-        folder / f"{split}-{shard:05d}-of-{n_shards:05d}.tfrecords" for shard in range(n_shards)
-    ]
