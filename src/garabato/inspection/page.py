@@ -92,11 +92,6 @@ def _histogram(title: str, spread: Spread) -> Histogram:
     return Histogram(title, str(spread), bars, labels[0], labels[-1])
 
 
-def _samples(inspection: Inspection) -> list[tuple[str, list[Shown]]]:
-    samples = list(inspection.samples(SAMPLE_SIZE).items())[:MAX_SAMPLED]
-    return [(name, _shown(inspection, rows)) for name, rows in samples]
-
-
 def _shown_groups(inspection: Inspection, groups: Groups) -> list[tuple[int, list[Shown]]]:
     return [
         (len(rows), _shown(inspection, rows[:MAX_MEMBERS])) for rows in groups.groups[:MAX_GROUPS]
@@ -112,3 +107,8 @@ def _shown(inspection: Inspection, rows: IntArray) -> list[Shown]:
         )
         for drawing, member in zip(inspection.drawings(rows), inspection.members(rows), strict=True)
     ]
+
+
+def _samples(inspection: Inspection) -> list[tuple[str, list[Shown]]]:
+    samples = list(inspection.samples(SAMPLE_SIZE).items())[:MAX_SAMPLED]
+    return [(name, _shown(inspection, rows)) for name, rows in samples]
