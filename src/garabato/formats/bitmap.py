@@ -72,17 +72,6 @@ def read_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     raise ValueError(f"version {version}")
 
 
-def _is_dark_on_white(rows: npt.NDArray[np.uint8]) -> bool:
-    """Whether most pixels are white, and in most bitmaps most pixels of each of the four edges.
-
-    A filled drawing has a lot of ink, which is as light as paper, but not at all edges.
-    """
-    bitmaps = rows.reshape(-1, SIDE_PX, SIDE_PX)
-    edges = [bitmaps[:, 0], bitmaps[:, -1], bitmaps[:, :, 0], bitmaps[:, :, -1]]
-    is_white = np.median(edges, axis=2) > _WHITE
-    return bool(is_white.all(axis=0).mean() > 0.5 and np.median(bitmaps) > _WHITE)
-
-
 def _open(source: Input) -> npt.NDArray[np.uint8]:
     try:
         with warnings.catch_warnings():
@@ -101,3 +90,14 @@ def _open(source: Input) -> npt.NDArray[np.uint8]:
         shape = " x ".join(map(str, rows.shape)) or "a single value"
         raise source.error(f"the array is {shape} {rows.dtype}; {_EXPECTED}")
     return rows  # type: ignore[no-any-return]
+
+
+def _is_dark_on_white(rows: npt.NDArray[np.uint8]) -> bool:
+    """Whether most pixels are white, and in most bitmaps most pixels of each of the four edges.
+
+    A filled drawing has a lot of ink, which is as light as paper, but not at all edges.
+    """
+    bitmaps = rows.reshape(-1, SIDE_PX, SIDE_PX)
+    edges = [bitmaps[:, 0], bitmaps[:, -1], bitmaps[:, :, 0], bitmaps[:, :, -1]]
+    is_white = np.median(edges, axis=2) > _WHITE
+    return bool(is_white.all(axis=0).mean() > 0.5 and np.median(bitmaps) > _WHITE)

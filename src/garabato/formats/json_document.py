@@ -98,31 +98,6 @@ def _elements(source: Input, reject: Reject) -> Iterator[Drawing]:
         yield from _read_strokes(strokes, "the one drawing", source, reject)
 
 
-def _read_strokes(
-    strokes: list[Any], position: str, source: Input, reject: Reject
-) -> Iterator[Drawing]:
-    fields = {"drawing": strokes}
-    try:
-        yield parse_fields(fields, path=source.name, position=position, notes=source.notes)
-    except FormatError as error:
-        reject(error)
-
-
-def _is_stroke(element: Any) -> bool:
-    """True for [[x, ...], [y, ...]] and the same as objects, False for whole drawings."""
-    if isinstance(element, dict):
-        return "drawing" not in element and (
-            {"x", "y"} <= element.keys() or isinstance(element.get("points"), list)
-        )
-    if not isinstance(element, list) or not element:
-        return False
-    return all(
-        (isinstance(row, list) and not any(isinstance(value, list | dict) for value in row[:1]))
-        or (isinstance(row, dict) and {"x", "y"} <= row.keys() and not isinstance(row["x"], list))
-        for row in element
-    )
-
-
 def _split(source: Input) -> Iterator[bytes]:
     """Yield the text of each element of the array, or of each object where there is no array.
 
@@ -184,3 +159,28 @@ def _split(source: Input) -> Iterator[bytes]:
                 f"an element is larger than {MAX_LINE_BYTES // 2**20} MiB; "
                 "an array of drawings was expected"
             )
+
+
+def _read_strokes(
+    strokes: list[Any], position: str, source: Input, reject: Reject
+) -> Iterator[Drawing]:
+    fields = {"drawing": strokes}
+    try:
+        yield parse_fields(fields, path=source.name, position=position, notes=source.notes)
+    except FormatError as error:
+        reject(error)
+
+
+def _is_stroke(element: Any) -> bool:
+    """True for [[x, ...], [y, ...]] and the same as objects, False for whole drawings."""
+    if isinstance(element, dict):
+        return "drawing" not in element and (
+            {"x", "y"} <= element.keys() or isinstance(element.get("points"), list)
+        )
+    if not isinstance(element, list) or not element:
+        return False
+    return all(
+        (isinstance(row, list) and not any(isinstance(value, list | dict) for value in row[:1]))
+        or (isinstance(row, dict) and {"x", "y"} <= row.keys() and not isinstance(row["x"], list))
+        for row in element
+    )

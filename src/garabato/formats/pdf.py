@@ -130,24 +130,6 @@ def _read_page(page: Any, source: Input) -> DrawingBatch:
     return batch
 
 
-def _page_matrix(page: Any) -> Matrix:
-    """From PDF's units, y upwards, to the page as it is shown: turned, y downwards."""
-    left, bottom, right, top = page.get_bbox()
-    return {
-        0: (1, 0, 0, -1, -left, top),
-        90: (0, 1, 1, 0, -bottom, -left),
-        180: (-1, 0, 0, 1, right, -bottom),
-        270: (0, -1, -1, 0, top, right),
-    }[page.get_rotation()]
-
-
-def _page_objects(page: Any) -> Iterator[Any]:
-    import pypdfium2.raw as pdfium
-
-    for i in range(pdfium.FPDFPage_CountObjects(page.raw)):
-        yield pdfium.FPDFPage_GetObject(page.raw, i)
-
-
 class _Paths:
     """The paths of a page as SVG elements."""
 
@@ -236,3 +218,21 @@ def _path_data(item: Any, n_segments: int) -> str:
         if pdfium.FPDFPathSegment_GetClose(segment):
             parts.append("Z")
     return "".join(parts)
+
+
+def _page_objects(page: Any) -> Iterator[Any]:
+    import pypdfium2.raw as pdfium
+
+    for i in range(pdfium.FPDFPage_CountObjects(page.raw)):
+        yield pdfium.FPDFPage_GetObject(page.raw, i)
+
+
+def _page_matrix(page: Any) -> Matrix:
+    """From PDF's units, y upwards, to the page as it is shown: turned, y downwards."""
+    left, bottom, right, top = page.get_bbox()
+    return {
+        0: (1, 0, 0, -1, -left, top),
+        90: (0, 1, 1, 0, -bottom, -left),
+        180: (-1, 0, 0, 1, right, -bottom),
+        270: (0, -1, -1, 0, top, right),
+    }[page.get_rotation()]

@@ -74,6 +74,16 @@ def iter_blocks(source: Input, reject: Reject) -> Iterator[tuple[int, bytes]]:
         yield number, rest + b"\n"
 
 
+def _line_spans(block: bytes) -> list[tuple[int, int, int, int]]:
+    """All lines of a block as `_columns.OtherLine`s."""
+    spans = []
+    first = 0
+    for number, line in enumerate(block.split(b"\n")[:-1]):
+        spans.append((number, first, first + len(line), 0))
+        first += len(line) + 1
+    return spans
+
+
 def _with_other_lines(
     columns: DrawingBatch,
     others: list[tuple[int, int, int, int]],
@@ -110,24 +120,14 @@ def _with_other_lines(
         yield from _joined([*pieces, DrawingBatch.from_drawings(run), columns[n_taken:]])
 
 
-def _joined(pieces: list[DrawingBatch]) -> Iterator[DrawingBatch]:
-    pieces = [piece for piece in pieces if len(piece)]
-    if pieces:
-        yield pieces[0] if len(pieces) == 1 else DrawingBatch.concatenate(pieces)
-
-
-def _line_spans(block: bytes) -> list[tuple[int, int, int, int]]:
-    """All lines of a block as `_columns.OtherLine`s."""
-    spans = []
-    first = 0
-    for number, line in enumerate(block.split(b"\n")[:-1]):
-        spans.append((number, first, first + len(line), 0))
-        first += len(line) + 1
-    return spans
-
-
 def _too_long(source: Input, number: int) -> FormatError:
     return source.error(
         f"the line is longer than {MAX_LINE_BYTES // 2**20} MiB; one drawing per line was expected",
         f"line {number}",
     )
+
+
+def _joined(pieces: list[DrawingBatch]) -> Iterator[DrawingBatch]:
+    pieces = [piece for piece in pieces if len(piece)]
+    if pieces:
+        yield pieces[0] if len(pieces) == 1 else DrawingBatch.concatenate(pieces)

@@ -99,11 +99,15 @@ def format_line(drawing: Drawing) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
 
 
-class _LineError(Exception):
-    def __init__(self, problem: str, stroke: int | None = None) -> None:
-        super().__init__(problem)
-        self.problem = problem
-        self.stroke = stroke
+def _json_problem(line: bytes, error: orjson.JSONDecodeError) -> tuple[str, int]:
+    """The problem with a line that is not JSON, and its column (from 1)."""
+    if "UTF-8" in error.msg:
+        return "the text is not UTF-8; save it as UTF-8", error.colno
+    if line.strip()[:1] not in (b"{", b"[", b'"') and error.colno == 1:
+        return "broken JSON (plain text, no JSON object)", error.colno
+    if error.msg.startswith("unexpected content after"):
+        return "there is text after the JSON object; one drawing per line was expected", error.colno
+    return f"broken JSON ({error.msg})", error.colno
 
 
 def _parse_object(document: Any, notes: Counter[str] | None) -> Drawing:
@@ -140,6 +144,13 @@ def _parse_object(document: Any, notes: Counter[str] | None) -> Drawing:
     return drawing.simplified() if is_raw else drawing
 
 
+class _LineError(Exception):
+    def __init__(self, problem: str, stroke: int | None = None) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.stroke = stroke
+
+
 def _with_googles_keys(document: dict[str, Any]) -> dict[str, Any]:
     given = document if "drawing" in document else {str(k).lower(): v for k, v in document.items()}
     renamed = {
@@ -148,6 +159,13 @@ def _with_googles_keys(document: dict[str, Any]) -> dict[str, Any]:
         if any(name in given for name in names)
     }
     return renamed if "drawing" in renamed else document
+
+
+def _object_problem(strokes: dict[str, Any]) -> str:
+    problem = '"drawing" is an object, not a list of strokes [[x, ...], [y, ...]]'
+    if strokes and all(str(key).isdecimal() for key in strokes):
+        problem += '; write one object for each drawing (pandas: orient="records", lines=True)'
+    return problem
 
 
 def _without_objects(strokes: Any) -> Any:
@@ -182,11 +200,26 @@ def _values(given: dict[str, Any]) -> list[Any] | None:
     return [given[axis] for axis in ("x", "y", "t") if given.get(axis) is not None]
 
 
-def _object_problem(strokes: dict[str, Any]) -> str:
-    problem = '"drawing" is an object, not a list of strokes [[x, ...], [y, ...]]'
-    if strokes and all(str(key).isdecimal() for key in strokes):
-        problem += '; write one object for each drawing (pandas: orient="records", lines=True)'
-    return problem
+def _check_strokes(strokes: Any) -> bool:
+    """Check the strokes; returns whether they are raw: with times, or with float coordinates."""
+    if not isinstance(strokes, list):
+        raise _LineError('"drawing" is not a list of strokes [[x, ...], [y, ...]]')
+    is_raw = False
+    for number, stroke in enumerate(strokes, start=1):
+        if stroke == []:
+            continue
+        if not isinstance(stroke, list) or not 2 <= len(stroke) <= MAX_ROWS:
+            raise _LineError("the stroke is not a pair [[x, ...], [y, ...]]", number)
+        xs, ys = stroke[:2]
+        if not (isinstance(xs, list) and isinstance(ys, list)):
+            raise _LineError("the stroke is not a pair [[x, ...], [y, ...]]", number)
+        kinds = set(map(type, xs)) | set(map(type, ys))
+        if not kinds <= {int, float}:
+            raise _LineError("the stroke has coordinates that are not numbers", number)
+        if len(xs) != len(ys):
+            raise _LineError("the stroke has unequal numbers of xs and ys", number)
+        is_raw = is_raw or len(stroke) > 2 or float in kinds
+    return is_raw
 
 
 def _metadata(document: dict[str, Any], notes: Counter[str] | None) -> dict[str, Any]:
@@ -242,36 +275,3 @@ _FIELDS: tuple[tuple[str, str, Callable[[Any], Any], str], ...] = (
     ("recognized", "recognized", _recognized, "true or false"),
     ("timestamp", "timestamp", _timestamp, "a time"),
 )
-
-
-def _check_strokes(strokes: Any) -> bool:
-    """Check the strokes; returns whether they are raw: with times, or with float coordinates."""
-    if not isinstance(strokes, list):
-        raise _LineError('"drawing" is not a list of strokes [[x, ...], [y, ...]]')
-    is_raw = False
-    for number, stroke in enumerate(strokes, start=1):
-        if stroke == []:
-            continue
-        if not isinstance(stroke, list) or not 2 <= len(stroke) <= MAX_ROWS:
-            raise _LineError("the stroke is not a pair [[x, ...], [y, ...]]", number)
-        xs, ys = stroke[:2]
-        if not (isinstance(xs, list) and isinstance(ys, list)):
-            raise _LineError("the stroke is not a pair [[x, ...], [y, ...]]", number)
-        kinds = set(map(type, xs)) | set(map(type, ys))
-        if not kinds <= {int, float}:
-            raise _LineError("the stroke has coordinates that are not numbers", number)
-        if len(xs) != len(ys):
-            raise _LineError("the stroke has unequal numbers of xs and ys", number)
-        is_raw = is_raw or len(stroke) > 2 or float in kinds
-    return is_raw
-
-
-def _json_problem(line: bytes, error: orjson.JSONDecodeError) -> tuple[str, int]:
-    """The problem with a line that is not JSON, and its column (from 1)."""
-    if "UTF-8" in error.msg:
-        return "the text is not UTF-8; save it as UTF-8", error.colno
-    if line.strip()[:1] not in (b"{", b"[", b'"') and error.colno == 1:
-        return "broken JSON (plain text, no JSON object)", error.colno
-    if error.msg.startswith("unexpected content after"):
-        return "there is text after the JSON object; one drawing per line was expected", error.colno
-    return f"broken JSON ({error.msg})", error.colno

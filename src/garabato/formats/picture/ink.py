@@ -93,14 +93,22 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
     return found
 
 
-def _with_dark_holes(alpha: ByteArray) -> ByteArray:
-    """(H, W): 0 where a card is cut out to show a drawing, 255 on and around the card."""
-    holes = np.where(alpha < 128, np.uint8(255), np.uint8(0))
-    bottom, right = holes.shape[0] - 1, holes.shape[1] - 1
-    for corner in ((0, 0), (right, 0), (0, bottom), (right, bottom)):
-        if holes[corner[::-1]]:
-            cv2.floodFill(holes, None, corner, (0,))
-    return np.subtract(255, holes, out=holes)
+def _inked_part(
+    ink: Image | BoolArray, shape: tuple[int, ...], margin: float = 0.05
+) -> tuple[slice, slice]:
+    """Rows and columns, in a picture of `shape`, of the ink found in a reduced one."""
+    inked = ink > 0.02
+    found = []
+    for axis in (1, 0):
+        where = np.flatnonzero(inked.any(axis=axis))
+        factor = shape[1 - axis] / inked.shape[1 - axis]
+        found.append((where[0] * factor, (where[-1] + 1) * factor))
+    spare = margin * max(last - first for first, last in found) + (2 if margin else 0)
+    rows, columns = (
+        slice(max(0, int(first - spare)), min(size, int(np.ceil(last + spare))))
+        for (first, last), size in zip(found, shape, strict=True)
+    )
+    return rows, columns
 
 
 def _ink_sheet(picture: Picture, inside: BoolArray) -> ByteArray | None:
@@ -150,16 +158,6 @@ def _resized(light: Image, picture: Image) -> Image:
     return np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _cut(whole: Array, rows: slice, columns: slice, shape: tuple[int, ...]) -> Array:
-    """The part of `whole` that covers [rows, columns] of a picture of `shape`, rounded outwards."""
-    parts = []
-    for axis, part in enumerate((rows, columns)):
-        factor = whole.shape[axis] / shape[axis]
-        first = int(part.start * factor)
-        parts.append(slice(first, max(first + 1, int(np.ceil(part.stop * factor)))))
-    return whole[parts[0], parts[1]]
-
-
 def _ground(page: Image) -> npt.NDArray[np.float32] | None:
     """The background colour (3,) of a page; None if it has more than one."""
     levels = np.rint(page * 255).astype(np.uint8)
@@ -199,14 +197,6 @@ def _is_light_on_dark(page: Image, ground: npt.NDArray[np.float32] | None) -> bo
     return bool((difference**3).mean() > 0)
 
 
-def _light(page: Image) -> Image:
-    """The light on a photographed page: the page without its ink, reduced."""
-    small = cv2.medianBlur(reduced(page, _LIGHT_PX), 3)
-    window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_WINDOW_PX, _WINDOW_PX))
-    closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, window, borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(cv2.GaussianBlur(closed, (0, 0), _WINDOW_PX / 6), np.float32)
-
-
 def _with_shadows(light: Image, page: Image) -> tuple[Image, BoolArray]:
     """(`light` with the sharp edges of shadows, where the shadows are), at the size of the page.
 
@@ -220,6 +210,22 @@ def _with_shadows(light: Image, page: Image) -> tuple[Image, BoolArray]:
     is_shadow = connected_to_edges(share < _SHADOW) & (share > _BLACK)
     shaded = np.where(is_shadow[:, :, None], light * share[:, :, None], light)
     return shaded.astype(np.float32), is_shadow
+
+
+def _light(page: Image) -> Image:
+    """The light on a photographed page: the page without its ink, reduced."""
+    small = cv2.medianBlur(reduced(page, _LIGHT_PX), 3)
+    window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_WINDOW_PX, _WINDOW_PX))
+    closed = cv2.morphologyEx(small, cv2.MORPH_CLOSE, window, borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.GaussianBlur(closed, (0, 0), _WINDOW_PX / 6), np.float32)
+
+
+def _darkness(page: Image, light: Image) -> Image:
+    """How much less light each pixel reflects than the paper; colours count too."""
+    red, green, blue = np.moveaxis(page / np.maximum(light, 0.05), 2, 0)
+    least = np.minimum(np.minimum(red, green), blue)
+    darkness = 1 - (least + (red + green + blue) / 3) / 2
+    return np.asarray(darkness, np.float32)  # below 0 for the lighter grains of the paper
 
 
 def _sheet(light: Image, darkness: Image) -> Image:
@@ -249,12 +255,81 @@ def _sheet(light: Image, darkness: Image) -> Image:
     return sheet.astype(np.float32)
 
 
-def _darkness(page: Image, light: Image) -> Image:
-    """How much less light each pixel reflects than the paper; colours count too."""
-    red, green, blue = np.moveaxis(page / np.maximum(light, 0.05), 2, 0)
-    least = np.minimum(np.minimum(red, green), blue)
-    darkness = 1 - (least + (red + green + blue) / 3) / 2
-    return np.asarray(darkness, np.float32)  # below 0 for the lighter grains of the paper
+def _otsu(values: Image) -> float:
+    """Otsu's threshold between the two kinds of values, in 0..1."""
+    levels = np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
+    return float(cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[0]) / 255
+
+
+def _median(darkness: Image) -> np.float32:
+    return np.float32(np.median(darkness.ravel()[::3])) if darkness.size else np.float32(0)
+
+
+def _beside_rules(darkness: Image) -> Image:
+    """0 on the rules of the paper, except where a thicker pen crossed them; 1 elsewhere.
+
+    They are found if they are as dark as the ink and it has no lines as thin as they are; paler
+    ones are left to `_printed`.
+    """
+    everywhere = np.ones(darkness.shape, np.float32)
+    dark = darkness[darkness > _LEAST_CONTRAST]
+    least = 0.5 * float(np.quantile(dark, 0.9)) if len(dark) else 1.0
+    mask = darkness > least
+    if not _has_rules(mask):
+        return everywhere
+    for px in range(2, max(3, max(darkness.shape) // _RULE_SHARE)):
+        window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (px, px))
+        thick = cv2.morphologyEx(darkness, cv2.MORPH_OPEN, window) > least
+        if _n_ends(thick) > _n_ends(mask) // 8:
+            continue
+        rules = _straight_lines(mask, mask & ~thick, px + 2)
+        n, labels = cv2.connectedComponents(thick.astype(np.uint8))
+        is_pen = np.bincount(labels[~rules], minlength=n) > 0  # else where rules cross
+        is_pen[0] = False
+        pen = cv2.dilate(is_pen[labels].astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        thin = (mask & ~pen & ~rules).astype(np.uint8)
+        _, _, stats, _ = cv2.connectedComponentsWithStats(thin)
+        if stats[1:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(initial=0) > 2 * px:
+            return everywhere
+        return np.where((rules & ~pen) | connected_to_edges(thin), np.float32(0), everywhere)
+    return everywhere
+
+
+def _has_rules(mask: BoolArray) -> bool:
+    """Whether lines reach two opposite edges, at equal distances."""
+    top, bottom, left, right = map(_is_regular, edges(mask))
+    return (top and bottom) or (left and right)
+
+
+def _is_regular(edge: BoolArray) -> bool:
+    gaps = np.diff(np.flatnonzero(np.diff(edge.astype(np.int8)) > 0))
+    usual = float(np.median(gaps)) if len(gaps) else 0.0
+    if len(gaps) < _N_RULE_ENDS - 1 or usual < _LEAST_GAP_PX:
+        return False
+    return bool((np.abs(gaps - usual) <= _UNEVEN * usual + 1).mean() > 0.7)
+
+
+def _n_ends(mask: BoolArray) -> int:
+    """How many lines reach the edges."""
+    return sum(int((np.diff(edge.astype(np.int8)) > 0).sum()) for edge in edges(mask))
+
+
+def _straight_lines(mask: BoolArray, thin: BoolArray, px: int) -> BoolArray:
+    """The straight lines in `mask` from one edge to another, `thin` in part, drawn this thick."""
+    height, width = mask.shape
+    found = cv2.HoughLines(thin.astype(np.uint8), 1, np.pi / 720, min(mask.shape) // 2)
+    near = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
+    lines = np.zeros(mask.shape, np.uint8)
+    share = np.linspace(0, 1, max(mask.shape))[:, None]
+    for rho, theta in () if found is None else found[:_MAX_LINES, 0]:
+        normal = np.array([np.cos(theta), np.sin(theta)])
+        beyond = (height + width) * np.array([-normal[1], normal[0]])
+        corners = np.rint([rho * normal - beyond, rho * normal + beyond]).astype(np.int64)
+        _, start, stop = cv2.clipLine((0, 0, width, height), *corners)
+        xs, ys = np.rint(start + share * np.subtract(stop, start)).astype(np.int64).T
+        if near[ys, xs].mean() > _STRAIGHT:
+            cv2.line(lines, start, stop, 1, px)
+    return lines > 0
 
 
 def _ink(
@@ -293,6 +368,52 @@ def _ink(
     if pale is not None:
         ink = np.maximum(ink, _strength(darkness, pale, least * pale_full / full, pale_full))
     return ink, printed
+
+
+def _grain(darkness: Image) -> float:
+    """The standard deviation of the paper's grain, without its ink."""
+    paper = darkness[darkness < _SURELY_INK]
+    return 1.4826 * float(_median(np.abs(paper - _median(paper))))
+
+
+def _printed(darkness: Image, possible: float, sure: float, full: float, is_flat: bool) -> float:
+    """The darkness of print on the paper (rules, squares, smudges); 0.0 if there is none.
+
+    Pale parts of ink lie beside dark ones. Many pale pixels elsewhere do not belong to the drawing;
+    in a flat picture only if they reach the edges, as rules do.
+    """
+    inked = darkness > sure
+    near = cv2.dilate(inked.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+    elsewhere = (darkness > possible) & ~near
+    if np.count_nonzero(elsewhere) < np.count_nonzero(inked) * 0.5:
+        return 0.0
+    if is_flat and _n_ends(elsewhere) < _N_RULE_ENDS:
+        return 0.0
+    darkest = float(np.quantile(darkness[elsewhere], 0.98)) + _PRINT_MARGIN
+    return min(darkest, max(0.9 * sure, _DARK_PRINT * full))
+
+
+def _connected(
+    possible: npt.NDArray[np.bool_], sure: npt.NDArray[np.bool_], is_flat: bool
+) -> npt.NDArray[np.bool_]:
+    """The connected parts of `possible` that are `sure` somewhere.
+
+    In photos, specks and what reaches in from outside the paper are left out.
+    """
+    n, labels, stats, _ = cv2.connectedComponentsWithStats(possible.astype(np.uint8))
+    n_sure = np.bincount(labels[sure], minlength=n)
+    n_sure[0] = 0
+    kept = n_sure > 0
+    if not is_flat and kept.any():
+        at_edge = np.zeros(n, bool)
+        for edge in edges(labels):
+            at_edge[edge] = True
+        if n_sure[~at_edge].max(initial=0) >= _LEAST_DRAWING * max(labels.shape):
+            kept &= ~at_edge
+        if kept.any():
+            least_px = max(4.0, 0.4 * pen_px(kept[labels]) ** 2)
+            kept &= stats[:, cv2.CC_STAT_AREA] >= least_px
+    return np.asarray(kept[labels])
 
 
 def _strength(darkness: Image, mask: BoolArray, least: float, full: float) -> Image:
@@ -343,142 +464,21 @@ def _pale_lines(
     return pale, full
 
 
-def _median(darkness: Image) -> np.float32:
-    return np.float32(np.median(darkness.ravel()[::3])) if darkness.size else np.float32(0)
+def _cut(whole: Array, rows: slice, columns: slice, shape: tuple[int, ...]) -> Array:
+    """The part of `whole` that covers [rows, columns] of a picture of `shape`, rounded outwards."""
+    parts = []
+    for axis, part in enumerate((rows, columns)):
+        factor = whole.shape[axis] / shape[axis]
+        first = int(part.start * factor)
+        parts.append(slice(first, max(first + 1, int(np.ceil(part.stop * factor)))))
+    return whole[parts[0], parts[1]]
 
 
-def _grain(darkness: Image) -> float:
-    """The standard deviation of the paper's grain, without its ink."""
-    paper = darkness[darkness < _SURELY_INK]
-    return 1.4826 * float(_median(np.abs(paper - _median(paper))))
-
-
-def _otsu(values: Image) -> float:
-    """Otsu's threshold between the two kinds of values, in 0..1."""
-    levels = np.clip(np.rint(values * 255), 0, 255).astype(np.uint8)
-    return float(cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)[0]) / 255
-
-
-def _printed(darkness: Image, possible: float, sure: float, full: float, is_flat: bool) -> float:
-    """The darkness of print on the paper (rules, squares, smudges); 0.0 if there is none.
-
-    Pale parts of ink lie beside dark ones. Many pale pixels elsewhere do not belong to the drawing;
-    in a flat picture only if they reach the edges, as rules do.
-    """
-    inked = darkness > sure
-    near = cv2.dilate(inked.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
-    elsewhere = (darkness > possible) & ~near
-    if np.count_nonzero(elsewhere) < np.count_nonzero(inked) * 0.5:
-        return 0.0
-    if is_flat and _n_ends(elsewhere) < _N_RULE_ENDS:
-        return 0.0
-    darkest = float(np.quantile(darkness[elsewhere], 0.98)) + _PRINT_MARGIN
-    return min(darkest, max(0.9 * sure, _DARK_PRINT * full))
-
-
-def _beside_rules(darkness: Image) -> Image:
-    """0 on the rules of the paper, except where a thicker pen crossed them; 1 elsewhere.
-
-    They are found if they are as dark as the ink and it has no lines as thin as they are; paler
-    ones are left to `_printed`.
-    """
-    everywhere = np.ones(darkness.shape, np.float32)
-    dark = darkness[darkness > _LEAST_CONTRAST]
-    least = 0.5 * float(np.quantile(dark, 0.9)) if len(dark) else 1.0
-    mask = darkness > least
-    if not _has_rules(mask):
-        return everywhere
-    for px in range(2, max(3, max(darkness.shape) // _RULE_SHARE)):
-        window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (px, px))
-        thick = cv2.morphologyEx(darkness, cv2.MORPH_OPEN, window) > least
-        if _n_ends(thick) > _n_ends(mask) // 8:
-            continue
-        rules = _straight_lines(mask, mask & ~thick, px + 2)
-        n, labels = cv2.connectedComponents(thick.astype(np.uint8))
-        is_pen = np.bincount(labels[~rules], minlength=n) > 0  # else where rules cross
-        is_pen[0] = False
-        pen = cv2.dilate(is_pen[labels].astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
-        thin = (mask & ~pen & ~rules).astype(np.uint8)
-        _, _, stats, _ = cv2.connectedComponentsWithStats(thin)
-        if stats[1:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(initial=0) > 2 * px:
-            return everywhere
-        return np.where((rules & ~pen) | connected_to_edges(thin), np.float32(0), everywhere)
-    return everywhere
-
-
-def _straight_lines(mask: BoolArray, thin: BoolArray, px: int) -> BoolArray:
-    """The straight lines in `mask` from one edge to another, `thin` in part, drawn this thick."""
-    height, width = mask.shape
-    found = cv2.HoughLines(thin.astype(np.uint8), 1, np.pi / 720, min(mask.shape) // 2)
-    near = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
-    lines = np.zeros(mask.shape, np.uint8)
-    share = np.linspace(0, 1, max(mask.shape))[:, None]
-    for rho, theta in () if found is None else found[:_MAX_LINES, 0]:
-        normal = np.array([np.cos(theta), np.sin(theta)])
-        beyond = (height + width) * np.array([-normal[1], normal[0]])
-        corners = np.rint([rho * normal - beyond, rho * normal + beyond]).astype(np.int64)
-        _, start, stop = cv2.clipLine((0, 0, width, height), *corners)
-        xs, ys = np.rint(start + share * np.subtract(stop, start)).astype(np.int64).T
-        if near[ys, xs].mean() > _STRAIGHT:
-            cv2.line(lines, start, stop, 1, px)
-    return lines > 0
-
-
-def _has_rules(mask: BoolArray) -> bool:
-    """Whether lines reach two opposite edges, at equal distances."""
-    top, bottom, left, right = map(_is_regular, edges(mask))
-    return (top and bottom) or (left and right)
-
-
-def _n_ends(mask: BoolArray) -> int:
-    """How many lines reach the edges."""
-    return sum(int((np.diff(edge.astype(np.int8)) > 0).sum()) for edge in edges(mask))
-
-
-def _is_regular(edge: BoolArray) -> bool:
-    gaps = np.diff(np.flatnonzero(np.diff(edge.astype(np.int8)) > 0))
-    usual = float(np.median(gaps)) if len(gaps) else 0.0
-    if len(gaps) < _N_RULE_ENDS - 1 or usual < _LEAST_GAP_PX:
-        return False
-    return bool((np.abs(gaps - usual) <= _UNEVEN * usual + 1).mean() > 0.7)
-
-
-def _connected(
-    possible: npt.NDArray[np.bool_], sure: npt.NDArray[np.bool_], is_flat: bool
-) -> npt.NDArray[np.bool_]:
-    """The connected parts of `possible` that are `sure` somewhere.
-
-    In photos, specks and what reaches in from outside the paper are left out.
-    """
-    n, labels, stats, _ = cv2.connectedComponentsWithStats(possible.astype(np.uint8))
-    n_sure = np.bincount(labels[sure], minlength=n)
-    n_sure[0] = 0
-    kept = n_sure > 0
-    if not is_flat and kept.any():
-        at_edge = np.zeros(n, bool)
-        for edge in edges(labels):
-            at_edge[edge] = True
-        if n_sure[~at_edge].max(initial=0) >= _LEAST_DRAWING * max(labels.shape):
-            kept &= ~at_edge
-        if kept.any():
-            least_px = max(4.0, 0.4 * pen_px(kept[labels]) ** 2)
-            kept &= stats[:, cv2.CC_STAT_AREA] >= least_px
-    return np.asarray(kept[labels])
-
-
-def _inked_part(
-    ink: Image | BoolArray, shape: tuple[int, ...], margin: float = 0.05
-) -> tuple[slice, slice]:
-    """Rows and columns, in a picture of `shape`, of the ink found in a reduced one."""
-    inked = ink > 0.02
-    found = []
-    for axis in (1, 0):
-        where = np.flatnonzero(inked.any(axis=axis))
-        factor = shape[1 - axis] / inked.shape[1 - axis]
-        found.append((where[0] * factor, (where[-1] + 1) * factor))
-    spare = margin * max(last - first for first, last in found) + (2 if margin else 0)
-    rows, columns = (
-        slice(max(0, int(first - spare)), min(size, int(np.ceil(last + spare))))
-        for (first, last), size in zip(found, shape, strict=True)
-    )
-    return rows, columns
+def _with_dark_holes(alpha: ByteArray) -> ByteArray:
+    """(H, W): 0 where a card is cut out to show a drawing, 255 on and around the card."""
+    holes = np.where(alpha < 128, np.uint8(255), np.uint8(0))
+    bottom, right = holes.shape[0] - 1, holes.shape[1] - 1
+    for corner in ((0, 0), (right, 0), (0, bottom), (right, bottom)):
+        if holes[corner[::-1]]:
+            cv2.floodFill(holes, None, corner, (0,))
+    return np.subtract(255, holes, out=holes)

@@ -66,6 +66,17 @@ def visible_lines(document: Document) -> list[Points]:
     return _paint(items, frame, opposite, has_page=document.page is not None)[0]
 
 
+def _touches(item: Item) -> bool:
+    """Whether a part of an item may lie in its clip rectangle."""
+    assert item.clip.rectangle is not None
+    left, top, right, bottom = grown(item)
+    own = item.bounds
+    # comparisons with NaN are False: such an item is kept, and refused later
+    return not (own[2] < left or own[0] > right or own[3] < top or own[1] > bottom) and (
+        left <= right and top <= bottom
+    )
+
+
 def _without_rules(items: list[Item], page: Rectangle) -> list[Item]:
     """`items` without the paper's rules or squares, which lie beneath all ink in other colours."""
     n_rules = [_n_rules(item, page) for item in items]
@@ -91,17 +102,6 @@ def _n_rules(item: Item, page: Rectangle) -> int:
     share = size / page_size
     is_rule = ((share < 1e-6) & (share[:, ::-1] > _RULE_SHARE)).any(axis=1) & (last - first == 2)
     return len(is_rule) if is_rule.all() else 0
-
-
-def _touches(item: Item) -> bool:
-    """Whether a part of an item may lie in its clip rectangle."""
-    assert item.clip.rectangle is not None
-    left, top, right, bottom = grown(item)
-    own = item.bounds
-    # comparisons with NaN are False: such an item is kept, and refused later
-    return not (own[2] < left or own[0] > right or own[3] < top or own[1] > bottom) and (
-        left <= right and top <= bottom
-    )
 
 
 def _is_plain(items: list[Item], document: Document) -> bool:

@@ -380,6 +380,16 @@ class _Walk:
         return [(child, inside) for child in reversed(target)]
 
 
+def _is_supported(element: Element) -> bool:
+    """Whether an element's own conditions hold, in a browser whose language is English."""
+    if "requiredExtensions" in element.attrib:
+        return False
+    languages = element.get("systemLanguage")
+    return languages is None or any(
+        language.strip().lower().startswith("en") for language in languages.split(",")
+    )
+
+
 def _glaze(colour: Colour | None, blend: str) -> Colour | None:
     """The black or white that looks about like `colour` when blended; None if it is invisible.
 
@@ -404,13 +414,3 @@ def _has_area(points: Points, starts: IntArray) -> bool:
         if not (off <= _FLAT * (longest @ longest)).all():  # nor NaN
             return True
     return False
-
-
-def _is_supported(element: Element) -> bool:
-    """Whether an element's own conditions hold, in a browser whose language is English."""
-    if "requiredExtensions" in element.attrib:
-        return False
-    languages = element.get("systemLanguage")
-    return languages is None or any(
-        language.strip().lower().startswith("en") for language in languages.split(",")
-    )
