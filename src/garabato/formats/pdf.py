@@ -29,7 +29,7 @@ _MAX_SEGMENTS, _MAX_DEPTH = 200_000, 15
 #: Pages without paths are rendered with this longer side.
 _RENDERED_PX = 1024
 _STREAM_START = re.compile(rb"(?<!end)stream\s+")
-#: Streams may be compressed several times; so many are undone. Parts of them are expanded at once.
+#: Streams may be compressed several times, of which this many are undone, in parts of this size.
 _MAX_FILTERS, _PART_BYTES = 4, 2**20
 
 

@@ -37,7 +37,7 @@ _LEAST_PAGE, _CONVEX = 0.2, 0.97
 _RECTANGULAR, _CORNERS = 0.93, 0.3
 #: A page in perspective has four corners, found with this tolerance (of its outline's length).
 _CORNER = 0.02
-#: So many frames may lie inside the outermost one.
+#: At most this many frames lie inside the outermost one.
 _N_INNER_FRAMES = 2
 #: A plain page covers this share of the picture. This share of its rim has its colour, and this
 #: share of each band around it varies by at most this much (of 255) along the band.
@@ -57,12 +57,12 @@ _OTHER_THAN_DRAWN = 1.25
 _LEAST_APART_PX = 100
 #: Photographed pages are looked for at this size; darker lines thinner than this are ink.
 _SMALL_PX, _LINE_PX = 256, 5
-#: A photographed page covers this share of the picture or more, and is so many times lighter than
-#: what surrounds it. It fills this share of its smallest rectangle: less than 1 in perspective.
+#: A photographed page covers at least this share of the picture, is at least this many times
+#: lighter than its surroundings, and fills this share of its smallest rectangle (in perspective).
 _LEAST_SHEET, _SHEET_CONTRAST, _SHEET_RECTANGULAR = 0.1, 1.2, 0.8
-#: What surrounds a photographed page is this many times wider than the pen at least.
+#: The surroundings of a photographed page are at least this many times wider than the pen.
 _SHEET_WIDTH = 2.0
-#: Ink on it has at most this share of its light.
+#: Ink on such a page has at most this share of its light.
 _LEAST_INK = 0.9
 #: Surroundings with less grain (of 255) are no photo.
 LEAST_GRAIN = 0.3
@@ -232,7 +232,7 @@ def _hull(page: BoolArray) -> tuple[Any, Any, BoolArray]:
 def _thin_outline_px(levels: ByteArray, page: BoolArray, colour: npt.NDArray[np.int16]) -> int:
     """The thickness of the outline that makes a page of a part of the frame's own colour.
 
-    0 if there is none, or if it may be drawn: with the pen of the rest.
+    0 if there is none, or if it may be part of the drawing, because it is as wide as the pen.
     """
     marked = page & (np.abs(levels - colour).max(axis=2) > _COMPRESSED)
     rows, columns = np.flatnonzero(page.any(axis=1)), np.flatnonzero(page.any(axis=0))

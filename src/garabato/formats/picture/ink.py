@@ -63,7 +63,7 @@ _MAX_LINES = 4000
 #: Print (rules, squares) has at most this share of the ink's darkness; it varies by this (of 1).
 _DARK_PRINT, _PRINT_MARGIN = 0.8, 0.02
 #: Shadows are wider than this in the reduced page, and have at most this share of the light, but
-#: more than ink. In a flat picture, what is no photo, they cover this share of it at least.
+#: more than ink. A picture with a flat ground is a photo if they cover more than the last share.
 _SHADOW_PX, _SHADOW, _BLACK, _LEAST_SHADOW = 41, 0.95, 0.3, 0.02
 #: Paper is this many times lighter than a table, and at least this share of the photo.
 _TABLE_CONTRAST, _LEAST_SHEET = 1.4, 0.1

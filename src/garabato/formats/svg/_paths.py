@@ -129,7 +129,7 @@ def _flatten(data, matrix, max_points):  # type: ignore[no-untyped-def]
     points = np.empty((64, 2), np.float64)
     starts = np.zeros(8, np.int64)
     values = np.empty(7, np.float64)
-    # Typed zeros: numba compiles the functions called below anew for literals.
+    # Typed zeros: for literals, numba would compile the functions called below once more.
     n = np.int64(0)  # points
     n_paths = np.int64(0)  # finished subpaths
     at = np.int64(0)
@@ -222,7 +222,7 @@ def _flatten(data, matrix, max_points):  # type: ignore[no-untyped-def]
     return points[:n].copy(), starts[: n_paths + 1].copy(), bounds, True
 
 
-#: Python reads so many characters of path data in about 0.2 s. Compiling takes 6 s.
+#: Python reads this many characters of path data in about 0.2 s. Compiling takes 6 s.
 _KERNELS = Kernels(_flatten, interpreted_work=50_000)
 
 
