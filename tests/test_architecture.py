@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
@@ -122,6 +122,36 @@ def test_only_the_command_line_and_the_service_use_the_public_face() -> None:
 def test_the_command_line_and_the_service_call_no_kernels(package: str) -> None:
     for path in (SOURCE / package).rglob("*.py"):
         assert "_" not in {package_of(module) for module in imported_packages(path)}, path
+
+
+def names_in(nodes: Iterable[ast.AST]) -> set[str]:
+    return {n.id for node in nodes for n in ast.walk(node) if isinstance(n, ast.Name)}
+
+
+def names_for_import(node: ast.stmt) -> set[str]:
+    """Names that must be defined when a statement runs on import."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        defaults = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+        return names_in([*node.decorator_list, *defaults])
+    if isinstance(node, ast.ClassDef):
+        inner = {name for statement in node.body for name in names_for_import(statement)}
+        return inner | names_in([*node.decorator_list, *node.bases, *node.keywords])
+    return names_in([node])
+
+
+@pytest.mark.parametrize("path", source_files(), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_public_names_come_before_private_ones(path: Path) -> None:
+    needed: set[str] = set()
+    public = ""
+    for node in reversed(ast.parse(path.read_text()).body):
+        name = getattr(node, "name", "")
+        if name in needed:  # it may be called on import, and call others
+            needed |= names_in([node])
+        elif name.startswith("_") and not name.endswith("__"):
+            assert not public, f"{name} stands above {public}"
+        else:
+            public = name or public
+        needed |= names_for_import(node)
 
 
 @pytest.mark.parametrize("package", WITHOUT_TORCH)
