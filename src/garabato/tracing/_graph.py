@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from garabato.drawing import ByteArray, IntArray
+from garabato.drawing import BoolArray, ByteArray, IntArray
 from garabato.host.kernels import inner_kernel, kernel
 
 #: A branch whose ink extends less than this many depths beyond the ink around its node is a spur.
@@ -42,7 +42,7 @@ class Graphs(NamedTuple):
     kinds: ByteArray
     ends: IntArray
     nodes: npt.NDArray[np.float64]
-    through: npt.NDArray[np.bool_]
+    through: BoolArray
     first_chains: IntArray
     first_nodes: IntArray
 

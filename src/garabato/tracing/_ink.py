@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from garabato.drawing import ByteArray, FloatArray, IntArray
+from garabato.drawing import BoolArray, ByteArray, FloatArray, IntArray
 
 #: Empty pixels around a working image, so that neighbours need no bounds check.
 _BORDER = 2
@@ -93,7 +93,7 @@ def _enlarged(
     factor: int,
     level: float,
     darkest: int,
-) -> npt.NDArray[np.bool_]:
+) -> BoolArray:
     """A window of the bitmap, which may extend beyond it, sharpened, enlarged (Catmull-Rom) and
     thresholded.
 
@@ -169,7 +169,7 @@ def _catmull_rom(factor: int) -> list[tuple[int, FloatArray]]:
     return phases
 
 
-def _bordered(is_ink: npt.NDArray[np.bool_]) -> ByteArray:
+def _bordered(is_ink: BoolArray) -> ByteArray:
     height, width = is_ink.shape
     ink = np.zeros((height + 2 * _BORDER, width + 2 * _BORDER), np.uint8)
     ink[_BORDER:-_BORDER, _BORDER:-_BORDER] = is_ink

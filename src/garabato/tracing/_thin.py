@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from garabato.drawing import ByteArray, IntArray
+from garabato.drawing import BoolArray, ByteArray, IntArray
 from garabato.tracing._ink import WorkingImages
 
 #: Chamfer distances of a straight and a diagonal step (Borgefors 1986).
@@ -183,7 +183,7 @@ def _thin(ink: ByteArray, distance: _Distances, pixels: IntArray, stride: int) -
     return _without_corners(np.sort(active), codes, steps)
 
 
-def _guo_hall() -> npt.NDArray[np.bool_]:
+def _guo_hall() -> BoolArray:
     """Guo and Hall 1989, algorithm A1: (2, 256), whether a pixel with these eight neighbours is
     removed in the first or second sub-iteration."""
     table = np.zeros((2, 256), np.bool_)

@@ -393,9 +393,7 @@ def _printed(darkness: Image, possible: float, sure: float, full: float, is_flat
     return min(darkest, max(0.9 * sure, _DARK_PRINT * full))
 
 
-def _connected(
-    possible: npt.NDArray[np.bool_], sure: npt.NDArray[np.bool_], is_flat: bool
-) -> npt.NDArray[np.bool_]:
+def _connected(possible: BoolArray, sure: BoolArray, is_flat: bool) -> BoolArray:
     """The connected parts of `possible` that are `sure` somewhere.
 
     In photos, specks and what reaches in from outside the paper are left out.
