@@ -46,7 +46,8 @@ _PREFIX = re.compile(
 #: Added by browsers and file managers to the name of a file that exists already.
 _COPY = re.compile(
     r"^(Copy of|Kopie von|Copie de|Copia d[ei]) "
-    r"|( ?\(\d+\)|\[\d+\]| - (Copy|Kopie|Copie|copia)| copy( \d+)?)+$"
+    r"|([ _]?\(\d+\)| \((another |\d+\w\w )?(copy|Kopie|copie|copia)( \d+)?\)"
+    r"|\[\d+\]| - (Copy|Kopie|Copie|copia)| copy( \d+)?)+$"
 )
 #: Added after the suffix by wget and browsers: a number, and the query of the address.
 _WGET = re.compile(r"(\?[^/]*|\.\d+| ?\(\d+\))$")
