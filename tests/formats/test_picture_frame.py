@@ -204,6 +204,18 @@ def grainy(height: int, width: int, colour: tuple[int, int, int], seed: int = 1)
     return np.clip(np.array(colour) + grain, 0, 255).astype(np.uint8)
 
 
+@pytest.mark.parametrize("paper", ["white", "cream", "grey"])
+@pytest.mark.parametrize("blur_px", [4, 20])
+def test_a_page_that_lies_mostly_in_a_shadow_is_paper(paper: str, blur_px: int) -> None:
+    ink = ink_of("house")[:, :, None]
+    ground, pen = (np.array(colour, np.float32) for colour in PAPERS[paper])
+    ys, xs = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32) / WIDTH
+    light = 1 - 0.25 / (1 + np.exp((xs + 0.5 * ys - 0.9) * WIDTH / blur_px))
+    grain = np.random.default_rng(0).standard_normal((HEIGHT, WIDTH, 1)) * 2.5
+    photo = (ground * (1 - ink) + pen * ink) * light[:, :, None] + grain
+    assert shows(find_ink(np.clip(np.rint(photo), 0, 255).astype(np.uint8)), ink_of("house"))
+
+
 @pytest.mark.parametrize(
     ("paper", "table_colour"),
     [
@@ -226,6 +238,19 @@ def test_a_small_sheet_on_a_table_is_the_page(
     table[is_page] = cv2.warpAffine(page, matrix, size)[is_page]
     truth = cv2.warpAffine(ink_of("house"), matrix, size)
     assert shows(find_ink(table), truth)
+
+
+def test_a_sheet_on_a_table_of_little_grain_is_the_page() -> None:
+    table = np.full((HEIGHT + 160, WIDTH + 200, 3), (60, 60, 65), np.float32)
+    ink = ink_of("house")[:, :, None]
+    table[80:-80, 100:-100] = np.array(PAPERS["cream"][0]) * (1 - 0.8 * ink)
+    matrix = cv2.getRotationMatrix2D((WIDTH / 2 + 100, HEIGHT / 2 + 80), 6, 1)
+    size = table.shape[1], table.shape[0]
+    turned = cv2.warpAffine(table, matrix, size, borderValue=(60, 60, 65))
+    grain = np.random.default_rng(1).standard_normal((*turned.shape[:2], 1)) * 0.4
+    photo = np.clip(np.rint(turned + grain), 0, 255).astype(np.uint8)
+    truth = cv2.warpAffine(np.pad(ink[:, :, 0], ((80, 80), (100, 100))), matrix, size)
+    assert shows(find_ink(photo), truth)
 
 
 def test_the_frame_of_a_whiteboard_on_a_wall_is_no_ink() -> None:

@@ -65,9 +65,11 @@ _SHEET_WIDTH = 2.0
 #: Ink on such a page has at most this share of its light.
 _LEAST_INK = 0.9
 #: Surroundings with less grain (of 255) are no photo.
-LEAST_GRAIN = 0.3
+_TABLE_GRAIN = 0.2
 #: Pages are cut this many px within their frames, whose edges are blurred.
 _BLURRED_PX = 3
+#: Within so many px of an edge, JPEG smears its colours.
+_SMEARED_PX = 16
 
 
 def page_in_frame(picture: Image) -> BoolArray | None:
@@ -172,11 +174,10 @@ def _page_inside(
         return None
     at_edges = np.concatenate(edges(frame))
     is_thin = at_edges.mean() >= _RIM and _is_thin(_margins(page), page)
-    beside = frame & _dilated(page, 2 * _BLURRED_PX) & ~_dilated(page, _BLURRED_PX)
     if not (is_thin or _is_smooth(levels[frame], colour)):
         return None
-    if beside.any() and np.median(np.abs((levels[beside] - colour) @ LUMA)) > tolerance / 2:
-        return None  # light that falls over paper
+    if _fades(levels, frame, page, colour, tolerance):
+        return None
     outline, hull, filled = _hull(page)
     if cv2.arcLength(outline, True) > _STRAIGHT * cv2.arcLength(hull, True):
         return None
@@ -218,6 +219,22 @@ def _is_smooth(levels: ByteArray, colour: npt.NDArray[np.int16]) -> bool:
     """Whether most of `levels` (n, 3) are as bright as `colour`."""
     away = np.abs((levels - colour) @ LUMA)
     return bool((away <= _EXACT).mean() >= _SMOOTH_FRAME)
+
+
+def _fades(
+    levels: ByteArray,
+    frame: BoolArray,
+    page: BoolArray,
+    colour: npt.NDArray[np.int16],
+    tolerance: int,
+) -> bool:
+    """Whether a frame does not end at the page, but is paper in light that falls."""
+    away = np.abs(levels - colour)
+    for nearest_px, difference in ((_BLURRED_PX, away @ LUMA), (_SMEARED_PX, away.max(axis=2))):
+        beside = frame & _dilated(page, 2 * nearest_px) & ~_dilated(page, nearest_px)
+        if beside.any() and np.median(difference[beside]) > tolerance / 2:
+            return True
+    return False
 
 
 def _hull(page: BoolArray) -> tuple[Any, Any, BoolArray]:
@@ -393,7 +410,7 @@ def _sheet_on_table(picture: Image) -> BoolArray | None:
     pen = pen_px(_eroded(filled, 4) & is_ink)
     if not 0 < _SHEET_WIDTH * pen < pen_px(dark):
         return None
-    if grain_of(picture, dark) < LEAST_GRAIN:
+    if grain_of(picture, dark) < _TABLE_GRAIN:
         return None
     size = picture.shape[1], picture.shape[0]
     mask = cv2.resize(inner.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
