@@ -28,7 +28,7 @@ from garabato.drawing import Drawing, DrawingBatch
 from garabato.encoder import Encoder, load_encoder
 from garabato.errors import FormatError
 from garabato.formats import read_drawings, write_drawings
-from garabato.render import RenderSpec, render_batch, with_strokes
+from garabato.render import RenderSpec, render_batch
 
 CLEAN, HARD = 0.95, 0.90
 N_DRAWINGS = 600

@@ -14,7 +14,8 @@ from garabato.drawing import Drawing, DrawingBatch
 from garabato.encoder import Encoder, Prediction, load_encoder
 from garabato.errors import EncoderError, InputError
 from garabato.models import create_model
-from garabato.render import RenderSpec
+from garabato.render import RenderSpec, render_batch
+from garabato.render.small_bitmaps import with_own_ink
 
 CATEGORIES = ["cat", "dog", "house", "sun"]
 DRAWINGS = make_drawings(["star", "house"], 5, seed=0)
@@ -52,6 +53,20 @@ def test_one_drawing_gives_a_list_and_several_a_list_of_lists(encoder):
     everything = encoder.classify(DRAWINGS[0], k=99)
     assert sorted(p.category for p in everything) == CATEGORIES
     assert sum(p.probability for p in everything) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_small_bitmap_is_encoded_as_the_mean_of_its_traced_lines_and_its_own_ink(encoder):
+    bitmaps = np.zeros((1, 28, 28), np.uint8)
+    bitmaps[0, 5:20, 10:13] = 255
+    batch = DrawingBatch.from_bitmaps(bitmaps)
+    traced = render_batch(batch, encoder.spec)
+    views = [traced, with_own_ink(traced, bitmaps, encoder.spec)]
+    outputs = [encoder.predict_images(view) for view in views]
+    output = encoder.predict(batch)
+    mean = sum(one.embeddings for one in outputs)
+    np.testing.assert_allclose(output.embeddings, mean / np.linalg.norm(mean), atol=1e-5)
+    odds = np.prod([one.probabilities for one in outputs], axis=0) ** 0.5
+    np.testing.assert_allclose(output.probabilities, odds / odds.sum(), atol=1e-5)
 
 
 def test_strokes_and_bitmaps_can_be_mixed(encoder):

@@ -212,7 +212,7 @@ class Encoder:
                 )
             examples = list_drawings(given)
             check_examples(name, examples)
-            logits = [self.runtime.run(images)[0] for images in self._images(examples, 256)]
+            logits = [self._run(batch)[0] for batch in _batches(examples, 256)]
             added.append(learn_category(name, np.concatenate(logits)))
         return self.with_added(added)
 
@@ -250,7 +250,7 @@ class Encoder:
 
         An empty drawing is encoded as an empty image.
         """
-        outputs = [self.predict_images(images) for images in self._images(drawings, batch_size)]
+        outputs = [self._output(*self._run(batch)) for batch in _batches(drawings, batch_size)]
         if not outputs:
             return Output(
                 np.zeros((0, len(self.categories)), np.float32),
@@ -426,26 +426,46 @@ class Encoder:
 
         Images are rendered with `spec`: `predict` does both.
         """
+        return self._output(*self.runtime.run(images))
+
+    def _run(self, batch: DrawingBatch) -> tuple[FloatArray, FloatArray]:
+        """Logits (N, C) and embeddings (N, D); for small bitmaps the means of two views."""
+        images = render_batch(batch, self.spec)
         logits, embeddings = self.runtime.run(images)
+        if batch.bitmaps is not None:
+            from garabato.render.small_bitmaps import with_own_ink  # imports OpenCV
+
+            second = with_own_ink(images, batch.bitmaps, self.spec)
+            if second is not None:
+                more_logits, more_embeddings = self.runtime.run(second)
+                logits = (logits + more_logits) / np.float32(2)
+                embeddings = _unit(embeddings) + _unit(more_embeddings)
+        return logits, embeddings
+
+    def _output(self, logits: FloatArray, embeddings: FloatArray) -> Output:
         if self.added_categories:
             logits = with_added_logits(logits, self.added_categories, temperature=self.temperature)
         scaled = logits / np.float32(self.temperature)
         exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
-        lengths = np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
-        return Output(
-            exponentials / exponentials.sum(axis=1, keepdims=True),
-            (embeddings / lengths).astype(np.float32, copy=False),
-        )
+        probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
+        return Output(probabilities, _unit(embeddings))
 
-    def _images(
-        self, drawings: Drawing | Iterable[Drawing] | DrawingBatch, batch_size: int
-    ) -> Iterator[ByteArray]:
-        if not isinstance(drawings, DrawingBatch):
-            drawings = list_drawings(drawings)
-            if len({drawing.bitmap_shape for drawing in drawings}) > 1:
-                for drawing in drawings:
-                    yield render_batch(DrawingBatch.from_drawings([drawing]), self.spec)
-                return
-            drawings = DrawingBatch.from_drawings(drawings)
-        for start in range(0, len(drawings), batch_size):
-            yield render_batch(drawings[start : start + batch_size], self.spec)
+
+def _batches(
+    drawings: Drawing | Iterable[Drawing] | DrawingBatch, batch_size: int
+) -> Iterator[DrawingBatch]:
+    if not isinstance(drawings, DrawingBatch):
+        drawings = list_drawings(drawings)
+        if len({drawing.bitmap_shape for drawing in drawings}) > 1:
+            for drawing in drawings:
+                yield DrawingBatch.from_drawings([drawing])
+            return
+        drawings = DrawingBatch.from_drawings(drawings)
+    for start in range(0, len(drawings), batch_size):
+        yield drawings[start : start + batch_size]
+
+
+def _unit(vectors: FloatArray) -> FloatArray:
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    unit: FloatArray = (vectors / lengths).astype(np.float32, copy=False)
+    return unit

@@ -93,6 +93,11 @@ class RenderSpec:
         return self.line_width * self.size_px
 
     @property
+    def box_px(self) -> float:
+        """The longer side of a drawing in px of the image, measured between line centres."""
+        return self.size_px - 2 * (self.margin * self.size_px + self.line_px / 2)
+
+    @property
     def image_shape(self) -> tuple[int, ...]:
         """(S, S), (S, S, 3) with `order`, or (S, S, 4) with `path`."""
         sides = (self.size_px, self.size_px)
@@ -174,7 +179,6 @@ def as_strokes(drawing: Drawing) -> Drawing:
 
 def fit_to_image(batch: DrawingBatch, spec: RenderSpec) -> FloatArray:
     """Points (P, 2) float32 in px of the image: each drawing scaled to fit and centred."""
-    box_px = spec.size_px - 2 * (spec.margin * spec.size_px + spec.line_px / 2)
     starts = batch.stroke_starts[batch.drawing_starts]
     n_points = np.diff(starts)
     starts, n_points = starts[:-1][n_points > 0], n_points[n_points > 0]
@@ -185,7 +189,7 @@ def fit_to_image(batch: DrawingBatch, spec: RenderSpec) -> FloatArray:
     low = [np.minimum.reduceat(column, starts) for column in columns]
     high = [np.maximum.reduceat(column, starts) for column in columns]
     extent = np.maximum(high[0] - low[0], high[1] - low[1]).astype(np.float64)
-    scale = np.where(extent > 0, box_px / np.where(extent > 0, extent, 1), 1)
+    scale = np.where(extent > 0, spec.box_px / np.where(extent > 0, extent, 1), 1)
     scale_of_points = np.repeat(scale, n_points)
     for axis, column in enumerate(columns):
         middle = (low[axis] + high[axis]).astype(np.float64)
