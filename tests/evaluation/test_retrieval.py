@@ -250,7 +250,7 @@ def test_the_error_names_an_embedding_with_nan() -> None:
 def test_labels_that_do_not_match_the_embeddings_are_refused() -> None:
     with pytest.raises(InputError, match=r"query embeddings are \(N, D\) with N labels"):
         mean_average_precision(on_circle(0, 10), labels(1))
-    with pytest.raises(InputError, match="one of them is missing"):
+    with pytest.raises(InputError, match="give both gallery embeddings and gallery labels"):
         mean_average_precision(on_circle(0), labels(1), on_circle(0))
     with pytest.raises(InputError, match="the queries have 2 dimensions, the gallery 3"):
         mean_average_precision(
