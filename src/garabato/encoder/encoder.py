@@ -429,7 +429,7 @@ class Encoder:
         return self._output(*self.runtime.run(images))
 
     def _run(self, batch: DrawingBatch) -> tuple[FloatArray, FloatArray]:
-        """Logits (N, C) and embeddings (N, D); for small bitmaps the means of two views."""
+        """Logits (N, C) and embeddings (N, D); for small bitmaps, two views count equally."""
         images = render_batch(batch, self.spec)
         logits, embeddings = self.runtime.run(images)
         if batch.bitmaps is not None:

@@ -18,8 +18,9 @@ from garabato.render.renderer import RenderSpec
 SMALL_PX = 28
 #: The ink that is kept, as a multiple of the ink of the traced lines.
 _INK = 1.2
-#: Google's bitmaps have lines this wide; a bitmap's lines are assumed to be.
-_LINE_PX = 1.47
+#: Google's bitmaps have lines this wide; a bitmap's lines are assumed to be. Specks, of at most
+#: _SPECK_PX, have one view.
+_LINE_PX, _SPECK_PX = 1.47, 6
 #: Bitmaps are enlarged by this much to be sharpened, images are drawn so much larger at first.
 _ENLARGED, _OVERSAMPLED = 8, 4
 
@@ -34,12 +35,14 @@ def with_own_ink(images: ByteArray, bitmaps: ByteArray, spec: RenderSpec) -> Byt
     images = images.copy()
     ink = images[..., 0] if spec.order else images
     for image, bitmap in zip(ink, bitmaps, strict=True):
-        image[:] = _draw(bitmap, spec, _INK * image.sum() / 255)
+        drawn = _draw(bitmap, spec, _INK * image.sum() / 255)
+        if drawn is not None:
+            image[:] = drawn
     return images
 
 
-def _draw(bitmap: ByteArray, spec: RenderSpec, ink_px: float) -> ByteArray:
-    """A bitmap with about `ink_px` pixels of ink."""
+def _draw(bitmap: ByteArray, spec: RenderSpec, ink_px: float) -> ByteArray | None:
+    """A bitmap with about `ink_px` pixels of ink; None if it is empty or a speck."""
     height, width = bitmap.shape
     size = (width * _ENLARGED, height * _ENLARGED)
     darkness = bitmap.astype(np.float32) / max(1, bitmap.max())
@@ -47,10 +50,12 @@ def _draw(bitmap: ByteArray, spec: RenderSpec, ink_px: float) -> ByteArray:
     dark = large > 0.5
     rows, columns = (np.flatnonzero(dark.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
-        return np.zeros((spec.size_px, spec.size_px), np.uint8)
+        return None
     top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    extent = max(bottom - top, right - left) - _LINE_PX * _ENLARGED
-    scale = _OVERSAMPLED * spec.box_px / max(extent, 1)
+    extent = max(bottom - top, right - left)
+    if extent <= _SPECK_PX * _ENLARGED:
+        return None
+    scale = _OVERSAMPLED * spec.box_px / (extent - _LINE_PX * _ENLARGED)
     middle = _OVERSAMPLED * spec.size_px / 2
     to_image = np.array(
         [
@@ -58,7 +63,7 @@ def _draw(bitmap: ByteArray, spec: RenderSpec, ink_px: float) -> ByteArray:
             [0, scale, middle - scale * (top + bottom) / 2],
         ]
     )
-    # the darkest pixels, which are the middle of lines that are too thick
+    # the darkest pixels, in smooth bitmaps the middle of the lines
     n_inked = int(np.clip(ink_px * (_OVERSAMPLED / scale) ** 2, 1, large.size))
     edge = np.partition(large.ravel(), -n_inked)[-n_inked]
     sharp: FloatArray = np.clip((large - edge) * _ENLARGED / 3 + 0.5, 0, 1)
