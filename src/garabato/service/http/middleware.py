@@ -187,9 +187,10 @@ class _Exchange:
         A connection closed on unread bytes is reset, and the reset can overtake the response.
         """
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LINGER_S):
+            async with asyncio.timeout(min(_LINGER_S, self._send_timeout_s)):
                 while not self.is_read:
                     message = await self._receive()
+                    self.n_received += len(message.get("body", b""))
                     self.is_read = not message.get("more_body", False)
 
     def _too_big(self) -> ProblemError:
