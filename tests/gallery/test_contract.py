@@ -584,7 +584,7 @@ def test_without_an_encoder_drawings_cannot_be_embedded(uri, encoder, drawings):
         ({"categroy": "cat"}, "did you mean 'category'"),
         ({"category": 3}, "category must be a string or a list of strings"),
         ({"recognized": "yes"}, "recognized must be true or false"),
-        ({"timestamp": "2017"}, "timestamp is"),
+        ({"timestamp": "2017"}, "timestamp must be"),
         ({"timestamp": {"after": "yesterday"}}, "as 2017, 2017-03, .*, not 'yesterday'"),
         ({"timestamp": {"before": "2017-13-45"}}, "not '2017-13-45'"),
         ({"timestamp": {"before": "2017-02-29"}}, "not '2017-02-29'"),

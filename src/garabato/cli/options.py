@@ -94,8 +94,8 @@ categories_option = click.option(
     multiple=True,
     metavar="100|all|cat,dog",
     default=("100",),
-    help="A number of random categories, all, or names, separated by commas or each with an option "
-    "of its own.  [default: 100]",
+    help="A number of random categories, all, or names, separated by commas; may be "
+    "repeated.  [default: 100]",
 )
 
 tags_option = click.option(

@@ -371,7 +371,7 @@ def _load_weights(
             "train one with: garabato train"
         )
     header = _parse_header(header_text, content, file)
-    if header.get("weights_sha256") not in (None, _checksum_of(weights)):
+    if "weights_sha256" in header and header["weights_sha256"] != _checksum_of(weights):
         raise EncoderError(
             f"{file} is damaged: the checksum of its weights does not match; copy the file again"
         )

@@ -198,7 +198,7 @@ def _parse_time(text: str | None) -> str | None:
         return f"{moment}{point}{fraction}".rstrip("0") if fraction.strip("0") else moment
     except ValueError:
         raise InputError(
-            "where: timestamp must be compared with a time such as 2017, 2017-03, 2017-03-29 or "
+            "where: timestamp bounds must be times such as 2017, 2017-03, 2017-03-29 or "
             f"2017-03-29 00:29:12, not {text!r}"
         ) from None
 

@@ -127,7 +127,8 @@ def train(
         config = checkpoint.config
     n_threads = torch.get_num_threads()
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(n_cores())  # PyTorch does not see the CPU quota of a container
+        # PyTorch does not see the CPU quota of a container
+        torch.set_num_threads(min(n_threads, n_cores()))
     try:
         with (
             joined_processes(config) as processes,
