@@ -138,6 +138,100 @@ def test_what_is_whitened_out_is_not_read(tmp_path, page, white):
     assert drawing.to_lists() == [[[0, 255, 255, 0, 0], [0, 0, 255, 255, 0]]]
 
 
+INK = '<stroke tool="pen" color="black" width="2">0 0 90 90</stroke>'
+BESIDE = '<stroke tool="pen" color="red" width="2">0 0 100 0 100 50</stroke>'
+DOT = '<stroke tool="pen" color="blue" width="2">0 50</stroke>'
+WHITE_INK = '<stroke tool="pen" color="#ffffffff" width="2">0 50 100 50</stroke>'
+WHITEOUT = '<stroke tool="eraser" color="#ffffffff" width="9">0 0 90 90</stroke>'
+PLAIN = '<background type="solid" color="#ffffffff" style="plain"/>'
+PDF = '<background type="pdf" domain="absolute" filename="a.pdf" pageno="1"/>'
+PICTURE = '<background type="pixmap" domain="absolute" filename="a.png"/>'
+YELLOW = '<background type="solid" color="yellow" style="plain"/>'
+
+
+def pages(path, *contents):
+    inner = "".join(
+        f'<page width="600" height="800">{background}<layer>{"".join(strokes)}</layer></page>'
+        for background, *strokes in contents
+    )
+    return write(path, f"<xournal>{inner}</xournal>")
+
+
+@pytest.mark.parametrize("background", [PLAIN, PDF, ""])
+@pytest.mark.parametrize(
+    "strokes", [[WHITEOUT], [INK, WHITEOUT], [INK.replace("black", "white"), WHITEOUT]]
+)
+def test_a_page_on_which_all_is_whitened_out_is_no_drawing(tmp_path, background, strokes):
+    path = pages(tmp_path / "x.xopp", [background, *strokes])
+    with pytest.raises(FormatError, match="no drawing in the file"):
+        lists(path)
+    path = pages(tmp_path / "y.xopp", [background, BESIDE], [background, *strokes])
+    assert lists(path) == [[[[0, 255, 255], [0, 0, 128]]]]
+
+
+@pytest.mark.parametrize("background", [PLAIN, PDF, PICTURE, YELLOW, ""])
+def test_a_page_of_white_ink_alone_shows_it(tmp_path, background):
+    path = pages(tmp_path / "x.xopp", [background, WHITE_INK, WHITEOUT.replace("90 90", "9 9")])
+    assert lists(path) == [[[[0, 255], [0, 0]]]]
+
+
+@pytest.mark.parametrize("background", [PDF, PICTURE, YELLOW, ""])
+@pytest.mark.parametrize("more", [[], [INK, WHITEOUT]])
+def test_white_ink_is_seen_on_pictures_and_coloured_paper(tmp_path, background, more):
+    path = pages(tmp_path / "x.xopp", [background, *more, WHITE_INK, BESIDE])
+    assert lists(path) == [[[[0, 255], [128, 128]], [[0, 255, 255], [0, 0, 128]]]]
+
+
+def test_what_is_drawn_where_it_was_whitened_out_is_seen(tmp_path):
+    again = BESIDE.replace("100 0 ", "80 80 ")
+    path = pages(tmp_path / "x.xopp", [PLAIN, INK, WHITEOUT, again])
+    assert lists(path) == [[[[0, 204, 255], [0, 204, 128]]]]
+
+
+def test_a_line_is_cut_where_a_whiteout_eraser_crosses_it(tmp_path):
+    """From x = 0 to 200; the eraser is 40 wide and leaves 0..80 and 120..200."""
+    line = '<stroke tool="pen" color="black" width="2">0 0 200 0</stroke>'
+    across = '<stroke tool="eraser" color="#ffffffff" width="40">100 -50 100 50</stroke>'
+    (drawing,) = lists(pages(tmp_path / "x.xopp", [PLAIN, line, across]))
+    (left, _), (right, _) = drawing
+    assert [*left, *right] == pytest.approx([0, 80 / 200 * 255, 120 / 200 * 255, 255], abs=4)
+
+
+@pytest.mark.parametrize("background", [PLAIN, PDF])
+def test_dots_are_kept_unless_they_are_whitened_out(tmp_path, background):
+    path = pages(tmp_path / "x.xopp", [background, INK, DOT, WHITEOUT, BESIDE])
+    assert lists(path) == [[[[0], [128]], [[0, 255, 255], [0, 0, 128]]]]
+    whiteout = '<stroke tool="eraser" color="#ffffffff" width="9">0 50</stroke>'
+    path = pages(tmp_path / "y.xopp", [background, BESIDE, DOT, whiteout])
+    assert lists(path) == [[[[0, 255, 255], [0, 0, 128]]]]
+    path = pages(tmp_path / "z.xopp", [background, DOT, WHITEOUT])
+    assert lists(path) == [[[[0], [0]]]]
+
+
+@pytest.mark.parametrize("text", ["1 2 3", "a b", "nan 0 9 9", "0 0 1e300 0", ""])
+def test_a_damaged_whiteout_stroke_is_ignored(tmp_path, text):
+    damaged = f'<stroke tool="eraser" color="#ffffffff" width="9">{text}</stroke>'
+    path = pages(tmp_path / "x.xopp", [PLAIN, INK, WHITEOUT, BESIDE, damaged])
+    assert lists(path) == [[[[0, 255, 255], [0, 0, 128]]]]
+
+
+@pytest.mark.parametrize("width", ["", "thick", "nan", "-9", "0"])
+def test_a_whiteout_stroke_of_unknown_width_is_thin(tmp_path, width):
+    whiteout = WHITEOUT.replace('"9"', f'"{width}"')
+    path = pages(tmp_path / "x.xopp", [PLAIN, INK, DOT, whiteout, BESIDE])
+    assert lists(path) == [[[[0], [128]], [[0, 255, 255], [0, 0, 128]]]]
+
+
+@pytest.mark.parametrize("text", ["nan 0 9 9", "0 0 1e300 0"])
+def test_a_stroke_beyond_all_bounds_is_counted_and_the_others_are_read(tmp_path, text):
+    path = pages(tmp_path / "x.xopp", [PLAIN, BESIDE, f'<stroke tool="pen">{text}</stroke>'])
+    report = ReadReport()
+    (drawing,) = read_drawings(path, report=report)
+    assert drawing.to_lists() == [[[0, 255, 255], [0, 0, 128]]]
+    (counted,) = report.problems.values()
+    assert counted.positions == [f"{path}, page 1, stroke 2"]
+
+
 def test_white_ink_on_a_page_of_unknown_colour_is_read(tmp_path):
     stroke = '<stroke tool="pen" color="white" width="2">0 50 50 0</stroke>'
     path = write(tmp_path / "x.xopp", f"<xournal><page><layer>{stroke}</layer></page></xournal>")

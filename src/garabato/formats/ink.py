@@ -9,18 +9,20 @@ Sources: https://www.w3.org/TR/InkML/ and https://xournalpp.github.io/developer/
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from garabato.drawing import MAX_POINTS, Drawing, DrawingBatch
+from garabato.drawing import MAX_COORDINATE, MAX_POINTS, Drawing, DrawingBatch
 from garabato.formats.stream import Input, Reject, in_batches, simplified_drawing
 from garabato.formats.xml_tree import parse_xml, root_name
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
+
+    from garabato.formats.svg.style import Colour
 
 MAX_BYTES = 64 * 2**20
 MAX_ELEMENTS = 1_000_000
@@ -56,50 +58,85 @@ def _xournal_pages(root: Element, source: Input, reject: Reject) -> Iterator[Dra
         strokes: list[tuple[Element, Points]] = []
         for index, stroke in enumerate(page.iter("stroke"), start=1):
             try:
-                numbers = np.array((stroke.text or "").split(), np.float64)
-                if len(numbers) % 2:
-                    raise ValueError
+                points = _pairs(stroke.text or "")
             except ValueError:
-                position = f"page {number}, stroke {index}"
-                reject(source.error("the stroke is not a list of pairs x y", position))
+                if stroke.get("tool") != "eraser":
+                    position = f"page {number}, stroke {index}"
+                    problem = "the stroke is not a list of pairs x y, numbers of at most 2^24"
+                    reject(source.error(problem, position))
                 continue
-            if len(numbers):
-                strokes.append((stroke, numbers.reshape(-1, 2)))
+            if len(points):
+                strokes.append((stroke, points))
         seen = _seen_strokes(page.find("background"), strokes)
         key_id = f"{source.stem}-{number}" if len(pages) > 1 else None
         yield from simplified_drawing(seen, source, reject, f"page {number}", key_id=key_id)
 
 
+def _pairs(text: str) -> Points:
+    numbers = np.array(text.split(), np.float64)
+    if len(numbers) % 2 or not (np.abs(numbers) <= MAX_COORDINATE).all():
+        raise ValueError
+    return numbers.reshape(-1, 2)
+
+
 def _seen_strokes(
     background: Element | None, strokes: list[tuple[Element, Points]]
-) -> Iterable[Points]:
-    """The strokes, without what is hidden by others in the colour of the page: whitened out."""
-    from garabato.formats.svg.items import WHITE, Clip, Document, Item, bounds_of
-    from garabato.formats.svg.painting import visible_lines
+) -> list[Points]:
+    """The strokes in ink, without what later whiteout erasers or strokes in the page's colour hide.
+
+    If all ink is in the page's colour, it is read: otherwise the page would show nothing.
+    """
+    from garabato.formats.svg.canvas import CANVAS_PX, Canvas
+    from garabato.formats.svg.items import WHITE, Clip, Item, bounds_of
+    from garabato.formats.svg.lines import cut
     from garabato.formats.svg.style import BLACK, parse_colour
 
-    paper = "" if background is None else background.get("color", "")
-    ground = (parse_colour(paper) if paper.startswith("#") else None) or WHITE
+    ground = _page_colour(background)
     colours = [
-        ground if stroke.get("tool") == "eraser" else parse_colour(stroke.get("color", "")) or BLACK
+        None if stroke.get("tool") == "eraser" else parse_colour(stroke.get("color", "")) or BLACK
         for stroke, _ in strokes
     ]
-    if ground not in colours:
-        return [points for _, points in strokes]
-    items = [
-        Item(points, np.array([0, len(points)]), None, colour, _width(stroke), False, Clip(),
-             bounds_of(points))
-        for (stroke, points), colour in zip(strokes, colours, strict=True)
-    ]  # fmt: skip
-    return visible_lines(Document(items, None, ground, 0, 0))
+    if not set(colours) - {None, ground}:
+        ground = None
+    hides = [colour in (None, ground) for colour in colours]
+    inks = [points for (_, points), hiding in zip(strokes, hides, strict=True) if not hiding]
+    if len(inks) in (0, len(strokes)):
+        return inks
+    left, top, right, bottom = bounds_of(np.concatenate(inks))
+    canvas = Canvas((left - 1, top - 1, right + 1, bottom + 1), WHITE)  # a dot has no extent
+    px = (max(right - left, bottom - top) + 2) / CANVAS_PX
+    is_seen = np.ones((canvas.height, canvas.width), bool)
+    seen: list[list[Points]] = []
+    for (stroke, points), hiding in zip(strokes[::-1], hides[::-1], strict=True):
+        if hiding:
+            line = np.concatenate([points, points[-1:]])  # OpenCV paints no line of one point
+            width = _width(stroke) + 2 * px  # pixels are rounded
+            starts = np.array([0, len(line)])
+            item = Item(line, starts, None, WHITE, width, False, Clip(), bounds_of(line))
+            is_seen &= ~canvas.stroke_mask(item)
+        else:
+            seen.append(cut(points, canvas.to_px(points), is_seen))
+    return [part for parts in seen[::-1] for part in parts]
+
+
+def _page_colour(background: Element | None) -> Colour | None:
+    """The colour of a page; None if it is not known, such as that of a picture or PDF."""
+    from garabato.formats.svg.style import parse_colour
+
+    if background is None or background.get("type") != "solid":
+        return None
+    colour = background.get("color", "white")
+    # the other names are pale colours of Xournal's: "blue" paper is not as dark as "blue" ink
+    return parse_colour(colour) if colour == "white" or colour.startswith("#") else None
 
 
 def _width(stroke: Element) -> float:
     """The width of a stroke, which may be followed by a width for each of its points."""
     try:
-        return float(stroke.get("width", "").split()[0])
+        width = float(stroke.get("width", "").split()[0])
     except (ValueError, IndexError):
         return 1.0
+    return width if width > 0 else 1.0  # NaN is not
 
 
 def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Drawing]:
