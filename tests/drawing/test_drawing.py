@@ -37,7 +37,15 @@ def test_times_are_ignored_and_strokes_without_points_dropped():
         ([[range(MAX_POINTS + 1), range(MAX_POINTS + 1)]], "more than 200,000 points"),
         ([[[0, 9], [0, 9]], 3], "stroke 2 is not a pair"),
         ([{"x": [1, 2], "y": [3, 4]}], r"stroke 1 is not a pair \(xs, ys\)"),
-        (([0, 9], [0, 5]), "stroke 1 is a list of numbers.*a drawing is a list of strokes"),
+        *[
+            (bare_stroke, "stroke 1 is a list of numbers.*a drawing is a list of strokes")
+            for bare_stroke in [
+                ([0, 9], [0, 5]),
+                [list(range(10)), list(range(10))],
+                np.zeros((2, 10)),
+                [(0, 0), (9, 5)],
+            ]
+        ],
         (None, r"strokes must be a list of pairs \(xs, ys\), not a NoneType"),
     ],
 )

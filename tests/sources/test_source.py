@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,7 +41,7 @@ def bucket(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketServer
         yield server
 
 
-@pytest.mark.parametrize("given", ["mine", Path("mine"), [], DrawingBatch.from_drawings([])])
+@pytest.mark.parametrize("given", ["mine", Path("mine"), io.StringIO("{}\n")])
 def test_what_is_no_source_is_refused_with_the_functions_that_open_one(
     given, encoder, tmp_path: Path
 ) -> None:
@@ -48,6 +49,16 @@ def test_what_is_no_source_is_refused_with_the_functions_that_open_one(
     with pytest.raises(InputError, match=told):
         index(given, open_gallery(tmp_path / "g", encoder=encoder), encoder)
     with pytest.raises(InputError, match=told):
+        evaluate(encoder, given)
+
+
+@pytest.mark.parametrize("given", [[], (), DrawingBatch.from_drawings([])])
+def test_drawings_in_memory_are_added_to_a_gallery_and_not_evaluated(
+    given, encoder, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"in memory with gallery\.add\(drawings\)"):
+        index(given, open_gallery(tmp_path / "g", encoder=encoder), encoder)
+    with pytest.raises(InputError, match="neither a data set nor a source"):
         evaluate(encoder, given)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Sized
+from numbers import Number
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,11 @@ def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray
         n_rows = len(stroke) if isinstance(stroke, Sized) else 1
         if n_rows == 0:
             continue
+        if isinstance(stroke, Iterable) and all(isinstance(row, Number) for row in stroke):
+            raise DrawingError(
+                f"stroke {number} is a list of numbers, not a pair (xs, ys); a drawing is a list "
+                "of strokes, [(xs, ys), ...], also if it has only one"
+            )
         if not 2 <= n_rows <= MAX_ROWS or isinstance(stroke, Mapping):
             raise DrawingError(f"stroke {number} is not a pair (xs, ys)")
         try:
@@ -76,11 +82,6 @@ def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray
             ys = np.asarray(stroke[1], np.float64)
         except (TypeError, ValueError):
             raise DrawingError(f"stroke {number} has coordinates that are not numbers") from None
-        if xs.ndim == ys.ndim == 0:
-            raise DrawingError(
-                f"stroke {number} is a list of numbers, not a pair (xs, ys); a drawing is a list "
-                "of strokes, [(xs, ys), ...], also if it has only one"
-            )
         if xs.ndim != 1 or ys.ndim != 1:
             raise DrawingError(f"stroke {number} is not a pair of flat lists (xs, ys)")
         if len(xs) != len(ys):

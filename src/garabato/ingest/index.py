@@ -42,6 +42,11 @@ def index(
     FormatError. `progress(n_done, n)` is called while it works; for a source, `n` is an estimate
     that improves. Raises whatever `Gallery.add` raises.
     """
+    if isinstance(drawings, list | tuple | DrawingBatch):
+        raise InputError(
+            "index reads a data set or a source; "
+            "store drawings that are in memory with gallery.add(drawings)"
+        )
     if not isinstance(drawings, Dataset):
         check_source(drawings)
         if split is not None:

@@ -35,7 +35,7 @@ class Source(Protocol):
 
 def check_source(given: object) -> None:
     """Raise InputError, which says how to open one, for what is not a source."""
-    if not hasattr(given, "read"):
+    if not (hasattr(given, "read") and hasattr(given, "categories")):
         raise InputError(
             f"a {type(given).__name__} is neither a data set nor a source; open one with "
             "garabato.Dataset.open(FOLDER) or garabato.open_source(FOLDER)"
