@@ -70,20 +70,15 @@ def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray
         n_rows = len(stroke) if isinstance(stroke, Sized) else 1
         if n_rows == 0:
             continue
-        if isinstance(stroke, Iterable) and all(isinstance(row, Number) for row in stroke):
-            raise DrawingError(
-                f"stroke {number} is a list of numbers, not a pair (xs, ys); a drawing is a list "
-                "of strokes, [(xs, ys), ...], also if it has only one"
-            )
         if not 2 <= n_rows <= MAX_ROWS or isinstance(stroke, Mapping):
-            raise DrawingError(f"stroke {number} is not a pair (xs, ys)")
+            raise _wrong_form(number, stroke, "a pair (xs, ys)")
         try:
             xs = np.asarray(stroke[0], np.float64)
             ys = np.asarray(stroke[1], np.float64)
         except (TypeError, ValueError):
             raise DrawingError(f"stroke {number} has coordinates that are not numbers") from None
         if xs.ndim != 1 or ys.ndim != 1:
-            raise DrawingError(f"stroke {number} is not a pair of flat lists (xs, ys)")
+            raise _wrong_form(number, stroke, "a pair of flat lists (xs, ys)")
         if len(xs) != len(ys):
             raise DrawingError(f"stroke {number} has {len(xs)} xs but {len(ys)} ys")
         n_points += len(xs)
@@ -143,3 +138,12 @@ def _has_times(strokes: Sequence[Any], shapes: Sequence[Sequence[int]]) -> bool:
     if not times or any(len(row) != 2 for row in times):
         return True
     return all(row[0] <= row[1] for row in times) and (len(shapes[0]) != 3 or times[0][0] == 0)
+
+
+def _wrong_form(number: int, stroke: Any, right_form: str) -> DrawingError:
+    if isinstance(stroke, Iterable) and all(isinstance(row, Number) for row in stroke):
+        return DrawingError(
+            f"stroke {number} is a list of numbers, not {right_form}; a drawing is a list of "
+            "strokes, [(xs, ys), ...], also if it has only one"
+        )
+    return DrawingError(f"stroke {number} is not {right_form}")
