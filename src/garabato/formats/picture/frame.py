@@ -24,7 +24,7 @@ from garabato.formats.picture.pixels import Image, edges, is_near, most_frequent
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 #: Pixels of a frame differ from its colour by at most this (of 255): as drawn, after compression.
 _EXACT, _COMPRESSED = 2, 8
-#: This share of a frame or a plain page has exactly its brightness; paper has grain and shades.
+#: This share of a frame has exactly its brightness; paper has grain and shades.
 #: JPEG smears colours over borders, but hardly the brightness, except in thin frames.
 _SMOOTH_FRAME = 0.8
 #: The outline of a page is at most this many times longer than that of its hull; overexposed paper
@@ -321,14 +321,15 @@ def _plain_page(levels: ByteArray) -> BoolArray | None:
         levels[ys, : xs.start].transpose(1, 0, 2),
         levels[ys, xs.stop :].transpose(1, 0, 2)[::-1],
     ]
+    rims = [levels[ys, xs], levels[ys, xs][::-1]]
+    rims += [rim.transpose(1, 0, 2) for rim in (levels[ys, xs], levels[ys, xs][:, ::-1])]
+    rims = [rim[: 2 * _BLURRED_PX] for rim, band in zip(rims, bands, strict=True) if len(band)]
     bands = [band for band in bands if len(band)]
     page = np.zeros(near.shape, np.bool_)
     page[ys, xs] = True
     inner = _eroded(page, 2 * _BLURRED_PX)
     ink = inner & ~near
     if not bands or not ink.any() or near[inner].mean() < _FLAT:
-        return None
-    if not _is_smooth(levels[inner & near], colour):  # paper in uneven light
         return None
     rim = _eroded(page, 1) & ~_eroded(page, 2)
     if near[rim].mean() < _RIM:
@@ -339,6 +340,10 @@ def _plain_page(levels: ByteArray) -> BoolArray | None:
             return None
         if (np.abs(profile[:-1, 0] - colour).max(axis=1) <= _COMPRESSED).any():
             return None
+    for profile, inside in zip(profiles, rims, strict=True):
+        step = profile[-_BLURRED_PX:, 0] - np.median(inside[_BLURRED_PX:], axis=(0, 1))
+        if np.abs(step).max() <= _COMPRESSED:
+            return None  # light that falls over paper
     away = np.abs(levels - colour).max(axis=2)
     ink &= away >= 0.6 * away[ink].max()
     drawn_px = _OTHER_THAN_DRAWN * _line_px(ink)

@@ -64,9 +64,8 @@ _DARK_PRINT, _PRINT_MARGIN = 0.8, 0.02
 #: Shadows are wider than this in the reduced page, and have at most this share of the light, but
 #: more than ink. A picture with a flat ground is a photo if they cover more than the last share.
 _SHADOW_PX, _SHADOW, _BLACK, _LEAST_SHADOW = 41, 0.95, 0.3, 0.02
-#: What lies in another light has at least this grain (of 255) in a photo. It is lighter than a
-#: ground in a shadow by this (of 1) at least.
-_LEAST_GRAIN, _LIT = 0.3, 0.05
+#: What lies in another light has at least this grain (of 255) in a photo.
+_LEAST_GRAIN = 0.3
 #: Paper is this many times lighter than a table, and at least this share of the photo.
 _TABLE_CONTRAST, _LEAST_SHEET = 1.4, 0.1
 #: Lines that touch the edge of the photo are not ink if a line this long (share of the longer side)
@@ -119,8 +118,6 @@ def _ink_sheet(picture: Picture, inside: BoolArray) -> ByteArray | None:
     mask = np.asarray(_resized(inside.astype(np.float32), page) > 0.999, np.float32)
     page = filled_outside(page, mask > 0)
     ground = _ground(page)
-    if ground is not None and _is_partly_lit(page, ground):
-        ground = None
     if _is_light_on_dark(page, ground):
         picture.is_negative = True
         page, ground = 1 - page, None if ground is None else 1 - ground
@@ -230,14 +227,6 @@ def _darkness(page: Image, light: Image) -> Image:
     least = np.minimum(np.minimum(red, green), blue)
     darkness = 1 - (least + (red + green + blue) / 3) / 2
     return np.asarray(darkness, np.float32)  # below 0 for the lighter grains of the paper
-
-
-def _is_partly_lit(page: Image, ground: npt.NDArray[np.float32]) -> bool:
-    """Whether most of a photographed page lies in a shadow, the colour of which is `ground`."""
-    grey = cv2.medianBlur(np.rint(page.mean(axis=2) * 255).astype(np.uint8), 5)
-    without_lines = cv2.morphologyEx(grey, cv2.MORPH_OPEN, np.ones((_SHADOW_PX, _SHADOW_PX)))
-    is_lit = connected_to_edges(without_lines > 255 * (ground.mean() + _LIT))
-    return bool(is_lit.mean() > _LEAST_SHADOW and grain_of(page, is_lit) >= _LEAST_GRAIN)
 
 
 def _sheet(light: Image, darkness: Image) -> Image:
