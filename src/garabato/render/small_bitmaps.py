@@ -2,8 +2,8 @@
 
 Tracing a bitmap of 28x28 px, as Google publishes them, loses details: lines that nearly touch
 become one. Enlarged and sharpened, the bitmap keeps them, though its lines are not those that
-networks learned. The mean of both views is right more often than the traced lines alone, for the
-encoder that ships and for one that learned in ten minutes (`benchmarks/picture_agreement.py`).
+networks learned. The mean of both views is right more often than the traced lines alone.
+`benchmarks/picture_agreement.py` measures it, beside the strokes of the same drawings.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from garabato.render.renderer import RenderSpec
 SMALL_PX = 28
 #: The ink that is kept, as a multiple of the ink of the traced lines.
 _INK = 1.2
-#: Google's bitmaps have lines this wide; a bitmap's lines are assumed to be. Specks, of at most
-#: _SPECK_PX, have one view.
-_LINE_PX, _SPECK_PX = 1.47, 6
+#: Lines are assumed to be as wide as in Google's bitmaps.
+_LINE_PX = 1.47
+#: Drawings of at most this many px a side have one view.
+_SPECK_PX = 6
 #: Bitmaps are enlarged by this much to be sharpened, images are drawn so much larger at first.
 _ENLARGED, _OVERSAMPLED = 8, 4
 
