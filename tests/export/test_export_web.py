@@ -69,7 +69,9 @@ def expanded(file: Path) -> bytes:
 
 def draw(page: Any, drawing: Drawing) -> None:
     """With the mouse, in the middle of the pad."""
-    box = page.locator("#pad").bounding_box()
+    pad = page.locator("#pad")
+    pad.wait_for()
+    box = pad.bounding_box()
     for xs, ys in drawing.normalised().strokes:
         places = [
             (

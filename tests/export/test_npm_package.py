@@ -373,7 +373,9 @@ def test_the_example_of_the_symbol_says_what_was_drawn(page, origin):
 
 def positions(page: Any, drawing: Drawing) -> list[list[tuple[float, float]]]:
     """Where the points of a drawing, normalised, are on the screen."""
-    box = page.locator("garabato-pad canvas").bounding_box()
+    pad = page.locator("garabato-pad canvas")
+    pad.wait_for()
+    box = pad.bounding_box()
     return [
         [
             (

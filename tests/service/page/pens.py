@@ -36,7 +36,7 @@ def touch(page, drawing: Drawing) -> None:
 
 def places(page, drawing: Drawing) -> list[list[tuple[float, float]]]:
     """Where the points of the drawing's strokes are on the screen."""
-    box = page.locator("#pad").bounding_box()
+    box = visible_box(page.locator("#pad"))
     scale, left, top = (
         0.7 * box["width"] / 255,
         box["x"] + 0.15 * box["width"],
@@ -46,6 +46,12 @@ def places(page, drawing: Drawing) -> list[list[tuple[float, float]]]:
         [(left + scale * x, top + scale * y) for x, y in stroke.T.tolist()]
         for stroke in drawing.normalised().strokes
     ]
+
+
+def visible_box(locator) -> dict[str, float]:
+    """Where an element is, once it is visible. (Playwright's own call doesn't wait for that.)"""
+    locator.wait_for()
+    return locator.bounding_box()
 
 
 def guess(page) -> str:

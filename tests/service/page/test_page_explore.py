@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from pens import draw, key_ids, until, wait_for_hits
+from pens import draw, key_ids, until, visible_box, wait_for_hits
 from playwright.sync_api import expect
 from sketches import sketch
 
@@ -34,7 +34,7 @@ def place_of(page, key_id: str) -> tuple[float, float]:
         }""",
         key_id,
     )
-    box = page.locator(".chart .over").bounding_box()
+    box = visible_box(page.locator(".chart .over"))
     width = 0.92 * min(box["width"], 1.8 * box["height"])
     height = 0.92 * min(box["height"], 1.8 * box["width"])
     return (
@@ -157,7 +157,7 @@ def test_the_map_fills_the_view_and_moving_it_never_loses_its_points(page):
     whole = page.evaluate(extent)
     assert min(whole) > 0.85
     chart = page.locator(".chart .over")
-    box = chart.bounding_box()
+    box = visible_box(chart)
     for _ in range(8):
         page.get_by_role("button", name="Zoom in").click()
     for start, end in ((0.9, 0.1), (0.1, 0.9)):
@@ -218,9 +218,9 @@ def test_the_buttons_and_the_legend_stand_below_the_map(new_page, width):
     wait_for_hits(page)
     page.get_by_role("link", name="Explore").click()
     expect(page.locator(".chart .legend")).to_be_visible()
-    over = page.locator(".chart .over").bounding_box()
-    legend = page.locator(".chart .legend").bounding_box()
-    zoom = page.locator(".chart .zoom").bounding_box()
+    over = visible_box(page.locator(".chart .over"))
+    legend = visible_box(page.locator(".chart .legend"))
+    zoom = visible_box(page.locator(".chart .zoom"))
     for box in (legend, zoom):
         assert box["y"] >= over["y"] + over["height"]
     assert legend["x"] + legend["width"] <= zoom["x"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from page_server import PageServer
-from pens import draw, hits, until, wait_for_hits
+from pens import draw, hits, until, visible_box, wait_for_hits
 from playwright.sync_api import expect
 from sketches import make_drawings, sketch
 
@@ -53,9 +53,9 @@ def test_the_drawing_is_searched_in_the_gallery_that_is_chosen(page):
 
 def test_a_phone_shows_the_whole_name_of_the_gallery(new_page):
     page = new_page(viewport={"width": 390, "height": 844})
-    choice = page.locator("#galleries").bounding_box()
+    choice = visible_box(page.locator("#galleries"))
     assert choice["width"] > 300
-    links = page.locator("nav").bounding_box()
+    links = visible_box(page.locator("nav"))
     assert choice["y"] >= links["y"] + links["height"]
 
 
