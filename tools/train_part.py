@@ -247,7 +247,7 @@ class MixedBatches:
                 chosen = np.array([random.choice(candidates) for candidates in same_label])
                 traced = self.bitmaps.strokes.take(chosen)
                 images[replaced] = render_augmented(
-                    traced, self.spec, self.part.augment, keys[replaced], has_order=False
+                    traced, self.spec, self.part.augment, keys[replaced]
                 )
         return Batch(images, labels, self.teacher.probabilities(images))
 

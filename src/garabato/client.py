@@ -184,7 +184,10 @@ class Client:
 
         Classification knows it at once. A taught category of this name is replaced.
         """
-        body = {"drawings": [as_strokes(drawing).to_lists() for drawing in drawings]}
+        strokes = [as_strokes(drawing) for drawing in drawings]
+        body: dict[str, Any] = {"drawings": [drawing.to_lists() for drawing in strokes]}
+        if any(drawing.traced for drawing in strokes):
+            body["traced"] = [bool(drawing.traced) for drawing in strokes]
         self._send("PUT", f"{_TAUGHT}/{quote(category, safe='')}", body)
 
     def forget(self, category: str) -> None:
@@ -200,6 +203,8 @@ class Client:
         self, path: str, query: Drawing | str | PathLike[str], options: dict[str, Any]
     ) -> dict[str, Any]:
         if isinstance(query, Drawing) and query.bitmap is None:
+            if query.traced:
+                options["traced"] = True
             return dict(self._send("POST", path, {"drawing": query.to_lists(), **options}))
         content = _picture(query) if isinstance(query, Drawing) else _read(query)
         fields: dict[str, Any] = {name: orjson.dumps(value) for name, value in options.items()}
@@ -262,7 +267,7 @@ def _hit(document: Mapping[str, Any]) -> Hit:
 
 
 def _drawing(document: Mapping[str, Any]) -> Drawing:
-    names = ("key_id", "category", "country", "recognized", "timestamp")
+    names = ("key_id", "category", "country", "recognized", "timestamp", "traced")
     metadata: dict[str, Any] = {name: document.get(name) for name in names}
     details = {name: document[name] for name in DETAIL_NAMES if document.get(name)}
     if details:
@@ -272,7 +277,7 @@ def _drawing(document: Mapping[str, Any]) -> Drawing:
 
 def _to_document(drawing: Drawing, tags: Sequence[str]) -> dict[str, Any]:
     """A drawing to store, as JSON, without unknown fields."""
-    strokes = as_strokes(drawing).to_lists()
+    drawing = as_strokes(drawing)
     metadata = drawing.metadata
     details = metadata.pop("details", None) or Details()
     metadata |= {name: getattr(details, name) for name in ("title", "link", "source_path")}
@@ -280,7 +285,7 @@ def _to_document(drawing: Drawing, tags: Sequence[str]) -> dict[str, Any]:
     if details.original is not None:
         metadata["original"] = base64.b64encode(details.original).decode()
     known = {name: value for name, value in metadata.items() if value is not None}
-    return {"drawing": strokes, **known}
+    return {"drawing": drawing.to_lists(), **known}
 
 
 def _path(key_id: str) -> str:

@@ -9,6 +9,7 @@ import shutil
 import cv2
 import numpy as np
 import pytest
+from sketches import make_drawings
 
 from garabato.dataset import Dataset, export_tfrecord, prepare
 from garabato.dataset.tfrecord import (
@@ -18,7 +19,8 @@ from garabato.dataset.tfrecord import (
     write_record,
 )
 from garabato.errors import DatasetError, InputError
-from garabato.render import RenderSpec, render_batch
+from garabato.formats import write_drawings
+from garabato.render import RenderSpec, render, render_batch
 
 SMALL = RenderSpec(size_px=16)
 
@@ -43,7 +45,7 @@ def assert_same(found: Dataset, expected: Dataset) -> None:
         for column in ("points", "stroke_starts", "drawing_starts"):
             np.testing.assert_array_equal(getattr(a, column), getattr(b, column))
             assert getattr(a, column).dtype == getattr(b, column).dtype
-        for column in ("key_ids", "categories", "countries", "recognized", "timestamps"):
+        for column in ("key_ids", "categories", "countries", "recognized", "timestamps", "traced"):
             assert getattr(a, column) == getattr(b, column)
 
 
@@ -109,6 +111,19 @@ def test_an_export_of_an_export_is_the_same(exported, tmp_path):
     again = export_tfrecord(exported, tmp_path / "a", spec=SMALL)
     name = "train.tfrecords"
     assert (again.path / name).read_bytes() == (exported.path / name).read_bytes()
+
+
+def test_drawings_of_pictures_stay_traced_ones(tmp_path):
+    source = tmp_path / "source"
+    (source / "star").mkdir(parents=True)
+    for number, drawing in enumerate(make_drawings(["star"], 3, seed=0)):
+        image = render(drawing, RenderSpec(90))
+        cv2.imwrite(str(source / "star" / f"{number}.png"), 255 - image)
+    write_drawings(source / "house.ndjson", make_drawings(["house"], 3, seed=0))
+    dataset = prepare(source, tmp_path / "data", categories=2, n_train=2, n_test=1)
+    assert dataset.split("train").traced == [None, None, True, True]
+    assert dataset.split("test").traced == [None, True]
+    assert_same(export_tfrecord(dataset, tmp_path / "a", spec=SMALL), dataset)
 
 
 def test_bitmaps_are_exported_too(tmp_path):

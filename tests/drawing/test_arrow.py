@@ -79,6 +79,7 @@ def test_the_columns_are_what_other_programs_read():
         "country",
         "recognized",
         "timestamp",
+        "traced",
         "strokes",
     ]
     kind = "list<item: struct<x: list<item: uint8 not null> not null, y: list<item: uint8 not null>"

@@ -21,7 +21,8 @@ SCRIPT = """
 import {readFileSync} from "node:fs";
 const [{spec, drawings}, module] = [JSON.parse(readFileSync(0)), process.argv[1]];
 const {render} = await import(module);
-process.stdout.write(Buffer.concat(drawings.map((drawing) => render(drawing, spec))));
+const images = drawings.map(({strokes, traced}) => render(strokes, spec, traced));
+process.stdout.write(Buffer.concat(images));
 """
 SPECS = (
     RenderSpec(),
@@ -47,7 +48,13 @@ def in_javascript(drawings: list[Drawing], spec: RenderSpec) -> ByteArray:
     done = subprocess.run(
         [node, "--input-type=module", "-e", SCRIPT, module.as_uri()],
         input=json.dumps(
-            {"spec": spec.to_dict(), "drawings": [drawing.to_lists() for drawing in drawings]}
+            {
+                "spec": spec.to_dict(),
+                "drawings": [
+                    {"strokes": drawing.to_lists(), "traced": bool(drawing.traced)}
+                    for drawing in drawings
+                ],
+            }
         ).encode(),
         capture_output=True,
         check=True,
@@ -58,6 +65,7 @@ def in_javascript(drawings: list[Drawing], spec: RenderSpec) -> ByteArray:
 @pytest.mark.parametrize("spec", SPECS, ids=str)
 def test_javascript_draws_the_same_pixels(spec):
     drawings = ODD_ONES + make_drawings(SKETCH_CATEGORIES, 3, seed=5)
+    drawings += [drawing.replace(traced=True) for drawing in drawings]
     expected = render_batch(DrawingBatch.from_drawings(drawings), spec)
     assert expected.any(axis=tuple(range(1, expected.ndim))).all()
     np.testing.assert_array_equal(in_javascript(drawings, spec), expected)

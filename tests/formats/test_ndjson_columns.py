@@ -44,7 +44,7 @@ def assert_same_batches(a: DrawingBatch, b: DrawingBatch) -> None:
         left, right = getattr(a, name), getattr(b, name)
         assert left.dtype == right.dtype
         np.testing.assert_array_equal(left, right)
-    for name in ("key_ids", "categories", "countries", "recognized", "timestamps"):
+    for name in ("key_ids", "categories", "countries", "recognized", "timestamps", "traced"):
         assert getattr(a, name) == getattr(b, name)
 
 

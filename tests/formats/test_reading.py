@@ -12,12 +12,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.feather as feather
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sketches import make_drawings
 
-from garabato.drawing import Drawing
+from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError, InputError, StorageError
 from garabato.formats import ReadReport, read_batches, read_drawings, write_drawings
 from garabato.formats import stream as streams
@@ -448,3 +450,19 @@ def test_notes_add_up_over_files_and_do_not_fill_the_memory():
     assert report.to_dict()["notes"]["the timestamp is left out"] == 5
     report.add_notes({f"note {i}": 1 for i in range(3 * MAX_KINDS)})
     assert len(report.notes) == MAX_KINDS + 1
+
+
+@pytest.mark.parametrize("name", ["a.ndjson", "a.parquet", "a.arrow"])
+def test_strokes_that_were_traced_from_pictures_are_read_as_such(tmp_path, name):
+    traced = [None, True, False]
+    drawings = [
+        drawing.replace(traced=value)
+        for drawing, value in zip(make_drawings(["star"], 3, seed=0), traced, strict=True)
+    ]
+    if name == "a.ndjson":
+        write_drawings(tmp_path / name, drawings)
+    else:
+        table = DrawingBatch.from_drawings(drawings).to_arrow()
+        write = pq.write_table if name == "a.parquet" else feather.write_feather
+        write(table, tmp_path / name)
+    assert [one.traced for one in read_drawings(tmp_path / name)] == traced

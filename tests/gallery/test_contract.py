@@ -108,6 +108,17 @@ def test_added_drawings_are_found_at_once_with_their_metadata(gallery, drawings)
         assert hit.drawing.to_lists() == drawings[17].to_lists()
 
 
+def test_drawings_traced_from_pictures_are_kept_as_such(gallery, drawings):
+    mixed = [one.replace(traced=True if n % 3 else None) for n, one in enumerate(drawings[:60])]
+    gallery.add(mixed)
+    key_ids = [one.key_id for one in mixed]
+    expected = [one.traced for one in mixed]
+    assert [one.traced for one in gallery.get(key_ids)] == expected
+    assert [one.traced for one in gallery.get(key_ids[:3])] == expected[:3]
+    traced = {hit.key_id: hit.drawing.traced for hit in gallery.search(mixed[0], k=60)}
+    assert traced == dict(zip(key_ids, expected, strict=True))
+
+
 def test_hits_are_sorted_by_cosine_similarity(gallery, encoder, drawings):
     gallery.add(drawings)
     for query in make_drawings(SKETCH_CATEGORIES[:10], per_category=1, seed=99):

@@ -53,6 +53,16 @@ def test_categories_too_long_for_a_file_name_get_separate_files(tmp_path):
     assert sorted(map(list, found.values())) == sorted([category] for category in categories)
 
 
+@pytest.mark.parametrize("name", ["all.ndjson", "all.parquet", "folder"])
+def test_drawings_traced_from_pictures_are_written_as_such(tmp_path, name):
+    drawn = piece("cat", "dog")
+    drawings = drawn.drawings.replace(traced=[None, True])
+    export_drawings([Stored(drawings, drawn.embeddings)], tmp_path / name)
+    files = [tmp_path / name] if "." in name else sorted((tmp_path / name).iterdir())
+    found = {one.category: one.traced for file in files for one in read_drawings(file)}
+    assert found == {"cat": None, "dog": True}
+
+
 def die_while_exporting(target: Path) -> None:
     def pieces() -> Iterator[Stored]:
         yield piece("cat")

@@ -122,7 +122,7 @@ def test_other_orders_of_the_strokes_change_the_order_alone():
 
 def test_traced_strokes_have_no_order():
     spec = RenderSpec(48, order=True)
-    traced = render_augmented(BATCH, spec, AugmentSpec(), KEYS, has_order=False)
+    traced = render_augmented(BATCH.replace(traced=[True] * len(BATCH)), spec, AugmentSpec(), KEYS)
     assert not traced[..., 1:].any()
 
 

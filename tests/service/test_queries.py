@@ -46,6 +46,17 @@ def test_search_finds_what_the_gallery_finds(
     assert hits[0]["country"] == drawings[5].country
 
 
+def test_strokes_traced_from_a_picture_are_classified_without_their_order(
+    service: Running, shipped_encoder: Encoder, drawings: list[Drawing]
+) -> None:
+    body = {"drawing": drawings[0].to_lists(), "traced": True, "k": 1}
+    (given,) = service.post("/v1/classify", body).json["predictions"]
+    (expected,) = shipped_encoder.classify(drawings[0].replace(traced=True), k=1)
+    (drawn,) = shipped_encoder.classify(drawings[0], k=1)
+    assert given["probability"] == pytest.approx(expected.probability, abs=1e-4)
+    assert abs(expected.probability - drawn.probability) > 1e-3
+
+
 def test_one_request_searches_and_classifies(service: Running, drawings: list[Drawing]) -> None:
     body = {"drawing": drawings[0].to_lists(), "k": 1, "predictions": 2}
     answer = service.post("/v1/search", body).json
@@ -83,8 +94,11 @@ def test_a_file_of_any_format_is_a_query(
     assert answer.status == 200, answer.body
     assert len(answer.json["hits"]) == 3
     assert answer.json["drawing"], "what was understood as strokes"
-    if suffix not in (".png", ".jpg", ".npy"):  # a picture doesn't show the order of its strokes
-        again = service.post("/v1/search", {"drawing": answer.json["drawing"], "k": 3}).json
+    is_picture = suffix in (".png", ".jpg", ".npy")
+    assert answer.json.get("traced", False) is is_picture
+    if suffix != ".npy":  # pictures this small are not searched by their strokes alone
+        body = {"drawing": answer.json["drawing"], "traced": is_picture, "k": 3}
+        again = service.post("/v1/search", body).json
         found = [hit["key_id"] for hit in answer.json["hits"]]
         assert [hit["key_id"] for hit in again["hits"]] == found
     if suffix in (".ndjson", ".svg", ".bin"):  # strokes, not pixels: the drawing itself

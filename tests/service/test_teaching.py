@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from running import Running
 from sketches import sketch
@@ -72,6 +73,20 @@ def test_teaching_again_replaces_the_drawings(running: Running) -> None:
         assert answer.json == {"category": "spring", "n_drawings": len(given)}
     listed = running.get(PATH).json
     assert listed == {"categories": [{"category": "spring", "n_drawings": 1}]}
+
+
+def test_traced_drawings_are_taught_without_their_order(
+    running: Running, shipped_encoder: Encoder, tmp_path: Path
+) -> None:
+    springs = [spring(seed).replace(traced=seed > 0) for seed in range(2)]
+    garabato.Client(running.url).teach("spring", springs)
+    (expected,) = shipped_encoder.with_categories({"spring": springs}).added_categories
+    file = state_folder(str(tmp_path / "drawings.gallery")) / "categories.json"
+    (found,) = garabato.load_encoder(categories=file).added_categories
+    np.testing.assert_allclose(found.prototype, expected.prototype, atol=1e-3)
+    strokes = [one.to_lists() for one in springs]
+    answer = running.ask("PUT", f"{PATH}/spring", {"drawings": strokes, "traced": [True]})
+    assert (answer.status, answer.json["errors"][0]["field"]) == (422, "traced")
 
 
 @pytest.mark.parametrize(

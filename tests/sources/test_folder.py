@@ -11,9 +11,10 @@ import pytest
 from PIL import Image
 from sketches import make_drawings, sketch, write_source
 
-from garabato.drawing import Drawing
+from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import CategoryError, FormatError, SourceError
-from garabato.formats import ReadReport, write_drawings
+from garabato.formats import ReadReport, read_drawings, write_drawings
+from garabato.render import RenderSpec, render_batch
 from garabato.sources import open_source
 from garabato.sources.folder import FolderSource, category_of
 
@@ -146,9 +147,6 @@ def test_all_formats_with_many_drawings_are_found(tmp_path):
 
 
 def _picture(path: Path, category: str, seed: int) -> None:
-    from garabato.drawing import DrawingBatch
-    from garabato.render import RenderSpec, render_batch
-
     path.parent.mkdir(exist_ok=True)
     drawing = sketch(category, seed)
     if path.suffix == ".svg":
@@ -174,6 +172,16 @@ def test_folders_of_pictures_are_categories_and_come_as_strokes(tmp_path):
     assert batch.key_ids == ["star/1.png", "star/2.JPG", "star/3.svg", "star/4.webp"]
     assert set(batch.categories) == {"star"}
     assert all(not drawing.is_empty for drawing in batch)
+    assert batch.traced == [True, True, None, True]
+
+
+@pytest.mark.parametrize("name", ["1.png", "1.svg"])
+def test_a_picture_in_a_folder_is_seen_as_the_same_picture_in_a_query(tmp_path, name):
+    _picture(tmp_path / "star" / name, "star", 0)
+    (stored,) = open_source(tmp_path).read("star", strict=True)
+    spec = RenderSpec(48, order=True, path=True)
+    queries = list(read_drawings(tmp_path / "star" / name))
+    np.testing.assert_array_equal(render_batch(stored, spec), render_batch(queries, spec))
 
 
 def test_pictures_in_the_folder_itself_are_of_its_category(tmp_path):

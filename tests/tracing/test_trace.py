@@ -336,6 +336,7 @@ def test_a_traced_batch_keeps_its_metadata_and_is_fitted_to_the_grid() -> None:
     assert traced.key_ids == batch.key_ids
     assert traced.categories == batch.categories
     assert traced.countries == batch.countries
+    assert traced.traced == [True] * 8
     for drawing in traced:
         assert drawing.points.min(axis=0) == pytest.approx(0, abs=1e-3)
         assert drawing.points.max() == pytest.approx(255, abs=1e-3)

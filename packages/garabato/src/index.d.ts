@@ -6,6 +6,8 @@ export interface StoredDrawing {
   category: string | null;
   country?: string;
   recognized?: boolean;
+  /** Whether the strokes were traced from a picture, so that their order is unknown. */
+  traced?: boolean;
   title?: string;
   tags?: string[];
   link?: string;
@@ -50,6 +52,13 @@ export interface Where {
   text?: string;
 }
 
+export interface QueryOptions {
+  k?: number;
+  /** Whether the strokes were traced from a picture, so that their order is unknown. */
+  traced?: boolean;
+  signal?: AbortSignal;
+}
+
 export declare class GarabatoError extends Error {
   /** 404 for what does not exist, 400 for bad input, otherwise 0 or an HTTP status. */
   status: number;
@@ -64,13 +73,13 @@ export declare class Garabato {
   readonly ready: Promise<void>;
 
   /** The `k` (10) most similar drawings, best first. */
-  search(drawing: Strokes, options?: {k?: number; where?: Where; signal?: AbortSignal}): Promise<Hit[]>;
+  search(drawing: Strokes, options?: QueryOptions & {where?: Where}): Promise<Hit[]>;
   /** The `k` (5) most probable categories, of all or of those in `among`. */
-  classify(drawing: Strokes, options?: {k?: number; among?: string[]; signal?: AbortSignal}): Promise<Predictions>;
+  classify(drawing: Strokes, options?: QueryOptions & {among?: string[]}): Promise<Predictions>;
   /** `search` and `classify` at once, for the price of one. */
   query(
     drawing: Strokes,
-    options?: {k?: number; where?: Where; predictions?: number; signal?: AbortSignal},
+    options?: QueryOptions & {where?: Where; predictions?: number},
   ): Promise<QueryResult>;
 
   drawing(keyId: string): Promise<StoredDrawing>;

@@ -55,6 +55,7 @@ No drawing is in both splits, by its id or by identical strokes.
 | `split` | `train` or `test` |
 | `country`, `timestamp` | where and when it was drawn; null if unknown |
 | `recognized` | whether *Quick, Draw!* recognized it; null if unknown |
+| `traced` | true if the strokes were traced from a picture: their order is unknown |
 {ink}
 
 Made by garabato with random seed {manifest["seed"]} from the folder

@@ -43,6 +43,7 @@ STROKE_FEATURES = {
     "stroke_lengths": "int64 list: the number of points of each stroke",
     "x": "bytes: the x of all points, 0..255, one byte each",
     "y": "bytes: the y of all points, pointing down, one byte each",
+    "traced": "int64: 1 if the strokes were traced from a picture; absent if unknown",
 }
 BITMAP_FEATURES = {
     "bitmap": "bytes: the original bitmap, by rows, ink 255",
@@ -115,8 +116,10 @@ def to_features(drawing: Drawing, *, label: int, row: int, png: bytes) -> dict[s
         value = getattr(drawing, name)
         if value is not None:
             features[name] = value.encode()
-    if drawing.recognized is not None:
-        features["recognized"] = [int(drawing.recognized)]
+    for name in ("recognized", "traced"):
+        value = getattr(drawing, name)
+        if value is not None:
+            features[name] = [int(value)]
     if drawing.bitmap is not None:
         features["bitmap"] = drawing.bitmap.tobytes()
         features["bitmap_shape"] = list(drawing.bitmap.shape)
@@ -137,8 +140,9 @@ def from_features(features: dict[str, Value]) -> tuple[int, Drawing]:
         for name in ("category", "key_id", "country", "timestamp")
         if name in features
     }
-    if "recognized" in features:
-        known["recognized"] = bool(_integers(features, "recognized", 1)[0])
+    for name in ("recognized", "traced"):
+        if name in features:
+            known[name] = bool(_integers(features, name, 1)[0])
     row = _integers(features, "row", 1)[0]
     if "bitmap" in features:
         shape = _integers(features, "bitmap_shape", 2)

@@ -19,6 +19,7 @@ _METADATA = {
     "country": ("countries", pa.string()),
     "recognized": ("recognized", pa.bool_()),
     "timestamp": ("timestamps", pa.string()),
+    "traced": ("traced", pa.bool_()),
 }
 #: Columns that prepared data sets fill for every drawing; their third column is `split`.
 _REQUIRED, _SPLIT_COLUMN = ("key_id", "category"), 2
@@ -37,8 +38,8 @@ STROKES = _strokes_of(pa.uint8())
 def to_table(batch: DrawingBatch, split: str = "") -> pa.Table:
     """A batch on the grid (see `DrawingBatch.on_grid`) as a table.
 
-    Columns: key_id, category, split, country, recognized, timestamp, and `strokes`, or for bitmaps
-    `bitmap`, bytes by rows, with height_px and width_px in the field's metadata.
+    Columns: key_id, category, split, country, recognized, timestamp, traced, and `strokes`, or for
+    bitmaps `bitmap`, bytes by rows, with height_px and width_px in the field's metadata.
     """
     if batch.bitmaps is None:
         ink, ink_field = _strokes(batch), pa.field("strokes", STROKES, nullable=False)

@@ -25,6 +25,7 @@ _METADATA = {
     "country": "countries",
     "recognized": "recognized",
     "timestamp": "timestamps",
+    "traced": "traced",
     "details": "details",
 }
 _METADATA_COLUMNS = tuple(_METADATA.values())
@@ -57,6 +58,7 @@ class DrawingBatch:
     countries: Sequence[str | None] = ()
     recognized: Sequence[bool | None] = ()
     timestamps: Sequence[str | None] = ()
+    traced: Sequence[bool | None] = ()
     bitmaps: ByteArray | None = None
     details: Sequence[Details | None] = ()
 
@@ -125,6 +127,7 @@ class DrawingBatch:
             countries=[d.country for d in drawings],
             recognized=[d.recognized for d in drawings],
             timestamps=[d.timestamp for d in drawings],
+            traced=[d.traced for d in drawings],
             bitmaps=bitmaps,
             details=[d.details for d in drawings],
         )
@@ -152,7 +155,7 @@ class DrawingBatch:
         return from_any_table(table)
 
     def to_arrow(self) -> pa.Table:
-        """An Arrow table: key_id, category, country, recognized, timestamp and strokes.
+        """An Arrow table: key_id, category, country, recognized, timestamp, traced and strokes.
 
         `strokes` is list<struct<x: list, y: list>>, of uint8 if all coordinates are whole numbers
         0..255, otherwise float32. Bitmaps are a column `bitmap` of bytes, by rows. `.to_pandas()`
@@ -191,6 +194,13 @@ class DrawingBatch:
         if self.bitmaps is not None:
             return np.asarray(self.bitmaps.any(axis=(1, 2)), np.bool_)
         return np.asarray(self.n_points > 0, np.bool_)
+
+    @property
+    def has_order(self) -> BoolArray:
+        """(N,) bool: whether a drawing has its strokes as drawn, not as traced from a picture."""
+        if self.bitmaps is not None:
+            return np.zeros(len(self), np.bool_)
+        return ~np.array(self.traced, np.bool_)
 
     @property
     def n_points(self) -> IntArray:

@@ -98,8 +98,9 @@ class Drawing:
 
     `strokes` is a sequence of `(xs, ys)` pairs in any units, y pointing down; further elements of a
     stroke, such as the times in Google's raw format, are ignored. `bitmap` is an (H, W) uint8
-    image, ink 255. `title`, `tags`, `link` (http or https), `source_path` and `original` (an SVG or
-    a small picture, as bytes) are the `details`, None if all are missing.
+    image, ink 255. `traced` is True if the strokes were traced from a picture, so that the order in
+    which they were drawn is unknown. `title`, `tags`, `link` (http or https), `source_path` and
+    `original` (an SVG or a small picture, as bytes) are the `details`, None if all are missing.
 
     Attributes: `points` (P, 2) float32; `stroke_starts` (S + 1,) int64, the rows of `points` where
     strokes begin, followed by P. Raises DrawingError, naming the stroke, for unequal lengths, NaN
@@ -113,6 +114,7 @@ class Drawing:
     country: str | None
     recognized: bool | None
     timestamp: str | None
+    traced: bool | None
     bitmap: ByteArray | None
     details: Details | None
 
@@ -125,6 +127,7 @@ class Drawing:
         country: str | None = None,
         recognized: bool | None = None,
         timestamp: str | None = None,
+        traced: bool | None = None,
         bitmap: ByteArray | None = None,
         title: str | None = None,
         tags: Iterable[str] = (),
@@ -154,6 +157,7 @@ class Drawing:
             ("country", country),
             ("recognized", recognized),
             ("timestamp", timestamp),
+            ("traced", traced),
             ("bitmap", bitmap),
             ("details", details),
         ):
@@ -185,6 +189,7 @@ class Drawing:
         country: str | None = None,
         recognized: bool | None = None,
         timestamp: str | None = None,
+        traced: bool | None = None,
         details: Details | None = None,
     ) -> Drawing:
         """A drawing of `points` and `stroke_starts` (see `Drawing`), which are not checked."""
@@ -197,6 +202,7 @@ class Drawing:
         put(drawing, "country", country)
         put(drawing, "recognized", recognized)
         put(drawing, "timestamp", timestamp)
+        put(drawing, "traced", traced)
         put(drawing, "bitmap", None)
         put(drawing, "details", details)
         return drawing
@@ -231,7 +237,7 @@ class Drawing:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """key_id, category, country, recognized, timestamp and any details, by name."""
+        """key_id, category, country, recognized, timestamp; traced and details if known."""
         metadata: dict[str, Any] = {
             "key_id": self.key_id,
             "category": self.category,
@@ -239,8 +245,9 @@ class Drawing:
             "recognized": self.recognized,
             "timestamp": self.timestamp,
         }
-        if self.details is not None:
-            metadata["details"] = self.details
+        for name in ("traced", "details"):
+            if (value := getattr(self, name)) is not None:
+                metadata[name] = value
         return metadata
 
     def replace(self, **metadata: Any) -> Drawing:

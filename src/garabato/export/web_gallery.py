@@ -87,6 +87,8 @@ class WebGallery:
             "country": [countries.get(str(drawing.country), -1) for drawing in self.drawings],
             "recognized": [drawing.recognized for drawing in self.drawings],
         }
+        if any(drawing.traced for drawing in self.drawings):
+            columns["traced"] = [drawing.traced for drawing in self.drawings]
         for name in ("title", "tags", "link"):
             values = [getattr(drawing.details, name, None) or None for drawing in self.drawings]
             if any(values):

@@ -348,10 +348,11 @@ def _whole_batch(column: pa.ChunkedArray, metadata: dict[str, list[Any]]) -> Dra
         name: metadata.get(field, [None] * n)
         for name, field in (
             ("key_ids", "key_id"), ("categories", "word"), ("countries", "countrycode"),
-            ("recognized", "recognized"), ("timestamps", "timestamp"),
+            ("recognized", "recognized"), ("timestamps", "timestamp"), ("traced", "traced"),
         )
     }  # fmt: skip
-    if not all(value is None or isinstance(value, bool) for value in columns["recognized"]):
+    booleans = (*columns["recognized"], *columns["traced"])
+    if not all(value is None or isinstance(value, bool) for value in booleans):
         return None
     return DrawingBatch(points, stroke_starts, drawing_starts, **columns)
 

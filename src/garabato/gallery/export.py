@@ -33,6 +33,7 @@ _COLUMNS = pa.schema(
         pa.field("country", pa.string()),
         pa.field("recognized", pa.bool_()),
         pa.field("timestamp", pa.string()),
+        pa.field("traced", pa.bool_()),
         pa.field("tags", pa.list_(pa.string()), nullable=False),
         pa.field("title", pa.string()),
         pa.field("link", pa.string()),
@@ -95,6 +96,7 @@ def _to_columns(piece: Stored) -> pa.Table:
         "country": batch.countries,
         "recognized": batch.recognized,
         "timestamp": batch.timestamps,
+        "traced": batch.traced,
         "tags": [getattr(one, "tags", ()) for one in batch.details],
         **{
             name: [getattr(one, name, None) for one in batch.details]

@@ -1,10 +1,11 @@
 """Drawings as short byte strings, the form in which galleries store them.
 
-Byte 0 is w, the width of the counts in bytes: 1, 2 or 4. Counts follow, unsigned and little-endian:
-the number of strokes, then the number of points of each stroke. Then come the xs of all points, one
-byte each, then the ys. Coordinates are on Google's grid (whole numbers from 0 to 255); other
-drawings are scaled to it first. If byte 0 is 0, the drawing is a bitmap: height and width (4 bytes
-each), then the pixels row by row, deflated. A drawing of 6 strokes and 45 points takes 98 bytes.
+Byte 0 is w, the width of the counts in bytes: 1, 2 or 4; plus 128 if the strokes were traced from a
+picture. Counts follow, unsigned and little-endian: the number of strokes, then the number of points
+of each stroke. Then come the xs of all points, one byte each, then the ys. Coordinates are on
+Google's grid (whole numbers from 0 to 255); other drawings are scaled to it first. If byte 0 is 0,
+the drawing is a bitmap: height and width (4 bytes each), then the pixels row by row, deflated. A
+drawing of 6 strokes and 45 points takes 98 bytes.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pyarrow as pa
 from garabato.drawing import BoolArray, Drawing, DrawingBatch, FloatArray, IntArray
 
 _BITMAP = 0
+_TRACED = 128
 #: Unpacking fewer rows one by one takes less time.
 _MIN_TOGETHER = 24
 
@@ -47,17 +49,19 @@ def pack(drawing: Drawing) -> bytes:
     counts = np.diff(drawing.stroke_starts)
     largest = max(len(counts), int(counts.max(initial=0)))
     width = 1 if largest < 2**8 else 2 if largest < 2**16 else 4
-    head = np.concatenate([[len(counts)], counts]).astype(f"<u{width}")
-    return bytes([width]) + head.tobytes() + drawing.points.T.astype(np.uint8).tobytes()
+    head = bytes([width | _TRACED if drawing.traced else width])
+    numbers = np.concatenate([[len(counts)], counts]).astype(f"<u{width}")
+    return head + numbers.tobytes() + drawing.points.T.astype(np.uint8).tobytes()
 
 
 def unpack(packed: bytes, **metadata: Any) -> Drawing:
     """The drawing, with this metadata. Raises ValueError for bytes that `pack` did not make."""
-    width = packed[0] if packed else -1
-    if width == _BITMAP:
+    head = packed[0] if packed else -1
+    if head == _BITMAP:
         height, columns = (int(n) for n in np.frombuffer(packed, "<u4", 2, 1))
         pixels = np.frombuffer(zlib.decompress(packed[9:]), np.uint8)
         return Drawing(bitmap=pixels.reshape(height, columns), **metadata)
+    width = head & ~_TRACED
     if width not in (1, 2, 4) or len(packed) < 2:
         raise ValueError("these bytes are not a packed drawing")
     if width == 1:
@@ -74,7 +78,8 @@ def unpack(packed: bytes, **metadata: Any) -> Drawing:
         raise ValueError("these bytes are not a packed drawing")
     points = np.frombuffer(packed, np.uint8, 2 * ends[-1], first).reshape(2, -1)
     starts = np.array(ends, np.int64)
-    return Drawing.from_points(points.T.astype(np.float32), starts, **metadata)
+    traced = head > _TRACED or None
+    return Drawing.from_points(points.T.astype(np.float32), starts, traced=traced, **metadata)
 
 
 def unpack_batch(packed: pa.Array, metadata: Iterable[Mapping[str, Any]]) -> list[Drawing]:
@@ -88,7 +93,7 @@ def unpack_batch(packed: pa.Array, metadata: Iterable[Mapping[str, Any]]) -> lis
     return [
         unpack(packed[row].as_py(), **known)
         if shape is None
-        else Drawing.from_points(*shape, **known)
+        else Drawing.from_points(*shape[:2], traced=shape[2], **known)
         for row, (shape, known) in enumerate(zip(shapes, metadata, strict=True))
     ]
 
@@ -128,7 +133,7 @@ def _pack_narrow(batch: DrawingBatch) -> pa.Array:
     ends = np.cumsum(2 + n_strokes + 2 * n_points)
     firsts = ends - (2 + n_strokes + 2 * n_points)
     packed = np.empty(int(ends[-1]) if len(batch) else 0, np.uint8)
-    packed[firsts] = 1
+    packed[firsts] = np.where(batch.has_order, 1, 1 | _TRACED)
     packed[firsts + 1] = n_strokes
     counts = np.diff(starts[batch.drawing_starts[0] : batch.drawing_starts[-1] + 1])
     packed[_ranges(firsts + 2, n_strokes)] = counts
@@ -147,8 +152,8 @@ def _ranges(firsts: IntArray, counts: IntArray) -> IntArray:
     return ranges
 
 
-def _unpack_narrow(packed: pa.Array) -> list[tuple[FloatArray, IntArray] | None]:
-    """The points and stroke starts of each row; None for those without narrow counts."""
+def _unpack_narrow(packed: pa.Array) -> list[tuple[FloatArray, IntArray, bool | None] | None]:
+    """The points, stroke starts and `traced` of each row; None for those without narrow counts."""
     _, offsets, content = packed.buffers()
     if content is None:
         return [None] * len(packed)
@@ -156,7 +161,7 @@ def _unpack_narrow(packed: pa.Array) -> list[tuple[FloatArray, IntArray] | None]
     ends = np.frombuffer(offsets, np.int32)[packed.offset : packed.offset + len(packed) + 1]
     firsts, lengths = ends[:-1].astype(np.int64), np.diff(ends)
     rows = np.flatnonzero(lengths >= 2)
-    rows = rows[data[firsts[rows]] == 1]
+    rows = rows[data[firsts[rows]] & ~np.uint8(_TRACED) == 1]
     firsts, lengths = firsts[rows], lengths[rows]
     n_strokes = data[firsts + 1].astype(np.int64)
     if (lengths < 2 + n_strokes).any():
@@ -172,11 +177,11 @@ def _unpack_narrow(packed: pa.Array) -> list[tuple[FloatArray, IntArray] | None]
     starts -= np.repeat(first_points, n_strokes + 1)
     coordinates = data[ends[0] : ends[-1]].astype(np.float32)
     first_xs = firsts + 2 + n_strokes - ends[0]
-    shapes: list[tuple[FloatArray, IntArray] | None] = [None] * len(packed)
+    shapes: list[tuple[FloatArray, IntArray, bool | None] | None] = [None] * len(packed)
     c = 0
-    layout = np.stack([rows, first_xs, n_points, n_strokes], axis=1)
-    for row, a, n, m in layout.tolist():
+    layout = np.stack([rows, first_xs, n_points, n_strokes, data[firsts] > _TRACED], axis=1)
+    for row, a, n, m, traced in layout.tolist():
         points = coordinates[a : a + 2 * n].reshape(2, n).T
-        shapes[row] = points, starts[c : c + m + 1]
+        shapes[row] = points, starts[c : c + m + 1], bool(traced) or None
         c += m + 1
     return shapes

@@ -91,41 +91,36 @@ def render_augmented(
     spec: RenderSpec,
     augment: AugmentSpec,
     keys: npt.NDArray[np.uint32],
-    *,
-    has_order: bool = True,
 ) -> ByteArray:
     """Drawings, each varied by its key (N,) uint32 -> images (N, *spec.image_shape) uint8.
 
-    The same key gives the same image. `has_order=False` if the strokes were traced; bitmaps never
-    have an order. Runs on one core and releases the GIL. Raises InputError for style "reference".
+    The same key gives the same image. Runs on one core and releases the GIL. Raises InputError for
+    style "reference".
     """
     if spec.style != "smooth":
         raise InputError(f"style {spec.style!r} cannot be augmented; use style 'smooth'")
     from garabato.render._augment import Page, Strokes, Variation, reordered, vary_strokes
 
-    has_order = has_order and batch.bitmaps is None
     batch = with_strokes(batch)
+    has_order = batch.has_order
     if max(augment.pose, augment.cut, augment.sketchy, augment.shade, augment.detail) > 0:
         from garabato.render._redraw import Redrawing, redraw
 
         redrawn = redraw(_strokes_of(batch), keys, _settings_of(augment, Redrawing))
         batch = batch.replace(**Strokes(*redrawn)._asdict())
-    is_picture = np.zeros(len(batch), np.bool_)
-    if has_order:
-        shares = _shares(keys, 1)
-        is_picture = shares < augment.picture
-        small = np.flatnonzero(shares < augment.picture / 2)
-        batch = _as_small_pictures(batch, small, keys[small], augment.picture_px)
-        rows = np.flatnonzero(_shares(keys, 2) < augment.reorder)
-        points, stroke_starts = reordered(_strokes_of(batch), rows, keys)
-        batch = batch.replace(points=points, stroke_starts=stroke_starts)
+    shares = _shares(keys, 1)
+    small = np.flatnonzero(has_order & (shares < augment.picture / 2))
+    batch = _as_small_pictures(batch, small, keys[small], augment.picture_px)
+    rows = np.flatnonzero(has_order & (_shares(keys, 2) < augment.reorder))
+    points, stroke_starts = reordered(_strokes_of(batch), rows, keys)
+    batch = batch.replace(points=points, stroke_starts=stroke_starts)
     rotate = float(np.radians(augment.rotate_degrees))
     variation = _settings_of(augment, Variation, rotate=rotate)
     page = Page(float(spec.size_px), float(spec.line_px), float(spec.margin * spec.size_px))
     points_px, stroke_starts, drawing_starts, line_widths_px = vary_strokes(
         _strokes_of(batch), keys, variation, page
     )
-    in_order = has_order & ~is_picture
+    in_order = has_order & (shares >= augment.picture)
     return rasterise(points_px, stroke_starts, drawing_starts, line_widths_px, in_order, spec=spec)
 
 

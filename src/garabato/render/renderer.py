@@ -150,14 +150,18 @@ def render_batch(
     spec = spec or RenderSpec()
     if not isinstance(batch, DrawingBatch):
         batch = DrawingBatch.from_drawings(batch)
-    has_order = np.full(len(batch), batch.bitmaps is None)
     batch = with_strokes(batch)
     if spec.style == "reference":
         return _render_as_reference(batch, spec)
     points_px = fit_to_image(batch, spec)
     line_widths_px = np.full(len(batch), spec.line_px, np.float32)
     return rasterise(
-        points_px, batch.stroke_starts, batch.drawing_starts, line_widths_px, has_order, spec=spec
+        points_px,
+        batch.stroke_starts,
+        batch.drawing_starts,
+        line_widths_px,
+        batch.has_order,
+        spec=spec,
     )
 
 

@@ -52,8 +52,8 @@ def trace_bitmap(bitmap: ByteArray) -> tuple[FloatArray, IntArray]:
 def trace_batch(batch: DrawingBatch) -> DrawingBatch:
     """The drawings of `batch` as strokes, fitted into 0..255 (as by `Drawing.normalised`).
 
-    Metadata is kept. A batch of strokes is returned unchanged. Runs on one core and mostly releases
-    the GIL, so several threads can share the work.
+    `traced` becomes True; other metadata is kept. A batch of strokes is returned unchanged. Runs on
+    one core and mostly releases the GIL, so several threads can share the work.
     """
     bitmaps = batch.bitmaps
     if bitmaps is None:
@@ -67,6 +67,7 @@ def trace_batch(batch: DrawingBatch) -> DrawingBatch:
         points=traced.points,
         stroke_starts=traced.stroke_starts,
         drawing_starts=traced.drawing_starts,
+        traced=[True] * len(batch),
         bitmaps=None,
     )
 

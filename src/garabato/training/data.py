@@ -78,13 +78,12 @@ class Batch:
 class TrainingBatches:
     """Shuffled, augmented batches of `drawings` (strokes) with `labels` (N,) int64.
 
-    `has_order`: the strokes are in the order they were drawn, not traced from pictures. Each epoch
-    shuffles the drawings again and shows each of them once, except for a remainder smaller than a
-    batch. In distributed training, process `rank` of `n_processes` gets its part of each batch.
+    Each epoch shuffles the drawings again and shows each of them once, except for a remainder
+    smaller than a batch. In distributed training, process `rank` of `n_processes` gets its part of
+    each batch.
     """
 
     drawings: DrawingBatch
-    has_order: bool
     labels: IntArray
     batch_size: int
     augment: AugmentSpec
@@ -110,9 +109,7 @@ class TrainingBatches:
         def render(spec: RenderSpec) -> ByteArray:
             if spec.style == "reference" and self.augment == AugmentSpec.none():
                 return render_batch(drawings, spec)
-            return render_augmented(
-                drawings, spec, self.augment, keys[rows], has_order=self.has_order
-            )
+            return render_augmented(drawings, spec, self.augment, keys[rows])
 
         return Batch(
             render(replace(self.render, size_px=size_px)),
@@ -218,7 +215,6 @@ def torch_dataset(
         dataset.categories,
         spec,
         varied,
-        has_order=drawings.bitmaps is None,
     )
 
 
@@ -231,7 +227,6 @@ class TorchDataset(torch.utils.data.Dataset[tuple[Tensor, int]]):
     categories: list[str] = field(repr=False)
     spec: RenderSpec
     augment: AugmentSpec | None
-    has_order: bool = True
 
     def __len__(self) -> int:
         return len(self.drawings)
@@ -247,8 +242,6 @@ class TorchDataset(torch.utils.data.Dataset[tuple[Tensor, int]]):
             images = render_batch(batch, self.spec)
         else:
             keys = torch.randint(0, 2**32, (len(rows),)).numpy().astype(np.uint32)
-            images = render_augmented(
-                batch, self.spec, self.augment, keys, has_order=self.has_order
-            )
+            images = render_augmented(batch, self.spec, self.augment, keys)
         tensors = as_input(images, torch.device("cpu"))
         return list(zip(tensors, self.labels[rows].tolist(), strict=True))

@@ -209,7 +209,6 @@ class _Training:
         self.drawings, labels, self.held_out = split_off_validation(dataset, config)
         self.batches = TrainingBatches(
             with_strokes(self.drawings),
-            self.drawings.bitmaps is None,
             labels,
             min(config.batch_size, len(labels)),
             config.augment,

@@ -3,7 +3,8 @@
 `{"word": "cat", "countrycode": "DE", "timestamp": "...", "recognized": true, "key_id": "5356",
 "drawing": [[[x0, x1, ...], [y0, y1, ...]], ...]}`; every key but `drawing` may be missing or null.
 Raw drawings come as the device sent them: strokes are `[[x, ...], [y, ...], [t, ...]]`, with x and
-y in pixels and t in milliseconds, and are simplified on reading (`Drawing.simplified`).
+y in pixels and t in milliseconds, and are simplified on reading (`Drawing.simplified`). Our own key
+`"traced": true` marks strokes traced from a picture.
 Source: https://github.com/googlecreativelab/quickdraw-dataset.
 """
 
@@ -31,6 +32,7 @@ ALIASES = {
     "countrycode": ("countrycode", "country"),
     "recognized": ("recognized",),
     "timestamp": ("timestamp",),
+    "traced": ("traced",),
 }
 #: Half a character: what a lone \ud800 or text that is not UTF-8 is read as.
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -93,6 +95,7 @@ def format_line(drawing: Drawing) -> bytes:
         "timestamp": drawing.timestamp,
         "recognized": drawing.recognized,
         "key_id": drawing.key_id,
+        "traced": drawing.traced,
     }
     document: dict[str, Any] = {key: value for key, value in metadata.items() if value is not None}
     document["drawing"] = drawing.on_grid().to_lists()
@@ -247,7 +250,7 @@ def _key_id(value: Any) -> str | None:
     return str(value) if type(value) in (str, int) else None
 
 
-def _recognized(value: Any) -> bool | None:
+def _boolean(value: Any) -> bool | None:
     if isinstance(value, bool):
         return value
     text = str(value).strip().lower()
@@ -272,6 +275,7 @@ _FIELDS: tuple[tuple[str, str, Callable[[Any], Any], str], ...] = (
     ("key_id", "key_id", _key_id, "text or a whole number"),
     ("word", "category", _text, "text"),
     ("countrycode", "country", _text, "text"),
-    ("recognized", "recognized", _recognized, "true or false"),
+    ("recognized", "recognized", _boolean, "true or false"),
     ("timestamp", "timestamp", _timestamp, "a time"),
+    ("traced", "traced", _boolean, "true or false"),
 )

@@ -46,6 +46,13 @@ Strokes = Annotated[
     list[Stroke],
     Field(min_length=1, description="Strokes in any units, y pointing down.", examples=[_FACE]),
 ]
+Traced = Annotated[
+    bool | None,
+    Field(
+        description="Whether the strokes were traced from a picture, so that nobody knows their "
+        "order; by default, they are as drawn."
+    ),
+]
 #: What the API stores is short and printable; what a gallery already holds can be anything.
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 NewName = Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS)]
@@ -138,6 +145,7 @@ class Classify(_Request):
     """A drawing to classify."""
 
     drawing: Strokes
+    traced: Traced = None
     k: Annotated[int, Field(ge=1, le=MAX_K, description="Number of categories.")] = 5
     among: Among | None = None
 
@@ -182,6 +190,7 @@ class Search(_Request):
     """A query: a drawing, or the key_id of a stored one."""
 
     drawing: Strokes | None = None
+    traced: Traced = None
     key_id: KeyId | None = None
     k: Annotated[int, Field(ge=1, le=MAX_K, description="Number of hits.")] = 10
     where: Where | None = None
@@ -208,6 +217,7 @@ class _Known(_Request):
     country: NewName | None = None
     recognized: bool | None = None
     timestamp: Timestamp | None = None
+    traced: Traced = None
     tags: NewNames | None = None
     title: Title | None = None
     link: Annotated[Link | None, Field(description="An http or https address.")] = None
@@ -285,6 +295,10 @@ class Teach(_Request):
     """Drawings of a new category."""
 
     drawings: Annotated[list[Strokes], Field(min_length=1, max_length=MAX_EXAMPLES)]
+    traced: Annotated[
+        list[bool] | None,
+        Field(description="For each drawing, whether it was traced from a picture."),
+    ] = None
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"drawings": [_FACE]}]})
 

@@ -31,6 +31,7 @@ class Classified(BaseModel):
     unknown: bool
     took_ms: float
     drawing: list[Any] | None = None
+    traced: bool | None = None
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -54,6 +55,7 @@ class StoredDrawing(BaseModel):
     country: str | None = None
     recognized: bool | None = None
     timestamp: str | None = None
+    traced: bool | None = None
     tags: list[str] | None = None
     title: str | None = None
     link: str | None = None
@@ -90,6 +92,7 @@ class Found(BaseModel):
     unknown: bool | None = None
     took_ms: float
     drawing: list[Any] | None = None
+    traced: bool | None = None
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"hits": [_HIT], "headline": "encoder", "took_ms": 12.5}]}

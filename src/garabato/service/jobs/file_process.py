@@ -264,6 +264,7 @@ def _reply_to(content: bytes, limits: Limits) -> dict[str, Any]:
         return {"detail": "the file cannot be read", "status": 422}
     reply: dict[str, Any] = {
         "points": strokes.points.tolist(),
+        "traced": strokes.traced,
         "stroke_starts": strokes.stroke_starts.tolist(),
     }
     if drawing.bitmap is not None:

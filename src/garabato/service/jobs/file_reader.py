@@ -283,7 +283,8 @@ class _Job:
 
 def _to_query(reply: dict[str, Any]) -> FileQuery:
     points = np.array(reply["points"], np.float32).reshape(-1, 2)
-    strokes = Drawing.from_points(points, np.array(reply["stroke_starts"], np.int64))
+    starts = np.array(reply["stroke_starts"], np.int64)
+    strokes = Drawing.from_points(points, starts, traced=reply["traced"])
     if "bitmap" not in reply:
         return FileQuery(strokes, strokes)
     pixels = np.frombuffer(zlib.decompress(bytes.fromhex(reply["bitmap"])), np.uint8)

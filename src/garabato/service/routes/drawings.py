@@ -182,6 +182,7 @@ def _drawings(given: Add, service: Service) -> list[Drawing]:
             country=new.country,
             recognized=new.recognized,
             timestamp=new.timestamp,
+            traced=new.traced,
             details=_details(new, field.removesuffix("drawing")),
         )
         for field, strokes, new in named

@@ -47,8 +47,11 @@ async def teach(
             raise InputError(f"the encoder has a category {category!r}; choose another name")
     except InputError as error:
         raise ProblemError.of_field("category", str(error)) from None
+    traced = given.traced or [False] * len(given.drawings)
+    if len(traced) != len(given.drawings):
+        raise ProblemError.of_field("traced", "give one value for each drawing")
     drawings = [
-        to_drawing(strokes, service.settings, f"drawings.{i}")
+        to_drawing(strokes, service.settings, f"drawings.{i}").replace(traced=traced[i])
         for i, strokes in enumerate(given.drawings)
     ]
 

@@ -56,7 +56,7 @@ async def classify(request: Request, service: CurrentService) -> Response:
         drawing = uploaded.drawing
     else:
         asked = await read_json(request, Classify)
-        drawing = to_drawing(asked.drawing, service.settings)
+        drawing = to_drawing(asked.drawing, service.settings).replace(traced=asked.traced)
     _ = service.encoder  # 503 until it is loaded
     encoded = await service.batcher.encode(drawing)
     among = _among(encoded.encoder, asked.among)
@@ -84,7 +84,7 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
         if (asked.drawing is None) == (asked.key_id is None):
             raise ProblemError.of_field("drawing", "give either drawing or key_id")
         if asked.drawing is not None:
-            drawing = to_drawing(asked.drawing, service.settings)
+            drawing = to_drawing(asked.drawing, service.settings).replace(traced=asked.traced)
         else:
             assert asked.key_id is not None
             drawing = await service.searching(served.stored, asked.key_id)
@@ -147,4 +147,6 @@ def _respond(document: dict[str, Any], started: float, uploaded: FileQuery | Non
     document["took_ms"] = round(1000 * (time.perf_counter() - started), 2)
     if uploaded is not None:
         document["drawing"] = uploaded.strokes.to_lists()
+        if uploaded.strokes.traced:
+            document["traced"] = True
     return json_response(document)

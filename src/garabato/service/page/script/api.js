@@ -36,16 +36,15 @@ export async function readiness() {
  * {hits, predictions, unsure, took_ms, headline: "encoder"}, or with headline "gallery" also {votes, votes_unsure}. */
 export const search = (query, signal) => request(ofGallery("v1/search"), {method: "POST", body: query, signal});
 
-/** Read the drawing in a file of any supported format. */
+/** {drawing, traced} of a file of any supported format. */
 export async function drawingFromFile(file) {
   const form = new FormData();
   form.append("file", file, file.name || "pasted");
-  return (await request("v1/classify", {method: "POST", body: form})).drawing;
+  return request("v1/classify", {method: "POST", body: form});
 }
 
-/** Add a drawing to the gallery; resolves to its key_id. */
-export async function add(drawing, category) {
-  const body = {drawing, category: category ?? undefined};
+/** Add {drawing, traced, category} to the gallery; resolves to its key_id. */
+export async function add(body) {
   return (await request(ofGallery("v1/drawings"), {method: "POST", body})).key_ids[0];
 }
 
@@ -75,8 +74,11 @@ export const category = (name) => request(ofGallery(`v1/categories/${encodeURICo
 
 /** [{category, n_drawings}]: the categories that the encoder was taught from drawings. */
 export const taught = async () => (await request("v1/encoder/categories")).categories;
-/** Teach the encoder a category from these drawings, which replace earlier ones. */
-export const teach = (name, drawings) => request(taughtPath(name), {method: "PUT", body: {drawings}});
+/** Teach the encoder a category from these {drawing, traced}, which replace earlier ones. */
+export function teach(name, all) {
+  const body = {drawings: all.map(({drawing}) => drawing), traced: all.map(({traced}) => !!traced)};
+  return request(taughtPath(name), {method: "PUT", body});
+}
 export const forget = (name) => request(taughtPath(name), {method: "DELETE"});
 
 /** {ready, status}: progress of the map. The first call starts computing it. */
@@ -137,7 +139,4 @@ const TOKEN_KEY = "garabato.token";
 /** The token that a shared server requires for changes, kept until the tab is closed. */
 export const token = () => sessionStorage.getItem(TOKEN_KEY) ?? "";
 
-export function setToken(value) {
-  if (value) sessionStorage.setItem(TOKEN_KEY, value);
-  else sessionStorage.removeItem(TOKEN_KEY);
-}
+export const setToken = (value) => sessionStorage.setItem(TOKEN_KEY, value);

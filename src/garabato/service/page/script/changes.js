@@ -40,10 +40,7 @@ export async function removeMine(keyId) {
   try {
     await remove(keyId);
   } catch (error) {
-    if (error.status !== 404) {
-      toast(error.message);
-      return;
-    }
+    if (error.status !== 404) return toast(error.message);
   }
   keep(stored(localStorage, KEY, []).filter((one) => one.key_id !== keyId));
   announceGone(keyId);
@@ -64,21 +61,21 @@ addEventListener("storage", (event) => {
   if (event.key === KEY) announceMine();
 });
 
-/** Ask for a category (suggesting `guess`), then add the drawing to the gallery. */
-export function askToAdd(drawing, guess) {
+/** Ask for a category (suggesting `guess`), then add {drawing, traced} to the gallery. */
+export function askToAdd(drawn, guess) {
   const input = textInput({name: "category", list: "category-names", value: guess ?? ""});
   formDialog({
     title: "Add it to the gallery",
     content: [
-      picture(drawing),
+      picture(drawn.drawing),
       element("label", {class: "field"}, element("span", {}, "What is it?"), input),
       element("p", {class: "quiet"}, "Everyone who uses this gallery can find it. You can remove it again."),
     ],
     action: "Add it",
     async submit(form) {
       const category = form.get("category").trim() || null;
-      const key_id = await add(drawing, category);
-      keep([{key_id, category, drawing}, ...stored(localStorage, KEY, [])].slice(0, MAX_KEPT));
+      const key_id = await add({...drawn, category});
+      keep([{key_id, category, ...drawn}, ...stored(localStorage, KEY, [])].slice(0, MAX_KEPT));
       toast("Added.", {label: "Undo", act: () => removeMine(key_id)});
     },
   });

@@ -109,5 +109,5 @@ export function stored(storage, key, fallback) {
 export function showError(text) {
   const box = byId("error");
   box.hidden = !text;
-  box.textContent = text ?? "";
+  box.textContent = text;
 }

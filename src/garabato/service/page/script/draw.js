@@ -50,8 +50,8 @@ export function setUpDrawing() {
   onClick("clear", () => sketch.clear());
   onClick("replay", () => pad.replay());
   onClick("share", share);
-  onClick("add", () => askToAdd(sketch.lists(), best));
-  onClick("teach", () => taught.ask(sketch.lists()));
+  onClick("add", () => askToAdd(sketch.drawn(), best));
+  onClick("teach", () => taught.ask(sketch.drawn()));
   onCan(() => {
     for (const id of ["add", "teach"]) byId(id).hidden = !can.change;
   });
@@ -68,13 +68,13 @@ export function setUpDrawing() {
   });
   const kept = stored(sessionStorage, KEPT, null);
   sessionStorage.removeItem(KEPT);
-  if (kept) sketch.replace(kept);
+  if (kept?.drawing) sketch.replace(kept);
   changed(true);
 }
 
 /** Keep the drawing for the next time the page is loaded in this tab. */
 export function keepDrawing() {
-  if (!sketch.isEmpty) sessionStorage.setItem(KEPT, JSON.stringify(sketch.lists()));
+  if (!sketch.isEmpty) sessionStorage.setItem(KEPT, JSON.stringify(sketch.drawn()));
 }
 
 /** Start searching: the server answers queries now. */
@@ -93,20 +93,20 @@ export function offer(known) {
 /** Show the view, with the drawing shared in the address if there is one. */
 export function enterDrawing({shared}) {
   document.title = "garabato: draw to search";
-  const lists = shared ? decode(shared) : null;
-  if (lists) sketch.replace(lists);
+  const found = shared ? decode(shared) : null;
+  if (found) sketch.replace(found);
   else if (shared) showError("The drawing in this link is incomplete. Ask for the whole link.");
 }
 
 /** Put a hit's drawing on the pad and search with it. */
 export function searchFrom(hit) {
-  putOnPad(hit.drawing);
+  putOnPad(hit);
   speak(`Searching with this ${hit.category ?? "drawing"}`, 0);
 }
 
-function putOnPad(lists) {
+function putOnPad({drawing, traced}) {
   location.hash = "#/";
-  sketch.replace(fitted(lists));
+  sketch.replace({drawing: fitted(drawing), traced});
   byId("pad").scrollIntoView({block: "nearest", behavior: motionAllowed() ? "smooth" : "auto"});
 }
 
@@ -129,9 +129,8 @@ function changed(finished) {
     return;
   }
   if (!isReady) return;
-  byId("found").setAttribute("aria-busy", "true");
-  const drawing = sketch.lists();
-  const body = {drawing, k: nHits, where: filters.where, predictions: N_PREDICTIONS};
+  byId("found").ariaBusy = true;
+  const body = {...sketch.drawn(), k: nHits, where: filters.where, predictions: N_PREDICTIONS};
   if (finished) live.now({body, finishedMs: performance.now()});
   else live.soon({body});
 }
@@ -150,19 +149,19 @@ function showResult(result, {body, finishedMs}) {
     ? `${drawings(result.hits.length)}, found in ${Math.max(1, Math.round(result.took_ms))} ms.`
     : "No drawing in the gallery matches these filters.";
   if (finishedMs === undefined) return;
-  byId("found").setAttribute("aria-busy", "false");
+  byId("found").ariaBusy = false;
   speak(`${verdict.says} ${category}, ${percent(probability)}`);
   // a task queued in a frame's callback runs once that frame is on the screen
   requestAnimationFrame(() => setTimeout(() => performance.measure(PAINTED, {start: finishedMs})));
 }
 
 function showFailure(error) {
-  byId("found").setAttribute("aria-busy", "false");
+  byId("found").ariaBusy = false;
   showError(error.message);
 }
 
 async function share() {
-  history.replaceState(null, "", `#d=${encode(sketch.lists())}`);
+  history.replaceState(null, "", `#d=${encode(sketch.drawn())}`);
   let where = "Link copied";
   try {
     await navigator.clipboard.writeText(location.href);

@@ -70,11 +70,8 @@ class Explore {
     } catch (error) {
       note.textContent = error.message;
     }
-    if (!this.#positions) {
-      // still computing, or the server is away
-      setTimeout(() => this.#load(counted), RETRY_MS);
-      return;
-    }
+    // still computing, or the server is away
+    if (!this.#positions) return setTimeout(() => this.#load(counted), RETRY_MS);
     this.#progress.hidden = true;
     this.#size.textContent = `${drawings(this.#positions.n)}. Similar drawings are close together. Zoom in to see them.`;
     this.#chart.show(this.#positions);

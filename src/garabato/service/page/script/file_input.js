@@ -6,7 +6,7 @@ import {showError} from "./dom.js";
 /** Pasted text may be an SVG or ndjson. */
 const DRAWING_TEXT = /^\s*[<{[]/;
 
-/** Call `take(lists)` with the strokes of each file dropped, pasted or chosen in `input`. */
+/** Call `take({drawing, traced})` for each file dropped, pasted or chosen in `input`. */
 export function takeFiles(input, take) {
   const receive = async (file) => {
     if (!file) return;

@@ -57,7 +57,7 @@ export class Hits {
         onfocus: () => animate(drawn),
         onblur: () => stop(drawn),
       },
-      ...(file ? [element("img", {src: file, alt: "", class: "original", loading: "lazy"})] : []),
+      file && element("img", {src: file, alt: "", class: "original", loading: "lazy"}),
       drawn,
     );
     if (file) look.classList.add("has-original");

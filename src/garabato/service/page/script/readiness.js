@@ -31,6 +31,6 @@ function showProgress(box, {failed, status, done, total}) {
     ? `${count(done)} of ${count(total)} drawings added. This happens only once. You can draw now; results appear when it is done.`
     : status ?? "The server is starting.";
   if (!total) return;
-  track.setAttribute("aria-valuenow", Math.round((100 * done) / total));
+  track.ariaValueNow = Math.round((100 * done) / total);
   track.firstElementChild.style.width = `${(100 * done) / total}%`;
 }

@@ -23,8 +23,7 @@ export function follow(enter) {
     for (const view of VIEWS) {
       document.getElementById(view).hidden = view !== current.view;
       for (const link of document.querySelectorAll(`[data-view="${view}"]`)) {
-        if (view === current.view) link.setAttribute("aria-current", "page");
-        else link.removeAttribute("aria-current");
+        link.ariaCurrent = view === current.view ? "page" : null;
       }
     }
     enter[current.view](current);

@@ -3,14 +3,15 @@
 
 import {SIDE} from "./sketch.js";
 
-const VERSION = 1;
+/** The first byte: of strokes as drawn, and traced ones. */
+const [DRAWN, TRACED] = [1, 2];
 /** Longer fragments are not ours. */
 const MAX_BYTES = 200_000;
 
-export function encode(lists) {
-  const bytes = [VERSION];
+export function encode({drawing, traced}) {
+  const bytes = [traced ? TRACED : DRAWN];
   let [x, y] = [0, 0];
-  for (const [xs, ys] of lists) {
+  for (const [xs, ys] of drawing) {
     unsigned(bytes, xs.length);
     xs.forEach((_, i) => {
       const [nextX, nextY] = [Math.round(xs[i]), Math.round(ys[i])];
@@ -24,7 +25,7 @@ export function encode(lists) {
   return btoa(text).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
-/** The strokes in a fragment, or null if it is invalid. */
+/** {drawing, traced} of a fragment, or null if it is invalid. */
 export function decode(text) {
   let bytes;
   try {
@@ -32,9 +33,10 @@ export function decode(text) {
   } catch {
     return null;
   }
-  if (bytes.charCodeAt(0) !== VERSION || bytes.length > MAX_BYTES) return null;
+  const kind = bytes.charCodeAt(0);
+  if (![DRAWN, TRACED].includes(kind) || bytes.length > MAX_BYTES) return null;
   const reader = new Reader(bytes);
-  const lists = [];
+  const drawing = [];
   let [x, y] = [0, 0];
   while (!reader.atEnd) {
     const n = reader.unsigned();
@@ -45,9 +47,9 @@ export function decode(text) {
       ys.push((y += reader.signed()));
     }
     if (![...xs, ...ys].every((value) => value >= 0 && value <= SIDE)) return null;
-    lists.push([xs, ys]);
+    drawing.push([xs, ys]);
   }
-  return lists.length ? lists : null;
+  return drawing.length ? {drawing, traced: kind === TRACED} : null;
 }
 
 function unsigned(bytes, value) {

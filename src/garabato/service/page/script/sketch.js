@@ -76,19 +76,20 @@ export class Sketch extends EventTarget {
   }
 
   clear() {
-    if (!this.isEmpty) this.replace([]);
+    if (!this.isEmpty) this.replace({drawing: []});
   }
 
   /** Replace the drawing by another in pad units; undo restores the old one. */
-  replace(lists) {
+  replace({drawing, traced}) {
     if (this.isOpen) this.#close();
-    this.#remember(lists.map(([xs, ys]) => ({xs, ys, pressures: [], lists: [xs, ys]})));
+    this.#remember(drawing.map(([xs, ys]) => ({xs, ys, traced, pressures: [], lists: [xs, ys]})));
     this.#announce(true);
   }
 
-  /** The simplified drawing as the API takes it: [[x, ...], [y, ...]] for each stroke. */
-  lists() {
-    return this.strokes.map((stroke) => stroke.lists ?? simplified(stroke));
+  /** {drawing, traced} as the API takes it: simplified strokes [[x, ...], [y, ...]], and whether some were traced. */
+  drawn() {
+    const drawing = this.strokes.map((stroke) => stroke.lists ?? simplified(stroke));
+    return {drawing, traced: this.strokes.some(({traced}) => traced)};
   }
 
   #close() {

@@ -42,8 +42,7 @@ export function simplify(xs, ys, tolerance) {
 }
 
 function farthestBetween(xs, ys, first, last) {
-  const dx = xs[last] - xs[first];
-  const dy = ys[last] - ys[first];
+  const [dx, dy] = [xs[last] - xs[first], ys[last] - ys[first]];
   const length = Math.hypot(dx, dy);
   let farthest = first;
   let most = 0;

@@ -27,31 +27,31 @@ export class Taught {
     onCan(() => this.#read());
   }
 
-  /** Ask what the drawing is, then teach it. */
-  ask(drawing) {
+  /** Ask what {drawing, traced} is, then teach it. */
+  ask(drawn) {
     const names = element("datalist", {id: "taught-names"}, ...this.#listed.map(({category}) => element("option", {value: category})));
     const input = textInput({name: "category", list: "taught-names", required: true});
     formDialog({
       title: "This is a …",
       content: [
-        picture(drawing),
+        picture(drawn.drawing),
         element("label", {class: "field"}, element("span", {}, "Name of the new category"), input, names),
         element("p", {class: "quiet"}, "The encoder learns it at once, for everyone who uses this service. Five to ten drawings are enough."),
       ],
       action: "Teach it",
-      submit: (form) => this.#teach(form.get("category").trim(), drawing),
+      submit: (form) => this.#teach(form.get("category").trim(), drawn),
     });
     input.focus();
   }
 
-  async #teach(name, drawing) {
+  async #teach(name, drawn) {
     await this.#read();
     const {[name]: kept = []} = {__proto__: null, ...stored(localStorage, KEY, {})};
     const n = this.#listed.find(({category}) => category === name)?.n_drawings ?? 0;
     if (n > kept.length) {
       throw new Error(`“${name}” was taught elsewhere from ${drawings(n)}. Remove it first, or choose another name.`);
     }
-    const all = [drawing, ...(n ? kept : [])].slice(0, MAX_KEPT);
+    const all = [drawn, ...(n ? kept.map((one) => (one.drawing ? one : {drawing: one})) : [])].slice(0, MAX_KEPT);
     await teach(name, all);
     keep(name, all);
     toast(`Taught “${name}” from ${drawings(all.length)}.`);

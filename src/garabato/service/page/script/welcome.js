@@ -13,7 +13,6 @@ const N_SHOWN = 6;
 const N_CANDIDATES = 8;
 /** Drawings that a search by words shows. */
 const N_WITH_WORDS = 48;
-const SAMPLES_TITLE = "Or start from another drawing";
 
 export class Welcome {
   #section;
@@ -71,7 +70,7 @@ export class Welcome {
     const words = this.#words.value.trim();
     if (words) return this.#live.now(words);
     this.#live.cancel();
-    this.#list(SAMPLES_TITLE, this.#chosen);
+    this.#list("Or start from another drawing", this.#chosen);
   }
 
   #showFound({drawings: found, next}, words) {

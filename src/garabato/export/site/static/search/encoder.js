@@ -23,10 +23,10 @@ export class Encoder {
   }
 
   /** A drawing -> {logits (C), embedding (D) of length 1}, both Float32Array. */
-  async encode(drawing) {
+  async encode(drawing, traced) {
     const {size_px: size, order, path} = this.#about.render;
     const shape = order ? [1, size, size, path ? 4 : 3] : [1, size, size];
-    const images = new this.#ort.Tensor("uint8", render(drawing, this.#about.render), shape);
+    const images = new this.#ort.Tensor("uint8", render(drawing, this.#about.render, traced), shape);
     const {logits, embeddings} = await this.#session.run({images});
     return {logits: logits.data, embedding: embeddings.data};
   }

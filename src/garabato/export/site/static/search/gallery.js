@@ -46,7 +46,7 @@ export class Gallery {
     const country = this.#nameOf("country", row);
     if (country !== null) metadata.country = country;
     if (this.#columns.recognized[row] !== null) metadata.recognized = this.#columns.recognized[row];
-    for (const name of ["title", "tags", "link", "original"]) {
+    for (const name of ["traced", "title", "tags", "link", "original"]) {
       const value = this.#columns[name]?.[row];
       if (value != null && (SAFE[name]?.test(value) ?? true)) metadata[name] = value;
     }

@@ -1,6 +1,7 @@
 // The client of an exported gallery: it classifies and searches in a web worker, so that drawing
 // stays responsive. Exported pages and the npm package `garabato` use this same file.
-// A drawing is a list of strokes, each [[x, ...], [y, ...]], in any units.
+// A drawing is a list of strokes, each [[x, ...], [y, ...]], in any units. The option `traced` of queries says
+// that the strokes were traced from a picture, so that their order is unknown.
 
 /** An error with a message for people. `status` is 404 for what does not exist, 400 for bad input. */
 export class GarabatoError extends Error {
@@ -45,22 +46,22 @@ export class Garabato {
 
   /** The `k` drawings most similar to a drawing, or named as it probably is, best first. `where`:
    * {category: [...], country: [...], text}; each word of `text` begins a word of the title, category or a tag. */
-  async search(drawing, {k = 10, where = {}, signal} = {}) {
-    return (await this.query(drawing, {k, where, predictions: 0, signal})).hits;
+  async search(drawing, {traced, k = 10, where = {}, signal} = {}) {
+    return (await this.query(drawing, {traced, k, where, predictions: 0, signal})).hits;
   }
 
   /** The `k` most probable categories: {predictions: [{category, probability}, ...], unsure, unknown}.
    * With `among`, a list of categories, it is certainly one of these. */
-  async classify(drawing, {k = 5, among, signal} = {}) {
+  async classify(drawing, {traced, k = 5, among, signal} = {}) {
     checkDrawing(drawing);
-    return this.#request("classify", {drawing, k, among}, signal);
+    return this.#request("classify", {drawing, traced, k, among}, signal);
   }
 
   /** Search and classify at once: {hits, headline, predictions, unsure, unknown, took_ms}. If the gallery's
    * categories are not the encoder's, `headline` is "gallery", and `votes` and `votes_unsure` are there. */
-  async query(drawing, {k = 10, where = {}, predictions = 5, signal} = {}) {
+  async query(drawing, {traced, k = 10, where = {}, predictions = 5, signal} = {}) {
     checkDrawing(drawing);
-    return this.#request("query", {drawing, k, where, predictions}, signal);
+    return this.#request("query", {drawing, traced, k, where, predictions}, signal);
   }
 
   /** The drawing with a key_id, in the form of a hit. */

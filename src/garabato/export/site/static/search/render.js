@@ -13,12 +13,13 @@ const PATH_POINTS = 160;
 
 /**
  * The image (S * S * channels) Uint8Array of a drawing, a list of strokes [[x, ...], [y, ...]].
- * `spec`: {size_px, line_width, margin, order, path}, the encoder's RenderSpec.
+ * `spec`: {size_px, line_width, margin, order, path}, the encoder's RenderSpec. `traced`: the strokes were traced
+ * from a picture, so that their order is unknown.
  */
-export function render(drawing, spec) {
+export function render(drawing, spec, traced = false) {
   const size = spec.size_px;
-  const nPages = spec.order ? 3 : 1;
-  const nChannels = spec.path ? 4 : nPages;
+  const nChannels = spec.path ? 4 : spec.order ? 3 : 1;
+  const nPages = spec.order && !traced ? 3 : 1;
   const pages = Array.from({length: nPages}, () => new Float32Array(size * size));
   const strokes = fitToBox(drawing, spec);
   const radius = f32(f32(spec.line_width * size) * HALF);
@@ -39,12 +40,13 @@ export function render(drawing, spec) {
   pages.forEach((page, channel) =>
     page.forEach((value, i) => (image[i * nChannels + channel] = f32(f32(value * 255) + HALF))),
   );
-  if (spec.path) listPath(strokes, (position, value) => (image[4 * position + 3] = Math.min(value, 255)));
+  const put = (position, value) => (image[4 * position + 3] = Math.min(value, 255));
+  if (spec.path) listPath(strokes, traced, put);
   return image;
 }
 
 /** The fourth channel, as RenderSpec describes it, by calls of `put(position, value)`. */
-function listPath(strokes, put) {
+function listPath(strokes, traced, put) {
   const all = strokes.flatMap(({xs, ys}) => Array.from(xs, (x, p) => [x, ys[p]]));
   if (all.length === 0) return;
   const [lows, highs] = [Math.min, Math.max].map((end) =>
@@ -83,8 +85,8 @@ function listPath(strokes, put) {
       }
       put(k, onGrid(x, 0));
       put(PATH_POINTS + k, onGrid(y, 1));
-      if (j === 0) put(2 * PATH_POINTS + k, 255);
-      put(3 * PATH_POINTS + k, (255 * rank) / listed.length + 0.5);
+      if (j === 0) put(2 * PATH_POINTS + k, traced ? 128 : 255);
+      if (!traced) put(3 * PATH_POINTS + k, (255 * rank) / listed.length + 0.5);
       k += 1;
     }
   });

@@ -61,10 +61,10 @@ async function loadEncoder({folder, about}) {
   }
 }
 
-async function query({drawing: strokes, k, where, predictions}) {
+async function query({drawing: strokes, traced, k, where, predictions}) {
   const [encoder, {about, gallery, hasOwnCategories}] = await Promise.all([loaded, opened]);
   const started = performance.now();
-  const {logits, embedding} = await encoder.encode(strokes);
+  const {logits, embedding} = await encoder.encode(strokes, traced);
   if (embedding.length !== about.embedding_dim) {
     const sizes = `the gallery's embeddings have ${about.embedding_dim} numbers, the encoder's ${embedding.length}`;
     throw failure(0, `the gallery was made with another encoder: ${sizes}; export the page again`);
@@ -85,9 +85,9 @@ function search(gallery, embedding, k, where, named) {
   return {hits: hits.slice(0, k), ...says};
 }
 
-async function classify({drawing: strokes, k, among}) {
+async function classify({drawing: strokes, traced, k, among}) {
   const encoder = await loaded;
-  const {logits} = await encoder.encode(strokes);
+  const {logits} = await encoder.encode(strokes, traced);
   return encoder.predict(logits, count(k), among);
 }
 

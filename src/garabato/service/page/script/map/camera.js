@@ -155,7 +155,7 @@ export function steer(surface, camera, {moved, pointed, left, chosen}) {
   surface.addEventListener("keydown", (event) => {
     const {key} = event;
     if (event.ctrlKey || event.metaKey || event.altKey) return; // the browser's own shortcuts
-    if (key in ARROWS) camera.pan(KEY_STEP_PX * ARROWS[key][0], KEY_STEP_PX * ARROWS[key][1]);
+    if (key in ARROWS) camera.pan(...ARROWS[key].map((step) => KEY_STEP_PX * step));
     else if (key === "+" || key === "=") camera.zoomAt(1.4);
     else if (key === "-") camera.zoomAt(1 / 1.4);
     else if (key === "Enter") chosen(camera.width / 2, camera.height / 2);
