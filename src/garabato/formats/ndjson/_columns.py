@@ -28,6 +28,7 @@ _ZERO = np.uint8(ord("0"))
 _DIGIT_0, _N_DIGITS = np.uint32(ord("0")), np.uint32(10)
 _U0, _U1 = np.uintp(0), np.uintp(1)
 
+#: The keys of a line, by their numbers above.
 _KEYS = tuple(
     np.frombuffer(key, np.uint8)
     for key in (b"word", b"countrycode", b"timestamp", b"key_id", b"recognized", b"drawing")
@@ -250,19 +251,9 @@ def _string_end(data, at):  # type: ignore[no-untyped-def]
 @inner_kernel
 def _which_key(data, at, end):  # type: ignore[no-untyped-def]
     """The number of the key data[at:end], or -1 if it is unknown."""
-    n = end - at
-    if n == 4 and _starts_with(data, at, _KEYS[0]):
-        return 0
-    if n == 11 and _starts_with(data, at, _KEYS[1]):
-        return 1
-    if n == 9 and _starts_with(data, at, _KEYS[2]):
-        return 2
-    if n == 6 and _starts_with(data, at, _KEYS[3]):
-        return 3
-    if n == 10 and _starts_with(data, at, _KEYS[4]):
-        return 4
-    if n == 7 and _starts_with(data, at, _KEYS[5]):
-        return 5
+    for key in range(len(_KEYS)):
+        if end - at == np.uintp(len(_KEYS[key])) and _starts_with(data, at, _KEYS[key]):
+            return key
     return -1
 
 
