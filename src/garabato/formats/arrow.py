@@ -396,18 +396,14 @@ def _drawing(
     if isinstance(value, bytes) and shape is None and value.lstrip().startswith((b"[", b"{")):
         value = value.decode("utf-8", errors="replace")
     if isinstance(value, bytes):
-        known = parse_fields(
-            {**fields, "drawing": []}, path=source.name, position=position, notes=source.notes
-        )
+        known = parse_fields({**fields, "drawing": []}, position, source)
         if shape is not None:
             if len(value) != shape[0] * shape[1]:
                 raise source.error("the bitmap is not of the size the schema names", position)
             bitmap = np.frombuffer(value, np.uint8).reshape(shape)
             return Drawing(bitmap=bitmap, **known.metadata)
         return _picture(value, source, position).replace(**known.metadata)
-    return parse_fields(
-        {**fields, "drawing": value}, path=source.name, position=position, notes=source.notes
-    )
+    return parse_fields({**fields, "drawing": value}, position, source)
 
 
 def _picture(content: bytes, source: Input, position: str) -> Drawing:

@@ -18,8 +18,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.errors import FormatError
-from garabato.formats.ndjson import ALIASES, MAX_LINE_BYTES, iter_blocks, parse_fields
+from garabato.formats.ndjson import ALIASES, MAX_LINE_BYTES, iter_blocks, read_fields
 from garabato.formats.stream import Input, Reject, in_batches
 
 _LINE_END = re.compile(rb"\r\n?|\n")
@@ -66,16 +65,12 @@ def _drawings(source: Input, reject: Reject, header: _Header) -> Iterator[Drawin
     for number, row in _rows(source, reject, header):
         position = f"line {number}"
         row = _with_joined_strokes(row, header)
-        try:
-            if len(row) != len(header.columns):
-                raise source.error(
-                    "the number of fields differs from the header",
-                    f"{position}, {len(row)} fields, {len(header.columns)} expected",
-                )
-            fields = {key: text for key, text in zip(header.columns, row, strict=True) if text}
-            yield parse_fields(fields, path=source.name, position=position, notes=source.notes)
-        except FormatError as error:
-            reject(error)
+        if len(row) != len(header.columns):
+            found = f"{position}, {len(row)} fields, {len(header.columns)} expected"
+            reject(source.error("the number of fields differs from the header", found))
+            continue
+        fields = {key: text for key, text in zip(header.columns, row, strict=True) if text}
+        yield from read_fields(fields, position, source, reject)
 
 
 def _rows(source: Input, reject: Reject, header: _Header) -> Iterator[tuple[int, list[str]]]:

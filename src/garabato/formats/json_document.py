@@ -21,8 +21,7 @@ from typing import Any
 import orjson
 
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.errors import FormatError
-from garabato.formats.ndjson import MAX_LINE_BYTES, load_json, parse_fields
+from garabato.formats.ndjson import MAX_LINE_BYTES, load_json, read_fields
 from garabato.formats.stream import Input, Reject, in_batches
 
 _BLOCK_BYTES = 256 * 2**10
@@ -74,7 +73,8 @@ def _elements(source: Input, reject: Reject) -> Iterator[Drawing]:
         if text == _ARRAY_END:
             n_arrays += 1
             if strokes:
-                yield from _read_strokes(strokes, f"array {n_arrays}", source, reject)
+                array = f"array {n_arrays}"
+                yield from read_fields({"drawing": strokes}, array, source, reject)
             strokes = []
             continue
         number += 1
@@ -82,20 +82,15 @@ def _elements(source: Input, reject: Reject) -> Iterator[Drawing]:
         try:
             element = load_json(text)
         except orjson.JSONDecodeError as error:
-            problem = source.error(f"broken JSON ({error.msg})", position)
-        else:
-            if _is_stroke(element):
-                strokes.append(element)
-                continue
-            fields = {"drawing": element} if isinstance(element, list) else element
-            try:
-                yield parse_fields(fields, path=source.name, position=position, notes=source.notes)
-                continue
-            except FormatError as error:
-                problem = error
-        reject(problem)
+            reject(source.error(f"broken JSON ({error.msg})", position))
+            continue
+        if _is_stroke(element):
+            strokes.append(element)
+            continue
+        fields = {"drawing": element} if isinstance(element, list) else element
+        yield from read_fields(fields, position, source, reject)
     if strokes:
-        yield from _read_strokes(strokes, "the one drawing", source, reject)
+        yield from read_fields({"drawing": strokes}, "the one drawing", source, reject)
 
 
 def _split(source: Input) -> Iterator[bytes]:
@@ -159,16 +154,6 @@ def _split(source: Input) -> Iterator[bytes]:
                 f"an element is larger than {MAX_LINE_BYTES // 2**20} MiB; "
                 "an array of drawings was expected"
             )
-
-
-def _read_strokes(
-    strokes: list[Any], position: str, source: Input, reject: Reject
-) -> Iterator[Drawing]:
-    fields = {"drawing": strokes}
-    try:
-        yield parse_fields(fields, path=source.name, position=position, notes=source.notes)
-    except FormatError as error:
-        reject(error)
 
 
 def _is_stroke(element: Any) -> bool:

@@ -17,10 +17,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.errors import FormatError
 from garabato.formats import ndjson
 from garabato.formats.json_document import load_object
-from garabato.formats.ndjson import ALIASES, parse_fields
+from garabato.formats.ndjson import ALIASES, read_fields
 from garabato.formats.stream import Input, Reject, in_batches
 
 MAX_BYTES = 32 * 2**20
@@ -61,10 +60,7 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
 
 def _drawings(document: dict[str, Any], source: Input, reject: Reject) -> Iterator[Drawing]:
     for name, row in _rows(document):
-        try:
-            yield parse_fields(row, path=source.name, position=f"row {name}", notes=source.notes)
-        except FormatError as error:
-            reject(error)
+        yield from read_fields(row, f"row {name}", source, reject)
 
 
 def _rows(document: dict[str, Any]) -> Iterator[tuple[object, Any]]:

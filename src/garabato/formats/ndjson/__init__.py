@@ -1,7 +1,7 @@
 """Newline-delimited JSON: Google's simplified and raw drawings, one JSON object per line."""
 
 from garabato.formats.ndjson.lines import BLOCK_BYTES, MAX_LINE_BYTES, iter_blocks, read, write
-from garabato.formats.ndjson.simplified import ALIASES, load_json, parse_fields
+from garabato.formats.ndjson.simplified import ALIASES, load_json, parse_fields, read_fields
 
 __all__ = [
     "ALIASES",
@@ -11,5 +11,6 @@ __all__ = [
     "load_json",
     "parse_fields",
     "read",
+    "read_fields",
     "write",
 ]

@@ -107,7 +107,7 @@ def _with_other_lines(
         try:
             if len(text) > MAX_LINE_BYTES:
                 raise _too_long(source, number)
-            run.append(parse_line(text, path=source.name, line_number=number, notes=source.notes))
+            run.append(parse_line(text, number, source))
         except FormatError as error:
             try:
                 reject(error)

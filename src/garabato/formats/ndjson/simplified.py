@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from unicodedata import normalize
@@ -23,6 +23,7 @@ import orjson
 from garabato.drawing import Drawing
 from garabato.drawing.arrays import MAX_ROWS, as_rows
 from garabato.errors import DrawingError, FormatError
+from garabato.formats.stream import Input, Reject
 
 #: Google's key -> the names that a file may have for it, in order of preference.
 ALIASES = {
@@ -40,20 +41,18 @@ _TUPLES_TO_LISTS = str.maketrans("()", "[]")
 _TRUE, _FALSE = {"true", "t", "yes", "y", "1", "1.0"}, {"false", "f", "no", "n", "0", "0.0"}
 
 
-def parse_line(
-    line: bytes, *, path: str, line_number: int, notes: Counter[str] | None = None
-) -> Drawing:
+def parse_line(line: bytes, line_number: int, source: Input) -> Drawing:
     """Parse one line; raw drawings are simplified.
 
-    Raises FormatError with `path`, the line and, if one stroke is wrong, its number.
+    Raises FormatError with the line and, if one stroke is wrong, its number.
     """
     position = f"line {line_number}"
     try:
         fields = load_json(line.rstrip(b", \t\r\n"))  # a comma: a line of an array
     except orjson.JSONDecodeError as error:
         problem, column = _json_problem(line, error)
-        raise FormatError(problem, path=path, position=f"{position}, column {column}") from None
-    return parse_fields(fields, path=path, position=position, notes=notes)
+        raise source.error(problem, f"{position}, column {column}") from None
+    return parse_fields(fields, position, source)
 
 
 def load_json(text: bytes) -> Any:
@@ -70,21 +69,27 @@ def load_json(text: bytes) -> Any:
             raise error from None
 
 
-def parse_fields(
-    fields: Any, *, path: str, position: str, notes: Counter[str] | None = None
-) -> Drawing:
+def read_fields(fields: Any, position: str, source: Input, reject: Reject) -> Iterator[Drawing]:
+    """Yield the drawing of `parse_fields`; reject it if it cannot be read."""
+    try:
+        yield parse_fields(fields, position, source)
+    except FormatError as error:
+        reject(error)
+
+
+def parse_fields(fields: Any, position: str, source: Input) -> Drawing:
     """Parse a mapping with Google's keys, for example a row of a table.
 
     Keys may also have the names in ALIASES. Strokes may be lists of points, or objects such as
     {"x": [...], "y": [...]}, and `drawing` may be JSON text. Metadata that cannot be read is left
-    out and counted in `notes`. Raises FormatError with `path`, `position` and, if one stroke is
-    wrong, its number.
+    out and counted in the notes of `source`. Raises FormatError with `position` and, if one stroke
+    is wrong, its number.
     """
     try:
-        return _parse_object(fields, notes)
+        return _parse_object(fields, source.notes)
     except _LineError as error:
         where = position if error.stroke is None else f"{position}, stroke {error.stroke}"
-        raise FormatError(error.problem, path=path, position=where) from None
+        raise source.error(error.problem, where) from None
 
 
 def format_line(drawing: Drawing) -> bytes:
@@ -113,7 +118,7 @@ def _json_problem(line: bytes, error: orjson.JSONDecodeError) -> tuple[str, int]
     return f"broken JSON ({error.msg})", error.colno
 
 
-def _parse_object(document: Any, notes: Counter[str] | None) -> Drawing:
+def _parse_object(document: Any, notes: Counter[str]) -> Drawing:
     if not isinstance(document, dict):
         raise _LineError('expected a JSON object such as {"word": ..., "drawing": ...}')
     if not document.keys() <= ALIASES.keys():
@@ -225,7 +230,7 @@ def _check_strokes(strokes: Any) -> bool:
     return is_raw
 
 
-def _metadata(document: dict[str, Any], notes: Counter[str] | None) -> dict[str, Any]:
+def _metadata(document: dict[str, Any], notes: Counter[str]) -> dict[str, Any]:
     """The readable metadata; other fields are counted in `notes`."""
     metadata: dict[str, Any] = {}
     for key, name, read, expected in _FIELDS:
@@ -234,7 +239,7 @@ def _metadata(document: dict[str, Any], notes: Counter[str] | None) -> dict[str,
             continue
         is_odd = isinstance(value, str) and _SURROGATE.search(value)
         metadata[name] = None if is_odd else read(value)
-        if metadata[name] is None and notes is not None:
+        if metadata[name] is None:
             what = "UTF-8 text" if is_odd else expected
             notes[f'"{key}" is not {what} and is left out'] += 1
     return metadata
