@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from fastapi import APIRouter, Request, Response
@@ -34,6 +34,7 @@ from garabato.service.jobs.file_reader import FileQuery
 from garabato.service.service import CurrentGallery, CurrentService, Service
 
 router = APIRouter(tags=["queries"])
+M = TypeVar("M", Classify, Search)
 _PROBLEMS = problems(400, 413, 415, *ANY)
 #: In place of an upload's drawing while the form's other fields are checked.
 _ANY_STROKES = [[[0.0], [0.0]]]
@@ -49,13 +50,10 @@ async def classify(request: Request, service: CurrentService) -> Response:
     """Classify a drawing, given as JSON or as a form with a `file` in any format garabato reads.
     The first drawing of the file is used."""
     started = time.perf_counter()
-    uploaded: FileQuery | None = None
-    if media_type(request) == "multipart/form-data":
-        uploaded, fields = await _uploaded(request, service)
-        asked = Classify.model_validate({"drawing": _ANY_STROKES, **fields})
+    asked, uploaded = await _read(request, service, Classify)
+    if uploaded is not None:
         drawing = uploaded.drawing
     else:
-        asked = await read_json(request, Classify)
         drawing = to_drawing(asked.drawing, service.settings).replace(traced=asked.traced)
     _ = service.encoder  # 503 until it is loaded
     encoded = await service.batcher.encode(drawing)
@@ -74,20 +72,15 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
     """Find the stored drawings most similar to a query: strokes, a file, or the key_id of a stored
     drawing, which is left out of the hits."""
     started = time.perf_counter()
-    uploaded: FileQuery | None = None
-    if media_type(request) == "multipart/form-data":
-        uploaded, fields = await _uploaded(request, service)
-        asked = Search.model_validate({"drawing": _ANY_STROKES, **fields})
+    asked, uploaded = await _read(request, service, Search)
+    if uploaded is not None:
         drawing = uploaded.drawing
+    elif asked.drawing is not None and asked.key_id is None:
+        drawing = to_drawing(asked.drawing, service.settings).replace(traced=asked.traced)
+    elif asked.key_id is not None and asked.drawing is None:
+        drawing = await service.searching(served.stored, asked.key_id)
     else:
-        asked = await read_json(request, Search)
-        if (asked.drawing is None) == (asked.key_id is None):
-            raise ProblemError.of_field("drawing", "give either drawing or key_id")
-        if asked.drawing is not None:
-            drawing = to_drawing(asked.drawing, service.settings).replace(traced=asked.traced)
-        else:
-            assert asked.key_id is not None
-            drawing = await service.searching(served.stored, asked.key_id)
+        raise ProblemError.of_field("drawing", "give either drawing or key_id")
     encoded = await service.batcher.encode(drawing)
     among = _among(encoded.encoder, asked.among)
     where = None if asked.where is None else asked.where.model_dump(exclude_none=True)
@@ -119,10 +112,12 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
     return _respond(document, started, uploaded)
 
 
-async def _uploaded(request: Request, service: Service) -> tuple[FileQuery, dict[str, Any]]:
-    """The drawing of a form's file, and the form's other fields: JSON values, as in a body."""
+async def _read(request: Request, service: Service, model: type[M]) -> tuple[M, FileQuery | None]:
+    """A JSON body; or the fields of a form, JSON values as in a body, and its file's drawing."""
+    if media_type(request) != "multipart/form-data":
+        return await read_json(request, model), None
     upload, fields = await read_form(request)
-    values = {}
+    values: dict[str, Any] = {}
     for name, text in fields.items():
         try:
             values[name] = orjson.loads(text)
@@ -132,7 +127,8 @@ async def _uploaded(request: Request, service: Service) -> tuple[FileQuery, dict
             ) from None
     if "drawing" in values or "key_id" in values:
         raise ProblemError.of_field("file", "give one query: a file, a drawing or a key_id")
-    return await first_drawing(upload, service.files), values
+    uploaded = await first_drawing(upload, service.files)
+    return model.model_validate({"drawing": _ANY_STROKES, **values}), uploaded
 
 
 def _among(encoder: Encoder, names: list[str] | None) -> IntArray | None:
