@@ -41,7 +41,7 @@ _DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
 class Readable(Protocol):
     """A stream; b"" is its end."""
 
-    def read(self, size: int = -1, /) -> bytes:
+    def read(self, size: int, /) -> bytes:
         """Up to `size` bytes."""
 
 
@@ -212,11 +212,10 @@ class _Prefixed:
         self._prefix = prefix
         self._stream = stream
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         if not self._prefix:
             return self._stream.read(size)
-        part = self._prefix[:size] if size >= 0 else self._prefix
-        self._prefix = self._prefix[len(part) :]
+        part, self._prefix = self._prefix[:size], self._prefix[size:]
         return part
 
 
@@ -243,7 +242,7 @@ class _BoundedGzip:
         self._n_expanded = 0
         self._damage: Exception | None = None
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         if self._damage is not None:
             raise self._damage
         try:
@@ -262,7 +261,7 @@ class _Counted:
         self._stream = stream
         self.n_read = 0
 
-    def read(self, size: int = -1) -> bytes:
+    def read(self, size: int) -> bytes:
         part = self._stream.read(size)
         self.n_read += len(part)
         return part
