@@ -87,7 +87,7 @@ def _seen_strokes(
     If all ink is in the page's colour, it is read: otherwise the page would show nothing.
     """
     from garabato.formats.svg.canvas import CANVAS_PX, Canvas
-    from garabato.formats.svg.items import WHITE, Clip, Item, bounds_of
+    from garabato.formats.svg.items import WHITE, Item, bounds_of
     from garabato.formats.svg.lines import cut
     from garabato.formats.svg.style import BLACK, parse_colour
 
@@ -112,7 +112,7 @@ def _seen_strokes(
             line = np.concatenate([points, points[-1:]])  # OpenCV paints no line of one point
             width = _width(stroke) + 2 * px  # pixels are rounded
             starts = np.array([0, len(line)])
-            item = Item(line, starts, None, WHITE, width, False, Clip(), bounds_of(line))
+            item = Item(line, starts, bounds_of(line), stroke=WHITE, stroke_width=width)
             is_seen &= ~canvas.stroke_mask(item)
         else:
             seen.append(cut(points, canvas.to_px(points), is_seen))

@@ -142,9 +142,7 @@ def _flatten(data, matrix, max_points):  # type: ignore[no-untyped-def]
         if at == len(data):
             break
         upper = data[at] & ~_LOWER
-        if (
-            upper in (_M, _Z, _L, _H, _V, _C, _S, _Q, _T, _A)
-        ) and data[at] >= 65:  # fmt: skip
+        if upper in (_M, _Z, _L, _H, _V, _C, _S, _Q, _T, _A):
             command = data[at]
             at += 1
         elif command == 0 or command & ~_LOWER == _Z:

@@ -247,4 +247,4 @@ class Canvas:
         is_inside = (px > 1).any() and (px < (self.width - 1, self.height - 1)).any()
         if not (is_inside and is_cut(item)):
             return None
-        return Item(corners, np.array([0, 5]), WHITE, None, 0.0, False, Clip(), item.clip.rectangle)
+        return Item(corners, np.array([0, 5]), item.clip.rectangle, fill=WHITE)

@@ -85,7 +85,7 @@ class Clips:
         points, starts, bounds = self._tree.flattened(data, matrix)
         if not len(points):
             return clip._replace(regions=(*clip.regions, ()))
-        item = Item(points, starts, WHITE, None, 0.0, "evenodd" in value, Clip(), bounds)
+        item = Item(points, starts, bounds, fill=WHITE, is_even_odd="evenodd" in value)
         return clip._replace(regions=(*clip.regions, (item,)))
 
     def _region(
@@ -127,8 +127,7 @@ def within(clip: Clip, rectangle: Rectangle, matrix: Matrix) -> Clip:
         return clip._replace(rectangle=intersection(clip.rectangle, placed))
     corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
     points = corners @ np.array([[a, b], [c, d]]) + (e, f)
-    bounds = bounds_of(points)
-    item = Item(points, np.array([0, 4]), WHITE, None, 0.0, False, Clip(), bounds)
+    item = Item(points, np.array([0, 4]), bounds_of(points), fill=WHITE)
     placed = rectangle_of(item)
     if placed is None:
         return clip._replace(regions=(*clip.regions, (item,)))

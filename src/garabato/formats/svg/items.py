@@ -31,12 +31,12 @@ class Item(NamedTuple):
 
     points: Points
     starts: IntArray
-    fill: Colour | None
-    stroke: Colour | None
-    stroke_width: float
-    is_even_odd: bool
-    clip: Clip
     bounds: Rectangle
+    fill: Colour | None = None
+    stroke: Colour | None = None
+    stroke_width: float = 0.0
+    is_even_odd: bool = False
+    clip: Clip = Clip()
 
 
 class Document(NamedTuple):

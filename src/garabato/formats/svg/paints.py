@@ -18,7 +18,7 @@ from garabato.formats.svg.style import (
     Colour,
     Paint,
     Style,
-    opacity_or,
+    opacity_of,
     paint,
     parse_colour,
 )
@@ -151,6 +151,6 @@ class Paints:
         text = declared.get("stop-color", "black").strip()
         is_current = text.lower() == CURRENT_COLOUR
         colour = (style.colour if is_current else parse_colour(text)) or BLACK
-        alpha = colour[3] * opacity_or(declared.get("stop-opacity"), 1.0)
+        alpha = colour[3] * opacity_of(declared.get("stop-opacity"))
         offset = min(max(length(element.get("offset"), 1.0), 0.0), 1.0)
         return Stop(offset, (*colour[:3], alpha))

@@ -101,15 +101,12 @@ def inherit(style: Style, declared: Mapping[str, str], diagonal: float) -> Style
     for name in declared.keys() & _INHERITED.keys():
         field = _INHERITED[name]
         value = declared[name].strip()
-        keyword = value.lower()
-        if keyword in ("inherit", "unset", "revert", "revert-layer", ""):
-            continue
-        if keyword in _KEYWORDS:
+        if value.lower() == "initial":
             changed[field] = getattr(_INITIAL, field)
-            continue
-        parsed = _parsed(name, value, diagonal)
-        if parsed is not _INVALID:
-            changed[field] = parsed
+        elif value and value.lower() not in _KEYWORDS:  # the others stand for the inherited value
+            parsed = _parsed(name, value, diagonal)
+            if parsed is not _INVALID:
+                changed[field] = parsed
     if isinstance(changed.get("colour"), str):  # color: currentColor is the inherited one
         del changed["colour"]
     return style._replace(**changed) if changed else style
@@ -152,10 +149,10 @@ def opacity(value: str) -> Any:
     return _INVALID if number != number else min(max(number, 0.0), 1.0)
 
 
-def opacity_or(value: str | None, default: float) -> float:
-    """As `opacity`, with a value for missing and invalid texts."""
-    parsed = default if value is None else opacity(value.strip())
-    return default if parsed is _INVALID else float(parsed)
+def opacity_of(value: str | None) -> float:
+    """As `opacity`; 1 for missing and invalid texts."""
+    parsed = 1.0 if value is None else opacity(value.strip())
+    return 1.0 if parsed is _INVALID else float(parsed)
 
 
 def parse_colour(text: str) -> Colour | None:

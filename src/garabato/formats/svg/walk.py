@@ -46,7 +46,7 @@ from garabato.formats.svg.style import (
     Style,
     inherit,
     inherited,
-    opacity_or,
+    opacity_of,
     parse_colour,
 )
 from garabato.formats.svg.tree import DARKENING, LIGHTENING, MAX_NESTED, SHAPES, Context, Tree
@@ -121,26 +121,25 @@ class _Walk:
             return None
         alpha = context.opacity
         if not context.is_clip:
-            alpha *= opacity_or(declared.get("opacity"), 1.0)
+            alpha *= opacity_of(declared.get("opacity"))
             for value in _FILTER_OPACITY.findall(declared.get("filter", "")):
-                alpha *= opacity_or(value, 1.0)
+                alpha *= opacity_of(value)
         if alpha < LEAST_ALPHA:
             return None
-        whole = context.whole
         matrix = self._moved(element, declared, context)
         if scale_of(matrix) == 0:
             return None
-        style = inherit(context.style, declared, math.hypot(*whole) / math.sqrt(2))
-        inside = Context(matrix, whole, style, alpha, context.clip, context.depth + 1)
-        within = (
-            context.within | {element.attrib["id"]} if "id" in element.attrib else context.within
+        inside = context._replace(
+            matrix=matrix,
+            style=inherit(context.style, declared, math.hypot(*context.whole) / math.sqrt(2)),
+            opacity=alpha,
+            depth=context.depth + 1,
         )
+        if "id" in element.attrib:
+            inside = inside._replace(within=context.within | {element.attrib["id"]})
         blend = declared.get("mix-blend-mode", "").strip().lower()
-        if blend not in DARKENING | LIGHTENING:
-            blend = context.blend
-        inside = inside._replace(
-            is_clip=context.is_clip, variables=context.variables, within=within, blend=blend
-        )
+        if blend in DARKENING | LIGHTENING:
+            inside = inside._replace(blend=blend)
         for name in ("clip-path", "mask", "mask-image"):
             if name in declared:
                 inside = inside._replace(clip=self._clips.clipped(element, declared[name], inside))
@@ -220,7 +219,7 @@ class _Walk:
             scale = 1.0
         width *= scale
         is_even_odd = (style.clip_rule if context.is_clip else style.fill_rule) == "evenodd"
-        item = Item(points, starts, fill, stroke, width, is_even_odd, context.clip, bounds)
+        item = Item(points, starts, bounds, fill, stroke, width, is_even_odd, context.clip)
         if stroke is None or style.dashes == "none" or self._tree.has_animation:
             return [item]
         offset = length(style.dash_offset, context.whole[0])
