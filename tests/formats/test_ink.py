@@ -72,6 +72,16 @@ def test_the_label_of_an_inkml_file_is_its_category(tmp_path):
     assert drawing.category == "cat"
 
 
+@pytest.mark.parametrize("number", ["1e999", "#" + "F" * 400, "1e12", "16777217"])
+def test_only_the_trace_with_a_coordinate_out_of_range_is_rejected(tmp_path, number):
+    path = write(tmp_path / "x.inkml", ink("0 0, 255 9", f"0 0, {number} 1"))
+    report = ReadReport()
+    (drawing,) = read_drawings(path, report=report)
+    assert drawing.to_lists() == [[[0, 255], [0, 9]]]
+    (place,) = report.problems["a coordinate of the trace is more than 2^24"].positions
+    assert place == f"{path}, trace 2"
+
+
 @pytest.mark.parametrize("bad", ["nonsense", "1, 2", "? 3, 4 5", "0x12 3"])
 def test_a_bad_trace_is_counted_and_the_others_are_read(tmp_path, bad):
     path = write(tmp_path / "x.inkml", ink("0 0, 9 9", bad))

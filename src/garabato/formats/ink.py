@@ -8,6 +8,7 @@ Sources: https://www.w3.org/TR/InkML/ and https://xournalpp.github.io/developer/
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -198,8 +199,7 @@ def _trace(text: str, x: int, y: int) -> Points:
             at = found.end()
             mode = modes[channel] = found[1] or modes.get(channel, "!")
             if channel in (x, y) and found[2] not in "TF*?":
-                is_hex = "#" in found[2]
-                number = int(found[2].replace("#", ""), 16) if is_hex else float(found[2])
+                number = _number(found[2])
                 if mode == "!":
                     step[channel] = number - value.get(channel, number)
                     value[channel] = number
@@ -212,4 +212,17 @@ def _trace(text: str, x: int, y: int) -> Points:
         if channel <= max(x, y) or x not in value or y not in value:
             raise ValueError("a point of the trace has no x and y")
         points.append((value[x], value[y]))
-    return np.array(points, np.float64).reshape(-1, 2)
+    traced = np.array(points, np.float64).reshape(-1, 2)
+    if not (np.abs(traced) <= MAX_COORDINATE).all():
+        raise ValueError("a coordinate of the trace is more than 2^24")
+    return traced
+
+
+def _number(text: str) -> float:
+    """A decimal number, or a hexadecimal one after "#"; infinity if it is too large."""
+    if "#" not in text:
+        return float(text)
+    try:
+        return float(int(text.replace("#", ""), 16))
+    except OverflowError:
+        return math.inf
