@@ -327,6 +327,25 @@ def test_the_pad_takes_mouse_finger_and_keyboard_and_says_what_it_found(page, or
     assert page.evaluate("seen.failure") == []
 
 
+def test_the_pad_searches_a_traced_drawing_without_its_order(page, origin):
+    page.evaluate(EVENTS, [f"{origin}/package/dist/pad_element.js", f"{origin}/page"])
+    traced = {"drawing": sketch("house", 3).to_lists(), "traced": True}
+    page.evaluate("(hit) => document.querySelector('garabato-pad').show(hit)", traced)
+    assert page.evaluate("seen.change.at(-1).traced") is True
+    wait(page, "seen.hits.length")
+    found, expected, drawn = page.evaluate(
+        """async () => {
+          const pad = document.querySelector("garabato-pad");
+          const ask = (traced) => pad.garabato.search(pad.strokes, {traced, k: 5});
+          return [seen.hits.at(-1).hits, await ask(true), await ask(false)];
+        }"""
+    )
+    assert found == expected
+    assert found != drawn
+    page.get_by_role("button", name="Clear").click()
+    assert page.evaluate("document.querySelector('garabato-pad').traced") is False
+
+
 def test_a_pad_without_its_gallery_says_so_and_still_draws(page, origin):
     page.evaluate(
         """async ([module, gallery]) => {

@@ -1,9 +1,9 @@
-import type {Garabato, QueryResult, Strokes} from "./index.js";
+import type {Garabato, QueryResult, StoredDrawing, Strokes} from "./index.js";
 
 export interface GarabatoPadEventMap {
   ready: CustomEvent<{garabato: Garabato}>;
   /** After every change; `finished` is false while the pen is down. */
-  change: CustomEvent<{strokes: Strokes; finished: boolean}>;
+  change: CustomEvent<{strokes: Strokes; traced: boolean; finished: boolean}>;
   /** After every search; empty lists for an empty pad. */
   hits: CustomEvent<QueryResult>;
   failure: CustomEvent<{error: Error}>;
@@ -14,6 +14,10 @@ export declare class GarabatoPad extends HTMLElement {
   k: number;
   garabato: Garabato | null;
   strokes: Strokes;
+  /** Whether the drawing, or a part of it, was traced from a picture. */
+  readonly traced: boolean;
+  /** Put a drawing on the pad, such as a hit, and search with it. */
+  show(drawing: Pick<StoredDrawing, "drawing" | "traced">): void;
   undo(): void;
   redo(): void;
   clear(): void;

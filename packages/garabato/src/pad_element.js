@@ -2,7 +2,7 @@
 // searches a gallery while one draws.
 //
 // Events: "ready" once the gallery has loaded; "change" after every change of the drawing, with
-// {strokes, finished}; "hits" with {hits, predictions, unsure, unknown, took_ms}, empty for an empty pad;
+// {strokes, traced, finished}; "hits" with {hits, predictions, unsure, unknown, took_ms}, empty for an empty pad;
 // "failure" with {error}. CSS: --garabato-ink, --garabato-paper, --garabato-line, --garabato-cursor.
 
 import {checkDrawing, Garabato} from "./garabato.js";
@@ -47,7 +47,7 @@ export class GarabatoPad extends HTMLElement {
   #undo;
   #clear;
   #live = new LiveSearch(
-    (query, signal) => this.#garabato.query(query.strokes, {k: this.k, signal}),
+    ({strokes, traced}, signal) => this.#garabato.query(strokes, {traced, k: this.k, signal}),
     (result) => this.#announce("hits", result),
     (error) => this.#announce("failure", {error}),
   );
@@ -94,11 +94,21 @@ export class GarabatoPad extends HTMLElement {
 
   /** The drawing: [[x, ...], [y, ...]] for each stroke, in units of a thousandth of the pad. */
   get strokes() {
-    return this.#sketch.lists();
+    return this.#sketch.drawn().drawing;
   }
   set strokes(strokes) {
-    if (strokes?.length !== 0) checkDrawing(strokes);
-    this.#sketch.replace(fitted(strokes));
+    this.show({drawing: strokes});
+  }
+
+  /** Whether the drawing, or a part of it, was traced from a picture. */
+  get traced() {
+    return this.#sketch.drawn().traced;
+  }
+
+  /** Put a drawing on the pad, such as a hit, and search with it. */
+  show({drawing, traced}) {
+    if (drawing?.length !== 0) checkDrawing(drawing);
+    this.#sketch.replace({drawing: fitted(drawing), traced});
   }
 
   undo() {
@@ -129,17 +139,17 @@ export class GarabatoPad extends HTMLElement {
 
   #changed(finished) {
     this.#enableButtons();
-    this.#announce("change", {strokes: this.strokes, finished});
+    this.#announce("change", {strokes: this.strokes, traced: this.traced, finished});
     if (this.#garabato) this.#search(finished);
   }
 
   #search(finished) {
-    const {strokes} = this;
+    const {strokes, traced} = this;
     if (!strokes.length) {
       this.#live.cancel();
       this.#announce("hits", NOTHING);
-    } else if (finished) this.#live.now({strokes});
-    else this.#live.soon({strokes});
+    } else if (finished) this.#live.now({strokes, traced});
+    else this.#live.soon({strokes, traced});
   }
 
   #shortcut(event) {
