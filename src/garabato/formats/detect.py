@@ -107,14 +107,20 @@ _CSV_ROW = re.compile(rb'[^\n{\[<"]{0,200}[,;\t|]\s*["\']?\[\[')
 class Format:
     """How to recognise a file of one format, and how to read it.
 
-    `name` is for error messages. `matches` decides by the first bytes (`Input.head`); only formats
-    without a signature may look at the file's name. `read` yields batches, passes unreadable
-    drawings to `Reject`, and raises FormatError if the rest of the file cannot be read.
+    `name` is for error messages. `looks_like` decides by the first bytes (`Input.head`); only
+    formats without a signature may also have a `suffix`, which a file is recognised by. `read`
+    yields batches, passes unreadable drawings to `Reject`, and raises FormatError if the rest of
+    the file cannot be read.
     """
 
     name: str
-    matches: Callable[[Input], bool]
+    looks_like: Callable[[bytes], bool]
     read: Callable[[Input, Reject], Iterator[DrawingBatch]]
+    suffix: str | None = None
+
+    def matches(self, source: Input) -> bool:
+        """Whether a file has this format."""
+        return self.looks_like(source.head) or _has_suffix(source, self.suffix)
 
 
 def detect(source: Input) -> Format:
@@ -184,58 +190,45 @@ def _read_arrow(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
 WITH_SIGNATURE = (
     Format(
         ".npy (28 x 28 bitmaps)",
-        lambda source: source.head.startswith(bitmap.MAGIC),
+        lambda head: head.startswith(bitmap.MAGIC),
         lambda source, _: bitmap.read(source),
     ),
-    Format(".npz (sketch-rnn)", lambda source: source.head.startswith(stroke3.MAGIC), stroke3.read),
+    Format(".npz (sketch-rnn)", lambda head: head.startswith(stroke3.MAGIC), stroke3.read),
     Format(
         "PNG, JPEG, WebP, GIF, BMP, TIFF, AVIF, HEIC",
-        lambda source: picture.looks_like(source.head),
+        picture.looks_like,
         lambda source, _: picture.read(source),
     ),
-    Format("Parquet, Arrow", lambda source: source.head.startswith(_ARROW_MAGICS), _read_arrow),
-    Format(
-        "Excalidraw, tldraw", lambda source: whiteboard.looks_like(source.head), whiteboard.read
-    ),
-    Format("PDF", lambda source: source.head.startswith(pdf.MAGIC), pdf.read),
-    Format("InkML, Xournal++", lambda source: ink.looks_like(source.head), ink.read),
-    Format(
-        "CSV with a column `drawing`",
-        lambda source: csv_table.looks_like(source.head),
-        csv_table.read,
-    ),
+    Format("Parquet, Arrow", lambda head: head.startswith(_ARROW_MAGICS), _read_arrow),
+    Format("Excalidraw, tldraw", whiteboard.looks_like, whiteboard.read),
+    Format("PDF", lambda head: head.startswith(pdf.MAGIC), pdf.read),
+    Format("InkML, Xournal++", ink.looks_like, ink.read),
+    Format("CSV with a column `drawing`", csv_table.looks_like, csv_table.read),
 )
 
 
 def _may_be_records(source: Input) -> bool:
     """Whether the file is named .bin, or its first record names a country."""
     names_country = binary.looks_like(source.head) and source.head[8:10] != b"\0\0"
-    return names_country or _is_named_binary(source)
+    return names_country or _has_suffix(source, ".bin")
 
 
-def _is_named_binary(source: Input) -> bool:
-    return source.name.lower().endswith((".bin", ".bin.gz"))
+def _has_suffix(source: Input, suffix: str | None) -> bool:
+    return suffix is not None and source.name.lower().endswith((suffix, f"{suffix}.gz"))
 
 
-def _is_ndjson(source: Input) -> bool:
-    """True for any text: the reader reports line by line what is wrong with it."""
-    is_text = not any(byte < 32 and byte not in b"\t\n\r" for byte in source.head)
-    return is_text or source.name.lower().endswith((".ndjson", ".ndjson.gz"))
-
-
-def _is_binary(source: Input) -> bool:
-    return binary.looks_like(source.head) or _is_named_binary(source)
+def _is_text(head: bytes) -> bool:
+    """True for any text: the reader of ndjson reports line by line what is wrong with it."""
+    return not any(byte < 32 and byte not in b"\t\n\r" for byte in head)
 
 
 #: Formats that are tried only after files of other kinds are ruled out.
 BY_APPEARANCE = (
-    Format("SVG", lambda source: svg.looks_like(source.head), lambda source, _: svg.read(source)),
-    Format(
-        "JSON tables of pandas", lambda source: json_table.looks_like(source.head), json_table.read
-    ),
-    Format("JSON", lambda source: json_document.looks_like(source.head), json_document.read),
-    Format("ndjson (one JSON object a line)", _is_ndjson, ndjson.read),
-    Format(".bin (Quick, Draw! binary)", _is_binary, binary.read),
+    Format("SVG", svg.looks_like, lambda source, _: svg.read(source)),
+    Format("JSON tables of pandas", json_table.looks_like, json_table.read),
+    Format("JSON", json_document.looks_like, json_document.read),
+    Format("ndjson (one JSON object a line)", _is_text, ndjson.read, suffix=".ndjson"),
+    Format(".bin (Quick, Draw! binary)", binary.looks_like, binary.read, suffix=".bin"),
 )
 
 
