@@ -25,7 +25,8 @@ class Workshop:
         )
 
         def doing(name: str, found: dict[str, Any]) -> Any:
-            def do(resumes: bool) -> dict[str, Any]:
+            def do() -> dict[str, Any]:
+                resumes = (self.folder / name).exists()
                 (self.folder / name).mkdir(exist_ok=resumes)
                 self.done.append(f"{name} resumed" if resumes else name)
                 if stop_in == name:

@@ -40,8 +40,8 @@ N_DOWNLOADED = N_TRAIN + N_TEST + 25
 #: Queries (test drawings), and hits per query.
 N_QUERIES, N_HITS = 6, 10
 
-#: A stage's work: takes whether it continues after an interruption, returns its results (JSON).
-Work = Callable[[bool], dict[str, Any]]
+#: A stage's work: returns its results (JSON).
+Work = Callable[[], dict[str, Any]]
 
 
 class DemoProgress(Protocol):
@@ -143,7 +143,10 @@ class Stages:
             yield
 
     def run(self, name: str, where: Path, settings: dict[str, Any], work: Work) -> dict[str, Any]:
-        """The results of `work`, run now or earlier; its files are in the folder `where`."""
+        """The results of `work`, run now or earlier; its files are in the folder `where`.
+
+        After an interruption, `work` finds the files that it left there.
+        """
         stamp_file = self.folder / ".stages" / f"{name}.json"
         stamp: dict[str, Any] = {"settings": settings, "after": dict(self._made)}
         before = json.loads(stamp_file.read_text()) if stamp_file.exists() else {}
@@ -158,7 +161,7 @@ class Stages:
             write_bytes(stamp_file, _json(stamp))
             started = time.perf_counter()
             try:
-                stamp |= {"found": work(same), "made": uuid.uuid4().hex, "finished": True}
+                stamp |= {"found": work(), "made": uuid.uuid4().hex, "finished": True}
             finally:
                 stamp["seconds"] += time.perf_counter() - started
                 write_bytes(stamp_file, _json(stamp))
@@ -230,7 +233,7 @@ class _Demo:
     def _encoder(self) -> Encoder:
         return load_encoder(self.run_folder)
 
-    def _download(self, resumes: bool) -> dict[str, Any]:
+    def _download(self) -> dict[str, Any]:
         with self.progress.bar("drawings") as show:
             done = download(
                 self.source.path,
@@ -241,7 +244,7 @@ class _Demo:
             )
         return {"fetched_bytes": done.fetched_bytes}
 
-    def _prepare(self, resumes: bool) -> dict[str, Any]:
+    def _prepare(self) -> dict[str, Any]:
         unreadable = ReadReport()
         with self.progress.bar("categories") as show:
             dataset = prepare(
@@ -263,9 +266,9 @@ class _Demo:
             "n_test": len(dataset.labels("test")),
         }
 
-    def _train(self, resumes: bool) -> dict[str, Any]:
+    def _train(self) -> dict[str, Any]:
         config = replace(load_preset("skfast"), minutes=self.minutes, seed=self.seed)
-        resumes = resumes and (self.run_folder / "checkpoint.pt").exists()
+        resumes = (self.run_folder / "checkpoint.pt").exists()
         with self.progress.training_bar() as show:
             result = train(
                 self._dataset, self.run_folder, config=config, resume=resumes, on_progress=show
@@ -281,7 +284,7 @@ class _Demo:
             "notes": list(result.notes),
         }
 
-    def _evaluate(self, resumes: bool) -> dict[str, Any]:
+    def _evaluate(self) -> dict[str, Any]:
         with self.progress.bar("drawings") as show:
             evaluation = evaluate(self._encoder, self._dataset, progress=show)
             write_report(evaluation, self.report, run=self.run_folder)
@@ -289,7 +292,7 @@ class _Demo:
         kept = ("top1", "top5", "loss", "train_top1", "map", "map_gallery", "precision_at_10")
         return {name: document[name] for name in kept} | {"noise": document["noise"]}
 
-    def _index(self, resumes: bool) -> dict[str, Any]:
+    def _index(self) -> dict[str, Any]:
         drawings = self._dataset.split("train")
         gallery = open_gallery(self.gallery, encoder=self._encoder)
         with self.progress.bar("drawings") as show:
@@ -301,7 +304,7 @@ class _Demo:
             )
         return {"n_gallery": len(gallery)}
 
-    def _search(self, resumes: bool) -> dict[str, Any]:
+    def _search(self) -> dict[str, Any]:
         """Search with test drawings of a few random categories."""
         test = self._dataset.split("test")
         order = np.random.default_rng(self.seed).permutation(len(test))
