@@ -26,6 +26,7 @@ from garabato.encoder.few_shot import (
     check_name,
     learn_category,
     save_categories,
+    unit_vectors,
     with_added_logits,
 )
 from garabato.errors import EncoderError, InputError, did_you_mean
@@ -439,7 +440,7 @@ class Encoder:
             if second is not None:
                 more_logits, more_embeddings = self.runtime.run(second)
                 logits = (logits + more_logits) / np.float32(2)
-                embeddings = _unit(embeddings) + _unit(more_embeddings)
+                embeddings = unit_vectors(embeddings) + unit_vectors(more_embeddings)
         return logits, embeddings
 
     def _output(self, logits: FloatArray, embeddings: FloatArray) -> Output:
@@ -448,7 +449,7 @@ class Encoder:
         scaled = logits / np.float32(self.temperature)
         exponentials = np.exp(scaled - scaled.max(axis=1, keepdims=True))
         probabilities = exponentials / exponentials.sum(axis=1, keepdims=True)
-        return Output(probabilities, _unit(embeddings))
+        return Output(probabilities, unit_vectors(embeddings))
 
 
 def _batches(
@@ -463,9 +464,3 @@ def _batches(
         drawings = DrawingBatch.from_drawings(drawings)
     for start in range(0, len(drawings), batch_size):
         yield drawings[start : start + batch_size]
-
-
-def _unit(vectors: FloatArray) -> FloatArray:
-    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    unit: FloatArray = (vectors / lengths).astype(np.float32, copy=False)
-    return unit

@@ -75,9 +75,7 @@ class AddedCategory:
 
 def learn_category(name: str, logits: FloatArray) -> AddedCategory:
     """A category from the logits (N, C) of its drawings, N >= 1, C >= 2."""
-    centred = _centred(logits)
-    directions = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-    mean = directions.mean(axis=0)
+    mean = unit_vectors(_centred(logits)).mean(axis=0)
     # Rounded as in the file, so that a saved encoder gives the same predictions.
     prototype = (mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float16)
     return AddedCategory(name, prototype.astype(np.float32), len(logits))
@@ -88,11 +86,17 @@ def with_added_logits(
 ) -> FloatArray:
     """Logits (N, C) of the network -> (N, C + A): centred, then those of the added categories."""
     centred = _centred(logits)
-    lengths = np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-12)
-    cosines = (centred / lengths) @ np.stack([one.prototype for one in added]).T  # (N, A)
+    cosines = unit_vectors(centred) @ np.stack([one.prototype for one in added]).T  # (N, A)
     level = temperature * (np.log(logits.shape[1] - 1) + _LOG_ODDS)
     extra = (level * (SLOPE * cosines + OFFSET)).astype(np.float32)
     return np.concatenate([centred, extra], axis=1)
+
+
+def unit_vectors(vectors: FloatArray) -> FloatArray:
+    """Vectors (N, D), of any type of float -> the same directions, float32, of length 1 (or 0)."""
+    lengths = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    unit: FloatArray = (vectors / lengths).astype(np.float32, copy=False)
+    return unit
 
 
 def check_examples(name: str, drawings: Sequence[Drawing]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from typing import Literal
 
 import numpy as np
@@ -65,15 +64,14 @@ class TorchRuntime:
         }
 
     def run(self, images: ByteArray) -> tuple[FloatArray, FloatArray]:
+        n_piece = _PIECE if self._device.type == "cpu" else len(images)
         with torch.inference_mode():
-            outputs = [self._run_piece(piece) for piece in self._pieces(images)]
+            outputs = [
+                self._run_piece(images[start : start + n_piece])
+                for start in range(0, len(images), n_piece)
+            ]
         logits, embeddings = zip(*outputs, strict=True)
         return np.concatenate(logits), np.concatenate(embeddings)
-
-    def _pieces(self, images: ByteArray) -> Iterator[ByteArray]:
-        n_piece = _PIECE if self._device.type == "cpu" else len(images)
-        for start in range(0, len(images), n_piece):
-            yield images[start : start + n_piece]
 
     def _run_piece(self, images: ByteArray) -> tuple[FloatArray, FloatArray]:
         in_bfloat16 = self._uses_bfloat16 and len(images) >= _LEAST_FOR_BFLOAT16
