@@ -80,6 +80,19 @@ def test_an_entity_comes_out_as_its_text() -> None:
     assert ElementTree.fromstring(cleaned)[0].text == "a cloud"
 
 
+@pytest.mark.parametrize("reference", ["", 'href=""', 'href="a"', 'href="https://e.org/i.svg#a"'])
+def test_a_use_of_nothing_in_the_document_is_no_cycle(reference: str) -> None:
+    document = f'{HEAD}<g id="a"><use {reference}/></g></svg>'
+    assert "<use" in clean_svg(document.encode()).decode()
+
+
+def test_of_two_elements_with_one_id_the_first_is_drawn() -> None:
+    groups = "".join(f'<g id="a{n}">{f"""<use href="#a{n - 1}"/>""" * 10}</g>' for n in range(1, 6))
+    document = f'{HEAD}<path id="a0" d="M0 0h1"/>{groups}<g id="a5"/><use href="#a5"/></svg>'
+    with pytest.raises(FormatError, match="draws more than"):
+        clean_svg(document.encode())
+
+
 @pytest.mark.parametrize(
     ("document", "problem"),
     [

@@ -34,7 +34,9 @@ def clean_svg(content: bytes) -> bytes:
     root = parse_xml(source, NAMESPACE)
     if root.tag != "svg":
         raise source.error(f"the document is <{root.tag[:40]}>; <svg> was expected")
-    by_id = {element.get("id", ""): element for element in root.iter()}
+    by_id: dict[str, Element] = {}
+    for element in root.iter():
+        by_id.setdefault("#" + element.get("id", ""), element)  # browsers take the first
     if _n_drawn(root, by_id, {}, set()) > MAX_DRAWN_ELEMENTS:
         raise source.error(f"the document draws more than {MAX_DRAWN_ELEMENTS:,} elements")
     parts: list[str] = []
@@ -55,7 +57,7 @@ def _n_drawn(
         n = 1
         for child in element:
             n += _n_drawn(child, by_id, known, above)
-        target = by_id.get(element.get("href", "").removeprefix("#"))
+        target = by_id.get(element.get("href", "").strip())
         if element.tag == "use" and target is not None:
             n += _n_drawn(target, by_id, known, above)
         above.discard(own)
