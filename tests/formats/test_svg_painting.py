@@ -728,13 +728,12 @@ def test_comments_of_xml_are_no_style_sheets_but_marks_of_css_do_not_matter(
 @pytest.mark.parametrize(
     "attributes",
     [
-        "style=\"offset-path:path('M100 100h50');offset-distance:50%\"",
         'filter="url(#none)"',
         'filter="url(#blur)"',
         'style="filter:blur(2px) drop-shadow(4px 4px 2px red)"',
         'style="filter:nonsense(3)"',
     ],
 )
-def test_motion_paths_and_filters_leave_a_line_as_it_is(tmp_path, attributes):
+def test_filters_leave_a_line_as_it_is(tmp_path, attributes):
     blur = '<filter id="blur"><feGaussianBlur stdDeviation="2"/></filter>'
     assert _strokes(tmp_path, f'{blur}<path d="{ZIGZAG}" {PEN} {attributes}/>') == STROKES

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from garabato.formats.svg.geometry import Matrix, Size, basic_shape_path, length, multiply
+from garabato.formats.svg.geometry import (
+    BASIC_SHAPE,
+    Matrix,
+    Size,
+    basic_shape_path,
+    length,
+    multiply,
+)
 from garabato.formats.svg.gradients import as_white
 from garabato.formats.svg.items import (
     WHITE,
@@ -24,7 +30,6 @@ from garabato.formats.svg.tree import MAX_NESTED, SHAPES, Context, Tree
 
 _CLIPPING = SHAPES | {"use", "text"}
 _AREA = ("x", "y", "width", "height")
-_BASIC_SHAPE = re.compile(r"(inset|xywh|rect|circle|ellipse|polygon|path)\(")
 
 
 class Clips:
@@ -44,7 +49,7 @@ class Clips:
         """The clip of `inside`, and the region of its element's own `clip-path` or `mask`."""
         value = value.strip()
         clip, matrix, whole = inside.clip, inside.matrix, inside.whole
-        if _BASIC_SHAPE.match(value):
+        if BASIC_SHAPE.match(value):
             box = (0.0, 0.0, *whole) if "view-box" in value else self._box(element, inside)
             if box is None:
                 return clip

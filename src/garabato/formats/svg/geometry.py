@@ -12,6 +12,8 @@ Matrix = tuple[float, float, float, float, float, float]  # as SVG's matrix(a b 
 Size = tuple[float, float]
 
 IDENTITY: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
+#: The start of a CSS `<basic-shape>`.
+BASIC_SHAPE = re.compile(r"(?:inset|xywh|rect|circle|ellipse|polygon|path)\(")
 
 # In each pattern, a run of digits, blanks or arguments can end at one place only, so that texts
 # that don't match are rejected in linear time.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from functools import reduce
 from itertools import pairwise
 from xml.etree.ElementTree import Element
 
@@ -37,6 +38,7 @@ from garabato.formats.svg.items import (
     bounds_of,
 )
 from garabato.formats.svg.lines import vertices, without_gaps
+from garabato.formats.svg.motion import motion
 from garabato.formats.svg.paints import Paints
 from garabato.formats.svg.style import (
     BLACK,
@@ -62,6 +64,7 @@ _PLACING = {"transform", "style", "clip-path", "mask", "class"}
 _OWN_BOXES = {"fill-box", "content-box", "border-box", "stroke-box"}
 #: An outline no wider than this share of its length has no inside.
 _FLAT = 1e-9
+_TRANSFORMS = {"transform", "translate", "rotate", "scale"}
 _SIZED = {"width", "height", "viewBox"}
 _FILTER_OPACITY = re.compile(r"\bopacity\(([^()]*)\)")
 
@@ -146,8 +149,9 @@ class _Walk:
         return inside
 
     def _moved(self, element: Element, declared: Mapping[str, str], context: Context) -> Matrix:
-        """The matrix inside an element, by its transforms."""
-        if declared.keys().isdisjoint(("transform", "translate", "rotate", "scale")):
+        """The matrix inside an element, by its transforms and its motion path."""
+        is_on_path = "offset-path" in declared.keys() - element.attrib.keys()
+        if not is_on_path and declared.keys().isdisjoint(_TRANSFORMS):
             return context.matrix
         whole = context.whole
         translate, rotate, scale = (
@@ -160,15 +164,14 @@ class _Walk:
             size = right - left, bottom - top
         text = declared.get("transform", "")
         is_css = text != element.get("transform")
-        inner = multiply(
-            own_transforms(translate, rotate, scale, size),
-            transform(text, size) if is_css else attribute_transform(text),
-        )
-        if "transform-origin" in declared or is_of_box:
-            x, y = origin(declared.get("transform-origin", "0 0"), size)
-            x, y = x + left, y + top
-            inner = multiply(multiply((1, 0, 0, 1, x, y), inner), (1, 0, 0, 1, -x, -y))
-        return multiply(context.matrix, inner)
+        x, y = origin(declared.get("transform-origin", "0 0"), size)
+        x, y = x + left, y + top
+        to_origin, from_origin = (1.0, 0.0, 0.0, 1.0, x, y), (1.0, 0.0, 0.0, 1.0, -x, -y)
+        parts = [context.matrix, to_origin, own_transforms(translate, rotate, scale, size)]
+        if is_on_path:
+            parts += [from_origin, motion(self._tree, declared, whole, size, (x, y)), to_origin]
+        parts += [transform(text, size) if is_css else attribute_transform(text), from_origin]
+        return reduce(multiply, parts)
 
     def _box(self, element: Element, context: Context) -> Rectangle | None:
         """The bounding box of an element in its own units, without its clips and transforms."""
