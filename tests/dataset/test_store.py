@@ -11,9 +11,9 @@ import pytest
 from sketches import make_drawings
 
 from garabato.dataset import Dataset, prepare
-from garabato.dataset.store import ROW_GROUP, read_parquet, write_split
+from garabato.dataset.store import read_parquet, write_split
 from garabato.drawing import DrawingBatch
-from garabato.drawing.arrow import to_table
+from garabato.drawing.arrow import ROW_GROUP, to_table
 from garabato.errors import DatasetError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from os import PathLike
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from garabato.dataset import tfrecord
 from garabato.drawing import DrawingBatch, IntArray
-from garabato.drawing.arrow import from_table, with_split
+from garabato.drawing.arrow import ROW_GROUP, from_table, row_groups, with_split
 from garabato.errors import DatasetError, InputError
 from garabato.host.atomic import sync
 
@@ -38,8 +38,6 @@ _OURS = re.compile(
     r"|(train|test)(-\d{5}-of-\d{5})?\.(parquet|tfrecords)"
 )
 _AGAIN = "prepare the data set again"
-#: About 3 MB on disk: large enough to compress well, small enough to read in parts.
-ROW_GROUP = 2**15
 
 
 class Storage(NamedTuple):
@@ -238,7 +236,7 @@ def write_split(folder: Path, name: str, tables: Iterable[pa.Table]) -> dict[str
     n_drawings = 0
     writer: pq.ParquetWriter | None = None
     try:
-        for group in _row_groups(with_split(table, name) for table in tables):
+        for group in row_groups(with_split(table, name) for table in tables):
             if writer is None:
                 writer = pq.ParquetWriter(file, group.schema, compression="zstd")
             writer.write_table(group, row_group_size=ROW_GROUP)
@@ -290,18 +288,6 @@ def _load(folder: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict):
         raise DatasetError(f"{file} is damaged (no JSON object); {_AGAIN}")
     return manifest
-
-
-def _row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows in tables of at least ROW_GROUP rows, except the last."""
-    waiting: list[pa.Table] = []
-    for table in tables:
-        waiting.append(table)
-        if sum(t.num_rows for t in waiting) >= ROW_GROUP:
-            yield pa.concat_tables(waiting)
-            waiting = []
-    if waiting:
-        yield pa.concat_tables(waiting)
 
 
 def _read(files: Sequence[Path], columns: list[str] | None = None) -> pa.Table:

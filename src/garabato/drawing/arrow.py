@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,9 @@ _METADATA = {
     "timestamp": ("timestamps", pa.string()),
     "traced": ("traced", pa.bool_()),
 }
+#: Drawings per row group of a Parquet file: some 3 MB, with embeddings 20 MB. Large enough to
+#: compress well, small enough to read in parts.
+ROW_GROUP = 2**15
 #: Columns that prepared data sets fill for every drawing; their third column is `split`.
 _REQUIRED, _SPLIT_COLUMN = ("key_id", "category"), 2
 
@@ -56,6 +59,18 @@ def with_split(table: pa.Table, split: str) -> pa.Table:
     index = table.schema.get_field_index("split")
     column = pa.repeat(pa.scalar(split), table.num_rows)
     return table.set_column(index, table.schema.field(index), column)
+
+
+def row_groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in tables of at least ROW_GROUP rows, except the last."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(t.num_rows for t in waiting) >= ROW_GROUP:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def stored_bitmap_shape(schema: pa.Schema) -> tuple[int, int] | None:

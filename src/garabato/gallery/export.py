@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from garabato.drawing.arrow import STROKES, to_table
+from garabato.drawing.arrow import ROW_GROUP, STROKES, row_groups, to_table
 from garabato.errors import StorageError
 from garabato.formats.ndjson.simplified import format_line
 from garabato.gallery.records import Stored
@@ -21,8 +21,6 @@ from garabato.render import with_strokes
 
 #: The file of drawings without a category.
 NO_CATEGORY = "uncategorised"
-#: Drawings per row group of Parquet: about 20 MB, most of it embeddings.
-ROW_GROUP = 2**15
 #: Bytes of a category in the name of its file; file systems allow names of 255 bytes.
 _MAX_NAME_BYTES = 200
 
@@ -75,15 +73,9 @@ def export_drawings(pieces: Iterable[Stored], path: str | PathLike[str]) -> int:
 def _write_parquet(pieces: Iterable[Stored], target: Path) -> int:
     n_written = 0
     with pq.ParquetWriter(target, _COLUMNS, compression="zstd") as writer:
-        waiting: list[pa.Table] = []
-        for piece in pieces:
-            waiting.append(_to_columns(piece))
-            n_written += len(piece.drawings)
-            if sum(table.num_rows for table in waiting) >= ROW_GROUP:
-                writer.write_table(pa.concat_tables(waiting), row_group_size=ROW_GROUP)
-                waiting = []
-        if waiting:
-            writer.write_table(pa.concat_tables(waiting), row_group_size=ROW_GROUP)
+        for group in row_groups(map(_to_columns, pieces)):
+            writer.write_table(group, row_group_size=ROW_GROUP)
+            n_written += group.num_rows
     return n_written
 
 
