@@ -62,7 +62,7 @@ class ThreadTuner:
         self._rates: list[float] = []
         self._trial: tuple[int, float] | None = None  # the previous number, and its rate
         self._size_px = 0
-        self._fewer_next = True
+        self._step = -1  # fewer threads are tried first
         self._next_s = time.perf_counter() + _TUNE_EVERY_S / 3
 
     def after_step(self, drawings_per_second: float, *, size_px: int) -> None:
@@ -80,14 +80,13 @@ class ThreadTuner:
             before, rate_before = self._trial
             if rate < 1.05 * rate_before:
                 self._use(before)
-                self._fewer_next = not self._fewer_next
+                self._step *= -1
             self._trial, self._rates = None, []
             self._next_s = time.perf_counter() + _TUNE_EVERY_S
         elif time.perf_counter() >= self._next_s:
-            tried = self.n_threads - 1 if self._fewer_next else self.n_threads + 1
-            if not 1 <= tried <= self._most:
-                self._fewer_next = not self._fewer_next
-                tried = self.n_threads - 1 if self._fewer_next else self.n_threads + 1
+            if not 1 <= self.n_threads + self._step <= self._most:
+                self._step *= -1
+            tried = self.n_threads + self._step
             if 1 <= tried <= self._most:
                 self._trial, self._rates = (self.n_threads, rate), []
                 self._use(tried)
