@@ -153,10 +153,8 @@ class Sizes:
         n_test = round(n_distinct * self.n_test / self.total)
         if self.n_test:
             n_test = max(1, n_test)
-        if self.n_train:
-            n_test = min(n_test, n_distinct - 1)
-        n_test = max(0, n_test)
-        return replace(self, n_train=max(0, n_distinct - n_test), n_test=n_test)
+        n_test = max(0, min(n_test, n_distinct - 1))  # one at least to train on
+        return replace(self, n_train=n_distinct - n_test, n_test=n_test)
 
 
 def split_categories(
