@@ -81,20 +81,15 @@ def _write_parquet(pieces: Iterable[Stored], target: Path) -> int:
 
 def _to_columns(piece: Stored) -> pa.Table:
     batch = with_strokes(piece.drawings)
+    table = to_table(batch)
     n, dim = piece.embeddings.shape
     columns: dict[str, Any] = {
-        "key_id": batch.key_ids,
-        "category": batch.categories,
-        "country": batch.countries,
-        "recognized": batch.recognized,
-        "timestamp": batch.timestamps,
-        "traced": batch.traced,
+        **dict(zip(table.column_names, table.columns, strict=True)),
         "tags": [getattr(one, "tags", ()) for one in batch.details],
         **{
             name: [getattr(one, name, None) for one in batch.details]
             for name in ("title", "link", "source_path", "original_type", "original")
         },
-        "strokes": to_table(batch)["strokes"].combine_chunks(),
         "embedding": pa.ListArray.from_arrays(
             pa.array(range(0, (n + 1) * dim, dim), pa.int32()), piece.embeddings.reshape(-1)
         ),
