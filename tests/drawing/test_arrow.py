@@ -29,6 +29,7 @@ def known_drawings(draw):
         country=draw(texts),
         recognized=draw(st.one_of(st.none(), st.booleans())),
         timestamp=draw(texts),
+        traced=draw(st.one_of(st.none(), st.booleans())),
     )
 
 
@@ -37,7 +38,7 @@ def assert_same(found: DrawingBatch, expected: DrawingBatch) -> None:
         a, b = getattr(found, name), getattr(expected, name)
         np.testing.assert_array_equal(a, b)
         assert a.dtype == b.dtype
-    for name in ("key_ids", "categories", "countries", "recognized", "timestamps"):
+    for name in ("key_ids", "categories", "countries", "recognized", "timestamps", "traced"):
         assert getattr(found, name) == getattr(expected, name)
 
 
@@ -139,6 +140,13 @@ def test_a_table_with_only_strokes_is_enough():
     assert found[0].to_lists() == [[[1, 2], [3, 400]]]
 
 
+@pytest.mark.parametrize("given", [[1, 0, None], [1.0, 0.0, None], ["true", "false", None]])
+def test_booleans_may_come_as_numbers_or_text(given):
+    point = [{"x": [1], "y": [2]}]
+    table = stroke_table([point] * 3).append_column("traced", [given])
+    assert DrawingBatch.from_arrow(table).traced == [True, False, None]
+
+
 @pytest.mark.parametrize(
     ("table", "problem"),
     [
@@ -151,6 +159,13 @@ def test_a_table_with_only_strokes_is_enough():
         (stroke_table([[{"x": [float("nan")], "y": [2]}]]), "NaN"),
         (stroke_table([[{"x": [1e9], "y": [2]}]]), "beyond 2"),
         (pa.table({"bitmap": [b"1234"]}), "lost its metadata"),
+        *[
+            (
+                stroke_table([[{"x": [1], "y": [2]}]]).append_column(name, [["maybe"]]),
+                f"the column `{name}` is string; expected true and false",
+            )
+            for name in ("traced", "recognized")
+        ],
     ],
 )
 def test_invalid_tables_are_refused_and_the_column_named(table, problem):

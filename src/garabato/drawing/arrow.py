@@ -121,7 +121,7 @@ def from_any_table(table: pa.Table) -> DrawingBatch:
         raise DrawingError(
             f"the table has no column `strokes` or `bitmap`, only {', '.join(table.schema.names)}"
         )
-    return from_table(table)
+    return from_table(_with_booleans(table))
 
 
 def from_table(table: pa.Table) -> DrawingBatch:
@@ -207,6 +207,19 @@ def _check_strokes(column: pa.ChunkedArray) -> None:
                 raise DrawingError(
                     "the column `strokes` has a coordinate that is NaN, infinite or beyond 2^24"
                 )
+
+
+def _with_booleans(table: pa.Table) -> pa.Table:
+    """Numbers and texts such as "true" as booleans. Raises DrawingError, naming the column."""
+    for i, field in enumerate(table.schema):
+        _, kind = _METADATA.get(field.name, ("", None))
+        if kind == pa.bool_() and field.type != kind:
+            try:
+                table = table.set_column(i, field.name, table[i].cast(kind))
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                problem = f"the column `{field.name}` is {field.type}; expected true and false"
+                raise DrawingError(problem) from None
+    return table
 
 
 def _is_list(kind: pa.DataType) -> bool:

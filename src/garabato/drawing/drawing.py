@@ -157,7 +157,7 @@ class Drawing:
             ("country", country),
             ("recognized", recognized),
             ("timestamp", timestamp),
-            ("traced", traced),
+            ("traced", None if traced is None else _boolean(traced)),
             ("bitmap", bitmap),
             ("details", details),
         ):
@@ -202,7 +202,7 @@ class Drawing:
         put(drawing, "country", country)
         put(drawing, "recognized", recognized)
         put(drawing, "timestamp", timestamp)
-        put(drawing, "traced", traced)
+        put(drawing, "traced", None if traced is None else _boolean(traced))
         put(drawing, "bitmap", None)
         put(drawing, "details", details)
         return drawing
@@ -365,3 +365,9 @@ def list_drawings(drawings: Drawing | Iterable[Drawing], first: int = 1) -> list
             wrong = type(drawing).__name__
             raise InputError(f"drawing {number} is a {wrong}, not a Drawing; {_HOW_TO_READ}")
     return listed
+
+
+def _boolean(traced: object) -> bool:
+    if not isinstance(traced, bool | np.bool_):
+        raise DrawingError(f"traced must be True, False or None, not {traced!r}")
+    return bool(traced)
