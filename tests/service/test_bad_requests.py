@@ -81,6 +81,8 @@ def test_the_error_for_a_bad_classify_request_names_the_field(
         ({"drawing": LINE, "where": {"key_id": ["5"] * 501}}, "where.key_id"),
         ({"drawing": LINE, "predictions": -1}, "predictions"),
         ({"key_id": ""}, "key_id"),
+        ({"drawing": LINE, "traced": "yes"}, "traced"),
+        ({"key_id": "5", "traced": True}, "traced"),
     ],
 )
 def test_the_error_for_a_bad_search_request_names_the_field(

@@ -117,6 +117,8 @@ def test_the_form_takes_the_other_fields_as_json(
     answer = service.ask("POST", "/v1/search", fields=fields).json
     assert {hit["category"] for hit in answer["hits"]} == {drawings[0].category}
     assert len(answer["predictions"]) == 1
+    refused = service.ask("POST", "/v1/search", fields=fields | {"traced": "true"})
+    assert (refused.status, refused.json["errors"][0]["field"]) == (422, "traced")
 
 
 def test_concurrent_requests_get_the_same_results_as_single_ones(

@@ -85,8 +85,9 @@ def test_traced_drawings_are_taught_without_their_order(
     (found,) = garabato.load_encoder(categories=file).added_categories
     np.testing.assert_allclose(found.prototype, expected.prototype, atol=1e-3)
     strokes = [one.to_lists() for one in springs]
-    answer = running.ask("PUT", f"{PATH}/spring", {"drawings": strokes, "traced": [True]})
-    assert (answer.status, answer.json["errors"][0]["field"]) == (422, "traced")
+    for wrong in ([True], []):
+        answer = running.ask("PUT", f"{PATH}/spring", {"drawings": strokes, "traced": wrong})
+        assert (answer.status, answer.json["errors"][0]["field"]) == (422, "traced")
 
 
 @pytest.mark.parametrize(

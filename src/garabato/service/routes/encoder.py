@@ -47,7 +47,7 @@ async def teach(
             raise InputError(f"the encoder has a category {category!r}; choose another name")
     except InputError as error:
         raise ProblemError.of_field("category", str(error)) from None
-    traced = given.traced or [False] * len(given.drawings)
+    traced = [False] * len(given.drawings) if given.traced is None else given.traced
     if len(traced) != len(given.drawings):
         raise ProblemError.of_field("traced", "give one value for each drawing")
     drawings = [

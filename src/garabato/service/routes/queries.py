@@ -78,6 +78,8 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
     elif asked.drawing is not None and asked.key_id is None:
         drawing = to_drawing(asked.drawing, service.settings).replace(traced=asked.traced)
     elif asked.key_id is not None and asked.drawing is None:
+        if asked.traced is not None:
+            raise ProblemError.of_field("traced", "leave it out: it is stored with the drawing")
         drawing = await service.searching(served.stored, asked.key_id)
     else:
         raise ProblemError.of_field("drawing", "give either drawing or key_id")
@@ -127,6 +129,8 @@ async def _read(request: Request, service: Service, model: type[M]) -> tuple[M, 
             ) from None
     if "drawing" in values or "key_id" in values:
         raise ProblemError.of_field("file", "give one query: a file, a drawing or a key_id")
+    if "traced" in values:
+        raise ProblemError.of_field("traced", "leave it out: it is known from the file")
     uploaded = await first_drawing(upload, service.files)
     return model.model_validate({"drawing": _ANY_STROKES, **values}), uploaded
 
