@@ -13,11 +13,11 @@ from garabato.formats.xml_tree import parse_xml
 ANGLE = "M0 0h30v20"
 
 
-def _points(style: str, more: str = "") -> list[list[float]]:
-    """Where the corners of ANGLE are with this style."""
+def _points(style: str, more: str = "", d: str = ANGLE) -> list[list[float]]:
+    """Where the corners of a path are with this style."""
     document = (
         f'<svg xmlns="{NAMESPACE}" viewBox="0 0 200 150">{more}'
-        f'<path d="{ANGLE}" fill="none" stroke="black" {style}/></svg>'
+        f'<path d="{d}" fill="none" stroke="black" {style}/></svg>'
     )
     root = parse_xml(Input.from_bytes(document.encode(), "a.svg", "svg"), NAMESPACE)
     (item,) = read_document(root).items
@@ -76,3 +76,9 @@ def test_a_style_sheet_may_set_a_motion_path_but_an_attribute_may_not():
     sheet = "<style>path{offset-path:path('M100 20h60')}</style>"
     assert _points("", sheet) == [[100, 20], [130, 20], [130, 40]]
     assert _points("offset-path=\"path('M100 20h60')\"") == [[0, 0], [30, 0], [30, 20]]
+
+
+def test_an_anchor_lies_in_the_reference_box():
+    """The centre of the box of the element itself is 65 60, and goes to 100 20."""
+    style = f'style="{RIGHT}transform-box:fill-box;offset-anchor:center"'
+    assert _points(style, d="M50 50h30v20") == [[85, 10], [115, 10], [115, 30]]

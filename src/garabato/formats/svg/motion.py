@@ -23,6 +23,7 @@ from garabato.formats.svg.geometry import (
     shape_path,
     transform,
 )
+from garabato.formats.svg.items import Rectangle
 from garabato.formats.svg.style import URL
 from garabato.formats.svg.tree import SHAPES, Tree
 
@@ -31,22 +32,26 @@ def motion(
     tree: Tree,
     declared: Mapping[str, str],
     whole: Size,
-    size: Size,
+    box: Rectangle,
     transform_origin: tuple[float, float],
 ) -> Matrix:
     """The matrix that puts an element on its `offset-path`, apart from its transform.
 
-    `size` is that of the element's reference box.
+    `box` is the element's reference box.
     """
     point = _point_on(_path(tree, declared["offset-path"].strip(), whole), declared, tree)
     if point is None:
         return IDENTITY
     x, y, direction = point
+    anchor = transform_origin
     text = declared.get("offset-anchor", "auto").strip()
-    anchor_x, anchor_y = transform_origin if text == "auto" else origin(text, size)
+    if text != "auto":
+        left, top, right, bottom = box
+        in_box = origin(text, (right - left, bottom - top))
+        anchor = left + in_box[0], top + in_box[1]
     turn = _turn(declared.get("offset-rotate", "auto"), direction)
     placed = multiply((1, 0, 0, 1, x, y), turn)
-    return multiply(placed, (1, 0, 0, 1, -anchor_x, -anchor_y))
+    return multiply(placed, (1, 0, 0, 1, -anchor[0], -anchor[1]))
 
 
 def _path(tree: Tree, value: str, whole: Size) -> str | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from garabato.drawing import IntArray
 from garabato.formats.svg.clips import Clips, within
+from garabato.formats.svg.filters import Filters
 from garabato.formats.svg.geometry import (
     IDENTITY,
     Matrix,
@@ -81,6 +82,7 @@ class _Walk:
         self._n_pictures = self._n_texts = 0
         self._tree = Tree(root)
         self._paints = Paints(self._tree, self._enter, self._walk)
+        self._filters = Filters(self._tree)
         self._clips = Clips(self._tree, self._enter, self._walk, self._box)
 
     def document(self) -> Document:
@@ -104,14 +106,24 @@ class _Walk:
             inside = self._enter(element, declared, context)
             if inside is None:
                 continue
+            items: list[Item] = []
+            parts: list[tuple[Element, Context]] = []
             if name in SHAPES:
-                found += self._shape(name, declared, inside)
-                waiting += self._markers(name, declared, inside)
+                items = self._shape(name, declared, inside)
+                parts = self._markers(name, declared, inside)
             elif name in _GROUPS:
-                waiting += self._children(element, declared, inside)
+                parts = self._children(element, declared, inside)
             elif inside.style.is_visible:
                 self._n_pictures += name == "image"
                 self._n_texts += name == "text"
+            chosen = self._filters.flooding(declared, inside)
+            if chosen is not None:
+                self._tree.n_nested += 1
+                items = self._filters.applied(chosen, items + self._walk(parts), inside)
+                self._tree.n_nested -= 1
+                parts = []
+            found += items
+            waiting += parts
         return found
 
     def _enter(
@@ -157,11 +169,12 @@ class _Walk:
         translate, rotate, scale = (
             declared.get(name, "").strip() for name in ("translate", "rotate", "scale")
         )
-        left, top, size = 0.0, 0.0, whole
+        box: Rectangle = (0.0, 0.0, *whole)
         is_of_box = declared.get("transform-box", "").strip() in _OWN_BOXES
         if is_of_box:
-            left, top, right, bottom = self._box(element, context) or (0.0, 0.0, 0.0, 0.0)
-            size = right - left, bottom - top
+            box = self._box(element, context) or (0.0, 0.0, 0.0, 0.0)
+        left, top, right, bottom = box
+        size = right - left, bottom - top
         text = declared.get("transform", "")
         is_css = text != element.get("transform")
         x, y = origin(declared.get("transform-origin", "0 0"), size)
@@ -169,7 +182,7 @@ class _Walk:
         to_origin, from_origin = (1.0, 0.0, 0.0, 1.0, x, y), (1.0, 0.0, 0.0, 1.0, -x, -y)
         parts = [context.matrix, to_origin, own_transforms(translate, rotate, scale, size)]
         if is_on_path:
-            parts += [from_origin, motion(self._tree, declared, whole, size, (x, y)), to_origin]
+            parts += [from_origin, motion(self._tree, declared, whole, box, (x, y)), to_origin]
         parts += [transform(text, size) if is_css else attribute_transform(text), from_origin]
         return reduce(multiply, parts)
 
