@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from garabato.dataset import Dataset
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.encoder import N_TO_KNOW, Encoder, load_encoder
+from garabato.encoder import Encoder, load_encoder
 from garabato.evaluation.classification import rank_of_label
 from garabato.evaluation.retrieval import ranking_metrics
 from garabato.formats import read_drawings
@@ -63,12 +63,7 @@ def rows_of(
     about = f"{known.sum():,} drawings of {n_known} categories it knows"
     sure = output.probabilities.max(axis=1) >= encoder.unsure_below
     right = output.probabilities.argmax(axis=1) == labels
-    unknown = np.array(
-        [
-            encoder.is_unknown(encoder.best_predictions(row, N_TO_KNOW))
-            for row in output.probabilities
-        ]
-    )
+    unknown = np.array([encoder.best_predictions(row, 1).unknown for row in output.probabilities])
     promised = f"promised: {100 * (encoder.unsure_precision or 0):.0f} %"
     return [
         _share(f"{what}: top-1", ranks == 1, about),

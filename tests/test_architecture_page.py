@@ -63,5 +63,5 @@ def test_every_name_is_in_the_file_given(name: str, file: str) -> None:
 def test_enough_names_are_checked() -> None:
     assert {name for name, _ in named_with_their_file()} >= {
         *("read_drawings", "load_encoder", "open_gallery", "Gallery.search", "render_batch"),
-        *("draw_hits", "Encoder.is_unsure", "TrainConfig", "_WRITERS", "COMMANDS", "Model"),
+        *("draw_hits", "Encoder.best_predictions", "TrainConfig", "_WRITERS", "COMMANDS", "Model"),
     }

@@ -25,9 +25,9 @@ from garabato.demo import DemoResult as DemoResult
 from garabato.demo import run_demo as run_demo
 from garabato.drawing import Drawing as Drawing
 from garabato.drawing import DrawingBatch as DrawingBatch
-from garabato.encoder import N_TO_KNOW as N_TO_KNOW
 from garabato.encoder import Encoder as Encoder
 from garabato.encoder import Prediction as Prediction
+from garabato.encoder import Predictions as Predictions
 from garabato.encoder import categories_file as categories_file
 from garabato.encoder import load_encoder as load_encoder
 from garabato.errors import CategoryError as CategoryError

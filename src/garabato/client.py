@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 import orjson
 import urllib3
 
-from garabato.drawing import Details, Drawing
+from garabato.drawing import Details, Drawing, DrawingBatch, list_drawings
 from garabato.drawing.drawing import DETAIL_NAMES
-from garabato.encoder import Prediction
+from garabato.encoder import Prediction, Predictions
 from garabato.errors import InputError, ServiceError
-from garabato.gallery import Hit, Hits
+from garabato.gallery import Hidden, Hit, Hits
+from garabato.gallery.batching import as_tags
 from garabato.gallery.filters import Where, parse_where
-from garabato.gallery.records import Original
+from garabato.gallery.records import Original, check_key_id
 from garabato.render import as_strokes
 
+_T = TypeVar("_T")
 #: A request is repeated this many times if the server cannot be reached, is busy (503) or limits
 #: the rate of changes (429); the last two have a Retry-After header.
 _N_RETRIES = 3
@@ -68,16 +70,21 @@ class Client:
         k: int = 5,
         *,
         among: Iterable[str] | None = None,
-    ) -> list[Prediction]:
+    ) -> Predictions:
         """The `k` most probable categories of a drawing, or of the first one in a file.
 
-        With `among` only these categories are considered; their probabilities sum to 1.
+        With `among` only these categories are considered: their probabilities sum to 1, and the
+        drawing is not unknown.
         """
         options: dict[str, Any] = {"k": k}
         if among is not None:
             options["among"] = [among] if isinstance(among, str) else list(among)
         response = self._query("/v1/classify", drawing, options)
-        return [Prediction(p["category"], p["probability"]) for p in response["predictions"]]
+        return Predictions(
+            [Prediction(**one) for one in response["predictions"]],
+            unsure=response["unsure"],
+            unknown=response["unknown"],
+        )
 
     def search(
         self,
@@ -98,47 +105,38 @@ class Client:
         body: dict[str, Any] = {"key_id": key_id, "k": k, **_filter(where)}
         return Hits(_hit(hit) for hit in self._send("POST", "/v1/search", body)["hits"])
 
-    def add(self, drawings: Iterable[Drawing], *, tags: Sequence[str] = ()) -> list[str]:
+    def add(
+        self, drawings: Iterable[Drawing] | DrawingBatch, *, tags: Sequence[str] = ()
+    ) -> list[str]:
         """Store drawings with their metadata; returns their key_ids once they are durable.
 
         A drawing replaces the one with the same key_id. Drawings without a key_id get one made from
         their strokes. Bitmaps are traced, and the strokes stored.
         """
+        tags = as_tags(tags)
         key_ids: list[str] = []
-        iterator = iter(drawings)
-        while piece := list(islice(iterator, _PAGE)):
+        iterator = iter([drawings] if isinstance(drawings, Drawing) else drawings)
+        while piece := list_drawings(islice(iterator, _PAGE), len(key_ids) + 1):
             documents = [_to_document(drawing, tags) for drawing in piece]
             key_ids += self._send("POST", "/v1/drawings", {"drawings": documents})["key_ids"]
         return key_ids
 
-    def get(self, key_id: str) -> Drawing:
-        """One stored drawing."""
-        return _drawing(self._send("GET", _path(key_id)))
+    def get(self, key_id: str) -> Drawing | None:
+        """A stored drawing; None if it is not stored or is hidden."""
+        return _unless_missing(lambda: _drawing(self._send("GET", _path(key_id))))
 
-    def original(self, key_id: str) -> Original:
-        """The original file of a stored drawing. Raises ServiceError 404 if none is kept."""
-        content, media_type = self._receive("GET", f"{_path(key_id)}/original")
-        return Original(content, media_type)
+    def original(self, key_id: str) -> Original | None:
+        """The original file of a drawing; None if none is stored or the drawing is hidden."""
+        path = f"{_path(key_id)}/original"
+        return _unless_missing(lambda: Original(*self._receive("GET", path)))
 
-    def drawings(
-        self,
-        *,
-        category: str | None = None,
-        country: str | None = None,
-        tags: str | Iterable[str] | None = None,
-        text: str | None = None,
-    ) -> Iterator[Drawing]:
-        """All stored drawings that match, sorted by key_id, fetched page by page.
-
-        `tags`: only drawings with at least one of these. `text`: only drawings whose title,
-        category or tags have words that begin with each of its words.
-        """
-        tags = [tags] if isinstance(tags, str) else None if tags is None else list(tags)
-        if tags == []:
-            return
-        parameters = [("limit", str(_PAGE)), *(("tags", tag) for tag in tags or ())]
-        given = {"category": category, "country": country, "text": text}
-        parameters += [(name, value) for name, value in given.items() if value is not None]
+    def drawings(self, *, where: Where | None = None) -> Iterator[Drawing]:
+        """All stored drawings that pass `where`, sorted by key_id, fetched page by page."""
+        parameters = [("limit", str(_PAGE))]
+        for name, value in _filter(where).get("where", {}).items():
+            if value == ():
+                return  # an empty list passes no drawing
+            parameters += _parameters(name, value)
         after: list[tuple[str, str]] = []
         while True:
             page = self._send("GET", "/v1/drawings", parameters=parameters + after)
@@ -156,18 +154,26 @@ class Client:
         if key_ids is None:
             return int(self._send("POST", "/v1/drawings/delete", _filter(where))["n_deleted"])
         n_deleted = 0
-        iterator = iter([key_ids] if isinstance(key_ids, str) else key_ids)
+        iterator = iter(_listed(key_ids))
         while piece := list(islice(iterator, _PAGE)):
             n_deleted += self._send("POST", "/v1/drawings/delete", {"key_ids": piece})["n_deleted"]
         return n_deleted
 
-    def hide(self, key_id: str, reason: str | None = None) -> None:
-        """Remove a drawing from all results until an operator restores it."""
-        self._send("POST", f"{_path(key_id)}/hide", {} if reason is None else {"reason": reason})
+    def hide(self, key_ids: str | Iterable[str], *, reason: str | None = None) -> None:
+        """Remove drawings from all results until an operator restores them."""
+        body = {} if reason is None else {"reason": reason}
+        for key_id in _listed(key_ids):
+            self._send("POST", f"{_path(key_id)}/hide", body)
 
-    def restore(self, key_id: str) -> None:
-        """Show a hidden drawing again."""
-        self._send("POST", f"{_path(key_id)}/restore", {})
+    def restore(self, key_ids: str | Iterable[str]) -> None:
+        """Show hidden drawings again."""
+        for key_id in _listed(key_ids):
+            self._send("POST", f"{_path(key_id)}/restore", {})
+
+    def hidden(self) -> list[Hidden]:
+        """The hidden drawings, in the order they were hidden."""
+        listed = self._send("GET", "/v1/hidden")["hidden"]
+        return [Hidden(one["key_id"], one["hidden_at"], one.get("reason")) for one in listed[::-1]]
 
     def galleries(self) -> dict[str, int]:
         """The galleries of the service by name, and the number of drawings in each."""
@@ -179,12 +185,12 @@ class Client:
         listed = self._send("GET", "/v1/categories")["categories"]
         return {entry["category"]: entry["n_drawings"] for entry in listed}
 
-    def teach(self, category: str, drawings: Iterable[Drawing]) -> None:
+    def teach(self, category: str, drawings: Drawing | Iterable[Drawing] | DrawingBatch) -> None:
         """Teach the encoder of the service a category from drawings of it, up to 100.
 
         Classification knows it at once. A taught category of this name is replaced.
         """
-        strokes = [as_strokes(drawing) for drawing in drawings]
+        strokes = [as_strokes(drawing) for drawing in list_drawings(drawings)]
         body: dict[str, Any] = {"drawings": [drawing.to_lists() for drawing in strokes]}
         if any(drawing.traced for drawing in strokes):
             body["traced"] = [bool(drawing.traced) for drawing in strokes]
@@ -245,6 +251,17 @@ class Client:
         return response.data, response.headers.get("content-type", "")
 
 
+def _unless_missing(fetch: Callable[[], _T]) -> _T | None:
+    """What `fetch` returns; None if the service says that nothing is stored under the key_id."""
+    try:
+        return fetch()
+    except ServiceError as error:
+        fields = [one["field"] for one in error.problem.get("errors", ())]
+        if error.status == 404 and fields == ["key_id"]:
+            return None
+        raise
+
+
 def _filter(where: Where | None) -> dict[str, Any]:
     """The field `where` of a request, left out if every drawing passes. Raises InputError."""
     condition = parse_where(where)
@@ -260,6 +277,15 @@ def _filter(where: Where | None) -> dict[str, Any]:
     }
     given = {name: value for name, value in conditions.items() if value is not None}
     return {"where": given} if given else {}
+
+
+def _parameters(name: str, value: Any) -> list[tuple[str, str]]:
+    """A condition of `_filter` as parameters of GET /v1/drawings."""
+    if isinstance(value, dict):
+        return [(f"{name}_{end}", bound) for end, bound in value.items()]
+    if isinstance(value, tuple):
+        return [(name, one) for one in value]
+    return [(name, str(value).lower() if isinstance(value, bool) else value)]
 
 
 def _hit(document: Mapping[str, Any]) -> Hit:
@@ -288,10 +314,12 @@ def _to_document(drawing: Drawing, tags: Sequence[str]) -> dict[str, Any]:
     return {"drawing": drawing.to_lists(), **known}
 
 
+def _listed(key_ids: str | Iterable[str]) -> list[str]:
+    return [key_ids] if isinstance(key_ids, str) else [check_key_id(one) for one in key_ids]
+
+
 def _path(key_id: str) -> str:
-    if not isinstance(key_id, str):
-        raise InputError(f"key_id must be text, not {key_id!r}; give one key_id at a time")
-    return f"/v1/drawings/{quote(key_id, safe='')}"
+    return f"/v1/drawings/{quote(check_key_id(key_id), safe='')}"
 
 
 def _picture(drawing: Drawing) -> bytes:

@@ -182,38 +182,53 @@ def test_a_missing_file_and_an_unfinished_run_say_what_to_do(tmp_path):
 
 
 def test_a_prediction_below_the_threshold_is_unsure(encoder, tmp_path):
-    assert encoder.is_unsure([Prediction("cat", 0.49)])  # the default threshold
-    assert not encoder.is_unsure([Prediction("cat", 0.5)])
+    assert of_best(encoder, 0.49).unsure  # the default threshold
+    assert not of_best(encoder, 0.5).unsure
     sure = Encoder(
         encoder.runtime.model,
         spec=encoder.spec,
         categories=CATEGORIES,
         unsure_below=0.6,
         unsure_precision=0.9,
+        unknown_below=0.25,
     )
     sure.save(tmp_path / "encoder.safetensors")
     loaded = load_encoder(tmp_path)
-    assert (loaded.unsure_below, loaded.unsure_precision) == (0.6, 0.9)
-    assert loaded.is_unsure([Prediction("cat", 0.59), Prediction("dog", 0.4)])
-    assert not loaded.is_unsure([Prediction("cat", 0.6)])
-    with pytest.raises(InputError, match="no predictions"):
-        loaded.is_unsure([])
+    thresholds = (loaded.unsure_below, loaded.unsure_precision, loaded.unknown_below)
+    assert thresholds == (0.6, 0.9, 0.25)
+    assert of_best(loaded, 0.59).unsure
+    assert not of_best(loaded, 0.6).unsure
+    loaded.unsure_below = 1.1
+    assert all(one.unsure for one in loaded.classify(DRAWINGS, k=1))
 
 
-def test_a_drawing_is_unknown_if_its_five_best_predictions_are_improbable(encoder, tmp_path):
-    five = [Prediction(name, 0.125) for name in "abcde"]
-    assert not encoder.is_unknown(five)  # no threshold: never
-    encoder.unknown_below = 0.64
-    encoder.save(tmp_path / "encoder.safetensors")
-    loaded = load_encoder(tmp_path)
-    assert loaded.unknown_below == 0.64
-    assert loaded.is_unknown(five)
-    assert loaded.is_unknown([*five, Prediction("f", 0.1)])
-    assert not loaded.is_unknown([Prediction("cat", 0.2), *five])
-    model = create_model("skfast", n_categories=6, image_size_px=24)
-    larger = Encoder(model, spec=RenderSpec(24), categories="abcdef")
-    with pytest.raises(InputError, match="give the 5 best predictions, not 3"):
-        larger.is_unknown(five[:3])
+def test_a_drawing_is_unknown_if_its_five_best_predictions_are_improbable():
+    model = create_model("skfast", n_categories=8, image_size_px=24)
+    options = {"spec": RenderSpec(24), "categories": "abcdefgh"}
+    probabilities = np.array([0.02, 0.125, 0.2, 0.05, 0.125, 0.125, 0.125, 0.23], np.float32)
+    of_five = 0.23 + 0.2 + 3 * 0.125
+    encoder = Encoder(model, **options, unknown_below=of_five + 0.01)
+    assert encoder.best_predictions(probabilities, 1).unknown  # whatever k is
+    assert encoder.best_predictions(probabilities, 8).unknown
+    among = encoder.category_indices(["a", "b", "c"])
+    assert not encoder.best_predictions(probabilities, 1, among=among).unknown
+    encoder = Encoder(model, **options, unknown_below=of_five - 0.01)
+    assert not encoder.best_predictions(probabilities, 1).unknown
+    assert not Encoder(model, **options).best_predictions(probabilities / 2, 1).unknown
+
+
+def test_predictions_are_a_list_and_plain_values_for_json(encoder):
+    encoder = Encoder(encoder.runtime.model, spec=encoder.spec, categories=CATEGORIES)
+    predictions = encoder.best_predictions(np.array([0.25, 0.5, 0.125, 0.125], np.float32), 2)
+    assert predictions == [Prediction("dog", 0.5), Prediction("cat", 0.25)]
+    assert predictions.to_dict() == {
+        "predictions": [
+            {"category": "dog", "probability": 0.5},
+            {"category": "cat", "probability": 0.25},
+        ],
+        "unsure": False,
+        "unknown": False,
+    }
 
 
 def test_an_encoder_written_before_there_were_thresholds_is_read(encoder, tmp_path):
@@ -226,7 +241,8 @@ def test_an_encoder_written_before_there_were_thresholds_is_read(encoder, tmp_pa
     save_file(state, tmp_path / "old.safetensors", {"garabato.encoder": json.dumps(header)})
     old = load_encoder(tmp_path / "old.safetensors")
     assert (old.unsure_below, old.unsure_precision, old.unknown_below) == (0.5, None, 0.0)
-    assert old.is_unsure([Prediction("cat", 0.49)])
+    assert of_best(old, 0.49).unsure
+    assert not of_best(old, 0.5).unsure
 
 
 def test_an_encoder_is_shown_in_one_short_line(encoder):
@@ -256,3 +272,9 @@ def test_unknown_names_in_among_are_refused(encoder):
         encoder.classify(DRAWINGS[0], among=["cat", "hous"])
     with pytest.raises(InputError, match="`among` is empty"):
         encoder.classify(DRAWINGS[0], among=[])
+
+
+def of_best(encoder, probability):
+    """The predictions of a drawing whose best category has this probability."""
+    rest = (1 - probability) / 3
+    return encoder.best_predictions(np.array([rest, probability, rest, rest], np.float32), 2)

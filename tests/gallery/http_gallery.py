@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import garabato
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import InputError, ServiceError
-from garabato.gallery import Added, Hit
+from garabato.gallery import Added, Hidden, Hit
 from garabato.gallery.filters import Where
 
 _INSIDE = "embeddings stay in the service"
@@ -25,20 +25,17 @@ NO_HTTP_FORM = {
     "test_embeddings_that_do_not_match_the_drawings_are_refused": _INSIDE,
     "test_list_gives_pages_in_the_order_of_key_ids": "test_stored_drawings.py",
     "test_drawings_are_counted_by_each_field": "it counts categories only",
-    "test_a_hidden_drawing_is_not_found_until_it_is_unhidden": "test_hiding.py",
-    "test_a_drawing_that_was_deleted_is_no_longer_hidden": "test_hiding.py",
+    "test_a_hidden_drawing_is_not_found_until_it_is_restored": "test_hiding.py",
     "test_a_drawing_keeps_its_title_tags_link_path_and_original_file": "test_originals.py",
     "test_scan_gives_every_drawing_once_with_its_embedding": _INSIDE,
     "test_embeddings_give_the_true_nearest_neighbours_of_every_drawing": _INSIDE,
     "test_the_last_drawing_is_kept_among_strokes_and_bitmaps_too": (
         "drawings are strokes there: test_python_client.py"
     ),
-    "test_a_single_string_of_tags_is_one_tag": ("a body has a list there: test_bad_requests.py"),
     "test_bitmaps_survive_the_round_trip": ("drawings are strokes there: test_python_client.py"),
     "test_empty_drawings_are_skipped_and_counted": ("they are refused there: test_bad_requests.py"),
     "test_galleries_and_hits_are_shown_in_one_short_line": _INSIDE,
     "test_the_error_for_a_bad_drawing_among_others_gives_its_number": "test_bad_requests.py",
-    "test_key_ids_that_are_not_text_are_refused": "test_bad_requests.py",
     "test_a_query_of_the_wrong_type_is_an_error_that_says_how_to_read_drawings": (
         "a client reads files: test_python_client.py"
     ),
@@ -76,26 +73,23 @@ class HttpGallery:
             return self._client.delete(key_ids, where=where)
 
     def get(self, key_ids: Sequence[str]) -> list[Drawing]:
-        missing = set(self.missing(key_ids))
-        return [self._client.get(key_id) for key_id in key_ids if key_id not in missing]
+        found = map(self._client.get, key_ids)
+        return [drawing for drawing in found if drawing is not None]
 
     def missing(self, key_ids: Sequence[str]) -> list[str]:
-        return [key_id for key_id in key_ids if not self._has(key_id)]
+        return [key_id for key_id in key_ids if self._client.get(key_id) is None]
+
+    def hide(self, key_ids: Iterable[str]) -> None:
+        self._client.hide(key_ids)
+
+    def hidden(self) -> list[Hidden]:
+        return self._client.hidden()
 
     def __len__(self) -> int:
         return len(self._key_ids())
 
     def _key_ids(self) -> set[str]:
         return {drawing.key_id for drawing in self._client.drawings()}
-
-    def _has(self, key_id: str) -> bool:
-        try:
-            self._client.get(key_id)
-        except ServiceError as error:
-            if error.status == 404:
-                return False
-            raise
-        return True
 
 
 @contextmanager

@@ -56,7 +56,7 @@ def uri(backend, request, tmp_path, monkeypatch) -> str:
         return request.getfixturevalue("milvus_uri")
     if backend == "http":
         client = Client(request.getfixturevalue("served").url)
-        client.delete([drawing.key_id for drawing in client.drawings()])
+        client.delete([one.key_id for one in [*client.drawings(), *client.hidden()]])
         return request.getfixturevalue("served").url
     if backend == "lance, indexed":
         # large galleries in small: beyond 20 drawings an index on disk, of which all is probed
@@ -415,7 +415,7 @@ def test_drawings_are_counted_by_each_field(gallery, drawings):
 
 
 @pytest.mark.parametrize("key_id", ["x" * 300, "two\nlines", "a,b", " spaces ", "it's"])
-def test_a_hidden_drawing_is_not_found_until_it_is_unhidden(gallery, drawings, key_id):
+def test_a_hidden_drawing_is_not_found_until_it_is_restored(gallery, drawings, key_id):
     one = drawings[0].replace(key_id=key_id)
     gallery.add([one, *drawings[1:40]])
     before = gallery.version()
@@ -437,7 +437,7 @@ def test_a_hidden_drawing_is_not_found_until_it_is_unhidden(gallery, drawings, k
     assert key_id not in scanned
     gallery.add([one])
     assert gallery.get([key_id]) == [], "a drawing that is replaced stays hidden"
-    assert gallery.unhide([key_id]) == 1
+    assert gallery.restore([key_id]) == 1
     assert gallery.search(one, k=1)[0].key_id == key_id
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from running import Running
 from sketches import sketch
 
 import garabato
-from garabato.drawing import Drawing
+from garabato.drawing import Drawing, DrawingBatch
 from garabato.formats import write_drawings
 from garabato.service.settings import Settings
 
@@ -45,6 +46,23 @@ def test_it_classifies_and_searches_drawings_and_files(
     assert query.key_id not in {hit.key_id for hit in client.search_like(query.key_id, k=5)}
 
 
+def test_predictions_are_those_of_the_encoder(client: garabato.Client) -> None:
+    """Also whether they are unsure or unknown: strokes of nothing, a star, a star among others."""
+    encoder = garabato.load_encoder()
+    rng = np.random.default_rng(0)
+    nothing = Drawing([[list(rng.uniform(0, 255, 40)) for _ in "xy"] for _ in range(6)])
+    star = sketch("star", 1)
+    seen = set()
+    for drawing, among in ((nothing, None), (star, None), (star, ["cat", "dog", "camel"])):
+        local = encoder.classify(drawing, k=2, among=among)
+        found = client.classify(drawing, k=2, among=among)
+        assert [p.category for p in found] == [p.category for p in local]
+        assert found[0].probability == pytest.approx(local[0].probability, abs=1e-4)
+        assert (found.unsure, found.unknown) == (local.unsure, local.unknown)
+        seen.add((found.unsure, found.unknown))
+    assert len(seen) > 1, seen
+
+
 def test_it_stores_lists_hides_and_deletes(
     client: garabato.Client, drawings: list[Drawing]
 ) -> None:
@@ -52,15 +70,31 @@ def test_it_stores_lists_hides_and_deletes(
     (key_id,) = client.add([new], tags=["mine"])
     assert client.get(key_id).to_lists() == new.to_lists()
     assert client.categories()["lollipop"] == 1
-    assert [d.key_id for d in client.drawings(category="lollipop")] == [key_id]
+    assert [d.key_id for d in client.drawings(where={"category": "lollipop"})] == [key_id]
     assert len(list(client.drawings())) == len(drawings) + 1
-    assert [d.key_id for d in client.drawings(text="LOLLI")] == [key_id]
-    client.hide(key_id, "a test")
-    with pytest.raises(garabato.ServiceError, match="there is no drawing") as missing:
-        client.get(key_id)
-    assert missing.value.status == 404
-    client.restore(key_id)
-    client.delete(key_id)
+    assert [d.key_id for d in client.drawings(where={"text": "LOLLI"})] == [key_id]
+    client.hide(key_id, reason="a test")
+    client.hide(iter([str(drawings[0].key_id)]))
+    assert client.get(key_id) is client.get("never stored") is None
+    assert client.original(str(drawings[1].key_id)) is None
+    hidden = client.hidden()
+    assert [(one.key_id, one.reason) for one in hidden] == [
+        (key_id, "a test"),
+        (drawings[0].key_id, None),
+    ]
+    client.restore([one.key_id for one in hidden])
+    assert client.hidden() == []
+    with pytest.raises(garabato.ServiceError, match="is not hidden") as error:
+        client.restore(key_id)
+    assert error.value.status == 404
+    assert client.delete(key_id) == 1
+
+
+def test_a_gallery_that_does_not_exist_is_not_taken_for_a_missing_drawing(
+    service: Running,
+) -> None:
+    with pytest.raises(garabato.ServiceError, match="there is no gallery 'none'"):
+        garabato.Client(service.url, gallery="none").get("1")
 
 
 def test_added_drawings_keep_their_metadata(client: garabato.Client) -> None:
@@ -74,9 +108,12 @@ def test_added_drawings_keep_their_metadata(client: garabato.Client) -> None:
         for n in (1, 2, 3)
     ]
     assert client.add(iter(new), tags=["kept"]) == ["mine 1", "mine 2", "mine 3"]
-    stored = list(client.drawings(country="IS"))
-    assert [d.key_id for d in client.drawings(tags="kept")] == ["mine 1", "mine 2", "mine 3"]
-    assert list(client.drawings(tags=["other", "more"])) == list(client.drawings(tags=[])) == []
+    stored = list(client.drawings(where={"country": "IS"}))
+    assert [d.key_id for d in client.drawings(where={"tags": "kept"})] == [
+        "mine 1",
+        "mine 2",
+        "mine 3",
+    ]
     assert [d.metadata for d in stored] == [d.replace(tags=("kept",)).metadata for d in new]
     assert [drawing.to_lists() for drawing in stored] == [drawing.to_lists() for drawing in new]
     (hit,) = client.search(
@@ -86,6 +123,44 @@ def test_added_drawings_keep_their_metadata(client: garabato.Client) -> None:
     assert client.delete(where={"country": "IS", "recognized": False}) == 2
     assert client.delete(["mine 1", "mine 2"]) == 1
     assert client.delete("mine 1") == 0
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"category": ["star", "camel"]},
+        {"country": "US", "recognized": False},
+        {"recognized": True},
+        {"timestamp": {"after": "2017-03-10"}},
+        {"timestamp": {"after": "2017-03-05", "before": "2017-03-20"}, "category": "star"},
+        {"key_id": ["listed 1", "listed 3", "none"]},
+        {"tags": ("red", "none")},
+        {"tags": []},
+        {"text": "sta"},
+    ],
+)
+def test_drawings_are_listed_by_the_conditions_of_galleries(
+    client: garabato.Client, gallery_uri: str, where: dict[str, Any]
+) -> None:
+    named = [sketch("star", n).replace(key_id=f"listed {n}", category="star") for n in range(4)]
+    new = [one.replace(timestamp=f"2017-03-0{n + 1}") for n, one in enumerate(named)]
+    client.add(new[:2], tags="red")
+    client.add(new[2].replace(country="US", recognized=False))
+    client.add(DrawingBatch.from_drawings(new[3:]))
+    expected = garabato.open_gallery(gallery_uri).list(where=where, limit=1000)
+    assert bool(expected) == (where != {"tags": []})
+    assert [d.key_id for d in client.drawings(where=where)] == [d.key_id for d in expected]
+    assert client.delete(f"listed {n}" for n in range(4)) == 4
+
+
+def test_what_is_not_a_drawing_is_named_before_a_request() -> None:
+    client = garabato.Client("http://127.0.0.1:9")
+    with pytest.raises(garabato.InputError, match="drawing 2 is a str, not a Drawing"):
+        client.add([sketch("star", 0), "star.svg"])  # type: ignore[list-item]
+    with pytest.raises(garabato.InputError, match="drawing 1 is a int, not a Drawing"):
+        client.teach("star", [5])  # type: ignore[list-item]
+    with pytest.raises(garabato.InputError, match="a tag must be text, not 5"):
+        client.add(sketch("star", 0), tags=[5])  # type: ignore[list-item]
 
 
 def test_key_ids_may_be_paths_of_files(client: garabato.Client) -> None:
@@ -137,8 +212,7 @@ def test_drawings_whose_key_ids_hold_slashes_are_reached(
     for key_id, drawing in zip(key_ids, drawings, strict=True):
         assert client.get(key_id).to_lists() == drawing.to_lists()
         client.hide(key_id)
-        with pytest.raises(garabato.ServiceError, match="there is no drawing"):
-            client.get(key_id)
+        assert client.get(key_id) is None
         client.restore(key_id)
         assert client.delete(key_id) == 1
 
@@ -151,7 +225,7 @@ def test_delete_without_a_condition_is_refused_before_a_request(client: garabato
 
 def test_get_refuses_a_list_of_key_ids() -> None:
     client = garabato.Client("http://127.0.0.1:9")
-    with pytest.raises(garabato.InputError, match="give one key_id at a time"):
+    with pytest.raises(garabato.InputError, match=r"a key_id must be text, not \['k'\]"):
         client.get(["k"])  # type: ignore[arg-type]
 
 

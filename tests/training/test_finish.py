@@ -98,9 +98,9 @@ def test_few_held_out_drawings_are_unknown_and_these_are_unsure() -> None:
     labels = np.repeat(np.arange(8), 20)
     calibrate(encoder, (drawings, labels), 0.9, Deadline(None), with_strange=False)
     predictions = encoder.classify(drawings)
-    unknown = [p for p in predictions if encoder.is_unknown(p)]
+    unknown = [p for p in predictions if p.unknown]
     assert 0 < len(unknown) <= 0.03 * len(drawings)
-    assert all(encoder.is_unsure(p) for p in unknown)
+    assert all(p.unsure for p in unknown)
 
 
 def sharpened(probabilities, temperature):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 from rich.table import Table
@@ -67,12 +66,7 @@ def command(
     if uri is not None:
         garabato.open_gallery(uri, must_exist=True)  # report a wrong name before loading an encoder
     encoder = garabato.load_encoder(model, categories=categories)
-    n_best = max(k, garabato.N_TO_KNOW)
-    best = [encoder.classify(one.drawing, k=n_best, among=among or None) for one in queries]
-    results = [
-        _Result(one[:k], encoder.is_unsure(one), not among and encoder.is_unknown(one))
-        for one in best
-    ]
+    results = [encoder.classify(one.drawing, k=k, among=among or None) for one in queries]
     votes = None if uri is None else _votes(uri, encoder, queries, k)
     if as_json:
         document: dict[str, object] = {"queries": _documents(queries, results, votes)}
@@ -88,12 +82,6 @@ def command(
         ctx.exit(1)
 
 
-class _Result(NamedTuple):
-    predictions: list[garabato.Prediction]
-    unsure: bool
-    unknown: bool
-
-
 def _votes(
     uri: str, encoder: garabato.Encoder, queries: list[Query], k: int
 ) -> list[list[garabato.CategoryVote]]:
@@ -104,25 +92,23 @@ def _votes(
 
 def _documents(
     queries: list[Query],
-    results: list[_Result],
+    results: list[garabato.Predictions],
     votes: list[list[garabato.CategoryVote]] | None,
 ) -> list[dict[str, object]]:
     documents = []
     for number, (query, result) in enumerate(zip(queries, results, strict=True)):
-        document = query.to_dict()
-        document["predictions"] = [one.to_dict() for one in result.predictions]
-        document["unsure"], document["unknown"] = result.unsure, result.unknown
+        document = query.to_dict() | result.to_dict()
         if votes is not None:
             voted = votes[number]
             document["votes"] = [vote.to_dict() for vote in voted]
-            document["agrees"] = bool(voted) and voted[0].category == result.predictions[0].category
+            document["agrees"] = bool(voted) and voted[0].category == result[0].category
         documents.append(document)
     return documents
 
 
 def _print_table(
     queries: list[Query],
-    results: list[_Result],
+    results: list[garabato.Predictions],
     votes: list[list[garabato.CategoryVote]] | None,
 ) -> None:
     table = Table()
@@ -134,11 +120,11 @@ def _print_table(
         table.add_column("share", justify="right")
     for number, (query, result) in enumerate(zip(queries, results, strict=True)):
         mark = " (unknown)" if result.unknown else " (unsure)" if result.unsure else ""
-        for rank, prediction in enumerate(result.predictions):
+        for rank, prediction in enumerate(result):
             name = query.name + mark if rank == 0 else ""
             row = [name, prediction.category, f"{prediction.probability:.1%}"]
             if votes is not None and rank < len(votes[number]):
                 voted = votes[number][rank]
                 row += [voted.category, f"{voted.share:.1%}"]
-            table.add_row(*row, end_section=rank == len(result.predictions) - 1)
+            table.add_row(*row, end_section=rank == len(result) - 1)
     stdout.print(table)

@@ -7,6 +7,7 @@ from garabato.encoder.encoder import (
     Encoder,
     Output,
     Prediction,
+    Predictions,
 )
 from garabato.encoder.files import (
     FILE_NAME,
@@ -29,6 +30,7 @@ __all__ = [
     "Encoder",
     "Output",
     "Prediction",
+    "Predictions",
     "categories_file",
     "encoder_file",
     "load_encoder",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from os import PathLike
@@ -42,7 +42,7 @@ FORMAT = "garabato.encoder"
 FORMAT_VERSION = 1
 #: `Encoder.unsure_below` of an encoder whose training chose no threshold.
 DEFAULT_UNSURE_BELOW = 0.5
-#: `Encoder.is_unknown` looks at this many predictions.
+#: So many of a drawing's best predictions say whether it is unknown.
 N_TO_KNOW = 5
 
 
@@ -81,6 +81,31 @@ class Prediction:
         return {"category": self.category, "probability": round(self.probability, 6)}
 
 
+class Predictions(list[Prediction]):
+    """A drawing's predictions, best first: a list.
+
+    `unsure`: its best prediction is less probable than the encoder's `unsure_below`. `unknown`: it
+    seems to show none of the categories, as its `N_TO_KNOW` best predictions among all categories
+    are together less probable than `unknown_below`, which is rare for drawings of known categories.
+    Most drawings of other categories are not unknown but unsure.
+    """
+
+    def __init__(
+        self, predictions: Iterable[Prediction], *, unsure: bool, unknown: bool = False
+    ) -> None:
+        super().__init__(predictions)
+        self.unsure = unsure
+        self.unknown = unknown
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON: `predictions`, `unsure` and `unknown`."""
+        return {
+            "predictions": [prediction.to_dict() for prediction in self],
+            "unsure": self.unsure,
+            "unknown": self.unknown,
+        }
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Output:
     """`probabilities` (N, C) float32 and `embeddings` (N, D) float32, L2-normalised."""
@@ -97,12 +122,12 @@ class Encoder:
     `with_categories`). `spec` says how drawings are rendered. The logits are divided by
     `temperature` before they become probabilities.
 
-    Predictions less probable than `unsure_below` are unsure (see `is_unsure`). If training chose
+    Predictions less probable than `unsure_below` are unsure (see `Predictions`). If training chose
     that threshold on held-out drawings, predictions above it had the precision `unsure_precision`
     (0..1); otherwise the threshold is `DEFAULT_UNSURE_BELOW` and `unsure_precision` is None.
 
     Drawings whose `N_TO_KNOW` best predictions have a total probability below `unknown_below` are
-    unknown (see `is_unknown`). The default, 0, makes no drawing unknown.
+    unknown. The default, 0, makes no drawing unknown.
 
     `coders` maps a number of bits to the coder of that length. The weight matrices of a PyTorch
     model are rounded to half precision, as in the file; `device` and `precision` apply to it (see
@@ -290,7 +315,7 @@ class Encoder:
     @overload
     def classify(
         self, drawings: Drawing, k: int = 5, *, among: Iterable[str] | None = None
-    ) -> list[Prediction]: ...
+    ) -> Predictions: ...
     @overload
     def classify(
         self,
@@ -298,17 +323,18 @@ class Encoder:
         k: int = 5,
         *,
         among: Iterable[str] | None = None,
-    ) -> list[list[Prediction]]: ...
+    ) -> list[Predictions]: ...
     def classify(
         self,
         drawings: Drawing | Iterable[Drawing] | DrawingBatch,
         k: int = 5,
         *,
         among: Iterable[str] | None = None,
-    ) -> list[Prediction] | list[list[Prediction]]:
-        """The `k` most probable categories, best first; for several drawings a list of lists.
+    ) -> Predictions | list[Predictions]:
+        """The `k` most probable categories, best first; for several drawings a list of such lists.
 
-        With `among`, only these categories are considered: their probabilities sum to 1.
+        With `among`, only these categories are considered: their probabilities sum to 1, and no
+        drawing is unknown.
 
         Raises InputError for a single empty drawing (among several, an empty drawing gets
         meaningless predictions) and for a name in `among` that is not a category.
@@ -339,11 +365,10 @@ class Encoder:
 
     def best_predictions(
         self, probabilities: FloatArray, k: int, *, among: IntArray | None = None
-    ) -> list[Prediction]:
-        """The `k` best predictions of one drawing from its probabilities (C,), best first.
+    ) -> Predictions:
+        """What `classify` returns, from the probabilities (C,) of one drawing.
 
-        With `among`, as `category_indices` gives it, the probabilities of these categories are
-        scaled to sum to 1 and the others are left out.
+        `among` is as `category_indices` gives it.
         """
         if k < 1:
             raise InputError(f"k must be at least 1, not {k}")
@@ -352,29 +377,13 @@ class Encoder:
         if among is not None:
             total = chosen.sum()
             chosen = chosen / total if total > 0 else np.full(len(chosen), 1 / len(chosen))
-        best = np.argsort(-chosen, kind="stable")[:k]
-        return [Prediction(self.categories[indices[i]], float(chosen[i])) for i in best]
-
-    def is_unsure(self, predictions: Sequence[Prediction]) -> bool:
-        """Whether the best of one drawing's predictions is less probable than `unsure_below`.
-
-        The command line, the HTTP API and the page mark the same predictions as unsure.
-        """
-        if not predictions:
-            raise InputError("there are no predictions; call classify with k of at least 1")
-        return predictions[0].probability < self.unsure_below
-
-    def is_unknown(self, predictions: Sequence[Prediction]) -> bool:
-        """Whether a drawing seems to show none of the categories.
-
-        `predictions` are at least its five best among all categories. True if the total probability
-        of the five (`N_TO_KNOW`) is below `unknown_below`, which is rare for drawings of known
-        categories. Most drawings of other categories are not unknown but unsure. The command line,
-        the HTTP API and the page use this test. Raises InputError for fewer predictions.
-        """
-        if len(predictions) < min(N_TO_KNOW, len(self.categories)):
-            raise InputError(f"give the {N_TO_KNOW} best predictions, not {len(predictions)}")
-        return sum(p.probability for p in predictions[:N_TO_KNOW]) < self.unknown_below
+        best = np.argsort(-chosen, kind="stable")
+        together = sum(chosen[best[:N_TO_KNOW]].tolist())
+        return Predictions(
+            [Prediction(self.categories[indices[i]], float(chosen[i])) for i in best[:k]],
+            unsure=float(chosen[best[0]]) < self.unsure_below,
+            unknown=among is None and together < self.unknown_below,
+        )
 
     def description(self) -> dict[str, Any]:
         """The header of encoder files, without the network's options. Plain values, for JSON."""

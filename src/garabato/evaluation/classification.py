@@ -144,7 +144,7 @@ def selective_accuracy(
     chosen_for: float | None,
 ) -> SelectiveAccuracy:
     """Measure predictions by their probability (N,) in 0..1, N >= 1, and correctness (N,)."""
-    sure = confidence.astype(np.float64) >= below  # the comparison of `Encoder.is_unsure`
+    sure = confidence.astype(np.float64) >= below  # the comparison of `Predictions.unsure`
     precision = float(correct[sure].mean()) if sure.any() else None
     return SelectiveAccuracy(below, chosen_for, float(sure.mean()), precision)
 

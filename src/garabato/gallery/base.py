@@ -43,6 +43,7 @@ from garabato.gallery.records import (
     as_embedding,
     as_embeddings,
     check_k,
+    check_key_id,
 )
 from garabato.gallery.rows import (
     COLUMNS,
@@ -212,7 +213,7 @@ class Gallery(ABC):
         return n_deleted
 
     def hide(self, key_ids: Iterable[str | Hidden], *, reason: str | None = None) -> int:
-        """Hide drawings from everything except `hidden` and `delete`, until `unhide`.
+        """Hide drawings from everything except `hidden` and `delete`, until `restore`.
 
         They stay hidden when they are replaced or copied, or the gallery is moved, and are not
         exported. Returns how many were not hidden before.
@@ -220,11 +221,12 @@ class Gallery(ABC):
         given = [key_ids] if isinstance(key_ids, str) else key_ids
         now = datetime.now(UTC).isoformat(timespec="seconds")
         entries = [
-            one if isinstance(one, Hidden) else Hidden(_checked(one), now, reason) for one in given
+            one if isinstance(one, Hidden) else Hidden(check_key_id(one), now, reason)
+            for one in given
         ]
         return self._hidden.put(entries)
 
-    def unhide(self, key_ids: Iterable[str]) -> int:
+    def restore(self, key_ids: Iterable[str]) -> int:
         """Show hidden drawings again. Returns how many were hidden."""
         return self._hidden.remove([key_ids] if isinstance(key_ids, str) else key_ids)
 
@@ -473,11 +475,5 @@ def _only(condition: Filter, key_ids: Sequence[str]) -> Filter:
 
 def _parts(key_ids: Sequence[str]) -> Iterator[builtins.list[str]]:
     iterator = iter(key_ids)
-    while part := builtins.list(map(_checked, islice(iterator, KEYS_AT_ONCE))):
+    while part := builtins.list(map(check_key_id, islice(iterator, KEYS_AT_ONCE))):
         yield part
-
-
-def _checked(key_id: Any) -> str:
-    if not isinstance(key_id, str):
-        raise InputError(f"a key_id must be text, not {key_id!r}")
-    return key_id

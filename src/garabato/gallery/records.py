@@ -365,3 +365,10 @@ def check_k(k: int) -> int:
     if not isinstance(k, int | np.integer) or not 1 <= k <= MAX_K:
         raise InputError(f"k must be between 1 and {MAX_K:,}, not {k!r}")
     return int(k)
+
+
+def check_key_id(key_id: Any) -> str:
+    """Return the key_id. Raises InputError if it is not text."""
+    if not isinstance(key_id, str):
+        raise InputError(f"a key_id must be text, not {key_id!r}")
+    return key_id

@@ -128,7 +128,7 @@ class ServedGallery:
         """A drawing. Raises ProblemError 404 if it is not stored or is hidden."""
         found = self.gallery.get(key_id)
         if found is None:
-            raise ProblemError(404, f"there is no drawing with the key_id {key_id!r}")
+            raise ProblemError.of_missing(f"there is no drawing with the key_id {key_id!r}")
         return found
 
     def category_page(self, category: str) -> dict[str, Any]:

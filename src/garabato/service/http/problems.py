@@ -68,6 +68,11 @@ class ProblemError(Exception):
         """A problem with one field of a request."""
         return cls(status, f"{field}: {detail}", errors=[{"field": field, "detail": detail}])
 
+    @classmethod
+    def of_missing(cls, detail: str) -> ProblemError:
+        """A 404 that says what is not stored under the key_id of the path."""
+        return cls(404, detail, errors=[{"field": "key_id", "detail": detail}])
+
     def to_response(self) -> Response:
         """The problem document."""
         document: dict[str, Any] = {

@@ -11,8 +11,7 @@ from typing import Any
 import orjson
 from fastapi import Request, Response
 
-from garabato.drawing import Drawing, FloatArray, IntArray
-from garabato.encoder import N_TO_KNOW, Encoder
+from garabato.drawing import Drawing
 from garabato.gallery import Hit
 from garabato.gallery.explore import CategoryVote, is_vote_unsure
 from garabato.render import as_strokes
@@ -75,19 +74,3 @@ def headline_document(votes: Sequence[CategoryVote]) -> dict[str, Any]:
 def drawing_document(drawing: Drawing) -> dict[str, Any]:
     """A stored drawing as JSON, without unknown fields."""
     return as_strokes(drawing).to_dict()
-
-
-def prediction_documents(
-    encoder: Encoder, probabilities: FloatArray, k: int, among: IntArray | None = None
-) -> dict[str, Any]:
-    """`predictions` (the `k` most probable, best first), `unsure` and `unknown`.
-
-    From probabilities (C,); `among` are the indices of the categories to choose from, and with it
-    no drawing is unknown.
-    """
-    predictions = encoder.best_predictions(probabilities, max(k, N_TO_KNOW), among=among)
-    return {
-        "predictions": [prediction.to_dict() for prediction in predictions[:k]],
-        "unsure": encoder.is_unsure(predictions),
-        "unknown": among is None and encoder.is_unknown(predictions),
-    }

@@ -87,12 +87,23 @@ async def delete_several(
 async def list_drawings(
     service: CurrentService,
     served: CurrentGallery,
-    category: Annotated[Name | None, Query(description="Only drawings of this category.")] = None,
-    country: Annotated[Name | None, Query(description="Only drawings from this country.")] = None,
-    tags: Annotated[
-        list[Name] | None,
-        Query(max_length=500, description="Only with one of these; may be given several times."),
+    category: Annotated[
+        list[Name] | None, Query(max_length=500, description="Only of these categories.")
     ] = None,
+    country: Annotated[
+        list[Name] | None, Query(max_length=500, description="Only from these countries.")
+    ] = None,
+    key_id: Annotated[
+        list[Name] | None, Query(max_length=500, description="Only with these key_ids.")
+    ] = None,
+    tags: Annotated[
+        list[Name] | None, Query(max_length=500, description="Only with one of these tags.")
+    ] = None,
+    recognized: Annotated[
+        bool | None, Query(description="Whether Quick, Draw! recognised the drawing.")
+    ] = None,
+    timestamp_after: Annotated[str | None, Query(description="At or after this time.")] = None,
+    timestamp_before: Annotated[str | None, Query(description="Before this time.")] = None,
     text: Annotated[
         Text | None,
         Query(description="Each of its words begins a word of the title, category or a tag."),
@@ -101,7 +112,16 @@ async def list_drawings(
     after: Annotated[KeyId | None, Query(description="`next` of the previous page.")] = None,
 ) -> Response:
     """List drawings ordered by key_id, page by page."""
-    where = {"category": category, "country": country, "tags": tags, "text": text}
+    span = {"after": timestamp_after, "before": timestamp_before}
+    where = {
+        "category": category,
+        "country": country,
+        "key_id": key_id,
+        "tags": tags,
+        "recognized": recognized,
+        "timestamp": {end: time for end, time in span.items() if time is not None} or None,
+        "text": text,
+    }
 
     def list_them() -> dict[str, Any]:
         found = served.gallery.list(after=after, limit=limit + 1, where=where)
@@ -129,7 +149,7 @@ async def get_original(
         stored = await service.searching(served.gallery.get, f"{key_id}/original")
         if stored is not None:
             return json_response(drawing_document(stored))
-        raise ProblemError(404, f"no original file is kept of {key_id!r}")
+        raise ProblemError.of_missing(f"no original file is kept of {key_id!r}")
     headers = {
         "content-security-policy": ORIGINAL_POLICY,
         "content-disposition": "inline",
@@ -157,7 +177,7 @@ async def delete(
         with served.changing() as gallery:
             n_deleted = gallery.delete([key_id])
         if not n_deleted:
-            raise ProblemError(404, f"there is no drawing with the key_id {key_id!r}")
+            raise ProblemError.of_missing(f"there is no drawing with the key_id {key_id!r}")
 
     await service.writing(remove)
     return Response(status_code=204)

@@ -55,9 +55,9 @@ async def restore(
 
     def do() -> None:
         with served.changing() as gallery:
-            n_shown = gallery.unhide(key_id)
+            n_shown = gallery.restore(key_id)
         if not n_shown:
-            raise ProblemError(404, f"the drawing {key_id!r} is not hidden")
+            raise ProblemError.of_missing(f"the drawing {key_id!r} is not hidden")
 
     await service.writing(do)
     return Response(status_code=204)
@@ -101,7 +101,7 @@ async def dismiss(
     """Dismiss the reports of a drawing, which stays visible. For the operator."""
     service.access.check_write(request)
     if not await service.writing(served.reports.remove, [key_id]):
-        raise ProblemError(404, f"the drawing {key_id!r} is not reported")
+        raise ProblemError.of_missing(f"the drawing {key_id!r} is not reported")
     served.reports_changed()
     return Response(status_code=204)
 

@@ -28,7 +28,6 @@ from garabato.service.http.serializers import (
     headline_document,
     hit_document,
     json_response,
-    prediction_documents,
 )
 from garabato.service.jobs.file_reader import FileQuery
 from garabato.service.service import CurrentGallery, CurrentService, Service
@@ -58,8 +57,8 @@ async def classify(request: Request, service: CurrentService) -> Response:
     _ = service.encoder  # 503 until it is loaded
     encoded = await service.batcher.encode(drawing)
     among = _among(encoded.encoder, asked.among)
-    document = prediction_documents(encoded.encoder, encoded.probabilities, asked.k, among)
-    return _respond(document, started, uploaded)
+    predictions = encoded.encoder.best_predictions(encoded.probabilities, asked.k, among=among)
+    return _respond(predictions.to_dict(), started, uploaded)
 
 
 @router.post(
@@ -108,9 +107,9 @@ async def search(request: Request, service: CurrentService, served: CurrentGalle
     else:
         document = await service.searching(find)
     if asked.predictions is not None:
-        document |= prediction_documents(
-            encoded.encoder, encoded.probabilities, asked.predictions, among
-        )
+        document |= encoded.encoder.best_predictions(
+            encoded.probabilities, asked.predictions, among=among
+        ).to_dict()
     return _respond(document, started, uploaded)
 
 
