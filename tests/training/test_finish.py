@@ -15,6 +15,7 @@ from garabato.training.finish import (
     at_temperature,
     best_weight,
     calibrate,
+    fit_stroke_weights,
     fit_temperature,
     threshold_for_precision,
     train_hash_codes,
@@ -163,3 +164,21 @@ def test_the_threshold_reaches_its_precision_on_other_predictions():
     sure = confidence[10_000:] >= threshold
     assert right[10_000:][sure].mean() == pytest.approx(0.9, abs=0.015)
     assert sure.mean() == pytest.approx(0.2, abs=0.03)  # answers of 0.8 to 1
+
+
+def test_the_weight_for_a_known_order_is_fitted_to_drawings_that_have_one() -> None:
+    torch.manual_seed(0)
+    names = SKETCH_CATEGORIES[:2]
+    model = create_model(
+        "skfast", n_categories=2, image_size_px=32, n_channels=4, widths=[8, 16], depths=[1, 1]
+    )
+    encoder = Encoder(model, spec=RenderSpec(32, order=True, path=True), categories=names)
+    drawn = DrawingBatch.from_drawings(make_drawings(names, 30, seed=0))
+    labels = np.repeat([0, 1], 30)
+    weights = encoder.as_pytorch().model.stroke_weights
+    for traced in (False, True):
+        with torch.no_grad():
+            weights[:] = 7.0
+        fit_stroke_weights(encoder, (drawn.replace(traced=[traced] * 60), labels), Deadline(None))
+        assert (weights[0].item() == 7.0) is traced
+        assert weights[1].item() != 7.0

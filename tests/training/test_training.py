@@ -22,11 +22,12 @@ from garabato.dataset import prepare
 from garabato.drawing import DrawingBatch
 from garabato.encoder import FILE_NAME
 from garabato.errors import EncoderError, StorageError, TrainingError
+from garabato.formats import write_drawings
 from garabato.render import RenderSpec, render_batch
 from garabato.render.augment import AugmentSpec
 from garabato.training import TrainConfig, load_preset, preset_names, train
 from garabato.training.config import image_size_px, learning_rate, read_config, to_toml
-from garabato.training.data import TrainingBatches, prefetch, split_off_validation
+from garabato.training.data import TrainingBatches, prefetch, split_off_validation, without_order
 from garabato.training.run_folder import locked
 
 SMALL = TrainConfig(
@@ -303,6 +304,29 @@ def test_codes_are_trained_on_bitmaps_as_the_network_sees_them(tmp_path):
     mean = encoder.embed(dataset.split("train")).mean(axis=0)
     coder = encoder.coders[64]
     np.testing.assert_allclose(coder.offsets, -(mean @ coder.weights), atol=1e-3)
+
+
+def test_a_network_that_never_saw_an_order_ignores_that_of_queries(tmp_path):
+    source = tmp_path / "traced"
+    source.mkdir()
+    for category in SKETCH_CATEGORIES[:2]:
+        sketches = [one.replace(traced=True) for one in make_drawings([category], 10, seed=0)]
+        write_drawings(source / f"{category}.ndjson", sketches)
+    dataset = prepare(source, tmp_path / "data", categories="all", n_train=8, n_test=2)
+    config = small(steps=2, render=RenderSpec(32, order=True, path=True))
+    result = train(dataset, tmp_path / "run", config=config)
+    assert result.encoder.spec == RenderSpec(32)
+    assert read_config(tmp_path / "run/config.toml").render == RenderSpec(32)
+    first = dataset.categories[0]
+    assert result.notes[0].endswith(f"which is unknown for most drawings of {first}")
+
+
+def test_a_network_sees_the_order_if_most_drawings_of_each_category_have_one():
+    drawings = DrawingBatch.from_drawings(make_drawings(["star", "house"], 4, seed=0))
+    labels = np.array([0, 0, 0, 0, 2, 2, 2, 2])
+    for n_traced, expected in ((0, None), (2, None), (3, 2)):
+        traced = [None] * 4 + [True] * n_traced + [None] * (4 - n_traced)
+        assert without_order(drawings.replace(traced=traced), labels) == expected
 
 
 def test_a_number_of_steps_ends_the_training_within_an_epoch(dataset, tmp_path):

@@ -51,7 +51,9 @@ class TrainConfig:
     # ones.
     start_from: str | PathLike[str] | None = None
 
-    # The images. `render.size_px` is the size the trained encoder uses.
+    # The images. `render.size_px` is the size the trained encoder uses. Unless `start_from` is
+    # given, they don't show the order of the strokes if it is unknown for most drawings of a
+    # category: a network that never saw an order would misjudge what people draw.
     render: RenderSpec = field(default_factory=RenderSpec)
     augment: AugmentSpec = field(default_factory=AugmentSpec)
     # Progressive resizing, for speed: pairs (until this share of the training, at this image
@@ -158,6 +160,11 @@ class TrainConfig:
         return dataclasses.replace(
             self, render=dataclasses.replace(self.render, size_px=size_px), sizes=sizes
         )
+
+    def without_order(self) -> TrainConfig:
+        """This configuration for images that don't show the order of the strokes."""
+        render = dataclasses.replace(self.render, order=False, path=False)
+        return dataclasses.replace(self, render=render)
 
     def with_absolute_teachers(self) -> TrainConfig:
         """This configuration with absolute paths, so that it can be resumed from any folder."""

@@ -53,6 +53,14 @@ def split_off_validation(
     return drawings.take(kept), labels[kept], (drawings.take(held_out), labels[held_out])
 
 
+def without_order(drawings: DrawingBatch, labels: IntArray) -> int | None:
+    """A label (N,) most of whose drawings have no stroke order, if there is one."""
+    n_drawings = np.bincount(labels)
+    n_without = np.bincount(labels, ~drawings.has_order)
+    found = np.flatnonzero(n_without > n_drawings / 2)
+    return int(found[0]) if len(found) else None
+
+
 def mean_image(drawings: DrawingBatch, spec: RenderSpec) -> Tensor:
     """Mean of the training images without augmentation, (S, S) float32 in 0..1."""
     total = np.zeros((spec.size_px, spec.size_px), np.float64)

@@ -128,16 +128,18 @@ def fit_stroke_weights(
     """Fit the weights of the stroke branch on held-out drawings.
 
     Not on training drawings, which one branch may have memorised better than the other. The weight
-    for drawings without an order is fitted to the same drawings as pictures. Does nothing without a
-    stroke branch, or with fewer than 50 held-out drawings.
+    for drawings with an order is fitted to those that have one, the other weight to all drawings as
+    pictures. Does nothing without a stroke branch; fewer than 50 drawings leave a weight as it is.
     """
     model = encoder.as_pytorch().model
     drawings, labels = held_out
     if not isinstance(model, SkFast) or model.strokes is None:
         return
-    chunks = _shuffled_chunks(len(labels))
-    for i, picture in enumerate((0.0, 1.0)):
-        as_seen = replace(AugmentSpec.none(), picture=picture)
+    for i, rows in enumerate((np.flatnonzero(drawings.has_order), np.arange(len(labels)))):
+        if len(rows) < _LEAST_TO_CALIBRATE:
+            continue
+        as_seen = replace(AugmentSpec.none(), picture=float(i))
+        chunks = [rows[chunk] for chunk in _shuffled_chunks(len(rows))]
         each = []
         for chunk in deadline.limit(chunks, share=0.15):
             images = render_augmented(
@@ -177,7 +179,7 @@ def add_binary_codes(
 ) -> None:
     """Train binary codes of all lengths on up to 10,000 training drawings.
 
-    Bitmaps must not be traced: traced strokes would be rendered as if their order were known.
+    Small bitmaps must not be traced: the encoder also sees their own ink.
     """
     chunks = _shuffled_chunks(len(drawings), (seed, 2), most=_MOST_FOR_CODES)
     embeddings = np.concatenate(

@@ -31,6 +31,7 @@ from garabato.training.data import (
     TrainingBatches,
     prefetch,
     split_off_validation,
+    without_order,
 )
 from garabato.training.distributed import ProcessGroup, ThreadTuner, joined_processes
 from garabato.training.learner import Learner
@@ -202,11 +203,19 @@ class _Training:
         on_progress: Callable[[TrainingProgress], None] | None,
         on_metrics: Callable[[dict[str, Any]], None] | None,
     ) -> None:
-        # config.toml, which model cards quote, keeps the paths as given.
-        self.config = config.with_absolute_teachers()
         self.run, self.dataset = run, dataset
         self.processes, self.on_progress = processes, on_progress
         self.drawings, labels, self.held_out = split_off_validation(dataset, config)
+        self.notes: list[str] = []
+        label = without_order(self.drawings, labels)
+        if label is not None and config.render.order and config.start_from is None:
+            config = config.without_order()
+            self.notes.append(
+                "trained without the order of the strokes, which is unknown for most drawings of "
+                f"{dataset.categories[label]}"
+            )
+        # config.toml, which model cards quote, keeps the paths as given.
+        self.config = config.with_absolute_teachers()
         self.batches = TrainingBatches(
             with_strokes(self.drawings),
             labels,
@@ -273,7 +282,7 @@ class _Training:
                 self._save_checkpoint()
         unfinished = self.share_done < 1
         encoder, validation_top1 = None, None
-        notes = [self.forecast] if unfinished and self.forecast else []
+        notes = [*self.notes, self.forecast] if unfinished and self.forecast else [*self.notes]
         if self.processes.is_main:
             if not unfinished:
                 notes += self._too_short()
