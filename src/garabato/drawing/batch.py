@@ -170,8 +170,9 @@ class DrawingBatch:
         rows = np.asarray(rows, np.int64)
         stroke_rows, drawing_starts = _ranges(self.drawing_starts, rows)
         point_rows, stroke_starts = _ranges(self.stroke_starts, stroke_rows)
+        numbers = rows.tolist()  # lists are indexed faster by these
         columns = {
-            name: [values[i] for i in rows]
+            name: [values[i] for i in numbers]
             for name in _METADATA_COLUMNS
             for values in (getattr(self, name),)
         }

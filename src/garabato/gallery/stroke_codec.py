@@ -93,7 +93,7 @@ def unpack_batch(packed: pa.Array, metadata: Iterable[Mapping[str, Any]]) -> lis
     return [
         unpack(packed[row].as_py(), **known)
         if shape is None
-        else Drawing.from_points(*shape[:2], traced=shape[2], **known)
+        else Drawing.from_points(shape[0], shape[1], traced=shape[2], **known)
         for row, (shape, known) in enumerate(zip(shapes, metadata, strict=True))
     ]
 
