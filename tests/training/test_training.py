@@ -426,7 +426,7 @@ def test_images_grow_in_the_course_of_the_training():
 
 def test_augmentation_does_not_depend_on_the_number_of_threads(dataset):
     batches = TrainingBatches(
-        dataset.split("train"), True, dataset.labels("train"), 16, AugmentSpec(), RenderSpec(16), 0
+        dataset.split("train"), dataset.labels("train"), 16, AugmentSpec(), RenderSpec(16), 0
     )
 
     def first_three(n_threads):
@@ -440,7 +440,7 @@ def test_augmentation_does_not_depend_on_the_number_of_threads(dataset):
 def test_an_epoch_shows_every_drawing_once(dataset):
     labels = np.arange(300)
     batches = TrainingBatches(
-        dataset.split("train"), True, labels, 30, AugmentSpec.none(), RenderSpec(16), 0
+        dataset.split("train"), labels, 30, AugmentSpec.none(), RenderSpec(16), 0
     )
     assert batches.steps_per_epoch == 10
     seen = np.concatenate([batches.at(step, size_px=16).labels for step in range(10)])
