@@ -19,7 +19,7 @@ import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import cv2
 import numpy as np
@@ -130,7 +130,7 @@ def main() -> None:
             return
 
 
-def read_message(stream: BinaryIO) -> bytes | None:
+def read_message(stream: IO[bytes]) -> bytes | None:
     """The next message; None if the stream ends first."""
     head = stream.read(LENGTH.size)
     if len(head) < LENGTH.size:
@@ -140,7 +140,7 @@ def read_message(stream: BinaryIO) -> bytes | None:
     return content if len(content) == size else None
 
 
-def write_message(stream: BinaryIO, content: bytes) -> None:
+def write_message(stream: IO[bytes], content: bytes) -> None:
     """Send a message."""
     stream.write(LENGTH.pack(len(content)))
     stream.write(content)

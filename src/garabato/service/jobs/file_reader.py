@@ -202,6 +202,9 @@ class _Process:
             env=os.environ | _ENVIRONMENT,
             start_new_session=True,  # Ctrl-C is for the service alone
         )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._to, self._from = self._process.stdin, self._process.stdout
         self._is_ready = False
 
     @property
@@ -218,21 +221,17 @@ class _Process:
         """Wait until it is ready for files; False if it has ended."""
         if self._is_ready:
             return not self.has_ended
-        assert self._process.stdout is not None
         with suppress(OSError, ValueError):
-            message = file_process.read_message(self._process.stdout)  # type: ignore[arg-type]
-            self._is_ready = message is not None
+            self._is_ready = file_process.read_message(self._from) is not None
         if not self._is_ready:  # its pipe closes a moment before it ends
             self._process.wait()
         return self._is_ready
 
     def ask(self, content: bytes) -> dict[str, Any] | None:
         """Send a file and wait for the reply; None if the process ends first."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         with suppress(OSError, ValueError):
-            file_process.write_message(self._process.stdin, content)  # type: ignore[arg-type]
-            message = file_process.read_message(self._process.stdout)  # type: ignore[arg-type]
+            file_process.write_message(self._to, content)
+            message = file_process.read_message(self._from)
             if message is not None:
                 reply: dict[str, Any] = orjson.loads(message)
                 return reply
@@ -247,8 +246,7 @@ class _Process:
         """Kill it and clean up. Call it only if no thread waits for a reply."""
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            assert pipe is not None
+        for pipe in (self._to, self._from):
             with suppress(OSError):
                 pipe.close()
 
