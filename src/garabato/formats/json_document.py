@@ -16,7 +16,7 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -100,53 +100,74 @@ def _split(source: Input) -> Iterator[bytes]:
     """
     text = source.read(_BLOCK_BYTES).removeprefix(codecs.BOM_UTF8)
     wrapper = _WRAPPER.match(source.head.removeprefix(codecs.BOM_UTF8))
-    is_array = wrapper is not None or text.lstrip().startswith(b"[")
     while wrapper is not None and len(text) < wrapper.end():
         text += source.read(_BLOCK_BYTES)
-    text = text[wrapper.end() :] if wrapper else text.lstrip()[1:] if is_array else text
-    depth = scanned = n_elements = 0
-    while True:
-        start, n_complete = 0, len(text)
-        for token in _TOKEN.finditer(text, scanned):
-            if token[0] == b'"':  # a string that goes on in the next block
-                n_complete = token.start()
-                break
-            if token[0] in (b"[", b"{"):
-                depth += 1
-            elif token[0] in (b"]", b"}"):
-                depth -= 1
-            if is_array and (depth < 0 or (token[0] == b"," and depth == 0)):
-                if element := text[start : token.start()].strip():
-                    n_elements += 1
-                    yield element
-                start = token.end()
-                if depth < 0:
-                    yield _ARRAY_END
-                    break
-            elif not is_array and depth <= 0 and token[0] in (b"]", b"}"):
-                yield text[start : token.end()].strip()
-                start, depth = token.end(), 0
-        if depth < 0:
-            if wrapper is not None:
-                return
-            while not (rest := text[start:].lstrip()) and (block := source.read(_BLOCK_BYTES)):
-                text, start = block, 0
-            if not rest:
-                return
-            if not rest.startswith(b"["):
+    if wrapper is not None:
+        yield from _array_elements(source, text[wrapper.end() :], is_wrapped=True)
+    elif text.lstrip().startswith(b"["):
+        yield from _array_elements(source, text)
+    else:
+        # What is cut off at the end or is no JSON is yielded, too: the parser says what is wrong.
+        yield from filter(None, (piece.strip() for piece, _ in _pieces(source, text, "objects")))
+
+
+def _array_elements(source: Input, text: bytes, *, is_wrapped: bool = False) -> Iterator[bytes]:
+    """The elements of arrays, or of the one array that an object wraps, which `text` is inside."""
+    is_inside = is_wrapped
+    n_elements = 0
+    for piece, token in _pieces(source, text, "elements", depth=int(is_wrapped)):
+        element = piece.removesuffix(token).strip()
+        if not is_inside:
+            if element or token not in (b"[", b""):
                 raise source.error(
                     "there is text after the array; only more arrays were expected, one a line"
                 )
-            text, depth, scanned = rest[1:], 0, 0
+            is_inside = True
             continue
+        if not token:
+            raise source.error(
+                "the file ends inside an array; fetch it again", f"element {n_elements + 1}"
+            )
+        if element:
+            n_elements += 1
+            yield element
+        if token != b",":
+            yield _ARRAY_END
+            is_inside = False
+            if is_wrapped:
+                return
+
+
+def _pieces(
+    source: Input, text: bytes, of: Literal["objects", "elements"], depth: int = 0
+) -> Iterator[tuple[bytes, bytes]]:
+    """Cut the file, which goes on after `text`, behind every outermost bracket that closes.
+
+    For "elements", also behind those that open and behind the commas directly inside them. Yields
+    each piece and the token it ends with, then the rest and b"". `depth` brackets are open before
+    `text`.
+    """
+    scanned = 0
+    while True:
+        start, n_complete = 0, len(text)
+        for found in _TOKEN.finditer(text, scanned):
+            token = found[0]
+            if token == b'"':  # a string that goes on in the next block
+                n_complete = found.start()
+                break
+            is_end = token == b"," and depth == 1 and of == "elements"
+            if token in (b"[", b"{"):
+                is_end = depth == 0 and of == "elements"
+                depth += 1
+            elif token in (b"]", b"}"):
+                depth = max(0, depth - 1)
+                is_end = depth == 0
+            if is_end:
+                yield text[start : found.end()], token
+                start = found.end()
         block = source.read(_BLOCK_BYTES)
         if not block:
-            if is_array:
-                raise source.error(
-                    "the file ends inside an array; fetch it again", f"element {n_elements + 1}"
-                )
-            if rest := text[start:].strip():
-                yield rest  # cut off, or no JSON: the parser says what is wrong
+            yield text[start:], b""
             return
         text, scanned = text[start:] + block, n_complete - start
         if len(text) > MAX_LINE_BYTES + _BLOCK_BYTES:
