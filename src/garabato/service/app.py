@@ -88,23 +88,20 @@ def _page_router() -> APIRouter:
     router = APIRouter(include_in_schema=False)
     files = _read_files()
 
+    @router.get("/static/{name:path}")
+    async def static(name: str, request: Request) -> Response:
+        if name not in files:
+            raise ProblemError(404, "there is no such file")
+        return files[name].to_response(request)
+
     @router.head("/")
     @router.get("/")
     async def index(request: Request) -> Response:
-        return find("index.html").to_response(request)
+        return files["index.html"].to_response(request)
 
     @router.get("/favicon.ico")
     async def favicon(request: Request) -> Response:
-        return find("favicon.ico").to_response(request)
-
-    @router.get("/static/{name:path}")
-    async def static(name: str, request: Request) -> Response:
-        return find(name).to_response(request)
-
-    def find(name: str) -> CachedContent:
-        if name not in files:
-            raise ProblemError(404, "there is no such file")
-        return files[name]
+        return files["favicon.ico"].to_response(request)
 
     return router
 
