@@ -287,7 +287,7 @@ def _training_rows(found: Candidates, sizes: Sizes, tested: set[bytes | str]) ->
 def _refuse_short(splits: Mapping[str, Split], sizes: Sizes) -> None:
     counts = {name: split.train.num_rows + split.test.num_rows for name, split in splits.items()}
     if sizes.allow_short:
-        least = bool(sizes.n_train) + bool(sizes.n_test)
+        least = 1 + bool(sizes.n_test)
         if hopeless := {name: n for name, n in counts.items() if n < least}:
             raise SourceError(
                 f"{_list(hopeless)}: too few for one drawing per split; leave these categories out"

@@ -38,11 +38,6 @@ class KeyIdList(Generic[E]):
         self._entries: dict[str, E] = {}
         self._read()
 
-    @property
-    def key_ids(self) -> frozenset[str]:
-        """The key_ids listed now."""
-        return frozenset(self.all())
-
     def all(self) -> dict[str, E]:
         """key_id -> entry, in the order they were added. Do not change it."""
         if self._stamp_on_disk() != self._stamp:

@@ -100,7 +100,7 @@ class ServedGallery:
 
     def reports_changed(self) -> None:
         """Update the metric after drawings were reported, or reports dismissed."""
-        self._metrics.reported.labels(self.name).set(len(self.reports.key_ids))
+        self._metrics.reported.labels(self.name).set(len(self.reports.all()))
 
     def search(
         self,
