@@ -6,7 +6,7 @@ import dataclasses
 import math
 import os
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from importlib import resources
 from itertools import pairwise
@@ -36,6 +36,30 @@ _TYPES: dict[str, tuple[type, str]] = {
     "bool": (bool, "true or false"),
     "str": (str, "text"),
     "dict[str, Any]": (dict, "a table"),
+}
+#: Field -> whether a number is right, in comparisons that are False for NaN, and what it must be.
+_RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
+    "epochs": (lambda n: 1 <= n < math.inf, "finite and at least 1"),
+    "steps": (lambda n: n >= 1, "at least 1"),
+    "minutes": (lambda n: 0 < n < math.inf, "positive"),
+    "batch_size": (lambda n: 2 <= n < math.inf, "finite and at least 2"),
+    "learning_rate": (lambda n: 0 < n < math.inf, "positive"),
+    "unsure_precision": (lambda n: 0 < n <= 1, "in (0, 1]"),
+    "teaching": (lambda n: 0 <= n <= 1, "in [0, 1]"),
+    "seed": (lambda n: 0 <= n < 2**32, f"between 0 and {2**32 - 1}"),
+    **dict.fromkeys(
+        ("mixup", "weight_decay"), (lambda n: 0 <= n < math.inf, "finite and at least 0")
+    ),
+    **dict.fromkeys(
+        ("warmup", "label_smoothing", "ema_decay", "validation"),
+        (lambda n: 0 <= n < 1, "in [0, 1)"),
+    ),
+}
+_CHOICES = {
+    "optimizer": get_args(OptimizerName),
+    "loss": get_args(LossName),
+    "schedule": get_args(Schedule),
+    "precision": get_args(Precision),
 }
 
 
@@ -116,42 +140,20 @@ class TrainConfig:
                 f"sizes must be a list of pairs [share, size in px], not {self.sizes!r}"
             ) from None
         object.__setattr__(self, "sizes", sizes)
-
-        # Each comparison is False for NaN.
-        for name, least in (("epochs", 1), ("batch_size", 2), ("mixup", 0), ("weight_decay", 0)):
-            if not least <= getattr(self, name) < math.inf:
-                raise TrainingError(
-                    f"{name} must be finite and at least {least}, not {getattr(self, name)}"
-                )
-        for name in ("warmup", "label_smoothing", "ema_decay", "validation"):
-            if not 0 <= getattr(self, name) < 1:
-                raise TrainingError(f"{name} must be in [0, 1), not {getattr(self, name)}")
-        if not 0 < self.learning_rate < math.inf:
-            raise TrainingError(f"learning_rate must be positive, not {self.learning_rate}")
-        if not 0 <= self.seed < 2**32:
-            raise TrainingError(f"seed must be between 0 and {2**32 - 1}, not {self.seed}")
-        self._check_sizes()
-        if self.steps is not None and (self.steps < 1 or self.minutes is not None):
-            raise TrainingError(
-                "give steps (at least 1) or minutes, not both: "
-                f"steps = {self.steps}, minutes = {self.minutes}"
-            )
-        if self.minutes is not None and not 0 < self.minutes < math.inf:
-            raise TrainingError(f"minutes must be positive, not {self.minutes}")
-        for name, known in (
-            ("optimizer", get_args(OptimizerName)),
-            ("loss", get_args(LossName)),
-            ("schedule", get_args(Schedule)),
-            ("precision", get_args(Precision)),
-        ):
+        for name, (is_right, expected) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not is_right(value):
+                raise TrainingError(f"{name} must be {expected}, not {value}")
+        for name, known in _CHOICES.items():
             if (given := getattr(self, name)) not in known:
                 raise TrainingError(f"unknown {name} {given!r}; choose one of {', '.join(known)}")
+        self._check_sizes()
+        if self.steps is not None and self.minutes is not None:
+            raise TrainingError(
+                f"give steps or minutes, not both: steps = {self.steps}, minutes = {self.minutes}"
+            )
         if self.loss != "softmax" and (self.mixup > 0 or self.teachers):
             raise TrainingError(f'mixup and teachers need loss = "softmax", not {self.loss!r}')
-        if not 0 <= self.teaching <= 1:
-            raise TrainingError(f"teaching must be in [0, 1], not {self.teaching}")
-        if not 0 < self.unsure_precision <= 1:
-            raise TrainingError(f"unsure_precision must be in (0, 1], not {self.unsure_precision}")
 
     def at_size(self, size_px: int) -> TrainConfig:
         """This configuration at another image size; progressive resizing is scaled too."""
