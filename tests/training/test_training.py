@@ -319,6 +319,8 @@ def test_a_network_that_never_saw_an_order_ignores_that_of_queries(tmp_path):
     assert read_config(tmp_path / "run/config.toml").render == RenderSpec(32)
     first = dataset.categories[0]
     assert result.notes[0].endswith(f"which is unknown for most drawings of {first}")
+    further = replace(config, start_from=tmp_path / "run", steps=1)
+    assert train(dataset, tmp_path / "further", config=further).encoder.spec == RenderSpec(32)
 
 
 def test_a_network_sees_the_order_if_most_drawings_of_each_category_have_one():

@@ -207,8 +207,13 @@ class _Training:
         self.processes, self.on_progress = processes, on_progress
         self.drawings, labels, self.held_out = split_off_validation(dataset, config)
         self.notes: list[str] = []
+        start = None
+        if checkpoint is None and config.start_from is not None:
+            start = load_encoder(config.start_from, runtime="pytorch")
         label = without_order(self.drawings, labels)
-        if label is not None and config.render.order and config.start_from is None:
+        if start is not None and not start.spec.order:
+            config = config.without_order()
+        elif label is not None and config.render.order and config.start_from is None:
             config = config.without_order()
             self.notes.append(
                 "trained without the order of the strokes, which is unknown for most drawings of "
@@ -241,8 +246,8 @@ class _Training:
         if checkpoint is not None:
             self.learner.weights.restore(checkpoint.weights)
             self.step, self.elapsed_s = checkpoint.step, checkpoint.elapsed_s
-        elif config.start_from is not None:
-            self.learner.start_from(load_encoder(config.start_from, runtime="pytorch"))
+        elif start is not None:
+            self.learner.start_from(start)
         if processes.is_main:
             self.log = MetricsLog(run, keep_until_step=self.step, on_write=on_metrics)
             if checkpoint is None:
