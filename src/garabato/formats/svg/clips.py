@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -26,7 +26,7 @@ from garabato.formats.svg.items import (
     rectangle_of,
 )
 from garabato.formats.svg.style import URL
-from garabato.formats.svg.tree import MAX_NESTED, SHAPES, Context, Tree
+from garabato.formats.svg.tree import MAX_NESTED, SHAPES, Box, Context, Enter, Tree, Walk
 
 _CLIPPING = SHAPES | {"use", "text"}
 #: The attributes that give the area of a mask or filter.
@@ -34,15 +34,9 @@ AREA = ("x", "y", "width", "height")
 
 
 class Clips:
-    """Clips of a document; `enter`, `walk` and `box` are methods of `walk._Walk`."""
+    """Clips of a document."""
 
-    def __init__(
-        self,
-        tree: Tree,
-        enter: Callable[[Element, Mapping[str, str], Context], Context | None],
-        walk: Callable[[list[tuple[Element, Context]]], list[Item]],
-        box: Callable[[Element, Context], Rectangle | None],
-    ) -> None:
+    def __init__(self, tree: Tree, enter: Enter, walk: Walk, box: Box) -> None:
         self._tree, self._enter, self._walk, self._box = tree, enter, walk, box
         self._regions: dict[tuple[str, Matrix, Size], Clip] = {}
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
 from garabato.formats.svg.geometry import length
 from garabato.formats.svg.gradients import Stop, mean_colour, shaded
-from garabato.formats.svg.items import Item, Points, bounds_of
+from garabato.formats.svg.items import Points, bounds_of
 from garabato.formats.svg.style import (
     BLACK,
     CURRENT_COLOUR,
@@ -22,18 +21,13 @@ from garabato.formats.svg.style import (
     paint,
     parse_colour,
 )
-from garabato.formats.svg.tree import MAX_NESTED, Context, Tree
+from garabato.formats.svg.tree import MAX_NESTED, Context, Enter, Tree, Walk
 
 
 class Paints:
-    """Paints of a document; `enter` and `walk` are methods of `walk._Walk`, for patterns."""
+    """Paints of a document."""
 
-    def __init__(
-        self,
-        tree: Tree,
-        enter: Callable[[Element, Mapping[str, str], Context], Context | None],
-        walk: Callable[[list[tuple[Element, Context]]], list[Item]],
-    ) -> None:
+    def __init__(self, tree: Tree, enter: Enter, walk: Walk) -> None:
         #: How many patterns hold a picture.
         self.n_pictures = 0
         self._tree, self._enter, self._walk = tree, enter, walk

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
@@ -11,7 +11,7 @@ from garabato.drawing import MAX_POINTS, IntArray
 from garabato.formats.svg._paths import flatten
 from garabato.formats.svg.cascade import Cascade
 from garabato.formats.svg.geometry import IDENTITY, Matrix, Size
-from garabato.formats.svg.items import Clip, Points, Rectangle
+from garabato.formats.svg.items import Clip, Item, Points, Rectangle
 from garabato.formats.svg.style import Style, inherit
 from garabato.formats.xml_tree import MAX_CHARACTERS, MAX_ELEMENTS
 
@@ -46,6 +46,13 @@ class Context(NamedTuple):
     variables: Mapping[str, str] = MappingProxyType({})
     within: frozenset[str] = frozenset()
     blend: str = ""  # the `mix-blend-mode`, if it is one of DARKENING or LIGHTENING
+
+
+#: Methods of `walk._Walk` that clips and paints call: what is inside an element, the items of some
+#: elements, and the bounding box of an element in its own units.
+Enter = Callable[[Element, Mapping[str, str], Context], Context | None]
+Walk = Callable[[list[tuple[Element, Context]]], list[Item]]
+Box = Callable[[Element, Context], Rectangle | None]
 
 
 class Tree:
