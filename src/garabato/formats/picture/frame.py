@@ -11,7 +11,7 @@ is a page.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -312,49 +312,82 @@ def _plain_page(levels: ByteArray) -> BoolArray | None:
     colour = most_frequent(levels)
     near = is_near(levels, colour, _COMPRESSED)
     ys, xs = (_long_runs(near.sum(axis=axis)) for axis in (1, 0))
-    height, width = near.shape
-    if (ys.stop - ys.start) * (xs.stop - xs.start) < _LEAST_PLAIN_PAGE * near.size:
-        return None
-    bands = [  # from the picture's edge to the page
-        levels[: ys.start, xs],
-        levels[ys.stop :, xs][::-1],
-        levels[ys, : xs.start].transpose(1, 0, 2),
-        levels[ys, xs.stop :].transpose(1, 0, 2)[::-1],
-    ]
-    rims = [levels[ys, xs], levels[ys, xs][::-1]]
-    rims += [rim.transpose(1, 0, 2) for rim in (levels[ys, xs], levels[ys, xs][:, ::-1])]
-    rims = [rim[: 2 * _BLURRED_PX] for rim, band in zip(rims, bands, strict=True) if len(band)]
-    bands = [band for band in bands if len(band)]
     page = np.zeros(near.shape, np.bool_)
     page[ys, xs] = True
-    inner = _eroded(page, 2 * _BLURRED_PX)
-    ink = inner & ~near
-    if not bands or not ink.any() or near[inner].mean() < _FLAT:
+    if page.mean() < _LEAST_PLAIN_PAGE or page.all() or not _is_plain(page, near):
         return None
-    rim = _eroded(page, 1) & ~_eroded(page, 2)
-    if near[rim].mean() < _RIM:
+    bands = _bands(levels, ys, xs)
+    if not all(_is_even(band) and _ends_at_page(band, colour) for band in bands):
         return None
-    profiles = [np.median(band, axis=1, keepdims=True).astype(np.int16) for band in bands]
-    for band, profile in zip(bands, profiles, strict=True):
-        if (np.abs(band - profile).max(axis=2) <= _BAND_TOLERANCE).mean() < _EVEN_BAND:
-            return None
-        if (np.abs(profile[:-1, 0] - colour).max(axis=1) <= _COMPRESSED).any():
-            return None
-    for profile, inside in zip(profiles, rims, strict=True):
-        step = profile[-_BLURRED_PX:, 0] - np.median(inside[_BLURRED_PX:], axis=(0, 1))
-        if np.abs(step).max() <= _COMPRESSED:
-            return None  # light that falls over paper
     away = np.abs(levels - colour).max(axis=2)
+    ink = _eroded(page, 2 * _BLURRED_PX) & ~near
     ink &= away >= 0.6 * away[ink].max()
-    drawn_px = _OTHER_THAN_DRAWN * _line_px(ink)
-    widest = max(map(len, bands))
-    if _THIN * max(height, width) < widest <= drawn_px:
-        return None
-    ink_colour = np.median(levels[ink], axis=0)
-    outlines = [_width_at_page(profile[:, 0], ink_colour, colour) for profile in profiles]
-    if 0 < max(outlines) <= drawn_px and max(outlines) < widest:
+    if _are_drawn(bands, levels, ink, colour):
         return None
     return _eroded(page, _BLURRED_PX)
+
+
+class _Band(NamedTuple):
+    """What lies between an edge of the picture and a page, and the page beside it.
+
+    Lines are parallel to the edge and come from outside in.
+    """
+
+    levels: ByteArray  # (n, length, 3)
+    profile: npt.NDArray[np.int16]  # (n, 3): the median colour of each line
+    rim: ByteArray  # (2 * _BLURRED_PX, length, 3)
+
+
+def _bands(levels: ByteArray, ys: slice, xs: slice) -> list[_Band]:
+    """The bands around the page [ys, xs]."""
+    height, width, _ = levels.shape
+    found = []
+    for n_px, lines in (
+        (ys.start, levels[:, xs]),
+        (height - ys.stop, levels[::-1, xs]),
+        (xs.start, levels[ys].swapaxes(0, 1)),
+        (width - xs.stop, levels[ys, ::-1].swapaxes(0, 1)),
+    ):
+        if n_px > 0:
+            profile = np.median(lines[:n_px], axis=1).astype(np.int16)
+            found.append(_Band(lines[:n_px], profile, lines[n_px : n_px + 2 * _BLURRED_PX]))
+    return found
+
+
+def _is_plain(page: BoolArray, near: BoolArray) -> bool:
+    """Whether a page has ink, and its colour (`near`) everywhere else and along its rim."""
+    inner = _eroded(page, 2 * _BLURRED_PX)
+    if not (inner & ~near).any() or near[inner].mean() < _FLAT:
+        return False
+    rim = _eroded(page, 1) & ~_eroded(page, 2)
+    return bool(near[rim].mean() >= _RIM)
+
+
+def _is_even(band: _Band) -> bool:
+    """Whether the colours of a band hardly change along it."""
+    away = np.abs(band.levels - band.profile[:, None]).max(axis=2)
+    return bool((away <= _BAND_TOLERANCE).mean() >= _EVEN_BAND)
+
+
+def _ends_at_page(band: _Band, page: npt.NDArray[np.int16]) -> bool:
+    """Whether a band has none of the page's colour and ends in a step, unlike light that falls."""
+    if (np.abs(band.profile[:-1] - page).max(axis=1) <= _COMPRESSED).any():
+        return False
+    step = band.profile[-_BLURRED_PX:] - np.median(band.rim[_BLURRED_PX:], axis=(0, 1))
+    return bool(np.abs(step).max() > _COMPRESSED)
+
+
+def _are_drawn(
+    bands: list[_Band], levels: ByteArray, ink: BoolArray, page: npt.NDArray[np.int16]
+) -> bool:
+    """Whether bands, or outlines of the page in the ink's colour, may be lines of the drawing."""
+    drawn_px = _OTHER_THAN_DRAWN * _line_px(ink)
+    widest = max(len(band.levels) for band in bands)
+    if _THIN * max(ink.shape) < widest <= drawn_px:
+        return True
+    ink_colour = np.median(levels[ink], axis=0)
+    outline = max(_width_at_page(band.profile, ink_colour, page) for band in bands)
+    return 0 < outline <= drawn_px and outline < widest
 
 
 def _long_runs(counts: npt.NDArray[np.int64]) -> slice:
