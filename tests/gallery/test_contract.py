@@ -62,6 +62,7 @@ def uri(backend, request, tmp_path, monkeypatch) -> str:
         # large galleries in small: beyond 20 drawings an index on disk, of which all is probed
         monkeypatch.setattr(limits, "EXACT_UP_TO", 20)
         monkeypatch.setattr(limits, "PASSED_OVER", 5)
+        monkeypatch.setattr(limits, "PASSED_OVER_PER_READ", 0)
     return str(tmp_path / "my.gallery")
 
 

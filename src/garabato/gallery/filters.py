@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -51,12 +51,6 @@ class Filter:
     def is_empty(self) -> bool:
         """True if every drawing passes."""
         return self == EVERYTHING
-
-    @property
-    def of_what_is_shown(self) -> Filter:
-        """The conditions that depend on what a drawing shows: those on its category, tags, text and
-        key_id."""
-        return replace(self, countries=None, recognized=None, after=None, before=None)
 
 
 #: The filter that every drawing passes.

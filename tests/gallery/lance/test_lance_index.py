@@ -130,31 +130,102 @@ def test_more_clusters_are_probed_if_the_drawings_of_some_years_lie_far_from_the
     labelled, embeddings, monkeypatch
 ):
     gallery, categories = labelled
-    probed = []
+    probed, ranks = [], []
 
-    def note(*given):
-        probed.append(n_probes(*given))
+    def note(settings, depth, rank):
+        assert depth == pytest.approx(10 * N / len(passing))
+        ranks.append(rank / depth)
+        probed.append(n_probes(settings, depth, rank))
         return probed[-1]
 
-    n_probes = lance_index.OnDisk._n_probes
-    monkeypatch.setattr(lance_index.OnDisk, "_n_probes", note)
+    n_probes = lance_index.probes_for
+    monkeypatch.setattr(lance_index, "probes_for", note)
     passing = np.flatnonzero(np.isin(categories, ["c0", "c1", "c2", "c3"]))
     where = {"timestamp": {"before": "2004"}}
     near_them = embeddings[categories == "c1"][:10]
     far_from_them = embeddings[categories == "c20"][:10]
     for queries in (near_them, far_from_them):
         assert recall(gallery, embeddings, queries, where=where, passing=passing) >= 0.98
-    # A tenth passes: sqrt(10) times the two of a search without a filter, rounded up.
-    assert probed[:10] == [7] * 10
-    assert min(probed[10:]) > 7
+    # A tenth passes: (100 / 11) ** (1/5) times the two of a search without a filter, rounded up.
+    assert probed[:10] == [4] * 10
+    assert max(ranks[:10]) <= 1 < min(ranks[10:])
+    assert sorted(probed[10:])[1] > 4  # one of them is so near that rounding hides the difference
 
 
-def test_clusters_to_probe_grow_with_the_square_root_of_the_rank(gallery):
+@pytest.mark.parametrize(
+    ("depth", "rank", "n_probes"),
+    [
+        (1, 0, 8),
+        (10, 10, 8),
+        (11, 0, 8),  # enough for ten hits and the query itself
+        (352, 0, 16),  # 32 ** (1/5) = 2 times as many for 32 times the depth
+        (352, 100, 16),
+        (352, 1_408, 32),  # sqrt(4) = 2 times as many again, because those that pass lie far
+        (11, 275, 40),
+        (11, 4_000, 100),  # all
+        (99_999_999, 0, 100),
+    ],
+)
+def test_clusters_to_probe_grow_with_the_depth_and_more_with_the_distance(depth, rank, n_probes):
     settings = lance_index.IndexSettings(n_rows=1_000, n_clusters=100, n_probes=8)
-    searched = lance_index.OnDisk(gallery._table, settings=settings)
-    n_rows = searched.n_rows
-    for rank, n_probes in ((0, 8), (11, 8), (44, 16), (275, 40), (4_000, 100)):
-        assert searched._n_probes(settings, 10, n_rows, n_rows, rank) == n_probes
+    assert lance_index.probes_for(settings, depth, rank) == n_probes
+
+
+@pytest.mark.parametrize("enough", [True, False])
+def test_filtering_the_nearest_afterwards_finds_the_same_as_filtering_before(
+    labelled, batch, embeddings, monkeypatch, enough
+):
+    gallery, _ = labelled
+    queries = near(embeddings, 20, seed=6)
+    not_indexed = batch[:20].replace(
+        key_ids=[f"new-{i}" for i in range(20)], countries=["AA", "BB"] * 10
+    )
+    gallery.add(not_indexed, embeddings=queries)
+
+    def found(where):
+        return [[h.key_id for h in gallery.search(query, k=10, where=where)] for query in queries]
+
+    asked = []
+    best = lance_index._best
+
+    def note(candidates, *given):
+        asked.append(candidates.num_rows)
+        return best(candidates, *given)
+
+    monkeypatch.setattr(lance_index, "_best", note)
+    for country in ("AA", "BB"):
+        with monkeypatch.context() as before:
+            before.setattr(lance_index, "_FAR", -1)
+            expected = found({"country": country})
+        mine = slice(0 if country == "AA" else 1, None, 2)
+        assert [hits[0] for hits in expected[mine]] == list(not_indexed.key_ids[mine])
+        assert asked == [10] * 20
+        asked.clear()
+        monkeypatch.setattr(lance_index, "_PASSED_OVER_PER_CANDIDATE", 1e-9)
+        monkeypatch.setattr(lance_index, "_FAR", 1e9)
+        monkeypatch.setattr(lance_index, "_MORE_CANDIDATES", 1.5 if enough else 0.1)
+        assert found({"country": country}) == expected
+        assert (min(asked) >= 30) if enough else (asked == [10] * 20)
+        asked.clear()
+
+
+def test_drawings_that_lie_together_are_read_at_once_and_rather_ranked(gallery, monkeypatch):
+    searched = lance_index.OnDisk(
+        gallery._table, settings=lance_index.read_settings(gallery._table)
+    )
+
+    def rows(*numbers):
+        return f"key_id IN ({', '.join(repr(str(number)) for number in numbers)})"
+
+    assert [
+        searched._count_reads(sql)
+        for sql in (None, rows(5), rows(*range(100)), rows(7, 23), rows(7, 24), "category = 'star'")
+    ] == [1, 1, 1, 1, 2, 100]
+    monkeypatch.setattr(limits, "PASSED_OVER", 1)
+    monkeypatch.setattr(limits, "PASSED_OVER_PER_READ", 10)
+    for sql, most in ((rows(*range(100)), 100 + 10), ("category = 'star'", 100 + 100 * 10)):
+        assert searched._is_ranked_faster(sql, most)
+        assert not searched._is_ranked_faster(sql, most - 1)
 
 
 def test_as_many_clusters_are_probed_as_set_or_all_if_these_hold_too_few(gallery, embeddings):
@@ -170,15 +241,6 @@ def test_as_many_clusters_are_probed_as_set_or_all_if_these_hold_too_few(gallery
     assert recalls[0] >= 0.99
     assert recalls[1] < 0.9
     assert len(gallery.search(queries[0], k=1_000)) == 1_000
-
-
-@pytest.mark.parametrize(("k", "n_probes"), [(1, 8), (10, 8), (11, 8), (44, 16), (9_999, 100)])
-def test_the_tuned_probes_are_enough_for_ten_hits_and_the_query_itself(gallery, k, n_probes):
-    """sqrt(44 / 11) = 2 times as many for 44 hits, and at most all clusters."""
-    settings = lance_index.IndexSettings(n_rows=1_000, n_clusters=100, n_probes=8)
-    searched = lance_index.OnDisk(gallery._table, settings=settings)
-    n_rows = searched.n_rows
-    assert searched._n_probes(settings, k, n_rows, n_rows) == n_probes
 
 
 def test_settings_of_earlier_versions_are_not_trusted(gallery):

@@ -249,14 +249,14 @@ class LanceGallery(Gallery):
             if held is not None:
                 return held.search(embeddings, k, condition)
             on_disk = self._on_disk()
-            sql, shown = self._sql(condition), self._sql(condition.of_what_is_shown)
+            sql = self._sql(condition)
             sample = None
             if not condition.is_empty and on_disk.settings is not None:
                 sample = self._row_sample(condition, on_disk.n_passing(sql))
             found = []
             for one in embeddings:
                 rank = 0.0 if sample is None else sample.rank_of_passing(k, one, condition)
-                found.append(on_disk.search(one, k, sql, shown=shown, rank=rank))
+                found.append(on_disk.search(one, k, sql, rank=rank))
             return Nearest.of(found)
 
     def _delete(self, conditions: Sequence[Filter]) -> int:

@@ -34,6 +34,14 @@ _TUNED_FOR = 11
 _LEAST_REFINED = 30
 #: Candidates of an exact search beyond k, at first.
 _MARGIN = 32
+#: If candidates are filtered after they are found: how many more are asked for than an estimate
+#: says, because estimates are rough, and the rows that Lance filters in the time that one takes.
+_MORE_CANDIDATES, _PASSED_OVER_PER_CANDIDATE = 1.5, 50
+#: If hits lie farther than this factor times what the share of rows that pass suggests, they are
+#: rare near the query. Then it is not known how many candidates would pass.
+_FAR = 5
+#: Rows whose row ids differ by this much at most are read together.
+_TOGETHER = 16
 #: The error of Lance's scores, at most: it rounds rows, queries and their lengths to half precision
 #: (relative error 2^-11 each).
 _HALF_PRECISION = 2**-9
@@ -166,21 +174,15 @@ class OnDisk:
         #: The number of rows that pass an SQL condition, or of all rows if it is None.
         self.n_passing = lru_cache(maxsize=64)(table.count_rows)
         self.n_rows = int(self.n_passing(None))
+        self._n_reads = lru_cache(maxsize=64)(self._count_reads)
 
     def search(
-        self,
-        embedding: FloatArray,
-        k: int,
-        sql: str | None = None,
-        *,
-        shown: str | None = None,
-        rank: float = 0,
+        self, embedding: FloatArray, k: int, sql: str | None = None, *, rank: float = 0
     ) -> tuple[pa.Table, FloatArray]:
         """The k nearest rows that pass `sql`, best first, and their cosine similarities.
 
-        `shown` is the part of `sql` that depends on what a drawing shows, `rank` an estimate of how
-        many rows are as near as the k-th of those that pass. The index is used, unless so few rows
-        pass that ranking all of them takes less time.
+        `rank` is an estimate of how many rows are as near as the k-th of those that pass. The index
+        is used, unless ranking all rows that pass takes less time.
         """
         query = self.table.search(embedding.astype(np.float16), vector_column_name="embedding")
         query = query.distance_type("cosine").select(self.columns)
@@ -189,10 +191,22 @@ class OnDisk:
         if self.settings is None:
             return _rank_all(query.bypass_vector_index(), embedding, k)
         n_passing, n_clusters = self.n_passing(sql), self.settings.n_clusters
-        n_probes = self._n_probes(self.settings, k, n_passing, self.n_passing(shown), rank)
-        if n_passing <= n_probes / n_clusters * self.n_rows / limits.PASSED_OVER:
+        depth = k * self.n_rows / max(1, n_passing)
+        n_probes = probes_for(self.settings, depth, rank)
+        n_passed_over = n_probes / n_clusters * self.n_rows
+        if self._is_ranked_faster(sql, n_passed_over):
             return _rank_all(query.bypass_vector_index(), embedding, k)
         refine = max(self.settings.refine, math.ceil(_LEAST_REFINED / k))
+        n_candidates = math.ceil(_MORE_CANDIDATES * refine * max(depth, rank))
+        is_common_nearby = sql is not None and rank <= _FAR * depth
+        if is_common_nearby and n_candidates <= n_passed_over / _PASSED_OVER_PER_CANDIDATE:
+            # Lance filters all rows of the clusters one by one, which takes longer than computing
+            # their distances. The candidates are the same if enough of the nearest rows pass.
+            query = query.minimum_nprobes(n_probes).maximum_nprobes(n_probes)
+            candidates = query.where(sql, prefilter=False).limit(n_candidates).to_arrow()
+            if candidates.num_rows >= refine * k:
+                return _best(candidates, embedding, k)
+            query = query.where(sql, prefilter=True)
         query = query.refine_factor(refine).limit(k)
         while True:
             # Between two different bounds, Lance chooses for itself, and often probes all clusters.
@@ -202,20 +216,30 @@ class OnDisk:
                 return rows, scores
             n_probes = n_clusters
 
-    def _n_probes(
-        self, settings: IndexSettings, k: int, n_passing: int, n_shown: int, rank: float = 0
-    ) -> int:
-        """The clusters to probe: `settings.n_probes` are enough for the ten nearest of all rows.
+    def _is_ranked_faster(self, sql: str | None, n_passed_over: float) -> bool:
+        """Whether ranking all rows that pass takes less time than passing over rows in the index.
+        It depends on whether they lie together on the disk, as those of a category often do."""
+        left = n_passed_over - limits.PASSED_OVER * self.n_passing(sql)
+        return bool(left >= 0 and left >= limits.PASSED_OVER_PER_READ * self._n_reads(sql))
 
-        The fewer rows pass a filter on what they show, the more clusters are probed, because those
-        rows may lie far from the query. Rows that pass another filter, such as a country, mostly
-        lie in all clusters, but the nearest of them are farther away. The same holds if k is
-        larger. `rank` is high if such rows lie far from the query, too.
-        """
-        farther = math.sqrt(max(1, k / _TUNED_FOR) * max(1, n_shown) / max(1, n_passing))
-        n_wanted = settings.n_probes * self.n_rows / max(1, n_shown) * farther
-        n_wanted = max(n_wanted, settings.n_probes * math.sqrt(rank / _TUNED_FOR))
-        return min(settings.n_clusters, math.ceil(n_wanted))
+    def _count_reads(self, sql: str | None) -> int:
+        """The reads from disk that all rows that pass take: one for those that lie together."""
+        query = self.table.search().with_row_id(True).select(["_rowid"])
+        if sql is not None:
+            query = query.where(sql)
+        row_ids = np.sort(query.to_arrow()["_rowid"].to_numpy())
+        return 1 + int((np.diff(row_ids) > _TOGETHER).sum())
+
+
+def probes_for(settings: IndexSettings, depth: float, rank: float) -> int:
+    """The clusters to probe: `settings.n_probes` are enough for the _TUNED_FOR nearest of all rows.
+
+    `depth` is the rank of the last hit among all rows if those that pass are as frequent near the
+    query as elsewhere. Its clusters are mostly those of nearer rows. `rank` is higher if rows that
+    pass lie far from the query, in other clusters.
+    """
+    farther = max(1, depth / _TUNED_FOR) ** 0.2 * math.sqrt(max(1, rank / depth))
+    return int(min(settings.n_clusters, math.ceil(settings.n_probes * farther)))
 
 
 def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> list[Tuned]:

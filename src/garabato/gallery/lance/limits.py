@@ -10,9 +10,10 @@ EXACT_UP_TO = 8_000_000
 #: Bytes that a drawing takes in memory, and the share of the machine's memory for a gallery. A
 #: gallery that needs more is searched by the approximate index on disk.
 BYTES_PER_ROW, MEMORY_SHARE = 628, 0.25
-#: Ranking a drawing that passes a filter takes as long as passing over this number of drawings in
-#: the index. If ranking all that pass takes less time, they are ranked, so the search is exact.
-PASSED_OVER = 100
+#: In the time it takes to rank a drawing that passes a filter, the index passes over the first
+#: number of drawings; in the time of a read from another place on the disk, the second. If ranking
+#: all that pass takes less time than the index, they are ranked, so the search is exact.
+PASSED_OVER, PASSED_OVER_PER_READ = 20, 700
 #: From this number of drawings on, key_ids are indexed: reading 100,000 of them takes 20 ms.
 KEYS_INDEXED_FROM = 100_000
 #: If a larger share of drawings is not indexed yet, they are added to the index.
