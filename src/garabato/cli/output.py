@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +147,9 @@ def training_progress(
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=stderr, disable=not has_bar) as bar:
-        task = bar.add_task("", total=1.0)
+    bar = Progress(*columns, console=stderr)
+    task = bar.add_task("", total=1.0)
+    with bar if has_bar else nullcontext():  # rich ends any bar with a line, even an unseen one
         next_s = 0.0
 
         def show(progress: garabato.TrainingProgress) -> None:
