@@ -11,8 +11,8 @@ SLOPE, OFFSET and the scale in encoder/few_shot.py were chosen on the same drawi
 
     python benchmarks/few_shot.py --new DIR [--new DIR] --data DATA [--model RUN]
 
-For categories of Quick, Draw! that an encoder has never seen, train one as benchmarks/unseen.py
-does and give it with --model, and the unseen part's source with --new.
+benchmarks/unseen.py measures the same on categories of Quick, Draw! that an encoder was trained
+without.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Unseen categories: how well an encoder retrieves drawings of categories it was not trained on.
+"""Unseen categories: how well an encoder retrieves drawings of categories it was not trained on,
+and learns them from 1, 3, 5 and 10 drawings each.
 
 It is trained on 300 categories, chosen by seed 0. The drawings of the other 45 of Quick, Draw!'s
-345 are searched among each other. Finished trainings are kept in runs/unseen and not repeated.
+345 are searched among each other; then the 45 are added to the 300, as benchmarks/few_shot.py does.
+Finished trainings are kept in runs/unseen and not repeated.
 
     python benchmarks/unseen.py [--preset skfast] [--minutes 20]
 """
@@ -13,9 +15,13 @@ import subprocess
 from functools import partial
 from pathlib import Path
 
+import few_shot
 import harness
+import numpy as np
 
 from garabato.categories import choose_categories
+from garabato.dataset import Dataset
+from garabato.encoder import load_encoder
 from garabato.sources import open_source
 
 N_SEEN, SEED = 300, 0
@@ -58,7 +64,25 @@ def run(
         harness.Row(f"mAP of the {len(seen)} seen ones", "", [found["seen"]["map"]]),
         harness.Row("top-1 of these", "%", [found["seen"]["top1"]]),
         harness.Row("128-bit codes, unseen", "", [found["unseen"]["map_128_bit"]]),
+        *few_shot_rows(trained, folder / "seen", folder / "unseen"),
         harness.Row("training", "min", [minutes]),
+    ]
+
+
+def few_shot_rows(trained: Path, seen: Path, unseen: Path) -> list[harness.Row]:
+    """The unseen categories of a data set, learned by the encoder from a few drawings each."""
+    encoder = load_encoder(trained)
+    index = {name: i for i, name in enumerate(encoder.network_categories)}
+    old, new = (Dataset.open(folder).split("test") for folder in (seen, unseen))
+    names = np.array(new.categories)
+    logits = few_shot.logits_of(encoder, list(new))
+    of_new = {name: logits[names == name] for name in sorted(set(new.categories))}
+    right = np.array([index[name] for name in old.categories])
+    kept = [("the seen ones", few_shot.logits_of(encoder, list(old)), right)]
+    return [
+        row
+        for n in few_shot.N_EXAMPLES
+        for row in few_shot.rows_of(n, of_new, kept, encoder.temperature)
     ]
 
 
