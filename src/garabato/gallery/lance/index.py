@@ -37,9 +37,9 @@ _MARGIN = 32
 #: If candidates are filtered after they are found: how many more are asked for than an estimate
 #: says, because estimates are rough, and the rows that Lance filters in the time that one takes.
 _MORE_CANDIDATES, _PASSED_OVER_PER_CANDIDATE = 1.5, 50
-#: If hits lie farther than this factor times what the share of rows that pass suggests, they are
-#: rare near the query. Then it is not known how many candidates would pass.
-_FAR = 5
+#: Rows that pass are common near the query if hits lie at most this factor times as deep as the
+#: share of rows that pass suggests. If the share is less than the second, an estimate is too rough.
+_COMMON, _LEAST_SHARE = 1.5, 0.005
 #: Rows whose row ids differ by this much at most are read together.
 _TOGETHER = 16
 #: The error of Lance's scores, at most: it rounds rows, queries and their lengths to half precision
@@ -192,14 +192,16 @@ class OnDisk:
             return _rank_all(query.bypass_vector_index(), embedding, k)
         n_passing, n_clusters = self.n_passing(sql), self.settings.n_clusters
         depth = k * self.n_rows / max(1, n_passing)
-        n_probes = probes_for(self.settings, depth, rank)
+        is_common = rank <= _COMMON * depth and n_passing >= _LEAST_SHARE * self.n_rows
+        rank = max(rank, depth)
+        n_probes = probes_for(self.settings, rank, is_common=is_common)
         n_passed_over = n_probes / n_clusters * self.n_rows
         if self._is_ranked_faster(sql, n_passed_over):
             return _rank_all(query.bypass_vector_index(), embedding, k)
         refine = max(self.settings.refine, math.ceil(_LEAST_REFINED / k))
-        n_candidates = math.ceil(_MORE_CANDIDATES * refine * max(depth, rank))
-        is_common_nearby = sql is not None and rank <= _FAR * depth
-        if is_common_nearby and n_candidates <= n_passed_over / _PASSED_OVER_PER_CANDIDATE:
+        n_candidates = math.ceil(_MORE_CANDIDATES * refine * rank)
+        is_cheaper = n_candidates <= n_passed_over / _PASSED_OVER_PER_CANDIDATE
+        if sql is not None and is_common and is_cheaper:
             # Lance filters all rows of the clusters one by one, which takes longer than computing
             # their distances. The candidates are the same if enough of the nearest rows pass.
             query = query.minimum_nprobes(n_probes).maximum_nprobes(n_probes)
@@ -231,14 +233,13 @@ class OnDisk:
         return 1 + int((np.diff(row_ids) > _TOGETHER).sum())
 
 
-def probes_for(settings: IndexSettings, depth: float, rank: float) -> int:
-    """The clusters to probe: `settings.n_probes` are enough for the _TUNED_FOR nearest of all rows.
+def probes_for(settings: IndexSettings, rank: float, *, is_common: bool = True) -> int:
+    """The clusters to probe for a last hit of this rank among all rows.
 
-    `depth` is the rank of the last hit among all rows if those that pass are as frequent near the
-    query as elsewhere. Its clusters are mostly those of nearer rows. `rank` is higher if rows that
-    pass lie far from the query, in other clusters.
+    `settings.n_probes` are enough for the _TUNED_FOR nearest. Farther rows mostly lie in the same
+    clusters, but those that pass a filter may lie in others, unless they are common near the query.
     """
-    farther = max(1, depth / _TUNED_FOR) ** 0.2 * math.sqrt(max(1, rank / depth))
+    farther = max(1, rank / _TUNED_FOR) ** (0.2 if is_common else 0.5)
     return int(min(settings.n_clusters, math.ceil(settings.n_probes * farther)))
 
 
