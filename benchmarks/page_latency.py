@@ -127,7 +127,7 @@ def run(context: harness.Context) -> list[harness.Row]:
         browser.close()
     note = f"{len(took)} strokes"
     return [
-        harness.Row(f"{MEASURE}, p50", "ms", [float(np.median(took))], target=60, note=note),
+        harness.Row(f"{MEASURE}, p50", "ms", [float(np.median(took))], target=25, note=note),
         harness.Row(
             f"{MEASURE}, p95", "ms", [float(np.percentile(took, 95))], target=120, note=note
         ),
