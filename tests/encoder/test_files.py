@@ -125,6 +125,7 @@ def rewritten(tmp_path: Path, *, weights=None, **changes) -> Path:
         ("temperature", -1.0, "temperature must be a positive number"),
         ("temperature", "hot", "temperature must be a positive number, not 'hot'"),
         ("temperature", float("nan"), "temperature must be a positive number, not nan"),
+        ("temperature", 10**400, "temperature must be a positive number"),
         ("temperature", True, "temperature must be a positive number"),
         ("categories", ["cat", "cat", "a", "b", "c"], "the category 'cat' is listed twice"),
         ("categories", ["cat", 7, "a", "b", "c"], "categories must be names, not 7"),

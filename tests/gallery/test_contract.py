@@ -175,6 +175,8 @@ def test_the_error_for_an_invalid_query_among_many_gives_its_number(gallery, enc
         gallery.search_many([drawings[0], "cat.ndjson"])
     with pytest.raises(InputError, match="embeddings"):
         gallery.search_many(["cat.ndjson"])
+    with pytest.raises(InputError, match="embeddings"):
+        gallery.search_many([[10**400]])
     with pytest.raises(InputError, match="shape"):
         gallery.search_many(np.ones((2, 3)))
 
@@ -630,7 +632,7 @@ def test_galleries_and_hits_are_shown_in_one_short_line(gallery, drawings):
 
 def test_a_query_of_the_wrong_type_is_an_error_that_says_how_to_read_drawings(gallery, drawings):
     gallery.add(drawings[:3])
-    for query in ("mine/star.svg", Path("mine/star.svg"), drawings[:2]):
+    for query in ("mine/star.svg", Path("mine/star.svg"), drawings[:2], [10**400]):
         with pytest.raises(InputError, match=r"a Drawing or an embedding \(64,\).*read_drawings"):
             gallery.search(query, k=1)
 

@@ -77,6 +77,8 @@ def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray
             ys = np.asarray(stroke[1], np.float64)
         except (TypeError, ValueError):
             raise DrawingError(f"stroke {number} has coordinates that are not numbers") from None
+        except OverflowError:  # an integer of more than 308 digits
+            raise DrawingError(f"stroke {number} has a coordinate beyond 2^24") from None
         if xs.ndim != 1 or ys.ndim != 1:
             raise _wrong_form(number, stroke, "a pair of flat lists (xs, ys)")
         if len(xs) != len(ys):

@@ -294,7 +294,7 @@ def as_embedding(query: Query, encoder: Embedder | None, filled_by: FilledBy) ->
         return embed([query], encoder, filled_by).reshape(-1)
     try:
         row = np.asarray(query, np.float32).reshape(1, -1)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(
             f"a query must be a Drawing or an embedding ({filled_by.embedding_dim},), not a "
             f"{type(query).__name__}; garabato.read_drawings gives the drawings of a file"
@@ -326,7 +326,7 @@ def as_embeddings(
         return embed(drawings, encoder, filled_by)
     try:
         rows = np.asarray(queries, np.float32)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(
             f"queries must be drawings or embeddings (Q, {filled_by.embedding_dim}); "
             "garabato.read_drawings gives the drawings of a file"
