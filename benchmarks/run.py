@@ -29,6 +29,7 @@ import others
 import page_latency
 import parse
 import parse_render
+import photo
 import picture_agreement
 import prepare
 import prepare_memory
@@ -62,6 +63,7 @@ if __name__ == "__main__":
         b32.BENCHMARK,
         unseen.benchmark(),
         picture_agreement.benchmark(),
+        photo.BENCHMARK,
         train_step.BENCHMARK,
         torch_dataset.BENCHMARK,
         fuzz_readers.BENCHMARK,
