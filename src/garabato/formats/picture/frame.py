@@ -229,10 +229,11 @@ def _fades(
     tolerance: int,
 ) -> bool:
     """Whether a frame does not end at the page, but is paper in light that falls."""
-    away = np.abs(levels - colour)
-    for nearest_px, difference in ((_BLURRED_PX, away @ LUMA), (_SMEARED_PX, away.max(axis=2))):
+    for nearest_px in (_BLURRED_PX, _SMEARED_PX):
         beside = frame & _dilated(page, 2 * nearest_px) & ~_dilated(page, nearest_px)
-        if beside.any() and np.median(difference[beside]) > tolerance / 2:
+        away = np.abs(levels[beside] - colour)
+        difference = away @ LUMA if nearest_px == _BLURRED_PX else away.max(axis=1)
+        if len(away) and np.median(difference) > tolerance / 2:
             return True
     return False
 

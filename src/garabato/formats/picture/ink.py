@@ -83,10 +83,12 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
     inside = page_in_frame(page)
     if inside is not None:
         rows, columns = _inked_part(inside, picture.shape, margin=0)
-        found = _ink_sheet(picture.part(rows, columns), _cut(inside, rows, columns, picture.shape))
+        sheet = picture.part(rows, columns)
+        page_mask = _cut(inside, rows, columns, picture.shape)
+        found = _ink_sheet(sheet, sheet.reduced(_PAGE_PX), page_mask)
         if found is not None:
             return found
-    found = _ink_sheet(picture, np.ones((1, 1), np.bool_))
+    found = _ink_sheet(picture, page, np.ones((1, 1), np.bool_))
     if found is None and alpha is not None:
         card = _with_dark_holes(alpha)
         if card.min() == 0:
@@ -112,9 +114,11 @@ def _inked_part(
     return rows, columns
 
 
-def _ink_sheet(picture: Picture, inside: BoolArray) -> ByteArray | None:
-    """The ink within the mask `inside`, which may have any size and covers the whole picture."""
-    page = picture.reduced(_PAGE_PX)
+def _ink_sheet(picture: Picture, page: Image, inside: BoolArray) -> ByteArray | None:
+    """The ink within the mask `inside`, which may have any size and covers the whole picture.
+
+    `page` is the picture reduced to _PAGE_PX.
+    """
     mask = np.asarray(_resized(inside.astype(np.float32), page) > 0.999, np.float32)
     page = filled_outside(page, mask > 0)
     ground = _ground(page)
