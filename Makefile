@@ -56,7 +56,7 @@ test-lowest: .venv-lowest/ready
 
 # With the newest SymPy, which ONNX Runtime would take, uv would pass over the lowest PyTorch.
 .venv-lowest/ready: pyproject.toml | setup
-	$(BIN)/uv venv -q --clear --python $(BIN)/python .venv-lowest
+	$(BIN)/uv venv -q --clear --seed --python $(BIN)/python .venv-lowest
 	$(BIN)/uv pip install -q --python .venv-lowest --resolution lowest-direct \
 	    --constraints <(echo 'sympy<1.13.2') -e '.[serve,dev]'
 	touch $@

@@ -79,7 +79,7 @@ def create_app(settings: Settings, choose_source: startup.ChooseSource) -> FastA
             allow_headers=["authorization", "content-type"],
             expose_headers=["retry-after"],
         )
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _openapi(app, settings.root_path)  # type: ignore[method-assign]
     return app
 
 
@@ -116,11 +116,15 @@ def _read_files() -> dict[str, CachedContent]:
     }
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's OpenAPI document, plus the bodies that routes parse themselves."""
+def _openapi(app: FastAPI, root_path: str) -> dict[str, Any]:
+    """FastAPI's OpenAPI document, plus the subpath and the bodies that routes parse themselves."""
     if app.openapi_schema is None:
         document = get_openapi(
-            title=app.title, version=app.version, summary=app.summary, routes=app.routes
+            title=app.title,
+            version=app.version,
+            summary=app.summary,
+            routes=app.routes,
+            servers=[{"url": root_path}] if root_path else None,
         )
         schemas = document.setdefault("components", {}).setdefault("schemas", {})
         for model in requests.BODIES:
