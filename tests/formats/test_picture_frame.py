@@ -303,6 +303,23 @@ def test_the_outline_of_a_canvas_inside_a_page_is_no_ink(colour: int) -> None:
     assert shows(find_ink(page), ink)
 
 
+@pytest.mark.parametrize("is_turned", [False, True])
+@pytest.mark.parametrize("inset", [8, 30])
+def test_a_ruled_border_as_thick_as_the_pen_is_no_ink_unless_it_is_not_ruled(
+    inset: int, is_turned: bool
+) -> None:
+    """Turned by half a degree, it may have been drawn by hand."""
+    border = np.zeros((HEIGHT, WIDTH), np.float32)
+    cv2.rectangle(border, (inset, inset), (WIDTH - 1 - inset, HEIGHT - 1 - inset), 1, 4)
+    if is_turned:
+        matrix = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), 0.5, 1)
+        border = cv2.warpAffine(border, matrix, (WIDTH, HEIGHT))
+    ink = ink_of("house")
+    together = np.maximum(ink, border)
+    page = np.rint(255 * (1 - together)).astype(np.uint8)[:, :, None].repeat(3, axis=2)
+    assert shows(find_ink(page), together if is_turned else ink)
+
+
 def rounded(canvas: Picture, radius: int, n_px: int) -> Picture:
     """A white page with a canvas on it that has a black outline and round corners."""
     page = bordered(canvas, 60, 60, 255)

@@ -55,6 +55,9 @@ _OTHER_THAN_DRAWN = 1.25
 #: A frame along all edges of a picture of this size or more may be as wide as the pen, if no ink
 #: touches it.
 _LEAST_APART_PX = 100
+#: An outline in the middle of a picture may be ruled: its sides are off by less than this many px,
+#: on average. It is at most this many times thicker than the pen.
+_UNRULED_PX, _RULED_PX = 0.3, 1.5
 #: Photographed pages are looked for at this size; darker lines thinner than this are ink.
 _SMALL_PX, _LINE_PX = 256, 5
 #: A photographed page covers at least this share of the picture, is at least this many times
@@ -190,7 +193,7 @@ def _page_inside(
     )
     if not is_rectangle and area < (1 - _CORNERS) * page.size:
         return None
-    if is_rectangle and (outline_px := _thin_outline_px(levels, page, colour)):
+    if is_rectangle and (outline_px := _outline_px(levels, page, colour)):
         return _eroded(page, outline_px + _BLURRED_PX)
     inner = _eroded(page, _BLURRED_PX)
     if not inner.any() or not _is_paper(levels, page, inner, colour, is_rectangle):
@@ -247,10 +250,11 @@ def _hull(page: BoolArray) -> tuple[Any, Any, BoolArray]:
     return outline, hull, filled > 0
 
 
-def _thin_outline_px(levels: ByteArray, page: BoolArray, colour: npt.NDArray[np.int16]) -> int:
+def _outline_px(levels: ByteArray, page: BoolArray, colour: npt.NDArray[np.int16]) -> int:
     """The thickness of the outline that makes a page of a part of the frame's own colour.
 
-    0 if there is none, or if it may be part of the drawing, because it is as wide as the pen.
+    0 if there is none, or if it may be part of the drawing, because it is as wide as the pen and
+    not ruled.
     """
     marked = page & (np.abs(levels - colour).max(axis=2) > _COMPRESSED)
     rows, columns = np.flatnonzero(page.any(axis=1)), np.flatnonzero(page.any(axis=0))
@@ -260,9 +264,26 @@ def _thin_outline_px(levels: ByteArray, page: BoolArray, colour: npt.NDArray[np.
         return 0
     outline = labels == np.bincount(at_border).argmax()
     thickness = outline.sum() / (2 * (len(rows) + len(columns)))
-    pen = pen_px(marked & ~outline)
-    is_thin = 0 < thickness <= _THIN * max(page.shape) and _OTHER_WIDTH * thickness <= pen
-    return math.ceil(thickness) if is_thin and not (marked & ~outline).mean() > 0.5 else 0
+    others = marked & ~outline
+    pen = pen_px(others)
+    if others.mean() > 0.5 or not 0 < thickness <= _RULED_PX * pen:
+        return 0
+    is_thin = thickness <= _THIN * max(page.shape) and _OTHER_WIDTH * thickness <= pen
+    return math.ceil(thickness) if is_thin or _is_ruled(page, outline, thickness) else 0
+
+
+def _is_ruled(page: BoolArray, outline: BoolArray, thickness: float) -> bool:
+    """Whether an outline is a straight rectangle in the middle of a picture, apart from all ink.
+
+    Hands draw no such rectangles.
+    """
+    above, below, before, behind = _margins(page)
+    height, width = page.shape[0] - above - below, page.shape[1] - before - behind
+    if abs(above - below) > 1 or abs(before - behind) > 1 or min(height, width) < _LEAST_APART_PX:
+        return False
+    if page.sum() < height * width - _UNRULED_PX * 2 * (height + width):
+        return False
+    return not (outline & _eroded(page, math.ceil(thickness) + _BLURRED_PX)).any()
 
 
 def _eroded(mask: BoolArray, n_px: int) -> BoolArray:
