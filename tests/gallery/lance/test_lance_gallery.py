@@ -370,8 +370,10 @@ class _CompactedWhileListing(KeyRanges):
         super().__init__()
         self.writer: LanceGallery | None = writer
 
-    def next_key_ids(self, *args, **kwargs):
-        found = super().next_key_ids(*args, **kwargs)
+    def next_key_ids(self, table, *args, **kwargs):
+        if self.writer is not None:  # `table` opens no file yet: Linux still reads open ones
+            table = self.writer._pinned(table.version)
+        found = super().next_key_ids(table, *args, **kwargs)
         if self.writer is not None:
             writer, self.writer = self.writer, None
             writer.add(make_drawings(["star"], 1, seed=9))
