@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,37 @@ def test_an_interruption_exits_with_status_130(ends: CliRunner) -> None:
     result = ends.invoke(main, ["ends", "interrupt"])
     assert result.exit_code == 130
     assert "interrupted" in result.stderr
+
+
+_TERMINATED = """
+import signal, sys, tempfile
+import click
+from garabato.cli import COMMANDS, main
+
+@click.command()
+@click.argument("number", type=int)
+def command(number):
+    with tempfile.TemporaryDirectory(dir=".") as folder:
+        signal.raise_signal(number)
+
+sys.modules["garabato.cli.ends"] = sys.modules["__main__"]
+COMMANDS["ends"] = "End somehow."
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_command_that_is_told_to_end_removes_its_temporary_files_and_ends_by_the_signal(
+    tmp_path: Path, number: int
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _TERMINATED, "ends", str(int(number))],
+        cwd=tmp_path,
+        check=False,
+        capture_output=True,
+    )
+    assert (done.returncode, done.stderr) == (-number, b"")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -1,6 +1,9 @@
 """What is written is whole or not there."""
 
 import os
+import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -29,6 +32,38 @@ def test_an_interrupted_write_leaves_the_old_file_and_no_leftovers(tmp_path):
         half_written(target, KeyboardInterrupt())
     assert target.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a.bin"]
+
+
+_WRITER = """
+import os, signal, sys
+from garabato.host.atomic import replacing
+
+with replacing(sys.argv[1]) as temporary:
+    temporary.write_bytes(b"half of something long")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_writer_left_is_gone_after_the_next_one(tmp_path):
+    target = tmp_path / "a.bin"
+    target.write_bytes(b"old")
+    for _ in range(2):
+        killed = subprocess.run([sys.executable, "-c", _WRITER, str(target)], check=False)
+        assert killed.returncode == -signal.SIGKILL
+        assert len(os.listdir(tmp_path)) == 2
+        assert target.read_bytes() == b"old"
+    write_bytes(target, b"new")
+    assert target.read_bytes() == b"new"
+    assert os.listdir(tmp_path) == ["a.bin"]
+
+
+def test_a_file_of_the_temporary_name_that_leads_elsewhere_is_not_written(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"of somebody else")
+    (tmp_path / ".a.bin.tmp").symlink_to(elsewhere)
+    write_bytes(tmp_path / "a.bin", b"new")
+    assert (tmp_path / "a.bin").read_bytes() == b"new"
+    assert elsewhere.read_bytes() == b"of somebody else"
 
 
 @pytest.fixture
@@ -64,6 +99,7 @@ def test_a_file_is_flushed_before_it_gets_its_name_and_its_folder_after(tmp_path
 def test_a_full_disk_is_a_storage_error_that_names_the_file(tmp_path):
     def fill(target):
         with replacing(target) as temporary:
+            temporary.unlink(missing_ok=True)
             temporary.symlink_to("/dev/full")
             temporary.write_bytes(b"more")
 

@@ -33,10 +33,17 @@ COMMANDS = {
     "demo": "Run everything once, end to end, on 100 categories.",
 }
 
-#: Set by Ctrl-C. Python drops a KeyboardInterrupt raised while a destructor or the callback of a
-#: weak reference runs, and the command would go on to its end. So the signal is remembered, and the
+#: The usual handlers of Ctrl-C, of `kill`, `timeout` and Docker, and of a terminal that is closed.
+#: All raise KeyboardInterrupt here, so that temporary files are removed.
+_USUAL: dict[int, Any] = {
+    signal.SIGINT: signal.default_int_handler,
+    signal.SIGTERM: signal.SIG_DFL,
+    signal.SIGHUP: signal.SIG_DFL,
+}
+#: The signals received. Python drops a KeyboardInterrupt raised while a destructor or the callback
+#: of a weak reference runs, and the command would go on to its end. So they are remembered, and the
 #: next report of progress raises it again.
-_received = threading.Event()
+_received: list[int] = []
 
 
 class Group(click.Group):
@@ -113,22 +120,30 @@ def main() -> None:
 
 @contextmanager
 def remember_interrupts() -> Iterator[None]:
-    """Remember Ctrl-C, beside raising KeyboardInterrupt as usual."""
+    """Raise KeyboardInterrupt when a signal asks the command to end, and remember it.
+
+    After SIGTERM or SIGHUP the process ends by that signal, as its parent expects.
+    """
     _received.clear()
-    is_usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    if not is_usual or threading.current_thread() is not threading.main_thread():
+    handled = {n: usual for n, usual in _USUAL.items() if signal.getsignal(n) == usual}
+    if threading.current_thread() is not threading.main_thread():
         yield
         return
-    signal.signal(signal.SIGINT, _interrupt)
+    for number in handled:
+        signal.signal(number, _interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, usual in handled.items():
+            signal.signal(number, usual)
+        for received in _received:
+            if received != signal.SIGINT:
+                signal.raise_signal(received)
 
 
 def raise_if_interrupted() -> None:
-    """Raise KeyboardInterrupt if Ctrl-C was pressed since the command began."""
-    if _received.is_set():
+    """Raise KeyboardInterrupt if a signal has asked the command to end."""
+    if _received:
         raise KeyboardInterrupt
 
 
@@ -140,5 +155,6 @@ class _Messages(logging.Handler):
 
 
 def _interrupt(number: int, frame: Any) -> None:
-    _received.set()
+    _received.append(number)
+    signal.signal(number, _USUAL[number])  # a second one ends the process at once
     raise KeyboardInterrupt

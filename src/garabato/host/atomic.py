@@ -20,15 +20,19 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
     """Yield a temporary name beside `path` to write to; it becomes `path` when the block ends.
 
     The temporary file is flushed to disk before it is renamed, and its folder afterwards. If the
-    block raises, the file is removed and `path` stays as it was. Raises StorageError for a full
-    disk, a folder that is read-only or missing, and if `path` is a folder.
+    block raises, the file is removed and `path` stays as it was. What a killed process leaves is
+    overwritten by the next call for the same `path`. Raises StorageError for a full disk, a folder
+    that is read-only or missing, and if `path` is a folder.
     """
     target = Path(path)
     if not target.parent.is_dir():
         raise StorageError(f"cannot write {target}: there is no folder {target.parent}; create it")
     if target.is_dir():
         raise StorageError(f"cannot write {target}: it is a folder; give a file name")
-    temporary = _beside(target, "tmp")
+    temporary = target.with_name(f".{target.name}.tmp")
+    lock = _lock_of(temporary)
+    if lock is None:
+        temporary = _beside(target, "tmp")
     try:
         with storage_errors(target):
             yield temporary
@@ -38,6 +42,9 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
         with suppress(OSError):
             temporary.unlink()
         raise
+    finally:
+        if lock is not None:
+            os.close(lock)
     with suppress(OSError):  # some file systems cannot flush folders; the content is safe anyway
         sync(target.parent)
 
@@ -87,6 +94,27 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _lock_of(temporary: Path) -> int | None:
+    """Make a file if it isn't there, and lock it until the returned descriptor is closed.
+
+    None if another process is writing it, if it belongs to another user, and on file systems
+    without locks.
+    """
+    try:
+        lock = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        ours, named = os.fstat(lock), temporary.lstat()
+        if os.path.samestat(ours, named) and ours.st_uid == os.geteuid():
+            return lock  # else it was renamed just now: it is a whole file
+    except OSError:
+        pass
+    os.close(lock)
+    return None
 
 
 def _beside(target: Path, suffix: str) -> Path:
