@@ -8,6 +8,7 @@ from garabato.formats.stream import Input
 from garabato.formats.svg.format import NAMESPACE
 from garabato.formats.svg.items import Document
 from garabato.formats.svg.painting import visible_lines
+from garabato.formats.svg.tree import TooMuchError
 from garabato.formats.svg.walk import read_document
 from garabato.formats.xml_tree import parse_xml
 
@@ -67,12 +68,17 @@ def _painted(primitives: str, attributes: str = "", body: str = "") -> list[tupl
          '<feBlend in="SourceGraphic" in2="b"/>', [(LINE, BLACK)]),
         (f'{FLOOD}<feComposite in2="SourceGraphic" operator="in"/><feOffset dx="9"/>'
          '<feComposite in="SourceGraphic"/>', [(LINE, BLACK)]),
+        # an outline in the flood's colour
+        (f'<feMorphology operator="dilate" radius="2" result="b"/>{FLOOD}'
+         '<feComposite in2="b" operator="in"/><feComposite in2="SourceGraphic" operator="out"/>',
+         [(LINE, RED)]),
         # the same rectangle twice
         (f'{FLOOD}<feFlood/><feMerge><feMergeNode in="a"/><feMergeNode/></feMerge>',
          [(AREA, BLACK)]),
         # not read
         (f'{FLOOD}<feTurbulence/>', [(LINE, BLACK)]),
         (f'{FLOOD}{"<feOffset/>" * 64}', [(LINE, BLACK)]),
+        (f'{FLOOD}<feMerge>{"<feMergeNode/>" * 65}</feMerge>', [(LINE, BLACK)]),
     ],
 )  # fmt: skip
 def test_a_flood_is_a_rectangle_that_is_combined_with_the_line(primitives, painted):
@@ -101,6 +107,67 @@ def test_a_filter_takes_a_group_with_its_transform_and_opacity():
     (flood,) = _document(FLOOD, 'x="0" y="0" width="1" height="1"', body).items
     assert flood.bounds == (10, 5, 110, 55)
     assert flood.fill == (*RED, 0.5)
+
+
+def test_a_box_includes_what_is_not_painted():
+    body = (
+        '<g filter="url(#f)"><rect x="10" y="20" width="100" height="50" fill="none"/>'
+        '<path d="M50 30h9v9" stroke="blue" stroke-dasharray="2"/></g>'
+    )
+    (flood,) = _document(FLOOD, 'x="0" y="0" width="1" height="1"', body).items
+    assert flood.bounds == (10, 20, 110, 70)
+
+
+def test_a_line_in_the_colour_of_a_flood_stays_as_faint_as_it_is():
+    tinted = f'{FLOOD}<feComposite in2="SourceGraphic" operator="in"/>'
+    body = '<g filter="url(#f)" opacity="0.5"><path d="M0 0h9v9" stroke="blue" fill="none"/></g>'
+    (line,) = _document(tinted, body=body).items
+    assert line.stroke == (*RED, 0.5)
+
+
+def test_a_matrix_that_only_rounding_keeps_from_being_flat_shows_nothing():
+    body = (
+        '<path filter="url(#f)" transform="matrix(.8 1.5 2.4 4.5 0 0)" d="M0 0h9v9" stroke="blue"/>'
+    )
+    assert _document(FLOOD, body=body).items == []
+
+
+def test_as_many_floods_are_painted_as_a_document_may_have_elements():
+    body = '<path filter="url(#f)" d="M0 0h9v9" stroke="blue"/>' * 500
+    with pytest.raises(TooMuchError, match="20,000 elements"):
+        _document(FLOOD * 50, body=body)
+
+
+def test_an_element_that_paints_nothing_is_flooded():
+    body = '<rect filter="url(#f)" x="50" y="20" width="100" height="100" fill="none"/>'
+    assert _painted(FLOOD, body=body) == [(AREA, RED)]
+
+
+def test_the_current_colour_is_that_of_the_filter():
+    body = '<g color="red"><path filter="url(#f)" d="M50 20L150 120"/></g>'
+    assert _painted('<feFlood flood-color="currentColor"/>', body=body) == [(AREA, BLACK)]
+    assert _painted('<feFlood color="red" flood-color="currentColor"/>') == [(AREA, RED)]
+
+
+def test_the_box_of_a_document_is_its_page():
+    text = (
+        f'<svg xmlns="{NAMESPACE}" width="99" viewBox="100 50 200 100" filter="url(#f)">'
+        f'<filter id="f" x="0" y="0" width=".5" height="1">{FLOOD}</filter></svg>'
+    )
+    source = Input.from_bytes(text.encode(), "a.svg", "svg")
+    (flood,) = read_document(parse_xml(source, NAMESPACE)).items
+    assert flood.bounds == (100, 50, 200, 150)
+
+
+def test_an_area_moves_with_a_use():
+    body = (
+        '<defs><path id="p" d="M0 0h50v50" stroke="blue"/></defs>'
+        '<use filter="url(#f)" href="#p" x="60" y="30"/>'
+    )
+    page = 'x="0" y="0" width="30" height="20" filterUnits="userSpaceOnUse"'
+    box = 'x="0" y="0" width="1" height="1"'
+    assert _painted(FLOOD, page, body) == [((60, 30, 90, 50), RED)]
+    assert _painted(FLOOD, box, body) == [((60, 30, 110, 80), RED)]
 
 
 def test_white_lines_on_a_flooded_page_are_the_drawing():

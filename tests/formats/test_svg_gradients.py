@@ -101,3 +101,11 @@ def test_a_line_ends_where_its_gradient_becomes_transparent(tmp_path):
     assert _extent(tmp_path, body) == pytest.approx((0, 100), abs=3)
     flat = body.replace("60", "50")  # without a box there is no gradient: the line is kept
     assert _extent(tmp_path, flat) == pytest.approx((0, 200), abs=3)
+
+
+def test_a_gradient_that_only_rounding_keeps_from_being_flat_has_its_mean_colour(tmp_path):
+    gradient = (
+        '<linearGradient id="g" gradientTransform="matrix(.8 1.5 2.4 4.5 0 0)">'
+        f"{HALVES}</linearGradient>"
+    )
+    assert _extent(tmp_path, gradient + LINE.replace('"black"', '"url(#g)"')) == (0, 200)

@@ -47,6 +47,8 @@ SQUARE = "offset-path:path('M100 20h40v40h-40z');"
         # the origin of the box, 15 10, is on the path; by default, the anchor is that origin
         (f"{RIGHT}transform-box:fill-box;transform-origin:center",
          [[85, 10], [115, 10], [115, 30]]),
+        ("offset-path:path('M100,20 L160,20')", [[100, 20], [130, 20], [130, 40]]),
+        ("offset-path:path(evenodd, 'M100,20L160,20')", [[100, 20], [130, 20], [130, 40]]),
         # the jump between two lines has no length
         ("offset-path:path('M0 0h50M100 100h50');offset-distance:75%",
          [[125, 100], [155, 100], [155, 120]]),
@@ -75,7 +77,9 @@ def test_a_motion_path_may_be_a_shape_of_the_document():
 def test_a_style_sheet_may_set_a_motion_path_but_an_attribute_may_not():
     sheet = "<style>path{offset-path:path('M100 20h60')}</style>"
     assert _points("", sheet) == [[100, 20], [130, 20], [130, 40]]
-    assert _points("offset-path=\"path('M100 20h60')\"") == [[0, 0], [30, 0], [30, 20]]
+    attribute = "offset-path=\"path('M100 20h60')\""
+    assert _points(attribute) == [[0, 0], [30, 0], [30, 20]]
+    assert _points("", sheet) == _points(attribute.replace("100", "5"), sheet)
 
 
 def test_an_anchor_lies_in_the_reference_box():

@@ -51,6 +51,17 @@ def _strokes(folder: Path, body: str, attributes: str = PAGE) -> list[list[list[
             f'</linearGradient><path d="{ZIGZAG}" stroke="url(#g)"/>',
             f'{PAGE} fill="none"',
         ),
+        (
+            '<linearGradient id="g"><stop stop-color="currentColor"/></linearGradient>'
+            f'<g color="white"><path d="{ZIGZAG}" stroke="url(#g)"/></g>',
+            f'{PAGE} fill="none"',
+        ),
+        (
+            '<linearGradient id="a g"><stop stop-color="red"/></linearGradient>'
+            f'<path d="{ZIGZAG}" stroke="url(#a%20g)"/>',
+            f'{PAGE} fill="none"',
+        ),
+        (f'<defs><path id="a%b" d="{ZIGZAG}"/></defs><use href="#a%25b"/>', f"{PAGE} {PEN}"),
         (f'<g style="stroke-width:0"><path style="stroke-width:1" d="{ZIGZAG}"/></g>',
          f'{PAGE} fill="none" stroke="black"'),
         (f'<g visibility="hidden"><path visibility="visible" d="{ZIGZAG}"/></g>',
@@ -334,6 +345,7 @@ def test_what_is_used_may_take_the_paint_of_its_use(tmp_path, stroke, n_strokes)
         ('style="clip-path:inset(0 25px round 9px)"', (25, 75)),
         ('style="clip-path:inset(0 40px 28px 0 round 20px / 16px)"', (10, 50)),
         ("style=\"clip-path:path('M10 0H35V99H10Z')\"", (10, 35)),
+        ("style=\"clip-path:path(nonzero,'M10,0 L35,0 35,99 10,99Z')\"", (10, 35)),
         ('style="clip-path:xywh(10px 0 50px 100%)"', (10, 60)),
         ('style="clip-path:rect(0 80px 60px 20px)"', (20, 80)),
         ('clip-path="url(#box)"', (50, 100)),
@@ -364,6 +376,25 @@ def test_clips_are_of_the_box_of_what_they_clip(tmp_path, clip, kept):
     else:
         left = (strokes[0][0] - strokes[-1][0].min()) / scale
         assert (left.min(), left.max()) == pytest.approx(kept, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "seen"),
+    [
+        ('clip-path="url(#c)"', (60, 100)),
+        # the box is 0 to 100, its centre stays where it is, and then all moves
+        ('style="transform:scale(.5);transform-box:fill-box;transform-origin:50%"', (55, 105)),
+    ],
+)
+def test_the_units_of_a_use_move_with_it(tmp_path, attributes, seen):
+    pen = 'fill="none" stroke="black" stroke-width=".1"'
+    body = (
+        '<clipPath id="c"><rect width="40" height="9"/></clipPath>'
+        f'<defs><path id="p" d="M0 0H100" {pen}/></defs><use href="#p" x="60" y="9" {attributes}/>'
+        f'<path d="M20 140H180" {pen}/>'
+    )
+    line, mark = _read(tmp_path, body).strokes
+    assert (line[0] - mark[0].min()) / np.ptp(mark[0]) * 160 + 20 == pytest.approx(seen, abs=1)
 
 
 def test_lines_end_at_the_edge_of_the_page_and_of_a_clip(tmp_path):

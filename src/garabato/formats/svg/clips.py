@@ -25,7 +25,6 @@ from garabato.formats.svg.items import (
     intersection,
     rectangle_of,
 )
-from garabato.formats.svg.style import URL
 from garabato.formats.svg.tree import MAX_NESTED, SHAPES, Box, Context, Enter, Tree, Walk
 
 _CLIPPING = SHAPES | {"use", "text"}
@@ -38,7 +37,7 @@ class Clips:
 
     def __init__(self, tree: Tree, enter: Enter, walk: Walk, box: Box) -> None:
         self._tree, self._enter, self._walk, self._box = tree, enter, walk, box
-        self._regions: dict[tuple[str, Matrix, Size], Clip] = {}
+        self._regions: dict[tuple[Element, Matrix, Size], Clip] = {}
 
     def clipped(self, element: Element, value: str, inside: Context) -> Clip:
         """The clip of `inside`, and the region of its element's own `clip-path` or `mask`."""
@@ -52,9 +51,8 @@ class Clips:
             data = basic_shape_path(value, (right - left, bottom - top))
             matrix = multiply(matrix, (1, 0, 0, 1, left, top))
             return clip if data is None else self._with_region(clip, data, value, matrix)
-        match = URL.match(value)
-        region = self._tree.element(match[1]) if match else None
-        if match is None or region is None or region.tag not in ("clipPath", "mask"):
+        region = self._tree.referenced(value)
+        if region is None or region.tag not in ("clipPath", "mask"):
             return clip
         if self._tree.n_nested > MAX_NESTED:
             return clip
@@ -72,7 +70,7 @@ class Clips:
             left, top, right, bottom = box
             matrix = multiply(matrix, (right - left, 0.0, 0.0, bottom - top, left, top))
             whole = (1.0, 1.0)
-        key = (match[1], matrix, whole)
+        key = (region, matrix, whole)
         if key not in self._regions:
             self._tree.n_nested += 1
             self._regions[key] = self._region(region, own, matrix, whole)

@@ -11,23 +11,12 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from xml.etree.ElementTree import Element
 
-import numpy as np
-
 from garabato.formats.svg.clips import AREA, area_of
-from garabato.formats.svg.geometry import Matrix
-from garabato.formats.svg.items import WHITE, Item, Rectangle, bounds_of, intersection
-from garabato.formats.svg.style import (
-    BLACK,
-    CURRENT_COLOUR,
-    LEAST_ALPHA,
-    URL,
-    Colour,
-    opacity_of,
-    parse_colour,
-)
-from garabato.formats.svg.tree import MAX_NESTED, Context, Tree
+from garabato.formats.svg.items import WHITE, Item, Rectangle, intersection
+from garabato.formats.svg.style import LEAST_ALPHA, Colour
+from garabato.formats.svg.tree import MAX_NESTED, Box, Context, Tree
 
-#: Filters with more primitives are not read.
+#: Filters with more primitives, or with more inputs of `feMerge`, are not read.
 _MAX_PRIMITIVES = 64
 
 
@@ -46,29 +35,31 @@ _ELEMENT: _Layers = (_Layer(),)
 class Filters:
     """The filters of a document."""
 
-    def __init__(self, tree: Tree) -> None:
-        self._tree = tree
-        self._declared: dict[Element, Mapping[str, str]] = {}
+    def __init__(self, tree: Tree, box: Box) -> None:
+        self._tree, self._box = tree, box
 
     def flooding(self, declared: Mapping[str, str], inside: Context) -> Element | None:
         """The filter of an element if it has a `feFlood` and is read."""
-        match = URL.match(declared.get("filter", "").strip())
-        chosen = self._tree.element(match[1]) if match else None
+        chosen = self._tree.referenced(declared.get("filter", ""))
         if chosen is None or inside.is_clip or self._tree.n_nested > MAX_NESTED:
             return None
         if chosen.tag != "filter" or len(chosen) > _MAX_PRIMITIVES:
             return None
+        if sum(map(len, chosen)) > _MAX_PRIMITIVES:
+            return None
         return chosen if any(part.tag == "feFlood" for part in chosen) else None
 
-    def applied(self, chosen: Element, items: list[Item], inside: Context) -> list[Item]:
-        """What is painted of an element's items through a filter."""
-        layers = self._layers(chosen, items, inside) if items else None
+    def applied(
+        self, chosen: Element, element: Element, items: list[Item], inside: Context
+    ) -> list[Item]:
+        """What is painted of an element with these items through a filter."""
+        layers = self._layers(chosen, element, inside)
         if layers is None:
             return items
         return [item for layer in layers for item in self._painted(layer, items, inside)]
 
-    def _layers(self, chosen: Element, items: list[Item], inside: Context) -> _Layers | None:
-        """What a filter paints; None if that is not known."""
+    def _layers(self, chosen: Element, element: Element, inside: Context) -> _Layers | None:
+        """What a filter paints of an element; None if that is not known."""
         last = _ELEMENT
         results = dict.fromkeys(("SourceGraphic", "SourceAlpha"), _ELEMENT)
         for primitive in chosen:
@@ -79,7 +70,7 @@ class Filters:
                 case "feImage" | "feTurbulence" | "feDiffuseLighting" | "feSpecularLighting":
                     return None
                 case "feFlood":
-                    last = self._flood(primitive, chosen, items, inside)
+                    last = self._flood(primitive, chosen, element, inside)
                 case "feMerge":
                     last = _on_top(layer for layers in inputs for layer in layers)
                 case "feBlend":
@@ -92,20 +83,12 @@ class Filters:
                 results[primitive.attrib["result"]] = last
         return last
 
-    def _flood(
-        self, flood: Element, chosen: Element, items: list[Item], inside: Context
-    ) -> _Layers:
+    def _flood(self, flood: Element, chosen: Element, element: Element, inside: Context) -> _Layers:
         """The rectangle of a `feFlood`; nothing if it is invisible."""
-        if flood not in self._declared:
-            self._declared[flood], _ = self._tree.declared(flood, self._tree.start)
-        declared = self._declared[flood]
-        text = declared.get("flood-color", "black").strip()
-        is_current = text.lower() == CURRENT_COLOUR
-        red, green, blue, alpha = inside.style.colour if is_current else parse_colour(text) or BLACK
-        alpha *= opacity_of(declared.get("flood-opacity"))
-        if alpha < LEAST_ALPHA:
+        colour = self._tree.colour(flood, "flood-color", "flood-opacity")
+        box = self._box(element, inside) if colour[3] >= LEAST_ALPHA else None
+        if box is None:
             return ()
-        box = _box(items, inside.matrix)
         is_of_box = chosen.get("filterUnits") != "userSpaceOnUse"
         area = area_of(chosen.attrib, box if is_of_box else None, inside.whole)
         if not flood.attrib.keys().isdisjoint(AREA):
@@ -117,7 +100,7 @@ class Filters:
             area = intersection(area, own_area) or area
         left, top, right, bottom = area
         is_seen = left < right and top < bottom
-        return (_Layer((red, green, blue, alpha), area),) if is_seen else ()
+        return (_Layer(colour, area),) if is_seen else ()
 
     def _painted(self, layer: _Layer, items: list[Item], inside: Context) -> list[Item]:
         """The items of a layer."""
@@ -126,7 +109,7 @@ class Filters:
             return items
         if layer.area is None:
             return [
-                item._replace(fill=item.fill and colour, stroke=item.stroke and colour)
+                item._replace(fill=_tinted(item.fill, colour), stroke=_tinted(item.stroke, colour))
                 for item in items
             ]
         left, top, right, bottom = layer.area
@@ -137,11 +120,9 @@ class Filters:
         return [Item(points, starts, bounds, fill=fill, clip=inside.clip)] if len(points) else []
 
 
-def _box(items: list[Item], matrix: Matrix) -> Rectangle:
-    """The bounding box of an element's items in its own units."""
-    a, b, c, d, e, f = matrix
-    points = np.concatenate([item.points for item in items])
-    return bounds_of(np.linalg.solve(np.array([[a, c], [b, d]]), (points - (e, f)).T).T)
+def _tinted(paint: Colour | None, colour: Colour) -> Colour | None:
+    """A flood's colour where something is painted, as opaque as both."""
+    return None if paint is None else (*colour[:3], colour[3] * paint[3])
 
 
 def _composite(operator: str, first: _Layers, second: _Layers) -> _Layers:
@@ -156,7 +137,9 @@ def _composite(operator: str, first: _Layers, second: _Layers) -> _Layers:
         floods = tuple(layer for layer in first if layer.area)
         if not second:
             return first
-        return (*floods, _Layer(WHITE)) if is_of_element and floods else ()
+        if is_of_element:  # without floods, what is left of a changed copy of the element
+            return (*floods, _Layer(WHITE)) if floods else within
+        return ()
     return _on_top(second + first)
 
 

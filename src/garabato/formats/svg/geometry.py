@@ -15,6 +15,10 @@ IDENTITY: Matrix = (1.0, 0.0, 0.0, 1.0, 0.0, 0.0)
 #: The start of a CSS `<basic-shape>`.
 BASIC_SHAPE = re.compile(r"(?:inset|xywh|rect|circle|ellipse|polygon|path)\(")
 
+_FILL_RULE = re.compile(r"^(?:nonzero|evenodd)\s*,\s*")
+#: A matrix whose determinant is a smaller share of its squared size cannot be inverted reliably.
+_FLAT = 1e-12
+
 # In each pattern, a run of digits, blanks or arguments can end at one place only, so that texts
 # that don't match are rejected in linear time.
 _NUMBER_TEXT = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
@@ -83,6 +87,12 @@ def scale_of(matrix: Matrix) -> float:
     """By how much a matrix enlarges lengths, on average."""
     a, b, c, d, _, _ = matrix
     return math.sqrt(abs(a * d - b * c))
+
+
+def is_flat(matrix: Matrix) -> bool:
+    """Whether a matrix turns shapes into lines or points, apart from rounding."""
+    a, b, c, d, _, _ = matrix
+    return abs(a * d - b * c) <= _FLAT * (a * a + b * b + c * c + d * d)
 
 
 def transform(text: str | None, whole: Size = (0.0, 0.0)) -> Matrix:
@@ -219,7 +229,7 @@ def basic_shape_path(text: str, size: Size) -> str | None:
     arguments = rest.rpartition(")")[0].strip()
     width, height = size
     if name == "path":
-        return arguments.rpartition(",")[2].strip().strip("'\"")
+        return _FILL_RULE.sub("", arguments).strip("'\"")
     if name == "polygon":
         pairs = [pair.split() for pair in arguments.split(",")]
         corners = [

@@ -15,9 +15,9 @@ from garabato.formats.svg.geometry import (
     Matrix,
     Size,
     attribute_transform,
+    is_flat,
     length,
     multiply,
-    scale_of,
 )
 from garabato.formats.svg.items import WHITE, Points, Rectangle
 from garabato.formats.svg.style import Colour
@@ -109,5 +109,5 @@ def shaded(
     found = Shaded(mean)
     found.stops, found.matrix, found.is_radial = stops, multiply(matrix, own), is_radial
     found.spread = attributes.get("spreadMethod", "")
-    is_placed = np.isfinite(found.matrix).all() and scale_of(found.matrix) > 0
+    is_placed = np.isfinite(found.matrix).all() and not is_flat(found.matrix)
     return found if is_placed else mean

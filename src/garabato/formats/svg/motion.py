@@ -24,7 +24,6 @@ from garabato.formats.svg.geometry import (
     transform,
 )
 from garabato.formats.svg.items import Rectangle
-from garabato.formats.svg.style import URL
 from garabato.formats.svg.tree import SHAPES, Tree
 
 
@@ -56,10 +55,9 @@ def motion(
 
 def _path(tree: Tree, value: str, whole: Size) -> str | None:
     """The path data of an `offset-path`."""
-    match = URL.match(value)
-    if match is None:  # browsers take percentages of shapes as 0
-        return basic_shape_path(value, (0.0, 0.0)) if BASIC_SHAPE.match(value) else None
-    element = tree.element(match[1])
+    if BASIC_SHAPE.match(value):  # browsers take percentages of shapes as 0
+        return basic_shape_path(value, (0.0, 0.0))
+    element = tree.referenced(value)
     if element is None or element.tag not in SHAPES:
         return None
     return shape_path(element.tag, tree.declared(element, tree.start)[0], whole)

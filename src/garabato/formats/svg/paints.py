@@ -10,16 +10,13 @@ from garabato.formats.svg.geometry import length
 from garabato.formats.svg.gradients import Stop, mean_colour, shaded
 from garabato.formats.svg.items import Points, bounds_of
 from garabato.formats.svg.style import (
-    BLACK,
     CURRENT_COLOUR,
     LEAST_ALPHA,
     URL,
     Colour,
     Paint,
     Style,
-    opacity_of,
     paint,
-    parse_colour,
 )
 from garabato.formats.svg.tree import MAX_NESTED, Context, Enter, Tree, Walk
 
@@ -31,8 +28,8 @@ class Paints:
         #: How many patterns hold a picture.
         self.n_pictures = 0
         self._tree, self._enter, self._walk = tree, enter, walk
-        self._pattern_colours: dict[str, Colour | None] = {}
-        self._stops: dict[str, list[Stop]] = {}
+        self._pattern_colours: dict[Element, Colour | None] = {}
+        self._stops: dict[Element, list[Stop]] = {}
 
     def with_context(self, style: Style, outer: Style) -> Style:
         """`style` inside an element that is painted in the style `outer`."""
@@ -63,9 +60,8 @@ class Paints:
         self, colour: Colour | None, value: Paint, points: Points, context: Context
     ) -> Colour | None:
         """`colour`, the mean of a gradient if `value` is one, as it shades a shape of `points`."""
-        match = URL.match(value) if isinstance(value, str) else None
-        server = self._tree.element(match[1]) if match else None
-        if colour is None or match is None or server is None or not server.tag.endswith("Gradient"):
+        server = self._tree.referenced(value) if isinstance(value, str) else None
+        if colour is None or server is None or not server.tag.endswith("Gradient"):
             return colour
         attributes: dict[str, str] = {}
         for element in self._chain(server)[::-1]:
@@ -73,31 +69,31 @@ class Paints:
         a, b, c, d, e, f = context.matrix
         box = bounds_of(np.linalg.solve(np.array([[a, c], [b, d]]), (points - (e, f)).T).T)
         return shaded(
-            colour, self._stops[match[1]], attributes, server.tag == "radialGradient",
+            colour, self._stops_of(server), attributes, server.tag == "radialGradient",
             context.matrix, box, context.whole,
         )  # fmt: skip
 
     def _served(self, text: str, style: Style) -> Colour | None:
         """The colour of a paint server: a gradient's is the mean of its stops."""
-        match = URL.match(text)
-        server = self._tree.element(match[1]) if match else None
-        if match is None or server is None:
+        server = self._tree.referenced(text)
+        if server is None:
+            match = URL.match(text)
             fallback = paint(match[2].strip()) if match and match[2].strip() else None
             if fallback == CURRENT_COLOUR:
                 return style.colour
             return fallback if isinstance(fallback, tuple) else None
         if server.tag == "pattern":
-            return self._pattern_colour(match[1], server)
-        return mean_colour(self._stops_of(match[1], server, style))
+            return self._pattern_colour(server)
+        return mean_colour(self._stops_of(server))
 
-    def _pattern_colour(self, name: str, pattern: Element) -> Colour | None:
-        if name not in self._pattern_colours:
+    def _pattern_colour(self, pattern: Element) -> Colour | None:
+        if pattern not in self._pattern_colours:
             colour = (128.0, 128.0, 128.0, 1.0) if self._is_pattern_seen(pattern) else None
             if self._holds_picture(pattern):
                 self.n_pictures += 1
                 colour = None
-            self._pattern_colours[name] = colour
-        return self._pattern_colours[name]
+            self._pattern_colours[pattern] = colour
+        return self._pattern_colours[pattern]
 
     def _is_pattern_seen(self, pattern: Element) -> bool:
         """Whether a pattern paints anything."""
@@ -134,17 +130,13 @@ class Paints:
             if part is not None
         )
 
-    def _stops_of(self, name: str, server: Element, style: Style) -> list[Stop]:
-        if name not in self._stops:
+    def _stops_of(self, server: Element) -> list[Stop]:
+        if server not in self._stops:
             elements = [part for part in self._filled(server) if part.tag == "stop"]
-            self._stops[name] = [self._stop(element, style) for element in elements[:64]]
-        return self._stops[name]
+            self._stops[server] = [self._stop(element) for element in elements[:64]]
+        return self._stops[server]
 
-    def _stop(self, element: Element, style: Style) -> Stop:
-        declared, _ = self._tree.declared(element, self._tree.start)
-        text = declared.get("stop-color", "black").strip()
-        is_current = text.lower() == CURRENT_COLOUR
-        colour = (style.colour if is_current else parse_colour(text)) or BLACK
-        alpha = colour[3] * opacity_of(declared.get("stop-opacity"))
+    def _stop(self, element: Element) -> Stop:
+        colour = self._tree.colour(element, "stop-color", "stop-opacity")
         offset = min(max(length(element.get("offset"), 1.0), 0.0), 1.0)
-        return Stop(offset, (*colour[:3], alpha))
+        return Stop(offset, colour)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 from xml.etree.ElementTree import Element
 
 from garabato.drawing import MAX_POINTS, IntArray
@@ -12,7 +13,16 @@ from garabato.formats.svg._paths import flatten
 from garabato.formats.svg.cascade import Cascade
 from garabato.formats.svg.geometry import IDENTITY, Matrix, Size
 from garabato.formats.svg.items import Clip, Item, Points, Rectangle
-from garabato.formats.svg.style import Style, inherit
+from garabato.formats.svg.style import (
+    BLACK,
+    CURRENT_COLOUR,
+    URL,
+    Colour,
+    Style,
+    inherit,
+    opacity_of,
+    parse_colour,
+)
 from garabato.formats.xml_tree import MAX_CHARACTERS, MAX_ELEMENTS
 
 #: Percentages refer to this size in a document that doesn't give its own.
@@ -48,11 +58,16 @@ class Context(NamedTuple):
     blend: str = ""  # the `mix-blend-mode`, if it is one of DARKENING or LIGHTENING
 
 
-#: Methods of `walk._Walk` that clips and paints call: what is inside an element, the items of some
-#: elements, and the bounding box of an element in its own units.
+#: Methods of `walk._Walk` that clips, filters and paints call: what is inside an element, the items
+#: of some elements, and the bounding box of an element in its own units.
 Enter = Callable[[Element, Mapping[str, str], Context], Context | None]
 Walk = Callable[[list[tuple[Element, Context]]], list[Item]]
 Box = Callable[[Element, Context], Rectangle | None]
+
+
+def fragment_of(address: str) -> str:
+    """The id that a browser looks for at an address such as "#id"."""
+    return unquote(urlsplit(address.strip()).fragment)
 
 
 class Tree:
@@ -106,15 +121,32 @@ class Tree:
     def target(self, element: Element) -> Element | None:
         """The element of this document that a `href` points to."""
         href = element.get("href", "").strip()
-        return self.element(href[1:]) if href.startswith("#") else None
+        return self.element(href) if href.startswith("#") else None
 
-    def element(self, identifier: str) -> Element | None:
+    def referenced(self, value: str) -> Element | None:
+        """The element of this document that a CSS value refers to, which begins with url(#id)."""
+        match = URL.match(value.strip())
+        return self.element(f"#{match[1]}") if match else None
+
+    def element(self, address: str) -> Element | None:
+        """The first element with the id of an address "#id"; None if there is none."""
         if self._by_id is None:
             self._by_id = {}
             for element in self.root.iter():
                 if element.get("id"):
                     self._by_id.setdefault(element.attrib["id"], element)
-        return self._by_id.get(identifier)
+        return self._by_id.get(fragment_of(address))
+
+    def colour(self, element: Element, name: str, opacity: str) -> Colour:
+        """The colour and opacity that are declared for an element, such as a gradient's stop, where
+        it stands, not where it is used."""
+        declared, _ = self.declared(element, self.start)
+        text = declared.get(name, "black").strip()
+        if text.lower() == CURRENT_COLOUR:
+            colour = inherit(self.inherited_style(element), declared, 1.0).colour
+        else:
+            colour = parse_colour(text) or BLACK
+        return (*colour[:3], colour[3] * opacity_of(declared.get(opacity)))
 
     def inherited_style(self, element: Element) -> Style:
         """What an element inherits where it stands, not where it is used."""

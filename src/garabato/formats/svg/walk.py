@@ -18,6 +18,7 @@ from garabato.formats.svg.geometry import (
     IDENTITY,
     Matrix,
     attribute_transform,
+    is_flat,
     length,
     multiply,
     numbers,
@@ -44,7 +45,6 @@ from garabato.formats.svg.paints import Paints
 from garabato.formats.svg.style import (
     BLACK,
     LEAST_ALPHA,
-    URL,
     Colour,
     Style,
     inherit,
@@ -82,7 +82,7 @@ class _Walk:
         self._n_pictures = self._n_texts = 0
         self._tree = Tree(root)
         self._paints = Paints(self._tree, self._enter, self._walk)
-        self._filters = Filters(self._tree)
+        self._filters = Filters(self._tree, self._box)
         self._clips = Clips(self._tree, self._enter, self._walk, self._box)
 
     def document(self) -> Document:
@@ -119,8 +119,9 @@ class _Walk:
             chosen = self._filters.flooding(declared, inside)
             if chosen is not None:
                 self._tree.n_nested += 1
-                items = self._filters.applied(chosen, items + self._walk(parts), inside)
+                items += self._walk(parts)
                 self._tree.n_nested -= 1
+                items = self._filters.applied(chosen, element, items, inside)
                 parts = []
             found += items
             waiting += parts
@@ -142,7 +143,10 @@ class _Walk:
         if alpha < LEAST_ALPHA:
             return None
         matrix = self._moved(element, declared, context)
-        if scale_of(matrix) == 0:
+        if element.tag == "use":
+            x, y = (length(declared.get("xy"[i]), context.whole[i]) for i in (0, 1))
+            matrix = multiply(matrix, (1, 0, 0, 1, x, y))
+        if is_flat(matrix):
             return None
         inside = context._replace(
             matrix=matrix,
@@ -162,7 +166,7 @@ class _Walk:
 
     def _moved(self, element: Element, declared: Mapping[str, str], context: Context) -> Matrix:
         """The matrix inside an element, by its transforms and its motion path."""
-        is_on_path = "offset-path" in declared.keys() - element.attrib.keys()
+        is_on_path = declared.get("offset-path") != element.get("offset-path")  # it is CSS alone
         if not is_on_path and declared.keys().isdisjoint(_TRANSFORMS):
             return context.matrix
         whole = context.whole
@@ -188,9 +192,12 @@ class _Walk:
 
     def _box(self, element: Element, context: Context) -> Rectangle | None:
         """The bounding box of an element in its own units, without its clips and transforms."""
+        if element is self._tree.root and self._page:
+            return self._page
         if self._tree.n_nested > MAX_NESTED:
             return None
-        bare = Element(element.tag, {k: v for k, v in element.attrib.items() if k not in _PLACING})
+        placing = _PLACING | {"x", "y"} if element.tag == "use" else _PLACING
+        bare = Element(element.tag, {k: v for k, v in element.attrib.items() if k not in placing})
         bare.extend(element)
         style = Style(fill=BLACK)
         inside = Context(IDENTITY, context.whole, style, 1.0, Clip(), context.depth, is_clip=True)
@@ -264,8 +271,7 @@ class _Walk:
             return []
         markers = []
         for text in texts:
-            match = URL.match(text.strip())
-            marker = self._tree.element(match[1]) if match else None
+            marker = self._tree.referenced(text)
             markers.append(marker if marker is not None and marker.tag == "marker" else None)
         path = shape_path(name, declared, context.whole)
         points, starts, _ = self._tree.flattened(path, IDENTITY)
@@ -375,12 +381,10 @@ class _Walk:
         target = self._tree.target(use)
         if target is None or target.get("id") in context.within:
             return []  # browsers don't draw an element within itself
-        x = length(declared.get("x"), context.whole[0])
-        y = length(declared.get("y"), context.whole[1])
         style = context.style
         if not style.is_marker:  # what paints the `use` is for `context-fill` and `context-stroke`
             style = self._paints.with_context(style, style)
-        context = context._replace(matrix=multiply(context.matrix, (1, 0, 0, 1, x, y)), style=style)
+        context = context._replace(style=style)
         if target.tag not in ("symbol", "svg"):
             return [(target, context)]
         own, context = self._tree.declared(target, context)
