@@ -80,7 +80,10 @@ def test_an_entity_comes_out_as_its_text() -> None:
     assert ElementTree.fromstring(cleaned)[0].text == "a cloud"
 
 
-@pytest.mark.parametrize("reference", ["", 'href=""', 'href="a"', 'href="https://e.org/i.svg#a"'])
+@pytest.mark.parametrize(
+    "reference",
+    ["", 'href=""', 'href="#"', 'href="a"', 'href="#a%20"', 'href="https://e.org/i.svg#a"'],
+)
 def test_a_use_of_nothing_in_the_document_is_no_cycle(reference: str) -> None:
     document = f'{HEAD}<g id="a"><use {reference}/></g></svg>'
     assert "<use" in clean_svg(document.encode()).decode()
@@ -91,6 +94,32 @@ def test_of_two_elements_with_one_id_the_first_is_drawn() -> None:
     document = f'{HEAD}<path id="a0" d="M0 0h1"/>{groups}<g id="a5"/><use href="#a5"/></svg>'
     with pytest.raises(FormatError, match="draws more than"):
         clean_svg(document.encode())
+
+
+@pytest.mark.parametrize(
+    "first",
+    ['<metadata id="a"/>', '<style id="a">@import "x.css"</style>', '<k:g xmlns:k="k" id="a"/>'],
+)
+def test_elements_that_are_not_kept_hide_no_others_of_their_id(first: str) -> None:
+    uses = '<use href="#a"/>' * 4
+    document = f'{HEAD}{first}<g id="a">{"<path/>" * 5_000}</g>{uses}</svg>'
+    with pytest.raises(FormatError, match="draws more than"):
+        clean_svg(document.encode())
+
+
+@pytest.mark.parametrize("reference", ["#%61b", "#a&#10;b", "#ab "])
+def test_references_are_those_that_browsers_follow(reference: str) -> None:
+    """Percent-encoded characters are decoded; spaces around an address and line breaks go."""
+    uses = f'<use href="{reference}"/>' * 4
+    document = f'{HEAD}<g id="ab">{"<path/>" * 5_000}</g>{uses}</svg>'
+    with pytest.raises(FormatError, match="draws more than"):
+        clean_svg(document.encode())
+
+
+def test_a_long_chain_of_references_is_refused() -> None:
+    chain = "".join(f'<g id="a{n}"><use href="#a{n + 1}"/></g>' for n in range(5_000))
+    with pytest.raises(FormatError, match="draws more than"):
+        clean_svg(f"{HEAD}{chain}</svg>".encode())
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,13 @@ from xml.sax.saxutils import escape, quoteattr
 
 from garabato.formats.stream import Input
 from garabato.formats.svg.format import NAMESPACE
-from garabato.formats.xml_tree import parse_xml
+from garabato.formats.svg.tree import fragment_of
+from garabato.formats.xml_tree import MAX_DEPTH, parse_xml
 
 #: Elements that a browser may draw after all `<use>` are filled in.
 MAX_DRAWN_ELEMENTS = 20_000
+#: The longest chain of elements, each inside the one before or drawn by it as a `<use>`.
+_MAX_CHAIN = 2 * MAX_DEPTH
 #: Elements whose text is kept.
 _WITH_TEXT = frozenset(("title", "desc", "text", "tspan", "style"))
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
@@ -34,30 +37,51 @@ def clean_svg(content: bytes) -> bytes:
     root = parse_xml(source, NAMESPACE)
     if root.tag != "svg":
         raise source.error(f"the document is <{root.tag[:40]}>; <svg> was expected")
+    _clean(root)
     by_id: dict[str, Element] = {}
     for element in root.iter():
-        by_id.setdefault("#" + element.get("id", ""), element)  # browsers take the first
+        if element.get("id"):
+            by_id.setdefault(element.attrib["id"], element)  # browsers take the first
     if _n_drawn(root, by_id, {}, set()) > MAX_DRAWN_ELEMENTS:
         raise source.error(f"the document draws more than {MAX_DRAWN_ELEMENTS:,} elements")
+    root.attrib = {"xmlns": NAMESPACE, **root.attrib}
     parts: list[str] = []
     _write(root, parts)
     return "".join(parts).encode()
+
+
+def _clean(element: Element) -> None:
+    """Remove what is not kept from an element and all in it."""
+    element.attrib = {
+        name: value
+        for name, value in element.attrib.items()
+        if name in _ATTRIBUTES and _is_harmless(value) and (name != "href" or value[:1] == "#")
+    }
+    if element.tag not in _WITH_TEXT:
+        element.text = None
+    element[:] = [
+        child
+        for child in element
+        if child.tag in _ELEMENTS and (child.tag != "style" or _is_harmless(child.text or ""))
+    ]
+    for child in element:
+        _clean(child)
 
 
 def _n_drawn(
     element: Element, by_id: dict[str, Element], known: dict[int, int], above: set[int]
 ) -> int:
     """How many elements this one draws, including those that `<use>` stands for. A cycle of
-    references counts as too many."""
+    references, or a long chain of them, counts as too many."""
     own = id(element)
-    if own in above:
+    if own in above or len(above) > _MAX_CHAIN:
         return MAX_DRAWN_ELEMENTS + 1
     if own not in known:
         above.add(own)
         n = 1
         for child in element:
             n += _n_drawn(child, by_id, known, above)
-        target = by_id.get(element.get("href", "").strip())
+        target = by_id.get(fragment_of(element.get("href", "")))
         if element.tag == "use" and target is not None:
             n += _n_drawn(target, by_id, known, above)
         above.discard(own)
@@ -65,24 +89,15 @@ def _n_drawn(
     return known[own]
 
 
-def _write(element: Element, parts: list[str], *, is_root: bool = True) -> None:
-    text = element.text or ""
-    if element.tag == "style" and not _is_harmless(text):
-        return
+def _write(element: Element, parts: list[str]) -> None:
     parts.append(f"<{element.tag}")
-    if is_root:
-        parts.append(f' xmlns="{NAMESPACE}"')
-    for name, value in element.attrib.items():
-        if name in _ATTRIBUTES and _is_harmless(value) and (name != "href" or value[:1] == "#"):
-            parts.append(f" {name}={quoteattr(value)}")
-    children = [child for child in element if child.tag in _ELEMENTS]
-    shown = escape(text) if element.tag in _WITH_TEXT else ""
-    if not children and not shown:
+    parts += [f" {name}={quoteattr(value)}" for name, value in element.attrib.items()]
+    if not (element.text or len(element)):
         parts.append("/>")
         return
-    parts.append(f">{shown}")
-    for child in children:
-        _write(child, parts, is_root=False)
+    parts.append(f">{escape(element.text or '')}")
+    for child in element:
+        _write(child, parts)
     parts.append(f"</{element.tag}>")
 
 
