@@ -25,7 +25,7 @@ from garabato.errors import EncoderError, StorageError, TrainingError
 from garabato.formats import write_drawings
 from garabato.render import RenderSpec, render_batch
 from garabato.render.augment import AugmentSpec
-from garabato.training import TrainConfig, load_preset, preset_names, train
+from garabato.training import TrainConfig, load_preset, loop, preset_names, train
 from garabato.training.config import image_size_px, learning_rate, read_config, to_toml
 from garabato.training.data import TrainingBatches, prefetch, split_off_validation, without_order
 from garabato.training.run_folder import locked
@@ -321,6 +321,19 @@ def test_a_network_that_never_saw_an_order_ignores_that_of_queries(tmp_path):
     assert result.notes[0].endswith(f"which is unknown for most drawings of {first}")
     further = replace(config, start_from=tmp_path / "run", steps=1)
     assert train(dataset, tmp_path / "further", config=further).encoder.spec == RenderSpec(32)
+
+
+def test_a_run_that_shows_an_order_nobody_knows_resumes_as_it_began(dataset, tmp_path, monkeypatch):
+    """As one that an earlier version began on pictures."""
+    config = small(steps=4, render=RenderSpec(32, order=True))
+
+    def stop(progress):
+        if progress.step == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    assert train(dataset, tmp_path / "run", config=config, on_progress=stop).interrupted
+    monkeypatch.setattr(loop, "without_order", lambda *_: 0)
+    assert train(dataset, tmp_path / "run", resume=True).encoder.spec == config.render
 
 
 def test_a_network_sees_the_order_if_most_drawings_of_each_category_have_one():

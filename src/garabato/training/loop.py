@@ -210,15 +210,16 @@ class _Training:
         start = None
         if checkpoint is None and config.start_from is not None:
             start = load_encoder(config.start_from, runtime="pytorch")
-        label = without_order(self.drawings, labels)
-        if start is not None and not start.spec.order:
-            config = config.without_order()
-        elif label is not None and config.render.order and config.start_from is None:
-            config = config.without_order()
-            self.notes.append(
-                "trained without the order of the strokes, which is unknown for most drawings of "
-                f"{dataset.categories[label]}"
-            )
+            if not start.spec.order:
+                config = config.without_order()
+        elif checkpoint is None and config.render.order:
+            label = without_order(self.drawings, labels)
+            if label is not None:
+                config = config.without_order()
+                self.notes.append(
+                    "trained without the order of the strokes, which is unknown for most drawings "
+                    f"of {dataset.categories[label]}"
+                )
         # config.toml, which model cards quote, keeps the paths as given.
         self.config = config.with_absolute_teachers()
         self.batches = TrainingBatches(
