@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from os import PathLike
 from pathlib import Path
@@ -165,10 +166,12 @@ class Client:
         for key_id in _listed(key_ids):
             self._send("POST", f"{_path(key_id)}/hide", body)
 
-    def restore(self, key_ids: str | Iterable[str]) -> None:
-        """Show hidden drawings again."""
-        for key_id in _listed(key_ids):
-            self._send("POST", f"{_path(key_id)}/restore", {})
+    def restore(self, key_ids: str | Iterable[str]) -> int:
+        """Show hidden drawings again. Returns how many were hidden."""
+        paths = [f"{_path(key_id)}/restore" for key_id in _listed(key_ids)]
+        return sum(
+            _unless_missing(partial(self._receive, "POST", path, {})) is not None for path in paths
+        )
 
     def hidden(self) -> list[Hidden]:
         """The hidden drawings, in the order they were hidden."""

@@ -82,6 +82,9 @@ class HttpGallery:
     def hide(self, key_ids: Iterable[str]) -> None:
         self._client.hide(key_ids)
 
+    def restore(self, key_ids: Iterable[str]) -> int:
+        return self._client.restore(key_ids)
+
     def hidden(self) -> list[Hidden]:
         return self._client.hidden()
 

@@ -678,7 +678,7 @@ def test_the_error_for_a_bad_drawing_among_others_gives_its_number(gallery, draw
 
 def test_key_ids_that_are_not_text_are_refused(gallery, drawings):
     gallery.add(drawings[:3])
-    for change in (gallery.delete, gallery.hide, gallery.get, gallery.missing):
+    for change in (gallery.delete, gallery.hide, gallery.restore, gallery.get, gallery.missing):
         with pytest.raises(InputError, match="a key_id must be text, not 3"):
             change([str(drawings[0].key_id), 3])
     assert len(gallery) == 3

@@ -228,7 +228,8 @@ class Gallery(ABC):
 
     def restore(self, key_ids: Iterable[str]) -> int:
         """Show hidden drawings again. Returns how many were hidden."""
-        return self._hidden.remove([key_ids] if isinstance(key_ids, str) else key_ids)
+        given = [key_ids] if isinstance(key_ids, str) else key_ids
+        return self._hidden.remove([check_key_id(one) for one in given])
 
     def hidden(self) -> builtins.list[Hidden]:
         """The hidden drawings, in the order they were hidden."""
