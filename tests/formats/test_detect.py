@@ -18,6 +18,10 @@ CSV = 'countrycode,ink,key_id,recognized,timestamp,word\nUS,"[[[0, 9], [0, 9]]]"
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
+        (b"reMarkable .lines file, version=6          \x05", "a page of a reMarkable; export it"),
+        (b"CSFCHUNK\0\0\0\0", "a Clip Studio Paint file; export the drawing as PNG"),
+        (b"PDN3\x10\0\0<pdnImage", "a Paint.NET file; export the drawing as PNG"),
+        (bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3"), "a OneNote file; save the drawing"),
         (CSV, "a CSV file without a column `drawing`"),
         ("name;colour;size\ncat;black;3\n", "a CSV file"),
         (

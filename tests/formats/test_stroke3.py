@@ -238,6 +238,27 @@ def test_another_archive_is_refused_with_what_it_holds(tmp_path):
         list(read_drawings(path))
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("[Content_Types].xml", "an Office document"),
+        ("META-INF/manifest.xml", "an OpenDocument file"),
+        ("Document.archive", "a Procreate file"),
+        ("canvas.fig", "a Figma file"),
+        ("maindoc.xml", "a Krita file"),
+        ("mergedimage.png", "an OpenRaster file"),
+        ("meta.json", "a Sketch file"),
+        ("index.notes.pb", "a GoodNotes file"),
+    ],
+)
+def test_a_document_that_is_an_archive_says_what_it_is_and_what_to_do(tmp_path, name, kind):
+    path = tmp_path / "cat.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, b"")
+    with pytest.raises(FormatError, match=f"this is {kind}; export the drawing as SVG or PNG"):
+        list(read_drawings(path))
+
+
 def test_an_array_that_unfolds_too_far_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(stroke3, "MAX_PART_BYTES", 1000)
     path = _save(tmp_path, train=_objects(np.zeros((10_000, 3), np.int16)))

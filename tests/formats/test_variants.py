@@ -160,6 +160,11 @@ def test_lines_with_commas_at_their_ends_are_read(tmp_path):
         (json.dumps({"drawing": {"x": [[0, 9]], "y": None}}), '"x" and "y" of "drawing" are not'),
         (json.dumps({"drawing": {"x": [[0, 9], [1]], "y": [[0, 9]]}}), '"x" and "y" of "drawing"'),
         (json.dumps({"word": "cat", "drawing": {"0": STROKES}}), "pandas: orient="),
+        (
+            json.dumps({"version": "5.3.0", "objects": []}),
+            "a canvas of Fabric.js; export it",
+        ),
+        (json.dumps({"attrs": {}, "className": "Stage"}), "a canvas of Konva; export it"),
         (json.dumps({"ink": STROKES}), 'the key "drawing" is missing; the keys are "ink"'),
     ],
 )
@@ -184,6 +189,10 @@ def test_a_line_that_is_no_drawing_says_what_it_is(tmp_path, content, problem):
         OBJECTS,
         [{"x": xs, "y": ys} for xs, ys in STROKES],
         [{"points": points} for points in POINTS],
+        [
+            *({"drawMode": True, "strokeWidth": 4, "paths": points} for points in OBJECTS),
+            {"drawMode": False, "strokeWidth": 9, "paths": OBJECTS[0]},  # an eraser
+        ],
     ],
 )
 def test_json_documents_hold_one_drawing(tmp_path, document, indent):

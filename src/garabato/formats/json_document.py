@@ -21,7 +21,7 @@ from typing import Any, Literal
 import orjson
 
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.formats.ndjson import MAX_LINE_BYTES, load_json, read_fields
+from garabato.formats.ndjson import MAX_LINE_BYTES, POINTS, load_json, read_fields
 from garabato.formats.stream import Input, Reject, in_batches
 
 _BLOCK_BYTES = 256 * 2**10
@@ -181,7 +181,8 @@ def _is_stroke(element: Any) -> bool:
     """True for [[x, ...], [y, ...]] and the same as objects, False for whole drawings."""
     if isinstance(element, dict):
         return "drawing" not in element and (
-            {"x", "y"} <= element.keys() or isinstance(element.get("points"), list)
+            {"x", "y"} <= element.keys()
+            or any(isinstance(element.get(name), list) for name in POINTS)
         )
     if not isinstance(element, list) or not element:
         return False

@@ -67,6 +67,17 @@ _OPCODES = {
     pickle.PUT, pickle.BINPUT, pickle.LONG_BINPUT, pickle.MEMOIZE, pickle.GET, pickle.BINGET,
     pickle.LONG_BINGET,
 }  # fmt: skip
+#: A file in a zip archive -> the document that the archive is.
+_DOCUMENTS = {
+    "[Content_Types].xml": "an Office document",
+    "META-INF/manifest.xml": "an OpenDocument file",
+    "Document.archive": "a Procreate file",
+    "canvas.fig": "a Figma file",
+    "maindoc.xml": "a Krita file",
+    "mergedimage.png": "an OpenRaster file",
+    "meta.json": "a Sketch file",
+    "index.notes.pb": "a GoodNotes file",
+}
 _DTYPES = {"i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"}
 _Load = Callable[[Any], None]  # of an unpickler
 
@@ -84,6 +95,9 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
         names = archive.namelist()
         parts = [part for part in PARTS if f"{part}.npy" in names]
         if not parts:
+            for name, kind in _DOCUMENTS.items():
+                if name in names:
+                    raise source.error(f"this is {kind}; export the drawing as SVG or PNG")
             shown = ", ".join(sorted(names)[:5])
             raise source.error(
                 f"this is a zip archive with {shown or 'nothing'}: unpack it and give what is in "

@@ -35,8 +35,15 @@ ALIASES = {
     "timestamp": ("timestamp",),
     "traced": ("traced",),
 }
+#: The names that an object for a stroke may have for its points (`paths`: react-sketch-canvas).
+POINTS = ("points", "paths")
 #: Half a character: what a lone \ud800 or text that is not UTF-8 is read as.
 _SURROGATE = re.compile("[\ud800-\udfff]")
+#: Keys of the objects that libraries for drawing in web pages write.
+_CANVASES = (
+    ({"version", "objects"}, "Fabric.js"),
+    ({"attrs", "className"}, "Konva"),
+)
 _TUPLES_TO_LISTS = str.maketrans("()", "[]")
 _TRUE, _FALSE = {"true", "t", "yes", "y", "1", "1.0"}, {"false", "f", "no", "n", "0", "0.0"}
 
@@ -124,6 +131,9 @@ def _parse_object(document: Any, notes: Counter[str]) -> Drawing:
     if not document.keys() <= ALIASES.keys():
         document = _with_googles_keys(document)
     if "drawing" not in document:
+        for names, program in _CANVASES:
+            if names <= document.keys():
+                raise _LineError(f"a canvas of {program}; export it as SVG or PNG")
         keys = ", ".join(f'"{str(key)[:20]}"' for key in list(document)[:5]) or "none"
         raise _LineError(f'the key "drawing" is missing; the keys are {keys}')
     strokes = document["drawing"]
@@ -192,7 +202,11 @@ def _without_objects(strokes: Any) -> Any:
     plain = []
     for stroke in strokes:
         if isinstance(stroke, dict):
-            stroke = _values(stroke) or stroke.get("points", stroke)
+            if stroke.get("drawMode") is False:  # an eraser
+                continue
+            stroke = _values(stroke) or next(
+                (stroke[name] for name in POINTS if name in stroke), stroke
+            )
         if isinstance(stroke, list) and stroke and isinstance(stroke[0], dict):
             stroke = [
                 (_values(point) or point) if type(point) is dict else point for point in stroke
