@@ -30,6 +30,8 @@ _T = TypeVar("_T")
 _N_RETRIES = 3
 #: Drawings per request.
 _PAGE = 200
+#: Characters of the parameters of a request: servers take about 64 KiB, with its headers.
+_MAX_QUERY = 60_000
 _TAUGHT = "/v1/encoder/categories"
 #: Paths of requests that do not take `gallery` begin with one of these.
 _OF_ALL_GALLERIES = ("/v1/classify", "/v1/galleries", _TAUGHT)
@@ -116,7 +118,7 @@ class Client:
         """
         tags = as_tags(tags)
         key_ids: list[str] = []
-        iterator = iter([drawings] if isinstance(drawings, Drawing) else drawings)
+        iterator = iter(drawings if isinstance(drawings, Iterable) else list_drawings(drawings))
         while piece := list_drawings(islice(iterator, _PAGE), len(key_ids) + 1):
             documents = [_to_document(drawing, tags) for drawing in piece]
             key_ids += self._send("POST", "/v1/drawings", {"drawings": documents})["key_ids"]
@@ -129,15 +131,19 @@ class Client:
     def original(self, key_id: str) -> Original | None:
         """The original file of a drawing; None if none is stored or the drawing is hidden."""
         path = f"{_path(key_id)}/original"
-        return _unless_missing(lambda: Original(*self._receive("GET", path)))
+        found = _unless_missing(lambda: Original(*self._receive("GET", path)))
+        # JSON is the drawing that is stored under a key_id with /original at its end
+        return None if found is None or found.media_type == "application/json" else found
 
     def drawings(self, *, where: Where | None = None) -> Iterator[Drawing]:
         """All stored drawings that pass `where`, sorted by key_id, fetched page by page."""
         parameters = [("limit", str(_PAGE))]
         for name, value in _filter(where).get("where", {}).items():
-            if value == ():
+            if value == []:
                 return  # an empty list passes no drawing
             parameters += _parameters(name, value)
+        if len(urlencode(parameters)) > _MAX_QUERY:
+            raise InputError("where is too long for a request; list fewer values at a time")
         after: list[tuple[str, str]] = []
         while True:
             page = self._send("GET", "/v1/drawings", parameters=parameters + after)
@@ -270,10 +276,12 @@ def _filter(where: Where | None) -> dict[str, Any]:
     condition = parse_where(where)
     span = {"after": condition.after, "before": condition.before}
     conditions = {
-        "category": condition.categories,
-        "country": condition.countries,
-        "key_id": condition.key_ids,
-        "tags": condition.tags,
+        # as given: parse_where lists each name in all its Unicode forms, as the service does, too
+        **{
+            name: [value] if isinstance(value, str) else list(value)
+            for name in ("category", "country", "key_id", "tags")
+            if (value := (where or {}).get(name)) is not None
+        },
         "recognized": condition.recognized,
         "text": condition.text,
         "timestamp": {end: time for end, time in span.items() if time is not None} or None,
@@ -286,7 +294,7 @@ def _parameters(name: str, value: Any) -> list[tuple[str, str]]:
     """A condition of `_filter` as parameters of GET /v1/drawings."""
     if isinstance(value, dict):
         return [(f"{name}_{end}", bound) for end, bound in value.items()]
-    if isinstance(value, tuple):
+    if isinstance(value, list):
         return [(name, one) for one in value]
     return [(name, str(value).lower() if isinstance(value, bool) else value)]
 

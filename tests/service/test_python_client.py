@@ -157,6 +157,8 @@ def test_what_is_not_a_drawing_is_named_before_a_request() -> None:
         client.add([sketch("star", 0), "star.svg"])  # type: ignore[list-item]
     with pytest.raises(garabato.InputError, match="drawing 1 is a int, not a Drawing"):
         client.teach("star", [5])  # type: ignore[list-item]
+    with pytest.raises(garabato.InputError, match="expected drawings, not a NoneType"):
+        client.add(None)  # type: ignore[arg-type]
     with pytest.raises(garabato.InputError, match="a tag must be text, not 5"):
         client.add(sketch("star", 0), tags=[5])  # type: ignore[list-item]
 
@@ -213,6 +215,32 @@ def test_drawings_whose_key_ids_hold_slashes_are_reached(
         assert client.get(key_id) is None
         client.restore(key_id)
         assert client.delete(key_id) == 1
+
+
+def test_a_drawing_whose_key_id_ends_in_original_is_no_original_file(
+    client: garabato.Client, gallery_uri: str
+) -> None:
+    drawing = sketch("zigzag", 1).replace(key_id="mine/original")
+    garabato.open_gallery(gallery_uri, encoder=garabato.load_encoder()).add([drawing])
+    assert client.get("mine/original").to_lists() == drawing.to_lists()
+    assert client.original("mine") is None
+    assert client.delete("mine/original") == 1
+
+
+def test_as_many_names_with_accents_are_listed_as_without(client: garabato.Client) -> None:
+    """Each has two forms in Unicode; the service looks for both."""
+    where = {"category": [f"caf\u00e9 {n}" for n in range(500)]}
+    new = sketch("star", 1).replace(key_id="accents", category="cafe\u0301 7")
+    client.add(new)
+    assert [d.key_id for d in client.drawings(where=where)] == ["accents"]
+    assert [hit.key_id for hit in client.search(new, where=where)] == ["accents"]
+    assert client.delete(where=where) == 1
+
+
+def test_a_filter_that_fits_in_no_address_is_refused_before_a_request() -> None:
+    where = {"key_id": ["\u00e9" * 100 + str(n) for n in range(200)]}
+    with pytest.raises(garabato.InputError, match="list fewer values at a time"):
+        list(garabato.Client("http://127.0.0.1:9").drawings(where=where))
 
 
 def test_delete_without_a_condition_is_refused_before_a_request(client: garabato.Client) -> None:
