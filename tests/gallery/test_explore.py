@@ -8,9 +8,14 @@ import numpy as np
 import pytest
 from sketches import sketch
 
-from garabato.analysis.duplicates import DuplicatePair, find_duplicates
+from garabato.analysis.duplicates import (
+    PICTURE,
+    SAME_PICTURE,
+    DuplicatePair,
+    find_duplicates,
+)
 from garabato.analysis.odd import find_odd
-from garabato.drawing import Drawing
+from garabato.drawing import Drawing, DrawingBatch
 from garabato.encoder import Prediction
 from garabato.errors import InputError
 from garabato.gallery import Gallery, Hit, Hits, explore, open_gallery
@@ -26,7 +31,7 @@ from garabato.gallery.explore import (
     words_of,
 )
 from garabato.gallery.records import MAX_K
-from garabato.render import RenderSpec
+from garabato.render import RenderSpec, render_batch
 
 
 class DegreesEncoder:
@@ -160,6 +165,34 @@ def test_different_drawings_with_equal_embeddings_are_not_duplicates(plane):
     moved = Drawing([(3 * xs + 50, 3 * ys) for xs, ys in one.strokes], key_id="c@0")
     pairs = find_duplicates(plane([one, other, moved]))
     assert [(pair.key_id, pair.other_key_id) for pair in pairs] == [("a@0", "c@0")]
+
+
+def test_duplicates_are_all_pairs_that_reach_both_limits(plane):
+    rng = np.random.default_rng(0)
+    drawings = []
+    for number, degrees in enumerate(rng.uniform(0, 30, 120).round(3)):
+        first = sketch(("circle", "square")[number % 2], number % 6)
+        strokes = [(xs + rng.normal(0, 8, len(xs)), ys) for xs, ys in first.strokes]
+        drawings.append(Drawing(strokes, key_id=f"{number}@{degrees}"))
+    degrees = np.array([float(one.key_id.rpartition("@")[2]) for one in drawings])
+    gallery = plane(drawings)
+    pictures = render_batch(
+        DrawingBatch.from_drawings(gallery.get([d.key_id for d in drawings])), PICTURE
+    )
+    flat = pictures.reshape(120, -1).astype(float)
+    flat /= np.linalg.norm(flat, axis=1, keepdims=True)
+    for largest in (1.5, 20):
+        is_near = np.abs(degrees[:, None] - degrees) <= largest
+        is_same = flat @ flat.T >= SAME_PICTURE
+        both, apart = is_near & is_same, is_near != is_same
+        assert apart.sum() > 1000
+        expected = {
+            tuple(sorted((drawings[i].key_id, drawings[j].key_id)))
+            for i, j in np.argwhere(np.triu(both, 1))
+        }
+        assert len(expected) > 20
+        found = find_duplicates(gallery, above=math.cos(math.radians(largest)))
+        assert {(pair.key_id, pair.other_key_id) for pair in found} == expected
 
 
 def test_equal_embeddings_are_a_pair_despite_rounding(plane):

@@ -6,21 +6,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from garabato.drawing import ByteArray, DrawingBatch
+from garabato.drawing import ByteArray, FloatArray, IntArray
 from garabato.errors import InputError
 from garabato.gallery.base import Gallery
-from garabato.gallery.embeddings import Progress
+from garabato.gallery.embeddings import Embeddings, Progress
+from garabato.gallery.exact.clusters import unit_rows
 from garabato.gallery.filters import Where
-from garabato.gallery.stroke_codec import group_by_kind
 from garabato.render import RenderSpec, render_batch
 
 #: Drawings rendered like this are the same if the cosine similarity of their pixels is at least
 #: SAME_PICTURE. A drawing and its copy with points shifted by 3 of 255 have 0.92 to 0.99.
 PICTURE, SAME_PICTURE = RenderSpec(size_px=28, line_width=0.08), 0.9
-#: Drawings rendered at once.
-_AT_ONCE = 1_024
-#: The rounding error of float32 in the cosine of two equal embeddings.
-_ROUNDING = 1e-6
+#: Principal axes of the pictures that the search looks at, and pictures they are learned from.
+_N_AXES, _SAMPLE = 64, 16_384
+#: The largest share of the embeddings in the similarity that is searched by.
+_LARGEST_SHARE = 5 / 6
+#: Pictures or pairs processed at a time.
+_AT_ONCE = 8_192
+#: The rounding error of float32 in the cosine of two equal embeddings, and of two pictures with
+#: most of their lengths along the axes.
+_ROUNDING, _PICTURE_ROUNDING = 1e-6, 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,33 +52,54 @@ def find_duplicates(
     """
     if not -1 <= above <= 1:
         raise InputError(f"above must be in [-1, 1], not {above}")
-    drawings = gallery.embeddings(where=where)
+    key_ids: list[str | None] = []
+    parts, pictures_of_parts = [], []
+    for stored in gallery.scan(where=where):
+        key_ids += stored.drawings.key_ids
+        parts.append(stored.embeddings)
+        pictures_of_parts.append(render_batch(stored.drawings, PICTURE).reshape(len(parts[-1]), -1))
+    if not parts:
+        return []
+    embeddings, pictures = np.concatenate(parts), np.concatenate(pictures_of_parts)
+    del parts, pictures_of_parts
+    # With embeddings alone, the pairs that are alike grow with the square of the drawings: a
+    # hundred for each true pair among 100,000. Two that reach both limits reach their mean.
+    share = min(_LARGEST_SHARE, (1 - SAME_PICTURE) / (2 - SAME_PICTURE - above))
+    least = share * (above - _ROUNDING) + (1 - share) * (SAME_PICTURE - _PICTURE_ROUNDING)
+    names = [str(key_id) for key_id in key_ids]
+    both = Embeddings(names, [None] * len(names), _joined(embeddings, pictures, share))
     pairs = []
-    for rows, others, scores in drawings.pairs(above - _ROUNDING, progress):
-        for i, j, score in zip(rows.tolist(), others.tolist(), scores.tolist(), strict=True):
-            one, other = sorted((drawings.key_ids[i], drawings.key_ids[j]))
-            pairs.append(DuplicatePair(one, other, min(1.0, score)))
-    pairs = _with_same_pictures(gallery, pairs)
+    for rows, others, _ in both.pairs(least, progress):
+        for first in range(0, len(rows), _AT_ONCE):
+            one, other = rows[first : first + _AT_ONCE], others[first : first + _AT_ONCE]
+            scores = np.einsum("nd,nd->n", embeddings[one], embeddings[other])
+            same = scores >= above - _ROUNDING
+            same[same] = _cosines(pictures, one[same], other[same]) >= SAME_PICTURE
+            for i in np.flatnonzero(same):
+                a, b = sorted((names[one[i]], names[other[i]]))
+                pairs.append(DuplicatePair(a, b, min(1.0, float(scores[i]))))
     return sorted(pairs, key=lambda pair: (-pair.score, pair.key_id, pair.other_key_id))
 
 
-def _with_same_pictures(gallery: Gallery, pairs: list[DuplicatePair]) -> list[DuplicatePair]:
-    key_ids = sorted({key_id for pair in pairs for key_id in (pair.key_id, pair.other_key_id)})
-    pictures: dict[str, ByteArray] = {}
-    for first in range(0, len(key_ids), _AT_ONCE):
-        drawings = gallery.get(key_ids[first : first + _AT_ONCE])
-        for rows in group_by_kind(drawings):
-            batch = DrawingBatch.from_drawings([drawings[row] for row in rows])
-            pictures |= zip(map(str, batch.key_ids), render_batch(batch, PICTURE), strict=True)
-    # A drawing that was deleted in the meantime has no picture.
-    both = (
-        (pair, pictures[pair.key_id], pictures[pair.other_key_id])
-        for pair in pairs
-        if pair.key_id in pictures and pair.other_key_id in pictures
-    )
-    return [pair for pair, one, other in both if _cosine(one, other) >= SAME_PICTURE]
+def _joined(embeddings: FloatArray, pictures: ByteArray, share: float) -> FloatArray:
+    """Vectors (N, D + _N_AXES + 1) of length 1. The cosine of two is `share` times that of the
+    embeddings, plus the rest times a number that is at least the cosine of the pictures."""
+    sample = unit_rows(pictures[:: max(1, len(pictures) // _SAMPLE)])
+    axes = np.linalg.eigh(sample.T @ sample)[1][:, -_N_AXES:]
+    dim = embeddings.shape[1]
+    joined = np.empty((len(embeddings), dim + _N_AXES + 1), np.float32)
+    joined[:, :dim] = np.sqrt(share) * embeddings
+    for first in range(0, len(pictures), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        along = unit_rows(pictures[part]) @ axes
+        # The rest of a picture counts by its length: the product of two lengths is at least that
+        # of the vectors.
+        rest = np.sqrt(np.maximum(0, 1 - np.einsum("nd,nd->n", along, along)))
+        joined[part, dim:] = np.sqrt(1 - share) * np.column_stack([along, rest])
+    return joined
 
 
-def _cosine(one: ByteArray, other: ByteArray) -> float:
-    a, b = one.ravel().astype(np.float32), other.ravel().astype(np.float32)
-    return float(a @ b) / max(float(np.linalg.norm(a)) * float(np.linalg.norm(b)), 1e-12)
+def _cosines(pictures: ByteArray, rows: IntArray, others: IntArray) -> FloatArray:
+    one, other = unit_rows(pictures[rows]), unit_rows(pictures[others])
+    cosines: FloatArray = np.einsum("nd,nd->n", one, other)
+    return cosines

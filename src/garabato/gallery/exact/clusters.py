@@ -147,7 +147,7 @@ def angles(cosines: FloatArray) -> FloatArray:
     return clipped
 
 
-def unit_rows(rows: npt.NDArray[np.floating]) -> FloatArray:
+def unit_rows(rows: npt.NDArray[np.floating | np.integer]) -> FloatArray:
     """Rows (n, D) as float32, scaled to length 1."""
     unit = rows.astype(np.float32)
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
