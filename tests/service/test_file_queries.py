@@ -11,6 +11,7 @@ import select
 import signal
 import struct
 import sys
+import tempfile
 import threading
 import time
 import zlib
@@ -70,7 +71,8 @@ def processes() -> list[int]:
             command = status.with_name("cmdline").read_bytes()
         except OSError:
             continue
-        if f"PPid:\t{os.getpid()}" in lines and command.endswith(limits + b"\0"):
+        last = command.split(b"\0")[-3:-1]  # the limits and the folder
+        if f"PPid:\t{os.getpid()}" in lines and last[:1] == [limits]:
             found.append(int(status.parent.name))
     return found
 
@@ -238,6 +240,31 @@ def test_a_file_that_takes_too_much_processor_time_is_refused(reader: FileReader
     assert problem.detail == "file: takes too long to read"
 
 
+def test_a_killed_process_leaves_no_file_behind(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    reader = FileReader(LIMITS)
+    reader.wait_until_ready()
+
+    async def give_up() -> None:
+        job = asyncio.ensure_future(reader.first_drawing(png(3_000)))
+        while not list(tmp_path.glob("*/garabato-upload-*")):
+            await asyncio.sleep(0.001)
+        job.cancel()
+        await asyncio.wait([job])
+
+    asyncio.run(give_up())
+    (answer,) = read(reader, LINE)  # by another process
+    assert isinstance(answer, FileQuery)
+    until = time.monotonic() + 60
+    while len(folders := list(tmp_path.iterdir())) > 1 and time.monotonic() < until:
+        time.sleep(0.01)  # the killed one is being cleaned up
+    assert [list(folder.iterdir()) for folder in folders] == [[]]
+    reader.stop()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_too_many_waiting_files_get_503(reader: FileReader) -> None:
     answers = read(reader, *[LINE] * (MAX_FILES + 3))
     refused = [answer for answer in answers if isinstance(answer, ProblemError)]
@@ -303,7 +330,7 @@ def test_a_picture_and_its_traced_strokes_give_the_same_response(service: Runnin
     assert np.ptp(answer.json["drawing"][0][1]) == 255
 
 
-def test_a_process_that_compiled_kernels_starts_again_once(monkeypatch):
+def test_a_process_that_compiled_kernels_starts_again_once(monkeypatch, tmp_path):
     started = []
 
     def execv(program, command):
@@ -317,7 +344,8 @@ def test_a_process_that_compiled_kernels_starts_again_once(monkeypatch):
     monkeypatch.setattr(file_process.os, "execv", execv)
     monkeypatch.setattr(file_process.os, "nice", lambda change: 0)
     monkeypatch.setattr(sys, "stdout", sys.stdout)  # main sets it
-    command = ["file_process", '{"max_pixels": 1, "max_strokes": 1, "max_points": 1}']
+    limits = '{"max_pixels": 1, "max_strokes": 1, "max_points": 1}'
+    command = ["file_process", limits, str(tmp_path)]
     monkeypatch.setattr(sys, "argv", command)
     with pytest.raises(SystemExit):
         file_process.main()

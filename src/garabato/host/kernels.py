@@ -52,7 +52,7 @@ class Kernel:
     @property
     def is_compiled(self) -> bool:
         """Whether machine code for some signature is in memory."""
-        return self._dispatcher is not None and bool(self._dispatcher.signatures)
+        return self._dispatcher is not None and bool(self._dispatcher.overloads)
 
     @property
     def was_cached(self) -> bool:

@@ -1,9 +1,10 @@
 """Reads the first drawing of uploaded files: the process behind `file_reader.FileReader`.
 
-Run as `python -m garabato.service.jobs.file_process LIMITS`, with LIMITS as JSON. It sends an empty
-message once it is ready, then reads files from stdin and replies on stdout. A message is its length
-(8 bytes, big-endian) followed by its bytes. The process ends when stdin ends, when a file takes too
-much processor time (the kernel kills it), and after a file that made it much larger.
+Run as `python -m garabato.service.jobs.file_process LIMITS FOLDER`, with LIMITS as JSON and FOLDER
+for temporary files, which the caller removes. It sends an empty message once it is ready, then
+reads files from stdin and replies on stdout. A message is its length (8 bytes, big-endian) followed
+by its bytes. The process ends when stdin ends, when a file takes too much processor time (the
+kernel kills it), and after a file that made it much larger.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ MAX_MEMORY_BYTES = 200 * 2**20
 MAX_EXPANDED_BYTES = 32 * 2**20
 #: Unreadable lines before the first drawing.
 MAX_UNREADABLE = 1_000
-#: The second argument of a process that only compiles what reads files of strokes.
+#: The third argument of a process that only compiles what reads files of strokes.
 COMPILE_TEXT_READERS = "compile-text-readers"
-#: The second argument of a process that another one, which compiled kernels, has become.
+#: The third argument of a process that another one, which compiled kernels, has become.
 _RESTARTED = "restarted"
 #: A process that grew by more than this is replaced.
 _MAX_GROWTH_BYTES = 32 * 2**20
@@ -72,15 +73,19 @@ class RefusedError(Exception):
         self.status = status
 
 
-def first_drawing(content: bytes, limits: Limits) -> tuple[Drawing, Drawing]:
+def first_drawing(
+    content: bytes, limits: Limits, folder: str | None = None
+) -> tuple[Drawing, Drawing]:
     """The first drawing in a file of any format garabato reads, and the same drawing as strokes.
+
+    The file is in `folder` (default: the system's for temporary files) while it is read.
 
     Raises RefusedError: 415 for an unknown format, 413 for a file or picture that is too large,
     422 for a file without a readable drawing or whose first one is beyond the limits.
     """
     _check_pixels(content, limits.max_pixels)
     # Readers take files. The name that the client gave is ignored.
-    with tempfile.NamedTemporaryFile(prefix="garabato-upload-") as file:
+    with tempfile.NamedTemporaryFile(prefix="garabato-upload-", dir=folder) as file:
         reason = _expand(content, file)
         file.flush()
         try:
@@ -105,16 +110,16 @@ def first_drawing(content: bytes, limits: Limits) -> tuple[Drawing, Drawing]:
 
 def main() -> None:
     """Read files until stdin ends."""
-    limits = Limits(**orjson.loads(sys.argv[1]))
+    limits, folder = Limits(**orjson.loads(sys.argv[1])), sys.argv[2]
     source, target = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # for libraries that print
-    if sys.argv[2:] == [COMPILE_TEXT_READERS]:
-        _read_texts(limits)
+    if sys.argv[3:] == [COMPILE_TEXT_READERS]:
+        _read_texts(limits, folder)
         return
     load_tracing_kernels()  # compiling them takes more time than a file may take
-    _read_picture(limits)
-    _read_texts(limits)
-    if has_cached_kernels() and sys.argv[2:] != [_RESTARTED]:
+    _read_picture(limits, folder)
+    _read_texts(limits, folder)
+    if has_cached_kernels() and sys.argv[3:] != [_RESTARTED]:
         # The compiler would keep 140 MB. All kernels come from the cache now.
         os.execv(sys.executable, [*sys.orig_argv, _RESTARTED])
     os.nice(_NICENESS)
@@ -122,7 +127,7 @@ def main() -> None:
     idle_bytes = _memory_bytes("VmRSS")
     while (content := read_message(source)) is not None:
         _limit_resources()
-        reply = _reply_to(content, limits)
+        reply = _reply_to(content, limits, folder)
         del content
         is_last = _memory_bytes("VmRSS") > idle_bytes + _MAX_GROWTH_BYTES
         write_message(target, orjson.dumps(reply | {"is_last": is_last}))
@@ -210,23 +215,23 @@ class _BoundedReport(ReadReport):
 
 # A file of each kind is read before limits are set, so that all compiled kernels are loaded, or
 # compiled if they are not cached.
-def _read_picture(limits: Limits) -> None:
+def _read_picture(limits: Limits, folder: str) -> None:
     pixels = np.full((64, 64), 255, np.uint8)
     pixels[20:40, 30:33] = 0
     packed = io.BytesIO()
     Image.fromarray(pixels).save(packed, "png")
-    first_drawing(packed.getvalue(), limits)
+    first_drawing(packed.getvalue(), limits, folder)
 
 
-def _read_texts(limits: Limits) -> None:
+def _read_texts(limits: Limits, folder: str) -> None:
     load_svg_kernels()
     line = Drawing([[[0, 255], [0, 255]]], key_id="1", category="line", country="ES")
-    with tempfile.TemporaryDirectory(prefix="garabato-warm-up-") as folder:
-        for suffix in (".svg", ".ndjson", ".bin", ".npz"):
-            file = Path(folder, f"line{suffix}")
-            # short ndjson files don't use the compiled scanner
-            write_drawings(file, [line] * (2_000 if suffix == ".ndjson" else 1))
-            first_drawing(file.read_bytes(), limits)
+    for suffix in (".svg", ".ndjson", ".bin", ".npz"):
+        file = Path(folder, f"line{suffix}")
+        # short ndjson files don't use the compiled scanner
+        write_drawings(file, [line] * (2_000 if suffix == ".ndjson" else 1))
+        first_drawing(file.read_bytes(), limits, folder)
+        file.unlink()
 
 
 def _memory_bytes(kind: str) -> int:
@@ -252,9 +257,9 @@ def _set_soft_limit(kind: int, value: int) -> None:
     resource.setrlimit(kind, (soft, hard))
 
 
-def _reply_to(content: bytes, limits: Limits) -> dict[str, Any]:
+def _reply_to(content: bytes, limits: Limits, folder: str) -> dict[str, Any]:
     try:
-        drawing, strokes = first_drawing(content, limits)
+        drawing, strokes = first_drawing(content, limits, folder)
     except RefusedError as refused:
         return {"detail": str(refused), "status": refused.status}
     except Exception as error:

@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import zlib
 from collections.abc import Iterator
@@ -56,7 +57,7 @@ class FileReader:
     """Reads the first drawing of files, up to N_PROCESSES of them at a time."""
 
     def __init__(self, limits: Limits) -> None:
-        self._command = [sys.executable, "-m", file_process.__name__, orjson.dumps(asdict(limits))]
+        self._limits = limits
         self._threads = ThreadPoolExecutor(N_PROCESSES, thread_name_prefix="garabato-file")
         self._lock = threading.Lock()
         self._idle: list[_Process] = []
@@ -72,7 +73,7 @@ class FileReader:
     def prepare(self) -> None:
         """Start a process, so that the next file is read sooner."""
         if not self._stopped:
-            self._release(_Process(self._command))
+            self._release(_Process(self._limits))
 
     def wait_until_ready(self) -> None:
         """Start a process and wait until it is ready. Blocks for a minute if kernels have to be
@@ -90,7 +91,7 @@ class FileReader:
     def compile_text_readers(self) -> None:
         """Compile half of the kernels in a process of its own, while `wait_until_ready` compiles
         the other half; each then loads what the other has cached. Blocks."""
-        process = _Process([*self._command, file_process.COMPILE_TEXT_READERS])
+        process = _Process(self._limits, file_process.COMPILE_TEXT_READERS)
         with self._lock:
             self._running.add(process)
         process.wait_until_ready()
@@ -170,7 +171,7 @@ class FileReader:
             with self._lock:
                 if self._stopped:
                     break
-                process = self._idle.pop() if self._idle else _Process(self._command)
+                process = self._idle.pop() if self._idle else _Process(self._limits)
                 self._running.add(process)
             try:
                 if process.wait_until_ready():
@@ -192,11 +193,16 @@ class FileReader:
 
 
 class _Process:
-    """One running `file_process`."""
+    """One running `file_process`, and its folder for temporary files.
 
-    def __init__(self, command: list[Any]) -> None:
+    A process that is killed leaves the file that it was reading there.
+    """
+
+    def __init__(self, limits: Limits, *mode: str) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="garabato-files-")
+        arguments = [orjson.dumps(asdict(limits)), self._folder.name, *mode]
         self._process = subprocess.Popen(
-            command,
+            [sys.executable, "-m", file_process.__name__, *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | _ENVIRONMENT,
@@ -249,6 +255,7 @@ class _Process:
         for pipe in (self._to, self._from):
             with suppress(OSError):
                 pipe.close()
+        self._folder.cleanup()
 
 
 class _Job:
