@@ -10,9 +10,11 @@ The other part stays as it is, so all the time goes to one; `garabato train` tra
 The targets are the labels mixed with the probabilities that the encoder before the training gives
 to the same augmented images (Beyer et al. 2022, "Knowledge distillation: a good teacher is patient
 and consistent"), so each part learns what both know together. `--bitmaps` takes a folder of
-Google's 28x28 bitmaps: half of the drawings of the categories it has are replaced by one of these,
-traced, so the part learns from real small pictures without seeing these categories more often.
-Bitmaps that look like a drawing of the validation or test part are left out.
+Google's 28x28 bitmaps, or `starter`, and can be repeated. They are traced and mixed with the
+drawings, so the part learns from more drawings and from real small pictures: they replace drawings
+of their categories, as often as they would come up in a data set with both, but at most half. No
+category is seen more often than before. Bitmaps that look like a drawing of the validation or test
+part are left out.
 
 The learning rate falls by the clock, and `--resume` goes on after an interruption.
 """
@@ -90,11 +92,13 @@ PARTS = {
 #: How a part is trained, beside its learning rate. `teaching` is the weight of the teacher's
 #: probabilities in the targets.
 CONFIG = TrainConfig(
-    optimizer="muon", warmup=0.02, ema_decay=0.999, teaching=0.7, label_smoothing=0.03
+    optimizer="muon", warmup=0.02, ema_decay=0.999, teaching=0.5, label_smoothing=0.03
 )
 SAVE_EVERY_S = 120
 #: Bitmaps this similar to a held-out drawing are taken for the same one (cosine of blurred images).
 SAME = 0.9
+#: Largest share of a category's drawings that are bitmaps.
+MOST_BITMAPS = 0.5
 
 
 def main() -> None:
@@ -105,7 +109,9 @@ def main() -> None:
     parser.add_argument("part", choices=PARTS)
     parser.add_argument("out", type=Path, help="folder for the checkpoint and the encoder")
     parser.add_argument("--data", type=Path, required=True, help="the data set to train on")
-    parser.add_argument("--bitmaps", type=Path, help="folder of Google's numpy bitmaps")
+    parser.add_argument(
+        "--bitmaps", action="append", help="folder of Google's numpy bitmaps, or 'starter'"
+    )
     parser.add_argument("--start", default="shipped", help="the encoder to train further")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--validation", type=float, default=0.03, help="share kept out")
@@ -188,22 +194,21 @@ class Teacher:
 
 
 def read_bitmaps(
-    folder: Path, encoder: Encoder, kept_out: list[tuple[DrawingBatch, IntArray]]
+    sources: list[str], encoder: Encoder, kept_out: list[tuple[DrawingBatch, IntArray]]
 ) -> Drawings:
     """The bitmaps of the encoder's categories, traced, without those similar to `kept_out`."""
-    source = open_source(folder)
     batches, labels = [], []
-    for category in source.categories():
-        label = encoder.categories.index(category)
-        batch = DrawingBatch.concatenate(list(source.read(category)))
-        theirs = [drawings.take(np.flatnonzero(own == label)) for drawings, own in kept_out]
-        similarity = _blurred(batch) @ _blurred(DrawingBatch.concatenate(theirs)).T
-        batch = batch.take(np.flatnonzero(similarity.max(axis=1) < SAME))
-        batches.append(batch)
-        labels.append(np.full(len(batch), label))
-        print(f"{category}: {len(batch)} bitmaps", flush=True)
-    drawings = DrawingBatch.concatenate(batches)
-    return Drawings(with_strokes(drawings), np.concatenate(labels))
+    for source in map(open_source, sources):
+        for category in source.categories():
+            label = encoder.categories.index(category)
+            batch = DrawingBatch.concatenate(list(source.read(category)))
+            theirs = [drawings.take(np.flatnonzero(own == label)) for drawings, own in kept_out]
+            similarity = _blurred(batch) @ _blurred(DrawingBatch.concatenate(theirs)).T
+            batch = batch.take(np.flatnonzero(similarity.max(axis=1) < SAME))
+            batches.append(with_strokes(batch))
+            labels.append(np.full(len(batch), label))
+            print(f"{category}: {len(batch)} bitmaps", flush=True)
+    return Drawings(DrawingBatch.concatenate(batches), np.concatenate(labels))
 
 
 def _blurred(drawings: DrawingBatch) -> FloatArray:
@@ -240,8 +245,10 @@ class MixedBatches:
         strokes = self.drawings.strokes.take(rows)
         images = render_augmented(strokes, self.spec, self.part.augment, keys)
         if self.bitmaps is not None:
-            has_bitmaps = np.isin(labels, self.bitmaps.labels)
-            replaced = np.flatnonzero(has_bitmaps & (random.random(len(rows)) < 0.5))
+            n_drawings = np.bincount(self.drawings.labels)
+            n_bitmaps = np.bincount(self.bitmaps.labels, minlength=len(n_drawings))
+            share = np.minimum(n_bitmaps / (n_drawings + n_bitmaps), MOST_BITMAPS)
+            replaced = np.flatnonzero(random.random(len(rows)) < share[labels])
             if len(replaced) > 0:
                 same_label = [np.flatnonzero(self.bitmaps.labels == labels[i]) for i in replaced]
                 chosen = np.array([random.choice(candidates) for candidates in same_label])
