@@ -200,7 +200,7 @@ class _Process:
 
     def __init__(self, limits: Limits, *mode: str) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="garabato-files-")
-        arguments = [orjson.dumps(asdict(limits)), self._folder.name, *mode]
+        arguments: list[Any] = [orjson.dumps(asdict(limits)), self._folder.name, *mode]
         self._process = subprocess.Popen(
             [sys.executable, "-m", file_process.__name__, *arguments],
             stdin=subprocess.PIPE,
