@@ -1,12 +1,11 @@
-"""The map of a gallery: how long it takes and how well it keeps neighbours, beside umap-learn.
+"""The map of a gallery: time and neighbours kept, beside umap-learn and PaCMAP.
 
 Times are processor times on one core, compiling included: the service makes a map in a process of
-its own. umap-learn is measured if it is installed: pip install 'garabato[bench]'.
+its own. The others are measured if they are installed: pip install 'garabato[bench]'.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import time
 from collections.abc import Callable
 
@@ -25,8 +24,10 @@ def run(context: harness.Context) -> list[harness.Row]:
     drawings = vectors.load(context.source, per_file=PER_FILE)
     embeddings = drawings.embeddings
     ways: dict[str, Callable[[np.ndarray], np.ndarray]] = {"garabato": _garabato}
-    if importlib.util.find_spec("umap") is not None:
+    if harness.is_installed("umap-learn", "umap"):
         ways["umap-learn"] = _umap
+    if harness.is_installed("PaCMAP", "pacmap"):
+        ways["PaCMAP"] = _pacmap
     compared = np.random.default_rng(0).choice(len(embeddings), N_COMPARED, replace=False)
     nearest = _nearest(-embeddings[compared] @ embeddings.T, N_NEIGHBOURS)
     rows = [harness.Row("drawings", "", [len(embeddings)])]
@@ -61,6 +62,13 @@ def _umap(embeddings: np.ndarray) -> np.ndarray:
     return points
 
 
+def _pacmap(embeddings: np.ndarray) -> np.ndarray:
+    import pacmap
+
+    points: np.ndarray = pacmap.PaCMAP(random_state=0).fit_transform(embeddings)
+    return points
+
+
 def _nearest(distances: np.ndarray, k: int) -> np.ndarray:
     """(n, k): the columns of the least distances, the least of all (the drawing's own) left out."""
     least = np.argpartition(distances, k, axis=1)[:, : k + 1]
@@ -71,7 +79,7 @@ def _nearest(distances: np.ndarray, k: int) -> np.ndarray:
 BENCHMARK = harness.Benchmark(
     "gallery_map",
     f"the first {PER_FILE} drawings of each file, embedded by the encoder that ships",
-    "umap-learn",
+    "umap-learn and PaCMAP",
     run,
     quick=False,
 )

@@ -7,13 +7,15 @@ Each benchmark is a script in this folder that defines a `Benchmark`. `run.py` r
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import platform
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,6 +77,34 @@ class Benchmark:
     run: Callable[[Context], list[Row]]
     quick: bool = True
     command: str = ""
+
+
+def say(text: str) -> None:
+    """Report progress."""
+    print(f"  {text}", file=sys.stderr, flush=True)
+
+
+def is_installed(name: str, module: str) -> bool:
+    """Whether a library that is measured beside garabato is there; if not, says how to install
+    it."""
+    if importlib.util.find_spec(module) is not None:
+        return True
+    say(f"without {name}, which is not installed: pip install 'garabato[bench]'")
+    return False
+
+
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """This process and its new threads run on one core, where the system can do that."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def machine() -> dict[str, Any]:

@@ -9,7 +9,6 @@ that other programs on the machine matter little.
 from __future__ import annotations
 
 import json
-import os
 import time
 from pathlib import Path
 
@@ -19,6 +18,7 @@ REPEATS = 5
 N_FILES = 40
 
 
+@harness.on_one_core()
 def run(context: harness.Context) -> list[harness.Row]:
     """Drawings a CPU second of either way and their ratio, repeat by repeat."""
     import cv2
@@ -26,22 +26,15 @@ def run(context: harness.Context) -> list[harness.Row]:
 
     cv2.setNumThreads(1)
     numba.set_num_threads(1)
-    affinity = os.sched_getaffinity(0) if hasattr(os, "sched_setaffinity") else None
-    if affinity:
-        os.sched_setaffinity(0, {max(affinity)})
-    try:
-        files = sorted(context.source.glob("*.ndjson"))
-        files = files[:: max(1, len(files) // N_FILES)]
-        our_way(files[0]), reference_way(files[0])  # compile the kernels, warm the caches
-        ours, theirs, ratios = [], [], []
-        for _ in range(REPEATS):
-            their_rate, our_rate = rate(reference_way, files), rate(our_way, files)
-            theirs.append(their_rate)
-            ours.append(our_rate)
-            ratios.append(our_rate / their_rate)
-    finally:
-        if affinity:
-            os.sched_setaffinity(0, affinity)
+    files = sorted(context.source.glob("*.ndjson"))
+    files = files[:: max(1, len(files) // N_FILES)]
+    our_way(files[0]), reference_way(files[0])  # compile the kernels, warm the caches
+    ours, theirs, ratios = [], [], []
+    for _ in range(REPEATS):
+        their_rate, our_rate = rate(reference_way, files), rate(our_way, files)
+        theirs.append(their_rate)
+        ours.append(our_rate)
+        ratios.append(our_rate / their_rate)
     unit = "drawings/s"
     return [
         harness.Row("ndjson -> 64x64 images, one core", unit, ours),
