@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 import b32
+import bulk_index
 import evaluate_memory
 import few_shot
 import first_tasks
@@ -55,6 +56,7 @@ if __name__ == "__main__":
         first_tasks.BENCHMARK,
         parse.BENCHMARK,
         parse_render.BENCHMARK,
+        bulk_index.BENCHMARK,
         prepare.BENCHMARK,
         prepare_memory.BENCHMARK,
         evaluate_memory.BENCHMARK,
