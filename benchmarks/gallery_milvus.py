@@ -18,7 +18,7 @@ from functools import partial
 import harness
 import numpy as np
 import vectors
-from gallery_search import N_QUERIES, Truth, encoder, say, timed_searches
+from gallery_search import N_QUERIES, Truth, encoder, timed_searches
 
 sys.path.insert(0, str(harness.ROOT / "tests"))
 
@@ -42,7 +42,7 @@ def a_server(context: harness.Context, given: str | None) -> Iterator[str]:
         return
     from milvus_server import TOKEN, MilvusServer
 
-    say("starting Milvus")
+    harness.say("starting Milvus")
     server = MilvusServer(context.work)
     server.start()
     os.environ["GARABATO_MILVUS_TOKEN"] = TOKEN
@@ -58,10 +58,10 @@ def measured(uri: str, drawings: vectors.Drawings, truth: Truth) -> Iterator[har
 
     n = len(drawings)
     yield harness.Row("drawings", "", [n])
-    gallery = open_gallery(uri, encoder=encoder())
+    gallery = open_gallery(uri, encoder=encoder(drawings))
     if len(gallery):
         sys.exit(f"{uri} holds drawings already: remove that collection first")
-    say(f"adding {n:,}")
+    harness.say(f"adding {n:,}")
     seconds = 0.0
     for number, (batch, embeddings) in enumerate(drawings.chunks(n)):
         started = time.perf_counter()
@@ -69,12 +69,12 @@ def measured(uri: str, drawings: vectors.Drawings, truth: Truth) -> Iterator[har
         seconds += time.perf_counter() - started
         truth.look_at(embeddings, number * vectors.CHUNK)
     yield harness.Row("bulk add with ready embeddings", "drawings/s", [n / seconds])
-    say("indexing")
+    harness.say("indexing")
     started = time.perf_counter()
     gallery.compact()
     took_s = time.perf_counter() - started
     yield harness.Row("compact", "s", [took_s], note="written out, indexed, segments merged")
-    say("searching")
+    harness.say("searching")
     times_ms, found = timed_searches(gallery, truth.queries, [None] * len(truth.queries))
     yield harness.Row("a search, k = 10, median", "ms", times_ms, note=gallery.info().mode)
     yield harness.Row("a search, 99 of 100", "ms", [float(np.quantile(times_ms, 0.99))])

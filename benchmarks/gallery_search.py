@@ -1,19 +1,21 @@
 """Search, add and size of a gallery on disk, beside plain faiss and LanceDB used naively.
 
-`python benchmarks/gallery_search.py` uses the real drawings. `--size 1000000` and `--size 10000000`
-use larger sets made from them (see vectors.py) and have results files of their own. `--gallery
-FOLDER` keeps the gallery; one that is there already is searched as it is. faiss is measured if it
-is installed: pip install 'garabato[bench]'.
+`python benchmarks/gallery_search.py` uses the real drawings: 300 of them are the queries, and the
+others are searched, as in the sets of ann-benchmarks. `--pixels` searches the pixels of these
+drawings, which no network arranged. `--size 1000000` and `--size 10000000` use larger sets made
+from the drawings (see vectors.py). Each of these has a results file of its own. `--gallery FOLDER`
+keeps the gallery; one that is there already is searched as it is. faiss is measured if it is
+installed: pip install 'garabato[bench]'.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -37,12 +39,19 @@ GOALS: dict[int | None, tuple[float, float | None, float | None]] = {
 }
 
 
-def run(context: harness.Context, size: int | None, kept: Path | None) -> list[harness.Row]:
+def run(
+    context: harness.Context, size: int | None, kept: Path | None, pixels: bool
+) -> list[harness.Row]:
     """All rows for one size (None: the real drawings). `kept` is where the gallery stays, if it
     does."""
     drawings = vectors.load(context.source)
+    if pixels:
+        drawings = drawings.as_pixels()
+    if size is None:
+        drawings, queries = drawings.held_out(N_QUERIES)
+    else:
+        queries = vectors.queries(drawings, N_QUERIES)
     n, goals = size or len(drawings), GOALS.get(size, (0.95, None, None))
-    queries = vectors.queries(drawings, N_QUERIES)
     filters = [_keeping(drawings, seed) for seed in range(N_QUERIES)]
     truth = Truth(drawings, queries, filters)
     uri = context.work / "g"
@@ -51,23 +60,24 @@ def run(context: harness.Context, size: int | None, kept: Path | None) -> list[h
         kept.mkdir(parents=True, exist_ok=True)
         uri.symlink_to(kept.resolve())
     if is_filled:
-        say(f"looking at {n:,}")
+        harness.say(f"looking at {n:,}")
         for number, (_, embeddings) in enumerate(drawings.chunks(n)):
             truth.look_at(embeddings, number * vectors.CHUNK)
         rows = [harness.Row("drawings", "", [n], note="added in an earlier run")]
     else:
-        say(f"adding {n:,}")
+        harness.say(f"adding {n:,}")
         rows = [*_fill(uri, drawings, n, truth, goals[0])]
     asked = context.work / "asked.json"
     asked.write_text(json.dumps({"filters": filters}))
     np.save(context.work / "queries.npy", queries)
-    say("searching")
+    harness.say("searching")
     rows += _searched(context.work, n, truth, goals)
-    say("adding 1,000")
+    harness.say("adding 1,000")
     rows += _add_a_few(uri, drawings, n)
     rows += _naive_lancedb(context.work / "naive", drawings, n, queries, truth)
     rows += _faiss(drawings, n, queries, truth)
-    return rows
+    # The goals are about embeddings.
+    return [replace(row, target=None) for row in rows] if pixels else rows
 
 
 class Truth:
@@ -131,7 +141,7 @@ def _fill(
 
     yield harness.Row("drawings", "", [n])
     yield _embedding_rate(drawings)
-    gallery = open_gallery(uri, encoder=encoder())
+    gallery = open_gallery(uri, encoder=encoder(drawings))
     seconds = []
     for number, (batch, embeddings) in enumerate(drawings.chunks(n)):
         started = time.perf_counter()
@@ -139,7 +149,7 @@ def _fill(
         seconds.append(time.perf_counter() - started)
         truth.look_at(embeddings, number * vectors.CHUNK)
         if number % 10 == 9:
-            say(f"  {len(gallery):,}: {n_rate(number + 1, seconds):,.0f} drawings/s")
+            harness.say(f"  {len(gallery):,}: {n_rate(number + 1, seconds):,.0f} drawings/s")
     assert len(gallery) == n
     yield harness.Row(
         "bulk add with ready embeddings", "drawings/s", [n / sum(seconds)], 20_000, True,
@@ -263,7 +273,7 @@ def timed_searches(
 def _add_a_few(uri: Path, drawings: vectors.Drawings, n: int) -> Iterator[harness.Row]:
     from garabato.gallery import open_gallery
 
-    gallery: Any = open_gallery(uri, encoder=encoder())
+    gallery: Any = open_gallery(uri, encoder=encoder(drawings))
     gallery.warm()
     seconds = []
     for repeat in range(5):
@@ -284,31 +294,8 @@ def _add_a_few(uri: Path, drawings: vectors.Drawings, n: int) -> Iterator[harnes
 def _naive_lancedb(
     folder: Path, drawings: vectors.Drawings, n: int, queries: np.ndarray, truth: Truth
 ) -> Iterator[harness.Row]:
-    """LanceDB as in its quickstart; from a million rows on with its default index."""
-    import lancedb
-    import pyarrow as pa
-
-    say("LanceDB, used naively")
-    table = None
-    for batch, embeddings in drawings.chunks(n):
-        flat = pa.array(embeddings.reshape(-1))
-        rows = pa.table(
-            {
-                "key_id": batch.key_ids,
-                "category": batch.categories,
-                "vector": pa.FixedSizeListArray.from_arrays(flat, embeddings.shape[1]),
-            }
-        )
-        if table is None:
-            table = lancedb.connect(folder).create_table("drawings", rows)
-        else:
-            table.add(rows)
-    assert table is not None
-    how = "no index"
-    if n >= 10**6:
-        started = time.perf_counter()
-        table.create_index(metric="cosine", vector_column_name="vector", index_type="IVF_PQ")
-        how = f"its default index, IVF_PQ, built in {time.perf_counter() - started:.0f} s"
+    """Queries one by one."""
+    table, how = lancedb_table(folder, drawings, n)
     times_ms, found = [], []
     for query in queries:
         started = time.perf_counter()
@@ -325,20 +312,50 @@ def _naive_lancedb(
     yield harness.Row("LanceDB used naively, recall@10", "", [truth.recall(found)])
 
 
+def lancedb_table(folder: Path, drawings: vectors.Drawings, n: int) -> tuple[Any, str]:
+    """A table of LanceDB as in its quickstart, and how it is searched: from a million rows on, by
+    its default index."""
+    import lancedb
+    import pyarrow as pa
+
+    harness.say("LanceDB, used naively")
+    table: Any = None
+    for batch, embeddings in drawings.chunks(n):
+        flat = pa.array(embeddings.reshape(-1))
+        rows = pa.table(
+            {
+                "key_id": batch.key_ids,
+                "category": batch.categories,
+                "vector": pa.FixedSizeListArray.from_arrays(flat, embeddings.shape[1]),
+            }
+        )
+        if table is None:
+            table = lancedb.connect(folder).create_table("drawings", rows)
+        else:
+            table.add(rows)
+    if n < 10**6:
+        return table, "no index"
+    started = time.perf_counter()
+    table.create_index(metric="cosine", vector_column_name="vector", index_type="IVF_PQ")
+    return table, f"its default index, IVF_PQ, built in {time.perf_counter() - started:.0f} s"
+
+
 def _faiss(
     drawings: vectors.Drawings, n: int, queries: np.ndarray, truth: Truth
 ) -> Iterator[harness.Row]:
     """faiss: embeddings only, in memory, not durable, no filters."""
-    if importlib.util.find_spec("faiss") is None:
-        say("without faiss, which is not installed: pip install 'garabato[bench]'")
+    if not harness.is_installed("faiss", "faiss"):
         return
     import faiss
 
-    kinds = [] if n > 2 * 10**6 else ["Flat"]
+    # Settings of an index that are tried: clusters probed, or candidates held in a graph.
+    kinds: dict[str, tuple[int, ...]] = {} if n > 2 * 10**6 else {"Flat": (0,)}
     if n >= 10**6:
-        kinds.append("IVF1024,Flat" if n < 10**7 else "IVF4096,SQ8")
-    for kind in kinds:
-        say(f"faiss {kind}")
+        kinds["IVF1024,Flat" if n < 10**7 else "IVF4096,SQ8"] = (16,)
+    else:
+        kinds |= {"IVF1024,Flat": (1, 4, 16, 64), "HNSW32": (16, 64, 256)}
+    for kind, settings in kinds.items():
+        harness.say(f"faiss {kind}")
         index = faiss.index_factory(queries.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
         started = time.perf_counter()
         if not index.is_trained:
@@ -349,43 +366,52 @@ def _faiss(
             started = time.perf_counter()
             index.add(embeddings)
             build_s += time.perf_counter() - started
-        if kind != "Flat":
-            faiss.extract_index_ivf(index).nprobe = 16
-        times_ms, found = [], []
-        for query in queries:
-            started = time.perf_counter()
-            _, rows = index.search(query[None], K)
-            times_ms.append(1000 * (time.perf_counter() - started))
-            found.append(rows[0].tolist())
-        note = f"built in {build_s:.1f} s" + ("" if kind == "Flat" else ", 16 clusters probed")
-        yield harness.Row(f"faiss {kind}, median", "ms", times_ms, note=note)
-        yield harness.Row(f"faiss {kind}, recall@10", "", [truth.recall(found)])
+        for setting in settings:
+            name = f"faiss {kind}"
+            if kind.startswith("IVF"):
+                faiss.extract_index_ivf(index).nprobe = setting
+                name += f", nprobe {setting}"
+            elif kind.startswith("HNSW"):
+                index.hnsw.efSearch = setting
+                name += f", efSearch {setting}"
+            times_ms, found = [], []
+            for query in queries:
+                started = time.perf_counter()
+                _, rows = index.search(query[None], K)
+                times_ms.append(1000 * (time.perf_counter() - started))
+                found.append(rows[0].tolist())
+            yield harness.Row(f"{name}, median", "ms", times_ms, note=f"built in {build_s:.1f} s")
+            yield harness.Row(f"{name}, recall@10", "", [truth.recall(found)])
 
 
-def encoder() -> Any:
-    """Stands for the encoder that ships, whose embeddings are given."""
-    from gallery_readers import WideFiller
+def encoder(drawings: vectors.Drawings) -> Any:
+    """Stands for the encoder of these drawings, whose embeddings are given."""
+    from gallery_kills import Filler
 
-    return WideFiller()
-
-
-def say(text: str) -> None:
-    """Report progress."""
-    print(f"  {text}", file=sys.stderr, flush=True)
+    filler = Filler()
+    filler.embedding_dim = drawings.embeddings.shape[1]
+    return filler
 
 
-def benchmark(size: int | None = None, kept: Path | None = None) -> harness.Benchmark:
+def benchmark(
+    size: int | None = None, kept: Path | None = None, *, pixels: bool = False
+) -> harness.Benchmark:
     """With the real drawings, or a set of `size` made from them, in a gallery that is `kept`."""
     name, command = "gallery_search", "gallery_search.py"
-    data = "every drawing of the source, embedded by the encoder that ships"
+    data = "every drawing of the source, embedded by the encoder that ships (no made ones)"
+    asked = "real drawings that are not among them"
+    if pixels:
+        name, command = f"{name}_pixels", f"{command} --pixels"
+        data = "the 28x28 pixels of every drawing of the source, as vectors of length 1"
     if size is not None:
+        asked = "made likewise"
         name, command = f"{name}_{size}", f"{command} --size {size}"
         data = f"{size:,} drawings: those of the source, then made ones, {vectors.RECIPE}"
     return harness.Benchmark(
         name,
-        f"{data}; {N_QUERIES} queries, made likewise, one at a time",
+        f"{data}; {N_QUERIES} queries, {asked}, one at a time",
         "faiss and LanceDB by themselves",
-        partial(run, size=size, kept=kept),
+        partial(run, size=size, kept=kept, pixels=pixels),
         quick=False,
         command=command,
     )
@@ -402,4 +428,6 @@ if __name__ == "__main__":
             del sys.argv[place : place + 2]
         size = int(given["--size"]) if "--size" in given else None
         kept = Path(given["--gallery"]) if "--gallery" in given else None
-        harness.main(benchmark(size, kept))
+        pixels = "--pixels" in sys.argv
+        sys.argv = [one for one in sys.argv if one != "--pixels"]
+        harness.main(benchmark(size, kept, pixels=pixels))

@@ -44,6 +44,23 @@ class Drawings:
             rows = np.arange(start, min(start + CHUNK, first + n))
             yield self.drawings(rows), self.vectors(rows)
 
+    def held_out(self, n: int, seed: int = 1) -> tuple[Drawings, np.ndarray]:
+        """The drawings without `n` random ones, and the embeddings (n, D) of these: real queries,
+        as the public sets of ann-benchmarks have them."""
+        order = np.random.default_rng(seed).permutation(len(self))
+        kept = np.sort(order[n:])
+        others = Drawings(self.batch.take(kept), self.embeddings[kept])
+        return others, self.embeddings[order[:n]]
+
+    def as_pixels(self) -> Drawings:
+        """The same drawings, their pixels (N, 784) of length 1 in place of embeddings: vectors that
+        no network arranged, in the shape of ann-benchmarks' MNIST."""
+        from garabato.render import RenderSpec, render_batch
+
+        pixels = render_batch(self.batch, RenderSpec(size_px=28)).reshape(len(self), -1)
+        lengths = np.linalg.norm(pixels.astype(np.float32), axis=1, keepdims=True)
+        return Drawings(self.batch, pixels / np.maximum(lengths, 1e-12))
+
     def drawings(self, rows: np.ndarray) -> DrawingBatch:
         """The drawings of these rows; their key_ids are the rows' numbers."""
         batch = self.batch.take(rows % len(self))

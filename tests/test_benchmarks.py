@@ -89,6 +89,12 @@ def test_sets_of_vectors_are_made_from_any_number_of_drawings(
     made = np.concatenate([vectors for _, vectors in drawings.chunks(60)])
     assert np.array_equal(made[:44], embeddings)
     assert np.linalg.norm(made, axis=1) == pytest.approx(1, abs=1e-5)
+    others, queries = drawings.held_out(5)
+    both = np.concatenate([others.embeddings, queries])
+    assert (len(others), sorted(both[:, 0])) == (39, sorted(embeddings[:, 0]))
+    pixels = drawings.as_pixels()
+    assert pixels.embeddings.shape == (44, 784)
+    assert np.linalg.norm(pixels.embeddings, axis=1) == pytest.approx(1, abs=1e-5)
 
 
 def test_the_results_page_has_every_figure(results: tuple[Path, str], tmp_path: Path) -> None:
