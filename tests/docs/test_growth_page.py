@@ -50,4 +50,4 @@ def test_the_page_extrapolates_with_the_measured_power_and_names_what_was_not_re
     assert "| duplicates | 2.00 |" in page
     assert "Steeper than proportional: duplicates (2.00)." in page
     assert "| map | 9 s; 512 MiB; clock 8 s at load 2 | not reached |" in page
-    assert "100,000 drawings did not finish in ten minutes: map." in page
+    assert "100,000 drawings did not finish in three hours: map." in page
