@@ -15,6 +15,7 @@ from garabato.errors import FormatError, InputError, SourceError
 from garabato.evaluation import Evaluation, evaluate
 from garabato.evaluation.result import DrawingList
 from garabato.evaluation.retrieval import mean_average_precision
+from garabato.formats import write_drawings
 from garabato.sources import open_source
 
 
@@ -277,6 +278,27 @@ def test_strokes_and_bitmaps_of_one_source_are_measured_together(
     evaluation = evaluate(prototypes, open_source(tmp_path))
     assert evaluation.to_dict()["n_drawings"] == 6
     assert [d.bitmap is None for d in evaluation.test.drawings] == [True] * 5 + [False]
+
+
+def test_traced_drawings_are_not_half_finished(
+    prototypes: PrototypeEncoder, sketch_dataset: Dataset, tmp_path: Path
+) -> None:
+    """Their strokes have no order. Of one category they are drawn, of the others traced."""
+    drawings = sketch_dataset.split("test")
+    (mixed := tmp_path / "mixed").mkdir()
+    (drawn := tmp_path / "drawn").mkdir()
+    for number, name in enumerate(prototypes.categories):
+        of_category = [d.replace(traced=number > 0) for d in drawings if d.category == name]
+        write_drawings(mixed / f"{name}.ndjson", of_category)
+    first = f"{prototypes.categories[0]}.ndjson"
+    both = evaluate(prototypes, open_source(mixed)).to_dict()
+    (mixed / first).rename(drawn / first)
+    of_drawn, of_traced = (
+        evaluate(prototypes, open_source(folder)).to_dict() for folder in (drawn, mixed)
+    )
+    assert both["partial_top1"] == of_drawn["partial_top1"]
+    assert set(of_traced["partial_top1"].values()) == {None}
+    assert of_traced["top1"] is not None
 
 
 def test_stages_and_drawings_done_are_reported(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from garabato.drawing import DrawingBatch
+from garabato.drawing import BoolArray, DrawingBatch
 from garabato.errors import InputError, SourceError
 from garabato.evaluation import classification, retrieval
 from garabato.evaluation.result import PRECISION_AT, DrawingList, Evaluation, Predictions
@@ -133,18 +133,27 @@ def predict_all(
 def top1_of_unfinished(
     encoder: Encoder, predictions: Predictions, share: float, *, progress: Callable[[int], None]
 ) -> float | None:
-    """Top-1 accuracy from the first `share` of the ink of each classified drawing."""
+    """Top-1 accuracy from the first `share` of the ink of each classified drawing.
+
+    Drawings without stroke order are left out; None if no others are classified.
+    """
     n_correct = n_done = 0
+    drawn = _classified_in_order(predictions)
     for batch in predictions.drawings.chunks():
-        known = np.flatnonzero(predictions.classified[n_done : n_done + len(batch)])
-        parts = [batch[int(i)].first_part(share) for i in known]
+        rows = np.flatnonzero(drawn[n_done : n_done + len(batch)])
+        parts = [batch[int(i)].first_part(share) for i in rows]
         probabilities = encoder.predict(DrawingBatch.from_drawings(parts)).probabilities
-        ranks = classification.rank_of_label(probabilities, predictions.labels[n_done + known])
+        ranks = classification.rank_of_label(probabilities, predictions.labels[n_done + rows])
         n_correct += int((ranks == 1).sum())
         n_done += len(batch)
         progress(n_done)
-    n_classified = int(predictions.classified.sum())
-    return n_correct / n_classified if n_classified else None
+    return n_correct / int(drawn.sum()) if drawn.any() else None
+
+
+def _classified_in_order(predictions: Predictions) -> BoolArray:
+    """(N,) True for drawings of known categories whose strokes are as drawn, not traced."""
+    in_order = [batch.has_order for batch in predictions.drawings.batches]
+    return predictions.classified & np.concatenate(in_order)
 
 
 def _read_all(
@@ -174,8 +183,9 @@ def _rank(
 
 
 def _top1_by_ink(encoder: Encoder, test: Predictions, report: Progress) -> dict[int, float | None]:
-    """Percentage of the ink -> top-1; all None for bitmaps, whose strokes have no order."""
-    if any(batch.bitmaps is not None for batch in test.drawings.batches):
+    """Percentage of the ink -> top-1; all None if no drawing has its strokes in order."""
+    drawn = _classified_in_order(test)
+    if not drawn.any():
         return dict.fromkeys(INK_PERCENTS)
     return {
         percent: top1_of_unfinished(
@@ -185,7 +195,7 @@ def _top1_by_ink(encoder: Encoder, test: Predictions, report: Progress) -> dict[
             progress=_stage(report, f"encode at {percent} % of the ink", len(test.labels)),
         )
         for percent in INK_PERCENTS[:-1]
-    } | {100: test.top_k(1)}
+    } | {100: float((test.rank[drawn] == 1).mean())}
 
 
 def _map_by_bits(encoder: Encoder, test: Predictions) -> dict[int, float]:

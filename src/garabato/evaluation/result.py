@@ -99,10 +99,11 @@ class Evaluation:
     are the drawings measured, `gallery` those of the gallery split (None for a source).
     `against_test` ranks the test drawings against each other, `against_gallery` against the
     gallery; None if there is nothing to rank. `train_top1` and `train_top5` are accuracies on the
-    training drawings; `partial_top1` maps percentages of the ink to top-1. `selective_accuracy` is
-    None if the encoder knows no category of the test drawings. `code_maps` maps the bits of a
-    binary code to its mAP, test against test. `map_unseen` is the mAP of the drawings of categories
-    that the encoder doesn't know, among each other.
+    training drawings; `partial_top1` maps percentages of the ink to top-1 of the drawings whose
+    strokes were not traced. `selective_accuracy` is None if the encoder knows no category of the
+    test drawings. `code_maps` maps the bits of a binary code to its mAP, test against test.
+    `map_unseen` is the mAP of the drawings of categories that the encoder doesn't know, among each
+    other.
     """
 
     model: dict[str, Any]
