@@ -88,13 +88,13 @@ def _joined(embeddings: FloatArray, pictures: ByteArray, share: float) -> FloatA
     axes = np.linalg.eigh(sample.T @ sample)[1][:, -_N_AXES:]
     dim = embeddings.shape[1]
     joined = np.empty((len(embeddings), dim + _N_AXES + 1), np.float32)
-    joined[:, :dim] = np.sqrt(share) * embeddings
     for first in range(0, len(pictures), _AT_ONCE):
         part = slice(first, first + _AT_ONCE)
         along = unit_rows(pictures[part]) @ axes
         # The rest of a picture counts by its length: the product of two lengths is at least that
         # of the vectors.
         rest = np.sqrt(np.maximum(0, 1 - np.einsum("nd,nd->n", along, along)))
+        joined[part, :dim] = np.sqrt(share) * embeddings[part]
         joined[part, dim:] = np.sqrt(1 - share) * np.column_stack([along, rest])
     return joined
 

@@ -10,14 +10,20 @@ from garabato.drawing import FloatArray
 
 #: The spacing of float16 numbers with each exponent, over 254.
 _STEPS = np.ldexp(np.float32(1), np.maximum(np.arange(32), 1) - 25) / np.float32(254)
+#: Rows split at a time: a million at once would take four times their space.
+_CHUNK = 2_048
 
 
 def split(embeddings: FloatArray) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.int8]]:
     """Embeddings as float16, and their rounding errors in steps of 1/254 of the last binary digit,
     int8."""
     stored = embeddings.astype(np.float16)
-    rest = (embeddings - stored.astype(np.float32)) / _steps(stored)
-    return stored, np.rint(rest).astype(np.int8)
+    rest = np.empty(embeddings.shape, np.int8)
+    for first in range(0, len(embeddings), _CHUNK):
+        part = slice(first, first + _CHUNK)
+        errors = embeddings[part] - stored[part].astype(np.float32)
+        rest[part] = np.rint(errors / _steps(stored[part]))
+    return stored, rest
 
 
 def join(stored: npt.NDArray[np.floating], rest: npt.NDArray[np.int8]) -> FloatArray:
