@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -148,6 +150,36 @@ def test_booleans_may_come_as_numbers_or_text(given):
 
 
 @pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("key_id", pa.array([4503599627370497, None]), ["4503599627370497", None]),
+        ("key_id", pa.array([4503599627370497.0, None]), ["4503599627370497", None]),
+        ("category", pa.array([7, 8]), ["7", "8"]),
+        (
+            "timestamp",
+            pa.array([datetime(2017, 3, 29, 0, 29, 12), None]),
+            ["2017-03-29 00:29:12.000000", None],
+        ),
+    ],
+)
+def test_text_may_come_as_numbers_or_times(name, values, expected):
+    table = stroke_table([[{"x": [1], "y": [2]}]] * 2).append_column(name, values)
+    attribute = {"key_id": "key_ids", "category": "categories", "timestamp": "timestamps"}[name]
+    assert getattr(DrawingBatch.from_arrow(table), attribute) == expected
+
+
+def bitmap_table(values, kind):
+    shape = {"height_px": "2", "width_px": "2"}
+    schema = pa.schema([pa.field("bitmap", kind, metadata=shape)])
+    return pa.table([pa.array(values, kind)], schema=schema)
+
+
+def test_bitmaps_may_come_as_bytes_of_any_length():
+    found = DrawingBatch.from_arrow(bitmap_table([b"1234", b"5678"], pa.binary()))
+    assert found.bitmaps.tobytes() == b"12345678"
+
+
+@pytest.mark.parametrize(
     ("table", "problem"),
     [
         (pa.table({"a": [1]}), "no column `strokes` or `bitmap`, only a"),
@@ -159,6 +191,13 @@ def test_booleans_may_come_as_numbers_or_text(given):
         (stroke_table([[{"x": [float("nan")], "y": [2]}]]), "NaN"),
         (stroke_table([[{"x": [1e9], "y": [2]}]]), "beyond 2"),
         (pa.table({"bitmap": [b"1234"]}), "lost its metadata"),
+        (bitmap_table([b"1234", None], pa.binary(4)), "`bitmap` has missing values"),
+        (bitmap_table([b"123"], pa.binary(3)), "`bitmap` is .*; expected 4 bytes each"),
+        (bitmap_table([b"123"], pa.binary()), "`bitmap` is binary; expected 4 bytes each"),
+        (
+            stroke_table([[{"x": [1], "y": [2]}]]).append_column("category", [[["cat"]]]),
+            "the column `category` is list.*; expected text",
+        ),
         *[
             (
                 stroke_table([[{"x": [1], "y": [2]}]]).append_column(name, [["maybe"]]),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from garabato.drawing import Drawing, DrawingBatch
+from garabato.errors import DrawingError
 
 coordinates = st.one_of(
     st.integers(0, 255).map(float),
@@ -49,3 +51,27 @@ def test_point_counts_and_extents_equal_those_of_each_drawing(given_drawings):
     assert batch.n_points.tolist() == [len(drawing.points) for drawing in given_drawings]
     expected = [np.ptp(d.points, axis=0).max() if len(d.points) else 0 for d in given_drawings]
     np.testing.assert_array_equal(batch.extents, np.array(expected, np.float32))
+
+
+def test_take_counts_from_the_end_and_takes_masks_as_numpy_does():
+    batch = DrawingBatch.from_drawings([Drawing([[[0, n], [0, 9]]]) for n in (1, 2, 3)])
+    for rows in (np.array([-2]), np.array([False, True, False])):
+        assert [drawing.to_lists() for drawing in batch.take(rows)] == [[[[0, 2], [0, 9]]]]
+    with pytest.raises(IndexError):
+        batch.take(np.array([3]))
+
+
+def test_batches_without_drawings_do_not_count_when_batches_are_joined():
+    strokes = DrawingBatch.from_drawings([Drawing([[[0, 1], [0, 9]]])])
+    bitmaps = DrawingBatch.from_bitmaps(np.full((1, 28, 28), 255, np.uint8))
+    smaller = DrawingBatch.from_bitmaps(np.full((1, 8, 8), 255, np.uint8))
+    joined = DrawingBatch.concatenate([bitmaps[:0], strokes, smaller[:0]])
+    assert joined.bitmaps is None
+    assert joined.has_ink.tolist() == [True]
+    joined = DrawingBatch.concatenate([smaller[:0], strokes[:0], bitmaps])
+    assert joined.bitmap_shape == (28, 28)
+    assert len(joined) == 1
+    assert DrawingBatch.concatenate([bitmaps[:0], smaller[:0]]).bitmap_shape == (28, 28)
+    for mixed in ([strokes, bitmaps], [bitmaps, smaller]):
+        with pytest.raises(DrawingError, match="all strokes or all bitmaps of one size"):
+            DrawingBatch.concatenate(mixed)

@@ -121,7 +121,7 @@ def from_any_table(table: pa.Table) -> DrawingBatch:
         raise DrawingError(
             f"the table has no column `strokes` or `bitmap`, only {', '.join(table.schema.names)}"
         )
-    return from_table(_with_booleans(table))
+    return from_table(_with_types(table))
 
 
 def from_table(table: pa.Table) -> DrawingBatch:
@@ -209,16 +209,30 @@ def _check_strokes(column: pa.ChunkedArray) -> None:
                 )
 
 
-def _with_booleans(table: pa.Table) -> pa.Table:
-    """Numbers and texts such as "true" as booleans. Raises DrawingError, naming the column."""
+def _with_types(table: pa.Table) -> pa.Table:
+    """The table with columns of the types that `to_any_table` gives them: numbers and texts such as
+    "true" become booleans, numbers and times text, and bitmaps have one size.
+
+    Raises DrawingError, naming the column.
+    """
     for i, field in enumerate(table.schema):
         _, kind = _METADATA.get(field.name, ("", None))
-        if kind == pa.bool_() and field.type != kind:
-            try:
-                table = table.set_column(i, field.name, table[i].cast(kind))
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                problem = f"the column `{field.name}` is {field.type}; expected true and false"
-                raise DrawingError(problem) from None
+        expected = "true and false" if kind == pa.bool_() else "text"
+        shape = stored_bitmap_shape(table.schema) if field.name == "bitmap" else None
+        if shape is not None:
+            kind, expected = pa.binary(shape[0] * shape[1]), f"{shape[0] * shape[1]} bytes each"
+            if table[i].null_count:
+                raise DrawingError("the column `bitmap` has missing values; drop those rows")
+        if kind is None or field.type == kind:
+            continue
+        column = table[i]
+        try:
+            if kind == pa.string() and pa.types.is_floating(field.type):
+                column = column.cast(pa.int64())  # pandas' whole numbers, if some are missing
+            table = table.set_column(i, field.with_type(kind), column.cast(kind))
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            problem = f"the column `{field.name}` is {field.type}; expected {expected}"
+            raise DrawingError(problem) from None
     return table
 
 

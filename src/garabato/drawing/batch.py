@@ -94,11 +94,11 @@ class DrawingBatch:
     @overload
     def __getitem__(self, which: int) -> Drawing: ...
     @overload
-    def __getitem__(self, which: slice | IntArray) -> DrawingBatch: ...
-    def __getitem__(self, which: int | slice | IntArray) -> Drawing | DrawingBatch:
+    def __getitem__(self, which: slice | IntArray | BoolArray) -> DrawingBatch: ...
+    def __getitem__(self, which: int | slice | IntArray | BoolArray) -> Drawing | DrawingBatch:
         if isinstance(which, int | np.integer):
             return self._one(int(which))
-        return self.take(np.arange(len(self))[which])
+        return self.take(which)
 
     @classmethod
     def from_drawings(cls, drawings: Iterable[Drawing]) -> DrawingBatch:
@@ -165,9 +165,9 @@ class DrawingBatch:
 
         return to_any_table(self)
 
-    def take(self, rows: IntArray) -> DrawingBatch:
-        """The drawings at `rows` (n,) in that order, copied."""
-        rows = np.asarray(rows, np.int64)
+    def take(self, rows: slice | IntArray | BoolArray) -> DrawingBatch:
+        """The drawings at `rows` (n,) in that order, copied; or those where a mask (N,) is True."""
+        rows = np.arange(len(self))[rows]
         stroke_rows, drawing_starts = _ranges(self.drawing_starts, rows)
         point_rows, stroke_starts = _ranges(self.stroke_starts, stroke_rows)
         numbers = rows.tolist()  # lists are indexed faster by these
@@ -258,10 +258,11 @@ class DrawingBatch:
 
     @staticmethod
     def concatenate(batches: Sequence[DrawingBatch]) -> DrawingBatch:
-        """All drawings of `batches`, in order; all with strokes or all with bitmaps."""
+        """All drawings of `batches`, in order; all with strokes or all with bitmaps of one size."""
         if not batches:
             return DrawingBatch.from_drawings([])
-        if len({b.bitmaps is None for b in batches if len(b)}) > 1:
+        batches = [b for b in batches if len(b)] or batches[:1]
+        if len({b.bitmap_shape for b in batches}) > 1:
             raise DrawingError(_MIXED)
         n_points = np.cumsum([0] + [len(b.points) for b in batches])
         n_strokes = np.cumsum([0] + [len(b.stroke_starts) - 1 for b in batches])
