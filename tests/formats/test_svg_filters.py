@@ -118,6 +118,20 @@ def test_a_box_includes_what_is_not_painted():
     assert flood.bounds == (10, 20, 110, 70)
 
 
+@pytest.mark.parametrize(
+    ("sheet", "attributes"),
+    [
+        ("path{d:path('M50 20h100v100')}", ""),
+        ("", "style=\"d:path('M50 20h100v100')\""),
+        ("path{d:path('M0 0h100v100');translate:50px 20px}", ""),
+        ("path{d:path('M0 0h100v100')}", 'transform="translate(50 20)"'),
+    ],
+)
+def test_a_box_has_the_geometry_of_style_sheets(sheet, attributes):
+    body = f'<style>{sheet}</style><path filter="url(#f)" d="M0 0h9v9" {attributes}/>'
+    assert _painted(FLOOD, body=body) == [(AREA, RED)]
+
+
 def test_a_line_in_the_colour_of_a_flood_stays_as_faint_as_it_is():
     tinted = f'{FLOOD}<feComposite in2="SourceGraphic" operator="in"/>'
     body = '<g filter="url(#f)" opacity="0.5"><path d="M0 0h9v9" stroke="blue" fill="none"/></g>'

@@ -59,9 +59,12 @@ _GROUPS = {"svg", "g", "a", "switch", "use"}
 _RENDERED = SHAPES | _GROUPS | {"image", "text", "foreignObject"}
 _MARKED = {"path", "polyline", "polygon", "line"}
 _CURVED = re.compile("[CcSsQqTtAa]")
-#: Attributes that an element's bounding box in its own units does not depend on, and the values of
+#: What an element's bounding box in its own units does not depend on, and the values of
 #: `transform-box` that stand for that box.
-_PLACING = {"transform", "style", "clip-path", "mask", "class"}
+_PLACING = {
+    "transform", "translate", "rotate", "scale", "offset-path", "clip-path", "mask", "mask-image",
+    "style", "class",
+}  # fmt: skip
 _OWN_BOXES = {"fill-box", "content-box", "border-box", "stroke-box"}
 #: An outline no wider than this share of its length has no inside.
 _FLAT = 1e-9
@@ -197,7 +200,8 @@ class _Walk:
         if self._tree.n_nested > MAX_NESTED:
             return None
         placing = _PLACING | {"x", "y"} if element.tag == "use" else _PLACING
-        bare = Element(element.tag, {k: v for k, v in element.attrib.items() if k not in placing})
+        declared, _ = self._tree.declared(element, context)
+        bare = Element(element.tag, {k: v for k, v in declared.items() if k not in placing})
         bare.extend(element)
         style = Style(fill=BLACK)
         inside = Context(IDENTITY, context.whole, style, 1.0, Clip(), context.depth, is_clip=True)
