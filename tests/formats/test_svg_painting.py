@@ -379,21 +379,23 @@ def test_clips_are_of_the_box_of_what_they_clip(tmp_path, clip, kept):
 
 
 @pytest.mark.parametrize(
-    ("attributes", "seen"),
+    ("body", "seen"),
     [
-        ('clip-path="url(#c)"', (60, 100)),
+        ('<use href="#p" x="60" y="9" clip-path="url(#c)"/>', (60, 100)),
         # the box is 0 to 100, its centre stays where it is, and then all moves
-        ('style="transform:scale(.5);transform-box:fill-box;transform-origin:50%"', (55, 105)),
+        ('<use href="#p" x="60" y="9" style="transform:scale(.5);transform-box:fill-box;'
+         'transform-origin:50%"/>', (55, 105)),
+        ('<svg x="60" y="9" width="100" height="50" viewBox="0 0 200 100" clip-path="url(#c)">'
+         '<path d="M0 0H200" stroke="black" stroke-width=".1"/></svg>', (60, 80)),
     ],
-)
-def test_the_units_of_a_use_move_with_it(tmp_path, attributes, seen):
+)  # fmt: skip
+def test_clips_and_boxes_are_in_the_units_of_the_contents(tmp_path, body, seen):
     pen = 'fill="none" stroke="black" stroke-width=".1"'
-    body = (
+    defs = (
         '<clipPath id="c"><rect width="40" height="9"/></clipPath>'
-        f'<defs><path id="p" d="M0 0H100" {pen}/></defs><use href="#p" x="60" y="9" {attributes}/>'
-        f'<path d="M20 140H180" {pen}/>'
+        f'<defs><path id="p" d="M0 0H100" {pen}/></defs>'
     )
-    line, mark = _read(tmp_path, body).strokes
+    line, mark = _read(tmp_path, f'{defs}{body}<path d="M20 140H180" {pen}/>').strokes
     assert (line[0] - mark[0].min()) / np.ptp(mark[0]) * 160 + 20 == pytest.approx(seen, abs=1)
 
 

@@ -59,12 +59,13 @@ _GROUPS = {"svg", "g", "a", "switch", "use"}
 _RENDERED = SHAPES | _GROUPS | {"image", "text", "foreignObject"}
 _MARKED = {"path", "polyline", "polygon", "line"}
 _CURVED = re.compile("[CcSsQqTtAa]")
-#: What an element's bounding box in its own units does not depend on, and the values of
-#: `transform-box` that stand for that box.
+#: What an element's bounding box in its own units does not depend on, for all elements and for
+#: some, and the values of `transform-box` that stand for that box.
 _PLACING = {
     "transform", "translate", "rotate", "scale", "offset-path", "clip-path", "mask", "mask-image",
     "style", "class",
 }  # fmt: skip
+_AREAS = {"use": {"x", "y"}, "svg": {"x", "y", "width", "height", "viewBox"}}
 _OWN_BOXES = {"fill-box", "content-box", "border-box", "stroke-box"}
 #: An outline no wider than this share of its length has no inside.
 _FLAT = 1e-9
@@ -157,6 +158,8 @@ class _Walk:
             opacity=alpha,
             depth=context.depth + 1,
         )
+        if element.tag in ("svg", "symbol") and context.depth:
+            inside = self._in_viewport(declared, inside, is_shifted=True)
         if "id" in element.attrib:
             inside = inside._replace(within=context.within | {element.attrib["id"]})
         blend = declared.get("mix-blend-mode", "").strip().lower()
@@ -199,7 +202,7 @@ class _Walk:
             return self._page
         if self._tree.n_nested > MAX_NESTED:
             return None
-        placing = _PLACING | {"x", "y"} if element.tag == "use" else _PLACING
+        placing = _PLACING | _AREAS.get(element.tag, set())
         declared, _ = self._tree.declared(element, context)
         bare = Element(element.tag, {k: v for k, v in declared.items() if k not in placing})
         bare.extend(element)
@@ -329,11 +332,8 @@ class _Walk:
     def _children(
         self, element: Element, declared: Mapping[str, str], context: Context
     ) -> list[tuple[Element, Context]]:
-        if element.tag == "svg":
-            if context.depth == 1:
-                context = self._on_page(declared, context)
-            else:
-                context = self._in_viewport(declared, context, is_shifted=True)
+        if element.tag == "svg" and context.depth == 1:
+            context = self._on_page(declared, context)
         elif element.tag == "use":
             return self._used(element, declared, context)
         elif element.tag == "switch":
@@ -392,15 +392,9 @@ class _Walk:
         if target.tag not in ("symbol", "svg"):
             return [(target, context)]
         own, context = self._tree.declared(target, context)
-        inside = self._enter(target, own, context)
-        if inside is None:
-            return []
-        sized: dict[str, str] = {**own}
-        for key in ("width", "height"):
-            if key in use.attrib:
-                sized[key] = use.attrib[key]
-        inside = self._in_viewport(sized, inside, is_shifted=True)
-        return [(child, inside) for child in reversed(target)]
+        sized = {**own, **{k: v for k, v in use.attrib.items() if k in ("width", "height")}}
+        inside = self._enter(target, sized, context)
+        return [] if inside is None else [(child, inside) for child in reversed(target)]
 
 
 def _is_supported(element: Element) -> bool:
