@@ -52,51 +52,55 @@ def find_duplicates(
     """
     if not -1 <= above <= 1:
         raise InputError(f"above must be in [-1, 1], not {above}")
-    key_ids: list[str | None] = []
-    parts, pictures_of_parts = [], []
-    for stored in gallery.scan(where=where):
-        key_ids += stored.drawings.key_ids
-        parts.append(stored.embeddings)
-        pictures_of_parts.append(render_batch(stored.drawings, PICTURE).reshape(len(parts[-1]), -1))
-    if not parts:
-        return []
-    embeddings, pictures = np.concatenate(parts), np.concatenate(pictures_of_parts)
-    del parts, pictures_of_parts
     # With embeddings alone, the pairs that are alike grow with the square of the drawings: a
     # hundred for each true pair among 100,000. Two that reach both limits reach their mean.
     share = min(_LARGEST_SHARE, (1 - SAME_PICTURE) / (2 - SAME_PICTURE - above))
     least = share * (above - _ROUNDING) + (1 - share) * (SAME_PICTURE - _PICTURE_ROUNDING)
-    names = [str(key_id) for key_id in key_ids]
-    both = Embeddings(names, [None] * len(names), _joined(embeddings, pictures, share))
+    both, pictures = _read(gallery, where, share)
+    dim = both.embeddings.shape[1] - _N_AXES - 1
     pairs = []
     for rows, others, _ in both.pairs(least, progress):
         for first in range(0, len(rows), _AT_ONCE):
             one, other = rows[first : first + _AT_ONCE], others[first : first + _AT_ONCE]
-            scores = np.einsum("nd,nd->n", embeddings[one], embeddings[other])
+            parts = both.embeddings[one, :dim], both.embeddings[other, :dim]
+            scores = np.einsum("nd,nd->n", *parts) / np.float32(share)
             same = scores >= above - _ROUNDING
             same[same] = _cosines(pictures, one[same], other[same]) >= SAME_PICTURE
             for i in np.flatnonzero(same):
-                a, b = sorted((names[one[i]], names[other[i]]))
+                a, b = sorted((both.key_ids[one[i]], both.key_ids[other[i]]))
                 pairs.append(DuplicatePair(a, b, min(1.0, float(scores[i]))))
     return sorted(pairs, key=lambda pair: (-pair.score, pair.key_id, pair.other_key_id))
 
 
-def _joined(embeddings: FloatArray, pictures: ByteArray, share: float) -> FloatArray:
-    """Vectors (N, D + _N_AXES + 1) of length 1. The cosine of two is `share` times that of the
-    embeddings, plus the rest times a number that is at least the cosine of the pictures."""
-    sample = unit_rows(pictures[:: max(1, len(pictures) // _SAMPLE)])
+def _read(gallery: Gallery, where: Where | None, share: float) -> tuple[Embeddings, ByteArray]:
+    """The drawings of a gallery with vectors (N, D + _N_AXES + 1) of length 1, and their pictures.
+
+    The cosine of two vectors is `share` times that of the embeddings, plus the rest times a number
+    that is at least the cosine of the pictures. Drawings added meanwhile may be left out.
+    """
+    n, dim = gallery.count(where=where), gallery.info().encoder.embedding_dim
+    # Filled in place: a million drawings joined in the end would take twice as much memory.
+    vectors = np.empty((n, dim + _N_AXES + 1), np.float32)
+    pictures = np.empty((n, PICTURE.size_px**2), np.uint8)
+    key_ids: list[str] = []
+    for stored in gallery.scan(where=where):
+        batch = stored.drawings[: n - len(key_ids)]
+        part = slice(len(key_ids), len(key_ids) + len(batch))
+        vectors[part, :dim] = np.sqrt(share) * stored.embeddings[: len(batch)]
+        pictures[part] = render_batch(batch, PICTURE).reshape(len(batch), -1)
+        key_ids += map(str, batch.key_ids)
+    n = len(key_ids)
+    vectors, pictures = vectors[:n], pictures[:n]
+    sample = unit_rows(pictures[:: max(1, n // _SAMPLE)])
     axes = np.linalg.eigh(sample.T @ sample)[1][:, -_N_AXES:]
-    dim = embeddings.shape[1]
-    joined = np.empty((len(embeddings), dim + _N_AXES + 1), np.float32)
-    for first in range(0, len(pictures), _AT_ONCE):
+    for first in range(0, n, _AT_ONCE):
         part = slice(first, first + _AT_ONCE)
         along = unit_rows(pictures[part]) @ axes
         # The rest of a picture counts by its length: the product of two lengths is at least that
         # of the vectors.
         rest = np.sqrt(np.maximum(0, 1 - np.einsum("nd,nd->n", along, along)))
-        joined[part, :dim] = np.sqrt(share) * embeddings[part]
-        joined[part, dim:] = np.sqrt(1 - share) * np.column_stack([along, rest])
-    return joined
+        vectors[part, dim:] = np.sqrt(1 - share) * np.column_stack([along, rest])
+    return Embeddings(key_ids, [None] * n, vectors), pictures
 
 
 def _cosines(pictures: ByteArray, rows: IntArray, others: IntArray) -> FloatArray:
