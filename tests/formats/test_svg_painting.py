@@ -631,6 +631,12 @@ def test_the_page_is_the_view_box_whatever_size_is_given(tmp_path, size):
     assert _strokes(tmp_path, body, f"{PAGE} {PEN} {size}") == STROKES
 
 
+def test_a_page_as_flat_as_a_line_is_read(tmp_path):
+    """Its picture is one pixel high."""
+    page = 'viewBox="0 0 1000000000 .5" transform="rotate(10)"'
+    assert len(_read(tmp_path, '<circle cx="30" r="9"/>', page).strokes) == 1
+
+
 def test_holes_in_what_covers_the_page_are_the_drawing(tmp_path):
     (shape,) = _strokes(tmp_path, '<path d="M0 0H200V150H0ZM50 40V120H150V40Z"/>')
     assert shape == [[50, 50, 150, 150, 50], [40, 120, 120, 40, 40]]

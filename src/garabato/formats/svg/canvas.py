@@ -125,7 +125,8 @@ class Canvas:
             return
         filled = fill_mask.astype(np.uint8)
         border = filled - cv2.erode(filled, np.ones((3, 3), np.uint8), borderValue=1)
-        border[[0, 1, -2, -1]] = border[:, [0, 1, -2, -1]] = 0  # the page's own edges
+        for edge in (slice(2), slice(-2, None)):  # the page's own
+            border[edge] = border[:, edge] = 0
         for part in clips:
             reach = 3 + (self._thickness(part) if part.stroke else 0)
             near = cv2.dilate(border, np.ones((reach, reach), np.uint8)) > 0
