@@ -21,7 +21,7 @@ from garabato.errors import InputError, ServiceError
 from garabato.gallery import Hidden, Hit, Hits
 from garabato.gallery.batching import as_tags
 from garabato.gallery.filters import Where, parse_where
-from garabato.gallery.records import Original, check_key_id
+from garabato.gallery.records import Original, as_key_ids, check_key_id
 from garabato.render import as_strokes
 
 _T = TypeVar("_T")
@@ -161,7 +161,7 @@ class Client:
         if key_ids is None:
             return int(self._send("POST", "/v1/drawings/delete", _filter(where))["n_deleted"])
         n_deleted = 0
-        iterator = iter(_listed(key_ids))
+        iterator = iter(as_key_ids(key_ids))
         while piece := list(islice(iterator, _PAGE)):
             n_deleted += self._send("POST", "/v1/drawings/delete", {"key_ids": piece})["n_deleted"]
         return n_deleted
@@ -169,12 +169,12 @@ class Client:
     def hide(self, key_ids: str | Iterable[str], *, reason: str | None = None) -> None:
         """Remove drawings from all results until an operator restores them."""
         body = {} if reason is None else {"reason": reason}
-        for key_id in _listed(key_ids):
+        for key_id in as_key_ids(key_ids):
             self._send("POST", f"{_path(key_id)}/hide", body)
 
     def restore(self, key_ids: str | Iterable[str]) -> int:
         """Show hidden drawings again. Returns how many were hidden."""
-        paths = [f"{_path(key_id)}/restore" for key_id in _listed(key_ids)]
+        paths = [f"{_path(key_id)}/restore" for key_id in as_key_ids(key_ids)]
         return sum(
             _unless_missing(partial(self._receive, "POST", path, {})) is not None for path in paths
         )
@@ -323,10 +323,6 @@ def _to_document(drawing: Drawing, tags: Sequence[str]) -> dict[str, Any]:
         metadata["original"] = base64.b64encode(details.original).decode()
     known = {name: value for name, value in metadata.items() if value is not None}
     return {"drawing": drawing.to_lists(), **known}
-
-
-def _listed(key_ids: str | Iterable[str]) -> list[str]:
-    return [key_ids] if isinstance(key_ids, str) else [check_key_id(one) for one in key_ids]
 
 
 def _path(key_id: str) -> str:

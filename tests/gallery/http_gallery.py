@@ -23,6 +23,7 @@ NO_HTTP_FORM = {
     "test_the_error_for_an_invalid_query_among_many_gives_its_number": _ONE_BY_ONE,
     "test_given_embeddings_are_stored_without_the_encoder": _INSIDE,
     "test_embeddings_that_do_not_match_the_drawings_are_refused": _INSIDE,
+    "test_key_ids_may_be_one_text_or_an_iterator": "a client gets drawings one by one",
     "test_list_gives_pages_in_the_order_of_key_ids": "test_stored_drawings.py",
     "test_drawings_are_counted_by_each_field": "it counts categories only",
     "test_a_hidden_drawing_is_not_found_until_it_is_restored": "test_hiding.py",

@@ -169,6 +169,8 @@ def test_hidden_drawings_are_replaced_by_others_in_each_of_many_queries(gallery,
 
 def test_the_error_for_an_invalid_query_among_many_gives_its_number(gallery, encoder, drawings):
     gallery.add(drawings[:3])
+    (hits,) = gallery.search_many(iter(drawings[:1]), k=1)
+    assert hits[0].key_id == drawings[0].key_id
     with pytest.raises(InputError, match="query 2 is empty"):
         gallery.search_many([drawings[0], Drawing()])
     with pytest.raises(InputError, match="query 2 is a str"):
@@ -374,6 +376,16 @@ def test_get_and_missing_keep_the_order_of_the_key_ids(gallery, drawings):
     assert gallery.missing([]) == []
 
 
+def test_key_ids_may_be_one_text_or_an_iterator(gallery, drawings):
+    gallery.add(drawings[:3])
+    key_id = drawings[0].key_id
+    assert gallery.missing(key_id) == []
+    assert gallery.missing(iter([key_id, "abc"])) == ["abc"]
+    assert [drawing.key_id for drawing in gallery.get(iter([key_id]))] == [key_id]
+    assert gallery.originals(key_id) == {}
+    assert gallery.delete(key_id) == 1
+
+
 def test_key_ids_and_categories_may_hold_any_text(gallery, drawings):
     odd = ["it's", 'say "so"', "' OR true --", "🦊", "a\\b", "%_"]
     gallery.add([drawings[i].replace(key_id=key, category=key) for i, key in enumerate(odd)])
@@ -387,6 +399,13 @@ def test_key_ids_and_categories_may_hold_any_text(gallery, drawings):
 
 def test_list_gives_pages_in_the_order_of_key_ids(gallery, drawings):
     gallery.add(drawings, tags=["mine"])
+    for wrong, problem in (
+        ({"limit": 0}, "limit must be a whole number, at least 1, not 0"),
+        ({"limit": 2.5}, "limit must be a whole number, at least 1, not 2.5"),
+        ({"after": 5}, "a key_id must be text, not 5"),
+    ):
+        with pytest.raises(InputError, match=problem):
+            gallery.list(**wrong)
     key_ids = sorted(d.key_id for d in drawings)
     first = gallery.list(limit=30)
     assert [one.key_id for one in first] == key_ids[:30]
@@ -400,7 +419,7 @@ def test_list_gives_pages_in_the_order_of_key_ids(gallery, drawings):
 
 
 def test_drawings_are_counted_by_each_field(gallery, drawings):
-    gallery.add(drawings, tags=["mine", "new"])
+    gallery.add(drawings, tags=["mine", "new", "mine"])
     gallery.add([sketch("circle", 3).replace(category=None, key_id="a", country="DE")])
     assert gallery.count() == len(gallery) == len(drawings) + 1
     per_category = Counter(d.category for d in drawings) | Counter({None: 1})
@@ -681,6 +700,8 @@ def test_key_ids_that_are_not_text_are_refused(gallery, drawings):
     for change in (gallery.delete, gallery.hide, gallery.restore, gallery.get, gallery.missing):
         with pytest.raises(InputError, match="a key_id must be text, not 3"):
             change([str(drawings[0].key_id), 3])
+        with pytest.raises(InputError, match="is not valid text"):
+            change([str(drawings[0].key_id), "a\ud800"])
     assert len(gallery) == 3
     assert gallery.hidden() == []
 
@@ -764,6 +785,11 @@ def test_a_drawing_keeps_its_title_tags_link_path_and_original_file(gallery, ope
         assert b'd="M0 0h9"' in original.content
     (plain_hit,) = gallery.search(plain, k=1)
     assert (plain_hit.title, plain_hit.original_type, plain_hit.tags) == (None, None, ())
+    gallery.hide([icon.key_id])
+    gallery.add([back.replace(category="weather")])  # changed, and the file not read
+    gallery.restore([icon.key_id])
+    assert gallery.get(icon.key_id).category == "weather"
+    assert gallery.original(icon.key_id) == original
 
 
 def test_text_is_found_at_the_beginning_of_words_of_title_category_and_tags(gallery, drawings):
@@ -778,11 +804,14 @@ def test_text_is_found_at_the_beginning_of_words_of_title_category_and_tags(gall
     gallery.add(named)
     found = {
         text: {hit.key_id for hit in gallery.search(drawings[0], k=9, where={"text": text})}
-        for text in ("cloud", "CLOUD", "off cloud", "50%", "(off", "computing x", "snow", "c.oud")
+        for text in (
+            *("cloud", "CLOUD", "off cloud", "50%", "(off", "computing x", "snow", "c.oud"),
+            "off\u3000cloud",  # the space of Japanese keyboards
+        )
     }
     keys = [drawing.key_id for drawing in named]
     assert found["cloud"] == found["CLOUD"] == set(keys[:4])
-    assert found["off cloud"] == {keys[0]}
+    assert found["off cloud"] == found["off\u3000cloud"] == {keys[0]}
     assert found["50%"] == found["(off"] == {keys[4]}
     assert found["computing x"] == {keys[1]}
     assert found["snow"] == found["c.oud"] == set()

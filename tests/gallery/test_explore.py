@@ -80,6 +80,9 @@ def test_drawings_to_avoid_move_hits_away(plane):
     assert keys(search_like(gallery, encoder, [at(0)], [at(-90)], k=2)) == ["@30", "@10"]
     with pytest.raises(InputError, match="at least one drawing"):
         search_like(gallery, encoder, [], [at(0)])
+    for more, less in (([at(0), Drawing()], []), ([at(0)], [Drawing()])):
+        with pytest.raises(InputError, match="a drawing to search with is empty"):
+            search_like(gallery, encoder, more, less)
 
 
 def test_diverse_hits_are_not_all_alike(plane):

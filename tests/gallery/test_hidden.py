@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from garabato.errors import GalleryError
+from garabato.errors import GalleryError, InputError
 from garabato.export.web_gallery import WebGallery
 from garabato.formats import read_drawings
 from garabato.gallery import Hidden, open_gallery
@@ -50,6 +50,32 @@ def test_processes_that_hide_at_the_same_time_lose_nothing(tmp_path):
     for process in hiding:
         process.join()
     assert hidden_list(file).all().keys() == {f"{prefix}{n}" for prefix in "ab" for n in range(30)}
+
+
+def test_many_hidden_drawings_do_not_take_a_page_each(tmp_path, encoder, drawings, monkeypatch):
+    gallery = open_gallery(tmp_path / "g", encoder=encoder)
+    gallery.add(drawings[:60])
+    key_ids = sorted(drawing.key_id for drawing in drawings[:60])
+    gallery.hide(key_ids[:58])
+    read, n_pages = gallery._page, []
+    monkeypatch.setattr(gallery, "_page", lambda *args: n_pages.append(args) or read(*args))
+    assert [drawing.key_id for drawing in gallery.list(limit=1)] == [key_ids[58]]
+    assert len(n_pages) <= 6  # pages of 2, 4, 8, 16 and 32
+
+
+@pytest.mark.parametrize(
+    ("key_id", "reason", "problem"),
+    [
+        ("a\ud800", None, "the key_id .* is not valid text"),
+        ("a", "\ud800", "the reason .* is not valid text"),
+        ("a", 5, "a reason must be text, not 5"),
+    ],
+)
+def test_what_cannot_be_written_to_the_list_is_refused(tmp_path, encoder, key_id, reason, problem):
+    gallery = open_gallery(tmp_path / "g", encoder=encoder)
+    with pytest.raises(InputError, match=problem):
+        gallery.hide([key_id], reason=reason)
+    assert gallery.hidden() == []
 
 
 @pytest.mark.parametrize("content", [b"{", b"[1]", b'[{"key": "a"}]', b"\xff"])

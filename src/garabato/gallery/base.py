@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.drawing import Details, Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import GarabatoError, InputError
 from garabato.gallery.batching import as_tags, transactions
 from garabato.gallery.embeddings import Embeddings, Progress
@@ -42,8 +42,10 @@ from garabato.gallery.records import (
     Tuned,
     as_embedding,
     as_embeddings,
+    as_key_ids,
     check_k,
     check_key_id,
+    check_text,
 )
 from garabato.gallery.rows import (
     COLUMNS,
@@ -108,8 +110,9 @@ class Gallery(ABC):
         A drawing replaces the stored one with the same key_id; of several with the same key_id, the
         last is kept. A drawing without a key_id gets one made from its strokes, so the same
         strokes are stored once. Drawings are stored in order, in transactions of up to 16,384; each
-        is stored whole or not at all. Pass `embeddings` (N, D) float32 to skip the encoder. `tags`
-        are added to the drawings' own.
+        is stored whole or not at all. A drawing that was read from this gallery keeps its original
+        file, although it doesn't hold it. Pass `embeddings` (N, D) float32 to skip the encoder.
+        `tags` are added to the drawings' own.
         """
         tags = as_tags(tags)
         added = Added()
@@ -117,7 +120,7 @@ class Gallery(ABC):
             stored = Added()
             if transaction.batches:
                 rows = [
-                    to_rows(batch, vectors, tags, numbers)
+                    to_rows(self._with_originals(batch), vectors, tags, numbers)
                     for batch, vectors, numbers in transaction.batches
                 ]
                 stored = self._upsert(pa.concat_tables(rows, promote_options="default"))
@@ -134,7 +137,7 @@ class Gallery(ABC):
 
     def search_many(
         self,
-        queries: Sequence[Drawing] | DrawingBatch | FloatArray,
+        queries: Iterable[Drawing] | DrawingBatch | FloatArray,
         k: int = 10,
         *,
         where: Where | None = None,
@@ -162,6 +165,7 @@ class Gallery(ABC):
         """
         if isinstance(key_ids, str):
             return next(iter(self.get([key_ids], with_hidden=with_hidden)), None)
+        key_ids = as_key_ids(key_ids)
         hidden = {} if with_hidden else self._hidden.all()
         found: dict[str, Drawing] = {}
         for part in _parts([key_id for key_id in key_ids if key_id not in hidden]):
@@ -175,18 +179,12 @@ class Gallery(ABC):
 
     def originals(self, key_ids: Sequence[str]) -> dict[str, Original]:
         """The stored original files of these drawings, by key_id."""
-        if "original_type" not in self._columns():
-            return {}
         hidden = self._hidden.all()
-        found: dict[str, Original] = {}
-        for part in _parts([key_id for key_id in key_ids if key_id not in hidden]):
-            for row in self._fetch(part, ("key_id", "original_type", ORIGINAL)).to_pylist():
-                if row[ORIGINAL] is not None:
-                    found[row["key_id"]] = Original(row[ORIGINAL], row["original_type"])
-        return found
+        return self._originals([one for one in as_key_ids(key_ids) if one not in hidden])
 
     def missing(self, key_ids: Sequence[str]) -> builtins.list[str]:
         """The key_ids that are not stored, in the order given. Hidden drawings are stored."""
+        key_ids = as_key_ids(key_ids)
         stored: set[str] = set()
         for part in _parts(key_ids):
             stored.update(self._fetch(part, ("key_id",))["key_id"].to_pylist())
@@ -200,8 +198,7 @@ class Gallery(ABC):
         if (key_ids is None) == (where is None):
             raise InputError("delete takes either key_ids or where")
         if key_ids is not None:
-            given = [key_ids] if isinstance(key_ids, str) else builtins.list(key_ids)
-            conditions = [Filter(key_ids=tuple(part)) for part in _parts(given)]
+            conditions = [Filter(key_ids=tuple(part)) for part in _parts(as_key_ids(key_ids))]
         else:
             conditions = [parse_where(where)]
             if conditions[0].is_empty:
@@ -218,6 +215,8 @@ class Gallery(ABC):
         They stay hidden when they are replaced or copied, or the gallery is moved, and are not
         exported. Returns how many were not hidden before.
         """
+        if reason is not None:
+            check_text("reason", reason)
         given = [key_ids] if isinstance(key_ids, str) else key_ids
         now = datetime.now(UTC).isoformat(timespec="seconds")
         entries = [
@@ -228,8 +227,7 @@ class Gallery(ABC):
 
     def restore(self, key_ids: Iterable[str]) -> int:
         """Show hidden drawings again. Returns how many were hidden."""
-        given = [key_ids] if isinstance(key_ids, str) else key_ids
-        return self._hidden.remove([check_key_id(one) for one in given])
+        return self._hidden.remove(as_key_ids(key_ids))
 
     def hidden(self) -> builtins.list[Hidden]:
         """The hidden drawings, in the order they were hidden."""
@@ -242,16 +240,19 @@ class Gallery(ABC):
 
         Pass the last key_id of a page as `after` to get the next page.
         """
-        if limit < 1:
-            raise InputError(f"limit must be at least 1, not {limit}")
+        if not isinstance(limit, int | np.integer) or limit < 1:
+            raise InputError(f"limit must be a whole number, at least 1, not {limit!r}")
+        if after is not None:
+            check_key_id(after)
         condition, hidden = parse_where(where), self._hidden.all()
         found: builtins.list[Drawing] = []
+        n = int(limit) + min(len(hidden), int(limit))
         while len(found) < limit:
-            rows = self._page(condition, after, limit)
+            rows = self._page(condition, after, n)
             found += to_drawings(rows.take(pa.array(_shown(rows, hidden))))
-            if rows.num_rows < limit:
+            if rows.num_rows < n:
                 break
-            after = rows["key_id"][-1].as_py()
+            after, n = rows["key_id"][-1].as_py(), 2 * n
         return found[:limit]
 
     @overload
@@ -343,6 +344,8 @@ class Gallery(ABC):
         """
         if not 0 < recall <= 1:
             raise InputError(f"recall must be in (0, 1], not {recall}")
+        if n_queries < 1:
+            raise InputError(f"n_queries must be at least 1, not {n_queries}")
         return []
 
     def settle(self) -> None:  # noqa: B027  (not every backend defers work)
@@ -398,6 +401,31 @@ class Gallery(ABC):
             shown = _shown(rows, hidden)
             if len(shown):
                 yield rows.take(pa.array(shown)).select(builtins.list(columns))
+
+    def _originals(self, key_ids: Sequence[str]) -> dict[str, Original]:
+        if "original_type" not in self._columns():
+            return {}
+        found: dict[str, Original] = {}
+        for part in _parts(key_ids):
+            for row in self._fetch(part, ("key_id", "original_type", ORIGINAL)).to_pylist():
+                if row[ORIGINAL] is not None:
+                    found[row["key_id"]] = Original(row[ORIGINAL], row["original_type"])
+        return found
+
+    def _with_originals(self, batch: DrawingBatch) -> DrawingBatch:
+        """The batch with the stored originals of drawings that were read without them."""
+        lacking = {
+            str(key_id): row
+            for row, (key_id, one) in enumerate(zip(batch.key_ids, batch.details, strict=True))
+            if one is not None and one.original is None and one.original_type is not None
+        }
+        if not lacking:
+            return batch
+        details = builtins.list(batch.details)
+        for key_id, original in self._originals(builtins.list(lacking)).items():
+            row = lacking[key_id]
+            details[row] = replace(details[row] or Details(), original=original.content)
+        return batch.replace(details=details)
 
     def _hidden_among(self, conditions: Sequence[Filter]) -> builtins.list[str]:
         found: set[str] = set()
@@ -476,5 +504,5 @@ def _only(condition: Filter, key_ids: Sequence[str]) -> Filter:
 
 def _parts(key_ids: Sequence[str]) -> Iterator[builtins.list[str]]:
     iterator = iter(key_ids)
-    while part := builtins.list(map(check_key_id, islice(iterator, KEYS_AT_ONCE))):
+    while part := builtins.list(islice(iterator, KEYS_AT_ONCE)):
         yield part

@@ -58,6 +58,8 @@ def query_direction(
     """
     if not more:
         raise InputError("give at least one drawing that the hits should be like")
+    if any(drawing.is_empty for drawing in (*more, *less)):
+        raise InputError("a drawing to search with is empty; draw at least one stroke")
     towards = np.asarray(encoder.embed(list(more)), np.float32).mean(axis=0)
     if less:
         towards = towards - LESS_WEIGHT * np.asarray(encoder.embed(list(less))).mean(axis=0)

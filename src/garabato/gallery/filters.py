@@ -218,8 +218,9 @@ def _parse_strings(field: str, value: Any) -> tuple[str, ...] | None:
 def _parse_text(value: Any) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or not value.isprintable() or len(value) > MAX_TEXT:
+    words = " ".join(value.split()) if isinstance(value, str) else None
+    if words is None or not words.isprintable() or len(words) > MAX_TEXT:
         raise InputError(
-            f"where: text must be a line of at most {MAX_TEXT} characters, not {str(value)[:80]!r}"
+            f"where: text must be words of at most {MAX_TEXT} characters, not {str(value)[:80]!r}"
         )
-    return " ".join(value.split()) or None
+    return words or None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple, Protocol, SupportsIndex, overload
 from urllib.parse import urlsplit
@@ -303,18 +303,18 @@ def as_embedding(query: Query, encoder: Embedder | None, filled_by: FilledBy) ->
 
 
 def as_embeddings(
-    queries: Sequence[Drawing] | DrawingBatch | FloatArray,
+    queries: Iterable[Drawing] | DrawingBatch | FloatArray,
     encoder: Embedder | None,
     filled_by: FilledBy,
 ) -> FloatArray:
     """Queries as (Q, D) float32 embeddings of length 1."""
-    if isinstance(queries, Drawing):
-        queries = [queries]
-    if len(queries) == 0:
+    is_one = isinstance(queries, Drawing)
+    given: Any = [queries] if is_one else [*queries] if isinstance(queries, Iterator) else queries
+    if len(given) == 0:
         return np.zeros((0, filled_by.embedding_dim), np.float32)
-    if isinstance(queries, DrawingBatch) or isinstance(queries[0], Drawing):
+    if isinstance(given, DrawingBatch) or isinstance(given[0], Drawing):
         drawings: list[Drawing] = []
-        for number, drawing in enumerate(queries, start=1):
+        for number, drawing in enumerate(given, start=1):
             if not isinstance(drawing, Drawing):
                 raise InputError(
                     f"query {number} is a {type(drawing).__name__}, the others are drawings; "
@@ -325,7 +325,7 @@ def as_embeddings(
             drawings.append(drawing)
         return embed(drawings, encoder, filled_by)
     try:
-        rows = np.asarray(queries, np.float32)
+        rows = np.asarray(given, np.float32)
     except (TypeError, ValueError, OverflowError):
         raise InputError(
             f"queries must be drawings or embeddings (Q, {filled_by.embedding_dim}); "
@@ -367,8 +367,23 @@ def check_k(k: int) -> int:
     return int(k)
 
 
+def as_key_ids(key_ids: Iterable[str]) -> list[str]:
+    """The key_ids as a list; a string is one key_id. Raises InputError if one is not text."""
+    is_one = isinstance(key_ids, str) or not isinstance(key_ids, Iterable)
+    return [check_key_id(key_id) for key_id in ([key_ids] if is_one else key_ids)]
+
+
 def check_key_id(key_id: Any) -> str:
     """Return the key_id. Raises InputError if it is not text."""
-    if not isinstance(key_id, str):
-        raise InputError(f"a key_id must be text, not {key_id!r}")
-    return key_id
+    return check_text("key_id", key_id)
+
+
+def check_text(name: str, value: Any) -> str:
+    """Return the value. Raises InputError if it is not text."""
+    if not isinstance(value, str):
+        raise InputError(f"a {name} must be text, not {value!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(f"the {name} {value[:80]!r} is not valid text: {error.reason}") from None
+    return value

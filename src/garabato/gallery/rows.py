@@ -217,7 +217,7 @@ def _times(batch: DrawingBatch, numbers: IntArray) -> list[Any]:
 
 def _tags(batch: DrawingBatch, tags: tuple[str, ...]) -> list[list[str]]:
     """The tags of each drawing: its own, then `tags`, without repetition."""
-    for_all = [_nfc(tag) for tag in tags]
+    for_all = list(dict.fromkeys(map(_nfc, tags)))
     return [
         for_all if one is None else list(dict.fromkeys([*map(_nfc, one.tags), *for_all]))
         for one in batch.details

@@ -317,6 +317,8 @@ def test_tuning_an_exact_gallery_has_nothing_to_do(tmp_path, encoder, drawings):
     assert gallery.tune() == []
     with pytest.raises(InputError, match=r"\(0, 1\]"):
         gallery.tune(recall=1.5)
+    with pytest.raises(InputError, match="n_queries must be at least 1, not 0"):
+        gallery.tune(n_queries=0)
 
 
 @pytest.mark.parametrize("seed", range(2))
