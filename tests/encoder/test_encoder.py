@@ -110,9 +110,10 @@ def test_other_types_are_refused_with_a_hint_how_to_read_drawings(encoder, given
             ask(given)
 
 
-def test_less_than_one_category_is_refused(encoder):
-    with pytest.raises(InputError, match="k must be at least 1"):
-        encoder.classify(DRAWINGS[0], k=0)
+@pytest.mark.parametrize("k", [0, 2.5, "5"])
+def test_less_than_one_category_and_what_is_no_number_of_them_is_refused(encoder, k):
+    with pytest.raises(InputError, match=f"k must be a whole number of at least 1, not {k!r}"):
+        encoder.classify(DRAWINGS[0], k=k)
 
 
 def test_an_encoder_survives_saving_and_loading(encoder, tmp_path):

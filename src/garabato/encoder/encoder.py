@@ -370,8 +370,8 @@ class Encoder:
 
         `among` is as `category_indices` gives it.
         """
-        if k < 1:
-            raise InputError(f"k must be at least 1, not {k}")
+        if not isinstance(k, int | np.integer) or k < 1:
+            raise InputError(f"k must be a whole number of at least 1, not {k!r}")
         indices = np.arange(len(probabilities)) if among is None else among
         chosen = probabilities[indices]
         if among is not None:
