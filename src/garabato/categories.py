@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
@@ -57,6 +58,9 @@ CATEGORIES: tuple[str, ...] = (
 """All category names of the Quick, Draw! data set, sorted by code point."""
 
 
+#: Bytes of a category in a file name; file systems allow names of 255 bytes.
+_MAX_NAME_BYTES = 200
+
 #: A number of random categories, all of them, or these names.
 Categories = int | Literal["all"] | Sequence[str]
 
@@ -92,6 +96,15 @@ def split_names(wanted: Iterable[str], available: Collection[str]) -> list[str]:
     if not names:
         raise CategoryError("categories is empty; give names, a number or 'all'")
     return names
+
+
+def file_stem(category: str) -> str:
+    """The category as a file name without suffix; if it is changed, a hash keeps names distinct."""
+    allowed = re.sub(r'[/\\:*?"<>|\x00-\x1f]|^\.', "_", category)
+    stem = allowed.encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
+    if stem != category:
+        stem += f"-{hashlib.sha256(category.encode()).hexdigest()[:8]}"
+    return stem
 
 
 def _choose_random(available: Sequence[str], n: int, seed: int) -> list[str]:

@@ -57,6 +57,16 @@ def test_a_summary_shows_the_typical_the_odd_and_the_confused(gallery: Gallery) 
     assert summary.confused_with == {"dog": 0.5, "pig": 0.5}
 
 
+def test_a_category_may_be_given_in_any_unicode_form(tmp_path: Path) -> None:
+    gallery = open_gallery(tmp_path / "g", encoder=PixelEncoder())
+    cups = [Drawing([[[0, n], [0, 9]]], category="caf\xe9") for n in range(1, 6)]
+    gallery.add(cups)
+    summary = summarize_category(gallery, "cafe\u0301")
+    assert summary.n_drawings == 5
+    assert summary.confused_with == {}
+    assert summary.odd == []
+
+
 def test_hidden_drawings_are_ignored(gallery: Gallery) -> None:
     gallery.hide(["stray"])
     summary = summarize_category(gallery, "cat")

@@ -278,6 +278,8 @@ def test_info_delete_and_compact_print_their_results(model, sketch_source, tmp_p
         ("index", "--gallery", "g"),
         ("index", "--gallery", "g", "--data", "d", "--source", "s"),
         ("index", "--gallery", "g", "--source", "s", "--split", "test"),
+        ("index", "--gallery", "g", "--data", "d", "--keep-originals"),
+        ("index", "--gallery", "g", "--data", "d", "--category-from", "name"),
         ("gallery", "delete", "--gallery", "g"),
         ("classify",),
         ("classify", "q", "-k", 0),

@@ -64,6 +64,25 @@ def test_the_same_seed_and_source_give_the_same_bytes(sketch_source, five, tmp_p
     assert names < set(files_of(five.path))
 
 
+def test_each_category_gets_a_contact_sheet_whatever_its_name(tmp_path):
+    names = ["a/b", "a_b", "x" * 300, "nul\0"]
+    lines = [
+        {"category": name, "drawing": [[[0, 9], [10 * number + n, 0]]]}
+        for number, name in enumerate(names)
+        for n in range(2)
+    ]
+    (tmp_path / "source").mkdir()
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    (tmp_path / "source" / "all.jsonl").write_text(text)
+    prepared = prepare(
+        tmp_path / "source", tmp_path / "data", categories="all", n_train=1, n_test=1
+    )
+    assert prepared.categories == sorted(names)
+    sheets = {file.name for file in (tmp_path / "data" / "sheets").iterdir()}
+    assert len(sheets) == 5
+    assert {"_all.png", "a_b.png"} < sheets
+
+
 def test_another_seed_gives_other_categories_and_drawings(sketch_source, five, tmp_path):
     other = prepare(sketch_source, tmp_path / "a", categories=5, n_train=30, n_test=10, seed=1)
     assert other.categories != five.categories

@@ -222,6 +222,11 @@ def test_a_drawing_among_another_category_is_odd(plane):
     assert find_odd(gallery, k=3, where={"category": "cat"}) == []
 
 
+def test_categories_that_end_in_a_nul_are_others(plane):
+    gallery = plane([*(at(d, "cat") for d in (0, 1, 2)), at(3, "cat\0")])
+    assert [odd.key_id for odd in find_odd(gallery, k=3)] == ["@3"]
+
+
 def test_blocks_do_not_change_what_is_found(plane, monkeypatch):
     rng = np.random.default_rng(0)
     drawings = [at(round(d, 3), str(rng.choice(["a", "b"]))) for d in rng.uniform(0, 90, 60)]

@@ -52,6 +52,13 @@ def test_the_first_drawing_is_kept_if_consecutive_pieces_repeat_a_key_id(
     assert kept.to_lists() == drawings[3].to_lists()
 
 
+def test_the_first_drawing_is_kept_if_a_piece_repeats_a_key_id(gallery, encoder, drawings):
+    twice = [drawings[0], drawings[1].replace(key_id=drawings[0].key_id), drawings[2]]
+    filled = fill(gallery, encoder, batches_of(twice, 3))
+    assert (filled.n_new, filled.n_there) == (2, 1)
+    assert gallery.get(drawings[0].key_id).to_lists() == drawings[0].to_lists()
+
+
 def test_the_next_piece_is_embedded_while_one_is_stored(gallery, drawings, monkeypatch):
     n_embedded = 0
     second_begun = threading.Event()

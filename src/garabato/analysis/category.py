@@ -57,6 +57,7 @@ def summarize_category(
     drawings: list[Drawing] = [drawing for piece in pieces for drawing in piece.drawings]
     if not drawings:
         raise InputError(f"the gallery has no drawing of {category!r}")
+    own = {drawing.category for drawing in drawings}  # in a Unicode form other than the given one
     embeddings = np.concatenate([piece.embeddings for piece in pieces])
     typical = medoids(embeddings, n_typical)
     judged = np.unique(np.linspace(0, len(drawings) - 1, min(N_JUDGED, len(drawings))).astype(int))
@@ -65,7 +66,7 @@ def summarize_category(
     found = gallery.search_many(embeddings[judged], _N_NEIGHBOURS + 1)
     for n, (i, hits) in enumerate(zip(judged, found, strict=True)):
         names = [hit.category for hit in hits if hit.key_id != drawings[i].key_id]
-        wrong = [name for name in names if name is not None and name != category]
+        wrong = [name for name in names if name is not None and name not in own]
         n_other[n] = len(wrong)
         others.update(wrong)
     # Most neighbours of other categories first; ties: furthest from the category's mean first.

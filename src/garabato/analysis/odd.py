@@ -46,7 +46,9 @@ def find_odd(
     drawings = gallery.embeddings(where=where)
     is_labelled = [category is not None for category in drawings.categories]
     drawings = drawings.take(np.flatnonzero(is_labelled))
-    names, labels = np.unique(np.array(drawings.categories, str), return_inverse=True)
+    names = sorted({str(category) for category in drawings.categories})
+    number = {name: label for label, name in enumerate(names)}
+    labels = np.array([number[str(category)] for category in drawings.categories], np.int64)
     n_neighbours = min(k, len(drawings) - 1)
     if n_neighbours < 1:
         return []
@@ -59,8 +61,8 @@ def find_odd(
         if most != own and n_most > n_neighbours / 2:
             one = OddDrawing(
                 drawings.key_ids[row],
-                str(names[own]),
-                str(names[most]),
+                names[own],
+                names[most],
                 votes[own] / n_neighbours,
                 tuple(drawings.key_ids[j] for j in neighbours),
             )

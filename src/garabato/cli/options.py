@@ -121,6 +121,8 @@ def open_drawings(
 ) -> garabato.Dataset | garabato.Source:
     """The data set of --data or the source of --source, exactly one of which must be given."""
     if data is not None and source is None:
+        if category_from != "auto" or keep_originals:
+            raise click.UsageError("--category-from and --keep-originals need --source")
         return garabato.Dataset.open(data)
     if source is not None and data is None:
         return garabato.open_source(

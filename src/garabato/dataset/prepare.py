@@ -9,7 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from garabato.categories import Categories, choose_categories
+from garabato.categories import Categories, choose_categories, file_stem
 from garabato.dataset.card import dataset_card
 from garabato.dataset.selection import (
     RESERVE,
@@ -134,7 +134,7 @@ def write_sheets(folder: Path, splits: Mapping[str, Split], progress: Progress) 
         title = f"{name}\n{_sizes(split.train.num_rows, split.test.num_rows)}"
         if shown.num_rows > len(cells):
             title += f" · {len(cells)} shown"
-        _write_sheet(folder / f"{name.replace('/', '_')}.png", cells, title, COLUMNS)
+        _write_sheet(folder / f"{file_stem(name)}.png", cells, title, COLUMNS)
     n_train = sum(split.train.num_rows for split in splits.values())
     n_test = sum(split.test.num_rows for split in splits.values())
     title = f"{len(splits)} categories\n{_sizes(n_train, n_test)} · one drawing of each category"

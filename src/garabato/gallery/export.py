@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterable
 from os import PathLike
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from garabato.categories import file_stem
 from garabato.drawing.arrow import ROW_GROUP, STROKES, row_groups, to_table
 from garabato.errors import StorageError
 from garabato.formats.ndjson.simplified import format_line
@@ -21,8 +20,6 @@ from garabato.render import with_strokes
 
 #: The file of drawings without a category.
 NO_CATEGORY = "uncategorised"
-#: Bytes of a category in the name of its file; file systems allow names of 255 bytes.
-_MAX_NAME_BYTES = 200
 
 _COLUMNS = pa.schema(
     [
@@ -104,7 +101,7 @@ def _export_folder(pieces: Iterable[Stored], target: Path) -> int:
         for piece in pieces:
             lines: dict[str, list[bytes]] = {}
             for drawing in with_strokes(piece.drawings):
-                name = _file_name(drawing.category)
+                name = f"{file_stem(drawing.category or NO_CATEGORY)}.ndjson"
                 lines.setdefault(name, []).append(format_line(drawing))
             for name, of_category in lines.items():
                 with open(unfinished / name, "ab") as file:
@@ -121,13 +118,3 @@ def _refuse_existing(target: Path) -> None:
         raise StorageError(
             f"cannot write {target}: it exists; give a new folder, or a .ndjson or .parquet file"
         )
-
-
-def _file_name(category: str | None) -> str:
-    """The category as a file name; if it has to be changed, a hash keeps names distinct."""
-    name = category or NO_CATEGORY
-    allowed = re.sub(r'[/\\:*?"<>|\x00-\x1f]|^\.', "_", name)
-    stem = allowed.encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
-    if stem != name:
-        stem += f"-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-    return f"{stem}.ndjson"

@@ -114,7 +114,8 @@ class _Load:
         piece = piece.take(np.flatnonzero(inked)).with_key_ids()
         wanted = [key for key in piece.key_ids if key is not None and key not in self._in_progress]
         missing = set(self._gallery.missing(wanted))
-        rows = np.array([i for i, key in enumerate(piece.key_ids) if key in missing], np.int64)
+        first = {key: i for i, key in reversed(list(enumerate(piece.key_ids))) if key in missing}
+        rows = np.array(sorted(first.values()), np.int64)
         self.n_there += len(piece) - len(rows)
         steps = [rows[first : first + STEP] for first in range(0, len(rows), STEP)]
         results = [workers.submit(piece.take(step)) for step in steps]
