@@ -43,6 +43,8 @@ ABOUT = f"""- **index**: writing the drawings, embeddings ready. Rendering and e
 - **search**: one query, k = 10, the median and the 99th percentile of 300 queries.
 - **search with a filter**: the filter keeps 1 % of the drawings.
 - **search_many**: the same 300 queries in one call.
+- **duplicates**: the noise of made embeddings sets them apart, so there are fewer pairs to look at
+  than among as many real drawings.
 - **odd ones**: the ten nearest neighbours of every drawing are found and compared with it.
 - **delete**: every tenth drawing by key_id.
 - **memory**: the most that the process held during the step, with Python and its libraries.
