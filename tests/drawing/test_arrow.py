@@ -118,8 +118,29 @@ def test_a_data_frame_can_be_read_as_drawings():
     frame = batch.to_arrow().to_pandas()
     assert frame["category"].tolist() == ["star"] * 3 + ["house"] * 3
     houses = frame[frame["category"] == "house"]
-    found = DrawingBatch.from_arrow(pa.Table.from_pandas(houses))
-    assert_same(found, batch[3:])
+    assert_same(DrawingBatch.from_arrow(houses), batch[3:])
+
+
+class Frame:
+    """A data frame of another library, such as polars."""
+
+    def __init__(self, table: pa.Table) -> None:
+        self._table = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self._table.__arrow_c_stream__(requested_schema)
+
+
+def test_a_frame_of_any_library_that_exports_to_arrow_can_be_read_as_drawings():
+    batch = DrawingBatch.from_drawings(make_drawings(["star"], 3, 0))
+    assert_same(DrawingBatch.from_arrow(Frame(batch.to_arrow())), batch)
+
+
+@pytest.mark.parametrize("given", ["stars.parquet", [1], None])
+def test_what_is_not_a_table_is_refused(given):
+    problem = rf"cannot read this {type(given).__name__} as a table \(.*\); give an Arrow table"
+    with pytest.raises(DrawingError, match=problem):
+        DrawingBatch.from_arrow(given)
 
 
 def test_bitmaps_survive_a_round_trip_through_arrow():

@@ -75,3 +75,10 @@ def test_batches_without_drawings_do_not_count_when_batches_are_joined():
     for mixed in ([strokes, bitmaps], [bitmaps, smaller]):
         with pytest.raises(DrawingError, match="all strokes or all bitmaps of one size"):
             DrawingBatch.concatenate(mixed)
+
+
+def test_a_single_drawing_can_be_packed():
+    line = Drawing([[[0, 1], [2, 3]]], key_id="a")
+    batch = DrawingBatch.from_drawings(line)
+    assert batch.key_ids == ["a"]
+    assert batch[0].to_lists() == [[[0, 1], [2, 3]]]

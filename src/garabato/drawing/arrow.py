@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from garabato.drawing.arrays import MAX_COORDINATE, ByteArray, IntArray
 from garabato.drawing.batch import DrawingBatch
-from garabato.errors import DrawingError
+from garabato.errors import DrawingError, first_line
 
 #: Column -> the attribute of `DrawingBatch`, and the column's type.
 _METADATA = {
@@ -108,13 +108,18 @@ def to_any_table(batch: DrawingBatch) -> pa.Table:
     return pa.Table.from_arrays([*arrays, column], schema=pa.schema([*fields, field]))
 
 
-def from_any_table(table: pa.Table) -> DrawingBatch:
+def from_any_table(frame: Any) -> DrawingBatch:
     """Like `from_table`, for tables of other programs: checks them; metadata may be missing.
 
     Raises DrawingError.
     """
-    if isinstance(table, pa.RecordBatch):
-        table = pa.Table.from_batches([table])
+    try:
+        table = pa.table(frame)
+    except (TypeError, ValueError) as error:
+        raise DrawingError(
+            f"cannot read this {type(frame).__name__} as a table ({first_line(error)}); give an "
+            "Arrow table, or a frame of pandas or polars"
+        ) from None
     if "strokes" in table.schema.names:
         _check_strokes(table["strokes"])
     elif "bitmap" not in table.schema.names:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 
 from garabato.drawing.arrays import GRID, BoolArray, ByteArray, FloatArray, IntArray
-from garabato.drawing.drawing import Details, Drawing
+from garabato.drawing.drawing import Details, Drawing, list_drawings
 from garabato.errors import DrawingError
 
 if TYPE_CHECKING:
@@ -101,9 +101,9 @@ class DrawingBatch:
         return self.take(which)
 
     @classmethod
-    def from_drawings(cls, drawings: Iterable[Drawing]) -> DrawingBatch:
-        """Pack drawings, all with strokes or all with bitmaps of one size."""
-        drawings = list(drawings)
+    def from_drawings(cls, drawings: Drawing | Iterable[Drawing]) -> DrawingBatch:
+        """Pack one or more drawings, all with strokes or all with bitmaps of one size."""
+        drawings = list_drawings(drawings)
         bitmaps = None
         with_bitmap = [drawing.bitmap for drawing in drawings if drawing.bitmap is not None]
         if with_bitmap:
@@ -144,11 +144,11 @@ class DrawingBatch:
         )
 
     @classmethod
-    def from_arrow(cls, table: pa.Table) -> DrawingBatch:
-        """The drawings of an Arrow table, as `to_arrow` makes it; metadata may be missing.
+    def from_arrow(cls, table: Any) -> DrawingBatch:
+        """The drawings of a table with the columns of `to_arrow`; metadata may be missing.
 
-        From pandas: `DrawingBatch.from_arrow(pyarrow.Table.from_pandas(frame))`; from polars:
-        `DrawingBatch.from_arrow(frame.to_arrow())`. Raises DrawingError, naming the column.
+        `table` is an Arrow table or a frame of pandas, polars or another library that exports to
+        Arrow. Raises DrawingError, naming the column.
         """
         from garabato.drawing.arrow import from_any_table
 

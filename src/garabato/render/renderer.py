@@ -140,7 +140,7 @@ def render(drawing: Drawing, spec: RenderSpec) -> ByteArray:
 
 
 def render_batch(
-    batch: DrawingBatch | Iterable[Drawing], spec: RenderSpec | None = None
+    batch: DrawingBatch | Drawing | Iterable[Drawing], spec: RenderSpec | None = None
 ) -> ByteArray:
     """Drawings -> (N, *spec.image_shape) uint8, ink 255.
 
