@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 from urllib.parse import quote
 
 from pens import draw, wait_for_hits
 from playwright.sync_api import expect
 from sketches import sketch
+
+from garabato.drawing import Drawing
 
 STAR = sketch("star", 910)
 
@@ -35,6 +38,23 @@ def test_details_lay_the_query_over_the_hit_and_copy_its_name_and_svg(new_page):
     expect(dialog.get_by_role("button", name="Copy link")).to_have_count(0)
     page.keyboard.press("Escape")
     expect(page.locator("dialog")).to_have_count(0)
+
+
+def test_the_tooltip_of_a_hit_has_its_score_in_the_latest_search(new_page):
+    page = new_page()
+    draw(page, STAR)
+    wait_for_hits(page)
+    key_id = page.locator("#hits .hit").first.get_attribute("data-key")
+    hit = page.locator(f"#hits [data-key='{key_id}']")
+    look = hit.locator(".look")
+    before = look.get_attribute("title")
+    draw(page, Drawing([[[0, 255, 0, 255], [0, 255, 255, 0]]]))
+    expect(look).not_to_have_attribute("title", before)
+    wait_for_hits(page)
+    hit.hover()
+    hit.locator(".details").click()
+    score = re.search(r"score ([\d.]+)", look.get_attribute("title"))[1]
+    expect(page.get_by_role("dialog")).to_contain_text(f"Score {score}.")
 
 
 def test_a_drawing_of_a_category_page_has_details_without_a_query(new_page):

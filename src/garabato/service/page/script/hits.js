@@ -29,6 +29,7 @@ export class Hits {
   /** Show these hits in this order, reusing the cards that stay. */
   show(hits) {
     const cards = new Map(hits.map((hit) => [hit.key_id, this.#cards.get(hit.key_id) ?? this.#card(hit)]));
+    for (const hit of hits) cards.get(hit.key_id).querySelector(".look").title = summary(hit); // its new score
     const wanted = [...cards.values()];
     for (const [keyId, card] of this.#cards) if (!cards.has(keyId)) card.remove();
     wanted.forEach((card, i) => {
@@ -49,7 +50,6 @@ export class Hits {
     const look = button(
       {
         class: "look",
-        title: summary(hit),
         "aria-label": `${name}: search with this drawing`,
         onclick: () => this.#pick(hit),
         onpointerenter: () => animate(drawn),
