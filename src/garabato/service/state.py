@@ -1,4 +1,4 @@
-"""What a service stores about a gallery: reports, taught categories. The progress of its work."""
+"""The files that a service keeps beside a gallery (reports, taught categories); its progress."""
 
 from __future__ import annotations
 
