@@ -96,7 +96,6 @@ BENCHMARK = harness.Benchmark(
     f"every drawing of {N_FILES} of the source's simplified ndjson files, one core",
     "a script with the same encoder, and LanceDB",
     run,
-    quick=False,
 )
 
 if __name__ == "__main__":
