@@ -153,7 +153,7 @@ def test_what_the_page_on_http_says_works(sources: Path, tmp_path: Path) -> None
     text = text_of("http")
     curls = [b for b in re.findall(r"^```bash\n(.*?)^```", text, re.M | re.S) if "curl" in b]
     blocks = re.findall(r"^```python\n(.*?)^```", text, re.M | re.S)
-    assert len(curls) == 3
+    assert len(curls) == 4
     assert len(blocks) == 1
     shutil.copytree(sources / "my.gallery", tmp_path / "my.gallery")
     shutil.copy(sources / "photo.png", tmp_path / "cat.png")
