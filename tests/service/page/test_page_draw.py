@@ -339,3 +339,49 @@ def test_a_shared_address_opens_with_the_drawing(new_page):
 def test_the_page_reports_an_incomplete_drawing_in_its_address(new_page):
     page = new_page("#d=AQUAAAAA")
     assert "incomplete" in page.locator("#error").inner_text()
+
+
+def test_a_drawing_that_was_shared_and_drawn_on_stays_on_the_way_back(page):
+    draw(page, STAIRS)
+    wait_for_hits(page)
+    page.locator("#share").click()
+    until(page, "location.hash.startsWith('#d=')")
+    shared = page.evaluate("location.hash")
+    draw(page, STAR)
+    wait_for_hits(page)
+    assert page.evaluate("location.hash") == "#/"
+    page.get_by_role("link", name="Explore").click()
+    page.go_back()
+    page.locator("#share").click()
+    until(page, "location.hash.startsWith('#d=')")
+    assert len(page.evaluate("location.hash")) > len(shared)  # stairs and star
+
+
+def test_a_file_that_takes_long_does_not_replace_a_later_one(page):
+    held = []
+
+    def hold_the_first(route):
+        if held:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/v1/classify", hold_the_first)
+    page.evaluate(HAND_OVER, ["paste", "star.png", "image/png", list(FILES["star.png"][1])])
+    page.evaluate(HAND_OVER, ["paste", "stairs.svg", "image/svg+xml", list(svg_of(STAIRS))])
+    expect(page.locator("#guess .name a")).to_have_text("stairs")
+    with page.expect_response("**/v1/classify"):
+        held[0].continue_()
+    page.wait_for_timeout(300)
+    assert guess(page) == "stairs"
+
+
+def test_an_error_about_a_drawing_goes_with_it(page):
+    page.route(
+        "**/v1/search",
+        lambda route: route.fulfill(content_type="application/json", body='{"hits": ['),
+    )
+    draw(page, STAR)
+    expect(page.locator("#error")).to_contain_text("The server does not respond")
+    page.locator("#clear").click()
+    expect(page.locator("#error")).to_be_hidden()

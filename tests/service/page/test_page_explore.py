@@ -225,3 +225,45 @@ def test_the_buttons_and_the_legend_stand_below_the_map(new_page, width):
         assert box["y"] >= over["y"] + over["height"]
     assert legend["x"] + legend["width"] <= zoom["x"]
     assert page.locator(".chart .legend").evaluate("(one) => one.scrollHeight <= one.clientHeight")
+
+
+def test_a_drawing_that_did_not_arrive_is_fetched_again(page):
+    open_map(page)
+    place = place_of(page, some_key_id(page, "ladder"))
+    page.route(
+        "**/v1/drawings/*",
+        lambda route: route.fulfill(content_type="application/json", body='{"key_id": '),
+    )
+    with page.expect_response("**/v1/drawings/*"):
+        page.mouse.move(*place)
+    expect(page.locator(".peek")).to_contain_text("ladder")
+    page.unroute_all(behavior="wait")
+    page.mouse.move(place[0], place[1] - 200)
+    expect(page.locator(".peek")).to_be_hidden()
+    page.mouse.move(*place)
+    expect(page.locator(".peek svg path").first).to_be_attached()
+
+
+def test_a_chosen_drawing_is_left_behind_when_the_map_moves(page):
+    open_map(page)
+    place = place_of(page, some_key_id(page, "ladder"))
+    page.mouse.click(*place, button="right")
+    expect(page.locator(".peek.chosen")).to_have_count(0)
+    for move in (
+        lambda: page.locator(".chart .over").press("ArrowLeft"),
+        lambda: page.get_by_role("button", name="Zoom in").click(),
+        lambda: page.get_by_role("button", name="Show all").click(),
+    ):
+        page.get_by_role("button", name="Show all").click()
+        page.mouse.click(*place)
+        expect(page.locator(".peek.chosen")).to_be_visible()
+        move()
+        expect(page.locator(".peek")).to_be_hidden()
+
+
+def test_skipping_to_the_content_stays_in_the_view(page):
+    open_map(page)
+    page.locator(".skip").press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    expect(page.locator("#explore")).to_be_visible()
+    assert page.evaluate("location.hash") == "#/explore"

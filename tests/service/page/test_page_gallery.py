@@ -124,3 +124,63 @@ def test_an_empty_pad_searches_by_words(page):
     found.first.locator(".look").click()  # searches from it
     wait_for_hits(page)
     expect(page.locator("#welcome")).to_be_hidden()
+
+
+def test_a_category_of_a_new_drawing_is_a_filter_at_once(page):
+    draw(page, STAR)
+    wait_for_hits(page)
+    key_id = add(page, "Comet")
+    categories = page.get_by_label("Only these categories")
+    categories.fill("Comet")
+    categories.press("Enter")
+    expect(page.locator("#hits .hit")).to_have_count(1)
+    assert key_ids(page) == [key_id]
+    remove(page, key_id)
+
+
+def test_a_drawing_is_added_where_the_browser_has_no_room_to_list_it(page):
+    page.evaluate("""() => {
+      for (let size = 2 ** 23; size >= 1; size /= 2) {
+        try {
+          while (true) localStorage.setItem(`full-${localStorage.length}`, "x".repeat(size));
+        } catch {}
+      }
+    }""")
+    draw(page, STAR)
+    wait_for_hits(page)
+    key_id = add(page, "star")
+    expect(page.locator("#mine .hit")).to_have_count(1)
+    remove(page, key_id)
+
+
+def test_the_page_works_in_a_browser_that_refuses_storage(page):
+    page.add_init_script("""
+      for (const name of ["localStorage", "sessionStorage"]) {
+        const get = () => {
+          throw new DOMException("refused", "SecurityError");
+        };
+        Object.defineProperty(window, name, {get});
+      }
+    """)
+    page.reload()
+    draw(page, STAIRS)
+    wait_for_hits(page)
+    remove(page, add(page, "stairs"))
+
+
+def test_hidden_drawings_are_listed_once_however_often_they_are_asked_for(page):
+    key_id = page.evaluate("""async () => {
+      const {drawings} = await (await fetch("v1/drawings?limit=1")).json();
+      await fetch(`v1/drawings/${drawings[0].key_id}/hide`, {method: "POST"});
+      return drawings[0].key_id;
+    }""")
+    page.get_by_role("link", name="Hidden drawings").click()
+    card = page.locator(f"#operator [data-key='{key_id}']")
+    expect(card).to_have_count(1)
+    page.evaluate(
+        "for (let i = 0; i < 3; i++) document.querySelector('#operator .token').requestSubmit()"
+    )
+    page.wait_for_load_state("networkidle")
+    expect(card).to_have_count(1)
+    card.get_by_role("button", name="Restore").click()
+    expect(card).to_have_count(0)

@@ -64,3 +64,22 @@ def test_a_category_of_the_encoder_or_taught_elsewhere_is_not_replaced(new_page)
     expect(dialog.get_by_role("alert")).to_contain_text("taught elsewhere from 1 drawing")
     page.get_by_role("button", name="Remove star of mine").click()
     expect(page.locator("#taught")).to_be_hidden()
+
+
+def test_what_was_taught_stays_if_the_list_of_it_does_not_arrive(page):
+    draw(page, COILS[2])
+    wait_for_hits(page)
+    teach(page, "coil of mine")
+    expect(taught(page)).to_have_text(["coil of mine1"])
+    page.route(
+        "**/v1/encoder/categories",
+        lambda route: route.fulfill(content_type="application/json", body='{"categories": ['),
+    )
+    teach(page, "coil of mine")
+    dialog = page.locator("dialog")
+    expect(dialog.get_by_role("alert")).to_contain_text("The server does not respond")
+    page.unroute_all(behavior="wait")
+    dialog.get_by_role("button", name="Teach it").click()
+    expect(taught(page)).to_have_text(["coil of mine2"])
+    page.get_by_role("button", name="Remove coil of mine").click()
+    expect(page.locator("#taught")).to_be_hidden()

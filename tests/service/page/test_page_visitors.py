@@ -40,6 +40,9 @@ def test_a_visitor_reports_and_the_operator_decides(browser: Browser, tmp_path: 
 
         page.get_by_role("link", name="Hidden drawings").click()
         expect(page.locator("#operator")).to_contain_text("Enter the operator’s token")
+        page.locator("#operator input[name=token]").fill("“wrong”")  # no header holds “
+        page.get_by_role("button", name="Use it").click()
+        expect(page.locator("#operator")).to_contain_text("Enter the operator’s token")
         page.locator("#operator input[name=token]").fill(TOKEN)
         page.get_by_role("button", name="Use it").click()
         card = page.locator(f"#operator .block [data-key='{bad}']")

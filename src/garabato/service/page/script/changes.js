@@ -1,7 +1,7 @@
 // Changes to the gallery: add a drawing, remove your own, hide or report somebody else's.
 
 import {add, can, gallery, hide, remove, report} from "./api.js";
-import {element, formDialog, stored, textInput, toast} from "./dom.js";
+import {element, formDialog, kept, textInput, toast} from "./dom.js";
 import {picture} from "./picture.js";
 
 const KEY = gallery === null ? "garabato.mine" : `garabato.mine.${gallery}`;
@@ -25,7 +25,8 @@ const mineListeners = new Set();
 const goneListeners = new Set();
 
 /** Drawings added from this browser, in any tab: [{key_id, category, drawing}], latest first. */
-let mine = stored(localStorage, KEY, []);
+const store = kept("localStorage", KEY);
+let mine = store.get([]);
 
 export const isMine = (keyId) => mine.some((one) => one.key_id === keyId);
 
@@ -42,23 +43,24 @@ export async function removeMine(keyId) {
   } catch (error) {
     if (error.status !== 404) return toast(error.message);
   }
-  keep(stored(localStorage, KEY, []).filter((one) => one.key_id !== keyId));
+  keep(store.get(mine).filter((one) => one.key_id !== keyId));
   announceGone(keyId);
   toast("Removed from the gallery.");
 }
 
+/** Keep the list, or as many of the latest as the storage has room for. */
 function keep(list) {
-  localStorage.setItem(KEY, JSON.stringify(list));
-  announceMine();
+  while (!store.set(list) && list.length > 1) list = list.slice(0, list.length / 2);
+  announceMine(list);
 }
 
-function announceMine() {
-  mine = stored(localStorage, KEY, []);
+function announceMine(list) {
+  mine = list;
   for (const listener of mineListeners) listener(mine);
 }
 
 addEventListener("storage", (event) => {
-  if (event.key === KEY) announceMine();
+  if (event.key === KEY) announceMine(store.get([]));
 });
 
 /** Ask for a category (suggesting `guess`), then add {drawing, traced} to the gallery. */
@@ -75,7 +77,7 @@ export function askToAdd(drawn, guess) {
     async submit(form) {
       const category = form.get("category").trim() || null;
       const key_id = await add({...drawn, category});
-      keep([{key_id, category, ...drawn}, ...stored(localStorage, KEY, [])].slice(0, MAX_KEPT));
+      keep([{key_id, category, ...drawn}, ...store.get(mine)].slice(0, MAX_KEPT));
       toast("Added.", {label: "Undo", act: () => removeMine(key_id)});
     },
   });

@@ -96,14 +96,26 @@ export function speak(text, delayMs = 900) {
   timer = setTimeout(() => (byId("spoken").textContent = text), delayMs);
 }
 
-/** What a browser storage keeps under a key; `fallback` if there is nothing, or nothing readable. */
-export function stored(storage, key, fallback) {
-  try {
-    return JSON.parse(storage.getItem(key)) ?? fallback;
-  } catch {
-    return fallback;
-  }
-}
+/** What "localStorage" or "sessionStorage" keeps under a key. Browsers may refuse both. */
+export const kept = (storage, key) => ({
+  /** `fallback` if there is nothing readable. */
+  get(fallback) {
+    try {
+      return JSON.parse(window[storage].getItem(key)) ?? fallback;
+    } catch {
+      return fallback;
+    }
+  },
+  /** Returns whether there was room. */
+  set(value) {
+    try {
+      window[storage].setItem(key, JSON.stringify(value));
+      return true;
+    } catch {
+      return false;
+    }
+  },
+});
 
 /** Show an error above the results; null removes it. */
 export function showError(text) {

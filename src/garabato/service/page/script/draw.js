@@ -2,7 +2,7 @@
 
 import {can, onCan, search} from "./api.js";
 import {askToAdd, onGone, onMine} from "./changes.js";
-import {byId, motionAllowed, showError, speak, stored, toast} from "./dom.js";
+import {byId, kept, motionAllowed, showError, speak, toast} from "./dom.js";
 import {takeFiles} from "./file_input.js";
 import {Filters} from "./filters.js";
 import {drawings, percent} from "./format.js";
@@ -21,7 +21,7 @@ const MAX_HITS = 192;
 const N_PREDICTIONS = 5;
 /** The User Timing measure that benchmarks read. */
 const PAINTED = "stroke finished to results painted";
-const KEPT = "garabato.pad";
+const store = kept("sessionStorage", "garabato.pad");
 
 const sketch = new Sketch();
 const pad = new Pad(byId("pad"), sketch);
@@ -41,7 +41,12 @@ export function setUpDrawing() {
     nHits = n;
     changed(finished);
   };
-  sketch.addEventListener("change", ({detail}) => ask(N_HITS, detail.finished));
+  sketch.addEventListener("change", ({detail}) => {
+    if (sketch.isEmpty) showError(null);
+    // an address with an earlier drawing would bring it back
+    if (/^#d=/.test(location.hash) && location.hash !== fragment()) history.replaceState(null, "", "#/");
+    ask(N_HITS, detail.finished);
+  });
   filters.addEventListener("change", () => ask(N_HITS, true));
   onClick("more", () => ask(nHits + N_HITS, true));
   drawWithKeys(byId("pad"), sketch, pad, (words) => speak(words, 0));
@@ -66,15 +71,15 @@ export function setUpDrawing() {
     mine.show(list);
     if (isReady) changed(true);
   });
-  const kept = stored(sessionStorage, KEPT, null);
-  sessionStorage.removeItem(KEPT);
-  if (kept?.drawing) sketch.replace(kept);
+  const before = store.get(null);
+  store.set(null);
+  if (before?.drawing.length) sketch.replace(before);
   changed(true);
 }
 
 /** Keep the drawing for the next time the page is loaded in this tab. */
 export function keepDrawing() {
-  if (!sketch.isEmpty) sessionStorage.setItem(KEPT, JSON.stringify(sketch.drawn()));
+  store.set(sketch.drawn());
 }
 
 /** Start searching: the server answers queries now. */
@@ -160,8 +165,10 @@ function showFailure(error) {
   showError(error.message);
 }
 
+const fragment = () => `#d=${encode(sketch.drawn())}`;
+
 async function share() {
-  history.replaceState(null, "", `#d=${encode(sketch.drawn())}`);
+  history.replaceState(null, "", fragment());
   let where = "Link copied";
   try {
     await navigator.clipboard.writeText(location.href);
@@ -173,6 +180,7 @@ async function share() {
 
 function shortcuts(event) {
   if (!(event.ctrlKey || event.metaKey) || event.altKey || event.target.matches("input, select")) return;
+  if (byId("draw").hidden || document.querySelector("dialog")) return;
   const key = event.key.toLowerCase();
   if (key === "z" && !event.shiftKey) sketch.undo();
   else if (key === "y" || key === "z") sketch.redo();

@@ -118,9 +118,6 @@ function progressText({status = "", done, total}) {
   return total > 1 ? `${status}, ${count(done)} of ${count(total)}` : status;
 }
 
-/** How long a card waits before it checks whether its drawing has arrived. */
-const WAIT_MS = 60;
-
 /** A card beside a point of the map: its drawing and, once selected, actions. */
 class Peek {
   #box;
@@ -129,7 +126,7 @@ class Peek {
   #card = element("div", {class: "peek", hidden: true});
   #row = -1;
   #isChosen = false;
-  #timer = 0;
+  #isWaiting = false;
 
   /** Show the drawing that `chart` points at within `box`; `pick(hit)` searches from it. */
   constructor(box, chart, pick) {
@@ -138,18 +135,19 @@ class Peek {
     this.#pick = pick;
     box.append(this.#card);
     chart.addEventListener("point", ({detail}) => {
-      if (!this.#isChosen || detail.left === null) this.#show(detail, false);
+      if (!this.#isChosen) this.#show(detail, false);
     });
-    chart.addEventListener("leave", () => {
-      if (!this.#isChosen) this.#show({row: -1}, false);
-    });
+    const hide = () => this.#show({row: -1}, false);
+    chart.addEventListener("leave", () => this.#isChosen || hide());
+    chart.addEventListener("moved", hide);
     chart.addEventListener("choose", ({detail}) => this.#show(detail, true));
+    chart.addEventListener("arrived", () => this.#isWaiting && this.#fill());
   }
 
   #show({row, left, top}, isChosen) {
-    clearTimeout(this.#timer);
     this.#row = row;
     this.#isChosen = isChosen && row >= 0;
+    this.#isWaiting = false;
     this.#card.hidden = row < 0;
     if (row < 0) return;
     this.#fill();
@@ -160,13 +158,11 @@ class Peek {
   }
 
   #fill() {
-    const row = this.#row;
-    const one = this.#chart.about(row);
+    const one = this.#chart.about(this.#row);
+    this.#isWaiting = !one.drawing;
     const look = picture(one.drawing ?? []);
     this.#card.replaceChildren(look, this.#isChosen ? this.#actions(one) : element("div", {}, one.category));
     this.#card.classList.toggle("chosen", this.#isChosen);
-    if (one.drawing) return;
-    this.#timer = setTimeout(() => this.#row === row && this.#fill(), WAIT_MS);
   }
 
   #actions(one) {

@@ -8,21 +8,21 @@ const DRAWING_TEXT = /^\s*[<{[]/;
 
 /** Call `take({drawing, traced})` for each file dropped, pasted or chosen in `input`. */
 export function takeFiles(input, take) {
+  let latest = null;
   const receive = async (file) => {
     if (!file) return;
-    try {
-      take(await drawingFromFile(file));
-      showError(null);
-    } catch (error) {
-      showError(error.message);
-    }
+    latest = file;
+    const [found, error] = await drawingFromFile(file).then((found) => [found, null], ({message}) => [null, message]);
+    if (file !== latest) return; // a later one is on the pad
+    if (found) take(found);
+    showError(error);
   };
   input.addEventListener("change", async () => {
     await receive(input.files[0]);
     input.value = "";
   });
   addEventListener("paste", (event) => {
-    if (event.target.matches("input, textarea")) return;
+    if (event.target.matches("input")) return;
     const file = contentOf(event.clipboardData);
     if (!file) return;
     event.preventDefault();

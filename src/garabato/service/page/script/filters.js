@@ -1,11 +1,11 @@
 // Filters: only these categories, only these countries.
 
-import {button, element, icon, toast} from "./dom.js";
+import {button, element, icon} from "./dom.js";
 import {country} from "./format.js";
 
 export class Filters extends EventTarget {
   #chosen = {category: [], country: []};
-  #known = {category: [], country: []};
+  #known = [];
   #chips;
   #text;
   #category;
@@ -32,8 +32,7 @@ export class Filters extends EventTarget {
   }
 
   know({categories, countries}) {
-    this.#known.category = categories.map(({category}) => category);
-    this.#known.country = countries;
+    this.#known = categories.map(({category}) => category);
     this.#country.hidden = countries.length === 0;
     const names = countries.map((code) => [country(code), code]).sort(([a], [b]) => a.localeCompare(b));
     this.#country.replaceChildren(
@@ -43,14 +42,13 @@ export class Filters extends EventTarget {
   }
 
   #takeCategory() {
-    const typed = this.#category.value.trim().toLowerCase();
+    const given = this.#category.value.trim();
+    const typed = given.toLowerCase();
     if (!typed) return;
-    const known = this.#known.category;
-    const name =
-      known.find((one) => one.toLowerCase() === typed) ?? known.find((one) => one.toLowerCase().startsWith(typed));
+    const find = (fits) => this.#known.find((one) => fits(one.toLowerCase()));
+    const name = find((one) => one === typed) ?? find((one) => one.startsWith(typed));
     this.#category.value = "";
-    if (name) this.#choose("category", name);
-    else toast(`There is no category “${typed}” in this gallery.`);
+    this.#choose("category", name ?? given); // it may have been added since
   }
 
   #choose(kind, name) {

@@ -7,8 +7,6 @@ export class LiveSearch {
   #search;
   #deliver;
   #fail;
-  #number = 0;
-  #shown = 0;
   #running = null;
   #timer = 0;
   #waiting = null;
@@ -40,25 +38,21 @@ export class LiveSearch {
     this.#waiting = null;
     this.#running?.abort();
     this.#running = null;
-    this.#shown = this.#number;
   }
 
   async #send() {
     this.#timer = 0;
     const query = this.#waiting;
     this.#waiting = null;
-    const number = ++this.#number;
     const control = (this.#running = new AbortController());
+    const isWanted = () => this.#running === control;
     try {
       const result = await this.#search(query, control.signal);
-      if (number > this.#shown) {
-        this.#shown = number;
-        this.#deliver(result, query);
-      }
+      if (isWanted()) this.#deliver(result, query);
     } catch (error) {
-      if (error.name !== "AbortError" && number > this.#shown) this.#fail(error);
+      if (isWanted()) this.#fail(error);
     }
-    if (this.#running !== control) return;
+    if (!isWanted()) return;
     this.#running = null;
     if (this.#waiting) this.soon(this.#waiting);
   }

@@ -34,9 +34,11 @@ offer(known);
 
 /** The gallery's categories, retried until the server responds. */
 async function loadCategories() {
-  for (;;) {
+  for (let failed = false; ; failed = true) {
     try {
-      return await categories();
+      const known = await categories();
+      if (failed) showError(null);
+      return known;
     } catch (error) {
       showError(error.message);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));

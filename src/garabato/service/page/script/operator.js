@@ -7,7 +7,10 @@ import {button, byId, element, toast} from "./dom.js";
 import {drawings, nameOf} from "./format.js";
 import {picture} from "./picture.js";
 
+let visits = 0;
+
 export async function enterOperator(ready) {
+  const visit = ++visits;
   document.title = "Hidden drawings: garabato";
   const note = element("p", {class: "quiet"});
   const head = element("header", {}, element("h1", {id: "operator-title"}, "Hidden drawings"), note);
@@ -19,6 +22,7 @@ export async function enterOperator(ready) {
       return;
     }
     const [reports, gone] = await Promise.all([reported(), hidden()]);
+    if (visit !== visits) return;
     note.textContent = gone.length
       ? `${drawings(gone.length)} hidden from all results.`
       : "No drawing is hidden.";
@@ -42,7 +46,7 @@ function tokenForm() {
   );
   form.addEventListener("submit", (event) => {
     event.preventDefault();
-    setToken(input.value.trim());
+    setToken(input.value);
     enterOperator(readiness());
   });
   return form;
@@ -75,7 +79,8 @@ function reportedCard(one) {
 /** A card with a button for each action: {"Restore": () => ...}. */
 function card(one, words, actions) {
   const buttons = Object.entries(actions).map(([label, act]) => {
-    const onclick = async () => {
+    const onclick = async ({currentTarget: pressed}) => {
+      pressed.disabled = true;
       await act().catch((error) => toast(error.message));
       enterOperator();
     };

@@ -28,9 +28,15 @@ export function follow(enter) {
     }
     enter[current.view](current);
   };
+  const main = document.getElementById("main");
+  document.querySelector(".skip").addEventListener("click", (event) => {
+    event.preventDefault(); // its fragment is no view
+    main.focus();
+  });
   addEventListener("hashchange", () => {
+    document.querySelector("dialog")?.close();
     show();
-    if (route().view !== "draw") document.getElementById("main").focus({preventScroll: true});
+    if (route().view !== "draw") main.focus({preventScroll: true});
     scrollTo(0, 0);
   });
   show();

@@ -5,8 +5,6 @@ import {SIDE} from "./sketch.js";
 
 /** The first byte: of strokes as drawn, and traced ones. */
 const [DRAWN, TRACED] = [1, 2];
-/** Longer fragments are not ours. */
-const MAX_BYTES = 200_000;
 
 export function encode({drawing, traced}) {
   const bytes = [traced ? TRACED : DRAWN];
@@ -34,17 +32,31 @@ export function decode(text) {
     return null;
   }
   const kind = bytes.charCodeAt(0);
-  if (![DRAWN, TRACED].includes(kind) || bytes.length > MAX_BYTES) return null;
-  const reader = new Reader(bytes);
+  if (![DRAWN, TRACED].includes(kind)) return null;
+  let at = 1;
+  /** NaN at a truncated end; every check refuses NaN. */
+  const readUnsigned = () => {
+    let value = 0;
+    for (let shift = 0; shift < 28; shift += 7) {
+      const byte = bytes.charCodeAt(at++);
+      value |= (byte & 127) << shift;
+      if (byte < 128) return value;
+    }
+    return NaN;
+  };
+  const readSigned = () => {
+    const value = readUnsigned();
+    return value % 2 ? -(value + 1) / 2 : value / 2;
+  };
   const drawing = [];
   let [x, y] = [0, 0];
-  while (!reader.atEnd) {
-    const n = reader.unsigned();
-    if (n < 1 || n > bytes.length) return null;
+  while (at < bytes.length) {
+    const n = readUnsigned();
+    if (!(n >= 1 && n <= bytes.length)) return null;
     const [xs, ys] = [[], []];
     for (let i = 0; i < n; i++) {
-      xs.push((x += reader.signed()));
-      ys.push((y += reader.signed()));
+      xs.push((x += readSigned()));
+      ys.push((y += readSigned()));
     }
     if (![...xs, ...ys].every((value) => value >= 0 && value <= SIDE)) return null;
     drawing.push([xs, ys]);
@@ -58,29 +70,3 @@ function unsigned(bytes, value) {
 }
 
 const signed = (bytes, value) => unsigned(bytes, value < 0 ? -2 * value - 1 : 2 * value);
-
-class Reader {
-  #bytes;
-  #at = 1;
-  constructor(bytes) {
-    this.#bytes = bytes;
-  }
-  get atEnd() {
-    return this.#at >= this.#bytes.length;
-  }
-  /** NaN at a truncated end; every check refuses NaN. */
-  unsigned() {
-    let value = 0;
-    for (let shift = 0; shift < 28; shift += 7) {
-      const byte = this.#bytes.charCodeAt(this.#at++);
-      if (Number.isNaN(byte)) return NaN;
-      value |= (byte & 127) << shift;
-      if (byte < 128) return value;
-    }
-    return NaN;
-  }
-  signed() {
-    const value = this.unsigned();
-    return value % 2 ? -(value + 1) / 2 : value / 2;
-  }
-}

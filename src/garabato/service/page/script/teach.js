@@ -2,10 +2,10 @@
 
 import {can, forget, onCan, taught, teach} from "./api.js";
 import {count, drawings} from "./format.js";
-import {button, element, formDialog, icon, stored, textInput, toast} from "./dom.js";
+import {button, element, formDialog, icon, kept, textInput, toast} from "./dom.js";
 import {picture} from "./picture.js";
 
-const KEY = "garabato.taught";
+const store = kept("localStorage", "garabato.taught");
 /** Drawings of a category that the browser keeps, to teach it again with one more. */
 const MAX_KEPT = 20;
 
@@ -45,13 +45,12 @@ export class Taught {
   }
 
   async #teach(name, drawn) {
-    await this.#read();
-    const {[name]: kept = []} = {__proto__: null, ...stored(localStorage, KEY, {})};
-    const n = this.#listed.find(({category}) => category === name)?.n_drawings ?? 0;
-    if (n > kept.length) {
+    const {[name]: before = []} = {__proto__: null, ...store.get({})};
+    const n = (await taught()).find(({category}) => category === name)?.n_drawings ?? 0;
+    if (n > before.length) {
       throw new Error(`“${name}” was taught elsewhere from ${drawings(n)}. Remove it first, or choose another name.`);
     }
-    const all = [drawn, ...(n ? kept.map((one) => (one.drawing ? one : {drawing: one})) : [])].slice(0, MAX_KEPT);
+    const all = [drawn, ...(n ? before.map((one) => (one.drawing ? one : {drawing: one})) : [])].slice(0, MAX_KEPT);
     await teach(name, all);
     keep(name, all);
     toast(`Taught “${name}” from ${drawings(all.length)}.`);
@@ -87,11 +86,5 @@ export class Taught {
   }
 }
 
-/** Keep the drawings that taught a category, latest first. */
-function keep(name, list) {
-  try {
-    localStorage.setItem(KEY, JSON.stringify({...stored(localStorage, KEY, {}), [name]: list}));
-  } catch {
-    // the storage is full: the category stays as it was taught, and can be removed
-  }
-}
+/** Keep the drawings that taught a category, latest first. Without room for them, it can only be removed. */
+const keep = (name, list) => store.set({...store.get({}), [name]: list});

@@ -95,8 +95,8 @@ const SLOP_PX = 6;
 const KEY_STEP_PX = 60;
 const ARROWS = {ArrowLeft: [1, 0], ArrowRight: [-1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1]};
 
-/** Let the user move `camera` on `surface`. Calls `moved()`, `pointed(x, y)` (null, null when a gesture
- * starts), `left()` when the pointer leaves, and `chosen(x, y)` for a click. */
+/** Let the user move `camera` on `surface`. Calls `moved()`, `pointed(x, y)`, `left()` when the pointer leaves,
+ * and `chosen(x, y)` for a click. */
 export function steer(surface, camera, {moved, pointed, left, chosen}) {
   const fingers = new Map();
   let travelled = 0;
@@ -107,11 +107,11 @@ export function steer(surface, camera, {moved, pointed, left, chosen}) {
   };
 
   surface.addEventListener("pointerdown", (event) => {
+    if (event.button) return; // the menu of the right one may swallow its release
     surface.setPointerCapture(event.pointerId);
     fingers.set(event.pointerId, positionOf(event));
     if (fingers.size === 1) travelled = 0;
     surface.classList.add("panning");
-    pointed(null, null);
   });
 
   surface.addEventListener("pointermove", (event) => {
@@ -146,7 +146,6 @@ export function steer(surface, camera, {moved, pointed, left, chosen}) {
       event.preventDefault();
       const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
       camera.zoomAt(Math.exp(-Math.max(-80, Math.min(80, event.deltaY * lines)) / 220), ...positionOf(event));
-      pointed(null, null);
       moved();
     },
     {passive: false},
@@ -155,10 +154,10 @@ export function steer(surface, camera, {moved, pointed, left, chosen}) {
   surface.addEventListener("keydown", (event) => {
     const {key} = event;
     if (event.ctrlKey || event.metaKey || event.altKey) return; // the browser's own shortcuts
+    if (key === "Enter") return chosen(camera.width / 2, camera.height / 2);
     if (key in ARROWS) camera.pan(...ARROWS[key].map((step) => KEY_STEP_PX * step));
     else if (key === "+" || key === "=") camera.zoomAt(1.4);
     else if (key === "-") camera.zoomAt(1 / 1.4);
-    else if (key === "Enter") chosen(camera.width / 2, camera.height / 2);
     else return;
     event.preventDefault();
     moved();

@@ -23,11 +23,15 @@ export class Chart extends EventTarget {
   #points;
   #positions = null;
   #frame = 0;
-  #closeups = new Closeups(() => this.refresh());
+  #closeups = new Closeups(() => {
+    this.refresh();
+    this.dispatchEvent(new Event("arrived"));
+  });
   #highlighted = [];
   #only = -1;
 
-  /** Dispatches "point" and "choose" with detail {row, left, top} (row -1: no drawing there), and "leave". */
+  /** Dispatches "point" and "choose" with detail {row, left, top} (row -1: no drawing there), "leave", "moved", and
+   * "arrived" when `about` has another drawing. */
   constructor(below, over) {
     super();
     this.#below = below;
@@ -52,8 +56,9 @@ export class Chart extends EventTarget {
   /** Repaint after the camera has moved, with at least one drawing in view. */
   moved() {
     const {camera} = this;
-    if (this.#positions && !this.#positions.within(...camera.window, 1).length) {
-      const row = this.#positions.nearestOfAll(camera.x, camera.y);
+    this.dispatchEvent(new Event("moved"));
+    if (this.#positions?.n && !this.#positions.within(...camera.window, 1).length) {
+      const row = this.#positions.nearest(camera.x, camera.y, 2, 2); // of all
       camera.include(this.#positions.x[row], this.#positions.y[row], KEPT_IN_VIEW_PX);
     }
     this.refresh();
@@ -62,13 +67,13 @@ export class Chart extends EventTarget {
   /** Show the whole map. */
   showAll() {
     this.camera.reset();
-    this.refresh();
+    this.moved();
   }
 
   /** Circle these drawings and move to them; returns how many of them are on the map. */
   highlight(keyIds) {
     this.#highlighted = keyIds.map((keyId) => this.#positions.rowOf(keyId)).filter((row) => row >= 0);
-    if (this.#highlighted.length) this.camera.frame(this.#highlighted.map((row) => [this.#positions.x[row], this.#positions.y[row]]));
+    if (this.#highlighted.length && this.camera.width) this.camera.frame(this.#highlighted.map((row) => [this.#positions.x[row], this.#positions.y[row]]));
     this.refresh();
     return this.#highlighted.length;
   }
@@ -104,13 +109,8 @@ export class Chart extends EventTarget {
     const {camera} = this;
     const ratio = Math.min(2, devicePixelRatio);
     const style = getComputedStyle(this.#over);
-    const paint = {
-      ratio,
-      paper: rgb(style.getPropertyValue("--paper")),
-      colours: this.colours,
-      only: this.#only,
-    };
-    this.#points.paint(this.#positions, camera, paint);
+    const paper = rgb(style.getPropertyValue("--paper"));
+    this.#points.paint(this.#positions, camera, {ratio, paper, colours: this.colours, only: this.#only});
     const context = this.#freshOver(ratio);
     const drawn = this.#paintCloseups(context, style);
     this.#paintHighlights(context, style, drawn);
@@ -199,7 +199,7 @@ export class Chart extends EventTarget {
   #announce(name, left, top) {
     if (!this.#positions) return;
     const [x, y] = this.camera.toMap(left, top);
-    const row = left === null ? -1 : this.#positions.nearest(x, y, REACH_PX / this.camera.scaleX, REACH_PX / this.camera.scaleY);
+    const row = this.#positions.nearest(x, y, REACH_PX / this.camera.scaleX, REACH_PX / this.camera.scaleY);
     this.dispatchEvent(new CustomEvent(name, {detail: {row, left, top}}));
   }
 }
@@ -250,8 +250,9 @@ class Closeups {
       this.#known.set(keyId, {...one, path, centre, side: Math.max(width, height, 1)});
       if (this.#known.size > MAX_KEPT) this.#known.delete(this.#known.keys().next().value);
       this.#changed();
-    } catch {
-      // it was removed after the map was computed, and stays a point
+    } catch ({status}) {
+      // what was removed after the map was computed stays a point
+      if (status !== 404) this.#known.delete(keyId);
     }
     this.#nRunning--;
     this.want(this.#queue);

@@ -16,7 +16,7 @@ export class Points {
   }
 
   /** Paint the positions seen by `camera` on `paper`; `only` (a category's row) dims the others. */
-  paint(positions, camera, {colours, paper, only = -1, ratio}) {
+  paint(positions, camera, {colours, paper, only, ratio}) {
     const [width, height] = [Math.round(camera.width * ratio), Math.round(camera.height * ratio)];
     this.#fit(width, height);
     const background = packed(paper);

@@ -45,16 +45,6 @@ export class Positions {
     return best;
   }
 
-  /** The row nearest to (x, y), however far. */
-  nearestOfAll(x, y) {
-    let [best, least] = [-1, Infinity];
-    for (let row = 0; row < this.n; row++) {
-      const distance = (this.x[row] - x) ** 2 + (this.y[row] - y) ** 2;
-      if (distance < least) [best, least] = [row, distance];
-    }
-    return best;
-  }
-
   /** The row of a key_id, or -1. */
   rowOf(keyId) {
     this.rows ??= new Map(this.keyIds.map((one, row) => [one, row]));
