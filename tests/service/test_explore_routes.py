@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from running import Running
 from sketches import sketch
 
 from garabato.drawing import Drawing
+from garabato.encoder import Encoder
+from garabato.gallery import open_gallery
 from garabato.service.settings import Settings
 
 
@@ -45,6 +49,22 @@ def test_a_category_whose_name_holds_a_slash_has_a_page(service: Running, writte
     page = service.get(f"/v1/categories/{written}").json
     assert (page["category"], page["typical"][0]["key_id"]) == ("candy/lollipop", key_id)
     assert service.ask("DELETE", f"/v1/drawings/{key_id}").status == 204
+
+
+def test_a_map_is_made_again_when_many_drawings_have_come(
+    tmp_path: Path, shipped_encoder: Encoder, drawings: list[Drawing]
+) -> None:
+    uri = str(tmp_path / "drawings.gallery")
+    open_gallery(uri, encoder=shipped_encoder)
+    with Running(Settings(gallery=uri)) as running:
+        running.wait_until("/readyz")
+        assert running.wait_until("/v1/map", timeout_s=600).json["n"] == 0
+        body = {"drawings": [{"drawing": drawing.to_lists()} for drawing in drawings]}
+        assert running.post("/v1/drawings", body).status == 201
+        deadline = time.monotonic() + 600
+        while running.get("/v1/map").json["n"] != len(drawings):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
 
 def test_the_map_is_made_once_and_kept(

@@ -12,7 +12,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ from garabato.service.state import READY, BackgroundProgress, Stage, state_folde
 
 _log = logging.getLogger("garabato.service")
 FILE = "map.parquet"
-#: If more than this share of the drawings changed, the next start makes the map again.
+_MAKING = "making the map"
+#: If more than this share of the drawings changed, the map is made again.
 _MAX_CHANGED = 0.1
 #: The process that makes the map has low priority.
 _NICENESS = 10
@@ -36,9 +37,11 @@ class GalleryMap:
 
     def __init__(self, gallery: Gallery) -> None:
         self._gallery = gallery
-        self._progress = BackgroundProgress("making the map")
+        self._progress = BackgroundProgress(_MAKING)
         self._lock = threading.Lock()
-        self._has_begun = False
+        self._is_making = False
+        #: The version of the gallery that the map was last compared with.
+        self._compared: Hashable = None
         self._process: subprocess.Popen[str] | None = None
         self._stopped = False
         self._projection: Projection | None = None
@@ -49,7 +52,7 @@ class GalleryMap:
 
         Raises ProblemError 503, with the progress, until the map is there.
         """
-        self._begin_once()
+        self._begin_if_changed()
         projection = self._projection
         if projection is None:
             raise self._progress.stage.to_problem()
@@ -63,7 +66,7 @@ class GalleryMap:
 
     def stage(self) -> Stage:
         """The progress of the map; the first call starts making it. Blocks for a moment."""
-        self._begin_once()
+        self._begin_if_changed()
         return self._progress.stage if self._projection is None else READY
 
     def stop(self) -> None:
@@ -71,26 +74,28 @@ class GalleryMap:
         if self._process is not None:
             self._process.terminate()
 
-    def _begin_once(self) -> None:
+    def _begin_if_changed(self) -> None:
+        """Load the stored map; start making one if there is none or much has changed since."""
         with self._lock:
-            if not self._has_begun:
-                self._begin()
-                self._has_begun = True
-
-    def _begin(self) -> None:
-        """Load the stored map; start making one if there is none or much has changed."""
-        self._projection = _load(self._file)
-        if self._projection is not None:
-            stored = _category_of(self._gallery)
-            if _share_changed(self._projection.key_ids, stored) <= _MAX_CHANGED:
+            version = self._gallery.version()
+            if self._is_making or version == self._compared:
                 return
-        threading.Thread(target=self._make, name="garabato-map", daemon=True).start()
+            self._compared = version
+            self._projection = self._projection or _load(self._file)
+            if self._projection is not None:
+                stored = _category_of(self._gallery)
+                if _share_changed(self._projection.key_ids, stored) <= _MAX_CHANGED:
+                    return
+            self._is_making = True
+            self._progress.report(_MAKING)
+            threading.Thread(target=self._make, name="garabato-map", daemon=True).start()
 
     @property
     def _file(self) -> Path:
         return state_folder(self._gallery.uri) / FILE
 
     def _make(self) -> None:
+        made: Projection | None = None
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             self._run_process()
@@ -99,10 +104,11 @@ class GalleryMap:
             if not self._stopped:
                 _log.exception("cannot make the map")
                 self._progress.fail("cannot make the map; the operator's log says why")
-            return
         with self._lock:
-            self._projection, self._cached = made, None
-        _log.info("map made", extra={"n_drawings": len(made.key_ids)})
+            self._is_making = False
+            if made is not None:
+                self._projection, self._cached = made, None
+                _log.info("map made", extra={"n_drawings": len(made.key_ids)})
 
     def _run_process(self) -> None:
         command = [sys.executable, "-m", __name__, self._gallery.uri, str(self._file)]
