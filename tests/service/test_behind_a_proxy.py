@@ -153,4 +153,6 @@ def test_the_subpath_without_a_slash_is_redirected(proxied: Running) -> None:
     proxy = Proxy(proxied, strips_prefix=False)
     redirect = proxy.ask("GET", "/draw")
     assert (redirect.status, redirect.headers["location"]) == (307, "/draw/")
+    redirect = proxy.ask("GET", "/draw?gallery=icons")
+    assert (redirect.status, redirect.headers["location"]) == (307, "/draw/?gallery=icons")
     proxy.close()

@@ -41,6 +41,8 @@ def test_variables_are_converted_to_the_type_of_their_setting(
         ("VISITORS_MAY_HIDE", "perhaps"),
         ("BATCH_SIZE", "0"),
         ("TOKEN", "short"),
+        ("TOKEN", "0123456789abcdef\n"),
+        ("TOKEN", "contraseña larga"),
         ("IDLE_TIMEOUT_S", "soon"),
         ("IDLE_TIMEOUT_S", "nan"),
         ("IDLE_TIMEOUT_S", "inf"),

@@ -96,9 +96,10 @@ class Settings:
         for url in self.public_url:
             origin_of(url)
         _ = self.galleries
-        if self.token is not None and len(self.token) < 8:
+        if self.token is not None and not re.fullmatch(r"[!-~]{8,}", self.token):
             raise InputError(
-                "the token needs at least 8 characters; make one: openssl rand -hex 16"
+                "the token needs at least 8 characters, all of them ASCII and none of them a space "
+                "or a line break; make one: openssl rand -hex 16"
             )
 
     @property

@@ -81,7 +81,8 @@ class Middleware:
                 self._access.check_name(Request(scope))
                 exchange.check_announced_size()
                 if scope["path"] == scope["root_path"] != "":  # the page's links are relative
-                    redirect = RedirectResponse(f"{scope['root_path']}/")
+                    query = scope["query_string"].decode("latin-1")
+                    redirect = RedirectResponse(f"{scope['root_path']}/{query and '?'}{query}")
                     await redirect(scope, exchange.receive, exchange.send)
                     return
                 await self._app(scope, exchange.receive, exchange.send)
