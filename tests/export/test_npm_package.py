@@ -198,6 +198,7 @@ def test_among_limits_the_categories_and_bad_input_is_refused(page, origin, web_
             garabato.search([]),
             garabato.search([[[1, 2], [1]]]),
             garabato.search([[[1, NaN], [1, 2]]]),
+            garabato.search([[[1, 2], [1, 1e9]]]),
             garabato.search(drawing, {k: 0}),
             garabato.search([[1, 2], [3, 4]]),
             garabato.search(drawing, {where: {colour: "red"}}),
@@ -221,7 +222,8 @@ def test_among_limits_the_categories_and_bad_input_is_refused(page, origin, web_
         "`among` is empty",
         "has no strokes",
         "stroke 0 has 2 x and 1 y",
-        "not a finite number",
+        "stroke 0 has a coordinate that is not a number within ±16777216",
+        "stroke 0 has a coordinate that is not a number within ±16777216",
         "at least 1, not 0",
         "stroke 0 is not a pair of lists",
         "cannot be filtered by colour",
@@ -362,6 +364,43 @@ def test_a_pad_without_its_gallery_says_so_and_still_draws(page, origin):
     assert page.evaluate("document.querySelector('garabato-pad').strokes") == [
         [[100, 900], [500, 500]]
     ]
+
+
+def test_a_pad_loads_its_gallery_only_while_it_is_in_the_document(page, origin):
+    page.evaluate(EVENTS, [f"{origin}/package/dist/pad_element.js", f"{origin}/page"])
+    moved = """() => {
+      window.pad = document.querySelector("garabato-pad");
+      const {garabato} = pad;
+      document.body.append(document.createElement("main"));
+      document.querySelector("main").append(pad);
+      return new Promise((resolve) => setTimeout(() => resolve(pad.garabato === garabato), 50));
+    }"""
+    assert page.evaluate(moved) is True
+    assert len(page.workers) == 1
+    page.evaluate("pad.strokes = [[[0, 10], [0, 0]]]; pad.remove()")  # in the middle of a search
+    wait(page, "pad.garabato === null")
+    assert len(page.workers) == 0
+    ready = """() => {
+      const ready = new Promise((resolve) => pad.addEventListener("ready", resolve));
+      document.body.append(pad);
+      return ready.then(() => true);
+    }"""
+    assert page.evaluate(ready) is True
+    wait(page, "seen.hits.at(-1)?.hits.length === 5")
+    assert page.evaluate("seen.failure") == []
+
+
+def test_a_query_ends_once_it_is_aborted_whatever_is_still_loading(page, origin):
+    page.route("**/slow/**", lambda route: None)
+    said = page.evaluate(
+        """async ([module, gallery]) => {
+          const garabato = new (await import(module)).Garabato({gallery});
+          const signal = AbortSignal.timeout(50);
+          return garabato.search([[[0, 10], [0, 0]]], {signal}).catch(({name}) => name);
+        }""",
+        [f"{origin}/package/dist/index.js", f"{origin}/slow"],
+    )
+    assert said == "TimeoutError"
 
 
 def test_the_example_of_the_icon_picker_finds_what_is_drawn(page, origin):

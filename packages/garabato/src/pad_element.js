@@ -2,8 +2,8 @@
 // searches a gallery while one draws.
 //
 // Events: "ready" once the gallery has loaded; "change" after every change of the drawing, with
-// {strokes, traced, finished}; "hits" with {hits, predictions, unsure, unknown, took_ms}, empty for an empty pad;
-// "failure" with {error}. CSS: --garabato-ink, --garabato-paper, --garabato-line, --garabato-cursor.
+// {strokes, traced, finished}; "hits" with what Garabato.query returns, empty lists for an empty pad; "failure"
+// with {error}. CSS: --garabato-ink, --garabato-paper, --garabato-line, --garabato-cursor.
 
 import {checkDrawing, Garabato} from "./garabato.js";
 import {LiveSearch} from "./live_search.js";
@@ -36,7 +36,7 @@ const TEMPLATE = `
 </div>
 <div class="unseen" aria-live="polite"></div>`;
 
-const NOTHING = {hits: [], predictions: [], unsure: false, unknown: false, took_ms: 0};
+const NOTHING = {hits: [], headline: "encoder", predictions: [], unsure: false, unknown: false, took_ms: 0};
 
 export class GarabatoPad extends HTMLElement {
   static observedAttributes = ["gallery"];
@@ -44,6 +44,8 @@ export class GarabatoPad extends HTMLElement {
   #sketch = new Sketch();
   #garabato = null;
   #ownsGarabato = false;
+  /** The address of the gallery that is loaded, or being loaded, for this element. */
+  #gallery = null;
   #undo;
   #clear;
   #live = new LiveSearch(
@@ -69,8 +71,17 @@ export class GarabatoPad extends HTMLElement {
     this.#enableButtons();
   }
 
-  attributeChangedCallback(_name, before, gallery) {
-    if (gallery !== before) this.#open(gallery);
+  connectedCallback() {
+    this.#open(this.getAttribute("gallery"));
+  }
+
+  disconnectedCallback() {
+    // an element that is only moved is in the document again by then
+    queueMicrotask(() => this.isConnected || this.#open(null));
+  }
+
+  attributeChangedCallback(_name, _before, gallery) {
+    if (this.isConnected) this.#open(gallery);
   }
 
   /** The number of hits, the attribute `k`; 24 by default. */
@@ -86,6 +97,7 @@ export class GarabatoPad extends HTMLElement {
     return this.#garabato;
   }
   set garabato(garabato) {
+    this.#live.cancel();
     if (this.#ownsGarabato) this.#garabato?.close();
     this.#ownsGarabato = false;
     this.#garabato = garabato;
@@ -124,15 +136,19 @@ export class GarabatoPad extends HTMLElement {
   }
 
   async #open(gallery) {
+    if (gallery === this.#gallery) return;
+    this.#gallery = gallery;
     this.garabato = null;
     if (gallery === null) return;
     try {
       const garabato = await Garabato.create({gallery});
-      if (this.getAttribute("gallery") !== gallery) return void garabato.close(); // changed meanwhile
+      if (this.#gallery !== gallery) return void garabato.close(); // changed meanwhile
       this.garabato = garabato;
       this.#ownsGarabato = true;
       this.#announce("ready", {garabato});
     } catch (error) {
+      if (this.#gallery !== gallery) return;
+      this.#gallery = null; // it may be set again
       this.#announce("failure", {error});
     }
   }

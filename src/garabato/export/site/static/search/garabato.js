@@ -98,19 +98,25 @@ export class Garabato {
   async #request(name, argument, signal) {
     signal?.throwIfAborted();
     if (this.#ended) throw this.#ended;
-    const result = await new Promise((resolve, reject) => {
-      this.#requests.set(++this.#nRequests, {resolve, reject});
-      this.#worker.postMessage({id: this.#nRequests, name, argument});
-    });
-    signal?.throwIfAborted();
-    return result;
+    const id = ++this.#nRequests;
+    let abort;
+    try {
+      return await new Promise((resolve, reject) => {
+        abort = () => reject(signal.reason);
+        signal?.addEventListener("abort", abort);
+        this.#requests.set(id, {resolve, reject});
+        this.#worker.postMessage({id, name, argument});
+      });
+    } finally {
+      this.#requests.delete(id);
+      signal?.removeEventListener("abort", abort);
+    }
   }
 
   #settle({id, result, error, status}) {
     const request = this.#requests.get(id);
-    if (!this.#requests.delete(id)) return;
-    if (error === undefined) request.resolve(result);
-    else request.reject(new GarabatoError(error, status));
+    if (error === undefined) request?.resolve(result);
+    else request?.reject(new GarabatoError(error, status));
   }
 
   /** Stop the worker; all requests fail. */
@@ -122,6 +128,9 @@ export class Garabato {
   }
 }
 
+/** As garabato.drawing in Python: with larger ones, float32 has no room for shapes. */
+const MAX_COORDINATE = 2 ** 24;
+
 /** Throw a GarabatoError if a drawing cannot be searched. */
 export function checkDrawing(drawing) {
   const refuse = (reason) => {
@@ -132,7 +141,8 @@ export function checkDrawing(drawing) {
     const [xs, ys] = Array.isArray(stroke) ? stroke : [];
     if (!Array.isArray(xs) || !Array.isArray(ys)) refuse(`stroke ${i} is not a pair of lists`);
     if (!xs.length || xs.length !== ys.length) refuse(`stroke ${i} has ${xs.length} x and ${ys.length} y`);
-    if (![...xs, ...ys].every(Number.isFinite)) refuse(`stroke ${i} has a coordinate that is not a finite number`);
+    const isGood = (value) => Number.isFinite(value) && Math.abs(value) <= MAX_COORDINATE;
+    if (![...xs, ...ys].every(isGood)) refuse(`stroke ${i} has a coordinate that is not a number within ±${MAX_COORDINATE}`);
   });
 }
 

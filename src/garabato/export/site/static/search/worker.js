@@ -12,7 +12,7 @@ onmessage = async ({data: {id, name, argument}}) => {
   try {
     postMessage({id, result: await handlers[name](argument)});
   } catch (error) {
-    postMessage({id, error: error.message, status: error.status ?? 0});
+    postMessage({id, error: error.message ?? String(error), status: error.status ?? 0}); // WebAssembly throws numbers, too
   }
 };
 
