@@ -22,6 +22,7 @@ from sketches import make_drawings
 from garabato import export_web
 from garabato.drawing import Drawing
 from garabato.errors import InputError
+from garabato.export.web_gallery import WebGallery
 from garabato.render import RenderSpec
 
 playwright_api = pytest.importorskip(
@@ -506,3 +507,12 @@ def test_embeddings_are_kept_to_the_fifth_digit(web_gallery, exported):
     stored = next(iter(web_gallery.scan()))
     embeddings = dict(zip(stored.drawings.key_ids, stored.embeddings, strict=True))
     np.testing.assert_allclose(rows, [embeddings[key] for key in keys], atol=1e-5)
+
+
+def test_a_category_or_country_called_none_is_not_that_of_drawings_without_one(tmp_path):
+    line = Drawing([[[0, 10], [0, 10]]])
+    named = line.replace(key_id="a", category="None", country="None")
+    page = WebGallery([named, line.replace(key_id="b")], np.eye(2, dtype=np.float32), 16)
+    page.write(tmp_path)
+    columns = json.loads(expanded(tmp_path / "gallery.json.zst"))
+    assert (columns["category"], columns["country"]) == ([0, -1], [0, -1])

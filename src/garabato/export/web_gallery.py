@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,8 +83,8 @@ class WebGallery:
             "categories": list(categories),
             "countries": list(countries),
             "key_id": [drawing.key_id for drawing in self.drawings],
-            "category": [categories.get(str(drawing.category), -1) for drawing in self.drawings],
-            "country": [countries.get(str(drawing.country), -1) for drawing in self.drawings],
+            "category": [_number(categories, drawing.category) for drawing in self.drawings],
+            "country": [_number(countries, drawing.country) for drawing in self.drawings],
             "recognized": [drawing.recognized for drawing in self.drawings],
         }
         if any(drawing.traced for drawing in self.drawings):
@@ -165,6 +165,11 @@ def _spread(items: Sequence[str], n: int) -> list[str]:
 def _names(values: Iterable[str | None]) -> dict[str, int]:
     """Name -> its index among the sorted names."""
     return {name: i for i, name in enumerate(sorted({v for v in values if v is not None}))}
+
+
+def _number(numbers: Mapping[str, int], name: str | None) -> int:
+    """The index of a name, -1 without one."""
+    return -1 if name is None else numbers[name]
 
 
 def _data_url(drawing: Drawing) -> str | None:
