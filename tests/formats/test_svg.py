@@ -4,6 +4,7 @@ import gzip
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -285,6 +286,16 @@ def test_absurd_numbers_are_refused(tmp_path):
     far = '<path d="M0 0L1e308 1e308" stroke="red" transform="matrix(1e9 0 1e9 1e9 0 0)"/>'
     assert "NaN or infinite" in _problem(_file(tmp_path, far))
     assert "NaN or infinite" in _problem(_file(tmp_path, '<path d="M0 0h1e999" stroke="red"/>'))
+
+
+def test_lines_without_end_cost_no_more_than_others(tmp_path):
+    """Each took 0.3 s: NaN became the farthest whole number, and each pixel there was painted."""
+    path = _file(
+        tmp_path, '<path d="M0 0L1e9999 5" stroke="black"/>' * 50, f'{NAMESPACE} viewBox="0 0 9 9"'
+    )
+    before = time.process_time()
+    assert "no lines" in _problem(path)
+    assert time.process_time() - before < 3
 
 
 def test_points_equal_in_float32_become_a_dot(tmp_path):

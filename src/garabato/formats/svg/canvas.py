@@ -58,8 +58,8 @@ class Canvas:
         self._n_clip_edges_left = _MAX_CLIP_EDGES
 
     def to_px(self, points: Points) -> Points:
-        px: Points = np.clip((points - self._origin) * self._scale, -_FAR_PX, _FAR_PX)
-        return px
+        px = np.nan_to_num((points - self._origin) * self._scale, nan=_FAR_PX)
+        return np.asarray(np.clip(px, -_FAR_PX, _FAR_PX))
 
     def uniform_colour(self) -> Colour | None:
         """The one colour of the whole canvas; None if there are several."""
