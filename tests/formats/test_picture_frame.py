@@ -320,11 +320,11 @@ def test_a_ruled_border_as_thick_as_the_pen_is_no_ink_unless_it_is_not_ruled(
     assert shows(find_ink(page), together if is_turned else ink)
 
 
-def rounded(canvas: Picture, radius: int, n_px: int) -> Picture:
-    """A white page with a canvas on it that has a black outline and round corners."""
-    page = bordered(canvas, 60, 60, 255)
+def rounded(page: Picture, inset: int, radius: int, n_px: int) -> Picture:
+    """A page with a black border that has round corners."""
     edges = np.full(page.shape[:2], 255, np.uint8)
-    left, top, right, bottom = 50, 50, page.shape[1] - 51, page.shape[0] - 51
+    left, top = inset, inset
+    right, bottom = page.shape[1] - 1 - inset, page.shape[0] - 1 - inset
     for x, y, angle in (
         (left, top, 180),
         (right, top, 270),
@@ -345,7 +345,31 @@ def rounded(canvas: Picture, radius: int, n_px: int) -> Picture:
 def test_the_round_outline_of_a_canvas_inside_a_page_is_no_ink(radius: int, n_px: int) -> None:
     ink = ink_of("house")
     canvas = np.repeat(np.rint(255 * (1 - ink)).astype(np.uint8)[:, :, None], 3, axis=2)
-    assert shows(find_ink(rounded(canvas, radius, n_px)), ink)
+    page = bordered(canvas, 60, 60, 255)
+    assert shows(find_ink(rounded(page, 50, radius, n_px)), ink)
+
+
+@pytest.mark.parametrize("quality", [None, 50, 75, 92])
+@pytest.mark.parametrize("radius", [0, 12, 40])
+@pytest.mark.parametrize("n_px", [2, 4, 6])
+def test_a_ruled_border_with_round_corners_and_in_jpeg_files_is_no_ink(
+    n_px: int, radius: int, quality: int | None
+) -> None:
+    ink = ink_of("house")
+    page = np.rint(255 * (1 - ink)).astype(np.uint8)[:, :, None].repeat(3, axis=2)
+    page = rounded(page, 20, radius, n_px)
+    assert shows(find_ink(compressed(page, quality) if quality else page), ink)
+
+
+def test_a_drawn_box_with_uneven_corners_is_ink() -> None:
+    """One of its corners is round, the others are not."""
+    box = np.zeros((HEIGHT, WIDTH), np.uint8)
+    cv2.polylines(
+        box, [np.array([[20, 20], [540, 20], [579, 60], [579, 429], [20, 429]])], True, 1, 4
+    )
+    together = np.maximum(ink_of("house"), box)
+    page = np.rint(255 * (1 - together)).astype(np.uint8)[:, :, None].repeat(3, axis=2)
+    assert shows(find_ink(page), together)
 
 
 def test_a_rectangle_along_all_edges_that_other_ink_touches_is_ink() -> None:

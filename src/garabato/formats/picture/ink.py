@@ -13,15 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import BoolArray, ByteArray
-from garabato.formats.picture.frame import (
-    LUMA,
-    connected_to_edges,
-    filled_outside,
-    grain_of,
-    page_in_frame,
-    pen_px,
-)
+from garabato.formats.picture.fills import filled_shapes, shapes_on_nothing
+from garabato.formats.picture.frame import LUMA, filled_outside, grain_of, page_in_frame
+from garabato.formats.picture.masks import connected_to_edges, cropped, inked_part, pen_px
 from garabato.formats.picture.pixels import (
+    INK_PX,
+    PAGE_PX,
     Image,
     Picture,
     edges,
@@ -32,8 +29,6 @@ from garabato.formats.picture.pixels import (
 
 Array = npt.NDArray[Any]
 
-#: Longer sides in px: of the reduced page, and of the resulting bitmap.
-_PAGE_PX, _INK_PX = 1024, 512
 #: The light on the paper is measured at this size, through a window wider than any pen.
 _LIGHT_PX, _WINDOW_PX = 256, 33
 #: A picture is flat if this share of it and of its edges has one colour (within the tolerance, of
@@ -45,6 +40,9 @@ _FLAT_SLOPE = 0.01
 #: Ink has at least this contrast (of 1), and stands out from the grain of the paper by this many
 #: standard deviations.
 _LEAST_CONTRAST, _GRAIN = 0.07, 5.0
+#: In a flat picture without such ink, paler ink is looked for, if at most the last share of the
+#: paper has noise (of 1).
+_LEAST_FLAT, _NOISE, _FEW_NOISY = 0.035, 0.01, 0.1
 #: Pixels this much darker than paper are neither grain nor the edge of a shadow.
 _SURELY_INK = 0.25
 #: Ink has a quarter of the full contrast, and is connected to pixels with at least half of it.
@@ -78,14 +76,18 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
 
     `colours` (H, W, 3) uint8, `alpha` (H, W) uint8. None if nothing stands out from the background.
     """
+    if alpha is not None:
+        shapes = shapes_on_nothing(colours, alpha)
+        if shapes is not None:
+            return shapes
     picture = Picture(colours, alpha)
-    page = picture.reduced(_PAGE_PX)
+    page = picture.reduced(PAGE_PX)
     inside = page_in_frame(page)
     if inside is not None:
-        rows, columns = _inked_part(inside, picture.shape, margin=0)
+        rows, columns = inked_part(inside, picture.shape, margin=0)
         sheet = picture.part(rows, columns)
         page_mask = _cut(inside, rows, columns, picture.shape)
-        found = _ink_sheet(sheet, sheet.reduced(_PAGE_PX), page_mask)
+        found = _ink_sheet(sheet, sheet.reduced(PAGE_PX), page_mask)
         if found is not None:
             return found
     found = _ink_sheet(picture, page, np.ones((1, 1), np.bool_))
@@ -96,28 +98,10 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
     return found
 
 
-def _inked_part(
-    ink: Image | BoolArray, shape: tuple[int, ...], margin: float = 0.05
-) -> tuple[slice, slice]:
-    """Rows and columns, in a picture of `shape`, of the ink found in a reduced one."""
-    inked = ink > 0.02
-    found = []
-    for axis in (1, 0):
-        where = np.flatnonzero(inked.any(axis=axis))
-        factor = shape[1 - axis] / inked.shape[1 - axis]
-        found.append((where[0] * factor, (where[-1] + 1) * factor))
-    spare = margin * max(last - first for first, last in found) + (2 if margin else 0)
-    rows, columns = (
-        slice(max(0, int(first - spare)), min(size, int(np.ceil(last + spare))))
-        for (first, last), size in zip(found, shape, strict=True)
-    )
-    return rows, columns
-
-
 def _ink_sheet(picture: Picture, page: Image, inside: BoolArray) -> ByteArray | None:
     """The ink within the mask `inside`, which may have any size and covers the whole picture.
 
-    `page` is the picture reduced to _PAGE_PX.
+    `page` is the picture reduced to PAGE_PX.
     """
     mask = np.asarray(_resized(inside.astype(np.float32), page) > 0.999, np.float32)
     page = filled_outside(page, mask > 0)
@@ -137,10 +121,16 @@ def _ink_sheet(picture: Picture, page: Image, inside: BoolArray) -> ByteArray | 
     level = _median(_darkness(light, light) if is_flat else darkness[sheet > 0.5])
     pen = _beside_rules(darkness - level)
     ink, printed = _ink((darkness - level) * pen, sheet, is_flat)
+    is_plain = _grain((darkness - level)[sheet > 0.5]) < _FLAT_GRAIN and pen.all() and not printed
+    if ground is not None and is_plain:
+        shapes = filled_shapes(picture, page, ground)
+        if shapes is not None:
+            return shapes
     if ink is None:
         return None
-    rows, columns = _inked_part(ink, picture.shape)
-    part = picture.reduced(_INK_PX, rows, columns)
+    is_clean = is_flat and _is_clean(darkness - level)
+    rows, columns = inked_part(ink, picture.shape)
+    part = picture.reduced(INK_PX, rows, columns)
     light, sheet, pen = (
         _cut(whole, rows, columns, picture.shape) for whole in (shaded, sheet, pen)
     )
@@ -151,10 +141,9 @@ def _ink_sheet(picture: Picture, page: Image, inside: BoolArray) -> ByteArray | 
         level = around if around - level < _SURELY_INK else level  # more ink than paper
     darkness = np.where(on_part > 0, darkness - level, np.float32(0)) * _resized(pen, part)
     closer, _ = _ink(darkness, on_part, is_flat, printed if is_flat else 0.0)
-    if closer is None:
+    if closer is None and not is_clean:
         return None
-    rows, columns = _inked_part(closer, closer.shape, margin=0)
-    return np.ascontiguousarray(np.rint(closer[rows, columns] * 255).astype(np.uint8))
+    return cropped(ink if closer is None else closer)
 
 
 def _resized(light: Image, picture: Image) -> Image:
@@ -351,6 +340,8 @@ def _ink(
         grain = _grain(darkness[sheet > 0.5])
     darkness = darkness * sheet
     floor = max(_LEAST_CONTRAST, _GRAIN * grain)
+    if is_flat and not (darkness > floor).any() and _is_clean(darkness):
+        floor = max(_LEAST_FLAT, _GRAIN * grain)
     standing_out = darkness[darkness > floor]
     if len(standing_out) == 0:
         return None, 0.0
@@ -373,6 +364,12 @@ def _ink(
     if pale is not None:
         ink = np.maximum(ink, _strength(darkness, pale, least * pale_full / full, pale_full))
     return ink, printed
+
+
+def _is_clean(darkness: Image) -> bool:
+    """Whether paper has hardly any noise."""
+    paper = np.abs(darkness[darkness < _LEAST_FLAT])
+    return bool((paper > _NOISE).mean() < _FEW_NOISY)
 
 
 def _grain(darkness: Image) -> float:

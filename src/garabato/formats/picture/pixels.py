@@ -16,6 +16,8 @@ from garabato.drawing import BoolArray, ByteArray
 
 Image = npt.NDArray[np.float32]  # (H, W) or (H, W, 3), 0..1
 
+#: Longer sides in px: of the reduced page, and of the bitmap of its ink.
+PAGE_PX, INK_PX = 1024, 512
 #: Parts of more pixels are reduced, by a whole factor, while they are converted.
 MAX_PIXELS = 16 * 10**6
 _TILE_PX = 512
@@ -25,20 +27,25 @@ _EVERYTHING = slice(None)
 class Picture:
     """Colours 0..1. Transparent parts are laid on a ground that the rest stands out from.
 
-    `is_negative` turns light and dark around.
+    `ground` (3,) chooses the colour of that ground. `is_negative` turns light and dark around.
     """
 
-    def __init__(self, colours: ByteArray, alpha: ByteArray | None) -> None:
+    def __init__(
+        self,
+        colours: ByteArray,
+        alpha: ByteArray | None,
+        ground: npt.NDArray[np.float32] | None = None,
+    ) -> None:
         self.shape = colours.shape[:2]
         self.is_negative = False
         self._colours = colours
         self._alpha = None if alpha is None or alpha.min() > 250 else alpha
-        self._ground: npt.NDArray[np.float32] | None = None
-        if self._alpha is not None and self._alpha.mean() > 127.5:
+        self._ground = ground
+        if ground is None and self._alpha is not None and self._alpha.mean() > 127.5:
             # a card with ink on it: its holes become card
             seen = self._alpha > 127
-            ground = [np.median(colours[:, :, channel][seen]) for channel in range(3)]
-            self._ground = np.array(ground, np.float32) / np.float32(255)
+            card = [np.median(colours[:, :, channel][seen]) for channel in range(3)]
+            self._ground = np.array(card, np.float32) / np.float32(255)
 
     def part(self, rows: slice, columns: slice) -> Picture:
         """The part at [rows, columns], a view."""

@@ -1,0 +1,188 @@
+"""Filled shapes in flat pictures: icons, cartoons, drawings that were coloured in.
+
+A threshold makes one silhouette of a coloured drawing and loses its pale parts. Here the picture
+is cut into regions of one colour or gradient. Wide regions are fills, whose edges are drawn; narrow
+ones are lines and dots, which stay ink.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from garabato.drawing import BoolArray, ByteArray, FloatArray
+from garabato.formats.picture.masks import cropped, inked_part
+from garabato.formats.picture.pixels import INK_PX, PAGE_PX, Image, Picture, edges
+
+#: Within a region, neighbouring pixels differ by at most the first number (of 255). Colours that
+#: differ by at most the second look the same. Ink differs by more than the third from the colours
+#: beside it and from their blends.
+_SMOOTH, _SAME, _INK = 10, 12, 30
+#: Regions of fewer pixels are parts of edges.
+_LEAST_PX = 6
+#: A line is at most this wide, as a share of the drawing's longer side, and its area is at least
+#: this many times the square of half its width. A dot is at most this wide.
+_LINE_WIDTH, _LINE_AREA, _DOT_WIDTH = 0.1, 12.0, 0.06
+#: Drawings have at most this many fills; photos have more.
+_MAX_FILLS = 100
+#: Fills cover at least this share of the square around the drawing.
+_LEAST_FILLED = 0.01
+#: What lies along this share of an edge of the picture is a bar, as in a screenshot.
+_ALONG_EDGE = 0.9
+#: Regions this near to each other (px) touch.
+_REACH_PX = 7
+#: Ink in other colours than a fill covers this share of the drawing's longer side, at least.
+_LEAST_INK = 0.1
+#: Smaller pictures are enlarged to about this size, so that lines stay apart from edges.
+_LEAST_SIDE_PX = 256
+#: What is seen of a card on a transparent ground is at least this share of the rectangle around it.
+_CARD = 0.88
+#: Colours that differ by less from white, in each channel, are taken for white.
+_NEARLY_WHITE = 24
+
+
+def filled_shapes(
+    picture: Picture, page: Image, ground: npt.NDArray[np.float32]
+) -> ByteArray | None:
+    """The lines and edges of a picture with fills; None for others. `page` is the picture
+    reduced to PAGE_PX."""
+    found = _with_edges_of_fills(page, ground)
+    if found is None:
+        return None
+    rows, columns = inked_part(found, picture.shape)
+    closer = _with_edges_of_fills(picture.reduced(INK_PX, rows, columns), ground)
+    return cropped(found if closer is None else closer)
+
+
+def shapes_on_nothing(colours: ByteArray, alpha: ByteArray) -> ByteArray | None:
+    """The lines and edges of a sticker or icon in several colours on a transparent ground.
+
+    None for everything else, such as ink on nothing, and cards.
+    """
+    step = max(1, max(alpha.shape) // PAGE_PX)
+    is_seen = alpha[::step, ::step] > 127
+    rows, columns = np.flatnonzero(is_seen.any(axis=1)), np.flatnonzero(is_seen.any(axis=0))
+    if len(rows) == 0 or is_seen.sum() > _CARD * (np.ptp(rows) + 1) * (np.ptp(columns) + 1):
+        return None
+    is_white = is_seen & (colours[::step, ::step].min(axis=2) > 255 - _NEARLY_WHITE)
+    ground = np.full(3, 0.0 if is_white.sum() > 0.5 * is_seen.sum() else 1.0, np.float32)
+    picture = Picture(colours, alpha, ground)
+    return filled_shapes(picture, picture.reduced(PAGE_PX), ground)
+
+
+def _with_edges_of_fills(picture: Image, ground: npt.NDArray[np.float32]) -> Image | None:
+    """(H, W): 1 on the lines, dots and edges of fills of a flat picture (h, w, 3), 0 elsewhere.
+
+    None if there are no fills, or all ink is in the colour of the only one. `ground` (3,) is the
+    colour of the background. Small pictures are enlarged.
+    """
+    factor = max(1, round(_LEAST_SIDE_PX / max(picture.shape[:2])))
+    levels = np.clip(np.rint(picture * 255), 0, 255).astype(np.uint8)
+    if factor > 1:
+        levels = np.asarray(cv2.resize(levels, None, fx=factor, fy=factor))
+    regions = _find_regions(levels, np.rint(ground * 255))
+    if regions is None:
+        return None
+    labels, colours, is_ink = regions.labels, regions.colours, regions.is_ink
+    nearest, one, other = _beside(labels)
+    drawn = is_ink[labels]
+    between = labels == 0
+    blends = colours[one[between]], colours[other[between]]
+    drawn[between] = _from_blends(levels[between], *blends) > _INK
+    if not _has_other_colours(levels[drawn], regions):
+        return None
+    is_edge = regions.is_fill[one] | regions.is_fill[other]
+    is_edge &= ~(is_ink[one] | is_ink[other])
+    drawn |= is_edge & _differs_from_next(nearest)
+    thick = cv2.dilate(drawn.astype(np.uint8), np.ones((3, 3), np.uint8))
+    return thick.astype(np.float32)
+
+
+class _Regions(NamedTuple):
+    """Number 0 is what lies between the regions."""
+
+    labels: npt.NDArray[np.int32]  # (H, W)
+    colours: FloatArray  # (n, 3), 0..255
+    is_fill: BoolArray  # (n,)
+    is_ink: BoolArray  # (n,): lines and dots
+    ground: FloatArray  # (3,): the colour of the background
+    side: int  # the longer side of the drawing
+
+
+def _find_regions(levels: ByteArray, ground: npt.NDArray[np.float32]) -> _Regions | None:
+    """The regions of a picture; None if none of them is a fill."""
+    window = np.ones((3, 3), np.uint8)
+    steps = cv2.subtract(cv2.dilate(levels, window), cv2.erode(levels, window)).max(axis=2)
+    n, labels, stats, _ = cv2.connectedComponentsWithStats(
+        (steps <= _SMOOTH).astype(np.uint8), connectivity=4
+    )
+    flat, areas = labels.ravel(), stats[:, cv2.CC_STAT_AREA]
+    sums = [np.bincount(flat, levels[:, :, c].ravel(), n) for c in range(3)]
+    colours = (np.stack(sums, axis=1) / np.maximum(areas, 1)[:, None]).astype(np.float32)
+    is_shape = np.abs(colours - ground).max(axis=1) > _SAME
+    is_shape &= areas >= _LEAST_PX
+    is_shape[0] = False
+    for edge in edges(labels):
+        is_shape &= np.bincount(edge, minlength=n) < _ALONG_EDGE * len(edge)
+    rows, columns = (np.flatnonzero(is_shape[labels].any(axis=axis)) for axis in (1, 0))
+    if len(rows) == 0:
+        return None
+    side = max(np.ptp(rows), np.ptp(columns)) + 1
+    depths = cv2.distanceTransform((labels > 0).astype(np.uint8), cv2.DIST_L2, 3)
+    radii = np.zeros(n, np.float32)
+    np.maximum.at(radii, flat, depths.ravel())
+    is_line = (2 * radii <= _LINE_WIDTH * side) & (areas >= _LINE_AREA * radii**2)
+    is_ink = is_shape & (is_line | (2 * radii <= _DOT_WIDTH * side))
+    is_fill = is_shape & ~is_ink
+    if areas[is_fill].sum() < _LEAST_FILLED * side**2 or is_fill.sum() > _MAX_FILLS:
+        return None
+    labels[areas[labels] < _LEAST_PX] = 0
+    return _Regions(labels, colours, is_fill, is_ink, ground, int(side))
+
+
+def _beside(
+    labels: npt.NDArray[np.int32],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
+    """For each pixel, the region it is in or nearest to, and two of the regions around it.
+
+    The two are the same where there is only one.
+    """
+    _, places = cv2.distanceTransformWithLabels(
+        (labels == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    region_of = np.zeros(int(places.max()) + 1, np.int32)
+    inside = labels > 0
+    region_of[places[inside]] = labels[inside]
+    nearest = region_of[places]
+    window = np.ones((_REACH_PX, _REACH_PX), np.uint8)
+    numbers = nearest.astype(np.float32)
+    one, other = (f(numbers, window).astype(np.int32) for f in (cv2.erode, cv2.dilate))
+    return nearest, one, other
+
+
+def _from_blends(colours: ByteArray, one: FloatArray, other: FloatArray) -> FloatArray:
+    """How far colours (n, 3) are from all blends of two others (n, 3): the largest difference."""
+    way = other - one
+    along = ((colours - one) * way).sum(axis=1) / np.maximum((way * way).sum(axis=1), 1e-6)
+    blends = one + np.clip(along, 0, 1)[:, None] * way
+    return np.asarray(np.abs(colours - blends).max(axis=1), np.float32)
+
+
+def _has_other_colours(ink: ByteArray, regions: _Regions) -> bool:
+    """Whether fills differ in colour, or enough of the ink (n, 3) differs from the fills."""
+    fills = regions.colours[regions.is_fill]
+    if np.ptp(fills, axis=0).max() > 2 * _SAME:
+        return True
+    away = _from_blends(ink, regions.ground[None], fills[:1])
+    return int((away > _INK).sum()) > _LEAST_INK * regions.side
+
+
+def _differs_from_next(numbers: npt.NDArray[np.int32]) -> BoolArray:
+    """(H, W): where a number differs from the one below or behind it."""
+    differs = np.zeros(numbers.shape, np.bool_)
+    differs[:-1] |= numbers[:-1] != numbers[1:]
+    differs[:, :-1] |= numbers[:, :-1] != numbers[:, 1:]
+    return differs
