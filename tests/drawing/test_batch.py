@@ -82,3 +82,11 @@ def test_a_single_drawing_can_be_packed():
     batch = DrawingBatch.from_drawings(line)
     assert batch.key_ids == ["a"]
     assert batch[0].to_lists() == [[[0, 1], [2, 3]]]
+
+
+def test_a_column_of_another_length_is_refused():
+    bitmaps = np.full((3, 8, 8), 255, np.uint8)
+    with pytest.raises(DrawingError, match="key_ids has 2 values for 3 drawings"):
+        DrawingBatch.from_bitmaps(bitmaps, key_ids=["a", "b"])
+    batch = DrawingBatch.from_bitmaps(bitmaps, categories=np.array(["a", "b", "c"]))
+    assert [drawing.category for drawing in batch] == ["a", "b", "c"]

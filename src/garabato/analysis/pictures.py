@@ -125,8 +125,8 @@ def draw_duplicates(
 
 def _holds(gallery: Gallery, query: Drawing, category: str, where: Where) -> bool:
     """Whether some drawing of the category passes the filter."""
-    wanted = where.get("category", [category])
-    if category not in ([wanted] if isinstance(wanted, str) else wanted):
+    wanted = where.get("category")
+    if wanted is not None and category not in ([wanted] if isinstance(wanted, str) else wanted):
         return False
     return bool(gallery.search(query, k=1, where={**where, "category": [category]}))
 

@@ -47,7 +47,8 @@ class DrawingBatch:
 
     `points` (P, 2) float32; `stroke_starts` (S + 1,) int64, rows of `points`; `drawing_starts`
     (N + 1,) int64, rows of `stroke_starts`. `bitmaps` (N, H, W) uint8, ink 255, for drawings that
-    exist only as pictures and have no strokes. The metadata columns have length N.
+    exist only as pictures and have no strokes. The metadata columns have length N, or 0 if nothing
+    is known. Raises DrawingError for other lengths.
     """
 
     points: FloatArray
@@ -64,8 +65,11 @@ class DrawingBatch:
 
     def __post_init__(self) -> None:
         for name in _METADATA_COLUMNS:
-            if not getattr(self, name):
+            n_values = len(getattr(self, name))
+            if n_values == 0:
                 object.__setattr__(self, name, [None] * len(self))
+            elif n_values != len(self):
+                raise DrawingError(f"{name} has {n_values:,} values for {len(self):,} drawings")
 
     def __len__(self) -> int:
         return len(self.drawing_starts) - 1

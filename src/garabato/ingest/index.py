@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 from garabato.dataset import Dataset
 from garabato.dataset.store import SPLITS
@@ -51,6 +51,10 @@ def index(
         check_source(drawings)
         if split is not None:
             raise InputError("a source has no splits, only a data set has; leave out split")
+    elif split not in (None, *SPLITS):
+        raise InputError(f"there is no split {split!r}; the splits are {', '.join(SPLITS)}")
+    if runner not in get_args(Runner):
+        raise InputError(f"runner must be one of {', '.join(get_args(Runner))}, not {runner!r}")
     n_expected = 0
 
     def batches() -> Iterator[DrawingBatch]:
