@@ -19,8 +19,6 @@ from garabato.render import RenderSpec, render_batch
 PICTURE, SAME_PICTURE = RenderSpec(size_px=28, line_width=0.08), 0.9
 #: Principal axes of the pictures that the search looks at, and pictures they are learned from.
 _N_AXES, _SAMPLE = 64, 16_384
-#: The largest share of the embeddings in the similarity that is searched by.
-_LARGEST_SHARE = 5 / 6
 #: Pictures or pairs processed at a time.
 _AT_ONCE = 8_192
 #: The rounding error of float32 in the cosine of two equal embeddings, and of two pictures with
@@ -53,8 +51,9 @@ def find_duplicates(
     if not -1 <= above <= 1:
         raise InputError(f"above must be in [-1, 1], not {above}")
     # With embeddings alone, the pairs that are alike grow with the square of the drawings: a
-    # hundred for each true pair among 100,000. Two that reach both limits reach their mean.
-    share = min(_LARGEST_SHARE, (1 - SAME_PICTURE) / (2 - SAME_PICTURE - above))
+    # hundred for each true pair among 100,000. Two that reach both limits reach their mean. With
+    # this share, a pair just at one limit is as far from equal as one just at the other.
+    share = (1 - SAME_PICTURE) / (2 - SAME_PICTURE - above)
     least = share * (above - _ROUNDING) + (1 - share) * (SAME_PICTURE - _PICTURE_ROUNDING)
     both, pictures = _read(gallery, where, share)
     dim = both.embeddings.shape[1] - _N_AXES - 1
