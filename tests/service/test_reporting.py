@@ -48,6 +48,20 @@ def test_a_report_is_counted_and_hides_nothing_until_the_operator_does(
     assert public.get(f"/v1/drawings/{bad}").status == 404
 
 
+def test_the_reports_of_a_deleted_drawing_are_gone(
+    public: Running, drawings: list[Drawing]
+) -> None:
+    one, other, last = (str(drawing.key_id) for drawing in drawings[:3])
+    for key_id in (one, other, last):
+        assert public.post(f"/v1/drawings/{key_id}/report", {"reason": "rude"}).status == 204
+    assert public.ask("DELETE", f"/v1/drawings/{one}", **OPERATOR).status == 204
+    body = {"where": {"key_id": [other]}}
+    assert public.post("/v1/drawings/delete", body, **OPERATOR).json == {"n_deleted": 1}
+    reported = public.get("/v1/reported", **OPERATOR).json["reported"]
+    assert [entry["key_id"] for entry in reported] == [last]
+    assert b'garabato_reported_drawings{gallery="drawings"} 1.0' in public.get("/metrics").body
+
+
 def test_reports_count_for_the_rate_limit(public: Running, drawings: list[Drawing]) -> None:
     path = f"/v1/drawings/{drawings[0].key_id}/report"
     answers = [public.post(path).status for _ in range(8)]

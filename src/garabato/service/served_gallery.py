@@ -102,6 +102,14 @@ class ServedGallery:
         """Update the metric after drawings were reported, or reports dismissed."""
         self._metrics.reported.labels(self.name).set(len(self.reports.all()))
 
+    def drop_reports_of_deleted(self) -> None:
+        """Dismiss the reports of drawings that are no longer stored."""
+        reported = self.reports.all().keys()
+        stored = {one.key_id for one in self.gallery.get(list(reported), with_hidden=True)}
+        if reported - stored:
+            self.reports.remove(reported - stored)
+            self.reports_changed()
+
     def search(
         self,
         embedding: FloatArray,

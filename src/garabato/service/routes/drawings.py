@@ -78,7 +78,9 @@ async def delete_several(
 
     def remove() -> int:
         with served.changing() as gallery:
-            return gallery.delete(given.key_ids, where=where)
+            n_deleted = gallery.delete(given.key_ids, where=where)
+        served.drop_reports_of_deleted()
+        return n_deleted
 
     return json_response({"n_deleted": await service.writing(remove)})
 
@@ -176,6 +178,7 @@ async def delete(
     def remove() -> None:
         with served.changing() as gallery:
             n_deleted = gallery.delete([key_id])
+        served.drop_reports_of_deleted()
         if not n_deleted:
             raise ProblemError.of_missing(f"there is no drawing with the key_id {key_id!r}")
 
