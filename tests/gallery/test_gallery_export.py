@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from sketches import sketch
 
-from garabato.drawing import DrawingBatch
+from garabato.drawing import Details, DrawingBatch
 from garabato.errors import StorageError
 from garabato.formats import read_drawings
 from garabato.gallery.export import export_drawings
@@ -61,6 +61,16 @@ def test_drawings_traced_from_pictures_are_written_as_such(tmp_path, name):
     files = [tmp_path / name] if "." in name else sorted((tmp_path / name).iterdir())
     found = {one.category: one.traced for file in files for one in read_drawings(file)}
     assert found == {"cat": None, "dog": True}
+
+
+def test_a_parquet_file_keeps_tags_titles_links_and_original_files(tmp_path):
+    star, plain = piece("cat", "dog").drawings
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0h9"/></svg>'
+    details = Details("Star", ("a", "b"), "https://example.org", "x/star.svg", original=svg)
+    drawings = DrawingBatch.from_drawings([star.replace(details=details), plain])
+    export_drawings([Stored(drawings, np.zeros((2, 2), np.float32))], tmp_path / "all.parquet")
+    back = list(read_drawings(tmp_path / "all.parquet"))
+    assert [drawing.details for drawing in back] == [details, None]
 
 
 def die_while_exporting(target: Path) -> None:

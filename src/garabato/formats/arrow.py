@@ -26,7 +26,7 @@ from unicodedata import normalize
 import numpy as np
 import pyarrow as pa
 
-from garabato.drawing import MAX_POINTS, Drawing, DrawingBatch
+from garabato.drawing import MAX_POINTS, Details, Drawing, DrawingBatch
 from garabato.drawing.arrow import described_shape, opened_lists
 from garabato.errors import FormatError, first_line
 from garabato.formats import picture, svg
@@ -47,6 +47,14 @@ _MAX_VALUES = 2**27
 
 #: Field of a drawing -> the columns that may hold it, in order of preference.
 _COLUMNS = {**ALIASES, "drawing": (*ALIASES["drawing"], "bitmap", "image")}
+#: The columns of details in Parquet files that `Gallery.export` writes.
+_DETAILS = {
+    "tags": pa.list_(pa.string()),
+    "title": pa.string(),
+    "link": pa.string(),
+    "source_path": pa.string(),
+    "original": pa.binary(),
+}
 
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
@@ -125,7 +133,15 @@ def _chosen(schema: pa.Schema, source: Input) -> dict[str, str]:
             f"there is no column {', '.join(_COLUMNS['drawing'][:-1])} or "
             f"{_COLUMNS['drawing'][-1]}; the columns are {', '.join(schema.names[:20]) or 'none'}"
         )
+    if _has_details(schema):
+        found |= {name: name for name in _DETAILS}
     return found
+
+
+def _has_details(schema: pa.Schema) -> bool:
+    return all(
+        name in schema.names and schema.field(name).type == kind for name, kind in _DETAILS.items()
+    )
 
 
 def _column_sizes(footer: bytes) -> list[list[_ColumnSize]]:
@@ -243,7 +259,7 @@ def _read_table(
     column = table.column(names["drawing"])
     batch = _whole_batch(column, metadata)
     if batch is not None:
-        yield batch
+        yield batch.replace(details=_details(table)) if _has_details(table.schema) else batch
         return
     shape = described_shape(table.schema.field(names["drawing"]))
     yield from in_batches(_rows(column, metadata, shape, first_row, source, reject))
@@ -355,6 +371,13 @@ def _whole_batch(column: pa.ChunkedArray, metadata: dict[str, list[Any]]) -> Dra
     if not all(value is None or isinstance(value, bool) for value in booleans):
         return None
     return DrawingBatch(points, stroke_starts, drawing_starts, **columns)
+
+
+def _details(table: pa.Table) -> list[Details | None]:
+    return [
+        Details(**(known | {"tags": known["tags"] or ()})) if any(known.values()) else None
+        for known in table.select(list(_DETAILS)).to_pylist()
+    ]
 
 
 def _rows(
