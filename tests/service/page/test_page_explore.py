@@ -267,3 +267,21 @@ def test_skipping_to_the_content_stays_in_the_view(page):
     assert page.evaluate("document.activeElement.id") == "main"
     expect(page.locator("#explore")).to_be_visible()
     assert page.evaluate("location.hash") == "#/explore"
+
+
+def test_a_drawing_without_a_category_has_no_link_to_one(page):
+    def without_category(route):
+        document = route.fetch().json()
+        if "categories" in document:
+            document["categories"][document["categories"].index("ladder")] = ""
+        else:
+            document["category"] = None
+        route.fulfill(json=document)
+
+    page.route("**/v1/map", without_category)
+    page.route("**/v1/drawings/*", without_category)
+    open_map(page)
+    page.mouse.click(*place_of(page, some_key_id(page, "ladder")))
+    expect(page.locator(".peek.chosen")).to_contain_text("no category")
+    expect(page.locator(".peek svg path").first).to_be_attached()
+    expect(page.locator(".peek a")).to_have_count(0)

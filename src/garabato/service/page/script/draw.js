@@ -179,8 +179,8 @@ async function share() {
 }
 
 function shortcuts(event) {
-  if (!(event.ctrlKey || event.metaKey) || event.altKey || event.target.matches("input, select")) return;
-  if (byId("draw").hidden || document.querySelector("dialog")) return;
+  if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
+  if (byId("draw").hidden || event.target.closest("dialog, input, select")) return;
   const key = event.key.toLowerCase();
   if (key === "z" && !event.shiftKey) sketch.undo();
   else if (key === "y" || key === "z") sketch.redo();

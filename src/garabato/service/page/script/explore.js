@@ -3,7 +3,7 @@
 import {categories, map, mapState} from "./api.js";
 import {button, byId, element, svg} from "./dom.js";
 import {searchFrom} from "./draw.js";
-import {count, drawings} from "./format.js";
+import {count, drawings, nameOf} from "./format.js";
 import {latest} from "./hits.js";
 import {Chart} from "./map/chart.js";
 import {Positions} from "./map/positions.js";
@@ -161,7 +161,7 @@ class Peek {
     const one = this.#chart.about(this.#row);
     this.#isWaiting = !one.drawing;
     const look = picture(one.drawing ?? []);
-    this.#card.replaceChildren(look, this.#isChosen ? this.#actions(one) : element("div", {}, one.category));
+    this.#card.replaceChildren(look, this.#isChosen ? this.#actions(one) : element("div", {}, nameOf(one)));
     this.#card.classList.toggle("chosen", this.#isChosen);
   }
 
@@ -169,7 +169,7 @@ class Peek {
     return element(
       "div",
       {},
-      element("a", {href: categoryLink(one.category)}, one.category),
+      one.category ? element("a", {href: categoryLink(one.category)}, one.category) : nameOf(one),
       button({class: "plain", onclick: () => one.drawing && this.#pick(one)}, "Search with it"),
     );
   }

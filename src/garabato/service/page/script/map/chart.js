@@ -87,7 +87,7 @@ export class Chart extends EventTarget {
   /** {key_id, category} of the drawing at a row, and `drawing` once it has arrived. */
   about(row) {
     const keyId = this.#positions.keyIds[row];
-    const category = this.#positions.categories[this.#positions.category[row]];
+    const category = this.#positions.categories[this.#positions.category[row]] || null;
     return {key_id: keyId, category, ...this.#closeups.get(keyId)};
   }
 
