@@ -392,6 +392,36 @@ def test_a_page_whose_version_was_compacted_away_is_read_again(tmp_path, encoder
     assert len(listed) == 61
 
 
+@pytest.mark.parametrize("is_warm", [False, True])
+def test_rows_whose_version_was_compacted_away_are_loaded_again(
+    tmp_path, encoder, drawings, monkeypatch, is_warm
+):
+    writer = open_gallery(tmp_path / "g", encoder=encoder)
+    for first in range(0, 60, 20):
+        writer.add(drawings[first : first + 20])
+    gallery = LanceGallery.open(str(tmp_path / "g"), encoder=encoder)
+    if is_warm:
+        gallery.warm()
+        writer.add(drawings[60:140])
+    pinned, compacted = gallery._pinned, []
+
+    def pin_and_compact(version):
+        table = pinned(version)
+        if not compacted:
+            compacted.append(version)
+            writer.add([drawings[199].replace(category="new")])
+            writer.compact(keep_versions_s=0)
+        return table
+
+    monkeypatch.setattr(gallery, "_pinned", pin_and_compact)
+    if is_warm:
+        assert gallery.count(by="category")["new"] == 1
+    else:
+        gallery.warm()
+        assert gallery.info().bytes_in_memory is not None
+    assert compacted
+
+
 def test_times_that_earlier_versions_stored_are_compared_as_times(tmp_path, encoder, drawings):
     written = ["2017-03-29T08:00:00Z", "2017-03-29T14:00:00+05:00", "yesterday", None]
     stored = ["2017-03-29 13:00:00 UTC"]

@@ -149,6 +149,7 @@ class LanceGallery(Gallery):
         with lance_errors(uri):
             return cls(uri, connect(folder).open_table(TABLE), encoder)
 
+    @_repeated_if_compacted
     def warm(self) -> None:
         """Hold the gallery in memory if it is searched exactly."""
         with lance_errors(self.uri):
@@ -332,14 +333,16 @@ class LanceGallery(Gallery):
         with lance_errors(self.uri):
             return int(self._table.count_rows(self._sql(condition)))
 
+    @_repeated_if_compacted
     def _count_by(self, column: str, condition: Filter) -> dict[Any, int]:
         version = self._version()
         kept = self._counts.get(column)
         if condition == EVERYTHING and kept is not None and kept[0] == version:
             return dict(kept[1])
         with lance_errors(self.uri):
-            held = None if self._in_memory is None or self._is_large() else self._up_to_date()
-        if held is not None and column != "tags":
+            is_read = column == "tags" or self._in_memory is None or self._is_large()
+            held = None if is_read else self._up_to_date()
+        if held is not None:
             values = held.rows[column]
             if not condition.is_empty:
                 values = values.take(pa.array(held.index.rows[held.passing(condition).positions]))
