@@ -9,6 +9,7 @@ import os
 import resource
 import select
 import signal
+import socket
 import struct
 import sys
 import tempfile
@@ -352,3 +353,35 @@ def test_a_process_that_compiled_kernels_starts_again_once(monkeypatch, tmp_path
     monkeypatch.setattr(sys, "argv", [*command, *started])
     file_process.main()
     assert len(started) == 1
+
+
+def test_reading_ends_when_the_client_is_gone(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    async def read_for_long(content: bytes) -> FileQuery:
+        said.append("begun")
+        try:
+            await asyncio.sleep(60)
+        finally:
+            said.append("ended")
+        raise AssertionError
+
+    monkeypatch.setattr(service.service.files, "first_drawing", read_for_long)
+    body = (
+        b'--x\r\ncontent-disposition: form-data; name="file"; filename="a"\r\n\r\nhi\r\n--x--\r\n'
+    )
+    head = (
+        b"POST /v1/classify HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n"
+        b"content-type: multipart/form-data; boundary=x\r\n\r\n" % len(body)
+    )
+    deadline = time.monotonic() + 20
+    with socket.create_connection(("127.0.0.1", service.port), timeout=60) as connection:
+        connection.sendall(head + body)
+        while not said:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    while said != ["begun", "ended"]:
+        assert time.monotonic() < deadline, "the file is still being read"
+        time.sleep(0.02)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -86,16 +87,27 @@ def to_drawing(
         raise ProblemError.of_field(field, str(error)) from None
 
 
-async def first_drawing(upload: Upload, reader: FileReader) -> FileQuery:
-    """The first drawing of an uploaded file. Raises ProblemError."""
+async def first_drawing(request: Request, upload: Upload, reader: FileReader) -> FileQuery:
+    """The first drawing of the file that `request` uploaded.
+
+    Raises ProblemError, and ClientDisconnect if the client goes away first.
+    """
+    reading = asyncio.ensure_future(reader.first_drawing(upload.content))
+    leaving = asyncio.ensure_future(request.receive())  # the body has been read
     try:
-        return await reader.first_drawing(upload.content)
+        await asyncio.wait([reading, leaving], return_when=asyncio.FIRST_COMPLETED)
+        if not reading.done():
+            raise ClientDisconnect
+        return await reading
     except ProblemError as problem:
         if upload.is_picture and "JSON" in problem.detail:  # taken for text of no known format
             raise ProblemError.of_field(
                 "file", "not a picture garabato can read; save it as PNG, JPEG or WebP", 415
             ) from None
         raise
+    finally:
+        reading.cancel()
+        leaving.cancel()
 
 
 async def refuse_unknown_parameters(request: Request) -> None:

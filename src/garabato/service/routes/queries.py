@@ -130,7 +130,7 @@ async def _read(request: Request, service: Service, model: type[M]) -> tuple[M, 
         raise ProblemError.of_field("file", "give one query: a file, a drawing or a key_id")
     if "traced" in values:
         raise ProblemError.of_field("traced", "leave it out: it is known from the file")
-    uploaded = await first_drawing(upload, service.files)
+    uploaded = await first_drawing(request, upload, service.files)
     return model.model_validate({"drawing": _ANY_STROKES, **values}), uploaded
 
 
