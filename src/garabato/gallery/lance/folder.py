@@ -95,12 +95,13 @@ def writing(folder: Path) -> Iterator[None]:
 
     One process writes at a time; if it is killed, the lock is released. Lance commits by renaming,
     which survives a killed process, but does not flush: to survive a power cut, every file that was
-    written is flushed here.
+    written is flushed here. (The list of hidden drawings, which others may be writing meanwhile,
+    has its own lock.)
     """
     with storage_errors(folder), FileLock(folder / LOCK):
-        before = _files(folder)
+        before = _files(folder / _TABLE_FOLDER)
         yield
-        after = _files(folder)
+        after = _files(folder / _TABLE_FOLDER)
         touched = [path for path, stamp in after.items() if before.get(path) != stamp]
         for path in [*touched, *{os.path.dirname(path) for path in touched}]:
             sync(Path(path))

@@ -1,0 +1,18 @@
+"""The folder of a gallery: what a change flushes to disk."""
+
+from __future__ import annotations
+
+from garabato.gallery.lance import folder
+from garabato.gallery.lance.folder import TABLE, writing
+
+
+def test_a_change_flushes_the_files_of_the_table_and_waits_for_no_others(tmp_path, monkeypatch):
+    synced = []
+    monkeypatch.setattr(folder, "sync", synced.append)
+    data = tmp_path / f"{TABLE}.lance" / "data"
+    data.mkdir(parents=True)
+    (data / "old").write_bytes(b"1")
+    with writing(tmp_path):
+        (data / "new").write_bytes(b"2")
+        (tmp_path / ".hidden.json.tmp").write_bytes(b"[]")  # another thread's, renamed soon
+    assert synced == [data / "new", data]
