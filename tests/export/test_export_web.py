@@ -476,6 +476,17 @@ def test_a_folder_with_other_things_is_left_alone(web_encoder, web_gallery, tmp_
     with pytest.raises(InputError, match="is not empty and was not written"):
         export_web(web_encoder, tmp_path, gallery=web_gallery)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
+    with pytest.raises(InputError, match="is a file"):
+        export_web(web_encoder, tmp_path / "thesis.txt", gallery=web_gallery)
+
+
+def test_a_page_that_is_a_repository_by_now_is_left_alone(web_encoder, web_gallery, tmp_path):
+    (tmp_path / "gallery").mkdir()
+    (tmp_path / "gallery" / "encoder.json").write_text("{}")
+    (tmp_path / ".git").mkdir()
+    with pytest.raises(InputError, match=r"it holds \.git"):
+        export_web(web_encoder, tmp_path, gallery=web_gallery)
+    assert (tmp_path / ".git").is_dir()
 
 
 def test_a_page_is_replaced_by_a_newer_one(web_encoder, web_gallery, exported, tmp_path):

@@ -32,8 +32,10 @@ from garabato.sources.starter import N_PER_CATEGORY, STARTER
 
 #: Drawings of each category on a page.
 PER_CATEGORY = 12
-#: A folder with one of these files was written by `export_web` and may be replaced.
+#: A folder with one of these files, and no more than these names, was written by `export_web` and
+#: may be replaced.
 _MARKS = ("gallery/encoder.json", "static/search/encoder.json")
+_NAMES = {"index.html", "static", "gallery", ".DS_Store"}
 
 #: What pages take from npm: package -> the SHA-512 of its archive, as registries publish it, and
 #: its members by the name of their file on the page. ONNX Runtime comes in its smallest build,
@@ -83,11 +85,7 @@ def export_web(
     and StorageError.
     """
     target = Path(folder)
-    is_page = any((target / mark).is_file() for mark in _MARKS)
-    if target.exists() and not is_page and any(target.iterdir()):
-        raise InputError(
-            f"{target} is not empty and was not written by export_web; choose another folder"
-        )
+    _check_replaceable(target)
     if encoder.spec.style != "smooth":
         raise InputError(
             f"the page renders in style 'smooth', but this encoder uses {encoder.spec.style!r}; "
@@ -140,6 +138,21 @@ def export_web(
             if path.is_file()
         }
     return ExportedPage(target, len(web_gallery.drawings), files)
+
+
+def _check_replaceable(target: Path) -> None:
+    """Raise InputError if `target` holds anything but an earlier page."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise InputError(f"a page is a folder, but {target} is a file; choose another name")
+    is_page = any((target / mark).is_file() for mark in _MARKS)
+    others = sorted({entry.name for entry in target.iterdir()} - (_NAMES if is_page else set()))
+    if others:
+        raise InputError(
+            f"{target} is not empty and was not written by export_web alone: it holds "
+            f"{', '.join(others[:3])}; choose another folder"
+        )
 
 
 def _browser_packages() -> list[Path]:
