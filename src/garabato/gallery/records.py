@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from shlex import quote
 from typing import Any, NamedTuple, Protocol, SupportsIndex, overload
 from urllib.parse import urlsplit
 
@@ -231,7 +232,7 @@ class FilledBy:
         """Raise EncoderMismatchError, which says how to re-index, if `encoder` is another one."""
         if encoder.fingerprint == self.fingerprint:
             return
-        new = f"{uri}.new"
+        new = f"{uri.rstrip('/')}.new"
         if "://" in uri:
             server = urlsplit(uri)
             collection = server.path.strip("/") or "garabato"
@@ -242,14 +243,15 @@ class FilledBy:
             f"{encoder.embedding_dim}-d): their embeddings cannot be compared. Use that encoder "
             "(--model), or copy the gallery, which embeds its drawings again (`shipped` is the "
             "encoder that ships; a file names another):\n"
-            f"  garabato gallery copy {uri} {new} --model shipped"
+            f"  garabato gallery copy {quote(uri)} {quote(new)} --model shipped"
         )
 
 
 def no_gallery_at(uri: str) -> GalleryError:
     """The error for an address without a gallery; it says how to fill one."""
     return GalleryError(
-        f"there is no gallery at {uri}; fill one: garabato index --source DIR --gallery {uri}"
+        f"there is no gallery at {uri}; fill one: "
+        f"garabato index --source DIR --gallery {quote(uri)}"
     )
 
 
@@ -257,10 +259,10 @@ def no_gallery_at(uri: str) -> GalleryError:
 class GalleryInfo:
     """What a gallery holds and how it searches.
 
-    `mode` describes how the next query is answered; `exact` is True if it returns the true nearest
-    drawings. `n_indexed` is the number of drawings in the approximate index, 0 without one.
-    `bytes_on_disk` is None if the backend doesn't report it; `bytes_in_memory` is None if no
-    drawings are held in memory.
+    `n_drawings` counts hidden drawings, too. `mode` describes how the next query is answered;
+    `exact` is True if it returns the true nearest drawings. `n_indexed` is the number of drawings
+    in the approximate index, 0 without one. `bytes_on_disk` is None if the backend doesn't report
+    it; `bytes_in_memory` is None if no drawings are held in memory.
     """
 
     uri: str

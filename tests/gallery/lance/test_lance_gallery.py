@@ -392,6 +392,17 @@ def test_a_page_whose_version_was_compacted_away_is_read_again(tmp_path, encoder
     assert len(listed) == 61
 
 
+def test_the_commands_that_errors_suggest_are_right_for_any_folder(tmp_path, encoder):
+    uri = f"{tmp_path}/my gallery/"  # with the slash that shells add
+    with pytest.raises(GalleryError, match=f"garabato index --source DIR --gallery '{uri}'"):
+        open_gallery(uri)
+    open_gallery(uri, encoder=encoder)
+    with pytest.raises(EncoderMismatchError) as caught:
+        open_gallery(uri, encoder=PixelEncoder(line_width=0.2))
+    copy = f"garabato gallery copy '{uri}' '{tmp_path}/my gallery.new' --model shipped"
+    assert str(caught.value).endswith(copy)
+
+
 @pytest.mark.parametrize("is_warm", [False, True])
 def test_rows_whose_version_was_compacted_away_are_loaded_again(
     tmp_path, encoder, drawings, monkeypatch, is_warm
