@@ -82,7 +82,7 @@ _AUGMENT = AugmentSpec(
     picture_px=128,
 )
 PARTS = {
-    "image": Part(_AUGMENT, batch_size=256, learning_rate=2e-3),
+    "image": Part(_AUGMENT, batch_size=256, learning_rate=1.5e-3),
     "strokes": Part(
         replace(_AUGMENT, partial=0.15, picture=0.2, reorder=0.2, sketchy=0.25),
         batch_size=256,

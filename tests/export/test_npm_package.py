@@ -376,10 +376,11 @@ def test_a_pad_loads_its_gallery_only_while_it_is_in_the_document(page, origin):
       return new Promise((resolve) => setTimeout(() => resolve(pad.garabato === garabato), 50));
     }"""
     assert page.evaluate(moved) is True
-    assert len(page.workers) == 1
-    page.evaluate("pad.strokes = [[[0, 10], [0, 0]]]; pad.remove()")  # in the middle of a search
+    (worker,) = page.workers
+    with worker.expect_event("close"):
+        # in the middle of a search
+        page.evaluate("pad.strokes = [[[0, 10], [0, 0]]]; pad.remove()")
     wait(page, "pad.garabato === null")
-    assert len(page.workers) == 0
     ready = """() => {
       const ready = new Promise((resolve) => pad.addEventListener("ready", resolve));
       document.body.append(pad);
