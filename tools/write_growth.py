@@ -60,12 +60,13 @@ def plot(parts: list[Part], file: Path) -> None:
     """Time and memory of each step against size, on logarithmic scales, as SVG."""
     plt.rcParams |= {"svg.hashsalt": "growth", "font.size": 9}
     figure, (times, memory) = plt.subplots(1, 2, figsize=(9, 4.2), layout="constrained")
-    for name in _steps(parts):
+    for number, name in enumerate(_steps(parts)):
+        style = {"color": f"C{number}", "ls": "-" if number < 10 else "--", "marker": "o", "ms": 3}
         measured = [part for part in parts if name in part["steps"]]
         sizes = [part["size"] for part in measured]
         steps = [part["steps"][name] for part in measured]
-        times.plot(sizes, [_seconds(step) for step in steps], marker="o", ms=3, label=name)
-        memory.plot(sizes, [step["memory_mib"] for step in steps], marker="o", ms=3)
+        times.plot(sizes, [_seconds(step) for step in steps], label=name, **style)
+        memory.plot(sizes, [step["memory_mib"] for step in steps], **style)
     for axes, title in ((times, "CPU seconds (a search: median)"), (memory, "memory, MiB")):
         axes.set(xscale="log", yscale="log", xlabel="drawings", title=title)
         axes.grid(alpha=0.3)
@@ -158,7 +159,7 @@ def _seconds(step: dict[str, float]) -> float:
 
 def _long(seconds: float) -> str:
     if seconds < 1:
-        return f"{1000 * seconds:,.0f} ms"
+        return f"{1000 * seconds:.3g} ms"
     if seconds < 120:
         return f"{seconds:,.0f} s"
     return f"{seconds / 60:,.0f} min" if seconds < 7_200 else f"{seconds / 3_600:,.1f} h"
