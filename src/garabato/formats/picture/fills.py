@@ -32,6 +32,8 @@ _MAX_FILLS = 100
 _LEAST_FILLED = 0.01
 #: What lies along this share of an edge of the picture is a bar, as in a screenshot.
 _ALONG_EDGE = 0.9
+#: A canvas covers at least this share of the picture.
+_CANVAS = 0.4
 #: Regions this near to each other (px) touch.
 _REACH_PX = 7
 #: Ink in other colours than a fill covers this share of the drawing's longer side, at least.
@@ -139,8 +141,26 @@ def _find_regions(levels: ByteArray, ground: npt.NDArray[np.float32]) -> _Region
     is_fill = is_shape & ~is_ink
     if areas[is_fill].sum() < _LEAST_FILLED * side**2 or is_fill.sum() > _MAX_FILLS:
         return None
+    if _has_canvas(labels, stats, is_fill):
+        return None
     labels[areas[labels] < _LEAST_PX] = 0
     return _Regions(labels, colours, is_fill, is_ink, ground, int(side))
+
+
+def _has_canvas(
+    labels: npt.NDArray[np.int32], stats: npt.NDArray[np.int32], is_fill: BoolArray
+) -> bool:
+    """Whether a fill is the coloured paper of a drawing, with a margin around it.
+
+    A rectangle that covers much of the picture and has something on it.
+    """
+    for number in np.flatnonzero(is_fill):
+        left, top, width, height, area = stats[number]
+        if width * height >= _CANVAS * labels.size and area < width * height:
+            inside = labels[top : top + height, left : left + width] == number
+            if all(edge.mean() >= _ALONG_EDGE for edge in edges(inside)):
+                return True
+    return False
 
 
 def _beside(
