@@ -189,16 +189,22 @@ def test_a_drawing_that_shows_nothing_known_is_shown_as_such(page):
     expect(page.locator("#guess .says")).to_have_text("Nothing I know. Closest:")
 
 
-def test_the_response_to_an_older_query_is_not_shown(page):
+def hold_the_first(page, url):
+    """The first request to `url`, in a list once it came; the test lets it continue."""
     held = []
 
-    def hold_the_first(route):
+    def hold(route):
         if held:
             route.continue_()
         else:
             held.append(route)
 
-    page.route("**/v1/search", hold_the_first)
+    page.route(url, hold)
+    return held
+
+
+def test_the_response_to_an_older_query_is_not_shown(page):
+    held = hold_the_first(page, "**/v1/search")
     draw(page, STAR)
     until(page, "document.getElementById('clear').disabled === false")
     page.locator("#clear").click()
@@ -358,15 +364,7 @@ def test_a_drawing_that_was_shared_and_drawn_on_stays_on_the_way_back(page):
 
 
 def test_a_file_that_takes_long_does_not_replace_a_later_one(page):
-    held = []
-
-    def hold_the_first(route):
-        if held:
-            route.continue_()
-        else:
-            held.append(route)
-
-    page.route("**/v1/classify", hold_the_first)
+    held = hold_the_first(page, "**/v1/classify")
     page.evaluate(HAND_OVER, ["paste", "star.png", "image/png", list(FILES["star.png"][1])])
     page.evaluate(HAND_OVER, ["paste", "stairs.svg", "image/svg+xml", list(svg_of(STAIRS))])
     expect(page.locator("#guess .name a")).to_have_text("stairs")
