@@ -115,7 +115,7 @@ def main() -> None:
     parser.add_argument("--start", default="shipped", help="the encoder to train further")
     parser.add_argument("--minutes", type=float, default=60)
     parser.add_argument("--validation", type=float, default=0.03, help="share kept out")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0, help="of the order and the augmentation")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in `out`")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
@@ -124,7 +124,8 @@ def main() -> None:
     if log_priors is not None:
         log_priors.zero_()  # tools/ship_encoder.py sets them
     dataset = Dataset.open(arguments.data)
-    config = TrainConfig(validation=arguments.validation, seed=arguments.seed)
+    # The split has one seed, so that no training learns from what an earlier one kept out.
+    config = TrainConfig(validation=arguments.validation, seed=0)
     drawings, labels, held_out = split_off_validation(dataset, config)
     assert held_out is not None, "--validation must be more than 0"
     if dataset.categories != encoder.network_categories:
