@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import combinations
+
 import cv2
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from sketches import SKETCH_CATEGORIES, make_drawings
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import InputError
 from garabato.render import RenderSpec, render_batch
-from garabato.render.augment import AugmentSpec, render_augmented
+from garabato.render.augment import AugmentSpec, _shares, _small_specs, render_augmented
 
 SPEC = RenderSpec(48)
 BATCH = DrawingBatch.from_drawings(make_drawings(SKETCH_CATEGORIES, 3, seed=0))
@@ -183,6 +185,27 @@ def test_a_cut_leaves_nearly_half_of_the_ink():
     varied = render_augmented(line, SPEC, only(cut=1.0), np.arange(50, dtype="u4"))
     assert varied.any(axis=(1, 2)).all()
     assert len(np.unique(varied.reshape(50, -1), axis=0)) > 20
+
+
+def test_small_pictures_have_all_sizes_and_pens():
+    keys = np.arange(40_000, dtype="u4")
+    chosen = keys[_shares(keys, 1) < 0.05]
+    specs = _small_specs(chosen, 280)
+    # Log-uniform: a quarter of the sides is below 28 * 10 ** 0.25 = 49.8 px, half below 88.5 px.
+    sides = np.quantile([spec.size_px for spec in specs], [0, 0.25, 0.5, 0.75, 1])
+    assert sides == pytest.approx([28, 49.3, 88, 157, 279], rel=0.06)
+    # (pen - 1 px) / (5 % of the side) is a square of a uniform number.
+    pens = [(spec.line_px - 1) / (0.05 * spec.size_px) for spec in specs]
+    assert np.quantile(pens, [0, 0.25, 0.5, 0.75, 1]) == pytest.approx(
+        [0, 1 / 16, 1 / 4, 9 / 16, 1], abs=0.04
+    )
+
+
+def test_variations_are_chosen_independently():
+    keys = np.arange(40_000, dtype="u4")
+    for one, other in combinations(range(1, 5), 2):
+        both = (_shares(keys, one) < 0.5) & (_shares(keys, other) < 0.5)
+        assert both.mean() == pytest.approx(0.25, abs=0.01)
 
 
 def test_larger_pictures_keep_more_of_a_drawing_than_small_ones():

@@ -140,9 +140,14 @@ def _settings_of(augment: AugmentSpec, kind: Any, **others: float) -> Any:
 
 
 def _shares(keys: npt.NDArray[np.uint32], purpose: int) -> npt.NDArray[np.float64]:
-    """A number in 0..1 from each key, different for each purpose (Knuth's hash)."""
-    mixed = (keys + np.uint32(purpose)) * np.uint32(2_654_435_761)
-    return (mixed >> np.uint32(8)) / 2.0**24
+    """A number in 0..1 from each key, independent of those for other purposes.
+
+    The hash is the finalizer of MurmurHash3: https://github.com/aappleby/smhasher.
+    """
+    mixed = keys + np.uint32(purpose * 0x9E3779B9 % 2**32)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35), (16, 1)):
+        mixed = (mixed ^ (mixed >> np.uint32(shift))) * np.uint32(factor)
+    return mixed / 2.0**32
 
 
 def _as_small_pictures(
