@@ -170,6 +170,15 @@ def test_different_drawings_with_equal_embeddings_are_not_duplicates(plane):
     assert [(pair.key_id, pair.other_key_id) for pair in pairs] == [("a@0", "c@0")]
 
 
+def test_pairs_of_equal_drawings_do_not_grow_with_their_square(plane):
+    gallery = plane([*(at(0, name=f"{n:02}") for n in range(50)), at(1, name="near"), at(90)])
+    pairs = find_duplicates(gallery, above=math.cos(math.radians(1.5)))
+    assert [pair.score == 1.0 for pair in pairs] == [True] * 49 + [False]
+    (first,) = set.intersection(*({pair.key_id, pair.other_key_id} for pair in pairs))
+    others = {pair.key_id for pair in pairs} | {pair.other_key_id for pair in pairs}
+    assert others - {first} == {f"{n:02}@0" for n in range(50)} - {first} | {"near@1"}
+
+
 def test_duplicates_are_all_pairs_that_reach_both_limits(plane):
     rng = np.random.default_rng(0)
     drawings = []

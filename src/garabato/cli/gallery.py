@@ -239,6 +239,8 @@ def duplicates(
 ) -> None:
     """Find pairs of nearly identical drawings, the most similar first.
 
+    Of several equal drawings, only the first is paired with the others.
+
     \b
     Example: garabato gallery duplicates --gallery my.gallery --picture duplicates.png
     """
