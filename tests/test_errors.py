@@ -88,6 +88,9 @@ def test_other_system_errors_pass_as_they_are():
     [
         ("catt", "cat"),
         ("CAT", "cat"),
+        ("dgo", "dog"),
+        ("hrose", "horse"),
+        ("bycicle", "bicycle"),
         ("eiffel tower", "The Eiffel Tower"),
         ("alarm_clock", "alarm clock"),
         ("tshirt", "t-shirt"),

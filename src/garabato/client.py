@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from os import PathLike
@@ -114,13 +115,14 @@ class Client:
         """Store drawings with their metadata; returns their key_ids once they are durable.
 
         A drawing replaces the one with the same key_id. Drawings without a key_id get one made from
-        their strokes. Bitmaps are traced, and the strokes stored.
+        their strokes. Bitmaps are traced, and the strokes stored. A drawing that was read from this
+        gallery keeps its original file, although it doesn't hold it.
         """
         tags = as_tags(tags)
         key_ids: list[str] = []
         iterator = iter(drawings if isinstance(drawings, Iterable) else list_drawings(drawings))
         while piece := list_drawings(islice(iterator, _PAGE), len(key_ids) + 1):
-            documents = [_to_document(drawing, tags) for drawing in piece]
+            documents = [_to_document(self._with_original(drawing), tags) for drawing in piece]
             key_ids += self._send("POST", "/v1/drawings", {"drawings": documents})["key_ids"]
         return key_ids
 
@@ -213,6 +215,16 @@ class Client:
         """The number of drawings that each taught category was made from."""
         listed = self._send("GET", _TAUGHT)["categories"]
         return {entry["category"]: entry["n_drawings"] for entry in listed}
+
+    def _with_original(self, drawing: Drawing) -> Drawing:
+        """The drawing with its stored original, if it was read without it."""
+        details = drawing.details
+        if not details or not details.original_type or details.original or not drawing.key_id:
+            return drawing
+        stored = self.original(drawing.key_id)
+        if stored is None:
+            return drawing
+        return drawing.replace(details=replace(details, original=stored.content))
 
     def _query(
         self, path: str, query: Drawing | str | PathLike[str], options: dict[str, Any]

@@ -57,6 +57,17 @@ def test_scripts_in_an_original_do_not_run(service: Running, icon: Drawing) -> N
     client.delete(["set/cloud-off"])
 
 
+def test_a_hit_that_is_added_again_keeps_its_original(service: Running, icon: Drawing) -> None:
+    client = Client(service.url)
+    client.add([icon])
+    stored = client.original("set/cloud-off")
+    (hit,) = client.search(icon, k=1, where={"text": "cloud off"})
+    client.add([hit.drawing.replace(category="weather")])
+    assert client.get("set/cloud-off").category == "weather"
+    assert client.original("set/cloud-off") == stored
+    client.delete(["set/cloud-off"])
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [

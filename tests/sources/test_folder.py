@@ -247,7 +247,7 @@ def test_pictures_with_different_names_in_one_folder_are_reported(tmp_path, capl
         "sun": 1,
     }
     (batch,) = source.read("lamp", strict=True)
-    assert batch.key_ids == ["lamp/lamp-1.svg", "lamp/lamp-2.svg"]
+    assert batch.key_ids == ["lamp-1.svg", "lamp-2.svg"]
     assert batch.categories == ["lamp", "lamp"]
 
 
@@ -324,6 +324,15 @@ def test_files_of_the_same_name_in_several_folders_have_their_own_key_ids(
         write_drawings(tmp_path / folder / name, make_drawings(["line"], 1, seed=seed))
     (batch,) = open_source(tmp_path, category_from=category_from).read(category)
     assert batch.key_ids == [f"{folder}/{name}" for folder in folders]
+
+
+def test_a_second_file_of_a_name_does_not_change_the_key_id_of_the_first(tmp_path):
+    _picture(tmp_path / "flat" / "cloud.svg", "star", 0)
+    (first,) = open_source(tmp_path, category_from="name").read("cloud")
+    _picture(tmp_path / "bold" / "cloud.svg", "star", 1)
+    (both,) = open_source(tmp_path, category_from="name").read("cloud")
+    assert first.key_ids == ["flat/cloud.svg"]
+    assert both.key_ids == ["bold/cloud.svg", "flat/cloud.svg"]
 
 
 def test_drawings_whose_category_differs_from_their_file_are_reported_once(tmp_path, caplog):

@@ -95,8 +95,9 @@ class FolderSource:
     path in the folder as source_path and, up to 64 KiB, its content as original.
 
     Pictures are traced into strokes. Their key_id is "cat/1.png", the category and the name of the
-    file, or its path in the folder if files of several folders would have the same. Tables are read
-    once for each category. Raises SourceError if `path` does not exist or holds no drawings.
+    file. It is the file's path in the folder with the category from "name", or if files of several
+    folders would have the same. Tables are read once for each category. Raises SourceError if
+    `path` does not exist or holds no drawings.
     """
 
     def __init__(
@@ -141,8 +142,8 @@ class FolderSource:
                 yield from self._read_named(file, category, strict, own_report)
             else:
                 name = f"{category}/{_as_text(file.name)}"
-                if same_name[file.name] > 1:  # in several folders
-                    name = _as_text(file.relative_to(self.path).as_posix())
+                if self._from == "name" or same_name[file.name] > 1:
+                    name = self._path_inside(file)
                 batches = _read_picture(file, category, name, strict, own_report)
                 pictures += map(self._with_original(file), batches)
                 if len(pictures) >= _PICTURES_A_BATCH:
@@ -300,8 +301,7 @@ class FolderSource:
         """Adds the title, path and content of a file to the drawings read from it."""
         if not self._keep_originals:
             return lambda batch: batch
-        inside = file.relative_to(self.path) if file != self.path else Path(file.name)
-        details = Details(title=_as_text(plain_stem(file)), source_path=_as_text(inside.as_posix()))
+        details = Details(title=_as_text(plain_stem(file)), source_path=self._path_inside(file))
         try:
             with open(file, "rb") as opened:
                 content = opened.read(MAX_ORIGINAL_BYTES + 1)
@@ -309,6 +309,10 @@ class FolderSource:
         except (OSError, DrawingError):  # too large, or neither an SVG nor a picture browsers show
             _log.info("%s: its original is not kept", file)
         return lambda batch: batch.replace(details=[details] * len(batch))
+
+    def _path_inside(self, file: Path) -> str:
+        """The path of a file in the folder; its name if it is the source itself."""
+        return _as_text(file.name if file == self.path else file.relative_to(self.path).as_posix())
 
 
 def category_of(file: Path, *, by_name: bool = False) -> str:

@@ -17,13 +17,15 @@ STAR = sketch("star", 910)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
-    """Sketches, and a gallery of lollipops."""
+    """Sketches, a gallery of lollipops, and one whose category the encoder doesn't know."""
     folder = tmp_path_factory.mktemp("galleries")
     encoder = garabato.load_encoder()
     for name, categories in {"sketches": ("star", "house"), "shapes": ("lollipop",)}.items():
         drawings = make_drawings(categories, 12, seed=3)
         garabato.open_gallery(folder / name, encoder=encoder).add(drawings)
-    options = [f"--gallery={folder / 'sketches'}", f"--gallery=shapes={folder / 'shapes'}"]
+    signs = [one.replace(category="sign") for one in make_drawings(("lollipop",), 12, seed=3)]
+    garabato.open_gallery(folder / "signs", encoder=encoder).add(signs)
+    options = [f"--gallery={folder / name}" for name in ("sketches", "shapes", "signs")]
     server = PageServer(options, folder / "server.log")
     server.start()
     yield server
@@ -84,3 +86,17 @@ def test_a_drawing_added_to_one_gallery_is_not_listed_in_another(page):
     choose(page, "sketches")
     page.locator("#mine .act").click()
     expect(page.locator("#mine")).to_be_hidden()
+
+
+def test_where_the_gallery_votes_it_learns_from_a_drawing(new_page):
+    page = new_page("?gallery=signs")
+    draw(page, STAR)
+    expect(page.locator("#guess .name a")).to_have_text("sign")
+    page.get_by_role("button", name="No, this is a").click()
+    field = page.locator("dialog input[name=category]")
+    expect(field).to_have_value("")
+    field.fill("spark")
+    page.locator("dialog").get_by_role("button", name="Add it").click()
+    expect(page.locator("#guess .name a")).to_have_text("spark")
+    page.locator("#mine .act").click()
+    expect(page.locator("#guess .name a")).to_have_text("sign")

@@ -33,7 +33,7 @@ const welcome = new Welcome(byId("welcome"), searchFrom);
 const taught = new Taught(byId("taught"), () => changed(true));
 const live = new LiveSearch((query, signal) => search(query.body, signal), showResult, showFailure);
 let isReady = false;
-let best = null;
+let verdict = null;
 let nHits = N_HITS;
 
 export function setUpDrawing() {
@@ -55,8 +55,9 @@ export function setUpDrawing() {
   onClick("clear", () => sketch.clear());
   onClick("replay", () => pad.replay());
   onClick("share", share);
-  onClick("add", () => askToAdd(sketch.drawn(), best));
-  onClick("teach", () => taught.ask(sketch.drawn()));
+  onClick("add", () => askToAdd(sketch.drawn(), !verdict || verdict.unsure ? null : verdict.predictions[0].category));
+  // the gallery's vote learns from a drawing that is added, at once
+  onClick("teach", () => (verdict.by === "gallery" ? askToAdd(sketch.drawn()) : taught.ask(sketch.drawn())));
   onCan(() => {
     for (const id of ["add", "teach"]) byId(id).hidden = !can.change;
   });
@@ -130,7 +131,7 @@ function changed(finished) {
     hits.show([]);
     byId("more").hidden = true;
     latest.hits = [];
-    best = null;
+    verdict = null;
     return;
   }
   if (!isReady) return;
@@ -142,9 +143,8 @@ function changed(finished) {
 
 function showResult(result, {body, finishedMs}) {
   showError(null);
-  const verdict = verdictOf(result);
+  verdict = verdictOf(result);
   const {category, probability} = verdict.predictions[0];
-  best = verdict.unsure ? null : category;
   guess.show(verdict);
   hits.show(result.hits);
   latest.hits = result.hits;

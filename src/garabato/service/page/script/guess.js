@@ -37,11 +37,10 @@ export class Guess {
   }
 
   /** Show a verdict of `verdictOf`. */
-  show({predictions, unsure, by, says}) {
+  show({predictions, unsure, says}) {
     const [best] = predictions;
     this.#section.hidden = false;
     this.#section.classList.toggle("unsure", unsure);
-    this.#section.classList.toggle("gallery", by === "gallery");
     this.#says.textContent = says;
     this.#link.textContent = best.category;
     this.#link.href = categoryLink(best.category);
