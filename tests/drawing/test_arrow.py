@@ -163,6 +163,14 @@ def test_a_table_with_only_strokes_is_enough():
     assert found[0].to_lists() == [[[1, 2], [3, 400]]]
 
 
+def test_strokes_without_points_and_tiny_coordinates_are_those_of_a_drawing():
+    nothing = {"x": [], "y": []}
+    rows = [[{"x": [1], "y": [2]}, nothing], [], [nothing, {"x": [1e-40, 3], "y": [1e-50, 4]}]]
+    drawings = [Drawing([(stroke["x"], stroke["y"]) for stroke in row]) for row in rows]
+    expected = DrawingBatch.from_drawings(drawings)
+    assert_same(DrawingBatch.from_arrow(stroke_table(rows)), expected)
+
+
 @pytest.mark.parametrize("given", [[1, 0, None], [1.0, 0.0, None], ["true", "false", None]])
 def test_booleans_may_come_as_numbers_or_text(given):
     point = [{"x": [1], "y": [2]}]

@@ -75,8 +75,12 @@ def test_a_drawing_can_be_a_bitmap():
     drawing = Drawing(bitmap=np.zeros((28, 28), np.uint8))
     assert drawing.is_empty
     assert not Drawing(bitmap=np.full((2, 2), 9, np.uint8)).is_empty
-    with pytest.raises(DrawingError, match=r"\(H, W\) uint8 array, not \(28,\) float64"):
-        Drawing(bitmap=np.zeros(28))  # type: ignore[arg-type]
+    for wrong, is_what in (
+        (np.zeros(28), r"\(28,\) float64"),
+        (np.zeros((0, 5), "u1"), r"\(0, 5\)"),
+    ):
+        with pytest.raises(DrawingError, match=rf"uint8 array with pixels, not {is_what}"):
+            Drawing(bitmap=wrong)
     with pytest.raises(DrawingError, match="not both"):
         Drawing(CORNER, bitmap=np.zeros((2, 2), np.uint8))
 

@@ -289,6 +289,10 @@ def test_learning_curves_are_drawn_from_epochs_where_there_are_no_steps(run_fold
     assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR).std() > 5
 
 
+def test_a_run_stopped_before_its_first_logged_step_has_empty_learning_curves() -> None:
+    assert plot_learning([{"kind": "validation", "step": 3, "top1": 0.1}], THEMES["light"])
+
+
 def test_a_truncated_last_line_of_the_training_log_is_skipped(run_folder: Path) -> None:
     record = read_training_log(run_folder)
     assert record is not None

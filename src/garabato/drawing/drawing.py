@@ -143,9 +143,10 @@ class Drawing:
         points, starts = pack_strokes(strokes)
         if bitmap is not None:
             bitmap = np.asarray(bitmap)
-            if bitmap.ndim != 2 or bitmap.dtype != np.uint8:
+            if bitmap.ndim != 2 or bitmap.dtype != np.uint8 or bitmap.size == 0:
                 raise DrawingError(
-                    f"a bitmap must be an (H, W) uint8 array, not {bitmap.shape} {bitmap.dtype}"
+                    f"a bitmap must be an (H, W) uint8 array with pixels, not {bitmap.shape} "
+                    f"{bitmap.dtype}"
                 )
             if len(points):
                 raise DrawingError("a drawing has strokes or a bitmap, not both")

@@ -86,7 +86,8 @@ def plot_learning(records: Sequence[Mapping[str, Any]], theme: Theme) -> bytes:
             # Within the axes the legend would cover a curve.
             figure.legend(accuracy.lines, names, loc="outside lower center", ncols=2)
         for axes in (loss, accuracy, rate):
-            axes.set_ylim(0, 1.06 * axes.dataLim.y1 or 1)  # room above the highest point
+            highest = axes.dataLim.y1  # -inf if no step was logged
+            axes.set_ylim(0, 1.06 * highest if highest > 0 else 1)
             _mark_image_sizes(axes, steps, theme)
         return _png(figure)
 
@@ -135,7 +136,8 @@ def plot_selective_accuracy(
                 axes.axhline(100 * chosen.chosen_for, color=theme.faint, lw=1, ls=(0, (4, 3)))
             axes.plot(*at, color=theme.second, marker="o", ms=8)
             text = f"{at[1]:.1f} % correct of\n{at[0]:.1f} % not unsure"
-            _annotate(axes, text, at, (-8, -10), ha="right", va="top")
+            x, side = (8, "left") if at[0] < 50 else (-8, "right")  # within the axes
+            _annotate(axes, text, at, (x, -10), ha=side, va="top")
         axes.set(xlim=(0, 102), ylim=(0, 104))
         axes.set(title="accuracy, %", xlabel="drawings, most confident first, %")
         return _png(figure)
