@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,23 @@ def test_lines_on_googles_grid_stay_as_they_are(tmp_path):
 def test_others_are_simplified_to_the_grid(tmp_path):
     body = '<polyline points="1000,1000 1255,1000 1510,1000 1510,1510" fill="none" stroke="red"/>'
     assert _strokes(tmp_path, body) == [[[0, 255, 255], [0, 0, 255]]]
+
+
+def test_a_stroke_in_pieces_from_point_to_point_is_one_stroke(tmp_path):
+    def pieces(start, steps):
+        corners = np.cumsum([start, *steps], axis=0).tolist()
+        return "".join(
+            f'<path d="M{a} {b}L{c} {d}" stroke-width="{1 + i % 5}"/>'
+            for i, ((a, b), (c, d)) in enumerate(pairwise(corners))
+        )
+
+    hook = pieces((0, 0), [(0, 17)] * 15 + [(17, 0)] * 15)
+    dash = pieces((0, 128), [(17, 0)] * 3)
+    body = f'<g fill="none" stroke="black">{hook}{dash}</g>'
+    whole = [len(xs) for xs, _ in _strokes(tmp_path, body)]
+    assert whole == [31, 4]
+    few = f'<g fill="none" stroke="black">{dash}</g>'  # lines of a hand or an icon stay as they are
+    assert len(_strokes(tmp_path, few)) == 3
 
 
 @pytest.mark.parametrize(

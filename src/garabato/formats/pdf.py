@@ -1,8 +1,8 @@
 """PDF pages of sketches, one drawing per page (extra `pdf`).
 
 The paths of a page become an SVG document, so that what is visible is decided as for SVG files.
-Pages with pictures but no visible paths, such as scans, are rendered and read as pictures. Text is
-skipped and clipping is ignored.
+Scans and other pages that are mostly pictures, or have nothing else, are rendered and read as
+pictures. Drawings in annotations are part of the page. Text is skipped and clipping is ignored.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ MAX_BYTES = 64 * 2**20
 MAX_PAGES = 1_000
 #: Path segments of a page, and form objects inside each other.
 _MAX_SEGMENTS, _MAX_DEPTH = 200_000, 15
-#: Pages without paths are rendered with this longer side.
-_RENDERED_PX = 1024
+#: Pages that pictures cover more of than this are rendered, with this longer side.
+_PICTURE_SHARE, _RENDERED_PX = 0.25, 1024
 _STREAM_START = re.compile(rb"(?<!end)stream\s+")
 #: Streams may be compressed several times, of which this many are undone, in parts of this size.
 _MAX_FILTERS, _PART_BYTES = 4, 2**20
@@ -59,7 +59,7 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
             raise source.error(f"the PDF has {n_pages:,} pages; at most {MAX_PAGES:,} are read")
         for number in range(1, n_pages + 1):
             try:
-                batch = _read_page(document[number - 1], source)
+                batch = _read_page(_with_annotations(document, number - 1), source)
             except (FormatError, pypdfium2.PdfiumError) as error:
                 problem = error.problem if isinstance(error, FormatError) else str(error)
                 reject(source.error(problem, f"page {number}"))
@@ -105,25 +105,46 @@ def _inflated(parts: Iterable[bytes]) -> Iterator[bytes]:
         return
 
 
+def _with_annotations(document: Any, index: int) -> Any:
+    """A page with what was drawn on it as annotations, as programs that mark up PDFs do."""
+    import pypdfium2.raw as pdfium
+
+    page = document[index]
+    drawn = {
+        pdfium.FPDF_ANNOT_INK, pdfium.FPDF_ANNOT_LINE, pdfium.FPDF_ANNOT_POLYLINE,
+        pdfium.FPDF_ANNOT_POLYGON, pdfium.FPDF_ANNOT_SQUARE, pdfium.FPDF_ANNOT_CIRCLE,
+        pdfium.FPDF_ANNOT_STAMP,
+    }  # fmt: skip
+    for i in range(pdfium.FPDFPage_GetAnnotCount(page.raw) - 1, -1, -1):
+        annotation = pdfium.FPDFPage_GetAnnot(page.raw, i)
+        kind = pdfium.FPDFAnnot_GetSubtype(annotation)
+        pdfium.FPDFPage_CloseAnnot(annotation)
+        if kind not in drawn:
+            pdfium.FPDFPage_RemoveAnnot(page.raw, i)
+    if pdfium.FPDFPage_GetAnnotCount(page.raw) == 0:
+        return page
+    page.render(scale=1 / max(*page.get_size(), 1))  # adds the appearances that are missing
+    pdfium.FPDFPage_Flatten(page.raw, pdfium.FLAT_NORMALDISPLAY)
+    page.close()
+    return document[index]
+
+
 def _read_page(page: Any, source: Input) -> DrawingBatch:
     paths = _Paths()
     paths.add_all(_page_objects(page), _page_matrix(page))
     width, height = page.get_size()
-    if paths.elements:
+    if paths.picture_area <= _PICTURE_SHARE * width * height:
         document = (
             f'<svg xmlns="{NAMESPACE}" width="{width}" height="{height}" '
-            f'viewBox="0 0 {width} {height}">{"".join(paths.elements)}</svg>'
+            f'viewBox="0 0 {width} {height}">{paths.svg()}</svg>'
         )
         try:
-            inner = Input.from_bytes(document.encode(), source.name, source.stem)
-            (batch,) = svg.read(inner)
+            (batch,) = svg.read(Input.from_bytes(document.encode(), source.name, source.stem))
             return batch
-        except FormatError:
-            if paths.n_segments > _MAX_SEGMENTS:
-                raise
-    if not paths.n_pictures:
-        what = "holds text, not lines" if paths.n_texts else "is blank"
-        raise FormatError(f"the page {what}; a sketch was expected")
+        except FormatError as error:
+            if not paths.n_pictures:
+                problem = error.problem.replace("the document", "the page")
+                raise FormatError(problem) from None
     png = io.BytesIO()
     page.render(scale=_RENDERED_PX / max(width, height, 1)).to_pil().save(png, "PNG")
     (batch,) = picture.read(Input.from_bytes(png.getvalue(), source.name, source.stem))
@@ -134,8 +155,10 @@ class _Paths:
     """The paths of a page as SVG elements."""
 
     def __init__(self) -> None:
-        self.elements: list[str] = []
+        #: The attributes of each element (without a stroke's width), that width, and its data.
+        self._elements: list[tuple[str, float, list[str]]] = []
         self.n_segments = self.n_texts = self.n_pictures = 0
+        self.picture_area = 0.0
 
     def add_all(self, objects: Iterator[Any], matrix: Matrix, depth: int = 0) -> None:
         import pypdfium2.raw as pdfium
@@ -146,8 +169,12 @@ class _Paths:
                 self._add(item, multiply(matrix, _matrix_of(item)))
             elif kind == pdfium.FPDF_PAGEOBJ_TEXT:
                 self.n_texts += 1
-            elif kind in (pdfium.FPDF_PAGEOBJ_IMAGE, pdfium.FPDF_PAGEOBJ_SHADING):
+            elif kind == pdfium.FPDF_PAGEOBJ_SHADING:
                 self.n_pictures += 1
+            elif kind == pdfium.FPDF_PAGEOBJ_IMAGE:  # a square of 1 unit, before its matrix
+                self.n_pictures += 1
+                a, b, c, d, _, _ = multiply(matrix, _matrix_of(item))
+                self.picture_area += abs(a * d - b * c)
             elif kind == pdfium.FPDF_PAGEOBJ_FORM and depth < _MAX_DEPTH:
                 inner = (
                     pdfium.FPDFFormObj_GetObject(item, i)
@@ -164,21 +191,35 @@ class _Paths:
             raise FormatError(f"the page has more than {_MAX_SEGMENTS:,} path segments")
         fill_mode, has_stroke = ctypes.c_int(), ctypes.c_int()
         pdfium.FPDFPath_GetDrawMode(item, fill_mode, has_stroke)
-        width = ctypes.c_float()
-        pdfium.FPDFPageObj_GetStrokeWidth(item, width)
-        none = 'fill="none"'
-        fill = _colour(pdfium.FPDFPageObj_GetFillColor, item, "fill") if fill_mode.value else none
-        stroke = ""
-        if has_stroke.value:
-            colour = _colour(pdfium.FPDFPageObj_GetStrokeColor, item, "stroke")
-            # A width of 0 is the thinnest line that can be drawn.
-            stroke = f'{colour} stroke-width="{width.value or 1}"'
-        if stroke or fill is not none:
+        if not (fill_mode.value or has_stroke.value):
+            return
+        fill, stroke = 'fill="none"', ""
+        if fill_mode.value:
             rule = "evenodd" if fill_mode.value == pdfium.FPDF_FILLMODE_ALTERNATE else "nonzero"
-            self.elements.append(
-                f'<path d="{_path_data(item, n)}" fill-rule="{rule}" '
-                f'transform="matrix({",".join(map(str, matrix))})" {fill} {stroke}/>'
-            )
+            fill = _colour(pdfium.FPDFPageObj_GetFillColor, item, "fill")
+            fill += f' fill-rule="{rule}"'
+        if has_stroke.value:
+            stroke = _colour(pdfium.FPDFPageObj_GetStrokeColor, item, "stroke")
+        style = f'transform="matrix({",".join(map(str, matrix))})" {fill} {stroke}'
+        given = ctypes.c_float()
+        pdfium.FPDFPageObj_GetStrokeWidth(item, given)
+        width = given.value or 1.0  # 0 is the thinnest line that can be drawn
+        data = _path_data(item, n)
+        if self._elements and not fill_mode.value:
+            last_style, last_width, last_data = self._elements[-1]
+            # strokes of a pen with pressure are paths from point to point, thousands a page
+            if style == last_style and last_width / 2 <= width <= last_width * 2:
+                last_data.append(data)
+                return
+        self._elements.append((style, width, [data]))
+
+    def svg(self) -> str:
+        """The elements, and a sign of texts: SVG tells a page of text from an empty one."""
+        paths = (
+            f'<path d="{"".join(data)}" {style} stroke-width="{width}"/>'
+            for style, width, data in self._elements
+        )
+        return "".join(paths) + ("<text>.</text>" if self.n_texts else "")
 
 
 def _matrix_of(item: Any) -> Matrix:
