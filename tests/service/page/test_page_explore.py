@@ -205,6 +205,21 @@ def test_the_page_of_a_category_has_typical_odd_and_confused(page):
     expect(page.locator("#guess .name a")).to_have_text("star")
 
 
+def test_pages_of_categories_leave_nothing_behind(page):
+    session = page.context.new_cdp_session(page)
+
+    def n_nodes_after_visits() -> int:
+        for name in ("star", "house", "star"):
+            page.evaluate("(name) => { location.hash = `#/category/${name}` }", name)
+            expect(page.locator("#category h1")).to_have_text(name)
+            expect(page.locator("#category .back")).to_be_attached()
+        session.send("HeapProfiler.collectGarbage")
+        return session.send("Memory.getDOMCounters")["nodes"]
+
+    n_nodes = n_nodes_after_visits()
+    assert n_nodes_after_visits() < n_nodes + 100
+
+
 def test_a_category_without_drawings_shows_a_message_and_logs_no_error(new_page):
     page = new_page("#/category/teapot")
     expect(page.locator("#category header")).to_contain_text("no drawing of it in this gallery")

@@ -61,6 +61,17 @@ def test_a_phone_shows_the_whole_name_of_the_gallery(new_page):
     assert choice["y"] >= links["y"] + links["height"]
 
 
+def test_the_choice_is_there_although_the_first_request_for_it_failed(page):
+    page.route(
+        "**/v1/galleries",
+        lambda route: route.fulfill(content_type="application/json", body='{"galleries": ['),
+        times=1,
+    )
+    page.reload()
+    expect(page.locator("#galleries")).to_be_visible()
+    expect(page.locator("#error")).to_be_hidden()
+
+
 def test_explore_and_category_pages_show_the_chosen_gallery(new_page):
     page = new_page("?gallery=shapes#/explore")
     expect(page.locator("#explore .index li")).to_have_count(1)

@@ -163,9 +163,14 @@ def test_the_page_works_in_a_browser_that_refuses_storage(page):
       }
     """)
     page.reload()
-    draw(page, STAIRS)
-    wait_for_hits(page)
-    remove(page, add(page, "stairs"))
+    added = []
+    for drawing in (STAIRS, STAR):
+        draw(page, drawing)
+        wait_for_hits(page)
+        added.insert(0, add(page, "mine"))
+    assert key_ids(page, "#mine") == added
+    for key_id in added:
+        remove(page, key_id)
 
 
 def test_hidden_drawings_are_listed_once_however_often_they_are_asked_for(page):

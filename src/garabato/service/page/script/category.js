@@ -1,7 +1,7 @@
 // The page of a category: typical drawings, odd ones, confusable categories.
 
 import {category, list} from "./api.js";
-import {button, byId, element} from "./dom.js";
+import {button, byId, element, showError} from "./dom.js";
 import {searchFrom} from "./draw.js";
 import {count, drawings} from "./format.js";
 import {Row} from "./guess.js";
@@ -66,10 +66,9 @@ function everyDrawing({category: name, n_drawings: n}) {
       hits.show(shown);
       more.hidden = next === null;
       more.textContent = "More";
-      error.hidden = true;
+      showError(null, error);
     } catch ({message}) {
-      error.hidden = false;
-      error.textContent = message;
+      showError(message, error);
     }
     more.disabled = false;
   }

@@ -48,9 +48,10 @@ export async function removeMine(keyId) {
   toast("Removed from the gallery.");
 }
 
-/** Keep the list, or as many of the latest as the storage has room for. */
+/** Show the list, and keep as many of the latest as the storage has room for. */
 function keep(list) {
-  while (!store.set(list) && list.length > 1) list = list.slice(0, list.length / 2);
+  let n = list.length;
+  while (!store.set(list.slice(0, n)) && n) n >>= 1;
   announceMine(list);
 }
 

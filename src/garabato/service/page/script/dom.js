@@ -55,8 +55,7 @@ export function formDialog({title, content, action, submit}) {
       await submit(new FormData(form));
       close();
     } catch ({message}) {
-      error.hidden = false;
-      error.textContent = message;
+      showError(message, error);
       act.disabled = false;
     }
   });
@@ -117,9 +116,8 @@ export const kept = (storage, key) => ({
   },
 });
 
-/** Show an error above the results; null removes it. */
-export function showError(text) {
-  const box = byId("error");
+/** Show an error, above the results by default; null removes it. */
+export function showError(text, box = byId("error")) {
   box.hidden = !text;
   box.textContent = text;
 }

@@ -1,7 +1,7 @@
 // The drawing view: the pad, the predictions, the most similar drawings.
 
 import {can, onCan, search} from "./api.js";
-import {askToAdd, onGone, onMine} from "./changes.js";
+import {askToAdd, onMine} from "./changes.js";
 import {byId, kept, motionAllowed, showError, speak, toast} from "./dom.js";
 import {takeFiles} from "./file_input.js";
 import {Filters} from "./filters.js";
@@ -65,7 +65,6 @@ export function setUpDrawing() {
   onClick("open", () => byId("file").click());
   if (can.openFiles) takeFiles(byId("file"), putOnPad);
   addEventListener("keydown", shortcuts);
-  onGone((keyId) => (latest.hits = latest.hits.filter((hit) => hit.key_id !== keyId)));
   const mine = new Hits(byId("mine").querySelector("ul"), searchFrom);
   onMine((list) => {
     byId("mine").hidden = !list.length;

@@ -18,8 +18,9 @@ export class Hits {
   constructor(list, pick) {
     this.#list = list;
     this.#pick = pick;
-    onGone((keyId) => this.drop(keyId));
-    onCan(() => {
+    // listeners of the list, and gone with it
+    list.addEventListener("gone", ({detail}) => this.show(this.#shown.filter((hit) => hit.key_id !== detail)));
+    list.addEventListener("can", () => {
       const shown = this.#shown;
       this.show([]);
       this.show(shown);
@@ -37,10 +38,6 @@ export class Hits {
     });
     this.#cards = cards;
     this.#shown = hits;
-  }
-
-  drop(keyId) {
-    this.show(this.#shown.filter((hit) => hit.key_id !== keyId));
   }
 
   #card(hit) {
@@ -87,6 +84,15 @@ export class Hits {
     return button({class: "act", "aria-label": label, title: label, onclick}, icon(mine ? "close" : "hide"));
   }
 }
+
+function tell(type, detail) {
+  for (const list of document.querySelectorAll(".hits")) list.dispatchEvent(new CustomEvent(type, {detail}));
+}
+onGone((keyId) => {
+  latest.hits = latest.hits.filter((hit) => hit.key_id !== keyId);
+  tell("gone", keyId);
+});
+onCan(() => tell("can"));
 
 function summary(hit) {
   const parts = [nameOf(hit)];

@@ -27,18 +27,18 @@ ready.then(() => {
   offerGalleries();
 });
 await counted;
-const known = await loadCategories();
+const known = await untilLoaded(categories);
 const names = new Set([...known.categories.map(({category}) => category), ...known.known]);
 byId("category-names").append(...[...names].map((value) => element("option", {value})));
 offer(known);
 
-/** The gallery's categories, retried until the server responds. */
-async function loadCategories() {
+/** What `load` resolves to, retried until the server responds. */
+async function untilLoaded(load) {
   for (let failed = false; ; failed = true) {
     try {
-      const known = await categories();
+      const loaded = await load();
       if (failed) showError(null);
-      return known;
+      return loaded;
     } catch (error) {
       showError(error.message);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
@@ -48,7 +48,7 @@ async function loadCategories() {
 
 /** A choice in the header, if there are several galleries. It loads the page anew; the drawing stays. */
 async function offerGalleries() {
-  const listed = await galleries().catch(() => []);
+  const listed = await untilLoaded(galleries);
   if (listed.length < 2) return;
   const choice = byId("galleries");
   const current = gallery ?? listed[0].name;
