@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree.ElementTree import Element
 
 from garabato.formats.svg.conditions import media_match, query_holds
-from garabato.formats.svg.geometry import BASIC_SHAPE, length
 from garabato.formats.svg.selectors import (
     OF_TYPE,
     cheap_pseudo_classes,
@@ -43,14 +42,11 @@ _PROPERTIES = {
     "marker", "marker-start", "marker-mid", "marker-end", "mix-blend-mode",
     "display", "opacity", "transform", "transform-origin", "clip-path", "mask", "mask-image",
     "overflow",
-    "vector-effect", "stop-color", "stop-opacity", "flood-color", "flood-opacity",
+    "vector-effect", "stop-color", "stop-opacity",
     "background", "background-color",
     "transform-box", "translate", "rotate", "scale", "mask-type",
-    "offset", "offset-path", "offset-distance", "offset-rotate", "offset-anchor",
     "x", "y", "width", "height", "cx", "cy", "r", "rx", "ry", "d",
 }  # fmt: skip
-#: The path in the shorthand `offset`, and what follows it.
-_OFFSET = re.compile(rf"((?:{BASIC_SHAPE.pattern}|url\().*\))(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"var\(\s*(--[\w-]+)\s*(?:,([^()]*(?:\([^()]*\))?[^()]*))?\)")
 #: Where a rule's layer comes in the cascade: its numbers among its siblings, outermost first, and
 #: then infinity, since rules outside inner layers come last.
@@ -327,26 +323,7 @@ def _counts(name: str) -> bool:
 
 def _longhands(name: str, value: str) -> Mapping[str, str]:
     """The declarations that one stands for: `all` sets every property."""
-    if name == "offset":
-        return _offset_longhands(value)
     return dict.fromkeys(_PROPERTIES, value) if name == "all" else {name: value}
-
-
-def _offset_longhands(value: str) -> dict[str, str]:
-    """The longhands of `offset`: PATH DISTANCE ROTATION / ANCHOR; all but the path may be missing.
-
-    Source: https://www.w3.org/TR/motion-1/#offset-shorthand.
-    """
-    found = _OFFSET.search(value)
-    rest, _, anchor = found[2].partition("/") if found else ("", "", "")
-    words = rest.split()
-    distance = [word for word in words if not math.isnan(length(word, 1.0, math.nan))]
-    return {
-        "offset-path": found[1] if found else "none",
-        "offset-distance": distance[0] if distance else "0",
-        "offset-rotate": " ".join(word for word in words if word not in distance) or "auto",
-        "offset-anchor": anchor.strip() or "auto",
-    }
 
 
 def _names_svg(prelude: list[Any]) -> bool:

@@ -28,8 +28,8 @@ from garabato.formats.svg.items import (
 from garabato.formats.svg.tree import MAX_NESTED, SHAPES, Box, Context, Enter, Tree, Walk
 
 _CLIPPING = SHAPES | {"use", "text"}
-#: The attributes that give the area of a mask or filter.
-AREA = ("x", "y", "width", "height")
+#: The attributes that give the area of a mask.
+_AREA = ("x", "y", "width", "height")
 
 
 class Clips:
@@ -59,13 +59,13 @@ class Clips:
         own, inside = self._tree.declared(region, inside)
         kind = "clipPathUnits" if region.tag == "clipPath" else "maskContentUnits"
         is_of_box = own.get(kind) == "objectBoundingBox"
-        has_area = region.tag == "mask" and not own.keys().isdisjoint(AREA)
+        has_area = region.tag == "mask" and not own.keys().isdisjoint(_AREA)
         area: Rectangle | None = None
         box = None
         if is_of_box or (has_area and own.get("maskUnits") != "userSpaceOnUse"):
             box = self._box(element, inside) or (0.0, 0.0, 0.0, 0.0)
         if has_area:
-            area = area_of(own, box if own.get("maskUnits") != "userSpaceOnUse" else None, whole)
+            area = _area_of(own, box if own.get("maskUnits") != "userSpaceOnUse" else None, whole)
         if is_of_box and box is not None:
             left, top, right, bottom = box
             matrix = multiply(matrix, (right - left, 0.0, 0.0, bottom - top, left, top))
@@ -132,8 +132,8 @@ def within(clip: Clip, rectangle: Rectangle, matrix: Matrix) -> Clip:
     return clip._replace(rectangle=intersection(clip.rectangle, placed))
 
 
-def area_of(declared: Mapping[str, str], box: Rectangle | None, whole: Size) -> Rectangle:
-    """The area of a mask or filter, in units of its element.
+def _area_of(declared: Mapping[str, str], box: Rectangle | None, whole: Size) -> Rectangle:
+    """The area of a mask, in units of its element.
 
     `box` is the element's bounding box if the area refers to it.
     """
@@ -141,7 +141,7 @@ def area_of(declared: Mapping[str, str], box: Rectangle | None, whole: Size) -> 
     unit = (1.0, 1.0) if box else whole
     x, y, width, height = (
         length(declared.get(name), unit[i % 2], default * unit[i % 2])
-        for i, (name, default) in enumerate(zip(AREA, (-0.1, -0.1, 1.2, 1.2), strict=True))
+        for i, (name, default) in enumerate(zip(_AREA, (-0.1, -0.1, 1.2, 1.2), strict=True))
     )
     sx, sy = right - left, bottom - top
     return left + x * sx, top + y * sy, left + (x + width) * sx, top + (y + height) * sy

@@ -10,13 +10,17 @@ from garabato.formats.svg.geometry import length
 from garabato.formats.svg.gradients import Stop, mean_colour, shaded
 from garabato.formats.svg.items import Points, bounds_of
 from garabato.formats.svg.style import (
+    BLACK,
     CURRENT_COLOUR,
     LEAST_ALPHA,
     URL,
     Colour,
     Paint,
     Style,
+    inherit,
+    opacity_of,
     paint,
+    parse_colour,
 )
 from garabato.formats.svg.tree import MAX_NESTED, Context, Enter, Tree, Walk
 
@@ -137,6 +141,12 @@ class Paints:
         return self._stops[server]
 
     def _stop(self, element: Element) -> Stop:
-        colour = self._tree.colour(element, "stop-color", "stop-opacity")
+        declared, _ = self._tree.declared(element, self._tree.start)
+        text = declared.get("stop-color", "black").strip()
+        if text.lower() == CURRENT_COLOUR:  # where the stop stands, not where it is used
+            colour = inherit(self._tree.inherited_style(element), declared, 1.0).colour
+        else:
+            colour = parse_colour(text) or BLACK
+        alpha = colour[3] * opacity_of(declared.get("stop-opacity"))
         offset = min(max(length(element.get("offset"), 1.0), 0.0), 1.0)
-        return Stop(offset, colour)
+        return Stop(offset, (*colour[:3], alpha))

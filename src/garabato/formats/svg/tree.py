@@ -13,16 +13,7 @@ from garabato.formats.svg._paths import flatten
 from garabato.formats.svg.cascade import Cascade
 from garabato.formats.svg.geometry import IDENTITY, Matrix, Size
 from garabato.formats.svg.items import Clip, Item, Points, Rectangle
-from garabato.formats.svg.style import (
-    BLACK,
-    CURRENT_COLOUR,
-    URL,
-    Colour,
-    Style,
-    inherit,
-    opacity_of,
-    parse_colour,
-)
+from garabato.formats.svg.style import URL, Style, inherit
 from garabato.formats.xml_tree import MAX_CHARACTERS, MAX_ELEMENTS
 
 #: Percentages refer to this size in a document that doesn't give its own.
@@ -58,7 +49,7 @@ class Context(NamedTuple):
     blend: str = ""  # the `mix-blend-mode`, if it is one of DARKENING or LIGHTENING
 
 
-#: Methods of `walk._Walk` that clips, filters and paints call: what is inside an element, the items
+#: Methods of `walk._Walk` that clips and paints call: what is inside an element, the items
 #: of some elements, and the bounding box of an element in its own units.
 Enter = Callable[[Element, Mapping[str, str], Context], Context | None]
 Walk = Callable[[list[tuple[Element, Context]]], list[Item]]
@@ -136,17 +127,6 @@ class Tree:
                 if element.get("id"):
                     self._by_id.setdefault(element.attrib["id"], element)
         return self._by_id.get(fragment_of(address))
-
-    def colour(self, element: Element, name: str, opacity: str) -> Colour:
-        """The colour and opacity that are declared for an element, such as a gradient's stop, where
-        it stands, not where it is used."""
-        declared, _ = self.declared(element, self.start)
-        text = declared.get(name, "black").strip()
-        if text.lower() == CURRENT_COLOUR:
-            colour = inherit(self.inherited_style(element), declared, 1.0).colour
-        else:
-            colour = parse_colour(text) or BLACK
-        return (*colour[:3], colour[3] * opacity_of(declared.get(opacity)))
 
     def inherited_style(self, element: Element) -> Style:
         """What an element inherits where it stands, not where it is used."""

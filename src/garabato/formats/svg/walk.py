@@ -13,7 +13,6 @@ import numpy as np
 
 from garabato.drawing import IntArray
 from garabato.formats.svg.clips import Clips, within
-from garabato.formats.svg.filters import Filters
 from garabato.formats.svg.geometry import (
     IDENTITY,
     Matrix,
@@ -40,7 +39,6 @@ from garabato.formats.svg.items import (
     bounds_of,
 )
 from garabato.formats.svg.lines import vertices, without_gaps
-from garabato.formats.svg.motion import motion
 from garabato.formats.svg.paints import Paints
 from garabato.formats.svg.style import (
     BLACK,
@@ -62,8 +60,8 @@ _CURVED = re.compile("[CcSsQqTtAa]")
 #: What an element's bounding box in its own units does not depend on, for all elements and for
 #: some, and the values of `transform-box` that stand for that box.
 _PLACING = {
-    "transform", "translate", "rotate", "scale", "offset-path", "clip-path", "mask", "mask-image",
-    "style", "class",
+    "transform", "translate", "rotate", "scale", "clip-path", "mask", "mask-image", "style",
+    "class",
 }  # fmt: skip
 _AREAS = {"use": {"x", "y"}, "svg": {"x", "y", "width", "height", "viewBox"}}
 _OWN_BOXES = {"fill-box", "content-box", "border-box", "stroke-box"}
@@ -86,7 +84,6 @@ class _Walk:
         self._n_pictures = self._n_texts = 0
         self._tree = Tree(root)
         self._paints = Paints(self._tree, self._enter, self._walk)
-        self._filters = Filters(self._tree, self._box)
         self._clips = Clips(self._tree, self._enter, self._walk, self._box)
 
     def document(self) -> Document:
@@ -110,25 +107,14 @@ class _Walk:
             inside = self._enter(element, declared, context)
             if inside is None:
                 continue
-            items: list[Item] = []
-            parts: list[tuple[Element, Context]] = []
             if name in SHAPES:
-                items = self._shape(name, declared, inside)
-                parts = self._markers(name, declared, inside)
+                found += self._shape(name, declared, inside)
+                waiting += self._markers(name, declared, inside)
             elif name in _GROUPS:
-                parts = self._children(element, declared, inside)
+                waiting += self._children(element, declared, inside)
             elif inside.style.is_visible:
                 self._n_pictures += name == "image"
                 self._n_texts += name == "text"
-            chosen = self._filters.flooding(declared, inside)
-            if chosen is not None:
-                self._tree.n_nested += 1
-                items += self._walk(parts)
-                self._tree.n_nested -= 1
-                items = self._filters.applied(chosen, element, items, inside)
-                parts = []
-            found += items
-            waiting += parts
         return found
 
     def _enter(
@@ -171,17 +157,14 @@ class _Walk:
         return inside
 
     def _moved(self, element: Element, declared: Mapping[str, str], context: Context) -> Matrix:
-        """The matrix inside an element, by its transforms and its motion path."""
-        is_on_path = declared.get("offset-path") != element.get("offset-path")  # it is CSS alone
-        if not is_on_path and declared.keys().isdisjoint(_TRANSFORMS):
+        """The matrix inside an element, by its transforms."""
+        if declared.keys().isdisjoint(_TRANSFORMS):
             return context.matrix
-        whole = context.whole
         translate, rotate, scale = (
             declared.get(name, "").strip() for name in ("translate", "rotate", "scale")
         )
-        box: Rectangle = (0.0, 0.0, *whole)
-        is_of_box = declared.get("transform-box", "").strip() in _OWN_BOXES
-        if is_of_box:
+        box: Rectangle = (0.0, 0.0, *context.whole)
+        if declared.get("transform-box", "").strip() in _OWN_BOXES:
             box = self._box(element, context) or (0.0, 0.0, 0.0, 0.0)
         left, top, right, bottom = box
         size = right - left, bottom - top
@@ -189,11 +172,13 @@ class _Walk:
         is_css = text != element.get("transform")
         x, y = origin(declared.get("transform-origin", "0 0"), size)
         x, y = x + left, y + top
-        to_origin, from_origin = (1.0, 0.0, 0.0, 1.0, x, y), (1.0, 0.0, 0.0, 1.0, -x, -y)
-        parts = [context.matrix, to_origin, own_transforms(translate, rotate, scale, size)]
-        if is_on_path:
-            parts += [from_origin, motion(self._tree, declared, whole, box, (x, y)), to_origin]
-        parts += [transform(text, size) if is_css else attribute_transform(text), from_origin]
+        parts: list[Matrix] = [
+            context.matrix,
+            (1.0, 0.0, 0.0, 1.0, x, y),
+            own_transforms(translate, rotate, scale, size),
+            transform(text, size) if is_css else attribute_transform(text),
+            (1.0, 0.0, 0.0, 1.0, -x, -y),
+        ]
         return reduce(multiply, parts)
 
     def _box(self, element: Element, context: Context) -> Rectangle | None:
