@@ -23,7 +23,12 @@ from garabato.errors import TrainingError
 from garabato.render import RenderSpec
 from garabato.training import TrainConfig, train
 from garabato.training.config import to_toml
-from garabato.training.distributed import ProcessGroup, choose_device, share_batch_norms
+from garabato.training.distributed import (
+    ProcessGroup,
+    choose_device,
+    is_main_process,
+    share_batch_norms,
+)
 from garabato.training.loop import _Training
 
 pytestmark = pytest.mark.slow
@@ -147,6 +152,15 @@ def test_one_process_sums_alone_and_keeps_its_network_as_it_is() -> None:
     assert process.sum([1.5, 2]) == [1.5, 2]
     assert process.share(model) is model
     assert process.is_main
+
+
+def test_a_rank_that_torchrun_did_not_give_counts_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("RANK", "1")
+    assert is_main_process()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a")
+    assert not is_main_process()
 
 
 def test_a_shared_batch_norm_measured_by_one_process_is_the_ordinary_one(tmp_path: Path) -> None:

@@ -93,8 +93,9 @@ def test_a_distilled_run_resumes_from_another_working_directory(tmp_path, monkey
     assert read_config(tmp_path / "run" / "config.toml") == config
 
 
-def test_the_shipped_teacher_is_not_a_path() -> None:
-    assert TrainConfig(teachers=("shipped",)).with_absolute_teachers().teachers == ("shipped",)
+def test_the_shipped_teacher_and_those_from_the_hub_are_no_paths() -> None:
+    config = TrainConfig(teachers=("shipped", "hf://owner/name"))
+    assert config.with_absolute_teachers() == config
 
 
 def test_an_unsuitable_teacher_is_named(tmp_path) -> None:

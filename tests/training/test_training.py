@@ -263,6 +263,7 @@ def test_too_few_held_out_drawings_calibrate_nothing(dataset, tmp_path):
     assert result.validation_top1 is not None
     assert result.encoder.temperature == 1.0
     assert (result.encoder.unsure_below, result.encoder.unsure_precision) == (0.5, None)
+    assert "only 6 drawings were held out, at least 50 are needed" in result.notes[0]
 
 
 def test_the_threshold_reaches_its_precision_on_the_held_out_part(dataset, tmp_path):
@@ -388,6 +389,33 @@ def test_a_run_is_not_resumed_on_other_drawings(run, sketch_source, tmp_path):
         train(other, run, resume=True)
     again = prepare(sketch_source, tmp_path / "again", **sizes, seed=0)
     train(again, run, resume=True)
+
+
+def test_a_checkpoint_of_another_network_is_reported(dataset, run):
+    plain = torch.load(run / "checkpoint.pt", weights_only=True)
+    del plain["model"]["directions"]
+    torch.save(plain, run / "checkpoint.pt")
+    with pytest.raises(TrainingError, match="built differently from that of the checkpoint"):
+        train(dataset, run, resume=True)
+
+
+def test_a_finished_training_that_is_resumed_ends_once_more(dataset, tmp_path):
+    train(dataset, tmp_path / "run", config=small(steps=1, validation=0.2))
+    before, lines = state(tmp_path / "run"), read_lines(tmp_path / "run/metrics.jsonl")
+    train(dataset, tmp_path / "run", resume=True)
+    again = read_lines(tmp_path / "run/metrics.jsonl")
+    assert [line["kind"] for line in again] == [line["kind"] for line in lines]
+    assert torch.equal(before["directions"], state(tmp_path / "run")["directions"])
+
+
+@pytest.mark.parametrize(("steps", "error"), [(1, EncoderError), (2, TrainingError)])
+def test_a_training_that_diverges_even_in_the_last_step_leaves_no_encoder(
+    dataset, tmp_path, steps, error
+):
+    config = small(steps=steps, learning_rate=1e30, validation=0.2)
+    with pytest.raises(error, match="with a lower learning_rate"):
+        train(dataset, tmp_path / "run", config=config)
+    assert not (tmp_path / "run" / FILE_NAME).exists()
 
 
 @pytest.mark.parametrize("version", [1, 2])

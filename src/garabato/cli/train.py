@@ -24,7 +24,7 @@ from garabato.cli.output import TrainingNotes, counted, stderr, training_progres
 @click.option(
     "--start-from",
     metavar="ENCODER",
-    help="Weights to start with: an encoder file, a run folder or `shipped`.",
+    help="Weights to start with: an encoder file, a run folder, `shipped` or hf://OWNER/NAME.",
 )
 @click.option(
     "--image-size",

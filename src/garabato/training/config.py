@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import tomli_w
 
+from garabato.encoder import SHIPPED
+from garabato.encoder.files import is_hub_address
 from garabato.errors import TrainingError, did_you_mean
 from garabato.render import RenderSpec
 from garabato.render.augment import AugmentSpec
@@ -71,8 +73,8 @@ class TrainConfig:
     model: str = "skfast"
     model_options: dict[str, Any] = field(default_factory=dict)
 
-    # Start from the weights of this encoder (a file, a run folder or "shipped") instead of random
-    # ones.
+    # Start from the weights of this encoder (a file, a run folder, "shipped" or "hf://owner/name")
+    # instead of random ones.
     start_from: str | PathLike[str] | None = None
 
     # The images. `render.size_px` is the size the trained encoder uses. Unless `start_from` is
@@ -106,7 +108,7 @@ class TrainConfig:
     # Blend images and labels in pairs, weighted by Beta(mixup, mixup) (Zhang et al. 2018); 0: off.
     # Needs loss "softmax", as do teachers.
     mixup: float = 0.0
-    # Distillation (Hinton et al. 2015): encoder files, run folders or "shipped", whose mean
+    # Distillation (Hinton et al. 2015): encoders, given as for `start_from`, whose mean
     # probabilities are blended into the labels with weight `teaching`.
     teachers: Sequence[str | PathLike[str]] = ()
     teaching: float = 0.7
@@ -170,7 +172,10 @@ class TrainConfig:
 
     def with_absolute_teachers(self) -> TrainConfig:
         """This configuration with absolute paths, so that it can be resumed from any folder."""
-        found = (name if name == "shipped" else os.path.abspath(name) for name in self.teachers)
+        found = (
+            name if name == SHIPPED or is_hub_address(name) else os.path.abspath(name)
+            for name in self.teachers
+        )
         return dataclasses.replace(self, teachers=tuple(found))
 
     def to_dict(self) -> dict[str, Any]:

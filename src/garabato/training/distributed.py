@@ -98,7 +98,7 @@ class ThreadTuner:
 
 def is_main_process() -> bool:
     """Whether this process writes files and shows progress: under torchrun only rank 0 does."""
-    return int(os.environ.get("RANK", "0")) == 0
+    return int(os.environ.get("RANK", "0")) == 0 or not dist.is_torchelastic_launched()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ STRANGE = AugmentSpec(
 )
 
 #: With fewer held-out drawings, nothing is calibrated.
-_LEAST_TO_CALIBRATE = 50
+LEAST_TO_CALIBRATE = 50
 #: Share of held-out drawings that may be taken for unknown. Few of these are predicted correctly.
 _SHARE_UNKNOWN = 0.03
 #: Training drawings that binary codes are trained on, at most.
@@ -106,7 +106,7 @@ def calibrate(
             strange.append(encoder.predict_images(images).probabilities)
     given, right_labels = np.concatenate(plain), labels[np.concatenate(rows)]
     right = given.argmax(1) == right_labels
-    if len(right) < _LEAST_TO_CALIBRATE:
+    if len(right) < LEAST_TO_CALIBRATE:
         encoder.temperature = before
     else:
         encoder.temperature = fit_temperature(given, right_labels)
@@ -136,7 +136,7 @@ def fit_stroke_weights(
     if not isinstance(model, SkFast) or model.strokes is None:
         return
     for i, rows in enumerate((np.flatnonzero(drawings.has_order), np.arange(len(labels)))):
-        if len(rows) < _LEAST_TO_CALIBRATE:
+        if len(rows) < LEAST_TO_CALIBRATE:
             continue
         as_seen = replace(AugmentSpec.none(), picture=float(i))
         chunks = [rows[chunk] for chunk in _shuffled_chunks(len(rows))]
@@ -149,7 +149,7 @@ def fit_stroke_weights(
         of_image, of_strokes = (
             torch.cat(logits).float().cpu() for logits in zip(*each, strict=True)
         )
-        if len(of_image) >= _LEAST_TO_CALIBRATE:
+        if len(of_image) >= LEAST_TO_CALIBRATE:
             targets = torch.from_numpy(labels[np.concatenate(chunks[: len(each)])])
             with torch.no_grad():
                 model.stroke_weights[i] = best_weight(of_image, of_strokes, targets)

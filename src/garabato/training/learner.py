@@ -230,12 +230,18 @@ class Weights:
         }
 
     def restore(self, state: dict[str, dict[str, Any]]) -> None:
-        """Continue from `state()`."""
-        self._model.load_state_dict(state["model"])
-        for name, optimizer in self._optimizers.items():
-            optimizer.load_state_dict(state["optimizers"][name])
-        for name, value in state["average"].items():
-            self.average[name].copy_(value)
+        """Continue from `state()`. Raises TrainingError if it is of another network."""
+        try:
+            self._model.load_state_dict(state["model"])
+            for name, optimizer in self._optimizers.items():
+                optimizer.load_state_dict(state["optimizers"][name])
+            for name, value in state["average"].items():
+                self.average[name].copy_(value)
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise TrainingError(
+                f"the network is built differently from that of the checkpoint ({error}); continue "
+                "with the version of garabato that wrote it, or train again into a new folder"
+            ) from None
 
 
 # Loss functions other than softmax cross-entropy. Each takes logits (B, C), embeddings (B, D) of

@@ -44,20 +44,13 @@ from garabato.training.run_folder import (
     refuse_finished,
     training_files,
 )
+from garabato.training.time_budget import TimeBudget
 
 #: A checkpoint is written this often, at the end, and when the training is interrupted.
 _CHECKPOINT_EVERY_S = 60.0
 _LOG_EVERY_STEPS = 20
 #: Approximate number of drawings for recomputing the batch norm statistics at the end.
 _N_FOR_NORMS = 4_096
-#: Largest share of a time budget that is reserved for the work after the last step.
-_FINISH_SHARE = 0.2
-#: Drawings per category that a network must see to be useful: with 100 categories, skfast then
-#: reaches the accuracy of the reference project (74.5 %).
-_USEFUL_PER_CATEGORY = 2_000
-#: Share of the time budget after which the forecast of that number is made, and the number of steps
-#: that it needs: the first ones are slow. After the larger share it is made from fewer steps.
-_FORECAST_AT, _FORECAST_STEPS, _FORECAST_AT_LATEST = 0.05, 10, 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +100,8 @@ def train(
 
     Writes `encoder.safetensors`, `config.toml`, `metrics.jsonl` and the last checkpoint into the
     folder `run`. Ctrl-C or SIGTERM writes a checkpoint and returns. `resume` continues a stopped
-    run with its own configuration; on a CPU the weights come out the same as without the stop,
-    except with a time budget (`minutes`), which depends on the clock.
+    run with its own configuration; on a CPU, with as many threads, the weights come out the same as
+    without the stop, except with a time budget (`minutes`), which depends on the clock.
 
     `on_metrics` gets every line of `metrics.jsonl` as it is written, as a dictionary with `kind`
     ("step", "epoch" or "validation"), `step` and numbers: for TensorBoard and other loggers.
@@ -242,8 +235,7 @@ class _Training:
             )
         self.learner = Learner(config, dataset.categories, self.drawings, processes)
         self.step, self.elapsed_s = 0, 0.0
-        self.finish_s = 0.0
-        self.forecast = ""  # a warning that the time is too short
+        self.budget: TimeBudget | None = None  # for steps, with `minutes`
         if checkpoint is not None:
             self.learner.weights.restore(checkpoint.weights)
             self.step, self.elapsed_s = checkpoint.step, checkpoint.elapsed_s
@@ -257,8 +249,8 @@ class _Training:
     @property
     def share_done(self) -> float:
         """How far the training is, 0..1: by the clock with a time budget, otherwise by steps."""
-        if self.config.minutes is not None:
-            return min(1.0, self.elapsed_s / self._budget_s)
+        if self.budget is not None:
+            return self.budget.share_done(self.elapsed_s)
         return self.step / self._n_steps
 
     def run_to_end(self, started: float) -> RunResult:
@@ -269,9 +261,13 @@ class _Training:
         already_s = self.elapsed_s
         meter = CpuMeter()
         if self.config.minutes is not None:
-            wanted_s = self._time_to_finish() if self.processes.is_main else 0.0
-            wanted_s = self.processes.sum([wanted_s])[0]
-            self.finish_s = min(wanted_s, _FINISH_SHARE * 60 * self.config.minutes)
+            finish_s = self._time_to_finish() if self.processes.is_main else 0.0
+            self.budget = TimeBudget(
+                self.config.minutes,
+                self.processes.sum([finish_s])[0],
+                n_categories=len(self.dataset.categories),
+                from_scratch=self.config.start_from is None,
+            )
         last_checkpoint_s = self.elapsed_s
         with catching_interrupt(repeated=self.processes.n > 1) as interrupted:
             for outcome in self._steps(interrupted, started):
@@ -288,14 +284,14 @@ class _Training:
                 self._save_checkpoint()
         unfinished = self.share_done < 1
         encoder, validation_top1 = None, None
-        notes = [*self.notes, self.forecast] if unfinished and self.forecast else [*self.notes]
+        if self.budget is not None and not unfinished:
+            self.budget.end(self.step * self.batches.batch_size)
         if self.processes.is_main:
             if not unfinished:
-                notes += self._too_short()
                 encoder, validation_top1 = self._finish(started, already_s)
             share = meter.read()
             if share is not None and share.is_busy:
-                notes.append(str(share))
+                self.notes.append(str(share))
         return RunResult(
             self.run,
             encoder,
@@ -303,7 +299,7 @@ class _Training:
             already_s + time.perf_counter() - started,
             unfinished,
             validation_top1,
-            tuple(notes),
+            tuple(self._notes),
         )
 
     @property
@@ -311,10 +307,9 @@ class _Training:
         return self.config.steps or self.config.epochs * self.batches.steps_per_epoch
 
     @property
-    def _budget_s(self) -> float:
-        """The time budget for steps: what `minutes` leaves after the work at the end."""
-        assert self.config.minutes is not None
-        return 60 * self.config.minutes - self.finish_s
+    def _notes(self) -> list[str]:
+        warning = "" if self.budget is None else self.budget.warning
+        return [*self.notes, warning] if warning else [*self.notes]
 
     def _steps(self, interrupted: threading.Event, started: float) -> Iterator[dict[str, Any]]:
         """Take steps until the end or an interruption, yielding what to log after each."""
@@ -349,12 +344,17 @@ class _Training:
                 self.elapsed_s += took_s
                 if not math.isfinite(loss):
                     raise TrainingError(
-                        f"the loss became {loss} at step {self.step}; lower learning_rate"
+                        f"the loss became {loss} at step {self.step}; train with a lower "
+                        "learning_rate"
                     )
                 running.add(loss / batch_size, all_right / batch_size, drawings_per_second)
                 if threads is not None:
                     threads.after_step(drawings_per_second, size_px=batch.images.shape[1])
-                self._forecast(running)
+                if self.budget is not None:
+                    n_seen = self.step * batch_size
+                    self.budget.forecast(
+                        self.elapsed_s, step=self.step, n_seen=n_seen, rate=running.rate
+                    )
                 yield self._report(running, image_size_px=batch.images.shape[1])
                 if n_interrupted:
                     break
@@ -394,46 +394,10 @@ class _Training:
                         running.accuracy,
                         running.rate,
                         self.elapsed_s,
-                        (self.forecast,) if self.forecast else (),
+                        tuple(self._notes),
                     )
                 )
         return outcome
-
-    @property
-    def _minutes_from_scratch(self) -> float | None:
-        """The time budget of a network with random weights; others are useful from the start."""
-        return self.config.minutes if self.config.start_from is None else None
-
-    def _forecast(self, running: RunningMean) -> None:
-        """Warn once if the time budget is too short for a useful network at the current speed."""
-        minutes = self._minutes_from_scratch
-        if minutes is None or self.forecast or self.share_done < _FORECAST_AT:
-            return
-        if self.step < _FORECAST_STEPS and self.share_done < _FORECAST_AT_LATEST:
-            return
-        left_s = max(0.0, self._budget_s - self.elapsed_s)
-        n_seen = max(1.0, self.step * self.batches.batch_size + left_s * running.rate)
-        n_useful = _USEFUL_PER_CATEGORY * len(self.dataset.categories)
-        if n_seen < n_useful:
-            self.forecast = (
-                f"the time is too short for a useful network: in {minutes:g} min, at "
-                f"{running.rate:,.0f} drawings/s, it will see about "
-                f"{n_seen / len(self.dataset.categories):,.0f} drawings of each category, and "
-                f"needs about {_USEFUL_PER_CATEGORY:,}; give it about "
-                f"{math.ceil(minutes * n_useful / n_seen):,} min"
-            )
-
-    def _too_short(self) -> list[str]:
-        """A note if the network saw too few drawings; the forecast was only a guess."""
-        minutes = self._minutes_from_scratch
-        n_seen = self.step * self.batches.batch_size / len(self.dataset.categories)
-        if minutes is None or n_seen >= _USEFUL_PER_CATEGORY:
-            return []
-        return [
-            f"the network saw only {n_seen:,.0f} drawings of each category in "
-            f"{minutes:g} min, and needs about {_USEFUL_PER_CATEGORY:,} to be "
-            "useful; train for longer or on a faster machine"
-        ]
 
     def _size_at(self, step: int) -> int:
         if self.config.minutes is not None:
@@ -474,6 +438,12 @@ class _Training:
             finish.fit_stroke_weights(encoder, self.held_out, deadline)
             precision = self.config.unsure_precision
             top1 = finish.calibrate(encoder, self.held_out, precision, deadline)
+            if encoder.unsure_precision is None:
+                self.notes.append(
+                    f"the probabilities are not calibrated, nor is what counts as unsure: only "
+                    f"{len(self.held_out[1])} drawings were held out, at least "
+                    f"{finish.LEAST_TO_CALIBRATE} are needed; raise `validation` or prepare more"
+                )
             self.log.write(
                 "validation",
                 step=self.step,

@@ -131,9 +131,10 @@ def load_checkpoint(run: Path, dataset: Dataset) -> Checkpoint:
 
 
 class MetricsLog:
-    """`metrics.jsonl`: one JSON object per line. Lines after `keep_until_step` are dropped first.
+    """`metrics.jsonl`: one JSON object per line.
 
-    `on_write` gets every new line as a dictionary, too.
+    Lines after `keep_until_step`, and that of an earlier end, are dropped first. `on_write` gets
+    every new line as a dictionary, too.
     """
 
     def __init__(
@@ -148,7 +149,8 @@ class MetricsLog:
         if self._path.is_file() and keep_until_step:
             for line in self._path.read_text().splitlines():
                 try:
-                    if json.loads(line)["step"] <= keep_until_step:
+                    values = json.loads(line)
+                    if values["step"] <= keep_until_step and values["kind"] != "validation":
                         kept.append(line)
                 except (ValueError, KeyError):
                     continue  # the last line of a killed run may be cut off
