@@ -205,6 +205,7 @@ def test_among_limits_the_categories_and_bad_input_is_refused(page, origin, web_
             garabato.list({text: 3}, 5),
             garabato.drawing("nobody's"),
             library.Garabato.create({gallery: "/package/dist"}),
+            library.Garabato.create({gallery: "https://"}),
           ];
           const settled = await Promise.allSettled(refused);
           return {predictions, refused: settled.map(({reason}) => [reason.name, reason.message])};
@@ -230,6 +231,7 @@ def test_among_limits_the_categories_and_bad_input_is_refused(page, origin, web_
         "text is not a string",
         "nobody's",
         "there is no gallery at",
+        "“https://” is not the URL of a gallery",
     )
     for (name, message), part in zip(said["refused"], wanted, strict=True):
         assert name == "GarabatoError"
@@ -389,6 +391,25 @@ def test_a_pad_loads_its_gallery_only_while_it_is_in_the_document(page, origin):
     assert page.evaluate(ready) is True
     wait(page, "seen.hits.at(-1)?.hits.length === 5")
     assert page.evaluate("seen.failure") == []
+
+
+def test_a_pad_keeps_the_gallery_it_is_given_while_another_loads(page, origin):
+    page.evaluate(EVENTS, [f"{origin}/package/dist/pad_element.js", f"{origin}/page"])
+    said = page.evaluate(
+        """async ([module, gallery]) => {
+          const {Garabato} = await import(module);
+          const given = await Garabato.create({gallery});
+          const pad = document.querySelector("garabato-pad");
+          pad.setAttribute("gallery", gallery + "/gallery");
+          pad.garabato = given;
+          await Garabato.create({gallery});
+          pad.remove();
+          await new Promise((resolve) => setTimeout(resolve, 50));
+          return pad.garabato === given;
+        }""",
+        [f"{origin}/package/dist/index.js", f"{origin}/page"],
+    )
+    assert said is True
 
 
 def test_a_query_ends_once_it_is_aborted_whatever_is_still_loading(page, origin):

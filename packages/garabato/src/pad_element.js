@@ -98,6 +98,7 @@ export class GarabatoPad extends HTMLElement {
   }
   set garabato(garabato) {
     this.#live.cancel();
+    this.#gallery = null; // one that is still being loaded is not used
     if (this.#ownsGarabato) this.#garabato?.close();
     this.#ownsGarabato = false;
     this.#garabato = garabato;
@@ -137,13 +138,14 @@ export class GarabatoPad extends HTMLElement {
 
   async #open(gallery) {
     if (gallery === this.#gallery) return;
-    this.#gallery = gallery;
     this.garabato = null;
     if (gallery === null) return;
+    this.#gallery = gallery;
     try {
       const garabato = await Garabato.create({gallery});
       if (this.#gallery !== gallery) return void garabato.close(); // changed meanwhile
       this.garabato = garabato;
+      this.#gallery = gallery;
       this.#ownsGarabato = true;
       this.#announce("ready", {garabato});
     } catch (error) {

@@ -35,6 +35,7 @@ export class Garabato {
   }
 
   constructor({gallery}) {
+    if (!URL.canParse(gallery, document.baseURI)) throw new GarabatoError(`“${gallery}” is not the URL of a gallery`, 400);
     const folder = new URL(gallery, document.baseURI);
     if (!folder.pathname.endsWith("/")) folder.pathname += "/";
     this.#worker = startWorker();
