@@ -6,11 +6,9 @@ work they may cause is bounded. Source: https://www.w3.org/TR/SVG2/styling.html.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree.ElementTree import Element
 
@@ -18,10 +16,8 @@ from garabato.formats.svg.conditions import media_match, query_holds
 from garabato.formats.svg.selectors import (
     OF_TYPE,
     cheap_pseudo_classes,
-    forgiving,
     nested_selector,
     split_at_commas,
-    without_prefixes,
 )
 from garabato.formats.svg.style import is_valid
 
@@ -33,7 +29,6 @@ MAX_SHEET_CHARACTERS = 256 * 2**10
 MAX_STEPS = 3_000_000
 _MAX_NESTED_RULES = 4
 _MAX_NESTED_VARIABLES = 8
-_MAX_REGISTERED = 64
 #: CSS properties that count; others ("font-family") are skipped. Geometry is CSS in SVG 2.
 _PROPERTIES = {
     "fill", "stroke", "color", "fill-opacity", "stroke-opacity", "stroke-width", "visibility",
@@ -48,11 +43,6 @@ _PROPERTIES = {
     "x", "y", "width", "height", "cx", "cy", "r", "rx", "ry", "d",
 }  # fmt: skip
 _VARIABLE = re.compile(r"var\(\s*(--[\w-]+)\s*(?:,([^()]*(?:\([^()]*\))?[^()]*))?\)")
-#: Where a rule's layer comes in the cascade: its numbers among its siblings, outermost first, and
-#: then infinity, since rules outside inner layers come last.
-_Layer = tuple[float, ...]
-_NO_LAYER: _Layer = (math.inf,)
-_SVG = "http://www.w3.org/2000/svg"
 
 
 class StyleTooComplexError(Exception):
@@ -70,9 +60,8 @@ class Cascade:
             and media_match(element.get("media", "all").strip().lower() or "all")
         )
         self._by_element: dict[Element, _Declared] = {}
-        self._registered: dict[str, _Registered] = {}
         if sheet.strip():
-            self._by_element = _match_sheet(sheet, root, self._registered)
+            self._by_element = _match_sheet(sheet, root)
         self._has_variables = "var(" in sheet or any(
             "var(" in value
             for element in root.iter()
@@ -114,9 +103,6 @@ class Cascade:
         if not self._has_variables:
             return declared, variables
         own = {name: value for name, value in declared.items() if name.startswith("--")}
-        for name, (initial, is_inherited) in self._registered.items():
-            if initial and not (is_inherited and name in variables):
-                own.setdefault(name, initial)
         variables = {**variables, **own} if own else variables
         values = {
             name: _with_variables(value, variables)
@@ -134,20 +120,8 @@ class _Declared(NamedTuple):
 _NOTHING_DECLARED = _Declared({}, {})
 
 
-class _Registered(NamedTuple):
-    """What `@property` says of a custom property."""
-
-    initial: str
-    is_inherited: bool
-
-
-def _match_sheet(
-    sheet: str, root: Element, registered: dict[str, _Registered]
-) -> dict[Element, _Declared]:
-    """The declarations of a style sheet for each element that its rules match.
-
-    The custom properties that it registers are added to `registered`.
-    """
+def _match_sheet(sheet: str, root: Element) -> dict[Element, _Declared]:
+    """The declarations of a style sheet for each element that its rules match."""
     import cssselect2
     import tinycss2
 
@@ -156,18 +130,18 @@ def _match_sheet(
             f"the style sheets have more than {MAX_SHEET_CHARACTERS // 2**10} KiB"
         )
     budget = _Budget()
-    rules = _Rules(cssselect2.Matcher(), budget, registered)
+    rules = _Rules(cssselect2.Matcher(), budget)
     rules.add_all(tinycss2.parse_stylesheet(sheet, skip_comments=True, skip_whitespace=True))
     matched: dict[Element, _Declared] = {}
     for wrapper in _bounded_wrapper(budget).from_xml_root(root).iter_subtree():
         budget.spend(1 + rules.n_selectors + rules.n_of_type * len(wrapper.etree_siblings))
-        found = [
-            payload
-            for _, _, pseudo_element, payload in rules.matcher.match(wrapper)
-            if pseudo_element is None
-        ]
-        if found:
-            matched[wrapper.etree_element] = _in_layers(found)
+        merged = _Declared({}, {})
+        for _, _, pseudo_element, declared in rules.matcher.match(wrapper):
+            if pseudo_element is None:
+                merged.normal.update(declared.normal)
+                merged.important.update(declared.important)
+        if merged != _NOTHING_DECLARED:
+            matched[wrapper.etree_element] = merged
     return matched
 
 
@@ -184,99 +158,52 @@ class _Budget:
 class _Rules:
     """The style rules whose conditions hold, for matching, and the number of their selectors."""
 
-    def __init__(
-        self, matcher: Matcher, budget: _Budget, registered: dict[str, _Registered]
-    ) -> None:
+    def __init__(self, matcher: Matcher, budget: _Budget) -> None:
         self.matcher = matcher
-        self._registered = registered
         self.n_selectors = self.n_of_type = 0
         self._budget = budget
-        self._svg_prefixes = {"*"}
-        self._layers: dict[tuple[str, ...], _Layer] = {}
 
-    def add_all(
-        self,
-        rules: Iterable[Any],
-        outer: list[Any] | None = None,
-        layer: tuple[str, ...] = (),
-        depth: int = 0,
-    ) -> None:
-        """Add rules, which may be nested in one with the selector `outer`, and in a layer."""
+    def add_all(self, rules: Iterable[Any], outer: list[Any] | None = None, depth: int = 0) -> None:
+        """Add rules, which may be nested in one with the selector `outer`."""
         import tinycss2
 
         for rule in rules:
             if depth > _MAX_NESTED_RULES or rule.type not in ("at-rule", "qualified-rule"):
                 continue
             if rule.type == "at-rule":
-                self._add_at_rule(rule, outer, layer, depth)
+                self._add_at_rule(rule, outer, depth)
                 continue
             selector = rule.prelude
             if outer is not None:
                 selector = nested_selector(selector, outer, self._budget.spend)
-            self._add(selector, _declarations_of(rule.content), layer)
+            self._add(selector, _declarations_of(rule.content))
             if any(token.type == "{} block" for token in rule.content):
                 inner = tinycss2.parse_blocks_contents(
                     rule.content, skip_comments=True, skip_whitespace=True
                 )
-                self.add_all(inner, selector, layer, depth + 1)
+                self.add_all(inner, selector, depth + 1)
 
-    def _add_at_rule(
-        self, rule: Any, outer: list[Any] | None, layer: tuple[str, ...], depth: int
-    ) -> None:
+    def _add_at_rule(self, rule: Any, outer: list[Any] | None, depth: int) -> None:
+        """Add the rules of `@media`, `@supports` and `@layer`; all layers count the same."""
         import tinycss2
 
         keyword = rule.lower_at_keyword
-        if keyword == "namespace":
-            prefix = rule.prelude[1] if len(rule.prelude) > 2 else None
-            if prefix is not None and prefix.type == "ident" and _names_svg(rule.prelude):
-                self._svg_prefixes.add(prefix.value)
-        if keyword == "layer":
-            names = tinycss2.serialize(rule.prelude).split(",")
-            for name in names:
-                path = (*layer, *(name.strip() or f"#{len(self._layers)}").split("."))
-                for end in range(1, len(path) + 1):
-                    self._number(path[:end])
-            layer = path
-        if keyword == "property" and rule.content and len(self._registered) < _MAX_REGISTERED:
-            found = {
-                node.lower_name: tinycss2.serialize(node.value).strip()
-                for node in tinycss2.parse_blocks_contents(rule.content)
-                if node.type == "declaration"
-            }
-            name = tinycss2.serialize(rule.prelude).strip()
-            self._registered[name] = _Registered(
-                found.get("initial-value", ""), found.get("inherits", "").lower() == "true"
-            )
-        if not rule.content or keyword not in ("layer", "media", "supports", "scope"):
+        if not rule.content or keyword not in ("layer", "media", "supports"):
             return
-        if keyword in ("media", "supports") and not query_holds(rule.prelude, keyword):
+        if keyword != "layer" and not query_holds(rule.prelude, keyword):
             return
-        if keyword == "scope":
-            within = tinycss2.serialize(rule.prelude).strip().removeprefix("(").removesuffix(")")
-            outer = tinycss2.parse_component_value_list(f":where({within or ':root'})")
         parse = tinycss2.parse_rule_list if outer is None else tinycss2.parse_blocks_contents
         inner = parse(rule.content, skip_comments=True, skip_whitespace=True)
-        if outer is not None and keyword != "scope":
-            self._add(outer, _declarations_of(rule.content), layer)
-        self.add_all(inner, outer, layer, depth + 1)
+        if outer is not None:
+            self._add(outer, _declarations_of(rule.content))
+        self.add_all(inner, outer, depth + 1)
 
-    def _number(self, path: tuple[str, ...]) -> None:
-        """Layers are ordered by where they are first named."""
-        if path not in self._layers:
-            n_siblings = sum(
-                len(known) == len(path) and known[:-1] == path[:-1] for known in self._layers
-            )
-            parent = self._layers.get(path[:-1], _NO_LAYER)
-            self._layers[path] = (*parent[:-1], float(n_siblings), math.inf)
-            self._budget.spend(len(self._layers))
-
-    def _add(self, selector: list[Any], declared: _Declared, layer: tuple[str, ...]) -> None:
+    def _add(self, selector: list[Any], declared: _Declared) -> None:
         import cssselect2
 
         if not (declared.normal or declared.important):
             return
-        for prelude in split_at_commas(without_prefixes(selector, self._svg_prefixes)):
-            prelude = forgiving(prelude)
+        for prelude in split_at_commas(selector):
             names = cheap_pseudo_classes(prelude)
             if names is None:
                 continue
@@ -290,8 +217,7 @@ class _Rules:
             ):
                 continue  # as browsers do with a selector they do not know
             for compiled in selectors:
-                payload = self._layers.get(layer, _NO_LAYER), declared
-                self.matcher.add_selector(compiled, payload)
+                self.matcher.add_selector(compiled, declared)
                 self.n_selectors += 1
                 self.n_of_type += not OF_TYPE.isdisjoint(names)
 
@@ -313,26 +239,12 @@ def _declarations_of(content: Any) -> _Declared:
             continue
         if value and is_valid(name, value):
             part = declared.important if node.important else declared.normal
-            part.update(_longhands(name, value))
+            part[name] = value
     return declared
 
 
 def _counts(name: str) -> bool:
-    return name in _PROPERTIES or name.startswith("--") or name == "all"
-
-
-def _longhands(name: str, value: str) -> Mapping[str, str]:
-    """The declarations that one stands for: `all` sets every property."""
-    return dict.fromkeys(_PROPERTIES, value) if name == "all" else {name: value}
-
-
-def _names_svg(prelude: list[Any]) -> bool:
-    """Whether the prelude of `@namespace` has the address of SVG."""
-    return any(
-        getattr(token, "value", "") == _SVG
-        or any(getattr(part, "value", "") == _SVG for part in getattr(token, "arguments", ()))
-        for token in prelude
-    )
+    return name in _PROPERTIES or name.startswith("--")
 
 
 def _bounded_wrapper(budget: _Budget) -> Any:
@@ -357,13 +269,6 @@ def _bounded_wrapper(budget: _Budget) -> Any:
                 budget.spend(4)  # a new wrapper
                 yield child
 
-        @property
-        def lang(self) -> str:
-            for wrapper in (self, *self.ancestors):
-                if "lang" in wrapper.etree_element.attrib:
-                    return str(wrapper.etree_element.attrib["lang"].lower())
-            return ""
-
         def _along(self, step: str) -> Iterator[Any]:
             element = getattr(self, step)
             while element is not None:
@@ -372,28 +277,6 @@ def _bounded_wrapper(budget: _Budget) -> Any:
                 element = getattr(element, step)
 
     return Bounded
-
-
-def _in_layers(found: list[tuple[_Layer, _Declared]]) -> _Declared:
-    """One set of declarations from several, which are in order of specificity.
-
-    Later layers win, and earlier ones among the important declarations. Source:
-    https://www.w3.org/TR/css-cascade-5/#layer-ordering.
-    """
-    merged = _Declared({}, {})
-    found.sort(key=lambda entry: entry[0])
-    layers = [list(group) for _, group in groupby(found, key=lambda entry: entry[0])]
-    for layer in layers:
-        before = dict(merged.normal)
-        for _, declared in layer:
-            merged.normal.update(declared.normal)
-        for name in [name for name, value in merged.normal.items() if value == "revert-layer"]:
-            del merged.normal[name]
-            merged.normal.update({name: before[name]} if name in before else {})
-    for layer in reversed(layers):
-        for _, declared in layer:
-            merged.important.update(declared.important)
-    return merged
 
 
 def _parse_style(text: str) -> _Declared:
@@ -419,9 +302,9 @@ def _parse_declarations(text: str) -> _Declared:
             if not is_valid(name, value.strip()):
                 continue
             if not mark:
-                declared.normal.update(_longhands(name, value))
+                declared.normal[name] = value
             elif important.strip().lower() == "important":
-                declared.important.update(_longhands(name, value.strip()))
+                declared.important[name] = value.strip()
     return declared
 
 

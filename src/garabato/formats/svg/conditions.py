@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from garabato.formats.svg.geometry import length
 from garabato.formats.svg.selectors import MAX_SELECTOR_TOKENS, split_at_commas
 
-#: Media features of a light screen, `_SCREEN_PX` wide and high. `_ALWAYS` are true without a value.
+#: Media features of a light screen, `_SCREEN_PX` wide and high.
 _SCREEN_PX = 1000.0
 _FEATURES = {
     "prefers-color-scheme": "light", "prefers-reduced-motion": "no-preference",
     "prefers-contrast": "no-preference", "forced-colors": "none", "hover": "hover",
-    "pointer": "fine", "any-hover": "hover", "any-pointer": "fine", "orientation": "landscape",
-    "scripting": "none", "update": "fast", "display-mode": "browser", "grid": "0",
-    "monochrome": "0", "prefers-reduced-transparency": "no-preference",
-    "dynamic-range": "standard", "color-gamut": "srgb",
-}  # fmt: skip
-_RANGE = re.compile(r"(?:([^<>=]+)([<>])=?)?\s*([a-z-]+)\s*(?:([<>])=?([^<>=]+))?")
-_ALWAYS = {
-    "width", "height", "color", "hover", "pointer", "any-hover", "any-pointer", "update",
-    "aspect-ratio", "resolution",
+    "pointer": "fine", "orientation": "landscape", "scripting": "none",
 }  # fmt: skip
 
 
@@ -94,21 +85,10 @@ def _is_supported(feature: str) -> bool:
 
 def _media_feature_holds(condition: str) -> bool | None:
     """Whether a media feature holds; None if it is not known."""
-    name, colon, value = (part.strip() for part in condition.partition(":"))
-    if not colon and (match := _RANGE.fullmatch(condition)) and (match[2] or match[4]):
-        low, first, name, second, high = match.groups()
-        parts = [(first, low)] if first else []
-        parts += [("><"["<>".index(second)], high)] if second else []  # as if on the left
-        values = [
-            _media_feature_holds(f"{'min' if sign == '<' else 'max'}-{name}:{value}")
-            for sign, value in parts
-        ]
-        return False if False in values else None if None in values else True
+    name, _, value = (part.strip() for part in condition.partition(":"))
     if name.startswith(("min-", "max-")):
         if name[4:] in ("width", "height"):
             known = length(value, _SCREEN_PX, float("nan"))
             return known <= _SCREEN_PX if name.startswith("min-") else known >= _SCREEN_PX
         return name.startswith("min-")  # resolution, colours
-    if not colon:
-        return True if name in _ALWAYS else None
     return _FEATURES[name] == value if name in _FEATURES else None

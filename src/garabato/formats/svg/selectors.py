@@ -9,42 +9,12 @@ from typing import Any
 MAX_SELECTOR_TOKENS = 60
 _PSEUDO_CLASSES = {
     "root", "scope", "first-child", "last-child", "only-child", "empty", "not", "is", "where",
-    "has", "lang", "nth-child", "nth-last-child", "hover", "focus", "active", "link", "visited",
+    "has", "nth-child", "nth-last-child", "hover", "focus", "active", "link", "visited",
 }  # fmt: skip
 #: Selectors with these, or with "nth-child(... of ...)", look at all siblings.
 OF_TYPE = {
     "first-of-type", "last-of-type", "only-of-type", "nth-of-type", "nth-last-of-type", "of",
 }  # fmt: skip
-
-
-def without_prefixes(tokens: list[Any], prefixes: set[str]) -> list[Any]:
-    """`svg|rect` as `rect`: the elements of a document are all of SVG's namespace."""
-    kept: list[Any] = []
-    for token in tokens:
-        is_bar = token.type == "literal" and token.value == "|"
-        if is_bar and kept and getattr(kept[-1], "value", None) in prefixes:
-            kept.pop()
-        else:
-            kept.append(token)
-    return kept
-
-
-def forgiving(selector: list[Any]) -> list[Any]:
-    """`selector` without the unknown selectors in the lists of :is() and :where()."""
-    import tinycss2
-
-    for token in selector:
-        if token.type == "function" and token.lower_name in ("is", "where"):
-            parts = [
-                part
-                for part in split_at_commas(token.arguments)
-                if cheap_pseudo_classes(part) is not None
-            ]
-            comma = tinycss2.parse_component_value_list(",")
-            token.arguments = [
-                token for i, part in enumerate(parts) for token in ([*comma, *part] if i else part)
-            ]
-    return selector
 
 
 def nested_selector(inner: list[Any], outer: list[Any], spend: Callable[[int], None]) -> list[Any]:

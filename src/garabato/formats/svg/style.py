@@ -39,12 +39,7 @@ _INHERITED = {
     "marker-mid": "marker_mid",
     "marker-end": "marker_end",
 }
-_KEYWORDS = {"inherit", "unset", "initial", "revert", "revert-layer"}
-#: Colours of the system, for a light screen.
-_SYSTEM_COLOURS = {
-    "canvas": "white", "field": "white", "buttonface": "#efefef",
-    "canvastext": "black", "fieldtext": "black", "buttontext": "black", "linktext": "#00e",
-}  # fmt: skip
+_KEYWORDS = {"inherit", "unset", "initial", "revert"}
 _INVALID = object()
 #: Transforms that CSS refuses: only zero may have no unit, and commas separate arguments.
 _UNITLESS = re.compile(
@@ -54,10 +49,6 @@ _UNITLESS = re.compile(
 )
 #: The colour for light screens in light-dark(LIGHT, DARK).
 _LIGHT = re.compile(r"^light-dark\(\s*([^(),]+(?:\([^()]*\))?)\s*,.*", re.DOTALL)
-#: A relative colour, rgb(from COLOUR r g b / ALPHA), is read as the one that it starts from.
-_FROM = re.compile(
-    r"^[a-z]+\(\s*from\s+([^\s()]+(?:\([^()]*\))?)[^/]*(?:/\s*([\d.]+%?)\s*\))?.*", re.DOTALL
-)
 _MIX = re.compile(r"^color-mix\((?:\s*in\b[^,]*,)?(.*)\)$", re.DOTALL)
 _MIXED = re.compile(r"\s*(?:([\d.]+)%)?\s*([^\s()%]+(?:\([^()]*\))?)\s*(?:([\d.]+)%)?\s*(?:,|$)")
 
@@ -112,15 +103,8 @@ def inherit(style: Style, declared: Mapping[str, str], diagonal: float) -> Style
     return style._replace(**changed) if changed else style
 
 
-def inherited(declared: Mapping[str, str]) -> dict[str, str]:
-    """The declarations that the contents of the element inherit."""
-    return {k: v for k, v in declared.items() if k in _INHERITED or k == "marker"}
-
-
 def is_valid(name: str, value: str) -> bool:
     """Whether a declaration is valid; an invalid one does not replace an earlier one."""
-    if name == "all":
-        return "var(" in value or value.lower() in _KEYWORDS
     if name == "transform" and _UNITLESS.search(value):
         return False
     if name not in _INHERITED or "var(" in value or value.lower() in _KEYWORDS:
@@ -193,12 +177,9 @@ def _parse_colour(text: str) -> Colour | None:
     text = _LIGHT.sub(r"\1", text)
     if match := _MIX.match(text):
         return _mixed(match[1])
-    if match := _FROM.match(text):
-        origin = _parse_colour(match[1])
-        return (*origin[:3], opacity(match[2])) if origin and match[2] else origin
     if "(" in text:
         text = re.sub(r"\bnone\b", "0", text)
-    colour = parse_color(_SYSTEM_COLOURS.get(text, text))
+    colour = parse_color(text)
     if colour is None or isinstance(colour, str):
         return None
     try:

@@ -46,7 +46,6 @@ from garabato.formats.svg.style import (
     Colour,
     Style,
     inherit,
-    inherited,
     opacity_of,
     parse_colour,
 )
@@ -100,10 +99,6 @@ class _Walk:
             if name not in _RENDERED:
                 continue
             declared, context = self._tree.declared(element, context)
-            if context.depth and declared.get("display", "").strip().lower() == "contents":
-                if name not in _GROUPS:
-                    continue
-                declared = inherited(declared)
             inside = self._enter(element, declared, context)
             if inside is None:
                 continue
