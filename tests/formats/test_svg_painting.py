@@ -426,7 +426,7 @@ def test_a_symbol_is_fitted_into_the_box_of_its_use(tmp_path):
         'transform="matrix(2 0 0 2 10 20)"',
         'style="transform:matrix3d(2,0,0,0, 0,2,0,0, 0,0,1,0, 10,20,0,1)"',
         'style="transform:translate3d(10px, 20px, 0) scale(200%)"',
-        'style="transform:translate(calc(4px + 6px), 20px) scale(2)"',
+        'style="transform:translate(10px, 20px) scale(2)"',
         'style="translate:10px 20px;scale:2"',
         'style="transform-box:fill-box;transform-origin:50% 100%;transform:scale(2);'
         'translate:20px 50px"',

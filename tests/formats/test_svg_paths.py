@@ -176,32 +176,6 @@ def test_lengths_have_units_and_percentages():
     assert length("1 %", 50, 7) == 0.5
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("calc(50% - 10px)", 30),
-        ("calc(+5px)", 5),
-        ("calc((1in + 4px) / 2 * 3)", 150),
-        ("calc(100% - calc(2 * 5px))", 70),
-        ("CALC( -1 * 20% )", -16),
-        ("min(50%, 25px)", 25),
-        ("max(10px, 1em, 5%)", 16),
-        ("clamp(10px, 90%, 60px)", 60),
-        ("calc(1px / 0)", 7),
-        ("calc(1furlong)", 7),
-        ("calc(2 ** 9)", 7),
-        ("calc(9" + "*9" * 200 + ")", 7),
-        ("calc(" * 30 + "1" + ")" * 30, 1),
-        ("calc(__import__)", 7),
-        ("calc(1px", 7),
-        ("calc()", 7),
-        ("clamp(1)", 7),
-    ],
-)
-def test_lengths_may_be_calculated(text, expected):
-    assert length(text, 80, 7) == pytest.approx(expected)
-
-
 def test_a_list_of_numbers_ends_at_the_first_other_text():
     assert numbers("1,2 -3-.5e1x 6") == [1, 2, -3, -5]
 
@@ -222,7 +196,6 @@ def test_a_list_of_numbers_ends_at_the_first_other_text():
         ("matrix(1 2)", (1, 1), (1, 1)),
         ("nonsense(3) scale()", (1, 1), (1, 1)),
         ("scale(2) nonsense(3)", (1, 1), (1, 1)),
-        ("rotate(calc(45deg + 45deg))", (1, 0), (0, 1)),
         ("skewX(1e999)", (1, 2), (1, 2)),
         ("skewY(-1e999)", (1, 2), (1, 2)),
         ("rotate(1e999)", (1, 2), (1, 2)),
@@ -299,16 +272,11 @@ def test_transform_attributes_have_numbers_without_units(text, moved):
 @pytest.mark.parametrize(
     ("text", "moved"),
     [
-        ("scale(calc(1/2))", (0.5, 1)),
-        ("rotate(calc(0.125turn * 2))", (-2, 1)),
         ("rotateX(60deg)", (1, 1)),
         ("rotateY(60deg)", (0.5, 2)),
-        ("rotate3d(0, 0, 1, 90deg)", (-2, 1)),
-        ("rotate3d(1, 0, 0, 60deg)", (1, 1)),
-        ("rotate3d(0, 0, 0, 60deg)", (1, 2)),
     ],
 )
-def test_css_transforms_may_use_calc_and_three_dimensions(text, moved):
+def test_turns_in_space_are_seen_from_the_front(text, moved):
     np.testing.assert_allclose(_apply(transform(text), (1, 2)), moved, atol=1e-12)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ast
 import math
-import operator
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 Matrix = tuple[float, float, float, float, float, float]  # as SVG's matrix(a b c d e f)
 Size = tuple[float, float]
@@ -25,33 +23,16 @@ _NUMBER_TEXT = r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?"
 _NUMBER = re.compile(_NUMBER_TEXT)
 _BLANK = re.compile(r"[\s,]*")
 _LENGTH = re.compile(rf"({_NUMBER_TEXT})\s*([a-zA-Z]*|%)")
-_TRANSFORM = re.compile(r"(?<![a-zA-Z])([a-zA-Z]+(?:3d)?)\s*\(([^()]*(?:\([^()]*\)[^()]*){0,9})\)")
-#: An argument of a transform, which may be calculated.
-_ARGUMENT = re.compile(r"[^\s,()]+(?:\([^()]*(?:\([^()]*\)[^()]*){0,9}\))?")
-_MATH = re.compile(r"(?:calc|min|max|clamp)\(.*\)", re.DOTALL)
-#: A number, with a unit or without one, in an expression that _CALCULABLE lets through.
-_OPERAND = re.compile(r"((?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)(%|[a-z]+)?")
-_CALCULABLE = re.compile(r"(?:calc|min|max|clamp|[\d.e+\-*/(),\s])+")
-_MAX_MATH_CHARACTERS = 200
+_TRANSFORM = re.compile(r"(?<![a-zA-Z])([a-zA-Z]+(?:3d)?)\s*\(([^()]*)\)")
 _UNITS_PX = {
     "": 1.0, "px": 1.0, "in": 96.0, "cm": 96 / 2.54, "mm": 9.6 / 2.54, "pt": 96 / 72, "pc": 16.0,
     "em": 16.0, "rem": 16.0, "ex": 8.0,
 }  # fmt: skip
 _UNITS_DEGREES = {"": 1.0, "deg": 1.0, "grad": 0.9, "rad": 180 / math.pi, "turn": 360.0}
-_OPERATORS: dict[type[ast.operator], Callable[[float, float], float]] = {
-    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-}  # fmt: skip
-_FUNCTIONS: dict[str, Callable[..., float]] = {
-    "calc": lambda value: value,
-    "min": lambda *values: min(values),
-    "max": lambda *values: max(values),
-    "clamp": lambda low, value, high: max(low, min(value, high)),
-}
 _N_ARGUMENTS = {
     "matrix": (6,), "translate": (1, 2), "scale": (1, 2), "rotate": (1, 3), "skewX": (1,),
     "skewY": (1,),
 }  # fmt: skip
-_AXES = {"x": "1 0 0", "y": "0 1 0", "z": "0 0 1"}
 
 
 def numbers(text: str) -> list[float]:
@@ -65,8 +46,7 @@ def length(text: str | None, whole: float, default: float = 0.0) -> float:
         return default
     match = _LENGTH.fullmatch(text.strip())
     if match is None:
-        value = _calculated(text, lambda operand: length(operand, whole, math.nan))
-        return default if math.isnan(value) else value
+        return default
     value, unit = float(match[1]), match[2].lower()
     if unit == "%":
         return value / 100 * whole
@@ -127,17 +107,7 @@ def attribute_transform(text: str) -> Matrix:
 def own_transforms(translate: str, rotate: str, scale: str, whole: Size) -> Matrix:
     """The matrix of the CSS properties `translate`, `rotate` and `scale`; "" for one not set."""
     matrix = IDENTITY
-    words = rotate.split()
-    if len(words) == 2 and words[1].lower() in _AXES:  # the angle may come first
-        words.reverse()
-    axis, angle = " ".join(words[:-1]), "".join(words[-1:])
-    if axis:  # as rotate3d() has it
-        rotate = f"{_AXES.get(axis.lower(), axis)} {angle}"
-    for name, value in (
-        ("translate", translate),
-        ("rotate3d" if axis else "rotate", rotate),
-        ("scale", scale),
-    ):
+    for name, value in (("translate", translate), ("rotate", rotate), ("scale", scale)):
         inner = _one_transform(name, value, whole) if value[:1] in "+-.0123456789" else None
         matrix = multiply(matrix, inner) if inner else matrix
     return matrix
@@ -271,41 +241,6 @@ def _skip(text: str, at: int) -> int:
     return _BLANK.match(text, at).end()  # type: ignore[union-attr]
 
 
-def _calculated(text: str, value_of: Callable[[str], float]) -> float:
-    """The result of calc(), min(), max() or clamp(), which may be nested; NaN for other texts.
-
-    `value_of` gives the value of one operand with its unit, or NaN. Source:
-    https://www.w3.org/TR/css-values-4/#math.
-    """
-    text = text.strip().lower()
-    if len(text) > _MAX_MATH_CHARACTERS or not _MATH.fullmatch(text):
-        return math.nan
-    expression = _OPERAND.sub(lambda found: repr(value_of(found[0])), text)
-    if not _CALCULABLE.fullmatch(expression):
-        return math.nan
-    try:
-        value = _value_of(ast.parse(expression.strip(), mode="eval").body)
-    except (SyntaxError, TypeError, ArithmeticError, ValueError, RecursionError, MemoryError):
-        return math.nan
-    return value if math.isfinite(value) else math.nan
-
-
-def _value_of(node: ast.expr) -> float:
-    """The value of an arithmetic expression. Raises ValueError for anything else in it."""
-    match node:
-        case ast.Constant(value=int() | float() as value):
-            return float(value)
-        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return _value_of(operand)
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return -_value_of(operand)
-        case ast.BinOp(left=left, op=how, right=right) if type(how) in _OPERATORS:
-            return _OPERATORS[type(how)](_value_of(left), _value_of(right))
-        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:
-            return _FUNCTIONS[name](*map(_value_of, arguments))
-    raise ValueError(node)
-
-
 def _one_transform(name: str, arguments: str, whole: Size) -> Matrix | None:
     if name == "matrix":
         values = numbers(arguments)
@@ -313,9 +248,7 @@ def _one_transform(name: str, arguments: str, whole: Size) -> Matrix | None:
     if name == "matrix3d":
         m = numbers(arguments)
         return (m[0], m[1], m[4], m[5], m[12], m[13]) if len(m) == 16 else None
-    parts = _ARGUMENT.findall(arguments)
-    if name == "perspective":
-        return IDENTITY
+    parts = arguments.replace(",", " ").split()
     if not parts:
         return None
     if name in ("translate", "translatex", "translatey", "translate3d"):
@@ -329,9 +262,6 @@ def _one_transform(name: str, arguments: str, whole: Size) -> Matrix | None:
             return None
         first, second = factors[0], factors[1] if len(factors) > 1 else factors[0]
         return 1 if name == "scaley" else first, 0, 0, 1 if name == "scalex" else second, 0, 0
-    if name == "rotate3d":
-        axis = [length(part, 1.0) for part in parts[:3]]
-        return _turned(axis, _radians(parts[3])) if len(parts) == 4 else None
     angle = _radians(parts[0])
     if name in ("rotatex", "rotatey"):  # seen from the front, without perspective
         cos = math.cos(angle)
@@ -349,31 +279,13 @@ def _one_transform(name: str, arguments: str, whole: Size) -> Matrix | None:
     return None
 
 
-def _turned(axis: Sequence[float], angle: float) -> Matrix | None:
-    """The matrix of a turn about an axis in space, seen from the front."""
-    size = math.hypot(*axis)
-    if not 0 < size < math.inf:
-        return IDENTITY
-    x, y, z = (part / size for part in axis)
-    cos, sin = math.cos(angle), math.sin(angle)
-    mixed = x * y * (1 - cos)
-    return (
-        cos + x * x * (1 - cos), mixed + z * sin, mixed - z * sin, cos + y * y * (1 - cos), 0, 0,
-    )  # fmt: skip
-
-
 def _radians(text: str) -> float:
     """An angle, less than a turn; 0 for anything that is not an angle."""
-    degrees = _degrees(text)
-    if math.isnan(degrees):
-        degrees = _calculated(text, _degrees)
-    return math.radians(math.fmod(degrees, 360)) if math.isfinite(degrees) else 0.0
-
-
-def _degrees(text: str) -> float:
     match = _LENGTH.fullmatch(text)
-    known = match is not None and match[2].lower() in _UNITS_DEGREES
-    return float(match[1]) * _UNITS_DEGREES[match[2].lower()] if match and known else math.nan
+    if match is None or match[2].lower() not in _UNITS_DEGREES:
+        return 0.0
+    degrees = float(match[1]) * _UNITS_DEGREES[match[2].lower()]
+    return math.radians(math.fmod(degrees, 360)) if math.isfinite(degrees) else 0.0
 
 
 def _rect_path(attributes: Mapping[str, str], whole: Size) -> str:
