@@ -13,7 +13,7 @@ from sketches import make_drawings, sketch, write_source
 
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import CategoryError, FormatError, SourceError
-from garabato.formats import ReadReport, read_drawings, write_drawings
+from garabato.formats import ReadReport, read_batches, read_drawings, write_drawings
 from garabato.render import RenderSpec, render_batch
 from garabato.sources import open_source
 from garabato.sources.folder import FolderSource, category_of
@@ -274,6 +274,25 @@ def test_the_drawings_of_a_table_have_their_own_categories(tmp_path):
     }
     assert read == {"cat": ["0", "2"], "dog": ["1"], "train": ["3"]}
     assert (report.n_read, report.n_unreadable) == (4, 1)
+
+
+def test_a_table_of_many_categories_is_parsed_as_often_as_one_of_two(tmp_path, monkeypatch):
+    rows = [f'c{n % 40},{n},"[[[0, {n}], [0, 9]]]"' for n in range(600)]
+    (tmp_path / "train.csv").write_text("\n".join(["word,key_id,drawing", *rows]))
+    source = open_source(tmp_path)
+    reads = []
+    monkeypatch.setattr("garabato.sources.folder._SORTED_AT_ONCE", 300)
+    monkeypatch.setattr(
+        "garabato.sources.folder.read_batches",
+        lambda *args, **options: reads.append(1) or (b for b in read_batches(*args, **options)),
+    )
+    read = {name: list(source.read(name)) for name in source.categories()}
+    assert len(reads) == 1
+    for n in range(40):
+        drawings = [drawing for batch in read[f"c{n}"] for drawing in batch]
+        assert [drawing.key_id for drawing in drawings] == [str(k) for k in range(n, 600, 40)]
+        assert all(drawing.points[1, 0] == int(drawing.key_id) for drawing in drawings)
+        assert {drawing.category for drawing in drawings} == {f"c{n}"}
 
 
 def test_categories_come_from_the_drawings_on_request(tmp_path):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import pickle
 import re
+import tempfile
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -18,7 +21,14 @@ from urllib.parse import unquote
 import numpy as np
 
 from garabato.drawing import MAX_ORIGINAL_BYTES, Details, DrawingBatch
-from garabato.errors import CategoryError, DrawingError, FormatError, SourceError, did_you_mean
+from garabato.errors import (
+    CategoryError,
+    DrawingError,
+    FormatError,
+    SourceError,
+    did_you_mean,
+    storage_errors,
+)
 from garabato.formats import ReadReport, read_batches
 from garabato.formats.stream import plain_stem
 from garabato.render import with_strokes
@@ -76,6 +86,8 @@ _SYSTEM_FOLDERS = {
 #: Levels below a folder without drawings that are searched for folders with drawings.
 _MAX_HINT_DEPTH = 4
 _PICTURES_A_BATCH = 256
+#: Drawings of a table that are sorted at once, and sorted tables up to this size stay in memory.
+_SORTED_AT_ONCE, _IN_MEMORY_BYTES = 4096, 64 * 2**20
 _MAX_NAMED = 3
 
 _log = logging.getLogger(__name__)
@@ -111,7 +123,9 @@ class FolderSource:
         self._keep_originals = keep_originals
         self._from = category_from
         self._warned: set[Path] = set()
-        self._reported: set[Path] = set()
+        #: Tables with several categories, and those of them that are sorted.
+        self._mixed: set[Path] = set()
+        self._sorted: dict[Path, _SortedTable] = {}
         self._files = self._by_category(self._find())
         if not self._files:
             raise SourceError(f"{self.path} holds no readable drawings; {_EXPECTED}")
@@ -136,8 +150,8 @@ class FolderSource:
         same_name = Counter(file.name for file in self._files[category])
         pictures: list[DrawingBatch] = []
         for file in self._files[category]:
-            if self._has_own_categories(file):
-                yield from self._read_own(file, category, strict, own_report)
+            if file in self._mixed:
+                yield from self._read_mixed(file, category, strict, own_report)
             elif not _is_picture(file):
                 yield from self._read_named(file, category, strict, own_report)
             else:
@@ -160,6 +174,8 @@ class FolderSource:
         for file in files:
             if self._has_own_categories(file):
                 names = _own_categories(file)
+                if len(names) > 1:
+                    self._mixed.add(file)
             else:
                 names = {category_of(file, by_name=self._from == "name")}
             for name in names:
@@ -253,25 +269,18 @@ class FolderSource:
                 _some(sorted(set(unread)), limit=10),
             )
 
-    def _read_own(
+    def _read_mixed(
         self, file: Path, category: str, strict: bool, report: ReadReport
     ) -> Iterator[DrawingBatch]:
-        """The drawings of a file that have this category."""
-        fallback = category_of(file, by_name=True)
-        into = ReadReport() if file in self._reported else report  # count bad rows only once
-        self._reported.add(file)
-        n_before = into.n_read
-        n_taken = 0
-        for batch in _read_file(file, strict, into):
-            rows = [
-                row for row, own in enumerate(batch.categories) if (own or fallback) == category
-            ]
-            if rows:
-                n_taken += len(rows)
-                kept = batch.take(np.array(rows, np.int64))
-                yield kept.replace(categories=[category] * len(kept))
-        into.n_read = n_before
-        report.n_read += n_taken
+        """The drawings of a table that have this category."""
+        if file not in self._sorted:
+            n_before = report.n_read
+            batches = _read_file(file, strict, report)
+            self._sorted[file] = _SortedTable(batches, category_of(file, by_name=True))
+            report.n_read = n_before
+        for batch in self._sorted[file].read(category):
+            report.n_read += len(batch)
+            yield batch
 
     def _read_named(
         self, file: Path, category: str, strict: bool, report: ReadReport
@@ -327,6 +336,45 @@ def category_of(file: Path, *, by_name: bool = False) -> str:
     name = _plain_name(plain_stem(_as_served(file)).removesuffix(".full"))
     name = name[match.end() :] if (match := _PREFIX.match(name)) else name
     return _NUMBER.sub("", name) or folder if _is_picture(file) else name
+
+
+class _SortedTable:
+    """The drawings of a table by category, in a temporary file.
+
+    A table of hundreds of categories would otherwise be parsed as often.
+    """
+
+    def __init__(self, batches: Iterator[DrawingBatch], fallback: str) -> None:
+        self._places: dict[str, list[int]] = {}
+        with storage_errors(tempfile.gettempdir()):
+            self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115
+            weakref.finalize(self, self._file.close)
+            waiting: list[DrawingBatch] = []
+            for batch in batches:
+                if waiting and (
+                    waiting[0].bitmap_shape != batch.bitmap_shape
+                    or sum(map(len, waiting)) > _SORTED_AT_ONCE
+                ):
+                    self._store(DrawingBatch.concatenate(waiting), fallback)
+                    waiting = []
+                waiting.append(batch)
+            if waiting:
+                self._store(DrawingBatch.concatenate(waiting), fallback)
+
+    def _store(self, batch: DrawingBatch, fallback: str) -> None:
+        rows: dict[str, list[int]] = {}
+        for row, own in enumerate(batch.categories):
+            rows.setdefault(own or fallback, []).append(row)
+        for category, taken in rows.items():
+            piece = batch.take(np.array(taken, np.int64))
+            self._places.setdefault(category, []).append(self._file.tell())
+            pickle.dump(piece.replace(categories=[category] * len(piece)), self._file)
+
+    def read(self, category: str) -> Iterator[DrawingBatch]:
+        """The drawings of one category, in the order of the table."""
+        for place in self._places.get(category, ()):
+            self._file.seek(place)
+            yield pickle.load(self._file)
 
 
 def _is_picture(file: Path) -> bool:
