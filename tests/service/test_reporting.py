@@ -9,6 +9,7 @@ import pytest
 from running import Running
 
 from garabato.drawing import Drawing
+from garabato.gallery import open_gallery
 from garabato.service import state
 from garabato.service.http.problems import ProblemError
 from garabato.service.settings import Settings
@@ -60,6 +61,8 @@ def test_the_reports_of_a_deleted_drawing_are_gone(
     reported = public.get("/v1/reported", **OPERATOR).json["reported"]
     assert [entry["key_id"] for entry in reported] == [last]
     assert b'garabato_reported_drawings{gallery="drawings"} 1.0' in public.get("/metrics").body
+    open_gallery(public.service.galleries[0].gallery.uri).delete(last)
+    assert public.get("/v1/reported", **OPERATOR).json["reported"] == []
 
 
 def test_reports_count_for_the_rate_limit(public: Running, drawings: list[Drawing]) -> None:

@@ -104,10 +104,9 @@ class ServedGallery:
 
     def drop_reports_of_deleted(self) -> None:
         """Dismiss the reports of drawings that are no longer stored."""
-        reported = self.reports.all().keys()
-        stored = {one.key_id for one in self.gallery.get(list(reported), with_hidden=True)}
-        if reported - stored:
-            self.reports.remove(reported - stored)
+        gone = self.gallery.missing(list(self.reports.all()))
+        if gone:
+            self.reports.remove(gone)
             self.reports_changed()
 
     def search(

@@ -114,6 +114,7 @@ async def list_reported(
     service.access.check_operator(request)
 
     def list_them() -> list[dict[str, Any]]:
+        served.drop_reports_of_deleted()  # another process may have deleted some
         hidden = {one.key_id for one in served.gallery.hidden()}
         reported = [one for one in served.reports.all().values() if one.key_id not in hidden]
         reported.sort(key=lambda one: -one.n_reports)
