@@ -56,12 +56,13 @@ def test_invalid_strokes_are_refused_and_named(strokes, problem):
 
 
 @pytest.mark.parametrize("value", ["no", 1, float("nan"), [True]])
-def test_traced_is_true_false_or_none(value):
-    with pytest.raises(DrawingError, match="traced must be True, False or None, not"):
-        Drawing(CORNER, traced=value)
-    with pytest.raises(DrawingError, match="traced must be"):
-        Drawing(CORNER).replace(traced=value)
-    assert Drawing(CORNER, traced=np.True_).traced is True  # type: ignore[arg-type]
+@pytest.mark.parametrize("name", ["traced", "recognized"])
+def test_traced_and_recognized_are_true_false_or_none(name, value):
+    with pytest.raises(DrawingError, match=f"{name} must be True, False or None, not"):
+        Drawing(CORNER, **{name: value})
+    with pytest.raises(DrawingError, match=f"{name} must be"):
+        Drawing(CORNER).replace(**{name: value})
+    assert getattr(Drawing(CORNER, **{name: np.True_}), name) is True
 
 
 def test_a_drawing_error_is_an_input_error_and_a_value_error():

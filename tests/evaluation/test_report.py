@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import json
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -153,11 +155,21 @@ def test_the_page_shows_the_figures_and_every_section(
 
 
 def test_without_a_run_there_are_no_learning_curves(
-    sketch_evaluation: Evaluation, tmp_path: Path
+    sketch_evaluation: Evaluation, report: Path, tmp_path: Path
 ) -> None:
+    shutil.copytree(report, tmp_path / "report")  # an earlier report with learning curves
     page = write_report(sketch_evaluation, tmp_path / "report", run=tmp_path / "no run")
     assert not (tmp_path / "report" / "learning_curves.png").exists()
     assert "Learning curves" not in page.read_text()
+
+
+def test_only_the_train_split_is_compared_as_training_drawings(
+    sketch_evaluation: Evaluation, report: Path, tmp_path: Path
+) -> None:
+    data = sketch_evaluation.data | {"gallery_split": "validation"}
+    other = write_report(dataclasses.replace(sketch_evaluation, data=data), tmp_path)
+    for page, n_train in ((report / "report.html", "200"), (other, "–")):
+        assert f"(this evaluation)</td><td>10</td><td>{n_train}</td>" in page.read_text()
 
 
 def test_names_of_categories_cannot_become_markup(sketch_dataset: Dataset, tmp_path: Path) -> None:

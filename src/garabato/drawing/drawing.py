@@ -156,9 +156,9 @@ class Drawing:
             ("key_id", None if key_id is None else str(key_id)),
             ("category", category),
             ("country", country),
-            ("recognized", recognized),
+            ("recognized", _boolean("recognized", recognized)),
             ("timestamp", timestamp),
-            ("traced", None if traced is None else _boolean(traced)),
+            ("traced", _boolean("traced", traced)),
             ("bitmap", bitmap),
             ("details", details),
         ):
@@ -201,9 +201,9 @@ class Drawing:
         put(drawing, "key_id", None if key_id is None else str(key_id))
         put(drawing, "category", category)
         put(drawing, "country", country)
-        put(drawing, "recognized", recognized)
+        put(drawing, "recognized", _boolean("recognized", recognized))
         put(drawing, "timestamp", timestamp)
-        put(drawing, "traced", None if traced is None else _boolean(traced))
+        put(drawing, "traced", _boolean("traced", traced))
         put(drawing, "bitmap", None)
         put(drawing, "details", details)
         return drawing
@@ -368,7 +368,9 @@ def list_drawings(drawings: Drawing | Iterable[Drawing], first: int = 1) -> list
     return listed
 
 
-def _boolean(traced: object) -> bool:
-    if not isinstance(traced, bool | np.bool_):
-        raise DrawingError(f"traced must be True, False or None, not {traced!r}")
-    return bool(traced)
+def _boolean(name: str, value: object) -> bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, np.bool_):  # from pandas, for instance
+        return bool(value)
+    raise DrawingError(f"{name} must be True, False or None, not {value!r}")

@@ -35,6 +35,7 @@ N_QUERIES, N_HITS = 12, 10
 N_PAIRS, N_MISTAKES = 10, 4
 
 _DOCUMENT = "evaluation.json"
+_PLOTS = ("learning_curves", "confusion_matrix", "reliability", "selective_accuracy", "unfinished")
 
 #: Draws a plot for a theme: PNG.
 Plot = Callable[[plots.Theme], bytes]
@@ -76,14 +77,17 @@ def write_report(
         pictures=pictures,
         published=REFERENCE_RESULTS,
         run=log,
-        n_train=None if evaluation.gallery is None else len(evaluation.gallery.labels),
         n_mistakes=N_MISTAKES,
         version=version("garabato"),
     )
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1)
     write_bytes(folder / _DOCUMENT, text.encode())  # first: it marks the folder as a report
-    for name, by_theme in pictures.items():
-        write_bytes(folder / f"{name}.png", by_theme["light"])
+    for name in _PLOTS:
+        if name in pictures:
+            write_bytes(folder / f"{name}.png", pictures[name]["light"])
+        else:  # an earlier report may have left one
+            with storage_errors(folder):
+                (folder / f"{name}.png").unlink(missing_ok=True)
     title = (
         f"Test drawings and {_describe_search(evaluation)}\n"
         "Random queries, one per category; the number is the cosine similarity, "
