@@ -9,6 +9,7 @@ import logging
 import os
 import random
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,17 @@ def test_drawings_come_with_all_that_is_known_of_them(tmp_path):
         "recognized": True,
         "timestamp": known["timestamp"],
     }
+
+
+def test_a_bitmap_file_is_read_from_a_pipe(tmp_path):
+    content = io.BytesIO()
+    np.save(content, np.full((2, 784), 7, np.uint8))
+    pipe = tmp_path / "cat.npy"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor(1) as other_end:
+        other_end.submit(pipe.write_bytes, content.getvalue())
+        drawings = list(read_drawings(pipe, strict=True))
+    assert [drawing.key_id for drawing in drawings] == ["cat-0", "cat-1"]
 
 
 def test_all_keys_but_the_drawing_may_be_missing_or_null(tmp_path):

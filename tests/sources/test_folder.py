@@ -251,6 +251,23 @@ def test_pictures_with_different_names_in_one_folder_are_reported(tmp_path, capl
     assert batch.categories == ["lamp", "lamp"]
 
 
+@pytest.mark.parametrize("given", ["flat", "flat/lamp-1.svg"])
+def test_a_picture_named_unlike_its_folder_is_reported(tmp_path, caplog, given):
+    _picture(tmp_path / "flat" / "lamp-1.svg", "star", 0)
+    assert list(open_source(tmp_path / given).categories()) == ["flat"]
+    (told,) = caplog.messages
+    assert "its picture is read as 'flat', the name of the folder" in told
+    assert "(lamp): --category-from name" in told
+
+
+def test_a_linked_folder_gives_the_name_of_the_link(tmp_path):
+    _picture(tmp_path / "n02121620" / "1.svg", "star", 0)
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "cat").symlink_to(tmp_path / "n02121620")
+    assert list(open_source(source).categories()) == ["cat"]
+
+
 def test_numbered_pictures_in_one_folder_are_not_reported(tmp_path, caplog):
     for name in ("1.svg", "2.svg"):
         _picture(tmp_path / "star" / name, "star", 0)

@@ -105,9 +105,9 @@ def open_input(path: str | PathLike[str]) -> Iterator[Input]:
         if name == "-":
             name, stem, stream = "<stdin>", "stdin", sys.stdin.buffer
         else:
-            file = Path(name)
-            stem = plain_stem(file)
+            stem = plain_stem(Path(name))
             stream = stack.enter_context(_open_file(name))
+            file = Path(name) if Path(name).is_file() else None  # no pipe: <(curl ...)
         with _stream_errors(name):
             head = _read_fully(stream, N_PEEKED)
             stream = _Prefixed(head, stream)

@@ -189,16 +189,19 @@ class FolderSource:
         return is_table or (self._from == "drawing" and not _is_picture(file))
 
     def _warn_of_one_folder(self, files: list[Path]) -> None:
-        """Warn if the pictures directly in the folder seem to have several categories."""
-        directly = [file for file in files if _is_picture(file) and file.parent == self.path]
+        """Warn if the pictures directly in the folder seem to have other categories."""
+        directly = [
+            file for file in files if _is_picture(file) and self.path in (file, file.parent)
+        ]
         names = {category_of(file, by_name=True) for file in directly}
-        if len(names) > 1:
+        if directly and names != {category := category_of(directly[0])}:
+            n = len(directly)
             _log.warning(
-                "%s: its %s pictures are read as %r, the name of the folder; to name each after "
-                "its file (%s): --category-from name",
+                "%s: its %s read as %r, the name of the folder; to name each after its file (%s): "
+                "--category-from name",
                 self.path,
-                f"{len(directly):,}",
-                category_of(directly[0]),
+                "picture is" if n == 1 else f"{n:,} pictures are",
+                category,
                 _some(sorted(names)),
             )
 
@@ -330,7 +333,7 @@ def category_of(file: Path, *, by_name: bool = False) -> str:
     "cat" for "full_simplified_cat.ndjson.gz", "full%2Fsimplified%2Fcat (1).ndjson", "cat/1.png";
     with `by_name` "lamp" for "flat/lamp-1.svg", but "cat" for "cat/1.png".
     """
-    folder = _plain_name(file.parent.resolve().name)
+    folder = _plain_name(Path(os.path.abspath(file)).parent.name)  # of a link, its own name
     if _is_picture(file) and not by_name:
         return folder
     name = _plain_name(plain_stem(_as_served(file)).removesuffix(".full"))
