@@ -6,6 +6,7 @@ import pytest
 from sketches import SKETCH_CATEGORIES, make_drawings
 from typed import read_json, run
 
+import garabato
 from garabato.formats import write_drawings
 
 NEW = "résistance, 5 Ω"
@@ -62,3 +63,11 @@ def test_a_name_that_exists_is_refused_and_the_file_stays(own_model, examples):
         assert "already" in done.stderr
     listed = read_json(run("categories", "list", "--model", own_model, "--json"))
     assert len(listed["categories"]) == 1
+
+
+def test_a_category_in_the_encoder_file_itself_is_not_said_to_be_removed(own_model, examples):
+    assert run("categories", "add", NEW, examples, "--model", own_model).exit_code == 0
+    garabato.load_encoder(own_model).save(own_model)
+    done = run("categories", "remove", NEW, "--model", own_model)
+    assert done.exit_code == 1
+    assert f"the encoder file itself contains {NEW}" in done.stderr

@@ -36,3 +36,8 @@ def test_a_damaged_coder_is_reported(plain: dict[str, str]) -> None:
 def test_codes_have_whole_bytes() -> None:
     with pytest.raises(InputError, match="multiple of 8"):
         BinaryCoder(np.zeros((4, 9), np.float32), np.zeros(9, np.float32))
+
+
+def test_codes_of_nan_are_refused() -> None:
+    with pytest.raises(InputError, match="NaN"):
+        BinaryCoder(np.full((4, 8), np.nan, np.float32), np.zeros(8, np.float32))

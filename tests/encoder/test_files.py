@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from networks import make_encoder
@@ -12,6 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from garabato.encoder import FORMAT, load_encoder
+from garabato.encoder.binary_codes import BinaryCoder
 from garabato.errors import EncoderError
 
 no_headers = pytest.mark.parametrize(
@@ -82,7 +84,7 @@ def set_nan_in_onnx(model) -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"temperature": 0}, "temperature must be a positive number, not 0"),
+        ({"temperature": 0}, r"temperature must be a number in 0\.001\.\.1000, not 0"),
         ({"categories": ["cat", "cat", "a", "b", "c"]}, "the category 'cat' is listed twice"),
         ({"categories": ["cat", "\t"]}, r"categories must be names, not '\\t'"),
         ({"categories": ["cat", "dog"]}, "its header says 2 categories, its network gives 5"),
@@ -104,6 +106,9 @@ def test_an_onnx_file_without_a_checksum_opens_as_before(tmp_path) -> None:
     assert encoder.fingerprint == make_encoder("skfast").fingerprint
 
 
+CODER = BinaryCoder(np.ones((7, 64), np.float32), np.zeros(64, np.float32))
+
+
 def rewritten(tmp_path: Path, *, weights=None, **changes) -> Path:
     """An encoder file with other header fields, or with its weights changed in place."""
     path = tmp_path / "encoder.safetensors"
@@ -121,12 +126,13 @@ def rewritten(tmp_path: Path, *, weights=None, **changes) -> Path:
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
-        ("temperature", 0, "temperature must be a positive number, not 0"),
-        ("temperature", -1.0, "temperature must be a positive number"),
-        ("temperature", "hot", "temperature must be a positive number, not 'hot'"),
-        ("temperature", float("nan"), "temperature must be a positive number, not nan"),
-        ("temperature", 10**400, "temperature must be a positive number"),
-        ("temperature", True, "temperature must be a positive number"),
+        ("temperature", 0, r"temperature must be a number in 0\.001\.\.1000, not 0"),
+        ("temperature", -1.0, "temperature must be a number in"),
+        ("temperature", "hot", "temperature must be a number in .*, not 'hot'"),
+        ("temperature", float("nan"), "temperature must be a number in .*, not nan"),
+        ("temperature", 10**400, "temperature must be a number in"),
+        ("temperature", 1e-60, "temperature must be a number in"),
+        ("temperature", True, "temperature must be a number in"),
         ("categories", ["cat", "cat", "a", "b", "c"], "the category 'cat' is listed twice"),
         ("categories", ["cat", 7, "a", "b", "c"], "categories must be names, not 7"),
         ("categories", ["cat", "", "a", "b", "c"], "categories must be names, not ''"),
@@ -136,6 +142,9 @@ def rewritten(tmp_path: Path, *, weights=None, **changes) -> Path:
         ("unsure_below", "0.5", "unsure_below must be a number"),
         ("unsure_precision", -1, "unsure_precision must be a number of at least 0"),
         ("unknown_below", True, "unknown_below must be a number of at least 0"),
+        ("options", {"focus": "much"}, "its network cannot run on images of shape"),
+        ("options", {"focus": 1e39}, "its network computes NaN"),
+        ("codes", {"128": CODER.to_dict()}, r"for 128 bits of 128 numbers .*, not \(7, 64\)"),
     ],
 )
 def test_invalid_header_fields_are_refused(tmp_path, field, value, says) -> None:

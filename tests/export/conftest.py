@@ -20,7 +20,9 @@ from garabato.gallery import Gallery
 
 @pytest.fixture(scope="session")
 def web_encoder() -> Encoder:
-    return load_encoder(precision="float32")
+    """The encoder that ships, with a category of five drawings."""
+    encoder = load_encoder(precision="float32")
+    return encoder.with_categories({"spiral": make_drawings(["spiral"], 5, seed=4)})
 
 
 @pytest.fixture(scope="session")

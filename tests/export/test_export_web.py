@@ -89,7 +89,7 @@ def draw(page: Any, drawing: Drawing) -> None:
 
 
 def test_the_browser_predicts_and_searches_like_garabato(page, web_encoder, web_gallery):
-    drawings = make_drawings((*CATEGORIES, "star", "zigzag"), 10, seed=8)
+    drawings = make_drawings((*CATEGORIES, "star", "zigzag", "spiral"), 10, seed=8)
     drawings += [Drawing([[[3], [4]]]), Drawing([[[-2.5, 1.25], [1e4, 3]]])]
     answers = page.evaluate(ASK, [drawing.to_lists() for drawing in drawings])
     output = web_encoder.predict(drawings)
@@ -97,6 +97,7 @@ def test_the_browser_predicts_and_searches_like_garabato(page, web_encoder, web_
         predictions = web_encoder.classify(drawing, 3)
         expected, found = predictions[0], answer["predictions"][0]
         assert found["category"] == expected.category
+        assert (expected.category == "spiral") == (drawing.category == "spiral")
         # The browser's runtime rounds 8-bit sums differently.
         assert found["probability"] == pytest.approx(expected.probability, abs=5e-3)
         assert answer["unsure"] == predictions.unsure

@@ -41,7 +41,7 @@ def exported(encoder, tmp_path_factory):
     folder, run = tmp_path_factory.mktemp("hub"), tmp_path_factory.mktemp("run")
     (run / "config.toml").write_text('model = "skfast"\n')
     (run / "metrics.jsonl").write_text('{"step": 1200, "seconds": 90.0}\n')
-    export_hub(encoder, folder, name="a/b", results={"accuracy": 0.5}, run=run)
+    export_hub(encoder, folder, name="a/b", results={"accuracy": np.float32(0.5)}, run=run)
     return folder
 
 
@@ -250,6 +250,14 @@ def test_a_folder_with_other_files_is_not_written_to(encoder, tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(InputError, match=r"holds thesis\.tex"):
         export_hub(encoder, tmp_path)
+
+
+def test_a_readme_that_is_not_of_an_export_is_not_replaced(encoder, tmp_path):
+    for name, content in (("README.md", "# My thesis"), ("config.json", '{"model_type": "bert"}')):
+        (tmp_path / name).write_text(content)
+        with pytest.raises(InputError, match=r"holds .*README\.md"):
+            export_hub(encoder, tmp_path)
+    assert (tmp_path / "README.md").read_text() == "# My thesis"
 
 
 def test_an_encoder_is_uploaded_and_loaded_from_the_hub(encoder, hub):

@@ -90,6 +90,11 @@ def remove(model: str | None, categories: Path | None, names: tuple[str, ...]) -
     """
     file, encoder = _open(model, categories)
     encoder.without_categories(names).save_categories(file)
+    if kept := set(names).intersection(_open(model, categories)[1].categories):
+        raise garabato.InputError(
+            f"the encoder file itself contains {', '.join(sorted(kept))}; use the encoder it was "
+            "made from, or remove them in Python: encoder.without_categories([...]).save(...)"
+        )
     stdout.print(f"removed {', '.join(dict.fromkeys(names))} from {file}")
 
 

@@ -12,7 +12,13 @@ import numpy as np
 
 import garabato
 from garabato.cli.group import Group
-from garabato.cli.options import Choice, file_option, json_option, model_option
+from garabato.cli.options import (
+    Choice,
+    added_categories_option,
+    file_option,
+    json_option,
+    model_option,
+)
 from garabato.cli.output import counted, print_json, print_result, progress, stderr, stdout
 
 #: Training drawings that give the ranges for 8 bits.
@@ -183,10 +189,16 @@ def hub(
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--gallery", metavar="URI", help="Drawings to search.  [default: the starter set]")
 @model_option
+@added_categories_option
 @click.option("--per-category", default=12, show_default=True, help="Drawings per category.")
 @json_option
 def web(
-    folder: Path, gallery: str | None, model: str | None, per_category: int, as_json: bool
+    folder: Path,
+    gallery: str | None,
+    model: str | None,
+    categories: Path | None,
+    per_category: int,
+    as_json: bool,
 ) -> None:
     """Write the page of `garabato serve` as static files that need no server.
 
@@ -196,7 +208,7 @@ def web(
     \b
     Example: garabato export web page --gallery my.gallery
     """
-    encoder = garabato.load_encoder(model)
+    encoder = garabato.load_encoder(model, categories=categories)
     drawings = None
     if gallery is not None:
         drawings = garabato.open_gallery(gallery, encoder=encoder, must_exist=True)

@@ -168,6 +168,12 @@ class Encoder:
 
             model = TorchRuntime(model, device=device, precision=precision)
         self.runtime: Runtime = model
+        for n_bits, coder in self.coders.items():
+            if coder.weights.shape != (self.embedding_dim, n_bits):
+                raise InputError(
+                    f"the coder for {n_bits} bits of {self.embedding_dim} numbers must have "
+                    f"weights of this shape, not {coder.weights.shape}"
+                )
 
     def __repr__(self) -> str:
         return (

@@ -86,10 +86,18 @@ def with_added_logits(
 ) -> FloatArray:
     """Logits (N, C) of the network -> (N, C + A): centred, then those of the added categories."""
     centred = _centred(logits)
-    cosines = unit_vectors(centred) @ np.stack([one.prototype for one in added]).T  # (N, A)
-    level = temperature * (np.log(logits.shape[1] - 1) + _LOG_ODDS)
-    extra = (level * (SLOPE * cosines + OFFSET)).astype(np.float32)
-    return np.concatenate([centred, extra], axis=1)
+    weights, offset = added_weights(added, temperature=temperature)
+    return np.concatenate([centred, unit_vectors(centred) @ weights.T + offset], axis=1)
+
+
+def added_weights(
+    added: Sequence[AddedCategory], *, temperature: float
+) -> tuple[FloatArray, np.float32]:
+    """Weights (A, C) and an offset: `weights` times the centred logits at length 1, plus `offset`,
+    are the logits of the added categories."""
+    prototypes = np.stack([one.prototype for one in added])
+    level = np.float32(temperature * (np.log(prototypes.shape[1] - 1) + _LOG_ODDS))
+    return level * np.float32(SLOPE) * prototypes, level * np.float32(OFFSET)
 
 
 def unit_vectors(vectors: FloatArray) -> FloatArray:

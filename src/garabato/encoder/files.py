@@ -234,18 +234,14 @@ def _load_onnx(file: Path) -> Encoder:
     session, header_text, content = open_session(file, FORMAT)
     header = _parse_header(header_text, content, file)
 
-    def build_runtime(spec: RenderSpec) -> OnnxRuntime:
-        runtime = OnnxRuntime(session, header, content)
-        _check_outputs(runtime, spec, n_categories=len(header["categories"]))
-        return runtime
-
-    return _build(header, file, build_runtime)
+    return _build(header, file, lambda spec: OnnxRuntime(session, header, content))
 
 
 def _check_outputs(runtime: Runtime, spec: RenderSpec, *, n_categories: int) -> None:
     """Raise ValueError if the network does not fit the header, or computes NaN for an empty image.
 
-    Weights in an ONNX file can't be looked at without another package.
+    Weights in an ONNX file can't be looked at without another package, and the options of a network
+    are known to the network alone.
     """
     try:
         logits, embeddings = runtime.run(np.zeros((1, *spec.image_shape), np.uint8))
@@ -297,8 +293,10 @@ def _build(
     try:
         _check_header(header)
         spec = RenderSpec.from_dict(header["render"])
+        runtime = build_runtime(spec)
+        _check_outputs(runtime, spec, n_categories=len(header["categories"]))
         return Encoder(
-            build_runtime(spec),
+            runtime,
             spec=spec,
             categories=header["categories"],
             temperature=header.get("temperature", 1.0),
@@ -328,8 +326,8 @@ def _check_header(header: dict[str, Any]) -> None:
         if not isinstance(name, str) or not name.strip():
             raise ValueError(f"categories must be names, not {name!r}")
     temperature = header.get("temperature", 1.0)
-    if not _is_number(temperature) or not temperature > 0:
-        raise ValueError(f"temperature must be a positive number, not {temperature!r}")
+    if not _is_number(temperature) or not 1e-3 <= temperature <= 1e3:
+        raise ValueError(f"temperature must be a number in 0.001..1000, not {temperature!r}")
     for name in ("unsure_below", "unsure_precision", "unknown_below"):
         value = header.get(name)
         if value is not None and (not _is_number(value) or value < 0):

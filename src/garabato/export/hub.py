@@ -42,6 +42,8 @@ _SHIPPED_SCORES = {
     "top_5_accuracy": "top-5",
     "mean_average_precision": "mAP, test against test",
 }
+#: In `config.json`; by it, a folder is known to be an earlier export.
+_MODEL_TYPE = "garabato"
 #: Stands in cards for the name of a repository that is not known yet.
 _ADDRESS = "OWNER/NAME"
 
@@ -89,6 +91,7 @@ def export_hub(
     with storage_errors(folder):
         (folder / ONNX_FILE).parent.mkdir(parents=True, exist_ok=True)
         (folder / QUANTIZED_FILE).unlink(missing_ok=True)  # of an earlier export
+    _write_json(folder / "config.json", _config(encoder))
     encoder.save(folder / WEIGHTS_FILE)
     export_onnx(encoder, folder / ONNX_FILE)
     write_bytes(folder / PICTURES_FILE, picture_network(encoder))
@@ -98,7 +101,6 @@ def export_hub(
         export_onnx(shipped, folder / QUANTIZED_FILE)
     if calibration is not None or shipped is not None:
         names.append(QUANTIZED_FILE)
-    _write_json(folder / "config.json", _config(encoder))
     _write_json(folder / "preprocessor_config.json", _preprocessor(encoder))
     card = front_matter(_metadata(name, license, datasets or [], results or {}))
     card += _card(encoder, name, datasets or [], results or {}, has_8_bits=QUANTIZED_FILE in names)
@@ -146,12 +148,14 @@ def push_to_hub(
 
 def _check_folder(folder: Path, names: list[str]) -> None:
     """Raise InputError if the folder holds files that are not from an earlier export."""
-    if folder.is_dir():
-        ours = {name.partition("/")[0] for name in names}
-        others = sorted(entry.name for entry in folder.iterdir() if entry.name not in ours)
-        others = [name for name in others if name not in (".git", ".gitattributes")]
-        if others:
-            raise InputError(f"{folder} holds {', '.join(others)}; give an empty folder")
+    if not folder.is_dir():
+        return
+    others = {entry.name for entry in folder.iterdir()} - {".git", ".gitattributes"}
+    config = folder / "config.json"
+    if config.is_file() and f'"model_type": "{_MODEL_TYPE}"' in config.read_text(errors="replace"):
+        others -= {name.partition("/")[0] for name in names}
+    if others:
+        raise InputError(f"{folder} holds {', '.join(sorted(others))}; give an empty folder")
 
 
 def _shipped_form_of(encoder: Encoder) -> Encoder | None:
@@ -184,7 +188,7 @@ def _write_json(path: Path, document: Mapping[str, Any]) -> None:
 def _config(encoder: Encoder) -> dict[str, Any]:
     names = encoder.network_categories
     return {
-        "model_type": "garabato",
+        "model_type": _MODEL_TYPE,
         "architectures": [encoder.model_name],
         "image_size": encoder.spec.size_px,
         "num_channels": encoder.spec.n_channels,
@@ -241,7 +245,8 @@ def _metadata(
                         "task": {"type": "image-classification"},
                         "dataset": measured_on,
                         "metrics": [
-                            {"type": metric, "value": value} for metric, value in results.items()
+                            {"type": metric, "value": float(value)}
+                            for metric, value in results.items()
                         ],
                     }
                 ],
@@ -265,7 +270,8 @@ def _card(
     if results:
         table += "\nMeasured on drawings that were not used for training.\n"
     added = ", ".join(one.name for one in encoder.added_categories)
-    more = f"Added from a few drawings each, without training: {added}.\n\n" if added else ""
+    more = f"garabato, not transformers.js, also predicts {added}, from a few drawings each.\n\n"
+    more = more if added else ""
     trained_on = f"Trained on {', '.join(datasets)}. " if datasets else ""
     spec = encoder.spec
     if spec.style == "reference":

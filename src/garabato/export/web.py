@@ -19,6 +19,7 @@ import orjson
 
 from garabato.analysis.map import Progress
 from garabato.encoder import Encoder
+from garabato.encoder.few_shot import added_weights
 from garabato.errors import InputError
 from garabato.export.onnx import export_onnx
 from garabato.export.web_gallery import WebGallery, compress
@@ -105,9 +106,7 @@ def export_web(
         if gallery is None:
             gallery = open_gallery(Path(work) / "starter", encoder=encoder)
             _fill_with_starter_set(gallery, per_category, show)
-        web_gallery = WebGallery.of(
-            gallery, per_category=per_category, known=encoder.network_categories
-        )
+        web_gallery = WebGallery.of(gallery, per_category=per_category, known=encoder.categories)
         web_gallery.fill(page_gallery)
         _copy_page(unfinished)
         data = unfinished / "gallery"
@@ -120,7 +119,7 @@ def export_web(
         about = {
             "fingerprint": encoder.fingerprint,
             "render": encoder.spec.to_dict(),
-            "categories": encoder.network_categories,
+            "categories": encoder.categories,
             "embedding_dim": encoder.embedding_dim,
             "embedding_bits": web_gallery.embedding_bits,
             "temperature": encoder.temperature,
@@ -129,6 +128,11 @@ def export_web(
             "compression": "zst",
             "network": "encoder.onnx.zst",
         }
+        if encoder.added_categories:
+            weights, offset = added_weights(
+                encoder.added_categories, temperature=encoder.temperature
+            )
+            about["added"] = {"weights": weights.round(6).tolist(), "offset": float(offset)}
         (data / "encoder.json").write_bytes(orjson.dumps(about))
         web_gallery.write(data)
         web_gallery.write_views(data, page_gallery, show)

@@ -28,7 +28,18 @@ export class Encoder {
     const shape = order ? [1, size, size, path ? 4 : 3] : [1, size, size];
     const images = new this.#ort.Tensor("uint8", render(drawing, this.#about.render, traced), shape);
     const {logits, embeddings} = await this.#session.run({images});
-    return {logits: logits.data, embedding: embeddings.data};
+    return {logits: this.#withAdded(logits.data), embedding: embeddings.data};
+  }
+
+  /** The logits, centred, and those of categories that were added from a few drawings (few_shot.py). */
+  #withAdded(logits) {
+    if (!this.#about.added) return logits;
+    const {weights, offset} = this.#about.added;
+    const mean = logits.reduce((a, b) => a + b) / logits.length;
+    const centred = logits.map((value) => value - mean);
+    const length = Math.max(Math.hypot(...centred), 1e-12);
+    const cosines = weights.map((row) => row.reduce((sum, w, i) => sum + w * centred[i], 0) / length);
+    return Float32Array.from([...centred, ...cosines.map((value) => value + offset)]);
   }
 
   /** {predictions: the `k` most probable, best first, unsure, unknown}, of all categories or those in `among`. */
