@@ -75,6 +75,7 @@ from garabato.cli import COMMANDS, main
 @click.command()
 @click.argument("number", type=int)
 def command(number):
+    sys.kept = tempfile.TemporaryDirectory(dir=".")  # is removed when the interpreter ends
     with tempfile.TemporaryDirectory(dir=".") as folder:
         signal.raise_signal(number)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import logging
 import signal
@@ -138,6 +139,7 @@ def remember_interrupts() -> Iterator[None]:
             signal.signal(number, usual)
         for received in _received:
             if received != signal.SIGINT:
+                atexit._run_exitfuncs()  # which a signal skips: some remove temporary folders
                 signal.raise_signal(received)
 
 
