@@ -342,6 +342,17 @@ def test_euclidean_rankings_of_unit_vectors_equal_cosine_rankings() -> None:
     )
 
 
+@pytest.mark.parametrize("dim", [3, 10, 31, 100, 257])
+def test_equal_features_tie_in_the_euclidean_ranking(dim: int) -> None:
+    feature = np.random.default_rng(dim).normal(size=(1, dim)).astype(np.float32)
+    for n in range(6, 30):
+        labels = np.arange(n) % 2
+        # All others tie, and of the n - 1 a query's category has one less than half or so.
+        n_same = np.array([(n + 1) // 2, n // 2])[labels] - 1
+        mean = mean_average_precision_by_distance(np.repeat(feature, n, axis=0), labels)
+        assert mean == pytest.approx((n_same / (n - 1)).mean(), abs=1e-12)
+
+
 def test_the_euclidean_map_leaves_out_queries_without_relevant_features() -> None:
     features = np.arange(3, dtype=np.float32)[:, None]
     assert mean_average_precision_by_distance(features, np.array([0, 0, 1])) == pytest.approx(0.75)

@@ -180,11 +180,10 @@ def mean_average_precision_by_distance(features: FloatArray, labels: IntArray) -
     if features.ndim != 2 or len(features) != len(labels):
         raise InputError(f"features are (N, D) with N labels, not {features.shape}, {len(labels)}")
     exact = features.astype(np.float64)
-    squares = (exact**2).sum(axis=1)
     precisions = np.full(len(exact), np.nan)
     for query in range(len(exact)):
-        # Negative squared distances, but for the query's own square: it doesn't change the order.
-        scores = 2 * (exact @ exact[query]) - squares
+        apart = exact - exact[query]  # not by a matrix product: equal features have to tie
+        scores = -np.einsum("nd,nd->n", apart, apart)
         relevant = labels == labels[query]
         relevant[query] = False
         scores[query] = -np.inf
