@@ -128,3 +128,12 @@ def test_a_share_is_busy_if_cores_were_wanted_and_not_given(used, wanted, n_core
 
 def test_a_busy_share_says_how_many_cores_there_were() -> None:
     assert str(CpuShare(0.9, 3.0, 2)) == "this machine was busy: 0.9 of 2 cores"
+
+
+def test_a_thread_that_ends_meanwhile_hides_no_other(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(machine, "_THREADS", tmp_path)
+    for thread in range(20):
+        (tmp_path / str(thread)).mkdir()
+        content = f"5 {thread} 7" if thread % 2 else ""
+        (tmp_path / str(thread) / "schedstat").write_text(content)
+    assert machine._waited_ns() == {str(thread): thread for thread in range(1, 20, 2)}

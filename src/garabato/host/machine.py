@@ -7,6 +7,7 @@ import os
 import platform
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -163,9 +164,7 @@ def _waited_ns() -> dict[str, int]:
     Source: https://docs.kernel.org/scheduler/sched-stats.html, "/proc/<pid>/schedstat".
     """
     waited = {}
-    try:
-        for thread in _THREADS.iterdir():
-            waited[thread.name] = int((thread / "schedstat").read_text().split()[1])
-    except (OSError, ValueError, IndexError):
-        pass  # not Linux, or the thread has ended
+    for file in _THREADS.glob("*/schedstat"):  # only Linux has them
+        with suppress(OSError, ValueError, IndexError):  # the thread has ended
+            waited[file.parent.name] = int(file.read_text().split()[1])
     return waited
