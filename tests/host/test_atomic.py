@@ -118,6 +118,27 @@ def test_a_folder_in_the_way_is_a_storage_error(tmp_path):
         write_bytes(tmp_path, b"new")
 
 
+def test_a_link_stays_and_the_file_it_leads_to_is_replaced(tmp_path):
+    (tmp_path / "disk").mkdir()
+    for link in (tmp_path / "a.bin", tmp_path / "disk" / "a.bin"):
+        link.symlink_to(tmp_path / "disk" / "real.bin")
+        write_bytes(link, b"new")
+        assert link.is_symlink()
+        assert (tmp_path / "disk" / "real.bin").read_bytes() == b"new"
+        (tmp_path / "disk" / "real.bin").write_bytes(b"old")
+
+
+def test_a_pipe_is_written_to_and_stays(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_bytes(pipe, b"new")
+    assert os.read(reader, 9) == b"new"
+    os.close(reader)
+    assert os.listdir(tmp_path) == ["pipe"]
+    assert pipe.is_fifo()
+
+
 def fill(target, *, error=None):
     with replacing_folder(target) as folder:
         (folder / "new").write_text("new")
@@ -132,6 +153,17 @@ def test_a_folder_filled_whole_replaces_the_old_one(tmp_path):
     fill(target)
     assert os.listdir(target) == ["new"]
     assert os.listdir(tmp_path) == ["a"]
+
+
+def test_a_link_to_a_folder_stays_and_the_folder_is_replaced(tmp_path):
+    (tmp_path / "disk" / "a").mkdir(parents=True)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "disk" / "a")
+    for _ in range(2):
+        fill(link)
+        assert link.is_symlink()
+        assert os.listdir(tmp_path / "disk" / "a") == ["new"]
+    assert sorted(os.listdir(tmp_path)) == ["disk", "link"]
 
 
 def test_an_interrupted_folder_leaves_the_old_one_and_no_leftovers(tmp_path):

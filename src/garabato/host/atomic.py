@@ -21,10 +21,17 @@ def replacing(path: str | PathLike[str]) -> Iterator[Path]:
 
     The temporary file is flushed to disk before it is renamed, and its folder afterwards. If the
     block raises, the file is removed and `path` stays as it was. What a killed process leaves is
-    overwritten by the next call for the same `path`. Raises StorageError for a full disk, a folder
+    overwritten by the next call for the same `path`. Symbolic links stay: the file they lead to is
+    replaced. Pipes and devices are written directly. Raises StorageError for a full disk, a folder
     that is read-only or missing, and if `path` is a folder.
     """
     target = Path(path)
+    if target.exists() and not target.is_file() and not target.is_dir():
+        with storage_errors(target):
+            yield target
+        return
+    if target.is_symlink():
+        target = Path(os.path.realpath(target))
     if not target.parent.is_dir():
         raise StorageError(f"cannot write {target}: there is no folder {target.parent}; create it")
     if target.is_dir():
@@ -61,9 +68,9 @@ def replacing_folder(path: str | PathLike[str]) -> Iterator[Path]:
 
     If the block raises, the new folder is removed and `path` stays as it was. After a killed
     process, the next call for the same `path` cleans up. An existing folder is replaced with all
-    its content, so check it first. Raises StorageError.
+    its content, so check it first; a symbolic link to it stays. Raises StorageError.
     """
-    target = Path(os.path.abspath(path))
+    target = Path(os.path.realpath(path))
     retired = target.with_name(f".{target.name}.old")
     with storage_errors(target):
         target.parent.mkdir(parents=True, exist_ok=True)
