@@ -199,6 +199,12 @@ def test_an_unknown_option_of_a_model_is_refused(name):
         create_model(name, n_categories=2, image_size_px=16, widht=3)
 
 
+@pytest.mark.parametrize("options", [{"widths": [], "depths": []}, {"embedding_dim": -1}])
+def test_an_impossible_option_of_a_model_is_refused(options):
+    with pytest.raises(InputError, match="cannot build skfast with the options"):
+        create_model("skfast", n_categories=2, image_size_px=16, **options)
+
+
 def test_a_name_is_registered_once():
     with pytest.raises(InputError, match="already"):
         register_model("skfast", lambda **options: None)

@@ -109,6 +109,17 @@ def test_a_resumed_run_gives_the_same_weights(dataset, tmp_path, stop_at, optimi
     assert_same_weights(tmp_path / "whole", tmp_path / "stopped")
 
 
+def test_ctrl_c_after_the_last_step_can_be_resumed_too(dataset, tmp_path, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.finish, "add_binary_codes", interrupted)
+        stopped = train(dataset, tmp_path / "run", config=small(steps=1))
+    assert (stopped.interrupted, stopped.encoder) == (True, None)
+    assert not train(dataset, tmp_path / "run", resume=True).interrupted
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_on_the_command_line_says_how_to_resume(dataset, tmp_path, number):
     run = tmp_path / "run"

@@ -34,7 +34,7 @@ def create_model(name: str, *, n_categories: int, image_size_px: int, **options:
         raise InputError(f"unknown model {name!r}; choose one of {', '.join(model_names())}")
     try:
         model = _BUILDERS[name](n_categories=n_categories, image_size_px=image_size_px, **options)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, LookupError, RuntimeError) as error:
         raise InputError(f"cannot build {name} with the options {options}: {error}") from error
     model.name, model.options = name, options
     return model

@@ -288,7 +288,10 @@ class _Training:
             self.budget.end(self.step * self.batches.batch_size)
         if self.processes.is_main:
             if not unfinished:
-                encoder, validation_top1 = self._finish(started, already_s)
+                try:
+                    encoder, validation_top1 = self._finish(started, already_s)
+                except KeyboardInterrupt:  # nothing is lost: the checkpoint is written
+                    unfinished = True
             share = meter.read()
             if share is not None and share.is_busy:
                 self.notes.append(str(share))
