@@ -177,6 +177,13 @@ def test_the_biggest_drawing_allowed_is_read_over_many_blocks(tmp_path):
     assert drawings[2].key_id == "5356982158491648"
 
 
+def test_a_time_of_any_form_is_written(tmp_path):
+    times = ["2017-01-28T00:32:43.5Z", "2017-01-28T02:32:43+02:00", "2017-01-28 00:32:43"]
+    write_drawings(tmp_path / "out.bin", [Drawing([[[1], [2]]], timestamp=t) for t in times])
+    read = [drawing.timestamp for drawing in read_drawings(tmp_path / "out.bin")]
+    assert read == ["2017-01-28 00:32:43 UTC"] * 3
+
+
 def test_a_gzipped_file_is_read(tmp_path):
     path = _file(tmp_path, gzip.compress(RECORD * 3))
     assert len(list(read_drawings(path, strict=True))) == 3

@@ -289,18 +289,18 @@ def _class_names(schema: pa.Schema, column: str) -> list[str]:
 
 
 def _times(column: pa.ChunkedArray) -> list[Any]:
-    """Times in ISO 8601 to the microsecond, with an offset if the column has a time zone.
+    """Times in UTC to the microsecond, in the form of Google's files.
 
     pyarrow's own conversion needs pandas for nanoseconds, and a database of time zones.
     """
-    start = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC if column.type.tz else None)
+    start = datetime.datetime(1970, 1, 1)
     per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[column.type.unit]
     times: list[Any] = column.cast(pa.int64()).to_pylist()
     for row, ticks in enumerate(times):
         if ticks is not None:
             try:
                 passed = datetime.timedelta(microseconds=ticks * 10**6 // per_second)
-                times[row] = (start + passed).isoformat()
+                times[row] = f"{(start + passed).isoformat(' ')} UTC"
             except OverflowError:
                 times[row] = _unreadable(column.type)
     return times
@@ -327,7 +327,7 @@ def _category(value: Any, class_names: list[str]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime.datetime | datetime.date) else value
+    return value.isoformat() if isinstance(value, datetime.date) else value
 
 
 def _whole_batch(column: pa.ChunkedArray, metadata: dict[str, list[Any]]) -> DrawingBatch | None:

@@ -10,10 +10,10 @@ from itertools import islice
 import numpy as np
 
 from garabato.drawing import Drawing, DrawingBatch, FloatArray, IntArray, list_drawings
+from garabato.drawing.times import time_or_none
 from garabato.errors import InputError
 from garabato.gallery.records import Embedder, FilledBy, embed, normalised_rows
 from garabato.gallery.stroke_codec import group_by_kind
-from garabato.gallery.times import time_or_none
 
 _log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from garabato.drawing import BoolArray
+from garabato.drawing.times import NORMAL_TIME, normal_time
 from garabato.errors import InputError, did_you_mean
-from garabato.gallery.times import NORMAL_TIME, normal_time
 
 #: A filter as callers give it: field -> condition.
 Where = Mapping[str, Any]

@@ -13,11 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from garabato.drawing import SVG_TYPE, Details, Drawing, DrawingBatch, FloatArray, IntArray
+from garabato.drawing.times import normal_if_time, normal_time
 from garabato.errors import FormatError, InputError
 from garabato.formats.svg.clean import clean_svg
 from garabato.gallery.records import Hit, Stored
 from garabato.gallery.stroke_codec import group_by_kind, pack_batch, unpack_batch
-from garabato.gallery.times import normal_if_time, normal_time
 
 #: Describe a drawing. `strokes` are packed by `stroke_codec`. `embedding` is one more column.
 COLUMNS = ("key_id", "category", "country", "recognized", "timestamp", "tags", "strokes")

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import Drawing, DrawingBatch
+from garabato.drawing.times import normal_time
 from garabato.errors import FormatError, InputError
 from garabato.formats.stream import Input, Reject, Writable
 
@@ -30,7 +31,6 @@ BLOCK_BYTES = 128 * 2**10
 HEADER = struct.Struct("<Q2sbIH")
 _COUNT = struct.Struct("<H")
 _MAX_COUNT = 2**16 - 1
-_TIME = "%Y-%m-%d %H:%M:%S"
 
 
 def looks_like(head: bytes) -> bool:
@@ -215,12 +215,11 @@ def _country_bytes(country: str | None) -> bytes:
 
 
 def _seconds(timestamp: str | None) -> int:
-    """Whole seconds since 1970 of "2017-01-28 00:32:43.75704 UTC"; 0 for None."""
+    """Whole seconds since 1970; 0 for None."""
     if timestamp is None:
         return 0
-    whole = timestamp.removesuffix(" UTC").partition(".")[0]
     try:
-        seconds = int(datetime.strptime(whole, _TIME).replace(tzinfo=UTC).timestamp())
+        seconds = int(datetime.fromisoformat(f"{normal_time(timestamp)[:19]}Z").timestamp())
     except ValueError:
         seconds = -1
     if not 0 <= seconds < 2**32:

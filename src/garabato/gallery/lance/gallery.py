@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 
 from garabato.drawing import FloatArray, IntArray
+from garabato.drawing.times import NORMAL_TIME, time_or_none
 from garabato.errors import GalleryError, StorageError
 from garabato.gallery.base import Gallery
 from garabato.gallery.filters import EVERYTHING, Filter, is_one_of, quote, to_sql
@@ -73,7 +74,6 @@ from garabato.gallery.records import (
     no_gallery_at,
 )
 from garabato.gallery.rows import Nearest
-from garabato.gallery.times import NORMAL_TIME, time_or_none
 
 #: The file in the gallery's folder that lists the hidden drawings.
 HIDDEN = "hidden.json"

@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from garabato.drawing import BoolArray, FloatArray, IntArray
+from garabato.drawing.times import NORMAL_TIME, normal_if_time
 from garabato.gallery.exact.memory_index import MemoryIndex, RowSubset
 from garabato.gallery.filters import Filter, has_text
 from garabato.gallery.lance.table import columns_of, embedding_columns, read_embeddings
 from garabato.gallery.rows import Nearest
-from garabato.gallery.times import NORMAL_TIME, normal_if_time
 
 #: Columns whose values repeat; positions are listed by value.
 LISTED = ("category", "country")
