@@ -562,25 +562,6 @@ def test_a_filter_that_lets_half_through_hides_nothing(tmp_path):
     assert _read(tmp_path, body).to_lists() == STROKES
 
 
-@pytest.mark.parametrize("colours", [("#1e1e1e", "#1e1e1e", "#1f1f1f"), ("ivory",) * 3])
-def test_several_rectangles_that_fill_the_page_are_its_ground(tmp_path, colours):
-    tiles = [(0, 0, 100, 150), (100, 0, 100, 70), (100, 70, 100, 80)]
-    body = "".join(
-        f'<rect x="{x}" y="{y}" width="{w}" height="{h}" fill="{colour}"/>'
-        for (x, y, w, h), colour in zip(tiles, colours, strict=True)
-    )
-    pen = PEN if colours[0] == "ivory" else PEN.replace("black", "white")
-    assert _read(tmp_path, f'{body}<path d="{ZIGZAG}" {pen}/>').to_lists() == STROKES
-
-
-def test_rectangles_of_two_colours_are_no_ground(tmp_path):
-    body = (
-        '<rect width="100" height="150" fill="navy"/>'
-        '<rect x="100" width="100" height="150" fill="gold"/>'
-    )
-    assert len(_read(tmp_path, body).strokes) == 2
-
-
 @pytest.mark.parametrize(
     "conditions", ['requiredExtensions=""', 'requiredExtensions="x"', 'systemLanguage="de"']
 )

@@ -161,13 +161,10 @@ class _Painting:
         self._canvas = Canvas(frame, background)
         self._n_items = 0
         self._lines: list[tuple[int, Points]] = []  # each with the number of its item
-        self._first: Item | None = None
-        self._tiles: BoolArray | None = None  # painted so far, if all items are like tiles
 
     def add(self, item: Item) -> list[Item]:
         """Paint an item; returns the items to be painted instead, if it is made of several."""
         self._n_items += 1
-        self._first = self._first or item
         if item.fill and item.stroke and _extent(item.bounds) == 0:
             item = item._replace(fill=None)  # a straight line has no inside
         fill_mask = self._canvas.fill_mask(item) if item.fill else None
@@ -195,14 +192,9 @@ class _Painting:
 
     def _covered(self, item: Item, fill_mask: BoolArray | None) -> BoolArray | None:
         """The pixels that decide whether an item is ground; None if it can't be."""
-        tiles, self._tiles = self._tiles, None
         if fill_mask is None:
             is_wide = self._has_page and 2 * item.stroke_width > _extent(self._frame)
             return self._canvas.stroke_mask(item) if is_wide else None
-        assert self._first is not None
-        if _is_tile(item, self._first) and (tiles is not None or self._n_items == 1):
-            self._tiles = fill_mask if tiles is None else tiles | fill_mask
-            return self._tiles
         if self._has_page and item.clip.regions and fill_mask.mean() > 0.5:
             whole = self._canvas.fill_mask(item._replace(clip=Clip(item.clip.rectangle)))
             if whole.mean() >= _PAGE_SHARE:
@@ -273,13 +265,3 @@ def _holes_apart(item: Item, canvas: Canvas, frame: Rectangle) -> list[Item] | N
     if (canvas.fill_mask(item) & holes).mean() > 0.5 * holes.mean():  # shapes of its own colour
         return None
     return [outer, rest]
-
-
-def _is_tile(item: Item, first: Item) -> bool:
-    """Whether an item is an opaque rectangle without a line, in the colour of the first item."""
-    if item.fill is None or first.fill is None or item.stroke or item.fill[3] < OPAQUE:
-        return False
-    if item.clip.regions:
-        return False
-    is_alike = difference(item.fill, np.array(first.fill[:3])) <= CONTRAST
-    return bool(is_alike) and rectangle_of(item) is not None
