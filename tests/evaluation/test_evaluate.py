@@ -142,7 +142,7 @@ def test_unknown_categories_of_a_source_count_for_retrieval_only(
     assert found["train_top1"] is None
     assert found["per_category"][unknown[0]]["top1"] is None
     assert 0 < found["per_category"][unknown[0]]["map"] <= 1
-    assert any("20 drawings of 2 categories that the encoder doesn't" in n for n in found["notes"])
+    assert any(note.endswith("count for retrieval only: 20.") for note in found["notes"])
     assert found["n_unseen_categories"] == 2
     unseen = tmp_path / "unseen"
     write_source(unseen, unknown, per_category=10, seed=7)
@@ -218,6 +218,16 @@ def test_a_single_drawing_is_classified_but_not_ranked(
     assert found["map"] is None
     assert found["precision_at_10"] is None
     assert found["noise"]["top1"] is None
+
+
+def test_the_map_of_one_category_is_given_with_a_note_or_not_at_all(
+    prototypes: PrototypeEncoder, tmp_path: Path
+) -> None:
+    write_source(tmp_path, SKETCH_CATEGORIES[12:13], per_category=12, seed=0)
+    found = evaluate(prototypes, open_source(tmp_path)).to_dict()
+    assert found["map"] == 1
+    assert any("every hit is right" in note for note in found["notes"])
+    assert found["map_unseen"] is None
 
 
 def test_precision_at_10_of_a_handful_of_drawings_is_not_given(

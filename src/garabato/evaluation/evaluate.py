@@ -209,9 +209,9 @@ def _map_by_bits(encoder: Encoder, test: Predictions) -> dict[int, float]:
 
 
 def _map_of_unseen(test: Predictions) -> float | None:
-    """mAP of the drawings of unknown categories among each other; None if fewer than 2."""
+    """mAP of the drawings of unknown categories among each other; None if fewer than 2 of these."""
     unseen = ~test.classified
-    if unseen.sum() < 2:
+    if len(np.unique(test.labels[unseen])) < 2:  # of one category, every hit is right
         return None
     return retrieval.mean_average_precision(test.embeddings[unseen], test.labels[unseen])
 

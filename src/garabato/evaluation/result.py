@@ -103,7 +103,7 @@ class Evaluation:
     strokes were not traced. `selective_accuracy` is None if the encoder knows no category of the
     test drawings. `code_maps` maps the bits of a binary code to its mAP, test against test.
     `map_unseen` is the mAP of the drawings of categories that the encoder doesn't know, among each
-    other.
+    other; None if these are fewer than two categories.
     """
 
     model: dict[str, Any]
@@ -260,22 +260,23 @@ class Evaluation:
 
 
 def _notes(evaluation: Evaluation) -> Iterator[str]:
-    unknown = evaluation.unknown_categories
-    if unknown:
-        n = sum(unknown.values())
+    n_unknown = sum(evaluation.unknown_categories.values())
+    if n_unknown:
         yield (
-            f"{n:,} drawings of {len(unknown)} categories that the encoder doesn't know "
-            "count for retrieval only."
+            "Drawings of categories that the encoder doesn't know, which count for retrieval only: "
+            f"{n_unknown:,}."
         )
     rankings = evaluation.against_test
     if rankings is None:
         yield "There is only one drawing, so retrieval was not measured."
+    elif len(np.unique(evaluation.test.labels)) == 1:
+        yield "All drawings are of one category: test against test, every hit is right."
     elif rankings.k < PRECISION_AT:
         yield f"Fewer than {PRECISION_AT + 1} drawings: precision@{PRECISION_AT} is not measured."
     elif rankings.n_without_relevant:
         yield (
-            f"{rankings.n_without_relevant:,} drawings are the only ones of their category, so "
-            "the test-against-test mAP leaves them out as queries."
+            "Drawings that are the only ones of their category, which the test-against-test mAP "
+            f"leaves out as queries: {rankings.n_without_relevant:,}."
         )
     if rankings is not None and 0 < np.median(rankings.n_relevant) < PRECISION_AT <= rankings.k:
         yield (
