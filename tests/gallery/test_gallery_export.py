@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sketches import sketch
 
@@ -71,6 +73,13 @@ def test_a_parquet_file_keeps_tags_titles_links_and_original_files(tmp_path):
     export_drawings([Stored(drawings, np.zeros((2, 2), np.float32))], tmp_path / "all.parquet")
     back = list(read_drawings(tmp_path / "all.parquet"))
     assert [drawing.details for drawing in back] == [details, None]
+    table = pq.read_table(tmp_path / "all.parquet")
+    strokes = pa.large_list(table.schema.field("strokes").type.value_type)
+    large = {"strokes": strokes, "title": pa.large_string(), "tags": pa.large_list(pa.string())}
+    fields = [field.with_type(large.get(field.name, field.type)) for field in table.schema]
+    pq.write_table(table.cast(pa.schema(fields)), tmp_path / "polars.parquet")
+    again = list(read_drawings(tmp_path / "polars.parquet"))
+    assert [drawing.details for drawing in again] == [details, None]
 
 
 def die_while_exporting(target: Path) -> None:

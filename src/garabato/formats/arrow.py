@@ -133,15 +133,9 @@ def _chosen(schema: pa.Schema, source: Input) -> dict[str, str]:
             f"there is no column {', '.join(_COLUMNS['drawing'][:-1])} or "
             f"{_COLUMNS['drawing'][-1]}; the columns are {', '.join(schema.names[:20]) or 'none'}"
         )
-    if _has_details(schema):
+    if _DETAILS.keys() <= set(schema.names):
         found |= {name: name for name in _DETAILS}
     return found
-
-
-def _has_details(schema: pa.Schema) -> bool:
-    return all(
-        name in schema.names and schema.field(name).type == kind for name, kind in _DETAILS.items()
-    )
 
 
 def _column_sizes(footer: bytes) -> list[list[_ColumnSize]]:
@@ -256,13 +250,13 @@ def _read_table(
         for field in _COLUMNS
         if field != "drawing" and field in names
     }
-    column = table.column(names["drawing"])
+    column, details = table.column(names["drawing"]), _details(table)
     batch = _whole_batch(column, metadata)
     if batch is not None:
-        yield batch.replace(details=_details(table)) if _has_details(table.schema) else batch
+        yield batch.replace(details=details)
         return
     shape = described_shape(table.schema.field(names["drawing"]))
-    yield from in_batches(_rows(column, metadata, shape, first_row, source, reject))
+    yield from in_batches(_rows(column, metadata, details, shape, first_row, source, reject))
 
 
 def _values(column: pa.ChunkedArray, schema: pa.Schema, name: str) -> list[Any]:
@@ -374,15 +368,20 @@ def _whole_batch(column: pa.ChunkedArray, metadata: dict[str, list[Any]]) -> Dra
 
 
 def _details(table: pa.Table) -> list[Details | None]:
+    """The details of each row; pandas and others may have written them with other types of text."""
+    if not _DETAILS.keys() <= set(table.schema.names):
+        return [None] * table.num_rows
+    columns = table.select(list(_DETAILS)).cast(pa.schema(_DETAILS))
     return [
         Details(**(known | {"tags": known["tags"] or ()})) if any(known.values()) else None
-        for known in table.select(list(_DETAILS)).to_pylist()
+        for known in columns.to_pylist()
     ]
 
 
 def _rows(
     column: pa.ChunkedArray,
     metadata: dict[str, list[Any]],
+    details: list[Details | None],
     shape: tuple[int, int] | None,
     first_row: int,
     source: Input,
@@ -394,7 +393,8 @@ def _rows(
             field: values[row] for field, values in metadata.items() if values[row] is not None
         }
         try:
-            yield _drawing(scalar.as_py(), fields, shape, source, position)
+            drawing = _drawing(scalar.as_py(), fields, shape, source, position)
+            yield drawing if details[row] is None else drawing.replace(details=details[row])
         except FormatError as error:
             reject(error)
         except (ValueError, OverflowError) as error:  # text that is not UTF-8
