@@ -77,6 +77,8 @@ class _Hub(BaseHTTPRequestHandler):
             for line in map(json.loads, content.splitlines()):
                 if line["key"] == "file":
                     self.files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+                elif line["key"] == "deletedFile":
+                    del self.files[line["value"]["path"]]
             url = f"{self._address}/a/b/commit/{COMMIT}"
             self._json({"success": True, "commitOid": COMMIT, "commitUrl": url})
         else:
@@ -88,6 +90,10 @@ class _Hub(BaseHTTPRequestHandler):
 
     def _serve(self, *, with_body):
         path = self.path.partition("?")[0]
+        if path == "/api/models/a/b/tree/main":
+            about = {"type": "file", "oid": COMMIT}
+            self._json([{**about, "path": p, "size": len(c)} for p, c in self.files.items()])
+            return
         if path.startswith("/api/models/a/b"):
             self._json({"id": "a/b", "sha": COMMIT, "siblings": []})
             return
@@ -258,6 +264,12 @@ def test_a_readme_that_is_not_of_an_export_is_not_replaced(encoder, tmp_path):
         with pytest.raises(InputError, match=r"holds .*README\.md"):
             export_hub(encoder, tmp_path)
     assert (tmp_path / "README.md").read_text() == "# My thesis"
+
+
+def test_an_8_bit_form_of_an_earlier_encoder_does_not_stay_on_the_hub(encoder, hub):
+    hub["onnx/model_quantized.onnx"] = hub["notes.txt"] = b"old"
+    push_to_hub(encoder, "a/b", token="hf_test")
+    assert {name for name in hub if name != ".gitattributes"} == FILES | {"notes.txt"}
 
 
 def test_an_encoder_is_uploaded_and_loaded_from_the_hub(encoder, hub):

@@ -139,7 +139,10 @@ def push_to_hub(
         try:
             api.create_repo(repository, private=private, exist_ok=True)
             commit = api.upload_folder(
-                repo_id=repository, folder_path=folder, commit_message="Upload encoder"
+                repo_id=repository,
+                folder_path=folder,
+                commit_message="Upload encoder",
+                delete_patterns="onnx/*",  # forms of an earlier encoder
             )
         except (OSError, ValueError) as error:  # the base of its errors
             raise SourceError(f"cannot upload to {repository}: {error}") from None
