@@ -177,6 +177,11 @@ def test_an_unknown_category_is_reported_with_the_nearest(sketch_source, tmp_pat
         prepare(sketch_source, tmp_path / "data", categories=["hause", "star"])
 
 
+def test_a_data_set_is_no_source(five, tmp_path):
+    with pytest.raises(InputError, match="a Dataset is not a source of drawings; open one with"):
+        prepare(five, tmp_path / "data")
+
+
 def test_invalid_sizes_are_refused(sketch_source, tmp_path):
     with pytest.raises(InputError, match="not 0 and 5"):
         prepare(sketch_source, tmp_path / "data", n_train=0, n_test=5)

@@ -45,7 +45,9 @@ def bucket(desk: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketServer
 def test_what_is_no_source_is_refused_with_the_functions_that_open_one(
     given, encoder, tmp_path: Path
 ) -> None:
-    told = "neither a data set nor a source; open one with garabato.Dataset.open"
+    told = (
+        r"is not a source of drawings; open one with garabato.open_source\(FOLDER\), or a data set"
+    )
     with pytest.raises(InputError, match=told):
         index(given, open_gallery(tmp_path / "g", encoder=encoder), encoder)
     with pytest.raises(InputError, match=told):
@@ -58,7 +60,7 @@ def test_drawings_in_memory_are_added_to_a_gallery_and_not_evaluated(
 ) -> None:
     with pytest.raises(InputError, match=r"in memory with gallery\.add\(drawings\)"):
         index(given, open_gallery(tmp_path / "g", encoder=encoder), encoder)
-    with pytest.raises(InputError, match="neither a data set nor a source"):
+    with pytest.raises(InputError, match="is not a source of drawings"):
         evaluate(encoder, given)
 
 

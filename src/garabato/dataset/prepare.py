@@ -33,7 +33,7 @@ from garabato.formats import ReadReport
 from garabato.host.atomic import replacing_folder
 from garabato.render.contact_sheets import Cell, draw_sheet, encode_png
 from garabato.sources import Source, open_source
-from garabato.sources.source import Progress
+from garabato.sources.source import Progress, check_source
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +79,7 @@ def prepare(
         )
     if isinstance(source, str | PathLike):
         source = open_source(source)
+    check_source(source)
     out = Path(out)
     with storage_errors(out):
         check_replaceable(out)
