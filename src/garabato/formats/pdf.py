@@ -30,7 +30,7 @@ _MAX_SEGMENTS, _MAX_DEPTH = 200_000, 15
 _PICTURE_SHARE, _RENDERED_PX = 0.25, 1024
 _STREAM_START = re.compile(rb"(?<!end)stream\s+")
 #: Streams may be compressed several times, of which this many are undone, in parts of this size.
-_MAX_FILTERS, _PART_BYTES = 4, 2**20
+_MAX_FILTERS, _PART_BYTES = 4, 2**16
 
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
