@@ -34,6 +34,8 @@ def test_times_are_ignored_and_strokes_without_points_dropped():
         ([[[2.0**25], [1]]], r"stroke 1 has a coordinate beyond 2\^24"),
         ([[[10**400], [1]]], r"stroke 1 has a coordinate beyond 2\^24"),
         ([[["a"], [1]]], "stroke 1 has coordinates that are not numbers"),
+        ([[[1, 2], [3, 4], ["a", 5]]], "stroke 1 has coordinates that are not numbers"),
+        ([[[1, 2], [3, 4], [None, 5]]], "stroke 1 has a coordinate that is NaN or infinite"),
         ([[[[1]], [[1]]]], "stroke 1 is not a pair of flat lists"),
         ([[range(MAX_POINTS + 1), range(MAX_POINTS + 1)]], "more than 200,000 points"),
         ([[[0, 9], [0, 9]], 3], "stroke 2 is not a pair"),

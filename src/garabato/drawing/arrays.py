@@ -139,7 +139,10 @@ def _has_times(strokes: Sequence[Any], shapes: Sequence[Sequence[int]]) -> bool:
     times = [s[2] for s, shape in zip(strokes, shapes, strict=True) if len(shape) == 3]
     if not times or any(len(row) != 2 for row in times):
         return True
-    return all(row[0] <= row[1] for row in times) and (len(shapes[0]) != 3 or times[0][0] == 0)
+    try:
+        return all(row[0] <= row[1] for row in times) and (len(shapes[0]) != 3 or times[0][0] == 0)
+    except (TypeError, ValueError):  # not numbers
+        return False
 
 
 def _wrong_form(number: int, stroke: Any, right_form: str) -> DrawingError:
