@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from garabato.drawing import BoolArray, ByteArray, FloatArray
 from garabato.formats.picture.masks import cropped, inked_part
-from garabato.formats.picture.pixels import INK_PX, PAGE_PX, Image, Picture, edges
+from garabato.formats.picture.pixels import INK_PX, PAGE_PX, Image, Picture, difference, edges
 
 #: Within a region, neighbouring pixels differ by at most the first number (of 255). Colours that
 #: differ by at most the second look the same. Ink differs by more than the third from the colours
@@ -44,6 +44,7 @@ _LEAST_SIDE_PX = 256
 _CARD = 0.88
 #: Colours that differ by less from white, in each channel, are taken for white.
 _NEARLY_WHITE = 24
+_WHITE = np.full(3, 255, np.int16)
 
 
 def filled_shapes(
@@ -69,7 +70,7 @@ def shapes_on_nothing(colours: ByteArray, alpha: ByteArray) -> ByteArray | None:
     rows, columns = np.flatnonzero(is_seen.any(axis=1)), np.flatnonzero(is_seen.any(axis=0))
     if len(rows) == 0 or is_seen.sum() > _CARD * (np.ptp(rows) + 1) * (np.ptp(columns) + 1):
         return None
-    is_white = is_seen & (colours[::step, ::step].min(axis=2) > 255 - _NEARLY_WHITE)
+    is_white = is_seen & (difference(colours[::step, ::step], _WHITE) < _NEARLY_WHITE)
     ground = np.full(3, 0.0 if is_white.sum() > 0.5 * is_seen.sum() else 1.0, np.float32)
     picture = Picture(colours, alpha, ground)
     return filled_shapes(picture, picture.reduced(PAGE_PX), ground)
@@ -117,14 +118,15 @@ class _Regions(NamedTuple):
 def _find_regions(levels: ByteArray, ground: npt.NDArray[np.float32]) -> _Regions | None:
     """The regions of a picture; None if none of them is a fill."""
     window = np.ones((3, 3), np.uint8)
-    steps = cv2.subtract(cv2.dilate(levels, window), cv2.erode(levels, window)).max(axis=2)
-    n, labels, stats, _ = cv2.connectedComponentsWithStats(
+    steps = difference(cv2.dilate(levels, window), cv2.erode(levels, window))
+    n, *found, _ = cv2.connectedComponentsWithStats(
         (steps <= _SMOOTH).astype(np.uint8), connectivity=4
     )
+    labels, stats = (np.asarray(each, np.int32) for each in found)
     flat, areas = labels.ravel(), stats[:, cv2.CC_STAT_AREA]
     sums = [np.bincount(flat, levels[:, :, c].ravel(), n) for c in range(3)]
     colours = (np.stack(sums, axis=1) / np.maximum(areas, 1)[:, None]).astype(np.float32)
-    is_shape = np.abs(colours - ground).max(axis=1) > _SAME
+    is_shape = difference(colours, ground) > _SAME
     is_shape &= areas >= _LEAST_PX
     is_shape[0] = False
     for edge in edges(labels):
@@ -188,7 +190,7 @@ def _from_blends(colours: ByteArray, one: FloatArray, other: FloatArray) -> Floa
     way = other - one
     along = ((colours - one) * way).sum(axis=1) / np.maximum((way * way).sum(axis=1), 1e-6)
     blends = one + np.clip(along, 0, 1)[:, None] * way
-    return np.asarray(np.abs(colours - blends).max(axis=1), np.float32)
+    return np.asarray(difference(colours, blends), np.float32)
 
 
 def _has_other_colours(ink: ByteArray, regions: _Regions) -> bool:

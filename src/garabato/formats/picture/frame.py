@@ -35,7 +35,15 @@ from garabato.formats.picture.outline import (
     is_rectangle,
     page_in_outline,
 )
-from garabato.formats.picture.pixels import Image, edges, is_near, most_frequent, reduced
+from garabato.formats.picture.pixels import (
+    Image,
+    difference,
+    edges,
+    grey_of,
+    is_near,
+    most_frequent,
+    reduced,
+)
 
 #: The weights of red, green and blue in grey, as in OpenCV (ITU-R BT.601).
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
@@ -44,6 +52,8 @@ _EXACT = 2
 #: This share of a frame has exactly its brightness; paper has grain and shades.
 #: JPEG smears colours over borders, but hardly the brightness, except in thin frames.
 _SMOOTH_FRAME = 0.8
+#: A frame covers at least this share of the picture's edges.
+_LEAST_AT_EDGES = 0.15
 #: The outline of a page is at most this many times longer than that of its hull; overexposed paper
 #: is ragged.
 _STRAIGHT = 1.15
@@ -113,7 +123,7 @@ def grain_of(picture: Image, where: BoolArray) -> float:
     """How much the pixels of a region, given at a smaller size, differ from those around them."""
     size = picture.shape[1], picture.shape[0]
     region = cv2.resize(eroded(where, 1).astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    grey = np.rint(picture.mean(axis=2) * 255).astype(np.uint8)
+    grey = np.rint(grey_of(picture) * 255).astype(np.uint8)
     differences = cv2.absdiff(grey, cv2.medianBlur(grey, 3))[region > 0]
     return float(differences.mean()) if len(differences) else 0.0
 
@@ -142,7 +152,7 @@ def _edge_colours(levels: ByteArray) -> list[npt.NDArray[np.int16]]:
             colours.append(colour)
     corners = levels[[0, 0, -1, -1], [0, -1, 0, -1]]
     colour = np.median(corners, axis=0).astype(np.int16)
-    n_alike = (np.abs(corners - colour).max(axis=1) <= COMPRESSED).sum()
+    n_alike = (difference(corners, colour) <= COMPRESSED).sum()
     if n_alike >= 3 and not any(np.abs(colour - other).max() <= _EXACT for other in colours):
         colours.append(colour)
     return colours
@@ -155,6 +165,10 @@ def _page_inside(
 
     `frame` differs from `colour` by at most `tolerance`.
     """
+    at_edges = np.concatenate(edges(frame)).mean()
+    is_smooth = _is_smooth(levels[frame], colour)
+    if at_edges < (_LEAST_AT_EDGES if is_smooth else _RIM):
+        return None
     _, labels, stats, _ = cv2.connectedComponentsWithStats((~frame).astype(np.uint8))
     if len(stats) < 2:
         return None
@@ -163,9 +177,7 @@ def _page_inside(
     area = int(stats[largest, cv2.CC_STAT_AREA])
     if area < _LEAST_PAGE * page.size or area > page.size - max(page.shape) // 2:
         return None
-    at_edges = np.concatenate(edges(frame))
-    is_thin = at_edges.mean() >= _RIM and _is_thin(margins_of(page), page)
-    if not (is_thin or _is_smooth(levels[frame], colour)):
+    if not (is_smooth or _is_thin(margins_of(page), page)):
         return None
     if _fades(levels, frame, page, colour, tolerance):
         return None
@@ -207,9 +219,11 @@ def _fades(
     """Whether a frame does not end at the page, but is paper in light that falls."""
     for nearest_px in (BLURRED_PX, _SMEARED_PX):
         beside = frame & dilated(page, 2 * nearest_px) & ~dilated(page, nearest_px)
-        away = np.abs(levels[beside] - colour)
-        difference = away @ LUMA if nearest_px == BLURRED_PX else away.max(axis=1)
-        if len(away) and np.median(difference) > tolerance / 2:
+        if nearest_px == BLURRED_PX:
+            away = np.abs(levels[beside] - colour) @ LUMA
+        else:
+            away = difference(levels[beside], colour)
+        if len(away) and np.median(away) > tolerance / 2:
             return True
     return False
 
@@ -223,7 +237,7 @@ def _is_paper(
 ) -> bool:
     """Whether the region inside a frame is a page rather than ink."""
     ground = np.median(levels[inner], axis=0)
-    away = np.abs(levels[inner] - ground).max(axis=1)
+    away = difference(levels[inner], ground)
     if (away <= 1).mean() < _FLAT:  # shades and grain, as paper has
         return True
     if not is_rectangle:
@@ -233,7 +247,7 @@ def _is_paper(
     if np.abs(ground - frame).max() <= COMPRESSED:  # an outline around the frame's own colour
         return False
     rim = inner & ~eroded(page, 2 * BLURRED_PX)
-    if (np.abs(levels[rim] - ground).max(axis=1) > COMPRESSED).mean() > 0.2:
+    if (difference(levels[rim], ground) > COMPRESSED).mean() > 0.2:
         return False
     margins = above, below, before, behind = margins_of(page)
     if _is_thin(margins, page):
@@ -247,7 +261,7 @@ def _is_paper(
     pen = pen_px(is_ink & eroded(page, 2 * BLURRED_PX))
     if narrowest < (1 - _EVEN) * widest or pen == 0:
         return False
-    is_apart = bool((np.abs(levels[rim] - ground).max(axis=1) <= COMPRESSED).all())
+    is_apart = bool((difference(levels[rim], ground) <= COMPRESSED).all())
     return widest > OTHER_WIDTH * pen or (is_apart and min(page.shape) >= LEAST_APART_PX)
 
 
@@ -263,7 +277,7 @@ def _plain_page(levels: ByteArray) -> BoolArray | None:
     bands = _bands(levels, ys, xs)
     if not all(_is_even(band) and _ends_at_page(band, colour) for band in bands):
         return None
-    away = np.abs(levels - colour).max(axis=2)
+    away = difference(levels, colour)
     ink = eroded(page, 2 * BLURRED_PX) & ~near
     ink &= away >= 0.6 * away[ink].max()
     if _are_drawn(bands, levels, ink, colour):
@@ -309,13 +323,13 @@ def _is_plain(page: BoolArray, near: BoolArray) -> bool:
 
 def _is_even(band: _Band) -> bool:
     """Whether the colours of a band hardly change along it."""
-    away = np.abs(band.levels - band.profile[:, None]).max(axis=2)
+    away = difference(band.levels, band.profile[:, None])
     return bool((away <= _BAND_TOLERANCE).mean() >= _EVEN_BAND)
 
 
 def _ends_at_page(band: _Band, page: npt.NDArray[np.int16]) -> bool:
     """Whether a band has none of the page's colour and ends in a step, unlike light that falls."""
-    if (np.abs(band.profile[:-1] - page).max(axis=1) <= COMPRESSED).any():
+    if (difference(band.profile[:-1], page) <= COMPRESSED).any():
         return False
     step = band.profile[-BLURRED_PX:] - np.median(band.rim[BLURRED_PX:], axis=(0, 1))
     return bool(np.abs(step).max() > COMPRESSED)
@@ -350,7 +364,7 @@ def _width_at_page(
     profile: npt.NDArray[np.int16], ink: npt.NDArray[np.float64], page: npt.NDArray[np.int16]
 ) -> int:
     """How many px of a band, next to the page, have the colour of the ink."""
-    is_ink = (np.abs(profile - ink).max(axis=1) <= _OTHER_COLOUR)[::-1]
+    is_ink = (difference(profile, ink) <= _OTHER_COLOUR)[::-1]
     if len(is_ink) > 1:
         low, high = np.minimum(profile[-2], page), np.maximum(profile[-2], page)
         is_blend = (low <= profile[-1]).all() and (profile[-1] <= high).all()
@@ -362,7 +376,8 @@ def _width_at_page(
 def _sheet_on_table(picture: Image) -> BoolArray | None:
     """A photographed page or whiteboard that lies in the picture, in darker surroundings."""
     small = reduced(picture, _SMALL_PX)
-    grey = cv2.medianBlur(np.rint(small.mean(axis=2) * 255).astype(np.uint8), 3)
+    sharp = grey_of(small) * 255
+    grey = cv2.medianBlur(np.rint(sharp).astype(np.uint8), 3)
     window = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_LINE_PX, _LINE_PX))
     without_lines = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, window)
     threshold, bright = cv2.threshold(without_lines, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
@@ -387,7 +402,6 @@ def _sheet_on_table(picture: Image) -> BoolArray | None:
     if without_lines[page].mean() < _SHEET_CONTRAST * without_lines[ring & dark].mean():
         return None
     inner = eroded(filled, 2)
-    sharp = small.mean(axis=2) * 255
     is_ink = (grey <= threshold) | (sharp < _LEAST_INK * without_lines)
     pen = pen_px(eroded(filled, 4) & is_ink)
     if not 0 < _SHEET_WIDTH * pen < pen_px(dark):

@@ -22,6 +22,7 @@ from garabato.formats.picture.pixels import (
     Image,
     Picture,
     edges,
+    grey_of,
     is_near,
     most_frequent,
     reduced,
@@ -66,6 +67,8 @@ _SHADOW_PX, _SHADOW, _BLACK, _LEAST_SHADOW = 41, 0.95, 0.3, 0.02
 _LEAST_GRAIN = 0.3
 #: Paper is this many times lighter than a table, and at least this share of the photo.
 _TABLE_CONTRAST, _LEAST_SHEET = 1.4, 0.1
+#: Medians are of about so many values.
+_MEDIAN_OF = 10**5
 #: Lines that touch the edge of the photo are not ink if a line this long (share of the longer side)
 #: does not touch it.
 _LEAST_DRAWING = 0.1
@@ -172,7 +175,7 @@ def _slope(page: Image, is_ground: BoolArray) -> float:
     """The change of the background's grey level over the page, by the best-fitting parabola."""
     step = max(1, max(is_ground.shape) // _LIGHT_PX)
     weight = cv2.blur(is_ground.astype(np.float32), (step, step))[::step, ::step]
-    grey = cv2.blur(page.mean(axis=2) * is_ground, (step, step))[::step, ::step]
+    grey = cv2.blur(grey_of(page) * is_ground, (step, step))[::step, ::step]
     rows, columns = np.nonzero(weight > 0.5)
     ys, xs = (at / n - 0.5 for at, n in zip((rows, columns), grey.shape, strict=True))
     terms = np.stack([np.ones_like(ys), ys, xs, ys * ys, xs * xs], axis=1)
@@ -184,7 +187,8 @@ def _is_light_on_dark(page: Image, ground: npt.NDArray[np.float32] | None) -> bo
     """Whether the pixels that differ most from the background are lighter than it."""
     grey = np.asarray(cv2.cvtColor(page, cv2.COLOR_RGB2GRAY), np.float32)
     if ground is not None:
-        return bool(((grey - ground @ LUMA) ** 3).mean() > 0)
+        difference = grey - ground @ LUMA
+        return bool((difference * difference * difference).mean() > 0)
     grey = reduced(grey, 2 * _LIGHT_PX)
     around = cv2.medianBlur(np.rint(grey * 255).astype(np.uint8), 2 * _WINDOW_PX - 1)
     difference = grey - around.astype(np.float32) / 255
@@ -198,9 +202,9 @@ def _with_shadows(light: Image, page: Image) -> tuple[Image, BoolArray]:
     it reaches in from outside the page and is not as dark as ink.
     """
     light = _resized(light, page)
-    grey = cv2.medianBlur(np.rint(page.mean(axis=2) * 255).astype(np.uint8), 5)
+    grey = cv2.medianBlur(np.rint(grey_of(page) * 255).astype(np.uint8), 5)
     window = np.ones((_SHADOW_PX, _SHADOW_PX), np.uint8)
-    share = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, window) / (255 * light.mean(axis=2) + 1e-6)
+    share = cv2.morphologyEx(grey, cv2.MORPH_CLOSE, window) / (255 * grey_of(light) + 1e-6)
     is_shadow = connected_to_edges(share < _SHADOW) & (share > _BLACK)
     shaded = np.where(is_shadow[:, :, None], light * share[:, :, None], light)
     return shaded.astype(np.float32), is_shadow
@@ -228,7 +232,7 @@ def _sheet(light: Image, darkness: Image) -> Image:
     A table is darker than the paper, and has a grain or objects that could be taken for ink; a
     shadow on the paper has neither.
     """
-    grey = light.mean(axis=2)
+    grey = grey_of(light)
     bright = grey > _otsu(grey)
     everywhere = np.ones(grey.shape, np.float32)
     if bright.all() or grey[bright].mean() < _TABLE_CONTRAST * grey[~bright].mean():
@@ -236,10 +240,10 @@ def _sheet(light: Image, darkness: Image) -> Image:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(bright.astype(np.uint8))
     largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
     corners = cv2.findNonZero((labels == largest).astype(np.uint8))
-    sheet = np.zeros(grey.shape, np.uint8)
+    sheet: ByteArray = np.zeros(grey.shape, np.uint8)
     cv2.fillConvexPoly(sheet, cv2.convexHull(corners), 1)
     outside = 1 - sheet
-    sheet = cv2.erode(sheet, np.ones((5, 5), np.uint8), borderValue=1)
+    sheet = np.asarray(cv2.erode(sheet, np.ones((5, 5), np.uint8), borderValue=1), np.uint8)
     dark = cv2.resize(darkness, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_NEAREST)
     is_marked = dark > 2 * _LEAST_CONTRAST
     if sheet.mean() < _LEAST_SHEET or not outside.any():
@@ -256,7 +260,8 @@ def _otsu(values: Image) -> float:
 
 
 def _median(darkness: Image) -> np.float32:
-    return np.float32(np.median(darkness.ravel()[::3])) if darkness.size else np.float32(0)
+    sample = darkness.ravel()[:: max(1, darkness.size // _MEDIAN_OF)]
+    return np.float32(np.median(sample)) if len(sample) else np.float32(0)
 
 
 def _beside_rules(darkness: Image) -> Image:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from garabato.drawing import BoolArray, ByteArray
 from garabato.formats.picture.masks import dilated, eroded, hull_of, margins_of, pen_px
+from garabato.formats.picture.pixels import difference
 
 #: Pixels of a frame in a JPEG file differ from its colour by at most this (of 255).
 COMPRESSED = 8
@@ -45,7 +46,7 @@ def page_in_outline(
     None if there is none, or if it may be part of the drawing, because it is as wide as the pen and
     not ruled.
     """
-    away = np.abs(levels - colour).max(axis=2)
+    away = difference(levels, colour)
     near = np.ones((2 * _RIPPLE_PX + 1, 2 * _RIPPLE_PX + 1), np.uint8)
     contrast = float(np.median(cv2.dilate(away, near)[page & ~eroded(page, BLURRED_PX)]))
     marked = page & (away > max(COMPRESSED, contrast / 2))

@@ -98,6 +98,23 @@ def reduced(picture: Image, longest_px: int) -> Image:
     return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
+def difference(levels: npt.NDArray[Any], others: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """(...): the largest difference of a channel between `levels` (..., 3) and `others` (..., 3).
+
+    Channel by channel: `max` over an axis of three takes ten times as long.
+    """
+    red, green, blue = (
+        np.abs(np.subtract(levels[..., c], others[..., c], dtype=np.result_type(others, np.int16)))
+        for c in range(3)
+    )
+    return np.asarray(np.maximum(np.maximum(red, green), blue))
+
+
+def grey_of(picture: Image) -> Image:
+    """(H, W): the mean of the channels of a picture (H, W, 3)."""
+    return np.asarray(picture @ np.full(3, 1 / 3, np.float32), np.float32)
+
+
 def edges(picture: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], ...]:
     """The first and the last row, the first and the last column."""
     return picture[0], picture[-1], picture[:, 0], picture[:, -1]

@@ -27,7 +27,7 @@ MAX_PIXELS = 64 * 10**6
 #: Baseline JPEG files are decoded at a reduced size, so they may be larger.
 MAX_JPEG_PIXELS = 512 * 10**6
 #: JPEG files are decoded at the smallest scale that leaves this many px on the longer side.
-DECODED_PX = 2048
+DECODED_PX = 1536
 #: Frames and pages are decoded up to this number, and this number of px in all.
 _MAX_FRAMES, _MAX_FRAMES_PIXELS = 1_000, 512 * 10**6
 #: This many frames of an animation are looked at. One with less ink than this share of the fullest
@@ -82,6 +82,12 @@ def read(source: Input) -> Iterator[DrawingBatch]:
     yield DrawingBatch.from_drawings([Drawing(bitmap=bitmaps[finished])])
 
 
+def decode_reduced(picture: Image) -> None:
+    """Let Pillow decode a JPEG file at the smallest scale that leaves DECODED_PX px, see there."""
+    is_wide = picture.width >= picture.height
+    picture.draft(None, (DECODED_PX, 1) if is_wide else (1, DECODED_PX))
+
+
 def _kind(head: bytes) -> str | None:
     """Pillow's name of the format."""
     for signature, kind in _SIGNATURES.items():
@@ -108,7 +114,7 @@ def _decode(source: Input) -> Iterator[tuple[ByteArray, ByteArray | None]]:
         try:
             with _open(io.BytesIO(data), kind) as picture:
                 _check_size(source, picture)
-                picture.draft(None, (DECODED_PX, DECODED_PX))
+                decode_reduced(picture)
                 frames = _frames(picture)
                 if len(frames) == 1:
                     ImageOps.exif_transpose(picture, in_place=True)

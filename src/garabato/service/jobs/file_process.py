@@ -30,7 +30,7 @@ from PIL import Image
 from garabato.drawing import Drawing
 from garabato.errors import FormatError, UnknownFormatError
 from garabato.formats import ReadReport, read_drawings, write_drawings
-from garabato.formats.picture.reader import DECODED_PX
+from garabato.formats.picture.reader import decode_reduced
 from garabato.formats.stream import GZIP_MAGIC
 from garabato.formats.svg import load_kernels as load_svg_kernels
 from garabato.host.compiler import has_cached_kernels
@@ -155,12 +155,11 @@ def write_message(stream: IO[bytes], content: bytes) -> None:
 def _check_pixels(content: bytes, max_pixels: int) -> None:
     """Refuse pictures of too many pixels before any of them is decoded.
 
-    JPEG files count as they are decoded: at the smallest scale that leaves DECODED_PX pixels on the
-    longer side.
+    JPEG files count as they are decoded, at a reduced size.
     """
     try:
         with Image.open(io.BytesIO(content)) as picture:
-            picture.draft(None, (DECODED_PX, DECODED_PX))
+            decode_reduced(picture)
             n_pixels = picture.width * picture.height
     except Image.DecompressionBombError:
         if content.startswith(b"\xff\xd8"):  # a JPEG file: its reader decodes it at reduced size
