@@ -135,9 +135,9 @@ HIDDEN = '<circle class="n" cx="50" cy="50" r="40"/>'
         '<g style="--C:none"><circle r="9" fill="var(--C)"/></g><g style="--C:#000" '
         'stroke="var(--C)">PATH</g>',
         '<g stroke="black"><g style="stroke:var(--none)">PATH</g></g>',
-        '<style>path{stroke:#000} @media (width >= 10px){.n{display:none}}</style>'
+        '<style>path{stroke:#000} @media (min-width: 10px){.n{display:none}}</style>'
         f"{HIDDEN}PATH",
-        '<style>path{stroke:#000} @media (width&lt;10px){path{stroke:none}}</style>PATH',
+        '<style>path{stroke:#000} @media (max-width:10px){path{stroke:none}}</style>PATH',
         '<style>path{stroke:#000}</style><style media="print">path{display:none}</style>PATH',
         '<style>path{stroke:revert}</style><g stroke="black">PATH</g>',
         '<g stroke="black"><g style="transform:translate(20,20)">PATH</g></g>',

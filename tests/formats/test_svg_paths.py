@@ -16,7 +16,6 @@ from garabato.formats.svg.geometry import (
     multiply,
     numbers,
     origin,
-    own_transforms,
     transform,
     view_box,
 )
@@ -343,23 +342,3 @@ def test_winding_numbers_are_the_turns_seen_from_a_pixels_centre(corners):
             continue  # the centre is on an edge, or nearly
         angles = np.arctan2(cross, (seen * following).sum(axis=1))
         assert abs(winding[row, column]) == abs(round(angles.sum() / (2 * np.pi)))
-
-
-@pytest.mark.parametrize(
-    ("rotate", "moved"),
-    [
-        ("90deg", (-2, 1)),
-        ("z 90deg", (-2, 1)),
-        ("x 60deg", (1, 1)),
-        ("60deg x", (1, 1)),
-        ("X 60deg", (1, 1)),
-        ("1 0 0 60deg", (1, 1)),
-        ("Y 60deg", (0.5, 2)),
-        ("0 0 2 90deg", (-2, 1)),
-        ("none", (1, 2)),
-        ("q 60deg", (1, 2)),
-    ],
-)
-def test_the_rotate_property_may_name_an_axis(rotate, moved):
-    matrix = own_transforms("", rotate, "", (0, 0))
-    np.testing.assert_allclose(_apply(matrix, (1, 2)), moved, atol=1e-12)

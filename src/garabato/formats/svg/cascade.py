@@ -39,7 +39,7 @@ _PROPERTIES = {
     "overflow",
     "vector-effect", "stop-color", "stop-opacity",
     "background", "background-color",
-    "transform-box", "translate", "rotate", "scale", "mask-type",
+    "transform-box", "mask-type",
     "x", "y", "width", "height", "cx", "cy", "r", "rx", "ry", "d",
 }  # fmt: skip
 _VARIABLE = re.compile(r"var\(\s*(--[\w-]+)\s*(?:,([^()]*(?:\([^()]*\))?[^()]*))?\)")

@@ -104,15 +104,6 @@ def attribute_transform(text: str) -> Matrix:
     return matrix
 
 
-def own_transforms(translate: str, rotate: str, scale: str, whole: Size) -> Matrix:
-    """The matrix of the CSS properties `translate`, `rotate` and `scale`; "" for one not set."""
-    matrix = IDENTITY
-    for name, value in (("translate", translate), ("rotate", rotate), ("scale", scale)):
-        inner = _one_transform(name, value, whole) if value[:1] in "+-.0123456789" else None
-        matrix = multiply(matrix, inner) if inner else matrix
-    return matrix
-
-
 def origin(text: str, whole: Size) -> tuple[float, float]:
     """The point of a CSS `transform-origin`; percentages and keywords refer to `whole`."""
     keywords = {"left": "0%", "top": "0%", "center": "50%", "right": "100%", "bottom": "100%"}

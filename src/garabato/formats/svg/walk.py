@@ -22,7 +22,6 @@ from garabato.formats.svg.geometry import (
     multiply,
     numbers,
     origin,
-    own_transforms,
     page_size,
     scale_of,
     shape_path,
@@ -59,14 +58,12 @@ _CURVED = re.compile("[CcSsQqTtAa]")
 #: What an element's bounding box in its own units does not depend on, for all elements and for
 #: some, and the values of `transform-box` that stand for that box.
 _PLACING = {
-    "transform", "translate", "rotate", "scale", "clip-path", "mask", "mask-image", "style",
-    "class",
+    "transform", "clip-path", "mask", "mask-image", "style", "class",
 }  # fmt: skip
 _AREAS = {"use": {"x", "y"}, "svg": {"x", "y", "width", "height", "viewBox"}}
 _OWN_BOXES = {"fill-box", "content-box", "border-box", "stroke-box"}
 #: An outline no wider than this share of its length has no inside.
 _FLAT = 1e-9
-_TRANSFORMS = {"transform", "translate", "rotate", "scale"}
 _SIZED = {"width", "height", "viewBox"}
 _FILTER_OPACITY = re.compile(r"\bopacity\(([^()]*)\)")
 
@@ -152,25 +149,21 @@ class _Walk:
         return inside
 
     def _moved(self, element: Element, declared: Mapping[str, str], context: Context) -> Matrix:
-        """The matrix inside an element, by its transforms."""
-        if declared.keys().isdisjoint(_TRANSFORMS):
+        """The matrix inside an element, by its `transform`."""
+        text = declared.get("transform")
+        if text is None:
             return context.matrix
-        translate, rotate, scale = (
-            declared.get(name, "").strip() for name in ("translate", "rotate", "scale")
-        )
         box: Rectangle = (0.0, 0.0, *context.whole)
         if declared.get("transform-box", "").strip() in _OWN_BOXES:
             box = self._box(element, context) or (0.0, 0.0, 0.0, 0.0)
         left, top, right, bottom = box
         size = right - left, bottom - top
-        text = declared.get("transform", "")
         is_css = text != element.get("transform")
         x, y = origin(declared.get("transform-origin", "0 0"), size)
         x, y = x + left, y + top
         parts: list[Matrix] = [
             context.matrix,
             (1.0, 0.0, 0.0, 1.0, x, y),
-            own_transforms(translate, rotate, scale, size),
             transform(text, size) if is_css else attribute_transform(text),
             (1.0, 0.0, 0.0, 1.0, -x, -y),
         ]
