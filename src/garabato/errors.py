@@ -128,6 +128,14 @@ class MissingExtraError(GarabatoError, ImportError):
         )
 
 
+def check_choice(name: str, given: object, known: Iterable[str]) -> None:
+    """Raise InputError if the argument `name` is none of the words `known`."""
+    words = list(known)
+    if given not in words:
+        hint = did_you_mean(str(given), words)
+        raise InputError(f"{name} must be one of {', '.join(words)}, not {given!r}{hint}")
+
+
 def did_you_mean(name: str, among: Iterable[str], *, otherwise: str = "") -> str:
     """The end of an error about a misspelt name: "; did you mean 'cat'?".
 

@@ -49,12 +49,17 @@ def test_times_are_ignored_and_strokes_without_points_dropped():
                 [(0, 0), (9, 5)],
             ]
         ],
-        (None, r"strokes must be a list of pairs \(xs, ys\), not a NoneType"),
+        (None, r"strokes must be a list of pairs \(xs, ys\), not NoneType"),
     ],
 )
 def test_invalid_strokes_are_refused_and_named(strokes, problem):
     with pytest.raises(DrawingError, match=problem):
         Drawing(strokes)
+
+
+def test_an_original_file_is_bytes():
+    with pytest.raises(DrawingError, match="the content of a file, as bytes, not str"):
+        Drawing(CORNER, original="cat.svg")
 
 
 @pytest.mark.parametrize("value", ["no", 1, float("nan"), [True]])

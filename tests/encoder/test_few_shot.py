@@ -119,7 +119,7 @@ def test_one_or_a_hundred_drawings_make_a_category(encoder):
     [
         ({"new": []}, "'new' has no drawing"),
         ({"new": [STARS[0], Drawing()]}, "drawing 2 of the category 'new' is empty"),
-        ({"new": ["star.svg"]}, "drawing 1 is a str, not a Drawing; read the drawings"),
+        ({"new": ["star.svg"]}, "drawing 1 is of type str, not Drawing; read the drawings"),
         ({"cat": STARS}, "has a category 'cat' already"),
         ({"  ": STARS}, "not blank"),
         ({" new": STARS}, "begins or ends with a space"),

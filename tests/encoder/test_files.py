@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from garabato.encoder import FORMAT, load_encoder
 from garabato.encoder.binary_codes import BinaryCoder
-from garabato.errors import EncoderError
+from garabato.errors import EncoderError, InputError
 
 no_headers = pytest.mark.parametrize(
     ("header", "says"),
@@ -228,3 +228,22 @@ def test_pytorch_cannot_run_an_onnx_file(tmp_path) -> None:
     (tmp_path / "encoder.onnx").write_bytes(b"")
     with pytest.raises(EncoderError, match=r"PyTorch cannot run .*encoder\.onnx"):
         load_encoder(tmp_path / "encoder.onnx", runtime="pytorch")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"device": "gpu"}, "device must be auto, cpu, cuda, cuda:1 ..., not 'gpu'"),
+        ({"device": "cuda:99"}, "cannot use device 'cuda:99'"),
+        ({"runtime": "torch"}, "runtime must be one of auto, pytorch, not 'torch'; did you mean"),
+        ({"precision": "half"}, "precision must be one of auto, float32, not 'half'"),
+    ],
+)
+def test_a_wrong_argument_is_not_taken_for_a_damaged_file(options, says) -> None:
+    with pytest.raises(InputError, match=says):
+        load_encoder(**options)
+
+
+def test_a_misspelt_shipped_encoder_gets_a_suggestion() -> None:
+    with pytest.raises(EncoderError, match="no encoder at shiped; did you mean 'shipped'"):
+        load_encoder("shiped")

@@ -478,3 +478,10 @@ def test_strokes_that_were_traced_from_pictures_are_read_as_such(tmp_path, name)
         write = pq.write_table if name == "a.parquet" else feather.write_feather
         write(table, tmp_path / name)
     assert [one.traced for one in read_drawings(tmp_path / name)] == traced
+
+
+def test_a_single_drawing_is_written_and_other_things_are_refused(tmp_path):
+    assert write_drawings(tmp_path / "one.svg", make_drawings(["line"], 1, seed=0)[0]) == 1
+    with pytest.raises(InputError, match="drawing 2 is of type str, not Drawing"):
+        write_drawings(tmp_path / "two.ndjson", [*make_drawings(["line"], 1, seed=0), "cat"])
+    assert not (tmp_path / "two.ndjson").exists()

@@ -173,7 +173,7 @@ def test_the_error_for_an_invalid_query_among_many_gives_its_number(gallery, enc
     assert hits[0].key_id == drawings[0].key_id
     with pytest.raises(InputError, match="query 2 is empty"):
         gallery.search_many([drawings[0], Drawing()])
-    with pytest.raises(InputError, match="query 2 is a str"):
+    with pytest.raises(InputError, match="query 2 is of type str"):
         gallery.search_many([drawings[0], "cat.ndjson"])
     with pytest.raises(InputError, match="embeddings"):
         gallery.search_many(["cat.ndjson"])
@@ -592,6 +592,8 @@ def test_another_encoder_is_refused_with_the_commands_that_index_again(uri, enco
 def test_without_an_encoder_no_gallery_is_created(uri):
     with pytest.raises(GalleryError, match="garabato index"):
         open_gallery(uri)
+    with pytest.raises(InputError, match=r"encoder=garabato\.load_encoder\('shipped'\)"):
+        open_gallery(uri, encoder="shipped")
 
 
 def test_a_gallery_that_must_exist_is_not_created(uri, encoder):
@@ -675,7 +677,7 @@ def test_the_error_for_an_invalid_query_says_what_is_wrong(gallery, drawings):
     [
         (None, "drawing 2 is a NoneType, not a Drawing"),
         ([[[0, 9], [0, 9]]], "drawing 2 is a list, not a Drawing"),
-        ("cat.svg", "drawing 2 is a str, not a Drawing; read the drawings of a file with"),
+        ("cat.svg", "drawing 2 is of type str, not Drawing; read the drawings of a file with"),
         (sketch("square", 1).replace(category=3), "the category of drawing 2 is not valid text"),
         (sketch("square", 1).replace(recognized="yes"), "recognized of drawing 2 is not true or f"),
         (

@@ -70,6 +70,7 @@ def test_search_like_several_searches_between_them_and_leaves_them_out(plane):
     hits = search_like(gallery, DegreesEncoder(), [at(0), at(80)], k=3)
     assert keys(hits) == ["@40", "@18", "@62"] or keys(hits) == ["@40", "@62", "@18"]
     assert hits[0].score == pytest.approx(1, abs=1e-3)
+    assert keys(search_like(gallery, DegreesEncoder(), at(0), at(120), k=1)) == ["@18"]
 
 
 def test_drawings_to_avoid_move_hits_away(plane):

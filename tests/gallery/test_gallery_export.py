@@ -15,7 +15,7 @@ import pytest
 from sketches import sketch
 
 from garabato.drawing import Details, DrawingBatch
-from garabato.errors import StorageError
+from garabato.errors import InputError, StorageError
 from garabato.formats import read_drawings
 from garabato.gallery.export import export_drawings
 from garabato.gallery.records import Stored
@@ -53,6 +53,14 @@ def test_categories_too_long_for_a_file_name_get_separate_files(tmp_path):
     export_drawings([piece(*categories)], tmp_path / "out")
     found = categories_by_file(tmp_path / "out")
     assert sorted(map(list, found.values())) == sorted([category] for category in categories)
+
+
+@pytest.mark.parametrize("name", ["all.csv", "all.ndjson.gz", "all.svg"])
+def test_a_format_that_is_not_written_does_not_become_a_folder(tmp_path, name):
+    with pytest.raises(InputError, match=r"name it \.ndjson or \.parquet, or a folder"):
+        export_drawings([piece("cat")], tmp_path / name)
+    assert not (tmp_path / name).exists()
+    assert export_drawings([piece("cat")], tmp_path / "v1.2") == 1
 
 
 @pytest.mark.parametrize("name", ["all.ndjson", "all.parquet", "folder"])

@@ -153,11 +153,11 @@ def test_drawings_are_listed_by_the_conditions_of_galleries(
 
 def test_what_is_not_a_drawing_is_named_before_a_request() -> None:
     client = garabato.Client("http://127.0.0.1:9")
-    with pytest.raises(garabato.InputError, match="drawing 2 is a str, not a Drawing"):
+    with pytest.raises(garabato.InputError, match="drawing 2 is of type str, not Drawing"):
         client.add([sketch("star", 0), "star.svg"])  # type: ignore[list-item]
-    with pytest.raises(garabato.InputError, match="drawing 1 is a int, not a Drawing"):
+    with pytest.raises(garabato.InputError, match="drawing 1 is of type int, not Drawing"):
         client.teach("star", [5])  # type: ignore[list-item]
-    with pytest.raises(garabato.InputError, match="expected drawings, not a NoneType"):
+    with pytest.raises(garabato.InputError, match="expected drawings, not NoneType"):
         client.add(None)  # type: ignore[arg-type]
     with pytest.raises(garabato.InputError, match="a tag must be text, not 5"):
         client.add(sketch("star", 0), tags=[5])  # type: ignore[list-item]

@@ -12,7 +12,7 @@ from PIL import Image
 from sketches import make_drawings, sketch, write_source
 
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.errors import CategoryError, FormatError, SourceError
+from garabato.errors import CategoryError, FormatError, InputError, SourceError
 from garabato.formats import ReadReport, read_batches, read_drawings, write_drawings
 from garabato.render import RenderSpec, render_batch
 from garabato.sources import open_source
@@ -360,6 +360,13 @@ def test_files_of_the_same_name_in_several_folders_have_their_own_key_ids(
         write_drawings(tmp_path / folder / name, make_drawings(["line"], 1, seed=seed))
     (batch,) = open_source(tmp_path, category_from=category_from).read(category)
     assert batch.key_ids == [f"{folder}/{name}" for folder in folders]
+
+
+def test_an_unknown_origin_of_categories_is_refused(tmp_path):
+    with pytest.raises(
+        InputError, match="one of auto, name, drawing, not 'nam'; did you mean 'name'"
+    ):
+        open_source(tmp_path, category_from="nam")
 
 
 def test_a_second_file_of_a_name_does_not_change_the_key_id_of_the_first(tmp_path):

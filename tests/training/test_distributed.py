@@ -19,16 +19,12 @@ from torch import nn
 
 from garabato.dataset import Dataset
 from garabato.encoder import FILE_NAME
+from garabato.encoder.torch_runtime import choose_device
 from garabato.errors import TrainingError
 from garabato.render import RenderSpec
 from garabato.training import TrainConfig, train
 from garabato.training.config import to_toml
-from garabato.training.distributed import (
-    ProcessGroup,
-    choose_device,
-    is_main_process,
-    share_batch_norms,
-)
+from garabato.training.distributed import ProcessGroup, is_main_process, share_batch_norms
 from garabato.training.loop import _Training
 
 pytestmark = pytest.mark.slow

@@ -13,13 +13,13 @@ from test_training import SMALL
 
 from garabato.dataset import prepare
 from garabato.drawing import Drawing, DrawingBatch
+from garabato.encoder.torch_runtime import choose_device
 from garabato.errors import EncoderError, TrainingError
 from garabato.render import render_batch
 from garabato.render.augment import AugmentSpec
 from garabato.training import TrainConfig, train
 from garabato.training.config import read_config
 from garabato.training.data import Teachers
-from garabato.training.distributed import choose_device
 
 CPU = choose_device("cpu")
 DRAWINGS = DrawingBatch.from_drawings(

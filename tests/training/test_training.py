@@ -21,7 +21,7 @@ import garabato
 from garabato.dataset import prepare
 from garabato.drawing import DrawingBatch
 from garabato.encoder import FILE_NAME
-from garabato.errors import EncoderError, StorageError, TrainingError
+from garabato.errors import EncoderError, InputError, StorageError, TrainingError
 from garabato.formats import write_drawings
 from garabato.render import RenderSpec, render_batch
 from garabato.render.augment import AugmentSpec
@@ -504,7 +504,7 @@ def test_an_epoch_shows_every_drawing_once(dataset):
 
 
 def test_an_impossible_device_is_refused(dataset, tmp_path):
-    with pytest.raises(TrainingError, match=r"device must be auto, cpu, .*, not 'gpu9'"):
+    with pytest.raises(InputError, match=r"device must be auto, cpu, .*, not 'gpu9'"):
         train(dataset, tmp_path / "run", config=small(device="gpu9"))
 
 

@@ -49,7 +49,7 @@ N_HARDEST = 5
     help="The split of --data to search in.  [default: train; none if that is the --split]",
 )
 @file_option("--report", help="Folder for a report with pictures.")
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1 ...")
+@click.option("--device", default="cpu", show_default=True, help="auto, cpu, cuda, cuda:1 ...")
 @strict_option
 @json_option
 def command(

@@ -15,7 +15,14 @@ from garabato.drawing.arrays import (
     IntArray,
 )
 from garabato.drawing.batch import DrawingBatch
-from garabato.drawing.drawing import MAX_ORIGINAL_BYTES, SVG_TYPE, Details, Drawing, list_drawings
+from garabato.drawing.drawing import (
+    MAX_ORIGINAL_BYTES,
+    SVG_TYPE,
+    Details,
+    Drawing,
+    iter_drawings,
+    list_drawings,
+)
 
 __all__ = [
     "GRID",
@@ -31,5 +38,6 @@ __all__ = [
     "DrawingBatch",
     "FloatArray",
     "IntArray",
+    "iter_drawings",
     "list_drawings",
 ]

@@ -64,7 +64,7 @@ def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray
     n_points = 0
     if not isinstance(strokes, Iterable):
         raise DrawingError(
-            f"strokes must be a list of pairs (xs, ys), not a {type(strokes).__name__}"
+            f"strokes must be a list of pairs (xs, ys), not {type(strokes).__name__}"
         )
     for number, stroke in enumerate(as_rows(list(strokes)), start=1):
         n_rows = len(stroke) if isinstance(stroke, Sized) else 1

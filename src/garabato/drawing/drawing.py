@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from dataclasses import replace as replace_fields
 from itertools import pairwise
@@ -76,6 +76,9 @@ DETAIL_NAMES = tuple(field.name for field in fields(Details))
 
 def media_type_of(content: bytes) -> str:
     """The media type of an original file. Raises DrawingError if it is not allowed."""
+    if not isinstance(content, bytes):
+        wrong = type(content).__name__
+        raise DrawingError(f"original must be the content of a file, as bytes, not {wrong}")
     if len(content) > MAX_ORIGINAL_BYTES:
         raise DrawingError(
             f"original has {len(content):,} bytes; at most {MAX_ORIGINAL_BYTES:,} are allowed"
@@ -356,16 +359,19 @@ def list_drawings(drawings: Drawing | Iterable[Drawing], first: int = 1) -> list
     Raises InputError for anything else, such as a file name; it names the drawing by its number,
     counted from `first`.
     """
-    if isinstance(drawings, Drawing):
-        return [drawings]
-    if not isinstance(drawings, Iterable):
-        raise InputError(f"expected drawings, not a {type(drawings).__name__}; {_HOW_TO_READ}")
-    listed = list(drawings)
-    for number, drawing in enumerate(listed, start=first):
+    return list(iter_drawings(drawings, first))
+
+
+def iter_drawings(drawings: Drawing | Iterable[Drawing], first: int = 1) -> Iterator[Drawing]:
+    """One or more drawings, one after the other; checked as in `list_drawings`."""
+    given = [drawings] if isinstance(drawings, Drawing) else drawings
+    if not isinstance(given, Iterable):
+        raise InputError(f"expected drawings, not {type(given).__name__}; {_HOW_TO_READ}")
+    for number, drawing in enumerate(given, start=first):
         if not isinstance(drawing, Drawing):
             wrong = type(drawing).__name__
-            raise InputError(f"drawing {number} is a {wrong}, not a Drawing; {_HOW_TO_READ}")
-    return listed
+            raise InputError(f"drawing {number} is of type {wrong}, not Drawing; {_HOW_TO_READ}")
+        yield drawing
 
 
 def _boolean(name: str, value: object) -> bool | None:

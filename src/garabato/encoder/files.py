@@ -15,14 +15,22 @@ from collections.abc import Callable, Mapping
 from importlib import resources
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from garabato.encoder.binary_codes import BinaryCoder
 from garabato.encoder.encoder import FORMAT, FORMAT_VERSION, Encoder, Runtime
 from garabato.encoder.few_shot import AddedCategory, load_categories
-from garabato.errors import EncoderError, GarabatoError, InputError, MissingExtraError, first_line
+from garabato.errors import (
+    EncoderError,
+    GarabatoError,
+    InputError,
+    MissingExtraError,
+    check_choice,
+    did_you_mean,
+    first_line,
+)
 from garabato.host.atomic import write_bytes
 from garabato.render import RenderSpec
 
@@ -65,8 +73,8 @@ def load_encoder(
     "hf://owner/name" loads one from the Hugging Face Hub (extra `hub`), in ONNX form on the CPU.
 
     ONNX Runtime runs `.onnx` files, on the CPU, and PyTorch runs `.safetensors` files, on `device`.
-    The shipped encoder comes in both forms: ONNX Runtime runs it on the CPU, unless `runtime` is
-    "pytorch".
+    `device` is "cpu", "cuda", "cuda:1" ..., or "auto": CUDA if available. The shipped encoder comes
+    in both forms: ONNX Runtime runs it on the CPU, unless `runtime` is "pytorch".
 
     With `precision` "auto", PyTorch computes long batches in bfloat16 if the CPU supports it: twice
     as fast, embeddings differ in the fourth digit (docs/export.md). "float32" never does.
@@ -75,8 +83,8 @@ def load_encoder(
     add` writes it. Without it, such a file beside the encoder is read, if there is one:
     `run/encoder.categories.json` beside `run/encoder.safetensors`.
 
-    Raises EncoderError if there is no encoder, or a file is damaged, and MissingExtraError if
-    PyTorch is needed and not installed.
+    Raises EncoderError if there is no encoder, or a file is damaged, InputError for a device that
+    is not there, and MissingExtraError if PyTorch is needed and not installed.
     """
     encoder = load_encoder_alone(path, runtime=runtime, device=device, precision=precision)
     return with_categories_file(encoder, path, categories)
@@ -129,6 +137,8 @@ def load_encoder_alone(
     precision: Precision = "auto",
 ) -> Encoder:
     """Like `load_encoder`, but without a file of added categories."""
+    check_choice("runtime", runtime, get_args(RuntimeName))
+    check_choice("precision", precision, ("auto", "float32"))
     wants_onnx = runtime == "auto" and str(device) == "cpu"
     if is_hub_address(path):
         file = download_encoder(str(path), in_onnx=wants_onnx)
@@ -163,7 +173,8 @@ def encoder_file(path: str | PathLike[str] | None) -> Path:
                 fix = f"train one: {command}"
             raise EncoderError(f"there is no {FILE_NAME} in {path}; {fix}")
     if not file.is_file():
-        raise EncoderError(f"there is no encoder at {path}; train one with: garabato train")
+        hint = did_you_mean(str(path), [SHIPPED], otherwise="train one with: garabato train")
+        raise EncoderError(f"there is no encoder at {path}{hint}")
     return file
 
 
@@ -350,7 +361,7 @@ def _load_weights(
     try:
         from safetensors import SafetensorError, safe_open
 
-        from garabato.encoder.torch_runtime import TorchRuntime
+        from garabato.encoder.torch_runtime import TorchRuntime, choose_device
         from garabato.models import create_model
     except ModuleNotFoundError:
         raise MissingExtraError(
@@ -360,6 +371,7 @@ def _load_weights(
             if else_onnx
             else "",
         ) from None
+    device = choose_device(device)
     try:
         with safe_open(file, framework="pt") as reader:
             header_text = (reader.metadata() or {}).get(FORMAT)

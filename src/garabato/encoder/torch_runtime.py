@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from garabato.drawing import ByteArray, FloatArray
+from garabato.errors import InputError, first_line
 from garabato.models import Model, as_input
 from garabato.render import RenderSpec
 
@@ -27,6 +28,21 @@ _PIECE = 32
 _LEAST_FOR_BFLOAT16 = 16
 
 
+def choose_device(name: str | torch.device) -> torch.device:
+    """The device called `name`; "auto" is CUDA if available. Raises InputError."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:  # its message lists sixteen kinds of devices, most of them rare
+        raise InputError(f"device must be auto, cpu, cuda, cuda:1 ..., not {name!r}") from None
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(f"cannot use device {str(name)!r}: {first_line(error)}") from None
+    return device
+
+
 class TorchRuntime:
     """Runs `model` on `device`. Its weight matrices are rounded to half precision, in place."""
 
@@ -36,7 +52,7 @@ class TorchRuntime:
         for tensor in model.state_dict().values():
             if is_stored_in_half(tensor):
                 tensor.copy_(tensor.half())
-        self._device = torch.device(device)
+        self._device = choose_device(device)
         self.device = str(self._device)
         self.model_name = model.name
         self.embedding_dim = model.embedding_dim

@@ -10,7 +10,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from garabato.drawing import Drawing, DrawingBatch
+from garabato.drawing import Drawing, DrawingBatch, iter_drawings
 from garabato.errors import FormatError, InputError
 from garabato.formats import binary, bitmap, ndjson, stroke3, svg
 from garabato.formats.detect import detect
@@ -81,7 +81,7 @@ def read_batches(
             _log.warning("%s", line)
 
 
-def write_drawings(path: str | PathLike[str], drawings: Iterable[Drawing]) -> int:
+def write_drawings(path: str | PathLike[str], drawings: Drawing | Iterable[Drawing]) -> int:
     """Write drawings in the format of the file's suffix; return how many were written.
 
     A further `.gz` suffix compresses the file. The file is written completely or not at all. Raises
@@ -95,6 +95,7 @@ def write_drawings(path: str | PathLike[str], drawings: Iterable[Drawing]) -> in
         known = ", ".join(f"{known}.gz" if is_gzipped else known for known in sorted(writable))
         raise InputError(f"cannot write {fspath(path)}: the suffix must be one of {known}")
     write = _WRITERS[suffix]
+    drawings = iter_drawings(drawings)
     with replacing(target) as unfinished, open(unfinished, "wb") as file:
         if not is_gzipped:
             return write(file, drawings)

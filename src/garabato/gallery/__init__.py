@@ -47,6 +47,8 @@ def open_gallery(
     environment variable GARABATO_MILVUS_TOKEN.
     """
     uri = fspath(uri)
+    if isinstance(encoder, str | PathLike):
+        raise InputError(f"encoder must be an Encoder: encoder=garabato.load_encoder({encoder!r})")
     if "://" in uri:
         from garabato.gallery.milvus.gallery import MilvusGallery
 

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from garabato.drawing import Drawing, FloatArray
+from garabato.drawing import Drawing, FloatArray, list_drawings
 from garabato.encoder import Prediction
 from garabato.errors import InputError
 from garabato.gallery.base import Gallery
@@ -49,28 +49,29 @@ _cache: WeakKeyDictionary[Gallery, tuple[Hashable, _Names]] = WeakKeyDictionary(
 
 
 def query_direction(
-    encoder: Embedder, more: Sequence[Drawing], less: Sequence[Drawing] = ()
+    encoder: Embedder, more: Drawing | Sequence[Drawing], less: Drawing | Sequence[Drawing] = ()
 ) -> FloatArray:
     """The embedding (D,) to search with for drawings like all of `more` and unlike `less`.
 
     It is the mean embedding of `more` minus LESS_WEIGHT times the mean embedding of `less`
     (Rocchio's relevance feedback, 1971).
     """
+    more, less = list_drawings(more), list_drawings(less)
     if not more:
         raise InputError("give at least one drawing that the hits should be like")
     if any(drawing.is_empty for drawing in (*more, *less)):
         raise InputError("a drawing to search with is empty; draw at least one stroke")
-    towards = np.asarray(encoder.embed(list(more)), np.float32).mean(axis=0)
+    towards = np.asarray(encoder.embed(more), np.float32).mean(axis=0)
     if less:
-        towards = towards - LESS_WEIGHT * np.asarray(encoder.embed(list(less))).mean(axis=0)
+        towards = towards - LESS_WEIGHT * np.asarray(encoder.embed(less)).mean(axis=0)
     return np.asarray(towards, np.float32)
 
 
 def search_like(
     gallery: Gallery,
     encoder: Embedder,
-    more: Sequence[Drawing],
-    less: Sequence[Drawing] = (),
+    more: Drawing | Sequence[Drawing],
+    less: Drawing | Sequence[Drawing] = (),
     k: int = 10,
     *,
     where: Where | None = None,
@@ -80,6 +81,7 @@ def search_like(
     Scores are cosine similarities with that direction. The given drawings themselves (by key_id)
     are left out of the hits.
     """
+    more, less = list_drawings(more), list_drawings(less)
     given = {drawing.key_id for drawing in (*more, *less)}
     hits = gallery.search(
         query_direction(encoder, more, less), k=min(MAX_K, check_k(k) + len(given)), where=where

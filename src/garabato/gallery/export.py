@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 
 from garabato.categories import file_stem
 from garabato.drawing.arrow import ROW_GROUP, STROKES, row_groups, to_table
-from garabato.errors import StorageError
+from garabato.errors import InputError, StorageError
 from garabato.formats.ndjson.simplified import format_line
 from garabato.gallery.records import Stored
 from garabato.host.atomic import replacing, replacing_folder, sync
 from garabato.render import with_strokes
+from garabato.sources.folder import has_suffix_of_drawings
 
 #: The file of drawings without a category.
 NO_CATEGORY = "uncategorised"
@@ -64,6 +65,8 @@ def export_drawings(pieces: Iterable[Stored], path: str | PathLike[str]) -> int:
                 file.writelines(map(format_line, with_strokes(piece.drawings)))
                 n_written += len(piece.drawings)
         return n_written
+    if has_suffix_of_drawings(target):
+        raise InputError(f"cannot export to {target}: name it .ndjson or .parquet, or a folder")
     return _export_folder(pieces, target)
 
 

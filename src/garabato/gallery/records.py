@@ -298,7 +298,7 @@ def as_embedding(query: Query, encoder: Embedder | None, filled_by: FilledBy) ->
         row = np.asarray(query, np.float32).reshape(1, -1)
     except (TypeError, ValueError, OverflowError):
         raise InputError(
-            f"a query must be a Drawing or an embedding ({filled_by.embedding_dim},), not a "
+            f"a query must be a Drawing or an embedding ({filled_by.embedding_dim},), not "
             f"{type(query).__name__}; garabato.read_drawings gives the drawings of a file"
         ) from None
     return normalised_rows(row, filled_by).reshape(-1)
@@ -319,7 +319,7 @@ def as_embeddings(
         for number, drawing in enumerate(given, start=1):
             if not isinstance(drawing, Drawing):
                 raise InputError(
-                    f"query {number} is a {type(drawing).__name__}, the others are drawings; "
+                    f"query {number} is of type {type(drawing).__name__}, the others are drawings; "
                     "give drawings or embeddings"
                 )
             if drawing.is_empty:

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 from garabato.dataset import Dataset
 from garabato.dataset.store import SPLITS
 from garabato.drawing import DrawingBatch
-from garabato.errors import InputError
+from garabato.errors import InputError, check_choice
 from garabato.formats import ReadReport
 from garabato.gallery import Embedder, Gallery
 from garabato.gallery.embeddings import Progress
@@ -53,8 +53,7 @@ def index(
             raise InputError("a source has no splits, only a data set has; leave out split")
     elif split not in (None, *SPLITS):
         raise InputError(f"there is no split {split!r}; the splits are {', '.join(SPLITS)}")
-    if runner not in get_args(Runner):
-        raise InputError(f"runner must be one of {', '.join(get_args(Runner))}, not {runner!r}")
+    check_choice("runner", runner, get_args(Runner))
     n_expected = 0
 
     def batches() -> Iterator[DrawingBatch]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 from unicodedata import normalize
 from urllib.parse import unquote
 
@@ -26,6 +26,7 @@ from garabato.errors import (
     DrawingError,
     FormatError,
     SourceError,
+    check_choice,
     did_you_mean,
     storage_errors,
 )
@@ -119,6 +120,7 @@ class FolderSource:
         category_from: CategoryFrom = "auto",
         keep_originals: bool = False,
     ) -> None:
+        check_choice("category_from", category_from, get_args(CategoryFrom))
         self.path = Path(path)
         self._keep_originals = keep_originals
         self._from = category_from
@@ -210,7 +212,7 @@ class FolderSource:
         if not self.path.exists():
             raise SourceError(f"{self.path} does not exist; {_EXPECTED}")
         if not self.path.is_dir():
-            if _holds_many(self.path) or _is_picture(self.path):
+            if has_suffix_of_drawings(self.path):
                 return [self.path]
             raise SourceError(f"{self.path} is not a file of drawings; {_EXPECTED}")
         try:
@@ -224,7 +226,7 @@ class FolderSource:
         others = {file for file in [*files, *inside] if _is_other_table(file)}
         files = [file for file in files if file not in others]
         inside = [file for file in inside if file not in others]
-        found = [file for file in files if _holds_many(file) or _is_picture(file)]
+        found = [file for file in files if has_suffix_of_drawings(file)]
         pictures_inside = [file for file in inside if _is_picture(file)]
         fuller = sorted({file.parent.name for file in inside if _holds_many(file)})
         if not found and (fuller or not pictures_inside):
@@ -261,7 +263,7 @@ class FolderSource:
             file.suffix.lower() or file.name
             for file in files
             if file.is_file()
-            and not (_holds_many(file) or _is_picture(file) or _COMPANIONS.fullmatch(file.name))
+            and not (has_suffix_of_drawings(file) or _COMPANIONS.fullmatch(file.name))
         ]
         if unread:
             _log.warning(
@@ -378,6 +380,11 @@ class _SortedTable:
         for place in self._places.get(category, ()):
             self._file.seek(place)
             yield pickle.load(self._file)
+
+
+def has_suffix_of_drawings(path: Path) -> bool:
+    """Whether a path, unless it is a folder, is named like a file of drawings."""
+    return _holds_many(path) or _is_picture(path)
 
 
 def _is_picture(file: Path) -> bool:

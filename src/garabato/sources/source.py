@@ -37,7 +37,7 @@ def check_source(given: object) -> None:
     """Raise InputError, which says how to open one, for what is not a source."""
     if not (hasattr(given, "read") and hasattr(given, "categories")):
         raise InputError(
-            f"a {type(given).__name__} is not a source of drawings; open one with "
+            f"this {type(given).__name__} is not a source of drawings; open one with "
             "garabato.open_source(FOLDER), or a data set with garabato.Dataset.open(FOLDER)"
         )
 

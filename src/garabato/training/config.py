@@ -218,10 +218,9 @@ def load_preset(name: str) -> TrainConfig:
     if name.endswith(".toml"):
         return read_config(Path(name))
     if name not in preset_names():
-        raise TrainingError(
-            f"unknown preset {name!r}; choose one of {', '.join(preset_names())} "
-            "or give a .toml file"
-        )
+        choices = f"choose one of {', '.join(preset_names())} or give a .toml file"
+        hint = did_you_mean(name, preset_names(), otherwise=choices)
+        raise TrainingError(f"unknown preset {name!r}{hint}")
     text = (resources.files("garabato.training") / "presets" / f"{name}.toml").read_text()
     return TrainConfig.from_dict(tomllib.loads(text), origin=f"preset {name}")
 

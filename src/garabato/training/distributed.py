@@ -16,29 +16,13 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
-from garabato.encoder.torch_runtime import cpu_has_bfloat16
-from garabato.errors import TrainingError
+from garabato.encoder.torch_runtime import choose_device, cpu_has_bfloat16
 from garabato.host.machine import n_cores
 from garabato.training.config import TrainConfig
 
 #: How often another number of threads is tried, and for how many steps.
 _TUNE_EVERY_S = 30.0
 _TUNE_STEPS = 8
-
-
-def choose_device(name: str) -> torch.device:
-    """The device called `name`; "auto" is CUDA if available. Raises TrainingError."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:  # its message lists sixteen kinds of devices, most of them rare
-        raise TrainingError(f"device must be auto, cpu, cuda, cuda:1 ..., not {name!r}") from None
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise TrainingError(f"cannot use device {name!r}: {error}") from None
-    return device
 
 
 def uses_bfloat16(config: TrainConfig, device: torch.device) -> bool:

@@ -19,6 +19,7 @@ from garabato.categories import Categories
 from garabato.dataset import Dataset, prepare
 from garabato.drawing import DrawingBatch, FloatArray
 from garabato.encoder import FILE_NAME, Encoder, load_encoder
+from garabato.encoder.torch_runtime import choose_device
 from garabato.errors import InputError, storage_errors
 from garabato.evaluation.retrieval import mean_average_precision_by_distance
 from garabato.evaluation.training_runs import REFERENCE_RESULTS, PublishedResult, read_training_log
@@ -26,7 +27,6 @@ from garabato.host.atomic import write_bytes
 from garabato.host.machine import n_cores, processor
 from garabato.render import render_batch
 from garabato.training import TrainConfig, TrainingProgress, load_preset, train
-from garabato.training.distributed import choose_device
 from garabato.training.run_folder import CHECKPOINT_NAME
 
 _CHUNK = 256
