@@ -35,7 +35,8 @@ def test_a_category_is_added_listed_used_and_removed(own_model, examples):
     assert NEW in names
     among = run("classify", "--model", own_model, examples, "--among", NEW, "--json")
     assert read_json(among)["queries"][0]["predictions"] == [{"category": NEW, "probability": 1.0}]
-    assert run("categories", "remove", NEW, "--model", own_model).exit_code == 0
+    removed = read_json(run("categories", "remove", NEW, NEW, "--model", own_model, "--json"))
+    assert removed["removed"] == [NEW]
     assert read_json(run("categories", "list", "--model", own_model, "--json"))["categories"] == []
 
 

@@ -90,4 +90,4 @@ def test_a_busy_machine_is_noted(capsys):
             return garabato.CpuShare(used=0.4, wanted=1.0, n_cores=2)
 
     output.print_busy(Meter())
-    assert capsys.readouterr().err == "note: this machine was busy: 0.4 of 2 cores\n"
+    assert capsys.readouterr().err == "note: this machine was busy: garabato got 0.4 of 2 cores\n"

@@ -178,7 +178,7 @@ def test_an_unknown_category_is_reported_with_the_nearest(sketch_source, tmp_pat
 
 
 def test_a_data_set_is_no_source(five, tmp_path):
-    with pytest.raises(InputError, match="a Dataset is not a source of drawings; open one with"):
+    with pytest.raises(InputError, match="this Dataset is not a source of drawings; open one with"):
         prepare(five, tmp_path / "data")
 
 

@@ -81,8 +81,11 @@ def list_added(model: str | None, categories: Path | None, as_json: bool) -> Non
 @command.command()
 @model_option
 @added_categories_option
+@json_option
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
-def remove(model: str | None, categories: Path | None, names: tuple[str, ...]) -> None:
+def remove(
+    model: str | None, categories: Path | None, as_json: bool, names: tuple[str, ...]
+) -> None:
     """Remove added categories.
 
     \b
@@ -95,7 +98,12 @@ def remove(model: str | None, categories: Path | None, names: tuple[str, ...]) -
             f"the encoder file itself contains {', '.join(sorted(kept))}; use the encoder it was "
             "made from, or remove them in Python: encoder.without_categories([...]).save(...)"
         )
-    stdout.print(f"removed {', '.join(dict.fromkeys(names))} from {file}")
+    removed = list(dict.fromkeys(names))
+    print_result(
+        {"file": str(file), "removed": removed},
+        f"removed {', '.join(removed)} from {file}",
+        as_json=as_json,
+    )
 
 
 def _open(model: str | None, categories: Path | None) -> tuple[Path, garabato.Encoder]:

@@ -212,7 +212,7 @@ def web(
     drawings = None
     if gallery is not None:
         drawings = garabato.open_gallery(gallery, encoder=encoder, must_exist=True)
-    with progress("steps") as show:
+    with progress("") as show:
         page = garabato.export_web(
             encoder, folder, gallery=drawings, per_category=per_category, progress=show
         )

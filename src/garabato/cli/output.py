@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -35,13 +36,17 @@ stdout = Console(highlight=False, markup=False, soft_wrap=True)
 #: `report(stage, n_done, n_total)`; n_total is None while it is unknown.
 ReportProgress = Callable[[str, int, int | None], None]
 
+#: A list of numbers over several lines; no string has a line break in JSON.
+_NUMBERS = re.compile(r"\[\n([-+.\deE,\s]+)\]")
+
 #: If stderr is a file, a line of progress is printed this often.
 _LINE_EVERY_S = 30.0
 
 
 def print_json(document: Any) -> None:
     """Print one JSON document on stdout."""
-    click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2))
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)
+    click.echo(_NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text))
 
 
 def print_result(document: Any, text: str, *, as_json: bool) -> None:
@@ -194,8 +199,8 @@ class _StageLines:
 
 
 def _rate(per_s: float, unit: str) -> str:
-    """Empty if it would be rounded to 0 or 1: the stage counts something larger, or has stalled."""
-    return f"{per_s:,.0f} {unit}/s" if per_s >= 1.5 else ""
+    """Empty without a unit, and if it would be 0 or 1: it counts something larger, or stalled."""
+    return f"{per_s:,.0f} {unit}/s" if unit and per_s >= 1.5 else ""
 
 
 def _interruptible(report: ReportProgress) -> ReportProgress:

@@ -122,8 +122,8 @@ def categories_file(path: str | PathLike[str] | None) -> Path:
     """
     if path is None or path == SHIPPED or is_hub_address(path):
         raise EncoderError(
-            "an encoder that ships or comes from the Hub keeps no categories beside it; name a "
-            "file for them, such as --categories my.categories.json"
+            "categories that are added to the encoder that ships, or to one from the Hub, need a "
+            "file of their own; name it: --categories my.categories.json"
         )
     file = encoder_file(path)
     return file.with_name(file.stem + CATEGORIES_SUFFIX)

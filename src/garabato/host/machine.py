@@ -77,7 +77,7 @@ class CpuShare:
     n_cores: int
 
     def __str__(self) -> str:
-        return f"this machine was busy: {self.used:.1f} of {self.n_cores} cores"
+        return f"this machine was busy: garabato got {self.used:.1f} of {self.n_cores} cores"
 
     @property
     def is_busy(self) -> bool:
