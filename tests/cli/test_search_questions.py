@@ -51,7 +51,9 @@ def test_several_drawings_make_one_query_and_are_left_out_of_the_hits(ask, model
 
 
 def test_drawings_similar_to_unlike_ones_move_down(ask):
-    def mean_place(hits):
+    def mean_place(*options):
+        (found,) = read_json(ask("star 0", *options, "-k", 400, "--json"))["queries"]
+        hits = found["hits"]
         return np.mean([i for i, hit in enumerate(hits) if hit["category"] == "circle"])
 
     assert mean_place("--unlike", "circle 7") > mean_place()

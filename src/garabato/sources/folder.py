@@ -343,6 +343,11 @@ def category_of(file: Path, *, by_name: bool = False) -> str:
     return _NUMBER.sub("", name) or folder if _is_picture(file) else name
 
 
+def has_suffix_of_drawings(path: Path) -> bool:
+    """Whether a path, unless it is a folder, is named like a file of drawings."""
+    return _holds_many(path) or _is_picture(path)
+
+
 class _SortedTable:
     """The drawings of a table by category, in a temporary file.
 
@@ -380,11 +385,6 @@ class _SortedTable:
         for place in self._places.get(category, ()):
             self._file.seek(place)
             yield pickle.load(self._file)
-
-
-def has_suffix_of_drawings(path: Path) -> bool:
-    """Whether a path, unless it is a folder, is named like a file of drawings."""
-    return _holds_many(path) or _is_picture(path)
 
 
 def _is_picture(file: Path) -> bool:
