@@ -301,6 +301,14 @@ def test_learning_curves_are_drawn_from_epochs_where_there_are_no_steps(run_fold
     assert cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR).std() > 5
 
 
+def test_the_only_logged_step_is_seen_in_all_three_plots() -> None:
+    record = {"kind": "step", "step": 7, "loss": 2.0, "accuracy": 0.1, "learning_rate": 0.001}
+    png = plot_learning([record], THEMES["light"])
+    rgb = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR_RGB)
+    is_line = (rgb == (0x24, 0x58, 0xC5)).all(axis=2)
+    assert all(part.any() for part in np.array_split(is_line, 3, axis=1))
+
+
 def test_a_run_stopped_before_its_first_logged_step_has_empty_learning_curves() -> None:
     assert plot_learning([{"kind": "validation", "step": 3, "top1": 0.1}], THEMES["light"])
 

@@ -73,12 +73,13 @@ def plot_learning(records: Sequence[Mapping[str, Any]], theme: Theme) -> bytes:
     }
     with _figure(theme, 11, 3.4, n_columns=3) as (figure, (loss, accuracy, rate)):
         xs = [r["step"] for r in steps]
+        marker = "o" if len({*xs}) == 1 else ""  # a line has two points
         for axes, title, ys in (
             (loss, "training loss", [r["loss"] for r in steps]),
             (accuracy, "top-1 while training, %", [100 * r["accuracy"] for r in steps]),
             (rate, "learning rate", [r["learning_rate"] for r in steps]),
         ):
-            axes.plot(xs, ys, lw=1.6)
+            axes.plot(xs, ys, lw=1.6, marker=marker, ms=3)
             axes.set(title=title, xlabel="step")
         if validated:
             accuracy.plot(*zip(*validated.items(), strict=True), lw=1.6, marker="o", ms=3)
