@@ -61,9 +61,10 @@ def test_a_stroke_in_pieces_from_point_to_point_is_one_stroke(tmp_path):
 
     hook = pieces((0, 0), [(0, 17)] * 15 + [(17, 0)] * 15)
     dash = pieces((0, 128), [(17, 0)] * 3)
-    body = f'<g fill="none" stroke="black">{hook}{dash}</g>'
-    whole = [len(xs) for xs, _ in _strokes(tmp_path, body)]
-    assert whole == [31, 4]
+    for ground in ("", '<path d="M200 0h9" stroke="red"/>'):
+        body = f'<g fill="none" stroke="black">{ground}{hook}{dash}</g>'
+        whole = [len(xs) for xs, _ in _strokes(tmp_path, body)]
+        assert whole[-2:] == [31, 4]
     few = f'<g fill="none" stroke="black">{dash}</g>'  # lines of a hand or an icon stay as they are
     assert len(_strokes(tmp_path, few)) == 3
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 
 import numpy as np
 
@@ -23,8 +22,6 @@ from garabato.formats.stream import Input, Writable
 from garabato.formats.xml_tree import parse_xml
 
 NAMESPACE = "http://www.w3.org/2000/svg"
-#: A drawing whose strokes are cut into pieces has at least this many that go on with the last one.
-_LEAST_PIECES = 16
 
 
 def looks_like(head: bytes) -> bool:
@@ -52,7 +49,7 @@ def read(source: Input) -> Iterator[DrawingBatch]:
     try:
         with np.errstate(all="ignore"):
             document = read_document(root)
-            drawing = _drawing(_whole(visible_lines(document)))
+            drawing = _drawing(visible_lines(document))
             if drawing.on_grid() is not drawing:
                 drawing = drawing.simplified()
     except (TooMuchError, StyleTooComplexError, DrawingError) as error:
@@ -96,25 +93,6 @@ def write(file: Writable, drawings: Iterable[Drawing]) -> int:
         ).encode()
     )
     return 1
-
-
-def _whole(lines: list[np.ndarray]) -> list[np.ndarray]:
-    """Lines whose strokes are whole.
-
-    Programs that know the pen's pressure write each piece of a stroke, from one point to the next,
-    as a line with a width of its own. In such drawings, most lines begin where the last one ended.
-    """
-    goes_on = [False] + [
-        len(last) == len(line) == 2 and bool((last[1] == line[0]).all())
-        for last, line in pairwise(lines)
-    ]
-    if sum(goes_on) < max(_LEAST_PIECES, len(lines) / 2):
-        return lines
-    first = np.flatnonzero(~np.array(goes_on))
-    return [
-        np.concatenate([lines[a], *(line[1:] for line in lines[a + 1 : b])])
-        for a, b in pairwise([*first.tolist(), len(lines)])
-    ]
 
 
 def _drawing(lines: list[np.ndarray]) -> Drawing:

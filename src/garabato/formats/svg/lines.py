@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from itertools import pairwise
+from itertools import pairwise, starmap
 
 import numpy as np
 
 from garabato.drawing import BoolArray, IntArray
 from garabato.formats.svg.geometry import length
-from garabato.formats.svg.items import Item, Points, Rectangle
+from garabato.formats.svg.items import Item, Points, Rectangle, bounds_of
 
 #: A gap longer than this share of its line is left out; shorter ones are only a pattern.
 _LEAST_GAP = 0.25
@@ -20,6 +20,30 @@ _MAX_DASHES = 64
 _STEP_PX, _MAX_SAMPLES = 1.5, 200_000
 #: Shorter visible parts of a hidden line are only where it crosses others.
 _LEAST_SAMPLES = 8
+#: Where strokes are cut into pieces, at least this many begin where the last one ended.
+_LEAST_PIECES = 16
+
+
+def whole_strokes(items: list[Item]) -> list[Item]:
+    """`items` with strokes that are written in pieces, each from one point to the next, made whole.
+
+    Programs that know the pen's pressure give each piece a width of its own. In such documents,
+    most lines begin where the last one ended.
+    """
+    whole: list[tuple[Item, list[list[Points]]]] = []  # with its lines, each in pieces
+    n_lines = n_joined = 0
+    for item in items:
+        for first, end in pairwise(item.starts.tolist()):
+            line = item.points[first:end]
+            n_lines += 1
+            if whole and _goes_on(whole[-1][0], whole[-1][1][-1][-1], item, line):
+                n_joined += 1
+                whole[-1][1][-1].append(line)
+            elif whole and whole[-1][0] is item:
+                whole[-1][1].append([line])
+            else:
+                whole.append((item, [[line]]))
+    return items if n_joined < max(_LEAST_PIECES, n_lines / 2) else list(starmap(_joined, whole))
 
 
 def without_gaps(
@@ -137,6 +161,24 @@ def grown(item: Item) -> Rectangle:
     margin = item.stroke_width / 2 if item.stroke else 0.0
     margin += 1e-6 * max(right - left, bottom - top, 0.0)
     return left - margin, top - margin, right + margin, bottom + margin
+
+
+def _goes_on(item: Item, last: Points, following: Item, line: Points) -> bool:
+    """Whether `line` of `following` goes on with the stroke that `last` of `item` is a piece of."""
+    return (
+        len(last) == len(line) == 2
+        and bool((last[1] == line[0]).all())
+        and not (item.fill or following.fill)
+        and (item.stroke, item.clip.rectangle) == (following.stroke, following.clip.rectangle)
+        and list(map(id, item.clip.regions)) == list(map(id, following.clip.regions))
+    )
+
+
+def _joined(item: Item, lines: list[list[Points]]) -> Item:
+    joined = [np.concatenate([pieces[0], *(one[1:] for one in pieces[1:])]) for pieces in lines]
+    points = np.concatenate(joined)
+    starts = np.cumsum([0, *map(len, joined)], dtype=np.int64)
+    return item._replace(points=points, starts=starts, bounds=bounds_of(points))
 
 
 def _long_gaps(pattern: list[float], offset: float, total: float) -> list[tuple[float, float]]:

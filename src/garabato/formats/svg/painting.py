@@ -25,7 +25,7 @@ from garabato.formats.svg.items import (
     Rectangle,
     rectangle_of,
 )
-from garabato.formats.svg.lines import clipped_lines, cut, grown, is_cut
+from garabato.formats.svg.lines import clipped_lines, cut, grown, is_cut, whole_strokes
 from garabato.formats.svg.ribbons import thin_ribbons
 from garabato.formats.svg.style import Colour
 from garabato.formats.svg.tree import DEFAULT_SIZE
@@ -45,7 +45,7 @@ def visible_lines(document: Document) -> list[Points]:
     unknown page is taken to be made for a dark one.
     """
     items = [item for item in document.items if item.clip.rectangle is None or _touches(item)]
-    items = thin_ribbons(items, document.page)
+    items = thin_ribbons(whole_strokes(items), document.page)
     if document.page is not None:
         items = _without_rules(items, document.page)
     if not items:
