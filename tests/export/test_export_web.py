@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from exported_page import CATEGORIES, PER_CATEGORY
+from pens import draw
 from sketches import make_drawings
 
 from garabato import export_web
@@ -66,26 +67,6 @@ def expanded(file: Path) -> bytes:
     """The content of a file compressed with Zstandard."""
     content: bytes = pa.CompressedInputStream(pa.OSFile(str(file)), "zstd").read()
     return content
-
-
-def draw(page: Any, drawing: Drawing) -> None:
-    """With the mouse, in the middle of the pad."""
-    pad = page.locator("#pad")
-    pad.wait_for()
-    box = pad.bounding_box()
-    for xs, ys in drawing.normalised().strokes:
-        places = [
-            (
-                box["x"] + box["width"] * (0.15 + 0.7 * x / 255),
-                box["y"] + box["height"] * (0.15 + 0.7 * y / 255),
-            )
-            for x, y in zip(xs.tolist(), ys.tolist(), strict=True)
-        ]
-        page.mouse.move(*places[0])
-        page.mouse.down()
-        for place in places[1:]:
-            page.mouse.move(*place)
-        page.mouse.up()
 
 
 def test_the_browser_predicts_and_searches_like_garabato(page, web_encoder, web_gallery):

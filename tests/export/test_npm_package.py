@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from pens import draw, touch
 from sketches import SKETCH_CATEGORIES, make_drawings, sketch
 
 from garabato import export_web
@@ -270,6 +271,7 @@ def test_a_page_may_take_the_package_and_the_gallery_from_another_origin(page, o
     assert [hit["category"] for hit in hits] == ["house"] * 3
 
 
+PAD = "garabato-pad canvas"
 EVENTS = """async ([module, gallery]) => {
   await import(module);
   const pad = document.querySelector("garabato-pad");
@@ -287,12 +289,7 @@ EVENTS = """async ([module, gallery]) => {
 def test_the_pad_takes_mouse_finger_and_keyboard_and_says_what_it_found(page, origin):
     page.evaluate(EVENTS, [f"{origin}/package/dist/pad_element.js", f"{origin}/page"])
     house = sketch("house", 3).normalised()
-    for points in positions(page, house):
-        page.mouse.move(*points[0])
-        page.mouse.down()
-        for point in points[1:]:
-            page.mouse.move(*point)
-        page.mouse.up()
+    draw(page, house, pad=PAD)
     wait(page, "seen.hits.at(-1)?.predictions[0]?.category === 'house'")
     hits = page.evaluate("seen.hits.at(-1).hits")
     assert [hit["category"] for hit in hits] == ["house"] * 5
@@ -309,18 +306,13 @@ def test_the_pad_takes_mouse_finger_and_keyboard_and_says_what_it_found(page, or
     assert page.evaluate("seen.change.at(-1).strokes") == []
     assert page.evaluate("seen.hits.at(-1).hits") == []
 
-    session = page.context.new_cdp_session(page)
-    for points in positions(page, sketch("ladder", 3).normalised()):
-        for kind, at in [("touchStart", points[:1]), *(("touchMove", [p]) for p in points[1:])]:
-            touches = [{"x": x, "y": y} for x, y in at]
-            session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
-        session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    touch(page, sketch("ladder", 3), pad=PAD)
     wait(page, "seen.hits.at(-1).predictions[0]?.category === 'ladder'")
 
     page.keyboard.press("Control+z")  # the focus is on no pad: nothing happens
-    page.locator("garabato-pad canvas").focus()
+    page.locator(PAD).focus()
     page.get_by_role("button", name="Clear").click()
-    page.locator("garabato-pad canvas").focus()
+    page.locator(PAD).focus()
     for key in ("Space", "Shift+ArrowRight", "Shift+ArrowRight", "Space"):
         page.keyboard.press(key)
     assert page.evaluate("document.querySelector('garabato-pad').strokes") == [
@@ -449,23 +441,6 @@ def test_the_example_of_the_symbol_says_what_was_drawn(page, origin):
     playwright_api.expect(said).to_contain_text("triangle?")
     page.evaluate(set_strokes, sketch("star", 3).to_lists())
     playwright_api.expect(said).to_have_text("That's it!")
-
-
-def positions(page: Any, drawing: Drawing) -> list[list[tuple[float, float]]]:
-    """Where the points of a drawing, normalised, are on the screen."""
-    pad = page.locator("garabato-pad canvas")
-    pad.wait_for()
-    box = pad.bounding_box()
-    return [
-        [
-            (
-                box["x"] + box["width"] * (0.15 + 0.7 * x / 255),
-                box["y"] + box["height"] * (0.15 + 0.7 * y / 255),
-            )
-            for x, y in zip(*stroke.tolist(), strict=True)
-        ]
-        for stroke in drawing.strokes
-    ]
 
 
 def wait(page: Any, condition: str) -> None:

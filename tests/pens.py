@@ -9,9 +9,12 @@ from garabato import Drawing
 TIMEOUT_S = 45
 
 
-def draw(page, drawing: Drawing, *, strokes: slice = slice(None)) -> None:
+PAD = "#pad"
+
+
+def draw(page, drawing: Drawing, *, strokes: slice = slice(None), pad: str = PAD) -> None:
     """Draw with the mouse, in the middle of the pad."""
-    for points in places(page, drawing)[strokes]:
+    for points in places(page, drawing, pad)[strokes]:
         page.mouse.move(*points[0])
         page.mouse.down()
         for point in points[1:]:
@@ -19,7 +22,7 @@ def draw(page, drawing: Drawing, *, strokes: slice = slice(None)) -> None:
         page.mouse.up()
 
 
-def touch(page, drawing: Drawing) -> None:
+def touch(page, drawing: Drawing, *, pad: str = PAD) -> None:
     """Draw with a finger: touches as the browser's own driver makes them."""
     session = page.context.new_cdp_session(page)
 
@@ -27,16 +30,16 @@ def touch(page, drawing: Drawing) -> None:
         touches = [{"x": x, "y": y} for x, y in points]
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touches})
 
-    for points in places(page, drawing):
+    for points in places(page, drawing, pad):
         finger("touchStart", points[:1])
         for point in points[1:]:
             finger("touchMove", [point])
         finger("touchEnd", [])
 
 
-def places(page, drawing: Drawing) -> list[list[tuple[float, float]]]:
+def places(page, drawing: Drawing, pad: str = PAD) -> list[list[tuple[float, float]]]:
     """Where the points of the drawing's strokes are on the screen."""
-    box = visible_box(page.locator("#pad"))
+    box = visible_box(page.locator(pad))
     scale, left, top = (
         0.7 * box["width"] / 255,
         box["x"] + 0.15 * box["width"],
