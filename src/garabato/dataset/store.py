@@ -164,7 +164,7 @@ def write_manifest(folder: Path, known: Mapping[str, Any]) -> None:
     head = {"format": FORMAT, "format_version": FORMAT_VERSION, "garabato": version("garabato")}
     file = folder / MANIFEST
     text = json.dumps({**head, **known}, indent=2, ensure_ascii=False)
-    file.write_text(text + "\n", encoding="utf-8")
+    file.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")  # in odd file names
     sync(file)
 
 
