@@ -149,20 +149,19 @@ def did_you_mean(name: str, among: Iterable[str], *, otherwise: str = "") -> str
 def nearest_name(name: str, among: Iterable[str], *, at_least: float = 0.6) -> str | None:
     """The name in `among` most similar to `name`, ignoring case, hyphens and underscores.
 
-    None if no similarity (difflib's ratio, 0 to 1) reaches `at_least`.
+    None if no similarity (0 to 1) reaches `at_least`.
     """
     by_folded = {_folded(known): known for known in among}
-    given = _folded(name)
-    matcher = difflib.SequenceMatcher(b=given)
+    matcher = difflib.SequenceMatcher(b=_folded(name))
 
-    def likeness(known: str) -> float:
+    def similarity(known: str) -> float:
         matcher.set_seq1(known)
         # The first takes swapped letters for other ones ("dgo" is like "dragon"), the second
         # ignores the order of letters.
-        return matcher.ratio() + matcher.quick_ratio()
+        return (matcher.ratio() + matcher.quick_ratio()) / 2
 
-    close = difflib.get_close_matches(given, by_folded, n=10, cutoff=at_least)
-    return by_folded[max(close, key=likeness)] if close else None
+    nearest = max(by_folded, key=similarity, default="")
+    return by_folded[nearest] if similarity(nearest) >= at_least else None
 
 
 def first_line(error: BaseException | str) -> str:

@@ -41,7 +41,7 @@ def problem(answer: Answer, status: int) -> dict[str, Any]:
     ("body", "field", "text"),
     [
         ({"k": 3}, "drawing", "Field required"),
-        ({"drawing": []}, "drawing", "at least 1"),
+        ({"drawing": []}, "drawing", "draw at least one stroke"),
         ({"drawing": [[]]}, "drawing.0", "at least 2"),
         ({"drawing": [[[1], [2]], [[1]]]}, "drawing.1", "at least 2"),
         ({"drawing": [[[], []]]}, "drawing.0.0", "at least 1"),
@@ -56,7 +56,7 @@ def problem(answer: Answer, status: int) -> dict[str, Any]:
         ({"drawing": LINE, "k": 0}, "k", "greater than or equal to 1"),
         ({"drawing": LINE, "k": 1e9}, "k", ""),
         ({"drawing": LINE, "k": "3"}, "k", "integer"),
-        ({"drawing": LINE, "colour": 3}, "colour", "not permitted"),
+        ({"drawing": LINE, "colour": 3}, "colour", "there is no such field"),
     ],
 )
 def test_the_error_for_a_bad_classify_request_names_the_field(

@@ -135,6 +135,10 @@ def _field(location: Sequence[Any]) -> str:
 def _words(error: Mapping[str, Any]) -> str:
     if error["type"] == "string_pattern_mismatch":  # the only pattern in `requests`
         return "control characters are not allowed"
+    if error["type"] == "extra_forbidden":
+        return "there is no such field; /v1/openapi.json lists them"
+    if error["type"] == "too_short" and error["loc"][-1] == "drawing":
+        return "the drawing is empty; draw at least one stroke"
     text = str(error["msg"])
     if error["type"] in ("too_long", "too_short", "list_type") and "drawing" in error["loc"]:
         inside = len(error["loc"]) - 1 - error["loc"].index("drawing")
