@@ -127,7 +127,6 @@ def test_an_unknown_command_or_option_is_status_2(ends: CliRunner) -> None:
         (("export", "tfrecords"), "did you mean 'tfrecord'?"),
         (("download", "--out", "x", "--format", "simplifed"), "did you mean 'simplified'?"),
         (("index", "--gallery", "g", "--data", "d", "--split", "tset"), "did you mean 'test'?"),
-        (("train", "--data", "d", "--out", "o", "--model", "skfst"), "did you mean 'skfast'?"),
         (("search", "--galery", "g", "q"), "--gallery"),
     ],
 )

@@ -8,20 +8,25 @@ from typed import run
 import garabato
 from garabato.cli import output, train
 from garabato.training import TrainingProgress
+from garabato.training.config import preset_names
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "told"),
+    ("name", "told"),
     [
-        ("--model", "resnet", "'resnet' is not one of skfast, sknet, skresnet"),
-        ("--model", "shipped", "is not one of skfast, sknet, skresnet; to start from the weights"),
-        ("--preset", "resnet", "unknown preset 'resnet'"),
+        ("resnet", "unknown preset 'resnet'; did you mean 'skresnet'?"),
+        ("mine", "unknown preset 'mine'; choose one of large, shipped, skfast, sknet, skresnet"),
     ],
 )
-def test_an_unknown_name_lists_the_known_ones(tmp_path, option, value, told):
-    done = run("train", "--data", tmp_path, "--out", tmp_path / "run", option, value)
+def test_an_unknown_preset_gets_a_suggestion_or_the_known_ones(tmp_path, name, told):
+    done = run("train", "--data", tmp_path, "--out", tmp_path / "run", "--preset", name)
     assert done.exit_code != 0
     assert told in " ".join(done.output.split())
+
+
+def test_the_help_names_all_presets():
+    shown = run("train", "--help").output
+    assert all(name in shown for name in preset_names())
 
 
 def config_of(*options):

@@ -106,6 +106,11 @@ def test_real_drawings_rendered_both_ways_show_the_same_ink(quickdraw):
     assert 0.5 < smooth.sum() / reference.sum() < 2
 
 
+def test_a_size_is_not_a_spec():
+    with pytest.raises(InputError, match=r"such as RenderSpec\(64\), not 48"):
+        render_batch(make_drawings(["line"], 1, seed=0), 48)
+
+
 def test_a_spec_survives_json_and_refuses_unknown_fields():
     spec = RenderSpec(48, line_width=0.05)
     assert RenderSpec.from_dict(spec.to_dict()) == spec

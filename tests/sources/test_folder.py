@@ -362,6 +362,11 @@ def test_files_of_the_same_name_in_several_folders_have_their_own_key_ids(
     assert batch.key_ids == [f"{folder}/{name}" for folder in folders]
 
 
+def test_a_source_is_shown_with_its_number_of_categories(tmp_path):
+    write_drawings(tmp_path / "star.ndjson", make_drawings(["star"], 2, seed=0))
+    assert repr(open_source(tmp_path)) == f"FolderSource({str(tmp_path)!r}, 1 category)"
+
+
 def test_an_unknown_origin_of_categories_is_refused(tmp_path):
     with pytest.raises(
         InputError, match="one of auto, name, drawing, not 'nam'; did you mean 'name'"

@@ -147,7 +147,9 @@ def render_batch(
     Without a `spec`, images are those of `RenderSpec()`: 64 px, one channel. Empty drawings give
     empty images. Runs on one core and releases the GIL.
     """
-    spec = spec or RenderSpec()
+    spec = RenderSpec() if spec is None else spec
+    if not isinstance(spec, RenderSpec):
+        raise InputError(f"spec must be a RenderSpec, such as RenderSpec(64), not {spec!r}")
     if not isinstance(batch, DrawingBatch):
         batch = DrawingBatch.from_drawings(batch)
     batch = with_strokes(batch)

@@ -132,6 +132,11 @@ class FolderSource:
         if not self._files:
             raise SourceError(f"{self.path} holds no readable drawings; {_EXPECTED}")
 
+    def __repr__(self) -> str:
+        n = len(self._files)
+        categories = "1 category" if n == 1 else f"{n:,} categories"
+        return f"FolderSource({str(self.path)!r}, {categories})"
+
     def categories(self) -> dict[str, list[Path]]:
         """Category -> its files, sorted."""
         return {category: list(files) for category, files in self._files.items()}

@@ -231,7 +231,7 @@ class TorchDataset(torch.utils.data.Dataset[tuple[Tensor, int]]):
     """The dataset of `torch_dataset`. `drawings` and `labels` (N,) are in the same order."""
 
     drawings: DrawingBatch
-    labels: IntArray
+    labels: IntArray = field(repr=False)
     categories: list[str] = field(repr=False)
     spec: RenderSpec
     augment: AugmentSpec | None
