@@ -16,7 +16,6 @@ from sketches import make_drawings
 from garabato.drawing import Drawing
 from garabato.errors import FormatError, InputError
 from garabato.formats import ReadReport, read_batches, read_drawings, write_drawings
-from garabato.formats.binary import _records
 from garabato.formats.binary import format as binary_format
 
 #: Made by hand after the published layout: one dot and one line.
@@ -218,7 +217,7 @@ def test_bitmaps_and_endless_strokes_are_refused(tmp_path):
 @given(st.lists(st.integers(0, 2**32 - 1)))
 def test_times_are_written_as_python_writes_them(seconds):
     epoch = datetime(1970, 1, 1, tzinfo=UTC)
-    assert _records.timestamp_texts(np.array(seconds, np.uint32)) == [
+    assert binary_format.timestamp_texts(np.array(seconds, np.uint32)) == [
         f"{epoch + timedelta(seconds=s):%Y-%m-%d %H:%M:%S} UTC" for s in seconds
     ]
 

@@ -16,8 +16,6 @@ COMPLETE, NEEDS_MORE, TOO_MANY_POINTS, BAD_COUNTRY, BAD_RECOGNIZED = range(5)
 HEADER_BYTES = 17
 
 _U0, _U1, _U2 = np.uintp(0), np.uintp(1), np.uintp(2)
-_SECONDS_A_DAY = 86_400
-_TIMESTAMP = np.frombuffer(b"0000-00-00 00:00:00 UTC\n", np.uint8)
 
 
 class Scan(NamedTuple):
@@ -65,12 +63,6 @@ def headers(data: npt.NDArray[np.uint8], found: Scan) -> Headers:
     )
     _fill_headers(data, found.firsts, *fields)
     return fields
-
-
-def timestamp_texts(seconds: npt.NDArray[np.uint32]) -> list[str]:
-    """Seconds since 1970 as "2017-01-28 00:32:43 UTC"."""
-    lines: bytes = _write_timestamps(seconds).tobytes()
-    return lines.decode("ascii").split("\n")[:-1]
 
 
 @kernel
@@ -167,37 +159,3 @@ def _fill_headers(data, firsts, key_ids, countries, recognized, seconds):  # typ
         countries[record] = _two_bytes(data, at + 8)
         recognized[record] = np.int8(data[at + 10])
         seconds[record] = _two_bytes(data, at + 11) | (_two_bytes(data, at + 13) << 16)
-
-
-@kernel
-def _write_timestamps(seconds):  # type: ignore[no-untyped-def]
-    """One time per line; the calendar is Howard Hinnant's `civil_from_days`."""
-    lines = np.empty((len(seconds), len(_TIMESTAMP)), np.uint8)
-    for i in range(len(seconds)):
-        days = np.int64(seconds[i]) // _SECONDS_A_DAY
-        second = np.int64(seconds[i]) % _SECONDS_A_DAY
-        shifted = days + 719_468  # days since 0000-03-01
-        era = shifted // 146_097
-        day_of_era = shifted - era * 146_097
-        year_of_era = (
-            day_of_era - day_of_era // 1_460 + day_of_era // 36_524 - day_of_era // 146_096
-        ) // 365
-        day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
-        month_from_march = (5 * day_of_year + 2) // 153
-        month = month_from_march + 3 if month_from_march < 10 else month_from_march - 9
-        line = lines[i]
-        line[:] = _TIMESTAMP
-        _write_digits(line, 0, 4, year_of_era + era * 400 + (month <= 2))
-        _write_digits(line, 5, 2, month)
-        _write_digits(line, 8, 2, day_of_year - (153 * month_from_march + 2) // 5 + 1)
-        _write_digits(line, 11, 2, second // 3_600)
-        _write_digits(line, 14, 2, second // 60 % 60)
-        _write_digits(line, 17, 2, second % 60)
-    return lines.reshape(-1)
-
-
-@inner_kernel(inline="always")
-def _write_digits(line, at, n_digits, value):  # type: ignore[no-untyped-def]
-    for i in range(n_digits):
-        line[at + n_digits - 1 - i] = 48 + value % 10
-        value //= 10

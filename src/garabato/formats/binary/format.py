@@ -84,6 +84,12 @@ def write(file: Writable, drawings: Iterable[Drawing]) -> int:
     return n_written
 
 
+def timestamp_texts(seconds: npt.NDArray[np.uint32]) -> list[str]:
+    """Seconds since 1970 as "2017-01-28 00:32:43 UTC"."""
+    times = np.datetime_as_string(seconds.astype("datetime64[s]")).tolist()
+    return [f"{time[:10]} {time[11:]} UTC" for time in times]
+
+
 def _batch(block: npt.NDArray[np.uint8], found: Scan) -> DrawingBatch:
     from garabato.formats.binary import _records
 
@@ -96,7 +102,7 @@ def _batch(block: npt.NDArray[np.uint8], found: Scan) -> DrawingBatch:
         key_ids=_Texts(header.key_ids, lambda numbers: list(map(str, numbers.tolist()))),
         countries=list(map(_COUNTRIES.__getitem__, header.countries.tolist())),
         recognized=_booleans(header.recognized),
-        timestamps=_Texts(header.seconds, _records.timestamp_texts),
+        timestamps=_Texts(header.seconds, timestamp_texts),
     )
 
 
