@@ -70,7 +70,8 @@ WORDS = {
     "ink": b"< > </ /> ' \" ! * ? T F , - . 1e999 1e308 <trace> </trace> <page> <stroke> nan "
     b'&amp; <!DOCTYPE <!ENTITY <traceFormat><channel_name="Y"/><channel_name="X"/></traceFormat>',
     "pdf": b"q Q cm re m l c h S f B* n /Fm Do /Rotate 90 /MediaBox[0 0 0 0] 1e38 -1e38 nan << >> "
-    b"[ ] /Count 99999 /Kids[3_0_R] 4 0 R /Length 0 stream endstream xref trailer /Encrypt \xff",
+    b"[ ] /Count 99999 /Kids[3_0_R] 4 0 R /Length 0 stream endstream xref trailer /Encrypt \xff "
+    b"/Annots[<</Subtype/Ink/InkList[[1_2_3_4]]/Rect[0_0_9_9]>>] /AP<</N_4_0_R>> /UserUnit_1e9",
     "example": b"\x0a \x12 \x1a \x00 \xff\xff\xff\xff\xff\xff\xff\xff\xff\x01 \x80 \xff \x0a\x00 "
     b"row \x0a\xff\xff\xff\x7f category recognized bitmap",
 }  # fmt: skip

@@ -16,7 +16,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from garabato import prepare, read_drawings
-from garabato.drawing import Drawing
+from garabato.drawing import Drawing, DrawingBatch
+from garabato.drawing.arrow import to_table
 from garabato.errors import FormatError
 from garabato.formats import ReadReport, read_batches
 from garabato.formats.arrow import _column_sizes, _parquet_footer
@@ -165,6 +166,31 @@ def test_hugging_face_s_parquet_is_read_with_its_class_names(tmp_path):
         "timestamp": "2017-03-09 00:28:55 UTC",
     }
     assert (second.category, second.timestamp) == ("cat", None)
+
+
+@pytest.mark.parametrize("made_by", ["garabato", "hugging_face"])
+def test_parquet_of_usual_form_is_read_from_whole_buffers(tmp_path, monkeypatch, made_by):
+    path = tmp_path / "test.parquet"
+    if made_by == "hugging_face":
+        pq.write_table(hugging_face(), path)
+    else:
+        drawings = [Drawing(STROKES, key_id=str(n), category="cat") for n in range(3)]
+        pq.write_table(to_table(DrawingBatch.from_drawings(drawings)), path)
+    monkeypatch.setattr("garabato.formats.arrow._rows", None)  # which reads one by one
+    first, second, *_ = read_drawings(path, strict=True)
+    assert first.to_lists() == STROKES
+    assert second.to_lists() == (STROKES if made_by == "garabato" else [[[1, 2], [3, 4]]])
+
+
+def test_a_row_with_more_xs_than_ys_costs_only_its_own_drawing(tmp_path):
+    axes = {"x": [[[1, 2]], [[1, 2], [3]]], "y": [[[3, 4]], [[3, 4]]]}
+    lists = pa.list_(pa.list_(pa.uint8()))
+    strokes = pa.StructArray.from_arrays([pa.array(axes[a], lists) for a in "xy"], ["x", "y"])
+    pq.write_table(pa.table({"drawing": strokes}), tmp_path / "odd.parquet")
+    report = ReadReport()
+    (drawing,) = read_drawings(tmp_path / "odd.parquet", report=report)
+    assert drawing.to_lists() == [[[1, 2], [3, 4]]]
+    assert report.n_unreadable == 1
 
 
 @pytest.mark.parametrize("kind", ["file", "stream"])

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 from unicodedata import normalize
@@ -327,26 +327,31 @@ def _plain(value: Any) -> Any:
 def _whole_batch(column: pa.ChunkedArray, metadata: dict[str, list[Any]]) -> DrawingBatch | None:
     """The rows as one batch, from whole buffers; None if they must be read one by one.
 
-    For strokes as list<struct<x: list<uint8>, y: list<uint8>>>, without nulls and strokes of
-    unequal lengths, and plain metadata: as garabato writes its files.
+    For strokes as list<struct<x: list<uint8>, y: list<uint8>>> (garabato's files) or struct<x:
+    list<list<uint8>>, y: list<list<uint8>>> (Hugging Face's), without nulls and strokes of unequal
+    lengths, and plain metadata.
     """
-    kind = column.type
-    if not (pa.types.is_list(kind) and pa.types.is_struct(kind.value_type)):
-        return None
-    fields = {field.name: field.type for field in kind.value_type}
-    if set(fields) != {"x", "y"} or any(
-        not pa.types.is_list(field) or field.value_type != pa.uint8() for field in fields.values()
-    ):
-        return None
     texts = (metadata.get(name, []) for name in ("key_id", "word", "countrycode", "timestamp"))
     if not all(value is None or isinstance(value, str) for values in texts for value in values):
         return None
     array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    drawing_starts, strokes = opened_lists(array)
-    stroke_starts, xs = opened_lists(strokes.field("x"))
-    y_starts, ys = opened_lists(strokes.field("y"))
-    parts = (array, strokes, strokes.field("x"), strokes.field("y"), xs, ys)
-    if any(part.null_count for part in parts) or not np.array_equal(stroke_starts, y_starts):
+    if _has_axes(column.type, lambda axis: pa.types.is_list(axis) and _is_row(axis.value_type)):
+        lists = [array.field(axis) for axis in ("x", "y")]
+        (drawing_starts, x_lines), (y_drawing_starts, y_lines) = map(opened_lists, lists)
+        parts = [array, *lists, x_lines, y_lines]
+    elif pa.types.is_list(column.type) and _has_axes(column.type.value_type, _is_row):
+        drawing_starts, strokes = opened_lists(array)
+        y_drawing_starts = drawing_starts
+        x_lines, y_lines = (strokes.field(axis) for axis in ("x", "y"))
+        parts = [array, strokes, x_lines, y_lines]
+    else:
+        return None
+    (stroke_starts, xs), (y_starts, ys) = opened_lists(x_lines), opened_lists(y_lines)
+    if any(part.null_count for part in (*parts, xs, ys)):
+        return None
+    if not (
+        np.array_equal(drawing_starts, y_drawing_starts) and np.array_equal(stroke_starts, y_starts)
+    ):
         return None
     if np.diff(stroke_starts[drawing_starts]).max(initial=0) > MAX_POINTS:
         return None
@@ -365,6 +370,16 @@ def _whole_batch(column: pa.ChunkedArray, metadata: dict[str, list[Any]]) -> Dra
     if not all(value is None or isinstance(value, bool) for value in booleans):
         return None
     return DrawingBatch(points, stroke_starts, drawing_starts, **columns)
+
+
+def _has_axes(kind: pa.DataType, check: Callable[[pa.DataType], bool]) -> bool:
+    """Whether a type is a struct of x and y, each of a type that `check` accepts."""
+    fields = {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
+    return fields.keys() == {"x", "y"} and all(map(check, fields.values()))
+
+
+def _is_row(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) and kind.value_type == pa.uint8())
 
 
 def _details(table: pa.Table) -> list[Details | None]:
