@@ -33,14 +33,14 @@ def ask(tmp_path, model, filled):
 
 
 def test_several_drawings_make_one_query_and_are_left_out_of_the_hits(ask, model, filled):
-    (document,) = read_json(
+    document = read_json(
         ask("star 0", "--like", "star 1", "--unlike", "house 2", "-k", 5, "--json")
-    )["queries"]
+    )
     assert len(document["hits"]) == 5
     given = {sketch("star", 0).key_id, sketch("star", 1).key_id, sketch("house", 2).key_id}
     assert not given & {hit["key_id"] for hit in document["hits"]}
-    assert [one["category"] for one in document["like"]] == ["star", "star"]
-    assert [one["category"] for one in document["unlike"]] == ["house"]
+    assert [one["category"] for one in document["query"]["like"]] == ["star", "star"]
+    assert [one["category"] for one in document["query"]["unlike"]] == ["house"]
     encoder = load_encoder(model)
     embeddings = encoder.embed([sketch("star", 0), sketch("star", 1), sketch("house", 2)])
     towards = embeddings[:2].mean(axis=0) - 0.5 * embeddings[2]
@@ -52,23 +52,21 @@ def test_several_drawings_make_one_query_and_are_left_out_of_the_hits(ask, model
 
 def test_drawings_similar_to_unlike_ones_move_down(ask):
     def mean_place(*options):
-        (found,) = read_json(ask("star 0", *options, "-k", 400, "--json"))["queries"]
-        hits = found["hits"]
+        hits = read_json(ask("star 0", *options, "-k", 400, "--json"))["hits"]
         return np.mean([i for i, hit in enumerate(hits) if hit["category"] == "circle"])
 
     assert mean_place("--unlike", "circle 7") > mean_place()
 
 
 def test_diverse_hits_differ_from_the_nearest(ask):
-    def key_ids(*options):
-        (found,) = read_json(ask("star 0", *options, "-k", 8, "--json"))["queries"]
-        return [hit["key_id"] for hit in found["hits"]]
-
-    nearest, diverse = key_ids(), key_ids("--diverse")
+    nearest = [hit["key_id"] for hit in read_json(ask("star 0", "-k", 8, "--json"))["hits"]]
+    document = read_json(ask("star 0", "-k", 8, "--diverse", "--json"))
+    diverse = [hit["key_id"] for hit in document["hits"]]
     assert len(diverse) == 8
     assert diverse[0] == nearest[0]
     assert set(diverse) != set(nearest)
-    assert sketch("star", 0).key_id not in key_ids("--unlike", "house 2", "--diverse")
+    combined = ask("star 0", "--unlike", "house 2", "-k", 8, "--diverse", "--json")
+    assert sketch("star", 0).key_id not in {hit["key_id"] for hit in read_json(combined)["hits"]}
 
 
 def test_groups_are_shown_and_drawn(ask, tmp_path):
@@ -153,7 +151,7 @@ def test_a_gallery_with_its_own_categories_shows_its_vote_above_the_hits(symbols
     query = tmp_path / "query.ndjson"
     query.write_text(simplified_line(sketch("star", 0)))
     arguments = ("search", "--model", model, "--gallery", uri, query, "-k", 2)
-    (document,) = read_json(run(*arguments, "--json"))["queries"]
+    document = read_json(run(*arguments, "--json"))
     gallery = open_gallery(uri, encoder=load_encoder(model))
     (drawing,) = read_drawings(query)
     expected = category_votes(gallery.search(drawing, k=20))
@@ -166,7 +164,7 @@ def test_a_gallery_with_its_own_categories_shows_its_vote_above_the_hits(symbols
 
 
 def test_a_gallery_of_the_encoders_categories_does_not_vote_in_a_search(ask):
-    (document,) = read_json(ask("star 0", "-k", 2, "--json"))["queries"]
+    document = read_json(ask("star 0", "-k", 2, "--json"))
     assert document["headline"] == "encoder"
     assert "votes" not in document
     assert "of the votes" not in ask("star 0", "-k", 2).stdout

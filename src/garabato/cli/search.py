@@ -114,7 +114,8 @@ def command(
         drawn = [result.to_public() for result in results]
         print_picture(picture, garabato.draw_hits(drawn, gallery, picture, where=where))
     if as_json:
-        print_json({"queries": [result.to_dict() for result in results]})
+        documents = [result.to_dict(with_query=len(results) > 1) for result in results]
+        print_json(documents[0] if len(documents) == 1 else {"queries": documents})
     else:
         for result in results:
             _print_table(result)
@@ -252,20 +253,24 @@ class _Result:
         like, unlike = self.query.drawings()
         return garabato.SearchResult(like, self.hits, unlike)
 
-    def to_dict(self) -> dict[str, Any]:
-        document = self.query.to_dict()
+    def to_dict(self, *, with_query: bool) -> dict[str, Any]:
+        document: dict[str, Any]
         if isinstance(self.hits, list):
-            document["hits"] = [hit.to_dict() for hit in self.hits]
+            document = {"hits": [hit.to_dict() for hit in self.hits]}
         else:
-            document["groups"] = [
-                {"category": category, "hits": [hit.to_dict() for hit in group]}
-                for category, group in self.hits.items()
-            ]
+            document = {
+                "groups": [
+                    {"category": category, "hits": [hit.to_dict() for hit in group]}
+                    for category, group in self.hits.items()
+                ]
+            }
         document["headline"] = "gallery" if self.votes else "encoder"
         if self.votes:
             document["votes"] = [vote.to_dict() for vote in self.votes]
             document["votes_unsure"] = garabato.is_vote_unsure(self.votes)
         document["took_ms"] = round(self.took_ms, 2)
+        if with_query or self.query.is_combined:
+            document["query"] = self.query.to_dict()
         return document
 
 
