@@ -80,7 +80,7 @@ class Explore {
 
   #listCategories({categories: known}) {
     const items = known.map(({category: name, n_drawings: n}) => {
-      const dot = svg("circle", {cx: 5, cy: 5, r: 5, fill: "none"});
+      const dot = svg("circle", {cx: 5, cy: 5, r: 5});
       this.#dots.set(name, dot);
       const only = () => this.#positions && this.#chart.only(this.#positions.categories.indexOf(name));
       const all = () => this.#chart.only(-1);

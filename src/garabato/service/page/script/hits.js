@@ -69,7 +69,7 @@ export class Hits {
       const found = latest.hits.find(({key_id}) => key_id === hit.key_id); // a card outlives its search
       showDetails(found ?? hit, found ? latest.drawing : null);
     };
-    const details = button({class: "details", "aria-label": words, title: words, onclick}, icon("details"));
+    const details = button({class: "corner details", "aria-label": words, title: words, onclick}, icon("details"));
     const about = element("div", {class: "about"}, label);
     const attributes = {class: isMine(hit.key_id) ? "hit yours" : "hit", "data-key": hit.key_id};
     return element("li", attributes, look, details, this.#act(hit, name), about);
@@ -81,7 +81,7 @@ export class Hits {
     if (!(mine ? can.change : can.hide || can.report)) return null;
     const label = mine ? `Remove this ${name}, which you added` : `${can.hide ? "Hide" : "Report"} this ${name}`;
     const onclick = () => (mine ? removeMine(hit.key_id) : askToHide(hit));
-    return button({class: "act", "aria-label": label, title: label, onclick}, icon(mine ? "close" : "hide"));
+    return button({class: "corner act", "aria-label": label, title: label, onclick}, icon(mine ? "close" : "hide"));
   }
 }
 

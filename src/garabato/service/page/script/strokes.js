@@ -60,10 +60,10 @@ function farthestBetween(xs, ys, first, last) {
 /** The bounding box of a drawing: {left, top, width, height}. */
 export function extent(lists) {
   if (!lists.length) return {left: 0, top: 0, width: 0, height: 0};
-  const box = {left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity};
+  let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity];
   for (const [xs, ys] of lists) {
-    for (const x of xs) [box.left, box.right] = [Math.min(box.left, x), Math.max(box.right, x)];
-    for (const y of ys) [box.top, box.bottom] = [Math.min(box.top, y), Math.max(box.bottom, y)];
+    for (const x of xs) [left, right] = [Math.min(left, x), Math.max(right, x)];
+    for (const y of ys) [top, bottom] = [Math.min(top, y), Math.max(bottom, y)];
   }
-  return {left: box.left, top: box.top, width: box.right - box.left, height: box.bottom - box.top};
+  return {left, top, width: right - left, height: bottom - top};
 }
