@@ -15,6 +15,7 @@ import torch.nn.functional as F  # noqa: N812
 from garabato.drawing import BoolArray, DrawingBatch, FloatArray, IntArray
 from garabato.encoder import N_TO_KNOW, Encoder
 from garabato.encoder.binary_codes import CODE_BITS, BinaryCoder
+from garabato.errors import EncoderError
 from garabato.models import as_input
 from garabato.models.skfast import SkFast
 from garabato.render.augment import AugmentSpec, render_augmented
@@ -179,12 +180,17 @@ def add_binary_codes(
 ) -> None:
     """Train binary codes of all lengths on up to 10,000 training drawings.
 
-    Small bitmaps must not be traced: the encoder also sees their own ink.
+    Small bitmaps must not be traced: the encoder also sees their own ink. Raises EncoderError if
+    the training diverged in its last step.
     """
     chunks = _shuffled_chunks(len(drawings), (seed, 2), most=_MOST_FOR_CODES)
     embeddings = np.concatenate(
         [encoder.embed(drawings.take(chunk)) for chunk in deadline.limit(chunks, share=0.8)]
     )
+    if not np.isfinite(embeddings).all():
+        raise EncoderError(
+            "the embeddings are NaN or infinite; train a new one with a lower learning_rate"
+        )
     encoder.coders = {n: train_hash_codes(embeddings, n, seed=seed) for n in CODE_BITS}
 
 
