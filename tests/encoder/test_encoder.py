@@ -106,7 +106,9 @@ def test_classifying_an_empty_drawing_is_an_error(encoder):
 )
 def test_other_types_are_refused_with_a_hint_how_to_read_drawings(encoder, given, kind):
     for ask in (encoder.classify, encoder.embed, encoder.predict):
-        with pytest.raises(InputError, match=rf"a {kind}(, not a Drawing)?; read the drawings of"):
+        with pytest.raises(
+            InputError, match=rf"(of type|not) {kind}(, not Drawing)?; read the drawings"
+        ):
             ask(given)
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol, cast, overload, runtime_checkable
 
@@ -471,12 +472,11 @@ class Encoder:
 def _batches(
     drawings: Drawing | Iterable[Drawing] | DrawingBatch, batch_size: int
 ) -> Iterator[DrawingBatch]:
-    if not isinstance(drawings, DrawingBatch):
-        drawings = list_drawings(drawings)
-        if len({drawing.bitmap_shape for drawing in drawings}) > 1:
-            for drawing in drawings:
-                yield DrawingBatch.from_drawings([drawing])
-            return
-        drawings = DrawingBatch.from_drawings(drawings)
-    for start in range(0, len(drawings), batch_size):
-        yield drawings[start : start + batch_size]
+    if isinstance(drawings, DrawingBatch):
+        alike = [drawings]
+    else:
+        groups = groupby(list_drawings(drawings), lambda drawing: drawing.bitmap_shape)
+        alike = [DrawingBatch.from_drawings(list(group)) for _, group in groups]
+    for batch in alike:
+        for start in range(0, len(batch), batch_size):
+            yield batch[start : start + batch_size]
