@@ -679,7 +679,6 @@ def test_the_error_for_an_invalid_query_says_what_is_wrong(gallery, drawings):
         ([[[0, 9], [0, 9]]], "drawing 2 is a list, not a Drawing"),
         ("cat.svg", "drawing 2 is of type str, not Drawing; read the drawings of a file with"),
         (sketch("square", 1).replace(category=3), "the category of drawing 2 is not valid text"),
-        (sketch("square", 1).replace(recognized="yes"), "recognized of drawing 2 is not true or f"),
         (
             sketch("square", 1).replace(timestamp="yesterday"),
             "timestamp of drawing 2 is not a time",
