@@ -127,6 +127,7 @@ def test_an_unknown_command_or_option_is_status_2(ends: CliRunner) -> None:
         (("export", "tfrecords"), "did you mean 'tfrecord'?"),
         (("download", "--out", "x", "--format", "simplifed"), "did you mean 'simplified'?"),
         (("index", "--gallery", "g", "--data", "d", "--split", "tset"), "did you mean 'test'?"),
+        (("train", "--data", "d", "--out", "o", "--model", "skfst"), "did you mean 'skfast'?"),
         (("search", "--galery", "g", "q"), "--gallery"),
     ],
 )
@@ -141,6 +142,29 @@ def test_help_lists_every_command_with_its_line() -> None:
     for name, text in COMMANDS.items():
         (line,) = [line for line in shown.splitlines() if line.split()[:1] == [name]]
         assert text in line
+
+
+#: What scripts rely on: an option may be added, but none of these goes.
+OPTIONS = {
+    "download": "--out --categories --per-category --seed",
+    "prepare": "--source --out --categories --train --test --seed --recognized-only",
+    "train": "--data --out --model --preset --image-size --epochs --minutes --device --seed"
+    " --resume",
+    "evaluate": "--model --data --split --source --gallery-split --report --json",
+    "classify": "--model -k --json",
+    "index": "--model --data --source --gallery",
+    "search": "--gallery -k --category --country --picture --json",
+    "serve": "--gallery --model --host --port",
+    "reproduce": "--scale",
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_commands_keep_the_options_that_scripts_rely_on(name: str) -> None:
+    command = main.get_command(click.Context(main), name)
+    assert command is not None
+    offered = {option for parameter in command.params for option in parameter.opts}
+    assert set(OPTIONS[name].split()) <= offered
 
 
 def test_the_version_is_the_package_s() -> None:

@@ -24,6 +24,19 @@ def test_an_unknown_preset_gets_a_suggestion_or_the_known_ones(tmp_path, name, t
     assert told in " ".join(done.output.split())
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("resnet", "'resnet' is not one of skfast, sknet, skresnet"),
+        ("shipped", "is not one of skfast, sknet, skresnet; to start from the weights"),
+    ],
+)
+def test_an_unknown_network_gets_the_known_ones(tmp_path, name, told):
+    done = run("train", "--data", tmp_path, "--out", tmp_path / "run", "--model", name)
+    assert done.exit_code != 0
+    assert told in " ".join(done.output.split())
+
+
 def test_the_help_names_all_presets():
     shown = run("train", "--help").output
     assert all(name in shown for name in preset_names())

@@ -16,6 +16,7 @@ from garabato.cli.output import TrainingNotes, counted, stderr, training_progres
 @click.command("train")
 @file_option("--data", required=True, help="A prepared data set.")
 @file_option("--out", required=True, help="Run folder to write.")
+@click.option("--model", help="Network: skfast, sknet or skresnet, each with its own preset.")
 @click.option(
     "--preset",
     help="tiny, skfast, large, shipped, sknet or skresnet (docs/training.md describes them), or a "
@@ -88,10 +89,22 @@ def command(data: Path, out: Path, resume: bool, tensorboard: bool, **options: A
 
 
 def _config(
-    preset: str = "skfast", image_size: int | None = None, **settings: Any
+    preset: str | None = None,
+    model: str | None = None,
+    image_size: int | None = None,
+    **settings: Any,
 ) -> garabato.TrainConfig:
     """The preset, overridden by the options that were given."""
-    config = garabato.load_preset(preset)
+    if model is not None:
+        names = garabato.model_names()
+        if model not in names:
+            weights = "to start from the weights of an encoder, use --start-from"
+            hint = garabato.did_you_mean(model, names, otherwise=weights)
+            raise click.BadParameter(
+                f"{model!r} is not one of {', '.join(names)}{hint}", param_hint="--model"
+            )
+        settings["model"] = model
+    config = garabato.load_preset(preset or model or "skfast")
     if image_size is not None:
         config = config.at_size(image_size)
     if "epochs" in settings or "minutes" in settings:
