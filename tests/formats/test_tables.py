@@ -7,6 +7,7 @@ import datetime
 import gzip
 import io
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -180,6 +181,21 @@ def test_parquet_of_usual_form_is_read_from_whole_buffers(tmp_path, monkeypatch,
     first, second, *_ = read_drawings(path, strict=True)
     assert first.to_lists() == STROKES
     assert second.to_lists() == (STROKES if made_by == "garabato" else [[[1, 2], [3, 4]]])
+
+
+def test_offsets_outside_of_a_damaged_arrow_file_are_an_error(tmp_path):
+    lists = pa.list_(pa.list_(pa.uint8()))
+    drawing = {"x": [[1] * 30, [2] * 47], "y": [[1] * 30, [2] * 47]}
+    table = pa.table({"drawing": pa.array([drawing], pa.struct([("x", lists), ("y", lists)]))})
+    path = tmp_path / "cat.arrow"
+    with pa.ipc.new_file(path, table.schema) as file:
+        file.write_table(table)
+    whole = path.read_bytes()
+    offsets = struct.pack("<3i", 0, 30, 77)
+    assert whole.count(offsets) == 2
+    path.write_bytes(whole.replace(offsets, struct.pack("<3i", 0, -(2**30), 2**30)))
+    with pytest.raises(FormatError, match=r"cat.arrow: a truncated or damaged .* offset"):
+        list(read_drawings(path))
 
 
 def test_a_row_with_more_xs_than_ys_costs_only_its_own_drawing(tmp_path):

@@ -87,8 +87,9 @@ def _tables(source: Input) -> Iterator[pa.Table]:
         names = _chosen(reader.schema, source)
         for whole in batches:
             batch = whole.select(list(names.values()))
-            _check_growth(batch.nbytes, handle.size(), source)
-            batch.validate(full=True)  # offsets of a damaged file would lead outside of it
+            # `nbytes` would follow the offsets, which may lead outside of a damaged file
+            _check_growth(batch.get_total_buffer_size(), handle.size(), source)
+            batch.validate(full=True)
             for first in range(0, batch.num_rows, _BATCH_ROWS):
                 yield pa.Table.from_batches([batch.slice(first, _BATCH_ROWS)])
 
