@@ -120,7 +120,14 @@ def test_a_spec_survives_json_and_refuses_unknown_fields():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"size_px": 4}, {"line_width": 0.0}, {"margin": 0.5}, {"style": "oil"}]
+    "wrong",
+    [
+        {"size_px": 4},
+        {"line_width": 0.0},
+        {"margin": 0.5},
+        {"line_width": 0.4, "margin": 0.3},
+        {"style": "oil"},
+    ],
 )
 def test_invalid_specs_are_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):

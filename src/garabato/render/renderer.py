@@ -71,6 +71,11 @@ class RenderSpec:
             raise InputError(f"line_width must be a fraction in (0, 0.5], not {self.line_width}")
         if not 0 <= self.margin < 0.5:
             raise InputError(f"margin must be a fraction in [0, 0.5), not {self.margin}")
+        if self.line_width + 2 * self.margin >= 1:  # `box_px` would be negative
+            raise InputError(
+                "line_width and twice the margin must be less than 1, to leave room for the "
+                f"drawing, not {self.line_width} + 2 * {self.margin}"
+            )
         if self.style not in ("smooth", "reference"):
             raise InputError(f"style must be 'smooth' or 'reference', not {self.style!r}")
         if self.order and self.style == "reference":
