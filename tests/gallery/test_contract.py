@@ -675,8 +675,8 @@ def test_the_error_for_an_invalid_query_says_what_is_wrong(gallery, drawings):
 @pytest.mark.parametrize(
     ("bad", "problem"),
     [
-        (None, "drawing 2 is a NoneType, not a Drawing"),
-        ([[[0, 9], [0, 9]]], "drawing 2 is a list, not a Drawing"),
+        (None, "drawing 2 is of type NoneType, not Drawing"),
+        ([[[0, 9], [0, 9]]], "drawing 2 is of type list, not Drawing"),
         ("cat.svg", "drawing 2 is of type str, not Drawing; read the drawings of a file with"),
         (sketch("square", 1).replace(category=3), "the category of drawing 2 is not valid text"),
         (
