@@ -298,7 +298,7 @@ def test_a_table_of_many_categories_is_parsed_as_often_as_one_of_two(tmp_path, m
     (tmp_path / "train.csv").write_text("\n".join(["word,key_id,drawing", *rows]))
     source = open_source(tmp_path)
     reads = []
-    monkeypatch.setattr("garabato.sources.folder._SORTED_AT_ONCE", 300)
+    monkeypatch.setattr("garabato.sources.sorted_table._SORTED_AT_ONCE", 300)
     monkeypatch.setattr(
         "garabato.sources.folder.read_batches",
         lambda *args, **options: reads.append(1) or (b for b in read_batches(*args, **options)),

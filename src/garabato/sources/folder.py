@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-import pickle
 import re
-import tempfile
-import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -18,8 +15,6 @@ from typing import Literal, get_args
 from unicodedata import normalize
 from urllib.parse import unquote
 
-import numpy as np
-
 from garabato.drawing import MAX_ORIGINAL_BYTES, Details, DrawingBatch
 from garabato.errors import (
     CategoryError,
@@ -28,11 +23,11 @@ from garabato.errors import (
     SourceError,
     check_choice,
     did_you_mean,
-    storage_errors,
 )
 from garabato.formats import ReadReport, read_batches
 from garabato.formats.stream import plain_stem
 from garabato.render import with_strokes
+from garabato.sources.sorted_table import SortedTable
 
 #: How drawings get their category; see `FolderSource`.
 CategoryFrom = Literal["auto", "name", "drawing"]
@@ -87,8 +82,6 @@ _SYSTEM_FOLDERS = {
 #: Levels below a folder without drawings that are searched for folders with drawings.
 _MAX_HINT_DEPTH = 4
 _PICTURES_A_BATCH = 256
-#: Drawings of a table that are sorted at once, and sorted tables up to this size stay in memory.
-_SORTED_AT_ONCE, _IN_MEMORY_BYTES = 4096, 64 * 2**20
 _MAX_NAMED = 3
 
 _log = logging.getLogger(__name__)
@@ -127,7 +120,7 @@ class FolderSource:
         self._warned: set[Path] = set()
         #: Tables with several categories, and those of them that are sorted.
         self._mixed: set[Path] = set()
-        self._sorted: dict[Path, _SortedTable] = {}
+        self._sorted: dict[Path, SortedTable] = {}
         self._files = self._by_category(self._find())
         if not self._files:
             raise SourceError(f"{self.path} holds no readable drawings; {_EXPECTED}")
@@ -286,7 +279,7 @@ class FolderSource:
         if file not in self._sorted:
             n_before = report.n_read
             batches = _read_file(file, strict, report)
-            self._sorted[file] = _SortedTable(batches, category_of(file, by_name=True))
+            self._sorted[file] = SortedTable(batches, category_of(file, by_name=True))
             report.n_read = n_before
         for batch in self._sorted[file].read(category):
             report.n_read += len(batch)
@@ -351,45 +344,6 @@ def category_of(file: Path, *, by_name: bool = False) -> str:
 def has_suffix_of_drawings(path: Path) -> bool:
     """Whether a path, unless it is a folder, is named like a file of drawings."""
     return _holds_many(path) or _is_picture(path)
-
-
-class _SortedTable:
-    """The drawings of a table by category, in a temporary file.
-
-    A table of hundreds of categories would otherwise be parsed as often.
-    """
-
-    def __init__(self, batches: Iterator[DrawingBatch], fallback: str) -> None:
-        self._places: dict[str, list[int]] = {}
-        with storage_errors(tempfile.gettempdir()):
-            self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115
-            weakref.finalize(self, self._file.close)
-            waiting: list[DrawingBatch] = []
-            for batch in batches:
-                if waiting and (
-                    waiting[0].bitmap_shape != batch.bitmap_shape
-                    or sum(map(len, waiting)) > _SORTED_AT_ONCE
-                ):
-                    self._store(DrawingBatch.concatenate(waiting), fallback)
-                    waiting = []
-                waiting.append(batch)
-            if waiting:
-                self._store(DrawingBatch.concatenate(waiting), fallback)
-
-    def _store(self, batch: DrawingBatch, fallback: str) -> None:
-        rows: dict[str, list[int]] = {}
-        for row, own in enumerate(batch.categories):
-            rows.setdefault(own or fallback, []).append(row)
-        for category, taken in rows.items():
-            piece = batch.take(np.array(taken, np.int64))
-            self._places.setdefault(category, []).append(self._file.tell())
-            pickle.dump(piece.replace(categories=[category] * len(piece)), self._file)
-
-    def read(self, category: str) -> Iterator[DrawingBatch]:
-        """The drawings of one category, in the order of the table."""
-        for place in self._places.get(category, ()):
-            self._file.seek(place)
-            yield pickle.load(self._file)
 
 
 def _is_picture(file: Path) -> bool:

@@ -1,0 +1,52 @@
+"""A table's drawings, sorted by category: it is parsed once, not once for each category."""
+
+from __future__ import annotations
+
+import pickle
+import tempfile
+import weakref
+from collections.abc import Iterator
+
+import numpy as np
+
+from garabato.drawing import DrawingBatch
+from garabato.errors import storage_errors
+
+#: Drawings that are sorted at once, and sorted tables up to this size stay in memory.
+_SORTED_AT_ONCE, _IN_MEMORY_BYTES = 4096, 64 * 2**20
+
+
+class SortedTable:
+    """Keeps the drawings in a temporary file; those without a category get `fallback`."""
+
+    def __init__(self, batches: Iterator[DrawingBatch], fallback: str) -> None:
+        self._places: dict[str, list[int]] = {}
+        with storage_errors(tempfile.gettempdir()):
+            self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115
+            weakref.finalize(self, self._file.close)
+            waiting: list[DrawingBatch] = []
+            for batch in batches:
+                if waiting and (
+                    waiting[0].bitmap_shape != batch.bitmap_shape
+                    or sum(map(len, waiting)) > _SORTED_AT_ONCE
+                ):
+                    self._store(DrawingBatch.concatenate(waiting), fallback)
+                    waiting = []
+                waiting.append(batch)
+            if waiting:
+                self._store(DrawingBatch.concatenate(waiting), fallback)
+
+    def read(self, category: str) -> Iterator[DrawingBatch]:
+        """The drawings of one category, in the order of the table."""
+        for place in self._places.get(category, ()):
+            self._file.seek(place)
+            yield pickle.load(self._file)
+
+    def _store(self, batch: DrawingBatch, fallback: str) -> None:
+        rows: dict[str, list[int]] = {}
+        for row, own in enumerate(batch.categories):
+            rows.setdefault(own or fallback, []).append(row)
+        for category, taken in rows.items():
+            piece = batch.take(np.array(taken, np.int64))
+            self._places.setdefault(category, []).append(self._file.tell())
+            pickle.dump(piece.replace(categories=[category] * len(piece)), self._file)
