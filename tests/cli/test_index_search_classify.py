@@ -319,7 +319,7 @@ def test_an_interrupted_index_resumes_where_it_stopped(model, tmp_path):
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=300)
     assert process.returncode == 130, errors
-    assert "the same command continues" in errors
+    assert "run the same command again to continue" in errors
     n_stored = len(open_gallery(uri))
     assert 0 < n_stored < 6_200
     document = read_json(run(*arguments, "--json"))

@@ -18,8 +18,8 @@ from garabato.cli.queries import read_queries
 def command() -> None:
     """Add categories to an encoder from a few drawings each, without training.
 
-    They are kept in a small file beside the encoder of --model, where every command finds it, or at
-    --categories, which the shipped encoder requires. Embeddings stay the same, so galleries stay
+    They are kept in a small file beside the encoder of --model, where every command finds it. For
+    the shipped encoder, name a file with --categories. Embeddings stay the same, so galleries stay
     valid.
 
     \b

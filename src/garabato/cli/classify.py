@@ -23,7 +23,7 @@ from garabato.cli.queries import Query, read_queries
     "--among",
     multiple=True,
     metavar="CATEGORY",
-    help="Consider only this category; repeat it for each.",
+    help="Consider only this category; repeatable.",
 )
 @click.option(
     "--gallery", "uri", metavar="URI", help="Add the votes of the nearest drawings of a gallery."

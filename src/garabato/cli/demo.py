@@ -60,7 +60,7 @@ def command(source: Path | None, out: Path, categories: int, minutes: float, see
         out, chosen, n_categories=categories, minutes=minutes, seed=seed, progress=shown
     )
     if result is None:
-        stderr.print("interrupted; the same command continues")
+        stderr.print("interrupted; run the same command again to continue")
         raise SystemExit(130)
     _print_figures(result)
     shown.notes.print(result.figures.get("notes", ()))  # an older demo may have none

@@ -9,6 +9,7 @@ import click
 
 import garabato
 from garabato.cli.options import (
+    SOURCE_HELP,
     Choice,
     category_from_option,
     file_option,
@@ -41,7 +42,7 @@ N_HARDEST = 5
     show_default=True,
     help="The split of --data to measure with.",
 )
-@file_option("--source", help="A folder of drawings; all of them are used.")
+@file_option("--source", help=SOURCE_HELP)
 @category_from_option
 @click.option(
     "--gallery-split",

@@ -95,7 +95,7 @@ def onnx(
     if out.suffix != ".onnx":
         raise click.BadParameter(f"{out} must end in .onnx", param_hint="--out")
     if (bits == "8") != (data is not None):
-        raise click.UsageError("--bits 8 and --data go together")
+        raise click.UsageError("--bits 8 needs --data, and --data is for --bits 8 only")
     calibration = None if data is None else _calibration_drawings(data)
     encoder = garabato.load_encoder(model, runtime="auto" if bits is None else "pytorch")
     garabato.export_onnx(

@@ -84,7 +84,7 @@ def copy(source: str, target: str, model: str | None, as_json: bool) -> None:
 
     DST is created if it does not exist. Embeddings and tags are copied too; with --model, the
     drawings are embedded again. Drawings that DST already holds are skipped, so after an
-    interruption the same command continues.
+    interruption, run the same command again to continue.
 
     \b
     Example: garabato gallery copy my.gallery http://localhost:19530/drawings
@@ -104,7 +104,7 @@ def copy(source: str, target: str, model: str | None, as_json: bool) -> None:
                 progress=lambda n_done: show("copy", n_done, n_drawings),
             )
     except KeyboardInterrupt:
-        stderr.print("the same command continues where this one stopped")
+        stderr.print("run the same command again to continue")
         raise
     n_drawings = garabato.open_gallery(target, must_exist=True).info().n_drawings
     print_result(
@@ -135,7 +135,7 @@ def delete(uri: str, key_id: tuple[str, ...], where: dict[str, Any], as_json: bo
     if key_id:
         where["key_id"] = list(key_id)
     if not where:
-        raise click.UsageError("give the drawings to delete: --key-id, --category, --tag ...")
+        raise click.UsageError("say which drawings to delete: --key-id, --category, --tag ...")
     gallery = garabato.open_gallery(uri, must_exist=True)
     n_deleted = gallery.delete(where=where)
     print_result(

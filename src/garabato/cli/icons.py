@@ -37,7 +37,7 @@ def command(
 
     SETs are tabler and lucide (the default), feather, phosphor, iconoir, bootstrap, heroicons,
     ionicons, mdi, remix and simple. The gallery keeps each icon's name, tags, link and SVG file.
-    It is built once; after an interruption the same command continues. Needs npm.
+    It is built once; after an interruption, run the same command again to continue. Needs npm.
 
     \b
     Example: garabato icons
@@ -54,7 +54,7 @@ def command(
         with progress("icons") as show:
             filled = garabato.index_icons(gallery, encoder, names, report=report, progress=show)
     except KeyboardInterrupt:
-        stderr.print("the same command continues")
+        stderr.print("run the same command again to continue")
         raise
     print_unreadable(report)
     n_icons = len(gallery)

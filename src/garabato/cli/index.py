@@ -11,6 +11,7 @@ import click
 
 import garabato
 from garabato.cli.options import (
+    SOURCE_HELP,
     Choice,
     category_from_option,
     file_option,
@@ -35,7 +36,7 @@ from garabato.cli.output import (
 @model_option
 @file_option("--data", help="A prepared data set.")
 @click.option("--split", type=Choice(["train", "test"]), help="Only this split of --data.")
-@file_option("--source", help='A folder of drawings, or "starter".')
+@file_option("--source", help=SOURCE_HELP)
 @category_from_option
 @click.option(
     "--keep-originals",
@@ -68,8 +69,8 @@ def command(
 ) -> None:
     """Fill a gallery with drawings and their embeddings; create it if it does not exist.
 
-    Drawings that the gallery already holds are skipped, so after an interruption the same command
-    continues where it stopped.
+    Drawings that the gallery already holds are skipped, so after an interruption, run the same
+    command again to continue.
 
     \b
     Example: garabato index --data data --gallery my.gallery
@@ -101,7 +102,9 @@ def command(
                 progress=lambda n_done, n_expected: show("index", n_done, n_expected),
             )
     except KeyboardInterrupt:
-        stderr.print(f"{len(gallery):,} drawings are stored; the same command continues")
+        stderr.print(
+            f"{len(gallery):,} drawings are stored; run the same command again to continue"
+        )
         raise
     print_unreadable(report)
     print_busy(meter)

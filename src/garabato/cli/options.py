@@ -59,6 +59,8 @@ port_option = click.option(
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
+SOURCE_HELP = 'Folder or file of drawings, or "starter": 100 drawings of each category, by npm.'
+
 strict_option = click.option(
     "--strict", is_flag=True, help="Stop at the first unreadable line instead of skipping it."
 )
@@ -107,8 +109,8 @@ category_from_option = click.option(
     type=Choice(["auto", "name", "drawing"]),
     default="auto",
     show_default=True,
-    help="Where categories come from: the file name (lamp-1.svg is a lamp), the metadata of each "
-    "drawing, or (auto) the folder of a picture and the name of any other file.",
+    help="Where categories come from. auto: the folder of a picture, the rows of a table, the name "
+    "of any other file; name: the file name (lamp-1.svg is a lamp); drawing: its metadata.",
 )
 
 
@@ -183,6 +185,8 @@ _WHERE = (
     click.option("--after", metavar="TIME", help="Drawn at this time or later, e.g. 2017-03-01."),
     click.option("--before", metavar="TIME", help="Drawn before this time."),
     click.option(
-        "--text", metavar="WORDS", help="Each word begins a word of the title, category or tags."
+        "--text",
+        metavar="WORDS",
+        help="With these words in title, category or tags; the beginning of a word is enough.",
     ),
 )

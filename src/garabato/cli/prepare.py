@@ -9,6 +9,7 @@ import click
 
 import garabato
 from garabato.cli.options import (
+    SOURCE_HELP,
     categories_option,
     category_from_option,
     file_option,
@@ -20,7 +21,7 @@ from garabato.cli.output import counted, print_json, print_unreadable, progress,
 
 
 @click.command()
-@file_option("--source", required=True, help='Folder to read, or "starter", the starter set (npm).')
+@file_option("--source", required=True, help=SOURCE_HELP)
 @category_from_option
 @file_option("--out", required=True, help="Folder to write.")
 @categories_option

@@ -10,6 +10,7 @@ import click
 
 import garabato
 from garabato.cli.options import (
+    SOURCE_HELP,
     Categories,
     Choice,
     categories_option,
@@ -21,7 +22,7 @@ from garabato.cli.output import TrainingNotes, print_result, stderr, training_pr
 
 
 @click.command()
-@file_option("--source", required=True, help="Drawings, as for `garabato prepare`.")
+@file_option("--source", required=True, help=SOURCE_HELP)
 @file_option("--out", required=True, help="Folder for all results.")
 @click.option(
     "--scale",
@@ -81,7 +82,7 @@ def command(
             on_progress=on_progress,
         )
     if document is None:
-        stderr.print("interrupted; the same command continues")
+        stderr.print("interrupted; run the same command again to continue")
         raise SystemExit(130)
     print_result(document, (out / "reproduce.md").read_text(), as_json=as_json)
-    stderr.print(f"kept in {out / 'reproduce.json'} and {out / 'reproduce.md'}")
+    stderr.print(f"written to {out / 'reproduce.json'} and {out / 'reproduce.md'}")

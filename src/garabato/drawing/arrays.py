@@ -149,6 +149,6 @@ def _wrong_form(number: int, stroke: Any, right_form: str) -> DrawingError:
     if isinstance(stroke, Iterable) and all(isinstance(row, Number) for row in stroke):
         return DrawingError(
             f"stroke {number} is a list of numbers, not {right_form}; a drawing is a list of "
-            "strokes, [(xs, ys), ...], also if it has only one"
+            "strokes, [(xs, ys), ...], even if it has only one"
         )
     return DrawingError(f"stroke {number} is not {right_form}")

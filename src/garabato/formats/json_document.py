@@ -120,7 +120,7 @@ def _array_elements(source: Input, text: bytes, *, is_wrapped: bool = False) -> 
         if not is_inside:
             if element or token not in (b"[", b""):
                 raise source.error(
-                    "there is text after the array; only more arrays were expected, one a line"
+                    "there is text after the array; only more arrays were expected, one per line"
                 )
             is_inside = True
             continue

@@ -80,8 +80,8 @@ class RayWorkers:
             embedded: FloatArray = self._ray.get(embedding)
         except self._ray.exceptions.RayError as error:
             raise GalleryError(
-                f"embedding failed on the Ray cluster: {_last_line(error)}. The same command "
-                "continues where this one stopped"
+                f"embedding failed on the Ray cluster: {_last_line(error)}. Run the same "
+                "command again to continue"
             ) from error
         return embedded
 

@@ -191,7 +191,7 @@ class IconSource:
             try:
                 content = file.read_bytes()
                 if len(content) > MAX_ICON_BYTES:
-                    raise FormatError("larger than an icon may be (1 MiB)", path=file)
+                    raise FormatError("larger than 1 MiB, the limit for icons", path=file)
                 drawing = next(read_drawings(file, strict=True))
             except FormatError as error:
                 if strict:

@@ -443,7 +443,7 @@ class _Training:
             top1 = finish.calibrate(encoder, self.held_out, precision, deadline)
             if encoder.unsure_precision is None:
                 self.notes.append(
-                    f"the probabilities are not calibrated, nor is what counts as unsure: only "
+                    f"the probabilities and the threshold of `unsure` are not calibrated: only "
                     f"{len(self.held_out[1])} drawings were held out, at least "
                     f"{finish.LEAST_TO_CALIBRATE} are needed; raise `validation` or prepare more"
                 )

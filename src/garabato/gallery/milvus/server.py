@@ -153,8 +153,8 @@ class Server:
         if _is_temporary(error):
             return GalleryError(
                 f"{self._uri}: no response from the Milvus server, tried for {tried_s:.0f} s "
-                f"({message}). Is it running, is the address right, does it need https://? The "
-                "same command continues where this one stopped"
+                f"({message}). Is it running, is the address right, does it need https://? Run the "
+                "same command again to continue"
             )
         return GalleryError(f"{self._uri}: the Milvus server says: {message}")
 
