@@ -138,7 +138,8 @@ def test_text_that_is_not_utf8_is_left_out_and_counted_once_for_each_field(tmp_p
         drawings = list(read_drawings(tmp_path / name, report=report))
         assert [(drawing.category, drawing.key_id) for drawing in drawings] == [(None, "7")] * 2
         assert [drawing.to_lists() for drawing in drawings] == [STROKES] * 2
-        assert report.notes == {'"word" is not UTF-8 text and is left out': 2}
+        (note,) = report.notes.items()
+        assert note == ('"word" is not UTF-8 text (save the file as UTF-8) and is left out', 2)
 
 
 def test_other_names_of_the_keys_are_known(tmp_path):

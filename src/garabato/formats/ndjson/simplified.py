@@ -254,7 +254,7 @@ def _metadata(document: dict[str, Any], notes: Counter[str]) -> dict[str, Any]:
         is_odd = isinstance(value, str) and _SURROGATE.search(value)
         metadata[name] = None if is_odd else read(value)
         if metadata[name] is None:
-            what = "UTF-8 text" if is_odd else expected
+            what = "UTF-8 text (save the file as UTF-8)" if is_odd else expected
             notes[f'"{key}" is not {what} and is left out'] += 1
     return metadata
 
