@@ -82,7 +82,7 @@ def test_only_the_trace_with_a_coordinate_out_of_range_is_rejected(tmp_path, num
     assert place == f"{path}, trace 2"
 
 
-@pytest.mark.parametrize("bad", ["nonsense", "1, 2", "? 3, 4 5", "0x12 3"])
+@pytest.mark.parametrize("bad", ["nonsense", "1, 2", "? 3, 4 5", "0x12 3", "1 2\n" * 30])
 def test_a_bad_trace_is_counted_and_the_others_are_read(tmp_path, bad):
     path = write(tmp_path / "x.inkml", ink("0 0, 9 9", bad))
     report = ReadReport()

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 64 * 2**20
 MAX_ELEMENTS = 1_000_000
+#: Values of a point: pens know their place, time, pressure, tilt, turn and buttons.
+_MAX_CHANNELS = 32
 _INKML = "http://www.w3.org/2003/InkML"
 #: One value of a point: a prefix (!, ' or ") and a number, T, F, * or ?.
 _VALUE = re.compile(
@@ -211,6 +213,8 @@ def _trace(text: str, x: int, y: int) -> Points:
             channel += 1
         if channel <= max(x, y) or x not in value or y not in value:
             raise ValueError("a point of the trace has no x and y")
+        if channel > _MAX_CHANNELS:
+            raise ValueError(f"a point of the trace has {channel:,} values; commas separate points")
         points.append((value[x], value[y]))
     traced = np.array(points, np.float64).reshape(-1, 2)
     if not (np.abs(traced) <= MAX_COORDINATE).all():
