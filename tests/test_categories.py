@@ -53,6 +53,11 @@ def test_names_may_have_commas():
         choose_categories(names, ["Paris, catt"], seed=0)
 
 
+def test_a_name_like_none_of_a_few_gets_all_of_them():
+    with pytest.raises(CategoryError, match="no category 'xyzzy'; it has house, star$"):
+        choose_categories(["house", "star"], ["xyzzy"], seed=0)
+
+
 def test_unknown_names_are_all_told_with_the_nearest_known():
     with pytest.raises(CategoryError, match=r"'catt'; did you mean 'cat'\?.*'xyzzy'"):
         choose_categories(["cat", "dog"], ["catt", "xyzzy", "dog"], seed=0)

@@ -122,5 +122,6 @@ def _choose_random(available: Sequence[str], n: int, seed: int) -> list[str]:
 
 
 def _unknown(name: str, available: Sequence[str]) -> str:
-    hint = did_you_mean(name, available, otherwise=f"it has {len(available)} others")
+    known = f"{len(available)} others" if len(available) > 10 else ", ".join(available)
+    hint = did_you_mean(name, available, otherwise=f"it has {known}")
     return f"the source has no category {name!r}{hint}"

@@ -78,6 +78,13 @@ def test_groups_are_shown_and_drawn(ask, tmp_path):
     assert ask("star 0", "--diverse", "--by-category", 2).exit_code == 2
 
 
+def test_a_picture_is_a_png_file(ask, tmp_path):
+    done = ask("star 0", "--picture", tmp_path / "hits.jpg")
+    assert done.exit_code == 2
+    assert "must end in .png" in " ".join(done.stderr.split())
+    assert not (tmp_path / "hits.jpg").exists()
+
+
 def test_the_picture_of_a_combined_query_shows_all_its_drawings(ask, tmp_path):
     picture = tmp_path / "combined.png"
     done = ask("star 0", "--like", "star 1", "--unlike", "house 2", "-k", 2, "--picture", picture)

@@ -121,6 +121,13 @@ def test_an_invalid_port_is_refused(gallery_uri: str, port: int) -> None:
     assert "0<=x<=65535" in done.output
 
 
+def test_a_host_that_does_not_exist_is_refused_before_anything_starts(gallery_uri: str) -> None:
+    arguments = ["serve", "--gallery", gallery_uri, "--host", "garabato.invalid"]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 1
+    assert "error: cannot listen on port 8000 of garabato.invalid: " in done.output
+
+
 def test_a_port_in_use_is_refused_before_anything_starts(gallery_uri: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

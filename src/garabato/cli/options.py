@@ -73,7 +73,18 @@ seed_option = click.option(
     help="Random seed.",
 )
 
-picture_option = file_option("--picture", help="Draw the results to this PNG file.")
+
+def _check_png(
+    _context: click.Context, _option: click.Parameter, picture: Path | None
+) -> Path | None:
+    if picture is not None and picture.suffix.lower() != ".png":
+        raise click.BadParameter(f"{picture} must end in .png")
+    return picture
+
+
+picture_option = file_option(
+    "--picture", callback=_check_png, help="Draw the results to this PNG file."
+)
 
 
 def _parse_categories(

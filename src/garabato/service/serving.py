@@ -103,11 +103,14 @@ def _check_galleries(galleries: Mapping[str, str]) -> None:
 
 
 def _check_address(host: str, port: int) -> None:
-    """Raise InputError if another program listens there. The server reports other problems."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    """Raise InputError if the server can't listen there. The server reports rare problems."""
     try:
+        families = [address[0] for address in socket.getaddrinfo(host or None, port)]
+        family = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
         socket.create_server((host, port), family=family).close()
     except OSError as error:
+        if isinstance(error, socket.gaierror) or error.errno == errno.EACCES:
+            raise InputError(f"cannot listen on port {port} of {host}: {error.strerror}") from None
         if error.errno == errno.EADDRINUSE:
             raise InputError(
                 f"port {port} of {host} is in use, perhaps by another garabato; choose another "
