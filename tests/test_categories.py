@@ -54,7 +54,7 @@ def test_names_may_have_commas():
 
 
 def test_a_name_like_none_of_a_few_gets_all_of_them():
-    with pytest.raises(CategoryError, match="no category 'xyzzy'; it has house, star$"):
+    with pytest.raises(CategoryError, match=r"no category 'xyzzy'; it has house, star$"):
         choose_categories(["house", "star"], ["xyzzy"], seed=0)
 
 
