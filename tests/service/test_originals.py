@@ -10,6 +10,7 @@ from running import Running
 from garabato.client import Client
 from garabato.drawing import Drawing
 from garabato.encoder import Encoder
+from garabato.errors import InputError
 
 HOSTILE = (
     b'<svg xmlns="http://www.w3.org/2000/svg" onload="evil()"><script>evil()</script>'
@@ -62,6 +63,8 @@ def test_a_hit_that_is_added_again_keeps_its_original(service: Running, icon: Dr
     client.add([icon])
     stored = client.original("set/cloud-off")
     (hit,) = client.search(icon, k=1, where={"text": "cloud off"})
+    with pytest.raises(InputError, match="of type Hit, not Drawing; give its `drawing`"):
+        client.add([hit])
     client.add([hit.drawing.replace(category="weather")])
     assert client.get("set/cloud-off").category == "weather"
     assert client.original("set/cloud-off") == stored

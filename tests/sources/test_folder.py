@@ -391,7 +391,8 @@ def test_drawings_whose_category_differs_from_their_file_are_reported_once(tmp_p
         for name in source.categories():
             assert {c for batch in source.read(name) for c in batch.categories} == {name}
     (told,) = caplog.messages
-    assert "mine.ndjson: 6 drawings have the category 'house', 'star'" in told
+    assert "mine.ndjson: all drawings are read as 'mine', the name of the file, but" in told
+    assert "some say 'house', 'star' (6); to use their own" in told
 
 
 @pytest.mark.parametrize(

@@ -301,12 +301,12 @@ class FolderSource:
             return
         self._warned.add(file)
         _log.warning(
-            "%s: %s drawings have the category %s, but all are read as %r, the name of the file; "
-            "to use their own categories: --category-from drawing",
+            "%s: all drawings are read as %r, the name of the file, but some say %s (%s); to use "
+            "their own categories: --category-from drawing",
             file,
-            f"{sum(others.values()):,}",
-            _some(map(repr, sorted(others))),
             category,
+            _some(map(repr, sorted(others))),
+            f"{sum(others.values()):,}",
         )
 
     def _with_original(self, file: Path) -> Callable[[DrawingBatch], DrawingBatch]:
