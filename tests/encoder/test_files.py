@@ -176,6 +176,15 @@ def test_invalid_weights_are_refused(tmp_path, change, says) -> None:
         load_encoder(path)
 
 
+def test_an_encoder_that_could_not_be_loaded_is_not_saved(tmp_path) -> None:
+    encoder = make_encoder("skfast")
+    with torch.no_grad():
+        encoder.as_pytorch().model.directions[0, 0] = torch.nan
+    with pytest.raises(EncoderError, match=r"cannot save .*: directions contains NaN"):
+        encoder.save(tmp_path / "encoder.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_flipped_bit_in_an_onnx_file_is_found(tmp_path) -> None:
     onnx = pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")

@@ -419,12 +419,12 @@ def test_a_finished_training_that_is_resumed_ends_once_more(dataset, tmp_path):
     assert torch.equal(before["directions"], state(tmp_path / "run")["directions"])
 
 
-@pytest.mark.parametrize(("steps", "error"), [(1, EncoderError), (2, TrainingError)])
+@pytest.mark.parametrize(("steps", "what"), [(1, "weights"), (2, "loss")])
 def test_a_training_that_diverges_even_in_the_last_step_leaves_no_encoder(
-    dataset, tmp_path, steps, error
+    dataset, tmp_path, steps, what
 ):
     config = small(steps=steps, learning_rate=1e30, validation=0.2)
-    with pytest.raises(error, match="with a lower learning_rate"):
+    with pytest.raises(TrainingError, match=rf"the {what} became .* a lower learning_rate"):
         train(dataset, tmp_path / "run", config=config)
     assert not (tmp_path / "run" / FILE_NAME).exists()
 

@@ -190,10 +190,7 @@ def save_encoder(encoder: Encoder, path: str | PathLike[str]) -> None:
     try:
         _check_weights(weights, weights)
     except ValueError as error:
-        raise EncoderError(
-            f"cannot save an encoder that no one could load: {error}; train a new one with a lower "
-            "learning_rate"
-        ) from None
+        raise EncoderError(f"cannot save an encoder that no one could load: {error}") from None
     header = encoder.description() | {"options": runtime.model.options}
     write_bytes(path, with_checksum(lambda text: save(weights, {FORMAT: text}), header))
 

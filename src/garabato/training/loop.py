@@ -437,6 +437,11 @@ class _Training:
         deadline = finish.Deadline(None if minutes is None else 60 * minutes - used_s)
         self.learner.measure_norms(deadline.limit(self._batches_for_norms(), share=0.3))
         encoder, top1 = self.learner.encoder(self.config.render), None
+        if not all(one.isfinite().all() for one in encoder.as_pytorch().stored_weights().values()):
+            raise TrainingError(
+                f"the weights became NaN or infinite at step {self.step}; train with a lower "
+                "learning_rate"
+            )
         if self.held_out is not None:
             finish.fit_stroke_weights(encoder, self.held_out, deadline)
             precision = self.config.unsure_precision
