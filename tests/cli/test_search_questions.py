@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import pytest
@@ -82,6 +85,15 @@ def test_a_picture_is_a_png_file(ask, tmp_path):
     done = ask("star 0", "--picture", tmp_path / "hits.jpg")
     assert done.exit_code == 2
     assert "must end in .png" in " ".join(done.stderr.split())
+
+
+def test_a_picture_may_go_to_a_pipe(ask, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with ThreadPoolExecutor() as other:
+        drawn = other.submit(pipe.read_bytes)
+        assert ask("star 0", "-k", 2, "--picture", pipe).exit_code == 0
+        assert drawn.result(timeout=60).startswith(b"\x89PNG")
     assert not (tmp_path / "hits.jpg").exists()
 
 

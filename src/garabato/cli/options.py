@@ -77,7 +77,7 @@ seed_option = click.option(
 def _check_png(
     _context: click.Context, _option: click.Parameter, picture: Path | None
 ) -> Path | None:
-    if picture is not None and picture.suffix.lower() != ".png":
+    if picture is not None and picture.suffix.lower() not in (".png", ""):  # "": a pipe, a device
         raise click.BadParameter(f"{picture} must end in .png")
     return picture
 
