@@ -83,7 +83,8 @@ def test_each_category_gets_a_contact_sheet_whatever_its_name(tmp_path):
     assert {"_all.png", "a_b.png"} < sheets
 
 
-def test_a_file_name_that_is_not_utf8_is_kept(sketch_source, tmp_path):
+def test_a_file_name_that_is_not_utf8_is_kept(sketch_source, tmp_path, caplog):
+    caplog.set_level(logging.ERROR)  # warnings have the name, which pytest-xdist cannot send
     (tmp_path / "source").mkdir()
     name = os.fsencode(tmp_path / "source") + b"/caf\xe9.ndjson"
     Path(os.fsdecode(name)).write_bytes((sketch_source / "circle.ndjson").read_bytes())
