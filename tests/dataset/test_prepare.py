@@ -83,15 +83,6 @@ def test_each_category_gets_a_contact_sheet_whatever_its_name(tmp_path):
     assert {"_all.png", "a_b.png"} < sheets
 
 
-def test_a_file_name_that_is_not_utf8_is_kept(sketch_source, tmp_path, caplog):
-    caplog.set_level(logging.ERROR)  # warnings have the name, which pytest-xdist cannot send
-    (tmp_path / "source").mkdir()
-    name = os.fsencode(tmp_path / "source") + b"/caf\xe9.ndjson"
-    Path(os.fsdecode(name)).write_bytes((sketch_source / "circle.ndjson").read_bytes())
-    prepare(tmp_path / "source", tmp_path / "data", categories="all", n_train=2, n_test=1)
-    assert Dataset.open(tmp_path / "data").categories == ["café"]
-
-
 def test_another_seed_gives_other_categories_and_drawings(sketch_source, five, tmp_path):
     other = prepare(sketch_source, tmp_path / "a", categories=5, n_train=30, n_test=10, seed=1)
     assert other.categories != five.categories

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from sketches import make_drawings
 
 from garabato.dataset import Dataset, prepare
-from garabato.dataset.store import read_parquet, write_split
+from garabato.dataset.store import read_parquet, write_manifest, write_split
 from garabato.drawing import DrawingBatch
 from garabato.drawing.arrow import ROW_GROUP, to_table
 from garabato.errors import DatasetError
@@ -144,3 +145,9 @@ def test_a_data_set_becomes_a_data_frame(written):
     assert test["key_id"].tolist() == list(dataset.split("test").key_ids)
     found = DrawingBatch.from_arrow(pa.Table.from_pandas(test))
     np.testing.assert_array_equal(found.points, dataset.split("test").points)
+
+
+def test_a_manifest_names_files_whose_names_are_not_utf8(tmp_path):
+    name = os.fsdecode(b"caf\xe9.ndjson")
+    write_manifest(tmp_path, {"sources": [name]})
+    assert json.loads((tmp_path / "dataset.json").read_text())["sources"] == [name]
