@@ -12,27 +12,20 @@ from garabato.training.config import preset_names
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("option", "name", "told"),
     [
-        ("resnet", "unknown preset 'resnet'; did you mean 'skresnet'?"),
-        ("mine", "unknown preset 'mine'; choose one of large, shipped, skfast, sknet, skresnet"),
+        ("--preset", "resnet", "unknown preset 'resnet'; did you mean 'skresnet'?"),
+        (
+            "--preset",
+            "mine",
+            "unknown preset 'mine'; choose one of large, shipped, skfast, sknet, skresnet",
+        ),
+        ("--model", "resnet", "'resnet' is not one of skfast, sknet, skresnet"),
+        ("--model", "shipped", "is not one of skfast, sknet, skresnet; to start from the weights"),
     ],
 )
-def test_an_unknown_preset_gets_a_suggestion_or_the_known_ones(tmp_path, name, told):
-    done = run("train", "--data", tmp_path, "--out", tmp_path / "run", "--preset", name)
-    assert done.exit_code != 0
-    assert told in " ".join(done.output.split())
-
-
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        ("resnet", "'resnet' is not one of skfast, sknet, skresnet"),
-        ("shipped", "is not one of skfast, sknet, skresnet; to start from the weights"),
-    ],
-)
-def test_an_unknown_network_gets_the_known_ones(tmp_path, name, told):
-    done = run("train", "--data", tmp_path, "--out", tmp_path / "run", "--model", name)
+def test_an_unknown_name_gets_a_suggestion_or_the_known_ones(tmp_path, option, name, told):
+    done = run("train", "--data", tmp_path, "--out", tmp_path / "run", option, name)
     assert done.exit_code != 0
     assert told in " ".join(done.output.split())
 

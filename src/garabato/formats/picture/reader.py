@@ -83,7 +83,7 @@ def read(source: Input) -> Iterator[DrawingBatch]:
 
 
 def decode_reduced(picture: Image) -> None:
-    """Let Pillow decode a JPEG file at the smallest scale that leaves DECODED_PX px, see there."""
+    """Let Pillow decode a JPEG file at a reduced size, its longer side at least DECODED_PX."""
     is_wide = picture.width >= picture.height
     picture.draft(None, (DECODED_PX, 1) if is_wide else (1, DECODED_PX))
 
