@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import shutil
+import threading
 
 import pytest
 from sketches import SKETCH_CATEGORIES, make_drawings
 from typed import read_json, run
 
 import garabato
+from garabato.cli import main
 from garabato.formats import write_drawings
 
 NEW = "résistance, 5 Ω"
@@ -72,3 +74,26 @@ def test_a_category_in_the_encoder_file_itself_is_not_said_to_be_removed(own_mod
     done = run("categories", "remove", NEW, "--model", own_model)
     assert done.exit_code == 1
     assert f"the encoder file itself contains {NEW}" in done.stderr
+
+
+def test_additions_at_the_same_time_wait_for_each_other(own_model, examples, tmp_path):
+    file = tmp_path / "my.json"
+    add = ("categories", "add", NEW, examples, "--model", own_model, "--categories", file)
+    arguments = [list(map(str, add))]
+    other = threading.Thread(target=main.main, args=arguments, kwargs={"standalone_mode": False})
+    with garabato.lock_categories(file):
+        other.start()
+        other.join(3)
+        assert other.is_alive()
+        encoder = garabato.load_encoder(own_model)
+        encoder.with_categories({"mine": make_drawings(["star"], 1, seed=0)}).save_categories(file)
+    other.join()
+    added = garabato.load_encoder(own_model, categories=file).added_categories
+    assert [one.name for one in added] == ["mine", NEW]
+
+
+def test_a_folder_that_is_missing_is_named(own_model, examples, tmp_path):
+    file = tmp_path / "missing" / "my.json"
+    done = run("categories", "add", NEW, examples, "--model", own_model, "--categories", file)
+    assert done.exit_code == 1
+    assert f"there is no folder {file.parent}; create it" in done.stderr

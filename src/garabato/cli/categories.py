@@ -44,9 +44,10 @@ def add(
     \b
     Example: garabato categories add resistor a.svg b.svg c.svg --model run
     """
-    file, encoder = _open(model, categories)
+    file = _file(model, categories)
     drawings = [query.drawing for query in read_queries(files)]
-    encoder.with_categories({name: drawings}).save_categories(file)
+    with garabato.lock_categories(file):
+        _load(model, file).with_categories({name: drawings}).save_categories(file)
     print_result(
         {"file": str(file), "category": name, "n_drawings": len(drawings)},
         f"{name}: added from {counted(len(drawings), 'drawing')} to {file}",
@@ -64,8 +65,8 @@ def list_added(model: str | None, categories: Path | None, as_json: bool) -> Non
     \b
     Example: garabato categories list --model run
     """
-    file, encoder = _open(model, categories)
-    added = encoder.added_categories
+    file = _file(model, categories)
+    added = _load(model, file).added_categories
     if as_json:
         listed = [{"category": one.name, "n_drawings": one.n_drawings} for one in added]
         print_json({"file": str(file), "categories": listed})
@@ -91,9 +92,11 @@ def remove(
     \b
     Example: garabato categories remove resistor --model run
     """
-    file, encoder = _open(model, categories)
-    encoder.without_categories(names).save_categories(file)
-    if kept := set(names).intersection(_open(model, categories)[1].categories):
+    file = _file(model, categories)
+    with garabato.lock_categories(file):
+        _load(model, file).without_categories(names).save_categories(file)
+        kept = set(names).intersection(_load(model, file).categories)
+    if kept:
         raise garabato.InputError(
             f"the encoder file itself contains {', '.join(sorted(kept))}; use the encoder it was "
             "made from, or remove them in Python: encoder.without_categories([...]).save(...)"
@@ -106,7 +109,11 @@ def remove(
     )
 
 
-def _open(model: str | None, categories: Path | None) -> tuple[Path, garabato.Encoder]:
-    """The file of added categories, which may not exist yet, and the encoder with them."""
-    file = garabato.categories_file(model) if categories is None else categories
-    return file, garabato.load_encoder(model, categories=file if file.exists() else None)
+def _file(model: str | None, categories: Path | None) -> Path:
+    """The file of added categories, which may not exist yet."""
+    return garabato.categories_file(model) if categories is None else categories
+
+
+def _load(model: str | None, file: Path) -> garabato.Encoder:
+    """The encoder, with the added categories that the file has already."""
+    return garabato.load_encoder(model, categories=file if file.exists() else None)

@@ -17,6 +17,7 @@ from garabato.encoder.files import (
     encoder_file,
     load_encoder,
     load_encoder_alone,
+    lock_categories,
     with_categories_file,
 )
 
@@ -35,5 +36,6 @@ __all__ = [
     "encoder_file",
     "load_encoder",
     "load_encoder_alone",
+    "lock_categories",
     "with_categories_file",
 ]

@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from importlib import resources
 from os import PathLike
 from pathlib import Path
@@ -27,9 +28,11 @@ from garabato.errors import (
     GarabatoError,
     InputError,
     MissingExtraError,
+    StorageError,
     check_choice,
     did_you_mean,
     first_line,
+    storage_errors,
 )
 from garabato.host.atomic import write_bytes
 from garabato.render import RenderSpec
@@ -127,6 +130,21 @@ def categories_file(path: str | PathLike[str] | None) -> Path:
         )
     file = encoder_file(path)
     return file.with_name(file.stem + CATEGORIES_SUFFIX)
+
+
+def lock_categories(file: str | PathLike[str]) -> AbstractContextManager[object]:
+    """A context manager that holds a file of added categories against other processes.
+
+    Load the categories, change and save them inside it, so that no other change is lost. Raises
+    StorageError.
+    """
+    from filelock import FileLock
+
+    path = Path(file)
+    if not path.parent.is_dir():
+        raise StorageError(f"cannot write {path}: there is no folder {path.parent}; create it")
+    with storage_errors(path):
+        return FileLock(path.with_name(f".{path.name}.lock")).acquire()
 
 
 def load_encoder_alone(
