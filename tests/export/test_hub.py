@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
 import threading
+import time
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
 
@@ -292,3 +295,23 @@ def test_what_is_not_on_the_hub_is_named(encoder, hub):
         load_encoder("hf://only-a-name")
     with pytest.raises(SourceError, match="cannot upload to c/d"):
         push_to_hub(encoder, "c/d", token="hf_test")
+
+
+def test_without_a_network_loading_and_uploading_say_so_at_once(encoder, hub, monkeypatch):
+    hub["onnx/model.onnx"] = b"never read"
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{free.getsockname()[1]}")
+    started = time.monotonic()
+    with pytest.raises(EncoderError, match=r"cannot download onnx/model\.onnx of hf://a/b"):
+        load_encoder("hf://a/b")
+    with pytest.raises(SourceError, match="cannot upload to a/b"):
+        push_to_hub(encoder, "a/b", token="hf_test")
+    assert time.monotonic() - started < 15
+
+
+def test_what_was_loaded_before_is_loaded_without_a_network(encoder, hub, monkeypatch):
+    push_to_hub(encoder, "a/b", token="hf_test")
+    before = load_encoder("hf://a/b")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert load_encoder("hf://a/b").fingerprint == before.fingerprint

@@ -237,20 +237,23 @@ def download_encoder(address: str, *, in_onnx: bool) -> Path:
     if found is None:
         raise EncoderError(f"{address!r} is not an address such as hf://owner/name@revision")
     try:
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import (
+            get_hf_file_metadata,
+            hf_hub_download,
+            hf_hub_url,
+            try_to_load_from_cache,
+        )
     except ImportError:
         raise MissingExtraError("loading an encoder from the Hub", "hub") from None
+    repository, revision = found["repository"], found["revision"]
+    endpoint = os.environ.get("HF_ENDPOINT")
     file = ONNX_FILE if in_onnx else WEIGHTS_FILE
     try:
-        return Path(
-            hf_hub_download(
-                found["repository"],
-                file,
-                revision=found["revision"],
-                endpoint=os.environ.get("HF_ENDPOINT"),
-            )
-        )
-    except (OSError, ValueError) as error:  # the base of its errors
+        if not isinstance(try_to_load_from_cache(repository, file, revision=revision), str):
+            # Without a network, this raises at once; the download would be tried for 25 s.
+            get_hf_file_metadata(hf_hub_url(repository, file, revision=revision, endpoint=endpoint))
+        return Path(hf_hub_download(repository, file, revision=revision, endpoint=endpoint))
+    except Exception as error:  # errors of its HTTP library have no common base with its own
         raise EncoderError(f"cannot download {file} of {address}: {first_line(error)}") from None
 
 

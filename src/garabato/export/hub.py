@@ -144,7 +144,7 @@ def push_to_hub(
                 commit_message="Upload encoder",
                 delete_patterns="onnx/*",  # forms of an earlier encoder
             )
-        except (OSError, ValueError) as error:  # the base of its errors
+        except Exception as error:  # errors of its HTTP library have no common base with its own
             raise SourceError(f"cannot upload to {repository}: {error}") from None
     return str(commit.commit_url)
 
