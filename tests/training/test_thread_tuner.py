@@ -13,7 +13,6 @@ def clock(monkeypatch):
     """Seconds that pass only when the test says so."""
     now = [0.0]
     monkeypatch.setattr(distributed.time, "perf_counter", lambda: now[0])
-    monkeypatch.setattr(distributed, "n_cores", lambda: 4)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
     return now
@@ -54,3 +53,15 @@ def test_a_trial_ends_when_the_images_grow(clock):
         train_with(tuner, clock, rates, 1)
     train_with(tuner, clock, {3: 50, 4: 50}, 1, size_px=64)
     assert tuner.n_threads == 4
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_threads_never_exceed_those_at_the_start(clock, monkeypatch, n_threads):
+    """OMP_NUM_THREADS, or PyTorch's own setting, may leave cores to other programs."""
+    monkeypatch.setattr(torch, "get_num_threads", lambda: n_threads)
+    tuner = distributed.ThreadTuner()
+    counts = set()
+    for _ in range(300):
+        train_with(tuner, clock, {1: 100, 2: 200}, 1)
+        counts.add(tuner.n_threads)
+    assert counts == set(range(1, n_threads + 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import statistics
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.parallel import DistributedDataParallel
 
 from garabato.encoder.torch_runtime import choose_device, cpu_has_bfloat16
-from garabato.host.machine import n_cores
 from garabato.training.config import TrainConfig
 
 #: How often another number of threads is tried, and for how many steps.
@@ -37,14 +37,13 @@ def uses_bfloat16(config: TrainConfig, device: torch.device) -> bool:
 class ThreadTuner:
     """Finds the number of PyTorch threads that trains fastest, and tries others from time to time.
 
-    On a busy machine, fewer threads can be faster.
+    On a busy machine, fewer threads than PyTorch has at first can be faster.
     """
 
     def __init__(self) -> None:
-        self.n_threads = torch.get_num_threads()
-        self._most = max(n_cores(), self.n_threads)
+        self.n_threads = self._kept = self._most = torch.get_num_threads()
+        self._kept_rate = 0.0
         self._rates: list[float] = []
-        self._trial: tuple[int, float] | None = None  # the previous number, and its rate
         self._size_px = 0
         self._step = -1  # fewer threads are tried first
         self._next_s = time.perf_counter() + _TUNE_EVERY_S / 3
@@ -52,31 +51,27 @@ class ThreadTuner:
     def after_step(self, drawings_per_second: float, *, size_px: int) -> None:
         """Record the speed of a step; from time to time, change the number of threads."""
         if size_px != self._size_px:  # rates at different image sizes can't be compared
-            self._size_px, self._rates = size_px, []
-            if self._trial is not None:
-                self._use(self._trial[0])
-                self._trial = None
+            self._size_px = size_px
+            self._use(self._kept)
         self._rates.append(drawings_per_second)
         if len(self._rates) < _TUNE_STEPS:
             return
-        rate = sorted(self._rates[-_TUNE_STEPS:])[_TUNE_STEPS // 2]
-        if self._trial is not None:
-            before, rate_before = self._trial
-            if rate < 1.05 * rate_before:
-                self._use(before)
+        rate = statistics.median(self._rates[-_TUNE_STEPS:])
+        if self.n_threads != self._kept:
+            if rate >= 1.05 * self._kept_rate:
+                self._kept = self.n_threads
+            else:
                 self._step *= -1
-            self._trial, self._rates = None, []
+            self._use(self._kept)
             self._next_s = time.perf_counter() + _TUNE_EVERY_S
-        elif time.perf_counter() >= self._next_s:
-            if not 1 <= self.n_threads + self._step <= self._most:
+        elif self._most > 1 and time.perf_counter() >= self._next_s:
+            if not 1 <= self._kept + self._step <= self._most:
                 self._step *= -1
-            tried = self.n_threads + self._step
-            if 1 <= tried <= self._most:
-                self._trial, self._rates = (self.n_threads, rate), []
-                self._use(tried)
+            self._kept_rate = rate
+            self._use(self._kept + self._step)
 
     def _use(self, n_threads: int) -> None:
-        self.n_threads = n_threads
+        self.n_threads, self._rates = n_threads, []
         torch.set_num_threads(n_threads)
 
 
