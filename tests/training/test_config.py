@@ -84,6 +84,13 @@ def test_a_mistake_in_a_preset_file_names_the_file_and_the_setting(
     assert says in str(caught.value)
 
 
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b"# \xe9t\xe9\n")
+    with pytest.raises(TrainingError, match=r"mine\.toml is not valid TOML: .*utf-8"):
+        read_config(path)
+
+
 def test_numbers_of_numpy_are_numbers() -> None:
     assert TrainConfig(seed=np.int64(3), mixup=np.float32(0.5)).seed == 3
 

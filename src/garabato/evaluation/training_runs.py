@@ -38,7 +38,7 @@ def read_training_log(folder: str | PathLike[str]) -> TrainingLog | None:
     """
     metrics = []
     try:
-        lines = (Path(folder) / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        lines = (Path(folder) / "metrics.jsonl").read_text(errors="replace").splitlines()
     except OSError:
         return None
     for line in lines:
@@ -48,7 +48,7 @@ def read_training_log(folder: str | PathLike[str]) -> TrainingLog | None:
             continue
     try:
         config = tomllib.loads((Path(folder) / "config.toml").read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError):
+    except (OSError, ValueError):  # not TOML, or not UTF-8
         config = {}
     return TrainingLog(metrics, config) if metrics else None
 

@@ -228,10 +228,11 @@ def load_preset(name: str) -> TrainConfig:
 def read_config(path: Path) -> TrainConfig:
     """Read a configuration from a TOML file."""
     try:
-        return TrainConfig.from_dict(tomllib.loads(path.read_text()), origin=str(path))
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        return TrainConfig.from_dict(values, origin=str(path))
     except OSError as error:
         raise TrainingError(f"cannot read {path}: {error.strerror}") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # not TOML, or not UTF-8
         raise TrainingError(f"{path} is not valid TOML: {error}") from None
 
 
