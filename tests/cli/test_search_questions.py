@@ -205,6 +205,20 @@ def test_words_alone_list_the_drawings_that_have_them(filled):
     assert summary == f"{filled}: {n} drawings; 3 of them listed (-k {n} lists all)"
 
 
+def test_tables_show_names_whole_and_unchanged(model, tmp_path):
+    key_id = f"[b]:star:/{'x' * 90}"
+    drawing = sketch("star", 1).replace(key_id=key_id, category="[red]:cat:", title="[b]:sun:")
+    uri, query = tmp_path / "g", tmp_path / "q.ndjson"
+    open_gallery(uri, encoder=load_encoder(model)).add([drawing])
+    query.write_text(simplified_line(sketch("star", 0)))
+    for question in (("--model", model, query), ("--text", "sun")):
+        shown = run("search", "--gallery", uri, *question).stdout
+        rows = [line.split("│") for line in shown.splitlines() if line.startswith("│")]
+        assert "[red]:cat:" in shown
+        assert "".join(row[-2].strip() for row in rows) == key_id
+        assert ("[b]:sun:" in shown) is ("sun" in question)
+
+
 def test_words_that_no_drawing_has_are_reported(filled):
     search = ("search", "--gallery", filled, "--text", "zeppelin")
     done = run(*search)

@@ -29,9 +29,9 @@ import garabato
 from garabato.cli.group import raise_if_interrupted
 
 #: For progress and messages. Text is printed unchanged, without markup and wrapping.
-stderr = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+stderr = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 #: For results.
-stdout = Console(highlight=False, markup=False, soft_wrap=True)
+stdout = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 #: `report(stage, n_done, n_total)`; n_total is None while it is unknown.
 ReportProgress = Callable[[str, int, int | None], None]

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
 from rich.table import Table
 
 import garabato
@@ -31,7 +30,11 @@ HitsOrGroups = garabato.Hits | dict[str | None, garabato.Hits]
 @gallery_option
 @model_option
 @click.option(
-    "-k", "k", default=10, show_default=True, help="Hits per query; with --by-category, categories."
+    *("-k", "k"),
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Hits per query; with --by-category, categories.",
 )
 @click.option("--like", multiple=True, metavar="FILE", help="More drawings to search with.")
 @click.option(
@@ -136,11 +139,11 @@ def _list_by_words(uri: str, k: int, where: dict[str, Any], as_json: bool) -> No
     elif found:
         table = Table()
         for name in ("title", "category", "tags", "key_id"):
-            table.add_column(name)
+            table.add_column(name, overflow="fold")
         for drawing in found:
             tags = ", ".join(drawing.tags)
             cells = (drawing.title or "", drawing.category or "", tags, str(drawing.key_id))
-            table.add_row(*map(escape, cells))
+            table.add_row(*cells)
         stdout.print(table)
         stdout.print(
             f"{uri}: {counted(n_found, 'drawing')}{partly_listed(len(found), n_found, '-k')}"
@@ -285,10 +288,10 @@ def _print_table(result: _Result) -> None:
         best = result.votes[0]
         unsure = ", unsure" if garabato.is_vote_unsure(result.votes) else ""
         title = f"looks like {best.category} ({best.share:.0%} of the votes{unsure})\n{title}"
-    table = Table(title=escape(title), title_justify="left")
+    table = Table(title=title, title_justify="left")
     table.add_column("", justify="right")
     for name in ("score", "category", "country", "key_id"):
-        table.add_column(name, justify="right" if name == "score" else "left")
+        table.add_column(name, justify="right" if name == "score" else "left", overflow="fold")
     rank = 0
     for group in shown.groups:
         for number, hit in enumerate(group, start=1):
