@@ -227,6 +227,21 @@ def test_option_values_are_used_unchanged(model, tmp_path):
     }
 
 
+def test_a_file_name_in_another_encoding_is_printed(model, tmp_path):
+    """As JSON, it is the name that Python gives the file."""
+    name = os.fsdecode(b"\xff.ndjson")
+    (tmp_path / name).write_text(simplified_line(sketch("star", 0)))
+    shown = {}
+    for arguments in ((), ("--json",)):
+        command = [sys.executable, "-m", "garabato", "classify", "--model", str(model), *arguments]
+        strict = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}  # as in a desktop's locale
+        done = subprocess.run([*command, name], cwd=tmp_path, env=strict, capture_output=True)
+        assert done.returncode == 0
+        shown[arguments] = done.stdout.decode()
+    assert r"\udcff.ndjson, drawing 1" in shown[()]
+    assert json.loads(shown[("--json",)])["queries"][0]["file"] == name
+
+
 def test_classify_marks_unsure_predictions(model, query, tmp_path):
     encoder = load_encoder(model)
     for threshold, unsure in ((0.0, False), (0.999, True)):

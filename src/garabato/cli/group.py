@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import atexit
 import importlib
+import io
 import logging
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,6 +115,8 @@ def main() -> None:
     Example: garabato classify drawing.svg
     """
     garabato.limit_native_threads()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # Python can't print file names of other encodings
+        sys.stdout.reconfigure(errors="backslashreplace")
     kernels = logging.getLogger("garabato.host.kernels")
     if not kernels.handlers:
         kernels.addHandler(_Messages())
