@@ -76,6 +76,17 @@ def test_odd_drawings_are_listed_and_drawn_with_their_neighbours(planted, tmp_pa
     assert image.shape[1] > 7 * 112
     done = run(*arguments)
     assert "wrong: labelled circle, as are 0% of its neighbours; most are ladder" in done.stdout
+    alone = run(*arguments, "--category", "circle")
+    assert "0 odd drawings" in alone.stdout
+    assert "all have the same category" in alone.stderr
+
+
+@pytest.mark.parametrize("command", ["odd", "duplicates", "export"])
+def test_a_misspelt_category_gets_a_hint(planted, tmp_path, command):
+    gallery, _ = planted
+    out = [tmp_path / "out.ndjson"] if command == "export" else []
+    done = run("gallery", command, "--gallery", gallery.uri, "--category", "Ladders", *out)
+    assert "has no drawing of category 'Ladders'; did you mean 'ladder'?" in done.stderr
 
 
 def test_tuning_prints_what_it_tried_and_kept(tmp_path, encoder, monkeypatch):

@@ -38,8 +38,8 @@ def find_odd(
     """Find drawings whose `k` nearest neighbours mostly have one other category.
 
     Sorted by the number of neighbours of their own category (fewest first), then by that of the
-    other category (most first). Drawings without a category are ignored. Raises InputError if
-    k < 1.
+    other category (most first). Drawings without a category are ignored. Only drawings that pass
+    `where` are compared; if they have a single category, none is odd. Raises InputError if k < 1.
     """
     if k < 1:
         raise InputError(f"k must be at least 1, not {k}")

@@ -182,9 +182,12 @@ def export(uri: str, where: dict[str, Any], as_json: bool, out: Path) -> None:
     Example: garabato gallery export --gallery my.gallery drawings
     Example: garabato gallery export --gallery my.gallery --tag mine mine.parquet
     """
-    n_written = garabato.open_gallery(uri, must_exist=True).export(out, where=where)
+    gallery = garabato.open_gallery(uri, must_exist=True)
+    n_written = gallery.export(out, where=where)
     document = {"gallery": uri, "out": str(out), "n_drawings": n_written}
     print_result(document, f"{out}: {counted(n_written, 'drawing')}", as_json=as_json)
+    if n_written == 0:
+        suggest_categories(gallery, where)
 
 
 @command.command()
@@ -239,7 +242,8 @@ def duplicates(
 ) -> None:
     """Find pairs of nearly identical drawings, the most similar first.
 
-    Of several equal drawings, only the first is paired with the others.
+    Of several equal drawings, only the first is paired with the others. With filters, only the
+    drawings that pass are compared.
 
     \b
     Example: garabato gallery duplicates --gallery my.gallery --picture duplicates.png
@@ -249,6 +253,8 @@ def duplicates(
         pairs = garabato.find_duplicates(
             gallery, above=above, where=where, progress=lambda *n: show("compare", *n)
         )
+    if not pairs:
+        suggest_categories(gallery, where)
     shown = pairs[:n_shown]
     keys = dict.fromkeys(key for pair in shown for key in (pair.key_id, pair.other_key_id))
     categories = {drawing.key_id: drawing.category for drawing in gallery.get(list(keys))}
@@ -292,7 +298,8 @@ def odd(
 ) -> None:
     """Find drawings that are probably mislabelled, or oddly drawn; the oddest first.
 
-    A drawing is odd if most of its nearest neighbours share another category.
+    A drawing is odd if most of its nearest neighbours share another category. With filters, only
+    the drawings that pass are compared.
 
     \b
     Example: garabato gallery odd --gallery my.gallery --picture odd.png
@@ -303,6 +310,10 @@ def odd(
             gallery, k=k, where=where, progress=lambda *n: show("compare", *n)
         )
     shown = found[:n_shown]
+    if not found:
+        suggest_categories(gallery, where)
+        if len(gallery.count(by="category", where=where).keys() - {None}) == 1:
+            stderr.print("the drawings compared all have the same category, so none can be odd")
     if picture is not None:
         print_picture(picture, garabato.draw_odd(shown, gallery, picture))
     if as_json:
