@@ -114,6 +114,7 @@ def test_the_training_split_is_measured_without_a_gallery(data: Path, run: Path)
         ((), 2, "either --data or --source"),
         (("--data", "{data}", "--source", "{data}"), 2, "either --data or --source"),
         (("--source", "{data}", "--gallery-split", "train"), 2, "a source has no splits"),
+        (("--data", "{data}", "--category-from", "name"), 2, "--category-from needs --source"),
         (("--data", "{data}/nowhere"), 1, "holds no data set"),
         (("--data", "{data}", "--report", "{data}"), 1, "not empty and holds no report"),
         (("--source", "{data}/nowhere"), 1, "does not exist"),

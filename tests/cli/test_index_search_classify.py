@@ -390,6 +390,7 @@ def test_classify_names_unreadable_files_and_classifies_the_others(model, tmp_pa
     document = json.loads(told.stdout)
     assert [one["file"] for one in document["queries"]] == [str(good)]
     assert len(document["unreadable"]) == 1
+    assert "unreadable: 2 of 3 files" in run("classify", "--model", model, bad, bad, good).stderr
     nothing = run("classify", "--model", model, bad, tmp_path / "none.svg")
     assert nothing.exit_code == 1
     assert "there is no such file" in nothing.stderr.replace("\n", " ")

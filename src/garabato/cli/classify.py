@@ -76,7 +76,7 @@ def command(
     else:
         _print_table(queries, results, votes)
     if unreadable:
-        stderr.print(f"unreadable: {len(unreadable):,} of {counted(len(set(query)), 'file')}")
+        stderr.print(f"unreadable: {len(unreadable):,} of {counted(len(query), 'file')}")
         for error in unreadable:
             stderr.print(f"  {error}")
         ctx.exit(1)

@@ -135,7 +135,8 @@ def open_drawings(
     """The data set of --data or the source of --source, exactly one of which must be given."""
     if data is not None and source is None:
         if category_from != "auto" or keep_originals:
-            raise click.UsageError("--category-from and --keep-originals need --source")
+            option = "--keep-originals" if category_from == "auto" else "--category-from"
+            raise click.UsageError(f"{option} needs --source")
         return garabato.Dataset.open(data)
     if source is not None and data is None:
         return garabato.open_source(
