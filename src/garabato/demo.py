@@ -209,7 +209,7 @@ class _Demo:
         schedule = {"minutes": self.minutes, "seed": self.seed}
         shown = {"queries": N_QUERIES, "hits": N_HITS}
         found: dict[str, Any] = {}
-        if self.source.is_fetched:
+        if self.source.needs_download:
             wanted = {"categories": self.n_categories, "seed": self.seed, "each": N_DOWNLOADED}
             found |= self.stages.run("fetch", self.source.path, wanted, self._download)
         found |= self.stages.run("prepare", self.data, chosen, self._prepare)

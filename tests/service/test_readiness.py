@@ -21,7 +21,7 @@ from garabato.service.settings import Settings
 class Chosen:
     path: Path
     reason: str = "as given"
-    is_fetched: bool = False
+    needs_download: bool = False
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def add_npm(folder: Path) -> None:
 
 def test_a_given_source_comes_first(bucket: BucketServer, desk: Path) -> None:
     chosen = choose_source("mine", desk / "drawings")
-    assert (chosen.path, chosen.is_fetched) == (Path("mine"), False)
+    assert (chosen.path, chosen.needs_download) == (Path("mine"), False)
     assert "as given" in chosen.reason
     assert bucket.requests == []
 
@@ -79,14 +79,14 @@ def test_a_given_source_comes_first(bucket: BucketServer, desk: Path) -> None:
 def test_the_bucket_comes_second(bucket: BucketServer, desk: Path) -> None:
     add_npm(desk)
     chosen = choose_source(None, desk / "drawings")
-    assert (chosen.path, chosen.is_fetched) == (desk / "drawings", True)
+    assert (chosen.path, chosen.needs_download) == (desk / "drawings", True)
     assert "Google's bucket" in chosen.reason
 
 
 def test_the_starter_set_comes_third(desk: Path) -> None:
     add_npm(desk)
     chosen = choose_source(None, desk / "drawings")
-    assert (chosen.path, chosen.is_fetched) == (Path("starter"), False)
+    assert (chosen.path, chosen.needs_download) == (Path("starter"), False)
     assert "cannot be reached: 127.0.0.1" in chosen.reason
 
 
@@ -103,4 +103,4 @@ def test_an_earlier_download_is_used_without_a_network(desk: Path) -> None:
     (desk / "drawings").mkdir()
     (desk / "drawings" / "download.json").write_text("{}")
     chosen = choose_source(None, desk / "drawings")
-    assert (chosen.path, chosen.is_fetched) == (desk / "drawings", True)
+    assert (chosen.path, chosen.needs_download) == (desk / "drawings", True)

@@ -63,10 +63,10 @@ def open_source(
 ) -> Source:
     """Open a folder or file of drawings, or "starter", the starter set.
 
-    `category_from` says whether a drawing's category is the name of its file ("name"), what the
-    drawing says itself ("drawing") or, by default, what is usual for the kind of file;
-    `keep_originals` keeps SVGs and small pictures with their drawings; see `FolderSource`. A folder
-    named `starter` comes before the set of that name. Raises SourceError.
+    `category_from` says where the category of a drawing comes from: "name", the name of its file;
+    "drawing", its metadata; or "auto", whichever is usual for the kind of file. `keep_originals`
+    keeps SVG files and small pictures with their drawings. See docs/formats.md. A folder named
+    `starter` takes precedence over the starter set. Raises SourceError.
     """
     if fspath(path) == STARTER and not Path(path).exists():
         return StarterSource()
@@ -77,13 +77,13 @@ def open_source(
 class ChosenSource:
     """A folder of drawings, or "starter".
 
-    With `is_fetched`, drawings have to be downloaded from Google's bucket to the folder `path`
-    first. `reason` names the source and says why it was chosen.
+    With `needs_download`, its drawings must first be downloaded from Google's bucket to `path`.
+    `reason` names the source and says why it was chosen.
     """
 
     path: Path
     reason: str
-    is_fetched: bool = False
+    needs_download: bool = False
 
 
 def choose_source(
@@ -101,10 +101,10 @@ def choose_source(
         return ChosenSource(Path(given), f"{Path(given)}, as given")
     folder = Path(download_folder)
     if (folder / RECORD).exists():
-        return ChosenSource(folder, "Google's bucket, as in the earlier run", is_fetched=True)
+        return ChosenSource(folder, "Google's bucket, as in the earlier run", needs_download=True)
     problem = why_unreachable()
     if problem is None:
-        return ChosenSource(folder, "a random sample from Google's bucket", is_fetched=True)
+        return ChosenSource(folder, "a random sample from Google's bucket", needs_download=True)
     if shutil.which("npm"):
         reason = f"the starter set, by npm, because Google's bucket cannot be reached: {problem}"
         return ChosenSource(Path(STARTER), reason)

@@ -138,7 +138,7 @@ def _starter_gallery(service: Service, choose_source: ChooseSource) -> Gallery:
     if not complete.is_file():
         progress.report(_BUILDING)
         chosen = choose_source(cache_folder() / "starter-drawings")
-        if chosen.is_fetched:
+        if chosen.needs_download:
             _download(encoder, chosen.path, progress)
         source = open_source(chosen.path)
         if isinstance(source, StarterSource):  # bitmaps
