@@ -54,7 +54,7 @@ class FormatError(InputError):
     """A file, or one position in it, that cannot be read.
 
     `path` is the file; `position` is a line or byte ("line 12", "byte 4096") or None. `problem` is
-    a short text, the same for all positions with the same fault, by which reports count.
+    a short text, the same for all positions with the same fault; reports count by it.
     """
 
     def __init__(

@@ -214,7 +214,7 @@ def test_bitmaps_may_come_as_bytes_of_any_length():
         (pa.table({"a": [1]}), "no column `strokes` or `bitmap`, only a"),
         (pa.table({"strokes": [1]}), "is int64; expected list"),
         (pa.table({"strokes": [[[1]]]}), "expected list"),
-        (stroke_table([[{"x": [1], "y": [2, 3]}]]), "more xs than ys"),
+        (stroke_table([[{"x": [1], "y": [2, 3]}]]), "unequal numbers of xs and ys"),
         (stroke_table([[{"x": [None], "y": [2]}]]), "missing values"),
         (stroke_table([None]), "missing values"),
         (stroke_table([[{"x": [float("nan")], "y": [2]}]]), "NaN"),

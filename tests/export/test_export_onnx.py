@@ -225,7 +225,7 @@ def test_average_pooling_is_folded_into_the_next_convolution_if_it_fits(
 
 
 def test_eight_bits_without_drawings_are_refused(exported, tmp_path):
-    with pytest.raises(InputError, match="8 bits need calibration drawings"):
+    with pytest.raises(InputError, match="bits=8 needs calibration drawings"):
         export_onnx(exported[0], tmp_path / "encoder.onnx", bits=8)
 
 

@@ -63,7 +63,7 @@ def test_a_hit_that_is_added_again_keeps_its_original(service: Running, icon: Dr
     client.add([icon])
     stored = client.original("set/cloud-off")
     (hit,) = client.search(icon, k=1, where={"text": "cloud off"})
-    with pytest.raises(InputError, match="of type Hit, not Drawing; give its `drawing`"):
+    with pytest.raises(InputError, match="of type Hit, not Drawing; pass its attribute `drawing`"):
         client.add([hit])
     client.add([hit.drawing.replace(category="weather")])
     assert client.get("set/cloud-off").category == "weather"

@@ -74,7 +74,7 @@ def test_requesting_the_state_of_the_map_starts_making_it(make_gallery: Callable
         while not state["ready"]:
             state = running.get("/v1/map/state").json
             assert "failed" not in state
-            assert not state["status"].startswith("not yet")
+            assert not state["status"].startswith("not ready")
         assert running.get("/v1/map").status == 200
 
 

@@ -46,9 +46,9 @@ def find_duplicates(
     """Find all pairs of nearly identical drawings, most similar first.
 
     The cosine similarity of their embeddings is at least `above`, and that of their pixels at least
-    SAME_PICTURE: an encoder trained on categories embeds even different drawings of one category
-    nearly alike. Of several equal drawings, the first is compared with the others, and each of the
-    rest is paired with the first only. Raises InputError if `above` is not in [-1, 1].
+    0.9, because an encoder trained on categories gives even different drawings of one category
+    nearly equal embeddings. Of several equal drawings, only the first is compared with the others;
+    each of the rest is paired with it. Raises InputError if `above` is not in [-1, 1].
     """
     if not -1 <= above <= 1:
         raise InputError(f"above must be in [-1, 1], not {above}")

@@ -212,7 +212,7 @@ def _check_strokes(column: pa.ChunkedArray) -> None:
         if any(part.null_count for part in parts):
             raise DrawingError("the column `strokes` has missing values; fill or drop those rows")
         if not np.array_equal(x_starts, y_starts):
-            raise DrawingError("the column `strokes` has a stroke with more xs than ys, or fewer")
+            raise DrawingError("a stroke in the column `strokes` has unequal numbers of xs and ys")
         for values in (xs, ys):
             numbers = values.to_numpy(zero_copy_only=False).astype(np.float64)
             if not np.isfinite(numbers).all() or np.abs(numbers).max(initial=0) > MAX_COORDINATE:

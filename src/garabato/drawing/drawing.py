@@ -370,7 +370,7 @@ def iter_drawings(drawings: Drawing | Iterable[Drawing], first: int = 1) -> Iter
     for number, drawing in enumerate(given, start=first):
         if not isinstance(drawing, Drawing):
             wrong = type(drawing).__name__
-            fix = "give its `drawing`" if hasattr(drawing, "drawing") else _HOW_TO_READ
+            fix = "pass its attribute `drawing`" if hasattr(drawing, "drawing") else _HOW_TO_READ
             raise InputError(f"drawing {number} is of type {wrong}, not Drawing; {fix}")
         yield drawing
 

@@ -38,7 +38,7 @@ class BinaryCoder:
         if self.n_bits % 8:
             raise InputError(f"the number of bits must be a multiple of 8, not {self.n_bits}")
         if not (np.isfinite(self.weights).all() and np.isfinite(self.offsets).all()):
-            raise InputError("weights and offsets must not have NaN or infinity")
+            raise InputError("weights and offsets must not contain NaN or infinity")
 
     @property
     def n_bits(self) -> int:

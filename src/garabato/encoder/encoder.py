@@ -43,7 +43,7 @@ FORMAT = "garabato.encoder"
 FORMAT_VERSION = 1
 #: `Encoder.unsure_below` of an encoder whose training chose no threshold.
 DEFAULT_UNSURE_BELOW = 0.5
-#: So many of a drawing's best predictions say whether it is unknown.
+#: The number of best predictions that decide whether a drawing is unknown.
 N_TO_KNOW = 5
 
 
@@ -83,12 +83,12 @@ class Prediction:
 
 
 class Predictions(list[Prediction]):
-    """A drawing's predictions, best first: a list.
+    """A list of a drawing's predictions, best first.
 
-    `unsure`: its best prediction is less probable than the encoder's `unsure_below`. `unknown`: it
-    seems to show none of the categories, as its `N_TO_KNOW` best predictions among all categories
-    are together less probable than `unknown_below`, which is rare for drawings of known categories.
-    Most drawings of other categories are not unknown but unsure.
+    `unsure` is True if the best prediction is less probable than the encoder's `unsure_below`.
+    `unknown` is True if the drawing seems to show none of the categories: its five best predictions
+    together are less probable than `unknown_below`. Few drawings of known categories are unknown;
+    most drawings of other categories are unsure but not unknown.
     """
 
     def __init__(
@@ -125,10 +125,10 @@ class Encoder:
 
     Predictions less probable than `unsure_below` are unsure (see `Predictions`). If training chose
     that threshold on held-out drawings, predictions above it had the precision `unsure_precision`
-    (0..1); otherwise the threshold is `DEFAULT_UNSURE_BELOW` and `unsure_precision` is None.
+    (0..1); otherwise the threshold is 0.5 and `unsure_precision` is None.
 
-    Drawings whose `N_TO_KNOW` best predictions have a total probability below `unknown_below` are
-    unknown. The default, 0, makes no drawing unknown.
+    Drawings whose five best predictions have a total probability below `unknown_below` are unknown.
+    The default, 0, makes no drawing unknown.
 
     `coders` maps a number of bits to the coder of that length. The weight matrices of a PyTorch
     model are rounded to half precision, as in the file; `device` and `precision` apply to it (see
@@ -226,7 +226,7 @@ class Encoder:
     def with_categories(
         self, drawings: Mapping[str, Drawing | Iterable[Drawing] | DrawingBatch]
     ) -> Encoder:
-        """An encoder that also knows new categories, each from one or more drawings, untrained.
+        """An encoder that also knows new categories, made from a few drawings without training.
 
         `drawings` maps the name of each new category to its drawings; five to ten are enough.
         Embeddings and fingerprint stay the same, so galleries stay valid. `save` stores the added

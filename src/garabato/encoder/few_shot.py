@@ -69,7 +69,7 @@ class AddedCategory:
                 f"the added category {name!r} has {len(prototype)} numbers, not {n_categories}"
             )
         if not np.isfinite(prototype).all():
-            raise ValueError(f"the added category {name!r} has NaN or infinity")
+            raise ValueError(f"the added category {name!r} contains NaN or infinity")
         return cls(name, prototype, n_drawings)
 
 
@@ -119,7 +119,7 @@ def check_examples(name: str, drawings: Sequence[Drawing]) -> None:
 def check_name(name: object) -> str:
     """The name of a category. Raises InputError if it is blank, too long or not one line."""
     if not isinstance(name, str) or not name.strip():
-        raise InputError(f"a category needs a name, a text that is not blank, not {name!r}")
+        raise InputError(f"the name of a category must be text that is not blank, not {name!r}")
     if name != name.strip():
         raise InputError(f"the category name {name!r} begins or ends with a space; remove it")
     if any(unicode_category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):

@@ -166,7 +166,9 @@ def load_encoder_alone(
             file = file.with_suffix(ONNX_SUFFIX)
     if file.suffix == ONNX_SUFFIX:
         if runtime == "pytorch":
-            raise EncoderError(f"PyTorch cannot run {file}; give the .safetensors file it is from")
+            raise EncoderError(
+                f"PyTorch cannot run {file}; load the .safetensors file it was exported from"
+            )
         return _load_onnx(file)
     return _load_weights(file, device=device, precision=precision, else_onnx=wants_onnx)
 
@@ -208,7 +210,7 @@ def save_encoder(encoder: Encoder, path: str | PathLike[str]) -> None:
     try:
         _check_weights(weights, weights)
     except ValueError as error:
-        raise EncoderError(f"cannot save an encoder that no one could load: {error}") from None
+        raise EncoderError(f"cannot save this encoder: {error}") from None
     header = encoder.description() | {"options": runtime.model.options}
     write_bytes(path, with_checksum(lambda text: save(weights, {FORMAT: text}), header))
 
@@ -284,7 +286,7 @@ def _check_outputs(runtime: Runtime, spec: RenderSpec, *, n_categories: int) -> 
     ):
         if values.shape != (1, length):
             n_given = values.shape[-1]
-            raise ValueError(f"its header says {length} {name}, its network gives {n_given}")
+            raise ValueError(f"its header says {length} {name}, but its network has {n_given}")
         if not np.isfinite(values).all():
             raise ValueError("its network computes NaN or infinity")
 

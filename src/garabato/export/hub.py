@@ -71,8 +71,9 @@ def export_hub(
     shipped encoder states its own, MIT, and other cards state none.
 
     `datasets` are the names, on the Hub, of the data sets that the encoder was trained on; by
-    default none, but Quick, Draw! for the shipped encoder. `results` are metrics on other drawings,
-    such as {"accuracy": 0.77}, for the card and its model index; the shipped encoder has its own.
+    default none, except Quick, Draw! for the shipped encoder. `results` are metrics on other
+    drawings, such as {"accuracy": 0.77}, for the card and its model index; the shipped encoder has
+    its own.
     With the run folder `run`, the card ends with the settings and the duration of the training.
 
     Returns the files. Raises InputError if `folder` holds other files, and EncoderError for an

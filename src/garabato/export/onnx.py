@@ -74,7 +74,7 @@ def export_onnx(
         content = _copied(encoder, encoder.runtime, bits)
     elif bits == 8:
         if calibration is None or len(calibration) == 0:
-            raise InputError("8 bits need calibration drawings; give some of the training drawings")
+            raise InputError("bits=8 needs calibration drawings; pass some training drawings")
         content = _in_eight_bits(encoder, calibration)
     else:
         model = _exported(encoder)

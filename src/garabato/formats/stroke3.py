@@ -217,9 +217,8 @@ def _drawing(rows: Numbers) -> Drawing:
         rows = rows[: ended[0] if len(ended) else None, [0, 1, 3]]
     if rows.ndim != 2 or rows.shape[1] != 3 or rows.dtype.kind not in "iuf":
         raise DrawingError(
-            "the item is neither stroke-3, (n, 3) numbers: moves in x and y, ends of strokes; nor "
-            "stroke-5, (n, 5) numbers: moves in x and y, pen down, stroke ends, drawing ends, of "
-            "which one is 1 and the others 0"
+            "the item is neither stroke-3, (n, 3) numbers (moves in x and y, whether the pen is "
+            "lifted), nor stroke-5, (n, 5) numbers (moves in x and y, and one of three pen states)"
         )
     if len(rows) == 0:
         return Drawing()

@@ -261,7 +261,7 @@ def _decoded(text: str) -> bytes:
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
-        raise _ShapeError("the path of the shape is not base 64") from None
+        raise _ShapeError("the path of the shape is not Base64") from None
 
 
 def _floats(content: bytes, kind: str, n_numbers: int) -> Points:

@@ -21,7 +21,7 @@ from garabato.gallery.base import Gallery
 from garabato.gallery.filters import Where
 from garabato.gallery.records import MAX_K, Embedder, Hit, Hits, Query, check_k
 
-#: The weight of drawings to be unlike, relative to those to be like. Rocchio's usual 0.25 : 0.75 is
+#: The weight of `less`, relative to `more`. Rocchio's usual 0.25 : 0.75 is
 #: for words; embeddings of unit length take a stronger push.
 LESS_WEIGHT = 0.5
 #: `search_by_category` looks at this many hits, at most, for each drawing asked for.
@@ -53,8 +53,8 @@ def query_direction(
 ) -> FloatArray:
     """The embedding (D,) to search with for drawings like all of `more` and unlike `less`.
 
-    It is the mean embedding of `more` minus LESS_WEIGHT times the mean embedding of `less`
-    (Rocchio's relevance feedback, 1971).
+    It is the mean embedding of `more` minus half the mean embedding of `less` (Rocchio's relevance
+    feedback, 1971).
     """
     more, less = list_drawings(more), list_drawings(less)
     if not more:

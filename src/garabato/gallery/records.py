@@ -106,7 +106,7 @@ class Hit:
 
 
 class Hits(list[Hit]):
-    """Hits, best first: a list that notebooks show as a row of pictures, also a part of it."""
+    """A list of hits, best first. Notebooks show it, and slices of it, as a row of pictures."""
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> Hit: ...
@@ -176,7 +176,7 @@ class HiddenStore(Protocol):
 
 
 class Original(NamedTuple):
-    """The file a drawing was read from. SVGs are cleaned: nothing in them runs or is fetched."""
+    """The file a drawing was read from. SVGs are cleaned: they can't run scripts or load files."""
 
     content: bytes
     media_type: str

@@ -210,7 +210,7 @@ def _times(batch: DrawingBatch, numbers: IntArray) -> list[Any]:
         except ValueError:
             raise InputError(
                 f"the timestamp of drawing {number} is not a time: {text!r}; write it as "
-                "2017-03-29 00:29:12, with an offset as +02:00 if it is not UTC"
+                "2017-03-29 00:29:12, with an offset such as +02:00 if it is not UTC"
             ) from None
     return times
 

@@ -18,7 +18,7 @@ def cache_folder() -> Path:
         if folder is not None and _is_writable(folder):
             return folder
     raise StorageError(
-        "there is no writable cache folder; set XDG_CACHE_HOME to a folder that can be written"
+        "there is no writable cache folder; set XDG_CACHE_HOME to a writable folder"
     )
 
 

@@ -86,7 +86,7 @@ class CpuShare:
 
 
 class CpuMeter:
-    """Measures the CPU share of this process from the creation of the meter on."""
+    """Measures the CPU share of this process since the meter was created."""
 
     def __init__(self) -> None:
         self._started = time.perf_counter()

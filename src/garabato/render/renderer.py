@@ -49,10 +49,10 @@ class RenderSpec:
     stroke order is unknown.
 
     With `path` as well, a fourth channel serves networks with a stroke branch. It is not a picture:
-    its first bytes, row by row, list `PATH_POINTS` points (160) at even distances along the
-    strokes. First come all x, then all y (0 to 255 in the drawing's box, aspect kept), then 255
-    where a stroke starts (128 if the stroke order is unknown) and 0 elsewhere, then the share of
-    strokes drawn before this one (0 to 255; all 0 if the order is unknown).
+    its first bytes, row by row, list 160 points at even distances along the strokes: all x,
+    then all y (0 to 255 in the drawing's box, aspect kept), then 255 where a stroke starts (128 if
+    the stroke order is unknown) and 0 elsewhere, then the share of strokes drawn before this one (0
+    to 255; all 0 if the order is unknown).
     """
 
     size_px: int = 64

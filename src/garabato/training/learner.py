@@ -65,7 +65,9 @@ class Learner:
                 f"{config.model} has no stroke branch; train skfast, or render without `path`"
             )
         if config.render.path and config.mixup > 0:
-            raise TrainingError("paths cannot be blended; train with mixup = 0 or without `path`")
+            raise TrainingError(
+                "mixup cannot blend images with `path`; train with mixup = 0 or without `path`"
+            )
         if model.mean_image is not None:
             if config.render.order:
                 raise TrainingError(

@@ -38,8 +38,8 @@ _TRIAL_SHARE = 0.005
 class ReproduceSettings:
     """The data and duration of the trainings.
 
-    `minutes` covers all five trainings: each takes the same share of its published steps. None: all
-    published steps. `seed` is the random seed.
+    `minutes` is for all five trainings together; each takes the same share of its published steps.
+    None means all published steps. `seed` is the random seed.
     """
 
     image_size_px: int

@@ -119,13 +119,13 @@ def load_checkpoint(run: Path, dataset: Dataset) -> Checkpoint:
         raise TrainingError(f"{path} is damaged ({error}); train again into a new folder") from None
     if checkpoint.categories != dataset.categories:
         raise TrainingError(
-            f"{path} was trained on {len(checkpoint.categories)} categories, which are not the "
-            f"{len(dataset.categories)} of {dataset.path}; give the data set it was started with"
+            f"{path} was trained on {len(checkpoint.categories)} categories that differ from the "
+            f"{len(dataset.categories)} in {dataset.path}; use the data set that the run began with"
         )
     if checkpoint.training_files not in (None, training_files(dataset)):
         raise TrainingError(
-            f"{path} was trained on other drawings than {dataset.path} holds; "
-            "give the data set it was started with"
+            f"{path} was trained on drawings that differ from those in {dataset.path}; "
+            "use the data set that the run began with"
         )
     return checkpoint
 
@@ -167,8 +167,8 @@ class MetricsLog:
 class TensorBoardLog:
     """Event files with the numbers of `metrics.jsonl`; pass it to `train` as `on_metrics`.
 
-    Scalars are named by kind and name, such as `epoch/loss`. A resumed training may go on in the
-    same `folder`: its first line hides what TensorBoard knows of later steps. Raises
+    Scalars are named by kind and name, such as `epoch/loss`. A resumed training may continue
+    in the same `folder`: TensorBoard then hides earlier entries of the repeated steps. Raises
     MissingExtraError without the extra `tensorboard`.
     """
 

@@ -272,7 +272,7 @@ def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> l
         if n_probes == settings.n_clusters:
             raise InputError(
                 f"a recall of {recall} cannot be reached: probing all {n_probes} clusters gives "
-                f"{measured[n_probes].recall:.4f}; ask for less"
+                f"{measured[n_probes].recall:.4f}; choose a lower recall"
             )
         too_few, n_probes = n_probes, min(2 * n_probes, settings.n_clusters)
     while n_probes - too_few > 1:

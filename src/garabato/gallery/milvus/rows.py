@@ -183,7 +183,7 @@ def _to_texts(key_id: str | None, packed: bytes) -> list[str]:
     if len(parts) > _MAX_PARTS:
         raise InputError(
             f"drawing {key_id} takes {len(packed) / 2**20:.0f} MiB, more than Milvus stores in a "
-            "row; simplify it first (Drawing.simplify)"
+            "row; simplify it first: drawing.simplified()"
         )
     return parts
 

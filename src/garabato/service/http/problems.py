@@ -156,7 +156,7 @@ def _problem_of(request: Request, error: Exception) -> ProblemError:
         case RequestValidationError() | ValidationError():
             return of_validation(error.errors())
         case HTTPException(status_code=404):
-            return ProblemError(404, f"there is nothing at {request.url.path[:200]}")
+            return ProblemError(404, f"there is no page or route at {request.url.path[:200]}")
         case HTTPException(status_code=405):
             return _not_supported(request, error)
         case HTTPException():

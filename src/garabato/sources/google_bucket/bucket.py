@@ -61,7 +61,7 @@ Kind = Literal["simplified", "raw", "bin", "npy"]
 BUCKET_URL = "https://storage.googleapis.com/quickdraw_dataset"
 #: Environment variable with the address of a mirror.
 BUCKET_VARIABLE = "GARABATO_BUCKET"
-#: The category to look up to check whether the bucket answers.
+#: The category to look up to check whether the bucket responds.
 _PROBED = "cat"
 _N_CONNECTIONS = 8
 _LOCK = ".download.lock"
@@ -171,7 +171,7 @@ def download(
 
 
 def why_unreachable(bucket: str | None = None) -> str | None:
-    """Return what is wrong if the bucket does not answer within three seconds, else None."""
+    """Return what is wrong if the bucket does not respond within three seconds, else None."""
     url = _bucket_url(bucket)
     policy = RetryPolicy(attempts=1, timeout_s=3.0)
     with Web(url, policy=policy, n_connections=1) as web:
@@ -432,7 +432,10 @@ class DownloadRecord:
                 f"{self._path} was not written by garabato; remove it and the files beside it"
             ) from None
         if version != _RECORD_VERSION:
-            raise InputError(f"{self._path} is of version {version}, not {_RECORD_VERSION}")
+            raise InputError(
+                f"{self._path} has version {version}, this garabato writes {_RECORD_VERSION}; "
+                "choose another folder, or use the version of garabato that wrote it"
+            )
         if found != (bucket, kind):
             raise InputError(
                 f"{self._path.parent} holds {found[1]} drawings from {found[0]}; choose another "
