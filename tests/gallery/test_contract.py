@@ -61,8 +61,8 @@ def uri(backend, request, tmp_path, monkeypatch) -> str:
     if backend == "lance, indexed":
         # large galleries in small: beyond 20 drawings an index on disk, of which all is probed
         monkeypatch.setattr(limits, "EXACT_UP_TO", 20)
-        monkeypatch.setattr(limits, "PASSED_OVER", 5)
-        monkeypatch.setattr(limits, "PASSED_OVER_PER_READ", 0)
+        monkeypatch.setattr(limits, "RANK_COST", 5)
+        monkeypatch.setattr(limits, "READ_COST", 0)
     return str(tmp_path / "my.gallery")
 
 

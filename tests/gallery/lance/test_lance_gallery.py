@@ -494,8 +494,8 @@ def test_an_exact_search_agrees_with_float64_brute_force(
     drawings, embeddings = embedded
     if way == "index on disk":
         monkeypatch.setattr(limits, "EXACT_UP_TO", 0)
-        monkeypatch.setattr(limits, "PASSED_OVER", 1)  # all that pass are ranked
-        monkeypatch.setattr(limits, "PASSED_OVER_PER_READ", 0)
+        monkeypatch.setattr(limits, "RANK_COST", 1)  # all that pass are ranked
+        monkeypatch.setattr(limits, "READ_COST", 0)
     stored, queries = drawings[:-100], embeddings[-100:].astype(np.float64)
     gallery = open_gallery(tmp_path / "g", encoder=load_encoder())
     gallery.add(stored, embeddings=embeddings[:-100])

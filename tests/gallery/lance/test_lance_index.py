@@ -195,13 +195,13 @@ def test_filtering_the_nearest_afterwards_finds_the_same_as_filtering_before(
     monkeypatch.setattr(lance_index, "_MORE_CANDIDATES", 1.5 if enough else 0.1)
     for country in ("AA", "BB"):
         with monkeypatch.context() as before:
-            before.setattr(lance_index, "_PASSED_OVER_PER_CANDIDATE", 1e9)
+            before.setattr(lance_index, "_CANDIDATE_COST", 1e9)
             expected = found({"country": country})
         mine = slice(0 if country == "AA" else 1, None, 2)
         assert [hits[0] for hits in expected[mine]] == list(not_indexed.key_ids[mine])
         assert asked == [10] * 20
         asked.clear()
-        monkeypatch.setattr(lance_index, "_PASSED_OVER_PER_CANDIDATE", 1e-9)
+        monkeypatch.setattr(lance_index, "_CANDIDATE_COST", 1e-9)
         assert found({"country": country}) == expected
         assert (min(asked) >= 30) if enough else (asked == [10] * 20)
         asked.clear()
@@ -219,8 +219,8 @@ def test_drawings_that_lie_together_are_read_at_once_and_rather_ranked(gallery, 
         searched._count_reads(sql)
         for sql in (None, rows(5), rows(*range(100)), rows(7, 23), rows(7, 24), "category = 'star'")
     ] == [1, 1, 1, 1, 2, 100]
-    monkeypatch.setattr(limits, "PASSED_OVER", 1)
-    monkeypatch.setattr(limits, "PASSED_OVER_PER_READ", 10)
+    monkeypatch.setattr(limits, "RANK_COST", 1)
+    monkeypatch.setattr(limits, "READ_COST", 10)
     for sql, most in ((rows(*range(100)), 100 + 10), ("category = 'star'", 100 + 100 * 10)):
         assert searched._is_ranked_faster(sql, most)
         assert not searched._is_ranked_faster(sql, most - 1)

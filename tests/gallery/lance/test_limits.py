@@ -18,8 +18,8 @@ def test_the_documentation_has_the_limits_of_the_code() -> None:
         f"{limits.EXACT_UP_TO:,}",
         f"{limits.BYTES_PER_ROW} bytes",
         f"{limits.MEMORY_SHARE:.0%}".replace("%", " %"),
-        f"{limits.PASSED_OVER}",
-        f"{limits.PASSED_OVER_PER_READ}",
+        f"{limits.RANK_COST}",
+        f"{limits.READ_COST}",
         f"{limits.MAX_UNINDEXED:.0%}".replace("%", " %"),
         f"{limits.MAX_GROWTH} x",
     ]

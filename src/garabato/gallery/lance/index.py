@@ -35,8 +35,8 @@ _LEAST_REFINED = 30
 #: Candidates of an exact search beyond k, at first.
 _MARGIN = 32
 #: If candidates are filtered after they are found: how many more are asked for than an estimate
-#: says, because estimates are rough, and the rows that Lance filters in the time that one takes.
-_MORE_CANDIDATES, _PASSED_OVER_PER_CANDIDATE = 1.5, 50
+#: says, because estimates are rough, and the time that one takes, in rows that Lance filters.
+_MORE_CANDIDATES, _CANDIDATE_COST = 1.5, 50
 #: Rows that pass are common near the query if hits lie at most this factor times as deep as the
 #: share of rows that pass suggests. If the share is less than the second, an estimate is too rough.
 _COMMON, _LEAST_SHARE = 1.5, 0.005
@@ -195,12 +195,12 @@ class OnDisk:
         is_common = rank <= _COMMON * depth and n_passing >= _LEAST_SHARE * self.n_rows
         rank = max(rank, depth)
         n_probes = probes_for(self.settings, rank, is_common=is_common)
-        n_passed_over = n_probes / n_clusters * self.n_rows
-        if self._is_ranked_faster(sql, n_passed_over):
+        n_scanned = n_probes / n_clusters * self.n_rows
+        if self._is_ranked_faster(sql, n_scanned):
             return _rank_all(query.bypass_vector_index(), embedding, k)
         refine = max(self.settings.refine, math.ceil(_LEAST_REFINED / k))
         n_candidates = math.ceil(_MORE_CANDIDATES * refine * rank)
-        is_cheaper = n_candidates <= n_passed_over / _PASSED_OVER_PER_CANDIDATE
+        is_cheaper = n_candidates <= n_scanned / _CANDIDATE_COST
         if sql is not None and is_common and is_cheaper:
             # Lance filters all rows of the clusters one by one, which takes longer than computing
             # their distances. The candidates are the same if enough of the nearest rows pass.
@@ -218,11 +218,12 @@ class OnDisk:
                 return rows, scores
             n_probes = n_clusters
 
-    def _is_ranked_faster(self, sql: str | None, n_passed_over: float) -> bool:
-        """Whether ranking all rows that pass takes less time than passing over rows in the index.
-        It depends on whether they lie together on the disk, as those of a category often do."""
-        left = n_passed_over - limits.PASSED_OVER * self.n_passing(sql)
-        return bool(left >= 0 and left >= limits.PASSED_OVER_PER_READ * self._n_reads(sql))
+    def _is_ranked_faster(self, sql: str | None, n_scanned: float) -> bool:
+        """Whether ranking all rows that pass takes less time than scanning `n_scanned` rows of the
+        index. It depends on whether they lie together on the disk, as those of a category often do.
+        """
+        cost: int = limits.RANK_COST * self.n_passing(sql)
+        return cost <= n_scanned and cost + limits.READ_COST * self._n_reads(sql) <= n_scanned
 
     def _count_reads(self, sql: str | None) -> int:
         """The reads from disk that all rows that pass take: one for those that lie together."""

@@ -10,11 +10,10 @@ EXACT_UP_TO = 8_000_000
 #: Bytes that a drawing takes in memory, and the share of the machine's memory for a gallery. A
 #: gallery that needs more is searched by the approximate index on disk.
 BYTES_PER_ROW, MEMORY_SHARE = 628, 0.25
-#: The costs with which `OnDisk` (index.py) chooses between two ways of searching with a filter:
-#: the approximate index, or ranking every drawing that passes, which is exact. Ranking one drawing
-#: takes as long as skipping 20 drawings in the index; each read from another place on the disk
-#: takes as long as skipping 700.
-PASSED_OVER, PASSED_OVER_PER_READ = 20, 700
+#: With a filter, `OnDisk` (index.py) takes the faster of two ways: scanning clusters of the
+#: approximate index, or ranking every drawing that passes, which is exact. The costs of ranking a
+#: drawing and of a read from another part of the disk, in drawings that the index scans meanwhile.
+RANK_COST, READ_COST = 20, 700
 #: From this number of drawings on, key_ids are indexed: reading 100,000 of them takes 20 ms.
 KEYS_INDEXED_FROM = 100_000
 #: If a larger share of drawings is not indexed yet, they are added to the index.
