@@ -129,7 +129,7 @@ class MissingExtraError(GarabatoError, ImportError):
 
 
 def check_choice(name: str, given: object, known: Iterable[str]) -> None:
-    """Raise InputError if the argument `name` is none of the words `known`."""
+    """Raise InputError if the argument `name` is not one of the words `known`."""
     words = list(known)
     if given not in words:
         hint = did_you_mean(str(given), words)

@@ -198,7 +198,7 @@ def test_a_truncated_file_names_the_byte_where_its_last_record_begins(damaged):
         ({"category": None}, "'category' is missing"),
         ({"category": b"\xff"}, "'category' is not UTF-8"),
         ({"country": [7]}, "'country' is not bytes"),
-        ({"bitmap": b"1234", "bitmap_shape": [2, 3]}, "'bitmap' is not that of 'bitmap_shape'"),
+        ({"bitmap": b"1234", "bitmap_shape": [2, 3]}, "'bitmap' and 'bitmap_shape' do not match"),
     ],
 )
 def test_a_record_that_garabato_did_not_write_is_named(damaged, change, message):

@@ -406,7 +406,7 @@ def test_a_checkpoint_of_another_network_is_reported(dataset, run):
     plain = torch.load(run / "checkpoint.pt", weights_only=True)
     del plain["model"]["directions"]
     torch.save(plain, run / "checkpoint.pt")
-    with pytest.raises(TrainingError, match="built differently from that of the checkpoint"):
+    with pytest.raises(TrainingError, match="differs from the one in the checkpoint"):
         train(dataset, run, resume=True)
 
 

@@ -148,7 +148,7 @@ def from_features(features: dict[str, Value]) -> tuple[int, Drawing]:
         shape = _integers(features, "bitmap_shape", 2)
         pixels = _array(features, "bitmap")
         if min(shape) < 1 or shape[0] * shape[1] != len(pixels):
-            raise FormatError("the size of the feature 'bitmap' is not that of 'bitmap_shape'")
+            raise FormatError("the features 'bitmap' and 'bitmap_shape' do not match")
         return row, Drawing(bitmap=pixels.reshape(shape), **known)
     xs, ys = _array(features, "x"), _array(features, "y")
     lengths = _integers(features, "stroke_lengths")

@@ -1,6 +1,6 @@
 """Static web pages: draw, classify and search in the browser, without a server.
 
-The page is that of `garabato serve` with another static/script/api.js, which calls a web worker
+It is the page of `garabato serve` with another static/script/api.js, which calls a web worker
 instead of the HTTP API. The worker runs the renderer (in JavaScript, with the same pixels), the
 encoder (ONNX Runtime in WebAssembly) and an exact search. The folder `gallery` has all that the
 worker loads; the npm package `garabato` opens it too.
@@ -33,8 +33,7 @@ from garabato.sources.starter import N_PER_CATEGORY, STARTER
 
 #: Drawings of each category on a page.
 PER_CATEGORY = 12
-#: A folder with one of these files, and no more than these names, was written by `export_web` and
-#: may be replaced.
+#: `export_web` wrote, and may replace, a folder with one of these files and only these names.
 _MARKS = ("gallery/encoder.json", "static/search/encoder.json")
 _NAMES = {"index.html", "static", "gallery", ".DS_Store"}
 

@@ -41,8 +41,8 @@ def inspect(
     """Inspect a data set or a source of drawings.
 
     Duplicates have identical strokes on the grid, or identical bitmaps. Near-duplicates have the
-    same strokes after moving and scaling (see `near_groups`); bitmaps have none.
-    `category_from` is that of `open_source`. Holds all drawings in memory, up to 2 kB each. Counts
+    same strokes, to within 3 of 255, when moved and scaled to fit; bitmaps have none.
+    `category_from` is as in `open_source`. Holds all drawings in memory, up to 2 kB each. Counts
     unreadable drawings in `report`. Raises DatasetError or SourceError, also if strokes and bitmaps
     are mixed.
     """

@@ -149,8 +149,8 @@ def render_batch(
 ) -> ByteArray:
     """Drawings -> (N, *spec.image_shape) uint8, ink 255.
 
-    Without a `spec`, images are those of `RenderSpec()`: 64 px, one channel. Empty drawings give
-    empty images. Runs on one core and releases the GIL.
+    Without a `spec`, images are rendered with `RenderSpec()`: 64 px, one channel. Empty drawings
+    give empty images. Runs on one core and releases the GIL.
     """
     spec = RenderSpec() if spec is None else spec
     if not isinstance(spec, RenderSpec):

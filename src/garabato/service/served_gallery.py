@@ -76,7 +76,7 @@ class ServedGallery:
         return counts
 
     def encoder_changed(self) -> None:
-        """Decide anew whether the gallery has categories of its own."""
+        """Decide again whether the gallery has categories of its own."""
         counts = self._counts["category"].counts
         self.has_own_categories = has_own_categories(counts, self._encoder().categories)
 

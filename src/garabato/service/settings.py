@@ -164,7 +164,7 @@ def is_loopback(host: str) -> bool:
 
 
 def _check_names(names: list[str], environment: Mapping[str, str]) -> None:
-    """Raise InputError for a variable whose name is not that of a setting."""
+    """Raise InputError for a variable that is not a setting."""
     for variable in environment:
         prefix, _, name = variable.partition("_")
         if prefix == "GARABATO" and name not in names:

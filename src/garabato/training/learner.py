@@ -241,7 +241,7 @@ class Weights:
                 self.average[name].copy_(value)
         except (RuntimeError, KeyError, ValueError) as error:
             raise TrainingError(
-                f"the network is built differently from that of the checkpoint ({error}); continue "
+                f"the network differs from the one in the checkpoint ({error}); continue "
                 "with the version of garabato that wrote it, or train again into a new folder"
             ) from None
 

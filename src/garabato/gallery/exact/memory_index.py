@@ -131,7 +131,7 @@ class MemoryIndex:
     def joined(
         self, stored: npt.NDArray[np.float16], rest: npt.NDArray[np.int8] | None = None
     ) -> MemoryIndex:
-        """These rows, then others (n, D). Once there are twice as many, all are arranged anew."""
+        """These rows, then others (n, D). Once there are twice as many, all are arranged again."""
         rest = np.zeros(stored.shape, np.int8) if rest is None else rest
         n = len(self) + len(stored)
         if n > 2 * self.axes.n_learned_from:

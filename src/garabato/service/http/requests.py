@@ -227,7 +227,7 @@ class _Known(_Request):
         Field(
             max_length=2**17,
             description="The file it was drawn from, in base64: an SVG, PNG, JPEG, GIF or WebP of "
-            "at most 64 KiB. SVGs are cleaned of all that runs or is fetched.",
+            "at most 64 KiB. SVGs are cleaned: they can't run scripts or load files.",
         ),
     ] = None
 

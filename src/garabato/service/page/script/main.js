@@ -46,7 +46,7 @@ async function untilLoaded(load) {
   }
 }
 
-/** A choice in the header, if there are several galleries. It loads the page anew; the drawing stays. */
+/** A choice in the header, if there are several galleries. It reloads the page; the drawing stays. */
 async function offerGalleries() {
   const listed = await untilLoaded(galleries);
   if (listed.length < 2) return;
