@@ -1,4 +1,4 @@
-"""Search, add and size of a gallery on disk, beside plain faiss and LanceDB used naively.
+"""Search, add and size of a gallery on disk, beside faiss and LanceDB by themselves.
 
 `python benchmarks/gallery_search.py` uses the real drawings: 300 of them are the queries, and the
 others are searched, as in the sets of ann-benchmarks. `--pixels` searches the pixels of these

@@ -1,4 +1,4 @@
-"""Draw an icon to find it: drawings of real people as queries in icon sets.
+"""Find an icon by drawing it: drawings made by people, as queries in icon sets.
 
 Queries are test drawings of each category that has an icon in the set. `icon_names.json`, written
 by hand from the sets' file names, lists these icons. Only icons with these names are right

@@ -1,4 +1,4 @@
-"""Simplified ndjson -> images, on one core: garabato beside the way of the reference project.
+"""Simplified ndjson -> images, on one core: garabato beside the code of the reference project.
 
 The reference project: json.loads a line, cv2.line a segment (3 px, black on a white 256x256
 canvas), cv2.resize by area to 128x128. Garabato: read_batches, then render_batch to 64x64. Both

@@ -1,5 +1,5 @@
 """The page without a server, in Chromium: what its first load takes, how fast a query is, and how
-often its results are those of garabato itself.
+often its results equal those of garabato itself.
 
 Bytes are those that a static host sends, which compresses all but pictures with gzip; the host
 here does so. Nothing is cached. Its own results are those of a gallery of the same drawings.

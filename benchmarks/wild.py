@@ -1,4 +1,4 @@
-"""SVG files made by others, read as chromium shows them: icon sets from npm, and a folder of files.
+"""SVG files by others, such as icon sets from npm: are they read as Chromium shows them?
 
 Each file is shown by chromium, 128 px wide, and read by garabato. A file agrees if 99 % of the
 pixels of the lines read lie within a pixel of what chromium paints, and 99 % of the edge pixels of

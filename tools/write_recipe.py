@@ -40,8 +40,8 @@ Half the ink is much harder than all of it because Quick, Draw! ended a drawing 
 network recognised it: half of a drawing is what that network, trained on millions, did not
 recognise.
 
-[results.md](results.md), section `train_step`, has the speed of a step in bfloat16, with channels
-last and with torch.compile. Not tried: cutmix, attention instead of pooling.
+The benchmark [train_step](results.md#train_step) measures the speed of a step in bfloat16, with
+channels last and with torch.compile. Not tried: cutmix, attention instead of pooling.
 """
 
 #: Drawings on which an arm is scored.

@@ -396,7 +396,7 @@ def test_a_run_is_not_resumed_on_other_categories(run, sketch_source, tmp_path):
 def test_a_run_is_not_resumed_on_other_drawings(run, sketch_source, tmp_path):
     sizes = {"categories": "all", "n_train": 30, "n_test": 10, "sheets": False}
     other = prepare(sketch_source, tmp_path / "other", **sizes, seed=1)
-    with pytest.raises(TrainingError, match=r"trained on drawings that differ from those in .*other;"):
+    with pytest.raises(TrainingError, match=r"drawings that differ from those in .*other;"):
         train(other, run, resume=True)
     again = prepare(sketch_source, tmp_path / "again", **sizes, seed=0)
     train(again, run, resume=True)

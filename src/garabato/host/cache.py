@@ -17,9 +17,7 @@ def cache_folder() -> Path:
     for folder in (_user_cache(), _temporary_cache()):
         if folder is not None and _is_writable(folder):
             return folder
-    raise StorageError(
-        "there is no writable cache folder; set XDG_CACHE_HOME to a writable folder"
-    )
+    raise StorageError("there is no writable cache folder; set XDG_CACHE_HOME to a writable folder")
 
 
 def service_cache(gallery: str) -> Path:
