@@ -44,7 +44,7 @@ N_COMPARED = 100
 #: Files of a set that are read; those compared are among them.
 N_READ = 400
 #: Share of a file's pixels that must agree, and of the files of a set.
-LEAST_SHARE = 0.99
+MIN_SHARE = 0.99
 #: What is in each folder of files with faults.
 FILES = {
     "00": "control",
@@ -117,7 +117,7 @@ def run(
                 print(f"disagrees: {file.relative_to(path)}", file=sys.stderr)
         what = f"{name}: files that agree with chromium, of {len(chosen):,}"
         share = sum(agreeing) / len(agreeing)
-        rows.append(harness.Row(what, "%", [share], LEAST_SHARE, at_least=True))
+        rows.append(harness.Row(what, "%", [share], MIN_SHARE, at_least=True))
     return rows
 
 
@@ -236,8 +236,8 @@ def agrees(file: Path, shown: np.ndarray) -> bool:
     distances = cv2.distanceTransform(1 - lines, cv2.DIST_L2, 5) if lines.any() else None
     if distances is None or not ink.any():
         return not ink.any() and not lines.any()
-    is_on_ink = near_ink[lines > 0].mean() >= LEAST_SHARE
-    return bool(is_on_ink and (distances[edges > 0] <= reach).mean() >= LEAST_SHARE)
+    is_on_ink = near_ink[lines > 0].mean() >= MIN_SHARE
+    return bool(is_on_ink and (distances[edges > 0] <= reach).mean() >= MIN_SHARE)
 
 
 def ink_of(shown: np.ndarray, margin: np.ndarray, size: np.ndarray) -> np.ndarray:

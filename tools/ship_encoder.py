@@ -53,7 +53,7 @@ DOODLENET = 0.730, 0.935
 #: Training drawings that give the ranges for 8 bits.
 N_CALIBRATION = 512
 #: 8 bits ship if they cost at most this much top-1.
-MOST_LOST = 0.002
+MAX_LOST = 0.002
 
 PRETRAINED = Path(__file__).resolve().parent.parent / "src" / "garabato" / "pretrained"
 
@@ -300,7 +300,7 @@ def write_forms(
         best = {name: output.probabilities.argmax(axis=1) for name, output in given.items()}
         labels = held_out[1]
         top1 = {name: float((found == labels).mean()) for name, found in best.items()}
-        ships = "8 bits" if top1["8 bits"] >= top1["float"] - MOST_LOST else "float"
+        ships = "8 bits" if top1["8 bits"] >= top1["float"] - MAX_LOST else "float"
         forms = [
             Form(
                 name,

@@ -98,7 +98,7 @@ SAVE_EVERY_S = 120
 #: Bitmaps this similar to a held-out drawing are taken for the same one (cosine of blurred images).
 SAME = 0.9
 #: Largest share of a category's drawings that are bitmaps.
-MOST_BITMAPS = 0.5
+MAX_BITMAPS = 0.5
 
 
 def main() -> None:
@@ -248,7 +248,7 @@ class MixedBatches:
         if self.bitmaps is not None:
             n_drawings = np.bincount(self.drawings.labels)
             n_bitmaps = np.bincount(self.bitmaps.labels, minlength=len(n_drawings))
-            share = np.minimum(n_bitmaps / (n_drawings + n_bitmaps), MOST_BITMAPS)
+            share = np.minimum(n_bitmaps / (n_drawings + n_bitmaps), MAX_BITMAPS)
             replaced = np.flatnonzero(random.random(len(rows)) < share[labels])
             if len(replaced) > 0:
                 same_label = [np.flatnonzero(self.bitmaps.labels == labels[i]) for i in replaced]

@@ -125,7 +125,7 @@ def test_a_bar_along_an_edge_of_a_screenshot_is_no_shape() -> None:
 
 
 @pytest.mark.parametrize("suffix", ["png", "webp"])
-def test_an_icon_in_several_colours_on_a_transparent_ground_shows_its_shapes(
+def test_an_icon_in_several_colours_on_a_transparent_background_shows_its_shapes(
     tmp_path: Path, suffix: str
 ) -> None:
     """Its alpha alone shows a silhouette, and in the colours of the largest shape it is a card."""

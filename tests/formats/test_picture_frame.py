@@ -47,9 +47,9 @@ def light_of(name: str) -> npt.NDArray[np.float32]:
 
 
 def page_of(category: str, paper: str, light: str) -> Picture:
-    ground, pen = (np.array(colour, np.float32) for colour in PAPERS[paper])
+    background, pen = (np.array(colour, np.float32) for colour in PAPERS[paper])
     ink = ink_of(category)[:, :, None]
-    page = (ground * (1 - ink) + pen * ink) * light_of(light)[:, :, None]
+    page = (background * (1 - ink) + pen * ink) * light_of(light)[:, :, None]
     grain = np.random.default_rng(0).standard_normal((HEIGHT, WIDTH, 1)) * 2.5
     return np.clip(np.rint(page + grain), 0, 255).astype(np.uint8)
 
@@ -381,9 +381,9 @@ def test_a_rectangle_along_all_edges_that_other_ink_touches_is_ink() -> None:
     assert found.shape[1] / found.shape[0] == pytest.approx(620 / 470, rel=0.02)
 
 
-def canvas_of(category: str, ground: int) -> Picture:
+def canvas_of(category: str, background: int) -> Picture:
     """A flat canvas with ink in the opposite colour."""
-    grey = np.rint(ground + (255 - 2 * ground) * ink_of(category))
+    grey = np.rint(background + (255 - 2 * background) * ink_of(category))
     return np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
 
 
@@ -400,7 +400,7 @@ def uneven(page: Picture, colour: int) -> Picture:
     return cv2.copyMakeBorder(page, 10, 60, 30, 6, cv2.BORDER_CONSTANT, value=(colour,) * 3)
 
 
-@pytest.mark.parametrize("ground", [0, 255])
+@pytest.mark.parametrize("background", [0, 255])
 @pytest.mark.parametrize(
     "framed",
     [
@@ -414,9 +414,9 @@ def uneven(page: Picture, colour: int) -> Picture:
     ids=["uneven", "in the ink's colour", "two frames", "a canvas", "a shadow", "two bars"],
 )
 def test_bands_around_a_plain_page_are_no_ink(
-    framed: Callable[[Picture], Picture], ground: int
+    framed: Callable[[Picture], Picture], background: int
 ) -> None:
-    assert shows(find_ink(framed(canvas_of("house", ground))), ink_of("house"))
+    assert shows(find_ink(framed(canvas_of("house", background))), ink_of("house"))
 
 
 @pytest.mark.parametrize("light", LIGHTS)

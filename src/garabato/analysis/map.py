@@ -33,7 +33,7 @@ _MIN_FOR_LAYOUT = 100
 #: The side of the square in which the layout starts.
 _FIRST_SIDE = 10.0
 #: Drawings closer together than this are equal: float32 rounds principal components.
-_LEAST_EXTENT = 1e-6
+_MIN_EXTENT = 1e-6
 #: Epochs between two reports of progress.
 _EPOCHS_AT_ONCE = 10
 
@@ -153,6 +153,6 @@ def _first_points(embeddings: FloatArray, seed: int) -> FloatArray:
     """Where the layout starts: the principal components, moved a little so that no two coincide."""
     points = _principal_components(embeddings)
     points -= points[0]
-    points *= _FIRST_SIDE / max(float(np.ptp(points, axis=0).max()), _LEAST_EXTENT)
+    points *= _FIRST_SIDE / max(float(np.ptp(points, axis=0).max()), _MIN_EXTENT)
     points += np.random.default_rng(seed).normal(scale=1e-4, size=points.shape)
     return np.ascontiguousarray(points, np.float32)

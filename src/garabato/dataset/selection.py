@@ -24,7 +24,7 @@ from garabato.errors import SourceError
 #: Reasons to leave drawings out.
 _LEFT_OUT = ("empty", "unrecognized", "repeated")
 #: Categories that an error names.
-_MOST_LISTED = 10
+_MAX_LISTED = 10
 #: Spare candidates, to replace test drawings of other categories.
 RESERVE = 64
 
@@ -305,7 +305,7 @@ def _refuse_short(splits: Mapping[str, Split], sizes: Sizes) -> None:
 
 def _list(counts: Mapping[str, int]) -> str:
     """The smallest categories, and the number of the others."""
-    smallest = sorted(counts.items(), key=lambda item: item[1])[:_MOST_LISTED]
+    smallest = sorted(counts.items(), key=lambda item: item[1])[:_MAX_LISTED]
     listed = ", ".join(f"{name} has {n:,}" for name, n in smallest)
     n_more = len(counts) - len(smallest)
     return listed + (f" and {n_more:,} more" if n_more else "")

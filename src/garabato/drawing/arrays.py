@@ -19,7 +19,7 @@ BoolArray = npt.NDArray[np.bool_]
 #: The largest coordinate: float32 represents integers exactly up to here.
 MAX_COORDINATE = 2.0**24
 #: Smaller coordinates become 0: float32 could not represent them once scaled to 255.
-LEAST_COORDINATE = 2.0**-60
+MIN_COORDINATE = 2.0**-60
 #: The most points of a drawing (typical ones have about 50, raw ones about 500).
 MAX_POINTS = 200_000
 #: A stroke has rows of xs and ys, and perhaps of times and pressures, which are not read.
@@ -103,7 +103,7 @@ def pack_strokes(strokes: Iterable[Sequence[Any]]) -> tuple[FloatArray, IntArray
         if not np.isfinite(points[at]).all():
             raise DrawingError(f"stroke {number} has a coordinate that is NaN or infinite")
         raise DrawingError(f"stroke {number} has a coordinate beyond 2^24")
-    points[sizes < LEAST_COORDINATE] = 0
+    points[sizes < MIN_COORDINATE] = 0
     return points.astype(np.float32), starts
 
 

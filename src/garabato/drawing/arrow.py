@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from garabato.drawing.arrays import LEAST_COORDINATE, MAX_COORDINATE, ByteArray, IntArray
+from garabato.drawing.arrays import MAX_COORDINATE, MIN_COORDINATE, ByteArray, IntArray
 from garabato.drawing.batch import DrawingBatch
 from garabato.errors import DrawingError, first_line
 
@@ -130,7 +130,7 @@ def from_any_table(frame: Any) -> DrawingBatch:
     # As in `Drawing`: strokes without points are dropped, tiny coordinates are 0.
     n_points = np.diff(batch.stroke_starts)
     return batch.replace(
-        points=np.where(np.abs(batch.points) < LEAST_COORDINATE, 0, batch.points),
+        points=np.where(np.abs(batch.points) < MIN_COORDINATE, 0, batch.points),
         stroke_starts=np.append(0, np.cumsum(n_points[n_points > 0])),
         drawing_starts=np.append(0, np.cumsum(n_points > 0))[batch.drawing_starts],
     )

@@ -25,7 +25,7 @@ Precision = Literal["auto", "float32"]
 #: Images run at once on a CPU: their feature maps stay in its cache.
 _PIECE = 32
 #: Fewer images than these (such as one query) are computed in float32: bfloat16 saves little.
-_LEAST_FOR_BFLOAT16 = 16
+_MIN_FOR_BFLOAT16 = 16
 
 
 def choose_device(name: str | torch.device) -> torch.device:
@@ -90,7 +90,7 @@ class TorchRuntime:
         return np.concatenate(logits), np.concatenate(embeddings)
 
     def _run_piece(self, images: ByteArray) -> tuple[FloatArray, FloatArray]:
-        in_bfloat16 = self._uses_bfloat16 and len(images) >= _LEAST_FOR_BFLOAT16
+        in_bfloat16 = self._uses_bfloat16 and len(images) >= _MIN_FOR_BFLOAT16
         with torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16):
             logits, embeddings = self.model(as_input(images, self._device))
         return logits.float().cpu().numpy(), embeddings.float().cpu().numpy()

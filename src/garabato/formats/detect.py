@@ -79,7 +79,7 @@ _SIGNATURES = (
 _NETPBM = re.compile(rb"P([1-7fF])\s(\s|#[^\n]*\n)*[-\dW]")
 _DXF = re.compile(rb"\s*0\r?\n\s*SECTION\r?\n")
 #: Files of records begin with any number, so that shorter signatures prove nothing there.
-_LEAST_PROOF_BYTES = 4
+_MIN_PROOF_BYTES = 4
 _OBSIDIAN = re.compile(rb"---\s*\n(?:[^\n]*\n){0,20}?excalidraw-plugin:")
 #: Brands of ISO media files that hold pictures are those of `formats.picture`.
 _VIDEO = re.compile(rb"\0\0..ftyp", re.DOTALL)
@@ -161,7 +161,7 @@ def describe_other_file(head: bytes, *, may_be_records: bool = False) -> str | N
     be a .bin file.
     """
     for signature, kind in _SIGNATURES:
-        is_proof = len(signature) >= _LEAST_PROOF_BYTES or not may_be_records
+        is_proof = len(signature) >= _MIN_PROOF_BYTES or not may_be_records
         if is_proof and head.removeprefix(codecs.BOM_UTF8).startswith(signature):
             return f"this is {kind}"
     if head[257:262] == b"ustar":

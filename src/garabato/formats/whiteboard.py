@@ -87,8 +87,8 @@ def _scene(
     scene: Json, source: Input, reject: Reject, *, key_id: str | None = None, within: str = ""
 ) -> Iterator[Drawing]:
     state = scene.get("appState")
-    ground = state.get("viewBackgroundColor") if isinstance(state, dict) else None
-    unseen = {"transparent", _plain_colour(ground or "#fff")}
+    background = state.get("viewBackgroundColor") if isinstance(state, dict) else None
+    unseen = {"transparent", _plain_colour(background or "#fff")}
     strokes: list[Points] = []
     for number, element in enumerate(_objects(scene.get("elements")), start=1):
         colours = [element.get("strokeColor"), element.get("backgroundColor", "transparent")]

@@ -19,9 +19,9 @@ from garabato.render._augment import Strokes
 #: Mixed into the keys, so that this kernel and `_augment` draw different random numbers.
 _OTHER_NUMBERS = np.uint32(0x5BD1E995)
 #: The most strokes of shading in a drawing.
-_MOST_HATCHES = 48
+_MAX_HATCHES = 48
 #: A cut leaves at least this share of the ink.
-_LEAST_INK = 0.45
+_MIN_INK = 0.45
 
 
 class Redrawing(NamedTuple):
@@ -173,7 +173,7 @@ def _cut(drawing: FloatArray, starts: IntArray) -> Any:
         if open_stroke:
             n_strokes += 1
             out_starts[n_strokes] = n_points
-    if n_points < 2 or kept < _LEAST_INK * ink:
+    if n_points < 2 or kept < _MIN_INK * ink:
         return drawing, starts
     return out[:n_points], out_starts[: n_strokes + 1]
 
@@ -181,8 +181,8 @@ def _cut(drawing: FloatArray, starts: IntArray) -> Any:
 @inner_kernel
 def _hatches(drawing: FloatArray, starts: IntArray) -> Any:
     """Hatch some of the areas that strokes enclose -> points, starts of the hatching."""
-    out = np.empty((2 * _MOST_HATCHES + 2, 2), np.float32)
-    out_starts = np.zeros(_MOST_HATCHES + 2, np.int64)
+    out = np.empty((2 * _MAX_HATCHES + 2, 2), np.float32)
+    out_starts = np.zeros(_MAX_HATCHES + 2, np.int64)
     n_points = n_strokes = 0
     angle = np.random.normal() * 0.3 + (0.8 if np.random.random() < 0.7 else 0.0)
     if np.random.random() < 0.3:
@@ -203,7 +203,7 @@ def _hatches(drawing: FloatArray, starts: IntArray) -> Any:
         share = 1.0 if share < 0.5 else share
         v = low + spacing * (0.3 + 0.4 * np.random.random())
         turn = False
-        while v < low + share * (high - low) and n_strokes < _MOST_HATCHES:
+        while v < low + share * (high - low) and n_strokes < _MAX_HATCHES:
             n = 0
             for p in range(first, last):
                 q = p + 1 if p + 1 < last else first
@@ -217,7 +217,7 @@ def _hatches(drawing: FloatArray, starts: IntArray) -> Any:
                     n += 1
             inside = np.sort(crossings[:n])
             for c in range(0, n - 1, 2):
-                if n_points + 2 > 2 * _MOST_HATCHES:
+                if n_points + 2 > 2 * _MAX_HATCHES:
                     break
                 u0 = inside[c] + np.random.normal() * 0.01
                 u1 = inside[c + 1] + np.random.normal() * 0.01
@@ -236,7 +236,7 @@ def _hatches(drawing: FloatArray, starts: IntArray) -> Any:
         if out_starts[n_strokes] < n_points:
             n_strokes += 1
             out_starts[n_strokes] = n_points
-        if np.random.random() < 0.5 or n_strokes >= _MOST_HATCHES:
+        if np.random.random() < 0.5 or n_strokes >= _MAX_HATCHES:
             break
     return out[:n_points], out_starts[: n_strokes + 1]
 

@@ -29,7 +29,7 @@ _STORED_REFERENCE = "seed"
 _REFERENCE_CANVAS_PX = 256
 _REFERENCE_LINE_PX = 3
 #: The smallest image whose fourth channel has room for a path, four bytes a point.
-_LEAST_PATH_PX = math.isqrt(4 * PATH_POINTS - 1) + 1
+_MIN_PATH_PX = math.isqrt(4 * PATH_POINTS - 1) + 1
 #: Python draws this many pixels in about 0.4 s. Loading the kernels takes as long, compiling 5 s.
 _KERNELS = Kernels(draw_polylines, list_path, interpreted_work=100_000)
 
@@ -82,9 +82,9 @@ class RenderSpec:
             raise InputError("style 'reference' cannot show the stroke order; use style 'smooth'")
         if self.path and not self.order:
             raise InputError("a spec with `path` needs `order` as well")
-        if self.path and self.size_px < _LEAST_PATH_PX:
+        if self.path and self.size_px < _MIN_PATH_PX:
             raise InputError(
-                f"with `path`, size_px must be at least {_LEAST_PATH_PX}, not {self.size_px}"
+                f"with `path`, size_px must be at least {_MIN_PATH_PX}, not {self.size_px}"
             )
 
     @classmethod

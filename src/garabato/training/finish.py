@@ -36,11 +36,11 @@ STRANGE = AugmentSpec(
 )
 
 #: With fewer held-out drawings, nothing is calibrated.
-LEAST_TO_CALIBRATE = 50
+MIN_TO_CALIBRATE = 50
 #: Share of held-out drawings that may be taken for unknown. Few of these are predicted correctly.
 _SHARE_UNKNOWN = 0.03
 #: Training drawings that binary codes are trained on, at most.
-_MOST_FOR_CODES = 10_000
+_MAX_FOR_CODES = 10_000
 #: Drawings encoded between two checks of the deadline.
 _CHUNK = 256
 #: Passes of `train_hash_codes` over the embeddings, batch size and learning rate.
@@ -48,7 +48,7 @@ _PASSES, _BATCH, _LEARNING_RATE = 8, 512, 0.03
 #: Bits are tanh(sharpness x value) while they are trained; the sharpness grows from first to last.
 _SHARPNESS = (1.0, 4.0)
 #: The temperatures that `fit_temperature` searches, and the ratio of the golden section.
-_LEAST, _MOST = 0.05, 20.0
+_MIN, _MAX = 0.05, 20.0
 _GOLDEN = (5**0.5 - 1) / 2
 
 
@@ -73,7 +73,7 @@ class Deadline:
 
 def n_drawings_to_encode(n_train: int, n_held_out: int, *, has_branches: bool = False) -> int:
     """Number of drawings that the functions below encode without a deadline."""
-    return (4 if has_branches else 2) * n_held_out + min(n_train, _MOST_FOR_CODES)
+    return (4 if has_branches else 2) * n_held_out + min(n_train, _MAX_FOR_CODES)
 
 
 def calibrate(
@@ -107,7 +107,7 @@ def calibrate(
             strange.append(encoder.predict_images(images).probabilities)
     given, right_labels = np.concatenate(plain), labels[np.concatenate(rows)]
     right = given.argmax(1) == right_labels
-    if len(right) < LEAST_TO_CALIBRATE:
+    if len(right) < MIN_TO_CALIBRATE:
         encoder.temperature = before
     else:
         encoder.temperature = fit_temperature(given, right_labels)
@@ -137,7 +137,7 @@ def fit_stroke_weights(
     if not isinstance(model, SkFast) or model.strokes is None:
         return
     for i, rows in enumerate((np.flatnonzero(drawings.has_order), np.arange(len(labels)))):
-        if len(rows) < LEAST_TO_CALIBRATE:
+        if len(rows) < MIN_TO_CALIBRATE:
             continue
         as_seen = replace(AugmentSpec.none(), picture=float(i))
         chunks = [rows[chunk] for chunk in _shuffled_chunks(len(rows))]
@@ -150,7 +150,7 @@ def fit_stroke_weights(
         of_image, of_strokes = (
             torch.cat(logits).float().cpu() for logits in zip(*each, strict=True)
         )
-        if len(of_image) >= LEAST_TO_CALIBRATE:
+        if len(of_image) >= MIN_TO_CALIBRATE:
             targets = torch.from_numpy(labels[np.concatenate(chunks[: len(each)])])
             with torch.no_grad():
                 model.stroke_weights[i] = best_weight(of_image, of_strokes, targets)
@@ -183,7 +183,7 @@ def add_binary_codes(
     Small bitmaps must not be traced: the encoder also sees their own ink. Raises EncoderError if
     the training diverged in its last step.
     """
-    chunks = _shuffled_chunks(len(drawings), (seed, 2), most=_MOST_FOR_CODES)
+    chunks = _shuffled_chunks(len(drawings), (seed, 2), most=_MAX_FOR_CODES)
     embeddings = np.concatenate(
         [encoder.embed(drawings.take(chunk)) for chunk in deadline.limit(chunks, share=0.8)]
     )
@@ -244,7 +244,7 @@ def fit_temperature(probabilities: FloatArray, labels: IntArray) -> float:
         totals = largest + np.log(np.exp(scaled - largest[:, None]).sum(axis=1))
         return float((totals - scaled[rows, labels]).mean())
 
-    low, high = np.log(_LEAST), np.log(_MOST)
+    low, high = np.log(_MIN), np.log(_MAX)
     while high - low > 1e-4:
         left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
         if loss(left) < loss(right):

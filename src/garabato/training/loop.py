@@ -450,7 +450,7 @@ class _Training:
                 self.notes.append(
                     f"the probabilities and the threshold of `unsure` are not calibrated: only "
                     f"{len(self.held_out[1])} drawings were held out, at least "
-                    f"{finish.LEAST_TO_CALIBRATE} are needed; raise `validation` or prepare more"
+                    f"{finish.MIN_TO_CALIBRATE} are needed; raise `validation` or prepare more"
                 )
             self.log.write(
                 "validation",

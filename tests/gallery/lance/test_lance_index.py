@@ -45,7 +45,7 @@ def batch() -> DrawingBatch:
 @pytest.fixture
 def gallery(tmp_path, encoder, batch, embeddings, monkeypatch):
     monkeypatch.setattr(limits, "EXACT_UP_TO", 1_000)
-    monkeypatch.setattr(lance_index, "LEAST_PROBED", 1)
+    monkeypatch.setattr(lance_index, "MIN_PROBED", 1)
     gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
     gallery.add(batch, embeddings=embeddings)
     return gallery

@@ -22,14 +22,14 @@ from garabato.formats.picture.pixels import INK_PX, PAGE_PX, Image, Picture, dif
 #: beside it and from their blends.
 _SMOOTH, _SAME, _INK = 10, 12, 30
 #: Regions of fewer pixels are parts of edges.
-_LEAST_PX = 6
+_MIN_PX = 6
 #: A line is at most this wide, as a share of the drawing's longer side, and its area is at least
 #: this many times the square of half its width. A dot is at most this wide.
 _LINE_WIDTH, _LINE_AREA, _DOT_WIDTH = 0.1, 12.0, 0.06
 #: Drawings have at most this many fills; photos have more.
 _MAX_FILLS = 100
 #: Fills cover at least this share of the square around the drawing.
-_LEAST_FILLED = 0.01
+_MIN_FILLED = 0.01
 #: What lies along this share of an edge of the picture is a bar, as in a screenshot.
 _ALONG_EDGE = 0.9
 #: A canvas covers at least this share of the picture.
@@ -37,10 +37,10 @@ _CANVAS = 0.4
 #: Regions this near to each other (px) touch.
 _REACH_PX = 7
 #: Ink in other colours than a fill covers this share of the drawing's longer side, at least.
-_LEAST_INK = 0.1
+_MIN_INK = 0.1
 #: Smaller pictures are enlarged to about this size, so that lines stay apart from edges.
-_LEAST_SIDE_PX = 256
-#: What is seen of a card on a transparent ground is at least this share of the rectangle around it.
+_MIN_SIDE_PX = 256
+#: The visible part of a card on a transparent background is at least this share of its rectangle.
 _CARD = 0.88
 #: Colours that differ by less from white, in each channel, are taken for white.
 _NEARLY_WHITE = 24
@@ -48,20 +48,20 @@ _WHITE = np.full(3, 255, np.int16)
 
 
 def filled_shapes(
-    picture: Picture, page: Image, ground: npt.NDArray[np.float32]
+    picture: Picture, page: Image, background: npt.NDArray[np.float32]
 ) -> ByteArray | None:
     """The lines and edges of a picture with fills; None for others. `page` is the picture
     reduced to PAGE_PX."""
-    found = _with_edges_of_fills(page, ground)
+    found = _with_edges_of_fills(page, background)
     if found is None:
         return None
     rows, columns = inked_part(found, picture.shape)
-    closer = _with_edges_of_fills(picture.reduced(INK_PX, rows, columns), ground)
+    closer = _with_edges_of_fills(picture.reduced(INK_PX, rows, columns), background)
     return cropped(found if closer is None else closer)
 
 
 def shapes_on_nothing(colours: ByteArray, alpha: ByteArray) -> ByteArray | None:
-    """The lines and edges of a sticker or icon in several colours on a transparent ground.
+    """The lines and edges of a sticker or icon in several colours on a transparent background.
 
     None for everything else, such as ink on nothing, and cards.
     """
@@ -71,22 +71,22 @@ def shapes_on_nothing(colours: ByteArray, alpha: ByteArray) -> ByteArray | None:
     if len(rows) == 0 or is_seen.sum() > _CARD * (np.ptp(rows) + 1) * (np.ptp(columns) + 1):
         return None
     is_white = is_seen & (difference(colours[::step, ::step], _WHITE) < _NEARLY_WHITE)
-    ground = np.full(3, 0.0 if is_white.sum() > 0.5 * is_seen.sum() else 1.0, np.float32)
-    picture = Picture(colours, alpha, ground)
-    return filled_shapes(picture, picture.reduced(PAGE_PX), ground)
+    background = np.full(3, 0.0 if is_white.sum() > 0.5 * is_seen.sum() else 1.0, np.float32)
+    picture = Picture(colours, alpha, background)
+    return filled_shapes(picture, picture.reduced(PAGE_PX), background)
 
 
-def _with_edges_of_fills(picture: Image, ground: npt.NDArray[np.float32]) -> Image | None:
+def _with_edges_of_fills(picture: Image, background: npt.NDArray[np.float32]) -> Image | None:
     """(H, W): 1 on the lines, dots and edges of fills of a flat picture (h, w, 3), 0 elsewhere.
 
-    None if there are no fills, or all ink is in the colour of the only one. `ground` (3,) is the
-    colour of the background. Small pictures are enlarged.
+    None if there are no fills, or all ink is in the colour of the only one. `background` (3,) is a
+    colour. Small pictures are enlarged.
     """
-    factor = max(1, round(_LEAST_SIDE_PX / max(picture.shape[:2])))
+    factor = max(1, round(_MIN_SIDE_PX / max(picture.shape[:2])))
     levels = np.clip(np.rint(picture * 255), 0, 255).astype(np.uint8)
     if factor > 1:
         levels = np.asarray(cv2.resize(levels, None, fx=factor, fy=factor))
-    regions = _find_regions(levels, np.rint(ground * 255))
+    regions = _find_regions(levels, np.rint(background * 255))
     if regions is None:
         return None
     labels, colours, is_ink = regions.labels, regions.colours, regions.is_ink
@@ -111,11 +111,11 @@ class _Regions(NamedTuple):
     colours: FloatArray  # (n, 3), 0..255
     is_fill: BoolArray  # (n,)
     is_ink: BoolArray  # (n,): lines and dots
-    ground: FloatArray  # (3,): the colour of the background
+    background: FloatArray  # (3,): the colour of the background
     side: int  # the longer side of the drawing
 
 
-def _find_regions(levels: ByteArray, ground: npt.NDArray[np.float32]) -> _Regions | None:
+def _find_regions(levels: ByteArray, background: npt.NDArray[np.float32]) -> _Regions | None:
     """The regions of a picture; None if none of them is a fill."""
     window = np.ones((3, 3), np.uint8)
     steps = difference(cv2.dilate(levels, window), cv2.erode(levels, window))
@@ -126,8 +126,8 @@ def _find_regions(levels: ByteArray, ground: npt.NDArray[np.float32]) -> _Region
     flat, areas = labels.ravel(), stats[:, cv2.CC_STAT_AREA]
     sums = [np.bincount(flat, levels[:, :, c].ravel(), n) for c in range(3)]
     colours = (np.stack(sums, axis=1) / np.maximum(areas, 1)[:, None]).astype(np.float32)
-    is_shape = difference(colours, ground) > _SAME
-    is_shape &= areas >= _LEAST_PX
+    is_shape = difference(colours, background) > _SAME
+    is_shape &= areas >= _MIN_PX
     is_shape[0] = False
     for edge in edges(labels):
         is_shape &= np.bincount(edge, minlength=n) < _ALONG_EDGE * len(edge)
@@ -141,12 +141,12 @@ def _find_regions(levels: ByteArray, ground: npt.NDArray[np.float32]) -> _Region
     is_line = (2 * radii <= _LINE_WIDTH * side) & (areas >= _LINE_AREA * radii**2)
     is_ink = is_shape & (is_line | (2 * radii <= _DOT_WIDTH * side))
     is_fill = is_shape & ~is_ink
-    if areas[is_fill].sum() < _LEAST_FILLED * side**2 or is_fill.sum() > _MAX_FILLS:
+    if areas[is_fill].sum() < _MIN_FILLED * side**2 or is_fill.sum() > _MAX_FILLS:
         return None
     if _has_canvas(labels, stats, is_fill):
         return None
-    labels[areas[labels] < _LEAST_PX] = 0
-    return _Regions(labels, colours, is_fill, is_ink, ground, int(side))
+    labels[areas[labels] < _MIN_PX] = 0
+    return _Regions(labels, colours, is_fill, is_ink, background, int(side))
 
 
 def _has_canvas(
@@ -198,8 +198,8 @@ def _has_other_colours(ink: ByteArray, regions: _Regions) -> bool:
     fills = regions.colours[regions.is_fill]
     if np.ptp(fills, axis=0).max() > 2 * _SAME:
         return True
-    away = _from_blends(ink, regions.ground[None], fills[:1])
-    return int((away > _INK).sum()) > _LEAST_INK * regions.side
+    away = _from_blends(ink, regions.background[None], fills[:1])
+    return int((away > _INK).sum()) > _MIN_INK * regions.side
 
 
 def _differs_from_next(numbers: npt.NDArray[np.int32]) -> BoolArray:

@@ -29,7 +29,7 @@ from garabato.formats.picture.outline import (
     BLURRED_PX,
     COMPRESSED,
     CONVEX,
-    LEAST_APART_PX,
+    MIN_APART_PX,
     OTHER_WIDTH,
     THIN,
     is_rectangle,
@@ -53,19 +53,19 @@ _EXACT = 2
 #: JPEG smears colours over borders, but hardly the brightness, except in thin frames.
 _SMOOTH_FRAME = 0.8
 #: A frame covers at least this share of the picture's edges.
-_LEAST_AT_EDGES = 0.15
+_MIN_AT_EDGES = 0.15
 #: The outline of a page is at most this many times longer than that of its hull; overexposed paper
 #: is ragged.
 _STRAIGHT = 1.15
 #: A page covers at least this share of the picture.
-_LEAST_PAGE = 0.2
+_MIN_PAGE = 0.2
 #: Corners around a deskewed scan cover less than this share of the picture.
 _CORNERS = 0.3
 #: At most this many frames lie inside the outermost one.
 _N_INNER_FRAMES = 2
 #: A plain page covers this share of the picture. This share of its rim has its colour, and this
 #: share of each band around it varies by at most this much (of 255) along the band.
-_LEAST_PLAIN_PAGE, _RIM, _EVEN_BAND, _BAND_TOLERANCE = 0.4, 0.8, 0.9, 12
+_MIN_PLAIN_PAGE, _RIM, _EVEN_BAND, _BAND_TOLERANCE = 0.4, 0.8, 0.9, 12
 #: This share of a flat page and its ink has the page's colour.
 _FLAT = 0.7
 #: Levels of white pages; levels between a frame's colour and that of ink on its page.
@@ -78,11 +78,11 @@ _OTHER_THAN_DRAWN = 1.25
 _SMALL_PX, _LINE_PX = 256, 5
 #: A photographed page covers at least this share of the picture, is at least this many times
 #: lighter than its surroundings, and fills this share of its smallest rectangle (in perspective).
-_LEAST_SHEET, _SHEET_CONTRAST, _SHEET_RECTANGULAR = 0.1, 1.2, 0.8
+_MIN_SHEET, _SHEET_CONTRAST, _SHEET_RECTANGULAR = 0.1, 1.2, 0.8
 #: The surroundings of a photographed page are at least this many times wider than the pen.
 _SHEET_WIDTH = 2.0
 #: Ink on such a page has at most this share of its light.
-_LEAST_INK = 0.9
+_MIN_INK = 0.9
 #: Surroundings with less grain (of 255) are no photo.
 _TABLE_GRAIN = 0.2
 #: Within so many px of an edge, JPEG smears its colours.
@@ -167,7 +167,7 @@ def _page_inside(
     """
     at_edges = np.concatenate(edges(frame)).mean()
     is_smooth = _is_smooth(levels[frame], colour)
-    if at_edges < (_LEAST_AT_EDGES if is_smooth else _RIM):
+    if at_edges < (_MIN_AT_EDGES if is_smooth else _RIM):
         return None
     _, labels, stats, _ = cv2.connectedComponentsWithStats((~frame).astype(np.uint8))
     if len(stats) < 2:
@@ -175,7 +175,7 @@ def _page_inside(
     largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
     page = labels == largest
     area = int(stats[largest, cv2.CC_STAT_AREA])
-    if area < _LEAST_PAGE * page.size or area > page.size - max(page.shape) // 2:
+    if area < _MIN_PAGE * page.size or area > page.size - max(page.shape) // 2:
         return None
     if not (is_smooth or _is_thin(margins_of(page), page)):
         return None
@@ -236,18 +236,18 @@ def _is_paper(
     is_rectangle: bool,
 ) -> bool:
     """Whether the region inside a frame is a page rather than ink."""
-    ground = np.median(levels[inner], axis=0)
-    away = difference(levels[inner], ground)
+    background = np.median(levels[inner], axis=0)
+    away = difference(levels[inner], background)
     if (away <= 1).mean() < _FLAT:  # shades and grain, as paper has
         return True
     if not is_rectangle:
         return False
     is_ink = np.zeros(page.shape, np.bool_)
     is_ink[inner] = away >= 0.6 * away.max()
-    if np.abs(ground - frame).max() <= COMPRESSED:  # an outline around the frame's own colour
+    if np.abs(background - frame).max() <= COMPRESSED:  # an outline around the frame's own colour
         return False
     rim = inner & ~eroded(page, 2 * BLURRED_PX)
-    if (difference(levels[rim], ground) > COMPRESSED).mean() > 0.2:
+    if (difference(levels[rim], background) > COMPRESSED).mean() > 0.2:
         return False
     margins = above, below, before, behind = margins_of(page)
     if _is_thin(margins, page):
@@ -255,14 +255,14 @@ def _is_paper(
     if above == below == 0 or before == behind == 0:  # bars
         return True
     ink = np.median(levels[is_ink], axis=0)
-    if ground.min() >= _WHITE and np.abs(ink - frame).max() > _OTHER_COLOUR:
+    if background.min() >= _WHITE and np.abs(ink - frame).max() > _OTHER_COLOUR:
         return True
     narrowest, widest = min(margins), max(margins)
     pen = pen_px(is_ink & eroded(page, 2 * BLURRED_PX))
     if narrowest < (1 - _EVEN) * widest or pen == 0:
         return False
-    is_apart = bool((difference(levels[rim], ground) <= COMPRESSED).all())
-    return widest > OTHER_WIDTH * pen or (is_apart and min(page.shape) >= LEAST_APART_PX)
+    is_apart = bool((difference(levels[rim], background) <= COMPRESSED).all())
+    return widest > OTHER_WIDTH * pen or (is_apart and min(page.shape) >= MIN_APART_PX)
 
 
 def _plain_page(levels: ByteArray) -> BoolArray | None:
@@ -272,7 +272,7 @@ def _plain_page(levels: ByteArray) -> BoolArray | None:
     ys, xs = (_long_runs(near.sum(axis=axis)) for axis in (1, 0))
     page = np.zeros(near.shape, np.bool_)
     page[ys, xs] = True
-    if page.mean() < _LEAST_PLAIN_PAGE or page.all() or not _is_plain(page, near):
+    if page.mean() < _MIN_PLAIN_PAGE or page.all() or not _is_plain(page, near):
         return None
     bands = _bands(levels, ys, xs)
     if not all(_is_even(band) and _ends_at_page(band, colour) for band in bands):
@@ -383,7 +383,7 @@ def _sheet_on_table(picture: Image) -> BoolArray | None:
     threshold, bright = cv2.threshold(without_lines, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(bright)
     areas = stats[:, cv2.CC_STAT_AREA]
-    large = 1 + np.flatnonzero(areas[1:] >= _LEAST_SHEET * grey.size)  # ten at most
+    large = 1 + np.flatnonzero(areas[1:] >= _MIN_SHEET * grey.size)  # ten at most
     whole = [int(label) for label in large if _n_edges(labels == label) <= 1]
     if not whole:
         return None
@@ -402,7 +402,7 @@ def _sheet_on_table(picture: Image) -> BoolArray | None:
     if without_lines[page].mean() < _SHEET_CONTRAST * without_lines[ring & dark].mean():
         return None
     inner = eroded(filled, 2)
-    is_ink = (grey <= threshold) | (sharp < _LEAST_INK * without_lines)
+    is_ink = (grey <= threshold) | (sharp < _MIN_INK * without_lines)
     pen = pen_px(eroded(filled, 4) & is_ink)
     if not 0 < _SHEET_WIDTH * pen < pen_px(dark):
         return None

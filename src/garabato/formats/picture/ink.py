@@ -36,14 +36,14 @@ _LIGHT_PX, _WINDOW_PX = 256, 33
 #: 255) and its grain (of 1) is smaller than this. If ink covers more of it, the ink must have one
 #: colour too, and both together cover the last share.
 _FLAT_SHARE, _FLAT_TOLERANCE, _FLAT_GRAIN, _TWO_TONES_SHARE = 0.5, 8, 0.01, 0.8
-#: A flat ground's light changes by less than this (of 1) over the page.
+#: A flat background's light changes by less than this (of 1) over the page.
 _FLAT_SLOPE = 0.01
 #: Ink has at least this contrast (of 1), and stands out from the grain of the paper by this many
 #: standard deviations.
-_LEAST_CONTRAST, _GRAIN = 0.07, 5.0
+_MIN_CONTRAST, _GRAIN = 0.07, 5.0
 #: In a flat picture without such ink, paler ink is looked for, if at most the last share of the
 #: paper has noise (of 1).
-_LEAST_FLAT, _NOISE, _FEW_NOISY = 0.035, 0.01, 0.1
+_MIN_FLAT, _NOISE, _FEW_NOISY = 0.035, 0.01, 0.1
 #: Pixels this much darker than paper are neither grain nor the edge of a shadow.
 _SURELY_INK = 0.25
 #: Ink has a quarter of the full contrast, and is connected to pixels with at least half of it.
@@ -55,23 +55,23 @@ _HALO_PX, _PALE_PEN, _PALE = 17, 1.6, 1.6
 _N_RULE_ENDS = 6
 #: Rules are thinner than the longer side divided by this. They are this far apart or more (grain is
 #: not), and most distances differ by at most this share. This share of a straight line is dark.
-_RULE_SHARE, _LEAST_GAP_PX, _UNEVEN, _STRAIGHT = 60, 8, 0.15, 0.95
+_RULE_SHARE, _MIN_GAP_PX, _UNEVEN, _STRAIGHT = 60, 8, 0.15, 0.95
 #: Lines examined, the longest first; each rule gives several that are nearly equal.
 _MAX_LINES = 4000
 #: Print (rules, squares) has at most this share of the ink's darkness; it varies by this (of 1).
 _DARK_PRINT, _PRINT_MARGIN = 0.8, 0.02
 #: Shadows are wider than this in the reduced page, and have at most this share of the light, but
-#: more than ink. A picture with a flat ground is a photo if they cover more than the last share.
-_SHADOW_PX, _SHADOW, _BLACK, _LEAST_SHADOW = 41, 0.95, 0.3, 0.02
+#: more than ink. A picture with a flat background is a photo if they cover more than the last one.
+_SHADOW_PX, _SHADOW, _BLACK, _MIN_SHADOW = 41, 0.95, 0.3, 0.02
 #: What lies in another light has at least this grain (of 255) in a photo.
-_LEAST_GRAIN = 0.3
+_MIN_GRAIN = 0.3
 #: Paper is this many times lighter than a table, and at least this share of the photo.
-_TABLE_CONTRAST, _LEAST_SHEET = 1.4, 0.1
+_TABLE_CONTRAST, _MIN_SHEET = 1.4, 0.1
 #: Medians are of about so many values.
 _MEDIAN_OF = 10**5
 #: Lines that touch the edge of the photo are not ink if a line this long (share of the longer side)
 #: does not touch it.
-_LEAST_DRAWING = 0.1
+_MIN_DRAWING = 0.1
 
 
 def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | None:
@@ -108,16 +108,16 @@ def _ink_sheet(picture: Picture, page: Image, inside: BoolArray) -> ByteArray | 
     """
     mask = np.asarray(_resized(inside.astype(np.float32), page) > 0.999, np.float32)
     page = filled_outside(page, mask > 0)
-    ground = _ground(page)
-    if _is_light_on_dark(page, ground):
+    background = _background(page)
+    if _is_light_on_dark(page, background):
         picture.is_negative = True
-        page, ground = 1 - page, None if ground is None else 1 - ground
-    if ground is not None:
-        _, is_shadow = _with_shadows(ground[None, None], page)
-        if is_shadow.mean() > _LEAST_SHADOW and grain_of(page, is_shadow) >= _LEAST_GRAIN:
-            ground = None
-    is_flat = ground is not None
-    light = _light(page) if ground is None else ground[None, None]
+        page, background = 1 - page, None if background is None else 1 - background
+    if background is not None:
+        _, is_shadow = _with_shadows(background[None, None], page)
+        if is_shadow.mean() > _MIN_SHADOW and grain_of(page, is_shadow) >= _MIN_GRAIN:
+            background = None
+    is_flat = background is not None
+    light = _light(page) if background is None else background[None, None]
     shaded = light if is_flat else _with_shadows(light, page)[0]
     darkness = _darkness(page, shaded)
     sheet = mask if is_flat else np.minimum(mask, _resized(_sheet(light, darkness), page))
@@ -125,8 +125,8 @@ def _ink_sheet(picture: Picture, page: Image, inside: BoolArray) -> ByteArray | 
     pen = _beside_rules(darkness - level)
     ink, printed = _ink((darkness - level) * pen, sheet, is_flat)
     is_plain = _grain((darkness - level)[sheet > 0.5]) < _FLAT_GRAIN and pen.all() and not printed
-    if ground is not None and is_plain:
-        shapes = filled_shapes(picture, page, ground)
+    if background is not None and is_plain:
+        shapes = filled_shapes(picture, page, background)
         if shapes is not None:
             return shapes
     if ink is None:
@@ -155,27 +155,27 @@ def _resized(light: Image, picture: Image) -> Image:
     return np.asarray(cv2.resize(light, size, interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def _ground(page: Image) -> npt.NDArray[np.float32] | None:
+def _background(page: Image) -> npt.NDArray[np.float32] | None:
     """The background colour (3,) of a page; None if it has more than one."""
     levels = np.rint(page * 255).astype(np.uint8)
-    ground = most_frequent(np.concatenate(edges(levels)))
-    is_ground = is_near(levels, ground, _FLAT_TOLERANCE)
-    if np.concatenate(edges(is_ground)).mean() < _FLAT_SHARE:
+    background = most_frequent(np.concatenate(edges(levels)))
+    is_background = is_near(levels, background, _FLAT_TOLERANCE)
+    if np.concatenate(edges(is_background)).mean() < _FLAT_SHARE:
         return None
-    if is_ground.mean() < _FLAT_SHARE:
-        is_ink = is_near(levels, most_frequent(levels[~is_ground]), _FLAT_TOLERANCE)
-        if is_ground.mean() + is_ink.mean() < _TWO_TONES_SHARE:
+    if is_background.mean() < _FLAT_SHARE:
+        is_ink = is_near(levels, most_frequent(levels[~is_background]), _FLAT_TOLERANCE)
+        if is_background.mean() + is_ink.mean() < _TWO_TONES_SHARE:
             return None
-    if _slope(page, is_ground) > _FLAT_SLOPE:
+    if _slope(page, is_background) > _FLAT_SLOPE:
         return None
-    return (ground / 255).astype(np.float32)
+    return (background / 255).astype(np.float32)
 
 
-def _slope(page: Image, is_ground: BoolArray) -> float:
+def _slope(page: Image, is_background: BoolArray) -> float:
     """The change of the background's grey level over the page, by the best-fitting parabola."""
-    step = max(1, max(is_ground.shape) // _LIGHT_PX)
-    weight = cv2.blur(is_ground.astype(np.float32), (step, step))[::step, ::step]
-    grey = cv2.blur(grey_of(page) * is_ground, (step, step))[::step, ::step]
+    step = max(1, max(is_background.shape) // _LIGHT_PX)
+    weight = cv2.blur(is_background.astype(np.float32), (step, step))[::step, ::step]
+    grey = cv2.blur(grey_of(page) * is_background, (step, step))[::step, ::step]
     rows, columns = np.nonzero(weight > 0.5)
     ys, xs = (at / n - 0.5 for at, n in zip((rows, columns), grey.shape, strict=True))
     terms = np.stack([np.ones_like(ys), ys, xs, ys * ys, xs * xs], axis=1)
@@ -183,11 +183,11 @@ def _slope(page: Image, is_ground: BoolArray) -> float:
     return float(np.ptp(terms @ factors)) if len(terms) else 0.0
 
 
-def _is_light_on_dark(page: Image, ground: npt.NDArray[np.float32] | None) -> bool:
+def _is_light_on_dark(page: Image, background: npt.NDArray[np.float32] | None) -> bool:
     """Whether the pixels that differ most from the background are lighter than it."""
     grey = np.asarray(cv2.cvtColor(page, cv2.COLOR_RGB2GRAY), np.float32)
-    if ground is not None:
-        difference = grey - ground @ LUMA
+    if background is not None:
+        difference = grey - background @ LUMA
         return bool((difference * difference * difference).mean() > 0)
     grey = reduced(grey, 2 * _LIGHT_PX)
     around = cv2.medianBlur(np.rint(grey * 255).astype(np.uint8), 2 * _WINDOW_PX - 1)
@@ -245,8 +245,8 @@ def _sheet(light: Image, darkness: Image) -> Image:
     outside = 1 - sheet
     sheet = np.asarray(cv2.erode(sheet, np.ones((5, 5), np.uint8), borderValue=1), np.uint8)
     dark = cv2.resize(darkness, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_NEAREST)
-    is_marked = dark > 2 * _LEAST_CONTRAST
-    if sheet.mean() < _LEAST_SHEET or not outside.any():
+    is_marked = dark > 2 * _MIN_CONTRAST
+    if sheet.mean() < _MIN_SHEET or not outside.any():
         return everywhere
     if is_marked[outside > 0].mean() < 2 * is_marked[sheet > 0].mean():
         return everywhere
@@ -271,7 +271,7 @@ def _beside_rules(darkness: Image) -> Image:
     ones are left to `_printed`.
     """
     everywhere = np.ones(darkness.shape, np.float32)
-    dark = darkness[darkness > _LEAST_CONTRAST]
+    dark = darkness[darkness > _MIN_CONTRAST]
     least = 0.5 * float(np.quantile(dark, 0.9)) if len(dark) else 1.0
     mask = darkness > least
     if not _has_rules(mask):
@@ -303,7 +303,7 @@ def _has_rules(mask: BoolArray) -> bool:
 def _is_regular(edge: BoolArray) -> bool:
     gaps = np.diff(np.flatnonzero(np.diff(edge.astype(np.int8)) > 0))
     usual = float(np.median(gaps)) if len(gaps) else 0.0
-    if len(gaps) < _N_RULE_ENDS - 1 or usual < _LEAST_GAP_PX:
+    if len(gaps) < _N_RULE_ENDS - 1 or usual < _MIN_GAP_PX:
         return False
     return bool((np.abs(gaps - usual) <= _UNEVEN * usual + 1).mean() > 0.7)
 
@@ -344,9 +344,9 @@ def _ink(
         darkness = np.asarray(cv2.GaussianBlur(darkness, (0, 0), 0.8), np.float32)
         grain = _grain(darkness[sheet > 0.5])
     darkness = darkness * sheet
-    floor = max(_LEAST_CONTRAST, _GRAIN * grain)
+    floor = max(_MIN_CONTRAST, _GRAIN * grain)
     if is_flat and not (darkness > floor).any() and _is_clean(darkness):
-        floor = max(_LEAST_FLAT, _GRAIN * grain)
+        floor = max(_MIN_FLAT, _GRAIN * grain)
     standing_out = darkness[darkness > floor]
     if len(standing_out) == 0:
         return None, 0.0
@@ -373,7 +373,7 @@ def _ink(
 
 def _is_clean(darkness: Image) -> bool:
     """Whether paper has hardly any noise."""
-    paper = np.abs(darkness[darkness < _LEAST_FLAT])
+    paper = np.abs(darkness[darkness < _MIN_FLAT])
     return bool((paper > _NOISE).mean() < _FEW_NOISY)
 
 
@@ -413,7 +413,7 @@ def _connected(possible: BoolArray, sure: BoolArray, is_flat: bool) -> BoolArray
         at_edge = np.zeros(n, bool)
         for edge in edges(labels):
             at_edge[edge] = True
-        if n_sure[~at_edge].max(initial=0) >= _LEAST_DRAWING * max(labels.shape):
+        if n_sure[~at_edge].max(initial=0) >= _MIN_DRAWING * max(labels.shape):
             kept &= ~at_edge
         if kept.any():
             least_px = max(4.0, 0.4 * pen_px(kept[labels]) ** 2)
@@ -462,7 +462,7 @@ def _pale_lines(
     else:
         stats = stats[1:]
     longest = stats[:, cv2.CC_STAT_WIDTH : cv2.CC_STAT_HEIGHT + 1].max(initial=0)
-    if longest < _LEAST_DRAWING * max(pale.shape):
+    if longest < _MIN_DRAWING * max(pale.shape):
         return None, 0.0
     if pen_px(pale) > _PALE_PEN * max(2.0, pen_px(dark)):
         return None, 0.0

@@ -1,4 +1,4 @@
-"""Outlines that make a page of a part of the ground's own colour: a canvas, a ruled border."""
+"""Outlines that make a page of a part of the background's own colour: a canvas, a ruled border."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ THIN = 0.009
 #: Drawn lines and frames differ in width by at least this factor.
 OTHER_WIDTH = 1.6
 #: A frame may be as wide as the pen around a page of this size or more, if no ink touches it.
-LEAST_APART_PX = 100
+MIN_APART_PX = 100
 #: An outline in the middle of a picture may be ruled: its sides are off by less than this many px,
 #: on average. It is at most this many times thicker than the pen. The radius of its corners is at
 #: most this share of the shorter side.
 _UNRULED_PX, _RULED_PX, _ROUND = 0.3, 1.5, 0.25
 #: An outline encloses at least this share of the page, the rest being ripples beside it.
-_MOST = 0.8
+_MAX = 0.8
 #: Within so many px of an edge, JPEG has ripples.
 _RIPPLE_PX = 8
 
@@ -60,7 +60,7 @@ def page_in_outline(
     length = 2 * (sum(page.shape) - above - below - before - behind)
     if len(at_border) < length / 2 or page[whole].mean() < CONVEX:
         return None
-    if whole.sum() < _MOST * page.sum():
+    if whole.sum() < _MAX * page.sum():
         return None
     if not is_rectangle(hull, int(whole.sum())):
         return None
@@ -92,7 +92,7 @@ def _is_ruled(whole: BoolArray, outline: BoolArray, thickness: float) -> bool:
     """
     above, below, before, behind = margins_of(whole)
     box = whole[above : whole.shape[0] - below, before : whole.shape[1] - behind]
-    if abs(above - below) > 1 or abs(before - behind) > 1 or min(box.shape) < LEAST_APART_PX:
+    if abs(above - below) > 1 or abs(before - behind) > 1 or min(box.shape) < MIN_APART_PX:
         return False
     size = int(_ROUND * min(box.shape))
     corners = [~box[::down, ::right][:size, :size] for down in (1, -1) for right in (1, -1)]

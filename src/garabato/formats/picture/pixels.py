@@ -25,34 +25,34 @@ _EVERYTHING = slice(None)
 
 
 class Picture:
-    """Colours 0..1. Transparent parts are laid on a ground that the rest stands out from.
+    """Colours 0..1. Transparent parts are laid on a background that the rest stands out from.
 
-    `ground` (3,) chooses the colour of that ground. `is_negative` turns light and dark around.
+    `background` (3,) is its colour. `is_negative` swaps light and dark.
     """
 
     def __init__(
         self,
         colours: ByteArray,
         alpha: ByteArray | None,
-        ground: npt.NDArray[np.float32] | None = None,
+        background: npt.NDArray[np.float32] | None = None,
     ) -> None:
         self.shape = colours.shape[:2]
         self.is_negative = False
         self._colours = colours
         self._alpha = None if alpha is None or alpha.min() > 250 else alpha
-        self._ground = ground
-        if ground is None and self._alpha is not None and self._alpha.mean() > 127.5:
+        self._background = background
+        if background is None and self._alpha is not None and self._alpha.mean() > 127.5:
             # a card with ink on it: its holes become card
             seen = self._alpha > 127
             card = [np.median(colours[:, :, channel][seen]) for channel in range(3)]
-            self._ground = np.array(card, np.float32) / np.float32(255)
+            self._background = np.array(card, np.float32) / np.float32(255)
 
     def part(self, rows: slice, columns: slice) -> Picture:
         """The part at [rows, columns], a view."""
         part = object.__new__(Picture)
         part._colours = self._colours[rows, columns]
         part._alpha = None if self._alpha is None else self._alpha[rows, columns]
-        part._ground = self._ground
+        part._background = self._background
         part.shape, part.is_negative = part._colours.shape[:2], self.is_negative
         return part
 
@@ -81,10 +81,10 @@ class Picture:
         picture = colours.astype(np.float32) / np.float32(255)
         if alpha is not None:
             seen = alpha.astype(np.float32)[:, :, None] / np.float32(255)
-            ground = self._ground
-            if ground is None:  # ink on nothing: whatever its colour, it is what is seen
-                picture, ground = np.zeros_like(picture), np.ones(3, np.float32)
-            picture = picture * seen + ground * (1 - seen)
+            background = self._background
+            if background is None:  # ink on nothing: whatever its colour, it is what is seen
+                picture, background = np.zeros_like(picture), np.ones(3, np.float32)
+            picture = picture * seen + background * (1 - seen)
         return np.asarray(1 - picture if self.is_negative else picture, np.float32)
 
 

@@ -32,7 +32,7 @@ DECODED_PX = 1536
 _MAX_FRAMES, _MAX_FRAMES_PIXELS = 1_000, 512 * 10**6
 #: This many frames of an animation are looked at. One with less ink than this share of the fullest
 #: is nearly blank: lossy formats leave specks where a drawing was.
-_LOOKED_AT, _LEAST_INK = 9, 0.25
+_LOOKED_AT, _MIN_INK = 9, 0.25
 #: Rows converted at a time, so that a picture of 64 million pixels is held only once.
 _STRIP_ROWS = 256
 
@@ -78,7 +78,7 @@ def read(source: Input) -> Iterator[DrawingBatch]:
             "a drawing or a photo of one was expected"
         )
     amounts = [int(bitmap.sum()) for bitmap in bitmaps]
-    finished = max(i for i, n in enumerate(amounts) if n >= _LEAST_INK * max(amounts))
+    finished = max(i for i, n in enumerate(amounts) if n >= _MIN_INK * max(amounts))
     yield DrawingBatch.from_drawings([Drawing(bitmap=bitmaps[finished])])
 
 

@@ -19,7 +19,7 @@ from garabato.host.kernels import Kernels, inner_kernel, kernel
 _N_PIECES = 16
 #: An arc whose ends are closer than this, in radii, becomes a line: its circle needs more precision
 #: than floats have.
-_LEAST_CHORD = 1e-12
+_MIN_CHORD = 1e-12
 
 _PLUS, _COMMA, _MINUS, _POINT, _ZERO, _NINE = 43, 44, 45, 46, 48, 57
 _SPACE, _TAB, _RETURN = 32, 9, 13
@@ -304,7 +304,7 @@ def _add_arc(points, n, x, y, end_x, end_y, values):  # type: ignore[no-untyped-
     u = (cos * half_x + sin * half_y) / rx
     v = (cos * half_y - sin * half_x) / ry
     distance = math.hypot(u, v)
-    if not (distance > _LEAST_CHORD and math.isfinite(distance)):
+    if not (distance > _MIN_CHORD and math.isfinite(distance)):
         return n + 1
     if distance > 1:  # radii too small to reach: enlarge them until they do
         rx, ry, u, v = rx * distance, ry * distance, u / distance, v / distance

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from garabato.drawing import MAX_COORDINATE, Drawing, DrawingBatch
-from garabato.drawing.arrays import LEAST_COORDINATE
+from garabato.drawing.arrays import MIN_COORDINATE
 from garabato.errors import DrawingError, InputError
 from garabato.formats.stream import Input, Writable
 from garabato.formats.xml_tree import parse_xml
@@ -102,6 +102,6 @@ def _drawing(lines: list[np.ndarray]) -> Drawing:
     points = np.concatenate(lines)
     if not np.abs(points).max() <= MAX_COORDINATE:  # nor NaN
         return Drawing([list(line.T) for line in lines])  # raises, naming the stroke
-    points[np.abs(points) < LEAST_COORDINATE] = 0
+    points[np.abs(points) < MIN_COORDINATE] = 0
     starts = np.cumsum([0, *map(len, lines)]).astype(np.int64)
     return Drawing.from_points(points.astype(np.float32), starts)

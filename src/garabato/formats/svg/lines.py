@@ -13,15 +13,15 @@ from garabato.formats.svg.geometry import length
 from garabato.formats.svg.items import Item, Points, Rectangle, bounds_of
 
 #: A gap longer than this share of its line is left out; shorter ones are only a pattern.
-_LEAST_GAP = 0.25
+_MIN_GAP = 0.25
 #: Longer dash patterns are not read.
 _MAX_DASHES = 64
 #: Lines are sampled at points at least this far apart, and at no more points than this.
 _STEP_PX, _MAX_SAMPLES = 1.5, 200_000
 #: Shorter visible parts of a hidden line are only where it crosses others.
-_LEAST_SAMPLES = 8
+_MIN_SAMPLES = 8
 #: Where strokes are cut into pieces, at least this many begin where the last one ended.
-_LEAST_PIECES = 16
+_MIN_PIECES = 16
 
 
 def whole_strokes(items: list[Item]) -> list[Item]:
@@ -43,7 +43,7 @@ def whole_strokes(items: list[Item]) -> list[Item]:
                 whole[-1][1].append([line])
             else:
                 whole.append((item, [[line]]))
-    return items if n_joined < max(_LEAST_PIECES, n_lines / 2) else list(starmap(_joined, whole))
+    return items if n_joined < max(_MIN_PIECES, n_lines / 2) else list(starmap(_joined, whole))
 
 
 def without_gaps(
@@ -134,7 +134,7 @@ def cut(line: Points, px: Points, is_seen: BoolArray) -> list[Points]:
         return [line]
     samples = line[segment] + (line[segment + 1] - line[segment]) * share[:, None]
     edges = np.flatnonzero(np.diff(np.concatenate([[0], seen.view(np.int8), [0]])))
-    return [samples[a:b] for a, b in edges.reshape(-1, 2) if b - a > _LEAST_SAMPLES]
+    return [samples[a:b] for a, b in edges.reshape(-1, 2) if b - a > _MIN_SAMPLES]
 
 
 def clipped_lines(item: Item) -> list[Points]:
@@ -184,14 +184,14 @@ def _joined(item: Item, lines: list[list[Points]]) -> Item:
 def _long_gaps(pattern: list[float], offset: float, total: float) -> list[tuple[float, float]]:
     """The gaps (from, to) on a line of length `total` that are long for it."""
     cycle = sum(pattern)
-    if not (0 < total < math.inf and math.isfinite(offset)) or cycle <= _LEAST_GAP * total:
+    if not (0 < total < math.inf and math.isfinite(offset)) or cycle <= _MIN_GAP * total:
         return []
     at = -(offset % cycle)
     gaps = []
     while at < total:
         for i, extent in enumerate(pattern):
             low, high = max(at, 0.0), min(at + extent, total)
-            if i % 2 and high - low > _LEAST_GAP * total:
+            if i % 2 and high - low > _MIN_GAP * total:
                 gaps.append((low, high))
             at += extent
     return gaps

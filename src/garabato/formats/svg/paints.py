@@ -12,7 +12,7 @@ from garabato.formats.svg.items import Points, bounds_of
 from garabato.formats.svg.style import (
     BLACK,
     CURRENT_COLOUR,
-    LEAST_ALPHA,
+    MIN_ALPHA,
     URL,
     Colour,
     Paint,
@@ -58,7 +58,7 @@ class Paints:
         else:
             colour = value
         alpha *= colour[3]
-        return None if alpha < LEAST_ALPHA else (colour[0], colour[1], colour[2], alpha)
+        return None if alpha < MIN_ALPHA else (colour[0], colour[1], colour[2], alpha)
 
     def shaded(
         self, colour: Colour | None, value: Paint, points: Points, context: Context

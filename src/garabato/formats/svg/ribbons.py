@@ -16,7 +16,7 @@ _SIDE_PX, _MAX_WIDTH_PX = 320, 30
 #: Where ribbons meet, they are wider by this factor.
 _JOINT = 1.6
 #: A ribbon's area over the square of half its width is at least this; a square has 4, a disk 3.1.
-_LEAST_ELONGATION = 12.0
+_MIN_ELONGATION = 12.0
 #: More ribbons than this are thinned together.
 _MAX_ALONE = 64
 
@@ -38,14 +38,14 @@ def thin_ribbons(items: list[Item], page: Rectangle | None) -> list[Item]:
         ribbon = _measure(i, items[i], scale, left, top)
         if ribbon is not None:
             narrow.append(ribbon)
-    elongated = [r for r in narrow if r.area >= _LEAST_ELONGATION * r.radius**2]
+    elongated = [r for r in narrow if r.area >= _MIN_ELONGATION * r.radius**2]
     if 2 * sum(r.area for r in elongated) < sum(r.area for r in narrow) or not elongated:
         return items
     replaced = list(items)
     together = len(elongated) > _MAX_ALONE
     groups: dict[object, list[_Ribbon]] = {}
     for ribbon in narrow:
-        if not together and ribbon.area < _LEAST_ELONGATION * ribbon.radius**2:
+        if not together and ribbon.area < _MIN_ELONGATION * ribbon.radius**2:
             line = _dab(items[ribbon.number].points)
             replaced[ribbon.number] = _stroked(items[ribbon.number], [line], ribbon, scale)
             continue

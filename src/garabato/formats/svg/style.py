@@ -19,7 +19,7 @@ CURRENT_COLOUR = "currentcolor"
 #: server, "url(#id)" and its fallback.
 Paint = Colour | str | None
 #: Fainter paint is invisible.
-LEAST_ALPHA = 0.02
+MIN_ALPHA = 0.02
 #: A reference to an element of the document, and what follows it.
 URL = re.compile(r"url\(\s*['\"]?#([^'\")]*)['\"]?\s*\)(.*)", re.DOTALL)
 _INHERITED = {

@@ -41,7 +41,7 @@ from garabato.formats.svg.lines import vertices, without_gaps
 from garabato.formats.svg.paints import Paints
 from garabato.formats.svg.style import (
     BLACK,
-    LEAST_ALPHA,
+    MIN_ALPHA,
     Colour,
     Style,
     inherit,
@@ -122,7 +122,7 @@ class _Walk:
             alpha *= opacity_of(declared.get("opacity"))
             for value in _FILTER_OPACITY.findall(declared.get("filter", "")):
                 alpha *= opacity_of(value)
-        if alpha < LEAST_ALPHA:
+        if alpha < MIN_ALPHA:
             return None
         matrix = self._moved(element, declared, context)
         if element.tag == "use":
@@ -390,7 +390,7 @@ def _glaze(colour: Colour | None, blend: str) -> Colour | None:
     brightness = sum(colour[:3]) / (3 * 255)
     is_dark = blend in DARKENING
     alpha = colour[3] * (1 - brightness if is_dark else brightness)
-    return None if alpha < LEAST_ALPHA else (*(BLACK if is_dark else WHITE)[:3], alpha)
+    return None if alpha < MIN_ALPHA else (*(BLACK if is_dark else WHITE)[:3], alpha)
 
 
 def _has_area(points: Points, starts: IntArray) -> bool:

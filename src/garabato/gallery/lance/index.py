@@ -27,11 +27,11 @@ from garabato.gallery.rows import described_by
 
 #: `tune` chooses at least this many clusters, because queries and filters differ from those it
 #: tries. Fewer would hardly save time.
-LEAST_PROBED = 8
+MIN_PROBED = 8
 #: The nearest rows that `n_probes` are enough for: the ten of recall@10, and the query itself.
 _TUNED_FOR = 11
 #: Candidates of the index that are scored with full precision, at least.
-_LEAST_REFINED = 30
+_MIN_REFINED = 30
 #: Candidates of an exact search beyond k, at first.
 _MARGIN = 32
 #: If candidates are filtered after they are found: how many more are asked for than an estimate
@@ -39,7 +39,7 @@ _MARGIN = 32
 _MORE_CANDIDATES, _CANDIDATE_COST = 1.5, 50
 #: Rows that pass are common near the query if hits lie at most this factor times as deep as the
 #: share of rows that pass suggests. If the share is less than the second, an estimate is too rough.
-_COMMON, _LEAST_SHARE = 1.5, 0.005
+_COMMON, _MIN_SHARE = 1.5, 0.005
 #: Rows whose row ids differ by this much at most are read together.
 _TOGETHER = 16
 #: The error of Lance's scores, at most: it rounds rows, queries and their lengths to half precision
@@ -192,13 +192,13 @@ class OnDisk:
             return _rank_all(query.bypass_vector_index(), embedding, k)
         n_passing, n_clusters = self.n_passing(sql), self.settings.n_clusters
         depth = k * self.n_rows / max(1, n_passing)
-        is_common = rank <= _COMMON * depth and n_passing >= _LEAST_SHARE * self.n_rows
+        is_common = rank <= _COMMON * depth and n_passing >= _MIN_SHARE * self.n_rows
         rank = max(rank, depth)
         n_probes = probes_for(self.settings, rank, is_common=is_common)
         n_scanned = n_probes / n_clusters * self.n_rows
         if self._is_ranked_faster(sql, n_scanned):
             return _rank_all(query.bypass_vector_index(), embedding, k)
-        refine = max(self.settings.refine, math.ceil(_LEAST_REFINED / k))
+        refine = max(self.settings.refine, math.ceil(_MIN_REFINED / k))
         n_candidates = math.ceil(_MORE_CANDIDATES * refine * rank)
         is_cheaper = n_candidates <= n_scanned / _CANDIDATE_COST
         if sql is not None and is_common and is_cheaper:
@@ -245,7 +245,7 @@ def probes_for(settings: IndexSettings, rank: float, *, is_common: bool = True) 
 
 
 def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> list[Tuned]:
-    """Find the fewest probes, at least LEAST_PROBED, that reach a recall@10, and store them in the
+    """Find the fewest probes, at least MIN_PROBED, that reach a recall@10, and store them in the
     table.
 
     Queries are random embeddings of the table, each left out of its own hits. Recall is measured
@@ -263,7 +263,7 @@ def tune(table: Any, *, recall: float, n_queries: int = 100, seed: int = 0) -> l
     exact = OnDisk(table, settings=None)
     truth = [_scores(exact, query) for query in queries]
     measured: dict[int, Tuned] = {}
-    n_probes = min(LEAST_PROBED, settings.n_clusters)
+    n_probes = min(MIN_PROBED, settings.n_clusters)
     too_few = n_probes - 1
     while True:  # double them until they are enough, then bisect
         tried = replace(settings, n_probes=n_probes)
