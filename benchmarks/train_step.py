@@ -20,6 +20,7 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from garabato.models import create_model
+from garabato.models.base import Convolution
 from garabato.render import RenderSpec
 
 BATCH, SIZE_PX, N_CATEGORIES = 128, 48, 100
@@ -34,12 +35,14 @@ class Way:
     bfloat16: bool = True
     channels_last: bool = True
     compiled: bool = False
+    pytorchs_convolutions: bool = False
 
 
 OURS = Way("bfloat16, channels last: garabato's")
 WAYS = (
     OURS,
     Way("the same by torch.compile", compiled=True),
+    Way("the same with PyTorch's convolutions", pytorchs_convolutions=True),
     Way("bfloat16, channels first", channels_last=False),
     Way("float32, channels last", bfloat16=False),
     Way("float32, channels first", bfloat16=False, channels_last=False),
@@ -132,6 +135,10 @@ def stepper(way: Way) -> Callable[[], None]:
     network = create_model(
         "skfast", n_categories=N_CATEGORIES, image_size_px=SIZE_PX, n_channels=n_channels
     )
+    if way.pytorchs_convolutions:
+        for module in network.modules():
+            if isinstance(module, Convolution):
+                module.__class__ = torch.nn.Conv2d
     network = network.to(memory_format=layout).train()  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3)
     images = torch.rand(BATCH, n_channels, SIZE_PX, SIZE_PX).contiguous(memory_format=layout)

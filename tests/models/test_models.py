@@ -6,7 +6,7 @@ import torch
 from garabato.encoder import Encoder
 from garabato.errors import InputError
 from garabato.models import create_model, model_names, register_model
-from garabato.models.base import MaxPoolSame
+from garabato.models.base import Convolution, MaxPoolSame
 from garabato.training import load_preset
 
 
@@ -217,3 +217,35 @@ def test_the_tiny_preset_makes_an_encoder_of_less_than_1_mb(tmp_path):
     path = tmp_path / "encoder.safetensors"
     Encoder(model, spec=config.render, categories=[str(i) for i in range(345)]).save(path)
     assert 0.5e6 < path.stat().st_size < 1e6
+
+
+@pytest.mark.parametrize("size_px", [1, 3, 4, 7, 8, 16])
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_convolutions_have_pytorchs_output_and_gradients(size_px, kernel, stride):
+    torch.manual_seed(0)
+    ours = Convolution(6, 9, kernel, stride=stride, padding=kernel // 2, bias=False)
+    theirs = torch.nn.Conv2d(6, 9, kernel, stride=stride, padding=kernel // 2, bias=False)
+    theirs.load_state_dict(ours.state_dict())
+    images = torch.randn(5, 6, size_px, size_px)
+    gradients = []
+    for network in (ours, theirs):
+        maps = images.clone().requires_grad_()
+        (network(maps) ** 2).sum().backward()
+        gradients.append((maps.grad, network.weight.grad))
+    torch.testing.assert_close(ours(images), theirs(images))
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-4, atol=1e-4)
+
+
+def test_a_small_convolution_follows_autocast():
+    torch.manual_seed(0)
+    network = Convolution(6, 9, 3, padding=1, bias=False)
+    images = torch.randn(5, 6, 4, 4)
+    (network(images) ** 2).sum().backward()
+    exact, network.weight.grad = network.weight.grad, None
+    with torch.autocast("cpu", torch.bfloat16):
+        maps = network(images)
+    assert maps.dtype == torch.bfloat16
+    (maps.float() ** 2).sum().backward()
+    assert network.weight.grad.dtype == torch.float32
+    torch.testing.assert_close(network.weight.grad, exact, rtol=0.05, atol=0.5)

@@ -31,6 +31,13 @@ def test_the_shortcut_gives_the_values_of_the_whole_iteration() -> None:
     torch.testing.assert_close(orthogonalize(matrix), newton_schulz(matrix), rtol=1e-3, atol=1e-4)
 
 
+def test_products_in_bfloat16_are_close() -> None:
+    matrix = random_matrix(32, 288)
+    fast = orthogonalize(matrix.bfloat16())
+    assert fast.dtype == torch.bfloat16
+    torch.testing.assert_close(fast.float(), orthogonalize(matrix), rtol=0.02, atol=2e-3)
+
+
 @given(st.integers(1, 12), st.integers(13, 60), st.integers(0, 1000))
 def test_singular_values_come_near_1(rows: int, columns: int, seed: int) -> None:
     matrix = random_matrix(rows, columns, seed)

@@ -8,14 +8,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_input
 
 from garabato.drawing import ByteArray
 
-#: Convolution, batch normalisation and average pooling, by the number of dimensions.
-_LAYERS: dict[int, Any] = {
-    1: (nn.Conv1d, nn.BatchNorm1d, nn.AvgPool1d),
-    2: (nn.Conv2d, nn.BatchNorm2d, nn.AvgPool2d),
-}
+#: Outputs of up to this many px an image are small: see `Convolution`.
+_SMALL_PX = 16
 
 
 def as_input(images: ByteArray, device: torch.device) -> Tensor:
@@ -108,6 +106,37 @@ class Model(nn.Module):
         return features, self.add_branches(images, self.forward_head(features))
 
 
+class Convolution(nn.Conv2d):
+    """nn.Conv2d, faster to train on CPUs. For same padding, without dilation and groups.
+
+    If the output is small, oneDNN takes up to seven times as long for the gradient of the weights
+    as one matrix product on CPUs with AMX, and about as long on others. benchmarks/train_step.py
+    measures what that does to a training step.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        height, width = (
+            -(-side // step) for side, step in zip(input.shape[2:], self.stride, strict=True)
+        )
+        is_small = self.training and height * width <= _SMALL_PX
+        if not is_small or self.bias is not None or input.device.type != "cpu":
+            return super().forward(input)
+        maps, weight = input, self.weight
+        if torch.is_autocast_enabled("cpu"):
+            dtype = torch.get_autocast_dtype("cpu")
+            maps, weight = maps.to(dtype), weight.to(dtype)
+        padding = self.kernel_size[0] // 2
+        out: Tensor = _SmallConvolution.apply(maps, weight, self.stride[0], padding)  # type: ignore[no-untyped-call]
+        return out
+
+
+#: Convolution, batch normalisation and average pooling, by the number of dimensions.
+_LAYERS: dict[int, Any] = {
+    1: (nn.Conv1d, nn.BatchNorm1d, nn.AvgPool1d),
+    2: (Convolution, nn.BatchNorm2d, nn.AvgPool2d),
+}
+
+
 class ConvNormAct(nn.Sequential):
     """Convolution (same padding, 1-D or 2-D) -> batch normalisation -> ReLU."""
 
@@ -173,3 +202,31 @@ def _mean_of_halves(values: Tensor) -> Tensor:
     """(2 N, D) -> (N, D)."""
     one, other = values.chunk(2)
     return (one + other) / 2
+
+
+class _SmallConvolution(torch.autograd.Function):
+    """A convolution; the gradient of its weights is a matrix product of patches."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
+        ctx.save_for_backward(maps, weight)
+        ctx.stride, ctx.padding = stride, padding
+        return F.conv2d(maps, weight, stride=stride, padding=padding)
+
+    @staticmethod
+    def backward(ctx: Any, *of_output: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        maps, weight = ctx.saved_tensors  # (N, C, H, W), (O, C, k, k)
+        (of_out,) = of_output  # (N, O, h, w)
+        of_maps = of_weight = None
+        if ctx.needs_input_grad[0]:
+            of_maps = conv2d_input(  # type: ignore[no-untyped-call]
+                maps.shape, weight, of_out, stride=ctx.stride, padding=ctx.padding
+            )
+        if ctx.needs_input_grad[1]:
+            n_out, n_in, side = weight.shape[:3]
+            padded = F.pad(maps.permute(0, 2, 3, 1), (0, 0) + (ctx.padding,) * 4)
+            patches = padded.unfold(1, side, ctx.stride).unfold(2, side, ctx.stride)
+            columns = patches.permute(0, 1, 2, 4, 5, 3).reshape(-1, side * side * n_in)
+            rows = of_out.permute(0, 2, 3, 1).reshape(-1, n_out)
+            of_weight = (rows.T @ columns).view(n_out, side, side, n_in).permute(0, 3, 1, 2)
+        return of_maps, of_weight, None, None

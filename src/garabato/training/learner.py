@@ -301,11 +301,19 @@ class Muon(torch.optim.Optimizer):
     For the kernels of convolutions. Ours, because PyTorch's takes matrices only and needs twice the
     time for wide ones. A gradient is mostly made of few directions; equal singular values let a
     step learn from the rare ones too. Kernels (out, in, height, width) count as matrices
-    (out, in * height * width).
+    (out, height * width * in). `dtype` is the precision of the largest matrix products.
     """
 
-    def __init__(self, params: Iterable[Tensor], *, lr: float, weight_decay: float) -> None:
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        *,
+        lr: float,
+        weight_decay: float,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+        self._dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
@@ -320,28 +328,33 @@ class Muon(torch.optim.Optimizer):
                 momentum = state["momentum"]
                 momentum.lerp_(weights.grad, 1 - _MOMENTUM)
                 direction = weights.grad.lerp(momentum, _MOMENTUM)  # Nesterov
-                matrix = orthogonalize(direction.flatten(1))
+                # (out, height, width, in), as kernels lie in memory: `flatten` copies nothing
+                direction = direction.movedim(1, -1)
+                matrix = orthogonalize(direction.flatten(1).to(self._dtype))
                 size = _STEP_SIZE * max(matrix.shape) ** 0.5
                 weights.mul_(1 - group["lr"] * group["weight_decay"])
-                weights.add_(matrix.view_as(weights), alpha=-group["lr"] * size)
+                change = matrix.view(direction.shape).movedim(-1, 1)
+                weights.add_(change, alpha=-group["lr"] * size)
 
 
 def orthogonalize(matrix: Tensor) -> Tensor:
     """The matrix (M, N) with singular values near 1, 0.68 to 1.14, in place of its own.
 
     Newton-Schulz iteration: X <- a X + b (X X^T) X + c (X X^T)^2 X. All its factors are polynomials
-    of the first X X^T, so they are multiplied on the shorter side and applied to X once.
+    of the first X X^T, so they are multiplied on the shorter side, in float32, and applied to X
+    once. The result has the dtype of `matrix`.
     """
     if matrix.shape[0] > matrix.shape[1]:
         return orthogonalize(matrix.T).T
-    matrix = matrix / (matrix.norm() + 1e-7)
-    gram = matrix @ matrix.T  # (M, M)
+    gram = (matrix @ matrix.T).float()  # (M, M)
+    squared_norm = gram.trace() + 1e-14
+    gram /= squared_norm
     factor = product = _factor(gram)
     for _ in range(_ITERATIONS - 1):
         gram = factor @ gram @ factor
         factor = _factor(gram)
         product = factor @ product
-    return product @ matrix
+    return (product * squared_norm.rsqrt()).to(matrix.dtype) @ matrix
 
 
 def _shapes(model: Model) -> dict[str, torch.Size]:
@@ -360,8 +373,9 @@ def _create_optimizers(model: Model, config: TrainConfig) -> dict[str, torch.opt
     others = [p for p in parameters if p.ndim < 2]
     optimizers: dict[str, torch.optim.Optimizer] = {}
     if kernels:
+        dtype = torch.bfloat16 if uses_bfloat16(config, kernels[0].device) else torch.float32
         optimizers["muon"] = Muon(
-            kernels, lr=config.learning_rate, weight_decay=config.weight_decay
+            kernels, lr=config.learning_rate, weight_decay=config.weight_decay, dtype=dtype
         )
     optimizers["adamw"] = torch.optim.AdamW(
         [
