@@ -368,18 +368,53 @@ def test_a_file_that_takes_long_does_not_replace_a_later_one(page):
     page.evaluate(HAND_OVER, ["paste", "star.png", "image/png", list(FILES["star.png"][1])])
     page.evaluate(HAND_OVER, ["paste", "stairs.svg", "image/svg+xml", list(svg_of(STAIRS))])
     expect(page.locator("#guess .name a")).to_have_text("stairs")
-    with page.expect_response("**/v1/classify"):
-        held[0].continue_()
+    held[0].continue_()
+    page.unroute_all(behavior="wait")
     page.wait_for_timeout(300)
     assert guess(page) == "stairs"
 
 
-def test_an_error_about_a_drawing_goes_with_it(page):
+def test_what_is_drawn_while_a_file_is_read_stays(page):
+    held = hold_the_first(page, "**/v1/classify")
+    page.evaluate(HAND_OVER, ["drop", "star.png", "image/png", list(FILES["star.png"][1])])
+    draw(page, STAIRS)
+    expect(page.locator("#guess .name a")).to_have_text("stairs")
+    held[0].continue_()
+    page.unroute_all(behavior="wait")
+    page.wait_for_timeout(300)
+    assert guess(page) == "stairs"
+
+
+def lose(page, url):
+    """Answer requests to `url` with half a document, as if the connection broke."""
     page.route(
-        "**/v1/search",
-        lambda route: route.fulfill(content_type="application/json", body='{"hits": ['),
+        url, lambda route: route.fulfill(content_type="application/json", body='{"hits": [')
     )
+
+
+def test_an_error_about_a_drawing_goes_with_it(page):
+    lose(page, "**/v1/search")
     draw(page, STAR)
     expect(page.locator("#error")).to_contain_text("The server does not respond")
     page.locator("#clear").click()
+    expect(page.locator("#error")).to_be_hidden()
+
+
+def test_a_drawing_is_searched_again_after_the_connection_was_lost(page):
+    lose(page, "**/v1/search")
+    draw(page, STAR)
+    expect(page.locator("#error")).to_have_text(
+        "The server does not respond. Your drawing is safe here. Trying again …"
+    )
+    page.unroute_all(behavior="wait")
+    expect(page.locator("#guess .name a")).to_have_text("star")
+    expect(page.locator("#error")).to_be_hidden()
+
+
+def test_a_dropped_picture_is_sent_again_after_the_connection_was_lost(page):
+    lose(page, "**/v1/classify")
+    page.evaluate(HAND_OVER, ["drop", "star.png", "image/png", list(FILES["star.png"][1])])
+    expect(page.locator("#error")).to_contain_text("Trying again")
+    page.unroute_all(behavior="wait")
+    expect(page.locator("#guess .name a")).to_have_text("star")
     expect(page.locator("#error")).to_be_hidden()

@@ -16,11 +16,13 @@ export function onCan(listener) {
 /** The gallery that the page's address names (?gallery=icons), or null for the first. */
 export const gallery = new URLSearchParams(location.search).get("gallery");
 
-/** An error with a message for people; `status` is the HTTP status, 0 without a response. */
+/** An error with a message for people; `status` is the HTTP status, 0 without a response. If it is `temporary`, the
+ * same request may succeed later. */
 class ApiError extends Error {
   constructor(message, status = 0) {
     super(message);
     this.status = status;
+    this.temporary = status === 0 || status === 503;
   }
 }
 
@@ -39,10 +41,10 @@ export async function readiness() {
 export const search = (query, signal) => request("v1/search", {method: "POST", body: query, signal});
 
 /** {drawing, traced} of a file of any supported format. */
-export async function drawingFromFile(file) {
+export async function drawingFromFile(file, signal) {
   const form = new FormData();
   form.append("file", file, file.name || "pasted");
-  return send("v1/classify", {method: "POST", body: form});
+  return send("v1/classify", {method: "POST", body: form, signal});
 }
 
 /** Add {drawing, traced, category} to the gallery; resolves to its key_id. */
@@ -124,7 +126,7 @@ async function send(path, {method = "GET", body, signal} = {}) {
     return response.status === 204 ? null : await response.json();
   } catch (error) {
     if (error instanceof ApiError || error.name === "AbortError") throw error;
-    throw new ApiError("The server does not respond. Your drawing is safe here; keep drawing to try again.");
+    throw new ApiError("The server does not respond. Your drawing is safe here.");
   }
 }
 

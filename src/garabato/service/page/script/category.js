@@ -55,15 +55,13 @@ function everyDrawing({category: name, n_drawings: n}) {
   const hits = new Hits(grid, searchFrom);
   const error = element("p", {class: "error", role: "alert", hidden: true});
   const more = button({class: "action", onclick: showMore}, `See all ${count(n)}`);
-  let shown = [];
   let next = null;
   async function showMore() {
     more.disabled = true;
     try {
       const page = await list(name, N_A_PAGE, next);
-      shown = [...shown, ...page.drawings];
       next = page.next;
-      hits.show(shown);
+      hits.show([...hits.shown, ...page.drawings]);
       more.hidden = next === null;
       more.textContent = "More";
       showError(null, error);

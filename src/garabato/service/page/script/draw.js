@@ -1,6 +1,6 @@
 // The drawing view: the pad, the predictions, the most similar drawings.
 
-import {can, onCan, search} from "./api.js";
+import {can, drawingFromFile, onCan, search} from "./api.js";
 import {askToAdd, onMine} from "./changes.js";
 import {byId, kept, motionAllowed, showError, speak, toast} from "./dom.js";
 import {takeFiles} from "./file_input.js";
@@ -32,6 +32,7 @@ const invitation = new Invitation(byId("invitation"));
 const welcome = new Welcome(byId("welcome"), searchFrom);
 const taught = new Taught(byId("taught"), () => changed(true));
 const live = new LiveSearch((query, signal) => search(query.body, signal), showResult, showFailure);
+const files = new LiveSearch(drawingFromFile, putOnPad, showFailure);
 let isReady = false;
 let verdict = null;
 let nHits = N_HITS;
@@ -42,6 +43,7 @@ export function setUpDrawing() {
     changed(finished);
   };
   sketch.addEventListener("change", ({detail}) => {
+    files.cancel(); // what is drawn later stays
     if (sketch.isEmpty) showError(null);
     // an address with an earlier drawing would bring it back
     if (/^#d=/.test(location.hash) && location.hash !== fragment()) history.replaceState(null, "", "#/");
@@ -63,7 +65,7 @@ export function setUpDrawing() {
   });
   byId("open").hidden = !can.openFiles;
   onClick("open", () => byId("file").click());
-  if (can.openFiles) takeFiles(byId("file"), putOnPad);
+  if (can.openFiles) takeFiles(byId("file"), (file) => files.now(file));
   addEventListener("keydown", shortcuts);
   const mine = new Hits(byId("mine").querySelector("ul"), searchFrom);
   onMine((list) => {
@@ -110,6 +112,7 @@ export function searchFrom(hit) {
 }
 
 function putOnPad({drawing, traced}) {
+  showError(null);
   location.hash = "#/";
   sketch.replace({drawing: fitted(drawing), traced});
   byId("pad").scrollIntoView({block: "nearest", behavior: motionAllowed() ? "smooth" : "auto"});
@@ -159,9 +162,9 @@ function showResult(result, {body, finishedMs}) {
   requestAnimationFrame(() => setTimeout(() => performance.measure(PAINTED, {start: finishedMs})));
 }
 
-function showFailure(error) {
+function showFailure({message, temporary}) {
   byId("found").ariaBusy = false;
-  showError(error.message);
+  showError(temporary ? `${message} Trying again …` : message);
 }
 
 const fragment = () => `#d=${encode(sketch.drawn())}`;

@@ -1,33 +1,21 @@
 // Files as queries: dropped on the page, pasted, or opened.
 
-import {drawingFromFile} from "./api.js";
-import {showError} from "./dom.js";
-
 /** Pasted text may be an SVG or ndjson. */
 const DRAWING_TEXT = /^\s*[<{[]/;
 
-/** Call `take({drawing, traced})` for each file dropped, pasted or chosen in `input`. */
+/** Call `take(file)` for each file dropped, pasted or chosen in `input`. */
 export function takeFiles(input, take) {
-  let latest = null;
-  const receive = async (file) => {
-    if (!file) return;
-    latest = file;
-    const [found, error] = await drawingFromFile(file).then((found) => [found, null], ({message}) => [null, message]);
-    if (file !== latest) return; // a later one is on the pad
-    if (found) take(found);
-    showError(error);
-  };
-  input.addEventListener("change", async () => {
-    await receive(input.files[0]);
-    input.value = "";
-  });
-  addEventListener("paste", (event) => {
-    if (event.target.matches("input")) return;
-    const file = contentOf(event.clipboardData);
+  const receive = (event, transfer) => {
+    const file = contentOf(transfer);
     if (!file) return;
     event.preventDefault();
-    receive(file);
+    take(file);
+  };
+  input.addEventListener("change", () => {
+    if (input.files.length) take(input.files[0]);
+    input.value = ""; // the same file may be chosen again
   });
+  addEventListener("paste", (event) => event.target.matches("input") || receive(event, event.clipboardData));
   addEventListener("dragover", (event) => {
     if (!event.dataTransfer.types.includes("Files")) return;
     event.preventDefault();
@@ -38,10 +26,7 @@ export function takeFiles(input, take) {
   });
   addEventListener("drop", (event) => {
     document.body.classList.remove("dropping");
-    const file = contentOf(event.dataTransfer);
-    if (!file) return;
-    event.preventDefault();
-    receive(file);
+    receive(event, event.dataTransfer);
   });
 }
 

@@ -12,16 +12,17 @@ export class Hits {
   #list;
   #pick;
   #cards = new Map();
-  #shown = [];
+  /** The hits shown. */
+  shown = [];
 
   /** Call `pick(hit)` when a drawing is chosen. */
   constructor(list, pick) {
     this.#list = list;
     this.#pick = pick;
     // listeners of the list, and gone with it
-    list.addEventListener("gone", ({detail}) => this.show(this.#shown.filter((hit) => hit.key_id !== detail)));
+    list.addEventListener("gone", ({detail}) => this.show(this.shown.filter((hit) => hit.key_id !== detail)));
     list.addEventListener("can", () => {
-      const shown = this.#shown;
+      const shown = this.shown;
       this.show([]);
       this.show(shown);
     });
@@ -37,7 +38,7 @@ export class Hits {
       if (this.#list.children[i] !== card) this.#list.insertBefore(card, this.#list.children[i] ?? null);
     });
     this.#cards = cards;
-    this.#shown = hits;
+    this.shown = hits;
   }
 
   #card(hit) {

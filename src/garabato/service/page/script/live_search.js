@@ -2,6 +2,8 @@
 
 /** The pause between searches, so that a finished stroke usually finds the server idle. */
 const PAUSE_MS = 60;
+/** The pause before a search is repeated that may succeed next time. */
+const RETRY_MS = 1500;
 
 export class LiveSearch {
   #search;
@@ -11,7 +13,8 @@ export class LiveSearch {
   #timer = 0;
   #waiting = null;
 
-  /** `search(query, signal)` resolves to a result, passed on to `deliver(result, query)`; errors to `fail(error)`. */
+  /** `search(query, signal)` resolves to a result, passed on to `deliver(result, query)`; errors to `fail(error)`.
+   * After an error that is `temporary`, the search is repeated. */
   constructor(search, deliver, fail) {
     this.#search = search;
     this.#deliver = deliver;
@@ -19,9 +22,9 @@ export class LiveSearch {
   }
 
   /** The pen is moving: search soon, but not while another search is running. */
-  soon(query) {
+  soon(query, pauseMs = PAUSE_MS) {
     this.#waiting = query;
-    if (!this.#running) this.#timer ||= setTimeout(() => this.#send(), PAUSE_MS);
+    if (!this.#running) this.#timer ||= setTimeout(() => this.#send(), pauseMs);
   }
 
   /** The stroke is finished: search now and drop any older search. */
@@ -46,14 +49,17 @@ export class LiveSearch {
     this.#waiting = null;
     const control = (this.#running = new AbortController());
     const isWanted = () => this.#running === control;
+    let pauseMs = PAUSE_MS;
     try {
       const result = await this.#search(query, control.signal);
       if (isWanted()) this.#deliver(result, query);
     } catch (error) {
-      if (isWanted()) this.#fail(error);
+      if (!isWanted()) return;
+      this.#fail(error);
+      if (error.temporary) [this.#waiting, pauseMs] = [this.#waiting ?? query, RETRY_MS];
     }
     if (!isWanted()) return;
     this.#running = null;
-    if (this.#waiting) this.soon(this.#waiting);
+    if (this.#waiting) this.soon(this.#waiting, pauseMs);
   }
 }

@@ -52,7 +52,8 @@ async function offerGalleries() {
   if (listed.length < 2) return;
   const choice = byId("galleries");
   const current = gallery ?? listed[0].name;
-  choice.append(...listed.map(({name}) => element("option", {value: name, selected: name === current}, name)));
+  choice.append(...listed.map(({name}) => element("option", {value: name}, name)));
+  choice.value = current;
   choice.hidden = false;
   choice.addEventListener("change", () => {
     keepDrawing();
