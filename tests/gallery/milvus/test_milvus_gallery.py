@@ -183,6 +183,25 @@ def test_a_gallery_whose_creation_was_interrupted_is_completed(
     assert len(gallery.search(drawings[0])) == 5
 
 
+def test_a_list_of_hidden_drawings_whose_creation_was_interrupted_is_completed(
+    milvus, milvus_uri, encoder, drawings
+):
+    from pymilvus import MilvusClient
+
+    gallery = open_gallery(milvus_uri, encoder=encoder)
+    gallery.add(drawings[:5])
+    gallery.hide([drawings[0].key_id], reason="rude")
+    collection = milvus_uri.rpartition("/")[2] + "_hidden"
+    client = MilvusClient(f"http://127.0.0.1:{milvus.port}", token=TOKEN)
+    client.release_collection(collection)
+    client.drop_index(collection, "no_vector")
+    gallery = open_gallery(milvus_uri, encoder=encoder)
+    assert [(one.key_id, one.reason) for one in gallery.hidden()] == [(drawings[0].key_id, "rude")]
+    assert gallery.hide([drawings[1].key_id]) == 1
+    assert len(gallery) == 3
+    client.drop_collection(collection)
+
+
 def test_a_new_collection_gets_the_settings_in_its_address(milvus_uri, encoder, drawings):
     uri = f"{milvus_uri}?shards=2&m=8&ef_construction=64&ef=77"
     gallery = open_gallery(uri, encoder=encoder)
@@ -225,6 +244,17 @@ def test_everything_is_read_from_many_pages_and_segments(
     assert len(gallery) == len(left) - 20
 
 
+def test_requests_and_responses_are_as_large_as_the_server_allows(milvus_uri, encoder, drawings):
+    # Milvus takes and sends at most 64 MiB: a title of 65,535 bytes is the longest
+    long = [drawings[0].replace(key_id=f"{n:04}", title=65_535 * "x") for n in range(1_030)]
+    gallery = open_gallery(milvus_uri, encoder=encoder)
+    added = gallery.add(long, embeddings=np.ones((1_030, 64), np.float32))
+    assert added.n_new == 1_030
+    titles = [title for rows in gallery.columns("title") for title in rows["title"].to_pylist()]
+    assert titles == 1_030 * [65_535 * "x"]
+    assert len(gallery.get([drawing.key_id for drawing in long])) == 1_030
+
+
 def test_more_hits_than_milvus_gives_are_found_by_reading_all(
     milvus_uri, encoder, drawings, monkeypatch
 ):
@@ -236,6 +266,10 @@ def test_more_hits_than_milvus_gives_are_found_by_reading_all(
     hits = gallery.search(drawings[3], k=60)
     assert [hit.score for hit in hits] == pytest.approx([s for _, s in expected], abs=1e-5)
     assert {hit.key_id for hit in hits[:50]} <= {key for key, _ in expected}
+    many = gallery.search_many([drawings[3], drawings[90]], k=60)
+    assert [hit.score for hit in many[0]] == pytest.approx([s for _, s in expected], abs=1e-5)
+    assert [len(hits) for hits in many] == [60, 60]
+    assert many[1][0].key_id == drawings[90].key_id
 
 
 def test_compacting_indexes_everything_and_drops_what_was_replaced(milvus_uri, encoder):

@@ -28,7 +28,6 @@ from garabato.gallery.milvus.rows import (
     from_documents,
     is_one_of,
     metadata_document,
-    quote,
     read_metadata,
     to_documents,
     to_expression,
@@ -47,8 +46,8 @@ from garabato.gallery.rows import ORIGINAL, Nearest, described_by
 
 #: Queries per request at most.
 MAX_QUERIES = 256
-#: Rows read at a time.
-PAGE = 1_024
+#: Rows read at a time, if any of these columns, which may be large, is read.
+PAGE, _LARGE = 1_024, frozenset(("strokes", ORIGINAL, "embedding"))
 #: The approximate size of a request; the server accepts 64 MiB.
 _MAX_REQUEST_BYTES = 2**24
 #: The columns that a filter by text needs.
@@ -79,7 +78,13 @@ class MilvusGallery(Gallery):
         self._server = server
         self._n_changes = 0
         self._drawing_columns = described_by([field["name"] for field in collection["fields"]])
-        make_searchable(server, address)
+        server.make_searchable(
+            address.collection,
+            _NAME,
+            index_type="HNSW",
+            metric_type="COSINE",
+            params={"M": address.settings.m, "efConstruction": address.settings.ef_construction},
+        )
         self._index = describe_index(server)
 
     @classmethod
@@ -98,14 +103,11 @@ class MilvusGallery(Gallery):
             if encoder is None or must_exist:
                 raise no_gallery_at(uri)
             filled_by = FilledBy.of(encoder)
-            server.apply(
-                lambda client, timeout_s: client.create_collection(
-                    address.collection,
-                    schema=to_schema(client, filled_by),
-                    num_shards=address.settings.shards,
-                    consistency_level="Strong",
-                    timeout=timeout_s,
-                )
+            server.call(
+                "create_collection",
+                schema=to_schema(filled_by),
+                num_shards=address.settings.shards,
+                consistency_level="Strong",
             )
             if not server.call("describe_collection")["description"]:  # milvus-lite drops it
                 properties = {METADATA: metadata_document(filled_by)}
@@ -131,8 +133,29 @@ class MilvusGallery(Gallery):
 
     def compact(self) -> None:
         """Make the server flush and index new rows, merge small segments and remove deleted rows,
-        which reduce the recall of an HNSW graph."""
-        compact(self._server, self.uri)
+        which reduce the recall of an HNSW graph. Raises GalleryError after an hour."""
+        deadline = time.monotonic() + _COMPACTION_S
+
+        def wait(is_done: Callable[[], bool]) -> None:
+            while not is_done():
+                if time.monotonic() > deadline:
+                    raise GalleryError(
+                        f"{self.uri}: the server is still compacting after "
+                        f"{_COMPACTION_S / 60:.0f} minutes; it will finish by itself"
+                    )
+                time.sleep(0.1)
+
+        def is_indexed() -> bool:
+            return describe_index(self._server).n_pending == 0
+
+        def is_compacted() -> bool:
+            return bool(self._server.call("get_compaction_state", job_id=job) == "Completed")
+
+        self._server.call("flush")
+        wait(is_indexed)  # Milvus compacts only indexed segments
+        job = self._server.call("compact")
+        wait(is_compacted)
+        wait(is_indexed)
 
     def _columns(self) -> tuple[str, ...]:
         return self._drawing_columns
@@ -159,16 +182,16 @@ class MilvusGallery(Gallery):
 
     def _nearest(self, embeddings: FloatArray, k: int, condition: Filter) -> Nearest:
         condition = self._without_text(condition)
-        expression = to_expression(condition)
         found: list[list[tuple[Row, float]]] = [[] for _ in embeddings]
         if k <= MAX_HITS:  # for more, all rows are read and ranked
-            found = self._search_index(embeddings, k, expression)
+            found = self._search_index(embeddings, k, to_expression(condition))
         # The index may miss some rows if only few pass; then all that pass are ranked.
         if min(map(len, found)) < k:
             n_passing = self._count(condition)
-            for i, hits in enumerate(found):
-                if len(hits) < min(k, n_passing):
-                    found[i] = self._rank_all(embeddings[i], k, expression)
+            lacking = [i for i, hits in enumerate(found) if len(hits) < min(k, n_passing)]
+            ranked = self._rank_all(embeddings[lacking], k, condition) if lacking else []
+            for i, hits in zip(lacking, ranked, strict=True):
+                found[i] = hits
         rows = self._to_rows([row for hits in found for row, _ in hits], self._drawing_columns)
         scores = np.array([score for hits in found for _, score in hits], np.float32)
         return Nearest(rows, scores, np.array([len(hits) for hits in found]))
@@ -191,18 +214,21 @@ class MilvusGallery(Gallery):
             )
         return [[(hit["entity"], float(hit["distance"])) for hit in hits] for hits in found]
 
-    def _rank_all(self, embedding: FloatArray, k: int, expression: str) -> list[tuple[Row, float]]:
-        best: list[tuple[Row, float]] = []
-        for page in self._pages(expression, [*self._drawing_columns, "embedding"]):
+    def _rank_all(
+        self, embeddings: FloatArray, k: int, condition: Filter
+    ) -> list[list[tuple[Row, float]]]:
+        best: list[list[tuple[Row, float]]] = [[] for _ in embeddings]
+        for page in self._pages(condition, (*self._drawing_columns, "embedding")):
             stored = np.array([row.pop("embedding") for row in page], np.float32)
-            best += zip(page, (stored @ embedding).tolist(), strict=True)
-            best = sorted(best, key=lambda one: -one[1])[:k]
+            for i, scores in enumerate((embeddings @ stored.T).tolist()):
+                hits = [*best[i], *zip(page, scores, strict=True)]
+                best[i] = sorted(hits, key=lambda hit: -hit[1])[:k]
         return best
 
     def _delete(self, conditions: Sequence[Filter]) -> int:
         n_deleted = 0
-        for condition in map(self._without_text, conditions):
-            for page in self._pages(to_expression(condition), ["key_id"]):
+        for condition in conditions:
+            for page in self._pages(condition, ("key_id",)):
                 key_ids = [row["key_id"] for row in page]
                 self._server.call("delete", filter=is_one_of(key_ids))
                 n_deleted += len(key_ids)
@@ -210,30 +236,25 @@ class MilvusGallery(Gallery):
         return n_deleted
 
     def _fetch(self, key_ids: Sequence[str], columns: Sequence[str]) -> pa.Table:
-        found = self._query(is_one_of(key_ids), list(columns)) if key_ids else []
-        return self._to_rows(found, columns)
+        pages = self._pages(Filter(key_ids=tuple(key_ids)), ("key_id", *columns))
+        return self._to_rows([row for page in pages for row in page], columns)
 
     def _page(self, condition: Filter, after: str | None, limit: int) -> pa.Table:
         found: list[Row] = []
-        columns = self._drawing_columns
-        condition = self._without_text(condition)
-        pages = self._pages(to_expression(condition), list(columns), after=after, size=limit)
-        for page in pages:
+        for page in self._pages(condition, self._drawing_columns, after=after, size=limit):
             found += page
             if len(found) >= limit:
                 break
-        return self._to_rows(found[:limit], columns)
+        return self._to_rows(found[:limit], self._drawing_columns)
 
     def _scan(self, condition: Filter, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         wanted = list(dict.fromkeys(["key_id", *columns]))  # a page starts after a key_id
-        condition = self._without_text(condition)
-        for page in self._pages(to_expression(condition), wanted):
+        for page in self._pages(condition, wanted):
             yield from_documents(page, columns, self._filled_by.embedding_dim)
 
     def _count(self, condition: Filter) -> int:
-        condition = self._without_text(condition)
-        found = self._query(to_expression(condition), ["count(*)"])
-        return int(found[0]["count(*)"])
+        expression = to_expression(self._without_text(condition))
+        return int(self._server.query(expression, ["count(*)"])[0]["count(*)"])
 
     def _without_text(self, condition: Filter) -> Filter:
         """The same filter with the key_ids that its text matches: Milvus 2.3 cannot search text."""
@@ -242,42 +263,28 @@ class MilvusGallery(Gallery):
         rest = replace(condition, text=None)
         wanted = [name for name in self._drawing_columns if name in _WITH_TEXT]
         key_ids: list[str] = []
-        for page in self._pages(to_expression(rest), wanted):
+        for page in self._pages(rest, wanted):
             rows = from_documents(page, wanted, self._filled_by.embedding_dim)
             matching = rows.filter(pa.array(has_text(rows, condition.text)))
             key_ids += matching["key_id"].to_pylist()
         return replace(rest, key_ids=tuple(key_ids))
 
     def _pages(
-        self, expression: str, columns: list[str], *, after: str | None = None, size: int = PAGE
+        self,
+        condition: Filter,
+        columns: Sequence[str],
+        *,
+        after: str | None = None,
+        size: int = MAX_HITS,
     ) -> Iterator[list[Row]]:
         """The rows that pass, sorted by key_id, page by page."""
-        size = min(size, PAGE)
-        while True:
-            terms = [] if after is None else [f"key_id > {quote(after)}"]
-            terms += [f"({expression})"] if expression else []
-            # Milvus returns the smallest key_ids that pass, but in any order.
-            page = self._query(" and ".join(terms), columns, limit=size)
-            page.sort(key=lambda row: row["key_id"].encode())
-            if page:
-                yield page
-            if len(page) < size:
-                return
-            after = page[-1]["key_id"]
+        size = min(size, MAX_HITS if _LARGE.isdisjoint(columns) else PAGE)
+        expression = to_expression(self._without_text(condition))
+        return self._server.pages(expression, columns, after=after, size=size)
 
     def _to_rows(self, documents: Sequence[Row], columns: Sequence[str]) -> pa.Table:
         rows = from_documents(documents, columns, self._filled_by.embedding_dim)
         return pa.Table.from_batches([rows])
-
-    def _query(self, expression: str, columns: list[str], **limits: int) -> list[Row]:
-        found = self._server.call(
-            "query",
-            filter=expression,
-            output_fields=columns,
-            consistency_level="Strong",
-            **limits,
-        )
-        return list(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,58 +323,17 @@ def describe_index(server: Server) -> Index:
     )
 
 
-def make_searchable(server: Server, address: Address) -> None:
-    """Create the index and load the collection, unless that was done."""
-    from pymilvus.client.types import LoadState
-
-    has_index = bool(server.call("list_indexes"))
-    if has_index and server.call("get_load_state")["state"] == LoadState.Loaded:
-        return
-    if not has_index:  # milvus-lite reports collections without an index as loaded
-        server.apply(
-            lambda client, timeout_s: client.create_index(
-                address.collection, _parameters(client, address.settings), timeout=timeout_s
-            )
-        )
-    server.call("load_collection")
-
-
-def compact(server: Server, uri: str) -> None:
-    """Flush, index, compact, and index the result. Raises GalleryError after an hour."""
-    deadline = time.monotonic() + _COMPACTION_S
-
-    def wait(is_done: Callable[[], bool]) -> None:
-        while not is_done():
-            if time.monotonic() > deadline:
-                raise GalleryError(
-                    f"{uri}: the server is still compacting after {_COMPACTION_S / 60:.0f} "
-                    "minutes; it will finish by itself"
-                )
-            time.sleep(0.1)
-
-    def is_indexed() -> bool:
-        return describe_index(server).n_pending == 0
-
-    def is_compacted() -> bool:
-        state = server.apply(
-            lambda client, timeout_s: client.get_compaction_state(job, timeout=timeout_s)
-        )
-        return bool(state == "Completed")
-
-    server.call("flush")
-    wait(is_indexed)  # Milvus compacts only indexed segments
-    job = server.call("compact")
-    wait(is_compacted)
-    wait(is_indexed)
-
-
 def _requests(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """The rows in parts of at most _MAX_REQUEST_BYTES."""
     part: list[Row] = []
     n_bytes = 0
     for row in rows:
-        texts = (*row["strokes"], *row.get(ORIGINAL, ()))
-        size = row["embedding"].nbytes + sum(map(len, texts)) + 200
+        size = row["embedding"].nbytes + 200
+        for value in row.values():
+            if isinstance(value, str):
+                size += len(value)
+            elif isinstance(value, list):
+                size += sum(map(len, value))
         if part and n_bytes + size > _MAX_REQUEST_BYTES:
             yield part
             part, n_bytes = [], 0
@@ -375,15 +341,3 @@ def _requests(rows: Iterable[Row]) -> Iterator[list[Row]]:
         n_bytes += size
     if part:
         yield part
-
-
-def _parameters(client: Any, settings: Settings) -> Any:
-    parameters = client.prepare_index_params()
-    parameters.add_index(
-        _NAME,
-        index_type="HNSW",
-        index_name=_NAME,
-        metric_type="COSINE",
-        params={"M": settings.m, "efConstruction": settings.ef_construction},
-    )
-    return parameters

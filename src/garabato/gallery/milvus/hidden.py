@@ -11,11 +11,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 from garabato.gallery.key_id_list import KeyIdList
-from garabato.gallery.milvus.rows import MAX_TEXT_BYTES, is_one_of, quote
-from garabato.gallery.milvus.server import MAX_HITS, Address, Server
+from garabato.gallery.milvus.rows import MAX_TEXT_BYTES, is_one_of
+from garabato.gallery.milvus.server import Address, Server
 from garabato.gallery.records import Hidden
 from garabato.host.cache import service_cache
 
@@ -50,7 +49,8 @@ class MilvusHidden:
             self._read()
             new = {one.key_id: one for one in entries if one.key_id not in self._entries}
             if new:
-                self._create()
+                if not self._exists:
+                    self._create()
                 rows = [
                     asdict(one) | {"reason": one.reason or "", "no_vector": _NO_VECTOR}
                     for one in new.values()
@@ -69,53 +69,35 @@ class MilvusHidden:
             return len(gone)
 
     def _read(self) -> None:
-        self._exists = self._exists or bool(self._call("has_collection"))
+        if not self._exists and self._call("has_collection"):
+            self._make_searchable()
         entries: list[Hidden] = []
-        expression = 'key_id >= ""'
-        while self._exists:
-            rows = self._call(
-                "query",
-                filter=expression,
-                output_fields=["key_id", "hidden_at", "reason"],
-                consistency_level="Strong",
-                limit=MAX_HITS,
-            )
-            entries += [
-                Hidden(row["key_id"], row["hidden_at"], row["reason"] or None) for row in rows
-            ]
-            if len(rows) < MAX_HITS:
-                break
-            last = max((row["key_id"] for row in rows), key=str.encode)
-            expression = f"key_id > {quote(last)}"
+        if self._exists:
+            columns = ["key_id", "hidden_at", "reason"]
+            for page in self._server.pages("", columns, collection_name=self._collection):
+                entries += [
+                    Hidden(row["key_id"], row["hidden_at"], row["reason"] or None) for row in page
+                ]
         entries.sort(key=lambda one: (one.hidden_at, one.key_id))
         self._entries = {one.key_id: one for one in entries}
         self._read_at_s = time.monotonic()
 
     def _create(self) -> None:
-        if self._exists:
-            return
+        from pymilvus import DataType, MilvusClient
 
-        def create(client: Any, timeout_s: float) -> None:
-            from pymilvus import DataType
+        schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+        text = {"datatype": DataType.VARCHAR, "max_length": MAX_TEXT_BYTES}
+        schema.add_field("key_id", is_primary=True, **text)
+        schema.add_field("hidden_at", **text)
+        schema.add_field("reason", **text)
+        schema.add_field("no_vector", datatype=DataType.FLOAT_VECTOR, dim=len(_NO_VECTOR))
+        self._call("create_collection", schema=schema, consistency_level="Strong")
+        self._make_searchable()
 
-            schema = client.create_schema(auto_id=False, enable_dynamic_field=False)
-            text = {"datatype": DataType.VARCHAR, "max_length": MAX_TEXT_BYTES}
-            schema.add_field("key_id", is_primary=True, **text)
-            schema.add_field("hidden_at", **text)
-            schema.add_field("reason", **text)
-            schema.add_field("no_vector", datatype=DataType.FLOAT_VECTOR, dim=len(_NO_VECTOR))
-            index = client.prepare_index_params()
-            index.add_index("no_vector", index_type="FLAT", metric_type="L2")
-            client.create_collection(
-                self._collection,
-                schema=schema,
-                index_params=index,
-                consistency_level="Strong",
-                timeout=timeout_s,
-            )
-
-        self._server.apply(create)
-        self._call("load_collection")
+    def _make_searchable(self) -> None:
+        self._server.make_searchable(
+            self._collection, "no_vector", index_type="FLAT", metric_type="L2"
+        )
         self._exists = True
 
     def _import_older_list(self) -> None:

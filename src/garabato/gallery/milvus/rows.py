@@ -34,11 +34,11 @@ _RECOGNIZED_BACK = {number: known for known, number in _RECOGNIZED.items()}
 Row = dict[str, Any]
 
 
-def to_schema(client: Any, filled_by: FilledBy) -> Any:
+def to_schema(filled_by: FilledBy) -> Any:
     """The schema of a new collection; its description says which encoder fills it."""
-    from pymilvus import DataType
+    from pymilvus import DataType, MilvusClient
 
-    schema = client.create_schema(
+    schema = MilvusClient.create_schema(
         auto_id=False, enable_dynamic_field=False, description=metadata_document(filled_by)
     )
     text = {"datatype": DataType.VARCHAR, "max_length": MAX_TEXT_BYTES}

@@ -6,12 +6,14 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from garabato.errors import GalleryError, InputError, MissingExtraError, first_line
+from garabato.gallery.milvus.rows import Row, quote
 
 SCHEMES = ("http", "https", "milvus")
 #: The token may be set here, which keeps it out of the shell's history.
@@ -28,7 +30,6 @@ CONNECT_S = 15.0
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.1, 3.0
 
 _log = logging.getLogger(__name__)
-_T = TypeVar("_T")
 
 # Errors of a server that is starting, moving segments or loading. They are temporary.
 _NOT_READY = re.compile(
@@ -119,27 +120,75 @@ class Server:
             raise self._explained(error, CONNECT_S) from error
 
     def call(self, method: str, **arguments: Any) -> Any:
-        """Call a method of pymilvus' client on the gallery's collection, unless `arguments` name
-        another one."""
-        arguments.setdefault("collection_name", self._collection)
-        return self.apply(
-            lambda client, timeout_s: getattr(client, method)(timeout=timeout_s, **arguments)
-        )
+        """Call a method of pymilvus' client; repeat it while the server is not ready.
 
-    def apply(self, action: Callable[[Any, float], _T]) -> _T:
-        """Call `action(client, timeout_s)`; repeat it while the server is not ready."""
+        It is about the gallery's collection, unless `arguments` name another one.
+        """
+        arguments = {"collection_name": self._collection, **arguments}
         started = time.monotonic()
         pause_s = _FIRST_PAUSE_S
         while True:
             left_s = PATIENCE_S - (time.monotonic() - started)
             try:
-                return action(self._client, max(left_s, 1.0))
+                return getattr(self._client, method)(timeout=max(left_s, 1.0), **arguments)
             except Exception as error:
                 if not _is_temporary(error) or left_s <= pause_s:
                     raise self._explained(error, PATIENCE_S) from error
                 _log.info("%s: %s; trying again", self._uri, _message(error))
             time.sleep(pause_s)
             pause_s = min(2 * pause_s, _MAX_PAUSE_S)
+
+    def query(self, expression: str, columns: Sequence[str], **options: Any) -> list[Row]:
+        """The rows that pass, after all acknowledged changes."""
+        found = self.call(
+            "query",
+            filter=expression,
+            output_fields=list(columns),
+            consistency_level="Strong",
+            **options,
+        )
+        return list(found)
+
+    def pages(
+        self,
+        expression: str,
+        columns: Sequence[str],
+        *,
+        after: str | None = None,
+        size: int = MAX_HITS,
+        **options: Any,
+    ) -> Iterator[list[Row]]:
+        """The rows that pass, sorted by key_id, page by page."""
+        while True:
+            terms = [] if after is None else [f"key_id > {quote(after)}"]
+            terms += [f"({expression})"] if expression else []
+            try:  # Milvus returns the smallest key_ids that pass, but in any order
+                page = self.query(" and ".join(terms), columns, limit=size, **options)
+            except GalleryError as error:
+                if size == 1 or "larger than max" not in str(error):
+                    raise
+                size //= 2  # these rows are too large for one response
+                continue
+            page.sort(key=lambda row: row["key_id"].encode())
+            if page:
+                yield page
+            if len(page) < size:
+                return
+            after = page[-1]["key_id"]
+
+    def make_searchable(self, collection: str, column: str, **index: Any) -> None:
+        """Index a column of vectors and load the collection, unless that was done."""
+        from pymilvus import MilvusClient
+        from pymilvus.client.types import LoadState
+
+        call = partial(self.call, collection_name=collection)
+        has_index = bool(call("list_indexes"))
+        if has_index and call("get_load_state")["state"] == LoadState.Loaded:
+            return
+        if not has_index:  # milvus-lite reports collections without an index as loaded
+            parameters = MilvusClient.prepare_index_params(column, index_name=column, **index)
+            call("create_index", index_params=parameters)
+        call("load_collection")
 
     def _explained(self, error: Exception, tried_s: float) -> GalleryError:
         message = _message(error)
