@@ -35,6 +35,7 @@ _STORAGE_FIXES = {
     errno.EPERM: "not permitted; write somewhere else or change the folder's permissions",
     errno.EEXIST: "there is a file of this name; choose another folder",
     errno.ENOTDIR: "a part of this path is a file, not a folder",
+    errno.EMFILE: "too many files are open; raise the limit (ulimit -n)",
 }
 
 

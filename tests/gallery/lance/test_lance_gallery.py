@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import random
+import resource
 import shutil
 import subprocess
 import sys
 import weakref
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import lancedb
@@ -149,6 +151,62 @@ def test_info_says_when_the_gallery_is_held_in_memory(tmp_path, encoder, drawing
     assert "from disk for the first query" in gallery.info().mode
     gallery.warm()
     assert "MiB in memory" in gallery.info().mode
+
+
+def test_a_large_gallery_without_an_index_is_searched_exactly(
+    tmp_path, encoder, drawings, monkeypatch
+):
+    gallery = open_gallery(str(tmp_path / "g"), encoder=encoder)
+    gallery.add(drawings)
+    monkeypatch.setattr(limits, "EXACT_UP_TO", 20)  # as on a machine with less memory
+    info = gallery.info()
+    assert (info.exact, info.n_indexed) == (True, 0)
+    assert info.mode == "exact, on disk and slow; garabato gallery compact makes an index"
+    gallery.compact()
+    assert (gallery.info().exact, gallery.info().n_indexed) == (False, 200)
+
+
+def test_a_process_may_change_to_another_folder(tmp_path, encoder, drawings, monkeypatch):
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    gallery = open_gallery("g", encoder=encoder)
+    gallery.add(drawings[:3])
+    gallery.hide([drawings[0].key_id])
+    monkeypatch.chdir("other")
+    assert gallery.get([drawings[0].key_id]) == []
+    assert gallery.add([drawings[3]]).n_new == 1
+    assert {hit.key_id for hit in gallery.search(drawings[0])} == {
+        drawing.key_id for drawing in drawings[1:4]
+    }
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_a_gallery_that_was_deleted_is_not_called_damaged(tmp_path, encoder, drawings):
+    uri = str(tmp_path / "g")
+    gallery = open_gallery(uri, encoder=encoder)
+    gallery.add(drawings[:3])
+    shutil.rmtree(uri)
+    for use in (gallery.info, gallery.count, gallery.compact, lambda: gallery.get(["a"])):
+        with pytest.raises(GalleryError, match=f"there is no gallery at {uri}"):
+            use()
+
+
+def test_too_many_open_files_are_not_called_damage(tmp_path, encoder, drawings):
+    uri = str(tmp_path / "g")
+    gallery = open_gallery(uri, encoder=encoder)
+    gallery.add(drawings[:3])
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with ExitStack() as opened:
+        opened.callback(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        n_open = len(os.listdir("/proc/self/fd" if sys.platform == "linux" else "/dev/fd"))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (n_open + 20, before[1]))
+        with suppress(OSError):
+            while True:
+                opened.enter_context(open(os.devnull))
+        for use in (lambda: gallery.search(drawings[0]), lambda: open_gallery(uri)):
+            with pytest.raises(StorageError, match="too many files are open"):
+                use()
+    assert len(gallery.search(drawings[0])) == 3
 
 
 def test_small_pieces_are_merged_before_they_pile_up(tmp_path, encoder, drawings, monkeypatch):

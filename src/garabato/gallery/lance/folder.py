@@ -21,6 +21,7 @@ from garabato.errors import (
     first_line,
     storage_errors,
 )
+from garabato.gallery.records import no_gallery_at
 from garabato.host.atomic import sync
 from garabato.host.lean_imports import import_lean
 
@@ -83,6 +84,8 @@ def lance_errors(folder: str) -> Iterator[None]:
             number = _os_error_number(error)
             if number is not None:
                 raise OSError(number, os.strerror(number)) from error
+        if stamp(Path(folder)) is None:
+            raise no_gallery_at(folder) from error
         raise GalleryError(
             f"{folder} cannot be used, its files may be damaged: {first_line(error)}. Restore it "
             "from a backup, or index the drawings into a new folder"

@@ -107,7 +107,7 @@ class LanceGallery(Gallery):
     """A gallery in a folder on this machine."""
 
     def __init__(self, uri: str, table: Any, encoder: Embedder | None) -> None:
-        folder = Path(uri)
+        folder = Path(uri).absolute()
         resolved = folder.resolve()
         hidden = KeyIdList(
             folder / HIDDEN,
@@ -163,14 +163,22 @@ class LanceGallery(Gallery):
     def info(self) -> GalleryInfo:
         with lance_errors(self.uri):
             n_drawings = self._table.count_rows()
-            exact = limits.is_exact(n_drawings)
-        held = self._in_memory
-        if exact and held is not None:
+            is_held = limits.is_exact(n_drawings)
+            settings = None if is_held else read_settings(self._table)
+            indexed = 0 if settings is None else n_indexed(self._table)
+        held = self._in_memory if is_held else None
+        if held is not None:
             mode = f"exact, {held.nbytes / 2**20:.0f} MiB in memory"
-        elif exact:
+        elif is_held:
             mode = "exact, from disk for the first query, then in memory"
+        elif settings is None:
+            mode = "exact, on disk and slow; garabato gallery compact makes an index"
         else:
-            mode = self._index_mode()
+            recall = "not measured" if settings.recall is None else f"{settings.recall:.3f}"
+            mode = (
+                f"approximate, index on disk (IVF, int8): {settings.n_probes} of "
+                f"{settings.n_clusters} clusters probed, recall@10 {recall}; newest rows all ranked"
+            )
         return GalleryInfo(
             uri=self.uri,
             backend="lance",
@@ -178,10 +186,10 @@ class LanceGallery(Gallery):
             n_drawings=n_drawings,
             encoder=self._filled_by,
             mode=mode,
-            exact=exact,
-            n_indexed=0 if exact else n_indexed(self._table),
+            exact=settings is None,
+            n_indexed=indexed,
             bytes_on_disk=bytes_on_disk(self._folder),
-            bytes_in_memory=None if held is None or not exact else held.nbytes,
+            bytes_in_memory=None if held is None else held.nbytes,
         )
 
     def tune(self, *, recall: float = 0.98, n_queries: int = 100) -> list[Tuned]:
@@ -314,8 +322,8 @@ class LanceGallery(Gallery):
         self, version: int, condition: Filter, columns: Sequence[str]
     ) -> Iterator[pa.RecordBatch]:
         """All rows of a version that pass; key_id is always among their columns."""
-        sql = self._sql(condition)
         with lance_errors(self.uri):
+            sql = self._sql(condition)
             table = self._pinned(version)
             query = table.search()
             if sql is not None:
@@ -457,16 +465,6 @@ class LanceGallery(Gallery):
         ):
             sample = self._sample = RowSample(table)
         return sample
-
-    def _index_mode(self) -> str:
-        settings = read_settings(self._table)
-        if settings is None:
-            return "exact, on disk and slow; garabato gallery compact makes an index"
-        recall = "not measured" if settings.recall is None else f"{settings.recall:.3f}"
-        return (
-            f"approximate, index on disk (IVF, int8): {settings.n_probes} of "
-            f"{settings.n_clusters} clusters probed, recall@10 {recall}; newest rows all ranked"
-        )
 
     def _optimize(self, keep_versions_s: float) -> None:
         # The write lock is held, so nobody else uses the files that a killed writer left behind.
