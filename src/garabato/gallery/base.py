@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import chain, islice
 from os import PathLike
 from typing import Any, overload
 from unicodedata import normalize
@@ -203,7 +203,12 @@ class Gallery(ABC):
             conditions = [parse_where(where)]
             if conditions[0].is_empty:
                 raise InputError("an empty filter would delete everything; name what to delete")
-        hidden = self._hidden_among(conditions) if self._hidden.all() else []
+        hidden = {
+            key_id
+            for part in chain.from_iterable(map(self._hidden_parts, conditions))
+            for rows in self._scan(part, ("key_id",))
+            for key_id in rows["key_id"].to_pylist()
+        }
         n_deleted = self._delete(conditions)
         if hidden:
             self._hidden.remove(hidden)
@@ -268,7 +273,7 @@ class Gallery(ABC):
         condition = parse_where(where)
         if by is not None and by not in GROUPS:
             raise InputError(f"drawings can be counted by {', '.join(GROUPS)}, not by {by!r}")
-        hidden = [_only(condition, part) for part in _parts(builtins.list(self._hidden.all()))]
+        hidden = builtins.list(self._hidden_parts(condition))
         if by is None:
             return self._count(condition) - sum(map(self._count, hidden))
         counts = Counter(self._count_by(by, condition))
@@ -427,13 +432,13 @@ class Gallery(ABC):
             details[row] = replace(details[row] or Details(), original=original.content)
         return batch.replace(details=details)
 
-    def _hidden_among(self, conditions: Sequence[Filter]) -> builtins.list[str]:
-        found: set[str] = set()
-        for condition in conditions:
-            for part in _parts(builtins.list(self._hidden.all())):
-                for rows in self._scan(_only(condition, part), ("key_id",)):
-                    found.update(rows["key_id"].to_pylist())
-        return sorted(found)
+    def _hidden_parts(self, condition: Filter) -> Iterator[Filter]:
+        """Filters that the hidden drawings that pass `condition` pass, a part of them each."""
+        hidden = builtins.list(self._hidden.all())
+        if condition.key_ids is not None:
+            hidden = sorted(set(hidden) & set(condition.key_ids))
+        for part in _parts(hidden):
+            yield replace(condition, key_ids=tuple(part))
 
     # Backends implement the rest. Rows have the columns of `rows.row_schema`, hidden rows count,
     # and only rows that pass the condition are returned, counted or deleted.
@@ -493,13 +498,6 @@ def _shown(rows: pa.Table | pa.RecordBatch, hidden: Mapping[str, Hidden]) -> Int
         return np.arange(rows.num_rows)
     is_hidden = pc.is_in(rows["key_id"], value_set=pa.array(builtins.list(hidden), pa.string()))
     return np.flatnonzero(~is_hidden.to_numpy(zero_copy_only=False))
-
-
-def _only(condition: Filter, key_ids: Sequence[str]) -> Filter:
-    """The condition, limited to these key_ids."""
-    if condition.key_ids is not None:
-        key_ids = [key_id for key_id in key_ids if key_id in condition.key_ids]
-    return replace(condition, key_ids=tuple(key_ids))
 
 
 def _parts(key_ids: Sequence[str]) -> Iterator[builtins.list[str]]:
