@@ -47,6 +47,11 @@ def test_the_style_of_the_reference_project_cannot_be_augmented(data):
         garabato.torch_dataset(data, render=garabato.RenderSpec.reference(), augment=True)
 
 
+def test_a_size_in_place_of_a_render_spec_is_refused_before_anything_is_read(data):
+    with pytest.raises(InputError, match=r"must be a RenderSpec, such as RenderSpec\(64\), not 32"):
+        garabato.torch_dataset(data, render=32)
+
+
 def test_embeddings_feed_scikit_learn(data):
     """The example of docs/formats.md."""
     from sklearn.linear_model import LogisticRegression

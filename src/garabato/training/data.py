@@ -213,6 +213,7 @@ def torch_dataset(
     """
     dataset = data if isinstance(data, Dataset) else Dataset.open(data)
     spec = render or RenderSpec()
+    render_batch([], spec)  # raises unless it is a RenderSpec
     varied = AugmentSpec() if augment is True else augment or None
     if varied is not None and spec.style != "smooth":
         raise InputError(f"style {spec.style!r} cannot be augmented; use style 'smooth'")
