@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 import garabato
-from garabato.cli import COMMANDS, main
+from garabato.cli import COMMANDS, main, output
 from garabato.cli.output import print_json, progress
 
 ENDINGS = """
@@ -201,6 +201,16 @@ def test_progress_goes_to_stderr_a_line_a_stage(capfd: pytest.CaptureFixture[str
     assert "3 of 3" in read
     assert "draw" in draw
     assert "5 of 10" in draw
+
+
+def test_a_line_of_progress_is_not_repeated_at_the_end(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output, "_LINE_EVERY_S", 0.0)
+    with progress("drawings") as report:
+        report("read", 2, 3)
+        report("read", 3, 3)
+    assert capfd.readouterr().err == "read 2 of 3\nread 3 of 3\n"
 
 
 def test_the_list_of_subcommands_has_whole_sentences() -> None:

@@ -187,11 +187,11 @@ class _StageLines:
             self._print(stage)
 
     def finish(self) -> None:
-        for stage in self._last:
+        for stage in [*self._last]:
             self._print(stage)
 
     def _print(self, stage: str) -> None:
-        done, total, now = self._last[stage]
+        done, total, now = self._last.pop(stage)
         took_s = now - self._started_s[stage]
         of_total = "" if total is None else f" of {total:,}"
         rate = _rate(done / took_s, self._unit) if took_s >= 1 else ""
