@@ -135,10 +135,13 @@ def test_one_point_strokes_and_empty_drawings_are_drawings(tmp_path):
     assert [d.to_lists() for d in read_drawings(path)] == [[[[7], [8]]], [], []]
 
 
-def test_blank_lines_line_ends_of_windows_and_a_byte_order_mark_are_no_faults(tmp_path):
+@pytest.mark.parametrize("n_lines", [1, 2000], ids=["parsed one by one", "scanned by kernels"])
+def test_blank_lines_line_ends_of_windows_and_byte_order_marks_are_no_faults(tmp_path, n_lines):
+    """As in files of Windows put one after the other."""
     path = tmp_path / "cat.ndjson"
-    path.write_bytes(b"\xef\xbb\xbf" + GOOD.encode() + b"\r\n\r\n  \n" + GOOD.encode())
-    assert len(list(read_drawings(path, strict=True))) == 2
+    one = b"\xef\xbb\xbf\r\n" + GOOD.encode() + b"\r\n\r\n  \n"
+    path.write_bytes(one + (b"\xef\xbb\xbf" + GOOD.encode() + b"\r\n") * n_lines)
+    assert len(list(read_drawings(path, strict=True))) == 1 + n_lines
 
 
 def test_without_a_report_the_unreadable_lines_are_logged(tmp_path, caplog):
@@ -485,3 +488,11 @@ def test_a_single_drawing_is_written_and_other_things_are_refused(tmp_path):
     with pytest.raises(InputError, match="drawing 2 is of type str, not Drawing"):
         write_drawings(tmp_path / "two.ndjson", [*make_drawings(["line"], 1, seed=0), "cat"])
     assert not (tmp_path / "two.ndjson").exists()
+
+
+def test_a_key_id_that_begins_like_a_byte_order_mark_is_kept(tmp_path):
+    key_id = str(int.from_bytes(b"\xef\xbb\xbf\x01\x02\x03\0\0", "little"))
+    path = tmp_path / "cat.bin"
+    write_drawings(path, Drawing([[[0, 255], [0, 9]]], key_id=key_id, country="DE"))
+    (drawing,) = read_drawings(path, strict=True)
+    assert drawing.key_id == key_id

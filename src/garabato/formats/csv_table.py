@@ -10,7 +10,6 @@ are separated by commas, semicolons, tabs or bars. Source: https://www.kaggle.co
 
 from __future__ import annotations
 
-import codecs
 import csv
 import re
 from collections.abc import Iterable, Iterator
@@ -39,8 +38,7 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
 
 def _header(head: bytes) -> _Header | None:
     """The columns and the delimiter; None if no column can hold drawings."""
-    text = head.removeprefix(codecs.BOM_UTF8)
-    lines = [line.decode(errors="replace").strip() for line in _LINE_END.split(text, 2)[:2]]
+    lines = [line.decode(errors="replace").strip() for line in _LINE_END.split(head, 2)[:2]]
     n_lines, delimiters = 1, ",;\t|"
     if lines[0].lower().startswith("sep=") and len(lines) > 1:  # as Excel writes it
         n_lines, delimiters = 2, lines[0][4:] or "\t"

@@ -13,7 +13,6 @@ Files are read element by element, so that they may be larger than memory.
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -40,8 +39,7 @@ _ARRAY_END = b"]"
 
 def looks_like(head: bytes) -> bool:
     """True if `head` begins a JSON array or an object written over several lines."""
-    text = head.removeprefix(codecs.BOM_UTF8)
-    return _START.match(text) is not None or _WRAPPER.match(text) is not None
+    return _START.match(head) is not None or _WRAPPER.match(head) is not None
 
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
@@ -54,9 +52,8 @@ def load_object(source: Input, max_bytes: int, remedy: str = "") -> dict[str, An
 
     `remedy` says what to do about files of more than `max_bytes`.
     """
-    content = source.read_whole(max_bytes, remedy).removeprefix(codecs.BOM_UTF8)
     try:
-        document = orjson.loads(content)
+        document = orjson.loads(source.read_whole(max_bytes, remedy))
     except orjson.JSONDecodeError as error:
         raise source.error(
             f"broken JSON ({error.msg})", f"line {error.lineno}, column {error.colno}"
@@ -98,8 +95,8 @@ def _split(source: Input) -> Iterator[bytes]:
 
     Where an array ends, _ARRAY_END follows; there may be several.
     """
-    text = source.read(_BLOCK_BYTES).removeprefix(codecs.BOM_UTF8)
-    wrapper = _WRAPPER.match(source.head.removeprefix(codecs.BOM_UTF8))
+    text = source.read(_BLOCK_BYTES)
+    wrapper = _WRAPPER.match(source.head)
     while wrapper is not None and len(text) < wrapper.end():
         text += source.read(_BLOCK_BYTES)
     if wrapper is not None:

@@ -11,7 +11,6 @@ Source: https://pandas.pydata.org/docs/reference/api/pandas.DataFrame.to_json.ht
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -40,8 +39,7 @@ _LINES = re.compile(rb"\s*\{[^\n]*\}[ \t\r,]*\n\s*\{")
 
 def looks_like(head: bytes) -> bool:
     """True if `head` begins a JSON object that holds a table."""
-    text = head.removeprefix(codecs.BOM_UTF8)
-    return _START.match(text) is not None and _LINES.match(text) is None
+    return _START.match(head) is not None and _LINES.match(head) is None
 
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
@@ -52,7 +50,7 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     """
     start = source.read(MAX_BYTES + 1)
     source = source.with_put_back(start)
-    if _LINES.match(start.removeprefix(codecs.BOM_UTF8)):
+    if _LINES.match(start):
         return ndjson.read(source, reject)
     remedy = 'write one object a line (pandas: orient="records", lines=True)'
     return in_batches(_drawings(load_object(source, MAX_BYTES, remedy), source, reject))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import io
 import sys
@@ -56,6 +57,7 @@ class Writable(Protocol):
 class Input:
     """A stream of bytes to be read once, its first bytes, and its name for messages.
 
+    Both begin after the byte order mark that text in UTF-8 may have.
     `path` is set if the bytes are an uncompressed file on disk, which can be memory-mapped. Readers
     make up key_ids from `stem`, and count metadata that they leave out in `notes`.
     """
@@ -70,6 +72,7 @@ class Input:
     @classmethod
     def from_bytes(cls, content: bytes, name: str, stem: str) -> Input:
         """Bytes in memory as an input."""
+        content = content.removeprefix(codecs.BOM_UTF8)
         return cls(name, stem, io.BytesIO(content), content[:N_PEEKED], None)
 
     def error(self, problem: str, position: str | None = None) -> FormatError:
@@ -110,14 +113,14 @@ def open_input(path: str | PathLike[str]) -> Iterator[Input]:
             file = Path(name) if Path(name).is_file() else None  # no pipe: <(curl ...)
         with _stream_errors(name):
             head = _read_fully(stream, N_PEEKED)
-            stream = _Prefixed(head, stream)
             if head.startswith(GZIP_MAGIC):
-                stream = _BoundedGzip(stream)
+                stream, file = _BoundedGzip(_Prefixed(head, stream)), None
                 head = _read_fully(stream, N_PEEKED)
-                stream, file = _Prefixed(head, stream), None
+        if b"\0" not in head:  # else a .bin file, whose first key_id happens to begin so
+            head = head.removeprefix(codecs.BOM_UTF8)
         if not head:
             raise FormatError("the file is empty; a file with drawings was expected", path=name)
-        yield Input(name, stem, stream, head, file)
+        yield Input(name, stem, _Prefixed(head, stream), head, file)
 
 
 def in_batches(drawings: Iterable[Drawing]) -> Iterator[DrawingBatch]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import sys
 from collections.abc import Iterable, Iterator
 
@@ -54,7 +53,7 @@ def iter_blocks(source: Input, reject: Reject) -> Iterator[tuple[int, bytes]]:
     number = 1
     rest = b""
     skipping = False  # inside a line that is too long
-    block = source.read(BLOCK_BYTES).removeprefix(codecs.BOM_UTF8)
+    block = source.read(BLOCK_BYTES)
     while block:
         if skipping:
             _, line_end, block = block.partition(b"\n")

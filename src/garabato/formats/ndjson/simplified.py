@@ -10,6 +10,7 @@ Source: https://github.com/googlecreativelab/quickdraw-dataset.
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections import Counter
@@ -55,7 +56,8 @@ def parse_line(line: bytes, line_number: int, source: Input) -> Drawing:
     """
     position = f"line {line_number}"
     try:
-        fields = load_json(line.rstrip(b", \t\r\n"))  # a comma: a line of an array
+        # a mark: files put one after the other; a comma: a line of an array
+        fields = load_json(line.removeprefix(codecs.BOM_UTF8).rstrip(b", \t\r\n"))
     except orjson.JSONDecodeError as error:
         problem, column = _json_problem(line, error)
         raise source.error(problem, f"{position}, column {column}") from None

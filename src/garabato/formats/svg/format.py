@@ -28,7 +28,7 @@ def looks_like(head: bytes) -> bool:
     """True if `head`, the first bytes of a file, begins an XML document."""
     if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return b"<" in head
-    return head.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"<")
+    return head.lstrip().startswith(b"<")
 
 
 def read(source: Input) -> Iterator[DrawingBatch]:
