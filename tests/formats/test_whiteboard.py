@@ -253,22 +253,11 @@ def test_excalidraw_is_recognised_whatever_the_order_of_its_keys(tmp_path):
         assert lists(write(tmp_path / f"{number}.json", one)) == [[[[0, 255], [0, 255]]]]
 
 
-def test_tldraw_s_first_version_is_read(tmp_path):
-    shapes = {
-        "a": {"id": "a", "type": "draw", "parentId": "page", "childIndex": 1, "point": [100, 50],
-              "points": [[0, 0, 0.5], [255, 255, 0.5]]},
-        "b": {"id": "b", "type": "rectangle", "childIndex": 2, "point": [100, 50],
-              "size": [255, 255], "rotation": math.pi / 2},
-        "c": {"id": "c", "type": "arrow", "childIndex": 3, "point": [100, 305],
-              "handles": {"start": {"point": [0, 0]}, "end": {"point": [255, -255]}}},
-        "d": {"id": "d", "type": "text", "childIndex": 4, "point": [0, 0], "text": "cat"},
-    }  # fmt: skip
-    pages = {"page": {"id": "page", "name": "Page 1", "childIndex": 1, "shapes": shapes}}
+def test_a_file_of_tldraw_s_first_version_says_how_to_convert_it(tmp_path):
+    pages = {"page": {"id": "page", "name": "Page 1", "childIndex": 1, "shapes": {}}}
     document = {"name": "New Document", "document": {"id": "doc", "version": 15.5, "pages": pages}}
-    ((line, box, arrow),) = lists(write(tmp_path / "old.tldr", document))
-    assert line == [[0, 255], [0, 255]]
-    assert sorted(zip(*box, strict=True)) == [(0, 0), (0, 255), (255, 0), (255, 0), (255, 255)]
-    assert arrow == [[0, 255], [255, 0]]
+    with pytest.raises(FormatError, match=r"open it at tldraw\.com and save it again"):
+        list(read_drawings(write(tmp_path / "old.tldr", document)))
 
 
 @pytest.mark.parametrize("wrap", [lambda store: store, lambda store: {"document": store}])

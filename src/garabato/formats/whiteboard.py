@@ -2,11 +2,10 @@
 
 Freehand strokes, lines and arrows, and the outlines of rectangles, diamonds and ellipses; text,
 pictures and whatever is deleted or invisible are left out. Excalidraw: one drawing a file (or a
-copy of the clipboard), or one for each item of a library. tldraw: one drawing a page, of files of
-today (`records`), snapshots (`store`) and files of its first version (`pages`).
-Sources: https://docs.excalidraw.com/docs/codebase/json-schema,
-https://github.com/tldraw/tldraw/tree/main/packages/tlschema and
-https://github.com/tldraw/tldraw-v1/blob/main/packages/tldraw/src/types.ts.
+copy of the clipboard), or one for each item of a library. tldraw: one drawing a page, of files
+(`records`) and snapshots (`store`); not of its first version, whose files tldraw itself converts.
+Sources: https://docs.excalidraw.com/docs/codebase/json-schema and
+https://github.com/tldraw/tldraw/tree/main/packages/tlschema.
 """
 
 from __future__ import annotations
@@ -15,8 +14,7 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -29,7 +27,7 @@ from garabato.formats.stream import Input, Reject, in_batches, simplified_drawin
 MAX_BYTES = 64 * 2**20
 #: Keys that only these programs write, in whatever order.
 _START = re.compile(
-    rb'(?:\xef\xbb\xbf)?\s*\{.*?"(?:type"\s*:\s*"excalidraw'
+    rb'\s*\{.*?"(?:type"\s*:\s*"excalidraw'
     rb'|(?:tldrawFileFormatVersion|appState|typeName|childIndex)"\s*:)',
     re.DOTALL,
 )
@@ -45,8 +43,8 @@ _MAX_DEPTH = 32
 
 Points = npt.NDArray[np.float64]
 Json = dict[str, Any]
-#: The shapes of a page, by id, each as a function that gives its strokes or raises _ShapeError.
-Page = dict[str, Callable[[], list[Points]]]
+#: The shapes of a page, each with the groups around it, from the inside.
+Page = list[list[Json]]
 
 
 def looks_like(head: bytes) -> bool:
@@ -66,8 +64,12 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
         else:
             drawings = _scene(document, source, reject)
     else:
-        pages = _old_tldraw_pages(document) or _tldraw_pages(document)
-        drawings = _tldraw_drawings(pages, source, reject)
+        inner = document.get("document")
+        if isinstance(inner, dict) and "pages" in inner:
+            raise source.error(
+                "a file of tldraw's first version; open it at tldraw.com and save it again"
+            )
+        drawings = _tldraw_drawings(_tldraw_pages(document), source, reject)
     yield from in_batches(drawings)
 
 
@@ -139,35 +141,21 @@ def _tldraw_pages(document: Json) -> list[Page]:
         if isinstance(record.get("id"), str)
     }
     pages: dict[str, Page] = {}
-    for shape_id, shape in records.items():
+    for shape in records.values():
         if shape.get("typeName") == "shape" and shape.get("opacity") != 0:
             with_groups = _with_groups(shape, records)
-            page = pages.setdefault(str(with_groups[-1].get("parentId")), {})
-            page[shape_id] = partial(_strokes_on_page, with_groups)
+            pages.setdefault(str(with_groups[-1].get("parentId")), []).append(with_groups)
     return list(pages.values())
-
-
-def _old_tldraw_pages(document: Json) -> list[Page]:
-    """Pages of tldraw's first version, whose shapes are in the units of the page."""
-    inner = document.get("document")
-    pages = inner.get("pages") if isinstance(inner, dict) else None
-    if not isinstance(pages, dict):
-        return []
-    return [
-        {str(shape_id): partial(_old_strokes, shape) for shape_id, shape in page["shapes"].items()}
-        for page in pages.values()
-        if isinstance(page, dict) and isinstance(page.get("shapes"), dict)
-    ]
 
 
 def _tldraw_drawings(pages: list[Page], source: Input, reject: Reject) -> Iterator[Drawing]:
     for number, page in enumerate(pages, start=1):
         strokes: list[Points] = []
-        for shape_id, read_strokes in page.items():
+        for with_groups in page:
             try:
-                strokes += read_strokes()
+                strokes += _strokes_on_page(with_groups)
             except _ShapeError as error:
-                reject(source.error(str(error), shape_id[:100]))
+                reject(source.error(str(error), with_groups[0]["id"][:100]))
         key_id = f"{source.stem}-{number}" if len(pages) > 1 else None
         yield from simplified_drawing(strokes, source, reject, f"page {number}", key_id=key_id)
 
@@ -192,29 +180,6 @@ def _strokes_on_page(with_groups: list[Json]) -> list[Points]:
         offset = (_number(one, "x"), _number(one, "y"))
         strokes = [points @ turn.T + offset for points in strokes]
     return strokes
-
-
-def _old_strokes(shape: Any) -> list[Points]:
-    if not isinstance(shape, dict):
-        raise _ShapeError("the shape is not an object")
-    kind = shape.get("type")
-    if kind == "draw":
-        points = _points(shape.get("points"))
-    elif kind in ("arrow", "line"):
-        handles = shape.get("handles")
-        ends = [handles.get(end) for end in ("start", "end")] if isinstance(handles, dict) else []
-        points = _points([end.get("point") for end in ends if isinstance(end, dict)])
-    elif kind in ("rectangle", "triangle"):
-        ((width, height),) = _points([shape.get("size")])
-        points = _outline(kind, width, height)
-    elif kind == "ellipse":
-        ((x, y),) = _points([shape.get("radius")])
-        points = _outline(kind, 2 * x, 2 * y)
-    else:
-        return []
-    if len(points) == 0:
-        return []
-    return [_turned(points, _number(shape, "rotation", 0.0)) + _points([shape.get("point")])]
 
 
 def _tldraw_strokes(shape: Json) -> list[Points]:
