@@ -20,8 +20,6 @@ CSV = 'countrycode,ink,key_id,recognized,timestamp,word\nUS,"[[[0, 9], [0, 9]]]"
     [
         (b"reMarkable .lines file, version=6          \x05", "a page of a reMarkable; export it"),
         (b"CSFCHUNK\0\0\0\0", "a Clip Studio Paint file; export the drawing as PNG"),
-        (b"PDN3\x10\0\0<pdnImage", "a Paint.NET file; export the drawing as PNG"),
-        (bytes.fromhex("e4525c7b8cd8a74daeb15378d02996d3"), "a OneNote file; save the drawing"),
         (CSV, "a CSV file without a column `drawing`"),
         ("name;colour;size\ncat;black;3\n", "a CSV file"),
         (
@@ -49,14 +47,11 @@ CSV = 'countrycode,ink,key_id,recognized,timestamp,word\nUS,"[[[0, 9], [0, 9]]]"
         ('<meta charset="utf-8"><title>Log in</title>', "a web page was saved"),
         ("\ufeffversion https://git-lfs.github.com/spec/v1\r\n", "a Git LFS pointer"),
         ("<!-- saved -->\n<!DOCTYPE html>\n<html></html>", "a web page was saved"),
-        ("../../.git/annex/objects/x"[3:], "a git-annex link"),
         ("---\nexcalidraw-plugin: parsed\n---\n", "Obsidian"),
-        ("  0\r\nSECTION\r\n", "a DXF file"),
         ("data:image/png;base64,iVBORw0KGgo", "a data URL"),
         (b"P6\n# by hand\n2 2\n255\n" + bytes(12), "a PBM, PGM or PPM picture; save it as PNG"),
         (b"P1\n2 2\n0 1 1 0\n", "a PBM, PGM or PPM picture"),
         (b"\0\0\1\0\1\0\x20\x20" + bytes(99), "an icon of Windows"),
-        (b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(99), "a JPEG 2000 picture"),
         (b"\xff\x0a\xfa\x1f" + bytes(99), "a JPEG XL picture"),
         (b"\0\0\0\x18ftypmp42" + bytes(99), "a video"),
         (b"\x80\x04\x95" + bytes(99), "a Python pickle"),
