@@ -12,13 +12,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree.ElementTree import Element
 
-from garabato.formats.svg.conditions import media_match, query_holds
-from garabato.formats.svg.selectors import (
-    OF_TYPE,
-    cheap_pseudo_classes,
-    nested_selector,
-    split_at_commas,
-)
+from garabato.formats.svg.conditions import is_supported, media_match
+from garabato.formats.svg.selectors import OF_TYPE, cheap_pseudo_classes, split_at_commas
 from garabato.formats.svg.style import is_valid
 
 if TYPE_CHECKING:
@@ -57,7 +52,7 @@ class Cascade:
             element.text or ""
             for element in root.iter("style")
             if element.get("type", "text/css").strip().lower() in ("", "text/css")
-            and media_match(element.get("media", "all").strip().lower() or "all")
+            and media_match(element.get("media", ""))
         )
         self._by_element: dict[Element, _Declared] = {}
         if sheet.strip():
@@ -130,7 +125,7 @@ def _match_sheet(sheet: str, root: Element) -> dict[Element, _Declared]:
             f"the style sheets have more than {MAX_SHEET_CHARACTERS // 2**10} KiB"
         )
     budget = _Budget()
-    rules = _Rules(cssselect2.Matcher(), budget)
+    rules = _Rules(cssselect2.Matcher())
     rules.add_all(tinycss2.parse_stylesheet(sheet, skip_comments=True, skip_whitespace=True))
     matched: dict[Element, _Declared] = {}
     for wrapper in _bounded_wrapper(budget).from_xml_root(root).iter_subtree():
@@ -158,45 +153,35 @@ class _Budget:
 class _Rules:
     """The style rules whose conditions hold, for matching, and the number of their selectors."""
 
-    def __init__(self, matcher: Matcher, budget: _Budget) -> None:
+    def __init__(self, matcher: Matcher) -> None:
         self.matcher = matcher
         self.n_selectors = self.n_of_type = 0
-        self._budget = budget
 
-    def add_all(self, rules: Iterable[Any], outer: list[Any] | None = None, depth: int = 0) -> None:
-        """Add rules, which may be nested in one with the selector `outer`."""
-        import tinycss2
-
+    def add_all(self, rules: Iterable[Any], depth: int = 0) -> None:
+        """Add rules, but none that are nested in a style rule."""
         for rule in rules:
-            if depth > _MAX_NESTED_RULES or rule.type not in ("at-rule", "qualified-rule"):
-                continue
-            if rule.type == "at-rule":
-                self._add_at_rule(rule, outer, depth)
-                continue
-            selector = rule.prelude
-            if outer is not None:
-                selector = nested_selector(selector, outer, self._budget.spend)
-            self._add(selector, _declarations_of(rule.content))
-            if any(token.type == "{} block" for token in rule.content):
-                inner = tinycss2.parse_blocks_contents(
-                    rule.content, skip_comments=True, skip_whitespace=True
-                )
-                self.add_all(inner, selector, depth + 1)
+            if rule.type == "at-rule" and depth < _MAX_NESTED_RULES:
+                self._add_at_rule(rule, depth)
+            elif rule.type == "qualified-rule":
+                self._add(rule.prelude, _declarations_of(rule.content))
 
-    def _add_at_rule(self, rule: Any, outer: list[Any] | None, depth: int) -> None:
+    def _add_at_rule(self, rule: Any, depth: int) -> None:
         """Add the rules of `@media`, `@supports` and `@layer`; all layers count the same."""
         import tinycss2
 
         keyword = rule.lower_at_keyword
         if not rule.content or keyword not in ("layer", "media", "supports"):
             return
-        if keyword != "layer" and not query_holds(rule.prelude, keyword):
+        try:
+            condition = tinycss2.serialize(rule.prelude)
+        except RecursionError:  # brackets inside brackets by the thousand
             return
-        parse = tinycss2.parse_rule_list if outer is None else tinycss2.parse_blocks_contents
-        inner = parse(rule.content, skip_comments=True, skip_whitespace=True)
-        if outer is not None:
-            self._add(outer, _declarations_of(rule.content))
-        self.add_all(inner, outer, depth + 1)
+        if keyword == "media" and not media_match(condition):
+            return
+        if keyword == "supports" and not is_supported(condition):
+            return
+        inner = tinycss2.parse_rule_list(rule.content, skip_comments=True, skip_whitespace=True)
+        self.add_all(inner, depth + 1)
 
     def _add(self, selector: list[Any], declared: _Declared) -> None:
         import cssselect2

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import re
 
 from garabato.formats.svg.geometry import length
-from garabato.formats.svg.selectors import MAX_SELECTOR_TOKENS, split_at_commas
 
 #: Media features of a light screen, `_SCREEN_PX` wide and high.
 _SCREEN_PX = 1000.0
@@ -15,6 +13,8 @@ _FEATURES = {
     "prefers-contrast": "no-preference", "forced-colors": "none", "hover": "hover",
     "pointer": "fine", "orientation": "landscape", "scripting": "none",
 }  # fmt: skip
+#: A media feature in parentheses, or a word.
+_PART = re.compile(r"\(([^()]*)\)|([a-z-]+)")
 
 
 def media_match(queries: str) -> bool:
@@ -23,67 +23,33 @@ def media_match(queries: str) -> bool:
     >>> media_match("print, screen and (min-width: 300px)")
     True
     """
-    import tinycss2
-
-    return query_holds(tinycss2.parse_component_value_list(queries), "media")
-
-
-def query_holds(prelude: list[Any], keyword: str) -> bool:
-    """Whether the condition of `@media` or `@supports` holds."""
-    prelude = [token for token in prelude if token.type not in ("whitespace", "comment")]
-    if len(prelude) > MAX_SELECTOR_TOKENS:
-        return False
-    if not prelude:
-        return True
-    holds = _media_feature_holds if keyword == "media" else _is_supported
-    return any(_condition(part, holds) is True for part in split_at_commas(prelude))
+    queries = queries.strip().lower()
+    return not queries or any(map(_query_holds, queries.split(",")))
 
 
-def _condition(tokens: list[Any], feature: Callable[[str], bool | None]) -> bool | None:
-    """The value of a condition; None if it is unknown; then so is its negation.
+def is_supported(condition: str) -> bool:
+    """Whether browsers support what `@supports` asks for: anything that is not negated."""
+    return condition.lower().split()[:1] != ["not"]
 
-    Source: https://www.w3.org/TR/mediaqueries-4/#mq-syntax.
-    """
-    import tinycss2
 
-    tokens = [token for token in tokens if token.type not in ("whitespace", "comment")]
-    words = [token.lower_value if token.type == "ident" else "" for token in tokens]
-    if words[:1] == ["only"]:
-        tokens, words = tokens[1:], words[1:]
-    if words[:1] == ["not"]:  # negates what follows: a media type and its features, or parentheses
-        value = _condition(tokens[1:], feature)
-        return None if value is None else not value
+def _query_holds(query: str) -> bool:
+    """Whether a media query holds; one that asks for something unknown doesn't, even negated."""
     values: list[bool | None] = []
-    for token, word in zip(tokens, words, strict=True):
-        if word in ("and", "or"):
-            continue
-        if token.type == "() block":
-            inner = [part for part in token.content if part.type not in ("whitespace", "comment")]
-            first = inner[0] if inner else None
-            is_nested = first is not None and (
-                first.type in ("() block", "function")
-                or (first.type == "ident" and first.lower_value == "not")
-            )
-            if is_nested and len(inner) < MAX_SELECTOR_TOKENS:
-                values.append(_condition(inner, feature))
-            else:
-                values.append(feature(tinycss2.serialize(token.content).strip().lower()))
-        elif token.type == "function":
-            values.append(feature(tinycss2.serialize([token]).lower()))
+    is_negated = is_either = False
+    for feature, word in _PART.findall(query):
+        if feature:
+            values.append(_feature_holds(feature))
+        elif word in ("and", "only", "or", "not"):
+            is_either = is_either or word == "or"
+            is_negated = is_negated or word == "not"
         else:
-            values.append(word in ("all", "screen") if word else None)
-    if "or" in words:
-        return True if True in values else None if None in values else False
-    return False if False in values else None if None in values or not values else True
+            values.append(word in ("all", "screen"))
+    if is_either:
+        return True in values
+    return bool(values) and None not in values and all(values) != is_negated
 
 
-def _is_supported(feature: str) -> bool:
-    """Whether browsers support what `@supports` asks for: anything with a value or function."""
-    name, _, value = feature.partition(":")
-    return bool(value.strip()) or "(" in name
-
-
-def _media_feature_holds(condition: str) -> bool | None:
+def _feature_holds(condition: str) -> bool | None:
     """Whether a media feature holds; None if it is not known."""
     name, _, value = (part.strip() for part in condition.partition(":"))
     if name.startswith(("min-", "max-")):

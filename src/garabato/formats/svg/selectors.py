@@ -1,8 +1,8 @@
-"""CSS selectors as tokens: flattens nested ones and detects costly ones."""
+"""CSS selectors as tokens: detects costly ones."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 #: Longer selectors match nothing, nor do those with pseudo-classes that are not listed here.
@@ -17,25 +17,8 @@ OF_TYPE = {
 }  # fmt: skip
 
 
-def nested_selector(inner: list[Any], outer: list[Any], spend: Callable[[int], None]) -> list[Any]:
-    """The selector of a nested rule: "&" stands for the outer one; if absent, that comes first.
-
-    `spend` counts the work that the selector may cause, and may raise.
-    Source: https://www.w3.org/TR/css-nesting-1/.
-    """
-    import tinycss2
-
-    parent = f":is({tinycss2.serialize(outer)})"
-    parts = map(tinycss2.serialize, split_at_commas(inner))
-    text = ",".join(
-        part.replace("&", parent) if "&" in part else f"{parent} {part}" for part in parts
-    )
-    spend(4 * len(text))
-    return list(tinycss2.parse_component_value_list(text)) if len(text) < 1000 else []
-
-
 def split_at_commas(tokens: list[Any]) -> Iterator[list[Any]]:
-    """The parts of a list of selectors or conditions."""
+    """The parts of a list of selectors."""
     part: list[Any] = []
     for token in tokens:
         if token.type == "literal" and token.value == ",":

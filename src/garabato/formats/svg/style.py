@@ -49,8 +49,6 @@ _UNITLESS = re.compile(
 )
 #: The colour for light screens in light-dark(LIGHT, DARK).
 _LIGHT = re.compile(r"^light-dark\(\s*([^(),]+(?:\([^()]*\))?)\s*,.*", re.DOTALL)
-_MIX = re.compile(r"^color-mix\((?:\s*in\b[^,]*,)?(.*)\)$", re.DOTALL)
-_MIXED = re.compile(r"\s*(?:([\d.]+)%)?\s*([^\s()%]+(?:\([^()]*\))?)\s*(?:([\d.]+)%)?\s*(?:,|$)")
 
 
 class Style(NamedTuple):
@@ -175,8 +173,6 @@ def _parse_colour(text: str) -> Colour | None:
     from tinycss2.color4 import parse_color
 
     text = _LIGHT.sub(r"\1", text)
-    if match := _MIX.match(text):
-        return _mixed(match[1])
     if "(" in text:
         text = re.sub(r"\bnone\b", "0", text)
     colour = parse_color(text)
@@ -197,26 +193,3 @@ def _hex_colour(digits: str) -> Colour | None:
         return None
     red, green, blue = (float(int(digits[i : i + 2], 16)) for i in (0, 2, 4))
     return red, green, blue, int(digits[6:], 16) / 255 if len(digits) == 8 else 1.0
-
-
-def _mixed(text: str) -> Colour | None:
-    """The colour of color-mix(), as if all were mixed in sRGB.
-
-    Source: https://www.w3.org/TR/css-color-5/#color-mix.
-    """
-    parts = _MIXED.findall(text)
-    colours = [BLACK if name == CURRENT_COLOUR else _parse_colour(name) for _, name, _ in parts]
-    first, second = colours if len(colours) == 2 else (None, None)
-    if first is None or second is None:
-        return None
-    a, b = (float(before or after or "nan") / 100 for before, _, after in parts)
-    a, b = (0.5 if a != a and b != b else 1 - b if a != a else a), (1 - a if b != b else b)
-    b = 0.5 if b != b else b
-    if a + b <= 0:
-        return None
-    alpha = (a * first[3] + b * second[3]) / (a + b)
-    red, green, blue = (
-        (a * first[i] * first[3] + b * second[i] * second[3]) / ((a + b) * alpha) if alpha else 0.0
-        for i in range(3)
-    )
-    return red, green, blue, alpha * min(a + b, 1.0)
