@@ -440,8 +440,13 @@ def test_a_switch_shows_its_first_fitting_child(tmp_path):
 
 def test_the_error_for_a_document_without_lines_names_its_picture_or_text(tmp_path):
     picture = '<image width="8" height="8" xlink:href="data:image/png;base64,iVBORw0KGgo="/>'
-    with pytest.raises(FormatError, match="the document holds a picture, not lines; save it as"):
-        _read(tmp_path, picture)
+    on_a_ground = f'<rect width="200" height="150" fill="#dde"/>{picture}'
+    within_html = (
+        '<foreignObject width="9" height="9"><div><img src="a.png"/></div></foreignObject>'
+    )
+    for body in (picture, on_a_ground, within_html):
+        with pytest.raises(FormatError, match="holds a picture, not lines; save it as PNG"):
+            _read(tmp_path, body)
     with pytest.raises(FormatError, match="the document holds text, not lines"):
         _read(tmp_path, "<text>cat</text>")
 

@@ -41,8 +41,8 @@ _N_RULES, _RULE_SHARE, _RULE_WIDTH = 6, 0.99, 0.01
 def visible_lines(document: Document) -> list[Points]:
     """The lines (n, 2) a document shows, in page units and in the order of painting.
 
-    Ground gives no lines, unless it is all there is. A document with nothing but white on an
-    unknown page is taken to be made for a dark one.
+    Ground gives no lines, unless it is all there is, and no picture or text is on it. A document
+    with nothing but white on an unknown page is taken to be made for a dark one.
     """
     items = [item for item in document.items if item.clip.rectangle is None or _touches(item)]
     items = thin_ribbons(whole_strokes(items), document.page)
@@ -60,6 +60,8 @@ def visible_lines(document: Document) -> list[Points]:
     if lines:
         return lines
     if ground is not None:
+        if document.n_pictures or document.n_texts:
+            return []
         stands_out = difference(ground.fill or WHITE, np.array(background[:3])) > CONTRAST
         return list(clipped_lines(ground)) if stands_out else []
     opposite = _BLACK if sum(background[:3]) > 3 * 127 else WHITE

@@ -105,8 +105,9 @@ class _Walk:
             elif name in _GROUPS:
                 waiting += self._children(element, declared, inside)
             elif inside.style.is_visible:
-                self._n_pictures += name == "image"
-                self._n_texts += name == "text"
+                is_picture = name == "image" or element.find(".//img") is not None
+                self._n_pictures += is_picture
+                self._n_texts += not is_picture
         return found
 
     def _enter(
