@@ -58,6 +58,12 @@ def test_axes_may_point_to_the_left_or_upwards_and_numbers_be_hexadecimal(tmp_pa
     assert lists(path) == [[[[0, 255, 255], [0, 0, 255]]]]
 
 
+def test_traces_among_the_definitions_are_not_drawn(tmp_path):
+    defined = "<definitions><trace>0 0, 999 999</trace></definitions>"
+    path = write(tmp_path / "x.inkml", ink("0 0, 255 9", more=defined))
+    assert lists(path) == [[[[0, 255], [0, 9]]]]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_inkml_is_recognised_behind_comments_and_a_doctype(tmp_path, encoding):
     start = f'<?xml version="1.0" encoding="{encoding}"?>\n<!-- by hand --><!DOCTYPE ink>\n'

@@ -144,7 +144,8 @@ def _width(stroke: Element) -> float:
 
 def _inkml_drawing(root: Element, source: Input, reject: Reject) -> Iterator[Drawing]:
     x, y, signs = _axes(root)
-    traces = list(root.iter("trace"))
+    shown = (part for part in root if part.tag != "definitions")
+    traces = [trace for part in shown for trace in part.iter("trace")]
     if sum(1 + (trace.text or "").count(",") for trace in traces) > MAX_POINTS + len(traces):
         raise source.error(f"the drawing has more than {MAX_POINTS:,} points")
     strokes = []
