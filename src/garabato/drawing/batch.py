@@ -126,14 +126,8 @@ class DrawingBatch:
             points=np.concatenate([d.points for d in drawings]) if drawings else empty,
             stroke_starts=np.concatenate([*starts, first_points[-1:]]).astype(np.int64),
             drawing_starts=np.concatenate([[0], np.cumsum(n_strokes)]).astype(np.int64),
-            key_ids=[d.key_id for d in drawings],
-            categories=[d.category for d in drawings],
-            countries=[d.country for d in drawings],
-            recognized=[d.recognized for d in drawings],
-            timestamps=[d.timestamp for d in drawings],
-            traced=[d.traced for d in drawings],
             bitmaps=bitmaps,
-            details=[d.details for d in drawings],
+            **{column: [getattr(d, name) for d in drawings] for name, column in _METADATA.items()},
         )
 
     @classmethod
