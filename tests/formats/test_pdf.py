@@ -148,6 +148,16 @@ def test_what_is_drawn_on_a_page_as_an_annotation_is_read(tmp_path):
     assert stroke.T.tolist() == [[10, 90], [10, 90], [10, 10], [90, 10]]  # PDFium moves there first
 
 
+@pytest.mark.parametrize("clip", [b"0 0 50 100 re W n", b"0 0 m 50 0 l 50 100 l 0 100 l h W* n"])
+def test_what_is_clipped_away_is_not_drawn(tmp_path, clip):
+    page = b"0 0 100 100 re W n q %s 10 10 m 90 10 l S 60 20 m 60 80 l S Q 10 90 m 90 90 l S" % clip
+    path = tmp_path / "clipped.pdf"
+    path.write_bytes(pdf_of(page, 1))
+    cut, whole = next(iter(read_drawings(path, strict=True))).strokes
+    assert cut.T.tolist() == pytest.approx(np.array([[0, 255], [127.5, 255]]), abs=3)
+    assert whole.T.tolist() == [[0, 0], [255, 0]]
+
+
 @pytest.mark.parametrize("n_bytes", [10, 500])
 def test_a_truncated_file_is_an_error_that_names_it(tmp_path, n_bytes):
     whole = write(tmp_path / "whole.pdf", page_with([(0, 0), (1, 1)])).read_bytes()

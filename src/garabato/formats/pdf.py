@@ -2,7 +2,7 @@
 
 The paths of a page become an SVG document, so that what is visible is decided as for SVG files.
 Scans and other pages that are mostly pictures, or have nothing else, are rendered and read as
-pictures. Drawings in annotations are part of the page. Text is skipped and clipping is ignored.
+pictures. Drawings in annotations are part of the page. Text is skipped; hidden layers are shown.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import ctypes
 import io
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from garabato.drawing import DrawingBatch
@@ -155,9 +156,12 @@ class _Paths:
     """The paths of a page as SVG elements."""
 
     def __init__(self) -> None:
-        #: The attributes of each element (without a stroke's width), that width, and its data.
+        #: The clips and attributes of each element (without a stroke's width), that width, and its
+        #: data.
         self._elements: list[tuple[str, float, list[str]]] = []
-        self.n_segments = self.n_texts = self.n_pictures = 0
+        #: The shape of a clip -> its id.
+        self._clips: dict[str, str] = {}
+        self.n_segments = self.n_clip_segments = self.n_texts = self.n_pictures = 0
         self.picture_area = 0.0
 
     def add_all(self, objects: Iterator[Any], matrix: Matrix, depth: int = 0) -> None:
@@ -166,7 +170,7 @@ class _Paths:
         for item in objects:
             kind = pdfium.FPDFPageObj_GetType(item)
             if kind == pdfium.FPDF_PAGEOBJ_PATH:
-                self._add(item, multiply(matrix, _matrix_of(item)))
+                self._add(item, matrix)
             elif kind == pdfium.FPDF_PAGEOBJ_TEXT:
                 self.n_texts += 1
             elif kind == pdfium.FPDF_PAGEOBJ_SHADING:
@@ -200,11 +204,12 @@ class _Paths:
             fill += f' fill-rule="{rule}"'
         if has_stroke.value:
             stroke = _colour(pdfium.FPDFPageObj_GetStrokeColor, item, "stroke")
-        style = f'transform="matrix({",".join(map(str, matrix))})" {fill} {stroke}'
+        placed = _transform(multiply(matrix, _matrix_of(item)))
+        style = f"{self._clip(item, matrix)}<path {placed} {fill} {stroke}"
         given = ctypes.c_float()
         pdfium.FPDFPageObj_GetStrokeWidth(item, given)
         width = given.value or 1.0  # 0 is the thinnest line that can be drawn
-        data = _path_data(item, n)
+        data = _path_data(partial(pdfium.FPDFPath_GetPathSegment, item), n)
         if self._elements and not fill_mode.value:
             last_style, last_width, last_data = self._elements[-1]
             # strokes of a pen with pressure are paths from point to point, thousands a page
@@ -213,13 +218,33 @@ class _Paths:
                 return
         self._elements.append((style, width, [data]))
 
+    def _clip(self, item: Any, matrix: Matrix) -> str:
+        """Tags that open a group for each clip of an item; clips of too many segments are left out.
+
+        PDFium doesn't tell their fill rule. `matrix` places the form that the item is in.
+        """
+        import pypdfium2.raw as pdfium
+
+        clip, groups = pdfium.FPDFPageObj_GetClipPath(item), ""
+        for i in range(pdfium.FPDFClipPath_CountPaths(clip)):
+            n = pdfium.FPDFClipPath_CountPathSegments(clip, i)
+            self.n_clip_segments += max(n, 0)
+            if self.n_clip_segments > _MAX_SEGMENTS:
+                break
+            data = _path_data(partial(pdfium.FPDFClipPath_GetPathSegment, clip, i), n)
+            shape = f'<path d="{data}" {_transform(matrix)}/>'
+            name = self._clips.setdefault(shape, f"clip{len(self._clips)}")
+            groups += f'<g clip-path="url(#{name})">'
+        return groups
+
     def svg(self) -> str:
         """The elements, and a sign of texts: SVG tells a page of text from an empty one."""
+        clips = (f'<clipPath id="{name}">{shape}</clipPath>' for shape, name in self._clips.items())
         paths = (
-            f'<path d="{"".join(data)}" {style} stroke-width="{width}"/>'
+            f'{style} d="{"".join(data)}" stroke-width="{width}"/>{"</g>" * style.count("<g")}'
             for style, width, data in self._elements
         )
-        return "".join(paths) + ("<text>.</text>" if self.n_texts else "")
+        return "".join([*clips, *paths, "<text>.</text>" if self.n_texts else ""])
 
 
 def _matrix_of(item: Any) -> Matrix:
@@ -239,7 +264,11 @@ def _colour(get: Any, item: Any, name: str) -> str:
     return f'{name}="rgb({red.value},{green.value},{blue.value})" {name}-opacity="{opacity:.3f}"'
 
 
-def _path_data(item: Any, n_segments: int) -> str:
+def _transform(matrix: Matrix) -> str:
+    return f'transform="matrix({",".join(map(str, matrix))})"'
+
+
+def _path_data(get_segment: Callable[[int], Any], n_segments: int) -> str:
     import pypdfium2.raw as pdfium
 
     x, y = ctypes.c_float(), ctypes.c_float()
@@ -247,7 +276,7 @@ def _path_data(item: Any, n_segments: int) -> str:
     parts = []
     n_curve_points = 0
     for i in range(n_segments):
-        segment = pdfium.FPDFPath_GetPathSegment(item, i)
+        segment = get_segment(i)
         pdfium.FPDFPathSegment_GetPoint(segment, x, y)
         kind = pdfium.FPDFPathSegment_GetType(segment)
         if kind == pdfium.FPDF_SEGMENT_BEZIERTO:  # three segments are one curve
