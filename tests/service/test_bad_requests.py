@@ -77,6 +77,7 @@ def test_the_error_for_a_bad_classify_request_names_the_field(
         ({"drawing": LINE, "where": {"recognized": "yes"}}, "where.recognized"),
         ({"drawing": LINE, "where": {"timestamp": "2017"}}, "where.timestamp"),
         ({"drawing": LINE, "where": {"timestamp": {}}}, "where.timestamp"),
+        ({"drawing": LINE, "where": {"timestamp": {"after": "today"}}}, "where.timestamp.after"),
         ({"drawing": LINE, "where": {"timestamp": {"since": "2017"}}}, "where.timestamp.since"),
         ({"drawing": LINE, "where": {"key_id": ["5"] * 501}}, "where.key_id"),
         ({"drawing": LINE, "predictions": -1}, "predictions"),
@@ -105,6 +106,7 @@ def test_the_error_for_a_bad_search_request_names_the_field(
         ({"drawing": LINE, "country": 5}, "country"),
         ({"drawing": LINE, "recognized": "yes"}, "recognized"),
         ({"drawing": LINE, "timestamp": ""}, "timestamp"),
+        ({"drawings": [{"drawing": LINE, "timestamp": "2017-13"}]}, "drawings.0.timestamp"),
     ],
 )
 def test_the_error_for_a_bad_new_drawing_names_the_field(
@@ -160,6 +162,32 @@ def test_a_body_that_is_not_a_json_object_is_refused(service: Running, body: byt
     problem(answer, answer.status)
 
 
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (b'{"drawing":[[[' + b'"",' * 900_000 + b"0],[0]]]}", "drawing.0.0.0: Input should be a"),
+        (b'{"drawing":[' + b"[]," * 900_000 + b"0]}", "drawing.0: List should have at least 2"),
+        (
+            b'{"drawing":[[[0],[0]]],"where":{"category":[' + b"0," * 900_000 + b"0]}}",
+            "where.category.0: Input should be a valid string",
+        ),
+        (
+            b"{" + b",".join(b'"%d":0' % n for n in range(200_000)) + b"}",
+            "200,000 fields are invalid",
+        ),
+    ],
+    ids=["points", "strokes", "filter", "unknown fields"],
+)
+def test_of_very_many_errors_in_a_body_not_all_are_listed(
+    service: Running, body: bytes, detail: str
+) -> None:
+    """It took minutes and gigabytes."""
+    headers = {"content-type": "application/json"}
+    document = problem(service.ask("POST", "/v1/search", body=body, headers=headers), 422)
+    assert document["detail"].startswith(detail)
+    assert len(document.get("errors", [])) <= 1
+
+
 def test_a_body_of_the_wrong_media_type_is_refused(service: Running) -> None:
     answer = service.ask("POST", "/v1/classify", body=b"a=1", headers={"content-type": "text/csv"})
     assert "application/json" in problem(answer, 415)["detail"]
@@ -191,7 +219,9 @@ def test_unknown_places_and_methods_are_problems(service: Running) -> None:
     problem(service.get("/v1/drawings/nothing"), 404)
     problem(service.post("/v1/search", {"key_id": "nothing"}), 404)
     problem(service.get("/v1/categories/nothing"), 404)
-    assert problem(service.get("/v1/drawings?limit=0"), 422)["errors"][0]["field"] == "limit"
+    for field, text in (("limit", "0"), ("timestamp_after", "today"), ("timestamp_before", "5")):
+        document = problem(service.get(f"/v1/drawings?{field}={text}"), 422)
+        assert document["errors"][0]["field"] == field
 
 
 @pytest.mark.parametrize(

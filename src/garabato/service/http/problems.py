@@ -13,13 +13,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 
 from garabato.errors import GalleryError, InputError, StorageError
 from garabato.service.http.responses import ProblemDocument
 
 MEDIA_TYPE = "application/problem+json"
 _log = logging.getLogger("garabato.service")
+#: More errors of a request are only counted: to list millions takes minutes.
+_MAX_ERRORS = 10_000
 _DESCRIPTIONS = {
     400: "The body is malformed.",
     401: "The token is missing or wrong.",
@@ -123,7 +124,6 @@ _HANDLED = (
     InputError,
     StorageError,
     GalleryError,
-    ClientDisconnect,
 )
 
 
@@ -153,6 +153,11 @@ def _problem_of(request: Request, error: Exception) -> ProblemError:
     match error:
         case ProblemError():
             return error
+        case ValidationError() if error.error_count() > _MAX_ERRORS:
+            text = (
+                f"{error.error_count():,} fields are invalid; /v1/openapi.json has the valid ones"
+            )
+            return ProblemError(422, text)
         case RequestValidationError() | ValidationError():
             return of_validation(error.errors())
         case HTTPException(status_code=404):
@@ -161,8 +166,6 @@ def _problem_of(request: Request, error: Exception) -> ProblemError:
             return _not_supported(request, error)
         case HTTPException():
             return ProblemError(error.status_code, str(error.detail), headers=error.headers)
-        case ClientDisconnect():
-            return ProblemError(400, "the request ended before it was complete")
         case StorageError():
             _log.error("storage: %s", error)
             return ProblemError(

@@ -18,6 +18,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from starlette.convertors import PathConvertor, register_url_convertor
 
 from garabato.drawing import MAX_COORDINATE
+from garabato.drawing.times import normal_time
 
 MAX_K = 200
 MAX_DRAWINGS_AT_ONCE = 500
@@ -38,13 +39,19 @@ _WHERE: dict[str, Any] = {
 }
 
 Coordinate = Annotated[float, Field(ge=-MAX_COORDINATE, le=MAX_COORDINATE, allow_inf_nan=False)]
-Points = Annotated[list[Coordinate], Field(min_length=1)]
+Points = Annotated[list[Coordinate], Field(fail_fast=True, min_length=1)]
 Stroke = Annotated[
-    list[Points], Field(min_length=2, max_length=2, description="The xs, then as many ys.")
+    list[Points],
+    Field(fail_fast=True, min_length=2, max_length=2, description="The xs, then as many ys."),
 ]
 Strokes = Annotated[
     list[Stroke],
-    Field(min_length=1, description="Strokes in any units, y pointing down.", examples=[_FACE]),
+    Field(
+        fail_fast=True,
+        min_length=1,
+        description="Strokes in any units, y pointing down.",
+        examples=[_FACE],
+    ),
 ]
 Traced = Annotated[
     bool | None,
@@ -56,14 +63,14 @@ Traced = Annotated[
 #: What the API stores is short and printable; what a gallery already holds can be anything.
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
 NewName = Annotated[str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS)]
-NewNames = Annotated[list[NewName], Field(max_length=500)]
+NewNames = Annotated[list[NewName], Field(fail_fast=True, max_length=500)]
 Name = Annotated[str, Field(min_length=1)]
-Names = Annotated[list[Name], Field(max_length=500)]
+Names = Annotated[list[Name], Field(fail_fast=True, max_length=500)]
 KeyId = Annotated[str, Field(min_length=1)]
 KeyIdInPath = Annotated[KeyId, Path(description="The drawing's key_id.")]
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=_NO_CONTROLS)]
 Title = Annotated[str, Field(min_length=1, max_length=500, pattern=_NO_CONTROLS)]
-KeyIds = Annotated[list[KeyId], Field(max_length=MAX_DRAWINGS_AT_ONCE)]
+KeyIds = Annotated[list[KeyId], Field(fail_fast=True, max_length=MAX_DRAWINGS_AT_ONCE)]
 
 
 def _stands_in_addresses(key_id: str) -> str:
@@ -85,6 +92,16 @@ def _is_web_address(link: str) -> str:
     return link
 
 
+def _is_time(text: str) -> str:
+    try:
+        normal_time(text)
+    except ValueError:
+        raise PydanticCustomError(
+            "timestamp", "it must be a time, such as 2017-03 or 2017-03-29 00:29:12"
+        ) from None
+    return text
+
+
 Link = Annotated[
     str,
     Field(min_length=1, max_length=2_000, pattern=_NO_CONTROLS),
@@ -101,7 +118,9 @@ NewKeyId = Annotated[
     ),
 ]
 Timestamp = Annotated[
-    str, Field(min_length=1, max_length=100, pattern=_NO_CONTROLS, examples=["2017-03-29 00:29:12"])
+    str,
+    Field(max_length=100, examples=["2017-03-29 00:29:12"]),
+    AfterValidator(_is_time),
 ]
 
 
@@ -134,6 +153,7 @@ class _Request(BaseModel):
 Among = Annotated[
     list[Name],
     Field(
+        fail_fast=True,
         min_length=1,
         max_length=1_000,
         description="Only these of the encoder's categories; their probabilities sum to 1.",
@@ -243,7 +263,8 @@ class Add(_Known):
 
     drawing: Strokes | None = None
     drawings: Annotated[
-        list[NewDrawing] | None, Field(min_length=1, max_length=MAX_DRAWINGS_AT_ONCE)
+        list[NewDrawing] | None,
+        Field(fail_fast=True, min_length=1, max_length=MAX_DRAWINGS_AT_ONCE),
     ] = None
 
     model_config = ConfigDict(
@@ -294,10 +315,12 @@ class Hide(_Request):
 class Teach(_Request):
     """Drawings of a new category."""
 
-    drawings: Annotated[list[Strokes], Field(min_length=1, max_length=MAX_EXAMPLES)]
+    drawings: Annotated[list[Strokes], Field(fail_fast=True, min_length=1, max_length=MAX_EXAMPLES)]
     traced: Annotated[
         list[bool] | None,
-        Field(description="For each drawing, whether it was traced from a picture."),
+        Field(
+            fail_fast=True, description="For each drawing, whether it was traced from a picture."
+        ),
     ] = None
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"drawings": [_FACE]}]})

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from garabato.drawing import SVG_TYPE, Details, Drawing, DrawingBatch
 from garabato.drawing.drawing import media_type_of
-from garabato.errors import FormatError, GarabatoError
+from garabato.errors import InputError
 from garabato.formats.svg.clean import clean_svg
 from garabato.service.http.middleware import ORIGINAL_POLICY
 from garabato.service.http.parsing import read_json, to_drawing
@@ -23,6 +23,7 @@ from garabato.service.http.requests import (
     NewDrawing,
     Strokes,
     Text,
+    Timestamp,
     body_of,
 )
 from garabato.service.http.responses import Added, Deleted, Page, StoredDrawing
@@ -45,9 +46,9 @@ async def add(request: Request, service: CurrentService, served: CurrentGallery)
     made from its strokes, so the same strokes are stored once."""
     service.access.check_write(request)
     given = await read_json(request, Add)
-    drawings = _drawings(given, service)
 
     def store() -> list[str]:
+        drawings = _drawings(given, service)
         batch = DrawingBatch.from_drawings(drawings).on_grid().with_key_ids()
         key_ids = [str(key_id) for key_id in batch.key_ids]
         with served.changing() as gallery:
@@ -104,8 +105,10 @@ async def list_drawings(
     recognized: Annotated[
         bool | None, Query(description="Whether Quick, Draw! recognised the drawing.")
     ] = None,
-    timestamp_after: Annotated[str | None, Query(description="At or after this time.")] = None,
-    timestamp_before: Annotated[str | None, Query(description="Before this time.")] = None,
+    timestamp_after: Annotated[
+        Timestamp | None, Query(description="At or after this time.")
+    ] = None,
+    timestamp_before: Annotated[Timestamp | None, Query(description="Before this time.")] = None,
     text: Annotated[
         Text | None,
         Query(description="Each of its words begins a word of the title, category or a tag."),
@@ -220,8 +223,8 @@ def _details(new: Add | NewDrawing, prefix: str) -> Details | None:
             original = base64.b64decode(new.original, validate=True)
             if media_type_of(original) == SVG_TYPE:
                 original = clean_svg(original)
-    except (ValueError, FormatError) as error:  # a DrawingError is one, too
-        problem = str(error) if isinstance(error, GarabatoError) else "is not base64"
+    except ValueError as error:
+        problem = str(error) if isinstance(error, InputError) else "is not base64"
         raise ProblemError.of_field(f"{prefix}original", problem) from None
     details = Details(
         new.title, tuple(new.tags or ()), new.link, new.source_path, original=original
