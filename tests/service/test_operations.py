@@ -46,6 +46,22 @@ def test_requests_are_counted_by_route_and_status(service: Running) -> None:
     assert after['garabato_gallery_drawings{gallery="drawings"}'] == 72
 
 
+def test_a_fault_of_the_service_is_a_problem_and_is_counted_as_500(
+    service: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(drawing: object) -> None:
+        raise RuntimeError("/secret/place")
+
+    monkeypatch.setattr(service.service.batcher, "encode", fail)
+    name = 'garabato_requests_total{method="POST",route="/v1/classify",status="500"}'
+    before = samples(service).get(name, 0)
+    answer = service.post("/v1/classify", {"drawing": [[[0, 1], [0, 1]]]})
+    assert (answer.status, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert answer.json["detail"] == "a fault in the service; the operator's log says why"
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    assert samples(service)[name] == before + 1
+
+
 def test_unknown_paths_and_methods_create_no_new_series(service: Running) -> None:
     service.get("/one/nobody/knows")
     series = set(samples(service))

@@ -96,6 +96,12 @@ class Middleware:
                 text = "the response took too long; try again later"
                 late = ProblemError(503, text, retry_after_s=5)
             await exchange.respond(late)
+        except Exception:
+            if exchange.status:  # the response has begun: uvicorn closes the connection
+                raise
+            _log.exception("a request failed")
+            fault = ProblemError(500, "a fault in the service; the operator's log says why")
+            await exchange.respond(fault)
 
     def _record(self, scope: Scope, exchange: _Exchange) -> None:
         route = getattr(scope.get("route"), "path", "other")
