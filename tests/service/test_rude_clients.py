@@ -59,6 +59,44 @@ def test_a_request_head_that_arrives_too_slowly_closes_the_connection(hasty: Run
             assert read_all(connection) == b""
 
 
+@pytest.mark.parametrize(
+    ("head", "rest"),
+    [
+        (b"GET /", b"a" * 1_000),
+        (b"GET / HTTP/1.1\r\nhost: localhost\r\n", b"a: b\r\n" * 200),
+        (
+            b"POST /v1/search HTTP/1.1\r\nhost: localhost\r\n"
+            b"content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n0\r\n",
+            b"a: b\r\n" * 200,
+        ),
+    ],
+    ids=["address", "headers", "trailers"],
+)
+def test_a_request_that_is_large_beside_its_body_closes_the_connection(
+    gallery_uri: str, head: bytes, rest: bytes
+) -> None:
+    """It would take twenty times its size in memory."""
+    with Running(Settings(gallery=gallery_uri)) as running, connect(running) as connection:
+        n_sent = 0
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(head)
+            while n_sent < 50 * 2**20:
+                n_sent += connection.send(rest)
+        # more than the service reads: buffers of the system hold some
+        assert 2**20 - 1_200 < n_sent < 20 * 2**20
+
+
+def test_a_body_in_many_chunks_is_read(hasty: Running) -> None:
+    head = (
+        b"POST /v1/search HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n"
+    )
+    chunk = b"400\r\n" + b" " * 1_024 + b"\r\n"
+    with connect(hasty) as connection:
+        connection.sendall(head + chunk * 2_048 + b"%x\r\n%b\r\n0\r\n\r\n" % (len(QUERY), QUERY))
+        assert read_all(connection).startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_body_that_does_not_arrive_gets_408(hasty: Running) -> None:
     with connect(hasty) as connection:
         connection.sendall(HEAD + QUERY[:10])
@@ -80,6 +118,16 @@ def test_a_response_that_takes_too_long_is_aborted(
         answer = running.ask("POST", "/v1/search", json.loads(QUERY))
         assert answer.status == 503
         assert "took too long" in answer.json["detail"]
+
+
+def test_a_client_that_disconnects_is_counted_as_499(hasty: Running) -> None:
+    with connect(hasty) as connection:
+        connection.sendall(HEAD + QUERY[:10])
+    name = 'garabato_requests_total{method="POST",route="/v1/search",status="499"} 1.0'
+    deadline = time.monotonic() + 20
+    while name.encode() not in hasty.get("/metrics").body:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_clients_that_disconnect_leave_nothing_behind(hasty: Running) -> None:

@@ -25,6 +25,8 @@ SHUTDOWN_S = 10
 #: glibc keeps freed memory in arenas, eight per core: 143 MiB after three times sixty pictures at
 #: once, 55 with two arenas. The first number is `M_ARENA_MAX` of malloc.h.
 _M_ARENA_MAX, _N_ARENAS = -8, 2
+#: Bytes of a request beside its body: its head, the sizes of its chunks and its trailers.
+_MAX_BYTES_BESIDE_BODY = 2**20
 _STANDARD_FIELDS = set(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "color_message"}
 
 
@@ -57,7 +59,7 @@ def config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         app,
         host=settings.host,
         port=settings.port,
-        http=_head_timeout_protocol(settings.idle_timeout_s),
+        http=_limiting_protocol(settings.idle_timeout_s),
         ws="none",
         lifespan="on",
         access_log=False,
@@ -139,19 +141,27 @@ def _leave_out_of_collections() -> None:
     gc.freeze()
 
 
-def _head_timeout_protocol(timeout_s: float) -> type[HttpToolsProtocol]:
-    """uvicorn's protocol, which also closes connections whose request head does not arrive in time.
+def _limiting_protocol(timeout_s: float) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol, which also closes connections whose request head does not arrive in time,
+    or that send too much beside the bodies of requests.
 
-    uvicorn has no setting for that: `timeout_keep_alive` starts only after the first response. A
+    uvicorn has no settings for that: `timeout_keep_alive` starts only after the first response. A
     subclass is the only way in; tests/service/test_rude_clients.py fails if its hooks change.
     """
 
-    class HeadTimeoutProtocol(HttpToolsProtocol):
+    class LimitingProtocol(HttpToolsProtocol):
         _head_timer: asyncio.TimerHandle | None = None
+        _n_beside_body = 0
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
             self._start_timer()
+
+        def data_received(self, data: bytes) -> None:
+            self._n_beside_body += len(data)
+            super().data_received(data)
+            if self._n_beside_body > _MAX_BYTES_BESIDE_BODY:
+                self._close()
 
         def on_message_begin(self) -> None:
             super().on_message_begin()
@@ -160,6 +170,14 @@ def _head_timeout_protocol(timeout_s: float) -> type[HttpToolsProtocol]:
         def on_headers_complete(self) -> None:
             self._stop_timer()
             super().on_headers_complete()
+
+        def on_body(self, body: bytes) -> None:
+            self._n_beside_body -= len(body)
+            super().on_body(body)
+
+        def on_message_complete(self) -> None:
+            self._n_beside_body = 0
+            super().on_message_complete()
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._stop_timer()
@@ -178,7 +196,7 @@ def _head_timeout_protocol(timeout_s: float) -> type[HttpToolsProtocol]:
             if not self.transport.is_closing():
                 self.transport.close()
 
-    return HeadTimeoutProtocol
+    return LimitingProtocol
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:
