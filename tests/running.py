@@ -64,7 +64,7 @@ class Running:
             options["body"] = json.dumps(json_body)
             options["headers"] = {"content-type": "application/json", **options.get("headers", {})}
         if "file" in options.get("fields", {}):  # compiled only once on a machine, for a minute
-            assert self.service.files.is_warm.wait(600)
+            assert self.service.files.has_warmed_up.wait(600)
         answer = self._pool.request(method, self.url + path, **options)
         return Answer(answer.status, answer.headers, answer.data)
 

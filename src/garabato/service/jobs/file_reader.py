@@ -64,8 +64,6 @@ class FileReader:
         self._running: set[_Process] = set()
         self._n_files = 0
         self._stopped = False
-        #: Set once a process has been ready: kernels are compiled, files are read at once.
-        self.is_warm = threading.Event()
         self._is_warming_up = False
         #: Set once `wait_until_ready` has returned, also if no process could be started.
         self.has_warmed_up = threading.Event()
@@ -80,10 +78,8 @@ class FileReader:
         compiled."""
         self._is_warming_up = True
         try:
-            with suppress(ProblemError):  # if none starts, the next file gets the error
-                with self._ready_process():
-                    pass
-                self.is_warm.set()
+            with suppress(ProblemError), self._ready_process():
+                pass  # if none starts, the next file gets the error
         finally:
             self._is_warming_up = False
             self.has_warmed_up.set()
