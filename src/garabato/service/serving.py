@@ -80,7 +80,8 @@ def _listed(
                     f"the name of a gallery has letters, digits, '.', '-' and '_', not {name!r}"
                 )
         return tuple(f"{name}={fspath(uri)}" for name, uri in gallery.items())
-    return (fspath(gallery),) if isinstance(gallery, str | PathLike) else tuple(gallery)
+    listed = [gallery] if isinstance(gallery, str | PathLike) else gallery
+    return tuple(fspath(one) for one in listed)
 
 
 def _check_galleries(galleries: Mapping[str, str]) -> None:
@@ -103,16 +104,15 @@ def _check_galleries(galleries: Mapping[str, str]) -> None:
 
 
 def _check_address(host: str, port: int) -> None:
-    """Raise InputError if the server can't listen there. The server reports rare problems."""
+    """Raise InputError if the server can't listen there."""
     try:
         families = [address[0] for address in socket.getaddrinfo(host or None, port)]
         family = socket.AF_INET if socket.AF_INET in families else socket.AF_INET6
         socket.create_server((host, port), family=family).close()
     except OSError as error:
-        if isinstance(error, socket.gaierror) or error.errno == errno.EACCES:
-            raise InputError(f"cannot listen on port {port} of {host}: {error.strerror}") from None
         if error.errno == errno.EADDRINUSE:
             raise InputError(
                 f"port {port} of {host} is in use, perhaps by another garabato; choose another "
                 "port, such as --port 8001"
             ) from None
+        raise InputError(f"cannot listen on port {port} of {host}: {error.strerror}") from None

@@ -40,7 +40,9 @@ async def read_json(request: Request, model: type[M], *, may_be_empty: bool = Fa
         body = b"{}"
     elif kind != "application/json" and not kind.endswith("+json"):
         raise ProblemError(
-            415, f"the body must be application/json, not {kind[:100] or 'of no type'}"
+            415,
+            "the body must be JSON, sent with the header Content-Type: application/json, not "
+            f"{kind[:100] or 'without one'}",
         )
     return model.model_validate_json(body)
 

@@ -97,8 +97,7 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
         _log.exception("cannot start")
         # Everybody can read the stage, and the reason may name files.
         service.progress.fail("cannot start; the operator's log says why")
-        text = getattr(error, "message", None) or str(error) or type(error).__name__
-        service.start_failed(str(text))
+        service.start_failed(str(error) or type(error).__name__)
 
 
 def _prepare_encoder(service: Service) -> None:

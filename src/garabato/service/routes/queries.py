@@ -130,8 +130,8 @@ async def _read(request: Request, service: Service, model: type[M]) -> tuple[M, 
         raise ProblemError.of_field("file", "give one query: a file, a drawing or a key_id")
     if "traced" in values:
         raise ProblemError.of_field("traced", "leave it out: it is known from the file")
-    uploaded = await first_drawing(request, upload, service.files)
-    return model.model_validate({"drawing": _ANY_STROKES, **values}), uploaded
+    asked = model.model_validate({"drawing": _ANY_STROKES, **values})
+    return asked, await first_drawing(request, upload, service.files)
 
 
 def _among(encoder: Encoder, names: list[str] | None) -> IntArray | None:
