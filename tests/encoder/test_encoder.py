@@ -203,6 +203,10 @@ def test_a_prediction_below_the_threshold_is_unsure(encoder, tmp_path):
     assert not of_best(loaded, 0.6).unsure
     loaded.unsure_below = 1.1
     assert all(one.unsure for one in loaded.classify(DRAWINGS, k=1))
+    assert loaded.is_unsure([Prediction("star", 1.09), Prediction("house", 0.01)])
+    assert not loaded.is_unsure([Prediction("star", 1.1)])
+    with pytest.raises(InputError, match="there are no predictions"):
+        loaded.is_unsure([])
 
 
 def test_a_drawing_is_unknown_if_its_five_best_predictions_are_improbable():

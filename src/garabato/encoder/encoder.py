@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -389,9 +389,20 @@ class Encoder:
         predictions = [Prediction(self.categories[indices[i]], float(chosen[i])) for i in best[:k]]
         return Predictions(
             predictions,
-            unsure=predictions[0].probability < self.unsure_below,
+            unsure=self.is_unsure(predictions),
             unknown=among is None and together < self.unknown_below,
         )
+
+    def is_unsure(self, predictions: Sequence[Prediction]) -> bool:
+        """Whether the best of one drawing's predictions is less probable than `unsure_below`.
+
+        Part of the public API, for predictions that were stored or changed.
+        `Predictions.unsure` says it for what `classify` returns. Raises InputError if there are no
+        predictions.
+        """
+        if not predictions:
+            raise InputError("there are no predictions; call classify with k of at least 1")
+        return predictions[0].probability < self.unsure_below
 
     def description(self) -> dict[str, Any]:
         """The header of encoder files, without the network's options. Plain values, for JSON."""
