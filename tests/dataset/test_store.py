@@ -42,8 +42,10 @@ def test_a_data_set_as_written_passes_its_checksums(data):
 
 
 def test_a_folder_that_is_missing_says_how_to_make_one(tmp_path):
-    with pytest.raises(DatasetError, match=r"holds no data set .*garabato prepare --source DIR"):
-        Dataset.open(tmp_path / "nowhere")
+    with pytest.raises(
+        DatasetError, match=r"holds no data set .*garabato prepare --source DIR --out '.*/no data'$"
+    ):
+        Dataset.open(tmp_path / "no data")
 
 
 def test_a_truncated_file_is_reported_with_its_sizes(data):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
+from shlex import quote
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -99,7 +100,7 @@ def _print_figures(result: garabato.DemoResult) -> None:
 
 
 def _print_files(result: garabato.DemoResult) -> None:
-    run, gallery, queries = result.run, result.gallery, result.queries
+    run, gallery, queries = (quote(str(p)) for p in (result.run, result.gallery, result.queries))
     stdout.print(
         "Look at\n"
         f"  {result.hits}  hits for drawings the network has never seen\n"

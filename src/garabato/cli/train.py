@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -81,7 +82,7 @@ def command(data: Path, out: Path, resume: bool, tensorboard: bool, **options: A
     if result.interrupted:
         stderr.print(
             f"stopped after {counted(result.steps, 'step')}; continue with: "
-            f"garabato train --data {data} --out {out} --resume"
+            f"garabato train --data {quote(str(data))} --out {quote(str(out))} --resume"
         )
         raise SystemExit(130)
     stderr.print(f"trained {counted(result.steps, 'step')} in {result.elapsed_s / 60:.1f} min")

@@ -10,6 +10,7 @@ from functools import cached_property
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -279,7 +280,7 @@ def _load(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        hint = f"garabato prepare --source DIR --out {folder}"
+        hint = f"garabato prepare --source DIR --out {quote(str(folder))}"
         raise DatasetError(
             f"{folder} holds no data set ({MANIFEST} is missing); make one: {hint}"
         ) from None

@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from shlex import quote
 from typing import Any
 from unicodedata import category as unicode_category
 
@@ -155,7 +156,7 @@ def load_categories(
     except FileNotFoundError:
         raise EncoderError(
             f"there are no categories at {file}; add one with: garabato categories add NAME "
-            f"FILE... --categories {file}"
+            f"FILE... --categories {quote(str(file))}"
         ) from None
     except (OSError, ValueError) as error:
         raise EncoderError(f"cannot read the categories in {file}: {error}") from None

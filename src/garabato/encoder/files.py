@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from importlib import resources
 from os import PathLike
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -186,7 +187,7 @@ def encoder_file(path: str | PathLike[str] | None) -> Path:
     if file.is_dir():
         file = file / FILE_NAME
         if not file.is_file():
-            command = f"garabato train --data DATA --out {path}"
+            command = f"garabato train --data DATA --out {quote(str(path))}"
             if (file.parent / "checkpoint.pt").exists():
                 fix = f"finish the training: {command} --resume"
             else:

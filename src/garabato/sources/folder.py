@@ -11,6 +11,7 @@ from dataclasses import replace
 from itertools import islice
 from os import PathLike
 from pathlib import Path
+from shlex import quote
 from typing import Literal, get_args
 from unicodedata import normalize
 from urllib.parse import unquote
@@ -219,7 +220,7 @@ class FolderSource:
             raise SourceError(f"{error.filename} cannot be listed: permission denied") from None
         for file in files:
             if what := _OTHER_FOLDERS.get(file.name):
-                raise SourceError(what.format(self.path))
+                raise SourceError(what.format(quote(str(self.path))))
         inside = [file for folder in files if folder.is_dir() for file in _list(folder)]
         others = {file for file in [*files, *inside] if _is_other_table(file)}
         files = [file for file in files if file not in others]
