@@ -180,7 +180,7 @@ def test_a_missing_file_and_an_unfinished_run_say_what_to_do(tmp_path):
     ):
         load_encoder(tmp_path)
     (tmp_path / "my run").mkdir()
-    with pytest.raises(EncoderError, match="--out '.*/my run'$"):
+    with pytest.raises(EncoderError, match=r"--out '.*/my run'$"):
         load_encoder(tmp_path / "my run")
     (tmp_path / "checkpoint.pt").touch()
     with pytest.raises(EncoderError, match=r"finish the training: garabato train .* --resume"):

@@ -387,9 +387,7 @@ def test_what_is_drawn_while_a_file_is_read_stays(page):
 
 def lose(page, url):
     """Answer requests to `url` with half a document, as if the connection broke."""
-    page.route(
-        url, lambda route: route.fulfill(content_type="application/json", body='{"hits": [')
-    )
+    page.route(url, lambda route: route.fulfill(content_type="application/json", body='{"hits": ['))
 
 
 def test_an_error_about_a_drawing_goes_with_it(page):
