@@ -416,3 +416,16 @@ def test_a_dropped_picture_is_sent_again_after_the_connection_was_lost(page):
     page.unroute_all(behavior="wait")
     expect(page.locator("#guess .name a")).to_have_text("star")
     expect(page.locator("#error")).to_be_hidden()
+
+
+def test_a_dropped_folder_is_refused(page, tmp_path):
+    folder = tmp_path / "sketches"
+    folder.mkdir()
+    (x, y), *_ = places(page, STAR)[0]
+    data = {"items": [], "files": [str(folder)], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for kind in ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": kind, "x": x, "y": y, "data": data})
+    expect(page.locator("#error")).to_have_text(
+        "“sketches” cannot be read. If it is a folder, open one of its files."
+    )

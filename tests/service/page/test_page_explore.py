@@ -205,6 +205,25 @@ def test_the_page_of_a_category_has_typical_odd_and_confused(page):
     expect(page.locator("#guess .name a")).to_have_text("star")
 
 
+def test_a_drawing_that_was_hidden_stays_hidden_when_more_are_shown(page):
+    page.route(
+        "**/v1/drawings?category=star&limit=48*",
+        lambda route: route.continue_(url=route.request.url.replace("limit=48", "limit=5")),
+    )
+    page.goto(page.url + "#/category/star")
+    view = page.locator("#category")
+    view.get_by_role("button", name="See all 12").click()
+    expect(view.locator(".every .hit")).to_have_count(5)
+    hidden = key_ids(page, "#category .every")[0]
+    view.locator(f".every [data-key='{hidden}'] .act").click()
+    page.get_by_role("button", name="Hide it").click()
+    expect(view.locator(".every .hit")).to_have_count(4)
+    view.get_by_role("button", name="More").click()
+    expect(view.locator(".every .hit")).to_have_count(9)
+    assert hidden not in key_ids(page, "#category .every")
+    page.request.post(f"{page.url.partition('#')[0]}v1/drawings/{hidden}/restore")
+
+
 def test_pages_of_categories_leave_nothing_behind(page):
     session = page.context.new_cdp_session(page)
 

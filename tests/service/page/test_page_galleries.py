@@ -72,6 +72,16 @@ def test_the_choice_is_there_although_the_first_request_for_it_failed(page):
     expect(page.locator("#error")).to_be_hidden()
 
 
+def test_an_address_with_a_gallery_that_is_gone_leads_to_any_other(browser, server):
+    page = browser.new_page()
+    page.goto(f"{server.url}?gallery=gone")
+    expect(page.locator("#error")).to_contain_text("there is no gallery 'gone'")
+    expect(page.locator("#galleries")).to_have_value("")
+    choose(page, "sketches")
+    expect(page.locator("#error")).to_be_hidden()
+    page.close()
+
+
 def test_explore_and_category_pages_show_the_chosen_gallery(new_page):
     page = new_page("?gallery=shapes#/explore")
     expect(page.locator("#explore .index li")).to_have_count(1)

@@ -16,8 +16,8 @@ export function onCan(listener) {
 /** The gallery that the page's address names (?gallery=icons), or null for the first. */
 export const gallery = new URLSearchParams(location.search).get("gallery");
 
-/** An error with a message for people; `status` is the HTTP status, 0 without a response. If it is `temporary`, the
- * same request may succeed later. */
+/** An error with a message for people; `status` is the HTTP status, 0 without a response. `temporary`: the same request may
+ * succeed later. */
 class ApiError extends Error {
   constructor(message, status = 0) {
     super(message);
@@ -42,6 +42,9 @@ export const search = (query, signal) => request("v1/search", {method: "POST", b
 
 /** {drawing, traced} of a file of any supported format. */
 export async function drawingFromFile(file, signal) {
+  await file.slice(0, 1).arrayBuffer().catch(() => {
+    throw new ApiError(`“${file.name}” cannot be read. If it is a folder, open one of its files.`, 400);
+  });
   const form = new FormData();
   form.append("file", file, file.name || "pasted");
   return send("v1/classify", {method: "POST", body: form, signal});
@@ -132,7 +135,8 @@ async function send(path, {method = "GET", body, signal} = {}) {
 
 async function errorOf(response) {
   const {title, detail} = await response.json().catch(() => ({}));
-  return new ApiError(detail || title || `The server returned status ${response.status}.`, response.status);
+  const message = detail || title || `The server returned status ${response.status}.`;
+  return new ApiError(response.status === 413 ? `The file is too large: ${message}` : message, response.status);
 }
 
 const store = kept("sessionStorage", "garabato.token");

@@ -39,7 +39,7 @@ class Explore {
     this.#chart = new Chart(below, over);
     const actions = [() => this.#chart.showAll(), () => this.#zoom(1.8), () => this.#zoom(1 / 1.8)];
     section.querySelectorAll(".zoom button").forEach((button, i) => button.addEventListener("click", actions[i]));
-    new Peek(find(".chart"), this.#chart, searchFrom);
+    new Peek(find(".chart"), this.#chart);
     this.#search.addEventListener("input", () => this.#filter());
     this.#chart.addEventListener("colours", () => this.#colour());
     this.#load(counted);
@@ -122,17 +122,15 @@ function progressText({status = "", done, total}) {
 class Peek {
   #box;
   #chart;
-  #pick;
   #card = element("div", {class: "peek", hidden: true});
   #row = -1;
   #isChosen = false;
   #isWaiting = false;
 
-  /** Show the drawing that `chart` points at within `box`; `pick(hit)` searches from it. */
-  constructor(box, chart, pick) {
+  /** Show the drawing that `chart` points at within `box`. */
+  constructor(box, chart) {
     this.#box = box;
     this.#chart = chart;
-    this.#pick = pick;
     box.append(this.#card);
     chart.addEventListener("point", ({detail}) => {
       if (!this.#isChosen) this.#show(detail, false);
@@ -170,7 +168,7 @@ class Peek {
       "div",
       {},
       one.category ? element("a", {href: categoryLink(one.category)}, one.category) : nameOf(one),
-      button({class: "plain", onclick: () => one.drawing && this.#pick(one)}, "Search with it"),
+      button({class: "plain", onclick: () => one.drawing && searchFrom(one)}, "Search with it"),
     );
   }
 }

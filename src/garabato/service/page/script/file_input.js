@@ -13,7 +13,7 @@ export function takeFiles(input, take) {
   };
   input.addEventListener("change", () => {
     if (input.files.length) take(input.files[0]);
-    input.value = ""; // the same file may be chosen again
+    input.value = "";
   });
   addEventListener("paste", (event) => event.target.matches("input") || receive(event, event.clipboardData));
   addEventListener("dragover", (event) => {

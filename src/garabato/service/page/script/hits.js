@@ -47,7 +47,7 @@ export class Hits {
     const file = original(hit);
     const look = button(
       {
-        class: "look",
+        class: file ? "look has-original" : "look",
         "aria-label": `${name}: search with this drawing`,
         onclick: () => this.#pick(hit),
         onpointerenter: () => animate(drawn),
@@ -58,7 +58,6 @@ export class Hits {
       file && element("img", {src: file, alt: "", class: "original", loading: "lazy"}),
       drawn,
     );
-    if (file) look.classList.add("has-original");
     const link = webLink(hit);
     const label = link
       ? element("a", {href: link, rel: "noreferrer", target: "_blank", title: link}, name)

@@ -2,7 +2,7 @@
 
 /** The pause between searches, so that a finished stroke usually finds the server idle. */
 const PAUSE_MS = 60;
-/** The pause before a search is repeated that may succeed next time. */
+/** The pause before a search is repeated. */
 const RETRY_MS = 1500;
 
 export class LiveSearch {

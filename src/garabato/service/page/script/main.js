@@ -51,9 +51,8 @@ async function offerGalleries() {
   const listed = await untilLoaded(galleries);
   if (listed.length < 2) return;
   const choice = byId("galleries");
-  const current = gallery ?? listed[0].name;
   choice.append(...listed.map(({name}) => element("option", {value: name}, name)));
-  choice.value = current;
+  choice.value = gallery ?? listed[0].name;
   choice.hidden = false;
   choice.addEventListener("change", () => {
     keepDrawing();

@@ -50,7 +50,7 @@ export class Taught {
     if (n > before.length) {
       throw new Error(`“${name}” was taught elsewhere from ${drawings(n)}. Remove it first, or choose another name.`);
     }
-    const all = [drawn, ...(n ? before.map((one) => (one.drawing ? one : {drawing: one})) : [])].slice(0, MAX_KEPT);
+    const all = [drawn, ...(n ? before : [])].slice(0, MAX_KEPT);
     await teach(name, all);
     keep(name, all);
     toast(`Taught “${name}” from ${drawings(all.length)}.`);

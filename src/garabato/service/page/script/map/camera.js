@@ -3,7 +3,7 @@
 
 const MAX_ZOOM = 400;
 const MARGIN = 0.92;
-/** Room around framed positions. */
+/** Room around framed positions; below zoom 2, all are shown. */
 const FRAME_PX = 60;
 /** The most that the map is stretched in one direction, so that distances stay meaningful. */
 const MAX_STRETCH = 1.8;
@@ -74,14 +74,15 @@ export class Camera {
 
   /** Show these positions [[x, y], ...] with a margin. */
   frame(positions) {
-    this.zoom = 1;
+    this.reset();
     const sides = [[this.width, this.scaleX], [this.height, this.scaleY]].map(([side, scale], axis) => {
       const all = positions.map((position) => position[axis]);
       const [low, high] = [Math.min(...all), Math.max(...all)];
       return {middle: (low + high) / 2, zoom: (side - 2 * FRAME_PX) / scale / (high - low || 1e-9)};
     });
-    this.zoom = Math.max(0.5, Math.min(12, ...sides.map(({zoom}) => zoom)));
-    this.#lookAt(...sides.map(({middle}) => middle));
+    this.zoom = Math.min(12, ...sides.map(({zoom}) => zoom));
+    if (this.zoom < 2) this.zoom = Math.min(1, this.zoom);
+    else this.#lookAt(...sides.map(({middle}) => middle));
   }
 
   #lookAt(x, y) {
