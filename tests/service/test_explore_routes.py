@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -65,6 +66,22 @@ def test_a_map_is_made_again_when_many_drawings_have_come(
         while running.get("/v1/map").json["n"] != len(drawings):
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+
+def test_ctrl_c_does_not_reach_the_process_that_makes_the_map(
+    make_gallery: Callable[[], str],
+) -> None:
+    """It would end with a traceback on the terminal before the service stops it."""
+    with Running(Settings(gallery=make_gallery())) as running:
+        running.wait_until("/readyz")
+        running.get("/v1/map/state")
+        gallery_map = running.service.gallery().map
+        deadline = time.monotonic() + 60
+        while gallery_map._process is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        process = gallery_map._process.pid
+        assert os.getpgid(process) == process
 
 
 def test_the_map_is_made_once_and_kept(

@@ -113,7 +113,11 @@ class GalleryMap:
     def _run_process(self) -> None:
         command = [sys.executable, "-m", __name__, self._gallery.uri, str(self._file)]
         with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
+            command,
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,  # Ctrl-C is for the service alone
         ) as self._process:
             assert self._process.stdout is not None
             for line in self._process.stdout:
