@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import socket
@@ -191,6 +192,13 @@ def test_of_very_many_errors_in_a_body_not_all_are_listed(
 def test_a_body_of_the_wrong_media_type_is_refused(service: Running) -> None:
     answer = service.ask("POST", "/v1/classify", body=b"a=1", headers={"content-type": "text/csv"})
     assert "application/json" in problem(answer, 415)["detail"]
+
+
+def test_a_compressed_body_is_refused_as_such(service: Running) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    body = gzip.compress(json.dumps({"drawing": LINE}).encode())
+    answer = service.ask("POST", "/v1/classify", body=body, headers=headers)
+    assert "must not be compressed" in problem(answer, 415)["detail"]
 
 
 def test_deeply_nested_json_is_refused(service: Running) -> None:

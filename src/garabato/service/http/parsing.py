@@ -44,6 +44,8 @@ async def read_json(request: Request, model: type[M], *, may_be_empty: bool = Fa
             "the body must be JSON, sent with the header Content-Type: application/json, not "
             f"{kind[:100] or 'without one'}",
         )
+    elif "content-encoding" in request.headers:
+        raise ProblemError(415, "the body must not be compressed: send it without Content-Encoding")
     return model.model_validate_json(body)
 
 
