@@ -162,3 +162,4 @@ def test_a_start_that_fails_ends_with_an_error(tmp_path: Path, gallery_uri: str)
     )
     assert done.returncode == 1
     assert "the service could not start" in done.stderr
+    assert "Traceback" not in done.stderr

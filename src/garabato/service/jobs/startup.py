@@ -18,7 +18,7 @@ from garabato.encoder import (
     load_encoder_alone,
     with_categories_file,
 )
-from garabato.errors import EncoderError, GalleryError
+from garabato.errors import EncoderError, GalleryError, GarabatoError
 from garabato.gallery import Gallery, open_gallery
 from garabato.host.atomic import write_bytes
 from garabato.host.cache import cache_folder
@@ -94,7 +94,7 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
     except ShutdownError:
         _log.info("stopped before it was ready")
     except Exception as error:
-        _log.exception("cannot start")
+        _log.error("cannot start: %s", error, exc_info=not isinstance(error, GarabatoError))
         # Everybody can read the stage, and the reason may name files.
         service.progress.fail("cannot start; the operator's log says why")
         service.start_failed(str(error) or type(error).__name__)
