@@ -85,4 +85,29 @@ def python_reference() -> str:
                 page += f"- `{name}`\n"
             else:
                 page += f"::: {module}.{name}\n    options:\n      heading: {name}\n\n"
+    page += "\n## Other types\n\nReturned by the above; not in `garabato` themselves.\n\n"
+    for value in returned_types([getattr(garabato, name) for name in garabato.__all__]):
+        name = value.__name__
+        page += f"::: {value.__module__}.{name}\n    options:\n      heading: {name}\n\n"
     return page
+
+
+def returned_types(public: list[Any]) -> list[type]:
+    """The classes of garabato that public functions and methods return but that are not public."""
+    members = [
+        member
+        for value in public
+        for name, member in (vars(value) if isinstance(value, type) else {"": value}).items()
+        if not name.startswith("_")
+    ]
+    found = set()
+    for member in members:
+        function = getattr(member, "__func__", None) or getattr(member, "fget", None) or member
+        annotation = str(getattr(function, "__annotations__", {}).get("return", ""))
+        for name in re.findall(r"\w+", annotation):
+            kind = getattr(function, "__globals__", {}).get(name)
+            if isinstance(kind, type) and kind.__module__.startswith("garabato."):
+                found.add(kind)
+    return sorted(
+        found - {one for one in public if isinstance(one, type)}, key=lambda k: k.__name__
+    )

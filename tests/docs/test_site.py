@@ -33,11 +33,13 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_python_reference_holds_everything_public(site: Path) -> None:
+def test_the_python_reference_holds_everything_public_and_what_it_returns(site: Path) -> None:
     page = (site / "python" / "index.html").read_text()
     headings = set(re.findall(r'<h3 id="[\w.]*?\.?(\w+)"', page))
     constants = set(re.findall(r"<code>(\w+)</code>", page))
     assert set(garabato.__all__) - {"__version__"} <= headings | constants
+    # returned by Gallery.add, info, scan and original, and by Encoder.predict
+    assert {"Added", "GalleryInfo", "Stored", "Original", "Output"} <= headings
 
 
 def test_the_readme_is_the_home_page_and_its_links_lead_to_pages(site: Path) -> None:
