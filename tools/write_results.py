@@ -52,7 +52,7 @@ def beside_the_reference(s100: dict[str, Any]) -> str:
     ours = {row["what"]: mean(row["samples"]) for row in s100["rows"]}
     n_seeds = len(s100["rows"][0]["samples"])
     lines = [
-        "## Beside the reference project\n",
+        "## Compared with the reference project\n",
         "| network | training drawings | trained in | test top-1 | mAP |",
         "| --- | --- | ---: | ---: | ---: |",
     ]

@@ -183,7 +183,7 @@ def category_votes(hits: Sequence[Hit]) -> list[CategoryVote]:
     """What the nearest drawings say a query shows: a second opinion to the classifier.
 
     Each hit votes for its category with a weight of exp(10 * score); hits without a category don't
-    vote. The category with most votes comes first.
+    vote. The category with the most votes comes first.
     """
     weights: Counter[str] = Counter()
     for hit in hits:
