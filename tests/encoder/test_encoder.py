@@ -258,6 +258,13 @@ def test_an_encoder_written_before_there_were_thresholds_is_read(encoder, tmp_pa
 def test_an_encoder_is_shown_in_one_short_line(encoder):
     shown = f"Encoder(skfast, 4 categories, 24 px, fingerprint {encoder.fingerprint})"
     assert repr(encoder) == shown
+    n, dim = len(DRAWINGS), encoder.embedding_dim
+    assert (
+        repr(encoder.predict(DRAWINGS))
+        == f"Output(probabilities ({n}, 4), embeddings ({n}, {dim}))"
+    )
+    added = encoder.with_categories({"new": DRAWINGS[:2]}).added_categories
+    assert repr(added) == "[AddedCategory(name='new', n_drawings=2)]"
 
 
 def test_among_renormalises_the_probabilities_over_the_given_categories(encoder):

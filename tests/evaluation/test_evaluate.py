@@ -85,6 +85,14 @@ def test_the_document_is_plain_json(sketch_evaluation: Evaluation) -> None:
     assert set(promised.split()) <= set(document)
 
 
+def test_an_evaluation_is_shown_in_one_short_line(sketch_evaluation: Evaluation) -> None:
+    document = sketch_evaluation.to_dict()
+    assert repr(sketch_evaluation) == (
+        f"Evaluation({document['n_drawings']} drawings of {document['n_categories']} categories, "
+        f"top-1 {document['top1']:.3f}, top-5 {document['top5']:.3f}, mAP {document['map']:.3f})"
+    )
+
+
 def test_an_evaluation_gives_the_same_figures_twice(
     prototypes: PrototypeEncoder, sketch_dataset: Dataset, sketch_evaluation: Evaluation
 ) -> None:

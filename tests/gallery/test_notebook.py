@@ -22,6 +22,7 @@ def gallery(tmp_path):
 
 def test_a_gallery_tells_its_count_and_shows_a_sample(gallery):
     assert repr(gallery).endswith("/g', 16 drawings)")
+    assert repr(gallery.embeddings()) == "Embeddings(16 drawings, 128-d)"
     html = gallery._repr_html_()
     assert "16 drawings) of 2 categories: 12 of them" in html
     assert [html.count(f"{name}<") for name in ("star", "house")] == [6, 6]

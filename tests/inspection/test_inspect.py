@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sketches import SKETCH_CATEGORIES, make_drawings, simplified_line, write_source
 
-from garabato.dataset import prepare
+from garabato.dataset import Dataset, prepare
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import SourceError
 from garabato.formats import write_drawings
 from garabato.inspection import inspect, write_inspection
 from garabato.inspection.inspect import equal_groups, near_groups
+from garabato.sources import open_source
 
 STARS = make_drawings(["star"], 5, seed=0)
 HOUSES = make_drawings(["house"], 4, seed=0)
@@ -120,6 +121,9 @@ def test_near_duplicates_across_splits_are_counted(tmp_path):
     found = inspect(tmp_path / "data")
     assert found.kind == "data set"
     assert found.categories[0].splits == {"train": 30, "test": 10}
+    assert repr(found).startswith("Inspection(name='data', kind='data set', n_drawings=40, ")
+    assert inspect(Dataset.open(tmp_path / "data")).to_dict() == found.to_dict()
+    assert inspect(open_source(source)).to_dict() == inspect(source).to_dict()
     assert found.near.n_groups == 20
     assert 0 < found.near.across_splits <= 10
     across = [

@@ -50,6 +50,9 @@ class Projection:
     x: npt.NDArray[np.uint16]
     y: npt.NDArray[np.uint16]
 
+    def __repr__(self) -> str:
+        return f"Projection({len(self.key_ids):,} drawings)"
+
     def save(self, file: Path) -> None:
         """Write it to a Parquet file, atomically. Raises StorageError."""
         table = pa.table({"key_id": pa.array(self.key_ids, pa.string()), "x": self.x, "y": self.y})

@@ -114,6 +114,10 @@ class Output:
     probabilities: FloatArray
     embeddings: FloatArray
 
+    def __repr__(self) -> str:
+        shapes = self.probabilities.shape, self.embeddings.shape
+        return "Output(probabilities {}, embeddings {})".format(*shapes)
+
 
 class Encoder:
     """Turns drawings into categories and embeddings. `load_encoder` and `train` make encoders.

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from shlex import quote
@@ -46,7 +46,7 @@ class AddedCategory:
     """
 
     name: str
-    prototype: FloatArray
+    prototype: FloatArray = field(repr=False)
     n_drawings: int
 
     def to_dict(self) -> dict[str, Any]:

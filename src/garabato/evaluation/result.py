@@ -124,6 +124,17 @@ class Evaluation:
     unreadable: ReadReport
     seconds: float
 
+    def __repr__(self) -> str:
+        rankings = self.against_test
+        figures = {
+            "top-1": self.test.top_k(1),
+            "top-5": self.test.top_k(5),
+            "mAP": rankings and _number(rankings.mean_average_precision),
+        }
+        n, n_categories = len(self.test.labels), len(np.unique(self.test.labels))
+        known = (f", {name} {value:.3f}" for name, value in figures.items() if value is not None)
+        return f"Evaluation({n:,} drawings of {n_categories:,} categories{''.join(known)})"
+
     @property
     def confusion(self) -> IntArray:
         """(K, K) int64 over the encoder's K categories: rows are true, columns predicted."""

@@ -32,6 +32,10 @@ class Embeddings:
     categories: list[str | None]
     embeddings: FloatArray
 
+    def __repr__(self) -> str:
+        n, dim = self.embeddings.shape
+        return f"Embeddings({n:,} drawings, {dim}-d)"
+
     def __len__(self) -> int:
         return len(self.key_ids)
 

@@ -18,8 +18,8 @@ from garabato.drawing import BoolArray, DrawingBatch, FloatArray, IntArray
 from garabato.drawing.arrow import from_table, to_table
 from garabato.errors import SourceError
 from garabato.formats import ReadReport
-from garabato.sources import CategoryFrom, open_source
-from garabato.sources.source import Progress
+from garabato.sources import CategoryFrom, Source, open_source
+from garabato.sources.source import Progress, check_source
 
 Texts = npt.NDArray[np.object_]
 
@@ -32,13 +32,13 @@ TOLERANCE = 3.0
 
 
 def inspect(
-    target: str | PathLike[str],
+    target: str | PathLike[str] | Dataset | Source,
     *,
     category_from: CategoryFrom = "auto",
     report: ReadReport | None = None,
     progress: Progress | None = None,
 ) -> Inspection:
-    """Inspect a data set or a source of drawings.
+    """Inspect a data set or a source of drawings, given by its path or opened.
 
     Duplicates have identical strokes on the grid, or identical bitmaps. Near-duplicates have the
     same strokes, to within 3 of 255, when moved and scaled to fit; bitmaps have none.
@@ -46,12 +46,20 @@ def inspect(
     unreadable drawings in `report`. Raises DatasetError or SourceError, also if strokes and bitmaps
     are mixed.
     """
-    path = Path(target)
-    report = ReadReport() if report is None else report
-    if (path / MANIFEST).exists():
-        kind, tables = "data set", list(_read_dataset(path, report, progress))
+    opened: Dataset | Source
+    if not isinstance(target, str | PathLike):
+        opened = target
+    elif (Path(target) / MANIFEST).exists():
+        opened = Dataset.open(target)
     else:
-        kind, tables = "source", list(_read_source(path, category_from, report, progress))
+        opened = open_source(target, category_from=category_from)
+    path = Path(target if isinstance(target, str | PathLike) else getattr(target, "path", "source"))
+    report = ReadReport() if report is None else report
+    if isinstance(opened, Dataset):
+        kind, tables = "data set", list(_read_dataset(opened, report, progress))
+    else:
+        check_source(opened)
+        kind, tables = "source", list(_read_source(opened, report, progress))
     if not tables:
         raise SourceError(f"{path} holds no readable drawing")
     schema = tables[0].schema
@@ -133,17 +141,17 @@ class Inspection:
     name: str
     kind: str
     n_drawings: int
-    categories: list[CategoryCounts]
-    countries: dict[str, int]
+    categories: list[CategoryCounts] = field(repr=False)
+    countries: dict[str, int] = field(repr=False)
     recognized: dict[str, int]
-    strokes: Spread | None
-    points: Spread | None
-    empty: IntArray
-    dots: IntArray
-    repeated: Groups
-    near: Groups
+    strokes: Spread | None = field(repr=False)
+    points: Spread | None = field(repr=False)
+    empty: IntArray = field(repr=False)
+    dots: IntArray = field(repr=False)
+    repeated: Groups = field(repr=False)
+    near: Groups = field(repr=False)
     repeated_key_ids: int
-    unreadable: dict[str, Any]
+    unreadable: dict[str, Any] = field(repr=False)
     table: pa.Table = field(repr=False)
 
     def drawings(self, rows: Iterable[int]) -> DrawingBatch:
@@ -233,8 +241,9 @@ def near_groups(batch: DrawingBatch) -> list[IntArray]:
     return groups
 
 
-def _read_dataset(path: Path, report: ReadReport, progress: Progress | None) -> Iterator[pa.Table]:
-    dataset = Dataset.open(path)
+def _read_dataset(
+    dataset: Dataset, report: ReadReport, progress: Progress | None
+) -> Iterator[pa.Table]:
     for done, name in enumerate(SPLITS, start=1):
         batch = dataset.split(name)
         report.n_read += len(batch)
@@ -245,9 +254,8 @@ def _read_dataset(path: Path, report: ReadReport, progress: Progress | None) -> 
 
 
 def _read_source(
-    path: Path, category_from: CategoryFrom, report: ReadReport, progress: Progress | None
+    source: Source, report: ReadReport, progress: Progress | None
 ) -> Iterator[pa.Table]:
-    source = open_source(path, category_from=category_from)
     names = list(source.categories())
     for done, name in enumerate(names, start=1):
         for batch in source.read(name, report=report):

@@ -101,7 +101,7 @@ class Download:
     n_done_before: int
     short: dict[str, int]
     at_random: bool
-    record: dict[str, Any]
+    record: dict[str, Any] = field(repr=False)
 
 
 def download(
