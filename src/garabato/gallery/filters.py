@@ -52,6 +52,14 @@ class Filter:
         """True if every drawing passes."""
         return self == EVERYTHING
 
+    def passes_time(self, time: str | None) -> bool:
+        """Whether a timestamp, in the normal form, is within the bounds."""
+        return (
+            time is not None
+            and (self.after is None or time >= self.after)
+            and (self.before is None or time < self.before)
+        )
+
 
 #: The filter that every drawing passes.
 EVERYTHING = Filter()

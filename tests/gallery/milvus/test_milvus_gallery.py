@@ -27,6 +27,7 @@ from garabato.gallery.milvus import rows as milvus_rows
 from garabato.gallery.milvus import server as milvus_server
 from garabato.gallery.milvus.gallery import describe_index
 from garabato.gallery.milvus.server import Settings, parse_address
+from garabato.gallery.rows import DETAILS, ORIGINAL
 
 
 @pytest.fixture
@@ -200,6 +201,37 @@ def test_a_list_of_hidden_drawings_whose_creation_was_interrupted_is_completed(
     assert gallery.hide([drawings[1].key_id]) == 1
     assert len(gallery) == 3
     client.drop_collection(collection)
+
+
+def test_times_that_earlier_versions_stored_are_compared_as_times(
+    milvus, milvus_uri, encoder, drawings
+):
+    from pymilvus import MilvusClient
+
+    schema = milvus_rows.to_schema(records.FilledBy.of(encoder))
+    newer = {*DETAILS, ORIGINAL}
+    schema.fields[:] = [field for field in schema.fields if field.name not in newer]
+    collection = milvus_uri.rpartition("/")[2]
+    client = MilvusClient(f"http://127.0.0.1:{milvus.port}", token=TOKEN)
+    client.create_collection(collection, schema=schema, consistency_level="Strong")
+    gallery = open_gallery(milvus_uri, encoder=encoder)
+    gallery.add(drawings[:5])
+    written = ["2017-03-29T08:00:00Z", "2017-03-29T14:00:00+05:00", "yesterday", "∅"]
+    stored = client.query(collection, filter='key_id != ""', output_fields=["*"])
+    stored = sorted(stored, key=lambda row: row["key_id"])
+    times = [*written, "2017-03-29 13:00:00 UTC"]
+    client.upsert(
+        collection, [row | {"timestamp": time} for row, time in zip(stored, times, strict=True)]
+    )
+    for after, expected in (("2017-03-29 12:00", {4}), ("2017-03-29 08:30", {1, 4})):
+        where = {"timestamp": {"after": after}, "text": drawings[0].category}
+        found = {hit.key_id for hit in gallery.search(drawings[9], where=where)}
+        assert found == {stored[i]["key_id"] for i in expected}
+        assert gallery.count(where=where) == len(expected)
+    assert gallery.delete(where={"timestamp": {"before": "2017-03-29 08:30"}}) == 1
+    assert {drawing.timestamp for drawing in gallery.list()} == {
+        "2017-03-29 09:00:00 UTC", "yesterday", None, "2017-03-29 13:00:00 UTC",
+    }  # fmt: skip
 
 
 def test_a_new_collection_gets_the_settings_in_its_address(milvus_uri, encoder, drawings):

@@ -362,16 +362,12 @@ class LanceGallery(Gallery):
         return dict(counts)
 
     def _sql(self, condition: Filter) -> str | None:
-        after, before = condition.after, condition.before
         has_titles = condition.text is not None and "title" in self._columns()
-        times = None if after is None and before is None else self._converted_times()
+        has_bound = condition.after is not None or condition.before is not None
+        times = self._converted_times() if has_bound else None
         if times is None:
             return to_sql(condition, has_titles=has_titles)
-        passing = [
-            key_id
-            for key_id, time in times.items()
-            if (after is None or time >= after) and (before is None or time < before)
-        ]
+        passing = [key_id for key_id, time in times.items() if condition.passes_time(time)]
         return to_sql(condition, passing, has_titles=has_titles)
 
     def _converted_times(self) -> dict[str, str] | None:

@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 
 from garabato.drawing import FloatArray
+from garabato.drawing.times import time_or_none
 from garabato.errors import GalleryError
 from garabato.gallery.base import Gallery
 from garabato.gallery.filters import EVERYTHING, Filter, has_text
@@ -49,8 +50,8 @@ MAX_QUERIES = 256
 PAGE, _LARGE = 1_024, frozenset(("strokes", ORIGINAL, "embedding"))
 #: The approximate size of a request; the server accepts 64 MiB.
 _MAX_REQUEST_BYTES = 2**24
-#: The columns that a filter by text needs.
-_WITH_TEXT = ("key_id", "category", "tags", "title")
+#: The columns that are compared here instead of by the server, and the key_id.
+_COMPARED = ("key_id", "category", "timestamp", "tags", "title")
 #: The column that is searched, and the name of its index.
 _NAME = "embedding"
 #: How long `compact` waits for the server.
@@ -77,6 +78,8 @@ class MilvusGallery(Gallery):
         self._server = server
         self._n_changes = 0
         self._drawing_columns = described_by([field["name"] for field in collection["fields"]])
+        #: False in collections of earlier versions.
+        self._has_details = self._drawing_columns != described_by(())
         server.make_searchable(
             address.collection,
             _NAME,
@@ -165,14 +168,13 @@ class MilvusGallery(Gallery):
         return self._n_changes, self._count(EVERYTHING)
 
     def _upsert(self, rows: pa.Table) -> Added:
-        has_details = self._drawing_columns != described_by(())
-        if ORIGINAL in rows.schema.names and not has_details:
+        if ORIGINAL in rows.schema.names and not self._has_details:
             _log.warning(
                 "%s was created by an earlier version and cannot hold titles, links and original "
                 "files: they are left out. garabato gallery copy creates one that can",
                 self.uri,
             )
-        documents = to_documents(rows, with_details=has_details)
+        documents = to_documents(rows, with_details=self._has_details)
         n_new = len(self.missing(rows["key_id"].to_pylist()))
         for part in _requests(documents):
             self._server.call("upsert", data=part)
@@ -180,7 +182,7 @@ class MilvusGallery(Gallery):
         return Added(n_new, len(documents) - n_new)
 
     def _nearest(self, embeddings: FloatArray, k: int, condition: Filter) -> Nearest:
-        condition = self._without_text(condition)
+        condition = self._comparable(condition)
         found: list[list[tuple[Row, float]]] = [[] for _ in embeddings]
         if k <= MAX_HITS:  # for more, all rows are read and ranked
             found = self._search_index(embeddings, k, to_expression(condition))
@@ -252,20 +254,29 @@ class MilvusGallery(Gallery):
             yield from_documents(page, columns, self._filled_by.embedding_dim)
 
     def _count(self, condition: Filter) -> int:
-        expression = to_expression(self._without_text(condition))
+        expression = to_expression(self._comparable(condition))
         return int(self._server.query(expression, ["count(*)"])[0]["count(*)"])
 
-    def _without_text(self, condition: Filter) -> Filter:
-        """The same filter with the key_ids that its text matches: Milvus 2.3 cannot search text."""
-        if condition.text is None:
+    def _comparable(self, condition: Filter) -> Filter:
+        """The same filter with key_ids instead of what the server cannot compare: text, and times
+        of earlier versions, which stored any form."""
+        has_bound = condition.after is not None or condition.before is not None
+        by_time = has_bound and not self._has_details
+        if condition.text is None and not by_time:
             return condition
         rest = replace(condition, text=None)
-        wanted = [name for name in self._drawing_columns if name in _WITH_TEXT]
+        if by_time:
+            rest = replace(rest, after=None, before=None)
+        wanted = [name for name in self._drawing_columns if name in _COMPARED]
         key_ids: list[str] = []
         for page in self._pages(rest, wanted):
             rows = from_documents(page, wanted, self._filled_by.embedding_dim)
-            matching = rows.filter(pa.array(has_text(rows, condition.text)))
-            key_ids += matching["key_id"].to_pylist()
+            if condition.text is not None:
+                rows = rows.filter(pa.array(has_text(rows, condition.text)))
+            if by_time:
+                times = map(time_or_none, rows["timestamp"].to_pylist())
+                rows = rows.filter(pa.array(map(condition.passes_time, times), pa.bool_()))
+            key_ids += rows["key_id"].to_pylist()
         return replace(rest, key_ids=tuple(key_ids))
 
     def _pages(
@@ -278,7 +289,7 @@ class MilvusGallery(Gallery):
     ) -> Iterator[list[Row]]:
         """The rows that pass, sorted by key_id, page by page."""
         size = min(size, MAX_HITS if _LARGE.isdisjoint(columns) else PAGE)
-        expression = to_expression(self._without_text(condition))
+        expression = to_expression(self._comparable(condition))
         return self._server.pages(expression, columns, after=after, size=size)
 
     def _to_rows(self, documents: Sequence[Row], columns: Sequence[str]) -> pa.Table:
