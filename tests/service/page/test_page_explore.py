@@ -171,6 +171,18 @@ def test_the_map_fills_the_view_and_moving_it_never_loses_its_points(page):
     until(page, f"(({extent})()).every((share, i) => Math.abs(share - {whole}[i]) < 0.02)")
 
 
+def test_a_name_on_the_map_stands_at_a_drawing_of_its_category(page):
+    centres = page.evaluate("""async () => {
+      const {Positions} = await import("./static/script/map/positions.js");
+      const map = {x: [0, 10, 5], y: [10, 0, 5], category: [0, 0, 1], categories: ["a", "b"]};
+      return new Positions({...map, key_id: ["1", "2", "3"]}).centres;
+    }""")
+    assert centres == [
+        {"x": 0, "y": 1, "n": 2},  # not (1, 1), the two medians
+        {"x": 0.5, "y": 0.5, "n": 1},
+    ]
+
+
 def test_a_late_failure_does_not_show_on_another_category_page(page):
     page.evaluate("""() => {
       const ask = fetch;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pens import draw, guess, wait_for_hits
+from pens import draw, guess, visible_box, wait_for_hits
 from playwright.sync_api import expect
 from sketches import sketch
 
@@ -83,3 +83,14 @@ def test_what_was_taught_stays_if_the_list_of_it_does_not_arrive(page):
     expect(taught(page)).to_have_text(["coil of mine2"])
     page.get_by_role("button", name="Remove coil of mine").click()
     expect(page.locator("#taught")).to_be_hidden()
+
+
+def test_on_a_phone_the_error_of_a_form_stands_above_its_buttons(new_page):
+    page = new_page(viewport={"width": 390, "height": 844})
+    draw(page, COILS[0])
+    wait_for_hits(page)
+    page.route("**/v1/encoder/categories", lambda route: route.fulfill(body="{"))
+    teach(page, "coil")
+    error = visible_box(page.locator("dialog").get_by_role("alert"))
+    buttons = visible_box(page.locator("dialog .actions"))
+    assert error["y"] + error["height"] <= buttons["y"]

@@ -22,7 +22,6 @@ const REPORT = {
 };
 
 const mineListeners = new Set();
-const goneListeners = new Set();
 
 /** Drawings added from this browser, in any tab: [{key_id, category, drawing}], latest first. */
 const store = kept("localStorage", KEY);
@@ -85,12 +84,8 @@ export function askToAdd(drawn, guess) {
   input.select();
 }
 
-/** Call `listener(key_id)` for every drawing that has been hidden or removed. */
-export const onGone = (listener) => goneListeners.add(listener);
-
-export function announceGone(keyId) {
-  for (const listener of goneListeners) listener(keyId);
-}
+/** Dispatch "gone" on the window: this drawing has been hidden or removed. */
+export const announceGone = (keyId) => dispatchEvent(new CustomEvent("gone", {detail: keyId}));
 
 /** Ask for a reason, then hide the drawing, or report it where visitors may not hide. */
 export function askToHide(hit) {

@@ -1,7 +1,7 @@
 // A grid of drawings as vector pictures. A drawing replays its strokes while the pointer is on it.
 
 import {can, onCan, original} from "./api.js";
-import {askToHide, isMine, onGone, removeMine} from "./changes.js";
+import {askToHide, isMine, removeMine} from "./changes.js";
 import {showDetails} from "./details.js";
 import {button, element, icon} from "./dom.js";
 import {country, nameOf, webLink} from "./format.js";
@@ -88,9 +88,9 @@ export class Hits {
 function tell(type, detail) {
   for (const list of document.querySelectorAll(".hits")) list.dispatchEvent(new CustomEvent(type, {detail}));
 }
-onGone((keyId) => {
-  latest.hits = latest.hits.filter((hit) => hit.key_id !== keyId);
-  tell("gone", keyId);
+addEventListener("gone", ({detail}) => {
+  latest.hits = latest.hits.filter((hit) => hit.key_id !== detail);
+  tell("gone", detail);
 });
 onCan(() => tell("can"));
 

@@ -45,7 +45,7 @@ export class Pad {
   /** Replay the drawing stroke by stroke. */
   replay() {
     if (this.#sketch.isEmpty) return;
-    this.#replayed = {startedMs: performance.now(), length: 0};
+    this.#replayed = performance.now();
     this.refresh();
   }
 
@@ -113,7 +113,7 @@ export class Pad {
   }
 
   #paintReplay(context) {
-    let left = (performance.now() - this.#replayed.startedMs) * REPLAY_SPEED;
+    let left = (performance.now() - this.#replayed) * REPLAY_SPEED;
     for (const stroke of this.#sketch.strokes) {
       const n = pointsWithin(stroke, left);
       this.#paintStroke(context, {

@@ -61,16 +61,17 @@ export class Positions {
     cells.forEach((cell, i) => (this.#order[next[cell]++] = i));
   }
 
-  /** {x, y, n} for each category: the median position and number of its drawings. */
+  /** {x, y, n} for each category: its drawing nearest to the median, and their number. */
   #medians() {
     const members = this.categories.map(() => []);
     this.category.forEach((category, i) => members[category].push(i));
-    const median = (values) => values.sort((a, b) => a - b)[values.length >> 1] ?? 0.5;
-    return members.map((rows) => ({
-      x: median(rows.map((i) => this.x[i])),
-      y: median(rows.map((i) => this.y[i])),
-      n: rows.length,
-    }));
+    const median = (values) => values.sort((a, b) => a - b)[values.length >> 1];
+    return members.map((rows) => {
+      const [x, y] = [this.x, this.y].map((all) => median(rows.map((i) => all[i])));
+      const away = (i) => Math.hypot(this.x[i] - x, this.y[i] - y);
+      const nearest = rows.reduce((at, i) => (away(i) < away(at) ? i : at), rows[0]);
+      return {x: this.x[nearest], y: this.y[nearest], n: rows.length};
+    });
   }
 }
 
