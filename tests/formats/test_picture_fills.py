@@ -118,6 +118,17 @@ def test_lines_in_several_colours_stay_lines() -> None:
     assert shows(find_ink(page), lines_of(*HOUSE))
 
 
+@pytest.mark.parametrize("pen", [24, 32])
+def test_thick_pens_in_several_colours_draw_lines(pen: int) -> None:
+    """Where they cross, they are wider than most fills, and cut each other into short pieces."""
+    page = np.full((SIDE, SIDE, 3), 255, np.uint8)
+    truth = np.zeros((SIDE, SIDE), np.uint8)
+    for shape, colour in zip(HOUSE, STRONG, strict=True):
+        cv2.polylines(page, [shape * 16], True, colour, pen, **SMOOTH)
+        cv2.polylines(truth, [shape], True, 1, pen)
+    assert shows(find_ink(page), truth > 0)
+
+
 def test_a_bar_along_an_edge_of_a_screenshot_is_no_shape() -> None:
     page = house(STRONG)
     page[:, :24] = (225, 228, 235)

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import BoolArray, ByteArray, FloatArray
-from garabato.formats.picture.masks import cropped, inked_part
+from garabato.formats.picture.masks import cropped, inked_part, pen_px
 from garabato.formats.picture.pixels import INK_PX, PAGE_PX, Image, Picture, difference, edges
 
 #: Within a region, neighbouring pixels differ by at most the first number (of 255). Colours that
@@ -26,6 +26,9 @@ _MIN_PX = 6
 #: A line is at most this wide, as a share of the drawing's longer side, and its area is at least
 #: this many times the square of half its width. A dot is at most this wide.
 _LINE_WIDTH, _LINE_AREA, _DOT_WIDTH = 0.1, 12.0, 0.06
+#: Pens drew everything if it is at most this wide, at least this many times longer than wide, and
+#: at most this share of it is in parts less than half as wide, such as the outlines of fills.
+_PEN_WIDTH, _PEN_LENGTH, _OUTLINES = 0.15, 15.0, 0.2
 #: Drawings have at most this many fills; photos have more.
 _MAX_FILLS = 100
 #: Fills cover at least this share of the square around the drawing.
@@ -138,6 +141,12 @@ def _find_regions(levels: ByteArray, background: npt.NDArray[np.float32]) -> _Re
     depths = cv2.distanceTransform((labels > 0).astype(np.uint8), cv2.DIST_L2, 3)
     radii = np.zeros(n, np.float32)
     np.maximum.at(radii, flat, depths.ravel())
+    drawn = (difference(levels, background) > _SAME) & (is_shape[labels] | (labels == 0))
+    pen = pen_px(drawn)
+    if pen <= _PEN_WIDTH * side and drawn.sum() >= _PEN_LENGTH * pen**2:
+        is_thin = is_shape & (4 * radii < pen)
+        if areas[is_thin].sum() <= _OUTLINES * areas[is_shape].sum():
+            return None
     is_line = (2 * radii <= _LINE_WIDTH * side) & (areas >= _LINE_AREA * radii**2)
     is_ink = is_shape & (is_line | (2 * radii <= _DOT_WIDTH * side))
     is_fill = is_shape & ~is_ink
