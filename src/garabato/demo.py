@@ -222,7 +222,7 @@ class _Demo:
         found |= self.stages.run("search", self.search, shown, self._search)
         found |= schedule
         found |= {"seconds": self.stages.seconds, "garabato": version("garabato")}
-        write_bytes(self.results, json.dumps(found, indent=1).encode())
+        write_bytes(self.results, _json(found))
         return found
 
     @cached_property

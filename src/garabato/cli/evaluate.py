@@ -145,7 +145,7 @@ def _print_summary(found: dict[str, Any]) -> None:
     for pair in found["most_confused"][:3]:
         first, second = pair["categories"]
         n = pair["n_first_as_second"] + pair["n_second_as_first"]
-        _print_figure("confused", f"{first} and {second}, {n} times")
+        _print_figure("confused", f"{first} and {second}, {counted(n, 'time')}")
     for note in found["notes"]:
         stdout.print(note)
 

@@ -246,6 +246,6 @@ def _results_of(evaluation: Path) -> dict[str, float]:
         }
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise click.BadParameter(
-            f"{evaluation} is not what `garabato evaluate --json` prints: {error}",
+            f"{evaluation} must be what `garabato evaluate --json` prints: {error}",
             param_hint="--evaluation",
         ) from None

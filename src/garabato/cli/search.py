@@ -72,7 +72,7 @@ def command(
 
     Each drawing in QUERY is a query of its own. With --like or --unlike, all drawings together
     make one query, for drawings similar to QUERY and --like but not to --unlike. The hits then
-    leave out the query drawings themselves.
+    leave out these drawings, by key_id.
 
     If fewer than half of the gallery's drawings have a category that the encoder knows, drawings
     whose title or tags name what the query probably shows move up, and the gallery's vote is

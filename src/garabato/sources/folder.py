@@ -67,7 +67,7 @@ _EXPECTED = (
 )
 #: Folders that are not sources, by a file in them -> what to do instead.
 _OTHER_FOLDERS = {
-    "dataset.json": "{0} is a data set, not a source; give it as --data",
+    "dataset.json": "{0} is a data set, not a source; commands for data sets take it as --data",
     "drawings.lance": "{0} is a gallery, not a source; to see what is in it: "
     "garabato gallery info --gallery {0}",
 }
