@@ -42,6 +42,17 @@ def test_unreadable_lines_are_reported_on_stderr(tmp_path):
     assert "unreadable   1" in done.stdout
 
 
+def test_the_counts_stand_beside_a_long_name(tmp_path):
+    for name in ("star", "long name " * 12):
+        (tmp_path / name).mkdir()
+        write_drawings(tmp_path / name / "1.svg", make_drawings(["star"], 1, seed=0))
+    rows = [line.split() for line in run(tmp_path).stdout.splitlines()]
+    (star,) = [row for row in rows if row[:1] == ["star"]]
+    (long,) = [row for row in rows if row[:2] == ["long", "name"] and len(row) > 8]
+    assert star[1:] == long[-8:]
+    assert sum(row.count("long") for row in rows) == 12
+
+
 def test_a_missing_folder_is_an_error(tmp_path):
     done = run(tmp_path / "nowhere")
     assert done.exit_code == 1

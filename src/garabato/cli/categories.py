@@ -72,7 +72,7 @@ def list_added(model: str | None, categories: Path | None, as_json: bool) -> Non
         print_json({"file": str(file), "categories": listed})
         return
     table = Table()
-    table.add_column("category")
+    table.add_column("category", overflow="fold")
     table.add_column("drawings", justify="right")
     for one in added:
         table.add_row(one.name, f"{one.n_drawings:,}")

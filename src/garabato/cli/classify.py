@@ -113,10 +113,10 @@ def _print_table(
 ) -> None:
     table = Table()
     table.add_column("drawing", overflow="fold")
-    table.add_column("category")
+    table.add_column("category", overflow="fold")
     table.add_column("probability", justify="right")
     if votes is not None:
-        table.add_column("gallery's vote")
+        table.add_column("gallery's vote", overflow="fold")
         table.add_column("share", justify="right")
     for number, (query, result) in enumerate(zip(queries, results, strict=True)):
         mark = " (unknown)" if result.unknown else " (unsure)" if result.unsure else ""

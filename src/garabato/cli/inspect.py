@@ -69,9 +69,9 @@ def _print_summary(found: garabato.Inspection) -> None:
 def _print_categories(found: garabato.Inspection) -> None:
     columns = ("drawings", "recog.", "strokes", "points", "empty", "dots", "same", "near")
     table = Table(box=None, pad_edge=False)
-    table.add_column("category", no_wrap=True)
+    table.add_column("category", overflow="fold")
     for column in columns:
-        table.add_column(column, justify="right")
+        table.add_column(column, justify="right", no_wrap=True)
     for category in found.categories:
         known = category.recognized + category.unrecognized
         table.add_row(
