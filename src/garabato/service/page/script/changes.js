@@ -84,7 +84,7 @@ export function askToAdd(drawn, guess) {
   input.select();
 }
 
-/** Dispatch "gone" on the window: this drawing has been hidden or removed. */
+/** Dispatch "gone": this drawing has been hidden or removed. */
 export const announceGone = (keyId) => dispatchEvent(new CustomEvent("gone", {detail: keyId}));
 
 /** Ask for a reason, then hide the drawing, or report it where visitors may not hide. */

@@ -1,4 +1,4 @@
-// Paints points by writing pixels: as many canvas rectangles take ten times longer.
+// Paints points as pixels: as many canvas rectangles take ten times longer.
 
 /** A smaller point would be too pale to be seen. */
 const MIN_RADIUS_PX = 0.9;
