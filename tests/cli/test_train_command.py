@@ -82,7 +82,7 @@ def test_a_log_file_gets_a_line_every_thirty_seconds(monkeypatch, capsys):
 def test_progress_in_a_log_file_is_a_line_every_30_seconds_and_one_per_stage_at_the_end(
     monkeypatch, capsys
 ):
-    clock = iter([0.0, 10.0, 29.0, 31.0, 40.0, 62.0])
+    clock = iter([0.0, 10.0, 29.0, 31.0, 40.0, 62.0, 70.0])
     monkeypatch.setattr(output.time, "monotonic", lambda: next(clock))
     lines = output._StageLines("drawings")
     for n_done in (100, 1_000, 3_100, 4_000, 5_200):
@@ -91,8 +91,9 @@ def test_progress_in_a_log_file_is_a_line_every_30_seconds_and_one_per_stage_at_
         "index 3,100 of 6,000, 148 drawings/s",  # 3,100 in the 21 s since the first report
         "index 5,200 of 6,000, 100 drawings/s",
     ]
+    lines.report("index", 6_000, 6_000)
     lines.finish()
-    assert capsys.readouterr().err == "index 5,200 of 6,000, 100 drawings/s\n"
+    assert capsys.readouterr().err == "index 6,000 of 6,000, 100 drawings/s\n"
 
 
 def test_a_busy_machine_is_noted(capsys):
