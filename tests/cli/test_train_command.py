@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from typed import run
 
@@ -68,7 +70,7 @@ def test_options_that_resume_would_ignore_are_refused(tmp_path):
 
 def test_a_log_file_gets_a_line_every_thirty_seconds(monkeypatch, capsys):
     now = [100.0]
-    monkeypatch.setattr(output.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(output, "time", SimpleNamespace(monotonic=lambda: now[0]))
     with output.training_progress(output.TrainingNotes()) as show:
         for step, seconds in enumerate((0, 10, 29.9, 30, 45, 61)):
             now[0] = 100 + seconds
@@ -83,7 +85,7 @@ def test_progress_in_a_log_file_is_a_line_every_30_seconds_and_one_per_stage_at_
     monkeypatch, capsys
 ):
     clock = iter([0.0, 10.0, 29.0, 31.0, 40.0, 62.0, 70.0])
-    monkeypatch.setattr(output.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(output, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     lines = output._StageLines("drawings")
     for n_done in (100, 1_000, 3_100, 4_000, 5_200):
         lines.report("index", n_done, 6_000)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -12,7 +14,7 @@ from garabato.training import distributed
 def clock(monkeypatch):
     """Seconds that pass only when the test says so."""
     now = [0.0]
-    monkeypatch.setattr(distributed.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(distributed, "time", SimpleNamespace(perf_counter=lambda: now[0]))
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     monkeypatch.setattr(torch, "set_num_threads", lambda n: None)
     return now
