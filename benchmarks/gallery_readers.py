@@ -70,7 +70,7 @@ def drawings(names: list[str]) -> list[Any]:
     return [drawing.replace(key_id=name) for name in names]
 
 
-def write(uri: str, acknowledged: Any, stop: Any, results: Any) -> None:
+def write(uri: str, acknowledged: Any, stop: Any, ready: Any, results: Any) -> None:
     """The writer: a new number of beacons, then something else, until told to stop."""
     from garabato.gallery import open_gallery
 
@@ -80,6 +80,7 @@ def write(uri: str, acknowledged: Any, stop: Any, results: Any) -> None:
         near = beacon() + 0.01 * others(N_BEACONS, seed=1)
         names = [f"beacon-{i}" for i in range(N_BEACONS)]
         number = 0
+        ready.release()
         while not stop.is_set():
             number += 1
             started = time.perf_counter()
@@ -136,15 +137,15 @@ def read_while_writing(folder: Path, n_readers: int, seconds: float) -> tuple[Se
     processes.set_forkserver_preload(["lancedb", "garabato.gallery.lance.gallery", __name__])
     acknowledged, stop, ready = processes.Value("q", 0), processes.Event(), processes.Semaphore(0)
     of_readers, of_writer = processes.SimpleQueue(), processes.SimpleQueue()
-    arguments = (uri, acknowledged, stop, ready, of_readers)
-    readers = [processes.Process(target=read, args=arguments) for _ in range(n_readers)]
-    writer = processes.Process(target=write, args=(uri, acknowledged, stop, of_writer))
-    for reader in readers:
-        reader.start()
-    for _ in readers:
-        if not ready.acquire(timeout=300):
-            raise TimeoutError("a reader did not start within 300 s")
-    writer.start()
+    shared = (uri, acknowledged, stop, ready)
+    readers = [processes.Process(target=read, args=(*shared, of_readers)) for _ in range(n_readers)]
+    writer = processes.Process(target=write, args=(*shared, of_writer))
+    for started in (readers, [writer]):
+        for process in started:
+            process.start()
+        for _ in started:
+            if not ready.acquire(timeout=300):
+                raise TimeoutError("a process did not start within 300 s")
     time.sleep(seconds)
     stop.set()
     seen = [of_readers.get() for _ in readers]
