@@ -63,8 +63,9 @@ def limit_native_threads() -> None:
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
         # PyTorch's OpenMP takes longer to wake a thread than many operations take: spin for some
-        # microseconds first. A training step on two quiet cores is 1.2 times as fast, and beside
-        # a busy program about as fast (benchmarks/train_step.py).
+        # microseconds first. A training step on two quiet cores of an AMD EPYC is 1.2 times as fast
+        # (of an Intel Xeon, 0.9 times), and beside a busy program about as fast: see
+        # benchmarks/train_step.py.
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
