@@ -203,6 +203,13 @@ def hold_the_first(page, url):
     return held
 
 
+def release(page, held):
+    """Let the held request continue, and give the page time to show its response."""
+    held[0].continue_()
+    page.unroute_all(behavior="wait")
+    page.wait_for_timeout(300)
+
+
 def test_the_response_to_an_older_query_is_not_shown(page):
     held = hold_the_first(page, "**/v1/search")
     draw(page, STAR)
@@ -210,9 +217,7 @@ def test_the_response_to_an_older_query_is_not_shown(page):
     page.locator("#clear").click()
     draw(page, STAIRS)
     expect(page.locator("#guess .name a")).to_have_text("stairs")
-    held[0].continue_()
-    page.unroute_all(behavior="wait")
-    page.wait_for_timeout(300)
+    release(page, held)
     assert guess(page) == "stairs"
 
 
@@ -368,9 +373,7 @@ def test_a_file_that_takes_long_does_not_replace_a_later_one(page):
     page.evaluate(HAND_OVER, ["paste", "star.png", "image/png", list(FILES["star.png"][1])])
     page.evaluate(HAND_OVER, ["paste", "stairs.svg", "image/svg+xml", list(svg_of(STAIRS))])
     expect(page.locator("#guess .name a")).to_have_text("stairs")
-    held[0].continue_()
-    page.unroute_all(behavior="wait")
-    page.wait_for_timeout(300)
+    release(page, held)
     assert guess(page) == "stairs"
 
 
@@ -379,9 +382,7 @@ def test_what_is_drawn_while_a_file_is_read_stays(page):
     page.evaluate(HAND_OVER, ["drop", "star.png", "image/png", list(FILES["star.png"][1])])
     draw(page, STAIRS)
     expect(page.locator("#guess .name a")).to_have_text("stairs")
-    held[0].continue_()
-    page.unroute_all(behavior="wait")
-    page.wait_for_timeout(300)
+    release(page, held)
     assert guess(page) == "stairs"
 
 
