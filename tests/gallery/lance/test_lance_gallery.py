@@ -484,6 +484,8 @@ def test_rows_whose_version_was_compacted_away_are_loaded_again(
 
     monkeypatch.setattr(gallery, "_pinned", pin_and_compact)
     if is_warm:
+        # Lance may still have the rows of the version before; the next read must not.
+        assert sum(gallery.count(by="category").values()) in (140, 141)
         assert gallery.count(by="category")["new"] == 1
     else:
         gallery.warm()
