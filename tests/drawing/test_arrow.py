@@ -113,6 +113,15 @@ def test_batches_survive_a_round_trip_through_arrow_and_pandas(drawings, points)
             assert_same(DrawingBatch.from_arrow(table.to_batches()[0]), batch)
 
 
+@pytest.mark.parametrize(
+    ("xs", "kind"),
+    [([0, 255], "uint8"), ([0, 256], "float"), ([-1, 9], "float"), ([0, 0.5], "float")],
+)
+def test_coordinates_in_arrow_are_bytes_if_all_are_whole_numbers_up_to_255(xs, kind):
+    table = DrawingBatch.from_drawings([Drawing([(xs, [0, 0])])]).to_arrow()
+    assert str(table["strokes"].type.value_type.field("x").type.value_type) == kind
+
+
 def test_a_data_frame_can_be_read_as_drawings():
     batch = DrawingBatch.from_drawings(make_drawings(["star", "house"], 3, 0))
     frame = batch.to_arrow().to_pandas()
@@ -214,6 +223,8 @@ def test_bitmaps_may_come_as_bytes_of_any_length():
         (pa.table({"a": [1]}), "no column `strokes` or `bitmap`, only a"),
         (pa.table({"strokes": [1]}), "is int64; expected list"),
         (pa.table({"strokes": [[[1]]]}), "expected list"),
+        (pa.table({"strokes": [[{"x": [1]}]]}), "expected list<struct<x: list<number>, y"),
+        (pa.table({"strokes": [[{"x": [1], "y": 2}]]}), "expected list<struct"),
         (stroke_table([[{"x": [1], "y": [2, 3]}]]), "unequal numbers of xs and ys"),
         (stroke_table([[{"x": [None], "y": [2]}]]), "missing values"),
         (stroke_table([None]), "missing values"),

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
-from garabato.drawing import MAX_POINTS, Drawing, DrawingBatch
+from garabato.drawing import MAX_POINTS, Details, Drawing, DrawingBatch
 from garabato.errors import DrawingError, InputError
 
 CORNER = [[[0, 100, 100], [0, 0, 50]], [[10], [20]]]
@@ -57,9 +60,54 @@ def test_invalid_strokes_are_refused_and_named(strokes, problem):
         Drawing(strokes)
 
 
-def test_an_original_file_is_bytes():
-    with pytest.raises(DrawingError, match="the content of a file, as bytes, not str"):
-        Drawing(CORNER, original="cat.svg")
+def _picture(form: str) -> bytes:
+    content = io.BytesIO()
+    Image.new("L", (3, 2)).save(content, form)
+    return content.getvalue()
+
+
+SVG = '<?xml version="1.0"?><s:svg xmlns:s="http://www.w3.org/2000/svg"/>'
+
+
+@pytest.mark.parametrize(
+    ("original", "media_type"),
+    [
+        *[(_picture(form), f"image/{form.lower()}") for form in ("PNG", "JPEG", "GIF", "WebP")],
+        *[(SVG.encode(encoding), "image/svg+xml") for encoding in ("utf-8", "utf-8-sig", "utf-16")],
+    ],
+)
+def test_an_original_file_is_an_svg_or_a_small_picture(original, media_type):
+    drawing = Drawing(CORNER, original=original)
+    assert drawing.details == Details(original=original, original_type=media_type)
+    assert drawing.to_dict()["original_type"] == media_type
+
+
+@pytest.mark.parametrize(
+    ("detail", "problem"),
+    [
+        ({"original": "cat.svg"}, "original must be the content of a file, as bytes, not str"),
+        ({"original": b"<ink><trace>1 2</trace></ink>"}, "not an SVG, PNG, JPEG, GIF or WebP file"),
+        ({"original": b"an <svg> in a text"}, "not an SVG"),
+        ({"original": _picture("BMP")}, "not an SVG"),
+        ({"original": b"RIFF\0\0\0\0WAVEfmt "}, "not an SVG"),
+        ({"original": SVG.encode().ljust(2**16 + 1)}, "has 65,537 bytes; at most 65,536"),
+        ({"title": 5}, "title must be text, not 5"),
+        ({"source_path": b"a.svg"}, "source_path must be text, not b'a.svg'"),
+        ({"tags": ["a", 5]}, "tags must be text, not 5"),
+        ({"link": "javascript:alert(1)"}, "link must be an http:// or https:// address, not 'java"),
+    ],
+)
+def test_invalid_details_are_refused_and_named(detail, problem):
+    with pytest.raises(DrawingError, match=problem):
+        Drawing(CORNER, **detail)
+    with pytest.raises(DrawingError, match=problem):
+        Drawing(CORNER).replace(**detail)
+
+
+def test_a_single_tag_may_be_given_as_text_and_tags_as_a_list():
+    assert Drawing(CORNER, tags="bird").tags == ("bird",)
+    assert Drawing(CORNER, tags=["bird", "sea"]).tags == ("bird", "sea")
+    assert Drawing(CORNER).tags == ()
 
 
 @pytest.mark.parametrize("value", ["no", 1, float("nan"), [True]])

@@ -36,16 +36,18 @@ def test_a_batch_prints_one_line_and_shows_its_first_drawings():
     assert repr(DrawingBatch.from_drawings([])) == "DrawingBatch(0 drawings)"
 
 
-def test_a_drawing_as_svg_fits_its_box_and_shows_dots() -> None:
-    svg = drawing_svg(Drawing([[[0, 500], [0, 100]], [[40], [50]]]))
-    (path,) = re.findall(r'<path d="([^"]*)"', svg)
-    assert path.count("M") == 2
-    numbers = [float(n) for n in re.findall(r"-?\d+", path)]
-    assert min(numbers) >= 0
-    assert max(numbers) <= 303
-    (dot,) = re.findall(r"M(\d+ \d+)L\1$", path)
-    assert dot
+def test_a_drawing_as_svg_is_centred_and_shows_dots() -> None:
+    # 500 x 100 becomes 255 x 51, with (303 - 51) / 2 above and below
+    svg = drawing_svg(Drawing([[[0, 500], [0, 100]], [[40], [60]]]))
+    assert re.findall(r'<path d="([^"]*)"', svg) == ["M24 126L279 177M44 157L44 157"]
     assert "<path" in drawing_svg(Drawing())
+
+
+def test_a_drawing_on_a_page_has_its_style_and_may_have_a_label() -> None:
+    assert "aria-label" not in drawing_svg(LINE)
+    svg = drawing_svg(LINE, label='a "<b>"')
+    assert 'role="img" aria-label="a &#34;&lt;b&gt;&#34;"' in svg
+    assert "stroke" not in svg
 
 
 def test_a_bitmap_as_svg_is_ink_on_white() -> None:
