@@ -13,7 +13,7 @@ N_QUERIES, N_GALLERY, DIM, N_CATEGORIES = 10_000, 1_000_000, 128, 345
 MEASURED = f"""
 import json, resource, sys, time
 import numpy as np
-from garabato.evaluation.retrieval import mean_average_precision
+from garabato.evaluation.metrics import mean_average_precision
 
 random = np.random.default_rng(0)
 centres = random.standard_normal(({N_CATEGORIES}, {DIM}), np.float32)

@@ -22,8 +22,7 @@ import numpy.typing as npt
 from garabato.dataset import Dataset
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.encoder import Encoder, load_encoder
-from garabato.evaluation.classification import rank_of_label
-from garabato.evaluation.retrieval import ranking_metrics
+from garabato.evaluation.metrics import rank_of_label, ranking_metrics
 from garabato.formats import read_drawings
 from garabato.sources import open_source
 from garabato.sources.folder import PICTURE_SUFFIXES

@@ -26,8 +26,7 @@ from torch import Tensor
 
 from garabato.dataset import Dataset, prepare
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.evaluation.classification import rank_of_label
-from garabato.evaluation.retrieval import mean_average_precision
+from garabato.evaluation.metrics import mean_average_precision, rank_of_label
 from garabato.models import register_model
 from garabato.models.skfast import SkFast
 from garabato.render import render_batch

@@ -51,7 +51,7 @@ WITHOUT_TORCH = (
     "sources",
     "render",
     "encoder",
-    "evaluation.retrieval",
+    "evaluation.metrics",
     "cli",
 )
 

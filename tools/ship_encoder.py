@@ -39,7 +39,7 @@ from garabato.drawing import DrawingBatch, FloatArray, IntArray
 from garabato.encoder import FILE_NAME, ONNX_SUFFIX, Encoder, load_encoder
 from garabato.encoder.torch_runtime import is_stored_in_half
 from garabato.evaluation import evaluate
-from garabato.evaluation.retrieval import mean_average_precision
+from garabato.evaluation.metrics import mean_average_precision
 from garabato.export import export_onnx
 from garabato.host.atomic import write_bytes
 from garabato.models import create_model

@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from garabato.evaluation.training_runs import REFERENCE_RESULTS
+from garabato.evaluation.report import REFERENCE_RESULTS
 from garabato.training.reproduce import as_markdown
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -23,8 +23,7 @@ from garabato.dataset import Dataset, prepare
 from garabato.encoder import Encoder, load_encoder
 from garabato.errors import InputError, storage_errors
 from garabato.evaluation import evaluate, write_report
-from garabato.evaluation.report import check_report_folder
-from garabato.evaluation.training_runs import REFERENCE_RESULTS, PublishedResult
+from garabato.evaluation.report import REFERENCE_RESULTS, PublishedResult, check_report_folder
 from garabato.formats import ReadReport, write_drawings
 from garabato.gallery import open_gallery
 from garabato.host.atomic import write_bytes

@@ -13,8 +13,8 @@ from garabato.dataset import Dataset, prepare
 from garabato.drawing import DrawingBatch
 from garabato.errors import FormatError, InputError, SourceError
 from garabato.evaluation import Evaluation, evaluate
+from garabato.evaluation.metrics import mean_average_precision
 from garabato.evaluation.result import DrawingList
-from garabato.evaluation.retrieval import mean_average_precision
 from garabato.formats import write_drawings
 from garabato.sources import open_source
 

@@ -18,8 +18,12 @@ from garabato.dataset import Dataset
 from garabato.errors import InputError
 from garabato.evaluation import Evaluation, evaluate, write_report
 from garabato.evaluation.plots import THEMES, plot_confusion, plot_learning
-from garabato.evaluation.report import confused_pairs, query_rows
-from garabato.evaluation.training_runs import REFERENCE_RESULTS, read_training_log
+from garabato.evaluation.report import (
+    REFERENCE_RESULTS,
+    confused_pairs,
+    query_rows,
+    read_training_log,
+)
 from garabato.sources import open_source
 
 VOID = {"meta", "img", "source", "br", "link", "input", "hr"}

@@ -7,7 +7,7 @@ from sketches import SKETCH_CATEGORIES, make_drawings
 
 from garabato.drawing import DrawingBatch
 from garabato.encoder import Encoder
-from garabato.evaluation.retrieval import mean_average_precision, mean_average_precision_by_hamming
+from garabato.evaluation.metrics import mean_average_precision, mean_average_precision_by_hamming
 from garabato.models import create_model
 from garabato.render import RenderSpec
 from garabato.training.finish import (

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from garabato.cli import main
 from garabato.errors import InputError
-from garabato.evaluation.training_runs import REFERENCE_RESULTS
+from garabato.evaluation.report import REFERENCE_RESULTS
 from garabato.training.reproduce import REPRODUCE_SCALES, _config, as_markdown, reproduce
 
 pytestmark = pytest.mark.slow

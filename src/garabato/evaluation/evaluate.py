@@ -10,7 +10,7 @@ import numpy as np
 
 from garabato.drawing import BoolArray, DrawingBatch
 from garabato.errors import InputError, SourceError
-from garabato.evaluation import classification, retrieval
+from garabato.evaluation import metrics
 from garabato.evaluation.result import PRECISION_AT, DrawingList, Evaluation, Predictions
 from garabato.formats import ReadReport
 from garabato.sources.source import check_source
@@ -88,7 +88,7 @@ def evaluate(
         train_top1=None if train is None else train.top_k(1),
         train_top5=None if train is None else train.top_k(5),
         partial_top1=_top1_by_ink(encoder, test, report),
-        calibration=classification.calibration(test.confidence[known], test.rank[known] == 1),
+        calibration=metrics.calibration(test.confidence[known], test.rank[known] == 1),
         selective_accuracy=_selective_accuracy(encoder, test),
         code_maps=_map_by_bits(encoder, test),
         map_unseen=_map_of_unseen(test),
@@ -123,8 +123,8 @@ def predict_all(
         confidence[rows] = output.probabilities.max(axis=1)
         known = np.flatnonzero(labels[rows] < n_known)
         right = labels[rows][known]
-        rank[first + known] = classification.rank_of_label(output.probabilities[known], right)
-        loss[first + known] = classification.log_losses(output.probabilities[known], right)
+        rank[first + known] = metrics.rank_of_label(output.probabilities[known], right)
+        loss[first + known] = metrics.log_losses(output.probabilities[known], right)
         first += len(batch)
         progress(first)
     return Predictions(drawings, labels, embeddings, predicted, confidence, rank, loss)
@@ -143,7 +143,7 @@ def top1_of_unfinished(
         rows = np.flatnonzero(drawn[n_done : n_done + len(batch)])
         parts = [batch[int(i)].first_part(share) for i in rows]
         probabilities = encoder.predict(DrawingBatch.from_drawings(parts)).probabilities
-        ranks = classification.rank_of_label(probabilities, predictions.labels[n_done + rows])
+        ranks = metrics.rank_of_label(probabilities, predictions.labels[n_done + rows])
         n_correct += int((ranks == 1).sum())
         n_done += len(batch)
         progress(n_done)
@@ -167,12 +167,12 @@ def _read_all(
 
 def _rank(
     test: Predictions, gallery: Predictions | None, progress: Callable[[int], None]
-) -> retrieval.RankingMetrics | None:
+) -> metrics.RankingMetrics | None:
     """Rank the gallery, or without one the other test drawings; None if that is empty."""
     n_ranked = len(test.labels) - 1 if gallery is None else len(gallery.labels)
     if n_ranked < 1:
         return None
-    return retrieval.ranking_metrics(
+    return metrics.ranking_metrics(
         test.embeddings,
         test.labels,
         None if gallery is None else gallery.embeddings,
@@ -201,7 +201,7 @@ def _top1_by_ink(encoder: Encoder, test: Predictions, report: Progress) -> dict[
 def _map_by_bits(encoder: Encoder, test: Predictions) -> dict[int, float]:
     """Number of bits -> mAP, test against test, for each of the encoder's binary codes."""
     return {
-        n_bits: retrieval.mean_average_precision_by_hamming(
+        n_bits: metrics.mean_average_precision_by_hamming(
             coder.encode(test.embeddings), test.labels
         )
         for n_bits, coder in sorted(encoder.coders.items())
@@ -213,17 +213,15 @@ def _map_of_unseen(test: Predictions) -> float | None:
     unseen = ~test.classified
     if len(np.unique(test.labels[unseen])) < 2:  # of one category, every hit is right
         return None
-    return retrieval.mean_average_precision(test.embeddings[unseen], test.labels[unseen])
+    return metrics.mean_average_precision(test.embeddings[unseen], test.labels[unseen])
 
 
-def _selective_accuracy(
-    encoder: Encoder, test: Predictions
-) -> classification.SelectiveAccuracy | None:
+def _selective_accuracy(encoder: Encoder, test: Predictions) -> metrics.SelectiveAccuracy | None:
     """None if the encoder knows no category of the test drawings."""
     known = test.classified
     if not known.any():
         return None
-    return classification.selective_accuracy(
+    return metrics.selective_accuracy(
         test.confidence[known],
         test.rank[known] == 1,
         below=encoder.unsure_below,

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import IntArray
-from garabato.evaluation.classification import Calibration, SelectiveAccuracy
+from garabato.evaluation.metrics import Calibration, SelectiveAccuracy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import BoolArray, Drawing, DrawingBatch, FloatArray, IntArray
-from garabato.evaluation.classification import (
+from garabato.evaluation.metrics import (
     Calibration,
+    RankingMetrics,
     SelectiveAccuracy,
     confusion_matrix,
     half_width,
     most_confused_pairs,
 )
-from garabato.evaluation.retrieval import RankingMetrics
 from garabato.formats import ReadReport
 
 #: The k of precision@k.

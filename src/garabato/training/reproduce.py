@@ -21,8 +21,8 @@ from garabato.drawing import DrawingBatch, FloatArray
 from garabato.encoder import FILE_NAME, Encoder, load_encoder
 from garabato.encoder.torch_runtime import choose_device
 from garabato.errors import InputError, storage_errors
-from garabato.evaluation.retrieval import mean_average_precision_by_distance
-from garabato.evaluation.training_runs import REFERENCE_RESULTS, PublishedResult, read_training_log
+from garabato.evaluation.metrics import mean_average_precision_by_distance
+from garabato.evaluation.report import REFERENCE_RESULTS, PublishedResult, read_training_log
 from garabato.host.atomic import write_bytes
 from garabato.host.machine import n_cores, processor
 from garabato.render import render_batch

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss, top_k_accuracy_score
 
-from garabato.evaluation.classification import (
+from garabato.evaluation.metrics import (
     calibration,
     category_similarity,
     confusion_matrix,

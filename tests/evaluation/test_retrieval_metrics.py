@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from garabato.errors import InputError
-from garabato.evaluation import retrieval
-from garabato.evaluation.retrieval import (
+from garabato.evaluation import metrics
+from garabato.evaluation.metrics import (
     mean_average_precision,
     mean_average_precision_by_distance,
     mean_average_precision_by_hamming,
@@ -161,9 +161,9 @@ def test_the_chunk_size_does_not_change_the_result(
 ) -> None:
     queries, query_labels = random_set(0, 300, dimensions=dimensions)
     gallery, gallery_labels = random_set(1, 9000, dimensions=dimensions)
-    monkeypatch.setattr(retrieval, "_MAX_CHUNK", 1)
+    monkeypatch.setattr(metrics, "_MAX_CHUNK", 1)
     first = ranking_metrics(queries, query_labels, gallery, gallery_labels)
-    monkeypatch.setattr(retrieval, "_MAX_CHUNK", 1000)
+    monkeypatch.setattr(metrics, "_MAX_CHUNK", 1000)
     second = ranking_metrics(queries, query_labels, gallery, gallery_labels)
     np.testing.assert_array_equal(first.average_precision, second.average_precision)
     np.testing.assert_array_equal(first.precision_at_k, second.precision_at_k)
@@ -266,9 +266,9 @@ def test_k_beyond_the_ranking_is_refused() -> None:
 def test_the_memory_for_scores_is_bounded_for_any_gallery(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(retrieval, "_MAX_SCORE_BYTES", 4 * 100 * 7)
+    monkeypatch.setattr(metrics, "_MAX_SCORE_BYTES", 4 * 100 * 7)
     points, which = random_set(0, 100)
-    chunks = [len(scores) for _, scores in retrieval.similarities(points, points)]
+    chunks = [len(scores) for _, scores in metrics.similarities(points, points)]
     assert chunks == [7] * 14 + [2]
     few = ranking_metrics(points, which)
     monkeypatch.undo()
@@ -278,7 +278,7 @@ def test_the_memory_for_scores_is_bounded_for_any_gallery(
 
 
 def test_progress_reports_the_number_of_queries_done(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retrieval, "_MAX_CHUNK", 120)
+    monkeypatch.setattr(metrics, "_MAX_CHUNK", 120)
     points, which = random_set(0, 300)
     told: list[int] = []
     ranking_metrics(points, which, progress=told.append)
