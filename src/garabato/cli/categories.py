@@ -9,9 +9,8 @@ from rich.table import Table
 
 import garabato
 from garabato.cli.group import Group
-from garabato.cli.options import added_categories_option, json_option, model_option
+from garabato.cli.options import added_categories_option, json_option, model_option, read_queries
 from garabato.cli.output import counted, print_json, print_result, stdout
-from garabato.cli.queries import read_queries
 
 
 @click.group(cls=Group)

@@ -8,9 +8,14 @@ import click
 from rich.table import Table
 
 import garabato
-from garabato.cli.options import added_categories_option, json_option, model_option
+from garabato.cli.options import (
+    Query,
+    added_categories_option,
+    json_option,
+    model_option,
+    read_queries,
+)
 from garabato.cli.output import counted, print_json, stderr, stdout
-from garabato.cli.queries import Query, read_queries
 
 
 @click.command()

@@ -12,15 +12,16 @@ from rich.table import Table
 
 import garabato
 from garabato.cli.options import (
+    Query,
     gallery_option,
     json_option,
     model_option,
     picture_option,
+    read_queries,
     suggest_categories,
     where_options,
 )
 from garabato.cli.output import counted, partly_listed, print_json, print_picture, stderr, stdout
-from garabato.cli.queries import Query, read_queries
 
 #: Hits, best first, or groups of hits by category.
 HitsOrGroups = garabato.Hits | dict[str | None, garabato.Hits]
