@@ -6,8 +6,8 @@ import lancedb
 import pyarrow as pa
 import pytest
 
-from garabato.gallery.lance import key_ranges, limits
-from garabato.gallery.lance.key_ranges import KeyRanges
+from garabato.gallery.lance import index, limits
+from garabato.gallery.lance.index import KeyRanges
 
 #: Not sorted: the last digit comes first.
 KEY_IDS = [f"{n:03}"[::-1] for n in range(200)]
@@ -39,7 +39,7 @@ class CountingTable:
 @pytest.fixture(autouse=True)
 def _small_ranges(monkeypatch):
     monkeypatch.setattr(limits, "KEYS_INDEXED_FROM", 100)
-    monkeypatch.setattr(key_ranges, "DRAWINGS_PER_RANGE", 10)
+    monkeypatch.setattr(index, "DRAWINGS_PER_RANGE", 10)
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from garabato.errors import EncoderMismatchError, GalleryError, InputError, Stor
 from garabato.gallery import open_gallery, records
 from garabato.gallery.lance import limits
 from garabato.gallery.lance.gallery import LanceGallery
-from garabato.gallery.lance.key_ranges import KeyRanges
+from garabato.gallery.lance.index import KeyRanges
 
 TESTS = Path(__file__).resolve().parents[2]
 

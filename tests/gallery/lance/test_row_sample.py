@@ -12,8 +12,8 @@ from sketches import sketch
 from garabato.drawing import Details, DrawingBatch
 from garabato.gallery import open_gallery
 from garabato.gallery.filters import parse_where
-from garabato.gallery.lance import row_sample
-from garabato.gallery.lance.row_sample import RowSample
+from garabato.gallery.lance import memory_table
+from garabato.gallery.lance.memory_table import RowSample
 
 N = 1_000
 SVG = b"<svg><path d='M0 0L9 9'/>" + b" " * 10_000 + b"</svg>"
@@ -83,7 +83,7 @@ def test_a_sample_of_all_rows_counts_them(table, query, where, k, rank):
 
 
 def test_a_sample_of_some_rows_tells_frequent_rows_from_far_ones(table, query, monkeypatch):
-    monkeypatch.setattr(row_sample, "N_SAMPLED", 400)
+    monkeypatch.setattr(memory_table, "N_SAMPLED", 400)
     sample = RowSample(table)
     # 10 of AA are 4 of the sample; 1 is not one of the sample.
     assert 60 < sample.rank_of_passing(10, query, parse_where({"country": "AA"})) < 160

@@ -39,6 +39,7 @@ from garabato.gallery.lance.folder import (
     writing,
 )
 from garabato.gallery.lance.index import (
+    KeyRanges,
     OnDisk,
     build_index,
     index_keys,
@@ -48,9 +49,7 @@ from garabato.gallery.lance.index import (
     read_settings,
     tune,
 )
-from garabato.gallery.lance.key_ranges import KeyRanges
-from garabato.gallery.lance.memory_table import MemoryTable, load, refresh
-from garabato.gallery.lance.row_sample import RowSample
+from garabato.gallery.lance.memory_table import MemoryTable, RowSample, load, refresh
 from garabato.gallery.lance.table import (
     EMBEDDING,
     columns_of,
