@@ -144,6 +144,16 @@ def test_blank_lines_line_ends_of_windows_and_byte_order_marks_are_no_faults(tmp
     assert len(list(read_drawings(path, strict=True))) == 1 + n_lines
 
 
+@pytest.mark.parametrize("n_lines", [2, 20_000], ids=["parsed one by one", "scanned by kernels"])
+def test_lines_may_end_as_on_old_macs(tmp_path, n_lines):
+    path = tmp_path / "cat.ndjson"
+    path.write_bytes(b"\r".join([GOOD.encode(), b"{}", *[GOOD.encode()] * n_lines]))
+    report = ReadReport()
+    assert len(list(read_drawings(path, report=report))) == 1 + n_lines
+    (problem,) = report.problems.values()
+    assert problem.positions == [f"{path}, line 2"]
+
+
 def test_without_a_report_the_unreadable_lines_are_logged(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "garabato"):
         list(read_drawings(_file(tmp_path, GOOD, "garbage")))

@@ -54,7 +54,10 @@ def iter_blocks(source: Input, reject: Reject) -> Iterator[tuple[int, bytes]]:
     rest = b""
     skipping = False  # inside a line that is too long
     block = source.read(BLOCK_BYTES)
+    ends_with_cr = b"\n" not in block and b"\r" in block[:-1]  # as old Macs wrote lines
     while block:
+        if ends_with_cr:
+            block = block.replace(b"\r", b"\n")
         if skipping:
             _, line_end, block = block.partition(b"\n")
             if line_end:
