@@ -224,6 +224,13 @@ def test_files_that_are_not_read_are_counted_and_named(tmp_path, caplog):
     assert caplog.messages == [f"{tmp_path}: skipped 4 files (.ps, .psd, .txt)"]
 
 
+def test_a_folder_of_archives_alone_names_them(tmp_path, caplog):
+    (tmp_path / "cat.zip").write_bytes(b"PK")
+    with pytest.raises(SourceError, match="holds no drawings"):
+        FolderSource(tmp_path)
+    assert caplog.messages == [f"{tmp_path}: skipped 1 file (.zip)"]
+
+
 def test_a_folder_of_splits_points_to_them(tmp_path):
     for split in ("test", "train"):
         (tmp_path / split / "cat").mkdir(parents=True)

@@ -73,7 +73,7 @@ _OTHER_FOLDERS = {
 }
 #: Files beside drawings that are not reported as skipped.
 _COMPANIONS = re.compile(
-    r"download\.json|(eh)?thumbs\.db|desktop\.ini|icon\r|(readme|licen[cs]e|notice)(\.\w+)?",
+    r"download\.json|dataset_info\.json|state\.json|(eh)?thumbs\.db|desktop\.ini|icon\r|(readme|licen[cs]e|notice)(\.\w+)?",
     re.IGNORECASE,
 )
 #: Folders that systems and archives add.
@@ -225,6 +225,7 @@ class FolderSource:
         others = {file for file in [*files, *inside] if _is_other_table(file)}
         files = [file for file in files if file not in others]
         inside = [file for file in inside if file not in others]
+        self._warn_of_unread([*files, *inside])
         found = [file for file in files if has_suffix_of_drawings(file)]
         pictures_inside = [file for file in inside if _is_picture(file)]
         fuller = sorted({file.parent.name for file in inside if _holds_many(file)})
@@ -245,7 +246,6 @@ class FolderSource:
                 self.path,
                 ", ".join(fuller),
             )
-        self._warn_of_unread([*files, *inside])
         return [*found, *pictures_inside]
 
     def _no_drawings(self, folders: list[str]) -> SourceError:
