@@ -24,7 +24,7 @@ from garabato.host.atomic import write_bytes
 from garabato.host.machine import CpuMeter, n_cores
 from garabato.render import with_strokes
 from garabato.training import finish
-from garabato.training.config import TrainConfig, image_size_px, learning_rate, to_toml
+from garabato.training.config import TimeBudget, TrainConfig, image_size_px, learning_rate, to_toml
 from garabato.training.data import (
     Batch,
     Teachers,
@@ -44,7 +44,6 @@ from garabato.training.run_folder import (
     refuse_finished,
     training_files,
 )
-from garabato.training.time_budget import TimeBudget
 
 #: A checkpoint is written this often, at the end, and when the training is interrupted.
 _CHECKPOINT_EVERY_S = 60.0
