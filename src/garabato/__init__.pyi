@@ -91,7 +91,7 @@ from garabato.models import register_model as register_model
 from garabato.render import RenderSpec as RenderSpec
 from garabato.render import render_batch as render_batch
 from garabato.render.augment import AugmentSpec as AugmentSpec
-from garabato.service.serving import serve as serve
+from garabato.service.server import serve as serve
 from garabato.sources import Source as Source
 from garabato.sources import open_source as open_source
 from garabato.sources.google_bucket import Download as Download

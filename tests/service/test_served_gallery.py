@@ -12,7 +12,7 @@ from garabato.drawing import Drawing
 from garabato.encoder import Encoder
 from garabato.gallery import Gallery, open_gallery
 from garabato.service.metrics import Metrics
-from garabato.service.served_gallery import ServedGallery
+from garabato.service.service import ServedGallery
 
 
 @pytest.fixture

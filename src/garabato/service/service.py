@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Query, Request
 
-from garabato.encoder import Encoder
-from garabato.gallery import Gallery
+from garabato.analysis.category import summarize_category
+from garabato.drawing import Drawing, FloatArray
+from garabato.encoder import Encoder, Prediction
+from garabato.errors import InputError
+from garabato.gallery import Gallery, Hit
+from garabato.gallery.explore import N_VOTERS, has_own_categories, search_with_names
 from garabato.service.http.access import Access
 from garabato.service.http.problems import ProblemError
+from garabato.service.http.serializers import drawing_document
 from garabato.service.jobs.batching import Batcher, SearchBatcher
 from garabato.service.jobs.file_process import Limits
 from garabato.service.jobs.file_reader import FileReader
+from garabato.service.jobs.gallery_map import GalleryMap
 from garabato.service.metrics import Metrics
-from garabato.service.served_gallery import ServedGallery
 from garabato.service.settings import Settings
-from garabato.service.state import BackgroundProgress, TaughtCategories, state_folder
+from garabato.service.state import BackgroundProgress, Reports, TaughtCategories, state_folder
 
 T = TypeVar("T")
 
 #: Threads that search and write JSON; searching releases the GIL most of the time.
 N_SEARCH_THREADS = 4
+#: A gallery that takes longer to count is not counted again for every request.
+_SLOW_COUNT_S = 0.5
+#: Category pages kept in memory; one takes about 20 kB.
+_MAX_PAGES = 500
 
 
 class Service:
@@ -129,6 +142,139 @@ class Service:
             threads.shutdown(wait=False, cancel_futures=True)
 
 
+class ServedGallery:
+    """An open gallery under the name by which requests choose it. All methods block."""
+
+    def __init__(
+        self,
+        name: str,
+        gallery: Gallery,
+        encoder: Callable[[], Encoder],
+        metrics: Metrics,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.gallery = gallery
+        self.reports = Reports(state_folder(gallery.uri))
+        self._page = lru_cache(_MAX_PAGES)(self._make_page)
+        self.map = GalleryMap(gallery)
+        #: Whether searches are headed by the gallery's vote; decided when categories are counted.
+        self.has_own_categories = False
+        #: Whether several searches at once take less time than one after the other.
+        self.is_exact = gallery.info().exact
+        self._encoder = encoder
+        self._metrics = metrics
+        self._clock = clock
+        self._n_changes = 0
+        self._counts: dict[str, _Count] = {}
+
+    def count_by(self, column: str) -> dict[Any, int]:
+        """`gallery.count(by=column)`. A count that took long is reused for ten times as long.
+
+        Changes made by this service are always seen; those of other processes may be seen later.
+        """
+        last = self._counts.get(column)
+        n_changes, started_s = self._n_changes, self._clock()
+        if (
+            last is not None
+            and last.n_changes == n_changes
+            and started_s - last.ended_s < 10 * last.took_s
+        ):
+            return last.counts
+        counts = self.gallery.count(by=column)
+        ended_s = self._clock()
+        took_s = ended_s - started_s if ended_s - started_s > _SLOW_COUNT_S else 0.0
+        self._counts[column] = _Count(ended_s, took_s, n_changes, counts)
+        if column == "category":
+            self.encoder_changed()
+        return counts
+
+    def encoder_changed(self) -> None:
+        """Decide again whether the gallery has categories of its own."""
+        counts = self._counts["category"].counts
+        self.has_own_categories = has_own_categories(counts, self._encoder().categories)
+
+    @contextmanager
+    def changing(self) -> Iterator[Gallery]:
+        """The gallery, for storing, deleting or hiding drawings; then update counts and metrics."""
+        try:
+            yield self.gallery
+        finally:  # an error may have left a part of the change
+            self._n_changes += 1
+        self.update()
+
+    def update(self) -> None:
+        """Update the metrics, and the counts of categories unless counting them takes long: the
+        next `count_by` does it then."""
+        last = self._counts.get("category")
+        if last is None or last.took_s == 0:
+            self.count_by("category")
+        self._metrics.drawings.labels(self.name).set(self.gallery.count())
+        self._metrics.hidden.labels(self.name).set(len(self.gallery.hidden()))
+
+    def reports_changed(self) -> None:
+        """Update the metric after drawings were reported, or reports dismissed."""
+        self._metrics.reported.labels(self.name).set(len(self.reports.all()))
+
+    def drop_reports_of_deleted(self) -> None:
+        """Dismiss the reports of drawings that are no longer stored."""
+        gone = self.gallery.missing(list(self.reports.all()))
+        if gone:
+            self.reports.remove(gone)
+            self.reports_changed()
+
+    def search(
+        self,
+        embedding: FloatArray,
+        k: int,
+        where: Mapping[str, Any] | None,
+        *,
+        predictions: Sequence[Prediction] = (),
+    ) -> list[Hit]:
+        """The k nearest drawings, or one more than are needed to vote.
+
+        In a gallery with categories of its own, drawings named as `predictions` say come first.
+        """
+        started = time.perf_counter()
+        if self.has_own_categories:
+            k = max(k, N_VOTERS + 1)  # the query itself may be among them, and does not vote
+        if self.has_own_categories and predictions:
+            hits = search_with_names(self.gallery, embedding, predictions, k, where=where)
+        else:
+            hits = self.gallery.search(embedding, k, where=where)
+        self._metrics.search_seconds.observe(time.perf_counter() - started)
+        return hits
+
+    def stored(self, key_id: str) -> Drawing:
+        """A drawing. Raises ProblemError 404 if it is not stored or is hidden."""
+        found = self.gallery.get(key_id)
+        if found is None:
+            raise ProblemError.of_missing(f"there is no drawing with the key_id {key_id!r}")
+        return found
+
+    def category_page(self, category: str) -> dict[str, Any]:
+        """The page of a category, as JSON, cached until the gallery changes.
+
+        Takes a second or two the first time. Raises ProblemError 404 if all its drawings are gone
+        or hidden.
+        """
+        return self._page(category, self.gallery.version())
+
+    def _make_page(self, category: str, _version: Hashable) -> dict[str, Any]:
+        try:
+            summary = summarize_category(self.gallery, category)
+        except InputError:
+            raise ProblemError(404, f"the gallery has no drawing of {category!r}") from None
+        return {
+            "category": category,
+            "n_drawings": summary.n_drawings,
+            "typical": [drawing_document(drawing) for drawing in summary.typical],
+            "odd": [drawing_document(drawing) for drawing in summary.odd],
+            "confused_with": summary.confusions(),
+        }
+
+
 async def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
@@ -148,3 +294,14 @@ async def _served(service: CurrentService, gallery: GalleryName = None) -> Serve
 
 #: Parameter of a route that works on the gallery that the request names.
 CurrentGallery = Annotated[ServedGallery, Depends(_served)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """`gallery.count(by=...)`: when it ended, how long it took if that was long (otherwise 0), and
+    how many changes this service had made to the gallery when it began."""
+
+    ended_s: float
+    took_s: float
+    n_changes: int
+    counts: dict[Any, int]

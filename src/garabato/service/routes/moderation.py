@@ -14,8 +14,7 @@ from garabato.service.http.problems import ANY, WRITE, ProblemError, problems
 from garabato.service.http.requests import Hide, KeyIdInPath, body_of
 from garabato.service.http.responses import HiddenList, ReportedList
 from garabato.service.http.serializers import drawing_document, json_response
-from garabato.service.served_gallery import ServedGallery
-from garabato.service.service import CurrentGallery, CurrentService
+from garabato.service.service import CurrentGallery, CurrentService, ServedGallery
 from garabato.service.state import Reported
 
 router = APIRouter(prefix="/v1", tags=["moderation"])
