@@ -20,9 +20,8 @@ from garabato.drawing.drawing import DETAIL_NAMES
 from garabato.encoder import Prediction, Predictions
 from garabato.errors import InputError, ServiceError
 from garabato.gallery import Hidden, Hit, Hits
-from garabato.gallery.batching import as_tags
 from garabato.gallery.filters import Where, parse_where
-from garabato.gallery.records import Original, as_key_ids, check_key_id
+from garabato.gallery.records import Original, as_key_ids, as_tags, check_key_id
 from garabato.render import as_strokes
 
 _T = TypeVar("_T")

@@ -23,11 +23,9 @@ import pyarrow.compute as pc
 
 from garabato.drawing import Details, Drawing, DrawingBatch, FloatArray, IntArray
 from garabato.errors import GarabatoError, InputError
-from garabato.gallery.batching import as_tags, transactions
 from garabato.gallery.embeddings import Embeddings, Progress
 from garabato.gallery.export import export_drawings
 from garabato.gallery.filters import EVERYTHING, Filter, Where, parse_where
-from garabato.gallery.notebook import gallery_html
 from garabato.gallery.records import (
     Added,
     Embedder,
@@ -43,20 +41,23 @@ from garabato.gallery.records import (
     as_embedding,
     as_embeddings,
     as_key_ids,
+    as_tags,
     check_k,
     check_key_id,
     check_text,
+    gallery_html,
 )
 from garabato.gallery.rows import (
     COLUMNS,
     DETAILS,
     ORIGINAL,
     Nearest,
-    embeddings_of,
     to_drawings,
     to_hits,
+    to_matrix,
     to_rows,
     to_stored,
+    transactions,
 )
 
 #: Key_ids in one condition.
@@ -326,7 +327,7 @@ class Gallery(ABC):
         for rows in self.columns("key_id", "category", "embedding", where=where):
             key_ids += rows["key_id"].to_pylist()
             categories += rows["category"].to_pylist()
-            parts.append(embeddings_of(rows))
+            parts.append(to_matrix(rows["embedding"]))
             if progress is not None:
                 progress(len(key_ids), max(n, len(key_ids)))
         return Embeddings(key_ids, categories, np.concatenate(parts))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -118,13 +119,19 @@ def has_text(rows: pa.Table | pa.RecordBatch, text: str) -> BoolArray:
             values = rows[name].cast(pa.string())
             matches = pc.match_substring_regex(values, pattern)
             found |= np.asarray(pc.fill_null(matches, False), bool)
-        tags = rows["tags"]
-        tags = tags.combine_chunks() if isinstance(tags, pa.ChunkedArray) else tags
-        matches = pc.match_substring_regex(pc.list_flatten(tags), pattern)
-        is_tag = np.asarray(pc.fill_null(matches, False), bool)
-        found[pc.list_parent_indices(tags).to_numpy()[is_tag]] = True
+        found |= has_tag(rows, partial(pc.match_substring_regex, pattern=pattern))
         passing &= found
     return passing
+
+
+def has_tag(rows: pa.Table | pa.RecordBatch, passes: Callable[[pa.Array], pa.Array]) -> BoolArray:
+    """(n,): whether a row has a tag that passes; `passes` takes an array of tags."""
+    tags = rows["tags"]
+    tags = tags.combine_chunks() if isinstance(tags, pa.ChunkedArray) else tags
+    is_passing = np.asarray(pc.fill_null(passes(pc.list_flatten(tags)), False), bool)
+    found = np.zeros(rows.num_rows, bool)
+    found[pc.list_parent_indices(tags).to_numpy()[is_passing]] = True
+    return found
 
 
 def to_sql(

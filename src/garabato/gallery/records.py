@@ -5,20 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from shlex import quote
-from typing import Any, NamedTuple, Protocol, SupportsIndex, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, SupportsIndex, overload
 from urllib.parse import urlsplit
 
 import numpy as np
 
 from garabato.drawing import Details, Drawing, DrawingBatch, FloatArray
-from garabato.drawing.svg import drawings_html
+from garabato.drawing.svg import N_SHOWN, drawings_html
 from garabato.errors import EncoderMismatchError, GalleryError, InputError
 from garabato.render import RenderSpec
+
+if TYPE_CHECKING:
+    from garabato.gallery.base import Gallery
 
 #: The version of the stored format. Newer ones are refused.
 FORMAT_VERSION = 1
 #: The most hits a search returns.
 MAX_K = 100_000
+#: Notebooks do not show the categories of larger galleries: counting them would take too long.
+_MAX_COUNTED = 1_000_000
 _NO_DETAILS = Details()
 #: What to search for: a drawing, or an embedding (D,).
 Query = Drawing | FloatArray
@@ -288,6 +293,28 @@ class GalleryInfo:
         return document
 
 
+def gallery_html(gallery: Gallery) -> str:
+    """How notebooks show a gallery: N_SHOWN drawings of as many categories as possible."""
+    n = gallery.count()
+    about = repr(gallery)
+    sample: list[Drawing] = []
+    if n <= _MAX_COUNTED:
+        categories = gallery.count(by="category")
+        about += f" of {len(categories):,} categories"
+        shown = list(categories)[:N_SHOWN]
+        for name in shown:
+            if name is not None:  # no filter finds drawings without a category
+                where = {"category": [name]}
+                sample += gallery.list(limit=N_SHOWN // len(shown), where=where)
+    # By key_id alone, they may all be of the first category.
+    seen = {drawing.key_id for drawing in sample}
+    sample += [d for d in gallery.list(limit=N_SHOWN) if d.key_id not in seen]
+    del sample[N_SHOWN:]
+    if n > len(sample):
+        about += f": {len(sample)} of them"
+    return drawings_html([(d, d.category or "") for d in sample], heading=about)
+
+
 def as_embedding(query: Query, encoder: Embedder | None, filled_by: FilledBy) -> FloatArray:
     """The query as a (D,) float32 embedding of length 1."""
     if isinstance(query, Drawing):
@@ -373,6 +400,15 @@ def as_key_ids(key_ids: Iterable[str]) -> list[str]:
     """The key_ids as a list; a string is one key_id. Raises InputError if one is not text."""
     is_one = isinstance(key_ids, str) or not isinstance(key_ids, Iterable)
     return [check_key_id(key_id) for key_id in ([key_ids] if is_one else key_ids)]
+
+
+def as_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    """Tags as a tuple; a string is one tag. Raises InputError for tags that are not text."""
+    given = (tags,) if isinstance(tags, str) else tuple(tags)
+    for tag in given:
+        if not isinstance(tag, str):
+            raise InputError(f"a tag must be text, not {tag!r}")
+    return given
 
 
 def check_key_id(key_id: Any) -> str:

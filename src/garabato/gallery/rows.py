@@ -1,22 +1,35 @@
-"""Drawings as Arrow rows, the form in which `Gallery` and its backends exchange them."""
+"""Drawings as Arrow rows, the form in which `Gallery` and its backends exchange them.
+
+`transactions` prepares drawings for storing: it drops empty ones and embeds the rest.
+"""
 
 from __future__ import annotations
 
 import gc
 import logging
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from garabato.drawing import SVG_TYPE, Details, Drawing, DrawingBatch, FloatArray, IntArray
-from garabato.drawing.times import normal_if_time, normal_time
+from garabato.drawing import (
+    SVG_TYPE,
+    Details,
+    Drawing,
+    DrawingBatch,
+    FloatArray,
+    IntArray,
+    list_drawings,
+)
+from garabato.drawing.times import normal_if_time, normal_time, time_or_none
 from garabato.errors import FormatError, InputError
 from garabato.formats.svg.clean import clean_svg
-from garabato.gallery.records import Hit, Stored
+from garabato.gallery.records import Embedder, FilledBy, Hit, Stored, embed, normalised_rows
 from garabato.gallery.stroke_codec import group_by_kind, pack_batch, unpack_batch
 
 #: Describe a drawing. `strokes` are packed by `stroke_codec`. `embedding` is one more column.
@@ -24,6 +37,8 @@ COLUMNS = ("key_id", "category", "country", "recognized", "timestamp", "tags", "
 #: Columns that a gallery gets with the first drawing that needs them. The content of original files
 #: is only read on request.
 DETAILS, ORIGINAL = ("title", "link", "source_path", "original_type"), "original"
+#: Drawings stored in one transaction.
+TRANSACTION = 16_384
 #: The columns that are fields of a Drawing.
 _METADATA = ("key_id", "category", "country", "recognized", "timestamp")
 #: Fewer values of a dictionary array are looked up one by one.
@@ -76,6 +91,65 @@ def described_by(names: Collection[str]) -> tuple[str, ...]:
     return (*COLUMNS, *(name for name in DETAILS if name in names))
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Transaction:
+    """Drawings to store together: batches of strokes or of one bitmap size with their embeddings
+    (n, D) and numbers (n,), counted from 1 over all drawings given, and how many empty drawings
+    were dropped. Every drawing has ink and a key_id, and no two have the same key_id."""
+
+    batches: list[tuple[DrawingBatch, FloatArray, IntArray]]
+    n_empty: int
+
+
+def transactions(
+    drawings: Iterable[Drawing] | DrawingBatch,
+    embeddings: FloatArray | None,
+    encoder: Embedder | None,
+    filled_by: FilledBy,
+) -> Iterator[Transaction]:
+    """The drawings in transactions, in order; embedded unless `embeddings` (N, D) are given.
+
+    Raises InputError for embeddings of the wrong shape and for anything that is not a drawing, and
+    GalleryError without an encoder.
+    """
+    if embeddings is not None:
+        drawings = drawings if isinstance(drawings, DrawingBatch) else list_drawings(drawings)
+        if len(drawings) != len(embeddings):
+            raise InputError(
+                f"{len(embeddings)} embeddings were given for {len(drawings)} drawings"
+            )
+        embeddings = normalised_rows(embeddings, filled_by)
+    first = 0
+    for batches in _batches(drawings):
+        n_empty = n_seen = 0
+        embedded = []
+        for batch, in_batch in batches:
+            n_seen += len(batch)
+            inked = np.flatnonzero(batch.has_ink)
+            n_empty += len(batch) - len(inked)
+            if len(inked) < len(batch):
+                batch, in_batch = batch.take(inked), in_batch[inked]
+            if not len(batch):
+                continue
+            rows = first + in_batch
+            vectors = embed(batch, encoder, filled_by) if embeddings is None else embeddings[rows]
+            embedded.append((batch.with_key_ids(), vectors, rows + 1))
+        first += n_seen
+        yield Transaction(_last_of_each_key_id(embedded), n_empty)
+
+
+def without_invalid_times(batch: DrawingBatch) -> DrawingBatch:
+    """The batch without invalid timestamps, whose number is logged.
+
+    `Gallery.add` refuses them, so that a single one would stop a load of a million drawings.
+    """
+    times = [time_or_none(text) for text in batch.timestamps]
+    n_before, n_valid = (sum(text is not None for text in t) for t in (batch.timestamps, times))
+    if n_valid < n_before:
+        _log.warning("%d timestamps are invalid and are left out", n_before - n_valid)
+    return batch.replace(timestamps=times)
+
+
 def to_rows(
     batch: DrawingBatch, embeddings: FloatArray, tags: tuple[str, ...], numbers: IntArray
 ) -> pa.Table:
@@ -111,11 +185,10 @@ def to_rows(
     return rows
 
 
-def embeddings_of(rows: pa.RecordBatch | pa.Table) -> FloatArray:
-    """The `embedding` column of rows as (N, D)."""
-    column = _in_one_chunk(rows["embedding"])
-    embeddings: FloatArray = column.flatten().to_numpy().reshape(-1, column.type.list_size)
-    return embeddings
+def to_matrix(column: pa.Array | pa.ChunkedArray) -> Any:
+    """A column of lists of one length, such as `embedding`, as (N, D)."""
+    column = _in_one_chunk(column)
+    return column.flatten().to_numpy().reshape(-1, column.type.list_size)
 
 
 def to_hits(rows: pa.Table, scores: FloatArray) -> list[Hit]:
@@ -129,7 +202,7 @@ def to_hits(rows: pa.Table, scores: FloatArray) -> list[Hit]:
 
 def to_stored(rows: pa.RecordBatch) -> Iterator[Stored]:
     """Rows of drawings with embeddings, in batches of strokes or of one bitmap size."""
-    drawings, embeddings = to_drawings(rows), embeddings_of(rows)
+    drawings, embeddings = to_drawings(rows), to_matrix(rows["embedding"])
     for positions in group_by_kind(drawings):
         batch = DrawingBatch.from_drawings([drawings[i] for i in positions])
         yield Stored(batch, embeddings[positions])
@@ -279,3 +352,42 @@ def _stored_details(rows: pa.RecordBatch | pa.Table) -> list[Details | None]:
         else None
         for tags, *values in zip(*columns, strict=True)
     ]
+
+
+def _batches(
+    drawings: Iterable[Drawing] | DrawingBatch,
+) -> Iterator[list[tuple[DrawingBatch, IntArray]]]:
+    """For each transaction, its drawings in batches of one kind, with their positions in it."""
+    if isinstance(drawings, DrawingBatch):
+        for first in range(0, len(drawings), TRANSACTION):
+            batch = drawings[first : first + TRANSACTION]
+            yield [(batch, np.arange(len(batch)))]
+        return
+    iterator = iter(drawings if isinstance(drawings, Iterable) else list_drawings(drawings))
+    n_before = 0
+    while piece := list_drawings(islice(iterator, TRANSACTION), n_before + 1):
+        n_before += len(piece)
+        yield [
+            (DrawingBatch.from_drawings([piece[i] for i in positions]), positions)
+            for positions in group_by_kind(piece)
+        ]
+
+
+def _last_of_each_key_id(
+    batches: list[tuple[DrawingBatch, FloatArray, IntArray]],
+) -> list[tuple[DrawingBatch, FloatArray, IntArray]]:
+    """Keep the last of the drawings with the same key_id, as adding them one by one would."""
+    key_ids = {key_id for batch, _, _ in batches for key_id in batch.key_ids}
+    if len(key_ids) == sum(len(numbers) for _, _, numbers in batches):
+        return batches
+    last: dict[str | None, int] = {}
+    for batch, _, numbers in batches:
+        for key_id, number in zip(batch.key_ids, numbers.tolist(), strict=True):
+            last[key_id] = max(number, last.get(key_id, 0))
+    kept = []
+    for batch, embeddings, numbers in batches:
+        pairs = zip(batch.key_ids, numbers.tolist(), strict=True)
+        rows = np.flatnonzero([last[key_id] == number for key_id, number in pairs])
+        if len(rows):
+            kept.append((batch.take(rows), embeddings[rows], numbers[rows]))
+    return kept

@@ -16,8 +16,8 @@ import numpy as np
 
 from garabato.drawing import DrawingBatch, FloatArray
 from garabato.gallery.base import Gallery
-from garabato.gallery.batching import without_invalid_times
 from garabato.gallery.records import Embedder
+from garabato.gallery.rows import without_invalid_times
 
 #: Drawings stored at a time. A killed process loses this piece and those being embedded.
 PIECE = 2_048

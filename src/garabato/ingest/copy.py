@@ -11,8 +11,8 @@ from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.errors import GalleryError
 from garabato.gallery import open_gallery
 from garabato.gallery.base import Gallery
-from garabato.gallery.batching import without_invalid_times
 from garabato.gallery.records import Embedder, FilledBy, Stored
+from garabato.gallery.rows import without_invalid_times
 from garabato.render import RenderSpec
 
 #: Drawings stored at a time. A killed process loses at most this many.

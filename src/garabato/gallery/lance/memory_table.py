@@ -17,8 +17,9 @@ import pyarrow.compute as pc
 
 from garabato.drawing import BoolArray, FloatArray, IntArray
 from garabato.drawing.times import NORMAL_TIME, normal_if_time
+from garabato.gallery.exact.clusters import unit_rows
 from garabato.gallery.exact.memory_index import MemoryIndex, RowSubset
-from garabato.gallery.filters import Filter, has_text
+from garabato.gallery.filters import Filter, has_tag, has_text
 from garabato.gallery.lance.table import EMBEDDING, columns_of, embedding_columns, read_embeddings
 from garabato.gallery.rows import Nearest
 
@@ -150,11 +151,8 @@ def meets(rows: pa.Table, condition: Filter) -> BoolArray:
         wanted = pa.array(condition.key_ids, pa.string())
         mask &= _true(pc.is_in(rows["key_id"], value_set=wanted))
     if condition.tags is not None:
-        listed = rows["tags"].combine_chunks()
-        wanted = pc.is_in(pc.list_flatten(listed), value_set=pa.array(condition.tags, pa.string()))
-        has_one = np.zeros(rows.num_rows, bool)
-        has_one[pc.list_parent_indices(listed).to_numpy()[_true(wanted)]] = True
-        mask &= has_one
+        wanted = pa.array(condition.tags, pa.string())
+        mask &= has_tag(rows, lambda tags: pc.is_in(tags, value_set=wanted))
     if condition.text is not None:
         mask &= has_text(rows, condition.text)
     if condition.recognized is not None:
@@ -179,9 +177,8 @@ class RowSample:
         columns = [name for name in _FILTERED if name in table.schema.names]
         offsets = np.sort(chosen).tolist()
         read = table.take_offsets(offsets).select([*columns, EMBEDDING]).to_arrow()
-        embeddings: FloatArray = read_embeddings(read)[0].astype(np.float32)
-        embeddings /= np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
-        self._embeddings, self._rows = embeddings, compact(read.select(columns))
+        self._embeddings = unit_rows(read_embeddings(read)[0])
+        self._rows = compact(read.select(columns))
         self._passing = lru_cache(maxsize=16)(self._find_passing)
 
     @property

@@ -18,10 +18,18 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from garabato.errors import GalleryError, StorageError, storage_errors
+from garabato.gallery.exact.clusters import unit_rows
 from garabato.gallery.exact.half_precision import join, split
 from garabato.gallery.lance.folder import TABLE, connect, is_gallery, lance_errors, writing
 from garabato.gallery.records import FilledBy
-from garabato.gallery.rows import DETAILS, ORIGINAL, described_by, details_schema, row_schema
+from garabato.gallery.rows import (
+    DETAILS,
+    ORIGINAL,
+    described_by,
+    details_schema,
+    row_schema,
+    to_matrix,
+)
 
 _ID = "garabato.id"
 _TIMES = "garabato.times"
@@ -106,8 +114,7 @@ def to_table(rows: pa.Table, schema: pa.Schema) -> pa.Table:
 def from_table(rows: pa.RecordBatch, columns: Sequence[str]) -> pa.RecordBatch:
     """Stored rows as rows with `columns`; embeddings are float32 of length 1."""
     if EMBEDDING in columns:
-        embeddings = join(*read_embeddings(rows))
-        embeddings /= np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
+        embeddings = unit_rows(join(*read_embeddings(rows)))
         dim = embeddings.shape[1]
         joined = pa.FixedSizeListArray.from_arrays(pa.array(embeddings.reshape(-1)), dim)
         rows = rows.set_column(rows.schema.get_field_index(EMBEDDING), EMBEDDING, joined)
@@ -118,7 +125,7 @@ def read_embeddings(
     rows: pa.RecordBatch | pa.Table,
 ) -> tuple[npt.NDArray[np.floating], npt.NDArray[np.int8]]:
     """The stored embeddings (N, D) of rows, and their rounding errors (N, D) int8."""
-    stored = _matrix(rows[EMBEDDING])
+    stored = to_matrix(rows[EMBEDDING])
     if REST not in rows.schema.names:
         return stored, np.zeros(stored.shape, np.int8)
     rest = rows[REST]
@@ -126,11 +133,4 @@ def read_embeddings(
         dim = stored.shape[1]
         zeros = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(dim, np.int8)), dim)
         rest = rest.fill_null(zeros[0])
-    return stored, _matrix(rest)
-
-
-def _matrix(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[Any]:
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-    matrix: npt.NDArray[Any] = column.flatten().to_numpy().reshape(-1, column.type.list_size)
-    return matrix
+    return stored, to_matrix(rest)

@@ -17,7 +17,7 @@ import pyarrow as pa
 from garabato.errors import GalleryError, InputError
 from garabato.gallery.filters import Filter
 from garabato.gallery.records import FilledBy
-from garabato.gallery.rows import DETAILS, ORIGINAL, details_schema, embeddings_of, row_schema
+from garabato.gallery.rows import DETAILS, ORIGINAL, details_schema, row_schema, to_matrix
 
 #: Stored instead of an unknown text.
 UNKNOWN = "∅"
@@ -86,7 +86,7 @@ def to_documents(rows: pa.Table, *, with_details: bool = True) -> list[Row]:
     Raises InputError for a text that is too long for Milvus, and for too many tags or strokes.
     """
     documents: list[Row] = rows.drop_columns(["embedding"]).to_pylist()
-    for document, embedding in zip(documents, embeddings_of(rows), strict=True):
+    for document, embedding in zip(documents, to_matrix(rows["embedding"]), strict=True):
         tags = document["tags"] or []
         if len(tags) > _MAX_TAGS:
             raise InputError(
