@@ -75,6 +75,25 @@ def test_teaching_again_replaces_the_drawings(running: Running) -> None:
     assert listed == {"categories": [{"category": "spring", "n_drawings": 1}]}
 
 
+def test_what_another_process_added_or_removed_meanwhile_stays_so(
+    running: Running, shipped_encoder: Encoder, tmp_path: Path
+) -> None:
+    client = garabato.Client(running.url)
+    for name in ("first", "second"):
+        client.teach(name, [spring(1)])
+    file = state_folder(str(tmp_path / "drawings.gallery")) / "categories.json"
+    there = garabato.load_encoder(categories=file).without_categories(["first"])
+    there.with_categories({"from a shell": [spring(2), spring(3)]}).save_categories(file)
+    client.teach("third", [spring(4)])
+    assert client.taught() == {"second": 1, "from a shell": 2, "third": 1}
+    client.classify(spring(2), among=["from a shell"])
+    stored = garabato.load_encoder(categories=file).added_categories
+    assert [one.name for one in stored] == ["second", "from a shell", "third"]
+    shipped_encoder.with_categories({"alone": [spring(5)]}).save_categories(file)
+    client.forget("alone")
+    assert client.taught() == {}
+
+
 def test_traced_drawings_are_taught_without_their_order(
     running: Running, shipped_encoder: Encoder, tmp_path: Path
 ) -> None:

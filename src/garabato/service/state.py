@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from garabato.drawing import Drawing
-from garabato.encoder import Encoder
+from garabato.encoder import Encoder, lock_categories
 from garabato.encoder.few_shot import AddedCategory, load_categories, save_categories
-from garabato.errors import InputError
+from garabato.errors import InputError, storage_errors
 from garabato.gallery.key_id_list import KeyIdList
 from garabato.gallery.milvus.server import parse_address
 from garabato.host.cache import service_cache
@@ -80,26 +80,15 @@ class Reports(KeyIdList[Reported]):
 class TaughtCategories:
     """The categories that clients taught, in a file as `garabato categories add` writes it.
 
-    `encoder` is the given encoder with these categories added. Raises EncoderError if the file is
-    damaged or was made with another encoder.
+    `encoder` is the given encoder with these categories added. Every change reads the file first,
+    so that changes by other processes are kept. Raises EncoderError if the file is damaged or was
+    made with another encoder.
     """
 
     def __init__(self, folder: Path, encoder: Encoder) -> None:
-        file = self._file = folder / "categories.json"
+        self._file = folder / "categories.json"
         self._untaught = encoder
-        self._taught: dict[str, AddedCategory] = {}
-        if file.is_file():
-            stored = load_categories(
-                file,
-                fingerprint=encoder.fingerprint,
-                n_categories=len(encoder.network_categories),
-            )
-            for one in stored:
-                if one.name in encoder.categories:
-                    _log.warning("%s: skipped %r, which the encoder itself knows", file, one.name)
-                else:
-                    self._taught[one.name] = one
-        self.encoder = self._with(self._taught)
+        self._use(self._read())
 
     def __contains__(self, name: str) -> bool:
         return name in self._taught
@@ -113,25 +102,50 @@ class TaughtCategories:
 
         Raises InputError for a category of the encoder itself, and beyond MAX_TAUGHT.
         """
-        kept = {other: one for other, one in self._taught.items() if other != name}
-        if len(kept) >= MAX_TAUGHT:
-            raise InputError(f"{MAX_TAUGHT} categories have been taught; remove one first")
-        new = self._with(kept).with_categories({name: drawings}).added_categories[-1]
-        self._change(kept | {name: new})
+        with self._changing() as before:
+            kept = {other: one for other, one in before.items() if other != name}
+            if len(kept) >= MAX_TAUGHT:
+                raise InputError(f"{MAX_TAUGHT} categories have been taught; remove one first")
+            new = self._with(kept).with_categories({name: drawings}).added_categories[-1]
+            self._write(kept | {name: new})
         return new
 
     def forget(self, name: str) -> bool:
         """Remove a taught category; returns whether there was one."""
-        if name not in self._taught:
-            return False
-        self._change({other: one for other, one in self._taught.items() if other != name})
-        return True
+        with self._changing() as before:
+            if name in before:
+                self._write({other: one for other, one in before.items() if other != name})
+        return name in before
 
-    def _change(self, taught: dict[str, AddedCategory]) -> None:
-        encoder = self._with(taught)
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        save_categories(self._file, list(taught.values()), fingerprint=encoder.fingerprint)
-        self._taught, self.encoder = taught, encoder
+    @contextmanager
+    def _changing(self) -> Iterator[dict[str, AddedCategory]]:
+        """Lock the file against other processes; yield the categories in it."""
+        with storage_errors(self._file):
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+        with lock_categories(self._file):
+            yield self._read()
+
+    def _read(self) -> dict[str, AddedCategory]:
+        taught: dict[str, AddedCategory] = {}
+        if not self._file.is_file():
+            return taught
+        for one in load_categories(
+            self._file,
+            fingerprint=self._untaught.fingerprint,
+            n_categories=len(self._untaught.network_categories),
+        ):
+            if one.name in self._untaught.categories:
+                _log.warning("%s: skipped %r, which the encoder knows", self._file, one.name)
+            else:
+                taught[one.name] = one
+        return taught
+
+    def _write(self, taught: dict[str, AddedCategory]) -> None:
+        save_categories(self._file, list(taught.values()), fingerprint=self._untaught.fingerprint)
+        self._use(taught)
+
+    def _use(self, taught: dict[str, AddedCategory]) -> None:
+        self._taught, self.encoder = taught, self._with(taught)
 
     def _with(self, taught: dict[str, AddedCategory]) -> Encoder:
         return self._untaught.with_added([*self._untaught.added_categories, *taught.values()])
