@@ -311,7 +311,8 @@ def _parameters(name: str, value: Any) -> list[tuple[str, str]]:
 
 
 def _hit(document: Mapping[str, Any]) -> Hit:
-    return Hit.of(_drawing(document), document["score"])
+    hit = Hit.of(_drawing(document), document["score"])
+    return replace(hit, name_match=document.get("name_match"))
 
 
 def _drawing(document: Mapping[str, Any]) -> Drawing:

@@ -172,10 +172,12 @@ def test_a_gallery_with_categories_of_its_own_votes_and_is_searched_by_name_as_i
         found = page.evaluate("(d) => garabato.query(d, {k: 30})", query.to_lists())
         expected = search_with_names(gallery, query, web_encoder.classify(query), 30)
         scores = {hit.key_id: hit.score for hit in expected}
+        matches = {hit.key_id: hit.name_match for hit in expected}
         for hit in found["hits"]:
             expected_score = scores.get(hit["key_id"], hit["score"])
             # the page's gallery holds embeddings of 8 bits
             assert hit["score"] == pytest.approx(expected_score, abs=5e-3)
+            assert hit.get("name_match") == matches.get(hit["key_id"], hit.get("name_match"))
         assert len({hit["key_id"] for hit in found["hits"]} & scores.keys()) >= 25
         assert found["headline"] == "gallery"
         votes = category_votes(expected[:20])

@@ -338,6 +338,15 @@ def test_what_the_encoder_recognises_moves_up_by_its_name(gallery: Gallery) -> N
     assert hits["category"] == pytest.approx(0.8, abs=1e-3), "not a word of its own"
 
 
+def test_a_hit_that_moved_up_says_by_which_category(gallery: Gallery) -> None:
+    guesses = [Prediction("dog", 0.1), Prediction("cats", 0.64), Prediction("phone", 0.05)]
+    hits = search_with_names(gallery, QUERY, guesses)
+    matches = {hit.key_id: hit.name_match for hit in hits if hit.name_match is not None}
+    named = dict.fromkeys(("kitten", "cat", "cat off", "cats"), "cats")
+    assert matches == {**named, "phone": "phone"}
+    assert [hit.to_dict().get("name_match") for hit in hits] == [hit.name_match for hit in hits]
+
+
 def test_the_first_hits_do_not_depend_on_k(gallery: Gallery) -> None:
     all_hits = list(found(gallery, ("cat", 1.0), ("sun", 0.3)))
     for k in range(1, len(STORED) + 1):

@@ -20,6 +20,8 @@ export interface Hit extends StoredDrawing {
   /** The cosine of the two embeddings: 1 for the same drawing. More if a gallery with categories of its
    * own names the drawing as the encoder does the query. */
   score: number;
+  /** The predicted category that its title or tags name, if that raised the score. */
+  name_match?: string;
 }
 
 export interface Prediction {

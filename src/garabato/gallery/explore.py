@@ -232,7 +232,7 @@ def search_with_names(
     1 - (1 - s) * (1 - 0.9 * m * sqrt(p)), where s is its cosine similarity and p the probability of
     the category; m is 1 if the category is the whole title, 0.85 if its words are part of the
     title, and 0.7 if they are in a tag. The category of a drawing without a title counts as its
-    title. Other scores are cosine similarities.
+    title. `name_match` of such a hit is the category. Other scores are cosine similarities.
 
     Galleries of more than 100,000 drawings are searched by similarity alone.
     """
@@ -241,14 +241,15 @@ def search_with_names(
     if where and where.get("key_id") is not None:  # it is replaced below
         kept = {where["key_id"]} if isinstance(where["key_id"], str) else {*where["key_id"]}
         boosts = {key_id: boost for key_id, boost in boosts.items() if key_id in kept}
-    by_boost: dict[float, list[str]] = defaultdict(list)
-    for key_id, boost in boosts.items():
-        by_boost[boost].append(key_id)
+    by_boost: dict[tuple[float, str], list[str]] = defaultdict(list)
+    for key_id, match in boosts.items():
+        by_boost[match].append(key_id)
     found = [hit for hit in hits if hit.key_id not in boosts]
-    for boost, key_ids in by_boost.items():
+    for (boost, category), key_ids in by_boost.items():
         among = {**(where or {}), "key_id": key_ids}
         for hit in gallery.search(query, k=min(k, len(key_ids)), where=among):
-            found.append(replace(hit, score=1 - (1 - hit.score) * (1 - NAME_WEIGHT * boost)))
+            score = 1 - (1 - hit.score) * (1 - NAME_WEIGHT * boost)
+            found.append(replace(hit, score=score, name_match=category))
     return Hits(sorted(found, key=lambda hit: -hit.score)[:k])
 
 
@@ -294,16 +295,17 @@ class _Names:
                         in_tags[word].add((row, number))
         return cls(key_ids, n_title_words, dict(in_titles), dict(in_tags))
 
-    def boosts(self, predictions: Iterable[Prediction]) -> dict[str, float]:
-        """key_id -> the largest m * sqrt(p), for drawings named like a prediction."""
-        boosts: dict[str, float] = {}
+    def boosts(self, predictions: Iterable[Prediction]) -> dict[str, tuple[float, str]]:
+        """key_id -> the largest m * sqrt(p) and its category, for drawings named like it."""
+        boosts: dict[str, tuple[float, str]] = {}
         for prediction in islice(predictions, N_NAMED):
             words = words_of(prediction.category)
             if prediction.probability < MIN_PROBABILITY or not words:
                 continue
             for row, match in self._matches(words).items():
                 boost, key_id = match * sqrt(prediction.probability), self.key_ids[row]
-                boosts[key_id] = max(boost, boosts.get(key_id, 0.0))
+                if key_id not in boosts or boost > boosts[key_id][0]:
+                    boosts[key_id] = boost, prediction.category
         return boosts
 
     def _matches(self, words: Sequence[str]) -> dict[int, float]:

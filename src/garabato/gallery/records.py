@@ -69,6 +69,8 @@ class Hit:
     source_path: str | None = None
     #: The media type of its original file, which `Gallery.original` gives; None if none is kept.
     original_type: str | None = None
+    #: The predicted category that its title or tags name, if `search_with_names` raised its score.
+    name_match: str | None = None
 
     def __repr__(self) -> str:
         return f"Hit({self.key_id!r}, {self.category!r}, score={self.score:.2f})"
@@ -102,6 +104,7 @@ class Hit:
             "key_id": self.key_id,
             "category": self.category,
             "score": round(self.score, 6),
+            **({} if self.name_match is None else {"name_match": self.name_match}),
             **self.drawing.to_dict(),
             **({} if bitmap is None else {"bitmap": bitmap.tolist()}),
         }

@@ -70,6 +70,8 @@ class Hit(StoredDrawing):
     drawing is named like the query's predictions, in a gallery with categories of its own."""
 
     score: float
+    #: The predicted category that its title or tags name, if that raised the score.
+    name_match: str | None = None
 
 
 class Vote(BaseModel):

@@ -7,7 +7,7 @@ import {picture} from "./picture.js";
 import {fitted, SIDE} from "./sketch.js";
 import {pathOf} from "./strokes.js";
 
-/** Show a hit in a dialog, with the strokes of the query that found it, if any, laid over it. */
+/** Show a hit in a dialog, with the strokes of the query that found it laid over it. */
 export function showDetails(hit, query) {
   const name = nameOf(hit);
   const link = webLink(hit);
@@ -25,7 +25,7 @@ export function showDetails(hit, query) {
     {class: "details", "aria-labelledby": "details-title"},
     element("h2", {id: "details-title"}, name),
     overlay(hit.drawing, query ?? []),
-    ...lines(hit, query).map((words) => element("p", {class: "quiet"}, ...words)),
+    ...[...lines(hit, query)].map((words) => element("p", {class: "quiet"}, ...words)),
     status,
     element(
       "div",
@@ -36,13 +36,12 @@ export function showDetails(hit, query) {
   );
 }
 
-function lines(hit, query) {
-  const found = [];
+function* lines(hit, query) {
   const colour = element("span", {class: "query"}, "this colour");
-  if (query) found.push([`Score ${hit.score.toFixed(2)}. Your drawing is laid over it, in `, colour, "."]);
-  if (hit.title && hit.category && hit.title !== hit.category) found.push([`Category: ${hit.category}`]);
-  if (hit.tags?.length) found.push([`Tags: ${hit.tags.join(", ")}`]);
-  return found;
+  if (query) yield [`Score ${hit.score.toFixed(2)}. Your drawing is laid over it, in `, colour, "."];
+  if (hit.name_match) yield [`Moved up: its name or tags say “${hit.name_match}”.`];
+  if (hit.title && hit.category && hit.title !== hit.category) yield [`Category: ${hit.category}`];
+  if (hit.tags?.length) yield [`Tags: ${hit.tags.join(", ")}`];
 }
 
 /** Two drawings in one picture, fitted to the same box as the encoder sees them. */
@@ -54,12 +53,11 @@ function overlay(drawing, query) {
 
 /** The original file of a hit if it is an SVG, else its strokes as an SVG. */
 async function svgOf(hit) {
-  const address = original(hit);
-  const response = address && (await fetch(address));
-  if (response?.ok && response.headers.get("content-type")?.startsWith("image/svg")) return response.text();
+  const response = original(hit) && (await fetch(original(hit)));
+  if (response?.headers.get("content-type")?.startsWith("image/svg")) return response.text();
   const drawn = picture(hit.drawing);
   const box = drawn.getAttribute("viewBox");
-  const line = Number(box.split(" ")[2]) / 40;
+  const line = box.split(" ")[2] / 40;
   const paths = [...drawn.querySelectorAll("path")].map((path) => `<path d="${path.getAttribute("d")}"/>`);
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="${box}" fill="none" stroke="currentColor" stroke-width="${line}" ` +

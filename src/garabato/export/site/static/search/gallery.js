@@ -73,10 +73,12 @@ export class Gallery {
     for (let row = 0; row < this.n; row++) {
       if (!passes(row)) continue;
       const score = this.#score(row, embedding);
-      hits.push({row, score: 1 - (1 - score) * (1 - (boosts.get(row) ?? 0))});
+      const named = boosts.get(row);
+      if (named) hits.push({row, score: 1 - (1 - score) * (1 - named.boost), name_match: named.category});
+      else hits.push({row, score});
     }
     hits.sort((a, b) => b.score - a.score);
-    return hits.slice(0, k).map(({row, score}) => ({...this.drawing(row), score: round(score)}));
+    return hits.slice(0, k).map(({row, score, ...match}) => ({...this.drawing(row), score: round(score), ...match}));
   }
 
   /** `n` drawings that match `where`, after the one with the key_id `after`: {drawings, next}. */

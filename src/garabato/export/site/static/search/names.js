@@ -26,7 +26,7 @@ export class Names {
     });
   }
 
-  /** Row -> how far towards 1 its score moves, for the rows that the predictions name. */
+  /** Row -> {boost, category} for the rows that a predicted category names: how far towards 1 their score moves. */
   boosts(predictions) {
     const boosts = new Map();
     for (const {category, probability} of predictions.slice(0, N_NAMED)) {
@@ -34,7 +34,7 @@ export class Names {
       if (probability < MIN_PROBABILITY || !words.length) continue;
       for (const [row, match] of this.#matches(words)) {
         const boost = NAME_WEIGHT * match * Math.sqrt(probability);
-        boosts.set(row, Math.max(boost, boosts.get(row) ?? 0));
+        if (!(boost <= boosts.get(row)?.boost)) boosts.set(row, {boost, category});
       }
     }
     return boosts;
