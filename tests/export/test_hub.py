@@ -16,6 +16,8 @@ from sketches import make_drawings
 
 from garabato.drawing import DrawingBatch
 from garabato.encoder import load_encoder
+from garabato.encoder.onnx_runtime import OnnxRuntime
+from garabato.encoder.torch_runtime import TorchRuntime
 from garabato.errors import EncoderError, InputError, SourceError
 from garabato.export import export_hub, push_to_hub
 from garabato.render import render_batch
@@ -286,6 +288,12 @@ def test_an_encoder_is_uploaded_and_loaded_from_the_hub(encoder, hub):
     for runtime in ("auto", "pytorch"):
         loaded = load_encoder("hf://a/b", runtime=runtime, precision="float32")
         np.testing.assert_allclose(loaded.predict(DRAWINGS).probabilities, expected, atol=1e-4)
+
+
+def test_a_folder_with_the_files_of_a_repository_is_loaded(encoder, exported):
+    assert isinstance(load_encoder(exported).runtime, OnnxRuntime)
+    assert isinstance(load_encoder(exported, runtime="pytorch").runtime, TorchRuntime)
+    assert load_encoder(exported).fingerprint == encoder.fingerprint
 
 
 def test_what_is_not_on_the_hub_is_named(encoder, hub):

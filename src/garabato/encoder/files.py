@@ -61,6 +61,9 @@ RuntimeName = Literal["auto", "pytorch"]
 WEIGHTS_FILE = "model.safetensors"
 ONNX_FILE = "onnx/model.onnx"
 _SCHEME = "hf://"
+_WHAT_IS_ONE = (
+    "give an encoder file, a run folder of `garabato train`, `shipped` or hf://OWNER/NAME"
+)
 _ADDRESS = re.compile(r"hf://(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
 
@@ -74,7 +77,8 @@ def load_encoder(
 ) -> Encoder:
     """Load an encoder from a file or a run folder; without `path`, or "shipped", the shipped one.
 
-    "hf://owner/name" loads one from the Hugging Face Hub (extra `hub`), in ONNX form on the CPU.
+    "hf://owner/name" loads one from the Hugging Face Hub (extra `hub`), in ONNX form on the CPU. A
+    folder with the files of such a repository, downloaded or exported, loads in the same way.
 
     ONNX Runtime runs `.onnx` files, on the CPU, and PyTorch runs `.safetensors` files, on `device`.
     `device` is "cpu", "cuda", "cuda:1" ..., or "auto": CUDA if available. The shipped encoder comes
@@ -159,12 +163,7 @@ def load_encoder_alone(
     check_choice("runtime", runtime, get_args(RuntimeName))
     check_choice("precision", precision, ("auto", "float32"))
     wants_onnx = runtime == "auto" and str(device) == "cpu"
-    if is_hub_address(path):
-        file = download_encoder(str(path), in_onnx=wants_onnx)
-    else:
-        file = encoder_file(path)
-        if path in (None, SHIPPED) and wants_onnx:
-            file = file.with_suffix(ONNX_SUFFIX)
+    file = encoder_file(path, in_onnx=wants_onnx)
     if file.suffix == ONNX_SUFFIX:
         if runtime == "pytorch":
             raise EncoderError(
@@ -174,18 +173,23 @@ def load_encoder_alone(
     return _load_weights(file, device=device, precision=precision, else_onnx=wants_onnx)
 
 
-def encoder_file(path: str | PathLike[str] | None) -> Path:
-    """The file that `load_encoder` reads: `path` itself, the one in a run folder, or the shipped.
+def encoder_file(path: str | PathLike[str] | None, *, in_onnx: bool = False) -> Path:
+    """The file that `load_encoder` reads: `path` itself, the one in its folder, or the shipped.
 
-    For "hf://owner/name", downloads the file for PyTorch. Raises EncoderError if there is none.
+    The shipped encoder and repositories of the Hub hold two: one for PyTorch, or with `in_onnx` one
+    for ONNX Runtime. For "hf://owner/name", downloads it. Raises EncoderError if there is none.
     """
     if path is None or path == SHIPPED:
-        return Path(str(resources.files("garabato") / "pretrained" / FILE_NAME))
+        file = Path(str(resources.files("garabato") / "pretrained" / FILE_NAME))
+        return file.with_suffix(ONNX_SUFFIX) if in_onnx else file
     if is_hub_address(path):
-        return download_encoder(str(path), in_onnx=False)
+        return download_encoder(str(path), in_onnx=in_onnx)
     file = Path(path)
     if file.is_dir():
+        in_repository = file / (ONNX_FILE if in_onnx else WEIGHTS_FILE)
         file = file / FILE_NAME
+        if in_repository.is_file() and not file.exists():
+            return in_repository
         if not file.is_file():
             command = f"garabato train --data DATA --out {quote(str(path))}"
             if (file.parent / "checkpoint.pt").exists():
@@ -194,7 +198,7 @@ def encoder_file(path: str | PathLike[str] | None) -> Path:
                 fix = f"train one: {command}"
             raise EncoderError(f"there is no {FILE_NAME} in {path}; {fix}")
     if not file.is_file():
-        hint = did_you_mean(str(path), [SHIPPED], otherwise="train one with: garabato train")
+        hint = did_you_mean(str(path), [SHIPPED], otherwise=_WHAT_IS_ONE)
         raise EncoderError(f"there is no encoder at {path}{hint}")
     return file
 

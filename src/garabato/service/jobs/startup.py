@@ -12,7 +12,6 @@ from pathlib import Path
 import garabato
 from garabato.drawing import Drawing
 from garabato.encoder import (
-    SHIPPED,
     Encoder,
     encoder_file,
     load_encoder_alone,
@@ -59,9 +58,7 @@ def load_fast_encoder(path: str | PathLike[str] | None = None) -> Encoder:
     from then on PyTorch is not even imported. If the cache is not writable, PyTorch runs the
     encoder.
     """
-    if path is None or path == SHIPPED:
-        return load_encoder_alone(path)
-    file = encoder_file(path)
+    file = encoder_file(path, in_onnx=True)
     if file.suffix != ".safetensors":
         return load_encoder_alone(file)
     try:
