@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -33,6 +35,18 @@ def ask(tmp_path, model, filled):
         return run("search", "--model", model, "--gallery", filled, *given)
 
     return search
+
+
+def test_a_piped_table_does_not_break_long_key_ids(tmp_path, model):
+    key_id = "a-" * 60
+    gallery = open_gallery(tmp_path / "long.gallery", encoder=load_encoder(model))
+    gallery.add([sketch("star", 0).replace(key_id=key_id)])
+    command = [sys.executable, "-m", "garabato", "search", "--gallery", gallery.uri]
+    without_width = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
+    done = subprocess.run(
+        [*command, "--text", "star"], env=without_width, capture_output=True, text=True, check=True
+    )
+    assert key_id in done.stdout
 
 
 def test_several_drawings_make_one_query_and_are_left_out_of_the_hits(ask, model, filled):

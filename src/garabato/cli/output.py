@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -32,6 +33,8 @@ from garabato.cli.group import raise_if_interrupted
 stderr = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 #: For results.
 stdout = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+if not stdout.is_terminal and "COLUMNS" not in os.environ:
+    stdout.width = 1000  # else tables in pipes and files would break long key_ids at 80 columns
 
 #: `report(stage, n_done, n_total)`; n_total is None while it is unknown.
 ReportProgress = Callable[[str, int, int | None], None]
