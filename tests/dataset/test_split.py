@@ -106,6 +106,12 @@ def test_the_error_lists_the_short_categories_with_their_counts_and_the_fix():
     )
 
 
+def test_the_error_about_one_short_category_is_in_the_singular():
+    pools = Pools(star=STARS, line=LINES)
+    with pytest.raises(SourceError, match="1 of 2 categories has fewer than 40 usable drawings"):
+        pools.split(["line", "star"], Sizes(30, 10))
+
+
 def test_the_error_names_the_ten_smallest_of_many_short_categories():
     pools = Pools(
         **{f"house{n:02}": make_drawings(["house"], 30 - n, seed=n + 1) for n in range(13)}

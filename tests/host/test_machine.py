@@ -128,6 +128,7 @@ def test_a_share_is_busy_if_cores_were_wanted_and_not_given(used, wanted, n_core
 
 def test_a_busy_share_says_how_many_cores_there_were() -> None:
     assert str(CpuShare(0.9, 3.0, 2)) == "this machine was busy: garabato got 0.9 of 2 cores"
+    assert str(CpuShare(0.4, 1.0, 1)) == "this machine was busy: garabato got 0.4 of 1 core"
 
 
 def test_a_thread_that_ends_meanwhile_hides_no_other(tmp_path, monkeypatch) -> None:

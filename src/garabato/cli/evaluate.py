@@ -122,8 +122,8 @@ def _print_summary(found: dict[str, Any]) -> None:
     for answer, name in (("yes", "top-1, recognized"), ("no", "top-1, not recognized")):
         if answer in found["by_recognized"]:
             row = found["by_recognized"][answer]
-            share = f"{100 * row['top1']:.1f} % of {counted(row['n_drawings'], 'drawing')}"
-            _print_figure(name, share)
+            n_drawings = counted(row["n_drawings"], "drawing")
+            _print_figure(name, f"{100 * row['top1']:.1f} % ({n_drawings})")
     for name, value, width in (
         ("loss", found["loss"], noise["loss"]),
         ("mAP, test against test", found["map"], noise["map"]),
@@ -137,7 +137,7 @@ def _print_summary(found: dict[str, Any]) -> None:
             _print_figure(name, f"{value:.3f}", width and f"{width:.3f}")
     if found["unsure"] and found["unsure"]["precision"] is not None:
         precision, share = (100 * found["unsure"][name] for name in ("precision", "coverage"))
-        _print_figure("top-1, if not unsure", f"{precision:.1f} % of {share:.1f} % of the drawings")
+        _print_figure("top-1, if not unsure", f"{precision:.1f} % ({share:.1f} % of the drawings)")
     known = [(row["top1"], name) for name, row in found["per_category"].items()]
     hardest = sorted((top1, name) for top1, name in known if top1 is not None)[:N_HARDEST]
     if len(known) > N_HARDEST and hardest:

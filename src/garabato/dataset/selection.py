@@ -294,8 +294,9 @@ def _refuse_short(splits: Mapping[str, Split], sizes: Sizes) -> None:
             )
     elif short := {name: n for name, n in counts.items() if n < sizes.total}:
         smallest = sizes.of(min(short.values()))
+        have = "has" if len(short) == 1 else "have"
         raise SourceError(
-            f"{len(short)} of {len(splits)} categories have fewer than {sizes.total:,} usable "
+            f"{len(short)} of {len(splits)} categories {have} fewer than {sizes.total:,} usable "
             f"drawings ({sizes.n_train:,} to train with and {sizes.n_test:,} to test with): "
             f"{_list(short)}. Choose fewer drawings (--train {smallest.n_train} --test "
             f"{smallest.n_test} suits all categories), leave these categories out, or accept what "

@@ -248,9 +248,9 @@ class FilledBy:
         raise EncoderMismatchError(
             f"{uri} was filled by encoder {self.fingerprint} ({self.model_name}, "
             f"{self.embedding_dim}-d), this one is {encoder.fingerprint} ({encoder.model_name}, "
-            f"{encoder.embedding_dim}-d): their embeddings cannot be compared. Use that encoder "
-            "(--model), or copy the gallery, which embeds its drawings again (`shipped` is the "
-            "encoder that ships; a file names another):\n"
+            f"{encoder.embedding_dim}-d): their embeddings cannot be compared. Use the encoder "
+            "that filled it (--model), or copy the gallery for another encoder, which embeds its "
+            "drawings again. For the one that ships:\n"
             f"  garabato gallery copy {quote(uri)} {quote(new)} --model shipped"
         )
 

@@ -78,7 +78,8 @@ class CpuShare:
     n_cores: int
 
     def __str__(self) -> str:
-        return f"this machine was busy: garabato got {self.used:.1f} of {self.n_cores} cores"
+        cores = "core" if self.n_cores == 1 else "cores"
+        return f"this machine was busy: garabato got {self.used:.1f} of {self.n_cores} {cores}"
 
     @property
     def is_busy(self) -> bool:
