@@ -63,8 +63,6 @@ class Running:
         if json_body is not None:
             options["body"] = json.dumps(json_body)
             options["headers"] = {"content-type": "application/json", **options.get("headers", {})}
-        if "file" in options.get("fields", {}):  # compiled only once on a machine, for a minute
-            assert self.service.files.has_warmed_up.wait(600)
         answer = self._pool.request(method, self.url + path, **options)
         return Answer(answer.status, answer.headers, answer.data)
 

@@ -14,9 +14,7 @@ from garabato.drawing._simplify import mark_corners
 print("numba" in sys.modules, mark_corners.is_compiled)
 points = np.array([[0, 0], [5, 5], [10, 10]], np.float32)
 print(mark_corners(points, np.array([0, 3]), np.array([1.0])).tolist())
-print("numba.np.arraymath" in sys.modules, mark_corners.was_cached)
-from garabato.host.compiler import has_cached_kernels
-print(has_cached_kernels())
+print("numba.np.arraymath" in sys.modules, bool(mark_corners.dispatcher.stats.cache_hits))
 """
 
 
@@ -33,8 +31,8 @@ def run(tmp_path):
 
 def test_cached_machine_code_is_used_without_preparing_the_compiler(run):
     compiled, cached = run(_PROGRAM), run(_PROGRAM)
-    assert compiled == ["False False", "[True, False, True]", "True False", "True"]
-    assert cached == ["False False", "[True, False, True]", "False True", "False"]
+    assert compiled == ["False False", "[True, False, True]", "True False"]
+    assert cached == ["False False", "[True, False, True]", "False True"]
 
 
 @pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
@@ -42,8 +40,8 @@ def test_damaged_machine_code_is_compiled_again(run, tmp_path, suffix):
     run(_PROGRAM)
     for file in tmp_path.rglob(f"*{suffix}"):
         file.write_bytes(b"")
-    assert run(_PROGRAM) == ["False False", "[True, False, True]", "True False", "True"]
-    assert run(_PROGRAM) == ["False False", "[True, False, True]", "False True", "False"]
+    assert run(_PROGRAM) == ["False False", "[True, False, True]", "True False"]
+    assert run(_PROGRAM) == ["False False", "[True, False, True]", "False True"]
 
 
 def test_kernels_run_although_their_machine_code_cannot_be_stored(run, tmp_path):
@@ -51,7 +49,8 @@ def test_kernels_run_although_their_machine_code_cannot_be_stored(run, tmp_path)
     for file in list(tmp_path.rglob("*.nbi")):
         file.unlink()
         file.mkdir()
-    assert run(_PROGRAM) == ["False False", "[True, False, True]", "True False", "False"]
+    for _ in range(2):
+        assert run(_PROGRAM) == ["False False", "[True, False, True]", "True False"]
 
 
 def test_a_new_signature_is_compiled_after_cached_machine_code_was_loaded(run):
@@ -61,7 +60,13 @@ def test_a_new_signature_is_compiled_after_cached_machine_code_was_loaded(run):
         "print(mark_corners(points, np.array([0, 3]), np.array([1.0])).tolist())\n"
         "print(len(mark_corners.dispatcher.signatures))\n"
     )
-    assert run(more)[4:] == ["[True, False, True]", "2"]
+    assert run(more)[3:] == ["[True, False, True]", "2"]
+
+
+def test_numbas_own_variable_leaves_all_kernels_to_python(monkeypatch, run):
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    program = _PROGRAM[: _PROGRAM.rindex("print(")] + "print('numba' in sys.modules)\n"
+    assert run(program) == ["False False", "[True, False, True]", "False"]
 
 
 def test_classifying_a_few_strokes_needs_no_compiler(tmp_path):

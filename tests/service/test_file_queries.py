@@ -11,7 +11,6 @@ import select
 import signal
 import socket
 import struct
-import sys
 import tempfile
 import threading
 import time
@@ -27,7 +26,6 @@ from PIL import Image
 from running import Running
 
 from garabato.service.http.problems import ProblemError
-from garabato.service.jobs import file_process, file_reader
 from garabato.service.jobs.file_process import Limits, RefusedError, first_drawing
 from garabato.service.jobs.file_reader import MAX_FILES, FileQuery, FileReader
 
@@ -123,7 +121,7 @@ def test_a_cancelled_request_ends_its_process_and_the_next_file_is_read(reader: 
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.first_drawing(png(3_000)), 0.2)
 
-    reader.wait_until_ready()
+    read(reader, LINE)
     (before,) = processes()
     asyncio.run(give_up())
     (answer,) = read(reader, LINE)
@@ -134,7 +132,7 @@ def test_a_cancelled_request_ends_its_process_and_the_next_file_is_read(reader: 
 def test_a_request_cancelled_before_its_process_is_ready_keeps_the_process(
     reader: FileReader,
 ) -> None:
-    # otherwise a process that compiles for longer than a request may take would never get ready
+    # otherwise, on a slow machine, no process might ever get ready in the time of a request
     async def give_up() -> None:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reader.first_drawing(LINE), 0.01)
@@ -148,12 +146,12 @@ def test_a_request_cancelled_before_its_process_is_ready_keeps_the_process(
     assert isinstance(answer, FileQuery)
 
 
-@pytest.mark.parametrize("is_warm", [False, True])
-def test_a_process_that_ended_while_it_warmed_up_or_was_idle_is_replaced(
-    reader: FileReader, is_warm: bool
+@pytest.mark.parametrize("is_ready", [False, True])
+def test_a_process_that_ended_before_it_was_ready_or_while_it_was_idle_is_replaced(
+    reader: FileReader, is_ready: bool
 ) -> None:
-    if is_warm:
-        reader.wait_until_ready()
+    if is_ready:
+        read(reader, LINE)
     else:
         reader.prepare()
     (before,) = started()
@@ -164,40 +162,39 @@ def test_a_process_that_ended_while_it_warmed_up_or_was_idle_is_replaced(
     assert before not in processes()
 
 
-def test_a_process_that_ends_while_it_warms_up_is_not_kept(reader: FileReader) -> None:
-    warming = threading.Thread(target=reader.wait_until_ready)
-    warming.start()
+def test_a_process_that_ends_before_it_is_ready_is_not_kept(reader: FileReader) -> None:
+    answers: list[FileQuery | ProblemError] = []
+    reading = threading.Thread(target=lambda: answers.extend(read(reader, LINE)))
+    reading.start()
     (before,) = started()
     os.kill(before, signal.SIGKILL)
-    warming.join()
+    reading.join()
+    assert isinstance(answers[0], FileQuery)
     (after,) = processes()  # another one has started in its place
     assert after != before
-    (answer,) = read(reader, LINE)
-    assert isinstance(answer, FileQuery)
 
 
-def test_a_file_sent_while_kernels_are_compiled_for_long_is_told_so(
-    reader: FileReader, monkeypatch: pytest.MonkeyPatch
+def test_files_are_read_without_the_compiler(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(file_reader, "_WARM_UP_WAIT_S", 0.01)
-    warming = threading.Thread(target=reader.wait_until_ready)
-    warming.start()
-    while not processes():
-        time.sleep(0.01)
-    (problem,) = read(reader, LINE)
-    warming.join()
-    assert isinstance(problem, ProblemError)
-    assert (problem.status, problem.headers) == (503, {"retry-after": "10"})
-    assert "still compiling" in problem.detail
-    (answer,) = read(reader, LINE)
-    assert isinstance(answer, FileQuery)
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    reader = FileReader(LIMITS)
+    long_svg = b'<svg xmlns="http://www.w3.org/2000/svg"><path d="M1 1L9 9V1%s"/></svg>' % (
+        b" " * 100_000
+    )
+    answers = read(reader, png(600), (LINE + b"\n") * 3_000, long_svg)
+    (process,) = processes()
+    libraries = Path(f"/proc/{process}/maps").read_text()
+    reader.stop()
+    assert all(isinstance(answer, FileQuery) for answer in answers), answers
+    assert "cv2" in libraries
+    assert "llvmlite" not in libraries
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_if_no_process_starts_the_client_is_asked_to_retry() -> None:
     reader = FileReader(Limits(max_pixels=-1, max_strokes=10, max_points=100))
-    reader.wait_until_ready()  # its first picture is refused, and the process ends
-    assert reader.has_warmed_up.is_set()
-    (problem,) = read(reader, LINE)
+    (problem,) = read(reader, LINE)  # the process's own first picture is refused, and it ends
     reader.stop()
     assert isinstance(problem, ProblemError)
     assert (problem.status, problem.headers) == (503, {"retry-after": "1"})
@@ -218,7 +215,7 @@ def test_a_picture_of_too_many_pixels_is_refused_by_its_header(side_px: int) -> 
 def test_a_file_that_ends_the_process_is_refused_and_the_next_one_is_read(
     reader: FileReader,
 ) -> None:
-    reader.wait_until_ready()
+    read(reader, LINE)
     # as libraries do that get no more memory
     problem = ended_with_a_file(reader, signal.SIGABRT)
     assert problem.detail == "file: cannot be read; it may need too much memory"
@@ -246,7 +243,7 @@ def test_a_killed_process_leaves_no_file_behind(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     reader = FileReader(LIMITS)
-    reader.wait_until_ready()
+    read(reader, LINE)
 
     async def give_up() -> None:
         job = asyncio.ensure_future(reader.first_drawing(png(3_000)))
@@ -330,30 +327,6 @@ def test_a_picture_and_its_traced_strokes_give_the_same_response(service: Runnin
     answer = service.ask("POST", "/v1/classify", fields={"file": ("a.png", png(300))})
     assert answer.status == 200
     assert np.ptp(answer.json["drawing"][0][1]) == 255
-
-
-def test_a_process_that_compiled_kernels_starts_again_once(monkeypatch, tmp_path):
-    started = []
-
-    def execv(program, command):
-        started.append(command[-1])
-        raise SystemExit
-
-    for name in ("load_tracing_kernels", "_read_picture", "_read_texts"):
-        monkeypatch.setattr(file_process, name, lambda *_: None)
-    monkeypatch.setattr(file_process, "has_cached_kernels", lambda: True)
-    monkeypatch.setattr(file_process, "read_message", lambda stream: None)
-    monkeypatch.setattr(file_process.os, "execv", execv)
-    monkeypatch.setattr(file_process.os, "nice", lambda change: 0)
-    monkeypatch.setattr(sys, "stdout", sys.stdout)  # main sets it
-    limits = '{"max_pixels": 1, "max_strokes": 1, "max_points": 1}'
-    command = ["file_process", limits, str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", command)
-    with pytest.raises(SystemExit):
-        file_process.main()
-    monkeypatch.setattr(sys, "argv", [*command, *started])
-    file_process.main()
-    assert len(started) == 1
 
 
 def test_reading_ends_when_the_client_is_gone(

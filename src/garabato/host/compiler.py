@@ -42,11 +42,6 @@ def make_dispatcher(function: Callable[..., Any], options: dict[str, Any]) -> An
     return compiled
 
 
-def has_cached_kernels() -> bool:
-    """Whether this process compiled kernels which the next one will load from the cache."""
-    return _QuickCache.n_saved > 0
-
-
 def _with_inner(function: Callable[..., Any]) -> Callable[..., Any]:
     """A copy of `function` whose globals hold dispatchers for the kernels that it calls."""
     assert isinstance(function, FunctionType)
@@ -99,8 +94,6 @@ class _QuickCache(FunctionCache):
     They take 0.5 s of processor time, and if there is no machine code, the compiler makes them.
     """
 
-    n_saved = 0
-
     _thresholds = gc.get_threshold()
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -120,7 +113,6 @@ class _QuickCache(FunctionCache):
         gc.set_threshold(*self._thresholds)
         try:
             super().save_overload(sig, data)  # type: ignore[no-untyped-call]
-            _QuickCache.n_saved += 1
         except Exception as error:  # a full disk, or a damaged file that cannot be replaced
             _log.warning("cannot cache a kernel in %s: %r", self.cache_path, error)
 

@@ -7,6 +7,7 @@ does. Little work is done sooner by Python, which runs the same function: see `K
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ import numpy as np
 
 #: Held while dispatchers are made. numba has a lock of its own for compiling.
 _MAKING_DISPATCHER = threading.RLock()
+#: numba's own variable: with 1, Python runs all kernels, which takes longer but needs no compiler.
+_IS_DISABLED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 #: The attribute of an inner kernel that holds its options.
 INNER_OPTIONS = "_inner_kernel_options"
 
@@ -36,7 +39,7 @@ class Kernel:
         self._dispatcher: Any = None
 
     def __call__(self, *arguments: Any) -> Any:
-        return self.dispatcher(*arguments)
+        return (self.interpreted if _IS_DISABLED else self.dispatcher)(*arguments)
 
     @property
     def dispatcher(self) -> Any:
@@ -53,11 +56,6 @@ class Kernel:
     def is_compiled(self) -> bool:
         """Whether machine code for some signature is in memory."""
         return self._dispatcher is not None and bool(self._dispatcher.overloads)
-
-    @property
-    def was_cached(self) -> bool:
-        """Whether all machine code in memory came from the cache on disk."""
-        return self.is_compiled and not any(self._dispatcher.stats.cache_misses.values())
 
 
 class Kernels:

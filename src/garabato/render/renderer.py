@@ -232,8 +232,8 @@ def rasterise(
     return images.reshape(n_drawings, *spec.image_shape)
 
 
-def load_kernels(spec: RenderSpec) -> bool:
-    """Load the kernels that draw images; False if they had to be compiled.
+def load_kernels(spec: RenderSpec) -> None:
+    """Load or compile the kernels that draw images, so that no later call has to.
 
     Other threads can draw a few drawings meanwhile.
     """
@@ -244,7 +244,6 @@ def load_kernels(spec: RenderSpec) -> bool:
         if spec.path:
             trace_path(points, starts, starts, has_order, images)
         draw(points, starts, starts, np.ones(1, np.float32), has_order, images)
-    return bool(draw_polylines.was_cached)
 
 
 def _render_as_reference(batch: DrawingBatch, spec: RenderSpec) -> ByteArray:

@@ -13,8 +13,6 @@ from sketches import make_drawings
 
 import garabato
 from garabato.analysis.map import Projection
-from garabato.service.jobs.file_process import Limits
-from garabato.service.jobs.file_reader import FileReader
 from garabato.service.state import state_folder
 
 playwright_api = pytest.importorskip(
@@ -45,9 +43,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
         (corner // 4 * 2 * CORNER_PX + 12_000).astype(np.uint16),
     ).save(_made(state_folder(gallery.uri)) / "map.parquet")
     server = PageServer(["--gallery", str(folder / "sketches.gallery")], folder / "server.log")
-    reader = FileReader(Limits(max_pixels=10_000, max_strokes=10, max_points=100))
-    reader.wait_until_ready()  # compiles what reads dropped pictures: a minute, once on a machine
-    reader.stop()
     server.start()
     yield server
     server.stop()

@@ -41,12 +41,6 @@ def flatten(
     return run(data, matrix, max_points)  # type: ignore[no-any-return]
 
 
-def load_kernels() -> None:
-    """Load or compile the kernel of `flatten`, so that no later call has to."""
-    with _KERNELS.loading() as (run,):
-        run(b"M0 0", (1.0, 0.0, 0.0, 1.0, 0.0, 0.0), 1)
-
-
 @inner_kernel
 def read_number(data, at):  # type: ignore[no-untyped-def]
     """The index behind the number at `at`, or -1 if there is none, and the number."""

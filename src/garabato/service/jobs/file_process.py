@@ -5,6 +5,9 @@ for temporary files, which the caller removes. It sends an empty message once it
 reads files from stdin and replies on stdout. A message is its length (8 bytes, big-endian) followed
 by its bytes. The process ends when stdin ends, when a file takes too much processor time (the
 kernel kills it), and after a file that made it much larger.
+
+For one drawing a file, compiled kernels are not worth the time it takes to load them, let alone to
+compile them: the caller sets NUMBA_DISABLE_JIT.
 """
 
 from __future__ import annotations
@@ -32,24 +35,17 @@ from garabato.errors import FormatError, UnknownFormatError
 from garabato.formats import ReadReport, read_drawings, write_drawings
 from garabato.formats.picture.reader import decode_reduced
 from garabato.formats.stream import GZIP_MAGIC
-from garabato.formats.svg import load_kernels as load_svg_kernels
-from garabato.host.compiler import has_cached_kernels
 from garabato.render import as_strokes
-from garabato.tracing.trace import load_kernels as load_tracing_kernels
 
 LENGTH = struct.Struct(">Q")
 #: Processor time a file may take.
 MAX_CPU_S = 10
 #: Memory a file may take, beyond that of an idle process.
-MAX_MEMORY_BYTES = 200 * 2**20
+MAX_MEMORY_BYTES = 256 * 2**20
 #: Bytes of an expanded gzip file that are read.
 MAX_EXPANDED_BYTES = 32 * 2**20
 #: Unreadable lines before the first drawing.
 MAX_UNREADABLE = 1_000
-#: The third argument of a process that only compiles what reads files of strokes.
-COMPILE_TEXT_READERS = "compile-text-readers"
-#: The third argument of a process that another one, which compiled kernels, has become.
-_RESTARTED = "restarted"
 #: A process that grew by more than this is replaced.
 _MAX_GROWTH_BYTES = 32 * 2**20
 #: Searches take precedence.
@@ -113,15 +109,7 @@ def main() -> None:
     limits, folder = Limits(**orjson.loads(sys.argv[1])), sys.argv[2]
     source, target = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # for libraries that print
-    if sys.argv[3:] == [COMPILE_TEXT_READERS]:
-        _read_texts(limits, folder)
-        return
-    load_tracing_kernels()  # compiling them takes more time than a file may take
-    _read_picture(limits, folder)
-    _read_texts(limits, folder)
-    if has_cached_kernels() and sys.argv[3:] != [_RESTARTED]:
-        # The compiler would keep 140 MB. All kernels come from the cache now.
-        os.execv(sys.executable, [*sys.orig_argv, _RESTARTED])
+    _read_one_of_each(limits, folder)
     os.nice(_NICENESS)
     write_message(target, b"")  # ready
     idle_bytes = _memory_bytes("VmRSS")
@@ -212,23 +200,17 @@ class _BoundedReport(ReadReport):
             )
 
 
-# A file of each kind is read before limits are set, so that all compiled kernels are loaded, or
-# compiled if they are not cached.
-def _read_picture(limits: Limits, folder: str) -> None:
+def _read_one_of_each(limits: Limits, folder: str) -> None:
+    """Import what most files need, before the memory of an idle process is measured."""
     pixels = np.full((64, 64), 255, np.uint8)
     pixels[20:40, 30:33] = 0
     packed = io.BytesIO()
     Image.fromarray(pixels).save(packed, "png")
     first_drawing(packed.getvalue(), limits, folder)
-
-
-def _read_texts(limits: Limits, folder: str) -> None:
-    load_svg_kernels()
     line = Drawing([[[0, 255], [0, 255]]], key_id="1", category="line", country="ES")
     for suffix in (".svg", ".ndjson", ".bin", ".npz"):
         file = Path(folder, f"line{suffix}")
-        # short ndjson files don't use the compiled scanner
-        write_drawings(file, [line] * (2_000 if suffix == ".ndjson" else 1))
+        write_drawings(file, [line])
         first_drawing(file.read_bytes(), limits, folder)
         file.unlink()
 

@@ -32,16 +32,15 @@ from garabato.service.jobs.file_process import Limits
 N_PROCESSES = 2
 #: Files being read or waiting. Further ones get 503.
 MAX_FILES = 16
-#: Seconds a file waits while kernels are compiled, less than a request may take by default.
-_WARM_UP_WAIT_S = 20.0
 #: Processes tried for a file: the idle one may have ended.
 _N_STARTS = 2
-#: Libraries start one thread, not one per core, and malloc keeps no arena per thread.
+#: Libraries start one thread, not one per core, malloc keeps no arena per thread, and nothing is
+#: compiled.
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    "NUMBA_NUM_THREADS": "1",
+    "NUMBA_DISABLE_JIT": "1",
     "MALLOC_ARENA_MAX": "1",
 }
 
@@ -64,36 +63,11 @@ class FileReader:
         self._running: set[_Process] = set()
         self._n_files = 0
         self._stopped = False
-        self._is_warming_up = False
-        #: Set once `wait_until_ready` has returned, also if no process could be started.
-        self.has_warmed_up = threading.Event()
 
     def prepare(self) -> None:
         """Start a process, so that the next file is read sooner."""
         if not self._stopped:
             self._release(_Process(self._limits))
-
-    def wait_until_ready(self) -> None:
-        """Start a process and wait until it is ready. Blocks for a minute if kernels have to be
-        compiled."""
-        self._is_warming_up = True
-        try:
-            with suppress(ProblemError), self._ready_process():
-                pass  # if none starts, the next file gets the error
-        finally:
-            self._is_warming_up = False
-            self.has_warmed_up.set()
-
-    def compile_text_readers(self) -> None:
-        """Compile half of the kernels in a process of its own, while `wait_until_ready` compiles
-        the other half; each then loads what the other has cached. Blocks."""
-        process = _Process(self._limits, file_process.COMPILE_TEXT_READERS)
-        with self._lock:
-            self._running.add(process)
-        process.wait_until_ready()
-        with self._lock:
-            self._running.remove(process)
-        process.end()
 
     async def first_drawing(self, content: bytes) -> FileQuery:
         """The first drawing of a file.
@@ -109,18 +83,7 @@ class FileReader:
         self._n_files += 1
         job = _Job(content)
         try:
-            reading = asyncio.wrap_future(self._threads.submit(self._run, job))
-            if self._is_warming_up:
-                await asyncio.wait([reading], timeout=_WARM_UP_WAIT_S)
-                if not reading.done():
-                    reading.cancel()
-                    raise ProblemError(
-                        503,
-                        "garabato is still compiling the code that reads files, which takes up to "
-                        "a minute the first time on a machine; try again in ten seconds",
-                        retry_after_s=10,
-                    )
-            return await reading
+            return await asyncio.wrap_future(self._threads.submit(self._run, job))
         finally:
             self._n_files -= 1
             job.give_up()  # does nothing if it is done
@@ -160,8 +123,8 @@ class FileReader:
     def _ready_process(self) -> Iterator[_Process]:
         """A process that is ready; it is kept for the next file unless it ends.
 
-        A process that ended while it warmed up or was idle is replaced. Raises ProblemError 503 if
-        its replacement ends, too.
+        A process that ended before it was ready or while it was idle is replaced. Raises
+        ProblemError 503 if its replacement ends, too.
         """
         for _ in range(_N_STARTS):
             with self._lock:
@@ -194,9 +157,9 @@ class _Process:
     A process that is killed leaves the file that it was reading there.
     """
 
-    def __init__(self, limits: Limits, *mode: str) -> None:
+    def __init__(self, limits: Limits) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="garabato-files-")
-        arguments: list[Any] = [orjson.dumps(asdict(limits)), self._folder.name, *mode]
+        arguments = [orjson.dumps(asdict(limits)).decode(), self._folder.name]
         self._process = subprocess.Popen(
             [sys.executable, "-m", file_process.__name__, *arguments],
             stdin=subprocess.PIPE,

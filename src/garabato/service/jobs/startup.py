@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from os import PathLike
@@ -75,10 +77,8 @@ def load_fast_encoder(path: str | PathLike[str] | None = None) -> Encoder:
 def _start(service: Service, choose_source: ChooseSource) -> None:
     try:
         _prepare_encoder(service)
-        # In parallel: the first time on a machine, compiling the file readers can take a minute.
-        _run_beside(service.files.wait_until_ready)
-        if not load_kernels(service.encoder.spec):
-            _run_beside(service.files.compile_text_readers)
+        service.files.prepare()
+        load_kernels(service.encoder.spec)
         for name, gallery in _open_galleries(service, choose_source):
             service.progress.report("warming up")
             gallery.warm()
@@ -103,10 +103,6 @@ def _prepare_encoder(service: Service) -> None:
     encoder = with_categories_file(encoder, settings.model, settings.categories)
     encoder.predict([_ANY_DRAWING])  # allocates
     service.set_encoder(encoder)
-
-
-def _run_beside(work: Callable[[], None]) -> None:
-    threading.Thread(target=work, daemon=True).start()
 
 
 def _open_galleries(service: Service, choose_source: ChooseSource) -> Iterator[tuple[str, Gallery]]:
@@ -139,7 +135,7 @@ def _starter_gallery(service: Service, choose_source: ChooseSource) -> Gallery:
         source = open_source(chosen.path)
         if isinstance(source, StarterSource):  # bitmaps
             progress.report("preparing to read pictures")
-            service.files.has_warmed_up.wait()
+            _compile_tracing()
         gallery = open_gallery(uri, encoder=encoder)
         total = len(source.categories()) * N_PER_CATEGORY
         fill(
@@ -151,6 +147,12 @@ def _starter_gallery(service: Service, choose_source: ChooseSource) -> Gallery:
         complete.parent.mkdir(parents=True, exist_ok=True)
         write_bytes(complete, f"{chosen.reason}\n".encode())
     return open_gallery(uri, encoder=encoder, must_exist=True)
+
+
+def _compile_tracing() -> None:
+    """In a process of its own: here, the compiler would hold up queries and keep 140 MB."""
+    program = "from garabato.tracing.trace import load_kernels; load_kernels()"
+    subprocess.run([sys.executable, "-c", program], check=True, start_new_session=True)
 
 
 def _download(encoder: Encoder, folder: Path, progress: BackgroundProgress) -> None:
