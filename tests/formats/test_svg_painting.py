@@ -19,6 +19,8 @@ ZIGZAG = "M60 130L45 90L50 20L85 60L115 50L150 60"
 STROKES = [[[60, 45, 50, 85, 115, 150], [130, 90, 20, 60, 50, 60]]]
 PAGE = 'viewBox="0 0 200 150"'
 PEN = 'fill="none" stroke="black" stroke-width="4"'
+#: Dots all over the page, but for its margin.
+DOTS = "".join(f"M{x} {y}L{x} {y}" for x in range(5, 200, 10) for y in range(5, 150, 10))
 
 
 def _read(folder: Path, body: str, attributes: str = PAGE) -> Drawing:
@@ -611,6 +613,16 @@ def test_what_is_half_masked_is_seen(tmp_path):
     assert _strokes(tmp_path, body, f"{PAGE} {PEN}") == STROKES
 
 
+def test_cairo_masks_by_the_opacity_of_a_black_rectangle(tmp_path):
+    white = "0 0 0 0 1 " * 3
+    mask = (
+        f'<filter id="a"><feColorMatrix values="{white}0 0 0 1 0"/></filter><mask id="m">'
+        '<g filter="url(#a)"><rect width="200" height="150" fill-opacity=".8"/></g></mask>'
+    )
+    body = f'{mask}<g mask="url(#m)"><path d="{ZIGZAG}" {PEN}/></g>'
+    assert _strokes(tmp_path, body) == STROKES
+
+
 def test_light_through_several_parts_of_a_mask_adds_up(tmp_path):
     mask = (
         '<mask id="m"><g stroke="none"><rect width="200" height="150" fill="white"/>'
@@ -658,6 +670,10 @@ def test_dense_lines_of_one_colour_erase_nothing(tmp_path):
         "".join(f'<path stroke="#40bfff" d="M0 {y}H200"/>' for y in range(10, 150, 20)),
         f'<path stroke="#ddd" d="{"".join(f"M{x} 0V150" for x in range(10, 200, 20))}"/>',
         "".join(f'<rect width="200" y="{y}" height=".5" fill="#bbf"/>' for y in range(10, 150, 20)),
+        # dots, and lines in two directions, with a margin
+        f'<path stroke="#bbb" stroke-linecap="round" d="{DOTS}"/>',
+        f'<path stroke="#bbb" d="{"".join(f"M{x} 5L{x - 140} 145" for x in range(145, 200, 10))}'
+        f'{"".join(f"M5 {y}H195" for y in range(5, 150, 20))}"/>',
     ],
 )
 def test_the_rules_of_the_paper_are_no_drawing(tmp_path, rules):
@@ -674,6 +690,9 @@ def test_the_rules_of_the_paper_are_no_drawing(tmp_path, rules):
         f'<path {PEN} d="{ZIGZAG}"/>'
         + "".join(f'<path stroke="#555" d="M{x} 0V150"/>' for x in range(25, 200, 25)),
         "".join(f'<path stroke="#999" d="M{x} 5V145"/>' for x in range(25, 200, 25)),
+        f'<path stroke="#999" d="{"".join(f"M{x} 5V145" for x in range(25, 200, 25))}"/>',
+        # the spots of a ladybird
+        f'<path stroke="red" stroke-linecap="round" transform="scale(.5)" d="{DOTS}"/>',
     ],
 )
 def test_parallel_lines_of_a_drawing_in_a_colour_of_their_own_are_seen(tmp_path, lines):

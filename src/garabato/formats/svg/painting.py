@@ -34,8 +34,8 @@ from garabato.formats.svg.tree import DEFAULT_SIZE
 _PAGE_SHARE = 0.93
 _BLACK: Colour = (0.0, 0.0, 0.0, 1.0)
 #: Ruled paper has at least this many rules. They cross this share of the page and are at most this
-#: wide, as a share of its longer side.
-_N_RULES, _RULE_SHARE, _RULE_WIDTH = 6, 0.99, 0.01
+#: wide, as a share of its longer side. A pattern with a margin covers this share of both sides.
+_N_RULES, _RULE_SHARE, _RULE_WIDTH, _PATTERN_SHARE = 6, 0.99, 0.01, 0.9
 
 
 def visible_lines(document: Document) -> list[Points]:
@@ -80,7 +80,7 @@ def _touches(item: Item) -> bool:
 
 
 def _without_rules(items: list[Item], page: Rectangle) -> list[Item]:
-    """`items` without the paper's rules or squares, which lie beneath all ink in other colours."""
+    """`items` without the paper's rules, squares or dots, beneath all ink in other colours."""
     n_rules = [_n_rules(item, page) for item in items]
     is_ink = [bool(item.stroke) and not n for item, n in zip(items, n_rules, strict=True)]
     n_beneath = is_ink.index(True) if True in is_ink else 0
@@ -95,15 +95,25 @@ def _without_rules(items: list[Item], page: Rectangle) -> list[Item]:
 
 
 def _n_rules(item: Item, page: Rectangle) -> int:
-    """How many rules an item consists of; 0 if any of its lines is not a rule."""
+    """How many rules or dots an item consists of; 0 if any of its lines is neither.
+
+    A rule goes from edge to edge of the page, or of a pattern that has nearly its size; dots are
+    only in such patterns.
+    """
     page_size = np.subtract(page[2:], page[:2])
     if item.fill or not item.stroke or item.stroke_width > _RULE_WIDTH * max(page_size):
         return 0
-    first, last = item.starts[:-1], item.starts[1:]
-    size = np.maximum.reduceat(item.points, first) - np.minimum.reduceat(item.points, first)
-    share = size / page_size
-    is_rule = ((share < 1e-6) & (share[:, ::-1] > _RULE_SHARE)).any(axis=1) & (last - first == 2)
-    return len(is_rule) if is_rule.all() else 0
+    if (np.diff(item.starts) != 2).any():
+        return 0
+    low, high = np.reshape(item.bounds, (2, 2))
+    is_pattern = bool((high - low > _PATTERN_SHARE * page_size).all())
+    if not is_pattern:
+        low, high = np.reshape(page, (2, 2))
+    lines = np.clip(item.points, low, high).reshape(-1, 2, 2)
+    near = (1 - _RULE_SHARE) * page_size
+    is_at_edge = ((lines - low < near) | (high - lines < near)).any(axis=2)
+    is_dot = is_pattern & (lines[:, 0] == lines[:, 1]).all(axis=1)
+    return len(lines) if (is_at_edge.all(axis=1) | is_dot).all() else 0
 
 
 def _is_plain(items: list[Item], document: Document) -> bool:
