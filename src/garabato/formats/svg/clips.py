@@ -14,6 +14,7 @@ from garabato.formats.svg.geometry import (
     basic_shape_path,
     length,
     multiply,
+    numbers,
 )
 from garabato.formats.svg.gradients import as_white
 from garabato.formats.svg.items import (
@@ -107,12 +108,22 @@ class Clips:
             rectangle = rectangle_of(items[0])
             if rectangle is not None:
                 return Clip(intersection(rectangle, items[0].clip.rectangle))
-        if declared.get("mask-type", "").strip().lower() == "alpha":
+        if declared.get("mask-type", "").strip().lower() == "alpha" or self._is_whitened(element):
             items = [
                 item._replace(fill=as_white(item.fill), stroke=as_white(item.stroke))
                 for item in items
             ]
         return Clip(None, (tuple(items),))
+
+    def _is_whitened(self, mask: Element) -> bool:
+        """Whether a filter makes all in a mask white: so cairo writes masks of opacity."""
+        filters = [self._tree.referenced(child.get("filter", "")) for child in mask]
+        return any(
+            numbers(matrix.get("values", ""))[:15] == [0, 0, 0, 0, 1] * 3
+            for found in filters
+            if found is not None
+            for matrix in found.iter("feColorMatrix")
+        )
 
 
 def within(clip: Clip, rectangle: Rectangle, matrix: Matrix) -> Clip:
