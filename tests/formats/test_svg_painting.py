@@ -562,6 +562,20 @@ def test_a_filter_that_lets_half_through_hides_nothing(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "pieces", [("M0 0H90V150H0Z", "M90 0H200V150H90Z"), ("M0 0H200L0 150Z", "M200 0V150H0Z")]
+)
+def test_shapes_of_one_colour_that_fill_the_page_are_its_ground(tmp_path, pieces):
+    body = "".join(f'<path fill="#222" d="{piece}"/>' for piece in pieces)
+    pen = PEN.replace("black", "white")
+    assert _strokes(tmp_path, f'{body}<path d="{ZIGZAG}" {pen}/>') == STROKES
+
+
+def test_shapes_of_two_colours_that_fill_the_page_are_no_ground(tmp_path):
+    body = '<path fill="navy" d="M0 0H90V150H0Z"/><path fill="gold" d="M90 0H200V150H90Z"/>'
+    assert len(_strokes(tmp_path, body)) == 2
+
+
+@pytest.mark.parametrize(
     "conditions", ['requiredExtensions=""', 'requiredExtensions="x"', 'systemLanguage="de"']
 )
 def test_elements_whose_conditions_fail_are_not_drawn(tmp_path, conditions):

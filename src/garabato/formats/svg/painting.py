@@ -226,6 +226,8 @@ class _Painting:
             self._keep(cut(line, self._canvas.to_px(line), changed))
         if fill_mask is not None:
             self._keep(self._canvas.edges_of_clip(item, fill_mask & changed))
+            if self._has_page and not item.stroke and self._canvas.uniform_colour():
+                self._add_ground(item, fill_mask)  # the last piece of it
 
     def _keep(self, lines: Iterable[Points]) -> None:
         self._lines += [(self._n_items, line) for line in lines]
