@@ -46,6 +46,8 @@ _SIGNATURES = (
     (b"\x89HDF\r\n\x1a\n", "an HDF5 file; convert the drawings to ndjson or PNG"),
     (b"8BPS", "a Photoshop file; export the drawing as PNG"),
     (b"gimp xcf", "a GIMP file; export the drawing as PNG"),
+    (b"#FIG ", "an Xfig file; export the drawing as SVG"),
+    (b"\xd7\xcd\xc6\x9a", "a Windows metafile (WMF); export the drawing as SVG"),
     (b"CSFCHUNK", "a Clip Studio Paint file; export the drawing as PNG"),
     (b"reMarkable .lines file", "a page of a reMarkable; export it as SVG or PDF"),
     (b"\0\0\1\0", f"an icon of Windows (ICO){_AS_PICTURE}"),
@@ -68,6 +70,7 @@ _SIGNATURES = (
 _NETPBM = re.compile(rb"P([1-7fF])\s(\s|#[^\n]*\n)*[-\dW]")
 #: Files of records begin with any number, so that shorter signatures prove nothing there.
 _MIN_PROOF_BYTES = 4
+_DXF = re.compile(rb"(999\s[^\n]*\n\s*)*0\s+SECTION\s")
 _OBSIDIAN = re.compile(rb"---\s*\n(?:[^\n]*\n){0,20}?excalidraw-plugin:")
 #: Brands of ISO media files that hold pictures are those of `formats.picture`.
 _VIDEO = re.compile(rb"\0\0..ftyp", re.DOTALL)
@@ -154,6 +157,8 @@ def describe_other_file(head: bytes, *, may_be_records: bool = False) -> str | N
             return f"this is {kind}"
     if head[257:262] == b"ustar":
         return "this is a tar archive; unpack it first"
+    if head[40:44] == b" EMF":
+        return "this is a Windows metafile (EMF); export the drawing as SVG"
     if _VIDEO.match(head):
         return "this is a video; save a frame of it as PNG"
     if not any(head):
@@ -245,6 +250,8 @@ def _describe_text(text: bytes) -> str | None:
         web_page = _WEB_PAGE.search(text)
         if root in _WEB_ROOTS or (web_page and b"<svg" not in text[: web_page.start()]):
             return f"a web page {_FETCH_AGAIN}"
+    if _DXF.match(text):
+        return "this is a DXF file; export the drawing as SVG"
     if _OBSIDIAN.match(text):
         return "a note of Obsidian's Excalidraw plugin; export the drawing as .excalidraw or SVG"
     if _CSV_HEADER.match(text):
