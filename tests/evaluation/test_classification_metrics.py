@@ -128,6 +128,13 @@ def test_points_on_a_line_are_ordered_along_it() -> None:
     assert order.tolist() in ([1, 3, 4, 0, 2], [2, 0, 4, 3, 1])
 
 
+def test_a_cluster_is_as_similar_as_its_members_are_on_average() -> None:
+    # 0 and 1 join first, then 2 and 3: 2 is similar to 0 (0.6), but to both only 0.35 on average.
+    similarity = [[1, 0.9, 0.6, 0], [0.9, 1, 0.1, 0.55], [0.6, 0.1, 1, 0.5], [0, 0.55, 0.5, 1]]
+    order = order_by_similarity(np.array(similarity))
+    assert order.tolist() in ([1, 0, 2, 3], [3, 2, 0, 1])
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_members_of_a_group_are_adjacent(seed: int) -> None:
     rng = np.random.default_rng(seed)

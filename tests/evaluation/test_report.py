@@ -256,6 +256,7 @@ def test_a_query_searched_among_the_test_drawings_does_not_find_itself(
     prototypes: PrototypeEncoder, sketch_dataset: Dataset
 ) -> None:
     rows = query_rows(evaluate(prototypes, sketch_dataset, gallery_split=None), 10, k=10)
+    assert [len(row.hits) for row in rows] == [10] * 10
     for row in rows:
         assert row.query.key_id not in [hit.drawing.key_id for hit in row.hits]
 

@@ -122,7 +122,9 @@ def test_texts_of_a_batch_are_a_sequence_like_any_other(tmp_path):
 
 def test_strokes_without_points_are_dropped(tmp_path):
     data = struct.pack("<Q2sbIH", 1, b"DE", 0, 0, 3) + bytes(2) + b"\1\0\7\x08" + bytes(2)
-    for drawing in read_drawings(_file(tmp_path, RECORD + data), strict=True):
+    drawings = list(read_drawings(_file(tmp_path, RECORD + data), strict=True))
+    assert len(drawings) == 2
+    for drawing in drawings:
         assert drawing.to_lists()[0] == [[7], [8]]
 
 

@@ -36,7 +36,9 @@ def test_rows_become_bitmaps_with_key_ids_of_file_and_row(tmp_path, shape):
 def test_dark_drawings_on_white_are_inverted(tmp_path, white):
     images = np.full((2, 28, 28), white, np.uint8)
     images[:, 5:9, 3:20] = 10
-    for drawing in read_drawings(_save(tmp_path, images)):
+    drawings = list(read_drawings(_save(tmp_path, images)))
+    assert len(drawings) == 2
+    for drawing in drawings:
         assert drawing.bitmap[6, 10] == 245
         assert drawing.bitmap[20, 10] == 255 - white
 

@@ -69,7 +69,9 @@ def test_a_bitmap_file_is_read_from_a_pipe(tmp_path):
 
 def test_all_keys_but_the_drawing_may_be_missing_or_null(tmp_path):
     nulls = '{"word":null,"key_id":null,"recognized":null,"drawing":[[[7],[8]]]}'
-    for drawing in read_drawings(_file(tmp_path, '{"drawing":[[[7],[8]]]}', nulls)):
+    drawings = list(read_drawings(_file(tmp_path, '{"drawing":[[[7],[8]]]}', nulls)))
+    assert len(drawings) == 2
+    for drawing in drawings:
         assert set(drawing.metadata.values()) == {None}
         assert drawing.to_lists() == [[[7], [8]]]
 
@@ -369,6 +371,7 @@ def test_reading_real_files_finds_no_fault(quickdraw):
     report = ReadReport()
     for name in ("simplified/cat.ndjson", "simplified/The Mona Lisa.ndjson", "raw/cat.ndjson"):
         drawings = list(read_drawings(quickdraw / name, strict=True, report=report))
+        assert drawings
         assert all(d.category == Path(name).stem for d in drawings)
         assert all(d.points.max() <= 255 and d.points.min() >= 0 for d in drawings)
         assert all(np.array_equal(d.points, np.rint(d.points)) for d in drawings)

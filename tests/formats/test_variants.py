@@ -122,7 +122,9 @@ def test_an_odd_field_is_read_or_left_out_and_the_drawing_is_kept(tmp_path, fiel
 @pytest.mark.parametrize("n_lines", [1, 2000], ids=["parsed one by one", "scanned by kernels"])
 def test_empty_metadata_is_missing_metadata(tmp_path, n_lines):
     content = line(word="", key_id="", timestamp="", countrycode="") * n_lines
-    for drawing in read(tmp_path / "cat.ndjson", content):
+    drawings = read(tmp_path / "cat.ndjson", content)
+    assert len(drawings) == n_lines
+    for drawing in drawings:
         assert set(drawing.metadata.values()) == {None}
 
 

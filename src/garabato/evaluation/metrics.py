@@ -182,7 +182,7 @@ def precision_by_coverage(
     order = np.argsort(-confidence, kind="stable")
     ends = np.flatnonzero(np.append(np.diff(confidence[order]) != 0, True)[: len(order)])
     n_covered = ends + 1
-    return n_covered / max(len(order), 1), np.cumsum(correct[order])[ends] / n_covered
+    return n_covered / len(order), np.cumsum(correct[order])[ends] / n_covered
 
 
 def half_width(values: npt.NDArray[np.generic]) -> float:

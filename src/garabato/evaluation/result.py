@@ -34,7 +34,7 @@ class DrawingList(Sequence[Drawing]):
     """The drawings of many batches as one sequence; batches of strokes and bitmaps may be mixed."""
 
     def __init__(self, batches: Iterable[DrawingBatch]) -> None:
-        self.batches = [batch for batch in batches if len(batch)]
+        self.batches = list(batches)
         self._ends: list[int] = np.cumsum([len(batch) for batch in self.batches]).tolist()
 
     def __len__(self) -> int:

@@ -371,7 +371,7 @@ def test_a_gallery_that_was_replaced_is_noticed(tmp_path, encoder):
         held.add(after)
     shutil.rmtree(uri)
     for use in (lambda: held.search(before[0], k=3), lambda: held.add(after)):
-        with pytest.raises(GalleryError):
+        with pytest.raises(GalleryError, match="there is no gallery at"):
             use()
 
 
