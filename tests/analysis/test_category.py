@@ -26,6 +26,11 @@ def test_medoids_are_the_middles_of_clusters_and_never_outliers() -> None:
     assert medoids(embeddings, 3).tolist() == [0, 1]
 
 
+def test_a_cluster_is_not_named_after_the_drawing_that_it_began_with() -> None:
+    # Clusters begin at 20 and 110 degrees. Those of 0, 10 and 20 are around 10.
+    assert medoids(on_circle(0, 10, 20, 100, 110), 1).tolist() == [1]
+
+
 def test_there_are_no_more_medoids_than_drawings() -> None:
     assert sorted(medoids(on_circle(10, 20), 5).tolist()) == [0, 1]
     assert medoids(on_circle(10, 10, 10), 2).tolist() == [0]

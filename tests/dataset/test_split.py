@@ -49,6 +49,7 @@ def test_sizes_shrink_in_proportion_and_keep_a_drawing_on_each_side():
     assert (sizes.of(1).n_train, sizes.of(1).n_test) == (1, 0)
     assert (sizes.of(0).n_train, sizes.of(0).n_test) == (0, 0)
     assert (Sizes(10, 0).of(4).n_train, Sizes(10, 0).of(4).n_test) == (4, 0)
+    assert (Sizes(1, 3).of(2).n_train, Sizes(1, 3).of(2).n_test) == (1, 1)
 
 
 def test_a_category_is_split_into_disjoint_parts_of_the_given_sizes():

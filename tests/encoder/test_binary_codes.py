@@ -29,13 +29,17 @@ def test_a_coder_comes_back_from_json() -> None:
     "plain", [{}, {"weights": "AAAA", "offsets": "AAAA"}, {"weights": "?", "offsets": ""}]
 )
 def test_a_damaged_coder_is_reported(plain: dict[str, str]) -> None:
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match="binary code"):
         BinaryCoder.from_dict(plain)
 
 
-def test_codes_have_whole_bytes() -> None:
+def test_codes_have_whole_bytes_and_an_offset_for_each_bit() -> None:
     with pytest.raises(InputError, match="multiple of 8"):
         BinaryCoder(np.zeros((4, 9), np.float32), np.zeros(9, np.float32))
+    with pytest.raises(
+        InputError, match=r"weights must be \(D, B\) and offsets \(B,\), not \(4, 8\)"
+    ):
+        BinaryCoder(np.zeros((4, 8), np.float32), np.zeros(16, np.float32))
 
 
 def test_codes_of_nan_are_refused() -> None:

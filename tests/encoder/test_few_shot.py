@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 
 import numpy as np
@@ -172,13 +173,16 @@ def test_a_damaged_categories_file_is_named(encoder, larger, tmp_path):
     larger.save_categories(file)
     document = json.loads(file.read_text())
     half = {**document["categories"][0], "prototype": ""}
+    no_numbers = {**half, "prototype": base64.b64encode(np.full(5, np.nan, "<f2")).decode()}
     for content, problem in (
         ("{", "cannot read"),
         ("[]", "is not a file that"),
+        ("{}", "is not a file that"),
         (json.dumps({**document, "version": 9}), "format version 9"),
         (json.dumps({**document, "fingerprint": "0" * 16}), "made with the encoder 0000"),
         (json.dumps({**document, "categories": [{"name": "x"}]}), "damaged"),
         (json.dumps({**document, "categories": [half]}), "has 0 numbers, not 5"),
+        (json.dumps({**document, "categories": [no_numbers]}), "contains NaN or infinity"),
     ):
         file.write_text(content)
         with pytest.raises(EncoderError, match=problem):

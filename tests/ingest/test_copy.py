@@ -135,6 +135,27 @@ def test_a_copy_for_another_encoder_keeps_all_but_the_embeddings(tmp_path, encod
         np.testing.assert_allclose(embedding, other.embed([held[key_id]])[0], atol=1e-3)
 
 
+def test_what_is_there_is_not_copied_again_and_hidden_drawings_stay_hidden(
+    tmp_path, encoder, drawings
+):
+    source = open_gallery(tmp_path / "one", encoder=encoder)
+    source.add(drawings[:10])
+    source.hide([drawings[3].key_id], reason="rude")
+    target = open_gallery(tmp_path / "two", encoder=encoder)
+    target.add(drawings[1:5])
+    told = []
+    # without an encoder: the embeddings are copied
+    copied = copying.copy_gallery(source, str(tmp_path / "two"), progress=told.append)
+    assert (copied.n_copied, copied.n_there) == (6, 4)
+    assert told[-1] == 10
+    assert target.hidden() == source.hidden() != []
+    assert contents(target) == contents(source)
+    assert len(contents(target)) == 9
+    copied_embeddings = embeddings(target)
+    for key_id, embedding in embeddings(source).items():
+        np.testing.assert_allclose(copied_embeddings[key_id], embedding, atol=1e-3)
+
+
 def test_a_gallery_is_not_copied_onto_itself(tmp_path, encoder):
     place = str(tmp_path / "g")
     open_gallery(place, encoder=encoder)

@@ -64,8 +64,8 @@ def summarize_category(
     others: Counter[str] = Counter()
     n_other = np.zeros(len(judged), int)
     found = gallery.search_many(embeddings[judged], _N_NEIGHBOURS + 1)
-    for n, (i, hits) in enumerate(zip(judged, found, strict=True)):
-        names = [hit.category for hit in hits if hit.key_id != drawings[i].key_id]
+    for n, hits in enumerate(found):
+        names = [hit.category for hit in hits]
         wrong = [name for name in names if name is not None and name not in own]
         n_other[n] = len(wrong)
         others.update(wrong)
