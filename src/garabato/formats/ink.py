@@ -90,8 +90,7 @@ def _seen_strokes(
     If all ink is in the page's colour, it is read: otherwise the page would show nothing.
     """
     from garabato.formats.svg.canvas import CANVAS_PX, Canvas
-    from garabato.formats.svg.items import WHITE, Item, bounds_of
-    from garabato.formats.svg.lines import cut
+    from garabato.formats.svg.items import WHITE, Item, bounds_of, cut
     from garabato.formats.svg.style import BLACK, parse_colour
 
     ground = _page_colour(background)

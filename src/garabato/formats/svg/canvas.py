@@ -11,9 +11,17 @@ import numpy.typing as npt
 
 from garabato.drawing import BoolArray, IntArray
 from garabato.formats.svg._paths import winding_numbers
-from garabato.formats.svg.gradients import Shaded
-from garabato.formats.svg.items import WHITE, Clip, Item, Points, Rectangle
-from garabato.formats.svg.lines import clipped_lines, cut, is_cut
+from garabato.formats.svg.items import (
+    WHITE,
+    Clip,
+    Item,
+    Points,
+    Rectangle,
+    clipped_lines,
+    cut,
+    is_cut,
+)
+from garabato.formats.svg.paints import Shaded
 from garabato.formats.svg.style import Colour
 
 Colours = npt.NDArray[np.float64]  # (..., 4): red, green, blue 0..255; alpha 0..1

@@ -12,8 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from xml.etree.ElementTree import Element
 
-from garabato.formats.svg.conditions import is_supported, media_match
-from garabato.formats.svg.selectors import OF_TYPE, cheap_pseudo_classes, split_at_commas
+from garabato.formats.svg.geometry import length
 from garabato.formats.svg.style import is_valid
 
 if TYPE_CHECKING:
@@ -39,6 +38,27 @@ _PROPERTIES = {
 }  # fmt: skip
 _VARIABLE = re.compile(r"var\(\s*(--[\w-]+)\s*(?:,([^()]*(?:\([^()]*\))?[^()]*))?\)")
 
+#: Media features of a light screen, `_SCREEN_PX` wide and high.
+_SCREEN_PX = 1000.0
+_FEATURES = {
+    "prefers-color-scheme": "light", "prefers-reduced-motion": "no-preference",
+    "prefers-contrast": "no-preference", "forced-colors": "none", "hover": "hover",
+    "pointer": "fine", "orientation": "landscape", "scripting": "none",
+}  # fmt: skip
+#: A media feature in parentheses, or a word.
+_PART = re.compile(r"\(([^()]*)\)|([a-z-]+)")
+
+#: Longer selectors match nothing, nor do those with pseudo-classes that are not listed here.
+_MAX_SELECTOR_TOKENS = 60
+_PSEUDO_CLASSES = {
+    "root", "scope", "first-child", "last-child", "only-child", "empty", "not", "is", "where",
+    "has", "nth-child", "nth-last-child", "hover", "focus", "active", "link", "visited",
+}  # fmt: skip
+#: Selectors with these, or with "nth-child(... of ...)", look at all siblings.
+_OF_TYPE = {
+    "first-of-type", "last-of-type", "only-of-type", "nth-of-type", "nth-last-of-type", "of",
+}  # fmt: skip
+
 
 class StyleTooComplexError(Exception):
     """The style sheets would take too long; the text says what is too much."""
@@ -52,7 +72,7 @@ class Cascade:
             element.text or ""
             for element in root.iter("style")
             if element.get("type", "text/css").strip().lower() in ("", "text/css")
-            and media_match(element.get("media", ""))
+            and _media_match(element.get("media", ""))
         )
         self._by_element: dict[Element, _Declared] = {}
         if sheet.strip():
@@ -176,9 +196,9 @@ class _Rules:
             condition = tinycss2.serialize(rule.prelude)
         except RecursionError:  # brackets inside brackets by the thousand
             return
-        if keyword == "media" and not media_match(condition):
+        if keyword == "media" and not _media_match(condition):
             return
-        if keyword == "supports" and not is_supported(condition):
+        if keyword == "supports" and not _is_supported(condition):
             return
         inner = tinycss2.parse_rule_list(rule.content, skip_comments=True, skip_whitespace=True)
         self.add_all(inner, depth + 1)
@@ -188,8 +208,8 @@ class _Rules:
 
         if not (declared.normal or declared.important):
             return
-        for prelude in split_at_commas(selector):
-            names = cheap_pseudo_classes(prelude)
+        for prelude in _split_at_commas(selector):
+            names = _cheap_pseudo_classes(prelude)
             if names is None:
                 continue
             try:
@@ -204,7 +224,7 @@ class _Rules:
             for compiled in selectors:
                 self.matcher.add_selector(compiled, declared)
                 self.n_selectors += 1
-                self.n_of_type += not OF_TYPE.isdisjoint(names)
+                self.n_of_type += not _OF_TYPE.isdisjoint(names)
 
 
 def _declarations_of(content: Any) -> _Declared:
@@ -304,3 +324,82 @@ def _with_variables(value: str, variables: Mapping[str, str]) -> str:
             break
         value = _VARIABLE.sub(replaced, value)
     return "unset" if "var(" in value else value
+
+
+def _media_match(queries: str) -> bool:
+    """Whether one of several media queries holds for a light screen.
+
+    >>> _media_match("print, screen and (min-width: 300px)")
+    True
+    """
+    queries = queries.strip().lower()
+    return not queries or any(map(_query_holds, queries.split(",")))
+
+
+def _is_supported(condition: str) -> bool:
+    """Whether browsers support what `@supports` asks for: anything that is not negated."""
+    return condition.lower().split()[:1] != ["not"]
+
+
+def _query_holds(query: str) -> bool:
+    """Whether a media query holds; one that asks for something unknown doesn't, even negated."""
+    values: list[bool | None] = []
+    is_negated = is_either = False
+    for feature, word in _PART.findall(query):
+        if feature:
+            values.append(_feature_holds(feature))
+        elif word in ("and", "only", "or", "not"):
+            is_either = is_either or word == "or"
+            is_negated = is_negated or word == "not"
+        else:
+            values.append(word in ("all", "screen"))
+    if is_either:
+        return True in values
+    return bool(values) and None not in values and all(values) != is_negated
+
+
+def _feature_holds(condition: str) -> bool | None:
+    """Whether a media feature holds; None if it is not known."""
+    name, _, value = (part.strip() for part in condition.partition(":"))
+    if name.startswith(("min-", "max-")):
+        if name[4:] in ("width", "height"):
+            known = length(value, _SCREEN_PX, float("nan"))
+            return known <= _SCREEN_PX if name.startswith("min-") else known >= _SCREEN_PX
+        return name.startswith("min-")  # resolution, colours
+    return _FEATURES[name] == value if name in _FEATURES else None
+
+
+def _split_at_commas(tokens: list[Any]) -> Iterator[list[Any]]:
+    """The parts of a list of selectors."""
+    part: list[Any] = []
+    for token in tokens:
+        if token.type == "literal" and token.value == ",":
+            yield part
+            part = []
+        else:
+            part.append(token)
+    yield part
+
+
+def _cheap_pseudo_classes(selector: list[Any]) -> set[str] | None:
+    """The pseudo-classes of a selector; None if it could take long to compile or to match."""
+    n, waiting = 0, [*selector]
+    found: set[str] = set()
+    after_colon = False
+    while waiting:
+        token = waiting.pop(0)
+        n += 1
+        if n > _MAX_SELECTOR_TOKENS:
+            return None
+        name = getattr(token, "lower_name", None) or getattr(token, "lower_value", "")
+        if after_colon and token.type in ("ident", "function"):
+            if name not in _PSEUDO_CLASSES | _OF_TYPE:
+                return None
+            found.add(name)
+        after_colon = token.type == "literal" and token.value == ":"
+        inner = getattr(token, "arguments", None) or getattr(token, "content", None)
+        if isinstance(inner, list):
+            if any(part.type == "ident" and part.lower_value == "of" for part in inner):
+                found.add("of")
+            waiting = [*inner, *waiting]
+    return found

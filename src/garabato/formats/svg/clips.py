@@ -16,7 +16,6 @@ from garabato.formats.svg.geometry import (
     multiply,
     numbers,
 )
-from garabato.formats.svg.gradients import as_white
 from garabato.formats.svg.items import (
     WHITE,
     Clip,
@@ -26,6 +25,7 @@ from garabato.formats.svg.items import (
     intersection,
     rectangle_of,
 )
+from garabato.formats.svg.paints import as_white
 from garabato.formats.svg.tree import MAX_NESTED, SHAPES, Box, Context, Enter, Tree, Walk
 
 _CLIPPING = SHAPES | {"use", "text"}

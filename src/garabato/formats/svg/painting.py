@@ -15,7 +15,6 @@ import numpy as np
 
 from garabato.drawing import BoolArray
 from garabato.formats.svg.canvas import CONTRAST, OPAQUE, Canvas, difference
-from garabato.formats.svg.gradients import Shaded
 from garabato.formats.svg.items import (
     WHITE,
     Clip,
@@ -23,9 +22,14 @@ from garabato.formats.svg.items import (
     Item,
     Points,
     Rectangle,
+    clipped_lines,
+    cut,
+    grown,
+    is_cut,
     rectangle_of,
+    whole_strokes,
 )
-from garabato.formats.svg.lines import clipped_lines, cut, grown, is_cut, whole_strokes
+from garabato.formats.svg.paints import Shaded
 from garabato.formats.svg.ribbons import thin_ribbons
 from garabato.formats.svg.style import Colour
 from garabato.formats.svg.tree import DEFAULT_SIZE

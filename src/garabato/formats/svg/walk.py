@@ -36,8 +36,9 @@ from garabato.formats.svg.items import (
     Points,
     Rectangle,
     bounds_of,
+    vertices,
+    without_gaps,
 )
-from garabato.formats.svg.lines import vertices, without_gaps
 from garabato.formats.svg.paints import Paints
 from garabato.formats.svg.style import (
     BLACK,
