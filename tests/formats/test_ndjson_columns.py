@@ -13,8 +13,8 @@ from sketches import SKETCH_CATEGORIES, make_drawings, simplified_line
 
 from garabato.drawing import DrawingBatch
 from garabato.formats import ReadReport
+from garabato.formats._ndjson import BlockParser
 from garabato.formats.ndjson import lines as ndjson_lines
-from garabato.formats.ndjson._columns import BlockParser
 from garabato.formats.stream import Input
 
 

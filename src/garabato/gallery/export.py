@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from garabato.categories import file_stem
 from garabato.drawing.arrow import ROW_GROUP, STROKES, row_groups, to_table
 from garabato.errors import InputError, StorageError
-from garabato.formats.ndjson.simplified import format_line
+from garabato.formats.ndjson import format_line
 from garabato.gallery.records import Stored
 from garabato.host.atomic import replacing, replacing_folder, sync
 from garabato.render import with_strokes

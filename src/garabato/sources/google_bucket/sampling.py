@@ -19,7 +19,7 @@ import orjson
 
 from garabato.drawing import MAX_POINTS
 from garabato.errors import SourceError
-from garabato.formats.binary.format import HEADER
+from garabato.formats.binary import HEADER
 from garabato.formats.bitmap import SIDE_PX, read_header
 from garabato.formats.ndjson import MAX_LINE_BYTES
 

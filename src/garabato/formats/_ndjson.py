@@ -1,8 +1,8 @@
 """Compiled kernels of simplified ndjson: a block of lines -> flat columns.
 
 The scanner understands only what Google's files contain: plain keys in any order, ASCII strings
-without escapes, strokes of two equally long rows of whole numbers. `simplified.parse_line` parses
-every other line and decides whether it is valid.
+without escapes, strokes of two equally long rows of whole numbers. `ndjson.py` parses every
+other line and decides whether it is valid.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""One drawing as a JSON object with Google's keys: a line of ndjson or a row of a table.
+"""Newline-delimited JSON: Google's simplified and raw drawings, one JSON object per line.
 
 `{"word": "cat", "countrycode": "DE", "timestamp": "...", "recognized": true, "key_id": "5356",
 "drawing": [[[x0, x1, ...], [y0, y1, ...]], ...]}`; every key but `drawing` may be missing or null.
 Raw drawings come as the device sent them: strokes are `[[x, ...], [y, ...], [t, ...]]`, with x and
 y in pixels and t in milliseconds, and are simplified on reading (`Drawing.simplified`). Our own key
-`"traced": true` marks strokes traced from a picture.
-Source: https://github.com/googlecreativelab/quickdraw-dataset.
+`"traced": true` marks strokes traced from a picture. Rows of tables and other JSON files are
+objects with the same keys (`parse_fields`). Lines are bounded; those that cannot be read are
+reported and skipped. Source: https://github.com/googlecreativelab/quickdraw-dataset.
 """
 
 from __future__ import annotations
@@ -14,17 +15,25 @@ import codecs
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 from unicodedata import normalize
 
 import orjson
 
-from garabato.drawing import Drawing
+from garabato.drawing import Drawing, DrawingBatch
 from garabato.drawing.arrays import MAX_ROWS, as_rows
 from garabato.errors import DrawingError, FormatError
-from garabato.formats.stream import Input, Reject
+from garabato.formats._ndjson import BlockParser, OtherLine, scan_block
+from garabato.formats.stream import Input, Reject, Writable
+
+#: Longer lines are rejected without parsing; 200,000 points take about 2 MB as text.
+MAX_LINE_BYTES = 8 * 2**20
+#: A few hundred drawings, which fit in the processor's cache while they are parsed.
+BLOCK_BYTES = 256 * 2**10
+#: Shorter files are not worth the second it takes to load the compiled scanner.
+SMALL_BYTES = 64 * 2**10
 
 #: Google's key -> the names that a file may have for it, in order of preference.
 ALIASES = {
@@ -49,19 +58,59 @@ _TUPLES_TO_LISTS = str.maketrans("()", "[]")
 _TRUE, _FALSE = {"true", "t", "yes", "y", "1", "1.0"}, {"false", "f", "no", "n", "0", "0.0"}
 
 
-def parse_line(line: bytes, line_number: int, source: Input) -> Drawing:
-    """Parse one line; raw drawings are simplified.
+def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
+    """Yield the drawings of an ndjson file in batches; each line is simplified or raw.
 
-    Raises FormatError with the line and, if one stroke is wrong, its number.
+    Compiled code scans lines in Google's own form; other lines, and small files, go through
+    `_parse_line`. Both give the same drawings.
     """
-    position = f"line {line_number}"
-    try:
-        # a mark: files put one after the other; a comma: a line of an array
-        fields = load_json(line.removeprefix(codecs.BOM_UTF8).rstrip(b", \t\r\n"))
-    except orjson.JSONDecodeError as error:
-        problem, column = _json_problem(line, error)
-        raise source.error(problem, f"{position}, column {column}") from None
-    return parse_fields(fields, position, source)
+    parser = None
+    for first_line, block in iter_blocks(source, reject):
+        if parser is None and (len(block) > SMALL_BYTES or scan_block.is_compiled):
+            parser = BlockParser(MAX_LINE_BYTES)
+        if parser is None:
+            columns = DrawingBatch.from_drawings([])
+            others = _line_spans(block)
+        else:
+            columns, others = parser.parse(block)
+        yield from _with_other_lines(columns, others, block, first_line, source, reject)
+
+
+def write(file: Writable, drawings: Iterable[Drawing]) -> int:
+    """Write drawings as Google's simplified ndjson; returns the number written."""
+    n_written = 0
+    for drawing in drawings:
+        file.write(format_line(drawing))
+        n_written += 1
+    return n_written
+
+
+def iter_blocks(source: Input, reject: Reject) -> Iterator[tuple[int, bytes]]:
+    """Yield blocks of whole lines with the number of their first line; reject too long lines."""
+    number = 1
+    rest = b""
+    skipping = False  # inside a line that is too long
+    block = source.read(BLOCK_BYTES)
+    ends_with_cr = b"\n" not in block and b"\r" in block[:-1]  # as old Macs wrote lines
+    while block:
+        if ends_with_cr:
+            block = block.replace(b"\r", b"\n")
+        if skipping:
+            _, line_end, block = block.partition(b"\n")
+            if line_end:
+                skipping = False
+                number += 1
+        lines, line_end, tail = (rest + block).rpartition(b"\n")
+        if line_end:
+            yield number, lines + line_end
+            number += lines.count(b"\n") + 1
+        rest = b"" if skipping else tail
+        if len(rest) > MAX_LINE_BYTES:
+            reject(_too_long(source, number))
+            skipping, rest = True, b""
+        block = source.read(BLOCK_BYTES)
+    if rest:
+        yield number, rest + b"\n"
 
 
 def load_json(text: bytes) -> Any:
@@ -99,6 +148,80 @@ def parse_fields(fields: Any, position: str, source: Input) -> Drawing:
     except _LineError as error:
         where = position if error.stroke is None else f"{position}, stroke {error.stroke}"
         raise source.error(error.problem, where) from None
+
+
+def _line_spans(block: bytes) -> list[OtherLine]:
+    """All lines of a block."""
+    spans = []
+    first = 0
+    for number, line in enumerate(block.split(b"\n")[:-1]):
+        spans.append((number, first, first + len(line), 0))
+        first += len(line) + 1
+    return spans
+
+
+def _with_other_lines(
+    columns: DrawingBatch,
+    others: list[OtherLine],
+    block: bytes,
+    first_line: int,
+    source: Input,
+    reject: Reject,
+) -> Iterator[DrawingBatch]:
+    """Merge `columns` with the drawings of the lines `others`, in line order."""
+    pieces: list[DrawingBatch] = []
+    run: list[Drawing] = []
+    n_taken = 0
+    for line, first, last, n_before in others:
+        if n_before > n_taken:
+            pieces += [DrawingBatch.from_drawings(run), columns[n_taken:n_before]]
+            run, n_taken = [], n_before
+        text = block[first:last]
+        if not text.strip():
+            continue
+        number = first_line + line
+        try:
+            if len(text) > MAX_LINE_BYTES:
+                raise _too_long(source, number)
+            run.append(_parse_line(text, number, source))
+        except FormatError as error:
+            try:
+                reject(error)
+            except FormatError:
+                yield from _joined([*pieces, DrawingBatch.from_drawings(run)])
+                raise
+    if not others:
+        yield from _joined([columns])
+    else:
+        yield from _joined([*pieces, DrawingBatch.from_drawings(run), columns[n_taken:]])
+
+
+def _too_long(source: Input, number: int) -> FormatError:
+    return source.error(
+        f"the line is longer than {MAX_LINE_BYTES // 2**20} MiB; one drawing per line was expected",
+        f"line {number}",
+    )
+
+
+def _joined(pieces: list[DrawingBatch]) -> Iterator[DrawingBatch]:
+    pieces = [piece for piece in pieces if len(piece)]
+    if pieces:
+        yield pieces[0] if len(pieces) == 1 else DrawingBatch.concatenate(pieces)
+
+
+def _parse_line(line: bytes, line_number: int, source: Input) -> Drawing:
+    """Parse one line; raw drawings are simplified.
+
+    Raises FormatError with the line and, if one stroke is wrong, its number.
+    """
+    position = f"line {line_number}"
+    try:
+        # a mark: files put one after the other; a comma: a line of an array
+        fields = load_json(line.removeprefix(codecs.BOM_UTF8).rstrip(b", \t\r\n"))
+    except orjson.JSONDecodeError as error:
+        problem, column = _json_problem(line, error)
+        raise source.error(problem, f"{position}, column {column}") from None
+    return parse_fields(fields, position, source)
 
 
 def format_line(drawing: Drawing) -> bytes:

@@ -12,25 +12,32 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from garabato.drawing import Drawing, DrawingBatch
+from garabato.drawing import MAX_POINTS, Drawing, DrawingBatch, IntArray
 from garabato.drawing.times import normal_time
 from garabato.errors import FormatError, InputError
 from garabato.formats.stream import Input, Reject, Writable
-
-if TYPE_CHECKING:
-    from garabato.formats.binary._records import Scan
+from garabato.host.kernels import inner_kernel, kernel
 
 #: About a thousand drawings; larger blocks don't fit in the processor's cache.
 BLOCK_BYTES = 128 * 2**10
 #: A record before its strokes: key_id, country, recognized, timestamp, number of strokes.
 HEADER = struct.Struct("<Q2sbIH")
+_HEADER_BYTES = HEADER.size
+#: The same as columns; a country's two bytes are one number.
+_COLUMNS = np.dtype(
+    [("key_id", "<u8"), ("country", "<u2"), ("recognized", "i1"), ("seconds", "<u4"), ("n", "<u2")]
+)
 _COUNT = struct.Struct("<H")
 _MAX_COUNT = 2**16 - 1
+
+#: Why the scanner stopped.
+_COMPLETE, _NEEDS_MORE, _TOO_MANY_POINTS, _BAD_COUNTRY, _BAD_RECOGNIZED = range(5)
+_U0, _U1, _U2 = np.uintp(0), np.uintp(1), np.uintp(2)
 
 
 def looks_like(head: bytes) -> bool:
@@ -45,21 +52,19 @@ def looks_like(head: bytes) -> bool:
 
 def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     """Yield batches. Records have no separators, so reading ends at the first damage."""
-    from garabato.formats.binary import _records
-
     offset = 0
     data = source.read(BLOCK_BYTES)
     while data:
         block = np.frombuffer(data, np.uint8)
-        found = _records.scan(block)
+        found = _Scan(*_scan_records(block))
         used = int(found.firsts[-1])
         if used:
             yield _batch(block, found)
-        if found.why not in (_records.COMPLETE, _records.NEEDS_MORE):
+        if found.why not in (_COMPLETE, _NEEDS_MORE):
             reject(_damage(source, offset + found.fault, offset + used, found.why))
             return
         more = source.read(BLOCK_BYTES)
-        if found.why == _records.NEEDS_MORE and not more:
+        if found.why == _NEEDS_MORE and not more:
             reject(
                 source.error(
                     "the file ends inside a drawing; fetch it again",
@@ -90,19 +95,21 @@ def timestamp_texts(seconds: npt.NDArray[np.uint32]) -> list[str]:
     return [f"{time[:10]} {time[11:]} UTC" for time in times]
 
 
-def _batch(block: npt.NDArray[np.uint8], found: Scan) -> DrawingBatch:
-    from garabato.formats.binary import _records
-
-    points, stroke_starts, drawing_starts = _records.strokes(block, found)
-    header = _records.headers(block, found)
+def _batch(block: npt.NDArray[np.uint8], found: _Scan) -> DrawingBatch:
+    n_drawings = len(found.firsts) - 1
+    points = np.empty((found.n_points, 2), np.float32)
+    stroke_starts = np.zeros(found.n_strokes + 1, np.int64)
+    drawing_starts = np.zeros(n_drawings + 1, np.int64)
+    _fill_strokes(block, found.firsts, points, stroke_starts, drawing_starts)
+    heads = block[found.firsts[:-1, None] + np.arange(HEADER.size)].view(_COLUMNS)[:, 0]
     return DrawingBatch(
         points=points,
         stroke_starts=stroke_starts,
         drawing_starts=drawing_starts,
-        key_ids=_Texts(header.key_ids, lambda numbers: list(map(str, numbers.tolist()))),
-        countries=list(map(_COUNTRIES.__getitem__, header.countries.tolist())),
-        recognized=_booleans(header.recognized),
-        timestamps=_Texts(header.seconds, timestamp_texts),
+        key_ids=_Texts(heads["key_id"], lambda numbers: list(map(str, numbers.tolist()))),
+        countries=list(map(_COUNTRIES.__getitem__, heads["country"].tolist())),
+        recognized=_booleans(heads["recognized"]),
+        timestamps=_Texts(heads["seconds"], timestamp_texts),
     )
 
 
@@ -164,12 +171,10 @@ def _booleans(recognized: npt.NDArray[np.int8]) -> list[bool | None]:
 
 
 def _damage(source: Input, fault: int, first: int, why: int) -> FormatError:
-    from garabato.formats.binary import _records
-
     problem = {
-        _records.TOO_MANY_POINTS: "the drawing has more than 200,000 points",
-        _records.BAD_COUNTRY: "the country code is not two ASCII characters",
-        _records.BAD_RECOGNIZED: '"recognized" is neither 0 nor 1',
+        _TOO_MANY_POINTS: "the drawing has more than 200,000 points",
+        _BAD_COUNTRY: "the country code is not two ASCII characters",
+        _BAD_RECOGNIZED: '"recognized" is neither 0 nor 1',
     }[why]
     return source.error(
         f"{problem}; the file is damaged from here on, or is not a .bin file",
@@ -234,3 +239,104 @@ def _seconds(timestamp: str | None) -> int:
             '"2017-01-28 00:32:43 UTC"'
         )
     return seconds
+
+
+class _Scan(NamedTuple):
+    """Where the whole records at the beginning of a block lie.
+
+    `firsts` (N + 1,) int64: their first bytes, closed by the byte behind the last. `why` the
+    scanner stopped, and the byte where the next record's `fault` lies.
+    """
+
+    firsts: IntArray
+    n_strokes: int
+    n_points: int
+    why: int
+    fault: int
+
+
+@kernel
+def _scan_records(data):  # type: ignore[no-untyped-def]
+    """Check and count the records at the beginning of `data` (n,) uint8: the fields of `_Scan`."""
+    n_bytes = len(data)
+    firsts = np.empty(n_bytes // _HEADER_BYTES + 2, np.int64)
+    n_records = 0
+    n_strokes = 0
+    n_points = 0
+    at = 0
+    why = _COMPLETE
+    fault = n_bytes
+    while at < n_bytes:
+        if at + _HEADER_BYTES > n_bytes:
+            why = _NEEDS_MORE
+            break
+        if not (_is_country_byte(data[at + 8]) and _is_country_byte(data[at + 9])):
+            why = _BAD_COUNTRY
+            fault = at + 8
+            break
+        if 1 < data[at + 10] < 255:
+            why = _BAD_RECOGNIZED
+            fault = at + 10
+            break
+        read = at + _HEADER_BYTES
+        own_strokes = 0
+        own_points = 0
+        for _ in range(_two_bytes(data, at + _HEADER_BYTES - 2)):
+            if read + 2 > n_bytes:
+                why = _NEEDS_MORE
+                break
+            n = _two_bytes(data, read)
+            own_points += n
+            if own_points > MAX_POINTS:
+                why = _TOO_MANY_POINTS
+                fault = read
+                break
+            own_strokes += n > 0  # strokes without points are dropped, as Drawing does
+            read += 2 + 2 * n
+        if why == _COMPLETE and read > n_bytes:
+            why = _NEEDS_MORE
+        if why != _COMPLETE:
+            break
+        firsts[n_records] = at
+        n_records += 1
+        n_strokes += own_strokes
+        n_points += own_points
+        at = read
+    firsts[n_records] = at
+    return firsts[: n_records + 1].copy(), n_strokes, n_points, why, fault
+
+
+@inner_kernel
+def _is_country_byte(byte):  # type: ignore[no-untyped-def]
+    return byte == 0 or 32 <= byte <= 126
+
+
+@inner_kernel
+def _two_bytes(data, at):  # type: ignore[no-untyped-def]
+    return np.int64(data[at]) | (np.int64(data[at + 1]) << 8)
+
+
+@kernel
+def _fill_strokes(data, firsts, points, stroke_starts, drawing_starts):  # type: ignore[no-untyped-def]
+    """Fill points (P, 2) float32, and the starts of strokes and drawings.
+
+    Indices are unsigned, so that numba need not look whether one counts from the end.
+    """
+    n_points = _U0
+    n_strokes = _U0
+    for record in range(len(firsts) - 1):
+        read = np.uintp(firsts[record] + _HEADER_BYTES)
+        end = np.uintp(firsts[record + 1])
+        while read < end:
+            n = np.uintp(data[read]) | (np.uintp(data[read + _U1]) << np.uintp(8))
+            read += _U2
+            for k in range(n):
+                i = np.uintp(k)
+                points[n_points + i, _U0] = data[read + i]
+                points[n_points + i, _U1] = data[read + n + i]
+            if n > _U0:
+                n_points += n
+                n_strokes += _U1
+                stroke_starts[n_strokes] = np.int64(n_points)
+            read += _U2 * n
+        drawing_starts[record + 1] = np.int64(n_strokes)
