@@ -16,7 +16,7 @@ from sketches import make_drawings
 from garabato.drawing import Drawing
 from garabato.errors import FormatError, InputError
 from garabato.formats import ReadReport, read_batches, read_drawings, write_drawings
-from garabato.formats.binary import format as binary_format
+from garabato.formats import binary as binary_format
 
 #: Made by hand after the published layout: one dot and one line.
 RECORD = (

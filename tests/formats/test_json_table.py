@@ -8,7 +8,7 @@ import pytest
 
 from garabato import read_drawings
 from garabato.errors import FormatError
-from garabato.formats import ReadReport, json_table
+from garabato.formats import ReadReport, json_document
 
 STROKES = [[[0, 255, 128], [0, 9, 255]], [[7], [8]]]
 OTHER = [[[0, 255], [9, 9]]]
@@ -79,7 +79,7 @@ def test_a_first_column_may_be_unknown_and_longer_than_the_head_of_the_file(tmp_
 def test_objects_a_line_that_are_longer_than_the_head_are_no_table(
     tmp_path, monkeypatch, field, n_lines
 ):
-    monkeypatch.setattr(json_table, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(json_document, "MAX_TABLE_BYTES", 2**20)
     path = tmp_path / "cats.ndjson"
     path.write_text(f"{json.dumps(field | {'drawing': OTHER})}\n" * n_lines)
     drawings = [drawing.to_lists() for drawing in read_drawings(path)]
@@ -123,7 +123,7 @@ def test_a_damaged_table_is_an_error(tmp_path, text, problem):
 
 
 def test_a_large_table_says_how_to_write_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(json_table, "MAX_BYTES", 100)
+    monkeypatch.setattr(json_document, "MAX_TABLE_BYTES", 100)
     with pytest.raises(FormatError, match=r"bigger than the 0 MiB .*lines=True"):
         read(tmp_path / "cats.json", COLUMNS)
 

@@ -13,9 +13,8 @@ from garabato.formats import (
     binary,
     bitmap,
     csv_table,
-    ink,
+    handwriting,
     json_document,
-    json_table,
     ndjson,
     pdf,
     picture,
@@ -197,7 +196,7 @@ WITH_SIGNATURE = (
     Format("Parquet, Arrow", lambda head: head.startswith(_ARROW_MAGICS), _read_arrow),
     Format("Excalidraw, tldraw", whiteboard.looks_like, whiteboard.read),
     Format("PDF", lambda head: head.startswith(pdf.MAGIC), pdf.read),
-    Format("InkML, Xournal++", ink.looks_like, ink.read),
+    Format("InkML, Xournal++", handwriting.looks_like, handwriting.read),
     Format("CSV with a column `drawing`", csv_table.looks_like, csv_table.read),
 )
 
@@ -220,7 +219,7 @@ def _is_text(head: bytes) -> bool:
 #: Formats that are tried only after files of other kinds are ruled out.
 BY_APPEARANCE = (
     Format("SVG", svg.looks_like, lambda source, _: svg.read(source)),
-    Format("JSON tables of pandas", json_table.looks_like, json_table.read),
+    Format("JSON tables of pandas", json_document.looks_like_table, json_document.read_table),
     Format("JSON", json_document.looks_like, json_document.read),
     Format("ndjson (one JSON object a line)", _is_text, ndjson.read, suffix=".ndjson"),
     Format(".bin (Quick, Draw! binary)", binary.looks_like, binary.read, suffix=".bin"),

@@ -14,8 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import BoolArray, ByteArray, FloatArray
-from garabato.formats.picture.masks import cropped, inked_part, pen_px
-from garabato.formats.picture.pixels import INK_PX, PAGE_PX, Image, Picture, difference, edges
+from garabato.formats.picture.pixels import (
+    INK_PX,
+    PAGE_PX,
+    Image,
+    Picture,
+    cropped,
+    difference,
+    edges,
+    inked_part,
+    pen_px,
+)
 
 #: Within a region, neighbouring pixels differ by at most the first number (of 255). Colours that
 #: differ by at most the second look the same. Ink differs by more than the third from the colours

@@ -17,14 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import BoolArray, ByteArray
-from garabato.formats.picture.masks import (
-    connected_to_edges,
-    dilated,
-    eroded,
-    hull_of,
-    margins_of,
-    pen_px,
-)
 from garabato.formats.picture.outline import (
     BLURRED_PX,
     COMPRESSED,
@@ -37,11 +29,17 @@ from garabato.formats.picture.outline import (
 )
 from garabato.formats.picture.pixels import (
     Image,
+    connected_to_edges,
     difference,
+    dilated,
     edges,
+    eroded,
     grey_of,
+    hull_of,
     is_near,
+    margins_of,
     most_frequent,
+    pen_px,
     reduced,
 )
 

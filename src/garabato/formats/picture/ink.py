@@ -15,16 +15,19 @@ import numpy.typing as npt
 from garabato.drawing import BoolArray, ByteArray
 from garabato.formats.picture.fills import filled_shapes, shapes_on_nothing
 from garabato.formats.picture.frame import LUMA, filled_outside, grain_of, page_in_frame
-from garabato.formats.picture.masks import connected_to_edges, cropped, inked_part, pen_px
 from garabato.formats.picture.pixels import (
     INK_PX,
     PAGE_PX,
     Image,
     Picture,
+    connected_to_edges,
+    cropped,
     edges,
     grey_of,
+    inked_part,
     is_near,
     most_frequent,
+    pen_px,
     reduced,
 )
 

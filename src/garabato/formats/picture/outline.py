@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from garabato.drawing import BoolArray, ByteArray
-from garabato.formats.picture.masks import dilated, eroded, hull_of, margins_of, pen_px
-from garabato.formats.picture.pixels import difference
+from garabato.formats.picture.pixels import difference, dilated, eroded, hull_of, margins_of, pen_px
 
 #: Pixels of a frame in a JPEG file differ from its colour by at most this (of 255).
 COMPRESSED = 8
