@@ -1,1 +1,1 @@
-"""Pictures -> strokes: ink, thinning, graph, walk, fit, in this order."""
+"""Pictures -> strokes, in three steps: skeleton, graph, lines."""

@@ -1,4 +1,4 @@
-"""Tracing, 3: skeletons one pixel wide -> graphs.
+"""Tracing, 2: skeletons one pixel wide -> graphs.
 
 Clusters of pixels with three or more neighbours are nodes; the chains of pixels between them are
 branches. Spurs left by thinning are pruned, and nodes that it separated at a crossing are merged.
@@ -22,7 +22,7 @@ _CROSSING = 1.5
 #: Isolated strokes shorter than _DOT pen radii are dots; dots thinner than _DIRT are not ink.
 _DOT, _DIRT = 1.1, 0.5
 
-#: The kinds of chains; `_walk` uses the same numbers.
+#: The kinds of chains; `_lines` uses the same numbers.
 _BRANCH, _RING, _SINGLE, _DROPPED = 0, 1, 2, 3
 _FREE = -1  # the end of a branch that is not at a node
 _N_PRUNINGS = 3
@@ -49,7 +49,7 @@ class Graphs(NamedTuple):
 
 @kernel
 def find_graphs(skeletons, first_rows, stride, fits):  # type: ignore[no-untyped-def]
-    """`_thin.Skeletons` of `_ink.WorkingImages` -> the fields of `Graphs`."""
+    """`_skeleton.Skeletons` of `WorkingImages` -> the fields of `Graphs`."""
     pixels, depths, starts, radii = (
         skeletons.pixels, skeletons.depths, skeletons.starts, skeletons.radii
     )  # fmt: skip

@@ -16,11 +16,9 @@ from garabato.drawing import ByteArray, DrawingBatch, FloatArray, IntArray
 from garabato.drawing._simplify import mark_corners
 from garabato.errors import DrawingError
 from garabato.host.kernels import Kernels
-from garabato.tracing._fit import fit_lines
 from garabato.tracing._graph import Graphs, find_graphs
-from garabato.tracing._ink import working_images
-from garabato.tracing._thin import skeletons
-from garabato.tracing._walk import find_polylines
+from garabato.tracing._lines import find_polylines, fit_lines
+from garabato.tracing._skeleton import skeletons, working_images
 
 #: The tolerance of Ramer-Douglas-Peucker: a share of the drawing's longer side (Google's is
 #: 2 / 255), and the least number of px of the bitmap.
