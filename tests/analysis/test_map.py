@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from pixel_encoder import PixelEncoder
 
-from garabato.analysis._layout import memberships
-from garabato.analysis.map import SIDE, Projection, _edges, lay_out, map_gallery
+from garabato.analysis.map import SIDE, Projection, _edges, _memberships, lay_out, map_gallery
 from garabato.drawing import Drawing
 from garabato.errors import GalleryError
 from garabato.gallery import open_gallery
@@ -103,7 +102,7 @@ def test_embeddings_may_have_one_dimension() -> None:
 
 def test_memberships_fall_off_on_a_scale_that_fits_the_neighbourhood() -> None:
     distances = np.array([[1, 2, 3], [10, 20, 30], [0, 0, 5], [0, 0, 0]], np.float32)
-    strengths = memberships(distances)
+    strengths = _memberships(distances)
     # 1 + q + q^2 = log2(4) for q = (sqrt(5) - 1) / 2
     q = (5**0.5 - 1) / 2
     assert strengths[0] == pytest.approx([1, q, q * q], abs=1e-4)

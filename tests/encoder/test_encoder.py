@@ -15,7 +15,7 @@ from garabato.encoder import Encoder, Prediction, load_encoder
 from garabato.errors import EncoderError, InputError
 from garabato.models import create_model
 from garabato.render import RenderSpec, render_batch
-from garabato.render.small_bitmaps import with_own_ink
+from garabato.render.renderer import with_own_ink
 
 CATEGORIES = ["cat", "dog", "house", "sun"]
 DRAWINGS = make_drawings(["star", "house"], 5, seed=0)

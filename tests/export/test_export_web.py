@@ -23,7 +23,7 @@ from sketches import make_drawings
 from garabato import export_web
 from garabato.drawing import Drawing
 from garabato.errors import InputError
-from garabato.export.web_gallery import WebGallery
+from garabato.export.web import WebGallery
 from garabato.render import RenderSpec
 
 playwright_api = pytest.importorskip(

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from sketches import SKETCH_CATEGORIES, make_drawings, simplified_line
 
 from garabato.drawing import DrawingBatch
-from garabato.formats import ReadReport
+from garabato.formats import ReadReport, ndjson
 from garabato.formats._ndjson import BlockParser
-from garabato.formats.ndjson import lines as ndjson_lines
 from garabato.formats.stream import Input
+from garabato.host.kernels import kernel
 
 
 class _Bytes:
@@ -32,10 +32,10 @@ def _read(data: bytes, *, compiled: bool) -> tuple[DrawingBatch, dict[str, objec
     report = ReadReport()
     source = Input("x.ndjson", "x", _Bytes(data), data[:4096], None)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ndjson_lines, "SMALL_BYTES", -1 if compiled else 2**60)
+        patch.setattr(ndjson, "SMALL_BYTES", -1 if compiled else 2**60)
         if not compiled:
-            patch.setattr(ndjson_lines, "_SCANNER", "not.loaded")
-        batches = list(ndjson_lines.read(source, report.add))
+            patch.setattr(ndjson, "scan_block", kernel(len))  # not compiled
+        batches = list(ndjson.read(source, report.add))
     return DrawingBatch.concatenate(batches), report.to_dict()
 
 
@@ -180,9 +180,9 @@ def test_where_blocks_are_cut_changes_nothing(
 ) -> None:
     data = b"\n".join(lines)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ndjson_lines, "MAX_LINE_BYTES", max_line_bytes)
+        patch.setattr(ndjson, "MAX_LINE_BYTES", max_line_bytes)
         whole, whole_report = _read(data, compiled=True)
-        patch.setattr(ndjson_lines, "BLOCK_BYTES", block_bytes)
+        patch.setattr(ndjson, "BLOCK_BYTES", block_bytes)
         for compiled in (True, False):
             cut, cut_report = _read(data, compiled=compiled)
             assert_same_batches(cut, whole)

@@ -22,10 +22,9 @@ from sketches import make_drawings
 
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.errors import FormatError, InputError, StorageError
-from garabato.formats import ReadReport, read_batches, read_drawings, write_drawings
+from garabato.formats import ReadReport, ndjson, read_batches, read_drawings, write_drawings
 from garabato.formats import stream as streams
 from garabato.formats.files import MAX_KINDS, OTHER
-from garabato.formats.ndjson import lines as ndjson_lines
 
 GOOD = '{"word":"cat","key_id":"1","drawing":[[[0,255],[0,9]]]}'
 
@@ -278,8 +277,8 @@ def test_damaged_gzip_streams_are_read_or_refused(tmp_path_factory, changes):
 
 
 def test_a_line_without_end_is_refused_unread_and_the_next_ones_are_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(ndjson_lines, "MAX_LINE_BYTES", 1000)
-    monkeypatch.setattr(ndjson_lines, "BLOCK_BYTES", 300)
+    monkeypatch.setattr(ndjson, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(ndjson, "BLOCK_BYTES", 300)
     path = _file(tmp_path, GOOD, '{"word":"' + "x" * 5000 + '"}', GOOD, "", "nope")
     report = ReadReport()
     assert len(list(read_drawings(path, report=report))) == 2
@@ -314,7 +313,7 @@ def test_memory_is_bounded_by_the_block_not_by_the_file(tmp_path):
     line = '{"drawing":[[' + ",".join([str(list(range(100)))] * 2) + "]]}\n"
     path.write_text(line * 10_000)
     largest = max(batch.points.nbytes for batch in read_batches(path))
-    assert largest < ndjson_lines.BLOCK_BYTES * 4
+    assert largest < ndjson.BLOCK_BYTES * 4
 
 
 def test_what_is_written_is_read_back(tmp_path):

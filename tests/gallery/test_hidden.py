@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from garabato.errors import GalleryError, InputError
-from garabato.export.web_gallery import WebGallery
+from garabato.export.web import WebGallery
 from garabato.formats import read_drawings
 from garabato.gallery import Hidden, open_gallery
 from garabato.gallery.key_id_list import KeyIdList

@@ -84,7 +84,7 @@ class DrawingBatch:
         return f"DrawingBatch({', '.join(parts)})"
 
     def _repr_html_(self) -> str:
-        from garabato.drawing.svg import N_SHOWN, drawings_html
+        from garabato.drawing.html import N_SHOWN, drawings_html
 
         first = [self[i] for i in range(min(N_SHOWN, len(self)))]
         heading = repr(self) + (f": the first {N_SHOWN}" if len(self) > N_SHOWN else "")

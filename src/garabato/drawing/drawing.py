@@ -178,7 +178,7 @@ class Drawing:
         return f"Drawing({', '.join([*metadata, *ink])})"
 
     def _repr_svg_(self) -> str:
-        from garabato.drawing.svg import drawing_svg
+        from garabato.drawing.html import drawing_svg
 
         return str(drawing_svg(self, size_px=160))
 

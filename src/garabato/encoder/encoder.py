@@ -31,7 +31,7 @@ from garabato.encoder.few_shot import (
     with_added_logits,
 )
 from garabato.errors import EncoderError, InputError, did_you_mean
-from garabato.render import RenderSpec, render_batch
+from garabato.render import RenderSpec, render_batch, with_own_ink
 
 if TYPE_CHECKING:  # PyTorch is imported only if an encoder runs on it
     import torch
@@ -466,8 +466,6 @@ class Encoder:
         images = render_batch(batch, self.spec)
         logits, embeddings = self.runtime.run(images)
         if batch.bitmaps is not None:
-            from garabato.render.small_bitmaps import with_own_ink  # imports OpenCV
-
             second = with_own_ink(images, batch.bitmaps, self.spec)
             if second is not None:
                 more_logits, more_embeddings = self.runtime.run(second)

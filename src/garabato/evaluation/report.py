@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from garabato.drawing import Drawing
+from garabato.drawing.html import html_page
 from garabato.errors import InputError, MissingExtraError, storage_errors
 from garabato.evaluation import plots
 from garabato.evaluation.metrics import (
@@ -29,7 +30,6 @@ from garabato.evaluation.metrics import (
 )
 from garabato.evaluation.result import Evaluation
 from garabato.host.atomic import write_bytes
-from garabato.render.html_pages import html_page
 
 if TYPE_CHECKING:
     from garabato.render.contact_sheets import Cell

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from garabato.drawing import Details, Drawing, DrawingBatch, FloatArray
-from garabato.drawing.svg import N_SHOWN, drawings_html
+from garabato.drawing.html import N_SHOWN, drawings_html
 from garabato.errors import EncoderMismatchError, GalleryError, InputError
 from garabato.render import RenderSpec
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from os import PathLike
 
 from garabato.drawing import Drawing, IntArray
+from garabato.drawing.html import html_page
 from garabato.host.atomic import write_bytes
 from garabato.inspection.inspect import Groups, Inspection, Spread
-from garabato.render.html_pages import html_page
 
 #: Groups of copies shown, drawings shown of each group, and countries listed.
 MAX_GROUPS = 24

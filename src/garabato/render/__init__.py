@@ -1,4 +1,4 @@
-"""Strokes -> pixels: the renderer, augmentation, contact sheets, HTML pages."""
+"""Strokes -> pixels: the renderer, augmentation, contact sheets."""
 
 from garabato.render._raster import PATH_POINTS
 from garabato.render.renderer import (
@@ -9,6 +9,7 @@ from garabato.render.renderer import (
     rasterise,
     render,
     render_batch,
+    with_own_ink,
     with_strokes,
 )
 
@@ -21,5 +22,6 @@ __all__ = [
     "rasterise",
     "render",
     "render_batch",
+    "with_own_ink",
     "with_strokes",
 ]

@@ -21,7 +21,7 @@ export class Gallery {
 
   /**
    * `columns`: gallery.json; `embeddings`: Int8Array or Int16Array (N * dim), rows of any length; `strokes`:
-   * Uint8Array, the strokes encoded as in garabato.export.web_gallery.
+   * Uint8Array, the strokes encoded as in garabato.export.web.
    */
   constructor(columns, dim, embeddings, strokes) {
     this.#columns = columns;

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from garabato.drawing import Drawing, DrawingBatch
-from garabato.drawing.svg import drawing_svg
+from garabato.drawing.html import drawing_svg
 
 LINE = Drawing([[[0, 10], [0, 10]]], category="a <b>")
 BITMAP = Drawing(bitmap=np.eye(28, dtype=np.uint8) * 255)

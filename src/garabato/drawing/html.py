@@ -1,11 +1,11 @@
-"""Drawings as inline SVG, for HTML pages and notebooks (`_repr_svg_`, `_repr_html_`)."""
+"""Drawings as HTML: inline SVG, for notebooks (`_repr_svg_`, `_repr_html_`) and Jinja templates."""
 
 from __future__ import annotations
 
 import base64
 import io
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -48,9 +48,30 @@ def drawings_html(shown: Iterable[tuple[Drawing, str]], *, heading: str = "") ->
         f"{drawing_svg(drawing, size_px=84)}<figcaption>{escape(caption)}</figcaption></figure>"
         for drawing, caption in shown
     )
-    return (
-        f"<div>{escape(heading)}</div><div>{figures}</div>" if heading else f"<div>{figures}</div>"
+    above = f"<div>{escape(heading)}</div>" if heading else ""
+    return f"{above}<div>{figures}</div>"
+
+
+def html_page(package: str, template: str, **values: Any) -> str:
+    """Render the template file of a package, with its values escaped.
+
+    Filters: `svg` (a drawing as inline SVG), `picture` (a PNG as data URI), `percent` (of a share)
+    and `number`; the last two show None as a dash.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader(package, "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
+    environment.filters["svg"] = drawing_svg
+    environment.filters["picture"] = _data_uri
+    environment.filters["percent"] = lambda share: "–" if share is None else f"{100 * share:.1f} %"
+    environment.filters["number"] = lambda value: "–" if value is None else f"{value:.3f}"
+    return environment.get_template(template).render(**values)
 
 
 def _path(drawing: Drawing) -> str:
@@ -71,8 +92,9 @@ def _image(drawing: Drawing) -> str:
     assert drawing.bitmap is not None
     png = io.BytesIO()
     Image.fromarray(255 - drawing.bitmap).save(png, "PNG")
-    encoded = base64.b64encode(png.getvalue()).decode()
-    return (
-        f'<image x="{_MARGIN}" y="{_MARGIN}" width="255" height="255" '
-        f'href="data:image/png;base64,{encoded}"/>'
-    )
+    box = f'x="{_MARGIN}" y="{_MARGIN}" width="255" height="255"'
+    return f'<image {box} href="{_data_uri(png.getvalue())}"/>'
+
+
+def _data_uri(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()

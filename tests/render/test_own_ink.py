@@ -7,7 +7,7 @@ import pytest
 
 from garabato.drawing import DrawingBatch
 from garabato.render import RenderSpec, render_batch
-from garabato.render.small_bitmaps import with_own_ink
+from garabato.render.renderer import with_own_ink
 
 
 def second_view(bitmap: np.ndarray, spec: RenderSpec) -> np.ndarray:
