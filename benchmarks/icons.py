@@ -36,7 +36,7 @@ from garabato.drawing import Drawing, DrawingBatch, FloatArray
 from garabato.encoder import load_encoder
 from garabato.gallery import Gallery, open_gallery
 from garabato.gallery.explore import search_with_names
-from garabato.ingest.index import index_icons
+from garabato.ingest.bulk_load import index_icons
 from garabato.render import RenderSpec, render_batch
 from garabato.sources.icons import DEFAULT_ICON_SETS
 

@@ -81,8 +81,8 @@ from garabato.ingest import Filled as Filled
 from garabato.ingest import connect_ray as connect_ray
 from garabato.ingest import copy_gallery as copy_gallery
 from garabato.ingest import index as index
-from garabato.ingest.index import icon_gallery_folder as icon_gallery_folder
-from garabato.ingest.index import index_icons as index_icons
+from garabato.ingest.bulk_load import icon_gallery_folder as icon_gallery_folder
+from garabato.ingest.bulk_load import index_icons as index_icons
 from garabato.inspection import Inspection as Inspection
 from garabato.inspection import inspect as inspect
 from garabato.inspection import write_inspection as write_inspection

@@ -13,7 +13,7 @@ import pytest
 from garabato.errors import InputError, SourceError
 from garabato.formats import ReadReport
 from garabato.gallery import open_gallery
-from garabato.ingest.index import index_icons
+from garabato.ingest.bulk_load import index_icons
 from garabato.sources import icons, open_source
 from garabato.sources.icons import ICON_SETS, IconSource, unpack_icons
 

@@ -127,7 +127,7 @@ def export_web(
         if gallery is None:
             gallery = open_gallery(Path(work) / "starter", encoder=encoder)
             _fill_with_starter_set(gallery, per_category, show)
-        web_gallery = _WebGallery.of(gallery, per_category=per_category, known=encoder.categories)
+        web_gallery = WebGallery.of(gallery, per_category=per_category, known=encoder.categories)
         web_gallery.fill(page_gallery)
         _copy_page(unfinished)
         data = unfinished / "gallery"
@@ -165,80 +165,8 @@ def export_web(
     return ExportedPage(target, len(web_gallery.drawings), files)
 
 
-def pack_strokes(drawing: Drawing) -> bytes:
-    """Encode a drawing: number of strokes; for each, number of points and their differences.
-
-    All are variable-length integers (LEB128); differences are zigzag-encoded: 0, -1, 1, -2, ...
-    """
-    packed = bytearray()
-    strokes = drawing.on_grid().strokes
-    _pack(packed, len(strokes))
-    for stroke in strokes:
-        points = stroke.T.astype(np.int64)
-        _pack(packed, len(points))
-        for step in np.diff(points, axis=0, prepend=0).ravel().tolist():
-            _pack(packed, 2 * step if step >= 0 else -2 * step - 1)
-    return bytes(packed)
-
-
-def _check_replaceable(target: Path) -> None:
-    """Raise InputError if `target` holds anything but an earlier page."""
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise InputError(f"a page is a folder, but {target} is a file; choose another name")
-    is_page = any((target / mark).is_file() for mark in _MARKS)
-    others = sorted({entry.name for entry in target.iterdir()} - (_NAMES if is_page else set()))
-    if others:
-        raise InputError(
-            f"{target} is not empty and was not written by export_web alone: it holds "
-            f"{', '.join(others[:3])}; choose another folder"
-        )
-
-
-def _browser_packages() -> list[Path]:
-    """The files of `_PACKAGES` in the user's cache, those named *.zst compressed.
-
-    The first use takes a while: 34 MB are fetched. Raises SourceError.
-    """
-    files = []
-    for package, (integrity, members) in _PACKAGES.items():
-        folder = cache_folder() / f"{package.replace('@', '-')}-zst"
-        if not all((folder / name).is_file() for name in members):
-            archive = fetch_package(
-                package, integrity, what=f"{package}, which exported pages need,"
-            )
-            with replacing_folder(folder) as unfinished, open_package(archive, package) as packed:
-                for name, member in members.items():
-                    content = read_member(packed, member)
-                    (unfinished / name).write_bytes(
-                        _compress(content) if name.endswith(".zst") else content
-                    )
-        files += [folder / name for name in members]
-    return files
-
-
-def _fill_with_starter_set(gallery: Gallery, per_category: int, progress: Progress) -> None:
-    source = open_source(STARTER)
-    n_done, n = 0, len(source.categories()) * min(per_category, N_PER_CATEGORY)
-    for batch in first_of_each(source, per_category):
-        gallery.add(batch)
-        n_done += len(batch)
-        progress("embedding the starter set", n_done, n)
-
-
-def _copy_page(folder: Path) -> None:
-    """Copy the service's page, then the files that replace the server."""
-    package = resources.files("garabato")
-    with resources.as_file(package / "service" / "page") as page:
-        shutil.copytree(page, folder / "static")
-    (folder / "static" / "index.html").replace(folder / "index.html")
-    with resources.as_file(package / "export" / "site") as site:
-        shutil.copytree(site, folder, dirs_exist_ok=True)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
-class _WebGallery:
+class WebGallery:
     """The drawings of a page and their embeddings (N, D) float32, in the same order.
 
     `embedding_bits` is the precision in which `write` stores the embeddings.
@@ -249,7 +177,7 @@ class _WebGallery:
     embedding_bits: int
 
     @classmethod
-    def of(cls, gallery: Gallery, *, per_category: int, known: Collection[str]) -> _WebGallery:
+    def of(cls, gallery: Gallery, *, per_category: int, known: Collection[str]) -> WebGallery:
         """Up to `per_category` drawings of each category (and without one), evenly spaced.
 
         `known` are the categories of the encoder. Raises InputError if the gallery is empty.
@@ -333,6 +261,78 @@ class _WebGallery:
         order = [number_of[str(drawing.key_id)] for drawing in self.drawings]
         positions = {"x": projection.x[order].tolist(), "y": projection.y[order].tolist()}
         (folder / "map.json.zst").write_bytes(_compress(orjson.dumps(positions)))
+
+
+def pack_strokes(drawing: Drawing) -> bytes:
+    """Encode a drawing: number of strokes; for each, number of points and their differences.
+
+    All are variable-length integers (LEB128); differences are zigzag-encoded: 0, -1, 1, -2, ...
+    """
+    packed = bytearray()
+    strokes = drawing.on_grid().strokes
+    _pack(packed, len(strokes))
+    for stroke in strokes:
+        points = stroke.T.astype(np.int64)
+        _pack(packed, len(points))
+        for step in np.diff(points, axis=0, prepend=0).ravel().tolist():
+            _pack(packed, 2 * step if step >= 0 else -2 * step - 1)
+    return bytes(packed)
+
+
+def _check_replaceable(target: Path) -> None:
+    """Raise InputError if `target` holds anything but an earlier page."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise InputError(f"a page is a folder, but {target} is a file; choose another name")
+    is_page = any((target / mark).is_file() for mark in _MARKS)
+    others = sorted({entry.name for entry in target.iterdir()} - (_NAMES if is_page else set()))
+    if others:
+        raise InputError(
+            f"{target} is not empty and was not written by export_web alone: it holds "
+            f"{', '.join(others[:3])}; choose another folder"
+        )
+
+
+def _browser_packages() -> list[Path]:
+    """The files of `_PACKAGES` in the user's cache, those named *.zst compressed.
+
+    The first use takes a while: 34 MB are fetched. Raises SourceError.
+    """
+    files = []
+    for package, (integrity, members) in _PACKAGES.items():
+        folder = cache_folder() / f"{package.replace('@', '-')}-zst"
+        if not all((folder / name).is_file() for name in members):
+            archive = fetch_package(
+                package, integrity, what=f"{package}, which exported pages need,"
+            )
+            with replacing_folder(folder) as unfinished, open_package(archive, package) as packed:
+                for name, member in members.items():
+                    content = read_member(packed, member)
+                    (unfinished / name).write_bytes(
+                        _compress(content) if name.endswith(".zst") else content
+                    )
+        files += [folder / name for name in members]
+    return files
+
+
+def _fill_with_starter_set(gallery: Gallery, per_category: int, progress: Progress) -> None:
+    source = open_source(STARTER)
+    n_done, n = 0, len(source.categories()) * min(per_category, N_PER_CATEGORY)
+    for batch in first_of_each(source, per_category):
+        gallery.add(batch)
+        n_done += len(batch)
+        progress("embedding the starter set", n_done, n)
+
+
+def _copy_page(folder: Path) -> None:
+    """Copy the service's page, then the files that replace the server."""
+    package = resources.files("garabato")
+    with resources.as_file(package / "service" / "page") as page:
+        shutil.copytree(page, folder / "static")
+    (folder / "static" / "index.html").replace(folder / "index.html")
+    with resources.as_file(package / "export" / "site") as site:
+        shutil.copytree(site, folder, dirs_exist_ok=True)
 
 
 def _compress(content: bytes) -> bytes:

@@ -1,23 +1,35 @@
-"""Bulk load: fill a gallery with many drawings, in order and resumably.
+"""Bulk load: fill a gallery with the drawings of a data set, source or icon set, resumably.
 
-While one piece is stored, the next is embedded.
+Drawings are stored in order. While one piece is stored, the next is embedded.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 
+from garabato.dataset import Dataset
+from garabato.dataset.store import SPLITS
 from garabato.drawing import DrawingBatch, FloatArray
-from garabato.gallery.base import Gallery
-from garabato.gallery.records import Embedder
+from garabato.errors import InputError, check_choice
+from garabato.formats import ReadReport
+from garabato.gallery import Embedder, Gallery
+from garabato.gallery.embeddings import Progress
 from garabato.gallery.rows import without_invalid_times
+from garabato.host.cache import cache_folder
+from garabato.ingest.ray_cluster import RayWorkers
+from garabato.sources import Source
+from garabato.sources.icons import DEFAULT_ICON_SETS, IconSource
+from garabato.sources.source import check_source
+
+Runner = Literal["local", "ray"]
 
 #: Drawings stored at a time. A killed process loses this piece and those being embedded.
 PIECE = 2_048
@@ -25,12 +37,114 @@ PIECE = 2_048
 STEP = 512
 
 
+def index(
+    drawings: Dataset | Source,
+    gallery: Gallery,
+    encoder: Embedder,
+    *,
+    split: str | None = None,
+    tags: Sequence[str] = (),
+    runner: Runner = "local",
+    strict: bool = False,
+    report: ReadReport | None = None,
+    progress: Progress | None = None,
+) -> Filled:
+    """Embed `drawings` and store them in `gallery`; drawings it already holds are skipped.
+
+    An interrupted call can therefore be repeated: it continues where it stopped. `split` limits a
+    data set to "train" or "test". `runner` "ray" embeds on the Ray cluster of RAY_ADDRESS.
+    Unreadable lines of a source are counted in `report`; with `strict` the first one raises
+    FormatError. `progress(n_done, n)` is called while it works; for a source, `n` is an estimate
+    that improves. Raises whatever `Gallery.add` raises.
+    """
+    if isinstance(drawings, list | tuple | DrawingBatch):
+        raise InputError(
+            "index reads a data set or a source; "
+            "store drawings that are in memory with gallery.add(drawings)"
+        )
+    if not isinstance(drawings, Dataset):
+        check_source(drawings)
+        if split is not None:
+            raise InputError("a source has no splits, only a data set has; leave out split")
+    elif split not in (None, *SPLITS):
+        raise InputError(f"there is no split {split!r}; the splits are {', '.join(SPLITS)}")
+    check_choice("runner", runner, get_args(Runner))
+    n_expected = 0
+
+    def batches() -> Iterator[DrawingBatch]:
+        nonlocal n_expected
+        if isinstance(drawings, Dataset):
+            names = SPLITS if split is None else (split,)
+            splits = drawings.manifest["splits"]
+            n_expected = sum(splits[name]["n_drawings"] for name in names)
+            yield from map(drawings.split, names)
+            return
+        categories = drawings.categories()
+        n_read = 0
+        for number, category in enumerate(categories, start=1):
+            for batch in drawings.read(category, strict=strict, report=report):
+                n_read += len(batch)
+                yield batch
+            n_expected = n_read * len(categories) // number
+
+    def tell(n_done: int) -> None:
+        if progress is not None:
+            progress(n_done, max(n_done, n_expected))
+
+    workers = RayWorkers if runner == "ray" else OneThread
+    return fill(gallery, encoder, batches(), tags=tags, progress=tell, workers=workers)
+
+
+def index_icons(
+    gallery: Gallery,
+    encoder: Embedder,
+    sets: Sequence[str] = DEFAULT_ICON_SETS,
+    *,
+    report: ReadReport | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Filled:
+    """Fetch icon sets from npm and store their icons in `gallery`; icons it holds are skipped.
+
+    `sets` are names of `ICON_SETS`. Icons that cannot be read are counted in `report`.
+    `progress(stage, n_done, n_total)` is called with the stages "fetch" (sets) and "index" (icons).
+    Raises InputError for an unknown set and SourceError if npm cannot fetch one.
+    """
+    show = progress or (lambda stage, n_done, n_total: None)
+    names = list(dict.fromkeys(sets))
+    IconSource.check(names)
+    for number, name in enumerate(names):
+        show("fetch", number, len(names))
+        IconSource([name])
+    show("fetch", len(names), len(names))
+    source = IconSource(names)
+    key_ids = source.key_ids()
+    missing = set(gallery.missing(key_ids))
+    source.leave_out = frozenset(key_ids) - missing
+    n_there = len(source.leave_out)
+    if not missing:
+        return Filled(n_there=n_there)
+    filled = index(
+        source,
+        gallery,
+        encoder,
+        report=report,
+        progress=lambda n_done, _: show("index", n_there + n_done, len(key_ids)),
+    )
+    return Filled(filled.n_new, filled.n_there + n_there, filled.n_empty)
+
+
+def icon_gallery_folder(sets: Sequence[str], encoder: Embedder) -> str:
+    """A folder in the user's cache for the gallery of these sets and this encoder."""
+    name = "-".join(["icons", *dict.fromkeys(sets), encoder.fingerprint])
+    return str(cache_folder() / "galleries" / name)
+
+
 class Workers(Protocol):
     """Embeds batches in the background."""
 
     @property
-    def n_pieces_ahead(self) -> int:
-        """The number of pieces to embed while one is stored, so that no worker waits."""
+    def n_batches_ahead(self) -> int:
+        """The number of batches to embed while a piece is stored, so that no worker waits."""
 
     def submit(self, batch: DrawingBatch) -> Callable[[], FloatArray]:
         """Start embedding a batch; calling the result waits for the embeddings (N, D).
@@ -45,7 +159,7 @@ class Workers(Protocol):
 class OneThread:
     """Embeds in one background thread of this process."""
 
-    n_pieces_ahead = 1
+    n_batches_ahead = 1
 
     def __init__(self, encoder: Embedder) -> None:
         self._encoder = encoder
@@ -84,9 +198,10 @@ def fill(
     """
     load = _Load(gallery, tuple(tags), progress or (lambda n_done: None))
     with closing(workers(encoder)) as embedding:
+        n_ahead = max(1, math.ceil(embedding.n_batches_ahead * STEP / PIECE))
         for piece in _pieces(batches):
             load.send(piece, embedding)
-            while len(load.sent) > embedding.n_pieces_ahead:
+            while len(load.sent) > n_ahead:
                 load.store()
         while load.sent:
             load.store()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from collections.abc import Callable
 from functools import lru_cache
@@ -12,7 +11,6 @@ from typing import Any
 from garabato.drawing import DrawingBatch, FloatArray
 from garabato.errors import GalleryError, InputError, MissingExtraError
 from garabato.gallery.records import Embedder
-from garabato.ingest.bulk_load import PIECE, STEP
 
 
 def connect_ray() -> None:
@@ -53,10 +51,9 @@ class RayWorkers:
         self._embed = self._ray.remote(num_cpus=1, max_retries=-1)(_embed)
 
     @property
-    def n_pieces_ahead(self) -> int:
-        """Enough for two steps per core, so that no core waits for the next one."""
-        n_cores = int(self._ray.cluster_resources().get("CPU", 1))
-        return max(1, math.ceil(2 * n_cores * STEP / PIECE))
+    def n_batches_ahead(self) -> int:
+        """Two per core, so that no core waits for the next one."""
+        return 2 * int(self._ray.cluster_resources().get("CPU", 1))
 
     def submit(self, batch: DrawingBatch) -> Callable[[], FloatArray]:
         embedding = self._embed.remote(self._held, batch)
