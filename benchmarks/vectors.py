@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from garabato.drawing import DrawingBatch
-from garabato.host.cache import cache_folder
+from garabato.host.machine import cache_folder
 
 CHUNK = 16_384
 _NEIGHBOURS = 16

@@ -31,7 +31,7 @@ from garabato.encoder import Encoder, load_encoder
 from garabato.errors import FormatError
 from garabato.formats import read_drawings
 from garabato.formats.stream import open_input
-from garabato.formats.svg.format import NAMESPACE
+from garabato.formats.svg import NAMESPACE
 from garabato.formats.svg.painting import visible_lines
 from garabato.formats.svg.ribbons import thin_ribbons
 from garabato.formats.svg.walk import read_document

@@ -10,7 +10,7 @@ import pytest
 from sketches import make_drawings, simplified_line
 
 from garabato.dataset import prepare
-from garabato.dataset.card import _size_category
+from garabato.dataset.store import _size_category
 from garabato.errors import DatasetError
 
 huggingface_hub = pytest.importorskip("huggingface_hub")

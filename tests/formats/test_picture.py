@@ -20,8 +20,8 @@ from PIL import Image
 from sketches import sketch
 
 from garabato.errors import FormatError
+from garabato.formats import picture as reader
 from garabato.formats import read_drawings
-from garabato.formats.picture import reader
 
 Grey = npt.NDArray[np.float32]  # (H, W), 0..1
 

@@ -13,7 +13,7 @@ import pytest
 
 import garabato
 from garabato.errors import StorageError
-from garabato.host.cache import cache_folder
+from garabato.host.machine import cache_folder
 
 PACKAGE = Path(garabato.__file__).parent
 

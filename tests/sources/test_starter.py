@@ -21,7 +21,7 @@ from garabato.categories import CATEGORIES
 from garabato.dataset import prepare
 from garabato.drawing import ByteArray, Drawing, DrawingBatch
 from garabato.errors import SourceError
-from garabato.host.cache import cache_folder
+from garabato.host.machine import cache_folder
 from garabato.sources import StarterSource, open_source
 from garabato.sources.starter import INTEGRITY, completed, enlarged
 from garabato.tracing.trace import trace_batch

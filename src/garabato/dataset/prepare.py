@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from garabato.categories import Categories, choose_categories, file_stem
-from garabato.dataset.card import dataset_card
 from garabato.dataset.selection import (
     RESERVE,
     Candidates,
@@ -23,6 +22,7 @@ from garabato.dataset.store import (
     CARD,
     Dataset,
     check_replaceable,
+    dataset_card,
     sha256_of,
     write_manifest,
     write_split,

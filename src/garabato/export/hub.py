@@ -16,7 +16,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from garabato.dataset.card import front_matter
+from garabato.dataset.store import front_matter
 from garabato.drawing import DrawingBatch
 from garabato.encoder import Encoder, load_encoder
 from garabato.encoder.files import ONNX_FILE, WEIGHTS_FILE

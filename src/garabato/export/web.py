@@ -34,7 +34,7 @@ from garabato.export.onnx import export_onnx
 from garabato.gallery import Gallery, open_gallery
 from garabato.gallery.explore import has_own_categories
 from garabato.host.atomic import replacing_folder
-from garabato.host.cache import cache_folder
+from garabato.host.machine import cache_folder
 from garabato.render import with_strokes
 from garabato.sources import open_source
 from garabato.sources.npm import fetch_package, open_package, read_member

@@ -85,6 +85,21 @@ def write(file: Writable, drawings: Iterable[Drawing]) -> int:
     return n_written
 
 
+def format_line(drawing: Drawing) -> bytes:
+    """Format a drawing as one line with a newline, on Google's grid 0..255."""
+    metadata = {
+        "word": drawing.category,
+        "countrycode": drawing.country,
+        "timestamp": drawing.timestamp,
+        "recognized": drawing.recognized,
+        "key_id": drawing.key_id,
+        "traced": drawing.traced,
+    }
+    document: dict[str, Any] = {key: value for key, value in metadata.items() if value is not None}
+    document["drawing"] = drawing.on_grid().to_lists()
+    return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
+
+
 def iter_blocks(source: Input, reject: Reject) -> Iterator[tuple[int, bytes]]:
     """Yield blocks of whole lines with the number of their first line; reject too long lines."""
     number = 1
@@ -222,21 +237,6 @@ def _parse_line(line: bytes, line_number: int, source: Input) -> Drawing:
         problem, column = _json_problem(line, error)
         raise source.error(problem, f"{position}, column {column}") from None
     return parse_fields(fields, position, source)
-
-
-def format_line(drawing: Drawing) -> bytes:
-    """Format a drawing as one line with a newline, on Google's grid 0..255."""
-    metadata = {
-        "word": drawing.category,
-        "countrycode": drawing.country,
-        "timestamp": drawing.timestamp,
-        "recognized": drawing.recognized,
-        "key_id": drawing.key_id,
-        "traced": drawing.traced,
-    }
-    document: dict[str, Any] = {key: value for key, value in metadata.items() if value is not None}
-    document["drawing"] = drawing.on_grid().to_lists()
-    return orjson.dumps(document, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def _json_problem(line: bytes, error: orjson.JSONDecodeError) -> tuple[str, int]:

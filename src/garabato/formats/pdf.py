@@ -19,7 +19,7 @@ from garabato.drawing import DrawingBatch
 from garabato.errors import FormatError, MissingExtraError
 from garabato.formats import picture, svg
 from garabato.formats.stream import MAX_EXPANSION, Input, Reject, most_expanded
-from garabato.formats.svg.format import NAMESPACE
+from garabato.formats.svg import NAMESPACE
 from garabato.formats.svg.geometry import IDENTITY, Matrix, multiply
 
 MAGIC = b"%PDF-"

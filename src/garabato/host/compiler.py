@@ -22,8 +22,8 @@ from numba.core.caching import FunctionCache
 from numba.core.runtime.nrt import rtsys
 
 from garabato.errors import StorageError
-from garabato.host.cache import cache_folder
 from garabato.host.kernels import INNER_OPTIONS, Kernel
+from garabato.host.machine import cache_folder
 
 _log = logging.getLogger("garabato.host.kernels")
 _settings: Any = numba.config

@@ -1,16 +1,21 @@
-"""How many cores and how much memory this process may use, and how much it really gets."""
+"""How many cores, how much memory and which cache folder this process may use."""
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import platform
+import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePosixPath
+
+from garabato.errors import StorageError
 
 #: Assumed if the system does not report it.
 _DEFAULT_MEMORY_BYTES = 8 * 2**30
@@ -106,6 +111,20 @@ class CpuMeter:
         return CpuShare(used, used + new_ns / 1e9 / elapsed_s, n_cores())
 
 
+def cache_folder() -> Path:
+    """The first writable folder of `$XDG_CACHE_HOME/garabato` (or `~/.cache/garabato`) and a
+    private one for temporary files. Raises StorageError if there is none."""
+    for folder in (_user_cache(), _temporary_cache()):
+        if folder is not None and _is_writable(folder):
+            return folder
+    raise StorageError("there is no writable cache folder; set XDG_CACHE_HOME to a writable folder")
+
+
+def service_cache(gallery: str) -> Path:
+    """The folder of services for a gallery on a server, `gallery` being its address."""
+    return cache_folder() / "service" / hashlib.sha256(gallery.encode()).hexdigest()[:16]
+
+
 @cache
 def _cpu_quota(root: Path) -> int | None:
     """The smallest CPU quota that applies, in whole cores; None without one."""
@@ -170,3 +189,34 @@ def _waited_ns() -> dict[str, int]:
         with suppress(OSError, ValueError, IndexError):  # the thread has ended
             waited[file.parent.name] = int(file.read_text().split()[1])
     return waited
+
+
+def _user_cache() -> Path | None:
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    if given.is_absolute():
+        return given / "garabato"
+    try:
+        return Path.home() / ".cache" / "garabato"
+    except RuntimeError:  # neither HOME nor an entry in /etc/passwd
+        return None
+
+
+def _temporary_cache() -> Path | None:
+    """A folder that only this user can write to; others can write to the temporary folder, too."""
+    user = os.getuid()
+    try:
+        folder = Path(tempfile.gettempdir()) / f"garabato-{user}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+    except OSError:
+        return None
+    is_ours = stat.S_ISDIR(status.st_mode) and status.st_uid == user
+    return folder if is_ours and not status.st_mode & 0o022 else None
+
+
+def _is_writable(folder: Path) -> bool:
+    """True if `folder` can be written, or created and then written."""
+    for ancestor in (folder, *folder.parents):
+        if ancestor.exists():
+            return ancestor.is_dir() and os.access(ancestor, os.W_OK | os.X_OK)
+    return False

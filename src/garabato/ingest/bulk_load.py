@@ -23,7 +23,7 @@ from garabato.formats import ReadReport
 from garabato.gallery import Embedder, Gallery
 from garabato.gallery.embeddings import Progress
 from garabato.gallery.rows import without_invalid_times
-from garabato.host.cache import cache_folder
+from garabato.host.machine import cache_folder
 from garabato.ingest.ray_cluster import RayWorkers
 from garabato.sources import Source
 from garabato.sources.icons import DEFAULT_ICON_SETS, IconSource

@@ -16,7 +16,7 @@ from garabato.encoder.few_shot import AddedCategory, load_categories, save_categ
 from garabato.errors import InputError, storage_errors
 from garabato.gallery.key_id_list import KeyIdList
 from garabato.gallery.milvus.server import parse_address
-from garabato.host.cache import service_cache
+from garabato.host.machine import service_cache
 from garabato.service.http.problems import ProblemError
 
 _log = logging.getLogger("garabato.service")

@@ -18,7 +18,7 @@ from garabato.errors import FormatError, InputError, SourceError, did_you_mean
 from garabato.formats import ReadReport, read_drawings
 from garabato.formats.stream import in_batches
 from garabato.host.atomic import replacing_folder
-from garabato.host.cache import cache_folder
+from garabato.host.machine import cache_folder
 from garabato.sources.npm import fetch_package, open_package
 
 #: The most bytes of an icon's file; larger ones are counted and skipped.

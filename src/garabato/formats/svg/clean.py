@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 from xml.sax.saxutils import escape, quoteattr
 
 from garabato.formats.stream import Input
-from garabato.formats.svg.format import NAMESPACE
+from garabato.formats.svg import NAMESPACE
 from garabato.formats.svg.tree import fragment_of
 from garabato.formats.xml_tree import MAX_DEPTH, parse_xml
 

@@ -47,7 +47,7 @@ from garabato.gallery.records import (
     no_gallery_at,
 )
 from garabato.gallery.rows import ORIGINAL, Nearest, described_by
-from garabato.host.cache import service_cache
+from garabato.host.machine import service_cache
 
 #: Queries per request at most.
 MAX_QUERIES = 256

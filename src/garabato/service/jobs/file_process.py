@@ -33,7 +33,7 @@ from PIL import Image
 from garabato.drawing import Drawing
 from garabato.errors import FormatError, UnknownFormatError
 from garabato.formats import ReadReport, read_drawings, write_drawings
-from garabato.formats.picture.reader import decode_reduced
+from garabato.formats.picture import decode_reduced
 from garabato.formats.stream import GZIP_MAGIC
 from garabato.render import as_strokes
 

@@ -22,7 +22,7 @@ from garabato.encoder import (
 from garabato.errors import EncoderError, GalleryError, GarabatoError
 from garabato.gallery import Gallery, open_gallery
 from garabato.host.atomic import write_bytes
-from garabato.host.cache import cache_folder
+from garabato.host.machine import cache_folder
 from garabato.ingest.bulk_load import fill, icon_gallery_folder
 from garabato.render import load_kernels
 from garabato.service.service import Service
