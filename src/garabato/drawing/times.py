@@ -7,7 +7,7 @@ in other forms are converted when they are read.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime
 
 #: An SQL pattern of the normal form.
 NORMAL_TIME = "____-__-__ __:__:__% UTC"
@@ -16,7 +16,7 @@ _NORMAL = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d+)? UTC", re.ASCII)
 _TIME = re.compile(
     r"(?P<date>\d{4}(?:-\d\d(?:-\d\d)?)?)"
     r"(?:(?<=-\d\d-\d\d)[ Tt](?P<clock>\d\d:\d\d(?::\d\d)?)(?P<fraction>[.,]\d+)?"
-    r" ?(?P<zone>UTC|GMT|Z|z|[+-]\d\d(?::?\d\d)?)?)?",
+    r" ?(?P<zone>UTC|GMT|Z|z|[+-]\d\d(?::?[0-5]\d)?)?)?",
     re.ASCII,
 )
 _FIRST_MOMENT = "0000-01-01 00:00:00"
@@ -26,35 +26,20 @@ def normal_time(text: str) -> str:
     """A time in the normal form.
 
     Takes ISO 8601 and Google's format. A time without an offset is UTC, and parts that are left out
-    are the earliest ("2017-03" is 2017-03-01 00:00:00 UTC). A leap second is the next minute's
-    first. Raises ValueError for other text.
+    are the earliest ("2017-03" is 2017-03-01 00:00:00 UTC). Raises ValueError for other text.
     """
     found = _TIME.fullmatch(text.strip())
     if found is None:
         raise ValueError(text)
-    clock = found["clock"] or ""
-    is_leap_second = clock.endswith("59:60")
-    moment = found["date"] + (f" {clock}" if clock else "")
-    if is_leap_second:
-        moment = moment[:-2] + "59"
-    when = datetime.fromisoformat(moment + _FIRST_MOMENT[len(moment) :])  # month 13, 30 February
-    zone = found["zone"] or "UTC"
-    if is_leap_second:
-        try:
-            when += timedelta(seconds=1)
-        except OverflowError:
-            raise ValueError(text) from None
-    if zone not in ("UTC", "GMT", "Z", "z"):
-        hours, minutes = int(zone[1:3]), int(zone[-2:]) if len(zone) > 3 else 0
-        if hours > 23 or minutes > 59:
-            raise ValueError(text)
-        offset = timedelta(hours=hours, minutes=minutes)
-        try:
-            when = when - offset if zone[0] == "+" else when + offset
-        except OverflowError:
-            raise ValueError(text) from None
+    moment = found["date"] + (f" {found['clock']}" if found["clock"] else "")
+    moment += _FIRST_MOMENT[len(moment) :]
+    zone = found["zone"] if found["zone"] not in (None, "UTC", "GMT", "z") else "Z"
+    try:
+        when = datetime.fromisoformat(moment + zone).astimezone(UTC)
+    except OverflowError:  # before the year 1 or after 9999
+        raise ValueError(text) from None
     fraction = (found["fraction"] or "").replace(",", ".")
-    return f"{when.isoformat(sep=' ')}{fraction} UTC"
+    return f"{when.replace(tzinfo=None).isoformat(sep=' ')}{fraction} UTC"
 
 
 def normal_if_time(text: str | None) -> str | None:
