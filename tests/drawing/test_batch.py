@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from garabato.drawing import Drawing, DrawingBatch
+from garabato.drawing.batch import regrouped
 from garabato.errors import DrawingError
 
 coordinates = st.one_of(
@@ -90,3 +91,11 @@ def test_a_column_of_another_length_is_refused():
         DrawingBatch.from_bitmaps(bitmaps, key_ids=["a", "b"])
     batch = DrawingBatch.from_bitmaps(bitmaps, categories=np.array(["a", "b", "c"]))
     assert [drawing.category for drawing in batch] == ["a", "b", "c"]
+
+
+def test_batches_are_regrouped_by_number_and_by_kind():
+    lines = DrawingBatch.from_drawings([Drawing(key_id=str(i)) for i in range(5)])
+    pictures = DrawingBatch.from_bitmaps(np.zeros((2, 3, 4), np.uint8), key_ids=["a", "b"])
+    found = list(regrouped([lines[:1], lines[1:2], lines[2:], pictures], 2))
+    assert [batch.key_ids for batch in found] == [["0", "1"], ["2", "3"], ["4"], ["a", "b"]]
+    assert [batch.bitmap_shape for batch in found] == [None, None, None, (3, 4)]

@@ -118,7 +118,14 @@ def prepare(
             "recognized_only": recognized_only,
             "allow_short": allow_short,
             "categories": names,
-            "counts": {name: _counts(splits[name], candidates[name]) for name in names},
+            "counts": {
+                name: {
+                    "train": splits[name].train.num_rows,
+                    "test": splits[name].test.num_rows,
+                    **candidates[name].counts,
+                }
+                for name in names
+            },
             "unreadable": _describe_unreadable(own_report, files),
         }
         _write(folder, splits, known)
@@ -173,10 +180,6 @@ def _describe_files(files: Mapping[str, list[Path]]) -> dict[str, Any]:
             for file in paths
         ],
     }
-
-
-def _counts(split: Split, found: Candidates) -> dict[str, int]:
-    return {"train": split.train.num_rows, "test": split.test.num_rows, **found.counts}
 
 
 def _describe_unreadable(report: ReadReport, files: Mapping[str, list[Path]]) -> dict[str, Any]:

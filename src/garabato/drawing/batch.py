@@ -322,6 +322,21 @@ class DrawingBatch:
         return low, extents
 
 
+def regrouped(batches: Iterable[DrawingBatch], n: int) -> Iterator[DrawingBatch]:
+    """The same drawings in batches of at most `n`, each of strokes or of one bitmap size."""
+    held: list[DrawingBatch] = []
+    for batch in batches:
+        for first in range(0, len(batch), n):
+            part = batch[first : first + n]
+            n_held = sum(map(len, held))
+            if held and (held[0].bitmap_shape != part.bitmap_shape or n_held + len(part) > n):
+                yield DrawingBatch.concatenate(held)
+                held = []
+            held.append(part)
+    if held:
+        yield DrawingBatch.concatenate(held)
+
+
 def content_ids_of_strokes(
     points: FloatArray, stroke_starts: IntArray, drawing_starts: IntArray
 ) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from garabato.drawing._simplify import resample_and_simplify
 from garabato.drawing.arrays import (
     GRID,
     SIMPLIFY_EPSILON,
@@ -315,8 +316,6 @@ class Drawing:
         Align to the top left, scale to 255, resample at 1 px, Ramer-Douglas-Peucker with
         `epsilon` (px), round to integers.
         """
-        from garabato.drawing._simplify import resample_and_simplify
-
         moved = self.normalised()
         points, starts = resample_and_simplify(
             moved.points, moved.stroke_starts, spacing_px=1.0, epsilon_px=epsilon

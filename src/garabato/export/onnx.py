@@ -374,7 +374,10 @@ def _nodes_to_quantize(model: onnx.ModelProto) -> list[str]:
     names = []
     for node in model.graph.node:  # in topological order
         if node.op_type == "Conv":
-            chosen = _is_two_dimensional(node) or node.input[0] in after_convolution
+            is_of_pictures = any(
+                one.name == "kernel_shape" and len(one.ints) == 2 for one in node.attribute
+            )
+            chosen = is_of_pictures or node.input[0] in after_convolution
         else:
             chosen = node.op_type in ("Add", "Relu") and not quantized.isdisjoint(node.input)
         if chosen:
@@ -383,10 +386,6 @@ def _nodes_to_quantize(model: onnx.ModelProto) -> list[str]:
         if node.op_type == "Conv" or not after_convolution.isdisjoint(node.input):
             after_convolution.update(node.output)
     return names
-
-
-def _is_two_dimensional(convolution: onnx.NodeProto) -> bool:
-    return any(one.name == "kernel_shape" and len(one.ints) == 2 for one in convolution.attribute)
 
 
 def _exact_sums(model: onnx.ModelProto) -> dict[str, list[dict[str, Any]]]:

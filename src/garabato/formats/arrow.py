@@ -270,7 +270,7 @@ def _values(column: pa.ChunkedArray, schema: pa.Schema, name: str) -> list[Any]:
         values = [_converted(scalar) for scalar in column]
     if name.lower() in _COLUMNS["word"]:
         return [_category(value, class_names) for value in values]
-    return [_plain(value) for value in values]
+    return [v.isoformat() if isinstance(v, datetime.date) else v for v in values]
 
 
 def _class_names(schema: pa.Schema, column: str) -> list[str]:
@@ -319,10 +319,6 @@ def _category(value: Any, class_names: list[str]) -> Any:
     if type(value) in (int, str):
         return normalize("NFC", str(value)) or None
     return value
-
-
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime.date) else value
 
 
 def _whole_batch(column: pa.ChunkedArray, metadata: dict[str, list[Any]]) -> DrawingBatch | None:

@@ -197,7 +197,9 @@ def _load_array(data: bytes) -> Iterable[Numbers | PickleError]:
 def _drawings(
     items: Iterable[Numbers | PickleError], part: str, source: Input, reject: Reject
 ) -> Iterator[Drawing]:
-    n_skipped = 1 if all(map(_has_start_token, items)) else 0
+    n_skipped = int(
+        all(isinstance(i, PickleError) or i[:1].ravel().tolist() == _START_TOKEN for i in items)
+    )
     for row, item in enumerate(items):
         try:
             if isinstance(item, PickleError):
@@ -205,10 +207,6 @@ def _drawings(
             yield _drawing(item[n_skipped:]).replace(key_id=f"{source.stem}-{part}-{row}")
         except DrawingError as error:
             reject(source.error(str(error), f"{part}, drawing {row}"))
-
-
-def _has_start_token(item: Numbers | PickleError) -> bool:
-    return isinstance(item, PickleError) or item[:1].ravel().tolist() == _START_TOKEN
 
 
 def _drawing(rows: Numbers) -> Drawing:

@@ -18,6 +18,7 @@ import numpy as np
 from garabato.dataset import Dataset
 from garabato.dataset.store import SPLITS
 from garabato.drawing import DrawingBatch, FloatArray
+from garabato.drawing.batch import regrouped
 from garabato.errors import InputError, check_choice
 from garabato.formats import ReadReport
 from garabato.gallery import Embedder, Gallery
@@ -199,7 +200,7 @@ def fill(
     load = _Load(gallery, tuple(tags), progress or (lambda n_done: None))
     with closing(workers(encoder)) as embedding:
         n_ahead = max(1, math.ceil(embedding.n_batches_ahead * STEP / PIECE))
-        for piece in _pieces(batches):
+        for piece in regrouped(batches, PIECE):
             load.send(piece, embedding)
             while len(load.sent) > n_ahead:
                 load.store()
@@ -262,18 +263,3 @@ class _Sent:
 
     drawings: DrawingBatch
     results: list[Callable[[], FloatArray]]
-
-
-def _pieces(batches: Iterable[DrawingBatch]) -> Iterator[DrawingBatch]:
-    """Regroup the drawings into batches of at most PIECE, each of strokes or of one bitmap size."""
-    held: list[DrawingBatch] = []
-    for batch in batches:
-        for first in range(0, len(batch), PIECE):
-            part = batch[first : first + PIECE]
-            n_held = sum(map(len, held))
-            if held and (held[0].bitmap_shape != part.bitmap_shape or n_held + len(part) > PIECE):
-                yield DrawingBatch.concatenate(held)
-                held = []
-            held.append(part)
-    if held:
-        yield DrawingBatch.concatenate(held)

@@ -7,7 +7,7 @@ random numbers: the result depends neither on its batch nor on the number of thr
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,8 @@ import numpy.typing as npt
 from garabato.drawing import ByteArray, DrawingBatch, IntArray
 from garabato.errors import InputError
 from garabato.render import RenderSpec, rasterise, render_batch, with_strokes
-
-if TYPE_CHECKING:  # kernels are loaded on first use
-    from garabato.render._augment import Strokes
+from garabato.render._augment import Page, Strokes, Variation, reordered, vary_strokes
+from garabato.render._redraw import Redrawing, redraw
 
 #: Like Google's 28x28 bitmaps: drawings 23.5 px wide, lines 1.47 px wide.
 SMALL_PICTURE = RenderSpec(size_px=28, line_width=1.47 / 28, margin=1.5 / 28)
@@ -99,13 +98,9 @@ def render_augmented(
     """
     if spec.style != "smooth":
         raise InputError(f"style {spec.style!r} cannot be augmented; use style 'smooth'")
-    from garabato.render._augment import Page, Strokes, Variation, reordered, vary_strokes
-
     batch = with_strokes(batch)
     has_order = batch.has_order
     if max(augment.pose, augment.cut, augment.sketchy, augment.shade, augment.detail) > 0:
-        from garabato.render._redraw import Redrawing, redraw
-
         redrawn = redraw(_strokes_of(batch), keys, _settings_of(augment, Redrawing))
         batch = batch.replace(**Strokes(*redrawn)._asdict())
     shares = _shares(keys, 1)
@@ -126,8 +121,6 @@ def render_augmented(
 
 def _strokes_of(batch: DrawingBatch) -> Strokes:
     """The strokes of a batch, as kernels take them."""
-    from garabato.render._augment import Strokes
-
     return Strokes(
         np.ascontiguousarray(batch.points, np.float32), batch.stroke_starts, batch.drawing_starts
     )

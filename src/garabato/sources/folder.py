@@ -423,12 +423,10 @@ def _visible(folder: Path) -> list[Path]:
         for file in folder.iterdir()
         if not file.name.startswith(".")
         and file.name not in _SYSTEM_FOLDERS
-        and not (file.is_symlink() and file.is_dir() and _is_above(file, folder))
+        and not (
+            file.is_symlink() and file.is_dir() and folder.resolve().is_relative_to(file.resolve())
+        )
     )
-
-
-def _is_above(file: Path, folder: Path) -> bool:
-    return folder.resolve().is_relative_to(file.resolve())
 
 
 def _list(folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from garabato.drawing import DrawingBatch
+from garabato.drawing.batch import regrouped
 from garabato.errors import storage_errors
 
 #: Drawings that are sorted at once, and sorted tables up to this size stay in memory.
@@ -24,17 +25,8 @@ class SortedTable:
         with storage_errors(tempfile.gettempdir()):
             self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115
             weakref.finalize(self, self._file.close)
-            waiting: list[DrawingBatch] = []
-            for batch in batches:
-                if waiting and (
-                    waiting[0].bitmap_shape != batch.bitmap_shape
-                    or sum(map(len, waiting)) > _SORTED_AT_ONCE
-                ):
-                    self._store(DrawingBatch.concatenate(waiting), fallback)
-                    waiting = []
-                waiting.append(batch)
-            if waiting:
-                self._store(DrawingBatch.concatenate(waiting), fallback)
+            for batch in regrouped(batches, _SORTED_AT_ONCE):
+                self._store(batch, fallback)
 
     def read(self, category: str) -> Iterator[DrawingBatch]:
         """The drawings of one category, in the order of the table."""

@@ -198,8 +198,8 @@ class _Rules:
             return
         if keyword == "media" and not _media_match(condition):
             return
-        if keyword == "supports" and not _is_supported(condition):
-            return
+        if keyword == "supports" and condition.lower().split()[:1] == ["not"]:
+            return  # browsers support whatever else it asks for
         inner = tinycss2.parse_rule_list(rule.content, skip_comments=True, skip_whitespace=True)
         self.add_all(inner, depth + 1)
 
@@ -334,11 +334,6 @@ def _media_match(queries: str) -> bool:
     """
     queries = queries.strip().lower()
     return not queries or any(map(_query_holds, queries.split(",")))
-
-
-def _is_supported(condition: str) -> bool:
-    """Whether browsers support what `@supports` asks for: anything that is not negated."""
-    return condition.lower().split()[:1] != ["not"]
 
 
 def _query_holds(query: str) -> bool:
