@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,7 @@ MANIFEST = "dataset.json"
 #: The dataset card. One that was edited is never replaced.
 CARD = "README.md"
 SPLITS = ("train", "test")
+_STORAGES = ("parquet", "tfrecord")
 
 #: File names in a data set's folder, in any version of the format.
 _OURS = re.compile(
@@ -47,13 +48,6 @@ _INK = {
     ),
     "bitmaps": "| `bitmap` | {} x {} bytes by rows, 0 (paper) to 255 (ink) |",
 }
-
-
-class Storage(NamedTuple):
-    """Functions that read the files of a split."""
-
-    read_split: Callable[[Sequence[Path]], DrawingBatch]
-    read_categories: Callable[[Sequence[Path]], list[str]]
 
 
 class Dataset:
@@ -98,7 +92,8 @@ class Dataset:
 
     def split(self, name: str) -> DrawingBatch:
         """The drawings of a split ("train" or "test"), ordered by category."""
-        drawings = self._storage.read_split(self._files(name))
+        files = self._files(name)
+        drawings = (tfrecord.read_split if self._is_tfrecord else read_parquet)(files)
         self._check_count(name, len(drawings))
         return drawings
 
@@ -121,7 +116,12 @@ class Dataset:
 
     def labels(self, name: str) -> IntArray:
         """(N,) int64: the index in `categories` for each drawing of a split."""
-        categories = self._storage.read_categories(self._files(name))
+        files = self._files(name)
+        categories: list[str] = (
+            tfrecord.read_categories(files)
+            if self._is_tfrecord
+            else _read(files, columns=["category"])["category"].to_pylist()
+        )
         self._check_count(name, len(categories))
         label_of = {category: label for label, category in enumerate(self.categories)}
         for row, category in enumerate(categories):
@@ -142,8 +142,8 @@ class Dataset:
                 )
 
     @property
-    def _storage(self) -> Storage:
-        return _STORAGES[self.manifest["storage"]]
+    def _is_tfrecord(self) -> bool:
+        return bool(self.manifest["storage"] == "tfrecord")
 
     def _files(self, name: str) -> list[Path]:
         if name not in SPLITS:
@@ -260,18 +260,6 @@ def write_split(folder: Path, name: str, tables: Iterable[pa.Table]) -> dict[str
 def read_parquet(files: Sequence[Path]) -> DrawingBatch:
     """The drawings of a split, in order. Raises DatasetError if a file is not Parquet."""
     return from_table(_read(files))
-
-
-def read_parquet_categories(files: Sequence[Path]) -> list[str]:
-    """The category of every drawing of a split; reads only that column."""
-    names: list[str] = _read(files, columns=["category"])["category"].to_pylist()
-    return names
-
-
-_STORAGES = {
-    "parquet": Storage(read_parquet, read_parquet_categories),
-    "tfrecord": Storage(tfrecord.read_split, tfrecord.read_categories),
-}
 
 
 def dataset_card(manifest: Mapping[str, Any]) -> str:

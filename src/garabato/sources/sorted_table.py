@@ -21,7 +21,7 @@ class SortedTable:
     """Keeps the drawings in a temporary file; those without a category get `fallback`."""
 
     def __init__(self, batches: Iterator[DrawingBatch], fallback: str) -> None:
-        self._places: dict[str, list[int]] = {}
+        self._offsets: dict[str, list[int]] = {}
         with storage_errors(tempfile.gettempdir()):
             self._file = tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES)  # noqa: SIM115
             weakref.finalize(self, self._file.close)
@@ -30,8 +30,8 @@ class SortedTable:
 
     def read(self, category: str) -> Iterator[DrawingBatch]:
         """The drawings of one category, in the order of the table."""
-        for place in self._places.get(category, ()):
-            self._file.seek(place)
+        for offset in self._offsets.get(category, ()):
+            self._file.seek(offset)
             yield pickle.load(self._file)
 
     def _store(self, batch: DrawingBatch, fallback: str) -> None:
@@ -40,5 +40,5 @@ class SortedTable:
             rows.setdefault(own or fallback, []).append(row)
         for category, taken in rows.items():
             piece = batch.take(np.array(taken, np.int64))
-            self._places.setdefault(category, []).append(self._file.tell())
+            self._offsets.setdefault(category, []).append(self._file.tell())
             pickle.dump(piece.replace(categories=[category] * len(piece)), self._file)

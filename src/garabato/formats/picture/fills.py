@@ -190,13 +190,13 @@ def _beside(
 
     The two are the same where there is only one.
     """
-    _, places = cv2.distanceTransformWithLabels(
+    _, pixel_of = cv2.distanceTransformWithLabels(
         (labels == 0).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
-    region_of = np.zeros(int(places.max()) + 1, np.int32)
+    region_of = np.zeros(int(pixel_of.max()) + 1, np.int32)
     inside = labels > 0
-    region_of[places[inside]] = labels[inside]
-    nearest = region_of[places]
+    region_of[pixel_of[inside]] = labels[inside]
+    nearest = region_of[pixel_of]
     window = np.ones((_REACH_PX, _REACH_PX), np.uint8)
     numbers = nearest.astype(np.float32)
     one, other = (f(numbers, window).astype(np.int32) for f in (cv2.erode, cv2.dilate))

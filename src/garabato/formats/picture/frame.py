@@ -76,9 +76,9 @@ _OTHER_THAN_DRAWN = 1.25
 _SMALL_PX, _LINE_PX = 256, 5
 #: A photographed page covers at least this share of the picture, is at least this many times
 #: lighter than its surroundings, and fills this share of its smallest rectangle (in perspective).
-_MIN_SHEET, _SHEET_CONTRAST, _SHEET_RECTANGULAR = 0.1, 1.2, 0.8
+_MIN_PAPER, _PAPER_CONTRAST, _PAPER_RECTANGULAR = 0.1, 1.2, 0.8
 #: The surroundings of a photographed page are at least this many times wider than the pen.
-_SHEET_WIDTH = 2.0
+_PAPER_WIDTH = 2.0
 #: Ink on such a page has at most this share of its light.
 _MIN_INK = 0.9
 #: Surroundings with less grain (of 255) are no photo.
@@ -135,7 +135,7 @@ def _page_in_one_frame(picture: Image) -> BoolArray | None:
             if page is not None:
                 return page
     page = _plain_page(levels)
-    return page if page is not None else _sheet_on_table(picture)
+    return page if page is not None else _paper_on_table(picture)
 
 
 def _edge_colours(levels: ByteArray) -> list[npt.NDArray[np.int16]]:
@@ -371,7 +371,7 @@ def _width_at_page(
     return len(is_ink) if is_ink.all() else int(is_ink.argmin())
 
 
-def _sheet_on_table(picture: Image) -> BoolArray | None:
+def _paper_on_table(picture: Image) -> BoolArray | None:
     """A photographed page or whiteboard that lies in the picture, in darker surroundings."""
     small = reduced(picture, _SMALL_PX)
     sharp = grey_of(small) * 255
@@ -381,14 +381,14 @@ def _sheet_on_table(picture: Image) -> BoolArray | None:
     threshold, bright = cv2.threshold(without_lines, 0, 1, cv2.THRESH_BINARY | cv2.THRESH_OTSU)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(bright)
     areas = stats[:, cv2.CC_STAT_AREA]
-    large = 1 + np.flatnonzero(areas[1:] >= _MIN_SHEET * grey.size)  # ten at most
+    large = 1 + np.flatnonzero(areas[1:] >= _MIN_PAPER * grey.size)  # ten at most
     whole = [int(label) for label in large if _n_edges(labels == label) <= 1]
     if not whole:
         return None
     page = labels == max(whole, key=lambda label: int(areas[label]))
     _, hull, filled = hull_of(page)
     _, (width, height), _ = cv2.minAreaRect(hull)
-    if filled.sum() < _SHEET_RECTANGULAR * (width + 1) * (height + 1):
+    if filled.sum() < _PAPER_RECTANGULAR * (width + 1) * (height + 1):
         return None
     if page.sum() < CONVEX * filled.sum():
         return None
@@ -397,12 +397,12 @@ def _sheet_on_table(picture: Image) -> BoolArray | None:
     ring &= cv2.dilate(filled.astype(np.uint8), np.ones((3, 3), np.uint8)) == 0
     if not ring.any() or dark[ring].mean() < CONVEX:
         return None
-    if without_lines[page].mean() < _SHEET_CONTRAST * without_lines[ring & dark].mean():
+    if without_lines[page].mean() < _PAPER_CONTRAST * without_lines[ring & dark].mean():
         return None
     inner = eroded(filled, 2)
     is_ink = (grey <= threshold) | (sharp < _MIN_INK * without_lines)
     pen = pen_px(eroded(filled, 4) & is_ink)
-    if not 0 < _SHEET_WIDTH * pen < pen_px(dark):
+    if not 0 < _PAPER_WIDTH * pen < pen_px(dark):
         return None
     if grain_of(picture, dark) < _TABLE_GRAIN:
         return None

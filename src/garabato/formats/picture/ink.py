@@ -69,7 +69,7 @@ _SHADOW_PX, _SHADOW, _BLACK, _MIN_SHADOW = 41, 0.95, 0.3, 0.02
 #: What lies in another light has at least this grain (of 255) in a photo.
 _MIN_GRAIN = 0.3
 #: Paper is this many times lighter than a table, and at least this share of the photo.
-_TABLE_CONTRAST, _MIN_SHEET = 1.4, 0.1
+_TABLE_CONTRAST, _MIN_PAPER = 1.4, 0.1
 #: Medians are of about so many values.
 _MEDIAN_OF = 10**5
 #: Lines that touch the edge of the photo are not ink if a line this long (share of the longer side)
@@ -91,12 +91,12 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
     inside = page_in_frame(page)
     if inside is not None:
         rows, columns = inked_part(inside, picture.shape, margin=0)
-        sheet = picture.part(rows, columns)
+        paper = picture.part(rows, columns)
         page_mask = _cut(inside, rows, columns, picture.shape)
-        found = _ink_sheet(sheet, sheet.reduced(PAGE_PX), page_mask)
+        found = _ink_within(paper, paper.reduced(PAGE_PX), page_mask)
         if found is not None:
             return found
-    found = _ink_sheet(picture, page, np.ones((1, 1), np.bool_))
+    found = _ink_within(picture, page, np.ones((1, 1), np.bool_))
     if found is None and alpha is not None:
         card = _with_dark_holes(alpha)
         if card.min() == 0:
@@ -104,7 +104,7 @@ def find_ink(colours: ByteArray, alpha: ByteArray | None = None) -> ByteArray | 
     return found
 
 
-def _ink_sheet(picture: Picture, page: Image, inside: BoolArray) -> ByteArray | None:
+def _ink_within(picture: Picture, page: Image, inside: BoolArray) -> ByteArray | None:
     """The ink within the mask `inside`, which may have any size and covers the whole picture.
 
     `page` is the picture reduced to PAGE_PX.
@@ -123,11 +123,11 @@ def _ink_sheet(picture: Picture, page: Image, inside: BoolArray) -> ByteArray | 
     light = _light(page) if background is None else background[None, None]
     shaded = light if is_flat else _with_shadows(light, page)[0]
     darkness = _darkness(page, shaded)
-    sheet = mask if is_flat else np.minimum(mask, _resized(_sheet(light, darkness), page))
-    level = _median(_darkness(light, light) if is_flat else darkness[sheet > 0.5])
+    paper = mask if is_flat else np.minimum(mask, _resized(_paper(light, darkness), page))
+    level = _median(_darkness(light, light) if is_flat else darkness[paper > 0.5])
     pen = _beside_rules(darkness - level)
-    ink, printed = _ink((darkness - level) * pen, sheet, is_flat)
-    is_plain = _grain((darkness - level)[sheet > 0.5]) < _FLAT_GRAIN and pen.all() and not printed
+    ink, printed = _ink((darkness - level) * pen, paper, is_flat)
+    is_plain = _grain((darkness - level)[paper > 0.5]) < _FLAT_GRAIN and pen.all() and not printed
     if background is not None and is_plain:
         shapes = filled_shapes(picture, page, background)
         if shapes is not None:
@@ -137,11 +137,11 @@ def _ink_sheet(picture: Picture, page: Image, inside: BoolArray) -> ByteArray | 
     is_clean = is_flat and _is_clean(darkness - level)
     rows, columns = inked_part(ink, picture.shape)
     part = picture.reduced(INK_PX, rows, columns)
-    light, sheet, pen = (
-        _cut(whole, rows, columns, picture.shape) for whole in (shaded, sheet, pen)
+    light, paper, pen = (
+        _cut(whole, rows, columns, picture.shape) for whole in (shaded, paper, pen)
     )
     darkness = _darkness(part, _resized(light, part))
-    on_part = np.asarray(_resized(sheet, part) > 0.999, np.float32)
+    on_part = np.asarray(_resized(paper, part) > 0.999, np.float32)
     if not is_flat:
         around = _median(darkness[on_part > 0.5])
         level = around if around - level < _SURELY_INK else level  # more ink than paper
@@ -229,7 +229,7 @@ def _darkness(page: Image, light: Image) -> Image:
     return np.asarray(darkness, np.float32)  # below 0 for the lighter grains of the paper
 
 
-def _sheet(light: Image, darkness: Image) -> Image:
+def _paper(light: Image, darkness: Image) -> Image:
     """1 on the paper, 0 on the table around it; 1 everywhere if there is no table.
 
     A table is darker than the paper, and has a grain or objects that could be taken for ink; a
@@ -243,17 +243,17 @@ def _sheet(light: Image, darkness: Image) -> Image:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(bright.astype(np.uint8))
     largest = 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
     corners = cv2.findNonZero((labels == largest).astype(np.uint8))
-    sheet: ByteArray = np.zeros(grey.shape, np.uint8)
-    cv2.fillConvexPoly(sheet, cv2.convexHull(corners), 1)
-    outside = 1 - sheet
-    sheet = np.asarray(cv2.erode(sheet, np.ones((5, 5), np.uint8), borderValue=1), np.uint8)
+    paper: ByteArray = np.zeros(grey.shape, np.uint8)
+    cv2.fillConvexPoly(paper, cv2.convexHull(corners), 1)
+    outside = 1 - paper
+    paper = np.asarray(cv2.erode(paper, np.ones((5, 5), np.uint8), borderValue=1), np.uint8)
     dark = cv2.resize(darkness, (grey.shape[1], grey.shape[0]), interpolation=cv2.INTER_NEAREST)
     is_marked = dark > 2 * _MIN_CONTRAST
-    if sheet.mean() < _MIN_SHEET or not outside.any():
+    if paper.mean() < _MIN_PAPER or not outside.any():
         return everywhere
-    if is_marked[outside > 0].mean() < 2 * is_marked[sheet > 0].mean():
+    if is_marked[outside > 0].mean() < 2 * is_marked[paper > 0].mean():
         return everywhere
-    return sheet.astype(np.float32)
+    return paper.astype(np.float32)
 
 
 def _otsu(values: Image) -> float:
@@ -335,18 +335,18 @@ def _straight_lines(mask: BoolArray, thin: BoolArray, px: int) -> BoolArray:
 
 
 def _ink(
-    darkness: Image, sheet: Image, is_flat: bool, printed: float = 0.0
+    darkness: Image, paper: Image, is_flat: bool, printed: float = 0.0
 ) -> tuple[Image | None, float]:
     """(the amount of ink in each pixel, 0..1, or None if there is none; the darkness of print).
 
     Paper has `darkness` 0. `printed` is the darkness of print, if it is known already.
     """
-    grain = _grain(darkness[sheet > 0.5])
+    grain = _grain(darkness[paper > 0.5])
     is_flat = is_flat and grain < _FLAT_GRAIN
     if not is_flat:
         darkness = np.asarray(cv2.GaussianBlur(darkness, (0, 0), 0.8), np.float32)
-        grain = _grain(darkness[sheet > 0.5])
-    darkness = darkness * sheet
+        grain = _grain(darkness[paper > 0.5])
+    darkness = darkness * paper
     floor = max(_MIN_CONTRAST, _GRAIN * grain)
     if is_flat and not (darkness > floor).any() and _is_clean(darkness):
         floor = max(_MIN_FLAT, _GRAIN * grain)
@@ -368,7 +368,7 @@ def _ink(
     # pale lines that touch dark ones may be part of the mask
     near_dark = cv2.dilate((mask & (darkness > sure)).astype(np.uint8), np.ones((9, 9), np.uint8))
     dark = mask & (near_dark > 0)
-    pale, pale_full = _pale_lines(darkness, dark, sheet, floor, is_flat)
+    pale, pale_full = _pale_lines(darkness, dark, paper, floor, is_flat)
     if pale is not None:
         ink = np.maximum(ink, _strength(darkness, pale, least * pale_full / full, pale_full))
     return ink, printed
@@ -433,7 +433,7 @@ def _strength(darkness: Image, mask: BoolArray, least: float, full: float) -> Im
 
 
 def _pale_lines(
-    darkness: Image, dark: BoolArray, sheet: Image, floor: float, is_flat: bool
+    darkness: Image, dark: BoolArray, paper: Image, floor: float, is_flat: bool
 ) -> tuple[BoolArray | None, float]:
     """Lines much paler than the `dark` ones and away from them, and their full darkness.
 
@@ -449,7 +449,7 @@ def _pale_lines(
         return None, 0.0
     rim = cv2.dilate(dark.astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     possible = (darkness > max(_POSSIBLE * full, floor)) & ~rim
-    on_paper = (sheet > 0.5).astype(np.uint8) * np.ones(dark.shape, np.uint8)
+    on_paper = (paper > 0.5).astype(np.uint8) * np.ones(dark.shape, np.uint8)
     inside = cv2.erode(on_paper, np.ones((5, 5), np.uint8), borderValue=0)
     at_edge = on_paper > inside
     n_ends, _ = cv2.connectedComponents((possible & at_edge).astype(np.uint8))

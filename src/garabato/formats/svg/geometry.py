@@ -317,8 +317,8 @@ def _ellipse_path(cx: float, cy: float, rx: float, ry: float) -> str:
 
 
 def _round_shape_path(name: str, arguments: str, size: Size) -> str:
-    radii, _, place = arguments.partition("at ")
-    cx, cy = origin(place or "center", size)
+    radii, _, centre = arguments.partition("at ")
+    cx, cy = origin(centre or "center", size)
     sides = (cx, size[0] - cx), (cy, size[1] - cy)
     sizes = (radii.split() + ["closest-side"] * 2)[:2]
     choose = [max if text == "farthest-side" else min for text in sizes]
