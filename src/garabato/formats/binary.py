@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
 from garabato.drawing import MAX_POINTS, Drawing, DrawingBatch, IntArray
 from garabato.drawing.times import normal_time
@@ -101,7 +102,7 @@ def _batch(block: npt.NDArray[np.uint8], found: _Scan) -> DrawingBatch:
     stroke_starts = np.zeros(found.n_strokes + 1, np.int64)
     drawing_starts = np.zeros(n_drawings + 1, np.int64)
     _fill_strokes(block, found.firsts, points, stroke_starts, drawing_starts)
-    heads = block[found.firsts[:-1, None] + np.arange(HEADER.size)].view(_COLUMNS)[:, 0]
+    heads = sliding_window_view(block, HEADER.size)[found.firsts[:-1]].view(_COLUMNS)[:, 0]
     return DrawingBatch(
         points=points,
         stroke_starts=stroke_starts,
