@@ -114,9 +114,9 @@ class DrawingBatch:
             if len(with_bitmap) < len(drawings) or len({b.shape for b in with_bitmap}) > 1:
                 raise DrawingError(_MIXED)
             bitmaps = np.stack(with_bitmap)
-        n_points = np.array([len(d.points) for d in drawings], np.int64)
-        n_strokes = np.array([len(d.stroke_starts) - 1 for d in drawings], np.int64)
-        first_points = np.concatenate([[0], np.cumsum(n_points)]).astype(np.int64)
+        n_points = [len(d.points) for d in drawings]
+        n_strokes = [len(d.stroke_starts) - 1 for d in drawings]
+        first_points = np.cumsum([0, *n_points], dtype=np.int64)
         starts = [
             d.stroke_starts[:-1] + first
             for d, first in zip(drawings, first_points[:-1], strict=True)
@@ -125,7 +125,7 @@ class DrawingBatch:
         return cls(
             points=np.concatenate([d.points for d in drawings]) if drawings else empty,
             stroke_starts=np.concatenate([*starts, first_points[-1:]]).astype(np.int64),
-            drawing_starts=np.concatenate([[0], np.cumsum(n_strokes)]).astype(np.int64),
+            drawing_starts=np.cumsum([0, *n_strokes], dtype=np.int64),
             bitmaps=bitmaps,
             **{column: [getattr(d, name) for d in drawings] for name, column in _METADATA.items()},
         )

@@ -71,8 +71,7 @@ def working_images(bitmaps: ByteArray) -> WorkingImages:
         image, left, top, factor = _ink_of(bitmap)
         images.append(image)
         fit[:] = left - _BORDER / factor, top - _BORDER / factor, factor
-    first_rows = np.zeros(len(images) + 1, np.int64)
-    np.cumsum([len(image) for image in images], out=first_rows[1:])
+    first_rows = np.cumsum([0, *map(len, images)], dtype=np.int64)
     width = max((image.shape[1] for image in images), default=1)
     ink = np.zeros((first_rows[-1], width), np.uint8)
     for image, first_row in zip(images, first_rows[:-1], strict=True):

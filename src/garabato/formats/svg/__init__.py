@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
-from garabato.drawing import MAX_COORDINATE, Drawing, DrawingBatch
+from garabato.drawing import MAX_COORDINATE, Drawing, DrawingBatch, IntArray
 from garabato.drawing.arrays import MIN_COORDINATE
 from garabato.errors import DrawingError, InputError
 from garabato.formats.stream import Input, Writable
@@ -38,6 +40,7 @@ def read(source: Input) -> Iterator[DrawingBatch]:
     (`Drawing.simplified`).
     """
     from garabato.formats.svg.cascade import StyleTooComplexError
+    from garabato.formats.svg.items import joined
     from garabato.formats.svg.painting import visible_lines
     from garabato.formats.svg.tree import TooMuchError
     from garabato.formats.svg.walk import read_document
@@ -49,7 +52,7 @@ def read(source: Input) -> Iterator[DrawingBatch]:
     try:
         with np.errstate(all="ignore"):
             document = read_document(root)
-            drawing = _drawing(visible_lines(document))
+            drawing = _drawing(*joined(visible_lines(document)))
             if drawing.on_grid() is not drawing:
                 drawing = drawing.simplified()
     except (TooMuchError, StyleTooComplexError, DrawingError) as error:
@@ -95,13 +98,9 @@ def write(file: Writable, drawings: Iterable[Drawing]) -> int:
     return 1
 
 
-def _drawing(lines: list[np.ndarray]) -> Drawing:
-    """A drawing of lines (n, 2). Raises DrawingError for coordinates that a drawing can't have."""
-    if not lines:
-        return Drawing()
-    points = np.concatenate(lines)
-    if not np.abs(points).max() <= MAX_COORDINATE:  # nor NaN
-        return Drawing([list(line.T) for line in lines])  # raises, naming the stroke
+def _drawing(points: npt.NDArray[np.float64], starts: IntArray) -> Drawing:
+    """A drawing of these points. Raises DrawingError for coordinates that a drawing can't have."""
+    if not np.abs(points).max(initial=0) <= MAX_COORDINATE:  # nor NaN
+        return Drawing([points[a:b].T for a, b in pairwise(starts)])  # raises, naming the stroke
     points[np.abs(points) < MIN_COORDINATE] = 0
-    starts = np.cumsum([0, *map(len, lines)]).astype(np.int64)
     return Drawing.from_points(points.astype(np.float32), starts)

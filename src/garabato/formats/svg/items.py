@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise, starmap
 from typing import NamedTuple
 
@@ -68,6 +68,12 @@ class Document(NamedTuple):
     n_texts: int
 
 
+def joined(lines: Sequence[Points]) -> tuple[Points, IntArray]:
+    """Polylines as the `points` and `starts` of an item."""
+    starts = np.cumsum([0, *map(len, lines)], dtype=np.int64)
+    return np.concatenate(lines) if lines else np.empty((0, 2)), starts
+
+
 def bounds_of(points: Points) -> Rectangle:
     """The smallest rectangle that holds all points."""
     left, top = points.min(axis=0).tolist()
@@ -116,7 +122,7 @@ def whole_strokes(items: list[Item]) -> list[Item]:
                 whole[-1][1].append([line])
             else:
                 whole.append((item, [[line]]))
-    return items if n_joined < max(_MIN_PIECES, n_lines / 2) else list(starmap(_joined, whole))
+    return items if n_joined < max(_MIN_PIECES, n_lines / 2) else list(starmap(_with_lines, whole))
 
 
 def without_gaps(
@@ -142,7 +148,7 @@ def without_gaps(
     if len(texts) > _MAX_DASHES or min(pattern, default=-1.0) < 0 or not 0 < cycle < math.inf:
         return points, starts
     if not has_caps and sum((pattern * (1 + len(pattern) % 2))[::2]) == 0:
-        return np.empty((0, 2)), np.zeros(1, np.int64)
+        return joined([])
     lines = [points[a:b] for a, b in pairwise(starts.tolist())]
     lengths = [np.hypot(*np.diff(line, axis=0).T) for line in lines]
     if whole_length > 0:
@@ -155,8 +161,7 @@ def without_gaps(
         parts += _between(line, at, gaps) if gaps else [line]
     if len(parts) == len(lines) and all(map(np.array_equal, parts, lines)):
         return points, starts
-    ends = np.cumsum([0, *map(len, parts)], dtype=np.int64)
-    return np.concatenate(parts) if parts else np.empty((0, 2)), ends
+    return joined(parts)
 
 
 def vertices(
@@ -247,10 +252,9 @@ def _goes_on(item: Item, last: Points, following: Item, line: Points) -> bool:
     )
 
 
-def _joined(item: Item, lines: list[list[Points]]) -> Item:
-    joined = [np.concatenate([pieces[0], *(one[1:] for one in pieces[1:])]) for pieces in lines]
-    points = np.concatenate(joined)
-    starts = np.cumsum([0, *map(len, joined)], dtype=np.int64)
+def _with_lines(item: Item, lines: list[list[Points]]) -> Item:
+    whole = [np.concatenate([pieces[0], *(one[1:] for one in pieces[1:])]) for pieces in lines]
+    points, starts = joined(whole)
     return item._replace(points=points, starts=starts, bounds=bounds_of(points))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from garabato.drawing import BoolArray
 from garabato.formats.svg._paths import winding_numbers
-from garabato.formats.svg.items import Item, Points, Rectangle, bounds_of
+from garabato.formats.svg.items import Item, Points, Rectangle, bounds_of, joined
 
 #: Ribbons are looked for in a drawing with this longer side; there they are at most this wide.
 _SIDE_PX, _MAX_WIDTH_PX = 320, 30
@@ -54,7 +54,7 @@ def thin_ribbons(items: list[Item], page: Rectangle | None) -> list[Item]:
         groups.setdefault(alike if together else ribbon.number, []).append(ribbon)
     dropped: set[int] = set()
     for group in groups.values():
-        mask, x, y = _joined(group)
+        mask, x, y = _one_mask(group)
         lines = [
             (line - 1 + (x, y)) / scale + (left, top)  # 1 px of border around the mask
             for line in _traced(mask)
@@ -131,18 +131,18 @@ def _dab(points: Points) -> Points:
 
 
 def _stroked(item: Item, lines: list[Points], ribbon: _Ribbon, scale: float) -> Item:
-    points = np.concatenate(lines)
+    points, starts = joined(lines)
     return item._replace(
         points=points,
         bounds=bounds_of(points),
-        starts=np.cumsum([0, *map(len, lines)]).astype(np.int64),
+        starts=starts,
         fill=None,
         stroke=item.fill,
         stroke_width=2 * ribbon.radius / scale,
     )
 
 
-def _joined(group: list[_Ribbon]) -> tuple[BoolArray, int, int]:
+def _one_mask(group: list[_Ribbon]) -> tuple[BoolArray, int, int]:
     """One mask of several, and where its content begins."""
     if len(group) == 1:
         return group[0].mask, group[0].left, group[0].top
