@@ -101,6 +101,8 @@ def write(file: Writable, drawings: Iterable[Drawing]) -> int:
 def _drawing(points: npt.NDArray[np.float64], starts: IntArray) -> Drawing:
     """A drawing of these points. Raises DrawingError for coordinates that a drawing can't have."""
     if not np.abs(points).max(initial=0) <= MAX_COORDINATE:  # nor NaN
-        return Drawing([points[a:b].T for a, b in pairwise(starts)])  # raises, naming the stroke
+        return Drawing(
+            [list(points[a:b].T) for a, b in pairwise(starts)]
+        )  # raises, naming the stroke
     points[np.abs(points) < MIN_COORDINATE] = 0
     return Drawing.from_points(points.astype(np.float32), starts)
