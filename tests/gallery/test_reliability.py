@@ -16,8 +16,8 @@ import pytest
 from sketches import SKETCH_CATEGORIES, make_drawings
 
 from garabato.errors import StorageError
-from garabato.gallery import batching as adding
 from garabato.gallery import open_gallery
+from garabato.gallery import rows as adding
 
 pytestmark = pytest.mark.slow
 
