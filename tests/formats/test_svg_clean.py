@@ -62,6 +62,17 @@ def test_an_icon_without_scripts_or_links_is_unchanged() -> None:
     assert clean_svg(clean_svg(CLOUD.encode())) == clean_svg(CLOUD.encode())
 
 
+def test_what_a_link_holds_stays_without_the_link() -> None:
+    document = (
+        b'<svg xmlns="http://www.w3.org/2000/svg"><a href="https://evil.example/" fill="red">'
+        b'<a><path d="M0 0h9"/></a></a><text>see <a href="javascript:evil()">this</a></text></svg>'
+    )
+    assert clean_svg(document) == (
+        b'<svg xmlns="http://www.w3.org/2000/svg"><g fill="red">'
+        b'<g><path d="M0 0h9"/></g></g><text>see <tspan>this</tspan></text></svg>'
+    )
+
+
 def test_references_inside_the_document_and_styles_stay() -> None:
     kept = (
         f'{HEAD}<defs><linearGradient id="g"><stop offset="0" stop-color="rgb(1,2,3)"/>'

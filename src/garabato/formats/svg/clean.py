@@ -1,8 +1,8 @@
 """SVG documents without anything that runs or is fetched, so that they can be stored and served.
 
 The lists below say what is kept: shapes, groups, gradients, text and their paint. Scripts,
-event handlers, animations, `foreignObject`, embedded pictures, links, foreign vocabularies,
-entities and every reference outside the document are left out.
+event handlers, animations, `foreignObject`, embedded pictures, foreign vocabularies, entities and
+every reference outside the document are left out. Links become groups.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ def _clean(element: Element) -> None:
     }
     if element.tag not in _WITH_TEXT:
         element.text = None
+    for link in element.findall("a"):
+        link.tag = "tspan" if element.tag in ("text", "tspan") else "g"
     element[:] = [
         child
         for child in element
