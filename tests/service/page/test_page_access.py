@@ -92,6 +92,13 @@ def test_nothing_is_wider_than_a_phone(new_page, width):
         assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
+def test_the_whole_pad_is_seen_on_a_phone_that_lies(new_page):
+    page = new_page(viewport={"width": 844, "height": 390})
+    box = page.locator("#pad").bounding_box()
+    assert box["width"] == box["height"] == 0.8 * 390
+    assert box["y"] + box["height"] <= 390
+
+
 def test_ink_is_as_fine_as_the_screen(new_page):
     page = new_page(device_scale_factor=3)
     width = "document.getElementById('pad')"
