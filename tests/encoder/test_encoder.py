@@ -287,6 +287,8 @@ def test_among_without_any_probability_left_is_even(encoder):
 def test_unknown_names_in_among_are_refused(encoder):
     with pytest.raises(InputError, match="no category 'hous'; did you mean 'house'"):
         encoder.classify(DRAWINGS[0], among=["cat", "hous"])
+    with pytest.raises(InputError, match="'cat, dog'; give each category by itself"):
+        encoder.classify(DRAWINGS[0], among=["cat, dog"])
     with pytest.raises(InputError, match="`among` is empty"):
         encoder.classify(DRAWINGS[0], among=[])
 

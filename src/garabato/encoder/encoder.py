@@ -368,7 +368,10 @@ class Encoder:
         names = [names] if isinstance(names, str) else list(names)
         for name in names:
             if name not in index:
+                parts = {part.strip() for part in str(name).split(",")}
                 hint = did_you_mean(str(name), self.categories)
+                if parts <= index.keys():
+                    hint = "; give each category by itself"
                 raise InputError(f"the encoder has no category {name!r}{hint}")
         if not names:
             raise InputError("`among` is empty; give at least one category, or leave it out")
