@@ -167,16 +167,17 @@ def test_a_truncated_file_is_an_error_that_names_it(tmp_path, n_bytes):
         list(read_drawings(path))
 
 
-def pdf_of(content, n_filters):
-    """A page whose content stream is compressed `n_filters` times."""
+def pdf_of(content, n_filters=0, catalog=b"", page=b"", more=()):
+    """A page whose content stream is compressed `n_filters` times; `more` are objects 5, 6, ..."""
     for _ in range(n_filters):
         content = zlib.compress(content, 9)
     filters = b"/FlateDecode " * n_filters
     objects = [
-        b"<< /Type /Catalog /Pages 2 0 R >>",
+        b"<< /Type /Catalog /Pages 2 0 R %s >>" % catalog,
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 100 100] /Contents 4 0 R >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 100 100] /Contents 4 0 R %s >>" % page,
         b"<< /Length %d /Filter [%s] >>\nstream\n%s\nendstream" % (len(content), filters, content),
+        *more,
     ]
     parts = (b"%d 0 obj\n%s\nendobj\n" % numbered for numbered in enumerate(objects, 1))
     return b"%PDF-1.4\n" + b"".join(parts) + b"trailer << /Root 1 0 R /Size 5 >>\n%%EOF\n"
@@ -192,3 +193,23 @@ def test_a_small_file_that_expands_to_gigabytes_is_refused_unread(tmp_path, n_fi
     path.write_bytes(pdf_of(line * 4_000_000, n_filters))  # 72 MB
     with pytest.raises(FormatError, match=r"lines.pdf: the PDF grows more than 200 times"):
         list(read_drawings(path))
+
+
+def test_a_hidden_layer_is_not_drawn(tmp_path):
+    content = (
+        b"/OC /ink BDC 10 10 m 90 90 l S EMC /OC /draft BDC 5 95 m 95 5 l S EMC 20 10 m 20 90 l S"
+    )
+    path = tmp_path / "layers.pdf"
+    path.write_bytes(
+        pdf_of(
+            content,
+            catalog=b"/OCProperties << /OCGs [5 0 R 6 0 R] /D << /OFF [6 0 R] >> >>",
+            page=b"/Resources << /Properties << /ink 5 0 R /draft 6 0 R >> >>",
+            more=[b"<< /Type /OCG /Name (ink) >>", b"<< /Type /OCG /Name (draft) >>"],
+        )
+    )
+    (drawing,) = read_drawings(path, strict=True)
+    assert [stroke.T.tolist() for stroke in drawing.strokes] == [
+        [[10, 90], [90, 10]],
+        [[20, 90], [20, 10]],
+    ]

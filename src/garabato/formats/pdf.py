@@ -2,7 +2,7 @@
 
 The paths of a page become an SVG document, so that what is visible is decided as for SVG files.
 Scans and other pages that are mostly pictures, or have nothing else, are rendered and read as
-pictures. Drawings in annotations are part of the page. Text is skipped; hidden layers are shown.
+pictures. Drawings in annotations are part of the page. Text and hidden layers are skipped.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ MAX_PAGES = 1_000
 _MAX_SEGMENTS, _MAX_DEPTH = 200_000, 15
 #: Pages that pictures cover more of than this are rendered, with this longer side.
 _PICTURE_SHARE, _RENDERED_PX = 0.25, 1024
+#: In pages with more layers times objects, all layers are shown; the others are painted this long.
+_MAX_LAYERED, _LAYER_PX = 100_000, 256
 _STREAM_START = re.compile(rb"(?<!end)stream\s+")
 #: Streams may be compressed several times, of which this many are undone, in parts of this size.
 _MAX_FILTERS, _PART_BYTES = 4, 2**16
@@ -60,7 +62,8 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
             raise source.error(f"the PDF has {n_pages:,} pages; at most {MAX_PAGES:,} are read")
         for number in range(1, n_pages + 1):
             try:
-                batch = _read_page(_with_annotations(document, number - 1), source)
+                hidden = _hidden_layers(document, number - 1)
+                batch = _read_page(_with_annotations(document, number - 1), hidden, source)
             except (FormatError, pypdfium2.PdfiumError) as error:
                 problem = error.problem if isinstance(error, FormatError) else str(error)
                 reject(source.error(problem, f"page {number}"))
@@ -130,9 +133,48 @@ def _with_annotations(document: Any, index: int) -> Any:
     return document[index]
 
 
-def _read_page(page: Any, source: Input) -> DrawingBatch:
+def _hidden_layers(document: Any, index: int) -> set[str]:
+    """The layers of a page that are not shown: PDFium paints nothing of such a layer alone."""
+    import pypdfium2.raw as pdfium
+
+    found = list(map(_layer_of, _page_objects(document[index])))
+    layers = set(filter(None, found))
+    hidden: set[str] = set()
+    if len(layers) * len(found) > _MAX_LAYERED:
+        return hidden
+    for layer in layers:
+        page = document[index]
+        for item in list(_page_objects(page)):
+            if _layer_of(item) != layer:
+                pdfium.FPDFPage_RemoveObject(page.raw, item)
+                pdfium.FPDFPageObj_Destroy(item)
+        scale = _LAYER_PX / max(*page.get_size(), 1)
+        painted = page.render(scale=scale, fill_color=(0, 0, 0, 0), draw_annots=False)
+        if not painted.to_numpy().any():
+            hidden.add(layer)
+    return hidden
+
+
+def _layer_of(item: Any) -> str | None:
+    """The name of the layer (optional content) that an object of a page is in, if any."""
+    import pypdfium2.raw as pdfium
+
+    def text(get: Callable[[Any, int, Any], Any]) -> str:
+        content, n_bytes = (ctypes.c_ushort * 128)(), ctypes.c_ulong()
+        get(content, 256, n_bytes)
+        return bytes(content)[: n_bytes.value].decode("utf-16-le", "replace").rstrip("\0")
+
+    for i in range(pdfium.FPDFPageObj_CountMarks(item)):
+        mark = pdfium.FPDFPageObj_GetMark(item, i)
+        if text(partial(pdfium.FPDFPageObjMark_GetName, mark)) == "OC":
+            return text(partial(pdfium.FPDFPageObjMark_GetParamStringValue, mark, b"Name"))
+    return None
+
+
+def _read_page(page: Any, hidden: set[str], source: Input) -> DrawingBatch:
     paths = _Paths()
-    paths.add_all(_page_objects(page), _page_matrix(page))
+    shown = (item for item in _page_objects(page) if _layer_of(item) not in hidden)
+    paths.add_all(shown, _page_matrix(page))
     width, height = page.get_size()
     if paths.picture_area <= _PICTURE_SHARE * width * height:
         document = (
