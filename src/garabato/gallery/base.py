@@ -54,7 +54,6 @@ from garabato.gallery.rows import (
     Nearest,
     to_drawings,
     to_hits,
-    to_matrix,
     to_rows,
     to_stored,
     transactions,
@@ -321,16 +320,8 @@ class Gallery(ABC):
         they are read.
         """
         n = 0 if progress is None else self.count(where=where)
-        key_ids: builtins.list[str] = []
-        categories: builtins.list[str | None] = []
-        parts = [np.zeros((0, self._filled_by.embedding_dim), np.float32)]
-        for rows in self.columns("key_id", "category", "embedding", where=where):
-            key_ids += rows["key_id"].to_pylist()
-            categories += rows["category"].to_pylist()
-            parts.append(to_matrix(rows["embedding"]))
-            if progress is not None:
-                progress(len(key_ids), max(n, len(key_ids)))
-        return Embeddings(key_ids, categories, np.concatenate(parts))
+        batches = self.columns("key_id", "category", "embedding", where=where)
+        return Embeddings.read(batches, self._filled_by.embedding_dim, n, progress)
 
     def export(self, path: str | PathLike[str], *, where: Where | None = None) -> int:
         """Write the drawings to a .ndjson or .parquet file, or to a folder with a file for each

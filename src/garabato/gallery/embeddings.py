@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
 
 from garabato.drawing import FloatArray, IntArray
 from garabato.gallery.exact.half_precision import split
 from garabato.gallery.exact.memory_index import MemoryIndex
+from garabato.gallery.rows import to_matrix
 
 #: Drawings whose neighbours are searched at once.
 AT_ONCE = 16_384
@@ -31,6 +33,26 @@ class Embeddings:
     key_ids: list[str]
     categories: list[str | None]
     embeddings: FloatArray
+
+    @classmethod
+    def read(
+        cls,
+        batches: Iterable[pa.RecordBatch],
+        dim: int,
+        n_expected: int,
+        progress: Progress | None = None,
+    ) -> Embeddings:
+        """Read rows with key_id, category and embedding (`dim` numbers), about `n_expected`."""
+        key_ids: list[str] = []
+        categories: list[str | None] = []
+        parts = [np.zeros((0, dim), np.float32)]
+        for rows in batches:
+            key_ids += rows["key_id"].to_pylist()
+            categories += rows["category"].to_pylist()
+            parts.append(to_matrix(rows["embedding"]))
+            if progress is not None:
+                progress(len(key_ids), max(n_expected, len(key_ids)))
+        return cls(key_ids, categories, np.concatenate(parts))
 
     def __repr__(self) -> str:
         n, dim = self.embeddings.shape
