@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,9 +114,10 @@ def command(
             took_s = time.perf_counter() - started
             voters = _voters(gallery, encoder, one, where) if has_vote else garabato.Hits()
         votes = garabato.category_votes(voters[: garabato.N_VOTERS])
-        results.append(_Result(one, hits, 1000 * took_s, votes))
+        found = garabato.SearchResult(one.like, hits, one.unlike)
+        results.append(_Result(one, found, 1000 * took_s, votes))
     if picture is not None:
-        drawn = [result.to_public() for result in results]
+        drawn = [result.found for result in results]
         print_picture(picture, garabato.draw_hits(drawn, gallery, picture, where=where))
     if as_json:
         documents = [result.to_dict(with_query=len(results) > 1) for result in results]
@@ -123,7 +125,7 @@ def command(
     else:
         for result in results:
             _print_table(result)
-    if not any(result.n_hits for result in results):
+    if not any(any(result.found.groups) for result in results):
         stderr.print(f"no drawing in {uri} passes the filter" if where else f"{uri} is empty")
         suggest_categories(gallery, where)
 
@@ -168,28 +170,32 @@ def _queries(query: str, like: tuple[str, ...], unlike: tuple[str, ...]) -> list
 class _Query:
     """Drawings that the hits should be like, and drawings that they should be unlike."""
 
-    like: tuple[Query, ...]
-    unlike: tuple[Query, ...] = ()
+    more: tuple[Query, ...]
+    less: tuple[Query, ...] = ()
+
+    @property
+    def like(self) -> list[garabato.Drawing]:
+        return [query.drawing for query in self.more]
+
+    @property
+    def unlike(self) -> list[garabato.Drawing]:
+        return [query.drawing for query in self.less]
 
     @property
     def is_combined(self) -> bool:
-        return len(self.like) + len(self.unlike) > 1
+        return len(self.more) + len(self.less) > 1
 
     @property
     def name(self) -> str:
-        text = " + ".join(query.name for query in self.like)
-        return " - ".join([text, *(query.name for query in self.unlike)])
-
-    def drawings(self) -> tuple[list[garabato.Drawing], list[garabato.Drawing]]:
-        """The drawings to be like, and those to be unlike."""
-        return [query.drawing for query in self.like], [query.drawing for query in self.unlike]
+        text = " + ".join(query.name for query in self.more)
+        return " - ".join([text, *(query.name for query in self.less)])
 
     def to_dict(self) -> dict[str, Any]:
         if not self.is_combined:
-            return self.like[0].to_dict()
+            return self.more[0].to_dict()
         return {
-            "like": [query.to_dict() for query in self.like],
-            "unlike": [query.to_dict() for query in self.unlike],
+            "like": [query.to_dict() for query in self.more],
+            "unlike": [query.to_dict() for query in self.less],
         }
 
 
@@ -200,7 +206,7 @@ def _search_with_names(
     k: int,
     where: dict[str, Any],
 ) -> garabato.Hits:
-    drawing = query.like[0].drawing
+    (drawing,) = query.like
     predictions = encoder.classify(drawing)
     return garabato.search_with_names(gallery, drawing, predictions, k, where=where)
 
@@ -214,7 +220,7 @@ def _search(
     per_category: int | None,
     where: dict[str, Any],
 ) -> HitsOrGroups:
-    like, unlike = query.drawings()
+    like, unlike = query.like, query.unlike
     if query.is_combined and per_category is None and not diverse:
         return garabato.search_like(gallery, encoder, like, unlike, k, where=where)
     target: Any = like[0]
@@ -236,8 +242,9 @@ def _voters(
 ) -> garabato.Hits:
     if not query.is_combined:
         return _search_with_names(gallery, encoder, query, garabato.N_VOTERS, where)
-    like, unlike = query.drawings()
-    return garabato.search_like(gallery, encoder, like, unlike, garabato.N_VOTERS, where=where)
+    return garabato.search_like(
+        gallery, encoder, query.like, query.unlike, garabato.N_VOTERS, where=where
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,29 +252,21 @@ class _Result:
     """The hits of a query; `votes` are the gallery's, empty if its categories are the encoder's."""
 
     query: _Query
-    hits: HitsOrGroups
+    found: garabato.SearchResult
     took_ms: float
     votes: list[garabato.CategoryVote]
 
-    @property
-    def n_hits(self) -> int:
-        return sum(map(len, self.to_public().groups))
-
-    def to_public(self) -> garabato.SearchResult:
-        like, unlike = self.query.drawings()
-        return garabato.SearchResult(like, self.hits, unlike)
-
     def to_dict(self, *, with_query: bool) -> dict[str, Any]:
         document: dict[str, Any]
-        if isinstance(self.hits, list):
-            document = {"hits": [hit.to_dict() for hit in self.hits]}
-        else:
+        if isinstance(self.found.hits, Mapping):
             document = {
                 "groups": [
                     {"category": category, "hits": [hit.to_dict() for hit in group]}
-                    for category, group in self.hits.items()
+                    for category, group in self.found.hits.items()
                 ]
             }
+        else:
+            document = {"hits": [hit.to_dict() for hit in self.found.hits]}
         document["headline"] = "gallery" if self.votes else "encoder"
         if self.votes:
             document["votes"] = [vote.to_dict() for vote in self.votes]
@@ -280,10 +279,9 @@ class _Result:
 
 def _print_table(result: _Result) -> None:
     """The hits as a table, with a line between groups; nothing if there are none."""
-    if not result.n_hits:
+    if not any(result.found.groups):
         return
-    shown = result.to_public()
-    category = f" ({shown.category})" if shown.category else ""
+    category = f" ({result.found.category})" if result.found.category else ""
     title = f"most similar to {result.query.name}{category}"
     if result.votes:
         best = result.votes[0]
@@ -294,7 +292,7 @@ def _print_table(result: _Result) -> None:
     for name in ("score", "category", "country", "key_id"):
         table.add_column(name, justify="right" if name == "score" else "left", overflow="fold")
     rank = 0
-    for group in shown.groups:
+    for group in result.found.groups:
         for number, hit in enumerate(group, start=1):
             rank += 1
             cells = (f"{hit.score:.3f}", hit.category or "", hit.country or "", hit.key_id)
