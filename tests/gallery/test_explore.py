@@ -364,6 +364,8 @@ def test_search_by_name_applies_the_filter(gallery: Gallery) -> None:
     assert list(found(gallery, ("cat", 1.0), where={"text": "off"})) == ["cat off"]
     assert list(found(gallery, ("cat", 1.0), where={"key_id": ["sun", "cats"]})) == ["cats", "sun"]
     assert list(found(gallery, ("cat", 1.0), where={"key_id": "sun"})) == ["sun"]
+    only = found(gallery, ("cat", 0.64), where={"key_id": "cats"})
+    assert only == {"cats": pytest.approx(1 - 0.9 * (1 - 0.9 * 0.8), abs=1e-3)}
 
 
 def test_names_are_read_again_when_drawings_change(gallery: Gallery) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from garabato.drawing import DrawingBatch
 from garabato.errors import InputError
 from garabato.gallery import open_gallery
 from garabato.gallery.filters import parse_where
+from garabato.gallery.rows import without_invalid_times
 
 
 def test_an_invalid_time_is_refused_and_offsets_are_applied(tmp_path, encoder, drawings):
@@ -22,6 +24,17 @@ def test_an_invalid_time_is_refused_and_offsets_are_applied(tmp_path, encoder, d
         hits = gallery.search(one, where={"timestamp": {"before": "2017-03-29T10:00+01:00"}})
         assert hits == []
     assert gallery.get([one.key_id])[0].timestamp == "2017-03-29 09:00:00 UTC"
+
+
+def test_a_load_goes_on_without_the_times_that_are_invalid_and_counts_them(drawings, caplog):
+    given = ("2017", "yesterday", None)
+    times = [one.replace(timestamp=time) for one, time in zip(drawings, given, strict=False)]
+    batch = without_invalid_times(DrawingBatch.from_drawings(times))
+    assert batch.timestamps == ["2017-01-01 00:00:00 UTC", None, None]
+    assert caplog.messages == ["invalid timestamps, left out: 1"]
+    caplog.clear()
+    assert without_invalid_times(batch).timestamps == batch.timestamps
+    assert caplog.messages == []
 
 
 def test_text_compares_equal_however_its_accents_are_encoded(tmp_path, encoder, drawings):

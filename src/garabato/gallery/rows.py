@@ -146,7 +146,7 @@ def without_invalid_times(batch: DrawingBatch) -> DrawingBatch:
     times = [time_or_none(text) for text in batch.timestamps]
     n_before, n_valid = (sum(text is not None for text in t) for t in (batch.timestamps, times))
     if n_valid < n_before:
-        _log.warning("%d timestamps are invalid and are left out", n_before - n_valid)
+        _log.warning("invalid timestamps, left out: %d", n_before - n_valid)
     return batch.replace(timestamps=times)
 
 
