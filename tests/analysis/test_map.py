@@ -37,8 +37,8 @@ def test_similar_drawings_are_close_on_the_map(tmp_path: Path) -> None:
     made = map_gallery(gallery_of(tmp_path / "g", 3, 40), progress=lambda *step: told.append(step))
     assert len(made.key_ids) == 120
     places = np.stack([made.x, made.y], axis=1).astype(float)
-    assert places.min() >= 0
-    assert places.max() <= SIDE
+    assert (places.min(), places.max()) == (0, SIDE)
+    assert (places.min(axis=0) + places.max(axis=0)).tolist() == pytest.approx([SIDE] * 2, rel=0.02)
     groups = np.array([key_id[0] for key_id in made.key_ids])
     distances = np.linalg.norm(places[:, None] - places[None], axis=2)
     np.fill_diagonal(distances, np.inf)
@@ -46,6 +46,9 @@ def test_similar_drawings_are_close_on_the_map(tmp_path: Path) -> None:
     stages = ["reading the gallery", "finding neighbours", "laying out the map"]
     assert list(dict.fromkeys(stage for stage, _, _ in told)) == stages
     assert all(0 <= done <= total for _, done, total in told)
+    for stage in stages:
+        done, total = next((done, total) for at, done, total in reversed(told) if at == stage)
+        assert done == total > 0
 
 
 @pytest.mark.parametrize("n_each", [0, 1, 2, 10])

@@ -134,9 +134,9 @@ def _scale(coordinates: FloatArray) -> tuple[npt.NDArray[np.uint16], npt.NDArray
 
 def _principal_components(embeddings: FloatArray) -> FloatArray:
     """(N, 2): the first two principal components."""
-    centred = embeddings - embeddings.mean(axis=0) if len(embeddings) else embeddings
     if len(embeddings) < 3:
         return np.arange(2 * len(embeddings), dtype=np.float32).reshape(-1, 2)
+    centred = embeddings - embeddings.mean(axis=0)
     _, directions = np.linalg.eigh(centred.T @ centred)
     coordinates = np.zeros((len(embeddings), 2), np.float32)
     coordinates[:, : centred.shape[1]] = centred @ directions[:, :-3:-1]
