@@ -81,6 +81,20 @@ def test_adding_categories_does_not_change_the_encoder(encoder, larger):
     assert larger.categories == [*CATEGORIES, "star", "spiral"]
 
 
+def test_thresholds_and_calibration_stay_the_same(encoder):
+    own = {
+        "temperature": 1.5,
+        "unsure_below": 0.6,
+        "unsure_precision": 0.9,
+        "unknown_below": 0.25,
+        "notes": {"trained": "here"},
+    }
+    made = Encoder(encoder.runtime, spec=encoder.spec, categories=CATEGORIES, **own)
+    larger = made.with_categories({"star": STARS[:5]})
+    for changed in (larger, larger.without_categories("star")):
+        assert {name: getattr(changed, name) for name in own} == own
+
+
 def test_added_categories_work_with_among_and_unsure(larger):
     best = larger.classify(STARS[5], among=["star", "cat"])
     assert {one.category for one in best} == {"star", "cat"}
