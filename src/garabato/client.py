@@ -265,7 +265,7 @@ class Client:
             response = self._pool.request(method, url, **options)
         except urllib3.exceptions.HTTPError as error:
             reason = getattr(error, "reason", None) or error
-            raise ServiceError(f"no response from {self._url}: {reason}") from error
+            raise ServiceError(f"no response from {self._url}: {reason}. Is it running?") from error
         if response.status >= 400:
             raise _error(response.status, response.data)
         return response.data, response.headers.get("content-type", "")

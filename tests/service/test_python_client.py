@@ -267,7 +267,8 @@ def test_errors_have_the_message_of_the_server(client: garabato.Client) -> None:
 
 
 def test_an_unreachable_service_is_an_error_with_its_address() -> None:
-    with pytest.raises(garabato.ServiceError, match=r"no response from http://127\.0\.0\.1:9"):
+    message = r"no response from http://127\.0\.0\.1:9: .* Is it running"
+    with pytest.raises(garabato.ServiceError, match=message):
         garabato.Client("http://127.0.0.1:9", timeout_s=1).categories()
 
 

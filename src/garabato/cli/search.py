@@ -73,8 +73,8 @@ def command(
     by key_id.
 
     Each drawing in QUERY is a query of its own. With --like or --unlike, all drawings together
-    make one query, for drawings similar to QUERY and --like but not to --unlike. The hits then
-    leave out these drawings, by key_id.
+    make one query, for drawings similar to QUERY and --like but not to --unlike. These
+    drawings are left out of the hits, by key_id.
 
     If fewer than half of the gallery's drawings have a category that the encoder knows, drawings
     whose title or tags name what the query probably shows move up, and the gallery's vote is
