@@ -325,6 +325,36 @@ def test_the_pad_takes_mouse_finger_and_keyboard_and_says_what_it_found(page, or
     assert page.evaluate("seen.failure") == []
 
 
+COLOURS = """async ([module, scheme]) => {
+  document.documentElement.style.colorScheme = scheme;
+  await import(module);
+  const {shadowRoot} = document.querySelector("garabato-pad");
+  const styleOf = (name) => getComputedStyle(shadowRoot.querySelector(name));
+  return [styleOf("canvas").backgroundColor, styleOf("canvas").color, styleOf("button").color];
+}"""
+LIGHT, DARK = ("rgb(255, 255, 255)", "rgb(29, 43, 79)"), ("rgb(27, 31, 42)", "rgb(219, 228, 255)")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "paper_and_ink"), [("normal", LIGHT), ("light dark", DARK), ("dark", DARK)]
+)
+def test_the_pad_is_dark_only_where_the_page_around_it_is(page, origin, scheme, paper_and_ink):
+    page.emulate_media(color_scheme="dark")
+    paper, ink = paper_and_ink
+    colours = page.evaluate(COLOURS, [f"{origin}/package/dist/pad_element.js", scheme])
+    assert colours == [paper, ink, ink]
+    draw(page, Drawing([[[0, 255], [0, 255]]]), pad=PAD)
+    painted = page.evaluate(
+        """async () => {
+          for (let frame = 0; frame < 2; frame++) await new Promise(requestAnimationFrame);
+          const canvas = document.querySelector("garabato-pad").shadowRoot.querySelector("canvas");
+          const middle = canvas.width / 2;
+          return [...canvas.getContext("2d").getImageData(middle, middle, 1, 1).data];
+        }"""
+    )
+    assert "rgb({}, {}, {})".format(*painted[:3]) == ink
+
+
 def test_the_pad_searches_a_traced_drawing_without_its_order(page, origin):
     page.evaluate(EVENTS, [f"{origin}/package/dist/pad_element.js", f"{origin}/page"])
     traced = {"drawing": sketch("house", 3).to_lists(), "traced": True}

@@ -12,15 +12,11 @@ import {fitted, Sketch} from "./sketch.js";
 
 const TEMPLATE = `
 <style>
-  :host { display: block; max-width: 24rem; --ink: var(--garabato-ink, #1d2b4f); --red: var(--garabato-cursor, #d0312d);
-    --line: var(--garabato-line, #c9cfda); color: var(--ink); font: 1rem/1.4 system-ui, sans-serif; }
+  :host { display: block; max-width: 24rem; --ink: var(--garabato-ink, light-dark(#1d2b4f, #dbe4ff)); --red: var(--garabato-cursor, #d0312d);
+    --line: var(--garabato-line, light-dark(#c9cfda, #454c5e)); color: var(--ink); font: 1rem/1.4 system-ui, sans-serif; }
   :host([hidden]) { display: none; }
-  @media (prefers-color-scheme: dark) {
-    :host { --ink: var(--garabato-ink, #dbe4ff); --line: var(--garabato-line, #454c5e); }
-  }
   canvas { display: block; width: 100%; aspect-ratio: 1; box-sizing: border-box; border: 1px solid var(--line); border-radius: 8px;
-    background: var(--garabato-paper, #fff); touch-action: none; cursor: crosshair; user-select: none; -webkit-user-select: none; }
-  @media (prefers-color-scheme: dark) { canvas { background: var(--garabato-paper, #1b1f2a); } }
+    background: var(--garabato-paper, light-dark(#fff, #1b1f2a)); touch-action: none; cursor: crosshair; user-select: none; -webkit-user-select: none; }
   :focus-visible { outline: 3px solid var(--red); outline-offset: 2px; }
   .tools { display: flex; gap: .5rem; margin-top: .5rem; }
   button { font: inherit; color: inherit; min-height: 2.75rem; padding: 0 1rem; background: none; border: 1px solid var(--line); border-radius: 8px; cursor: pointer; }

@@ -92,7 +92,7 @@ export class Pad {
     context.setTransform(scale, 0, 0, scale, 0, 0);
     context.clearRect(0, 0, SIDE, SIDE);
     const style = getComputedStyle(this.#canvas);
-    context.strokeStyle = style.getPropertyValue("--ink");
+    context.strokeStyle = style.color;
     context.lineCap = context.lineJoin = "round";
     if (this.#replayed) this.#paintReplay(context);
     else for (const stroke of this.#sketch.strokes) this.#paintStroke(context, stroke);
