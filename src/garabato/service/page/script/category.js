@@ -77,7 +77,7 @@ function confusions({confused_with: others}) {
   const list = element("ul", {class: "bars"});
   for (const {category: other, share} of others) new Row(list).show({category: other, probability: share});
   const note = others.length
-    ? "The share of other categories among its nearest drawings."
+    ? "Its nearest drawings of other categories, by category."
     : "Its nearest drawings are all of this category.";
   return block("Confused with", note, others.length ? list : null);
 }
