@@ -204,6 +204,19 @@ def test_the_border_of_a_canvas_is_no_ink(colour: int, n_px: int) -> None:
     assert shows(find_ink(bordered(canvas, n_px, n_px, colour)), ink)
 
 
+@pytest.mark.parametrize("n_px", [1, 2, 4])
+@pytest.mark.parametrize("dash_px", [2, 8])
+def test_the_dashed_border_of_a_canvas_is_no_ink(dash_px: int, n_px: int) -> None:
+    ink = ink_of("star")
+    canvas = np.repeat(np.rint(255 * (1 - ink)).astype(np.uint8)[:, :, None], 3, axis=2)
+    is_dash = np.arange(WIDTH) // dash_px % 2 == 0
+    for edge in (canvas[:n_px], canvas[-n_px:]):
+        edge[:, is_dash] = 153
+    for edge in (canvas[:, :n_px], canvas[:, -n_px:]):
+        edge[is_dash[:HEIGHT]] = 153
+    assert shows(find_ink(canvas), ink)
+
+
 def test_a_white_canvas_on_a_grey_page_is_the_page() -> None:
     ink = ink_of("house")
     canvas = np.repeat(np.rint(255 * (1 - ink)).astype(np.uint8)[:, :, None], 3, axis=2)

@@ -45,6 +45,9 @@ from garabato.formats.picture.pixels import (
 
 #: The weights of red, green and blue in grey, as in OpenCV (ITU-R BT.601).
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+#: Dashes cover this share of an edge, the page's colour the rest; it covers the last share of the
+#: edges of the page inside.
+_MIN_DASHES, _MAX_DASHES, _INSIDE_DASHES = 0.2, 0.8, 0.95
 #: Pixels of a frame differ from its colour by at most this (of 255), or COMPRESSED in JPEG files.
 _EXACT = 2
 #: This share of a frame has exactly its brightness; paper has grain and shades.
@@ -128,6 +131,9 @@ def grain_of(picture: Image, where: BoolArray) -> float:
 
 def _page_in_one_frame(picture: Image) -> BoolArray | None:
     levels = np.rint(picture * 255).astype(np.uint8)
+    page = _page_inside_dashes(levels)
+    if page is not None:
+        return page
     for tolerance in (COMPRESSED, _EXACT):
         for colour in _edge_colours(levels):
             frame = connected_to_edges(is_near(levels, colour, tolerance), connectivity=4)
@@ -136,6 +142,21 @@ def _page_in_one_frame(picture: Image) -> BoolArray | None:
                 return page
     page = _plain_page(levels)
     return page if page is not None else _paper_on_table(picture)
+
+
+def _page_inside_dashes(levels: ByteArray) -> BoolArray | None:
+    """The page inside a thin dashed or dotted border along the picture's edges."""
+    near = is_near(levels, most_frequent(levels), COMPRESSED)
+    dashes = [1 - edge.mean() for edge in edges(near)]
+    if min(dashes) < _MIN_DASHES or max(dashes) > _MAX_DASHES or min(near.shape) < MIN_APART_PX:
+        return None
+    for px in range(1, BLURRED_PX + int(THIN * max(near.shape))):
+        inner = np.s_[px:-px, px:-px]
+        if min(edge.mean() for edge in edges(near[inner])) >= _INSIDE_DASHES:
+            page = np.zeros(near.shape, np.bool_)
+            page[inner] = True
+            return page
+    return None
 
 
 def _edge_colours(levels: ByteArray) -> list[npt.NDArray[np.int16]]:
