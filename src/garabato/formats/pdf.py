@@ -29,7 +29,7 @@ MAX_PAGES = 1_000
 _MAX_SEGMENTS, _MAX_DEPTH = 200_000, 15
 #: Pages that pictures cover more of than this are rendered, with this longer side.
 _PICTURE_SHARE, _RENDERED_PX = 0.25, 1024
-#: In pages with more layers times objects, all layers are shown; the others are painted this long.
+#: A page with more layers times objects shows them all; a layer is painted with this longer side.
 _MAX_LAYERED, _LAYER_PX = 100_000, 256
 _STREAM_START = re.compile(rb"(?<!end)stream\s+")
 #: Streams may be compressed several times, of which this many are undone, in parts of this size.

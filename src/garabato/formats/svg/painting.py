@@ -31,12 +31,11 @@ from garabato.formats.svg.items import (
 )
 from garabato.formats.svg.paints import Shaded
 from garabato.formats.svg.ribbons import thin_ribbons
-from garabato.formats.svg.style import Colour
+from garabato.formats.svg.style import BLACK, Colour
 from garabato.formats.svg.tree import DEFAULT_SIZE
 
 #: A fill is ground if it covers this share of the page.
 _PAGE_SHARE = 0.93
-_BLACK: Colour = (0.0, 0.0, 0.0, 1.0)
 #: Ruled paper has at least this many rules. They cross this share of the page and are at most this
 #: wide, as a share of its longer side. A pattern with a margin covers this share of both sides.
 _N_RULES, _RULE_SHARE, _RULE_WIDTH, _PATTERN_SHARE = 6, 0.99, 0.01, 0.9
@@ -68,7 +67,7 @@ def visible_lines(document: Document) -> list[Points]:
             return []
         stands_out = difference(ground.fill or WHITE, np.array(background[:3])) > CONTRAST
         return list(clipped_lines(ground)) if stands_out else []
-    opposite = _BLACK if sum(background[:3]) > 3 * 127 else WHITE
+    opposite = BLACK if sum(background[:3]) > 3 * 127 else WHITE
     return _paint(items, frame, opposite, has_page=document.page is not None)[0]
 
 
