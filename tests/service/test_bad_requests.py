@@ -264,6 +264,18 @@ def test_too_many_strokes_points_and_bytes_are_refused(strict: Running) -> None:
     assert "20,000 bytes" in problem(strict.post("/v1/classify", huge), 413)["detail"]
 
 
+def test_json_with_too_many_lists_is_refused_before_it_is_parsed(service: Running) -> None:
+    def refused(n_strokes: int) -> tuple[int, Any]:
+        body = {"drawing": [[[0], [0]]] * n_strokes}  # 2 + 3 for each stroke
+        answer = service.post("/v1/classify", body)
+        return answer.status, answer.json["detail"]
+
+    assert refused(66_666) == (422, "drawing: more than 2,000 strokes")
+    status, detail = refused(66_667)
+    assert status == 413
+    assert detail.startswith("the body has more than 200,000 lists and objects")
+
+
 def test_a_body_without_a_length_is_cut_off_at_the_limit(strict: Running) -> None:
     def endless() -> Iterator[bytes]:
         for _ in range(1_000):
