@@ -281,6 +281,12 @@ NOT_QUERIES: dict[str, tuple[Callable[[], bytes], int, str]] = {
     ),
     "gzip of spaces": (lambda: gzip.compress(b" " * 2**28), 413, "expands to more than 32 MiB"),
     "cut gzip": (lambda: gzip.compress(LINE)[:20], 422, "damaged"),
+    "many gzip members": (lambda: gzip.compress(b"") * 50_000, 422, "empty"),
+    "a long line": (
+        lambda: b'{"drawing": [[[%s1], [1]]]}' % (b"1, " * 2_000_000),
+        422,
+        "unequal numbers of xs and ys",
+    ),
     "empty gzip": (lambda: gzip.compress(b""), 422, "empty"),
     "many strokes": (
         lambda: b'{"drawing": [[[1, 2], [3, 4]]%s]}' % (b", [[1], [1]]" * 10),

@@ -27,6 +27,7 @@ from garabato.drawing.arrays import MAX_ROWS, as_rows
 from garabato.errors import DrawingError, FormatError
 from garabato.formats._ndjson import BlockParser, OtherLine, scan_block
 from garabato.formats.stream import Input, Reject, Writable
+from garabato.host.kernels import COMPILES
 
 #: Longer lines are rejected without parsing; 200,000 points take about 2 MB as text.
 MAX_LINE_BYTES = 8 * 2**20
@@ -66,7 +67,8 @@ def read(source: Input, reject: Reject) -> Iterator[DrawingBatch]:
     """
     parser = None
     for first_line, block in iter_blocks(source, reject):
-        if parser is None and (len(block) > SMALL_BYTES or scan_block.is_compiled):
+        is_worth_it = COMPILES and (len(block) > SMALL_BYTES or scan_block.is_compiled)
+        if parser is None and is_worth_it:
             parser = BlockParser(MAX_LINE_BYTES)
         if parser is None:
             columns = DrawingBatch.from_drawings([])

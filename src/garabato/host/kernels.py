@@ -18,8 +18,8 @@ import numpy as np
 
 #: Held while dispatchers are made. numba has a lock of its own for compiling.
 _MAKING_DISPATCHER = threading.RLock()
-#: numba's own variable: with 1, Python runs all kernels, which takes longer but needs no compiler.
-_IS_DISABLED = os.environ.get("NUMBA_DISABLE_JIT") == "1"
+#: With numba's own variable, Python runs all kernels, which takes longer but needs no compiler.
+COMPILES = os.environ.get("NUMBA_DISABLE_JIT") != "1"
 #: The attribute of an inner kernel that holds its options.
 INNER_OPTIONS = "_inner_kernel_options"
 
@@ -39,7 +39,7 @@ class Kernel:
         self._dispatcher: Any = None
 
     def __call__(self, *arguments: Any) -> Any:
-        return (self.interpreted if _IS_DISABLED else self.dispatcher)(*arguments)
+        return (self.dispatcher if COMPILES else self.interpreted)(*arguments)
 
     @property
     def dispatcher(self) -> Any:

@@ -15,7 +15,9 @@ from garabato.service.settings import Settings, is_loopback
 #: Clients that the rate limit remembers; the least recently seen is dropped first.
 _MAX_CLIENTS = 10_000
 #: Headers of requests that a proxy passed on.
-_PROXY_HEADERS = {"forwarded", "x-forwarded-for", "x-forwarded-host"}
+_PROXY_HEADERS = {
+    "forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip",
+}  # fmt: skip
 
 
 class Access:

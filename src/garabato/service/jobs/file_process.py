@@ -12,6 +12,7 @@ compile them: the caller sets NUMBA_DISABLE_JIT.
 
 from __future__ import annotations
 
+import gzip
 import io
 import os
 import resource
@@ -168,23 +169,17 @@ def _expand(content: bytes, file: Any) -> RefusedError | None:
         file.write(content)
         return None
     n_left = MAX_EXPANDED_BYTES
-    while content.startswith(GZIP_MAGIC):  # a gzip file may have several members
-        stream = zlib.decompressobj(wbits=31)
-        while content and not stream.eof:
-            try:
-                part = stream.decompress(content, min(n_left, 2**20))
-            except zlib.error as error:
-                return RefusedError(f"damaged gzip file ({error}); send it again")
-            file.write(part)
-            content = stream.unconsumed_tail
-            n_left -= len(part)
-            if n_left == 0:
-                size = f"{MAX_EXPANDED_BYTES // 2**20} MiB"
-                text = f"the file expands to more than {size} and no drawing is in the first {size}"
-                return RefusedError(text, 413)
-        if not stream.eof:
-            return RefusedError("damaged gzip file (it ends early); send it again")
-        content = stream.unused_data
+    try:
+        with gzip.open(io.BytesIO(content)) as expanded:
+            while part := expanded.read1(n_left):
+                file.write(part)
+                n_left -= len(part)
+    except (EOFError, OSError, zlib.error) as error:
+        return RefusedError(f"damaged gzip file ({error}); send it again")
+    if n_left == 0:
+        size = f"{MAX_EXPANDED_BYTES // 2**20} MiB"
+        text = f"the file expands to more than {size} and no drawing is in the first {size}"
+        return RefusedError(text, 413)
     return None
 
 
