@@ -77,8 +77,10 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
     try:
         _prepare_encoder(service)
         service.files.prepare()
+        compiling = threading.Thread(target=_compile_tracing, daemon=True)
+        compiling.start()
         load_kernels(service.encoder.spec)
-        for name, gallery in _open_galleries(service, choose_source):
+        for name, gallery in _open_galleries(service, choose_source, compiling):
             service.progress.report("warming up")
             gallery.warm()
             service.add_gallery(name, gallery)
@@ -104,11 +106,13 @@ def _prepare_encoder(service: Service) -> None:
     service.set_encoder(encoder)
 
 
-def _open_galleries(service: Service, choose_source: ChooseSource) -> Iterator[tuple[str, Gallery]]:
+def _open_galleries(
+    service: Service, choose_source: ChooseSource, compiling: threading.Thread
+) -> Iterator[tuple[str, Gallery]]:
     """The galleries by name, in order, each opened when the iterator reaches it."""
     encoder, progress = service.encoder, service.progress
     if not service.settings.galleries:
-        yield "drawings", _starter_gallery(service, choose_source)
+        yield "drawings", _starter_gallery(service, choose_source, compiling)
         icons = icon_gallery_folder(DEFAULT_ICON_SETS, encoder)
         if Path(icons).is_dir():
             try:
@@ -120,7 +124,9 @@ def _open_galleries(service: Service, choose_source: ChooseSource) -> Iterator[t
         yield name, open_gallery(uri, encoder=encoder, must_exist=True)
 
 
-def _starter_gallery(service: Service, choose_source: ChooseSource) -> Gallery:
+def _starter_gallery(
+    service: Service, choose_source: ChooseSource, compiling: threading.Thread
+) -> Gallery:
     """The encoder's starter gallery in the user's cache folder, built or completed if needed."""
     encoder, progress = service.encoder, service.progress
     folder = cache_folder() / "galleries"
@@ -134,7 +140,7 @@ def _starter_gallery(service: Service, choose_source: ChooseSource) -> Gallery:
         source = open_source(chosen.path)
         if isinstance(source, StarterSource):  # bitmaps
             progress.report("preparing to read pictures")
-            _compile_tracing()
+            compiling.join()
         gallery = open_gallery(uri, encoder=encoder)
         total = len(source.categories()) * N_PER_CATEGORY
         fill(
@@ -149,9 +155,12 @@ def _starter_gallery(service: Service, choose_source: ChooseSource) -> Gallery:
 
 
 def _compile_tracing() -> None:
-    """In a process of its own: here, the compiler would hold up queries and keep 140 MB."""
+    """Compile what traces pictures, unless it is cached.
+
+    In a process of its own: here, the compiler would hold up queries and keep 140 MB.
+    """
     program = "from garabato.tracing.trace import load_kernels; load_kernels()"
-    subprocess.run([sys.executable, "-c", program], check=True, start_new_session=True)
+    subprocess.run([sys.executable, "-c", program], check=False, start_new_session=True)
 
 
 def _download(encoder: Encoder, folder: Path, progress: BackgroundProgress) -> None:
