@@ -90,6 +90,28 @@ def test_a_running_request_is_answered_before_shutdown(
     assert '"message":"Finished server process' in (tmp_path / "log").read_text()
 
 
+@pytest.mark.slow  # ten seconds
+def test_a_request_that_lasts_longer_than_the_shutdown_is_told_so(
+    make_gallery: Callable[[], str], tmp_path: Path
+) -> None:
+    with serving(make_gallery(), tmp_path / "log") as (process, port):
+        head = (
+            b"POST /v1/search HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
+            b"content-length: 99\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as under_way:
+            under_way.sendall(head)
+            time.sleep(0.5)
+            os.kill(process.pid, signal.SIGTERM)
+            answer = b"".join(iter(lambda: under_way.recv(65_536), b""))
+        assert answer.startswith(b"HTTP/1.1 503 "), answer
+        assert b"the service is stopping" in answer
+        assert process.wait(60) in (0, -signal.SIGTERM)
+    log = (tmp_path / "log").read_text()
+    assert '"status":503' in log
+    assert "Traceback" not in log, log
+
+
 def wait_until_refused(port: int) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:

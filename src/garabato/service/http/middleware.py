@@ -96,6 +96,10 @@ class Middleware:
                 text = "the response took too long; try again later"
                 late = ProblemError(503, text, retry_after_s=5)
             await exchange.respond(late)
+        except asyncio.CancelledError:  # SHUTDOWN_S has passed since SIGTERM
+            exchange.is_read = True  # there is no time to read the rest
+            text = "the service is stopping; try again later"
+            await exchange.respond(ProblemError(503, text, retry_after_s=5))
         except Exception:
             if exchange.status:  # the response has begun: uvicorn closes the connection
                 raise
