@@ -261,7 +261,10 @@ def download_encoder(address: str, *, in_onnx: bool) -> Path:
             get_hf_file_metadata(hf_hub_url(repository, file, revision=revision, endpoint=endpoint))
         return Path(hf_hub_download(repository, file, revision=revision, endpoint=endpoint))
     except Exception as error:  # errors of its HTTP library have no common base with its own
-        raise EncoderError(f"cannot download {file} of {address}: {first_line(error)}") from None
+        raise EncoderError(
+            f"cannot download {file} of {address}: {first_line(error)}; check the address and the "
+            "network, and set HF_TOKEN if the repository is private"
+        ) from None
 
 
 def _load_onnx(file: Path) -> Encoder:
