@@ -55,7 +55,9 @@ def test_classify_and_search(model: Path, filled: Path, query: Path, tmp_path: P
     two.write_text(2 * query.read_text())
     own = tmp_path / "own.gallery"
     encoder = garabato.load_encoder(model)
-    garabato.open_gallery(own, encoder=encoder).add([sketch("star", 1).replace(category="mine")])
+    garabato.open_gallery(own, encoder=encoder).add(
+        [sketch("star", 1).replace(category="mine", title="star")]
+    )
     search = ("search", "--model", model, "--json", "--gallery")
     check(
         "search",

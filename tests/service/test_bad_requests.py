@@ -167,7 +167,7 @@ def test_a_body_that_is_not_a_json_object_is_refused(service: Running, body: byt
     ("body", "detail"),
     [
         (b'{"drawing":[[[' + b'"",' * 900_000 + b"0],[0]]]}", "drawing.0.0.0: Input should be a"),
-        (b'{"drawing":[' + b"[]," * 900_000 + b"0]}", "drawing.0: List should have at least 2"),
+        (b'{"drawing":[' + b"[]," * 190_000 + b"0]}", "drawing.0: List should have at least 2"),
         (
             b'{"drawing":[[[0],[0]]],"where":{"category":[' + b"0," * 900_000 + b"0]}}",
             "where.category.0: Input should be a valid string",
