@@ -9,7 +9,7 @@ import pytest
 
 from garabato.drawing import Drawing, DrawingBatch
 from garabato.evaluation.metrics import RankingMetrics, calibration
-from garabato.evaluation.result import DrawingList, Evaluation, Predictions
+from garabato.evaluation.result import DrawingList, Evaluation, Predicted
 from garabato.formats import ReadReport
 
 nan = float("nan")
@@ -30,7 +30,7 @@ ROWS = [
 def evaluation() -> Evaluation:
     right, predicted, ranks, recognized, precisions = zip(*ROWS, strict=True)
     batch = DrawingBatch.from_drawings([Drawing(recognized=answer) for answer in recognized])
-    test = Predictions(
+    test = Predicted(
         drawings=DrawingList([batch[:2], batch[2:]]),
         labels=np.array([CATEGORIES.index(name) for name in right]),
         embeddings=np.zeros((7, 1), np.float32),

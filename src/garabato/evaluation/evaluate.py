@@ -11,7 +11,7 @@ import numpy as np
 from garabato.drawing import BoolArray, DrawingBatch
 from garabato.errors import InputError, SourceError
 from garabato.evaluation import metrics
-from garabato.evaluation.result import PRECISION_AT, DrawingList, Evaluation, Predictions
+from garabato.evaluation.result import PRECISION_AT, DrawingList, Evaluation, Predicted
 from garabato.formats import ReadReport
 from garabato.sources.source import check_source
 
@@ -103,7 +103,7 @@ def predict_all(
     categories: Sequence[str],
     *,
     progress: Callable[[int], None],
-) -> Predictions:
+) -> Predicted:
     """Classify and embed all drawings; `categories` begins with the encoder's own.
 
     Calls `progress` with the number of drawings done.
@@ -127,11 +127,11 @@ def predict_all(
         loss[first + known] = metrics.log_losses(output.probabilities[known], right)
         first += len(batch)
         progress(first)
-    return Predictions(drawings, labels, embeddings, predicted, confidence, rank, loss)
+    return Predicted(drawings, labels, embeddings, predicted, confidence, rank, loss)
 
 
 def top1_of_unfinished(
-    encoder: Encoder, predictions: Predictions, share: float, *, progress: Callable[[int], None]
+    encoder: Encoder, predictions: Predicted, share: float, *, progress: Callable[[int], None]
 ) -> float | None:
     """Top-1 accuracy from the first `share` of the ink of each classified drawing.
 
@@ -150,7 +150,7 @@ def top1_of_unfinished(
     return n_correct / int(drawn.sum()) if drawn.any() else None
 
 
-def _classified_in_order(predictions: Predictions) -> BoolArray:
+def _classified_in_order(predictions: Predicted) -> BoolArray:
     """(N,) True for drawings of known categories whose strokes are as drawn, not traced."""
     in_order = [batch.has_order for batch in predictions.drawings.batches]
     return predictions.classified & np.concatenate(in_order)
@@ -166,7 +166,7 @@ def _read_all(
 
 
 def _rank(
-    test: Predictions, gallery: Predictions | None, progress: Callable[[int], None]
+    test: Predicted, gallery: Predicted | None, progress: Callable[[int], None]
 ) -> metrics.RankingMetrics | None:
     """Rank the gallery, or without one the other test drawings; None if that is empty."""
     n_ranked = len(test.labels) - 1 if gallery is None else len(gallery.labels)
@@ -182,7 +182,7 @@ def _rank(
     )
 
 
-def _top1_by_ink(encoder: Encoder, test: Predictions, report: Progress) -> dict[int, float | None]:
+def _top1_by_ink(encoder: Encoder, test: Predicted, report: Progress) -> dict[int, float | None]:
     """Percentage of the ink -> top-1; all None if no drawing has its strokes in order."""
     drawn = _classified_in_order(test)
     if not drawn.any():
@@ -198,7 +198,7 @@ def _top1_by_ink(encoder: Encoder, test: Predictions, report: Progress) -> dict[
     } | {100: float((test.rank[drawn] == 1).mean())}
 
 
-def _map_by_bits(encoder: Encoder, test: Predictions) -> dict[int, float]:
+def _map_by_bits(encoder: Encoder, test: Predicted) -> dict[int, float]:
     """Number of bits -> mAP, test against test, for each of the encoder's binary codes."""
     return {
         n_bits: metrics.mean_average_precision_by_hamming(
@@ -208,7 +208,7 @@ def _map_by_bits(encoder: Encoder, test: Predictions) -> dict[int, float]:
     }
 
 
-def _map_of_unseen(test: Predictions) -> float | None:
+def _map_of_unseen(test: Predicted) -> float | None:
     """mAP of the drawings of unknown categories among each other; None if fewer than 2 of these."""
     unseen = ~test.classified
     if len(np.unique(test.labels[unseen])) < 2:  # of one category, every hit is right
@@ -216,7 +216,7 @@ def _map_of_unseen(test: Predictions) -> float | None:
     return metrics.mean_average_precision(test.embeddings[unseen], test.labels[unseen])
 
 
-def _selective_accuracy(encoder: Encoder, test: Predictions) -> metrics.SelectiveAccuracy | None:
+def _selective_accuracy(encoder: Encoder, test: Predicted) -> metrics.SelectiveAccuracy | None:
     """None if the encoder knows no category of the test drawings."""
     known = test.classified
     if not known.any():

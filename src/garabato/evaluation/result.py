@@ -63,8 +63,8 @@ class DrawingList(Sequence[Drawing]):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Predictions:
-    """Predictions for N drawings.
+class Predicted:
+    """N drawings with the predictions for them.
 
     `labels` and `predicted` (N,) int64 are the true and the predicted category, as indices into a
     list that begins with the encoder's categories. `rank` (N,) int64 is the rank of the true
@@ -110,8 +110,8 @@ class Evaluation:
     data: dict[str, Any]
     categories: list[str]
     n_known: int
-    test: Predictions
-    gallery: Predictions | None
+    test: Predicted
+    gallery: Predicted | None
     against_test: RankingMetrics | None
     against_gallery: RankingMetrics | None
     train_top1: float | None
