@@ -23,8 +23,7 @@ async def healthz() -> Response:
 @probes.head("/readyz", include_in_schema=False)
 @probes.get("/readyz", response_model=Ready, responses={503: {"model": Ready}})
 async def readyz(service: CurrentService) -> Response:
-    """200 once the service is ready; 503 with the progress until then. The first time on a
-    machine, uploaded files may take another minute."""
+    """200 once the service is ready; 503 with the progress until then."""
     is_ready = service.progress.is_ready
     return json_response(service.progress.stage.to_dict(), 200 if is_ready else 503)
 
