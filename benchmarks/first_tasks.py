@@ -167,6 +167,7 @@ def install(environment: Path, way: Way, wheel: Path) -> None:
     uv = [str(harness.GARABATO.with_name("uv"))]
     subprocess.run([*uv, "venv", "-q", "--python", sys.executable, str(environment)], check=True)
     command = [*uv, "pip", "install", "-q", "--python", str(environment / "bin" / "python")]
+    command.append("--compile-bytecode")  # as pip does
     if os.environ.get("PIP_FIND_LINKS"):  # uv has its own variable
         command += ["--find-links", os.environ["PIP_FIND_LINKS"]]
     for requirement in way.requirements:
