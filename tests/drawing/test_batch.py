@@ -99,3 +99,10 @@ def test_batches_are_regrouped_by_number_and_by_kind():
     found = list(regrouped([lines[:1], lines[1:2], lines[2:], pictures], 2))
     assert [batch.key_ids for batch in found] == [["0", "1"], ["2", "3"], ["4"], ["a", "b"]]
     assert [batch.bitmap_shape for batch in found] == [None, None, None, (3, 4)]
+
+
+def test_batches_that_have_waited_long_enough_are_not_filled_up():
+    lines = DrawingBatch.from_drawings([Drawing(key_id=str(i)) for i in range(3)])
+    parts = [lines[:1], lines[1:2], lines[2:]]
+    assert [batch.key_ids for batch in regrouped(parts, 9, max_s=0)] == [["0"], ["1"], ["2"]]
+    assert [batch.key_ids for batch in regrouped(parts, 9, max_s=60)] == [["0", "1", "2"]]

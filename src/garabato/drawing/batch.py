@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -322,16 +324,28 @@ class DrawingBatch:
         return low, extents
 
 
-def regrouped(batches: Iterable[DrawingBatch], n: int) -> Iterator[DrawingBatch]:
-    """The same drawings in batches of at most `n`, each of strokes or of one bitmap size."""
+def regrouped(
+    batches: Iterable[DrawingBatch], n: int, *, max_s: float = math.inf
+) -> Iterator[DrawingBatch]:
+    """The same drawings in batches of at most `n`, each of strokes or of one bitmap size.
+
+    No batch waits longer than `max_s` for more drawings, and for the batch that is being read.
+    """
     held: list[DrawingBatch] = []
+    full_from_s = 0.0
     for batch in batches:
         for first in range(0, len(batch), n):
             part = batch[first : first + n]
             n_held = sum(map(len, held))
-            if held and (held[0].bitmap_shape != part.bitmap_shape or n_held + len(part) > n):
+            if held and (
+                held[0].bitmap_shape != part.bitmap_shape
+                or n_held + len(part) > n
+                or time.monotonic() >= full_from_s
+            ):
                 yield DrawingBatch.concatenate(held)
                 held = []
+            if not held:
+                full_from_s = time.monotonic() + max_s
             held.append(part)
     if held:
         yield DrawingBatch.concatenate(held)

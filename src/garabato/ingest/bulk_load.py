@@ -34,6 +34,8 @@ Runner = Literal["local", "ray"]
 
 #: Drawings stored at a time. A killed process loses this piece and those being embedded.
 PIECE = 2_048
+#: Slow drawings, such as photos, are stored after this time, so that there is progress to show.
+_PIECE_S = 2.0
 #: Drawings embedded at a time; progress is reported after each step.
 STEP = 512
 
@@ -200,7 +202,7 @@ def fill(
     load = _Load(gallery, tuple(tags), progress or (lambda n_done: None))
     with closing(workers(encoder)) as embedding:
         n_ahead = max(1, math.ceil(embedding.n_batches_ahead * STEP / PIECE))
-        for piece in regrouped(batches, PIECE):
+        for piece in regrouped(batches, PIECE, max_s=_PIECE_S):
             load.send(piece, embedding)
             while len(load.sent) > n_ahead:
                 load.store()

@@ -82,7 +82,8 @@ _SYSTEM_FOLDERS = {
 }  # fmt: skip
 #: Levels below a folder without drawings that are searched for folders with drawings.
 _MAX_HINT_DEPTH = 4
-_PICTURES_A_BATCH = 256
+#: Reading as many photos takes some seconds.
+_PICTURES_A_BATCH = 32
 _MAX_NAMED = 3
 
 _log = logging.getLogger(__name__)
