@@ -190,9 +190,9 @@ def measure(way: Way, work: Path, environment: Path) -> Iterator[harness.Row]:
         shutil.copytree(work, folder, ignore=shutil.ignore_patterns("run", "model.pt"))
         if (work / "model.pt").exists():
             shutil.copy(work / "model.pt", folder)
-        before_s, started_s = _children_s(), time.perf_counter()
-        shown = serve(way, folder, environment) if way.served else do(way, folder, environment)
-        wall_s, processor_s = time.perf_counter() - started_s, _children_s() - before_s
+        before_s = _children_s()
+        shown, wall_s = (serve if way.served else do)(way, folder, environment)
+        processor_s = _children_s() - before_s
         yield harness.Row(f"{name}: {when}", "s", [wall_s])
         yield harness.Row(f"{name}: {when}, processor time", "s", [processor_s])
     if (folder / "model.pt").exists():
@@ -211,9 +211,9 @@ def n_lines(way: Way) -> int:
     return sum(bool(line) and not line.startswith(("#", '"""')) for line in lines)
 
 
-def do(way: Way, folder: Path, environment: Path) -> str:
-    """Run the commands; returns what the last one printed."""
-    shown = ""
+def do(way: Way, folder: Path, environment: Path) -> tuple[str, float]:
+    """Run the commands; returns what the last one printed, and the seconds."""
+    shown, started_s = "", time.perf_counter()
     for command in way.commands:
         done = subprocess.run(
             command.split(), cwd=folder, env=_variables(folder, environment), **_CAPTURED
@@ -221,11 +221,13 @@ def do(way: Way, folder: Path, environment: Path) -> str:
         if done.returncode:
             sys.exit(f"{command}\n{done.stdout}{done.stderr}")
         shown = done.stdout
-    return shown
+    return shown, time.perf_counter() - started_s
 
 
-def serve(way: Way, folder: Path, environment: Path) -> str:
-    """Start the server and wait until it classifies the picture; returns the answer."""
+def serve(way: Way, folder: Path, environment: Path) -> tuple[str, float]:
+    """Start the server and wait until it classifies the picture; returns the answer, and the
+    seconds until then."""
+    started_s = time.perf_counter()
     program = subprocess.Popen(
         way.commands[-1].split(),
         cwd=folder,
@@ -234,7 +236,9 @@ def serve(way: Way, folder: Path, environment: Path) -> str:
         stderr=subprocess.DEVNULL,
     )
     try:
-        return _answer(way, (folder / "house.png").read_bytes(), lambda: program.poll() is None)
+        picture = (folder / "house.png").read_bytes()
+        answer = _answer(way, picture, lambda: program.poll() is None)
+        return answer, time.perf_counter() - started_s
     finally:
         program.terminate()
         program.wait()
