@@ -33,7 +33,7 @@ garabato search --gallery my.gallery icons/ladder/ladder.svg -k 1 --json | grep 
 
 port=$(python -c 'import socket; print(socket.create_server(("127.0.0.1", 0)).getsockname()[1])')
 garabato serve --gallery my.gallery --port "$port" 2> serve.log &
-trap 'kill $! || true; rm -rf "$folder"' EXIT
+trap 'kill $! && wait $! || true; rm -rf "$folder"' EXIT
 python - "$port" <<'PY' || { cat serve.log >&2; exit 1; }
 import sys, time
 import garabato

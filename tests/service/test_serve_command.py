@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -48,6 +49,27 @@ def test_it_serves_logs_json_and_ends_gracefully(
     assert (searched["status"], searched["method"]) == (200, "POST")
     assert {"time", "level", "took_ms", "bytes_out", "client"} <= set(searched)
     assert records[-1]["message"].startswith("Finished server process")
+
+
+def test_no_process_outlives_it(
+    make_gallery: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With an empty cache, it compiles for seconds after it is ready.
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "numba"))
+
+    def n_processes() -> int:
+        variable = f"NUMBA_CACHE_DIR={tmp_path / 'numba'}".encode()
+        n = 0
+        for file in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                n += variable in file.read_bytes().split(b"\0")
+        return n
+
+    with serving(make_gallery(), tmp_path / "log") as (process, _):
+        assert n_processes() == 3  # the service, what reads files and what compiles
+        os.kill(process.pid, signal.SIGINT)
+        process.wait(60)
+        assert n_processes() == 0
 
 
 def test_only_a_process_of_its_own_leaves_objects_out_of_garbage_collections(

@@ -184,7 +184,8 @@ class BackgroundProgress:
 
     def __init__(self, first: str) -> None:
         self._stage = Stage(first)
-        self._stop = threading.Event()
+        #: Set by `stop`.
+        self.stopped = threading.Event()
 
     @property
     def stage(self) -> Stage:
@@ -196,7 +197,7 @@ class BackgroundProgress:
 
     def report(self, status: str, done: int | None = None, total: int | None = None) -> None:
         """Set the stage. Raises ShutdownError after `stop`."""
-        if self._stop.is_set():
+        if self.stopped.is_set():
             raise ShutdownError
         self._stage = Stage(status, done, total)
 
@@ -208,7 +209,7 @@ class BackgroundProgress:
 
     def stop(self) -> None:
         """Make the next report raise ShutdownError."""
-        self._stop.set()
+        self.stopped.set()
 
 
 class ShutdownError(Exception):

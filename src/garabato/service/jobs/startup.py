@@ -74,10 +74,10 @@ def load_fast_encoder(path: str | PathLike[str] | None = None) -> Encoder:
 
 
 def _start(service: Service, choose_source: ChooseSource) -> None:
+    compiling = threading.Thread(target=_compile_tracing, args=(service.progress,), daemon=True)
     try:
         _prepare_encoder(service)
         service.files.prepare()
-        compiling = threading.Thread(target=_compile_tracing, daemon=True)
         compiling.start()
         load_kernels(service.encoder.spec)
         for name, gallery in _open_galleries(service, choose_source, compiling):
@@ -96,6 +96,9 @@ def _start(service: Service, choose_source: ChooseSource) -> None:
         # Everybody can read the stage, and the reason may name files.
         service.progress.fail("cannot start; the operator's log says why")
         service.start_failed(str(error) or type(error).__name__)
+    finally:
+        if compiling.is_alive():  # its process must not outlive the service
+            compiling.join()
 
 
 def _prepare_encoder(service: Service) -> None:
@@ -154,13 +157,16 @@ def _starter_gallery(
     return open_gallery(uri, encoder=encoder, must_exist=True)
 
 
-def _compile_tracing() -> None:
-    """Compile what traces pictures, unless it is cached.
+def _compile_tracing(progress: BackgroundProgress) -> None:
+    """Compile what traces pictures, unless it is cached or the service shuts down.
 
     In a process of its own: here, the compiler would hold up queries and keep 140 MB.
     """
     program = "from garabato.tracing.trace import load_kernels; load_kernels()"
-    subprocess.run([sys.executable, "-c", program], check=False, start_new_session=True)
+    process = subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+    while process.poll() is None:
+        if progress.stopped.wait(0.1):
+            process.kill()
 
 
 def _download(encoder: Encoder, folder: Path, progress: BackgroundProgress) -> None:
